@@ -1,0 +1,260 @@
+//! One block of a Blosc frame: filter, then one or `typesize` compressed streams, each behind its length.
+//!
+//! Format: c-blosc's `README_CHUNK_FORMAT.rst` and `blosc_c`/`blosc_d` in `blosc.c` (1.21). What makes this faster than the
+//! library for the same bytes: a zstd context lives as long as its worker, where c-blosc makes, clears and frees one for
+//! each block.
+
+#![allow(unsafe_code)]
+
+use std::os::raw::{c_char, c_int};
+
+use crate::workspace::Workspace;
+use crate::{Cname, CodecError, HEADER_LEN, Shuffle, set_len};
+
+/// Buffers below this are stored raw by c-blosc (`MIN_BUFFERSIZE`).
+pub const MIN_BUFFER: usize = 128;
+
+/// Elements above this are never split into one stream a byte position (`MAX_SPLITS`).
+const MAX_SPLITS: usize = 16;
+
+/// The compressors whose blocks are handled here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockCodec {
+    Lz4,
+    Zstd,
+}
+
+impl BlockCodec {
+    pub fn of(cname: Cname) -> Option<BlockCodec> {
+        match cname {
+            Cname::Lz4 => Some(BlockCodec::Lz4),
+            Cname::Zstd => Some(BlockCodec::Zstd),
+            // lz4hc decodes as lz4, but `Header::cname` never says so.
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            BlockCodec::Lz4 => "blosc-lz4",
+            BlockCodec::Zstd => "blosc-zstd",
+        }
+    }
+}
+
+/// How a frame is cut into blocks and streams.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    pub codec: BlockCodec,
+    pub typesize: usize,
+    pub blocksize: usize,
+    pub nbytes: usize,
+    pub shuffle: Shuffle,
+    pub split: bool,
+}
+
+impl Layout {
+    pub fn blocks(&self) -> usize {
+        self.nbytes.div_ceil(self.blocksize)
+    }
+
+    /// The most bytes that one encoded block takes: every stream stored raw behind its length.
+    pub fn max_block_len(&self) -> usize {
+        self.blocksize + 4 * self.typesize.max(1)
+    }
+
+    /// Streams of block `index`: the last, shorter block is never split.
+    fn streams(&self, len: usize) -> usize {
+        let split = self.split
+            && self.typesize <= MAX_SPLITS
+            && self.blocksize / self.typesize >= MIN_BUFFER
+            && len == self.blocksize;
+        if split { self.typesize } else { 1 }
+    }
+
+    /// Encodes one block to the front of `out`: its length, or nothing where it does not fit.
+    pub fn encode(&self, clevel: u8, _index: usize, src: &[u8], out: &mut [u8], workspace: &mut Workspace) -> Option<usize> {
+        let Workspace { filtered, scratch, cctx, .. } = workspace;
+        let bytes = self.filter(src, filtered, scratch);
+        let streams = self.streams(src.len());
+        let mut at = 0;
+        for stream in bytes.chunks_exact(src.len() / streams).take(streams) {
+            at += 4;
+            let room = stream.len().min(out.len().checked_sub(at)?);
+            if room == 0 {
+                return None;
+            }
+            let target = &mut out[at..at + room];
+            let len = match self.codec {
+                BlockCodec::Lz4 => lz4_compress(stream, target, 10 - c_int::from(clevel)),
+                BlockCodec::Zstd => {
+                    let cctx = cctx.get_or_insert_with(zstd_safe::CCtx::create);
+                    cctx.compress(target, stream, zstd_level(clevel)).unwrap_or(0)
+                }
+            };
+            let len = if len == 0 || len == stream.len() {
+                out.get_mut(at..at + stream.len())?.copy_from_slice(stream);
+                stream.len()
+            } else {
+                len
+            };
+            out[at - 4..at].copy_from_slice(&(len as u32).to_le_bytes());
+            at += len;
+        }
+        Some(at)
+    }
+
+    /// Decodes block `index` of `frame` (the whole frame, header checked) into `out`, which is as long as the block.
+    pub fn decode(&self, frame: &[u8], index: usize, out: &mut [u8], workspace: &mut Workspace) -> Result<(), CodecError> {
+        let Workspace { filtered, scratch, dctx, .. } = workspace;
+        let word = |at: usize| {
+            let bytes = at.checked_add(4).and_then(|end| frame.get(at..end))?;
+            usize::try_from(i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).ok()
+        };
+        let invalid = |detail: String| CodecError::Invalid { format: self.codec.name(), detail };
+        let start = word(HEADER_LEN + 4 * index);
+        let mut at = start
+            .filter(|&start| start >= HEADER_LEN)
+            .ok_or_else(|| invalid(format!("block {index} starts outside the frame")))?;
+
+        let filters = self.filters(out.len());
+        let streams = self.streams(out.len());
+        let stream_len = out.len() / streams;
+        let target: &mut [u8] = if filters {
+            set_len(filtered, out.len());
+            filtered
+        } else {
+            out
+        };
+        for stream in target.chunks_exact_mut(stream_len).take(streams) {
+            let source = word(at)
+                .and_then(|len| frame.get(at + 4..)?.get(..len))
+                .ok_or_else(|| invalid(format!("a stream of block {index} reaches outside the frame")))?;
+            at += 4 + source.len();
+            if source.len() == stream_len {
+                stream.copy_from_slice(source);
+                continue;
+            }
+            let decoded = match self.codec {
+                BlockCodec::Lz4 => lz4_decompress(source, stream),
+                BlockCodec::Zstd => {
+                    let dctx = dctx.get_or_insert_with(zstd_safe::DCtx::create);
+                    dctx.decompress(stream, source).ok()
+                }
+            };
+            if decoded != Some(stream_len) {
+                return Err(invalid(format!("block {index} of {} does not decode", self.blocks())));
+            }
+        }
+        if filters {
+            self.unfilter(filtered, out, scratch);
+        }
+        Ok(())
+    }
+
+    /// Whether the filter of the frame moves anything in a block of `len` bytes.
+    fn filters(&self, len: usize) -> bool {
+        match self.shuffle {
+            Shuffle::Noshuffle => false,
+            Shuffle::Shuffle => self.typesize > 1,
+            Shuffle::Bitshuffle => len >= self.typesize,
+        }
+    }
+
+    fn filter<'a>(&self, src: &'a [u8], filtered: &'a mut Vec<u8>, scratch: &mut Vec<u8>) -> &'a [u8] {
+        if !self.filters(src.len()) {
+            return src;
+        }
+        set_len(filtered, src.len());
+        set_len(scratch, src.len() + 4 * self.typesize);
+        // SAFETY: source and target are both `src.len()` bytes and do not overlap, the scratch is at least as long; the C
+        // functions touch exactly `src.len()` bytes of each (whole elements are moved, the rest is copied).
+        unsafe {
+            match self.shuffle {
+                Shuffle::Bitshuffle => {
+                    blosc_internal_bitshuffle(
+                        self.typesize,
+                        src.len(),
+                        src.as_ptr(),
+                        filtered.as_mut_ptr(),
+                        scratch.as_mut_ptr(),
+                    );
+                }
+                _ => blosc_internal_shuffle(self.typesize, src.len(), src.as_ptr(), filtered.as_mut_ptr()),
+            }
+        }
+        filtered
+    }
+
+    fn unfilter(&self, filtered: &[u8], out: &mut [u8], scratch: &mut Vec<u8>) {
+        debug_assert_eq!(filtered.len(), out.len());
+        set_len(scratch, out.len() + 4 * self.typesize);
+        // SAFETY: as in `filter`, with the roles exchanged.
+        unsafe {
+            match self.shuffle {
+                Shuffle::Bitshuffle => {
+                    blosc_internal_bitunshuffle(
+                        self.typesize,
+                        out.len(),
+                        filtered.as_ptr(),
+                        out.as_mut_ptr(),
+                        scratch.as_mut_ptr(),
+                    );
+                }
+                _ => blosc_internal_unshuffle(self.typesize, out.len(), filtered.as_ptr(), out.as_mut_ptr()),
+            }
+        }
+    }
+}
+
+/// The zstd level behind a Blosc level (`zstd_wrap_compress` in c-blosc 1.21).
+fn zstd_level(clevel: u8) -> i32 {
+    if clevel < 9 { i32::from(clevel) * 2 - 1 } else { zstd_safe::max_c_level() }
+}
+
+/// Compresses into `dst`: the length, 0 where it does not fit.
+fn lz4_compress(src: &[u8], dst: &mut [u8], acceleration: c_int) -> usize {
+    // SAFETY: both pointers are valid for the lengths passed (blocks are far below `c_int::MAX`); LZ4 writes at most
+    // `dst.len()` bytes.
+    let len = unsafe {
+        lz4_sys::LZ4_compress_fast(
+            src.as_ptr().cast::<c_char>(),
+            dst.as_mut_ptr().cast::<c_char>(),
+            src.len() as c_int,
+            dst.len() as c_int,
+            acceleration,
+        )
+    };
+    usize::try_from(len).unwrap_or(0)
+}
+
+/// Decompresses one LZ4 block: the decoded length, or nothing where the bytes are not LZ4 or do not fit.
+pub fn lz4_decompress(src: &[u8], dst: &mut [u8]) -> Option<usize> {
+    let (src_len, dst_len) = (c_int::try_from(src.len()).ok()?, c_int::try_from(dst.len()).ok()?);
+    // SAFETY: both pointers are valid for the lengths passed; `LZ4_decompress_safe` reads and writes within them whatever
+    // the bytes are.
+    let len = unsafe {
+        lz4_sys::LZ4_decompress_safe(
+            src.as_ptr().cast::<c_char>(),
+            dst.as_mut_ptr().cast::<c_char>(),
+            src_len,
+            dst_len,
+        )
+    };
+    usize::try_from(len).ok()
+}
+
+// The filters of c-blosc (`shuffle.h`), which choose the best instructions of the processor they run on. They are not in
+// its public interface, but are the same in every 1.x release.
+unsafe extern "C" {
+    fn blosc_internal_shuffle(typesize: usize, blocksize: usize, src: *const u8, dest: *mut u8);
+    fn blosc_internal_unshuffle(typesize: usize, blocksize: usize, src: *const u8, dest: *mut u8);
+    fn blosc_internal_bitshuffle(typesize: usize, blocksize: usize, src: *const u8, dest: *mut u8, tmp: *mut u8) -> c_int;
+    fn blosc_internal_bitunshuffle(
+        typesize: usize,
+        blocksize: usize,
+        src: *const u8,
+        dest: *mut u8,
+        tmp: *mut u8,
+    ) -> c_int;
+}

@@ -1,0 +1,426 @@
+//! Blosc frames: whole chunks in and out, with any number of threads.
+//!
+//! lz4 and zstd frames, which are nearly all there are, go through [`crate::block`]: the same bytes as c-blosc, faster,
+//! and in the same order at any number of threads. The other compressors go through c-blosc itself.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::block::{self, BlockCodec};
+use crate::blocksize::{predict_blocksize, splits};
+use crate::workspace::Workspace;
+use crate::{CodecError, HEADER_LEN, Header, MAX_NBYTES, c_blosc, set_len};
+
+/// The compressor inside a Blosc frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cname {
+    /// BloscLZ.
+    Blosclz,
+    /// LZ4.
+    Lz4,
+    /// LZ4 HC, which writes the LZ4 format.
+    Lz4hc,
+    /// Snappy.
+    Snappy,
+    /// Zlib.
+    Zlib,
+    /// Zstandard.
+    Zstd,
+}
+
+impl Cname {
+    /// Every compressor.
+    pub const ALL: [Cname; 6] = [Cname::Blosclz, Cname::Lz4, Cname::Lz4hc, Cname::Snappy, Cname::Zlib, Cname::Zstd];
+
+    /// The name as Zarr metadata spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cname::Blosclz => "blosclz",
+            Cname::Lz4 => "lz4",
+            Cname::Lz4hc => "lz4hc",
+            Cname::Snappy => "snappy",
+            Cname::Zlib => "zlib",
+            Cname::Zstd => "zstd",
+        }
+    }
+
+    /// The compressor of that name.
+    pub fn from_name(name: &str) -> Option<Cname> {
+        Cname::ALL.into_iter().find(|cname| cname.name() == name)
+    }
+
+    /// The code of the format in the flag byte: lz4 and lz4hc share one.
+    fn format(self) -> u8 {
+        match self {
+            Cname::Blosclz => 0,
+            Cname::Lz4 | Cname::Lz4hc => 1,
+            Cname::Snappy => 2,
+            Cname::Zlib => 3,
+            Cname::Zstd => 4,
+        }
+    }
+}
+
+/// The filter that Blosc applies to each block before it compresses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shuffle {
+    /// None.
+    Noshuffle,
+    /// Bytes of the same significance side by side.
+    Shuffle,
+    /// Bits of the same significance side by side.
+    Bitshuffle,
+}
+
+impl Shuffle {
+    /// Every filter, in the order of their numbers in Zarr v2.
+    pub const ALL: [Shuffle; 3] = [Shuffle::Noshuffle, Shuffle::Shuffle, Shuffle::Bitshuffle];
+
+    /// The name as Zarr v3 spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Shuffle::Noshuffle => "noshuffle",
+            Shuffle::Shuffle => "shuffle",
+            Shuffle::Bitshuffle => "bitshuffle",
+        }
+    }
+
+    /// The filter of that name.
+    pub fn from_name(name: &str) -> Option<Shuffle> {
+        Shuffle::ALL.into_iter().find(|shuffle| shuffle.name() == name)
+    }
+
+    /// The number in Zarr v2 metadata: 0, 1 or 2.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// What numcodecs' automatic choice (`-1`) stands for: bits for elements of one byte, bytes for all others.
+    pub fn automatic(itemsize: u64) -> Shuffle {
+        if itemsize == 1 { Shuffle::Bitshuffle } else { Shuffle::Shuffle }
+    }
+}
+
+/// How to make Blosc frames. Threads are not part of it: no frame and no metadata stores their number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Blosc {
+    /// Compressor.
+    pub cname: Cname,
+    /// Compression level, 0 (store) to 9.
+    pub clevel: u8,
+    /// Filter.
+    pub shuffle: Shuffle,
+    /// Bytes of a block; 0 lets Blosc choose.
+    pub blocksize: u64,
+}
+
+impl Blosc {
+    /// Compresses `src`, whose elements are `typesize` bytes, into `dst` (whose old content is lost).
+    ///
+    /// `threads` are used on the blocks of this one frame; the bytes do not depend on their number.
+    ///
+    /// # Errors
+    /// [`CodecError::TooLarge`] above 2,147,483,631 bytes.
+    pub fn compress(
+        &self,
+        typesize: usize,
+        src: &[u8],
+        dst: &mut Vec<u8>,
+        threads: usize,
+        workspace: &mut Workspace,
+    ) -> Result<(), CodecError> {
+        if src.len() as u64 > MAX_NBYTES {
+            return Err(CodecError::TooLarge { nbytes: src.len() as u64 });
+        }
+        // A frame can name no larger element; c-blosc, too, then takes the bytes as they come.
+        let typesize = if (1..=255).contains(&typesize) { typesize } else { 1 };
+        match BlockCodec::of(self.cname) {
+            Some(codec) if self.clevel > 0 && src.len() >= block::MIN_BUFFER => {
+                self.compress_blocks(codec, typesize, src, dst, threads, workspace);
+                Ok(())
+            }
+            _ => c_blosc::compress(self, typesize, src, dst),
+        }
+    }
+
+    fn compress_blocks(
+        &self,
+        codec: BlockCodec,
+        typesize: usize,
+        src: &[u8],
+        dst: &mut Vec<u8>,
+        threads: usize,
+        workspace: &mut Workspace,
+    ) {
+        let blocksize = predict_blocksize(self, typesize as u64, src.len() as u64) as usize;
+        let split = splits(self.cname, typesize as u64, blocksize as u64);
+        let layout = block::Layout { codec, typesize, blocksize, nbytes: src.len(), shuffle: self.shuffle, split };
+        let max_len = src.len() + HEADER_LEN;
+        // Room for the worst block to be written before it is found to be too much.
+        set_len(dst, max_len);
+        let table = HEADER_LEN + 4 * layout.blocks();
+        let end = if threads <= 1 || layout.blocks() < 2 {
+            layout.encode_serial(self.clevel, src, dst, table, workspace)
+        } else {
+            layout.encode_parallel(self.clevel, src, dst, table, threads.min(layout.blocks()))
+        };
+        let raw = end.is_none();
+        if raw {
+            dst[HEADER_LEN..max_len].copy_from_slice(src);
+        }
+        dst.truncate(end.unwrap_or(max_len));
+        let cbytes = dst.len() as u32;
+        let shuffle_flag = [0x00, 0x01, 0x04][usize::from(self.shuffle.number())];
+        dst[0] = 2;
+        dst[1] = 1;
+        dst[2] = shuffle_flag | u8::from(raw) << 1 | u8::from(!split) << 4 | self.cname.format() << 5;
+        dst[3] = typesize as u8;
+        dst[4..8].copy_from_slice(&(src.len() as u32).to_le_bytes());
+        dst[8..12].copy_from_slice(&(blocksize as u32).to_le_bytes());
+        dst[12..16].copy_from_slice(&cbytes.to_le_bytes());
+    }
+
+    /// As [`Blosc::compress`], always with the C library: the reference that the rest is tested against.
+    #[cfg(test)]
+    pub(crate) fn compress_with_c(&self, typesize: usize, src: &[u8], dst: &mut Vec<u8>) -> Result<(), CodecError> {
+        c_blosc::compress(self, typesize, src, dst)
+    }
+}
+
+/// Decompresses a whole frame into `dst` (whose old content is lost) with `threads` threads on its blocks.
+///
+/// # Errors
+/// [`CodecError::Short`] or [`CodecError::Invalid`] where the frame is cut, contradicts itself or does not decode.
+pub fn decompress(
+    frame: &[u8],
+    dst: &mut Vec<u8>,
+    threads: usize,
+    workspace: &mut Workspace,
+) -> Result<(), CodecError> {
+    let header = check_frame(frame)?;
+    let frame = &frame[..header.cbytes as usize];
+    set_len(dst, header.nbytes as usize);
+    if header.nbytes == 0 {
+        return Ok(());
+    }
+    if header.stored_raw() {
+        dst.copy_from_slice(&frame[HEADER_LEN..]);
+        return Ok(());
+    }
+    let threads = threads.clamp(1, header.max_threads() as usize);
+    match header.cname().and_then(BlockCodec::of) {
+        Some(codec) if frame[1] == 1 => {
+            let layout = block::Layout {
+                codec,
+                typesize: usize::from(header.typesize),
+                blocksize: header.blocksize as usize,
+                nbytes: header.nbytes as usize,
+                shuffle: header.shuffle(),
+                split: header.split(),
+            };
+            decode_blocks(&layout, frame, dst, threads, workspace)
+        }
+        _ => c_blosc::decompress(frame, dst, threads),
+    }
+}
+
+/// The header of a whole frame; a frame longer than it says is accepted by every reader, a shorter one is cut.
+fn check_frame(frame: &[u8]) -> Result<Header, CodecError> {
+    let header = Header::parse(frame)?;
+    if (frame.len() as u64) < u64::from(header.cbytes) {
+        return Err(CodecError::Short {
+            format: "blosc",
+            needed: u64::from(header.cbytes),
+            found: frame.len() as u64,
+        });
+    }
+    Ok(header)
+}
+
+fn decode_blocks(
+    layout: &block::Layout,
+    frame: &[u8],
+    dst: &mut [u8],
+    threads: usize,
+    workspace: &mut Workspace,
+) -> Result<(), CodecError> {
+    let blocks = dst.chunks_mut(layout.blocksize).enumerate();
+    if threads <= 1 {
+        for (index, out) in blocks {
+            layout.decode(frame, index, out, workspace)?;
+        }
+        return Ok(());
+    }
+    let queue = Mutex::new(blocks);
+    let failed = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut workspace = Workspace::default();
+                loop {
+                    let next = lock(&queue).next();
+                    let Some((index, out)) = next else { return };
+                    if let Err(error) = layout.decode(frame, index, out, &mut workspace) {
+                        *lock(&failed) = Some(error);
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    match failed.into_inner() {
+        Ok(None) => Ok(()),
+        Ok(Some(error)) => Err(error),
+        Err(poisoned) => poisoned.into_inner().map_or(Ok(()), Err),
+    }
+}
+
+impl block::Layout {
+    /// Appends every block at `at`; the end of the frame, or nothing where it would not be smaller than stored raw.
+    fn encode_serial(
+        &self,
+        clevel: u8,
+        src: &[u8],
+        dst: &mut [u8],
+        mut at: usize,
+        workspace: &mut Workspace,
+    ) -> Option<usize> {
+        for (index, bytes) in src.chunks(self.blocksize).enumerate() {
+            if at > dst.len() {
+                return None;
+            }
+            let start = HEADER_LEN + 4 * index;
+            dst.get_mut(start..start + 4)?.copy_from_slice(&(at as u32).to_le_bytes());
+            at += self.encode(clevel, index, bytes, &mut dst[at..], workspace)?;
+        }
+        Some(at)
+    }
+
+    /// As [`Self::encode_serial`], the blocks by `threads` threads, stored in order all the same.
+    fn encode_parallel(&self, clevel: u8, src: &[u8], dst: &mut [u8], mut at: usize, threads: usize) -> Option<usize> {
+        let next = AtomicUsize::new(0);
+        let done: Vec<Mutex<Option<Vec<u8>>>> = (0..self.blocks()).map(|_| Mutex::new(None)).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    let mut workspace = Workspace::default();
+                    let mut out = vec![0; self.max_block_len()];
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(slot) = done.get(index) else { return };
+                        let bytes = &src[index * self.blocksize..src.len().min((index + 1) * self.blocksize)];
+                        *lock(slot) = self
+                            .encode(clevel, index, bytes, &mut out, &mut workspace)
+                            .map(|len| out[..len].to_vec());
+                    }
+                });
+            }
+        });
+        for (index, slot) in done.iter().enumerate() {
+            let block = lock(slot).take()?;
+            let start = HEADER_LEN + 4 * index;
+            dst.get_mut(start..start + 4)?.copy_from_slice(&(at as u32).to_le_bytes());
+            dst.get_mut(at..at + block.len())?.copy_from_slice(&block);
+            at += block.len();
+        }
+        Some(at)
+    }
+}
+
+/// A lock whose holder cannot have left it half changed: every critical section here is one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Bytes between a constant and noise, so that blocks compress well, a little, or not at all.
+    fn data(seed: u64, len: usize, noise: u8) -> Vec<u8> {
+        let mut state = seed | 1;
+        (0..len)
+            .map(|i| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let random = (state >> 56) as u8;
+                ((i / 64) as u8).wrapping_add(if noise == 0 { 0 } else { random % noise })
+            })
+            .collect()
+    }
+
+    fn any_blosc() -> impl Strategy<Value = Blosc> {
+        (0..6usize, 0..=9u8, 0..3usize, prop_oneof![Just(0u64), 1u64..100_000]).prop_map(
+            |(cname, clevel, shuffle, blocksize)| Blosc {
+                cname: Cname::ALL[cname],
+                clevel: if Cname::ALL[cname] == Cname::Zstd { clevel.min(6) } else { clevel },
+                shuffle: Shuffle::ALL[shuffle],
+                blocksize,
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// The frame is the one that c-blosc makes, byte for byte, at one thread and at three.
+        #[test]
+        fn frames_equal_those_of_the_c_library(
+            codec in any_blosc(), typesize in 1usize..20, len in 0usize..200_000, seed: u64, noise: u8,
+        ) {
+            let src = data(seed, len, noise);
+            let mut workspace = Workspace::default();
+            let (mut ours, mut threaded, mut theirs) = (vec![7; 100], Vec::new(), Vec::new());
+            codec.compress(typesize, &src, &mut ours, 1, &mut workspace).expect("compresses");
+            codec.compress(typesize, &src, &mut threaded, 3, &mut workspace).expect("compresses");
+            codec.compress_with_c(typesize, &src, &mut theirs).expect("compresses");
+            prop_assert!(ours == theirs, "{codec:?} typesize {typesize} len {len}");
+            prop_assert!(threaded == theirs, "threaded {codec:?} typesize {typesize} len {len}");
+        }
+
+        /// Whatever is compressed comes back, by our decoder and by c-blosc's.
+        #[test]
+        fn decompress_is_the_inverse(
+            codec in any_blosc(), typesize in 1usize..20, len in 0usize..200_000, seed: u64, noise: u8, threads in 1usize..5,
+        ) {
+            let src = data(seed, len, noise);
+            let mut workspace = Workspace::default();
+            let (mut frame, mut back) = (Vec::new(), vec![1; 3]);
+            codec.compress(typesize, &src, &mut frame, 1, &mut workspace).expect("compresses");
+            decompress(&frame, &mut back, threads, &mut workspace).expect("decodes");
+            prop_assert!(back == src);
+            if !src.is_empty() {
+                let mut theirs = vec![0; len];
+                c_blosc::decompress(&frame, &mut theirs, 1).expect("decodes");
+                prop_assert!(theirs == src);
+            }
+        }
+
+        /// Damage gives an error or other bytes, never a crash.
+        #[test]
+        fn damaged_frames_never_crash(
+            codec in any_blosc(), len in 200usize..50_000, seed: u64, at: prop::sample::Index, bit in 0u8..8, cut: prop::sample::Index,
+        ) {
+            let src = data(seed, len, 16);
+            let mut workspace = Workspace::default();
+            let (mut frame, mut back) = (Vec::new(), Vec::new());
+            codec.compress(4, &src, &mut frame, 1, &mut workspace).expect("compresses");
+            let at = at.index(frame.len());
+            frame[at] ^= 1 << bit;
+            let _ = decompress(&frame, &mut back, 2, &mut workspace);
+            let cut = cut.index(frame.len());
+            frame[at] ^= 1 << bit;
+            prop_assert!(decompress(&frame[..cut], &mut back, 1, &mut workspace).is_err());
+        }
+    }
+
+    #[test]
+    fn a_chunk_over_the_limit_is_refused() {
+        // Only the length is looked at, so untouched zero pages do.
+        let src = vec![0u8; MAX_NBYTES as usize + 1];
+        let codec = Blosc { cname: Cname::Lz4, clevel: 1, shuffle: Shuffle::Noshuffle, blocksize: 0 };
+        let error = codec.compress(4, &src, &mut Vec::new(), 1, &mut Workspace::default()).expect_err("too large");
+        assert_eq!(error, CodecError::TooLarge { nbytes: MAX_NBYTES + 1 });
+    }
+}

@@ -1,0 +1,218 @@
+//! The 16-byte header of a Blosc 1 frame, and what follows from it without decoding anything.
+//!
+//! Format: c-blosc, `README_CHUNK_FORMAT.rst` and `blosc.c` (1.21). A frame says its size, its block size, its filter and
+//! its compressor family. It does not say a compression level, a checksum, or a number of threads: threads are a choice of
+//! whoever reads it, bounded by the number of blocks.
+
+use crate::{Cname, CodecError, Shuffle};
+
+/// Bytes of the header.
+pub const HEADER_LEN: usize = 16;
+
+/// The most bytes that one frame can hold (`BLOSC_MAX_BUFFERSIZE`).
+pub const MAX_NBYTES: u64 = i32::MAX as u64 - HEADER_LEN as u64;
+
+/// The most threads that c-blosc starts (`BLOSC_MAX_THREADS`).
+const MAX_THREADS: u64 = 256;
+
+const FORMAT_VERSION: u8 = 2;
+const SHUFFLED: u8 = 0x01;
+const STORED_RAW: u8 = 0x02;
+const BITSHUFFLED: u8 = 0x04;
+const RESERVED: u8 = 0x08;
+const NOT_SPLIT: u8 = 0x10;
+
+/// A Blosc header, checked for inner consistency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Format version; 2 is the only one that any reader accepts.
+    pub version: u8,
+    /// Flag byte as stored.
+    pub flags: u8,
+    /// Element size that the filter works on, 1 to 255.
+    pub typesize: u8,
+    /// Decoded bytes.
+    pub nbytes: u32,
+    /// Bytes of a block; the last one may be shorter.
+    pub blocksize: u32,
+    /// Bytes of the whole frame.
+    pub cbytes: u32,
+}
+
+impl Header {
+    /// Reads the header from the first [`HEADER_LEN`] bytes of a frame.
+    ///
+    /// # Errors
+    /// [`CodecError::Short`] below 16 bytes, [`CodecError::Invalid`] where a field contradicts the format or another field.
+    pub fn parse(bytes: &[u8]) -> Result<Header, CodecError> {
+        let Some(head) = bytes.first_chunk::<HEADER_LEN>() else {
+            return Err(CodecError::Short {
+                format: "blosc",
+                needed: HEADER_LEN as u64,
+                found: bytes.len() as u64,
+            });
+        };
+        let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let header = Header {
+            version: head[0],
+            flags: head[2],
+            typesize: head[3],
+            nbytes: word(4),
+            blocksize: word(8),
+            cbytes: word(12),
+        };
+        match header.contradiction() {
+            None => Ok(header),
+            Some(detail) => Err(CodecError::Invalid { format: "blosc", detail }),
+        }
+    }
+
+    fn contradiction(&self) -> Option<String> {
+        if self.version != FORMAT_VERSION {
+            return Some(format!("format version {} instead of {FORMAT_VERSION}", self.version));
+        }
+        if self.flags & RESERVED != 0 {
+            return Some(format!("a reserved flag is set ({:#04x})", self.flags));
+        }
+        if self.typesize == 0 {
+            return Some("typesize 0".into());
+        }
+        if u64::from(self.nbytes) > MAX_NBYTES {
+            return Some(format!("{} decoded bytes are more than the format allows", self.nbytes));
+        }
+        if self.nbytes > 0 && (self.blocksize == 0 || self.blocksize > self.nbytes) {
+            return Some(format!("block size {} of {} bytes", self.blocksize, self.nbytes));
+        }
+        if (self.cbytes as usize) < HEADER_LEN {
+            return Some(format!("a frame of {} bytes is smaller than its header", self.cbytes));
+        }
+        if self.nbytes > 0 && self.stored_raw() && u64::from(self.cbytes) != u64::from(self.nbytes) + HEADER_LEN as u64 {
+            return Some(format!("{} bytes stored raw in a frame of {}", self.nbytes, self.cbytes));
+        }
+        if !self.stored_raw() && self.blocks() > u64::from(self.cbytes - HEADER_LEN as u32) / 4 {
+            return Some(format!("{} blocks do not fit a frame of {} bytes", self.blocks(), self.cbytes));
+        }
+        None
+    }
+
+    /// The compressor family. lz4 and lz4hc write the same format and cannot be told apart.
+    pub fn cname(&self) -> Option<Cname> {
+        match self.flags >> 5 {
+            0 => Some(Cname::Blosclz),
+            1 => Some(Cname::Lz4),
+            2 => Some(Cname::Snappy),
+            3 => Some(Cname::Zlib),
+            4 => Some(Cname::Zstd),
+            _ => None,
+        }
+    }
+
+    /// The filter.
+    pub fn shuffle(&self) -> Shuffle {
+        if self.flags & SHUFFLED != 0 {
+            Shuffle::Shuffle
+        } else if self.flags & BITSHUFFLED != 0 {
+            Shuffle::Bitshuffle
+        } else {
+            Shuffle::Noshuffle
+        }
+    }
+
+    /// Whether the frame holds the bytes as they are (level 0, or nothing could be gained).
+    pub fn stored_raw(&self) -> bool {
+        self.flags & STORED_RAW != 0
+    }
+
+    /// Whether each full block is stored as one stream a byte position. The streams of a block are decoded by one thread.
+    pub fn split(&self) -> bool {
+        self.flags & NOT_SPLIT == 0
+    }
+
+    /// Number of blocks: the units that threads can share.
+    pub fn blocks(&self) -> u64 {
+        u64::from(self.nbytes).div_ceil(u64::from(self.blocksize.max(1)))
+    }
+
+    /// The most threads that can help: c-blosc is serial unless there are two full blocks, and never starts more than 256.
+    pub fn max_threads(&self) -> u64 {
+        match self.nbytes / self.blocksize.max(1) {
+            0 | 1 => 1,
+            _ => self.blocks().min(MAX_THREADS),
+        }
+    }
+
+    /// Whether a byte shuffle is on that moves nothing, because it works on elements of one byte.
+    pub fn shuffles_nothing(&self) -> bool {
+        self.shuffle() == Shuffle::Shuffle && self.typesize == 1
+    }
+}
+
+/// The most that `threads` threads can gain on `blocks` equal blocks: c-blosc hands out blocks in equal contiguous shares,
+/// so the largest share decides.
+pub fn ideal_speedup(blocks: u64, threads: u64) -> f64 {
+    if blocks == 0 { 1.0 } else { blocks as f64 / blocks.div_ceil(threads.max(1)) as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(flags: u8, typesize: u8, nbytes: u32, blocksize: u32, cbytes: u32) -> Vec<u8> {
+        let mut bytes = vec![2, 1, flags, typesize];
+        for word in [nbytes, blocksize, cbytes] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn reads_a_real_header() {
+        // zstd with byte shuffle, not split, 4-byte elements: 9 blocks.
+        let header = Header::parse(&header(0x91, 4, 1_100_000, 131_072, 500_000)).expect("valid");
+        assert_eq!(header.cname(), Some(Cname::Zstd));
+        assert_eq!(header.shuffle(), Shuffle::Shuffle);
+        assert!(!header.split());
+        assert!(!header.stored_raw());
+        assert_eq!((header.blocks(), header.max_threads()), (9, 9));
+    }
+
+    #[test]
+    fn one_full_block_and_a_rest_is_serial() {
+        let header = Header::parse(&header(0x91, 4, 90_000, 65_536, 40_000)).expect("valid");
+        assert_eq!((header.blocks(), header.max_threads()), (2, 1));
+    }
+
+    #[test]
+    fn speedup_is_bounded_by_the_largest_share() {
+        assert_eq!(ideal_speedup(9, 8), 4.5);
+        assert_eq!(ideal_speedup(5, 4), 2.5);
+        assert_eq!(ideal_speedup(10, 8), 5.0);
+        assert_eq!(ideal_speedup(1, 8), 1.0);
+        assert_eq!(ideal_speedup(0, 8), 1.0);
+    }
+
+    #[test]
+    fn refuses_contradictions() {
+        let cases = [
+            (header(0x91, 4, 100, 200, 50), "block size"),
+            (header(0x91, 4, 100, 0, 50), "block size"),
+            (header(0x99, 4, 100, 100, 50), "reserved"),
+            (header(0x91, 0, 100, 100, 50), "typesize"),
+            (header(0x93, 4, 100, 100, 50), "stored raw"),
+            (header(0x91, 4, 4000, 4, 50), "do not fit"),
+            (header(0x91, 4, 100, 100, 5), "smaller than its header"),
+            (header(0x91, 4, u32::MAX, 100, 50), "more than the format allows"),
+        ];
+        for (bytes, word) in cases {
+            let error = Header::parse(&bytes).expect_err(word).to_string();
+            assert!(error.contains(word), "{error}");
+        }
+        assert!(matches!(Header::parse(&[2, 1, 0]), Err(CodecError::Short { found: 3, .. })));
+    }
+
+    #[test]
+    fn an_empty_frame_is_legal() {
+        let header = Header::parse(&header(0x13, 4, 0, 1, 16)).expect("valid");
+        assert_eq!((header.blocks(), header.max_threads()), (0, 1));
+    }
+}

@@ -1,0 +1,36 @@
+//! Compressors of Zarr chunks, as bytes to bytes: Blosc frames first, then the single-stream formats.
+//!
+//! This crate knows no arrays, no stores and no data types beyond the element size that a shuffle works on. It is the only
+//! one that holds `unsafe` code and the only one that links `blosc-src`.
+
+mod block;
+mod blocksize;
+mod blosc;
+mod c_blosc;
+mod error;
+mod frame;
+mod spec;
+mod stream;
+mod workspace;
+
+pub use blocksize::predict_blocksize;
+pub use blosc::{Blosc, Cname, Shuffle, decompress};
+pub use error::CodecError;
+pub use frame::{HEADER_LEN, Header, MAX_NBYTES, ideal_speedup};
+pub use spec::{Codec, codec_name, describe};
+pub use workspace::Workspace;
+
+/// CRC-32C (Castagnoli) of `bytes`, as the Zarr `crc32c` codec and shard indexes store it.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
+/// Makes `buffer` exactly `len` bytes long without clearing what it holds already: buffers are reused from chunk to chunk,
+/// and zeroing megabytes that are about to be overwritten costs as much as a fast decoder.
+pub(crate) fn set_len(buffer: &mut Vec<u8>, len: usize) {
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    } else {
+        buffer.truncate(len);
+    }
+}

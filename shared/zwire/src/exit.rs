@@ -1,0 +1,99 @@
+//! The one table of exit codes.
+
+use serde::{Serialize, Serializer};
+
+/// What a process says with its exit code. The same table holds for every tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// The work is done, and the answer is yes.
+    Done = 0,
+    /// The answer is no: a fault, a difference or a duplicate was found.
+    No = 1,
+    /// The command line cannot be carried out as it was typed.
+    Usage = 2,
+    /// Some items failed; the others are done.
+    Partial = 3,
+    /// No such store or node, or it is not Zarr.
+    Absent = 4,
+    /// Corrupt metadata or data, or a codec or data type that is not supported.
+    Unreadable = 5,
+    /// Credentials, permissions, or a network that stayed silent after every retry.
+    Refused = 6,
+    /// The output exists, is full or cannot be written.
+    Output = 7,
+    /// A bug in the tool.
+    Bug = 101,
+    /// Stopped by SIGINT; what was written is consistent.
+    Interrupted = 130,
+    /// Stopped by SIGTERM; what was written is consistent.
+    Terminated = 143,
+}
+
+/// The table as it stands in `--help`, the man pages and the README.
+pub const EXIT_STATUS: &str = "\
+  0    done
+  1    the answer is no: a fault, a difference or a duplicate was found
+  2    usage: the command line cannot be carried out
+  3    partial: some items failed, the others are done
+  4    absent: no such store or node, or it is not Zarr
+  5    unreadable: corrupt metadata or data, codec or type not supported
+  6    refused: credentials, permissions, or network after every retry
+  7    output: exists, full or not writable
+  101  a bug
+  130  stopped by SIGINT (143 by SIGTERM); what was written is consistent";
+
+impl Exit {
+    /// The number that the process ends with.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The exit of a run over several items: all well, all failed alike, or some of each.
+    ///
+    /// `items` counts every item, `failed` those that failed, `worst` is the code of the first failure.
+    pub fn of_items(items: u64, failed: u64, worst: Exit) -> Exit {
+        match failed {
+            0 => Exit::Done,
+            n if n == items => worst,
+            _ => Exit::Partial,
+        }
+    }
+}
+
+impl Serialize for Exit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_names_every_code() {
+        for exit in [
+            Exit::Done,
+            Exit::No,
+            Exit::Usage,
+            Exit::Partial,
+            Exit::Absent,
+            Exit::Unreadable,
+            Exit::Refused,
+            Exit::Output,
+            Exit::Bug,
+            Exit::Interrupted,
+            Exit::Terminated,
+        ] {
+            assert!(EXIT_STATUS.contains(&exit.code().to_string()), "{exit:?} is not in the table");
+        }
+    }
+
+    #[test]
+    fn items_fail_wholly_or_in_part() {
+        assert_eq!(Exit::of_items(3, 0, Exit::Done), Exit::Done);
+        assert_eq!(Exit::of_items(3, 3, Exit::Absent), Exit::Absent);
+        assert_eq!(Exit::of_items(3, 1, Exit::Absent), Exit::Partial);
+    }
+}

@@ -1,0 +1,21 @@
+//! What the tools say to scripts: exit codes and JSON records.
+//!
+//! # The compatibility promise
+//!
+//! Every line on standard output is one flat JSON object that starts with `"type"` and `"v"`. New types and new fields may
+//! come at any time; a field is removed, or given another meaning, only with a raise of `v`. Field names are snake_case and
+//! carry their unit (`_bytes`, `_seconds`); node paths are absolute (`/`, `/t2m`); NaN and the infinities are strings; what
+//! is not known is left out. The last line is the one `summary`: a stream without it was cut.
+//!
+//! This crate knows nothing of files, Zarr or terminals.
+
+mod exit;
+mod json;
+mod record;
+
+pub use exit::{EXIT_STATUS, Exit};
+pub use json::{V1, ratio, round3};
+pub use record::{
+    ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, ErrorRecord, GroupRecord, KeyRecord, PlanRecord, Record,
+    RecompressRecord, Summary, Timing,
+};

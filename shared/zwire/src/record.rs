@@ -1,0 +1,404 @@
+//! The records, one struct a type. Field order is the order on the line.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{Exit, V1};
+
+/// One line of a stream.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Record {
+    /// A group of a hierarchy.
+    Group(GroupRecord),
+    /// An array, what is stored of it and what bounds its decoding.
+    Array(Box<ArrayRecord>),
+    /// One stored chunk, as its own header describes it.
+    Chunk(Box<ChunkRecord>),
+    /// A key of the store that belongs to no array.
+    Key(KeyRecord),
+    /// A node on which consolidated metadata and the node's own metadata disagree.
+    Consolidated(ConsolidatedRecord),
+    /// A measured decoding speed.
+    Bench(BenchRecord),
+    /// What a writer is going to do.
+    Plan(PlanRecord),
+    /// What became of one array in a recompression.
+    Recompress(RecompressRecord),
+    /// An item that failed; the run goes on.
+    Error(ErrorRecord),
+    /// The last line of every stream.
+    Summary(Summary),
+}
+
+/// A group.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct GroupRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The store, as it was named.
+    pub store: String,
+    /// Absolute path of the node.
+    pub path: String,
+    /// 2 or 3.
+    pub zarr_format: u8,
+    /// Attributes, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Map<String, Value>>,
+}
+
+/// An array. Everything after `codecs` is there only where it was asked for and could be known.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ArrayRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The store, as it was named.
+    pub store: String,
+    /// Absolute path of the node.
+    pub path: String,
+    /// 2 or 3.
+    pub zarr_format: u8,
+    /// Length of each dimension.
+    pub shape: Vec<u64>,
+    /// Dimension names, `null` where a dimension has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dimension_names: Option<Vec<Option<String>>>,
+    /// The data type in the words of the metadata (`<f4`, `float32`, a list for a structured type).
+    pub dtype: Value,
+    /// Bytes of one element as it is handed to the compressor's side of the codec chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub itemsize_bytes: Option<u64>,
+    /// Shape of a chunk; with sharding, of an inner chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_shape: Option<Vec<u64>>,
+    /// Shape of a shard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard_shape: Option<Vec<u64>>,
+    /// Chunks that the array has; with sharding, inner chunks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunks: Option<u64>,
+    /// Shards that the array has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards: Option<u64>,
+    /// Bytes of one decoded chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_bytes: Option<u64>,
+    /// Bytes of the whole array, decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncompressed_bytes: Option<u64>,
+    /// Fill value in the words of the metadata.
+    pub fill_value: Value,
+    /// `C` or `F`, Zarr v2 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// What stands between the chunk indices of a key.
+    pub separator: String,
+    /// The codec chain in the words of the metadata, in encoding order (v2: the filters, then the compressor).
+    pub codecs: Vec<Value>,
+    /// One line of the chain for people: `blosc(lz4,5,shuffle)`.
+    pub codec: String,
+    /// Attributes, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Map<String, Value>>,
+    /// Why the `zarrs` library cannot open the array; absent when it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zarrs_error: Option<String>,
+    /// Stored objects (chunks, or shards) found by `--sizes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects_present: Option<u64>,
+    /// Stored objects that a full array would have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects_expected: Option<u64>,
+    /// Bytes stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<u64>,
+    /// Decoded bytes of the present objects for each stored byte.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    /// Smallest stored object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_min_bytes: Option<u64>,
+    /// Median stored object (to within 0.1 % where an array has thousands of different sizes).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_median_bytes: Option<u64>,
+    /// Largest stored object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_max_bytes: Option<u64>,
+    /// Chunks whose headers were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<u64>,
+    /// Independent blocks of a chunk; the fewest of the sampled ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<u64>,
+    /// Bytes of a block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_bytes: Option<u64>,
+    /// Most threads that can help to decode one chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_threads: Option<u64>,
+    /// Threads that `ideal_speedup` is for (`--nthreads`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u64>,
+    /// `blocks / ceil(blocks / threads)`: the most that these threads can gain inside one chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ideal_speedup: Option<f64>,
+    /// What bounds decoding, in one word.
+    pub verdict: String,
+    /// The verdict in one sentence.
+    pub because: String,
+    /// Whether recompressing would help.
+    pub recompress_helps: bool,
+    /// Which readers would gain from recompressing, or why none would.
+    pub helps: String,
+    /// The command that would do it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+/// One sampled chunk.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ChunkRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The store, as it was named.
+    pub store: String,
+    /// Absolute path of the array.
+    pub path: String,
+    /// Key of the stored object, relative to the store.
+    pub key: String,
+    /// Number of the inner chunk within its shard, in C order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner_chunk: Option<u64>,
+    /// Size of the stored chunk.
+    pub stored_bytes: u64,
+    /// `blosc`, `zstd`, `gzip`, …: the format that the bytes show, not the one that the metadata claims.
+    pub format: String,
+    /// Blosc format version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format_version: Option<u8>,
+    /// Compressor inside a Blosc frame; lz4 and lz4hc look alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compressor: Option<String>,
+    /// `noshuffle`, `shuffle` or `bitshuffle`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shuffle: Option<String>,
+    /// Element size that the filter works on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub typesize: Option<u8>,
+    /// Whether each block is split into one stream a byte position.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<bool>,
+    /// Whether the frame holds the bytes as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_raw: Option<bool>,
+    /// Decoded bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncompressed_bytes: Option<u64>,
+    /// Bytes of a block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_bytes: Option<u64>,
+    /// Number of independent blocks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<u64>,
+    /// Most threads that can help to decode it.
+    pub max_threads: u64,
+    /// What is wrong with it; empty when nothing is.
+    pub faults: Vec<String>,
+}
+
+/// A key that belongs to no array.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct KeyRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The store, as it was named.
+    pub store: String,
+    /// The key, relative to the store.
+    pub key: String,
+    /// Size of the object.
+    pub stored_bytes: u64,
+    /// `temporary` (left behind by a writer), `outside_grid` (a chunk key that the array's shape has no place for),
+    /// `wrong_separator` (a chunk key spelled with the other separator), or `unknown`.
+    pub kind: String,
+}
+
+/// A disagreement between consolidated metadata and a node's own.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ConsolidatedRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The store, as it was named.
+    pub store: String,
+    /// Absolute path of the node.
+    pub path: String,
+    /// `missing` (not in the consolidated copy), `gone` (only there), or `differs`.
+    pub difference: String,
+    /// Top-level members that differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
+}
+
+/// A measured decoding speed. Measurements differ from run to run.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct BenchRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The store, as it was named.
+    pub store: String,
+    /// Absolute path of the array.
+    pub path: String,
+    /// `inside` (threads on one chunk) or `across` (that many chunks at once).
+    pub mode: String,
+    /// Threads at work.
+    pub threads: u64,
+    /// Chunks that were decoded.
+    pub chunks: u64,
+    /// Decoded gigabytes (10^9) for each second.
+    pub gb_per_second: f64,
+    /// Speed against one thread on one chunk.
+    pub speedup: f64,
+}
+
+/// What a writer is going to do with one array.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PlanRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The source store, as it was named.
+    pub store: String,
+    /// Absolute path of the array.
+    pub path: String,
+    /// `recompress` or `copy`.
+    pub action: String,
+    /// Why, where the array is only copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// The codec as it is, for people.
+    pub from: String,
+    /// The codec as it will be, for people.
+    pub to: String,
+    /// Stored objects that a full array would have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects_expected: Option<u64>,
+    /// Bytes of one decoded chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_bytes: Option<u64>,
+    /// Bytes of the whole array, decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncompressed_bytes: Option<u64>,
+    /// Independent blocks that a new chunk will have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<u64>,
+}
+
+/// What became of one array.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RecompressRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The source store, as it was named.
+    pub store: String,
+    /// Absolute path of the array.
+    pub path: String,
+    /// `recompress` or `copy`.
+    pub action: String,
+    /// Why, where the array was only copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// The codec as it was, for people.
+    pub from: String,
+    /// The codec as it is now, for people.
+    pub to: String,
+    /// Stored objects carried over: the present chunks, or shards.
+    pub objects: u64,
+    /// Stored bytes before.
+    pub bytes_before: u64,
+    /// Stored bytes after.
+    pub bytes_after: u64,
+    /// Decoded bytes; absent where nothing was decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncompressed_bytes: Option<u64>,
+    /// `bytes_before / bytes_after`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain: Option<f64>,
+    /// Objects that were read back, decoded and compared.
+    pub verified: u64,
+    /// Objects that failed.
+    pub failed: u64,
+    /// Processor seconds of the workers on this array, with `--timing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker_seconds: Option<f64>,
+    /// Decoded bytes for each worker second, with `--timing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_worker_second: Option<f64>,
+}
+
+/// An item that failed.
+#[derive(Debug, Clone, Serialize)]
+pub struct ErrorRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// What it is about: a store, a node, a chunk's key.
+    pub place: String,
+    /// What is wrong, with the chain of causes.
+    pub error: String,
+    /// The exit code that this failure alone would give.
+    pub exit: Exit,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// The last line of a stream.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// Version of the record.
+    pub v: V1,
+    /// The tool.
+    pub tool: String,
+    /// The code that the process ends with.
+    pub exit: Exit,
+    /// Error records in this stream.
+    pub errors: u64,
+    /// The tool's own totals.
+    #[serde(flatten)]
+    pub totals: Map<String, Value>,
+    /// Where the time went, with `--timing`.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
+}
+
+/// Time and memory of a run.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Timing {
+    /// Wall-clock time of the whole run.
+    pub seconds: f64,
+    /// Processor time, all threads.
+    pub cpu_seconds: f64,
+    /// Peak resident memory.
+    pub peak_memory_bytes: u64,
+    /// Seconds by phase, summed over the workers.
+    #[serde(flatten)]
+    pub phases: Map<String, Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_starts_with_type_and_version() {
+        let record = Record::Key(KeyRecord { store: "s".into(), key: "t2m/x".into(), stored_bytes: 3, kind: "unknown".into(), ..Default::default() });
+        let line = serde_json::to_string(&record).expect("a record serialises");
+        assert_eq!(line, r#"{"type":"key","v":1,"store":"s","key":"t2m/x","stored_bytes":3,"kind":"unknown"}"#);
+    }
+
+    #[test]
+    fn a_summary_is_flat() {
+        let mut totals = Map::new();
+        totals.insert("arrays".into(), 4.into());
+        let summary = Summary { v: V1, tool: "zinspect".into(), exit: Exit::Done, errors: 0, totals, timing: None };
+        let line = serde_json::to_string(&Record::Summary(summary)).expect("a record serialises");
+        assert_eq!(line, r#"{"type":"summary","v":1,"tool":"zinspect","exit":0,"errors":0,"arrays":4}"#);
+    }
+}
