@@ -1,0 +1,137 @@
+//! Errors of stores, by what they mean to the user.
+
+use std::io;
+use std::path::Path;
+
+use zwire::Exit;
+
+/// Why a store or one of its objects cannot be read or written. Every variant names its place.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is nothing of that name.
+    #[error("{place}: no such store")]
+    Absent {
+        /// Path or URL.
+        place: String,
+    },
+    /// Something is there, but it is not a directory.
+    #[error("{place}: is a file, not a store")]
+    NotADirectory {
+        /// Path or URL.
+        place: String,
+    },
+    /// The name is a URL that cannot be used.
+    #[error("{place}: {detail}")]
+    BadUrl {
+        /// As it was typed.
+        place: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Permissions or credentials do not suffice.
+    #[error("{place}: permission denied")]
+    Denied {
+        /// Path or URL.
+        place: String,
+        /// What the system or the server said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server did not answer, or not with the bytes.
+    #[error("{place}: the request failed")]
+    Network {
+        /// URL.
+        place: String,
+        /// What went wrong after the last retry.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Nothing (or next to nothing) arrived within the time limit.
+    #[error("{place}: timed out: {detail}")]
+    TimedOut {
+        /// URL.
+        place: String,
+        /// Which clock ran out.
+        detail: String,
+    },
+    /// The server cannot say what it holds.
+    #[error("{place}: this server cannot list what it holds")]
+    NotListable {
+        /// URL.
+        place: String,
+    },
+    /// The file system failed to read.
+    #[error("{place}: cannot be read")]
+    Read {
+        /// Path.
+        place: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file system failed to write.
+    #[error("{place}: cannot be written")]
+    Write {
+        /// Path.
+        place: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The output is there already.
+    #[error("{place}: exists already")]
+    Exists {
+        /// Path.
+        place: String,
+    },
+}
+
+impl StoreError {
+    /// The exit code that this error alone gives.
+    pub fn exit(&self) -> Exit {
+        match self {
+            StoreError::Absent { .. } | StoreError::NotADirectory { .. } => Exit::Absent,
+            StoreError::BadUrl { .. } => Exit::Usage,
+            StoreError::Denied { .. } | StoreError::Network { .. } | StoreError::TimedOut { .. } => Exit::Refused,
+            StoreError::NotListable { .. } => Exit::Refused,
+            StoreError::Read { .. } => Exit::Unreadable,
+            StoreError::Write { .. } | StoreError::Exists { .. } => Exit::Output,
+        }
+    }
+
+    /// What to do about it, where that can be said.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            StoreError::Exists { .. } => "choose another name, or say --overwrite to replace it",
+            StoreError::NotListable { .. } => {
+                "name one array, or use a store with consolidated metadata: plain HTTP cannot be listed"
+            }
+            StoreError::Denied { place, .. } if place.contains("://") => {
+                "for a public bucket say --anonymous; else set the cloud's usual environment variables"
+            }
+            StoreError::TimedOut { .. } => "raise --timeout if the server is only slow",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+/// A failed read of `path`, by meaning.
+pub fn read_failed(path: &Path, source: io::Error) -> StoreError {
+    let place = path.display().to_string();
+    match source.kind() {
+        io::ErrorKind::NotFound => StoreError::Absent { place },
+        io::ErrorKind::NotADirectory => StoreError::NotADirectory { place },
+        io::ErrorKind::PermissionDenied => StoreError::Denied { place, source: source.into() },
+        _ => StoreError::Read { place, source },
+    }
+}
+
+/// A failed write of `path`, by meaning.
+pub fn write_failed(path: &Path, source: io::Error) -> StoreError {
+    let place = path.display().to_string();
+    match source.kind() {
+        io::ErrorKind::AlreadyExists => StoreError::Exists { place },
+        _ => StoreError::Write { place, source },
+    }
+}

@@ -1,0 +1,159 @@
+//! A path or URL becomes a store of keys and bytes.
+//!
+//! Local files are read with plain positional reads on the caller's thread and never see the async runtime; everything else
+//! goes through `object_store` on a runtime that this crate starts when the first remote store is opened. This crate does
+//! not know what the bytes mean.
+
+mod error;
+mod local;
+mod location;
+mod remote;
+mod staging;
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+pub use error::{StoreError, read_failed, write_failed};
+pub use location::Location;
+pub use staging::Staging;
+
+use local::LocalStore;
+use remote::RemoteStore;
+
+/// How remote stores are reached.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Send no credentials.
+    pub anonymous: bool,
+    /// Another address than the cloud's own.
+    pub endpoint: Option<String>,
+    /// Region of the bucket.
+    pub region: Option<String>,
+    /// The longest that one operation may take without its bytes arriving.
+    pub timeout: Duration,
+    /// Retries of one operation, with backoff and jitter.
+    pub retries: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        StoreOptions { anonymous: false, endpoint: None, region: None, timeout: Duration::from_secs(60), retries: 5 }
+    }
+}
+
+/// One stored object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Object {
+    /// Its key, relative to the store.
+    pub key: String,
+    /// Its size.
+    pub size: u64,
+}
+
+/// Which bytes of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByteRange {
+    /// `len` bytes from `start`; fewer where the object ends before.
+    At {
+        /// Offset of the first byte.
+        start: u64,
+        /// Bytes wanted.
+        len: u64,
+    },
+    /// The last `len` bytes; all where the object is shorter.
+    Last {
+        /// Bytes wanted.
+        len: u64,
+    },
+}
+
+/// A stream of objects.
+pub type Listing<'a> = Box<dyn Iterator<Item = Result<Object, StoreError>> + Send + 'a>;
+
+/// A store that can be read. Cheap to share between threads.
+pub struct Store {
+    location: Location,
+    backend: Backend,
+}
+
+enum Backend {
+    Local(LocalStore),
+    Remote(RemoteStore),
+}
+
+impl Store {
+    /// Opens what `name` (a path or a URL) stands for. A local path must be there and be a directory; a remote address is
+    /// only asked when something is read.
+    ///
+    /// # Errors
+    /// [`StoreError::BadUrl`] for a URL of an unknown kind, [`StoreError::Absent`] or [`StoreError::Denied`] for a local
+    /// path that is not there or cannot be entered.
+    pub fn open(name: &OsStr, options: &StoreOptions) -> Result<Store, StoreError> {
+        let location = Location::parse(name)?;
+        let backend = match &location {
+            Location::Local(path) => Backend::Local(LocalStore::open(path)?),
+            Location::Remote(url) => Backend::Remote(RemoteStore::open(url, options)?),
+        };
+        Ok(Store { location, backend })
+    }
+
+    /// Where it is.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Whether reads cross a network, so that many should be under way at once.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.backend, Backend::Remote(_))
+    }
+
+    /// The place of a key, for messages.
+    pub fn place(&self, key: &str) -> String {
+        self.location.join(key)
+    }
+
+    /// Reads a whole object into `buffer` (whose old content is lost). `false`: there is no such object.
+    ///
+    /// # Errors
+    /// [`StoreError`] with the place; an absent object is none.
+    pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<bool, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.get(key, buffer),
+            Backend::Remote(store) => store.get(key, buffer),
+        }
+    }
+
+    /// Reads part of an object into `buffer` (whose old content is lost) and says how large the whole object is.
+    /// Nothing: there is no such object.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn get_range(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<u64>, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.get_range(key, range, buffer),
+            Backend::Remote(store) => store.get_range(key, range, buffer),
+        }
+    }
+
+    /// Every object whose key starts with the directory `prefix` (empty: all), as a stream in no particular order.
+    ///
+    /// # Errors
+    /// [`StoreError::NotListable`] from plain HTTP servers. An error that comes up later is an item of the stream.
+    pub fn list(&self, prefix: &str) -> Result<Listing<'_>, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.list(prefix),
+            Backend::Remote(store) => store.list(prefix),
+        }
+    }
+
+    /// The names of the directories right below `prefix` (empty: the top), sorted.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub fn directories(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.directories(prefix),
+            Backend::Remote(store) => store.directories(prefix),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What a user typed for a store: a path, or a URL of a known scheme.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use crate::StoreError;
+
+/// A local directory or a remote address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A path, in whatever bytes the file system uses.
+    Local(PathBuf),
+    /// A URL with one of the schemes that [`Location::parse`] accepts.
+    Remote(Url),
+}
+
+const REMOTE_SCHEMES: [&str; 10] = ["s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "http", "https"];
+
+impl Location {
+    /// Anything with `://` in it is a URL; all else is a path.
+    ///
+    /// # Errors
+    /// [`StoreError::BadUrl`] for a scheme nobody here knows, or a URL with a query string (a signed URL), which no store
+    /// could be walked with.
+    pub fn parse(name: &OsStr) -> Result<Location, StoreError> {
+        let Some(text) = name.to_str().filter(|text| text.contains("://")) else {
+            let local = name.to_str().and_then(|text| text.strip_prefix("file:"));
+            return Ok(Location::Local(local.map_or_else(|| PathBuf::from(name), PathBuf::from)));
+        };
+        let bad = |detail: String| StoreError::BadUrl { place: text.to_owned(), detail };
+        let url = Url::parse(text).map_err(|error| bad(error.to_string()))?;
+        if url.scheme() == "file" {
+            return url.to_file_path().map(Location::Local).map_err(|()| bad("is not an absolute file path".into()));
+        }
+        if !REMOTE_SCHEMES.contains(&url.scheme()) {
+            return Err(bad(format!("scheme {:?} is not one of file, s3, gs, az, http, https", url.scheme())));
+        }
+        if url.query().is_some() {
+            return Err(bad("a URL with a query (a signed URL) names one object, not a store".into()));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(bad("names no bucket or host".into()));
+        }
+        Ok(Location::Remote(url))
+    }
+
+    /// The path, where it is local.
+    pub fn local(&self) -> Option<&Path> {
+        match self {
+            Location::Local(path) => Some(path),
+            Location::Remote(_) => None,
+        }
+    }
+
+    /// The place of a key below it, for messages.
+    pub fn join(&self, key: &str) -> String {
+        let base = self.to_string();
+        match key {
+            "" => base,
+            _ => format!("{}/{key}", base.trim_end_matches('/')),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::Local(path) => path.display().fmt(f),
+            Location::Remote(url) => url.as_str().trim_end_matches('/').fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Location, StoreError> {
+        Location::parse(OsStr::new(text))
+    }
+
+    #[test]
+    fn paths_and_urls_are_told_apart() {
+        assert_eq!(parse("a/b.zarr").expect("path"), Location::Local("a/b.zarr".into()));
+        assert_eq!(parse("file:///a/b.zarr").expect("url"), Location::Local("/a/b.zarr".into()));
+        assert_eq!(parse("file:a/b.zarr").expect("url"), Location::Local("a/b.zarr".into()));
+        assert_eq!(parse("c:odd").expect("path"), Location::Local("c:odd".into()));
+        assert!(matches!(parse("s3://bucket/x.zarr").expect("url"), Location::Remote(_)));
+    }
+
+    #[test]
+    fn bad_urls_are_usage_errors() {
+        for text in ["ftp://host/x", "s3:///x", "https://host/x.zarr?sig=1", "http://"] {
+            assert_eq!(parse(text).expect_err(text).exit(), zwire::Exit::Usage, "{text}");
+        }
+    }
+}
