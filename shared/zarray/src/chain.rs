@@ -1,0 +1,334 @@
+//! The codec chain of an array, split where a recompression cuts it: what stays as it is, and the tail of bytes-to-bytes
+//! codecs that can be undone and replaced without knowing what the bytes mean.
+
+use serde_json::Value;
+use zcodec::{Codec, CodecError, Workspace, codec_name, describe};
+
+use crate::dtype::{itemsize_v2, itemsize_v3};
+use crate::shard::IndexLayout;
+
+/// Codecs that turn an array into bytes: whatever follows them works on bytes.
+const ARRAY_TO_BYTES: [&str; 10] = [
+    "bytes",
+    "endian",
+    "sharding_indexed",
+    "vlen-utf8",
+    "vlen-bytes",
+    "vlen-array",
+    "vlen_v2",
+    "packbits",
+    "pcodec",
+    "zfp",
+];
+
+/// A codec chain.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    /// The chain in the words of the metadata, in encoding order (v2: the filters, then the compressor).
+    pub specs: Vec<Value>,
+    /// How many of `specs`, from the front, a recompression leaves alone.
+    pub kept: usize,
+    /// The rest, decoded: the codecs that can be undone, in encoding order.
+    pub tail: Vec<Codec>,
+    /// Bytes of an element where the tail begins; nothing where elements have no fixed size.
+    pub itemsize: Option<u64>,
+    /// Bytes of a chunk where the tail begins; nothing where that depends on the data.
+    pub chunk_bytes: Option<u64>,
+    /// Why the tail could not be understood, where it could not.
+    pub unknown: Option<CodecError>,
+    /// What is inside, where the array is sharded.
+    pub sharding: Option<Box<Sharding>>,
+}
+
+/// The inside of a sharded array.
+#[derive(Debug, Clone)]
+pub struct Sharding {
+    /// Shape of an inner chunk.
+    pub chunk_shape: Vec<u64>,
+    /// Codecs of an inner chunk.
+    pub inner: Chain,
+    /// How a shard stores its index.
+    pub index: IndexLayout,
+}
+
+impl Chain {
+    /// The chain of a Zarr v2 array. `elements` is the number of elements of a chunk.
+    pub fn v2(dtype: &Value, filters: &[Value], compressor: Option<&Value>, elements: u64) -> Chain {
+        let mut size = Size { itemsize: itemsize_v2(dtype), elements: Some(elements) };
+        for filter in filters {
+            size = size.after(filter, itemsize_v2);
+        }
+        let mut chain = Chain {
+            specs: filters.iter().chain(compressor).cloned().collect(),
+            kept: filters.len(),
+            tail: Vec::new(),
+            itemsize: size.itemsize,
+            chunk_bytes: size.bytes(),
+            unknown: None,
+            sharding: None,
+        };
+        if let Some(compressor) = compressor {
+            match Codec::from_v2(compressor, size.itemsize.unwrap_or(1)) {
+                Ok(codec) => chain.tail.push(codec),
+                Err(error) => (chain.kept, chain.unknown) = (chain.specs.len(), Some(error)),
+            }
+        }
+        chain
+    }
+
+    /// The chain of a Zarr v3 array, or of the inside of a shard, whose chunks have `chunk_shape`.
+    ///
+    /// # Errors
+    /// What is wrong with a sharding codec, whose own metadata must make sense before anything can be said of the chunks.
+    pub fn v3(data_type: &Value, codecs: &[Value], chunk_shape: &[u64]) -> Result<Chain, String> {
+        let elements = chunk_shape.iter().try_fold(1u64, |product, length| product.checked_mul(*length));
+        let mut size = Size { itemsize: itemsize_v3(data_type), elements };
+        let mut tail: Vec<Codec> = Vec::new();
+        let mut kept = codecs.len();
+        let mut unknown = None;
+        for spec in codecs.iter().rev() {
+            match Codec::from_v3(spec) {
+                Ok(codec) => tail.insert(0, codec),
+                Err(error) => {
+                    let name = codec_name(spec);
+                    let plain = name.strip_prefix("numcodecs.").unwrap_or(name);
+                    // A chain ends in bytes; a codec that is not known to make them may be one more compressor.
+                    unknown = (!ARRAY_TO_BYTES.contains(&plain)).then_some(error);
+                    break;
+                }
+            }
+            kept -= 1;
+        }
+        for spec in &codecs[..kept] {
+            size = size.after(spec, itemsize_v3);
+        }
+        let last_kept = kept.checked_sub(1).and_then(|last| codecs.get(last));
+        let sharding = match last_kept.filter(|spec| codec_name(spec) == "sharding_indexed") {
+            Some(spec) => Some(Box::new(Sharding::parse(spec, data_type, chunk_shape)?)),
+            None => None,
+        };
+        let chunk_bytes = if sharding.is_some() { None } else { size.bytes() };
+        let specs = codecs.to_vec();
+        Ok(Chain { specs, kept, tail, itemsize: size.itemsize, chunk_bytes, unknown, sharding })
+    }
+
+    /// The chain that the stored chunks (with sharding: the inner chunks) go through.
+    pub fn innermost(&self) -> &Chain {
+        self.sharding.as_ref().map_or(self, |sharding| sharding.inner.innermost())
+    }
+
+    /// The compressor among the tail: its last codec that is one.
+    pub fn compressor(&self) -> Option<&Codec> {
+        self.tail.iter().rev().find(|codec| matches!(codec, Codec::Blosc(..)) || codec.is_single_stream())
+    }
+
+    /// The chain for people: `delta > blosc(lz4,5,shuffle)`; with sharding, what is inside it.
+    pub fn describe(&self) -> String {
+        let words: Vec<String> = self
+            .specs
+            .iter()
+            .filter(|spec| !matches!(codec_name(spec), "bytes" | "endian"))
+            .map(|spec| match (&self.sharding, codec_name(spec)) {
+                (Some(sharding), "sharding_indexed") => format!("shard[{}]", sharding.inner.describe()),
+                _ => describe(spec),
+            })
+            .collect();
+        if words.is_empty() { "none".to_owned() } else { words.join(" > ") }
+    }
+
+    /// Element size for Blosc's filters: what the elements have, else what the source already used, else bytes.
+    pub fn typesize(&self) -> u64 {
+        let stated = self.tail.iter().find_map(|codec| match codec {
+            Codec::Blosc(_, typesize) => *typesize,
+            _ => None,
+        });
+        self.itemsize.or(stated).filter(|size| (1..=255).contains(size)).unwrap_or(1)
+    }
+
+    /// Undoes the tail: `stored` becomes `decoded`. `spare` is scratch space.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes; [`CodecError::WrongSize`] where they decode to another size than the chunk has.
+    pub fn decode_tail(
+        &self,
+        stored: &[u8],
+        decoded: &mut Vec<u8>,
+        spare: &mut Vec<u8>,
+        threads: usize,
+        workspace: &mut Workspace,
+    ) -> Result<(), CodecError> {
+        let expected = self.chunk_bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        let Some((last, before)) = self.tail.split_last() else {
+            decoded.clear();
+            decoded.extend_from_slice(stored);
+            return match expected {
+                Some(expected) if expected != stored.len() => {
+                    Err(CodecError::WrongSize { expected: expected as u64, found: stored.len() as u64 })
+                }
+                _ => Ok(()),
+            };
+        };
+        let expected_of = |position: usize| if position == 0 { expected } else { None };
+        last.decode(stored, expected_of(before.len()), decoded, threads, workspace)?;
+        for (position, codec) in before.iter().enumerate().rev() {
+            std::mem::swap(decoded, spare);
+            codec.decode(spare, expected_of(position), decoded, threads, workspace)?;
+        }
+        Ok(())
+    }
+}
+
+impl Sharding {
+    fn parse(spec: &Value, data_type: &Value, shard_shape: &[u64]) -> Result<Sharding, String> {
+        let configuration = spec.get("configuration").unwrap_or(&Value::Null);
+        let chunk_shape: Vec<u64> = configuration
+            .get("chunk_shape")
+            .and_then(Value::as_array)
+            .and_then(|lengths| lengths.iter().map(Value::as_u64).collect())
+            .ok_or("sharding_indexed has no usable chunk_shape")?;
+        let divides = chunk_shape.len() == shard_shape.len()
+            && shard_shape.iter().zip(&chunk_shape).all(|(shard, chunk)| *chunk > 0 && shard % chunk == 0);
+        if !divides {
+            return Err(format!("inner chunks of {chunk_shape:?} do not divide shards of {shard_shape:?}"));
+        }
+        let list = |key: &str| configuration.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        let index_codecs = list("index_codecs");
+        let names: Vec<&str> = index_codecs.iter().map(codec_name).collect();
+        let checksum = match names.as_slice() {
+            ["bytes" | "endian", "crc32c"] => true,
+            ["bytes" | "endian"] => false,
+            _ => return Err(format!("shard index with codecs {names:?} is not supported")),
+        };
+        let endian = index_codecs[0].pointer("/configuration/endian").and_then(Value::as_str);
+        let chunks = shard_shape.iter().zip(&chunk_shape).map(|(shard, chunk)| shard / chunk).product();
+        let location = configuration.get("index_location").and_then(Value::as_str).unwrap_or("end");
+        Ok(Sharding {
+            inner: Chain::v3(data_type, &list("codecs"), &chunk_shape)?,
+            index: IndexLayout {
+                at_end: location != "start",
+                checksum,
+                big_endian: endian == Some("big"),
+                chunks,
+            },
+            chunk_shape,
+        })
+    }
+}
+
+/// What is known of the size of a chunk on its way through the chain.
+#[derive(Clone, Copy)]
+struct Size {
+    itemsize: Option<u64>,
+    elements: Option<u64>,
+}
+
+impl Size {
+    fn bytes(self) -> Option<u64> {
+        self.itemsize?.checked_mul(self.elements?)
+    }
+
+    /// After one more codec. `itemsize_of` reads the data types of the metadata's format.
+    fn after(self, spec: &Value, itemsize_of: fn(&Value) -> Option<u64>) -> Size {
+        let name = codec_name(spec);
+        let members = spec.get("configuration").unwrap_or(spec);
+        let typed = |key: &str| match members.get(key) {
+            None | Some(Value::Null) => self.itemsize,
+            Some(dtype) => itemsize_of(dtype).or_else(|| itemsize_v2(dtype)),
+        };
+        match name.strip_prefix("numcodecs.").unwrap_or(name) {
+            "bytes" | "endian" | "transpose" | "bitround" | "reshape" => self,
+            "delta" | "fixedscaleoffset" | "quantize" => Size { itemsize: typed("astype"), ..self },
+            "astype" => Size { itemsize: typed("encode_dtype"), ..self },
+            "categorize" => Size { itemsize: typed("astype").or(Some(1)), ..self },
+            // Bytes of the same number, but bytes.
+            "shuffle" => Size { itemsize: Some(1), elements: self.bytes() },
+            // One bit each, and a byte that says how many pad the last one.
+            "packbits" => Size { itemsize: Some(1), elements: self.elements.map(|count| count.div_ceil(8) + 1) },
+            _ => Size { itemsize: None, elements: None },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn v2_filters_are_kept_and_counted() {
+        let compressor = json!({"id": "zlib", "level": 1});
+        for (filters, itemsize, bytes) in [
+            (json!([]), Some(4), Some(400)),
+            (json!([{"id": "delta", "dtype": "<f4"}]), Some(4), Some(400)),
+            (json!([{"id": "fixedscaleoffset", "dtype": "<f4", "astype": "<i2", "scale": 1, "offset": 0}]), Some(2), Some(200)),
+            (json!([{"id": "shuffle", "elementsize": 4}]), Some(1), Some(400)),
+            (json!([{"id": "packbits"}]), Some(1), Some(14)),
+            (json!([{"id": "nobody_knows"}]), None, None),
+        ] {
+            let filters = filters.as_array().expect("a list").clone();
+            let chain = Chain::v2(&json!("<f4"), &filters, Some(&compressor), 100);
+            assert_eq!((chain.itemsize, chain.chunk_bytes), (itemsize, bytes), "{filters:?}");
+            assert_eq!((chain.kept, chain.tail.as_slice()), (filters.len(), &[Codec::Zlib][..]));
+        }
+    }
+
+    #[test]
+    fn v3_tail_starts_behind_the_array_to_bytes_codec() {
+        let codecs = json!([
+            {"name": "transpose", "configuration": {"order": [1, 0]}},
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            {"name": "numcodecs.shuffle", "configuration": {"elementsize": 4}},
+            {"name": "gzip", "configuration": {"level": 1}},
+            "crc32c"
+        ]);
+        let chain = Chain::v3(&json!("float32"), codecs.as_array().expect("a list"), &[4, 5]).expect("a chain");
+        assert_eq!(chain.kept, 2);
+        assert_eq!(chain.tail, [Codec::Shuffle(4), Codec::Gzip, Codec::Crc32c]);
+        assert_eq!((chain.itemsize, chain.chunk_bytes), (Some(4), Some(80)));
+        assert_eq!(chain.compressor(), Some(&Codec::Gzip));
+        assert_eq!(chain.describe(), "transpose > numcodecs.shuffle(4) > gzip(1) > crc32c");
+        assert!(chain.unknown.is_none());
+    }
+
+    #[test]
+    fn an_unknown_compressor_is_noticed_and_what_follows_it_replaceable() {
+        let codecs = json!(["bytes", "mystery", {"name": "gzip"}]);
+        let chain = Chain::v3(&json!("int8"), codecs.as_array().expect("a list"), &[4]).expect("a chain");
+        assert_eq!((chain.kept, chain.tail.as_slice()), (2, &[Codec::Gzip][..]));
+        assert!(chain.unknown.is_some());
+        let chain = Chain::v2(&json!("<f4"), &[], Some(&json!({"id": "mystery"})), 4);
+        assert!(chain.unknown.is_some() && chain.tail.is_empty() && chain.kept == 1);
+    }
+
+    #[test]
+    fn shards_must_be_whole_chunks() {
+        let spec = |inner: Value| {
+            json!([{"name": "sharding_indexed", "configuration": {"chunk_shape": inner, "codecs": ["bytes"],
+                "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, "crc32c"]}}])
+        };
+        let parse = |inner| Chain::v3(&json!("int8"), spec(inner).as_array().expect("a list"), &[8, 8]);
+        let chain = parse(json!([4, 8])).expect("a chain");
+        let sharding = chain.sharding.as_ref().expect("sharded");
+        assert_eq!((sharding.index.chunks, sharding.index.at_end, sharding.inner.chunk_bytes), (2, true, Some(32)));
+        assert_eq!(chain.innermost().chunk_bytes, Some(32));
+        for inner in [json!([3, 8]), json!([0, 8]), json!([8]), json!("x")] {
+            assert!(parse(inner.clone()).is_err(), "{inner}");
+        }
+    }
+
+    #[test]
+    fn decoding_undoes_the_whole_tail_and_checks_the_size() {
+        let mut chain = Chain::v2(&json!("<i2"), &[], None, 4);
+        let (mut decoded, mut spare, mut workspace) = (Vec::new(), Vec::new(), Workspace::default());
+        chain.decode_tail(&[1; 8], &mut decoded, &mut spare, 1, &mut workspace).expect("as it is");
+        assert_eq!(decoded, [1; 8]);
+        let error = chain.decode_tail(&[1; 7], &mut decoded, &mut spare, 1, &mut workspace);
+        assert_eq!(error, Err(CodecError::WrongSize { expected: 8, found: 7 }));
+        chain.tail = vec![Codec::Shuffle(2), Codec::Crc32c];
+        let mut stored = vec![1, 3, 5, 7, 2, 4, 6, 8];
+        stored.extend(zcodec::crc32c(&stored).to_le_bytes());
+        chain.decode_tail(&stored, &mut decoded, &mut spare, 1, &mut workspace).expect("decodes");
+        assert_eq!(decoded, [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+}

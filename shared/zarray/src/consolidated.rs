@@ -1,0 +1,144 @@
+//! Consolidated metadata: one document that holds copies of all others.
+//!
+//! v2: `.zmetadata` (zarr-python 2's convention). v3: the member `consolidated_metadata` of the root's `zarr.json`
+//! (zarr-python 3's convention). The document is held as text and cut into spans in one pass; nodes are parsed when they are
+//! asked for.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::json;
+use crate::metadata::{Group, Node, ZarrFormat, array_v2, group_v2, node_v3};
+
+/// Where the metadata of one node stands in the document.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Span {
+    /// `.zarray`, `.zgroup`, or the whole node in v3.
+    pub node: Option<Range<usize>>,
+    /// Whether `node` is a `.zgroup`.
+    pub is_group: bool,
+    /// `.zattrs`.
+    pub attributes: Option<Range<usize>>,
+}
+
+/// Consolidated metadata.
+#[derive(Debug)]
+pub struct Consolidated {
+    text: Vec<u8>,
+    format: ZarrFormat,
+    /// By path without the leading slash, split into its parts: the order of a walk through the hierarchy.
+    spans: BTreeMap<Vec<String>, Span>,
+}
+
+impl Consolidated {
+    /// Cuts `.zmetadata`.
+    ///
+    /// # Errors
+    /// What is wrong with the document.
+    pub fn v2(text: Vec<u8>) -> Result<Consolidated, String> {
+        let metadata = json::member(&text, 0, "metadata").ok_or("is not a JSON object with \"metadata\"")?;
+        let members = json::members(&text, metadata.start).ok_or("\"metadata\" is not an object")?;
+        let mut spans: BTreeMap<Vec<String>, Span> = BTreeMap::new();
+        for (key, range) in members {
+            let (path, name) = key.rsplit_once('/').unwrap_or(("", &key));
+            let span = spans.entry(parts(path)).or_default();
+            match name {
+                ".zarray" => span.node = Some(range),
+                ".zgroup" if span.node.is_none() => (span.node, span.is_group) = (Some(range), true),
+                ".zattrs" => span.attributes = Some(range),
+                _ => {}
+            }
+        }
+        Ok(Consolidated { text, format: ZarrFormat::V2, spans })
+    }
+
+    /// Cuts the root's `zarr.json`. Nothing: it holds no consolidated metadata.
+    ///
+    /// # Errors
+    /// What is wrong with the member that holds it.
+    pub fn v3(text: Vec<u8>) -> Result<Option<Consolidated>, String> {
+        let Some(member) = json::member(&text, 0, "consolidated_metadata") else { return Ok(None) };
+        if &text[member.clone()] == b"null" {
+            return Ok(None);
+        }
+        let metadata = json::member(&text, member.start, "metadata").ok_or("has no \"metadata\"")?;
+        let members = json::members(&text, metadata.start).ok_or("\"metadata\" is not an object")?;
+        let mut spans: BTreeMap<Vec<String>, Span> = members
+            .into_iter()
+            .map(|(path, range)| (parts(&path), Span { node: Some(range), ..Span::default() }))
+            .collect();
+        spans.insert(Vec::new(), Span { node: Some(0..text.len()), ..Span::default() });
+        Ok(Some(Consolidated { text, format: ZarrFormat::V3, spans }))
+    }
+
+    /// The document.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Its nodes in path order.
+    pub fn paths(&self) -> impl Iterator<Item = (String, &Span)> {
+        self.spans.iter().filter(|(_, span)| span.node.is_some()).map(|(parts, span)| (absolute(parts), span))
+    }
+
+    /// Parses one node.
+    ///
+    /// # Errors
+    /// What is wrong with its metadata.
+    pub fn node(&self, path: &str, span: &Span) -> Result<Node, String> {
+        let Some(node) = span.node.clone() else { return Err("has no metadata".into()) };
+        let node = &self.text[node];
+        let attributes = span.attributes.clone().map(|range| &self.text[range]);
+        match self.format {
+            ZarrFormat::V3 => node_v3(path, node),
+            ZarrFormat::V2 if span.is_group => group_v2(path, node, attributes).map(Node::Group),
+            ZarrFormat::V2 => array_v2(path, node, attributes).map(|array| Node::Array(Box::new(array))),
+        }
+    }
+
+    /// Whether it has a root group; documents without one do occur.
+    pub fn root(&self) -> Option<Result<Node, String>> {
+        let span = self.spans.get(&Vec::new())?;
+        span.node.as_ref()?;
+        Some(self.node("/", span))
+    }
+
+    /// The root group that a document without one stands for.
+    pub fn implied_root(&self) -> Node {
+        Node::Group(Group { path: "/".into(), format: self.format, attributes: serde_json::Map::new() })
+    }
+}
+
+fn parts(path: &str) -> Vec<String> {
+    path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+fn absolute(parts: &[String]) -> String {
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn v2_nodes_come_in_path_order() {
+        let text = br#"{"metadata": {".zgroup": {"zarr_format": 2}, "b/.zgroup": {"zarr_format": 2},
+            "a.x/.zgroup": {"zarr_format": 2}, "b/.zattrs": {"k": 1}, "a/c/.zgroup": {"zarr_format": 2}},
+            "zarr_consolidated_format": 1}"#;
+        let consolidated = Consolidated::v2(text.to_vec()).expect("cut");
+        let paths: Vec<String> = consolidated.paths().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["/", "/a/c", "/a.x", "/b"]);
+        let (path, span) = consolidated.paths().last().expect("a node");
+        let Ok(Node::Group(group)) = consolidated.node(&path, span) else { panic!("a group") };
+        assert_eq!(group.attributes["k"], 1);
+    }
+
+    #[test]
+    fn v3_may_hold_none() {
+        for text in [r#"{"zarr_format": 3}"#, r#"{"consolidated_metadata": null}"#] {
+            assert!(Consolidated::v3(text.as_bytes().to_vec()).expect("no error").is_none());
+        }
+        assert!(Consolidated::v3(br#"{"consolidated_metadata": {"kind": "inline"}}"#.to_vec()).is_err());
+    }
+}

@@ -1,0 +1,58 @@
+//! What can be wrong with a hierarchy, by meaning.
+
+use zcodec::CodecError;
+use zstore::StoreError;
+use zwire::Exit;
+
+/// An error with its place: a store, a node, a chunk's key.
+#[derive(Debug, thiserror::Error)]
+pub enum ZarrError {
+    /// Something is there, but no Zarr metadata.
+    #[error("{place}: is not a Zarr store: it has no zarr.json, .zgroup or .zarray")]
+    NotZarr {
+        /// Path or URL.
+        place: String,
+    },
+    /// Metadata that is not JSON, or lacks or mistypes a member.
+    #[error("{place}: {detail}")]
+    Metadata {
+        /// Path or URL of the metadata.
+        place: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A chunk that cannot be decoded or encoded.
+    #[error("{place}: {source}")]
+    Chunk {
+        /// Path or URL of the object.
+        place: String,
+        /// What is wrong with it. Its text is already part of this error's.
+        source: CodecError,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ZarrError {
+    /// The exit code that this error alone gives.
+    pub fn exit(&self) -> Exit {
+        match self {
+            ZarrError::NotZarr { .. } => Exit::Absent,
+            ZarrError::Metadata { .. } | ZarrError::Chunk { .. } => Exit::Unreadable,
+            ZarrError::Store(error) => error.exit(),
+        }
+    }
+
+    /// What to do about it, where that can be said.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ZarrError::NotZarr { .. } => Some("name the directory that holds zarr.json or .zgroup".into()),
+            ZarrError::Chunk { source: CodecError::TooLarge { .. }, .. } => {
+                Some("Blosc cannot hold it: rechunk or shard the array, or leave it out with --var".into())
+            }
+            ZarrError::Chunk { .. } | ZarrError::Metadata { .. } => None,
+            ZarrError::Store(error) => error.hint(),
+        }
+    }
+}

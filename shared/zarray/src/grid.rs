@@ -1,0 +1,186 @@
+//! A regular chunk grid, and how its chunks are called.
+
+/// Shape of an array and of the objects it is stored in (chunks, or shards).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grid {
+    shape: Vec<u64>,
+    chunk_shape: Vec<u64>,
+}
+
+impl Grid {
+    /// A grid; nothing where the shapes differ in rank or a chunk has no extent.
+    pub fn new(shape: Vec<u64>, chunk_shape: Vec<u64>) -> Option<Grid> {
+        (shape.len() == chunk_shape.len() && !chunk_shape.contains(&0)).then_some(Grid { shape, chunk_shape })
+    }
+
+    /// Shape of the array.
+    pub fn shape(&self) -> &[u64] {
+        &self.shape
+    }
+
+    /// Shape of a chunk.
+    pub fn chunk_shape(&self) -> &[u64] {
+        &self.chunk_shape
+    }
+
+    /// Chunks along each dimension.
+    pub fn counts(&self) -> Vec<u64> {
+        self.shape.iter().zip(&self.chunk_shape).map(|(length, chunk)| length.div_ceil(*chunk)).collect()
+    }
+
+    /// Chunks in all (`u64::MAX` where there are more).
+    pub fn len(&self) -> u64 {
+        product(&self.counts())
+    }
+
+    /// Whether it has no chunk, because a dimension has no length.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Elements of a chunk (`u64::MAX` where there are more). Chunks at the edge are stored whole, too.
+    pub fn chunk_elements(&self) -> u64 {
+        product(&self.chunk_shape)
+    }
+
+    /// Elements of the array (`u64::MAX` where there are more).
+    pub fn elements(&self) -> u64 {
+        product(&self.shape)
+    }
+
+    /// Whether `index` is one of its chunks.
+    pub fn contains(&self, index: &[u64]) -> bool {
+        index.len() == self.shape.len() && index.iter().zip(self.counts()).all(|(index, count)| *index < count)
+    }
+
+    /// The chunk of that number in C order.
+    pub fn index(&self, mut number: u64) -> Vec<u64> {
+        let mut index: Vec<u64> = self
+            .counts()
+            .iter()
+            .rev()
+            .map(|count| {
+                let position = number % count.max(&1);
+                number /= count.max(&1);
+                position
+            })
+            .collect();
+        index.reverse();
+        index
+    }
+}
+
+fn product(lengths: &[u64]) -> u64 {
+    lengths.iter().fold(1, |product: u64, length| product.saturating_mul(*length))
+}
+
+/// How chunk indices become keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkKeys {
+    /// Whether keys start with `c` (the `default` encoding of Zarr v3).
+    pub prefixed: bool,
+    /// What stands between the parts.
+    pub separator: char,
+}
+
+/// What a key below an array is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyKind {
+    /// A chunk with this index, whether or not the grid has a place for it.
+    Chunk(Vec<u64>),
+    /// It would be a chunk, were the separator the other one.
+    WrongSeparator,
+    /// No chunk key.
+    Other,
+}
+
+impl ChunkKeys {
+    /// The key of a chunk, relative to its array.
+    pub fn encode(&self, index: &[u64]) -> String {
+        let parts = index.iter().map(u64::to_string);
+        let parts: Vec<String> = self.prefixed.then(|| "c".to_owned()).into_iter().chain(parts).collect();
+        match parts.is_empty() {
+            true => "0".to_owned(),
+            false => parts.join(self.separator.encode_utf8(&mut [0; 4])),
+        }
+    }
+
+    /// What `key`, relative to its array of `rank` dimensions, stands for.
+    pub fn parse(&self, key: &str, rank: usize) -> KeyKind {
+        if let Some(index) = self.index(key, rank) {
+            return KeyKind::Chunk(index);
+        }
+        let other = ChunkKeys { separator: if self.separator == '/' { '.' } else { '/' }, ..self.clone() };
+        if rank > 0 && other.index(key, rank).is_some() { KeyKind::WrongSeparator } else { KeyKind::Other }
+    }
+
+    fn index(&self, key: &str, rank: usize) -> Option<Vec<u64>> {
+        let digits = match (self.prefixed, rank) {
+            (true, 0) => return (key == "c").then(Vec::new),
+            (false, 0) => return (key == "0").then(Vec::new),
+            (true, _) => key.strip_prefix('c')?.strip_prefix(self.separator)?,
+            (false, _) => key,
+        };
+        let index: Option<Vec<u64>> = digits.split(self.separator).map(decimal).collect();
+        index.filter(|index| index.len() == rank)
+    }
+}
+
+/// A number as keys spell it: digits only, no leading zero.
+fn decimal(text: &str) -> Option<u64> {
+    let canonical = text == "0" || !text.starts_with('0');
+    (canonical && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_back() {
+        for prefixed in [true, false] {
+            for separator in ['.', '/'] {
+                let keys = ChunkKeys { prefixed, separator };
+                for index in [vec![], vec![0], vec![10, 0, 7]] {
+                    let key = keys.encode(&index);
+                    assert_eq!(keys.parse(&key, index.len()), KeyKind::Chunk(index), "{key}");
+                }
+            }
+        }
+        let v2 = ChunkKeys { prefixed: false, separator: '.' };
+        assert_eq!((v2.encode(&[]), v2.encode(&[1, 2])), ("0".into(), "1.2".into()));
+        let v3 = ChunkKeys { prefixed: true, separator: '/' };
+        assert_eq!((v3.encode(&[]), v3.encode(&[1, 2])), ("c".into(), "c/1/2".into()));
+    }
+
+    #[test]
+    fn other_keys_are_told_apart() {
+        let v2 = ChunkKeys { prefixed: false, separator: '/' };
+        assert_eq!(v2.parse("0.1", 2), KeyKind::WrongSeparator);
+        for key in ["0/01", "0/-1", "0", "0/1/2", "0/1.tmp", "", "x", "0/", "0/+1", "0/99999999999999999999"] {
+            assert_eq!(v2.parse(key, 2), KeyKind::Other, "{key}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_indices_agree() {
+        let grid = Grid::new(vec![5, 4, 9], vec![2, 4, 3]).expect("a grid");
+        assert_eq!((grid.counts(), grid.len(), grid.chunk_elements()), (vec![3, 1, 3], 9, 24));
+        let all: Vec<Vec<u64>> = (0..9).map(|number| grid.index(number)).collect();
+        assert_eq!(all[0], [0, 0, 0]);
+        assert_eq!(all[5], [1, 0, 2]);
+        assert!(all.iter().all(|index| grid.contains(index)));
+        assert!(!grid.contains(&[3, 0, 0]));
+    }
+
+    #[test]
+    fn degenerate_grids() {
+        let scalar = Grid::new(vec![], vec![]).expect("a grid");
+        assert_eq!((scalar.len(), scalar.index(0)), (1, vec![]));
+        let empty = Grid::new(vec![0, 5], vec![1, 5]).expect("a grid");
+        assert!(empty.is_empty());
+        assert_eq!(Grid::new(vec![4], vec![0]), None);
+        assert_eq!(Grid::new(vec![4, 4], vec![1]), None);
+        assert_eq!(Grid::new(vec![u64::MAX, u64::MAX], vec![1, 1]).expect("a grid").len(), u64::MAX);
+    }
+}

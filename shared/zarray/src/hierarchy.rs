@@ -1,0 +1,185 @@
+//! A store as a hierarchy of nodes, walked in path order.
+
+use zstore::{Store, StoreError};
+
+use crate::consolidated::Consolidated;
+use crate::metadata::{Node, ZarrFormat, array_v2, group_v2, node_v3};
+use crate::{Pool, ZarrError};
+
+/// Nodes that are loaded at once: enough to keep a hundred requests busy, few enough to hold.
+const WINDOW: usize = 1024;
+
+/// A node on the way of a walk, or what is wrong with it.
+pub type Visit = Result<Node, ZarrError>;
+
+/// An opened hierarchy.
+pub struct Hierarchy<'a> {
+    store: &'a Store,
+    root: Node,
+    format: ZarrFormat,
+    consolidated: Option<Consolidated>,
+    /// What was wrong with the consolidated metadata, where it could not be used.
+    pub unusable: Option<ZarrError>,
+}
+
+impl<'a> Hierarchy<'a> {
+    /// Reads the top of a store. With `consolidated`, a consolidated copy of the metadata is used where there is one.
+    ///
+    /// # Errors
+    /// [`ZarrError::NotZarr`] where there is no metadata, [`ZarrError::Metadata`] where the root's cannot be used.
+    pub fn open(store: &'a Store, pool: &Pool, consolidated: bool) -> Result<Hierarchy<'a>, ZarrError> {
+        // Asked for together: one round trip, not four.
+        let keys = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
+        let mut found = Vec::new();
+        for answer in pool.map(&keys, |key| read(store, key)) {
+            found.push(answer?);
+        }
+        let [v3, zmetadata, zgroup, zarray, zattrs] = <[_; 5]>::try_from(found).unwrap_or_default();
+        let metadata_error = |key: &str| {
+            let place = store.place(key);
+            move |detail| ZarrError::Metadata { place, detail }
+        };
+        if let Some(text) = v3 {
+            let root = node_v3("/", &text).map_err(metadata_error("zarr.json"))?;
+            let copy = if consolidated { Consolidated::v3(text) } else { Ok(None) };
+            let (consolidated, unusable) = match copy {
+                Ok(consolidated) => (consolidated, None),
+                Err(detail) => (None, Some(metadata_error("zarr.json")(format!("consolidated metadata {detail}")))),
+            };
+            return Ok(Hierarchy { store, root, format: ZarrFormat::V3, consolidated, unusable });
+        }
+        let mut unusable = None;
+        let copy = zmetadata.filter(|_| consolidated).and_then(|text| {
+            Consolidated::v2(text)
+                .map_err(|detail| unusable = Some(metadata_error(".zmetadata")(detail)))
+                .ok()
+        });
+        let zattrs = zattrs.as_deref();
+        let root = match (&copy, zarray, zgroup) {
+            (None, Some(text), _) => {
+                let array = array_v2("/", &text, zattrs).map_err(metadata_error(".zarray"))?;
+                Node::Array(Box::new(array))
+            }
+            (None, None, Some(text)) => {
+                Node::Group(group_v2("/", &text, zattrs).map_err(metadata_error(".zgroup"))?)
+            }
+            (Some(copy), _, _) => match copy.root() {
+                Some(root) => root.map_err(metadata_error(".zmetadata"))?,
+                None => copy.implied_root(),
+            },
+            (None, None, None) => return Err(ZarrError::NotZarr { place: store.place("") }),
+        };
+        Ok(Hierarchy { store, root, format: ZarrFormat::V2, consolidated: copy, unusable })
+    }
+
+    /// Format of the whole hierarchy.
+    pub fn format(&self) -> ZarrFormat {
+        self.format
+    }
+
+    /// The node at the top.
+    pub fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// The consolidated metadata in use.
+    pub fn consolidated(&self) -> Option<&Consolidated> {
+        self.consolidated.as_ref()
+    }
+
+    /// Visits every node in path order: `map` on the workers, `emit` on the calling thread in order. `emit` returns whether
+    /// to go on.
+    pub fn walk<T: Send>(&self, pool: &Pool, map: impl Fn(Visit) -> T + Sync, mut emit: impl FnMut(T) -> bool) {
+        match &self.consolidated {
+            Some(consolidated) => self.walk_consolidated(consolidated, pool, &map, &mut emit),
+            None => {
+                let goes_on = emit(map(Ok(self.root.clone())));
+                if goes_on && matches!(self.root, Node::Group(_)) {
+                    self.walk_below("", pool, &map, &mut emit);
+                }
+            }
+        }
+    }
+
+    fn walk_consolidated<T: Send>(
+        &self,
+        consolidated: &Consolidated,
+        pool: &Pool,
+        map: &(impl Fn(Visit) -> T + Sync),
+        emit: &mut impl FnMut(T) -> bool,
+    ) {
+        let mut paths = consolidated.paths().peekable();
+        if paths.peek().is_none_or(|(path, _)| path != "/") && !emit(map(Ok(self.root.clone()))) {
+            return;
+        }
+        loop {
+            let window: Vec<_> = paths.by_ref().take(WINDOW).collect();
+            if window.is_empty() {
+                return;
+            }
+            let results = pool.map(&window, |(path, span)| {
+                map(consolidated.node(path, span).map_err(|detail| ZarrError::Metadata {
+                    place: self.store.place(path.trim_start_matches('/')),
+                    detail: format!("in consolidated metadata: {detail}"),
+                }))
+            });
+            if !results.into_iter().all(&mut *emit) {
+                return;
+            }
+        }
+    }
+
+    /// Visits what lies below the group at `prefix`; returns whether to go on.
+    fn walk_below<T: Send>(
+        &self,
+        prefix: &str,
+        pool: &Pool,
+        map: &(impl Fn(Visit) -> T + Sync),
+        emit: &mut impl FnMut(T) -> bool,
+    ) -> bool {
+        let names = match self.store.directories(prefix) {
+            Ok(names) => names,
+            Err(error) => return emit(map(Err(error.into()))),
+        };
+        for window in names.chunks(WINDOW) {
+            let found = pool.map(window, |name| {
+                let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+                let visit = self.load(&path);
+                // An array's directories hold chunks; below everything else there may be more nodes.
+                let descend = matches!(visit, Ok(None | Some(Node::Group(_))));
+                (descend.then_some(path), visit.transpose().map(map))
+            });
+            for (below, value) in found {
+                if value.is_some_and(|value| !emit(value)) {
+                    return false;
+                }
+                if below.is_some_and(|path| !self.walk_below(&path, pool, map, emit)) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// The node at `path` (without the leading slash). Nothing: a directory that has no metadata of its own.
+    fn load(&self, path: &str) -> Result<Option<Node>, ZarrError> {
+        let absolute = format!("/{path}");
+        let read = |name: &str| read(self.store, &format!("{path}/{name}"));
+        let wrong = |detail| ZarrError::Metadata { place: self.store.place(path), detail };
+        if self.format == ZarrFormat::V3 {
+            return read("zarr.json")?.map(|text| node_v3(&absolute, &text).map_err(wrong)).transpose();
+        }
+        if let Some(text) = read(".zarray")? {
+            let array = array_v2(&absolute, &text, read(".zattrs")?.as_deref()).map_err(wrong)?;
+            return Ok(Some(Node::Array(Box::new(array))));
+        }
+        let Some(text) = read(".zgroup")? else { return Ok(None) };
+        let group = group_v2(&absolute, &text, read(".zattrs")?.as_deref()).map_err(wrong)?;
+        Ok(Some(Node::Group(group)))
+    }
+}
+
+fn read(store: &Store, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut buffer = Vec::new();
+    Ok(store.get(key, &mut buffer)?.then_some(buffer))
+}

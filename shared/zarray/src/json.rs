@@ -1,0 +1,248 @@
+//! JSON as archives hold it: strict, but for the bare `NaN` and `Infinity` that Python writes.
+//!
+//! Metadata that a tool changes is changed in place, as text: every byte outside the changed member stays as it was. A
+//! parsed and reprinted document would not keep number spellings and bare NaN.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde_json::Value;
+
+/// Parses a document, bare `NaN`, `Infinity` and `-Infinity` as strings.
+///
+/// # Errors
+/// What `serde_json` says of the document as it stands.
+pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(text).or_else(|error| match quote_bare_floats(text) {
+        Cow::Borrowed(_) => Err(error),
+        Cow::Owned(quoted) => serde_json::from_slice(&quoted).map_err(|_| error),
+    })
+}
+
+/// Puts quotes around the float words that JSON lacks.
+fn quote_bare_floats(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut out = Vec::new();
+    let mut copied = 0;
+    let mut at = 0;
+    while at < text.len() {
+        if text[at] == b'"' {
+            at = string_end(text, at).unwrap_or(text.len());
+            continue;
+        }
+        match [&b"NaN"[..], b"-Infinity", b"Infinity"].into_iter().find(|word| text[at..].starts_with(word)) {
+            Some(word) => {
+                out.extend_from_slice(&text[copied..at]);
+                out.push(b'"');
+                out.extend_from_slice(word);
+                out.push(b'"');
+                at += word.len();
+                copied = at;
+            }
+            None => at += 1,
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.extend_from_slice(&text[copied..]);
+    Cow::Owned(out)
+}
+
+/// The members of the object that starts at (or after white space from) `at`: each key with the range of its value, in
+/// document order, in one pass. Nothing where there is no well-formed object.
+pub fn members(text: &[u8], at: usize) -> Option<Vec<(String, Range<usize>)>> {
+    let mut found = Vec::new();
+    let mut at = skip_space(text, at);
+    if text.get(at) != Some(&b'{') {
+        return None;
+    }
+    at = skip_space(text, at + 1);
+    if text.get(at) == Some(&b'}') {
+        return Some(found);
+    }
+    loop {
+        let key_end = string_end(text, at)?;
+        let key: String = serde_json::from_slice(&text[at..key_end]).ok()?;
+        at = skip_space(text, key_end);
+        if text.get(at) != Some(&b':') {
+            return None;
+        }
+        let start = skip_space(text, at + 1);
+        let end = value_end(text, start)?;
+        found.push((key, start..end));
+        at = skip_space(text, end);
+        match text.get(at)? {
+            b',' => at = skip_space(text, at + 1),
+            b'}' => return Some(found),
+            _ => return None,
+        }
+    }
+}
+
+/// The range of the value of top-level member `key` of the object at `at`.
+pub fn member(text: &[u8], at: usize, key: &str) -> Option<Range<usize>> {
+    members(text, at)?.into_iter().find(|(name, _)| name == key).map(|(_, range)| range)
+}
+
+/// `text` with each range replaced. Ranges are in ascending order and do not overlap.
+pub fn splice(text: &[u8], replacements: &[(Range<usize>, Vec<u8>)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut copied = 0;
+    for (range, value) in replacements {
+        out.extend_from_slice(&text[copied..range.start]);
+        out.extend_from_slice(value);
+        copied = range.end;
+    }
+    out.extend_from_slice(&text[copied..]);
+    out
+}
+
+/// `value` as text in the style of the document around it: indented as deep as the place it goes to, or compact where the
+/// document is.
+pub fn print_like(text: &[u8], at: usize, value: &Value) -> Vec<u8> {
+    let line = text[..at].iter().rposition(|&byte| byte == b'\n').map(|newline| &text[newline + 1..at]);
+    let Some(line) = line else { return value.to_string().into_bytes() };
+    let indent = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let Ok(pretty) = serde_json::to_string_pretty(value) else { return value.to_string().into_bytes() };
+    // Two spaces a level from `serde_json`; the document's own unit is what its first indented line has.
+    let unit = first_indent(text).max(1);
+    let mut out = Vec::new();
+    for (number, line) in pretty.lines().enumerate() {
+        let depth = (line.len() - line.trim_start().len()) / 2;
+        if number > 0 {
+            out.push(b'\n');
+            out.extend(std::iter::repeat_n(b' ', indent + depth * unit));
+        }
+        out.extend_from_slice(line.trim_start().as_bytes());
+    }
+    out
+}
+
+fn first_indent(text: &[u8]) -> usize {
+    let Some(newline) = text.iter().position(|&byte| byte == b'\n') else { return 0 };
+    text[newline + 1..].iter().take_while(|&&byte| byte == b' ').count()
+}
+
+fn skip_space(text: &[u8], at: usize) -> usize {
+    at + text.get(at..).map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count())
+}
+
+/// The end of the string whose opening quote is at `at`.
+fn string_end(text: &[u8], at: usize) -> Option<usize> {
+    if text.get(at) != Some(&b'"') {
+        return None;
+    }
+    let mut at = at + 1;
+    loop {
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+/// The end of the value that starts at `at`.
+fn value_end(text: &[u8], at: usize) -> Option<usize> {
+    match text.get(at)? {
+        b'"' => string_end(text, at),
+        b'{' | b'[' => {
+            let mut depth = 0usize;
+            let mut at = at;
+            loop {
+                match text.get(at)? {
+                    b'"' => at = string_end(text, at)?,
+                    byte => {
+                        match byte {
+                            b'{' | b'[' => depth += 1,
+                            b'}' | b']' => depth -= 1,
+                            _ => {}
+                        }
+                        at += 1;
+                        if depth == 0 {
+                            return Some(at);
+                        }
+                    }
+                }
+            }
+        }
+        _ => {
+            let len = text[at..].iter().take_while(|byte| !b",}] \t\r\n".contains(byte)).count();
+            (len > 0).then_some(at + len)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn bare_floats_are_read_and_real_errors_kept() {
+        let text = br#"{"valid": NaN, "x": [1.0, Infinity, -Infinity], "s": "NaN \" NaN"}"#;
+        assert_eq!(
+            parse(text).expect("parses"),
+            json!({"valid": "NaN", "x": [1.0, "Infinity", "-Infinity"], "s": "NaN \" NaN"})
+        );
+        assert!(parse(br#"{"a": NaN, "b"#).is_err());
+        assert!(parse(b"").is_err());
+    }
+
+    #[test]
+    fn a_splice_touches_nothing_else() {
+        let text = b"{\n    \"a\": 1.50,\n    \"codec\": {\"x\": [1, {\"}\": 2}]},\n    \"v\": NaN\n}";
+        let range = member(text, 0, "codec").expect("is there");
+        let value = print_like(text, range.start, &json!({"id": "blosc"}));
+        let out = splice(text, &[(range, value)]);
+        assert_eq!(
+            String::from_utf8(out).expect("utf-8"),
+            "{\n    \"a\": 1.50,\n    \"codec\": {\n        \"id\": \"blosc\"\n    },\n    \"v\": NaN\n}"
+        );
+    }
+
+    #[test]
+    fn broken_objects_have_no_members() {
+        for text in ["", "[1]", "{", "{\"a\"", "{\"a\":", "{\"a\": 1", "{\"a\": \"x", "{\"a\": [1, {", "{\"a\" 1}", "{\"a\\"] {
+            assert_eq!(members(text.as_bytes(), 0), None, "{text}");
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".*".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::vec((".*", inner), 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// The ranges found are those of the values that a real parser finds.
+        #[test]
+        fn members_agree_with_a_real_parser(value in any_json(), pretty: bool) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let text = text.expect("prints");
+            match value.as_object() {
+                None => prop_assert_eq!(members(text.as_bytes(), 0), None),
+                Some(object) => {
+                    let found = members(text.as_bytes(), 0).expect("an object");
+                    prop_assert_eq!(found.len(), object.len());
+                    for (key, range) in found {
+                        let inner: Value = serde_json::from_str(&text[range]).expect("a value");
+                        prop_assert_eq!(&inner, &object[&key]);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Groups and arrays, out of the metadata of either Zarr format.
+
+use serde_json::{Map, Value};
+
+use crate::chain::Chain;
+use crate::grid::{ChunkKeys, Grid};
+use crate::json;
+
+/// The two formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ZarrFormat {
+    /// `.zarray`, `.zgroup`, `.zattrs`.
+    V2,
+    /// `zarr.json`.
+    V3,
+}
+
+impl ZarrFormat {
+    /// 2 or 3.
+    pub fn number(self) -> u8 {
+        match self {
+            ZarrFormat::V2 => 2,
+            ZarrFormat::V3 => 3,
+        }
+    }
+}
+
+/// A node of a hierarchy.
+#[derive(Debug, Clone)]
+pub enum Node {
+    /// A group.
+    Group(Group),
+    /// An array.
+    Array(Box<Array>),
+}
+
+impl Node {
+    /// Its absolute path.
+    pub fn path(&self) -> &str {
+        match self {
+            Node::Group(group) => &group.path,
+            Node::Array(array) => &array.path,
+        }
+    }
+}
+
+/// A group.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Absolute path.
+    pub path: String,
+    /// Its format.
+    pub format: ZarrFormat,
+    /// Its attributes.
+    pub attributes: Map<String, Value>,
+}
+
+/// An array, whatever its data type and codecs are.
+#[derive(Debug, Clone)]
+pub struct Array {
+    /// Absolute path.
+    pub path: String,
+    /// Its format.
+    pub format: ZarrFormat,
+    /// Length of each dimension.
+    pub shape: Vec<u64>,
+    /// The grid of stored objects (chunks, or shards); nothing where it is not regular.
+    pub grid: Option<Grid>,
+    /// How its objects are called.
+    pub keys: ChunkKeys,
+    /// Dimension names; in v2, those that xarray keeps in `_ARRAY_DIMENSIONS`.
+    pub dimension_names: Option<Vec<Option<String>>>,
+    /// Data type in the words of the metadata.
+    pub dtype: Value,
+    /// Bytes of an element; nothing where elements have no fixed size or the type is not known.
+    pub itemsize: Option<u64>,
+    /// Fill value in the words of the metadata.
+    pub fill_value: Value,
+    /// `C` or `F`; v2 only.
+    pub order: Option<String>,
+    /// The codecs.
+    pub chain: Chain,
+    /// Its attributes.
+    pub attributes: Map<String, Value>,
+}
+
+impl Array {
+    /// Its path as the start of its keys: without the leading slash, empty for the top.
+    pub fn key_prefix(&self) -> &str {
+        self.path.trim_start_matches('/')
+    }
+
+    /// The key, relative to the store, of something below the array.
+    pub fn key(&self, relative: &str) -> String {
+        match self.key_prefix() {
+            "" => relative.to_owned(),
+            prefix => format!("{prefix}/{relative}"),
+        }
+    }
+
+    /// Shape of a chunk; with sharding, of an inner chunk.
+    pub fn chunk_shape(&self) -> Option<&[u64]> {
+        match &self.chain.sharding {
+            Some(sharding) => Some(&sharding.chunk_shape),
+            None => self.grid.as_ref().map(Grid::chunk_shape),
+        }
+    }
+
+    /// Number of chunks; with sharding, of inner chunks.
+    pub fn chunks(&self) -> Option<u64> {
+        Grid::new(self.shape.clone(), self.chunk_shape()?.to_vec()).map(|grid| grid.len())
+    }
+
+    /// Bytes of the whole array, decoded.
+    pub fn uncompressed_bytes(&self) -> Option<u64> {
+        let elements = self.shape.iter().fold(1u64, |product, length| product.saturating_mul(*length));
+        Some(elements.saturating_mul(self.itemsize?))
+    }
+}
+
+/// Reads `.zarray` and, where there is one, `.zattrs`.
+///
+/// # Errors
+/// What is wrong with the metadata, in a sentence.
+pub fn array_v2(path: &str, zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Array, String> {
+    let metadata = parse_object(".zarray", zarray)?;
+    let attributes = zattrs.map_or_else(|| Ok(Map::new()), |text| parse_object(".zattrs", text))?;
+    check_format(&metadata, 2)?;
+    let shape = lengths(&metadata, "shape")?;
+    let grid = Grid::new(shape.clone(), lengths(&metadata, "chunks")?)
+        .ok_or("\"chunks\" does not fit \"shape\", or has a chunk of no extent")?;
+    let dtype = metadata.get("dtype").cloned().ok_or("has no \"dtype\"")?;
+    let present = |key: &str| metadata.get(key).filter(|value| !value.is_null());
+    let filters = match present("filters") {
+        None => Vec::new(),
+        Some(Value::Array(filters)) => filters.clone(),
+        Some(other) => return Err(format!("\"filters\" is {other}, not a list")),
+    };
+    let separator = match present("dimension_separator") {
+        None => '.',
+        Some(value) => separator(value)?,
+    };
+    let chain = Chain::v2(&dtype, &filters, present("compressor"), grid.chunk_elements());
+    Ok(Array {
+        path: path.to_owned(),
+        format: ZarrFormat::V2,
+        shape,
+        grid: Some(grid),
+        keys: ChunkKeys { prefixed: false, separator },
+        dimension_names: attributes.get("_ARRAY_DIMENSIONS").and_then(names),
+        itemsize: crate::dtype::itemsize_v2(&dtype),
+        dtype,
+        fill_value: metadata.get("fill_value").cloned().unwrap_or_default(),
+        order: present("order").and_then(Value::as_str).map(str::to_owned),
+        chain,
+        attributes,
+    })
+}
+
+/// Reads `.zgroup` and, where there is one, `.zattrs`.
+///
+/// # Errors
+/// What is wrong with the metadata, in a sentence.
+pub fn group_v2(path: &str, zgroup: &[u8], zattrs: Option<&[u8]>) -> Result<Group, String> {
+    check_format(&parse_object(".zgroup", zgroup)?, 2)?;
+    let attributes = zattrs.map_or_else(|| Ok(Map::new()), |text| parse_object(".zattrs", text))?;
+    Ok(Group { path: path.to_owned(), format: ZarrFormat::V2, attributes })
+}
+
+/// Reads `zarr.json`, or its copy in consolidated metadata.
+///
+/// # Errors
+/// What is wrong with the metadata, in a sentence.
+pub fn node_v3(path: &str, text: &[u8]) -> Result<Node, String> {
+    let mut metadata = parse_object("zarr.json", text)?;
+    check_format(&metadata, 3)?;
+    let attributes = match metadata.remove("attributes") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(attributes)) => attributes,
+        Some(other) => return Err(format!("\"attributes\" is {other}, not an object")),
+    };
+    match metadata.get("node_type").and_then(Value::as_str) {
+        Some("group") => Ok(Node::Group(Group { path: path.to_owned(), format: ZarrFormat::V3, attributes })),
+        Some("array") => array_v3(path, &metadata, attributes).map(|array| Node::Array(Box::new(array))),
+        _ => Err("\"node_type\" is neither \"group\" nor \"array\"".into()),
+    }
+}
+
+fn array_v3(path: &str, metadata: &Map<String, Value>, attributes: Map<String, Value>) -> Result<Array, String> {
+    let shape = lengths(metadata, "shape")?;
+    let dtype = metadata.get("data_type").cloned().ok_or("has no \"data_type\"")?;
+    let chunk_grid = metadata.get("chunk_grid").ok_or("has no \"chunk_grid\"")?;
+    let codecs = metadata.get("codecs").and_then(Value::as_array).ok_or("has no list \"codecs\"")?;
+    let grid = match chunk_grid.get("name").and_then(Value::as_str) {
+        Some("regular") => {
+            let configuration = chunk_grid.get("configuration").and_then(Value::as_object);
+            let chunk_shape = lengths(configuration.ok_or("\"chunk_grid\" has no configuration")?, "chunk_shape")?;
+            let grid = Grid::new(shape.clone(), chunk_shape)
+                .ok_or("\"chunk_shape\" does not fit \"shape\", or has a chunk of no extent")?;
+            Some(grid)
+        }
+        _ => None,
+    };
+    let chain = match &grid {
+        Some(grid) => Chain::v3(&dtype, codecs, grid.chunk_shape())?,
+        None => Chain { chunk_bytes: None, ..Chain::v3(&dtype, codecs, &[])? },
+    };
+    Ok(Array {
+        path: path.to_owned(),
+        format: ZarrFormat::V3,
+        grid,
+        keys: chunk_keys_v3(metadata.get("chunk_key_encoding"))?,
+        dimension_names: metadata.get("dimension_names").and_then(names),
+        itemsize: crate::dtype::itemsize_v3(&dtype),
+        dtype,
+        fill_value: metadata.get("fill_value").cloned().unwrap_or_default(),
+        order: None,
+        chain,
+        attributes,
+        shape,
+    })
+}
+
+fn chunk_keys_v3(encoding: Option<&Value>) -> Result<ChunkKeys, String> {
+    let name = encoding.map_or("default", |encoding| {
+        encoding.as_str().or_else(|| encoding.get("name")?.as_str()).unwrap_or("default")
+    });
+    let stated = encoding.and_then(|encoding| encoding.pointer("/configuration/separator"));
+    let (prefixed, default) = match name {
+        "default" => (true, '/'),
+        "v2" => (false, '.'),
+        other => return Err(format!("chunk key encoding {other:?} is not supported")),
+    };
+    Ok(ChunkKeys { prefixed, separator: stated.map_or(Ok(default), separator)? })
+}
+
+fn parse_object(name: &str, text: &[u8]) -> Result<Map<String, Value>, String> {
+    match json::parse(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(format!("{name} is not a JSON object")),
+        Err(error) => Err(format!("{name} is not JSON: {error}")),
+    }
+}
+
+fn check_format(metadata: &Map<String, Value>, format: u64) -> Result<(), String> {
+    match metadata.get("zarr_format") {
+        Some(found) if found.as_u64() == Some(format) => Ok(()),
+        Some(found) => Err(format!("\"zarr_format\" is {found} where {format} belongs")),
+        None => Err("has no \"zarr_format\"".into()),
+    }
+}
+
+fn lengths(metadata: &Map<String, Value>, key: &str) -> Result<Vec<u64>, String> {
+    let value = metadata.get(key).ok_or_else(|| format!("has no {key:?}"))?;
+    value
+        .as_array()
+        .and_then(|lengths| lengths.iter().map(Value::as_u64).collect())
+        .ok_or_else(|| format!("{key:?} is {value}, not a list of lengths"))
+}
+
+fn separator(value: &Value) -> Result<char, String> {
+    match value.as_str() {
+        Some(".") => Ok('.'),
+        Some("/") => Ok('/'),
+        _ => Err(format!("separator {value} is neither \".\" nor \"/\"")),
+    }
+}
+
+fn names(value: &Value) -> Option<Vec<Option<String>>> {
+    Some(value.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ZARRAY: &str = r#"{"shape": [10, 4], "chunks": [5, 4], "dtype": "<f4", "fill_value": NaN, "order": "C",
+        "filters": null, "compressor": {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0},
+        "zarr_format": 2}"#;
+
+    #[test]
+    fn reads_a_v2_array() {
+        let array =
+            array_v2("/t2m", ZARRAY.as_bytes(), Some(br#"{"_ARRAY_DIMENSIONS": ["time", "x"]}"#)).expect("an array");
+        assert_eq!(array.chunks(), Some(2));
+        assert_eq!(array.chain.chunk_bytes, Some(80));
+        assert_eq!(array.dimension_names, Some(vec![Some("time".into()), Some("x".into())]));
+        assert_eq!(array.fill_value, "NaN");
+        assert_eq!(array.key("0.0"), "t2m/0.0");
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (from, to, word) in [
+            ("\"chunks\": [5, 4]", "\"chunk\": 1", "\"chunks\""),
+            ("[10, 4]", "[-10, 4]", "\"shape\""),
+            ("[10, 4]", "\"ten\"", "\"shape\""),
+            ("[5, 4]", "[0, 4]", "no extent"),
+            ("[5, 4]", "[5]", "does not fit"),
+            ("\"zarr_format\": 2", "\"zarr_format\": 3", "zarr_format"),
+            ("\"zarr_format\": 2}", "", "not JSON"),
+            ("\"filters\": null", "\"filters\": 3", "filters"),
+        ] {
+            let error = array_v2("/", ZARRAY.replace(from, to).as_bytes(), None).expect_err(word);
+            assert!(error.contains(word), "{error}");
+        }
+        assert!(node_v3("/", br#"{"zarr_format": 3}"#).expect_err("no type").contains("node_type"));
+    }
+
+    #[test]
+    fn reads_a_v3_array_with_a_grid_that_is_not_regular() {
+        let text = br#"{"zarr_format": 3, "node_type": "array", "shape": [4], "data_type": "int8", "fill_value": 0,
+            "chunk_grid": {"name": "rectilinear"}, "codecs": ["bytes"], "chunk_key_encoding": {"name": "default"}}"#;
+        let Ok(Node::Array(array)) = node_v3("/x", text) else { panic!("an array") };
+        assert_eq!((array.grid, array.keys), (None, ChunkKeys { prefixed: true, separator: '/' }));
+        assert_eq!(array.chain.chunk_bytes, None);
+    }
+}
