@@ -1,0 +1,194 @@
+//! The chassis that every tool stands on: it parses the flags, opens the output, listens for signals, runs the tool, closes
+//! the stream with its one summary, and turns the result into an exit code. A tool adds its flags, its table columns and
+//! its job.
+
+mod failure;
+mod flags;
+mod generate;
+mod output;
+mod signals;
+mod status;
+mod stores;
+mod table;
+mod timing;
+mod units;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::error::ErrorKind;
+use clap::{Arg, CommandFactory, FromArgMatches};
+use serde_json::{Map, Value};
+use zwire::{EXIT_STATUS, Exit, Record, Summary, V1};
+
+pub use clap;
+pub use failure::Failure;
+pub use flags::{Color, Common, Format, Generate, StoreFlags, WorkFlags};
+pub use output::Output;
+pub use signals::Stop;
+pub use status::{Bar, Status};
+pub use stores::stores;
+pub use table::{Align, Column, Table};
+pub use timing::{Phases, Timer};
+pub use units::{human_bytes, human_count, shell_quote};
+
+/// One tool: its parsed flags, and what it does with them.
+pub trait Tool: CommandFactory + FromArgMatches {
+    /// Numbered examples for help and manual page: what, and the command.
+    const EXAMPLES: &'static [(&'static str, &'static str)];
+
+    /// Whether the tool writes something besides records. Such a tool finishes its work when nobody reads the records any
+    /// more, and gets to clean up at the first signal.
+    const WRITES: bool;
+
+    /// The flags that every tool has.
+    fn common(&self) -> &Common;
+
+    /// How records look in a table.
+    fn table(&self) -> Table;
+
+    /// The job.
+    ///
+    /// # Errors
+    /// What ends the run as a whole; items that fail are records.
+    fn run(&self, session: &mut Session) -> Result<Ending, Failure>;
+}
+
+/// How a run ended.
+pub struct Ending {
+    /// The exit code, where no signal and no closed output decides otherwise.
+    pub exit: Exit,
+    /// The tool's totals for the summary.
+    pub totals: Map<String, Value>,
+}
+
+/// What a running tool talks to.
+pub struct Session {
+    /// Results.
+    pub out: Output,
+    /// Prose.
+    pub status: Status,
+    /// Whether a signal asked to stop.
+    pub stop: Stop,
+    /// Time by phase, for `--timing`.
+    pub phases: Phases,
+}
+
+/// The `main` of a tool.
+pub fn main<T: Tool>() -> ExitCode {
+    let started = Instant::now();
+    let command = with_sections::<T>(T::command());
+    let name = command.get_name().to_owned();
+    report_bugs(&name);
+    let exit = match parse::<T>(command.clone(), std::env::args_os()) {
+        Ok(Parsed::Run(tool)) => run(&name, tool.as_ref(), started),
+        Ok(Parsed::Print(text)) => print(&name, &text),
+        Err(exit) => exit,
+    };
+    ExitCode::from(exit.code())
+}
+
+enum Parsed<T> {
+    Run(Box<T>),
+    Print(Vec<u8>),
+}
+
+fn parse<T: Tool>(mut command: clap::Command, arguments: impl Iterator<Item = OsString>) -> Result<Parsed<T>, Exit> {
+    let parsed = command.try_get_matches_from_mut(arguments).and_then(|mut matches| {
+        if let Some(kind) = matches.get_one::<Generate>("generate") {
+            return Ok(Parsed::Print(generate::generate(*kind, command.clone(), T::EXAMPLES)));
+        }
+        T::from_arg_matches_mut(&mut matches).map(|tool| Parsed::Run(Box::new(tool)))
+    });
+    parsed.or_else(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let text = error.render();
+            let text = if io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() };
+            Ok(Parsed::Print(text.into_bytes()))
+        }
+        _ => {
+            // Nothing can be done about a standard error that is closed.
+            let _ = error.print();
+            Err(Exit::Usage)
+        }
+    })
+}
+
+fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
+    let common = tool.common();
+    let status = Status::new(name, common);
+    let stop = Stop::listen(T::WRITES);
+    let out = match Output::open(common, tool.table(), T::WRITES) {
+        Ok(out) => out,
+        Err(failure) => return status.failure(&failure),
+    };
+    let mut session = Session { out, status, stop, phases: Phases::default() };
+    let result = tool.run(&mut session).and_then(|ending| match session.stop.requested() {
+        Some(exit) => Err(Failure::stopped(exit)),
+        None => Ok(ending),
+    });
+    let (exit, totals) = match result {
+        Ok(ending) => (ending.exit, ending.totals),
+        Err(failure) if failure.is_closed_pipe() => return Exit::Done,
+        Err(failure) => {
+            session.status.failure(&failure);
+            // The stream says it, too. If the output is what failed, nothing can be added to it.
+            if failure.exit != Exit::Output || T::WRITES {
+                let _ = session.out.emit(&Record::Error(failure.record()));
+            }
+            (failure.exit, Map::new())
+        }
+    };
+    let timing = common.timing.then(|| timing::measure(started, &session.phases));
+    let errors = session.out.errors();
+    let summary = Summary { v: V1, tool: name.to_owned(), exit, errors, totals, timing };
+    match session.out.finish(summary) {
+        Ok(()) => exit,
+        Err(failure) if failure.is_closed_pipe() => Exit::Done,
+        Err(failure) if exit == Exit::Done || exit == Exit::Output => session.status.failure(&failure),
+        Err(_) => exit,
+    }
+}
+
+fn print(name: &str, text: &[u8]) -> Exit {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Ok(()) => Exit::Done,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{name}: standard output: {error}");
+            Exit::Output
+        }
+    }
+}
+
+/// The sections at the end of `--help`, and the flag that prints the manual page.
+fn with_sections<T: Tool>(command: clap::Command) -> clap::Command {
+    let mut text = String::from("Examples:\n");
+    for (number, (what, how)) in T::EXAMPLES.iter().enumerate() {
+        text.push_str(&format!("  {}. {what}:\n       {how}\n", number + 1));
+    }
+    text.push_str("\nExit status:\n");
+    text.push_str(EXIT_STATUS);
+    let generate = Arg::new("generate")
+        .long("generate")
+        .value_name("WHAT")
+        .value_parser(clap::value_parser!(Generate))
+        .exclusive(true)
+        .help("Print the manual page, or completions for a shell, and exit")
+        .help_heading("Other options");
+    command.after_help(text).arg(generate).version(env!("CARGO_PKG_VERSION"))
+}
+
+/// A panic is a bug, and says so in one line. The process then ends with 101.
+fn report_bugs(name: &str) {
+    let name = name.to_owned();
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(|location| format!(" at {}:{}", location.file(), location.line()));
+        let what = panic.payload().downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let what = what.or_else(|| panic.payload().downcast_ref::<String>().cloned()).unwrap_or_default();
+        let _ = writeln!(io::stderr(), "{name}: a bug{}: {what}", place.unwrap_or_default());
+    }));
+}

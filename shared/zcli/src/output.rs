@@ -1,0 +1,184 @@
+//! Results: records to standard output or a file, as JSON lines or a table.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use zwire::{Exit, Record, Summary};
+
+use crate::failure::Failure;
+use crate::flags::{Color, Common, Format};
+use crate::table::{Printer, Table};
+
+/// Lines wait in memory no longer than this, so that whoever reads a slow stream sees it move.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// Where records go.
+pub struct Output {
+    writer: BufWriter<Box<dyn Write + Send>>,
+    printer: Option<Printer>,
+    target: Option<Target>,
+    flushed: Instant,
+    errors: u64,
+    /// A writing tool goes on when nobody reads its records any more.
+    outlives_reader: bool,
+    closed: bool,
+}
+
+/// A file that gets its name when it is complete.
+struct Target {
+    path: PathBuf,
+    temporary: PathBuf,
+}
+
+impl Output {
+    pub(crate) fn open(common: &Common, table: Table, outlives_reader: bool) -> Result<Output, Failure> {
+        let target = common.output.as_ref().filter(|path| path.as_os_str() != "-");
+        let terminal = target.is_none() && io::stdout().is_terminal();
+        let as_table = match common.format {
+            Format::Table => true,
+            Format::Jsonl => false,
+            Format::Auto => terminal && !common.json,
+        };
+        let colored = match common.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
+        };
+        let (writer, target): (Box<dyn Write + Send>, _) = match target {
+            None => (Box::new(io::stdout()), None),
+            Some(path) => {
+                let (file, target) = create(path.clone())?;
+                (Box::new(file), Some(target))
+            }
+        };
+        Ok(Output {
+            writer: BufWriter::with_capacity(64 * 1024, writer),
+            printer: as_table.then(|| Printer::new(table, terminal.then(terminal_width), colored)),
+            target,
+            flushed: Instant::now(),
+            errors: 0,
+            outlives_reader,
+            closed: false,
+        })
+    }
+
+    /// Error records so far.
+    pub fn errors(&self) -> u64 {
+        self.errors
+    }
+
+    /// Whether people read it, as a table.
+    pub fn is_table(&self) -> bool {
+        self.printer.is_some()
+    }
+
+    /// Puts out one record.
+    ///
+    /// # Errors
+    /// A full or failing output; or, in a tool that only reads, an output that nobody reads any more.
+    pub fn emit(&mut self, record: &Record) -> Result<(), Failure> {
+        if matches!(record, Record::Error(_)) {
+            self.errors += 1;
+        }
+        if self.closed {
+            return Ok(());
+        }
+        let written = match &mut self.printer {
+            Some(printer) => self.writer.write_all(printer.record(record).as_bytes()),
+            None => write_line(&mut self.writer, record),
+        };
+        let flushed = written.and_then(|()| {
+            if self.flushed.elapsed() < LINGER {
+                return Ok(());
+            }
+            self.flushed = Instant::now();
+            self.writer.flush()
+        });
+        self.check(flushed)
+    }
+
+    /// Puts out free text, for renderings that are no records (a tree).
+    ///
+    /// # Errors
+    /// As [`Output::emit`].
+    pub fn text(&mut self, text: &str) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        let written = self.writer.write_all(text.as_bytes());
+        self.check(written)
+    }
+
+    /// Ends the stream with its summary, and makes sure that all of it arrived.
+    pub(crate) fn finish(&mut self, summary: Summary) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        let written = match &mut self.printer {
+            Some(printer) => self.writer.write_all(printer.finish(&summary).as_bytes()),
+            None => write_line(&mut self.writer, &Record::Summary(summary)),
+        };
+        let flushed = written.and_then(|()| self.writer.flush());
+        self.check(flushed)?;
+        match self.target.take() {
+            None => Ok(()),
+            Some(target) => fs::hard_link(&target.temporary, &target.path)
+                .and_then(|()| fs::remove_file(&target.temporary))
+                .map_err(|error| write_failure(&target.path.display().to_string(), &error)),
+        }
+    }
+
+    fn check(&mut self, written: io::Result<()>) -> Result<(), Failure> {
+        match written {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                if self.outlives_reader { Ok(()) } else { Err(Failure::closed_pipe()) }
+            }
+            Err(error) => {
+                self.closed = true;
+                let place = self.target.as_ref().map(|target| target.path.display().to_string());
+                Err(write_failure(place.as_deref().unwrap_or("standard output"), &error))
+            }
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Some(target) = &self.target {
+            let _ = fs::remove_file(&target.temporary);
+        }
+    }
+}
+
+fn write_line(writer: &mut impl Write, record: &Record) -> io::Result<()> {
+    serde_json::to_writer(&mut *writer, record).map_err(io::Error::from)?;
+    writer.write_all(b"\n")
+}
+
+fn create(path: PathBuf) -> Result<(File, Target), Failure> {
+    let place = path.display().to_string();
+    if path.symlink_metadata().is_ok() {
+        return Err(Failure::new(Exit::Output, format!("{place}: exists already")).hint("choose another name"));
+    }
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".tmp-{}", std::process::id()));
+    let temporary = path.with_file_name(name);
+    match File::create_new(&temporary) {
+        Ok(file) => Ok((file, Target { path, temporary })),
+        Err(error) => Err(write_failure(&place, &error)),
+    }
+}
+
+fn write_failure(place: &str, error: &io::Error) -> Failure {
+    Failure::new(Exit::Output, format!("{place}: {error}"))
+}
+
+fn terminal_width() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(80)
+}

@@ -1,0 +1,66 @@
+//! Numbers and names for people.
+
+/// Bytes in powers of 1024, three digits: `0 B`, `999 B`, `1.50 KiB`, `12.3 GiB`.
+pub fn human_bytes(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] {
+        if value < 999.5 || unit == "PiB" {
+            let decimals = match value {
+                _ if unit == "B" => 0,
+                v if v < 9.995 => 2,
+                v if v < 99.95 => 1,
+                _ => 0,
+            };
+            return format!("{value:.decimals$} {unit}");
+        }
+        value /= 1024.0;
+    }
+    unreachable!("the last unit takes every value")
+}
+
+/// A count with thousands apart: `3 930`.
+pub fn human_count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `text` as one word of a POSIX shell.
+pub fn shell_quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_and_a_unit() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "0.98 KiB"),
+            (1536, "1.50 KiB"),
+            (12 << 20, "12.0 MiB"),
+            (u64::MAX, "16384 PiB"),
+        ] {
+            assert_eq!(human_bytes(bytes), text);
+        }
+        assert_eq!((human_count(7), human_count(3930), human_count(1234567)), ("7".into(), "3 930".into(), "1 234 567".into()));
+    }
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(shell_quote("s3://b/x.zarr"), "s3://b/x.zarr");
+        assert_eq!(shell_quote("a b"), "'a b'");
+        assert_eq!(shell_quote("it's"), r"'it'\''s'");
+        assert_eq!(shell_quote(""), "''");
+    }
+}
