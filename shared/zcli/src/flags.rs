@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use globset::{GlobBuilder, GlobMatcher};
 use zarray::{Memory, available_cores};
 use zstore::StoreOptions;
+
+use crate::failure::Failure;
 
 /// How records are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -109,22 +112,68 @@ impl StoreFlags {
     }
 }
 
-/// Flags of tools that keep the processor busy.
+/// The flag of tools that keep the processor busy.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Work options")]
-pub struct WorkFlags {
+pub struct JobFlags {
     /// Workers: chunks on the processor at once [default: all cores that this process may use]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
+}
+
+impl JobFlags {
+    /// Workers to start.
+    pub fn jobs(&self) -> usize {
+        self.jobs.map_or_else(available_cores, usize::from)
+    }
+}
+
+/// The flag of tools that hold chunks in memory.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Work options")]
+pub struct MemoryFlags {
     /// Bound for everything in flight: a share of the memory, or bytes with K, M, G or T
     #[arg(long, value_name = "SIZE", default_value = "20%")]
     pub max_memory: Memory,
 }
 
-impl WorkFlags {
-    /// Workers to start.
-    pub fn jobs(&self) -> usize {
-        self.jobs.map_or_else(available_cores, usize::from)
+/// Flags that choose arrays.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Selection options")]
+pub struct VarFlags {
+    /// Only arrays that match: a name ("t2m", "*_mean"), or with a slash the whole path ("/surface/*"); repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub var: Vec<String>,
+}
+
+impl VarFlags {
+    /// The patterns, ready to match.
+    ///
+    /// # Errors
+    /// A usage failure that names the pattern.
+    pub fn filter(&self) -> Result<VarFilter, Failure> {
+        let compile = |pattern: &String| {
+            let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+            let matcher = glob.map_err(|error| Failure::usage(format!("--var {pattern}: {}", error.kind())))?;
+            Ok((pattern.contains('/'), matcher.compile_matcher()))
+        };
+        self.var.iter().map(compile).collect::<Result<_, Failure>>().map(VarFilter)
+    }
+}
+
+/// Which arrays a command is about.
+pub struct VarFilter(Vec<(bool, GlobMatcher)>);
+
+impl VarFilter {
+    /// Whether the array at the absolute path `path` is one of them; without patterns every array is.
+    pub fn matches(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let relative = path.trim_start_matches('/');
+        self.0.is_empty()
+            || self.0.iter().any(|(whole, glob)| match whole {
+                true => glob.is_match(path) || glob.is_match(relative),
+                false => glob.is_match(name),
+            })
     }
 }
 
@@ -147,6 +196,19 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn globs_match_names_or_paths() {
+        let filter = |patterns: &[&str]| {
+            let var = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+            VarFlags { var }.filter().expect("valid")
+        };
+        assert!(filter(&[]).matches("/a/t2m"));
+        assert!(filter(&["t2m"]).matches("/a/t2m") && !filter(&["t2"]).matches("/a/t2m"));
+        assert!(filter(&["a/*"]).matches("/a/t2m") && filter(&["/a/t2m"]).matches("/a/t2m"));
+        assert!(!filter(&["/*"]).matches("/a/t2m") && filter(&["/**"]).matches("/a/t2m"));
+        assert!(VarFlags { var: vec!["[".into()] }.filter().is_err());
+    }
 
     #[test]
     fn durations() {

@@ -25,7 +25,7 @@ use zwire::{EXIT_STATUS, Exit, Record, Summary, V1};
 
 pub use clap;
 pub use failure::Failure;
-pub use flags::{Color, Common, Format, Generate, StoreFlags, WorkFlags};
+pub use flags::{Color, Common, Format, Generate, JobFlags, MemoryFlags, StoreFlags, VarFilter, VarFlags};
 pub use output::Output;
 pub use signals::Stop;
 pub use status::{Bar, Status};
@@ -74,6 +74,17 @@ pub struct Session {
     pub stop: Stop,
     /// Time by phase, for `--timing`.
     pub phases: Phases,
+}
+
+impl Session {
+    /// Tells of an item that failed, in the stream and to people; the run goes on.
+    ///
+    /// # Errors
+    /// As [`Output::emit`].
+    pub fn item_failed(&mut self, failure: &Failure) -> Result<(), Failure> {
+        self.status.failure(failure);
+        self.out.emit(&Record::Error(failure.record()))
+    }
 }
 
 /// The `main` of a tool.

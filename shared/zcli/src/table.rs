@@ -29,13 +29,16 @@ pub struct Column {
     pub shrinks: bool,
 }
 
+/// The rows that a record has.
+pub type Rows = Box<dyn Fn(&Record) -> Vec<Vec<String>> + Send>;
+
 /// How a tool's records look to people.
-#[derive(Clone)]
 pub struct Table {
     /// The columns.
     pub columns: Vec<Column>,
-    /// The cells of a record; nothing for records that have no row. A record may have several rows.
-    pub rows: fn(&Record) -> Vec<Vec<String>>,
+    /// The cells of a record; nothing for records that have no row. A row of a single cell is a note: it has the line for
+    /// itself.
+    pub rows: Rows,
     /// The lines below the table.
     pub footer: fn(&Summary) -> Vec<String>,
 }
@@ -103,7 +106,8 @@ impl Printer {
             .iter()
             .enumerate()
             .map(|(number, column)| {
-                let cells = rows.iter().filter_map(|row| row.get(number)).map(|cell| cell.width());
+                let full = rows.iter().filter(|row| row.len() > 1);
+                let cells = full.filter_map(|row| row.get(number)).map(|cell| cell.width());
                 cells.chain([column.title.width()]).max().unwrap_or(0)
             })
             .collect();
@@ -122,6 +126,9 @@ impl Printer {
     }
 
     fn line(&self, cells: &[String], widths: &[usize]) -> String {
+        if let ([note], true) = (cells, widths.len() > 1) {
+            return note.clone();
+        }
         let last = self.table.columns.len().saturating_sub(1);
         let mut line = String::new();
         for (number, column) in self.table.columns.iter().enumerate() {
@@ -175,10 +182,10 @@ mod tests {
                 Column { title: "KEY", align: Align::Left, shrinks: true },
                 Column { title: "SIZE", align: Align::Right, shrinks: false },
             ],
-            rows: |record| match record {
+            rows: Box::new(|record| match record {
                 Record::Key(key) => vec![vec![key.key.clone(), key.stored_bytes.to_string()]],
                 _ => Vec::new(),
-            },
+            }),
             footer: |summary| vec![format!("{} errors", summary.errors)],
         }
     }

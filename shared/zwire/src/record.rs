@@ -202,8 +202,10 @@ pub struct ChunkRecord {
     pub blocks: Option<u64>,
     /// Most threads that can help to decode it.
     pub max_threads: u64,
-    /// What is wrong with it; empty when nothing is.
+    /// What is wrong with it: it is damaged, or not what the metadata says. Empty when nothing is.
     pub faults: Vec<String>,
+    /// What is legal, but was hardly meant.
+    pub remarks: Vec<String>,
 }
 
 /// A key that belongs to no array.

@@ -1,0 +1,113 @@
+//! How fast chunks really decode here: threads inside one chunk against chunks side by side.
+
+use std::time::{Duration, Instant};
+
+use zarray::{Array, Chain, Pool, ZarrError};
+use zcli::{Failure, Stop};
+use zcodec::Workspace;
+use zstore::{ByteRange, Store};
+use zwire::{BenchRecord, ChunkRecord, round3};
+
+/// Each figure is the best of rounds over this long.
+const LONG_ENOUGH: Duration = Duration::from_millis(100);
+
+/// Measures an array on its sampled chunks, with 1, 2, 4 … `cores` threads.
+///
+/// # Errors
+/// The store's, or a chunk that does not decode.
+pub fn bench(
+    store: &Store,
+    array: &Array,
+    chunks: &[ChunkRecord],
+    cores: usize,
+    stop: &Stop,
+) -> Result<Vec<BenchRecord>, Failure> {
+    let chain = array.chain.innermost();
+    let mut stored = Vec::new();
+    for chunk in chunks.iter().take(cores) {
+        stored.extend(read(store, array, chunk)?);
+    }
+    let Some(first) = stored.first() else { return Ok(Vec::new()) };
+    let nbytes = decode(chain, first, 1, &mut Scratch::default()).map_err(|source| ZarrError::Chunk {
+        place: store.place(&chunks[0].key),
+        source,
+    })?;
+
+    let mut records = Vec::new();
+    let mut single = None;
+    let counts = std::iter::successors(Some(1), |count| Some(count * 2)).take_while(|count| *count < cores);
+    for threads in counts.chain([cores]) {
+        if stop.requested().is_some() {
+            break;
+        }
+        let inside = best(|| {
+            let mut scratch = Scratch::default();
+            let _ = decode(chain, first, threads, &mut scratch);
+            move || drop(decode(chain, first, threads, &mut scratch))
+        });
+        let pool = Pool::new(threads);
+        let across = best(|| || {
+            pool.broadcast(|worker| {
+                // A fresh scratch each time, as a reader that keeps nothing would have.
+                drop(decode(chain, &stored[worker % stored.len()], 1, &mut Scratch::default()));
+            });
+        });
+        for (mode, seconds, decoded) in [("inside", inside, 1), ("across", across, threads)] {
+            let speed = (nbytes * decoded) as f64 / seconds / 1e9;
+            let base = *single.get_or_insert(speed);
+            records.push(BenchRecord {
+                store: String::new(),
+                path: array.path.clone(),
+                mode: mode.to_owned(),
+                threads: threads as u64,
+                chunks: decoded as u64,
+                gb_per_second: round3(speed),
+                speedup: round3(speed / base),
+                ..BenchRecord::default()
+            });
+        }
+    }
+    Ok(records)
+}
+
+#[derive(Default)]
+struct Scratch {
+    decoded: Vec<u8>,
+    spare: Vec<u8>,
+    workspace: Workspace,
+}
+
+fn decode(chain: &Chain, stored: &[u8], threads: usize, scratch: &mut Scratch) -> Result<usize, zcodec::CodecError> {
+    let Scratch { decoded, spare, workspace } = scratch;
+    chain.decode_tail(stored, decoded, spare, threads, workspace)?;
+    Ok(decoded.len())
+}
+
+/// The shortest time of one call of what `prepare` makes.
+fn best<F: FnMut()>(prepare: impl FnOnce() -> F) -> f64 {
+    let mut work = prepare();
+    let started = Instant::now();
+    let mut best = f64::INFINITY;
+    while started.elapsed() < LONG_ENOUGH {
+        let begin = Instant::now();
+        work();
+        best = best.min(begin.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// The bytes of a sampled chunk; of an inner chunk, only its own.
+fn read(store: &Store, array: &Array, chunk: &ChunkRecord) -> Result<Option<Vec<u8>>, Failure> {
+    let mut bytes = Vec::new();
+    let (Some(sharding), Some(number)) = (&array.chain.sharding, chunk.inner_chunk) else {
+        return Ok(store.get(&chunk.key, &mut bytes)?.then_some(bytes));
+    };
+    let len = sharding.index.len().unwrap_or(u64::MAX);
+    let range = if sharding.index.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
+    let Some(size) = store.get_range(&chunk.key, range, &mut bytes)? else { return Ok(None) };
+    let index = zarray::ShardIndex::parse(&sharding.index, &bytes, size)
+        .map_err(|source| ZarrError::Chunk { place: store.place(&chunk.key), source })?;
+    let Some(Some((start, len))) = index.0.get(number as usize).copied() else { return Ok(None) };
+    store.get_range(&chunk.key, ByteRange::At { start, len }, &mut bytes)?;
+    Ok(Some(bytes))
+}

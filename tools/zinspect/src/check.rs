@@ -1,0 +1,126 @@
+//! Consolidated metadata against every node's own.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+use zarray::{Consolidated, Hierarchy, Node, Pool, Span, ZarrError, ZarrFormat, json};
+use zcli::Failure;
+use zstore::{Store, StoreError};
+use zwire::ConsolidatedRecord;
+
+/// What the two disagree on, in path order. A server that cannot list is asked for the nodes that the copy names; nodes that
+/// are missing from the copy cannot be found there.
+///
+/// # Errors
+/// The store's.
+pub fn differences(
+    store: &Store,
+    name: &str,
+    copy: &Consolidated,
+    format: ZarrFormat,
+    pool: &Pool,
+) -> Result<Vec<ConsolidatedRecord>, Failure> {
+    let named: Vec<(String, &Span)> = copy.paths().collect();
+    let record = |path: &str, difference: &str, members| ConsolidatedRecord {
+        store: name.to_owned(),
+        path: path.to_owned(),
+        difference: difference.to_owned(),
+        members,
+        ..ConsolidatedRecord::default()
+    };
+    let compared = pool.map(&named, |(path, span)| {
+        let own = own_metadata(store, path, format)?;
+        let Some(own) = own else { return Ok(Some(record(path, "gone", Vec::new()))) };
+        let members = differing(&copied_metadata(copy, span, format), &own);
+        Ok((!members.is_empty()).then(|| record(path, "differs", members)))
+    });
+    let mut found = Vec::new();
+    for difference in compared {
+        found.extend(difference.map_err(|error: StoreError| Failure::from(error))?);
+    }
+
+    let known: BTreeSet<&str> = named.iter().map(|(path, _)| path.as_str()).collect();
+    let mut failed: Option<ZarrError> = None;
+    Hierarchy::open(store, pool, false)?.walk(
+        pool,
+        |visit| visit.map(|node: Node| node.path().to_owned()),
+        |visit| {
+            match visit {
+                Ok(path) if !known.contains(path.as_str()) => found.push(record(&path, "missing", Vec::new())),
+                // A node whose own metadata is broken is reported by the walk itself.
+                Ok(_) | Err(ZarrError::Metadata { .. } | ZarrError::Store(StoreError::NotListable { .. })) => {}
+                Err(error) => failed = Some(error),
+            }
+            failed.is_none()
+        },
+    );
+    match failed {
+        Some(error) => Err(error.into()),
+        None => {
+            found.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
+            Ok(found)
+        }
+    }
+}
+
+/// The documents of a node, by name.
+type Documents = Map<String, Value>;
+
+fn own_metadata(store: &Store, path: &str, format: ZarrFormat) -> Result<Option<Documents>, StoreError> {
+    let prefix = path.trim_start_matches('/');
+    let mut documents = Documents::new();
+    let names: &[&str] = match format {
+        ZarrFormat::V2 => &[".zarray", ".zgroup", ".zattrs"],
+        ZarrFormat::V3 => &["zarr.json"],
+    };
+    for name in names {
+        let key = if prefix.is_empty() { (*name).to_owned() } else { format!("{prefix}/{name}") };
+        let mut text = Vec::new();
+        if store.get(&key, &mut text)? {
+            documents.insert((*name).to_owned(), json::parse(&text).unwrap_or(Value::Null));
+        }
+    }
+    if let Some(Value::Object(document)) = documents.get_mut("zarr.json") {
+        document.remove("consolidated_metadata");
+    }
+    documents.retain(|name, value| name != ".zattrs" || value.as_object().is_none_or(|members| !members.is_empty()));
+    Ok((!documents.is_empty()).then_some(documents))
+}
+
+fn copied_metadata(copy: &Consolidated, span: &Span, format: ZarrFormat) -> Documents {
+    let parse = |range: &std::ops::Range<usize>| json::parse(&copy.text()[range.clone()]).unwrap_or(Value::Null);
+    let mut documents = Documents::new();
+    let node = span.node.as_ref().map(parse).unwrap_or_default();
+    match (format, node) {
+        (ZarrFormat::V3, Value::Object(mut members)) => {
+            members.remove("consolidated_metadata");
+            documents.insert("zarr.json".into(), Value::Object(members));
+        }
+        (ZarrFormat::V3, node) => drop(documents.insert("zarr.json".into(), node)),
+        (ZarrFormat::V2, node) => {
+            documents.insert(if span.is_group { ".zgroup" } else { ".zarray" }.into(), node);
+        }
+    }
+    let attributes = span.attributes.as_ref().map(parse).unwrap_or_default();
+    if attributes.as_object().is_some_and(|members| !members.is_empty()) {
+        documents.insert(".zattrs".into(), attributes);
+    }
+    documents
+}
+
+/// The names of documents that only one side has, and of members that differ.
+fn differing(copied: &Documents, own: &Documents) -> Vec<String> {
+    let names: BTreeSet<&String> = copied.keys().chain(own.keys()).collect();
+    let mut members = Vec::new();
+    for name in names {
+        match (copied.get(name), own.get(name)) {
+            (Some(Value::Object(copied)), Some(Value::Object(own))) => {
+                let keys: BTreeSet<&String> = copied.keys().chain(own.keys()).collect();
+                members.extend(keys.into_iter().filter(|key| copied.get(*key) != own.get(*key)).cloned());
+            }
+            (copied, own) if copied != own => members.push(name.clone()),
+            _ => {}
+        }
+    }
+    members
+}

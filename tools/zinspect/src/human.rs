@@ -1,0 +1,158 @@
+//! How the records of `zinspect` look in a terminal.
+
+use serde_json::Value;
+use zcli::{Align, Column, Table, human_bytes, human_count};
+use zwire::{ArrayRecord, ChunkRecord, Record, Summary};
+
+use crate::cli::Args;
+
+/// The table that these flags ask for.
+pub fn table(args: &Args) -> Table {
+    let (sizes, tree, verbose) = (args.sizes, args.tree, args.common.verbose);
+    let text = |title, shrinks| Column { title, align: Align::Left, shrinks };
+    let number = |title| Column { title, align: Align::Right, shrinks: false };
+    let mut columns = vec![text(if tree { "NODE" } else { "PATH" }, true), text("DTYPE", false)];
+    columns.extend([text("SHAPE", true), text("CHUNK", true), number("SIZE")]);
+    if sizes {
+        columns.extend([number("STORED"), number("RATIO"), number("PRESENT")]);
+    }
+    columns.extend([text("CODEC", true), number("BLOCKS"), text("VERDICT", false)]);
+    Table {
+        columns,
+        rows: Box::new(move |record| match record {
+            Record::Group(group) if tree => vec![note(&group.path, &indented(&group.path, "/"))],
+            Record::Group(group) => vec![vec![group.path.clone(), "group".into()]],
+            Record::Array(array) => {
+                let mut rows = vec![array_row(array, sizes, tree)];
+                if verbose {
+                    rows.extend(reasons(array).into_iter().map(|line| vec![format!("    {line}")]));
+                }
+                rows
+            }
+            Record::Chunk(chunk) if verbose || !chunk.faults.is_empty() => vec![vec![format!("    {}", chunk_line(chunk))]],
+            Record::Key(key) => vec![vec![format!("{} ({}): {}", key.key, human_bytes(key.stored_bytes), key.kind)]],
+            Record::Consolidated(difference) => {
+                vec![vec![format!(
+                    "{}: consolidated metadata {} {}",
+                    difference.path,
+                    match difference.difference.as_str() {
+                        "missing" => "does not have it",
+                        "gone" => "still has it, but it is gone",
+                        _ => "differs:",
+                    },
+                    difference.members.join(", ")
+                )]]
+            }
+            Record::Bench(bench) => vec![vec![format!(
+                "    {} {}: {:.2} GB/s, {:.2}x",
+                bench.threads,
+                if bench.mode == "inside" { "threads inside one chunk" } else { "chunks side by side" },
+                bench.gb_per_second,
+                bench.speedup
+            )]],
+            Record::Error(error) => vec![vec![format!("{}: {}", error.place, error.error)]],
+            _ => Vec::new(),
+        }),
+        footer,
+    }
+}
+
+fn note(path: &str, text: &str) -> Vec<String> {
+    // Two cells, so that it is a row: the path decides the width of its column.
+    vec![if path == "/" { "/".into() } else { text.to_owned() }, String::new()]
+}
+
+/// The last part of a path, as deep as it lies.
+fn indented(path: &str, suffix: &str) -> String {
+    let depth = path.matches('/').count();
+    let name = path.rsplit('/').next().unwrap_or(path);
+    format!("{}└ {name}{suffix}", "  ".repeat(depth.saturating_sub(1)))
+}
+
+fn array_row(array: &ArrayRecord, sizes: bool, tree: bool) -> Vec<String> {
+    let path = if tree && array.path != "/" { indented(&array.path, "") } else { array.path.clone() };
+    let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "?".into(), human_bytes);
+    let chunk = array.chunk_shape.as_deref().map_or_else(|| "?".into(), shape);
+    let mut row = vec![path, dtype(&array.dtype), shape(&array.shape), chunk, bytes(array.uncompressed_bytes)];
+    if sizes {
+        row.push(bytes(array.stored_bytes));
+        row.push(array.ratio.map_or_else(String::new, |ratio| format!("{ratio:.1}")));
+        row.push(match (array.objects_present, array.objects_expected) {
+            (Some(present), Some(expected)) if present == expected => human_count(present),
+            (Some(present), Some(expected)) => format!("{}/{}", human_count(present), human_count(expected)),
+            _ => String::new(),
+        });
+    }
+    row.extend([array.codec.clone(), array.blocks.map_or_else(String::new, human_count), array.verdict.clone()]);
+    row
+}
+
+fn shape(lengths: &[u64]) -> String {
+    if lengths.is_empty() {
+        return "()".into();
+    }
+    lengths.iter().map(u64::to_string).collect::<Vec<_>>().join("×")
+}
+
+fn dtype(dtype: &Value) -> String {
+    match dtype {
+        Value::String(name) => name.clone(),
+        Value::Object(members) => members.get("name").and_then(Value::as_str).unwrap_or("?").to_owned(),
+        _ => "structured".into(),
+    }
+}
+
+fn reasons(array: &ArrayRecord) -> Vec<String> {
+    let mut lines = vec![array.because.clone()];
+    let answer = if array.recompress_helps { "recompressing helps" } else { "recompressing does not help" };
+    lines.push(format!("{answer}: {}", array.helps));
+    lines.extend(array.command.clone());
+    lines.extend(array.zarrs_error.as_ref().map(|error| format!("zarrs cannot open it: {error}")));
+    lines
+}
+
+fn chunk_line(chunk: &ChunkRecord) -> String {
+    let mut words = vec![chunk.format.clone()];
+    words.extend(chunk.compressor.clone());
+    words.extend(chunk.shuffle.clone());
+    words.extend(chunk.typesize.map(|size| format!("typesize {size}")));
+    words.extend(chunk.blocks.zip(chunk.block_bytes).map(|(blocks, bytes)| format!("{blocks} × {}", human_bytes(bytes))));
+    words.extend(chunk.stored_raw.filter(|raw| *raw).map(|_| "stored raw".into()));
+    words.extend(chunk.faults.iter().map(|fault| format!("FAULT: {fault}")));
+    words.extend(chunk.remarks.iter().cloned());
+    let inner = chunk.inner_chunk.map_or_else(String::new, |number| format!(" inner chunk {number}"));
+    format!("{}{inner} ({}): {}", chunk.key, human_bytes(chunk.stored_bytes), words.join(", "))
+}
+
+fn footer(summary: &Summary) -> Vec<String> {
+    let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
+    let Some(arrays) = number("arrays") else { return Vec::new() };
+    let mut words = vec![format!("{} arrays, {} groups", human_count(arrays), human_count(number("groups").unwrap_or(0)))];
+    words.push(format!("{} decoded", human_bytes(number("uncompressed_bytes").unwrap_or(0))));
+    if let Some(stored) = number("stored_bytes") {
+        words.push(format!("{} stored", human_bytes(stored)));
+    }
+    if let (Some(present), Some(expected)) = (number("objects_present"), number("objects_expected")) {
+        words.push(format!("{} of {} objects present", human_count(present), human_count(expected)));
+    }
+    for (key, value) in &summary.totals {
+        if let (Some(kind), Some(count)) = (key.strip_prefix("keys_"), value.as_u64()) {
+            words.push(format!("{} {kind} keys", human_count(count)));
+        }
+    }
+    let verdicts: Vec<String> = summary
+        .totals
+        .iter()
+        .filter_map(|(key, value)| Some(format!("{} {}", value.as_u64()?, key.strip_prefix("verdict_")?)))
+        .collect();
+    let mut lines = vec![words.join(" · "), format!("verdicts: {} (-v says why)", verdicts.join(", "))];
+    if let Some(timing) = &summary.timing {
+        lines.push(format!(
+            "{:.2} s, {:.2} s of processor time, {} at most",
+            timing.seconds,
+            timing.cpu_seconds,
+            human_bytes(timing.peak_memory_bytes)
+        ));
+    }
+    lines
+}

@@ -1,0 +1,298 @@
+//! The job of `zinspect`: open → walk → describe → emit.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+
+use serde_json::{Map, Value};
+use zarray::{Array, Hierarchy, Node, Pool, Visit};
+use zcli::{Ending, Failure, Session, VarFilter, stores};
+use zstore::Store;
+use zwire::{ArrayRecord, ChunkRecord, Exit, Record};
+
+use crate::bench::bench;
+use crate::cli::Args;
+use crate::sample::{Sample, sample};
+use crate::sizes::Inventory;
+use crate::verdict::judge;
+use crate::{check, describe};
+
+/// Reads under way at once where nobody says otherwise and each costs a round trip.
+const REMOTE_REQUESTS: usize = 64;
+
+/// Nodes described at once when they have all been read already.
+const WINDOW: usize = 1024;
+
+pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
+    let var = args.var.filter()?;
+    let names = stores(&args.stores, args.stores_from.as_deref())?;
+    let mut totals = Totals::default();
+    for name in &names {
+        if let Err(failure) = inspect(args, &var, name, session, &mut totals) {
+            if failure.is_closed_pipe() || failure.exit == Exit::Output {
+                return Err(failure);
+            }
+            session.item_failed(&failure)?;
+            totals.failed_stores += 1;
+            totals.worst = totals.worst.or(Some(failure.exit));
+        }
+    }
+    Ok(totals.ending(names.len() as u64, args.sizes))
+}
+
+fn inspect(
+    args: &Args,
+    var: &VarFilter,
+    name: &OsStr,
+    session: &mut Session,
+    totals: &mut Totals,
+) -> Result<(), Failure> {
+    let store = Store::open(name, &args.store.options())?;
+    let name = store.location().to_string();
+    let requests = args.store.requests.map(usize::from);
+    let pool = Pool::new(match store.is_remote() {
+        true => requests.unwrap_or(REMOTE_REQUESTS),
+        false => requests.unwrap_or(args.work.jobs()),
+    });
+    let hierarchy = Hierarchy::open(&store, &pool, !args.no_consolidated)?;
+    let mut work = Inspection { args, var, store: &store, name: &name, session, totals };
+    if let Some(error) = &hierarchy.unusable {
+        work.node_failed(&Failure::new(error.exit(), error.to_string()))?;
+    }
+    if args.sizes {
+        work.nodes_with_sizes(&hierarchy, &pool)?;
+    } else {
+        let mut result = Ok(());
+        let describe = Describe { args, var, store: &store, name: &name, inventory: None };
+        hierarchy.walk(
+            &pool,
+            |visit| describe.visit(visit),
+            |described| {
+                result = work.emit(described);
+                result.is_ok()
+            },
+        );
+        result?;
+    }
+    if args.check_consolidated {
+        work.check_consolidated(&hierarchy, &pool)?;
+    }
+    Ok(())
+}
+
+/// A node on its way from the workers to the output.
+enum Described {
+    Skipped,
+    Group(Record),
+    Array { record: Box<ArrayRecord>, chunks: Vec<ChunkRecord>, array: Option<Box<Array>> },
+    Failed(Failure),
+}
+
+/// What the workers need to describe a node.
+struct Describe<'a> {
+    args: &'a Args,
+    var: &'a VarFilter,
+    store: &'a Store,
+    name: &'a str,
+    inventory: Option<&'a Inventory>,
+}
+
+impl Describe<'_> {
+    fn visit(&self, visit: Visit) -> Described {
+        match visit {
+            Err(error) => Described::Failed(error.into()),
+            Ok(Node::Group(group)) if self.args.var.var.is_empty() => {
+                Described::Group(Record::Group(describe::group(self.name, &group, self.args.attributes)))
+            }
+            Ok(Node::Array(array)) if self.var.matches(&array.path) => {
+                self.array(array).unwrap_or_else(Described::Failed)
+            }
+            Ok(_) => Described::Skipped,
+        }
+    }
+
+    fn array(&self, array: Box<Array>) -> Result<Described, Failure> {
+        let mut record = describe::array(self.name, &array, self.args.attributes);
+        let mut sample = Sample::default();
+        if let Some(inventory) = self.inventory {
+            inventory.complete(&mut record, &array);
+            sample.nothing_stored = record.objects_present == Some(0) && record.objects_expected > Some(0);
+        }
+        if !sample.nothing_stored {
+            let wanted = if self.args.bench { self.args.sample.max(1) } else { self.args.sample };
+            sample = self::sample(self.store, self.name, &array, u64::from(wanted))?;
+        }
+        if self.args.zarrs {
+            record.zarrs_error = describe::why_zarrs_cannot(self.store, &array)?;
+        }
+        judge(&mut record, &array, &sample, u64::from(self.args.nthreads));
+        let array = self.args.bench.then_some(array);
+        Ok(Described::Array { record: Box::new(record), chunks: sample.chunks, array })
+    }
+}
+
+/// One store being inspected, on the thread that puts records out.
+struct Inspection<'a> {
+    args: &'a Args,
+    var: &'a VarFilter,
+    store: &'a Store,
+    name: &'a str,
+    session: &'a mut Session,
+    totals: &'a mut Totals,
+}
+
+impl Inspection<'_> {
+    /// With sizes, the nodes are needed before the list, and the list before the first record.
+    fn nodes_with_sizes(&mut self, hierarchy: &Hierarchy, pool: &Pool) -> Result<(), Failure> {
+        let (mut nodes, mut failures) = (Vec::new(), Vec::new());
+        hierarchy.walk(
+            pool,
+            |visit| visit,
+            |visit| {
+                match visit {
+                    Ok(node) => nodes.push(node),
+                    Err(error) => failures.push(error),
+                }
+                true
+            },
+        );
+        for error in failures {
+            self.node_failed(&error.into())?;
+        }
+        let inventory = Inventory::take(self.store, &nodes)?;
+        let describe = Describe {
+            args: self.args,
+            var: self.var,
+            store: self.store,
+            name: self.name,
+            inventory: Some(&inventory),
+        };
+        for window in nodes.chunks(WINDOW) {
+            for described in pool.map(window, |node| describe.visit(Ok(node.clone()))) {
+                self.emit(described)?;
+            }
+        }
+        for stray in inventory.strays(self.name) {
+            self.session.out.emit(&Record::Key(stray))?;
+        }
+        for (kind, count) in &inventory.stray_counts {
+            *self.totals.stray_keys.entry(*kind).or_default() += count;
+        }
+        self.totals.metadata_bytes += inventory.metadata_bytes;
+        Ok(())
+    }
+
+    fn emit(&mut self, described: Described) -> Result<(), Failure> {
+        match described {
+            Described::Skipped => Ok(()),
+            Described::Failed(failure) => self.node_failed(&failure),
+            Described::Group(record) => {
+                self.totals.groups += 1;
+                self.session.out.emit(&record)
+            }
+            Described::Array { record, chunks, array } => {
+                self.totals.add(&record, &chunks);
+                self.session.out.emit(&Record::Array(record))?;
+                for chunk in &chunks {
+                    self.session.out.emit(&Record::Chunk(Box::new(chunk.clone())))?;
+                }
+                array.map_or(Ok(()), |array| self.bench(&array, &chunks))
+            }
+        }
+    }
+
+    fn bench(&mut self, array: &Array, chunks: &[ChunkRecord]) -> Result<(), Failure> {
+        if chunks.iter().any(|chunk| !chunk.faults.is_empty()) || array.chain.innermost().unknown.is_some() {
+            return Ok(());
+        }
+        match bench(self.store, array, chunks, self.args.work.jobs(), &self.session.stop) {
+            Err(failure) => self.node_failed(&failure),
+            Ok(records) => {
+                for mut record in records {
+                    record.store = self.name.to_owned();
+                    self.session.out.emit(&Record::Bench(record))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn check_consolidated(&mut self, hierarchy: &Hierarchy, pool: &Pool) -> Result<(), Failure> {
+        let Some(copy) = hierarchy.consolidated() else {
+            self.session.status.warn(&format!("{}: has no consolidated metadata to check", self.name));
+            return Ok(());
+        };
+        for difference in check::differences(self.store, self.name, copy, hierarchy.format(), pool)? {
+            self.totals.differences += 1;
+            self.session.out.emit(&Record::Consolidated(difference))?;
+        }
+        Ok(())
+    }
+
+    fn node_failed(&mut self, failure: &Failure) -> Result<(), Failure> {
+        self.totals.failed_nodes += 1;
+        self.session.item_failed(failure)
+    }
+}
+
+/// What the summary says.
+#[derive(Default)]
+struct Totals {
+    failed_stores: u64,
+    failed_nodes: u64,
+    worst: Option<Exit>,
+    groups: u64,
+    arrays: u64,
+    chunks: u64,
+    uncompressed_bytes: u64,
+    objects_present: u64,
+    objects_expected: u64,
+    stored_bytes: u64,
+    metadata_bytes: u64,
+    damaged_chunks: u64,
+    differences: u64,
+    verdicts: BTreeMap<String, u64>,
+    stray_keys: BTreeMap<&'static str, u64>,
+}
+
+impl Totals {
+    fn add(&mut self, record: &ArrayRecord, chunks: &[ChunkRecord]) {
+        self.arrays += 1;
+        self.chunks = self.chunks.saturating_add(record.chunks.unwrap_or(0));
+        self.uncompressed_bytes = self.uncompressed_bytes.saturating_add(record.uncompressed_bytes.unwrap_or(0));
+        self.objects_present += record.objects_present.unwrap_or(0);
+        self.objects_expected = self.objects_expected.saturating_add(record.objects_expected.unwrap_or(0));
+        self.stored_bytes += record.stored_bytes.unwrap_or(0);
+        self.damaged_chunks += chunks.iter().filter(|chunk| !chunk.faults.is_empty()).count() as u64;
+        *self.verdicts.entry(record.verdict.clone()).or_default() += 1;
+    }
+
+    fn ending(self, stores: u64, sizes: bool) -> Ending {
+        let exit = match Exit::of_items(stores, self.failed_stores, self.worst.unwrap_or(Exit::Unreadable)) {
+            Exit::Done if self.failed_nodes > 0 => Exit::Partial,
+            Exit::Done if self.damaged_chunks + self.differences > 0 => Exit::No,
+            exit => exit,
+        };
+        let mut totals: Map<String, Value> = Map::new();
+        let mut put = |key: &str, value: u64| drop(totals.insert(key.to_owned(), value.into()));
+        put("stores", stores);
+        put("groups", self.groups);
+        put("arrays", self.arrays);
+        put("chunks", self.chunks);
+        put("uncompressed_bytes", self.uncompressed_bytes);
+        if sizes {
+            put("objects_present", self.objects_present);
+            put("objects_expected", self.objects_expected);
+            put("stored_bytes", self.stored_bytes);
+            put("metadata_bytes", self.metadata_bytes);
+        }
+        put("damaged_chunks", self.damaged_chunks);
+        put("consolidated_differences", self.differences);
+        for (kind, count) in &self.stray_keys {
+            put(&format!("keys_{kind}"), *count);
+        }
+        for (verdict, count) in &self.verdicts {
+            put(&format!("verdict_{verdict}"), *count);
+        }
+        Ending { exit, totals }
+    }
+}

@@ -1,0 +1,243 @@
+//! What stored chunks really are, by the first 16 bytes of a few of them.
+
+use zarray::{Array, Chain, Grid, KeyKind, ShardIndex};
+use zcli::Failure;
+use zcodec::{Codec, HEADER_LEN, Header};
+use zstore::{ByteRange, Store};
+use zwire::ChunkRecord;
+
+/// Keys that are tried before the store is asked for a list.
+const PROBES: u64 = 16;
+
+/// Listed keys that are looked through for a chunk.
+const LISTED: usize = 10_000;
+
+/// The sampled chunks of an array.
+#[derive(Default)]
+pub struct Sample {
+    /// What was found, in key order of the sampling.
+    pub chunks: Vec<ChunkRecord>,
+    /// Whether the array is known to hold no chunk at all.
+    pub nothing_stored: bool,
+}
+
+/// Looks at `wanted` stored chunks of an array.
+///
+/// # Errors
+/// The store's. A damaged chunk is none: its record says so.
+pub fn sample(store: &Store, name: &str, array: &Array, wanted: u64) -> Result<Sample, Failure> {
+    let Some(grid) = array.grid.as_ref().filter(|grid| !grid.is_empty() && wanted > 0) else {
+        return Ok(Sample::default());
+    };
+    let mut sample = Sample::default();
+    let mut head = Vec::new();
+    for number in spread(grid.len()).take((wanted + PROBES) as usize) {
+        let key = array.key(&array.keys.encode(&grid.index(number)));
+        sample.chunks.extend(look_at(store, name, array, &key, wanted, &mut head)?);
+        if sample.chunks.len() as u64 >= wanted {
+            return Ok(sample);
+        }
+    }
+    if sample.chunks.is_empty() {
+        match stored_keys(store, array, grid, wanted) {
+            Some(keys) if keys.is_empty() => sample.nothing_stored = true,
+            keys => {
+                for key in keys.unwrap_or_default() {
+                    sample.chunks.extend(look_at(store, name, array, &key, wanted, &mut head)?);
+                }
+            }
+        }
+    }
+    Ok(sample)
+}
+
+/// Every number below `len` once or more, the ends first and then ever finer steps between them, so that few probes see
+/// much of the array.
+fn spread(len: u64) -> impl Iterator<Item = u64> {
+    let ends = [0, len - 1].into_iter().take(len.min(2) as usize);
+    let between = (1..u64::MAX).map_while(move |step: u64| {
+        // The van der Corput sequence: 1/2, 1/4, 3/4, 1/8, 5/8, …
+        let fraction = step.reverse_bits() as f64 / 2f64.powi(64);
+        (step < len).then(|| ((len as f64 * fraction) as u64).min(len - 1))
+    });
+    ends.chain(between.filter(move |&number| number != 0 && number != len - 1))
+}
+
+/// The first stored chunks in key order, among as many keys as are worth listing. Nothing: the store cannot list.
+fn stored_keys(store: &Store, array: &Array, grid: &Grid, wanted: u64) -> Option<Vec<String>> {
+    let prefix = array.key_prefix();
+    let start = if prefix.is_empty() { 0 } else { prefix.len() + 1 };
+    let mut keys: Vec<String> = store
+        .list(prefix)
+        .ok()?
+        .take(LISTED)
+        .filter_map(|object| {
+            let key = object.ok()?.key;
+            let kind = array.keys.parse(key.get(start..)?, array.shape.len());
+            matches!(kind, KeyKind::Chunk(index) if grid.contains(&index)).then_some(key)
+        })
+        .collect();
+    keys.sort_unstable();
+    keys.truncate(wanted as usize);
+    Some(keys)
+}
+
+/// One stored object: a chunk, or a shard and some of its chunks. Nothing: it is not stored.
+fn look_at(
+    store: &Store,
+    name: &str,
+    array: &Array,
+    key: &str,
+    wanted: u64,
+    head: &mut Vec<u8>,
+) -> Result<Vec<ChunkRecord>, Failure> {
+    let record = |stored_bytes| ChunkRecord {
+        store: name.to_owned(),
+        path: array.path.clone(),
+        key: key.to_owned(),
+        stored_bytes,
+        max_threads: 1,
+        ..ChunkRecord::default()
+    };
+    let Some(sharding) = &array.chain.sharding else {
+        let range = ByteRange::At { start: 0, len: HEADER_LEN as u64 };
+        let Some(size) = store.get_range(key, range, head)? else { return Ok(Vec::new()) };
+        let mut chunk = record(size);
+        examine(&array.chain, head, &mut chunk);
+        return Ok(vec![chunk]);
+    };
+    let len = sharding.index.len().unwrap_or(u64::MAX);
+    let range = if sharding.index.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
+    let mut index = Vec::new();
+    let Some(size) = store.get_range(key, range, &mut index)? else { return Ok(Vec::new()) };
+    let index = match ShardIndex::parse(&sharding.index, &index, size) {
+        Ok(index) => index,
+        Err(error) => {
+            let faults = vec![format!("shard index: {error}")];
+            return Ok(vec![ChunkRecord { format: "shard".into(), faults, ..record(size) }]);
+        }
+    };
+    let present = index.0.iter().enumerate().filter_map(|(number, entry)| Some((number, (*entry)?)));
+    let mut chunks = Vec::new();
+    for (number, (start, len)) in present.take(wanted as usize) {
+        store.get_range(key, ByteRange::At { start, len: len.min(HEADER_LEN as u64) }, head)?;
+        let mut chunk = ChunkRecord { inner_chunk: Some(number as u64), ..record(len) };
+        examine(&sharding.inner, head, &mut chunk);
+        chunks.push(chunk);
+    }
+    Ok(chunks)
+}
+
+/// Fills in what the first bytes say, and holds it against the metadata and the size of the object.
+fn examine(chain: &Chain, head: &[u8], chunk: &mut ChunkRecord) {
+    // A checksum behind the compressed bytes is not part of them.
+    let checksums = chain.tail.iter().filter(|codec| **codec == Codec::Crc32c).count() as u64;
+    let stored = chunk.stored_bytes.saturating_sub(4 * checksums);
+    chunk.format = match chain.compressor() {
+        Some(codec) => format_name(codec).to_owned(),
+        None if chain.unknown.is_some() => "unknown".to_owned(),
+        None => "none".to_owned(),
+    };
+    if chunk.stored_bytes == 0 {
+        chunk.faults.push("the chunk has 0 bytes".into());
+        return;
+    }
+    match chain.compressor() {
+        Some(Codec::Blosc(..)) => examine_frame(chain, head, stored, chunk),
+        Some(codec) => examine_stream(codec, chain, head, chunk),
+        None if chain.unknown.is_none() => {
+            chunk.stored_raw = Some(true);
+            chunk.uncompressed_bytes = Some(stored);
+            if let Some(expected) = chain.chunk_bytes.filter(|expected| *expected != stored) {
+                chunk.faults.push(format!("{stored} bytes where an uncompressed chunk has {expected}"));
+            }
+        }
+        None => {}
+    }
+}
+
+fn examine_frame(chain: &Chain, head: &[u8], stored: u64, chunk: &mut ChunkRecord) {
+    let header = match Header::parse(head) {
+        Ok(header) => header,
+        Err(error) => return chunk.faults.push(error.to_string()),
+    };
+    let nbytes = u64::from(header.nbytes);
+    chunk.format_version = Some(header.version);
+    chunk.compressor = header.cname().map(|cname| cname.name().to_owned());
+    chunk.shuffle = Some(header.shuffle().name().to_owned());
+    chunk.typesize = Some(header.typesize);
+    chunk.split = Some(header.split());
+    chunk.stored_raw = Some(header.stored_raw());
+    chunk.uncompressed_bytes = Some(nbytes);
+    chunk.block_bytes = Some(u64::from(header.blocksize));
+    chunk.blocks = Some(header.blocks());
+    chunk.max_threads = header.max_threads();
+
+    let cbytes = u64::from(header.cbytes);
+    if cbytes > stored {
+        chunk.faults.push(format!("truncated: its header says {cbytes} bytes, there are {stored}"));
+    } else if cbytes < stored {
+        chunk.remarks.push(format!("{} bytes follow the frame", stored - cbytes));
+    }
+    // Only where nothing stands between the frame and the elements does the chunk's size have to be the frame's.
+    let direct = matches!(chain.tail.first(), Some(Codec::Blosc(..)));
+    if let Some(expected) = chain.chunk_bytes.filter(|expected| direct && *expected != nbytes) {
+        chunk.faults.push(format!("decodes to {nbytes} bytes where the metadata says {expected}"));
+    }
+    let itemsize = chain.itemsize.unwrap_or(1);
+    if header.shuffles_nothing() && itemsize > 1 {
+        chunk.remarks.push(format!("byte shuffle on elements of 1 byte moves nothing; elements have {itemsize}"));
+    }
+    if header.cname().is_none() {
+        chunk.faults.push("names a compressor that Blosc 1 does not have".into());
+    }
+}
+
+fn examine_stream(codec: &Codec, chain: &Chain, head: &[u8], chunk: &mut ChunkRecord) {
+    let starts = |magic: &[u8]| head.starts_with(magic);
+    let little_endian = head.first_chunk::<4>().map(|bytes| u64::from(u32::from_le_bytes(*bytes)));
+    let right = match codec {
+        // Magic numbers: RFC 8878, RFC 1952, RFC 1950, bzip2 and xz file formats; numcodecs' lz4 starts with its size.
+        Codec::Zstd => starts(&[0x28, 0xb5, 0x2f, 0xfd]),
+        Codec::Gzip => starts(&[0x1f, 0x8b]),
+        Codec::Zlib => matches!(head, [a, b, ..] if a & 15 == 8 && (u16::from(*a) << 8 | u16::from(*b)).is_multiple_of(31)),
+        Codec::Bz2 => starts(b"BZh"),
+        Codec::Lzma => starts(&[0xfd, b'7', b'z', b'X', b'Z', 0]) || starts(&[0x5d, 0, 0]),
+        Codec::Lz4 => chain.chunk_bytes.is_none() || little_endian == chain.chunk_bytes,
+        _ => true,
+    };
+    if !right {
+        chunk.faults.push(format!("does not start as {} does", format_name(codec)));
+    }
+}
+
+fn format_name(codec: &Codec) -> &'static str {
+    match codec {
+        Codec::Blosc(..) => "blosc",
+        Codec::Zlib => "zlib",
+        Codec::Gzip => "gzip",
+        Codec::Zstd => "zstd",
+        Codec::Lz4 => "lz4",
+        Codec::Bz2 => "bz2",
+        Codec::Lzma => "lzma",
+        Codec::Shuffle(_) => "shuffle",
+        Codec::Crc32c => "crc32c",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_are_spread_and_in_range() {
+        for len in [1u64, 2, 3, 10, 1000, u64::MAX] {
+            let numbers: Vec<u64> = spread(len).take(20).collect();
+            assert!(numbers.iter().all(|number| *number < len), "{len}: {numbers:?}");
+            assert_eq!(numbers[0], 0);
+            assert_eq!(numbers.get(1).copied(), (len > 1).then(|| len - 1));
+        }
+        let few: Vec<u64> = spread(1000).take(5).collect();
+        assert_eq!(few, [0, 999, 500, 250, 750]);
+    }
+}

@@ -1,0 +1,205 @@
+//! What is stored, by one streaming list of the whole store: counted as it comes, never held.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use zarray::{Array, Grid, KeyKind, Node};
+use zcli::Failure;
+use zstore::{Object, Store};
+use zwire::{ArrayRecord, KeyRecord, ratio};
+
+/// Keys without an array that are kept to be shown; all are counted.
+const SHOWN: usize = 1000;
+
+/// Different sizes that a median is exact for.
+const EXACT_SIZES: usize = 4096;
+
+/// Everything that a store holds, in numbers.
+#[derive(Default)]
+pub struct Inventory {
+    tallies: HashMap<String, Tally>,
+    /// The first keys, in key order, that belong to no array.
+    strays: BTreeMap<String, (u64, &'static str)>,
+    /// How many there are of each kind.
+    pub stray_counts: BTreeMap<&'static str, u64>,
+    /// Bytes of metadata documents.
+    pub metadata_bytes: u64,
+}
+
+/// The stored objects of one array.
+#[derive(Default)]
+struct Tally {
+    objects: u64,
+    bytes: u64,
+    sizes: Sizes,
+}
+
+impl Inventory {
+    /// Lists `store` and sorts every object to its node.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn take(store: &Store, nodes: &[Node]) -> Result<Inventory, Failure> {
+        let arrays: HashMap<&str, &Array> = nodes
+            .iter()
+            .filter_map(|node| match node {
+                Node::Array(array) => Some((array.key_prefix(), &**array)),
+                Node::Group(_) => None,
+            })
+            .collect();
+        let groups: HashSet<&str> = nodes.iter().map(|node| node.path().trim_start_matches('/')).collect();
+        let mut inventory = Inventory::default();
+        for object in store.list("")? {
+            inventory.sort(object?, &arrays, &groups);
+        }
+        Ok(inventory)
+    }
+
+    fn sort(&mut self, object: Object, arrays: &HashMap<&str, &Array>, groups: &HashSet<&str>) {
+        let (directory, name) = object.key.rsplit_once('/').unwrap_or(("", &object.key));
+        if matches!(name, "zarr.json" | ".zarray" | ".zgroup" | ".zattrs" | ".zmetadata") && groups.contains(directory) {
+            self.metadata_bytes += object.size;
+            return;
+        }
+        let kind = match owner(&object.key, arrays) {
+            None => kind_of_name(&object.key),
+            Some((array, relative)) => match array.keys.parse(relative, array.shape.len()) {
+                KeyKind::Chunk(index) if array.grid.as_ref().is_none_or(|grid| grid.contains(&index)) => {
+                    return self.count(array.key_prefix(), object.size);
+                }
+                KeyKind::Chunk(_) => "outside_grid",
+                KeyKind::WrongSeparator => "wrong_separator",
+                KeyKind::Other => kind_of_name(relative),
+            },
+        };
+        *self.stray_counts.entry(kind).or_default() += 1;
+        self.strays.insert(object.key, (object.size, kind));
+        if self.strays.len() > SHOWN {
+            self.strays.pop_last();
+        }
+    }
+
+    fn count(&mut self, prefix: &str, size: u64) {
+        // The key is copied only for the first object of an array.
+        let tally = match self.tallies.get_mut(prefix) {
+            Some(tally) => tally,
+            None => self.tallies.entry(prefix.to_owned()).or_default(),
+        };
+        tally.objects += 1;
+        tally.bytes += size;
+        tally.sizes.add(size);
+    }
+
+    /// Completes the record of an array.
+    pub fn complete(&self, record: &mut ArrayRecord, array: &Array) {
+        let nothing = Tally::default();
+        let tally = self.tallies.get(array.key_prefix()).unwrap_or(&nothing);
+        record.objects_present = Some(tally.objects);
+        record.objects_expected = array.grid.as_ref().map(Grid::len);
+        record.stored_bytes = Some(tally.bytes);
+        let object_bytes = array.grid.as_ref().and_then(|grid| grid.chunk_elements().checked_mul(array.itemsize?));
+        record.ratio = object_bytes.and_then(|bytes| ratio(bytes.saturating_mul(tally.objects), tally.bytes));
+        record.object_min_bytes = tally.sizes.smallest;
+        record.object_median_bytes = tally.sizes.median();
+        record.object_max_bytes = tally.sizes.largest;
+    }
+
+    /// The keys that belong to no array, in key order, as far as they are kept.
+    pub fn strays(&self, store: &str) -> impl Iterator<Item = KeyRecord> {
+        self.strays.iter().map(move |(key, (size, kind))| KeyRecord {
+            store: store.to_owned(),
+            key: key.clone(),
+            stored_bytes: *size,
+            kind: (*kind).to_owned(),
+            ..KeyRecord::default()
+        })
+    }
+}
+
+/// The array that a key lies below, and the rest of the key.
+fn owner<'k, 'a>(key: &'k str, arrays: &HashMap<&str, &'a Array>) -> Option<(&'a Array, &'k str)> {
+    if let Some(array) = arrays.get("") {
+        return Some((*array, key));
+    }
+    key.match_indices('/').find_map(|(slash, _)| Some((*arrays.get(&key[..slash])?, &key[slash + 1..])))
+}
+
+/// What a key that is no chunk is called: writers leave `NAME.tmp`, `NAME.UUID.partial` and directories with `.tmp-` behind.
+fn kind_of_name(key: &str) -> &'static str {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    let left_behind = name.ends_with(".tmp") || name.ends_with(".partial") || name.ends_with('~');
+    if left_behind || key.contains(".tmp-") { "temporary" } else { "unknown" }
+}
+
+/// How often each size occurs, the smallest and the largest. Beyond [`EXACT_SIZES`] different ones, sizes are counted to
+/// within 0.1 %, so that a count of ten million chunks fits into a few kilobytes.
+#[derive(Default)]
+struct Sizes {
+    counts: BTreeMap<u64, u64>,
+    smallest: Option<u64>,
+    largest: Option<u64>,
+    coarse: bool,
+}
+
+impl Sizes {
+    fn add(&mut self, size: u64) {
+        self.smallest = Some(self.smallest.map_or(size, |smallest| smallest.min(size)));
+        self.largest = self.largest.max(Some(size));
+        *self.counts.entry(if self.coarse { rounded(size) } else { size }).or_default() += 1;
+        if !self.coarse && self.counts.len() > EXACT_SIZES {
+            self.coarse = true;
+            for (size, count) in std::mem::take(&mut self.counts) {
+                *self.counts.entry(rounded(size)).or_default() += count;
+            }
+        }
+    }
+
+    fn median(&self) -> Option<u64> {
+        let half = self.counts.values().sum::<u64>().div_ceil(2);
+        let mut seen = 0;
+        let middle = self.counts.iter().find(|(_, count)| {
+            seen += **count;
+            seen >= half
+        });
+        middle.map(|(size, _)| *size)
+    }
+}
+
+/// The ten highest bits of a size.
+fn rounded(size: u64) -> u64 {
+    let drop = (64 - size.leading_zeros()).saturating_sub(10);
+    size >> drop << drop
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_few_sizes_is_exact_and_of_many_close() {
+        let mut sizes = Sizes::default();
+        for size in [5, 1, 9, 7, 3] {
+            sizes.add(size);
+        }
+        assert_eq!((sizes.median(), sizes.smallest, sizes.largest), (Some(5), Some(1), Some(9)));
+        let mut sizes = Sizes::default();
+        for size in 0..200_000u64 {
+            sizes.add(size);
+        }
+        let median = sizes.median().expect("not empty") as f64;
+        assert!((median / 100_000.0 - 1.0).abs() < 0.002, "{median}");
+        assert!(sizes.counts.len() <= 2 * EXACT_SIZES);
+        assert_eq!((sizes.smallest, sizes.largest), (Some(0), Some(199_999)));
+    }
+
+    #[test]
+    fn leftovers_are_recognised() {
+        for (key, kind) in [
+            ("0.0.tmp", "temporary"),
+            (".0.1.abc.partial", "temporary"),
+            (".out.zarr.tmp-host-1-0/t2m/0.0", "temporary"),
+            ("notes.txt", "unknown"),
+        ] {
+            assert_eq!(kind_of_name(key), kind, "{key}");
+        }
+    }
+}
