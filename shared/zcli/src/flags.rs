@@ -165,6 +165,11 @@ impl VarFlags {
 pub struct VarFilter(Vec<(bool, GlobMatcher)>);
 
 impl VarFilter {
+    /// Whether there are no patterns.
+    pub fn is_everything(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether the array at the absolute path `path` is one of them; without patterns every array is.
     pub fn matches(&self, path: &str) -> bool {
         let name = path.rsplit('/').next().unwrap_or(path);

@@ -32,7 +32,7 @@ pub use status::{Bar, Status};
 pub use stores::stores;
 pub use table::{Align, Column, Table};
 pub use timing::{Phases, Timer};
-pub use units::{human_bytes, human_count, shell_quote};
+pub use units::{human_bytes, human_count, human_counted, shell_quote};
 
 /// One tool: its parsed flags, and what it does with them.
 pub trait Tool: CommandFactory + FromArgMatches {

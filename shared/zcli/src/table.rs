@@ -144,7 +144,7 @@ impl Printer {
                 line.push_str("  ");
             }
         }
-        self.fit(&line)
+        self.fit(line.trim_end())
     }
 
     fn fit(&self, line: &str) -> String {

@@ -31,6 +31,11 @@ pub fn human_count(count: u64) -> String {
     out
 }
 
+/// A count with its noun: `1 block`, `3 930 arrays`.
+pub fn human_counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", human_count(count), if count == 1 { "" } else { "s" })
+}
+
 /// `text` as one word of a POSIX shell.
 pub fn shell_quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@%+,".contains(c);
@@ -54,6 +59,11 @@ mod tests {
             assert_eq!(human_bytes(bytes), text);
         }
         assert_eq!((human_count(7), human_count(3930), human_count(1234567)), ("7".into(), "3 930".into(), "1 234 567".into()));
+    }
+
+    #[test]
+    fn nouns_follow_their_count() {
+        assert_eq!((human_counted(1, "block"), human_counted(1200, "block")), ("1 block".into(), "1 200 blocks".into()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How the records of `zinspect` look in a terminal.
 
 use serde_json::Value;
-use zcli::{Align, Column, Table, human_bytes, human_count};
+use zcli::{Align, Column, Table, human_bytes, human_count, human_counted};
 use zwire::{ArrayRecord, ChunkRecord, Record, Summary};
 
 use crate::cli::Args;
@@ -127,17 +127,17 @@ fn chunk_line(chunk: &ChunkRecord) -> String {
 fn footer(summary: &Summary) -> Vec<String> {
     let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
     let Some(arrays) = number("arrays") else { return Vec::new() };
-    let mut words = vec![format!("{} arrays, {} groups", human_count(arrays), human_count(number("groups").unwrap_or(0)))];
+    let mut words = vec![human_counted(arrays, "array"), human_counted(number("groups").unwrap_or(0), "group")];
     words.push(format!("{} decoded", human_bytes(number("uncompressed_bytes").unwrap_or(0))));
     if let Some(stored) = number("stored_bytes") {
         words.push(format!("{} stored", human_bytes(stored)));
     }
     if let (Some(present), Some(expected)) = (number("objects_present"), number("objects_expected")) {
-        words.push(format!("{} of {} objects present", human_count(present), human_count(expected)));
+        words.push(format!("{} of {} present", human_count(present), human_counted(expected, "object")));
     }
     for (key, value) in &summary.totals {
         if let (Some(kind), Some(count)) = (key.strip_prefix("keys_"), value.as_u64()) {
-            words.push(format!("{} {kind} keys", human_count(count)));
+            words.push(human_counted(count, &format!("{kind} key")));
         }
     }
     let verdicts: Vec<String> = summary

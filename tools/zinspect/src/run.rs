@@ -11,7 +11,7 @@ use zwire::{ArrayRecord, ChunkRecord, Exit, Record};
 
 use crate::bench::bench;
 use crate::cli::Args;
-use crate::sample::{Sample, sample};
+use crate::sample::sample;
 use crate::sizes::Inventory;
 use crate::verdict::judge;
 use crate::{check, describe};
@@ -100,7 +100,7 @@ impl Describe<'_> {
     fn visit(&self, visit: Visit) -> Described {
         match visit {
             Err(error) => Described::Failed(error.into()),
-            Ok(Node::Group(group)) if self.args.var.var.is_empty() => {
+            Ok(Node::Group(group)) if self.var.is_everything() => {
                 Described::Group(Record::Group(describe::group(self.name, &group, self.args.attributes)))
             }
             Ok(Node::Array(array)) if self.var.matches(&array.path) => {
@@ -112,15 +112,11 @@ impl Describe<'_> {
 
     fn array(&self, array: Box<Array>) -> Result<Described, Failure> {
         let mut record = describe::array(self.name, &array, self.args.attributes);
-        let mut sample = Sample::default();
         if let Some(inventory) = self.inventory {
             inventory.complete(&mut record, &array);
-            sample.nothing_stored = record.objects_present == Some(0) && record.objects_expected > Some(0);
         }
-        if !sample.nothing_stored {
-            let wanted = if self.args.bench { self.args.sample.max(1) } else { self.args.sample };
-            sample = self::sample(self.store, self.name, &array, u64::from(wanted))?;
-        }
+        let wanted = if self.args.bench { self.args.sample.max(1) } else { self.args.sample };
+        let sample = sample(self.store, self.name, &array, u64::from(wanted))?;
         if self.args.zarrs {
             record.zarrs_error = describe::why_zarrs_cannot(self.store, &array)?;
         }

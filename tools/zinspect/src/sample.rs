@@ -19,6 +19,8 @@ pub struct Sample {
     pub chunks: Vec<ChunkRecord>,
     /// Whether the array is known to hold no chunk at all.
     pub nothing_stored: bool,
+    /// Whether there are keys that would be chunks, were the separator the other one.
+    pub other_separator: bool,
 }
 
 /// Looks at `wanted` stored chunks of an array.
@@ -39,13 +41,10 @@ pub fn sample(store: &Store, name: &str, array: &Array, wanted: u64) -> Result<S
         }
     }
     if sample.chunks.is_empty() {
-        match stored_keys(store, array, grid, wanted) {
-            Some(keys) if keys.is_empty() => sample.nothing_stored = true,
-            keys => {
-                for key in keys.unwrap_or_default() {
-                    sample.chunks.extend(look_at(store, name, array, &key, wanted, &mut head)?);
-                }
-            }
+        let Some(listed) = stored_keys(store, array, grid, wanted) else { return Ok(sample) };
+        (sample.nothing_stored, sample.other_separator) = (listed.keys.is_empty(), listed.other_separator);
+        for key in listed.keys {
+            sample.chunks.extend(look_at(store, name, array, &key, wanted, &mut head)?);
         }
     }
     Ok(sample)
@@ -63,23 +62,28 @@ fn spread(len: u64) -> impl Iterator<Item = u64> {
     ends.chain(between.filter(move |&number| number != 0 && number != len - 1))
 }
 
-/// The first stored chunks in key order, among as many keys as are worth listing. Nothing: the store cannot list.
-fn stored_keys(store: &Store, array: &Array, grid: &Grid, wanted: u64) -> Option<Vec<String>> {
-    let prefix = array.key_prefix();
-    let start = if prefix.is_empty() { 0 } else { prefix.len() + 1 };
-    let mut keys: Vec<String> = store
-        .list(prefix)
-        .ok()?
-        .take(LISTED)
-        .filter_map(|object| {
-            let key = object.ok()?.key;
-            let kind = array.keys.parse(key.get(start..)?, array.shape.len());
-            matches!(kind, KeyKind::Chunk(index) if grid.contains(&index)).then_some(key)
-        })
-        .collect();
-    keys.sort_unstable();
-    keys.truncate(wanted as usize);
-    Some(keys)
+/// What a list of an array's keys shows.
+struct Listed {
+    /// The first stored chunks in key order.
+    keys: Vec<String>,
+    other_separator: bool,
+}
+
+/// Looks through as many keys as are worth listing. Nothing: the store cannot list.
+fn stored_keys(store: &Store, array: &Array, grid: &Grid, wanted: u64) -> Option<Listed> {
+    let mut listed = Listed { keys: Vec::new(), other_separator: false };
+    let start = array.key("").len();
+    for object in store.list(array.key_prefix()).ok()?.take(LISTED) {
+        let key = object.ok()?.key;
+        match key.get(start..).map(|relative| array.keys.parse(relative, array.shape.len())) {
+            Some(KeyKind::Chunk(index)) if grid.contains(&index) => listed.keys.push(key),
+            Some(KeyKind::WrongSeparator) => listed.other_separator = true,
+            _ => {}
+        }
+    }
+    listed.keys.sort_unstable();
+    listed.keys.truncate(wanted as usize);
+    Some(listed)
 }
 
 /// One stored object: a chunk, or a shard and some of its chunks. Nothing: it is not stored.

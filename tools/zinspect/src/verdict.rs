@@ -5,7 +5,7 @@
 //! zarr-python 2 does in its main thread, and these tools do. So more blocks only help the latter.
 
 use zarray::Array;
-use zcli::{human_bytes, human_count, shell_quote};
+use zcli::{human_bytes, human_count, human_counted, shell_quote};
 use zcodec::{Blosc, Codec, ideal_speedup, predict_blocksize};
 use zwire::{ArrayRecord, ChunkRecord, round3};
 
@@ -96,6 +96,14 @@ fn decide(record: &ArrayRecord, array: &Array, sample: &Sample, threads: u64, sp
     if record.chunks == Some(0) {
         return no("empty", "the array has no elements".into(), "there is nothing to recompress");
     }
+    if sample.nothing_stored && sample.other_separator {
+        let because = format!(
+            "chunk keys are not spelled with the {:?} that the metadata names, so no reader finds them: every value reads as \
+             the fill value {}",
+            array.keys.separator, array.fill_value
+        );
+        return no("no_chunks", because, "correct the separator in the metadata first");
+    }
     if sample.nothing_stored {
         let because = format!("no chunk is stored: every value reads as the fill value {}", array.fill_value);
         return no("no_chunks", because, "there is nothing to recompress");
@@ -113,15 +121,16 @@ fn decide(record: &ArrayRecord, array: &Array, sample: &Sample, threads: u64, sp
 
     let whole = record.uncompressed_bytes.unwrap_or(u64::MAX);
     let object_bytes = chunk_bytes.map(|bytes| bytes.saturating_mul(inner_chunks(array)));
-    if let Some(bytes) = object_bytes.filter(|bytes| *bytes < SMALL && chunks > MANY) {
+    let objects = record.shards.unwrap_or(chunks);
+    if let Some(bytes) = object_bytes.filter(|bytes| *bytes < SMALL && objects > MANY) {
         let because = format!(
             "{} objects of {}: finding and opening each costs more than decoding it",
-            human_count(record.shards.unwrap_or(chunks)),
+            human_count(objects),
             human_bytes(bytes)
         );
         return no("small_chunks", because, "no codec changes that: larger chunks, or shards, would");
     }
-    if whole < WORTH_THREADS && chunks <= MANY {
+    if whole < WORTH_THREADS {
         let because = format!("the whole array is {}: nothing to gain", human_bytes(whole));
         return no("ok", because, "nobody would notice");
     }
@@ -162,9 +171,9 @@ fn judge_blosc(
         "{basis}a chunk of {} has {} of {}: at most {} can decode it, {threads} gain {:.1}x at best (Blosc stores no thread \
          count)",
         human_bytes(chunk_bytes.unwrap_or(0)),
-        counted(blocks, "block"),
+        human_counted(blocks, "block"),
         human_bytes(block_bytes),
-        counted(most, "thread"),
+        human_counted(most, "thread"),
         speedup
     );
     let few = speedup * 2.0 < threads as f64;
@@ -201,7 +210,7 @@ fn judge_stream(codec: &Codec, chunk_bytes: Option<u64>, threads: u64) -> Verdic
         return Verdict { word: "ok", because, helps: Helps::No(why) };
     }
     let who = if slow {
-        format!("every reader, because Blosc's zstd and lz4 decode faster than {name}; most, {THREADED}")
+        format!("every reader, because Blosc's zstd and lz4 decode faster than {name}; most of all {THREADED}")
     } else {
         format!("{THREADED}; {UNTHREADED}")
     };
@@ -244,11 +253,6 @@ fn command(record: &ArrayRecord, array: &Array, blocksize: u64) -> String {
     )
 }
 
-fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{} {noun}s", human_count(count)) }
-}
-
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,10 +267,5 @@ mod tests {
             let block = if blocksize == 0 { 128 * 1024 } else { blocksize };
             assert!(bytes / block >= 2 * threads, "{bytes} {threads} {blocksize}");
         }
-    }
-
-    #[test]
-    fn counting_words() {
-        assert_eq!((counted(1, "block"), counted(1200, "block")), ("1 block".into(), "1 200 blocks".into()));
     }
 }

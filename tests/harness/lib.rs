@@ -1,0 +1,49 @@
+//! What the end-to-end tests share: the built binaries, running them, and the stores they run on.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test that cannot go on should stop where it is")]
+
+mod object_server;
+mod run;
+mod store;
+
+pub use object_server::{Fault, ObjectServer};
+pub use run::{Outcome, Tool};
+pub use store::{MakeArray, copy_tree, fixture, fixtures, tree};
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The top of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The tools: every folder in `tools/`.
+pub fn tools() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(repository().join("tools"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().join("Cargo.toml").exists())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "there are no tools");
+    names
+}
+
+/// The binary of a tool, built from the tree as it is.
+pub fn binary(tool: &str) -> PathBuf {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    let directory = DIRECTORY.get_or_init(|| {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--workspace", "--bins"])
+            .current_dir(repository())
+            .status()
+            .unwrap();
+        assert!(built.success(), "the tools do not build");
+        // target/debug/deps/test-… → target/debug
+        let test = std::env::current_exe().unwrap();
+        test.ancestors().nth(2).unwrap().to_owned()
+    });
+    directory.join(tool)
+}

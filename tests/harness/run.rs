@@ -1,0 +1,102 @@
+//! Running a tool and looking at what it says.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::binary;
+
+/// A command line of one of the tools.
+pub struct Tool(pub Command);
+
+impl Tool {
+    pub fn new(tool: &str) -> Tool {
+        let mut command = Command::new(binary(tool));
+        command.stdin(Stdio::null()).env_remove("NO_COLOR");
+        Tool(command)
+    }
+
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Tool {
+        self.0.arg(arg);
+        self
+    }
+
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Tool {
+        self.0.args(args);
+        self
+    }
+
+    pub fn current_dir(mut self, directory: &Path) -> Tool {
+        self.0.current_dir(directory);
+        self
+    }
+
+    pub fn run(mut self) -> Outcome {
+        Outcome::of(self.0.output().unwrap())
+    }
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Exit code; `-n` for signal n.
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    pub fn of(output: Output) -> Outcome {
+        use std::os::unix::process::ExitStatusExt;
+        Outcome {
+            code: output.status.code().unwrap_or_else(|| -output.status.signal().unwrap_or(0)),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The same outcome, if it ended with `code`.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Outcome {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The records of the stream, which must end with its one summary, and that with the exit code.
+    #[track_caller]
+    pub fn records(&self) -> Vec<Value> {
+        let records: Vec<Value> = self
+            .stdout
+            .lines()
+            .map(|line| {
+                assert!(line.starts_with("{\"type\":\""), "a record starts with its type: {line}");
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+            })
+            .collect();
+        assert!(records.iter().all(|record| record["v"] == 1), "every record has its version");
+        let summaries = records.iter().filter(|record| record["type"] == "summary").count();
+        assert_eq!(summaries, 1, "one summary: {}", self.stdout);
+        let last = records.last().unwrap();
+        assert_eq!(last["type"], "summary", "the summary is last");
+        assert_eq!(last["exit"], self.code, "the summary says the exit code");
+        assert_eq!(last["errors"], self.of_type("error").len(), "the summary counts the errors");
+        records
+    }
+
+    /// The records of one type, whatever else is wrong with the stream.
+    pub fn of_type(&self, name: &str) -> Vec<Value> {
+        let parse = |line: &str| serde_json::from_str::<Value>(line).ok();
+        self.stdout.lines().filter_map(parse).filter(|record| record["type"] == name).collect()
+    }
+
+    /// The only record of a type and path.
+    #[track_caller]
+    pub fn record(&self, name: &str, path: &str) -> Value {
+        let mut found = self.of_type(name);
+        found.retain(|record| record["path"] == path);
+        assert_eq!(found.len(), 1, "one {name} record of {path}: {}", self.stdout);
+        found.remove(0)
+    }
+}

@@ -1,0 +1,86 @@
+//! How the records of `zrecompress` look in a terminal.
+
+use serde_json::Value;
+use zcli::{Align, Column, Table, human_bytes, human_count, human_counted};
+use zwire::{Record, Summary};
+
+/// The table of a run, or of a plan.
+pub fn table() -> Table {
+    let text = |title, shrinks| Column { title, align: Align::Left, shrinks };
+    let number = |title| Column { title, align: Align::Right, shrinks: false };
+    Table {
+        columns: vec![
+            text("PATH", true),
+            text("ACTION", false),
+            number("OBJECTS"),
+            number("BEFORE"),
+            number("AFTER"),
+            number("GAIN"),
+            text("FROM", true),
+            text("TO", true),
+        ],
+        rows: Box::new(rows),
+        footer,
+    }
+}
+
+fn rows(record: &Record) -> Vec<Vec<String>> {
+    match record {
+        Record::Recompress(array) => {
+            let gain = array.gain.map_or_else(String::new, |gain| format!("{gain:.2}"));
+            vec![vec![
+                array.path.clone(),
+                array.action.clone(),
+                human_count(array.objects),
+                human_bytes(array.bytes_before),
+                human_bytes(array.bytes_after),
+                gain,
+                array.from.clone(),
+                array.because.clone().filter(|_| array.action == "copy").unwrap_or_else(|| array.to.clone()),
+            ]]
+        }
+        Record::Plan(plan) => vec![vec![
+            plan.path.clone(),
+            plan.action.clone(),
+            plan.objects_expected.map_or_else(|| "?".into(), human_count),
+            plan.uncompressed_bytes.map_or_else(|| "?".into(), human_bytes),
+            String::new(),
+            String::new(),
+            plan.from.clone(),
+            plan.because.clone().filter(|_| plan.action == "copy").unwrap_or_else(|| plan.to.clone()),
+        ]],
+        Record::Error(error) => vec![vec![format!("{}: {}", error.place, error.error)]],
+        _ => Vec::new(),
+    }
+}
+
+fn footer(summary: &Summary) -> Vec<String> {
+    let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
+    let mut lines = Vec::new();
+    if let (Some(before), Some(after)) = (number("bytes_before"), number("bytes_after")) {
+        let verified = number("verified").unwrap_or(0);
+        lines.push(format!(
+            "{}, {} → {}, {} verified",
+            human_counted(number("objects").unwrap_or(0), "object"),
+            human_bytes(before),
+            human_bytes(after),
+            human_count(verified)
+        ));
+    } else if let Some(bytes) = number("uncompressed_bytes") {
+        lines.push(format!(
+            "a plan: nothing is written. {} decoded, {} workers, {} in flight at most",
+            human_bytes(bytes),
+            number("jobs").unwrap_or(0),
+            human_bytes(number("memory_bytes").unwrap_or(0))
+        ));
+    }
+    if let Some(timing) = &summary.timing {
+        lines.push(format!(
+            "{:.2} s, {:.2} s of processor time, {} at most",
+            timing.seconds,
+            timing.cpu_seconds,
+            human_bytes(timing.peak_memory_bytes)
+        ));
+    }
+    lines
+}

@@ -1,0 +1,205 @@
+//! What became of each array: workers report objects in any order, records leave in the order of the arrays.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Map, Value};
+use zcli::{Failure, Output, Status};
+use zwire::{Exit, Record, RecompressRecord, ratio, round3};
+
+use crate::plan::ArrayPlan;
+use crate::transcode::Outcome;
+
+/// The book that all workers write in.
+pub struct Ledger<'a> {
+    store: &'a str,
+    plans: &'a [ArrayPlan],
+    timing: bool,
+    status: &'a Status,
+    page: Mutex<Page<'a>>,
+}
+
+struct Page<'a> {
+    out: &'a mut Output,
+    arrays: Vec<Account>,
+    /// The next array whose record is due.
+    due: usize,
+    strays: u64,
+    failed: u64,
+    /// What ended the run.
+    fatal: Option<Failure>,
+}
+
+#[derive(Clone, Default)]
+struct Account {
+    /// Objects handed out; final once `listed`.
+    started: u64,
+    listed: bool,
+    finished: u64,
+    present: u64,
+    bytes_before: u64,
+    bytes_after: u64,
+    uncompressed_bytes: u64,
+    recompressed: u64,
+    verified: u64,
+    failed: u64,
+    seconds: f64,
+}
+
+/// Totals of a run.
+pub struct Totals {
+    /// Objects that failed.
+    pub failed: u64,
+    /// For the summary.
+    pub fields: Map<String, Value>,
+}
+
+impl<'a> Ledger<'a> {
+    pub fn new(
+        store: &'a str,
+        plans: &'a [ArrayPlan],
+        out: &'a mut Output,
+        status: &'a Status,
+        timing: bool,
+    ) -> Ledger<'a> {
+        let arrays = vec![Account::default(); plans.len()];
+        let page = Page { out, arrays, due: 0, strays: 0, failed: 0, fatal: None };
+        Ledger { store, plans, timing, status, page: Mutex::new(page) }
+    }
+
+    /// An object was handed out.
+    pub fn started(&self, array: usize) {
+        self.page().arrays[array].started += 1;
+    }
+
+    /// An object is done. An output that failed ends the run; a source object that failed is told, and the run goes on.
+    pub fn finished(&self, array: usize, result: Result<Outcome, Failure>, seconds: f64) {
+        let mut page = self.page();
+        let account = &mut page.arrays[array];
+        account.finished += 1;
+        account.seconds += seconds;
+        match result {
+            Ok(outcome) => {
+                account.present += u64::from(outcome.present);
+                account.bytes_before += outcome.bytes_before;
+                account.bytes_after += outcome.bytes_after;
+                account.uncompressed_bytes += outcome.uncompressed_bytes;
+                account.recompressed += u64::from(outcome.recompressed);
+                account.verified += u64::from(outcome.verified);
+            }
+            Err(failure) if failure.exit == Exit::Output => return page.end(failure),
+            Err(failure) => {
+                account.failed += 1;
+                page.failed += 1;
+                self.status.failure(&failure);
+                let told = page.out.emit(&Record::Error(failure.record()));
+                page.keep(told);
+            }
+        }
+        self.settle(&mut page);
+    }
+
+    /// The list of an array is through.
+    pub fn listed(&self, array: usize) {
+        let mut page = self.page();
+        page.arrays[array].listed = true;
+        self.settle(&mut page);
+    }
+
+    /// A key that was left out.
+    pub fn stray(&self) {
+        self.page().strays += 1;
+    }
+
+    /// Something ended the run.
+    pub fn end(&self, failure: Failure) {
+        self.page().end(failure);
+    }
+
+    /// Whether the run has been ended.
+    pub fn is_over(&self) -> bool {
+        self.page().fatal.is_some()
+    }
+
+    /// Whether an object has failed, so that the output will not be published.
+    pub fn is_lost(&self) -> bool {
+        self.page().failed > 0
+    }
+
+    /// Puts out the records that are due.
+    fn settle(&self, page: &mut Page) {
+        while let Some(account) = page.arrays.get(page.due).filter(|account| account.listed && account.finished == account.started) {
+            let record = self.record(&self.plans[page.due], account);
+            page.due += 1;
+            let told = page.out.emit(&Record::Recompress(record));
+            page.keep(told);
+        }
+    }
+
+    fn record(&self, plan: &ArrayPlan, account: &Account) -> RecompressRecord {
+        // An array that turned out to be in the wanted codec throughout was only copied.
+        let untouched = plan.target().is_some_and(|target| target.unchanged) && account.recompressed == 0;
+        let recompressed = plan.target().is_some() && !untouched;
+        let because = if untouched { Some("already in this codec".to_owned()) } else { plan.action.because() };
+        RecompressRecord {
+            store: self.store.to_owned(),
+            path: plan.array.path.clone(),
+            action: if recompressed { "recompress" } else { "copy" }.to_owned(),
+            because,
+            from: plan.array.chain.describe(),
+            to: plan.new_codec(),
+            objects: account.present,
+            bytes_before: account.bytes_before,
+            bytes_after: account.bytes_after,
+            uncompressed_bytes: plan.target().map(|_| account.uncompressed_bytes),
+            gain: ratio(account.bytes_before, account.bytes_after),
+            verified: account.verified,
+            failed: account.failed,
+            worker_seconds: self.timing.then(|| round3(account.seconds)),
+            bytes_per_worker_second: self
+                .timing
+                .then(|| (account.uncompressed_bytes.max(account.bytes_before) as f64 / account.seconds.max(1e-9)).round()),
+            ..RecompressRecord::default()
+        }
+    }
+
+    /// Closes the book.
+    ///
+    /// # Errors
+    /// What ended the run before its time.
+    pub fn close(&self) -> Result<Totals, Failure> {
+        let mut page = self.page();
+        if let Some(failure) = page.fatal.take() {
+            return Err(failure);
+        }
+        let sum = |field: fn(&Account) -> u64| page.arrays.iter().map(field).sum::<u64>();
+        let mut fields = Map::new();
+        let mut put = |key: &str, value: u64| drop(fields.insert(key.to_owned(), value.into()));
+        put("arrays", page.arrays.len() as u64);
+        put("objects", sum(|account| account.present));
+        put("recompressed", sum(|account| account.recompressed));
+        put("verified", sum(|account| account.verified));
+        put("failed", page.failed);
+        put("bytes_before", sum(|account| account.bytes_before));
+        put("bytes_after", sum(|account| account.bytes_after));
+        put("keys_left_out", page.strays);
+        let gain = ratio(sum(|account| account.bytes_before), sum(|account| account.bytes_after));
+        fields.extend(gain.map(|gain| ("gain".to_owned(), gain.into())));
+        Ok(Totals { failed: page.failed, fields })
+    }
+
+    fn page(&self) -> MutexGuard<'_, Page<'a>> {
+        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Page<'_> {
+    fn keep(&mut self, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.end(failure);
+        }
+    }
+
+    fn end(&mut self, failure: Failure) {
+        self.fatal.get_or_insert(failure);
+    }
+}

@@ -1,0 +1,152 @@
+//! The metadata of the output: the documents of the source, with the codecs of recompressed arrays changed in place. Every
+//! other byte stays as it was.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use serde_json::Value;
+use zarray::{Consolidated, Span, ZarrError, ZarrFormat, json};
+use zcli::Failure;
+use zstore::{Staging, Store};
+
+use crate::plan::ArrayPlan;
+
+/// A change of one member of one array's metadata.
+type Change = (&'static str, Value);
+
+/// What is written when all chunks are.
+pub struct Documents<'a> {
+    pub store: &'a Store,
+    pub staging: &'a Staging,
+    pub format: ZarrFormat,
+    /// Copies of documents that the source may not have on their own.
+    pub consolidated: Option<&'a Consolidated>,
+}
+
+impl Documents<'_> {
+    /// Writes the documents of all groups and arrays.
+    ///
+    /// # Errors
+    /// A document that cannot be read, understood or written.
+    pub fn write(&self, groups: &[String], plans: &[ArrayPlan]) -> Result<(), Failure> {
+        let changes: HashMap<&str, Change> =
+            plans.iter().filter_map(|plan| Some((plan.array.key_prefix(), plan.new_member()?))).collect();
+        let spans: HashMap<String, &Span> =
+            self.consolidated.map(|copy| copy.paths().collect()).unwrap_or_default();
+        let arrays = plans.iter().map(|plan| plan.array.key_prefix());
+        for (prefix, is_array) in
+            groups.iter().map(|path| (path.trim_start_matches('/'), false)).chain(arrays.map(|prefix| (prefix, true)))
+        {
+            let span = spans.get(&format!("/{prefix}")).copied();
+            self.write_node(prefix, is_array, span, &changes)?;
+        }
+        Ok(())
+    }
+
+    fn write_node(
+        &self,
+        prefix: &str,
+        is_array: bool,
+        span: Option<&Span>,
+        changes: &HashMap<&str, Change>,
+    ) -> Result<(), Failure> {
+        let copied = |range: Option<&Range<usize>>| Some(self.consolidated?.text()[range?.clone()].to_vec());
+        let node = copied(span.and_then(|span| span.node.as_ref()));
+        let attributes = copied(span.and_then(|span| span.attributes.as_ref()));
+        let documents: &[(&str, Option<Vec<u8>>)] = match (self.format, is_array) {
+            (ZarrFormat::V3, _) => &[("zarr.json", node)],
+            (ZarrFormat::V2, true) => &[(".zarray", node), (".zattrs", attributes)],
+            (ZarrFormat::V2, false) => &[(".zgroup", node), (".zattrs", attributes), (".zmetadata", None)],
+        };
+        for (name, copy) in documents {
+            let key = if prefix.is_empty() { (*name).to_owned() } else { format!("{prefix}/{name}") };
+            let mut text = Vec::new();
+            if !self.store.get(&key, &mut text)? {
+                match copy {
+                    Some(copy) => text.clone_from(copy),
+                    None => continue,
+                }
+            }
+            let own = changes.get(prefix).filter(|_| is_array && *name != ".zattrs");
+            let replacements = match (*name, own) {
+                (_, Some(change)) => replace_member(&text, 0, change).map(|replacement| vec![replacement]),
+                ("zarr.json", None) => inline_copies(&text, prefix, changes),
+                (".zmetadata", None) => consolidated_copies(&text, prefix, changes),
+                _ => Some(Vec::new()),
+            };
+            let wrong = || ZarrError::Metadata {
+                place: self.store.place(&key),
+                detail: "cannot be changed in place: the member with the codecs is missing".into(),
+            };
+            let replacements = replacements.ok_or_else(wrong)?;
+            self.staging.put(&key, &json::splice(&text, &replacements))?;
+        }
+        Ok(())
+    }
+}
+
+/// The change in the object that starts at `at`.
+fn replace_member(text: &[u8], at: usize, (member, value): &Change) -> Option<(Range<usize>, Vec<u8>)> {
+    let range = json::member(text, at, member)?;
+    let value = json::print_like(text, range.start, value);
+    Some((range, value))
+}
+
+/// The changes in a `.zmetadata` of the group at `prefix`.
+fn consolidated_copies(
+    text: &[u8],
+    prefix: &str,
+    changes: &HashMap<&str, Change>,
+) -> Option<Vec<(Range<usize>, Vec<u8>)>> {
+    let metadata = json::member(text, 0, "metadata")?;
+    let copies = json::members(text, metadata.start)?.into_iter().filter_map(|(key, range)| {
+        let path = key.strip_suffix(".zarray")?;
+        let change = changes.get(below(prefix, path.trim_end_matches('/')).as_str())?;
+        Some(replace_member(text, range.start, change))
+    });
+    copies.collect()
+}
+
+/// The changes in the consolidated copy inside a `zarr.json` of the group at `prefix`, where it has one.
+fn inline_copies(text: &[u8], prefix: &str, changes: &HashMap<&str, Change>) -> Option<Vec<(Range<usize>, Vec<u8>)>> {
+    let inline = json::member(text, 0, "consolidated_metadata").filter(|range| &text[range.clone()] != b"null");
+    let Some(inline) = inline else { return Some(Vec::new()) };
+    let metadata = json::member(text, inline.start, "metadata")?;
+    let copies = json::members(text, metadata.start)?.into_iter().filter_map(|(path, range)| {
+        let change = changes.get(below(prefix, &path).as_str())?;
+        Some(replace_member(text, range.start, change))
+    });
+    copies.collect()
+}
+
+fn below(prefix: &str, path: &str) -> String {
+    let parts: Vec<&str> = [prefix, path].into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn copies_change_with_their_arrays_and_nothing_else_does() {
+        let text = br#"{"metadata": {"a/.zarray": {"compressor": null, "fill_value": NaN, "x": 1.50},
+            "b/.zarray": {"compressor": {"id": "zlib"}}, "b/.zattrs": {"compressor": 7}}, "zarr_consolidated_format": 1}"#;
+        let changes = HashMap::from([("g/a", ("compressor", json!({"id": "blosc"})))]);
+        let replacements = consolidated_copies(text, "g", &changes).expect("understood");
+        let out = String::from_utf8(json::splice(text, &replacements)).expect("utf-8");
+        let indented = "{\n                \"id\": \"blosc\"\n            }";
+        let expected = String::from_utf8_lossy(text).replacen("null", "@", 1);
+        assert!(out == expected.replacen('@', indented, 1) || out == expected.replacen('@', "{\"id\":\"blosc\"}", 1), "{out}");
+    }
+
+    #[test]
+    fn a_document_without_the_member_is_refused() {
+        let changes = HashMap::from([("a", ("compressor", json!(null)))]);
+        assert_eq!(consolidated_copies(br#"{"metadata": {"a/.zarray": {}}}"#, "", &changes), None);
+        assert_eq!(inline_copies(br#"{"consolidated_metadata": null}"#, "", &changes), Some(Vec::new()));
+        assert_eq!(inline_copies(br#"{"zarr_format": 3}"#, "", &changes), Some(Vec::new()));
+    }
+}

@@ -1,0 +1,242 @@
+//! The job of `zrecompress`: open → plan → transcode → publish.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use serde_json::Map;
+use zarray::{Array, Hierarchy, Node, Pool};
+use zcli::{Bar, Ending, Failure, Session, Stop};
+use zstore::{Staging, Store, StoreError};
+use zwire::{Exit, Record};
+
+use crate::cli::{Args, Verify};
+use crate::gate::Gate;
+use crate::ledger::Ledger;
+use crate::metadata::Documents;
+use crate::plan::{Action, ArrayPlan, share_out};
+use crate::source::{Next, Source};
+use crate::transcode::{Clocks, Job, Scratch};
+
+/// Of a sample, every such object is verified.
+const VERIFY_EVERY: u64 = 16;
+
+/// What an object needs in memory of which nothing is known but its stored size.
+const UNKNOWN_NEED: u64 = 8;
+
+pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
+    let (Some(source), Some(target)) = (&args.source, &args.target) else {
+        return Err(Failure::usage("SRC and DST are needed"));
+    };
+    let store = Store::open(source, &args.store.options())?;
+    check_target(&store, target, args.overwrite)?;
+    let pool = Pool::new(args.work.jobs());
+    let hierarchy = open(&store, &pool)?;
+    let (groups, mut plans) = plan(args, &store, &hierarchy, &pool)?;
+    let budget = args.memory.max_memory.bytes();
+    let nthreads = args.nthreads.map(usize::from);
+    share_out(&mut plans, args.work.jobs(), nthreads, args.verify != Verify::None, budget)?;
+    if args.dry_run {
+        return show(&store, &plans, args.work.jobs(), budget, session);
+    }
+
+    let staging = Staging::create(target, args.overwrite)?;
+    let name = store.location().to_string();
+    let totals = {
+        let Session { out, status, stop, phases } = &mut *session;
+        let expected = plans.iter().filter_map(|plan| plan.array.uncompressed_bytes()).fold(0, u64::saturating_add);
+        let bar = status.bar(expected);
+        let ledger = Ledger::new(&name, &plans, out, status, args.common.timing);
+        let work = Transcoding {
+            args,
+            store: &store,
+            staging: &staging,
+            plans: &plans,
+            source: Source::new(&store, &plans),
+            gate: Gate::new(budget),
+            ledger: &ledger,
+            bar: &bar,
+            stop,
+            clocks: Mutex::new(Clocks::default()),
+        };
+        pool.broadcast(|_| work.worker());
+        bar.finish();
+        let clocks = work.clocks.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        clocks.report(phases);
+        ledger.close()?
+    };
+    if let Some(exit) = session.stop.requested() {
+        // The chassis says so; dropping the staging removes what was written.
+        return Ok(Ending { exit, totals: totals.fields });
+    }
+    if totals.failed > 0 {
+        let text = format!("{}: not written, because {} objects of the source failed", target.display(), totals.failed);
+        session.status.warn(&text);
+        return Ok(Ending { exit: Exit::Partial, totals: totals.fields });
+    }
+    let consolidated = hierarchy.consolidated();
+    Documents { store: &store, staging: &staging, format: hierarchy.format(), consolidated }.write(&groups, &plans)?;
+    staging.publish()?;
+    Ok(Ending { exit: Exit::Done, totals: totals.fields })
+}
+
+/// The output must be a local path that is neither the source nor inside it, nor around it.
+fn check_target(store: &Store, target: &Path, overwrite: bool) -> Result<(), Failure> {
+    let place = target.display();
+    if target.to_str().is_some_and(|text| text.contains("://")) {
+        return Err(Failure::usage(format!("{place}: the output is a local path")));
+    }
+    if !overwrite && target.symlink_metadata().is_ok() {
+        return Err(StoreError::Exists { place: place.to_string() }.into());
+    }
+    let Some(source) = store.location().local().and_then(|path| path.canonicalize().ok()) else { return Ok(()) };
+    let Some(target) = resolve(target) else {
+        return Err(Failure::new(Exit::Output, format!("{place}: the directory above it does not exist"))
+            .hint("make it first"));
+    };
+    if target == source {
+        return Err(Failure::usage(format!("{place}: source and output are the same store")));
+    }
+    if target.starts_with(&source) {
+        return Err(Failure::usage(format!("{place}: the output lies inside the source")));
+    }
+    if source.starts_with(&target) {
+        return Err(Failure::usage(format!("{place}: the source lies inside the output, which would be replaced")));
+    }
+    Ok(())
+}
+
+fn resolve(target: &Path) -> Option<PathBuf> {
+    if let Ok(path) = target.canonicalize() {
+        return Some(path);
+    }
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some(parent.canonicalize().ok()?.join(target.file_name().unwrap_or(OsStr::new(""))))
+}
+
+/// Opens the hierarchy as it really is. A stale consolidated copy would lose arrays, so it is only believed where the store
+/// cannot be listed.
+fn open<'a>(store: &'a Store, pool: &Pool) -> Result<Hierarchy<'a>, Failure> {
+    let listable = match store.directories("") {
+        Ok(_) => true,
+        Err(StoreError::NotListable { .. }) => false,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Hierarchy::open(store, pool, !listable)?)
+}
+
+/// Decides on every array. A node that cannot be understood cannot be carried over, so it ends the run before it starts.
+fn plan(
+    args: &Args,
+    store: &Store,
+    hierarchy: &Hierarchy,
+    pool: &Pool,
+) -> Result<(Vec<String>, Vec<ArrayPlan>), Failure> {
+    let var = args.var.filter()?;
+    let (mut groups, mut plans, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    hierarchy.walk(
+        pool,
+        |visit| match visit {
+            Ok(Node::Group(group)) => Ok((Some(group.path), None)),
+            Ok(Node::Array(array)) => ArrayPlan::new(args, &var, store, *array).map(|plan| (None, Some(plan))),
+            Err(error) => Err(error.into()),
+        },
+        |planned: Result<_, Failure>| {
+            match planned {
+                Ok((group, plan)) => {
+                    groups.extend(group);
+                    plans.extend(plan);
+                }
+                Err(failure) => failures.push(failure),
+            }
+            true
+        },
+    );
+    if let Some(first) = failures.into_iter().next() {
+        return Err(first);
+    }
+    if !var.is_everything() && !plans.iter().any(|plan| matches!(plan.action, Action::Recompress(_))) {
+        let text = format!("{}: no array matches --var {}", store.location(), args.var.var.join(" "));
+        return Err(Failure::new(Exit::Absent, text));
+    }
+    Ok((groups, plans))
+}
+
+/// The plan as records.
+fn show(
+    store: &Store,
+    plans: &[ArrayPlan],
+    jobs: usize,
+    budget: u64,
+    session: &mut Session,
+) -> Result<Ending, Failure> {
+    let name = store.location().to_string();
+    for plan in plans {
+        session.out.emit(&Record::Plan(plan.record(&name)))?;
+    }
+    let sum = |field: fn(&Array) -> Option<u64>| {
+        plans.iter().filter_map(|plan| field(&plan.array)).fold(0u64, u64::saturating_add)
+    };
+    let most = plans.iter().map(|plan| plan.need.saturating_mul(jobs as u64)).max().unwrap_or(0);
+    let mut totals = Map::new();
+    let mut put = |key: &str, value: u64| drop(totals.insert(key.to_owned(), value.into()));
+    put("arrays", plans.len() as u64);
+    put("recompress", plans.iter().filter(|plan| plan.target().is_some()).count() as u64);
+    put("objects_expected", sum(|array| array.grid.as_ref().map(zarray::Grid::len)));
+    put("uncompressed_bytes", sum(Array::uncompressed_bytes));
+    put("jobs", jobs as u64);
+    put("memory_bytes", most.min(budget));
+    Ok(Ending { exit: Exit::Done, totals })
+}
+
+/// What the workers share.
+struct Transcoding<'a> {
+    args: &'a Args,
+    store: &'a Store,
+    staging: &'a Staging,
+    plans: &'a [ArrayPlan],
+    source: Source<'a>,
+    gate: Gate,
+    ledger: &'a Ledger<'a>,
+    bar: &'a Bar,
+    stop: &'a Stop,
+    clocks: Mutex<Clocks>,
+}
+
+impl Transcoding<'_> {
+    /// One worker: takes objects until there are no more, or somebody says stop.
+    fn worker(&self) {
+        let mut scratch = Scratch::default();
+        while self.stop.requested().is_none() && !self.ledger.is_over() {
+            match self.source.next(self.ledger) {
+                Next::Item(item) => self.object(&item, &mut scratch),
+                Next::ArrayDone(array) => self.ledger.listed(array),
+                Next::Metadata => {}
+                Next::Stray => self.ledger.stray(),
+                Next::Failed(error) => self.ledger.end(error.into()),
+                Next::End => break,
+            }
+        }
+        self.clocks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(&scratch.clocks);
+    }
+
+    fn object(&self, item: &crate::source::Item, scratch: &mut Scratch) {
+        let plan = &self.plans[item.array];
+        let need = match plan.need {
+            0 => item.size.unwrap_or(0).saturating_mul(UNKNOWN_NEED),
+            need => need,
+        };
+        let _room = self.gate.enter(need);
+        let verify = match self.args.verify {
+            Verify::None => false,
+            Verify::Sample => item.number.is_multiple_of(VERIFY_EVERY),
+            Verify::Full => true,
+        };
+        let check_only = self.ledger.is_lost();
+        let job = Job { store: self.store, staging: self.staging, plan, item, verify, check_only };
+        let before = scratch.clocks.total();
+        let result = job.run(scratch);
+        self.bar.advance(plan.object_bytes().unwrap_or(item.size.unwrap_or(0)));
+        self.ledger.finished(item.array, result, scratch.clocks.total() - before);
+    }
+}
