@@ -1,7 +1,9 @@
 //! Prose on standard error: failures, warnings, progress. Never a result.
 
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use zwire::Exit;
@@ -65,35 +67,39 @@ impl Status {
 
     /// A progress bar over `total` bytes.
     pub fn bar(&self, total: u64) -> Bar {
-        if !self.progress {
-            return Bar(None);
-        }
-        let template = "{bar:30} {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(style);
-        Bar(Some((bar, std::time::Instant::now())))
+        let done = AtomicU64::new(0);
+        Bar { wanted: self.progress, started: Instant::now(), total, done, shown: OnceLock::new() }
     }
 }
 
-/// A progress bar, or nothing where none is wanted.
-pub struct Bar(Option<(ProgressBar, std::time::Instant)>);
+/// A progress bar, which shows itself only when the work takes long enough to wonder about.
+pub struct Bar {
+    wanted: bool,
+    started: Instant,
+    total: u64,
+    done: AtomicU64,
+    shown: OnceLock<ProgressBar>,
+}
 
 impl Bar {
     /// More is done.
     pub fn advance(&self, bytes: u64) {
-        if let Some((bar, started)) = &self.0 {
-            if started.elapsed() < PATIENCE {
-                // Counted, not yet shown.
-                bar.update(|state| state.set_pos(state.pos() + bytes));
-            } else {
-                bar.inc(bytes);
-            }
+        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if self.wanted && self.started.elapsed() >= PATIENCE {
+            self.shown.get_or_init(|| self.draw()).set_position(done);
         }
+    }
+
+    fn draw(&self) -> ProgressBar {
+        let template = "{bar:30} {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let elapsed = self.started.elapsed();
+        ProgressBar::with_draw_target(Some(self.total), ProgressDrawTarget::stderr()).with_style(style).with_elapsed(elapsed)
     }
 
     /// All is done: the bar goes away.
     pub fn finish(&self) {
-        if let Some((bar, _)) = &self.0 {
+        if let Some(bar) = self.shown.get() {
             bar.finish_and_clear();
         }
     }

@@ -111,11 +111,11 @@ fn decide(record: &ArrayRecord, array: &Array, sample: &Sample, threads: u64, sp
     if let Some(chunk) = sample.chunks.iter().find(|chunk| shuffles_nothing(chunk, chain.itemsize)) {
         let size = chain.itemsize.unwrap_or(1);
         let because = format!(
-            "{}: its header says elements of 1 byte where there are {size}, so the byte shuffle moves nothing and the data \
-             compress badly (zarr-python 3.0.0 to 3.0.7 wrote this)",
+            "{}: its header says elements of 1 byte where there are {size}, so the byte shuffle moves nothing \
+             (zarr-python 3.0.0 to 3.0.7 wrote this)",
             chunk.key
         );
-        let helps = Helps::Yes("every reader: the same settings with the right element size make smaller chunks".into(), 0);
+        let helps = Helps::Yes("every reader: with the right element size the shuffle works, and smaller chunks are the rule".into(), 0);
         return Verdict { word: "useless_shuffle", because, helps };
     }
 

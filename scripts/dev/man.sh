@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Writes the manual pages out of the flag definitions.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+cargo build --quiet --workspace --bins
+for folder in tools/*/; do
+    tool=$(basename "$folder")
+    [ -f "$folder/Cargo.toml" ] || continue
+    "target/debug/$tool" --generate man >"man/$tool.1"
+done

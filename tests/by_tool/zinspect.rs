@@ -1,0 +1,315 @@
+//! `zinspect`: records against golden files, verdicts on stores made for them, and everything that can be wrong with a store.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use harness::{MakeArray, Tool, copy_tree, fixture, fixtures, repository};
+use serde_json::{Value, json};
+use zcodec::{Blosc, Cname, Shuffle};
+
+fn inspect(store: &Path, arguments: &[&str]) -> harness::Outcome {
+    Tool::new("zinspect").arg(store).args(arguments).run()
+}
+
+/// Golden files hold what the tool prints for the fixtures; after a change that is meant, run with `UPDATE_GOLDEN=1` and
+/// read the difference.
+#[test]
+fn records_are_those_of_the_golden_files() {
+    for name in ["weather-v2", "v2-codecs", "v2-dtypes", "v2-layout", "v3-codecs", "v3-dtypes", "v3-sharded", "typesize1"] {
+        let store = format!("{name}.zarr");
+        let golden = repository().join(format!("tests/golden/zinspect/{name}.jsonl"));
+        for jobs in ["-j1", "-j4"] {
+            let arguments = ["--sizes", "--attributes", "--zarrs", "--check-consolidated", "-q", jobs];
+            let outcome = Tool::new("zinspect").current_dir(&fixtures()).arg(&store).args(arguments).run().expect(0);
+            outcome.records();
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                fs::create_dir_all(golden.parent().unwrap()).unwrap();
+                fs::write(&golden, &outcome.stdout).unwrap();
+            }
+            let expected = fs::read_to_string(&golden).unwrap_or_default();
+            assert!(outcome.stdout == expected, "{name} {jobs} differs from {}:\n{}", golden.display(), outcome.stdout);
+        }
+    }
+}
+
+/// The verdict on a one-array store, judged for 8 threads.
+fn verdict(make: &MakeArray) -> Value {
+    let directory = tempfile::tempdir().unwrap();
+    make.write(directory.path());
+    inspect(directory.path(), &[]).expect(0).record("array", "/")
+}
+
+fn blosc(cname: Cname, clevel: u8, blocksize: u64) -> Option<Blosc> {
+    Some(Blosc { cname, clevel, shuffle: Shuffle::Shuffle, blocksize })
+}
+
+#[test]
+fn enough_blocks_are_ok_and_recompressing_does_not_help() {
+    let array = verdict(&MakeArray { codec: blosc(Cname::Zstd, 3, 0), ..MakeArray::default() });
+    assert_eq!((&array["verdict"], &array["recompress_helps"]), (&json!("ok"), &json!(false)));
+    assert_eq!((&array["blocks"], &array["max_threads"], &array["ideal_speedup"]), (&json!(32), &json!(32), &json!(8.0)));
+    assert!(array["because"].as_str().unwrap().contains("Blosc stores no thread count"), "{array}");
+    assert!(array.get("command").is_none());
+}
+
+#[test]
+fn one_big_block_is_few_blocks() {
+    let array = verdict(&MakeArray { codec: blosc(Cname::Zstd, 3, 4 << 20), ..MakeArray::default() });
+    assert_eq!((&array["verdict"], &array["recompress_helps"]), (&json!("few_blocks"), &json!(true)));
+    assert_eq!((&array["blocks"], &array["max_threads"], &array["ideal_speedup"]), (&json!(1), &json!(1), &json!(1.0)));
+    assert!(array["helps"].as_str().unwrap().contains("zarr-python 3"), "says who does not gain: {array}");
+}
+
+#[test]
+fn nine_blocks_on_eight_threads_gain_four_and_a_half() {
+    let make = MakeArray { chunk: 9 << 15, codec: blosc(Cname::Zstd, 3, 1 << 17), ..MakeArray::default() };
+    let array = verdict(&make);
+    assert_eq!((&array["blocks"], &array["ideal_speedup"], &array["verdict"]), (&json!(9), &json!(4.5), &json!("ok")));
+}
+
+#[test]
+fn uncompressed_chunks_are_stored_raw_and_worth_compressing() {
+    let array = verdict(&MakeArray { codec: None, ..MakeArray::default() });
+    assert_eq!((&array["verdict"], &array["recompress_helps"]), (&json!("stored_raw"), &json!(true)));
+}
+
+#[test]
+fn noise_is_stored_raw_and_not_worth_compressing() {
+    let array = verdict(&MakeArray { noise_bits: 32, ..MakeArray::default() });
+    assert_eq!((&array["verdict"], &array["recompress_helps"]), (&json!("stored_raw"), &json!(false)));
+}
+
+#[test]
+fn many_little_chunks_are_no_matter_of_codecs() {
+    let array = verdict(&MakeArray { chunk: 1000, chunks: 40, ..MakeArray::default() });
+    assert_eq!((&array["verdict"], &array["recompress_helps"]), (&json!("small_chunks"), &json!(false)));
+}
+
+#[test]
+fn wrong_element_size_is_found_in_the_header() {
+    let array = inspect(&fixture("typesize1.zarr"), &[]).expect(0).record("array", "/data");
+    assert_eq!((&array["verdict"], &array["recompress_helps"]), (&json!("useless_shuffle"), &json!(true)));
+    let chunk = inspect(&fixture("typesize1.zarr"), &[]).record("chunk", "/data");
+    assert_eq!((&chunk["typesize"], &chunk["shuffle"]), (&json!(1), &json!("shuffle")));
+    assert_eq!(chunk["remarks"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn without_samples_the_metadata_has_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    MakeArray { codec: blosc(Cname::Zstd, 3, 0), ..MakeArray::default() }.write(directory.path());
+    let outcome = inspect(directory.path(), &["--sample", "0"]).expect(0);
+    let array = outcome.record("array", "/");
+    assert!(outcome.of_type("chunk").is_empty() && array.get("sampled").is_none());
+    assert_eq!((&array["blocks"], &array["verdict"]), (&json!(32), &json!("ok")));
+    assert!(array["because"].as_str().unwrap().starts_with("by its metadata"), "{array}");
+}
+
+#[test]
+fn the_bench_measures_what_it_says() {
+    let directory = tempfile::tempdir().unwrap();
+    MakeArray { codec: blosc(Cname::Zstd, 3, 0), ..MakeArray::default() }.write(directory.path());
+    let outcome = inspect(directory.path(), &["--bench", "-j2"]).expect(0);
+    let runs: Vec<(String, u64)> = outcome
+        .of_type("bench")
+        .iter()
+        .map(|run| {
+            assert!(run["gb_per_second"].as_f64().unwrap() > 0.0, "{run}");
+            (run["mode"].as_str().unwrap().to_owned(), run["threads"].as_u64().unwrap())
+        })
+        .collect();
+    let expected = [("inside", 1), ("across", 1), ("inside", 2), ("across", 2)];
+    assert_eq!(runs, expected.map(|(mode, threads)| (mode.to_owned(), threads)));
+}
+
+#[test]
+fn sizes_count_what_is_there_and_what_is_not() {
+    let outcome = inspect(&fixture("weather-v2.zarr"), &["--sizes"]).expect(0);
+    let array = outcome.record("array", "/tp");
+    let on_disk = |key: &str| fs::metadata(fixture("weather-v2.zarr").join(key)).unwrap().len();
+    assert_eq!((&array["objects_present"], &array["objects_expected"]), (&json!(2), &json!(4)));
+    assert_eq!(array["stored_bytes"], on_disk("tp/0.0.0") + on_disk("tp/1.0.0"));
+    assert_eq!(array["ratio"], 1.0);
+    let missing = inspect(&fixture("v3-sharded.zarr"), &["--sizes"]).expect(0).record("array", "/missing_all");
+    assert_eq!((&missing["verdict"], &missing["objects_present"]), (&json!("no_chunks"), &json!(0)));
+}
+
+#[test]
+fn keys_without_an_array_are_told() {
+    let outcome = inspect(&fixture("broken/strays.zarr"), &["--sizes"]).expect(0);
+    let keys: Vec<(String, String)> = outcome
+        .of_type("key")
+        .iter()
+        .map(|key| (key["key"].as_str().unwrap().to_owned(), key["kind"].as_str().unwrap().to_owned()))
+        .collect();
+    let expected = [
+        ("notes.txt", "unknown"),
+        ("t2m/.0.1.abc.partial", "temporary"),
+        ("t2m/0.0.tmp", "temporary"),
+        ("t2m/2.7", "outside_grid"),
+    ];
+    assert_eq!(keys, expected.map(|(key, kind)| (key.to_owned(), kind.to_owned())));
+}
+
+#[test]
+fn a_wrong_separator_is_not_taken_for_an_empty_array() {
+    let outcome = inspect(&fixture("broken/wrong-separator.zarr"), &["--sizes"]).expect(0);
+    let array = outcome.record("array", "/t2m");
+    assert_eq!(array["verdict"], "no_chunks");
+    assert!(array["because"].as_str().unwrap().contains("not spelled with"), "{array}");
+    assert!(outcome.of_type("key").iter().all(|key| key["kind"] == "wrong_separator"));
+}
+
+#[test]
+fn stale_consolidated_metadata_is_the_answer_no() {
+    let outcome = inspect(&fixture("broken/stale-consolidated.zarr"), &["--check-consolidated"]).expect(1);
+    let found: Vec<Value> =
+        outcome.of_type("consolidated").iter().map(|found| json!([found["path"], found["difference"]])).collect();
+    assert_eq!(found, [json!(["/added", "missing"]), json!(["/resized", "differs"])]);
+    inspect(&fixture("weather-v2.zarr"), &["--check-consolidated"]).expect(0);
+    // Without the copy, the walk finds what the copy does not have.
+    let walked = inspect(&fixture("broken/stale-consolidated.zarr"), &["--no-consolidated"]).expect(0);
+    assert_eq!(walked.record("array", "/resized")["shape"], json!([32, 32]));
+    walked.record("array", "/added");
+}
+
+#[test]
+fn damaged_chunks_are_the_answer_no() {
+    for (store, path, word) in [
+        ("cut-chunk.zarr", "/t2m", "truncated"),
+        ("short-header.zarr", "/t2m", "cut short"),
+        ("zero-chunk.zarr", "/t2m", "0 bytes"),
+        ("huge-chunk.zarr", "/tiny_blosc", "decodes to"),
+    ] {
+        let outcome = inspect(&fixture("broken").join(store), &["--sample", "2"]).expect(1);
+        outcome.records();
+        let array = outcome.record("array", path);
+        assert_eq!(array["verdict"], "damaged", "{store}");
+        assert!(array["because"].as_str().unwrap().contains(word), "{store}: {}", array["because"]);
+    }
+}
+
+#[test]
+fn nodes_that_cannot_be_read_are_errors_and_the_rest_goes_on() {
+    for (store, code, errors, good) in [
+        ("truncated-json.zarr", 3, vec!["/bad"], 1),
+        ("bad-members.zarr", 3, vec!["/negative_shape", "/no_chunks", "/string_shape"], 1),
+        ("truncated-root.zarr", 5, vec!["/zarr.json"], 0),
+        ("not-zarr", 4, vec!["not-zarr"], 0),
+    ] {
+        let outcome = inspect(&fixture("broken").join(store), &[]).expect(code);
+        outcome.records();
+        let places: Vec<String> =
+            outcome.of_type("error").iter().map(|error| error["place"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(places.len(), errors.len(), "{store}: {places:?}");
+        assert!(places.iter().zip(&errors).all(|(place, end)| place.ends_with(end)), "{store}: {places:?}");
+        assert_eq!(outcome.of_type("array").len(), good, "{store}");
+        assert_eq!(outcome.stderr.lines().filter(|line| line.starts_with("zinspect: ")).count(), errors.len(), "{store}");
+    }
+}
+
+#[test]
+fn an_array_that_no_library_opens_is_described() {
+    for store in ["unknown-codec-v2.zarr", "unknown-codec-v3.zarr"] {
+        let outcome = inspect(&fixture("broken").join(store), &["--zarrs"]).expect(0);
+        let array = outcome.record("array", "/odd");
+        assert_eq!(array["verdict"], "unknown_codec", "{store}");
+        assert!(array["zarrs_error"].is_string() && array["shape"].is_array(), "{store}: {array}");
+        assert!(outcome.record("array", "/good").get("zarrs_error").is_none());
+    }
+}
+
+#[test]
+fn several_stores_fail_each_for_itself() {
+    let outcome = Tool::new("zinspect").arg(fixture("deep.zarr")).arg("/nowhere").run().expect(3);
+    assert_eq!((outcome.of_type("array").len(), outcome.of_type("error").len()), (1, 1));
+    let outcome = Tool::new("zinspect").args(["/nowhere", "/neither"]).run().expect(4);
+    assert_eq!(outcome.of_type("error").len(), 2);
+}
+
+#[test]
+fn twenty_groups_deep() {
+    let outcome = inspect(&fixture("deep.zarr"), &["--attributes"]).expect(0);
+    assert_eq!(outcome.of_type("group").len(), 21);
+    let path = outcome.of_type("array")[0]["path"].as_str().unwrap().to_owned();
+    assert_eq!(path.matches('/').count(), 21);
+    let tree = inspect(&fixture("deep.zarr"), &["--tree", "--format", "table"]).expect(0).stdout;
+    assert!(tree.lines().any(|line| line.starts_with(&format!("{}└ data", "  ".repeat(20)))), "{tree}");
+}
+
+#[test]
+fn a_path_that_is_not_utf8_works() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.zarr"));
+    copy_tree(&fixture("weather-v2.zarr"), &store);
+    fs::write(store.join(std::ffi::OsStr::from_bytes(b"t2m/\xff")), "x").unwrap();
+    let outcome = inspect(&store, &["--sizes"]).expect(0);
+    outcome.records();
+    assert_eq!(outcome.of_type("array").len(), 7);
+    assert_eq!(outcome.of_type("key").len(), 1, "{}", outcome.stdout);
+}
+
+#[test]
+fn a_store_that_cannot_be_entered_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("locked.zarr");
+    copy_tree(&fixture("deep.zarr"), &store);
+    let locked = std::os::unix::fs::PermissionsExt::from_mode(0o000);
+    fs::set_permissions(&store, locked).unwrap();
+    let mut command = Tool::new("zinspect").arg(&store).0;
+    if rustix::process::geteuid().is_root() {
+        // Root may read everything; the tool is run as somebody who may not.
+        let tool = command.get_program().to_owned();
+        command = std::process::Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(tool).arg(&store);
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(directory.path(), open).unwrap();
+    }
+    let outcome = harness::Outcome::of(command.output().unwrap());
+    if outcome.code == 127 || outcome.code == 126 || outcome.stderr.starts_with("setpriv") {
+        println!("skipped: {}", outcome.stderr);
+    } else {
+        let outcome = outcome.expect(6);
+        assert!(outcome.stderr.contains("locked.zarr") && outcome.stderr.contains("ermission denied"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn var_chooses_arrays() {
+    let outcome = inspect(&fixture("v2-layout.zarr"), &["--var", "gaps*", "--var", "/a/b/*"]).expect(0);
+    let paths: Vec<Value> = outcome.of_type("array").iter().map(|array| array["path"].clone()).collect();
+    assert_eq!(paths, ["/a/b/absent", "/a/b/slash_3d", "/a/gaps_slash", "/gaps"]);
+    assert!(outcome.of_type("group").is_empty());
+    let outcome = inspect(&fixture("v2-layout.zarr"), &["--var", "["]).expect(2);
+    assert!(outcome.stderr.contains("--var ["), "{}", outcome.stderr);
+}
+
+#[test]
+fn attributes_with_bare_nan_are_read() {
+    let outcome = inspect(&fixture("v2-layout-plain.zarr"), &["--attributes", "--var", "nan_attrs"]).expect(0);
+    let array = outcome.record("array", "/a/nan_attrs");
+    assert_eq!((&array["attributes"]["valid"], &array["attributes"]["x"]), (&json!("NaN"), &json!([1.0, "Infinity"])));
+}
+
+/// The real stores, where they are beside the repository.
+#[test]
+fn real_era5_stores() {
+    let data = repository().join("../shared/data");
+    for (store, codec) in [
+        ("era5-uk-v2.zarr", "blosc(lz4,5,shuffle)"),
+        ("era5-uk-packed-v2.zarr", "zlib(4)"),
+        ("era5-uk-v3-sharded.zarr", "shard[blosc(zstd,3,shuffle)]"),
+    ] {
+        let path = data.join(store);
+        if !path.exists() {
+            println!("skipped: {store} is not here");
+            continue;
+        }
+        let outcome = inspect(&path, &["--sizes", "--check-consolidated"]).expect(0);
+        let array = outcome.record("array", "/t2m");
+        assert_eq!((&array["codec"], &array["shape"]), (&json!(codec), &json!([744, 33, 49])), "{store}");
+        assert_eq!(array["objects_present"], array["objects_expected"], "{store}");
+    }
+}

@@ -1,0 +1,447 @@
+//! `zrecompress`: what comes out equals what went in, and what goes wrong loses nothing. (Whether others can read the output
+//! is judged by `tests/interop`.)
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::{MakeArray, Outcome, Tool, copy_tree, fixture, repository, tree};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zarray::{Chain, json as zarr_json};
+use zcodec::{Blosc, Cname, Shuffle, Workspace};
+
+fn recompress(source: &Path, target: &Path, arguments: &[&str]) -> Outcome {
+    Tool::new("zrecompress").arg(source).arg(target).args(arguments).run()
+}
+
+/// A directory, and the path of an output in it that does not exist yet.
+fn output() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("out.zarr");
+    (directory, path)
+}
+
+/// Nothing was left in the directory of an output that failed.
+#[track_caller]
+fn nothing_left(directory: &TempDir) {
+    let left: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+/// The decoded chunks of a v2 array, by key.
+fn decoded(array: &Path) -> Vec<(String, Vec<u8>)> {
+    let metadata = zarr_json::parse(&fs::read(array.join(".zarray")).unwrap()).unwrap();
+    let filters = metadata["filters"].as_array().cloned().unwrap_or_default();
+    let compressor = Some(&metadata["compressor"]).filter(|compressor| !compressor.is_null());
+    let elements = metadata["chunks"].as_array().unwrap().iter().map(|length| length.as_u64().unwrap()).product();
+    let chain = Chain::v2(&metadata["dtype"], &filters, compressor, elements);
+    let mut chunks = Vec::new();
+    for (key, stored) in tree(array) {
+        if !key.contains(".z") && !key.ends_with('/') {
+            let (mut bytes, mut spare) = (Vec::new(), Vec::new());
+            chain.decode_tail(&stored, &mut bytes, &mut spare, 1, &mut Workspace::default()).unwrap();
+            chunks.push((key, bytes));
+        }
+    }
+    chunks
+}
+
+#[test]
+fn every_codec_and_filter_comes_through_bit_for_bit() {
+    for (store, arguments) in [
+        ("v2-codecs.zarr", &["--cname", "zstd", "--shuffle", "bitshuffle"][..]),
+        ("v2-codecs.zarr", &["--cname", "lz4hc", "--clevel", "9", "--shuffle", "noshuffle", "--nthreads", "2"]),
+        ("v2-dtypes.zarr", &["--cname", "blosclz", "--clevel", "1"]),
+        ("v2-dtypes.zarr", &["--cname", "zlib", "--blocksize", "256"]),
+        ("v2-layout.zarr", &["--cname", "snappy", "--clevel", "0"]),
+    ] {
+        let (_directory, target) = output();
+        recompress(&fixture(store), &target, &[arguments, &["--min-size", "0"]].concat()).expect(0).records();
+        let mut seen = 0;
+        for key in tree(&fixture(store)).keys().filter_map(|key| key.strip_suffix("/.zarray")) {
+            let (before, after) = (decoded(&fixture(store).join(key)), decoded(&target.join(key)));
+            assert!(before == after, "{store} {arguments:?}: {key}");
+            seen += before.len();
+        }
+        assert!(seen > 20, "{store}: {seen} chunks");
+        let names = |path: &Path| tree(path).into_keys().filter(|key| key != "empty/").collect::<Vec<_>>();
+        assert_eq!(names(&fixture(store)), names(&target), "{store}: chunks that were absent stay absent");
+    }
+}
+
+#[test]
+fn only_the_codec_changes_in_the_metadata() {
+    for store in ["weather-v2.zarr", "v2-layout.zarr", "v3-dtypes.zarr", "v3-sharded.zarr"] {
+        let (_directory, target) = output();
+        recompress(&fixture(store), &target, &["--min-size", "0", "--cname", "lz4"]).expect(0);
+        let (before, after) = (tree(&fixture(store)), tree(&target));
+        let documents = before.keys().filter(|key| {
+            let name = key.rsplit('/').next().unwrap();
+            name.starts_with(".z") || name == "zarr.json"
+        });
+        for key in documents {
+            let changed = scrubbed(&before[key]) == scrubbed(&after[key]);
+            assert!(changed, "{store}/{key}:\n{}", String::from_utf8_lossy(&after[key]));
+            if key.ends_with(".zattrs") || key.ends_with(".zgroup") {
+                assert_eq!(before[key], after[key], "{store}/{key}");
+            }
+        }
+    }
+}
+
+/// A document without what a recompression may change.
+fn scrubbed(text: &[u8]) -> Value {
+    fn scrub(value: &mut Value) {
+        if let Some(members) = value.as_object_mut() {
+            members.retain(|key, _| key != "compressor" && key != "codecs");
+            members.values_mut().for_each(scrub);
+        }
+    }
+    let mut value = zarr_json::parse(text).unwrap();
+    scrub(&mut value);
+    value
+}
+
+#[test]
+fn bare_nan_and_number_spellings_survive() {
+    let (_directory, target) = output();
+    recompress(&fixture("v2-layout.zarr"), &target, &[]).expect(0);
+    let text = fs::read_to_string(target.join(".zmetadata")).unwrap();
+    assert!(text.contains("NaN") && !text.contains("\"NaN\"") == !tree_text("v2-layout.zarr", ".zmetadata").contains("\"NaN\""));
+    assert_eq!(text.matches("\"zstd\"").count(), tree_text("v2-layout.zarr", ".zmetadata").matches("\"compressor\"").count());
+}
+
+fn tree_text(store: &str, key: &str) -> String {
+    fs::read_to_string(fixture(store).join(key)).unwrap()
+}
+
+#[test]
+fn a_single_array_and_a_group_will_do() {
+    for (source, path) in [("weather-v2.zarr/t2m", "/"), ("v3-sharded.zarr/nested", "/deeper/line_i2")] {
+        let (_directory, target) = output();
+        let outcome = recompress(&fixture(source), &target, &[]).expect(0);
+        outcome.record("recompress", path);
+        Tool::new("zinspect").arg(&target).run().expect(0).record("array", path);
+    }
+}
+
+#[test]
+fn coordinates_and_what_is_not_selected_are_copied_as_they_are() {
+    let (_directory, target) = output();
+    let outcome = recompress(&fixture("weather-v2.zarr"), &target, &["--var", "t2m", "--var", "time"]).expect(0);
+    let (before, after) = (tree(&fixture("weather-v2.zarr")), tree(&target));
+    for (path, action, word) in [("/t2m", "recompress", ""), ("/time", "copy", "--min-size"), ("/msl", "copy", "--var")] {
+        let record = outcome.record("recompress", path);
+        assert_eq!(record["action"], action);
+        assert!(record["because"].as_str().unwrap_or_default().contains(word), "{record}");
+        let array = &path[1..];
+        let same = before.iter().filter(|(key, _)| key.starts_with(array)).all(|(key, content)| after[key] == *content);
+        assert_eq!(same, action == "copy", "{path}");
+    }
+    recompress(&fixture("weather-v2.zarr"), &target.with_extension("x"), &["--var", "nothing"]).expect(4);
+}
+
+#[test]
+fn what_is_in_the_wanted_codec_already_is_copied() {
+    let (directory, target) = output();
+    let arguments = ["--min-size", "0", "--cname", "zstd", "--clevel", "5"];
+    recompress(&fixture("weather-v2.zarr"), &target, &arguments).expect(0);
+    let again = directory.path().join("again.zarr");
+    let outcome = recompress(&target, &again, &arguments).expect(0);
+    assert!(outcome.of_type("recompress").iter().all(|record| record["action"] == "copy"), "{}", outcome.stdout);
+    assert_eq!(tree(&target), tree(&again));
+}
+
+/// The metadata names the wanted codec, the frames were written with elements of one byte: they are made what it says.
+#[test]
+fn frames_that_are_not_what_the_metadata_says_are_made_so() {
+    let (_directory, target) = output();
+    let source = fixture("typesize1.zarr");
+    let arguments = ["--cname", "zstd", "--clevel", "5", "--shuffle", "shuffle"];
+    let record = recompress(&source, &target, &arguments).expect(0).record("recompress", "/data");
+    assert_eq!(record["action"], "recompress");
+    let chunk = Tool::new("zinspect").arg(&target).run().expect(0).record("chunk", "/data");
+    assert_eq!(chunk["typesize"], 4);
+    let array = Tool::new("zinspect").arg(&target).run().expect(0).record("array", "/data");
+    assert_ne!(array["verdict"], "useless_shuffle");
+}
+
+#[test]
+fn threads_change_no_byte() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("source.zarr");
+    MakeArray { chunks: 3, ..MakeArray::default() }.write(&source);
+    let trees: Vec<_> = [("1", "1"), ("4", "3"), ("2", "8")]
+        .into_iter()
+        .map(|(jobs, threads)| {
+            let target = directory.path().join(format!("{jobs}-{threads}.zarr"));
+            recompress(&source, &target, &["-j", jobs, "--nthreads", threads]).expect(0);
+            tree(&target)
+        })
+        .collect();
+    assert!(trees[0] == trees[1] && trees[0] == trees[2]);
+}
+
+#[test]
+fn the_plan_writes_nothing() {
+    let (directory, target) = output();
+    let outcome = recompress(&fixture("weather-v2.zarr"), &target, &["--dry-run"]).expect(0);
+    outcome.records();
+    let plan = outcome.record("plan", "/t2m");
+    assert_eq!((&plan["action"], &plan["objects_expected"]), (&json!("recompress"), &json!(2)));
+    assert_eq!((&plan["from"], &plan["to"]), (&json!("zlib(4)"), &json!("blosc(zstd,3,shuffle)")));
+    nothing_left(&directory);
+}
+
+#[test]
+fn an_impossible_budget_is_refused_before_anything_is_written() {
+    let (directory, target) = output();
+    let outcome = recompress(&fixture("weather-v2.zarr"), &target, &["--max-memory", "100K"]).expect(2);
+    assert!(outcome.stderr.contains("--max-memory"), "{}", outcome.stderr);
+    nothing_left(&directory);
+    recompress(&fixture("weather-v2.zarr"), &target, &["--max-memory", "5M", "-j4"]).expect(0);
+}
+
+#[test]
+fn an_output_that_exists_is_left_alone_unless_told() {
+    let (directory, target) = output();
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("precious"), "x").unwrap();
+    let outcome = recompress(&fixture("deep.zarr"), &target, &[]).expect(7);
+    assert!(outcome.stderr.contains("exists already") && outcome.stderr.contains("--overwrite"), "{}", outcome.stderr);
+    assert_eq!(tree(&target).len(), 1);
+    recompress(&fixture("deep.zarr"), &target, &["--overwrite"]).expect(0);
+    assert!(!target.join("precious").exists() && target.join("zarr.json").exists());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn source_and_output_keep_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("source.zarr");
+    copy_tree(&fixture("deep.zarr"), &source);
+    let before = tree(directory.path());
+    for target in [source.clone(), source.join("g01/new"), directory.path().to_owned(), directory.path().join("x/../source.zarr")] {
+        let outcome = recompress(&source, &target, &["--overwrite"]);
+        assert!([2, 7].contains(&outcome.code), "{}: {}", target.display(), outcome.stderr);
+        assert_eq!(tree(directory.path()), before, "{}", target.display());
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_said_so() {
+    let file = fixture("README.md");
+    for target in [Path::new("/proc/out.zarr"), Path::new("/nowhere/out.zarr"), &file.join("out.zarr")] {
+        let outcome = recompress(&fixture("deep.zarr"), target, &[]).expect(7);
+        assert!(outcome.stderr.contains("out.zarr"), "{}", outcome.stderr);
+    }
+    recompress(&fixture("deep.zarr"), Path::new("s3://bucket/out.zarr"), &[]).expect(2);
+}
+
+/// A source object that fails is named, the others are looked at, and no half store appears.
+#[test]
+fn bad_chunks_are_named_and_nothing_is_published() {
+    for (store, keys) in [
+        ("cut-chunk.zarr", &["t2m/0.1"][..]),
+        ("short-header.zarr", &["t2m/0.1"]),
+        ("zero-chunk.zarr", &["t2m/0.1"]),
+        ("bitflip-chunk.zarr", &["blosc_lz4/0.1", "blosc_zstd/0.1", "zlib/0.1"]),
+    ] {
+        let (directory, target) = output();
+        let source = fixture("broken").join(store);
+        let outcome = recompress(&source, &target, &["-j1"]).expect(3);
+        outcome.records();
+        let mut places: Vec<String> =
+            outcome.of_type("error").iter().map(|error| error["place"].as_str().unwrap().to_owned()).collect();
+        places.sort();
+        assert_eq!(places.len(), keys.len(), "{store}: {places:?}");
+        assert!(places.iter().zip(keys).all(|(place, key)| place.ends_with(key)), "{store}: {places:?}");
+        assert!(outcome.of_type("error").iter().all(|error| error["exit"] == 5));
+        assert!(outcome.stderr.contains("not written"), "{store}: {}", outcome.stderr);
+        nothing_left(&directory);
+    }
+}
+
+#[test]
+fn what_cannot_be_carried_over_is_refused_before_anything_is_written() {
+    for (store, code, word) in [
+        ("truncated-json.zarr", 5, "bad"),
+        ("truncated-root.zarr", 5, "zarr.json"),
+        ("bad-members.zarr", 5, "negative_shape"),
+        ("unknown-codec-v2.zarr", 5, "nobody_knows"),
+        ("unknown-codec-v3.zarr", 5, "odd"),
+        ("huge-chunk.zarr", 5, "2147483631"),
+        ("huge-chunk-v3.zarr", 5, "2147483631"),
+        ("not-zarr", 4, "not-zarr"),
+    ] {
+        let (directory, target) = output();
+        let outcome = recompress(&fixture("broken").join(store), &target, &[]).expect(code);
+        outcome.records();
+        assert!(outcome.stderr.contains(word), "{store}: {}", outcome.stderr);
+        assert!(outcome.stderr.lines().filter(|line| line.starts_with("zrecompress: ")).count() == 1, "{}", outcome.stderr);
+        nothing_left(&directory);
+    }
+}
+
+#[test]
+fn unknown_codecs_can_be_copied() {
+    let (_directory, target) = output();
+    let source = fixture("broken/unknown-codec-v2.zarr");
+    let outcome = recompress(&source, &target, &["--copy-unknown"]).expect(0);
+    assert_eq!(outcome.record("recompress", "/odd")["action"], "copy");
+    assert_eq!(outcome.record("recompress", "/good")["action"], "recompress");
+    let (before, after) = (tree(&source), tree(&target));
+    assert!(before.iter().filter(|(key, _)| key.starts_with("odd")).all(|(key, content)| after[key] == *content));
+}
+
+#[test]
+fn keys_that_belong_to_no_array_are_left_out_and_told() {
+    let (_directory, target) = output();
+    let outcome = recompress(&fixture("broken/strays.zarr"), &target, &[]).expect(0);
+    assert_eq!(outcome.records().pop().unwrap()["keys_left_out"], 3);
+    assert!(tree(&target).keys().all(|key| !key.contains("tmp") && !key.contains("partial") && key != "t2m/2.7"));
+}
+
+/// Arrays that the consolidated copy has forgotten are not lost.
+#[test]
+fn stale_consolidated_metadata_loses_no_array() {
+    let (_directory, target) = output();
+    let outcome = recompress(&fixture("broken/stale-consolidated.zarr"), &target, &[]).expect(0);
+    outcome.record("recompress", "/added");
+    assert!(target.join("added/0.0").exists());
+}
+
+#[test]
+fn a_path_that_is_not_utf8_works() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = |bytes: &[u8]| directory.path().join(std::ffi::OsStr::from_bytes(bytes));
+    let (source, target) = (name(b"caf\xe9.zarr"), name(b"out\xff.zarr"));
+    copy_tree(&fixture("weather-v2.zarr"), &source);
+    recompress(&source, &target, &[]).expect(0).records();
+    assert!(target.join(".zmetadata").exists());
+}
+
+/// A store large enough to be caught in the middle.
+fn slow_run(directory: &TempDir) -> (PathBuf, PathBuf, Child) {
+    let (source, target) = (directory.path().join("source.zarr"), directory.path().join("out.zarr"));
+    MakeArray { chunk: 1 << 17, chunks: 400, ..MakeArray::default() }.write(&source);
+    let mut command = Tool::new("zrecompress").arg(&source).arg(&target).args(["--clevel", "9", "-j1"]).0;
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !written_something(directory) {
+        assert!(Instant::now() < deadline, "it never wrote anything");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (source, target, child)
+}
+
+/// Whether a chunk stands under the temporary name.
+fn written_something(directory: &TempDir) -> bool {
+    let entries = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.to_string_lossy().contains(".tmp-")).any(|path| fs::read_dir(path).is_ok_and(|mut chunks| chunks.next().is_some()))
+}
+
+#[test]
+fn a_signal_in_the_middle_leaves_no_half_store() {
+    use rustix::process::{Pid, Signal, kill_process};
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let directory = tempfile::tempdir().unwrap();
+        let (source, _, child) = slow_run(&directory);
+        let before = tree(&source);
+        kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
+        let outcome = Outcome::of(child.wait_with_output().unwrap());
+        assert_eq!(outcome.code, code, "{}", outcome.stderr);
+        outcome.records();
+        assert_eq!(tree(&source), before);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "only the source is there");
+    }
+}
+
+#[test]
+fn a_kill_in_the_middle_leaves_no_store_under_the_final_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let (source, target, mut child) = slow_run(&directory);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!target.exists());
+    recompress(&source, &target, &["--clevel", "1"]).expect(0);
+    assert!(target.join(".zarray").exists());
+}
+
+/// A file system of one megabyte, in a name space of its own where the system lets us have one.
+#[test]
+fn a_full_disk_is_an_output_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("source.zarr");
+    MakeArray { codec: None, noise_bits: 32, ..MakeArray::default() }.write(&source);
+    let mount = directory.path().join("small");
+    fs::create_dir(&mount).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size=1m none '{0}' || exit 77; '{1}' '{2}' '{0}/out.zarr'; code=$?; ls -A '{0}' | wc -l >&2; exit $code",
+        mount.display(),
+        harness::binary("zrecompress").display(),
+        source.display()
+    );
+    let unshare = std::process::Command::new("unshare").args(["-rm", "sh", "-c", &script]).output();
+    let Ok(output) = unshare else { return println!("skipped: there is no unshare(1) here") };
+    let outcome = Outcome::of(output);
+    if outcome.code == 77 || outcome.stderr.contains("unshare") {
+        return println!("skipped: {}", outcome.stderr);
+    }
+    let outcome = outcome.expect(7);
+    assert!(outcome.stderr.contains("No space left"), "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.lines().last().unwrap().trim(), "0", "nothing is left: {}", outcome.stderr);
+}
+
+#[test]
+fn shards_are_transcoded_inside_and_their_index_is_right() {
+    for arguments in [&["-j1", "--nthreads", "1"][..], &["-j1", "--nthreads", "3"]] {
+        let (_directory, target) = output();
+        recompress(&fixture("v3-sharded.zarr"), &target, &[arguments, &["--cname", "lz4"]].concat()).expect(0);
+        let outcome = Tool::new("zinspect").args(["--sample", "50", "--sizes"]).arg(&target).run().expect(0);
+        let chunks = outcome.of_type("chunk");
+        assert!(chunks.len() > 40 && chunks.iter().all(|chunk| chunk["format"] == "blosc"), "{}", chunks.len());
+        // The inner chunks that are missing stay missing.
+        let inner = |store: &Path| {
+            let outcome = Tool::new("zinspect").args(["--sample", "50"]).arg(store).run().expect(0);
+            let key = |chunk: &Value| json!([chunk["path"], chunk["key"], chunk["inner_chunk"]]);
+            outcome.of_type("chunk").iter().map(key).collect::<Vec<_>>()
+        };
+        assert_eq!(inner(&fixture("v3-sharded.zarr")), inner(&target));
+    }
+}
+
+/// The real stores, where they are beside the repository.
+#[test]
+fn real_era5_stores() {
+    let data = repository().join("../shared/data");
+    for store in ["era5-uk-v2.zarr", "era5-uk-packed-v2.zarr", "era5-uk-v3-sharded.zarr"] {
+        if !data.join(store).exists() {
+            println!("skipped: {store} is not here");
+            continue;
+        }
+        let (_directory, target) = output();
+        let outcome = recompress(&data.join(store), &target, &["--shuffle", "bitshuffle"]).expect(0);
+        assert_eq!(outcome.record("recompress", "/t2m")["action"], "recompress");
+        let array = Tool::new("zinspect").arg(&target).run().expect(0).record("array", "/t2m");
+        assert!(array["codec"].as_str().unwrap().contains("blosc(zstd,3,bitshuffle)"), "{array}");
+    }
+}
+
+/// Frames of every compressor are read, whoever wrote them.
+#[test]
+fn verify_finds_nothing_wrong_with_any_compressor() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("source.zarr");
+    let codec = Some(Blosc { cname: Cname::Zlib, clevel: 4, shuffle: Shuffle::Bitshuffle, blocksize: 0 });
+    MakeArray { codec, chunk: 100_000, chunks: 33, noise_bits: 12 }.write(&source);
+    for (number, (verify, verified)) in [("none", 0), ("sample", 3), ("full", 33)].into_iter().enumerate() {
+        let target = directory.path().join(format!("{number}.zarr"));
+        let record = recompress(&source, &target, &["--verify", verify]).expect(0).record("recompress", "/");
+        assert_eq!(record["verified"], verified, "{verify}");
+    }
+}

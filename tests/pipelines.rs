@@ -1,0 +1,54 @@
+//! Tools glued together, as scripts glue them.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::io::Write;
+use std::process::Stdio;
+
+use harness::{MakeArray, Outcome, Tool, fixture, fixtures, tree};
+
+#[test]
+fn inspect_reads_stores_from_another_inspect() {
+    let first = Tool::new("zinspect").current_dir(&fixtures()).args(["weather-v2.zarr", "v3-codecs.zarr"]).run().expect(0);
+    let mut command = Tool::new("zinspect").current_dir(&fixtures()).args(["--stores-from", "-"]).0;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(first.stdout.as_bytes()).unwrap();
+    let second = Outcome::of(child.wait_with_output().unwrap());
+    assert_eq!(second.stdout, first.stdout);
+}
+
+/// The advice of `zinspect`, taken, leads to a store of which it has nothing more to say.
+#[test]
+fn the_command_of_a_verdict_works_and_cures_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("it's a store.zarr");
+    MakeArray { codec: None, noise_bits: 4, ..MakeArray::default() }.write(&store);
+    let before = Tool::new("zinspect").arg(&store).run().expect(0).record("array", "/");
+    assert_eq!((&before["verdict"], &before["recompress_helps"]), (&"stored_raw".into(), &true.into()));
+
+    let command = before["command"].as_str().unwrap();
+    let path = harness::binary("zrecompress");
+    let status = std::process::Command::new("/bin/sh")
+        .args(["-c", command])
+        .env("PATH", path.parent().unwrap())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{command}");
+    let written = directory.path().join("it's a store-blosc.zarr");
+    let after = Tool::new("zinspect").arg(&written).run().expect(0).record("array", "/");
+    assert_eq!((&after["verdict"], &after["recompress_helps"]), (&"ok".into(), &false.into()), "{after}");
+}
+
+/// A detour over another codec leads to the same bytes as the direct way.
+#[test]
+fn a_detour_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let [detour, end, direct] = ["detour", "end", "direct"].map(|name| directory.path().join(name));
+    let source = fixture("weather-v2.zarr");
+    let settings = ["--cname", "lz4", "--clevel", "4", "--shuffle", "bitshuffle", "--min-size", "0"];
+    Tool::new("zrecompress").arg(&source).arg(&detour).args(["--cname", "zstd", "--min-size", "0"]).run().expect(0);
+    Tool::new("zrecompress").arg(&detour).arg(&end).args(settings).run().expect(0);
+    Tool::new("zrecompress").arg(&source).arg(&direct).args(settings).run().expect(0);
+    assert!(tree(&end) == tree(&direct) && tree(&end) != tree(&detour));
+    Tool::new("zinspect").args(["--check-consolidated", "-q"]).arg(&end).run().expect(0);
+}
