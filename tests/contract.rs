@@ -109,7 +109,10 @@ fn every_line_is_a_record_and_the_last_is_the_summary() {
         for record in &records {
             let names = record.as_object().unwrap().keys();
             for name in names {
-                assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'), "{tool}: {name}");
+                assert!(
+                    name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'),
+                    "{tool}: {name}"
+                );
             }
         }
     }

@@ -32,7 +32,9 @@ fn dependencies() -> BTreeMap<String, Vec<String>> {
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
     let packages = metadata["packages"].as_array().unwrap().iter();
-    packages.map(|package| (name(package), package["dependencies"].as_array().unwrap().iter().map(name).collect())).collect()
+    packages
+        .map(|package| (name(package), package["dependencies"].as_array().unwrap().iter().map(name).collect()))
+        .collect()
 }
 
 #[test]
@@ -61,7 +63,10 @@ fn nothing_below_knows_what_is_above() {
 fn packages_are_used_in_one_place() {
     for (package, uses) in dependencies() {
         for (owned, owner) in OWNERS {
-            assert!(package == owner || !uses.iter().any(|used| used == owned), "{package} uses {owned}, which is {owner}'s");
+            assert!(
+                package == owner || !uses.iter().any(|used| used == owned),
+                "{package} uses {owned}, which is {owner}'s"
+            );
         }
     }
 }
@@ -92,7 +97,11 @@ fn unsafe_code_lives_in_zcodec() {
             let allowed = path.starts_with(repository().join("shared/zcodec"));
             assert!(blocks == 0 || allowed, "{} holds unsafe code", path.display());
             let reasons = text.matches("// SAFETY:").count();
-            assert!(!allowed || reasons >= text.matches(&format!("= {word}")).count(), "{}: a reason each", path.display());
+            assert!(
+                !allowed || reasons >= text.matches(&format!("= {word}")).count(),
+                "{}: a reason each",
+                path.display()
+            );
         }
     }
     assert!(seen > 0, "the search finds what is there");

@@ -8,7 +8,8 @@ use harness::{MakeArray, Outcome, Tool, fixture, fixtures, tree};
 
 #[test]
 fn inspect_reads_stores_from_another_inspect() {
-    let first = Tool::new("zinspect").current_dir(&fixtures()).args(["weather-v2.zarr", "v3-codecs.zarr"]).run().expect(0);
+    let first =
+        Tool::new("zinspect").current_dir(&fixtures()).args(["weather-v2.zarr", "v3-codecs.zarr"]).run().expect(0);
     let mut command = Tool::new("zinspect").current_dir(&fixtures()).args(["--stores-from", "-"]).0;
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(first.stdout.as_bytes()).unwrap();

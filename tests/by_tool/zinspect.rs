@@ -17,7 +17,9 @@ fn inspect(store: &Path, arguments: &[&str]) -> harness::Outcome {
 /// read the difference.
 #[test]
 fn records_are_those_of_the_golden_files() {
-    for name in ["weather-v2", "v2-codecs", "v2-dtypes", "v2-layout", "v3-codecs", "v3-dtypes", "v3-sharded", "typesize1"] {
+    for name in
+        ["weather-v2", "v2-codecs", "v2-dtypes", "v2-layout", "v3-codecs", "v3-dtypes", "v3-sharded", "typesize1"]
+    {
         let store = format!("{name}.zarr");
         let golden = repository().join(format!("tests/golden/zinspect/{name}.jsonl"));
         for jobs in ["-j1", "-j4"] {
@@ -49,7 +51,10 @@ fn blosc(cname: Cname, clevel: u8, blocksize: u64) -> Option<Blosc> {
 fn enough_blocks_are_ok_and_recompressing_does_not_help() {
     let array = verdict(&MakeArray { codec: blosc(Cname::Zstd, 3, 0), ..MakeArray::default() });
     assert_eq!((&array["verdict"], &array["recompress_helps"]), (&json!("ok"), &json!(false)));
-    assert_eq!((&array["blocks"], &array["max_threads"], &array["ideal_speedup"]), (&json!(32), &json!(32), &json!(8.0)));
+    assert_eq!(
+        (&array["blocks"], &array["max_threads"], &array["ideal_speedup"]),
+        (&json!(32), &json!(32), &json!(8.0))
+    );
     assert!(array["because"].as_str().unwrap().contains("Blosc stores no thread count"), "{array}");
     assert!(array.get("command").is_none());
 }
@@ -206,7 +211,11 @@ fn nodes_that_cannot_be_read_are_errors_and_the_rest_goes_on() {
         assert_eq!(places.len(), errors.len(), "{store}: {places:?}");
         assert!(places.iter().zip(&errors).all(|(place, end)| place.ends_with(end)), "{store}: {places:?}");
         assert_eq!(outcome.of_type("array").len(), good, "{store}");
-        assert_eq!(outcome.stderr.lines().filter(|line| line.starts_with("zinspect: ")).count(), errors.len(), "{store}");
+        assert_eq!(
+            outcome.stderr.lines().filter(|line| line.starts_with("zinspect: ")).count(),
+            errors.len(),
+            "{store}"
+        );
     }
 }
 
@@ -272,7 +281,11 @@ fn a_store_that_cannot_be_entered_is_refused() {
         println!("skipped: {}", outcome.stderr);
     } else {
         let outcome = outcome.expect(6);
-        assert!(outcome.stderr.contains("locked.zarr") && outcome.stderr.contains("ermission denied"), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("locked.zarr") && outcome.stderr.contains("ermission denied"),
+            "{}",
+            outcome.stderr
+        );
     }
 }
 

@@ -204,12 +204,7 @@ impl Sharding {
         let location = configuration.get("index_location").and_then(Value::as_str).unwrap_or("end");
         Ok(Sharding {
             inner: Chain::v3(data_type, &list("codecs"), &chunk_shape)?,
-            index: IndexLayout {
-                at_end: location != "start",
-                checksum,
-                big_endian: endian == Some("big"),
-                chunks,
-            },
+            index: IndexLayout { at_end: location != "start", checksum, big_endian: endian == Some("big"), chunks },
             chunk_shape,
         })
     }
@@ -261,7 +256,11 @@ mod tests {
         for (filters, itemsize, bytes) in [
             (json!([]), Some(4), Some(400)),
             (json!([{"id": "delta", "dtype": "<f4"}]), Some(4), Some(400)),
-            (json!([{"id": "fixedscaleoffset", "dtype": "<f4", "astype": "<i2", "scale": 1, "offset": 0}]), Some(2), Some(200)),
+            (
+                json!([{"id": "fixedscaleoffset", "dtype": "<f4", "astype": "<i2", "scale": 1, "offset": 0}]),
+                Some(2),
+                Some(200),
+            ),
             (json!([{"id": "shuffle", "elementsize": 4}]), Some(1), Some(400)),
             (json!([{"id": "packbits"}]), Some(1), Some(14)),
             (json!([{"id": "nobody_knows"}]), None, None),

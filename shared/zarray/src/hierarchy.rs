@@ -50,9 +50,7 @@ impl<'a> Hierarchy<'a> {
         }
         let mut unusable = None;
         let copy = zmetadata.filter(|_| consolidated).and_then(|text| {
-            Consolidated::v2(text)
-                .map_err(|detail| unusable = Some(metadata_error(".zmetadata")(detail)))
-                .ok()
+            Consolidated::v2(text).map_err(|detail| unusable = Some(metadata_error(".zmetadata")(detail))).ok()
         });
         let zattrs = zattrs.as_deref();
         let root = match (&copy, zarray, zgroup) {
@@ -60,9 +58,7 @@ impl<'a> Hierarchy<'a> {
                 let array = array_v2("/", &text, zattrs).map_err(metadata_error(".zarray"))?;
                 Node::Array(Box::new(array))
             }
-            (None, None, Some(text)) => {
-                Node::Group(group_v2("/", &text, zattrs).map_err(metadata_error(".zgroup"))?)
-            }
+            (None, None, Some(text)) => Node::Group(group_v2("/", &text, zattrs).map_err(metadata_error(".zgroup"))?),
             (Some(copy), _, _) => match copy.root() {
                 Some(root) => root.map_err(metadata_error(".zmetadata"))?,
                 None => copy.implied_root(),

@@ -205,7 +205,9 @@ mod tests {
 
     #[test]
     fn broken_objects_have_no_members() {
-        for text in ["", "[1]", "{", "{\"a\"", "{\"a\":", "{\"a\": 1", "{\"a\": \"x", "{\"a\": [1, {", "{\"a\" 1}", "{\"a\\"] {
+        for text in
+            ["", "[1]", "{", "{\"a\"", "{\"a\":", "{\"a\": 1", "{\"a\": \"x", "{\"a\": [1, {", "{\"a\" 1}", "{\"a\\"]
+        {
             assert_eq!(members(text.as_bytes(), 0), None, "{text}");
         }
     }

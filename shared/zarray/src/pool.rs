@@ -11,8 +11,9 @@ pub struct Pool {
 impl Pool {
     /// A pool of `workers` threads (at least one). A system that refuses that many gets the work done by fewer.
     pub fn new(workers: usize) -> Pool {
-        let threads = (workers > 1)
-            .then(|| rayon::ThreadPoolBuilder::new().num_threads(workers).thread_name(|n| format!("worker-{n}")).build());
+        let threads = (workers > 1).then(|| {
+            rayon::ThreadPoolBuilder::new().num_threads(workers).thread_name(|n| format!("worker-{n}")).build()
+        });
         Pool { threads: threads.and_then(Result::ok) }
     }
 
@@ -25,7 +26,7 @@ impl Pool {
     pub fn map<I: Sync, T: Send>(&self, items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
         match &self.threads {
             None => items.iter().map(work).collect(),
-            Some(threads) => threads.install(|| items.par_iter().with_max_len(1).map(|item| work(item)).collect()),
+            Some(threads) => threads.install(|| items.par_iter().with_max_len(1).map(&work).collect()),
         }
     }
 

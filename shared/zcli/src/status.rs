@@ -94,7 +94,9 @@ impl Bar {
         let template = "{bar:30} {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let elapsed = self.started.elapsed();
-        ProgressBar::with_draw_target(Some(self.total), ProgressDrawTarget::stderr()).with_style(style).with_elapsed(elapsed)
+        ProgressBar::with_draw_target(Some(self.total), ProgressDrawTarget::stderr())
+            .with_style(style)
+            .with_elapsed(elapsed)
     }
 
     /// All is done: the bar goes away.

@@ -26,7 +26,8 @@ pub fn stores(named: &[OsString], from: Option<&Path>) -> Result<Vec<OsString>, 
         };
         for (number, line) in reader.split(b'\n').enumerate() {
             let line = line.map_err(failed)?;
-            let found = store_of(&line).map_err(|what| Failure::usage(format!("{place}: line {}: {what}", number + 1)))?;
+            let found =
+                store_of(&line).map_err(|what| Failure::usage(format!("{place}: line {}: {what}", number + 1)))?;
             if let Some(store) = found.filter(|store| stores.last() != Some(store)) {
                 stores.push(store);
             }

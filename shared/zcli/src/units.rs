@@ -39,7 +39,11 @@ pub fn human_counted(count: u64, noun: &str) -> String {
 /// `text` as one word of a POSIX shell.
 pub fn shell_quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@%+,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
@@ -58,12 +62,18 @@ mod tests {
         ] {
             assert_eq!(human_bytes(bytes), text);
         }
-        assert_eq!((human_count(7), human_count(3930), human_count(1234567)), ("7".into(), "3 930".into(), "1 234 567".into()));
+        assert_eq!(
+            (human_count(7), human_count(3930), human_count(1234567)),
+            ("7".into(), "3 930".into(), "1 234 567".into())
+        );
     }
 
     #[test]
     fn nouns_follow_their_count() {
-        assert_eq!((human_counted(1, "block"), human_counted(1200, "block")), ("1 block".into(), "1 200 blocks".into()));
+        assert_eq!(
+            (human_counted(1, "block"), human_counted(1200, "block")),
+            ("1 block".into(), "1 200 blocks".into())
+        );
     }
 
     #[test]

@@ -73,7 +73,14 @@ impl Layout {
     }
 
     /// Encodes one block to the front of `out`: its length, or nothing where it does not fit.
-    pub fn encode(&self, clevel: u8, _index: usize, src: &[u8], out: &mut [u8], workspace: &mut Workspace) -> Option<usize> {
+    pub fn encode(
+        &self,
+        clevel: u8,
+        _index: usize,
+        src: &[u8],
+        out: &mut [u8],
+        workspace: &mut Workspace,
+    ) -> Option<usize> {
         let Workspace { filtered, scratch, cctx, .. } = workspace;
         let bytes = self.filter(src, filtered, scratch);
         let streams = self.streams(src.len());
@@ -105,7 +112,13 @@ impl Layout {
     }
 
     /// Decodes block `index` of `frame` (the whole frame, header checked) into `out`, which is as long as the block.
-    pub fn decode(&self, frame: &[u8], index: usize, out: &mut [u8], workspace: &mut Workspace) -> Result<(), CodecError> {
+    pub fn decode(
+        &self,
+        frame: &[u8],
+        index: usize,
+        out: &mut [u8],
+        workspace: &mut Workspace,
+    ) -> Result<(), CodecError> {
         let Workspace { filtered, scratch, dctx, .. } = workspace;
         let word = |at: usize| {
             let bytes = at.checked_add(4).and_then(|end| frame.get(at..end))?;
@@ -234,12 +247,7 @@ pub fn lz4_decompress(src: &[u8], dst: &mut [u8]) -> Option<usize> {
     // SAFETY: both pointers are valid for the lengths passed; `LZ4_decompress_safe` reads and writes within them whatever
     // the bytes are.
     let len = unsafe {
-        lz4_sys::LZ4_decompress_safe(
-            src.as_ptr().cast::<c_char>(),
-            dst.as_mut_ptr().cast::<c_char>(),
-            src_len,
-            dst_len,
-        )
+        lz4_sys::LZ4_decompress_safe(src.as_ptr().cast::<c_char>(), dst.as_mut_ptr().cast::<c_char>(), src_len, dst_len)
     };
     usize::try_from(len).ok()
 }
@@ -249,7 +257,13 @@ pub fn lz4_decompress(src: &[u8], dst: &mut [u8]) -> Option<usize> {
 unsafe extern "C" {
     fn blosc_internal_shuffle(typesize: usize, blocksize: usize, src: *const u8, dest: *mut u8);
     fn blosc_internal_unshuffle(typesize: usize, blocksize: usize, src: *const u8, dest: *mut u8);
-    fn blosc_internal_bitshuffle(typesize: usize, blocksize: usize, src: *const u8, dest: *mut u8, tmp: *mut u8) -> c_int;
+    fn blosc_internal_bitshuffle(
+        typesize: usize,
+        blocksize: usize,
+        src: *const u8,
+        dest: *mut u8,
+        tmp: *mut u8,
+    ) -> c_int;
     fn blosc_internal_bitunshuffle(
         typesize: usize,
         blocksize: usize,

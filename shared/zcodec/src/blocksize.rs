@@ -63,9 +63,7 @@ mod tests {
                     for (nbytes, blocksize) in [(3_000_000, 0), (40_000, 0), (1_000, 0), (3_000_000, 50_000), (7, 0)] {
                         let codec = Blosc { cname, clevel, shuffle: Shuffle::Shuffle, blocksize };
                         let mut frame = Vec::new();
-                        codec
-                            .compress_with_c(typesize as usize, &data[..nbytes], &mut frame)
-                            .expect("compresses");
+                        codec.compress_with_c(typesize as usize, &data[..nbytes], &mut frame).expect("compresses");
                         let header = Header::parse(&frame).expect("valid");
                         assert_eq!(
                             predict_blocksize(&codec, typesize, nbytes as u64),

@@ -228,11 +228,7 @@ pub fn decompress(
 fn check_frame(frame: &[u8]) -> Result<Header, CodecError> {
     let header = Header::parse(frame)?;
     if (frame.len() as u64) < u64::from(header.cbytes) {
-        return Err(CodecError::Short {
-            format: "blosc",
-            needed: u64::from(header.cbytes),
-            found: frame.len() as u64,
-        });
+        return Err(CodecError::Short { format: "blosc", needed: u64::from(header.cbytes), found: frame.len() as u64 });
     }
     Ok(header)
 }
@@ -309,9 +305,8 @@ impl block::Layout {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         let Some(slot) = done.get(index) else { return };
                         let bytes = &src[index * self.blocksize..src.len().min((index + 1) * self.blocksize)];
-                        *lock(slot) = self
-                            .encode(clevel, index, bytes, &mut out, &mut workspace)
-                            .map(|len| out[..len].to_vec());
+                        *lock(slot) =
+                            self.encode(clevel, index, bytes, &mut out, &mut workspace).map(|len| out[..len].to_vec());
                     }
                 });
             }

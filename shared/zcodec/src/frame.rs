@@ -46,11 +46,7 @@ impl Header {
     /// [`CodecError::Short`] below 16 bytes, [`CodecError::Invalid`] where a field contradicts the format or another field.
     pub fn parse(bytes: &[u8]) -> Result<Header, CodecError> {
         let Some(head) = bytes.first_chunk::<HEADER_LEN>() else {
-            return Err(CodecError::Short {
-                format: "blosc",
-                needed: HEADER_LEN as u64,
-                found: bytes.len() as u64,
-            });
+            return Err(CodecError::Short { format: "blosc", needed: HEADER_LEN as u64, found: bytes.len() as u64 });
         };
         let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let header = Header {
@@ -86,7 +82,8 @@ impl Header {
         if (self.cbytes as usize) < HEADER_LEN {
             return Some(format!("a frame of {} bytes is smaller than its header", self.cbytes));
         }
-        if self.nbytes > 0 && self.stored_raw() && u64::from(self.cbytes) != u64::from(self.nbytes) + HEADER_LEN as u64 {
+        if self.nbytes > 0 && self.stored_raw() && u64::from(self.cbytes) != u64::from(self.nbytes) + HEADER_LEN as u64
+        {
             return Some(format!("{} bytes stored raw in a frame of {}", self.nbytes, self.cbytes));
         }
         if !self.stored_raw() && self.blocks() > u64::from(self.cbytes - HEADER_LEN as u32) / 4 {

@@ -177,7 +177,8 @@ fn blosc_from(members: &Value, itemsize: u64) -> Result<Codec, CodecError> {
     let text = members.get("cname").and_then(Value::as_str).unwrap_or("lz4");
     let cname = Cname::from_name(text).ok_or_else(|| wrong(format!("cname {text:?}")))?;
     let clevel = members.get("clevel").and_then(Value::as_u64).unwrap_or(5);
-    let clevel = u8::try_from(clevel).ok().filter(|level| *level <= 9).ok_or_else(|| wrong(format!("clevel {clevel}")))?;
+    let clevel =
+        u8::try_from(clevel).ok().filter(|level| *level <= 9).ok_or_else(|| wrong(format!("clevel {clevel}")))?;
     let shuffle = match members.get("shuffle") {
         None | Some(Value::Null) => Shuffle::Shuffle,
         Some(Value::String(name)) => Shuffle::from_name(name).ok_or_else(|| wrong(format!("shuffle {name:?}")))?,
@@ -225,10 +226,7 @@ mod tests {
     #[test]
     fn metadata_never_holds_threads() {
         let blosc = Blosc { cname: Cname::Zstd, clevel: 3, shuffle: Shuffle::Bitshuffle, blocksize: 0 };
-        assert_eq!(
-            blosc.to_v2().to_string(),
-            r#"{"id":"blosc","cname":"zstd","clevel":3,"shuffle":2,"blocksize":0}"#
-        );
+        assert_eq!(blosc.to_v2().to_string(), r#"{"id":"blosc","cname":"zstd","clevel":3,"shuffle":2,"blocksize":0}"#);
         assert_eq!(
             blosc.to_v3(4).to_string(),
             r#"{"name":"blosc","configuration":{"typesize":4,"cname":"zstd","clevel":3,"shuffle":"bitshuffle","blocksize":0}}"#
@@ -255,7 +253,10 @@ mod tests {
 
     #[test]
     fn descriptions_are_short() {
-        assert_eq!(describe(&json!({"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0})), "blosc(lz4,5,shuffle)");
+        assert_eq!(
+            describe(&json!({"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0})),
+            "blosc(lz4,5,shuffle)"
+        );
         assert_eq!(describe(&json!({"id": "zlib", "level": 4})), "zlib(4)");
         assert_eq!(describe(&json!({"name": "zstd", "configuration": {"level": 0, "checksum": false}})), "zstd(0)");
         assert_eq!(describe(&json!("crc32c")), "crc32c");

@@ -230,10 +230,9 @@ fn runtime() -> Result<&'static Runtime, StoreError> {
             .build()
             .map_err(|error| error.to_string())
     });
-    runtime.as_ref().map_err(|error| StoreError::Network {
-        place: "the async runtime".into(),
-        source: error.clone().into(),
-    })
+    runtime
+        .as_ref()
+        .map_err(|error| StoreError::Network { place: "the async runtime".into(), source: error.clone().into() })
 }
 
 fn client(options: &StoreOptions) -> ClientOptions {

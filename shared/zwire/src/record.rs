@@ -390,7 +390,13 @@ mod tests {
 
     #[test]
     fn a_line_starts_with_type_and_version() {
-        let record = Record::Key(KeyRecord { store: "s".into(), key: "t2m/x".into(), stored_bytes: 3, kind: "unknown".into(), ..Default::default() });
+        let record = Record::Key(KeyRecord {
+            store: "s".into(),
+            key: "t2m/x".into(),
+            stored_bytes: 3,
+            kind: "unknown".into(),
+            ..Default::default()
+        });
         let line = serde_json::to_string(&record).expect("a record serialises");
         assert_eq!(line, r#"{"type":"key","v":1,"store":"s","key":"t2m/x","stored_bytes":3,"kind":"unknown"}"#);
     }

@@ -28,10 +28,8 @@ pub fn bench(
         stored.extend(read(store, array, chunk)?);
     }
     let Some(first) = stored.first() else { return Ok(Vec::new()) };
-    let nbytes = decode(chain, first, 1, &mut Scratch::default()).map_err(|source| ZarrError::Chunk {
-        place: store.place(&chunks[0].key),
-        source,
-    })?;
+    let nbytes = decode(chain, first, 1, &mut Scratch::default())
+        .map_err(|source| ZarrError::Chunk { place: store.place(&chunks[0].key), source })?;
 
     let mut records = Vec::new();
     let mut single = None;
@@ -46,11 +44,13 @@ pub fn bench(
             move || drop(decode(chain, first, threads, &mut scratch))
         });
         let pool = Pool::new(threads);
-        let across = best(|| || {
-            pool.broadcast(|worker| {
-                // A fresh scratch each time, as a reader that keeps nothing would have.
-                drop(decode(chain, &stored[worker % stored.len()], 1, &mut Scratch::default()));
-            });
+        let across = best(|| {
+            || {
+                pool.broadcast(|worker| {
+                    // A fresh scratch each time, as a reader that keeps nothing would have.
+                    drop(decode(chain, &stored[worker % stored.len()], 1, &mut Scratch::default()));
+                });
+            }
         });
         for (mode, seconds, decoded) in [("inside", inside, 1), ("across", across, threads)] {
             let speed = (nbytes * decoded) as f64 / seconds / 1e9;

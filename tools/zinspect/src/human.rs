@@ -29,7 +29,9 @@ pub fn table(args: &Args) -> Table {
                 }
                 rows
             }
-            Record::Chunk(chunk) if verbose || !chunk.faults.is_empty() => vec![vec![format!("    {}", chunk_line(chunk))]],
+            Record::Chunk(chunk) if verbose || !chunk.faults.is_empty() => {
+                vec![vec![format!("    {}", chunk_line(chunk))]]
+            }
             Record::Key(key) => vec![vec![format!("{} ({}): {}", key.key, human_bytes(key.stored_bytes), key.kind)]],
             Record::Consolidated(difference) => {
                 vec![vec![format!(
@@ -116,7 +118,9 @@ fn chunk_line(chunk: &ChunkRecord) -> String {
     words.extend(chunk.compressor.clone());
     words.extend(chunk.shuffle.clone());
     words.extend(chunk.typesize.map(|size| format!("typesize {size}")));
-    words.extend(chunk.blocks.zip(chunk.block_bytes).map(|(blocks, bytes)| format!("{blocks} × {}", human_bytes(bytes))));
+    words.extend(
+        chunk.blocks.zip(chunk.block_bytes).map(|(blocks, bytes)| format!("{blocks} × {}", human_bytes(bytes))),
+    );
     words.extend(chunk.stored_raw.filter(|raw| *raw).map(|_| "stored raw".into()));
     words.extend(chunk.faults.iter().map(|fault| format!("FAULT: {fault}")));
     words.extend(chunk.remarks.iter().cloned());

@@ -204,7 +204,9 @@ fn examine_stream(codec: &Codec, chain: &Chain, head: &[u8], chunk: &mut ChunkRe
         // Magic numbers: RFC 8878, RFC 1952, RFC 1950, bzip2 and xz file formats; numcodecs' lz4 starts with its size.
         Codec::Zstd => starts(&[0x28, 0xb5, 0x2f, 0xfd]),
         Codec::Gzip => starts(&[0x1f, 0x8b]),
-        Codec::Zlib => matches!(head, [a, b, ..] if a & 15 == 8 && (u16::from(*a) << 8 | u16::from(*b)).is_multiple_of(31)),
+        Codec::Zlib => {
+            matches!(head, [a, b, ..] if a & 15 == 8 && (u16::from(*a) << 8 | u16::from(*b)).is_multiple_of(31))
+        }
         Codec::Bz2 => starts(b"BZh"),
         Codec::Lzma => starts(&[0xfd, b'7', b'z', b'X', b'Z', 0]) || starts(&[0x5d, 0, 0]),
         Codec::Lz4 => chain.chunk_bytes.is_none() || little_endian == chain.chunk_bytes,

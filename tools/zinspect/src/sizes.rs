@@ -56,7 +56,8 @@ impl Inventory {
 
     fn sort(&mut self, object: Object, arrays: &HashMap<&str, &Array>, groups: &HashSet<&str>) {
         let (directory, name) = object.key.rsplit_once('/').unwrap_or(("", &object.key));
-        if matches!(name, "zarr.json" | ".zarray" | ".zgroup" | ".zattrs" | ".zmetadata") && groups.contains(directory) {
+        if matches!(name, "zarr.json" | ".zarray" | ".zgroup" | ".zattrs" | ".zmetadata") && groups.contains(directory)
+        {
             self.metadata_bytes += object.size;
             return;
         }

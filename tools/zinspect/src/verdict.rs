@@ -22,7 +22,8 @@ const MANY: u64 = 16;
 
 const THREADED: &str = "readers that put threads inside a chunk (these tools, numcodecs with use_threads, zarr-python 2 in \
     its main thread)";
-const UNTHREADED: &str = "zarr-python 3, xarray, zarrs, tensorstore and GDAL use one thread a chunk and share out whole chunks";
+const UNTHREADED: &str =
+    "zarr-python 3, xarray, zarrs, tensorstore and GDAL use one thread a chunk and share out whole chunks";
 
 /// What is said of an array.
 struct Verdict {
@@ -115,7 +116,10 @@ fn decide(record: &ArrayRecord, array: &Array, sample: &Sample, threads: u64, sp
              (zarr-python 3.0.0 to 3.0.7 wrote this)",
             chunk.key
         );
-        let helps = Helps::Yes("every reader: with the right element size the shuffle works, and smaller chunks are the rule".into(), 0);
+        let helps = Helps::Yes(
+            "every reader: with the right element size the shuffle works, and smaller chunks are the rule".into(),
+            0,
+        );
         return Verdict { word: "useless_shuffle", because, helps };
     }
 
@@ -186,7 +190,9 @@ fn judge_blosc(
         _ => Verdict {
             word: "ok",
             because: shape,
-            helps: Helps::No(format!("enough blocks, or chunks too small to share; {UNTHREADED}: read more chunks at a time")),
+            helps: Helps::No(format!(
+                "enough blocks, or chunks too small to share; {UNTHREADED}: read more chunks at a time"
+            )),
         },
     }
 }
@@ -203,8 +209,9 @@ fn judge_stream(codec: &Codec, chunk_bytes: Option<u64>, threads: u64) -> Verdic
     let slow = !matches!(codec, Codec::Zstd | Codec::Lz4);
     let bytes = chunk_bytes.unwrap_or(WORTH_THREADS);
     let size = chunk_bytes.map_or_else(|| "unknown size".into(), human_bytes);
-    let because =
-        format!("{name} is one stream a chunk (of {size}): one thread decodes it, whatever the reader and its settings");
+    let because = format!(
+        "{name} is one stream a chunk (of {size}): one thread decodes it, whatever the reader and its settings"
+    );
     if bytes < if slow { SMALL } else { WORTH_THREADS } {
         let why = format!("chunks of {size} are too small to share; read more chunks at a time");
         return Verdict { word: "ok", because, helps: Helps::No(why) };

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 use zcli::{Failure, Output, Status};
-use zwire::{Exit, Record, RecompressRecord, ratio, round3};
+use zwire::{Exit, RecompressRecord, Record, ratio, round3};
 
 use crate::plan::ArrayPlan;
 use crate::transcode::Outcome;
@@ -127,7 +127,9 @@ impl<'a> Ledger<'a> {
 
     /// Puts out the records that are due.
     fn settle(&self, page: &mut Page) {
-        while let Some(account) = page.arrays.get(page.due).filter(|account| account.listed && account.finished == account.started) {
+        while let Some(account) =
+            page.arrays.get(page.due).filter(|account| account.listed && account.finished == account.started)
+        {
             let record = self.record(&self.plans[page.due], account);
             page.due += 1;
             let told = page.out.emit(&Record::Recompress(record));
@@ -155,9 +157,9 @@ impl<'a> Ledger<'a> {
             verified: account.verified,
             failed: account.failed,
             worker_seconds: self.timing.then(|| round3(account.seconds)),
-            bytes_per_worker_second: self
-                .timing
-                .then(|| (account.uncompressed_bytes.max(account.bytes_before) as f64 / account.seconds.max(1e-9)).round()),
+            bytes_per_worker_second: self.timing.then(|| {
+                (account.uncompressed_bytes.max(account.bytes_before) as f64 / account.seconds.max(1e-9)).round()
+            }),
             ..RecompressRecord::default()
         }
     }

@@ -31,8 +31,7 @@ impl Documents<'_> {
     pub fn write(&self, groups: &[String], plans: &[ArrayPlan]) -> Result<(), Failure> {
         let changes: HashMap<&str, Change> =
             plans.iter().filter_map(|plan| Some((plan.array.key_prefix(), plan.new_member()?))).collect();
-        let spans: HashMap<String, &Span> =
-            self.consolidated.map(|copy| copy.paths().collect()).unwrap_or_default();
+        let spans: HashMap<String, &Span> = self.consolidated.map(|copy| copy.paths().collect()).unwrap_or_default();
         let arrays = plans.iter().map(|plan| plan.array.key_prefix());
         for (prefix, is_array) in
             groups.iter().map(|path| (path.trim_start_matches('/'), false)).chain(arrays.map(|prefix| (prefix, true)))
@@ -139,7 +138,10 @@ mod tests {
         let out = String::from_utf8(json::splice(text, &replacements)).expect("utf-8");
         let indented = "{\n                \"id\": \"blosc\"\n            }";
         let expected = String::from_utf8_lossy(text).replacen("null", "@", 1);
-        assert!(out == expected.replacen('@', indented, 1) || out == expected.replacen('@', "{\"id\":\"blosc\"}", 1), "{out}");
+        assert!(
+            out == expected.replacen('@', indented, 1) || out == expected.replacen('@', "{\"id\":\"blosc\"}", 1),
+            "{out}"
+        );
     }
 
     #[test]

@@ -223,7 +223,13 @@ pub const WHOLE_SHARD: u64 = 64 << 20;
 ///
 /// # Errors
 /// A budget that not even one object fits into.
-pub fn share_out(plans: &mut [ArrayPlan], jobs: usize, nthreads: Option<usize>, verified: bool, budget: u64) -> Result<(), Failure> {
+pub fn share_out(
+    plans: &mut [ArrayPlan],
+    jobs: usize,
+    nthreads: Option<usize>,
+    verified: bool,
+    budget: u64,
+) -> Result<(), Failure> {
     let objects = plans.iter().map(objects).fold(0u64, u64::saturating_add);
     for plan in plans {
         let Some(bytes) = plan.chain().chunk_bytes else {
@@ -232,9 +238,12 @@ pub fn share_out(plans: &mut [ArrayPlan], jobs: usize, nthreads: Option<usize>, 
             continue;
         };
         let chunk_need = bytes.saturating_mul(if verified { COPIES_VERIFIED } else { COPIES });
-        let whole = plan.array.chain.sharding.as_ref().map_or(0, |sharding| {
-            sharding.index.chunks.saturating_mul(bytes).min(WHOLE_SHARD)
-        });
+        let whole = plan
+            .array
+            .chain
+            .sharding
+            .as_ref()
+            .map_or(0, |sharding| sharding.index.chunks.saturating_mul(bytes).min(WHOLE_SHARD));
         let at_once = (budget / (chunk_need + whole).max(1)).min(objects).clamp(1, jobs as u64) as usize;
         let units = match &plan.array.chain.sharding {
             Some(sharding) => sharding.index.chunks,

@@ -91,8 +91,9 @@ fn check_target(store: &Store, target: &Path, overwrite: bool) -> Result<(), Fai
     }
     let Some(source) = store.location().local().and_then(|path| path.canonicalize().ok()) else { return Ok(()) };
     let Some(target) = resolve(target) else {
-        return Err(Failure::new(Exit::Output, format!("{place}: the directory above it does not exist"))
-            .hint("make it first"));
+        return Err(
+            Failure::new(Exit::Output, format!("{place}: the directory above it does not exist")).hint("make it first")
+        );
     };
     if target == source {
         return Err(Failure::usage(format!("{place}: source and output are the same store")));

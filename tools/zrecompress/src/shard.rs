@@ -154,8 +154,7 @@ impl InnerChunks<'_> {
                 read.as_slice()
             }
         };
-        let recoded =
-            recode(self.chain, self.target, stored, 1, self.job.check_only, chunk, clocks).map_err(wrong)?;
+        let recoded = recode(self.chain, self.target, stored, 1, self.job.check_only, chunk, clocks).map_err(wrong)?;
         let bytes = if recoded { chunk.encoded.clone() } else { stored.to_vec() };
         if self.job.verify && recoded {
             let mut timer = Timer::start();

@@ -254,7 +254,12 @@ fn is_already(target: &Target, stored: &[u8], nbytes: u64) -> bool {
 }
 
 /// Decodes `written` as a reader of the output will, and compares it with `chunk.decoded`.
-pub fn check_decodes(target: &Target, written: &[u8], threads: usize, chunk: &mut ChunkScratch) -> Result<(), CodecError> {
+pub fn check_decodes(
+    target: &Target,
+    written: &[u8],
+    threads: usize,
+    chunk: &mut ChunkScratch,
+) -> Result<(), CodecError> {
     let ChunkScratch { decoded, spare, again, workspace, .. } = chunk;
     let frame = match target.checksum {
         true => {
