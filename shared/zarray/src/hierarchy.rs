@@ -29,9 +29,9 @@ impl<'a> Hierarchy<'a> {
     /// [`ZarrError::NotZarr`] where there is no metadata, [`ZarrError::Metadata`] where the root's cannot be used.
     pub fn open(store: &'a Store, pool: &Pool, consolidated: bool) -> Result<Hierarchy<'a>, ZarrError> {
         // Asked for together: one round trip, not four.
-        let keys = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
+        let keys = vec!["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
         let mut found = Vec::new();
-        for answer in pool.map(&keys, |key| read(store, key)) {
+        for answer in pool.map(keys, |key| read(store, key)) {
             found.push(answer?);
         }
         let [v3, zmetadata, zgroup, zarray, zattrs] = <[_; 5]>::try_from(found).unwrap_or_default();
@@ -113,8 +113,8 @@ impl<'a> Hierarchy<'a> {
             if window.is_empty() {
                 return;
             }
-            let results = pool.map(&window, |(path, span)| {
-                map(consolidated.node(path, span).map_err(|detail| ZarrError::Metadata {
+            let results = pool.map(window, |(path, span)| {
+                map(consolidated.node(&path, span).map_err(|detail| ZarrError::Metadata {
                     place: self.store.place(path.trim_start_matches('/')),
                     detail: format!("in consolidated metadata: {detail}"),
                 }))
@@ -133,12 +133,12 @@ impl<'a> Hierarchy<'a> {
         map: &(impl Fn(Visit) -> T + Sync),
         emit: &mut impl FnMut(T) -> bool,
     ) -> bool {
-        let names = match self.store.directories(prefix) {
-            Ok(names) => names,
+        let names = match self.store.entries(prefix) {
+            Ok(entries) => entries.directories,
             Err(error) => return emit(map(Err(error.into()))),
         };
         for window in names.chunks(WINDOW) {
-            let found = pool.map(window, |name| {
+            let found = pool.map(window.iter().collect(), |name: &String| {
                 let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
                 let visit = self.load(&path);
                 // An array's directories hold chunks; below everything else there may be more nodes.

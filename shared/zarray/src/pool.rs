@@ -23,10 +23,10 @@ impl Pool {
     }
 
     /// `work` on every item, by all workers; the results in the order of the items.
-    pub fn map<I: Sync, T: Send>(&self, items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
+    pub fn map<I: Send, T: Send>(&self, items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
         match &self.threads {
-            None => items.iter().map(work).collect(),
-            Some(threads) => threads.install(|| items.par_iter().with_max_len(1).map(&work).collect()),
+            None => items.into_iter().map(work).collect(),
+            Some(threads) => threads.install(|| items.into_par_iter().with_max_len(1).map(&work).collect()),
         }
     }
 
@@ -51,7 +51,7 @@ mod tests {
     fn results_keep_the_order() {
         let items: Vec<u64> = (0..1000).collect();
         for workers in [1, 4] {
-            let squares = Pool::new(workers).map(&items, |item| item * item);
+            let squares = Pool::new(workers).map(items.clone(), |item| item * item);
             assert!(squares.iter().zip(&items).all(|(square, item)| *square == item * item));
         }
     }

@@ -25,6 +25,11 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
+/// The CRC-32C of bytes that follow others whose CRC-32C is `before`.
+pub fn crc32c_append(before: u32, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(before, bytes)
+}
+
 /// Makes `buffer` exactly `len` bytes long without clearing what it holds already: buffers are reused from chunk to chunk,
 /// and zeroing megabytes that are about to be overwritten costs as much as a fast decoder.
 pub(crate) fn set_len(buffer: &mut Vec<u8>, len: usize) {

@@ -67,6 +67,15 @@ pub enum ByteRange {
     },
 }
 
+/// The names right below a directory, sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entries {
+    /// Directories.
+    pub directories: Vec<String>,
+    /// Objects.
+    pub files: Vec<String>,
+}
+
 /// A stream of objects.
 pub type Listing<'a> = Box<dyn Iterator<Item = Result<Object, StoreError>> + Send + 'a>;
 
@@ -146,14 +155,17 @@ impl Store {
         }
     }
 
-    /// The names of the directories right below `prefix` (empty: the top), sorted.
+    /// What lies right below the directory `prefix` (empty: the top).
     ///
     /// # Errors
     /// As [`Store::list`].
-    pub fn directories(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
-        match &self.backend {
-            Backend::Local(store) => store.directories(prefix),
-            Backend::Remote(store) => store.directories(prefix),
-        }
+    pub fn entries(&self, prefix: &str) -> Result<Entries, StoreError> {
+        let mut entries = match &self.backend {
+            Backend::Local(store) => store.entries(prefix),
+            Backend::Remote(store) => store.entries(prefix),
+        }?;
+        entries.directories.sort_unstable();
+        entries.files.sort_unstable();
+        Ok(entries)
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::{ByteRange, Listing, Object, StoreError, read_failed};
+use crate::{ByteRange, Entries, Listing, Object, StoreError, read_failed};
 
 pub struct LocalStore {
     root: PathBuf,
@@ -71,21 +71,22 @@ impl LocalStore {
         Ok(Box::new(walk))
     }
 
-    pub fn directories(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+    pub fn entries(&self, prefix: &str) -> Result<Entries, StoreError> {
         let path = self.path(prefix);
         let failed = |error| read_failed(&path, error);
-        let mut names = Vec::new();
+        let mut entries = Entries::default();
         for entry in fs::read_dir(&path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let kind = entry.file_type().map_err(failed)?;
             let directory = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
-            // A name that is not UTF-8 cannot be a node of a hierarchy, whose metadata is JSON.
-            if let (true, Some(name)) = (directory, entry.file_name().to_str()) {
-                names.push(name.to_owned());
+            match entry.file_name().into_string() {
+                Ok(name) if directory => entries.directories.push(name),
+                Ok(name) => entries.files.push(name),
+                // A name that is not UTF-8 cannot be a node of a hierarchy, whose metadata is JSON.
+                Err(name) => entries.files.push(name.to_string_lossy().into_owned()),
             }
         }
-        names.sort_unstable();
-        Ok(names)
+        Ok(entries)
     }
 }
 
@@ -224,7 +225,8 @@ mod tests {
         objects.sort();
         let found: Vec<(&str, u64)> = objects.iter().map(|object| (object.key.as_str(), object.size)).collect();
         assert_eq!(found, [("a/b/0.0", 10), ("top", 1)]);
-        assert_eq!(store.directories("a").expect("lists"), ["b", "up"]);
+        let entries = store.entries("a").expect("lists");
+        assert_eq!((entries.directories, entries.files), (vec!["b".into(), "up".into()], vec!["broken".to_owned()]));
         assert_eq!(store.list("nothing").expect("lists").count(), 0);
     }
 

@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::{ByteRange, Listing, Object, StoreError, StoreOptions};
+use crate::{ByteRange, Entries, Listing, Object, StoreError, StoreOptions};
 
 /// A body that brings less than this in one period of the time limit has stalled.
 const LEAST_PROGRESS: usize = 64 * 1024;
@@ -179,7 +179,7 @@ impl RemoteStore {
         Ok(Box::new(RemoteListing { remote: self, stream }))
     }
 
-    pub fn directories(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+    pub fn entries(&self, prefix: &str) -> Result<Entries, StoreError> {
         if self.prefix.as_ref().is_empty() && self.url.starts_with("http") {
             return Err(StoreError::NotListable { place: self.place(prefix) });
         }
@@ -187,10 +187,11 @@ impl RemoteStore {
         let found = self.wait(prefix, async {
             self.store.list_with_delimiter(Some(&path)).await.map_err(|error| self.failed(prefix, error))
         })?;
-        let mut names: Vec<String> =
-            found.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
-        names.sort_unstable();
-        Ok(names)
+        let name = |path: &Path| path.filename().map(str::to_owned);
+        Ok(Entries {
+            directories: found.common_prefixes.iter().filter_map(name).collect(),
+            files: found.objects.iter().filter_map(|meta| name(&meta.location)).collect(),
+        })
     }
 
     fn object(&self, meta: ObjectMeta) -> Object {

@@ -31,17 +31,18 @@ pub enum Exit {
 }
 
 /// The table as it stands in `--help`, the man pages and the README.
-pub const EXIT_STATUS: &str = "\
-  0    done
-  1    the answer is no: a fault, a difference or a duplicate was found
-  2    usage: the command line cannot be carried out
-  3    partial: some items failed, the others are done
-  4    absent: no such store or node, or it is not Zarr
-  5    unreadable: corrupt metadata or data, codec or type not supported
-  6    refused: credentials, permissions, or network after every retry
-  7    output: exists, full or not writable
-  101  a bug
-  130  stopped by SIGINT (143 by SIGTERM); what was written is consistent";
+pub const EXIT_STATUS: &str = concat!(
+    "  0    done\n",
+    "  1    the answer is no: a fault, a difference or a duplicate was found\n",
+    "  2    usage: the command line cannot be carried out\n",
+    "  3    partial: some items failed, the others are done\n",
+    "  4    absent: no such store or node, or it is not Zarr\n",
+    "  5    unreadable: corrupt metadata or data, codec or type not supported\n",
+    "  6    refused: credentials, permissions, or network after every retry\n",
+    "  7    output: exists, full or not writable\n",
+    "  101  a bug\n",
+    "  130  stopped by SIGINT (143 by SIGTERM); what was written is consistent",
+);
 
 impl Exit {
     /// The number that the process ends with.

@@ -28,7 +28,7 @@ pub fn differences(
         members,
         ..ConsolidatedRecord::default()
     };
-    let compared = pool.map(&named, |(path, span)| {
+    let compared = pool.map(named.iter().collect(), |(path, span)| {
         let own = own_metadata(store, path, format)?;
         let Some(own) = own else { return Ok(Some(record(path, "gone", Vec::new()))) };
         let members = differing(&copied_metadata(copy, span, format), &own);

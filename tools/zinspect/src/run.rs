@@ -139,22 +139,16 @@ struct Inspection<'a> {
 impl Inspection<'_> {
     /// With sizes, the nodes are needed before the list, and the list before the first record.
     fn nodes_with_sizes(&mut self, hierarchy: &Hierarchy, pool: &Pool) -> Result<(), Failure> {
-        let (mut nodes, mut failures) = (Vec::new(), Vec::new());
+        let mut visits = Vec::new();
         hierarchy.walk(
             pool,
             |visit| visit,
             |visit| {
-                match visit {
-                    Ok(node) => nodes.push(node),
-                    Err(error) => failures.push(error),
-                }
+                visits.push(visit);
                 true
             },
         );
-        for error in failures {
-            self.node_failed(&error.into())?;
-        }
-        let inventory = Inventory::take(self.store, &nodes)?;
+        let inventory = Inventory::take(self.store, visits.iter().filter_map(|visit| visit.as_ref().ok()))?;
         let describe = Describe {
             args: self.args,
             var: self.var,
@@ -162,8 +156,13 @@ impl Inspection<'_> {
             name: self.name,
             inventory: Some(&inventory),
         };
-        for window in nodes.chunks(WINDOW) {
-            for described in pool.map(window, |node| describe.visit(Ok(node.clone()))) {
+        let mut visits = visits.into_iter();
+        loop {
+            let window: Vec<Visit> = visits.by_ref().take(WINDOW).collect();
+            if window.is_empty() {
+                break;
+            }
+            for described in pool.map(window, |visit| describe.visit(visit)) {
                 self.emit(described)?;
             }
         }

@@ -50,16 +50,15 @@ pub fn sample(store: &Store, name: &str, array: &Array, wanted: u64) -> Result<S
     Ok(sample)
 }
 
-/// Every number below `len` once or more, the ends first and then ever finer steps between them, so that few probes see
-/// much of the array.
+/// Every number below `len` once: the ends first and then ever finer steps between them, so that few probes see much of the
+/// array.
 fn spread(len: u64) -> impl Iterator<Item = u64> {
     let ends = [0, len - 1].into_iter().take(len.min(2) as usize);
-    let between = (1..u64::MAX).map_while(move |step: u64| {
-        // The van der Corput sequence: 1/2, 1/4, 3/4, 1/8, 5/8, …
-        let fraction = step.reverse_bits() as f64 / 2f64.powi(64);
-        (step < len).then(|| ((len as f64 * fraction) as u64).min(len - 1))
-    });
-    ends.chain(between.filter(move |&number| number != 0 && number != len - 1))
+    // Counting with the bits reversed, in the smallest power of two that holds them all: 1/2, 1/4, 3/4, 1/8, 5/8, …
+    let bits = (64 - (len - 1).leading_zeros()).max(1);
+    let steps = 0..=(u64::MAX >> (64 - bits));
+    let between = steps.map(move |step| step.reverse_bits() >> (64 - bits));
+    ends.chain(between.filter(move |&number| number != 0 && number < len - 1))
 }
 
 /// What a list of an array's keys shows.
@@ -237,13 +236,13 @@ mod tests {
 
     #[test]
     fn probes_are_spread_and_in_range() {
-        for len in [1u64, 2, 3, 10, 1000, u64::MAX] {
-            let numbers: Vec<u64> = spread(len).take(20).collect();
-            assert!(numbers.iter().all(|number| *number < len), "{len}: {numbers:?}");
-            assert_eq!(numbers[0], 0);
-            assert_eq!(numbers.get(1).copied(), (len > 1).then(|| len - 1));
+        for len in [1u64, 2, 3, 10, 24, 64, 1000] {
+            let mut numbers: Vec<u64> = spread(len).collect();
+            assert_eq!((numbers[0], numbers.get(1).copied()), (0, (len > 1).then(|| len - 1)));
+            numbers.sort_unstable();
+            assert_eq!(numbers, (0..len).collect::<Vec<_>>(), "each once");
         }
-        let few: Vec<u64> = spread(1000).take(5).collect();
-        assert_eq!(few, [0, 999, 500, 250, 750]);
+        assert_eq!(spread(1000).take(5).collect::<Vec<_>>(), [0, 999, 512, 256, 768]);
+        assert_eq!(spread(u64::MAX).take(3).collect::<Vec<_>>(), [0, u64::MAX - 1, 1 << 63]);
     }
 }

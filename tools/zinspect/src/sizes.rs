@@ -38,15 +38,14 @@ impl Inventory {
     ///
     /// # Errors
     /// The store's.
-    pub fn take(store: &Store, nodes: &[Node]) -> Result<Inventory, Failure> {
-        let arrays: HashMap<&str, &Array> = nodes
-            .iter()
-            .filter_map(|node| match node {
-                Node::Array(array) => Some((array.key_prefix(), &**array)),
-                Node::Group(_) => None,
-            })
-            .collect();
-        let groups: HashSet<&str> = nodes.iter().map(|node| node.path().trim_start_matches('/')).collect();
+    pub fn take<'n>(store: &Store, nodes: impl Iterator<Item = &'n Node>) -> Result<Inventory, Failure> {
+        let (mut arrays, mut groups) = (HashMap::new(), HashSet::new());
+        for node in nodes {
+            groups.insert(node.path().trim_start_matches('/'));
+            if let Node::Array(array) = node {
+                arrays.insert(array.key_prefix(), &**array);
+            }
+        }
         let mut inventory = Inventory::default();
         for object in store.list("")? {
             inventory.sort(object?, &arrays, &groups);

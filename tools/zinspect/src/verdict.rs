@@ -6,7 +6,7 @@
 
 use zarray::Array;
 use zcli::{human_bytes, human_count, human_counted, shell_quote};
-use zcodec::{Blosc, Codec, ideal_speedup, predict_blocksize};
+use zcodec::{Blosc, Cname, Codec, Shuffle, ideal_speedup, predict_blocksize};
 use zwire::{ArrayRecord, ChunkRecord, round3};
 
 use crate::sample::Sample;
@@ -25,6 +25,15 @@ const THREADED: &str = "readers that put threads inside a chunk (these tools, nu
 const UNTHREADED: &str =
     "zarr-python 3, xarray, zarrs, tensorstore and GDAL use one thread a chunk and share out whole chunks";
 
+const UNCOMPRESSED: &str = "every reader that waits for its disk or network, as far as the data compress";
+
+/// Bytes of an element, and of a decoded chunk where they are known.
+#[derive(Clone, Copy)]
+struct Size {
+    itemsize: u64,
+    chunk_bytes: Option<u64>,
+}
+
 /// What is said of an array.
 struct Verdict {
     word: &'static str,
@@ -34,8 +43,8 @@ struct Verdict {
 
 enum Helps {
     No(String),
-    /// Which readers gain, and the block size to ask for (0: Blosc's own choice).
-    Yes(String, u64),
+    /// Which readers gain, and the codec to ask for.
+    Yes(String, Blosc),
 }
 
 /// Completes the record of an array with what its sampled chunks show and what follows from it.
@@ -59,10 +68,10 @@ pub fn judge(record: &mut ArrayRecord, array: &Array, sample: &Sample, threads: 
     record.because = verdict.because;
     match verdict.helps {
         Helps::No(why) => record.helps = why,
-        Helps::Yes(who, blocksize) => {
+        Helps::Yes(who, codec) => {
             record.recompress_helps = true;
             record.helps = who;
-            record.command = Some(command(record, array, blocksize));
+            record.command = Some(command(record, &codec));
         }
     }
 }
@@ -86,6 +95,7 @@ fn decide(record: &ArrayRecord, array: &Array, sample: &Sample, threads: u64, sp
     let chain = array.chain.innermost();
     let chunk_bytes = sample.chunks.iter().find_map(|chunk| chunk.uncompressed_bytes).or(chain.chunk_bytes);
     let chunks = record.chunks.unwrap_or(0);
+    let itemsize = chain.itemsize.unwrap_or(1);
     let no = |word, because: String, why: &str| Verdict { word, because, helps: Helps::No(why.to_owned()) };
 
     if let Some((chunk, fault)) = sample.chunks.iter().find_map(|chunk| Some((chunk, chunk.faults.first()?))) {
@@ -110,16 +120,18 @@ fn decide(record: &ArrayRecord, array: &Array, sample: &Sample, threads: u64, sp
         return no("no_chunks", because, "there is nothing to recompress");
     }
     if let Some(chunk) = sample.chunks.iter().find(|chunk| shuffles_nothing(chunk, chain.itemsize)) {
-        let size = chain.itemsize.unwrap_or(1);
         let because = format!(
-            "{}: its header says elements of 1 byte where there are {size}, so the byte shuffle moves nothing \
+            "{}: its header says elements of 1 byte where there are {itemsize}, so the byte shuffle moves nothing \
              (zarr-python 3.0.0 to 3.0.7 wrote this)",
             chunk.key
         );
-        let helps = Helps::Yes(
-            "every reader: with the right element size the shuffle works, and smaller chunks are the rule".into(),
-            0,
-        );
+        let who = "every reader: with the right element size the shuffle works, and smaller chunks are the rule";
+        // The settings as they are: only the element size was wrong.
+        let codec = match chain.compressor() {
+            Some(Codec::Blosc(blosc, _)) => *blosc,
+            _ => advised(itemsize, 0),
+        };
+        let helps = Helps::Yes(who.into(), codec);
         return Verdict { word: "useless_shuffle", because, helps };
     }
 
@@ -142,10 +154,12 @@ fn decide(record: &ArrayRecord, array: &Array, sample: &Sample, threads: u64, sp
         None => Verdict {
             word: "stored_raw",
             because: "chunks are not compressed: decoding is no work, reading the bytes is all of it".into(),
-            helps: Helps::Yes("every reader that waits for its disk or network, as far as the data compress".into(), 0),
+            helps: Helps::Yes(UNCOMPRESSED.into(), advised(itemsize, 0)),
         },
-        Some(Codec::Blosc(blosc, _)) => judge_blosc(record, sample, blosc, chunk_bytes, threads, speedup),
-        Some(codec) => judge_stream(codec, chunk_bytes, threads),
+        Some(Codec::Blosc(blosc, _)) => {
+            judge_blosc(record, sample, blosc, Size { itemsize, chunk_bytes }, threads, speedup)
+        }
+        Some(codec) => judge_stream(codec, Size { itemsize, chunk_bytes }, threads),
     }
 }
 
@@ -153,15 +167,14 @@ fn judge_blosc(
     record: &ArrayRecord,
     sample: &Sample,
     blosc: &Blosc,
-    chunk_bytes: Option<u64>,
+    Size { itemsize, chunk_bytes }: Size,
     threads: u64,
     speedup: f64,
 ) -> Verdict {
     let raw = !sample.chunks.is_empty() && sample.chunks.iter().all(|chunk| chunk.stored_raw == Some(true));
     if raw {
         let (because, helps) = if blosc.clevel == 0 {
-            let who = "every reader that waits for its disk or network, as far as the data compress";
-            ("frames hold the bytes as they are (level 0)", Helps::Yes(who.into(), 0))
+            ("frames hold the bytes as they are (level 0)", Helps::Yes(UNCOMPRESSED.into(), advised(itemsize, 0)))
         } else {
             let why = "the compressor found nothing to gain; another filter or less noisy data might";
             ("frames hold the bytes as they are: they did not compress", Helps::No(why.into()))
@@ -185,7 +198,7 @@ fn judge_blosc(
         Some(bytes) if bytes >= WORTH_THREADS && few => Verdict {
             word: "few_blocks",
             because: shape,
-            helps: Helps::Yes(format!("{THREADED}; {UNTHREADED}"), blocksize_for(bytes, threads)),
+            helps: Helps::Yes(format!("{THREADED}; {UNTHREADED}"), advised(itemsize, blocksize_for(bytes, threads))),
         },
         _ => Verdict {
             word: "ok",
@@ -197,7 +210,7 @@ fn judge_blosc(
     }
 }
 
-fn judge_stream(codec: &Codec, chunk_bytes: Option<u64>, threads: u64) -> Verdict {
+fn judge_stream(codec: &Codec, Size { itemsize, chunk_bytes }: Size, threads: u64) -> Verdict {
     let name = match codec {
         Codec::Zlib => "zlib",
         Codec::Gzip => "gzip",
@@ -221,7 +234,8 @@ fn judge_stream(codec: &Codec, chunk_bytes: Option<u64>, threads: u64) -> Verdic
     } else {
         format!("{THREADED}; {UNTHREADED}")
     };
-    Verdict { word: "single_stream", because, helps: Helps::Yes(who, blocksize_for(bytes, threads)) }
+    let codec = advised(itemsize, blocksize_for(bytes, threads));
+    Verdict { word: "single_stream", because, helps: Helps::Yes(who, codec) }
 }
 
 fn shuffles_nothing(chunk: &ChunkRecord, itemsize: Option<u64>) -> bool {
@@ -243,21 +257,26 @@ fn blocksize_for(chunk_bytes: u64, threads: u64) -> u64 {
     if wanted >= OWN_CHOICE { 0 } else { (1 << (63 - wanted.max(1).leading_zeros())).max(32 * 1024) }
 }
 
-fn command(record: &ArrayRecord, array: &Array, blocksize: u64) -> String {
-    let itemsize = array.chain.innermost().itemsize.unwrap_or(1);
-    let shuffle = if itemsize > 1 { "shuffle" } else { "bitshuffle" };
+/// The codec that is advised where nothing speaks for another.
+fn advised(itemsize: u64, blocksize: u64) -> Blosc {
+    Blosc { cname: Cname::Zstd, clevel: 3, shuffle: Shuffle::automatic(itemsize), blocksize }
+}
+
+fn command(record: &ArrayRecord, codec: &Blosc) -> String {
     let name = record.store.trim_end_matches('/');
     let stem = name.strip_suffix(".zarr").unwrap_or(name);
     // A remote store's copy goes to where the command is run.
     let stem = if stem.contains("://") { stem.rsplit('/').next().unwrap_or("store") } else { stem };
-    let output = format!("{stem}-blosc.zarr");
-    let only = if record.path == "/" { String::new() } else { format!(" --var {}", shell_quote(&record.path)) };
-    let block = if blocksize > 0 { format!(" --blocksize {blocksize}") } else { String::new() };
-    format!(
-        "zrecompress {} {}{only} --cname zstd --clevel 3 --shuffle {shuffle}{block}",
-        shell_quote(&record.store),
-        shell_quote(&output)
-    )
+    let mut words =
+        vec!["zrecompress".to_owned(), shell_quote(&record.store), shell_quote(&format!("{stem}-blosc.zarr"))];
+    if record.path != "/" {
+        words.push(format!("--var {}", shell_quote(&record.path)));
+    }
+    words.push(format!("--cname {} --clevel {} --shuffle {}", codec.cname.name(), codec.clevel, codec.shuffle.name()));
+    if codec.blocksize > 0 {
+        words.push(format!("--blocksize {}", codec.blocksize));
+    }
+    words.join(" ")
 }
 
 #[cfg(test)]

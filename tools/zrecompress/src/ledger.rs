@@ -1,13 +1,19 @@
 //! What became of each array: workers report objects in any order, records leave in the order of the arrays.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 use zcli::{Failure, Output, Status};
+use zstore::Store;
 use zwire::{Exit, RecompressRecord, Record, ratio, round3};
 
 use crate::plan::ArrayPlan;
+use crate::source::Item;
 use crate::transcode::Outcome;
+
+/// Failures of one array that are told, the first in key order; all are counted.
+const FAILURES_TOLD: usize = 1000;
 
 /// The book that all workers write in.
 pub struct Ledger<'a> {
@@ -42,6 +48,8 @@ struct Account {
     recompressed: u64,
     verified: u64,
     failed: u64,
+    /// Failures that wait for their array's turn, by key.
+    failures: BTreeMap<String, Failure>,
     seconds: f64,
 }
 
@@ -49,6 +57,8 @@ struct Account {
 pub struct Totals {
     /// Objects that failed.
     pub failed: u64,
+    /// Keys that were left out.
+    pub strays: u64,
     /// For the summary.
     pub fields: Map<String, Value>,
 }
@@ -60,9 +70,10 @@ impl<'a> Ledger<'a> {
         out: &'a mut Output,
         status: &'a Status,
         timing: bool,
+        strays: u64,
     ) -> Ledger<'a> {
         let arrays = vec![Account::default(); plans.len()];
-        let page = Page { out, arrays, due: 0, strays: 0, failed: 0, fatal: None };
+        let page = Page { out, arrays, due: 0, strays, failed: 0, fatal: None };
         Ledger { store, plans, timing, status, page: Mutex::new(page) }
     }
 
@@ -71,10 +82,11 @@ impl<'a> Ledger<'a> {
         self.page().arrays[array].started += 1;
     }
 
-    /// An object is done. An output that failed ends the run; a source object that failed is told, and the run goes on.
-    pub fn finished(&self, array: usize, result: Result<Outcome, Failure>, seconds: f64) {
+    /// An object is done. An output that failed ends the run; a source object that failed is told in its array's turn, and
+    /// the run goes on.
+    pub fn finished(&self, item: &Item, result: Result<Outcome, Failure>, seconds: f64) {
         let mut page = self.page();
-        let account = &mut page.arrays[array];
+        let account = &mut page.arrays[item.array];
         account.finished += 1;
         account.seconds += seconds;
         match result {
@@ -87,15 +99,22 @@ impl<'a> Ledger<'a> {
                 account.verified += u64::from(outcome.verified);
             }
             Err(failure) if failure.exit == Exit::Output => return page.end(failure),
-            Err(failure) => {
-                account.failed += 1;
-                page.failed += 1;
-                self.status.failure(&failure);
-                let told = page.out.emit(&Record::Error(failure.record()));
-                page.keep(told);
-            }
+            Err(failure) => page.fail(item.array, item.key.clone(), failure),
         }
         self.settle(&mut page);
+    }
+
+    /// A chunk whose key no reader looks for: leaving it out would lose it, so the array fails.
+    pub fn misspelled(&self, array: usize, store: &Store) {
+        let plan = &self.plans[array].array;
+        let place = store.place(plan.key_prefix());
+        let text =
+            format!("{place}: chunk keys are not spelled with the {:?} that the metadata names", plan.keys.separator);
+        let failure = Failure::new(Exit::Unreadable, text).hint("correct the separator in the metadata first");
+        let mut page = self.page();
+        if !page.arrays[array].failures.contains_key("") {
+            page.fail(array, String::new(), failure);
+        }
     }
 
     /// The list of an array is through.
@@ -120,18 +139,20 @@ impl<'a> Ledger<'a> {
         self.page().fatal.is_some()
     }
 
-    /// Whether an object has failed, so that the output will not be published.
-    pub fn is_lost(&self) -> bool {
-        self.page().failed > 0
-    }
-
-    /// Puts out the records that are due.
+    /// Puts out what is due: the failures of an array, then its record.
     fn settle(&self, page: &mut Page) {
-        while let Some(account) =
-            page.arrays.get(page.due).filter(|account| account.listed && account.finished == account.started)
-        {
-            let record = self.record(&self.plans[page.due], account);
+        loop {
+            let due = page.due;
+            let through = |account: &&mut Account| account.listed && account.finished == account.started;
+            let Some(account) = page.arrays.get_mut(due).filter(through) else { return };
+            let failures = std::mem::take(&mut account.failures);
+            let record = self.record(&self.plans[due], account);
             page.due += 1;
+            for failure in failures.into_values() {
+                self.status.failure(&failure);
+                let told = page.out.emit(&Record::Error(failure.record()));
+                page.keep(told);
+            }
             let told = page.out.emit(&Record::Recompress(record));
             page.keep(told);
         }
@@ -186,7 +207,7 @@ impl<'a> Ledger<'a> {
         put("keys_left_out", page.strays);
         let gain = ratio(sum(|account| account.bytes_before), sum(|account| account.bytes_after));
         fields.extend(gain.map(|gain| ("gain".to_owned(), gain.into())));
-        Ok(Totals { failed: page.failed, fields })
+        Ok(Totals { failed: page.failed, strays: page.strays, fields })
     }
 
     fn page(&self) -> MutexGuard<'_, Page<'a>> {
@@ -198,6 +219,16 @@ impl Page<'_> {
     fn keep(&mut self, result: Result<(), Failure>) {
         if let Err(failure) = result {
             self.end(failure);
+        }
+    }
+
+    fn fail(&mut self, array: usize, key: String, failure: Failure) {
+        self.failed += 1;
+        let account = &mut self.arrays[array];
+        account.failed += 1;
+        account.failures.insert(key, failure);
+        if account.failures.len() > FAILURES_TOLD {
+            account.failures.pop_last();
         }
     }
 

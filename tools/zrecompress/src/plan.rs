@@ -215,6 +215,9 @@ fn is_coordinate(array: &Array) -> bool {
 const COPIES: u64 = 3;
 const COPIES_VERIFIED: u64 = 5;
 
+/// Objects that are only copied are held in pieces of this size.
+pub const COPY_PIECE: u64 = 8 << 20;
+
 /// Shards up to this are read in one piece.
 pub const WHOLE_SHARD: u64 = 64 << 20;
 
@@ -232,6 +235,10 @@ pub fn share_out(
 ) -> Result<(), Failure> {
     let objects = plans.iter().map(objects).fold(0u64, u64::saturating_add);
     for plan in plans {
+        if plan.target().is_none() {
+            plan.need = plan.object_bytes().unwrap_or(COPY_PIECE).min(COPY_PIECE);
+            continue;
+        }
         let Some(bytes) = plan.chain().chunk_bytes else {
             // What a chunk decodes to is not known before; typical text compresses so far.
             (plan.threads, plan.need) = (nthreads.unwrap_or(1), 0);
@@ -253,7 +260,7 @@ pub fn share_out(
         plan.threads = nthreads.unwrap_or((jobs / at_once).max(1)).min(most);
         let chunks_in_flight = if plan.array.chain.sharding.is_some() { plan.threads as u64 } else { 1 };
         plan.need = chunk_need.saturating_mul(chunks_in_flight).saturating_add(whole);
-        if plan.need > budget && plan.target().is_some() {
+        if plan.need > budget {
             return Err(Failure::usage(format!(
                 "{}: one object needs {} of memory, --max-memory allows {}",
                 plan.array.path,

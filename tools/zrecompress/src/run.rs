@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use serde_json::Map;
 use zarray::{Array, Hierarchy, Node, Pool};
-use zcli::{Bar, Ending, Failure, Session, Stop};
+use zcli::{Bar, Ending, Failure, Session, Stop, human_counted};
 use zstore::{Staging, Store, StoreError};
 use zwire::{Exit, Record};
 
@@ -21,6 +21,9 @@ use crate::transcode::{Clocks, Job, Scratch};
 /// Of a sample, every such object is verified.
 const VERIFY_EVERY: u64 = 16;
 
+/// Documents of groups and arrays.
+const METADATA: [&str; 5] = ["zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"];
+
 /// What an object needs in memory of which nothing is known but its stored size.
 const UNKNOWN_NEED: u64 = 8;
 
@@ -32,7 +35,10 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
     check_target(&store, target, args.overwrite)?;
     let pool = Pool::new(args.work.jobs());
     let hierarchy = open(&store, &pool)?;
-    let (groups, mut plans) = plan(args, &store, &hierarchy, &pool)?;
+    let (groups, mut plans) = match plan(args, &store, &hierarchy, &pool)? {
+        Planned::Possible { groups, plans } => (groups, plans),
+        Planned::Impossible(failures) => return refuse(&failures, session),
+    };
     let budget = args.memory.max_memory.bytes();
     let nthreads = args.nthreads.map(usize::from);
     share_out(&mut plans, args.work.jobs(), nthreads, args.verify != Verify::None, budget)?;
@@ -46,7 +52,8 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
         let Session { out, status, stop, phases } = &mut *session;
         let expected = plans.iter().filter_map(|plan| plan.array.uncompressed_bytes()).fold(0, u64::saturating_add);
         let bar = status.bar(expected);
-        let ledger = Ledger::new(&name, &plans, out, status, args.common.timing);
+        let strays = strays_in_groups(&store, &groups)?;
+        let ledger = Ledger::new(&name, &plans, out, status, args.common.timing, strays);
         let work = Transcoding {
             args,
             store: &store,
@@ -70,9 +77,13 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
         return Ok(Ending { exit, totals: totals.fields });
     }
     if totals.failed > 0 {
-        let text = format!("{}: not written, because {} objects of the source failed", target.display(), totals.failed);
-        session.status.warn(&text);
+        let failed = human_counted(totals.failed, "object");
+        session.status.warn(&format!("{}: not written, because {failed} of the source failed", target.display()));
         return Ok(Ending { exit: Exit::Partial, totals: totals.fields });
+    }
+    if totals.strays > 0 {
+        let strays = human_counted(totals.strays, "key");
+        session.status.warn(&format!("{name}: {strays} left out that belong to no array; zinspect --sizes lists them"));
     }
     let consolidated = hierarchy.consolidated();
     Documents { store: &store, staging: &staging, format: hierarchy.format(), consolidated }.write(&groups, &plans)?;
@@ -118,7 +129,7 @@ fn resolve(target: &Path) -> Option<PathBuf> {
 /// Opens the hierarchy as it really is. A stale consolidated copy would lose arrays, so it is only believed where the store
 /// cannot be listed.
 fn open<'a>(store: &'a Store, pool: &Pool) -> Result<Hierarchy<'a>, Failure> {
-    let listable = match store.directories("") {
+    let listable = match store.entries("") {
         Ok(_) => true,
         Err(StoreError::NotListable { .. }) => false,
         Err(error) => return Err(error.into()),
@@ -126,13 +137,18 @@ fn open<'a>(store: &'a Store, pool: &Pool) -> Result<Hierarchy<'a>, Failure> {
     Ok(Hierarchy::open(store, pool, !listable)?)
 }
 
-/// Decides on every array. A node that cannot be understood cannot be carried over, so it ends the run before it starts.
-fn plan(
-    args: &Args,
-    store: &Store,
-    hierarchy: &Hierarchy,
-    pool: &Pool,
-) -> Result<(Vec<String>, Vec<ArrayPlan>), Failure> {
+/// What the metadata allows.
+enum Planned {
+    Possible {
+        groups: Vec<String>,
+        plans: Vec<ArrayPlan>,
+    },
+    /// Nodes that cannot be carried over, so that nothing is.
+    Impossible(Vec<Failure>),
+}
+
+/// Decides on every array.
+fn plan(args: &Args, store: &Store, hierarchy: &Hierarchy, pool: &Pool) -> Result<Planned, Failure> {
     let var = args.var.filter()?;
     let (mut groups, mut plans, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     hierarchy.walk(
@@ -153,14 +169,38 @@ fn plan(
             true
         },
     );
-    if let Some(first) = failures.into_iter().next() {
-        return Err(first);
+    if !failures.is_empty() {
+        return Ok(Planned::Impossible(failures));
     }
     if !var.is_everything() && !plans.iter().any(|plan| matches!(plan.action, Action::Recompress(_))) {
         let text = format!("{}: no array matches --var {}", store.location(), args.var.var.join(" "));
         return Err(Failure::new(Exit::Absent, text));
     }
-    Ok((groups, plans))
+    Ok(Planned::Possible { groups, plans })
+}
+
+/// Tells of everything that stands in the way; nothing has been written.
+fn refuse(failures: &[Failure], session: &mut Session) -> Result<Ending, Failure> {
+    for failure in failures {
+        session.item_failed(failure)?;
+    }
+    let exit = failures.first().map_or(Exit::Unreadable, |failure| failure.exit);
+    Ok(Ending { exit, totals: Map::new() })
+}
+
+/// Files in groups that are no metadata; they are not carried over.
+fn strays_in_groups(store: &Store, groups: &[String]) -> Result<u64, Failure> {
+    let mut strays = 0;
+    for group in groups {
+        match store.entries(group.trim_start_matches('/')) {
+            Ok(entries) => {
+                strays += entries.files.iter().filter(|name| !METADATA.contains(&name.as_str())).count() as u64;
+            }
+            Err(StoreError::NotListable { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(strays)
 }
 
 /// The plan as records.
@@ -214,6 +254,7 @@ impl Transcoding<'_> {
                 Next::ArrayDone(array) => self.ledger.listed(array),
                 Next::Metadata => {}
                 Next::Stray => self.ledger.stray(),
+                Next::OtherSeparator(array) => self.ledger.misspelled(array, self.store),
                 Next::Failed(error) => self.ledger.end(error.into()),
                 Next::End => break,
             }
@@ -233,11 +274,10 @@ impl Transcoding<'_> {
             Verify::Sample => item.number.is_multiple_of(VERIFY_EVERY),
             Verify::Full => true,
         };
-        let check_only = self.ledger.is_lost();
-        let job = Job { store: self.store, staging: self.staging, plan, item, verify, check_only };
+        let job = Job { store: self.store, staging: self.staging, plan, item, verify };
         let before = scratch.clocks.total();
         let result = job.run(scratch);
         self.bar.advance(plan.object_bytes().unwrap_or(item.size.unwrap_or(0)));
-        self.ledger.finished(item.array, result, scratch.clocks.total() - before);
+        self.ledger.finished(item, result, scratch.clocks.total() - before);
     }
 }

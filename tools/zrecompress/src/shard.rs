@@ -42,10 +42,7 @@ pub fn transcode_shard(job: &Job, target: &Target, scratch: &mut Scratch) -> Res
     order.sort_by_key(|(_, (start, _))| *start);
 
     let failed = |error| Failure::from(write_failed(&job.target_path(), error));
-    let mut output = match job.check_only {
-        true => None,
-        false => Some(ShardWriter::new(job.staging.create_file(&job.item.key)?, layout).map_err(failed)?),
-    };
+    let mut output = ShardWriter::new(job.staging.create_file(&job.item.key)?, layout).map_err(failed)?;
     let mut outcome = Outcome { present: true, bytes_before: size, ..Outcome::default() };
     let work = InnerChunks { job, chain: &sharding.inner, target, shard: whole.then_some(stored.as_slice()) };
     for batch in order.chunks(BATCH * threads) {
@@ -54,13 +51,10 @@ pub fn transcode_shard(job: &Job, target: &Target, scratch: &mut Scratch) -> Res
         for ((number, _), inner) in batch.iter().zip(done) {
             outcome.uncompressed_bytes += inner.uncompressed_bytes;
             outcome.recompressed |= inner.recompressed;
-            if let Some(output) = &mut output {
-                output.append(*number, &inner.bytes).map_err(failed)?;
-            }
+            output.append(*number, &inner.bytes).map_err(failed)?;
         }
         clocks.write += timer.lap();
     }
-    let Some(output) = output else { return Ok(outcome) };
     let mut timer = Timer::start();
     let written = output.finish(layout).map_err(failed)?;
     clocks.write += timer.lap();
@@ -154,7 +148,7 @@ impl InnerChunks<'_> {
                 read.as_slice()
             }
         };
-        let recoded = recode(self.chain, self.target, stored, 1, self.job.check_only, chunk, clocks).map_err(wrong)?;
+        let recoded = recode(self.chain, self.target, stored, 1, chunk, clocks).map_err(wrong)?;
         let bytes = if recoded { chunk.encoded.clone() } else { stored.to_vec() };
         if self.job.verify && recoded {
             let mut timer = Timer::start();

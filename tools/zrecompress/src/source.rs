@@ -30,6 +30,8 @@ pub enum Next {
     Metadata,
     /// A key below an array that is none of its chunks.
     Stray,
+    /// A key that would be a chunk of this array, were the separator the other one.
+    OtherSeparator(usize),
     /// The list broke off.
     Failed(StoreError),
     /// No more arrays.
@@ -88,6 +90,7 @@ impl<'a> Source<'a> {
                     Key::Chunk => Some((object.key, Some(object.size))),
                     Key::Metadata => return Next::Metadata,
                     Key::Stray => return Next::Stray,
+                    Key::OtherSeparator => return Next::OtherSeparator(state.array),
                 },
             },
             Some(Keys::Computed(number)) => match array.grid.as_ref().filter(|grid| *number < grid.len()) {
@@ -119,6 +122,7 @@ enum Key {
     Chunk,
     Metadata,
     Stray,
+    OtherSeparator,
 }
 
 /// What a listed key is to its array: a chunk counts only where the grid has a place for it.
@@ -128,6 +132,7 @@ fn what_is(array: &Array, key: &str) -> Key {
     match array.keys.parse(relative, array.shape.len()) {
         _ if matches!(relative, ".zarray" | ".zattrs" | "zarr.json") => Key::Metadata,
         KeyKind::Chunk(index) if array.grid.as_ref().is_none_or(|grid| grid.contains(&index)) => Key::Chunk,
+        KeyKind::WrongSeparator => Key::OtherSeparator,
         _ => Key::Stray,
     }
 }

@@ -1,16 +1,16 @@
 //! The kernel: one object from the source to the output. Bytes in, bytes out; nobody looks at values.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use zarray::{Chain, ZarrError};
 use zcli::{Failure, Phases, Timer};
-use zcodec::{Cname, Codec, CodecError, Header, Workspace, crc32c, decompress, predict_blocksize};
-use zstore::{Staging, Store};
+use zcodec::{Cname, Codec, CodecError, Header, Workspace, crc32c, crc32c_append, decompress, predict_blocksize};
+use zstore::{ByteRange, Staging, Store, write_failed};
 use zwire::Exit;
 
-use crate::plan::{ArrayPlan, Target};
+use crate::plan::{ArrayPlan, COPY_PIECE, Target};
 use crate::shard::transcode_shard;
 use crate::source::Item;
 
@@ -90,8 +90,6 @@ pub struct Job<'a> {
     pub item: &'a Item,
     /// Read back what was written, decode and compare.
     pub verify: bool,
-    /// Only see whether the source decodes: the output is lost already.
-    pub check_only: bool,
 }
 
 impl Job<'_> {
@@ -107,30 +105,53 @@ impl Job<'_> {
         }
     }
 
+    /// Carries the object over as it is, piece by piece: a shard may be larger than the memory.
     fn copy(&self, scratch: &mut Scratch) -> Result<Outcome, Failure> {
-        let Scratch { stored, chunk, clocks } = scratch;
+        let Scratch { stored, clocks, .. } = scratch;
         let mut timer = Timer::start();
-        let present = self.store.get(&self.item.key, stored)?;
-        clocks.read += timer.lap();
-        if !present {
-            return self.absent();
+        let mut output = None;
+        let (mut done, mut checksum) = (0, 0);
+        loop {
+            let range = ByteRange::At { start: done, len: COPY_PIECE };
+            let Some(size) = self.store.get_range(&self.item.key, range, stored)? else { return self.absent() };
+            clocks.read += timer.lap();
+            let file = match output.take() {
+                Some(file) => file,
+                None => self.staging.create_file(&self.item.key)?,
+            };
+            output.insert(file).write_all(stored).map_err(|error| write_failed(&self.target_path(), error))?;
+            checksum = crc32c_append(checksum, stored);
+            clocks.write += timer.lap();
+            done += stored.len() as u64;
+            if done >= size || stored.is_empty() {
+                break;
+            }
         }
-        let bytes = stored.len() as u64;
-        let mut outcome = Outcome { present, bytes_before: bytes, bytes_after: bytes, ..Outcome::default() };
-        if self.check_only {
-            return Ok(outcome);
-        }
-        self.staging.put(&self.item.key, stored)?;
-        clocks.write += timer.lap();
+        let mut outcome = Outcome { present: true, bytes_before: done, bytes_after: done, ..Outcome::default() };
         if self.verify {
-            self.read_back(&mut chunk.again)?;
-            if chunk.again != *stored {
+            if self.checksum_of_output(stored)? != checksum {
                 return Err(self.not_the_same("other bytes than were copied"));
             }
             clocks.verify += timer.lap();
             outcome.verified = true;
         }
         Ok(outcome)
+    }
+
+    /// CRC-32C of what was written.
+    fn checksum_of_output(&self, buffer: &mut Vec<u8>) -> Result<u32, Failure> {
+        let path = self.staging.temporary().join(&self.item.key);
+        let unreadable = |error: std::io::Error| self.not_the_same(&error.to_string());
+        let mut file = File::open(path).map_err(unreadable)?;
+        let mut checksum = 0;
+        loop {
+            buffer.clear();
+            (&mut file).take(COPY_PIECE).read_to_end(buffer).map_err(unreadable)?;
+            if buffer.is_empty() {
+                return Ok(checksum);
+            }
+            checksum = crc32c_append(checksum, buffer);
+        }
     }
 
     fn transcode(&self, target: &Target, scratch: &mut Scratch) -> Result<Outcome, Failure> {
@@ -142,7 +163,7 @@ impl Job<'_> {
         if !present {
             return self.absent();
         }
-        let recoded = recode(self.plan.chain(), target, stored, threads, self.check_only, chunk, clocks)
+        let recoded = recode(self.plan.chain(), target, stored, threads, chunk, clocks)
             .map_err(|source| ZarrError::Chunk { place: self.place(), source })?;
         let mut outcome = Outcome {
             present,
@@ -151,9 +172,6 @@ impl Job<'_> {
             recompressed: recoded,
             ..Outcome::default()
         };
-        if self.check_only {
-            return Ok(outcome);
-        }
         let mut timer = Timer::start();
         let written: &[u8] = if recoded { &chunk.encoded } else { stored };
         self.staging.put(&self.item.key, written)?;
@@ -209,14 +227,13 @@ pub fn recode(
     target: &Target,
     stored: &[u8],
     threads: usize,
-    check_only: bool,
     chunk: &mut ChunkScratch,
     clocks: &mut Clocks,
 ) -> Result<bool, CodecError> {
     let mut timer = Timer::start();
     chain.decode_tail(stored, &mut chunk.decoded, &mut chunk.spare, threads, &mut chunk.workspace)?;
     clocks.decode += timer.lap();
-    if check_only || is_already(target, stored, chunk.decoded.len() as u64) {
+    if is_already(target, stored, chunk.decoded.len() as u64) {
         return Ok(false);
     }
     encode(target, &chunk.decoded, &mut chunk.encoded, threads, &mut chunk.workspace)?;
