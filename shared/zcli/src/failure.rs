@@ -82,7 +82,7 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// An error with its causes, each said once.
+/// An error with its causes, each said once, on one line: what servers say may have several.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -93,7 +93,7 @@ fn chain(error: &dyn Error) -> String {
         }
         cause = error.source();
     }
-    text
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

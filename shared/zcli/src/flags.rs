@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use globset::{GlobBuilder, GlobMatcher};
 use zarray::{Memory, available_cores};
-use zstore::StoreOptions;
+use zstore::{Store, StoreOptions};
 
 use crate::failure::Failure;
+use crate::signals::Stop;
 
 /// How records are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -94,20 +95,33 @@ pub struct StoreFlags {
     /// Retries of one remote operation
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub retries: usize,
-    /// Reads under way at once [default: as many as --jobs locally, 64 remotely]
+    /// Reads under way at once, where that is more than --jobs [default: 64 remotely]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub requests: Option<u16>,
 }
 
+/// Reads under way at once where nobody says otherwise and each costs a round trip.
+const REMOTE_REQUESTS: usize = 64;
+
 impl StoreFlags {
-    /// The same for the store layer.
-    pub fn options(&self) -> StoreOptions {
+    /// Threads that read from `store`, of which `jobs` at a time may be on the processor.
+    pub fn readers(&self, store: &Store, jobs: usize) -> usize {
+        match (self.requests, store.is_remote()) {
+            (Some(requests), _) => usize::from(requests).max(jobs),
+            (None, true) => REMOTE_REQUESTS.max(jobs),
+            (None, false) => jobs,
+        }
+    }
+
+    /// The same for the store layer; waits end when `stop` says so.
+    pub fn options(&self, stop: &Stop) -> StoreOptions {
         StoreOptions {
             anonymous: self.anonymous,
             endpoint: self.endpoint.clone(),
             region: self.region.clone(),
             timeout: self.timeout,
             retries: self.retries,
+            stop: stop.flag(),
         }
     }
 }

@@ -136,10 +136,9 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
         Err(failure) => return status.failure(&failure),
     };
     let mut session = Session { out, status, stop, phases: Phases::default() };
-    let result = tool.run(&mut session).and_then(|ending| match session.stop.requested() {
-        Some(exit) => Err(Failure::stopped(exit)),
-        None => Ok(ending),
-    });
+    let result = tool.run(&mut session);
+    // Whatever a signal broke off, the signal is what ended the run.
+    let result = session.stop.requested().map_or(result, |exit| Err(Failure::stopped(exit)));
     let (exit, totals) = match result {
         Ok(ending) => (ending.exit, ending.totals),
         Err(failure) if failure.is_closed_pipe() => return Exit::Done,

@@ -29,6 +29,11 @@ impl Stop {
         stop
     }
 
+    /// What becomes other than 0 when a signal comes.
+    pub fn flag(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.signal)
+    }
+
     /// The exit code of the signal that came, if one did.
     pub fn requested(&self) -> Option<Exit> {
         match self.signal.load(Ordering::Relaxed) {

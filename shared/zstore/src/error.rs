@@ -54,6 +54,12 @@ pub enum StoreError {
         /// Which clock ran out.
         detail: String,
     },
+    /// The process was asked to stop while it waited.
+    #[error("{place}: stopped")]
+    Stopped {
+        /// URL.
+        place: String,
+    },
     /// The server cannot say what it holds.
     #[error("{place}: this server cannot list what it holds")]
     NotListable {
@@ -94,6 +100,7 @@ impl StoreError {
             StoreError::BadUrl { .. } => Exit::Usage,
             StoreError::Denied { .. } | StoreError::Network { .. } | StoreError::TimedOut { .. } => Exit::Refused,
             StoreError::NotListable { .. } => Exit::Refused,
+            StoreError::Stopped { .. } => Exit::Terminated,
             StoreError::Read { .. } => Exit::Unreadable,
             StoreError::Write { .. } | StoreError::Exists { .. } => Exit::Output,
         }

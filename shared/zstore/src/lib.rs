@@ -4,6 +4,7 @@
 //! goes through `object_store` on a runtime that this crate starts when the first remote store is opened. This crate does
 //! not know what the bytes mean.
 
+mod cloud;
 mod error;
 mod local;
 mod location;
@@ -11,6 +12,8 @@ mod remote;
 mod staging;
 
 use std::ffi::OsStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 pub use error::{StoreError, read_failed, write_failed};
@@ -33,11 +36,20 @@ pub struct StoreOptions {
     pub timeout: Duration,
     /// Retries of one operation, with backoff and jitter.
     pub retries: usize,
+    /// Becomes other than 0 when the process is asked to stop: every wait for a server then ends at once.
+    pub stop: Arc<AtomicUsize>,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        StoreOptions { anonymous: false, endpoint: None, region: None, timeout: Duration::from_secs(60), retries: 5 }
+        StoreOptions {
+            anonymous: false,
+            endpoint: None,
+            region: None,
+            timeout: Duration::from_secs(60),
+            retries: 5,
+            stop: Arc::default(),
+        }
     }
 }
 

@@ -41,6 +41,9 @@ impl Location {
         if url.query().is_some() {
             return Err(bad("a URL with a query (a signed URL) names one object, not a store".into()));
         }
+        if url.fragment().is_some() {
+            return Err(bad("has a fragment; a # that is part of a name is written %23".into()));
+        }
         if url.host_str().is_none_or(str::is_empty) {
             return Err(bad("names no bucket or host".into()));
         }
@@ -93,7 +96,7 @@ mod tests {
 
     #[test]
     fn bad_urls_are_usage_errors() {
-        for text in ["ftp://host/x", "s3:///x", "https://host/x.zarr?sig=1", "http://"] {
+        for text in ["ftp://host/x", "s3:///x", "https://host/x.zarr?sig=1", "s3://b/x#y", "http://"] {
             assert_eq!(parse(text).expect_err(text).exit(), zwire::Exit::Usage, "{text}");
         }
     }

@@ -1,56 +1,55 @@
 //! Object stores and plain HTTP servers as stores.
 //!
-//! Three clocks stand over every operation: connecting, the answer with all its retries, and the flow of the body, which
-//! must bring something in every period. A body as a whole has no limit: a large one on a slow line is healthy.
+//! Clocks stand over every operation: connecting; the answer with all its retries; each page of a list; and the flow of a
+//! body, which must bring something in every period. A body as a whole has no limit: a large one on a slow line is healthy.
 
-use std::fs;
 use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::stream::BoxStream;
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::http::HttpBuilder;
+use futures::future::{Either, select};
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
-use object_store::{ClientOptions, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, RetryConfig};
+use object_store::{Error, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore};
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use url::Url;
 
+use crate::cloud::connect;
 use crate::{ByteRange, Entries, Listing, Object, StoreError, StoreOptions};
 
 /// A body that brings less than this in one period of the time limit has stalled.
 const LEAST_PROGRESS: usize = 64 * 1024;
 
+/// How soon a wait notices that the process was asked to stop.
+const ATTENTION: Duration = Duration::from_millis(100);
+
 pub struct RemoteStore {
     store: Arc<dyn ObjectStore>,
+    lister: Option<Arc<dyn PaginatedListStore>>,
     prefix: Path,
     url: String,
     timeout: Duration,
+    stop: Arc<AtomicUsize>,
     runtime: &'static Runtime,
 }
 
 impl RemoteStore {
     pub fn open(url: &Url, options: &StoreOptions) -> Result<RemoteStore, StoreError> {
-        let bad = |error: object_store::Error| StoreError::BadUrl { place: url.to_string(), detail: chain(&error) };
-        let http = matches!(url.scheme(), "http" | "https");
-        let store = match url.scheme() {
-            "s3" | "s3a" => Arc::new(s3(url, options).map_err(bad)?) as Arc<dyn ObjectStore>,
-            "gs" => Arc::new(gcs(url, options).map_err(bad)?),
-            "http" | "https" => Arc::new(plain_http(url, options).map_err(bad)?),
-            _ => Arc::new(azure(url, options).map_err(bad)?),
-        };
+        let bad = |error: Error| StoreError::BadUrl { place: url.to_string(), detail: chain(&error) };
+        let (store, lister) = connect(url, options).map_err(bad)?;
         // For HTTP the whole URL is the base; for a bucket, its path is a prefix of the keys.
-        let path = if http { "" } else { url.path().trim_matches('/') };
-        let prefix = Path::from_url_path(path).map_err(|error| bad(error.into()))?;
+        let path = if lister.is_none() { "" } else { url.path().trim_matches('/') };
         Ok(RemoteStore {
             store,
-            prefix,
+            lister,
+            prefix: Path::from_url_path(path).map_err(|error| bad(error.into()))?,
             url: url.as_str().trim_end_matches('/').to_owned(),
             timeout: options.timeout,
+            stop: Arc::clone(&options.stop),
             runtime: runtime()?,
         })
     }
@@ -65,133 +64,203 @@ impl RemoteStore {
         if key.is_empty() { self.url.clone() } else { format!("{}/{key}", self.url) }
     }
 
+    /// Waits for something, unless the process is asked to stop meanwhile.
     fn wait<T>(&self, key: &str, future: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         self.runtime.block_on(async {
-            // `object_store` retries within the same limit; the margin lets its own, better message win.
-            match timeout(self.timeout + Duration::from_secs(1), future).await {
-                Ok(result) => result,
-                Err(_) => Err(self.stalled(key, format!("no answer within {} s", self.timeout.as_secs_f32()))),
+            let stopped = async {
+                while self.stop.load(Ordering::Relaxed) == 0 {
+                    sleep(ATTENTION).await;
+                }
+            };
+            match select(pin!(future), pin!(stopped)).await {
+                Either::Left((result, _)) => result,
+                Either::Right(_) => Err(StoreError::Stopped { place: self.place(key) }),
             }
         })
+    }
+
+    /// One request and its answer, within the time limit.
+    async fn answer<T>(
+        &self,
+        key: &str,
+        request: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<object_store::Result<T>, StoreError> {
+        // `object_store` retries within the same limit; the margin lets its own, better message win.
+        let limit = self.timeout + Duration::from_secs(1);
+        timeout(limit, request)
+            .await
+            .map_err(|_| self.stalled(key, format!("no answer within {} s", self.timeout.as_secs_f32())))
     }
 
     fn stalled(&self, key: &str, detail: String) -> StoreError {
         StoreError::TimedOut { place: self.place(key), detail }
     }
 
-    /// Asks for an object: the answer's head. Nothing: it is not there.
-    fn request(&self, key: &str, range: Option<GetRange>) -> Result<Option<GetResult>, StoreError> {
+    /// Asks for (part of) an object: the answer's head.
+    async fn request(&self, key: &str, range: Option<GetRange>) -> Result<object_store::Result<GetResult>, StoreError> {
         let path = self.path(key)?;
-        self.wait(key, async {
-            let wanted = GetOptions { range: range.clone(), ..GetOptions::default() };
-            let answer = match self.store.get_opts(&path, wanted).await {
-                // A server without ranges, or one that cannot count from the end: take what it can give.
-                Err(object_store::Error::NotSupported { .. }) if range.is_some() => {
-                    self.store.get_opts(&path, GetOptions::default()).await
-                }
-                other => other,
-            };
-            self.present(key, answer)
-        })
+        self.answer(key, self.store.get_opts(&path, GetOptions { range, ..GetOptions::default() })).await
     }
 
-    fn present<T>(&self, key: &str, answer: object_store::Result<T>) -> Result<Option<T>, StoreError> {
-        match answer {
-            Ok(value) => Ok(Some(value)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.failed(key, error)),
-        }
+    async fn head(&self, key: &str) -> Result<object_store::Result<ObjectMeta>, StoreError> {
+        let path = self.path(key)?;
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        let answer = self.answer(key, self.store.get_opts(&path, options)).await?;
+        Ok(answer.map(|result| result.meta))
     }
 
-    fn failed(&self, key: &str, error: object_store::Error) -> StoreError {
-        use object_store::Error::{NotImplemented, NotSupported, PermissionDenied, Unauthenticated};
+    fn failed(&self, key: &str, error: Error) -> StoreError {
         let place = self.place(key);
+        // In answers to lists, the status is only part of the text.
+        let status = |code: u16| chain(&error).contains(&format!("status code: {code}"));
         match error {
-            PermissionDenied { source, .. } | Unauthenticated { source, .. } => StoreError::Denied { place, source },
-            NotSupported { .. } | NotImplemented { .. } => StoreError::NotListable { place },
+            Error::NotFound { .. } => StoreError::Absent { place },
+            Error::PermissionDenied { source, .. } | Error::Unauthenticated { source, .. } => {
+                StoreError::Denied { place, source }
+            }
+            _ if status(403) || status(401) => StoreError::Denied { place, source: error.into() },
+            _ if status(404) => StoreError::Absent { place },
             other => StoreError::Network { place, source: other.into() },
         }
     }
 
-    /// Reads a body to its end, as long as it keeps coming.
-    fn body(&self, key: &str, answer: GetResult, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+    /// Reads a body to its end, as long as it keeps coming; it must be as long as the answer's head says.
+    async fn body(&self, key: &str, answer: GetResult, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        let expected = (answer.range.end - answer.range.start) as usize;
         buffer.clear();
-        buffer.reserve((answer.range.end - answer.range.start) as usize);
+        buffer.reserve(expected);
         let mut stream = answer.into_stream();
-        self.runtime.block_on(async {
-            loop {
-                let before = buffer.len();
-                let period = timeout(self.timeout, async {
-                    while buffer.len() < before + LEAST_PROGRESS {
-                        match stream.next().await {
-                            None => return Ok(true),
-                            Some(Ok(bytes)) => buffer.extend_from_slice(&bytes),
-                            Some(Err(error)) => return Err(self.failed(key, error)),
-                        }
-                    }
-                    Ok(false)
-                });
-                match period.await {
-                    Ok(Ok(true)) => return Ok(()),
-                    Ok(Ok(false)) => {}
-                    Ok(Err(error)) => return Err(error),
-                    Err(_) => {
-                        let seconds = self.timeout.as_secs_f32();
-                        let arrived = buffer.len() - before;
-                        return Err(self.stalled(key, format!("{arrived} bytes of the body in {seconds} s")));
+        loop {
+            let before = buffer.len();
+            let period = timeout(self.timeout, async {
+                while buffer.len() < before + LEAST_PROGRESS {
+                    match stream.next().await {
+                        None => return Ok(true),
+                        Some(Ok(bytes)) => buffer.extend_from_slice(&bytes),
+                        Some(Err(error)) => return Err(self.failed(key, error)),
                     }
                 }
+                Ok(false)
+            });
+            match period.await {
+                Ok(Ok(true)) if buffer.len() == expected => return Ok(()),
+                Ok(Ok(true)) => {
+                    let text = format!("the body has {} of {expected} bytes", buffer.len());
+                    return Err(StoreError::Network { place: self.place(key), source: text.into() });
+                }
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => return Err(error),
+                Err(_) => {
+                    let (arrived, seconds) = (buffer.len() - before, self.timeout.as_secs_f32());
+                    return Err(self.stalled(key, format!("{arrived} bytes of the body in {seconds} s")));
+                }
+            }
+        }
+    }
+
+    pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<bool, StoreError> {
+        self.wait(key, async {
+            match self.request(key, None).await? {
+                Ok(answer) => self.body(key, answer, buffer).await.map(|()| true),
+                Err(Error::NotFound { .. }) => Ok(false),
+                Err(error) => Err(self.failed(key, error)),
             }
         })
     }
 
-    pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<bool, StoreError> {
-        let Some(answer) = self.request(key, None)? else { return Ok(false) };
-        self.body(key, answer, buffer)?;
-        Ok(true)
-    }
-
     pub fn get_range(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<u64>, StoreError> {
         let wanted = match range {
-            ByteRange::At { start, len } => GetRange::Bounded(start..start + len),
+            ByteRange::At { start, len } => GetRange::Bounded(start..start.saturating_add(len)),
             ByteRange::Last { len } => GetRange::Suffix(len),
         };
-        let Some(answer) = self.request(key, Some(wanted))? else { return Ok(None) };
-        let (size, offset) = (answer.meta.size, answer.range.start);
-        self.body(key, answer, buffer)?;
-        // Where the server sent more than was asked for, keep what was.
-        let (start, len) = match range {
-            ByteRange::At { start, len } => (start, len),
-            ByteRange::Last { len } => (size.saturating_sub(len), len),
+        self.wait(key, async {
+            let answer = match self.request(key, Some(wanted)).await? {
+                Ok(answer) => answer,
+                Err(Error::NotFound { .. }) => return Ok(None),
+                Err(error) => match self.second_try(key, range, error).await? {
+                    SecondTry::Answer(answer) => *answer,
+                    SecondTry::Absent => return Ok(None),
+                    SecondTry::NothingThere(size) => {
+                        buffer.clear();
+                        return Ok(Some(size));
+                    }
+                },
+            };
+            let (size, offset) = (answer.meta.size, answer.range.start);
+            self.body(key, answer, buffer).await?;
+            // Where the server sent more than was asked for, keep what was.
+            let (start, len) = match range {
+                ByteRange::At { start, len } => (start, len),
+                ByteRange::Last { len } => (size.saturating_sub(len), len),
+            };
+            let skip = start.saturating_sub(offset).min(buffer.len() as u64) as usize;
+            buffer.drain(..skip);
+            buffer.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+            Ok(Some(size))
+        })
+    }
+
+    /// After a range that the server would not give: there may be no such bytes, or it may not count from the end (Azure),
+    /// or not know ranges at all.
+    async fn second_try(&self, key: &str, range: ByteRange, error: Error) -> Result<SecondTry, StoreError> {
+        if matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) {
+            return Err(self.failed(key, error));
+        }
+        let unsupported = matches!(error, Error::NotSupported { .. });
+        let meta = match self.head(key).await? {
+            Ok(meta) => meta,
+            Err(Error::NotFound { .. }) => return Ok(SecondTry::Absent),
+            Err(_) => return Err(self.failed(key, error)),
         };
-        let skip = start.saturating_sub(offset).min(buffer.len() as u64) as usize;
-        buffer.drain(..skip);
-        buffer.truncate(len as usize);
-        Ok(Some(size))
+        let nothing_there = match range {
+            ByteRange::At { start, .. } => meta.size <= start,
+            ByteRange::Last { .. } => meta.size == 0,
+        };
+        if nothing_there {
+            return Ok(SecondTry::NothingThere(meta.size));
+        }
+        if !unsupported {
+            return Err(self.failed(key, error));
+        }
+        if let ByteRange::Last { len } = range {
+            let bounded = GetRange::Bounded(meta.size.saturating_sub(len)..meta.size);
+            match self.request(key, Some(bounded)).await? {
+                Ok(answer) => return Ok(SecondTry::Answer(Box::new(answer))),
+                Err(Error::NotSupported { .. }) => {}
+                Err(error) => return Err(self.failed(key, error)),
+            }
+        }
+        match self.request(key, None).await? {
+            Ok(answer) => Ok(SecondTry::Answer(Box::new(answer))),
+            Err(error) => Err(self.failed(key, error)),
+        }
     }
 
     pub fn list(&self, prefix: &str) -> Result<Listing<'_>, StoreError> {
-        if self.prefix.as_ref().is_empty() && self.url.starts_with("http") {
-            return Err(StoreError::NotListable { place: self.place(prefix) });
-        }
-        let path = self.path(prefix)?;
-        let stream = self.store.list(Some(&path));
-        Ok(Box::new(RemoteListing { remote: self, stream }))
+        let pages = self.pages(prefix, false)?;
+        Ok(Box::new(pages.flat_map(|page| match page {
+            Ok(page) => page.objects.into_iter().map(|meta| Ok(self.object(meta))).collect(),
+            Err(error) => vec![Err(error)],
+        })))
     }
 
     pub fn entries(&self, prefix: &str) -> Result<Entries, StoreError> {
-        if self.prefix.as_ref().is_empty() && self.url.starts_with("http") {
-            return Err(StoreError::NotListable { place: self.place(prefix) });
-        }
-        let path = self.path(prefix)?;
-        let found = self.wait(prefix, async {
-            self.store.list_with_delimiter(Some(&path)).await.map_err(|error| self.failed(prefix, error))
-        })?;
+        let mut entries = Entries::default();
         let name = |path: &Path| path.filename().map(str::to_owned);
-        Ok(Entries {
-            directories: found.common_prefixes.iter().filter_map(name).collect(),
-            files: found.objects.iter().filter_map(|meta| name(&meta.location)).collect(),
-        })
+        for page in self.pages(prefix, true)? {
+            let page = page?;
+            entries.directories.extend(page.common_prefixes.iter().filter_map(name));
+            entries.files.extend(page.objects.iter().filter_map(|meta| name(&meta.location)));
+        }
+        Ok(entries)
+    }
+
+    /// A list page by page, each within the time limit.
+    fn pages(&self, prefix: &str, one_level: bool) -> Result<Pages<'_>, StoreError> {
+        let Some(lister) = &self.lister else { return Err(StoreError::NotListable { place: self.place(prefix) }) };
+        let path = self.path(prefix)?;
+        let directory = if path.as_ref().is_empty() { String::new() } else { format!("{path}/") };
+        Ok(Pages { remote: self, lister, key: prefix.to_owned(), directory, one_level, next: Next::First })
     }
 
     fn object(&self, meta: ObjectMeta) -> Object {
@@ -201,23 +270,52 @@ impl RemoteStore {
     }
 }
 
-struct RemoteListing<'a> {
-    remote: &'a RemoteStore,
-    stream: BoxStream<'static, object_store::Result<ObjectMeta>>,
+/// What came of asking again.
+enum SecondTry {
+    Answer(Box<GetResult>),
+    /// There is no such object.
+    Absent,
+    /// The object, of this size, ends before the range begins.
+    NothingThere(u64),
 }
 
-impl Iterator for RemoteListing<'_> {
-    type Item = Result<Object, StoreError>;
+struct Pages<'a> {
+    remote: &'a RemoteStore,
+    lister: &'a Arc<dyn PaginatedListStore>,
+    /// What is listed, for messages.
+    key: String,
+    directory: String,
+    one_level: bool,
+    next: Next,
+}
+
+enum Next {
+    First,
+    Token(String),
+    End,
+}
+
+impl Iterator for Pages<'_> {
+    type Item = Result<object_store::ListResult, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let page_token = match std::mem::replace(&mut self.next, Next::End) {
+            Next::First => None,
+            Next::Token(token) => Some(token),
+            Next::End => return None,
+        };
+        let delimiter = self.one_level.then_some("/".into());
+        let options = PaginatedListOptions { delimiter, page_token, ..PaginatedListOptions::default() };
+        let prefix = (!self.directory.is_empty()).then_some(self.directory.as_str());
         let remote = self.remote;
-        let next = remote.wait("", async { Ok(self.stream.next().await) });
-        match next {
-            Err(error) => Some(Err(error)),
-            Ok(None) => None,
-            Ok(Some(Ok(meta))) => Some(Ok(remote.object(meta))),
-            Ok(Some(Err(error))) => Some(Err(remote.failed("", error))),
-        }
+        let page = remote.wait(&self.key, async {
+            let answer = remote.answer(&self.key, self.lister.list_paginated(prefix, options)).await?;
+            answer.map_err(|error| remote.failed(&self.key, error))
+        });
+        Some(page.map(|page| {
+            self.next = page.page_token.map_or(Next::End, Next::Token);
+            page.result
+        }))
     }
 }
 
@@ -234,107 +332,6 @@ fn runtime() -> Result<&'static Runtime, StoreError> {
     runtime
         .as_ref()
         .map_err(|error| StoreError::Network { place: "the async runtime".into(), source: error.clone().into() })
-}
-
-fn client(options: &StoreOptions) -> ClientOptions {
-    ClientOptions::new()
-        .with_allow_http(true)
-        .with_timeout_disabled()
-        .with_connect_timeout(options.timeout.min(Duration::from_secs(10)))
-        // Several silent tries fit into the time limit of the operation.
-        .with_read_timeout(options.timeout / 3)
-}
-
-fn retry(options: &StoreOptions) -> RetryConfig {
-    RetryConfig { max_retries: options.retries, retry_timeout: options.timeout, ..RetryConfig::default() }
-}
-
-fn s3(url: &Url, options: &StoreOptions) -> object_store::Result<object_store::aws::AmazonS3> {
-    let mut builder = AmazonS3Builder::from_env()
-        .with_bucket_name(url.host_str().unwrap_or_default())
-        .with_client_options(client(options))
-        .with_retry(retry(options))
-        .with_skip_signature(options.anonymous || !has_aws_credentials());
-    if let Some(endpoint) = &options.endpoint {
-        builder = builder.with_endpoint(endpoint);
-    }
-    if let Some(region) = &options.region {
-        builder = builder.with_region(region);
-    }
-    builder.build()
-}
-
-fn gcs(url: &Url, options: &StoreOptions) -> object_store::Result<object_store::gcp::GoogleCloudStorage> {
-    let mut builder = GoogleCloudStorageBuilder::from_env()
-        .with_bucket_name(url.host_str().unwrap_or_default())
-        .with_client_options(client(options))
-        .with_retry(retry(options))
-        .with_skip_signature(options.anonymous || !has_google_credentials());
-    if let Some(endpoint) = &options.endpoint {
-        builder = builder.with_base_url(endpoint);
-    }
-    builder.build()
-}
-
-fn azure(url: &Url, options: &StoreOptions) -> object_store::Result<object_store::azure::MicrosoftAzure> {
-    let mut builder = MicrosoftAzureBuilder::from_env()
-        .with_client_options(client(options))
-        .with_retry(retry(options))
-        .with_allow_http(true);
-    builder = match url.scheme() {
-        "az" | "azure" | "adl" => builder.with_container_name(url.host_str().unwrap_or_default()),
-        _ => builder.with_url(url.as_str()),
-    };
-    if options.anonymous {
-        builder = builder.with_skip_signature(true);
-    }
-    if let Some(endpoint) = &options.endpoint {
-        builder = builder.with_endpoint(endpoint.clone());
-    }
-    builder.build()
-}
-
-fn plain_http(url: &Url, options: &StoreOptions) -> object_store::Result<object_store::http::HttpStore> {
-    HttpBuilder::new()
-        .with_url(url.as_str().trim_end_matches('/'))
-        .with_client_options(client(options))
-        .with_retry(retry(options))
-        .build()
-}
-
-/// Without credentials, and not on a machine of the cloud that hands them out, a request would first wait for a metadata
-/// server that is not there; public buckets need none.
-fn has_aws_credentials() -> bool {
-    let variables = [
-        "AWS_ACCESS_KEY_ID",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    ];
-    any_set(&variables) || machine_is("sys_vendor", "Amazon")
-}
-
-fn has_google_credentials() -> bool {
-    let variables = [
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "GOOGLE_SERVICE_ACCOUNT",
-        "GOOGLE_SERVICE_ACCOUNT_PATH",
-        "GOOGLE_SERVICE_ACCOUNT_KEY",
-        "GOOGLE_BEARER_TOKEN",
-        "SERVICE_ACCOUNT",
-    ];
-    let default_file = std::env::home_dir()
-        .map(|home| home.join(".config/gcloud/application_default_credentials.json"))
-        .is_some_and(|path| path.exists());
-    any_set(&variables) || default_file || machine_is("product_name", "Google")
-}
-
-fn any_set(variables: &[&str]) -> bool {
-    variables.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
-}
-
-fn machine_is(file: &str, vendor: &str) -> bool {
-    fs::read_to_string(format!("/sys/class/dmi/id/{file}")).is_ok_and(|text| text.starts_with(vendor))
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

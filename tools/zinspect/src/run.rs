@@ -16,9 +16,6 @@ use crate::sizes::Inventory;
 use crate::verdict::judge;
 use crate::{check, describe};
 
-/// Reads under way at once where nobody says otherwise and each costs a round trip.
-const REMOTE_REQUESTS: usize = 64;
-
 /// Nodes described at once when they have all been read already.
 const WINDOW: usize = 1024;
 
@@ -46,13 +43,9 @@ fn inspect(
     session: &mut Session,
     totals: &mut Totals,
 ) -> Result<(), Failure> {
-    let store = Store::open(name, &args.store.options())?;
+    let store = Store::open(name, &args.store.options(&session.stop))?;
     let name = store.location().to_string();
-    let requests = args.store.requests.map(usize::from);
-    let pool = Pool::new(match store.is_remote() {
-        true => requests.unwrap_or(REMOTE_REQUESTS),
-        false => requests.unwrap_or(args.work.jobs()),
-    });
+    let pool = Pool::new(args.store.readers(&store, args.work.jobs()));
     let hierarchy = Hierarchy::open(&store, &pool, !args.no_consolidated)?;
     let mut work = Inspection { args, var, store: &store, name: &name, session, totals };
     if let Some(error) = &hierarchy.unusable {

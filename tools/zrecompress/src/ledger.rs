@@ -98,7 +98,7 @@ impl<'a> Ledger<'a> {
                 account.recompressed += u64::from(outcome.recompressed);
                 account.verified += u64::from(outcome.verified);
             }
-            Err(failure) if failure.exit == Exit::Output => return page.end(failure),
+            Err(failure) if matches!(failure.exit, Exit::Output | Exit::Terminated) => return page.end(failure),
             Err(failure) => page.fail(item.array, item.key.clone(), failure),
         }
         self.settle(&mut page);

@@ -1,5 +1,6 @@
 //! `zrecompress`: rewrite the chunks of a Zarr store with multithreaded Blosc.
 
+mod bench;
 mod cli;
 mod gate;
 mod human;

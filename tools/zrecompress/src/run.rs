@@ -10,6 +10,7 @@ use zcli::{Bar, Ending, Failure, Session, Stop, human_counted};
 use zstore::{Staging, Store, StoreError};
 use zwire::{Exit, Record};
 
+use crate::bench::Benches;
 use crate::cli::{Args, Verify};
 use crate::gate::Gate;
 use crate::ledger::Ledger;
@@ -31,9 +32,9 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
     let (Some(source), Some(target)) = (&args.source, &args.target) else {
         return Err(Failure::usage("SRC and DST are needed"));
     };
-    let store = Store::open(source, &args.store.options())?;
+    let store = Store::open(source, &args.store.options(&session.stop))?;
     check_target(&store, target, args.overwrite)?;
-    let pool = Pool::new(args.work.jobs());
+    let pool = Pool::new(args.store.readers(&store, args.work.jobs()));
     let hierarchy = open(&store, &pool)?;
     let (groups, mut plans) = match plan(args, &store, &hierarchy, &pool)? {
         Planned::Possible { groups, plans } => (groups, plans),
@@ -61,6 +62,7 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
             plans: &plans,
             source: Source::new(&store, &plans),
             gate: Gate::new(budget),
+            benches: Benches::new(args.work.jobs()),
             ledger: &ledger,
             bar: &bar,
             stop,
@@ -129,8 +131,8 @@ fn resolve(target: &Path) -> Option<PathBuf> {
 /// Opens the hierarchy as it really is. A stale consolidated copy would lose arrays, so it is only believed where the store
 /// cannot be listed.
 fn open<'a>(store: &'a Store, pool: &Pool) -> Result<Hierarchy<'a>, Failure> {
-    let listable = match store.entries("") {
-        Ok(_) => true,
+    let listable = match store.list("") {
+        Ok(mut objects) => objects.next().transpose().map(|_| true)?,
         Err(StoreError::NotListable { .. }) => false,
         Err(error) => return Err(error.into()),
     };
@@ -238,6 +240,7 @@ struct Transcoding<'a> {
     plans: &'a [ArrayPlan],
     source: Source<'a>,
     gate: Gate,
+    benches: Benches,
     ledger: &'a Ledger<'a>,
     bar: &'a Bar,
     stop: &'a Stop,
@@ -274,7 +277,7 @@ impl Transcoding<'_> {
             Verify::Sample => item.number.is_multiple_of(VERIFY_EVERY),
             Verify::Full => true,
         };
-        let job = Job { store: self.store, staging: self.staging, plan, item, verify };
+        let job = Job { store: self.store, staging: self.staging, plan, item, verify, benches: &self.benches };
         let before = scratch.clocks.total();
         let result = job.run(scratch);
         self.bar.advance(plan.object_bytes().unwrap_or(item.size.unwrap_or(0)));

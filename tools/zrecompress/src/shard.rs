@@ -25,7 +25,7 @@ const BATCH: usize = 16;
 /// As [`Job::run`].
 pub fn transcode_shard(job: &Job, target: &Target, scratch: &mut Scratch) -> Result<Outcome, Failure> {
     let Some(sharding) = &job.plan.array.chain.sharding else { return Ok(Outcome::default()) };
-    let Scratch { stored, chunk, clocks } = scratch;
+    let Scratch { stored, clocks } = scratch;
     let (layout, threads) = (&sharding.index, job.plan.threads);
 
     let mut timer = Timer::start();
@@ -44,6 +44,7 @@ pub fn transcode_shard(job: &Job, target: &Target, scratch: &mut Scratch) -> Res
     let failed = |error| Failure::from(write_failed(&job.target_path(), error));
     let mut output = ShardWriter::new(job.staging.create_file(&job.item.key)?, layout).map_err(failed)?;
     let mut outcome = Outcome { present: true, bytes_before: size, ..Outcome::default() };
+    let chunk = &mut *job.benches.take();
     let work = InnerChunks { job, chain: &sharding.inner, target, shard: whole.then_some(stored.as_slice()) };
     for batch in order.chunks(BATCH * threads) {
         let done = work.batch(batch, threads, chunk, clocks)?;

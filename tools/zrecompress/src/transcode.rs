@@ -10,6 +10,7 @@ use zcodec::{Cname, Codec, CodecError, Header, Workspace, crc32c, crc32c_append,
 use zstore::{ByteRange, Staging, Store, write_failed};
 use zwire::Exit;
 
+use crate::bench::Benches;
 use crate::plan::{ArrayPlan, COPY_PIECE, Target};
 use crate::shard::transcode_shard;
 use crate::source::Item;
@@ -18,7 +19,6 @@ use crate::source::Item;
 #[derive(Default)]
 pub struct Scratch {
     pub stored: Vec<u8>,
-    pub chunk: ChunkScratch,
     pub clocks: Clocks,
 }
 
@@ -90,6 +90,8 @@ pub struct Job<'a> {
     pub item: &'a Item,
     /// Read back what was written, decode and compare.
     pub verify: bool,
+    /// Where decoding and encoding is done.
+    pub benches: &'a Benches,
 }
 
 impl Job<'_> {
@@ -107,7 +109,7 @@ impl Job<'_> {
 
     /// Carries the object over as it is, piece by piece: a shard may be larger than the memory.
     fn copy(&self, scratch: &mut Scratch) -> Result<Outcome, Failure> {
-        let Scratch { stored, clocks, .. } = scratch;
+        let Scratch { stored, clocks } = scratch;
         let mut timer = Timer::start();
         let mut output = None;
         let (mut done, mut checksum) = (0, 0);
@@ -155,7 +157,7 @@ impl Job<'_> {
     }
 
     fn transcode(&self, target: &Target, scratch: &mut Scratch) -> Result<Outcome, Failure> {
-        let Scratch { stored, chunk, clocks } = scratch;
+        let Scratch { stored, clocks } = scratch;
         let threads = self.plan.threads;
         let mut timer = Timer::start();
         let present = self.store.get(&self.item.key, stored)?;
@@ -163,6 +165,7 @@ impl Job<'_> {
         if !present {
             return self.absent();
         }
+        let chunk = &mut *self.benches.take();
         let recoded = recode(self.plan.chain(), target, stored, threads, chunk, clocks)
             .map_err(|source| ZarrError::Chunk { place: self.place(), source })?;
         let mut outcome = Outcome {

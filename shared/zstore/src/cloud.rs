@@ -1,0 +1,150 @@
+//! How each cloud is reached: builders, credentials, clocks and retries.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::azure::{MicrosoftAzure, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
+use object_store::http::{HttpBuilder, HttpStore};
+use object_store::list::PaginatedListStore;
+use object_store::{ClientOptions, ObjectStore, Result, RetryConfig};
+use url::Url;
+
+use crate::StoreOptions;
+
+/// A server, and the same where it can list.
+pub type Connection = (Arc<dyn ObjectStore>, Option<Arc<dyn PaginatedListStore>>);
+
+/// Connects to what a URL names. Nothing is sent yet.
+pub fn connect(url: &Url, options: &StoreOptions) -> Result<Connection> {
+    fn both<S: ObjectStore + PaginatedListStore>(store: S) -> Connection {
+        let store = Arc::new(store);
+        (store.clone(), Some(store))
+    }
+    match url.scheme() {
+        "s3" | "s3a" => s3(url, options).map(both),
+        "gs" => gcs(url, options).map(both),
+        "http" | "https" => plain_http(url, options).map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, None)),
+        _ => azure(url, options).map(both),
+    }
+}
+
+fn client(options: &StoreOptions) -> ClientOptions {
+    ClientOptions::new()
+        .with_allow_http(true)
+        .with_timeout_disabled()
+        .with_connect_timeout(options.timeout.min(Duration::from_secs(10)))
+        // Several silent tries fit into the time limit of the operation.
+        .with_read_timeout(options.timeout / 3)
+}
+
+fn retry(options: &StoreOptions) -> RetryConfig {
+    RetryConfig { max_retries: options.retries, retry_timeout: options.timeout, ..RetryConfig::default() }
+}
+
+fn s3(url: &Url, options: &StoreOptions) -> Result<AmazonS3> {
+    let mut builder = AmazonS3Builder::from_env()
+        .with_bucket_name(url.host_str().unwrap_or_default())
+        .with_client_options(client(options))
+        .with_retry(retry(options))
+        .with_skip_signature(options.anonymous || !has_aws_credentials());
+    if let Some(endpoint) = &options.endpoint {
+        builder = builder.with_endpoint(endpoint);
+    }
+    if let Some(region) = &options.region {
+        builder = builder.with_region(region);
+    }
+    builder.build()
+}
+
+fn gcs(url: &Url, options: &StoreOptions) -> Result<GoogleCloudStorage> {
+    let mut builder = GoogleCloudStorageBuilder::from_env()
+        .with_bucket_name(url.host_str().unwrap_or_default())
+        .with_client_options(client(options))
+        .with_retry(retry(options))
+        .with_skip_signature(options.anonymous || !has_google_credentials());
+    if let Some(endpoint) = &options.endpoint {
+        builder = builder.with_base_url(endpoint);
+    }
+    builder.build()
+}
+
+fn azure(url: &Url, options: &StoreOptions) -> Result<MicrosoftAzure> {
+    let mut builder = MicrosoftAzureBuilder::from_env()
+        .with_client_options(client(options))
+        .with_retry(retry(options))
+        .with_allow_http(true);
+    builder = match url.scheme() {
+        "az" | "azure" | "adl" => builder.with_container_name(url.host_str().unwrap_or_default()),
+        _ => builder.with_url(url.as_str()),
+    };
+    if options.anonymous || !has_azure_credentials() {
+        builder = builder.with_skip_signature(true);
+    }
+    if let Some(endpoint) = &options.endpoint {
+        builder = builder.with_endpoint(endpoint.clone());
+    }
+    builder.build()
+}
+
+fn plain_http(url: &Url, options: &StoreOptions) -> Result<HttpStore> {
+    HttpBuilder::new()
+        .with_url(url.as_str().trim_end_matches('/'))
+        .with_client_options(client(options))
+        .with_retry(retry(options))
+        .build()
+}
+
+/// Without credentials, and not on a machine of the cloud that hands them out, a request would first wait for a metadata
+/// server that is not there; public buckets need none.
+fn has_aws_credentials() -> bool {
+    let variables = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ];
+    any_set(&variables) || machine_is("sys_vendor", "Amazon")
+}
+
+fn has_google_credentials() -> bool {
+    let variables = [
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GOOGLE_SERVICE_ACCOUNT",
+        "GOOGLE_SERVICE_ACCOUNT_PATH",
+        "GOOGLE_SERVICE_ACCOUNT_KEY",
+        "GOOGLE_BEARER_TOKEN",
+        "SERVICE_ACCOUNT",
+    ];
+    let default_file = std::env::home_dir()
+        .map(|home| home.join(".config/gcloud/application_default_credentials.json"))
+        .is_some_and(|path| path.exists());
+    any_set(&variables) || default_file || machine_is("product_name", "Google")
+}
+
+fn has_azure_credentials() -> bool {
+    let variables = [
+        "AZURE_STORAGE_ACCOUNT_KEY",
+        "AZURE_STORAGE_ACCESS_KEY",
+        "AZURE_STORAGE_SAS_KEY",
+        "AZURE_STORAGE_SAS_TOKEN",
+        "AZURE_STORAGE_TOKEN",
+        "AZURE_STORAGE_CLIENT_ID",
+        "AZURE_CLIENT_ID",
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "AZURE_USE_AZURE_CLI",
+        "IDENTITY_ENDPOINT",
+        "MSI_ENDPOINT",
+    ];
+    any_set(&variables) || machine_is("sys_vendor", "Microsoft")
+}
+
+fn any_set(variables: &[&str]) -> bool {
+    variables.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+fn machine_is(file: &str, vendor: &str) -> bool {
+    fs::read_to_string(format!("/sys/class/dmi/id/{file}")).is_ok_and(|text| text.starts_with(vendor))
+}
