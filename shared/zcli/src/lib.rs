@@ -30,7 +30,7 @@ pub use output::Output;
 pub use signals::Stop;
 pub use status::{Bar, Status};
 pub use stores::stores;
-pub use table::{Align, Column, Table};
+pub use table::{Align, Column, Row, Table};
 pub use timing::{Phases, Timer};
 pub use units::{human_bytes, human_count, human_counted, shell_quote};
 

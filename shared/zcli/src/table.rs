@@ -29,16 +29,29 @@ pub struct Column {
     pub shrinks: bool,
 }
 
+/// A line, or some, of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    /// One cell a column.
+    Cells(Vec<String>),
+    /// A remark below a row: broken between words where the terminal ends.
+    Note(String),
+    /// A line to be copied, a command say: never broken.
+    Verbatim(String),
+}
+
 /// The rows that a record has.
-pub type Rows = Box<dyn Fn(&Record) -> Vec<Vec<String>> + Send>;
+pub type Rows = Box<dyn Fn(&Record) -> Vec<Row> + Send>;
 
 /// How a tool's records look to people.
 pub struct Table {
     /// The columns.
     pub columns: Vec<Column>,
-    /// The cells of a record; nothing for records that have no row. A row of a single cell is a note: it has the line for
-    /// itself.
+    /// The rows of a record; none for records that people need not see.
     pub rows: Rows,
+    /// Whether the first column holds paths that are to be drawn as a tree (a group's path ends with a slash). A tree is
+    /// held until its last node is known.
+    pub tree: bool,
     /// The lines below the table.
     pub footer: fn(&Summary) -> Vec<String>,
 }
@@ -49,7 +62,7 @@ pub struct Printer {
     /// Width of the terminal; nothing for a file, where nothing is cut.
     width: Option<usize>,
     colored: bool,
-    waiting: Vec<Vec<String>>,
+    waiting: Vec<Row>,
     widths: Option<Vec<usize>>,
 }
 
@@ -61,15 +74,18 @@ impl Printer {
     /// The text that one more record brings out.
     pub fn record(&mut self, record: &Record) -> String {
         self.waiting.extend((self.table.rows)(record));
-        if self.widths.is_some() || self.waiting.len() >= FIRST_ROWS { self.flush() } else { String::new() }
+        let due = self.widths.is_some() || self.waiting.len() >= FIRST_ROWS;
+        if due && !self.table.tree { self.flush() } else { String::new() }
     }
 
     /// The rest, with the footer.
     pub fn finish(&mut self, summary: &Summary) -> String {
+        if self.table.tree {
+            draw_tree(&mut self.waiting);
+        }
         let mut text = self.flush();
         for line in (self.table.footer)(summary) {
-            text.push_str(&self.fit(&line));
-            text.push('\n');
+            text.push_str(&self.note(&line));
         }
         text
     }
@@ -92,25 +108,27 @@ impl Printer {
             }
         };
         for row in &rows {
-            text.push_str(&self.line(row, &widths));
-            text.push('\n');
+            match row {
+                Row::Cells(cells) => text.push_str(&(self.line(cells, &widths) + "\n")),
+                Row::Note(note) => text.push_str(&self.note(note)),
+                Row::Verbatim(line) => text.push_str(&(printable(line) + "\n")),
+            }
         }
         self.widths = Some(widths);
         text
     }
 
     /// Widths that the rows need; where the terminal has less, the columns that shrink share the loss, widest first.
-    fn measure(&self, rows: &[Vec<String>]) -> Vec<usize> {
+    fn measure(&self, rows: &[Row]) -> Vec<usize> {
         let columns = &self.table.columns;
-        let mut widths: Vec<usize> = columns
-            .iter()
-            .enumerate()
-            .map(|(number, column)| {
-                let full = rows.iter().filter(|row| row.len() > 1);
-                let cells = full.filter_map(|row| row.get(number)).map(|cell| cell.width());
-                cells.chain([column.title.width()]).max().unwrap_or(0)
-            })
-            .collect();
+        let mut widths: Vec<usize> = columns.iter().map(|column| column.title.width()).collect();
+        for row in rows {
+            if let Row::Cells(cells) = row {
+                for (width, cell) in widths.iter_mut().zip(cells) {
+                    *width = (*width).max(cell.width());
+                }
+            }
+        }
         let Some(terminal) = self.width else { return widths };
         let gaps = 2 * columns.len().saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > terminal {
@@ -126,14 +144,11 @@ impl Printer {
     }
 
     fn line(&self, cells: &[String], widths: &[usize]) -> String {
-        if let ([note], true) = (cells, widths.len() > 1) {
-            return note.clone();
-        }
         let last = self.table.columns.len().saturating_sub(1);
         let mut line = String::new();
         for (number, column) in self.table.columns.iter().enumerate() {
-            let cell = cells.get(number).map_or("", String::as_str);
-            let cell = if self.width.is_some() { cut(cell, widths[number]) } else { cell.to_owned() };
+            let cell = printable(cells.get(number).map_or("", String::as_str));
+            let cell = if self.width.is_some() { cut(&cell, widths[number]) } else { cell };
             let padding = " ".repeat(widths[number].saturating_sub(cell.width()));
             match column.align {
                 Align::Right => line.push_str(&(padding + &cell)),
@@ -144,19 +159,57 @@ impl Printer {
                 line.push_str("  ");
             }
         }
-        self.fit(line.trim_end())
+        let line = line.trim_end();
+        self.width.map_or_else(|| line.to_owned(), |width| cut(line, width))
     }
 
-    fn fit(&self, line: &str) -> String {
-        self.width.map_or_else(|| line.to_owned(), |width| cut(line, width))
+    /// A remark, with its newline; its own indent is kept on the lines that it is broken into.
+    fn note(&self, note: &str) -> String {
+        let note = printable(note);
+        let Some(width) = self.width else { return note + "\n" };
+        let indent = " ".repeat(note.len() - note.trim_start().len());
+        let mut text = String::new();
+        let mut line = String::new();
+        for word in note.split_whitespace() {
+            if !line.is_empty() && line.width() + 1 + word.width() > width {
+                text.push_str(&(cut(&line, width) + "\n"));
+                line.clear();
+            }
+            line.push_str(if line.is_empty() { &indent } else { " " });
+            line.push_str(word);
+        }
+        text + &cut(&line, width) + "\n"
     }
 }
 
-/// `text` in at most `width` columns; what is cut shows as an ellipsis. Control characters never reach a terminal.
+/// Draws paths in walking order as a tree: from the end, where it is known which nodes have a sibling after them.
+fn draw_tree(rows: &mut [Row]) {
+    let mut more_to_come: Vec<bool> = Vec::new();
+    for row in rows.iter_mut().rev() {
+        let Row::Cells(cells) = row else { continue };
+        let Some(path) = cells.first_mut() else { continue };
+        let suffix = if path.ends_with('/') { "/" } else { "" };
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let depth = parts.len();
+        more_to_come.resize(depth, false);
+        let Some(name) = parts.last() else { continue };
+        let bars: String = more_to_come[..depth - 1].iter().map(|more| if *more { "│ " } else { "  " }).collect();
+        let branch = if more_to_come[depth - 1] { "├ " } else { "└ " };
+        let drawn = format!("{bars}{branch}{name}{suffix}");
+        more_to_come[depth - 1] = true;
+        *path = drawn;
+    }
+}
+
+/// `text` without control characters: none ever reaches a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// `text` in at most `width` columns; what is cut shows as an ellipsis.
 fn cut(text: &str, width: usize) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.width() <= width {
-        return text;
+        return text.to_owned();
     }
     let mut used = 0;
     let mut out: String = text
@@ -183,9 +236,11 @@ mod tests {
                 Column { title: "SIZE", align: Align::Right, shrinks: false },
             ],
             rows: Box::new(|record| match record {
-                Record::Key(key) => vec![vec![key.key.clone(), key.stored_bytes.to_string()]],
+                Record::Key(key) => vec![Row::Cells(vec![key.key.clone(), key.stored_bytes.to_string()])],
+                Record::Error(error) => vec![Row::Note(error.error.clone())],
                 _ => Vec::new(),
             }),
+            tree: false,
             footer: |summary| vec![format!("{} errors", summary.errors)],
         }
     }
@@ -218,6 +273,30 @@ mod tests {
         let text = print(Some(15), &["a/very/long/key/indeed"]);
         assert!(text.lines().all(|line| line.width() <= 15), "{text}");
         assert!(text.contains("a/very/l…") && text.contains("   5"), "{text}");
+    }
+
+    #[test]
+    fn notes_are_broken_between_words() {
+        let printer = Printer::new(table(), Some(12), false);
+        assert_eq!(printer.note("  one two three four"), "  one two\n  three four\n");
+        assert_eq!(printer.note("  incomprehensibilities"), "  incompreh…\n");
+        assert_eq!(Printer::new(table(), None, false).note("  one two three four"), "  one two three four\n");
+    }
+
+    #[test]
+    fn trees_know_the_last_of_their_branches() {
+        let paths = ["/", "/a/", "/a/b/", "/a/b/x", "/a/c", "/d"];
+        let mut rows: Vec<Row> = paths.iter().map(|path| Row::Cells(vec![(*path).to_owned()])).collect();
+        rows.insert(3, Row::Note("a remark".into()));
+        draw_tree(&mut rows);
+        let drawn: Vec<&str> = rows
+            .iter()
+            .map(|row| match row {
+                Row::Cells(cells) => cells[0].as_str(),
+                Row::Note(note) | Row::Verbatim(note) => note,
+            })
+            .collect();
+        assert_eq!(drawn, ["/", "├ a/", "│ ├ b/", "a remark", "│ │ └ x", "│ └ c", "└ d"]);
     }
 
     #[test]

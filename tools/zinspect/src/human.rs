@@ -1,8 +1,8 @@
 //! How the records of `zinspect` look in a terminal.
 
 use serde_json::Value;
-use zcli::{Align, Column, Table, human_bytes, human_count, human_counted};
-use zwire::{ArrayRecord, ChunkRecord, Record, Summary};
+use zcli::{Align, Column, Row, Table, human_bytes, human_count, human_counted};
+use zwire::{ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, Record, Summary};
 
 use crate::cli::Args;
 
@@ -20,62 +20,59 @@ pub fn table(args: &Args) -> Table {
     Table {
         columns,
         rows: Box::new(move |record| match record {
-            Record::Group(group) if tree => vec![note(&group.path, &indented(&group.path, "/"))],
-            Record::Group(group) => vec![vec![group.path.clone(), "group".into()]],
+            Record::Group(group) => vec![Row::Cells(vec![group_path(&group.path, tree), "group".into()])],
             Record::Array(array) => {
-                let mut rows = vec![array_row(array, sizes, tree)];
+                let mut rows = vec![Row::Cells(array_row(array, sizes))];
                 if verbose {
-                    rows.extend(reasons(array).into_iter().map(|line| vec![format!("    {line}")]));
+                    rows.extend(reasons(array));
                 }
                 rows
             }
             Record::Chunk(chunk) if verbose || !chunk.faults.is_empty() => {
-                vec![vec![format!("    {}", chunk_line(chunk))]]
+                vec![Row::Note(indented(&chunk_line(chunk)))]
             }
-            Record::Key(key) => vec![vec![format!("{} ({}): {}", key.key, human_bytes(key.stored_bytes), key.kind)]],
-            Record::Consolidated(difference) => {
-                vec![vec![format!(
-                    "{}: consolidated metadata {} {}",
-                    difference.path,
-                    match difference.difference.as_str() {
-                        "missing" => "does not have it",
-                        "gone" => "still has it, but it is gone",
-                        _ => "differs:",
-                    },
-                    difference.members.join(", ")
-                )]]
+            Record::Key(key) => {
+                vec![Row::Note(format!("{} ({}): {}", key.key, human_bytes(key.stored_bytes), key.kind))]
             }
-            Record::Bench(bench) => vec![vec![format!(
-                "    {} {}: {:.2} GB/s, {:.2}x",
-                bench.threads,
-                if bench.mode == "inside" { "threads inside one chunk" } else { "chunks side by side" },
-                bench.gb_per_second,
-                bench.speedup
-            )]],
-            Record::Error(error) => vec![vec![format!("{}: {}", error.place, error.error)]],
+            Record::Consolidated(difference) => vec![Row::Note(consolidated_line(difference))],
+            Record::Bench(bench) => vec![Row::Note(indented(&bench_line(bench)))],
+            Record::Error(error) => vec![Row::Note(format!("{}: {}", error.place, error.error))],
             _ => Vec::new(),
         }),
+        tree,
         footer,
     }
 }
 
-fn note(path: &str, text: &str) -> Vec<String> {
-    // Two cells, so that it is a row: the path decides the width of its column.
-    vec![if path == "/" { "/".into() } else { text.to_owned() }, String::new()]
+/// In a tree, groups are told by a slash at their end.
+fn group_path(path: &str, tree: bool) -> String {
+    if tree && path != "/" { format!("{path}/") } else { path.to_owned() }
 }
 
-/// The last part of a path, as deep as it lies.
-fn indented(path: &str, suffix: &str) -> String {
-    let depth = path.matches('/').count();
-    let name = path.rsplit('/').next().unwrap_or(path);
-    format!("{}└ {name}{suffix}", "  ".repeat(depth.saturating_sub(1)))
+/// A remark stands below the row that it is about.
+fn indented(text: &str) -> String {
+    format!("    {text}")
 }
 
-fn array_row(array: &ArrayRecord, sizes: bool, tree: bool) -> Vec<String> {
-    let path = if tree && array.path != "/" { indented(&array.path, "") } else { array.path.clone() };
+fn consolidated_line(difference: &ConsolidatedRecord) -> String {
+    let what = match difference.difference.as_str() {
+        "missing" => "does not have it".to_owned(),
+        "gone" => "still has it, but it is gone".to_owned(),
+        _ => format!("differs: {}", difference.members.join(", ")),
+    };
+    format!("{}: consolidated metadata {what}", difference.path)
+}
+
+fn bench_line(bench: &BenchRecord) -> String {
+    let what = if bench.mode == "inside" { "threads inside one chunk" } else { "chunks side by side" };
+    format!("{} {what}: {:.2} GB/s, {:.2}x", bench.threads, bench.gb_per_second, bench.speedup)
+}
+
+fn array_row(array: &ArrayRecord, sizes: bool) -> Vec<String> {
     let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "?".into(), human_bytes);
     let chunk = array.chunk_shape.as_deref().map_or_else(|| "?".into(), shape);
-    let mut row = vec![path, dtype(&array.dtype), shape(&array.shape), chunk, bytes(array.uncompressed_bytes)];
+    let mut row =
+        vec![array.path.clone(), dtype(&array.dtype), shape(&array.shape), chunk, bytes(array.uncompressed_bytes)];
     if sizes {
         row.push(bytes(array.stored_bytes));
         row.push(array.ratio.map_or_else(String::new, |ratio| format!("{ratio:.1}")));
@@ -104,13 +101,13 @@ fn dtype(dtype: &Value) -> String {
     }
 }
 
-fn reasons(array: &ArrayRecord) -> Vec<String> {
-    let mut lines = vec![array.because.clone()];
+fn reasons(array: &ArrayRecord) -> Vec<Row> {
     let answer = if array.recompress_helps { "recompressing helps" } else { "recompressing does not help" };
-    lines.push(format!("{answer}: {}", array.helps));
-    lines.extend(array.command.clone());
-    lines.extend(array.zarrs_error.as_ref().map(|error| format!("zarrs cannot open it: {error}")));
-    lines
+    let mut rows =
+        vec![Row::Note(indented(&array.because)), Row::Note(indented(&format!("{answer}: {}", array.helps)))];
+    rows.extend(array.command.as_ref().map(|command| Row::Verbatim(indented(command))));
+    rows.extend(array.zarrs_error.as_ref().map(|error| Row::Note(indented(&format!("zarrs cannot open it: {error}")))));
+    rows
 }
 
 fn chunk_line(chunk: &ChunkRecord) -> String {

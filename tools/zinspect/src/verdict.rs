@@ -200,12 +200,15 @@ fn judge_blosc(
             because: shape,
             helps: Helps::Yes(format!("{THREADED}; {UNTHREADED}"), advised(itemsize, blocksize_for(bytes, threads))),
         },
+        Some(bytes) if bytes < WORTH_THREADS => Verdict {
+            word: "ok",
+            because: shape,
+            helps: Helps::No("chunks of this size are decoded before threads have started: read more at a time".into()),
+        },
         _ => Verdict {
             word: "ok",
             because: shape,
-            helps: Helps::No(format!(
-                "enough blocks, or chunks too small to share; {UNTHREADED}: read more chunks at a time"
-            )),
+            helps: Helps::No(format!("there are blocks enough; {UNTHREADED}: read more of them at a time")),
         },
     }
 }

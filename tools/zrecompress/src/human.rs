@@ -1,7 +1,7 @@
 //! How the records of `zrecompress` look in a terminal.
 
 use serde_json::Value;
-use zcli::{Align, Column, Table, human_bytes, human_count, human_counted};
+use zcli::{Align, Column, Row, Table, human_bytes, human_count, human_counted};
 use zwire::{Record, Summary};
 
 /// The table of a run, or of a plan.
@@ -20,15 +20,16 @@ pub fn table() -> Table {
             text("TO", true),
         ],
         rows: Box::new(rows),
+        tree: false,
         footer,
     }
 }
 
-fn rows(record: &Record) -> Vec<Vec<String>> {
+fn rows(record: &Record) -> Vec<Row> {
     match record {
         Record::Recompress(array) => {
             let gain = array.gain.map_or_else(String::new, |gain| format!("{gain:.2}"));
-            vec![vec![
+            vec![Row::Cells(vec![
                 array.path.clone(),
                 array.action.clone(),
                 human_count(array.objects),
@@ -37,9 +38,9 @@ fn rows(record: &Record) -> Vec<Vec<String>> {
                 gain,
                 array.from.clone(),
                 array.because.clone().filter(|_| array.action == "copy").unwrap_or_else(|| array.to.clone()),
-            ]]
+            ])]
         }
-        Record::Plan(plan) => vec![vec![
+        Record::Plan(plan) => vec![Row::Cells(vec![
             plan.path.clone(),
             plan.action.clone(),
             plan.objects_expected.map_or_else(|| "?".into(), human_count),
@@ -48,8 +49,8 @@ fn rows(record: &Record) -> Vec<Vec<String>> {
             String::new(),
             plan.from.clone(),
             plan.because.clone().filter(|_| plan.action == "copy").unwrap_or_else(|| plan.to.clone()),
-        ]],
-        Record::Error(error) => vec![vec![format!("{}: {}", error.place, error.error)]],
+        ])],
+        Record::Error(error) => vec![Row::Note(format!("{}: {}", error.place, error.error))],
         _ => Vec::new(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_json::Value;
-use zarray::{Consolidated, Span, ZarrError, ZarrFormat, json};
+use zarray::{Consolidated, Pool, Span, ZarrError, ZarrFormat, json};
 use zcli::Failure;
 use zstore::{Staging, Store};
 
@@ -28,18 +28,17 @@ impl Documents<'_> {
     ///
     /// # Errors
     /// A document that cannot be read, understood or written.
-    pub fn write(&self, groups: &[String], plans: &[ArrayPlan]) -> Result<(), Failure> {
+    pub fn write(&self, groups: &[String], plans: &[ArrayPlan], pool: &Pool) -> Result<(), Failure> {
         let changes: HashMap<&str, Change> =
             plans.iter().filter_map(|plan| Some((plan.array.key_prefix(), plan.new_member()?))).collect();
         let spans: HashMap<String, &Span> = self.consolidated.map(|copy| copy.paths().collect()).unwrap_or_default();
-        let arrays = plans.iter().map(|plan| plan.array.key_prefix());
-        for (prefix, is_array) in
-            groups.iter().map(|path| (path.trim_start_matches('/'), false)).chain(arrays.map(|prefix| (prefix, true)))
-        {
+        let groups = groups.iter().map(|path| (path.trim_start_matches('/'), false));
+        let arrays = plans.iter().map(|plan| (plan.array.key_prefix(), true));
+        let written = pool.map(groups.chain(arrays).collect(), |(prefix, is_array)| {
             let span = spans.get(&format!("/{prefix}")).copied();
-            self.write_node(prefix, is_array, span, &changes)?;
-        }
-        Ok(())
+            self.write_node(prefix, is_array, span, &changes)
+        });
+        written.into_iter().collect()
     }
 
     fn write_node(

@@ -53,7 +53,7 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
         let Session { out, status, stop, phases } = &mut *session;
         let expected = plans.iter().filter_map(|plan| plan.array.uncompressed_bytes()).fold(0, u64::saturating_add);
         let bar = status.bar(expected);
-        let strays = strays_in_groups(&store, &groups)?;
+        let strays = strays_in_groups(&store, &groups, &pool)?;
         let ledger = Ledger::new(&name, &plans, out, status, args.common.timing, strays);
         let work = Transcoding {
             args,
@@ -88,7 +88,8 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
         session.status.warn(&format!("{name}: {strays} left out that belong to no array; zinspect --sizes lists them"));
     }
     let consolidated = hierarchy.consolidated();
-    Documents { store: &store, staging: &staging, format: hierarchy.format(), consolidated }.write(&groups, &plans)?;
+    let documents = Documents { store: &store, staging: &staging, format: hierarchy.format(), consolidated };
+    documents.write(&groups, &plans, &pool)?;
     staging.publish()?;
     Ok(Ending { exit: Exit::Done, totals: totals.fields })
 }
@@ -191,18 +192,14 @@ fn refuse(failures: &[Failure], session: &mut Session) -> Result<Ending, Failure
 }
 
 /// Files in groups that are no metadata; they are not carried over.
-fn strays_in_groups(store: &Store, groups: &[String]) -> Result<u64, Failure> {
-    let mut strays = 0;
-    for group in groups {
-        match store.entries(group.trim_start_matches('/')) {
-            Ok(entries) => {
-                strays += entries.files.iter().filter(|name| !METADATA.contains(&name.as_str())).count() as u64;
-            }
-            Err(StoreError::NotListable { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(strays)
+fn strays_in_groups(store: &Store, groups: &[String], pool: &Pool) -> Result<u64, Failure> {
+    let counts =
+        pool.map(groups.iter().collect(), |group: &String| match store.entries(group.trim_start_matches('/')) {
+            Ok(entries) => Ok(entries.files.iter().filter(|name| !METADATA.contains(&name.as_str())).count() as u64),
+            Err(StoreError::NotListable { .. }) => Ok(0),
+            Err(error) => Err(error.into()),
+        });
+    counts.into_iter().sum()
 }
 
 /// The plan as records.
