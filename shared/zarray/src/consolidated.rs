@@ -52,23 +52,17 @@ impl Consolidated {
         Ok(Consolidated { text, format: ZarrFormat::V2, spans })
     }
 
-    /// Cuts the root's `zarr.json`. Nothing: it holds no consolidated metadata.
+    /// Cuts the copies out of the root's `zarr.json`, in which they stand at `member` (see [`inline_copies`]). The root
+    /// itself is not among them.
     ///
     /// # Errors
-    /// What is wrong with the member that holds it.
-    pub fn v3(text: Vec<u8>) -> Result<Option<Consolidated>, String> {
-        let Some(member) = json::member(&text, 0, "consolidated_metadata") else { return Ok(None) };
-        if &text[member.clone()] == b"null" {
-            return Ok(None);
-        }
+    /// What is wrong with the member.
+    pub fn v3(text: Vec<u8>, member: &Range<usize>) -> Result<Consolidated, String> {
         let metadata = json::member(&text, member.start, "metadata").ok_or("has no \"metadata\"")?;
         let members = json::members(&text, metadata.start).ok_or("\"metadata\" is not an object")?;
-        let mut spans: BTreeMap<Vec<String>, Span> = members
-            .into_iter()
-            .map(|(path, range)| (parts(&path), Span { node: Some(range), ..Span::default() }))
-            .collect();
-        spans.insert(Vec::new(), Span { node: Some(0..text.len()), ..Span::default() });
-        Ok(Some(Consolidated { text, format: ZarrFormat::V3, spans }))
+        let span = |(path, range): (String, _)| (parts(&path), Span { node: Some(range), ..Span::default() });
+        let spans = members.into_iter().map(span).collect();
+        Ok(Consolidated { text, format: ZarrFormat::V3, spans })
     }
 
     /// The document.
@@ -109,6 +103,15 @@ impl Consolidated {
     }
 }
 
+/// Where the consolidated copies stand in a root's `zarr.json`, and the document without them. Nothing: it holds none.
+///
+/// The copies are as large as the store has arrays; whoever wants the root alone should not parse them.
+pub fn inline_copies(text: &[u8]) -> Option<(Range<usize>, Vec<u8>)> {
+    let member = json::member(text, 0, "consolidated_metadata").filter(|member| &text[member.clone()] != b"null")?;
+    let root = json::splice(text, &[(member.clone(), b"null".to_vec())]);
+    Some((member, root))
+}
+
 fn parts(path: &str) -> Vec<String> {
     path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
@@ -137,8 +140,11 @@ mod tests {
     #[test]
     fn v3_may_hold_none() {
         for text in [r#"{"zarr_format": 3}"#, r#"{"consolidated_metadata": null}"#] {
-            assert!(Consolidated::v3(text.as_bytes().to_vec()).expect("no error").is_none());
+            assert_eq!(inline_copies(text.as_bytes()), None);
         }
-        assert!(Consolidated::v3(br#"{"consolidated_metadata": {"kind": "inline"}}"#.to_vec()).is_err());
+        let text = br#"{"a": 1, "consolidated_metadata": {"kind": "inline"}}"#;
+        let (member, root) = inline_copies(text).expect("is there");
+        assert_eq!(root, br#"{"a": 1, "consolidated_metadata": null}"#);
+        assert!(Consolidated::v3(text.to_vec(), &member).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use zstore::{Store, StoreError};
 
-use crate::consolidated::Consolidated;
+use crate::consolidated::{Consolidated, inline_copies};
 use crate::metadata::{Node, ZarrFormat, array_v2, group_v2, node_v3};
 use crate::{Pool, ZarrError};
 
@@ -40,11 +40,16 @@ impl<'a> Hierarchy<'a> {
             move |detail| ZarrError::Metadata { place, detail }
         };
         if let Some(text) = v3 {
-            let root = node_v3("/", &text).map_err(metadata_error("zarr.json"))?;
-            let copy = if consolidated { Consolidated::v3(text) } else { Ok(None) };
-            let (consolidated, unusable) = match copy {
-                Ok(consolidated) => (consolidated, None),
-                Err(detail) => (None, Some(metadata_error("zarr.json")(format!("consolidated metadata {detail}")))),
+            let copies = inline_copies(&text);
+            let root = copies.as_ref().map_or(text.as_slice(), |(_, root)| root);
+            let root = node_v3("/", root).map_err(metadata_error("zarr.json"))?;
+            let cut = copies.filter(|_| consolidated).map(|(member, _)| Consolidated::v3(text, &member));
+            let (consolidated, unusable) = match cut {
+                None => (None, None),
+                Some(Ok(copy)) => (Some(copy), None),
+                Some(Err(detail)) => {
+                    (None, Some(metadata_error("zarr.json")(format!("consolidated metadata {detail}"))))
+                }
             };
             return Ok(Hierarchy { store, root, format: ZarrFormat::V3, consolidated, unusable });
         }

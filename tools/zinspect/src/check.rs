@@ -39,7 +39,8 @@ pub fn differences(
         found.extend(difference.map_err(|error: StoreError| Failure::from(error))?);
     }
 
-    let known: BTreeSet<&str> = named.iter().map(|(path, _)| path.as_str()).collect();
+    // In v3 the root holds the copies, and so is not one of them.
+    let known: BTreeSet<&str> = named.iter().map(|(path, _)| path.as_str()).chain(["/"]).collect();
     let mut failed: Option<ZarrError> = None;
     Hierarchy::open(store, pool, false)?.walk(
         pool,
