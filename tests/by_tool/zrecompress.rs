@@ -213,9 +213,12 @@ fn an_output_that_exists_is_left_alone_unless_told() {
     let (directory, target) = output();
     fs::create_dir(&target).unwrap();
     fs::write(target.join("precious"), "x").unwrap();
+    // What is no store is not replaced even when told.
+    recompress(&fixture("deep.zarr"), &target, &["--overwrite"]).expect(7);
     let outcome = recompress(&fixture("deep.zarr"), &target, &[]).expect(7);
     assert!(outcome.stderr.contains("exists already") && outcome.stderr.contains("--overwrite"), "{}", outcome.stderr);
     assert_eq!(tree(&target).len(), 1);
+    fs::write(target.join(".zgroup"), "{\"zarr_format\": 2}").unwrap();
     recompress(&fixture("deep.zarr"), &target, &["--overwrite"]).expect(0);
     assert!(!target.join("precious").exists() && target.join("zarr.json").exists());
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
@@ -349,6 +352,80 @@ fn failing_runs_print_the_same_at_any_number_of_workers() {
     for _ in 0..5 {
         assert_eq!(run("-j4"), expected);
     }
+}
+
+/// A node of the other format would be left out of the walk, and so of the copy.
+#[test]
+fn mixed_hierarchies_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("mixed.zarr");
+    copy_tree(&fixture("deep.zarr"), &source);
+    MakeArray { chunk: 10, ..MakeArray::default() }.write(&source.join("g01/old"));
+    let outcome = recompress(&source, &directory.path().join("out.zarr"), &[]).expect(5);
+    assert!(outcome.stderr.contains("g01/old") && outcome.stderr.contains(".zarray"), "{}", outcome.stderr);
+}
+
+/// Of two members of one name, parsers believe the last.
+#[test]
+fn the_codec_that_readers_see_is_the_one_that_changes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (source, target) = (directory.path().join("source.zarr"), directory.path().join("out.zarr"));
+    MakeArray { chunk: 1000, ..MakeArray::default() }.write(&source);
+    let text = fs::read_to_string(source.join(".zarray")).unwrap();
+    fs::write(source.join(".zarray"), text.replacen('{', "{\"compressor\": null, ", 1)).unwrap();
+    recompress(&source, &target, &["--cname", "zlib"]).expect(0);
+    assert_eq!(decoded(&source), decoded(&target));
+}
+
+/// Links that lead back up are not followed for ever.
+#[test]
+fn links_that_lead_back_up_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("source.zarr");
+    copy_tree(&fixture("deep.zarr"), &source);
+    for name in ["up", "again"] {
+        std::os::unix::fs::symlink("..", source.join("g01").join(name)).unwrap();
+    }
+    let outcome = Tool::new("zinspect").arg(&source).run().expect(0);
+    assert_eq!(outcome.of_type("group").len(), 21);
+    recompress(&source, &directory.path().join("out.zarr"), &[]).expect(0);
+}
+
+/// Sizes that no number holds are refused, not wrapped around.
+#[test]
+fn sizes_that_overflow_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("source.zarr");
+    fs::create_dir_all(source.join("c/0")).unwrap();
+    let shard = 1u64 << 40;
+    let metadata = json!({
+        "zarr_format": 3, "node_type": "array", "shape": [shard, shard], "data_type": "int8", "fill_value": 0,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [shard, shard]}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "codecs": [{"name": "sharding_indexed", "configuration": {"chunk_shape": [1, 1], "codecs": ["bytes"],
+            "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}], "index_location": "end"}}],
+    });
+    fs::write(source.join("zarr.json"), metadata.to_string()).unwrap();
+    fs::write(source.join("c/0/0"), "x".repeat(100)).unwrap();
+    Tool::new("zinspect").arg(&source).run().expect(5).records();
+    recompress(&source, &directory.path().join("out.zarr"), &[]).expect(5).records();
+}
+
+/// A header that claims more than the chunk has is not believed.
+#[test]
+fn a_claim_of_gigabytes_takes_no_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("source.zarr");
+    MakeArray { chunk: 1000, ..MakeArray::default() }.write(&source);
+    let mut frame = vec![2, 1, 0x11, 4];
+    frame.extend(2_000_000_000u32.to_le_bytes());
+    frame.extend(500_000_000u32.to_le_bytes());
+    frame.extend(64u32.to_le_bytes());
+    frame.resize(64, 0);
+    fs::write(source.join("0"), frame).unwrap();
+    let outcome = recompress(&source, &directory.path().join("out.zarr"), &["--timing"]).expect(3);
+    let peak = outcome.records().pop().unwrap()["peak_memory_bytes"].as_u64().unwrap();
+    assert!(peak < 100 << 20, "{peak}");
 }
 
 /// Arrays that the consolidated copy has forgotten are not lost.

@@ -21,6 +21,9 @@ const ARRAY_TO_BYTES: [&str; 10] = [
     "zfp",
 ];
 
+/// Inner chunks of a shard whose index (16 bytes each) still fits a memory: 2^32.
+const MOST_INNER_CHUNKS: u64 = 1 << 32;
+
 /// A codec chain.
 #[derive(Debug, Clone)]
 pub struct Chain {
@@ -158,6 +161,9 @@ impl Chain {
         workspace: &mut Workspace,
     ) -> Result<(), CodecError> {
         let expected = self.chunk_bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        if stored.is_empty() && expected != Some(0) {
+            return Err(CodecError::Short { format: "chunk", needed: 1, found: 0 });
+        }
         let Some((last, before)) = self.tail.split_last() else {
             decoded.clear();
             decoded.extend_from_slice(stored);
@@ -200,7 +206,12 @@ impl Sharding {
             _ => return Err(format!("shard index with codecs {names:?} is not supported")),
         };
         let endian = index_codecs[0].pointer("/configuration/endian").and_then(Value::as_str);
-        let chunks = shard_shape.iter().zip(&chunk_shape).map(|(shard, chunk)| shard / chunk).product();
+        let chunks = shard_shape
+            .iter()
+            .zip(&chunk_shape)
+            .try_fold(1u64, |product, (shard, chunk)| product.checked_mul(shard / chunk))
+            .filter(|chunks| *chunks <= MOST_INNER_CHUNKS)
+            .ok_or("a shard has more inner chunks than any index could list")?;
         let location = configuration.get("index_location").and_then(Value::as_str).unwrap_or("end");
         Ok(Sharding {
             inner: Chain::v3(data_type, &list("codecs"), &chunk_shape)?,
@@ -237,8 +248,10 @@ impl Size {
             "categorize" => Size { itemsize: typed("astype").or(Some(1)), ..self },
             // Bytes of the same number, but bytes.
             "shuffle" => Size { itemsize: Some(1), elements: self.bytes() },
-            // One bit each, and a byte that says how many pad the last one.
-            "packbits" => Size { itemsize: Some(1), elements: self.elements.map(|count| count.div_ceil(8) + 1) },
+            // One bit each, and a byte that says how many pad the last one (numcodecs; v3's own packbits may differ).
+            "packbits" if name != "packbits" || spec.get("id").is_some() => {
+                Size { itemsize: Some(1), elements: self.elements.map(|count| count.div_ceil(8) + 1) }
+            }
             _ => Size { itemsize: None, elements: None },
         }
     }

@@ -41,9 +41,9 @@ impl Consolidated {
         let mut spans: BTreeMap<Vec<String>, Span> = BTreeMap::new();
         for (key, range) in members {
             let (path, name) = key.rsplit_once('/').unwrap_or(("", &key));
-            let span = spans.entry(parts(path)).or_default();
+            let span = spans.entry(parts(path)?).or_default();
             match name {
-                ".zarray" => span.node = Some(range),
+                ".zarray" => (span.node, span.is_group) = (Some(range), false),
                 ".zgroup" if span.node.is_none() => (span.node, span.is_group) = (Some(range), true),
                 ".zattrs" => span.attributes = Some(range),
                 _ => {}
@@ -60,8 +60,8 @@ impl Consolidated {
     pub fn v3(text: Vec<u8>, member: &Range<usize>) -> Result<Consolidated, String> {
         let metadata = json::member(&text, member.start, "metadata").ok_or("has no \"metadata\"")?;
         let members = json::members(&text, metadata.start).ok_or("\"metadata\" is not an object")?;
-        let span = |(path, range): (String, _)| (parts(&path), Span { node: Some(range), ..Span::default() });
-        let spans = members.into_iter().map(span).collect();
+        let span = |(path, range): (String, _)| Ok((parts(&path)?, Span { node: Some(range), ..Span::default() }));
+        let spans = members.into_iter().map(span).collect::<Result<_, String>>()?;
         Ok(Consolidated { text, format: ZarrFormat::V3, spans })
     }
 
@@ -112,8 +112,13 @@ pub fn inline_copies(text: &[u8]) -> Option<(Range<usize>, Vec<u8>)> {
     Some((member, root))
 }
 
-fn parts(path: &str) -> Vec<String> {
-    path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+/// The names on the way to a node. A path that leaves the hierarchy is no node's.
+fn parts(path: &str) -> Result<Vec<String>, String> {
+    let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    match parts.iter().any(|part| part == "." || part == ".." || part.contains('\0')) {
+        true => Err(format!("names {path:?}, which is no path of a node")),
+        false => Ok(parts),
+    }
 }
 
 fn absolute(parts: &[String]) -> String {
@@ -135,6 +140,23 @@ mod tests {
         let (path, span) = consolidated.paths().last().expect("a node");
         let Ok(Node::Group(group)) = consolidated.node(&path, span) else { panic!("a group") };
         assert_eq!(group.attributes["k"], 1);
+    }
+
+    #[test]
+    fn paths_stay_inside() {
+        let text = br#"{"metadata": {"../../x/.zarray": {}}}"#;
+        assert!(Consolidated::v2(text.to_vec()).expect_err("outside").contains("../../x"));
+    }
+
+    #[test]
+    fn an_array_is_no_group_whatever_comes_first() {
+        for text in [
+            r#"{"metadata": {"a/.zgroup": {}, "a/.zarray": {}}}"#,
+            r#"{"metadata": {"a/.zarray": {}, "a/.zgroup": {}}}"#,
+        ] {
+            let consolidated = Consolidated::v2(text.as_bytes().to_vec()).expect("cut");
+            assert!(consolidated.paths().all(|(_, span)| !span.is_group));
+        }
     }
 
     #[test]

@@ -7,9 +7,14 @@ use serde_json::Value;
 pub fn itemsize_v2(dtype: &Value) -> Option<u64> {
     match dtype {
         Value::String(text) => itemsize_of_type_string(text),
-        Value::Array(fields) => fields.iter().map(field_size).sum(),
+        Value::Array(fields) => total(fields.iter().map(field_size)),
         _ => None,
     }
+}
+
+/// The sum of sizes that are all known, and do not overflow.
+fn total(mut sizes: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    sizes.try_fold(0u64, |sum, size| sum.checked_add(size?))
 }
 
 /// A NumPy type string: `<f4`, `|S10`, `<U5` (4 bytes a character), `<M8[ns]`, `|V12`.
@@ -52,7 +57,7 @@ pub fn itemsize_v3(data_type: &Value) -> Option<u64> {
         }
         "struct" | "structured" => {
             let fields = configuration?.get("fields")?.as_array()?;
-            fields.iter().map(field_size_v3).sum()
+            total(fields.iter().map(field_size_v3))
         }
         // Raw bits: `r24` is three bytes.
         _ => name.strip_prefix('r')?.parse::<u64>().ok().filter(|bits| bits % 8 == 0).map(|bits| bits / 8),
@@ -84,6 +89,7 @@ mod tests {
             (json!("|O"), None),
             (json!([["a", "<i4"], ["b", "<f8"], ["c", "<i2", [2, 3]]]), Some(24)),
             (json!([["a", "|O"]]), None),
+            (json!([["a", "|V18446744073709551615"], ["b", "|V1"]]), None),
             (json!(7), None),
         ] {
             assert_eq!(itemsize_v2(&dtype), size, "{dtype}");

@@ -44,6 +44,14 @@ impl ZarrError {
         }
     }
 
+    /// Path or URL that it is about.
+    pub fn place(&self) -> &str {
+        match self {
+            ZarrError::NotZarr { place } | ZarrError::Metadata { place, .. } | ZarrError::Chunk { place, .. } => place,
+            ZarrError::Store(error) => error.place(),
+        }
+    }
+
     /// What to do about it, where that can be said.
     pub fn hint(&self) -> Option<String> {
         match self {

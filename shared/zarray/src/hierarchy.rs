@@ -166,15 +166,23 @@ impl<'a> Hierarchy<'a> {
     fn load(&self, path: &str) -> Result<Option<Node>, ZarrError> {
         let absolute = format!("/{path}");
         let read = |name: &str| read(self.store, &format!("{path}/{name}"));
-        let wrong = |detail| ZarrError::Metadata { place: self.store.place(path), detail };
+        let wrong = |detail: String| ZarrError::Metadata { place: self.store.place(path), detail };
+        let mixed = |name: &str| wrong(format!("has a {name} in a Zarr v{} hierarchy", self.format.number()));
         if self.format == ZarrFormat::V3 {
-            return read("zarr.json")?.map(|text| node_v3(&absolute, &text).map_err(wrong)).transpose();
+            return match read("zarr.json")? {
+                Some(text) => node_v3(&absolute, &text).map(Some).map_err(wrong),
+                None if read(".zarray")?.is_some() => Err(mixed(".zarray")),
+                None if read(".zgroup")?.is_some() => Err(mixed(".zgroup")),
+                None => Ok(None),
+            };
         }
         if let Some(text) = read(".zarray")? {
             let array = array_v2(&absolute, &text, read(".zattrs")?.as_deref()).map_err(wrong)?;
             return Ok(Some(Node::Array(Box::new(array))));
         }
-        let Some(text) = read(".zgroup")? else { return Ok(None) };
+        let Some(text) = read(".zgroup")? else {
+            return if read("zarr.json")?.is_some() { Err(mixed("zarr.json")) } else { Ok(None) };
+        };
         let group = group_v2(&absolute, &text, read(".zattrs")?.as_deref()).map_err(wrong)?;
         Ok(Some(Node::Group(group)))
     }

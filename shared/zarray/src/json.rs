@@ -8,6 +8,9 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+/// Bytes between the start of a line and a value in it, at most.
+const DEEPEST_INDENT: usize = 4096;
+
 /// Parses a document, bare `NaN`, `Infinity` and `-Infinity` as strings.
 ///
 /// # Errors
@@ -79,9 +82,10 @@ pub fn members(text: &[u8], at: usize) -> Option<Vec<(String, Range<usize>)>> {
     }
 }
 
-/// The range of the value of top-level member `key` of the object at `at`.
+/// The range of the value of top-level member `key` of the object at `at`. Of several, the last one is the one that parsers
+/// believe.
 pub fn member(text: &[u8], at: usize, key: &str) -> Option<Range<usize>> {
-    members(text, at)?.into_iter().find(|(name, _)| name == key).map(|(_, range)| range)
+    members(text, at)?.into_iter().rfind(|(name, _)| name == key).map(|(_, range)| range)
 }
 
 /// `text` with each range replaced. Ranges are in ascending order and do not overlap.
@@ -100,7 +104,9 @@ pub fn splice(text: &[u8], replacements: &[(Range<usize>, Vec<u8>)]) -> Vec<u8> 
 /// `value` as text in the style of the document around it: indented as deep as the place it goes to, or compact where the
 /// document is.
 pub fn print_like(text: &[u8], at: usize, value: &Value) -> Vec<u8> {
-    let line = text[..at].iter().rposition(|&byte| byte == b'\n').map(|newline| &text[newline + 1..at]);
+    // No further back than an indent can be: a compact document is one line of megabytes.
+    let start = at.saturating_sub(DEEPEST_INDENT);
+    let line = text[start..at].iter().rposition(|&byte| byte == b'\n').map(|newline| &text[start + newline + 1..at]);
     let Some(line) = line else { return value.to_string().into_bytes() };
     let indent = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let Ok(pretty) = serde_json::to_string_pretty(value) else { return value.to_string().into_bytes() };
@@ -201,6 +207,13 @@ mod tests {
             String::from_utf8(out).expect("utf-8"),
             "{\n    \"a\": 1.50,\n    \"codec\": {\n        \"id\": \"blosc\"\n    },\n    \"v\": NaN\n}"
         );
+    }
+
+    #[test]
+    fn the_last_of_several_members_counts() {
+        let text = br#"{"a": 1, "b": 2, "a": 3}"#;
+        assert_eq!(member(text, 0, "a").map(|range| &text[range]), Some(&b"3"[..]));
+        assert_eq!(parse(text).expect("parses")["a"], 3);
     }
 
     #[test]

@@ -12,15 +12,21 @@ use zwire::{ErrorRecord, Exit, V1};
 pub struct Failure {
     /// The exit code that it gives.
     pub exit: Exit,
-    message: String,
+    place: String,
+    what: String,
     hint: Option<String>,
     closed_pipe: bool,
 }
 
 impl Failure {
-    /// A failure of the tool's own finding; `message` starts with the place.
-    pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
-        Failure { exit, message: message.into(), hint: None, closed_pipe: false }
+    /// A failure of the tool's own finding.
+    pub fn new(exit: Exit, what: impl Into<String>) -> Failure {
+        Failure { exit, place: String::new(), what: what.into(), hint: None, closed_pipe: false }
+    }
+
+    /// The same failure with its place: a store, a node, a key, a file.
+    pub fn at(self, place: impl fmt::Display) -> Failure {
+        Failure { place: place.to_string(), ..self }
     }
 
     /// A command line that cannot be carried out.
@@ -53,11 +59,10 @@ impl Failure {
 
     /// The failure as a record of the stream.
     pub fn record(&self) -> ErrorRecord {
-        let (place, error) = self.message.split_once(": ").unwrap_or(("", &self.message));
         ErrorRecord {
             v: V1,
-            place: place.to_owned(),
-            error: error.to_owned(),
+            place: self.place.clone(),
+            error: self.what.clone(),
             exit: self.exit,
             hint: self.hint.clone(),
         }
@@ -66,13 +71,18 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        match self.place.as_str() {
+            "" => f.write_str(&self.what),
+            place => write!(f, "{place}: {}", self.what),
+        }
     }
 }
 
 impl From<ZarrError> for Failure {
     fn from(error: ZarrError) -> Failure {
-        Failure { hint: error.hint(), ..Failure::new(error.exit(), chain(&error)) }
+        let text = error.to_string();
+        let what = text.strip_prefix(error.place()).and_then(|text| text.strip_prefix(": ")).unwrap_or(&text);
+        Failure { hint: error.hint(), ..Failure::new(error.exit(), with_causes(what, &error)).at(error.place()) }
     }
 }
 
@@ -82,18 +92,18 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// An error with its causes, each said once, on one line: what servers say may have several.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+/// What is wrong, with its causes, each said once, on one line: what servers say may have several.
+fn with_causes(what: &str, error: &dyn Error) -> String {
+    let mut text = what.to_owned();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let said = error.to_string();
+        let said = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         if !text.contains(&said) {
             text = format!("{text}: {said}");
         }
         cause = error.source();
     }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text
 }
 
 #[cfg(test)]
@@ -102,12 +112,12 @@ mod tests {
 
     #[test]
     fn a_failure_names_place_cause_and_advice() {
-        let error = StoreError::Exists { place: "out.zarr".into() };
+        let error = StoreError::Exists { place: "na: me  x.zarr".into() };
         let failure = Failure::from(error);
-        assert_eq!(failure.to_string(), "out.zarr: exists already");
+        assert_eq!(failure.to_string(), "na: me  x.zarr: exists already");
         assert_eq!(failure.exit, Exit::Output);
         assert!(failure.advice().is_some_and(|hint| hint.contains("--overwrite")));
         let record = failure.record();
-        assert_eq!((record.place.as_str(), record.error.as_str()), ("out.zarr", "exists already"));
+        assert_eq!((record.place.as_str(), record.error.as_str()), ("na: me  x.zarr", "exists already"));
     }
 }

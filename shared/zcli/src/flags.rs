@@ -168,11 +168,17 @@ impl VarFlags {
     pub fn filter(&self) -> Result<VarFilter, Failure> {
         let compile = |pattern: &String| {
             let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-            let matcher = glob.map_err(|error| Failure::usage(format!("--var {pattern}: {}", error.kind())))?;
+            let matcher =
+                glob.map_err(|error| Failure::usage(error.kind().to_string()).at(format!("--var {pattern}")))?;
             Ok((pattern.contains('/'), matcher.compile_matcher()))
         };
         self.var.iter().map(compile).collect::<Result<_, Failure>>().map(VarFilter)
     }
+}
+
+/// `text` as a pattern that only it matches.
+pub fn glob_escape(text: &str) -> String {
+    globset::escape(text)
 }
 
 /// Which arrays a command is about.

@@ -25,8 +25,8 @@ use zwire::{EXIT_STATUS, Exit, Record, Summary, V1};
 
 pub use clap;
 pub use failure::Failure;
-pub use flags::{Color, Common, Format, Generate, JobFlags, MemoryFlags, StoreFlags, VarFilter, VarFlags};
-pub use output::Output;
+pub use flags::{Color, Common, Format, Generate, JobFlags, MemoryFlags, StoreFlags, VarFilter, VarFlags, glob_escape};
+pub use output::{Encoder, Line, Output};
 pub use signals::Stop;
 pub use status::{Bar, Status};
 pub use stores::stores;

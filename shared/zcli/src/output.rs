@@ -32,6 +32,31 @@ struct Target {
     temporary: PathBuf,
 }
 
+/// A record on its way out, as far as a worker can take it: turning records into JSON costs more than making them.
+pub enum Line {
+    /// A line of JSON, with its newline.
+    Json(Vec<u8>),
+    /// A record for a table, whose columns only the output knows.
+    Record(Box<Record>),
+}
+
+/// Makes lines, on any thread.
+#[derive(Clone, Copy)]
+pub struct Encoder {
+    json: bool,
+}
+
+impl Encoder {
+    /// The line of a record that is no error (those are counted when they are put out).
+    pub fn encode(self, record: Record) -> Line {
+        let mut line = Vec::with_capacity(1024);
+        match self.json && write_line(&mut line, &record).is_ok() {
+            true => Line::Json(line),
+            false => Line::Record(Box::new(record)),
+        }
+    }
+}
+
 impl Output {
     pub(crate) fn open(common: &Common, table: Table, outlives_reader: bool) -> Result<Output, Failure> {
         let target = common.output.as_ref().filter(|path| path.as_os_str() != "-");
@@ -69,11 +94,6 @@ impl Output {
         self.errors
     }
 
-    /// Whether people read it, as a table.
-    pub fn is_table(&self) -> bool {
-        self.printer.is_some()
-    }
-
     /// Puts out one record.
     ///
     /// # Errors
@@ -89,6 +109,30 @@ impl Output {
             Some(printer) => self.writer.write_all(printer.record(record).as_bytes()),
             None => write_line(&mut self.writer, record),
         };
+        self.written(written)
+    }
+
+    /// Puts out one record that a worker has encoded.
+    ///
+    /// # Errors
+    /// As [`Output::emit`].
+    pub fn emit_line(&mut self, line: &Line) -> Result<(), Failure> {
+        match line {
+            Line::Record(record) => self.emit(record),
+            Line::Json(_) if self.closed => Ok(()),
+            Line::Json(line) => {
+                let written = self.writer.write_all(line);
+                self.written(written)
+            }
+        }
+    }
+
+    /// Encodes records for this output, on any thread.
+    pub fn encoder(&self) -> Encoder {
+        Encoder { json: self.printer.is_none() }
+    }
+
+    fn written(&mut self, written: io::Result<()>) -> Result<(), Failure> {
         let flushed = written.and_then(|()| {
             if self.flushed.elapsed() < LINGER {
                 return Ok(());
@@ -97,18 +141,6 @@ impl Output {
             self.writer.flush()
         });
         self.check(flushed)
-    }
-
-    /// Puts out free text, for renderings that are no records (a tree).
-    ///
-    /// # Errors
-    /// As [`Output::emit`].
-    pub fn text(&mut self, text: &str) -> Result<(), Failure> {
-        if self.closed {
-            return Ok(());
-        }
-        let written = self.writer.write_all(text.as_bytes());
-        self.check(written)
     }
 
     /// Ends the stream with its summary, and makes sure that all of it arrived.
@@ -162,7 +194,7 @@ fn write_line(writer: &mut impl Write, record: &Record) -> io::Result<()> {
 fn create(path: PathBuf) -> Result<(File, Target), Failure> {
     let place = path.display().to_string();
     if path.symlink_metadata().is_ok() {
-        return Err(Failure::new(Exit::Output, format!("{place}: exists already")).hint("choose another name"));
+        return Err(Failure::new(Exit::Output, "exists already").at(place).hint("choose another name"));
     }
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -175,7 +207,7 @@ fn create(path: PathBuf) -> Result<(File, Target), Failure> {
 }
 
 fn write_failure(place: &str, error: &io::Error) -> Failure {
-    Failure::new(Exit::Output, format!("{place}: {error}"))
+    Failure::new(Exit::Output, error.to_string()).at(place)
 }
 
 fn terminal_width() -> usize {

@@ -11,13 +11,15 @@ use zwire::Exit;
 #[derive(Clone)]
 pub struct Stop {
     signal: Arc<AtomicUsize>,
+    /// Set when the work is done: a signal that comes then stops nothing any more.
+    too_late: Arc<AtomicBool>,
 }
 
 impl Stop {
     /// Listens. A tool that only reads ends at once; one that writes is told, and gets to clean up: only a second signal
     /// ends it on the spot.
     pub fn listen(writes: bool) -> Stop {
-        let stop = Stop { signal: Arc::new(AtomicUsize::new(0)) };
+        let stop = Stop { signal: Arc::default(), too_late: Arc::default() };
         let insist = Arc::new(AtomicBool::new(!writes));
         for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated), (SIGHUP, Exit::Terminated)] {
             // In this order: the shutdown looks at the flag before the same signal sets it. A system that lets us install
@@ -29,6 +31,11 @@ impl Stop {
         stop
     }
 
+    /// The work is done, and its result is out: from now on no signal says otherwise.
+    pub fn too_late(&self) {
+        self.too_late.store(true, Ordering::Relaxed);
+    }
+
     /// What becomes other than 0 when a signal comes.
     pub fn flag(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.signal)
@@ -38,6 +45,7 @@ impl Stop {
     pub fn requested(&self) -> Option<Exit> {
         match self.signal.load(Ordering::Relaxed) {
             0 => None,
+            _ if self.too_late.load(Ordering::Relaxed) => None,
             code if code == usize::from(Exit::Interrupted.code()) => Some(Exit::Interrupted),
             _ => Some(Exit::Terminated),
         }

@@ -19,7 +19,7 @@ pub fn stores(named: &[OsString], from: Option<&Path>) -> Result<Vec<OsString>, 
     let mut stores = named.to_vec();
     if let Some(path) = from {
         let place = path.display().to_string();
-        let failed = |error: io::Error| Failure::new(zwire::Exit::Absent, format!("{place}: {error}"));
+        let failed = |error: io::Error| Failure::new(zwire::Exit::Absent, error.to_string()).at(&place);
         let reader: Box<dyn BufRead> = match place.as_str() {
             "-" => Box::new(io::stdin().lock()),
             _ => Box::new(BufReader::new(File::open(path).map_err(failed)?)),
@@ -27,7 +27,7 @@ pub fn stores(named: &[OsString], from: Option<&Path>) -> Result<Vec<OsString>, 
         for (number, line) in reader.split(b'\n').enumerate() {
             let line = line.map_err(failed)?;
             let found =
-                store_of(&line).map_err(|what| Failure::usage(format!("{place}: line {}: {what}", number + 1)))?;
+                store_of(&line).map_err(|what| Failure::usage(format!("line {}: {what}", number + 1)).at(&place))?;
             if let Some(store) = found.filter(|store| stores.last() != Some(store)) {
                 stores.push(store);
             }

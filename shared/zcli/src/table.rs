@@ -27,6 +27,8 @@ pub struct Column {
     pub align: Align,
     /// Whether it gives way when the terminal is too narrow.
     pub shrinks: bool,
+    /// Whether it is left out when giving way is not enough; the rightmost first.
+    pub drops: bool,
 }
 
 /// A line, or some, of a table.
@@ -130,14 +132,16 @@ impl Printer {
             }
         }
         let Some(terminal) = self.width else { return widths };
-        let gaps = 2 * columns.len().saturating_sub(1);
-        while widths.iter().sum::<usize>() + gaps > terminal {
+        let total = |widths: &[usize]| widths.iter().filter(|width| **width > 0).map(|width| width + 2).sum::<usize>();
+        while total(&widths) > terminal + 2 {
             let widest = (0..columns.len())
                 .filter(|&number| columns[number].shrinks && widths[number] > NARROWEST)
                 .max_by_key(|&number| widths[number]);
-            match widest {
-                Some(number) => widths[number] -= 1,
-                None => break,
+            let droppable = || (0..columns.len()).rev().find(|&number| columns[number].drops && widths[number] > 0);
+            match (widest, droppable()) {
+                (Some(number), _) => widths[number] -= 1,
+                (None, Some(number)) => widths[number] = 0,
+                (None, None) => break,
             }
         }
         widths
@@ -146,7 +150,7 @@ impl Printer {
     fn line(&self, cells: &[String], widths: &[usize]) -> String {
         let last = self.table.columns.len().saturating_sub(1);
         let mut line = String::new();
-        for (number, column) in self.table.columns.iter().enumerate() {
+        for (number, column) in self.table.columns.iter().enumerate().filter(|(number, _)| widths[*number] > 0) {
             let cell = printable(cells.get(number).map_or("", String::as_str));
             let cell = if self.width.is_some() { cut(&cell, widths[number]) } else { cell };
             let padding = " ".repeat(widths[number].saturating_sub(cell.width()));
@@ -232,8 +236,8 @@ mod tests {
     fn table() -> Table {
         Table {
             columns: vec![
-                Column { title: "KEY", align: Align::Left, shrinks: true },
-                Column { title: "SIZE", align: Align::Right, shrinks: false },
+                Column { title: "KEY", align: Align::Left, shrinks: true, drops: false },
+                Column { title: "SIZE", align: Align::Right, shrinks: false, drops: true },
             ],
             rows: Box::new(|record| match record {
                 Record::Key(key) => vec![Row::Cells(vec![key.key.clone(), key.stored_bytes.to_string()])],
@@ -273,6 +277,7 @@ mod tests {
         let text = print(Some(15), &["a/very/long/key/indeed"]);
         assert!(text.lines().all(|line| line.width() <= 15), "{text}");
         assert!(text.contains("a/very/l…") && text.contains("   5"), "{text}");
+        assert_eq!(print(Some(10), &["a/very/long/key/indeed"]), "KEY\na/very/…\n0 errors\n");
     }
 
     #[test]

@@ -73,14 +73,7 @@ impl Layout {
     }
 
     /// Encodes one block to the front of `out`: its length, or nothing where it does not fit.
-    pub fn encode(
-        &self,
-        clevel: u8,
-        _index: usize,
-        src: &[u8],
-        out: &mut [u8],
-        workspace: &mut Workspace,
-    ) -> Option<usize> {
+    pub fn encode(&self, clevel: u8, src: &[u8], out: &mut [u8], workspace: &mut Workspace) -> Option<usize> {
         let Workspace { filtered, scratch, cctx, .. } = workspace;
         let bytes = self.filter(src, filtered, scratch);
         let streams = self.streams(src.len());
@@ -133,6 +126,9 @@ impl Layout {
         let filters = self.filters(out.len());
         let streams = self.streams(out.len());
         let stream_len = out.len() / streams;
+        if stream_len * streams != out.len() {
+            return Err(invalid(format!("block {index} of {} bytes cannot be split in {streams}", out.len())));
+        }
         let target: &mut [u8] = if filters {
             set_len(filtered, out.len());
             filtered

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Blosc, Cname, CodecError, Shuffle, Workspace, crc32c, decompress, stream};
+use crate::{Blosc, Cname, CodecError, Header, Shuffle, Workspace, crc32c, decompress, stream};
 
 /// A bytes-to-bytes codec that can be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +90,14 @@ impl Codec {
         workspace: &mut Workspace,
     ) -> Result<(), CodecError> {
         match self {
-            Codec::Blosc(..) => decompress(src, dst, threads, workspace)?,
+            Codec::Blosc(..) => {
+                // Before room is made for what a damaged header claims.
+                let found = u64::from(Header::parse(src)?.nbytes);
+                if let Some(expected) = expected.map(|bytes| bytes as u64).filter(|expected| *expected != found) {
+                    return Err(CodecError::WrongSize { expected, found });
+                }
+                decompress(src, dst, threads, workspace)?;
+            }
             Codec::Zlib => stream::zlib(src, expected, dst)?,
             Codec::Gzip => stream::gzip(src, expected, dst)?,
             Codec::Zstd => stream::zstd(src, expected, dst, workspace)?,

@@ -18,7 +18,8 @@ fn read_all(
     dst: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
     dst.clear();
-    dst.reserve(expected.unwrap_or(FIRST_GUESS));
+    // A size that the memory does not have is not asked for at once; the stream decides what is really there.
+    let _ = dst.try_reserve(expected.unwrap_or(FIRST_GUESS));
     let limit = expected.map_or(u64::MAX, |len| len as u64 + 1);
     decoder
         .take(limit)

@@ -84,6 +84,17 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// The output is whole, but could not be given its name.
+    #[error("{place}: cannot be given its name; the finished output is kept as {kept}")]
+    Unpublished {
+        /// Path.
+        place: String,
+        /// The temporary path.
+        kept: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// The output is there already.
     #[error("{place}: exists already")]
     Exists {
@@ -102,14 +113,32 @@ impl StoreError {
             StoreError::NotListable { .. } => Exit::Refused,
             StoreError::Stopped { .. } => Exit::Terminated,
             StoreError::Read { .. } => Exit::Unreadable,
-            StoreError::Write { .. } | StoreError::Exists { .. } => Exit::Output,
+            StoreError::Write { .. } | StoreError::Exists { .. } | StoreError::Unpublished { .. } => Exit::Output,
+        }
+    }
+
+    /// Path or URL that it is about.
+    pub fn place(&self) -> &str {
+        match self {
+            StoreError::Absent { place }
+            | StoreError::NotADirectory { place }
+            | StoreError::BadUrl { place, .. }
+            | StoreError::Denied { place, .. }
+            | StoreError::Network { place, .. }
+            | StoreError::TimedOut { place, .. }
+            | StoreError::Stopped { place }
+            | StoreError::NotListable { place }
+            | StoreError::Read { place, .. }
+            | StoreError::Write { place, .. }
+            | StoreError::Unpublished { place, .. }
+            | StoreError::Exists { place } => place,
         }
     }
 
     /// What to do about it, where that can be said.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            StoreError::Exists { .. } => "choose another name, or say --overwrite to replace it",
+            StoreError::Exists { .. } => "choose another name, or say --overwrite to replace a Zarr store",
             StoreError::NotListable { .. } => {
                 "name one array, or use a store with consolidated metadata: plain HTTP cannot be listed"
             }

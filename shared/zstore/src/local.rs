@@ -42,9 +42,10 @@ impl LocalStore {
     pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<bool, StoreError> {
         let Some((mut file, size)) = self.file(key)? else { return Ok(false) };
         buffer.clear();
-        buffer.reserve_exact(size as usize);
-        // `take` ends the read at the size known, which spares the extra call that looks for more.
         let failed = |error| read_failed(&self.path(key), error);
+        let room = usize::try_from(size).ok().and_then(|size| buffer.try_reserve_exact(size).ok());
+        room.ok_or_else(|| failed(io::ErrorKind::OutOfMemory.into()))?;
+        // `take` ends the read at the size known, which spares the extra call that looks for more.
         file.by_ref().take(size).read_to_end(buffer).map_err(failed)?;
         Ok(true)
     }
@@ -78,7 +79,7 @@ impl LocalStore {
         for entry in fs::read_dir(&path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let kind = entry.file_type().map_err(failed)?;
-            let directory = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
+            let directory = kind.is_dir() || (kind.is_symlink() && leads_down(&path, &entry.path()));
             match entry.file_name().into_string() {
                 Ok(name) if directory => entries.directories.push(name),
                 Ok(name) => entries.files.push(name),
@@ -88,6 +89,12 @@ impl LocalStore {
         }
         Ok(entries)
     }
+}
+
+/// Whether a link in `directory` is to a directory that does not contain it: one that does would never end.
+fn leads_down(directory: &Path, link: &Path) -> bool {
+    let (Ok(directory), Ok(target)) = (directory.canonicalize(), link.canonicalize()) else { return false };
+    target.is_dir() && !directory.starts_with(target)
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -226,7 +233,10 @@ mod tests {
         let found: Vec<(&str, u64)> = objects.iter().map(|object| (object.key.as_str(), object.size)).collect();
         assert_eq!(found, [("a/b/0.0", 10), ("top", 1)]);
         let entries = store.entries("a").expect("lists");
-        assert_eq!((entries.directories, entries.files), (vec!["b".into(), "up".into()], vec!["broken".to_owned()]));
+        assert_eq!(
+            (entries.directories, entries.files),
+            (vec!["b".to_owned()], vec!["broken".to_owned(), "up".into()])
+        );
         assert_eq!(store.list("nothing").expect("lists").count(), 0);
     }
 

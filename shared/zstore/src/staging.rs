@@ -9,6 +9,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::{StoreError, write_failed};
 
+const EINVAL: i32 = rustix::io::Errno::INVAL.raw_os_error();
+const ENOSYS: i32 = rustix::io::Errno::NOSYS.raw_os_error();
+
 /// An output store in the making. Dropped before [`Staging::publish`], it removes what it wrote.
 pub struct Staging {
     target: PathBuf,
@@ -24,7 +27,7 @@ impl Staging {
     /// [`StoreError::Exists`] where something has that name and `overwrite` is not set, [`StoreError::Write`] where the
     /// directory above is missing or cannot be written.
     pub fn create(target: &Path, overwrite: bool) -> Result<Staging, StoreError> {
-        if !overwrite && target.symlink_metadata().is_ok() {
+        if target.symlink_metadata().is_ok() && !(overwrite && is_replaceable(target)) {
             return Err(StoreError::Exists { place: target.display().to_string() });
         }
         let temporary = temporary_name(target)?;
@@ -56,6 +59,10 @@ impl Staging {
     /// # Errors
     /// [`StoreError::Write`], naming the object's final place.
     pub fn create_file(&self, key: &str) -> Result<File, StoreError> {
+        // No key leads out of the directory, wherever it comes from.
+        if key.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+            return Err(self.failed(key, io::ErrorKind::InvalidInput.into()));
+        }
         let path = self.temporary.join(key);
         match File::create_new(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -65,14 +72,6 @@ impl Staging {
             other => other,
         }
         .map_err(|error| self.failed(key, error))
-    }
-
-    /// Makes an empty directory, for a group or an array that holds no object.
-    ///
-    /// # Errors
-    /// [`StoreError::Write`], naming the directory's final place.
-    pub fn create_directory(&self, key: &str) -> Result<(), StoreError> {
-        fs::create_dir_all(self.temporary.join(key)).map_err(|error| self.failed(key, error))
     }
 
     /// Brings all that was written to the disk, once, whatever the number of files.
@@ -91,12 +90,17 @@ impl Staging {
     /// [`StoreError::Exists`] where something took the name meanwhile, [`StoreError::Write`] otherwise.
     pub fn publish(mut self) -> Result<(), StoreError> {
         self.sync()?;
-        if self.overwrite && self.target.symlink_metadata().is_ok() {
-            // The old and the new change places in one step; what is removed afterwards has the temporary name.
-            rename(&self.temporary, &self.target, RenameFlags::EXCHANGE).map_err(|error| self.failed("", error))?;
+        // From here on the output is whole: whatever fails, it is kept.
+        self.published = true;
+        let kept = |error: io::Error| StoreError::Unpublished {
+            place: self.target.display().to_string(),
+            kept: self.temporary.display().to_string(),
+            source: error,
+        };
+        if self.overwrite && is_replaceable(&self.target) {
+            replace(&self.temporary, &self.target).map_err(kept)?;
         } else {
-            rename(&self.temporary, &self.target, RenameFlags::NOREPLACE).map_err(|error| self.failed("", error))?;
-            self.published = true;
+            rename(&self.temporary, &self.target, RenameFlags::NOREPLACE).map_err(kept)?;
         }
         let parent = self.target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // The name itself must survive a crash, too.
@@ -115,6 +119,29 @@ impl Drop for Staging {
             // Nobody else knows the name. A failure leaves a directory whose name says what it is.
             let _ = fs::remove_dir_all(&self.temporary);
         }
+    }
+}
+
+/// What `--overwrite` may replace: a Zarr store, or an empty directory. Anything else was hardly meant.
+fn is_replaceable(target: &Path) -> bool {
+    let metadata = ["zarr.json", ".zgroup", ".zarray", ".zmetadata"];
+    let is_store = metadata.iter().any(|name| target.join(name).is_file());
+    is_store || fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Puts the new store in the place of the old one, and removes the old one.
+fn replace(new: &Path, old: &Path) -> io::Result<()> {
+    match rename(new, old, RenameFlags::EXCHANGE) {
+        // The two have changed places in one step: the temporary name is the old one's now.
+        Ok(()) => fs::remove_dir_all(new),
+        // Without that step, the name is nobody's for a moment; the old store is there until the new one is.
+        Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS)) => {
+            let aside = temporary_name(old).map_err(io::Error::other)?;
+            fs::rename(old, &aside)?;
+            fs::rename(new, old)?;
+            fs::remove_dir_all(aside)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -177,6 +204,7 @@ mod tests {
         let target = dir.path().join("out.zarr");
         for content in [b"1", b"2"] {
             let staging = Staging::create(&target, true).expect("creates");
+            staging.put(".zgroup", b"{}").expect("writes");
             staging.put(std::str::from_utf8(content).expect("ascii"), content).expect("writes");
             staging.publish().expect("publishes");
         }
@@ -186,14 +214,28 @@ mod tests {
     }
 
     #[test]
+    fn only_stores_and_empty_directories_are_overwritten() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let (thesis, empty) = (dir.path().join("thesis"), dir.path().join("empty"));
+        fs::create_dir_all(thesis.join("deep")).expect("creates");
+        fs::write(thesis.join("deep/chapter"), b"x").expect("writes");
+        fs::create_dir(&empty).expect("creates");
+        for target in [&thesis, &thesis.join("deep/chapter")] {
+            assert!(matches!(Staging::create(target, true), Err(StoreError::Exists { .. })));
+        }
+        Staging::create(&empty, true).expect("creates").publish().expect("publishes");
+    }
+
+    #[test]
     fn a_name_taken_meanwhile_is_not_replaced() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let target = dir.path().join("out.zarr");
         let staging = Staging::create(&target, false).expect("creates");
         fs::create_dir(&target).expect("creates");
         fs::write(target.join("theirs"), b"x").expect("writes");
-        assert!(matches!(staging.publish(), Err(StoreError::Exists { .. })));
-        assert!(target.join("theirs").exists());
-        assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 1, "no temporary is left");
+        staging.put("ours", b"y").expect("writes");
+        let Err(StoreError::Unpublished { kept, .. }) = staging.publish() else { panic!("the name is taken") };
+        assert!(target.join("theirs").exists() && !target.join("ours").exists());
+        assert!(Path::new(&kept).join("ours").exists(), "what is whole is kept");
     }
 }

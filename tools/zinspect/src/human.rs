@@ -9,8 +9,10 @@ use crate::cli::Args;
 /// The table that these flags ask for.
 pub fn table(args: &Args) -> Table {
     let (sizes, tree, verbose) = (args.sizes, args.tree, args.common.verbose);
-    let text = |title, shrinks| Column { title, align: Align::Left, shrinks };
-    let number = |title| Column { title, align: Align::Right, shrinks: false };
+    // What a narrow terminal does without: of several facts that follow from each other, one will do.
+    let drops = |title| ["DTYPE", "CHUNK", "RATIO"].contains(&title);
+    let text = |title, shrinks| Column { title, align: Align::Left, shrinks, drops: drops(title) };
+    let number = |title| Column { title, align: Align::Right, shrinks: false, drops: drops(title) };
     let mut columns = vec![text(if tree { "NODE" } else { "PATH" }, true), text("DTYPE", false)];
     columns.extend([text("SHAPE", true), text("CHUNK", true), number("SIZE")]);
     if sizes {

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 
 use serde_json::{Map, Value};
 use zarray::{Array, Hierarchy, Node, Pool, Visit};
-use zcli::{Ending, Failure, Session, VarFilter, stores};
+use zcli::{Encoder, Ending, Failure, Line, Session, VarFilter, stores};
 use zstore::Store;
 use zwire::{ArrayRecord, ChunkRecord, Exit, Record};
 
@@ -55,7 +55,8 @@ fn inspect(
         work.nodes_with_sizes(&hierarchy, &pool)?;
     } else {
         let mut result = Ok(());
-        let describe = Describe { args, var, store: &store, name: &name, inventory: None };
+        let encoder = work.session.out.encoder();
+        let describe = Describe { args, var, store: &store, name: &name, inventory: None, encoder };
         hierarchy.walk(
             &pool,
             |visit| describe.visit(visit),
@@ -75,8 +76,8 @@ fn inspect(
 /// A node on its way from the workers to the output.
 enum Described {
     Skipped,
-    Group(Record),
-    Array { record: Box<ArrayRecord>, chunks: Vec<ChunkRecord>, array: Option<Box<Array>> },
+    Group(Line),
+    Array { counts: Counts, lines: Vec<Line>, bench: Option<(Box<Array>, Vec<ChunkRecord>)> },
     Failed(Failure),
 }
 
@@ -87,6 +88,7 @@ struct Describe<'a> {
     store: &'a Store,
     name: &'a str,
     inventory: Option<&'a Inventory>,
+    encoder: Encoder,
 }
 
 impl Describe<'_> {
@@ -94,7 +96,8 @@ impl Describe<'_> {
         match visit {
             Err(error) => Described::Failed(error.into()),
             Ok(Node::Group(group)) if self.var.is_everything() => {
-                Described::Group(Record::Group(describe::group(self.name, &group, self.args.attributes)))
+                let record = Record::Group(describe::group(self.name, &group, self.args.attributes));
+                Described::Group(self.encoder.encode(record))
             }
             Ok(Node::Array(array)) if self.var.matches(&array.path) => {
                 self.array(array).unwrap_or_else(Described::Failed)
@@ -109,13 +112,19 @@ impl Describe<'_> {
             inventory.complete(&mut record, &array);
         }
         let wanted = if self.args.bench { self.args.sample.max(1) } else { self.args.sample };
-        let sample = sample(self.store, self.name, &array, u64::from(wanted))?;
+        let mut sample = sample(self.store, self.name, &array, u64::from(wanted))?;
+        if let Some(present) = record.objects_present {
+            sample.nothing_stored = present == 0 && record.objects_expected > Some(0);
+        }
         if self.args.zarrs {
             record.zarrs_error = describe::why_zarrs_cannot(self.store, &array)?;
         }
         judge(&mut record, &array, &sample, u64::from(self.args.nthreads));
-        let array = self.args.bench.then_some(array);
-        Ok(Described::Array { record: Box::new(record), chunks: sample.chunks, array })
+        let counts = Counts::of(&record, &sample.chunks);
+        let bench = self.args.bench.then(|| (array, sample.chunks.clone()));
+        let chunks = sample.chunks.into_iter().map(|chunk| Record::Chunk(Box::new(chunk)));
+        let records = std::iter::once(Record::Array(Box::new(record))).chain(chunks);
+        Ok(Described::Array { counts, lines: records.map(|record| self.encoder.encode(record)).collect(), bench })
     }
 }
 
@@ -148,6 +157,7 @@ impl Inspection<'_> {
             store: self.store,
             name: self.name,
             inventory: Some(&inventory),
+            encoder: self.session.out.encoder(),
         };
         let mut visits = visits.into_iter();
         loop {
@@ -173,17 +183,16 @@ impl Inspection<'_> {
         match described {
             Described::Skipped => Ok(()),
             Described::Failed(failure) => self.node_failed(&failure),
-            Described::Group(record) => {
+            Described::Group(line) => {
                 self.totals.groups += 1;
-                self.session.out.emit(&record)
+                self.session.out.emit_line(&line)
             }
-            Described::Array { record, chunks, array } => {
-                self.totals.add(&record, &chunks);
-                self.session.out.emit(&Record::Array(record))?;
-                for chunk in &chunks {
-                    self.session.out.emit(&Record::Chunk(Box::new(chunk.clone())))?;
+            Described::Array { counts, lines, bench } => {
+                self.totals.add(counts);
+                for line in &lines {
+                    self.session.out.emit_line(line)?;
                 }
-                array.map_or(Ok(()), |array| self.bench(&array, &chunks))
+                bench.map_or(Ok(()), |(array, chunks)| self.bench(&array, &chunks))
             }
         }
     }
@@ -222,6 +231,31 @@ impl Inspection<'_> {
     }
 }
 
+/// What one array adds to the totals.
+struct Counts {
+    chunks: u64,
+    uncompressed_bytes: u64,
+    objects_present: u64,
+    objects_expected: u64,
+    stored_bytes: u64,
+    damaged_chunks: u64,
+    verdict: String,
+}
+
+impl Counts {
+    fn of(record: &ArrayRecord, chunks: &[ChunkRecord]) -> Counts {
+        Counts {
+            chunks: record.chunks.unwrap_or(0),
+            uncompressed_bytes: record.uncompressed_bytes.unwrap_or(0),
+            objects_present: record.objects_present.unwrap_or(0),
+            objects_expected: record.objects_expected.unwrap_or(0),
+            stored_bytes: record.stored_bytes.unwrap_or(0),
+            damaged_chunks: chunks.iter().filter(|chunk| !chunk.faults.is_empty()).count() as u64,
+            verdict: record.verdict.clone(),
+        }
+    }
+}
+
 /// What the summary says.
 #[derive(Default)]
 struct Totals {
@@ -243,15 +277,15 @@ struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, record: &ArrayRecord, chunks: &[ChunkRecord]) {
+    fn add(&mut self, counts: Counts) {
         self.arrays += 1;
-        self.chunks = self.chunks.saturating_add(record.chunks.unwrap_or(0));
-        self.uncompressed_bytes = self.uncompressed_bytes.saturating_add(record.uncompressed_bytes.unwrap_or(0));
-        self.objects_present += record.objects_present.unwrap_or(0);
-        self.objects_expected = self.objects_expected.saturating_add(record.objects_expected.unwrap_or(0));
-        self.stored_bytes += record.stored_bytes.unwrap_or(0);
-        self.damaged_chunks += chunks.iter().filter(|chunk| !chunk.faults.is_empty()).count() as u64;
-        *self.verdicts.entry(record.verdict.clone()).or_default() += 1;
+        self.chunks = self.chunks.saturating_add(counts.chunks);
+        self.uncompressed_bytes = self.uncompressed_bytes.saturating_add(counts.uncompressed_bytes);
+        self.objects_present += counts.objects_present;
+        self.objects_expected = self.objects_expected.saturating_add(counts.objects_expected);
+        self.stored_bytes += counts.stored_bytes;
+        self.damaged_chunks += counts.damaged_chunks;
+        *self.verdicts.entry(counts.verdict).or_default() += 1;
     }
 
     fn ending(self, stores: u64, sizes: bool) -> Ending {

@@ -42,7 +42,8 @@ pub fn sample(store: &Store, name: &str, array: &Array, wanted: u64) -> Result<S
     }
     if sample.chunks.is_empty() {
         let Some(listed) = stored_keys(store, array, grid, wanted) else { return Ok(sample) };
-        (sample.nothing_stored, sample.other_separator) = (listed.keys.is_empty(), listed.other_separator);
+        sample.nothing_stored = listed.complete && listed.keys.is_empty();
+        sample.other_separator = listed.other_separator;
         for key in listed.keys {
             sample.chunks.extend(look_at(store, name, array, &key, wanted, &mut head)?);
         }
@@ -65,14 +66,20 @@ fn spread(len: u64) -> impl Iterator<Item = u64> {
 struct Listed {
     /// The first stored chunks in key order.
     keys: Vec<String>,
+    /// Whether these are all keys that there are.
+    complete: bool,
     other_separator: bool,
 }
 
 /// Looks through as many keys as are worth listing. Nothing: the store cannot list.
 fn stored_keys(store: &Store, array: &Array, grid: &Grid, wanted: u64) -> Option<Listed> {
-    let mut listed = Listed { keys: Vec::new(), other_separator: false };
+    let mut listed = Listed { keys: Vec::new(), complete: true, other_separator: false };
     let start = array.key("").len();
-    for object in store.list(array.key_prefix()).ok()?.take(LISTED) {
+    for (number, object) in store.list(array.key_prefix()).ok()?.enumerate() {
+        if number == LISTED {
+            listed.complete = false;
+            break;
+        }
         let key = object.ok()?.key;
         match key.get(start..).map(|relative| array.keys.parse(relative, array.shape.len())) {
             Some(KeyKind::Chunk(index)) if grid.contains(&index) => listed.keys.push(key),
@@ -134,7 +141,7 @@ fn look_at(
 /// Fills in what the first bytes say, and holds it against the metadata and the size of the object.
 fn examine(chain: &Chain, head: &[u8], chunk: &mut ChunkRecord) {
     // A checksum behind the compressed bytes is not part of them.
-    let checksums = chain.tail.iter().filter(|codec| **codec == Codec::Crc32c).count() as u64;
+    let checksums = chain.tail.iter().rev().take_while(|codec| **codec == Codec::Crc32c).count() as u64;
     let stored = chunk.stored_bytes.saturating_sub(4 * checksums);
     chunk.format = match chain.compressor() {
         Some(codec) => format_name(codec).to_owned(),

@@ -5,7 +5,7 @@
 //! zarr-python 2 does in its main thread, and these tools do. So more blocks only help the latter.
 
 use zarray::Array;
-use zcli::{human_bytes, human_count, human_counted, shell_quote};
+use zcli::{glob_escape, human_bytes, human_count, human_counted, shell_quote};
 use zcodec::{Blosc, Cname, Codec, Shuffle, ideal_speedup, predict_blocksize};
 use zwire::{ArrayRecord, ChunkRecord, round3};
 
@@ -267,13 +267,17 @@ fn advised(itemsize: u64, blocksize: u64) -> Blosc {
 
 fn command(record: &ArrayRecord, codec: &Blosc) -> String {
     let name = record.store.trim_end_matches('/');
-    let stem = name.strip_suffix(".zarr").unwrap_or(name);
+    let stem = match name.rsplit('/').next() {
+        // The store has no name here; a copy beside it does.
+        Some("." | ".." | "") | None => "../copy",
+        _ => name.strip_suffix(".zarr").unwrap_or(name),
+    };
     // A remote store's copy goes to where the command is run.
     let stem = if stem.contains("://") { stem.rsplit('/').next().unwrap_or("store") } else { stem };
     let mut words =
         vec!["zrecompress".to_owned(), shell_quote(&record.store), shell_quote(&format!("{stem}-blosc.zarr"))];
     if record.path != "/" {
-        words.push(format!("--var {}", shell_quote(&record.path)));
+        words.push(format!("--var {}", shell_quote(&glob_escape(&record.path))));
     }
     words.push(format!("--cname {} --clevel {} --shuffle {}", codec.cname.name(), codec.clevel, codec.shuffle.name()));
     if codec.blocksize > 0 {

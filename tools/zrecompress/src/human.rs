@@ -6,8 +6,8 @@ use zwire::{Record, Summary};
 
 /// The table of a run, or of a plan.
 pub fn table() -> Table {
-    let text = |title, shrinks| Column { title, align: Align::Left, shrinks };
-    let number = |title| Column { title, align: Align::Right, shrinks: false };
+    let text = |title, shrinks| Column { title, align: Align::Left, shrinks, drops: false };
+    let number = |title| Column { title, align: Align::Right, shrinks: false, drops: title == "OBJECTS" };
     Table {
         columns: vec![
             text("PATH", true),

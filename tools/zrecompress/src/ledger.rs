@@ -108,9 +108,9 @@ impl<'a> Ledger<'a> {
     pub fn misspelled(&self, array: usize, store: &Store) {
         let plan = &self.plans[array].array;
         let place = store.place(plan.key_prefix());
-        let text =
-            format!("{place}: chunk keys are not spelled with the {:?} that the metadata names", plan.keys.separator);
-        let failure = Failure::new(Exit::Unreadable, text).hint("correct the separator in the metadata first");
+        let text = format!("chunk keys are not spelled with the {:?} that the metadata names", plan.keys.separator);
+        let failure =
+            Failure::new(Exit::Unreadable, text).at(place).hint("correct the separator in the metadata first");
         let mut page = self.page();
         if !page.arrays[array].failures.contains_key("") {
             page.fail(array, String::new(), failure);

@@ -62,6 +62,11 @@ impl Documents<'_> {
             if !self.store.get(&key, &mut text)? {
                 match copy {
                     Some(copy) => text.clone_from(copy),
+                    // A node that had its document when the store was walked has it now, or is being changed.
+                    None if matches!(*name, ".zarray" | ".zgroup" | "zarr.json") => {
+                        let gone = ZarrError::Metadata { place: self.store.place(&key), detail: "has gone".into() };
+                        return Err(gone.into());
+                    }
                     None => continue,
                 }
             }

@@ -52,7 +52,8 @@ impl ArrayPlan {
                 return plan(array, Action::Copy("its codec is not known"));
             }
             let place = store.place(array.key_prefix());
-            return Err(Failure::new(Exit::Unreadable, format!("{place}: {error}"))
+            return Err(Failure::new(Exit::Unreadable, error)
+                .at(place)
                 .hint("--copy-unknown copies such arrays as they are"));
         }
         if is_coordinate(&array) && array.uncompressed_bytes().is_some_and(|bytes| bytes < args.min_size) {
@@ -221,6 +222,12 @@ pub const COPY_PIECE: u64 = 8 << 20;
 /// Shards up to this are read in one piece.
 pub const WHOLE_SHARD: u64 = 64 << 20;
 
+/// Inner chunks that a thread is given at a time: few enough to hold, enough to pay for the thread.
+pub fn batch(chunk_bytes: Option<u64>) -> usize {
+    const BATCH_BYTES: u64 = 4 << 20;
+    (BATCH_BYTES / chunk_bytes.unwrap_or(BATCH_BYTES).max(1)).clamp(1, 64) as usize
+}
+
 /// Shares out the cores: so many objects at once as there are workers, objects and room for, and what is left of the cores
 /// as threads on each object.
 ///
@@ -258,15 +265,19 @@ pub fn share_out(
         };
         let most = usize::try_from(units).unwrap_or(usize::MAX).max(1);
         plan.threads = nthreads.unwrap_or((jobs / at_once).max(1)).min(most);
-        let chunks_in_flight = if plan.array.chain.sharding.is_some() { plan.threads as u64 } else { 1 };
-        plan.need = chunk_need.saturating_mul(chunks_in_flight).saturating_add(whole);
+        let (in_flight, waiting) = match plan.array.chain.sharding {
+            // Each thread works on one inner chunk, and holds those of its batch that are done.
+            Some(_) => (plan.threads as u64, bytes.saturating_mul(batch(Some(bytes)) as u64 * plan.threads as u64)),
+            None => (1, 0),
+        };
+        plan.need = chunk_need.saturating_mul(in_flight).saturating_add(whole).saturating_add(waiting);
         if plan.need > budget {
             return Err(Failure::usage(format!(
-                "{}: one object needs {} of memory, --max-memory allows {}",
-                plan.array.path,
+                "one object needs {} of memory, --max-memory allows {}",
                 zcli::human_bytes(plan.need),
                 zcli::human_bytes(budget)
             ))
+            .at(&plan.array.path)
             .hint("raise --max-memory, or verify less"));
         }
     }

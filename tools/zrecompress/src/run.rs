@@ -1,5 +1,6 @@
 //! The job of `zrecompress`: open → plan → transcode → publish.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -35,8 +36,8 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
     let store = Store::open(source, &args.store.options(&session.stop))?;
     check_target(&store, target, args.overwrite)?;
     let pool = Pool::new(args.store.readers(&store, args.work.jobs()));
-    let hierarchy = open(&store, &pool)?;
-    let (groups, mut plans) = match plan(args, &store, &hierarchy, &pool)? {
+    let (hierarchy, listable) = open(&store, &pool)?;
+    let (groups, mut plans) = match plan(args, &store, &hierarchy, listable, &pool, &session.stop)? {
         Planned::Possible { groups, plans } => (groups, plans),
         Planned::Impossible(failures) => return refuse(&failures, session),
     };
@@ -48,12 +49,16 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
     }
 
     let staging = Staging::create(target, args.overwrite)?;
+    // Nobody sees them before the chunks are there, too; and what is wrong with one shows now, not at the end.
+    let consolidated = hierarchy.consolidated();
+    let documents = Documents { store: &store, staging: &staging, format: hierarchy.format(), consolidated };
+    documents.write(&groups, &plans, &pool)?;
     let name = store.location().to_string();
     let totals = {
         let Session { out, status, stop, phases } = &mut *session;
         let expected = plans.iter().filter_map(|plan| plan.array.uncompressed_bytes()).fold(0, u64::saturating_add);
         let bar = status.bar(expected);
-        let strays = strays_in_groups(&store, &groups, &pool)?;
+        let strays = if listable { strays_outside_arrays(&store, &groups, &plans)? } else { 0 };
         let ledger = Ledger::new(&name, &plans, out, status, args.common.timing, strays);
         let work = Transcoding {
             args,
@@ -87,36 +92,38 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
         let strays = human_counted(totals.strays, "key");
         session.status.warn(&format!("{name}: {strays} left out that belong to no array; zinspect --sizes lists them"));
     }
-    let consolidated = hierarchy.consolidated();
-    let documents = Documents { store: &store, staging: &staging, format: hierarchy.format(), consolidated };
-    documents.write(&groups, &plans, &pool)?;
+    staging.sync()?;
+    if let Some(exit) = session.stop.requested() {
+        return Ok(Ending { exit, totals: totals.fields });
+    }
     staging.publish()?;
+    session.stop.too_late();
     Ok(Ending { exit: Exit::Done, totals: totals.fields })
 }
 
 /// The output must be a local path that is neither the source nor inside it, nor around it.
 fn check_target(store: &Store, target: &Path, overwrite: bool) -> Result<(), Failure> {
-    let place = target.display();
+    let place = &target.display();
     if target.to_str().is_some_and(|text| text.contains("://")) {
-        return Err(Failure::usage(format!("{place}: the output is a local path")));
+        return Err(Failure::usage("the output is a local path").at(place));
     }
     if !overwrite && target.symlink_metadata().is_ok() {
         return Err(StoreError::Exists { place: place.to_string() }.into());
     }
     let Some(source) = store.location().local().and_then(|path| path.canonicalize().ok()) else { return Ok(()) };
     let Some(target) = resolve(target) else {
-        return Err(
-            Failure::new(Exit::Output, format!("{place}: the directory above it does not exist")).hint("make it first")
-        );
+        return Err(Failure::new(Exit::Output, "the directory above it does not exist")
+            .at(place)
+            .hint("make it first"));
     };
     if target == source {
-        return Err(Failure::usage(format!("{place}: source and output are the same store")));
+        return Err(Failure::usage("source and output are the same store").at(place));
     }
     if target.starts_with(&source) {
-        return Err(Failure::usage(format!("{place}: the output lies inside the source")));
+        return Err(Failure::usage("the output lies inside the source").at(place));
     }
     if source.starts_with(&target) {
-        return Err(Failure::usage(format!("{place}: the source lies inside the output, which would be replaced")));
+        return Err(Failure::usage("the source lies inside the output, which would be replaced").at(place));
     }
     Ok(())
 }
@@ -130,14 +137,14 @@ fn resolve(target: &Path) -> Option<PathBuf> {
 }
 
 /// Opens the hierarchy as it really is. A stale consolidated copy would lose arrays, so it is only believed where the store
-/// cannot be listed.
-fn open<'a>(store: &'a Store, pool: &Pool) -> Result<Hierarchy<'a>, Failure> {
+/// cannot be listed; that is said, too.
+fn open<'a>(store: &'a Store, pool: &Pool) -> Result<(Hierarchy<'a>, bool), Failure> {
     let listable = match store.list("") {
         Ok(mut objects) => objects.next().transpose().map(|_| true)?,
         Err(StoreError::NotListable { .. }) => false,
         Err(error) => return Err(error.into()),
     };
-    Ok(Hierarchy::open(store, pool, !listable)?)
+    Ok((Hierarchy::open(store, pool, !listable)?, listable))
 }
 
 /// What the metadata allows.
@@ -151,13 +158,24 @@ enum Planned {
 }
 
 /// Decides on every array.
-fn plan(args: &Args, store: &Store, hierarchy: &Hierarchy, pool: &Pool) -> Result<Planned, Failure> {
+fn plan(
+    args: &Args,
+    store: &Store,
+    hierarchy: &Hierarchy,
+    listable: bool,
+    pool: &Pool,
+    stop: &Stop,
+) -> Result<Planned, Failure> {
     let var = args.var.filter()?;
     let (mut groups, mut plans, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     hierarchy.walk(
         pool,
         |visit| match visit {
             Ok(Node::Group(group)) => Ok((Some(group.path), None)),
+            Ok(Node::Array(array)) if array.grid.is_none() && !listable => {
+                let text = "its chunks cannot be named without a list, and this server cannot list";
+                Err(Failure::new(Exit::Unreadable, text).at(store.place(array.key_prefix())))
+            }
             Ok(Node::Array(array)) => ArrayPlan::new(args, &var, store, *array).map(|plan| (None, Some(plan))),
             Err(error) => Err(error.into()),
         },
@@ -169,15 +187,15 @@ fn plan(args: &Args, store: &Store, hierarchy: &Hierarchy, pool: &Pool) -> Resul
                 }
                 Err(failure) => failures.push(failure),
             }
-            true
+            stop.requested().is_none()
         },
     );
     if !failures.is_empty() {
         return Ok(Planned::Impossible(failures));
     }
     if !var.is_everything() && !plans.iter().any(|plan| matches!(plan.action, Action::Recompress(_))) {
-        let text = format!("{}: no array matches --var {}", store.location(), args.var.var.join(" "));
-        return Err(Failure::new(Exit::Absent, text));
+        let text = format!("no array matches --var {}", args.var.var.join(" "));
+        return Err(Failure::new(Exit::Absent, text).at(store.location()));
     }
     Ok(Planned::Possible { groups, plans })
 }
@@ -191,15 +209,24 @@ fn refuse(failures: &[Failure], session: &mut Session) -> Result<Ending, Failure
     Ok(Ending { exit, totals: Map::new() })
 }
 
-/// Files in groups that are no metadata; they are not carried over.
-fn strays_in_groups(store: &Store, groups: &[String], pool: &Pool) -> Result<u64, Failure> {
-    let counts =
-        pool.map(groups.iter().collect(), |group: &String| match store.entries(group.trim_start_matches('/')) {
-            Ok(entries) => Ok(entries.files.iter().filter(|name| !METADATA.contains(&name.as_str())).count() as u64),
-            Err(StoreError::NotListable { .. }) => Ok(0),
-            Err(error) => Err(error.into()),
-        });
-    counts.into_iter().sum()
+/// Objects that lie below no array and are no metadata of a node; they are not carried over.
+fn strays_outside_arrays(store: &Store, groups: &[String], plans: &[ArrayPlan]) -> Result<u64, Failure> {
+    let groups: HashSet<&str> = groups.iter().map(|path| path.trim_start_matches('/')).collect();
+    let arrays: HashSet<&str> = plans.iter().map(|plan| plan.array.key_prefix()).collect();
+    if arrays.contains("") {
+        return Ok(0);
+    }
+    let mut strays = 0;
+    let mut waiting = vec![String::new()];
+    while let Some(prefix) = waiting.pop() {
+        let entries = store.entries(&prefix)?;
+        let is_metadata = |name: &String| groups.contains(prefix.as_str()) && METADATA.contains(&name.as_str());
+        strays += entries.files.iter().filter(|name| !is_metadata(name)).count() as u64;
+        let below = |name: String| if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+        let directories = entries.directories.into_iter().map(below);
+        waiting.extend(directories.filter(|path| !arrays.contains(path.as_str())));
+    }
+    Ok(strays)
 }
 
 /// The plan as records.

@@ -10,14 +10,12 @@ use std::thread::ScopedJoinHandle;
 
 use zarray::{Chain, IndexLayout, ShardIndex, ZarrError};
 use zcli::{Failure, Timer};
-use zcodec::crc32c;
+use zcodec::{CodecError, crc32c};
 use zstore::{ByteRange, write_failed};
+use zwire::Exit;
 
-use crate::plan::{Target, WHOLE_SHARD};
+use crate::plan::{Target, WHOLE_SHARD, batch};
 use crate::transcode::{ChunkScratch, Clocks, Job, Outcome, Scratch, check_decodes, recode};
-
-/// Inner chunks that each thread gets at a time: few enough to hold, enough to pay for the thread.
-const BATCH: usize = 16;
 
 /// Carries one shard over.
 ///
@@ -46,7 +44,7 @@ pub fn transcode_shard(job: &Job, target: &Target, scratch: &mut Scratch) -> Res
     let mut outcome = Outcome { present: true, bytes_before: size, ..Outcome::default() };
     let chunk = &mut *job.benches.take();
     let work = InnerChunks { job, chain: &sharding.inner, target, shard: whole.then_some(stored.as_slice()) };
-    for batch in order.chunks(BATCH * threads) {
+    for batch in order.chunks(batch(sharding.inner.chunk_bytes) * threads) {
         let done = work.batch(batch, threads, chunk, clocks)?;
         let mut timer = Timer::start();
         for ((number, _), inner) in batch.iter().zip(done) {
@@ -144,11 +142,18 @@ impl InnerChunks<'_> {
             Some(shard) => shard.get(start as usize..(start + len) as usize).unwrap_or_default(),
             None => {
                 let mut timer = Timer::start();
-                self.job.store.get_range(&self.job.item.key, ByteRange::At { start, len }, &mut read)?;
+                let range = ByteRange::At { start, len };
+                if self.job.store.get_range(&self.job.item.key, range, &mut read)?.is_none() {
+                    return Err(Failure::new(Exit::Unreadable, "has gone while it was read").at(self.job.place()));
+                }
                 clocks.read += timer.lap();
                 read.as_slice()
             }
         };
+        if stored.len() as u64 != len {
+            let (needed, found) = (len, stored.len() as u64);
+            return Err(wrong(CodecError::Short { format: "inner chunk", needed, found }));
+        }
         let recoded = recode(self.chain, self.target, stored, 1, chunk, clocks).map_err(wrong)?;
         let bytes = if recoded { chunk.encoded.clone() } else { stored.to_vec() };
         if self.job.verify && recoded {

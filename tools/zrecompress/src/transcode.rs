@@ -203,7 +203,7 @@ impl Job<'_> {
     pub fn absent(&self) -> Result<Outcome, Failure> {
         match self.item.size {
             None => Ok(Outcome::default()),
-            Some(_) => Err(Failure::new(Exit::Unreadable, format!("{}: was listed, and is gone", self.place()))),
+            Some(_) => Err(Failure::new(Exit::Unreadable, "was listed, and is gone").at(self.place())),
         }
     }
 
@@ -219,7 +219,8 @@ impl Job<'_> {
 
     /// The output does not hold what was written to it.
     pub fn not_the_same(&self, what: &str) -> Failure {
-        Failure::new(Exit::Output, format!("{}: verification failed: {what}", self.target_path().display()))
+        Failure::new(Exit::Output, format!("verification failed: {what}"))
+            .at(self.target_path().display())
             .hint("the disk or the memory of this machine may be bad")
     }
 }

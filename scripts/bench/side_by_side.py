@@ -1,0 +1,167 @@
+"""What the benchmarks share: build, run a process and weigh it, compare in turn, print JSON lines.
+
+Standard library only, and nothing large is ever held here: Linux counts the memory of the process that starts another one
+in the other one's peak (getrusage(2), ru_maxrss), so the few megabytes of this interpreter are a floor under every figure.
+Data are made and compared in processes of their own (stores.py).
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+CORES = len(os.sched_getaffinity(0))
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def emit(**record):
+    print(json.dumps(record), flush=True)
+
+
+def peers_python():
+    """The interpreter that has zarr and numcodecs: $ZTOOLS_PEERS_PYTHON, else the one that scripts/test.sh makes."""
+    ours = TARGET / "venv/bin/python"
+    return os.environ.get("ZTOOLS_PEERS_PYTHON") or (str(ours) if ours.exists() else "python3")
+
+
+def zarrs_reencode():
+    """The peer's path, or None with a printed reason."""
+    name = os.environ.get("ZARRS_REENCODE", "zarrs_reencode")
+    path = shutil.which(name)
+    if path is None:
+        say(f"skipping zarrs_reencode: {name} not found (cargo install zarrs_tools, or set ZARRS_REENCODE)")
+    return path
+
+
+def build(*targets):
+    """Builds with cargo: each target is a list of flags."""
+    for flags in targets:
+        subprocess.run(["cargo", "build", "--release", "--quiet", *flags], cwd=ROOT, check=True)
+
+
+def stores(*args):
+    """Runs stores.py in the peers' Python and returns what it prints, as JSON."""
+    python = peers_python()
+    done = subprocess.run([python, str(HERE / "stores.py"), *map(str, args)], stdout=subprocess.PIPE)
+    if done.returncode != 0:
+        sys.exit(f"{python} stores.py failed: it needs zarr 3 and numcodecs (scripts/test.sh, or ZTOOLS_PEERS_PYTHON)")
+    return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def workspace(given):
+    """The directory given, which is kept, with its stores, for the next run; or a new one in memory, removed at the end."""
+    if given:
+        Path(given).mkdir(parents=True, exist_ok=True)
+        yield Path(given)
+    else:
+        shared_memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+        with tempfile.TemporaryDirectory(prefix="ztools-bench-", dir=shared_memory) as name:
+            yield Path(name)
+
+
+def run(command, stdout):
+    """One whole process: wall-clock seconds from start to exit, and its peak memory in MB (10^6 bytes)."""
+    with open(stdout, "wb") as out:
+        started = time.perf_counter()
+        child = subprocess.Popen([str(word) for word in command], stdout=out)
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - started
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        sys.exit(f"exit code {child.returncode}: {' '.join(map(str, command))}")
+    return seconds, usage.ru_maxrss * 1024 / 1e6
+
+
+def floor_mb():
+    """The least that `run` can report as a peak: this interpreter's own memory."""
+    return round(run(["true"], os.devnull)[1], 1)
+
+
+class Case:
+    """One command that takes part. `before` (making room for its output) is not timed; stdout goes to a file."""
+
+    def __init__(self, name, command, stdout, before=lambda: None):
+        self.name, self.command, self.stdout, self.before = name, command, stdout, before
+        self.forget()
+
+    def forget(self):
+        self.seconds, self.peaks_mb = [], []
+
+    def once(self):
+        self.before()
+        return run(self.command, self.stdout)
+
+    @property
+    def median(self):
+        return statistics.median(self.seconds)
+
+    @property
+    def peak_mb(self):
+        return max(self.peaks_mb)
+
+
+def in_turn(cases, rounds, patience=0):
+    """Every case once a round. Rounds start at another case each, so that no case always follows the same neighbour.
+
+    A round in which other processes took more than DISTURBED of the machine is run again, up to `patience` times in all.
+    Returns the largest such share among the rounds that count.
+    """
+    worst = 0.0
+    for n in range(rounds):
+        start = n % len(cases)
+        order = cases[start:] + cases[:start]
+        while True:
+            others = Others()
+            measured = [(case, *case.once()) for case in order]
+            share = others.share()
+            for case, seconds, peak_mb in measured:
+                say(f"  round {n + 1}/{rounds}  {seconds:8.3f} s  {peak_mb:7.1f} MB  {case.name}")
+            if share <= DISTURBED or patience == 0:
+                break
+            patience -= 1
+            say(f"  other processes took {share:.0%} of the machine: the round does not count")
+        worst = max(worst, share)
+        for case, seconds, peak_mb in measured:
+            case.seconds.append(seconds)
+            case.peaks_mb.append(peak_mb)
+    return round(worst, 3)
+
+
+DISTURBED = 0.05
+
+
+class Others:
+    """The share of the machine that went to anything but this process and its children, since this was made."""
+
+    def __init__(self):
+        self.started, self.busy, self.ours = time.perf_counter(), self.busy_seconds(), sum(os.times()[:4])
+
+    def share(self):
+        elsewhere = (self.busy_seconds() - self.busy) - (sum(os.times()[:4]) - self.ours)
+        return max(0.0, elsewhere / (time.perf_counter() - self.started) / os.cpu_count())
+
+    @staticmethod
+    def busy_seconds():
+        with open("/proc/stat") as stat:  # proc(5): cpu user nice system idle iowait irq softirq steal ...
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, stat.readline().split()[1:9])
+        return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def ratio(above, below):
+    """Median and quartiles over the rounds of `above / below`: both ran in the same round, so a slow minute cancels."""
+    each = [a / b for a, b in zip(above.seconds, below.seconds)]
+    low, _, high = statistics.quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
+    return round(statistics.median(each), 3), [round(low, 3), round(high, 3)]

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""zinspect against zarr-python on stores of many arrays: whole processes, in turn, the same answer asked of both.
+
+    scripts/bench/zinspect.py [--rounds N] [--arrays N] [--patience N] [--work DIR] [--no-build]
+
+Prints one JSON line a case; README.md says what the numbers mean.
+"""
+
+import argparse
+
+from side_by_side import TARGET, Case, build, emit, floor_mb, in_turn, peers_python, ratio, say, stores, workspace
+
+# What a user of zarr-python would write to see every array once, on the quickest way there is to do so.
+PEER = """
+import json, sys, zarr
+group = zarr.open_group(sys.argv[1], mode="r", use_consolidated=sys.argv[2] == "consolidated")
+for name, array in sorted(group.arrays()):
+    seen = "/" + name, array.shape, array.chunks, array.dtype.str, len(array.compressors)
+    print(json.dumps(seen))
+"""
+
+
+def main():
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one that only warms up")
+    flags.add_argument("--arrays", type=int, default=3930, help="arrays in each store (default 3930)")
+    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to run again, in all (default 20)")
+    flags.add_argument("--work", help="directory to use and keep (default: a temporary one in /dev/shm)")
+    flags.add_argument("--no-build", action="store_true", help="take the binary that is there")
+    args = flags.parse_args()
+    if not args.no_build:
+        build(["-p", "zinspect"])
+    with workspace(args.work) as work:
+        data = work / f"features-{args.arrays}"
+        if not data.exists():
+            say(f"making four stores of {args.arrays} arrays")
+            stores("features", data, args.arrays)
+        for version in ("v2", "v3"):
+            for kind in ("consolidated", "plain"):
+                compare(work, data, version, kind, args)
+
+
+def compare(work, data, version, kind, args):
+    say(f"{version}, {kind}:")
+    store = data / (f"{version}-consolidated.zarr" if kind == "consolidated" else f"{version}.zarr")
+    zinspect = [TARGET / "release/zinspect", "--json"]
+    ours = [
+        Case("sample 1 (default)", [*zinspect, store], work / "ours-1"),
+        Case("sample 0 (metadata only)", [*zinspect, "--sample", "0", store], work / "ours-0"),
+    ]
+    peer = Case("zarr-python", [peers_python(), "-c", PEER, store, kind], work / "peer")
+    in_turn([*ours, peer], 1)  # warms the caches and leaves the answers to be compared
+    stores("same", args.arrays, peer.stdout, *(case.stdout for case in ours))
+    for case in [*ours, peer]:
+        case.forget()
+    others = in_turn([*ours, peer], args.rounds, args.patience)
+    for case in ours:
+        median, quartiles = ratio(peer, case)
+        emit(
+            bench="inspect",
+            case=f"{version} {kind}, {case.name}",
+            arrays=args.arrays,
+            ours_seconds=round(case.median, 4),
+            peer_seconds=round(peer.median, 4),
+            ratio=median,
+            ratio_quartiles=quartiles,
+            ours_peak_mb=round(case.peak_mb, 1),
+            peer_peak_mb=round(peer.peak_mb, 1),
+            peak_floor_mb=floor_mb(),
+            rounds=args.rounds,
+            others_share=others,
+        )
+
+
+if __name__ == "__main__":
+    main()
