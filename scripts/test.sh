@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 cargo test --workspace --locked
 
 python=${PYTHON:-python3}
-if ! "$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-    echo "skipped: interoperability tests: $python is absent, older than 3.11, or lacks venv"
+if ! "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    echo "skipped: interoperability tests: $python is absent, older than 3.11, or lacks venv or ensurepip"
     exit 0
 fi
 requirements=tests/interop/requirements.txt

@@ -22,6 +22,8 @@ const MAX_SPLITS: usize = 16;
 pub enum BlockCodec {
     Lz4,
     Zstd,
+    /// Only decoded.
+    Snappy,
 }
 
 impl BlockCodec {
@@ -29,6 +31,7 @@ impl BlockCodec {
         match cname {
             Cname::Lz4 => Some(BlockCodec::Lz4),
             Cname::Zstd => Some(BlockCodec::Zstd),
+            Cname::Snappy => Some(BlockCodec::Snappy),
             // lz4hc decodes as lz4, but `Header::cname` never says so.
             _ => None,
         }
@@ -38,6 +41,7 @@ impl BlockCodec {
         match self {
             BlockCodec::Lz4 => "blosc-lz4",
             BlockCodec::Zstd => "blosc-zstd",
+            BlockCodec::Snappy => "blosc-snappy",
         }
     }
 }
@@ -91,6 +95,7 @@ impl Layout {
                     let cctx = cctx.get_or_insert_with(zstd_safe::CCtx::create);
                     cctx.compress(target, stream, zstd_level(clevel)).unwrap_or(0)
                 }
+                BlockCodec::Snappy => return None,
             };
             let len = if len == 0 || len == stream.len() {
                 out.get_mut(at..at + stream.len())?.copy_from_slice(stream);
@@ -150,6 +155,7 @@ impl Layout {
                     let dctx = dctx.get_or_insert_with(zstd_safe::DCtx::create);
                     dctx.decompress(stream, source).ok()
                 }
+                BlockCodec::Snappy => snap::raw::Decoder::new().decompress(source, stream).ok(),
             };
             if decoded != Some(stream_len) {
                 return Err(invalid(format!("block {index} of {} does not decode", self.blocks())));

@@ -20,7 +20,7 @@ pub enum Cname {
     Lz4,
     /// LZ4 HC, which writes the LZ4 format.
     Lz4hc,
-    /// Snappy.
+    /// Snappy. Frames with it are read; to write them would need a C++ compiler, for a codec that hardly any reader has.
     Snappy,
     /// Zlib.
     Zlib,
@@ -31,6 +31,9 @@ pub enum Cname {
 impl Cname {
     /// Every compressor.
     pub const ALL: [Cname; 6] = [Cname::Blosclz, Cname::Lz4, Cname::Lz4hc, Cname::Snappy, Cname::Zlib, Cname::Zstd];
+
+    /// Those that can be written.
+    pub const WRITTEN: [Cname; 5] = [Cname::Zstd, Cname::Lz4, Cname::Lz4hc, Cname::Blosclz, Cname::Zlib];
 
     /// The name as Zarr metadata spells it.
     pub fn name(self) -> &'static str {
@@ -120,7 +123,7 @@ impl Blosc {
     /// `threads` are used on the blocks of this one frame; the bytes do not depend on their number.
     ///
     /// # Errors
-    /// [`CodecError::TooLarge`] above 2,147,483,631 bytes.
+    /// [`CodecError::TooLarge`] above 2,147,483,631 bytes, [`CodecError::Configuration`] for snappy.
     pub fn compress(
         &self,
         typesize: usize,
@@ -134,6 +137,12 @@ impl Blosc {
         }
         // A frame can name no larger element; c-blosc, too, then takes the bytes as they come.
         let typesize = if (1..=255).contains(&typesize) { typesize } else { 1 };
+        if self.cname == Cname::Snappy {
+            return Err(CodecError::Configuration {
+                name: "blosc".into(),
+                detail: "snappy is read, but not written".into(),
+            });
+        }
         match BlockCodec::of(self.cname) {
             Some(codec) if self.clevel > 0 && src.len() >= block::MIN_BUFFER => {
                 self.compress_blocks(codec, typesize, src, dst, threads, workspace);
@@ -355,10 +364,10 @@ mod tests {
     }
 
     fn any_blosc() -> impl Strategy<Value = Blosc> {
-        (0..6usize, 0..=9u8, 0..3usize, prop_oneof![Just(0u64), 1u64..100_000]).prop_map(
+        (0..Cname::WRITTEN.len(), 0..=9u8, 0..3usize, prop_oneof![Just(0u64), 1u64..100_000]).prop_map(
             |(cname, clevel, shuffle, blocksize)| Blosc {
-                cname: Cname::ALL[cname],
-                clevel: if Cname::ALL[cname] == Cname::Zstd { clevel.min(6) } else { clevel },
+                cname: Cname::WRITTEN[cname],
+                clevel: if Cname::WRITTEN[cname] == Cname::Zstd { clevel.min(6) } else { clevel },
                 shuffle: Shuffle::ALL[shuffle],
                 blocksize,
             },
@@ -435,6 +444,25 @@ mod tests {
             frame[at] ^= 1 << bit;
             prop_assert!(decompress(&frame[..cut], &mut back, 1, &mut workspace).is_err());
         }
+    }
+
+    #[test]
+    fn snappy_frames_are_read() {
+        let src = data(7, 1000, 3);
+        let stream = snap::raw::Encoder::new().compress_vec(&src).expect("compresses");
+        let mut frame = vec![2, 1, 0x10 | 2 << 5, 1];
+        for word in [1000, 1000, 24 + stream.len() as u32, 20, stream.len() as u32] {
+            frame.extend(word.to_le_bytes());
+        }
+        frame.extend(&stream);
+        let (mut back, mut workspace) = (Vec::new(), Workspace::default());
+        decompress(&frame, &mut back, 1, &mut workspace).expect("decodes");
+        assert_eq!(back, src);
+        let at = frame.len() - stream.len();
+        frame[at] ^= 0xff;
+        assert!(decompress(&frame, &mut back, 1, &mut workspace).is_err());
+        let codec = Blosc { cname: Cname::Snappy, clevel: 5, shuffle: Shuffle::Noshuffle, blocksize: 0 };
+        assert!(codec.compress(1, &src, &mut back, 1, &mut workspace).is_err());
     }
 
     #[test]

@@ -90,13 +90,12 @@ pub struct CnameFlag(pub Cname);
 
 impl ValueEnum for CnameFlag {
     fn value_variants<'a>() -> &'a [CnameFlag] {
-        const VARIANTS: [CnameFlag; 6] = [
+        const VARIANTS: [CnameFlag; 5] = [
             CnameFlag(Cname::Zstd),
             CnameFlag(Cname::Lz4),
             CnameFlag(Cname::Lz4hc),
             CnameFlag(Cname::Blosclz),
             CnameFlag(Cname::Zlib),
-            CnameFlag(Cname::Snappy),
         ];
         &VARIANTS
     }
