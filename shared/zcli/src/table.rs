@@ -1,7 +1,9 @@
 //! A table that is printed while its rows come in: the first rows decide the widths, the rest follow them.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-use zwire::{Record, Summary};
+use zwire::{Record, Summary, Timing};
+
+use crate::units::human_bytes;
 
 /// Rows that are looked at before the first is printed.
 const FIRST_ROWS: usize = 256;
@@ -86,7 +88,7 @@ impl Printer {
             draw_tree(&mut self.waiting);
         }
         let mut text = self.flush();
-        for line in (self.table.footer)(summary) {
+        for line in (self.table.footer)(summary).into_iter().chain(summary.timing.as_ref().map(timing_line)) {
             text.push_str(&self.note(&line));
         }
         text
@@ -184,6 +186,11 @@ impl Printer {
         }
         text + &cut(&line, width) + "\n"
     }
+}
+
+fn timing_line(timing: &Timing) -> String {
+    let memory = human_bytes(timing.peak_memory_bytes);
+    format!("{:.2} s, {:.2} s of processor time, {memory} at most", timing.seconds, timing.cpu_seconds)
 }
 
 /// Draws paths in walking order as a tree: from the end, where it is known which nodes have a sibling after them.

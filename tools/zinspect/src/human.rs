@@ -148,14 +148,5 @@ fn footer(summary: &Summary) -> Vec<String> {
         .iter()
         .filter_map(|(key, value)| Some(format!("{} {}", value.as_u64()?, key.strip_prefix("verdict_")?)))
         .collect();
-    let mut lines = vec![words.join(" · "), format!("verdicts: {} (-v says why)", verdicts.join(", "))];
-    if let Some(timing) = &summary.timing {
-        lines.push(format!(
-            "{:.2} s, {:.2} s of processor time, {} at most",
-            timing.seconds,
-            timing.cpu_seconds,
-            human_bytes(timing.peak_memory_bytes)
-        ));
-    }
-    lines
+    vec![words.join(" · "), format!("verdicts: {} (-v says why)", verdicts.join(", "))]
 }

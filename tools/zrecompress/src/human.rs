@@ -75,13 +75,5 @@ fn footer(summary: &Summary) -> Vec<String> {
             human_bytes(number("memory_bytes").unwrap_or(0))
         ));
     }
-    if let Some(timing) = &summary.timing {
-        lines.push(format!(
-            "{:.2} s, {:.2} s of processor time, {} at most",
-            timing.seconds,
-            timing.cpu_seconds,
-            human_bytes(timing.peak_memory_bytes)
-        ));
-    }
     lines
 }
