@@ -171,7 +171,7 @@ pub struct ChunkRecord {
     pub inner_chunk: Option<u64>,
     /// Size of the stored chunk.
     pub stored_bytes: u64,
-    /// `blosc`, `zstd`, `gzip`, …: the format that the bytes show, not the one that the metadata claims.
+    /// `blosc`, `zstd`, `gzip`, …: the format that the metadata names; `faults` says where the bytes are not of it.
     pub format: String,
     /// Blosc format version.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -327,7 +327,7 @@ pub struct RecompressRecord {
     pub verified: u64,
     /// Objects that failed.
     pub failed: u64,
-    /// Processor seconds of the workers on this array, with `--timing`.
+    /// Seconds that workers spent on this array, summed, with `--timing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker_seconds: Option<f64>,
     /// Decoded bytes for each worker second, with `--timing`.

@@ -38,7 +38,7 @@ pub fn table(args: &Args) -> Table {
             }
             Record::Consolidated(difference) => vec![Row::Note(consolidated_line(difference))],
             Record::Bench(bench) => vec![Row::Note(indented(&bench_line(bench)))],
-            Record::Error(error) => vec![Row::Note(format!("{}: {}", error.place, error.error))],
+            // Errors are told on standard error, which is the same terminal.
             _ => Vec::new(),
         }),
         tree,

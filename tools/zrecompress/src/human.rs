@@ -50,7 +50,7 @@ fn rows(record: &Record) -> Vec<Row> {
             plan.from.clone(),
             plan.because.clone().filter(|_| plan.action == "copy").unwrap_or_else(|| plan.to.clone()),
         ])],
-        Record::Error(error) => vec![Row::Note(format!("{}: {}", error.place, error.error))],
+        // Errors are told on standard error, which is the same terminal.
         _ => Vec::new(),
     }
 }
