@@ -154,7 +154,9 @@ fn a_full_output_is_noticed() {
     for tool in tools() {
         for arguments in [&["--json"][..], &["--format", "table"], &["--help"], &["--version"]] {
             let full = File::options().write(true).open("/dev/full").unwrap();
-            let mut command = Example::of(&tool).command().args(arguments).0;
+            // Kept until the run is over: its directory is where a writer writes.
+            let example = Example::of(&tool);
+            let mut command = example.command().args(arguments).0;
             let outcome = Outcome::of(command.stdout(full).output().unwrap());
             assert_eq!(outcome.code, 7, "{tool} {arguments:?}: {}", outcome.stderr);
             assert!(outcome.stderr.contains("standard output"), "{tool} {arguments:?}: {}", outcome.stderr);
