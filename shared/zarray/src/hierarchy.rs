@@ -190,5 +190,5 @@ impl<'a> Hierarchy<'a> {
 
 fn read(store: &Store, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let mut buffer = Vec::new();
-    Ok(store.get(key, &mut buffer)?.then_some(buffer))
+    Ok(store.get(key, &mut buffer)?.map(|_| buffer))
 }

@@ -53,13 +53,22 @@ impl Default for StoreOptions {
     }
 }
 
+/// What a store says of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stat {
+    /// Its size.
+    pub size: u64,
+    /// Another one once the object has been written anew: made of its ETag, or of the time it was last modified.
+    pub tag: u64,
+}
+
 /// One stored object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Object {
     /// Its key, relative to the store.
     pub key: String,
-    /// Its size.
-    pub size: u64,
+    /// Its size and tag.
+    pub stat: Stat,
 }
 
 /// Which bytes of an object.
@@ -133,23 +142,23 @@ impl Store {
         self.location.join(key)
     }
 
-    /// Reads a whole object into `buffer` (whose old content is lost). `false`: there is no such object.
+    /// Reads a whole object into `buffer` (whose old content is lost). Nothing: there is no such object.
     ///
     /// # Errors
     /// [`StoreError`] with the place; an absent object is none.
-    pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<bool, StoreError> {
+    pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
         match &self.backend {
             Backend::Local(store) => store.get(key, buffer),
             Backend::Remote(store) => store.get(key, buffer),
         }
     }
 
-    /// Reads part of an object into `buffer` (whose old content is lost) and says how large the whole object is.
+    /// Reads part of an object into `buffer` (whose old content is lost) and says what the whole object is like.
     /// Nothing: there is no such object.
     ///
     /// # Errors
     /// As [`Store::get`].
-    pub fn get_range(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<u64>, StoreError> {
+    pub fn get_range(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
         match &self.backend {
             Backend::Local(store) => store.get_range(key, range, buffer),
             Backend::Remote(store) => store.get_range(key, range, buffer),

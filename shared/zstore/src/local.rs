@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::{ByteRange, Entries, Listing, Object, StoreError, read_failed};
+use crate::{ByteRange, Entries, Listing, Object, Stat, StoreError, read_failed};
 
 pub struct LocalStore {
     root: PathBuf,
@@ -26,7 +26,7 @@ impl LocalStore {
     }
 
     /// Opens a file. Nothing: it is not there, or it is a directory, which is no object.
-    fn file(&self, key: &str) -> Result<Option<(File, u64)>, StoreError> {
+    fn file(&self, key: &str) -> Result<Option<(File, Stat)>, StoreError> {
         let path = self.path(key);
         // A named pipe in the place of a chunk must not hold the run up; on files the flag does nothing.
         let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
@@ -36,29 +36,30 @@ impl LocalStore {
             Err(error) => return Err(read_failed(&path, error)),
         };
         let metadata = file.metadata().map_err(|error| read_failed(&path, error))?;
-        Ok(metadata.is_file().then_some((file, metadata.len())))
+        Ok(metadata.is_file().then(|| (file, stat(&metadata))))
     }
 
-    pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<bool, StoreError> {
-        let Some((mut file, size)) = self.file(key)? else { return Ok(false) };
+    pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
+        let Some((mut file, stat)) = self.file(key)? else { return Ok(None) };
         buffer.clear();
         let failed = |error| read_failed(&self.path(key), error);
-        let room = usize::try_from(size).ok().and_then(|size| buffer.try_reserve_exact(size).ok());
+        let room = usize::try_from(stat.size).ok().and_then(|size| buffer.try_reserve_exact(size).ok());
         room.ok_or_else(|| failed(io::ErrorKind::OutOfMemory.into()))?;
         // `take` ends the read at the size known, which spares the extra call that looks for more.
-        file.by_ref().take(size).read_to_end(buffer).map_err(failed)?;
-        Ok(true)
+        file.by_ref().take(stat.size).read_to_end(buffer).map_err(failed)?;
+        Ok(Some(stat))
     }
 
-    pub fn get_range(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<u64>, StoreError> {
-        let Some((file, size)) = self.file(key)? else { return Ok(None) };
+    pub fn get_range(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
+        let Some((file, stat)) = self.file(key)? else { return Ok(None) };
+        let size = stat.size;
         let (start, len) = match range {
             ByteRange::At { start, len } => (start.min(size), len.min(size.saturating_sub(start))),
             ByteRange::Last { len } => (size.saturating_sub(len), len.min(size)),
         };
         buffer.resize(len as usize, 0);
         file.read_exact_at(buffer, start).map_err(|error| read_failed(&self.path(key), error))?;
-        Ok(Some(size))
+        Ok(Some(stat))
     }
 
     pub fn list(&self, prefix: &str) -> Result<Listing<'_>, StoreError> {
@@ -148,7 +149,7 @@ impl Walk {
         let metadata = if kind.is_symlink() { fs::metadata(&path) } else { entry.metadata() };
         match metadata {
             Ok(metadata) if metadata.is_dir() => self.enter(key, path, true).map(|()| None),
-            Ok(metadata) => Ok(Some(Object { key, size: metadata.len() })),
+            Ok(metadata) => Ok(Some(Object { key, stat: stat(&metadata) })),
             // Gone since the directory was read, or a link to nothing.
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(failed(error)),
@@ -175,6 +176,12 @@ impl Iterator for Walk {
             }
         }
     }
+}
+
+/// Size, and the time of the last change to the nanosecond.
+fn stat(metadata: &fs::Metadata) -> Stat {
+    let tag = metadata.mtime().wrapping_mul(1_000_000_000).wrapping_add(metadata.mtime_nsec());
+    Stat { size: metadata.len(), tag: tag as u64 }
 }
 
 /// A key from a directory and a name; what is not UTF-8 shows as replacement characters, which no chunk key contains.
@@ -207,7 +214,8 @@ mod tests {
             (ByteRange::Last { len: 3 }, "789"),
             (ByteRange::Last { len: 99 }, "0123456789"),
         ] {
-            assert_eq!(store.get_range("a/b/0.0", range, &mut buffer).expect("reads"), Some(10));
+            let stat = store.get_range("a/b/0.0", range, &mut buffer).expect("reads");
+            assert_eq!(stat.map(|stat| stat.size), Some(10));
             assert_eq!(buffer, expected.as_bytes(), "{range:?}");
         }
         assert_eq!(store.get_range("a/b/1.0", ByteRange::Last { len: 1 }, &mut buffer).expect("reads"), None);
@@ -217,9 +225,9 @@ mod tests {
     fn a_directory_is_no_object() {
         let (_dir, store) = store();
         let mut buffer = Vec::new();
-        assert!(!store.get("a/b", &mut buffer).expect("no error"));
-        assert!(!store.get("a/b/0.0/below-a-file", &mut buffer).expect("no error"));
-        assert!(store.get("top", &mut buffer).expect("reads"));
+        assert_eq!(store.get("a/b", &mut buffer).expect("no error"), None);
+        assert_eq!(store.get("a/b/0.0/below-a-file", &mut buffer).expect("no error"), None);
+        assert!(store.get("top", &mut buffer).expect("reads").is_some());
         assert_eq!(buffer, b"x");
     }
 
@@ -230,7 +238,7 @@ mod tests {
         std::os::unix::fs::symlink("nowhere", dir.path().join("a/broken")).expect("links");
         let mut objects: Vec<Object> = store.list("").expect("lists").collect::<Result<_, _>>().expect("no error");
         objects.sort();
-        let found: Vec<(&str, u64)> = objects.iter().map(|object| (object.key.as_str(), object.size)).collect();
+        let found: Vec<(&str, u64)> = objects.iter().map(|object| (object.key.as_str(), object.stat.size)).collect();
         assert_eq!(found, [("a/b/0.0", 10), ("top", 1)]);
         let entries = store.entries("a").expect("lists");
         assert_eq!(
@@ -245,7 +253,7 @@ mod tests {
         let (dir, store) = store();
         let path = dir.path().join("a/0.0");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("makes a pipe");
-        assert!(!store.get("a/0.0", &mut Vec::new()).expect("no error"));
+        assert_eq!(store.get("a/0.0", &mut Vec::new()).expect("no error"), None);
     }
 
     #[test]

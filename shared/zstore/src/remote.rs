@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use url::Url;
 
 use crate::cloud::connect;
-use crate::{ByteRange, Entries, Listing, Object, StoreError, StoreOptions};
+use crate::{ByteRange, Entries, Listing, Object, Stat, StoreError, StoreOptions};
 
 /// A body that brings less than this in one period of the time limit has stalled.
 const LEAST_PROGRESS: usize = 64 * 1024;
@@ -158,17 +158,20 @@ impl RemoteStore {
         }
     }
 
-    pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<bool, StoreError> {
+    pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
         self.wait(key, async {
             match self.request(key, None).await? {
-                Ok(answer) => self.body(key, answer, buffer).await.map(|()| true),
-                Err(Error::NotFound { .. }) => Ok(false),
+                Ok(answer) => {
+                    let stat = stat(&answer.meta);
+                    self.body(key, answer, buffer).await.map(|()| Some(stat))
+                }
+                Err(Error::NotFound { .. }) => Ok(None),
                 Err(error) => Err(self.failed(key, error)),
             }
         })
     }
 
-    pub fn get_range(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<u64>, StoreError> {
+    pub fn get_range(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
         let wanted = match range {
             ByteRange::At { start, len } => GetRange::Bounded(start..start.saturating_add(len)),
             ByteRange::Last { len } => GetRange::Suffix(len),
@@ -180,23 +183,23 @@ impl RemoteStore {
                 Err(error) => match self.second_try(key, range, error).await? {
                     SecondTry::Answer(answer) => *answer,
                     SecondTry::Absent => return Ok(None),
-                    SecondTry::NothingThere(size) => {
+                    SecondTry::NothingThere(stat) => {
                         buffer.clear();
-                        return Ok(Some(size));
+                        return Ok(Some(stat));
                     }
                 },
             };
-            let (size, offset) = (answer.meta.size, answer.range.start);
+            let (stat, offset) = (stat(&answer.meta), answer.range.start);
             self.body(key, answer, buffer).await?;
             // Where the server sent more than was asked for, keep what was.
             let (start, len) = match range {
                 ByteRange::At { start, len } => (start, len),
-                ByteRange::Last { len } => (size.saturating_sub(len), len),
+                ByteRange::Last { len } => (stat.size.saturating_sub(len), len),
             };
             let skip = start.saturating_sub(offset).min(buffer.len() as u64) as usize;
             buffer.drain(..skip);
             buffer.truncate(usize::try_from(len).unwrap_or(usize::MAX));
-            Ok(Some(size))
+            Ok(Some(stat))
         })
     }
 
@@ -217,7 +220,7 @@ impl RemoteStore {
             ByteRange::Last { .. } => meta.size == 0,
         };
         if nothing_there {
-            return Ok(SecondTry::NothingThere(meta.size));
+            return Ok(SecondTry::NothingThere(stat(&meta)));
         }
         if !unsupported {
             return Err(self.failed(key, error));
@@ -266,8 +269,20 @@ impl RemoteStore {
     fn object(&self, meta: ObjectMeta) -> Object {
         let location = meta.location.as_ref();
         let key = location.strip_prefix(self.prefix.as_ref()).unwrap_or(location).trim_start_matches('/');
-        Object { key: key.to_owned(), size: meta.size }
+        Object { key: key.to_owned(), stat: stat(&meta) }
     }
+}
+
+/// Size and tag out of the head of an answer.
+fn stat(meta: &ObjectMeta) -> Stat {
+    let modified = meta.last_modified.timestamp_nanos_opt().unwrap_or_default();
+    let tag = meta.e_tag.as_ref().map_or_else(|| fnv1a(&modified.to_le_bytes()), |tag| fnv1a(tag.as_bytes()));
+    Stat { size: meta.size, tag }
+}
+
+/// The 64-bit FNV-1a hash: the same in every version of this program, for tags are written down.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// What came of asking again.
@@ -276,7 +291,7 @@ enum SecondTry {
     /// There is no such object.
     Absent,
     /// The object, of this size, ends before the range begins.
-    NothingThere(u64),
+    NothingThere(Stat),
 }
 
 struct Pages<'a> {

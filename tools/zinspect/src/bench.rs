@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use zarray::{Array, Chain, Pool, ZarrError};
 use zcli::{Failure, Stop};
 use zcodec::Workspace;
-use zstore::{ByteRange, Store};
+use zstore::{ByteRange, Stat, Store};
 use zwire::{BenchRecord, ChunkRecord, round3};
 
 /// Each figure is the best of rounds over this long.
@@ -100,11 +100,11 @@ fn best<F: FnMut()>(prepare: impl FnOnce() -> F) -> f64 {
 fn read(store: &Store, array: &Array, chunk: &ChunkRecord) -> Result<Option<Vec<u8>>, Failure> {
     let mut bytes = Vec::new();
     let (Some(sharding), Some(number)) = (&array.chain.sharding, chunk.inner_chunk) else {
-        return Ok(store.get(&chunk.key, &mut bytes)?.then_some(bytes));
+        return Ok(store.get(&chunk.key, &mut bytes)?.map(|_| bytes));
     };
     let len = sharding.index.len().unwrap_or(u64::MAX);
     let range = if sharding.index.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
-    let Some(size) = store.get_range(&chunk.key, range, &mut bytes)? else { return Ok(None) };
+    let Some(Stat { size, .. }) = store.get_range(&chunk.key, range, &mut bytes)? else { return Ok(None) };
     let index = zarray::ShardIndex::parse(&sharding.index, &bytes, size)
         .map_err(|source| ZarrError::Chunk { place: store.place(&chunk.key), source })?;
     let Some(Some((start, len))) = index.0.get(number as usize).copied() else { return Ok(None) };

@@ -77,7 +77,7 @@ fn own_metadata(store: &Store, path: &str, format: ZarrFormat) -> Result<Option<
     for name in names {
         let key = if prefix.is_empty() { (*name).to_owned() } else { format!("{prefix}/{name}") };
         let mut text = Vec::new();
-        if store.get(&key, &mut text)? {
+        if store.get(&key, &mut text)?.is_some() {
             documents.insert((*name).to_owned(), json::parse(&text).unwrap_or(Value::Null));
         }
     }

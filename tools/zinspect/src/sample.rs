@@ -3,7 +3,7 @@
 use zarray::{Array, Chain, Grid, KeyKind, ShardIndex};
 use zcli::Failure;
 use zcodec::{Codec, HEADER_LEN, Header};
-use zstore::{ByteRange, Store};
+use zstore::{ByteRange, Stat, Store};
 use zwire::ChunkRecord;
 
 /// Keys that are tried before the store is asked for a list.
@@ -111,7 +111,7 @@ fn look_at(
     };
     let Some(sharding) = &array.chain.sharding else {
         let range = ByteRange::At { start: 0, len: HEADER_LEN as u64 };
-        let Some(size) = store.get_range(key, range, head)? else { return Ok(Vec::new()) };
+        let Some(Stat { size, .. }) = store.get_range(key, range, head)? else { return Ok(Vec::new()) };
         let mut chunk = record(size);
         examine(&array.chain, head, &mut chunk);
         return Ok(vec![chunk]);
@@ -119,7 +119,7 @@ fn look_at(
     let len = sharding.index.len().unwrap_or(u64::MAX);
     let range = if sharding.index.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
     let mut index = Vec::new();
-    let Some(size) = store.get_range(key, range, &mut index)? else { return Ok(Vec::new()) };
+    let Some(Stat { size, .. }) = store.get_range(key, range, &mut index)? else { return Ok(Vec::new()) };
     let index = match ShardIndex::parse(&sharding.index, &index, size) {
         Ok(index) => index,
         Err(error) => {

@@ -57,14 +57,14 @@ impl Inventory {
         let (directory, name) = object.key.rsplit_once('/').unwrap_or(("", &object.key));
         if matches!(name, "zarr.json" | ".zarray" | ".zgroup" | ".zattrs" | ".zmetadata") && groups.contains(directory)
         {
-            self.metadata_bytes += object.size;
+            self.metadata_bytes += object.stat.size;
             return;
         }
         let kind = match owner(&object.key, arrays) {
             None => kind_of_name(&object.key),
             Some((array, relative)) => match array.keys.parse(relative, array.shape.len()) {
                 KeyKind::Chunk(index) if array.grid.as_ref().is_none_or(|grid| grid.contains(&index)) => {
-                    return self.count(array.key_prefix(), object.size);
+                    return self.count(array.key_prefix(), object.stat.size);
                 }
                 KeyKind::Chunk(_) => "outside_grid",
                 KeyKind::WrongSeparator => "wrong_separator",
@@ -72,7 +72,7 @@ impl Inventory {
             },
         };
         *self.stray_counts.entry(kind).or_default() += 1;
-        self.strays.insert(object.key, (object.size, kind));
+        self.strays.insert(object.key, (object.stat.size, kind));
         if self.strays.len() > SHOWN {
             self.strays.pop_last();
         }

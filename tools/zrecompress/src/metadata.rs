@@ -59,7 +59,7 @@ impl Documents<'_> {
         for (name, copy) in documents {
             let key = if prefix.is_empty() { (*name).to_owned() } else { format!("{prefix}/{name}") };
             let mut text = Vec::new();
-            if !self.store.get(&key, &mut text)? {
+            if self.store.get(&key, &mut text)?.is_none() {
                 match copy {
                     Some(copy) => text.clone_from(copy),
                     // A node that had its document when the store was walked has it now, or is being changed.

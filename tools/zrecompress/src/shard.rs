@@ -29,7 +29,7 @@ pub fn transcode_shard(job: &Job, target: &Target, scratch: &mut Scratch) -> Res
     let mut timer = Timer::start();
     let Some((index, size)) = read_index(job, layout, stored)? else { return job.absent() };
     let whole = size <= WHOLE_SHARD;
-    if whole && !job.store.get(&job.item.key, stored)? {
+    if whole && job.store.get(&job.item.key, stored)?.is_none() {
         return job.absent();
     }
     clocks.read += timer.lap();
@@ -74,9 +74,9 @@ type Entry = (usize, (u64, u64));
 fn read_index(job: &Job, layout: &IndexLayout, buffer: &mut Vec<u8>) -> Result<Option<(ShardIndex, u64)>, Failure> {
     let len = layout.len().unwrap_or(u64::MAX);
     let range = if layout.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
-    let Some(size) = job.store.get_range(&job.item.key, range, buffer)? else { return Ok(None) };
-    match ShardIndex::parse(layout, buffer, size) {
-        Ok(index) => Ok(Some((index, size))),
+    let Some(stat) = job.store.get_range(&job.item.key, range, buffer)? else { return Ok(None) };
+    match ShardIndex::parse(layout, buffer, stat.size) {
+        Ok(index) => Ok(Some((index, stat.size))),
         Err(source) => Err(ZarrError::Chunk { place: job.place(), source }.into()),
     }
 }

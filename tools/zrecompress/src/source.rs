@@ -87,7 +87,7 @@ impl<'a> Source<'a> {
                     return Next::Failed(error);
                 }
                 Some(Ok(object)) => match what_is(array, &object.key) {
-                    Key::Chunk => Some((object.key, Some(object.size))),
+                    Key::Chunk => Some((object.key, Some(object.stat.size))),
                     Key::Metadata => return Next::Metadata,
                     Key::Stray => return Next::Stray,
                     Key::OtherSeparator => return Next::OtherSeparator(state.array),

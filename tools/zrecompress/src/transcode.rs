@@ -115,7 +115,7 @@ impl Job<'_> {
         let (mut done, mut checksum) = (0, 0);
         loop {
             let range = ByteRange::At { start: done, len: COPY_PIECE };
-            let Some(size) = self.store.get_range(&self.item.key, range, stored)? else { return self.absent() };
+            let Some(stat) = self.store.get_range(&self.item.key, range, stored)? else { return self.absent() };
             clocks.read += timer.lap();
             let file = match output.take() {
                 Some(file) => file,
@@ -125,7 +125,7 @@ impl Job<'_> {
             checksum = crc32c_append(checksum, stored);
             clocks.write += timer.lap();
             done += stored.len() as u64;
-            if done >= size || stored.is_empty() {
+            if done >= stat.size || stored.is_empty() {
                 break;
             }
         }
@@ -160,7 +160,7 @@ impl Job<'_> {
         let Scratch { stored, clocks } = scratch;
         let threads = self.plan.threads;
         let mut timer = Timer::start();
-        let present = self.store.get(&self.item.key, stored)?;
+        let present = self.store.get(&self.item.key, stored)?.is_some();
         clocks.read += timer.lap();
         if !present {
             return self.absent();
