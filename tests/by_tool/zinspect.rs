@@ -44,7 +44,7 @@ fn verdict(make: &MakeArray) -> Value {
 }
 
 fn blosc(cname: Cname, clevel: u8, blocksize: u64) -> Option<Blosc> {
-    Some(Blosc { cname, clevel, shuffle: Shuffle::Shuffle, blocksize })
+    Some(Blosc { blocksize, ..Blosc::new(cname, clevel, Shuffle::Shuffle) })
 }
 
 #[test]

@@ -561,7 +561,7 @@ fn real_era5_stores() {
 fn verify_finds_nothing_wrong_with_any_compressor() {
     let directory = tempfile::tempdir().unwrap();
     let source = directory.path().join("source.zarr");
-    let codec = Some(Blosc { cname: Cname::Zlib, clevel: 4, shuffle: Shuffle::Bitshuffle, blocksize: 0 });
+    let codec = Some(Blosc::new(Cname::Zlib, 4, Shuffle::Bitshuffle));
     MakeArray { codec, chunk: 100_000, chunks: 33, noise_bits: 12 }.write(&source);
     for (number, (verify, verified)) in [("none", 0), ("sample", 3), ("full", 33)].into_iter().enumerate() {
         let target = directory.path().join(format!("{number}.zarr"));

@@ -68,7 +68,7 @@ pub struct MakeArray {
 
 impl Default for MakeArray {
     fn default() -> MakeArray {
-        let codec = Blosc { cname: Cname::Lz4, clevel: 5, shuffle: Shuffle::Shuffle, blocksize: 0 };
+        let codec = Blosc::new(Cname::Lz4, 5, Shuffle::Shuffle);
         MakeArray { chunk: 1 << 20, chunks: 2, codec: Some(codec), noise_bits: 8 }
     }
 }

@@ -8,14 +8,12 @@
 
 use std::os::raw::{c_char, c_int};
 
+use crate::split::readable;
 use crate::workspace::Workspace;
-use crate::{Cname, CodecError, HEADER_LEN, Shuffle, set_len};
+use crate::{Cname, CodecError, HEADER_LEN, Header, Shuffle, set_len};
 
 /// Buffers below this are stored raw by c-blosc (`MIN_BUFFERSIZE`).
 pub const MIN_BUFFER: usize = 128;
-
-/// Elements above this are never split into one stream a byte position (`MAX_SPLITS`).
-const MAX_SPLITS: usize = 16;
 
 /// The compressors whose blocks are handled here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +56,19 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The layout of a frame that says itself how it is cut; nothing for the compressors that are left to c-blosc.
+    pub fn of(header: &Header) -> Option<Layout> {
+        let codec = header.cname().and_then(BlockCodec::of).filter(|_| header.codec_version == 1)?;
+        Some(Layout {
+            codec,
+            typesize: usize::from(header.typesize),
+            blocksize: header.blocksize as usize,
+            nbytes: header.nbytes as usize,
+            shuffle: header.shuffle(),
+            split: header.split(),
+        })
+    }
+
     pub fn blocks(&self) -> usize {
         self.nbytes.div_ceil(self.blocksize)
     }
@@ -69,10 +80,7 @@ impl Layout {
 
     /// Streams of block `index`: the last, shorter block is never split.
     fn streams(&self, len: usize) -> usize {
-        let split = self.split
-            && self.typesize <= MAX_SPLITS
-            && self.blocksize / self.typesize >= MIN_BUFFER
-            && len == self.blocksize;
+        let split = self.split && readable(self.typesize as u64, self.blocksize as u64) && len == self.blocksize;
         if split { self.typesize } else { 1 }
     }
 
@@ -117,22 +125,28 @@ impl Layout {
         out: &mut [u8],
         workspace: &mut Workspace,
     ) -> Result<(), CodecError> {
-        let Workspace { filtered, scratch, dctx, .. } = workspace;
-        let word = |at: usize| {
-            let bytes = at.checked_add(4).and_then(|end| frame.get(at..end))?;
-            usize::try_from(i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).ok()
-        };
-        let invalid = |detail: String| CodecError::Invalid { format: self.codec.name(), detail };
-        let start = word(HEADER_LEN + 4 * index);
-        let mut at = start
+        let bytes = word(frame, HEADER_LEN + 4 * index)
             .filter(|&start| start >= HEADER_LEN)
-            .ok_or_else(|| invalid(format!("block {index} starts outside the frame")))?;
+            .and_then(|start| frame.get(start..))
+            .ok_or_else(|| self.invalid(format!("block {index} starts outside the frame")))?;
+        self.decode_block(bytes, index, out, workspace)
+    }
 
+    /// Decodes block `index` from `bytes`, which begin where it begins and end where it ends, or later.
+    pub fn decode_block(
+        &self,
+        bytes: &[u8],
+        index: usize,
+        out: &mut [u8],
+        workspace: &mut Workspace,
+    ) -> Result<(), CodecError> {
+        let Workspace { filtered, scratch, dctx, .. } = workspace;
+        let mut at = 0;
         let filters = self.filters(out.len());
         let streams = self.streams(out.len());
         let stream_len = out.len() / streams;
         if stream_len * streams != out.len() {
-            return Err(invalid(format!("block {index} of {} bytes cannot be split in {streams}", out.len())));
+            return Err(self.invalid(format!("block {index} of {} bytes cannot be split in {streams}", out.len())));
         }
         let target: &mut [u8] = if filters {
             set_len(filtered, out.len());
@@ -141,9 +155,9 @@ impl Layout {
             out
         };
         for stream in target.chunks_exact_mut(stream_len).take(streams) {
-            let source = word(at)
-                .and_then(|len| frame.get(at + 4..)?.get(..len))
-                .ok_or_else(|| invalid(format!("a stream of block {index} reaches outside the frame")))?;
+            let source = word(bytes, at)
+                .and_then(|len| bytes.get(at + 4..)?.get(..len))
+                .ok_or_else(|| self.invalid(format!("a stream of block {index} reaches outside the frame")))?;
             at += 4 + source.len();
             if source.len() == stream_len {
                 stream.copy_from_slice(source);
@@ -158,13 +172,17 @@ impl Layout {
                 BlockCodec::Snappy => snap::raw::Decoder::new().decompress(source, stream).ok(),
             };
             if decoded != Some(stream_len) {
-                return Err(invalid(format!("block {index} of {} does not decode", self.blocks())));
+                return Err(self.invalid(format!("block {index} of {} does not decode", self.blocks())));
             }
         }
         if filters {
             self.unfilter(filtered, out, scratch);
         }
         Ok(())
+    }
+
+    fn invalid(&self, detail: String) -> CodecError {
+        CodecError::Invalid { format: self.codec.name(), detail }
     }
 
     /// Whether the filter of the frame moves anything in a block of `len` bytes.
@@ -220,6 +238,12 @@ impl Layout {
             }
         }
     }
+}
+
+/// The length or offset at `at`, where there is one and it is not negative.
+fn word(bytes: &[u8], at: usize) -> Option<usize> {
+    let word = bytes.get(at..)?.first_chunk::<4>()?;
+    usize::try_from(i32::from_le_bytes(*word)).ok()
 }
 
 /// The zstd level behind a Blosc level (`zstd_wrap_compress` in c-blosc 1.21).

@@ -3,7 +3,8 @@
 //!
 //! Source of the rule: `compute_blocksize` in c-blosc 1.21's `blosc.c`.
 
-use crate::{Blosc, Cname};
+use crate::split::MAX_SPLITS;
+use crate::{Blosc, Cname, SplitMode};
 
 const L1: u64 = 32 * 1024;
 const MIN_BUFFER: u64 = 128;
@@ -11,7 +12,29 @@ const MAX_BLOCK: u64 = (i32::MAX as u64 - 255 * 4) / 3;
 
 /// Bytes of a block in the frame that `codec` makes of `nbytes` bytes with elements of `typesize` bytes.
 pub fn predict_blocksize(codec: &Blosc, typesize: u64, nbytes: u64) -> u64 {
+    predict_layout(codec, typesize, nbytes).0
+}
+
+/// Whether that frame has the flag for split blocks.
+pub fn predict_split(codec: &Blosc, typesize: u64, nbytes: u64) -> bool {
+    predict_layout(codec, typesize, nbytes).1
+}
+
+/// Block size, and whether blocks are split.
+fn predict_layout(codec: &Blosc, typesize: u64, nbytes: u64) -> (u64, bool) {
     let typesize = if (1..=255).contains(&typesize) { typesize } else { 1 };
+    let layout = |split: SplitMode| {
+        let blocksize = compute(&Blosc { split, ..*codec }, typesize, nbytes);
+        (blocksize, split.splits(codec.cname, typesize, blocksize))
+    };
+    match layout(codec.split) {
+        // Too little to be split after all: then nothing is enlarged for it, either.
+        (_, false) if codec.split == SplitMode::Always => layout(SplitMode::Never),
+        found => found,
+    }
+}
+
+fn compute(codec: &Blosc, typesize: u64, nbytes: u64) -> u64 {
     if nbytes < typesize {
         return 1;
     }
@@ -22,7 +45,8 @@ pub fn predict_blocksize(codec: &Blosc, typesize: u64, nbytes: u64) -> u64 {
     } else {
         nbytes
     };
-    if codec.clevel > 0 && splits(codec.cname, typesize, blocksize) {
+    let always = codec.split == SplitMode::Always && typesize <= MAX_SPLITS;
+    if codec.clevel > 0 && (always || codec.split.splits(codec.cname, typesize, blocksize)) {
         blocksize = (blocksize.min(1 << 18) * typesize).clamp(1 << 16, 1 << 20);
     }
     blocksize = blocksize.min(nbytes);
@@ -44,15 +68,19 @@ fn automatic(codec: &Blosc) -> u64 {
     }
 }
 
-/// Whether a block is stored as one stream a byte position, in c-blosc's default split mode.
-pub(crate) fn splits(cname: Cname, typesize: u64, blocksize: u64) -> bool {
-    cname != Cname::Zstd && typesize <= 16 && blocksize / typesize >= MIN_BUFFER
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Header, Shuffle};
+
+    fn check(codec: &Blosc, typesize: u64, data: &[u8]) {
+        let mut frame = Vec::new();
+        codec.compress_with_c(typesize as usize, data, &mut frame).expect("compresses");
+        let header = Header::parse(&frame).expect("valid");
+        let predicted = predict_layout(codec, typesize, data.len() as u64);
+        let found = (u64::from(header.blocksize), header.split());
+        assert_eq!(predicted, found, "{codec:?} typesize {typesize} nbytes {}", data.len());
+    }
 
     #[test]
     fn predicts_what_the_library_does() {
@@ -61,16 +89,22 @@ mod tests {
             for clevel in 0..=9 {
                 for typesize in [1u64, 2, 4, 8, 12, 17] {
                     for (nbytes, blocksize) in [(3_000_000, 0), (40_000, 0), (1_000, 0), (3_000_000, 50_000), (7, 0)] {
-                        let codec = Blosc { cname, clevel, shuffle: Shuffle::Shuffle, blocksize };
-                        let mut frame = Vec::new();
-                        codec.compress_with_c(typesize as usize, &data[..nbytes], &mut frame).expect("compresses");
-                        let header = Header::parse(&frame).expect("valid");
-                        assert_eq!(
-                            predict_blocksize(&codec, typesize, nbytes as u64),
-                            u64::from(header.blocksize),
-                            "{codec:?} typesize {typesize} nbytes {nbytes}"
-                        );
+                        let codec = Blosc { blocksize, ..Blosc::new(cname, clevel, Shuffle::Shuffle) };
+                        check(&codec, typesize, &data[..nbytes]);
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn predicts_what_the_library_does_in_every_split_mode() {
+        let data: Vec<u8> = (0..600_000u32).map(|i| (i / 97) as u8).collect();
+        for (split, cname) in SplitMode::ALL.into_iter().flat_map(|s| Cname::WRITTEN.map(|cname| (s, cname))) {
+            for (clevel, typesize) in [0, 1, 3, 5].into_iter().flat_map(|l| [1u64, 4, 8, 16, 17].map(|t| (l, t))) {
+                for (nbytes, blocksize) in [(600_000, 0), (40_000, 0), (1_000, 0), (1_000, 128), (600_000, 300)] {
+                    let codec = Blosc { blocksize, split, ..Blosc::new(cname, clevel, Shuffle::Shuffle) };
+                    check(&codec, typesize, &data[..nbytes]);
                 }
             }
         }

@@ -7,9 +7,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::block::{self, BlockCodec};
-use crate::blocksize::{predict_blocksize, splits};
+use crate::blocksize::{predict_blocksize, predict_split};
 use crate::workspace::Workspace;
-use crate::{CodecError, HEADER_LEN, Header, MAX_NBYTES, c_blosc, set_len};
+use crate::{CodecError, HEADER_LEN, Header, MAX_NBYTES, SplitMode, c_blosc, set_len};
 
 /// The compressor inside a Blosc frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,9 +115,16 @@ pub struct Blosc {
     pub shuffle: Shuffle,
     /// Bytes of a block; 0 lets Blosc choose.
     pub blocksize: u64,
+    /// Streams of a block. Neither version of Zarr metadata has a member for it.
+    pub split: SplitMode,
 }
 
 impl Blosc {
+    /// Frames with block size and split mode as Blosc chooses them.
+    pub const fn new(cname: Cname, clevel: u8, shuffle: Shuffle) -> Blosc {
+        Blosc { cname, clevel, shuffle, blocksize: 0, split: SplitMode::Auto }
+    }
+
     /// Compresses `src`, whose elements are `typesize` bytes, into `dst` (whose old content is lost).
     ///
     /// `threads` are used on the blocks of this one frame; the bytes do not depend on their number.
@@ -162,7 +169,7 @@ impl Blosc {
         workspace: &mut Workspace,
     ) {
         let blocksize = predict_blocksize(self, typesize as u64, src.len() as u64) as usize;
-        let split = splits(self.cname, typesize as u64, blocksize as u64);
+        let split = predict_split(self, typesize as u64, src.len() as u64);
         let layout = block::Layout { codec, typesize, blocksize, nbytes: src.len(), shuffle: self.shuffle, split };
         let max_len = src.len() + HEADER_LEN;
         // Room for the worst block to be written before it is found to be too much.
@@ -217,24 +224,14 @@ pub fn decompress(
         return Ok(());
     }
     let threads = threads.clamp(1, header.max_threads() as usize);
-    match header.cname().and_then(BlockCodec::of) {
-        Some(codec) if frame[1] == 1 => {
-            let layout = block::Layout {
-                codec,
-                typesize: usize::from(header.typesize),
-                blocksize: header.blocksize as usize,
-                nbytes: header.nbytes as usize,
-                shuffle: header.shuffle(),
-                split: header.split(),
-            };
-            decode_blocks(&layout, frame, dst, threads, workspace)
-        }
-        _ => c_blosc::decompress(frame, dst, threads),
+    match block::Layout::of(&header) {
+        Some(layout) => decode_blocks(&layout, frame, dst, threads, workspace),
+        None => c_blosc::decompress(frame, dst, threads),
     }
 }
 
 /// The header of a whole frame; a frame longer than it says is accepted by every reader, a shorter one is cut.
-fn check_frame(frame: &[u8]) -> Result<Header, CodecError> {
+pub(crate) fn check_frame(frame: &[u8]) -> Result<Header, CodecError> {
     let header = Header::parse(frame)?;
     if (frame.len() as u64) < u64::from(header.cbytes) {
         return Err(CodecError::Short { format: "blosc", needed: u64::from(header.cbytes), found: frame.len() as u64 });
@@ -364,12 +361,14 @@ mod tests {
     }
 
     fn any_blosc() -> impl Strategy<Value = Blosc> {
-        (0..Cname::WRITTEN.len(), 0..=9u8, 0..3usize, prop_oneof![Just(0u64), 1u64..100_000]).prop_map(
-            |(cname, clevel, shuffle, blocksize)| Blosc {
+        let split = prop::sample::select(&SplitMode::ALL[..]);
+        (0..Cname::WRITTEN.len(), 0..=9u8, 0..3usize, prop_oneof![Just(0u64), 1u64..100_000], split).prop_map(
+            |(cname, clevel, shuffle, blocksize, split)| Blosc {
                 cname: Cname::WRITTEN[cname],
                 clevel: if Cname::WRITTEN[cname] == Cname::Zstd { clevel.min(6) } else { clevel },
                 shuffle: Shuffle::ALL[shuffle],
                 blocksize,
+                split,
             },
         )
     }
@@ -416,7 +415,7 @@ mod tests {
             seed: u64, blocks in 20usize..400, zeros in 0usize..3000, typesize in prop_oneof![Just(1usize), Just(4), Just(8)],
             cname in prop_oneof![Just(Cname::Lz4), Just(Cname::Zstd)],
         ) {
-            let codec = Blosc { cname, clevel: 3, shuffle: Shuffle::Noshuffle, blocksize: 256 };
+            let codec = Blosc { blocksize: 256, ..Blosc::new(cname, 3, Shuffle::Noshuffle) };
             let mut src = data(seed, blocks * 256, 255);
             let end = zeros.min(src.len());
             src[..end].fill(0);
@@ -461,7 +460,7 @@ mod tests {
         let at = frame.len() - stream.len();
         frame[at] ^= 0xff;
         assert!(decompress(&frame, &mut back, 1, &mut workspace).is_err());
-        let codec = Blosc { cname: Cname::Snappy, clevel: 5, shuffle: Shuffle::Noshuffle, blocksize: 0 };
+        let codec = Blosc::new(Cname::Snappy, 5, Shuffle::Noshuffle);
         assert!(codec.compress(1, &src, &mut back, 1, &mut workspace).is_err());
     }
 
@@ -469,7 +468,7 @@ mod tests {
     fn a_chunk_over_the_limit_is_refused() {
         // Only the length is looked at, so untouched zero pages do.
         let src = vec![0u8; MAX_NBYTES as usize + 1];
-        let codec = Blosc { cname: Cname::Lz4, clevel: 1, shuffle: Shuffle::Noshuffle, blocksize: 0 };
+        let codec = Blosc::new(Cname::Lz4, 1, Shuffle::Noshuffle);
         let error = codec.compress(4, &src, &mut Vec::new(), 1, &mut Workspace::default()).expect_err("too large");
         assert_eq!(error, CodecError::TooLarge { nbytes: MAX_NBYTES + 1 });
     }

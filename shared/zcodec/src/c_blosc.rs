@@ -4,8 +4,45 @@
 
 use std::ffi::CStr;
 use std::os::raw::c_int;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use crate::{Blosc, Cname, CodecError, HEADER_LEN, set_len};
+use crate::blocksize::predict_split;
+use crate::frame::NOT_SPLIT;
+use crate::{Blosc, Cname, CodecError, HEADER_LEN, Header, SplitMode, set_len};
+
+/// The split mode that the library works in: one variable of the whole process, which no call takes as an argument. Calls
+/// in the same mode run side by side; whoever needs another one waits until those are over. Nobody else in the process
+/// uses the library (`blosc-src` is linked by this crate alone).
+static SPLIT_MODE: RwLock<c_int> = RwLock::new(FORWARD_COMPAT_SPLIT);
+
+// `blosc.h` of c-blosc 1.21.
+const ALWAYS_SPLIT: c_int = 1;
+const NEVER_SPLIT: c_int = 2;
+const FORWARD_COMPAT_SPLIT: c_int = 4;
+
+/// The library in split mode `wanted`, for as long as the guard lives.
+fn in_split_mode(wanted: c_int) -> RwLockReadGuard<'static, c_int> {
+    loop {
+        let mode = SPLIT_MODE.read().unwrap_or_else(PoisonError::into_inner);
+        if *mode == wanted {
+            return mode;
+        }
+        drop(mode);
+        let mut mode = SPLIT_MODE.write().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: sets one global integer, which is read only under the read lock.
+        unsafe { blosc_src::blosc_set_splitmode(wanted) };
+        *mode = wanted;
+    }
+}
+
+fn c_split_mode(codec: &Blosc, typesize: usize, nbytes: usize) -> c_int {
+    match codec.split {
+        SplitMode::Auto => FORWARD_COMPAT_SPLIT,
+        // Told to split always, c-blosc splits what it will not read as split.
+        SplitMode::Always if predict_split(codec, typesize as u64, nbytes as u64) => ALWAYS_SPLIT,
+        _ => NEVER_SPLIT,
+    }
+}
 
 fn c_name(cname: Cname) -> &'static CStr {
     match cname {
@@ -21,8 +58,9 @@ fn c_name(cname: Cname) -> &'static CStr {
 /// Compresses `src` on the calling thread; the caller has checked its length.
 pub fn compress(codec: &Blosc, typesize: usize, src: &[u8], dst: &mut Vec<u8>) -> Result<(), CodecError> {
     set_len(dst, src.len() + HEADER_LEN);
+    let _mode = in_split_mode(c_split_mode(codec, typesize, src.len()));
     // SAFETY: the source and destination pointers are valid for the lengths passed with them and do not overlap (`dst` is
-    // borrowed mutably); c-blosc writes at most `destsize` bytes. `_ctx` calls keep no global state.
+    // borrowed mutably); c-blosc writes at most `destsize` bytes. `_ctx` calls use no global state but the split mode.
     let written = unsafe {
         blosc_src::blosc_compress_ctx(
             c_int::from(codec.clevel.min(9)),
@@ -66,4 +104,23 @@ pub fn decompress(frame: &[u8], dst: &mut [u8], threads: usize) -> Result<(), Co
     } else {
         Err(CodecError::Invalid { format: "blosc", detail: format!("a block does not decode (c-blosc says {read})") })
     }
+}
+
+/// Decodes one block of a frame from its own bytes into `out`, which is as long as the block: as a frame of that one block,
+/// which is put together in `frame`.
+pub fn decode_block(header: &Header, bytes: &[u8], out: &mut [u8], frame: &mut Vec<u8>) -> Result<(), CodecError> {
+    let first = HEADER_LEN + 4;
+    let too_large = |_| CodecError::TooLarge { nbytes: bytes.len() as u64 };
+    let cbytes = i32::try_from(first + bytes.len()).map_err(too_large)?;
+    let nbytes = i32::try_from(out.len()).map_err(too_large)?;
+    // The last, shorter block of a frame is never split; alone, it would not be known for it.
+    let shorter = out.len() < header.blocksize as usize;
+    let flags = if shorter { header.flags | NOT_SPLIT } else { header.flags };
+    frame.clear();
+    frame.extend([header.version, header.codec_version, flags, header.typesize]);
+    for word in [nbytes, nbytes, cbytes, first as i32] {
+        frame.extend(word.to_le_bytes());
+    }
+    frame.extend_from_slice(bytes);
+    decompress(frame, out, 1)
 }

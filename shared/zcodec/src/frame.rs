@@ -4,6 +4,8 @@
 //! its compressor family. It does not say a compression level, a checksum, or a number of threads: threads are a choice of
 //! whoever reads it, bounded by the number of blocks.
 
+use std::ops::Range;
+
 use crate::{Cname, CodecError, Shuffle};
 
 /// Bytes of the header.
@@ -20,13 +22,15 @@ const SHUFFLED: u8 = 0x01;
 const STORED_RAW: u8 = 0x02;
 const BITSHUFFLED: u8 = 0x04;
 const RESERVED: u8 = 0x08;
-const NOT_SPLIT: u8 = 0x10;
+pub(crate) const NOT_SPLIT: u8 = 0x10;
 
 /// A Blosc header, checked for inner consistency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// Format version; 2 is the only one that any reader accepts.
     pub version: u8,
+    /// Version of the compressor's own format; 1 for all of them.
+    pub codec_version: u8,
     /// Flag byte as stored.
     pub flags: u8,
     /// Element size that the filter works on, 1 to 255.
@@ -51,6 +55,7 @@ impl Header {
         let word = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let header = Header {
             version: head[0],
+            codec_version: head[1],
             flags: head[2],
             typesize: head[3],
             nbytes: word(4),
@@ -128,6 +133,18 @@ impl Header {
     /// Number of blocks: the units that threads can share.
     pub fn blocks(&self) -> u64 {
         u64::from(self.nbytes).div_ceil(u64::from(self.blocksize.max(1)))
+    }
+
+    /// The decoded bytes of block `index`: their place in the chunk; empty for a block that there is not.
+    pub fn block_bytes(&self, index: u64) -> Range<u64> {
+        let at = |index: u64| index.saturating_mul(self.blocksize.into()).min(self.nbytes.into());
+        at(index)..at(index.saturating_add(1))
+    }
+
+    /// The bytes of the frame that say where its blocks start; nothing for a frame stored raw, which has no such table.
+    pub fn block_table_range(&self) -> Option<Range<u64>> {
+        let start = HEADER_LEN as u64;
+        (!self.stored_raw()).then(|| start..start + 4 * self.blocks())
     }
 
     /// The most threads that can help: c-blosc is serial unless there are two full blocks, and never starts more than 256.

@@ -7,17 +7,27 @@ mod block;
 mod blocksize;
 mod blosc;
 mod c_blosc;
+mod compressor;
+mod encoder;
 mod error;
 mod frame;
+mod range;
 mod spec;
+mod split;
 mod stream;
+mod table;
 mod workspace;
 
-pub use blocksize::predict_blocksize;
+pub use blocksize::{predict_blocksize, predict_split};
 pub use blosc::{Blosc, Cname, Shuffle, decompress};
+pub use compressor::Compressor;
+pub use encoder::Stream;
 pub use error::CodecError;
 pub use frame::{HEADER_LEN, Header, MAX_NBYTES, ideal_speedup};
+pub use range::decompress_range;
 pub use spec::{Codec, codec_name, describe};
+pub use split::SplitMode;
+pub use table::{BlockTable, decode_block};
 pub use workspace::Workspace;
 
 /// CRC-32C (Castagnoli) of `bytes`, as the Zarr `crc32c` codec and shard indexes store it.

@@ -199,7 +199,7 @@ fn blosc_from(members: &Value, itemsize: u64) -> Result<Codec, CodecError> {
     };
     let blocksize = members.get("blocksize").and_then(Value::as_u64).unwrap_or(0);
     let typesize = members.get("typesize").and_then(Value::as_u64);
-    Ok(Codec::Blosc(Blosc { cname, clevel, shuffle, blocksize }, typesize))
+    Ok(Codec::Blosc(Blosc { blocksize, ..Blosc::new(cname, clevel, shuffle) }, typesize))
 }
 
 fn check_crc32c(src: &[u8], dst: &mut Vec<u8>) -> Result<(), CodecError> {
@@ -223,7 +223,7 @@ mod tests {
     fn v2_and_v3_come_back_as_they_went() {
         for cname in Cname::ALL {
             for shuffle in Shuffle::ALL {
-                let blosc = Blosc { cname, clevel: 7, shuffle, blocksize: 65536 };
+                let blosc = Blosc { blocksize: 65536, ..Blosc::new(cname, 7, shuffle) };
                 assert_eq!(Codec::from_v2(&blosc.to_v2(), 4), Ok(Codec::Blosc(blosc, None)));
                 assert_eq!(Codec::from_v3(&blosc.to_v3(8)), Ok(Codec::Blosc(blosc, Some(8))));
             }
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn metadata_never_holds_threads() {
-        let blosc = Blosc { cname: Cname::Zstd, clevel: 3, shuffle: Shuffle::Bitshuffle, blocksize: 0 };
+        let blosc = Blosc::new(Cname::Zstd, 3, Shuffle::Bitshuffle);
         assert_eq!(blosc.to_v2().to_string(), r#"{"id":"blosc","cname":"zstd","clevel":3,"shuffle":2,"blocksize":0}"#);
         assert_eq!(
             blosc.to_v3(4).to_string(),

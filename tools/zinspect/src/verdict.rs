@@ -262,7 +262,7 @@ fn blocksize_for(chunk_bytes: u64, threads: u64) -> u64 {
 
 /// The codec that is advised where nothing speaks for another.
 fn advised(itemsize: u64, blocksize: u64) -> Blosc {
-    Blosc { cname: Cname::Zstd, clevel: 3, shuffle: Shuffle::automatic(itemsize), blocksize }
+    Blosc { blocksize, ..Blosc::new(Cname::Zstd, 3, Shuffle::automatic(itemsize)) }
 }
 
 fn command(record: &ArrayRecord, codec: &Blosc) -> String {

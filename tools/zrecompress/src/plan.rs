@@ -160,6 +160,7 @@ impl Target {
             clevel: args.clevel,
             shuffle: args.shuffle.0.unwrap_or(Shuffle::automatic(itemsize)),
             blocksize: args.blocksize,
+            split: zcodec::SplitMode::Auto,
         };
         let typesize = chain.typesize();
         let checksum = chain.tail.last() == Some(&Codec::Crc32c);

@@ -1,0 +1,112 @@
+//! Where the blocks of a Blosc frame lie, and how one of them is decoded from its own bytes: for readers that want a few
+//! cells of a chunk and do not have, or fetch, the rest of it.
+//!
+//! Format: c-blosc's `README_CHUNK_FORMAT.rst` (1.21). The table holds where blocks start and not where they end; frames that
+//! several threads wrote hold their blocks in the order in which they were finished.
+
+use std::ops::Range;
+
+use crate::block::Layout;
+use crate::{CodecError, HEADER_LEN, Header, Workspace, c_blosc, set_len};
+
+/// Bytes of a length field: the shortest that a block can be.
+const LENGTH: u64 = 4;
+
+/// The places of all blocks in a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockTable {
+    header: Header,
+    /// Start and end of each block; empty where the frame is stored raw, and blocks lie one after the other.
+    places: Vec<(u32, u32)>,
+}
+
+impl BlockTable {
+    /// Reads the table from `bytes`, the part of the frame that [`Header::block_table_range`] names (more may follow; none is
+    /// needed for a frame stored raw).
+    ///
+    /// # Errors
+    /// [`CodecError::Short`] where bytes are missing, [`CodecError::Invalid`] where a block would start outside the blocks'
+    /// part of the frame.
+    pub fn parse(header: &Header, bytes: &[u8]) -> Result<BlockTable, CodecError> {
+        let Some(table) = header.block_table_range() else {
+            return Ok(BlockTable { header: *header, places: Vec::new() });
+        };
+        let needed = table.end - table.start;
+        let Some(bytes) = usize::try_from(needed).ok().and_then(|needed| bytes.get(..needed)) else {
+            return Err(CodecError::Short { format: "blosc block table", needed, found: bytes.len() as u64 });
+        };
+        let inside = table.end..u64::from(header.cbytes).saturating_sub(LENGTH - 1);
+        let mut starts = Vec::with_capacity(bytes.len() / 4);
+        for (index, word) in bytes.as_chunks::<4>().0.iter().enumerate() {
+            let start = u32::from_le_bytes(*word);
+            if !inside.contains(&start.into()) {
+                let detail = format!("block {index} starts at byte {start}, outside {inside:?}");
+                return Err(CodecError::Invalid { format: "blosc", detail });
+            }
+            starts.push(start);
+        }
+        Ok(BlockTable { header: *header, places: places(&starts, header.cbytes) })
+    }
+
+    /// The bytes of the frame that hold block `index`; nothing for a block that there is not.
+    pub fn block(&self, index: u64) -> Option<Range<u64>> {
+        if index >= self.header.blocks() {
+            return None;
+        }
+        if self.header.stored_raw() {
+            let Range { start, end } = self.header.block_bytes(index);
+            return Some(start + HEADER_LEN as u64..end + HEADER_LEN as u64);
+        }
+        let (start, end) = *self.places.get(usize::try_from(index).ok()?)?;
+        Some(start.into()..end.into())
+    }
+}
+
+/// Each block ends where the next one in the frame starts, the last one with the frame.
+fn places(starts: &[u32], cbytes: u32) -> Vec<(u32, u32)> {
+    let mut order = starts.to_vec();
+    order.sort_unstable();
+    let end = |start: u32| order.get(order.partition_point(|&other| other <= start)).copied().unwrap_or(cbytes);
+    starts.iter().map(|&start| (start, end(start))).collect()
+}
+
+/// Decodes block `index` of the frame that `header` begins from `bytes`, which [`BlockTable::block`] names, into `out` (whose
+/// old content is lost): the decoded bytes [`Header::block_bytes`].
+///
+/// # Errors
+/// [`CodecError::Short`] or [`CodecError::Invalid`] where the block is cut, does not exist or does not decode.
+pub fn decode_block(
+    header: &Header,
+    index: u64,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+    workspace: &mut Workspace,
+) -> Result<(), CodecError> {
+    if index >= header.blocks() {
+        let detail = format!("there is no block {index} of {}", header.blocks());
+        return Err(CodecError::Invalid { format: "blosc", detail });
+    }
+    let Range { start, end } = header.block_bytes(index);
+    set_len(out, (end - start) as usize);
+    decode_into(header, index, bytes, out, workspace)
+}
+
+/// As [`decode_block`], for a block that there is, into its place.
+pub(crate) fn decode_into(
+    header: &Header,
+    index: u64,
+    bytes: &[u8],
+    out: &mut [u8],
+    workspace: &mut Workspace,
+) -> Result<(), CodecError> {
+    if header.stored_raw() {
+        let (needed, found) = (out.len() as u64, bytes.len() as u64);
+        let source = bytes.get(..out.len()).ok_or(CodecError::Short { format: "blosc", needed, found })?;
+        out.copy_from_slice(source);
+        return Ok(());
+    }
+    match Layout::of(header) {
+        Some(layout) => layout.decode_block(bytes, index as usize, out, workspace),
+        None => c_blosc::decode_block(header, bytes, out, &mut workspace.scratch),
+    }
+}
