@@ -53,6 +53,15 @@ impl Grid {
         index.len() == self.shape.len() && index.iter().zip(self.counts()).all(|(index, count)| *index < count)
     }
 
+    /// The number of a chunk in C order (`u64::MAX` where it is larger).
+    pub fn number(&self, index: &[u64]) -> u64 {
+        let counts = self.counts();
+        index
+            .iter()
+            .zip(counts)
+            .fold(0, |number: u64, (index, count)| number.saturating_mul(count).saturating_add(*index))
+    }
+
     /// The chunk of that number in C order.
     pub fn index(&self, mut number: u64) -> Vec<u64> {
         let mut index: Vec<u64> = self

@@ -1,6 +1,7 @@
 //! Flags that mean the same in every tool that has them.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -202,8 +203,36 @@ impl VarFilter {
     }
 }
 
+/// Part `number` of `of`, spelled `I/N`; 1-based, as `split -n` and test runners count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// From 1 to `of`.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+impl Part {
+    /// All of it.
+    pub const WHOLE: Part = Part { number: 1, of: 1 };
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Part, String> {
+        let wrong = || "a part is I/N, with I from 1 to N".to_owned();
+        let (number, of) = text.split_once('/').ok_or_else(wrong)?;
+        let part = Part { number: number.parse().map_err(|_| wrong())?, of: of.parse().map_err(|_| wrong())? };
+        if (1..=part.of).contains(&part.number) { Ok(part) } else { Err(wrong()) }
+    }
+}
+
 /// `60s`, `500ms`, `2m`; a bare number is seconds.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// A sentence that says what is expected.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "s" => 1.0,

@@ -25,7 +25,10 @@ use zwire::{EXIT_STATUS, Exit, Record, Summary, V1};
 
 pub use clap;
 pub use failure::Failure;
-pub use flags::{Color, Common, Format, Generate, JobFlags, MemoryFlags, StoreFlags, VarFilter, VarFlags, glob_escape};
+pub use flags::{
+    Color, Common, Format, Generate, JobFlags, MemoryFlags, Part, StoreFlags, VarFilter, VarFlags, glob_escape,
+    parse_duration,
+};
 pub use output::{Encoder, Line, Output};
 pub use signals::Stop;
 pub use status::{Bar, Status};

@@ -24,6 +24,8 @@ pub struct Output {
     /// A writing tool goes on when nobody reads its records any more.
     outlives_reader: bool,
     closed: bool,
+    /// Whether plain text was asked for in place of the stream.
+    plain: bool,
 }
 
 /// A file that gets its name when it is complete.
@@ -86,6 +88,7 @@ impl Output {
             errors: 0,
             outlives_reader,
             closed: false,
+            plain: false,
         })
     }
 
@@ -127,6 +130,16 @@ impl Output {
         }
     }
 
+    /// Puts out one line of plain text in place of the whole stream, for a script that asked for just that.
+    ///
+    /// # Errors
+    /// As [`Output::emit`].
+    pub fn plain(&mut self, text: &str) -> Result<(), Failure> {
+        self.plain = true;
+        let written = writeln!(self.writer, "{text}");
+        self.written(written)
+    }
+
     /// Encodes records for this output, on any thread.
     pub fn encoder(&self) -> Encoder {
         Encoder { json: self.printer.is_none() }
@@ -149,6 +162,7 @@ impl Output {
             return Ok(());
         }
         let written = match &mut self.printer {
+            _ if self.plain => Ok(()),
             Some(printer) => self.writer.write_all(printer.finish(&summary).as_bytes()),
             None => write_line(&mut self.writer, &Record::Summary(summary)),
         };

@@ -6,28 +6,36 @@ use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::azure::{MicrosoftAzure, MicrosoftAzureBuilder};
-use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
+use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::http::{HttpBuilder, HttpStore};
 use object_store::list::PaginatedListStore;
-use object_store::{ClientOptions, ObjectStore, Result, RetryConfig};
+use object_store::multipart::MultipartStore;
+use object_store::{ClientOptions, ObjectStore, Result, RetryConfig, StaticCredentialProvider};
 use url::Url;
 
 use crate::StoreOptions;
 
-/// A server, and the same where it can list.
-pub type Connection = (Arc<dyn ObjectStore>, Option<Arc<dyn PaginatedListStore>>);
+/// A server by what it can do.
+pub struct Connection {
+    pub store: Arc<dyn ObjectStore>,
+    /// The same, where it can list.
+    pub lister: Option<Arc<dyn PaginatedListStore>>,
+    /// The same, where it can be written.
+    pub writer: Option<Arc<dyn MultipartStore>>,
+}
 
 /// Connects to what a URL names. Nothing is sent yet.
 pub fn connect(url: &Url, options: &StoreOptions) -> Result<Connection> {
-    fn both<S: ObjectStore + PaginatedListStore>(store: S) -> Connection {
+    fn cloud<S: ObjectStore + PaginatedListStore + MultipartStore>(store: S) -> Connection {
         let store = Arc::new(store);
-        (store.clone(), Some(store))
+        Connection { store: store.clone(), lister: Some(store.clone()), writer: Some(store) }
     }
+    let web = |store| Connection { store: Arc::new(store), lister: None, writer: None };
     match url.scheme() {
-        "s3" | "s3a" => s3(url, options).map(both),
-        "gs" => gcs(url, options).map(both),
-        "http" | "https" => plain_http(url, options).map(|store| (Arc::new(store) as Arc<dyn ObjectStore>, None)),
-        _ => azure(url, options).map(both),
+        "s3" | "s3a" => s3(url, options).map(cloud),
+        "gs" => gcs(url, options).map(cloud),
+        "http" | "https" => plain_http(url, options).map(web),
+        _ => azure(url, options).map(cloud),
     }
 }
 
@@ -49,6 +57,8 @@ fn s3(url: &Url, options: &StoreOptions) -> Result<AmazonS3> {
         .with_bucket_name(url.host_str().unwrap_or_default())
         .with_client_options(client(options))
         .with_retry(retry(options))
+        // Objects are deleted one by one, which every server of this protocol knows.
+        .with_disable_bulk_delete(true)
         .with_skip_signature(options.anonymous || !has_aws_credentials());
     if let Some(endpoint) = &options.endpoint {
         builder = builder.with_endpoint(endpoint);
@@ -60,11 +70,17 @@ fn s3(url: &Url, options: &StoreOptions) -> Result<AmazonS3> {
 }
 
 fn gcs(url: &Url, options: &StoreOptions) -> Result<GoogleCloudStorage> {
+    let anonymous = options.anonymous || !has_google_credentials();
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(url.host_str().unwrap_or_default())
         .with_client_options(client(options))
         .with_retry(retry(options))
-        .with_skip_signature(options.anonymous || !has_google_credentials());
+        .with_skip_signature(anonymous);
+    if anonymous {
+        // Writes are signed in any case. Without this, they would ask the cloud's own machines for credentials first.
+        let nobody = GcpCredential { bearer: "anonymous".into() };
+        builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(nobody)));
+    }
     if let Some(endpoint) = &options.endpoint {
         builder = builder.with_base_url(endpoint);
     }

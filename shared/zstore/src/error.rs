@@ -66,6 +66,12 @@ pub enum StoreError {
         /// URL.
         place: String,
     },
+    /// Nothing can be written there, whatever the permissions.
+    #[error("{place}: cannot be written: plain HTTP servers are only read")]
+    NotWritable {
+        /// URL.
+        place: String,
+    },
     /// The file system failed to read.
     #[error("{place}: cannot be read")]
     Read {
@@ -95,6 +101,24 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// An earlier run left the output unfinished.
+    #[error("{place}: an unfinished run is there")]
+    Unfinished {
+        /// Path or URL of the output.
+        place: String,
+    },
+    /// Another run is at work on the output.
+    #[error("{place}: another run is writing it")]
+    Busy {
+        /// Path or URL of the output.
+        place: String,
+    },
+    /// There is no unfinished run to go on with.
+    #[error("{place}: nothing has been begun there")]
+    NotBegun {
+        /// Path or URL of the output.
+        place: String,
+    },
     /// The output is there already.
     #[error("{place}: exists already")]
     Exists {
@@ -113,7 +137,14 @@ impl StoreError {
             StoreError::NotListable { .. } => Exit::Refused,
             StoreError::Stopped { .. } => Exit::Terminated,
             StoreError::Read { .. } => Exit::Unreadable,
-            StoreError::Write { .. } | StoreError::Exists { .. } | StoreError::Unpublished { .. } => Exit::Output,
+            StoreError::Write { .. }
+            | StoreError::Exists { .. }
+            | StoreError::Unfinished { .. }
+            | StoreError::Busy { .. }
+            | StoreError::Unpublished { .. } => Exit::Output,
+            StoreError::NotBegun { .. } => Exit::Usage,
+            // Not a wrong command line: as with a disk that is mounted for reading, the output is what does not do.
+            StoreError::NotWritable { .. } => Exit::Output,
         }
     }
 
@@ -128,9 +159,13 @@ impl StoreError {
             | StoreError::TimedOut { place, .. }
             | StoreError::Stopped { place }
             | StoreError::NotListable { place }
+            | StoreError::NotWritable { place }
             | StoreError::Read { place, .. }
             | StoreError::Write { place, .. }
             | StoreError::Unpublished { place, .. }
+            | StoreError::Unfinished { place }
+            | StoreError::Busy { place }
+            | StoreError::NotBegun { place }
             | StoreError::Exists { place } => place,
         }
     }
@@ -139,9 +174,13 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             StoreError::Exists { .. } => "choose another name, or say --overwrite to replace a Zarr store",
+            StoreError::Unfinished { .. } => "--resume goes on with it, --overwrite gives it up",
+            StoreError::Busy { .. } => "wait for it; when it is gone, --resume goes on",
+            StoreError::NotBegun { .. } => "begin without --resume, or with --prepare",
             StoreError::NotListable { .. } => {
                 "name one array, or use a store with consolidated metadata: plain HTTP cannot be listed"
             }
+            StoreError::NotWritable { .. } => "choose a local path, or an s3:, gs: or az: URL",
             StoreError::Denied { place, .. } if place.contains("://") => {
                 "for a public bucket say --anonymous; else set the cloud's usual environment variables"
             }

@@ -5,20 +5,24 @@
 //! not know what the bytes mean.
 
 mod cloud;
+mod draft;
 mod error;
 mod local;
 mod location;
 mod remote;
 mod staging;
+mod write;
 
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+pub use draft::{Begin, Claim, Draft, exchange};
 pub use error::{StoreError, read_failed, write_failed};
 pub use location::Location;
 pub use staging::Staging;
+pub use write::Upload;
 
 use local::LocalStore;
 use remote::RemoteStore;
@@ -100,7 +104,7 @@ pub struct Entries {
 /// A stream of objects.
 pub type Listing<'a> = Box<dyn Iterator<Item = Result<Object, StoreError>> + Send + 'a>;
 
-/// A store that can be read. Cheap to share between threads.
+/// A store that can be read and, unless it is a plain HTTP server, written. Cheap to share between threads.
 pub struct Store {
     location: Location,
     backend: Backend,
@@ -119,12 +123,19 @@ impl Store {
     /// [`StoreError::BadUrl`] for a URL of an unknown kind, [`StoreError::Absent`] or [`StoreError::Denied`] for a local
     /// path that is not there or cannot be entered.
     pub fn open(name: &OsStr, options: &StoreOptions) -> Result<Store, StoreError> {
-        let location = Location::parse(name)?;
-        let backend = match &location {
+        Store::open_at(&Location::parse(name)?, options)
+    }
+
+    /// Opens the store at a place that is known already.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_at(location: &Location, options: &StoreOptions) -> Result<Store, StoreError> {
+        let backend = match location {
             Location::Local(path) => Backend::Local(LocalStore::open(path)?),
             Location::Remote(url) => Backend::Remote(RemoteStore::open(url, options)?),
         };
-        Ok(Store { location, backend })
+        Ok(Store { location: location.clone(), backend })
     }
 
     /// Where it is.

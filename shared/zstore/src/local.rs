@@ -1,5 +1,7 @@
 //! A directory as a store.
 
+mod write;
+
 use std::ffi::OsStr;
 use std::fs::{self, File, ReadDir};
 use std::io::{self, Read};
@@ -8,8 +10,12 @@ use std::path::{Path, PathBuf};
 
 use crate::{ByteRange, Entries, Listing, Object, Stat, StoreError, read_failed};
 
+pub use write::LocalUpload;
+
 pub struct LocalStore {
     root: PathBuf,
+    /// Whether an object is on the disk before it takes the place of an older one.
+    pub durable: bool,
 }
 
 impl LocalStore {
@@ -18,7 +24,7 @@ impl LocalStore {
         if !metadata.is_dir() {
             return Err(StoreError::NotADirectory { place: root.display().to_string() });
         }
-        Ok(LocalStore { root: root.to_owned() })
+        Ok(LocalStore { root: root.to_owned(), durable: false })
     }
 
     fn path(&self, key: &str) -> PathBuf {

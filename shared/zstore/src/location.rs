@@ -58,6 +58,31 @@ impl Location {
         }
     }
 
+    /// The place beside it whose name has `suffix` at its end: `out.zarr` gives `out.zarr.plan`.
+    ///
+    /// # Errors
+    /// [`StoreError::BadUrl`] where there is no name that a suffix could follow: `.`, `/`, a whole bucket.
+    pub fn with_suffix(&self, suffix: &str) -> Result<Location, StoreError> {
+        let nameless = || StoreError::BadUrl {
+            place: self.to_string(),
+            detail: format!("has no name, so there is no place beside it for NAME{suffix}"),
+        };
+        match self {
+            Location::Local(path) => {
+                let mut name = path.file_name().ok_or_else(nameless)?.to_owned();
+                name.push(suffix);
+                Ok(Location::Local(path.with_file_name(name)))
+            }
+            Location::Remote(url) => {
+                let path = Some(url.path().trim_end_matches('/')).filter(|path| !path.is_empty());
+                let path = format!("{}{suffix}", path.ok_or_else(nameless)?);
+                let mut url = url.clone();
+                url.set_path(&path);
+                Ok(Location::Remote(url))
+            }
+        }
+    }
+
     /// The place of a key below it, for messages.
     pub fn join(&self, key: &str) -> String {
         let base = self.to_string();
@@ -92,6 +117,31 @@ mod tests {
         assert_eq!(parse("file:a/b.zarr").expect("url"), Location::Local("a/b.zarr".into()));
         assert_eq!(parse("c:odd").expect("path"), Location::Local("c:odd".into()));
         assert!(matches!(parse("s3://bucket/x.zarr").expect("url"), Location::Remote(_)));
+    }
+
+    #[test]
+    fn a_suffix_makes_the_name_of_a_neighbour() {
+        for (name, expected) in [
+            ("out.zarr", "out.zarr.plan"),
+            ("a/out.zarr//", "a/out.zarr.plan"),
+            ("file:///a/out.zarr/", "/a/out.zarr.plan"),
+            ("s3://bucket/a%20b/out.zarr/", "s3://bucket/a%20b/out.zarr.plan"),
+            ("https://host:81/out.zarr", "https://host:81/out.zarr.plan"),
+        ] {
+            let beside = parse(name).expect(name).with_suffix(".plan").expect(name);
+            assert_eq!(beside, parse(expected).expect(expected), "{name}");
+        }
+        for name in ["/", ".", "a/..", "s3://bucket", "s3://bucket/", "http://host"] {
+            assert!(parse(name).expect(name).with_suffix(".plan").is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_suffix_keeps_bytes_that_are_not_text() {
+        use std::os::unix::ffi::OsStrExt;
+        let location = Location::parse(OsStr::from_bytes(b"d/\xff.zarr/")).expect("a path");
+        let beside = location.with_suffix(".plan").expect("has a name");
+        assert_eq!(beside.local().expect("a path").as_os_str().as_bytes(), b"d/\xff.zarr.plan");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! Clocks stand over every operation: connecting; the answer with all its retries; each page of a list; and the flow of a
 //! body, which must bring something in every period. A body as a whole has no limit: a large one on a slow line is healthy.
 
+mod upload;
+mod write;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,14 +15,17 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::{Either, select};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use crate::cloud::connect;
+use crate::cloud::{Connection, connect};
 use crate::{ByteRange, Entries, Listing, Object, Stat, StoreError, StoreOptions};
+
+pub use upload::RemoteUpload;
 
 /// A body that brings less than this in one period of the time limit has stalled.
 const LEAST_PROGRESS: usize = 64 * 1024;
@@ -30,6 +36,7 @@ const ATTENTION: Duration = Duration::from_millis(100);
 pub struct RemoteStore {
     store: Arc<dyn ObjectStore>,
     lister: Option<Arc<dyn PaginatedListStore>>,
+    writer: Option<Arc<dyn MultipartStore>>,
     prefix: Path,
     url: String,
     timeout: Duration,
@@ -40,12 +47,13 @@ pub struct RemoteStore {
 impl RemoteStore {
     pub fn open(url: &Url, options: &StoreOptions) -> Result<RemoteStore, StoreError> {
         let bad = |error: Error| StoreError::BadUrl { place: url.to_string(), detail: chain(&error) };
-        let (store, lister) = connect(url, options).map_err(bad)?;
+        let Connection { store, lister, writer } = connect(url, options).map_err(bad)?;
         // For HTTP the whole URL is the base; for a bucket, its path is a prefix of the keys.
         let path = if lister.is_none() { "" } else { url.path().trim_matches('/') };
         Ok(RemoteStore {
             store,
             lister,
+            writer,
             prefix: Path::from_url_path(path).map_err(|error| bad(error.into()))?,
             url: url.as_str().trim_end_matches('/').to_owned(),
             timeout: options.timeout,
@@ -85,11 +93,16 @@ impl RemoteStore {
         key: &str,
         request: impl Future<Output = object_store::Result<T>>,
     ) -> Result<object_store::Result<T>, StoreError> {
-        // `object_store` retries within the same limit; the margin lets its own, better message win.
-        let limit = self.timeout + Duration::from_secs(1);
-        timeout(limit, request)
-            .await
-            .map_err(|_| self.stalled(key, format!("no answer within {} s", self.timeout.as_secs_f32())))
+        timeout(self.limit(), request).await.map_err(|_| self.unanswered(key))
+    }
+
+    /// `object_store` retries within the time limit; the margin lets its own, better message win.
+    fn limit(&self) -> Duration {
+        self.timeout + Duration::from_secs(1)
+    }
+
+    fn unanswered(&self, key: &str) -> StoreError {
+        self.stalled(key, format!("no answer within {} s", self.timeout.as_secs_f32()))
     }
 
     fn stalled(&self, key: &str, detail: String) -> StoreError {

@@ -159,7 +159,7 @@ fn rename(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
 }
 
 /// `.NAME.tmp-HOST-PROCESS-NUMBER` beside the target: a name that no other writer chooses, and that says whose it is.
-fn temporary_name(target: &Path) -> Result<PathBuf, StoreError> {
+pub(crate) fn temporary_name(target: &Path) -> Result<PathBuf, StoreError> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let Some(name) = target.file_name() else {
         return Err(write_failed(target, io::Error::from(io::ErrorKind::InvalidInput)));

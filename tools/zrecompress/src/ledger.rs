@@ -9,11 +9,13 @@ use zstore::Store;
 use zwire::{Exit, RecompressRecord, Record, ratio, round3};
 
 use crate::plan::ArrayPlan;
-use crate::source::Item;
 use crate::transcode::Outcome;
 
 /// Failures of one array that are told, the first in key order; all are counted.
 const FAILURES_TOLD: usize = 1000;
+
+/// Refusals (credentials, network) after which a run that only meets more of them is ended.
+const REFUSALS: u64 = 100;
 
 /// The book that all workers write in.
 pub struct Ledger<'a> {
@@ -31,6 +33,8 @@ struct Page<'a> {
     due: usize,
     strays: u64,
     failed: u64,
+    lost: u64,
+    refused: u64,
     /// What ended the run.
     fatal: Option<Failure>,
 }
@@ -41,22 +45,60 @@ struct Account {
     started: u64,
     listed: bool,
     finished: u64,
-    present: u64,
-    bytes_before: u64,
-    bytes_after: u64,
-    uncompressed_bytes: u64,
-    recompressed: u64,
-    verified: u64,
+    sums: Tally,
     failed: u64,
     /// Failures that wait for their array's turn, by key.
     failures: BTreeMap<String, Failure>,
     seconds: f64,
 }
 
+/// What was done with one object, or with several.
+#[derive(Clone, Copy, Default)]
+pub struct Tally {
+    /// Objects that were there.
+    pub objects: u64,
+    pub bytes_before: u64,
+    pub bytes_after: u64,
+    pub uncompressed_bytes: u64,
+    /// Objects of which any byte was compressed again.
+    pub recompressed: u64,
+    pub verified: u64,
+    /// Objects that an earlier run had done.
+    pub resumed: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Tally) {
+        self.objects += other.objects;
+        self.bytes_before += other.bytes_before;
+        self.bytes_after += other.bytes_after;
+        self.uncompressed_bytes += other.uncompressed_bytes;
+        self.recompressed += other.recompressed;
+        self.verified += other.verified;
+        self.resumed += other.resumed;
+    }
+}
+
+impl From<&Outcome> for Tally {
+    fn from(outcome: &Outcome) -> Tally {
+        Tally {
+            objects: u64::from(outcome.source.is_some()),
+            bytes_before: outcome.source.map_or(0, |stat| stat.size),
+            bytes_after: outcome.written.map_or(0, |stat| stat.size),
+            uncompressed_bytes: outcome.uncompressed_bytes,
+            recompressed: u64::from(outcome.recompressed),
+            verified: u64::from(outcome.verified),
+            resumed: 0,
+        }
+    }
+}
+
 /// Totals of a run.
 pub struct Totals {
     /// Objects that failed.
     pub failed: u64,
+    /// Of them, those that are not in the output in any form, so that it is not whole.
+    pub lost: u64,
     /// Keys that were left out.
     pub strays: u64,
     /// For the summary.
@@ -73,7 +115,7 @@ impl<'a> Ledger<'a> {
         strays: u64,
     ) -> Ledger<'a> {
         let arrays = vec![Account::default(); plans.len()];
-        let page = Page { out, arrays, due: 0, strays, failed: 0, fatal: None };
+        let page = Page { out, arrays, due: 0, strays, failed: 0, lost: 0, refused: 0, fatal: None };
         Ledger { store, plans, timing, status, page: Mutex::new(page) }
     }
 
@@ -82,24 +124,29 @@ impl<'a> Ledger<'a> {
         self.page().arrays[array].started += 1;
     }
 
-    /// An object is done. An output that failed ends the run; a source object that failed is told in its array's turn, and
-    /// the run goes on.
-    pub fn finished(&self, item: &Item, result: Result<Outcome, Failure>, seconds: f64) {
+    /// An object, or a region of them, is done; `bad` could not be decoded, and was dealt with. An output that failed ends the
+    /// run; a source object that failed is told in its array's turn, and the run goes on.
+    pub fn finished(&self, array: usize, key: &str, result: Result<(Tally, Vec<Failure>), Failure>, seconds: f64) {
         let mut page = self.page();
-        let account = &mut page.arrays[item.array];
+        let account = &mut page.arrays[array];
         account.finished += 1;
         account.seconds += seconds;
         match result {
-            Ok(outcome) => {
-                account.present += u64::from(outcome.present);
-                account.bytes_before += outcome.bytes_before;
-                account.bytes_after += outcome.bytes_after;
-                account.uncompressed_bytes += outcome.uncompressed_bytes;
-                account.recompressed += u64::from(outcome.recompressed);
-                account.verified += u64::from(outcome.verified);
+            Ok((tally, bad)) => {
+                account.sums.add(&tally);
+                for (number, failure) in bad.into_iter().enumerate() {
+                    page.fail(array, format!("{key} {number:09}"), failure);
+                }
             }
             Err(failure) if matches!(failure.exit, Exit::Output | Exit::Terminated) => return page.end(failure),
-            Err(failure) => page.fail(item.array, item.key.clone(), failure),
+            Err(failure) => {
+                page.lost += 1;
+                page.refused += u64::from(failure.exit == Exit::Refused);
+                if page.refused > REFUSALS {
+                    return page.end(failure);
+                }
+                page.fail(array, key.to_owned(), failure);
+            }
         }
         self.settle(&mut page);
     }
@@ -113,6 +160,7 @@ impl<'a> Ledger<'a> {
             Failure::new(Exit::Unreadable, text).at(place).hint("correct the separator in the metadata first");
         let mut page = self.page();
         if !page.arrays[array].failures.contains_key("") {
+            page.lost += 1;
             page.fail(array, String::new(), failure);
         }
     }
@@ -160,7 +208,7 @@ impl<'a> Ledger<'a> {
 
     fn record(&self, plan: &ArrayPlan, account: &Account) -> RecompressRecord {
         // An array that turned out to be in the wanted codec throughout was only copied.
-        let untouched = plan.target().is_some_and(|target| target.unchanged) && account.recompressed == 0;
+        let untouched = plan.target().is_some_and(|target| target.unchanged) && account.sums.recompressed == 0;
         let recompressed = plan.target().is_some() && !untouched;
         let because = if untouched { Some("already in this codec".to_owned()) } else { plan.action.because() };
         RecompressRecord {
@@ -170,16 +218,17 @@ impl<'a> Ledger<'a> {
             because,
             from: plan.array.chain.describe(),
             to: plan.new_codec(),
-            objects: account.present,
-            bytes_before: account.bytes_before,
-            bytes_after: account.bytes_after,
-            uncompressed_bytes: plan.target().map(|_| account.uncompressed_bytes),
-            gain: ratio(account.bytes_before, account.bytes_after),
-            verified: account.verified,
+            objects: account.sums.objects,
+            bytes_before: account.sums.bytes_before,
+            bytes_after: account.sums.bytes_after,
+            uncompressed_bytes: plan.target().map(|_| account.sums.uncompressed_bytes),
+            gain: ratio(account.sums.bytes_before, account.sums.bytes_after),
+            verified: account.sums.verified,
             failed: account.failed,
             worker_seconds: self.timing.then(|| round3(account.seconds)),
             bytes_per_worker_second: self.timing.then(|| {
-                (account.uncompressed_bytes.max(account.bytes_before) as f64 / account.seconds.max(1e-9)).round()
+                (account.sums.uncompressed_bytes.max(account.sums.bytes_before) as f64 / account.seconds.max(1e-9))
+                    .round()
             }),
             ..RecompressRecord::default()
         }
@@ -198,16 +247,17 @@ impl<'a> Ledger<'a> {
         let mut fields = Map::new();
         let mut put = |key: &str, value: u64| drop(fields.insert(key.to_owned(), value.into()));
         put("arrays", page.arrays.len() as u64);
-        put("objects", sum(|account| account.present));
-        put("recompressed", sum(|account| account.recompressed));
-        put("verified", sum(|account| account.verified));
+        put("objects", sum(|account| account.sums.objects));
+        put("recompressed", sum(|account| account.sums.recompressed));
+        put("verified", sum(|account| account.sums.verified));
+        put("resumed", sum(|account| account.sums.resumed));
         put("failed", page.failed);
-        put("bytes_before", sum(|account| account.bytes_before));
-        put("bytes_after", sum(|account| account.bytes_after));
+        put("bytes_before", sum(|account| account.sums.bytes_before));
+        put("bytes_after", sum(|account| account.sums.bytes_after));
         put("keys_left_out", page.strays);
-        let gain = ratio(sum(|account| account.bytes_before), sum(|account| account.bytes_after));
+        let gain = ratio(sum(|account| account.sums.bytes_before), sum(|account| account.sums.bytes_after));
         fields.extend(gain.map(|gain| ("gain".to_owned(), gain.into())));
-        Ok(Totals { failed: page.failed, strays: page.strays, fields })
+        Ok(Totals { failed: page.failed, lost: page.lost, strays: page.strays, fields })
     }
 
     fn page(&self) -> MutexGuard<'_, Page<'a>> {

@@ -1,16 +1,24 @@
 //! `zrecompress`: rewrite the chunks of a Zarr store with multithreaded Blosc.
 
 mod bench;
+mod choices;
 mod cli;
+mod finish;
 mod gate;
 mod human;
+mod journal;
 mod ledger;
+mod machines;
 mod metadata;
+mod parts;
 mod plan;
 mod run;
+mod saved;
 mod shard;
 mod source;
+mod survey;
 mod transcode;
+mod work;
 
 fn main() -> std::process::ExitCode {
     zcli::main::<cli::Args>()

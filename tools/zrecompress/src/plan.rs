@@ -1,19 +1,23 @@
 //! What will be done with each array, decided from metadata alone, before anything is written.
 
 use serde_json::Value;
-use zarray::{Array, Chain, Grid, ZarrError, ZarrFormat};
+use zarray::{Array, Chain, ChunkKeys, Grid, ZarrError, ZarrFormat};
 use zcli::{Failure, VarFilter};
-use zcodec::{Blosc, Codec, CodecError, MAX_NBYTES, Shuffle, codec_name, predict_blocksize};
+use zcodec::{Blosc, Codec, CodecError, Compressor, MAX_NBYTES, codec_name, predict_blocksize};
 use zstore::Store;
 use zwire::{Exit, PlanRecord};
 
-use crate::cli::Args;
+use crate::choices::Choices;
 
 /// An array and what happens to it.
 pub struct ArrayPlan {
     /// The array; its attributes are dropped, they are copied as text.
     pub array: Array,
     pub action: Action,
+    /// Where its objects go.
+    pub placement: Placement,
+    /// How its objects will be called, where that changes.
+    pub new_keys: Option<ChunkKeys>,
     /// Threads on one object.
     pub threads: usize,
     /// Bytes in flight while one object is being worked on.
@@ -27,10 +31,23 @@ pub enum Action {
     Recompress(Target),
 }
 
+/// Where the objects of an array go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// Into the new store.
+    New,
+    /// Over the old ones, one by one: whichever of the two a reader meets, it can read.
+    Over,
+    /// Beside the old ones, to take their place all at once.
+    Beside,
+    /// Nowhere: the array stays as it is.
+    Stays,
+}
+
 /// The new codec of an array.
 #[derive(Clone)]
 pub struct Target {
-    pub blosc: Blosc,
+    pub compressor: Compressor,
     /// Element size for the filter.
     pub typesize: u64,
     /// Whether a CRC-32C follows each chunk, as it did before.
@@ -39,33 +56,38 @@ pub struct Target {
     pub unchanged: bool,
 }
 
+/// What the plan of every array depends on.
+pub struct Wishes<'a> {
+    pub choices: &'a Choices,
+    pub var: VarFilter,
+    pub in_place: bool,
+    /// Codecs that a trial chose, by path.
+    pub chosen: &'a std::collections::BTreeMap<String, Blosc>,
+}
+
 impl ArrayPlan {
     /// Decides. An array that cannot be treated is a failure that names it.
-    pub fn new(args: &Args, var: &VarFilter, store: &Store, mut array: Array) -> Result<ArrayPlan, Failure> {
+    pub fn new(wishes: &Wishes, store: &Store, mut array: Array) -> Result<ArrayPlan, Failure> {
         array.attributes = serde_json::Map::new();
-        let plan = |array, action| Ok(ArrayPlan { array, action, threads: 1, need: 0 });
-        if !var.matches(&array.path) {
-            return plan(array, Action::Copy("not selected by --var"));
+        let action = Action::of(wishes, store, &array)?;
+        let mut plan = ArrayPlan { array, action, placement: Placement::New, new_keys: None, threads: 1, need: 0 };
+        if wishes.in_place {
+            plan.placement = plan.placement_in_place();
         }
-        if let Some(error) = unsupported(&array.chain) {
-            if args.copy_unknown {
-                return plan(array, Action::Copy("its codec is not known"));
-            }
-            let place = store.place(array.key_prefix());
-            return Err(Failure::new(Exit::Unreadable, error)
-                .at(place)
-                .hint("--copy-unknown copies such arrays as they are"));
+        Ok(plan)
+    }
+
+    fn placement_in_place(&self) -> Placement {
+        match &self.action {
+            Action::Copy(_) => Placement::Stays,
+            Action::Recompress(target) if describes_itself(self.chain()) && target.is_blosc() => Placement::Over,
+            Action::Recompress(_) => Placement::Beside,
         }
-        if is_coordinate(&array) && array.uncompressed_bytes().is_some_and(|bytes| bytes < args.min_size) {
-            return plan(array, Action::Copy("a coordinate array below --min-size"));
-        }
-        let chain = array.chain.innermost();
-        if let Some(nbytes) = chain.chunk_bytes.filter(|bytes| *bytes > MAX_NBYTES) {
-            let place = store.place(array.key_prefix());
-            return Err(ZarrError::Chunk { place, source: CodecError::TooLarge { nbytes } }.into());
-        }
-        let target = Target::of(args, chain, array.format);
-        plan(array, Action::Recompress(target))
+    }
+
+    /// Whether its objects are carried over one by one.
+    pub fn is_transcoded(&self) -> bool {
+        self.placement != Placement::Stays
     }
 
     /// The chain that chunks (with sharding: inner chunks) go through.
@@ -81,18 +103,18 @@ impl ArrayPlan {
         }
     }
 
-    /// The member of the metadata that changes, and its new value. Nothing: the metadata stays.
-    pub fn new_member(&self) -> Option<(&'static str, Value)> {
-        let target = self.target().filter(|target| !target.unchanged)?;
-        Some(match self.array.format {
-            ZarrFormat::V2 => ("compressor", target.blosc.to_v2()),
+    /// The members of the metadata that change, and their new values.
+    pub fn new_members(&self) -> Vec<(&'static str, Value)> {
+        let Some(target) = self.target().filter(|target| !target.unchanged) else { return Vec::new() };
+        vec![match self.array.format {
+            ZarrFormat::V2 => ("compressor", target.compressor.to_v2()),
             ZarrFormat::V3 => ("codecs", Value::Array(target.codecs_v3(&self.array.chain))),
-        })
+        }]
     }
 
     /// The codec chain after the run, for people.
     pub fn new_codec(&self) -> String {
-        match (self.new_member(), self.array.format) {
+        match (self.new_members().into_iter().next(), self.array.format) {
             (None, _) => self.array.chain.describe(),
             (Some((_, codecs)), ZarrFormat::V3) => {
                 let codecs = codecs.as_array().cloned().unwrap_or_default();
@@ -101,9 +123,28 @@ impl ArrayPlan {
             }
             (Some((_, compressor)), ZarrFormat::V2) => {
                 let filters = &self.array.chain.specs[..self.array.chain.kept];
-                Chain::v2(&self.array.dtype, filters, Some(&compressor), 0).describe()
+                let compressor = Some(&compressor).filter(|compressor| !compressor.is_null());
+                Chain::v2(&self.array.dtype, filters, compressor, 0).describe()
             }
         }
+    }
+
+    /// The key that the object with key `key` will have. `unit` is its number in the grid.
+    pub fn new_key(&self, key: &str, unit: Option<u64>) -> String {
+        match (&self.new_keys, &self.array.grid, unit) {
+            (Some(keys), Some(grid), Some(unit)) => self.array.key(&keys.encode(&grid.index(unit))),
+            _ => key.to_owned(),
+        }
+    }
+
+    /// Units of work: stored objects. An array whose objects cannot be numbered is one unit.
+    pub fn units(&self) -> u64 {
+        self.array.grid.as_ref().map_or(1, Grid::len)
+    }
+
+    /// Decoded bytes of a unit.
+    pub fn unit_bytes(&self) -> Option<u64> {
+        self.object_bytes()
     }
 
     /// Decoded bytes of one stored object.
@@ -114,7 +155,10 @@ impl ArrayPlan {
     /// Blocks of a new chunk.
     pub fn blocks(&self) -> Option<u64> {
         let (target, bytes) = (self.target()?, self.chain().chunk_bytes?);
-        Some(bytes.div_ceil(predict_blocksize(&target.blosc, target.typesize, bytes).max(1)))
+        match &target.compressor {
+            Compressor::Blosc(blosc) => Some(bytes.div_ceil(predict_blocksize(blosc, target.typesize, bytes).max(1))),
+            _ => Some(1),
+        }
     }
 
     /// The plan as a record.
@@ -136,6 +180,36 @@ impl ArrayPlan {
 }
 
 impl Action {
+    fn of(wishes: &Wishes, store: &Store, array: &Array) -> Result<Action, Failure> {
+        let choices = wishes.choices;
+        if !wishes.var.matches(&array.path) {
+            return Ok(Action::Copy("not selected by --var"));
+        }
+        if let Some(error) = unsupported(&array.chain) {
+            if choices.copy_unknown {
+                return Ok(Action::Copy("its codec is not known"));
+            }
+            let place = store.place(array.key_prefix());
+            return Err(Failure::new(Exit::Unreadable, error)
+                .at(place)
+                .hint("--copy-unknown copies such arrays as they are"));
+        }
+        if is_coordinate(array) && array.uncompressed_bytes().is_some_and(|bytes| bytes < choices.min_size()) {
+            return Ok(Action::Copy("a coordinate array below --min-size"));
+        }
+        let chosen = wishes.chosen.get(&array.path).copied();
+        if chosen.is_none() && choices.format().is_some() && !choices.names_a_codec() {
+            return Ok(Action::Copy("no codec is asked for"));
+        }
+        let chain = array.chain.innermost();
+        let target = Target::of(choices, chosen, chain, array.format);
+        if let Some(nbytes) = chain.chunk_bytes.filter(|bytes| *bytes > MAX_NBYTES && target.is_blosc()) {
+            let place = store.place(array.key_prefix());
+            return Err(ZarrError::Chunk { place, source: CodecError::TooLarge { nbytes } }.into());
+        }
+        Ok(Action::Recompress(target))
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Action::Copy(_) => "copy",
@@ -153,25 +227,34 @@ impl Action {
 }
 
 impl Target {
-    fn of(args: &Args, chain: &Chain, format: ZarrFormat) -> Target {
+    fn of(choices: &Choices, chosen: Option<Blosc>, chain: &Chain, format: ZarrFormat) -> Target {
         let itemsize = chain.itemsize.unwrap_or(1);
-        let blosc = Blosc {
-            cname: args.cname.0,
-            clevel: args.clevel,
-            shuffle: args.shuffle.0.unwrap_or(Shuffle::automatic(itemsize)),
-            blocksize: args.blocksize,
-            split: zcodec::SplitMode::Auto,
-        };
-        let typesize = chain.typesize();
-        let checksum = chain.tail.last() == Some(&Codec::Crc32c);
-        let compressors = &chain.tail[..chain.tail.len() - usize::from(checksum)];
-        let unchanged = match compressors {
-            [Codec::Blosc(old, stated)] => {
-                *old == blosc && (format == ZarrFormat::V2 || *stated == Some(typesize)) && states_shuffle(chain)
+        let compressor = chosen.map_or_else(|| choices.compressor(itemsize), Compressor::Blosc);
+        let mut target = Target { compressor, typesize: chain.typesize(), checksum: false, unchanged: false };
+        target.checksum = chain.tail.last() == Some(&Codec::Crc32c);
+        target.unchanged = target.is_what_is_there(chain, format);
+        target
+    }
+
+    pub fn is_blosc(&self) -> bool {
+        matches!(self.compressor, Compressor::Blosc(_))
+    }
+
+    /// Whether the metadata of `chain` names this compressor.
+    fn is_what_is_there(&self, chain: &Chain, format: ZarrFormat) -> bool {
+        let compressors = &chain.tail[..chain.tail.len() - usize::from(self.checksum)];
+        let specs = &chain.specs[chain.kept..chain.kept + compressors.len()];
+        match (&self.compressor, compressors) {
+            (Compressor::Blosc(new), [Codec::Blosc(old, stated)]) => {
+                let typesize = format == ZarrFormat::V2 || *stated == Some(self.typesize);
+                old == new && typesize && states_shuffle(chain)
+            }
+            (Compressor::None, []) => true,
+            (Compressor::Stream(stream), [_]) => {
+                specs == [if format == ZarrFormat::V2 { stream.to_v2() } else { stream.to_v3() }]
             }
             _ => false,
-        };
-        Target { blosc, typesize, checksum, unchanged }
+        }
     }
 
     fn codecs_v3(&self, chain: &Chain) -> Vec<Value> {
@@ -180,12 +263,17 @@ impl Target {
             spec["configuration"]["codecs"] = Value::Array(self.codecs_v3(&sharding.inner));
             return codecs;
         }
-        codecs.push(self.blosc.to_v3(self.typesize));
+        codecs.extend(self.compressor.to_v3(self.typesize));
         if self.checksum {
             codecs.extend(chain.specs.last().cloned());
         }
         codecs
     }
+}
+
+/// Whether every chunk is a Blosc frame, which says itself how it is compressed, whatever the metadata says.
+fn describes_itself(chain: &Chain) -> bool {
+    matches!(chain.tail.as_slice(), [Codec::Blosc(..)] | [Codec::Blosc(..), Codec::Crc32c])
 }
 
 /// Whether the metadata names the filter that it means: numcodecs' automatic choice is rewritten as what it stands for, which

@@ -1,129 +1,271 @@
-//! The job of `zrecompress`: open → plan → transcode → publish.
+//! The job of `zrecompress`: open → plan → begin → work → finish. One process does it all, or many do a part each.
 
-use std::collections::HashSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use serde_json::Map;
-use zarray::{Array, Hierarchy, Node, Pool};
-use zcli::{Bar, Ending, Failure, Session, Stop, human_counted};
-use zstore::{Staging, Store, StoreError};
-use zwire::{Exit, Record};
+use zcli::{Ending, Failure, Part, Session, human_counted};
+use zstore::{Begin, Claim, Draft, Location, Store};
+use zwire::Exit;
 
-use crate::bench::Benches;
-use crate::cli::{Args, Verify};
-use crate::gate::Gate;
-use crate::ledger::Ledger;
-use crate::metadata::Documents;
-use crate::plan::{Action, ArrayPlan, share_out};
-use crate::source::{Next, Source};
-use crate::transcode::{Clocks, Job, Scratch};
-
-/// Of a sample, every such object is verified.
-const VERIFY_EVERY: u64 = 16;
-
-/// Documents of groups and arrays.
-const METADATA: [&str; 5] = ["zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"];
-
-/// What an object needs in memory of which nothing is known but its stored size.
-const UNKNOWN_NEED: u64 = 8;
+use crate::choices::Choices;
+use crate::cli::{Args, OnBadChunk};
+use crate::finish::finish;
+use crate::ledger::Totals;
+use crate::machines;
+use crate::parts;
+use crate::plan::ArrayPlan;
+use crate::saved::{self, Saved};
+use crate::source::Work;
+use crate::survey::{Survey, Surveyed, absolute, refuse};
 
 pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
-    let (Some(source), Some(target)) = (&args.source, &args.target) else {
-        return Err(Failure::usage("SRC and DST are needed"));
-    };
-    let store = Store::open(source, &args.store.options(&session.stop))?;
-    check_target(&store, target, args.overwrite)?;
-    let pool = Pool::new(args.store.readers(&store, args.work.jobs()));
-    let (hierarchy, listable) = open(&store, &pool)?;
-    let (groups, mut plans) = match plan(args, &store, &hierarchy, listable, &pool, &session.stop)? {
-        Planned::Possible { groups, plans } => (groups, plans),
-        Planned::Impossible(failures) => return refuse(&failures, session),
-    };
-    let budget = args.memory.max_memory.bytes();
-    let nthreads = args.nthreads.map(usize::from);
-    share_out(&mut plans, args.work.jobs(), nthreads, args.verify != Verify::None, budget)?;
-    if args.dry_run {
-        return show(&store, &plans, args.work.jobs(), budget, session);
+    args.choices.check()?;
+    match Order::of(args)? {
+        Order::Status(output) => machines::status(args, &output, session),
+        Order::Finish(output) => machines::finish_output(args, &output, session),
+        Order::Part(output, part) => {
+            let (draft, saved) = machines::open(&output, Claim::Shared, &args.store.options(&session.stop))?;
+            do_part(args, draft, &saved, part, session)
+        }
+        Order::Whole { source, output, begin } => whole(args, &source, &output, begin, session),
     }
+}
 
-    let staging = Staging::create(target, args.overwrite)?;
-    // Nobody sees them before the chunks are there, too; and what is wrong with one shows now, not at the end.
-    let consolidated = hierarchy.consolidated();
-    let documents = Documents { store: &store, staging: &staging, format: hierarchy.format(), consolidated };
-    documents.write(&groups, &plans, &pool)?;
-    let name = store.location().to_string();
-    let totals = {
-        let Session { out, status, stop, phases } = &mut *session;
-        let expected = plans.iter().filter_map(|plan| plan.array.uncompressed_bytes()).fold(0, u64::saturating_add);
-        let bar = status.bar(expected);
-        let strays = if listable { strays_outside_arrays(&store, &groups, &plans)? } else { 0 };
-        let ledger = Ledger::new(&name, &plans, out, status, args.common.timing, strays);
-        let work = Transcoding {
-            args,
-            store: &store,
-            staging: &staging,
-            plans: &plans,
-            source: Source::new(&store, &plans),
-            gate: Gate::new(budget),
-            benches: Benches::new(args.work.jobs()),
-            ledger: &ledger,
-            bar: &bar,
-            stop,
-            clocks: Mutex::new(Clocks::default()),
+/// What the command line asks for.
+enum Order {
+    /// Everything, or with `--prepare` only the plan.
+    Whole {
+        source: OsString,
+        output: Location,
+        begin: Begin,
+    },
+    Part(Location, Part),
+    Status(Location),
+    Finish(Location),
+}
+
+impl Order {
+    fn of(args: &Args) -> Result<Order, Failure> {
+        let machines = &args.machines;
+        let of_output = machines.status || machines.finish || machines.part.is_some();
+        let (source, target) = match (&args.source, &args.target) {
+            (Some(output), None) if of_output => (None, output),
+            (Some(source), Some(output)) => (Some(source), output),
+            (Some(source), None) if args.in_place => (Some(source), source),
+            _ => return Err(Failure::usage(wanted(args))),
         };
-        pool.broadcast(|_| work.worker());
-        bar.finish();
-        let clocks = work.clocks.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        clocks.report(phases);
-        ledger.close()?
+        let output = Location::parse(target)?;
+        if machines.status {
+            return Ok(Order::Status(output));
+        }
+        if machines.finish {
+            return Ok(Order::Finish(output));
+        }
+        if let Some(part) = machines.part {
+            return Ok(Order::Part(output, part));
+        }
+        if args.in_place && args.target.is_some() {
+            return Err(Failure::usage("--in-place changes SRC, and has no DST"));
+        }
+        if args.in_place && args.on_bad_chunk == OnBadChunk::Skip {
+            return Err(Failure::usage("--on-bad-chunk skip would erase chunks of the only copy")
+                .hint("--on-bad-chunk copy leaves them as they are"));
+        }
+        let begin = match (args.in_place, args.overwrite) {
+            (true, _) => Begin::InPlace,
+            (false, true) => Begin::Overwrite,
+            (false, false) => Begin::New,
+        };
+        let source = source.cloned().unwrap_or_default();
+        Ok(Order::Whole { source, output: resolved(output, begin), begin })
+    }
+}
+
+fn wanted(args: &Args) -> &'static str {
+    match args.in_place {
+        true => "SRC is needed",
+        false => "SRC and DST are needed",
+    }
+}
+
+/// A store that is changed in place is meant, not a link to it: its folder must lie on the same file system.
+fn resolved(output: Location, begin: Begin) -> Location {
+    match &output {
+        Location::Local(path) if begin == Begin::InPlace => path.canonicalize().map_or(output, Location::Local),
+        _ => output,
+    }
+}
+
+/// Everything in one process, or with `--prepare` the plan.
+fn whole(
+    args: &Args,
+    source: &OsStr,
+    output: &Location,
+    begin: Begin,
+    session: &mut Session,
+) -> Result<Ending, Failure> {
+    let options = args.store.options(&session.stop);
+    let store = Store::open(source, &options)?;
+    check_output(&store, output, begin)?;
+    let unfinished = if args.resume { Some(machines::open(output, Claim::Alone, &options)?) } else { None };
+    let choices = match &unfinished {
+        Some((_, saved)) => resume(args, saved, &store)?,
+        None => args.choices.clone(),
     };
+    let chosen = unfinished.as_ref().map(|(_, saved)| saved.chosen()).unwrap_or_default();
+    let survey = match Survey::of(args, &store, &choices, &chosen, begin, session)? {
+        Surveyed::Possible(survey) => survey,
+        Surveyed::Impossible(failures) => return refuse(&failures, session),
+    };
+    if args.dry_run {
+        return survey.show(args, session);
+    }
+    let (draft, saved) = match unfinished {
+        Some((draft, saved)) => {
+            check_fingerprint(&saved, &survey.plans, output)?;
+            (draft, saved)
+        }
+        None => {
+            let draft = Draft::begin(output, begin, &options)?;
+            let saved = survey.begin(args, &draft, choices, &chosen)?;
+            (draft, saved)
+        }
+    };
+    if args.machines.prepare {
+        draft.keep();
+        let mut totals = Map::new();
+        totals.insert("parts".into(), saved.parts.into());
+        return Ok(Ending { exit: Exit::Done, totals });
+    }
+    let work = if survey.listable { Work::Listed } else { Work::Units(parts::units(&survey.plans, Part::WHOLE)) };
+    let totals = survey.work(args, &draft, &saved, work, Part::WHOLE, session)?;
+    conclude(args, draft, &saved, totals, session)
+}
+
+/// One part of a plan.
+fn do_part(args: &Args, draft: Draft, saved: &Saved, part: Part, session: &mut Session) -> Result<Ending, Failure> {
+    if part.of != saved.parts {
+        let text = format!("--part {}/{} of a plan that has {} parts", part.number, part.of, saved.parts);
+        return Err(Failure::usage(text).at(draft.output()));
+    }
+    if machines::is_done(&draft, part.number)? {
+        let mut totals = Map::new();
+        totals.insert("already_done".into(), true.into());
+        return Ok(Ending { exit: Exit::Done, totals });
+    }
+    let store = Store::open(OsStr::new(&saved.source), &args.store.options(&session.stop))?;
+    let choices = resume(args, saved, &store)?;
+    let begin = if saved.in_place { Begin::InPlace } else { Begin::New };
+    let survey = match Survey::of(args, &store, &choices, &saved.chosen(), begin, session)? {
+        Surveyed::Possible(survey) => survey,
+        Surveyed::Impossible(failures) => return refuse(&failures, session),
+    };
+    check_fingerprint(saved, &survey.plans, draft.output())?;
+    let work = Work::Units(parts::units(&survey.plans, part));
+    let totals = survey.work(args, &draft, saved, work, part, session)?;
     if let Some(exit) = session.stop.requested() {
-        // The chassis says so; dropping the staging removes what was written.
         return Ok(Ending { exit, totals: totals.fields });
     }
-    if totals.failed > 0 {
-        let failed = human_counted(totals.failed, "object");
-        session.status.warn(&format!("{}: not written, because {failed} of the source failed", target.display()));
+    if totals.lost > 0 {
+        return Ok(Ending { exit: Exit::Partial, totals: totals.fields });
+    }
+    draft.objects().sync()?;
+    machines::mark_done(&draft, part, &totals)?;
+    session.stop.too_late();
+    let exit = if totals.failed > 0 { Exit::Partial } else { Exit::Done };
+    Ok(Ending { exit, totals: totals.fields })
+}
+
+/// The flags of an unfinished run, which the command line must not contradict.
+fn resume(args: &Args, saved: &Saved, store: &Store) -> Result<Choices, Failure> {
+    if args.in_place != saved.in_place && args.machines.part.is_none() {
+        return Err(Failure::usage("--in-place is not what the unfinished run was begun with"));
+    }
+    if absolute(store.location()) != saved.source {
+        let text = format!("the unfinished run was begun from {}", saved.source);
+        return Err(Failure::usage(text).at(store.location()));
+    }
+    args.choices.resume(&saved.choices)
+}
+
+fn check_fingerprint(saved: &Saved, plans: &[ArrayPlan], output: &Location) -> Result<(), Failure> {
+    match saved.fingerprint == saved::fingerprint(plans) {
+        true => Ok(()),
+        false => Err(Failure::usage("the arrays of the source are no longer those of the plan")
+            .at(output)
+            .hint("begin anew with --overwrite")),
+    }
+}
+
+/// What becomes of the output after the work.
+fn conclude(
+    args: &Args,
+    draft: Draft,
+    saved: &Saved,
+    totals: Totals,
+    session: &mut Session,
+) -> Result<Ending, Failure> {
+    let name = draft.output().to_string();
+    let kept = |session: &Session, why: &str| {
+        if draft.is_kept() {
+            session
+                .status
+                .warn(&format!("{name}: not finished, {why}; what is done is kept, --resume goes on with it"));
+        }
+    };
+    if let Some(exit) = session.stop.requested() {
+        kept(session, "a signal came");
+        return Ok(Ending { exit, totals: totals.fields });
+    }
+    if totals.lost > 0 {
+        let failed = human_counted(totals.lost, "object");
+        kept(session, &format!("because {failed} of the source failed"));
+        if args.on_bad_chunk == OnBadChunk::Error {
+            session.status.warn("--on-bad-chunk copy or skip carries the rest over");
+        }
         return Ok(Ending { exit: Exit::Partial, totals: totals.fields });
     }
     if totals.strays > 0 {
         let strays = human_counted(totals.strays, "key");
-        session.status.warn(&format!("{name}: {strays} left out that belong to no array; zinspect --sizes lists them"));
+        let what = if saved.in_place { "belong" } else { "left out that belong" };
+        session.status.warn(&format!("{}: {strays} {what} to no array; zinspect --sizes lists them", saved.source));
     }
-    staging.sync()?;
+    // The last moment at which a signal still stops it.
+    draft.objects().sync()?;
     if let Some(exit) = session.stop.requested() {
+        kept(session, "a signal came");
         return Ok(Ending { exit, totals: totals.fields });
     }
-    staging.publish()?;
+    finish(draft, saved)?;
     session.stop.too_late();
-    Ok(Ending { exit: Exit::Done, totals: totals.fields })
+    let exit = if totals.failed > 0 { Exit::Partial } else { Exit::Done };
+    Ok(Ending { exit, totals: totals.fields })
 }
 
-/// The output must be a local path that is neither the source nor inside it, nor around it.
-fn check_target(store: &Store, target: &Path, overwrite: bool) -> Result<(), Failure> {
-    let place = &target.display();
-    if target.to_str().is_some_and(|text| text.contains("://")) {
-        return Err(Failure::usage("the output is a local path").at(place));
+/// The output must be neither the source nor inside it, nor around it.
+fn check_output(store: &Store, output: &Location, begin: Begin) -> Result<(), Failure> {
+    if begin == Begin::InPlace {
+        return Ok(());
     }
-    if !overwrite && target.symlink_metadata().is_ok() {
-        return Err(StoreError::Exists { place: place.to_string() }.into());
+    if store.location() == output {
+        return Err(Failure::usage("source and output are the same store").at(output));
     }
-    let Some(source) = store.location().local().and_then(|path| path.canonicalize().ok()) else { return Ok(()) };
+    let (Some(source), Some(target)) = (store.location().local(), output.local()) else { return Ok(()) };
+    let Ok(source) = source.canonicalize() else { return Ok(()) };
     let Some(target) = resolve(target) else {
         return Err(Failure::new(Exit::Output, "the directory above it does not exist")
-            .at(place)
+            .at(output)
             .hint("make it first"));
     };
     if target == source {
-        return Err(Failure::usage("source and output are the same store").at(place));
+        return Err(Failure::usage("source and output are the same store").at(output));
     }
     if target.starts_with(&source) {
-        return Err(Failure::usage("the output lies inside the source").at(place));
+        return Err(Failure::usage("the output lies inside the source").at(output));
     }
     if source.starts_with(&target) {
-        return Err(Failure::usage("the source lies inside the output, which would be replaced").at(place));
+        return Err(Failure::usage("the source lies inside the output, which would be replaced").at(output));
     }
     Ok(())
 }
@@ -134,177 +276,4 @@ fn resolve(target: &Path) -> Option<PathBuf> {
     }
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Some(parent.canonicalize().ok()?.join(target.file_name().unwrap_or(OsStr::new(""))))
-}
-
-/// Opens the hierarchy as it really is. A stale consolidated copy would lose arrays, so it is only believed where the store
-/// cannot be listed; that is said, too.
-fn open<'a>(store: &'a Store, pool: &Pool) -> Result<(Hierarchy<'a>, bool), Failure> {
-    let listable = match store.list("") {
-        Ok(mut objects) => objects.next().transpose().map(|_| true)?,
-        Err(StoreError::NotListable { .. }) => false,
-        Err(error) => return Err(error.into()),
-    };
-    Ok((Hierarchy::open(store, pool, !listable)?, listable))
-}
-
-/// What the metadata allows.
-enum Planned {
-    Possible {
-        groups: Vec<String>,
-        plans: Vec<ArrayPlan>,
-    },
-    /// Nodes that cannot be carried over, so that nothing is.
-    Impossible(Vec<Failure>),
-}
-
-/// Decides on every array.
-fn plan(
-    args: &Args,
-    store: &Store,
-    hierarchy: &Hierarchy,
-    listable: bool,
-    pool: &Pool,
-    stop: &Stop,
-) -> Result<Planned, Failure> {
-    let var = args.var.filter()?;
-    let (mut groups, mut plans, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-    hierarchy.walk(
-        pool,
-        |visit| match visit {
-            Ok(Node::Group(group)) => Ok((Some(group.path), None)),
-            Ok(Node::Array(array)) if array.grid.is_none() && !listable => {
-                let text = "its chunks cannot be named without a list, and this server cannot list";
-                Err(Failure::new(Exit::Unreadable, text).at(store.place(array.key_prefix())))
-            }
-            Ok(Node::Array(array)) => ArrayPlan::new(args, &var, store, *array).map(|plan| (None, Some(plan))),
-            Err(error) => Err(error.into()),
-        },
-        |planned: Result<_, Failure>| {
-            match planned {
-                Ok((group, plan)) => {
-                    groups.extend(group);
-                    plans.extend(plan);
-                }
-                Err(failure) => failures.push(failure),
-            }
-            stop.requested().is_none()
-        },
-    );
-    if !failures.is_empty() {
-        return Ok(Planned::Impossible(failures));
-    }
-    if !var.is_everything() && !plans.iter().any(|plan| matches!(plan.action, Action::Recompress(_))) {
-        let text = format!("no array matches --var {}", args.var.var.join(" "));
-        return Err(Failure::new(Exit::Absent, text).at(store.location()));
-    }
-    Ok(Planned::Possible { groups, plans })
-}
-
-/// Tells of everything that stands in the way; nothing has been written.
-fn refuse(failures: &[Failure], session: &mut Session) -> Result<Ending, Failure> {
-    for failure in failures {
-        session.item_failed(failure)?;
-    }
-    let exit = failures.first().map_or(Exit::Unreadable, |failure| failure.exit);
-    Ok(Ending { exit, totals: Map::new() })
-}
-
-/// Objects that lie below no array and are no metadata of a node; they are not carried over.
-fn strays_outside_arrays(store: &Store, groups: &[String], plans: &[ArrayPlan]) -> Result<u64, Failure> {
-    let groups: HashSet<&str> = groups.iter().map(|path| path.trim_start_matches('/')).collect();
-    let arrays: HashSet<&str> = plans.iter().map(|plan| plan.array.key_prefix()).collect();
-    if arrays.contains("") {
-        return Ok(0);
-    }
-    let mut strays = 0;
-    let mut waiting = vec![String::new()];
-    while let Some(prefix) = waiting.pop() {
-        let entries = store.entries(&prefix)?;
-        let is_metadata = |name: &String| groups.contains(prefix.as_str()) && METADATA.contains(&name.as_str());
-        strays += entries.files.iter().filter(|name| !is_metadata(name)).count() as u64;
-        let below = |name: String| if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-        let directories = entries.directories.into_iter().map(below);
-        waiting.extend(directories.filter(|path| !arrays.contains(path.as_str())));
-    }
-    Ok(strays)
-}
-
-/// The plan as records.
-fn show(
-    store: &Store,
-    plans: &[ArrayPlan],
-    jobs: usize,
-    budget: u64,
-    session: &mut Session,
-) -> Result<Ending, Failure> {
-    let name = store.location().to_string();
-    for plan in plans {
-        session.out.emit(&Record::Plan(plan.record(&name)))?;
-    }
-    let sum = |field: fn(&Array) -> Option<u64>| {
-        plans.iter().filter_map(|plan| field(&plan.array)).fold(0u64, u64::saturating_add)
-    };
-    let most = plans.iter().map(|plan| plan.need.saturating_mul(jobs as u64)).max().unwrap_or(0);
-    let mut totals = Map::new();
-    let mut put = |key: &str, value: u64| drop(totals.insert(key.to_owned(), value.into()));
-    put("arrays", plans.len() as u64);
-    put("recompress", plans.iter().filter(|plan| plan.target().is_some()).count() as u64);
-    put("objects_expected", sum(|array| array.grid.as_ref().map(zarray::Grid::len)));
-    put("uncompressed_bytes", sum(Array::uncompressed_bytes));
-    put("jobs", jobs as u64);
-    put("memory_bytes", most.min(budget));
-    Ok(Ending { exit: Exit::Done, totals })
-}
-
-/// What the workers share.
-struct Transcoding<'a> {
-    args: &'a Args,
-    store: &'a Store,
-    staging: &'a Staging,
-    plans: &'a [ArrayPlan],
-    source: Source<'a>,
-    gate: Gate,
-    benches: Benches,
-    ledger: &'a Ledger<'a>,
-    bar: &'a Bar,
-    stop: &'a Stop,
-    clocks: Mutex<Clocks>,
-}
-
-impl Transcoding<'_> {
-    /// One worker: takes objects until there are no more, or somebody says stop.
-    fn worker(&self) {
-        let mut scratch = Scratch::default();
-        while self.stop.requested().is_none() && !self.ledger.is_over() {
-            match self.source.next(self.ledger) {
-                Next::Item(item) => self.object(&item, &mut scratch),
-                Next::ArrayDone(array) => self.ledger.listed(array),
-                Next::Metadata => {}
-                Next::Stray => self.ledger.stray(),
-                Next::OtherSeparator(array) => self.ledger.misspelled(array, self.store),
-                Next::Failed(error) => self.ledger.end(error.into()),
-                Next::End => break,
-            }
-        }
-        self.clocks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(&scratch.clocks);
-    }
-
-    fn object(&self, item: &crate::source::Item, scratch: &mut Scratch) {
-        let plan = &self.plans[item.array];
-        let need = match plan.need {
-            0 => item.size.unwrap_or(0).saturating_mul(UNKNOWN_NEED),
-            need => need,
-        };
-        let _room = self.gate.enter(need);
-        let verify = match self.args.verify {
-            Verify::None => false,
-            Verify::Sample => item.number.is_multiple_of(VERIFY_EVERY),
-            Verify::Full => true,
-        };
-        let job = Job { store: self.store, staging: self.staging, plan, item, verify, benches: &self.benches };
-        let before = scratch.clocks.total();
-        let result = job.run(scratch);
-        self.bar.advance(plan.object_bytes().unwrap_or(item.size.unwrap_or(0)));
-        self.ledger.finished(item, result, scratch.clocks.total() - before);
-    }
 }

@@ -1,19 +1,16 @@
 //! Shards: the inner chunks are transcoded one by one, in the order they are stored in, and the index is written anew. A
 //! shard is never held whole unless it is small.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
 use std::panic::resume_unwind;
-use std::path::Path;
 use std::thread::ScopedJoinHandle;
 
 use zarray::{Chain, IndexLayout, ShardIndex, ZarrError};
 use zcli::{Failure, Timer};
-use zcodec::{CodecError, crc32c};
-use zstore::{ByteRange, write_failed};
+use zcodec::{CodecError, crc32c, crc32c_append};
+use zstore::{ByteRange, Stat, StoreError, Upload};
 use zwire::Exit;
 
+use crate::cli::OnBadChunk;
 use crate::plan::{Target, WHOLE_SHARD, batch};
 use crate::transcode::{ChunkScratch, Clocks, Job, Outcome, Scratch, check_decodes, recode};
 
@@ -27,8 +24,8 @@ pub fn transcode_shard(job: &Job, target: &Target, scratch: &mut Scratch) -> Res
     let (layout, threads) = (&sharding.index, job.plan.threads);
 
     let mut timer = Timer::start();
-    let Some((index, size)) = read_index(job, layout, stored)? else { return job.absent() };
-    let whole = size <= WHOLE_SHARD;
+    let Some((index, source)) = read_index(job, layout, stored)? else { return job.absent() };
+    let whole = source.size <= WHOLE_SHARD;
     if whole && job.store.get(&job.item.key, stored)?.is_none() {
         return job.absent();
     }
@@ -39,9 +36,9 @@ pub fn transcode_shard(job: &Job, target: &Target, scratch: &mut Scratch) -> Res
         index.0.iter().enumerate().filter_map(|(number, entry)| Some((number, (*entry)?))).collect();
     order.sort_by_key(|(_, (start, _))| *start);
 
-    let failed = |error| Failure::from(write_failed(&job.target_path(), error));
-    let mut output = ShardWriter::new(job.staging.create_file(&job.item.key)?, layout).map_err(failed)?;
-    let mut outcome = Outcome { present: true, bytes_before: size, ..Outcome::default() };
+    let key = job.output_key();
+    let mut output = ShardWriter::new(job, &key, layout)?;
+    let mut outcome = Outcome { source: Some(source), ..Outcome::default() };
     let chunk = &mut *job.benches.take();
     let work = InnerChunks { job, chain: &sharding.inner, target, shard: whole.then_some(stored.as_slice()) };
     for batch in order.chunks(batch(sharding.inner.chunk_bytes) * threads) {
@@ -49,18 +46,22 @@ pub fn transcode_shard(job: &Job, target: &Target, scratch: &mut Scratch) -> Res
         let mut timer = Timer::start();
         for ((number, _), inner) in batch.iter().zip(done) {
             outcome.uncompressed_bytes += inner.uncompressed_bytes;
+            outcome.crc32c = crc32c_append(outcome.crc32c, &inner.crc32c.to_le_bytes());
             outcome.recompressed |= inner.recompressed;
-            output.append(*number, &inner.bytes).map_err(failed)?;
+            outcome.bad.extend(inner.bad);
+            if let Some(bytes) = inner.bytes {
+                output.append(*number, &bytes)?;
+            }
         }
         clocks.write += timer.lap();
     }
     let mut timer = Timer::start();
-    let written = output.finish(layout).map_err(failed)?;
+    job.keep_old(&key)?;
+    let written = output.finish(layout)?;
     clocks.write += timer.lap();
-    outcome.bytes_after = written.size;
+    outcome.written = Some(written.stat);
     if job.verify {
-        let path = job.staging.temporary().join(&job.item.key);
-        written.check(&path, layout).map_err(|what| job.not_the_same(&what))?;
+        written.check(job, &key, layout)?;
         clocks.verify += timer.lap();
         outcome.verified = true;
     }
@@ -70,13 +71,13 @@ pub fn transcode_shard(job: &Job, target: &Target, scratch: &mut Scratch) -> Res
 /// Number of an inner chunk, and where it lies: start and length.
 type Entry = (usize, (u64, u64));
 
-/// The index of a shard, and the shard's size. Nothing: there is no such shard.
-fn read_index(job: &Job, layout: &IndexLayout, buffer: &mut Vec<u8>) -> Result<Option<(ShardIndex, u64)>, Failure> {
+/// The index of a shard, and what the shard is like. Nothing: there is no such shard.
+fn read_index(job: &Job, layout: &IndexLayout, buffer: &mut Vec<u8>) -> Result<Option<(ShardIndex, Stat)>, Failure> {
     let len = layout.len().unwrap_or(u64::MAX);
     let range = if layout.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
     let Some(stat) = job.store.get_range(&job.item.key, range, buffer)? else { return Ok(None) };
     match ShardIndex::parse(layout, buffer, stat.size) {
-        Ok(index) => Ok(Some((index, stat.size))),
+        Ok(index) => Ok(Some((index, stat))),
         Err(source) => Err(ZarrError::Chunk { place: job.place(), source }.into()),
     }
 }
@@ -91,10 +92,14 @@ struct InnerChunks<'a> {
 }
 
 /// An inner chunk on its way to the output.
+#[derive(Default)]
 struct Inner {
-    bytes: Vec<u8>,
+    /// Nothing for one that is left out.
+    bytes: Option<Vec<u8>>,
     uncompressed_bytes: u64,
+    crc32c: u32,
     recompressed: bool,
+    bad: Option<Failure>,
 }
 
 impl InnerChunks<'_> {
@@ -154,81 +159,92 @@ impl InnerChunks<'_> {
             let (needed, found) = (len, stored.len() as u64);
             return Err(wrong(CodecError::Short { format: "inner chunk", needed, found }));
         }
-        let recoded = recode(self.chain, self.target, stored, 1, chunk, clocks).map_err(wrong)?;
+        let recoded = match recode(self.chain, self.target, stored, 1, chunk, clocks) {
+            Ok(recoded) => recoded,
+            Err(error) => return self.bad(stored, wrong(error)),
+        };
         let bytes = if recoded { chunk.encoded.clone() } else { stored.to_vec() };
         if self.job.verify && recoded {
             let mut timer = Timer::start();
             check_decodes(self.target, &bytes, 1, chunk).map_err(wrong)?;
             clocks.verify += timer.lap();
         }
-        Ok(Inner { bytes, uncompressed_bytes: chunk.decoded.len() as u64, recompressed: recoded })
+        let crc32c = crc32c(&chunk.decoded);
+        let uncompressed_bytes = chunk.decoded.len() as u64;
+        Ok(Inner { bytes: Some(bytes), uncompressed_bytes, crc32c, recompressed: recoded, bad: None })
+    }
+
+    /// An inner chunk that cannot be decoded.
+    fn bad(&self, stored: &[u8], bad: Failure) -> Result<Inner, Failure> {
+        let bytes = match self.job.on_bad_chunk {
+            OnBadChunk::Error => return Err(bad),
+            OnBadChunk::Copy => Some(stored.to_vec()),
+            OnBadChunk::Skip => None,
+        };
+        Ok(Inner { bytes, bad: Some(bad), ..Inner::default() })
     }
 }
 
 /// A shard being written: chunks are appended, the index goes to its place at the end.
-struct ShardWriter {
-    file: BufWriter<File>,
-    written: Written,
+struct ShardWriter<'a> {
+    upload: Upload<'a>,
+    index: ShardIndex,
+    /// CRC-32C of each inner chunk; each of them has been decoded again from memory.
+    checksums: Vec<u32>,
 }
 
 /// What a shard was written as.
 struct Written {
     index: ShardIndex,
-    /// CRC-32C of each inner chunk; each of them has been decoded again from memory.
     checksums: Vec<u32>,
-    size: u64,
+    stat: Stat,
 }
 
-impl ShardWriter {
-    fn new(file: File, layout: &IndexLayout) -> io::Result<ShardWriter> {
+impl<'a> ShardWriter<'a> {
+    fn new(job: &Job<'a>, key: &str, layout: &IndexLayout) -> Result<ShardWriter<'a>, StoreError> {
         let chunks = layout.chunks as usize;
-        let size = if layout.at_end { 0 } else { layout.len().unwrap_or_default() };
-        let mut file = BufWriter::with_capacity(1 << 18, file);
-        file.seek(SeekFrom::Start(size))?;
-        let written = Written { index: ShardIndex(vec![None; chunks]), checksums: vec![0; chunks], size };
-        Ok(ShardWriter { file, written })
+        let reserved = if layout.at_end { 0 } else { layout.len().unwrap_or_default() as usize };
+        let upload = job.output.upload(key, reserved)?;
+        Ok(ShardWriter { upload, index: ShardIndex(vec![None; chunks]), checksums: vec![0; chunks] })
     }
 
-    fn append(&mut self, number: usize, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.written.index.0[number] = Some((self.written.size, bytes.len() as u64));
-        self.written.checksums[number] = crc32c(bytes);
-        self.written.size += bytes.len() as u64;
-        Ok(())
+    fn append(&mut self, number: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.index.0[number] = Some((self.upload.len(), bytes.len() as u64));
+        self.checksums[number] = crc32c(bytes);
+        self.upload.write(bytes)
     }
 
-    fn finish(mut self, layout: &IndexLayout) -> io::Result<Written> {
-        let index = self.written.index.encode(layout);
-        if layout.at_end {
-            self.written.size += index.len() as u64;
+    fn finish(mut self, layout: &IndexLayout) -> Result<Written, StoreError> {
+        let encoded = self.index.encode(layout);
+        let start: &[u8] = if layout.at_end {
+            self.upload.write(&encoded)?;
+            &[]
         } else {
-            self.file.seek(SeekFrom::Start(0))?;
-        }
-        self.file.write_all(&index)?;
-        self.file.flush()?;
-        Ok(self.written)
+            &encoded
+        };
+        let stat = self.upload.finish(start)?;
+        Ok(Written { index: self.index, checksums: self.checksums, stat })
     }
 }
 
 impl Written {
-    /// Holds the file against what was written.
-    fn check(&self, path: &Path, layout: &IndexLayout) -> Result<(), String> {
-        let unreadable = |error: io::Error| error.to_string();
-        let file = File::open(path).map_err(unreadable)?;
-        let size = file.metadata().map_err(unreadable)?.len();
-        let mut buffer = vec![0; layout.len().unwrap_or_default() as usize];
-        let index_at = if layout.at_end { size.saturating_sub(buffer.len() as u64) } else { 0 };
-        file.read_exact_at(&mut buffer, index_at).map_err(unreadable)?;
-        let index = ShardIndex::parse(layout, &buffer, size).map_err(|error| error.to_string())?;
-        if index != self.index {
-            return Err("another index than was written".into());
+    /// Holds the stored shard against what was written.
+    fn check(&self, job: &Job, key: &str, layout: &IndexLayout) -> Result<(), Failure> {
+        let mut buffer = Vec::new();
+        let mut read = |range| match job.read_output(key, range, &mut buffer)? {
+            Some(_) => Ok(std::mem::take(&mut buffer)),
+            None => Err(job.not_the_same("is gone")),
+        };
+        let len = layout.len().unwrap_or_default();
+        let range = if layout.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
+        let index = ShardIndex::parse(layout, &read(range)?, self.stat.size);
+        if index.map_err(|error| job.not_the_same(&error.to_string()))? != self.index {
+            return Err(job.not_the_same("another index than was written"));
         }
-        for (entry, checksum) in index.0.iter().zip(&self.checksums) {
+        for (entry, checksum) in self.index.0.iter().zip(&self.checksums) {
             let Some((start, len)) = *entry else { continue };
-            buffer.resize(len as usize, 0);
-            file.read_exact_at(&mut buffer, start).map_err(unreadable)?;
-            if crc32c(&buffer) != *checksum {
-                return Err("other bytes than were written".into());
+            if crc32c(&read(ByteRange::At { start, len })?) != *checksum {
+                return Err(job.not_the_same("other bytes than were written"));
             }
         }
         Ok(())

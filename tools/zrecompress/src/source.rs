@@ -1,12 +1,13 @@
 //! The stored objects of all arrays as one stream of work, listed while they are worked on.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use zarray::{Array, KeyKind};
-use zstore::{Listing, Store, StoreError};
+use zstore::{Listing, Stat, Store, StoreError};
 
 use crate::ledger::Ledger;
-use crate::plan::ArrayPlan;
+use crate::plan::{ArrayPlan, Placement};
 
 /// One object to carry over.
 pub struct Item {
@@ -14,10 +15,12 @@ pub struct Item {
     pub array: usize,
     /// Its key, relative to the store.
     pub key: String,
-    /// Number of the object in its array, in the order of the list.
+    /// Number of the object in its array, in the order it was handed out.
     pub number: u64,
-    /// Its stored size, where the list says it.
-    pub size: Option<u64>,
+    /// Its number in the grid of its array, where there is one.
+    pub unit: Option<u64>,
+    /// Its stored size and tag, where the list says them.
+    pub stat: Option<Stat>,
 }
 
 /// What the stream brings.
@@ -38,10 +41,19 @@ pub enum Next {
     End,
 }
 
+/// Which objects are handed out.
+pub enum Work {
+    /// All that a list finds.
+    Listed,
+    /// These units of each array, present or not: whoever does a part does not list the whole.
+    Units(Vec<Range<u64>>),
+}
+
 /// The stream, shared by the workers.
 pub struct Source<'a> {
     store: &'a Store,
     plans: &'a [ArrayPlan],
+    work: &'a Work,
     state: Mutex<State<'a>>,
 }
 
@@ -54,13 +66,14 @@ struct State<'a> {
 
 enum Keys<'a> {
     Listed(Listing<'a>),
-    /// From a server that cannot list: every key that the grid has, present or not.
-    Computed(u64),
+    /// The keys of these units, present or not.
+    Computed(Range<u64>),
 }
 
 impl<'a> Source<'a> {
-    pub fn new(store: &'a Store, plans: &'a [ArrayPlan]) -> Source<'a> {
-        Source { store, plans, state: Mutex::new(State { array: 0, number: 0, keys: None, over: false }) }
+    pub fn new(store: &'a Store, plans: &'a [ArrayPlan], work: &'a Work) -> Source<'a> {
+        let state = State { array: 0, number: 0, keys: None, over: false };
+        Source { store, plans, work, state: Mutex::new(state) }
     }
 
     /// The next piece of work; an object that is handed out is entered in the ledger first, so that no array can look finished
@@ -68,46 +81,47 @@ impl<'a> Source<'a> {
     pub fn next(&self, ledger: &Ledger) -> Next {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(plan) = self.plans.get(state.array).filter(|_| !state.over) else { return Next::End };
-        let array = &plan.array;
+        if !plan.is_transcoded() {
+            state.array += 1;
+            return if plan.placement == Placement::Stays { Next::ArrayDone(state.array - 1) } else { Next::Metadata };
+        }
         if state.keys.is_none() {
-            match self.store.list(array.key_prefix()) {
-                Ok(listing) => state.keys = Some(Keys::Listed(listing)),
-                Err(StoreError::NotListable { .. }) => state.keys = Some(Keys::Computed(0)),
+            match self.keys(state.array) {
+                Ok(keys) => state.keys = Some(keys),
                 Err(error) => {
                     state.over = true;
                     return Next::Failed(error);
                 }
             }
         }
-        let next = match &mut state.keys {
+        let found = match &mut state.keys {
             Some(Keys::Listed(listing)) => match listing.next() {
                 None => None,
                 Some(Err(error)) => {
                     state.over = true;
                     return Next::Failed(error);
                 }
-                Some(Ok(object)) => match what_is(array, &object.key) {
-                    Key::Chunk => Some((object.key, Some(object.stat.size))),
+                Some(Ok(object)) => match what_is(&plan.array, &object.key) {
+                    Key::Chunk(unit) => Some((object.key, unit, Some(object.stat))),
                     Key::Metadata => return Next::Metadata,
+                    // Of our own: what another worker is about to put in an old object's place.
+                    Key::Stray if plan.placement == Placement::Over && object.key.contains(".tmp-") => {
+                        return Next::Metadata;
+                    }
                     Key::Stray => return Next::Stray,
                     Key::OtherSeparator => return Next::OtherSeparator(state.array),
                 },
             },
-            Some(Keys::Computed(number)) => match array.grid.as_ref().filter(|grid| *number < grid.len()) {
-                None => None,
-                Some(grid) => {
-                    let key = array.key(&array.keys.encode(&grid.index(*number)));
-                    *number += 1;
-                    Some((key, None))
-                }
-            },
+            Some(Keys::Computed(units)) => {
+                units.next().and_then(|unit| Some((key_of(&plan.array, unit)?, Some(unit), None)))
+            }
             None => None,
         };
-        match next {
-            Some((key, size)) => {
+        match found {
+            Some((key, unit, stat)) => {
                 state.number += 1;
                 ledger.started(state.array);
-                Next::Item(Item { array: state.array, key, number: state.number - 1, size })
+                Next::Item(Item { array: state.array, key, number: state.number - 1, unit, stat })
             }
             None => {
                 let done = state.array;
@@ -116,10 +130,35 @@ impl<'a> Source<'a> {
             }
         }
     }
+
+    fn keys(&self, array: usize) -> Result<Keys<'a>, StoreError> {
+        let plan = &self.plans[array];
+        let units = match self.work {
+            Work::Listed => 0..plan.units(),
+            Work::Units(units) => units[array].clone(),
+        };
+        // Without a regular grid no key can be computed: such an array is one unit, which is listed.
+        let listed = matches!(self.work, Work::Listed) || (plan.array.grid.is_none() && !units.is_empty());
+        if !listed {
+            return Ok(Keys::Computed(units));
+        }
+        match self.store.list(plan.array.key_prefix()) {
+            Ok(listing) => Ok(Keys::Listed(listing)),
+            Err(StoreError::NotListable { .. }) => Ok(Keys::Computed(units)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The key of the object with that number.
+fn key_of(array: &Array, unit: u64) -> Option<String> {
+    let grid = array.grid.as_ref()?;
+    Some(array.key(&array.keys.encode(&grid.index(unit))))
 }
 
 enum Key {
-    Chunk,
+    /// A chunk, with its number in the grid.
+    Chunk(Option<u64>),
     Metadata,
     Stray,
     OtherSeparator,
@@ -131,7 +170,11 @@ fn what_is(array: &Array, key: &str) -> Key {
     let relative = if prefix.is_empty() { key } else { key.get(prefix.len() + 1..).unwrap_or_default() };
     match array.keys.parse(relative, array.shape.len()) {
         _ if matches!(relative, ".zarray" | ".zattrs" | "zarr.json") => Key::Metadata,
-        KeyKind::Chunk(index) if array.grid.as_ref().is_none_or(|grid| grid.contains(&index)) => Key::Chunk,
+        KeyKind::Chunk(index) => match &array.grid {
+            None => Key::Chunk(None),
+            Some(grid) if grid.contains(&index) => Key::Chunk(Some(grid.number(&index))),
+            Some(_) => Key::Stray,
+        },
         KeyKind::WrongSeparator => Key::OtherSeparator,
         _ => Key::Stray,
     }

@@ -1,17 +1,19 @@
 //! The kernel: one object from the source to the output. Bytes in, bytes out; nobody looks at values.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::Path;
 
 use zarray::{Chain, ZarrError};
 use zcli::{Failure, Phases, Timer};
-use zcodec::{Cname, Codec, CodecError, Header, Workspace, crc32c, crc32c_append, decompress, predict_blocksize};
-use zstore::{ByteRange, Staging, Store, write_failed};
+use zcodec::{
+    Cname, CodecError, Compressor, Header, Workspace, crc32c, crc32c_append, predict_blocksize, predict_split,
+};
+use zstore::{ByteRange, Stat, Store};
 use zwire::Exit;
 
 use crate::bench::Benches;
-use crate::plan::{ArrayPlan, COPY_PIECE, Target};
+use crate::cli::OnBadChunk;
+use crate::finish::keep_old;
+use crate::plan::{ArrayPlan, COPY_PIECE, Placement, Target};
 use crate::shard::transcode_shard;
 use crate::source::Item;
 
@@ -72,24 +74,33 @@ impl Clocks {
 /// What became of one object.
 #[derive(Default)]
 pub struct Outcome {
-    /// Whether it was there at all.
-    pub present: bool,
-    pub bytes_before: u64,
-    pub bytes_after: u64,
+    /// What was read, where it was there at all.
+    pub source: Option<Stat>,
+    /// What was written, where anything was.
+    pub written: Option<Stat>,
     pub uncompressed_bytes: u64,
+    /// CRC-32C of the decoded bytes; of the stored ones where they were copied.
+    pub crc32c: u32,
     /// Whether any byte of it was compressed again.
     pub recompressed: bool,
     pub verified: bool,
+    /// What could not be decoded, and was carried over or left out as the flags say.
+    pub bad: Vec<Failure>,
 }
 
 /// One object and all that is needed to carry it over.
 pub struct Job<'a> {
     pub store: &'a Store,
-    pub staging: &'a Staging,
+    /// Where it goes.
+    pub output: &'a Store,
     pub plan: &'a ArrayPlan,
     pub item: &'a Item,
     /// Read back what was written, decode and compare.
     pub verify: bool,
+    /// What to do about a chunk that cannot be decoded.
+    pub on_bad_chunk: OnBadChunk,
+    /// Where an object is kept that another one takes the place of.
+    pub backup: Option<&'a Path>,
     /// Where decoding and encoding is done.
     pub benches: &'a Benches,
 }
@@ -100,38 +111,65 @@ impl Job<'_> {
     /// # Errors
     /// What is wrong with the source object, or (exit code [`Exit::Output`]) with the output.
     pub fn run(&self, scratch: &mut Scratch) -> Result<Outcome, Failure> {
-        match self.plan.target() {
-            None => self.copy(scratch),
+        let done = match self.plan.target() {
+            None => return self.copy(scratch),
             Some(target) if self.plan.array.chain.sharding.is_some() => transcode_shard(self, target, scratch),
             Some(target) => self.transcode(target, scratch),
+        };
+        match (done, self.on_bad_chunk) {
+            (Err(bad), OnBadChunk::Copy) if bad.exit == Exit::Unreadable => {
+                let copied = if self.plan.placement == Placement::Over { self.kept() } else { self.copy(scratch) };
+                copied.map(|outcome| Outcome { bad: vec![bad], ..outcome })
+            }
+            (Err(bad), OnBadChunk::Skip) if bad.exit == Exit::Unreadable => {
+                Ok(Outcome { bad: vec![bad], ..Outcome::default() })
+            }
+            (done, _) => done,
         }
+    }
+
+    /// The object stays where it is.
+    fn kept(&self) -> Result<Outcome, Failure> {
+        let stat = self.store.stat(&self.item.key)?;
+        Ok(Outcome { source: stat, written: stat, ..Outcome::default() })
+    }
+
+    /// The key that the object will have.
+    pub fn output_key(&self) -> String {
+        self.plan.new_key(&self.item.key, self.item.unit)
     }
 
     /// Carries the object over as it is, piece by piece: a shard may be larger than the memory.
     fn copy(&self, scratch: &mut Scratch) -> Result<Outcome, Failure> {
         let Scratch { stored, clocks } = scratch;
         let mut timer = Timer::start();
+        let key = self.output_key();
         let mut output = None;
         let (mut done, mut checksum) = (0, 0);
-        loop {
+        let source = loop {
             let range = ByteRange::At { start: done, len: COPY_PIECE };
             let Some(stat) = self.store.get_range(&self.item.key, range, stored)? else { return self.absent() };
             clocks.read += timer.lap();
-            let file = match output.take() {
-                Some(file) => file,
-                None => self.staging.create_file(&self.item.key)?,
-            };
-            output.insert(file).write_all(stored).map_err(|error| write_failed(&self.target_path(), error))?;
-            checksum = crc32c_append(checksum, stored);
-            clocks.write += timer.lap();
             done += stored.len() as u64;
-            if done >= stat.size || stored.is_empty() {
-                break;
+            checksum = crc32c_append(checksum, stored);
+            let ends = done >= stat.size || stored.is_empty();
+            if ends && output.is_none() {
+                break self.put(&key, stored).map(|written| (stat, written))?;
             }
-        }
-        let mut outcome = Outcome { present: true, bytes_before: done, bytes_after: done, ..Outcome::default() };
+            let mut upload = output.take().map_or_else(|| self.output.upload(&key, 0), Ok)?;
+            upload.write(stored)?;
+            if ends {
+                break (stat, upload.finish(&[])?);
+            }
+            output = Some(upload);
+            clocks.write += timer.lap();
+        };
+        clocks.write += timer.lap();
+        let (source, written) = source;
+        let mut outcome =
+            Outcome { source: Some(source), written: Some(written), crc32c: checksum, ..Outcome::default() };
         if self.verify {
-            if self.checksum_of_output(stored)? != checksum {
+            if self.checksum_of_output(&key, stored)? != checksum {
                 return Err(self.not_the_same("other bytes than were copied"));
             }
             clocks.verify += timer.lap();
@@ -141,18 +179,16 @@ impl Job<'_> {
     }
 
     /// CRC-32C of what was written.
-    fn checksum_of_output(&self, buffer: &mut Vec<u8>) -> Result<u32, Failure> {
-        let path = self.staging.temporary().join(&self.item.key);
-        let unreadable = |error: std::io::Error| self.not_the_same(&error.to_string());
-        let mut file = File::open(path).map_err(unreadable)?;
-        let mut checksum = 0;
+    fn checksum_of_output(&self, key: &str, buffer: &mut Vec<u8>) -> Result<u32, Failure> {
+        let (mut done, mut checksum) = (0, 0);
         loop {
-            buffer.clear();
-            (&mut file).take(COPY_PIECE).read_to_end(buffer).map_err(unreadable)?;
-            if buffer.is_empty() {
+            let range = ByteRange::At { start: done, len: COPY_PIECE };
+            let Some(stat) = self.read_output(key, range, buffer)? else { return Err(self.not_the_same("is gone")) };
+            checksum = crc32c_append(checksum, buffer);
+            done += buffer.len() as u64;
+            if done >= stat.size || buffer.is_empty() {
                 return Ok(checksum);
             }
-            checksum = crc32c_append(checksum, buffer);
         }
     }
 
@@ -160,28 +196,36 @@ impl Job<'_> {
         let Scratch { stored, clocks } = scratch;
         let threads = self.plan.threads;
         let mut timer = Timer::start();
-        let present = self.store.get(&self.item.key, stored)?.is_some();
+        let source = self.store.get(&self.item.key, stored)?;
         clocks.read += timer.lap();
-        if !present {
-            return self.absent();
-        }
+        let Some(source) = source else { return self.absent() };
         let chunk = &mut *self.benches.take();
-        let recoded = recode(self.plan.chain(), target, stored, threads, chunk, clocks)
+        let recompressed = recode(self.plan.chain(), target, stored, threads, chunk, clocks)
             .map_err(|source| ZarrError::Chunk { place: self.place(), source })?;
         let mut outcome = Outcome {
-            present,
-            bytes_before: stored.len() as u64,
+            source: Some(source),
             uncompressed_bytes: chunk.decoded.len() as u64,
-            recompressed: recoded,
+            crc32c: crc32c(&chunk.decoded),
+            recompressed,
             ..Outcome::default()
         };
         let mut timer = Timer::start();
-        let written: &[u8] = if recoded { &chunk.encoded } else { stored };
-        self.staging.put(&self.item.key, written)?;
-        outcome.bytes_after = written.len() as u64;
+        if !recompressed && self.plan.placement == Placement::Over {
+            return Ok(Outcome { written: Some(source), verified: self.verify, ..outcome });
+        }
+        if self.verify && self.plan.placement == Placement::Over {
+            // What takes the old chunk's place must be good before it does.
+            let encoded = std::mem::take(&mut chunk.encoded);
+            let checked = check_decodes(target, &encoded, threads, chunk);
+            chunk.encoded = encoded;
+            checked.map_err(|error| self.not_the_same(&error.to_string()))?;
+            clocks.verify += timer.lap();
+        }
+        let key = self.output_key();
+        outcome.written = Some(self.put(&key, if recompressed { &chunk.encoded } else { stored })?);
         clocks.write += timer.lap();
         if self.verify {
-            self.read_back(stored)?;
+            self.read_back(&key, stored)?;
             check_decodes(target, stored, threads, chunk).map_err(|error| self.not_the_same(&error.to_string()))?;
             clocks.verify += timer.lap();
             outcome.verified = true;
@@ -189,38 +233,47 @@ impl Job<'_> {
         Ok(outcome)
     }
 
+    /// Writes an object.
+    fn put(&self, key: &str, bytes: &[u8]) -> Result<Stat, Failure> {
+        self.keep_old(key)?;
+        Ok(self.output.put(key, bytes)?)
+    }
+
+    /// Keeps the object whose place is about to be taken.
+    pub fn keep_old(&self, key: &str) -> Result<(), Failure> {
+        if self.plan.placement == Placement::Over { keep_old(self.output, key, self.backup) } else { Ok(()) }
+    }
+
     /// Where the source object is, for messages.
     pub fn place(&self) -> String {
         self.store.place(&self.item.key)
     }
 
-    /// Where the output object will be.
-    pub fn target_path(&self) -> PathBuf {
-        self.staging.target().join(&self.item.key)
-    }
-
     /// A key that was computed may have no object; one that was listed must.
     pub fn absent(&self) -> Result<Outcome, Failure> {
-        match self.item.size {
+        match self.item.stat {
             None => Ok(Outcome::default()),
             Some(_) => Err(Failure::new(Exit::Unreadable, "was listed, and is gone").at(self.place())),
         }
     }
 
     /// Reads what was written.
-    fn read_back(&self, buffer: &mut Vec<u8>) -> Result<(), Failure> {
-        let path = self.staging.temporary().join(&self.item.key);
-        buffer.clear();
-        File::open(&path)
-            .and_then(|mut file| file.read_to_end(buffer))
-            .map(drop)
-            .map_err(|error| self.not_the_same(&error.to_string()))
+    fn read_back(&self, key: &str, buffer: &mut Vec<u8>) -> Result<(), Failure> {
+        match self.output.get(key, buffer).map_err(|error| self.not_the_same(&error.to_string()))? {
+            Some(_) => Ok(()),
+            None => Err(self.not_the_same("is gone")),
+        }
+    }
+
+    /// Reads part of what was written.
+    pub fn read_output(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<Stat>, Failure> {
+        self.output.get_range(key, range, buffer).map_err(|error| self.not_the_same(&error.to_string()))
     }
 
     /// The output does not hold what was written to it.
     pub fn not_the_same(&self, what: &str) -> Failure {
         Failure::new(Exit::Output, format!("verification failed: {what}"))
-            .at(self.target_path().display())
+            .at(self.output.place(&self.output_key()))
             .hint("the disk or the memory of this machine may be bad")
     }
 }
@@ -252,7 +305,7 @@ fn encode(
     threads: usize,
     workspace: &mut Workspace,
 ) -> Result<(), CodecError> {
-    target.blosc.compress(target.typesize as usize, decoded, encoded, threads, workspace)?;
+    target.compressor.compress(target.typesize as usize, decoded, encoded, threads, workspace)?;
     if target.checksum {
         let checksum = crc32c(encoded);
         encoded.extend(checksum.to_le_bytes());
@@ -264,13 +317,15 @@ fn encode(
 /// 3.0.0 to 3.0.7 wrote elements of one byte). The level leaves no trace, and is believed.
 fn is_already(target: &Target, stored: &[u8], nbytes: u64) -> bool {
     let family = |cname| if cname == Cname::Lz4hc { Cname::Lz4 } else { cname };
+    let Compressor::Blosc(blosc) = &target.compressor else { return target.unchanged };
     target.unchanged
         && Header::parse(stored).is_ok_and(|header| {
-            header.cname() == Some(family(target.blosc.cname))
-                && header.shuffle() == target.blosc.shuffle
+            header.cname() == Some(family(blosc.cname))
+                && header.shuffle() == blosc.shuffle
                 && u64::from(header.typesize) == target.typesize
                 && (header.stored_raw()
-                    || u64::from(header.blocksize) == predict_blocksize(&target.blosc, target.typesize, nbytes))
+                    || (u64::from(header.blocksize) == predict_blocksize(blosc, target.typesize, nbytes)
+                        && header.split() == predict_split(blosc, target.typesize, nbytes)))
         })
 }
 
@@ -282,16 +337,22 @@ pub fn check_decodes(
     chunk: &mut ChunkScratch,
 ) -> Result<(), CodecError> {
     let ChunkScratch { decoded, spare, again, workspace, .. } = chunk;
-    let frame = match target.checksum {
+    let compressed = match target.checksum {
         true => {
-            Codec::Crc32c.decode(written, None, spare, 1, workspace)?;
+            zcodec::Codec::Crc32c.decode(written, None, spare, 1, workspace)?;
             spare.as_slice()
         }
         false => written,
     };
-    decompress(frame, again, threads, workspace)?;
-    if again == decoded {
+    let same = match target.compressor.codec() {
+        Some(codec) => {
+            codec.decode(compressed, Some(decoded.len()), again, threads, workspace)?;
+            again == decoded
+        }
+        None => compressed == decoded.as_slice(),
+    };
+    if same {
         return Ok(());
     }
-    Err(CodecError::Invalid { format: "blosc", detail: "other bytes than were written".into() })
+    Err(CodecError::Invalid { format: "chunk", detail: "other bytes than were written".into() })
 }

@@ -1,0 +1,355 @@
+//! An output in the making: the folder `OUT.plan` beside it, which holds the plan, the journal and, locally, the objects.
+//!
+//! A new local output is written inside the folder and gets its name by one rename. On an object store there is no rename:
+//! objects go straight to their keys, and what makes them a store, the metadata, waits in the folder. Either way nobody can
+//! open the output before it is whole, and whatever ends a run, the folder says how to go on.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+
+use crate::{Location, Store, StoreError, StoreOptions, write_failed};
+
+const EINVAL: i32 = rustix::io::Errno::INVAL.raw_os_error();
+const ENOSYS: i32 = rustix::io::Errno::NOSYS.raw_os_error();
+
+/// The plan of the tool that writes. An output whose folder has none has never been begun.
+const PLAN: &str = "plan.json";
+/// Locked while somebody works on the output; on an object store, the object that only one can make.
+const LOCK: &str = "lock";
+/// Where the objects of a new local output are until it gets its name, and those that will replace old ones.
+const OBJECTS: &str = "store";
+
+/// One of these makes a store.
+const METADATA: [&str; 4] = ["zarr.json", ".zgroup", ".zarray", ".zmetadata"];
+
+/// What a new run may do to what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Nothing may be there.
+    New,
+    /// A Zarr store or an empty directory is replaced once the new one is whole; an unfinished output is given up.
+    Overwrite,
+    /// The store itself is changed.
+    InPlace,
+}
+
+/// Who else may work on the same output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody.
+    Alone,
+    /// Others that claim the same: the parts of one plan.
+    Shared,
+    /// Whoever: it is only looked at.
+    Nothing,
+}
+
+/// An output in the making. Dropped before [`Draft::keep`] it leaves nothing behind.
+pub struct Draft {
+    output: Location,
+    folder: Store,
+    objects: Store,
+    replacements: Store,
+    begin: Begin,
+    kept: AtomicBool,
+    lock: Option<File>,
+}
+
+impl Draft {
+    /// Begins the output at `output`.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] where something is there that must not be, [`StoreError::Unfinished`] where another run left
+    /// its folder, [`StoreError::Busy`] while that run goes on, [`StoreError::Write`] where the folder cannot be made.
+    pub fn begin(output: &Location, begin: Begin, options: &StoreOptions) -> Result<Draft, StoreError> {
+        check_local(output, begin)?;
+        let location = folder_of(output)?;
+        let mut folder = Store::create_at(&location, options)?;
+        let (mut lock, first) = claim(&folder, Claim::Alone, output)?;
+        if !first || folder.stat(PLAN)?.is_some() {
+            if begin != Begin::Overwrite {
+                return Err(StoreError::Unfinished { place: output.to_string() });
+            }
+            drop(lock.take());
+            give_up(output, &folder, options)?;
+            folder = Store::create_at(&location, options)?;
+            (lock, _) = claim(&folder, Claim::Alone, output)?;
+        }
+        let draft = Draft::with(output, begin, folder, lock, options)?;
+        draft.check_remote()?;
+        Ok(draft)
+    }
+
+    /// Objects on an object store could only be replaced one by one, and the old store would be gone before the new one is
+    /// whole: there must be none.
+    fn check_remote(&self) -> Result<(), StoreError> {
+        if self.in_place() || matches!(self.output, Location::Local(_)) {
+            return Ok(());
+        }
+        match self.objects.list("")?.next() {
+            None => Ok(()),
+            Some(Ok(_)) => Err(StoreError::Exists { place: self.output.to_string() }),
+            Some(Err(error)) => Err(error),
+        }
+    }
+
+    /// Goes on with an output that was begun before, and gives its plan.
+    ///
+    /// # Errors
+    /// [`StoreError::NotBegun`] where there is no plan, [`StoreError::Busy`] where somebody works on it who does not share.
+    pub fn open(output: &Location, who: Claim, options: &StoreOptions) -> Result<(Draft, Vec<u8>), StoreError> {
+        let not_begun = || StoreError::NotBegun { place: output.to_string() };
+        let folder = Store::open_at(&folder_of(output)?, options).map_err(|error| match error {
+            StoreError::Absent { .. } => not_begun(),
+            other => other,
+        })?;
+        let lock = match &output {
+            Location::Local(_) => claim(&folder, who, output)?.0,
+            Location::Remote(_) => None,
+        };
+        let mut plan = Vec::new();
+        folder.get(PLAN, &mut plan)?.ok_or_else(not_begun)?;
+        // How it was begun is the tool's to know: see `Draft::resumed_as`.
+        let draft = Draft::with(output, Begin::New, folder, lock, options)?;
+        draft.keep();
+        Ok((draft, plan))
+    }
+
+    /// The same draft, which was begun as the plan says.
+    ///
+    /// # Errors
+    /// The store's own that is changed in place.
+    pub fn resumed_as(mut self, begin: Begin, options: &StoreOptions) -> Result<Draft, StoreError> {
+        if begin == Begin::InPlace {
+            self.objects = Store::open_at(&self.output, options)?.into_durable();
+        }
+        self.begin = begin;
+        Ok(self)
+    }
+
+    fn with(
+        output: &Location,
+        begin: Begin,
+        folder: Store,
+        lock: Option<File>,
+        options: &StoreOptions,
+    ) -> Result<Draft, StoreError> {
+        let inside = || match folder.location() {
+            Location::Local(path) => Store::create_at(&Location::Local(path.join(OBJECTS)), options),
+            Location::Remote(_) => Store::create_at(output, options),
+        };
+        let (replacements, objects) = match begin {
+            Begin::InPlace => (inside()?, Store::open_at(output, options)?.into_durable()),
+            _ => (inside()?, inside()?),
+        };
+        let output = output.clone();
+        Ok(Draft { output, folder, objects, replacements, begin, kept: AtomicBool::new(false), lock })
+    }
+
+    /// Where the finished output will be.
+    pub fn output(&self) -> &Location {
+        &self.output
+    }
+
+    /// The folder beside it: plan, journal, done-files.
+    pub fn folder(&self) -> &Store {
+        &self.folder
+    }
+
+    /// Where objects are written.
+    pub fn objects(&self) -> &Store {
+        &self.objects
+    }
+
+    /// Where objects wait that take the place of others all at once (in place only; else the same as [`Draft::objects`]).
+    pub fn replacements(&self) -> &Store {
+        &self.replacements
+    }
+
+    /// Whether the output is the store itself.
+    pub fn in_place(&self) -> bool {
+        self.begin == Begin::InPlace
+    }
+
+    /// Whether objects are written where nobody looks yet, so that metadata may lie beside them before the end.
+    pub fn is_private(&self) -> bool {
+        !self.in_place() && matches!(self.output, Location::Local(_))
+    }
+
+    /// The place of an object's key in the finished output, for messages.
+    pub fn place(&self, key: &str) -> String {
+        self.output.join(key)
+    }
+
+    /// Writes the plan: from now on the output counts as begun.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`].
+    pub fn save_plan(&self, plan: &[u8]) -> Result<(), StoreError> {
+        self.folder.put(PLAN, plan).map(drop)
+    }
+
+    /// Something has been done that is worth going on with.
+    pub fn keep(&self) {
+        self.kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it would be there to go on with after the run.
+    pub fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// Gives the output its name, where it has none yet, and removes the folder.
+    ///
+    /// # Errors
+    /// [`StoreError::Unpublished`] where the name cannot be given; the output is whole, and kept.
+    pub fn publish(mut self) -> Result<(), StoreError> {
+        self.objects.sync()?;
+        self.keep();
+        if let (true, Location::Local(output), Location::Local(inside)) =
+            (self.is_private(), &self.output, self.objects.location())
+        {
+            name(inside, output, self.begin == Begin::Overwrite)?;
+        }
+        drop(self.lock.take());
+        discard(&self.folder)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.is_kept() {
+            drop(self.lock.take());
+            // Nobody has begun to count on it. A failure leaves a folder whose name says what it is.
+            let _ = discard(&self.folder);
+        }
+    }
+}
+
+/// `OUT.plan`, beside the output and never inside it.
+fn folder_of(output: &Location) -> Result<Location, StoreError> {
+    output.with_suffix(".plan")
+}
+
+/// What is at the output's place must be what the run was told of.
+fn check_local(output: &Location, begin: Begin) -> Result<(), StoreError> {
+    let Some(path) = output.local().filter(|path| path.symlink_metadata().is_ok()) else { return Ok(()) };
+    match begin {
+        Begin::InPlace => Ok(()),
+        Begin::Overwrite if is_replaceable(path) => Ok(()),
+        _ => Err(StoreError::Exists { place: output.to_string() }),
+    }
+}
+
+/// Takes the lock; says also whether this is the first to come, where the lock cannot say whether its owner lives. Locally,
+/// a process that is gone has none, however it ended.
+fn claim(folder: &Store, who: Claim, output: &Location) -> Result<(Option<File>, bool), StoreError> {
+    let Location::Local(path) = folder.location() else {
+        let name = format!("{} {}\n", rustix::system::uname().nodename().to_string_lossy(), std::process::id());
+        return Ok((None, folder.put_new(LOCK, name.as_bytes())?));
+    };
+    let path = path.join(LOCK);
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| write_failed(&path, error))?;
+    let operation = match who {
+        Claim::Alone => FlockOperation::NonBlockingLockExclusive,
+        Claim::Shared => FlockOperation::NonBlockingLockShared,
+        Claim::Nothing => return Ok((None, false)),
+    };
+    match flock(&file, operation) {
+        Ok(()) => Ok((Some(file), true)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Busy { place: output.to_string() }),
+        Err(error) => Err(write_failed(&path, error.into())),
+    }
+}
+
+/// Removes what an unfinished run left: its folder, and on an object store the objects that no metadata made a store of.
+fn give_up(output: &Location, folder: &Store, options: &StoreOptions) -> Result<(), StoreError> {
+    if let Location::Remote(_) = output {
+        let objects = Store::create_at(output, options)?;
+        for name in METADATA {
+            if objects.stat(name)?.is_some() {
+                return Err(StoreError::Exists { place: output.to_string() });
+            }
+        }
+        discard_objects(&objects)?;
+    }
+    discard(folder)
+}
+
+/// Removes a folder with all that is in it; the plan first, so that what is left of it counts as never begun.
+fn discard(folder: &Store) -> Result<(), StoreError> {
+    folder.delete(PLAN)?;
+    match folder.location() {
+        Location::Local(path) => fs::remove_dir_all(path).map_err(|error| write_failed(path, error)),
+        Location::Remote(_) => discard_objects(folder),
+    }
+}
+
+fn discard_objects(store: &Store) -> Result<(), StoreError> {
+    store.list("")?.try_for_each(|object| store.delete(&object?.key))
+}
+
+/// Gives the finished directory its name, atomically.
+fn name(finished: &Path, output: &Path, overwrite: bool) -> Result<(), StoreError> {
+    let kept = |error: io::Error| StoreError::Unpublished {
+        place: output.display().to_string(),
+        kept: finished.display().to_string(),
+        source: error,
+    };
+    if overwrite && is_replaceable(output) {
+        exchange(finished, output).map_err(kept)?;
+    } else {
+        rename(finished, output, RenameFlags::NOREPLACE).map_err(kept)?;
+    }
+    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The name itself must survive a crash, too.
+    File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| write_failed(output, error))
+}
+
+/// What may be overwritten: a Zarr store, or an empty directory. Anything else was hardly meant.
+fn is_replaceable(output: &Path) -> bool {
+    let is_store = METADATA.iter().any(|name| output.join(name).is_file());
+    is_store || fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Puts a new directory in the place of an old one; the old one is then where the new one was.
+///
+/// # Errors
+/// What the file system says; nothing has changed then.
+pub fn exchange(new: &Path, old: &Path) -> io::Result<()> {
+    match rename(new, old, RenameFlags::EXCHANGE) {
+        // Without that step, the name is nobody's for a moment; the old store is there until the new one is.
+        Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS)) => {
+            let aside = aside(new);
+            fs::rename(old, &aside)?;
+            fs::rename(new, old)?;
+            fs::rename(aside, new)
+        }
+        other => other,
+    }
+}
+
+/// A name beside `path` that nothing has.
+fn aside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".old");
+    path.with_file_name(name)
+}
+
+fn rename(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, flags) {
+        // Some network file systems know only the plain rename, which replaces no directory that has anything in it.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if flags == RenameFlags::NOREPLACE => {
+            if to.symlink_metadata().is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(from, to)
+        }
+        other => other.map_err(io::Error::from),
+    }
+}

@@ -1,0 +1,187 @@
+//! An object that is sent in parts while it is being written.
+//!
+//! Held are the part that is being filled, those under way, and (where room was reserved at its front) the first one.
+
+use std::mem;
+
+use bytes::Bytes;
+use object_store::MultipartId;
+use object_store::multipart::{MultipartStore, PartId};
+use tokio::task::JoinSet;
+
+use super::*;
+
+/// Bytes of a part, and the most that is sent in one piece. No cloud takes parts below 5 MiB, and a part must get through
+/// within the time limit.
+pub const PART: usize = 8 << 20;
+
+/// Of one object. Many are usually written at once, each holding its parts.
+const PARTS_AT_ONCE: usize = 2;
+
+/// The longest wait for the end of an upload that is given up.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// The parts grow, so that the 10,000 that S3 and Google Cloud Storage allow hold 8 TiB, more than the largest object.
+fn part_bytes(number: usize) -> usize {
+    PART << (number / 1000).min(20)
+}
+
+pub struct RemoteUpload<'a> {
+    remote: &'a RemoteStore,
+    writer: Arc<dyn MultipartStore>,
+    key: String,
+    path: Path,
+    reserved: usize,
+    len: u64,
+    /// The part that is being filled.
+    filling: Vec<u8>,
+    /// The first part, waiting for its front.
+    first: Option<Vec<u8>>,
+    /// Parts so far; nothing for those that have not arrived.
+    parts: Vec<Option<PartId>>,
+    id: Option<MultipartId>,
+    under_way: JoinSet<Result<(usize, object_store::Result<PartId>), tokio::time::error::Elapsed>>,
+}
+
+impl RemoteStore {
+    pub fn upload(&self, key: &str, reserved: usize) -> Result<RemoteUpload<'_>, StoreError> {
+        Ok(RemoteUpload {
+            remote: self,
+            writer: Arc::clone(self.writer(key)?),
+            key: key.to_owned(),
+            path: self.path(key)?,
+            reserved,
+            len: reserved as u64,
+            filling: vec![0; reserved],
+            first: None,
+            parts: Vec::new(),
+            id: None,
+            under_way: JoinSet::new(),
+        })
+    }
+}
+
+impl RemoteUpload<'_> {
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), StoreError> {
+        self.len += bytes.len() as u64;
+        while !bytes.is_empty() {
+            // A part goes only when more comes: an object that fits into one is sent in one piece.
+            if self.filling.len() >= part_bytes(self.parts.len()) {
+                self.part_is_full()?;
+            }
+            let room = part_bytes(self.parts.len()) - self.filling.len();
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.filling.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    fn part_is_full(&mut self) -> Result<(), StoreError> {
+        let number = self.parts.len();
+        let part = mem::take(&mut self.filling);
+        self.parts.push(None);
+        if number == 0 && self.reserved > 0 {
+            self.first = Some(part);
+            return Ok(());
+        }
+        self.send(number, part)
+    }
+
+    /// Puts a part on its way, once there is room for it.
+    fn send(&mut self, number: usize, part: Vec<u8>) -> Result<(), StoreError> {
+        let id = self.begin()?;
+        while self.under_way.len() >= PARTS_AT_ONCE {
+            self.receive()?;
+        }
+        let (writer, path, limit) = (Arc::clone(&self.writer), self.path.clone(), self.remote.limit());
+        let sending = async move {
+            let request = writer.put_part(&path, &id, number, Bytes::from(part).into());
+            timeout(limit, request).await.map(|answer| (number, answer))
+        };
+        self.under_way.spawn_on(sending, self.remote.runtime.handle());
+        Ok(())
+    }
+
+    /// Tells the server, once, that parts will come.
+    fn begin(&mut self) -> Result<MultipartId, StoreError> {
+        if let Some(id) = &self.id {
+            return Ok(id.clone());
+        }
+        let (remote, key) = (self.remote, &self.key);
+        let id = remote.wait(key, remote.answer(key, self.writer.create_multipart(&self.path)))?;
+        let id = id.map_err(|error| remote.failed(key, error))?;
+        self.id = Some(id.clone());
+        Ok(id)
+    }
+
+    /// Waits until a part has arrived.
+    fn receive(&mut self) -> Result<(), StoreError> {
+        let (remote, key, under_way) = (self.remote, &self.key, &mut self.under_way);
+        let arrived = remote.wait(key, async { Ok(under_way.join_next().await) })?;
+        match arrived {
+            None => Ok(()),
+            Some(Ok(Ok((number, Ok(part))))) => {
+                self.parts[number] = Some(part);
+                Ok(())
+            }
+            Some(Ok(Ok((_, Err(error))))) => Err(remote.failed(key, error)),
+            Some(Ok(Err(_))) => Err(remote.unanswered(key)),
+            Some(Err(error)) => Err(StoreError::Network { place: remote.place(key), source: error.into() }),
+        }
+    }
+
+    pub fn finish(mut self, start: &[u8]) -> Result<Stat, StoreError> {
+        let front = self.first.as_mut().unwrap_or(&mut self.filling).get_mut(..self.reserved);
+        match front.filter(|front| front.len() == start.len()) {
+            Some(front) => front.copy_from_slice(start),
+            None => return Err(self.broken("the start has not the size reserved")),
+        }
+        if self.parts.is_empty() {
+            return self.remote.put_whole(&self.key, mem::take(&mut self.filling).into());
+        }
+        let (number, last) = (self.parts.len(), mem::take(&mut self.filling));
+        self.parts.push(None);
+        self.send(number, last)?;
+        if let Some(first) = self.first.take() {
+            self.send(0, first)?;
+        }
+        while !self.under_way.is_empty() {
+            self.receive()?;
+        }
+        self.complete()
+    }
+
+    fn complete(&mut self) -> Result<Stat, StoreError> {
+        let parts: Option<Vec<PartId>> = mem::take(&mut self.parts).into_iter().collect();
+        let (Some(parts), Some(id)) = (parts, &self.id) else { return Err(self.broken("a part has not arrived")) };
+        let (remote, key) = (self.remote, &self.key);
+        let answer = remote.wait(key, remote.answer(key, self.writer.complete_multipart(&self.path, id, parts)))?;
+        let result = answer.map_err(|error| remote.failed(key, error))?;
+        self.id = None;
+        remote.written(key, self.len, result)
+    }
+
+    fn broken(&self, detail: &str) -> StoreError {
+        StoreError::Network { place: self.remote.place(&self.key), source: detail.into() }
+    }
+}
+
+impl Drop for RemoteUpload<'_> {
+    /// Parts of an object that never becomes one would be stored, and paid for, until somebody looks.
+    fn drop(&mut self) {
+        let Some(id) = self.id.take() else { return };
+        let farewell = async {
+            // A part that arrives after the end would stay.
+            self.under_way.shutdown().await;
+            self.writer.abort_multipart(&self.path, &id).await
+        };
+        let limit = FAREWELL.min(self.remote.timeout);
+        // Best effort: buckets have rules for what is left behind, and there is nobody to tell.
+        let _ = self.remote.runtime.block_on(async { timeout(limit, farewell).await });
+    }
+}

@@ -1,0 +1,153 @@
+//! The write side of a store: objects that appear whole or not at all, in a directory and in a bucket alike.
+
+use std::ffi::OsStr;
+
+use crate::local::{LocalStore, LocalUpload};
+use crate::remote::{RemoteStore, RemoteUpload};
+use crate::{Backend, Location, Stat, Store, StoreError, StoreOptions};
+
+impl Store {
+    /// Opens what `name` (a path or a URL) stands for, to write it. A local directory is made where it is missing (the one
+    /// above must be there); to a remote address nothing is sent.
+    ///
+    /// # Errors
+    /// [`StoreError::BadUrl`] for a URL of an unknown kind, [`StoreError::NotWritable`] for a plain HTTP server,
+    /// [`StoreError::NotADirectory`] where a file has the name, [`StoreError::Write`] where the directory cannot be made.
+    pub fn create(name: &OsStr, options: &StoreOptions) -> Result<Store, StoreError> {
+        Store::create_at(&Location::parse(name)?, options)
+    }
+
+    /// The same for a place that is known already.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub fn create_at(location: &Location, options: &StoreOptions) -> Result<Store, StoreError> {
+        let backend = match location {
+            Location::Local(path) => Backend::Local(LocalStore::create(path)?),
+            Location::Remote(url) => Backend::Remote(RemoteStore::create(url, options)?),
+        };
+        Ok(Store { location: location.clone(), backend })
+    }
+
+    /// Writes an object. It appears whole or not at all, and replaces an older one of that key; directories above are made
+    /// when they are missing. What was written survives a crash of the machine only after [`Store::sync`].
+    ///
+    /// # Errors
+    /// [`StoreError::Write`] for local files and for keys that would lead out of the store; [`StoreError::Denied`],
+    /// [`StoreError::Network`], [`StoreError::TimedOut`] and [`StoreError::Stopped`] for remote ones;
+    /// [`StoreError::NotWritable`] for plain HTTP.
+    pub fn put(&self, key: &str, bytes: &[u8]) -> Result<Stat, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.put(key, bytes),
+            Backend::Remote(store) => store.put(key, bytes),
+        }
+    }
+
+    /// The same store, each of whose objects is on the disk before it takes the place of an older one: for a store that holds
+    /// the only copy of something.
+    pub fn into_durable(mut self) -> Store {
+        if let Backend::Local(store) = &mut self.backend {
+            store.durable = true;
+        }
+        self
+    }
+
+    /// Writes an object where there is none of that key, and says whether it did. Of many who try at once, one does.
+    ///
+    /// # Errors
+    /// As [`Store::put`]. After a remote failure it is not known whether the object is there: a request of this kind must
+    /// not be sent twice.
+    pub fn put_new(&self, key: &str, bytes: &[u8]) -> Result<bool, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.put_new(key, bytes),
+            Backend::Remote(store) => store.put_new(key, bytes),
+        }
+    }
+
+    /// Starts an object that is written piece by piece and never held whole. The first `reserved` bytes (often 0) are left
+    /// free, for what is known only at the end.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn upload(&self, key: &str, reserved: usize) -> Result<Upload<'_>, StoreError> {
+        Ok(Upload(match &self.backend {
+            Backend::Local(store) => Backing::Local(store.upload(key, reserved)?),
+            Backend::Remote(store) => Backing::Remote(store.upload(key, reserved)?),
+        }))
+    }
+
+    /// Removes an object. That there is none is no error. Directories above it stay.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn delete(&self, key: &str) -> Result<(), StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.delete(key),
+            Backend::Remote(store) => store.delete(key),
+        }
+    }
+
+    /// Asks for size and tag of an object. Nothing: there is no such object.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn stat(&self, key: &str) -> Result<Option<Stat>, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.stat(key),
+            Backend::Remote(store) => store.stat(key),
+        }
+    }
+
+    /// Brings all that was written to the disk, once, whatever the number of objects. What a cloud has taken is safe.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`] where the file system reports that bytes were lost.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.sync(),
+            Backend::Remote(_) => Ok(()),
+        }
+    }
+}
+
+/// An object in the making. Nobody sees it before [`Upload::finish`]; dropped before, it leaves nothing.
+#[must_use]
+pub struct Upload<'a>(Backing<'a>);
+
+enum Backing<'a> {
+    Local(LocalUpload),
+    Remote(RemoteUpload<'a>),
+}
+
+impl Upload<'_> {
+    /// Adds bytes at the end.
+    ///
+    /// # Errors
+    /// As [`Store::put`]. The object cannot be finished any more.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        match &mut self.0 {
+            Backing::Local(upload) => upload.write(bytes),
+            Backing::Remote(upload) => upload.write(bytes),
+        }
+    }
+
+    /// Bytes so far, the reserved ones among them: the offset of what is written next.
+    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> u64 {
+        match &self.0 {
+            Backing::Local(upload) => upload.len(),
+            Backing::Remote(upload) => upload.len(),
+        }
+    }
+
+    /// Fills the room at the front with `start`, which must be as long as was reserved, and gives the object its key.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn finish(self, start: &[u8]) -> Result<Stat, StoreError> {
+        match self.0 {
+            Backing::Local(upload) => upload.finish(start),
+            Backing::Remote(upload) => upload.finish(start),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The end: arrays that were written beside the old ones take their place, and the metadata makes the objects a store.
+
+use std::fs;
+use std::path::Path;
+
+use zcli::Failure;
+use zstore::{Draft, Location, Store, StoreError, exchange, write_failed};
+use zwire::Exit;
+
+use crate::saved::Saved;
+
+/// Folder of the documents that wait for the end.
+const METADATA: &str = "metadata";
+
+/// Makes `draft` the output that `saved` plans. May be interrupted, and done again.
+///
+/// # Errors
+/// What the store says; the draft is then kept, and can be finished later.
+pub fn finish(draft: Draft, saved: &Saved) -> Result<(), Failure> {
+    let backup = saved.backup.as_deref().map(Path::new);
+    draft.objects().sync()?;
+    draft.replacements().sync()?;
+    for array in &saved.beside {
+        take_place(&draft, array, backup)?;
+    }
+    let documents = waiting(draft.folder())?;
+    for key in &documents {
+        publish_document(&draft, key, backup)?;
+    }
+    for key in &saved.removed {
+        keep_old(draft.objects(), key, backup)?;
+        draft.objects().delete(key)?;
+    }
+    Ok(draft.publish()?)
+}
+
+/// Where a document goes until the end: to its place, where nobody looks, or to the folder.
+pub fn put_document(draft: &Draft, key: &str, text: &[u8]) -> Result<(), Failure> {
+    match draft.is_private() {
+        true => draft.objects().put(key, text)?,
+        false => draft.folder().put(&format!("{METADATA}/{key}"), text)?,
+    };
+    Ok(())
+}
+
+/// Keys of the documents that wait, those of the root last: they are what opens the store.
+fn waiting(folder: &Store) -> Result<Vec<String>, StoreError> {
+    let mut keys = Vec::new();
+    for object in folder.list(METADATA)? {
+        let key = object?.key;
+        keys.extend(key.strip_prefix(METADATA).map(|key| key.trim_start_matches('/').to_owned()));
+    }
+    keys.sort_unstable_by_key(|key| (!key.contains('/'), key.clone()));
+    Ok(keys)
+}
+
+fn document(draft: &Draft, key: &str) -> Result<Vec<u8>, Failure> {
+    let mut text = Vec::new();
+    let waiting = format!("{METADATA}/{key}");
+    match draft.folder().get(&waiting, &mut text)? {
+        Some(_) => Ok(text),
+        None => Err(Failure::new(Exit::Unreadable, "has gone").at(draft.folder().place(&waiting))),
+    }
+}
+
+fn publish_document(draft: &Draft, key: &str, backup: Option<&Path>) -> Result<(), Failure> {
+    let text = document(draft, key)?;
+    let mut old = Vec::new();
+    if draft.objects().get(key, &mut old)?.is_some() && old == text {
+        return Ok(());
+    }
+    keep_old(draft.objects(), key, backup)?;
+    draft.objects().put(key, &text)?;
+    Ok(())
+}
+
+/// Links an object into the backup, where there is one, before another takes its name. A second time it is there already.
+pub fn keep_old(store: &Store, key: &str, backup: Option<&Path>) -> Result<(), Failure> {
+    let (Some(backup), Some(root)) = (backup, store.location().local()) else { return Ok(()) };
+    let (from, to) = (root.join(key), backup.join(key));
+    if to.exists() || !from.exists() {
+        return Ok(());
+    }
+    let failed = |error| Failure::from(write_failed(&to, error));
+    fs::create_dir_all(to.parent().unwrap_or(backup)).map_err(failed)?;
+    // Another file system has no room for a link; a copy does as well.
+    fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop)).map_err(failed)
+}
+
+/// Puts a new array in the place of the old one, in one step.
+fn take_place(draft: &Draft, array: &str, backup: Option<&Path>) -> Result<(), Failure> {
+    let (Location::Local(store), Location::Local(beside)) =
+        (draft.objects().location(), draft.replacements().location())
+    else {
+        return Err(Failure::usage("on an object store, arrays cannot take each other's place").at(draft.output()));
+    };
+    let at = |root: &Path| if array.is_empty() { root.to_owned() } else { root.join(array) };
+    let (old, new) = (at(store), at(beside));
+    if !is_in_place(draft, array)? {
+        for key in documents_of(draft, array)? {
+            draft.replacements().put(&key, &document(draft, &key)?)?;
+        }
+        draft.replacements().sync()?;
+        exchange(&new, &old).map_err(|error| write_failed(&old, error))?;
+    }
+    // What stands beside now is the old one.
+    match backup.map(at).filter(|kept| !kept.exists()) {
+        Some(kept) if new.exists() => {
+            let failed = |error| Failure::from(write_failed(&kept, error));
+            fs::create_dir_all(kept.parent().unwrap_or(&kept)).map_err(failed)?;
+            fs::rename(&new, &kept).map_err(failed)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn documents_of(draft: &Draft, array: &str) -> Result<Vec<String>, StoreError> {
+    let belongs = |key: &String| key.rsplit_once('/').map_or("", |(above, _)| above) == array;
+    Ok(waiting(draft.folder())?.into_iter().filter(belongs).collect())
+}
+
+/// Whether an earlier run has exchanged the two: the metadata that waited for the new one is then in place.
+fn is_in_place(draft: &Draft, array: &str) -> Result<bool, Failure> {
+    for key in documents_of(draft, array)?.iter().filter(|key| key.ends_with(".zarray") || key.ends_with("zarr.json")) {
+        let mut text = Vec::new();
+        return Ok(draft.objects().get(key, &mut text)?.is_some() && text == document(draft, key)?);
+    }
+    Ok(false)
+}

@@ -1,0 +1,275 @@
+//! What there is to do: the source as its metadata describes it, and what will become of each array.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::Path;
+
+use serde_json::Map;
+use zarray::{Array, Hierarchy, Node, Pool};
+use zcli::{Ending, Failure, Part, Session, Stop, VarFilter, VarFlags};
+use zcodec::Blosc;
+use zstore::{Begin, Draft, Location, Store, StoreError, write_failed};
+use zwire::{Exit, Record};
+
+use crate::choices::Choices;
+use crate::cli::{Args, Verify};
+use crate::finish::put_document;
+use crate::journal::{self, Journal};
+use crate::ledger::Totals;
+use crate::metadata::Documents;
+use crate::plan::{Action, ArrayPlan, Wishes, share_out};
+use crate::saved::{self, Saved};
+use crate::source::Work;
+use crate::work::Task;
+
+/// Documents of groups and arrays.
+const METADATA: [&str; 5] = ["zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"];
+
+/// A source, and the plan of every array.
+pub struct Survey<'a> {
+    store: &'a Store,
+    hierarchy: Hierarchy<'a>,
+    /// Whether the server can say what it holds.
+    pub listable: bool,
+    groups: Vec<String>,
+    /// In path order.
+    pub plans: Vec<ArrayPlan>,
+    pool: Pool,
+    budget: u64,
+}
+
+/// What the metadata allows.
+pub enum Surveyed<'a> {
+    Possible(Survey<'a>),
+    /// Nodes that cannot be carried over, so that nothing is.
+    Impossible(Vec<Failure>),
+}
+
+impl<'a> Survey<'a> {
+    /// Looks at the whole source.
+    ///
+    /// # Errors
+    /// A source that is no Zarr store, a budget that nothing fits into, a selection of nothing.
+    pub fn of(
+        args: &Args,
+        store: &'a Store,
+        choices: &Choices,
+        chosen: &BTreeMap<String, Blosc>,
+        begin: Begin,
+        session: &Session,
+    ) -> Result<Surveyed<'a>, Failure> {
+        let pool = Pool::new(args.store.readers(store, args.work.jobs()));
+        let (hierarchy, listable) = open(store, &pool)?;
+        let wishes = Wishes { choices, var: filter(choices)?, in_place: begin == Begin::InPlace, chosen };
+        let mut survey = Survey {
+            store,
+            hierarchy,
+            listable,
+            groups: Vec::new(),
+            plans: Vec::new(),
+            pool,
+            budget: args.memory.max_memory.bytes(),
+        };
+        let failures = survey.plan(&wishes, &session.stop)?;
+        if !failures.is_empty() {
+            return Ok(Surveyed::Impossible(failures));
+        }
+        let nthreads = args.nthreads.map(usize::from);
+        share_out(&mut survey.plans, args.work.jobs(), nthreads, args.verify != Verify::None, survey.budget)?;
+        Ok(Surveyed::Possible(survey))
+    }
+
+    /// Decides on every array; what stands in the way is returned.
+    fn plan(&mut self, wishes: &Wishes, stop: &Stop) -> Result<Vec<Failure>, Failure> {
+        let (store, listable) = (self.store, self.listable);
+        let (groups, plans) = (&mut self.groups, &mut self.plans);
+        let mut failures = Vec::new();
+        self.hierarchy.walk(
+            &self.pool,
+            |visit| match visit {
+                Ok(Node::Group(group)) => Ok((Some(group.path), None)),
+                Ok(Node::Array(array)) if array.grid.is_none() && !listable => {
+                    let text = "its chunks cannot be named without a list, and this server cannot list";
+                    Err(Failure::new(Exit::Unreadable, text).at(store.place(array.key_prefix())))
+                }
+                Ok(Node::Array(array)) => ArrayPlan::new(wishes, store, *array).map(|plan| (None, Some(plan))),
+                Err(error) => Err(error.into()),
+            },
+            |planned: Result<_, Failure>| {
+                match planned {
+                    Ok((group, plan)) => {
+                        groups.extend(group);
+                        plans.extend(plan);
+                    }
+                    Err(failure) => failures.push(failure),
+                }
+                stop.requested().is_none()
+            },
+        );
+        if let Some(exit) = stop.requested() {
+            return Err(Failure::new(exit, "stopped by a signal"));
+        }
+        let selected = plans.iter().any(|plan| matches!(plan.action, Action::Recompress(_)));
+        if failures.is_empty() && !wishes.var.is_everything() && !selected {
+            let text = format!("no array matches --var {}", wishes.choices.var.join(" "));
+            return Err(Failure::new(Exit::Absent, text).at(store.location()));
+        }
+        Ok(failures)
+    }
+
+    /// Writes what must be there before the first chunk: the documents, and then the plan.
+    ///
+    /// # Errors
+    /// A document that cannot be changed, which shows now and not at the end; an output that cannot be written.
+    pub fn begin(
+        &self,
+        args: &Args,
+        draft: &Draft,
+        choices: Choices,
+        chosen: &BTreeMap<String, Blosc>,
+    ) -> Result<Saved, Failure> {
+        let consolidated = self.hierarchy.consolidated();
+        let documents = Documents { store: self.store, format: self.hierarchy.format(), consolidated };
+        documents.write(&self.groups, &self.plans, &self.pool, &|key, text| put_document(draft, key, text))?;
+        let backup = args.backup.as_deref().map(prepare_backup).transpose()?;
+        let saved = Saved {
+            v: saved::V,
+            tool: "zrecompress".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            source: absolute(self.store.location()),
+            in_place: draft.in_place(),
+            backup,
+            parts: self.parts(args.machines.parts.unwrap_or(1)),
+            choices,
+            chosen: chosen.iter().map(|(path, blosc)| (path.clone(), saved::spec_of(blosc))).collect(),
+            fingerprint: saved::fingerprint(&self.plans),
+            beside: saved::beside(&self.plans),
+            removed: Vec::new(),
+        };
+        draft.save_plan(&saved.text())?;
+        Ok(saved)
+    }
+
+    /// As many parts as were asked for, but no more than there are units.
+    fn parts(&self, wanted: u32) -> u32 {
+        let units = self.plans.iter().map(ArrayPlan::units).fold(0, u64::saturating_add);
+        u32::try_from(units).unwrap_or(u32::MAX).clamp(1, wanted)
+    }
+
+    /// Does the work of one part.
+    ///
+    /// # Errors
+    /// What ended it before its time.
+    pub fn work(
+        &self,
+        args: &Args,
+        draft: &Draft,
+        saved: &Saved,
+        work: Work,
+        part: Part,
+        session: &mut Session,
+    ) -> Result<Totals, Failure> {
+        let strays = match work {
+            Work::Listed if !saved.in_place => self.strays_outside_arrays()?,
+            _ => 0,
+        };
+        let task = Task {
+            args,
+            store: self.store,
+            draft,
+            plans: &self.plans,
+            work,
+            record: journal::Record::read(draft.folder(), part.number, &self.plans)?,
+            journal: Journal::new(draft, part.number, args.checkpoint),
+            backup: saved.backup.as_deref().map(std::path::Path::new),
+            budget: self.budget,
+        };
+        task.run(&self.pool, strays, session)
+    }
+
+    /// Objects that lie below no array and are no metadata of a node; they are not carried over.
+    fn strays_outside_arrays(&self) -> Result<u64, Failure> {
+        let groups: HashSet<&str> = self.groups.iter().map(|path| path.trim_start_matches('/')).collect();
+        let arrays: HashSet<&str> = self.plans.iter().map(|plan| plan.array.key_prefix()).collect();
+        if arrays.contains("") {
+            return Ok(0);
+        }
+        let mut strays = 0;
+        let mut waiting = vec![String::new()];
+        while let Some(prefix) = waiting.pop() {
+            let entries = self.store.entries(&prefix)?;
+            let is_metadata = |name: &String| groups.contains(prefix.as_str()) && METADATA.contains(&name.as_str());
+            strays += entries.files.iter().filter(|name| !is_metadata(name)).count() as u64;
+            let below = |name: String| if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            let directories = entries.directories.into_iter().map(below);
+            waiting.extend(directories.filter(|path| !arrays.contains(path.as_str())));
+        }
+        Ok(strays)
+    }
+
+    /// The plan as records; nothing is written.
+    ///
+    /// # Errors
+    /// The output's.
+    pub fn show(&self, args: &Args, session: &mut Session) -> Result<Ending, Failure> {
+        let name = self.store.location().to_string();
+        for plan in &self.plans {
+            session.out.emit(&Record::Plan(plan.record(&name)))?;
+        }
+        let sum = |field: fn(&Array) -> Option<u64>| {
+            self.plans.iter().filter_map(|plan| field(&plan.array)).fold(0u64, u64::saturating_add)
+        };
+        let jobs = args.work.jobs() as u64;
+        let most = self.plans.iter().map(|plan| plan.need.saturating_mul(jobs)).max().unwrap_or(0);
+        let mut totals = Map::new();
+        let mut put = |key: &str, value: u64| drop(totals.insert(key.to_owned(), value.into()));
+        put("arrays", self.plans.len() as u64);
+        put("recompress", self.plans.iter().filter(|plan| plan.target().is_some()).count() as u64);
+        put("objects_expected", sum(|array| array.grid.as_ref().map(zarray::Grid::len)));
+        put("uncompressed_bytes", sum(Array::uncompressed_bytes));
+        put("jobs", jobs);
+        put("memory_bytes", most.min(self.budget));
+        Ok(Ending { exit: Exit::Done, totals })
+    }
+}
+
+/// Opens the hierarchy as it really is. A stale consolidated copy would lose arrays, so it is only believed where the store
+/// cannot be listed; that is said, too.
+fn open<'a>(store: &'a Store, pool: &Pool) -> Result<(Hierarchy<'a>, bool), Failure> {
+    let listable = match store.list("") {
+        Ok(mut objects) => objects.next().transpose().map(|_| true)?,
+        Err(StoreError::NotListable { .. }) => false,
+        Err(error) => return Err(error.into()),
+    };
+    Ok((Hierarchy::open(store, pool, !listable)?, listable))
+}
+
+fn filter(choices: &Choices) -> Result<VarFilter, Failure> {
+    VarFlags { var: choices.var.clone() }.filter()
+}
+
+/// A location that means the same in every directory.
+pub fn absolute(location: &Location) -> String {
+    match location {
+        Location::Local(path) => path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string(),
+        Location::Remote(_) => location.to_string(),
+    }
+}
+
+/// The directory for what is replaced, which must be new: nothing in it is written over.
+fn prepare_backup(directory: &Path) -> Result<String, Failure> {
+    fs::create_dir(directory).map_err(|error| write_failed(directory, error))?;
+    Ok(absolute(&Location::Local(directory.to_owned())))
+}
+
+/// Tells of everything that stands in the way; nothing has been written.
+///
+/// # Errors
+/// The output's.
+pub fn refuse(failures: &[Failure], session: &mut Session) -> Result<Ending, Failure> {
+    for failure in failures {
+        session.item_failed(failure)?;
+    }
+    let exit = failures.first().map_or(Exit::Unreadable, |failure| failure.exit);
+    Ok(Ending { exit, totals: Map::new() })
+}

@@ -1,0 +1,210 @@
+//! The workers: they take objects until there are no more, or somebody says stop.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use zarray::Pool;
+use zcli::{Bar, Failure, Session};
+use zstore::{Draft, Location, Stat, Store};
+
+use crate::bench::Benches;
+use crate::cli::{Args, Verify};
+use crate::gate::Gate;
+use crate::journal::{Done, Entry, Journal, Record};
+use crate::ledger::{Ledger, Tally, Totals};
+use crate::plan::{ArrayPlan, Placement};
+use crate::source::{Item, Next, Source, Work};
+use crate::transcode::{Clocks, Job, Outcome, Scratch};
+
+/// Of a sample, every such object is verified.
+const VERIFY_EVERY: u64 = 16;
+
+/// What an object needs in memory of which nothing is known but its stored size.
+const UNKNOWN_NEED: u64 = 8;
+
+/// What is to be done, and with what.
+pub struct Task<'a> {
+    pub args: &'a Args,
+    pub store: &'a Store,
+    pub draft: &'a Draft,
+    pub plans: &'a [ArrayPlan],
+    pub work: Work,
+    /// What earlier runs have done.
+    pub record: Record,
+    pub journal: Journal<'a>,
+    /// Where the chunks go that are replaced in place.
+    pub backup: Option<&'a Path>,
+    /// Bytes in flight, at most.
+    pub budget: u64,
+}
+
+impl Task<'_> {
+    /// Does it on all workers of `pool`. `strays` have been found before.
+    ///
+    /// # Errors
+    /// What ended it before its time.
+    pub fn run(&self, pool: &Pool, strays: u64, session: &mut Session) -> Result<Totals, Failure> {
+        let name = self.store.location().to_string();
+        let Session { out, status, stop, phases } = &mut *session;
+        let expected =
+            self.plans.iter().filter_map(|plan| plan.array.uncompressed_bytes()).fold(0, u64::saturating_add);
+        let bar = status.bar(expected);
+        let ledger = Ledger::new(&name, self.plans, out, status, self.args.common.timing, strays);
+        let workers = Workers {
+            task: self,
+            source: Source::new(self.store, self.plans, &self.work),
+            gate: Gate::new(self.budget),
+            benches: Benches::new(self.args.work.jobs()),
+            ledger: &ledger,
+            bar: &bar,
+            stop,
+            clocks: Mutex::new(Clocks::default()),
+        };
+        pool.broadcast(|_| workers.worker());
+        bar.finish();
+        let clocks = workers.clocks.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        clocks.report(phases);
+        // Whatever ended the run: what is done is done.
+        let saved = self.journal.checkpoint();
+        let totals = ledger.close()?;
+        saved.map(|()| totals)
+    }
+}
+
+/// What the workers share.
+struct Workers<'a> {
+    task: &'a Task<'a>,
+    source: Source<'a>,
+    gate: Gate,
+    benches: Benches,
+    ledger: &'a Ledger<'a>,
+    bar: &'a Bar,
+    stop: &'a zcli::Stop,
+    clocks: Mutex<Clocks>,
+}
+
+impl Workers<'_> {
+    fn worker(&self) {
+        let mut scratch = Scratch::default();
+        while self.stop.requested().is_none() && !self.ledger.is_over() {
+            match self.source.next(self.ledger) {
+                Next::Item(item) => self.object(&item, &mut scratch),
+                Next::ArrayDone(array) => self.ledger.listed(array),
+                Next::Metadata => {}
+                Next::Stray => self.ledger.stray(),
+                Next::OtherSeparator(array) => self.ledger.misspelled(array, self.task.store),
+                Next::Failed(error) => self.ledger.end(error.into()),
+                Next::End => break,
+            }
+        }
+        self.clocks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(&scratch.clocks);
+    }
+
+    fn object(&self, item: &Item, scratch: &mut Scratch) {
+        let plan = &self.task.plans[item.array];
+        let before = scratch.clocks.total();
+        let result = match self.resumed(plan, item) {
+            Ok(Some(tally)) => Ok((tally, Vec::new())),
+            Ok(None) => self.carry_over(plan, item, scratch),
+            Err(failure) => Err(failure),
+        };
+        self.bar.advance(plan.object_bytes().unwrap_or(item.stat.map_or(0, |stat| stat.size)));
+        self.ledger.finished(item.array, &item.key, result, scratch.clocks.total() - before);
+    }
+
+    fn carry_over(
+        &self,
+        plan: &ArrayPlan,
+        item: &Item,
+        scratch: &mut Scratch,
+    ) -> Result<(Tally, Vec<Failure>), Failure> {
+        let need = match plan.need {
+            0 => item.stat.map_or(0, |stat| stat.size).saturating_mul(UNKNOWN_NEED),
+            need => need,
+        };
+        let _room = self.gate.enter(need);
+        let verify = match self.task.args.verify {
+            Verify::None => false,
+            Verify::Sample => item.unit.unwrap_or(item.number).is_multiple_of(VERIFY_EVERY),
+            Verify::Full => true,
+        };
+        let draft = self.task.draft;
+        let job = Job {
+            store: self.task.store,
+            output: if plan.placement == Placement::Beside { draft.replacements() } else { draft.objects() },
+            plan,
+            item,
+            verify,
+            on_bad_chunk: self.task.args.on_bad_chunk,
+            backup: self.task.backup,
+            benches: &self.benches,
+        };
+        let outcome = job.run(scratch)?;
+        self.enter(plan, item, &outcome)?;
+        Ok((Tally::from(&outcome), outcome.bad))
+    }
+
+    /// Enters what is done in the journal.
+    fn enter(&self, plan: &ArrayPlan, item: &Item, outcome: &Outcome) -> Result<(), Failure> {
+        let (Some(unit), Some(source), Some(written), true) =
+            (item.unit, outcome.source, outcome.written, outcome.bad.is_empty())
+        else {
+            return Ok(());
+        };
+        self.task.journal.note(&Entry {
+            path: plan.array.path.clone(),
+            unit,
+            key: item.key.clone(),
+            source_bytes: source.size,
+            source_tag: source.tag,
+            bytes: written.size,
+            tag: written.tag,
+            decoded_bytes: outcome.uncompressed_bytes,
+            crc32c: outcome.crc32c,
+            objects: 1,
+            verified: outcome.verified,
+        })
+    }
+
+    /// What an earlier run has done of it, where that still holds.
+    fn resumed(&self, plan: &ArrayPlan, item: &Item) -> Result<Option<Tally>, Failure> {
+        let Some(done) = self.task.record.get(item.array, item.unit) else { return Ok(None) };
+        let source = match item.stat {
+            Some(stat) => Some(stat),
+            None => self.task.store.stat(&item.key)?,
+        };
+        let Some(source) = source else { return Ok(None) };
+        let Some(written) = self.still_there(plan, item, done, source)? else { return Ok(None) };
+        Ok(Some(Tally {
+            objects: 1,
+            bytes_before: source.size,
+            bytes_after: written.size,
+            uncompressed_bytes: plan.object_bytes().unwrap_or(0),
+            verified: u64::from(done.verified),
+            recompressed: u64::from(plan.target().is_some()),
+            resumed: 1,
+        }))
+    }
+
+    fn still_there(&self, plan: &ArrayPlan, item: &Item, done: &Done, source: Stat) -> Result<Option<Stat>, Failure> {
+        if plan.placement == Placement::Over {
+            return Ok(Some(source).filter(|stat| done.is_there_as(*stat)));
+        }
+        if !done.is_of(source) {
+            return Ok(None);
+        }
+        let output = if plan.placement == Placement::Beside {
+            self.task.draft.replacements()
+        } else {
+            self.task.draft.objects()
+        };
+        match output.location() {
+            // A PUT that was answered is kept; to ask for each would cost a request an object.
+            Location::Remote(_) => Ok(Some(source)),
+            Location::Local(_) => {
+                let stat = output.stat(&plan.new_key(&item.key, item.unit))?;
+                Ok(stat.filter(|stat| done.is_there_as(*stat)))
+            }
+        }
+    }
+}
