@@ -32,7 +32,7 @@ pub use flags::{
 pub use output::{Encoder, Line, Output};
 pub use signals::Stop;
 pub use status::{Bar, Status};
-pub use stores::stores;
+pub use stores::{Selection, selections, stores};
 pub use table::{Align, Column, Row, Table};
 pub use timing::{Phases, Timer};
 pub use units::{human_bytes, human_count, human_counted, shell_quote};

@@ -1,5 +1,6 @@
 //! Which stores a command is about: arguments, or lines or records from a file or a pipe.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -18,20 +19,11 @@ use crate::failure::Failure;
 pub fn stores(named: &[OsString], from: Option<&Path>) -> Result<Vec<OsString>, Failure> {
     let mut stores = named.to_vec();
     if let Some(path) = from {
-        let place = path.display().to_string();
-        let failed = |error: io::Error| Failure::new(zwire::Exit::Absent, error.to_string()).at(&place);
-        let reader: Box<dyn BufRead> = match place.as_str() {
-            "-" => Box::new(io::stdin().lock()),
-            _ => Box::new(BufReader::new(File::open(path).map_err(failed)?)),
-        };
-        for (number, line) in reader.split(b'\n').enumerate() {
-            let line = line.map_err(failed)?;
-            let found =
-                store_of(&line).map_err(|what| Failure::usage(format!("line {}: {what}", number + 1)).at(&place))?;
-            if let Some(store) = found.filter(|store| stores.last() != Some(store)) {
-                stores.push(store);
+        each_line(path, |found| {
+            if stores.last() != Some(&found.store) {
+                stores.push(found.store);
             }
-        }
+        })?;
     }
     if stores.is_empty() {
         return Err(Failure::usage("no store is named").hint("name a STORE, or say --stores-from FILE"));
@@ -39,17 +31,74 @@ pub fn stores(named: &[OsString], from: Option<&Path>) -> Result<Vec<OsString>, 
     Ok(stores)
 }
 
-fn store_of(line: &[u8]) -> Result<Option<OsString>, String> {
+/// A store, and the arrays of it that are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// Path or URL.
+    pub store: OsString,
+    /// Absolute paths of arrays; none: all of it.
+    pub paths: Vec<String>,
+}
+
+/// The stores read from `from`, each once, in the order of their first lines: a line of plain text means the whole store, a
+/// record with `store` and `path` that array of it.
+///
+/// # Errors
+/// As [`stores`].
+pub fn selections(from: &Path) -> Result<Vec<Selection>, Failure> {
+    let mut selections: Vec<Selection> = Vec::new();
+    let mut numbers: HashMap<OsString, usize> = HashMap::new();
+    let mut whole: HashSet<OsString> = HashSet::new();
+    each_line(from, |found| {
+        let number = *numbers.entry(found.store.clone()).or_insert_with(|| {
+            selections.push(Selection { store: found.store.clone(), paths: Vec::new() });
+            selections.len() - 1
+        });
+        match found.path {
+            Some(path) => selections[number].paths.push(path),
+            None => drop(whole.insert(found.store)),
+        }
+    })?;
+    for selection in selections.iter_mut().filter(|selection| whole.contains(&selection.store)) {
+        selection.paths.clear();
+    }
+    Ok(selections)
+}
+
+/// What one line names.
+struct Found {
+    store: OsString,
+    path: Option<String>,
+}
+
+fn each_line(path: &Path, mut see: impl FnMut(Found)) -> Result<(), Failure> {
+    let place = path.display().to_string();
+    let failed = |error: io::Error| Failure::new(zwire::Exit::Absent, error.to_string()).at(&place);
+    let reader: Box<dyn BufRead> = match place.as_str() {
+        "-" => Box::new(io::stdin().lock()),
+        _ => Box::new(BufReader::new(File::open(path).map_err(failed)?)),
+    };
+    for (number, line) in reader.split(b'\n').enumerate() {
+        let line = line.map_err(failed)?;
+        let found = found_in(&line);
+        let found = found.map_err(|what| Failure::usage(format!("line {}: {what}", number + 1)).at(&place))?;
+        found.map(&mut see);
+    }
+    Ok(())
+}
+
+fn found_in(line: &[u8]) -> Result<Option<Found>, String> {
     let line = line.trim_ascii();
     if line.is_empty() {
         return Ok(None);
     }
     if line[0] != b'{' {
-        return Ok(Some(OsString::from_vec(line.to_vec())));
+        return Ok(Some(Found { store: OsString::from_vec(line.to_vec()), path: None }));
     }
     let record: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    match (record.get("store").and_then(Value::as_str), record.get("type").and_then(Value::as_str)) {
-        (Some(store), _) => Ok(Some(store.into())),
+    let member = |key: &str| record.get(key).and_then(Value::as_str);
+    match (member("store"), member("type")) {
+        (Some(store), _) => Ok(Some(Found { store: store.into(), path: member("path").map(str::to_owned) })),
         (None, Some("summary" | "error")) => Ok(None),
         _ => Err("the record names no store".into()),
     }
@@ -67,6 +116,12 @@ mod tests {
         std::fs::write(&path, text).expect("writes");
         let named = stores(&["x".into()], Some(&path)).expect("stores");
         assert_eq!(named, ["x", "a.zarr", "b.zarr"]);
+        let text = format!("{text}{}\n{}\n", r#"{"store":"c","path":"/t"}"#, r#"{"store":"c","path":"/u"}"#);
+        std::fs::write(&path, format!("{text}{}\n", r#"{"store":"a.zarr","path":"/t"}"#)).expect("writes");
+        let found = selections(&path).expect("selections");
+        let found: Vec<_> = found.iter().map(|found| (found.store.to_str(), found.paths.join(" "))).collect();
+        let expected = [(Some("a.zarr"), ""), (Some("b.zarr"), ""), (Some("c"), "/t /u")];
+        assert_eq!(found, expected.map(|(store, paths)| (store, paths.to_owned())));
         std::fs::write(&path, "{\"type\":\"array\"}\n").expect("writes");
         assert!(stores(&[], Some(&path)).expect_err("no store").to_string().contains("line 1"));
         assert_eq!(stores(&[], None).expect_err("none").exit, zwire::Exit::Usage);

@@ -9,6 +9,7 @@ mod human;
 mod journal;
 mod ledger;
 mod machines;
+mod many;
 mod metadata;
 mod parts;
 mod plan;

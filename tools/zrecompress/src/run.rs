@@ -13,6 +13,7 @@ use crate::cli::{Args, OnBadChunk};
 use crate::finish::finish;
 use crate::ledger::Totals;
 use crate::machines;
+use crate::many;
 use crate::parts;
 use crate::plan::ArrayPlan;
 use crate::saved::{self, Saved};
@@ -21,6 +22,9 @@ use crate::survey::{Survey, Surveyed, absolute, refuse};
 
 pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
     args.choices.check()?;
+    if let (Some(from), Some(directory)) = (&args.machines.stores_from, &args.machines.out_dir) {
+        return many::run(args, from, directory, session);
+    }
     match Order::of(args)? {
         Order::Status(output) => machines::status(args, &output, session),
         Order::Finish(output) => machines::finish_output(args, &output, session),
@@ -28,7 +32,10 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
             let (draft, saved) = machines::open(&output, Claim::Shared, &args.store.options(&session.stop))?;
             do_part(args, draft, &saved, part, session)
         }
-        Order::Whole { source, output, begin } => whole(args, &source, &output, begin, session),
+        Order::Whole { source, output, begin } => {
+            let order = Whole { choices: &args.choices, source: &source, output: &output, begin, resume: args.resume };
+            whole(args, &order, session)
+        }
     }
 }
 
@@ -97,21 +104,28 @@ fn resolved(output: Location, begin: Begin) -> Location {
     }
 }
 
+/// One output from its beginning to its end.
+pub struct Whole<'a> {
+    pub choices: &'a Choices,
+    pub source: &'a OsStr,
+    pub output: &'a Location,
+    pub begin: Begin,
+    pub resume: bool,
+}
+
 /// Everything in one process, or with `--prepare` the plan.
-fn whole(
-    args: &Args,
-    source: &OsStr,
-    output: &Location,
-    begin: Begin,
-    session: &mut Session,
-) -> Result<Ending, Failure> {
+///
+/// # Errors
+/// What ends the run before its time.
+pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending, Failure> {
+    let Whole { output, begin, .. } = *order;
     let options = args.store.options(&session.stop);
-    let store = Store::open(source, &options)?;
+    let store = Store::open(order.source, &options)?;
     check_output(&store, output, begin)?;
-    let unfinished = if args.resume { Some(machines::open(output, Claim::Alone, &options)?) } else { None };
+    let unfinished = if order.resume { Some(machines::open(output, Claim::Alone, &options)?) } else { None };
     let choices = match &unfinished {
-        Some((_, saved)) => resume(args, saved, &store)?,
-        None => args.choices.clone(),
+        Some((_, saved)) => resume(args, order.choices, saved, &store)?,
+        None => order.choices.clone(),
     };
     let chosen = unfinished.as_ref().map(|(_, saved)| saved.chosen()).unwrap_or_default();
     let survey = match Survey::of(args, &store, &choices, &chosen, begin, session)? {
@@ -155,7 +169,7 @@ fn do_part(args: &Args, draft: Draft, saved: &Saved, part: Part, session: &mut S
         return Ok(Ending { exit: Exit::Done, totals });
     }
     let store = Store::open(OsStr::new(&saved.source), &args.store.options(&session.stop))?;
-    let choices = resume(args, saved, &store)?;
+    let choices = resume(args, &args.choices, saved, &store)?;
     let begin = if saved.in_place { Begin::InPlace } else { Begin::New };
     let survey = match Survey::of(args, &store, &choices, &saved.chosen(), begin, session)? {
         Surveyed::Possible(survey) => survey,
@@ -178,7 +192,7 @@ fn do_part(args: &Args, draft: Draft, saved: &Saved, part: Part, session: &mut S
 }
 
 /// The flags of an unfinished run, which the command line must not contradict.
-fn resume(args: &Args, saved: &Saved, store: &Store) -> Result<Choices, Failure> {
+fn resume(args: &Args, given: &Choices, saved: &Saved, store: &Store) -> Result<Choices, Failure> {
     if args.in_place != saved.in_place && args.machines.part.is_none() {
         return Err(Failure::usage("--in-place is not what the unfinished run was begun with"));
     }
@@ -186,7 +200,7 @@ fn resume(args: &Args, saved: &Saved, store: &Store) -> Result<Choices, Failure>
         let text = format!("the unfinished run was begun from {}", saved.source);
         return Err(Failure::usage(text).at(store.location()));
     }
-    args.choices.resume(&saved.choices)
+    given.resume(&saved.choices)
 }
 
 fn check_fingerprint(saved: &Saved, plans: &[ArrayPlan], output: &Location) -> Result<(), Failure> {
