@@ -87,7 +87,7 @@ pub struct MachineFlags {
     #[arg(long, requires = "parts", conflicts_with_all = ["resume", "dry_run", "status", "finish"])]
     pub prepare: bool,
     /// How many parts the plan has
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", requires = "prepare", value_parser = clap::value_parser!(u32).range(1..))]
     pub parts: Option<u32>,
     /// Do part I of the N that DST was prepared for. Any part may run twice, at the same time, or be killed
     #[arg(long, value_name = "I/N", conflicts_with_all = ["prepare", "status", "finish", "overwrite"])]

@@ -34,6 +34,27 @@ pub fn finish(draft: Draft, saved: &Saved) -> Result<(), Failure> {
     Ok(draft.publish()?)
 }
 
+/// Removes the temporary files of processes that are gone. Nobody else is at work: the caller has the output for itself.
+///
+/// # Errors
+/// The store's.
+pub fn sweep(draft: &Draft) -> Result<(), Failure> {
+    for store in [draft.objects(), draft.replacements()] {
+        // Nothing on an object store is half there.
+        if store.location().local().is_none() {
+            continue;
+        }
+        for object in store.list("")? {
+            let key = object?.key;
+            let name = key.rsplit('/').next().unwrap_or(&key);
+            if name.starts_with('.') && name.contains(".tmp-") {
+                store.delete(&key)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Where a document goes until the end: to its place, where nobody looks, or to the folder.
 pub fn put_document(draft: &Draft, key: &str, text: &[u8]) -> Result<(), Failure> {
     match draft.is_private() {
@@ -97,6 +118,9 @@ fn take_place(draft: &Draft, array: &str, backup: Option<&Path>) -> Result<(), F
     let at = |root: &Path| if array.is_empty() { root.to_owned() } else { root.join(array) };
     let (old, new) = (at(store), at(beside));
     if !is_in_place(draft, array)? {
+        if backup.is_none() {
+            check_all_carried_over(draft.objects(), array)?;
+        }
         for key in documents_of(draft, array)? {
             draft.replacements().put(&key, &document(draft, &key)?)?;
         }
@@ -112,6 +136,21 @@ fn take_place(draft: &Draft, array: &str, backup: Option<&Path>) -> Result<(), F
         }
         _ => Ok(()),
     }
+}
+
+/// The old array must hold nothing but chunks and metadata, for it is about to be removed.
+fn check_all_carried_over(store: &Store, array: &str) -> Result<(), Failure> {
+    let is_index = |part: &str| part == "c" || part.split('.').all(|word| word == "c" || word.parse::<u64>().is_ok());
+    for object in store.list(array)? {
+        let key = object?.key;
+        let relative = key.strip_prefix(array).unwrap_or(&key).trim_start_matches('/');
+        let is_metadata = matches!(relative, ".zarray" | ".zattrs" | "zarr.json");
+        if !is_metadata && !relative.split('/').all(is_index) {
+            let text = "is no chunk, and would be lost with the array that is replaced";
+            return Err(Failure::new(Exit::Output, text).at(store.place(&key)).hint("--backup DIR keeps it"));
+        }
+    }
+    Ok(())
 }
 
 fn documents_of(draft: &Draft, array: &str) -> Result<Vec<String>, StoreError> {

@@ -170,9 +170,14 @@ impl Record {
         self.0.get(&(array, unit?))
     }
 
-    /// Whether nothing has been done.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// How many units are done.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The units that are done.
+    pub fn units(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.0.keys().copied()
     }
 }
 

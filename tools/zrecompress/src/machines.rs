@@ -6,7 +6,7 @@ use zstore::{Claim, Draft, Location, StoreError, StoreOptions};
 use zwire::Exit;
 
 use crate::cli::Args;
-use crate::finish::finish;
+use crate::finish::{finish, sweep};
 use crate::ledger::Totals;
 use crate::saved::Saved;
 
@@ -107,6 +107,7 @@ pub fn finish_output(args: &Args, output: &Location, session: &mut Session) -> R
     }
     let totals = sums(&draft, saved.parts)?;
     let failed = totals.get("failed").and_then(Value::as_u64).unwrap_or(0);
+    sweep(&draft)?;
     finish(draft, &saved)?;
     session.stop.too_late();
     Ok(Ending { exit: if failed > 0 { Exit::Partial } else { Exit::Done }, totals })

@@ -10,7 +10,7 @@ use zwire::Exit;
 
 use crate::choices::Choices;
 use crate::cli::{Args, OnBadChunk};
-use crate::finish::finish;
+use crate::finish::{finish, sweep};
 use crate::ledger::Totals;
 use crate::machines;
 use crate::many;
@@ -58,6 +58,9 @@ impl Order {
         let of_output = machines.status || machines.finish || machines.part.is_some();
         let (source, target) = match (&args.source, &args.target) {
             (Some(output), None) if of_output => (None, output),
+            (Some(_), Some(_)) if of_output => {
+                return Err(Failure::usage("a plan knows its source: name the output alone"));
+            }
             (Some(source), Some(output)) => (Some(source), output),
             (Some(source), None) if args.in_place => (Some(source), source),
             _ => return Err(Failure::usage(wanted(args))),
@@ -90,8 +93,10 @@ impl Order {
 }
 
 fn wanted(args: &Args) -> &'static str {
-    match args.in_place {
-        true => "SRC is needed",
+    let machines = &args.machines;
+    match machines.status || machines.finish || machines.part.is_some() {
+        true => "the output that was prepared is needed",
+        false if args.in_place => "SRC is needed",
         false => "SRC and DST are needed",
     }
 }
@@ -153,7 +158,12 @@ pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending
         return Ok(Ending { exit: Exit::Done, totals });
     }
     let work = if survey.listable { Work::Listed } else { Work::Units(parts::units(&survey.plans, Part::WHOLE)) };
-    let totals = survey.work(args, &draft, &saved, work, Part::WHOLE, session)?;
+    if order.resume {
+        sweep(&draft)?;
+    }
+    let totals = survey.work(args, &draft, &saved, work, Part::WHOLE, session).inspect_err(|_| {
+        tell_kept(&draft, session, "because the run failed");
+    })?;
     conclude(args, draft, &saved, totals, session)
 }
 
@@ -220,21 +230,13 @@ fn conclude(
     totals: Totals,
     session: &mut Session,
 ) -> Result<Ending, Failure> {
-    let name = draft.output().to_string();
-    let kept = |session: &Session, why: &str| {
-        if draft.is_kept() {
-            session
-                .status
-                .warn(&format!("{name}: not finished, {why}; what is done is kept, --resume goes on with it"));
-        }
-    };
     if let Some(exit) = session.stop.requested() {
-        kept(session, "a signal came");
+        tell_kept(&draft, session, "because a signal came");
         return Ok(Ending { exit, totals: totals.fields });
     }
     if totals.lost > 0 {
         let failed = human_counted(totals.lost, "object");
-        kept(session, &format!("because {failed} of the source failed"));
+        tell_kept(&draft, session, &format!("because {failed} of the source failed"));
         if args.on_bad_chunk == OnBadChunk::Error {
             session.status.warn("--on-bad-chunk copy or skip carries the rest over");
         }
@@ -248,13 +250,24 @@ fn conclude(
     // The last moment at which a signal still stops it.
     draft.objects().sync()?;
     if let Some(exit) = session.stop.requested() {
-        kept(session, "a signal came");
+        tell_kept(&draft, session, "because a signal came");
         return Ok(Ending { exit, totals: totals.fields });
     }
     finish(draft, saved)?;
     session.stop.too_late();
     let exit = if totals.failed > 0 { Exit::Partial } else { Exit::Done };
     Ok(Ending { exit, totals: totals.fields })
+}
+
+/// Says how to go on with what is not finished.
+fn tell_kept(draft: &Draft, session: &Session, why: &str) {
+    let place = draft.output();
+    match draft.is_kept() {
+        true => session
+            .status
+            .warn(&format!("{place}: not finished, {why}; what is done is kept, --resume goes on with it")),
+        false => session.status.warn(&format!("{place}: not written, {why}")),
+    }
 }
 
 /// The output must be neither the source nor inside it, nor around it.

@@ -17,7 +17,7 @@ use crate::finish::put_document;
 use crate::journal::{self, Journal};
 use crate::ledger::Totals;
 use crate::metadata::Documents;
-use crate::plan::{Action, ArrayPlan, Wishes, share_out};
+use crate::plan::{Action, ArrayPlan, Placement, Wishes, share_out};
 use crate::saved::{self, Saved};
 use crate::source::Work;
 use crate::work::Task;
@@ -74,9 +74,26 @@ impl<'a> Survey<'a> {
         if !failures.is_empty() {
             return Ok(Surveyed::Impossible(failures));
         }
+        survey.check_in_place(args, begin)?;
         let nthreads = args.nthreads.map(usize::from);
         share_out(&mut survey.plans, args.work.jobs(), nthreads, args.verify != Verify::None, survey.budget)?;
         Ok(Surveyed::Possible(survey))
+    }
+
+    /// On an object store nothing can change places, and nothing can be linked into a backup.
+    fn check_in_place(&self, args: &Args, begin: Begin) -> Result<(), Failure> {
+        if begin != Begin::InPlace || !self.store.is_remote() {
+            return Ok(());
+        }
+        if args.backup.is_some() {
+            return Err(Failure::usage("--backup is for local stores").at(self.store.location()));
+        }
+        match self.plans.iter().find(|plan| plan.placement == Placement::Beside) {
+            None => Ok(()),
+            Some(plan) => Err(Failure::usage("on an object store, only Blosc to Blosc can be done in place")
+                .at(self.store.place(plan.array.key_prefix()))
+                .hint("write a new store")),
+        }
     }
 
     /// Decides on every array; what stands in the way is returned.
@@ -131,7 +148,7 @@ impl<'a> Survey<'a> {
         let consolidated = self.hierarchy.consolidated();
         let documents = Documents { store: self.store, format: self.hierarchy.format(), consolidated };
         documents.write(&self.groups, &self.plans, &self.pool, &|key, text| put_document(draft, key, text))?;
-        let backup = args.backup.as_deref().map(prepare_backup).transpose()?;
+        let backup = args.backup.as_deref().map(|directory| prepare_backup(directory, self.store)).transpose()?;
         let saved = Saved {
             v: saved::V,
             tool: "zrecompress".into(),
@@ -257,7 +274,12 @@ pub fn absolute(location: &Location) -> String {
 }
 
 /// The directory for what is replaced, which must be new: nothing in it is written over.
-fn prepare_backup(directory: &Path) -> Result<String, Failure> {
+fn prepare_backup(directory: &Path, store: &Store) -> Result<String, Failure> {
+    let above = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let inside = |store: &Path| above.canonicalize().is_ok_and(|above| above.starts_with(store));
+    if store.location().local().and_then(|path| path.canonicalize().ok()).is_some_and(|store| inside(&store)) {
+        return Err(Failure::usage("the backup lies inside the store").at(directory.display()));
+    }
     fs::create_dir(directory).map_err(|error| write_failed(directory, error))?;
     Ok(absolute(&Location::Local(directory.to_owned())))
 }

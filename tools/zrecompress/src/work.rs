@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use zarray::Pool;
 use zcli::{Bar, Failure, Session};
@@ -59,15 +60,45 @@ impl Task<'_> {
             bar: &bar,
             stop,
             clocks: Mutex::new(Clocks::default()),
+            met: AtomicU64::new(0),
         };
         pool.broadcast(|_| workers.worker());
         bar.finish();
+        let met_all = workers.met.load(Ordering::Relaxed) >= self.record.len() as u64;
+        if !met_all && !ledger.is_over() && stop.requested().is_none() {
+            self.remove_vanished()?;
+        }
         let clocks = workers.clocks.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         clocks.report(phases);
         // Whatever ended the run: what is done is done.
         let saved = self.journal.checkpoint();
         let totals = ledger.close()?;
         saved.map(|()| totals)
+    }
+}
+
+impl Task<'_> {
+    /// Removes the output objects of which the source has gone since an earlier run made them.
+    fn remove_vanished(&self) -> Result<(), Failure> {
+        for (array, unit) in self.record.units() {
+            let plan = &self.plans[array];
+            let Some(grid) = &plan.array.grid else { continue };
+            let key = plan.array.key(&plan.array.keys.encode(&grid.index(unit)));
+            if self.store.stat(&key)?.is_none() {
+                self.vanished(array, &key, Some(unit))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn vanished(&self, array: usize, key: &str, unit: Option<u64>) -> Result<(), Failure> {
+        let plan = &self.plans[array];
+        Ok(self.output(plan).delete(&plan.new_key(key, unit))?)
+    }
+
+    /// Where the objects of an array go.
+    fn output(&self, plan: &ArrayPlan) -> &Store {
+        if plan.placement == Placement::Beside { self.draft.replacements() } else { self.draft.objects() }
     }
 }
 
@@ -81,6 +112,8 @@ struct Workers<'a> {
     bar: &'a Bar,
     stop: &'a zcli::Stop,
     clocks: Mutex<Clocks>,
+    /// Units of the journal that were met again.
+    met: AtomicU64,
 }
 
 impl Workers<'_> {
@@ -128,10 +161,9 @@ impl Workers<'_> {
             Verify::Sample => item.unit.unwrap_or(item.number).is_multiple_of(VERIFY_EVERY),
             Verify::Full => true,
         };
-        let draft = self.task.draft;
         let job = Job {
             store: self.task.store,
-            output: if plan.placement == Placement::Beside { draft.replacements() } else { draft.objects() },
+            output: self.task.output(plan),
             plan,
             item,
             verify,
@@ -169,11 +201,15 @@ impl Workers<'_> {
     /// What an earlier run has done of it, where that still holds.
     fn resumed(&self, plan: &ArrayPlan, item: &Item) -> Result<Option<Tally>, Failure> {
         let Some(done) = self.task.record.get(item.array, item.unit) else { return Ok(None) };
+        self.met.fetch_add(1, Ordering::Relaxed);
         let source = match item.stat {
             Some(stat) => Some(stat),
             None => self.task.store.stat(&item.key)?,
         };
-        let Some(source) = source else { return Ok(None) };
+        let Some(source) = source else {
+            self.task.vanished(item.array, &item.key, item.unit)?;
+            return Ok(None);
+        };
         let Some(written) = self.still_there(plan, item, done, source)? else { return Ok(None) };
         Ok(Some(Tally {
             objects: 1,
@@ -193,11 +229,7 @@ impl Workers<'_> {
         if !done.is_of(source) {
             return Ok(None);
         }
-        let output = if plan.placement == Placement::Beside {
-            self.task.draft.replacements()
-        } else {
-            self.task.draft.objects()
-        };
+        let output = self.task.output(plan);
         match output.location() {
             // A PUT that was answered is kept; to ask for each would cost a request an object.
             Location::Remote(_) => Ok(Some(source)),
