@@ -77,6 +77,22 @@ impl Grid {
         index.reverse();
         index
     }
+
+    /// The number of every chunk once: the ends first and then ever finer steps between them, so that a few probes see much
+    /// of the array.
+    pub fn spread(&self) -> impl Iterator<Item = u64> + use<> {
+        spread(self.len())
+    }
+}
+
+fn spread(len: u64) -> impl Iterator<Item = u64> {
+    let last = len.saturating_sub(1);
+    let ends = [0, last].into_iter().take(len.min(2) as usize);
+    // Counting with the bits reversed, in the smallest power of two that holds them all: 1/2, 1/4, 3/4, 1/8, 5/8, …
+    let bits = (64 - last.leading_zeros()).max(1);
+    let steps = 0..=(u64::MAX >> (64 - bits));
+    let between = steps.map(move |step| step.reverse_bits() >> (64 - bits));
+    ends.chain(between.filter(move |&number| number != 0 && number < last))
 }
 
 fn product(lengths: &[u64]) -> u64 {
@@ -180,6 +196,19 @@ mod tests {
         assert_eq!(all[5], [1, 0, 2]);
         assert!(all.iter().all(|index| grid.contains(index)));
         assert!(!grid.contains(&[3, 0, 0]));
+    }
+
+    #[test]
+    fn probes_are_spread_and_in_range() {
+        for len in [0u64, 1, 2, 3, 10, 24, 64, 1000] {
+            let mut numbers: Vec<u64> = spread(len).collect();
+            let ends = [(len > 0).then_some(0), (len > 1).then(|| len - 1)];
+            assert_eq!([numbers.first().copied(), numbers.get(1).copied()], ends);
+            numbers.sort_unstable();
+            assert_eq!(numbers, (0..len).collect::<Vec<_>>(), "each once");
+        }
+        assert_eq!(spread(1000).take(5).collect::<Vec<_>>(), [0, 999, 512, 256, 768]);
+        assert_eq!(spread(u64::MAX).take(3).collect::<Vec<_>>(), [0, u64::MAX - 1, 1 << 63]);
     }
 
     #[test]

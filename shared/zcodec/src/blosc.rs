@@ -457,6 +457,8 @@ mod tests {
         let (mut back, mut workspace) = (Vec::new(), Workspace::default());
         decompress(&frame, &mut back, 1, &mut workspace).expect("decodes");
         assert_eq!(back, src);
+        let range = crate::decompress_range(&frame, 10..20, &mut back, &mut workspace).expect("decodes");
+        assert_eq!((range, &back), (0..1000, &src));
         let at = frame.len() - stream.len();
         frame[at] ^= 0xff;
         assert!(decompress(&frame, &mut back, 1, &mut workspace).is_err());

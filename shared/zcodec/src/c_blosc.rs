@@ -124,3 +124,28 @@ pub fn decode_block(header: &Header, bytes: &[u8], out: &mut [u8], frame: &mut V
     frame.extend_from_slice(bytes);
     decompress(frame, out, 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Header, Shuffle};
+
+    /// The library has one split mode for the whole process; each frame gets the one that was asked for all the same.
+    #[test]
+    fn threads_in_different_split_modes_do_not_disturb_each_other() {
+        let src: Vec<u8> = (0..20_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
+        std::thread::scope(|scope| {
+            for (split, expected) in [(SplitMode::Never, false), (SplitMode::Always, true), (SplitMode::Auto, true)] {
+                let src = &src;
+                scope.spawn(move || {
+                    let codec = Blosc { split, ..Blosc::new(Cname::Blosclz, 5, Shuffle::Shuffle) };
+                    let mut frame = Vec::new();
+                    for _ in 0..200 {
+                        compress(&codec, 4, src, &mut frame).expect("compresses");
+                        assert_eq!(Header::parse(&frame).expect("valid").split(), expected, "{split:?}");
+                    }
+                });
+            }
+        });
+    }
+}

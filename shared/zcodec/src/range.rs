@@ -125,7 +125,8 @@ mod tests {
             let there = wanted.start.min(len)..wanted.end.min(len);
             if there.start < there.end {
                 prop_assert!(range.start <= there.start && there.end <= range.end, "{range:?} {wanted:?}");
-                prop_assert!(range.start % blocksize == 0 && (range.end % blocksize == 0 || range.end == len));
+                prop_assert!(range.start.is_multiple_of(blocksize));
+                prop_assert!(range.end.is_multiple_of(blocksize) || range.end == len);
                 prop_assert!(there.start - range.start < blocksize && range.end - there.end < blocksize);
             } else {
                 prop_assert!(range.is_empty());

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,6 +21,8 @@ const ENOSYS: i32 = rustix::io::Errno::NOSYS.raw_os_error();
 const PLAN: &str = "plan.json";
 /// Locked while somebody works on the output; on an object store, the object that only one can make.
 const LOCK: &str = "lock";
+/// Number of the directory that is about to get the output's name.
+const NAMING: &str = "naming";
 /// Where the objects of a new local output are until it gets its name, and those that will replace old ones.
 const OBJECTS: &str = "store";
 
@@ -68,6 +71,7 @@ impl Draft {
     pub fn begin(output: &Location, begin: Begin, options: &StoreOptions) -> Result<Draft, StoreError> {
         check_local(output, begin)?;
         let location = folder_of(output)?;
+        check_folder(&location)?;
         let mut folder = Store::create_at(&location, options)?;
         let (mut lock, first) = claim(&folder, Claim::Alone, output)?;
         if !first || folder.stat(PLAN)?.is_some() {
@@ -79,6 +83,8 @@ impl Draft {
             folder = Store::create_at(&location, options)?;
             (lock, _) = claim(&folder, Claim::Alone, output)?;
         }
+        // A run that was killed before it had a plan, or while it removed all this, may have left something.
+        empty(&folder)?;
         let draft = Draft::with(output, begin, folder, lock, options)?;
         draft.check_remote()?;
         Ok(draft)
@@ -213,10 +219,25 @@ impl Draft {
         if let (true, Location::Local(output), Location::Local(inside)) =
             (self.is_private(), &self.output, self.objects.location())
         {
-            name(inside, output, self.begin == Begin::Overwrite)?;
+            self.name(inside, output)?;
         }
         drop(self.lock.take());
         discard(&self.folder)
+    }
+}
+
+impl Draft {
+    /// Gives the finished directory its name. The number of the directory is written down before: a run that was killed right
+    /// after the step must not take it a second time, and put the old store back.
+    fn name(&self, inside: &Path, output: &Path) -> Result<(), StoreError> {
+        let number = |path: &Path| fs::metadata(path).map(|metadata| metadata.ino().to_string()).unwrap_or_default();
+        let mut named = Vec::new();
+        if self.folder.get(NAMING, &mut named)?.is_some() && named == number(output).as_bytes() {
+            return Ok(());
+        }
+        self.folder.put(NAMING, number(inside).as_bytes())?;
+        self.folder.sync()?;
+        give_name(inside, output, self.begin == Begin::Overwrite)
     }
 }
 
@@ -243,6 +264,30 @@ fn check_local(output: &Location, begin: Begin) -> Result<(), StoreError> {
         Begin::Overwrite if is_replaceable(path) => Ok(()),
         _ => Err(StoreError::Exists { place: output.to_string() }),
     }
+}
+
+/// What has the folder's name must be a folder of this kind, for it is going to be emptied.
+fn check_folder(location: &Location) -> Result<(), StoreError> {
+    let Some(path) = location.local() else { return Ok(()) };
+    let ours = fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none()) || path.join(LOCK).exists();
+    if ours { Ok(()) } else { Err(StoreError::Exists { place: location.to_string() }) }
+}
+
+/// Removes everything but the lock.
+fn empty(folder: &Store) -> Result<(), StoreError> {
+    let Location::Local(path) = folder.location() else { return Ok(()) };
+    let failed = |error| write_failed(path, error);
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name() == LOCK {
+            continue;
+        }
+        match entry.file_type().map_err(failed)?.is_dir() {
+            true => fs::remove_dir_all(entry.path()).map_err(failed)?,
+            false => fs::remove_file(entry.path()).map_err(failed)?,
+        }
+    }
+    Ok(())
 }
 
 /// Takes the lock; says also whether this is the first to come, where the lock cannot say whether its owner lives. Locally,
@@ -295,7 +340,7 @@ fn discard_objects(store: &Store) -> Result<(), StoreError> {
 }
 
 /// Gives the finished directory its name, atomically.
-fn name(finished: &Path, output: &Path, overwrite: bool) -> Result<(), StoreError> {
+fn give_name(finished: &Path, output: &Path, overwrite: bool) -> Result<(), StoreError> {
     let kept = |error: io::Error| StoreError::Unpublished {
         place: output.display().to_string(),
         kept: finished.display().to_string(),

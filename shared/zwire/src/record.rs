@@ -25,6 +25,10 @@ pub enum Record {
     Plan(PlanRecord),
     /// What became of one array in a recompression.
     Recompress(RecompressRecord),
+    /// A compressor that was tried on chunks of an array.
+    Trial(Box<TrialRecord>),
+    /// The compressor that was chosen for an array.
+    Choice(Box<ChoiceRecord>),
     /// An item that failed; the run goes on.
     Error(ErrorRecord),
     /// The last line of every stream.
@@ -382,6 +386,98 @@ pub struct Timing {
     /// Seconds by phase, summed over the workers.
     #[serde(flatten)]
     pub phases: Map<String, Value>,
+}
+
+/// A compressor that was tried on sampled chunks of an array. Measurements differ from run to run.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct TrialRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The store, as it was named.
+    pub store: String,
+    /// Absolute path of the array.
+    pub path: String,
+    /// The compressor for people: `blosc(zstd,2,shuffle,split=always)`.
+    pub codec: String,
+    /// Compressor inside Blosc.
+    pub cname: String,
+    /// Compression level.
+    pub clevel: u8,
+    /// `noshuffle`, `shuffle` or `bitshuffle`.
+    pub shuffle: String,
+    /// `auto`, `always` or `never`.
+    pub split: String,
+    /// Block size that was asked for; 0 is Blosc's own choice.
+    pub blocksize: u64,
+    /// Decoded bytes that were compressed. Less promising compressors see fewer of them.
+    pub sampled_bytes: u64,
+    /// Decoded bytes for each compressed byte.
+    pub ratio: f64,
+    /// Gigabytes (10^9, decoded) that one thread encodes in a second.
+    pub encode_gb_per_second: f64,
+    /// Gigabytes (10^9, decoded) that one thread decodes in a second.
+    pub decode_gb_per_second: f64,
+    /// Threads of the next two fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u64>,
+    /// The same with that many threads on one chunk; absent where one was enough to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encode_threaded_gb_per_second: Option<f64>,
+    /// The same with that many threads on one chunk; absent where one was enough to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decode_threaded_gb_per_second: Option<f64>,
+    /// Blocks of a whole chunk.
+    pub blocks: u64,
+    /// Bytes of a block, decoded.
+    pub block_bytes: u64,
+    /// Bytes that a reader of one cell needs: header, block table and one block.
+    pub point_bytes: u64,
+    /// Size of the whole array, by the sample and by how many of its chunks seem to be there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_bytes: Option<u64>,
+    /// Seconds that encoding it would take all workers, without reading and writing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_seconds: Option<f64>,
+    /// Whether no other one is at least as good in size, both speeds and bytes for a point, and better in one of them.
+    pub pareto: bool,
+    /// Whether it is the array's choice.
+    pub chosen: bool,
+}
+
+/// The compressor that was chosen for an array.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ChoiceRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The store, as it was named.
+    pub store: String,
+    /// Absolute path of the array.
+    pub path: String,
+    /// `size`, `encode`, `decode`, `point` or `balanced`.
+    pub objective: String,
+    /// The codec as it is, for people.
+    pub from: String,
+    /// The compressor that was chosen, for people.
+    pub to: String,
+    /// Why, where nothing of this array was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// Chunks that were sampled.
+    pub sampled: u64,
+    /// Decoded bytes for each stored byte, in the sample as it is stored now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio_before: Option<f64>,
+    /// The same as it would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    /// Size of the whole array as it would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_bytes: Option<u64>,
+    /// Seconds that encoding it would take all workers, without reading and writing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_seconds: Option<f64>,
+    /// The command that would do it.
+    pub command: String,
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub fn sample(store: &Store, name: &str, array: &Array, wanted: u64) -> Result<S
     };
     let mut sample = Sample::default();
     let mut head = Vec::new();
-    for number in spread(grid.len()).take((wanted + PROBES) as usize) {
+    for number in grid.spread().take((wanted + PROBES) as usize) {
         let key = array.key(&array.keys.encode(&grid.index(number)));
         sample.chunks.extend(look_at(store, name, array, &key, wanted, &mut head)?);
         if sample.chunks.len() as u64 >= wanted {
@@ -49,17 +49,6 @@ pub fn sample(store: &Store, name: &str, array: &Array, wanted: u64) -> Result<S
         }
     }
     Ok(sample)
-}
-
-/// Every number below `len` once: the ends first and then ever finer steps between them, so that few probes see much of the
-/// array.
-fn spread(len: u64) -> impl Iterator<Item = u64> {
-    let ends = [0, len - 1].into_iter().take(len.min(2) as usize);
-    // Counting with the bits reversed, in the smallest power of two that holds them all: 1/2, 1/4, 3/4, 1/8, 5/8, …
-    let bits = (64 - (len - 1).leading_zeros()).max(1);
-    let steps = 0..=(u64::MAX >> (64 - bits));
-    let between = steps.map(move |step| step.reverse_bits() >> (64 - bits));
-    ends.chain(between.filter(move |&number| number != 0 && number < len - 1))
 }
 
 /// What a list of an array's keys shows.
@@ -234,22 +223,5 @@ fn format_name(codec: &Codec) -> &'static str {
         Codec::Lzma => "lzma",
         Codec::Shuffle(_) => "shuffle",
         Codec::Crc32c => "crc32c",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn probes_are_spread_and_in_range() {
-        for len in [1u64, 2, 3, 10, 24, 64, 1000] {
-            let mut numbers: Vec<u64> = spread(len).collect();
-            assert_eq!((numbers[0], numbers.get(1).copied()), (0, (len > 1).then(|| len - 1)));
-            numbers.sort_unstable();
-            assert_eq!(numbers, (0..len).collect::<Vec<_>>(), "each once");
-        }
-        assert_eq!(spread(1000).take(5).collect::<Vec<_>>(), [0, 999, 512, 256, 768]);
-        assert_eq!(spread(u64::MAX).take(3).collect::<Vec<_>>(), [0, u64::MAX - 1, 1 << 63]);
     }
 }

@@ -9,6 +9,7 @@ use zcli::clap::{self, Args as ClapArgs, Parser, ValueEnum};
 use zcli::{Common, Ending, Failure, JobFlags, MemoryFlags, Part, Session, StoreFlags, Table, Tool, parse_duration};
 
 use crate::choices::Choices;
+use crate::trial::{self, TrialFlags};
 use crate::{human, run};
 
 /// Rewrite the chunks of a Zarr store: another codec, other chunks, the other Zarr format
@@ -67,6 +68,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR", requires = "in_place")]
     pub backup: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub trial: TrialFlags,
     #[command(flatten)]
     pub machines: MachineFlags,
     #[command(flatten)]
@@ -177,6 +180,11 @@ impl Tool for Args {
             "Just the arrays that zinspect finds fault with",
             "zinspect *.zarr | jq -c 'select(.verdict==\"few_blocks\")' | zrecompress --stores-from - --out-dir fixed",
         ),
+        ("What other compressors would give, on chunks of its own", "zrecompress --trial era5.zarr --var t2m"),
+        (
+            "Each array with what fits it best, for single cells",
+            "zrecompress --auto --objective point era5.zarr out.zarr",
+        ),
         (
             "Only the records of arrays that did not get smaller",
             "zrecompress --json era5.zarr out.zarr | jq -c 'select(.type==\"recompress\" and .gain<=1)'",
@@ -189,7 +197,7 @@ impl Tool for Args {
     }
 
     fn table(&self) -> Table {
-        human::table()
+        if self.trial.trial { trial::human::table() } else { human::table() }
     }
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {

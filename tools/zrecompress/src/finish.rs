@@ -1,13 +1,16 @@
 //! The end: arrays that were written beside the old ones take their place, and the metadata makes the objects a store.
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use zcli::Failure;
-use zstore::{Draft, Location, Store, StoreError, exchange, write_failed};
+use zstore::{Draft, Location, Store, StoreError, StoreOptions, exchange, write_failed};
 use zwire::Exit;
 
 use crate::saved::Saved;
+
+/// In the folder once all the work is done: from then on only the end is left to do, even if it is interrupted.
+const FINISHING: &str = "finishing";
 
 /// Folder of the documents that wait for the end.
 const METADATA: &str = "metadata";
@@ -20,6 +23,7 @@ pub fn finish(draft: Draft, saved: &Saved) -> Result<(), Failure> {
     let backup = saved.backup.as_deref().map(Path::new);
     draft.objects().sync()?;
     draft.replacements().sync()?;
+    draft.folder().put(FINISHING, b"")?;
     for array in &saved.beside {
         take_place(&draft, array, backup)?;
     }
@@ -32,6 +36,14 @@ pub fn finish(draft: Draft, saved: &Saved) -> Result<(), Failure> {
         draft.objects().delete(key)?;
     }
     Ok(draft.publish()?)
+}
+
+/// Whether all the work is done, and an earlier run was interrupted at the end.
+///
+/// # Errors
+/// The store's.
+pub fn is_finishing(draft: &Draft) -> Result<bool, StoreError> {
+    Ok(draft.folder().stat(FINISHING)?.is_some())
 }
 
 /// Removes the temporary files of processes that are gone. Nobody else is at work: the caller has the output for itself.
@@ -99,13 +111,26 @@ fn publish_document(draft: &Draft, key: &str, backup: Option<&Path>) -> Result<(
 pub fn keep_old(store: &Store, key: &str, backup: Option<&Path>) -> Result<(), Failure> {
     let (Some(backup), Some(root)) = (backup, store.location().local()) else { return Ok(()) };
     let (from, to) = (root.join(key), backup.join(key));
-    if to.exists() || !from.exists() {
-        return Ok(());
-    }
     let failed = |error| Failure::from(write_failed(&to, error));
     fs::create_dir_all(to.parent().unwrap_or(backup)).map_err(failed)?;
-    // Another file system has no room for a link; a copy does as well.
-    fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop)).map_err(failed)
+    match fs::hard_link(&from, &to) {
+        Ok(()) => Ok(()),
+        // It is kept already: by an earlier run, or by another one of the same part.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !from.exists() => Ok(()),
+        // Another file system takes no link; a copy does as well.
+        Err(_) => copy_into(store, key, backup),
+    }
+}
+
+/// Copies an object into the backup, whole or not at all, unless it is there.
+fn copy_into(store: &Store, key: &str, backup: &Path) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
+    let backup = Store::open(backup.as_os_str(), &StoreOptions::default())?.into_durable();
+    if backup.stat(key)?.is_none() && store.get(key, &mut bytes)?.is_some() {
+        backup.put_new(key, &bytes)?;
+    }
+    Ok(())
 }
 
 /// Puts a new array in the place of the old one, in one step.
@@ -128,7 +153,8 @@ fn take_place(draft: &Draft, array: &str, backup: Option<&Path>) -> Result<(), F
         exchange(&new, &old).map_err(|error| write_failed(&old, error))?;
     }
     // What stands beside now is the old one.
-    match backup.map(at).filter(|kept| !kept.exists()) {
+    let is_free = |kept: &PathBuf| fs::read_dir(kept).map_or(!kept.exists(), |mut entries| entries.next().is_none());
+    match backup.map(at).filter(is_free) {
         Some(kept) if new.exists() => {
             let failed = |error| Failure::from(write_failed(&kept, error));
             fs::create_dir_all(kept.parent().unwrap_or(&kept)).map_err(failed)?;

@@ -142,7 +142,7 @@ impl Record {
     /// Reads all segments of part `part`. Of a unit done twice the last entry counts.
     ///
     /// # Errors
-    /// The store's; a segment that is no journal is damage that is told.
+    /// The store's.
     pub fn read(store: &Store, part: u32, plans: &[ArrayPlan]) -> Result<Record, Failure> {
         let paths: HashMap<&str, usize> =
             plans.iter().enumerate().map(|(number, plan)| (plan.array.path.as_str(), number)).collect();
@@ -155,8 +155,8 @@ impl Record {
         for key in keys {
             store.get(&key, &mut text)?;
             for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let entry: Entry = serde_json::from_slice(line)
-                    .map_err(|error| Failure::new(Exit::Unreadable, error.to_string()).at(store.place(&key)))?;
+                // A line that a crash of the machine has torn is not believed, and its object is done again.
+                let Ok(entry) = serde_json::from_slice::<Entry>(line) else { continue };
                 if let Some(array) = paths.get(entry.path.as_str()) {
                     record.0.insert((*array, entry.unit), entry.done());
                 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
+use zarray::Array;
 use zcli::{Failure, Output, Status};
 use zstore::Store;
 use zwire::{Exit, RecompressRecord, Record, ratio, round3};
@@ -50,6 +51,14 @@ struct Account {
     /// Failures that wait for their array's turn, by key.
     failures: BTreeMap<String, Failure>,
     seconds: f64,
+}
+
+/// An array whose chunks no reader finds.
+pub fn misspelled(array: &Array, store: &Store) -> Failure {
+    let text = format!("chunk keys are not spelled with the {:?} that the metadata names", array.keys.separator);
+    Failure::new(Exit::Unreadable, text)
+        .at(store.place(array.key_prefix()))
+        .hint("correct the separator in the metadata first")
 }
 
 /// What was done with one object, or with several.
@@ -153,11 +162,7 @@ impl<'a> Ledger<'a> {
 
     /// A chunk whose key no reader looks for: leaving it out would lose it, so the array fails.
     pub fn misspelled(&self, array: usize, store: &Store) {
-        let plan = &self.plans[array].array;
-        let place = store.place(plan.key_prefix());
-        let text = format!("chunk keys are not spelled with the {:?} that the metadata names", plan.keys.separator);
-        let failure =
-            Failure::new(Exit::Unreadable, text).at(place).hint("correct the separator in the metadata first");
+        let failure = misspelled(&self.plans[array].array, store);
         let mut page = self.page();
         if !page.arrays[array].failures.contains_key("") {
             page.lost += 1;

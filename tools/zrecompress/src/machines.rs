@@ -17,8 +17,7 @@ use crate::saved::Saved;
 pub fn open(output: &Location, who: Claim, options: &StoreOptions) -> Result<(Draft, Saved), Failure> {
     let (draft, plan) = Draft::open(output, who, options)?;
     let saved = Saved::parse(&plan, &draft.folder().place("plan.json"))?;
-    let begin = if saved.in_place { zstore::Begin::InPlace } else { zstore::Begin::New };
-    Ok((draft.resumed_as(begin, options)?, saved))
+    Ok((draft.resumed_as(saved.begin(), options)?, saved))
 }
 
 /// Says that a part is done, whatever the scheduler says of it.

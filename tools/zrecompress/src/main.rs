@@ -19,6 +19,7 @@ mod shard;
 mod source;
 mod survey;
 mod transcode;
+mod trial;
 mod work;
 
 fn main() -> std::process::ExitCode {

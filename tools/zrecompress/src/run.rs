@@ -1,5 +1,6 @@
 //! The job of `zrecompress`: open → plan → begin → work → finish. One process does it all, or many do a part each.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use zwire::Exit;
 
 use crate::choices::Choices;
 use crate::cli::{Args, OnBadChunk};
-use crate::finish::{finish, sweep};
+use crate::finish::{finish, is_finishing, sweep};
 use crate::ledger::Totals;
 use crate::machines;
 use crate::many;
@@ -19,9 +20,13 @@ use crate::plan::ArrayPlan;
 use crate::saved::{self, Saved};
 use crate::source::Work;
 use crate::survey::{Survey, Surveyed, absolute, refuse};
+use crate::trial;
 
 pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
     args.choices.check()?;
+    if args.trial.trial {
+        return try_out(args, session);
+    }
     if let (Some(from), Some(directory)) = (&args.machines.stores_from, &args.machines.out_dir) {
         return many::run(args, from, directory, session);
     }
@@ -36,6 +41,16 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
             let order = Whole { choices: &args.choices, source: &source, output: &output, begin, resume: args.resume };
             whole(args, &order, session)
         }
+    }
+}
+
+/// Tries compressors on the source, and writes nothing.
+fn try_out(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
+    let source = args.source.as_ref().ok_or_else(|| Failure::usage("SRC is needed"))?;
+    let store = Store::open(source, &args.store.options(&session.stop))?;
+    match Survey::of(args, &store, &args.choices, &BTreeMap::new(), Begin::New, session)? {
+        Surveyed::Possible(survey) => trial::try_out(args, &store, &survey.plans, session),
+        Surveyed::Impossible(failures) => refuse(&failures, session),
     }
 }
 
@@ -65,7 +80,10 @@ impl Order {
             (Some(source), None) if args.in_place => (Some(source), source),
             _ => return Err(Failure::usage(wanted(args))),
         };
-        let output = Location::parse(target)?;
+        let mut output = Location::parse(target)?;
+        if of_output {
+            output = planned(output);
+        }
         if machines.status {
             return Ok(Order::Status(output));
         }
@@ -78,10 +96,7 @@ impl Order {
         if args.in_place && args.target.is_some() {
             return Err(Failure::usage("--in-place changes SRC, and has no DST"));
         }
-        if args.in_place && args.on_bad_chunk == OnBadChunk::Skip {
-            return Err(Failure::usage("--on-bad-chunk skip would erase chunks of the only copy")
-                .hint("--on-bad-chunk copy leaves them as they are"));
-        }
+        check_bad_chunks(args, args.in_place)?;
         let begin = match (args.in_place, args.overwrite) {
             (true, _) => Begin::InPlace,
             (false, true) => Begin::Overwrite,
@@ -101,6 +116,14 @@ fn wanted(args: &Args) -> &'static str {
     }
 }
 
+fn check_bad_chunks(args: &Args, in_place: bool) -> Result<(), Failure> {
+    if in_place && args.on_bad_chunk == OnBadChunk::Skip {
+        return Err(Failure::usage("--on-bad-chunk skip would erase chunks of the only copy")
+            .hint("--on-bad-chunk copy leaves them as they are"));
+    }
+    Ok(())
+}
+
 /// A store that is changed in place is meant, not a link to it: its folder must lie on the same file system.
 fn resolved(output: Location, begin: Begin) -> Location {
     match &output {
@@ -118,6 +141,17 @@ pub struct Whole<'a> {
     pub resume: bool,
 }
 
+/// A link to a store that is changed in place has no plan beside it; the store has.
+fn planned(output: Location) -> Location {
+    let plan = output.with_suffix(".plan").ok();
+    match &output {
+        Location::Local(path) if !plan.is_some_and(|plan| plan.local().is_some_and(Path::exists)) => {
+            path.canonicalize().map_or(output, Location::Local)
+        }
+        _ => output,
+    }
+}
+
 /// Everything in one process, or with `--prepare` the plan.
 ///
 /// # Errors
@@ -127,22 +161,43 @@ pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending
     let options = args.store.options(&session.stop);
     let store = Store::open(order.source, &options)?;
     check_output(&store, output, begin)?;
-    let unfinished = if order.resume { Some(machines::open(output, Claim::Alone, &options)?) } else { None };
+    let unfinished = match order.resume {
+        false => None,
+        true => {
+            let (draft, saved) = machines::open(output, Claim::Alone, &options)?;
+            if is_finishing(&draft)? {
+                // All was done but the end; the source may have changed its metadata since, being the output.
+                resume(args, order.choices, &saved, &store)?;
+                finish(draft, &saved)?;
+                return Ok(Ending { exit: Exit::Done, totals: Map::new() });
+            }
+            Some((draft, saved))
+        }
+    };
     let choices = match &unfinished {
         Some((_, saved)) => resume(args, order.choices, saved, &store)?,
         None => order.choices.clone(),
     };
-    let chosen = unfinished.as_ref().map(|(_, saved)| saved.chosen()).unwrap_or_default();
-    let survey = match Survey::of(args, &store, &choices, &chosen, begin, session)? {
+    let mut chosen = unfinished.as_ref().map(|(_, saved)| saved.chosen()).unwrap_or_default();
+    let mut survey = match Survey::of(args, &store, &choices, &chosen, begin, session)? {
         Surveyed::Possible(survey) => survey,
         Surveyed::Impossible(failures) => return refuse(&failures, session),
     };
+    if args.trial.auto && unfinished.is_none() {
+        chosen = trial::choose(args, &store, &survey.plans, session)?;
+        survey = match Survey::of(args, &store, &choices, &chosen, begin, session)? {
+            Surveyed::Possible(survey) => survey,
+            Surveyed::Impossible(failures) => return refuse(&failures, session),
+        };
+    }
     if args.dry_run {
         return survey.show(args, session);
     }
     let (draft, saved) = match unfinished {
         Some((draft, saved)) => {
             check_fingerprint(&saved, &survey.plans, output)?;
+            sweep(&draft)?;
+            survey.write_documents(&draft)?;
             (draft, saved)
         }
         None => {
@@ -158,9 +213,6 @@ pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending
         return Ok(Ending { exit: Exit::Done, totals });
     }
     let work = if survey.listable { Work::Listed } else { Work::Units(parts::units(&survey.plans, Part::WHOLE)) };
-    if order.resume {
-        sweep(&draft)?;
-    }
     let totals = survey.work(args, &draft, &saved, work, Part::WHOLE, session).inspect_err(|_| {
         tell_kept(&draft, session, "because the run failed");
     })?;
@@ -180,8 +232,8 @@ fn do_part(args: &Args, draft: Draft, saved: &Saved, part: Part, session: &mut S
     }
     let store = Store::open(OsStr::new(&saved.source), &args.store.options(&session.stop))?;
     let choices = resume(args, &args.choices, saved, &store)?;
-    let begin = if saved.in_place { Begin::InPlace } else { Begin::New };
-    let survey = match Survey::of(args, &store, &choices, &saved.chosen(), begin, session)? {
+    check_bad_chunks(args, saved.in_place)?;
+    let survey = match Survey::of(args, &store, &choices, &saved.chosen(), saved.begin(), session)? {
         Surveyed::Possible(survey) => survey,
         Surveyed::Impossible(failures) => return refuse(&failures, session),
     };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zcli::Failure;
 use zcodec::{Blosc, Codec, SplitMode, crc32c};
+use zstore::Begin;
 use zwire::Exit;
 
 use crate::choices::Choices;
@@ -24,6 +25,9 @@ pub struct Saved {
     pub source: String,
     /// Whether the source itself is changed.
     pub in_place: bool,
+    /// Whether a store that has the output's name is replaced.
+    #[serde(default)]
+    pub overwrite: bool,
     /// Where what is replaced goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<String>,
@@ -58,6 +62,15 @@ impl Saved {
         match (saved.tool.as_str(), saved.v) {
             ("zrecompress", V) => Ok(saved),
             (tool, v) => Err(wrong(format!("it is of {tool}, version {v} of the document"))),
+        }
+    }
+
+    /// What the run was told about what is there.
+    pub fn begin(&self) -> Begin {
+        match (self.in_place, self.overwrite) {
+            (true, _) => Begin::InPlace,
+            (false, true) => Begin::Overwrite,
+            (false, false) => Begin::New,
         }
     }
 
@@ -125,6 +138,7 @@ mod tests {
             version: "0".into(),
             source: "s".into(),
             in_place: false,
+            overwrite: false,
             backup: None,
             parts: 1,
             choices: Choices::default(),

@@ -156,6 +156,11 @@ fn key_of(array: &Array, unit: u64) -> Option<String> {
     Some(array.key(&array.keys.encode(&grid.index(unit))))
 }
 
+/// Whether a listed key would be a chunk of `array`, were the separator the other one.
+pub fn is_misspelled(array: &Array, key: &str) -> bool {
+    matches!(what_is(array, key), Key::OtherSeparator)
+}
+
 enum Key {
     /// A chunk, with its number in the grid.
     Chunk(Option<u64>),

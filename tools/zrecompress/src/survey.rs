@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde_json::Map;
@@ -16,14 +17,18 @@ use crate::cli::{Args, Verify};
 use crate::finish::put_document;
 use crate::journal::{self, Journal};
 use crate::ledger::Totals;
+use crate::ledger::misspelled;
 use crate::metadata::Documents;
 use crate::plan::{Action, ArrayPlan, Placement, Wishes, share_out};
 use crate::saved::{self, Saved};
-use crate::source::Work;
+use crate::source::{Work, is_misspelled};
 use crate::work::Task;
 
 /// Documents of groups and arrays.
 const METADATA: [&str; 5] = ["zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"];
+
+/// Keys of an array that are looked at before it is divided into parts.
+const FIRST_KEYS: usize = 100;
 
 /// A source, and the plan of every array.
 pub struct Survey<'a> {
@@ -145,16 +150,18 @@ impl<'a> Survey<'a> {
         choices: Choices,
         chosen: &BTreeMap<String, Blosc>,
     ) -> Result<Saved, Failure> {
-        let consolidated = self.hierarchy.consolidated();
-        let documents = Documents { store: self.store, format: self.hierarchy.format(), consolidated };
-        documents.write(&self.groups, &self.plans, &self.pool, &|key, text| put_document(draft, key, text))?;
-        let backup = args.backup.as_deref().map(|directory| prepare_backup(directory, self.store)).transpose()?;
+        if args.machines.prepare && self.listable {
+            self.check_separators()?;
+        }
+        self.write_documents(draft)?;
+        let backup = args.backup.as_deref().map(|directory| self.prepare_backup(directory, draft)).transpose()?;
         let saved = Saved {
             v: saved::V,
             tool: "zrecompress".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             source: absolute(self.store.location()),
             in_place: draft.in_place(),
+            overwrite: args.overwrite,
             backup,
             parts: self.parts(args.machines.parts.unwrap_or(1)),
             choices,
@@ -165,6 +172,49 @@ impl<'a> Survey<'a> {
         };
         draft.save_plan(&saved.text())?;
         Ok(saved)
+    }
+
+    /// Writes the documents of the output, which wait for the end where somebody could see them.
+    ///
+    /// # Errors
+    /// A document that cannot be read, changed or written.
+    pub fn write_documents(&self, draft: &Draft) -> Result<(), Failure> {
+        let consolidated = self.hierarchy.consolidated();
+        let documents = Documents { store: self.store, format: self.hierarchy.format(), consolidated };
+        documents.write(&self.groups, &self.plans, &self.pool, &|key, text| put_document(draft, key, text))
+    }
+
+    /// Parts compute their keys and list nothing: chunks that are called otherwise would be lost in silence. A look at the
+    /// first keys of each array tells.
+    fn check_separators(&self) -> Result<(), Failure> {
+        let checked = self.pool.map(self.plans.iter().collect(), |plan: &ArrayPlan| {
+            for object in self.store.list(plan.array.key_prefix())?.take(FIRST_KEYS) {
+                if is_misspelled(&plan.array, &object?.key) {
+                    return Err(misspelled(&plan.array, self.store));
+                }
+            }
+            Ok(())
+        });
+        checked.into_iter().collect()
+    }
+
+    /// The directory for what is replaced, which must be new: nothing in it is written over.
+    fn prepare_backup(&self, directory: &Path, draft: &Draft) -> Result<String, Failure> {
+        let above = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let inside = |store: &Path| above.canonicalize().is_ok_and(|above| above.starts_with(store));
+        if self.store.location().local().and_then(|path| path.canonicalize().ok()).is_some_and(|store| inside(&store)) {
+            return Err(Failure::usage("the backup lies inside the store").at(directory.display()));
+        }
+        fs::create_dir(directory).map_err(|error| write_failed(directory, error))?;
+        let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+        let elsewhere = draft.folder().location().local().is_some_and(|folder| device(folder) != device(directory));
+        if elsewhere && self.plans.iter().any(|plan| plan.placement == Placement::Beside) {
+            let _ = fs::remove_dir(directory);
+            return Err(Failure::usage("arrays are moved into the backup, which is on another file system")
+                .at(directory.display())
+                .hint("choose a directory beside the store"));
+        }
+        Ok(absolute(&Location::Local(directory.to_owned())))
     }
 
     /// As many parts as were asked for, but no more than there are units.
@@ -271,17 +321,6 @@ pub fn absolute(location: &Location) -> String {
         Location::Local(path) => path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string(),
         Location::Remote(_) => location.to_string(),
     }
-}
-
-/// The directory for what is replaced, which must be new: nothing in it is written over.
-fn prepare_backup(directory: &Path, store: &Store) -> Result<String, Failure> {
-    let above = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let inside = |store: &Path| above.canonicalize().is_ok_and(|above| above.starts_with(store));
-    if store.location().local().and_then(|path| path.canonicalize().ok()).is_some_and(|store| inside(&store)) {
-        return Err(Failure::usage("the backup lies inside the store").at(directory.display()));
-    }
-    fs::create_dir(directory).map_err(|error| write_failed(directory, error))?;
-    Ok(absolute(&Location::Local(directory.to_owned())))
 }
 
 /// Tells of everything that stands in the way; nothing has been written.

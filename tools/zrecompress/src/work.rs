@@ -156,24 +156,31 @@ impl Workers<'_> {
             need => need,
         };
         let _room = self.gate.enter(need);
-        let verify = match self.task.args.verify {
-            Verify::None => false,
-            Verify::Sample => item.unit.unwrap_or(item.number).is_multiple_of(VERIFY_EVERY),
-            Verify::Full => true,
-        };
         let job = Job {
             store: self.task.store,
             output: self.task.output(plan),
             plan,
             item,
-            verify,
+            verify: self.verifies(item),
             on_bad_chunk: self.task.args.on_bad_chunk,
             backup: self.task.backup,
             benches: &self.benches,
         };
         let outcome = job.run(scratch)?;
+        if outcome.written.is_none() && self.task.record.len() > 0 && plan.placement != Placement::Over {
+            // An earlier run may have written what this one leaves out.
+            self.task.vanished(item.array, &item.key, item.unit)?;
+        }
         self.enter(plan, item, &outcome)?;
         Ok((Tally::from(&outcome), outcome.bad))
+    }
+
+    fn verifies(&self, item: &Item) -> bool {
+        match self.task.args.verify {
+            Verify::None => false,
+            Verify::Sample => item.unit.unwrap_or(item.number).is_multiple_of(VERIFY_EVERY),
+            Verify::Full => true,
+        }
     }
 
     /// Enters what is done in the journal.
@@ -202,6 +209,9 @@ impl Workers<'_> {
     fn resumed(&self, plan: &ArrayPlan, item: &Item) -> Result<Option<Tally>, Failure> {
         let Some(done) = self.task.record.get(item.array, item.unit) else { return Ok(None) };
         self.met.fetch_add(1, Ordering::Relaxed);
+        if self.verifies(item) && !done.verified {
+            return Ok(None);
+        }
         let source = match item.stat {
             Some(stat) => Some(stat),
             None => self.task.store.stat(&item.key)?,

@@ -1,0 +1,171 @@
+//! Which of the measured compressors is the best, and for what.
+
+use crate::trial::flags::Objective;
+use crate::trial::measure::Measured;
+
+/// Marks those that no other one beats: none is at least as good in size, both speeds of one thread and bytes for a point,
+/// and better in one of them.
+pub fn front(measured: &mut [Measured]) {
+    let costs: Vec<[f64; 4]> = measured.iter().map(costs).collect();
+    for (one, own) in measured.iter_mut().zip(&costs) {
+        one.pareto = !costs.iter().any(|other| dominates(other, own));
+    }
+}
+
+fn costs(one: &Measured) -> [f64; 4] {
+    [one.size(), -one.one_thread.encode, -one.one_thread.decode, one.point_bytes as f64]
+}
+
+fn dominates(one: &[f64; 4], other: &[f64; 4]) -> bool {
+    one.iter().zip(other).all(|(one, other)| one <= other) && one != other
+}
+
+/// Sizes above this many times the smallest are not worth any speed.
+const MOST_SIZE: f64 = 1.5;
+
+/// For balance: how many times as large something that is twice as fast may be.
+const SPEED_WORTH: f64 = 1.05;
+
+/// For balance: how many times as large something that needs half the bytes for a point may be.
+const POINT_WORTH: f64 = 1.01;
+
+/// The index of the best for `objective`; nothing among none.
+///
+/// - `size`: the smallest.
+/// - `encode`, `decode`: the fastest with one thread, of those that are at most 1.5 times as large as the smallest. One
+///   thread, because most readers give a chunk no more, and a writer has many chunks.
+/// - `point`: the fewest bytes for a point, of the same.
+/// - `balanced`: of those that are no larger than the default, the one that is best when all counts as size: to encode or to
+///   decode twice as fast is worth 5 % of it each, half the bytes for a point 1 %.
+pub fn choose(objective: Objective, measured: &[Measured]) -> Option<usize> {
+    rank(objective, measured).first().copied()
+}
+
+/// The indices of all, the best first.
+pub fn rank(objective: Objective, measured: &[Measured]) -> Vec<usize> {
+    let limit = size_limit(objective, measured);
+    let key = |index: &usize| {
+        let one = &measured[*index];
+        (one.size() > limit, cost(objective, one))
+    };
+    let mut order: Vec<usize> = (0..measured.len()).collect();
+    order.sort_by(|a, b| {
+        let ((a_large, a), (b_large, b)) = (key(a), key(b));
+        a_large.cmp(&b_large).then(a.total_cmp(&b))
+    });
+    order
+}
+
+fn size_limit(objective: Objective, measured: &[Measured]) -> f64 {
+    let smallest = measured.iter().map(Measured::size).fold(f64::INFINITY, f64::min);
+    let default = measured.iter().find(|one| one.candidate.default).map(Measured::size);
+    match objective {
+        Objective::Balanced => default.unwrap_or(f64::INFINITY),
+        _ => smallest * MOST_SIZE,
+    }
+}
+
+fn cost(objective: Objective, one: &Measured) -> f64 {
+    let speed = one.one_thread;
+    match objective {
+        Objective::Size => one.size(),
+        Objective::Encode => 1.0 / speed.encode,
+        Objective::Decode => 1.0 / speed.decode,
+        Objective::Point => one.point_bytes as f64,
+        Objective::Balanced => {
+            let (speed_worth, point_worth) = (SPEED_WORTH.log2(), POINT_WORTH.log2());
+            one.size() * (one.point_bytes as f64).powf(point_worth) / (speed.encode * speed.decode).powf(speed_worth)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use zcodec::{Blosc, Cname, Shuffle};
+
+    use super::*;
+    use crate::trial::grid::Candidate;
+    use crate::trial::measure::Speed;
+
+    /// Of 1,000 bytes, in megabytes a second.
+    fn measured(encoded_bytes: u64, encode: u32, decode: u32, point_bytes: u64) -> Measured {
+        let compressor = Blosc::new(Cname::Zstd, 3, Shuffle::Shuffle);
+        Measured {
+            candidate: Candidate { compressor, default: false },
+            sampled_bytes: 1000,
+            encoded_bytes,
+            one_thread: Speed { encode: f64::from(encode) * 1e6, decode: f64::from(decode) * 1e6 },
+            threaded: None,
+            blocks: 1,
+            block_bytes: 1000,
+            point_bytes,
+            thorough: true,
+            pareto: false,
+        }
+    }
+
+    proptest! {
+        /// By the definition: one is on the front unless some other one is nowhere worse and somewhere better.
+        #[test]
+        fn the_front_is_what_nothing_beats(
+            all in prop::collection::vec((1u64..6, 1u32..6, 1u32..6, 1u64..6), 0..25),
+        ) {
+            let mut found: Vec<Measured> = all.iter().map(|&(a, b, c, d)| measured(a, b, c, d)).collect();
+            front(&mut found);
+            for (index, one) in all.iter().enumerate() {
+                let mut beaten = false;
+                for other in &all {
+                    let nowhere_worse = other.0 <= one.0 && other.1 >= one.1 && other.2 >= one.2 && other.3 <= one.3;
+                    let better = other.0 < one.0 || other.1 > one.1 || other.2 > one.2 || other.3 < one.3;
+                    beaten |= nowhere_worse && better;
+                }
+                prop_assert_eq!(found[index].pareto, !beaten);
+            }
+        }
+
+        /// Whatever the objective, only a limit of size can make it prefer one that another beats.
+        #[test]
+        fn nothing_that_is_beaten_is_chosen(
+            all in prop::collection::vec((100u64..1000, 1u32..900, 1u32..900, 1u64..900), 1..25), default in 0usize..25,
+        ) {
+            let mut found: Vec<Measured> = all.iter().map(|&(a, b, c, d)| measured(a, b, c, d)).collect();
+            let default = default % found.len();
+            found[default].candidate.default = true;
+            front(&mut found);
+            let chosen = choose(Objective::Balanced, &found).expect("there are some");
+            prop_assert!(found[chosen].pareto);
+            prop_assert!(found[chosen].encoded_bytes <= found[default].encoded_bytes);
+            for objective in [Objective::Size, Objective::Encode, Objective::Decode, Objective::Point] {
+                let mut order = rank(objective, &found);
+                prop_assert_eq!(Some(order[0]), choose(objective, &found));
+                order.sort_unstable();
+                prop_assert_eq!(order, (0..found.len()).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn each_objective_has_its_own_best() {
+        let mut all = [
+            measured(500, 200, 900, 100), // the default
+            measured(490, 20, 900, 400),
+            measured(495, 400, 800, 120),
+            measured(700, 2000, 2500, 300),
+            measured(690, 1900, 2600, 300),
+            measured(600, 200, 900, 50),
+            measured(900, 9000, 9000, 10), // too large
+        ];
+        all[0].candidate.default = true;
+        for (objective, best) in [
+            (Objective::Size, 1),
+            (Objective::Encode, 3),
+            (Objective::Decode, 4),
+            (Objective::Point, 5),
+            (Objective::Balanced, 2),
+        ] {
+            assert_eq!(choose(objective, &all), Some(best), "{objective:?}");
+        }
+        assert_eq!(choose(Objective::Size, &[]), None);
+    }
+}
