@@ -5,7 +5,7 @@ mod object_server;
 mod run;
 mod store;
 
-pub use object_server::{Fault, ObjectServer};
+pub use object_server::{Fault, Kind, ObjectServer, Served};
 pub use run::{Outcome, Tool};
 pub use store::{MakeArray, copy_tree, fixture, fixtures, tree};
 

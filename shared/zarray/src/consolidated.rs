@@ -75,6 +75,11 @@ impl Consolidated {
         self.spans.iter().filter(|(_, span)| span.node.is_some()).map(|(parts, span)| (absolute(parts), span))
     }
 
+    /// Where the node at `path` (without the leading slash) stands.
+    pub fn span(&self, path: &str) -> Option<&Span> {
+        self.spans.get(&parts(path).ok()?)
+    }
+
     /// Parses one node.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ pub use consolidated::{Consolidated, Span};
 pub use error::ZarrError;
 pub use grid::{ChunkKeys, Grid, KeyKind};
 pub use hierarchy::{Hierarchy, Visit};
-pub use metadata::{Array, Group, Node, ZarrFormat};
+pub use metadata::{Array, Group, Node, ZarrFormat, array_v2, node_v3};
 pub use opens::zarrs_error;
 pub use pool::Pool;
 pub use shard::{IndexLayout, ShardIndex};

@@ -10,7 +10,7 @@ mod error;
 mod local;
 mod location;
 mod remote;
-mod staging;
+mod temporary;
 mod write;
 
 use std::ffi::OsStr;
@@ -21,7 +21,6 @@ use std::time::Duration;
 pub use draft::{Begin, Claim, Draft, exchange};
 pub use error::{StoreError, read_failed, write_failed};
 pub use location::Location;
-pub use staging::Staging;
 pub use write::Upload;
 
 use local::LocalStore;

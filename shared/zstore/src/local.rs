@@ -1,5 +1,6 @@
 //! A directory as a store.
 
+mod upload;
 mod write;
 
 use std::ffi::OsStr;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{ByteRange, Entries, Listing, Object, Stat, StoreError, read_failed};
 
-pub use write::LocalUpload;
+pub use upload::LocalUpload;
 
 pub struct LocalStore {
     root: PathBuf,

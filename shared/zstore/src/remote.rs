@@ -289,8 +289,13 @@ impl RemoteStore {
 /// Size and tag out of the head of an answer.
 fn stat(meta: &ObjectMeta) -> Stat {
     let modified = meta.last_modified.timestamp_nanos_opt().unwrap_or_default();
-    let tag = meta.e_tag.as_ref().map_or_else(|| fnv1a(&modified.to_le_bytes()), |tag| fnv1a(tag.as_bytes()));
+    let tag = meta.e_tag.as_deref().map_or_else(|| fnv1a(&modified.to_le_bytes()), etag_number);
     Stat { size: meta.size, tag }
+}
+
+/// An ETag as a number. Azure puts it into quotation marks in answers about an object, and not in lists.
+fn etag_number(etag: &str) -> u64 {
+    fnv1a(etag.trim_matches('"').as_bytes())
 }
 
 /// The 64-bit FNV-1a hash: the same in every version of this program, for tags are written down.

@@ -33,9 +33,9 @@ impl Store {
     /// when they are missing. What was written survives a crash of the machine only after [`Store::sync`].
     ///
     /// # Errors
-    /// [`StoreError::Write`] for local files and for keys that would lead out of the store; [`StoreError::Denied`],
-    /// [`StoreError::Network`], [`StoreError::TimedOut`] and [`StoreError::Stopped`] for remote ones;
-    /// [`StoreError::NotWritable`] for plain HTTP.
+    /// [`StoreError::Write`] for local files; [`StoreError::Denied`], [`StoreError::Network`], [`StoreError::TimedOut`] and
+    /// [`StoreError::Stopped`] for remote objects; [`StoreError::NotWritable`] for plain HTTP. A key with empty parts or
+    /// dots, which could lead out of the store, is [`StoreError::Write`] or [`StoreError::BadUrl`].
     pub fn put(&self, key: &str, bytes: &[u8]) -> Result<Stat, StoreError> {
         match &self.backend {
             Backend::Local(store) => store.put(key, bytes),
@@ -55,8 +55,7 @@ impl Store {
     /// Writes an object where there is none of that key, and says whether it did. Of many who try at once, one does.
     ///
     /// # Errors
-    /// As [`Store::put`]. After a remote failure it is not known whether the object is there: a request of this kind must
-    /// not be sent twice.
+    /// As [`Store::put`]. After a remote failure it is not known whether the object is there.
     pub fn put_new(&self, key: &str, bytes: &[u8]) -> Result<bool, StoreError> {
         match &self.backend {
             Backend::Local(store) => store.put_new(key, bytes),
@@ -108,6 +107,11 @@ impl Store {
             Backend::Remote(_) => Ok(()),
         }
     }
+}
+
+/// Whether a key names an object of a store: one with empty parts or dots could be an object of another, or none.
+pub fn is_key(key: &str) -> bool {
+    key.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// An object in the making. Nobody sees it before [`Upload::finish`]; dropped before, it leaves nothing.

@@ -3,7 +3,9 @@
 mod bench;
 mod choices;
 mod cli;
+mod documents;
 mod finish;
+mod format;
 mod gate;
 mod human;
 mod journal;

@@ -1,97 +1,43 @@
-//! The metadata of the output: the documents of the source, with the codecs of recompressed arrays changed in place. Every
-//! other byte stays as it was.
+//! Metadata documents are changed as text: the members that change are replaced, and every other byte stays as it was.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_json::Value;
-use zarray::{Consolidated, Pool, Span, ZarrError, ZarrFormat, json};
-use zcli::Failure;
-use zstore::Store;
+use zarray::json;
 
 use crate::plan::ArrayPlan;
 
 /// Changes of members of one array's metadata.
-type Changes = Vec<(&'static str, Value)>;
+pub type Changes = Vec<(&'static str, Value)>;
 
-/// Where a finished document goes: its key and its text.
-pub type Put<'a> = dyn Fn(&str, &[u8]) -> Result<(), Failure> + Sync + 'a;
+/// The changes of all arrays, by the start of their keys.
+pub struct Edits<'a>(HashMap<&'a str, Changes>);
 
-/// What is written when all chunks are.
-pub struct Documents<'a> {
-    pub store: &'a Store,
-    pub format: ZarrFormat,
-    /// Copies of documents that the source may not have on their own.
-    pub consolidated: Option<&'a Consolidated>,
+impl<'a> Edits<'a> {
+    /// Those of a plan.
+    pub fn of(plans: &'a [ArrayPlan]) -> Edits<'a> {
+        let changes = plans.iter().map(|plan| (plan.array.key_prefix(), plan.new_members(&plan.array)));
+        Edits(changes.filter(|(_, members)| !members.is_empty()).collect())
+    }
+
+    /// The document of a node itself; a group's may hold copies of those below it. Nothing: a member is missing.
+    pub fn node(&self, text: &[u8], prefix: &str, is_array: bool) -> Option<Vec<u8>> {
+        match self.0.get(prefix).filter(|_| is_array) {
+            Some(changes) => replaced(text, changes),
+            None => inline_copies(text, prefix, &self.0).map(|replacements| json::splice(text, &replacements)),
+        }
+    }
+
+    /// A `.zmetadata` of the group at `prefix`. Nothing: a member is missing.
+    pub fn consolidated(&self, text: &[u8], prefix: &str) -> Option<Vec<u8>> {
+        consolidated_copies(text, prefix, &self.0).map(|replacements| json::splice(text, &replacements))
+    }
 }
 
-impl Documents<'_> {
-    /// Writes the documents of all groups and arrays.
-    ///
-    /// # Errors
-    /// A document that cannot be read, understood or written.
-    pub fn write(&self, groups: &[String], plans: &[ArrayPlan], pool: &Pool, put: &Put) -> Result<(), Failure> {
-        let changes: HashMap<&str, Changes> = plans
-            .iter()
-            .map(|plan| (plan.array.key_prefix(), plan.new_members()))
-            .filter(|(_, members)| !members.is_empty())
-            .collect();
-        let spans: HashMap<String, &Span> = self.consolidated.map(|copy| copy.paths().collect()).unwrap_or_default();
-        let groups = groups.iter().map(|path| (path.trim_start_matches('/'), false));
-        let arrays = plans.iter().map(|plan| (plan.array.key_prefix(), true));
-        let written = pool.map(groups.chain(arrays).collect(), |(prefix, is_array)| {
-            let span = spans.get(&format!("/{prefix}")).copied();
-            self.write_node(prefix, is_array, span, &changes, put)
-        });
-        written.into_iter().collect()
-    }
-
-    fn write_node(
-        &self,
-        prefix: &str,
-        is_array: bool,
-        span: Option<&Span>,
-        changes: &HashMap<&str, Changes>,
-        put: &Put,
-    ) -> Result<(), Failure> {
-        let copied = |range: Option<&Range<usize>>| Some(self.consolidated?.text()[range?.clone()].to_vec());
-        let node = copied(span.and_then(|span| span.node.as_ref()));
-        let attributes = copied(span.and_then(|span| span.attributes.as_ref()));
-        let documents: &[(&str, Option<Vec<u8>>)] = match (self.format, is_array) {
-            (ZarrFormat::V3, _) => &[("zarr.json", node)],
-            (ZarrFormat::V2, true) => &[(".zarray", node), (".zattrs", attributes)],
-            (ZarrFormat::V2, false) => &[(".zgroup", node), (".zattrs", attributes), (".zmetadata", None)],
-        };
-        for (name, copy) in documents {
-            let key = if prefix.is_empty() { (*name).to_owned() } else { format!("{prefix}/{name}") };
-            let mut text = Vec::new();
-            if self.store.get(&key, &mut text)?.is_none() {
-                match copy {
-                    Some(copy) => text.clone_from(copy),
-                    // A node that had its document when the store was walked has it now, or is being changed.
-                    None if matches!(*name, ".zarray" | ".zgroup" | "zarr.json") => {
-                        let gone = ZarrError::Metadata { place: self.store.place(&key), detail: "has gone".into() };
-                        return Err(gone.into());
-                    }
-                    None => continue,
-                }
-            }
-            let own = changes.get(prefix).filter(|_| is_array && *name != ".zattrs");
-            let replacements = match (*name, own) {
-                (_, Some(members)) => replace_members(&text, 0, members),
-                ("zarr.json", None) => inline_copies(&text, prefix, changes),
-                (".zmetadata", None) => consolidated_copies(&text, prefix, changes),
-                _ => Some(Vec::new()),
-            };
-            let wrong = || ZarrError::Metadata {
-                place: self.store.place(&key),
-                detail: "cannot be changed in place: the member with the codecs is missing".into(),
-            };
-            let replacements = replacements.ok_or_else(wrong)?;
-            put(&key, &json::splice(&text, &replacements))?;
-        }
-        Ok(())
-    }
+/// A document with the changes. Nothing: a member is missing.
+pub fn replaced(text: &[u8], changes: &Changes) -> Option<Vec<u8>> {
+    replace_members(text, 0, changes).map(|replacements| json::splice(text, &replacements))
 }
 
 /// The changes in the object that starts at `at`, in the order of the text.

@@ -8,6 +8,8 @@ use zstore::Store;
 use zwire::{Exit, PlanRecord};
 
 use crate::choices::Choices;
+use crate::format::keys_after;
+use crate::metadata::Changes;
 
 /// An array and what happens to it.
 pub struct ArrayPlan {
@@ -71,6 +73,9 @@ impl ArrayPlan {
         array.attributes = serde_json::Map::new();
         let action = Action::of(wishes, store, &array)?;
         let mut plan = ArrayPlan { array, action, placement: Placement::New, new_keys: None, threads: 1, need: 0 };
+        if wishes.choices.format().is_some_and(|format| format != plan.array.format) {
+            plan.new_keys = Some(keys_after(&plan.array)).filter(|keys| *keys != plan.array.keys);
+        }
         if wishes.in_place {
             plan.placement = plan.placement_in_place();
         }
@@ -103,18 +108,18 @@ impl ArrayPlan {
         }
     }
 
-    /// The members of the metadata that change, and their new values.
-    pub fn new_members(&self) -> Vec<(&'static str, Value)> {
-        let Some(target) = self.target().filter(|target| !target.unchanged) else { return Vec::new() };
-        vec![match self.array.format {
+    /// The members that change in the metadata of `array`: the source's, or the same array in the other format.
+    pub fn new_members(&self, array: &Array) -> Changes {
+        let Some(target) = self.target().filter(|target| !target.unchanged) else { return Changes::new() };
+        vec![match array.format {
             ZarrFormat::V2 => ("compressor", target.compressor.to_v2()),
-            ZarrFormat::V3 => ("codecs", Value::Array(target.codecs_v3(&self.array.chain))),
+            ZarrFormat::V3 => ("codecs", Value::Array(target.codecs_v3(&array.chain))),
         }]
     }
 
     /// The codec chain after the run, for people.
     pub fn new_codec(&self) -> String {
-        match (self.new_members().into_iter().next(), self.array.format) {
+        match (self.new_members(&self.array).into_iter().next(), self.array.format) {
             (None, _) => self.array.chain.describe(),
             (Some((_, codecs)), ZarrFormat::V3) => {
                 let codecs = codecs.as_array().cloned().unwrap_or_default();
@@ -185,6 +190,10 @@ impl Action {
         if !wishes.var.matches(&array.path) {
             return Ok(Action::Copy("not selected by --var"));
         }
+        let chosen = wishes.chosen.get(&array.path).copied();
+        if chosen.is_none() && choices.format().is_some() && !choices.names_a_codec() {
+            return Ok(Action::Copy("no codec is asked for"));
+        }
         if let Some(error) = unsupported(&array.chain) {
             if choices.copy_unknown {
                 return Ok(Action::Copy("its codec is not known"));
@@ -196,10 +205,6 @@ impl Action {
         }
         if is_coordinate(array) && array.uncompressed_bytes().is_some_and(|bytes| bytes < choices.min_size()) {
             return Ok(Action::Copy("a coordinate array below --min-size"));
-        }
-        let chosen = wishes.chosen.get(&array.path).copied();
-        if chosen.is_none() && choices.format().is_some() && !choices.names_a_codec() {
-            return Ok(Action::Copy("no codec is asked for"));
         }
         let chain = array.chain.innermost();
         let target = Target::of(choices, chosen, chain, array.format);

@@ -197,12 +197,12 @@ pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending
         Some((draft, saved)) => {
             check_fingerprint(&saved, &survey.plans, output)?;
             sweep(&draft)?;
-            survey.write_documents(&draft)?;
+            survey.write_documents(&draft, &choices)?;
             (draft, saved)
         }
         None => {
             let draft = Draft::begin(output, begin, &options)?;
-            let saved = survey.begin(args, &draft, choices, &chosen)?;
+            let saved = survey.begin(args, &draft, choices, &chosen, &session.status)?;
             (draft, saved)
         }
     };

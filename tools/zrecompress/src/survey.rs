@@ -7,18 +7,18 @@ use std::path::Path;
 
 use serde_json::Map;
 use zarray::{Array, Hierarchy, Node, Pool};
-use zcli::{Ending, Failure, Part, Session, Stop, VarFilter, VarFlags};
+use zcli::{Ending, Failure, Part, Session, Status, Stop, VarFilter, VarFlags};
 use zcodec::Blosc;
 use zstore::{Begin, Draft, Location, Store, StoreError, write_failed};
 use zwire::{Exit, Record};
 
 use crate::choices::Choices;
 use crate::cli::{Args, Verify};
+use crate::documents::Documents;
 use crate::finish::put_document;
 use crate::journal::{self, Journal};
 use crate::ledger::Totals;
 use crate::ledger::misspelled;
-use crate::metadata::Documents;
 use crate::plan::{Action, ArrayPlan, Placement, Wishes, share_out};
 use crate::saved::{self, Saved};
 use crate::source::{Work, is_misspelled};
@@ -149,11 +149,18 @@ impl<'a> Survey<'a> {
         draft: &Draft,
         choices: Choices,
         chosen: &BTreeMap<String, Blosc>,
+        status: &Status,
     ) -> Result<Saved, Failure> {
         if args.machines.prepare && self.listable {
             self.check_separators()?;
         }
-        self.write_documents(draft)?;
+        let documents = self.documents(&choices);
+        let removed =
+            if draft.in_place() && documents.wanted != documents.format { documents.old_keys() } else { Vec::new() };
+        for remark in documents.write(&self.pool, &|key, text| put_document(draft, key, text))? {
+            status.warn(&remark);
+        }
+        self.check_format(draft, &choices)?;
         let backup = args.backup.as_deref().map(|directory| self.prepare_backup(directory, draft)).transpose()?;
         let saved = Saved {
             v: saved::V,
@@ -168,7 +175,7 @@ impl<'a> Survey<'a> {
             chosen: chosen.iter().map(|(path, blosc)| (path.clone(), saved::spec_of(blosc))).collect(),
             fingerprint: saved::fingerprint(&self.plans),
             beside: saved::beside(&self.plans),
-            removed: Vec::new(),
+            removed,
         };
         draft.save_plan(&saved.text())?;
         Ok(saved)
@@ -178,10 +185,38 @@ impl<'a> Survey<'a> {
     ///
     /// # Errors
     /// A document that cannot be read, changed or written.
-    pub fn write_documents(&self, draft: &Draft) -> Result<(), Failure> {
-        let consolidated = self.hierarchy.consolidated();
-        let documents = Documents { store: self.store, format: self.hierarchy.format(), consolidated };
-        documents.write(&self.groups, &self.plans, &self.pool, &|key, text| put_document(draft, key, text))
+    pub fn write_documents(&self, draft: &Draft, choices: &Choices) -> Result<(), Failure> {
+        let documents = self.documents(choices);
+        documents.write(&self.pool, &|key, text| put_document(draft, key, text)).map(drop)
+    }
+
+    fn documents(&self, choices: &Choices) -> Documents<'_> {
+        let format = self.hierarchy.format();
+        Documents {
+            store: self.store,
+            format,
+            wanted: choices.format().unwrap_or(format),
+            consolidated: self.hierarchy.consolidated(),
+            groups: self.groups.iter().map(|path| path.trim_start_matches('/')).collect(),
+            plans: &self.plans,
+        }
+    }
+
+    /// In place, the documents of the other format come at the end, all at once: nothing may have to move before.
+    fn check_format(&self, draft: &Draft, choices: &Choices) -> Result<(), Failure> {
+        let format = self.hierarchy.format();
+        if !draft.in_place() || choices.format().unwrap_or(format) == format {
+            return Ok(());
+        }
+        let moves = |plan: &&ArrayPlan| plan.placement == Placement::Beside || plan.new_keys.is_some();
+        match self.plans.iter().find(moves) {
+            None => Ok(()),
+            Some(plan) => {
+                Err(Failure::usage("its chunks would have to move: that cannot be done in place with a new format")
+                    .at(self.store.place(plan.array.key_prefix()))
+                    .hint("write a new store, or change the codec in a run of its own"))
+            }
+        }
     }
 
     /// Parts compute their keys and list nothing: chunks that are called otherwise would be lost in silence. A look at the
@@ -205,7 +240,10 @@ impl<'a> Survey<'a> {
         if self.store.location().local().and_then(|path| path.canonicalize().ok()).is_some_and(|store| inside(&store)) {
             return Err(Failure::usage("the backup lies inside the store").at(directory.display()));
         }
-        fs::create_dir(directory).map_err(|error| write_failed(directory, error))?;
+        // An empty one is as good: a run that was killed before it had a plan may have made it.
+        if !fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none()) {
+            fs::create_dir(directory).map_err(|error| write_failed(directory, error))?;
+        }
         let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
         let elsewhere = draft.folder().location().local().is_some_and(|folder| device(folder) != device(directory));
         if elsewhere && self.plans.iter().any(|plan| plan.placement == Placement::Beside) {

@@ -1,19 +1,16 @@
 //! Objects of a directory are written under a temporary name of their own beside their place, and renamed.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::{LocalStore, is_absent, stat};
-use crate::staging::temporary_name;
+use crate::temporary::temporary_name;
+use crate::write::is_key;
 use crate::{Stat, StoreError, read_failed, write_failed};
-
-/// Small pieces of an upload are gathered up to this size; larger ones go straight to the file.
-const GATHERED: usize = 256 * 1024;
 
 impl LocalStore {
     pub fn create(root: &Path) -> Result<LocalStore, StoreError> {
@@ -31,12 +28,6 @@ impl LocalStore {
 
     pub fn put_new(&self, key: &str, bytes: &[u8]) -> Result<bool, StoreError> {
         self.write_whole(key, bytes)?.take_free_name()
-    }
-
-    pub fn upload(&self, key: &str, reserved: usize) -> Result<LocalUpload, StoreError> {
-        let mut temporary = self.temporary(key)?;
-        temporary.attempt(|file| file.seek(SeekFrom::Start(reserved as u64)))?;
-        Ok(LocalUpload { temporary: BufWriter::with_capacity(GATHERED, temporary), reserved, len: reserved as u64 })
     }
 
     pub fn delete(&self, key: &str) -> Result<(), StoreError> {
@@ -71,14 +62,14 @@ impl LocalStore {
     /// The path of a key that does not lead out of the store, wherever it comes from.
     fn inside(&self, key: &str) -> Result<PathBuf, StoreError> {
         let path = self.path(key);
-        match key.split('/').any(|part| matches!(part, "" | "." | "..")) {
-            true => Err(write_failed(&path, io::Error::new(io::ErrorKind::InvalidInput, "not a key of this store"))),
-            false => Ok(path),
+        match is_key(key) {
+            true => Ok(path),
+            false => Err(write_failed(&path, io::Error::new(io::ErrorKind::InvalidInput, "not a key of this store"))),
         }
     }
 
     /// A new file beside the place of `key`. Directories are only looked at where one is missing.
-    fn temporary(&self, key: &str) -> Result<Temporary, StoreError> {
+    pub(super) fn temporary(&self, key: &str) -> Result<Temporary, StoreError> {
         let target = self.inside(key)?;
         loop {
             let path = temporary_name(&target)?;
@@ -108,21 +99,21 @@ impl LocalStore {
 }
 
 /// A file that nobody knows yet. Dropped before it has its name, it is removed.
-struct Temporary {
-    file: File,
+pub(super) struct Temporary {
+    pub(super) file: File,
     path: PathBuf,
-    target: PathBuf,
+    pub(super) target: PathBuf,
     durable: bool,
     renamed: bool,
 }
 
 impl Temporary {
-    fn attempt<T>(&mut self, action: impl FnOnce(&mut File) -> io::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn attempt<T>(&mut self, action: impl FnOnce(&mut File) -> io::Result<T>) -> Result<T, StoreError> {
         action(&mut self.file).map_err(|error| write_failed(&self.target, error))
     }
 
     /// Takes the place of the object that is there, if there is one, once all `len` bytes are in the file.
-    fn replace(&mut self, len: u64) -> Result<Stat, StoreError> {
+    pub(super) fn replace(&mut self, len: u64) -> Result<Stat, StoreError> {
         let metadata = self.attempt(|file| file.metadata())?;
         if metadata.len() != len {
             let text = format!("the file has {} of {len} bytes", metadata.len());
@@ -150,7 +141,10 @@ impl Temporary {
         };
         match taken {
             Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !self.target.is_dir() => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match self.target.is_dir() {
+                true => Err(write_failed(&self.target, io::ErrorKind::IsADirectory.into())),
+                false => Ok(false),
+            },
             Err(error) => Err(write_failed(&self.target, error)),
         }
     }
@@ -165,44 +159,153 @@ impl Drop for Temporary {
     }
 }
 
-impl Write for Temporary {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+    use std::thread;
+
+    use super::*;
+
+    pub fn store() -> (tempfile::TempDir, LocalStore) {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let store = LocalStore::create(&dir.path().join("out.zarr")).expect("creates");
+        (dir, store)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A file that is written piece by piece.
-pub struct LocalUpload {
-    temporary: BufWriter<Temporary>,
-    reserved: usize,
-    len: u64,
-}
-
-impl LocalUpload {
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.temporary.write_all(bytes).map_err(|error| self.failed(error))?;
-        self.len += bytes.len() as u64;
-        Ok(())
+    /// Everything in the store, by its keys: files of temporary names among them.
+    pub fn keys(store: &LocalStore) -> Vec<String> {
+        let mut keys: Vec<String> = store.list("").expect("lists").map(|object| object.expect("lists").key).collect();
+        keys.sort();
+        keys
     }
 
-    pub fn len(&self) -> u64 {
-        self.len
+    pub fn get(store: &LocalStore, key: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        store.get(key, &mut bytes).expect("reads").expect("is there");
+        bytes
     }
 
-    pub fn finish(mut self, start: &[u8]) -> Result<Stat, StoreError> {
-        if start.len() != self.reserved {
-            return Err(self.failed(io::Error::new(io::ErrorKind::InvalidInput, "the start has not the size reserved")));
+    #[test]
+    fn a_store_is_made_once_and_below_a_directory_that_is_there() {
+        let (dir, store) = store();
+        store.put("a", b"1").expect("writes");
+        let again = LocalStore::create(&dir.path().join("out.zarr")).expect("opens what is there");
+        assert_eq!(get(&again, "a"), b"1");
+        let error = LocalStore::create(&dir.path().join("no/out.zarr")).err().expect("fails");
+        assert!(matches!(error, StoreError::Write { .. }), "{error:?}");
+        let error = LocalStore::create(&dir.path().join("out.zarr/a")).err().expect("fails");
+        assert!(matches!(error, StoreError::NotADirectory { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn what_put_says_is_what_reads_say() {
+        let (_dir, store) = store();
+        let stat = store.put("t2m/c/0/0", b"chunk").expect("writes");
+        assert_eq!(store.stat("t2m/c/0/0").expect("no error"), Some(stat));
+        assert_eq!(store.get("t2m/c/0/0", &mut Vec::new()).expect("reads"), Some(stat));
+        assert_eq!(stat.size, 5);
+        for nothing in ["t2m", "t2m/c/0/1", "t2m/c/0/0/below"] {
+            assert_eq!(store.stat(nothing).expect("no error"), None, "{nothing}");
         }
-        self.temporary.flush().map_err(|error| self.failed(error))?;
-        self.temporary.get_ref().file.write_all_at(start, 0).map_err(|error| self.failed(error))?;
-        self.temporary.get_mut().replace(self.len)
     }
 
-    fn failed(&self, error: io::Error) -> StoreError {
-        write_failed(&self.temporary.get_ref().target, error)
+    #[test]
+    fn a_reader_sees_the_old_or_the_new() {
+        let (_dir, store) = store();
+        let contents = [vec![1_u8; 1 << 20], vec![2_u8; 100]];
+        store.put("a", &contents[0]).expect("writes");
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for turn in 0..200 {
+                    store.put("a", &contents[turn % 2]).expect("writes");
+                }
+                done.store(true, SeqCst);
+            });
+            while !done.load(SeqCst) {
+                assert!(contents.contains(&get(&store, "a")));
+            }
+        });
+        assert_eq!(keys(&store), ["a"]);
+    }
+
+    #[test]
+    fn failures_leave_nothing() {
+        let (_dir, store) = store();
+        store.put("a/b", b"1").expect("writes");
+        assert!(matches!(store.put("a", b"2"), Err(StoreError::Write { .. })), "a directory has the name");
+        assert!(matches!(store.put_new("a", b"2"), Err(StoreError::Write { .. })), "nor is it an object");
+        assert!(matches!(store.put("a/b/c", b"2"), Err(StoreError::Write { .. })), "a file is in the way");
+        assert_eq!(keys(&store), ["a/b"]);
+        assert_eq!(get(&store, "a/b"), b"1");
+    }
+
+    #[test]
+    fn no_key_leads_out_of_the_store() {
+        let (dir, store) = store();
+        for key in ["../out", "a/../../out", "", "/tmp/out", "a//b", "./a", "a/", "."] {
+            assert!(matches!(store.put(key, b"x"), Err(StoreError::Write { .. })), "{key}");
+            assert!(store.put_new(key, b"x").is_err() && store.upload(key, 0).is_err(), "{key}");
+            assert!(store.delete(key).is_err(), "{key}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).expect("lists").count(), 1);
+    }
+
+    #[test]
+    fn a_store_that_was_removed_is_not_made_again() {
+        let (dir, store) = store();
+        fs::remove_dir(dir.path().join("out.zarr")).expect("removes");
+        assert!(store.put("done/1", b"x").is_err());
+        assert!(!dir.path().join("out.zarr").exists());
+    }
+
+    #[test]
+    fn of_many_new_objects_one_is_written() {
+        let (_dir, store) = store();
+        for round in 0..50 {
+            let (key, written) = (format!("locks/{round}"), AtomicUsize::new(0));
+            thread::scope(|scope| {
+                for number in 0..8_u8 {
+                    let (store, key, written) = (&store, &key, &written);
+                    scope.spawn(move || {
+                        let new = store.put_new(key, &[number]).expect("no error");
+                        written.fetch_add(usize::from(new), SeqCst);
+                        if new {
+                            assert_eq!(get(store, key), [number]);
+                        }
+                    });
+                }
+            });
+            assert_eq!(written.into_inner(), 1);
+        }
+        assert_eq!(keys(&store).len(), 50, "no temporary is left");
+    }
+
+    #[test]
+    fn names_that_killed_processes_left_are_passed_over() {
+        let (_dir, store) = store();
+        // The numbers that this process gives out next: other tests take some of them.
+        let taken = temporary_name(&store.path("a")).expect("a name");
+        let (stem, number) = taken.to_str().expect("text").rsplit_once('-').expect("a number");
+        let number: u64 = number.parse().expect("a number");
+        for next in number..number + 1000 {
+            fs::write(format!("{stem}-{next}"), b"left").expect("writes");
+        }
+        store.put("a", b"1").expect("writes");
+        assert_eq!(get(&store, "a"), b"1");
+        assert_eq!(keys(&store).len(), 1001, "what is not ours stays");
+    }
+
+    #[test]
+    fn a_deleted_object_is_gone_and_its_directory_stays() {
+        let (_dir, store) = store();
+        store.put("a/b", b"1").expect("writes");
+        for _ in 0..2 {
+            store.delete("a/b").expect("that there is none is no error");
+            assert_eq!(store.stat("a/b").expect("no error"), None);
+        }
+        assert_eq!(store.entries("").expect("lists").directories, ["a"]);
+        assert!(matches!(store.delete("a"), Err(StoreError::Write { .. })), "a directory is no object");
+        store.sync().expect("syncs");
     }
 }

@@ -5,6 +5,7 @@
 use std::mem;
 
 use bytes::Bytes;
+use futures::future::join;
 use object_store::MultipartId;
 use object_store::multipart::{MultipartStore, PartId};
 use tokio::task::JoinSet;
@@ -12,7 +13,7 @@ use tokio::task::JoinSet;
 use super::*;
 
 /// Bytes of a part, and the most that is sent in one piece. No cloud takes parts below 5 MiB, and a part must get through
-/// within the time limit.
+/// within a third of the time limit, as every try of a request.
 pub const PART: usize = 8 << 20;
 
 /// Of one object. Many are usually written at once, each holding its parts.
@@ -21,9 +22,10 @@ const PARTS_AT_ONCE: usize = 2;
 /// The longest wait for the end of an upload that is given up.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// The parts grow, so that the 10,000 that S3 and Google Cloud Storage allow hold 8 TiB, more than the largest object.
+/// The parts grow, so that the 10,000 that S3 and Google Cloud Storage allow hold 5 TiB, up to 2 GiB: Azure's blocks end
+/// below 4 GiB.
 fn part_bytes(number: usize) -> usize {
-    PART << (number / 1000).min(20)
+    PART << (number / 1000).min(8)
 }
 
 pub struct RemoteUpload<'a> {
@@ -40,7 +42,16 @@ pub struct RemoteUpload<'a> {
     /// Parts so far; nothing for those that have not arrived.
     parts: Vec<Option<PartId>>,
     id: Option<MultipartId>,
+    before: Before,
     under_way: JoinSet<Result<(usize, object_store::Result<PartId>), tokio::time::error::Elapsed>>,
+}
+
+/// What had the key when the upload began.
+enum Before {
+    Object(ObjectMeta),
+    Nothing,
+    /// It may be allowed to write and not to read.
+    Unknown,
 }
 
 impl RemoteStore {
@@ -49,13 +60,14 @@ impl RemoteStore {
             remote: self,
             writer: Arc::clone(self.writer(key)?),
             key: key.to_owned(),
-            path: self.path(key)?,
+            path: self.target(key)?,
             reserved,
             len: reserved as u64,
             filling: vec![0; reserved],
             first: None,
             parts: Vec::new(),
             id: None,
+            before: Before::Unknown,
             under_way: JoinSet::new(),
         })
     }
@@ -107,14 +119,20 @@ impl RemoteUpload<'_> {
         Ok(())
     }
 
-    /// Tells the server, once, that parts will come.
+    /// Tells the server, once, that parts will come, and asks what has the key now.
     fn begin(&mut self) -> Result<MultipartId, StoreError> {
         if let Some(id) = &self.id {
             return Ok(id.clone());
         }
         let (remote, key) = (self.remote, &self.key);
-        let id = remote.wait(key, remote.answer(key, self.writer.create_multipart(&self.path)))?;
-        let id = id.map_err(|error| remote.failed(key, error))?;
+        let create = remote.answer(key, self.writer.create_multipart(&self.path));
+        let (id, before) = remote.wait(key, async { Ok(join(create, remote.head(key)).await) })?;
+        let id = id?.map_err(|error| remote.failed(key, error))?;
+        self.before = match before {
+            Ok(Ok(meta)) => Before::Object(meta),
+            Ok(Err(Error::NotFound { .. })) => Before::Nothing,
+            _ => Before::Unknown,
+        };
         self.id = Some(id.clone());
         Ok(id)
     }
@@ -160,10 +178,26 @@ impl RemoteUpload<'_> {
         let parts: Option<Vec<PartId>> = mem::take(&mut self.parts).into_iter().collect();
         let (Some(parts), Some(id)) = (parts, &self.id) else { return Err(self.broken("a part has not arrived")) };
         let (remote, key) = (self.remote, &self.key);
-        let answer = remote.wait(key, remote.answer(key, self.writer.complete_multipart(&self.path, id, parts)))?;
-        let result = answer.map_err(|error| remote.failed(key, error))?;
-        self.id = None;
-        remote.written(key, self.len, result)
+        let answer = remote.wait(key, remote.answer(key, self.writer.complete_multipart(&self.path, id, parts)));
+        match answer.and_then(|answer| answer.map_err(|error| remote.failed(key, error))) {
+            Ok(result) => {
+                self.id = None;
+                remote.written(key, self.len, result)
+            }
+            Err(error) => self.appeared().ok_or(error),
+        }
+    }
+
+    /// The object, where it is there all the same. A server that has put the parts together knows nothing of them any more:
+    /// where its answer is lost, or late, the request is sent again, and fails.
+    fn appeared(&self) -> Option<Stat> {
+        let now = self.remote.wait(&self.key, self.remote.head(&self.key)).ok()?.ok()?;
+        let new = match &self.before {
+            Before::Object(before) => *before != now,
+            Before::Nothing => true,
+            Before::Unknown => false,
+        };
+        (new && now.size == self.len).then(|| stat(&now))
     }
 
     fn broken(&self, detail: &str) -> StoreError {
@@ -183,5 +217,17 @@ impl Drop for RemoteUpload<'_> {
         let limit = FAREWELL.min(self.remote.timeout);
         // Best effort: buckets have rules for what is left behind, and there is nobody to tell.
         let _ = self.remote.runtime.block_on(async { timeout(limit, farewell).await });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_thousand_parts_hold_the_largest_object() {
+        assert!((0..10_000).map(part_bytes).sum::<usize>() >= 5 << 40);
+        assert!((0..50_000).map(part_bytes).all(|bytes| (PART..4000 << 20).contains(&bytes)));
+        assert!((0..1000).all(|number| part_bytes(number) == PART), "equal parts, as some servers want them");
     }
 }

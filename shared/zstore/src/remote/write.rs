@@ -1,11 +1,24 @@
 //! Objects of a bucket are written with one request where they are small, and in parts where they are not.
 
+use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use object_store::multipart::MultipartStore;
-use object_store::{Error, ObjectStoreExt, PutMode, PutResult};
+use object_store::{Attribute, AttributeValue, Attributes, Error, ObjectStoreExt, PutMode, PutOptions, PutResult};
 
 use super::upload::PART;
 use super::*;
+use crate::write::is_key;
+
+/// Metadata of an object that only one of many may write: which of them did.
+const WRITER: Attribute = Attribute::Metadata(Cow::Borrowed("writer"));
+
+/// A word that no other call writes, in whatever process: the hasher's keys are random.
+fn unique() -> String {
+    format!("{:016x}", RandomState::new().hash_one(SystemTime::now()))
+}
 
 impl RemoteStore {
     pub fn create(url: &Url, options: &StoreOptions) -> Result<RemoteStore, StoreError> {
@@ -17,6 +30,15 @@ impl RemoteStore {
     /// The store as one that can be written.
     pub(super) fn writer(&self, key: &str) -> Result<&Arc<dyn MultipartStore>, StoreError> {
         self.writer.as_ref().ok_or_else(|| StoreError::NotWritable { place: self.place(key) })
+    }
+
+    /// Where an object is to be written or deleted.
+    pub(super) fn target(&self, key: &str) -> Result<Path, StoreError> {
+        self.writer(key)?;
+        match is_key(key) {
+            true => self.path(key),
+            false => Err(StoreError::BadUrl { place: self.place(key), detail: "not a key of this store".into() }),
+        }
     }
 
     pub fn put(&self, key: &str, bytes: &[u8]) -> Result<Stat, StoreError> {
@@ -31,36 +53,49 @@ impl RemoteStore {
     /// An object in one request.
     pub(super) fn put_whole(&self, key: &str, bytes: Bytes) -> Result<Stat, StoreError> {
         let size = bytes.len() as u64;
-        let result = self.send(key, bytes, PutMode::Overwrite)?.map_err(|error| self.failed(key, error))?;
+        let result = self.send(key, bytes, PutOptions::default())?.map_err(|error| self.failed(key, error))?;
         self.written(key, size, result)
     }
 
     pub fn put_new(&self, key: &str, bytes: &[u8]) -> Result<bool, StoreError> {
-        match self.send(key, Bytes::copy_from_slice(bytes), PutMode::Create)? {
+        let writer = AttributeValue::from(unique());
+        let attributes = Attributes::from_iter([(WRITER, writer.clone())]);
+        let options = PutOptions { mode: PutMode::Create, attributes, ..PutOptions::default() };
+        match self.send(key, Bytes::copy_from_slice(bytes), options)? {
             Ok(_) => Ok(true),
-            Err(Error::AlreadyExists { .. }) => Ok(false),
+            // Where an answer is lost, the request is sent again, and finds the object that it wrote itself.
+            Err(Error::AlreadyExists { .. }) => Ok(self.written_by(key)? == Some(writer)),
             Err(error) => Err(self.failed(key, error)),
         }
     }
 
-    fn send(&self, key: &str, bytes: Bytes, mode: PutMode) -> Result<object_store::Result<PutResult>, StoreError> {
-        self.writer(key)?;
+    /// Who wrote an object with [`RemoteStore::put_new`].
+    fn written_by(&self, key: &str) -> Result<Option<AttributeValue>, StoreError> {
         let path = self.path(key)?;
-        self.wait(key, self.answer(key, self.store.put_opts(&path, bytes.into(), mode.into())))
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        match self.wait(key, self.answer(key, self.store.get_opts(&path, options)))? {
+            Ok(answer) => Ok(answer.attributes.get(&WRITER).cloned()),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed(key, error)),
+        }
+    }
+
+    fn send(&self, key: &str, bytes: Bytes, how: PutOptions) -> Result<object_store::Result<PutResult>, StoreError> {
+        let path = self.target(key)?;
+        self.wait(key, self.answer(key, self.store.put_opts(&path, bytes.into(), how)))
     }
 
     /// What the store will say of an object that it has just taken.
     pub(super) fn written(&self, key: &str, size: u64, result: PutResult) -> Result<Stat, StoreError> {
         match result.e_tag {
-            Some(tag) => Ok(Stat { size, tag: fnv1a(tag.as_bytes()) }),
+            Some(tag) => Ok(Stat { size, tag: etag_number(&tag) }),
             // Its tag is made of the time of the change, which only the object's head says.
             None => self.stat(key)?.ok_or_else(|| StoreError::Absent { place: self.place(key) }),
         }
     }
 
     pub fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.writer(key)?;
-        let path = self.path(key)?;
+        let path = self.target(key)?;
         match self.wait(key, self.answer(key, self.store.delete(&path)))? {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.failed(key, error)),

@@ -1,0 +1,92 @@
+//! What the server says.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+/// Every object was changed then; nobody here asks for anything newer.
+pub const HTTP_DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
+pub const ISO_DATE: &str = "2026-01-01T00:00:00.000Z";
+
+/// An answer before it is sent.
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<String>,
+    pub body: Vec<u8>,
+    /// Where the body begins in its object, and how long that is.
+    pub start: usize,
+    pub object_len: usize,
+}
+
+impl Answer {
+    pub fn whole(body: Vec<u8>, content_type: &str) -> Answer {
+        let headers = vec![format!("Content-Type: {content_type}")];
+        Answer { status: 200, headers, object_len: body.len(), body, start: 0 }
+    }
+
+    pub fn xml(text: &str) -> Answer {
+        Answer::whole(text.as_bytes().to_vec(), "application/xml")
+    }
+
+    pub fn empty(status: u16) -> Answer {
+        Answer { status, headers: vec![], body: vec![], start: 0, object_len: 0 }
+    }
+
+    /// What was written has this tag.
+    pub fn done(tag: &str) -> Answer {
+        Answer { headers: vec![format!("ETag: {tag}")], ..Answer::empty(200) }
+    }
+
+    /// What came of the one request of one of Azure's batches.
+    pub fn batch(status: u16) -> Answer {
+        let part = format!("Content-Type: application/http\r\nContent-ID: 0\r\n\r\nHTTP/1.1 {status} .\r\n\r\n");
+        let body = format!("--batch\r\n{part}\r\n--batch--\r\n");
+        Answer { status: 202, ..Answer::whole(body.into_bytes(), "multipart/mixed; boundary=batch") }
+    }
+
+    /// An error in the words of S3, on two lines as there.
+    pub fn error(status: u16) -> Answer {
+        let code = match status {
+            403 => "AccessDenied",
+            404 => "NoSuchKey",
+            405 => "MethodNotAllowed",
+            409 => "BlobAlreadyExists",
+            412 => "PreconditionFailed",
+            416 => "InvalidRange",
+            503 => "SlowDown",
+            _ => "InternalError",
+        };
+        let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+        let xml = format!("{head}<Error><Code>{code}</Code><Message>{code} it is</Message></Error>");
+        Answer { status, ..Answer::whole(xml.into_bytes(), "application/xml") }
+    }
+
+    /// The part that a `Range` header asks for. As in the clouds, there is no part of an empty object.
+    pub fn part(mut self, range: &str) -> Answer {
+        let len = self.object_len;
+        let wanted = match range.trim_start_matches("bytes=").split_once('-') {
+            Some(("", last)) => last.parse().ok().map(|last: usize| (len.saturating_sub(last), len)),
+            Some((start, "")) => start.parse().ok().map(|start| (start, len)),
+            Some((start, end)) => start.parse().ok().zip(end.parse().ok().map(|end: usize| len.min(end + 1))),
+            None => None,
+        };
+        let Some((start, end)) = wanted.filter(|(start, end)| start < end) else {
+            let mut refusal = Answer::error(416);
+            refusal.headers.push(format!("Content-Range: bytes */{len}"));
+            return refusal;
+        };
+        self.headers.push(format!("Content-Range: bytes {start}-{}/{len}", end - 1));
+        Answer { status: 206, body: self.body[start..end].to_vec(), start, ..self }
+    }
+
+    pub fn head(&self) -> String {
+        let headers: String = self.headers.iter().map(|header| format!("{header}\r\n")).collect();
+        format!("HTTP/1.1 {} .\r\n{headers}Content-Length: {}\r\n\r\n", self.status, self.body.len())
+    }
+}
+
+/// As for most objects in the clouds, a tag of the content.
+pub fn etag(content: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    format!("\"{:016x}\"", hasher.finish())
+}

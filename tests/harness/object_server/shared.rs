@@ -1,0 +1,180 @@
+//! The connections of the server: requests come in, answers go out.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, BufReader, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::Served;
+use super::answer::{Answer, HTTP_DATE, etag};
+use super::faults::{Delivery, Fault, Taking};
+use super::request::{Kind, Request};
+use super::write::Writing;
+
+/// Pause between the bytes of a body that drips.
+const DRIP: Duration = Duration::from_millis(20);
+
+/// What the threads of the server share.
+#[derive(Default)]
+pub struct Shared {
+    pub root: PathBuf,
+    pub writable: bool,
+    pub faults: Vec<Fault>,
+    pub stopping: AtomicBool,
+    /// Open connections, so that the end of the server ends them.
+    pub connections: Mutex<HashMap<usize, TcpStream>>,
+    pub connected: AtomicUsize,
+    pub served: Mutex<Vec<Served>>,
+    pub tries: Mutex<HashMap<String, usize>>,
+    /// Held while anything is written or read, so that objects are whole.
+    pub writing: Mutex<Writing>,
+    pub under_way: AtomicUsize,
+    pub most_at_once: AtomicUsize,
+}
+
+impl Shared {
+    pub fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        let mut serving = Vec::new();
+        for stream in listener.incoming() {
+            if self.stopping.load(SeqCst) {
+                break;
+            }
+            let shared = Arc::clone(self);
+            serving.extend(stream.map(|stream| thread::spawn(move || shared.serve(&stream))));
+        }
+        for thread in serving {
+            let _ = thread.join();
+        }
+    }
+
+    /// One connection, request after request.
+    fn serve(&self, stream: &TcpStream) {
+        let number = self.connected.fetch_add(1, SeqCst);
+        self.connections.lock().unwrap().insert(number, stream.try_clone().unwrap());
+        let _ = stream.set_nodelay(true);
+        let mut reader = BufReader::new(stream);
+        // Looked at after the connection is in the book, so that none escapes the end of the server.
+        while !self.stopping.load(SeqCst) {
+            let Ok(Some(mut request)) = Request::read(&mut reader) else { break };
+            if self.take(&mut request, &mut reader).and_then(|()| self.answer(&request, stream)).is_err() {
+                break;
+            }
+        }
+        // The book's copy of the connection would keep it open.
+        let _ = stream.shutdown(Shutdown::Both);
+        self.connections.lock().unwrap().remove(&number);
+    }
+
+    /// Takes the body of a request. An error ends the connection.
+    fn take(&self, request: &mut Request, reader: &mut BufReader<&TcpStream>) -> io::Result<()> {
+        let len = request.body_len();
+        let taking = self.taking(request);
+        request.read_body(reader, if taking == Taking::Whole { len } else { len / 2 })?;
+        if taking == Taking::Whole {
+            return Ok(());
+        }
+        self.record(request, 0, 0);
+        if taking == Taking::HalfThenSilence {
+            // Nothing more is read, either, until the end of the server.
+            while !self.stopping.load(SeqCst) {
+                thread::sleep(DRIP);
+            }
+        }
+        Err(io::ErrorKind::ConnectionAborted.into())
+    }
+
+    /// Puts a request into the books.
+    fn record(&self, request: &Request, status: u16, bytes: usize) {
+        self.served.lock().unwrap().push(Served {
+            method: request.method.clone(),
+            kind: request.kind,
+            key: request.subject.clone(),
+            range: request.range().map(str::to_owned),
+            signed: request.header("authorization").is_some(),
+            status,
+            bytes: if request.method == "HEAD" { 0 } else { bytes as u64 },
+        });
+    }
+
+    /// Answers one request. An error ends the connection.
+    fn answer(&self, request: &Request, stream: &TcpStream) -> io::Result<()> {
+        self.most_at_once.fetch_max(self.under_way.fetch_add(1, SeqCst) + 1, SeqCst);
+        thread::sleep(self.delay());
+        let range = request.range().filter(|_| !self.faults.iter().any(|fault| matches!(fault, Fault::NoRanges)));
+        let answer = match self.failure(request) {
+            Some(status) => Answer::error(status),
+            None => self.respond(request, range),
+        };
+        let delivery = self.delivery(request, &answer);
+        // In the books before it is on the way: the client goes on as soon as it has it.
+        self.under_way.fetch_sub(1, SeqCst);
+        self.record(request, answer.status, delivery.bytes(&answer));
+        self.send(request, &answer, delivery, stream)
+    }
+
+    fn respond(&self, request: &Request, range: Option<&str>) -> Answer {
+        let (service, key) = request.place();
+        match (request.kind, service) {
+            (Kind::List, _) => self.list(&request.query),
+            (Kind::Get | Kind::Head, "bucket" | "files") => {
+                let mut answer = self.object(key, range);
+                let short = |fault: &Fault| matches!(fault, Fault::ShortRange { key_contains } if request.concerns(key_contains));
+                if answer.status == 206 && self.faults.iter().any(short) {
+                    answer.body.truncate(answer.body.len() / 2);
+                }
+                answer
+            }
+            (Kind::Get | Kind::Head, _) => Answer::error(404),
+            (_, "bucket") if self.writable => self.write(request),
+            _ => Answer::error(405),
+        }
+    }
+
+    fn object(&self, key: &str, range: Option<&str>) -> Answer {
+        let writing = self.writing.lock().unwrap();
+        let Some(path) = self.file(key).filter(|path| path.is_file()) else { return Answer::error(404) };
+        let content = fs::read(path).unwrap();
+        let tag = etag(&content);
+        let mut answer = Answer::whole(content, "application/octet-stream");
+        answer.headers.push(format!("Last-Modified: {HTTP_DATE}"));
+        answer.headers.push(format!("ETag: {tag}"));
+        answer.headers.extend_from_slice(writing.notes(key));
+        match range {
+            Some(range) => answer.part(range),
+            None => answer,
+        }
+    }
+
+    fn send(&self, request: &Request, answer: &Answer, delivery: Delivery, stream: &TcpStream) -> io::Result<()> {
+        let mut writer = stream;
+        match delivery {
+            Delivery::Nothing => return hang_on(stream),
+            Delivery::Lost => return Err(io::ErrorKind::ConnectionAborted.into()),
+            _ => {}
+        }
+        let mut message = answer.head().into_bytes();
+        if request.method != "HEAD" {
+            message.extend(&answer.body[..delivery.bytes(answer)]);
+        }
+        match delivery {
+            Delivery::Whole | Delivery::Nothing | Delivery::Lost => writer.write_all(&message),
+            Delivery::ThenSilence(_) => writer.write_all(&message).and_then(|()| hang_on(stream)),
+            Delivery::ThenClose(_) => writer.write_all(&message).and(Err(io::ErrorKind::ConnectionAborted.into())),
+            Delivery::Drip => message.iter().try_for_each(|byte| {
+                thread::sleep(DRIP);
+                writer.write_all(&[*byte])
+            }),
+        }
+    }
+}
+
+/// Says nothing until the client hangs up.
+fn hang_on(mut stream: &TcpStream) -> io::Result<()> {
+    io::copy(&mut stream, &mut io::sink())?;
+    Err(io::ErrorKind::ConnectionAborted.into())
+}

@@ -1,0 +1,252 @@
+//! Data types in the words of both formats: NumPy type strings in v2, names and configurations in v3.
+//!
+//! Names of v3 types that the specification lacks are those of zarr-python 3 (`zarr.core.dtype.npy`).
+
+use serde_json::{Value, json};
+
+use super::numpy::{MOST_BYTES, from_name};
+use super::structured;
+use super::time_unit::TimeUnit;
+
+/// Order of the bytes of a number. In v2 it is part of the data type, in v3 the `bytes` codec states it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByteOrder {
+    /// Least significant byte first: `<`.
+    Little,
+    /// Most significant byte first: `>`.
+    Big,
+}
+
+/// A data type that both formats have. Sizes are bytes of an element, if nothing else is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DType {
+    /// One byte.
+    Bool,
+    /// Signed.
+    Int(u64),
+    /// Unsigned.
+    UInt(u64),
+    /// IEEE 754.
+    Float(u64),
+    /// Two floating-point numbers, of the size together.
+    Complex(u64),
+    /// Ticks since 1970 as 8 bytes.
+    Datetime(TimeUnit),
+    /// A number of ticks as 8 bytes.
+    Timedelta(TimeUnit),
+    /// Bytes that end before the zeros at their end.
+    Bytes(u64),
+    /// UTF-32, so many characters.
+    Unicode(u64),
+    /// Bytes of no meaning.
+    Raw(u64),
+    /// Fields one after the other, little-endian.
+    Struct(Vec<(String, DType)>),
+    /// Strings of any length, by the codec `vlen-utf8`.
+    String,
+    /// Bytes of any length, by the codec `vlen-bytes`.
+    VariableBytes,
+}
+
+impl DType {
+    /// Whether the type has a byte order to speak of.
+    pub fn has_byte_order(&self) -> bool {
+        match self {
+            DType::Int(size) | DType::UInt(size) => *size > 1,
+            DType::Float(_) | DType::Complex(_) | DType::Datetime(_) | DType::Timedelta(_) | DType::Unicode(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Bytes of an element; 1 where elements have no fixed size.
+    pub fn itemsize(&self) -> u64 {
+        match self {
+            DType::Bool | DType::String | DType::VariableBytes => 1,
+            DType::Int(size) | DType::UInt(size) | DType::Float(size) | DType::Complex(size) => *size,
+            DType::Datetime(_) | DType::Timedelta(_) => 8,
+            DType::Bytes(size) | DType::Raw(size) => *size,
+            DType::Unicode(characters) => 4 * characters,
+            DType::Struct(fields) => fields.iter().fold(0, |sum, (_, dtype)| sum.saturating_add(dtype.itemsize())),
+        }
+    }
+
+    /// Reads the `dtype` of a `.zarray`. `object_codec` is the filter that says what an `|O` is.
+    ///
+    /// # Errors
+    /// v3 has no such type.
+    pub fn from_v2(dtype: &Value, object_codec: Option<&str>) -> Result<(DType, ByteOrder), String> {
+        match (dtype, object_codec) {
+            (Value::String(text), Some("vlen-utf8")) if text == "|O" => Ok((DType::String, ByteOrder::Little)),
+            (Value::String(text), Some("vlen-bytes")) if text == "|O" => Ok((DType::VariableBytes, ByteOrder::Little)),
+            (Value::String(text), _) if text == "|O" => {
+                Err("dtype |O holds objects of any kind, and Zarr v3 has only \
+                strings and bytes (the filters vlen-utf8 and vlen-bytes)"
+                    .into())
+            }
+            (Value::String(text), _) => DType::from_numpy(text),
+            (Value::Array(fields), _) => Ok((structured::from_v2(fields)?, ByteOrder::Little)),
+            _ => Err(format!("dtype {dtype} is neither a type string nor a list of fields")),
+        }
+    }
+
+    /// The `dtype` of a `.zarray`.
+    pub fn to_v2(&self, order: ByteOrder) -> Value {
+        match self {
+            DType::Struct(fields) => fields.iter().map(|(name, dtype)| json!([name, dtype.to_v2(order)])).collect(),
+            _ => Value::from(self.to_numpy(order)),
+        }
+    }
+
+    /// Reads the `data_type` of a `zarr.json`.
+    ///
+    /// # Errors
+    /// v2 has no such type.
+    pub fn from_v3(data_type: &Value) -> Result<DType, String> {
+        let name = data_type.as_str().or_else(|| data_type.get("name")?.as_str());
+        let name = name.ok_or_else(|| format!("data_type {data_type} has no name"))?;
+        let configuration = &data_type["configuration"];
+        let length = || configuration["length_bytes"].as_u64().filter(|length| (1..=MOST_BYTES).contains(length));
+        let dtype = match name {
+            "numpy.datetime64" => TimeUnit::from_v3(configuration).map(DType::Datetime),
+            "numpy.timedelta64" => TimeUnit::from_v3(configuration).map(DType::Timedelta),
+            "null_terminated_bytes" => length().map(DType::Bytes),
+            "raw_bytes" => length().map(DType::Raw),
+            "fixed_length_utf32" => {
+                length().filter(|length| length.is_multiple_of(4)).map(|length| DType::Unicode(length / 4))
+            }
+            "string" => Some(DType::String),
+            "variable_length_bytes" | "bytes" => Some(DType::VariableBytes),
+            "structured" | "struct" => return structured::from_v3(configuration),
+            _ => from_name(name).or_else(|| raw_bits(name)),
+        };
+        dtype.ok_or_else(|| format!("data type {data_type} has no NumPy type string, by which Zarr v2 names types"))
+    }
+
+    /// The `data_type` of a `zarr.json`.
+    pub fn to_v3(&self) -> Value {
+        let with_length = |name: &str| json!({"name": name, "configuration": {"length_bytes": self.itemsize()}});
+        match self {
+            DType::Bool => json!("bool"),
+            DType::Int(size) => json!(format!("int{}", 8 * size)),
+            DType::UInt(size) => json!(format!("uint{}", 8 * size)),
+            DType::Float(size) => json!(format!("float{}", 8 * size)),
+            DType::Complex(size) => json!(format!("complex{}", 8 * size)),
+            DType::Datetime(unit) => json!({"name": "numpy.datetime64", "configuration": unit.to_v3()}),
+            DType::Timedelta(unit) => json!({"name": "numpy.timedelta64", "configuration": unit.to_v3()}),
+            DType::Bytes(_) => with_length("null_terminated_bytes"),
+            DType::Unicode(_) => with_length("fixed_length_utf32"),
+            DType::Raw(_) => with_length("raw_bytes"),
+            DType::Struct(fields) => {
+                let fields: Value = fields.iter().map(|(name, dtype)| json!([name, dtype.to_v3()])).collect();
+                json!({"name": "structured", "configuration": {"fields": fields}})
+            }
+            DType::String => json!("string"),
+            DType::VariableBytes => json!("variable_length_bytes"),
+        }
+    }
+}
+
+/// `r24`: three raw bytes, as the specification calls them.
+fn raw_bits(name: &str) -> Option<DType> {
+    let bits: u64 = name.strip_prefix('r')?.parse().ok()?;
+    (bits.is_multiple_of(8) && (1..=MOST_BYTES).contains(&(bits / 8))).then_some(DType::Raw(bits / 8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v3_of(dtype: Value) -> Result<Value, String> {
+        DType::from_v2(&dtype, None).map(|(dtype, _)| dtype.to_v3())
+    }
+
+    fn with_length(name: &str, length: u64) -> Value {
+        json!({"name": name, "configuration": {"length_bytes": length}})
+    }
+
+    #[test]
+    fn both_formats_and_back() {
+        let nested = json!([["a", "<i4"], ["b", [["x", "|u1"], ["y", "<U2"]]]]);
+        let inner = json!({"name": "structured", "configuration":
+            {"fields": [["x", "uint8"], ["y", with_length("fixed_length_utf32", 8)]]}});
+        let second = json!({"unit": "s", "scale_factor": 10});
+        for (v2, v3) in [
+            (json!("|b1"), json!("bool")),
+            (json!("|i1"), json!("int8")),
+            (json!(">u2"), json!("uint16")),
+            (json!("<i8"), json!("int64")),
+            (json!("<f2"), json!("float16")),
+            (json!(">f8"), json!("float64")),
+            (json!("<c8"), json!("complex64")),
+            (json!("<c16"), json!("complex128")),
+            (json!("|S5"), with_length("null_terminated_bytes", 5)),
+            (json!("<U5"), with_length("fixed_length_utf32", 20)),
+            (json!("|V3"), with_length("raw_bytes", 3)),
+            (json!("<M8[10s]"), json!({"name": "numpy.datetime64", "configuration": second})),
+            (
+                json!(">m8"),
+                json!({"name": "numpy.timedelta64",
+                "configuration": {"unit": "generic", "scale_factor": 1}}),
+            ),
+            (nested, json!({"name": "structured", "configuration": {"fields": [["a", "int32"], ["b", inner]]}})),
+        ] {
+            let (dtype, order) = DType::from_v2(&v2, None).expect("both have it");
+            assert_eq!(dtype.to_v3(), v3);
+            assert_eq!(DType::from_v3(&v3).as_ref(), Ok(&dtype));
+            assert_eq!(dtype.to_v2(order), v2);
+        }
+    }
+
+    #[test]
+    fn objects_need_a_codec_of_their_own() {
+        let objects = json!("|O");
+        assert_eq!(DType::from_v2(&objects, Some("vlen-utf8")), Ok((DType::String, ByteOrder::Little)));
+        assert_eq!(DType::from_v2(&objects, Some("vlen-bytes")), Ok((DType::VariableBytes, ByteOrder::Little)));
+        assert!(v3_of(objects).expect_err("pickles").contains("objects of any kind"));
+    }
+
+    #[test]
+    fn names_of_other_writers_are_understood() {
+        assert_eq!(DType::from_numpy("float32"), Ok((DType::Float(4), ByteOrder::Little)));
+        assert_eq!(DType::from_v3(&json!("r24")), Ok(DType::Raw(3)));
+        assert_eq!(DType::from_v3(&json!("bytes")), Ok(DType::VariableBytes));
+        let fields = json!({"name": "struct", "configuration": {"fields": [{"name": "a", "data_type": "int8"}]}});
+        assert_eq!(DType::from_v3(&fields), Ok(DType::Struct(vec![("a".into(), DType::Int(1))])));
+    }
+
+    #[test]
+    fn what_v3_cannot_say() {
+        for (dtype, word) in [
+            (json!("<f16"), "<f16"),
+            (json!("|S0"), "|S0"),
+            (json!("|V99999999999"), "|V99999999999"),
+            (json!("é"), "é"),
+            (json!(""), "none that Zarr v3 has"),
+            (json!(7), "neither"),
+            (json!([["a", ">i4"]]), "big-endian"),
+            (json!([["a", "<i4", [2]]]), "subarray"),
+            (json!([["a", "|O"]]), "objects"),
+            (json!([["a"]]), "not a field"),
+            (json!([]), "no fields"),
+        ] {
+            let error = v3_of(dtype.clone()).expect_err("v3 lacks it");
+            assert!(error.contains(word), "{dtype}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_v2_cannot_say() {
+        for (data_type, word) in [
+            (json!("bfloat16"), "bfloat16"),
+            (json!("int4"), "int4"),
+            (json!("complex_float32"), "complex_float32"),
+            (json!({"name": "fixed_length_utf32", "configuration": {"length_bytes": 6}}), "fixed_length_utf32"),
+            (json!({"name": "structured", "configuration": {"fields": [["a", "string"]]}}), "no fixed size"),
+            (json!({"name": "structured"}), "no list of fields"),
+            (json!(3), "has no name"),
+        ] {
+            let error = DType::from_v3(&data_type).expect_err("v2 lacks it");
+            assert!(error.contains(word), "{data_type}: {error}");
+        }
+    }
+}

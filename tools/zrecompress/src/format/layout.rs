@@ -1,0 +1,203 @@
+//! JSON as text: objects put together from texts, and text laid out as zarr-python 3 lays it out.
+//!
+//! Members that a conversion does not touch go through it as they are spelled. Attributes hold what no parsed document keeps:
+//! bare `NaN`, numbers such as `1.50`, integers of any length.
+
+use std::ops::Range;
+
+use serde_json::Value;
+use zarray::json;
+
+/// The members of a JSON object, each with its value as text, in document order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Members(Vec<(String, Vec<u8>)>);
+
+impl Members {
+    /// Reads a document that has to be an object. `name` is what errors call it.
+    ///
+    /// # Errors
+    /// It is no JSON, or no object.
+    pub fn read(name: &str, text: &[u8]) -> Result<Members, String> {
+        json::parse(text).map_err(|error| format!("{name} is not JSON: {error}"))?;
+        let found = json::members(text, 0).ok_or_else(|| format!("{name} is not a JSON object"))?;
+        Ok(Members(found.into_iter().map(|(key, range)| (key, text[range].to_vec())).collect()))
+    }
+
+    /// The text of a member. Of several, the last one is the one that parsers believe.
+    pub fn get(&self, key: &str) -> Option<&[u8]> {
+        self.0.iter().rfind(|(name, _)| name == key).map(|(_, text)| text.as_slice())
+    }
+
+    /// A member, parsed.
+    pub fn value(&self, key: &str) -> Option<Value> {
+        json::parse(self.get(key)?).ok()
+    }
+
+    /// Removes a member and returns it, parsed.
+    pub fn take(&mut self, key: &str) -> Option<Value> {
+        let value = self.value(key);
+        self.0.retain(|(name, _)| name != key);
+        value
+    }
+
+    /// Adds a member at the end.
+    pub fn push(&mut self, key: &str, value: &Value) {
+        self.push_text(key, value.to_string().into_bytes());
+    }
+
+    /// Adds a member at the end, as text.
+    pub fn push_text(&mut self, key: &str, text: Vec<u8>) {
+        self.0.push((key.to_owned(), text));
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The members that are not named.
+    pub fn others(&self, named: &[&str]) -> impl Iterator<Item = (&str, &[u8])> {
+        let unnamed = self.0.iter().filter(move |(key, _)| !named.contains(&key.as_str()));
+        unnamed.map(|(key, text)| (key.as_str(), text.as_slice()))
+    }
+
+    /// The object as text.
+    pub fn text(&self) -> Vec<u8> {
+        let mut out = vec![b'{'];
+        for (number, (key, text)) in self.0.iter().enumerate() {
+            if number > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(Value::from(key.as_str()).to_string().as_bytes());
+            out.push(b':');
+            out.extend_from_slice(text);
+        }
+        out.push(b'}');
+        out
+    }
+}
+
+/// A list of lengths: a shape.
+pub fn lengths(value: Value) -> Option<Vec<u64>> {
+    value.as_array()?.iter().map(Value::as_u64).collect()
+}
+
+/// JSON text with every member and element on a line of its own, two spaces a level. Strings, numbers and words stay as they
+/// are spelled.
+pub fn pretty(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() * 2);
+    let mut depth = 0usize;
+    let mut tokens = tokens(text).peekable();
+    while let Some(token) = tokens.next() {
+        let token = &text[token];
+        match token {
+            b"{" | b"[" => {
+                out.extend_from_slice(token);
+                // An empty object or list stays on its line.
+                if !tokens.peek().is_some_and(|next| matches!(&text[next.clone()], b"}" | b"]")) {
+                    depth += 1;
+                    new_line(&mut out, depth);
+                }
+            }
+            b"}" | b"]" => {
+                if !matches!(out.last(), Some(b'{' | b'[')) {
+                    depth = depth.saturating_sub(1);
+                    new_line(&mut out, depth);
+                }
+                out.extend_from_slice(token);
+            }
+            b"," => {
+                out.push(b',');
+                new_line(&mut out, depth);
+            }
+            b":" => out.extend_from_slice(b": "),
+            _ => out.extend_from_slice(token),
+        }
+    }
+    out
+}
+
+fn new_line(out: &mut Vec<u8>, depth: usize) {
+    out.push(b'\n');
+    out.extend(std::iter::repeat_n(b' ', 2 * depth));
+}
+
+/// The tokens of a JSON text: punctuation, strings, and what stands between them.
+fn tokens(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        at += text[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let start = at;
+        at += match text.get(start)? {
+            b'"' => string_len(&text[start..]),
+            b'{' | b'}' | b'[' | b']' | b',' | b':' => 1,
+            _ => text[start..].iter().take_while(|byte| !b"{}[],: \t\r\n\"".contains(byte)).count(),
+        };
+        Some(start..at)
+    })
+}
+
+/// Length of the string that `text` starts with, its quotes included.
+fn string_len(text: &[u8]) -> usize {
+    let mut escaped = false;
+    let inner = text.iter().skip(1).take_while(|byte| {
+        let goes_on = escaped || **byte != b'"';
+        escaped = !escaped && **byte == b'\\';
+        goes_on
+    });
+    (inner.count() + 2).min(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn spelling_survives() {
+        let text = br#"{"a": 1.50, "b": NaN, "c": "\u00e9 \" ] ,", "a": 12345678901234567890123}"#;
+        let mut members = Members::read("it", text).expect("an object");
+        assert_eq!(members.get("a"), Some(&b"12345678901234567890123"[..]));
+        members.push("d", &Value::from("x"));
+        let expected = "{\n  \"a\": 1.50,\n  \"b\": NaN,\n  \"c\": \"\\u00e9 \\\" ] ,\",\n  \"a\": 12345678901234567890123,\n  \"d\": \"x\"\n}";
+        assert_eq!(String::from_utf8(pretty(&members.text())).expect("utf-8"), expected);
+        assert_eq!(members.take("a").and_then(|value| value.as_f64()), Some(12345678901234567890123.0));
+        assert_eq!(members.get("a"), None);
+    }
+
+    #[test]
+    fn other_things_are_refused() {
+        for (text, word) in [("[1]", "not a JSON object"), ("{\"a\": }", "not JSON"), ("", "not JSON")] {
+            assert!(Members::read(".zattrs", text.as_bytes()).expect_err(text).contains(word));
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".*".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::vec((".*", inner), 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// The layout is that of a printer that knows the values.
+        #[test]
+        fn pretty_text_is_that_of_a_real_printer(value in any_json()) {
+            let expected = serde_json::to_string_pretty(&value).expect("prints");
+            let compact = String::from_utf8(pretty(value.to_string().as_bytes())).expect("utf-8");
+            prop_assert_eq!(&compact, &expected);
+            let again = String::from_utf8(pretty(expected.as_bytes())).expect("utf-8");
+            prop_assert_eq!(again, expected);
+        }
+    }
+}
