@@ -295,6 +295,33 @@ pub struct PlanRecord {
     /// Independent blocks that a new chunk will have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<u64>,
+    /// Shape of a new chunk, where that changes; with sharding, of an inner chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_shape: Option<Vec<u64>>,
+    /// Shape of a new shard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard_shape: Option<Vec<u64>>,
+    /// Pieces that the array is rechunked in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions: Option<u64>,
+    /// How often a source chunk is read, on average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_reads: Option<f64>,
+    /// How often a source chunk is read, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_reads_most: Option<u64>,
+    /// How often a byte of the source is decoded, on average: of a Blosc chunk only the blocks that are needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decodes: Option<f64>,
+    /// Decoded bytes of the output, edges padded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
+    /// Bytes of memory at the peak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
+    /// Bytes of a temporary store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temporary_bytes: Option<u64>,
 }
 
 /// What became of one array.

@@ -9,6 +9,7 @@ use zcli::clap::{self, Args, ValueEnum};
 use zcodec::{Blosc, Cname, Compressor, Shuffle, SplitMode, Stream};
 
 use crate::cli::{parse_blocksize, parse_size_text};
+use crate::rechunk::{Rule, Rules, Shapes};
 
 /// Flags that decide the bytes of the output; nothing where a flag was not given.
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
@@ -124,6 +125,23 @@ impl Choices {
     /// Whether chunks or shards are to have another shape.
     pub fn rechunks(&self) -> bool {
         !self.chunks.is_empty() || !self.shards.is_empty() || self.no_shards
+    }
+
+    /// The shapes that were asked for.
+    ///
+    /// # Errors
+    /// A usage failure that names the rule.
+    pub fn shapes(&self) -> Result<Shapes, Failure> {
+        let rules = |flag: &str, texts: &[String]| {
+            let parse =
+                |text: &String| text.parse::<Rule>().map_err(|what| Failure::usage(what).at(format!("{flag} {text}")));
+            Rules::new(&texts.iter().map(parse).collect::<Result<Vec<_>, Failure>>()?)
+        };
+        Ok(Shapes {
+            chunks: rules("--chunks", &self.chunks)?,
+            shards: rules("--shards", &self.shards)?,
+            no_shards: self.no_shards,
+        })
     }
 
     /// Whether any flag about the codec was given.

@@ -45,6 +45,7 @@ pub struct Entry {
 pub struct Done {
     source: u32,
     output: u32,
+    objects: u32,
     pub verified: bool,
 }
 
@@ -52,6 +53,16 @@ impl Done {
     /// Whether the source object is the one that was read.
     pub fn is_of(&self, source: Stat) -> bool {
         self.source == fingerprint(source)
+    }
+
+    /// Whether all the source objects of a region are those that were read, by the hash of them all.
+    pub fn is_of_sources(&self, hash: u64) -> bool {
+        self.is_of(Stat { size: 0, tag: hash })
+    }
+
+    /// Objects that were written.
+    pub fn objects(&self) -> u64 {
+        u64::from(self.objects)
     }
 
     /// Whether the output object is the one that was written.
@@ -186,6 +197,7 @@ impl Entry {
         Done {
             source: fingerprint(Stat { size: self.source_bytes, tag: self.source_tag }),
             output: fingerprint(Stat { size: self.bytes, tag: self.tag }),
+            objects: u32::try_from(self.objects).unwrap_or(u32::MAX),
             verified: self.verified,
         }
     }

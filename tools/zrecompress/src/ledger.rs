@@ -160,6 +160,16 @@ impl<'a> Ledger<'a> {
         self.settle(&mut page);
     }
 
+    /// A source chunk that cannot be decoded; `lost`: what it belongs to is not in the output. Told once, however often it is
+    /// met.
+    pub fn bad(&self, array: usize, place: &str, failure: Failure, lost: bool) {
+        let mut page = self.page();
+        if !page.arrays[array].failures.contains_key(place) {
+            page.lost += u64::from(lost);
+            page.fail(array, place.to_owned(), failure);
+        }
+    }
+
     /// A chunk whose key no reader looks for: leaving it out would lose it, so the array fails.
     pub fn misspelled(&self, array: usize, store: &Store) {
         let failure = misspelled(&self.plans[array].array, store);

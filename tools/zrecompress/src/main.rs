@@ -15,6 +15,8 @@ mod many;
 mod metadata;
 mod parts;
 mod plan;
+mod rechunk;
+mod regions;
 mod run;
 mod saved;
 mod shard;

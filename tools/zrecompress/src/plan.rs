@@ -1,15 +1,16 @@
 //! What will be done with each array, decided from metadata alone, before anything is written.
 
-use serde_json::Value;
-use zarray::{Array, Chain, ChunkKeys, Grid, ZarrError, ZarrFormat};
+use serde_json::{Value, json};
+use zarray::{Array, Chain, ChunkKeys, Elements, Grid, ZarrError, ZarrFormat};
 use zcli::{Failure, VarFilter};
 use zcodec::{Blosc, Codec, CodecError, Compressor, MAX_NBYTES, codec_name, predict_blocksize};
 use zstore::Store;
-use zwire::{Exit, PlanRecord};
+use zwire::{Exit, PlanRecord, round3};
 
 use crate::choices::Choices;
 use crate::format::keys_after;
 use crate::metadata::Changes;
+use crate::rechunk::{Assumptions, Layout, RechunkPlan, Resources, Shapes};
 
 /// An array and what happens to it.
 pub struct ArrayPlan {
@@ -31,6 +32,16 @@ pub enum Action {
     Copy(&'static str),
     /// Every chunk that is not yet so is made so.
     Recompress(Target),
+    /// Chunks or shards get other shapes.
+    Rechunk(Box<Rechunk>),
+}
+
+/// How an array gets other chunks.
+pub struct Rechunk {
+    pub target: Target,
+    pub layout: Layout,
+    /// In which pieces; made when the memory has been shared out.
+    pub plan: Option<RechunkPlan>,
 }
 
 /// Where the objects of an array go.
@@ -62,6 +73,7 @@ pub struct Target {
 pub struct Wishes<'a> {
     pub choices: &'a Choices,
     pub var: VarFilter,
+    pub shapes: Shapes,
     pub in_place: bool,
     /// Codecs that a trial chose, by path.
     pub chosen: &'a std::collections::BTreeMap<String, Blosc>,
@@ -86,13 +98,13 @@ impl ArrayPlan {
         match &self.action {
             Action::Copy(_) => Placement::Stays,
             Action::Recompress(target) if describes_itself(self.chain()) && target.is_blosc() => Placement::Over,
-            Action::Recompress(_) => Placement::Beside,
+            Action::Recompress(_) | Action::Rechunk(_) => Placement::Beside,
         }
     }
 
     /// Whether its objects are carried over one by one.
     pub fn is_transcoded(&self) -> bool {
-        self.placement != Placement::Stays
+        self.placement != Placement::Stays && self.rechunk().is_none()
     }
 
     /// The chain that chunks (with sharding: inner chunks) go through.
@@ -105,11 +117,28 @@ impl ArrayPlan {
         match &self.action {
             Action::Copy(_) => None,
             Action::Recompress(target) => Some(target),
+            Action::Rechunk(rechunk) => Some(&rechunk.target),
         }
+    }
+
+    /// How it gets other chunks, where it does.
+    pub fn rechunk(&self) -> Option<&Rechunk> {
+        match &self.action {
+            Action::Rechunk(rechunk) => Some(rechunk),
+            _ => None,
+        }
+    }
+
+    /// The regions that it is rechunked in.
+    pub fn regions(&self) -> Option<&RechunkPlan> {
+        self.rechunk()?.plan.as_ref()
     }
 
     /// The members that change in the metadata of `array`: the source's, or the same array in the other format.
     pub fn new_members(&self, array: &Array) -> Changes {
+        if let Some(rechunk) = self.rechunk() {
+            return rechunk.new_members(array);
+        }
         let Some(target) = self.target().filter(|target| !target.unchanged) else { return Changes::new() };
         vec![match array.format {
             ZarrFormat::V2 => ("compressor", target.compressor.to_v2()),
@@ -119,18 +148,23 @@ impl ArrayPlan {
 
     /// The codec chain after the run, for people.
     pub fn new_codec(&self) -> String {
-        match (self.new_members(&self.array).into_iter().next(), self.array.format) {
-            (None, _) => self.array.chain.describe(),
-            (Some((_, codecs)), ZarrFormat::V3) => {
-                let codecs = codecs.as_array().cloned().unwrap_or_default();
-                let shape = self.array.grid.as_ref().map_or(&[][..], Grid::chunk_shape);
-                Chain::v3(&self.array.dtype, &codecs, shape).map_or_else(|error| error, |chain| chain.describe())
-            }
-            (Some((_, compressor)), ZarrFormat::V2) => {
-                let filters = &self.array.chain.specs[..self.array.chain.kept];
-                let compressor = Some(&compressor).filter(|compressor| !compressor.is_null());
-                Chain::v2(&self.array.dtype, filters, compressor, 0).describe()
-            }
+        let Some(target) = self.target() else { return self.array.chain.describe() };
+        let chain = self.chain();
+        let kept = chain.specs[..chain.kept].iter();
+        let mut words: Vec<String> =
+            kept.filter(|spec| !matches!(codec_name(spec), "bytes" | "endian")).map(zcodec::describe).collect();
+        if target.compressor != Compressor::None || words.is_empty() {
+            words.push(target.compressor.describe());
+        }
+        words.extend(target.checksum.then(|| "crc32c".to_owned()));
+        let codec = words.join(" > ");
+        match self
+            .rechunk()
+            .map(|rechunk| rechunk.layout.shards.is_some())
+            .unwrap_or(self.array.chain.sharding.is_some())
+        {
+            true => format!("shard[{codec}]"),
+            false => codec,
         }
     }
 
@@ -144,12 +178,15 @@ impl ArrayPlan {
 
     /// Units of work: stored objects. An array whose objects cannot be numbered is one unit.
     pub fn units(&self) -> u64 {
-        self.array.grid.as_ref().map_or(1, Grid::len)
+        self.regions().map_or_else(|| self.array.grid.as_ref().map_or(1, Grid::len), RechunkPlan::regions)
     }
 
     /// Decoded bytes of a unit.
     pub fn unit_bytes(&self) -> Option<u64> {
-        self.object_bytes()
+        match self.regions() {
+            Some(regions) => Some(self.array.uncompressed_bytes()?.div_ceil(regions.regions().max(1))),
+            None => self.object_bytes(),
+        }
     }
 
     /// Decoded bytes of one stored object.
@@ -168,6 +205,8 @@ impl ArrayPlan {
 
     /// The plan as a record.
     pub fn record(&self, store: &str) -> PlanRecord {
+        let stats = self.regions().map(|regions| regions.stats);
+        let layout = self.rechunk().map(|rechunk| &rechunk.layout);
         PlanRecord {
             store: store.to_owned(),
             path: self.array.path.clone(),
@@ -179,6 +218,15 @@ impl ArrayPlan {
             chunk_bytes: self.chain().chunk_bytes,
             uncompressed_bytes: self.array.uncompressed_bytes(),
             blocks: self.blocks(),
+            chunk_shape: layout.map(|layout| layout.chunks.clone()),
+            shard_shape: layout.and_then(|layout| Some(layout.shards.as_ref()?.0.clone())),
+            regions: stats.map(|stats| stats.regions),
+            chunk_reads: stats.map(|stats| round3(stats.reads_mean)),
+            chunk_reads_most: stats.map(|stats| stats.reads_most),
+            decodes: stats.map(|stats| round3(stats.decodes_mean)),
+            output_bytes: stats.map(|stats| stats.output_bytes),
+            peak_memory_bytes: stats.map(|stats| stats.peak_memory_bytes),
+            temporary_bytes: stats.map(|stats| stats.temporary_bytes),
             ..PlanRecord::default()
         }
     }
@@ -191,7 +239,8 @@ impl Action {
             return Ok(Action::Copy("not selected by --var"));
         }
         let chosen = wishes.chosen.get(&array.path).copied();
-        if chosen.is_none() && choices.format().is_some() && !choices.names_a_codec() {
+        let layout = wishes.new_layout(array)?;
+        if chosen.is_none() && layout.is_none() && choices.format().is_some() && !choices.names_a_codec() {
             return Ok(Action::Copy("no codec is asked for"));
         }
         if let Some(error) = unsupported(&array.chain) {
@@ -208,6 +257,18 @@ impl Action {
         }
         let chain = array.chain.innermost();
         let target = Target::of(choices, chosen, chain, array.format);
+        if let Some(layout) = layout {
+            if let Err(what) = Elements::of(array) {
+                if choices.copy_unknown {
+                    return Ok(Action::Copy("its elements cannot be told apart"));
+                }
+                let failure = Failure::new(Exit::Unreadable, what).at(store.place(array.key_prefix()));
+                return Err(failure.hint("--copy-unknown copies such arrays as they are"));
+            }
+            let limit = if target.is_blosc() { MAX_NBYTES } else { u64::MAX };
+            layout.check_size(array, chain.itemsize.unwrap_or(1), limit)?;
+            return Ok(Action::Rechunk(Box::new(Rechunk { target, layout, plan: None })));
+        }
         if let Some(nbytes) = chain.chunk_bytes.filter(|bytes| *bytes > MAX_NBYTES && target.is_blosc()) {
             let place = store.place(array.key_prefix());
             return Err(ZarrError::Chunk { place, source: CodecError::TooLarge { nbytes } }.into());
@@ -219,6 +280,7 @@ impl Action {
         match self {
             Action::Copy(_) => "copy",
             Action::Recompress(_) => "recompress",
+            Action::Rechunk(_) => "rechunk",
         }
     }
 
@@ -226,7 +288,34 @@ impl Action {
         match self {
             Action::Copy(because) => Some((*because).to_owned()),
             Action::Recompress(target) if target.unchanged => Some("only chunks that are not in this codec yet".into()),
-            Action::Recompress(_) => None,
+            Action::Recompress(_) | Action::Rechunk(_) => None,
+        }
+    }
+}
+
+impl Wishes<'_> {
+    /// The layout that an array gets, where that is not the one it has.
+    fn new_layout(&self, array: &Array) -> Result<Option<Layout>, Failure> {
+        if !self.choices.rechunks() || array.shape.is_empty() {
+            return Ok(None);
+        }
+        let layout = Layout::new(array, &self.shapes, self.choices.format().unwrap_or(array.format))?;
+        Ok(Some(layout).filter(|layout| Layout::of(array).as_ref() != Some(layout)))
+    }
+}
+
+impl Rechunk {
+    /// The members that change in the metadata of `array`.
+    fn new_members(&self, array: &Array) -> Changes {
+        match array.format {
+            ZarrFormat::V2 => {
+                vec![("chunks", json!(self.layout.chunks)), ("compressor", self.target.compressor.to_v2())]
+            }
+            ZarrFormat::V3 => {
+                let grid = json!({"name": "regular", "configuration": {"chunk_shape": self.layout.object_shape()}});
+                let codecs = self.layout.codecs_v3(array, self.target.tail_v3(array.chain.innermost()));
+                vec![("chunk_grid", grid), ("codecs", codecs.into())]
+            }
         }
     }
 }
@@ -268,11 +357,14 @@ impl Target {
             spec["configuration"]["codecs"] = Value::Array(self.codecs_v3(&sharding.inner));
             return codecs;
         }
-        codecs.extend(self.compressor.to_v3(self.typesize));
-        if self.checksum {
-            codecs.extend(chain.specs.last().cloned());
-        }
+        codecs.extend(self.tail_v3(chain));
         codecs
+    }
+
+    /// The compressor and what follows it.
+    fn tail_v3(&self, chain: &Chain) -> Vec<Value> {
+        let checksum = chain.specs.last().filter(|_| self.checksum).cloned();
+        self.compressor.to_v3(self.typesize).into_iter().chain(checksum).collect()
     }
 }
 
@@ -336,6 +428,9 @@ pub fn share_out(
 ) -> Result<(), Failure> {
     let objects = plans.iter().map(objects).fold(0u64, u64::saturating_add);
     for plan in plans {
+        if plan.rechunk().is_some() {
+            continue;
+        }
         if plan.target().is_none() {
             plan.need = plan.object_bytes().unwrap_or(COPY_PIECE).min(COPY_PIECE);
             continue;
@@ -377,6 +472,27 @@ pub fn share_out(
     }
     Ok(())
 }
+
+/// Cuts every array that gets other chunks into regions that fit the memory.
+///
+/// # Errors
+/// An array that no region of fits, or whose elements cannot be told apart.
+pub fn cut_into_regions(
+    plans: &mut [ArrayPlan],
+    resources: Resources,
+    remote: bool,
+    verify: bool,
+) -> Result<(), Failure> {
+    for plan in plans {
+        let Action::Rechunk(rechunk) = &mut plan.action else { continue };
+        let assumptions = Assumptions { remote, verify, element_bytes: TEXT_BYTES, ..Assumptions::default() };
+        rechunk.plan = Some(RechunkPlan::new(&plan.array, &rechunk.layout, assumptions, resources)?);
+    }
+    Ok(())
+}
+
+/// Bytes of an element of variable length, where nothing else is known.
+const TEXT_BYTES: u64 = 32;
 
 fn objects(plan: &ArrayPlan) -> u64 {
     plan.array.grid.as_ref().map_or(u64::MAX, Grid::len)

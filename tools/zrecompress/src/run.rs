@@ -48,7 +48,7 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
 fn try_out(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
     let source = args.source.as_ref().ok_or_else(|| Failure::usage("SRC is needed"))?;
     let store = Store::open(source, &args.store.options(&session.stop))?;
-    match Survey::of(args, &store, &args.choices, &BTreeMap::new(), Begin::New, session)? {
+    match Survey::of(args, &store, &args.choices, &BTreeMap::new(), Begin::New, None, session)? {
         Surveyed::Possible(survey) => trial::try_out(args, &store, &survey.plans, session),
         Surveyed::Impossible(failures) => refuse(&failures, session),
     }
@@ -179,13 +179,14 @@ pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending
         None => order.choices.clone(),
     };
     let mut chosen = unfinished.as_ref().map(|(_, saved)| saved.chosen()).unwrap_or_default();
-    let mut survey = match Survey::of(args, &store, &choices, &chosen, begin, session)? {
+    let earlier = unfinished.as_ref().map(|(_, saved)| saved);
+    let mut survey = match Survey::of(args, &store, &choices, &chosen, begin, earlier, session)? {
         Surveyed::Possible(survey) => survey,
         Surveyed::Impossible(failures) => return refuse(&failures, session),
     };
     if args.trial.auto && unfinished.is_none() {
         chosen = trial::choose(args, &store, &survey.plans, session)?;
-        survey = match Survey::of(args, &store, &choices, &chosen, begin, session)? {
+        survey = match Survey::of(args, &store, &choices, &chosen, begin, None, session)? {
             Surveyed::Possible(survey) => survey,
             Surveyed::Impossible(failures) => return refuse(&failures, session),
         };
@@ -233,7 +234,7 @@ fn do_part(args: &Args, draft: Draft, saved: &Saved, part: Part, session: &mut S
     let store = Store::open(OsStr::new(&saved.source), &args.store.options(&session.stop))?;
     let choices = resume(args, &args.choices, saved, &store)?;
     check_bad_chunks(args, saved.in_place)?;
-    let survey = match Survey::of(args, &store, &choices, &saved.chosen(), saved.begin(), session)? {
+    let survey = match Survey::of(args, &store, &choices, &saved.chosen(), saved.begin(), Some(saved), session)? {
         Surveyed::Possible(survey) => survey,
         Surveyed::Impossible(failures) => return refuse(&failures, session),
     };

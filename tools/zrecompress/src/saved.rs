@@ -33,6 +33,10 @@ pub struct Saved {
     pub backup: Option<String>,
     /// Parts of the work.
     pub parts: u32,
+    /// Bytes of memory and workers that the regions of rechunked arrays were planned for: every part cuts them alike.
+    pub memory_bytes: u64,
+    /// Workers.
+    pub jobs: usize,
     /// The flags that decide the bytes.
     pub choices: Choices,
     /// Codecs that a trial chose, by path of the array.
@@ -141,6 +145,8 @@ mod tests {
             overwrite: false,
             backup: None,
             parts: 1,
+            memory_bytes: 1,
+            jobs: 1,
             choices: Choices::default(),
             chosen: BTreeMap::new(),
             fingerprint: 0,

@@ -161,7 +161,8 @@ pub fn is_misspelled(array: &Array, key: &str) -> bool {
     matches!(what_is(array, key), Key::OtherSeparator)
 }
 
-enum Key {
+/// What a listed key is to its array.
+pub enum Key {
     /// A chunk, with its number in the grid.
     Chunk(Option<u64>),
     Metadata,
@@ -170,7 +171,7 @@ enum Key {
 }
 
 /// What a listed key is to its array: a chunk counts only where the grid has a place for it.
-fn what_is(array: &Array, key: &str) -> Key {
+pub fn what_is(array: &Array, key: &str) -> Key {
     let prefix = array.key_prefix();
     let relative = if prefix.is_empty() { key } else { key.get(prefix.len() + 1..).unwrap_or_default() };
     match array.keys.parse(relative, array.shape.len()) {

@@ -13,19 +13,23 @@ use zstore::{Begin, Draft, Location, Store, StoreError, write_failed};
 use zwire::{Exit, Record};
 
 use crate::choices::Choices;
-use crate::cli::{Args, Verify};
+use crate::cli::{Args, OnBadChunk, Verify};
 use crate::documents::Documents;
 use crate::finish::put_document;
 use crate::journal::{self, Journal};
 use crate::ledger::Totals;
 use crate::ledger::misspelled;
-use crate::plan::{Action, ArrayPlan, Placement, Wishes, share_out};
+use crate::plan::{Action, ArrayPlan, Placement, Wishes, cut_into_regions, share_out};
+use crate::rechunk::Resources;
 use crate::saved::{self, Saved};
 use crate::source::{Work, is_misspelled};
 use crate::work::Task;
 
 /// Documents of groups and arrays.
 const METADATA: [&str; 5] = ["zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"];
+
+/// Regions under way at once: one is read while the other is written.
+const IN_FLIGHT: usize = 2;
 
 /// Keys of an array that are looked at before it is divided into parts.
 const FIRST_KEYS: usize = 100;
@@ -61,11 +65,13 @@ impl<'a> Survey<'a> {
         choices: &Choices,
         chosen: &BTreeMap<String, Blosc>,
         begin: Begin,
+        saved: Option<&Saved>,
         session: &Session,
     ) -> Result<Surveyed<'a>, Failure> {
         let pool = Pool::new(args.store.readers(store, args.work.jobs()));
         let (hierarchy, listable) = open(store, &pool)?;
-        let wishes = Wishes { choices, var: filter(choices)?, in_place: begin == Begin::InPlace, chosen };
+        let shapes = choices.shapes()?;
+        let wishes = Wishes { choices, var: filter(choices)?, shapes, in_place: begin == Begin::InPlace, chosen };
         let mut survey = Survey {
             store,
             hierarchy,
@@ -82,7 +88,30 @@ impl<'a> Survey<'a> {
         survey.check_in_place(args, begin)?;
         let nthreads = args.nthreads.map(usize::from);
         share_out(&mut survey.plans, args.work.jobs(), nthreads, args.verify != Verify::None, survey.budget)?;
+        survey.cut_into_regions(args, saved, &wishes)?;
         Ok(Surveyed::Possible(survey))
+    }
+
+    /// Plans the regions of rechunked arrays, as the plan of an unfinished run did.
+    fn cut_into_regions(&mut self, args: &Args, saved: Option<&Saved>, wishes: &Wishes) -> Result<(), Failure> {
+        if !wishes.choices.rechunks() {
+            return Ok(());
+        }
+        let arrays = self.plans.iter().map(|plan| &plan.array);
+        let shapes = &wishes.shapes;
+        if let Some(name) = shapes.chunks.unused(arrays.clone()).into_iter().chain(shapes.shards.unused(arrays)).next()
+        {
+            return Err(Failure::new(Exit::Absent, format!("no array has {name}")).at(self.store.location()));
+        }
+        if args.on_bad_chunk == OnBadChunk::Copy && self.plans.iter().any(|plan| plan.rechunk().is_some()) {
+            return Err(Failure::usage(
+                "a chunk that cannot be decoded cannot be cut: --on-bad-chunk copy is not for --chunks",
+            ));
+        }
+        let (budget, workers) = saved.map_or((self.budget, args.work.jobs()), |saved| (saved.memory_bytes, saved.jobs));
+        let resources =
+            Resources { budget, workers, readers: args.store.readers(self.store, workers), in_flight: IN_FLIGHT };
+        cut_into_regions(&mut self.plans, resources, self.store.is_remote(), args.verify != Verify::None)
     }
 
     /// On an object store nothing can change places, and nothing can be linked into a backup.
@@ -131,7 +160,7 @@ impl<'a> Survey<'a> {
         if let Some(exit) = stop.requested() {
             return Err(Failure::new(exit, "stopped by a signal"));
         }
-        let selected = plans.iter().any(|plan| matches!(plan.action, Action::Recompress(_)));
+        let selected = plans.iter().any(|plan| !matches!(plan.action, Action::Copy(_)));
         if failures.is_empty() && !wishes.var.is_everything() && !selected {
             let text = format!("no array matches --var {}", wishes.choices.var.join(" "));
             return Err(Failure::new(Exit::Absent, text).at(store.location()));
@@ -171,6 +200,8 @@ impl<'a> Survey<'a> {
             overwrite: args.overwrite,
             backup,
             parts: self.parts(args.machines.parts.unwrap_or(1)),
+            memory_bytes: self.budget,
+            jobs: args.work.jobs(),
             choices,
             chosen: chosen.iter().map(|(path, blosc)| (path.clone(), saved::spec_of(blosc))).collect(),
             fingerprint: saved::fingerprint(&self.plans),

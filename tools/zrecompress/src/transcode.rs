@@ -5,7 +5,7 @@ use std::path::Path;
 use zarray::{Chain, ZarrError};
 use zcli::{Failure, Phases, Timer};
 use zcodec::{
-    Cname, CodecError, Compressor, Header, Workspace, crc32c, crc32c_append, predict_blocksize, predict_split,
+    Cname, Codec, CodecError, Compressor, Header, Workspace, crc32c, crc32c_append, predict_blocksize, predict_split,
 };
 use zstore::{ByteRange, Stat, Store};
 use zwire::Exit;
@@ -298,7 +298,8 @@ pub fn recode(
     Ok(true)
 }
 
-fn encode(
+/// Encodes a decoded chunk as the target says.
+pub fn encode(
     target: &Target,
     decoded: &[u8],
     encoded: &mut Vec<u8>,
@@ -329,6 +330,32 @@ fn is_already(target: &Target, stored: &[u8], nbytes: u64) -> bool {
         })
 }
 
+/// Decodes what [`encode`] made.
+pub fn decode(
+    target: &Target,
+    encoded: &[u8],
+    decoded: &mut Vec<u8>,
+    threads: usize,
+    workspace: &mut Workspace,
+) -> Result<(), CodecError> {
+    let mut unsealed = Vec::new();
+    let compressed = match target.checksum {
+        true => {
+            Codec::Crc32c.decode(encoded, None, &mut unsealed, 1, workspace)?;
+            unsealed.as_slice()
+        }
+        false => encoded,
+    };
+    match target.compressor.codec() {
+        Some(codec) => codec.decode(compressed, None, decoded, threads, workspace),
+        None => {
+            decoded.clear();
+            decoded.extend_from_slice(compressed);
+            Ok(())
+        }
+    }
+}
+
 /// Decodes `written` as a reader of the output will, and compares it with `chunk.decoded`.
 pub fn check_decodes(
     target: &Target,
@@ -336,22 +363,9 @@ pub fn check_decodes(
     threads: usize,
     chunk: &mut ChunkScratch,
 ) -> Result<(), CodecError> {
-    let ChunkScratch { decoded, spare, again, workspace, .. } = chunk;
-    let compressed = match target.checksum {
-        true => {
-            zcodec::Codec::Crc32c.decode(written, None, spare, 1, workspace)?;
-            spare.as_slice()
-        }
-        false => written,
-    };
-    let same = match target.compressor.codec() {
-        Some(codec) => {
-            codec.decode(compressed, Some(decoded.len()), again, threads, workspace)?;
-            again == decoded
-        }
-        None => compressed == decoded.as_slice(),
-    };
-    if same {
+    let ChunkScratch { decoded, again, workspace, .. } = chunk;
+    decode(target, written, again, threads, workspace)?;
+    if again == decoded {
         return Ok(());
     }
     Err(CodecError::Invalid { format: "chunk", detail: "other bytes than were written".into() })

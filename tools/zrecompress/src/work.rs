@@ -14,7 +14,8 @@ use crate::gate::Gate;
 use crate::journal::{Done, Entry, Journal, Record};
 use crate::ledger::{Ledger, Tally, Totals};
 use crate::plan::{ArrayPlan, Placement};
-use crate::source::{Item, Next, Source, Work};
+use crate::regions::Regions;
+use crate::source::{Item, Key, Next, Source, Work, what_is};
 use crate::transcode::{Clocks, Job, Outcome, Scratch};
 
 /// Of a sample, every such object is verified.
@@ -64,6 +65,7 @@ impl Task<'_> {
         };
         pool.broadcast(|_| workers.worker());
         bar.finish();
+        let rechunked = self.rechunk(&Regions { task: self, ledger: &ledger, bar: &bar, stop, phases });
         let met_all = workers.met.load(Ordering::Relaxed) >= self.record.len() as u64;
         if !met_all && !ledger.is_over() && stop.requested().is_none() {
             self.remove_vanished()?;
@@ -73,15 +75,50 @@ impl Task<'_> {
         // Whatever ended the run: what is done is done.
         let saved = self.journal.checkpoint();
         let totals = ledger.close()?;
+        rechunked?;
         saved.map(|()| totals)
     }
 }
 
 impl Task<'_> {
+    /// Does the arrays that get other chunks.
+    fn rechunk(&self, regions: &Regions) -> Result<(), Failure> {
+        for (array, plan) in self.plans.iter().enumerate().filter(|(_, plan)| plan.rechunk().is_some()) {
+            let units = match &self.work {
+                Work::Listed => {
+                    self.look_for_strays(plan, array, regions)?;
+                    0..plan.units()
+                }
+                Work::Units(units) => units[array].clone(),
+            };
+            regions.run(array, units)?;
+            regions.ledger.listed(array);
+        }
+        Ok(())
+    }
+
+    /// The engine computes the keys that it reads; what else lies there is found by a list, where that costs nothing.
+    fn look_for_strays(&self, plan: &ArrayPlan, array: usize, regions: &Regions) -> Result<(), Failure> {
+        if self.store.is_remote() {
+            return Ok(());
+        }
+        for object in self.store.list(plan.array.key_prefix())? {
+            match what_is(&plan.array, &object?.key) {
+                Key::Stray => regions.ledger.stray(),
+                Key::OtherSeparator => regions.ledger.misspelled(array, self.store),
+                Key::Chunk(_) | Key::Metadata => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the output objects of which the source has gone since an earlier run made them.
     fn remove_vanished(&self) -> Result<(), Failure> {
         for (array, unit) in self.record.units() {
             let plan = &self.plans[array];
+            if plan.rechunk().is_some() {
+                continue;
+            }
             let Some(grid) = &plan.array.grid else { continue };
             let key = plan.array.key(&plan.array.keys.encode(&grid.index(unit)));
             if self.store.stat(&key)?.is_none() {
@@ -97,7 +134,7 @@ impl Task<'_> {
     }
 
     /// Where the objects of an array go.
-    fn output(&self, plan: &ArrayPlan) -> &Store {
+    pub fn output(&self, plan: &ArrayPlan) -> &Store {
         if plan.placement == Placement::Beside { self.draft.replacements() } else { self.draft.objects() }
     }
 }

@@ -1,0 +1,194 @@
+//! The elements of a chunk as opaque bytes: how long each is, and in which order a decoded chunk holds them. This is what
+//! moving elements to other chunks needs, and all it needs.
+
+use serde_json::Value;
+use zcodec::codec_name;
+
+use crate::chain::{Chain, Sharding};
+use crate::metadata::{Array, ZarrFormat};
+
+/// Filters that encode each element by itself: the encoded element can be moved without decoding it.
+const ELEMENTWISE: [&str; 4] = ["fixedscaleoffset", "quantize", "bitround", "astype"];
+
+/// Codecs that write elements of variable length, each behind its length.
+const VARIABLE: [&str; 5] = ["vlen-utf8", "vlen-bytes", "string", "bytes", "variable_length_bytes"];
+
+/// Bytes of an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Itemsize {
+    /// The same for all.
+    Fixed(usize),
+    /// Each has its own length (numcodecs' `vlen-utf8` and `vlen-bytes`).
+    Variable,
+}
+
+/// How a decoded chunk holds its elements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elements {
+    /// Bytes of an element.
+    pub itemsize: Itemsize,
+    /// The array's dimensions in the order of a decoded chunk, slowest first: `0, 1, 2` is C order, `2, 1, 0` is F order.
+    pub order: Vec<usize>,
+}
+
+impl Elements {
+    /// The elements of `array` (with sharding: of an inner chunk).
+    ///
+    /// # Errors
+    /// Which codec stands in the way.
+    pub fn of(array: &Array) -> Result<Elements, String> {
+        if array.grid.is_none() {
+            return Err("its chunk grid is not regular".into());
+        }
+        match (&array.chain.sharding, array.format) {
+            (Some(sharding), _) => of_shard(array, sharding),
+            (None, ZarrFormat::V2) => of_v2(array),
+            (None, ZarrFormat::V3) => of_v3(array, &array.chain),
+        }
+    }
+}
+
+fn of_shard(array: &Array, sharding: &Sharding) -> Result<Elements, String> {
+    if let Some(spec) = array.chain.specs.iter().find(|spec| codec_name(spec) != "sharding_indexed") {
+        return Err(format!("codec {:?} around a whole shard is not supported", codec_name(spec)));
+    }
+    if sharding.inner.sharding.is_some() {
+        return Err("shards within shards are not supported".into());
+    }
+    of_v3(array, &sharding.inner)
+}
+
+fn of_v2(array: &Array) -> Result<Elements, String> {
+    known_tail(&array.chain)?;
+    let rank = array.shape.len();
+    let order = if array.order.as_deref() == Some("F") { (0..rank).rev().collect() } else { (0..rank).collect() };
+    let filters = &array.chain.specs[..array.chain.kept];
+    let itemsize = match filters {
+        [only] if VARIABLE[..2].contains(&codec_name(only)) => Itemsize::Variable,
+        _ => {
+            filters.iter().try_for_each(elementwise)?;
+            fixed(&array.chain)?
+        }
+    };
+    Ok(Elements { itemsize, order })
+}
+
+fn of_v3(array: &Array, chain: &Chain) -> Result<Elements, String> {
+    known_tail(chain)?;
+    let mut order: Vec<usize> = (0..array.shape.len()).collect();
+    let Some((to_bytes, before)) = chain.specs[..chain.kept].split_last() else {
+        return Err("no codec turns the array into bytes".into());
+    };
+    for spec in before {
+        match codec_name(spec) {
+            "transpose" => order = transposed(&order, spec)?,
+            _ => elementwise(spec)?,
+        }
+    }
+    let itemsize = match codec_name(to_bytes) {
+        "bytes" | "endian" if array.itemsize.is_some() => fixed(chain)?,
+        name if VARIABLE[..2].contains(&name) && is_variable(&array.dtype) => Itemsize::Variable,
+        name => return Err(format!("elements cannot be moved without decoding codec {name:?}")),
+    };
+    Ok(Elements { itemsize, order })
+}
+
+fn is_variable(data_type: &Value) -> bool {
+    VARIABLE.contains(&codec_name(data_type))
+}
+
+fn known_tail(chain: &Chain) -> Result<(), String> {
+    chain.unknown.as_ref().map_or(Ok(()), |error| Err(error.to_string()))
+}
+
+fn fixed(chain: &Chain) -> Result<Itemsize, String> {
+    let itemsize = chain.itemsize.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0);
+    itemsize.map(Itemsize::Fixed).ok_or_else(|| "its elements have no known size".into())
+}
+
+fn elementwise(spec: &Value) -> Result<(), String> {
+    let name = codec_name(spec);
+    match ELEMENTWISE.contains(&name.strip_prefix("numcodecs.").unwrap_or(name)) {
+        true => Ok(()),
+        false => Err(format!("elements cannot be moved without decoding codec {name:?}")),
+    }
+}
+
+/// The order after a transpose: its `order` says which dimension of its input becomes dimension `i` (Zarr v3, `transpose`).
+fn transposed(before: &[usize], spec: &Value) -> Result<Vec<usize>, String> {
+    let stated = spec.pointer("/configuration/order").unwrap_or(&Value::Null);
+    match stated {
+        Value::String(text) if text == "C" => return Ok(before.to_vec()),
+        Value::String(text) if text == "F" => return Ok(before.iter().rev().copied().collect()),
+        _ => {}
+    }
+    let picked = stated.as_array().and_then(|order| {
+        order.iter().map(|dimension| before.get(usize::try_from(dimension.as_u64()?).ok()?).copied()).collect()
+    });
+    let picked: Vec<usize> = picked.unwrap_or_default();
+    match (0..before.len()).all(|dimension| picked.contains(&dimension)) && picked.len() == before.len() {
+        true => Ok(picked),
+        false => Err(format!("codec \"transpose\" has the order {stated}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::metadata::{Node, array_v2, node_v3};
+
+    fn v2(dtype: Value, filters: Value, order: &str) -> Result<Elements, String> {
+        let text = json!({"zarr_format": 2, "shape": [4, 4, 4], "chunks": [2, 2, 2], "dtype": dtype, "fill_value": 0,
+            "order": order, "filters": filters, "compressor": {"id": "zlib", "level": 1}});
+        Elements::of(&array_v2("/x", text.to_string().as_bytes(), None).expect("an array"))
+    }
+
+    fn v3(data_type: Value, codecs: Value) -> Result<Elements, String> {
+        let text = json!({"zarr_format": 3, "node_type": "array", "shape": [4, 4, 4], "data_type": data_type,
+            "fill_value": 0, "codecs": codecs, "chunk_key_encoding": {"name": "default"},
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4, 4, 4]}}});
+        let Ok(Node::Array(array)) = node_v3("/x", text.to_string().as_bytes()) else { panic!("an array") };
+        Elements::of(&array)
+    }
+
+    #[test]
+    fn orders_and_sizes() {
+        let elements = |size, order: &[usize]| Ok(Elements { itemsize: Itemsize::Fixed(size), order: order.to_vec() });
+        assert_eq!(v2(json!("<f4"), Value::Null, "C"), elements(4, &[0, 1, 2]));
+        assert_eq!(v2(json!("<f4"), Value::Null, "F"), elements(4, &[2, 1, 0]));
+        let packed = json!([{"id": "fixedscaleoffset", "dtype": "<f4", "astype": "<i2", "scale": 10, "offset": 0}]);
+        assert_eq!(v2(json!("<f4"), packed, "C"), elements(2, &[0, 1, 2]));
+        let transpose = |order: Value| json!({"name": "transpose", "configuration": {"order": order}});
+        assert_eq!(v3(json!("int8"), json!([transpose(json!([1, 2, 0])), "bytes"])), elements(1, &[1, 2, 0]));
+        let twice = json!([transpose(json!([1, 2, 0])), transpose(json!([2, 1, 0])), "bytes"]);
+        assert_eq!(v3(json!("int8"), twice), elements(1, &[0, 2, 1]));
+        assert_eq!(v2(json!("|O"), json!([{"id": "vlen-utf8"}]), "C").map(|e| e.itemsize), Ok(Itemsize::Variable));
+        assert_eq!(v3(json!("string"), json!(["vlen-utf8", "crc32c"])).map(|e| e.itemsize), Ok(Itemsize::Variable));
+        let inner = json!([transpose(json!([2, 1, 0])), "bytes"]);
+        let shard = json!([{"name": "sharding_indexed", "configuration": {"chunk_shape": [2, 2, 2], "codecs": inner,
+            "index_codecs": ["bytes"]}}]);
+        assert_eq!(v3(json!("float64"), shard), elements(8, &[2, 1, 0]));
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_named() {
+        for (result, word) in [
+            (v2(json!("<i4"), json!([{"id": "delta", "dtype": "<i4"}]), "C"), "delta"),
+            (v2(json!("|b1"), json!([{"id": "packbits"}]), "C"), "packbits"),
+            (v2(json!("|O"), json!([{"id": "pickle"}]), "C"), "pickle"),
+            (v2(json!("|O"), json!([{"id": "json2"}]), "C"), "json2"),
+            (v2(json!("<f4"), json!([{"id": "shuffle", "elementsize": 4}]), "C"), "shuffle"),
+            (v3(json!("float32"), json!(["zfp"])), "zfp"),
+            (v3(json!("int8"), json!(["bytes", "mystery"])), "mystery"),
+            (
+                v3(json!("int8"), json!([{"name": "transpose", "configuration": {"order": [0, 0, 1]}}, "bytes"])),
+                "transpose",
+            ),
+        ] {
+            let error = result.expect_err(word);
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

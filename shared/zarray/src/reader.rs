@@ -1,0 +1,337 @@
+//! One chunk of an array, out of its store: a stored object, or an inner chunk of a shard; decoded whole, or only what a
+//! subset of it needs.
+//!
+//! Fetching and decoding are two steps, because one waits for a store and the other for a processor. Subsets are in *stored
+//! order*: their dimensions are those of a decoded chunk, slowest first ([`Elements::order`]).
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zcodec::{Codec, CodecError, Header, Workspace, decompress_range};
+use zstore::{ByteRange, Stat, Store};
+
+use crate::elements::{Elements, Itemsize};
+use crate::error::ZarrError;
+use crate::grid::Grid;
+use crate::metadata::Array;
+use crate::shard::ShardIndex;
+use crate::subset::{Subset, copy_from_window, copy_subset};
+
+/// Bytes of shard indexes that are kept, where more than two fit.
+const INDEX_CACHE: u64 = 16 << 20;
+
+/// Reads the chunks of one array. Cheap to share between threads.
+pub struct ChunkReader<'a> {
+    store: &'a Store,
+    array: &'a Array,
+    elements: Elements,
+    grid: Grid,
+    indexes: Mutex<VecDeque<(Vec<u64>, Arc<Shard>)>>,
+}
+
+/// A shard as far as its index says.
+struct Shard {
+    /// Nothing where there is no such shard.
+    stat: Option<Stat>,
+    index: Result<ShardIndex, CodecError>,
+}
+
+/// What a fetch found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetched {
+    /// The stored object (with sharding, the shard); nothing where it is absent.
+    pub stat: Option<Stat>,
+    /// Whether the chunk is there.
+    pub present: bool,
+    /// Bytes read of it.
+    pub bytes: u64,
+}
+
+impl Fetched {
+    /// Nothing at all.
+    pub(crate) const ABSENT: Fetched = Fetched { stat: None, present: false, bytes: 0 };
+}
+
+/// Where a chunk is stored.
+pub(crate) struct Stored {
+    /// The object.
+    pub key: String,
+    /// Its first byte in the object.
+    pub start: u64,
+    /// Its bytes; nothing where it is the whole object.
+    pub len: Option<u64>,
+}
+
+/// What decoding keeps from chunk to chunk.
+#[derive(Default)]
+pub struct DecodeScratch {
+    /// Decoded bytes.
+    pub decoded: Vec<u8>,
+    /// Between two codecs of a chain.
+    pub spare: Vec<u8>,
+    /// Of the codecs.
+    pub workspace: Workspace,
+}
+
+impl<'a> ChunkReader<'a> {
+    /// A reader of the chunks (with sharding: the inner chunks) of `array`.
+    ///
+    /// # Errors
+    /// Which codec stands in the way.
+    pub fn new(store: &'a Store, array: &'a Array) -> Result<ChunkReader<'a>, String> {
+        let elements = Elements::of(array)?;
+        let grid = array.chunk_shape().and_then(|shape| Grid::new(array.shape.clone(), shape.to_vec()));
+        let grid = grid.ok_or("its chunk grid is not regular")?;
+        Ok(ChunkReader { store, array, elements, grid, indexes: Mutex::default() })
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.store
+    }
+
+    /// The codecs that turn a decoded chunk into the stored one.
+    pub(crate) fn tail(&self) -> &[Codec] {
+        &self.array.chain.innermost().tail
+    }
+
+    /// How decoded chunks hold their elements.
+    pub fn elements(&self) -> &Elements {
+        &self.elements
+    }
+
+    /// The grid of chunks (with sharding: of inner chunks).
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// A whole chunk in stored order, from the origin.
+    pub fn chunk(&self) -> Subset {
+        Subset::whole(self.grid.chunk_shape()).permuted(&self.elements.order)
+    }
+
+    /// The most bytes that kept shard indexes take.
+    pub fn cache_bytes(&self) -> u64 {
+        match &self.array.chain.sharding {
+            Some(sharding) => (sharding.index.chunks * INDEX_ENTRY).saturating_mul(self.kept_indexes() as u64),
+            None => 0,
+        }
+    }
+
+    fn kept_indexes(&self) -> usize {
+        let chunks = self.array.chain.sharding.as_ref().map_or(1, |sharding| sharding.index.chunks.max(1));
+        (INDEX_CACHE / (chunks * INDEX_ENTRY)).clamp(2, 4096) as usize
+    }
+
+    /// The key of the object that holds chunk `index`, and the number of the chunk in it where it is a shard.
+    pub fn key(&self, index: &[u64]) -> (String, Option<u64>) {
+        let (object, inner) = match self.shard_of(index) {
+            None => (index.to_vec(), None),
+            Some((shard, inner)) => (shard, Some(inner)),
+        };
+        (self.array.key(&self.array.keys.encode(&object)), inner)
+    }
+
+    /// The place of chunk `index`, for messages.
+    pub fn place(&self, index: &[u64]) -> String {
+        let (key, inner) = self.key(index);
+        let inner = inner.map(|number| format!(" inner chunk {number}")).unwrap_or_default();
+        format!("{}{inner}", self.store.place(&key))
+    }
+
+    /// Index of the shard, and number of the inner chunk in it.
+    fn shard_of(&self, index: &[u64]) -> Option<(Vec<u64>, u64)> {
+        let sharding = self.array.chain.sharding.as_ref()?;
+        let counts: Vec<u64> =
+            self.array.grid.as_ref()?.chunk_shape().iter().zip(&sharding.chunk_shape).map(|(s, c)| s / c).collect();
+        let shard: Vec<u64> = index.iter().zip(&counts).map(|(index, count)| index / count).collect();
+        let inner = index.iter().zip(&counts).fold(0, |number, (index, count)| number * count + index % count);
+        Some((shard, inner))
+    }
+
+    /// Reads the stored bytes of chunk `index` into `stored`, whose old content is lost.
+    ///
+    /// # Errors
+    /// [`ZarrError::Store`] from the store, [`ZarrError::Chunk`] where the index of a shard is damaged. An absent chunk is no
+    /// error.
+    pub fn fetch(&self, index: &[u64], stored: &mut Vec<u8>) -> Result<Fetched, ZarrError> {
+        let place = match self.locate(index, stored)? {
+            Ok(place) => place,
+            Err(absent) => return Ok(absent),
+        };
+        let Some(len) = place.len else {
+            let stat = self.store.get(&place.key, stored)?;
+            return Ok(Fetched { stat, present: stat.is_some(), bytes: stored.len() as u64 });
+        };
+        let stat = self.store.get_range(&place.key, ByteRange::At { start: place.start, len }, stored)?;
+        if stat.is_none() || stored.len() as u64 != len {
+            let source = CodecError::Short { format: "inner chunk", needed: len, found: stored.len() as u64 };
+            return Err(ZarrError::Chunk { place: self.place(index), source });
+        }
+        Ok(Fetched { stat, present: true, bytes: len })
+    }
+
+    /// Where chunk `index` is stored; or, where the index of its shard says that it is not, what is there instead.
+    pub(crate) fn locate(&self, index: &[u64], buffer: &mut Vec<u8>) -> Result<Result<Stored, Fetched>, ZarrError> {
+        let (key, _) = self.key(index);
+        let Some((shard, inner)) = self.shard_of(index) else { return Ok(Ok(Stored { key, start: 0, len: None })) };
+        let shard = self.shard(shard, &key, buffer)?;
+        match &shard.index {
+            Ok(index) => Ok(match index.0.get(inner as usize).copied().flatten() {
+                Some((start, len)) => Ok(Stored { key, start, len: Some(len) }),
+                None => Err(Fetched { stat: shard.stat, ..Fetched::ABSENT }),
+            }),
+            Err(error) => Err(ZarrError::Chunk { place: self.store.place(&key), source: error.clone() }),
+        }
+    }
+
+    /// The index of a shard: one that is kept, or read now.
+    fn shard(&self, index: Vec<u64>, key: &str, buffer: &mut Vec<u8>) -> Result<Arc<Shard>, ZarrError> {
+        if let Some(shard) = self.kept(&index) {
+            return Ok(shard);
+        }
+        let shard = Arc::new(self.read_index(key, buffer)?);
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        if indexes.len() >= self.kept_indexes() {
+            indexes.pop_front();
+        }
+        indexes.push_back((index, Arc::clone(&shard)));
+        Ok(shard)
+    }
+
+    /// A kept index, which becomes the last to be forgotten.
+    fn kept(&self, index: &[u64]) -> Option<Arc<Shard>> {
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        // The one asked for is nearly always the last one asked for.
+        let position = indexes.iter().rposition(|(kept, _)| kept == index)?;
+        let entry = indexes.remove(position)?;
+        let shard = Arc::clone(&entry.1);
+        indexes.push_back(entry);
+        Some(shard)
+    }
+
+    fn read_index(&self, key: &str, buffer: &mut Vec<u8>) -> Result<Shard, ZarrError> {
+        let absent = Shard { stat: None, index: Ok(ShardIndex::default()) };
+        let Some(sharding) = &self.array.chain.sharding else { return Ok(absent) };
+        let len = sharding.index.len().unwrap_or(u64::MAX);
+        let range = if sharding.index.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
+        let Some(stat) = self.store.get_range(key, range, buffer)? else { return Ok(absent) };
+        Ok(Shard { stat: Some(stat), index: ShardIndex::parse(&sharding.index, buffer, stat.size) })
+    }
+
+    /// Decodes a whole chunk into `scratch.decoded`, with `threads` threads on Blosc blocks.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn decode(&self, stored: &[u8], threads: usize, scratch: &mut DecodeScratch) -> Result<(), CodecError> {
+        let DecodeScratch { decoded, spare, workspace } = scratch;
+        self.array.chain.innermost().decode_tail(stored, decoded, spare, threads, workspace)
+    }
+
+    /// Decodes what `part` of a chunk (in stored order, from the chunk's origin) needs, and copies it to `target`, which is
+    /// as long as the part. Returns the bytes decoded. Elements must have a fixed size.
+    ///
+    /// Of a chunk that is nothing but a Blosc frame, only the blocks are decoded that hold something of the part.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn decode_subset(
+        &self,
+        stored: &[u8],
+        part: &Subset,
+        target: &mut [u8],
+        threads: usize,
+        scratch: &mut DecodeScratch,
+    ) -> Result<u64, CodecError> {
+        let Itemsize::Fixed(itemsize) = self.elements.itemsize else { return Ok(0) };
+        let chunk = self.chunk();
+        let whole = *part == chunk;
+        match self.frame(stored)? {
+            Some((frame, header)) if !whole => {
+                let DecodeScratch { decoded, workspace, .. } = scratch;
+                let mut bytes = 0;
+                for span in spans(part, &chunk, itemsize, 2 * header.blocksize as usize) {
+                    let held = decompress_range(frame, byte_range(&span, &chunk, itemsize), decoded, workspace)?;
+                    bytes += held.len() as u64;
+                    copy_from_window(&span, &chunk, (decoded, held.start), part, target, itemsize);
+                }
+                return Ok(bytes);
+            }
+            _ => {}
+        }
+        let chain = self.array.chain.innermost();
+        let decoded = match chain.chunk_bytes {
+            // Chunks without a compressor are copied once, not twice.
+            Some(bytes) if chain.tail.is_empty() && bytes == stored.len() as u64 => stored,
+            _ => {
+                self.decode(stored, threads, scratch)?;
+                &scratch.decoded
+            }
+        };
+        copy_subset(part, &chunk, decoded, part, target, itemsize);
+        Ok(decoded.len() as u64)
+    }
+
+    /// The Blosc frame that a stored chunk is, with or without a checksum behind it, and its header, held against the size
+    /// that the chunk has. Nothing where the chunk is something else.
+    fn frame<'b>(&self, stored: &'b [u8]) -> Result<Option<(&'b [u8], Header)>, CodecError> {
+        let chain = self.array.chain.innermost();
+        let frame = match chain.tail.as_slice() {
+            [Codec::Blosc(..)] => stored,
+            [Codec::Blosc(..), Codec::Crc32c] => checked(stored)?,
+            _ => return Ok(None),
+        };
+        let header = Header::parse(frame)?;
+        match chain.chunk_bytes {
+            Some(expected) if expected != u64::from(header.nbytes) => {
+                Err(CodecError::WrongSize { expected, found: header.nbytes.into() })
+            }
+            _ => Ok(Some((frame, header))),
+        }
+    }
+}
+
+/// Bytes of an index entry in memory.
+const INDEX_ENTRY: u64 = size_of::<Option<(u64, u64)>>() as u64;
+
+/// The bytes before a CRC-32C that matches them.
+fn checked(stored: &[u8]) -> Result<&[u8], CodecError> {
+    let Some((bytes, checksum)) = stored.split_last_chunk::<4>() else {
+        return Err(CodecError::Short { format: "crc32c", needed: 4, found: stored.len() as u64 });
+    };
+    match (u32::from_le_bytes(*checksum), zcodec::crc32c(bytes)) {
+        (stored, computed) if stored != computed => Err(CodecError::Checksum { stored, computed }),
+        _ => Ok(bytes),
+    }
+}
+
+/// The bytes of a decoded chunk from the first element of `part` to its last.
+pub(crate) fn byte_range(part: &Subset, chunk: &Subset, itemsize: usize) -> Range<usize> {
+    let last: Vec<u64> =
+        part.start().iter().zip(part.shape()).map(|(start, length)| start + length.max(&1) - 1).collect();
+    let first = chunk.number(part.start()) as usize;
+    first * itemsize..(chunk.number(&last) as usize + 1) * itemsize
+}
+
+/// Cuts `part` along its slowest dimensions wherever `gap` bytes or more lie between one step and the next.
+pub(crate) fn spans(part: &Subset, chunk: &Subset, itemsize: usize, gap: usize) -> impl Iterator<Item = Subset> {
+    let (mut depth, mut shape) = (0, part.shape().to_vec());
+    for dimension in 0..shape.len() {
+        let length = std::mem::replace(&mut shape[dimension], 1);
+        let one = Subset::new(part.start().to_vec(), shape.clone());
+        let stride: u64 = chunk.shape()[dimension + 1..].iter().product();
+        let between = (stride as usize * itemsize).saturating_sub(byte_range(&one, chunk, itemsize).len());
+        if length > 1 && between < gap {
+            shape[dimension] = length;
+            break;
+        }
+        depth = dimension + 1;
+    }
+    let outer = Subset::new(part.start()[..depth].to_vec(), part.shape()[..depth].to_vec());
+    let inner = part.start()[depth..].to_vec();
+    (0..outer.elements()).map(move |number| Subset::new([outer.member(number), inner.clone()].concat(), shape.clone()))
+}
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

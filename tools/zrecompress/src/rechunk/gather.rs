@@ -1,0 +1,110 @@
+//! One output chunk, collected from the loaded source elements.
+
+use zarray::{Itemsize, Subset, copy_subset};
+use zcli::Failure;
+use zwire::Exit;
+
+use super::engine::{Bench, Engine};
+use super::load::{Loaded, State};
+use super::vlen::{self, FILL};
+
+/// Whether an output chunk can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gathered {
+    /// Its elements are there.
+    Ready,
+    /// No source chunk of it is there.
+    Absent,
+    /// A source chunk of it cannot be decoded.
+    Spoiled,
+}
+
+/// The fill value as bytes of the buffer.
+pub struct Fill {
+    /// What is written where no element is; zeros where the fill value is not known.
+    element: Vec<u8>,
+    /// The bytes of an element of variable length.
+    variable: Vec<u8>,
+    /// Why it is not known.
+    unknown: Option<String>,
+}
+
+impl Fill {
+    pub fn new(fill: Result<Vec<u8>, String>, itemsize: Itemsize) -> Fill {
+        let (bytes, unknown) = match fill {
+            Ok(bytes) => (bytes, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        match itemsize {
+            Itemsize::Variable => Fill { element: FILL.to_le_bytes().to_vec(), variable: bytes, unknown },
+            Itemsize::Fixed(size) if unknown.is_some() => {
+                Fill { element: vec![0; size], variable: Vec::new(), unknown }
+            }
+            Itemsize::Fixed(_) => Fill { element: bytes, variable: Vec::new(), unknown },
+        }
+    }
+
+    /// Fills a buffer of whole elements.
+    pub fn elements(&self, buffer: &mut [u8]) {
+        let Some(first) = self.element.first() else { return };
+        if self.element.iter().all(|byte| byte == first) {
+            return buffer.fill(*first);
+        }
+        let mut filled = self.element.len().min(buffer.len());
+        buffer[..filled].copy_from_slice(&self.element[..filled]);
+        while filled < buffer.len() {
+            let more = filled.min(buffer.len() - filled);
+            buffer.copy_within(..more, filled);
+            filled += more;
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// Collects the decoded bytes of output chunk `index` (array order) in `bench.scratch.decoded`.
+    pub(super) fn gather(&self, loaded: &Loaded, index: &[u64], bench: &mut Bench) -> Result<Gathered, Failure> {
+        let chunk = Subset::chunk(index, self.plan.chunks.chunk_shape()).permuted(&self.plan.elements.order);
+        let Some(part) = chunk.intersection(&loaded.window.elements) else { return Ok(Gathered::Absent) };
+        let found = if loaded.complete { Gathered::Ready } else { self.found(loaded, &part)? };
+        if found != Gathered::Ready {
+            return Ok(found);
+        }
+        let (variable, stride) = (self.itemsize() == Itemsize::Variable, self.stride());
+        let Bench { scratch, references } = bench;
+        let target = if variable { &mut *references } else { &mut scratch.decoded };
+        target.resize(chunk.elements() as usize * stride, 0);
+        if part != chunk {
+            self.fill.elements(target);
+        }
+        for (column, start) in loaded.window.columns_of(&part) {
+            if let Some(shared) = column.intersection(&part) {
+                copy_subset(&shared, &column, &loaded.bytes[start..], &chunk, target, stride);
+            }
+        }
+        if variable {
+            vlen::collect(references, &self.fill.variable, |number| loaded.variable(number), &mut scratch.decoded);
+        }
+        Ok(Gathered::Ready)
+    }
+
+    /// What the source chunks of `part` make of its output chunk.
+    fn found(&self, loaded: &Loaded, part: &Subset) -> Result<Gathered, Failure> {
+        let sources = loaded.window.sources_of(part);
+        let (mut present, mut absent) = (false, false);
+        for index in (0..sources.elements()).map(|number| sources.member(number)) {
+            match loaded.state(loaded.window.number(&index)) {
+                State::Bad => return Ok(Gathered::Spoiled),
+                State::Present => present = true,
+                State::Absent => absent = true,
+            }
+        }
+        match &self.fill.unknown {
+            _ if !present => Ok(Gathered::Absent),
+            Some(why) if absent => {
+                let what = format!("some of its chunks are absent, and {why}");
+                Err(Failure::new(Exit::Unreadable, what).at(&self.array.path))
+            }
+            _ => Ok(Gathered::Ready),
+        }
+    }
+}

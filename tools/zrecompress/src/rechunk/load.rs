@@ -1,0 +1,203 @@
+//! The first half of a region: its source chunks are read and decoded, each once, as far as they lie inside.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use zarray::{Itemsize, Subset, ZarrError, copy_subset};
+use zcli::{Failure, Timer};
+
+use super::engine::{Bench, Engine, StoredBuffer, hands};
+use super::outcome::{BadChunk, RegionOutcome, source_hash};
+use super::region::Window;
+use super::vlen::{self, REFERENCE};
+
+/// What is known of a source chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    Absent,
+    Present,
+    /// It cannot be decoded.
+    Bad,
+}
+
+/// The source elements of a window.
+pub struct Loaded {
+    pub window: Window,
+    /// The elements, or references to them, column by column.
+    pub bytes: Vec<u8>,
+    /// By the number of the part.
+    states: Vec<AtomicU8>,
+    /// Decoded chunks, where elements have no fixed size; by the number of the part.
+    variable: Vec<OnceLock<Vec<u8>>>,
+    /// Whether every chunk is there and good.
+    pub complete: bool,
+}
+
+impl Loaded {
+    pub fn state(&self, number: u64) -> State {
+        match self.states.get(number as usize).map(|state| state.load(Ordering::Relaxed)) {
+            Some(1) => State::Present,
+            Some(2) => State::Bad,
+            _ => State::Absent,
+        }
+    }
+
+    /// The decoded bytes of a part whose elements have no fixed size.
+    pub fn variable(&self, number: u64) -> &[u8] {
+        self.variable.get(number as usize).and_then(OnceLock::get).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The parts of the buffer that nobody has taken yet.
+struct Parts<'a> {
+    next: u64,
+    rest: &'a mut [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// The next part: its number, source chunk, elements, and its slice of the buffer.
+    fn take(&mut self, window: &Window, itemsize: usize) -> Option<(u64, Vec<u64>, Subset, &'a mut [u8])> {
+        let number = self.next;
+        if number >= window.parts() {
+            return None;
+        }
+        self.next += 1;
+        let (index, part) = window.part(number);
+        let rest = std::mem::take(&mut self.rest);
+        let (target, rest) = rest.split_at_mut(part.elements() as usize * itemsize);
+        self.rest = rest;
+        Some((number, index, part, target))
+    }
+}
+
+impl Engine<'_> {
+    /// Loads a window into `bytes`, a buffer from before.
+    pub(super) fn load(&self, window: Window, bytes: Vec<u8>, outcome: &mut RegionOutcome) -> Result<Loaded, Failure> {
+        let mut bytes = sized(bytes, window.bytes() as usize);
+        let states: Vec<AtomicU8> = (0..window.parts()).map(|_| AtomicU8::new(State::Absent as u8)).collect();
+        let slots = if self.itemsize() == Itemsize::Variable { window.parts() } else { 0 };
+        let variable: Vec<OnceLock<Vec<u8>>> = (0..slots).map(|_| OnceLock::new()).collect();
+        let parts = Mutex::new(Parts { next: 0, rest: &mut bytes });
+        let failed = AtomicBool::new(false);
+        let threads = (self.plan.threads.workers as u64 / window.parts().max(1)).max(1) as usize;
+        let done = hands(self.plan.threads.loaders, window.parts(), &failed, |done| {
+            let stored = &mut *self.stored.take();
+            loop {
+                self.check_stop(&failed)?;
+                let next = parts.lock().unwrap_or_else(PoisonError::into_inner).take(&window, self.stride());
+                let Some((number, index, part, target)) = next else { return Ok(()) };
+                let heap = variable.get(number as usize);
+                let job = PartJob { number, index, part, threads, heap };
+                let state = self.load_part(&window, job, target, stored, done)?;
+                states[number as usize].store(state as u8, Ordering::Relaxed);
+            }
+        })?;
+        let complete = done.source_absent == 0 && done.bad.is_empty();
+        outcome.add(done);
+        Ok(Loaded { window, bytes, states, variable, complete })
+    }
+
+    fn load_part(
+        &self,
+        window: &Window,
+        job: PartJob,
+        target: &mut [u8],
+        stored: &mut StoredBuffer,
+        done: &mut RegionOutcome,
+    ) -> Result<State, Failure> {
+        let index = self.array_order(&job.index);
+        let mut timer = Timer::start();
+        let within = within_chunk(window, &job);
+        let fetched = match self.reader.fetch_subset(&index, &within, &mut stored.chunk, &mut stored.spare) {
+            Ok(fetched) => fetched,
+            Err(ZarrError::Chunk { place, source }) => {
+                note_bad(done, place, source.to_string());
+                return Ok(State::Bad);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        done.seconds.read += timer.lap();
+        let (key, _) = self.reader.key(&index);
+        done.sources = done.sources.wrapping_add(source_hash(&key, fetched.stat));
+        if !fetched.present {
+            done.source_absent += 1;
+            self.fill.elements(target);
+            return Ok(State::Absent);
+        }
+        done.source_chunks += 1;
+        done.bytes_read += fetched.bytes;
+        let bench = &mut *self.benches.take();
+        let mut timer = Timer::start();
+        let decoded = self.decode_part(&within, &job, &stored.chunk, target, bench);
+        done.seconds.decode += timer.lap();
+        match decoded {
+            Ok(bytes) => {
+                done.bytes_decoded += bytes;
+                Ok(State::Present)
+            }
+            Err(error) => {
+                note_bad(done, self.reader.place(&index), error.to_string());
+                Ok(State::Bad)
+            }
+        }
+    }
+
+    /// Decodes what the window needs of a chunk; says how many bytes that were.
+    fn decode_part(
+        &self,
+        part: &Subset,
+        job: &PartJob,
+        stored: &[u8],
+        target: &mut [u8],
+        bench: &mut Bench,
+    ) -> Result<u64, zcodec::CodecError> {
+        let Some(heap) = job.heap else {
+            return self.reader.decode_subset(stored, part, target, job.threads, &mut bench.scratch);
+        };
+        self.reader.decode(stored, job.threads, &mut bench.scratch)?;
+        let chunk = self.reader.chunk();
+        vlen::references(&bench.scratch.decoded, job.number, chunk.elements(), &mut bench.references)?;
+        copy_subset(part, &chunk, &bench.references, part, target, REFERENCE);
+        // A copy, as long as it must be: the buffer has grown with the largest chunk.
+        let bytes = bench.scratch.decoded.len() as u64;
+        let _ = heap.set(bench.scratch.decoded.clone());
+        Ok(bytes)
+    }
+}
+
+/// A part that is being loaded.
+struct PartJob<'a> {
+    number: u64,
+    /// Its source chunk, in stored order.
+    index: Vec<u64>,
+    part: Subset,
+    threads: usize,
+    heap: Option<&'a OnceLock<Vec<u8>>>,
+}
+
+/// A part in the coordinates of its chunk.
+fn within_chunk(window: &Window, job: &PartJob) -> Subset {
+    let origin = window.origin(&job.index);
+    let start = job.part.start().iter().zip(&origin).map(|(start, origin)| start - origin).collect();
+    Subset::new(start, job.part.shape().to_vec())
+}
+
+/// A damaged index of a shard is found by each of its chunks, and told once.
+fn note_bad(done: &mut RegionOutcome, place: String, cause: String) {
+    let bad = BadChunk { place, cause };
+    if done.bad.last() != Some(&bad) {
+        done.bad.push(bad);
+    }
+}
+
+/// A buffer of `len` bytes, whatever they are: all of them will be written. New memory comes zeroed from the system, and
+/// costs nothing before it is touched.
+fn sized(mut buffer: Vec<u8>, len: usize) -> Vec<u8> {
+    if buffer.capacity() < len {
+        drop(buffer);
+        return vec![0; len];
+    }
+    buffer.resize(len, 0);
+    buffer
+}

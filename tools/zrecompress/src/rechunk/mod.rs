@@ -1,0 +1,34 @@
+//! Rechunking: the elements of an array in other chunks and shards, out of core and in bounded memory.
+//!
+//! The output grid is cut into **regions**, boxes of whole stored objects. For each region every source chunk that touches it
+//! is read and decoded once, as far as it lies inside ([`load`]); then every output chunk is gathered from them, encoded and
+//! written ([`write`]). The planner ([`plan`]) takes the regions that fit the memory and cost the least decoding twice.
+//! Elements are opaque bytes: no data type is looked at, and every value arrives bit for bit.
+
+#[cfg(test)]
+mod case;
+mod engine;
+mod gather;
+mod layout;
+mod load;
+mod memory;
+mod outcome;
+mod plan;
+mod region;
+mod rules;
+mod search;
+mod shards;
+mod sink;
+mod stock;
+#[cfg(test)]
+mod testing;
+mod vlen;
+mod write;
+
+pub use engine::{Coders, Engine, OnBad};
+pub use layout::{Layout, Shapes};
+pub use memory::{Assumptions, Resources};
+pub use outcome::{BadChunk, RegionOutcome, Seconds, source_hash};
+pub use plan::{PlanStats, RechunkPlan, Region};
+pub use rules::{Rule, Rules};
+pub use sink::{ObjectSink, ShardSink};

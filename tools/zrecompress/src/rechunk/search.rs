@@ -1,0 +1,245 @@
+//! The search for the shape of the regions.
+//!
+//! What a region shape costs is a product over dimensions: along each of them, how many source chunks are met by how many
+//! cuts. So the dimensions are combined one by one, and of all partial shapes of about the same size only the cheapest is
+//! kept. That leaves a few hundred shapes to compare at the end, whatever the size of the array.
+
+/// Partial shapes whose sizes differ by less than this factor compete.
+const BUCKETS_PER_DOUBLING: f64 = 32.0;
+
+/// Lengths that are tried along one dimension are all of them up to here, then a geometric series.
+const ALL_UP_TO: u64 = 48;
+
+/// One dimension of source and output.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Axis {
+    /// Length of the array.
+    pub length: u64,
+    /// Length of a source chunk.
+    pub source: u64,
+    /// Length of the smallest piece a region is made of.
+    pub unit: u64,
+    /// Regions end at multiples of this, too: the length of a shard that is written in slices; 0 for no such border.
+    pub border: u64,
+    /// Elements that are decoded once more where a cut goes through a source chunk: what shares a Blosc block with the cut;
+    /// the whole chunk, where it has no blocks.
+    pub overlap: f64,
+}
+
+/// What a region shape comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    /// Units along each dimension.
+    pub units: Vec<u64>,
+    /// Elements of a full region.
+    pub elements: f64,
+    /// Source chunks read in the whole run, each as often as it is read.
+    pub reads: f64,
+    /// Elements decoded in the whole run.
+    pub decoded: f64,
+    /// Source chunks that a region meets.
+    pub sources: f64,
+    /// Smallest pieces in a region.
+    pub pieces: f64,
+}
+
+impl Axis {
+    /// Elements between two cuts that `units` make, and the number of pieces the dimension falls into.
+    fn cut(self, units: u64) -> (u64, u64) {
+        let step = units.saturating_mul(self.unit);
+        match self.border {
+            0 => (step.min(self.length), self.length.div_ceil(step)),
+            border => {
+                let full = border.div_ceil(step) * (self.length / border);
+                (step.min(border).min(self.length), full + (self.length % border).div_ceil(step))
+            }
+        }
+    }
+
+    /// Cuts at `step`, `2 * step`, … below `end` that go through a source chunk.
+    fn inside(self, step: u64, end: u64) -> u64 {
+        let cuts = end.div_ceil(step).saturating_sub(1);
+        let period = self.source / gcd(step, self.source);
+        cuts - cuts / period
+    }
+
+    /// Source chunks met by the pieces between the cuts, each as often as it is met.
+    pub fn meetings(self, units: u64) -> u64 {
+        let step = units.saturating_mul(self.unit);
+        let chunks = self.length.div_ceil(self.source);
+        chunks
+            + match self.border {
+                0 => self.inside(step, self.length),
+                border => {
+                    let whole = self.length / border;
+                    let within = if border.is_multiple_of(self.source) {
+                        self.inside(step, border)
+                    } else {
+                        border.div_ceil(step) - 1
+                    };
+                    let rest = self.length % border;
+                    self.inside(border, self.length) + whole * within + self.inside(step, rest)
+                }
+            }
+    }
+
+    /// How often one source chunk is met, at most.
+    pub fn most(self, units: u64) -> u64 {
+        let (step, _) = self.cut(units);
+        let chunks = self.length.div_ceil(self.source);
+        let period = step / gcd(step, self.source);
+        let border = if self.border == 0 { self.length } else { self.border };
+        let pieces = |chunk: u64| {
+            let (first, last) = (chunk * self.source, ((chunk + 1) * self.source).min(self.length) - 1);
+            let number = |at: u64| at / border * border.div_ceil(step) + at % border / step;
+            number(last) - number(first) + 1
+        };
+        // Where chunks and cuts fall is periodic; no more than a few thousand chunks are looked at.
+        let seen = if self.border == 0 { chunks.min(period) } else { chunks };
+        (0..seen.min(4096)).map(pieces).max().unwrap_or(0)
+    }
+
+    fn shape(self, units: u64) -> Shape {
+        let (length, pieces) = self.cut(units);
+        let meetings = self.meetings(units) as f64;
+        let cuts = meetings - self.length.div_ceil(self.source) as f64;
+        let most = meetings * self.source.min(self.length) as f64;
+        Shape {
+            units: vec![units],
+            elements: length as f64,
+            reads: meetings,
+            decoded: (self.length as f64 + cuts * self.overlap).min(most),
+            sources: meetings / pieces.max(1) as f64,
+            pieces: length.div_ceil(self.unit) as f64,
+        }
+    }
+
+    /// Units worth trying: balanced, so that no region is a small rest, and those whose cuts go between source chunks.
+    fn candidates(self) -> Vec<u64> {
+        let length = if self.border == 0 { self.length } else { self.border.min(self.length) };
+        let all = length.div_ceil(self.unit).max(1);
+        let aligned = self.source / gcd(self.unit, self.source);
+        let mut units: Vec<u64> = series(all).flat_map(|n| [n, all.div_ceil(n)]).collect();
+        units.extend(series(all / aligned).map(|n| {
+            let parts = all.div_ceil(n * aligned);
+            all.div_ceil(parts).next_multiple_of(aligned).min(all)
+        }));
+        units.sort_unstable();
+        units.dedup();
+        units
+    }
+}
+
+/// 1, 2, 3, …, then in steps of a tenth, up to `last`.
+fn series(last: u64) -> impl Iterator<Item = u64> {
+    let next = |n: &u64| if *n < ALL_UP_TO { Some(n + 1) } else { n.checked_add(n / 10) };
+    std::iter::successors(Some(1), next).take_while(move |n| *n < last).chain((last > 0).then_some(last))
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a.max(1) } else { gcd(b, a % b) }
+}
+
+/// Region shapes to choose from, of at most `limit` elements: for each size about the cheapest by `weight`, which weighs a
+/// shape's reads and decoded elements.
+pub fn shapes(axes: &[Axis], limit: f64, weight: impl Fn(&Shape) -> f64) -> Vec<Shape> {
+    let start = Shape { units: Vec::new(), elements: 1.0, reads: 1.0, decoded: 1.0, sources: 1.0, pieces: 1.0 };
+    axes.iter().fold(vec![start], |partial, axis| {
+        let options: Vec<Shape> = axis.candidates().into_iter().map(|units| axis.shape(units)).collect();
+        let combined = partial.iter().flat_map(|shape| options.iter().map(|option| shape.times(option)));
+        cheapest(combined.filter(|shape| shape.elements <= limit), &weight)
+    })
+}
+
+impl Shape {
+    fn times(&self, option: &Shape) -> Shape {
+        Shape {
+            units: [self.units.as_slice(), &option.units].concat(),
+            elements: self.elements * option.elements,
+            reads: self.reads * option.reads,
+            decoded: self.decoded * option.decoded,
+            sources: self.sources * option.sources,
+            pieces: self.pieces * option.pieces,
+        }
+    }
+}
+
+/// The cheapest shape of each size.
+fn cheapest(shapes: impl Iterator<Item = Shape>, weight: impl Fn(&Shape) -> f64) -> Vec<Shape> {
+    let mut best: std::collections::BTreeMap<i64, (f64, Shape)> = std::collections::BTreeMap::new();
+    for shape in shapes {
+        let bucket = (shape.elements.max(1.0).log2() * BUCKETS_PER_DOUBLING) as i64;
+        let cost = weight(&shape);
+        match best.get(&bucket) {
+            Some((least, known)) if (*least, known.elements) <= (cost, shape.elements) => {}
+            _ => drop(best.insert(bucket, (cost, shape))),
+        }
+    }
+    best.into_values().map(|(_, shape)| shape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Pieces between the cuts, one by one.
+    fn pieces(axis: Axis, units: u64) -> Vec<(u64, u64)> {
+        let step = units * axis.unit;
+        let border = if axis.border == 0 { axis.length.max(1) } else { axis.border };
+        let starts = (0..axis.length).step_by(border as usize).flat_map(|start| {
+            let end = (start + border).min(axis.length);
+            (start..end).step_by(step as usize).map(move |at| (at, (at + step).min(end)))
+        });
+        starts.collect()
+    }
+
+    proptest! {
+        #[test]
+        fn meetings_are_counted_right(length in 1u64..200, source in 1u64..40, unit in 1u64..30, units in 1u64..20, shard in 0u64..4) {
+            let axis = Axis { length, source, unit, border: shard * unit, overlap: 0.0 };
+            let all = pieces(axis, units);
+            let met: u64 = all.iter().map(|(start, end)| (end - 1) / source - start / source + 1).sum();
+            let most = (0..length.div_ceil(source))
+                .map(|chunk| (chunk * source, ((chunk + 1) * source).min(length)))
+                .map(|(from, to)| all.iter().filter(|(start, end)| *start < to && from < *end).count() as u64)
+                .max();
+            prop_assert_eq!(Some(axis.most(units)), most);
+            let (longest, count) = axis.cut(units);
+            prop_assert_eq!(count, all.len() as u64);
+            prop_assert_eq!(longest, all.iter().map(|(start, end)| end - start).max().unwrap_or(0));
+            // Where shards do not hold whole source chunks, the count may be a little high.
+            if axis.border.is_multiple_of(source) {
+                prop_assert_eq!(axis.meetings(units), met);
+            } else {
+                prop_assert!(axis.meetings(units) >= met);
+            }
+        }
+
+        #[test]
+        fn candidates_are_valid(length in 1u64..100_000, source in 1u64..5000, unit in 1u64..5000) {
+            let axis = Axis { length, source, unit, border: 0, overlap: 0.0 };
+            let candidates = axis.candidates();
+            let all = length.div_ceil(unit);
+            prop_assert!(candidates.iter().all(|units| (1..=all).contains(units)));
+            prop_assert!(candidates.contains(&1) && candidates.contains(&all));
+            prop_assert!(candidates.len() < 600, "{}", candidates.len());
+        }
+    }
+
+    #[test]
+    fn maps_to_series_take_bands_of_rows() {
+        let axis = |length, source, unit, overlap| Axis { length, source, unit, border: 0, overlap };
+        // A Blosc block is 91 rows.
+        let axes = [axis(500, 1, 240, 1.0), axis(721, 721, 16, 91.0), axis(1440, 1440, 16, 1440.0)];
+        let limit = 115e6;
+        let best = shapes(&axes, limit, |shape| shape.reads + shape.decoded)
+            .into_iter()
+            .min_by(|a, b| a.decoded.total_cmp(&b.decoded))
+            .expect("a shape");
+        assert!(best.elements <= limit);
+        assert_eq!((best.units[0], best.units[2]), (1, 90), "{best:?}");
+        assert_eq!(best.reads, 1500.0, "three bands");
+    }
+}

@@ -1,0 +1,119 @@
+//! The second half of a region: output chunks are gathered, encoded and written.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use zarray::{Itemsize, Subset};
+use zcli::{Failure, Timer};
+use zcodec::{CodecError, crc32c};
+use zwire::Exit;
+
+use super::engine::{Bench, Engine, hands};
+use super::gather::Gathered;
+use super::load::Loaded;
+use super::memory::Buffers;
+use super::outcome::{RegionOutcome, chunk_hash};
+use super::rules::words;
+
+/// A worker takes neighbouring chunks of about so many bytes together: they share cache lines of the source.
+const BATCH: u64 = 256 << 10;
+
+impl Engine<'_> {
+    /// Writes the chunks of a slice, each an object.
+    pub(super) fn write_chunks(
+        &self,
+        loaded: &Loaded,
+        slice: &Subset,
+        outcome: &mut RegionOutcome,
+    ) -> Result<(), Failure> {
+        let (workers, tasks) = (self.plan.threads.workers, slice.elements());
+        let threads = (workers as u64 / tasks.max(1)).max(1) as usize;
+        let chunk_bytes = self.plan.chunks.chunk_elements().saturating_mul(self.stride() as u64);
+        let batch = (BATCH / chunk_bytes.max(1)).clamp(1, (tasks / (4 * workers as u64)).max(1));
+        let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
+        let done = hands(workers, tasks.div_ceil(batch), &failed, |done| {
+            loop {
+                let bench = &mut *self.benches.take();
+                let first = next.fetch_add(batch, Ordering::Relaxed);
+                if first >= tasks {
+                    return Ok(());
+                }
+                for number in first..tasks.min(first + batch) {
+                    self.check_stop(&failed)?;
+                    let index = slice.member(number);
+                    if self.encode_chunk(loaded, &index, threads, bench, done)? == Gathered::Ready {
+                        let mut timer = Timer::start();
+                        self.sink.put(&index, &bench.scratch.spare)?;
+                        done.seconds.write += timer.lap();
+                        done.objects += 1;
+                        done.bytes_written += bench.scratch.spare.len() as u64;
+                    }
+                }
+            }
+        })?;
+        outcome.add(done);
+        Ok(())
+    }
+
+    /// Gathers and encodes output chunk `index`: its bytes are in `bench.scratch.spare`, where it is ready.
+    pub(super) fn encode_chunk(
+        &self,
+        loaded: &Loaded,
+        index: &[u64],
+        threads: usize,
+        bench: &mut Bench,
+        done: &mut RegionOutcome,
+    ) -> Result<Gathered, Failure> {
+        let mut timer = Timer::start();
+        let gathered = self.gather(loaded, index, bench)?;
+        done.seconds.gather += timer.lap();
+        match gathered {
+            Gathered::Absent => done.absent_chunks += 1,
+            Gathered::Spoiled => done.spoiled_chunks += 1,
+            Gathered::Ready => {
+                let scratch = &mut bench.scratch;
+                let encoded =
+                    (self.coders.encode)(&scratch.decoded, &mut scratch.spare, threads, &mut scratch.workspace);
+                encoded.map_err(|error| self.failed(Exit::Unreadable, index, &error.to_string()))?;
+                let number = Subset::whole(&self.plan.chunks.counts()).number(index);
+                done.checksum = done.checksum.wrapping_add(chunk_hash(number, crc32c(&scratch.decoded)));
+                done.chunks += 1;
+                done.bytes_encoded += scratch.decoded.len() as u64;
+                done.seconds.encode += timer.lap();
+                self.verify(index, threads, bench)?;
+                done.seconds.verify += timer.lap();
+            }
+        }
+        Ok(gathered)
+    }
+
+    /// Decodes what was encoded, as a reader of the output will, and compares.
+    fn verify(&self, index: &[u64], threads: usize, bench: &mut Bench) -> Result<(), Failure> {
+        let Some(decode) = self.coders.decode else { return Ok(()) };
+        let Bench { scratch, references: again } = bench;
+        let result = decode(&scratch.spare, again, threads, &mut scratch.workspace);
+        let other = || CodecError::Invalid { format: "output", detail: "other bytes than were encoded".into() };
+        result.and_then(|()| (*again == scratch.decoded).then_some(()).ok_or_else(other)).map_err(|error| {
+            self.failed(Exit::Output, index, &format!("verification failed: {error}"))
+                .hint("the memory of this machine may be bad")
+        })
+    }
+
+    pub(super) fn failed(&self, exit: Exit, index: &[u64], what: &str) -> Failure {
+        let place = format!("{} output chunk {}", self.array.path, words(index));
+        Failure::new(exit, what).at(place)
+    }
+}
+
+impl Bench {
+    /// A bench with room for a decoded and an encoded chunk. Room costs nothing before it is used; buffers that grow would
+    /// grow beyond what was planned.
+    pub fn with_room(itemsize: Itemsize, room: Buffers) -> Bench {
+        let mut bench = Bench::default();
+        if itemsize != Itemsize::Variable {
+            bench.scratch.decoded.reserve_exact(room.decoded);
+            bench.scratch.spare.reserve_exact(room.encoded);
+            bench.references.reserve_exact(room.again);
+        }
+        bench
+    }
+}
