@@ -186,9 +186,10 @@ fn documents_of(draft: &Draft, array: &str) -> Result<Vec<String>, StoreError> {
 
 /// Whether an earlier run has exchanged the two: the metadata that waited for the new one is then in place.
 fn is_in_place(draft: &Draft, array: &str) -> Result<bool, Failure> {
-    for key in documents_of(draft, array)?.iter().filter(|key| key.ends_with(".zarray") || key.ends_with("zarr.json")) {
-        let mut text = Vec::new();
-        return Ok(draft.objects().get(key, &mut text)?.is_some() && text == document(draft, key)?);
-    }
-    Ok(false)
+    let documents = documents_of(draft, array)?;
+    let Some(key) = documents.iter().find(|key| key.ends_with(".zarray") || key.ends_with("zarr.json")) else {
+        return Ok(false);
+    };
+    let mut text = Vec::new();
+    Ok(draft.objects().get(key, &mut text)?.is_some() && text == document(draft, key)?)
 }

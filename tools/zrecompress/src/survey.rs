@@ -49,7 +49,7 @@ pub struct Survey<'a> {
 
 /// What the metadata allows.
 pub enum Surveyed<'a> {
-    Possible(Survey<'a>),
+    Possible(Box<Survey<'a>>),
     /// Nodes that cannot be carried over, so that nothing is.
     Impossible(Vec<Failure>),
 }
@@ -89,7 +89,7 @@ impl<'a> Survey<'a> {
         let nthreads = args.nthreads.map(usize::from);
         share_out(&mut survey.plans, args.work.jobs(), nthreads, args.verify != Verify::None, survey.budget)?;
         survey.cut_into_regions(args, saved, &wishes)?;
-        Ok(Surveyed::Possible(survey))
+        Ok(Surveyed::Possible(Box::new(survey)))
     }
 
     /// Plans the regions of rechunked arrays, as the plan of an unfinished run did.
