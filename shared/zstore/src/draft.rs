@@ -8,7 +8,9 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 
@@ -28,6 +30,9 @@ const OBJECTS: &str = "store";
 
 /// One of these makes a store.
 const METADATA: [&str; 4] = ["zarr.json", ".zgroup", ".zarray", ".zmetadata"];
+
+/// The longest that a signal waits for the books.
+const BOOKS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a new run may do to what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +77,8 @@ impl Draft {
         check_local(output, begin)?;
         let location = folder_of(output)?;
         check_folder(&location)?;
-        let mut folder = Store::create_at(&location, options)?;
+        let books = &bookkeeping(options);
+        let mut folder = Store::create_at(&location, books)?;
         let (mut lock, first) = claim(&folder, Claim::Alone, output)?;
         if !first || folder.stat(PLAN)?.is_some() {
             if begin != Begin::Overwrite {
@@ -80,11 +86,11 @@ impl Draft {
             }
             drop(lock.take());
             give_up(output, &folder, options)?;
-            folder = Store::create_at(&location, options)?;
+            folder = Store::create_at(&location, books)?;
             (lock, _) = claim(&folder, Claim::Alone, output)?;
         }
         // A run that was killed before it had a plan, or while it removed all this, may have left something.
-        empty(&folder)?;
+        empty(&folder, &|name| name == LOCK)?;
         let draft = Draft::with(output, begin, folder, lock, options)?;
         draft.check_remote()?;
         Ok(draft)
@@ -109,7 +115,7 @@ impl Draft {
     /// [`StoreError::NotBegun`] where there is no plan, [`StoreError::Busy`] where somebody works on it who does not share.
     pub fn open(output: &Location, who: Claim, options: &StoreOptions) -> Result<(Draft, Vec<u8>), StoreError> {
         let not_begun = || StoreError::NotBegun { place: output.to_string() };
-        let folder = Store::open_at(&folder_of(output)?, options).map_err(|error| match error {
+        let folder = Store::open_at(&folder_of(output)?, &bookkeeping(options)).map_err(|error| match error {
             StoreError::Absent { .. } => not_begun(),
             other => other,
         })?;
@@ -123,6 +129,23 @@ impl Draft {
         let draft = Draft::with(output, Begin::New, folder, lock, options)?;
         draft.keep();
         Ok((draft, plan))
+    }
+
+    /// Removes the lock of a run that ended before it had a plan, and says whether there was one. On an object store nobody can
+    /// know whether its owner lives: whoever says to go on decides.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn release(output: &Location, options: &StoreOptions) -> Result<bool, StoreError> {
+        if output.local().is_some() {
+            return Ok(false);
+        }
+        let folder = Store::open_at(&folder_of(output)?, &bookkeeping(options))?;
+        if folder.stat(PLAN)?.is_some() || folder.stat(LOCK)?.is_none() {
+            return Ok(false);
+        }
+        discard(&folder)?;
+        Ok(true)
     }
 
     /// The same draft, which was begun as the plan says.
@@ -251,6 +274,11 @@ impl Drop for Draft {
     }
 }
 
+/// The books are kept to the end: a signal stops the work, and then what was done is written down.
+fn bookkeeping(options: &StoreOptions) -> StoreOptions {
+    StoreOptions { stop: Arc::default(), timeout: options.timeout.min(BOOKS_TIMEOUT), ..options.clone() }
+}
+
 /// `OUT.plan`, beside the output and never inside it.
 fn folder_of(output: &Location) -> Result<Location, StoreError> {
     output.with_suffix(".plan")
@@ -273,13 +301,13 @@ fn check_folder(location: &Location) -> Result<(), StoreError> {
     if ours { Ok(()) } else { Err(StoreError::Exists { place: location.to_string() }) }
 }
 
-/// Removes everything but the lock.
-fn empty(folder: &Store) -> Result<(), StoreError> {
+/// Removes everything in a local folder but what is to be kept, by name.
+fn empty(folder: &Store, keep: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
     let Location::Local(path) = folder.location() else { return Ok(()) };
     let failed = |error| write_failed(path, error);
     for entry in fs::read_dir(path).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        if entry.file_name() == LOCK {
+        if entry.file_name().to_str().is_some_and(keep) {
             continue;
         }
         match entry.file_type().map_err(failed)?.is_dir() {
@@ -321,22 +349,39 @@ fn give_up(output: &Location, folder: &Store, options: &StoreOptions) -> Result<
                 return Err(StoreError::Exists { place: output.to_string() });
             }
         }
-        discard_objects(&objects)?;
+        discard_objects(folder, "journal")?;
+        discard_objects(&objects, "")?;
     }
     discard(folder)
 }
 
-/// Removes a folder with all that is in it; the plan first, so that what is left of it counts as never begun.
+/// Removes a folder with all that is in it. The journal goes first, for it must not name what is gone; the plan goes last, so
+/// that whoever is interrupted can be taken up.
 fn discard(folder: &Store) -> Result<(), StoreError> {
-    folder.delete(PLAN)?;
+    discard_objects(folder, "journal")?;
+    let last = |key: &str| matches!(key, PLAN | LOCK) || !key.contains('/');
     match folder.location() {
-        Location::Local(path) => fs::remove_dir_all(path).map_err(|error| write_failed(path, error)),
-        Location::Remote(_) => discard_objects(folder),
+        Location::Local(path) => {
+            empty(folder, &|name| last(name) && !path.join(name).is_dir())?;
+            // What is left is small. Without a plan, nobody asks what has been named.
+            folder.delete(PLAN)?;
+            fs::remove_dir_all(path).map_err(|error| write_failed(path, error))
+        }
+        Location::Remote(_) => {
+            for object in folder.list("")? {
+                let key = object?.key;
+                if !last(&key) {
+                    folder.delete(&key)?;
+                }
+            }
+            folder.delete(PLAN)?;
+            discard_objects(folder, "")
+        }
     }
 }
 
-fn discard_objects(store: &Store) -> Result<(), StoreError> {
-    store.list("")?.try_for_each(|object| store.delete(&object?.key))
+fn discard_objects(store: &Store, prefix: &str) -> Result<(), StoreError> {
+    store.list(prefix)?.try_for_each(|object| store.delete(&object?.key))
 }
 
 /// Gives the finished directory its name, atomically.

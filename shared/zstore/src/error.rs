@@ -173,6 +173,9 @@ impl StoreError {
     /// What to do about it, where that can be said.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
+            StoreError::Exists { place } if place.contains("://") => {
+                "choose another name, or remove it first: on an object store nothing is replaced all at once"
+            }
             StoreError::Exists { .. } => "choose another name, or say --overwrite to replace a Zarr store",
             StoreError::Unfinished { .. } => "--resume goes on with it, --overwrite gives it up",
             StoreError::Busy { .. } => "wait for it; when it is gone, --resume goes on",

@@ -283,10 +283,10 @@ pub struct PlanRecord {
     pub from: String,
     /// The codec as it will be, for people.
     pub to: String,
-    /// Stored objects that a full array would have.
+    /// Stored objects that a full array will have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects_expected: Option<u64>,
-    /// Bytes of one decoded chunk.
+    /// Bytes of one decoded chunk; of a new one, where that changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk_bytes: Option<u64>,
     /// Bytes of the whole array, decoded.
@@ -310,6 +310,9 @@ pub struct PlanRecord {
     /// How often a source chunk is read, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk_reads_most: Option<u64>,
+    /// Stored bytes that will be read, each as often as it is read; only where a list of the source costs nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_to_read: Option<u64>,
     /// How often a byte of the source is decoded, on average: of a Blosc chunk only the blocks that are needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decodes: Option<f64>,

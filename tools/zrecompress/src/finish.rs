@@ -142,6 +142,10 @@ fn take_place(draft: &Draft, array: &str, backup: Option<&Path>) -> Result<(), F
     };
     let at = |root: &Path| if array.is_empty() { root.to_owned() } else { root.join(array) };
     let (old, new) = (at(store), at(beside));
+    if !new.exists() {
+        // An earlier run has done all this, and was interrupted when it tidied up.
+        return Ok(());
+    }
     if !is_in_place(draft, array)? {
         if backup.is_none() {
             check_all_carried_over(draft.objects(), array)?;

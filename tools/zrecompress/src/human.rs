@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use zcli::{Align, Column, Row, Table, human_bytes, human_count, human_counted};
-use zwire::{Record, Summary};
+use zwire::{PlanRecord, Record, Summary};
 
 /// The table of a run, or of a plan.
 pub fn table() -> Table {
@@ -40,19 +40,39 @@ fn rows(record: &Record) -> Vec<Row> {
                 array.because.clone().filter(|_| array.action == "copy").unwrap_or_else(|| array.to.clone()),
             ])]
         }
-        Record::Plan(plan) => vec![Row::Cells(vec![
-            plan.path.clone(),
-            plan.action.clone(),
-            plan.objects_expected.map_or_else(|| "?".into(), human_count),
-            plan.uncompressed_bytes.map_or_else(|| "?".into(), human_bytes),
-            String::new(),
-            String::new(),
-            plan.from.clone(),
-            plan.because.clone().filter(|_| plan.action == "copy").unwrap_or_else(|| plan.to.clone()),
-        ])],
+        Record::Plan(plan) => plan_rows(plan),
         // Errors are told on standard error, which is the same terminal.
         _ => Vec::new(),
     }
+}
+
+fn plan_rows(plan: &PlanRecord) -> Vec<Row> {
+    let cells = Row::Cells(vec![
+        plan.path.clone(),
+        plan.action.clone(),
+        plan.objects_expected.map_or_else(|| "?".into(), human_count),
+        plan.uncompressed_bytes.map_or_else(|| "?".into(), human_bytes),
+        String::new(),
+        String::new(),
+        plan.from.clone(),
+        plan.because.clone().filter(|_| plan.action == "copy").unwrap_or_else(|| plan.to.clone()),
+    ]);
+    let (Some(chunk), Some(regions), Some(reads), Some(decodes), Some(peak)) =
+        (&plan.chunk_shape, plan.regions, plan.chunk_reads, plan.decodes, plan.peak_memory_bytes)
+    else {
+        return vec![cells];
+    };
+    let shape = |shape: &[u64]| shape.iter().map(u64::to_string).collect::<Vec<_>>().join("×");
+    let shards = plan.shard_shape.as_ref().map_or_else(String::new, |shard| format!(" in shards of {}", shape(shard)));
+    let read = plan.bytes_to_read.map_or_else(String::new, |bytes| format!(", {} to read", human_bytes(bytes)));
+    let note = format!(
+        "chunks of {}{shards}: {}, a source chunk is read {reads} times and decoded {decodes} times on average{read}, {} at the \
+         peak, no temporary space",
+        shape(chunk),
+        human_counted(regions, "region"),
+        human_bytes(peak)
+    );
+    vec![cells, Row::Note(note)]
 }
 
 fn footer(summary: &Summary) -> Vec<String> {
@@ -67,6 +87,12 @@ fn footer(summary: &Summary) -> Vec<String> {
             human_bytes(after),
             human_count(verified)
         ));
+    } else if let (Some(parts), Some(done)) = (number("parts"), number("done")) {
+        let missing = summary.totals.get("missing").and_then(Value::as_str).unwrap_or_default();
+        let missing = if missing.is_empty() { String::new() } else { format!("; missing: {missing}") };
+        lines.push(format!("{done} of {} done{missing}", human_counted(parts, "part")));
+    } else if let Some(parts) = number("parts") {
+        lines.push(format!("{} prepared: --part I/{parts} does one, --finish ends it", human_counted(parts, "part")));
     } else if let Some(bytes) = number("uncompressed_bytes") {
         lines.push(format!(
             "a plan: nothing is written. {} decoded, {} workers, {} in flight at most",

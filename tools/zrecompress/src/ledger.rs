@@ -36,6 +36,7 @@ struct Page<'a> {
     failed: u64,
     lost: u64,
     refused: u64,
+    unreadable: u64,
     /// What ended the run.
     fatal: Option<Failure>,
 }
@@ -47,6 +48,8 @@ struct Account {
     listed: bool,
     finished: u64,
     sums: Tally,
+    /// Whether there is nothing to tell of it.
+    passed_over: bool,
     failed: u64,
     /// Failures that wait for their array's turn, by key.
     failures: BTreeMap<String, Failure>,
@@ -108,10 +111,23 @@ pub struct Totals {
     pub failed: u64,
     /// Of them, those that are not in the output in any form, so that it is not whole.
     pub lost: u64,
+    /// Of them, those that could not be decoded.
+    pub unreadable: u64,
+    /// Of them, those that a server refused.
+    pub refused: u64,
+    /// Objects that were carried over.
+    pub objects: u64,
     /// Keys that were left out.
     pub strays: u64,
     /// For the summary.
     pub fields: Map<String, Value>,
+}
+
+impl Totals {
+    /// The exit code of a run that lost something.
+    pub fn exit(&self) -> Exit {
+        if self.objects == 0 && self.refused == self.lost { Exit::Refused } else { Exit::Partial }
+    }
 }
 
 impl<'a> Ledger<'a> {
@@ -124,7 +140,7 @@ impl<'a> Ledger<'a> {
         strays: u64,
     ) -> Ledger<'a> {
         let arrays = vec![Account::default(); plans.len()];
-        let page = Page { out, arrays, due: 0, strays, failed: 0, lost: 0, refused: 0, fatal: None };
+        let page = Page { out, arrays, due: 0, strays, failed: 0, lost: 0, refused: 0, unreadable: 0, fatal: None };
         Ledger { store, plans, timing, status, page: Mutex::new(page) }
     }
 
@@ -151,6 +167,7 @@ impl<'a> Ledger<'a> {
             Err(failure) => {
                 page.lost += 1;
                 page.refused += u64::from(failure.exit == Exit::Refused);
+                page.unreadable += u64::from(failure.exit == Exit::Unreadable);
                 if page.refused > REFUSALS {
                     return page.end(failure);
                 }
@@ -178,6 +195,14 @@ impl<'a> Ledger<'a> {
             page.lost += 1;
             page.fail(array, String::new(), failure);
         }
+    }
+
+    /// An array that others do, and tell of.
+    pub fn pass_over(&self, array: usize) {
+        let mut page = self.page();
+        page.arrays[array].passed_over = true;
+        page.arrays[array].listed = true;
+        self.settle(&mut page);
     }
 
     /// The list of an array is through.
@@ -208,6 +233,10 @@ impl<'a> Ledger<'a> {
             let due = page.due;
             let through = |account: &&mut Account| account.listed && account.finished == account.started;
             let Some(account) = page.arrays.get_mut(due).filter(through) else { return };
+            if account.passed_over {
+                page.due += 1;
+                continue;
+            }
             let failures = std::mem::take(&mut account.failures);
             let record = self.record(&self.plans[due], account);
             page.due += 1;
@@ -261,7 +290,7 @@ impl<'a> Ledger<'a> {
         let sum = |field: fn(&Account) -> u64| page.arrays.iter().map(field).sum::<u64>();
         let mut fields = Map::new();
         let mut put = |key: &str, value: u64| drop(fields.insert(key.to_owned(), value.into()));
-        put("arrays", page.arrays.len() as u64);
+        put("arrays", page.arrays.iter().filter(|account| !account.passed_over).count() as u64);
         put("objects", sum(|account| account.sums.objects));
         put("recompressed", sum(|account| account.sums.recompressed));
         put("verified", sum(|account| account.sums.verified));
@@ -272,7 +301,15 @@ impl<'a> Ledger<'a> {
         put("keys_left_out", page.strays);
         let gain = ratio(sum(|account| account.sums.bytes_before), sum(|account| account.sums.bytes_after));
         fields.extend(gain.map(|gain| ("gain".to_owned(), gain.into())));
-        Ok(Totals { failed: page.failed, lost: page.lost, strays: page.strays, fields })
+        Ok(Totals {
+            failed: page.failed,
+            lost: page.lost,
+            unreadable: page.unreadable,
+            refused: page.refused,
+            objects: sum(|account| account.sums.objects),
+            strays: page.strays,
+            fields,
+        })
     }
 
     fn page(&self) -> MutexGuard<'_, Page<'a>> {

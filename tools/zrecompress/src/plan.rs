@@ -194,9 +194,17 @@ impl ArrayPlan {
         self.array.grid.as_ref()?.chunk_elements().checked_mul(self.array.itemsize?)
     }
 
+    /// Decoded bytes of a chunk of the output.
+    fn new_chunk_bytes(&self) -> Option<u64> {
+        match self.rechunk() {
+            Some(rechunk) => Some(rechunk.layout.chunk_bytes(self.chain().itemsize?)),
+            None => self.chain().chunk_bytes,
+        }
+    }
+
     /// Blocks of a new chunk.
     pub fn blocks(&self) -> Option<u64> {
-        let (target, bytes) = (self.target()?, self.chain().chunk_bytes?);
+        let (target, bytes) = (self.target()?, self.new_chunk_bytes()?);
         match &target.compressor {
             Compressor::Blosc(blosc) => Some(bytes.div_ceil(predict_blocksize(blosc, target.typesize, bytes).max(1))),
             _ => Some(1),
@@ -214,8 +222,11 @@ impl ArrayPlan {
             because: self.action.because(),
             from: self.array.chain.describe(),
             to: self.new_codec(),
-            objects_expected: self.array.grid.as_ref().map(Grid::len),
-            chunk_bytes: self.chain().chunk_bytes,
+            objects_expected: match layout {
+                Some(layout) => layout.objects(&self.array.shape).map(|grid| grid.len()),
+                None => self.array.grid.as_ref().map(Grid::len),
+            },
+            chunk_bytes: self.new_chunk_bytes(),
             uncompressed_bytes: self.array.uncompressed_bytes(),
             blocks: self.blocks(),
             chunk_shape: layout.map(|layout| layout.chunks.clone()),
@@ -341,7 +352,9 @@ impl Target {
         match (&self.compressor, compressors) {
             (Compressor::Blosc(new), [Codec::Blosc(old, stated)]) => {
                 let typesize = format == ZarrFormat::V2 || *stated == Some(self.typesize);
-                old == new && typesize && states_shuffle(chain)
+                // Metadata has no word for the split mode; the chunks themselves are held against it.
+                let same = Blosc { split: new.split, ..*old } == *new;
+                same && typesize && states_shuffle(chain)
             }
             (Compressor::None, []) => true,
             (Compressor::Stream(stream), [_]) => {

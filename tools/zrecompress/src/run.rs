@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use serde_json::Map;
+use zarray::json;
 use zcli::{Ending, Failure, Part, Session, human_counted};
 use zstore::{Begin, Claim, Draft, Location, Store};
 use zwire::Exit;
@@ -164,10 +165,16 @@ pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending
     let unfinished = match order.resume {
         false => None,
         true => {
-            let (draft, saved) = machines::open(output, Claim::Alone, &options)?;
+            let (draft, saved) = match machines::open(output, Claim::Alone, &options) {
+                Err(_) if Draft::release(output, &options)? => {
+                    return whole(args, &Whole { resume: false, ..*order }, session);
+                }
+                opened => opened?,
+            };
             if is_finishing(&draft)? {
                 // All was done but the end; the source may have changed its metadata since, being the output.
                 resume(args, order.choices, &saved, &store)?;
+                sweep(&draft)?;
                 finish(draft, &saved)?;
                 return Ok(Ending { exit: Exit::Done, totals: Map::new() });
             }
@@ -213,9 +220,14 @@ pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending
         totals.insert("parts".into(), saved.parts.into());
         return Ok(Ending { exit: Exit::Done, totals });
     }
-    let work = if survey.listable { Work::Listed } else { Work::Units(parts::units(&survey.plans, Part::WHOLE)) };
+    let work = if survey.listable {
+        Work::Listed
+    } else {
+        Work::Units { units: parts::units(&survey.plans, Part::WHOLE), of_many: false }
+    };
     let totals = survey.work(args, &draft, &saved, work, Part::WHOLE, session).inspect_err(|_| {
-        tell_kept(&draft, session, "because the run failed");
+        let why = if session.stop.requested().is_some() { "because a signal came" } else { "because the run failed" };
+        tell_kept(&draft, session, why);
     })?;
     conclude(args, draft, &saved, totals, session)
 }
@@ -239,13 +251,13 @@ fn do_part(args: &Args, draft: Draft, saved: &Saved, part: Part, session: &mut S
         Surveyed::Impossible(failures) => return refuse(&failures, session),
     };
     check_fingerprint(saved, &survey.plans, draft.output())?;
-    let work = Work::Units(parts::units(&survey.plans, part));
+    let work = Work::Units { units: parts::units(&survey.plans, part), of_many: part.of > 1 };
     let totals = survey.work(args, &draft, saved, work, part, session)?;
     if let Some(exit) = session.stop.requested() {
         return Ok(Ending { exit, totals: totals.fields });
     }
     if totals.lost > 0 {
-        return Ok(Ending { exit: Exit::Partial, totals: totals.fields });
+        return Ok(Ending { exit: totals.exit(), totals: totals.fields });
     }
     draft.objects().sync()?;
     machines::mark_done(&draft, part, &totals)?;
@@ -289,11 +301,11 @@ fn conclude(
     }
     if totals.lost > 0 {
         let failed = human_counted(totals.lost, "object");
-        tell_kept(&draft, session, &format!("because {failed} of the source failed"));
-        if args.on_bad_chunk == OnBadChunk::Error {
+        tell_kept(&draft, session, &format!("because {failed} failed"));
+        if args.on_bad_chunk == OnBadChunk::Error && totals.unreadable > 0 {
             session.status.warn("--on-bad-chunk copy or skip carries the rest over");
         }
-        return Ok(Ending { exit: Exit::Partial, totals: totals.fields });
+        return Ok(Ending { exit: totals.exit(), totals: totals.fields });
     }
     if totals.strays > 0 {
         let strays = human_counted(totals.strays, "key");
@@ -308,8 +320,22 @@ fn conclude(
     }
     finish(draft, saved)?;
     session.stop.too_late();
+    tell_stale_copy(saved, session);
     let exit = if totals.failed > 0 { Exit::Partial } else { Exit::Done };
     Ok(Ending { exit, totals: totals.fields })
+}
+
+/// A store above the one that was changed in place may hold a copy of its metadata.
+fn tell_stale_copy(saved: &Saved, session: &Session) {
+    let Some(above) = Path::new(&saved.source).parent().filter(|_| saved.in_place) else { return };
+    let copies = std::fs::read(above.join("zarr.json")).unwrap_or_default();
+    let has_copies = json::member(&copies, 0, "consolidated_metadata").is_some_and(|range| &copies[range] != b"null");
+    if has_copies || above.join(".zmetadata").exists() {
+        session.status.warn(&format!(
+            "{}: holds a consolidated copy of the metadata that has changed: consolidate it again",
+            above.display()
+        ));
+    }
 }
 
 /// Says how to go on with what is not finished.

@@ -29,6 +29,8 @@ pub enum Next {
     Item(Item),
     /// All objects of this array are out.
     ArrayDone(usize),
+    /// Nothing of this array belongs to the part that is done.
+    NotMine(usize),
     /// A metadata document, which is written anew at the end.
     Metadata,
     /// A key below an array that is none of its chunks.
@@ -46,7 +48,18 @@ pub enum Work {
     /// All that a list finds.
     Listed,
     /// These units of each array, present or not: whoever does a part does not list the whole.
-    Units(Vec<Range<u64>>),
+    Units {
+        units: Vec<Range<u64>>,
+        /// Whether there are other parts.
+        of_many: bool,
+    },
+}
+
+impl Work {
+    /// Whether nothing of an array is to be done here, because other parts do it.
+    pub fn passes_over(&self, array: usize) -> bool {
+        matches!(self, Work::Units { of_many: true, units } if units[array].is_empty())
+    }
 }
 
 /// The stream, shared by the workers.
@@ -81,6 +94,10 @@ impl<'a> Source<'a> {
     pub fn next(&self, ledger: &Ledger) -> Next {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(plan) = self.plans.get(state.array).filter(|_| !state.over) else { return Next::End };
+        if self.work.passes_over(state.array) {
+            state.array += 1;
+            return Next::NotMine(state.array - 1);
+        }
         if !plan.is_transcoded() {
             state.array += 1;
             return if plan.placement == Placement::Stays { Next::ArrayDone(state.array - 1) } else { Next::Metadata };
@@ -135,7 +152,7 @@ impl<'a> Source<'a> {
         let plan = &self.plans[array];
         let units = match self.work {
             Work::Listed => 0..plan.units(),
-            Work::Units(units) => units[array].clone(),
+            Work::Units { units, .. } => units[array].clone(),
         };
         // Without a regular grid no key can be computed: such an array is one unit, which is listed.
         let listed = matches!(self.work, Work::Listed) || (plan.array.grid.is_none() && !units.is_empty());

@@ -343,6 +343,12 @@ impl<'a> Survey<'a> {
         Ok(strays)
     }
 
+    /// What is stored of an array.
+    fn stored_bytes(&self, plan: &ArrayPlan) -> Result<u64, Failure> {
+        let sizes = self.store.list(plan.array.key_prefix())?.map(|object| object.map(|object| object.stat.size));
+        Ok(sizes.sum::<Result<u64, StoreError>>()?)
+    }
+
     /// The plan as records; nothing is written.
     ///
     /// # Errors
@@ -350,13 +356,21 @@ impl<'a> Survey<'a> {
     pub fn show(&self, args: &Args, session: &mut Session) -> Result<Ending, Failure> {
         let name = self.store.location().to_string();
         for plan in &self.plans {
-            session.out.emit(&Record::Plan(plan.record(&name)))?;
+            let mut record = plan.record(&name);
+            if let (Some(reads), false) = (record.chunk_reads, self.store.is_remote()) {
+                record.bytes_to_read = Some((self.stored_bytes(plan)? as f64 * reads) as u64);
+            }
+            session.out.emit(&Record::Plan(record))?;
         }
         let sum = |field: fn(&Array) -> Option<u64>| {
             self.plans.iter().filter_map(|plan| field(&plan.array)).fold(0u64, u64::saturating_add)
         };
         let jobs = args.work.jobs() as u64;
-        let most = self.plans.iter().map(|plan| plan.need.saturating_mul(jobs)).max().unwrap_or(0);
+        let need = |plan: &ArrayPlan| match plan.regions() {
+            Some(regions) => regions.stats.peak_memory_bytes,
+            None => plan.need.saturating_mul(jobs).min(self.budget),
+        };
+        let most = self.plans.iter().map(need).max().unwrap_or(0);
         let mut totals = Map::new();
         let mut put = |key: &str, value: u64| drop(totals.insert(key.to_owned(), value.into()));
         put("arrays", self.plans.len() as u64);
@@ -364,7 +378,7 @@ impl<'a> Survey<'a> {
         put("objects_expected", sum(|array| array.grid.as_ref().map(zarray::Grid::len)));
         put("uncompressed_bytes", sum(Array::uncompressed_bytes));
         put("jobs", jobs);
-        put("memory_bytes", most.min(self.budget));
+        put("memory_bytes", most);
         Ok(Ending { exit: Exit::Done, totals })
     }
 }

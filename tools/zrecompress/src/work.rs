@@ -83,13 +83,15 @@ impl Task<'_> {
 impl Task<'_> {
     /// Does the arrays that get other chunks.
     fn rechunk(&self, regions: &Regions) -> Result<(), Failure> {
-        for (array, plan) in self.plans.iter().enumerate().filter(|(_, plan)| plan.rechunk().is_some()) {
+        let mine = |array: &usize| self.plans[*array].rechunk().is_some() && !self.work.passes_over(*array);
+        for array in (0..self.plans.len()).filter(mine) {
+            let plan = &self.plans[array];
             let units = match &self.work {
                 Work::Listed => {
                     self.look_for_strays(plan, array, regions)?;
                     0..plan.units()
                 }
-                Work::Units(units) => units[array].clone(),
+                Work::Units { units, .. } => units[array].clone(),
             };
             regions.run(array, units)?;
             regions.ledger.listed(array);
@@ -160,6 +162,7 @@ impl Workers<'_> {
             match self.source.next(self.ledger) {
                 Next::Item(item) => self.object(&item, &mut scratch),
                 Next::ArrayDone(array) => self.ledger.listed(array),
+                Next::NotMine(array) => self.ledger.pass_over(array),
                 Next::Metadata => {}
                 Next::Stray => self.ledger.stray(),
                 Next::OtherSeparator(array) => self.ledger.misspelled(array, self.task.store),
@@ -193,6 +196,10 @@ impl Workers<'_> {
             need => need,
         };
         let _room = self.gate.enter(need);
+        if !self.task.draft.is_private() {
+            // From the first object on there is something that only the plan knows of.
+            self.task.draft.keep();
+        }
         let job = Job {
             store: self.task.store,
             output: self.task.output(plan),

@@ -1,0 +1,180 @@
+//! The end of a run, interrupted: between the name and the removal of the folder, and in the middle of putting things in place.
+
+use std::fs;
+use std::process::Child;
+
+use harness::{MakeArray, Tool, copy_tree, tree};
+
+use crate::sample::{Form, GZIP, LZ4, Sample, decoded};
+use crate::scene::{Scene, end, rewrite, spawn};
+
+fn small(form: Form) -> Sample {
+    Sample { chunks: 8, ..Sample::new(form, GZIP) }
+}
+
+/// Stops a run when something is so; whether it was stopped before its end.
+fn killed_when(mut child: Child, is_so: impl Fn() -> bool) -> bool {
+    while !is_so() && child.try_wait().unwrap().is_none() {}
+    child.kill().unwrap();
+    match end(child) {
+        outcome if outcome.code == -9 => true,
+        outcome => {
+            outcome.expect(0);
+            false
+        }
+    }
+}
+
+/// Tries until a run was stopped at that moment, and gives the scene.
+fn caught(make: impl Fn() -> Scene, moment: impl Fn(&Scene) -> bool, is_caught: impl Fn(&Scene) -> bool) -> Scene {
+    for _ in 0..50 {
+        let scene = make();
+        if killed_when(spawn(scene.tool(&[])), || moment(&scene)) && is_caught(&scene) {
+            return scene;
+        }
+    }
+    panic!("no run was caught at that moment");
+}
+
+/// The folder is large, and takes its time to go: runs are caught between the name and the end of the folder.
+#[test]
+fn a_run_that_has_given_the_name_has_only_to_tidy_up() {
+    let make = || {
+        let scene = Scene::of(small(Form::V2), &["--cname", "zstd"]);
+        scene.all_but("a1/5");
+        for number in 0..3000 {
+            fs::create_dir_all(scene.plan().join(format!("journal/1/{number}"))).unwrap();
+        }
+        scene
+    };
+    for _ in 0..20 {
+        let scene = make();
+        let expected = scene.undisturbed();
+        if !killed_when(spawn(scene.tool(&["--resume"])), || scene.output.exists()) || !scene.plan().exists() {
+            continue;
+        }
+        assert!(tree(&scene.output) == expected, "the name stands for the whole");
+        if scene.is_begun() {
+            scene.run(&["--resume"]).expect(0);
+        } else {
+            scene.run(&["--overwrite"]).expect(0);
+        }
+        assert!(tree(&scene.output) == expected);
+        scene.assert_left(&[]);
+        return;
+    }
+    panic!("no run was caught between the name and the end of the folder");
+}
+
+#[test]
+fn what_was_to_be_replaced_is_replaced_by_the_run_that_goes_on() {
+    let scene = Scene::of(small(Form::V2), &["--cname", "zstd"]);
+    Sample { arrays: 1, ..Sample::new(Form::V3, LZ4) }.write(&scene.output);
+    let (old, content) = (tree(&scene.output), fs::read(scene.source.join("a1/5")).unwrap());
+    rewrite(&scene.source.join("a1/5"), b"damaged");
+    scene.run(&["--overwrite"]).expect(3);
+    assert!(tree(&scene.output) == old, "until then the old one stays");
+    rewrite(&scene.source.join("a1/5"), &content);
+    scene.run(&["--resume"]).expect(0);
+    assert!(tree(&scene.output) == scene.undisturbed());
+    scene.assert_left(&[]);
+}
+
+/// A run that ended before its plan was there has not begun, and leaves nothing in the next one.
+#[test]
+fn what_was_never_begun_leaves_nothing_in_the_output() {
+    let scene = Scene::of(small(Form::V2), &["--cname", "zstd"]);
+    fs::create_dir_all(scene.plan().join("journal/1")).unwrap();
+    fs::write(scene.plan().join("lock"), "").unwrap();
+    copy_tree(&scene.source, &scene.plan().join("store"));
+    fs::rename(scene.plan().join("store/a0"), scene.plan().join("store/ghost")).unwrap();
+    scene.run(&["--resume"]).expect(2);
+    scene.run(&[]).expect(0);
+    assert!(tree(&scene.output) == scene.undisturbed());
+    scene.assert_left(&[]);
+}
+
+/// A folder of that name may be somebody's own.
+#[test]
+fn a_folder_that_is_no_plan_is_left_alone() {
+    let scene = Scene::of(small(Form::V2), &[]);
+    fs::create_dir(scene.plan()).unwrap();
+    fs::write(scene.plan().join("precious"), "x").unwrap();
+    for flags in [&[][..], &["--overwrite"]] {
+        scene.run(flags).expect(7);
+        assert_eq!(fs::read(scene.plan().join("precious")).unwrap(), b"x");
+    }
+    assert!(!scene.output.exists());
+}
+
+/// A store of many arrays whose end takes its time.
+fn many(codec: zcodec::Compressor) -> Sample {
+    Sample { arrays: 150, chunks: 2, elements: 500, ..Sample::new(Form::V2, codec) }
+}
+
+#[test]
+fn a_kill_between_swaps_leaves_each_array_old_or_new() {
+    let make = || Scene::in_place(many(GZIP), &["--cname", "zstd"]).with_backup();
+    let blosc = |scene: &Scene, array: &str| {
+        fs::read_to_string(scene.source.join(array).join(".zarray")).is_ok_and(|text| text.contains("blosc"))
+    };
+    let scene = caught(make, |scene| blosc(scene, "a0"), |scene| !blosc(scene, "a99"));
+    let first = make();
+    let (values, before, after) = (decoded(&first.source), tree(&first.source), first.undisturbed());
+    assert!(decoded(&scene.source) == values, "between the swaps");
+    scene.run(&["--resume"]).expect(0);
+    assert!(tree(&scene.source) == after);
+    scene.assert_kept(&before, &after);
+    scene.assert_left(&["old"]);
+}
+
+#[test]
+fn a_kill_between_documents_can_be_resumed() {
+    let make = || Scene::in_place(many(LZ4), &["--cname", "zstd"]);
+    let zstd = |scene: &Scene, array: &str| {
+        fs::read_to_string(scene.source.join(array).join(".zarray")).is_ok_and(|text| text.contains("zstd"))
+    };
+    let scene = caught(make, |scene| zstd(scene, "a0"), |scene| !zstd(scene, "a99"));
+    let first = make();
+    assert!(decoded(&scene.source) == decoded(&first.source), "between the documents");
+    // Where a kill came while one was written.
+    fs::write(scene.source.join("a99/..zarray.tmp-host-1-0"), "torn").unwrap();
+    scene.run(&["--resume"]).expect(0);
+    assert!(tree(&scene.source) == first.undisturbed());
+    scene.assert_left(&[]);
+}
+
+#[test]
+fn an_end_by_parts_can_be_repeated() {
+    let scene = Scene::in_place(many(GZIP), &["--cname", "zstd"]).with_backup();
+    let (before, after) = (tree(&scene.source), scene.undisturbed());
+    scene.run(&["--prepare", "--parts", "2"]).expect(0);
+    for part in ["1/2", "2/2"] {
+        scene.of_output(&["--part", part]).expect(0);
+    }
+    let first = scene.source.join("a0/.zarray");
+    let finish = spawn(Tool::new("zrecompress").arg("--finish").arg(&scene.source));
+    killed_when(finish, || fs::read_to_string(&first).is_ok_and(|text| text.contains("blosc")));
+    if scene.is_begun() {
+        scene.of_output(&["--finish"]).expect(0);
+    }
+    assert!(tree(&scene.source) == after);
+    scene.assert_kept(&before, &after);
+    scene.assert_left(&["old"]);
+}
+
+/// The backup is made before the plan; a run that ended between the two has not begun.
+#[test]
+fn an_empty_backup_of_a_run_that_never_began_is_taken() {
+    let scene = Scene::in_place(small(Form::V2), &["--cname", "zstd"]).with_backup();
+    let (before, after) = (tree(&scene.source), scene.undisturbed());
+    fs::create_dir(scene.path("old")).unwrap();
+    scene.run(&[]).expect(0);
+    scene.assert_kept(&before, &after);
+    let other = Scene::in_place(small(Form::V2), &["--cname", "zstd"]).with_backup();
+    MakeArray { chunk: 10, ..MakeArray::default() }.write(&other.path("old"));
+    let (kept, before) = (tree(&other.path("old")), tree(&other.source));
+    other.run(&[]).expect(7);
+    assert!(tree(&other.path("old")) == kept && tree(&other.source) == before);
+    assert!(!other.plan().exists());
+}

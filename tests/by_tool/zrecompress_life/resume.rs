@@ -1,0 +1,239 @@
+//! `--resume`: what is done is not done again, what is torn is not believed, and the result is that of the source as it is now.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use harness::{Outcome, tree};
+use rustix::process::Signal;
+
+use crate::sample::{Form, GZIP, LZ4, Sample, decoded};
+use crate::scene::{Scene, end, inodes, rewrite, signal, spawn, wait_for};
+
+/// A scene in which all is done but one chunk.
+fn unfinished(form: Form, flags: &[&str]) -> Scene {
+    let scene = Scene::of(Sample::new(form, GZIP), &[&["--cname", "zstd"], flags].concat());
+    scene.all_but(CHUNK[usize::from(form != Form::V2)]);
+    scene
+}
+
+/// The chunk that is not done, in Zarr v2 and v3.
+const CHUNK: [&str; 2] = ["a1/5", "a1/c/5"];
+
+#[track_caller]
+fn finish(scene: &Scene) -> Outcome {
+    let outcome = scene.run(&["--resume"]).expect(0);
+    assert!(tree(&scene.output) == scene.undisturbed(), "another result than that of an undisturbed run");
+    scene.assert_left(&[]);
+    outcome
+}
+
+fn summary(outcome: &Outcome, field: &str) -> u64 {
+    outcome.records().pop().unwrap()[field].as_u64().unwrap()
+}
+
+#[test]
+fn what_is_done_is_not_done_again() {
+    let scene = unfinished(Form::V2, &[]);
+    let before = inodes(&scene.plan().join("store"));
+    let outcome = finish(&scene);
+    let after = inodes(&scene.output);
+    let is_chunk = |key: &&String| !key.rsplit('/').next().unwrap().starts_with('.');
+    let again: Vec<&String> = after.keys().filter(is_chunk).filter(|key| before.get(*key) != after.get(*key)).collect();
+    assert_eq!(again, [CHUNK[0]], "only the chunk that was missing is written");
+    assert_eq!((summary(&outcome, "objects"), summary(&outcome, "resumed")), (42, 41));
+    assert_eq!(outcome.record("recompress", "/a0")["objects"], 21);
+}
+
+#[test]
+fn what_the_journal_does_not_name_is_not_believed() {
+    let scene = unfinished(Form::V2, &[]);
+    fs::write(scene.plan().join("store").join(CHUNK[0]), "torn").unwrap();
+    assert_eq!(summary(&finish(&scene), "resumed"), 41);
+}
+
+#[test]
+fn an_object_that_is_not_as_it_was_written_is_done_again() {
+    for form in [Form::V2, Form::Checked] {
+        let scene = unfinished(form, &[]);
+        let folder = if form == Form::V2 { "a0" } else { "a0/c" };
+        let at = |name: &str| scene.plan().join("store").join(folder).join(name);
+        let content = fs::read(at("0")).unwrap();
+        fs::write(at("0"), &content[..content.len() / 2]).unwrap();
+        rewrite(&at("1"), &vec![0; fs::metadata(at("1")).unwrap().size() as usize]);
+        fs::remove_file(at("2")).unwrap();
+        assert_eq!(summary(&finish(&scene), "resumed"), 38, "{form:?}");
+    }
+}
+
+/// What a crash makes of the text of a segment.
+type Tear<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+
+#[test]
+fn a_torn_journal_costs_only_what_it_does_not_say() {
+    let half = |text: &[u8]| text[..text.len() / 2].to_vec();
+    let more = |text: &[u8]| [text, br#"{"path":"/a0","un"#].concat();
+    let zeros = |text: &[u8]| vec![0; text.len()];
+    let tears: [Tear; 4] = [&half, &more, &zeros, &|_| Vec::new()];
+    for tear in tears {
+        let scene = unfinished(Form::V2, &[]);
+        let journal = scene.plan().join("journal");
+        let segment = tree(&journal).into_keys().find(|key| key.ends_with(".jsonl")).unwrap();
+        let text = fs::read(journal.join(&segment)).unwrap();
+        fs::write(journal.join(&segment), tear(&text)).unwrap();
+        assert!(summary(&finish(&scene), "resumed") <= 41);
+    }
+}
+
+#[test]
+fn what_dead_runs_left_is_neither_read_nor_published() {
+    let scene = unfinished(Form::V2, &[]);
+    for left in ["store/a0/.1.tmp-host-1-0", "store/..zgroup.tmp-host-1-0", "journal/1/.7-1-000001.jsonl.tmp-host-1-0"]
+    {
+        fs::write(scene.plan().join(left), "torn").unwrap();
+    }
+    assert_eq!(summary(&finish(&scene), "resumed"), 41);
+}
+
+#[test]
+fn flags_that_contradict_the_plan_are_named() {
+    let scene = unfinished(Form::V2, &[]);
+    for (flag, value) in [
+        ("--clevel", "9"),
+        ("--codec", "zstd"),
+        ("--shuffle", "bitshuffle"),
+        ("--split", "always"),
+        ("--blocksize", "4096"),
+        ("--var", "a0"),
+        ("--min-size", "1"),
+    ] {
+        // With a codec of its own, --cname contradicts already.
+        let tool = harness::Tool::new("zrecompress").arg(&scene.source).arg(&scene.output);
+        let outcome = tool.args(["--resume", flag, value]).run().expect(2);
+        assert!(outcome.stderr.contains(flag), "{flag}: {}", outcome.stderr);
+    }
+    let tool = harness::Tool::new("zrecompress").arg(&scene.source).arg(&scene.output);
+    tool.args(["--resume", "--copy-unknown"]).run().expect(2);
+    scene.run(&["--resume", "--overwrite"]).expect(2);
+    // What changes no byte may be said anew.
+    let tool = harness::Tool::new("zrecompress").arg(&scene.source).arg(&scene.output);
+    tool.args(["--resume", "-j1", "--nthreads", "2", "--checkpoint", "1s", "--verify", "sample"]).run().expect(0);
+    assert!(tree(&scene.output) == scene.undisturbed());
+}
+
+#[test]
+fn without_anything_begun_there_is_nothing_to_resume() {
+    let scene = Scene::of(Sample::new(Form::V2, GZIP), &[]);
+    let outcome = scene.run(&["--resume"]).expect(2);
+    assert!(outcome.stderr.contains("nothing has been begun"), "{}", outcome.stderr);
+    assert!(!scene.output.exists() && !scene.plan().exists());
+    scene.run(&[]).expect(0);
+    let before = tree(&scene.output);
+    scene.run(&["--resume"]).expect(2);
+    assert!(tree(&scene.output) == before);
+    scene.assert_left(&[]);
+}
+
+#[test]
+fn another_source_is_not_taken_for_the_one_that_was_begun() {
+    let scene = unfinished(Form::V2, &[]);
+    let other = scene.path("other.zarr");
+    harness::copy_tree(&scene.source, &other);
+    let outcome = harness::Tool::new("zrecompress").arg(&other).arg(&scene.output).arg("--resume").run().expect(2);
+    assert!(outcome.stderr.contains("source.zarr"), "{}", outcome.stderr);
+    let outcome = harness::Tool::new("zrecompress").args(["--in-place", "--resume"]).arg(&scene.source).run().expect(2);
+    assert!(outcome.stderr.contains("nothing has been begun"), "{}", outcome.stderr);
+    fs::remove_dir_all(&other).unwrap();
+    finish(&scene);
+}
+
+#[test]
+fn overwrite_gives_an_unfinished_run_up() {
+    let scene = unfinished(Form::V2, &[]);
+    let outcome = scene.run(&[]).expect(7);
+    assert!(outcome.stderr.contains("--resume") && outcome.stderr.contains("--overwrite"), "{}", outcome.stderr);
+    let other = Scene::of(Sample { arrays: 1, ..Sample::new(Form::V3, LZ4) }, &["--codec", "gzip"]);
+    harness::Tool::new("zrecompress")
+        .arg(&other.source)
+        .arg(&scene.output)
+        .args(["--codec", "gzip", "--overwrite"])
+        .run()
+        .expect(0);
+    assert!(tree(&scene.output) == other.undisturbed(), "nothing of the old run is in it");
+    scene.assert_left(&[]);
+}
+
+#[test]
+fn chunks_that_changed_appeared_or_went_are_as_they_are_now() {
+    for form in [Form::V2, Form::V3, Form::Shards] {
+        let sample = Sample { chunks: 28, ..Sample::new(form, LZ4) };
+        let scene = Scene::of(sample, &["--cname", "zstd"]);
+        let key = |number: usize| format!("a0/{}{number}", if form == Form::V2 { "" } else { "c/" });
+        scene.all_but(&key(6).replace("a0", "a1"));
+        let other = Scene::of(Sample { elements: 2000, ..sample }, &[]);
+        let (from, there) = (other.source.join(key(1)), scene.source.join(key(0)));
+        rewrite(&there, &fs::read(from).unwrap());
+        fs::remove_file(scene.source.join(key(2))).unwrap();
+        if form != Form::Shards {
+            fs::write(scene.source.join(key(3)), sample.stored(77)).unwrap();
+        }
+        scene.run(&["--resume"]).expect(0);
+        assert!(decoded(&scene.output) == decoded(&scene.source), "{form:?}");
+        assert!(tree(&scene.output) == scene.undisturbed(), "{form:?}");
+    }
+}
+
+#[test]
+fn attributes_are_as_they_are_now() {
+    for (form, document) in [(Form::V2, "a0/.zattrs"), (Form::V3, "a0/zarr.json")] {
+        let scene = unfinished(form, &[]);
+        let text = fs::read_to_string(scene.source.join(document)).unwrap();
+        fs::write(scene.source.join(document), text.replace("\"K\"", "\"degC\"")).unwrap();
+        finish(&scene);
+    }
+}
+
+#[test]
+fn an_array_that_has_another_shape_now_needs_a_new_beginning() {
+    let scene = unfinished(Form::V2, &[]);
+    let document = scene.source.join("a0/.zarray");
+    let text = fs::read_to_string(&document).unwrap();
+    fs::write(&document, text.replace("48000", "46000")).unwrap();
+    let outcome = scene.run(&["--resume"]).expect(2);
+    assert!(outcome.stderr.contains("no longer those of the plan"), "{}", outcome.stderr);
+    assert!(scene.is_begun() && !scene.output.exists());
+    scene.run(&["--overwrite"]).expect(0);
+}
+
+/// `--verify full` is a promise about all of the output, whoever wrote it.
+#[test]
+fn what_an_earlier_run_did_not_verify_is_verified() {
+    for (first, then, verified) in [("none", "full", 42), ("sample", "full", 42), ("full", "none", 41)] {
+        let scene = Scene::of(Sample::new(Form::V2, GZIP), &["--cname", "zstd"]);
+        fs::write(scene.source.join("a1/5"), "damaged").unwrap();
+        scene.run(&["--verify", first]).expect(3);
+        rewrite(&scene.source.join("a1/5"), &Sample::new(Form::V2, GZIP).stored(1005));
+        let outcome = scene.run(&["--resume", "--verify", then]).expect(0);
+        assert_eq!(summary(&outcome, "verified"), verified, "{first}, then {then}");
+        assert!(tree(&scene.output) == scene.undisturbed());
+    }
+}
+
+#[test]
+fn after_an_interrupt_the_rest_is_done() {
+    for in_place in [false, true] {
+        let sample = Sample { chunks: 80, elements: 20_000, ..Sample::new(Form::V2, LZ4) };
+        let flags = ["--cname", "zlib", "--clevel", "9", "-j1", "--checkpoint", "10ms"];
+        let scene = if in_place { Scene::in_place(sample, &flags) } else { Scene::of(sample, &flags) };
+        let (values, expected) = (decoded(&scene.source), scene.undisturbed());
+        let child = spawn(scene.tool(&[]));
+        wait_for("a segment of the journal", || scene.plan().join("journal/1").exists());
+        signal(&child, Signal::INT);
+        let outcome = end(child).expect(130);
+        assert!(outcome.stderr.contains("--resume"), "{}", outcome.stderr);
+        assert!(!in_place || decoded(&scene.source) == values);
+        let outcome = scene.run(&["--resume"]).expect(0);
+        assert!(summary(&outcome, "resumed") > 0, "in place: {in_place}");
+        assert!(tree(&scene.output) == expected, "in place: {in_place}");
+        scene.assert_left(&[]);
+    }
+}

@@ -1,0 +1,182 @@
+//! One source, one output, and the flags of all runs between them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use harness::{Outcome, Tool, copy_tree, tree};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::sample::Sample;
+
+/// Nothing that these tests wait for takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Scene {
+    pub directory: TempDir,
+    pub source: PathBuf,
+    /// The output; in place, the source.
+    pub output: PathBuf,
+    flags: Vec<String>,
+    backup: bool,
+}
+
+impl Scene {
+    /// A source made for one test, and an output beside it that does not exist yet.
+    pub fn of(sample: Sample, flags: &[&str]) -> Scene {
+        let directory = directory();
+        let (source, output) = (directory.path().join("source.zarr"), directory.path().join("out.zarr"));
+        sample.write(&source);
+        Scene { directory, source, output, flags: owned(flags), backup: false }
+    }
+
+    /// The same, to be changed in place.
+    pub fn in_place(sample: Sample, flags: &[&str]) -> Scene {
+        let scene = Scene::of(sample, flags);
+        Scene { output: scene.source.clone(), ..scene }
+    }
+
+    /// The same, with what is replaced kept in `old`.
+    pub fn with_backup(self) -> Scene {
+        Scene { backup: true, ..self }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A run with all flags of the scene.
+    pub fn tool(&self, more: &[&str]) -> Tool {
+        let tool = Tool::new("zrecompress").arg(&self.source);
+        let tool = if self.output == self.source { tool.arg("--in-place") } else { tool.arg(&self.output) };
+        let tool = if self.backup { tool.arg("--backup").arg(self.path("old")) } else { tool };
+        tool.args(&self.flags).args(more)
+    }
+
+    pub fn run(&self, more: &[&str]) -> Outcome {
+        self.tool(more).run()
+    }
+
+    /// A run that names only the output: a part, or the end.
+    pub fn of_output(&self, flags: &[&str]) -> Outcome {
+        Tool::new("zrecompress").args(flags).arg(&self.output).run()
+    }
+
+    /// The folder beside the output.
+    pub fn plan(&self) -> PathBuf {
+        let mut name = self.output.clone().into_os_string();
+        name.push(".plan");
+        name.into()
+    }
+
+    pub fn is_begun(&self) -> bool {
+        self.plan().join("plan.json").exists()
+    }
+
+    /// What the source as it is now becomes when nothing disturbs the run.
+    pub fn undisturbed(&self) -> BTreeMap<String, Vec<u8>> {
+        let directory = directory();
+        let output = directory.path().join("undisturbed.zarr");
+        Tool::new("zrecompress").arg(&self.source).arg(&output).args(&self.flags).run().expect(0);
+        tree(&output)
+    }
+
+    /// A run that does everything but one chunk: it is damaged while the run goes on, and then as it was.
+    pub fn all_but(&self, key: &str) {
+        let chunk = self.source.join(key);
+        let content = fs::read(&chunk).unwrap();
+        rewrite(&chunk, b"damaged");
+        let outcome = self.run(&[]).expect(3);
+        assert!(outcome.stderr.contains(key), "{}", outcome.stderr);
+        rewrite(&chunk, &content);
+        assert!(self.is_begun() && (self.output == self.source || !self.output.exists()));
+    }
+
+    /// The output is there, and nothing else but what `others` names.
+    #[track_caller]
+    pub fn assert_left(&self, others: &[&str]) {
+        let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+        let mut expected: Vec<String> = others.iter().map(|name| (*name).to_owned()).collect();
+        expected.extend([name(&self.source), name(&self.output)]);
+        expected.sort();
+        expected.dedup();
+        let mut found: Vec<String> =
+            fs::read_dir(self.directory.path()).unwrap().map(|entry| name(&entry.unwrap().path())).collect();
+        found.sort();
+        assert_eq!(found, expected);
+    }
+
+    /// What is in the backup so far.
+    pub fn kept(&self) -> BTreeMap<String, Vec<u8>> {
+        if self.path("old").exists() { tree(&self.path("old")) } else { BTreeMap::new() }
+    }
+
+    /// All that is not as before is in the backup as it was before.
+    #[track_caller]
+    pub fn assert_kept(&self, before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>) {
+        let kept = self.kept();
+        assert!(kept.iter().all(|(key, content)| before.get(key) == Some(content)), "only what was there before");
+        for (key, content) in before.iter().filter(|(key, content)| after.get(*key) != Some(content)) {
+            assert!(kept.get(key) == Some(content), "{key} is not in the backup");
+        }
+    }
+
+    /// Another scene with the same source, which is copied.
+    pub fn again(&self) -> Scene {
+        let directory = directory();
+        let source = directory.path().join("source.zarr");
+        copy_tree(&self.source, &source);
+        let name = self.output.file_name().unwrap();
+        let output = directory.path().join(name);
+        Scene { output, source, directory, flags: self.flags.clone(), backup: self.backup }
+    }
+}
+
+fn owned(flags: &[&str]) -> Vec<String> {
+    flags.iter().map(|flag| (*flag).to_owned()).collect()
+}
+
+/// In memory, where the system lets us: runs that sync many times a second must not wait for a disk that others use.
+pub fn directory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// Writes a file so that it is seen to be another one, however coarse the clock of the file system is.
+pub fn rewrite(path: &Path, content: &[u8]) {
+    let before = fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::now());
+    fs::write(path, content).unwrap();
+    fs::File::options().write(true).open(path).unwrap().set_modified(before + Duration::from_secs(1)).unwrap();
+}
+
+/// The objects of a store with their inode: who has still the same was not written again.
+pub fn inodes(store: &Path) -> BTreeMap<String, u64> {
+    let files = tree(store).into_keys().filter(|key| !key.ends_with('/'));
+    files.map(|key| (key.clone(), fs::metadata(store.join(&key)).unwrap().ino())).collect()
+}
+
+pub fn spawn(tool: Tool) -> Child {
+    let mut command = tool.0;
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+pub fn end(child: Child) -> Outcome {
+    Outcome::of(child.wait_with_output().unwrap())
+}
+
+pub fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
+}
+
+/// Waits until something is so.
+#[track_caller]
+pub fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
