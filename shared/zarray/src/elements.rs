@@ -11,7 +11,10 @@ use crate::metadata::{Array, ZarrFormat};
 const ELEMENTWISE: [&str; 4] = ["fixedscaleoffset", "quantize", "bitround", "astype"];
 
 /// Codecs that write elements of variable length, each behind its length.
-const VARIABLE: [&str; 5] = ["vlen-utf8", "vlen-bytes", "string", "bytes", "variable_length_bytes"];
+const VLEN: [&str; 2] = ["vlen-utf8", "vlen-bytes"];
+
+/// Data types of Zarr v3 that they are for.
+const VARIABLE: [&str; 3] = ["string", "bytes", "variable_length_bytes"];
 
 /// Bytes of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +67,7 @@ fn of_v2(array: &Array) -> Result<Elements, String> {
     let order = if array.order.as_deref() == Some("F") { (0..rank).rev().collect() } else { (0..rank).collect() };
     let filters = &array.chain.specs[..array.chain.kept];
     let itemsize = match filters {
-        [only] if VARIABLE[..2].contains(&codec_name(only)) => Itemsize::Variable,
+        [only] if VLEN.contains(&codec_name(only)) => Itemsize::Variable,
         _ => {
             filters.iter().try_for_each(elementwise)?;
             fixed(&array.chain)?
@@ -87,14 +90,10 @@ fn of_v3(array: &Array, chain: &Chain) -> Result<Elements, String> {
     }
     let itemsize = match codec_name(to_bytes) {
         "bytes" | "endian" if array.itemsize.is_some() => fixed(chain)?,
-        name if VARIABLE[..2].contains(&name) && is_variable(&array.dtype) => Itemsize::Variable,
+        name if VLEN.contains(&name) && VARIABLE.contains(&codec_name(&array.dtype)) => Itemsize::Variable,
         name => return Err(format!("elements cannot be moved without decoding codec {name:?}")),
     };
     Ok(Elements { itemsize, order })
-}
-
-fn is_variable(data_type: &Value) -> bool {
-    VARIABLE.contains(&codec_name(data_type))
 }
 
 fn known_tail(chain: &Chain) -> Result<(), String> {

@@ -110,17 +110,10 @@ impl<'a> ChunkReader<'a> {
         Subset::whole(self.grid.chunk_shape()).permuted(&self.elements.order)
     }
 
-    /// The most bytes that kept shard indexes take.
-    pub fn cache_bytes(&self) -> u64 {
-        match &self.array.chain.sharding {
-            Some(sharding) => (sharding.index.chunks * INDEX_ENTRY).saturating_mul(self.kept_indexes() as u64),
-            None => 0,
-        }
-    }
-
-    fn kept_indexes(&self) -> usize {
-        let chunks = self.array.chain.sharding.as_ref().map_or(1, |sharding| sharding.index.chunks.max(1));
-        (INDEX_CACHE / (chunks * INDEX_ENTRY)).clamp(2, 4096) as usize
+    /// The most bytes that kept shard indexes of `array` take.
+    pub fn cache_bytes(array: &Array) -> u64 {
+        let Some(sharding) = &array.chain.sharding else { return 0 };
+        (sharding.index.chunks * INDEX_ENTRY).saturating_mul(kept_indexes(array) as u64)
     }
 
     /// The key of the object that holds chunk `index`, and the number of the chunk in it where it is a shard.
@@ -192,7 +185,7 @@ impl<'a> ChunkReader<'a> {
         }
         let shard = Arc::new(self.read_index(key, buffer)?);
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-        if indexes.len() >= self.kept_indexes() {
+        if indexes.len() >= kept_indexes(self.array) {
             indexes.pop_front();
         }
         indexes.push_back((index, Arc::clone(&shard)));
@@ -293,6 +286,12 @@ impl<'a> ChunkReader<'a> {
 
 /// Bytes of an index entry in memory.
 const INDEX_ENTRY: u64 = size_of::<Option<(u64, u64)>>() as u64;
+
+/// How many shard indexes are kept.
+fn kept_indexes(array: &Array) -> usize {
+    let chunks = array.chain.sharding.as_ref().map_or(1, |sharding| sharding.index.chunks.max(1));
+    (INDEX_CACHE / (chunks * INDEX_ENTRY)).clamp(2, 4096) as usize
+}
 
 /// The bytes before a CRC-32C that matches them.
 fn checked(stored: &[u8]) -> Result<&[u8], CodecError> {

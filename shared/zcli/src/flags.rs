@@ -114,6 +114,11 @@ impl StoreFlags {
         }
     }
 
+    /// Requests under way at once to a remote store.
+    pub fn remote_requests(&self, jobs: usize) -> usize {
+        self.requests.map_or(REMOTE_REQUESTS, usize::from).max(jobs)
+    }
+
     /// The same for the store layer; waits end when `stop` says so.
     pub fn options(&self, stop: &Stop) -> StoreOptions {
         StoreOptions {

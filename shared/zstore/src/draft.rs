@@ -8,8 +8,8 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
@@ -368,20 +368,27 @@ fn discard(folder: &Store) -> Result<(), StoreError> {
             fs::remove_dir_all(path).map_err(|error| write_failed(path, error))
         }
         Location::Remote(_) => {
-            for object in folder.list("")? {
-                let key = object?.key;
-                if !last(&key) {
-                    folder.delete(&key)?;
-                }
-            }
+            discard_objects(folder, "metadata")?;
+            discard_objects(folder, "done")?;
             folder.delete(PLAN)?;
             discard_objects(folder, "")
         }
     }
 }
 
+/// Requests under way at once, to remove what is on an object store.
+const REMOVALS: usize = 32;
+
 fn discard_objects(store: &Store, prefix: &str) -> Result<(), StoreError> {
-    store.list(prefix)?.try_for_each(|object| store.delete(&object?.key))
+    let hands = if store.is_remote() { REMOVALS } else { 1 };
+    let listing = Mutex::new(store.list(prefix)?);
+    let next = || listing.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let remove = || std::iter::from_fn(next).try_for_each(|object| store.delete(&object?.key));
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..hands).map(|_| scope.spawn(remove)).collect();
+        let mine = remove();
+        others.into_iter().map(|hand| hand.join().unwrap_or(Ok(()))).fold(mine, Result::and)
+    })
 }
 
 /// Gives the finished directory its name, atomically.

@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use zarray::parse_size;
+use zarray::{Pool, parse_size};
 use zcli::clap::{self, Args as ClapArgs, Parser, ValueEnum};
 use zcli::{Common, Ending, Failure, JobFlags, MemoryFlags, Part, Session, StoreFlags, Table, Tool, parse_duration};
+
+use zstore::Store;
 
 use crate::choices::Choices;
 use crate::trial::{self, TrialFlags};
@@ -80,6 +82,28 @@ pub struct Args {
     pub store: StoreFlags,
     #[command(flatten)]
     pub common: Common,
+}
+
+impl Args {
+    /// Whether the output is behind a URL.
+    pub fn writes_remotely(&self) -> bool {
+        let output = self.target.as_ref().or(self.source.as_ref());
+        output.is_some_and(|output| {
+            output.to_string_lossy().contains("://") && !output.to_string_lossy().starts_with("file:")
+        })
+    }
+
+    /// Objects that are on their way at once, from `store` or to the output: as many as the farther one of them wants.
+    pub fn readers(&self, store: &Store) -> usize {
+        let jobs = self.work.jobs();
+        let remote = if self.writes_remotely() { self.store.remote_requests(jobs) } else { jobs };
+        self.store.readers(store, jobs).max(remote)
+    }
+
+    /// Threads for work on `store` that waits more than it computes.
+    pub fn pool(&self, store: &Store) -> Pool {
+        Pool::new(self.store.readers(store, self.work.jobs()))
+    }
 }
 
 /// Flags that divide the work among processes.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use zarray::Pool;
 use zcli::Failure;
 use zstore::{Draft, Location, Store, StoreError, StoreOptions, exchange, write_failed};
 use zwire::Exit;
@@ -19,17 +20,22 @@ const METADATA: &str = "metadata";
 ///
 /// # Errors
 /// What the store says; the draft is then kept, and can be finished later.
-pub fn finish(draft: Draft, saved: &Saved) -> Result<(), Failure> {
+pub fn finish(draft: Draft, saved: &Saved, pool: &Pool) -> Result<(), Failure> {
     let backup = saved.backup.as_deref().map(Path::new);
     draft.objects().sync()?;
     draft.replacements().sync()?;
+    // Documents that an earlier run may have put there need not be written again; a new output has none.
+    let look = draft.in_place() || is_finishing(&draft)?;
     draft.folder().put(FINISHING, b"")?;
     for array in &saved.beside {
         take_place(&draft, array, backup)?;
     }
-    let documents = waiting(draft.folder())?;
-    for key in &documents {
-        publish_document(&draft, key, backup)?;
+    let (root, below): (Vec<String>, Vec<String>) =
+        waiting(draft.folder())?.into_iter().partition(|key| !key.contains('/'));
+    // What opens the store comes last.
+    pool.map(below, |key| publish_document(&draft, &key, backup, look)).into_iter().collect::<Result<(), Failure>>()?;
+    for key in &root {
+        publish_document(&draft, key, backup, look)?;
     }
     for key in &saved.removed {
         keep_old(draft.objects(), key, backup)?;
@@ -96,10 +102,10 @@ fn document(draft: &Draft, key: &str) -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn publish_document(draft: &Draft, key: &str, backup: Option<&Path>) -> Result<(), Failure> {
+fn publish_document(draft: &Draft, key: &str, backup: Option<&Path>, look: bool) -> Result<(), Failure> {
     let text = document(draft, key)?;
     let mut old = Vec::new();
-    if draft.objects().get(key, &mut old)?.is_some() && old == text {
+    if look && draft.objects().get(key, &mut old)?.is_some() && old == text {
         return Ok(());
     }
     keep_old(draft.objects(), key, backup)?;

@@ -107,7 +107,8 @@ pub fn finish_output(args: &Args, output: &Location, session: &mut Session) -> R
     let totals = sums(&draft, saved.parts)?;
     let failed = totals.get("failed").and_then(Value::as_u64).unwrap_or(0);
     sweep(&draft)?;
-    finish(draft, &saved)?;
+    let pool = args.pool(draft.objects());
+    finish(draft, &saved, &pool)?;
     session.stop.too_late();
     Ok(Ending { exit: if failed > 0 { Exit::Partial } else { Exit::Done }, totals })
 }

@@ -21,7 +21,9 @@ pub fn units(plans: &[ArrayPlan], part: Part) -> Vec<Range<u64>> {
 /// The same, of arrays with `(units, bytes of a unit)`.
 fn share(sizes: &[(u64, u64)], part: Part) -> Vec<Range<u64>> {
     let total: u128 = sizes.iter().map(|(units, bytes)| u128::from(*units) * u128::from(*bytes)).sum();
-    let bound = |number: u32| total * u128::from(number) / u128::from(part.of);
+    // total × number / of, which could overflow in this order.
+    let of = u128::from(part.of);
+    let bound = |number: u32| total / of * u128::from(number) + total % of * u128::from(number) / of;
     let (from, to) = (bound(part.number - 1), bound(part.number));
     let mut start = 0u128;
     sizes

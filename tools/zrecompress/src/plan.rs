@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use zarray::{Array, Chain, ChunkKeys, Elements, Grid, ZarrError, ZarrFormat};
 use zcli::{Failure, VarFilter};
-use zcodec::{Blosc, Codec, CodecError, Compressor, MAX_NBYTES, codec_name, predict_blocksize};
+use zcodec::{Blosc, Codec, CodecError, Compressor, MAX_NBYTES, Stream, codec_name, predict_blocksize};
 use zstore::Store;
 use zwire::{Exit, PlanRecord, round3};
 
@@ -11,6 +11,7 @@ use crate::choices::Choices;
 use crate::format::keys_after;
 use crate::metadata::Changes;
 use crate::rechunk::{Assumptions, Layout, RechunkPlan, Resources, Shapes};
+use crate::saved::Cut;
 
 /// An array and what happens to it.
 pub struct ArrayPlan {
@@ -341,6 +342,14 @@ impl Target {
         target
     }
 
+    /// What the encoder keeps of a chunk, about. Of zstd's levels above 16, the tables are several times the data.
+    fn encoder_bytes(&self, chunk_bytes: u64) -> u64 {
+        match &self.compressor {
+            Compressor::Stream(Stream::Zstd { level: 16.., .. }) => chunk_bytes.saturating_mul(8).min(700 << 20),
+            _ => 4 << 20,
+        }
+    }
+
     pub fn is_blosc(&self) -> bool {
         matches!(self.compressor, Compressor::Blosc(_))
     }
@@ -490,22 +499,33 @@ pub fn share_out(
 ///
 /// # Errors
 /// An array that no region of fits, or whose elements cannot be told apart.
-pub fn cut_into_regions(
-    plans: &mut [ArrayPlan],
-    resources: Resources,
-    remote: bool,
-    verify: bool,
-) -> Result<(), Failure> {
+pub fn cut_into_regions(plans: &mut [ArrayPlan], cut: Cut, remote: bool) -> Result<(), Failure> {
+    let resources =
+        Resources { budget: cut.memory_bytes, workers: cut.jobs, readers: cut.readers, in_flight: IN_FLIGHT };
     for plan in plans {
         let Action::Rechunk(rechunk) = &mut plan.action else { continue };
-        let assumptions = Assumptions { remote, verify, element_bytes: TEXT_BYTES, ..Assumptions::default() };
+        let assumptions = Assumptions {
+            remote,
+            verify: cut.verify,
+            element_bytes: TEXT_BYTES,
+            encoder_bytes: rechunk.target.encoder_bytes(rechunk.layout.chunk_bytes(plan.array.itemsize.unwrap_or(1))),
+            sink_bytes: if cut.remote_output { REMOTE_SINK } else { LOCAL_SINK },
+            ..Assumptions::default()
+        };
         rechunk.plan = Some(RechunkPlan::new(&plan.array, &rechunk.layout, assumptions, resources)?);
     }
     Ok(())
 }
 
+/// Regions under way at once: one is read while the other is written.
+const IN_FLIGHT: usize = 2;
+
 /// Bytes of an element of variable length, where nothing else is known.
-const TEXT_BYTES: u64 = 32;
+const TEXT_BYTES: u64 = 64;
+
+/// What a store keeps of an object that is being written: a buffer, or parts on their way over a network.
+const LOCAL_SINK: u64 = 256 << 10;
+const REMOTE_SINK: u64 = 24 << 20;
 
 fn objects(plan: &ArrayPlan) -> u64 {
     plan.array.grid.as_ref().map_or(u64::MAX, Grid::len)

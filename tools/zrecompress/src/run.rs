@@ -175,7 +175,7 @@ pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending
                 // All was done but the end; the source may have changed its metadata since, being the output.
                 resume(args, order.choices, &saved, &store)?;
                 sweep(&draft)?;
-                finish(draft, &saved)?;
+                finish(draft, &saved, &args.pool(&store))?;
                 return Ok(Ending { exit: Exit::Done, totals: Map::new() });
             }
             Some((draft, saved))
@@ -312,13 +312,14 @@ fn conclude(
         let what = if saved.in_place { "belong" } else { "left out that belong" };
         session.status.warn(&format!("{}: {strays} {what} to no array; zinspect --sizes lists them", saved.source));
     }
+    let pool = args.pool(draft.objects());
     // The last moment at which a signal still stops it.
     draft.objects().sync()?;
     if let Some(exit) = session.stop.requested() {
         tell_kept(&draft, session, "because a signal came");
         return Ok(Ending { exit, totals: totals.fields });
     }
-    finish(draft, saved)?;
+    finish(draft, saved, &pool)?;
     session.stop.too_late();
     tell_stale_copy(saved, session);
     let exit = if totals.failed > 0 { Exit::Partial } else { Exit::Done };
@@ -354,26 +355,40 @@ fn check_output(store: &Store, output: &Location, begin: Begin) -> Result<(), Fa
     if begin == Begin::InPlace {
         return Ok(());
     }
-    if store.location() == output {
-        return Err(Failure::usage("source and output are the same store").at(output));
-    }
-    let (Some(source), Some(target)) = (store.location().local(), output.local()) else { return Ok(()) };
+    let (Some(source), Some(target)) = (store.location().local(), output.local()) else {
+        let with_slash = |location: &Location| format!("{}/", location.to_string().trim_end_matches('/'));
+        return check_apart(
+            &with_slash(store.location()),
+            &with_slash(output),
+            |text, above| text.starts_with(above),
+            output,
+        );
+    };
     let Ok(source) = source.canonicalize() else { return Ok(()) };
     let Some(target) = resolve(target) else {
         return Err(Failure::new(Exit::Output, "the directory above it does not exist")
             .at(output)
             .hint("make it first"));
     };
-    if target == source {
-        return Err(Failure::usage("source and output are the same store").at(output));
-    }
-    if target.starts_with(&source) {
-        return Err(Failure::usage("the output lies inside the source").at(output));
-    }
-    if source.starts_with(&target) {
-        return Err(Failure::usage("the source lies inside the output, which would be replaced").at(output));
-    }
-    Ok(())
+    check_apart(&source, &target, |path, above| path.starts_with(above), output)
+}
+
+fn check_apart<T: PartialEq>(
+    source: &T,
+    target: &T,
+    is_below: impl Fn(&T, &T) -> bool,
+    output: &Location,
+) -> Result<(), Failure> {
+    let what = if source == target {
+        "source and output are the same store"
+    } else if is_below(target, source) {
+        "the output lies inside the source"
+    } else if is_below(source, target) {
+        "the source lies inside the output, which would be replaced"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::usage(what).at(output))
 }
 
 fn resolve(target: &Path) -> Option<PathBuf> {

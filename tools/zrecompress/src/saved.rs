@@ -33,10 +33,8 @@ pub struct Saved {
     pub backup: Option<String>,
     /// Parts of the work.
     pub parts: u32,
-    /// Bytes of memory and workers that the regions of rechunked arrays were planned for: every part cuts them alike.
-    pub memory_bytes: u64,
-    /// Workers.
-    pub jobs: usize,
+    /// What the regions of rechunked arrays were planned for: every part cuts them alike.
+    pub cut: Cut,
     /// The flags that decide the bytes.
     pub choices: Choices,
     /// Codecs that a trial chose, by path of the array.
@@ -50,6 +48,21 @@ pub struct Saved {
     /// Documents of the other format, which are removed at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<String>,
+}
+
+/// What decides how arrays are cut into regions, beside their own shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Workers.
+    pub jobs: usize,
+    /// Reads under way at once.
+    pub readers: usize,
+    /// Whether what was encoded is decoded again.
+    pub verify: bool,
+    /// Whether objects are held until they have crossed a network.
+    pub remote_output: bool,
 }
 
 /// Version of the document.
@@ -145,8 +158,7 @@ mod tests {
             overwrite: false,
             backup: None,
             parts: 1,
-            memory_bytes: 1,
-            jobs: 1,
+            cut: Cut { memory_bytes: 1, jobs: 1, readers: 1, verify: true, remote_output: false },
             choices: Choices::default(),
             chosen: BTreeMap::new(),
             fingerprint: 0,

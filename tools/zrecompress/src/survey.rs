@@ -20,16 +20,13 @@ use crate::journal::{self, Journal};
 use crate::ledger::Totals;
 use crate::ledger::misspelled;
 use crate::plan::{Action, ArrayPlan, Placement, Wishes, cut_into_regions, share_out};
-use crate::rechunk::Resources;
-use crate::saved::{self, Saved};
+use crate::rechunk::ASSUMED_RATIO;
+use crate::saved::{self, Cut, Saved};
 use crate::source::{Work, is_misspelled};
 use crate::work::Task;
 
 /// Documents of groups and arrays.
 const METADATA: [&str; 5] = ["zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"];
-
-/// Regions under way at once: one is read while the other is written.
-const IN_FLIGHT: usize = 2;
 
 /// Keys of an array that are looked at before it is divided into parts.
 const FIRST_KEYS: usize = 100;
@@ -45,6 +42,7 @@ pub struct Survey<'a> {
     pub plans: Vec<ArrayPlan>,
     pool: Pool,
     budget: u64,
+    cut: Cut,
 }
 
 /// What the metadata allows.
@@ -68,9 +66,17 @@ impl<'a> Survey<'a> {
         saved: Option<&Saved>,
         session: &Session,
     ) -> Result<Surveyed<'a>, Failure> {
-        let pool = Pool::new(args.store.readers(store, args.work.jobs()));
+        let readers = args.readers(store);
+        let pool = Pool::new(readers);
         let (hierarchy, listable) = open(store, &pool)?;
         let shapes = choices.shapes()?;
+        let cut = Cut {
+            memory_bytes: args.memory.max_memory.bytes(),
+            jobs: args.work.jobs(),
+            readers,
+            verify: args.verify != Verify::None,
+            remote_output: args.writes_remotely(),
+        };
         let wishes = Wishes { choices, var: filter(choices)?, shapes, in_place: begin == Begin::InPlace, chosen };
         let mut survey = Survey {
             store,
@@ -79,7 +85,8 @@ impl<'a> Survey<'a> {
             groups: Vec::new(),
             plans: Vec::new(),
             pool,
-            budget: args.memory.max_memory.bytes(),
+            budget: cut.memory_bytes,
+            cut,
         };
         let failures = survey.plan(&wishes, &session.stop)?;
         if !failures.is_empty() {
@@ -108,10 +115,8 @@ impl<'a> Survey<'a> {
                 "a chunk that cannot be decoded cannot be cut: --on-bad-chunk copy is not for --chunks",
             ));
         }
-        let (budget, workers) = saved.map_or((self.budget, args.work.jobs()), |saved| (saved.memory_bytes, saved.jobs));
-        let resources =
-            Resources { budget, workers, readers: args.store.readers(self.store, workers), in_flight: IN_FLIGHT };
-        cut_into_regions(&mut self.plans, resources, self.store.is_remote(), args.verify != Verify::None)
+        self.cut = saved.map_or(self.cut, |saved| saved.cut);
+        cut_into_regions(&mut self.plans, self.cut, self.store.is_remote())
     }
 
     /// On an object store nothing can change places, and nothing can be linked into a backup.
@@ -200,8 +205,7 @@ impl<'a> Survey<'a> {
             overwrite: args.overwrite,
             backup,
             parts: self.parts(args.machines.parts.unwrap_or(1)),
-            memory_bytes: self.budget,
-            jobs: args.work.jobs(),
+            cut: self.cut,
             choices,
             chosen: chosen.iter().map(|(path, blosc)| (path.clone(), saved::spec_of(blosc))).collect(),
             fingerprint: saved::fingerprint(&self.plans),
@@ -357,8 +361,11 @@ impl<'a> Survey<'a> {
         let name = self.store.location().to_string();
         for plan in &self.plans {
             let mut record = plan.record(&name);
-            if let (Some(reads), false) = (record.chunk_reads, self.store.is_remote()) {
-                record.bytes_to_read = Some((self.stored_bytes(plan)? as f64 * reads) as u64);
+            if let (Some(regions), false) = (plan.regions(), self.store.is_remote()) {
+                // The plan knows how much of the chunks is read, and how large they are only decoded.
+                let ratio =
+                    self.stored_bytes(plan)? as f64 / plan.array.uncompressed_bytes().unwrap_or(1).max(1) as f64;
+                record.bytes_to_read = Some((regions.stats.read_bytes as f64 * ratio / ASSUMED_RATIO) as u64);
             }
             session.out.emit(&Record::Plan(record))?;
         }

@@ -9,6 +9,7 @@ use zstore::{Store, StoreError};
 use zwire::Exit;
 
 use super::gather::Fill;
+use super::memory::shards_at_once;
 use super::outcome::{RegionOutcome, source_hash};
 use super::plan::{RechunkPlan, Region};
 use super::region::Window;
@@ -156,24 +157,26 @@ impl<'a> Engine<'a> {
 
     /// Does the region's shards, each of them open until its last slice is in it.
     fn run_shards(&self, region: &Region, buffer: &mut Vec<u8>, outcome: &mut RegionOutcome) -> Result<(), Failure> {
-        let slices = self.plan.slices(region);
-        if let [slice] = slices.as_slice() {
-            let loaded = self.load(self.window(slice), std::mem::take(buffer), outcome)?;
-            for group in self.shard_groups(region) {
-                let shards = self.open_shards(&group);
-                self.write_inner_chunks(&loaded, slice, &shards, outcome)?;
-                self.finish_shards(shards, outcome)?;
-            }
-            *buffer = loaded.bytes;
-            return Ok(());
-        }
-        let shards = self.open_shards(&region.objects);
+        let (slices, count) = (self.plan.slices(region), region.objects.elements());
+        // One slice is all the shards, few at a time; several slices are all of the one shard.
+        let inner = self.plan.layout.shards.as_ref().map_or(1, |(_, index)| index.chunks);
+        let few = shards_at_once(self.plan.threads, inner) as usize;
+        let at_once = if slices.len() == 1 { few } else { count.max(1) as usize };
+        let mut open = Vec::new();
         for slice in &slices {
             let loaded = self.load(self.window(slice), std::mem::take(buffer), outcome)?;
-            self.write_inner_chunks(&loaded, slice, &shards, outcome)?;
+            for first in (0..count).step_by(at_once) {
+                if open.is_empty() {
+                    open = self.open_shards(&region.objects, first..count.min(first + at_once as u64));
+                }
+                self.write_inner_chunks(&loaded, slice, &open, outcome)?;
+                if slices.len() == 1 {
+                    self.finish_shards(std::mem::take(&mut open), outcome)?;
+                }
+            }
             *buffer = loaded.bytes;
         }
-        self.finish_shards(shards, outcome)
+        self.finish_shards(open, outcome)
     }
 
     /// The source elements of a slice of output chunks.

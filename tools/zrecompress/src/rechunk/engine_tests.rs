@@ -61,9 +61,9 @@ proptest! {
         let mut plan = plan(&case, &array, Resources { workers, in_flight, ..ROOMY });
         let rank = case.dimensions.len();
         let units: Vec<u64> = (0..rank as u64).map(|dimension| 1 + (case.units + dimension) % 3).collect();
-        plan.regions = Grid::new(plan.objects.counts(), units.clone()).expect("a grid");
+        plan.regions = Grid::new(plan.regions.shape().to_vec(), units.clone()).expect("a grid");
         if sliced && case.target().shards.is_some() {
-            plan.regions = Grid::new(plan.objects.counts(), vec![1; rank]).expect("a grid");
+            plan.regions = Grid::new(plan.regions.shape().to_vec(), vec![1; rank]).expect("a grid");
             plan.slice = Some(units);
         }
         let outcome = rechunk(&case, &plan, &array, from.path(), to.path());
@@ -81,7 +81,7 @@ fn the_checksum_depends_on_the_elements_alone() {
         let (from, to) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let array = case.write_source(from.path());
         let mut plan = plan(&case, &array, Resources { workers, ..ROOMY });
-        plan.regions = Grid::new(plan.objects.counts(), vec![units; 3]).expect("a grid");
+        plan.regions = Grid::new(plan.regions.shape().to_vec(), vec![units; 3]).expect("a grid");
         checksums.push(rechunk(&case, &plan, &array, from.path(), to.path()).checksum);
     }
     assert!(checksums[0] != 0 && checksums.iter().all(|checksum| *checksum == checksums[0]), "{checksums:?}");

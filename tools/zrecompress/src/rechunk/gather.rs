@@ -89,10 +89,9 @@ impl Engine<'_> {
 
     /// What the source chunks of `part` make of its output chunk.
     fn found(&self, loaded: &Loaded, part: &Subset) -> Result<Gathered, Failure> {
-        let sources = loaded.window.sources_of(part);
         let (mut present, mut absent) = (false, false);
-        for index in (0..sources.elements()).map(|number| sources.member(number)) {
-            match loaded.state(loaded.window.number(&index)) {
+        for number in loaded.window.parts_of(part).flatten() {
+            match loaded.state(number) {
                 State::Bad => return Ok(Gathered::Spoiled),
                 State::Present => present = true,
                 State::Absent => absent = true,

@@ -65,6 +65,11 @@ impl Layout {
         self.shards.as_ref().map_or(&self.chunks, |(shape, _)| shape)
     }
 
+    /// Chunks of a stored object along each dimension.
+    pub fn chunks_per_object(&self) -> Vec<u64> {
+        self.object_shape().iter().zip(&self.chunks).map(|(object, chunk)| object / chunk).collect()
+    }
+
     /// Bytes of a decoded chunk (`u64::MAX` where there are more).
     pub fn chunk_bytes(&self, itemsize: u64) -> u64 {
         self.chunks.iter().fold(itemsize, |product, length| product.saturating_mul(*length))

@@ -32,7 +32,7 @@ fn shapes(chunks: &[&str], shards: &[&str]) -> Shapes {
 }
 
 fn chunks(array: &Array, typed: &[&str]) -> Vec<u64> {
-    Layout::new(array, &shapes(typed, &[])).expect("a layout").chunks
+    Layout::new(array, &shapes(typed, &[]), array.format).expect("a layout").chunks
 }
 
 const PLAIN: &str = r#"["bytes"]"#;
@@ -56,7 +56,7 @@ fn names_lists_and_globs() {
 fn what_does_not_fit_names_array_and_dimension() {
     let array = array(PLAIN, "[1, 50, 40]");
     let fails = |chunks: &[&str], shards: &[&str]| {
-        let failure = Layout::new(&array, &shapes(chunks, shards)).expect_err("does not fit");
+        let failure = Layout::new(&array, &shapes(chunks, shards), ZarrFormat::V3).expect_err("does not fit");
         assert_eq!(failure.exit, Exit::Usage);
         (failure.to_string(), failure.advice().unwrap_or_default().to_owned())
     };
@@ -80,17 +80,18 @@ fn what_does_not_fit_names_array_and_dimension() {
 #[test]
 fn shards_are_kept_made_and_dissolved() {
     let sharded = array(SHARDED, "[10, 50, 40]");
-    let layout = Layout::new(&sharded, &shapes(&["time=5"], &[])).expect("a layout");
+    let layout = Layout::new(&sharded, &shapes(&["time=5"], &[]), ZarrFormat::V3).expect("a layout");
     let index = IndexLayout { at_end: false, checksum: false, big_endian: false, chunks: 8 };
     assert_eq!(layout, Layout { chunks: vec![5, 25, 20], shards: Some((vec![10, 50, 40], index)) });
-    assert!(Layout::new(&sharded, &shapes(&["time=3"], &[])).is_err(), "10 is not whole threes");
+    assert!(Layout::new(&sharded, &shapes(&["time=3"], &[]), ZarrFormat::V3).is_err(), "10 is not whole threes");
     let dissolved = Shapes { no_shards: true, ..shapes(&["time=3"], &[]) };
-    let layout = Layout::new(&sharded, &dissolved).expect("a layout");
+    let layout = Layout::new(&sharded, &dissolved, ZarrFormat::V3).expect("a layout");
     assert_eq!(layout, Layout { chunks: vec![3, 25, 20], shards: None });
     let plain = array(PLAIN, "[1, 50, 40]");
-    let layout = Layout::new(&plain, &shapes(&["10,16,16"], &["time=-1,latitude=-1,longitude=-1"])).expect("a layout");
+    let layout = Layout::new(&plain, &shapes(&["10,16,16"], &["time=-1,latitude=-1,longitude=-1"]), ZarrFormat::V3)
+        .expect("a layout");
     assert_eq!(layout.shards, Some((vec![100, 64, 48], IndexLayout { chunks: 120, ..DEFAULT_INDEX })));
-    let layout = Layout::new(&plain, &shapes(&["10,16,16"], &["time=20"])).expect("a layout");
+    let layout = Layout::new(&plain, &shapes(&["10,16,16"], &["time=20"]), ZarrFormat::V3).expect("a layout");
     assert_eq!(layout.object_shape(), [20, 16, 16], "one chunk where nothing is said");
 }
 
@@ -98,7 +99,7 @@ fn shards_are_kept_made_and_dissolved() {
 fn version_two_has_no_shards() {
     let text = r#"{"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": "<f4", "fill_value": 0, "order": "C",
         "filters": null, "compressor": null}"#;
-    let failure = Layout::new(&node(text), &shapes(&[], &["4"])).expect_err("no shards");
+    let failure = Layout::new(&node(text), &shapes(&[], &["4"]), ZarrFormat::V2).expect_err("no shards");
     assert!(failure.to_string().contains("v2 has no shards"), "{failure}");
     assert_eq!(chunks(&node(text), &["-1"]), [4]);
 }
@@ -106,7 +107,7 @@ fn version_two_has_no_shards() {
 #[test]
 fn chunks_beyond_the_compressor_are_refused() {
     let array = array(PLAIN, "[1, 50, 40]");
-    let layout = Layout::new(&array, &shapes(&["100000,100000,1"], &[])).expect("a layout");
+    let layout = Layout::new(&array, &shapes(&["100000,100000,1"], &[]), ZarrFormat::V3).expect("a layout");
     let failure = layout.check_size(&array, 4, zcodec::MAX_NBYTES).expect_err("too large");
     assert!(failure.to_string().contains("40000000000 bytes"), "{failure}");
     assert!(failure.advice().is_some_and(|hint| hint.contains("--shards")));
@@ -120,7 +121,7 @@ fn codecs_keep_what_is_the_arrays_own() {
     let dissolved = Layout { chunks: vec![1, 1, 1], shards: None };
     let codecs = dissolved.codecs_v3(&sharded, gzip.clone());
     assert_eq!(codecs, [json!({"name": "bytes", "configuration": {"endian": "little"}}), gzip[0].clone()]);
-    let layout = Layout::new(&sharded, &shapes(&["time=5"], &[])).expect("a layout");
+    let layout = Layout::new(&sharded, &shapes(&["time=5"], &[]), ZarrFormat::V3).expect("a layout");
     let codecs = layout.codecs_v3(&sharded, gzip);
     let configuration = &codecs[0]["configuration"];
     assert_eq!((codecs.len(), &configuration["chunk_shape"]), (1, &json!([5, 25, 20])));

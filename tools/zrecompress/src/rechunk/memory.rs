@@ -1,16 +1,23 @@
 //! What a run takes: memory, and seconds as far as they can be foreseen.
 
-use zarray::{Array, Chain};
+use zarray::{Array, Chain, ChunkReader, IndexLayout};
 use zcodec::{Codec, predict_blocksize};
 
 use super::layout::Layout;
 use super::search::Shape;
+use super::shards::EARLY_BYTES;
 
 /// The process itself: code, tables, stacks, and what the allocator keeps to itself.
 const PROCESS: u64 = 20 << 20;
 
 /// Of each thread: stack, allocator arena, compressor contexts.
 const THREAD: u64 = 2 << 20;
+
+/// Bytes of an inner chunk's entry in the index of a shard that is being written: in memory, and encoded.
+const INDEX_ENTRY: f64 = 40.0;
+
+/// Stored bytes for a decoded one, where nothing is known.
+pub const ASSUMED_RATIO: f64 = 0.5;
 
 /// Bytes a second of one core, about: what matters is what they are to each other.
 const DECODE_BLOSC: f64 = 1.5e9;
@@ -41,14 +48,14 @@ pub struct Assumptions {
     pub remote: bool,
     /// The largest stored chunk (with sharding: inner chunk); nothing where it is not known.
     pub stored_chunk_bytes: Option<u64>,
+    /// The mean stored chunk; nothing where it is not known.
+    pub mean_chunk_bytes: Option<u64>,
     /// Mean bytes of an element of variable length.
     pub element_bytes: u64,
     /// What an encoder keeps, a worker.
     pub encoder_bytes: u64,
     /// What the sink keeps of an object that is being written.
     pub sink_bytes: u64,
-    /// Bytes of shard indexes that the reader keeps.
-    pub index_bytes: u64,
     /// Whether every chunk is decoded again.
     pub verify: bool,
 }
@@ -68,6 +75,8 @@ pub struct Model {
     stored: f64,
     /// Bytes of a Blosc block, where blocks can be decoded one by one.
     block: Option<f64>,
+    /// Indexes of shards: those that the reader keeps, and those of shards that are being written.
+    indexes: f64,
     /// Whether decoding a whole chunk takes a second buffer.
     two_steps: bool,
     decode_rate: f64,
@@ -110,8 +119,13 @@ impl Model {
         let source = elements(array.chunk_shape().unwrap_or_default()) * size;
         let stored = assumptions.stored_chunk_bytes.map_or(source * 1.01 + 1024.0, |bytes| bytes as f64);
         let output = elements(&layout.chunks) * size;
+        let open = |index: &IndexLayout| {
+            (index.chunks as f64 * INDEX_ENTRY + EARLY_BYTES as f64) * shards_at_once(threads, index.chunks) as f64
+        };
+        let written = layout.shards.as_ref().map_or(0.0, |(_, index)| open(index));
         Model {
             assumptions,
+            indexes: ChunkReader::cache_bytes(array) as f64 + written,
             // Elements of variable length are references of 8 bytes, and the bytes themselves.
             itemsize: itemsize.map_or(8.0, |size| size as f64),
             outside: if itemsize.is_some() { 0.0 } else { size },
@@ -143,12 +157,18 @@ impl Model {
         let slot = if self.outside > 0.0 { 33.0 } else { 1.0 };
         let region = shape.elements * (self.itemsize + self.outside) + (shape.sources + 1.0) * slot;
         let Threads { workers, loaders, in_flight } = self.threads;
+        // No more hands are busy than there are chunks for them.
+        let busy = |hands: usize, tasks: f64| (hands as f64).min(in_flight as f64 * tasks.max(1.0).ceil());
+        // A chunk that several threads encode is held twice: its blocks, and then the frame.
+        let together = if shape.chunks < workers as f64 { shape.chunks * self.output } else { 0.0 };
         let total = PROCESS as f64
-            + in_flight as f64 * region
-            + loaders as f64 * (self.reader_bytes(part) + THREAD as f64 / 4.0)
-            + workers as f64 * (self.bench(part) + THREAD as f64 + self.assumptions.encoder_bytes as f64)
+            + in_flight as f64 * (region + together)
+            + busy(loaders, shape.sources) * self.reader_bytes(part)
+            + busy(workers, shape.sources.max(shape.chunks)) * self.bench(part)
+            + loaders as f64 * THREAD as f64 / 4.0
+            + workers as f64 * (THREAD + self.assumptions.encoder_bytes) as f64
             + (workers * in_flight) as f64 * self.assumptions.sink_bytes as f64
-            + self.assumptions.index_bytes as f64;
+            + self.indexes;
         // Page tables, and rounding up to pages.
         (total * 1.004) as u64
     }
@@ -196,8 +216,8 @@ impl Model {
         let rest = |tasks: f64| 1.0 + workers / (4.0 * tasks.max(1.0));
         let reading = self.read_seconds(shape) / shared(shape.sources, loaders);
         let decoding = shape.decoded * self.itemsize / self.decode_rate / shared(shape.sources, workers);
-        let encoding = array_bytes / ENCODE / shared(shape.pieces, workers);
-        (reading + decoding) * rest(shape.sources) + encoding * rest(shape.pieces)
+        let encoding = array_bytes / ENCODE / shared(shape.chunks, workers);
+        (reading + decoding) * rest(shape.sources) + encoding * rest(shape.chunks)
     }
 
     /// Seconds of reading and decoding by one hand: what the shapes differ in.
@@ -209,24 +229,31 @@ impl Model {
 
     fn read_seconds(&self, shape: &Shape) -> f64 {
         let (rate, latency) = if self.assumptions.remote { REMOTE } else { LOCAL };
-        // Compressed data is about half as long, where nobody knows.
-        let share = self.assumptions.stored_chunk_bytes.map_or(0.5, |bytes| bytes as f64 / self.source.max(1.0));
-        match self.reads_pieces() {
-            // What is decoded is read; what is read in pieces takes a request for the block table before.
-            true => shape.reads * latency + share * shape.decoded * self.itemsize / rate,
-            false => shape.reads * (latency + share * self.source / rate),
-        }
+        shape.reads * latency + self.read_bytes(shape) / rate
     }
 
-    /// Decoded bytes of a source chunk, about where elements are of variable length.
-    pub fn source_bytes(&self) -> f64 {
-        self.source
+    /// Stored bytes that are read in the whole run. Where nobody knows, compressed data is taken to be half as long.
+    pub fn read_bytes(&self, shape: &Shape) -> f64 {
+        let share =
+            self.assumptions.mean_chunk_bytes.map_or(ASSUMED_RATIO, |bytes| bytes as f64 / self.source.max(1.0));
+        match self.reads_pieces() {
+            // What is decoded is read, and not much else.
+            true => share * shape.decoded * self.itemsize,
+            false => share * shape.reads * self.source,
+        }
     }
 
     /// Bytes of stored chunks that wait for a worker, at most.
     pub fn waiting(&self) -> f64 {
         self.threads.loaders as f64 * self.stored
     }
+}
+
+/// How many shards of so many inner chunks are written at once: enough that every worker has an inner chunk, and that not
+/// all append to one.
+pub fn shards_at_once(threads: Threads, chunks: u64) -> u64 {
+    let workers = threads.workers as u64;
+    workers.div_ceil(4).max((2 * workers).div_ceil(chunks.max(1)))
 }
 
 /// Bytes of a Blosc block of chunks that can be decoded block by block. Streams have no blocks; bytes that are not compressed

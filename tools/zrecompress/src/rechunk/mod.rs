@@ -2,7 +2,7 @@
 //!
 //! The output grid is cut into **regions**, boxes of whole stored objects. For each region every source chunk that touches it
 //! is read and decoded once, as far as it lies inside ([`load`]); then every output chunk is gathered from them, encoded and
-//! written ([`write`]). The planner ([`plan`]) takes the regions that fit the memory and cost the least decoding twice.
+//! written ([`write`]). The planner ([`planner`]) takes the regions that fit the memory and cost the least decoding twice.
 //! Elements are opaque bytes: no data type is looked at, and every value arrives bit for bit.
 
 #[cfg(test)]
@@ -14,6 +14,7 @@ mod load;
 mod memory;
 mod outcome;
 mod plan;
+mod planner;
 mod region;
 mod rules;
 mod search;
@@ -27,8 +28,8 @@ mod write;
 
 pub use engine::{Coders, Engine, OnBad};
 pub use layout::{Layout, Shapes};
-pub use memory::{Assumptions, Resources};
-pub use outcome::{BadChunk, RegionOutcome, Seconds, source_hash};
-pub use plan::{PlanStats, RechunkPlan, Region};
+pub use memory::{ASSUMED_RATIO, Assumptions, Resources};
+pub use outcome::RegionOutcome;
+pub use plan::RechunkPlan;
 pub use rules::{Rule, Rules};
 pub use sink::{ObjectSink, ShardSink};

@@ -4,6 +4,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::engine::{Coders, Engine, OnBad};
+use super::super::memory::Threads;
+use super::super::planner::Choice;
+use super::super::search::shapes;
 use super::super::testing::{NoSink, decode, encode, make_array, open_store};
 use super::*;
 
@@ -135,7 +138,7 @@ proptest! {
                     prop_assert!(window.bytes() <= plan.stats.region_bytes);
                 }
             }
-            prop_assert_eq!(objects, plan.objects.len());
+            prop_assert_eq!(objects, plan.stats.objects);
             prop_assert_eq!(found, plan.chunks.len());
             prop_assert!(read <= plan.stats.chunks_read && (sliced || read == plan.stats.chunks_read));
         }

@@ -4,6 +4,8 @@
 //! the parts follow each other, and so are together one box in C order. A whole stack of maps is one column, whose elements
 //! are gathered by one strided copy; and each part is a slice of the buffer that one worker alone writes to.
 
+use std::ops::Range;
+
 use zarray::Subset;
 
 /// Which elements and source chunks a slice of the output is made of. All boxes are in stored order.
@@ -58,10 +60,16 @@ impl Window {
         (index, part)
     }
 
-    /// The number of the part of source chunk `index`.
-    pub fn number(&self, index: &[u64]) -> u64 {
-        let row = index.first().map_or(0, |row| row - self.sources.start()[0]);
-        self.columns().number(index.get(1..).unwrap_or_default()) * self.rows() + row
+    /// The numbers of the parts that hold something of `elements`: a range for each column.
+    pub fn parts_of(&self, elements: &Subset) -> impl Iterator<Item = Range<u64>> {
+        let sources = elements.chunks(&self.source_shape);
+        let first = sources.start().first().map_or(0, |row| row - self.sources.start()[0]);
+        let end = first + sources.shape().first().copied().unwrap_or(1);
+        let columns = behind(&sources);
+        (0..columns.elements()).map(move |number| {
+            let column = self.columns().number(&columns.member(number)) * self.rows();
+            column + first..column + end
+        })
     }
 
     /// Origin of a source chunk in the array's coordinates.
@@ -69,14 +77,9 @@ impl Window {
         index.iter().zip(&self.source_shape).map(|(index, length)| index * length).collect()
     }
 
-    /// The source chunks that hold something of `elements`, by index.
-    pub fn sources_of(&self, elements: &Subset) -> Subset {
-        elements.chunks(&self.source_shape)
-    }
-
     /// The columns that hold something of `elements`: the box of each, and where it starts in the buffer.
     pub fn columns_of(&self, elements: &Subset) -> impl Iterator<Item = (Subset, usize)> {
-        let columns = behind(&self.sources_of(elements));
+        let columns = behind(&elements.chunks(&self.source_shape));
         (0..columns.elements()).map(move |number| {
             let column = self.column(&columns.member(number));
             let start = self.offset(&column);
@@ -130,8 +133,8 @@ mod tests {
             let mut at = 0;
             for number in 0..window.parts() {
                 let (index, part) = window.part(number);
-                prop_assert_eq!(window.number(&index), number);
-                prop_assert_eq!(window.sources_of(&part).elements(), 1);
+                prop_assert_eq!(part.chunks(&window.source_shape), Subset::new(index, vec![1; extents.len()]));
+                prop_assert!(window.parts_of(&part).flatten().eq([number]));
                 let columns: Vec<(Subset, usize)> = window.columns_of(&part).collect();
                 prop_assert_eq!(columns.len(), 1);
                 let (column, start) = &columns[0];
@@ -140,6 +143,7 @@ mod tests {
                 at += part.elements() as usize * 3;
             }
             prop_assert_eq!(at as u64, window.bytes());
+            prop_assert!(window.parts_of(&elements).flatten().eq(0..window.parts()));
         }
     }
 }

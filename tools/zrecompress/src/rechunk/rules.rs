@@ -71,11 +71,6 @@ impl Rules {
         rules.iter().map(compile).collect::<Result<_, Failure>>().map(Rules)
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The shape of `array` by the last rule that matches it; dimensions it does not name keep the length in `kept`. Nothing
     /// where no rule matches. `whole` says how long the whole of a dimension is, from its number and length.
     ///

@@ -19,6 +19,8 @@ pub struct Axis {
     pub source: u64,
     /// Length of the smallest piece a region is made of.
     pub unit: u64,
+    /// Length of an output chunk.
+    pub chunk: u64,
     /// Regions end at multiples of this, too: the length of a shard that is written in slices; 0 for no such border.
     pub border: u64,
     /// Elements that are decoded once more where a cut goes through a source chunk: what shares a Blosc block with the cut;
@@ -37,10 +39,10 @@ pub struct Shape {
     pub reads: f64,
     /// Elements decoded in the whole run.
     pub decoded: f64,
-    /// Source chunks that a region meets.
+    /// Source chunks that a region meets, at most.
     pub sources: f64,
-    /// Smallest pieces in a region.
-    pub pieces: f64,
+    /// Output chunks of a full region.
+    pub chunks: f64,
 }
 
 impl Axis {
@@ -100,7 +102,10 @@ impl Axis {
     }
 
     fn shape(self, units: u64) -> Shape {
-        let (length, pieces) = self.cut(units);
+        let (length, _) = self.cut(units);
+        let aligned = units.saturating_mul(self.unit).is_multiple_of(self.source);
+        let aligned = aligned && self.border.is_multiple_of(self.source);
+        let met = if aligned { length.div_ceil(self.source) } else { length.saturating_sub(1) / self.source + 2 };
         let meetings = self.meetings(units) as f64;
         let cuts = meetings - self.length.div_ceil(self.source) as f64;
         let most = meetings * self.source.min(self.length) as f64;
@@ -109,8 +114,8 @@ impl Axis {
             elements: length as f64,
             reads: meetings,
             decoded: (self.length as f64 + cuts * self.overlap).min(most),
-            sources: meetings / pieces.max(1) as f64,
-            pieces: length.div_ceil(self.unit) as f64,
+            sources: met.min(self.length.div_ceil(self.source)) as f64,
+            chunks: length.div_ceil(self.chunk) as f64,
         }
     }
 
@@ -143,7 +148,7 @@ fn gcd(a: u64, b: u64) -> u64 {
 /// Region shapes to choose from, of at most `limit` elements: for each size about the cheapest by `weight`, which weighs a
 /// shape's reads and decoded elements.
 pub fn shapes(axes: &[Axis], limit: f64, weight: impl Fn(&Shape) -> f64) -> Vec<Shape> {
-    let start = Shape { units: Vec::new(), elements: 1.0, reads: 1.0, decoded: 1.0, sources: 1.0, pieces: 1.0 };
+    let start = Shape { units: Vec::new(), elements: 1.0, reads: 1.0, decoded: 1.0, sources: 1.0, chunks: 1.0 };
     axes.iter().fold(vec![start], |partial, axis| {
         let options: Vec<Shape> = axis.candidates().into_iter().map(|units| axis.shape(units)).collect();
         let combined = partial.iter().flat_map(|shape| options.iter().map(|option| shape.times(option)));
@@ -159,7 +164,7 @@ impl Shape {
             reads: self.reads * option.reads,
             decoded: self.decoded * option.decoded,
             sources: self.sources * option.sources,
-            pieces: self.pieces * option.pieces,
+            chunks: self.chunks * option.chunks,
         }
     }
 }
@@ -198,7 +203,7 @@ mod tests {
     proptest! {
         #[test]
         fn meetings_are_counted_right(length in 1u64..200, source in 1u64..40, unit in 1u64..30, units in 1u64..20, shard in 0u64..4) {
-            let axis = Axis { length, source, unit, border: shard * unit, overlap: 0.0 };
+            let axis = Axis { length, source, unit, chunk: unit, border: shard * unit, overlap: 0.0 };
             let all = pieces(axis, units);
             let met: u64 = all.iter().map(|(start, end)| (end - 1) / source - start / source + 1).sum();
             let most = (0..length.div_ceil(source))
@@ -208,6 +213,8 @@ mod tests {
             prop_assert_eq!(Some(axis.most(units)), most);
             let (longest, count) = axis.cut(units);
             prop_assert_eq!(count, all.len() as u64);
+            let met_at_once = all.iter().map(|(start, end)| (end - 1) / source - start / source + 1).max();
+            prop_assert!(axis.shape(units).sources as u64 >= met_at_once.unwrap_or(0));
             prop_assert_eq!(longest, all.iter().map(|(start, end)| end - start).max().unwrap_or(0));
             // Where shards do not hold whole source chunks, the count may be a little high.
             if axis.border.is_multiple_of(source) {
@@ -219,7 +226,7 @@ mod tests {
 
         #[test]
         fn candidates_are_valid(length in 1u64..100_000, source in 1u64..5000, unit in 1u64..5000) {
-            let axis = Axis { length, source, unit, border: 0, overlap: 0.0 };
+            let axis = Axis { length, source, unit, chunk: unit, border: 0, overlap: 0.0 };
             let candidates = axis.candidates();
             let all = length.div_ceil(unit);
             prop_assert!(candidates.iter().all(|units| (1..=all).contains(units)));
@@ -230,7 +237,7 @@ mod tests {
 
     #[test]
     fn maps_to_series_take_bands_of_rows() {
-        let axis = |length, source, unit, overlap| Axis { length, source, unit, border: 0, overlap };
+        let axis = |length, source, unit, overlap| Axis { length, source, unit, chunk: unit, border: 0, overlap };
         // A Blosc block is 91 rows.
         let axes = [axis(500, 1, 240, 1.0), axis(721, 721, 16, 91.0), axis(1440, 1440, 16, 1440.0)];
         let limit = 115e6;

@@ -1,6 +1,8 @@
 //! Shards of the output: inner chunks are encoded by all workers, and appended in order, so that the same input gives the
 //! same bytes. The index is written last.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,11 +14,14 @@ use super::engine::{Engine, OnBad, hands};
 use super::gather::Gathered;
 use super::load::Loaded;
 use super::outcome::RegionOutcome;
-use super::plan::Region;
 use super::sink::ShardSink;
 
 /// How often a worker that waits for its turn looks whether another one has failed.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
+
+/// Encoded inner chunks of a shard that may be held before it is their turn, so that no worker waits for a slower one.
+/// So few in tests that some have to wait all the same.
+pub const EARLY_BYTES: u64 = if cfg!(test) { 200 } else { 2 << 20 };
 
 /// A shard that is being written.
 pub struct OpenShard<'s> {
@@ -33,10 +38,21 @@ struct ShardState<'s> {
     turn: u64,
     /// Nothing before the first inner chunk is there.
     sink: Option<Box<dyn ShardSink + 's>>,
+    /// Encoded inner chunks that came before their turn.
+    early: BTreeMap<u64, Early>,
+    /// Their bytes.
+    early_bytes: u64,
     entries: ShardIndex,
     len: u64,
     /// Whether an inner chunk of it cannot be written.
     spoiled: bool,
+}
+
+/// An inner chunk that waits for its turn.
+struct Early {
+    number: usize,
+    /// Nothing where it is not written.
+    bytes: Option<Vec<u8>>,
 }
 
 impl<'a> Engine<'a> {
@@ -51,45 +67,27 @@ impl<'a> Engine<'a> {
         if layout.at_end { 0 } else { layout.len().unwrap_or_default() }
     }
 
-    /// The shards of a region, in groups that are written together: enough of them that every worker has an inner chunk, and
-    /// that not all append to one.
-    pub(super) fn shard_groups(&self, region: &Region) -> impl Iterator<Item = Subset> {
-        let workers = self.plan.threads.workers as u64;
-        let size = workers.div_ceil(4).max((2 * workers).div_ceil(self.index_layout().chunks.max(1)));
-        let objects = region.objects.clone();
-        (0..objects.elements()).step_by(size as usize).flat_map(move |first| {
-            let row = objects.shape().last().copied().unwrap_or(1).max(1);
-            let objects = objects.clone();
-            // A group is a run along the last dimension, or several of them, as boxes.
-            let end = (first + size).min(objects.elements());
-            let mut at = first;
-            std::iter::from_fn(move || {
-                let next = (at - at % row + row).min(end);
-                let length = next.checked_sub(at).filter(|length| *length > 0)?;
-                let start = objects.member(at);
-                let mut shape = vec![1; start.len()];
-                if let Some(last) = shape.last_mut() {
-                    *last = length;
-                }
-                at = next;
-                Some(Subset::new(start, shape))
-            })
-        })
-    }
-
-    pub(super) fn open_shards(&self, objects: &Subset) -> Vec<OpenShard<'_>> {
+    /// Shards that wait for their inner chunks. `objects` are a region's, of which those of these numbers are taken.
+    pub(super) fn open_shards(&self, objects: &Subset, numbers: Range<u64>) -> Vec<OpenShard<'_>> {
         let layout = self.index_layout();
         let reserved = self.reserved();
-        let shard = self.plan.layout.object_shape().iter().zip(&self.plan.layout.chunks);
-        let per_shard: Vec<u64> = shard.map(|(shard, chunk)| shard / chunk).collect();
+        let per_shard = self.plan.layout.chunks_per_object();
         let open = |number| {
             let index = objects.member(number);
             let entries = ShardIndex(vec![None; layout.chunks as usize]);
-            let state = ShardState { turn: 0, sink: None, entries, len: reserved, spoiled: false };
+            let state = ShardState {
+                turn: 0,
+                sink: None,
+                early: BTreeMap::new(),
+                early_bytes: 0,
+                entries,
+                len: reserved,
+                spoiled: false,
+            };
             let chunks = Subset::chunk(&index, &per_shard);
             OpenShard { index, chunks, state: Mutex::new(state), turned: Condvar::new() }
         };
-        (0..objects.elements()).map(open).collect()
+        numbers.map(open).collect()
     }
 
     /// Writes those inner chunks of `shards` that are in the slice. The workers take them in turn from each shard.
@@ -143,16 +141,24 @@ impl<'a> Engine<'a> {
         failed: &AtomicBool,
     ) -> Result<(), Failure> {
         let mut state = shard.lock();
+        state.spoiled |= gathered == Gathered::Spoiled;
+        let written = gathered == Gathered::Ready && !(state.spoiled && self.on_bad == OnBad::Error);
+        let (number, bytes) = (shard.chunks.number(index) as usize, written.then_some(bytes));
+        let len = bytes.map_or(0, |bytes| bytes.len() as u64);
         while state.turn != turn {
+            if state.early_bytes + len <= EARLY_BYTES {
+                state.early_bytes += len;
+                state.early.insert(turn, Early { number, bytes: bytes.map(<[u8]>::to_vec) });
+                return Ok(());
+            }
             self.check_stop(failed)?;
             state = shard.turned.wait_timeout(state, LOOK_AROUND).unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.spoiled |= gathered == Gathered::Spoiled;
-        if gathered == Gathered::Ready && !(state.spoiled && self.on_bad == OnBad::Error) {
-            let number = shard.chunks.number(index) as usize;
-            state.append(number, bytes, || self.sink.shard(&shard.index, self.reserved() as usize))?;
+        let open = || self.sink.shard(&shard.index, self.reserved() as usize);
+        state.append(number, bytes, open)?;
+        while let Some(early) = state.next_early() {
+            state.append(early.number, early.bytes.as_deref(), open)?;
         }
-        state.turn += 1;
         drop(state);
         shard.turned.notify_all();
         Ok(())
@@ -189,12 +195,22 @@ impl<'s> OpenShard<'s> {
 }
 
 impl<'s> ShardState<'s> {
+    /// The inner chunk whose turn it is, where it is there already.
+    fn next_early(&mut self) -> Option<Early> {
+        let early = self.early.remove(&self.turn)?;
+        self.early_bytes -= early.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        Some(early)
+    }
+
+    /// Appends the inner chunk whose turn it is; nothing where it is not written.
     fn append(
         &mut self,
         number: usize,
-        bytes: &[u8],
+        bytes: Option<&[u8]>,
         open: impl FnOnce() -> Result<Box<dyn ShardSink + 's>, Failure>,
     ) -> Result<(), Failure> {
+        self.turn += 1;
+        let Some(bytes) = bytes else { return Ok(()) };
         let sink = match &mut self.sink {
             Some(sink) => sink,
             none => none.insert(open()?),

@@ -64,3 +64,29 @@ impl<T> Drop for Taken<'_, T> {
         self.stock.returned.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn never_more_than_there_are() {
+        let (stock, inside, most) = (Stock::new(2, || 0u64), AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    let mut thing = stock.take();
+                    *thing += 1;
+                    most.fetch_max(1 + inside.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        assert!(most.load(Ordering::SeqCst) <= 2);
+        let both = (stock.take(), stock.take());
+        assert_eq!(*both.0 + *both.1, 6, "what was done to a thing stays done");
+    }
+}
