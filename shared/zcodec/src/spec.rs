@@ -203,6 +203,17 @@ fn blosc_from(members: &Value, itemsize: u64) -> Result<Codec, CodecError> {
 }
 
 fn check_crc32c(src: &[u8], dst: &mut Vec<u8>) -> Result<(), CodecError> {
+    let bytes = unsealed(src)?;
+    dst.clear();
+    dst.extend_from_slice(bytes);
+    Ok(())
+}
+
+/// The bytes before a CRC-32C (the `crc32c` codec of Zarr v3), which must be theirs.
+///
+/// # Errors
+/// [`CodecError::Short`], or [`CodecError::Checksum`].
+pub fn unsealed(src: &[u8]) -> Result<&[u8], CodecError> {
     let Some((bytes, stored)) = src.split_last_chunk::<4>() else {
         return Err(CodecError::Short { format: "crc32c", needed: 4, found: src.len() as u64 });
     };
@@ -210,9 +221,7 @@ fn check_crc32c(src: &[u8], dst: &mut Vec<u8>) -> Result<(), CodecError> {
     if stored != computed {
         return Err(CodecError::Checksum { stored, computed });
     }
-    dst.clear();
-    dst.extend_from_slice(bytes);
-    Ok(())
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub enum Fault {
     Truncate { key_contains: String },
     /// Half of a wanted range comes, as if that were all of it (a proxy that lost the rest).
     ShortRange { key_contains: String },
+    /// A byte in the middle of what is read is another one.
+    FlipByte { key_contains: String },
     /// Ranges are not understood: the whole object comes.
     NoRanges,
     /// The connection closes in the middle of what is being written, at the first tries.
@@ -55,6 +57,22 @@ impl Shared {
             Fault::Part { number, status } => (request.query("partNumber") == number.to_string()).then_some(*status),
             _ => None,
         })
+    }
+
+    /// Makes an answer with (a part of) an object a wrong one, where it is to be.
+    pub fn spoil(&self, request: &Request, answer: &mut Answer) {
+        for fault in &self.faults {
+            let half = answer.body.len() / 2;
+            match fault {
+                Fault::ShortRange { key_contains } if request.concerns(key_contains) && answer.status == 206 => {
+                    answer.body.truncate(half);
+                }
+                Fault::FlipByte { key_contains } if request.concerns(key_contains) && answer.status < 300 => {
+                    answer.body.get_mut(half).into_iter().for_each(|byte| *byte ^= 0x55);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Which part of the body of a request is taken.

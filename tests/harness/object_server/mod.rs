@@ -35,6 +35,8 @@ pub struct Served {
     pub kind: Kind,
     /// Key of the object, or [`ObjectServer::LIST`].
     pub key: String,
+    /// The prefix of the keys that a list is to have.
+    pub prefix: Option<String>,
     /// The range that was asked for.
     pub range: Option<String>,
     /// Whether credentials came with it.

@@ -94,6 +94,7 @@ impl Shared {
             method: request.method.clone(),
             kind: request.kind,
             key: request.subject.clone(),
+            prefix: (request.kind == Kind::List).then(|| request.query("prefix").to_owned()),
             range: request.range().map(str::to_owned),
             signed: request.header("authorization").is_some(),
             status,
@@ -123,10 +124,7 @@ impl Shared {
             (Kind::List, _) => self.list(&request.query),
             (Kind::Get | Kind::Head, "bucket" | "files") => {
                 let mut answer = self.object(key, range);
-                let short = |fault: &Fault| matches!(fault, Fault::ShortRange { key_contains } if request.concerns(key_contains));
-                if answer.status == 206 && self.faults.iter().any(short) {
-                    answer.body.truncate(answer.body.len() / 2);
-                }
+                self.spoil(request, &mut answer);
                 answer
             }
             (Kind::Get | Kind::Head, _) => Answer::error(404),

@@ -46,6 +46,8 @@ pub struct Done {
     source: u32,
     output: u32,
     objects: u32,
+    /// Stored bytes that were written.
+    pub bytes: u64,
     pub verified: bool,
 }
 
@@ -198,6 +200,7 @@ impl Entry {
             source: fingerprint(Stat { size: self.source_bytes, tag: self.source_tag }),
             output: fingerprint(Stat { size: self.bytes, tag: self.tag }),
             objects: u32::try_from(self.objects).unwrap_or(u32::MAX),
+            bytes: self.bytes,
             verified: self.verified,
         }
     }

@@ -197,6 +197,11 @@ impl<'a> Ledger<'a> {
         }
     }
 
+    /// What is stored of an array that is not carried over object by object.
+    pub fn stored(&self, array: usize, bytes: u64) {
+        self.page().arrays[array].sums.bytes_before = bytes;
+    }
+
     /// An array that others do, and tell of.
     pub fn pass_over(&self, array: usize) {
         let mut page = self.page();
@@ -258,7 +263,12 @@ impl<'a> Ledger<'a> {
         RecompressRecord {
             store: self.store.to_owned(),
             path: plan.array.path.clone(),
-            action: if recompressed { "recompress" } else { "copy" }.to_owned(),
+            action: match plan.rechunk() {
+                Some(_) => plan.action.name(),
+                None if recompressed => "recompress",
+                None => "copy",
+            }
+            .to_owned(),
             because,
             from: plan.array.chain.describe(),
             to: plan.new_codec(),
@@ -266,7 +276,8 @@ impl<'a> Ledger<'a> {
             bytes_before: account.sums.bytes_before,
             bytes_after: account.sums.bytes_after,
             uncompressed_bytes: plan.target().map(|_| account.sums.uncompressed_bytes),
-            gain: ratio(account.sums.bytes_before, account.sums.bytes_after),
+            // Of a rechunked array whose source was not listed, nobody knows how much was stored.
+            gain: ratio(account.sums.bytes_before, account.sums.bytes_after).filter(|_| account.sums.bytes_before > 0),
             verified: account.sums.verified,
             failed: account.failed,
             worker_seconds: self.timing.then(|| round3(account.seconds)),

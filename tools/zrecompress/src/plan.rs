@@ -251,7 +251,14 @@ impl Action {
             return Ok(Action::Copy("not selected by --var"));
         }
         let chosen = wishes.chosen.get(&array.path).copied();
-        let layout = wishes.new_layout(array)?;
+        if choices.rechunks() && is_small_coordinate(array, choices) {
+            // Before its chunks are asked about: a rule for all arrays need not fit it.
+            return Ok(Action::Copy(SMALL_COORDINATE));
+        }
+        let layout = match unsupported(&array.chain) {
+            Some(_) if choices.copy_unknown => None,
+            _ => wishes.new_layout(array).map_err(|failure| failure.at(store.place(array.key_prefix())))?,
+        };
         if chosen.is_none() && layout.is_none() && choices.format().is_some() && !choices.names_a_codec() {
             return Ok(Action::Copy("no codec is asked for"));
         }
@@ -264,8 +271,8 @@ impl Action {
                 .at(place)
                 .hint("--copy-unknown copies such arrays as they are"));
         }
-        if is_coordinate(array) && array.uncompressed_bytes().is_some_and(|bytes| bytes < choices.min_size()) {
-            return Ok(Action::Copy("a coordinate array below --min-size"));
+        if is_small_coordinate(array, choices) {
+            return Ok(Action::Copy(SMALL_COORDINATE));
         }
         let chain = array.chain.innermost();
         let target = Target::of(choices, chosen, chain, array.format);
@@ -308,7 +315,7 @@ impl Action {
 impl Wishes<'_> {
     /// The layout that an array gets, where that is not the one it has.
     fn new_layout(&self, array: &Array) -> Result<Option<Layout>, Failure> {
-        if !self.choices.rechunks() || array.shape.is_empty() {
+        if !self.choices.rechunks() {
             return Ok(None);
         }
         let layout = Layout::new(array, &self.shapes, self.choices.format().unwrap_or(array.format))?;
@@ -414,15 +421,23 @@ fn unsupported(chain: &Chain) -> Option<String> {
     }
 }
 
+/// Why a coordinate is only copied.
+const SMALL_COORDINATE: &str = "a coordinate array below --min-size";
+
+fn is_small_coordinate(array: &Array, choices: &Choices) -> bool {
+    is_coordinate(array) && array.uncompressed_bytes().is_some_and(|bytes| bytes < choices.min_size())
+}
+
 /// One dimension that bears the array's own name (CF conventions, section 1.2).
 fn is_coordinate(array: &Array) -> bool {
     let name = array.path.rsplit('/').next().unwrap_or_default();
     matches!(array.dimension_names.as_deref(), Some([Some(dimension)]) if dimension == name)
 }
 
-/// Work in flight for one byte of a decoded chunk: stored, decoded and encoded, and to verify, read back and decoded again.
+/// Work in flight for one byte of a decoded chunk: stored (and read back), decoded and encoded; where it is decoded again whole,
+/// that as well.
 const COPIES: u64 = 3;
-const COPIES_VERIFIED: u64 = 5;
+const COPIES_DECODED_AGAIN: u64 = 5;
 
 /// Objects that are only copied are held in pieces of this size.
 pub const COPY_PIECE: u64 = 8 << 20;
@@ -462,7 +477,9 @@ pub fn share_out(
             (plan.threads, plan.need) = (nthreads.unwrap_or(1), 0);
             continue;
         };
-        let chunk_need = bytes.saturating_mul(if verified { COPIES_VERIFIED } else { COPIES });
+        // A Blosc frame is held against what was encoded block by block.
+        let again = verified && !plan.target().is_some_and(Target::is_blosc);
+        let chunk_need = bytes.saturating_mul(if again { COPIES_DECODED_AGAIN } else { COPIES });
         let whole = plan
             .array
             .chain
@@ -499,22 +516,31 @@ pub fn share_out(
 ///
 /// # Errors
 /// An array that no region of fits, or whose elements cannot be told apart.
-pub fn cut_into_regions(plans: &mut [ArrayPlan], cut: Cut, remote: bool) -> Result<(), Failure> {
+pub fn cut_into_regions(plans: &mut [ArrayPlan], cut: Cut, store: &Store) -> Result<(), Failure> {
     let resources =
         Resources { budget: cut.memory_bytes, workers: cut.jobs, readers: cut.readers, in_flight: IN_FLIGHT };
+    let mut refused = Vec::new();
     for plan in plans {
         let Action::Rechunk(rechunk) = &mut plan.action else { continue };
         let assumptions = Assumptions {
-            remote,
+            remote: store.is_remote(),
             verify: cut.verify,
             element_bytes: TEXT_BYTES,
             encoder_bytes: rechunk.target.encoder_bytes(rechunk.layout.chunk_bytes(plan.array.itemsize.unwrap_or(1))),
             sink_bytes: if cut.remote_output { REMOTE_SINK } else { LOCAL_SINK },
             ..Assumptions::default()
         };
-        rechunk.plan = Some(RechunkPlan::new(&plan.array, &rechunk.layout, assumptions, resources)?);
+        match RechunkPlan::new(&plan.array, &rechunk.layout, assumptions, resources) {
+            Ok(regions) => rechunk.plan = Some(regions),
+            Err(failure) => {
+                let needed = RechunkPlan::smallest_budget(&plan.array, &rechunk.layout, assumptions);
+                refused.push((needed, failure.at(store.place(plan.array.key_prefix()))));
+            }
+        }
     }
-    Ok(())
+    // What is enough for the largest is enough for all.
+    refused.sort_by_key(|(needed, _)| *needed);
+    refused.pop().map_or(Ok(()), |(_, failure)| Err(failure))
 }
 
 /// Regions under way at once: one is read while the other is written.

@@ -121,7 +121,7 @@ impl Regions<'_> {
         }
         let tally = Tally {
             objects: outcome.objects,
-            bytes_before: outcome.bytes_read,
+            bytes_before: 0,
             bytes_after: outcome.bytes_written,
             uncompressed_bytes: outcome.bytes_encoded,
             recompressed: outcome.objects,
@@ -139,7 +139,14 @@ impl Regions<'_> {
         }
         let objects = done.objects();
         let verified = if done.verified { objects } else { 0 };
-        Ok(Some(Tally { objects, recompressed: objects, verified, resumed: objects, ..Tally::default() }))
+        Ok(Some(Tally {
+            objects,
+            bytes_after: done.bytes,
+            recompressed: objects,
+            verified,
+            resumed: objects,
+            ..Tally::default()
+        }))
     }
 }
 

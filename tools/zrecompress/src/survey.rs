@@ -116,7 +116,7 @@ impl<'a> Survey<'a> {
             ));
         }
         self.cut = saved.map_or(self.cut, |saved| saved.cut);
-        cut_into_regions(&mut self.plans, self.cut, self.store.is_remote())
+        cut_into_regions(&mut self.plans, self.cut, self.store)
     }
 
     /// On an object store nothing can change places, and nothing can be linked into a backup.

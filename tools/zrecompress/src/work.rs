@@ -104,13 +104,17 @@ impl Task<'_> {
         if self.store.is_remote() {
             return Ok(());
         }
+        let mut stored = 0;
         for object in self.store.list(plan.array.key_prefix())? {
-            match what_is(&plan.array, &object?.key) {
+            let object = object?;
+            match what_is(&plan.array, &object.key) {
                 Key::Stray => regions.ledger.stray(),
                 Key::OtherSeparator => regions.ledger.misspelled(array, self.store),
-                Key::Chunk(_) | Key::Metadata => {}
+                Key::Chunk(_) => stored += object.stat.size,
+                Key::Metadata => {}
             }
         }
+        regions.ledger.stored(array, stored);
         Ok(())
     }
 

@@ -95,6 +95,12 @@ impl RechunkPlan {
         problem.plan(choice, sliced).ok_or_else(|| failed("its grid is too large".into()))
     }
 
+    /// The smallest budget that would do for `array`, in bytes; nothing where its elements cannot be told apart.
+    pub fn smallest_budget(array: &Array, layout: &Layout, assumptions: Assumptions) -> Option<u64> {
+        let elements = Elements::of(array).ok()?;
+        Some(Problem::new(array, layout, &elements, assumptions)?.smallest())
+    }
+
     /// Number of regions.
     pub fn regions(&self) -> u64 {
         self.regions.len()

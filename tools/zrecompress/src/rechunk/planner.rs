@@ -179,17 +179,21 @@ impl<'a> Problem<'a> {
         self.itemsize.unwrap_or(REFERENCE)
     }
 
-    /// The smallest budget that would do, as a refusal.
-    pub fn refused(&self, budget: u64) -> Failure {
+    /// The smallest budget that would do, in bytes.
+    pub fn smallest(&self) -> u64 {
         let sliced = self.layout.shards.is_some();
         let model = self.model(Threads { workers: 1, loaders: 1, in_flight: 1 });
         let axes = self.axes(&model, sliced);
-        let smallest = shapes(&axes, f64::INFINITY, |shape| shape.elements)
+        shapes(&axes, f64::INFINITY, |shape| shape.elements)
             .into_iter()
             .map(|shape| model.peak(&shape, self.part(&axes, &shape)))
             .min()
-            .unwrap_or_default();
+            .unwrap_or_default()
+    }
+
+    /// A budget that is too small.
+    pub fn refused(&self, budget: u64) -> Failure {
         let what = format!("cannot be rechunked in {}", human_bytes(budget));
-        Failure::usage(what).hint(format!("--max-memory {}M would do", smallest.div_ceil(1 << 20)))
+        Failure::usage(what).hint(format!("--max-memory {}M would do", self.smallest().div_ceil(1 << 20)))
     }
 }

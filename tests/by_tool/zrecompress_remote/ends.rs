@@ -1,0 +1,145 @@
+//! Whatever ends a run, the output cannot be opened, and `--resume` does what is left and no more.
+
+use std::fs;
+
+use harness::Fault;
+use rustix::process::Signal;
+
+use super::{CHUNKS, Cloud, OUT, end, expected, finish, is_metadata, run};
+
+/// In the middle of the work.
+const MIDDLE: &str = "out.zarr/u10/9.0.0";
+
+fn stalled_at(key: &str) -> Cloud {
+    Cloud::new(vec![Fault::IgnoreBody { key_contains: key.into() }])
+}
+
+fn chunks_written(cloud: &Cloud) -> Vec<String> {
+    cloud.written_to(OUT).into_iter().filter(|key| !is_metadata(key)).collect()
+}
+
+/// Goes on over a server that is well, and writes nothing that is there.
+#[track_caller]
+fn assert_goes_on(cloud: Cloud) {
+    let before = chunks_written(&cloud);
+    cloud.assert_hidden();
+    let cloud = cloud.again(vec![]);
+    let outcome = run(cloud.upload().arg("--resume")).expect(0);
+    cloud.assert_whole(&expected());
+    let again: Vec<_> = chunks_written(&cloud).into_iter().filter(|key| before.contains(key)).collect();
+    assert!(again.is_empty(), "written again: {again:?}");
+    assert_eq!(outcome.records().pop().unwrap()["resumed"], before.len());
+}
+
+#[test]
+fn a_kill_costs_no_more_than_the_checkpoint_allows() {
+    let cloud = stalled_at(MIDDLE);
+    let tool = cloud.upload().args(["--checkpoint", "0.001ms"]);
+    let mut child = cloud.run_until_asked(tool, MIDDLE);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(chunks_written(&cloud).len() > CHUNKS / 4, "{:?}", chunks_written(&cloud));
+    let refused = run(cloud.upload()).expect(7);
+    assert!(refused.stderr.contains("--resume"), "{}", refused.stderr);
+    assert_goes_on(cloud);
+}
+
+/// A signal costs nothing: what is done is entered in the journal before the end.
+#[test]
+fn a_signal_costs_nothing() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let cloud = stalled_at(MIDDLE);
+        let child = cloud.run_until_asked(cloud.upload(), MIDDLE);
+        let outcome = end(child, signal);
+        assert_eq!(outcome.code, code, "{}", outcome.stderr);
+        outcome.records();
+        assert!(outcome.stderr.contains("--resume"), "{}", outcome.stderr);
+        assert_goes_on(cloud);
+    }
+}
+
+/// Whether an object has arrived is not known: either nothing is left, or a plan to go on with.
+#[test]
+fn a_signal_before_anything_is_done_leaves_a_way_on() {
+    let first = "out.zarr/latitude/0";
+    let cloud = stalled_at(first);
+    let child = cloud.run_until_asked(cloud.upload(), first);
+    assert_eq!(end(child, Signal::INT).code, 130);
+    cloud.assert_hidden();
+    cloud.assert_way_on();
+}
+
+/// The metadata is half there; the rest of it is all that is left to do.
+#[test]
+fn an_end_that_is_interrupted_is_gone_on_with() {
+    for signal in [Signal::KILL, Signal::TERM] {
+        for key in ["out.zarr/t2m/.zarray", "out.zarr/.zmetadata"] {
+            let cloud = stalled_at(key);
+            let child = cloud.run_until_asked(cloud.upload(), key);
+            end(child, signal);
+            let cloud = cloud.again(vec![]);
+            run(cloud.upload()).expect(7);
+            run(cloud.upload().arg("--resume")).expect(0);
+            cloud.assert_whole(&expected());
+            assert_eq!(chunks_written(&cloud), [""; 0]);
+        }
+    }
+}
+
+/// All is there; only the plan has not gone yet.
+#[test]
+fn a_plan_that_outlives_the_end_is_removed() {
+    let lock = "out.zarr.plan/lock";
+    let cloud = Cloud::new(vec![]);
+    run(cloud.upload()).expect(0);
+    fs::create_dir_all(cloud.path("out.zarr.plan")).unwrap();
+    fs::write(cloud.path(lock), "host 1").unwrap();
+    let before = cloud.objects(OUT);
+    // Without a plan, there is nothing to go on with; but what is there is not harmed.
+    let outcome = run(cloud.upload().arg("--resume"));
+    assert!([0, 2, 7].contains(&outcome.code), "{}", outcome.stderr);
+    for flag in [None, Some("--overwrite")] {
+        run(cloud.upload().args(flag)).expect(7);
+    }
+    assert_eq!(cloud.objects(OUT), before);
+}
+
+/// A run that was killed between its lock and its plan has done nothing; the way on that is named must be one.
+#[test]
+fn a_lock_without_a_plan_does_not_block_for_ever() {
+    let cloud = Cloud::new(vec![]);
+    fs::create_dir_all(cloud.path("out.zarr.plan")).unwrap();
+    fs::write(cloud.path("out.zarr.plan/lock"), "host 1").unwrap();
+    run(cloud.upload()).expect(7);
+    run(cloud.upload().arg("--overwrite")).expect(0);
+    cloud.assert_whole(&expected());
+}
+
+#[test]
+fn what_is_given_up_is_removed() {
+    let cloud = stalled_at(MIDDLE);
+    let mut child = cloud.run_until_asked(cloud.upload(), MIDDLE);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let cloud = cloud.again(vec![]);
+    fs::write(cloud.path("out.zarr/u10/left.over"), "x").unwrap();
+    run(cloud.upload().args(["--overwrite", "--min-size", "0"])).expect(0);
+    cloud.assert_whole(&super::local(&harness::fixture(super::WEATHER), &["--cname", "lz4", "--min-size", "0"]));
+}
+
+/// Two who go on at the same time do the same work, and spoil nothing.
+#[test]
+fn two_may_go_on_at_once() {
+    let cloud = stalled_at(MIDDLE);
+    let mut child = cloud.run_until_asked(cloud.upload(), MIDDLE);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let cloud = cloud.again(vec![]);
+    let children: Vec<_> = (0..2).map(|_| super::spawn(cloud.upload().arg("--resume"))).collect();
+    let outcomes: Vec<_> = children.into_iter().map(finish).collect();
+    assert!(outcomes.iter().any(|outcome| outcome.code == 0), "{outcomes:?}");
+    if !cloud.objects("out.zarr.plan").is_empty() {
+        panic!("{outcomes:?}");
+    }
+    cloud.assert_whole(&expected());
+}
