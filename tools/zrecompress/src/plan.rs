@@ -1,7 +1,7 @@
 //! What will be done with each array, decided from metadata alone, before anything is written.
 
 use serde_json::{Value, json};
-use zarray::{Array, Chain, ChunkKeys, Elements, Grid, ZarrError, ZarrFormat};
+use zarray::{Array, Chain, ChunkKeys, Elements, Grid, ZarrError, ZarrFormat, fill_element};
 use zcli::{Failure, VarFilter};
 use zcodec::{Blosc, Codec, CodecError, Compressor, MAX_NBYTES, Stream, codec_name, predict_blocksize};
 use zstore::Store;
@@ -177,6 +177,17 @@ impl ArrayPlan {
         }
     }
 
+    /// The key of the output object `index`.
+    pub fn output_key(&self, index: &[u64]) -> String {
+        self.array.key(&self.new_keys.as_ref().unwrap_or(&self.array.keys).encode(index))
+    }
+
+    /// The keys of the objects of a region.
+    pub fn region_keys(&self, regions: &RechunkPlan, number: u64) -> impl Iterator<Item = String> {
+        let objects = regions.region(number).objects;
+        (0..objects.elements()).map(move |object| self.output_key(&objects.member(object)))
+    }
+
     /// Units of work: stored objects. An array whose objects cannot be numbered is one unit.
     pub fn units(&self) -> u64 {
         self.regions().map_or_else(|| self.array.grid.as_ref().map_or(1, Grid::len), RechunkPlan::regions)
@@ -283,6 +294,9 @@ impl Action {
                 }
                 let failure = Failure::new(Exit::Unreadable, what).at(store.place(array.key_prefix()));
                 return Err(failure.hint("--copy-unknown copies such arrays as they are"));
+            }
+            if choices.copy_unknown && fill_element(array).is_err() {
+                return Ok(Action::Copy("how its fill value is stored is not certain"));
             }
             let limit = if target.is_blosc() { MAX_NBYTES } else { u64::MAX };
             layout.check_size(array, chain.itemsize.unwrap_or(1), limit)?;

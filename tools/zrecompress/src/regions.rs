@@ -9,7 +9,7 @@ use zstore::{ByteRange, Store, StoreError, Upload};
 use zwire::Exit;
 
 use crate::cli::{OnBadChunk, Verify};
-use crate::journal::Entry;
+use crate::journal::{Done, Entry};
 use crate::ledger::{Ledger, Tally};
 use crate::plan::{ArrayPlan, COPY_PIECE};
 use crate::rechunk::{Coders, Engine, ObjectSink, OnBad, RechunkPlan, RegionOutcome, ShardSink};
@@ -77,13 +77,43 @@ impl Regions<'_> {
         self.ledger.started(array);
         let result = match self.resumed(array, engine, number) {
             Ok(Some(tally)) => Ok((tally, 0.0)),
-            Ok(None) => engine.run(number).and_then(|outcome| self.enter(array, number, &outcome)),
+            Ok(None) => self
+                .forget(plan, regions, number)
+                .and_then(|()| engine.run(number))
+                .and_then(|outcome| self.enter(array, number, &outcome)),
             Err(failure) => Err(failure),
         };
         let share = plan.array.uncompressed_bytes().unwrap_or(0) / regions.regions().max(1);
         self.bar.advance(share);
         let seconds = result.as_ref().map_or(0.0, |(_, seconds)| *seconds);
         self.ledger.finished(array, &key, result.map(|(tally, _)| (tally, Vec::new())), seconds);
+    }
+
+    /// Removes what an earlier run may have made of a region: of a source that has changed since, this one may make less.
+    fn forget(&self, plan: &ArrayPlan, regions: &RechunkPlan, number: u64) -> Result<(), Failure> {
+        if self.task.again {
+            for key in plan.region_keys(regions, number) {
+                self.task.output(plan).delete(&key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the objects of a region are there, as many and as large as they were written.
+    fn is_there(&self, plan: &ArrayPlan, regions: &RechunkPlan, number: u64, done: &Done) -> Result<bool, Failure> {
+        let output = self.task.output(plan);
+        // A PUT that was answered is kept; to ask for each would cost a request an object.
+        if output.is_remote() {
+            return Ok(true);
+        }
+        let (mut objects, mut bytes) = (0, 0);
+        for key in plan.region_keys(regions, number) {
+            if let Some(stat) = output.stat(&key)? {
+                objects += 1;
+                bytes += stat.size;
+            }
+        }
+        Ok(objects == done.objects() && bytes == done.bytes)
     }
 
     /// Enters what is done in the books.
@@ -134,6 +164,10 @@ impl Regions<'_> {
     /// What an earlier run has done of a region, where its source is still the same.
     fn resumed(&self, array: usize, engine: &Engine, number: u64) -> Result<Option<Tally>, Failure> {
         let Some(done) = self.task.record.get(array, Some(number)) else { return Ok(None) };
+        let plan = &self.task.plans[array];
+        if !self.is_there(plan, engine.plan(), number, done)? {
+            return Ok(None);
+        }
         if (self.task.args.verify == Verify::Full && !done.verified) || !done.is_of_sources(engine.sources(number)?) {
             return Ok(None);
         }
@@ -160,8 +194,7 @@ struct StoreSink<'a> {
 
 impl StoreSink<'_> {
     fn key(&self, index: &[u64]) -> String {
-        let keys = self.plan.new_keys.as_ref().unwrap_or(&self.plan.array.keys);
-        self.plan.array.key(&keys.encode(index))
+        self.plan.output_key(index)
     }
 
     fn not_the_same(&self, key: &str) -> Failure {

@@ -313,13 +313,16 @@ impl<'a> Survey<'a> {
             Work::Listed if !saved.in_place => self.strays_outside_arrays()?,
             _ => 0,
         };
+        let record = journal::Record::read(draft.folder(), part.number, &self.plans)?;
         let task = Task {
             args,
+            // A part may always have run before; where a look costs a request, only what the journal tells counts.
+            again: args.resume || record.len() > 0 || (part.of > 1 && !draft.objects().is_remote()),
             store: self.store,
             draft,
             plans: &self.plans,
             work,
-            record: journal::Record::read(draft.folder(), part.number, &self.plans)?,
+            record,
             journal: Journal::new(draft, part.number, args.checkpoint),
             backup: saved.backup.as_deref().map(std::path::Path::new),
             budget: self.budget,

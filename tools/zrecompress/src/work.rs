@@ -33,6 +33,8 @@ pub struct Task<'a> {
     pub work: Work,
     /// What earlier runs have done.
     pub record: Record,
+    /// Whether there may have been earlier runs, which may have left what is in no journal.
+    pub again: bool,
     pub journal: Journal<'a>,
     /// Where the chunks go that are replaced in place.
     pub backup: Option<&'a Path>,
@@ -215,7 +217,7 @@ impl Workers<'_> {
             benches: &self.benches,
         };
         let outcome = job.run(scratch)?;
-        if outcome.written.is_none() && self.task.record.len() > 0 && plan.placement != Placement::Over {
+        if outcome.written.is_none() && self.task.again && plan.placement != Placement::Over {
             // An earlier run may have written what this one leaves out.
             self.task.vanished(item.array, &item.key, item.unit)?;
         }

@@ -136,6 +136,11 @@ impl<'a> Engine<'a> {
         Ok(outcome)
     }
 
+    /// The plan that is carried out.
+    pub fn plan(&self) -> &'a RechunkPlan {
+        self.plan
+    }
+
     /// What identifies the source objects of region `number` as they are now: [`RegionOutcome::sources`] of a run that read
     /// them so.
     ///
