@@ -45,6 +45,22 @@ def zarrs_reencode():
     return path
 
 
+def python_with(module, variable, beside):
+    """A Python that has a module: the one the variable names, else that of a virtual environment beside the binaries, else
+    the one that has zarr. None, with a printed reason, where it has not."""
+    ours = TARGET / beside / "bin/python"
+    python = os.environ.get(variable) or (str(ours) if ours.exists() else peers_python())
+    try:
+        done = subprocess.run([python, "-c", f"import {module}"], capture_output=True, text=True)
+        reason = done.stderr.strip().splitlines()[-1:] if done.returncode else None
+    except OSError as error:
+        reason = error
+    if reason is None:
+        return python
+    say(f"skipping the cases of {module}: {python}: {reason} (install it, or set {variable})")
+    return None
+
+
 def build(*targets):
     """Builds with cargo: each target is a list of flags."""
     for flags in targets:
@@ -73,7 +89,7 @@ def workspace(given):
 
 
 def run(command, stdout):
-    """One whole process: wall-clock seconds from start to exit, and its peak memory in MB (10^6 bytes)."""
+    """One whole process: wall-clock seconds from start to exit, its peak memory in MB (10^6 bytes), its processor seconds."""
     with open(stdout, "wb") as out:
         started = time.perf_counter()
         child = subprocess.Popen([str(word) for word in command], stdout=out)
@@ -82,7 +98,7 @@ def run(command, stdout):
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
         sys.exit(f"exit code {child.returncode}: {' '.join(map(str, command))}")
-    return seconds, usage.ru_maxrss * 1024 / 1e6
+    return seconds, usage.ru_maxrss * 1024 / 1e6, usage.ru_utime + usage.ru_stime
 
 
 def floor_mb():
@@ -98,7 +114,7 @@ class Case:
         self.forget()
 
     def forget(self):
-        self.seconds, self.peaks_mb = [], []
+        self.seconds, self.peaks_mb, self.busy_seconds = [], [], []
 
     def once(self):
         self.before()
@@ -111,6 +127,11 @@ class Case:
     @property
     def peak_mb(self):
         return max(self.peaks_mb)
+
+    @property
+    def cores_busy(self):
+        """How many cores the process kept busy, on average."""
+        return statistics.median(busy / seconds for busy, seconds in zip(self.busy_seconds, self.seconds))
 
 
 def in_turn(cases, rounds, patience=0):
@@ -127,16 +148,17 @@ def in_turn(cases, rounds, patience=0):
             others = Others()
             measured = [(case, *case.once()) for case in order]
             share = others.share()
-            for case, seconds, peak_mb in measured:
+            for case, seconds, peak_mb, _ in measured:
                 say(f"  round {n + 1}/{rounds}  {seconds:8.3f} s  {peak_mb:7.1f} MB  {case.name}")
             if share <= DISTURBED or patience == 0:
                 break
             patience -= 1
             say(f"  other processes took {share:.0%} of the machine: the round does not count")
         worst = max(worst, share)
-        for case, seconds, peak_mb in measured:
+        for case, seconds, peak_mb, busy_seconds in measured:
             case.seconds.append(seconds)
             case.peaks_mb.append(peak_mb)
+            case.busy_seconds.append(busy_seconds)
     return round(worst, 3)
 
 

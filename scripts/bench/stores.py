@@ -2,6 +2,8 @@
 
     stores.py features DIR N        four stores of N small arrays: v2 and v3, with and without consolidated metadata
     stores.py field DIR CHUNKS      one float32 array in 4 MiB chunks: in a v2 store, as a v3 store at "/", and sharded
+    stores.py maps DIR STEPS        one float32 array (STEPS, 721, 1440), a chunk a step: a v2 store
+    stores.py levels DIR STEPS      one float32 array (STEPS, 37, 721, 1440), a chunk a level, and again a chunk a step
     stores.py digest STORE...       a digest of the decoded values of each store
     stores.py same N PEER OURS...   whether zinspect's records list the same N arrays as the peer's lines
 
@@ -25,6 +27,8 @@ from zarr.codecs import BloscCodec
 warnings.filterwarnings("ignore", message="Consolidated metadata")
 SIDE = 1024
 PER_SHARD = 10
+MAP = (721, 1440)
+LEVELS = 37
 
 
 def features(directory, count):
@@ -45,18 +49,14 @@ def features(directory, count):
 
 
 def field(directory, chunks):
-    """A smooth field that drifts, and noise, on a grid of 1/512: what a packed analysis looks like once it is float32."""
+    """The array of `frames`, a frame a chunk, stored three times."""
     shape = (chunks, SIDE, SIDE)
     grid = {"chunks": (1, SIDE, SIDE), "dims": ("time", "latitude", "longitude")}
     array = create(zarr.create_group(directory / "v2.zarr", zarr_format=2).store, 2, "t2m", shape, **grid)
-    lat = np.linspace(-np.pi / 2, np.pi / 2, SIDE)[:, None]
-    lon = np.linspace(0, 2 * np.pi, SIDE)[None, :]
-    rng = np.random.default_rng(2)
-    for i in range(chunks):
-        smooth = 255 + 45 * np.cos(lat) + 8 * np.sin(3 * lon + i / 9) * np.cos(5 * lat - i / 17)
-        array[i] = np.round((smooth + rng.normal(0, 0.15, (SIDE, SIDE))) * 512) / 512
+    for i, frame in enumerate(frames(chunks, SIDE, SIDE)):
+        array[i] = frame
     create(directory / "v3.zarr", 3, None, shape, **grid)
-    for i in range(chunks):  # the same frames, without a second copy of them
+    for i in range(chunks):  # the same Blosc frames, without a second copy of them
         to = directory / f"v3.zarr/c/{i}/0/0"
         to.parent.mkdir(parents=True)
         os.link(directory / f"v2.zarr/t2m/{i}.0.0", to)
@@ -64,6 +64,40 @@ def field(directory, chunks):
     for i in range(0, chunks, PER_SHARD):
         sharded[i : i + PER_SHARD] = array[i : i + PER_SHARD]
     return {"decoded_bytes": array.nbytes}
+
+
+def maps(directory, steps):
+    """Hourly maps as an archive is delivered: one step a chunk."""
+    grid = {"chunks": (1, *MAP), "dims": ("time", "latitude", "longitude")}
+    store = zarr.create_group(directory / "v2.zarr", zarr_format=2).store
+    array = create(store, 2, "t2m", (steps, *MAP), **grid)
+    for i, frame in enumerate(frames(steps, *MAP)):
+        array[i] = frame
+    return {"decoded_bytes": array.nbytes}
+
+
+def levels(directory, steps):
+    """The same values in chunks of 4.2 MB and of 154 MB."""
+    shape, dims = (steps, LEVELS, *MAP), ("time", "level", "latitude", "longitude")
+    small, large = (
+        create(zarr.create_group(directory / f"{name}.zarr", zarr_format=2).store, 2, "t", shape, chunks, dims)
+        for name, chunks in (("small", (1, 1, *MAP)), ("large", (1, LEVELS, *MAP)))
+    )
+    every = frames(steps * LEVELS, *MAP)
+    for i in range(steps):
+        step = np.stack([next(every) for _ in range(LEVELS)])
+        small[i], large[i] = step, step
+    return {"decoded_bytes": small.nbytes}
+
+
+def frames(count, rows, columns):
+    """A smooth field that drifts, and noise, on a grid of 1/512: what a packed analysis looks like once it is float32."""
+    lat = np.linspace(-np.pi / 2, np.pi / 2, rows)[:, None]
+    lon = np.linspace(0, 2 * np.pi, columns)[None, :]
+    rng = np.random.default_rng(2)
+    for i in range(count):
+        smooth = 255 + 45 * np.cos(lat) + 8 * np.sin(3 * lon + i / 9) * np.cos(5 * lat - i / 17)
+        yield (np.round((smooth + rng.normal(0, 0.15, (rows, columns))) * 512) / 512).astype("f4")
 
 
 def create(store, version, name, shape, chunks, dims, shards=None):
@@ -80,7 +114,7 @@ def create(store, version, name, shape, chunks, dims, shards=None):
 
 def digest(stores):
     """SHA-1 over the values of every array in path order, step by step of the first dimension."""
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(map(str, stores), pool.map(digest_of, stores)))
 
 
@@ -119,7 +153,7 @@ def main():
     building = directory.with_name(directory.name + ".part")  # whole or not there: a kept directory is used again
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    made = {"features": features, "field": field}[job](building, count)
+    made = {"features": features, "field": field, "maps": maps, "levels": levels}[job](building, count)
     building.rename(directory)
     return made
 

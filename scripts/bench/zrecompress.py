@@ -11,9 +11,9 @@ import argparse
 import json
 import re
 import shutil
-import sys
 
-from side_by_side import CORES, TARGET, Case, build, emit, floor_mb, in_turn, ratio, say, stores, workspace, zarrs_reencode
+from rewriting import OUT, measure, report, writing, zrecompress
+from side_by_side import CORES, TARGET, build, say, stores, workspace, zarrs_reencode
 
 CODEC = {"cname": "zstd", "clevel": 3, "shuffle": "shuffle"}
 BARE = "bare loop"
@@ -21,8 +21,9 @@ PLAIN, VERIFIED = "zrecompress v2, --verify none", "zrecompress v2, --verify ful
 INSIDE = "zrecompress v2, --verify none, threads inside chunks"
 V3, V3_PEER = "zrecompress v3, --verify none", "zarrs_reencode v3"
 SHARDED, SHARDED_PEER = "zrecompress v3 sharded, --verify none", "zarrs_reencode v3 sharded"
+DEFAULTS, AUTO = "zrecompress v2, defaults", "zrecompress v2, --auto --objective balanced"
 # What each case is held against; everything is held against the bare loop.
-AGAINST = {VERIFIED: [PLAIN], INSIDE: [PLAIN], V3: [V3_PEER], SHARDED: [SHARDED_PEER]}
+AGAINST = {VERIFIED: [PLAIN], INSIDE: [PLAIN], V3: [V3_PEER], SHARDED: [SHARDED_PEER], AUTO: [DEFAULTS]}
 
 
 def main():
@@ -43,97 +44,44 @@ def main():
             stores("field", data, args.chunks)
         chosen = (case for case in all_cases(work, data) if case.name == BARE or re.search(args.only, case.name))
         cases = {case.name: case for case in chosen}
-        in_turn(list(cases.values()), 1)  # warms the caches and leaves the outputs to be compared
-        stored = same_values(data, cases.values())
+        others = measure(list(cases.values()), data.glob("*.zarr"), args.rounds, args.patience)
         for case in cases.values():
-            case.forget()
-        others = in_turn(list(cases.values()), args.rounds, args.patience)
-        for case in cases.values():
-            report(case, cases, args, stored[case.name], others)
-            shutil.rmtree(case.output)
+            references = [cases[name] for name in [BARE, *AGAINST.get(case.name, [])] if name in cases]
+            report("recompress", case, references, args.chunks * 4 * 1024**2, args.rounds, others)
 
 
 def all_cases(work, data):
     v2, v3, sharded = data / "v2.zarr", data / "v3.zarr", data / "sharded.zarr"
 
-    def case(name, command):
-        label = name.replace(",", "").replace(" ", "_")
-        output = work / f"{label}.zarr"
-        command = [output if word is OUT else word for word in command]
-        made = Case(name, command, work / f"{label}.out", before=lambda: shutil.rmtree(output, ignore_errors=True))
-        made.output = output
-        return made
-
     def ours(name, src, *flags):
         codec = [word for flag, value in CODEC.items() for word in (f"--{flag}", value)]
-        return case(name, [TARGET / "release/zrecompress", src, OUT, *codec, "--json", "--timing", *flags])
+        return zrecompress(work, name, src, *codec, *flags)
 
     def peer(name, src):
         blosc = {"name": "blosc", "configuration": {**CODEC, "typesize": 4, "blocksize": 0}}
-        return case(name, [reencode, src, OUT, "--bytes-to-bytes-codecs", json.dumps([blosc])])
+        return writing(work, name, [reencode, src, OUT, "--bytes-to-bytes-codecs", json.dumps([blosc])])
 
     across, inside = ["-j", CORES, "--nthreads", 1], ["-j", 1, "--nthreads", CORES]
     bare_loop = TARGET / "release/examples/bare_loop"
-    yield case(BARE, [bare_loop, v2, OUT, CORES, CODEC["cname"], CODEC["clevel"], 1, 4])
+    bare = writing(work, BARE, [bare_loop, v2, OUT, CORES, CODEC["cname"], CODEC["clevel"], 1, 4])
+    bare.complete = lambda: describe(bare.output, v2)
+    yield bare
     yield ours(PLAIN, v2, "--verify", "none", *across)
     yield ours(VERIFIED, v2, "--verify", "full", *across)
     yield ours(INSIDE, v2, "--verify", "none", *inside)
     yield ours(V3, v3, "--verify", "none", *across)
     yield ours(SHARDED, sharded, "--verify", "none", *across)
+    yield zrecompress(work, DEFAULTS, v2, "--verify", "none")
+    yield zrecompress(work, AUTO, v2, "--verify", "none", "--auto", "--objective", "balanced")
     if reencode := zarrs_reencode():
         yield peer(V3_PEER, v3)
         yield peer(SHARDED_PEER, sharded)
 
 
-OUT = object()  # stands for a case's own output in its command
-
-
-def same_values(data, cases):
-    """Every output must decode to the values of its source; returns what each one takes, in MB."""
-    for case in cases:
-        if case.name == BARE:  # it writes chunks only; a frame says itself how it is compressed
-            for name in (".zgroup", "t2m/.zarray", "t2m/.zattrs"):
-                shutil.copy(data / "v2.zarr" / name, case.output / name)
-    digests = stores("digest", *data.glob("*.zarr"), *(case.output for case in cases))
-    if len(set(digests.values())) != 1:
-        sys.exit(f"the values differ: {json.dumps(digests, indent=1)}")
-    say("  all outputs decode to the values of the sources")
-    return {case.name: size_mb(case.output) for case in cases}
-
-
-def size_mb(directory):
-    return round(sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / 1e6, 1)
-
-
-def report(case, cases, args, stored_mb, others):
-    references = [cases[name] for name in [BARE, *AGAINST.get(case.name, [])] if name in cases and name != case.name]
-    ratios = {reference.name: ratio(case, reference) for reference in references}
-    emit(
-        bench="recompress",
-        case=case.name,
-        seconds=round(case.median, 3),
-        mb_per_second=round(args.chunks * 4 * 1024**2 / 1e6 / case.median),
-        ratio_to={name: median for name, (median, _) in ratios.items()},
-        ratio_quartiles={name: quartiles for name, (_, quartiles) in ratios.items()},
-        peak_mb=round(case.peak_mb, 1),
-        peak_floor_mb=floor_mb(),
-        stored_mb=stored_mb,
-        phases=phases(case),
-        cores=CORES,
-        rounds=args.rounds,
-        others_share=others,
-    )
-
-
-def phases(case):
-    """Seconds of the last round by phase, summed over the threads, where the command tells them on its last line."""
-    lines = case.stdout.read_text().splitlines()
-    try:
-        summary = json.loads(lines[-1])
-    except (IndexError, ValueError):
-        return {}
-    names = ("read", "decode", "encode", "write", "verify")
-    return {name: summary[f"{name}_seconds"] for name in names if f"{name}_seconds" in summary}
+def describe(output, v2):
+    """The bare loop writes chunks only; a frame says itself how it is compressed."""
+    for name in (".zgroup", "t2m/.zarray", "t2m/.zattrs"):
+        shutil.copy(v2 / name, output / name)
 
 
 if __name__ == "__main__":

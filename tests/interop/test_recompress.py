@@ -510,10 +510,11 @@ def test_a_failed_overwrite_keeps_the_old_output(tmp_path: Path) -> None:
     """The old store goes only when the new one is whole."""
     result = tmp_path / "result.zarr"
     shutil.copytree(FIXTURES / "deep.zarr", result)
-    before = oracle.digest(tmp_path)
+    before = oracle.digest(result)
     done = run("zrecompress", BROKEN / "cut-chunk.zarr", result, "--overwrite")
     assert done.code == BROKEN_SOURCES["cut-chunk.zarr"], done.stderr
-    assert oracle.digest(tmp_path) == before
+    assert oracle.digest(result) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["result.zarr", "result.zarr.plan"]
 
 
 @pytest.mark.parametrize("place", ["", "inside.zarr", "t2m/inside.zarr"])

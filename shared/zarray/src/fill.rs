@@ -102,6 +102,10 @@ impl Kind {
     }
 
     fn element(&self, fill: &Value) -> Option<Vec<u8>> {
+        // What zarr-python takes for the fill value of times that have none.
+        if let (Kind::Time(number), true) = (self, fill.is_null()) {
+            return number.element(&i64::MIN.into());
+        }
         // Nothing, and NumPy's zero of any type, are zeros.
         if fill.is_null() || fill.as_i64() == Some(0) {
             return Some(vec![0; self.size()]);

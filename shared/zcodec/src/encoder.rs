@@ -49,6 +49,8 @@ impl Stream {
     /// The Zarr v2 `compressor` object.
     pub fn to_v2(&self) -> Value {
         match *self {
+            // As numcodecs writes it: older readers do not know the member.
+            Stream::Zstd { level, checksum: false } => json!({"id": "zstd", "level": level}),
             Stream::Zstd { level, checksum } => json!({"id": "zstd", "level": level, "checksum": checksum}),
             Stream::Gzip { level } => json!({"id": "gzip", "level": level}),
             Stream::Zlib { level } => json!({"id": "zlib", "level": level}),
@@ -209,7 +211,7 @@ mod tests {
     #[test]
     fn metadata_is_spelled_as_zarr_python_does() {
         let zstd = Stream::Zstd { level: 3, checksum: false };
-        assert_eq!(zstd.to_v2().to_string(), r#"{"id":"zstd","level":3,"checksum":false}"#);
+        assert_eq!(zstd.to_v2().to_string(), r#"{"id":"zstd","level":3}"#);
         assert_eq!(zstd.to_v3().to_string(), r#"{"name":"zstd","configuration":{"level":3,"checksum":false}}"#);
         let gzip = Stream::Gzip { level: 5 };
         assert_eq!(gzip.to_v2().to_string(), r#"{"id":"gzip","level":5}"#);

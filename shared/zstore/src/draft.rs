@@ -18,6 +18,7 @@ use crate::{Location, Store, StoreError, StoreOptions, write_failed};
 
 const EINVAL: i32 = rustix::io::Errno::INVAL.raw_os_error();
 const ENOSYS: i32 = rustix::io::Errno::NOSYS.raw_os_error();
+const EOPNOTSUPP: i32 = rustix::io::Errno::OPNOTSUPP.raw_os_error();
 
 /// The plan of the tool that writes. An output whose folder has none has never been begun.
 const PLAN: &str = "plan.json";
@@ -219,7 +220,8 @@ impl Draft {
     /// # Errors
     /// [`StoreError::Write`].
     pub fn save_plan(&self, plan: &[u8]) -> Result<(), StoreError> {
-        self.folder.put(PLAN, plan).map(drop)
+        self.folder.put(PLAN, plan)?;
+        self.folder.sync()
     }
 
     /// Something has been done that is worth going on with.
@@ -326,7 +328,7 @@ fn claim(folder: &Store, who: Claim, output: &Location) -> Result<(Option<File>,
         return Ok((None, folder.put_new(LOCK, name.as_bytes())?));
     };
     let path = path.join(LOCK);
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
     let file = file.map_err(|error| write_failed(&path, error))?;
     let operation = match who {
         Claim::Alone => FlockOperation::NonBlockingLockExclusive,
@@ -336,6 +338,8 @@ fn claim(folder: &Store, who: Claim, output: &Location) -> Result<(Option<File>,
     match flock(&file, operation) {
         Ok(()) => Ok((Some(file), true)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Busy { place: output.to_string() }),
+        // Some file systems of clusters have no locks; what is done twice there is done alike.
+        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK) => Ok((None, true)),
         Err(error) => Err(write_failed(&path, error.into())),
     }
 }
@@ -420,15 +424,24 @@ fn is_replaceable(output: &Path) -> bool {
 /// What the file system says; nothing has changed then.
 pub fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     match rename(new, old, RenameFlags::EXCHANGE) {
-        // Without that step, the name is nobody's for a moment; the old store is there until the new one is.
-        Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS)) => {
-            let aside = aside(new);
-            fs::rename(old, &aside)?;
-            fs::rename(new, old)?;
-            fs::rename(aside, new)
-        }
+        Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS | EOPNOTSUPP)) => exchange_by_steps(new, old),
+        // A run that was killed between the steps left the old one aside.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && aside(new).exists() => exchange_by_steps(new, old),
         other => other,
     }
+}
+
+/// Without a step for both, the name is nobody's for a moment; whatever happens then, the old one is kept aside.
+fn exchange_by_steps(new: &Path, old: &Path) -> io::Result<()> {
+    let aside = aside(new);
+    if old.exists() {
+        fs::rename(old, &aside)?;
+    }
+    if let Err(error) = fs::rename(new, old) {
+        fs::rename(&aside, old)?;
+        return Err(error);
+    }
+    fs::rename(aside, new)
 }
 
 /// A name beside `path` that nothing has.

@@ -177,7 +177,9 @@ impl StoreError {
                 "choose another name, or remove it first: on an object store nothing is replaced all at once"
             }
             StoreError::Exists { .. } => "choose another name, or say --overwrite to replace a Zarr store",
-            StoreError::Unfinished { .. } => "--resume goes on with it, --overwrite gives it up",
+            StoreError::Unfinished { .. } => {
+                "--resume goes on with it, --overwrite gives it up; in place, removing the folder .plan does"
+            }
             StoreError::Busy { .. } => "wait for it; when it is gone, --resume goes on",
             StoreError::NotBegun { .. } => "begin without --resume, or with --prepare",
             StoreError::NotListable { .. } => {

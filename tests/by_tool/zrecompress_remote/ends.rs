@@ -27,9 +27,13 @@ fn assert_goes_on(cloud: Cloud) {
     let outcome = run(cloud.upload().arg("--resume")).expect(0);
     cloud.assert_whole(&expected());
     let again: Vec<_> = chunks_written(&cloud).into_iter().filter(|key| before.contains(key)).collect();
-    assert!(again.is_empty(), "written again: {again:?}");
-    assert_eq!(outcome.records().pop().unwrap()["resumed"], before.len());
+    // A signal does not wait for answers: what was on its way then may have arrived, and nobody knows.
+    assert!(again.len() <= ON_THEIR_WAY, "written again: {again:?}");
+    assert_eq!(outcome.records().pop().unwrap()["resumed"], before.len() - again.len());
 }
+
+/// Objects whose answer may be outstanding when a run ends.
+const ON_THEIR_WAY: usize = 4;
 
 #[test]
 fn a_kill_costs_no_more_than_the_checkpoint_allows() {

@@ -4,7 +4,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::transcode::ChunkScratch;
+use crate::chunk::ChunkScratch;
 
 /// The benches that are free.
 pub struct Benches {

@@ -36,9 +36,6 @@ pub struct Args {
     #[arg(value_name = "DST")]
     pub target: Option<OsString>,
 
-    #[command(flatten)]
-    pub choices: Choices,
-
     /// Blosc threads inside one chunk, never more than it has blocks [default: what is left of the cores by --jobs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub nthreads: Option<u16>,
@@ -57,7 +54,7 @@ pub struct Args {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Go on with an unfinished run
-    #[arg(long, conflicts_with = "overwrite")]
+    #[arg(long, conflicts_with_all = ["overwrite", "dry_run"])]
     pub resume: bool,
     /// How much time's work a kill may cost: how often what is done is brought to the disk and entered in the journal
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
@@ -72,6 +69,8 @@ pub struct Args {
 
     #[command(flatten)]
     pub trial: TrialFlags,
+    #[command(flatten)]
+    pub choices: Choices,
     #[command(flatten)]
     pub machines: MachineFlags,
     #[command(flatten)]
@@ -117,7 +116,7 @@ pub struct MachineFlags {
     #[arg(long, value_name = "N", requires = "prepare", value_parser = clap::value_parser!(u32).range(1..))]
     pub parts: Option<u32>,
     /// Do part I of the N that DST was prepared for. Any part may run twice, at the same time, or be killed
-    #[arg(long, value_name = "I/N", conflicts_with_all = ["prepare", "status", "finish", "overwrite"])]
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["prepare", "status", "finish", "overwrite", "dry_run"])]
     pub part: Option<Part>,
     /// Say which parts of DST are done; the exit code is 1 while any is missing
     #[arg(long, conflicts_with_all = ["finish", "overwrite"])]
@@ -126,10 +125,10 @@ pub struct MachineFlags {
     #[arg(long, requires = "status")]
     pub missing: bool,
     /// Make DST a store, now that all parts are done
-    #[arg(long, conflicts_with = "overwrite")]
+    #[arg(long, conflicts_with_all = ["overwrite", "dry_run"])]
     pub finish: bool,
     /// Stores, one a line, or records that name a store and a path: just those arrays are recompressed. "-" is standard input
-    #[arg(long, value_name = "FILE", requires = "out_dir", conflicts_with_all = ["source", "target"])]
+    #[arg(long, value_name = "FILE", requires = "out_dir", conflicts_with_all = ["source", "target", "in_place", "prepare", "part", "status", "finish"])]
     pub stores_from: Option<PathBuf>,
     /// Directory for the outputs of --stores-from, each under the name of its store
     #[arg(long, value_name = "DIR", requires = "stores_from")]

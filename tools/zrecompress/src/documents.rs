@@ -9,8 +9,10 @@ use zstore::Store;
 use zwire::Exit;
 
 use crate::format::{array_to_v2, array_to_v3, consolidated_v2, consolidated_v3, group_to_v2, group_to_v3, remarks};
-use crate::metadata::{Changes, Edits};
+use crate::metadata::{Changes, Edits, replaced};
 use crate::plan::ArrayPlan;
+
+const MISSING: &str = "a member that changes is missing";
 
 /// Where a finished document goes: its key and its text.
 pub type Put<'a> = dyn Fn(&str, &[u8]) -> Result<(), Failure> + Sync + 'a;
@@ -131,21 +133,24 @@ impl Documents<'_> {
         is_array: bool,
     ) -> Result<(Vec<(&'static str, Vec<u8>)>, Vec<String>), String> {
         let attributes = texts.attributes.as_deref();
+        // To v2, the changes come first: shards, which it cannot say, may be among what goes.
+        let edited = match plan.filter(|_| self.wanted == ZarrFormat::V2) {
+            Some(plan) => replaced(&texts.node, &plan.new_members(&plan.array)).ok_or(MISSING)?,
+            None => texts.node.clone(),
+        };
         let (node, attributes, remarks) = match (self.wanted, is_array) {
             (ZarrFormat::V3, true) => (array_to_v3(&texts.node, attributes)?, None, remarks(&texts.node, attributes)),
             (ZarrFormat::V3, false) => (group_to_v3(attributes)?, None, Vec::new()),
-            (ZarrFormat::V2, true) => {
-                array_to_v2(&texts.node).map(|(node, attributes)| (node, attributes, Vec::new()))?
-            }
+            (ZarrFormat::V2, true) => array_to_v2(&edited).map(|(node, attributes)| (node, attributes, Vec::new()))?,
             (ZarrFormat::V2, false) => {
                 group_to_v2(&texts.node).map(|(node, attributes)| (node, attributes, Vec::new()))?
             }
         };
-        let changes = match plan {
+        let changes = match plan.filter(|_| self.wanted == ZarrFormat::V3) {
             Some(plan) => plan.new_members(&parse_array(self.wanted, prefix, &node)?),
             None => Changes::new(),
         };
-        let node = crate::metadata::replaced(&node, &changes).ok_or("a member that changes is missing")?;
+        let node = replaced(&node, &changes).ok_or(MISSING)?;
         let name = match (self.wanted, is_array) {
             (ZarrFormat::V3, _) => "zarr.json",
             (ZarrFormat::V2, true) => ".zarray",

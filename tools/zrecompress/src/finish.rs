@@ -1,5 +1,6 @@
 //! The end: arrays that were written beside the old ones take their place, and the metadata makes the objects a store.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -16,17 +17,30 @@ const FINISHING: &str = "finishing";
 /// Folder of the documents that wait for the end.
 const METADATA: &str = "metadata";
 
+/// Ends their keys, so that nobody takes the folder for a node of a store that it lies in.
+const WAITING: &str = ".waiting";
+
+fn waiting_key(key: &str) -> String {
+    format!("{METADATA}/{key}{WAITING}")
+}
+
 /// Makes `draft` the output that `saved` plans. May be interrupted, and done again.
 ///
 /// # Errors
 /// What the store says; the draft is then kept, and can be finished later.
 pub fn finish(draft: Draft, saved: &Saved, pool: &Pool) -> Result<(), Failure> {
+    // From here on, what is half done can only be understood with the plan.
+    draft.keep();
     let backup = saved.backup.as_deref().map(Path::new);
     draft.objects().sync()?;
     draft.replacements().sync()?;
     // Documents that an earlier run may have put there need not be written again; a new output has none.
     let look = draft.in_place() || is_finishing(&draft)?;
     draft.folder().put(FINISHING, b"")?;
+    for array in &saved.beside {
+        complete(&draft, array)?;
+    }
+    draft.replacements().sync()?;
     for array in &saved.beside {
         take_place(&draft, array, backup)?;
     }
@@ -37,9 +51,14 @@ pub fn finish(draft: Draft, saved: &Saved, pool: &Pool) -> Result<(), Failure> {
     for key in &root {
         publish_document(&draft, key, backup, look)?;
     }
-    for key in &saved.removed {
-        keep_old(draft.objects(), key, backup)?;
-        draft.objects().delete(key)?;
+    // Of the other format, the root's documents go first: what is left is then whole.
+    let (root, below): (Vec<&String>, Vec<&String>) = saved.removed.iter().partition(|key| !key.contains('/'));
+    for keys in [root, below] {
+        let remove = |key: &String| {
+            keep_old(draft.objects(), key, backup)?;
+            Ok(draft.objects().delete(key)?)
+        };
+        pool.map(keys, remove).into_iter().collect::<Result<(), Failure>>()?;
     }
     Ok(draft.publish()?)
 }
@@ -77,7 +96,7 @@ pub fn sweep(draft: &Draft) -> Result<(), Failure> {
 pub fn put_document(draft: &Draft, key: &str, text: &[u8]) -> Result<(), Failure> {
     match draft.is_private() {
         true => draft.objects().put(key, text)?,
-        false => draft.folder().put(&format!("{METADATA}/{key}"), text)?,
+        false => draft.folder().put(&waiting_key(key), text)?,
     };
     Ok(())
 }
@@ -87,7 +106,8 @@ fn waiting(folder: &Store) -> Result<Vec<String>, StoreError> {
     let mut keys = Vec::new();
     for object in folder.list(METADATA)? {
         let key = object?.key;
-        keys.extend(key.strip_prefix(METADATA).map(|key| key.trim_start_matches('/').to_owned()));
+        let own = key.strip_prefix(METADATA).and_then(|key| key.strip_suffix(WAITING));
+        keys.extend(own.map(|key| key.trim_start_matches('/').to_owned()));
     }
     keys.sort_unstable_by_key(|key| (!key.contains('/'), key.clone()));
     Ok(keys)
@@ -95,7 +115,7 @@ fn waiting(folder: &Store) -> Result<Vec<String>, StoreError> {
 
 fn document(draft: &Draft, key: &str) -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
-    let waiting = format!("{METADATA}/{key}");
+    let waiting = waiting_key(key);
     match draft.folder().get(&waiting, &mut text)? {
         Some(_) => Ok(text),
         None => Err(Failure::new(Exit::Unreadable, "has gone").at(draft.folder().place(&waiting))),
@@ -139,6 +159,17 @@ fn copy_into(store: &Store, key: &str, backup: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Puts the documents of a new array beside its chunks, unless it is in its place already.
+fn complete(draft: &Draft, array: &str) -> Result<(), Failure> {
+    if is_in_place(draft, array)? {
+        return Ok(());
+    }
+    for key in documents_of(draft, array)? {
+        draft.replacements().put(&key, &document(draft, &key)?)?;
+    }
+    Ok(())
+}
+
 /// Puts a new array in the place of the old one, in one step.
 fn take_place(draft: &Draft, array: &str, backup: Option<&Path>) -> Result<(), Failure> {
     let (Location::Local(store), Location::Local(beside)) =
@@ -156,10 +187,7 @@ fn take_place(draft: &Draft, array: &str, backup: Option<&Path>) -> Result<(), F
         if backup.is_none() {
             check_all_carried_over(draft.objects(), array)?;
         }
-        for key in documents_of(draft, array)? {
-            draft.replacements().put(&key, &document(draft, &key)?)?;
-        }
-        draft.replacements().sync()?;
+        keep_permissions(&old, &new);
         exchange(&new, &old).map_err(|error| write_failed(&old, error))?;
     }
     // What stands beside now is the old one.
@@ -171,6 +199,14 @@ fn take_place(draft: &Draft, array: &str, backup: Option<&Path>) -> Result<(), F
             fs::rename(&new, &kept).map_err(failed)
         }
         _ => Ok(()),
+    }
+}
+
+/// The new directory may be entered and written by whom the old one could, as far as that is ours to give.
+fn keep_permissions(old: &Path, new: &Path) {
+    if let Ok(metadata) = fs::metadata(old) {
+        let _ = std::os::unix::fs::chown(new, None, Some(metadata.gid()));
+        let _ = fs::set_permissions(new, metadata.permissions());
     }
 }
 
@@ -189,9 +225,16 @@ fn check_all_carried_over(store: &Store, array: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Keys of the documents that wait for one array.
 fn documents_of(draft: &Draft, array: &str) -> Result<Vec<String>, StoreError> {
-    let belongs = |key: &String| key.rsplit_once('/').map_or("", |(above, _)| above) == array;
-    Ok(waiting(draft.folder())?.into_iter().filter(belongs).collect())
+    let mut keys = Vec::new();
+    for name in [".zarray", ".zattrs", "zarr.json"] {
+        let key = if array.is_empty() { name.to_owned() } else { format!("{array}/{name}") };
+        if draft.folder().stat(&waiting_key(&key))?.is_some() {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
 }
 
 /// Whether an earlier run has exchanged the two: the metadata that waited for the new one is then in place.

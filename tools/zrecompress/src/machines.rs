@@ -6,7 +6,7 @@ use zstore::{Claim, Draft, Location, StoreError, StoreOptions};
 use zwire::Exit;
 
 use crate::cli::Args;
-use crate::finish::{finish, sweep};
+use crate::finish::{finish, is_finishing, sweep};
 use crate::ledger::Totals;
 use crate::saved::Saved;
 
@@ -36,7 +36,7 @@ pub fn mark_done(draft: &Draft, part: Part, totals: &Totals) -> Result<(), Failu
 /// # Errors
 /// The store's.
 pub fn is_done(draft: &Draft, number: u32) -> Result<bool, StoreError> {
-    Ok(draft.folder().stat(&done_key(number))?.is_some())
+    Ok(is_finishing(draft)? || draft.folder().stat(&done_key(number))?.is_some())
 }
 
 fn done_key(number: u32) -> String {
@@ -45,6 +45,10 @@ fn done_key(number: u32) -> String {
 
 /// The parts that are not done, in order.
 fn missing(draft: &Draft, saved: &Saved) -> Result<Vec<u32>, StoreError> {
+    // All of them were done when the end began.
+    if is_finishing(draft)? {
+        return Ok(Vec::new());
+    }
     let mut done = vec![false; saved.parts as usize];
     for object in draft.folder().list("done")? {
         let key = object?.key;
@@ -119,7 +123,10 @@ fn sums(draft: &Draft, parts: u32) -> Result<Map<String, Value>, Failure> {
     let mut text = Vec::new();
     for number in 1..=parts {
         let key = done_key(number);
-        draft.folder().get(&key, &mut text)?;
+        if draft.folder().get(&key, &mut text)?.is_none() {
+            // Of an end that was interrupted when it tidied up.
+            continue;
+        }
         let totals: Map<String, Value> = serde_json::from_slice(&text)
             .map_err(|error| Failure::new(Exit::Unreadable, error.to_string()).at(draft.folder().place(&key)))?;
         for (key, value) in totals {

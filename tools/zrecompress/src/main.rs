@@ -1,7 +1,11 @@
 //! `zrecompress`: rewrite the chunks of a Zarr store with multithreaded Blosc.
 
+mod action;
+mod apart;
+mod begin;
 mod bench;
 mod choices;
+mod chunk;
 mod cli;
 mod documents;
 mod finish;
@@ -13,15 +17,19 @@ mod ledger;
 mod machines;
 mod many;
 mod metadata;
+mod order;
 mod parts;
 mod plan;
+mod preview;
 mod rechunk;
 mod regions;
 mod run;
 mod saved;
 mod shard;
+mod share;
 mod source;
 mod survey;
+mod target;
 mod transcode;
 mod trial;
 mod work;

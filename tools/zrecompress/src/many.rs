@@ -18,6 +18,9 @@ use crate::run::{Whole, whole};
 /// # Errors
 /// A list that cannot be read, or two stores of one name.
 pub fn run(args: &Args, from: &Path, directory: &Path, session: &mut Session) -> Result<Ending, Failure> {
+    if directory.to_string_lossy().contains("://") {
+        return Err(Failure::usage("is a URL, and must be a local directory").at(directory.display()));
+    }
     let stores = selections(from)?;
     check_names(&stores)?;
     if !args.dry_run {

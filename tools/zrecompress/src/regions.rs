@@ -8,12 +8,13 @@ use zcodec::{CodecError, Workspace, crc32c, crc32c_append};
 use zstore::{ByteRange, Store, StoreError, Upload};
 use zwire::Exit;
 
+use crate::chunk::{decode, encode};
 use crate::cli::{OnBadChunk, Verify};
 use crate::journal::{Done, Entry};
 use crate::ledger::{Ledger, Tally};
-use crate::plan::{ArrayPlan, COPY_PIECE};
+use crate::plan::ArrayPlan;
 use crate::rechunk::{Coders, Engine, ObjectSink, OnBad, RechunkPlan, RegionOutcome, ShardSink};
-use crate::transcode::{decode, encode};
+use crate::share::COPY_PIECE;
 use crate::work::Task;
 
 /// What the regions of all arrays share.

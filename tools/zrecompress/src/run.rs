@@ -1,8 +1,8 @@
 //! The job of `zrecompress`: open → plan → begin → work → finish. One process does it all, or many do a part each.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::Path;
 
 use serde_json::Map;
 use zarray::json;
@@ -10,12 +10,14 @@ use zcli::{Ending, Failure, Part, Session, human_counted};
 use zstore::{Begin, Claim, Draft, Location, Store};
 use zwire::Exit;
 
+use crate::apart::check_output;
 use crate::choices::Choices;
 use crate::cli::{Args, OnBadChunk};
 use crate::finish::{finish, is_finishing, sweep};
 use crate::ledger::Totals;
 use crate::machines;
 use crate::many;
+use crate::order::{Order, check_bad_chunks};
 use crate::parts;
 use crate::plan::ArrayPlan;
 use crate::saved::{self, Saved};
@@ -55,84 +57,6 @@ fn try_out(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
     }
 }
 
-/// What the command line asks for.
-enum Order {
-    /// Everything, or with `--prepare` only the plan.
-    Whole {
-        source: OsString,
-        output: Location,
-        begin: Begin,
-    },
-    Part(Location, Part),
-    Status(Location),
-    Finish(Location),
-}
-
-impl Order {
-    fn of(args: &Args) -> Result<Order, Failure> {
-        let machines = &args.machines;
-        let of_output = machines.status || machines.finish || machines.part.is_some();
-        let (source, target) = match (&args.source, &args.target) {
-            (Some(output), None) if of_output => (None, output),
-            (Some(_), Some(_)) if of_output => {
-                return Err(Failure::usage("a plan knows its source: name the output alone"));
-            }
-            (Some(source), Some(output)) => (Some(source), output),
-            (Some(source), None) if args.in_place => (Some(source), source),
-            _ => return Err(Failure::usage(wanted(args))),
-        };
-        let mut output = Location::parse(target)?;
-        if of_output {
-            output = planned(output);
-        }
-        if machines.status {
-            return Ok(Order::Status(output));
-        }
-        if machines.finish {
-            return Ok(Order::Finish(output));
-        }
-        if let Some(part) = machines.part {
-            return Ok(Order::Part(output, part));
-        }
-        if args.in_place && args.target.is_some() {
-            return Err(Failure::usage("--in-place changes SRC, and has no DST"));
-        }
-        check_bad_chunks(args, args.in_place)?;
-        let begin = match (args.in_place, args.overwrite) {
-            (true, _) => Begin::InPlace,
-            (false, true) => Begin::Overwrite,
-            (false, false) => Begin::New,
-        };
-        let source = source.cloned().unwrap_or_default();
-        Ok(Order::Whole { source, output: resolved(output, begin), begin })
-    }
-}
-
-fn wanted(args: &Args) -> &'static str {
-    let machines = &args.machines;
-    match machines.status || machines.finish || machines.part.is_some() {
-        true => "the output that was prepared is needed",
-        false if args.in_place => "SRC is needed",
-        false => "SRC and DST are needed",
-    }
-}
-
-fn check_bad_chunks(args: &Args, in_place: bool) -> Result<(), Failure> {
-    if in_place && args.on_bad_chunk == OnBadChunk::Skip {
-        return Err(Failure::usage("--on-bad-chunk skip would erase chunks of the only copy")
-            .hint("--on-bad-chunk copy leaves them as they are"));
-    }
-    Ok(())
-}
-
-/// A store that is changed in place is meant, not a link to it: its folder must lie on the same file system.
-fn resolved(output: Location, begin: Begin) -> Location {
-    match &output {
-        Location::Local(path) if begin == Begin::InPlace => path.canonicalize().map_or(output, Location::Local),
-        _ => output,
-    }
-}
-
 /// One output from its beginning to its end.
 pub struct Whole<'a> {
     pub choices: &'a Choices,
@@ -140,17 +64,6 @@ pub struct Whole<'a> {
     pub output: &'a Location,
     pub begin: Begin,
     pub resume: bool,
-}
-
-/// A link to a store that is changed in place has no plan beside it; the store has.
-fn planned(output: Location) -> Location {
-    let plan = output.with_suffix(".plan").ok();
-    match &output {
-        Location::Local(path) if !plan.is_some_and(|plan| plan.local().is_some_and(Path::exists)) => {
-            path.canonicalize().map_or(output, Location::Local)
-        }
-        _ => output,
-    }
 }
 
 /// Everything in one process, or with `--prepare` the plan.
@@ -161,7 +74,7 @@ pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending
     let Whole { output, begin, .. } = *order;
     let options = args.store.options(&session.stop);
     let store = Store::open(order.source, &options)?;
-    check_output(&store, output, begin)?;
+    check_output(&store, output, begin, args.dry_run)?;
     let unfinished = match order.resume {
         false => None,
         true => {
@@ -192,7 +105,7 @@ pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending
         Surveyed::Impossible(failures) => return refuse(&failures, session),
     };
     if args.trial.auto && unfinished.is_none() {
-        chosen = trial::choose(args, &store, &survey.plans, session)?;
+        chosen = trial::choose(args, &store, output, &survey.plans, session)?;
         survey = match Survey::of(args, &store, &choices, &chosen, begin, None, session)? {
             Surveyed::Possible(survey) => survey,
             Surveyed::Impossible(failures) => return refuse(&failures, session),
@@ -275,15 +188,22 @@ fn resume(args: &Args, given: &Choices, saved: &Saved, store: &Store) -> Result<
         let text = format!("the unfinished run was begun from {}", saved.source);
         return Err(Failure::usage(text).at(store.location()));
     }
+    let backup = args.backup.as_ref().map(|directory| absolute(&Location::Local(directory.clone())));
+    if backup.is_some() && backup != saved.backup {
+        return Err(Failure::usage("--backup is not what the unfinished run was begun with"));
+    }
     given.resume(&saved.choices)
 }
 
 fn check_fingerprint(saved: &Saved, plans: &[ArrayPlan], output: &Location) -> Result<(), Failure> {
     match saved.fingerprint == saved::fingerprint(plans) {
         true => Ok(()),
-        false => Err(Failure::usage("the arrays of the source are no longer those of the plan")
-            .at(output)
-            .hint("begin anew with --overwrite")),
+        false => Err(Failure::usage(format!(
+            "the arrays of the source are no longer those of the plan (of version {})",
+            saved.version
+        ))
+        .at(output)
+        .hint("begin anew with --overwrite")),
     }
 }
 
@@ -319,7 +239,10 @@ fn conclude(
         tell_kept(&draft, session, "because a signal came");
         return Ok(Ending { exit, totals: totals.fields });
     }
-    finish(draft, saved, &pool)?;
+    let place = draft.output().to_string();
+    finish(draft, saved, &pool).inspect_err(|_| {
+        session.status.warn(&format!("{place}: all is done but the end; --resume ends it"));
+    })?;
     session.stop.too_late();
     tell_stale_copy(saved, session);
     let exit = if totals.failed > 0 { Exit::Partial } else { Exit::Done };
@@ -348,53 +271,4 @@ fn tell_kept(draft: &Draft, session: &Session, why: &str) {
             .warn(&format!("{place}: not finished, {why}; what is done is kept, --resume goes on with it")),
         false => session.status.warn(&format!("{place}: not written, {why}")),
     }
-}
-
-/// The output must be neither the source nor inside it, nor around it.
-fn check_output(store: &Store, output: &Location, begin: Begin) -> Result<(), Failure> {
-    if begin == Begin::InPlace {
-        return Ok(());
-    }
-    let (Some(source), Some(target)) = (store.location().local(), output.local()) else {
-        let with_slash = |location: &Location| format!("{}/", location.to_string().trim_end_matches('/'));
-        return check_apart(
-            &with_slash(store.location()),
-            &with_slash(output),
-            |text, above| text.starts_with(above),
-            output,
-        );
-    };
-    let Ok(source) = source.canonicalize() else { return Ok(()) };
-    let Some(target) = resolve(target) else {
-        return Err(Failure::new(Exit::Output, "the directory above it does not exist")
-            .at(output)
-            .hint("make it first"));
-    };
-    check_apart(&source, &target, |path, above| path.starts_with(above), output)
-}
-
-fn check_apart<T: PartialEq>(
-    source: &T,
-    target: &T,
-    is_below: impl Fn(&T, &T) -> bool,
-    output: &Location,
-) -> Result<(), Failure> {
-    let what = if source == target {
-        "source and output are the same store"
-    } else if is_below(target, source) {
-        "the output lies inside the source"
-    } else if is_below(source, target) {
-        "the source lies inside the output, which would be replaced"
-    } else {
-        return Ok(());
-    };
-    Err(Failure::usage(what).at(output))
-}
-
-fn resolve(target: &Path) -> Option<PathBuf> {
-    if let Ok(path) = target.canonicalize() {
-        return Some(path);
-    }
-    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Some(parent.canonicalize().ok()?.join(target.file_name().unwrap_or(OsStr::new(""))))
 }

@@ -40,7 +40,7 @@ pub struct Saved {
     /// Codecs that a trial chose, by path of the array.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub chosen: BTreeMap<String, Value>,
-    /// CRC-32C over the arrays of the source, as their metadata describes them.
+    /// CRC-32C over the arrays of the source, as their metadata describes them, and what becomes of each.
     pub fingerprint: u32,
     /// Arrays (their keys) that take the place of the old ones all at once, at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -117,12 +117,16 @@ fn blosc_of(spec: &Value) -> Option<Blosc> {
     }
 }
 
-/// CRC-32C over everything of the arrays that decides how their objects are read.
+/// CRC-32C over everything of the arrays that decides how their objects are read, and what is decided about them: another
+/// version of this program may decide otherwise.
 pub fn fingerprint(plans: &[ArrayPlan]) -> u32 {
     let describe = |plan: &ArrayPlan| {
         let array = &plan.array;
         let grid = array.grid.as_ref().map(|grid| grid.chunk_shape().to_vec());
-        json!([array.path, array.shape, grid, array.dtype, array.fill_value, array.order, array.chain.specs])
+        let target = plan.target().map(|target| (target.compressor.to_v2(), target.typesize, target.checksum));
+        let layout = plan.rechunk().map(|rechunk| (&rechunk.layout.chunks, rechunk.layout.object_shape()));
+        let decided = json!([plan.action.name(), target, layout, plan.placement == Placement::Over]);
+        json!([array.path, array.shape, grid, array.dtype, array.fill_value, array.order, array.chain.specs, decided])
             .to_string()
     };
     plans.iter().fold(0, |crc, plan| crc32c(format!("{crc:08x}{}", describe(plan)).as_bytes()))

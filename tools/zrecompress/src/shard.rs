@@ -10,9 +10,11 @@ use zcodec::{CodecError, crc32c, crc32c_append};
 use zstore::{ByteRange, Stat, StoreError, Upload};
 use zwire::Exit;
 
+use crate::chunk::{ChunkScratch, check_decodes, recode};
 use crate::cli::OnBadChunk;
-use crate::plan::{Target, WHOLE_SHARD, batch};
-use crate::transcode::{ChunkScratch, Clocks, Job, Outcome, Scratch, check_decodes, recode};
+use crate::share::{WHOLE_SHARD, batch};
+use crate::target::Target;
+use crate::transcode::{Clocks, Job, Outcome, Scratch};
 
 /// Carries one shard over.
 ///

@@ -2,37 +2,27 @@
 
 use std::path::Path;
 
-use zarray::{Chain, ZarrError};
+use zarray::ZarrError;
 use zcli::{Failure, Phases, Timer};
-use zcodec::{
-    Cname, CodecError, Compressor, Header, Workspace, crc32c, crc32c_append, holds, predict_blocksize, predict_split,
-    unsealed,
-};
+use zcodec::{crc32c, crc32c_append};
 use zstore::{ByteRange, Stat, Store};
 use zwire::Exit;
 
 use crate::bench::Benches;
+use crate::chunk::{check_decodes, recode};
 use crate::cli::OnBadChunk;
 use crate::finish::keep_old;
-use crate::plan::{ArrayPlan, COPY_PIECE, Placement, Target};
+use crate::plan::{ArrayPlan, Placement};
 use crate::shard::transcode_shard;
+use crate::share::COPY_PIECE;
 use crate::source::Item;
+use crate::target::Target;
 
 /// What one worker keeps from object to object.
 #[derive(Default)]
 pub struct Scratch {
     pub stored: Vec<u8>,
     pub clocks: Clocks,
-}
-
-/// What the transcoding of one chunk needs.
-#[derive(Default)]
-pub struct ChunkScratch {
-    pub decoded: Vec<u8>,
-    pub encoded: Vec<u8>,
-    spare: Vec<u8>,
-    again: Vec<u8>,
-    workspace: Workspace,
 }
 
 /// Seconds of one worker by phase.
@@ -277,96 +267,4 @@ impl Job<'_> {
             .at(self.output.place(&self.output_key()))
             .hint("the disk or the memory of this machine may be bad")
     }
-}
-
-/// Decodes `stored` and, where it is not in the wanted form already, encodes it into `chunk.encoded`; says which.
-pub fn recode(
-    chain: &Chain,
-    target: &Target,
-    stored: &[u8],
-    threads: usize,
-    chunk: &mut ChunkScratch,
-    clocks: &mut Clocks,
-) -> Result<bool, CodecError> {
-    let mut timer = Timer::start();
-    chain.decode_tail(stored, &mut chunk.decoded, &mut chunk.spare, threads, &mut chunk.workspace)?;
-    clocks.decode += timer.lap();
-    if is_already(target, stored, chunk.decoded.len() as u64) {
-        return Ok(false);
-    }
-    encode(target, &chunk.decoded, &mut chunk.encoded, threads, &mut chunk.workspace)?;
-    clocks.encode += timer.lap();
-    Ok(true)
-}
-
-/// Encodes a decoded chunk as the target says.
-pub fn encode(
-    target: &Target,
-    decoded: &[u8],
-    encoded: &mut Vec<u8>,
-    threads: usize,
-    workspace: &mut Workspace,
-) -> Result<(), CodecError> {
-    target.compressor.compress(target.typesize as usize, decoded, encoded, threads, workspace)?;
-    if target.checksum {
-        let checksum = crc32c(encoded);
-        encoded.extend(checksum.to_le_bytes());
-    }
-    Ok(())
-}
-
-/// Whether a chunk, whose metadata names the wanted codec, really has it: frames may have been written otherwise (zarr-python
-/// 3.0.0 to 3.0.7 wrote elements of one byte). The level leaves no trace, and is believed.
-fn is_already(target: &Target, stored: &[u8], nbytes: u64) -> bool {
-    let family = |cname| if cname == Cname::Lz4hc { Cname::Lz4 } else { cname };
-    let Compressor::Blosc(blosc) = &target.compressor else { return target.unchanged };
-    target.unchanged
-        && Header::parse(stored).is_ok_and(|header| {
-            header.cname() == Some(family(blosc.cname))
-                && header.shuffle() == blosc.shuffle
-                && u64::from(header.typesize) == target.typesize
-                && (header.stored_raw()
-                    || (u64::from(header.blocksize) == predict_blocksize(blosc, target.typesize, nbytes)
-                        && header.split() == predict_split(blosc, target.typesize, nbytes)))
-        })
-}
-
-/// Decodes what [`encode`] made.
-pub fn decode(
-    target: &Target,
-    encoded: &[u8],
-    decoded: &mut Vec<u8>,
-    threads: usize,
-    workspace: &mut Workspace,
-) -> Result<(), CodecError> {
-    let compressed = if target.checksum { unsealed(encoded)? } else { encoded };
-    match target.compressor.codec() {
-        Some(codec) => codec.decode(compressed, None, decoded, threads, workspace),
-        None => {
-            decoded.clear();
-            decoded.extend_from_slice(compressed);
-            Ok(())
-        }
-    }
-}
-
-/// Decodes `written` as a reader of the output will, and compares it with `chunk.decoded`.
-pub fn check_decodes(
-    target: &Target,
-    written: &[u8],
-    threads: usize,
-    chunk: &mut ChunkScratch,
-) -> Result<(), CodecError> {
-    let ChunkScratch { decoded, again, workspace, .. } = chunk;
-    let same = match target.is_blosc() {
-        true => holds(if target.checksum { unsealed(written)? } else { written }, decoded, threads, workspace)?,
-        false => {
-            decode(target, written, again, threads, workspace)?;
-            again == decoded
-        }
-    };
-    if same {
-        return Ok(());
-    }
-    Err(CodecError::Invalid { format: "chunk", detail: "other bytes than were written".into() })
 }

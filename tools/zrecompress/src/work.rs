@@ -68,9 +68,11 @@ impl Task<'_> {
         pool.broadcast(|_| workers.worker());
         bar.finish();
         let rechunked = self.rechunk(&Regions { task: self, ledger: &ledger, bar: &bar, stop, phases });
-        let met_all = workers.met.load(Ordering::Relaxed) >= self.record.len() as u64;
-        if !met_all && !ledger.is_over() && stop.requested().is_none() {
-            self.remove_vanished()?;
+        let done = self.record.units().filter(|(array, _)| self.plans[*array].rechunk().is_none()).count() as u64;
+        // Whoever computes keys has met them all.
+        let may_have_vanished = matches!(self.work, Work::Listed) && workers.met.load(Ordering::Relaxed) < done;
+        if may_have_vanished && !ledger.is_over() && stop.requested().is_none() {
+            self.remove_vanished(pool)?;
         }
         let clocks = workers.clocks.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         clocks.report(phases);
@@ -121,19 +123,25 @@ impl Task<'_> {
     }
 
     /// Removes the output objects of which the source has gone since an earlier run made them.
-    fn remove_vanished(&self) -> Result<(), Failure> {
-        for (array, unit) in self.record.units() {
+    fn remove_vanished(&self, pool: &Pool) -> Result<(), Failure> {
+        let look = |(array, unit): (usize, u64)| {
             let plan = &self.plans[array];
-            if plan.rechunk().is_some() {
-                continue;
-            }
-            let Some(grid) = &plan.array.grid else { continue };
+            let Some(grid) = plan.array.grid.as_ref().filter(|_| plan.rechunk().is_none()) else { return Ok(()) };
             let key = plan.array.key(&plan.array.keys.encode(&grid.index(unit)));
-            if self.store.stat(&key)?.is_none() {
-                self.vanished(array, &key, Some(unit))?;
+            match self.store.stat(&key)? {
+                Some(_) => Ok(()),
+                None => self.vanished(array, &key, Some(unit)),
             }
-        }
-        Ok(())
+        };
+        let units = Mutex::new(self.record.units());
+        let next = || units.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+        let failed = Mutex::new(None);
+        pool.broadcast(|_| {
+            if let Err(failure) = std::iter::from_fn(next).try_for_each(look) {
+                *failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(failure);
+            }
+        });
+        failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
     fn vanished(&self, array: usize, key: &str, unit: Option<u64>) -> Result<(), Failure> {
@@ -292,7 +300,7 @@ impl Workers<'_> {
         let output = self.task.output(plan);
         match output.location() {
             // A PUT that was answered is kept; to ask for each would cost a request an object.
-            Location::Remote(_) => Ok(Some(source)),
+            Location::Remote(_) => Ok(Some(Stat { size: done.bytes, tag: 0 })),
             Location::Local(_) => {
                 let stat = output.stat(&plan.new_key(&item.key, item.unit))?;
                 Ok(stat.filter(|stat| done.is_there_as(*stat)))

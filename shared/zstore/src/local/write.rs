@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -120,11 +121,21 @@ impl Temporary {
             return Err(write_failed(&self.target, io::Error::other(text)));
         }
         if self.durable {
+            self.keep_permissions();
             self.attempt(|file| file.sync_data())?;
         }
         fs::rename(&self.path, &self.target).map_err(|error| write_failed(&self.target, error))?;
         self.renamed = true;
         Ok(stat(&metadata))
+    }
+
+    /// Who may read and write the object that is there may do so with the one that takes its place, as far as that is ours to
+    /// give.
+    fn keep_permissions(&self) {
+        if let Ok(old) = fs::metadata(&self.target) {
+            let _ = rustix::fs::fchown(&self.file, None, Some(rustix::fs::Gid::from_raw(old.gid())));
+            let _ = self.file.set_permissions(old.permissions());
+        }
     }
 
     /// Takes its place unless something is there. Nothing is removed or replaced.

@@ -1,6 +1,6 @@
 //! The engine: carries out a plan, region by region.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use zarray::{Array, ChunkReader, DecodeScratch, Itemsize, Subset, fill_element};
 use zcli::Failure;
@@ -151,11 +151,20 @@ impl<'a> Engine<'a> {
         let mut hash = 0u64;
         for slice in self.plan.slices(&region) {
             let window = self.window(&slice);
-            for part in 0..window.parts() {
-                let (index, _) = window.part(part);
-                let (key, _) = self.reader.key(&self.array_order(&index));
-                hash = hash.wrapping_add(source_hash(&key, self.store.stat(&key)?));
-            }
+            let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
+            let done = hands(self.plan.threads.loaders, window.parts(), &failed, |done| {
+                loop {
+                    let part = next.fetch_add(1, Ordering::Relaxed);
+                    if part >= window.parts() {
+                        return Ok(());
+                    }
+                    self.check_stop(&failed)?;
+                    let (index, _) = window.part(part);
+                    let (key, _) = self.reader.key(&self.array_order(&index));
+                    done.sources = done.sources.wrapping_add(source_hash(&key, self.store.stat(&key)?));
+                }
+            })?;
+            hash = hash.wrapping_add(done.sources);
         }
         Ok(hash)
     }

@@ -8,19 +8,19 @@ use zcli::clap::{self, Args, ValueEnum};
 pub struct TrialFlags {
     /// Try compressors on sampled chunks of each array, print what they would give, and write nothing; --cname, --clevel,
     /// --shuffle, --split and --blocksize say which
-    #[arg(long, conflicts_with_all = ["auto", "dry_run", "resume", "in_place", "prepare", "part", "status", "finish", "stores_from"])]
+    #[arg(long, group = "trying", conflicts_with_all = ["auto", "dry_run", "resume", "in_place", "prepare", "part", "status", "finish", "stores_from"])]
     pub trial: bool,
     /// Try compressors on each array, and recompress it with the one that fits the objective
-    #[arg(long, conflicts_with_all = ["part", "status", "finish"])]
+    #[arg(long, group = "trying", conflicts_with_all = ["part", "status", "finish"])]
     pub auto: bool,
     /// What the compressor is chosen for
-    #[arg(long, value_name = "WHAT", value_enum, default_value = "balanced")]
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "balanced", requires = "trying")]
     pub objective: Objective,
     /// Chunks of each array that are tried
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "trying", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub sample: u16,
     /// One trial for all arrays of the same data type, chunk shape and codec
-    #[arg(long)]
+    #[arg(long, requires = "trying")]
     pub share_trial: bool,
 }
 

@@ -7,11 +7,16 @@ use zwire::{ChoiceRecord, Record, Summary, TrialRecord};
 /// The table of a trial: a row a compressor, and below those of an array what was chosen for it.
 pub fn table() -> Table {
     let text = |title, shrinks| Column { title, align: Align::Left, shrinks, drops: false };
-    let number = |title| Column { title, align: Align::Right, shrinks: false, drops: title == "BLOCKS" };
+    let number = |title| Column {
+        title,
+        align: Align::Right,
+        shrinks: false,
+        drops: matches!(title, "BLOCKS" | "SECONDS" | "POINT"),
+    };
     Table {
         columns: vec![
             text("PATH", true),
-            text("CODEC", false),
+            text("CODEC", true),
             number("RATIO"),
             number("ENC GB/s"),
             number("DEC GB/s"),

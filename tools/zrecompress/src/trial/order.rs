@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use zarray::Array;
-use zcli::{Ending, Failure, Session};
+use zcli::{Ending, Failure, Session, shell_quote};
 use zcodec::{Blosc, Cname, Shuffle, SplitMode};
-use zstore::Store;
+use zstore::{Location, Store};
 use zwire::Record;
 
 use crate::choices::{Choices, CodecFlag};
@@ -23,7 +23,8 @@ use crate::trial::run_trial;
 /// A codec that is no Blosc, an output of records that fails.
 pub fn try_out(args: &Args, store: &Store, plans: &[ArrayPlan], session: &mut Session) -> Result<Ending, Failure> {
     let trial = order(args, Effort::EXACT)?;
-    run_trial(trial, args.trial.share_trial, route(args), store, selected(plans), session)
+    let target = args.target.as_ref().map(|name| name.to_string_lossy().into_owned());
+    run_trial(trial, args.trial.share_trial, route(args, store, target), store, selected(plans), session)
 }
 
 /// `--auto`: the compressor of each array that is recompressed, by path. The choices are told.
@@ -33,13 +34,21 @@ pub fn try_out(args: &Args, store: &Store, plans: &[ArrayPlan], session: &mut Se
 pub fn choose(
     args: &Args,
     store: &Store,
+    output: &Location,
     plans: &[ArrayPlan],
     session: &mut Session,
 ) -> Result<BTreeMap<String, Blosc>, Failure> {
     let trial = order(args, Effort::QUICK)?;
     let arrays: Vec<&Array> = selected(plans).collect();
     let mut chosen = BTreeMap::new();
-    for choice in choose_all(trial, args.trial.share_trial, &route(args), store, &arrays, &session.stop)? {
+    for choice in choose_all(
+        trial,
+        args.trial.share_trial,
+        &route(args, store, Some(output.to_string())),
+        store,
+        &arrays,
+        &session.stop,
+    )? {
         chosen.insert(choice.record.path.clone(), choice.compressor);
         session.out.emit(&Record::Choice(Box::new(choice.record)))?;
     }
@@ -75,11 +84,18 @@ fn narrow(choices: &Choices) -> Narrow {
     }
 }
 
-fn route(args: &Args) -> Route {
-    let text = |name: &std::ffi::OsString| name.to_string_lossy().into_owned();
-    Route {
-        source: args.source.as_ref().map(text).unwrap_or_default(),
-        target: args.target.as_ref().map(text),
-        jobs: args.work.jobs(),
-    }
+fn route(args: &Args, store: &Store, target: Option<String>) -> Route {
+    Route { source: store.location().to_string(), target, others: other_flags(&args.choices), jobs: args.work.jobs() }
+}
+
+/// The flags beside the codec's that decide the bytes, as they are typed.
+fn other_flags(choices: &Choices) -> Vec<String> {
+    let mut flags = Vec::new();
+    flags.extend(choices.min_size.map(|size| format!("--min-size {size}")));
+    flags.extend(choices.zarr_format.map(|format| format!("--zarr-format {format}")));
+    flags.extend(choices.chunks.iter().map(|shape| format!("--chunks {}", shell_quote(shape))));
+    flags.extend(choices.shards.iter().map(|shape| format!("--shards {}", shell_quote(shape))));
+    flags.extend(choices.no_shards.then(|| "--no-shards".to_owned()));
+    flags.extend(choices.copy_unknown.then(|| "--copy-unknown".to_owned()));
+    flags
 }

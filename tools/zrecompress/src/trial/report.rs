@@ -16,6 +16,8 @@ pub struct Route {
     pub source: String,
     /// The output, where it was named.
     pub target: Option<String>,
+    /// The other flags that decide the bytes.
+    pub others: Vec<String>,
     /// Chunks on the processor at once.
     pub jobs: usize,
 }
@@ -120,6 +122,7 @@ pub fn command(route: &Route, array: &Array, codec: &Blosc) -> String {
     if codec.blocksize > 0 {
         words.push(format!("--blocksize {}", codec.blocksize));
     }
+    words.extend(route.others.iter().cloned());
     words.join(" ")
 }
 

@@ -88,7 +88,7 @@ fn trial(objective: Objective) -> Trial {
 }
 
 fn route(jobs: usize) -> Route {
-    Route { source: "my store.zarr".into(), target: None, jobs }
+    Route { source: "my store.zarr".into(), target: None, others: Vec::new(), jobs }
 }
 
 #[test]

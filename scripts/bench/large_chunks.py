@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""zrecompress on few large chunks against the same values in small ones, under one memory limit: whole processes, in turn.
+
+    scripts/bench/large_chunks.py [--rounds N] [--steps N] [--patience N] [--work DIR] [--no-build]
+
+The data are float32 in chunks of 154 MB, (1, 37, 721, 1440), and in chunks of 4.15 MB, in memory-backed storage. Prints one
+JSON line a case; README.md says what the numbers mean.
+"""
+
+import argparse
+
+from rewriting import measure, report, zrecompress
+from side_by_side import CORES, build, say, stores, workspace
+
+BUDGET = "1G"
+CHUNK_BYTES = 37 * 721 * 1440 * 4
+SMALL, SMALL_VERIFIED = "small chunks, --verify none", "small chunks, --verify full"
+LARGE, LARGE_VERIFIED = "large chunks, --verify none", "large chunks, --verify full"
+INSIDE = "large chunks, --verify none, all threads inside one"
+AGAINST = {LARGE: SMALL, INSIDE: SMALL, LARGE_VERIFIED: SMALL_VERIFIED}
+
+
+def main():
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one that only warms up")
+    flags.add_argument("--steps", type=int, default=6, help="chunks of 154 MB (default 6)")
+    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to run again, in all (default 20)")
+    flags.add_argument("--work", help="directory to use and keep, 500 MB a step (default: a temporary one in /dev/shm)")
+    flags.add_argument("--no-build", action="store_true", help="take the binary that is there")
+    args = flags.parse_args()
+    if not args.no_build:
+        build(["-p", "zrecompress"])
+    with workspace(args.work) as work:
+        data = work / f"levels-{args.steps}"
+        if not data.exists():
+            say(f"making two stores of {args.steps} steps of 37 maps")
+            stores("levels", data, args.steps)
+        cases = {case.name: case for case in all_cases(work, data)}
+        others = measure(list(cases.values()), data.glob("*.zarr"), args.rounds, args.patience)
+        for case in cases.values():
+            references = [cases[AGAINST[case.name]]] if case.name in AGAINST else []
+            report("large_chunks", case, references, args.steps * CHUNK_BYTES, args.rounds, others)
+
+
+def all_cases(work, data):
+    """How many chunks at once and how many threads in each is left to the tool, but for the last case."""
+    small, large = data / "small.zarr", data / "large.zarr"
+    plain, verified = (["--max-memory", BUDGET, "--verify", how] for how in ("none", "full"))
+    yield zrecompress(work, SMALL, small, *plain)
+    yield zrecompress(work, LARGE, large, *plain)
+    yield zrecompress(work, SMALL_VERIFIED, small, *verified)
+    yield zrecompress(work, LARGE_VERIFIED, large, *verified)
+    yield zrecompress(work, INSIDE, large, *plain, "-j", 1, "--nthreads", CORES)
+
+
+if __name__ == "__main__":
+    main()

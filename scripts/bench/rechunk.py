@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""zrecompress --chunks against rechunker, dask and xarray: from maps to time series, whole processes, in turn.
+
+    scripts/bench/rechunk.py [--rounds N] [--steps N] [--patience N] [--work DIR] [--only REGEX] [--no-build]
+
+The data are 2 GB of float32 (500, 721, 1440) in chunks of one step, in memory-backed storage; the output is in chunks of
+(240, 16, 16), and all may use 512 MB. Prints one JSON line a case; README.md says what the numbers mean.
+"""
+
+import argparse
+import json
+import re
+
+from rewriting import OUT, measure, report, writing, zrecompress
+from side_by_side import HERE, build, python_with, say, stores, workspace
+
+BUDGET = 512 * 10**6
+CHUNKS = {"time": 240, "latitude": 16, "longitude": 16}
+STEP_BYTES = 721 * 1440 * 4
+RECODE = "zrecompress, same chunks, --verify none"
+PLAIN, VERIFIED = "zrecompress, --verify none", "zrecompress, --verify full"
+# The ways of rechunk_peers.py, and what each one needs: a module, the variable that names its Python, and where that may be
+# beside the binaries.
+RECHUNKER = ("rechunker", "RECHUNKER_PYTHON", "rechunker-venv")
+DASK, XARRAY = (("dask.array", "DASK_PYTHON", "dask-venv"), ("xarray, dask.array", "DASK_PYTHON", "dask-venv"))
+PEERS = {"rechunker": RECHUNKER, "rechunker-1": RECHUNKER, "strips": DASK, "dask": DASK, "xarray": XARRAY}
+
+
+def main():
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--rounds", type=int, default=3, help="measured rounds (default 3), after one that only warms up")
+    flags.add_argument("--steps", type=int, default=500, help="source chunks of 4.15 MB (default 500)")
+    flags.add_argument("--patience", type=int, default=5, help="disturbed rounds to run again, in all (default 5)")
+    flags.add_argument("--work", help="directory to use and keep, 15 MB a step (default: a temporary one in /dev/shm)")
+    flags.add_argument("--only", default="", help="regular expression: the cases to run, beside the one that is compared")
+    flags.add_argument("--cname", default="zstd", help="compressor of the output (default zstd, as zrecompress has it)")
+    flags.add_argument("--clevel", type=int, default=3, help="its level (default 3)")
+    flags.add_argument("--no-build", action="store_true", help="take the binary that is there")
+    args = flags.parse_args()
+    if not args.no_build:
+        build(["-p", "zrecompress"])
+    with workspace(args.work) as work:
+        data = work / f"maps-{args.steps}"
+        if not data.exists():
+            say(f"making a store of {args.steps} maps")
+            stores("maps", data, args.steps)
+        source = data / "v2.zarr"
+        codec = {"cname": args.cname, "clevel": args.clevel, "shuffle": "shuffle"}
+        cases = [case for case in all_cases(work, source, codec) if wanted(case, args.only)]
+        others = measure(cases, [source], args.rounds, args.patience)
+        ours = next(case for case in cases if case.name == PLAIN)
+        for case in cases:
+            report("rechunk", case, [ours], args.steps * STEP_BYTES, args.rounds, others)
+
+
+def wanted(case, only):
+    return case.name == PLAIN or re.search(only, case.name)
+
+
+def all_cases(work, source, codec):
+    ours = [word for flag, value in codec.items() for word in (f"--{flag}", value)] + ["--max-memory", BUDGET]
+    chunks = ["--chunks", ",".join(f"{name}={length}" for name, length in CHUNKS.items())]
+    yield zrecompress(work, PLAIN, source, *ours, *chunks, "--verify", "none")
+    yield zrecompress(work, VERIFIED, source, *ours, *chunks, "--verify", "full")
+    yield zrecompress(work, RECODE, source, *ours, "--verify", "none")
+    pythons = {needs: python_with(*needs) for needs in dict.fromkeys(PEERS.values())}
+    for way, needs in PEERS.items():
+        if python := pythons[needs]:
+            words = [json.dumps(list(CHUNKS.values())), BUDGET, json.dumps(codec)]
+            yield writing(work, way, [python, HERE / "rechunk_peers.py", way, source, OUT, *words])
+
+
+if __name__ == "__main__":
+    main()
