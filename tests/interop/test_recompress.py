@@ -557,7 +557,9 @@ def test_a_broken_source_gives_no_output(store: str, code: int, tmp_path: Path) 
     done.assert_ends_well_formed()
     assert done.of_type("error"), done.stdout
     assert all(store in error["place"] for error in done.of_type("error")), done.stdout
-    assert list(tmp_path.iterdir()) == []
+    left = [path.name for path in tmp_path.iterdir()]
+    # Of a source that is only damaged here and there, what is done is kept to go on with.
+    assert left == (["result.zarr.plan"] if done.code == 3 else [])
 
 
 # Who repairs a store wants the whole list, not only the first fault.

@@ -45,7 +45,8 @@ pub struct Choices {
     #[arg(long, value_name = "SHAPE", allow_hyphen_values = true, help_heading = "Chunk options")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chunks: Vec<String>,
-    /// New shard shape, a multiple of the chunk shape, in the same words; Zarr v3 only
+    /// New shard shape, a multiple of the chunk shape, in the same words; Zarr v3 only. A shard larger than the memory is written
+    /// in slices: the order of its chunks, not their values, then depends on --max-memory and --jobs
     #[arg(long, value_name = "SHAPE", allow_hyphen_values = true, help_heading = "Chunk options")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shards: Vec<String>,

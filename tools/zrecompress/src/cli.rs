@@ -60,7 +60,8 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub checkpoint: Duration,
     /// Change SRC itself. Blosc to Blosc goes chunk by chunk, and SRC is right at every instant; any other change is written
-    /// beside SRC, and then each array takes the old one's place in one step
+    /// beside SRC, and then each array takes the old one's place in one step; until the metadata has followed, a consolidated copy
+    /// of it still names the old codec
     #[arg(long, conflicts_with = "overwrite")]
     pub in_place: bool,
     /// Keep what --in-place replaces in the new directory DIR
