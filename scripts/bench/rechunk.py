@@ -23,7 +23,14 @@ PLAIN, VERIFIED = "zrecompress, --verify none", "zrecompress, --verify full"
 # beside the binaries.
 RECHUNKER = ("rechunker", "RECHUNKER_PYTHON", "rechunker-venv")
 DASK, XARRAY = (("dask.array", "DASK_PYTHON", "dask-venv"), ("xarray, dask.array", "DASK_PYTHON", "dask-venv"))
-PEERS = {"rechunker": RECHUNKER, "rechunker-1": RECHUNKER, "strips": DASK, "dask": DASK, "xarray": XARRAY}
+PEERS = {
+    "rechunker": RECHUNKER,
+    "rechunker-fits": RECHUNKER,
+    "rechunker-1": RECHUNKER,
+    "strips": DASK,
+    "dask": DASK,
+    "xarray": XARRAY,
+}
 
 
 def main():

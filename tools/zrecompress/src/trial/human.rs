@@ -16,7 +16,7 @@ pub fn table() -> Table {
     Table {
         columns: vec![
             text("PATH", true),
-            text("CODEC", true),
+            text("BLOSC", true),
             number("RATIO"),
             number("ENC GB/s"),
             number("DEC GB/s"),
@@ -41,10 +41,16 @@ fn rows(record: &Record) -> Vec<Row> {
     }
 }
 
+/// What is tried is all Blosc: `zstd,3,shuffle`.
+fn in_short(codec: &str) -> String {
+    let inside = codec.strip_prefix("blosc(").and_then(|codec| codec.strip_suffix(')'));
+    inside.unwrap_or(codec).to_owned()
+}
+
 fn cells(trial: &TrialRecord) -> Vec<String> {
     vec![
         trial.path.clone(),
-        trial.codec.clone(),
+        in_short(&trial.codec),
         format!("{:.2}", trial.ratio),
         speed(trial.encode_gb_per_second, trial.encode_threaded_gb_per_second),
         speed(trial.decode_gb_per_second, trial.decode_threaded_gb_per_second),
