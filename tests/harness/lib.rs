@@ -1,10 +1,12 @@
 //! What the end-to-end tests share: the built binaries, running them, and the stores they run on.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test that cannot go on should stop where it is")]
 
+mod life;
 mod object_server;
 mod run;
 mod store;
 
+pub use life::{directory, end, inodes, rewrite, spawn};
 pub use object_server::{Fault, Kind, ObjectServer, Served};
 pub use run::{Outcome, Tool};
 pub use store::{MakeArray, copy_tree, fixture, fixtures, tree};

@@ -5,20 +5,16 @@
 //! open the output before it is whole, and whatever ends a run, the folder says how to go on.
 
 use std::fs::{self, File};
-use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::fs::{FlockOperation, flock};
 
+use crate::naming::{METADATA, give_name, is_replaceable};
 use crate::{Location, Store, StoreError, StoreOptions, write_failed};
-
-const EINVAL: i32 = rustix::io::Errno::INVAL.raw_os_error();
-const ENOSYS: i32 = rustix::io::Errno::NOSYS.raw_os_error();
-const EOPNOTSUPP: i32 = rustix::io::Errno::OPNOTSUPP.raw_os_error();
 
 /// The plan of the tool that writes. An output whose folder has none has never been begun.
 const PLAN: &str = "plan.json";
@@ -28,9 +24,6 @@ const LOCK: &str = "lock";
 const NAMING: &str = "naming";
 /// Where the objects of a new local output are until it gets its name, and those that will replace old ones.
 const OBJECTS: &str = "store";
-
-/// One of these makes a store.
-const METADATA: [&str; 4] = ["zarr.json", ".zgroup", ".zarray", ".zmetadata"];
 
 /// The longest that a signal waits for the books.
 const BOOKS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -395,212 +388,6 @@ fn discard_objects(store: &Store, prefix: &str) -> Result<(), StoreError> {
     })
 }
 
-/// Gives the finished directory its name, atomically.
-fn give_name(finished: &Path, output: &Path, overwrite: bool) -> Result<(), StoreError> {
-    let kept = |error: io::Error| StoreError::Unpublished {
-        place: output.display().to_string(),
-        kept: finished.display().to_string(),
-        source: error,
-    };
-    if overwrite && is_replaceable(output) {
-        exchange(finished, output).map_err(kept)?;
-    } else {
-        rename(finished, output, RenameFlags::NOREPLACE).map_err(kept)?;
-    }
-    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The name itself must survive a crash, too.
-    File::open(parent).and_then(|directory| directory.sync_all()).map_err(|error| write_failed(output, error))
-}
-
-/// What may be overwritten: a Zarr store, or an empty directory. Anything else was hardly meant.
-fn is_replaceable(output: &Path) -> bool {
-    let is_store = METADATA.iter().any(|name| output.join(name).is_file());
-    is_store || fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_none())
-}
-
-/// Puts a new directory in the place of an old one; the old one is then where the new one was.
-///
-/// # Errors
-/// What the file system says; nothing has changed then.
-pub fn exchange(new: &Path, old: &Path) -> io::Result<()> {
-    match rename(new, old, RenameFlags::EXCHANGE) {
-        Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS | EOPNOTSUPP)) => exchange_by_steps(new, old),
-        // A run that was killed between the steps left the old one aside.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && aside(new).exists() => exchange_by_steps(new, old),
-        other => other,
-    }
-}
-
-/// Without a step for both, the name is nobody's for a moment; whatever happens then, the old one is kept aside.
-fn exchange_by_steps(new: &Path, old: &Path) -> io::Result<()> {
-    let aside = aside(new);
-    if old.exists() {
-        fs::rename(old, &aside)?;
-    }
-    if let Err(error) = fs::rename(new, old) {
-        fs::rename(&aside, old)?;
-        return Err(error);
-    }
-    fs::rename(aside, new)
-}
-
-/// A name beside `path` that nothing has.
-fn aside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".old");
-    path.with_file_name(name)
-}
-
-fn rename(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, flags) {
-        // Some network file systems know only the plain rename, which replaces no directory that has anything in it.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if flags == RenameFlags::NOREPLACE => {
-            if to.symlink_metadata().is_ok() {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            fs::rename(from, to)
-        }
-        other => other.map_err(io::Error::from),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn begin(output: &Path, begin: Begin) -> Result<Draft, StoreError> {
-        Draft::begin(&Location::Local(output.to_owned()), begin, &StoreOptions::default())
-    }
-
-    fn open(output: &Path, who: Claim) -> Result<Draft, StoreError> {
-        Draft::open(&Location::Local(output.to_owned()), who, &StoreOptions::default()).map(|(draft, _)| draft)
-    }
-
-    fn directory() -> (tempfile::TempDir, PathBuf) {
-        let directory = tempfile::tempdir().expect("temporary directory");
-        let output = directory.path().join("out.zarr");
-        (directory, output)
-    }
-
-    fn entries(directory: &tempfile::TempDir) -> usize {
-        fs::read_dir(directory.path()).expect("lists").count()
-    }
-
-    #[test]
-    fn appears_only_when_published() {
-        let (directory, output) = directory();
-        let draft = begin(&output, Begin::New).expect("begins");
-        draft.objects().put("t2m/c/0/0", b"chunk").expect("writes");
-        assert!(!output.exists());
-        draft.publish().expect("publishes");
-        assert_eq!(fs::read(output.join("t2m/c/0/0")).expect("reads"), b"chunk");
-        assert_eq!(entries(&directory), 1, "no folder is left");
-        assert!(matches!(begin(&output, Begin::New), Err(StoreError::Exists { .. })));
-    }
-
-    #[test]
-    fn dropped_it_leaves_nothing_unless_kept() {
-        let (directory, output) = directory();
-        let draft = begin(&output, Begin::New).expect("begins");
-        draft.objects().put("a", b"1").expect("writes");
-        drop(draft);
-        assert_eq!(entries(&directory), 0);
-        let draft = begin(&output, Begin::New).expect("begins");
-        draft.save_plan(b"{}").expect("writes");
-        draft.objects().put("a", b"1").expect("writes");
-        draft.keep();
-        drop(draft);
-        assert!(matches!(begin(&output, Begin::New), Err(StoreError::Unfinished { .. })));
-        let draft = open(&output, Claim::Alone).expect("opens");
-        assert!(draft.objects().stat("a").expect("no error").is_some());
-        drop(draft);
-        let draft = begin(&output, Begin::Overwrite).expect("gives the old one up");
-        assert_eq!(draft.objects().stat("a").expect("no error"), None);
-    }
-
-    #[test]
-    fn one_alone_or_many_that_share() {
-        let (_directory, output) = directory();
-        let draft = begin(&output, Begin::New).expect("begins");
-        draft.save_plan(b"{}").expect("writes");
-        draft.keep();
-        assert!(matches!(begin(&output, Begin::New), Err(StoreError::Busy { .. })));
-        assert!(matches!(open(&output, Claim::Shared), Err(StoreError::Busy { .. })));
-        open(&output, Claim::Nothing).expect("may be looked at");
-        drop(draft);
-        let parts = [open(&output, Claim::Shared).expect("opens"), open(&output, Claim::Shared).expect("opens")];
-        assert!(matches!(open(&output, Claim::Alone), Err(StoreError::Busy { .. })));
-        drop(parts);
-        open(&output, Claim::Alone).expect("opens").publish().expect("publishes");
-        assert!(matches!(open(&output, Claim::Alone), Err(StoreError::NotBegun { .. })));
-    }
-
-    #[test]
-    fn overwrite_replaces_the_whole() {
-        let (directory, output) = directory();
-        for content in ["1", "2"] {
-            let draft = begin(&output, Begin::Overwrite).expect("begins");
-            draft.objects().put(".zgroup", b"{}").expect("writes");
-            draft.objects().put(content, b"x").expect("writes");
-            draft.publish().expect("publishes");
-        }
-        assert!(!output.join("1").exists() && output.join("2").exists());
-        assert_eq!(entries(&directory), 1, "the old one is gone");
-    }
-
-    #[test]
-    fn only_stores_and_empty_directories_are_overwritten() {
-        let (directory, empty) = directory();
-        let thesis = directory.path().join("thesis");
-        fs::create_dir_all(thesis.join("deep")).expect("creates");
-        fs::write(thesis.join("deep/chapter"), b"x").expect("writes");
-        fs::create_dir(&empty).expect("creates");
-        for output in [&thesis, &thesis.join("deep/chapter")] {
-            assert!(matches!(begin(output, Begin::Overwrite), Err(StoreError::Exists { .. })));
-        }
-        begin(&empty, Begin::Overwrite).expect("begins").publish().expect("publishes");
-    }
-
-    #[test]
-    fn a_folder_of_somebody_else_is_left_alone() {
-        let (directory, output) = directory();
-        let folder = directory.path().join("out.zarr.plan");
-        fs::create_dir(&folder).expect("creates");
-        fs::write(folder.join("budget.ods"), b"x").expect("writes");
-        assert!(matches!(begin(&output, Begin::New), Err(StoreError::Exists { .. })));
-        assert!(folder.join("budget.ods").exists());
-    }
-
-    #[test]
-    fn a_name_taken_meanwhile_is_not_replaced() {
-        let (_directory, output) = directory();
-        let draft = begin(&output, Begin::New).expect("begins");
-        fs::create_dir(&output).expect("creates");
-        fs::write(output.join("theirs"), b"x").expect("writes");
-        draft.objects().put("ours", b"y").expect("writes");
-        let Err(StoreError::Unpublished { kept, .. }) = draft.publish() else { panic!("the name is taken") };
-        assert!(output.join("theirs").exists() && !output.join("ours").exists());
-        assert!(Path::new(&kept).join("ours").exists(), "what is whole is kept");
-    }
-
-    /// A run that was killed between the step that gave the name and the removal of the folder is finished a second time.
-    #[test]
-    fn the_name_is_given_once() {
-        let (directory, output) = directory();
-        fs::create_dir(&output).expect("creates");
-        fs::write(output.join(".zgroup"), b"old").expect("writes");
-        let draft = begin(&output, Begin::Overwrite).expect("begins");
-        draft.save_plan(b"{}").expect("writes");
-        draft.objects().put(".zgroup", b"new").expect("writes");
-        let inside = draft.objects().location().local().expect("local").to_owned();
-        draft.name(&inside, &output).expect("names");
-        assert_eq!(fs::read(inside.join(".zgroup")).expect("reads"), b"old", "it stands there until the folder goes");
-        draft.keep();
-        drop(draft);
-        let draft = open(&output, Claim::Alone).expect("opens");
-        let draft = draft.resumed_as(Begin::Overwrite, &StoreOptions::default()).expect("resumes");
-        draft.publish().expect("publishes");
-        assert_eq!(fs::read(output.join(".zgroup")).expect("reads"), b"new");
-        assert_eq!(entries(&directory), 1);
-    }
-}
+#[path = "draft_tests.rs"]
+mod tests;

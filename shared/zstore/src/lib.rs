@@ -9,6 +9,7 @@ mod draft;
 mod error;
 mod local;
 mod location;
+mod naming;
 mod remote;
 mod temporary;
 mod write;
@@ -18,9 +19,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-pub use draft::{Begin, Claim, Draft, exchange};
+pub use draft::{Begin, Claim, Draft};
 pub use error::{StoreError, read_failed, write_failed};
 pub use location::Location;
+pub use naming::exchange;
 pub use write::Upload;
 
 use local::LocalStore;
