@@ -320,19 +320,25 @@ fn claim(folder: &Store, who: Claim, output: &Location) -> Result<(Option<File>,
         let name = format!("{} {}\n", rustix::system::uname().nodename().to_string_lossy(), std::process::id());
         return Ok((None, folder.put_new(LOCK, name.as_bytes())?));
     };
+    if who == Claim::Nothing {
+        return Ok((None, false));
+    }
     let path = path.join(LOCK);
     let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
     let file = file.map_err(|error| write_failed(&path, error))?;
     let operation = match who {
         Claim::Alone => FlockOperation::NonBlockingLockExclusive,
-        Claim::Shared => FlockOperation::NonBlockingLockShared,
-        Claim::Nothing => return Ok((None, false)),
+        Claim::Shared | Claim::Nothing => FlockOperation::NonBlockingLockShared,
     };
     match flock(&file, operation) {
         Ok(()) => Ok((Some(file), true)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Busy { place: output.to_string() }),
-        // Some file systems of clusters have no locks; what is done twice there is done alike.
-        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK) => Ok((None, true)),
+        // Some file systems of clusters have no locks. A part that is done twice is done alike; an end is not.
+        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK)
+            if who == Claim::Shared =>
+        {
+            Ok((None, true))
+        }
         Err(error) => Err(write_failed(&path, error.into())),
     }
 }
@@ -356,10 +362,14 @@ fn give_up(output: &Location, folder: &Store, options: &StoreOptions) -> Result<
 /// that whoever is interrupted can be taken up.
 fn discard(folder: &Store) -> Result<(), StoreError> {
     discard_objects(folder, "journal")?;
-    let last = |key: &str| matches!(key, PLAN | LOCK) || !key.contains('/');
     match folder.location() {
         Location::Local(path) => {
-            empty(folder, &|name| last(name) && !path.join(name).is_dir())?;
+            // Objects before the documents that say whose they are: without those, nobody puts what is left in any place.
+            let objects = path.join(OBJECTS);
+            if objects.exists() {
+                fs::remove_dir_all(&objects).map_err(|error| write_failed(&objects, error))?;
+            }
+            empty(folder, &|name| !path.join(name).is_dir())?;
             // What is left is small. Without a plan, nobody asks what has been named.
             folder.delete(PLAN)?;
             fs::remove_dir_all(path).map_err(|error| write_failed(path, error))

@@ -23,7 +23,7 @@ pub fn give_name(finished: &Path, output: &Path, overwrite: bool) -> Result<(), 
         source: error,
     };
     if overwrite && is_replaceable(output) {
-        exchange(finished, output).map_err(kept)?;
+        replace(finished, output).map_err(kept)?;
     } else {
         rename(finished, output, RenameFlags::NOREPLACE).map_err(kept)?;
     }
@@ -38,12 +38,17 @@ pub fn is_replaceable(output: &Path) -> bool {
     is_store || fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Puts a new directory in the place of an old one; the old one is then where the new one was.
+/// Puts a new directory in the place of an old one in one step; the old one is then where the new one was.
 ///
 /// # Errors
-/// What the file system says; nothing has changed then.
+/// What the file system says, which may know no such step; nothing has changed then.
 pub fn exchange(new: &Path, old: &Path) -> io::Result<()> {
-    match rename(new, old, RenameFlags::EXCHANGE) {
+    rename(new, old, RenameFlags::EXCHANGE)
+}
+
+/// The same, where the old directory may be without its name for a moment.
+fn replace(new: &Path, old: &Path) -> io::Result<()> {
+    match exchange(new, old) {
         Err(error) if matches!(error.raw_os_error(), Some(EINVAL | ENOSYS | EOPNOTSUPP)) => exchange_by_steps(new, old),
         // A run that was killed between the steps left the old one aside.
         Err(error) if error.kind() == io::ErrorKind::NotFound && aside(new).exists() => exchange_by_steps(new, old),
@@ -74,7 +79,9 @@ fn aside(path: &Path) -> PathBuf {
 fn rename(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, flags) {
         // Some network file systems know only the plain rename, which replaces no directory that has anything in it.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) if flags == RenameFlags::NOREPLACE => {
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP)
+            if flags == RenameFlags::NOREPLACE =>
+        {
             if to.symlink_metadata().is_ok() {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }

@@ -178,3 +178,26 @@ fn an_empty_backup_of_a_run_that_never_began_is_taken() {
     assert!(tree(&other.path("old")) == kept && tree(&other.source) == before);
     assert!(!other.plan().exists());
 }
+
+/// An end that was killed while it tidied up, with only part of the old array left and its documents gone: taken up again, it
+/// must not put that part in the new array's place.
+#[test]
+fn what_is_left_of_the_old_array_takes_no_place() {
+    let directory = harness::directory();
+    let source = directory.path().join("weather-v2.zarr");
+    harness::copy_tree(&harness::fixture("weather-v2.zarr"), &source);
+    let plan = directory.path().join("weather-v2.zarr.plan");
+    let tool = |arguments: &[&str]| harness::Tool::new("zrecompress").arg(&source).args(arguments);
+    tool(&["--in-place", "--prepare", "--parts", "1", "--codec", "gzip"]).run().expect(0);
+    let text = std::fs::read(plan.join("plan.json")).unwrap();
+    tool(&["--part", "1/1"]).run().expect(0);
+    tool(&["--finish"]).run().expect(0);
+    let whole = harness::tree(&source);
+    std::fs::create_dir_all(plan.join("store/u10")).unwrap();
+    std::fs::write(plan.join("store/u10/0.0.0"), "of the old array").unwrap();
+    for (name, content) in [("lock", &b""[..]), ("finishing", b""), ("plan.json", &text)] {
+        std::fs::write(plan.join(name), content).unwrap();
+    }
+    tool(&["--finish"]).run().expect(0);
+    assert!(harness::tree(&source) == whole && !plan.exists());
+}
