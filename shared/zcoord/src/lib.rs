@@ -1,0 +1,9 @@
+//! CF: which array is latitude, longitude, time; the nearest cell of a place; masks, packing and calendars.
+//!
+//! This crate knows metadata, numbers and the sphere. It reads coordinates, and never the data of a variable.
+
+mod calendar;
+mod values;
+
+pub use calendar::Calendar;
+pub use values::{Column, Kind, NOT_A_TIME, Values};

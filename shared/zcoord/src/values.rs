@@ -1,0 +1,138 @@
+//! Decoded values of one column: what cells hold once byte order, masks and packing are undone.
+
+use crate::calendar::Calendar;
+
+/// Values of one type, one a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// 32-bit floats; NaN is missing.
+    F32(Vec<f32>),
+    /// 64-bit floats; NaN is missing.
+    F64(Vec<f64>),
+    /// Signed integers of any size.
+    I64(Vec<i64>),
+    /// Unsigned integers of any size.
+    U64(Vec<u64>),
+    /// Truth values.
+    Bool(Vec<bool>),
+    /// Moments: microseconds since 1970-01-01T00:00:00 by the calendar's own count of days; [`NOT_A_TIME`] is missing.
+    Time(Vec<i64>, Calendar),
+    /// Text.
+    Text(Vec<String>),
+}
+
+/// The moment that is none (NumPy's `NaT`).
+pub const NOT_A_TIME: i64 = i64::MIN;
+
+/// What the values of a column are, as dictionaries and binary formats name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `float32` or `float64`: bits.
+    Float(u8),
+    /// `int8` … `int64`: bits.
+    Int(u8),
+    /// `uint8` … `uint64`: bits.
+    UInt(u8),
+    /// `bool`.
+    Bool,
+    /// A moment of a calendar.
+    Time(Calendar),
+    /// Text.
+    Text,
+}
+
+impl Kind {
+    /// NumPy's name of it: `float32`, `int16`, `bool`, `datetime64[us]`, `str`.
+    pub fn name(self) -> String {
+        match self {
+            Kind::Float(bits) => format!("float{bits}"),
+            Kind::Int(bits) => format!("int{bits}"),
+            Kind::UInt(bits) => format!("uint{bits}"),
+            Kind::Bool => "bool".into(),
+            Kind::Time(_) => "datetime64[us]".into(),
+            Kind::Text => "str".into(),
+        }
+    }
+}
+
+/// A column: its values, and which of them are not there although their type cannot say so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// What they are. `Float(32)` goes with `F32`, `Int(_)` with `I64`, and so on.
+    pub kind: Kind,
+    /// One value a row.
+    pub values: Values,
+    /// Which rows are missing; empty where none is but by NaN or [`NOT_A_TIME`].
+    pub missing: Vec<bool>,
+}
+
+impl Column {
+    /// A column of which nothing is missing but by its own values.
+    pub fn new(kind: Kind, values: Values) -> Column {
+        Column { kind, values, missing: Vec::new() }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match &self.values {
+            Values::F32(values) => values.len(),
+            Values::F64(values) => values.len(),
+            Values::I64(values) => values.len(),
+            Values::U64(values) => values.len(),
+            Values::Bool(values) => values.len(),
+            Values::Time(values, _) => values.len(),
+            Values::Text(values) => values.len(),
+        }
+    }
+
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the value of `row` is missing.
+    pub fn is_missing(&self, row: usize) -> bool {
+        if self.missing.get(row).copied().unwrap_or(false) {
+            return true;
+        }
+        match &self.values {
+            Values::F32(values) => values[row].is_nan(),
+            Values::F64(values) => values[row].is_nan(),
+            Values::Time(values, _) => values[row] == NOT_A_TIME,
+            Values::I64(_) | Values::U64(_) | Values::Bool(_) | Values::Text(_) => false,
+        }
+    }
+
+    /// The value of `row` as a number; nothing where it is missing, or no number.
+    pub fn number(&self, row: usize) -> Option<f64> {
+        if self.is_missing(row) {
+            return None;
+        }
+        match &self.values {
+            Values::F32(values) => Some(f64::from(values[row])),
+            Values::F64(values) => Some(values[row]),
+            Values::I64(values) => Some(values[row] as f64),
+            Values::U64(values) => Some(values[row] as f64),
+            Values::Bool(values) => Some(f64::from(u8::from(values[row]))),
+            Values::Time(..) | Values::Text(_) => None,
+        }
+    }
+
+    /// All values as numbers, missing ones as NaN; nothing where they are no numbers.
+    pub fn numbers(&self) -> Option<Vec<f64>> {
+        match &self.values {
+            Values::Time(..) | Values::Text(_) => None,
+            _ => Some((0..self.len()).map(|row| self.number(row).unwrap_or(f64::NAN)).collect()),
+        }
+    }
+
+    /// Bytes that one value takes in memory.
+    pub fn value_bytes(kind: Kind) -> usize {
+        match kind {
+            Kind::Float(32) => 4,
+            Kind::Bool => 1,
+            Kind::Text => 24,
+            _ => 8,
+        }
+    }
+}

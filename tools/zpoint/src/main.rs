@@ -1,0 +1,5 @@
+//! `zpoint`: the series of a place, out of Zarr archives that were not made for it.
+
+mod batch;
+
+fn main() {}
