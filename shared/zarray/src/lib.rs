@@ -4,12 +4,14 @@
 //! still described, copied and recompressed. What needs values goes through [`zarrs`], which this crate re-exports.
 
 mod budget;
+mod cells;
 mod chain;
 mod consolidated;
 mod dtype;
 mod elements;
 mod error;
 mod fill;
+mod gate;
 mod grid;
 mod hierarchy;
 pub mod json;
@@ -22,13 +24,16 @@ mod reader;
 mod scalar_filter;
 mod shard;
 mod subset;
+mod whole;
 
 pub use budget::{Memory, available_cores, available_memory, parse_size};
+pub use cells::{CellScratch, Cells, CellsRead, PartialDecode};
 pub use chain::{Chain, Sharding};
 pub use consolidated::{Consolidated, Span};
 pub use elements::{Elements, Itemsize};
 pub use error::ZarrError;
 pub use fill::fill_element;
+pub use gate::Gate;
 pub use grid::{ChunkKeys, Grid, KeyKind};
 pub use hierarchy::{Hierarchy, Visit};
 pub use metadata::{Array, Group, Node, ZarrFormat, array_v2, node_v3};
@@ -37,4 +42,5 @@ pub use pool::Pool;
 pub use reader::{ChunkReader, DecodeScratch, Fetched};
 pub use shard::{IndexLayout, ShardIndex};
 pub use subset::{Subset, copy_subset};
+pub use whole::{Whole, read_whole};
 pub use zarrs;

@@ -15,6 +15,7 @@ mod units;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -42,9 +43,14 @@ pub trait Tool: CommandFactory + FromArgMatches {
     /// Numbered examples for help and manual page: what, and the command.
     const EXAMPLES: &'static [(&'static str, &'static str)];
 
-    /// Whether the tool writes something besides records. Such a tool finishes its work when nobody reads the records any
-    /// more, and gets to clean up at the first signal.
-    const WRITES: bool;
+    /// Whether this run writes something besides records. It then finishes its work when nobody reads the records any more, and
+    /// gets to clean up at the first signal.
+    fn writes(&self) -> bool;
+
+    /// The file that records go to; nothing: standard output.
+    fn records_file(&self) -> Option<&Path> {
+        self.common().output.as_deref().filter(|path| path.as_os_str() != "-")
+    }
 
     /// The flags that every tool has.
     fn common(&self) -> &Common;
@@ -133,8 +139,8 @@ fn parse<T: Tool>(mut command: clap::Command, arguments: impl Iterator<Item = Os
 fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     let common = tool.common();
     let status = Status::new(name, common);
-    let stop = Stop::listen(T::WRITES);
-    let out = match Output::open(common, tool.table(), T::WRITES) {
+    let stop = Stop::listen(tool.writes());
+    let out = match Output::open(common, tool.records_file(), tool.table(), tool.writes()) {
         Ok(out) => out,
         Err(failure) => return status.failure(&failure),
     };
@@ -148,7 +154,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
         Err(failure) => {
             session.status.failure(&failure);
             // The stream says it, too. If the output is what failed, nothing can be added to it.
-            if failure.exit != Exit::Output || T::WRITES {
+            if failure.exit != Exit::Output || tool.writes() {
                 let _ = session.out.emit(&Record::Error(failure.record()));
             }
             (failure.exit, Map::new())

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use zwire::{Exit, Record, Summary};
@@ -60,8 +60,12 @@ impl Encoder {
 }
 
 impl Output {
-    pub(crate) fn open(common: &Common, table: Table, outlives_reader: bool) -> Result<Output, Failure> {
-        let target = common.output.as_ref().filter(|path| path.as_os_str() != "-");
+    pub(crate) fn open(
+        common: &Common,
+        target: Option<&Path>,
+        table: Table,
+        outlives_reader: bool,
+    ) -> Result<Output, Failure> {
         let terminal = target.is_none() && io::stdout().is_terminal();
         let as_table = match common.format {
             Format::Table => true,
@@ -76,7 +80,7 @@ impl Output {
         let (writer, target): (Box<dyn Write + Send>, _) = match target {
             None => (Box::new(io::stdout()), None),
             Some(path) => {
-                let (file, target) = create(path.clone())?;
+                let (file, target) = create(path.to_owned())?;
                 (Box::new(file), Some(target))
             }
         };
@@ -105,7 +109,7 @@ impl Output {
         if matches!(record, Record::Error(_)) {
             self.errors += 1;
         }
-        if self.closed {
+        if self.closed || self.plain {
             return Ok(());
         }
         let written = match &mut self.printer {
@@ -138,6 +142,43 @@ impl Output {
         self.plain = true;
         let written = writeln!(self.writer, "{text}");
         self.written(written)
+    }
+
+    /// Puts out bytes of another format in place of the whole stream: from now on there are no records in it, and no summary.
+    ///
+    /// # Errors
+    /// As [`Output::emit`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.plain = true;
+        if self.closed {
+            return Ok(());
+        }
+        let written = self.writer.write_all(bytes);
+        self.written(written)
+    }
+
+    /// Puts out whole lines that are records already, where records are JSON lines.
+    ///
+    /// # Errors
+    /// As [`Output::emit`].
+    pub fn lines(&mut self, lines: &[u8]) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        let written = self.writer.write_all(lines);
+        self.written(written)
+    }
+
+    /// Whether records are printed as a table.
+    pub fn is_table(&self) -> bool {
+        self.printer.is_some()
+    }
+
+    /// Another table from here on, for a tool whose columns follow from what it found.
+    pub fn set_table(&mut self, table: Table) {
+        if let Some(printer) = &mut self.printer {
+            printer.set_table(table);
+        }
     }
 
     /// Encodes records for this output, on any thread.

@@ -1,5 +1,7 @@
 //! A table that is printed while its rows come in: the first rows decide the widths, the rest follow them.
 
+use std::borrow::Cow;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use zwire::{Record, Summary, Timing};
 
@@ -24,7 +26,7 @@ pub enum Align {
 #[derive(Debug, Clone)]
 pub struct Column {
     /// Its heading.
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     /// Its side.
     pub align: Align,
     /// Whether it gives way when the terminal is too narrow.
@@ -75,6 +77,10 @@ impl Printer {
         Printer { table, width, colored, waiting: Vec::new(), widths: None }
     }
 
+    pub fn set_table(&mut self, table: Table) {
+        self.table = table;
+    }
+
     /// The text that one more record brings out.
     pub fn record(&mut self, record: &Record) -> String {
         self.waiting.extend((self.table.rows)(record));
@@ -104,7 +110,8 @@ impl Printer {
             Some(widths) => widths,
             None => {
                 let widths = self.measure(&rows);
-                let titles: Vec<String> = self.table.columns.iter().map(|column| column.title.to_owned()).collect();
+                let titles: Vec<String> =
+                    self.table.columns.iter().map(|column| column.title.clone().into_owned()).collect();
                 let line = self.line(&titles, &widths);
                 text.push_str(&if self.colored { format!("\x1b[1m{line}\x1b[0m") } else { line });
                 text.push('\n');
@@ -243,8 +250,8 @@ mod tests {
     fn table() -> Table {
         Table {
             columns: vec![
-                Column { title: "KEY", align: Align::Left, shrinks: true, drops: false },
-                Column { title: "SIZE", align: Align::Right, shrinks: false, drops: true },
+                Column { title: "KEY".into(), align: Align::Left, shrinks: true, drops: false },
+                Column { title: "SIZE".into(), align: Align::Right, shrinks: false, drops: true },
             ],
             rows: Box::new(|record| match record {
                 Record::Key(key) => vec![Row::Cells(vec![key.key.clone(), key.stored_bytes.to_string()])],

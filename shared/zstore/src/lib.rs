@@ -15,6 +15,7 @@ mod temporary;
 mod write;
 
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -174,6 +175,24 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => store.get_range(key, range, buffer),
             Backend::Remote(store) => store.get_range(key, range, buffer),
+        }
+    }
+
+    /// Reads several parts of an object, one after the other, into `buffer` (whose old content is lost): over a network all at
+    /// once. Where one reaches beyond the end of the object, the buffer is shorter than they are. Nothing: there is no such
+    /// object.
+    ///
+    /// # Errors
+    /// As [`Store::get`]; [`StoreError::Network`] where the object changed in between.
+    pub fn get_ranges(
+        &self,
+        key: &str,
+        ranges: &[Range<u64>],
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<Stat>, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.get_ranges(key, ranges, buffer),
+            Backend::Remote(store) => store.get_ranges(key, ranges, buffer),
         }
     }
 

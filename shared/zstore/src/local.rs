@@ -6,6 +6,7 @@ mod write;
 use std::ffi::OsStr;
 use std::fs::{self, File, ReadDir};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -66,6 +67,24 @@ impl LocalStore {
         };
         buffer.resize(len as usize, 0);
         file.read_exact_at(buffer, start).map_err(|error| read_failed(&self.path(key), error))?;
+        Ok(Some(stat))
+    }
+
+    pub fn get_ranges(
+        &self,
+        key: &str,
+        ranges: &[Range<u64>],
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<Stat>, StoreError> {
+        let Some((file, stat)) = self.file(key)? else { return Ok(None) };
+        buffer.clear();
+        for range in ranges {
+            let start = buffer.len();
+            let end = range.end.min(stat.size);
+            buffer.resize(start + end.saturating_sub(range.start) as usize, 0);
+            let part = &mut buffer[start..];
+            file.read_exact_at(part, range.start).map_err(|error| read_failed(&self.path(key), error))?;
+        }
         Ok(Some(stat))
     }
 

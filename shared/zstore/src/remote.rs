@@ -7,13 +7,14 @@ mod upload;
 mod write;
 
 use std::future::Future;
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::{Either, select};
+use futures::future::{Either, select, try_join_all};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
@@ -157,10 +158,7 @@ impl RemoteStore {
             });
             match period.await {
                 Ok(Ok(true)) if buffer.len() == expected => return Ok(()),
-                Ok(Ok(true)) => {
-                    let text = format!("the body has {} of {expected} bytes", buffer.len());
-                    return Err(StoreError::Network { place: self.place(key), source: text.into() });
-                }
+                Ok(Ok(true)) => return Err(self.short(key, buffer.len() as u64, expected as u64)),
                 Ok(Ok(false)) => {}
                 Ok(Err(error)) => return Err(error),
                 Err(_) => {
@@ -185,35 +183,66 @@ impl RemoteStore {
     }
 
     pub fn get_range(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
+        self.wait(key, self.part(key, range, buffer))
+    }
+
+    pub fn get_ranges(
+        &self,
+        key: &str,
+        ranges: &[Range<u64>],
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<Stat>, StoreError> {
+        let mut parts = vec![Vec::new(); ranges.len()];
+        let requests = ranges.iter().zip(&mut parts).map(|(range, part)| async move {
+            let len = range.end.saturating_sub(range.start);
+            self.part(key, ByteRange::At { start: range.start, len }, part).await
+        });
+        let stats = self.wait(key, try_join_all(requests))?;
+        buffer.clear();
+        parts.iter().for_each(|part| buffer.extend_from_slice(part));
+        match stats.split_first() {
+            Some((first, others)) if others.iter().any(|other| other != first) => {
+                Err(StoreError::Network { place: self.place(key), source: "changed while it was read".into() })
+            }
+            Some((first, _)) => Ok(*first),
+            None => Ok(None),
+        }
+    }
+
+    fn short(&self, key: &str, found: u64, expected: u64) -> StoreError {
+        let text = format!("the body has {found} of {expected} bytes");
+        StoreError::Network { place: self.place(key), source: text.into() }
+    }
+
+    /// Part of an object, or as much of it as there is.
+    async fn part(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
         let wanted = match range {
             ByteRange::At { start, len } => GetRange::Bounded(start..start.saturating_add(len)),
             ByteRange::Last { len } => GetRange::Suffix(len),
         };
-        self.wait(key, async {
-            let answer = match self.request(key, Some(wanted)).await? {
-                Ok(answer) => answer,
-                Err(Error::NotFound { .. }) => return Ok(None),
-                Err(error) => match self.second_try(key, range, error).await? {
-                    SecondTry::Answer(answer) => *answer,
-                    SecondTry::Absent => return Ok(None),
-                    SecondTry::NothingThere(stat) => {
-                        buffer.clear();
-                        return Ok(Some(stat));
-                    }
-                },
-            };
-            let (stat, offset) = (stat(&answer.meta), answer.range.start);
-            self.body(key, answer, buffer).await?;
-            // Where the server sent more than was asked for, keep what was.
-            let (start, len) = match range {
-                ByteRange::At { start, len } => (start, len),
-                ByteRange::Last { len } => (stat.size.saturating_sub(len), len),
-            };
-            let skip = start.saturating_sub(offset).min(buffer.len() as u64) as usize;
-            buffer.drain(..skip);
-            buffer.truncate(usize::try_from(len).unwrap_or(usize::MAX));
-            Ok(Some(stat))
-        })
+        let answer = match self.request(key, Some(wanted)).await? {
+            Ok(answer) => answer,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => match self.second_try(key, range, error).await? {
+                SecondTry::Answer(answer) => *answer,
+                SecondTry::Absent => return Ok(None),
+                SecondTry::NothingThere(stat) => {
+                    buffer.clear();
+                    return Ok(Some(stat));
+                }
+            },
+        };
+        let (stat, offset) = (stat(&answer.meta), answer.range.start);
+        self.body(key, answer, buffer).await?;
+        // Where the server sent more than was asked for, keep what was.
+        let (start, len) = match range {
+            ByteRange::At { start, len } => (start, len),
+            ByteRange::Last { len } => (stat.size.saturating_sub(len), len),
+        };
+        let skip = start.saturating_sub(offset).min(buffer.len() as u64) as usize;
+        buffer.drain(..skip);
+        buffer.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        Ok(Some(stat))
     }
 
     /// After a range that the server would not give: there may be no such bytes, or it may not count from the end (Azure),

@@ -74,7 +74,10 @@ impl Tool for Args {
         ),
         ("Whether consolidated metadata is still true (exit 1 if not)", "zinspect --check-consolidated -q era5.zarr"),
     ];
-    const WRITES: bool = false;
+
+    fn writes(&self) -> bool {
+        false
+    }
 
     fn common(&self) -> &Common {
         &self.common

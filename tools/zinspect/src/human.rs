@@ -1,5 +1,7 @@
 //! How the records of `zinspect` look in a terminal.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use zcli::{Align, Column, Row, Table, human_bytes, human_count, human_counted};
 use zwire::{ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, Record, Summary};
@@ -11,8 +13,10 @@ pub fn table(args: &Args) -> Table {
     let (sizes, tree, verbose) = (args.sizes, args.tree, args.common.verbose);
     // What a narrow terminal does without: of several facts that follow from each other, one will do.
     let drops = |title| ["DTYPE", "CHUNK", "RATIO"].contains(&title);
-    let text = |title, shrinks| Column { title, align: Align::Left, shrinks, drops: drops(title) };
-    let number = |title| Column { title, align: Align::Right, shrinks: false, drops: drops(title) };
+    let text =
+        |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: drops(title) };
+    let number =
+        |title| Column { title: Cow::Borrowed(title), align: Align::Right, shrinks: false, drops: drops(title) };
     let mut columns = vec![text(if tree { "NODE" } else { "PATH" }, true), text("DTYPE", false)];
     columns.extend([text("SHAPE", true), text("CHUNK", true), number("SIZE")]);
     if sizes {

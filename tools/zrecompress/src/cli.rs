@@ -214,7 +214,10 @@ impl Tool for Args {
             "zrecompress --json era5.zarr out.zarr | jq -c 'select(.type==\"recompress\" and .gain<=1)'",
         ),
     ];
-    const WRITES: bool = true;
+
+    fn writes(&self) -> bool {
+        true
+    }
 
     fn common(&self) -> &Common {
         &self.common

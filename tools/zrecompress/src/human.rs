@@ -1,13 +1,16 @@
 //! How the records of `zrecompress` look in a terminal.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use zcli::{Align, Column, Row, Table, human_bytes, human_count, human_counted};
 use zwire::{PlanRecord, Record, Summary};
 
 /// The table of a run, or of a plan.
 pub fn table() -> Table {
-    let text = |title, shrinks| Column { title, align: Align::Left, shrinks, drops: false };
-    let number = |title| Column { title, align: Align::Right, shrinks: false, drops: title == "OBJECTS" };
+    let text = |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: false };
+    let number =
+        |title| Column { title: Cow::Borrowed(title), align: Align::Right, shrinks: false, drops: title == "OBJECTS" };
     Table {
         columns: vec![
             text("PATH", true),

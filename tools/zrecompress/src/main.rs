@@ -10,7 +10,6 @@ mod cli;
 mod documents;
 mod finish;
 mod format;
-mod gate;
 mod human;
 mod journal;
 mod ledger;

@@ -4,13 +4,12 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use zarray::Pool;
+use zarray::{Gate, Pool};
 use zcli::{Bar, Failure, Session};
 use zstore::{Draft, Location, Stat, Store};
 
 use crate::bench::Benches;
 use crate::cli::{Args, Verify};
-use crate::gate::Gate;
 use crate::journal::{Done, Entry, Journal, Record};
 use crate::ledger::{Ledger, Tally, Totals};
 use crate::plan::{ArrayPlan, Placement};

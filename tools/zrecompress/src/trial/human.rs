@@ -1,14 +1,16 @@
 //! How the records of a trial look in a terminal.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use zcli::{Align, Column, Row, Table, human_bytes, human_count, human_counted};
 use zwire::{ChoiceRecord, Record, Summary, TrialRecord};
 
 /// The table of a trial: a row a compressor, and below those of an array what was chosen for it.
 pub fn table() -> Table {
-    let text = |title, shrinks| Column { title, align: Align::Left, shrinks, drops: false };
+    let text = |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: false };
     let number = |title| Column {
-        title,
+        title: Cow::Borrowed(title),
         align: Align::Right,
         shrinks: false,
         drops: matches!(title, "BLOCKS" | "SECONDS" | "POINT"),

@@ -1,8 +1,8 @@
-//! The memory budget: no work starts before there is room for it.
+//! A budget that threads share (bytes of memory, turns on a processor): no work starts before there is room for it.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes that may be in flight at once.
+/// So much may be in flight at once.
 pub struct Gate {
     limit: u64,
     used: Mutex<u64>,
@@ -16,6 +16,7 @@ pub struct Room<'a> {
 }
 
 impl Gate {
+    /// A gate with room for `limit`.
     pub fn new(limit: u64) -> Gate {
         Gate { limit, used: Mutex::new(0), freed: Condvar::new() }
     }

@@ -1,0 +1,356 @@
+//! Single elements of a chunk: of a Blosc frame only the blocks are read and decoded that hold one of them, of an uncompressed
+//! chunk only their bytes; anything else is read and decoded whole.
+//!
+//! A Blosc frame is a header, a table of where its blocks start, and the blocks. One element of a map of 4 MB lies in one block
+//! of 8 to 127, so header, table and that block are all that its reader needs. No part that was not read can be checked.
+
+use std::ops::Range;
+
+use zcodec::{BlockTable, Codec, CodecError, HEADER_LEN, Header, decode_cells};
+use zstore::ByteRange;
+
+use crate::elements::Itemsize;
+use crate::error::ZarrError;
+use crate::gate::Gate;
+use crate::reader::{ChunkReader, DecodeScratch, Stored};
+
+/// Header and table of a frame are read in one piece of this size; of a frame of more than 1,020 blocks, in two.
+const HEAD: u64 = 4096;
+
+/// Chunks that decode to less than this are read whole where they are local: a second read costs more than the bytes.
+const WORTH_LOCAL: u64 = 64 << 10;
+
+/// The same across a network, where a second read costs a round trip.
+const WORTH_REMOTE: u64 = 512 << 10;
+
+/// Pieces of an object closer to each other than this are read as one.
+const GAP_LOCAL: u64 = 4 << 10;
+const GAP_REMOTE: u64 = 64 << 10;
+
+/// More pieces than this are not worth their requests across a network.
+const MOST_REMOTE_PIECES: usize = 16;
+
+/// Which elements of a chunk: every pair of a step and a place. Element `(s, p)` is number `steps[s] + places[p]` of the
+/// decoded chunk.
+#[derive(Debug, Clone, Copy)]
+pub struct Cells<'a> {
+    /// Offsets along the dimensions that are wanted in full or in part, in elements.
+    pub steps: &'a [u64],
+    /// Offsets of the places, in elements.
+    pub places: &'a [u64],
+}
+
+impl Cells<'_> {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.steps.len().saturating_mul(self.places.len())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of each, step by step.
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.steps.iter().flat_map(|step| self.places.iter().map(move |place| step + place))
+    }
+}
+
+/// Whether chunks are read in part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartialDecode {
+    /// Where it is less work.
+    Auto,
+    /// Wherever it can be done.
+    On,
+    /// Never.
+    Off,
+}
+
+/// What it took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CellsRead {
+    /// Whether the chunk is there; the elements of one that is not are not written.
+    pub present: bool,
+    /// Bytes read of the store.
+    pub bytes: u64,
+    /// Blosc blocks decoded, where blocks were decoded one by one.
+    pub blocks: u64,
+    /// Whether the chunk was decoded whole.
+    pub whole: bool,
+}
+
+/// What a worker keeps from chunk to chunk.
+#[derive(Default)]
+pub struct CellScratch {
+    /// The header and the table, or the whole chunk.
+    stored: Vec<u8>,
+    /// Pieces of a chunk.
+    pieces: Vec<u8>,
+    wanted: Vec<Wanted>,
+    offsets: Vec<u32>,
+    values: Vec<u8>,
+    decode: DecodeScratch,
+}
+
+/// One element: where it lies in the decoded chunk, and which of the cells it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted {
+    block: u32,
+    offset: u32,
+    cell: u32,
+}
+
+impl ChunkReader<'_> {
+    /// Reads elements of chunk `index` into `out`, one after the other (step by step, as [`Cells`] numbers them), each as a
+    /// decoded chunk holds it. Elements must have a fixed size. A thread has its turn at `processor` while it decodes.
+    ///
+    /// # Errors
+    /// [`ZarrError::Store`] from the store, [`ZarrError::Chunk`] where what was read of the chunk is damaged. An absent chunk
+    /// is no error.
+    pub fn read_cells(
+        &self,
+        index: &[u64],
+        cells: &Cells,
+        partial: PartialDecode,
+        processor: &Gate,
+        out: &mut Vec<u8>,
+        scratch: &mut CellScratch,
+    ) -> Result<CellsRead, ZarrError> {
+        let Itemsize::Fixed(itemsize) = self.elements().itemsize else { return Ok(CellsRead::default()) };
+        out.resize(cells.len() * itemsize, 0);
+        let place = match self.locate(index, &mut scratch.stored)? {
+            Ok(place) => place,
+            Err(_) => return Ok(CellsRead::default()),
+        };
+        let job = Job { reader: self, place: &place, cells, itemsize, partial, processor };
+        let read = match self.tail() {
+            [Codec::Blosc(..)] if job.is_worth_it() => job.blocks(out, scratch)?,
+            [] if job.is_worth_it() => job.plain(out, scratch)?,
+            _ => None,
+        };
+        match read {
+            Some(read) => Ok(read),
+            // Not worth it, or not the frame that was expected: whoever decodes it whole will say what is wrong.
+            None => job.whole(index, out, scratch),
+        }
+    }
+
+    /// Bytes that a worker holds at most while it reads cells of one chunk.
+    pub fn cell_bytes(&self) -> u64 {
+        let chunk = self.chunk_bytes();
+        let compressed = if self.tail().is_empty() { 0 } else { chunk };
+        chunk.saturating_add(compressed)
+    }
+
+    /// Bytes of a decoded chunk.
+    pub fn chunk_bytes(&self) -> u64 {
+        match self.elements().itemsize {
+            Itemsize::Fixed(size) => self.grid().chunk_elements().saturating_mul(size as u64),
+            Itemsize::Variable => self.grid().chunk_elements().saturating_mul(16),
+        }
+    }
+}
+
+/// Elements of one chunk.
+struct Job<'a> {
+    reader: &'a ChunkReader<'a>,
+    place: &'a Stored,
+    cells: &'a Cells<'a>,
+    itemsize: usize,
+    partial: PartialDecode,
+    processor: &'a Gate,
+}
+
+impl Job<'_> {
+    fn is_worth_it(&self) -> bool {
+        let worth = if self.reader.store().is_remote() { WORTH_REMOTE } else { WORTH_LOCAL };
+        let wanted = (self.cells.len() as u64).saturating_mul(self.itemsize as u64);
+        match self.partial {
+            PartialDecode::Off => false,
+            PartialDecode::On => true,
+            PartialDecode::Auto => self.reader.chunk_bytes().saturating_sub(wanted) >= worth,
+        }
+    }
+
+    /// Of a Blosc frame, the blocks. Nothing: all is to be read, because that is less work, or because something is wrong.
+    fn blocks(&self, out: &mut [u8], scratch: &mut CellScratch) -> Result<Option<CellsRead>, ZarrError> {
+        let CellScratch { stored: head, pieces, wanted, offsets, values, decode } = scratch;
+        let (store, key) = (self.reader.store(), &self.place.key);
+        let at = |range: Range<u64>| range.start + self.place.start..range.end + self.place.start;
+        let len = self.place.len.map_or(HEAD, |len| len.min(HEAD));
+        let Some(stat) = store.get_range(key, ByteRange::At { start: self.place.start, len }, head)? else {
+            return Ok(Some(CellsRead::default()));
+        };
+        let mut bytes = head.len() as u64;
+        let Ok(header) = Header::parse(head) else { return Ok(None) };
+        let frame_len = u64::from(header.cbytes);
+        let expected = self.reader.chunk_bytes();
+        // A frame that is cut must not be taken for whole because the blocks wanted of it are there.
+        if self.place.len.unwrap_or(stat.size) < frame_len || u64::from(header.nbytes) != expected {
+            return Ok(None);
+        }
+        let blocksize = u64::from(header.blocksize);
+        if blocksize % self.itemsize as u64 != 0 {
+            return Ok(None);
+        }
+        let table = header.block_table_range().unwrap_or_default();
+        if table.end > head.len() as u64 {
+            if store.get_ranges(key, &[at(0..table.end)], head)? != Some(stat) {
+                return Ok(None);
+            }
+            bytes += head.len() as u64;
+        }
+        let Ok(table) = BlockTable::parse(&header, &head[HEADER_LEN..]) else { return Ok(None) };
+        self.find(blocksize, wanted);
+        let Some(ranges) = blocks_of(wanted).map(|block| table.block(block)).collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let Some(plan) = self.pieces(&ranges, frame_len) else { return Ok(None) };
+        // Another size or tag: it was written anew in between.
+        if store.get_ranges(key, &plan.requests(self.place.start), pieces)? != Some(stat) {
+            return Ok(None);
+        }
+        bytes += pieces.len() as u64;
+        let _turn = self.processor.enter(1);
+        let mut blocks = 0;
+        for (group, range) in wanted.chunk_by(|a, b| a.block == b.block).zip(&ranges) {
+            offsets.clear();
+            offsets.extend(group.iter().map(|wanted| wanted.offset));
+            values.resize(group.len() * self.itemsize, 0);
+            let Some(block) = plan.within(pieces, range) else { return Ok(None) };
+            let number = u64::from(group[0].block);
+            decode_cells(&header, number, block, offsets, self.itemsize, values, &mut decode.workspace)
+                .map_err(|source| self.damaged(source))?;
+            for (value, wanted) in values.chunks_exact(self.itemsize).zip(group) {
+                let at = wanted.cell as usize * self.itemsize;
+                out[at..at + self.itemsize].copy_from_slice(value);
+            }
+            blocks += 1;
+        }
+        Ok(Some(CellsRead { present: true, bytes, blocks, whole: false }))
+    }
+
+    /// Of a chunk that is not compressed, the bytes.
+    fn plain(&self, out: &mut [u8], scratch: &mut CellScratch) -> Result<Option<CellsRead>, ZarrError> {
+        let CellScratch { pieces, wanted, .. } = scratch;
+        let chunk_bytes = self.reader.chunk_bytes();
+        // As if each element were a block.
+        self.find(self.itemsize as u64, wanted);
+        let size = self.itemsize as u64;
+        let ranges: Vec<Range<u64>> = blocks_of(wanted).map(|block| block * size..(block + 1) * size).collect();
+        let Some(plan) = self.pieces(&ranges, chunk_bytes) else { return Ok(None) };
+        let requests = plan.requests(self.place.start);
+        let Some(stat) = self.reader.store().get_ranges(&self.place.key, &requests, pieces)? else {
+            return Ok(Some(CellsRead::default()));
+        };
+        // A chunk that is cut is damaged, wherever the wanted bytes are.
+        if self.place.len.unwrap_or(stat.size) != chunk_bytes {
+            return Ok(None);
+        }
+        for (group, range) in wanted.chunk_by(|a, b| a.block == b.block).zip(&ranges) {
+            let Some(value) = plan.within(pieces, range) else { return Ok(None) };
+            for wanted in group {
+                let at = wanted.cell as usize * self.itemsize;
+                out[at..at + self.itemsize].copy_from_slice(value);
+            }
+        }
+        Ok(Some(CellsRead { present: true, bytes: pieces.len() as u64, blocks: 0, whole: false }))
+    }
+
+    fn whole(&self, index: &[u64], out: &mut [u8], scratch: &mut CellScratch) -> Result<CellsRead, ZarrError> {
+        let CellScratch { stored, decode, .. } = scratch;
+        let fetched = self.reader.fetch(index, stored)?;
+        if !fetched.present {
+            return Ok(CellsRead { bytes: fetched.bytes, ..CellsRead::default() });
+        }
+        let _turn = self.processor.enter(1);
+        self.reader.decode(stored, 1, decode).map_err(|source| self.damaged(source))?;
+        for (value, number) in out.chunks_exact_mut(self.itemsize).zip(self.cells.numbers()) {
+            let at = number as usize * self.itemsize;
+            let element = decode.decoded.get(at..at + self.itemsize);
+            value.copy_from_slice(element.ok_or_else(|| {
+                let found = decode.decoded.len() as u64;
+                self.damaged(CodecError::WrongSize { expected: self.reader.chunk_bytes(), found })
+            })?);
+        }
+        Ok(CellsRead { present: true, bytes: fetched.bytes, blocks: 0, whole: true })
+    }
+
+    /// The cells by block, those of a block together.
+    fn find(&self, blocksize: u64, wanted: &mut Vec<Wanted>) {
+        let size = self.itemsize as u64;
+        wanted.clear();
+        wanted.extend(self.cells.numbers().enumerate().map(|(cell, number)| {
+            let at = number * size;
+            Wanted { block: (at / blocksize) as u32, offset: (at % blocksize) as u32, cell: cell as u32 }
+        }));
+        if !wanted.is_sorted() {
+            wanted.sort_unstable();
+        }
+    }
+
+    /// The ranges put together to pieces that are worth a read each. Nothing: reading all `len` bytes is less work.
+    fn pieces(&self, ranges: &[Range<u64>], len: u64) -> Option<Pieces> {
+        let remote = self.reader.store().is_remote();
+        let pieces = Pieces::of(ranges, if remote { GAP_REMOTE } else { GAP_LOCAL });
+        let many = remote && pieces.0.len() > MOST_REMOTE_PIECES;
+        match self.partial {
+            PartialDecode::Auto if many || pieces.bytes() > len / 2 => None,
+            _ => Some(pieces),
+        }
+    }
+
+    fn damaged(&self, source: CodecError) -> ZarrError {
+        ZarrError::Chunk { place: self.reader.store().place(&self.place.key), source }
+    }
+}
+
+/// The blocks that are wanted, each once, in order.
+fn blocks_of(wanted: &[Wanted]) -> impl Iterator<Item = u64> {
+    wanted.chunk_by(|a, b| a.block == b.block).map(|group| u64::from(group[0].block))
+}
+
+/// Parts of an object that are read each in one go, in order, with the bytes that those before it have.
+struct Pieces(Vec<(Range<u64>, u64)>);
+
+impl Pieces {
+    /// Ranges put together where no more than `gap` bytes lie between them.
+    fn of(ranges: &[Range<u64>], gap: u64) -> Pieces {
+        let mut sorted = ranges.to_vec();
+        sorted.sort_unstable_by_key(|range| range.start);
+        let mut pieces: Vec<(Range<u64>, u64)> = Vec::new();
+        let mut before = 0;
+        for range in sorted {
+            match pieces.last_mut() {
+                Some((last, _)) if range.start <= last.end.saturating_add(gap) => last.end = last.end.max(range.end),
+                last => {
+                    before += last.map_or(0, |(last, _)| last.end - last.start);
+                    pieces.push((range, before));
+                }
+            }
+        }
+        Pieces(pieces)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.last().map_or(0, |(last, before)| before + last.end - last.start)
+    }
+
+    fn requests(&self, start: u64) -> Vec<Range<u64>> {
+        self.0.iter().map(|(range, _)| range.start + start..range.end + start).collect()
+    }
+
+    /// The bytes of `range` out of what was read, the pieces one after the other.
+    fn within<'a>(&self, bytes: &'a [u8], range: &Range<u64>) -> Option<&'a [u8]> {
+        let number = self.0.partition_point(|(piece, _)| piece.end < range.end);
+        let (piece, before) = self.0.get(number).filter(|(piece, _)| piece.start <= range.start)?;
+        let start = (before + range.start - piece.start) as usize;
+        bytes.get(start..start + (range.end - range.start) as usize)
+    }
+}
+
+#[cfg(test)]
+#[path = "cells_tests.rs"]
+mod tests;

@@ -1,0 +1,178 @@
+//! Tests of [`super`]: elements of chunks of every kind, out of a directory, against the whole chunk.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use zcodec::{Blosc, Cname, Shuffle, Workspace, crc32c};
+use zstore::{Store, StoreOptions};
+
+use super::*;
+use crate::metadata::{Array, Node, node_v3};
+use crate::shard::{IndexLayout, ShardIndex};
+
+fn array(shape: &[u64], chunk: &[u64], codecs: Value) -> Array {
+    let text = json!({"zarr_format": 3, "node_type": "array", "shape": shape, "data_type": "float32", "fill_value": 0,
+        "codecs": codecs, "chunk_key_encoding": {"name": "default"},
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}}});
+    let Ok(Node::Array(array)) = node_v3("/x", text.to_string().as_bytes()) else { panic!("an array") };
+    *array
+}
+
+fn store_with(bytes: &[u8]) -> (tempfile::TempDir, Store) {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir_all(directory.path().join("x/c/0")).expect("is made");
+    std::fs::write(directory.path().join("x/c/0/0"), bytes).expect("is written");
+    let store = Store::open(directory.path().as_os_str(), &StoreOptions::default()).expect("opens");
+    (directory, store)
+}
+
+fn numbers(elements: u64) -> Vec<u8> {
+    (0..elements).flat_map(|number| (number as f32).to_le_bytes()).collect()
+}
+
+fn frame(data: &[u8], cname: Cname, blocksize: u64) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let codec = Blosc { blocksize, ..Blosc::new(cname, 5, Shuffle::Shuffle) };
+    codec.compress(4, data, &mut frame, 1, &mut Workspace::default()).expect("compresses");
+    frame
+}
+
+const BLOSC: &str = r#"["bytes", {"name": "blosc", "configuration": {"cname": "lz4"}}]"#;
+
+fn read(
+    store: &Store,
+    array: &Array,
+    cells: &Cells,
+    partial: PartialDecode,
+) -> Result<(CellsRead, Vec<f32>), ZarrError> {
+    let reader = ChunkReader::new(store, array).expect("readable");
+    let (mut out, mut scratch) = (Vec::new(), CellScratch::default());
+    let read = reader.read_cells(&[0, 0], cells, partial, &Gate::new(1), &mut out, &mut scratch)?;
+    Ok((read, out.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
+}
+
+#[test]
+fn one_cell_costs_header_table_and_one_block() {
+    let array = array(&[600, 512], &[600, 512], serde_json::from_str(BLOSC).expect("json"));
+    let stored = frame(&numbers(600 * 512), Cname::Lz4, 32 << 10);
+    let (_directory, store) = store_with(&stored);
+    let cells = Cells { steps: &[0], places: &[300 * 512 + 7] };
+    let (found, values) = read(&store, &array, &cells, PartialDecode::Auto).expect("reads");
+    assert_eq!((values.as_slice(), found.blocks, found.whole), (&[153_607.0][..], 1, false));
+    assert!(found.bytes < stored.len() as u64 / 6, "{} of {}", found.bytes, stored.len());
+    let (found, values) = read(&store, &array, &cells, PartialDecode::Off).expect("reads");
+    assert_eq!((values.as_slice(), found.bytes, found.whole), (&[153_607.0][..], stored.len() as u64, true));
+}
+
+#[test]
+fn cells_of_a_block_share_it_and_many_blocks_are_read_in_one_go() {
+    let array = array(&[600, 512], &[600, 512], serde_json::from_str(BLOSC).expect("json"));
+    let stored = frame(&numbers(600 * 512), Cname::Zstd, 32 << 10);
+    let (_directory, store) = store_with(&stored);
+    let same = Cells { steps: &[0, 512], places: &[9, 3, 9] };
+    let (found, values) = read(&store, &array, &same, PartialDecode::Auto).expect("reads");
+    assert_eq!((values, found.blocks), (vec![9.0, 3.0, 9.0, 521.0, 515.0, 521.0], 1));
+    let places: Vec<u64> = (0..600 * 512).step_by(1000).collect();
+    let (found, values) =
+        read(&store, &array, &Cells { steps: &[0], places: &places }, PartialDecode::Auto).expect("reads");
+    assert!(values.iter().zip(&places).all(|(value, place)| *value == *place as f32));
+    assert!(found.whole && found.bytes == stored.len() as u64, "{found:?}");
+}
+
+#[test]
+fn of_uncompressed_chunks_only_the_cells_are_read() {
+    let array = array(&[300, 512], &[300, 512], json!(["bytes"]));
+    let data = numbers(300 * 512);
+    let (directory, store) = store_with(&data);
+    let cells = Cells { steps: &[0, 100 * 512], places: &[511, 5] };
+    let (found, values) = read(&store, &array, &cells, PartialDecode::Auto).expect("reads");
+    assert_eq!(values, [511.0, 5.0, 51_711.0, 51_205.0]);
+    assert!(found.bytes < 4096 * 2, "{found:?}");
+    std::fs::write(directory.path().join("x/c/0/0"), &data[..data.len() - 4]).expect("cuts");
+    let error = read(&store, &array, &cells, PartialDecode::Auto).expect_err("cut");
+    assert!(matches!(error, ZarrError::Chunk { source: CodecError::WrongSize { .. }, .. }), "{error}");
+}
+
+#[test]
+fn inner_chunks_are_read_through_the_index() {
+    let shard = json!([{"name": "sharding_indexed", "configuration": {"chunk_shape": [200, 512],
+        "codecs": serde_json::from_str::<Value>(BLOSC).expect("json"), "index_codecs": ["bytes", "crc32c"]}}]);
+    let array = array(&[400, 512], &[400, 512], shard);
+    let stored = frame(&numbers(200 * 512), Cname::Zstd, 16 << 10);
+    let layout = IndexLayout { at_end: true, checksum: true, big_endian: false, chunks: 2 };
+    let mut bytes = vec![7; 33];
+    bytes.extend(&stored);
+    bytes.extend(ShardIndex(vec![Some((33, stored.len() as u64)), None]).encode(&layout));
+    let (_directory, store) = store_with(&bytes);
+    let cells = Cells { steps: &[100 * 512], places: &[17] };
+    let (found, values) = read(&store, &array, &cells, PartialDecode::Auto).expect("reads");
+    assert_eq!((values, found.blocks), (vec![51_217.0], 1));
+    let reader = ChunkReader::new(&store, &array).expect("readable");
+    let (mut out, mut scratch) = (Vec::new(), CellScratch::default());
+    let (auto, gate) = (PartialDecode::Auto, Gate::new(1));
+    let absent = reader.read_cells(&[1, 0], &cells, auto, &gate, &mut out, &mut scratch).expect("reads");
+    assert!(!absent.present);
+}
+
+#[test]
+fn damage_is_told_where_it_is_seen() {
+    let array = array(&[600, 512], &[600, 512], serde_json::from_str(BLOSC).expect("json"));
+    let stored = frame(&numbers(600 * 512), Cname::Zstd, 32 << 10);
+    let cells = Cells { steps: &[0], places: &[300 * 512 + 7] };
+    for (name, damaged) in [
+        ("empty", Vec::new()),
+        ("shorter than its header", stored[..7].to_vec()),
+        ("cut behind the block", stored[..stored.len() - 1].to_vec()),
+        ("of another size", frame(&numbers(600 * 511), Cname::Zstd, 32 << 10)),
+    ] {
+        let (_directory, store) = store_with(&damaged);
+        let error = read(&store, &array, &cells, PartialDecode::Auto).expect_err(name);
+        assert!(matches!(error, ZarrError::Chunk { .. }), "{name}: {error}");
+    }
+}
+
+/// A chain, and what it makes of a chunk.
+fn any_chain() -> impl Strategy<Value = (Value, fn(&[u8]) -> Vec<u8>)> {
+    let blosc: Value = serde_json::from_str(BLOSC).expect("json");
+    let sealed = json!([blosc[0], blosc[1], "crc32c"]);
+    let chains: Vec<(Value, fn(&[u8]) -> Vec<u8>)> = vec![
+        (json!(["bytes"]), |data| data.to_vec()),
+        (blosc.clone(), |data| frame(data, Cname::Lz4, 1024)),
+        (blosc.clone(), |data| frame(data, Cname::Zstd, 0)),
+        (blosc.clone(), |data| frame(data, Cname::Blosclz, 4096)),
+        // Blocks that elements do not divide.
+        (blosc, |data| {
+            let mut frame = Vec::new();
+            let codec = Blosc { blocksize: 1030, ..Blosc::new(Cname::Lz4, 3, Shuffle::Noshuffle) };
+            codec.compress(1, data, &mut frame, 1, &mut Workspace::default()).expect("compresses");
+            frame
+        }),
+        (sealed, |data| {
+            let mut stored = frame(data, Cname::Lz4, 1024);
+            stored.extend(crc32c(&stored).to_le_bytes());
+            stored
+        }),
+    ];
+    prop::sample::select(chains)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever the chain and however it is read, the cells are those of the chunk.
+    #[test]
+    fn cells_are_those_of_the_chunk(
+        (codecs, encode) in any_chain(), rows in 1u64..200, columns in 1u64..200,
+        picks in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..40),
+        partial in prop::sample::select(vec![PartialDecode::Auto, PartialDecode::On, PartialDecode::Off]),
+    ) {
+        let array = array(&[rows, columns], &[rows, columns], codecs);
+        let (_directory, store) = store_with(&encode(&numbers(rows * columns)));
+        let steps: Vec<u64> = picks.iter().map(|(row, _)| row.index(rows as usize) as u64 * columns).collect();
+        let places: Vec<u64> = picks.iter().map(|(_, column)| column.index(columns as usize) as u64).collect();
+        let cells = Cells { steps: &steps, places: &places };
+        let (found, values) = read(&store, &array, &cells, partial).expect("reads");
+        prop_assert!(found.present);
+        let expected: Vec<f32> = cells.numbers().map(|number| number as f32).collect();
+        prop_assert_eq!(values, expected);
+    }
+}

@@ -1,0 +1,147 @@
+//! A whole array in memory: for coordinates, which are small and looked at in full.
+
+use std::sync::Mutex;
+
+use zcodec::CodecError;
+use zstore::Store;
+
+use crate::elements::Itemsize;
+use crate::error::ZarrError;
+use crate::fill::fill_element;
+use crate::metadata::Array;
+use crate::pool::Pool;
+use crate::reader::{ChunkReader, DecodeScratch};
+use crate::subset::{Subset, copy_subset};
+
+/// No coordinate is larger than this.
+const MOST_BYTES: u64 = 4 << 30;
+
+/// The elements of an array in C order, as decoded chunks hold them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whole {
+    /// Elements of one size, one after the other.
+    Fixed {
+        /// Bytes of each.
+        itemsize: usize,
+        /// All of them.
+        bytes: Vec<u8>,
+    },
+    /// Elements of their own length each.
+    Variable(Vec<Vec<u8>>),
+}
+
+/// Reads all of `array`. Chunks that are absent give the fill value.
+///
+/// # Errors
+/// [`ZarrError::Metadata`] where its codecs or fill value are not understood or it is larger than a coordinate can be,
+/// [`ZarrError::Store`], and [`ZarrError::Chunk`] for the first chunk that is damaged.
+pub fn read_whole(store: &Store, array: &Array, pool: &Pool) -> Result<Whole, ZarrError> {
+    let place = || store.place(array.key_prefix());
+    let wrong = |detail: String| ZarrError::Metadata { place: place(), detail };
+    let reader = ChunkReader::new(store, array).map_err(wrong)?;
+    let elements = reader.grid().elements();
+    let size = match reader.elements().itemsize {
+        Itemsize::Fixed(size) => size,
+        Itemsize::Variable => 1,
+    };
+    if elements.saturating_mul(size as u64) > MOST_BYTES {
+        return Err(wrong(format!("has {elements} elements, too many to be held as a coordinate")));
+    }
+    let fill = fill_element(array).map_err(wrong)?;
+    let numbers: Vec<u64> = if reader.grid().is_empty() { Vec::new() } else { (0..reader.grid().len()).collect() };
+    match reader.elements().itemsize {
+        Itemsize::Fixed(itemsize) => {
+            let bytes = Mutex::new(fill.repeat(elements as usize));
+            let done = pool.map(numbers, |number| fixed(&reader, number, itemsize, &bytes));
+            done.into_iter().collect::<Result<(), ZarrError>>()?;
+            let bytes = bytes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+            Ok(Whole::Fixed { itemsize, bytes })
+        }
+        Itemsize::Variable => {
+            let mut values = vec![fill; elements as usize];
+            for number in numbers {
+                variable(&reader, number, &mut values)?;
+            }
+            Ok(Whole::Variable(values))
+        }
+    }
+}
+
+/// Decodes a chunk; nothing where it is absent.
+fn decoded(reader: &ChunkReader, index: &[u64], scratch: &mut DecodeScratch) -> Result<bool, ZarrError> {
+    let mut stored = Vec::new();
+    if !reader.fetch(index, &mut stored)?.present {
+        return Ok(false);
+    }
+    let chunk = |source| ZarrError::Chunk { place: reader.place(index), source };
+    reader.decode(&stored, 1, scratch).map_err(chunk).map(|()| true)
+}
+
+/// The array, and a chunk of it as far as it lies inside, in the array's order.
+fn inside(reader: &ChunkReader, index: &[u64]) -> (Subset, Subset, Subset) {
+    let whole = Subset::whole(reader.grid().shape());
+    let chunk = Subset::chunk(index, reader.grid().chunk_shape());
+    let part = chunk.intersection(&whole).unwrap_or_else(|| Subset::whole(&vec![0; index.len()]));
+    (whole, chunk, part)
+}
+
+fn fixed(reader: &ChunkReader, number: u64, itemsize: usize, bytes: &Mutex<Vec<u8>>) -> Result<(), ZarrError> {
+    let index = reader.grid().index(number);
+    let mut scratch = DecodeScratch::default();
+    if !decoded(reader, &index, &mut scratch)? {
+        return Ok(());
+    }
+    let (whole, chunk, part) = inside(reader, &index);
+    if (scratch.decoded.len() as u64) < chunk.elements().saturating_mul(itemsize as u64) {
+        let source = CodecError::WrongSize { expected: reader.chunk_bytes(), found: scratch.decoded.len() as u64 };
+        return Err(ZarrError::Chunk { place: reader.place(&index), source });
+    }
+    // The chunk's own order is C order of its permuted dimensions; the target is in the array's.
+    let order = &reader.elements().order;
+    let mut target = bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if order.iter().enumerate().all(|(place, dimension)| place == *dimension) {
+        copy_subset(&part, &chunk, &scratch.decoded, &whole, &mut target, itemsize);
+        return Ok(());
+    }
+    let stored = chunk.permuted(order);
+    for member in (0..part.elements()).map(|number| part.member(number)) {
+        let picked: Vec<u64> = order.iter().map(|dimension| member[*dimension]).collect();
+        let (from, to) = (stored.number(&picked) as usize * itemsize, whole.number(&member) as usize * itemsize);
+        target[to..to + itemsize].copy_from_slice(&scratch.decoded[from..from + itemsize]);
+    }
+    Ok(())
+}
+
+fn variable(reader: &ChunkReader, number: u64, values: &mut [Vec<u8>]) -> Result<(), ZarrError> {
+    let index = reader.grid().index(number);
+    let mut scratch = DecodeScratch::default();
+    if !decoded(reader, &index, &mut scratch)? {
+        return Ok(());
+    }
+    let (whole, chunk, part) = inside(reader, &index);
+    let items = separated(&scratch.decoded).filter(|items| items.len() as u64 >= chunk.elements());
+    let items = items.ok_or_else(|| {
+        let detail = "its elements are cut".to_owned();
+        ZarrError::Chunk { place: reader.place(&index), source: CodecError::Invalid { format: "vlen", detail } }
+    })?;
+    let stored = chunk.permuted(&reader.elements().order);
+    for member in (0..part.elements()).map(|number| part.member(number)) {
+        let picked: Vec<u64> = reader.elements().order.iter().map(|dimension| member[*dimension]).collect();
+        values[whole.number(&member) as usize] = items[stored.number(&picked) as usize].to_vec();
+    }
+    Ok(())
+}
+
+/// The elements of a chunk in the form of numcodecs' `vlen` codecs: how many, then each behind its length, as 32-bit integers.
+pub(crate) fn separated(decoded: &[u8]) -> Option<Vec<&[u8]>> {
+    let (count, mut rest) = decoded.split_first_chunk::<4>()?;
+    let count = u32::from_le_bytes(*count) as usize;
+    let mut items = Vec::with_capacity(count.min(rest.len() / 4));
+    for _ in 0..count {
+        let (len, behind) = rest.split_first_chunk::<4>()?;
+        let (item, behind) = behind.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+        items.push(item);
+        rest = behind;
+    }
+    Some(items)
+}

@@ -1,0 +1,321 @@
+//! Which arrays are the latitude and the longitude of a variable, and which dimensions are times.
+//!
+//! Rules: CF 1.11, sections 4 and 5: units first, then `standard_name`; then the `_CoordinateAxisType` of the CDM, and last
+//! names, as cf-xarray guesses them. What a rule finds, no later rule is asked about; two answers to one rule are an error.
+
+use zarray::Array;
+
+use crate::dataset::{Dataset, dimensions, name};
+
+const NORTH: [&str; 6] = ["degrees_north", "degree_north", "degree_N", "degrees_N", "degreeN", "degreesN"];
+const EAST: [&str; 6] = ["degrees_east", "degree_east", "degree_E", "degrees_E", "degreeE", "degreesE"];
+
+/// Coordinates of a projection: horizontal, but neither latitude nor longitude.
+const PROJECTED: [&str; 5] = [
+    "projection_x_coordinate",
+    "projection_y_coordinate",
+    "grid_latitude",
+    "grid_longitude",
+    "projection_x_angular_coordinate",
+];
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Horizontal {
+    /// Degrees north.
+    Latitude,
+    /// Degrees east.
+    Longitude,
+}
+
+impl Horizontal {
+    /// `latitude` or `longitude`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Horizontal::Latitude => "latitude",
+            Horizontal::Longitude => "longitude",
+        }
+    }
+
+    fn flag(self) -> &'static str {
+        match self {
+            Horizontal::Latitude => "--lat-name",
+            Horizontal::Longitude => "--lon-name",
+        }
+    }
+}
+
+/// What made an array a latitude or longitude; the strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// The user said so.
+    Named,
+    /// `units`.
+    Units,
+    /// `standard_name`.
+    StandardName,
+    /// `_CoordinateAxisType`.
+    AxisType,
+    /// Its name.
+    Name,
+}
+
+impl Rule {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rule::Named => "as told",
+            Rule::Units => "units",
+            Rule::StandardName => "standard_name",
+            Rule::AxisType => "_CoordinateAxisType",
+            Rule::Name => "name",
+        }
+    }
+}
+
+/// How latitude and longitude lie over a variable: positions among the variable's dimensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Each on a dimension of its own.
+    Axes {
+        /// The latitude's.
+        row: usize,
+        /// The longitude's.
+        column: usize,
+    },
+    /// Both over the same two dimensions.
+    Plane {
+        /// The slower of the coordinates' dimensions.
+        row: usize,
+        /// The faster.
+        column: usize,
+    },
+    /// Both along one dimension.
+    Points {
+        /// That dimension.
+        cell: usize,
+    },
+}
+
+impl Layout {
+    /// The variable's dimensions that say where: one or two.
+    pub fn dimensions(self) -> Vec<usize> {
+        match self {
+            Layout::Axes { row, column } | Layout::Plane { row, column } => vec![row, column],
+            Layout::Points { cell } => vec![cell],
+        }
+    }
+}
+
+/// The place coordinates of a variable.
+#[derive(Debug, Clone, Copy)]
+pub struct PlaceCoordinates<'a> {
+    /// Degrees north.
+    pub latitude: &'a Array,
+    /// Degrees east.
+    pub longitude: &'a Array,
+    /// How they were found.
+    pub rules: (Rule, Rule),
+    /// How they lie.
+    pub layout: Layout,
+}
+
+/// Names that the user has given.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    /// `--lat-name`.
+    pub latitude: Option<String>,
+    /// `--lon-name`.
+    pub longitude: Option<String>,
+}
+
+/// Why a variable has no place coordinates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotFound {
+    /// It has nothing to do with places.
+    None(String),
+    /// It has, but which coordinates are meant cannot be said: the user must, or there is no way.
+    Unclear(String),
+}
+
+/// Whether an array is a latitude or a longitude by its own metadata, and by which rule.
+pub fn classify(array: &Array) -> Option<(Horizontal, Rule)> {
+    let text = |key: &str| array.attributes.get(key).and_then(|value| value.as_str());
+    if text("standard_name").is_some_and(|name| PROJECTED.contains(&name)) {
+        return None;
+    }
+    let units = text("units").unwrap_or_default();
+    if NORTH.contains(&units) {
+        return Some((Horizontal::Latitude, Rule::Units));
+    }
+    if EAST.contains(&units) {
+        return Some((Horizontal::Longitude, Rule::Units));
+    }
+    match text("standard_name") {
+        Some("latitude") => return Some((Horizontal::Latitude, Rule::StandardName)),
+        Some("longitude") => return Some((Horizontal::Longitude, Rule::StandardName)),
+        _ => {}
+    }
+    match text("_CoordinateAxisType") {
+        Some("Lat") => return Some((Horizontal::Latitude, Rule::AxisType)),
+        Some("Lon") => return Some((Horizontal::Longitude, Rule::AxisType)),
+        _ => {}
+    }
+    by_name(name(&array.path)).map(|which| (which, Rule::Name))
+}
+
+/// Names that people give them, the ones of NEMO (`nav_lat`, `gphit`), WRF (`XLAT`) and ROMS (`lat_rho`) among them.
+fn by_name(name: &str) -> Option<Horizontal> {
+    let lower = name.to_ascii_lowercase();
+    let plain = lower.strip_prefix("xlat").map(|_| "lat").or_else(|| lower.strip_prefix("xlong").map(|_| "lon"));
+    let starts = |words: &[&str]| {
+        words.iter().any(|word| {
+            let rest = lower.strip_prefix(word);
+            rest.is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('_') || rest.chars().all(|c| c.is_ascii_digit())
+            })
+        })
+    };
+    let bounds = ["bnds", "bounds", "vertices", "bnd"].iter().any(|word| lower.ends_with(word));
+    match plain {
+        _ if bounds => None,
+        Some("lat") => Some(Horizontal::Latitude),
+        Some(_) => Some(Horizontal::Longitude),
+        None if starts(&["lat", "latitude", "nav_lat", "gphit", "gphiu", "gphiv", "gphif", "ylat"]) => {
+            Some(Horizontal::Latitude)
+        }
+        None if starts(&["lon", "longitude", "nav_lon", "glamt", "glamu", "glamv", "glamf"]) => {
+            Some(Horizontal::Longitude)
+        }
+        None => None,
+    }
+}
+
+/// Finds latitude and longitude of `variable`: among the coordinates of its dimensions, then among those that it names, then
+/// among the arrays beside it that lie on its dimensions.
+///
+/// # Errors
+/// [`NotFound`].
+pub fn place_coordinates<'a>(
+    dataset: &'a Dataset,
+    variable: &'a Array,
+    names: &Names,
+) -> Result<PlaceCoordinates<'a>, NotFound> {
+    let Some(own) = dimensions(variable) else {
+        return Err(NotFound::None("its dimensions have no names".into()));
+    };
+    let latitude = find(dataset, variable, &own, Horizontal::Latitude, names.latitude.as_deref())?;
+    let longitude = find(dataset, variable, &own, Horizontal::Longitude, names.longitude.as_deref())?;
+    let ((latitude, by), (longitude, and)) = match (latitude, longitude) {
+        (Some(latitude), Some(longitude)) => (latitude, longitude),
+        (None, None) => return Err(without(dataset, variable, &own)),
+        (found, _) => {
+            let missing = if found.is_some() { "longitude" } else { "latitude" };
+            return Err(NotFound::None(format!("it has no {missing}")));
+        }
+    };
+    let layout = layout(&own, latitude, longitude).map_err(NotFound::None)?;
+    Ok(PlaceCoordinates { latitude, longitude, rules: (by, and), layout })
+}
+
+fn find<'a>(
+    dataset: &'a Dataset,
+    variable: &'a Array,
+    own: &[&str],
+    which: Horizontal,
+    told: Option<&str>,
+) -> Result<Option<(&'a Array, Rule)>, NotFound> {
+    if let Some(told) = told {
+        let array = dataset.named(variable, told).filter(|array| lies_on(array, own));
+        return Ok(array.map(|array| (array, Rule::Named)));
+    }
+    let of_dimensions: Vec<&Array> =
+        own.iter().filter_map(|dimension| dataset.coordinate(variable, dimension)).collect();
+    let pools = [of_dimensions, dataset.auxiliary(variable)];
+    for pool in pools {
+        if let Some(found) = best(&pool, own, which)? {
+            return Ok(Some(found));
+        }
+    }
+    best(&dataset.siblings(variable).collect::<Vec<_>>(), own, which)
+}
+
+/// The one of `pool` that the strongest rule finds.
+fn best<'a>(pool: &[&'a Array], own: &[&str], which: Horizontal) -> Result<Option<(&'a Array, Rule)>, NotFound> {
+    let mut found: Vec<(&Array, Rule)> = Vec::new();
+    for array in pool.iter().filter(|array| lies_on(array, own)) {
+        let Some((kind, rule)) = classify(array) else { continue };
+        if kind == which && !found.iter().any(|(other, _)| other.path == array.path) {
+            found.push((array, rule));
+        }
+    }
+    let Some(strongest) = found.iter().map(|(_, rule)| *rule).min() else { return Ok(None) };
+    found.retain(|(_, rule)| *rule == strongest);
+    match found.as_slice() {
+        [one] => Ok(Some(*one)),
+        many => {
+            let paths: Vec<&str> = many.iter().map(|(array, _)| array.path.as_str()).collect();
+            let (what, flag) = (which.name(), which.flag());
+            Err(NotFound::Unclear(format!("{} could each be its {what}: say {flag}", paths.join(" and "))))
+        }
+    }
+}
+
+/// Whether an array has dimensions, and all of them are among `own`.
+fn lies_on(array: &Array, own: &[&str]) -> bool {
+    dimensions(array).is_some_and(|names| !names.is_empty() && names.iter().all(|name| own.contains(name)))
+}
+
+fn layout(own: &[&str], latitude: &Array, longitude: &Array) -> Result<Layout, String> {
+    let position = |name: &str| own.iter().position(|dimension| *dimension == name).unwrap_or_default();
+    // WRF repeats its coordinates for every time: the last two dimensions are the grid's.
+    let last = |array| {
+        let names = dimensions(array).unwrap_or_default();
+        names[names.len().saturating_sub(2)..].iter().map(|name| position(name)).collect::<Vec<_>>()
+    };
+    let ranks = (latitude.shape.len(), longitude.shape.len());
+    match (ranks, last(latitude).as_slice(), last(longitude).as_slice()) {
+        ((1, 1), [row], [column]) if row == column => Ok(Layout::Points { cell: *row }),
+        ((1, 1), [row], [column]) => Ok(Layout::Axes { row: *row, column: *column }),
+        ((2, 2) | (3, 3), [row, column], other) if other == [*row, *column] => {
+            Ok(Layout::Plane { row: *row, column: *column })
+        }
+        _ => Err(format!("{} and {} do not lie on the same dimensions", latitude.path, longitude.path)),
+    }
+}
+
+/// Says what a variable has in place of latitude and longitude.
+fn without(dataset: &Dataset, variable: &Array, own: &[&str]) -> NotFound {
+    let projected = own.iter().filter_map(|dimension| dataset.coordinate(variable, dimension)).find(|coordinate| {
+        let text = |key: &str| coordinate.attributes.get(key).and_then(|value| value.as_str()).unwrap_or_default();
+        PROJECTED.contains(&text("standard_name")) || matches!(text("axis"), "X" | "Y")
+    });
+    let mapping = variable.attributes.get("grid_mapping").and_then(|value| value.as_str());
+    let mapping = mapping.and_then(|name| dataset.named(variable, name.split([':', ' ']).next().unwrap_or(name)));
+    let projection = mapping.and_then(|array| array.attributes.get("grid_mapping_name")?.as_str());
+    match (projection, projected) {
+        (Some(projection), _) if projection != "latitude_longitude" => NotFound::Unclear(format!(
+            "it lies on a grid of {projection}, and no latitude and longitude are stored for it"
+        )),
+        (_, Some(coordinate)) => NotFound::Unclear(format!(
+            "its horizontal coordinate {} is one of a projection, and no latitude and longitude are stored for it",
+            coordinate.path
+        )),
+        _ => NotFound::None("it has neither latitude nor longitude".into()),
+    }
+}
+
+/// Whether an array holds times: by units (`… since …`), data type, `standard_name` or `axis`.
+pub fn is_time(array: &Array) -> bool {
+    let text = |key: &str| array.attributes.get(key).and_then(|value| value.as_str()).unwrap_or_default();
+    let dtype = array.dtype.as_str().or_else(|| array.dtype.get("name")?.as_str()).unwrap_or_default();
+    text("units").contains(" since ")
+        || dtype == "numpy.datetime64"
+        || dtype.trim_start_matches(['<', '>', '|', '=']).starts_with("M8")
+        || matches!(text("standard_name"), "time" | "forecast_reference_time")
+        || text("axis") == "T"
+}
+
+#[cfg(test)]
+#[path = "find_tests.rs"]
+mod tests;
