@@ -174,5 +174,9 @@ mod tests {
         assert_eq!(trace.byte(18, &mut 4), Some(b'c'));
         assert_eq!(trace.byte(18, &mut 3), None);
         assert_eq!(trace.byte(2, &mut 0), Some(b'c'));
+        // One byte repeated 219 times is one step, wherever in the run.
+        let block = [0x1f, b'x', 1, 0, 200, 0x50, 1, 2, 3, 4, 5];
+        let trace = Trace::new(&block, 220, &mut buffer).expect("is LZ4");
+        assert_eq!(trace.byte(219, &mut 1), Some(b'x'));
     }
 }
