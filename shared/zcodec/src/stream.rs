@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use crate::block::lz4_decompress;
+use crate::lz4::lz4_decompress;
 use crate::{CodecError, Workspace, set_len};
 
 /// Room for the output before anything is known about its size.

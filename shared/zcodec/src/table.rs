@@ -82,13 +82,18 @@ pub fn decode_block(
     out: &mut Vec<u8>,
     workspace: &mut Workspace,
 ) -> Result<(), CodecError> {
+    set_len(out, block_len(header, index)?);
+    decode_into(header, index, bytes, out, workspace)
+}
+
+/// The decoded bytes of block `index`.
+pub(crate) fn block_len(header: &Header, index: u64) -> Result<usize, CodecError> {
     if index >= header.blocks() {
         let detail = format!("there is no block {index} of {}", header.blocks());
         return Err(CodecError::Invalid { format: "blosc", detail });
     }
     let Range { start, end } = header.block_bytes(index);
-    set_len(out, (end - start) as usize);
-    decode_into(header, index, bytes, out, workspace)
+    Ok((end - start) as usize)
 }
 
 /// As [`decode_block`], for a block that there is, into its place.

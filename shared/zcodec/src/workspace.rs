@@ -1,5 +1,10 @@
 //! What a worker keeps from chunk to chunk.
 
+use crate::lz4_trace::Sequence;
+
+/// A zstd decoder, made when first needed.
+pub(crate) type DCtx = Option<zstd_safe::DCtx<'static>>;
+
 /// Buffers and compressor contexts of one thread. Making them costs more than decoding a small chunk.
 #[derive(Default)]
 pub struct Workspace {
@@ -9,6 +14,8 @@ pub struct Workspace {
     pub(crate) block: Vec<u8>,
     /// Scratch space of the bit shuffle.
     pub(crate) scratch: Vec<u8>,
+    /// The sequences of an LZ4 block.
+    pub(crate) sequences: Vec<Sequence>,
     pub(crate) cctx: Option<zstd_safe::CCtx<'static>>,
-    pub(crate) dctx: Option<zstd_safe::DCtx<'static>>,
+    pub(crate) dctx: DCtx,
 }

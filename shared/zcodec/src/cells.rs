@@ -1,0 +1,299 @@
+//! A few elements of one block of a Blosc frame, without decoding more of it than they need.
+//!
+//! What is saved: streams that hold none of the wanted bytes are passed over, streams stored raw are read where they lie, a
+//! few bytes are followed through LZ4 streams without decoding them, and the filter is undone for the wanted elements alone.
+//! A zstd stream is always decoded to its end: up to 128 KiB of it are one block, which libzstd does not decode in part.
+
+use std::mem::take;
+
+use crate::block::{BlockCodec, Layout};
+use crate::gather::copy;
+use crate::lanes::{Cells, Lanes, STREAMS};
+use crate::lz4_trace::Trace;
+use crate::table::{block_len, decode_into};
+use crate::workspace::DCtx;
+use crate::{CodecError, Header, Workspace, set_len};
+
+/// A step from match to match costs as much as decoding so many bytes (measured): more steps than would pay off are not
+/// taken.
+const BYTES_PER_STEP: usize = 128;
+
+/// Decodes from block `index` of the frame that `header` begins no more than the wanted elements need, and copies them to
+/// `out` one after the other.
+///
+/// `bytes` are those that [`crate::BlockTable::block`] names. `offsets` say at which byte of the decoded block each element
+/// begins, in any order, also twice or overlapping; `itemsize` is the length of an element in bytes, and `out` takes
+/// `offsets.len() * itemsize` bytes. Elements of the size that the filter works on, at multiples of it, are the fastest.
+///
+/// # Errors
+/// As [`crate::decode_block`]'s, and [`CodecError::Invalid`] where an element reaches over the end of the block or `out` has
+/// another length. What is not decoded is not verified: a stream that is damaged behind the last wanted byte goes unnoticed
+/// here, where [`crate::decode_block`] would refuse the block. After an error, `out` holds anything.
+pub fn decode_cells(
+    header: &Header,
+    index: u64,
+    bytes: &[u8],
+    offsets: &[u32],
+    itemsize: usize,
+    out: &mut [u8],
+    workspace: &mut Workspace,
+) -> Result<(), CodecError> {
+    let len = block_len(header, index)?;
+    let cells = Cells { offsets, itemsize };
+    check(cells, len, out.len())?;
+    if out.is_empty() {
+        return Ok(());
+    }
+    if header.stored_raw() {
+        let (needed, found) = (len as u64, bytes.len() as u64);
+        let block = bytes.get(..len).ok_or(CodecError::Short { format: "blosc", needed, found })?;
+        copy(block, cells, out);
+        return Ok(());
+    }
+    if let Some(layout) = Layout::of(header) {
+        let (streams, stream_len) = layout.cut(index as usize, len)?;
+        let lanes = Lanes::of(&layout, len, streams, stream_len);
+        let block = Block { layout, index: index as usize, bytes, lanes };
+        if layout.codec == BlockCodec::Lz4 && lanes.lookups(cells) <= few(len) {
+            return block.follow(cells, out, workspace);
+        }
+        if !lanes.prefers_whole(cells) {
+            return block.pick(cells, out, workspace);
+        }
+    }
+    let mut block = take(&mut workspace.block);
+    set_len(&mut block, len);
+    let decoded = decode_into(header, index, bytes, &mut block, workspace);
+    if decoded.is_ok() {
+        copy(&block, cells, out);
+    }
+    workspace.block = block;
+    decoded
+}
+
+/// Up to how many places of a block of `len` bytes are followed through LZ4 streams before it costs less to decode them
+/// (measured with blocks of 32 KiB to 512 KiB).
+fn few(len: usize) -> usize {
+    16 + len / 10_000
+}
+
+/// Whether all elements lie inside a block of `len` bytes, and exactly fill `room` bytes.
+fn check(cells: Cells, len: usize, room: usize) -> Result<(), CodecError> {
+    let invalid = |detail| Err(CodecError::Invalid { format: "blosc", detail });
+    let Cells { offsets, itemsize } = cells;
+    if offsets.len().checked_mul(itemsize) != Some(room) {
+        return invalid(format!("{} elements of {itemsize} bytes do not fill {room} bytes", offsets.len()));
+    }
+    match offsets.iter().max() {
+        Some(&last) if (last as usize).checked_add(itemsize).is_none_or(|end| end > len) => {
+            invalid(format!("an element of {itemsize} bytes at {last} reaches outside a block of {len}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A block that is not stored raw.
+struct Block<'a> {
+    layout: Layout,
+    index: usize,
+    bytes: &'a [u8],
+    lanes: Lanes,
+}
+
+impl Block<'_> {
+    /// Decodes each stream as far as it is needed, and picks the cells from what is still filtered.
+    fn pick(&self, cells: Cells, out: &mut [u8], workspace: &mut Workspace) -> Result<(), CodecError> {
+        let Workspace { filtered, dctx, .. } = workspace;
+        let needed = self.lanes.needed(cells);
+        let mut decoded: [&[u8]; STREAMS] = [&[]; STREAMS];
+        let mut at = 0;
+        for (room, (target, &wanted)) in self.lanes.rooms(filtered).zip(decoded.iter_mut().zip(&needed)) {
+            let source = self.layout.source(self.bytes, &mut at, self.index)?;
+            *target = if wanted == 0 || source.len() == room.len() {
+                source
+            } else {
+                self.decode(source, room, wanted, dctx)?;
+                &room[..wanted]
+            };
+        }
+        self.lanes.gather(&decoded, cells, out);
+        Ok(())
+    }
+
+    /// Follows a few bytes through LZ4 streams, which are decoded only where that leads too far.
+    fn follow(&self, cells: Cells, out: &mut [u8], workspace: &mut Workspace) -> Result<(), CodecError> {
+        let Workspace { filtered, dctx, sequences, .. } = workspace;
+        let needed = self.lanes.needed(cells);
+        let mut at = 0;
+        out.fill(0);
+        for ((stream, room), &wanted) in self.lanes.rooms(filtered).enumerate().zip(&needed) {
+            let source = self.layout.source(self.bytes, &mut at, self.index)?;
+            let mut gather =
+                |read: &mut dyn FnMut(usize) -> Option<u8>| self.lanes.gather_stream(stream, cells, out, read);
+            if wanted == 0 {
+                continue;
+            }
+            let mut steps = wanted / BYTES_PER_STEP;
+            let found = if source.len() == room.len() {
+                gather(&mut |at| source.get(at).copied())
+            } else {
+                let trace = Trace::new(source, wanted, sequences);
+                trace.and_then(|trace| gather(&mut |at| trace.byte(at, &mut steps)))
+            };
+            if found.is_none() {
+                self.decode(source, room, wanted, dctx)?;
+                gather(&mut |at| room.get(at).copied());
+            }
+        }
+        Ok(())
+    }
+
+    fn decode(&self, source: &[u8], room: &mut [u8], wanted: usize, dctx: &mut DCtx) -> Result<(), CodecError> {
+        self.layout.decode_stream(source, room, wanted, dctx).ok_or_else(|| self.layout.undecodable(self.index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+    use crate::{BlockTable, Blosc, Cname, HEADER_LEN, Shuffle, SplitMode, decode_block};
+
+    /// Bytes between constant and noise, so that streams compress well, a little, or not at all.
+    fn data(seed: u64, len: usize, noise: u8) -> Vec<u8> {
+        let mut state = seed | 1;
+        (0..len)
+            .map(|i| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let random = (state >> 56) as u8;
+                // Every second byte is noise: after a shuffle, some streams are raw and others are not.
+                ((i / 64) as u8).wrapping_add(if noise == 0 || i % 2 == 0 { 0 } else { random % noise })
+            })
+            .collect()
+    }
+
+    fn any_blosc() -> impl Strategy<Value = Blosc> {
+        let split = prop::sample::select(&SplitMode::ALL[..]);
+        let (cnames, shuffles) = (prop::sample::select(&Cname::WRITTEN[..]), prop::sample::select(&Shuffle::ALL[..]));
+        (cnames, 0..=9u8, shuffles, prop_oneof![Just(0u64), 100u64..60_000], split).prop_map(
+            |(cname, clevel, shuffle, blocksize, split)| {
+                let clevel = if cname == Cname::Zstd { clevel.min(6) } else { clevel };
+                Blosc { blocksize, split, ..Blosc::new(cname, clevel, shuffle) }
+            },
+        )
+    }
+
+    /// From one cell, by the few that are followed, to so many that the block is decoded whole.
+    fn any_offsets() -> impl Strategy<Value = Vec<Index>> {
+        let count = prop_oneof![4 => 0usize..8, 2 => 8usize..80, 1 => 500usize..4000];
+        count.prop_flat_map(|count| prop::collection::vec(any::<Index>(), count))
+    }
+
+    fn framed(codec: &Blosc, typesize: usize, src: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        codec.compress(typesize, src, &mut frame, 1, &mut Workspace::default()).expect("compresses");
+        frame
+    }
+
+    fn block_of<'a>(frame: &'a [u8], header: &Header, index: u64) -> &'a [u8] {
+        let table = BlockTable::parse(header, &frame[HEADER_LEN..]).expect("valid");
+        let place = table.block(index).expect("is there");
+        &frame[place.start as usize..place.end as usize]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        /// Cells are what was compressed, at any offset and of any size, aligned with the elements or not.
+        #[test]
+        fn cells_are_those_of_the_source(
+            codec in any_blosc(), typesize in 1usize..20, itemsize in 1usize..17, len in 1usize..150_000, seed: u64,
+            noise: u8, aligned: bool, offsets in any_offsets(), block: Index,
+        ) {
+            let src = data(seed, len, noise);
+            let frame = framed(&codec, typesize, &src);
+            let header = Header::parse(&frame).expect("valid");
+            let index = block.index(header.blocks() as usize) as u64;
+            let whole = header.block_bytes(index);
+            let block = &src[whole.start as usize..whole.end as usize];
+            let itemsize = if aligned { typesize } else { itemsize };
+            prop_assume!(itemsize <= block.len());
+            let step = if aligned { typesize } else { 1 };
+            let places = (block.len() - itemsize) / step + 1;
+            let offsets: Vec<u32> = offsets.iter().map(|at| (at.index(places) * step) as u32).collect();
+            let mut out = vec![7; offsets.len() * itemsize];
+            let mut workspace = Workspace::default();
+            for _ in 0..2 {
+                let bytes = block_of(&frame, &header, index);
+                decode_cells(&header, index, bytes, &offsets, itemsize, &mut out, &mut workspace).expect("decodes");
+                let expected = offsets.iter().flat_map(|&at| &block[at as usize..at as usize + itemsize]);
+                prop_assert!(out.iter().eq(expected), "{codec:?} typesize {typesize} itemsize {itemsize} {offsets:?}");
+            }
+        }
+
+        /// Damage gives an error or other bytes, never a crash; where the whole block still decodes, its very cells.
+        #[test]
+        fn damaged_blocks_never_crash(
+            codec in any_blosc(), typesize in 1usize..20, itemsize in 1usize..17, len in 200usize..50_000, seed: u64,
+            noise: u8, offsets in any_offsets(), block: Index, cut: Index,
+            damage in prop::collection::vec((any::<Index>(), any::<u8>(), any::<bool>()), 1..6),
+        ) {
+            let mut frame = framed(&codec, typesize, &data(seed, len, noise));
+            for (at, byte, early) in damage {
+                // Half of the damage is done to header, table and first length, where it leads furthest.
+                let at = at.index(if early { frame.len().min(64) } else { frame.len() });
+                frame[at] = byte;
+            }
+            let Ok(header) = Header::parse(&frame) else { return Ok(()) };
+            let Ok(table) = BlockTable::parse(&header, &frame[HEADER_LEN..]) else { return Ok(()) };
+            prop_assume!(header.blocks() > 0);
+            let index = block.index(header.blocks() as usize) as u64;
+            let place = table.block(index).expect("is there");
+            let bytes = frame.get(place.start as usize..place.end as usize).unwrap_or_default();
+            let whole = header.block_bytes(index);
+            let Some(places) = (whole.end - whole.start).checked_sub(itemsize as u64 - 1).filter(|&n| n > 0) else {
+                return Ok(());
+            };
+            // A damaged header may promise gigabytes, which are not worth the time here.
+            prop_assume!(places < 1 << 24);
+            let offsets: Vec<u32> = offsets.iter().map(|at| at.index(places as usize) as u32).collect();
+            let mut out = vec![7; offsets.len() * itemsize];
+            let (mut decoded, mut workspace) = (Vec::new(), Workspace::default());
+            let result = decode_cells(&header, index, bytes, &offsets, itemsize, &mut out, &mut workspace);
+            if decode_block(&header, index, bytes, &mut decoded, &mut workspace).is_ok() {
+                result.expect("what decodes whole decodes in part");
+                let expected = offsets.iter().flat_map(|&at| &decoded[at as usize..at as usize + itemsize]);
+                prop_assert!(out.iter().eq(expected));
+            }
+            let cut = &bytes[..cut.index(bytes.len() + 1)];
+            let _ = decode_cells(&header, index, cut, &offsets, itemsize, &mut out, &mut workspace);
+        }
+    }
+
+    #[test]
+    fn cells_outside_the_block_are_refused() {
+        let frame = framed(&Blosc::new(Cname::Lz4, 5, Shuffle::Shuffle), 4, &data(3, 4000, 9));
+        let header = Header::parse(&frame).expect("valid");
+        let bytes = block_of(&frame, &header, 0);
+        let mut workspace = Workspace::default();
+        let mut cells = |index, offsets: &[u32], itemsize, room| {
+            decode_cells(&header, index, bytes, offsets, itemsize, &mut vec![0; room], &mut workspace)
+        };
+        cells(0, &[3996, 0], 4, 8).expect("inside");
+        cells(0, &[], 4, 0).expect("nothing wanted");
+        cells(0, &[4000], 0, 0).expect("nothing at the end");
+        for (index, offsets, itemsize, room, word) in [
+            (0, &[0, 3997][..], 4, 8, "outside"),
+            (0, &[u32::MAX], 4, 4, "outside"),
+            (0, &[0], 4001, 4001, "outside"),
+            (0, &[0], 4, 5, "fill"),
+            (0, &[0, 0, 0, 0], usize::MAX / 2, 4, "fill"),
+            (1, &[0], 4, 4, "no block 1"),
+        ] {
+            let error = cells(index, offsets, itemsize, room).expect_err(word).to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}
