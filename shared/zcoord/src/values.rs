@@ -1,5 +1,7 @@
 //! Decoded values of one column: what cells hold once byte order, masks and packing are undone.
 
+use std::ops::Range;
+
 use crate::calendar::Calendar;
 
 /// Values of one type, one a row.
@@ -124,6 +126,50 @@ impl Column {
             Values::Time(..) | Values::Text(_) => None,
             _ => Some((0..self.len()).map(|row| self.number(row).unwrap_or(f64::NAN)).collect()),
         }
+    }
+
+    /// The rows of these numbers, in this order.
+    ///
+    /// # Panics
+    /// Where there is no such row.
+    pub fn gather(&self, rows: &[usize]) -> Column {
+        fn pick<T: Clone>(values: &[T], rows: &[usize]) -> Vec<T> {
+            rows.iter().map(|row| values[*row].clone()).collect()
+        }
+        let values = match &self.values {
+            Values::F32(values) => Values::F32(pick(values, rows)),
+            Values::F64(values) => Values::F64(pick(values, rows)),
+            Values::I64(values) => Values::I64(pick(values, rows)),
+            Values::U64(values) => Values::U64(pick(values, rows)),
+            Values::Bool(values) => Values::Bool(pick(values, rows)),
+            Values::Time(values, calendar) => Values::Time(pick(values, rows), *calendar),
+            Values::Text(values) => Values::Text(pick(values, rows)),
+        };
+        let missing = if self.missing.is_empty() { Vec::new() } else { pick(&self.missing, rows) };
+        Column { kind: self.kind, values, missing }
+    }
+
+    /// The rows `range`.
+    ///
+    /// # Panics
+    /// Where there are fewer rows.
+    pub fn slice(&self, range: Range<usize>) -> Column {
+        let values = match &self.values {
+            Values::F32(values) => Values::F32(values[range.clone()].to_vec()),
+            Values::F64(values) => Values::F64(values[range.clone()].to_vec()),
+            Values::I64(values) => Values::I64(values[range.clone()].to_vec()),
+            Values::U64(values) => Values::U64(values[range.clone()].to_vec()),
+            Values::Bool(values) => Values::Bool(values[range.clone()].to_vec()),
+            Values::Time(values, calendar) => Values::Time(values[range.clone()].to_vec(), *calendar),
+            Values::Text(values) => Values::Text(values[range.clone()].to_vec()),
+        };
+        let missing = if self.missing.is_empty() { Vec::new() } else { self.missing[range].to_vec() };
+        Column { kind: self.kind, values, missing }
+    }
+
+    /// Indices as a column: what stands for a coordinate that is not there.
+    pub fn indices(indices: &[u64]) -> Column {
+        Column::new(Kind::Int(64), Values::I64(indices.iter().map(|index| *index as i64).collect()))
     }
 
     /// Bytes that one value takes in memory.

@@ -1,5 +1,22 @@
 //! `zpoint`: the series of a place, out of Zarr archives that were not made for it.
 
 mod batch;
+mod cells;
+mod cli;
+mod columns;
+mod engine;
+mod human;
+mod labels;
+mod locate;
+mod naming;
+mod places;
+mod plan;
+mod run;
+mod sink;
+mod source;
+mod spans;
+mod tasks;
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    zcli::main::<cli::Args>()
+}

@@ -1,0 +1,232 @@
+//! `--sel` and `--isel`: which indices of a dimension are meant.
+//!
+//! In xarray's words: `sel` goes by the values of the coordinate, both ends of a range included, and a label of a time that is
+//! cut short stands for all of it (pandas' partial string indexing); `isel` goes by index, the end excluded, negative ones
+//! counted from the end.
+
+use std::ops::Range;
+use std::str::FromStr;
+
+use zcoord::{Calendar, Column, Values, parse_label};
+
+/// What is selected of one dimension.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// Its name.
+    pub dimension: String,
+    /// By value or by index.
+    pub by: By,
+}
+
+/// How.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// The text behind `--sel DIM=`.
+    Label(String),
+    /// Start, end and step behind `--isel DIM=`.
+    Index {
+        /// From here; negative from the end.
+        start: Option<i64>,
+        /// Up to here, excluded.
+        end: Option<i64>,
+        /// Every so many.
+        step: u64,
+    },
+    /// One index.
+    One(i64),
+}
+
+/// Parses `--sel`.
+///
+/// # Errors
+/// A sentence that says what is expected.
+pub fn parse_sel(text: &str) -> Result<Selection, String> {
+    let (dimension, label) = text.split_once('=').ok_or("a selection is DIM=VALUE or DIM=FROM:TO")?;
+    Ok(Selection { dimension: dimension.trim().to_owned(), by: By::Label(label.trim().to_owned()) })
+}
+
+/// Parses `--isel`.
+///
+/// # Errors
+/// A sentence that says what is expected.
+pub fn parse_isel(text: &str) -> Result<Selection, String> {
+    let wrong = || "a selection by index is DIM=I, DIM=I:J or DIM=I:J:STEP".to_owned();
+    let (dimension, indices) = text.split_once('=').ok_or_else(wrong)?;
+    let parts: Vec<&str> = indices.split(':').map(str::trim).collect();
+    let bound = |text: &str| match text {
+        "" => Ok(None),
+        text => i64::from_str(text).map(Some).map_err(|_| wrong()),
+    };
+    let by = match parts.as_slice() {
+        [one] => By::One(one.parse().map_err(|_| wrong())?),
+        [start, end] => By::Index { start: bound(start)?, end: bound(end)?, step: 1 },
+        [start, end, step] => {
+            let step = step.parse().ok().filter(|step| *step > 0).ok_or_else(wrong)?;
+            By::Index { start: bound(start)?, end: bound(end)?, step }
+        }
+        _ => return Err(wrong()),
+    };
+    Ok(Selection { dimension: dimension.trim().to_owned(), by })
+}
+
+impl Selection {
+    /// The indices that are meant of a dimension of `length` with this coordinate, in the order of the dimension.
+    ///
+    /// # Errors
+    /// A sentence: nothing is selected, an index is out of bounds, a label is not understood, or there are no labels.
+    pub fn resolve(&self, length: u64, coordinate: Option<&Column>) -> Result<Vec<u64>, String> {
+        let indices = match &self.by {
+            By::One(index) => {
+                let from_end = if *index < 0 { length as i64 + index } else { *index };
+                let found = u64::try_from(from_end).ok().filter(|index| *index < length);
+                vec![found.ok_or_else(|| format!("index {index} is outside the {length} of {}", self.dimension))?]
+            }
+            By::Index { start, end, step } => {
+                let at = |bound: i64| (if bound < 0 { length as i64 + bound } else { bound }).clamp(0, length as i64) as u64;
+                (start.map_or(0, at)..end.map_or(length, at)).step_by(*step as usize).collect()
+            }
+            By::Label(label) => {
+                let column = coordinate.ok_or_else(|| format!("{} has no coordinate: use --isel", self.dimension))?;
+                labelled(column, label)?
+            }
+        };
+        match indices.is_empty() {
+            true => Err(format!("nothing of {} is selected{}", self.dimension, extent(coordinate))),
+            false => Ok(indices),
+        }
+    }
+}
+
+/// What there would be to select.
+fn extent(coordinate: Option<&Column>) -> String {
+    let Some(column) = coordinate.filter(|column| !column.is_empty()) else { return String::new() };
+    let text = |row| crate::naming::text_of(column, row);
+    format!(": it goes from {} to {}", text(0), text(column.len() - 1))
+}
+
+fn labelled(column: &Column, label: &str) -> Result<Vec<u64>, String> {
+    match &column.values {
+        Values::Time(moments, calendar) => {
+            let ranges = time_ranges(label, *calendar)?;
+            Ok(positions(moments.len(), |row| ranges.iter().any(|range| range.contains(&moments[row]))))
+        }
+        Values::Text(texts) => Ok(positions(texts.len(), |row| label.split(',').any(|part| part == texts[row]))),
+        _ => {
+            let ranges = number_ranges(label)?;
+            let within = |value: f64| {
+                // A coordinate kept as float32 differs from its decimal in the seventh digit.
+                let slack = value.abs().max(1.0) * 1e-6;
+                ranges.iter().any(|(low, high)| *low - slack <= value && value <= *high + slack)
+            };
+            Ok(positions(column.len(), |row| column.number(row).is_some_and(within)))
+        }
+    }
+}
+
+fn positions(length: usize, wanted: impl Fn(usize) -> bool) -> Vec<u64> {
+    (0..length).filter(|row| wanted(*row)).map(|row| row as u64).collect()
+}
+
+/// `850`, `500:850`, `850:500`, `:500`, `500,700,850`.
+fn number_ranges(label: &str) -> Result<Vec<(f64, f64)>, String> {
+    let number = |text: &str, open: f64| match text.trim() {
+        "" => Ok(open),
+        text => text.parse::<f64>().map_err(|_| format!("{text:?} is not a number")),
+    };
+    let range = |part: &str| match part.split_once(':') {
+        None => number(part, f64::NAN).map(|value| (value, value)),
+        Some((from, to)) => {
+            let (from, to) = (number(from, f64::NEG_INFINITY)?, number(to, f64::INFINITY)?);
+            Ok((from.min(to), from.max(to)))
+        }
+    };
+    label.split(',').map(range).collect()
+}
+
+/// Labels and ranges of labels: `2019-03`, `2019-03-01:2019-03-07`, `2019-03-01T06:30/2019-04`. A colon may also be one of a
+/// time of day: the range is cut where both sides are labels.
+fn time_ranges(label: &str, calendar: Calendar) -> Result<Vec<Range<i64>>, String> {
+    label.split(',').map(|part| time_range(part.trim(), calendar)).collect()
+}
+
+fn time_range(text: &str, calendar: Calendar) -> Result<Range<i64>, String> {
+    let whole = parse_label(text, calendar);
+    if whole.is_ok() {
+        return whole;
+    }
+    let side = |text: &str, open: i64| match text.trim() {
+        "" => Some(open..open),
+        text => parse_label(text, calendar).ok(),
+    };
+    let cuts = text.char_indices().filter(|(_, c)| matches!(c, ':' | '/')).map(|(at, _)| at);
+    for at in cuts {
+        let (from, to) = (side(&text[..at], i64::MIN + 1), side(&text[at + 1..], i64::MAX));
+        if let (Some(from), Some(to)) = (from, to) {
+            return Ok(from.start.min(to.start)..from.end.max(to.end));
+        }
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use zcoord::Kind;
+
+    use super::*;
+
+    fn levels() -> Column {
+        Column::new(Kind::Float(64), Values::F64(vec![1000.0, 850.0, 500.0, f64::from(0.1f32)]))
+    }
+
+    fn sel(text: &str, column: &Column) -> Result<Vec<u64>, String> {
+        parse_sel(text)?.resolve(column.len() as u64, Some(column))
+    }
+
+    #[test]
+    fn numbers_by_value_both_ends_included_in_either_order() {
+        assert_eq!(sel("level=850", &levels()), Ok(vec![1]));
+        assert_eq!(sel("level=500:850", &levels()), Ok(vec![1, 2]));
+        assert_eq!(sel("level=850:500", &levels()), Ok(vec![1, 2]));
+        assert_eq!(sel("level=:500", &levels()), Ok(vec![2, 3]));
+        assert_eq!(sel("level=1000,0.1", &levels()), Ok(vec![0, 3]));
+        assert!(sel("level=700", &levels()).expect_err("nothing").contains("from 1000 to"));
+        assert!(sel("level=x", &levels()).is_err());
+    }
+
+    #[test]
+    fn indices_as_python_counts_them() {
+        let isel = |text: &str| parse_isel(text).and_then(|selection| selection.resolve(10, None));
+        assert_eq!(isel("time=3"), Ok(vec![3]));
+        assert_eq!(isel("time=-1"), Ok(vec![9]));
+        assert_eq!(isel("time=0:3"), Ok(vec![0, 1, 2]));
+        assert_eq!(isel("time=-3:"), Ok(vec![7, 8, 9]));
+        assert_eq!(isel("time=1:9:4"), Ok(vec![1, 5]));
+        assert_eq!(isel("time=8:20"), Ok(vec![8, 9]));
+        for bad in ["time=10", "time=-11", "time=5:5", "time", "time=a:b", "time=::0", "time=1:2:3:4"] {
+            assert!(isel(bad).is_err(), "{bad}");
+        }
+        assert!(parse_sel("time=3").expect("parses").resolve(10, None).is_err(), "there are no labels");
+    }
+
+    #[test]
+    fn times_by_label_cut_short_or_whole() {
+        let hour = 3_600_000_000i64;
+        let start = parse_label("2019-03-01", Calendar::ProlepticGregorian).expect("a label").start;
+        let moments = (0..72).map(|n| start + n * hour).collect();
+        let calendar = Calendar::ProlepticGregorian;
+        let column = Column::new(Kind::Time(calendar), Values::Time(moments, calendar));
+        for (text, expected) in [
+            ("time=2019-03-02", 24..48),
+            ("time=2019-03", 0..72),
+            ("time=2019-03-01:2019-03-02", 0..48),
+            ("time=2019-03-01/2019-03-02", 0..48),
+            ("time=2019-03-01T06:30:2019-03-01T09:00", 7..10),
+            ("time=2019-03-01T06:00", 6..7),
+            ("time=:2019-03-01T02", 0..3),
+            ("time=2019-03-03T20:", 68..72),
+        ] {
+            assert_eq!(sel(text, &column), Ok(expected.collect()), "{text}");
+        }
+        assert!(sel("time=monday", &column).is_err() && sel("time=2020", &column).is_err());
+    }
+}

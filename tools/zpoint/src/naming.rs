@@ -1,0 +1,146 @@
+//! Names of columns, and values as names spell them.
+
+use zcoord::{Column, Values, format_iso};
+
+use crate::batch::Dimension;
+
+/// How the features of a variable are called: `{var}`, `{DIM}` for the value of a feature dimension, and `[…]` around what is
+/// left out where the variable has no such dimension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    /// A name in braces.
+    Value(String),
+    Optional(Vec<Part>),
+}
+
+impl Template {
+    /// Parses a template.
+    ///
+    /// # Errors
+    /// A sentence: braces or brackets that are not closed, or no `{var}`.
+    pub fn parse(text: &str) -> Result<Template, String> {
+        let mut rest = text;
+        let parts = parts(&mut rest, false)?;
+        match text.contains("{var}") {
+            true => Ok(Template(parts)),
+            false => Err("a name of columns has a {var} in it, as in '{var}_{level}'".into()),
+        }
+    }
+
+    /// The name of one feature of a variable with these dimensions. A variable that has none keeps its plain name.
+    ///
+    /// # Errors
+    /// A dimension that the variable does not have, outside of brackets.
+    pub fn name(&self, variable: &str, dimensions: &[Dimension], indices: &[usize]) -> Result<String, String> {
+        if dimensions.is_empty() {
+            return Ok(variable.to_owned());
+        }
+        let value = |name: &str| match name {
+            "var" => Some(variable.to_owned()),
+            _ => {
+                let at = dimensions.iter().position(|dimension| dimension.name == name)?;
+                Some(text_of(&dimensions[at].coordinate, indices[at]))
+            }
+        };
+        fill(&self.0, &value).map_err(|name| format!("{variable} has no dimension {name:?} for its name"))
+    }
+}
+
+fn parts(rest: &mut &str, inside: bool) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    let mut text = String::new();
+    loop {
+        let Some(c) = rest.chars().next() else {
+            if inside {
+                return Err("a [ is not closed".into());
+            }
+            break;
+        };
+        *rest = &rest[c.len_utf8()..];
+        match c {
+            '{' => {
+                let (name, behind) = rest.split_once('}').ok_or("a { is not closed")?;
+                parts.extend((!text.is_empty()).then(|| Part::Text(std::mem::take(&mut text))));
+                parts.push(Part::Value(name.to_owned()));
+                *rest = behind;
+            }
+            '[' if !inside => {
+                parts.extend((!text.is_empty()).then(|| Part::Text(std::mem::take(&mut text))));
+                parts.push(Part::Optional(self::parts(rest, true)?));
+            }
+            ']' if inside => break,
+            c => text.push(c),
+        }
+    }
+    parts.extend((!text.is_empty()).then_some(Part::Text(text)));
+    Ok(parts)
+}
+
+/// The parts put together; or the name that has no value.
+fn fill(parts: &[Part], value: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut name = String::new();
+    for part in parts {
+        match part {
+            Part::Text(text) => name.push_str(text),
+            Part::Value(key) => name.push_str(&value(key).ok_or_else(|| key.clone())?),
+            Part::Optional(parts) => name.push_str(&fill(parts, value).unwrap_or_default()),
+        }
+    }
+    Ok(name)
+}
+
+/// The name of a feature where no template says otherwise: the variable, and the value of each dimension behind it.
+pub fn plain_name(variable: &str, dimensions: &[Dimension], indices: &[usize]) -> String {
+    let values = dimensions.iter().zip(indices).map(|(dimension, index)| text_of(&dimension.coordinate, *index));
+    std::iter::once(variable.to_owned()).chain(values).collect::<Vec<_>>().join("_")
+}
+
+/// A coordinate value as names spell it: whole numbers without a point, times as ISO 8601.
+pub fn text_of(column: &Column, row: usize) -> String {
+    match &column.values {
+        Values::F32(values) => values[row].to_string(),
+        Values::F64(values) => values[row].to_string(),
+        Values::I64(values) => values[row].to_string(),
+        Values::U64(values) => values[row].to_string(),
+        Values::Bool(values) => values[row].to_string(),
+        Values::Text(values) => values[row].clone(),
+        Values::Time(values, calendar) => {
+            let mut text = String::new();
+            format_iso(values[row], *calendar, &mut text);
+            text
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zcoord::Kind;
+
+    use super::*;
+
+    fn dimension(name: &str, values: Values) -> Dimension {
+        Dimension { name: name.into(), coordinate: Column::new(Kind::Float(32), values), attributes: Vec::new() }
+    }
+
+    #[test]
+    fn names_follow_the_template_and_plain_variables_keep_theirs() {
+        let level = dimension("level", Values::F32(vec![1000.0, 0.5]));
+        let step = dimension("step", Values::I64(vec![6, 12]));
+        let both = [level.clone(), step];
+        assert_eq!(plain_name("t", &both, &[0, 1]), "t_1000_12");
+        let template = Template::parse("{var}[_l{level}][_s{step}]").expect("parses");
+        assert_eq!(template.name("t", &both, &[1, 0]), Ok("t_l0.5_s6".into()));
+        assert_eq!(template.name("t", &both[..1], &[1]), Ok("t_l0.5".into()));
+        assert_eq!(template.name("t2m", &[], &[]), Ok("t2m".into()));
+        let strict = Template::parse("{level}hPa:{var}").expect("parses");
+        assert_eq!(strict.name("t", &[level], &[0]), Ok("1000hPa:t".into()));
+        assert!(strict.name("t", &both[1..], &[0]).expect_err("no level").contains("\"level\""));
+        for bad in ["{level}", "{var", "{var}[_{level}"] {
+            assert!(Template::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

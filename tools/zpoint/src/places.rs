@@ -1,0 +1,204 @@
+//! The places that are asked for: from `--lat` and `--lon`, and from a CSV file.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use zcli::Failure;
+use zwire::Exit;
+
+/// Column names that are understood, in lower case.
+const ID: [&str; 4] = ["id", "point_id", "station_id", "station"];
+const LATITUDE: [&str; 2] = ["lat", "latitude"];
+const LONGITUDE: [&str; 3] = ["lon", "longitude", "lng"];
+
+/// Places, in the order given. All lists are of the same length.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Places {
+    /// Names, each once.
+    pub ids: Vec<String>,
+    /// Degrees north.
+    pub latitudes: Vec<f64>,
+    /// Degrees east, in whatever convention they were given.
+    pub longitudes: Vec<f64>,
+    /// Further columns of the file: name, and a text for each place.
+    pub carried: Vec<(String, Vec<String>)>,
+}
+
+impl Places {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The places of a command line: pairs of `--lat` and `--lon`, numbered from 0, then those of `file` (`-` is standard
+    /// input).
+    ///
+    /// # Errors
+    /// Usage failures: no place at all, a latitude without longitude, a bad line (by number).
+    pub fn gather(latitudes: &[f64], longitudes: &[f64], file: Option<&Path>) -> Result<Places, Failure> {
+        if latitudes.len() != longitudes.len() {
+            let (lat, lon) = (latitudes.len(), longitudes.len());
+            return Err(Failure::usage(format!("--lat is given {lat} times and --lon {lon} times")));
+        }
+        let mut places = Places::default();
+        for (latitude, longitude) in latitudes.iter().zip(longitudes) {
+            check(*latitude, *longitude).map_err(|what| Failure::usage(what).at("--lat, --lon"))?;
+            places.ids.push(places.len().to_string());
+            places.latitudes.push(*latitude);
+            places.longitudes.push(*longitude);
+        }
+        if let Some(path) = file {
+            places.read(path)?;
+        }
+        if places.len() == 0 {
+            return Err(Failure::usage("no place is named").hint("say --lat and --lon, or --points FILE"));
+        }
+        Ok(places)
+    }
+
+    fn read(&mut self, path: &Path) -> Result<(), Failure> {
+        let place = path.display().to_string();
+        let reader: Box<dyn Read> = match place.as_str() {
+            "-" => Box::new(io::stdin().lock()),
+            _ => {
+                let file = File::open(path);
+                Box::new(file.map_err(|error| Failure::new(Exit::Absent, error.to_string()).at(&place))?)
+            }
+        };
+        self.read_csv(reader).map_err(|failure| failure.at(&place))
+    }
+
+    fn read_csv(&mut self, reader: impl Read) -> Result<(), Failure> {
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
+        let header = reader.headers().map_err(|error| Failure::usage(error.to_string()))?.clone();
+        let columns = Columns::of(&header).map_err(Failure::usage)?;
+        let before = self.len();
+        for (position, name) in &columns.carried {
+            let texts = vec![String::new(); before];
+            debug_assert!(*position < header.len());
+            self.carried.push((name.clone(), texts));
+        }
+        let mut seen: HashMap<String, u64> = self.ids.iter().map(|id| (id.clone(), 0)).collect();
+        let mut record = csv::StringRecord::new();
+        loop {
+            let more = reader.read_record(&mut record).map_err(|error| Failure::usage(error.to_string()))?;
+            if !more {
+                break;
+            }
+            let line = record.position().map_or(0, csv::Position::line);
+            let bad = |what: String| Failure::usage(format!("line {line}: {what}"));
+            let number = |column: usize, name: &str| {
+                let text = record.get(column).unwrap_or_default();
+                text.parse::<f64>().map_err(|_| bad(format!("{name} is {text:?}, not a number")))
+            };
+            let (latitude, longitude) = (number(columns.latitude, "lat")?, number(columns.longitude, "lon")?);
+            check(latitude, longitude).map_err(bad)?;
+            let id = columns.id.and_then(|column| record.get(column));
+            let id = id.map_or_else(|| self.len().to_string(), str::to_owned);
+            if let Some(first) = seen.insert(id.clone(), line) {
+                return Err(bad(format!("id {id:?} is that of line {first} already")));
+            }
+            self.ids.push(id);
+            self.latitudes.push(latitude);
+            self.longitudes.push(longitude);
+            for ((position, _), (_, texts)) in columns.carried.iter().zip(&mut self.carried) {
+                texts.push(record.get(*position).unwrap_or_default().to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// The same without those that `keep` is false for.
+    pub fn filtered(&self, keep: &[bool]) -> Places {
+        fn kept<T: Clone>(values: &[T], keep: &[bool]) -> Vec<T> {
+            values.iter().zip(keep).filter(|(_, keep)| **keep).map(|(value, _)| value.clone()).collect()
+        }
+        Places {
+            ids: kept(&self.ids, keep),
+            latitudes: kept(&self.latitudes, keep),
+            longitudes: kept(&self.longitudes, keep),
+            carried: self.carried.iter().map(|(name, texts)| (name.clone(), kept(texts, keep))).collect(),
+        }
+    }
+}
+
+fn check(latitude: f64, longitude: f64) -> Result<(), String> {
+    match (latitude, longitude) {
+        (latitude, _) if !(-90.0..=90.0).contains(&latitude) => {
+            let swapped = (90.0..=360.0).contains(&latitude.abs()) && longitude.abs() <= 90.0;
+            let hint = if swapped { ": latitude and longitude look swapped" } else { "" };
+            Err(format!("latitude {latitude} is outside -90…90{hint}"))
+        }
+        (_, longitude) if !(-360.0..=360.0).contains(&longitude) => {
+            Err(format!("longitude {longitude} is outside -360…360"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a points file has what.
+struct Columns {
+    id: Option<usize>,
+    latitude: usize,
+    longitude: usize,
+    carried: Vec<(usize, String)>,
+}
+
+impl Columns {
+    fn of(header: &csv::StringRecord) -> Result<Columns, String> {
+        let names: Vec<String> = header.iter().map(str::to_ascii_lowercase).collect();
+        let find = |known: &[&str]| names.iter().position(|name| known.contains(&name.as_str()));
+        let missing = |what: &str| format!("line 1: the header has no column {what:?}: it should be id,lat,lon,…");
+        let latitude = find(&LATITUDE).ok_or_else(|| missing("lat"))?;
+        let longitude = find(&LONGITUDE).ok_or_else(|| missing("lon"))?;
+        let id = find(&ID);
+        let taken = [Some(latitude), Some(longitude), id];
+        let carried = header.iter().enumerate().filter(|(position, _)| !taken.contains(&Some(*position)));
+        Ok(Columns { id, latitude, longitude, carried: carried.map(|(at, name)| (at, name.to_owned())).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Places, String> {
+        let mut places = Places::default();
+        places.read_csv(text.as_bytes()).map(|()| places).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn files_have_a_header_in_any_order_and_more_columns() {
+        let places = read("name,Lon,id,LAT\n\"Big, Ben\",-0.12,ldn,51.5\nb, 10 ,x,-3\n").expect("reads");
+        assert_eq!(places.ids, ["ldn", "x"]);
+        assert_eq!((places.latitudes, places.longitudes), (vec![51.5, -3.0], vec![-0.12, 10.0]));
+        assert_eq!(places.carried, [("name".to_owned(), vec!["Big, Ben".to_owned(), "b".to_owned()])]);
+        assert_eq!(read("lat,lon\n1,2\n3,4\n").expect("reads").ids, ["0", "1"]);
+    }
+
+    #[test]
+    fn bad_lines_are_named_by_number() {
+        for (text, words) in [
+            ("id,lat,lon\na,1,2\nb,x,2\n", ["line 3", "\"x\""]),
+            ("id,lat,lon\na,1,2\nb,1\n", ["line: 3", "2 fields"]),
+            ("id,lat,lon\na,NaN,2\n", ["line 2", "outside"]),
+            ("id,lat,lon\na,151.2,-33.9\n", ["line 2", "swapped"]),
+            ("id,lat,lon\na,1,2\na,2,3\n", ["line 3", "line 2 already"]),
+            ("id,latt,lon\na,1,2\n", ["line 1", "\"lat\""]),
+            ("id,lat,lon\na,1,400\n", ["line 2", "longitude 400"]),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        }
+    }
+
+    #[test]
+    fn flags_come_in_pairs() {
+        let places = Places::gather(&[51.5, -90.0], &[0.0, 359.9], None).expect("places");
+        assert_eq!(places.ids, ["0", "1"]);
+        assert!(Places::gather(&[1.0], &[], None).expect_err("one").to_string().contains("1 times"));
+        assert!(Places::gather(&[], &[], None).is_err());
+    }
+}
