@@ -12,6 +12,7 @@ mod masks;
 mod numeric;
 mod packing;
 mod range;
+mod rule;
 mod stored;
 mod text;
 mod values;

@@ -54,6 +54,16 @@ impl Masks {
         Ok(masks)
     }
 
+    /// The fills that are 64-bit integers.
+    pub fn integers(&self) -> Vec<i64> {
+        let whole = |fill: &Number| match fill {
+            Number::Int(integer) => i64::try_from(*integer).ok(),
+            Number::Float(float) if float.fract() == 0.0 && float.abs() < 9.2e18 => Some(*float as i64),
+            Number::Float(_) => None,
+        };
+        self.fills.iter().filter_map(whole).collect()
+    }
+
     /// Takes in the values of one attribute. One that has none but NaN means nothing to integers.
     fn add(&mut self, stored: NumberType, fills: Vec<Fill>) {
         let masking: Vec<Fill> = fills.into_iter().filter(|fill| !fill.is_nan()).collect();
@@ -113,7 +123,7 @@ fn fill(value: &Value) -> Option<Fill> {
     }
 }
 
-/// `_FillValue` in xarray's coding: Base64 of a little-endian `float64` for floats; integers cut to whole numbers. What is not
+/// `_FillValue` in xarray's coding: Base64 of a little-endian `float64` for floats; integers cut to whole numbers; truth values. What is not
 /// in it, and what xarray therefore fails on, counts as the number that it is.
 fn coded(value: &Value, stored: NumberType) -> Option<Fill> {
     let float = matches!(stored.kind, 'f' | 'B');
@@ -121,11 +131,12 @@ fn coded(value: &Value, stored: NumberType) -> Option<Fill> {
     if let Some(bytes) = bytes.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok()) {
         return Some(Fill::Number(Number::Float(f64::from_le_bytes(bytes))));
     }
-    match fill(value)? {
-        Fill::Number(Number::Float(value)) if !float && value.is_finite() => {
+    match (fill(value)?, stored.kind) {
+        (Fill::Number(number), 'b') => Some(Fill::Number(Number::Int(i128::from(double(number) != 0.0)))),
+        (Fill::Number(Number::Float(value)), 'i' | 'u') if value.is_finite() => {
             Some(Fill::Number(Number::Int(value as i128)))
         }
-        fill => Some(fill),
+        (fill, _) => Some(fill),
     }
 }
 

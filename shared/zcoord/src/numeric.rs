@@ -2,7 +2,7 @@
 //! not need: `float32` without masks is a copy.
 
 use half::f16;
-use zarray::{Number, NumberType};
+use zarray::NumberType;
 
 use crate::clock::Clock;
 use crate::masks::Masks;
@@ -19,12 +19,19 @@ pub(crate) struct Numeric {
     pub target: Target,
     /// Numbers that stand for missing ones, as `float64`.
     pub fills: Vec<f64>,
+    /// Those of them that are integers.
+    pub whole_fills: Vec<i64>,
 }
 
 impl Numeric {
     /// Numbers as they are stored.
     pub fn plain(read: NumberType) -> Numeric {
-        Numeric { read, target: Target::of(read, &Masks::default(), None, false), fills: Vec::new() }
+        Numeric {
+            read,
+            target: Target::of(read, &Masks::default(), None, false),
+            fills: Vec::new(),
+            whole_fills: Vec::new(),
+        }
     }
 
     /// What the values are.
@@ -66,13 +73,19 @@ impl Numeric {
         })
     }
 
-    /// Which elements stand for missing ones although their values cannot say so.
+    /// Which integers stand for missing ones although they cannot say so; empty where none can.
     pub fn masked(&self, bytes: &[u8]) -> Vec<bool> {
-        with_type!(self.read, T => T::each(bytes, self.read.big_endian, |value| self.fills.contains(&value.f64())))
+        let silent = matches!(self.target, Target::Keep | Target::Integer(_) | Target::Truth);
+        if !silent || self.whole_fills.is_empty() {
+            return Vec::new();
+        }
+        let fills = self.whole_fills.as_slice();
+        with_type!(self.read, T => T::each(bytes, self.read.big_endian, |value| fills.contains(&value.i64())))
     }
 
-    /// The moments of `bytes`. Integers are masked as integers: `fills` as xarray compares them.
-    pub fn moments(&self, bytes: &[u8], clock: &dyn Clock, fills: &[i64]) -> Values {
+    /// The moments of `bytes`. Integers are masked as integers.
+    pub fn moments(&self, bytes: &[u8], clock: &dyn Clock) -> Values {
+        let fills = self.whole_fills.as_slice();
         let moment = |found: Option<i64>| found.unwrap_or(NOT_A_TIME);
         let whole =
             |count: i64| moment(Some(count).filter(|count| *count != NOT_A_TIME).and_then(|count| clock.int(count)));
@@ -113,14 +126,4 @@ fn masked<T: Stored, R: Copy>(
 fn in_halves(value: f32, affine: Affine<f32>) -> f32 {
     let half = |value: f32| f16::from_f32(value).to_f32();
     half(half(value * half(affine.scale)) + half(affine.offset))
-}
-
-/// Fills of moments of type `read`: integers that are no whole count equal none.
-pub(crate) fn whole_fills(fills: &[Number]) -> Vec<i64> {
-    let whole = |fill: &Number| match fill {
-        Number::Int(integer) => i64::try_from(*integer).ok(),
-        Number::Float(float) if float.fract() == 0.0 && float.abs() < 9.2e18 => Some(*float as i64),
-        Number::Float(_) => None,
-    };
-    fills.iter().filter_map(whole).collect()
 }

@@ -59,6 +59,13 @@ impl Packing {
         Ok(packed.then_some(packing))
     }
 
+    /// What is to be said of packing that xarray handles otherwise.
+    pub fn remark(self, from: NumberType, masks: &Masks) -> Option<String> {
+        let whole = matches!((self.scale, self.offset), (Some(Number::Int(_)), None));
+        let cut = whole && matches!(from.kind, 'f' | 'B') && !masks.stated;
+        cut.then(|| "scale_factor is a whole number, for which xarray cuts values to whole numbers; here they keep their fractions".into())
+    }
+
     fn doubles(self) -> Affine<f64> {
         Affine { scale: self.scale.map_or(1.0, double), offset: self.offset.map_or(-0.0, double) }
     }
@@ -73,7 +80,7 @@ impl Packing {
         match (self.scale, self.offset) {
             (None, None) if single_holds(from) => Target::Single(Some(self.singles())),
             // xarray makes `int64` of floats too, and so cuts them; and fails where anything is masked.
-            (Some(Number::Int(scale)), None) if matches!(from.kind, 'i' | 'u') && !masked => {
+            (Some(Number::Int(scale)), None) if matches!(from.kind, 'i' | 'u' | 'b') && !masked => {
                 i64::try_from(scale).map_or(Target::Double(Some(self.doubles())), Target::Integer)
             }
             _ => Target::Double(Some(self.doubles())),
