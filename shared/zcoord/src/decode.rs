@@ -90,9 +90,8 @@ impl Decoder {
     /// The attributes of `array` that still say something of decoded values.
     pub fn attributes(&self, array: &Array) -> Vec<(String, Value)> {
         let decoded: &[&str] = if self.mode == Mode::Cf { &DECODED } else { &[] };
-        let consumed = |key: &str| {
-            STRUCTURAL.contains(&key) || decoded.contains(&key) || self.rule.consumed.iter().any(|name| *name == key)
-        };
+        let consumed =
+            |key: &str| STRUCTURAL.contains(&key) || decoded.contains(&key) || self.rule.consumed.contains(&key);
         let remaining = array.attributes.iter().filter(|(key, _)| !consumed(key));
         remaining.map(|(key, value)| (key.clone(), value.clone())).collect()
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use proptest::prelude::*;
 use serde_json::json;
 use zarray::{Node, array_v2, node_v3};
 
@@ -137,7 +136,7 @@ fn masked_floats() {
     let packed = floats(json!("NaN"), json!({"scale_factor": 0.1, "add_offset": 3}));
     assert_eq!(packed, single(&[Some(-996.990_05), Some(3.1), None, Some(3.0)]));
     let packed = floats(Value::Null, json!({"scale_factor": 0.5}));
-    assert_eq!(packed, double(&[Some(-4999.950_195_312_5), Some(0.5), None, Some(-0.0)]));
+    assert_eq!(packed, double(&[Some(-4_999.950_195_312_5), Some(0.5), None, Some(-0.0)]));
 }
 
 /// xarray 2026.9.0 gives these.
@@ -146,10 +145,11 @@ fn unsigned_and_signed_bytes() {
     let unsigned = |attributes: Value| decode(&v2("|i1", Value::Null, attributes, Value::Null), &[1, 0, 255]);
     assert_eq!(bits(&unsigned(json!({"_Unsigned": "true"}))), whole("uint8", &[Some(1), Some(0), Some(255)]));
     assert_eq!(bits(&unsigned(json!({"_Unsigned": true}))), whole("int8", &[Some(1), Some(0), Some(-1)]));
-    let masked = json!({"_Unsigned": "true", "_FillValue": -1});
-    assert_eq!(bits(&unsigned(masked)), single(&[Some(1.0), Some(0.0), None]));
-    let number = json!({"_Unsigned": "true", "missing_value": -1});
-    assert_eq!(bits(&unsigned(number)), single(&[Some(1.0), Some(0.0), Some(255.0)]));
+    assert_eq!(bits(&unsigned(json!({"_Unsigned": "true", "_FillValue": -1}))), single(&[Some(1.0), Some(0.0), None]));
+    assert_eq!(
+        bits(&unsigned(json!({"_Unsigned": "true", "missing_value": -1}))),
+        single(&[Some(1.0), Some(0.0), Some(255.0)])
+    );
     let signed = v2("|u1", json!(255), json!({"_Unsigned": "false"}), Value::Null);
     assert_eq!(bits(&decode(&signed, &[1, 254, 255])), single(&[Some(1.0), Some(-2.0), None]));
 }
@@ -285,7 +285,6 @@ fn masks_apply_behind_filters() {
 
 #[test]
 fn what_cannot_be_decoded_is_named() {
-    let structured = json!("r16");
     for (array, word) in [
         (v2("<c8", Value::Null, json!({}), Value::Null), "<c8"),
         (v2("|V4", Value::Null, json!({}), Value::Null), "|V4"),
@@ -293,49 +292,12 @@ fn what_cannot_be_decoded_is_named() {
         (v2("<f4", Value::Null, json!({}), json!([{"id": "delta", "dtype": "<f4"}])), "delta"),
         (v2("<f4", Value::Null, json!({"add_offset": "high"}), Value::Null), "add_offset"),
         (v2("<i2", json!("NaN"), json!({}), Value::Null), "fill value"),
-        (v3(structured, "little", json!([0, 0]), json!({})), "r16"),
+        (v3(json!("r16"), "little", json!([0, 0]), json!({})), "r16"),
     ] {
         let error = Decoder::new(&array, CF, &OneClock).err().expect(word);
         assert!(error.contains(word), "{error}");
     }
 }
 
-proptest! {
-    #[test]
-    fn failed_rows_are_missing_and_others_untouched(
-        values in prop::collection::vec(any::<i16>(), 0..20),
-        failed in prop::collection::vec(any::<bool>(), 0..20),
-        dtype in prop::sample::select(vec!["<i2", "<u2", "<f2", "|S2"]),
-        packed: bool,
-    ) {
-        let attributes = if packed { json!({"scale_factor": 0.5, "valid_max": 100}) } else { json!({}) };
-        let decoder = decoder(&v2(dtype, Value::Null, attributes, Value::Null), CF);
-        let (plain, found) = (decoder.decode(&shorts(&values), &[]), decoder.decode(&shorts(&values), &failed));
-        prop_assert_eq!(found.column.len(), values.len());
-        let (plain, found) = (bits(&plain.column).1, bits(&found.column).1);
-        for row in 0..values.len() {
-            let gone = failed.get(row).copied().unwrap_or(false);
-            prop_assert_eq!(found[row], plain[row].filter(|_| !gone));
-        }
-    }
-
-    /// Unpacking is monotone, and each packed number can be told from its neighbours.
-    #[test]
-    fn unpacking_keeps_order(low: i16, scale in 1e-6..1e6f64, offset in -1e6..1e6f64) {
-        prop_assume!(low < i16::MAX);
-        let attributes = json!({"scale_factor": scale, "add_offset": offset});
-        let found = decode(&v2("<i2", Value::Null, attributes, Value::Null), &shorts(&[low, low + 1]));
-        let numbers = found.numbers().expect("numbers");
-        prop_assert_eq!(numbers[0], f64::from(low) * scale + offset);
-        prop_assert!(numbers[0] < numbers[1]);
-        prop_assert_eq!(((numbers[1] - offset) / scale).round(), f64::from(low + 1));
-    }
-
-    #[test]
-    fn no_bytes_break_it(bytes: Vec<u8>, dtype in prop::sample::select(vec!["<i8", ">u4", "<f8", "<U2", "<M8[D]", "<m8[s]"])) {
-        let units = json!({"units": "days since 1970-01-01", "_FillValue": 3});
-        let decoder = decoder(&v2(dtype, Value::Null, units, Value::Null), CF);
-        let rows = bytes.len() / decoder.itemsize().expect("fixed");
-        prop_assert_eq!(decoder.decode(&bytes, &[]).column.len(), rows);
-    }
-}
+#[path = "decode_properties.rs"]
+mod properties;
