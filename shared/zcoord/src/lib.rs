@@ -2,14 +2,28 @@
 //!
 //! This crate knows metadata, numbers and the sphere. It reads coordinates, and never the data of a variable.
 
+mod attribute;
 mod calendar;
+mod clock;
 mod dataset;
+mod decode;
+mod element;
+mod filters;
 mod find;
+mod masks;
+mod numeric;
+mod packing;
+mod range;
+mod rule;
+mod stored;
 #[cfg(test)]
 mod testing;
+mod text;
 mod values;
 
 pub use calendar::Calendar;
+pub use clock::{Clock, Clocks};
 pub use dataset::{Dataset, dimensions, name};
+pub use decode::{DecodeOptions, Decoded, Decoder, Mode};
 pub use find::{Horizontal, Layout, Names, NotFound, PlaceCoordinates, Rule, classify, is_time, place_coordinates};
 pub use values::{Column, Kind, NOT_A_TIME, Values};

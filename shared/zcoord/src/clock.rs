@@ -1,0 +1,28 @@
+//! What the decoder needs of calendars: numbers become moments.
+
+use std::sync::Arc;
+
+use crate::calendar::Calendar;
+
+/// Turns the stored numbers of one variable into moments: microseconds since 1970-01-01T00:00:00 by the calendar's own count
+/// of days. Nothing where a number is no moment, or one that does not fit.
+pub trait Clock: Send + Sync {
+    /// The calendar of the moments.
+    fn calendar(&self) -> Calendar;
+    /// The moment of a whole number of units.
+    fn int(&self, count: i64) -> Option<i64>;
+    /// The moment of a number of units.
+    fn float(&self, count: f64) -> Option<i64>;
+}
+
+/// Where clocks come from.
+pub trait Clocks {
+    /// The clock of CF `units` ("days since 1850-1-1") in a `calendar`.
+    ///
+    /// # Errors
+    /// What is not understood, in a sentence.
+    fn since(&self, units: &str, calendar: &str) -> Result<Arc<dyn Clock>, String>;
+
+    /// The clock of a NumPy `datetime64` unit as its type string spells it: `ns`, `25s`. Nothing for one that is not known.
+    fn datetime64(&self, unit: &str) -> Option<Arc<dyn Clock>>;
+}

@@ -1,0 +1,169 @@
+//! CF decoding of one variable: raw stored elements become a column, as xarray 2026.9 decodes Zarr stores. Valid ranges,
+//! which xarray leaves alone, are applied too.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use zarray::Array;
+
+use crate::clock::Clocks;
+use crate::element::Element;
+use crate::filters::Filters;
+use crate::rule::{Action, Rule};
+use crate::text::Texts;
+use crate::values::{Column, Kind, NOT_A_TIME, Values};
+
+/// How far values are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Masks, packing and times are undone.
+    #[default]
+    Cf,
+    /// Numbers are what is stored; only filters, byte order and NumPy's own times are undone.
+    Raw,
+}
+
+/// What the user may choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DecodeOptions {
+    /// How far values are decoded.
+    pub mode: Mode,
+    /// Whether the `fill_value` of the array's metadata stands for missing values; nothing for xarray's choice, which is yes
+    /// for Zarr v2 and no for v3.
+    pub fill_value_as_mask: Option<bool>,
+}
+
+/// A decoded column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// Its values.
+    pub column: Column,
+    /// How many of them are missing because they lie outside the variable's valid range.
+    pub out_of_range: u64,
+}
+
+/// Decodes the elements of one variable.
+#[derive(Clone)]
+pub struct Decoder {
+    element: Element,
+    filters: Option<Filters>,
+    rule: Rule,
+    mode: Mode,
+    remark: Option<String>,
+}
+
+/// Attributes that say how an array is laid out or related, and nothing of its values.
+const STRUCTURAL: [&str; 3] = ["_ARRAY_DIMENSIONS", "coordinates", "grid_mapping"];
+
+/// Attributes that are done with once values are decoded.
+const DECODED: [&str; 8] =
+    ["_FillValue", "missing_value", "scale_factor", "add_offset", "valid_min", "valid_max", "valid_range", "_Unsigned"];
+
+impl Decoder {
+    /// A decoder from the metadata of `array`; `clocks` knows calendars.
+    ///
+    /// # Errors
+    /// Which data type, filter or attribute is not understood, in a sentence.
+    pub fn new(array: &Array, options: DecodeOptions, clocks: &dyn Clocks) -> Result<Decoder, String> {
+        let element = Element::of(array)?;
+        let filters = Filters::of(array, element.number())?;
+        let rule = Rule::of(array, &element, filters.is_some(), options, clocks)?;
+        let remark = (!rule.remarks.is_empty()).then(|| rule.remarks.join("; "));
+        Ok(Decoder { element, filters, rule, mode: options.mode, remark })
+    }
+
+    /// What the decoded values are.
+    pub fn kind(&self) -> Kind {
+        self.rule.kind()
+    }
+
+    /// Bytes of one encoded element, as a decoded chunk holds it; nothing for text of any length.
+    pub fn itemsize(&self) -> Option<usize> {
+        self.filters.as_ref().map(|filters| filters.encoded.size).or_else(|| self.element.size())
+    }
+
+    /// What of the attributes was not understood or not applied, for people; nothing where all was.
+    pub fn remark(&self) -> Option<&str> {
+        self.remark.as_deref()
+    }
+
+    /// The attributes of `array` that still say something of decoded values.
+    pub fn attributes(&self, array: &Array) -> Vec<(String, Value)> {
+        let decoded: &[&str] = if self.mode == Mode::Cf { &DECODED } else { &[] };
+        let consumed =
+            |key: &str| STRUCTURAL.contains(&key) || decoded.contains(&key) || self.rule.consumed.contains(&key);
+        let remaining = array.attributes.iter().filter(|(key, _)| !consumed(key));
+        remaining.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// Decodes `bytes`, which hold one encoded element of [`Decoder::itemsize`] bytes a row. `failed` says which rows could
+    /// not be read; they are missing in the column. It may be empty, for none. Text of any length goes to
+    /// [`Decoder::decode_text`].
+    pub fn decode(&self, bytes: &[u8], failed: &[bool]) -> Decoded {
+        let plain = match &self.filters {
+            Some(filters) => Cow::Owned(filters.undo(bytes)),
+            None => Cow::Borrowed(bytes),
+        };
+        let outside = self.rule.outside(&plain, failed);
+        let out_of_range = outside.iter().filter(|outside| **outside).count() as u64;
+        let (values, masked) = match &self.rule.action {
+            Action::Numbers(numeric) => (numeric.values(&plain), numeric.masked(&plain)),
+            Action::Moments(numeric, clock) => (numeric.moments(&plain, clock.as_ref()), Vec::new()),
+            Action::Texts(texts) => {
+                let size = self.element.size().unwrap_or(usize::MAX);
+                texts_of(plain.chunks_exact(size).map(|element| texts.padded(&self.element, element)))
+            }
+        };
+        Decoded { column: column(self.kind(), values, &[failed, &outside, &masked]), out_of_range }
+    }
+
+    /// Decodes text of any length, one element a row; `failed` as for [`Decoder::decode`].
+    pub fn decode_text(&self, elements: &[Vec<u8>], failed: &[bool]) -> Decoded {
+        let plain = Texts::default();
+        let texts = if let Action::Texts(texts) = &self.rule.action { texts } else { &plain };
+        let (values, masked) = texts_of(elements.iter().map(|element| texts.whole(element)));
+        Decoded { column: column(Kind::Text, values, &[failed, &masked]), out_of_range: 0 }
+    }
+}
+
+fn texts_of(texts: impl Iterator<Item = (String, bool)>) -> (Values, Vec<bool>) {
+    let (texts, missing): (Vec<String>, Vec<bool>) = texts.unzip();
+    (Values::Text(texts), missing)
+}
+
+/// The column of `values` in which every row that one of `gone` names is missing.
+fn column(kind: Kind, values: Values, gone: &[&[bool]]) -> Column {
+    let mut column = Column::new(kind, values);
+    if !gone.iter().any(|gone| gone.contains(&true)) {
+        return column;
+    }
+    let mut missing = vec![false; column.len()];
+    for gone in gone {
+        missing.iter_mut().zip(gone.iter()).for_each(|(missing, gone)| *missing |= gone);
+    }
+    blank(&mut column.values, &missing);
+    if !matches!(column.values, Values::F32(_) | Values::F64(_) | Values::Time(..)) {
+        column.missing = missing;
+    }
+    column
+}
+
+/// Makes the `missing` rows NaN, no time, zero or empty.
+fn blank(values: &mut Values, missing: &[bool]) {
+    fn fill<T: Clone>(values: &mut [T], missing: &[bool], blank: T) {
+        values.iter_mut().zip(missing).filter(|(_, missing)| **missing).for_each(|(value, _)| *value = blank.clone());
+    }
+    match values {
+        Values::F32(values) => fill(values, missing, f32::NAN),
+        Values::F64(values) => fill(values, missing, f64::NAN),
+        Values::I64(values) => fill(values, missing, 0),
+        Values::U64(values) => fill(values, missing, 0),
+        Values::Bool(values) => fill(values, missing, false),
+        Values::Time(values, _) => fill(values, missing, NOT_A_TIME),
+        Values::Text(values) => fill(values, missing, String::new()),
+    }
+}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;
