@@ -6,6 +6,7 @@ mod attribute;
 mod calendar;
 mod clock;
 mod dataset;
+mod coordinate;
 mod decode;
 mod element;
 mod filters;
@@ -19,11 +20,14 @@ mod stored;
 #[cfg(test)]
 mod testing;
 mod text;
+mod time;
 mod values;
 
 pub use calendar::Calendar;
 pub use clock::{Clock, Clocks};
+pub use coordinate::{decoder, read_coordinate};
 pub use dataset::{Dataset, dimensions, name};
 pub use decode::{DecodeOptions, Decoded, Decoder, Mode};
 pub use find::{Horizontal, Layout, Names, NotFound, PlaceCoordinates, Rule, classify, is_time, place_coordinates};
+pub use time::{Datetime64, Iso, TimeUnits, datetime64_unit, format_iso, is_time_units, parse_label};
 pub use values::{Column, Kind, NOT_A_TIME, Values};

@@ -1,0 +1,140 @@
+//! CF's units of time: `hours since 1900-01-01` (CF conventions, section 4.4).
+
+use super::datetime64::nearest;
+use super::stamp::Stamp;
+use super::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, moment};
+use crate::calendar::Calendar;
+
+/// What stored numbers mean: so many units since a reference, in a calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeUnits {
+    unit: Unit,
+    /// Microseconds of the reference.
+    reference: i128,
+    calendar: Calendar,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// Microseconds in a unit.
+    Micros(i64),
+    Nanosecond,
+}
+
+/// Bits after the point of a fraction of a unit. With the 40 bits of the microseconds in a week they fit 128.
+const FRACTION_BITS: u32 = 80;
+
+impl TimeUnits {
+    /// Reads the attributes `units` and `calendar` of a variable; without the latter the calendar is `standard`.
+    ///
+    /// # Errors
+    /// What is not understood, or not a length of time, in a sentence.
+    pub fn parse(units: &str, calendar: Option<&str>) -> Result<TimeUnits, String> {
+        let calendar = calendar.unwrap_or("standard");
+        let calendar = Calendar::parse(calendar)
+            .ok_or_else(|| format!("the calendar {calendar:?} is none of those whose days can be counted"))?;
+        let (unit, reference) =
+            split(units).ok_or_else(|| format!("the units {units:?} are not of the form \"<unit> since <date>\""))?;
+        let unit = parse_unit(unit).map_err(|why| format!("the units {units:?} cannot be decoded: {why}"))?;
+        let reference = parse_reference(reference, calendar)
+            .map_err(|why| format!("the units {units:?} cannot be decoded: {why}"))?;
+        Ok(TimeUnits { unit, reference, calendar })
+    }
+
+    /// The calendar of the moments.
+    pub fn calendar(self) -> Calendar {
+        self.calendar
+    }
+
+    /// The moment of a whole number of units, rounded to the nearest microsecond; nothing where it does not fit.
+    pub fn decode_int(self, count: i64) -> Option<i64> {
+        let count = i128::from(count);
+        moment(self.reference + self.unit.micros(count))
+    }
+
+    /// The moment of a number of units, rounded to the nearest microsecond; nothing for NaN, and where it does not fit.
+    pub fn decode_float(self, count: f64) -> Option<i64> {
+        // No unit is below a nanosecond, and 2⁸⁰ ns are more than any moment.
+        if !(count.abs() < (1_u128 << 80) as f64) {
+            return None;
+        }
+        let whole = count.trunc();
+        let micros = match self.unit {
+            Unit::Micros(micros) => whole as i128 * i128::from(micros) + part(count - whole, micros),
+            Unit::Nanosecond => nearest(count.floor() as i128, 1000),
+        };
+        moment(self.reference + micros)
+    }
+}
+
+impl Unit {
+    fn micros(self, count: i128) -> i128 {
+        match self {
+            Unit::Micros(micros) => count * i128::from(micros),
+            Unit::Nanosecond => nearest(count, 1000),
+        }
+    }
+}
+
+/// `fraction` (exact, between -1 and 1) of a unit of `micros`, rounded to the nearest microsecond.
+///
+/// In whole numbers: in floats the product would be rounded twice, and 06:00 become 05:59:59.999999.
+fn part(fraction: f64, micros: i64) -> i128 {
+    if fraction == 0.0 {
+        return 0;
+    }
+    let fixed = (fraction * (1_u128 << FRACTION_BITS) as f64) as i128;
+    (fixed * i128::from(micros) + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS
+}
+
+/// Whether these are units of time since a reference. Months and years are, although they cannot be decoded.
+pub fn is_time_units(units: &str) -> bool {
+    split(units).is_some_and(|(unit, _)| parse_unit(unit).is_ok() || is_calendar_unit(unit))
+}
+
+/// The unit, and what comes after `since`.
+fn split(units: &str) -> Option<(&str, &str)> {
+    let (unit, rest) = units.trim().split_once(char::is_whitespace)?;
+    let (since, reference) = rest.trim_start().split_once(char::is_whitespace)?;
+    since.eq_ignore_ascii_case("since").then_some((unit, reference))
+}
+
+fn parse_unit(unit: &str) -> Result<Unit, String> {
+    Ok(Unit::Micros(match spelling(unit).as_str() {
+        "week" | "weeks" => 7 * MICROS_PER_DAY,
+        "day" | "days" | "d" => MICROS_PER_DAY,
+        "hour" | "hours" | "hr" | "hrs" | "h" => MICROS_PER_HOUR,
+        "minute" | "minutes" | "min" | "mins" => MICROS_PER_MINUTE,
+        "second" | "seconds" | "sec" | "secs" | "s" => MICROS_PER_SECOND,
+        "millisecond" | "milliseconds" | "millisec" | "millisecs" | "msec" | "msecs" | "ms" => 1000,
+        "microsecond" | "microseconds" | "microsec" | "microsecs" | "us" | "\u{b5}s" | "\u{3bc}s" => 1,
+        "nanosecond" | "nanoseconds" | "nanosec" | "nanosecs" | "nsec" | "nsecs" | "ns" => return Ok(Unit::Nanosecond),
+        _ if is_calendar_unit(unit) => {
+            return Err(format!(
+                "{unit:?} is no fixed number of days in a calendar (UDUNITS' year is 365.242198781 days and its month a \
+                 twelfth of that, whatever the calendar says); store days instead"
+            ));
+        }
+        _ => return Err(format!("{unit:?} is no unit of time")),
+    }))
+}
+
+fn is_calendar_unit(unit: &str) -> bool {
+    let names = ["month", "months", "mon", "year", "years", "yr", "yrs", "common_year", "common_years"];
+    names.contains(&spelling(unit).as_str())
+}
+
+/// Words may be written in capitals. Symbols may not: `Ms` is a million seconds.
+fn spelling(unit: &str) -> String {
+    if unit.len() > 2 { unit.to_ascii_lowercase() } else { unit.to_owned() }
+}
+
+fn parse_reference(text: &str, calendar: Calendar) -> Result<i128, String> {
+    let text = text.trim();
+    match Stamp::parse(text) {
+        Some(stamp) if stamp.day.is_some() => stamp.start(calendar),
+        _ => {
+            Err(format!("{text:?} is no date \"y-m-d\" with or without a time \"h:m:s\" and a zone \"Z\" or \"+h:m\""))
+        }
+    }
+}
