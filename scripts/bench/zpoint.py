@@ -52,6 +52,26 @@ class Task(NamedTuple):
     latency: float = None  # milliseconds, where the store is on the object server
 
 
+class Telling:
+    """Its command says of its run on its last line: zpoint its summary, a peer its time behind the imports."""
+
+    def forget(self):
+        super().forget()
+        self.told = []
+
+    def keep(self, weighed):
+        super().keep(weighed)
+        self.told.append(last_line(self.stdout))
+
+
+class Local(Telling, Case):
+    pass
+
+
+class Remote(Telling, Served):
+    pass
+
+
 def tasks(args):
     series, few = f"series-{args.steps}", {way: PEERS[way] for way in ("xarray", "zarr", "zarrs", "tensorstore")}
     yield Task("maps lz4", f"{series}/lz4-v2.zarr", [PLACE], PEERS)
@@ -136,7 +156,7 @@ def all_cases(work, task, binary, pythons):
         clear = lambda: remove(output)
         log = work / f"log-{slug(name)}"
         basics = name, command, log, clear
-        made = Served(work, port, task.latency, *basics) if remote else Case(*basics)
+        made = Remote(work, port, task.latency, *basics) if remote else Local(*basics)
         made.output, made.store = output, work / task.store
         return made
 
@@ -187,7 +207,7 @@ def report(case, references, rounds, others):
     by_name = {each.name.partition(": ")[2]: each for each in references if each is not case}
     ratios = {name: ratio(case, each) for name, each in by_name.items()}
     stored = sum(path.stat().st_size for path in case.store.rglob("*") if path.is_file() and is_chunk(path))
-    told = last_line(case.stdout)
+    told, inner = case.told[-1], [each["inner_seconds"] for each in case.told if "inner_seconds" in each]
     read = told.get("bytes_read")
     emit(
         bench="point",
@@ -195,7 +215,7 @@ def report(case, references, rounds, others):
         seconds=round(case.median, 4),
         ratio={name: median for name, (median, _) in ratios.items()},
         ratio_quartiles={name: quartiles for name, (_, quartiles) in ratios.items()},
-        inner_seconds=told.get("inner_seconds"),
+        inner_seconds=round(statistics.median(inner), 4) if inner else None,
         processor_seconds=round(processor_seconds(case), 3),
         processor_ratio={each: round(processor_seconds(case) / processor_seconds(by_name[each]), 2) for each in ratios},
         cores_busy=round(case.cores_busy, 2),
@@ -223,7 +243,6 @@ def is_chunk(path):
 
 
 def last_line(path):
-    """What the command says of its last run on its last line: zpoint its summary, a peer its time behind the imports."""
     lines = path.read_text().splitlines()
     try:
         return dict(json.loads(lines[-1]))
