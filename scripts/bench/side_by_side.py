@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple, Optional
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -67,9 +68,9 @@ def build(*targets):
         subprocess.run(["cargo", "build", "--release", "--quiet", *flags], cwd=ROOT, check=True)
 
 
-def stores(*args):
-    """Runs stores.py in the peers' Python and returns what it prints, as JSON."""
-    python = peers_python()
+def stores(*args, python=None):
+    """Runs stores.py in the peers' Python, or in the one that is given, and returns what it prints, as JSON."""
+    python = python or peers_python()
     done = subprocess.run([python, str(HERE / "stores.py"), *map(str, args)], stdout=subprocess.PIPE)
     if done.returncode != 0:
         sys.exit(f"{python} stores.py failed: it needs zarr 3 and numcodecs (scripts/test.sh, or ZTOOLS_PEERS_PYTHON)")
@@ -88,22 +89,41 @@ def workspace(given):
             yield Path(name)
 
 
+class Weighed(NamedTuple):
+    """What one whole process took, from start to exit."""
+
+    seconds: float  # wall clock
+    peak_mb: float  # memory, 10^6 bytes
+    busy_seconds: float  # processor time, user and system
+    read_bytes: Optional[int]  # by read(2) and its kin, from files and pipes; not what is mapped, nor what sockets receive
+
+
 def run(command, stdout):
-    """One whole process: wall-clock seconds from start to exit, its peak memory in MB (10^6 bytes), its processor seconds."""
     with open(stdout, "wb") as out:
         started = time.perf_counter()
         child = subprocess.Popen([str(word) for word in command], stdout=out)
-        _, status, usage = os.wait4(child.pid, 0)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # until it is waited for, its accounts can be read
         seconds = time.perf_counter() - started
+        read = bytes_read(child.pid)
+        _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
         sys.exit(f"exit code {child.returncode}: {' '.join(map(str, command))}")
-    return seconds, usage.ru_maxrss * 1024 / 1e6, usage.ru_utime + usage.ru_stime
+    return Weighed(seconds, usage.ru_maxrss * 1024 / 1e6, usage.ru_utime + usage.ru_stime, read)
+
+
+def bytes_read(pid):
+    """The kernel's count (proc(5), rchar); None where the kernel keeps none."""
+    try:
+        with open(f"/proc/{pid}/io") as accounts:
+            return next(int(line.split()[1]) for line in accounts if line.startswith("rchar:"))
+    except (OSError, StopIteration):
+        return None
 
 
 def floor_mb():
     """The least that `run` can report as a peak: this interpreter's own memory."""
-    return round(run(["true"], os.devnull)[1], 1)
+    return round(run(["true"], os.devnull).peak_mb, 1)
 
 
 class Case:
@@ -114,11 +134,17 @@ class Case:
         self.forget()
 
     def forget(self):
-        self.seconds, self.peaks_mb, self.busy_seconds = [], [], []
+        self.seconds, self.peaks_mb, self.busy_seconds, self.read_bytes = [], [], [], []
 
     def once(self):
         self.before()
         return run(self.command, self.stdout)
+
+    def keep(self, weighed):
+        self.seconds.append(weighed.seconds)
+        self.peaks_mb.append(weighed.peak_mb)
+        self.busy_seconds.append(weighed.busy_seconds)
+        self.read_bytes.append(weighed.read_bytes)
 
     @property
     def median(self):
@@ -146,19 +172,17 @@ def in_turn(cases, rounds, patience=0):
         order = cases[start:] + cases[:start]
         while True:
             others = Others()
-            measured = [(case, *case.once()) for case in order]
+            measured = [(case, case.once()) for case in order]
             share = others.share()
-            for case, seconds, peak_mb, _ in measured:
-                say(f"  round {n + 1}/{rounds}  {seconds:8.3f} s  {peak_mb:7.1f} MB  {case.name}")
+            for case, weighed in measured:
+                say(f"  round {n + 1}/{rounds}  {weighed.seconds:8.3f} s  {weighed.peak_mb:7.1f} MB  {case.name}")
             if share <= DISTURBED or patience == 0:
                 break
             patience -= 1
             say(f"  other processes took {share:.0%} of the machine: the round does not count")
         worst = max(worst, share)
-        for case, seconds, peak_mb, busy_seconds in measured:
-            case.seconds.append(seconds)
-            case.peaks_mb.append(peak_mb)
-            case.busy_seconds.append(busy_seconds)
+        for case, weighed in measured:
+            case.keep(weighed)
     return round(worst, 3)
 
 

@@ -4,13 +4,19 @@
     stores.py field DIR CHUNKS      one float32 array in 4 MiB chunks: in a v2 store, as a v3 store at "/", and sharded
     stores.py maps DIR STEPS        one float32 array (STEPS, 721, 1440), a chunk a step: a v2 store
     stores.py levels DIR STEPS      one float32 array (STEPS, 37, 721, 1440), a chunk a level, and again a chunk a step
+    stores.py series DIR STEPS      hourly maps of two variables with CF coordinates: lz4 and zstd, v2 and v3, consolidated
+    stores.py wide DIR N            one v2 store of N small arrays (96, 16, 16) with CF coordinates, consolidated
+    stores.py points FILE N         a CSV file of N random places (id, lat, lon)
     stores.py digest STORE...       a digest of the decoded values of each store
+    stores.py tables FILE...        shape and digest of the float32 values of each table: .npy, or .csv behind its `time`
     stores.py same N PEER OURS...   whether zinspect's records list the same N arrays as the peer's lines
 
 Every command prints JSON.
 """
 
+import csv
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -29,6 +35,7 @@ SIDE = 1024
 PER_SHARD = 10
 MAP = (721, 1440)
 LEVELS = 37
+LZ4, ZSTD = {"cname": "lz4", "clevel": 5}, {"cname": "zstd", "clevel": 3}
 
 
 def features(directory, count):
@@ -90,6 +97,67 @@ def levels(directory, steps):
     return {"decoded_bytes": small.nbytes}
 
 
+def series(directory, steps):
+    """What an archive delivers, in two codecs; the stores of version 3 hold links to the same Blosc frames."""
+    names, shape = ("msl", "t2m"), (steps, *MAP)
+    grid = {"chunks": (1, *MAP), "dims": ("time", "latitude", "longitude"), "fill_value": np.nan}
+    axes = np.linspace(90, -90, MAP[0]), np.arange(MAP[1]) * 0.25
+    arrays = {}
+    for codec, version in itertools.product((LZ4, ZSTD), (2, 3)):
+        group = zarr.create_group(directory / f"{codec['cname']}-v{version}.zarr", zarr_format=version)
+        coordinates(group.store, version, steps, *axes)
+        for name in names:
+            arrays[codec["cname"], version, name] = create(group.store, version, name, shape, codec=codec, **grid)
+        zarr.consolidate_metadata(group.store, zarr_format=version)
+    for i, frame in enumerate(frames(len(names) * steps, *MAP)):
+        step, name = i // len(names), names[i % len(names)]
+        for cname in ("lz4", "zstd"):
+            arrays[cname, 2, name][step] = frame
+            to = directory / f"{cname}-v3.zarr/{name}/c/{step}/0/0"
+            to.parent.mkdir(parents=True)
+            os.link(directory / f"{cname}-v2.zarr/{name}/{step}.0.0", to)
+    return {"decoded_bytes": len(names) * arrays["lz4", 2, names[0]].nbytes}
+
+
+def wide(directory, count):
+    """Like the features of a weather archive around a place; no two arrays hold the same values."""
+    grid = {"chunks": (24, 16, 16), "dims": ("time", "latitude", "longitude"), "fill_value": np.nan}
+    values = np.random.default_rng(1).normal(280, 10, (96, 16, 16)).astype("f4")
+    store = zarr.create_group(directory / "v2.zarr", zarr_format=2).store
+    coordinates(store, 2, len(values), np.linspace(60, 45, 16), np.linspace(0, 15, 16))
+    for i in range(count):
+        create(store, 2, f"feature_{i:04}", values.shape, **grid)[:] = values + np.float32(i)
+    zarr.consolidate_metadata(store, zarr_format=2)
+    return {"arrays": count}
+
+
+def coordinates(store, version, steps, latitudes, longitudes):
+    """CF coordinates, a chunk each. No fill value: xarray takes that of version 2 for missing, and 0 is a longitude."""
+    hours = {"units": "hours since 2019-01-01", "calendar": "proleptic_gregorian"}
+    for name, values, attributes in (
+        ("latitude", latitudes, {"units": "degrees_north"}),
+        ("longitude", longitudes, {"units": "degrees_east"}),
+        ("time", np.arange(steps), hours),
+    ):
+        one_chunk = {"shape": values.shape, "chunks": values.shape, "dims": (name,), "dtype": values.dtype}
+        array = create(store, version, name, fill_value=None, **one_chunk)
+        array[:] = values
+        array.attrs.update({"standard_name": name, **attributes})
+
+
+def points(file, count):
+    """Places clearly nearer to one cell than to the next, and on no edge of the maps: halfway and there, tools may differ."""
+    rng = np.random.default_rng(3)
+    rows, columns = (rng.integers(1, side - 1, count) for side in MAP)
+    beside = rng.uniform(-0.12, 0.12, (2, count))
+    with open(file, "w", newline="") as out:
+        table = csv.writer(out, lineterminator="\n")
+        table.writerow(("id", "lat", "lon"))
+        for i, (lat, lon) in enumerate(zip(90 - rows * 0.25 + beside[0], columns * 0.25 + beside[1])):
+            table.writerow((i, f"{lat:.4f}", f"{lon:.4f}"))
+    return {"points": count}
+
+
 def frames(count, rows, columns):
     """A smooth field that drifts, and noise, on a grid of 1/512: what a packed analysis looks like once it is float32."""
     lat = np.linspace(-np.pi / 2, np.pi / 2, rows)[:, None]
@@ -100,15 +168,15 @@ def frames(count, rows, columns):
         yield (np.round((smooth + rng.normal(0, 0.15, (rows, columns))) * 512) / 512).astype("f4")
 
 
-def create(store, version, name, shape, chunks, dims, shards=None):
-    """A float32 array in Blosc lz4; without a name it is the whole store."""
+def create(store, version, name, shape, chunks, dims, shards=None, codec=LZ4, dtype="f4", **more):
+    """A float32 array in Blosc lz4, unless told otherwise; without a name it is the whole store."""
     if version == 2:
-        blosc = Blosc(cname="lz4", clevel=5, shuffle=Blosc.SHUFFLE)
+        blosc = Blosc(**codec, shuffle=Blosc.SHUFFLE)
         dimensions = {"attributes": {"_ARRAY_DIMENSIONS": dims}}
     else:
-        blosc = BloscCodec(cname="lz4", clevel=5, shuffle="shuffle", typesize=4)
+        blosc = BloscCodec(**codec, shuffle="shuffle", typesize=np.dtype(dtype).itemsize)
         dimensions = {"dimension_names": dims}
-    grid = {"shape": shape, "chunks": chunks, "shards": shards, "dtype": "f4"}
+    grid = {"shape": shape, "chunks": chunks, "shards": shards, "dtype": dtype, **more}
     return zarr.create_array(store, name=name, zarr_format=version, compressors=blosc, **grid, **dimensions)
 
 
@@ -130,6 +198,22 @@ def digest_of(store):
     return sha.hexdigest()
 
 
+def tables(files):
+    """The tables must be bit for bit the same: rows by features. A CSV file has its keys first, the last of them `time`."""
+    return {str(file): table_of(file) for file in files}
+
+
+def table_of(file):
+    if file.suffix == ".csv":
+        with open(file, newline="") as lines:
+            rows = csv.reader(lines)
+            keys = next(rows).index("time") + 1
+            values = np.array([[value or "nan" for value in row[keys:]] for row in rows]).astype("f4")
+    else:
+        values = np.load(file)
+    return [list(values.shape), values.dtype.str, hashlib.sha1(np.ascontiguousarray(values)).hexdigest()]
+
+
 def same(count, peer, *ours):
     """A comparison of speed is worth nothing if the two saw different stores."""
     with open(peer) as lines:
@@ -143,17 +227,24 @@ def same(count, peer, *ours):
     return {"arrays": count}
 
 
+MAKERS = {maker.__name__: maker for maker in (features, field, maps, levels, series, wide)}
+
+
 def main():
     job, *args = sys.argv[1:]
     if job == "same":
         return same(int(args[0]), *args[1:])
     if job == "digest":
         return digest([Path(arg) for arg in args])
+    if job == "tables":
+        return tables([Path(arg) for arg in args])
+    if job == "points":
+        return points(args[0], int(args[1]))
     directory, count = Path(args[0]), int(args[1])
     building = directory.with_name(directory.name + ".part")  # whole or not there: a kept directory is used again
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    made = {"features": features, "field": field, "maps": maps, "levels": levels}[job](building, count)
+    made = MAKERS[job](building, count)
     building.rename(directory)
     return made
 

@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+"""zpoint against xarray, zarr-python, zarrs-python and TensorStore: the series of places, whole processes, in turn.
+
+    scripts/bench/zpoint.py [--rounds N] [--patience N] [--work DIR] [--only REGEX] [--no-build]
+                            [--steps N] [--arrays N] [--places N] [--latency MS]
+
+    maps lz4, maps zstd   one place out of 480 hourly maps of 4.15 MB (two variables), and the same out of a v3 store
+    wide                  one place out of 3,930 variables of four small chunks
+    points                1,000 places out of the lz4 maps
+    remote                one place out of the lz4 maps on an object server that counts, at once and with a latency
+
+--only is searched in "TASK: CASE". Where the binary is absent, the peers run alone. Prints one JSON line a case; README.md
+says what the numbers mean.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import sys
+from typing import NamedTuple
+
+from object_store import Served, free_port
+from side_by_side import CORES, HERE, TARGET, Case, build, emit, floor_mb, in_turn, python_with, ratio, say, stores
+from side_by_side import workspace
+
+NPY, CSV = "zpoint npy", "zpoint csv"  # what the others are held against: the peers write .npy, people want CSV
+OURS = {
+    NPY: ["-f", "npy"],
+    CSV: ["-f", "csv"],
+    "zpoint csv, -j 1": ["-f", "csv", "-j", "1"],
+    "zpoint csv, whole chunks": ["-f", "csv", "--partial-decode", "off"],
+}
+# The ways of zpoint_peers.py, and the modules each one needs.
+PEERS = {
+    "xarray": "xarray, zarr",
+    "xarray-csv": "xarray, zarr",
+    "xarray-dask": "xarray, zarr, dask.array",
+    "zarr": "zarr",
+    "zarrs": "zarr, zarrs",
+    "tensorstore": "tensorstore, numpy",
+}
+REMOTE_PEERS = {"xarray": "xarray, zarr, obstore", "tensorstore": "tensorstore, numpy"}
+PLACE = 51.5, 359.7  # nearer to the last column than to the first: xarray does not know that longitudes are cyclic
+
+
+class Task(NamedTuple):
+    name: str
+    store: str  # below the work directory
+    places: list  # [(latitude, longitude)], or the name of a CSV file below the work directory
+    peers: dict
+    latency: float = None  # milliseconds, where the store is on the object server
+
+
+class Telling:
+    """Its command says of its run on its last line: zpoint its summary, a peer its time behind the imports."""
+
+    def forget(self):
+        super().forget()
+        self.told = []
+
+    def keep(self, weighed):
+        super().keep(weighed)
+        self.told.append(last_line(self.stdout))
+
+
+class Local(Telling, Case):
+    pass
+
+
+class Remote(Telling, Served):
+    pass
+
+
+def tasks(args):
+    series, few = f"series-{args.steps}", {way: PEERS[way] for way in ("xarray", "zarr", "zarrs", "tensorstore")}
+    yield Task("maps lz4", f"{series}/lz4-v2.zarr", [PLACE], PEERS)
+    yield Task("maps zstd", f"{series}/zstd-v2.zarr", [PLACE], PEERS)
+    yield Task("maps zstd v3", f"{series}/zstd-v3.zarr", [PLACE], {way: few[way] for way in ("xarray", "zarr", "zarrs")})
+    yield Task("wide", f"wide-{args.arrays}/v2.zarr", [(51.5, 3.2)], few)
+    yield Task("points", f"{series}/lz4-v2.zarr", f"points-{args.places}.csv", few)
+    yield Task("remote", f"{series}/lz4-v2.zarr", [PLACE], REMOTE_PEERS, 0)
+    yield Task(f"remote, {args.latency:g} ms", f"{series}/lz4-v2.zarr", [PLACE], REMOTE_PEERS, args.latency)
+
+
+def main():
+    args = arguments()
+    if not args.no_build:
+        build(["-p", "zpoint"])
+    binary = TARGET / "release/zpoint"
+    if not binary.exists():
+        say(f"skipping zpoint: {binary} not found (cargo build --release -p zpoint)")
+    pythons = {needs: python_for(needs) for needs in dict.fromkeys([*PEERS.values(), *REMOTE_PEERS.values()])}
+    with workspace(args.work) as work:
+        makes = python_for("zarr")
+        for task in tasks(args):
+            cases = {case.name: case for case in all_cases(work, task, binary, pythons)}
+            if any(re.search(args.only, name) for name in cases):
+                make(work, task, args, makes)
+                compare(task, [case for name, case in cases.items() if wanted(task, name, args.only)], args, makes)
+
+
+def arguments():
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one that only warms up")
+    flags.add_argument("--steps", type=int, default=240, help="hours, two maps of 4.15 MB each (default 240)")
+    flags.add_argument("--arrays", type=int, default=3930, help="variables of the wide store (default 3930)")
+    flags.add_argument("--places", type=int, default=1000, help="places of `points` (default 1000)")
+    flags.add_argument("--latency", type=float, default=20, help="milliseconds before each remote answer (default 20)")
+    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to run again, for each task (default 20)")
+    flags.add_argument("--work", help="directory to use and keep, 2 GB (default: a temporary one in /dev/shm)")
+    flags.add_argument("--only", default="", help="regular expression: the cases to run, beside those that are compared")
+    flags.add_argument("--no-build", action="store_true", help="take the binary that is there")
+    return flags.parse_args()
+
+
+def python_for(needs):
+    return python_with(needs, "ZPOINT_PEERS_PYTHON", "zpoint-peers-venv")
+
+
+def wanted(task, name, only):
+    return name in (f"{task.name}: {NPY}", f"{task.name}: {CSV}") or re.search(only, name)
+
+
+def make(work, task, args, python):
+    """The data of a task, where they are not there from another one."""
+    for name, job, count in (("series", "series", args.steps), ("wide", "wide", args.arrays)):
+        data = work / f"{name}-{count}"
+        if task.store.startswith(f"{data.name}/") and not data.exists():
+            say(f"making {data.name}")
+            stores(job, data, count, python=python)
+    if isinstance(task.places, str):
+        stores("points", work / task.places, args.places, python=python)
+    else:
+        rows = [f"{i},{lat},{lon}" for i, (lat, lon) in enumerate(task.places)]
+        places_file(work, task).write_text("\n".join(["id,lat,lon", *rows, ""]))
+
+
+def places_file(work, task):
+    return work / (task.places if isinstance(task.places, str) else f"places-{slug(task.name)}.csv")
+
+
+def slug(text):
+    return re.sub(r"\W+", "_", text)
+
+
+def all_cases(work, task, binary, pythons):
+    """A case is named TASK: CASE and writes to a name of its own, which is made free before each run."""
+    remote = task.latency is not None
+    port = free_port() if remote else None
+
+    def case(name, kind, command):
+        name = f"{task.name}: {name}"
+        output = work / f"out-{slug(name)}.{kind}"
+        command = [output if word is OUT else word for word in command]
+        clear = lambda: remove(output)
+        log = work / f"log-{slug(name)}"
+        basics = name, command, log, clear
+        made = Remote(work, port, task.latency, *basics) if remote else Local(*basics)
+        made.output, made.store = output, work / task.store
+        return made
+
+    if binary.exists():
+        store = [work / task.store]
+        if remote:
+            store = [f"s3://{task.store}", "--endpoint", f"http://127.0.0.1:{port}", "--anonymous"]
+        for name, flags in OURS.items():
+            yield case(name, flags[1], [binary, *store, *places(work, task), *flags, "-o", OUT, "--timing"])
+    store = f"http://127.0.0.1:{port}/{task.store}" if remote else work / task.store
+    for way, needs in task.peers.items():
+        if python := pythons[needs]:
+            command = [python, HERE / "zpoint_peers.py", way, store, places_file(work, task), OUT]
+            yield case(way, "csv" if way.endswith("-csv") else "npy", command)
+
+
+OUT = object()  # stands for a case's own output in its command
+
+
+def places(work, task):
+    if isinstance(task.places, str):
+        return ["--points", work / task.places]
+    return [word for lat, lon in task.places for word in ("--lat", lat, "--lon", lon)]
+
+
+def remove(output):
+    for path in output.parent.glob(output.stem + ".*"):
+        path.unlink()
+
+
+def compare(task, cases, args, python):
+    say(f"{task.name}:")
+    in_turn(cases, 1)  # warms the caches and leaves the tables to be compared
+    tables = stores("tables", *(case.output for case in cases), python=python)
+    if len({json.dumps(table) for table in tables.values()}) != 1:
+        sys.exit(f"the tables differ: {json.dumps(tables, indent=1)}")
+    say(f"  all tables hold the same values, {' x '.join(map(str, next(iter(tables.values()))[0]))}")
+    for case in cases:
+        case.forget()
+    others = in_turn(cases, args.rounds, args.patience)
+    references = [case for case in cases if case.name.endswith((NPY, CSV))]
+    for case in cases:
+        report(case, references, args.rounds, others)
+        remove(case.output)
+
+
+def report(case, references, rounds, others):
+    by_name = {each.name.partition(": ")[2]: each for each in references if each is not case}
+    ratios = {name: ratio(case, each) for name, each in by_name.items()}
+    stored = sum(path.stat().st_size for path in case.store.rglob("*") if path.is_file() and is_chunk(path))
+    told, inner = case.told[-1], [each["inner_seconds"] for each in case.told if "inner_seconds" in each]
+    read = told.get("bytes_read")
+    emit(
+        bench="point",
+        case=case.name,
+        seconds=round(case.median, 4),
+        ratio={name: median for name, (median, _) in ratios.items()},
+        ratio_quartiles={name: quartiles for name, (_, quartiles) in ratios.items()},
+        inner_seconds=round(statistics.median(inner), 4) if inner else None,
+        processor_seconds=round(processor_seconds(case), 3),
+        processor_ratio={each: round(processor_seconds(case) / processor_seconds(by_name[each]), 2) for each in ratios},
+        cores_busy=round(case.cores_busy, 2),
+        peak_mb=round(case.peak_mb, 1),
+        peak_floor_mb=floor_mb(),
+        stored_bytes=stored,
+        bytes_read=read,
+        stored_over_read=read and round(stored / read, 2),
+        kernel_bytes_read=case.read_bytes[-1],
+        served=getattr(case, "served", None),
+        stored_over_served=round(stored / case.served["bytes"], 2) if hasattr(case, "served") else None,
+        told=told if read is not None else None,
+        cores=CORES,
+        rounds=rounds,
+        others_share=others,
+    )
+
+
+def processor_seconds(case):
+    return statistics.median(case.busy_seconds)
+
+
+def is_chunk(path):
+    return not path.name.startswith(".z") and path.name != "zarr.json"
+
+
+def last_line(path):
+    lines = path.read_text().splitlines()
+    try:
+        return dict(json.loads(lines[-1]))
+    except (IndexError, ValueError, TypeError):
+        return {}
+
+
+if __name__ == "__main__":
+    main()
