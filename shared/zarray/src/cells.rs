@@ -137,6 +137,18 @@ impl ChunkReader<'_> {
         }
     }
 
+    /// Bytes that chunk `index` takes in the store; nothing where it is absent.
+    ///
+    /// # Errors
+    /// As [`ChunkReader::read_cells`].
+    pub fn stored_bytes(&self, index: &[u64]) -> Result<Option<u64>, ZarrError> {
+        match self.locate(index, &mut Vec::new())? {
+            Ok(Stored { len: Some(len), .. }) => Ok(Some(len)),
+            Ok(place) => Ok(self.store().stat(&place.key)?.map(|stat| stat.size)),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Bytes that a worker holds at most while it reads cells of one chunk.
     pub fn cell_bytes(&self) -> u64 {
         let chunk = self.chunk_bytes();

@@ -78,11 +78,17 @@ impl fmt::Display for Failure {
     }
 }
 
-impl From<ZarrError> for Failure {
-    fn from(error: ZarrError) -> Failure {
+impl From<&ZarrError> for Failure {
+    fn from(error: &ZarrError) -> Failure {
         let text = error.to_string();
         let what = text.strip_prefix(error.place()).and_then(|text| text.strip_prefix(": ")).unwrap_or(&text);
-        Failure { hint: error.hint(), ..Failure::new(error.exit(), with_causes(what, &error)).at(error.place()) }
+        Failure { hint: error.hint(), ..Failure::new(error.exit(), with_causes(what, error)).at(error.place()) }
+    }
+}
+
+impl From<ZarrError> for Failure {
+    fn from(error: ZarrError) -> Failure {
+        Failure::from(&error)
     }
 }
 

@@ -5,8 +5,8 @@
 mod attribute;
 mod calendar;
 mod clock;
-mod dataset;
 mod coordinate;
+mod dataset;
 mod decode;
 mod element;
 mod filters;

@@ -29,6 +29,12 @@ pub enum Record {
     Trial(Box<TrialRecord>),
     /// The compressor that was chosen for an array.
     Choice(Box<ChoiceRecord>),
+    /// The cell that a place was found in.
+    Match(Box<MatchRecord>),
+    /// What an extraction is going to read and write.
+    Extraction(Box<ExtractionRecord>),
+    /// A row of an extraction: names and values.
+    Row(RowRecord),
     /// An item that failed; the run goes on.
     Error(ErrorRecord),
     /// The last line of every stream.
@@ -367,6 +373,98 @@ pub struct RecompressRecord {
     /// Decoded bytes for each worker second, with `--timing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_worker_second: Option<f64>,
+}
+
+/// The cell that a place was found in.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct MatchRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The store, as it was named.
+    pub store: String,
+    /// Id of the place.
+    pub point_id: String,
+    /// Its latitude as asked for, degrees north.
+    pub lat: f64,
+    /// Its longitude as asked for, degrees east.
+    pub lon: f64,
+    /// Whether it lies inside of the grid.
+    pub inside: bool,
+    /// Latitude of the cell (of the nearest one, where the place is outside).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grid_lat: Option<f64>,
+    /// Longitude of the cell, in the convention of the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grid_lon: Option<f64>,
+    /// Great-circle distance of place and cell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distance_km: Option<f64>,
+    /// Index along the latitude's dimension, the slower of two, or the only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<u64>,
+    /// Index along the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u64>,
+    /// Which arrays are the coordinates, and the rule that found each.
+    pub found_by: String,
+    /// Why it is outside, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// What an extraction is going to read of one store. Figures of bytes are reckoned from a chunk of some variables.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ExtractionRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The store, as it was named.
+    pub store: String,
+    /// Variables that are read.
+    pub variables: u64,
+    /// Columns behind the keys.
+    pub columns: u64,
+    /// Places.
+    pub places: u64,
+    /// Samples of this store (of this part).
+    pub samples: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Chunks that hold a wanted cell, counted as often as they are read.
+    pub chunks: u64,
+    /// Bytes that will be read.
+    pub read_bytes: u64,
+    /// Bytes that a reader of whole chunks would read.
+    pub whole_bytes: u64,
+    /// Bytes of the values wanted, decoded.
+    pub wanted_bytes: u64,
+    /// `read_bytes / wanted_bytes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_amplification: Option<f64>,
+    /// `whole_bytes / wanted_bytes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whole_amplification: Option<f64>,
+    /// Batches that are read one after the other.
+    pub batches: u64,
+    /// The most rows of a batch.
+    pub batch_rows: u64,
+    /// The most memory that batches and chunks in flight take.
+    pub peak_memory_bytes: u64,
+    /// Size of the output.
+    pub output_bytes: u64,
+    /// Chunks that these figures were reckoned from.
+    pub sampled_chunks: u64,
+    /// Arrays left out, because they have no place or cannot be read.
+    pub left_out: u64,
+}
+
+/// A row of an extraction.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RowRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// Its keys and values by their names.
+    #[serde(flatten)]
+    pub values: Map<String, Value>,
 }
 
 /// An item that failed.

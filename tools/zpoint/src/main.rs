@@ -1,7 +1,6 @@
 //! `zpoint`: the series of a place, out of Zarr archives that were not made for it.
 
 mod batch;
-mod cells;
 mod cli;
 mod columns;
 mod engine;

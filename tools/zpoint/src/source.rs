@@ -89,6 +89,8 @@ pub struct Variable {
     pub array: Array,
     /// How its values are decoded.
     pub decoder: Decoder,
+    /// One element of the fill value, as a decoded chunk holds it.
+    pub fill: Vec<u8>,
     /// What each of its dimensions is for.
     pub roles: Vec<Role>,
     /// The grid it lies on; nothing for one that is the same everywhere.
@@ -333,6 +335,10 @@ impl Survey<'_> {
         if let Err(why) = zarray::ChunkReader::new(&self.store, array) {
             return Ok(Err(why));
         }
+        let fill = match zarray::fill_element(array) {
+            Ok(fill) => fill,
+            Err(why) => return Ok(Err(why)),
+        };
         let mut features = Vec::new();
         let mut roles = Vec::new();
         for (at, dimension) in candidate.names.iter().enumerate() {
@@ -361,7 +367,7 @@ impl Survey<'_> {
             };
             roles.push(role);
         }
-        Ok(Ok(Variable { array: array.clone(), decoder, roles, grid: candidate.grid, features }))
+        Ok(Ok(Variable { array: array.clone(), decoder, fill, roles, grid: candidate.grid, features }))
     }
 
     /// Every selection must be about a dimension that there is.

@@ -1,0 +1,77 @@
+//! Decoders that know calendars, and coordinates read in full.
+
+use std::sync::Arc;
+
+use zarray::{Array, Pool, Whole, ZarrError, read_whole};
+use zstore::Store;
+
+use crate::calendar::Calendar;
+use crate::clock::{Clock, Clocks};
+use crate::decode::{DecodeOptions, Decoder};
+use crate::time::{Datetime64, TimeUnits};
+use crate::values::Column;
+
+/// The clocks of [`crate::time`].
+struct Civil;
+
+impl Clocks for Civil {
+    fn since(&self, units: &str, calendar: &str) -> Result<Arc<dyn Clock>, String> {
+        Ok(Arc::new(TimeUnits::parse(units, Some(calendar))?))
+    }
+
+    fn datetime64(&self, unit: &str) -> Option<Arc<dyn Clock>> {
+        Some(Arc::new(Datetime64::parse(unit)?))
+    }
+}
+
+impl Clock for TimeUnits {
+    fn calendar(&self) -> Calendar {
+        (*self).calendar()
+    }
+
+    fn int(&self, count: i64) -> Option<i64> {
+        self.decode_int(count)
+    }
+
+    fn float(&self, count: f64) -> Option<i64> {
+        self.decode_float(count)
+    }
+}
+
+impl Clock for Datetime64 {
+    fn calendar(&self) -> Calendar {
+        Calendar::ProlepticGregorian
+    }
+
+    fn int(&self, count: i64) -> Option<i64> {
+        self.decode(count)
+    }
+
+    /// NumPy's times are whole numbers.
+    fn float(&self, _: f64) -> Option<i64> {
+        None
+    }
+}
+
+/// A decoder of `array` that knows the calendars of CF.
+///
+/// # Errors
+/// As [`Decoder::new`].
+pub fn decoder(array: &Array, options: DecodeOptions) -> Result<Decoder, String> {
+    Decoder::new(array, options, &Civil)
+}
+
+/// All values of a coordinate in C order, decoded as CF says.
+///
+/// # Errors
+/// As [`read_whole`]; [`ZarrError::Metadata`] where its type or attributes are not understood.
+pub fn read_coordinate(store: &Store, array: &Array, pool: &Pool) -> Result<Column, ZarrError> {
+    let wrong = |detail| ZarrError::Metadata { place: store.place(array.key_prefix()), detail };
+    // A coordinate has no missing values (CF 2.5.1), and zero is a good longitude: the fill value of the metadata masks nothing.
+    let options = DecodeOptions { fill_value_as_mask: Some(false), ..DecodeOptions::default() };
+    let decoder = decoder(array, options).map_err(wrong)?;
+    Ok(match read_whole(store, array, pool)? {
+        Whole::Fixed { bytes, .. } => decoder.decode(&bytes, &[]).column,
+        Whole::Variable(elements) => decoder.decode_text(&elements, &[]).column,
+    })
+}

@@ -1,0 +1,304 @@
+//! Reads the cells of one batch: every chunk that holds one of them once, by all workers.
+
+use std::cell::RefCell;
+
+use zarray::{CellScratch, Cells, CellsRead, ChunkReader, Gate, PartialDecode, Pool, ZarrError};
+use zcli::{Failure, Phases, Timer};
+use zcoord::Column;
+
+use crate::columns::{Raw, Rows, columns};
+use crate::locate::{Located, Use};
+use crate::source::{Role, Source, Variable};
+use crate::spans::Span;
+use crate::tasks::{PlaceGroup, Task, Tasks, group_places, own_samples};
+
+/// What reading took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Effort {
+    /// Chunks that were there.
+    pub chunks: u64,
+    /// Chunks that were not.
+    pub chunks_missing: u64,
+    /// Chunks that are damaged.
+    pub chunks_failed: u64,
+    /// Chunks that were decoded whole.
+    pub chunks_whole: u64,
+    /// Blosc blocks that were decoded one by one.
+    pub blocks: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Values that are missing because they lie outside the valid range.
+    pub out_of_range: u64,
+}
+
+impl Effort {
+    /// Adds another one.
+    pub fn add(&mut self, other: &Effort) {
+        self.chunks += other.chunks;
+        self.chunks_missing += other.chunks_missing;
+        self.chunks_failed += other.chunks_failed;
+        self.chunks_whole += other.chunks_whole;
+        self.blocks += other.blocks;
+        self.bytes += other.bytes;
+        self.out_of_range += other.out_of_range;
+    }
+
+    fn count(&mut self, read: &CellsRead) {
+        self.bytes += read.bytes;
+        self.blocks += read.blocks;
+        match read.present {
+            true => self.chunks += 1,
+            false => self.chunks_missing += 1,
+        }
+        self.chunks_whole += u64::from(read.whole);
+    }
+}
+
+/// The features of a batch, and what went wrong.
+pub struct Features {
+    /// One column for each feature, variable by variable.
+    pub columns: Vec<Column>,
+    /// Chunks that are damaged.
+    pub failures: Vec<Failure>,
+    /// What it took.
+    pub effort: Effort,
+}
+
+/// How chunks are read.
+pub struct Means<'a> {
+    /// Workers; more than the processor has turns for, where reads wait for a network.
+    pub pool: &'a Pool,
+    /// Turns on the processor.
+    pub processor: &'a Gate,
+    /// Memory of chunks in flight.
+    pub memory: &'a Gate,
+    /// Whether in part.
+    pub partial: PartialDecode,
+    /// Where the time goes.
+    pub phases: &'a Phases,
+}
+
+/// A reader of one store at the places.
+pub struct Engine<'a> {
+    source: &'a Source,
+    located: &'a [Located],
+    means: &'a Means<'a>,
+    series: Vec<Series<'a>>,
+}
+
+/// One variable being read.
+struct Series<'a> {
+    variable: &'a Variable,
+    reader: ChunkReader<'a>,
+    itemsize: usize,
+    groups: Vec<PlaceGroup>,
+    cells: usize,
+}
+
+/// What became of a chunk.
+struct Done {
+    task: Task,
+    outcome: Result<(CellsRead, Vec<u8>), ZarrError>,
+}
+
+thread_local! {
+    /// Buffers of a worker.
+    static SCRATCH: RefCell<CellScratch> = RefCell::default();
+}
+
+/// Every place of a variable that has none.
+const EVERYWHERE: [Use; 1] = [Use::One(0)];
+
+impl<'a> Engine<'a> {
+    /// A reader of `source` at the places `located` on each of its grids.
+    ///
+    /// # Errors
+    /// A variable whose chunks cannot be read at all.
+    pub fn new(source: &'a Source, located: &'a [Located], means: &'a Means<'a>) -> Result<Engine<'a>, Failure> {
+        let series = source.variables.iter().map(|variable| Series::new(source, variable, located));
+        let series = series.collect::<Result<Vec<_>, Failure>>()?;
+        Ok(Engine { source, located, means, series })
+    }
+
+    /// Chunks that are read for the samples in `span`.
+    pub fn chunks(&self, span: &Span) -> u64 {
+        self.series.iter().map(|series| self.tasks(series, span).len() as u64).sum()
+    }
+
+    /// Bytes of the most memory that one chunk takes.
+    pub fn largest_chunk(&self) -> u64 {
+        self.series.iter().map(|series| series.reader.cell_bytes()).max().unwrap_or(0)
+    }
+
+    fn tasks<'t>(&self, series: &'t Series, span: &Span) -> Tasks<'t> {
+        Tasks::new(&series.reader, series.variable, &self.source.samples, span, &series.groups)
+    }
+
+    /// Reads the samples in `span`.
+    ///
+    /// # Errors
+    /// The store's. A damaged chunk is none: its cells are missing, and it is told.
+    pub fn batch(&self, span: &Span) -> Result<Features, Failure> {
+        let mut timer = Timer::start();
+        let tasks: Vec<Tasks> = self.series.iter().map(|series| self.tasks(series, span)).collect();
+        let mut starts = vec![0];
+        for tasks in &tasks {
+            starts.push(starts[starts.len() - 1] + tasks.len());
+        }
+        let all: Vec<usize> = (0..starts[tasks.len()]).collect();
+        let done = self.means.pool.map(all, |number| {
+            let variable = starts.partition_point(|start| *start <= number) - 1;
+            self.read(&self.series[variable], tasks[variable].get(number - starts[variable]))
+        });
+        self.means.phases.add("read", timer.lap());
+        let mut effort = Effort::default();
+        let mut failures = Vec::new();
+        for done in &done {
+            match &done.outcome {
+                Ok((read, _)) => effort.count(read),
+                Err(error @ ZarrError::Chunk { .. }) => {
+                    effort.chunks_failed += 1;
+                    failures.push(error.into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let parts: Vec<(&Series, &[Done])> =
+            self.series.iter().zip(starts.windows(2)).map(|(series, range)| (series, &done[range[0]..range[1]])).collect();
+        let mut columns = Vec::new();
+        for (found, out_of_range) in self.means.pool.map(parts, |(series, done)| self.columns(series, span, done)) {
+            columns.extend(found);
+            effort.out_of_range += out_of_range;
+        }
+        self.means.phases.add("decode", timer.lap());
+        Ok(Features { columns, failures, effort })
+    }
+
+    fn read(&self, series: &Series, task: Task) -> Done {
+        let Means { processor, memory, partial, .. } = self.means;
+        let cells = Cells { steps: &task.steps, places: &series.groups[task.group].offsets };
+        let _room = memory.enter(series.reader.cell_bytes());
+        let mut out = Vec::new();
+        let read = SCRATCH.with_borrow_mut(|scratch| {
+            series.reader.read_cells(&task.chunk, &cells, *partial, processor, &mut out, scratch)
+        });
+        Done { task, outcome: read.map(|read| (read, out)) }
+    }
+
+    /// The columns of one variable, and how many values lie outside its valid range.
+    fn columns(&self, series: &Series, span: &Span, done: &[Done]) -> (Vec<Column>, u64) {
+        let variable = series.variable;
+        let own = own_samples(variable, span);
+        let own_count = own.iter().product::<u64>() as usize;
+        let features = variable.feature_count();
+        let raw = series.raw(features * own_count, done);
+        let uses = variable.grid.map_or(&EVERYWHERE[..], |grid| &self.located[grid].uses);
+        let places = self.located.first().map_or(1, |located| located.uses.len());
+        let everywhere = vec![Use::One(0); if variable.grid.is_none() { places } else { 0 }];
+        let rows = Rows {
+            cells: series.cells,
+            own_samples: own_count,
+            sample_of: sample_of(variable, span, &own),
+            uses: if variable.grid.is_none() { &everywhere } else { uses },
+            samples: span.iter().map(ExactSizeIterator::len).product(),
+        };
+        columns(&variable.decoder, &raw, &rows, features)
+    }
+}
+
+impl<'a> Series<'a> {
+    fn new(source: &'a Source, variable: &'a Variable, located: &[Located]) -> Result<Series<'a>, Failure> {
+        let place = || format!("{}: {}", source.name, variable.array.path);
+        let unreadable = |what: String| Failure::new(zwire::Exit::Unreadable, what).at(place());
+        let reader = ChunkReader::new(&source.store, &variable.array).map_err(unreadable)?;
+        let itemsize = variable.decoder.itemsize().unwrap_or(1);
+        let (groups, cells) = match variable.grid {
+            Some(grid) => (group_places(&reader, variable, &located[grid].cells), located[grid].cells.len()),
+            None => (vec![PlaceGroup { chunk: Vec::new(), offsets: vec![0], cells: vec![0] }], 1),
+        };
+        Ok(Series { variable, reader, itemsize, groups, cells })
+    }
+
+    /// The elements of `rows` rows of cells out of the chunks.
+    fn raw(&self, rows: usize, done: &[Done]) -> Raw {
+        let size = self.itemsize;
+        let mut raw = Raw { bytes: self.variable.fill.repeat(rows * self.cells), failed: Vec::new() };
+        for Done { task, outcome } in done {
+            let cells = &self.groups[task.group].cells;
+            let places = task.targets.iter().flat_map(|target| {
+                cells.iter().map(move |cell| *target as usize * self.cells + *cell as usize)
+            });
+            match outcome {
+                Ok((read, _)) if !read.present => {}
+                Ok((_, elements)) => {
+                    for (at, element) in places.zip(elements.chunks_exact(size)) {
+                        raw.bytes[at * size..(at + 1) * size].copy_from_slice(element);
+                    }
+                }
+                Err(_) => {
+                    raw.failed.resize(rows * self.cells, false);
+                    places.for_each(|at| raw.failed[at] = true);
+                }
+            }
+        }
+        raw
+    }
+}
+
+/// For each sample of a batch, which of the variable's own it is; nothing where they are the same.
+fn sample_of(variable: &Variable, span: &Span, own: &[u64]) -> Option<Vec<usize>> {
+    let has = |number: usize| variable.roles.contains(&Role::Sample(number));
+    if (0..span.len()).all(has) {
+        return None;
+    }
+    let mut numbers = vec![0usize];
+    for (axis, range) in span.iter().enumerate() {
+        let (length, own) = (range.len(), own[axis] as usize);
+        let step = |position: usize| if has(axis) { position } else { 0 };
+        numbers = numbers.iter().flat_map(|number| (0..length).map(move |at| number * own + step(at))).collect();
+    }
+    Some(numbers)
+}
+
+/// One chunk that was looked at.
+pub struct Probe {
+    /// What reading its cells took.
+    pub effort: Effort,
+    /// Bytes of the whole stored chunk.
+    pub whole_bytes: u64,
+}
+
+impl Engine<'_> {
+    /// Workers at most.
+    pub fn workers(&self) -> usize {
+        self.means.pool.workers()
+    }
+
+    /// Reads the cells of one chunk in the middle of each of up to `most` variables.
+    ///
+    /// # Errors
+    /// The store's. Damaged chunks are left out.
+    pub fn probe(&self, most: usize, pool: &Pool) -> Result<Vec<Probe>, Failure> {
+        let span: Span = self.source.samples.iter().map(|axis| axis.indices.len() / 2..axis.indices.len() / 2 + 1).collect();
+        let step = self.series.len().div_ceil(most.max(1)).max(1);
+        let picked: Vec<&Series> = self.series.iter().step_by(step).collect();
+        let found = pool.map(picked, |series| {
+            let tasks = self.tasks(series, &span);
+            if tasks.len() == 0 {
+                return Ok(None);
+            }
+            let done = self.read(series, tasks.get(tasks.len() / 2));
+            let (read, _) = match done.outcome {
+                Ok(read) => read,
+                Err(ZarrError::Chunk { .. }) => return Ok(None),
+                Err(error) => return Err(Failure::from(error)),
+            };
+            let mut effort = Effort::default();
+            effort.count(&read);
+            let whole_bytes = series.reader.stored_bytes(&done.task.chunk)?.unwrap_or(0);
+            Ok(Some(Probe { effort, whole_bytes }))
+        });
+        let found: Result<Vec<Option<Probe>>, Failure> = found.into_iter().collect();
+        Ok(found?.into_iter().flatten().collect())
+    }
+}

@@ -1,0 +1,164 @@
+//! What is read together, and what all of it takes: shares, batches, memory; and the record of it.
+
+use std::ops::Range;
+
+use zarray::Pool;
+use zcli::Failure;
+use zcoord::Column;
+use zwire::{ExtractionRecord, V1, ratio};
+
+use crate::engine::{Effort, Engine};
+use crate::source::{Role, Source, Variable};
+use crate::spans::{Cut, Span, boxes, samples};
+
+/// Batches are no larger than this, whatever the memory: rows should flow.
+const BATCH_BYTES: u64 = 64 << 20;
+
+/// Chunks that a batch has at most, as far as can be told.
+const BATCH_CHUNKS: u64 = 50_000;
+
+/// Batches in flight: one is read, one waits, one is written.
+const IN_FLIGHT: u64 = 3;
+
+/// Text that a value becomes, about.
+const TEXT_BYTES: u64 = 12;
+
+/// Variables of which a chunk is looked at for an estimate.
+const SAMPLED: usize = 64;
+
+/// How one store is cut into batches.
+pub struct Batches {
+    /// The samples, in order.
+    pub spans: Vec<Span>,
+    /// The most rows of one.
+    pub rows: u64,
+    /// The memory that those in flight take.
+    pub bytes: u64,
+}
+
+/// Where the sample axes of a store can be cut: between the largest chunks that any variable has along them.
+pub fn cuts(source: &Source) -> Vec<Cut> {
+    let cut = |number: usize| {
+        let along = |variable: &Variable| {
+            let dimension = variable.roles.iter().position(|role| *role == Role::Sample(number))?;
+            Some(variable.array.chunk_shape()?[dimension])
+        };
+        let length = source.variables.iter().filter_map(along).max().unwrap_or(1).max(1);
+        Cut { chunks: source.samples[number].indices.iter().map(|index| index / length).collect() }
+    };
+    (0..source.samples.len()).map(cut).collect()
+}
+
+/// Cuts the samples `share` of a store into batches that `budget` bytes have room for.
+///
+/// # Errors
+/// A usage failure where not even one sample fits.
+pub fn batches(source: &Source, places: u64, share: Range<u64>, budget: u64) -> Result<Batches, Failure> {
+    let value_bytes = |variable: &Variable| {
+        let decoded = Column::value_bytes(variable.decoder.kind()) as u64;
+        let raw = variable.decoder.itemsize().unwrap_or(8) as u64;
+        (raw + 2 * decoded + TEXT_BYTES) * variable.feature_count() as u64
+    };
+    let sample_bytes = places.saturating_mul(source.variables.iter().map(value_bytes).sum::<u64>()).max(1);
+    if sample_bytes.saturating_mul(IN_FLIGHT) > budget {
+        let needed = zcli::human_bytes(sample_bytes.saturating_mul(2 * IN_FLIGHT));
+        let what = format!("one sample of all places and variables does not fit: --max-memory {needed} would do");
+        return Err(Failure::usage(what).at(&source.name).hint("or take fewer places or variables at a time"));
+    }
+    let cuts = cuts(source);
+    let by_memory = (budget / IN_FLIGHT).min(BATCH_BYTES) / sample_bytes;
+    let by_chunks = (BATCH_CHUNKS as f64 / chunks_a_sample(source)).max(1.0) as u64;
+    let most = by_memory.min(by_chunks).max(1);
+    let spans = boxes(&cuts, share, most);
+    let largest = spans.iter().map(|span| span.iter().map(|range| range.len() as u64).product()).max().unwrap_or(0);
+    Ok(Batches { spans, rows: largest * places, bytes: largest * sample_bytes * IN_FLIGHT })
+}
+
+/// How many chunks of all variables one sample has, where several samples share a chunk less than one.
+fn chunks_a_sample(source: &Source) -> f64 {
+    let of = |variable: &Variable| {
+        let shape = variable.array.chunk_shape().unwrap_or_default();
+        let along = |(role, length): (&Role, &u64)| match role {
+            Role::Sample(_) => 1.0 / *length as f64,
+            Role::Feature(number) => (variable.features[*number].indices.len() as f64 / *length as f64).max(1.0),
+            Role::Row | Role::Column => 1.0,
+        };
+        variable.roles.iter().zip(shape).map(along).product::<f64>()
+    };
+    source.variables.iter().map(of).sum::<f64>().max(1e-9)
+}
+
+/// What the batches of a store take, reckoned from one chunk of some variables.
+///
+/// # Errors
+/// The store's.
+pub fn estimate(
+    source: &Source,
+    engine: &Engine,
+    batches: &Batches,
+    places: u64,
+    pool: &Pool,
+) -> Result<ExtractionRecord, Failure> {
+    let chunks: u64 = batches.spans.iter().map(|span| engine.chunks(span)).sum();
+    let of_samples: u64 =
+        batches.spans.iter().map(|span| span.iter().map(|range| range.len() as u64).product::<u64>()).sum();
+    let columns: u64 = source.variables.iter().map(|variable| variable.feature_count() as u64).sum();
+    let value = |variable: &Variable| {
+        variable.decoder.itemsize().unwrap_or(0) as u64 * variable.feature_count() as u64
+    };
+    let probes = engine.probe(SAMPLED, pool)?;
+    let (mut effort, mut whole) = (Effort::default(), 0);
+    for probe in &probes {
+        effort.add(&probe.effort);
+        whole += probe.whole_bytes;
+    }
+    let looked = probes.len() as u64;
+    let scaled = |bytes: u64| if looked == 0 { 0 } else { (bytes as f64 / looked as f64 * chunks as f64) as u64 };
+    let wanted = of_samples * places * source.variables.iter().map(value).sum::<u64>();
+    Ok(ExtractionRecord {
+        v: V1,
+        store: source.name.clone(),
+        variables: source.variables.len() as u64,
+        columns,
+        places,
+        samples: of_samples,
+        rows: of_samples * places,
+        chunks,
+        read_bytes: scaled(effort.bytes),
+        whole_bytes: scaled(whole),
+        wanted_bytes: wanted,
+        read_amplification: ratio(scaled(effort.bytes), wanted),
+        whole_amplification: ratio(scaled(whole), wanted),
+        batches: batches.spans.len() as u64,
+        batch_rows: batches.rows,
+        peak_memory_bytes: batches.bytes + engine.largest_chunk() * engine.workers() as u64,
+        output_bytes: 0,
+        sampled_chunks: looked,
+        left_out: source.left_out.len() as u64,
+    })
+}
+
+/// Samples of each store that part `number` of `of` has: a contiguous share of all rows.
+pub fn shares(sources: &[Source], number: u32, of: u32) -> Vec<Range<u64>> {
+    let all: Vec<Vec<Cut>> = sources.iter().map(cuts).collect();
+    if let [only] = all.as_slice() {
+        return vec![crate::spans::share(only, number, of)];
+    }
+    // Several stores make one long axis, whose chunks are those of each store's first axis.
+    let mut joined = Vec::new();
+    for cuts in &all {
+        let inner: u64 = cuts.iter().skip(1).map(|cut| cut.chunks.len() as u64).product();
+        let first = cuts.first().map_or(&[0][..], |cut| &cut.chunks);
+        let before = joined.last().map_or(0, |last: &u64| last + 1);
+        joined.extend(first.iter().flat_map(|chunk| std::iter::repeat_n(before + chunk - first[0], inner as usize)));
+    }
+    let share = crate::spans::share(&[Cut { chunks: joined }], number, of);
+    let mut start = 0;
+    let cut = |cuts: &Vec<Cut>| {
+        let end = start + samples(cuts);
+        let own = share.start.clamp(start, end) - start..share.end.clamp(start, end) - start;
+        start = end;
+        own
+    };
+    all.iter().map(cut).collect()
+}
