@@ -6,6 +6,11 @@ use super::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECON
 use crate::calendar::Calendar;
 use crate::values::NOT_A_TIME;
 
+/// The numbers 00 to 99, two digits each.
+const PAIRS: &str = "\
+    0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+    5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
 /// A moment that displays as [`format_iso`] writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Iso(pub i64, pub Calendar);
@@ -73,19 +78,23 @@ fn push_clock(micros: i64, out: &mut String) {
 
 fn push_two(mark: char, number: u32, out: &mut String) {
     out.push(mark);
-    push_digit(number / 10, out);
-    push_digit(number, out);
+    out.push_str(pair(number));
+}
+
+/// The last two digits of a number.
+fn pair(number: u32) -> &'static str {
+    let start = 2 * (number % 100) as usize;
+    &PAIRS[start..start + 2]
 }
 
 fn push_three(number: u32, out: &mut String) {
     push_digit(number / 100, out);
-    push_digit(number / 10, out);
-    push_digit(number, out);
+    out.push_str(pair(number));
 }
 
 fn push_four(number: u32, out: &mut String) {
-    push_digit(number / 1000, out);
-    push_three(number, out);
+    out.push_str(pair(number / 100));
+    out.push_str(pair(number));
 }
 
 /// The last digit of a number.
