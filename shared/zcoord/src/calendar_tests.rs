@@ -1,4 +1,4 @@
-//! Calendars against tables, whose numbers are those of cftime 1.6.6 with a year 0, and days and dates against each other.
+//! Calendars against tables, whose numbers are those of cftime 1.6.6 with a year 0; days and dates against each other.
 
 use proptest::prelude::*;
 

@@ -23,9 +23,9 @@ impl fmt::Display for Iso {
     }
 }
 
-/// Appends a moment: `2019-03-01T00:00:00Z` where the calendar's dates are those of ISO 8601, the same without `Z` elsewhere
-/// (also before 1582-10-15 in `standard`). A fraction of a second has three digits or six. Years before 0 and after 9999
-/// have a sign. [`NOT_A_TIME`] is `NaT`.
+/// Appends a moment: `2019-03-01T00:00:00Z` where the calendar's dates are those of ISO 8601, the same without `Z`
+/// elsewhere (also before 1582-10-15 in `standard`). A fraction of a second has three digits or six. Years before 0 and
+/// after 9999 have a sign. [`NOT_A_TIME`] is `NaT`.
 pub fn format_iso(moment: i64, calendar: Calendar, out: &mut String) {
     if moment == NOT_A_TIME {
         out.push_str("NaT");

@@ -168,7 +168,11 @@ proptest! {
     }
 
     #[test]
-    fn no_units_panic(text in "(days|ns|weeks) since [-+0-9T:. Z]{0,30}|\\PC{0,30}", count in any::<f64>(), ticks in any::<i64>()) {
+    fn no_units_panic(
+        text in "(days|ns|weeks) since [-+0-9T:. Z]{0,30}|\\PC{0,30}",
+        count in any::<f64>(),
+        ticks in any::<i64>(),
+    ) {
         if let Ok(units) = TimeUnits::parse(&text, None) {
             prop_assert_ne!(units.decode_float(count), Some(crate::NOT_A_TIME));
             prop_assert_ne!(units.decode_int(ticks), Some(crate::NOT_A_TIME));
