@@ -64,8 +64,8 @@ impl Calendar {
         }
     }
 
-    /// The number of the day, from 1970-01-01 of this calendar, with months and days from 1. Nothing where the calendar has
-    /// no such day (1582-10-10 in `standard`, February 30 in `noleap`), or where its number does not fit.
+    /// The number of the day, from 1970-01-01 of this calendar, with months and days from 1. Nothing where the calendar
+    /// has no such day (1582-10-10 in `standard`, February 30 in `noleap`), or where its number does not fit.
     pub fn days_from_civil(self, year: i64, month: u32, day: u32) -> Option<i64> {
         if day == 0 || day > self.days_in_month(year, month)? {
             return None;
@@ -145,9 +145,9 @@ fn early_civil(days: i64) -> (i64, u32, u32) {
 }
 
 // The months from March on have the same lengths in all calendars but `360_day`, and February, at the end of a year that
-// begins in March, may be as long as it likes. So a calendar is a cycle of `YEARS` such years in `DAYS` days, and the number
-// of days `EPOCH` from 0000-03-01 to 1970-01-01. The formulas are those of Howard Hinnant, "chrono-Compatible Low-Level Date
-// Algorithms"; 153 days are the five months March to July, and August to December.
+// begins in March, may be as long as it likes. So a calendar is a cycle of `YEARS` such years in `DAYS` days, and the
+// number of days `EPOCH` from 0000-03-01 to 1970-01-01. The formulas are those of Howard Hinnant, "chrono-Compatible
+// Low-Level Date Algorithms"; 153 days are the five months March to July, and August to December.
 
 /// Days from 1970-01-01 to a date that is known to be there.
 fn cycle_days<const YEARS: i64, const DAYS: i64, const EPOCH: i64>(year: i64, month: i64, day: i64) -> Option<i64> {

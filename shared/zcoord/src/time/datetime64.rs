@@ -94,3 +94,78 @@ pub fn datetime64_unit(dtype: &str) -> Option<&str> {
     let unit = name.strip_prefix("M8").or_else(|| name.strip_prefix("datetime64"))?;
     unit.strip_prefix('[')?.strip_suffix(']').filter(|unit| !unit.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Iso;
+
+    /// What NumPy 2.4 makes of it as `datetime64[us]`, but that it rounds down, and that its last row overflows there.
+    #[test]
+    fn ticks_are_numpys() {
+        for (unit, ticks, moment) in [
+            ("Y", 49, "2019-01-01T00:00:00Z"),
+            ("Y", -1, "1969-01-01T00:00:00Z"),
+            ("10Y", 5, "2020-01-01T00:00:00Z"),
+            ("M", 590, "2019-03-01T00:00:00Z"),
+            ("M", -11, "1969-02-01T00:00:00Z"),
+            ("W", 2565, "2019-02-28T00:00:00Z"),
+            ("D", 17_956, "2019-03-01T00:00:00Z"),
+            ("h", -1, "1969-12-31T23:00:00Z"),
+            ("m", 25_856_650, "2019-03-01T00:10:00Z"),
+            ("25s", 62_055_936, "2019-03-01T00:00:00Z"),
+            ("ms", 1_551_398_400_123, "2019-03-01T00:00:00.123Z"),
+            ("us", 1_551_398_400_000_001, "2019-03-01T00:00:00.000001Z"),
+            ("μs", -1, "1969-12-31T23:59:59.999999Z"),
+            ("ns", 1_551_398_400_000_000_499, "2019-03-01T00:00:00Z"),
+            ("ns", 1_551_398_400_000_000_500, "2019-03-01T00:00:00.000001Z"),
+            ("100ns", 15_513_984_000_000_000, "2019-03-01T00:00:00Z"),
+            ("ps", -1_000_000, "1969-12-31T23:59:59.999999Z"),
+            ("fs", 3_600_000_000_000_000_000, "1970-01-01T01:00:00Z"),
+            ("2147483647as", i64::MAX - 1, "2597-08-29T03:43:39.342712Z"),
+        ] {
+            let decoded = Datetime64::parse(unit).expect(unit).decode(ticks).expect(unit);
+            let shown = Iso(decoded, Calendar::ProlepticGregorian).to_string();
+            assert_eq!(shown, moment, "{ticks} {unit}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment() {
+        for unit in ["Y", "M", "W", "D", "h", "m", "s", "ms"] {
+            let unit = Datetime64::parse(unit).expect(unit);
+            assert_eq!(unit.decode(i64::MAX), None, "{unit:?}");
+            assert_eq!(unit.decode(i64::MIN + 1), None, "{unit:?}");
+        }
+        for unit in ["Y", "us", "ns", "as"] {
+            assert_eq!(Datetime64::parse(unit).expect(unit).decode(i64::MIN), None, "{unit} NaT");
+        }
+        assert_eq!(Datetime64::parse("2147483647ns").expect("a unit").decode(i64::MAX), None);
+    }
+
+    #[test]
+    fn units_that_numpy_does_not_have() {
+        for unit in
+            ["", "5", "generic", "xs", "0s", "-1s", "2147483648s", "99999999999999999999s", "S", "Ms", "s5", "1 s"]
+        {
+            assert_eq!(Datetime64::parse(unit), None, "{unit}");
+        }
+        assert_eq!(Datetime64::new("s", 25), Datetime64::parse("25s"));
+    }
+
+    #[test]
+    fn units_of_type_strings() {
+        for (dtype, unit) in [
+            ("<M8[ns]", Some("ns")),
+            (">M8[25s]", Some("25s")),
+            ("datetime64[us]", Some("us")),
+            ("<M8", None),
+            ("<M8[]", None),
+            ("<m8[ns]", None),
+            ("numpy.datetime64", None),
+            ("<f8", None),
+        ] {
+            assert_eq!(datetime64_unit(dtype), unit, "{dtype}");
+        }
+    }
+}

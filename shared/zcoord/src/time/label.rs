@@ -56,3 +56,84 @@ fn next(stamp: &Stamp) -> Option<Stamp> {
     };
     Some(Stamp { year, month, zone: stamp.zone, ..Stamp::default() })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::time::Iso;
+
+    #[test]
+    fn labels_mean_all_the_time_they_do_not_tell_apart() {
+        use Calendar::{Day360, NoLeap, ProlepticGregorian, Standard};
+        for (label, calendar, start, end) in [
+            ("2019", ProlepticGregorian, "2019-01-01T00:00:00Z", "2020-01-01T00:00:00Z"),
+            ("2019-03", ProlepticGregorian, "2019-03-01T00:00:00Z", "2019-04-01T00:00:00Z"),
+            ("2019-12", ProlepticGregorian, "2019-12-01T00:00:00Z", "2020-01-01T00:00:00Z"),
+            ("2019-03-07", ProlepticGregorian, "2019-03-07T00:00:00Z", "2019-03-08T00:00:00Z"),
+            ("2019-03-07T06", ProlepticGregorian, "2019-03-07T06:00:00Z", "2019-03-07T07:00:00Z"),
+            ("2019-03-07 06", ProlepticGregorian, "2019-03-07T06:00:00Z", "2019-03-07T07:00:00Z"),
+            ("2019-03-07T06:30", ProlepticGregorian, "2019-03-07T06:30:00Z", "2019-03-07T06:31:00Z"),
+            (" 2019-03-07T06:30:15Z ", ProlepticGregorian, "2019-03-07T06:30:15Z", "2019-03-07T06:30:16Z"),
+            ("2019-03-07T06:30:15.5", ProlepticGregorian, "2019-03-07T06:30:15.500Z", "2019-03-07T06:30:15.500001Z"),
+            ("2019-03-07T06+03:00", ProlepticGregorian, "2019-03-07T03:00:00Z", "2019-03-07T04:00:00Z"),
+            ("2019-03-07-03:30", ProlepticGregorian, "2019-03-07T03:30:00Z", "2019-03-08T03:30:00Z"),
+            ("2019-02+01:00", ProlepticGregorian, "2019-01-31T23:00:00Z", "2019-02-28T23:00:00Z"),
+            ("2019Z", ProlepticGregorian, "2019-01-01T00:00:00Z", "2020-01-01T00:00:00Z"),
+            ("-0001", ProlepticGregorian, "-0001-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
+            ("+12345-06", ProlepticGregorian, "+12345-06-01T00:00:00Z", "+12345-07-01T00:00:00Z"),
+            ("1582", Standard, "1582-01-01T00:00:00", "1583-01-01T00:00:00Z"),
+            ("1582-10-04", Standard, "1582-10-04T00:00:00", "1582-10-15T00:00:00Z"),
+            ("2000-02", NoLeap, "2000-02-01T00:00:00", "2000-03-01T00:00:00"),
+            ("2000-02-30", Day360, "2000-02-30T00:00:00", "2000-03-01T00:00:00"),
+        ] {
+            let range = parse_label(label, calendar).expect(label);
+            let shown = [range.start, range.end].map(|moment| Iso(moment, calendar).to_string());
+            assert_eq!(shown, [start, end], "{label}");
+        }
+        let october = parse_label("1582-10", Standard).expect("a month of 21 days");
+        assert_eq!(october.end - october.start, 21 * MICROS_PER_DAY);
+    }
+
+    #[test]
+    fn what_is_no_label() {
+        for (label, why) in [
+            ("", "no date of ISO 8601"),
+            ("march", "no date of ISO 8601"),
+            ("2019-", "no date of ISO 8601"),
+            ("2019-03-07T", "no date of ISO 8601"),
+            ("2019-03-07T06:", "no date of ISO 8601"),
+            ("2019-03-07T06:30:15.", "no date of ISO 8601"),
+            ("2019-03-07T06:30:15 CET", "no date of ISO 8601"),
+            ("2019-03-07T06:30:15+25:00", "no date of ISO 8601"),
+            ("2019-03-07T06:30:15+1:2:3", "no date of ISO 8601"),
+            ("2019-03:00", "no date of ISO 8601"),
+            ("99999999999999999999", "no date of ISO 8601"),
+            ("2019-99999999999", "no date of ISO 8601"),
+            ("20190307", "needs a sign"),
+            ("7", "four digits"),
+            ("2019-13", "no day 2019-13-01"),
+            ("2019-02-29", "no day 2019-02-29"),
+            ("2019-02-28T24", "a time 24:00:00"),
+            ("2019-02-28T23:60", "a time 23:60:00"),
+            ("2016-12-31T23:59:60", "a time 23:59:60"),
+            ("+300000", "too far from 1970"),
+            ("+9223372036854775807", "no day"),
+        ] {
+            let error = parse_label(label, Calendar::ProlepticGregorian).expect_err(label);
+            assert!(error.contains(why), "{label}: {error}");
+        }
+        let error = parse_label("1582-10-10", Calendar::Standard).expect_err("left out");
+        assert_eq!(error, "\"1582-10-10\" is no date: the calendar standard has no day 1582-10-10");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "[-+0-9T:. Z]{0,30}|\\PC{0,12}") {
+            if let Ok(range) = parse_label(&text, Calendar::Standard) {
+                prop_assert!(range.start < range.end);
+            }
+        }
+    }
+}

@@ -45,15 +45,14 @@ impl Stamp {
         Some(stamp)
     }
 
+    /// The time of day, where there is one. After a space only a digit begins it: a sign or a letter is a zone.
     fn read_clock(&mut self, text: &mut Scan) -> Option<()> {
-        let explicit = text.eat('T') || text.eat('t');
-        let clock = text.0.trim_start();
-        let spaced = clock.len() < text.0.len();
-        if !explicit && !(spaced && clock.starts_with(|first: char| first.is_ascii_digit())) {
-            return Some(());
-        }
-        if !explicit {
-            text.0 = clock;
+        if !text.eat('T') && !text.eat('t') {
+            let rest = text.0.trim_start();
+            if rest.len() == text.0.len() || !rest.starts_with(|first: char| first.is_ascii_digit()) {
+                return Some(());
+            }
+            text.0 = rest;
         }
         self.hour = Some(text.number()?);
         self.minute = text.field(':')?;

@@ -48,26 +48,28 @@ impl TimeUnits {
 
     /// The moment of a whole number of units, rounded to the nearest microsecond; nothing where it does not fit.
     pub fn decode_int(self, count: i64) -> Option<i64> {
-        let count = i128::from(count);
-        moment(self.reference + self.unit.micros(count))
+        moment(self.reference + self.unit.micros(i128::from(count)))
     }
 
     /// The moment of a number of units, rounded to the nearest microsecond; nothing for NaN, and where it does not fit.
     pub fn decode_float(self, count: f64) -> Option<i64> {
         // No unit is below a nanosecond, and 2⁸⁰ ns are more than any moment.
-        if !(count.abs() < (1_u128 << 80) as f64) {
+        if count.is_nan() || count.abs() >= (1_u128 << 80) as f64 {
             return None;
         }
         let whole = count.trunc();
         let micros = match self.unit {
-            Unit::Micros(micros) => whole as i128 * i128::from(micros) + part(count - whole, micros),
-            Unit::Nanosecond => nearest(count.floor() as i128, 1000),
+            Unit::Micros(_) if whole == count => self.unit.micros(count as i128),
+            Unit::Micros(micros) => self.unit.micros(whole as i128) + part(count - whole, micros),
+            // What is below a nanosecond never decides between two microseconds.
+            Unit::Nanosecond => self.unit.micros(count.floor() as i128),
         };
         moment(self.reference + micros)
     }
 }
 
 impl Unit {
+    /// Microseconds in a whole number of units, rounded to the nearest.
     fn micros(self, count: i128) -> i128 {
         match self {
             Unit::Micros(micros) => count * i128::from(micros),
@@ -80,9 +82,6 @@ impl Unit {
 ///
 /// In whole numbers: in floats the product would be rounded twice, and 06:00 become 05:59:59.999999.
 fn part(fraction: f64, micros: i64) -> i128 {
-    if fraction == 0.0 {
-        return 0;
-    }
     let fixed = (fraction * (1_u128 << FRACTION_BITS) as f64) as i128;
     (fixed * i128::from(micros) + (1 << (FRACTION_BITS - 1))) >> FRACTION_BITS
 }
@@ -138,3 +137,7 @@ fn parse_reference(text: &str, calendar: Calendar) -> Result<i128, String> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "units_tests.rs"]
+mod tests;
