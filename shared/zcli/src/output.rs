@@ -26,6 +26,8 @@ pub struct Output {
     closed: bool,
     /// Whether plain text was asked for in place of the stream.
     plain: bool,
+    /// Whether the tool has chosen its own columns.
+    table_is_set: bool,
 }
 
 /// A file that gets its name when it is complete.
@@ -93,6 +95,7 @@ impl Output {
             outlives_reader,
             closed: false,
             plain: false,
+            table_is_set: false,
         })
     }
 
@@ -174,10 +177,12 @@ impl Output {
         self.printer.is_some()
     }
 
-    /// Another table from here on, for a tool whose columns follow from what it found.
-    pub fn set_table(&mut self, table: Table) {
-        if let Some(printer) = &mut self.printer {
-            printer.set_table(table);
+    /// Another table in place of the first one, for a tool whose columns follow from what it found: before the first row, and
+    /// once.
+    pub fn set_table_once(&mut self, table: impl FnOnce() -> Table) {
+        if let Some(printer) = self.printer.as_mut().filter(|_| !self.table_is_set) {
+            printer.set_table(table());
+            self.table_is_set = true;
         }
     }
 

@@ -77,6 +77,7 @@ impl Printer {
         Printer { table, width, colored, waiting: Vec::new(), widths: None }
     }
 
+    /// Another table, before the first row.
     pub fn set_table(&mut self, table: Table) {
         self.table = table;
     }

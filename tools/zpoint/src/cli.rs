@@ -341,8 +341,7 @@ impl Args {
 
     /// Whether rows are records of the stream, in a file or not.
     pub fn rows_are_records(&self) -> bool {
-        let plain = self.rows.partition_by.is_none() && self.rows.layout == LayoutChoice::Wide;
-        plain && matches!(self.row_format(), None | Some(RowFormat::Jsonl))
+        self.rows.partition_by.is_none() && matches!(self.row_format(), None | Some(RowFormat::Jsonl))
     }
 
     /// How values are decoded.

@@ -120,6 +120,20 @@ impl<'a> Engine<'a> {
         Ok(Engine { source, located, means, series })
     }
 
+    /// A reader of one variable alone.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn of_one(
+        source: &'a Source,
+        number: usize,
+        located: &'a [Located],
+        means: &'a Means<'a>,
+    ) -> Result<Engine<'a>, Failure> {
+        let series = vec![Series::new(source, &source.variables[number], located)?];
+        Ok(Engine { source, located, means, series })
+    }
+
     /// Chunks that are read for the samples in `span`.
     pub fn chunks(&self, span: &Span) -> u64 {
         self.series.iter().map(|series| self.tasks(series, span).len() as u64).sum()

@@ -1,0 +1,112 @@
+//! How the records of `zpoint` look in a terminal.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use zcli::{Align, Column, Row, Table, human_bytes, human_count, human_counted};
+use zwire::{ExtractionRecord, MatchRecord, Record, Summary};
+
+use crate::cli::Args;
+
+/// The table that these flags ask for: of cells found, or of the plan.
+pub fn table(args: &Args) -> Table {
+    let text = |title| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks: true, drops: false };
+    let number = |title| Column { title: Cow::Borrowed(title), align: Align::Right, shrinks: false, drops: true };
+    let columns = if args.read.dry_run {
+        let titles = ["ROWS", "COLUMNS", "CHUNKS", "READ", "WANTED", "TIMES", "WHOLE", "BATCHES", "MEMORY", "OUTPUT"];
+        std::iter::once(text("STORE")).chain(titles.map(number)).collect()
+    } else {
+        let titles = ["LAT", "LON", "GRID_LAT", "GRID_LON", "KM"];
+        std::iter::once(text("PLACE")).chain(titles.map(number)).chain([text("STORE")]).collect()
+    };
+    Table {
+        columns,
+        rows: Box::new(|record| match record {
+            Record::Match(found) => matched(found),
+            Record::Extraction(plan) => vec![Row::Cells(planned(plan))],
+            _ => Vec::new(),
+        }),
+        tree: false,
+        footer,
+    }
+}
+
+/// The table of rows with these columns.
+pub fn rows(names: Vec<String>) -> Table {
+    let column = |name: &String| Column {
+        title: Cow::Owned(name.to_uppercase()),
+        align: if name == "point_id" || name.contains("time") { Align::Left } else { Align::Right },
+        shrinks: false,
+        drops: name != "point_id",
+    };
+    Table {
+        columns: names.iter().map(column).collect(),
+        rows: Box::new(move |record| match record {
+            Record::Row(row) => {
+                let cell = |name: &String| row.values.get(name).map_or_else(String::new, cell);
+                vec![Row::Cells(names.iter().map(cell).collect())]
+            }
+            _ => Vec::new(),
+        }),
+        tree: false,
+        footer,
+    }
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn matched(found: &MatchRecord) -> Vec<Row> {
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    let cells = vec![
+        found.point_id.clone(),
+        found.lat.to_string(),
+        found.lon.to_string(),
+        number(found.grid_lat),
+        number(found.grid_lon),
+        number(found.distance_km),
+        found.store.clone(),
+    ];
+    let why = found.why.as_ref().map(|why| Row::Note(format!("    outside: {why}")));
+    std::iter::once(Row::Cells(cells)).chain(why).collect()
+}
+
+fn planned(plan: &ExtractionRecord) -> Vec<String> {
+    let times = |ratio: Option<f64>| ratio.map_or_else(String::new, |ratio| format!("{ratio:.0}×"));
+    vec![
+        plan.store.clone(),
+        human_count(plan.rows),
+        human_count(plan.columns),
+        human_count(plan.chunks),
+        human_bytes(plan.read_bytes),
+        human_bytes(plan.wanted_bytes),
+        times(plan.read_amplification),
+        times(plan.whole_amplification),
+        human_count(plan.batches),
+        human_bytes(plan.peak_memory_bytes),
+        human_bytes(plan.output_bytes),
+    ]
+}
+
+fn footer(summary: &Summary) -> Vec<String> {
+    let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
+    let Some(rows) = number("rows") else { return Vec::new() };
+    let Some(columns) = number("columns") else {
+        let (read, wanted) = (number("read_bytes").unwrap_or(0), number("wanted_bytes").unwrap_or(0));
+        return vec![format!("{} to read for {} wanted (reckoned from samples)", human_bytes(read), human_bytes(wanted))];
+    };
+    let mut words = vec![human_counted(rows, "row"), human_counted(columns, "column")];
+    words.push(format!("{} read of {}", human_bytes(number("bytes_read").unwrap_or(0)), human_counted(number("chunks_read").unwrap_or(0), "chunk")));
+    let whole = number("chunks_whole").unwrap_or(0);
+    words.push(format!("{} decoded, {}", human_counted(number("blocks_decoded").unwrap_or(0), "block"), human_counted(whole, "whole chunk")));
+    for (key, noun) in [("chunks_missing", "missing chunk"), ("chunks_failed", "damaged chunk")] {
+        words.extend(number(key).filter(|count| *count > 0).map(|count| human_counted(count, noun)));
+    }
+    words.extend(number("output_bytes").map(|bytes| format!("{} written", human_bytes(bytes))));
+    vec![words.join(" · ")]
+}

@@ -1,0 +1,177 @@
+//! The columns of all rows, and the values of the keys.
+
+use std::collections::HashMap;
+
+use zcli::Failure;
+use zcoord::{Column, Kind, Values};
+
+use crate::batch::{Dimension, Key, KeyColumn, Role, Schema, Variable};
+use crate::cli::{Args, Cast, Method};
+use crate::columns::between_kind;
+use crate::locate::{Located, cell_columns};
+use crate::naming::plain_name;
+use crate::places::Places;
+use crate::source::{self, Axis, Source};
+use crate::spans::Span;
+
+/// The schema that one store gives.
+///
+/// # Errors
+/// Usage failures: two columns of one name, a template that does not fit.
+pub fn schema(args: &Args, source: &Source, places: &Places) -> Result<Schema, Failure> {
+    let mut names: HashMap<&str, usize> = HashMap::new();
+    source.variables.iter().for_each(|variable| *names.entry(variable.name()).or_default() += 1);
+    let unique = |variable: &source::Variable| match names.get(variable.name()) {
+        Some(1) | None => variable.name().to_owned(),
+        Some(_) => variable.array.path.trim_start_matches('/').replace('/', "_"),
+    };
+    let variables = source.variables.iter().map(|found| variable(args, source, found, unique(found)));
+    let schema = Schema { keys: keys(source, places), variables: variables.collect::<Result<_, Failure>>()? };
+    let mut seen = HashMap::new();
+    let columns = schema.variables.iter().flat_map(|found| found.features.iter().map(move |name| (name, &found.path)));
+    let keys = schema.keys.iter().map(|key| (&key.name, &key.name));
+    for (name, path) in keys.chain(columns) {
+        if let Some(other) = seen.insert(name.clone(), path.clone()) {
+            let what = format!("{other} and {path} would both be the column {name:?}");
+            return Err(Failure::usage(what).at(&source.name).hint("choose one with --var, or say --column-name"));
+        }
+    }
+    Ok(schema)
+}
+
+fn variable(args: &Args, source: &Source, found: &source::Variable, name: String) -> Result<Variable, Failure> {
+    let dimensions: Vec<Dimension> = found.features.iter().map(dimension).collect();
+    let variable = Variable {
+        features: Vec::new(),
+        path: found.array.path.clone(),
+        store: source.name.clone(),
+        kind: kind(args, found),
+        attributes: found.decoder.attributes(&found.array),
+        name,
+        dimensions,
+    };
+    let label = |number: usize| {
+        let indices = variable.indices(number);
+        match &args.what.column_name {
+            None => Ok(plain_name(&variable.name, &variable.dimensions, &indices)),
+            Some(template) => {
+                let name = template.name(&variable.name, &variable.dimensions, &indices);
+                name.map_err(|what| Failure::usage(what).at("--column-name"))
+            }
+        }
+    };
+    let features = (0..found.feature_count()).map(label).collect::<Result<Vec<_>, Failure>>()?;
+    Ok(Variable { features, ..variable })
+}
+
+fn kind(args: &Args, variable: &source::Variable) -> Kind {
+    let kind = variable.decoder.kind();
+    let between = args.place.method == Method::Linear && variable.grid.is_some();
+    match (between, args.rows.cast) {
+        (_, Some(Cast::F32)) if !matches!(kind, Kind::Text | Kind::Time(_)) => Kind::Float(32),
+        (true, _) => between_kind(kind),
+        (false, _) => kind,
+    }
+}
+
+fn dimension(axis: &Axis) -> Dimension {
+    Dimension { name: axis.name.clone(), coordinate: axis.coordinate.clone(), attributes: axis.attributes.clone() }
+}
+
+fn keys(source: &Source, places: &Places) -> Vec<Key> {
+    let key = |name: &str, kind, role, attributes: &[(&str, &str)]| {
+        let attributes = attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
+        Key { name: name.to_owned(), kind, role, attributes }
+    };
+    let north = [("units", "degrees_north"), ("standard_name", "latitude")];
+    let east = [("units", "degrees_east"), ("standard_name", "longitude")];
+    let number = Kind::Float(64);
+    let mut keys = vec![
+        key("point_id", Kind::Text, Role::PointId, &[]),
+        key("lat", number, Role::Latitude, &north),
+        key("lon", number, Role::Longitude, &east),
+    ];
+    keys.extend(places.carried.iter().map(|(name, _)| key(name, Kind::Text, Role::Carried, &[])));
+    keys.push(key("grid_lat", number, Role::Cell, &north[..1]));
+    keys.push(key("grid_lon", number, Role::Cell, &east[..1]));
+    keys.push(key("distance_km", number, Role::Cell, &[("units", "km")]));
+    let sample = |axis: &Axis| Key {
+        name: axis.name.clone(),
+        kind: axis.coordinate.kind,
+        role: Role::Sample,
+        attributes: axis.attributes.clone(),
+    };
+    keys.extend(source.samples.iter().map(sample));
+    keys
+}
+
+/// Holds the schema of one more store against that of the first.
+///
+/// # Errors
+/// A usage failure that names the first column that differs.
+pub fn check_same(first: &Schema, other: &Schema, source: &Source) -> Result<(), Failure> {
+    let columns = |schema: &Schema| -> Vec<(String, Kind)> {
+        let keys = schema.keys.iter().map(|key| (key.name.clone(), key.kind));
+        let features = schema
+            .variables
+            .iter()
+            .flat_map(|variable| variable.features.iter().map(|name| (name.clone(), variable.kind)));
+        keys.chain(features).collect()
+    };
+    let (ours, theirs) = (columns(first), columns(other));
+    let store = first.variables.first().map_or("", |variable| &variable.store);
+    let known: HashMap<&str, Kind> = ours.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+    let found: HashMap<&str, Kind> = theirs.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+    let what = if let Some((name, _)) = theirs.iter().find(|(name, _)| !known.contains_key(name.as_str())) {
+        format!("has the column {name:?}, which {store} has not")
+    } else if let Some((name, _)) = ours.iter().find(|(name, _)| !found.contains_key(name.as_str())) {
+        format!("has no column {name:?}, which {store} has")
+    } else if let Some((name, kind)) = theirs.iter().find(|(name, kind)| known.get(name.as_str()) != Some(kind)) {
+        let before = known.get(name.as_str()).map_or_else(String::new, |kind| describe(*kind));
+        format!("column {name:?} is {} here and {before} in {store}", describe(*kind))
+    } else if ours != theirs {
+        format!("has its columns in another order than {store}")
+    } else {
+        return Ok(());
+    };
+    let hint = "rows of several stores have the same columns: choose them with --var, --sel and --cast f32";
+    Err(Failure::usage(what).at(&source.name).hint(hint))
+}
+
+fn describe(kind: Kind) -> String {
+    match kind {
+        Kind::Time(calendar) => format!("a time in the calendar {}", calendar.name()),
+        kind => kind.name(),
+    }
+}
+
+/// The keys of the rows of a batch: those of the places, then those of the samples.
+pub fn key_columns(source: &Source, places: &Places, located: &Located, span: &Span) -> Vec<KeyColumn> {
+    let samples: usize = span.iter().map(ExactSizeIterator::len).product();
+    let stations = places.len();
+    let of_place: Vec<u32> = (0..samples).flat_map(|_| 0..stations as u32).collect();
+    let text = |values: &[String]| Column::new(Kind::Text, Values::Text(values.to_vec()));
+    let numbers = |values: &[f64]| Column::new(Kind::Float(64), Values::F64(values.to_vec()));
+    let mut columns = vec![text(&places.ids), numbers(&places.latitudes), numbers(&places.longitudes)];
+    columns.extend(places.carried.iter().map(|(_, values)| text(values)));
+    columns.extend(cell_columns(located));
+    let mut keys: Vec<KeyColumn> =
+        columns.into_iter().map(|distinct| KeyColumn { distinct, codes: of_place.clone() }).collect();
+    for (number, (axis, range)) in source.samples.iter().zip(span).enumerate() {
+        let inner: usize = span[number + 1..].iter().map(ExactSizeIterator::len).product::<usize>() * stations;
+        let codes = (0..samples * stations).map(|row| (row / inner.max(1) % range.len()) as u32).collect();
+        keys.push(KeyColumn { distinct: axis.coordinate.slice(range.clone()), codes });
+    }
+    keys
+}
+
+/// Every number as a 32-bit float.
+pub fn cast(columns: Vec<Column>) -> Vec<Column> {
+    let cast = |column: Column| match column.numbers() {
+        Some(numbers) if column.kind != Kind::Float(32) => {
+            Column::new(Kind::Float(32), Values::F32(numbers.iter().map(|value| *value as f32).collect()))
+        }
+        _ => column,
+    };
+    columns.into_iter().map(cast).collect()
+}
