@@ -3,19 +3,24 @@
 //! This crate knows metadata, numbers and the sphere. It reads coordinates, and never the data of a variable.
 
 mod attribute;
+mod axis;
 mod calendar;
 mod clock;
 mod coordinate;
+mod curvilinear;
 mod dataset;
 mod decode;
 mod element;
 mod filters;
 mod find;
+mod grid;
 mod masks;
 mod numeric;
 mod packing;
 mod range;
 mod rule;
+mod scattered;
+mod sphere;
 mod stored;
 #[cfg(test)]
 mod testing;
@@ -26,8 +31,12 @@ mod values;
 pub use calendar::Calendar;
 pub use clock::{Clock, Clocks};
 pub use coordinate::{decoder, read_coordinate};
+pub use curvilinear::Curvilinear;
 pub use dataset::{Dataset, dimensions, name};
 pub use decode::{DecodeOptions, Decoded, Decoder, Mode};
 pub use find::{Horizontal, Layout, Names, NotFound, PlaceCoordinates, Rule, classify, is_time, place_coordinates};
+pub use grid::{Grid, GridError, Limits, Linear, Match, Rectilinear};
+pub use scattered::Scattered;
+pub use sphere::{Cell, EARTH_RADIUS_KM, Place};
 pub use time::{Datetime64, Iso, TimeUnits, datetime64_unit, format_iso, is_time_units, parse_label};
 pub use values::{Column, Kind, NOT_A_TIME, Values};

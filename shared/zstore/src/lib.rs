@@ -24,6 +24,7 @@ pub use draft::{Begin, Claim, Draft};
 pub use error::{StoreError, read_failed, write_failed};
 pub use location::Location;
 pub use naming::exchange;
+pub use temporary::temporary_name;
 pub use write::Upload;
 
 use local::LocalStore;

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::{StoreError, write_failed};
 
 /// `.NAME.tmp-HOST-PROCESS-NUMBER` beside the target: a name that no other writer chooses, and that says whose it is.
-pub(crate) fn temporary_name(target: &Path) -> Result<PathBuf, StoreError> {
+///
+/// # Errors
+/// [`StoreError::Write`] for a target that has no name of its own (`..`, `/`).
+pub fn temporary_name(target: &Path) -> Result<PathBuf, StoreError> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let Some(name) = target.file_name() else {
         return Err(write_failed(target, std::io::ErrorKind::InvalidInput.into()));

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 
 use zarray::{Array, Pool};
 use zcli::{Failure, Session};
-use zcoord::{Cell, Column, Grid, Limits, Match, Place, read_coordinate};
+use zcoord::{Cell, Column, Grid, Limits, Linear, Match, Place, read_coordinate};
 use zwire::{Exit, MatchRecord, V1};
 
 use crate::cli::{Args, Method, OutOfBounds, PlaceFlags};
 use crate::places::Places;
 use crate::source::{GridKind, GridSource, Source};
+
+/// Places that are looked for together on a grid without axes.
+const TOGETHER: usize = 32;
 
 /// What a place takes its values from: numbers of cells.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,13 +102,15 @@ impl Known {
             return Err(Failure::usage(what).hint("take --method nearest"));
         }
         let asked = places.latitudes.iter().zip(&places.longitudes).map(|(lat, lon)| Place { lat: *lat, lon: *lon });
-        let found = pool.map(asked.collect(), |place| match flags.method {
-            Method::Nearest => nearest(&self.grid, place, &limits),
-            Method::Linear => linear(&self.grid, place, &limits),
+        let asked: Vec<Place> = asked.collect();
+        let found = pool.map(asked.chunks(TOGETHER).collect(), |asked: &[Place]| {
+            let nearest = self.grid.nearest_many(asked, &limits);
+            asked.iter().zip(nearest).map(|(place, nearest)| found(&self.grid, *place, nearest, flags.method, &limits)).collect()
         });
+        let found: Vec<Vec<Found>> = found;
         let mut numbers: HashMap<[u64; 2], usize> = HashMap::new();
         let mut located = Located { cells: Vec::new(), uses: Vec::new(), nearest: Vec::new(), outside: Vec::new() };
-        for Found { weights, nearest, outside } in found {
+        for Found { weights, nearest, outside } in found.into_iter().flatten() {
             let mut numbered = Vec::with_capacity(weights.len());
             for ((row, column), weight) in weights {
                 let cell = [row as u64, column as u64];
@@ -156,24 +161,22 @@ struct Found {
     outside: Option<String>,
 }
 
-fn nearest(grid: &Grid, place: Place, limits: &Limits) -> Found {
-    match grid.nearest(place, limits) {
-        Match::Inside(cell) => {
-            Found { weights: vec![((cell.row, cell.column), 1.0)], nearest: Some(cell), outside: None }
-        }
-        Match::Outside { nearest, why } => Found { weights: Vec::new(), nearest, outside: Some(why) },
-    }
-}
-
-fn linear(grid: &Grid, place: Place, limits: &Limits) -> Found {
-    let (cell, _) = match grid.nearest(place, limits) {
+fn found(grid: &Grid, place: Place, nearest: Match, method: Method, limits: &Limits) -> Found {
+    let (cell, outside) = match nearest {
         Match::Inside(cell) => (Some(cell), None),
         Match::Outside { nearest, why } => (nearest, Some(why)),
     };
-    match grid.linear(place, limits) {
-        Ok(weights) => Found { weights, nearest: cell, outside: None },
-        Err(why) => Found { weights: Vec::new(), nearest: cell, outside: Some(why) },
-    }
+    let index = |cell: &Cell| (cell.row, cell.column);
+    let (weights, outside) = match (method, outside, &cell) {
+        (Method::Linear, ..) => match grid.linear(place, limits) {
+            Ok(Linear::Inside(cells)) => (cells.iter().map(|(cell, weight)| (index(cell), *weight)).collect(), None),
+            Ok(Linear::Outside(why)) => (Vec::new(), Some(why)),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        },
+        (Method::Nearest, None, Some(cell)) => (vec![(index(cell), 1.0)], None),
+        (Method::Nearest, outside, _) => (Vec::new(), outside),
+    };
+    Found { weights, nearest: cell, outside }
 }
 
 impl Located {

@@ -1,0 +1,172 @@
+//! One value as text, in CSV and in JSON.
+
+use std::io::Write;
+
+use zcoord::{Column, Values};
+
+use super::{TimeFormat, time};
+
+/// Whose text it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// CSV: text is quoted where it must be.
+    Csv,
+    /// JSON: text is quoted and escaped always; there is no number for infinity.
+    Json,
+    /// Neither: text is as it is.
+    Plain,
+}
+
+/// How values become text.
+#[derive(Debug, Clone)]
+pub struct Style {
+    /// Whose text it is.
+    pub dialect: Dialect,
+    /// What stands for a missing value.
+    pub missing: Vec<u8>,
+    /// How moments are written.
+    pub times: TimeFormat,
+}
+
+impl Style {
+    /// Appends the value of `row`: floats with the fewest digits that read back as the same float of their size.
+    pub fn cell(&self, column: &Column, row: usize, out: &mut Vec<u8>) {
+        if column.missing.get(row).copied().unwrap_or(false) {
+            return out.extend_from_slice(&self.missing);
+        }
+        match &column.values {
+            Values::F32(values) => self.float(values[row], out),
+            Values::F64(values) => self.float(values[row], out),
+            Values::I64(values) => display(values[row], out),
+            Values::U64(values) => display(values[row], out),
+            Values::Bool(values) => display(values[row], out),
+            Values::Text(values) => self.text(&values[row], out),
+            Values::Time(..) if column.is_missing(row) => out.extend_from_slice(&self.missing),
+            Values::Time(values, calendar) => {
+                let mut text = String::new();
+                time::append(values[row], *calendar, self.times, &mut text);
+                self.moment(&text, out);
+            }
+        }
+    }
+
+    fn float<F: zmij::Float + Into<f64> + Copy>(&self, value: F, out: &mut Vec<u8>) {
+        let wide: f64 = value.into();
+        if wide.is_finite() {
+            out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+        } else if wide.is_nan() {
+            out.extend_from_slice(&self.missing);
+        } else {
+            out.extend_from_slice(self.infinity(wide > 0.0).as_bytes());
+        }
+    }
+
+    fn infinity(&self, positive: bool) -> &'static str {
+        match (self.dialect, positive) {
+            (Dialect::Json, true) => "\"Infinity\"",
+            (Dialect::Json, false) => "\"-Infinity\"",
+            (_, true) => "inf",
+            (_, false) => "-inf",
+        }
+    }
+
+    fn moment(&self, text: &str, out: &mut Vec<u8>) {
+        let quoted = self.dialect == Dialect::Json && self.times == TimeFormat::Iso;
+        if quoted { json_text(text, out) } else { out.extend_from_slice(text.as_bytes()) }
+    }
+
+    /// Appends text.
+    pub fn text(&self, text: &str, out: &mut Vec<u8>) {
+        match self.dialect {
+            Dialect::Csv => csv_text(text, out),
+            Dialect::Json => json_text(text, out),
+            Dialect::Plain => out.extend_from_slice(text.as_bytes()),
+        }
+    }
+}
+
+/// The value of `row` as plain text; nothing where it is missing.
+pub fn plain(column: &Column, row: usize) -> Option<String> {
+    if column.is_missing(row) {
+        return None;
+    }
+    let style = Style { dialect: Dialect::Plain, missing: Vec::new(), times: TimeFormat::Iso };
+    let mut out = Vec::new();
+    style.cell(column, row, &mut out);
+    Some(String::from_utf8_lossy(&out).into_owned())
+}
+
+fn display(value: impl std::fmt::Display, out: &mut Vec<u8>) {
+    // Memory takes everything.
+    let _ = write!(out, "{value}");
+}
+
+fn json_text(text: &str, out: &mut Vec<u8>) {
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// Text that could need quotes goes through the library; digits and letters do not have to.
+fn csv_text(text: &str, out: &mut Vec<u8>) {
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':' | b' ' | 128..)) {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    let mut writer = csv::WriterBuilder::new().buffer_capacity(text.len() * 2 + 2).from_writer(out);
+    let _ = writer.write_field(text);
+    // Not the end of the record: the field alone is put out.
+    let _ = writer.flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use zcoord::{Calendar, Kind, NOT_A_TIME};
+
+    use super::*;
+
+    fn cells(dialect: Dialect, column: &Column) -> Vec<String> {
+        let missing = if dialect == Dialect::Json { "null" } else { "NA" };
+        let style = Style { dialect, missing: missing.into(), times: TimeFormat::Iso };
+        let cell = |row| {
+            let mut out = Vec::new();
+            style.cell(column, row, &mut out);
+            String::from_utf8(out).expect("UTF-8")
+        };
+        (0..column.len()).map(cell).collect()
+    }
+
+    #[test]
+    fn floats_have_the_digits_of_their_size() {
+        let values = vec![281.6084, 280.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 1e-20];
+        let single = Column::new(Kind::Float(32), Values::F32(values));
+        assert_eq!(cells(Dialect::Csv, &single), ["281.6084", "280.0", "NA", "inf", "-inf", "-0.0", "1e-20"]);
+        let json = cells(Dialect::Json, &single);
+        assert_eq!(json, ["281.6084", "280.0", "null", "\"Infinity\"", "\"-Infinity\"", "-0.0", "1e-20"]);
+        let double = Column::new(Kind::Float(64), Values::F64(vec![f64::from(281.6084f32)]));
+        assert_eq!(cells(Dialect::Csv, &double), ["281.60838317871094"]);
+    }
+
+    #[test]
+    fn the_other_types() {
+        let ints = Column { missing: vec![false, true], ..Column::new(Kind::Int(8), Values::I64(vec![-5, 0])) };
+        assert_eq!(cells(Dialect::Csv, &ints), ["-5", "NA"]);
+        let bools = Column::new(Kind::Bool, Values::Bool(vec![true, false]));
+        assert_eq!(cells(Dialect::Json, &bools), ["true", "false"]);
+        let calendar = Calendar::ProlepticGregorian;
+        let times = Column::new(Kind::Time(calendar), Values::Time(vec![0, NOT_A_TIME], calendar));
+        assert_eq!(cells(Dialect::Csv, &times), ["1970-01-01T00:00:00Z", "NA"]);
+        assert_eq!(cells(Dialect::Json, &times), ["\"1970-01-01T00:00:00Z\"", "null"]);
+        assert_eq!((plain(&times, 0), plain(&times, 1)), (Some("1970-01-01T00:00:00Z".into()), None));
+    }
+
+    #[test]
+    fn evil_text_is_quoted() {
+        let texts = ["plain", "", "a,b", "say \"x\"", "two\nlines", "cr\r", "Zürich 1", "(x)"];
+        let column = Column::new(Kind::Text, Values::Text(texts.map(String::from).to_vec()));
+        assert_eq!(
+            cells(Dialect::Csv, &column),
+            ["plain", "", "\"a,b\"", "\"say \"\"x\"\"\"", "\"two\nlines\"", "\"cr\r\"", "Zürich 1", "(x)"]
+        );
+        for (cell, text) in cells(Dialect::Json, &column).iter().zip(texts) {
+            assert_eq!(serde_json::from_str::<String>(cell).expect("JSON"), text);
+        }
+    }
+}

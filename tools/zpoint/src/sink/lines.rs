@@ -1,0 +1,76 @@
+//! Rows as lines of text: what stands before each value is made once, the values of keys once for each distinct one.
+
+use std::ops::Range;
+
+use super::cells::Style;
+use crate::batch::{Batch, KeyColumn};
+
+/// How a table looks as text.
+pub struct Lines {
+    /// What comes before all rows.
+    pub header: Vec<u8>,
+    /// How values look.
+    pub style: Style,
+    /// What starts a line.
+    pub start: &'static [u8],
+    /// What stands before the value of each key.
+    pub keys: Vec<Vec<u8>>,
+    /// What stands before the value of each feature; in the long layout with the columns that say which one it is.
+    pub features: Vec<Vec<u8>>,
+    /// What ends a line.
+    pub end: &'static [u8],
+    /// Whether each value has its own line, with the keys before it.
+    pub long: bool,
+}
+
+/// The keys of a batch as text.
+pub struct KeyText<'a> {
+    /// Text of each distinct value with what stands before it, and the code of each row; for each key.
+    columns: Vec<(Vec<Vec<u8>>, &'a [u32])>,
+}
+
+impl Lines {
+    /// The keys of `batch` as text.
+    pub fn key_text<'a>(&self, batch: &'a Batch) -> KeyText<'a> {
+        let text = |(key, before): (&'a KeyColumn, &Vec<u8>)| {
+            let cell = |row| {
+                let mut out = before.clone();
+                self.style.cell(&key.distinct, row, &mut out);
+                out
+            };
+            ((0..key.distinct.len()).map(cell).collect(), key.codes.as_slice())
+        };
+        KeyText { columns: batch.keys.iter().zip(&self.keys).map(text).collect() }
+    }
+
+    /// Appends `rows` of `batch`.
+    pub fn append(&self, batch: &Batch, keys: &KeyText<'_>, rows: Range<usize>, out: &mut Vec<u8>) {
+        let mut start = Vec::new();
+        for row in rows {
+            start.clear();
+            start.extend_from_slice(self.start);
+            for (texts, codes) in &keys.columns {
+                start.extend_from_slice(&texts[codes[row] as usize]);
+            }
+            if self.long { self.append_long(batch, row, &start, out) } else { self.append_wide(batch, row, &start, out) }
+        }
+    }
+
+    fn append_wide(&self, batch: &Batch, row: usize, start: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(start);
+        for (column, before) in batch.features.iter().zip(&self.features) {
+            out.extend_from_slice(before);
+            self.style.cell(column, row, out);
+        }
+        out.extend_from_slice(self.end);
+    }
+
+    fn append_long(&self, batch: &Batch, row: usize, start: &[u8], out: &mut Vec<u8>) {
+        for (column, before) in batch.features.iter().zip(&self.features) {
+            out.extend_from_slice(start);
+            out.extend_from_slice(before);
+            self.style.cell(column, row, out);
+            out.extend_from_slice(self.end);
+        }
+    }
+}

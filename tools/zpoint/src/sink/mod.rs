@@ -1,0 +1,184 @@
+//! Every output format behind one trait: batches of rows go in, a file (or a directory) gets its name when it is whole.
+//!
+//! Text formats also go to a writer of the caller's ([`stream`]). The bytes never depend on the number of workers.
+
+// The command line comes to it later.
+#![allow(dead_code)]
+
+mod arrow;
+mod cast;
+mod cells;
+mod columns;
+mod csv;
+mod dictionary;
+mod element;
+mod estimate;
+mod failure;
+mod gather;
+mod jsonl;
+mod lines;
+mod npy;
+mod open;
+mod parquet;
+mod partition;
+mod published;
+mod staging;
+mod text;
+mod time;
+mod zarr;
+
+#[cfg(test)]
+mod fixture;
+
+use std::path::PathBuf;
+
+use zarray::Pool;
+use zcli::Failure;
+
+use crate::batch::Batch;
+
+pub use estimate::estimate;
+pub use open::{open, stream};
+pub use zarr::buffered_bytes;
+
+/// An output format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Comma-separated values (RFC 4180, lines end with a newline).
+    Csv,
+    /// JSON lines.
+    Jsonl,
+    /// Apache Parquet.
+    Parquet,
+    /// One NumPy matrix, and what its rows and columns are beside it.
+    Npy,
+    /// Zarr v3: a CF discrete sampling geometry.
+    Zarr,
+}
+
+impl Format {
+    /// Its name in messages, and the usual extension of its files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Jsonl => "jsonl",
+            Format::Parquet => "parquet",
+            Format::Npy => "npy",
+            Format::Zarr => "zarr",
+        }
+    }
+}
+
+/// What a line of a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// A place at a sample, with a column for each feature.
+    Wide,
+    /// One value.
+    Long,
+}
+
+/// How moments are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// ISO 8601; a timestamp in Parquet.
+    Iso,
+    /// Seconds since 1970-01-01, with as much of a fraction as there is.
+    Unix,
+    /// Whole microseconds since 1970-01-01.
+    Cf,
+}
+
+/// How to write.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What a line is.
+    pub layout: Layout,
+    /// What stands for a missing value in CSV.
+    pub na_rep: String,
+    /// Whether CSV starts with the names of its columns.
+    pub header: bool,
+    /// How moments are written. Zarr has its own way, CF's.
+    pub time_format: TimeFormat,
+    /// Whether all numbers of features become 32-bit floats, missing ones NaN.
+    pub cast_f32: bool,
+    /// Whether an output that is there is replaced once the new one is whole.
+    pub overwrite: bool,
+    /// The program and its version, for formats that have a place for it.
+    pub tool: String,
+    /// Most bytes of a Parquet row group, uncompressed; it is held in memory.
+    pub row_group_bytes: u64,
+    /// The key whose values become directories.
+    pub partition_by: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            layout: Layout::Wide,
+            na_rep: String::new(),
+            header: true,
+            time_format: TimeFormat::Iso,
+            cast_f32: false,
+            overwrite: false,
+            tool: String::new(),
+            row_group_bytes: 256 << 20,
+            partition_by: None,
+        }
+    }
+}
+
+/// How many wide rows there will be: one for each place at each sample, the places of a sample side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Number of places.
+    pub stations: u64,
+    /// Number of samples.
+    pub samples: u64,
+}
+
+impl Shape {
+    /// Number of wide rows.
+    pub fn rows(self) -> u64 {
+        self.stations.saturating_mul(self.samples)
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Wide rows.
+    pub rows: u64,
+    /// Bytes, those of sidecars left out.
+    pub bytes: u64,
+    /// Files and directories that have got their names, sidecars first.
+    pub paths: Vec<PathBuf>,
+}
+
+/// Something that takes rows. Dropped before [`Sink::finish`], it leaves nothing behind.
+pub trait Sink {
+    /// Takes a batch, and says how many bytes are out so far.
+    ///
+    /// # Errors
+    /// An output that is full or cannot be written, or values that the format has no place for.
+    fn write(&mut self, batch: &Batch, pool: &Pool) -> Result<u64, Failure>;
+
+    /// Bytes that wait in memory.
+    fn buffered(&self) -> u64 {
+        0
+    }
+
+    /// Puts out what waits in memory, as far as the format can.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    fn relieve(&mut self, _pool: &Pool) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Puts out what is left, and gives the output its name.
+    ///
+    /// # Errors
+    /// As [`Sink::write`]; an output that somebody else has made meanwhile.
+    fn finish(self: Box<Self>) -> Result<Written, Failure>;
+}

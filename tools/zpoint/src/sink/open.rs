@@ -1,0 +1,224 @@
+//! One way to begin every output: what cannot be done is refused here, before any work.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use zcli::Failure;
+
+use super::cast::{self, Cast};
+use super::failure::write_failed;
+use super::published::{Published, beside};
+use super::staging::{Staged, What, refuse_existing};
+use super::text::Text;
+use super::{Format, Layout, Options, Shape, Sink, columns, csv, dictionary, jsonl, npy, parquet, partition, zarr};
+use crate::batch::Schema;
+
+/// Begins the output at `path`, with its sidecars.
+///
+/// # Errors
+/// Outputs that are there, names that hide each other, and what the format has no place for.
+pub fn open(
+    format: Format,
+    path: &Path,
+    schema: &Schema,
+    options: &Options,
+    shape: Shape,
+) -> Result<Box<dyn Sink + Send>, Failure> {
+    let cast = options.cast_f32.then(|| cast::schema(schema));
+    let schema = cast.as_ref().unwrap_or(schema);
+    columns::check(schema, format, options.layout)?;
+    if options.layout == Layout::Long && matches!(format, Format::Npy | Format::Zarr) {
+        let what = format!("{} has no long layout: it holds an array, not a value a row", format.name());
+        return Err(Failure::usage(what));
+    }
+    let what = what(format, schema, options)?;
+    let sidecars = sidecar_names(format, options.layout);
+    for ending in &sidecars {
+        refuse_existing(&beside(path, ending), &What::File, options.overwrite)?;
+    }
+    let main = Staged::begin(path, what, options.overwrite)?;
+    let begin = |ending: &&str| Staged::begin(&beside(path, ending), What::File, options.overwrite);
+    let sidecars = sidecars.iter().map(begin).collect::<Result<Vec<_>, _>>()?;
+    if let Some(dictionary) = sidecars.first() {
+        write_dictionary(dictionary, schema)?;
+    }
+    let inner = inner(format, &main, sidecars.get(1), schema, options, shape)?;
+    let published = Published { inner, sidecars, main };
+    Ok(if cast.is_some() { Box::new(Cast { inner: published }) } else { Box::new(published) })
+}
+
+/// Begins a text format that goes to a writer of the caller's.
+///
+/// # Errors
+/// Names that hide each other, a format that is no text, a writer that takes nothing.
+pub fn stream(
+    format: Format,
+    writer: Box<dyn Write + Send>,
+    schema: &Schema,
+    options: &Options,
+) -> Result<Box<dyn Sink + Send>, Failure> {
+    let cast = options.cast_f32.then(|| cast::schema(schema));
+    let schema = cast.as_ref().unwrap_or(schema);
+    columns::check(schema, format, options.layout)?;
+    let lines = match format {
+        Format::Csv => csv::lines(schema, options),
+        Format::Jsonl => jsonl::lines(schema, options),
+        Format::Parquet | Format::Npy | Format::Zarr => {
+            let what = format!("{} cannot be written to standard output", format.name());
+            return Err(Failure::usage(what).hint("say --output"));
+        }
+    };
+    let text = Text::begin(lines, writer, "standard output".into())?;
+    Ok(if cast.is_some() { Box::new(Cast { inner: text }) } else { Box::new(text) })
+}
+
+fn what(format: Format, schema: &Schema, options: &Options) -> Result<What, Failure> {
+    match (&options.partition_by, format) {
+        (Some(key), _) => {
+            partition::check(format, schema, key)?;
+            Ok(What::Partitions(partition::encode(key)))
+        }
+        (None, Format::Zarr) => Ok(What::Store),
+        (None, _) => Ok(What::File),
+    }
+}
+
+/// The dictionary first.
+fn sidecar_names(format: Format, layout: Layout) -> Vec<&'static str> {
+    match (format, layout) {
+        (_, Layout::Long) => vec![],
+        (Format::Npy, Layout::Wide) => vec!["columns.jsonl", "rows.csv"],
+        (_, Layout::Wide) => vec!["columns.jsonl"],
+    }
+}
+
+fn write_dictionary(staged: &Staged, schema: &Schema) -> Result<(), Failure> {
+    let written = staged.file()?.write_all(&dictionary::lines(schema));
+    written.map_err(|error| write_failed(staged.place(), &error))
+}
+
+fn inner(
+    format: Format,
+    main: &Staged,
+    rows: Option<&Staged>,
+    schema: &Schema,
+    options: &Options,
+    shape: Shape,
+) -> Result<Box<dyn Sink + Send>, Failure> {
+    if let Some(key) = &options.partition_by {
+        return Ok(Box::new(partition::Partitions::begin(format, main, schema, options, key)?));
+    }
+    match (format, rows) {
+        (Format::Npy, Some(rows)) => Ok(Box::new(npy::Npy::begin(main, rows, schema, options, shape)?)),
+        (Format::Zarr, _) => Ok(Box::new(zarr::Zarr::begin(main, schema, options, shape)?)),
+        _ => table(format, main.file()?, main.place(), schema, options, Some(shape)),
+    }
+}
+
+/// A table in one file. `shape` is that of all rows, where it is known.
+///
+/// # Errors
+/// What the file or the format says.
+pub fn table(
+    format: Format,
+    file: File,
+    place: String,
+    schema: &Schema,
+    options: &Options,
+    shape: Option<Shape>,
+) -> Result<Box<dyn Sink + Send>, Failure> {
+    match format {
+        Format::Parquet => Ok(Box::new(parquet::Parquet::begin(file, place, schema, options, shape)?)),
+        Format::Jsonl => Ok(Box::new(Text::begin(jsonl::lines(schema, options), Box::new(file), place)?)),
+        _ => Ok(Box::new(Text::begin(csv::lines(schema, options), Box::new(file), place)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use zarray::Pool;
+
+    use super::*;
+    use crate::sink::fixture::{self, SHAPE, names};
+
+    fn outputs() -> [(Format, &'static str); 5] {
+        [
+            (Format::Csv, "out.csv"),
+            (Format::Jsonl, "out.jsonl"),
+            (Format::Parquet, "out.parquet"),
+            (Format::Npy, "out.npy"),
+            (Format::Zarr, "out.zarr"),
+        ]
+    }
+
+    #[test]
+    fn every_format_is_published_with_its_sidecars() {
+        let table = fixture::floats();
+        for (format, name) in outputs() {
+            let directory = tempfile::tempdir().expect("directory");
+            let path = directory.path().join(name);
+            let written = fixture::saved(format, &path, &table, &Options::default(), 2).expect("writes");
+            assert_eq!((written.rows, written.paths.last()), (4, Some(&path)));
+            let mut expected = vec![name, "out.columns.jsonl"];
+            if format == Format::Npy {
+                expected.push("out.rows.csv");
+            }
+            expected.sort_unstable();
+            assert_eq!(names(directory.path()), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_refused_before_any_work_and_replaced_when_asked() {
+        let table = fixture::floats();
+        for (format, name) in outputs() {
+            let directory = tempfile::tempdir().expect("directory");
+            let path = directory.path().join(name);
+            fixture::saved(format, &path, &table, &Options::default(), 1).expect("writes");
+            let before = names(directory.path());
+            let refused = open(format, &path, &table.0, &Options::default(), SHAPE).err().expect("is there");
+            assert!(refused.to_string().ends_with("exists already"), "{refused}");
+            let options = Options { overwrite: true, ..Options::default() };
+            fixture::saved(format, &path, &table, &options, 1).expect("replaces");
+            assert_eq!(names(directory.path()), before);
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.expect("removes");
+            let refused = open(format, &path, &table.0, &Options::default(), SHAPE).err().expect("sidecar is there");
+            assert!(refused.to_string().contains("columns.jsonl"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_dropped_sink_leaves_nothing() {
+        let (schema, batches) = fixture::floats();
+        for (format, name) in outputs() {
+            for partition_by in [None, Some("time".to_owned())] {
+                if partition_by.is_some() && matches!(format, Format::Npy | Format::Zarr) {
+                    continue;
+                }
+                let directory = tempfile::tempdir().expect("directory");
+                let options = Options { partition_by, ..Options::default() };
+                let mut sink = open(format, &directory.path().join(name), &schema, &options, SHAPE).expect("begins");
+                sink.write(&batches[0], &Pool::new(1)).expect("writes");
+                assert!(!names(directory.path()).is_empty());
+                drop(sink);
+                assert!(names(directory.path()).is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn arrays_have_no_long_layout_and_no_standard_output() {
+        let directory = tempfile::tempdir().expect("directory");
+        let options = Options { layout: Layout::Long, ..Options::default() };
+        let schema = fixture::floats().0;
+        for format in [Format::Npy, Format::Zarr] {
+            let refused = open(format, &directory.path().join("x"), &schema, &options, SHAPE).err().expect("long");
+            assert!(refused.to_string().contains("no long layout"));
+        }
+        let refused = stream(Format::Parquet, Box::new(Vec::new()), &schema, &options).err().expect("binary");
+        assert_eq!(refused.exit, zwire::Exit::Usage);
+    }
+}

@@ -1,0 +1,179 @@
+//! Zarr v3 with the layout of CF's discrete sampling geometries (chapter 9 and appendix H of the conventions): time series at
+//! stations, as an orthogonal multidimensional array `(station, time, …)`.
+//!
+//! Chunks are of a size that depends on the plan alone, and are written as soon as their samples have come. Metadata comes
+//! last.
+
+mod chunk;
+mod coordinate;
+mod document;
+mod layout;
+mod series;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use zarray::Pool;
+use zcli::Failure;
+use zcoord::Column;
+use zwire::Exit;
+
+use super::failure::{write_failed, wrong_count};
+use super::staging::Staged;
+use super::{Options, Shape, Sink, Written, gather};
+use crate::batch::{Batch, Role, Schema};
+use layout::Layout;
+use series::Series;
+
+/// A store in the making.
+pub struct Zarr {
+    directory: PathBuf,
+    place: String,
+    layout: Layout,
+    stations: usize,
+    samples: usize,
+    seen: usize,
+    /// One for each variable.
+    series: Vec<Series>,
+    /// One for each key: of all stations, or of the samples so far.
+    keys: Vec<Column>,
+    roles: Vec<Role>,
+    bytes: u64,
+    tool: String,
+}
+
+/// Bytes that the sink holds while it waits for chunks to be full.
+pub fn buffered_bytes(schema: &Schema, stations: u64, samples: u64) -> u64 {
+    let of = |variable: &crate::batch::Variable| {
+        chunk::Shape::of(variable.kind, stations, samples, variable.features.len() as u64).buffered_bytes(variable.kind)
+    };
+    let sample_keys = schema.keys.iter().filter(|key| key.role == Role::Sample).count() as u64;
+    let keys = samples.saturating_mul(sample_keys).saturating_mul(8);
+    schema.variables.iter().map(of).fold(keys, u64::saturating_add)
+}
+
+impl Zarr {
+    /// Starts the store.
+    ///
+    /// # Errors
+    /// Names that cannot stand side by side in one group; more values than a machine counts.
+    pub fn begin(main: &Staged, schema: &Schema, options: &Options, shape: Shape) -> Result<Zarr, Failure> {
+        let count = |number: u64| usize::try_from(number).map_err(|_| too_many(shape));
+        let (stations, samples) = (count(shape.stations)?, count(shape.samples)?);
+        let layout = Layout::of(schema)?;
+        let mut first = 0;
+        let mut series = Vec::new();
+        for (array, variable) in layout.variables.iter().zip(&schema.variables) {
+            let features = first..first + variable.features.len();
+            first = features.end;
+            series.push(Series::begin(main.path().join(&array.name), variable, features, shape)?);
+        }
+        Ok(Zarr {
+            directory: main.path().to_owned(),
+            place: main.place(),
+            layout,
+            stations,
+            samples,
+            seen: 0,
+            series,
+            keys: schema.keys.iter().map(|key| gather::empty(key.kind)).collect(),
+            roles: schema.keys.iter().map(|key| key.role).collect(),
+            bytes: 0,
+            tool: options.tool.clone(),
+        })
+    }
+
+    /// Keeps what keys say: of places once, of samples always.
+    fn keep_keys(&mut self, batch: &Batch, samples: usize) {
+        for ((column, kept), role) in batch.keys.iter().zip(&mut self.keys).zip(&self.roles) {
+            let code = |row: usize| column.codes[row] as usize;
+            let rows: Vec<usize> = match role.is_of_place() {
+                true if self.seen == 0 => (0..self.stations).map(code).collect(),
+                true => continue,
+                false => (0..samples).map(|sample| code(sample * self.stations)).collect(),
+            };
+            gather::extend(kept, &gather::take(&column.distinct, &rows));
+        }
+    }
+
+    fn write_coordinates(&mut self) -> Result<Vec<(String, Value)>, Failure> {
+        let mut documents = Vec::new();
+        let keys = self.layout.keys.iter().zip(&self.keys);
+        let dimensions = self.layout.coordinates.iter().map(|(array, column)| (array, column));
+        for (array, column) in keys.chain(dimensions) {
+            let (document, bytes) = coordinate::write(&self.directory, array, column)
+                .map_err(|error| write_failed(format!("{}/{}", self.place, array.name), &error))?;
+            self.bytes += bytes;
+            documents.push((array.name.clone(), document));
+        }
+        Ok(documents)
+    }
+
+    fn root(&self, documents: Vec<(String, Value)>) -> Value {
+        let mut attributes = Map::new();
+        attributes.insert("Conventions".into(), json!("CF-1.11"));
+        attributes.insert("featureType".into(), json!("timeSeries"));
+        if !self.tool.is_empty() {
+            attributes.insert("history".into(), json!(self.tool));
+        }
+        document::root(attributes, documents)
+    }
+}
+
+impl Sink for Zarr {
+    fn write(&mut self, batch: &Batch, pool: &Pool) -> Result<u64, Failure> {
+        let samples = batch.rows / self.stations.max(1);
+        if samples * self.stations != batch.rows || self.seen + samples > self.samples {
+            let rows = |samples: usize| samples as u64 * self.stations as u64;
+            return Err(wrong_count(&self.place, rows(self.samples), rows(self.seen) + batch.rows as u64));
+        }
+        self.keep_keys(batch, samples);
+        // Few variables: the blocks of a chunk are shared out, too.
+        let threads = (pool.workers() / self.series.len().max(1)).max(1);
+        let place = &self.place;
+        let written = pool.map(self.series.iter_mut().collect(), |series: &mut Series| {
+            series.write(batch, samples, threads).map_err(|error| write_failed(place, &error))
+        });
+        for bytes in written {
+            self.bytes += bytes?;
+        }
+        self.seen += samples;
+        Ok(self.bytes)
+    }
+
+    fn buffered(&self) -> u64 {
+        self.series.iter().map(Series::buffered_bytes).sum()
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Written, Failure> {
+        let rows = |samples: usize| samples as u64 * self.stations as u64;
+        if self.seen != self.samples || self.seen == 0 {
+            return Err(wrong_count(&self.place, rows(self.samples), rows(self.seen)));
+        }
+        let mut documents = self.write_coordinates()?;
+        for (series, array) in self.series.iter().zip(&self.layout.variables) {
+            documents.push((array.name.clone(), series.document(array)?));
+        }
+        let root = self.root(documents.clone());
+        documents.push((String::new(), root));
+        for (name, document) in &documents {
+            self.bytes += write_document(&self.directory.join(name), document)
+                .map_err(|error| write_failed(format!("{}/{name}", self.place), &error))?;
+        }
+        Ok(Written { rows: rows(self.seen), bytes: self.bytes, paths: Vec::new() })
+    }
+}
+
+fn write_document(directory: &Path, document: &Value) -> std::io::Result<u64> {
+    fs::create_dir_all(directory)?;
+    let text = serde_json::to_vec_pretty(document)?;
+    fs::write(directory.join("zarr.json"), &text)?;
+    Ok(text.len() as u64)
+}
+
+fn too_many(shape: Shape) -> Failure {
+    Failure::new(Exit::Usage, format!("{} places at {} samples are too many", shape.stations, shape.samples))
+}
