@@ -1,395 +1,218 @@
-//! One axis of a rectilinear grid: a column of latitudes, or of longitudes, which are cyclic.
+//! One axis of a rectilinear grid: which of its coordinates is nearest to a value, and whether the value lies on it.
+//!
+//! Values are degrees. Which coordinate is nearest is decided as xarray's `.sel(method="nearest")` does, in the precision
+//! of the coordinates; longitudes are compared modulo 360 as well, which xarray leaves to its users.
 
+use crate::extent::{Extent, offsets_of_bounds};
 use crate::grid::GridError;
-use crate::sphere::turned;
+use crate::unroll::{ascending, unrolled};
 
-/// The part of a step that is taken for the noise of floating point.
-const NOISE: f64 = 1e-6;
-/// Degrees within which a place meets an axis of one value, whose step nobody knows.
-const SAME_DEGREES: f64 = 1e-6;
+/// A whole turn, in degrees.
+pub(crate) const TURN: f64 = 360.0;
+/// Part of a step that rounding may take, where a value is compared with the edge of a cell.
+const STEP_ROUNDING: f64 = 1e-6;
 
-/// What an axis runs along.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Course {
-    /// From pole to pole.
-    Latitude,
-    /// Along a part of a circle.
-    Arc,
-    /// Along a whole circle: the first column is beside the last.
-    Circle,
-}
-
-/// Coordinates of one axis, in an ascending order that positions count in; indices count in the order of the store.
+/// Coordinates along one dimension.
 #[derive(Debug, Clone)]
 pub(crate) struct Axis {
-    course: Course,
-    /// As the store has them, without columns that a longer longitude axis repeats.
-    values: Vec<f64>,
-    /// Ascending, longitudes unrolled so that they do not fall back at the seam.
-    keys: Vec<f64>,
-    /// Least and greatest coordinate of each cell, in the order and the turn of `keys`.
-    bounds: Option<Vec<[f64; 2]>>,
-    descending: bool,
-    /// Whether these are decimals rounded to float32; xarray rounds a label alike before it looks it up.
-    single: bool,
+    /// `latitude` or `longitude`.
+    pub name: &'static str,
+    /// The coordinates as stored.
+    pub stored: Vec<f64>,
+    /// The same in ascending order, longitudes unrolled over the seam, without a repeated last column.
+    pub values: Vec<f64>,
+    /// Where each of `values` is stored.
+    pub indices: Vec<usize>,
+    /// Whether values a whole turn apart are the same.
+    pub cyclic: bool,
+    /// Whether the coordinates were 32-bit floats.
+    float32: bool,
+    /// What the cells cover.
+    pub extent: Extent,
 }
 
-/// The coordinate that a place is nearest to.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Near {
-    /// Index in the store.
-    pub index: usize,
-    /// The coordinate, as the store has it.
-    pub value: f64,
-    /// Degrees from the place.
-    pub away: f64,
-}
+/// A coordinate beside a value: its number, and itself in the value's turn.
+type Side = Option<(usize, f64)>;
 
-/// A coordinate beside a place, in the turn of the place.
+/// The coordinate that is nearest to a value.
 #[derive(Debug, Clone, Copy)]
-struct Knot {
-    position: usize,
-    key: f64,
+pub(crate) struct Spot {
+    /// Its number in ascending order.
+    pub at: usize,
+    /// Value less coordinate, in degrees.
+    pub offset: f64,
 }
 
 impl Axis {
-    /// An axis of latitudes.
+    /// Latitudes, rising or falling; `bounds` are two a cell.
     ///
     /// # Errors
-    /// A sentence on values that are no latitudes, or not strictly monotonic, and on bounds that do not fit.
-    pub fn latitude(values: Vec<f64>, bounds: Option<Vec<[f64; 2]>>) -> Result<Axis, GridError> {
-        let keys = values.clone();
-        Axis::new(Course::Latitude, values, keys, bounds)
+    /// Latitudes that neither rise nor fall throughout, and bounds that fit no cells.
+    pub fn latitude(stored: Vec<f64>, bounds: Option<Vec<[f64; 2]>>) -> Result<Axis, GridError> {
+        let (values, indices) = ascending("latitude", &stored)?;
+        Axis {
+            name: "latitude",
+            float32: is_float32(&stored),
+            stored,
+            values,
+            indices,
+            cyclic: false,
+            extent: Extent::Open,
+        }
+        .bounded(bounds)
     }
 
-    /// An axis of longitudes, in any convention, monotonic modulo 360. Columns of a second turn are left out.
+    /// Longitudes, rising or falling, also over the seam between two turns.
     ///
     /// # Errors
-    /// As for latitudes; and where a second turn does not repeat the first.
-    pub fn longitude(mut values: Vec<f64>, mut bounds: Option<Vec<[f64; 2]>>) -> Result<Axis, GridError> {
-        let keys = unrolled(&values);
-        let once = first_turn(&keys)?;
-        check_bounds_count("longitude", values.len(), bounds.as_deref())?;
-        values.truncate(once);
-        if let Some(bounds) = &mut bounds {
-            bounds.truncate(once);
+    /// Longitudes that neither rise nor fall throughout or go round more than once, and bounds that fit no cells.
+    pub fn longitude(stored: Vec<f64>, bounds: Option<Vec<[f64; 2]>>) -> Result<Axis, GridError> {
+        let (values, indices) = unrolled("longitude", &stored)?;
+        Axis {
+            name: "longitude",
+            float32: is_float32(&stored),
+            stored,
+            values,
+            indices,
+            cyclic: true,
+            extent: Extent::Open,
         }
-        let mut axis = Axis::new(Course::Arc, values, keys[..once].to_vec(), bounds)?;
-        if axis.covers_the_circle() {
-            axis.course = Course::Circle;
-        }
-        Ok(axis)
+        .bounded(bounds)
     }
 
-    fn new(
-        course: Course,
-        values: Vec<f64>,
-        mut keys: Vec<f64>,
-        bounds: Option<Vec<[f64; 2]>>,
-    ) -> Result<Axis, GridError> {
-        let single = rounded_to_single(&values);
-        let descending = keys.len() > 1 && keys[1] < keys[0];
-        if descending {
-            keys.reverse();
-        }
-        let mut axis = Axis { course, values, keys, bounds: None, descending, single };
-        axis.check_order()?;
-        check_bounds_count(axis.name(), axis.len(), bounds.as_deref())?;
-        axis.bounds = bounds.map(|bounds| axis.fitted(&bounds)).transpose()?;
-        Ok(axis)
+    /// With the extent that its steps and `bounds` give it.
+    fn bounded(mut self, bounds: Option<Vec<[f64; 2]>>) -> Result<Axis, GridError> {
+        let offsets = bounds.map(|bounds| offsets_of_bounds(&self, &bounds)).transpose()?;
+        self.extent = Extent::of(&self, offsets);
+        Ok(self)
     }
 
-    /// Number of coordinates, without repeated ones.
+    /// Number of coordinates, a repeated one counted once.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.values.len()
     }
 
-    /// The coordinate of an index, as the store has it.
-    pub fn value(&self, index: usize) -> f64 {
-        self.values[index]
-    }
-
-    /// Whether longitudes go round the whole circle.
-    pub fn is_circle(&self) -> bool {
-        self.course == Course::Circle
-    }
-
-    /// The nearest coordinate; of two as near the larger, as pandas has it in `get_indexer(method="nearest")`.
-    pub fn nearest(&self, degrees: f64) -> Near {
-        let degrees = if self.single { f64::from(self.turn(degrees) as f32) } else { degrees };
-        let (place, low, high) = self.around(degrees);
-        let knot = match (low, high) {
-            (Some(low), Some(high)) => self.nearer(place, low, high),
-            (Some(knot), None) | (None, Some(knot)) => knot,
-            (None, None) => Knot { position: 0, key: f64::NAN },
+    /// The coordinate nearest to a value; the larger of two that are equally near.
+    pub fn nearest(&self, value: f64) -> Spot {
+        let turned = self.turned(value);
+        let sought = self.rounded(turned);
+        let (lower, upper) = self.around(sought);
+        let gap = |coordinate: f64| match self.float32 {
+            true => f64::from((coordinate as f32 - sought as f32).abs()),
+            false => (coordinate - sought).abs(),
         };
-        let index = self.index(knot.position);
-        Near { index, value: self.values[index], away: (place - knot.key).abs() }
+        let (at, coordinate) = match (lower, upper) {
+            (Some(lower), Some(upper)) if gap(lower.1) < gap(upper.1) => lower,
+            (_, Some(upper)) => upper,
+            (Some(lower), None) => lower,
+            (None, None) => (0, turned),
+        };
+        Spot { at, offset: turned - coordinate }
     }
 
-    /// Why a place is in no cell of this axis, where it is in none.
-    pub fn outside(&self, degrees: f64) -> Option<String> {
-        let (place, low, high) = self.around(degrees);
-        if self.is_circle() {
-            return None;
-        }
-        if let Some(bounds) = &self.bounds {
-            let held = [low, high].into_iter().flatten().any(|knot| self.holds(bounds, knot, place));
-            return (!held).then(|| format!("{} {} is within the bounds of no cell", self.name(), short(degrees)));
-        }
-        self.beyond_the_edge(degrees, place, low, high)
-    }
-
-    /// Whether a place is between the outermost latitude and a pole, and these are no more than one step apart.
-    pub fn at_a_pole(&self, degrees: f64) -> bool {
-        let (first, last) = (self.keys[0], self.keys[self.len() - 1]);
-        let reaches =
-            |edge: f64, step: Option<f64>| step.is_some_and(|step| 90.0 - edge <= self.slack(step, edge) + step);
-        (degrees > last && reaches(last, self.last_step())) || (degrees < first && reaches(-first, self.first_step()))
-    }
-
-    /// Indices and weights of linear interpolation, weights of 0 left out.
+    /// The coordinates that a value lies between, with their linear weights; one alone where the value is a coordinate.
+    /// Values that the precision of the coordinates cannot tell from one are that one, so that no missing neighbour
+    /// spoils them. On a closed axis the last and the first are neighbours.
     ///
     /// # Errors
-    /// Why there are none: the place is beyond the outermost coordinates.
-    pub fn linear(&self, degrees: f64) -> Result<Vec<(usize, f64)>, String> {
-        let near = self.nearest(degrees);
-        let alone = self.len() == 1 && (near.away <= SAME_DEGREES || self.is_circle());
-        if near.away == 0.0 || alone {
-            return Ok(vec![(near.index, 1.0)]);
+    /// Says that the value lies beyond the outermost coordinates.
+    pub fn between(&self, value: f64) -> Result<Vec<(usize, f64)>, String> {
+        let (spot, sought) = (self.nearest(value), self.turned(value));
+        let rounding = STEP_ROUNDING * self.step_at(spot.at).unwrap_or(1.0);
+        let rounds_to_it = [0.0, TURN].iter().any(|turn| self.rounded(sought) == self.values[spot.at] + turn);
+        if rounds_to_it || spot.offset.abs() <= rounding {
+            return Ok(vec![(spot.at, 1.0)]);
         }
-        let (place, low, high) = self.around(degrees);
-        match (low, high) {
-            (Some(low), Some(high))
-                if high.key - low.key < 360.0 && (self.is_circle() || low.position < high.position) =>
-            {
-                let part = (place - low.key) / (high.key - low.key);
-                let weights = [(self.index(low.position), 1.0 - part), (self.index(high.position), part)];
-                Ok(weights.into_iter().filter(|(_, weight)| *weight != 0.0).collect())
-            }
-            _ if self.edge_step(near.index).is_some_and(|step| near.away <= self.slack(step, near.value)) => {
-                Ok(vec![(near.index, 1.0)])
+        match self.around(sought) {
+            (Some(lower), Some(upper)) if self.is_closed() || lower.0 < upper.0 => {
+                let weight = (sought - lower.1) / (upper.1 - lower.1);
+                Ok(vec![(lower.0, 1.0 - weight), (upper.0, weight)])
             }
             _ => Err(format!(
-                "{} {} is beyond the outermost coordinate, {}",
-                self.name(),
-                short(degrees),
-                short(near.value)
+                "{} {} is beyond the outermost coordinate {}",
+                self.name,
+                shown(value),
+                shown(self.stored[self.indices[spot.at]])
             )),
         }
     }
 
-    /// Indices of the coordinates no more than `reach` degrees away.
-    pub fn reached(&self, degrees: f64, reach: f64) -> Vec<usize> {
-        if self.course != Course::Latitude && reach >= 180.0 {
+    /// Whether the cells go all the way round.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.extent, Extent::Closed)
+    }
+
+    /// Numbers of the coordinates from `value - reach` to `value + reach`.
+    pub fn window(&self, value: f64, reach: f64) -> Vec<usize> {
+        if !self.cyclic {
+            return self.range(value - reach, value + reach).collect();
+        }
+        if reach >= TURN / 2.0 {
             return (0..self.len()).collect();
         }
-        let turns: &[f64] = if self.course == Course::Latitude { &[0.0] } else { &[-360.0, 0.0, 360.0] };
-        let place = self.turn(degrees);
-        let mut found = Vec::new();
-        for turn in turns {
-            let first = self.keys.partition_point(|key| *key < place + turn - reach);
-            let last = self.keys.partition_point(|key| *key <= place + turn + reach);
-            found.extend((first..last).map(|position| self.index(position)));
-        }
-        found
+        let value = self.turned(value);
+        let turns = [-TURN, 0.0, TURN].into_iter();
+        turns.flat_map(|turn| self.range(value + turn - reach, value + turn + reach)).collect()
     }
 
-    fn name(&self) -> &'static str {
-        if self.course == Course::Latitude { "latitude" } else { "longitude" }
+    /// Numbers of the coordinates in a closed interval.
+    fn range(&self, low: f64, high: f64) -> std::ops::Range<usize> {
+        let from = self.values.partition_point(|coordinate| *coordinate < low);
+        from..self.values.partition_point(|coordinate| *coordinate <= high).max(from)
     }
 
-    fn index(&self, position: usize) -> usize {
-        if self.descending { self.len() - 1 - position } else { position }
-    }
-
-    /// A longitude in the turn that begins at the first key; a latitude as it is.
-    fn turn(&self, degrees: f64) -> f64 {
-        if self.course == Course::Latitude {
-            return degrees;
-        }
-        let start = self.keys[0];
-        let mut place = degrees - 360.0 * ((degrees - start) / 360.0).floor();
-        // Rounding may leave it a hair outside.
-        if place < start {
-            place += 360.0;
-        }
-        if place >= start + 360.0 { place - 360.0 } else { place }
-    }
-
-    /// The place in the turn of the keys, the last coordinate not above it and the first above.
-    fn around(&self, degrees: f64) -> (f64, Option<Knot>, Option<Knot>) {
-        let place = self.turn(degrees);
-        let above = self.keys.partition_point(|key| *key <= place);
-        let knot = |position: usize| self.keys.get(position).map(|&key| Knot { position, key });
-        let high = match knot(above) {
-            None if self.course != Course::Latitude => knot(0).map(|first| Knot { key: first.key + 360.0, ..first }),
-            high => high,
-        };
-        (place, above.checked_sub(1).and_then(knot), high)
-    }
-
-    /// The nearer of two coordinates, in the arithmetic of the axis.
-    fn nearer(&self, place: f64, low: Knot, high: Knot) -> Knot {
-        let gap = |key: f64| match self.single {
-            true => f64::from((key as f32 - place as f32).abs()),
-            false => (key - place).abs(),
-        };
-        if gap(high.key) - gap(low.key) > NOISE * (high.key - low.key) { low } else { high }
-    }
-
-    fn holds(&self, bounds: &[[f64; 2]], knot: Knot, place: f64) -> bool {
-        let shift = knot.key - self.keys[knot.position];
-        let [low, high] = bounds[knot.position];
-        let slack = self.slack(high - low, knot.key);
-        place >= low + shift - slack && place <= high + shift + slack
-    }
-
-    /// The half-cell rule at the ends of the axis; the inner part of it has no gaps.
-    fn beyond_the_edge(&self, degrees: f64, place: f64, low: Option<Knot>, high: Option<Knot>) -> Option<String> {
-        let last = self.len() - 1;
-        let over = low.filter(|low| low.position == last).map(|low| (low.key, place - low.key, self.last_step()));
-        let under = high.filter(|high| high.position == 0).map(|high| (high.key, high.key - place, self.first_step()));
-        let mut sides: Vec<_> = [over, under].into_iter().flatten().collect();
-        sides.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let within = |&(key, away, step): &(f64, f64, Option<f64>)| match step {
-            Some(step) => away <= step / 2.0 + self.slack(step, key),
-            None => away <= SAME_DEGREES,
-        };
-        if sides.is_empty() || sides.iter().any(within) {
-            return None;
-        }
-        let (key, away, step) = sides[0];
-        let reach = step.map_or("whose step is not known".into(), |step| format!("of step {}", short(step)));
-        Some(format!(
-            "{} {} is {} degrees beyond {}, the edge of an axis {reach}",
-            self.name(),
-            short(degrees),
-            short(away),
-            short(key)
-        ))
-    }
-
-    fn first_step(&self) -> Option<f64> {
-        Some(self.keys.get(1)? - self.keys[0])
-    }
-
-    fn last_step(&self) -> Option<f64> {
-        let before = self.len().checked_sub(2)?;
-        Some(self.keys[before + 1] - self.keys[before])
-    }
-
-    fn edge_step(&self, index: usize) -> Option<f64> {
-        if self.index(0) == index { self.first_step() } else { self.last_step() }
-    }
-
-    /// Degrees that may be noise in a coordinate: a millionth of the step, and what float32 rounds away.
-    fn slack(&self, step: f64, key: f64) -> f64 {
-        let rounding = if self.single { key.abs() * f64::from(f32::EPSILON) } else { 0.0 };
-        NOISE * step + rounding
-    }
-
-    fn covers_the_circle(&self) -> bool {
-        let widths = self.bounds.iter().flatten().map(|[low, high]| high - low).sum::<f64>();
-        let step = self.first_step().into_iter().chain(self.last_step()).fold(0.0, f64::max);
-        let span = self.keys[self.len() - 1] - self.keys[0];
-        (span + step).max(widths) >= 360.0 - seam(step)
-    }
-
-    fn check_order(&self) -> Result<(), GridError> {
-        let Some(at) = self.keys.windows(2).position(|pair| pair[0] >= pair[1]) else { return Ok(()) };
-        let (a, b) = (self.index(at), self.index(at + 1));
-        let (before, after) = (a.min(b), a.max(b));
-        let (first, second) = (short(self.values[before]), short(self.values[after]));
-        Err(GridError(format!(
-            "{} is not strictly monotonic: {first} at index {before}, then {second} at index {after}",
-            self.name()
-        )))
-    }
-
-    /// Bounds in the order and the turn of the keys.
-    fn fitted(&self, bounds: &[[f64; 2]]) -> Result<Vec<[f64; 2]>, GridError> {
-        (0..self.len()).map(|position| self.fitted_cell(position, bounds[self.index(position)])).collect()
-    }
-
-    fn fitted_cell(&self, position: usize, [a, b]: [f64; 2]) -> Result<[f64; 2], GridError> {
-        let (key, low, high) = (self.keys[position], a.min(b), a.max(b));
-        let mut ways = vec![[low, high]];
-        if self.course != Course::Latitude && high - low > 180.0 && self.len() > 1 {
-            // 359.5 to 0.5: the cell is the small part of the circle.
-            ways.insert(0, [high - 360.0, low]);
-        }
-        for [low, high] in ways {
-            let middle = (low + high) / 2.0;
-            let shift = if self.course == Course::Latitude { 0.0 } else { key - middle - turned(key - middle) };
-            let slack = self.slack(high - low, key) + 1e-3 * (high - low);
-            if low + shift - slack <= key && key <= high + shift + slack {
-                return Ok([low + shift, high + shift]);
+    /// The value in the turn of the coordinates: as it is where it lies among them, else from the first one on.
+    fn turned(&self, value: f64) -> f64 {
+        match (self.values.first(), self.values.last()) {
+            (Some(first), Some(last)) if self.cyclic && !(*first <= value && value <= *last) => {
+                first + (value - first).rem_euclid(TURN)
             }
-        }
-        let (name, index) = (self.name(), self.index(position));
-        let value = self.values[index];
-        Err(GridError(format!(
-            "the bounds of {name} at index {index}, {a} to {b}, do not hold its coordinate, {value}"
-        )))
-    }
-}
-
-/// Degrees, with as many digits as a reader can use.
-pub(crate) fn short(degrees: f64) -> String {
-    let text = format!("{degrees:.6}");
-    text.trim_end_matches('0').trim_end_matches('.').to_string()
-}
-
-/// How far two longitudes may be apart, in degrees, and still be one column: the noise of float32 at 360.
-fn seam(step: f64) -> f64 {
-    1e-4f64.min(step / 4.0) + 1e-3 * step
-}
-
-/// Longitudes in the order of the store, whole turns added so that they run on over the seam.
-fn unrolled(values: &[f64]) -> Vec<f64> {
-    let mut turns = 0.0;
-    let mut before = values.first().copied().unwrap_or(0.0);
-    let unroll = |&value: &f64| {
-        turns += ((before - value) / 360.0).round();
-        before = value;
-        value + 360.0 * turns
-    };
-    values.iter().map(unroll).collect()
-}
-
-/// How many columns there are before an axis of longitudes begins to repeat itself.
-fn first_turn(keys: &[f64]) -> Result<usize, GridError> {
-    let start = keys.first().copied().unwrap_or(0.0);
-    let step = keys.get(1).map_or(0.0, |second| (second - start).abs());
-    let once = keys.iter().take_while(|key| (*key - start).abs() < 360.0 - seam(step)).count();
-    for (repeated, key) in keys[once..].iter().enumerate() {
-        let first = keys.get(repeated).copied().unwrap_or(f64::NAN);
-        let apart = ((key - first).abs() - 360.0).abs();
-        // NaN is no repetition either.
-        if !(apart <= seam(step) && repeated < once) {
-            let (index, key) = (once + repeated, short(*key));
-            return Err(GridError(format!("longitude goes round the circle more than once: {key} at index {index}")));
+            _ => value,
         }
     }
-    Ok(once)
+
+    /// A value as xarray looks it up: in the precision of the coordinates.
+    fn rounded(&self, value: f64) -> f64 {
+        if self.float32 { f64::from(value as f32) } else { value }
+    }
+
+    /// The coordinates on both sides of a value that was `turned`; the same twice where it is one.
+    fn around(&self, value: f64) -> (Side, Side) {
+        let above = self.values.partition_point(|coordinate| *coordinate < value);
+        let of = |at: usize| self.values.get(at).map(|coordinate| (at, *coordinate));
+        let next_turn = || of(0).filter(|_| self.cyclic).map(|(at, first)| (at, first + TURN));
+        let upper = of(above).or_else(next_turn);
+        let lower = if upper.is_some_and(|upper| upper.1 == value) { upper } else { of(above.wrapping_sub(1)) };
+        (lower, upper)
+    }
+
+    /// Distance from a coordinate to its neighbour, the smaller of two; nothing where it is alone.
+    pub fn step_at(&self, at: usize) -> Option<f64> {
+        let gap = |low: usize| Some(self.values.get(low.wrapping_add(1))? - self.values.get(low)?);
+        match (gap(at.wrapping_sub(1)), gap(at)) {
+            (Some(below), Some(above)) => Some(below.min(above)),
+            (below, above) => below.or(above),
+        }
+    }
+
+    /// What rounding may make of a comparison of `value` with the edge of a cell that is `step` wide.
+    pub fn rounding(&self, step: f64, value: f64) -> f64 {
+        STEP_ROUNDING * step + if self.float32 { value.abs() * f64::from(f32::EPSILON) } else { 0.0 }
+    }
 }
 
-/// Whether values are decimals that float32 rounded: exact in float32, and no multiples of a power of two a float32 of
-/// 360 has digits to spare for. Steps such as 0.25 are exact in either type, and need no rounding.
-fn rounded_to_single(values: &[f64]) -> bool {
-    let single = values.iter().all(|&value| f64::from(value as f32) == value);
-    single && values.iter().any(|value| (value * 1024.0).fract() != 0.0)
+/// Whether coordinates were 32-bit floats: they all are some, and not just because they are short binary fractions, for
+/// which it makes no difference.
+fn is_float32(values: &[f64]) -> bool {
+    let short = |value: &f64| (value * 1024.0).fract() == 0.0;
+    values.iter().all(|value| f64::from(*value as f32) == *value) && !values.iter().all(short)
 }
 
-fn check_bounds_count(name: &str, cells: usize, bounds: Option<&[[f64; 2]]>) -> Result<(), GridError> {
-    let Some(bounds) = bounds else { return Ok(()) };
-    if bounds.len() != cells {
-        let count = bounds.len();
-        return Err(GridError(format!("{name} has {cells} coordinates, and bounds of {count} cells")));
-    }
-    match bounds.iter().position(|pair| !pair.iter().all(|bound| bound.is_finite())) {
-        Some(index) => Err(GridError(format!("the bounds of {name} at index {index} are no numbers"))),
-        None => Ok(()),
-    }
+/// Degrees for a sentence: four decimals are ten metres, and all that 32-bit longitudes have.
+pub(crate) fn shown(degrees: f64) -> f64 {
+    (degrees * 1e4).round() / 1e4
 }
+
+#[cfg(test)]
+#[path = "axis_tests.rs"]
+mod tests;

@@ -1,18 +1,15 @@
-//! Grids whose latitude and longitude are both two-dimensional: ocean models, projections, swaths.
+//! Grids with latitude and longitude over two dimensions: great circles, and half a step beyond the outermost cells.
 
-use crate::axis::short;
-use crate::grid::GridError;
-use crate::sphere::{Cell, Place, Points};
+use crate::extent::ALONE;
+use crate::grid::{Cell, GridError, Limits, Match, Place, check_latitudes, check_longitudes, nearest_first};
+use crate::sphere::{Points, Vector, along_great_circle, angle, cross, difference, dot, norm, scaled, tangent};
 
-/// Half a cell, and a millionth for the noise of floating point.
-const HALF_CELL: f64 = 0.5 + 1e-6;
-/// Radians (1e-6 degrees) within which a place meets a cell whose size nobody knows.
-const SAME_RADIANS: f64 = 1.7453e-8;
+/// Cells beyond the edge that a place may lie: half of one, and rounding.
+const HALF: f64 = 0.5 + 1e-6;
+/// Steps shorter than this, in radians, lead nowhere: the cells of a row at the pole.
+const NO_STEP: f64 = 1e-10;
 
-/// A vector in space.
-type Vector = [f64; 3];
-
-/// A curvilinear grid of rows and columns. Cells without coordinates (NaN, as masked land has them) are never found.
+/// Rows and columns of cells anywhere on the globe. Masked cells have coordinates that are not finite.
 #[derive(Debug, Clone)]
 pub struct Curvilinear {
     rows: usize,
@@ -22,146 +19,132 @@ pub struct Curvilinear {
     points: Points,
 }
 
+/// The two neighbours of a cell along one dimension of the grid, in its tangent plane.
+type Neighbours = [Option<Vector>; 2];
+
 impl Curvilinear {
-    /// Latitudes and longitudes over (rows, columns), in C order, already checked to be numbers of the sphere or NaN.
+    /// See [`Grid::curvilinear`](crate::Grid::curvilinear).
     pub(crate) fn new(rows: usize, columns: usize, lat: Vec<f64>, lon: Vec<f64>) -> Result<Curvilinear, GridError> {
-        if rows.checked_mul(columns) != Some(lat.len()) || lat.len() != lon.len() {
-            return Err(GridError(format!(
-                "latitude has {} values and longitude {}, for {rows} rows of {columns} columns",
-                lat.len(),
-                lon.len()
-            )));
+        let cells = rows.checked_mul(columns);
+        if let Some((name, values)) =
+            [("latitude", &lat), ("longitude", &lon)].iter().find(|(_, values)| Some(values.len()) != cells)
+        {
+            let count = values.len();
+            return Err(GridError::new(format!("{name} has {count} values for {rows} rows and {columns} columns")));
         }
         if !lat.iter().zip(&lon).any(|(lat, lon)| lat.is_finite() && lon.is_finite()) {
-            return Err(GridError("no cell has both a latitude and a longitude".into()));
+            return Err(GridError::new("latitude and longitude have no cell where both are numbers".into()));
         }
+        check_latitudes(&lat, &lon)?;
+        check_longitudes(&lon)?;
         let points = Points::new(&lat, &lon);
         Ok(Curvilinear { rows, columns, lat, lon, points })
     }
 
-    pub(crate) fn points(&self) -> &Points {
-        &self.points
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        (self.rows, self.columns)
     }
 
-    /// The cell of an index in C order.
-    pub(crate) fn cell(&self, index: usize, place: Place) -> Cell {
-        let (lat, lon) = (self.lat[index], self.lon[index]);
-        let distance_km = place.distance_km(Place { lat, lon });
-        Cell { row: index / self.columns, column: index % self.columns, lat, lon, distance_km }
+    /// The nearest cell of each place on the sphere.
+    pub(crate) fn nearest(&self, places: &[Place], limits: &Limits) -> Vec<Match> {
+        let vectors: Vec<Vector> = places.iter().map(Place::unit).collect();
+        let matched = |(place, cell): (&Place, usize)| self.matched(*place, cell, limits);
+        places.iter().zip(self.points.nearest(&vectors)).map(matched).collect()
     }
 
-    /// Why a place is not in the cell nearest to it, where it is not.
-    ///
-    /// A cell that has neighbours on all four sides holds every place it is nearest to. On a side without a neighbour
-    /// (the edge of the arrays, or a masked cell) the cell ends half a step outwards, in the plane that touches the
-    /// sphere at its centre, measured by the steps to its other neighbours.
-    pub(crate) fn outside(&self, index: usize, place: Place) -> Option<String> {
-        let sides = self.neighbours(index);
-        if sides.iter().flatten().all(Option::is_some) {
+    /// The cells within so many kilometres of a place on the sphere, nearest first.
+    pub(crate) fn within(&self, place: Place, radius_km: f64) -> Vec<Cell> {
+        let cells = place.candidates(&self.points, radius_km).into_iter().map(|cell| self.cell(place, cell));
+        nearest_first(cells.filter(|cell| cell.distance_km <= radius_km).collect())
+    }
+
+    fn cell(&self, place: Place, cell: usize) -> Cell {
+        place.cell((cell / self.columns, cell % self.columns), self.lat[cell], self.lon[cell])
+    }
+
+    fn matched(&self, place: Place, nearest: usize, limits: &Limits) -> Match {
+        let cell = self.cell(place, nearest);
+        let beyond = || if limits.replace_cell() { None } else { self.beyond_edge(place, nearest) };
+        let why = limits.beyond_tolerance(place, &cell).or_else(beyond);
+        Match::new(cell, why.or_else(|| limits.too_far(&cell)))
+    }
+
+    /// Why a place lies outside its nearest cell, if it does. That can only be at an edge: amid the grid another cell
+    /// would be nearer.
+    fn beyond_edge(&self, place: Place, nearest: usize) -> Option<String> {
+        let (row, column) = (nearest / self.columns, nearest % self.columns);
+        let at = self.points.get(nearest)?;
+        let neighbour = |there: Option<(usize, usize)>| {
+            let (row, column) = there.filter(|(row, column)| *row < self.rows && *column < self.columns)?;
+            Some(tangent(at, self.points.get(row * self.columns + column)?))
+        };
+        let along =
+            [column.checked_sub(1), Some(column + 1)].map(|column| neighbour(column.map(|column| (row, column))));
+        let across = [row.checked_sub(1), Some(row + 1)].map(|row| neighbour(row.map(|row| (row, column))));
+        if along.iter().chain(&across).all(Option::is_some) {
             return None;
         }
-        let plane = Plane::at(self.points.at(index));
-        let steps = sides.map(|[before, after]| plane.step(before, after));
-        let Some(target) = plane.project(place.unit()) else {
-            return Some(outside_by("on the other side of the globe"));
+        let towards = tangent(at, place.unit());
+        let Some(basis) = basis(at, step(along), step(across)) else {
+            return (norm(towards) > ALONE.to_radians())
+                .then(|| "the nearest cell has no neighbours, and so an unknown size".into());
         };
-        let [down, along] = components(target, steps);
-        let beyond =
-            [(down, sides[0], "row"), (along, sides[1], "column")].into_iter().find_map(|(part, sides, name)| {
-                let end = if part < 0.0 { sides[0] } else { sides[1] };
-                (end.is_none() && part.abs() > HALF_CELL).then_some((part, name))
-            });
-        let (part, name) = beyond?;
-        let cell = Place { lat: self.lat[index], lon: self.lon[index] };
-        Some(outside_by(&format!(
-            "{} of a cell beyond the last {name}, at latitude {}, longitude {}",
-            if part.is_finite() { short(part.abs()) } else { "an unknown part".into() },
-            short(cell.lat),
-            short(cell.lon)
-        )))
+        let beyond = outward(coordinates(at, basis, towards), basis, along, across);
+        let (cells, _) = beyond.into_iter().find(|(cells, step)| *cells > HALF && !self.goes_on(at, *step))?;
+        Some(format!("the place is {cells:.3} cells beyond the edge of the grid, more than half a cell"))
     }
 
-    /// Unit vectors of the neighbours: of the row before and the row after, of the column before and the one after.
-    fn neighbours(&self, index: usize) -> [[Option<Vector>; 2]; 2] {
-        let (row, column) = (index / self.columns, index % self.columns);
-        let at = |there: bool, index: usize| {
-            let vector = there.then(|| self.points.at(index))?;
-            vector.iter().all(|part| part.is_finite()).then_some(vector)
-        };
-        let before = [at(row > 0, index.wrapping_sub(self.columns)), at(row + 1 < self.rows, index + self.columns)];
-        [before, [at(column > 0, index.wrapping_sub(1)), at(column + 1 < self.columns, index + 1)]]
+    /// Whether there is a cell one step beyond an edge after all, give or take half a step: where the first column lies
+    /// beside the last, where a row is folded, across a pole.
+    fn goes_on(&self, at: Vector, step: Vector) -> bool {
+        let there = along_great_circle(at, step);
+        let nearest = self.points.nearest(&[there]).first().and_then(|cell| self.points.get(*cell));
+        nearest.is_some_and(|cell| angle(cell, there) <= norm(step) / 2.0)
     }
 }
 
-fn outside_by(how: &str) -> String {
-    format!("the place is {how}")
-}
-
-/// The plane that touches the sphere at a point, with two axes of it.
-struct Plane {
-    centre: Vector,
-    axes: [Vector; 2],
-}
-
-impl Plane {
-    fn at(centre: Vector) -> Plane {
-        // Any axis of space that is not close to the centre's will do to span the plane.
-        let aside = if centre[2].abs() < 0.9 { [0.0, 0.0, 1.0] } else { [1.0, 0.0, 0.0] };
-        let first = unit(cross(aside, centre));
-        Plane { centre, axes: [first, cross(centre, first)] }
-    }
-
-    /// Radians along both axes to a point, at its true distance from the centre; none beyond a quarter of the globe.
-    fn project(&self, point: Vector) -> Option<[f64; 2]> {
-        let chord = [0, 1, 2].map(|i| point[i] - self.centre[i]);
-        let [x, y] = self.axes.map(|axis| dot(chord, axis));
-        let angle = 2.0 * (dot(chord, chord).sqrt() / 2.0).min(1.0).asin();
-        let length = x.hypot(y);
-        let near = angle <= std::f64::consts::FRAC_PI_2;
-        near.then(|| if length == 0.0 { [0.0, 0.0] } else { [x * angle / length, y * angle / length] })
-    }
-
-    /// One step from the cell before to the cell after; from one of them alone where the other is not there.
-    fn step(&self, before: Option<Vector>, after: Option<Vector>) -> Option<[f64; 2]> {
-        let project = |vector: Option<Vector>| vector.and_then(|vector| self.project(vector));
-        let step = match (project(before), project(after)) {
-            (Some(a), Some(b)) => [(b[0] - a[0]) / 2.0, (b[1] - a[1]) / 2.0],
-            (Some(a), None) => [-a[0], -a[1]],
-            (None, Some(b)) => b,
-            (None, None) => return None,
-        };
-        (step[0].hypot(step[1]) > 0.0).then_some(step)
-    }
-}
-
-/// A place in units of two steps. Where a step is not known, only a place that is not off the other step's line has a
-/// component of 0; any other is infinitely far.
-fn components(place: [f64; 2], steps: [Option<[f64; 2]>; 2]) -> [f64; 2] {
-    let area = |a: [f64; 2], b: [f64; 2]| a[0] * b[1] - a[1] * b[0];
-    let unknown = |off: f64| if off.abs() <= SAME_RADIANS { 0.0 } else { f64::INFINITY.copysign(off) };
-    let along = |step: [f64; 2]| {
-        let square = step[0] * step[0] + step[1] * step[1];
-        ((place[0] * step[0] + place[1] * step[1]) / square, area(step, place) / square.sqrt())
+/// The step from a cell to the next along one dimension: half the way between its neighbours, or the way from or to the
+/// only one.
+fn step([before, after]: Neighbours) -> Option<Vector> {
+    let step = match (before, after) {
+        (Some(before), Some(after)) => scaled(difference(after, before), 0.5),
+        (Some(before), None) => scaled(before, -1.0),
+        (None, after) => after?,
     };
-    match steps {
-        [Some(first), Some(second)] if area(first, second) != 0.0 => {
-            [area(place, second) / area(first, second), area(first, place) / area(first, second)]
+    (norm(step) > NO_STEP).then_some(step)
+}
+
+/// Steps along a row and along a column. One that is missing, or no direction of its own, is taken as if cells were square.
+fn basis(at: Vector, along: Option<Vector>, across: Option<Vector>) -> Option<[Vector; 2]> {
+    match (along, across) {
+        (Some(along), Some(across)) if area(at, along, across).abs() > 1e-6 * norm(along) * norm(across) => {
+            Some([along, across])
         }
-        [Some(step), _] => [along(step).0, unknown(along(step).1)],
-        [None, Some(step)] => [unknown(along(step).1), along(step).0],
-        [None, None] => [unknown(place[0].hypot(place[1])); 2],
+        (Some(along), _) => Some([along, cross(at, along)]),
+        (None, Some(across)) => Some([cross(across, at), across]),
+        (None, None) => None,
     }
 }
 
-fn dot(a: Vector, b: Vector) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+/// Signed area that two vectors of the tangent plane span.
+fn area(at: Vector, a: Vector, b: Vector) -> f64 {
+    dot(cross(a, b), at)
 }
 
-fn cross(a: Vector, b: Vector) -> Vector {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+/// A vector of the tangent plane in steps along a row and along a column.
+fn coordinates(at: Vector, [along, across]: [Vector; 2], vector: Vector) -> [f64; 2] {
+    let whole = area(at, along, across);
+    [area(at, vector, across) / whole, area(at, along, vector) / whole]
 }
 
-fn unit(vector: Vector) -> Vector {
-    let length = dot(vector, vector).sqrt();
-    vector.map(|part| part / length)
+/// By how many cells a place is on the far side of those neighbours that are missing, with the step that leads there.
+fn outward(place: [f64; 2], basis: [Vector; 2], along: Neighbours, across: Neighbours) -> Vec<(f64, Vector)> {
+    let dimensions = place.into_iter().zip(basis).zip([along, across]);
+    let sides = dimensions
+        .flat_map(|((cells, step), [before, after])| [(before, -cells, scaled(step, -1.0)), (after, cells, step)]);
+    sides.filter(|(neighbour, ..)| neighbour.is_none()).map(|(_, cells, step)| (cells, step)).collect()
 }
+
+#[cfg(test)]
+#[path = "curvilinear_tests.rs"]
+mod tests;

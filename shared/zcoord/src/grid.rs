@@ -1,316 +1,313 @@
-//! Which cell of a grid a place is in.
+//! Which cell of a grid a place is in, whatever the kind of grid: coordinates in, cells out.
 
-use crate::axis::{Axis, short};
+use std::fmt;
+
 use crate::curvilinear::Curvilinear;
+use crate::rectilinear::Rectilinear;
 use crate::scattered::Scattered;
-use crate::sphere::{Cell, EARTH_RADIUS_KM, Place, Points, chord_of, nearest_first, turned};
+use crate::sphere::{Points, distance_km, squared_chord_of_km, unit};
 
-/// Degrees that a limit in degrees may be off by noise.
-const NOISE_DEGREES: f64 = 1e-9;
-/// Degrees beyond which a coordinate is no latitude (float32 may round 90 up).
-const POLE: f64 = 90.001;
-/// Degrees beyond which a coordinate is no longitude in anybody's convention: three turns.
-const TURNS: f64 = 1080.0;
+/// Latitudes this far beyond a pole are at the pole, rounded.
+const POLE_ROUNDING: f64 = 1e-4;
+/// Longitudes beyond this many degrees are something else: metres, or a fill value.
+const MOST_LONGITUDE: f64 = 1080.0;
 
-/// Why coordinates make no grid, or a grid cannot do what it is asked for: a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GridError(pub String);
-
-impl std::fmt::Display for GridError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
+/// A place on the globe.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    /// Degrees north.
+    pub lat: f64,
+    /// Degrees east, in any turn: -10 and 350 are the same.
+    pub lon: f64,
 }
 
-impl std::error::Error for GridError {}
+/// A cell of a grid, as seen from a place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cell {
+    /// Index along the dimension of rows (of latitude); of the one dimension of a scattered grid.
+    pub row: usize,
+    /// Index along the dimension of columns (of longitude); 0 on a scattered grid.
+    pub column: usize,
+    /// Its latitude as stored, degrees north.
+    pub lat: f64,
+    /// Its longitude as stored, degrees east.
+    pub lon: f64,
+    /// Kilometres from the place along the great circle, on a sphere with the radius 6371.229 km.
+    pub distance_km: f64,
+}
 
-/// How far a place may be from the cell that stands for it.
+/// How far a place may be from its nearest cell. Without limits it has to be in the cell.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Limits {
-    /// Degrees of latitude between the place and the cell, instead of the extent of the cell.
+    /// Degrees of latitude, in place of the cell's own extent.
     pub tolerance_lat: Option<f64>,
-    /// Degrees of longitude between the place and the cell, instead of the extent of the cell.
+    /// Degrees of longitude, in place of the cell's own extent.
     pub tolerance_lon: Option<f64>,
-    /// Kilometres between the place and the centre of the cell, besides its extent; instead of it in a scattered grid.
+    /// Kilometres, besides; on scattered grids in place of the rule of thumb for the cell's extent.
     pub max_distance_km: Option<f64>,
 }
 
-/// The cell of a place.
+/// The nearest cell of a place, and whether the place is in it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Match {
     /// The place is in this cell.
     Inside(Cell),
     /// The place is in no cell.
     Outside {
-        /// The nearest one; none where the place is none (NaN, or beyond a pole).
+        /// The nearest one all the same; nothing where the place itself is none (NaN, beyond a pole).
         nearest: Option<Cell>,
-        /// A sentence.
+        /// What is wrong, in one sentence.
         why: String,
     },
 }
 
-/// The cells of a linear interpolation.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Linear {
-    /// One to four cells and their weights, none of them 0, which sum to 1.
-    Inside(Vec<(Cell, f64)>),
-    /// The place is beyond the outermost coordinates, or the limits; why.
-    Outside(String),
+/// Cells by (row, column), with the weights of their values, which add up to 1.
+pub type Weights = Vec<((usize, usize), f64)>;
+
+/// Why coordinates make no grid, in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GridError(String);
+
+impl GridError {
+    pub(crate) fn new(what: String) -> GridError {
+        GridError(what)
+    }
 }
 
-/// A horizontal grid.
+impl fmt::Display for GridError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for GridError {}
+
+/// The coordinates of a horizontal grid, ready for searches.
 #[derive(Debug, Clone)]
 pub enum Grid {
-    /// Latitude and longitude are one axis each.
+    /// Latitude and longitude each on a dimension of its own.
     Rectilinear(Rectilinear),
-    /// Latitude and longitude are two-dimensional.
+    /// Latitude and longitude both over two dimensions.
     Curvilinear(Curvilinear),
-    /// Latitude and longitude share one dimension.
+    /// Latitude and longitude on one shared dimension.
     Scattered(Scattered),
 }
 
-/// A grid of one axis of latitudes and one of longitudes.
-#[derive(Debug, Clone)]
-pub struct Rectilinear {
-    lat: Axis,
-    lon: Axis,
-}
-
 impl Grid {
-    /// Latitude and longitude of one dimension each, strictly monotonic (longitude modulo 360), and the bounds of CF
-    /// (section 7.1) where the store has them. Columns that repeat the first turn of longitude are never found.
+    /// Latitude and longitude each on a dimension of its own, in degrees and in any direction; longitudes may cross the
+    /// seam between two turns and repeat the first column as the last. `lat_bounds` and `lon_bounds` are CF bounds, two a
+    /// cell, where the store has them.
     ///
     /// # Errors
-    /// Where values or bounds are no latitudes and longitudes, or an axis is empty or not monotonic.
+    /// Coordinates that are none, not finite, beyond the poles, or neither rise nor fall throughout; bounds that do not
+    /// fit them.
     pub fn rectilinear(
         lat: Vec<f64>,
         lon: Vec<f64>,
         lat_bounds: Option<Vec<[f64; 2]>>,
         lon_bounds: Option<Vec<[f64; 2]>>,
     ) -> Result<Grid, GridError> {
-        check(&lat, &lon, false)?;
-        let (lat, lon) = (Axis::latitude(lat, lat_bounds)?, Axis::longitude(lon, lon_bounds)?);
-        Ok(Grid::Rectilinear(Rectilinear { lat, lon }))
+        Rectilinear::new(lat, lon, lat_bounds, lon_bounds).map(Grid::Rectilinear)
     }
 
-    /// Latitude and longitude over (rows, columns), in C order. NaN is a cell without a place.
+    /// Latitude and longitude both over (rows, columns) in C order, in degrees; cells where either is not finite (masked
+    /// ones) are never found.
     ///
     /// # Errors
-    /// Where values are no latitudes and longitudes, no cell has a place, or the shape does not fit.
+    /// Coordinates that do not fill the shape, are finite nowhere, or beyond the poles.
     pub fn curvilinear(rows: usize, columns: usize, lat: Vec<f64>, lon: Vec<f64>) -> Result<Grid, GridError> {
-        check(&lat, &lon, true)?;
         Curvilinear::new(rows, columns, lat, lon).map(Grid::Curvilinear)
     }
 
-    /// Latitude and longitude on one shared dimension.
+    /// Latitude and longitude on one shared dimension, in degrees: unstructured and reduced Gaussian grids, stations.
     ///
     /// # Errors
-    /// Where values are no latitudes and longitudes, or not as many of each.
+    /// Coordinates that are none, of different lengths, not finite, or beyond the poles.
     pub fn scattered(lat: Vec<f64>, lon: Vec<f64>) -> Result<Grid, GridError> {
-        check(&lat, &lon, false)?;
         Scattered::new(lat, lon).map(Grid::Scattered)
     }
 
-    /// The cell of a place: the nearest on each axis, or along the great circle where there are no axes.
-    pub fn nearest(&self, place: Place, limits: &Limits) -> Match {
-        self.nearest_many(&[place], limits).pop().unwrap_or_else(|| no_cell("no place".into()))
-    }
-
-    /// The cells of many places, which cost less together than one by one in a grid without axes.
-    pub fn nearest_many(&self, places: &[Place], limits: &Limits) -> Vec<Match> {
+    /// Rows and columns; a scattered grid has one column.
+    pub fn shape(&self) -> (usize, usize) {
         match self {
-            Grid::Rectilinear(grid) => places.iter().map(|place| grid.nearest(*place, limits)).collect(),
-            Grid::Curvilinear(grid) => {
-                let found = scan(grid.points(), places);
-                let judge = |(place, index): (&Place, Result<usize, String>)| match index {
-                    Ok(index) => limits.judge(*place, grid.cell(index, *place), || grid.outside(index, *place)),
-                    Err(why) => no_cell(why),
-                };
-                places.iter().zip(found).map(judge).collect()
-            }
-            Grid::Scattered(grid) => scattered(grid, places, limits),
+            Grid::Rectilinear(grid) => grid.shape(),
+            Grid::Curvilinear(grid) => grid.shape(),
+            Grid::Scattered(grid) => (grid.len(), 1),
         }
     }
 
-    /// The cells around a place and their weights: linear in degrees along both axes, over the seam of longitude too.
+    /// The nearest cell of a place, and whether the place is in it.
     ///
-    /// Inside, the nearest of these cells has to be within the limits.
+    /// On rectilinear grids each axis for itself, as xarray's `.sel(method="nearest")`: the larger coordinate of two that
+    /// are equally near. On the others along great circles: the first of the cells that are equally near. A place is in
+    /// the cell
+    ///
+    /// - on a rectilinear grid within its CF bounds, or without them up to half a step beyond the outermost coordinates;
+    ///   on grids all round the globe also between an outermost row and a pole that is at most one step away;
+    /// - on a curvilinear grid up to half a step beyond the outermost cells and masked ones;
+    /// - on a scattered grid, by rule of thumb, no farther away than the cell's third-nearest other cell.
+    pub fn nearest(&self, place: Place, limits: &Limits) -> Match {
+        let found = self.nearest_of_each(&[place], limits).pop();
+        found.unwrap_or_else(|| Match::Outside { nearest: None, why: "no place was given".into() })
+    }
+
+    /// [`nearest`](Grid::nearest) for each of many places: on curvilinear and scattered grids the coordinates are read
+    /// once for many of them.
+    pub fn nearest_of_each(&self, places: &[Place], limits: &Limits) -> Vec<Match> {
+        let good: Vec<Place> = places.iter().copied().filter(|place| place.fault().is_none()).collect();
+        let mut found = match self {
+            Grid::Rectilinear(grid) => good.iter().map(|place| grid.nearest(*place, limits)).collect(),
+            Grid::Curvilinear(grid) => grid.nearest(&good, limits),
+            Grid::Scattered(grid) => grid.nearest(&good, limits),
+        }
+        .into_iter();
+        let of = |place: &Place| match place.fault() {
+            Some(why) => Some(Match::Outside { nearest: None, why }),
+            None => found.next(),
+        };
+        places.iter().filter_map(of).collect()
+    }
+
+    /// The (row, column) of the cells around a place with their bilinear weights in degrees, which add up to 1: four, or
+    /// fewer where the place lies on a line through coordinates. On grids all round the globe the last column and the
+    /// first are neighbours.
     ///
     /// # Errors
-    /// Where the grid has no axes.
-    pub fn linear(&self, place: Place, limits: &Limits) -> Result<Linear, GridError> {
-        match self {
-            Grid::Rectilinear(grid) => Ok(grid.linear(place, limits).unwrap_or_else(Linear::Outside)),
-            Grid::Curvilinear(_) => Err(GridError(
-                "linear needs one axis each of latitude and longitude, and these are two-dimensional".into(),
-            )),
-            Grid::Scattered(_) => Err(GridError(
-                "linear needs one axis each of latitude and longitude, and these share one dimension".into(),
-            )),
+    /// Says why there are none: the grid is not rectilinear, the place is no place, lies beyond the outermost coordinates
+    /// (half a cell beyond, too: there is nothing to interpolate with), or farther than `limits` from its nearest cell.
+    pub fn linear(&self, place: Place, limits: &Limits) -> Result<Weights, String> {
+        match (self, place.fault()) {
+            (_, Some(why)) => Err(why),
+            (Grid::Rectilinear(grid), None) => grid.linear(place, limits),
+            (Grid::Curvilinear(_) | Grid::Scattered(_), None) => {
+                Err("bilinear interpolation needs latitude and longitude on a dimension of their own".into())
+            }
         }
     }
 
-    /// The cells whose centres are within a radius of a place, nearest first.
+    /// The cells within so many kilometres of a place, nearest first, then in the grid's order; none for a place that is
+    /// no place. Of a repeated column of longitude only the first is among them.
     pub fn within(&self, place: Place, radius_km: f64) -> Vec<Cell> {
-        if place.fault().is_some() || radius_km.is_nan() || radius_km < 0.0 {
-            return Vec::new();
+        match self {
+            _ if place.fault().is_some() || radius_km.is_nan() || radius_km < 0.0 => Vec::new(),
+            Grid::Rectilinear(grid) => grid.within(place, radius_km),
+            Grid::Curvilinear(grid) => grid.within(place, radius_km),
+            Grid::Scattered(grid) => grid.within(place, radius_km),
         }
-        // The hair that either way to the distance may round differently.
-        let reach_km = radius_km * (1.0 + 1e-9) + 1e-6;
-        let scan = |points: &Points| points.within(place.unit(), chord_of(reach_km));
-        let mut cells: Vec<Cell> = match self {
-            Grid::Rectilinear(grid) => grid.near(place, reach_km),
-            Grid::Curvilinear(grid) => scan(grid.points()).into_iter().map(|index| grid.cell(index, place)).collect(),
-            Grid::Scattered(grid) => scan(grid.points()).into_iter().map(|index| grid.cell(index, place)).collect(),
-        };
-        cells.retain(|cell| cell.distance_km <= radius_km);
-        nearest_first(&mut cells);
-        cells
     }
 }
 
-impl Rectilinear {
-    fn nearest(&self, place: Place, limits: &Limits) -> Match {
-        if let Some(why) = place.fault() {
-            return no_cell(why);
-        }
-        let cell = self.cell(self.lat.nearest(place.lat).index, self.lon.nearest(place.lon).index, place);
-        let lat = || if self.is_cap(place.lat) { None } else { self.lat.outside(place.lat) };
-        let lat = limits.tolerance_lat.is_none().then(lat).flatten();
-        let lon = limits.tolerance_lon.is_none().then(|| self.lon.outside(place.lon)).flatten();
-        limits.verdict(cell, lat.or(lon).or_else(|| limits.exceeded(place, &cell)))
-    }
-
-    /// Whether a latitude is between the last row and the pole of a grid that goes round the pole.
-    fn is_cap(&self, lat: f64) -> bool {
-        self.lon.is_circle() && self.lat.at_a_pole(lat)
-    }
-
-    fn cell(&self, row: usize, column: usize, place: Place) -> Cell {
-        let (lat, lon) = (self.lat.value(row), self.lon.value(column));
-        Cell { row, column, lat, lon, distance_km: place.distance_km(Place { lat, lon }) }
-    }
-
-    fn linear(&self, place: Place, limits: &Limits) -> Result<Linear, String> {
-        if let Some(why) = place.fault() {
-            return Err(why);
-        }
-        let (rows, columns) = (self.lat.linear(place.lat)?, self.lon.linear(place.lon)?);
-        let across = |&(row, of_row): &(usize, f64)| {
-            columns.iter().map(move |&(column, of_column)| (self.cell(row, column, place), of_row * of_column))
-        };
-        let cells: Vec<(Cell, f64)> = rows.iter().flat_map(across).collect();
-        let nearest = cells.iter().min_by(|a, b| a.0.distance_km.total_cmp(&b.0.distance_km));
-        match nearest.and_then(|(cell, _)| limits.exceeded(place, cell)) {
-            Some(why) => Err(why),
-            None => Ok(Linear::Inside(cells)),
+impl Place {
+    /// Why this is no place on the globe, if it is none.
+    fn fault(&self) -> Option<String> {
+        let Place { lat, lon } = self;
+        match () {
+            () if !lat.is_finite() => Some(format!("the latitude of the place is {lat}")),
+            () if !lon.is_finite() => Some(format!("the longitude of the place is {lon}")),
+            () if lat.abs() > 90.0 => Some(format!("latitude {lat} is beyond the pole")),
+            () => None,
         }
     }
 
-    /// Cells that may be within `reach_km`: rows of a band of latitude, and of each the columns of an arc.
-    fn near(&self, place: Place, reach_km: f64) -> Vec<Cell> {
-        let angle = (reach_km / EARTH_RADIUS_KM).min(std::f64::consts::PI);
-        let rows = self.lat.reached(place.lat, angle.to_degrees());
-        let columns = |row: usize| {
-            let reach = arc(place.lat, self.lat.value(row), angle);
-            self.lon.reached(place.lon, reach).into_iter().map(move |column| self.cell(row, column, place))
-        };
-        rows.into_iter().flat_map(columns).collect()
+    pub(crate) fn unit(&self) -> [f64; 3] {
+        unit(self.lat, self.lon)
+    }
+
+    /// The cell at (`row`, `column`) with these coordinates, seen from here.
+    pub(crate) fn cell(&self, (row, column): (usize, usize), lat: f64, lon: f64) -> Cell {
+        Cell { row, column, lat, lon, distance_km: distance_km([lat, lon], [self.lat, self.lon]) }
+    }
+
+    /// Which of `points` are within so many kilometres, and a hair beyond.
+    pub(crate) fn candidates(&self, points: &Points, radius_km: f64) -> Vec<usize> {
+        points.within(self.unit(), squared_chord_of_km(radius_km) * (1.0 + 1e-9) + 1e-20)
     }
 }
 
-/// Degrees of longitude between two latitudes' places that are `angle` radians apart: the haversine formula, solved.
-fn arc(from: f64, to: f64, angle: f64) -> f64 {
-    let half_sine = |radians: f64| (radians / 2.0).sin().powi(2);
-    let (from, to) = (from.to_radians(), to.to_radians());
-    let ratio = (half_sine(angle) - half_sine(to - from)) / (from.cos() * to.cos());
-    // At a pole the cosine is 0, and all columns are as far.
-    if ratio.is_nan() || ratio >= 1.0 { 180.0 } else { 2.0 * ratio.max(0.0).sqrt().asin().to_degrees() + NOISE_DEGREES }
-}
-
-impl Limits {
-    /// What is true of a cell, given why the place is not in it.
-    fn verdict(&self, cell: Cell, why: Option<String>) -> Match {
+impl Match {
+    /// The match of a place that is in `cell` unless there is a reason why not.
+    pub(crate) fn new(cell: Cell, why: Option<String>) -> Match {
         match why {
             None => Match::Inside(cell),
             Some(why) => Match::Outside { nearest: Some(cell), why },
         }
     }
+}
 
-    /// The verdict on a cell of a grid without axes: its extent counts unless both tolerances stand in for it.
-    fn judge(&self, place: Place, cell: Cell, extent: impl FnOnce() -> Option<String>) -> Match {
-        let tolerant = self.tolerance_lat.is_some() && self.tolerance_lon.is_some();
-        let why = if tolerant { None } else { extent() };
-        self.verdict(cell, why.or_else(|| self.exceeded(place, &cell)))
+impl Limits {
+    /// Why a cell is farther away than the limit in kilometres, if it is.
+    pub(crate) fn too_far(&self, cell: &Cell) -> Option<String> {
+        let most = self.max_distance_km.filter(|most| cell.distance_km > *most)?;
+        Some(format!("the nearest cell is {:.3} km away, more than {most} km", cell.distance_km))
     }
 
-    /// Which limit the nearest cell is beyond.
-    fn exceeded(&self, place: Place, cell: &Cell) -> Option<String> {
-        let lat = (place.lat - cell.lat).abs();
-        let lon = turned(place.lon - cell.lon).abs();
-        let degrees = [(lat, self.tolerance_lat, "latitude"), (lon, self.tolerance_lon, "longitude")];
-        let beyond = degrees.into_iter().find_map(|(away, limit, name)| {
-            // A limit of NaN allows nothing.
-            let within = limit.is_none_or(|limit| away <= limit + NOISE_DEGREES);
-            (!within).then(|| format!("{name} is {} degrees from the nearest cell, beyond the tolerance", short(away)))
-        });
-        let within = self.max_distance_km.is_none_or(|limit| cell.distance_km <= limit);
-        let far = || format!("the nearest cell is {} km away, beyond the maximum distance", short(cell.distance_km));
-        beyond.or_else(|| (!within).then(far))
+    /// Why a cell is farther away than the tolerances, if it is: for grids without axes.
+    pub(crate) fn beyond_tolerance(&self, place: Place, cell: &Cell) -> Option<String> {
+        let east = (cell.lon - place.lon).rem_euclid(360.0);
+        let away = [("latitude", (cell.lat - place.lat).abs()), ("longitude", east.min(360.0 - east))];
+        let tolerances = [self.tolerance_lat, self.tolerance_lon];
+        away.iter().zip(tolerances).find_map(|((name, away), tolerance)| {
+            let tolerance = tolerance.filter(|tolerance| *away > tolerance + 1e-9)?;
+            Some(format!(
+                "the nearest cell is {away:.6} degrees of {name} away, more than the tolerance of {tolerance}"
+            ))
+        })
+    }
+
+    /// Whether tolerances stand in for the extent of a cell: on both axes.
+    pub(crate) fn replace_cell(&self) -> bool {
+        self.tolerance_lat.is_some() && self.tolerance_lon.is_some()
     }
 }
 
-fn no_cell(why: String) -> Match {
-    Match::Outside { nearest: None, why }
+/// Cells by distance, then in the grid's order.
+pub(crate) fn nearest_first(mut cells: Vec<Cell>) -> Vec<Cell> {
+    cells.sort_by(|a, b| a.distance_km.total_cmp(&b.distance_km).then((a.row, a.column).cmp(&(b.row, b.column))));
+    cells
 }
 
-/// The nearest point of each place, or why there is none.
-fn scan(points: &Points, places: &[Place]) -> Vec<Result<usize, String>> {
-    let targets: Vec<_> = places.iter().map(|place| place.unit()).collect();
-    let first = |(place, found): (&Place, Vec<(f64, usize)>)| match (place.fault(), found.first()) {
-        (Some(why), _) => Err(why),
-        (None, Some(found)) => Ok(found.1),
-        (None, None) => Err("no cell has a place".into()),
+/// # Errors
+/// Names the first index that is not finite, and coordinates that are none.
+pub(crate) fn check_finite(name: &str, values: &[f64]) -> Result<(), GridError> {
+    match values.iter().position(|value| !value.is_finite()) {
+        _ if values.is_empty() => Err(GridError::new(format!("{name} has no values"))),
+        Some(at) => Err(GridError::new(format!("{name} is {} at index {at}", values[at]))),
+        None => Ok(()),
+    }
+}
+
+/// # Errors
+/// Latitudes beyond the poles, which are longitudes where the longitudes could be latitudes.
+pub(crate) fn check_latitudes(lat: &[f64], lon: &[f64]) -> Result<(), GridError> {
+    let largest = |values: &[f64]| {
+        values
+            .iter()
+            .copied()
+            .filter(|value| value.is_finite())
+            .fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a })
     };
-    places.iter().zip(points.nearest(&targets, 1)).map(first).collect()
-}
-
-fn scattered(grid: &Scattered, places: &[Place], limits: &Limits) -> Vec<Match> {
-    let found = scan(grid.points(), places);
-    let indices: Vec<usize> = found.iter().flatten().copied().collect();
-    let ruled = limits.max_distance_km.is_none() && !(limits.tolerance_lat.is_some() && limits.tolerance_lon.is_some());
-    let mut reach_km = if ruled { grid.reach_km(&indices) } else { Vec::new() }.into_iter();
-    let judge = |(place, index): (&Place, Result<usize, String>)| match index {
-        Err(why) => no_cell(why),
-        Ok(index) => {
-            let (cell, reach_km) = (grid.cell(index, *place), reach_km.next());
-            limits.judge(*place, cell, || reach_km.and_then(|reach_km| Scattered::outside(&cell, reach_km)))
-        }
+    let (lat, lon) = (largest(lat), largest(lon));
+    let guess = if lon.abs() <= 90.0 && lat.abs() <= 360.0 {
+        "latitude and longitude look swapped"
+    } else {
+        "these are no degrees north"
     };
-    places.iter().zip(found).map(judge).collect()
+    let sign = if lat < 0.0 { "down" } else { "up" };
+    if lat.abs() <= 90.0 + POLE_ROUNDING {
+        return Ok(());
+    }
+    Err(GridError::new(format!("latitude has values {sign} to {lat}: {guess}")))
 }
 
-/// Checks that coordinates are degrees of latitude and longitude, and that there are any.
-fn check(lat: &[f64], lon: &[f64], masked: bool) -> Result<(), GridError> {
-    for (name, values) in [("latitude", lat), ("longitude", lon)] {
-        if values.is_empty() {
-            return Err(GridError(format!("{name} has no values")));
-        }
-        if let Some(index) = values.iter().position(|value| !(value.is_finite() || masked && value.is_nan())) {
-            return Err(GridError(format!("{name} is {} at index {index}", values[index])));
-        }
+/// # Errors
+/// Longitudes that are no degrees.
+pub(crate) fn check_longitudes(lon: &[f64]) -> Result<(), GridError> {
+    match lon.iter().find(|lon| lon.is_finite() && lon.abs() > MOST_LONGITUDE) {
+        Some(lon) => Err(GridError::new(format!("longitude has the value {lon}: these are no degrees east"))),
+        None => Ok(()),
     }
-    let greatest =
-        |values: &[f64]| values.iter().fold(0.0f64, |most, value| if value.abs() > most.abs() { *value } else { most });
-    let (most_lat, most_lon) = (greatest(lat), greatest(lon));
-    if most_lat.abs() > POLE {
-        let swapped = most_lat.abs() <= 360.0 + POLE && most_lon.abs() <= POLE;
-        let advice =
-            if swapped { "latitude and longitude look swapped" } else { "these are no degrees between -90 and 90" };
-        return Err(GridError(format!("latitude has values up to {}: {advice}", short(most_lat))));
-    }
-    if most_lon.abs() > TURNS {
-        return Err(GridError(format!("longitude has values up to {}: these are no degrees", short(most_lon))));
-    }
-    Ok(())
 }
+
+#[cfg(test)]
+#[path = "grid_tests.rs"]
+mod tests;

@@ -1,248 +1,285 @@
-//! Places on the sphere: distances, and a scan of many points for the nearest ones.
+//! The sphere: places as unit vectors, distances between them, and scans of many cells for the nearest of a place.
+//!
+//! Nothing here knows the shape of a grid. Scans compare squared chords: those order like great circles do, and unlike
+//! dot products they keep their digits for cells that are close by.
 
-/// Radius of the sphere in kilometres: the one of the IFS and of GRIB (WMO code table 3.2, code 6: 6 371 229 m).
+/// Radius of the sphere that distances are measured on, in kilometres: that of the IFS, and of its GRIB files (shape 6).
 pub const EARTH_RADIUS_KM: f64 = 6371.229;
 
-/// Points of one block of the scan: three columns of 8 bytes, which the first level of cache holds.
-const BLOCK: usize = 1024;
+/// Cells that a scan takes at once: three columns of them stay in the second-level cache while places go by.
+const BLOCK: usize = 4096;
+/// Cells side by side in one step of a scan, for the compiler to put into vector registers.
+const LANES: usize = 8;
+/// Places that a scan takes along through each block.
+const BATCH: usize = 64;
+/// How far a chord may be off by rounding: cells as near as that are equally near.
+const CHORD_ROUNDING: f64 = 1e-15;
 
-/// A place: degrees north, and degrees east in any convention of longitude.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Place {
-    /// Degrees north.
-    pub lat: f64,
-    /// Degrees east: −180 … 180, 0 … 360, or any other turn.
-    pub lon: f64,
+/// A vector from the centre of the sphere.
+pub(crate) type Vector = [f64; 3];
+
+/// The unit vector of a place in degrees. Whole turns of longitude make no difference, not even by rounding.
+pub(crate) fn unit(lat: f64, lon: f64) -> Vector {
+    let (sin_lat, cos_lat) = lat.to_radians().sin_cos();
+    let (sin_lon, cos_lon) = lon.rem_euclid(360.0).to_radians().sin_cos();
+    [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat]
 }
 
-impl Place {
-    /// A place from degrees north and degrees east.
-    pub fn new(lat: f64, lon: f64) -> Place {
-        Place { lat, lon }
+pub(crate) fn dot(a: Vector, b: Vector) -> f64 {
+    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+}
+
+pub(crate) fn cross(a: Vector, b: Vector) -> Vector {
+    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+}
+
+pub(crate) fn scaled(a: Vector, by: f64) -> Vector {
+    a.map(|part| part * by)
+}
+
+pub(crate) fn norm(a: Vector) -> f64 {
+    dot(a, a).sqrt()
+}
+
+pub(crate) fn difference(a: Vector, b: Vector) -> Vector {
+    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
+}
+
+/// The angle between two unit vectors in radians, exact for small ones.
+pub(crate) fn angle(a: Vector, b: Vector) -> f64 {
+    2.0 * (norm(difference(a, b)) / 2.0).clamp(0.0, 1.0).asin()
+}
+
+/// Kilometres along the great circle between two places in degrees.
+pub(crate) fn distance_km(from: [f64; 2], to: [f64; 2]) -> f64 {
+    EARTH_RADIUS_KM * angle(unit(from[0], from[1]), unit(to[0], to[1]))
+}
+
+/// Where `to` lies in the tangent plane at `at`: in its direction, and as long as the angle to it.
+pub(crate) fn tangent(at: Vector, to: Vector) -> Vector {
+    let flat = difference(to, scaled(at, dot(at, to)));
+    match norm(flat) {
+        0.0 => [0.0; 3],
+        length => scaled(flat, angle(at, to) / length),
     }
+}
 
-    /// Why this is no place on the sphere, where it is none.
-    pub(crate) fn fault(self) -> Option<String> {
-        if !self.lat.is_finite() || !self.lon.is_finite() {
-            return Some(format!("latitude {}, longitude {} is no place", self.lat, self.lon));
-        }
-        (self.lat.abs() > 90.0).then(|| format!("latitude {} is not between -90 and 90", self.lat))
+/// The place that a vector of the tangent plane at `at` leads to, the inverse of [`tangent`].
+pub(crate) fn along_great_circle(at: Vector, tangent: Vector) -> Vector {
+    let length = norm(tangent);
+    if length == 0.0 {
+        return at;
     }
-
-    /// The unit vector from the centre of the sphere.
-    pub(crate) fn unit(self) -> [f64; 3] {
-        let (sin_lat, cos_lat) = self.lat.to_radians().sin_cos();
-        let (sin_lon, cos_lon) = self.lon.to_radians().sin_cos();
-        [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat]
-    }
-
-    /// Kilometres along the great circle to another place (haversine, on a sphere of [`EARTH_RADIUS_KM`]).
-    pub fn distance_km(self, other: Place) -> f64 {
-        let half_sine = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
-        let (near, far) = (self.lat.to_radians().cos(), other.lat.to_radians().cos());
-        let square = half_sine(other.lat - self.lat) + near * far * half_sine(turned(other.lon - self.lon));
-        2.0 * EARTH_RADIUS_KM * square.clamp(0.0, 1.0).sqrt().asin()
-    }
+    let sideways = scaled(tangent, length.sin() / length);
+    std::array::from_fn(|part| at[part] * length.cos() + sideways[part])
 }
 
-/// A difference of longitudes, brought to −180 … 180.
-pub(crate) fn turned(degrees: f64) -> f64 {
-    degrees - 360.0 * (degrees / 360.0).round()
-}
-
-/// A cell of a grid, and how far its centre is from the place it was looked up for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cell {
-    /// Index along latitude; along the one dimension of a scattered grid.
-    pub row: usize,
-    /// Index along longitude; 0 in a scattered grid.
-    pub column: usize,
-    /// Its latitude, as the store has it.
-    pub lat: f64,
-    /// Its longitude, as the store has it.
-    pub lon: f64,
-    /// Kilometres from the place to its centre.
-    pub distance_km: f64,
-}
-
-/// Sorts cells from the nearest on; the one of the lower index first where two are as far.
-pub(crate) fn nearest_first(cells: &mut [Cell]) {
-    let rank = |cell: &Cell| (cell.row, cell.column);
-    cells.sort_unstable_by(|a, b| a.distance_km.total_cmp(&b.distance_km).then_with(|| rank(a).cmp(&rank(b))));
-}
-
-/// A point that a scan found: the square of its chord (of the unit sphere), and its index.
-pub(crate) type Found = (f64, usize);
-
-/// Unit vectors of many points, a column each of x, y and z. A point without a place is NaN, and never found.
+/// Many unit vectors, by component. Cells without a place are NaN and never found.
 #[derive(Debug, Clone)]
 pub(crate) struct Points {
-    x: Vec<f64>,
-    y: Vec<f64>,
-    z: Vec<f64>,
+    parts: [Vec<f64>; 3],
 }
 
 impl Points {
-    /// Points of latitudes and longitudes of one length.
+    /// Of coordinates in degrees.
     pub fn new(lat: &[f64], lon: &[f64]) -> Points {
-        let mut points = Points { x: Vec::new(), y: Vec::new(), z: Vec::new() };
-        for column in [&mut points.x, &mut points.y, &mut points.z] {
-            column.reserve_exact(lat.len());
+        let mut parts = [(); 3].map(|()| Vec::with_capacity(lat.len()));
+        for (lat, lon) in lat.iter().zip(lon) {
+            let vector = unit(*lat, *lon);
+            parts.iter_mut().zip(vector).for_each(|(part, value)| part.push(value));
         }
-        for (&lat, &lon) in lat.iter().zip(lon) {
-            let [x, y, z] = Place { lat, lon }.unit();
-            points.x.push(x);
-            points.y.push(y);
-            points.z.push(z);
-        }
-        points
+        Points { parts }
     }
 
-    /// The unit vector of a point.
-    pub fn at(&self, index: usize) -> [f64; 3] {
-        [self.x[index], self.y[index], self.z[index]]
+    /// The vector of a cell, where it has one.
+    pub fn get(&self, cell: usize) -> Option<Vector> {
+        let vector = [*self.parts[0].get(cell)?, *self.parts[1].get(cell)?, *self.parts[2].get(cell)?];
+        vector.iter().all(|part| part.is_finite()).then_some(vector)
     }
 
-    /// The `count` nearest points of each target, nearest first, of equally near ones the lowest index first.
-    ///
-    /// Block by block for all targets, so that memory is read once and not once a target. Chords and not cosines are
-    /// compared: the cosine of a small angle has lost half of its digits.
-    pub fn nearest(&self, targets: &[[f64; 3]], count: usize) -> Vec<Vec<Found>> {
-        let mut found = vec![Vec::with_capacity(count + 1); targets.len()];
-        for first in (0..self.x.len()).step_by(BLOCK) {
-            for (target, best) in targets.iter().zip(&mut found) {
-                if self.least(first, *target) < threshold(best, count) {
-                    self.improve(first, *target, count, best);
+    /// The nearest cell of each place; of cells equally near the first.
+    pub fn nearest(&self, places: &[Vector]) -> Vec<usize> {
+        self.scanned(places, |place, minima| self.first_nearest(place, minima))
+    }
+
+    /// Squared chords from each place to the `N` nearest cells that are farther away than `beyond`, ascending; infinite
+    /// for those there are not.
+    pub fn nearest_beyond<const N: usize>(&self, places: &[Vector], beyond: f64) -> Vec<[f64; N]> {
+        self.scanned(places, |place, minima| self.smallest_beyond(place, minima, beyond))
+    }
+
+    /// What `found` makes of each place and of its smallest squared chord to each block.
+    fn scanned<T>(&self, places: &[Vector], found: impl Fn(Vector, &[f64]) -> T) -> Vec<T> {
+        let mut all = Vec::with_capacity(places.len());
+        for batch in places.chunks(BATCH) {
+            let mut minima = vec![Vec::with_capacity(self.blocks().len()); batch.len()];
+            for block in self.blocks() {
+                for (place, minima) in batch.iter().zip(&mut minima) {
+                    minima.push(self.minimum(block, *place));
+                }
+            }
+            all.extend(batch.iter().zip(&minima).map(|(place, minima)| found(*place, minima)));
+        }
+        all
+    }
+
+    /// The first cell that is as near as the smallest of the blocks' minima.
+    fn first_nearest(&self, place: Vector, minima: &[f64]) -> usize {
+        let least = minima.iter().copied().fold(f64::INFINITY, f64::min);
+        let limit = (least.sqrt() + CHORD_ROUNDING).powi(2);
+        let hits = self.blocks().zip(minima).filter(|(_, minimum)| **minimum <= limit);
+        hits.flat_map(|(block, _)| self.cells(block))
+            .find(|cell| self.squared_chord(*cell, place) <= limit)
+            .unwrap_or_default()
+    }
+
+    /// All cells whose squared chord to `place` is at most `limit`, in their order.
+    pub fn within(&self, place: Vector, limit: f64) -> Vec<usize> {
+        let hits = self.blocks().filter(|block| self.minimum(*block, place) <= limit);
+        hits.flat_map(|block| self.cells(block)).filter(|cell| self.squared_chord(*cell, place) <= limit).collect()
+    }
+
+    fn smallest_beyond<const N: usize>(&self, place: Vector, minima: &[f64], beyond: f64) -> [f64; N] {
+        let mut found = [f64::INFINITY; N];
+        // Near blocks first, so that far ones need no second look.
+        let mut blocks: Vec<(usize, f64)> = self.blocks().zip(minima.iter().copied()).collect();
+        blocks.sort_by(|a, b| a.1.total_cmp(&b.1));
+        for (block, minimum) in blocks {
+            if !found.last().is_some_and(|farthest| minimum < *farthest) {
+                break;
+            }
+            for cell in self.cells(block) {
+                let chord = self.squared_chord(cell, place);
+                if chord > beyond && chord < found[N - 1] {
+                    found[N - 1] = chord;
+                    found.sort_by(f64::total_cmp);
                 }
             }
         }
         found
     }
 
-    /// All points whose chord is at most `chord`, in order of index.
-    pub fn within(&self, target: [f64; 3], chord: f64) -> Vec<usize> {
-        let limit = chord * chord;
-        let mut found = Vec::new();
-        for first in (0..self.x.len()).step_by(BLOCK) {
-            if self.least(first, target) <= limit {
-                found
-                    .extend(self.block(first, target).enumerate().filter(|(_, d)| *d <= limit).map(|(i, _)| first + i));
-            }
-        }
-        found
+    /// Numbers of the blocks.
+    fn blocks(&self) -> std::ops::Range<usize> {
+        0..self.parts[0].len().div_ceil(BLOCK)
     }
 
-    /// Squares of the chords from the target to the points of the block from `first` on.
-    fn block(&self, first: usize, target: [f64; 3]) -> impl Iterator<Item = f64> {
-        let range = first..self.x.len().min(first + BLOCK);
-        let columns = self.x[range.clone()].iter().zip(&self.y[range.clone()]).zip(&self.z[range]);
-        columns.map(move |((x, y), z)| square(x - target[0], y - target[1], z - target[2]))
+    /// The cells of a block.
+    fn cells(&self, block: usize) -> std::ops::Range<usize> {
+        let start = block * BLOCK;
+        start..self.parts[0].len().min(start + BLOCK)
     }
 
-    /// The least square of a chord in a block; infinity where no point of it has a place.
-    ///
-    /// Eight minima side by side, so that the compiler can keep them in vector registers; NaN is never less.
-    fn least(&self, first: usize, target: [f64; 3]) -> f64 {
-        let range = first..self.x.len().min(first + BLOCK);
-        let (x, x_rest) = self.x[range.clone()].as_chunks::<8>();
-        let (y, y_rest) = self.y[range.clone()].as_chunks::<8>();
-        let (z, z_rest) = self.z[range].as_chunks::<8>();
-        let mut lanes = [f64::INFINITY; 8];
+    fn squared_chord(&self, cell: usize, place: Vector) -> f64 {
+        squared_chord([self.parts[0][cell], self.parts[1][cell], self.parts[2][cell]], place)
+    }
+
+    /// The smallest squared chord from `place` to a cell of the block; infinite where none has a place.
+    fn minimum(&self, block: usize, place: Vector) -> f64 {
+        let cells = self.cells(block);
+        let [(x, x_rest), (y, y_rest), (z, z_rest)] =
+            self.parts.each_ref().map(|part| part[cells.clone()].as_chunks::<LANES>());
+        let mut least = [f64::INFINITY; LANES];
         for ((x, y), z) in x.iter().zip(y).zip(z) {
-            for lane in 0..8 {
-                let d = square(x[lane] - target[0], y[lane] - target[1], z[lane] - target[2]);
-                lanes[lane] = if d < lanes[lane] { d } else { lanes[lane] };
+            for lane in 0..LANES {
+                // Not `f64::min`: a comparison that is false for NaN is one instruction.
+                let chord = squared_chord([x[lane], y[lane], z[lane]], place);
+                least[lane] = if chord < least[lane] { chord } else { least[lane] };
             }
         }
-        let rest = x_rest.iter().zip(y_rest).zip(z_rest);
-        let rest = rest.map(|((x, y), z)| square(x - target[0], y - target[1], z - target[2]));
-        lanes.into_iter().chain(rest).fold(f64::INFINITY, f64::min)
-    }
-
-    /// Takes the points of a block that are nearer than the worst of `best` into it.
-    fn improve(&self, first: usize, target: [f64; 3], count: usize, best: &mut Vec<Found>) {
-        for (index, d) in self.block(first, target).enumerate() {
-            if d < threshold(best, count) {
-                let position = best.partition_point(|found| found.0 <= d);
-                best.insert(position, (d, first + index));
-                best.truncate(count);
-            }
-        }
+        let rest = x_rest.iter().zip(y_rest).zip(z_rest).map(|((x, y), z)| squared_chord([*x, *y, *z], place));
+        rest.chain(least).fold(f64::INFINITY, f64::min)
     }
 }
 
-fn square(x: f64, y: f64, z: f64) -> f64 {
+#[inline(always)]
+fn squared_chord(a: Vector, b: Vector) -> f64 {
+    let [x, y, z] = [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
     x * x + y * y + z * z
 }
 
-/// What a point has to be nearer than to be among the `count` best.
-fn threshold(best: &[Found], count: usize) -> f64 {
-    count.checked_sub(1).and_then(|last| best.get(last)).map_or(f64::INFINITY, |found| found.0)
+/// The squared chord of an arc of so many kilometres.
+pub(crate) fn squared_chord_of_km(kilometres: f64) -> f64 {
+    let half = (kilometres / EARTH_RADIUS_KM).min(std::f64::consts::PI) / 2.0;
+    (2.0 * half.sin()).powi(2)
 }
 
-/// The chord (of the unit sphere) that spans `km` along the great circle; the diameter where it is half a turn or more.
-pub(crate) fn chord_of(km: f64) -> f64 {
-    2.0 * (km / EARTH_RADIUS_KM / 2.0).clamp(0.0, std::f64::consts::FRAC_PI_2).sin()
-}
-
-/// The kilometres along the great circle that a chord (of the unit sphere) spans.
-pub(crate) fn km_of(chord: f64) -> f64 {
-    2.0 * EARTH_RADIUS_KM * (chord / 2.0).clamp(0.0, 1.0).asin()
+/// Kilometres of a squared chord.
+pub(crate) fn km_of_squared_chord(squared: f64) -> f64 {
+    EARTH_RADIUS_KM * 2.0 * (squared.sqrt() / 2.0).clamp(0.0, 1.0).asin()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
-    #[test]
-    fn a_degree_of_the_equator_and_half_a_turn() {
-        let degree = std::f64::consts::PI * EARTH_RADIUS_KM / 180.0;
-        assert!((Place::new(0.0, 359.5).distance_km(Place::new(0.0, 0.5)) - degree).abs() < 1e-9);
-        assert!((Place::new(90.0, 12.0).distance_km(Place::new(-90.0, 77.0)) - 180.0 * degree).abs() < 1e-6);
-        // A millimetre is still a millimetre.
-        let step = 1e-6 / degree;
-        assert!((Place::new(45.0, 7.0).distance_km(Place::new(45.0 + step, 7.0)) / 1e-6 - 1.0).abs() < 1e-3);
+    use super::*;
+
+    fn haversine_km(from: [f64; 2], to: [f64; 2]) -> f64 {
+        let half = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
+        let cosines = from[0].to_radians().cos() * to[0].to_radians().cos();
+        let squared = half(to[0] - from[0]) + cosines * half(to[1] - from[1]);
+        2.0 * EARTH_RADIUS_KM * squared.sqrt().clamp(0.0, 1.0).asin()
     }
 
     #[test]
-    fn no_place() {
-        assert!(Place::new(f64::NAN, 0.0).fault().is_some());
-        assert!(Place::new(0.0, f64::INFINITY).fault().is_some());
-        assert!(Place::new(90.1, 0.0).fault().expect("beyond the pole").contains("90.1"));
-        assert_eq!(Place::new(-90.0, 720.0).fault(), None);
+    fn a_quarter_of_the_equator() {
+        let quarter = EARTH_RADIUS_KM * std::f64::consts::FRAC_PI_2;
+        assert!((distance_km([0.0, 350.0], [0.0, 80.0]) - quarter).abs() < 1e-9);
+        assert!((distance_km([0.0, 12.0], [90.0, -170.0]) - quarter).abs() < 1e-9);
+        assert!((distance_km([90.0, 0.0], [-90.0, 0.0]) - 2.0 * quarter).abs() < 1e-6);
     }
 
     #[test]
-    fn a_point_without_a_place_is_never_found() {
-        let points = Points::new(&[f64::NAN, 10.0, f64::NAN], &[0.0, 20.0, f64::NAN]);
-        let target = Place::new(0.0, 0.0).unit();
-        let found: Vec<usize> = points.nearest(&[target], 3)[0].iter().map(|found| found.1).collect();
-        assert_eq!(found, [1]);
-        assert_eq!(points.within(target, 2.0), [1]);
+    fn the_first_of_equal_cells_wins_across_blocks() {
+        let lon: Vec<f64> = (0..3 * BLOCK + 5).map(|cell| if cell % BLOCK == 7 { 40.0 } else { -40.0 }).collect();
+        let points = Points::new(&vec![10.0; lon.len()], &lon);
+        let places = [unit(11.0, 400.0), unit(11.0, 320.0), unit(10.0, 0.0)];
+        assert_eq!(points.nearest(&places), [7, 0, 0]);
+    }
+
+    #[test]
+    fn the_nearest_beyond_skip_cells_at_the_same_place() {
+        let points = Points::new(&[0.0, 3.0, 0.0, 2.0, 1.0, 4.0], &[0.0; 6]);
+        let found = points.nearest_beyond::<3>(&[unit(0.0, 0.0), unit(4.0, 0.0)], 1e-20);
+        let degree = |chord: f64| (km_of_squared_chord(chord) / EARTH_RADIUS_KM).to_degrees().round() as i32;
+        let degrees: Vec<[i32; 3]> = found.into_iter().map(|chords| chords.map(degree)).collect();
+        assert_eq!(degrees, [[1, 2, 3], [1, 2, 3]]);
+        let few = Points::new(&[0.0, 1.0], &[0.0; 2]).nearest_beyond::<3>(&[unit(0.0, 0.0)], 1e-20);
+        assert!(few[0][0].is_finite() && few[0][1].is_infinite() && few[0][2].is_infinite());
+    }
+
+    #[test]
+    fn cells_without_a_place_are_never_found() {
+        let points = Points::new(&[f64::NAN, 80.0, f64::NAN], &[0.0, 0.0, 0.0]);
+        assert_eq!(points.nearest(&[unit(-80.0, 180.0)]), [1]);
+        assert_eq!(points.within(unit(0.0, 0.0), 4.0), [1]);
+        assert_eq!((points.get(0), points.get(7)), (None, None));
     }
 
     proptest! {
         #[test]
-        fn chords_and_kilometres_are_inverse(km in 0.0..20_000.0f64) {
-            prop_assert!((km_of(chord_of(km)) - km).abs() < 1e-5);
+        fn distances_are_those_of_the_haversine(
+            from in [-90.0..=90.0_f64, -720.0..=720.0_f64], to in [-90.0..=90.0_f64, -720.0..=720.0_f64],
+        ) {
+            // Near the antipode neither formula has more digits than this.
+            prop_assert!((distance_km(from, to) - haversine_km(from, to)).abs() < 1e-3);
         }
 
         #[test]
-        fn the_scan_finds_what_a_sort_finds(
-            places in prop::collection::vec((-90i32..=90, -180i32..=180), 1..3000),
-            lat in -90.0..90.0f64, lon in -180.0..180.0f64, count in 1usize..5,
+        fn a_tangent_is_as_long_as_the_angle(
+            at in [-90.0..=90.0_f64, 0.0..=360.0_f64], to in [-90.0..=90.0_f64, 0.0..=360.0_f64],
         ) {
-            let lats: Vec<f64> = places.iter().map(|p| f64::from(p.0)).collect();
-            let lons: Vec<f64> = places.iter().map(|p| f64::from(p.1)).collect();
-            let points = Points::new(&lats, &lons);
-            let target = Place { lat, lon }.unit();
-            let chord = |i: usize| { let [x, y, z] = points.at(i); square(x - target[0], y - target[1], z - target[2]) };
-            let mut order: Vec<usize> = (0..lats.len()).collect();
-            order.sort_by(|a, b| chord(*a).total_cmp(&chord(*b)));
-            order.truncate(count);
-            let found: Vec<usize> = points.nearest(&[target], count)[0].iter().map(|found| found.1).collect();
-            prop_assert_eq!(found, order);
+            let (at, to) = (unit(at[0], at[1]), unit(to[0], to[1]));
+            let tangent = tangent(at, to);
+            prop_assert!(angle(along_great_circle(at, tangent), to) < 1e-6);
+            prop_assert!(dot(at, tangent).abs() < 1e-6);
+            prop_assert!((norm(tangent) - angle(at, to)).abs() < 1e-12);
+        }
+
+        #[test]
+        fn chords_and_kilometres_are_inverse(kilometres in 0.0..20_000.0_f64) {
+            prop_assert!((km_of_squared_chord(squared_chord_of_km(kilometres)) - kilometres).abs() < 1e-6);
         }
     }
 }

@@ -16,6 +16,6 @@ mod record;
 pub use exit::{EXIT_STATUS, Exit};
 pub use json::{V1, ratio, round3};
 pub use record::{
-    ArrayRecord, BenchRecord, ChoiceRecord, ChunkRecord, ConsolidatedRecord, ErrorRecord, ExtractionRecord, GroupRecord,
-    KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord, Summary, Timing, TrialRecord,
+    ArrayRecord, BenchRecord, ChoiceRecord, ChunkRecord, ConsolidatedRecord, ErrorRecord, ExtractionRecord,
+    GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord, Summary, Timing, TrialRecord,
 };

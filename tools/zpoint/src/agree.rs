@@ -50,7 +50,12 @@ pub fn check(
             };
             let what = format!(
                 "the cell of place {} is at {} here (by {}) and at {} in {} (by {})",
-                places.ids[number], cell(other), grid.found_by, cell(first), source.name, source.grids[0].found_by,
+                places.ids[number],
+                cell(other),
+                grid.found_by,
+                cell(first),
+                source.name,
+                source.grids[0].found_by,
             );
             match args.place.same_cell {
                 SameCell::Warn => session.status.warn(&format!("{}: {what}", other_source.name)),

@@ -363,7 +363,10 @@ impl Tool for Args {
             "A week of some variables at many stations, for a training run",
             "zpoint batch_*.zarr --points stations.csv --var 't*' --sel time=2019-03-01:2019-03-07 -o series.parquet",
         ),
-        ("One file for each batch", "zpoint batch_*.zarr --lat 51.5 --lon 0 -f parquet --partition-by file_id -o features"),
+        (
+            "One file for each batch",
+            "zpoint batch_*.zarr --lat 51.5 --lon 0 -f parquet --partition-by file_id -o features",
+        ),
         (
             "Sea temperature at a harbour whose cell is land",
             "zpoint ocean.zarr --lat 53.9 --lon 8.6 --var sst --nearest-valid sst --search-radius 50km",

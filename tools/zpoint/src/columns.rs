@@ -126,7 +126,9 @@ fn between(column: &Column, start: usize, rows: &Rows) -> Column {
         }
     }
     match between_kind(column.kind) {
-        Kind::Float(32) => Column::new(Kind::Float(32), Values::F32(values.iter().map(|value| *value as f32).collect())),
+        Kind::Float(32) => {
+            Column::new(Kind::Float(32), Values::F32(values.iter().map(|value| *value as f32).collect()))
+        }
         _ => Column::new(Kind::Float(64), Values::F64(values)),
     }
 }

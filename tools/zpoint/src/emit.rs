@@ -188,7 +188,9 @@ impl Args {
             return Err(Failure::usage("--partition-by makes a directory").hint("name it with -o"));
         }
         if self.rows_file().is_some_and(|path| path.to_string_lossy().contains("://")) {
-            return Err(Failure::usage("rows are written to local files").at("--output").hint("copy them on afterwards"));
+            return Err(Failure::usage("rows are written to local files")
+                .at("--output")
+                .hint("copy them on afterwards"));
         }
         if self.rows_file().is_some() && self.row_format().is_none() && !self.rows_are_records() {
             return Err(Failure::usage("the name of the output tells no format").at("--output").hint("say it with -f"));

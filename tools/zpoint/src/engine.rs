@@ -177,8 +177,12 @@ impl<'a> Engine<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let parts: Vec<(&Series, &[Done])> =
-            self.series.iter().zip(starts.windows(2)).map(|(series, range)| (series, &done[range[0]..range[1]])).collect();
+        let parts: Vec<(&Series, &[Done])> = self
+            .series
+            .iter()
+            .zip(starts.windows(2))
+            .map(|(series, range)| (series, &done[range[0]..range[1]]))
+            .collect();
         let mut columns = Vec::new();
         for (found, out_of_range) in self.means.pool.map(parts, |(series, done)| self.columns(series, span, done)) {
             columns.extend(found);
@@ -239,9 +243,10 @@ impl<'a> Series<'a> {
         let mut raw = Raw { bytes: self.variable.fill.repeat(rows * self.cells), failed: Vec::new() };
         for Done { task, outcome } in done {
             let cells = &self.groups[task.group].cells;
-            let places = task.targets.iter().flat_map(|target| {
-                cells.iter().map(move |cell| *target as usize * self.cells + *cell as usize)
-            });
+            let places = task
+                .targets
+                .iter()
+                .flat_map(|target| cells.iter().map(move |cell| *target as usize * self.cells + *cell as usize));
             match outcome {
                 Ok((read, _)) if !read.present => {}
                 Ok((_, elements)) => {
@@ -293,7 +298,8 @@ impl Engine<'_> {
     /// # Errors
     /// The store's. Damaged chunks are left out.
     pub fn probe(&self, most: usize, pool: &Pool) -> Result<Vec<Probe>, Failure> {
-        let span: Span = self.source.samples.iter().map(|axis| axis.indices.len() / 2..axis.indices.len() / 2 + 1).collect();
+        let span: Span =
+            self.source.samples.iter().map(|axis| axis.indices.len() / 2..axis.indices.len() / 2 + 1).collect();
         let step = self.series.len().div_ceil(most.max(1)).max(1);
         let picked: Vec<&Series> = self.series.iter().step_by(step).collect();
         let found = pool.map(picked, |series| {

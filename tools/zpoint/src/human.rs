@@ -98,12 +98,24 @@ fn footer(summary: &Summary) -> Vec<String> {
     let Some(rows) = number("rows") else { return Vec::new() };
     let Some(columns) = number("columns") else {
         let (read, wanted) = (number("read_bytes").unwrap_or(0), number("wanted_bytes").unwrap_or(0));
-        return vec![format!("{} to read for {} wanted (reckoned from samples)", human_bytes(read), human_bytes(wanted))];
+        return vec![format!(
+            "{} to read for {} wanted (reckoned from samples)",
+            human_bytes(read),
+            human_bytes(wanted)
+        )];
     };
     let mut words = vec![human_counted(rows, "row"), human_counted(columns, "column")];
-    words.push(format!("{} read of {}", human_bytes(number("bytes_read").unwrap_or(0)), human_counted(number("chunks_read").unwrap_or(0), "chunk")));
+    words.push(format!(
+        "{} read of {}",
+        human_bytes(number("bytes_read").unwrap_or(0)),
+        human_counted(number("chunks_read").unwrap_or(0), "chunk")
+    ));
     let whole = number("chunks_whole").unwrap_or(0);
-    words.push(format!("{} decoded, {}", human_counted(number("blocks_decoded").unwrap_or(0), "block"), human_counted(whole, "whole chunk")));
+    words.push(format!(
+        "{} decoded, {}",
+        human_counted(number("blocks_decoded").unwrap_or(0), "block"),
+        human_counted(whole, "whole chunk")
+    ));
     for (key, noun) in [("chunks_missing", "missing chunk"), ("chunks_failed", "damaged chunk")] {
         words.extend(number(key).filter(|count| *count > 0).map(|count| human_counted(count, noun)));
     }

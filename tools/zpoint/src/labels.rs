@@ -82,7 +82,8 @@ impl Selection {
                 vec![found.ok_or_else(|| format!("index {index} is outside the {length} of {}", self.dimension))?]
             }
             By::Index { start, end, step } => {
-                let at = |bound: i64| (if bound < 0 { length as i64 + bound } else { bound }).clamp(0, length as i64) as u64;
+                let at =
+                    |bound: i64| (if bound < 0 { length as i64 + bound } else { bound }).clamp(0, length as i64) as u64;
                 (start.map_or(0, at)..end.map_or(length, at)).step_by(*step as usize).collect()
             }
             By::Label(label) => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use zarray::{Array, Pool};
 use zcli::{Failure, Session};
-use zcoord::{Cell, Column, Grid, Limits, Linear, Match, Place, read_coordinate};
+use zcoord::{Cell, Column, Grid, Limits, Match, Place, read_coordinate};
 use zwire::{Exit, MatchRecord, V1};
 
 use crate::cli::{Args, Method, OutOfBounds, PlaceFlags};
@@ -73,15 +73,13 @@ impl Known {
             Ok(Some(numbers(found)?.as_chunks::<2>().0.to_vec()))
         };
         let made = match grid.kind {
-            GridKind::Axes => Grid::rectilinear(
-                numbers(latitude)?,
-                numbers(longitude)?,
-                bounds(latitude)?,
-                bounds(longitude)?,
-            ),
+            GridKind::Axes => {
+                Grid::rectilinear(numbers(latitude)?, numbers(longitude)?, bounds(latitude)?, bounds(longitude)?)
+            }
             GridKind::Points => Grid::scattered(numbers(latitude)?, numbers(longitude)?),
             GridKind::Plane => {
-                let plane = |array: &Array| -> Result<Vec<f64>, Failure> { still(array, numbers(array)?).map_err(wrong) };
+                let plane =
+                    |array: &Array| -> Result<Vec<f64>, Failure> { still(array, numbers(array)?).map_err(wrong) };
                 let rank = latitude.shape.len();
                 let (rows, columns) = (latitude.shape[rank - 2] as usize, latitude.shape[rank - 1] as usize);
                 Grid::curvilinear(rows, columns, plane(latitude)?, plane(longitude)?)
@@ -104,8 +102,12 @@ impl Known {
         let asked = places.latitudes.iter().zip(&places.longitudes).map(|(lat, lon)| Place { lat: *lat, lon: *lon });
         let asked: Vec<Place> = asked.collect();
         let found = pool.map(asked.chunks(TOGETHER).collect(), |asked: &[Place]| {
-            let nearest = self.grid.nearest_many(asked, &limits);
-            asked.iter().zip(nearest).map(|(place, nearest)| found(&self.grid, *place, nearest, flags.method, &limits)).collect()
+            let nearest = self.grid.nearest_of_each(asked, &limits);
+            asked
+                .iter()
+                .zip(nearest)
+                .map(|(place, nearest)| found(&self.grid, *place, nearest, flags.method, &limits))
+                .collect()
         });
         let found: Vec<Vec<Found>> = found;
         let mut numbers: HashMap<[u64; 2], usize> = HashMap::new();
@@ -166,14 +168,12 @@ fn found(grid: &Grid, place: Place, nearest: Match, method: Method, limits: &Lim
         Match::Inside(cell) => (Some(cell), None),
         Match::Outside { nearest, why } => (nearest, Some(why)),
     };
-    let index = |cell: &Cell| (cell.row, cell.column);
     let (weights, outside) = match (method, outside, &cell) {
         (Method::Linear, ..) => match grid.linear(place, limits) {
-            Ok(Linear::Inside(cells)) => (cells.iter().map(|(cell, weight)| (index(cell), *weight)).collect(), None),
-            Ok(Linear::Outside(why)) => (Vec::new(), Some(why)),
-            Err(error) => (Vec::new(), Some(error.to_string())),
+            Ok(weights) => (weights, None),
+            Err(why) => (Vec::new(), Some(why)),
         },
-        (Method::Nearest, None, Some(cell)) => (vec![(index(cell), 1.0)], None),
+        (Method::Nearest, None, Some(cell)) => (vec![((cell.row, cell.column), 1.0)], None),
         (Method::Nearest, outside, _) => (Vec::new(), outside),
     };
     Found { weights, nearest: cell, outside }

@@ -103,9 +103,7 @@ pub fn estimate(
     let of_samples: u64 =
         batches.spans.iter().map(|span| span.iter().map(|range| range.len() as u64).product::<u64>()).sum();
     let columns: u64 = source.variables.iter().map(|variable| variable.feature_count() as u64).sum();
-    let value = |variable: &Variable| {
-        variable.decoder.itemsize().unwrap_or(0) as u64 * variable.feature_count() as u64
-    };
+    let value = |variable: &Variable| variable.decoder.itemsize().unwrap_or(0) as u64 * variable.feature_count() as u64;
     let probes = engine.probe(SAMPLED, pool)?;
     let (mut effort, mut whole) = (Effort::default(), 0);
     for probe in &probes {

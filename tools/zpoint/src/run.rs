@@ -79,7 +79,8 @@ impl<'a> Job<'a> {
         let part = args.read.part.unwrap_or(zcli::Part::WHOLE);
         let shares: Vec<Range<u64>> = plan::shares(&sources, part.number, part.of);
         let stations = places.len() as u64;
-        let batches = sources.iter().zip(shares).map(|(source, share)| plan::batches(source, stations, share, budget / 2));
+        let batches =
+            sources.iter().zip(shares).map(|(source, share)| plan::batches(source, stations, share, budget / 2));
         let batches = batches.collect::<Result<Vec<_>, Failure>>()?;
         for source in &sources {
             tell_left_out(source, session);
@@ -143,7 +144,7 @@ impl<'a> Job<'a> {
             let engine = Engine::new(source, &self.located[number], &means)?;
             self.check_chunk(source, &engine)?;
             let spans = &self.batches[number].spans;
-            let done = thread::scope(|scope| {
+            let done: Result<(), Failure> = thread::scope(|scope| {
                 let (send, receive) = sync_channel(1);
                 let stop = session.stop.clone();
                 scope.spawn(move || {

@@ -223,8 +223,7 @@ impl Survey<'_> {
     ) -> Result<Vec<Candidate<'_>>, Failure> {
         let var = self.args.var.filter()?;
         let asked = !var.is_everything();
-        let names =
-            Names { latitude: self.args.place.lat_name.clone(), longitude: self.args.place.lon_name.clone() };
+        let names = Names { latitude: self.args.place.lat_name.clone(), longitude: self.args.place.lon_name.clone() };
         let describing = self.dataset.described_by();
         let mut found = Vec::new();
         let mut placed = HashSet::new();
@@ -271,9 +270,9 @@ impl Survey<'_> {
             }
         }
         if let Some((path, why)) = unclear {
-            return Err(Failure::usage(why).at(format!("{}: {path}", self.name)).hint(
-                "name the coordinates with --lat-name and --lon-name, or leave the variable out with --var",
-            ));
+            return Err(Failure::usage(why)
+                .at(format!("{}: {path}", self.name))
+                .hint("name the coordinates with --lat-name and --lon-name, or leave the variable out with --var"));
         }
         // What the grids are made of is no data.
         found.retain(|candidate| asked || !placed.contains(&candidate.array.path));

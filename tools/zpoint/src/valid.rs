@@ -33,10 +33,11 @@ pub fn nearest_valid(
         return Err(failure.at(&source.name).hint("it must be one of those that --var chooses"));
     };
     let candidates: Vec<Vec<Cell>> = (0..places.len())
-        .map(|place| grids[grid].0.candidates(Place { lat: places.latitudes[place], lon: places.longitudes[place] }, radius))
+        .map(|place| {
+            grids[grid].0.candidates(Place { lat: places.latitudes[place], lon: places.longitudes[place] }, radius)
+        })
         .collect();
-    let cells: Vec<[u64; 2]> =
-        candidates.iter().flatten().map(|cell| [cell.row as u64, cell.column as u64]).collect();
+    let cells: Vec<[u64; 2]> = candidates.iter().flatten().map(|cell| [cell.row as u64, cell.column as u64]).collect();
     let valid = if cells.is_empty() { Vec::new() } else { look(source, number, &grids, grid, cells, pool)? };
     let mut start = 0;
     let mut chosen = Vec::with_capacity(places.len());
@@ -48,7 +49,8 @@ pub fn nearest_valid(
     // Grids of other variables that have the same cells move with it.
     let moved = moved(&chosen, wanted, radius);
     let before = grids[grid].1.clone();
-    let follow = |(_, located): (Known, Located)| if crate::agree::same(&located, &before) { moved.clone() } else { located };
+    let follow =
+        |(_, located): (Known, Located)| if crate::agree::same(&located, &before) { moved.clone() } else { located };
     Ok(grids.into_iter().map(follow).collect())
 }
 

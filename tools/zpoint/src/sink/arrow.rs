@@ -12,8 +12,8 @@ use zcli::Failure;
 use zcoord::{Calendar, Column, Kind, Values};
 use zwire::Exit;
 
-use super::time::{GREGORIAN_START, append, is_gregorian};
 use super::TimeFormat;
+use super::time::{GREGORIAN_START, append};
 
 /// The Arrow type of values of `kind`. Moments are timestamps where everybody's clock has them, else text.
 pub fn data_type(kind: Kind, times: TimeFormat) -> DataType {
@@ -36,7 +36,7 @@ pub fn data_type(kind: Kind, times: TimeFormat) -> DataType {
 
 fn time_type(calendar: Calendar, times: TimeFormat) -> DataType {
     match times {
-        TimeFormat::Iso if is_gregorian(calendar) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        TimeFormat::Iso if calendar.is_gregorian() => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         TimeFormat::Iso => DataType::Utf8,
         TimeFormat::Unix => DataType::Float64,
         TimeFormat::Cf => DataType::Int64,
@@ -98,7 +98,7 @@ fn moments(
     Ok(match times {
         TimeFormat::Cf => primitive::<Int64Type>(rows, |row| values[row]),
         TimeFormat::Unix => primitive::<Float64Type>(rows, |row| values[row] as f64 / 1e6),
-        TimeFormat::Iso if is_gregorian(calendar) => Arc::new(timestamps(values, calendar, rows)?.with_timezone("UTC")),
+        TimeFormat::Iso if calendar.is_gregorian() => Arc::new(timestamps(values, calendar, rows)?.with_timezone("UTC")),
         TimeFormat::Iso => {
             let text = |row: usize| {
                 let mut text = String::new();

@@ -107,13 +107,16 @@ fn json_text(text: &str, out: &mut Vec<u8>) {
 
 /// Text that could need quotes goes through the library; digits and letters do not have to.
 fn csv_text(text: &str, out: &mut Vec<u8>) {
-    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':' | b' ' | 128..)) {
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':' | b' ' | 128..))
+    {
         return out.extend_from_slice(text.as_bytes());
     }
-    let mut writer = csv::WriterBuilder::new().buffer_capacity(text.len() * 2 + 2).from_writer(out);
-    let _ = writer.write_field(text);
-    // Not the end of the record: the field alone is put out.
-    let _ = writer.flush();
+    let mut writer = csv::WriterBuilder::new().buffer_capacity(text.len() * 2 + 3).from_writer(&mut *out);
+    // Memory takes everything.
+    let _ = writer.write_record([text]).and_then(|()| Ok(writer.flush()?));
+    drop(writer);
+    // The newline of the record, which goes on.
+    out.pop();
 }
 
 #[cfg(test)]
@@ -141,7 +144,7 @@ mod tests {
         let json = cells(Dialect::Json, &single);
         assert_eq!(json, ["281.6084", "280.0", "null", "\"Infinity\"", "\"-Infinity\"", "-0.0", "1e-20"]);
         let double = Column::new(Kind::Float(64), Values::F64(vec![f64::from(281.6084f32)]));
-        assert_eq!(cells(Dialect::Csv, &double), ["281.60838317871094"]);
+        assert_eq!(cells(Dialect::Csv, &double), ["281.6083984375"]);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 use zcoord::{Column, Kind, Values};
 
-use super::time::calendar_name;
 use super::cells;
 use crate::batch::{Key, Role, Schema, Variable};
 
@@ -69,7 +68,7 @@ fn feature(variable: &Variable, number: usize, name: &str) -> Map<String, Value>
 fn describe(record: &mut Map<String, Value>, kind: Kind, attributes: &[(String, Value)]) {
     record.insert("dtype".into(), json!(kind.name()));
     if let Kind::Time(calendar) = kind {
-        record.insert("calendar".into(), json!(calendar_name(calendar)));
+        record.insert("calendar".into(), json!(calendar.name()));
     }
     for wanted in ATTRIBUTES {
         // The units of a time are those of the store, not of the column.

@@ -146,7 +146,8 @@ pub fn saved(
 /// Names in a directory, hidden ones too.
 pub fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).expect("a directory");
-    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("entry").file_name().into_string().expect("UTF-8");
+    let name =
+        |entry: std::io::Result<std::fs::DirEntry>| entry.expect("entry").file_name().into_string().expect("UTF-8");
     let mut names: Vec<String> = entries.map(name).collect();
     names.sort_unstable();
     names

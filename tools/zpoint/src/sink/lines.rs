@@ -52,7 +52,11 @@ impl Lines {
             for (texts, codes) in &keys.columns {
                 start.extend_from_slice(&texts[codes[row] as usize]);
             }
-            if self.long { self.append_long(batch, row, &start, out) } else { self.append_wide(batch, row, &start, out) }
+            if self.long {
+                self.append_long(batch, row, &start, out)
+            } else {
+                self.append_wide(batch, row, &start, out)
+            }
         }
     }
 

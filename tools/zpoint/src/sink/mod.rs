@@ -3,7 +3,7 @@
 //! Text formats also go to a writer of the caller's ([`stream`]). The bytes never depend on the number of workers.
 
 // The command line comes to it later.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod arrow;
 mod cast;

@@ -56,7 +56,14 @@ impl Npy {
         let keys = Schema { keys: schema.keys.clone(), variables: Vec::new() };
         let options = Options { header: true, ..options.clone() };
         let keys = Text::begin(csv::lines(&keys, &options), Box::new(rows.file()?), rows.place())?;
-        Ok(Npy { matrix: Matrix { element, features }, out, file, rows: 0, planned: shape.rows(), keys: Box::new(keys) })
+        Ok(Npy {
+            matrix: Matrix { element, features },
+            out,
+            file,
+            rows: 0,
+            planned: shape.rows(),
+            keys: Box::new(keys),
+        })
     }
 }
 
@@ -196,10 +203,7 @@ mod tests {
         let path = directory.path().join("x.npy");
         let table = (fixture::schema(), fixture::batches());
         let refused = fixture::saved(Format::Npy, &path, &table, &Options::default(), 1).expect_err("two types");
-        assert_eq!(
-            refused.to_string(),
-            "an npy matrix has one type, but \"t_850\" is float32 and \"n\" is int16"
-        );
+        assert_eq!(refused.to_string(), "an npy matrix has one type, but \"t_850\" is float32 and \"n\" is int16");
         let cast = Options { cast_f32: true, ..Options::default() };
         fixture::saved(Format::Npy, &path, &table, &cast, 2).expect("one type");
         let bytes = std::fs::read(&path).expect("reads");
@@ -215,7 +219,9 @@ mod tests {
         let mut sink = open(Format::Npy, &directory.path().join("x.npy"), &schema, &Options::default(), fixture::SHAPE)
             .expect("begins");
         let failure = sink.write(&batches[0], &Pool::new(1)).expect_err("one is missing");
-        assert!(failure.to_string().contains("\"n\"") && failure.advice().is_some_and(|hint| hint.contains("--cast f32")));
+        assert!(
+            failure.to_string().contains("\"n\"") && failure.advice().is_some_and(|hint| hint.contains("--cast f32"))
+        );
         batches[0].features[0] = Column::new(Kind::Int(16), Values::I64(vec![-3, 300]));
         let path = directory.path().join("y.npy");
         fixture::saved(Format::Npy, &path, &(schema, batches), &Options::default(), 1).expect("writes");

@@ -48,7 +48,8 @@ pub fn check(format: Format, schema: &Schema, key: &str) -> Result<usize, Failur
     }
     schema.keys.iter().position(|known| known.name == key).ok_or_else(|| {
         let names: Vec<&str> = schema.keys.iter().map(|key| key.name.as_str()).collect();
-        Failure::usage(format!("there is no key {key:?} to partition by")).hint(format!("keys are {}", names.join(", ")))
+        Failure::usage(format!("there is no key {key:?} to partition by"))
+            .hint(format!("keys are {}", names.join(", ")))
     })
 }
 
@@ -234,7 +235,8 @@ mod tests {
 
     #[test]
     fn row_groups_of_all_parts_share_their_memory() {
-        let (_directory, path) = partitioned(Format::Parquet, "time", Options { row_group_bytes: 1, ..Options::default() });
+        let (_directory, path) =
+            partitioned(Format::Parquet, "time", Options { row_group_bytes: 1, ..Options::default() });
         assert_eq!(names(&path), ["time=2019-03-01T00:00:00Z", "time=2019-03-01T06:00:00Z"]);
         assert!(fs::metadata(path.join("time=2019-03-01T06:00:00Z/part-0.parquet")).expect("stat").len() > 0);
     }
@@ -258,10 +260,8 @@ mod tests {
         let batch = &mut batches[0];
         let ids = (0..=MOST).map(|id| id.to_string()).collect();
         batch.rows = MOST + 1;
-        batch.keys[0] = KeyColumn {
-            distinct: Column::new(Kind::Text, Values::Text(ids)),
-            codes: (0..=MOST as u32).collect(),
-        };
+        batch.keys[0] =
+            KeyColumn { distinct: Column::new(Kind::Text, Values::Text(ids)), codes: (0..=MOST as u32).collect() };
         let options = Options { partition_by: Some("point_id".into()), ..Options::default() };
         let path = directory.path().join("out");
         let refused = fixture::saved(Format::Csv, &path, &(schema, batches), &options, 1).expect_err("1001 values");
@@ -280,7 +280,9 @@ mod tests {
 
     #[test]
     fn values_are_encoded() {
-        for (text, encoded) in [("a/b=c%", "a%2Fb%3Dc%25"), ("", MISSING), ("Zürich 1", "Zürich 1"), ("\u{85}", "%C2%85")] {
+        for (text, encoded) in
+            [("a/b=c%", "a%2Fb%3Dc%25"), ("", MISSING), ("Zürich 1", "Zürich 1"), ("\u{85}", "%C2%85")]
+        {
             assert_eq!(encode(text), encoded);
         }
     }

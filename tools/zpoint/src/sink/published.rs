@@ -56,7 +56,9 @@ mod tests {
 
     #[test]
     fn sidecars_have_the_stem_of_the_output() {
-        for (path, expected) in [("out.csv", "out.columns.jsonl"), ("a/b.c.zarr", "a/b.c.columns.jsonl"), ("x", "x.columns.jsonl")] {
+        for (path, expected) in
+            [("out.csv", "out.columns.jsonl"), ("a/b.c.zarr", "a/b.c.columns.jsonl"), ("x", "x.columns.jsonl")]
+        {
             assert_eq!(beside(Path::new(path), "columns.jsonl"), Path::new(expected));
         }
     }

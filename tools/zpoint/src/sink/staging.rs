@@ -163,7 +163,9 @@ fn rename_to_nothing(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Puts the directory `new` in the place of `old`, which is then where `new` was.
 fn replace_directory(new: &Path, old: &Path) -> io::Result<()> {
-    let known = |error: &io::Error| !matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP));
+    let known = |error: &io::Error| {
+        !matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP))
+    };
     match zstore::exchange(new, old) {
         Err(error) if !known(&error) => {}
         other => return other,

@@ -17,7 +17,6 @@ use zcoord::{Column, Kind};
 use super::super::arrow::{array, data_type};
 use super::super::columns::Long;
 use super::super::dictionary::ATTRIBUTES;
-use super::super::time::{calendar_name, is_gregorian};
 use super::super::{Layout, Options, TimeFormat};
 use crate::batch::{Batch, Schema};
 
@@ -138,13 +137,7 @@ fn is_split(column: &PlannedColumn) -> bool {
     is_value && matches!(column.field.data_type(), DataType::Float32 | DataType::Float64)
 }
 
-fn planned(
-    name: &str,
-    kind: Kind,
-    times: TimeFormat,
-    attributes: &[(String, Value)],
-    source: Source,
-) -> PlannedColumn {
+fn planned(name: &str, kind: Kind, times: TimeFormat, attributes: &[(String, Value)], source: Source) -> PlannedColumn {
     let field = Field::new(name, data_type(kind, times), true).with_metadata(metadata(kind, times, attributes));
     PlannedColumn { field: Arc::new(field), source }
 }
@@ -162,7 +155,7 @@ fn metadata(kind: Kind, times: TimeFormat, attributes: &[(String, Value)]) -> Ha
             TimeFormat::Cf => Some("microseconds since 1970-01-01"),
         };
         metadata.extend(units.map(|units| ("units".to_owned(), units.to_owned())));
-        metadata.insert("calendar".into(), calendar_name(calendar).into());
+        metadata.insert("calendar".into(), calendar.name().into());
     }
     metadata
 }
@@ -216,7 +209,7 @@ fn values(batch: &Batch, lines: Range<usize>, each: usize, data_type: &DataType)
 fn calendar(schema: &Schema) -> Option<&'static str> {
     let kinds = schema.keys.iter().map(|key| key.kind).chain(schema.variables.iter().map(|variable| variable.kind));
     let mut calendars = kinds.filter_map(|kind| match kind {
-        Kind::Time(calendar) if !is_gregorian(calendar) => Some(calendar_name(calendar)),
+        Kind::Time(calendar) if !calendar.is_gregorian() => Some(calendar.name()),
         _ => None,
     });
     calendars.next()

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use ::parquet::file::metadata::ParquetMetaData;
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, TimestampMicrosecondType};
-use arrow_array::{Array, RecordBatch};
 use zcoord::{Calendar, Kind, Values};
 
 use super::*;
@@ -47,7 +47,10 @@ fn wide() {
     assert_eq!(flag, [Some(true), Some(false), Some(true), Some(false)]);
     assert_eq!(batch["point_id"].as_string::<i32>().value(1), "a,\"b\"\n");
     let times = batch["time"].as_primitive::<TimestampMicrosecondType>();
-    assert_eq!((times.value(0), times.value(2), times.timezone()), (fixture::MARCH, fixture::MARCH + fixture::SIX_HOURS, Some("UTC")));
+    assert_eq!(
+        (times.value(0), times.value(2), times.timezone()),
+        (fixture::MARCH, fixture::MARCH + fixture::SIX_HOURS, Some("UTC"))
+    );
     let schema = batch.schema();
     assert_eq!(schema.field_with_name("t_850").expect("field").metadata()["standard_name"], "air_temperature");
     let pairs = metadata.file_metadata().key_value_metadata().expect("pairs");

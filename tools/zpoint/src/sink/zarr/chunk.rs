@@ -83,7 +83,8 @@ pub fn write(array: &Path, indices: &[u64], itemsize: usize, chunk: &[u8], threa
 /// # Errors
 /// More than 4 GiB of text.
 pub fn vlen_utf8<'a>(texts: impl ExactSizeIterator<Item = &'a str>) -> io::Result<Vec<u8>> {
-    let length = |length: usize| u32::try_from(length).map_err(|_| io::Error::other("a text is too long for its chunk"));
+    let length =
+        |length: usize| u32::try_from(length).map_err(|_| io::Error::other("a text is too long for its chunk"));
     let mut out = length(texts.len())?.to_le_bytes().to_vec();
     for text in texts {
         out.extend(length(text.len())?.to_le_bytes());

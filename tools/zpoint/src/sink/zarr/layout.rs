@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 use zcli::Failure;
 use zcoord::{Column, Kind};
 
-use super::super::time::calendar_name;
 use crate::batch::{Dimension, Key, Role, Schema, Variable};
 
 /// The dimension of places.
@@ -99,9 +98,9 @@ impl Layout {
         for dimension in &variable.dimensions {
             dimensions.push(self.coordinate(dimension, taken));
         }
-        let lengths: Vec<u64> =
-            variable.dimensions.iter().map(|dimension| dimension.coordinate.len() as u64).collect();
-        if lengths.iter().try_fold(1u64, |all, length| all.checked_mul(*length)) != Some(variable.features.len() as u64) {
+        let lengths: Vec<u64> = variable.dimensions.iter().map(|dimension| dimension.coordinate.len() as u64).collect();
+        if lengths.iter().try_fold(1u64, |all, length| all.checked_mul(*length)) != Some(variable.features.len() as u64)
+        {
             let what = format!("{name:?} has {} features, and dimensions of {lengths:?}", variable.features.len());
             return Err(Failure::new(zwire::Exit::Bug, what));
         }
@@ -147,14 +146,14 @@ fn sample_dimension(schema: &Schema) -> String {
 
 fn of_key(key: &Key, sample: &str) -> Array {
     let mut attributes = attributes(&key.attributes, key.kind);
-    let mut default = |name: &str, value: &str| {
-        attributes.entry(name.to_owned()).or_insert_with(|| json!(value));
+    let defaults: &[(&str, &str)] = match key.role {
+        Role::PointId => &[("cf_role", "timeseries_id")],
+        Role::Latitude => &[("standard_name", "latitude"), ("units", "degrees_north")],
+        Role::Longitude => &[("standard_name", "longitude"), ("units", "degrees_east")],
+        Role::Carried | Role::Cell | Role::Sample => &[],
     };
-    match key.role {
-        Role::PointId => default("cf_role", "timeseries_id"),
-        Role::Latitude => [("standard_name", "latitude"), ("units", "degrees_north")].map(|(n, v)| default(n, v)).into(),
-        Role::Longitude => [("standard_name", "longitude"), ("units", "degrees_east")].map(|(n, v)| default(n, v)).into(),
-        Role::Carried | Role::Cell | Role::Sample => {}
+    for (name, value) in defaults {
+        attributes.entry((*name).to_owned()).or_insert_with(|| json!(value));
     }
     let dimension = if key.role.is_of_place() { STATION } else { sample };
     Array { name: node_name(&key.name), dimensions: vec![dimension.to_owned()], lengths: Vec::new(), attributes }
@@ -166,7 +165,7 @@ fn attributes(source: &[(String, Value)], kind: Kind) -> Map<String, Value> {
     let mut attributes: Map<String, Value> = kept.collect();
     if let Kind::Time(calendar) = kind {
         attributes.insert("units".into(), json!("microseconds since 1970-01-01 00:00:00"));
-        attributes.insert("calendar".into(), json!(calendar_name(calendar)));
+        attributes.insert("calendar".into(), json!(calendar.name()));
     }
     attributes
 }
@@ -189,7 +188,10 @@ mod tests {
     fn dimensions_and_coordinates() {
         let layout = Layout::of(&fixture::schema()).expect("names fit");
         let t = &layout.variables[0];
-        assert_eq!((&t.dimensions[..], &t.lengths[..]), (&["station", "time", "level"].map(String::from)[..], &[2][..]));
+        assert_eq!(
+            (&t.dimensions[..], &t.lengths[..]),
+            (&["station", "time", "level"].map(String::from)[..], &[2][..])
+        );
         assert_eq!(t.attributes["coordinates"], "point_id lat lon");
         assert_eq!(layout.keys[0].attributes["cf_role"], "timeseries_id");
         assert_eq!(layout.keys[1].attributes["units"], "degrees_north");
@@ -217,7 +219,10 @@ mod tests {
         other.dimensions[0].coordinate.values = Values::I64(vec![1, 2]);
         schema.variables.push(other);
         let layout = Layout::of(&schema).expect("names fit");
-        assert_eq!((layout.variables[3].dimensions[2].as_str(), layout.variables[4].dimensions[2].as_str()), ("level", "level_2"));
+        assert_eq!(
+            (layout.variables[3].dimensions[2].as_str(), layout.variables[4].dimensions[2].as_str()),
+            ("level", "level_2")
+        );
         assert_eq!(layout.coordinates.len(), 2);
     }
 
@@ -232,7 +237,9 @@ mod tests {
 
     #[test]
     fn names_are_those_of_nodes() {
-        for (name, node) in [("a/b", "a_b"), ("", "x"), ("..", "x.."), ("__a", "x__a"), ("zarr.json", "xzarr.json"), ("t", "t")] {
+        for (name, node) in
+            [("a/b", "a_b"), ("", "x"), ("..", "x.."), ("__a", "x__a"), ("zarr.json", "xzarr.json"), ("t", "t")]
+        {
             assert_eq!(node_name(name), node);
         }
     }

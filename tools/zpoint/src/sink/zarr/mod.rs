@@ -149,7 +149,8 @@ impl Sink for Zarr {
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written, Failure> {
-        let rows = |samples: usize| samples as u64 * self.stations as u64;
+        let stations = self.stations as u64;
+        let rows = |samples: usize| samples as u64 * stations;
         if self.seen != self.samples || self.seen == 0 {
             return Err(wrong_count(&self.place, rows(self.samples), rows(self.seen)));
         }

@@ -171,9 +171,7 @@ impl Series {
                     let size = element.size();
                     (size, std::borrow::Cow::Borrowed(&bytes[range.start * size..range.end * size]))
                 }
-                (Buffer::Texts(texts), _) => {
-                    (1, chunk::vlen_utf8(texts[range].iter().map(String::as_str))?.into())
-                }
+                (Buffer::Texts(texts), _) => (1, chunk::vlen_utf8(texts[range].iter().map(String::as_str))?.into()),
                 (Buffer::Bytes(bytes), Data::Text) => (1, std::borrow::Cow::Borrowed(bytes.as_slice())),
             };
             bytes += chunk::write(&self.directory, &indices, itemsize, &encoded, threads)?;
@@ -198,7 +196,8 @@ impl Series {
             }
         }
         let lengths = array.lengths.iter().copied();
-        let shape: Vec<u64> = [self.planned.stations, self.planned.samples].into_iter().chain(lengths.clone()).collect();
+        let shape: Vec<u64> =
+            [self.planned.stations, self.planned.samples].into_iter().chain(lengths.clone()).collect();
         let chunks: Vec<u64> =
             [self.chunk.stations, self.chunk.samples].into_iter().chain(lengths.map(|length| length.max(1))).collect();
         Ok(document::array(self.data, &shape, &chunks, &array.dimensions, attributes))
