@@ -98,7 +98,9 @@ fn moments(
     Ok(match times {
         TimeFormat::Cf => primitive::<Int64Type>(rows, |row| values[row]),
         TimeFormat::Unix => primitive::<Float64Type>(rows, |row| values[row] as f64 / 1e6),
-        TimeFormat::Iso if calendar.is_gregorian() => Arc::new(timestamps(values, calendar, rows)?.with_timezone("UTC")),
+        TimeFormat::Iso if calendar.is_gregorian() => {
+            Arc::new(timestamps(values, calendar, rows)?.with_timezone("UTC"))
+        }
         TimeFormat::Iso => {
             let text = |row: usize| {
                 let mut text = String::new();
