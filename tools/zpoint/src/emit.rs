@@ -72,7 +72,6 @@ impl Emitter {
         }
         let Some(path) = args.rows_file() else {
             let sink = sink::stream(format, Box::new(waiting.clone()), schema, &options)?;
-            session.out.bytes(&[])?;
             return Ok(Emitter { sink, target: Target::Plain(waiting), pool });
         };
         let sink = sink::open(format, path, schema, &options, Shape { stations, samples })?;

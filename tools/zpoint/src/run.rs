@@ -23,6 +23,10 @@ use crate::{agree, sink, valid};
 
 pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
     args.check()?;
+    if args.rows_file().is_none() && !args.rows_are_records() && !args.read.dry_run {
+        // From here on, standard output has rows of another format, and nothing else.
+        session.out.bytes(&[])?;
+    }
     let names = stores(&args.stores, args.stores_from.as_deref())?;
     let places = Places::gather(&args.place.lat, &args.place.lon, args.place.points.as_deref())?;
     let sources = names.iter().map(|name| Source::open(args, name, session)).collect::<Result<Vec<_>, Failure>>()?;
@@ -224,7 +228,7 @@ impl<'a> Job<'a> {
         let written = emitter.finish(session)?;
         if effort.chunks_missing > 0 {
             let missing = zcli::human_counted(effort.chunks_missing, "chunk");
-            session.status.warn(&format!("{missing} are not stored: their cells have the fill value"));
+            session.status.warn(&format!("{missing} not stored: the cells have the fill value"));
         }
         if effort.out_of_range > 0 {
             let values = zcli::human_counted(effort.out_of_range, "value");

@@ -121,6 +121,7 @@ fn csv_text(text: &str, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use zcoord::{Calendar, Kind, NOT_A_TIME};
 
     use super::*;
@@ -170,6 +171,29 @@ mod tests {
         );
         for (cell, text) in cells(Dialect::Json, &column).iter().zip(texts) {
             assert_eq!(serde_json::from_str::<String>(cell).expect("JSON"), text);
+        }
+    }
+
+    proptest! {
+        /// Whatever the text, its readers get it back, side by side with others.
+        #[test]
+        fn text_reads_back(texts in prop::collection::vec(".*|[\"\r\n, a]{0,6}", 2..5)) {
+            let column = Column::new(Kind::Text, Values::Text(texts.clone()));
+            let line = cells(Dialect::Csv, &column).join(",");
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+            let record = reader.records().next().expect("a record").expect("CSV");
+            prop_assert_eq!(record.iter().collect::<Vec<_>>(), texts.iter().collect::<Vec<_>>());
+            let json = format!("[{}]", cells(Dialect::Json, &column).join(","));
+            prop_assert_eq!(serde_json::from_str::<Vec<String>>(&json).expect("JSON"), texts);
+        }
+
+        #[test]
+        fn floats_read_back(single: f32, double: f64) {
+            prop_assume!(!single.is_nan() && !double.is_nan());
+            let cell = cells(Dialect::Csv, &Column::new(Kind::Float(32), Values::F32(vec![single])));
+            prop_assert_eq!(cell[0].parse::<f32>().expect("a float").to_bits(), single.to_bits());
+            let cell = cells(Dialect::Csv, &Column::new(Kind::Float(64), Values::F64(vec![double])));
+            prop_assert_eq!(cell[0].parse::<f64>().expect("a float").to_bits(), double.to_bits());
         }
     }
 }

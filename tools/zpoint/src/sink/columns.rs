@@ -6,7 +6,7 @@ use serde_json::Value;
 use zcli::Failure;
 use zcoord::{Column, Kind, Values};
 
-use super::{Format, Layout, cells, gather};
+use super::{Layout, cells, gather};
 use crate::batch::{Schema, Variable};
 
 /// The columns of the long layout between the keys and the value. Each has one value for each feature.
@@ -115,15 +115,10 @@ pub fn feature_kinds(schema: &Schema) -> impl Iterator<Item = Kind> {
 /// Refuses names that would hide each other.
 ///
 /// # Errors
-/// The first name that two columns have, or a column and a field that every record has.
-pub fn check(schema: &Schema, format: Format, layout: Layout) -> Result<(), Failure> {
-    let taken: &[&str] = if format == Format::Jsonl { &["type", "v"] } else { &[] };
+/// The first name that two columns have.
+pub fn check(schema: &Schema, layout: Layout) -> Result<(), Failure> {
     let mut seen: HashSet<&str> = HashSet::new();
     for name in names(schema, layout) {
-        if taken.contains(&name) {
-            let what = format!("the column {name:?} has the name of a field that every record of JSON lines has");
-            return Err(Failure::usage(what).hint("say --column-name, or choose another format"));
-        }
         if !seen.insert(name) {
             let what = format!("two columns would be called {name:?}");
             return Err(Failure::usage(what).hint("say --column-name"));
@@ -159,14 +154,10 @@ mod tests {
     #[test]
     fn names_that_hide_each_other_are_refused() {
         let mut schema = fixture::schema();
-        assert!(check(&schema, Format::Csv, Layout::Wide).is_ok());
-        schema.variables[1].features[0] = "v".into();
-        assert!(check(&schema, Format::Csv, Layout::Wide).is_ok());
-        let failure = check(&schema, Format::Jsonl, Layout::Wide).expect_err("the version's name");
-        assert!(failure.to_string().contains("\"v\""));
+        assert!(check(&schema, Layout::Wide).is_ok());
         schema.variables[1].features[0] = "lat".into();
-        let failure = check(&schema, Format::Csv, Layout::Wide).expect_err("a key's name");
+        let failure = check(&schema, Layout::Wide).expect_err("a key's name");
         assert_eq!(failure.to_string(), "two columns would be called \"lat\"");
-        assert!(check(&schema, Format::Jsonl, Layout::Long).is_ok());
+        assert!(check(&schema, Layout::Long).is_ok());
     }
 }

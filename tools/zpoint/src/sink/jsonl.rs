@@ -25,10 +25,13 @@ pub fn lines(schema: &Schema, options: &Options) -> Lines {
     }
 }
 
-/// `,"name":`
+/// `,"name":`. Every record has a `type` and a `v` already; columns of these names (the northward wind is one) get an underscore.
 fn member(name: &str, style: &Style) -> Vec<u8> {
     let mut out = b",".to_vec();
-    style.text(name, &mut out);
+    match name {
+        "type" | "v" => style.text(&format!("{name}_"), &mut out),
+        _ => style.text(name, &mut out),
+    }
     out.push(b':');
     out
 }

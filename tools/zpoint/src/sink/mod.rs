@@ -2,9 +2,6 @@
 //!
 //! Text formats also go to a writer of the caller's ([`stream`]). The bytes never depend on the number of workers.
 
-// The command line comes to it later.
-#![allow(dead_code, unused_imports)]
-
 mod arrow;
 mod cast;
 mod cells;
@@ -39,7 +36,6 @@ use crate::batch::Batch;
 
 pub use estimate::estimate;
 pub use open::{open, stream};
-pub use zarr::buffered_bytes;
 
 /// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,7 +27,7 @@ pub fn open(
 ) -> Result<Box<dyn Sink + Send>, Failure> {
     let cast = options.cast_f32.then(|| cast::schema(schema));
     let schema = cast.as_ref().unwrap_or(schema);
-    columns::check(schema, format, options.layout)?;
+    columns::check(schema, options.layout)?;
     if options.layout == Layout::Long && matches!(format, Format::Npy | Format::Zarr) {
         let what = format!("{} has no long layout: it holds an array, not a value a row", format.name());
         return Err(Failure::usage(what));
@@ -60,7 +60,7 @@ pub fn stream(
 ) -> Result<Box<dyn Sink + Send>, Failure> {
     let cast = options.cast_f32.then(|| cast::schema(schema));
     let schema = cast.as_ref().unwrap_or(schema);
-    columns::check(schema, format, options.layout)?;
+    columns::check(schema, options.layout)?;
     let lines = match format {
         Format::Csv => csv::lines(schema, options),
         Format::Jsonl => jsonl::lines(schema, options),

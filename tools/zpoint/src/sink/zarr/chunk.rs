@@ -11,6 +11,10 @@ use super::super::element::Element;
 
 /// Bytes that a chunk should have.
 const TARGET: u64 = 1 << 20;
+/// Where there are many variables, the chunks that are filled at the same time have no more than this together…
+const TOGETHER: u64 = 256 << 20;
+/// … as long as none gets smaller than this.
+const LEAST: u64 = 16 << 10;
 /// Most stations of a chunk.
 const MOST_STATIONS: u64 = 256;
 /// Bytes that a text is taken to have.
@@ -30,17 +34,14 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The chunks of a variable: about a megabyte. It does not depend on how the rows come.
-    pub fn of(kind: Kind, stations: u64, samples: u64, features: u64) -> Shape {
+    /// The chunks of one of so many variables: about a megabyte each. It does not depend on how the rows come.
+    pub fn of(kind: Kind, stations: u64, samples: u64, features: u64, variables: u64) -> Shape {
         let itemsize = Element::of(kind).map_or(TEXT_BYTES, |element| element.size() as u64);
         let of_chunk = stations.clamp(1, MOST_STATIONS);
+        let blocks = stations.div_ceil(of_chunk);
+        let target = (TOGETHER / variables.saturating_mul(blocks).max(1)).clamp(LEAST, TARGET);
         let sample_bytes = itemsize.saturating_mul(of_chunk).saturating_mul(features.max(1));
-        Shape {
-            stations: of_chunk,
-            samples: (TARGET / sample_bytes).clamp(1, samples.max(1)),
-            features,
-            blocks: stations.div_ceil(of_chunk),
-        }
+        Shape { stations: of_chunk, samples: (target / sample_bytes).clamp(1, samples.max(1)), features, blocks }
     }
 
     /// Elements of one chunk.
@@ -49,6 +50,7 @@ impl Shape {
     }
 
     /// Bytes of the chunks that are filled at the same time.
+    #[cfg(test)]
     pub fn buffered_bytes(self, kind: Kind) -> u64 {
         // A text is a pointer and two lengths besides.
         let itemsize = Element::of(kind).map_or(TEXT_BYTES + 24, |element| element.size() as u64);
@@ -99,16 +101,18 @@ mod tests {
 
     #[test]
     fn chunks_have_about_a_megabyte() {
-        let shape = Shape::of(Kind::Float(32), 1, 1_000_000, 1);
+        let shape = Shape::of(Kind::Float(32), 1, 1_000_000, 1, 1);
         assert_eq!((shape.stations, shape.samples, shape.blocks), (1, 262_144, 1));
-        let shape = Shape::of(Kind::Float(32), 1000, 1_000_000, 13);
+        let shape = Shape::of(Kind::Float(32), 1000, 1_000_000, 13, 1);
         assert_eq!((shape.stations, shape.samples, shape.blocks), (256, 78, 4));
         assert_eq!(shape.buffered_bytes(Kind::Float(32)), 256 * 78 * 13 * 4 * 4);
-        let shape = Shape::of(Kind::Float(64), 300, 5, 1 << 40);
+        let shape = Shape::of(Kind::Float(64), 300, 5, 1 << 40, 1);
         assert_eq!(shape.samples, 1);
-        let shape = Shape::of(Kind::Text, 0, 0, 0);
+        let shape = Shape::of(Kind::Text, 0, 0, 0, 0);
         assert_eq!((shape.stations, shape.samples, shape.blocks), (1, 1, 0));
-        assert_eq!(Shape::of(Kind::Float(32), u64::MAX, u64::MAX, u64::MAX).elements(), u64::MAX);
+        let many = Shape::of(Kind::Float(32), 1, 1_000_000, 1, 3930);
+        assert!(many.buffered_bytes(Kind::Float(32)) * 3930 <= TOGETHER, "{many:?}");
+        assert_eq!(Shape::of(Kind::Float(32), u64::MAX, u64::MAX, u64::MAX, u64::MAX).elements(), u64::MAX);
     }
 
     #[test]

@@ -45,16 +45,6 @@ pub struct Zarr {
     tool: String,
 }
 
-/// Bytes that the sink holds while it waits for chunks to be full.
-pub fn buffered_bytes(schema: &Schema, stations: u64, samples: u64) -> u64 {
-    let of = |variable: &crate::batch::Variable| {
-        chunk::Shape::of(variable.kind, stations, samples, variable.features.len() as u64).buffered_bytes(variable.kind)
-    };
-    let sample_keys = schema.keys.iter().filter(|key| key.role == Role::Sample).count() as u64;
-    let keys = samples.saturating_mul(sample_keys).saturating_mul(8);
-    schema.variables.iter().map(of).fold(keys, u64::saturating_add)
-}
-
 impl Zarr {
     /// Starts the store.
     ///
@@ -69,7 +59,13 @@ impl Zarr {
         for (array, variable) in layout.variables.iter().zip(&schema.variables) {
             let features = first..first + variable.features.len();
             first = features.end;
-            series.push(Series::begin(main.path().join(&array.name), variable, features, shape)?);
+            series.push(Series::begin(
+                main.path().join(&array.name),
+                variable,
+                features,
+                shape,
+                schema.variables.len(),
+            )?);
         }
         Ok(Zarr {
             directory: main.path().to_owned(),

@@ -53,8 +53,10 @@ impl Series {
         variable: &Variable,
         features: Range<usize>,
         planned: Planned,
+        variables: usize,
     ) -> Result<Series, Failure> {
-        let chunk = chunk::Shape::of(variable.kind, planned.stations, planned.samples, features.len() as u64);
+        let chunk =
+            chunk::Shape::of(variable.kind, planned.stations, planned.samples, features.len() as u64, variables as u64);
         let elements = usize::try_from(chunk.elements().saturating_mul(chunk.blocks)).unwrap_or(usize::MAX);
         let (data, buffer) = match Element::of(variable.kind) {
             Some(element) => {

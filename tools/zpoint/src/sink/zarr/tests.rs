@@ -130,10 +130,63 @@ fn whole_numbers_that_leave_no_value_for_missing_ones_are_told() {
     assert!(refused.advice().is_some_and(|hint| hint.contains("--cast f32")));
 }
 
+/// Text and times as data, carried text, a coordinate of the cell.
 #[test]
-fn memory_is_known_before() {
-    let schema = fixture::schema();
-    // Two floats, a 16-bit integer and a truth value at two places and two times; the times.
-    assert_eq!(buffered_bytes(&schema, 2, 2), 4 * (8 + 2 + 1) + 16);
-    assert!(buffered_bytes(&schema, u64::MAX, u64::MAX) > 1 << 60);
+fn text_times_and_what_is_carried() {
+    let directory = tempfile::tempdir().expect("directory");
+    let (mut schema, mut batches) = fixture::floats();
+    let calendar = zcoord::Calendar::NoLeap;
+    let variable = |name: &str, kind| crate::batch::Variable {
+        name: name.into(),
+        kind,
+        dimensions: Vec::new(),
+        features: vec![name.into()],
+        ..schema.variables[0].clone()
+    };
+    let added = [variable("label", Kind::Text), variable("valid", Kind::Time(calendar))];
+    schema.variables.extend(added);
+    for (name, kind, role) in [("town", Kind::Text, Role::Carried), ("grid_lat", Kind::Float(64), Role::Cell)] {
+        schema.keys.push(crate::batch::Key { name: name.into(), kind, role, attributes: Vec::new() });
+    }
+    let text = |texts: [&str; 2]| Column::new(Kind::Text, zcoord::Values::Text(texts.map(String::from).to_vec()));
+    let cell = Column::new(Kind::Float(64), zcoord::Values::F64(vec![51.25]));
+    let times = zcoord::Values::Time(vec![5, zcoord::NOT_A_TIME], calendar);
+    for batch in &mut batches {
+        batch.features.extend([text(["x", "y"]), Column::new(Kind::Time(calendar), times.clone())]);
+        batch.keys.push(crate::batch::KeyColumn { distinct: text(["Bern", "Zürich"]), codes: vec![1, 0] });
+        batch.keys.push(crate::batch::KeyColumn { distinct: cell.clone(), codes: vec![0, 0] });
+    }
+    let path = saved(directory.path(), &(schema, batches), 2);
+    let town = [&[2, 0, 0, 0, 7, 0, 0, 0], "Zürich".as_bytes(), &[4, 0, 0, 0], b"Bern"].concat();
+    assert_eq!(chunk(&path, "town/c/0"), town);
+    assert_eq!(chunk(&path, "grid_lat/c/0"), [51.25f64.to_le_bytes(); 2].concat());
+    let label: Vec<u8> = "xxyy".bytes().flat_map(|byte| [1, 0, 0, 0, byte]).collect();
+    assert_eq!(chunk(&path, "label/c/0/0"), [&[4, 0, 0, 0][..], &label].concat());
+    let valid = document(&path.join("valid"));
+    assert_eq!(valid["attributes"]["calendar"], "noleap");
+    assert_eq!(valid["attributes"]["_FillValue"], json!(i64::MIN));
+    assert_eq!(valid["attributes"]["coordinates"], "point_id lat lon town grid_lat");
+}
+
+/// More stations than a chunk has: the last block is filled up.
+#[test]
+fn many_stations_make_several_blocks() {
+    let directory = tempfile::tempdir().expect("directory");
+    let (mut schema, mut batches) = fixture::floats();
+    schema.variables[0].dimensions.clear();
+    schema.variables[0].features.truncate(1);
+    let stations = 300;
+    let path = directory.path().join("x.zarr");
+    let shape = Shape { stations: stations as u64, samples: 1 };
+    let mut sink = open(Format::Zarr, &path, &schema, &Options::default(), shape).expect("begins");
+    let mut batch = batches.remove(0);
+    batch.rows = stations;
+    let values = (0..stations).map(|station| station as f32).collect();
+    batch.features = vec![Column::new(Kind::Float(32), zcoord::Values::F32(values))];
+    batch.keys.iter_mut().for_each(|key| key.codes = vec![0; stations]);
+    sink.write(&batch, &Pool::new(1)).expect("writes");
+    sink.finish().expect("ends");
+    let (first, second) = (f32s(&chunk(&path, "t/c/0/0")), f32s(&chunk(&path, "t/c/1/0")));
+    assert_eq!((first.len(), second.len(), first[255], second[0], second[43]), (256, 256, 255.0, 256.0, 299.0));
+    assert!(second[44].is_nan());
 }
