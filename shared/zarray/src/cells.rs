@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use zcodec::{BlockTable, Codec, CodecError, HEADER_LEN, Header, decode_cells};
+use zcodec::{BlockTable, Codec, CodecError, HEADER_LEN, Header, Workspace, decode_cells};
 use zstore::ByteRange;
 
 use crate::elements::Itemsize;
@@ -75,9 +75,9 @@ pub struct CellsRead {
     pub present: bool,
     /// Bytes read of the store.
     pub bytes: u64,
-    /// Blosc blocks decoded, where blocks were decoded one by one.
+    /// Blosc blocks decoded, as far as the cells need them.
     pub blocks: u64,
-    /// Whether the chunk was decoded whole.
+    /// Whether the chunk was decoded whole, because it is no Blosc frame, or was asked to be.
     pub whole: bool,
 }
 
@@ -88,10 +88,17 @@ pub struct CellScratch {
     stored: Vec<u8>,
     /// Pieces of a chunk.
     pieces: Vec<u8>,
+    found: Found,
+    decode: DecodeScratch,
+}
+
+/// The cells of a chunk by block, and what decoding them needs.
+#[derive(Default)]
+struct Found {
     wanted: Vec<Wanted>,
     offsets: Vec<u32>,
     values: Vec<u8>,
-    decode: DecodeScratch,
+    workspace: Workspace,
 }
 
 /// One element: where it lies in the decoded chunk, and which of the cells it is.
@@ -188,65 +195,83 @@ impl Job<'_> {
 
     /// Of a Blosc frame, the blocks. Nothing: all is to be read, because that is less work, or because something is wrong.
     fn blocks(&self, out: &mut [u8], scratch: &mut CellScratch) -> Result<Option<CellsRead>, ZarrError> {
-        let CellScratch { stored: head, pieces, wanted, offsets, values, decode } = scratch;
+        let CellScratch { stored: head, pieces, found, .. } = scratch;
         let (store, key) = (self.reader.store(), &self.place.key);
-        let at = |range: Range<u64>| range.start + self.place.start..range.end + self.place.start;
         let len = self.place.len.map_or(HEAD, |len| len.min(HEAD));
         let Some(stat) = store.get_range(key, ByteRange::At { start: self.place.start, len }, head)? else {
             return Ok(Some(CellsRead::default()));
         };
         let mut bytes = head.len() as u64;
-        let Ok(header) = Header::parse(head) else { return Ok(None) };
-        let frame_len = u64::from(header.cbytes);
-        let expected = self.reader.chunk_bytes();
-        // A frame that is cut must not be taken for whole because the blocks wanted of it are there.
-        if self.place.len.unwrap_or(stat.size) < frame_len || u64::from(header.nbytes) != expected {
-            return Ok(None);
-        }
-        let blocksize = u64::from(header.blocksize);
-        if blocksize % self.itemsize as u64 != 0 {
-            return Ok(None);
-        }
+        let Some(header) = self.header(head, self.place.len.unwrap_or(stat.size)) else { return Ok(None) };
         let table = header.block_table_range().unwrap_or_default();
         if table.end > head.len() as u64 {
-            if store.get_ranges(key, &[at(0..table.end)], head)? != Some(stat) {
+            let table = self.place.start..table.end + self.place.start;
+            if store.get_ranges(key, &[table], head)? != Some(stat) {
                 return Ok(None);
             }
             bytes += head.len() as u64;
         }
-        let Ok(table) = BlockTable::parse(&header, &head[HEADER_LEN..]) else { return Ok(None) };
-        self.find(blocksize, wanted);
-        let Some(ranges) = blocks_of(wanted).map(|block| table.block(block)).collect::<Option<Vec<_>>>() else {
-            return Ok(None);
-        };
-        let Some(plan) = self.pieces(&ranges, frame_len) else { return Ok(None) };
+        let Some(ranges) = self.ranges(&header, head, found) else { return Ok(None) };
+        let Some(plan) = self.pieces(&ranges, u64::from(header.cbytes)) else { return Ok(None) };
         // Another size or tag: it was written anew in between.
         if store.get_ranges(key, &plan.requests(self.place.start), pieces)? != Some(stat) {
             return Ok(None);
         }
         bytes += pieces.len() as u64;
+        let blocks = self.decode(&header, &ranges, |range| plan.within(pieces, range), out, found)?;
+        Ok(Some(CellsRead { present: true, bytes, blocks, whole: false }))
+    }
+
+    /// The header of the frame that `bytes` begin, of which `stored` bytes are there. Nothing: it is not the frame that was
+    /// expected, or one whose blocks cut elements in two.
+    fn header(&self, bytes: &[u8], stored: u64) -> Option<Header> {
+        let header = Header::parse(bytes).ok()?;
+        // A frame that is cut must not be taken for whole because the blocks wanted of it are there.
+        let as_expected = stored >= u64::from(header.cbytes) && u64::from(header.nbytes) == self.reader.chunk_bytes();
+        (as_expected && u64::from(header.blocksize).is_multiple_of(self.itemsize as u64)).then_some(header)
+    }
+
+    /// Finds the cells' blocks, and the bytes of the frame that hold each of these.
+    fn ranges(&self, header: &Header, head: &[u8], found: &mut Found) -> Option<Vec<Range<u64>>> {
+        let table = BlockTable::parse(header, head.get(HEADER_LEN..)?).ok()?;
+        self.find(u64::from(header.blocksize), &mut found.wanted);
+        blocks_of(&found.wanted).map(|block| table.block(block)).collect()
+    }
+
+    /// Decodes what the cells need of each of their blocks. Returns how many blocks these are.
+    fn decode<'b>(
+        &self,
+        header: &Header,
+        ranges: &[Range<u64>],
+        bytes_of: impl Fn(&Range<u64>) -> Option<&'b [u8]>,
+        out: &mut [u8],
+        found: &mut Found,
+    ) -> Result<u64, ZarrError> {
+        let Found { wanted, offsets, values, workspace } = found;
         let _turn = self.processor.enter(1);
-        let mut blocks = 0;
-        for (group, range) in wanted.chunk_by(|a, b| a.block == b.block).zip(&ranges) {
+        for (group, range) in wanted.chunk_by(|a, b| a.block == b.block).zip(ranges) {
             offsets.clear();
             offsets.extend(group.iter().map(|wanted| wanted.offset));
             values.resize(group.len() * self.itemsize, 0);
-            let Some(block) = plan.within(pieces, range) else { return Ok(None) };
-            let number = u64::from(group[0].block);
-            decode_cells(&header, number, block, offsets, self.itemsize, values, &mut decode.workspace)
+            let short = CodecError::Short { format: "blosc block", needed: range.end - range.start, found: 0 };
+            bytes_of(range)
+                .ok_or(short)
+                .and_then(|block| {
+                    let number = u64::from(group[0].block);
+                    decode_cells(header, number, block, offsets, self.itemsize, values, workspace)
+                })
                 .map_err(|source| self.damaged(source))?;
             for (value, wanted) in values.chunks_exact(self.itemsize).zip(group) {
                 let at = wanted.cell as usize * self.itemsize;
                 out[at..at + self.itemsize].copy_from_slice(value);
             }
-            blocks += 1;
         }
-        Ok(Some(CellsRead { present: true, bytes, blocks, whole: false }))
+        Ok(ranges.len() as u64)
     }
 
     /// Of a chunk that is not compressed, the bytes.
     fn plain(&self, out: &mut [u8], scratch: &mut CellScratch) -> Result<Option<CellsRead>, ZarrError> {
-        let CellScratch { pieces, wanted, .. } = scratch;
+        let CellScratch { pieces, found: Found { wanted, .. }, .. } = scratch;
         let chunk_bytes = self.reader.chunk_bytes();
         // As if each element were a block.
         self.find(self.itemsize as u64, wanted);
@@ -272,10 +297,20 @@ impl Job<'_> {
     }
 
     fn whole(&self, index: &[u64], out: &mut [u8], scratch: &mut CellScratch) -> Result<CellsRead, ZarrError> {
-        let CellScratch { stored, decode, .. } = scratch;
+        let CellScratch { stored, decode, found, .. } = scratch;
         let fetched = self.reader.fetch(index, stored)?;
         if !fetched.present {
             return Ok(CellsRead { bytes: fetched.bytes, ..CellsRead::default() });
+        }
+        if self.partial != PartialDecode::Off && matches!(self.reader.tail(), [Codec::Blosc(..)]) {
+            // All is here, and still not all needs decoding.
+            if let Some(header) = self.header(stored, stored.len() as u64)
+                && let Some(ranges) = self.ranges(&header, stored, found)
+            {
+                let bytes_of = |range: &Range<u64>| stored.get(range.start as usize..range.end as usize);
+                let blocks = self.decode(&header, &ranges, bytes_of, out, found)?;
+                return Ok(CellsRead { present: true, bytes: fetched.bytes, blocks, whole: false });
+            }
         }
         let _turn = self.processor.enter(1);
         self.reader.decode(stored, 1, decode).map_err(|source| self.damaged(source))?;
