@@ -64,7 +64,7 @@ fn one_cell_costs_header_table_and_one_block() {
     let expected = [(153_607u64 * 2_654_435_761 % 1_000_003) as f32];
     let (found, values) = read(&store, &array, &cells, PartialDecode::Auto).expect("reads");
     assert_eq!((values.as_slice(), found.blocks, found.whole), (&expected[..], 1, false));
-    assert!(found.bytes < stored.len() as u64 / 20, "{} of {}", found.bytes, stored.len());
+    assert!(found.bytes < stored.len() as u64 / 8, "{} of {}", found.bytes, stored.len());
     let (found, values) = read(&store, &array, &cells, PartialDecode::Off).expect("reads");
     assert_eq!((values.as_slice(), found.bytes, found.whole), (&expected[..], stored.len() as u64, true));
 }

@@ -56,13 +56,7 @@ impl Emitter {
     ///
     /// # Errors
     /// An output that is there already or cannot be written; values that the format has no place for.
-    pub fn open(
-        args: &Args,
-        schema: &Schema,
-        stations: u64,
-        samples: u64,
-        session: &mut Session,
-    ) -> Result<Emitter, Failure> {
+    pub fn open(args: &Args, schema: &Schema, stations: u64, samples: u64) -> Result<Emitter, Failure> {
         let (format, options) = (format_of(args), args.sink_options());
         let pool = Pool::new(args.work.jobs());
         let waiting = Waiting::default();

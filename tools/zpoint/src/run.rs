@@ -133,7 +133,7 @@ impl<'a> Job<'a> {
     fn extract(&self, session: &mut Session) -> Result<Ending, Failure> {
         let samples = self.batches.iter().flat_map(|batches| &batches.spans).map(samples_of).sum();
         let stations = self.places.len() as u64;
-        let mut emitter = Emitter::open(self.args, &self.schema, stations, samples, session)?;
+        let mut emitter = Emitter::open(self.args, &self.schema, stations, samples)?;
         if emitter.tells_matches() {
             self.tell_matches(session)?;
         }

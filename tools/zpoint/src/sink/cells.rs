@@ -179,8 +179,10 @@ mod tests {
         #[test]
         fn text_reads_back(texts in prop::collection::vec(".*|[\"\r\n, a]{0,6}", 2..5)) {
             let column = Column::new(Kind::Text, Values::Text(texts.clone()));
-            let line = cells(Dialect::Csv, &column).join(",");
-            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+            // Behind a header, as everywhere: what starts a file may be taken for a byte order mark.
+            let header = vec!["x"; texts.len()].join(",");
+            let text = format!("{header}\n{}", cells(Dialect::Csv, &column).join(","));
+            let mut reader = csv::Reader::from_reader(text.as_bytes());
             let record = reader.records().next().expect("a record").expect("CSV");
             prop_assert_eq!(record.iter().collect::<Vec<_>>(), texts.iter().collect::<Vec<_>>());
             let json = format!("[{}]", cells(Dialect::Json, &column).join(","));
