@@ -20,18 +20,18 @@ use crate::{human, run};
 /// given, in each the samples in theirs, and at each sample the places. Rows are written while they are read; nothing is
 /// collected first.
 ///
-/// Places are always points, never the corners of a box; longitude is compared around the circle; a place outside of the grid, by
-/// more than half a cell, is an error unless --out-of-bounds says otherwise. Values are decoded as CF says, and xarray does: masks,
-/// then packing; times in their calendar. Of chunks in Blosc only the blocks are read and decoded that hold a wanted cell, of
-/// uncompressed chunks only the cells, all others whole.
+/// Places are always points, never the corners of a box; longitude is compared around the circle; a place outside of the grid,
+/// by more than half a cell, is an error unless --out-of-bounds says otherwise. Values are decoded as CF says, and xarray does:
+/// masks, then packing; times in their calendar. Of chunks in Blosc only the blocks are read and decoded that hold a wanted
+/// cell, of uncompressed chunks only the cells, all others whole.
 ///
 /// Without -o rows go to standard output: as a table on a terminal, as records in a pipe, or as plain CSV with -f csv. With -o
-/// they go to a file that appears when it is complete, beside it NAME.columns.jsonl, which says what each column is, and standard
-/// output has the cells that were found.
+/// they go to a file that appears when it is complete, beside it NAME.columns.jsonl, which says what each column is, and
+/// standard output has the cells that were found.
 #[derive(Debug, Parser)]
 #[command(
     name = "zpoint",
-    override_usage = "zpoint [OPTIONS] --lat LAT --lon LON STORE...\n       zpoint [OPTIONS] --points FILE STORE..."
+    override_usage = "zpoint [OPTIONS] --lat=LAT --lon=LON STORE...\n       zpoint [OPTIONS] --points FILE STORE..."
 )]
 pub struct Args {
     /// Stores: paths, or URLs with file, s3, gs, az, http or https
@@ -71,8 +71,8 @@ pub struct PlaceFlags {
     /// Longitude of a place in degrees east, in either convention: -0.1 is 359.9
     #[arg(long, value_name = "LON", allow_negative_numbers = true)]
     pub lon: Vec<f64>,
-    /// Read places from a CSV file whose header names lat, lon and perhaps id ("-": standard input); further columns are carried
-    /// through
+    /// Read places from a CSV file whose header names lat, lon and perhaps id ("-": standard input); further columns are
+    /// carried through
     #[arg(long, value_name = "FILE")]
     pub points: Option<PathBuf>,
     /// What a place gets: the value of the nearest cell, or one between the four around it
@@ -84,8 +84,8 @@ pub struct PlaceFlags {
     /// The farthest that a cell may be, along the ground: 25km, 500m
     #[arg(long, value_name = "DISTANCE", value_parser = parse_distance)]
     pub max_distance: Option<f64>,
-    /// What becomes of a place outside of the grid, by more than half a cell: end the run, missing values, no rows, or no rows and a
-    /// warning
+    /// What becomes of a place outside of the grid, by more than half a cell: end the run, missing values, no rows, or no rows
+    /// and a warning
     #[arg(long, value_name = "WHAT", value_enum, default_value = "error")]
     pub out_of_bounds: OutOfBounds,
     /// Take the nearest cell at which this variable is not missing (at the first sample), for places at a coast
@@ -113,8 +113,8 @@ pub struct WhatFlags {
     /// time=2019-03-01:2019-03-07 (both ends included); repeatable, for another dimension each
     #[arg(long, value_name = "DIM=LABEL", value_parser = parse_sel)]
     pub sel: Vec<Selection>,
-    /// Only these indices of a dimension, as Python counts them: level=0:3 (3 excluded), time=-1, time=::24; repeatable, for another
-    /// dimension each
+    /// Only these indices of a dimension, as Python counts them: level=0:3 (3 excluded), time=-1, time=::24; repeatable, for
+    /// another dimension each
     #[arg(long, value_name = "DIM=INDEX", value_parser = parse_isel)]
     pub isel: Vec<Selection>,
     /// Add variables without latitude and longitude, such as one value a time, to every row; else they are left out
@@ -141,15 +141,15 @@ pub struct WhatFlags {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Output options")]
 pub struct RowFlags {
-    /// Format of the rows [default: by the ending of --output, .csv, .parquet, .npy or .zarr, else records; on standard output a
-    /// table or records]
+    /// Format of the rows [default: by the ending of --output, .csv, .parquet, .npy or .zarr, else records; on standard output
+    /// a table or records]
     #[arg(short = 'f', long = "to", value_name = "FORMAT", value_enum)]
     pub to: Option<RowFormat>,
     /// One row for each sample and place, or one for each value
     #[arg(long, value_name = "HOW", value_enum, default_value = "wide")]
     pub layout: LayoutChoice,
-    /// Make --output a directory with a file for each value of a column before the values (point_id, time, …), named as in Hive:
-    /// point_id=7/part-0.parquet
+    /// Make --output a directory with a file for each value of a column before the values (point_id, time, …), named as in
+    /// Hive: point_id=7/part-0.parquet
     #[arg(long, value_name = "KEY")]
     pub partition_by: Option<String>,
     /// What CSV has for a missing value
@@ -173,8 +173,8 @@ pub struct RowFlags {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Work options")]
 pub struct ReadFlags {
-    /// Print the plan of each store, and read coordinates and a few chunks only: the bytes to read for those wanted, how many times
-    /// as many that is (READ×), and would be for a reader of whole chunks (WHOLE×)
+    /// Print the plan of each store, and read coordinates and a few chunks only: the bytes to read for those wanted, how many
+    /// times as many that is (READ×), and would be for a reader of whole chunks (WHOLE×)
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Do part I of N of the rows: a contiguous share, cut between chunks where that is possible; a part may be empty
