@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds the tools and does the main job once: look at a store, recompress it, look again.
+# Builds the tools and does the main job once: look at a store, recompress it, look again; take a place out of it.
 #
 #   scripts/demo.sh              on the small store that ships in tests/fixtures
-#   scripts/demo.sh STORE [OUT]  on a store of yours; the copy goes to OUT (default: a temporary directory, removed at the end)
+#   scripts/demo.sh STORE [OUT]  on a store of yours, but for the place; the copy goes to OUT (default: a temporary
+#                                directory, removed at the end)
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -24,3 +25,10 @@ PATH=$top/target/release:$PATH
 step zinspect --format table --sizes -v "$store"
 step zrecompress --format table --timing "$store" "$out" --cname zstd --clevel 3 --shuffle bitshuffle
 step zinspect --format table --sizes --check-consolidated "$out"
+
+if [ $# -eq 0 ]; then
+    # Half of tp is not stored: it is missing from 12:00 on.
+    place=(--lat 51.5 --lon -0.1 --sel time=2020-01-15T10:2020-01-15T13)
+    step zpoint --format table "$out" "${place[@]}" --var t2m --var tp
+    step zpoint -f csv "$out" "${place[@]}"
+fi

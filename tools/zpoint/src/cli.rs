@@ -14,19 +14,25 @@ use crate::{human, run};
 
 /// Extract the series of places out of Zarr stores
 ///
-/// Finds the cell of each place and reads its values of every variable, at every time, out of one STORE or many: one row for
-/// each sample coordinate (time, file_id, …) and place, one column for each variable and for each index of its other dimensions,
-/// such as level. Rows are written while they are read; nothing is collected first. Stores come in the order given, in each the
-/// samples in theirs, and at each sample the places.
+/// Finds the cell of each place and reads its values of every variable, at every time, out of one STORE or many. Dimensions
+/// that number samples (times; file_id, sample, batch) make rows: one for each sample and place. All others, such as level,
+/// make columns: u_500, u_850. Before the values a row has the place, its cell and their distance. Stores come in the order
+/// given, in each the samples in theirs, and at each sample the places. Rows are written while they are read; nothing is
+/// collected first.
 ///
-/// Of chunks in Blosc only the blocks are read and decoded that hold a wanted cell, of uncompressed chunks only the cells. Places
-/// are always points, never the corners of a box; longitude is compared around the circle; a place outside of the grid is an
-/// error unless --out-of-bounds says otherwise. Values are decoded as CF says: masks, then packing; times in their calendar.
+/// Places are always points, never the corners of a box; longitude is compared around the circle; a place outside of the grid,
+/// by more than half a cell, is an error unless --out-of-bounds says otherwise. Values are decoded as CF says, and xarray does:
+/// masks, then packing; times in their calendar. Of chunks in Blosc only the blocks are read and decoded that hold a wanted
+/// cell, of uncompressed chunks only the cells, all others whole.
 ///
 /// Without -o rows go to standard output: as a table on a terminal, as records in a pipe, or as plain CSV with -f csv. With -o
-/// they go to a file that appears when it is complete, and standard output has what was found and done.
+/// they go to a file that appears when it is complete, beside it NAME.columns.jsonl, which says what each column is, and
+/// standard output has the cells that were found.
 #[derive(Debug, Parser)]
-#[command(name = "zpoint", override_usage = "zpoint [OPTIONS] --lat=LAT --lon=LON STORE...")]
+#[command(
+    name = "zpoint",
+    override_usage = "zpoint [OPTIONS] --lat=LAT --lon=LON STORE...\n       zpoint [OPTIONS] --points FILE STORE..."
+)]
 pub struct Args {
     /// Stores: paths, or URLs with file, s3, gs, az, http or https
     #[arg(value_name = "STORE")]
@@ -62,29 +68,30 @@ pub struct PlaceFlags {
     /// Latitude of a place in degrees north; repeatable, each with a --lon
     #[arg(long, value_name = "LAT", allow_negative_numbers = true)]
     pub lat: Vec<f64>,
-    /// Longitude of a place in degrees east, in either convention
+    /// Longitude of a place in degrees east, in either convention: -0.1 is 359.9
     #[arg(long, value_name = "LON", allow_negative_numbers = true)]
     pub lon: Vec<f64>,
-    /// Read places from a CSV file with the columns id, lat and lon ("-": standard input); further columns are carried through
+    /// Read places from a CSV file whose header names lat, lon and perhaps id ("-": standard input); further columns are
+    /// carried through
     #[arg(long, value_name = "FILE")]
     pub points: Option<PathBuf>,
-    /// The nearest cell, or the values between the four around the place
+    /// What a place gets: the value of the nearest cell, or one between the four around it
     #[arg(long, value_name = "HOW", value_enum, default_value = "nearest")]
     pub method: Method,
     /// The farthest that a cell may be in degrees, in place of half a cell: lat=0.2,lon=0.2
     #[arg(long, value_name = "DEGREES", value_parser = parse_tolerance)]
     pub tolerance: Option<Tolerance>,
-    /// The farthest that a cell may be: 25km, 500m
+    /// The farthest that a cell may be, along the ground: 25km, 500m
     #[arg(long, value_name = "DISTANCE", value_parser = parse_distance)]
     pub max_distance: Option<f64>,
-    /// What becomes of a place outside of the grid, by more than half a cell: end the run, empty values, no rows, or no rows and a
-    /// warning
+    /// What becomes of a place outside of the grid, by more than half a cell: end the run, missing values, no rows, or no rows
+    /// and a warning
     #[arg(long, value_name = "WHAT", value_enum, default_value = "error")]
     pub out_of_bounds: OutOfBounds,
     /// Take the nearest cell at which this variable is not missing (at the first sample), for places at a coast
     #[arg(long, value_name = "VAR", requires = "search_radius")]
     pub nearest_valid: Option<String>,
-    /// How far to look for it: 50km
+    /// How far --nearest-valid looks: 50km
     #[arg(long, value_name = "DISTANCE", value_parser = parse_distance, requires = "nearest_valid")]
     pub search_radius: Option<f64>,
     /// What to do when stores, or grids of one store, have different cells for a place
@@ -102,26 +109,27 @@ pub struct PlaceFlags {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Selection options")]
 pub struct WhatFlags {
-    /// Only these values of a dimension: level=850, level=500:850, time=2019-03 or time=2019-03-01:2019-03-07 (both ends included);
-    /// repeatable
+    /// Only these values of a dimension: level=850, level=500,850, level=500:850, time=2019-03 (all of it),
+    /// time=2019-03-01:2019-03-07 (both ends included); repeatable, for another dimension each
     #[arg(long, value_name = "DIM=LABEL", value_parser = parse_sel)]
     pub sel: Vec<Selection>,
-    /// Only these indices of a dimension: level=0:3, time=-1; repeatable
+    /// Only these indices of a dimension, as Python counts them: level=0:3 (3 excluded), time=-1, time=::24; repeatable, for
+    /// another dimension each
     #[arg(long, value_name = "DIM=INDEX", value_parser = parse_isel)]
     pub isel: Vec<Selection>,
-    /// Add variables that have no place, such as a series of time, to every row
+    /// Add variables without latitude and longitude, such as one value a time, to every row; else they are left out
     #[arg(long)]
     pub carry: bool,
     /// How far to decode: as CF says, or just the numbers that are stored
     #[arg(long, value_name = "HOW", value_enum, default_value = "cf")]
     pub decode: Decode,
-    /// Whether the fill value of the array's metadata means missing [default: as xarray: yes in Zarr v2, no in v3]
+    /// Whether the fill_value of an array's metadata means missing [default: as in xarray, true in Zarr v2, false in v3]
     #[arg(long, value_name = "BOOL")]
     pub fill_value_as_mask: Option<bool>,
-    /// Dimensions that make rows, in place of times and file_id
+    /// Dimensions that make rows, in place of times, file_id, sample and batch
     #[arg(long, value_name = "DIM,…", value_delimiter = ',')]
     pub row_dims: Option<Vec<String>>,
-    /// Dimensions that make columns, though they would make rows
+    /// Dimensions that make columns, though they would make rows by default
     #[arg(long, value_name = "DIM,…", value_delimiter = ',')]
     pub feature_dims: Vec<String>,
     /// Names of the columns of variables with further dimensions, as in '{var}_{level}' or '{var}[_{level}][_{step}]'
@@ -133,25 +141,27 @@ pub struct WhatFlags {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Output options")]
 pub struct RowFlags {
-    /// Format of the rows [default: by the name of the output; on standard output a table or records]
+    /// Format of the rows [default: by the ending of --output, .csv, .parquet, .npy or .zarr, else records; on standard output
+    /// a table or records]
     #[arg(short = 'f', long = "to", value_name = "FORMAT", value_enum)]
     pub to: Option<RowFormat>,
     /// One row for each sample and place, or one for each value
     #[arg(long, value_name = "HOW", value_enum, default_value = "wide")]
     pub layout: LayoutChoice,
-    /// Write a directory with a file for each value of a key column (file_id, point_id, …), as Hive names them
+    /// Make --output a directory with a file for each value of a column before the values (point_id, time, …), named as in
+    /// Hive: point_id=7/part-0.parquet
     #[arg(long, value_name = "KEY")]
     pub partition_by: Option<String>,
     /// What CSV has for a missing value
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub na_rep: String,
-    /// Leave the header of CSV out, to put the outputs of several parts together
+    /// Leave the header of CSV out, so that parts can be put together
     #[arg(long)]
     pub no_header: bool,
-    /// How times are written: ISO 8601, seconds since 1970, or microseconds since 1970
+    /// How times are written: ISO 8601, or counted since 1970 in their own calendar, in seconds or microseconds
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "iso")]
     pub time_format: TimeChoice,
-    /// Convert every value to this type, so that all fit one matrix
+    /// Convert every value to this type, so that all fit one matrix (-f npy)
     #[arg(long, value_name = "TYPE", value_enum)]
     pub cast: Option<Cast>,
     /// Replace the output where it exists, once the new one is whole
@@ -163,10 +173,11 @@ pub struct RowFlags {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Work options")]
 pub struct ReadFlags {
-    /// Print the plan and read nothing but a chunk of some variables: chunks, bytes, amplification, rows, memory
+    /// Print the plan of each store, and read coordinates and a few chunks only: the bytes to read for those wanted, how many
+    /// times as many that is (READ×), and would be for a reader of whole chunks (WHOLE×)
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Do part I of N of the rows: a contiguous share, cut between chunks where that is possible
+    /// Do part I of N of the rows: a contiguous share, cut between chunks where that is possible; a part may be empty
     #[arg(long, value_name = "I/N")]
     pub part: Option<Part>,
     /// Whether to read single blocks of Blosc chunks: where that is less work, always, or never
@@ -196,7 +207,7 @@ choices! {
     OutOfBounds {
         /// The run ends.
         Error,
-        /// Rows with empty values.
+        /// Rows with missing values.
         Null,
         /// No rows.
         Drop,
@@ -358,13 +369,13 @@ impl Tool for Args {
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("The series of London, as a table", "zpoint era5.zarr --lat 51.5 --lon -0.1"),
         ("The same as CSV", "zpoint era5.zarr --lat 51.5 --lon -0.1 -f csv > london.csv"),
-        ("What it would read, and how much more than is wanted", "zpoint -n era5.zarr --lat 51.5 --lon -0.1"),
+        ("What that would read, and how many times what is wanted", "zpoint -n era5.zarr --lat 51.5 --lon -0.1"),
         (
             "A week of some variables at many stations, for a training run",
             "zpoint batch_*.zarr --points stations.csv --var 't*' --sel time=2019-03-01:2019-03-07 -o series.parquet",
         ),
         (
-            "One file for each batch",
+            "One file for each value of the dimension file_id",
             "zpoint batch_*.zarr --lat 51.5 --lon 0 -f parquet --partition-by file_id -o features",
         ),
         (

@@ -13,7 +13,7 @@ pub fn table(args: &Args) -> Table {
     let text = |title| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks: true, drops: false };
     let number = |title| Column { title: Cow::Borrowed(title), align: Align::Right, shrinks: false, drops: true };
     let columns = if args.read.dry_run {
-        let titles = ["ROWS", "COLUMNS", "CHUNKS", "READ", "WANTED", "TIMES", "WHOLE", "BATCHES", "MEMORY", "OUTPUT"];
+        let titles = ["ROWS", "COLUMNS", "CHUNKS", "READ", "WANTED", "READ×", "WHOLE×", "BATCHES", "MEMORY", "OUTPUT"];
         std::iter::once(text("STORE")).chain(titles.map(number)).collect()
     } else {
         let titles = ["LAT", "LON", "GRID_LAT", "GRID_LON", "KM"];
@@ -99,7 +99,7 @@ fn footer(summary: &Summary) -> Vec<String> {
     let Some(columns) = number("columns") else {
         let (read, wanted) = (number("read_bytes").unwrap_or(0), number("wanted_bytes").unwrap_or(0));
         return vec![format!(
-            "{} to read for {} wanted (reckoned from samples)",
+            "{} to read for {} wanted (reckoned from a few chunks)",
             human_bytes(read),
             human_bytes(wanted)
         )];
