@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xarray as xr
+from xarray.backends.zarr import ZarrStore
 
 import oracle
 from ztools import Run, run
@@ -80,10 +81,17 @@ def values(column: pa.ChunkedArray) -> np.ndarray:
 # -------------------------------------------------------------------------- xarray
 
 
-def opened(store: Path, **options) -> xr.Dataset:
+def opened(store: Path, fill_value_as_mask: bool | None = None, **options) -> xr.Dataset:
     """A store decoded by xarray, durations left as numbers."""
     options = {"chunks": None, "decode_timedelta": False, "consolidated": oracle.consolidated(store), **options}
-    return xr.open_zarr(store, **options)
+    if fill_value_as_mask is None:
+        return xr.open_zarr(store, **options)
+    # xr.open_zarr() takes this option and loses it on the way.
+    consolidated = options.pop("consolidated")
+    backend = ZarrStore.open_group(store, consolidated=consolidated, use_zarr_fill_value_as_mask=fill_value_as_mask)
+    # A fill value of coordinates is no mask for zpoint, as nothing is missing in them.
+    with xr.open_zarr(store, consolidated=consolidated, chunks=None) as plain:
+        return xr.open_dataset(backend, **options).assign_coords(plain.coords)
 
 
 def around_the_globe(dataset: xr.Dataset, lon: str) -> xr.Dataset:
@@ -235,7 +243,8 @@ def grid(
     return xr.Dataset(variables, coordinates)
 
 
-def write(dataset: xr.Dataset, path: Path, zarr_format: int = 2, encoding: dict | None = None) -> Path:
-    """The data set as a store."""
-    dataset.to_zarr(path, zarr_format=zarr_format, encoding=encoding or {}, consolidated=zarr_format == 2)
+def write(dataset: xr.Dataset, path: Path, zarr_format: int = 2, encoding: dict | None = None, **options) -> Path:
+    """The data set as a store; in Zarr v2 with consolidated metadata unless told otherwise."""
+    options = {"consolidated": zarr_format == 2, **options}
+    dataset.to_zarr(path, zarr_format=zarr_format, encoding=encoding or {}, **options)
     return path
