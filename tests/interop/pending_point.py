@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 import points
+import test_point_codecs
 from points import Point
 from test_point_decode import EVERYWHERE, SHAPE, add, base, with_time
 from ztools import FIXTURES
@@ -40,3 +42,22 @@ def test_durations_with_missing_ones_are_floats(zarr_format: int, tmp_path: Path
     add(store, "length", days, {"units": "days", "_FillValue": -1}, fill_value=-1)
     points.zpoint(store, *points.places(EVERYWHERE), "-o", tmp_path / "out.parquet")
     assert str(pq.read_schema(tmp_path / "out.parquet").field("length").type) == "double"
+
+
+def test_a_variable_asked_for_that_cannot_be_read_is_unreadable(tmp_path: Path) -> None:
+    """A codec that is not supported is exit 5; zpoint ends with 4 and the hint to name the coordinates."""
+    store = test_point_codecs.store_of(tmp_path / "store.zarr", 2)
+    values = test_point_codecs.smooth("<i4")
+    test_point_codecs.add(store, "delta", values, filters=[numcodecs.Delta(dtype="<i4")])
+    error = points.refused(5, store, *points.places([Point(41, 0)]), "--var", "delta", "-o", tmp_path / "out.csv")
+    assert "lat-name" not in error.get("hint", "")
+
+
+def test_json_lines_are_overwritten(tmp_path: Path) -> None:
+    """--overwrite is for every format; with -o x.jsonl, zpoint ends with 7: "exists already"."""
+    output = tmp_path / "x.jsonl"
+    output.write_text("old\n", encoding="utf-8")
+    arguments = (FIXTURES / "weather-v2.zarr", *points.places([Point(52, 0)]), "-o", output, "--overwrite")
+    done = points.run("zpoint", *arguments)
+    assert done.code == 0, done.stderr
+    assert "old" not in output.read_text(encoding="utf-8")
