@@ -12,7 +12,8 @@ import pytest
 import points
 import test_point_codecs
 from points import Point
-from test_point_decode import EVERYWHERE, SHAPE, add, base, with_time
+from test_point_decode import EVERYWHERE, SHAPE, add, base
+from test_point_times import with_time
 from ztools import FIXTURES
 
 

@@ -33,6 +33,14 @@ class Point:
     lon: float
 
 
+def anywhere(
+    random: np.random.Generator, lats: tuple[float, float], lons: tuple[float, float], count: int
+) -> list[Point]:
+    """Places with any latitudes and longitudes of two ranges."""
+    pairs = zip(random.uniform(*lats, count), random.uniform(*lons, count), strict=True)
+    return [Point(float(lat), float(lon)) for lat, lon in pairs]
+
+
 # ------------------------------------------------------------------------ the tool
 
 
@@ -54,6 +62,14 @@ def extract(directory: Path, stores: Path | list[Path], points: list[Point], *op
     stores = stores if isinstance(stores, list) else [stores]
     zpoint(*stores, *places(points), "-o", output, "--overwrite", *options)
     return pq.read_table(output)
+
+
+def extract_parts(
+    directory: Path, stores: Path | list[Path], points: list[Point], count: int, *options: str | Path
+) -> pa.Table:
+    """The rows of all parts behind one another."""
+    parts = (("--part", f"{number}/{count}") for number in range(1, count + 1))
+    return pa.concat_tables([extract(directory, stores, points, *options, *part) for part in parts])
 
 
 def refused(code: int, *arguments: str | Path) -> dict:
@@ -224,7 +240,9 @@ def numbers(shape: tuple[int, ...], dtype: str = "f4", seed: int = 0) -> np.ndar
         return random.integers(0, 2, size=shape).astype(bool)
     if np.dtype(dtype).kind in "iu":
         information = np.iinfo(dtype)
-        return random.integers(information.min, information.max, size=shape, dtype=np.dtype(dtype).newbyteorder("="), endpoint=True).astype(dtype)  # fmt: skip
+        native = np.dtype(dtype).newbyteorder("=")
+        found = random.integers(information.min, information.max, size=shape, dtype=native, endpoint=True)
+        return found.astype(dtype)
     return random.normal(280, 15, size=shape).astype(dtype)
 
 

@@ -12,7 +12,6 @@ import xarray as xr
 
 import points
 from points import Point
-from ztools import FIXTURES, run
 
 GLOBE = np.arange(0, 360, 0.25)
 
@@ -76,8 +75,7 @@ def test_longitudes_of_a_grid_from_minus_180(lon: float, cell: float, atlantic: 
 def test_random_longitudes_in_both_conventions(globe: Path, atlantic: Path, tmp_path: Path) -> None:
     """Hundreds of places anywhere."""
     random = np.random.default_rng(7)
-    pairs = zip(random.uniform(-90, 90, 300), random.uniform(-360, 360, 300), strict=True)
-    asked = [Point(float(lat), float(lon)) for lat, lon in pairs]
+    asked = points.anywhere(random, (-90, 90), (-360, 360), 300)
     for store in (globe, atlantic):
         assert_on_globe(tmp_path, store, asked)
 
@@ -96,7 +94,7 @@ def test_axes_may_fall(flip: str, tmp_path: Path) -> None:
     lat, lon = (lat[::-1] if flip in ("lat", "both") else lat), (lon[::-1] if flip in ("lon", "both") else lon)
     store = points.write(points.grid(lat, lon), tmp_path / "store.zarr")
     random = np.random.default_rng(1)
-    asked = [Point(float(a), float(b)) for a, b in zip(random.uniform(40, 49.5, 50), random.uniform(-10, 9.5, 50))]
+    asked = points.anywhere(random, (40, 49.5), (-10, 9.5), 50)
     points.assert_extracts(tmp_path, store, asked, "time")
 
 
@@ -183,7 +181,7 @@ def test_places_outside_have_empty_values(region: Path, tmp_path: Path) -> None:
         chosen = points.at_points(dataset, asked).load()
     expected = points.rows(chosen.where(xr.DataArray([False, True, False], dims="point")), "time")
     points.assert_same_columns(points.columns(table), expected)
-    assert table["grid_lat"].to_pylist()[:3] in ([None, 42.0, None], [pytest.approx(np.nan, nan_ok=True), 42.0, pytest.approx(np.nan, nan_ok=True)])  # fmt: skip
+    np.testing.assert_array_equal(table["grid_lat"].to_numpy()[:3], [np.nan, 42.0, np.nan])
 
 
 @pytest.mark.parametrize("what", ["drop", "warn"])
@@ -223,206 +221,3 @@ def test_bounds_are_the_cells_and_no_data(tmp_path: Path) -> None:
     assert list(points.columns(table)) == ["time", "t2m"]
     assert table["grid_lat"][0].as_py() == 44.0
     assert points.refused(2, store, *points.places([Point(45.3, 0)]))["error"]
-
-
-# --------------------------------------------------------- two dimensions, one, none
-
-
-def curvilinear(shape: tuple[int, int], origin: Point, step: float, turn: float) -> tuple[np.ndarray, np.ndarray]:
-    """A turned grid around a place; longitudes within ±180."""
-    y, x = np.meshgrid(*((np.arange(length) - length / 2) * step for length in shape), indexing="ij")
-    cos, sin = np.cos(turn), np.sin(turn)
-    lat, lon = origin.lat + cos * y - sin * x, origin.lon + (sin * y + cos * x) / np.cos(np.radians(origin.lat))
-    return lat, (lon + 180) % 360 - 180
-
-
-def nearest_by_distance(lat: np.ndarray, lon: np.ndarray, asked: list[Point]) -> list[np.ndarray]:
-    """The index of the cell that is nearest over the sphere, for each place."""
-    flat = [int(np.argmin(points.distance_km(point.lat, point.lon, lat, lon))) for point in asked]
-    return list(np.unravel_index(flat, lat.shape))
-
-
-@pytest.mark.parametrize("zarr_format", [2, 3])
-@pytest.mark.parametrize("origin", [Point(52, 4), Point(-40, 180), Point(70, -179)], ids=str)
-def test_latitudes_over_two_dimensions(origin: Point, zarr_format: int, tmp_path: Path) -> None:
-    """Also across the date line; nearest is nearest over the sphere."""
-    lat, lon = curvilinear((20, 26), origin, 0.2, 0.4)
-    dataset = xr.Dataset(
-        {"t2m": (("time", "y", "x"), points.numbers((3, 20, 26)))},
-        {
-            "time": points.hours(3),
-            "lat": (("y", "x"), lat, {"units": "degrees_north"}),
-            "lon": (("y", "x"), lon, {"units": "degrees_east"}),
-        },
-    )
-    store = points.write(dataset, tmp_path / "store.zarr", zarr_format, {"t2m": {"chunks": (2, 7, 9)}})
-    random = np.random.default_rng(3)
-    cells = [(int(y), int(x)) for y, x in zip(random.integers(1, 19, 30), random.integers(1, 25, 30), strict=True)]
-    shift = random.uniform(-0.08, 0.08, (30, 2))
-    asked = [Point(float(lat[at] + d[0]), float(lon[at] + d[1])) for at, d in zip(cells, shift, strict=True)]
-    rows, cols = nearest_by_distance(lat, lon, asked)
-    chosen = dataset.isel(y=xr.DataArray(rows, dims="point"), x=xr.DataArray(cols, dims="point"))
-    table = points.extract(tmp_path, store, asked)
-    points.assert_same_columns(points.columns(table), points.rows(chosen, "time"))
-    np.testing.assert_array_equal(table["grid_lat"].to_numpy()[:30], chosen["lat"].values)
-    np.testing.assert_array_equal(table["grid_lon"].to_numpy()[:30], chosen["lon"].values)
-    far = Point(origin.lat - 12, origin.lon)
-    assert points.refused(2, store, *points.places([far]))["error"]
-
-
-def test_latitudes_over_cells(tmp_path: Path) -> None:
-    """Of a reduced or unstructured grid: one dimension for both."""
-    random = np.random.default_rng(5)
-    lat, lon = np.degrees(np.arcsin(random.uniform(-1, 1, 4000))), random.uniform(-180, 180, 4000)
-    dataset = xr.Dataset(
-        {"t2m": (("time", "cell"), points.numbers((3, 4000)))},
-        {
-            "time": points.hours(3),
-            "lat": ("cell", lat, {"units": "degrees_north"}),
-            "lon": ("cell", lon, {"units": "degrees_east"}),
-        },
-    )
-    store = points.write(dataset, tmp_path / "store.zarr", 2, {"t2m": {"chunks": (2, 300)}})
-    asked = [Point(float(a), float(b)) for a, b in zip(random.uniform(-89, 89, 40), random.uniform(-180, 360, 40))]
-    (cells,) = nearest_by_distance(lat, lon, asked)
-    chosen = dataset.isel(cell=xr.DataArray(cells, dims="point"))
-    table = points.extract(tmp_path, store, asked, "--max-distance", "2000km")
-    points.assert_same_columns(points.columns(table), points.rows(chosen, "time"))
-
-
-def test_projected_coordinates_beside_latitudes_are_not_places(tmp_path: Path) -> None:
-    """x and y in metres name the dimensions; lat and lon are what counts."""
-    lat, lon = curvilinear((12, 15), Point(52, 4), 0.2, 0.3)
-    dataset = xr.Dataset(
-        {"t2m": (("time", "y", "x"), points.numbers((3, 12, 15)), {"grid_mapping": "crs"}), "crs": ((), np.int32(0), {"grid_mapping_name": "lambert_conformal_conic"})},  # fmt: skip
-        {
-            "time": points.hours(3),
-            "y": ("y", np.arange(12) * 2e4, {"units": "m", "standard_name": "projection_y_coordinate"}),
-            "x": ("x", np.arange(15) * 2e4, {"units": "m", "standard_name": "projection_x_coordinate"}),
-            "lat": (("y", "x"), lat, {"units": "degrees_north"}),
-            "lon": (("y", "x"), lon, {"units": "degrees_east"}),
-        },
-    )
-    store = points.write(dataset, tmp_path / "store.zarr")
-    asked = [Point(52.03, 4.1), Point(float(lat[3, 4]), float(lon[3, 4]))]
-    rows, cols = nearest_by_distance(lat, lon, asked)
-    chosen = dataset.isel(y=xr.DataArray(rows, dims="point"), x=xr.DataArray(cols, dims="point"))
-    table = points.extract(tmp_path, store, asked)
-    points.assert_same_columns(points.columns(table), points.rows(chosen, "time"))
-
-
-def test_metres_alone_are_refused_by_name(tmp_path: Path) -> None:
-    """A projection without latitudes has no places."""
-    dataset = xr.Dataset(
-        {"t2m": (("y", "x"), points.numbers((4, 5)))},
-        {
-            "y": ("y", np.arange(4) * 2e4, {"units": "m", "standard_name": "projection_y_coordinate"}),
-            "x": ("x", np.arange(5) * 2e4, {"units": "m", "standard_name": "projection_x_coordinate"}),
-        },
-    )
-    store = points.write(dataset, tmp_path / "store.zarr")
-    done = run("zpoint", store, *points.places([Point(1, 1)]))
-    assert done.code == 2, done.stdout
-    assert "lat" in done.of_type("error")[0]["error"]
-
-
-# --------------------------------------------------------------------- nearest valid
-
-
-def test_the_nearest_valid_cell_is_the_nearest_that_is_not_missing(tmp_path: Path) -> None:
-    """Within the radius; without one in it, the run ends."""
-    lat, lon = np.arange(50, 56, 0.5), np.arange(0, 10, 0.5)
-    sst = points.numbers((3, 12, 20))
-    land = np.random.default_rng(2).random((12, 20)) < 0.8
-    sst[:, land] = np.nan
-    variables = {"sst": (("time", "lat", "lon"), sst), "t2m": (("time", "lat", "lon"), points.numbers((3, 12, 20), seed=9))}
-    dataset = points.grid(lat, lon, **variables)
-    store = points.write(dataset, tmp_path / "store.zarr")
-    asked = [Point(52.13, 4.31), Point(54.4, 8.8), Point(50.1, 0.2)]
-    lats, lons = np.meshgrid(lat, lon, indexing="ij")
-    distances = [np.where(land, np.inf, points.distance_km(point.lat, point.lon, lats, lons)) for point in asked]
-    rows, cols = np.unravel_index([int(np.argmin(distance)) for distance in distances], land.shape)
-    chosen = dataset.isel(lat=xr.DataArray(rows, dims="point"), lon=xr.DataArray(cols, dims="point"))
-    table = points.extract(tmp_path, store, asked, "--nearest-valid", "sst", "--search-radius", "200km")
-    points.assert_same_columns(points.columns(table), points.rows(chosen, "time"))
-    dataset["sst"][:] = np.nan
-    void = points.write(dataset, tmp_path / "void.zarr")
-    done = run("zpoint", void, *points.places(asked), "--nearest-valid", "sst", "--search-radius", "200km")
-    assert done.code in (1, 2), done.stdout
-
-
-# --------------------------------------------------------------------------- linear
-
-
-def interpolated(dataset: xr.Dataset, asked: list[Point], names: tuple[str, str] = ("lat", "lon")) -> xr.Dataset:
-    """Bilinear by xarray."""
-    lats, lons = ([getattr(point, key) for point in asked] for key in ("lat", "lon"))
-    indexers = {names[0]: xr.DataArray(lats, dims="point"), names[1]: xr.DataArray(lons, dims="point")}
-    return dataset.interp(indexers, method="linear")
-
-
-def assert_close(found: points.Columns, expected: points.Columns, dataset: xr.Dataset) -> None:
-    """Values as near as 32-bit floats are. Floats keep their type, where xarray makes 64 bits of 32."""
-    assert list(found) == list(expected)
-    for name, column in expected.items():
-        if name == "time":
-            points.assert_same_bits(found[name], column, name)
-            continue
-        kept = dataset[name].dtype if dataset[name].dtype.kind == "f" else np.dtype("f8")
-        assert found[name].dtype == kept, name
-        assert np.allclose(found[name], column, rtol=1e-6, atol=1e-6, equal_nan=True), name
-
-
-@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "u1", "i4"])
-def test_between_cells_as_xarray_interpolates(dtype: str, tmp_path: Path) -> None:
-    """On coordinates, in the middle, anywhere; with falling latitudes; integers become 64-bit floats."""
-    lat, lon = np.arange(50, 39, -0.5), np.arange(-5, 6, 0.25)
-    dataset = points.grid(lat, lon, v=(("time", "lat", "lon"), points.numbers((3, 22, 44), dtype)))
-    store = points.write(dataset, tmp_path / "store.zarr", 3)
-    random = np.random.default_rng(4)
-    anywhere = [Point(float(a), float(b)) for a, b in zip(random.uniform(39.5, 50, 40), random.uniform(-5, 5.75, 40))]
-    asked = [Point(45, 0), Point(45.25, 0.125), Point(45, 0.1), Point(50, -5), Point(39.5, 5.75), *anywhere]
-    table = points.extract(tmp_path, store, asked, "--method", "linear")
-    with points.opened(store) as opened:
-        assert_close(points.columns(table), points.rows(interpolated(opened, asked), "time"), opened)
-
-
-def test_between_cells_of_real_data(find_store, tmp_path: Path) -> None:
-    """Real temperatures, packed and not."""
-    asked = [Point(51.51, -0.12), Point(57.9, 1.9), Point(50, -10)]
-    for name in ("era5-uk-v2.zarr", "era5-uk-packed-v2.zarr"):
-        store = find_store(name)
-        table = points.extract(tmp_path, store, asked, "--method", "linear")
-        with points.opened(store) as opened:
-            expected = points.rows(interpolated(opened, asked, ("latitude", "longitude")), "time")
-            assert_close(points.columns(table), expected, opened)
-
-
-def test_between_the_last_and_the_first_column(tmp_path: Path) -> None:
-    """The globe is round, for which xarray needs a column more."""
-    store = FIXTURES / "weather-v2.zarr"
-    asked = [Point(51.5, -0.5), Point(-33.3, 359.1), Point(0, 358), Point(10.5, 1.5)]
-    names = ("latitude", "longitude")
-    with points.opened(store) as dataset:
-        around = points.around_the_globe(dataset.load().astype("f8"), "longitude")
-        around["time"] = dataset["time"]
-        expected = interpolated(around, points.turned(asked, 0.0), names)
-    table = points.extract(tmp_path, store, asked, "--method", "linear")
-    found = points.columns(table)
-    for name, column in points.rows(expected, "time").items():
-        if name != "time":
-            assert np.allclose(found[name], column, rtol=1e-6, atol=1e-9, equal_nan=True), name
-
-
-def test_between_cells_of_which_one_is_missing(tmp_path: Path) -> None:
-    """A missing neighbour makes a value missing, as in xarray; but none of weight 0."""
-    lat, lon = np.arange(40, 45, 1.0), np.arange(0, 5, 1.0)
-    values = points.numbers((3, 5, 5))
-    values[:, 2, 2] = np.nan
-    store = points.write(points.grid(lat, lon, v=(("time", "lat", "lon"), values)), tmp_path / "store.zarr")
-    asked = [Point(42.5, 2.5), Point(41.5, 1.5), Point(43.2, 3.3), Point(40.5, 2)]
-    table = points.extract(tmp_path, store, asked, "--method", "linear")
-    with points.opened(store) as opened:
-        assert_close(points.columns(table), points.rows(interpolated(opened, asked), "time"), opened)
-    beside = points.extract(tmp_path, store, [Point(42, 1), Point(41, 2)], "--method", "linear")
-    points.assert_same_bits(points.columns(beside)["v"], values[:, [2, 1], [1, 2]].ravel(), "v")

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import xarray as xr
@@ -33,7 +31,7 @@ def dataset() -> xr.Dataset:
     floats[1], floats[2, 1, 1], floats[3, 1, 1] = np.nan, np.inf, 1e-30
     variables = {
         "b": (dims, points.numbers(shape, "b1")),
-        "f": (dims, floats, {"units": "K", "long_name": "a, \"quoted\" żółw"}),
+        "f": (dims, floats, {"units": "K", "long_name": 'a, "quoted" żółw'}),
         "d": (dims, points.numbers(shape, "f8") / 3),
         "i": (dims, points.numbers(shape, "i8")),
         "s": (dims, points.numbers(shape, "i2")),
@@ -152,7 +150,9 @@ def test_times_as_numbers(form: str, unit: str, store: Path, expected: points.Co
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
-def test_the_long_layout_has_a_row_for_each_value(ending: str, store: Path, expected: points.Columns, tmp_path: Path) -> None:  # fmt: skip
+def test_the_long_layout_has_a_row_for_each_value(
+    ending: str, store: Path, expected: points.Columns, tmp_path: Path
+) -> None:
     """Samples, places and columns in their order; each value is the one of the wide layout."""
     path = output(store, tmp_path / f"long.{ending}", "--layout", "long", "--var", "[ft]")
     names = ["f", "t_850", "t_500"]
@@ -283,60 +283,3 @@ def test_an_output_that_exists_is_kept(ending: str, store: Path, tmp_path: Path)
 def snapshot(directory: Path) -> dict[str, bytes]:
     """All files below a directory."""
     return {str(path): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
-
-
-# ------------------------------------------------------------------------- partitions
-
-
-@pytest.fixture(scope="module")
-def batches(tmp_path_factory) -> Path:
-    """A dimension file_id beside time."""
-    lat, lon = np.arange(40, 44.0), np.arange(-2, 4.0)
-    variables = {"v": (("file_id", "time", "lat", "lon"), points.numbers((3, TIMES, 4, 6)))}
-    made = points.grid(lat, lon, times=TIMES, **variables).assign_coords(file_id=("file_id", [7, 2, 11]))
-    return points.write(made, tmp_path_factory.mktemp("batches") / "batches.zarr")
-
-
-@pytest.mark.parametrize("key", ["file_id", "point_id"])
-def test_partitions_are_those_of_hive(key: str, batches: Path, tmp_path: Path) -> None:
-    """pyarrow finds all rows and the key in the names of directories."""
-    whole = points.extract(tmp_path, batches, ASKED)
-    path = output(batches, tmp_path / "parts", "-f", "parquet", "--partition-by", key)
-    names = sorted(folder.name for folder in path.iterdir() if folder.is_dir())
-    assert names == sorted(f"{key}={value}" for value in set(whole[key].to_pylist()))
-    found = pa.dataset.dataset(path, format="parquet", partitioning="hive").to_table()
-    order = [("file_id", "ascending"), ("time", "ascending"), ("point_id", "ascending")]
-    texts = lambda table: table.set_column(table.column_names.index(key), key, table[key].cast(pa.string()))  # noqa: E731
-    found, expected = (texts(table).select(whole.column_names).sort_by(order) for table in (found, whole))
-    found = found.set_column(0, "point_id", found["point_id"].cast(pa.string()))
-    assert found.num_rows == expected.num_rows == 3 * TIMES * len(ASKED)
-    points.assert_same_columns(points.columns(found), points.columns(expected))
-
-
-def test_partitions_of_csv(batches: Path, tmp_path: Path) -> None:
-    """A file for each value, with the rows of it in their order."""
-    whole = points.extract(tmp_path, batches, ASKED)
-    path = output(batches, tmp_path / "parts", "-f", "csv", "--partition-by", "file_id")
-    for value in (7, 2, 11):
-        (file,) = (path / f"file_id={value}").glob("*.csv")
-        expected = whole.filter(pa.compute.equal(whole["file_id"], value))["v"].to_numpy()
-        points.assert_same_bits(pd.read_csv(file, dtype={"v": "f4"})["v"].to_numpy(), expected, str(value))
-
-
-def test_a_matrix_has_no_partitions(batches: Path, tmp_path: Path) -> None:
-    """It is one array."""
-    options = ("-f", "npy", "--partition-by", "file_id", "-o", tmp_path / "parts")
-    assert "--partition-by" in points.refused(2, batches, *points.places(ASKED), *options)["hint"]
-    assert not list(tmp_path.iterdir())
-
-
-def test_two_sample_dimensions_in_zarr(batches: Path, tmp_path: Path) -> None:
-    """Become one, with both coordinates along it."""
-    path = output(batches, tmp_path / "x.zarr")
-    with points.opened(batches) as source, xr.open_zarr(path, chunks=None) as made:
-        chosen = points.at_points(source, ASKED).load()
-        samples = chosen.rename(point="station").stack(sample=("file_id", "time"))
-        points.assert_same_bits(made["v"].values.ravel(), samples["v"].transpose(*made["v"].dims).values.ravel(), "v")
-        for key in ("file_id", "time"):
-            np.testing.assert_array_equal(made[key].values, samples[key].values)
-            assert made[key].dims == ("sample",)
