@@ -1,0 +1,64 @@
+"""Cases in which zpoint does not do yet what these tests expect; not collected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numcodecs
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import points
+import test_point_codecs
+from points import Point
+from test_point_decode import EVERYWHERE, SHAPE, add, base
+from test_point_times import with_time
+from ztools import FIXTURES
+
+
+def test_raw_times_are_numbers(tmp_path: Path) -> None:
+    """--decode raw says "not at all"; the column `time` is decoded all the same."""
+    store = FIXTURES / "weather-v2.zarr"
+    with points.opened(store, decode_cf=False) as dataset:
+        chosen = points.at_points(dataset, [Point(52, 0)], "latitude", "longitude").load()
+    table = points.extract(tmp_path, store, [Point(52, 0)], "--decode", "raw")
+    points.assert_same_columns(points.columns(table), points.rows(chosen, "time"))
+
+
+@pytest.mark.parametrize("units", ["months since 2019-01-01", "years since 2000-01-01", "fortnights since 1900-1-1"])
+def test_times_that_stay_numbers_are_told(units: str, tmp_path: Path) -> None:
+    """A coordinate whose units are of the form of times, but not understood, deserves a warning."""
+    store = with_time(tmp_path, 2, np.arange(5), {"units": units})
+    done = points.zpoint(store, *points.places(EVERYWHERE[:1]), "-o", tmp_path / "out.parquet")
+    assert units in done.stderr
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_durations_with_missing_ones_are_floats(zarr_format: int, tmp_path: Path) -> None:
+    """xarray has float64 and NaN (decode_timedelta=False); zpoint has int64 and null."""
+    store = base(tmp_path, zarr_format)
+    days = np.random.default_rng(8).integers(0, 20000, SHAPE)
+    days[0, 0, :2] = -1
+    add(store, "length", days, {"units": "days", "_FillValue": -1}, fill_value=-1)
+    points.zpoint(store, *points.places(EVERYWHERE), "-o", tmp_path / "out.parquet")
+    assert str(pq.read_schema(tmp_path / "out.parquet").field("length").type) == "double"
+
+
+def test_a_variable_asked_for_that_cannot_be_read_is_unreadable(tmp_path: Path) -> None:
+    """A codec that is not supported is exit 5; zpoint ends with 4 and the hint to name the coordinates."""
+    store = test_point_codecs.store_of(tmp_path / "store.zarr", 2)
+    values = test_point_codecs.smooth("<i4")
+    test_point_codecs.add(store, "delta", values, filters=[numcodecs.Delta(dtype="<i4")])
+    error = points.refused(5, store, *points.places([Point(41, 0)]), "--var", "delta", "-o", tmp_path / "out.csv")
+    assert "lat-name" not in error.get("hint", "")
+
+
+def test_json_lines_are_overwritten(tmp_path: Path) -> None:
+    """--overwrite is for every format; with -o x.jsonl, zpoint ends with 7: "exists already"."""
+    output = tmp_path / "x.jsonl"
+    output.write_text("old\n", encoding="utf-8")
+    arguments = (FIXTURES / "weather-v2.zarr", *points.places([Point(52, 0)]), "-o", output, "--overwrite")
+    done = points.run("zpoint", *arguments)
+    assert done.code == 0, done.stderr
+    assert "old" not in output.read_text(encoding="utf-8")
