@@ -16,7 +16,8 @@ fn scene(codec: Codec) -> Scene {
     let mut fields = globe();
     fields[3] = temperature(TIMES, ROWS, COLUMNS).codec(codec);
     let dimensions = [("time", TIMES), ("lat", ROWS), ("lon", COLUMNS)];
-    fields.push(Field::new("u", &dimensions, |at| -value(at[0], at[1], at[2])).codec(codec));
+    fields
+        .push(Field::new("u", &dimensions, |at| -value(at[0], at[1], at[2])).chunks(&[2, ROWS, COLUMNS]).codec(codec));
     Scene::of(&fields)
 }
 
@@ -130,5 +131,34 @@ fn a_chunk_that_is_not_there_has_the_fill_value() {
         let figures = summary(&outcome);
         assert_eq!((&figures["chunks_missing"], &figures["chunks_read"]), (&1.into(), &2.into()));
         assert!(outcome.stderr.contains("1 chunk") && outcome.stderr.contains("fill value"), "{}", outcome.stderr);
+    }
+}
+
+/// Without its coordinates a store has no places.
+#[test]
+fn a_damaged_coordinate_ends_the_run() {
+    for (name, exit) in [("lat", 5), ("lon", 5), ("time", 5)] {
+        let scene = Scene::globe();
+        fs::write(scene.store.join(name).join("0"), "damaged").unwrap();
+        let outcome = scene.at(50.0, 30.0, &["-o", &scene.text("out.csv")]).expect(exit);
+        assert!(outcome.stderr.contains(&format!("source.zarr/{name}/0")), "{}", outcome.stderr);
+        assert!(scene.names().is_empty());
+    }
+}
+
+/// Damage in several chunks is told of each, and in every format all else is as it was.
+#[test]
+fn every_format_goes_on_without_the_damaged_chunk() {
+    for name in crate::outputs::OUTPUTS {
+        let scene = scene(LZ4);
+        for key in ["t/1.0.0", "u/2.0.0"] {
+            fs::write(scene.store.join(key), "damaged").unwrap();
+        }
+        let format = name.rsplit_once('.').unwrap().1;
+        let outcome = scene.at(50.0, 30.0, &["-f", format, "-o", &scene.text(name)]).expect(3);
+        for key in ["t/1.0.0", "u/2.0.0"] {
+            assert!(outcome.stderr.contains(key), "{name}: {}", outcome.stderr);
+        }
+        assert!(scene.names().contains(&name.to_owned()) && scene.names().iter().all(|name| !name.contains("tmp")));
     }
 }

@@ -16,7 +16,7 @@ fn a_store_without_coordinates_has_no_places() {
 }
 
 /// Stations whose latitudes are there twice, one of them upside down.
-fn twice() -> Scene {
+pub fn twice() -> Scene {
     let along = |name: &str, units: &str, sign: f64| {
         let field = Field::new(name, &[("cell", 5)], move |at| sign * 10.0 * (at[0] + 1) as f64);
         field.dtype("<f8", Value::Null).attributes(json!({"units": units}))
@@ -38,7 +38,7 @@ fn two_latitudes_are_named_and_the_user_is_asked() {
         assert!(outcome.stderr.contains(words), "{words}: {}", outcome.stderr);
     }
     assert_eq!(first(&scene.at(30.0, 30.0, &["--lat-name", "lat"]).expect(0)), Some(2.0));
-    assert_eq!(first(&scene.at(-40.0, 40.0, &["--lat-name", "lat_mirror"]).expect(0)), Some(3.0));
+    assert_eq!(first(&scene.at(-40.0, 40.0, &["--lat-name", "lat_mirror", "--var", "t"]).expect(0)), Some(3.0));
 }
 
 #[test]
@@ -54,8 +54,7 @@ fn latitude_and_longitude_that_are_swapped_are_noticed() {
 fn a_coordinate_that_is_not_finite_is_named() {
     for (number, name) in [(0, "latitude"), (1, "longitude")] {
         let mut fields = region();
-        let broken =
-            |at: &[usize]| if at[0] == 3 { f64::NAN } else { 40.0 - 40.0 * f64::from(at[0] > 99) + at[0] as f64 };
+        let broken = |at: &[usize]| if at[0] == 3 { f64::NAN } else { at[0] as f64 };
         let (array, units) = [("lat", "degrees_north"), ("lon", "degrees_east")][number];
         let field = Field::new(array, &[(array, 11)], broken).dtype("<f8", Value::Null);
         fields[number] = field.attributes(json!({"units": units}));

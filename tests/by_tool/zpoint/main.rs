@@ -7,6 +7,7 @@ mod columns;
 mod grids;
 mod made;
 mod outputs;
+mod pending;
 mod places;
 mod plans;
 mod points;
