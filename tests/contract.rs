@@ -1,7 +1,8 @@
 //! What every tool promises (README, "The contract"), held for every folder in `tools/`.
 //!
 //! A command line that works is put together from the usage line in `--help`: `STORE` and `SRC` become a fixture, `DST` a
-//! path that does not exist yet. A new tool is covered as soon as its folder is there.
+//! path that does not exist yet, `--lat=LAT` and `--lon=LON` a place in the fixture. A new tool is covered as soon as its
+//! folder is there.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::fs::File;
@@ -37,6 +38,8 @@ impl Example {
         let arguments = words.filter_map(|word| match word {
             "STORE" | "SRC" => Some(self.source.clone()),
             "DST" => Some(self.directory.path().join("out.zarr")),
+            "--lat=LAT" => Some("--lat=10".into()),
+            "--lon=LON" => Some("--lon=20".into()),
             _ => None,
         });
         Tool::new(&self.tool).args(arguments)

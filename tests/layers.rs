@@ -13,13 +13,17 @@ use serde_json::Value;
 const LAYERS: [&str; 6] = ["zwire", "zcodec", "zstore", "zarray", "zcoord", "zcli"];
 
 /// Packages that belong to one crate.
-const OWNERS: [(&str, &str); 6] = [
+const OWNERS: [(&str, &str); 10] = [
     ("blosc-src", "zcodec"),
     ("object_store", "zstore"),
     ("tokio", "zstore"),
     ("zarrs", "zarray"),
     ("rayon", "zarray"),
     ("clap", "zcli"),
+    ("arrow-array", "zpoint"),
+    ("arrow-schema", "zpoint"),
+    ("csv", "zpoint"),
+    ("parquet", "zpoint"),
 ];
 
 /// Every package of the workspace with what it depends on.

@@ -1,0 +1,16 @@
+//! `zpoint` from the command line to the bytes of its outputs: which cell a place has, what becomes of bad input, what a run
+//! reads and writes, and what it leaves behind when it ends early.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod chunks;
+mod columns;
+mod grids;
+mod made;
+mod outputs;
+mod pending;
+mod places;
+mod plans;
+mod points;
+mod remote;
+mod scene;
+mod stores;

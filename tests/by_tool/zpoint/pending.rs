@@ -1,0 +1,102 @@
+//! What `zpoint` does not do yet. This file is not compiled: a test moves to its neighbours when it holds.
+
+use std::fs;
+
+use harness::{Fault, ObjectServer};
+use rustix::process::Signal;
+
+use crate::outputs::{at, ended, over};
+use crate::plans::{PLACES, map, small_chunks};
+use crate::scene::{Scene, first, hours, latitude, longitude, outputs, summary, temperature};
+
+/// The memory that a refusal says would do.
+#[track_caller]
+fn advice(stderr: &str) -> String {
+    let (_, rest) = stderr.split_once("--max-memory ").unwrap_or_else(|| panic!("no advice: {stderr}"));
+    rest.split_once(" would do").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_advice_on_memory_for_a_chunk_works() {
+    let scene = Scene::of(&map());
+    let outcome = scene.at(0.0, 0.0, &["--max-memory", "4M", "-o", &scene.text("out.csv")]).expect(2);
+    assert!(outcome.stderr.contains("--max-memory"), "{}", outcome.stderr);
+    assert!(scene.names().is_empty(), "{:?}", scene.names());
+    for flags in [&[][..], &["--dry-run"]] {
+        let outcome = scene.at(0.0, 0.0, &[&["--max-memory", "4M"], flags].concat()).expect(2);
+        let text = advice(&outcome.stderr[outcome.stderr.find("hint").unwrap()..]);
+        scene.at(0.0, 0.0, &[&["--max-memory", &text], flags].concat()).expect(0);
+    }
+}
+
+#[test]
+fn the_advice_on_memory_for_places_works() {
+    let scene = Scene::globe();
+    let lines: String = (0..40_000).map(|n| format!("{},{}\n", n % 180 - 90, n / 180)).collect();
+    let path = scene.file("points.csv", &format!("lat,lon\n{lines}"));
+    let flags = ["--points", &path, "--isel", "time=0:2", "-f", "csv"];
+    let outcome = scene.run(&[&flags[..], &["--max-memory", "1M"]].concat()).expect(2);
+    let text = advice(outcome.stderr.split_once("fit: ").unwrap().1);
+    let outcome = scene.run(&[&flags[..], &["--max-memory", &text]].concat()).expect(0);
+    assert_eq!(outcome.stdout.lines().count(), 80_001);
+}
+
+
+/// A file of records, replaced when asked.
+#[test]
+fn a_file_of_records_is_replaced_when_asked() {
+    let scene = Scene::globe();
+    let flags = ["-f".to_owned(), "jsonl".to_owned(), "-o".to_owned(), scene.text("out.jsonl")];
+    scene.run(&at(&flags, &["--isel", "time=0"])).expect(0);
+    let before = outputs(&scene);
+    scene.run(&at(&flags, &["--overwrite"])).expect(0);
+    assert!(outputs(&scene) != before);
+}
+
+/// Rows that are records appear when they are complete, as those of other formats do.
+#[test]
+fn a_file_of_records_that_is_not_complete_is_not_there() {
+    let axes = [latitude("lat", 4, 0.0, 20.0), longitude("lon", 4, 0.0, 20.0), hours(120)];
+    let fields: Vec<_> = axes.into_iter().chain([temperature(120, 4, 4)]).collect();
+    let scene = Scene::of(&fields);
+    let flags = ["-f".to_owned(), "jsonl".to_owned(), "-o".to_owned(), scene.text("out.jsonl")];
+    let outcome = ended(&scene, &at(&flags, &[]), Signal::INT).expect(130);
+    assert!(scene.names().is_empty(), "{:?}: {}", scene.names(), outcome.stderr);
+    let fault = Fault::Status { key_contains: "t/2.0.0".into(), status: 403 };
+    let server = ObjectServer::start(scene.directory.path(), vec![fault]);
+    over(&server).args(at(&flags, &[])).run().expect(6);
+    assert!(scene.names().is_empty(), "{:?}", scene.names());
+}
+
+/// The coordinate that was not meant is no data either.
+#[test]
+fn the_other_latitude_is_no_column() {
+    let scene = crate::grids::twice();
+    assert_eq!(first(&scene.at(-40.0, 40.0, &["--lat-name", "lat_mirror"]).expect(0)), Some(3.0));
+    let row = scene.at(30.0, 30.0, &["--lat-name", "lat"]).expect(0).of_type("row").remove(0);
+    assert!(row.get("lat_mirror").is_none(), "{row}");
+}
+
+/// A chunk that is not there is no bytes, whatever its reader held before.
+#[test]
+fn what_was_read_does_not_depend_on_who_read_it() {
+    let scene = small_chunks();
+    let run = |jobs: &str| summary(&scene.run(&[&PLACES[..], &[jobs]].concat()).expect(0));
+    let one = run("-j1");
+    assert!((0..20).all(|_| run("-j4") == one));
+    let lone = Scene::globe();
+    fs::remove_file(lone.store.join("t/2.0.0")).unwrap();
+    let stored: u64 = ["t/0.0.0", "t/1.0.0"].iter().map(|key| fs::metadata(lone.store.join(key)).unwrap().len()).sum();
+    let figures = summary(&lone.at(50.0, 30.0, &["-j1", "--partial-decode", "off"]).expect(0));
+    assert_eq!(figures["bytes_read"], stored);
+}
+
+/// Who has read enough is not told of what is missing.
+#[test]
+fn a_closed_pipe_is_quiet_though_chunks_are_missing() {
+    let scene = small_chunks();
+    let mut child = harness::spawn(scene.tool(&PLACES));
+    drop(child.stdout.take());
+    let outcome = harness::end(child);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
+}

@@ -1,0 +1,76 @@
+//! Places out of a file, and places that are none.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use harness::{Outcome, end, spawn};
+
+use crate::scene::{Scene, value, values};
+
+const POINTS: &str = "name,id,lon,lat\nLondon,ldn,-0.1,51.5\n\"Sydney, NSW\",syd,151.2,-33.9\n";
+
+#[test]
+fn a_file_has_places_and_more() {
+    let scene = Scene::globe();
+    let outcome = scene.run(&["--points", &scene.file("points.csv", POINTS), "--isel", "time=1"]).expect(0);
+    assert_eq!(values(&outcome, "t"), [Some(value(1, 4, 0)), Some(value(1, 12, 15))]);
+    let rows = outcome.of_type("row");
+    assert_eq!((&rows[1]["point_id"], &rows[1]["name"]), (&"syd".into(), &"Sydney, NSW".into()));
+}
+
+#[test]
+fn places_come_by_standard_input_too() {
+    let scene = Scene::globe();
+    let mut tool = scene.tool(&["--points", "-", "--isel", "time=0"]);
+    tool.0.stdin(Stdio::piped());
+    let mut child = spawn(tool);
+    child.stdin.take().unwrap().write_all(POINTS.as_bytes()).unwrap();
+    assert_eq!(values(&end(child).expect(0), "t"), [Some(value(0, 4, 0)), Some(value(0, 12, 15))]);
+}
+
+#[test]
+fn a_bad_line_is_named_by_its_number() {
+    let scene = Scene::globe();
+    for (text, words) in [
+        ("id,lat,lon\na,1,2\nb,north,2\n", ["line 3", "north"]),
+        ("id,lat,lon\na,1,2\nb,151.2,-33.9\n", ["line 3", "swapped"]),
+        ("id,lat,lon\na,1,2\nb,3\n", ["line", "3"]),
+        ("id,lat,lon\na,NaN,2\n", ["line 2", "NaN"]),
+        ("id,lat,lon\na,1,2\na,2,3\n", ["line 3", "line 2"]),
+        ("id,latt,lon\na,1,2\n", ["line 1", "lat"]),
+    ] {
+        let path = scene.file("points.csv", text);
+        let outcome = scene.run(&["--points", &path]).expect(2);
+        assert!(words.iter().all(|word| outcome.stderr.contains(word)), "{words:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.starts_with(&format!("zpoint: {path}: ")), "{}", outcome.stderr);
+        outcome.records();
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_or_empty_is_told() {
+    let scene = Scene::globe();
+    let outcome = scene.run(&["--points", "/nowhere/points.csv"]).expect(4);
+    assert!(outcome.stderr.contains("/nowhere/points.csv"), "{}", outcome.stderr);
+    let path = scene.file("points.csv", "id,lat,lon\n");
+    assert!(scene.run(&["--points", &path]).expect(2).stderr.contains("no place"));
+}
+
+fn refused(arguments: &[&str]) -> Outcome {
+    Scene::globe().run(arguments).expect(2)
+}
+
+#[test]
+fn places_that_are_none_are_refused() {
+    for (arguments, word) in [
+        (&["--lat=151.2", "--lon=-33.9"][..], "swapped"),
+        (&["--lat=91", "--lon=0"], "91"),
+        (&["--lat=0", "--lon=400"], "400"),
+        (&["--lat=NaN", "--lon=0"], "NaN"),
+        (&["--lat=1", "--lat=2", "--lon=0"], "2 times"),
+        (&[], "--lat"),
+    ] {
+        let outcome = refused(arguments);
+        assert!(outcome.stderr.contains(word), "{word}: {}", outcome.stderr);
+    }
+}

@@ -1,0 +1,190 @@
+//! Over a network: the same values, few bytes, many requests at once, and a clear end where there is none.
+
+use std::collections::HashSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use harness::{Fault, Kind, ObjectServer, Outcome, Served, Tool, fixtures};
+
+use crate::plans::map;
+use crate::scene::{Scene, globe, hours, latitude, longitude, temperature};
+
+/// A tool that sees nothing of the clouds and proxies that this machine is set up for.
+fn hermetic(server: &ObjectServer) -> Tool {
+    let mut tool = Tool::new("zpoint");
+    for (name, _) in std::env::vars_os() {
+        let upper = name.to_string_lossy().to_ascii_uppercase();
+        let cloud = ["AWS_", "GOOGLE_", "AZURE_", "SERVICE_ACCOUNT"].iter().any(|prefix| upper.starts_with(prefix));
+        if cloud || upper.ends_with("_PROXY") {
+            tool.0.env_remove(name);
+        }
+    }
+    tool.0.env("HOME", "/nonexistent").env("AZURE_STORAGE_ACCOUNT_NAME", "account");
+    tool.args(["--anonymous", "--endpoint", &server.endpoint()])
+}
+
+fn serve(scene: &Scene, faults: Vec<Fault>) -> ObjectServer {
+    ObjectServer::start(scene.directory.path(), faults)
+}
+
+/// A run over the store of a scene.
+fn run(server: &ObjectServer, arguments: &[&str]) -> Outcome {
+    hermetic(server).arg(server.s3_url("source.zarr")).args(arguments).run()
+}
+
+/// What was asked of the chunks of `t`.
+fn of_chunks(server: &ObjectServer) -> Vec<Served> {
+    let is_chunk = |served: &Served| {
+        let name = served.key.rsplit_once("/t/").map(|(_, name)| name);
+        served.kind == Kind::Get && name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    server.served().into_iter().filter(is_chunk).collect()
+}
+
+fn bytes(served: &[Served]) -> u64 {
+    served.iter().map(|served| served.bytes).sum()
+}
+
+const PLACE: [&str; 2] = ["--lat=10", "--lon=20"];
+
+#[test]
+fn a_remote_store_has_the_values_of_the_local_one() {
+    let server = ObjectServer::start(&fixtures(), vec![]);
+    let rows = |outcome: Outcome| outcome.expect(0).stdout;
+    for flags in [&["-f", "csv"][..], &["-f", "csv", "--method", "linear", "--sel", "time=2020-01-15T03"]] {
+        let local = Tool::new("zpoint").arg(fixtures().join("weather-v2.zarr")).args(PLACE).args(flags).run();
+        let local = rows(local);
+        assert!(local.lines().count() > 1);
+        for url in ["s3", "gs", "az", "http"].map(|cloud| match cloud {
+            "s3" => server.s3_url("weather-v2.zarr"),
+            "gs" => server.gs_url("weather-v2.zarr"),
+            "az" => server.az_url("weather-v2.zarr"),
+            _ => server.http_url("weather-v2.zarr"),
+        }) {
+            assert_eq!(rows(hermetic(&server).arg(&url).args(PLACE).args(flags).run()), local, "{url}");
+        }
+    }
+}
+
+#[test]
+fn of_a_large_chunk_only_the_blocks_are_transferred() {
+    let scene = Scene::of(&map());
+    let server = serve(&scene, vec![]);
+    let whole = run(&server, &[&PLACE[..], &["--partial-decode", "off"]].concat()).expect(0);
+    let all = bytes(&of_chunks(&server));
+    let server = serve(&scene, vec![]);
+    let part = run(&server, &PLACE).expect(0);
+    let requests = of_chunks(&server);
+    assert_eq!(part.of_type("row"), whole.of_type("row"));
+    assert!(bytes(&requests) * 6 <= all, "{} of {all} bytes", bytes(&requests));
+    // Two chunks: of each the head and one block.
+    assert!(requests.len() <= 4, "{requests:?}");
+}
+
+/// A thousand places all over one map: what all of them need is read once.
+#[test]
+fn a_chunk_with_many_places_is_read_once() {
+    let scene = Scene::of(&map());
+    let place = |n: usize| format!("{},{}\n", (n * 617 % 1000) as f64 / 10.0 - 50.0, (n * 389 % 1000) as f64 / 10.0);
+    let path = scene.file("points.csv", &format!("lat,lon\n{}", (0..1000).map(place).collect::<String>()));
+    let server = serve(&scene, vec![]);
+    let flags = ["--points", path.as_str(), "-f", "csv"];
+    let outcome = run(&server, &flags).expect(0);
+    assert_eq!(outcome.stdout.lines().count(), 2001);
+    let requests = of_chunks(&server);
+    let stored: u64 =
+        ["0.0.0", "1.0.0"].iter().map(|key| fs::metadata(scene.store.join("t").join(key)).unwrap().len()).sum();
+    assert!(bytes(&requests) <= stored + 2 * 4096, "{} of {stored} bytes", bytes(&requests));
+    assert!(requests.len() <= 4, "{} requests", requests.len());
+    let local = scene.run(&flags).expect(0);
+    assert_eq!(outcome.stdout, local.stdout);
+}
+
+#[test]
+fn nothing_is_asked_for_twice() {
+    let scene = Scene::globe();
+    let server = serve(&scene, vec![]);
+    run(&server, &["--lat=50", "--lon=30", "--lat=-50", "--lon=300"]).expect(0);
+    let requests = of_chunks(&server);
+    let distinct: HashSet<_> = requests.iter().map(|served| (&served.key, &served.range)).collect();
+    assert_eq!((requests.len(), distinct.len()), (3, 3), "{requests:?}");
+}
+
+/// Two hundred chunks of a small grid.
+fn many() -> Scene {
+    let axes = [latitude("lat", 4, 0.0, 20.0), longitude("lon", 4, 0.0, 20.0), hours(400)];
+    let fields: Vec<_> = axes.into_iter().chain([temperature(400, 4, 4)]).collect();
+    Scene::of(&fields)
+}
+
+#[test]
+fn requests_are_under_way_together() {
+    let scene = many();
+    let server = serve(&scene, vec![Fault::Slow { milliseconds: 20 }]);
+    run(&server, &[&PLACE[..], &["-j1"]].concat()).expect(0);
+    assert!(server.most_at_once() > 4, "{} at once", server.most_at_once());
+    let server = serve(&scene, vec![Fault::Slow { milliseconds: 5 }]);
+    run(&server, &[&PLACE[..], &["--requests", "2", "-j1"]].concat()).expect(0);
+    assert!(server.most_at_once() <= 2, "{} at once", server.most_at_once());
+}
+
+#[test]
+fn a_server_that_is_busy_is_asked_again() {
+    let scene = Scene::globe();
+    let undisturbed = run(&serve(&scene, vec![]), &PLACE).expect(0).stdout;
+    let fault = Fault::FirstTries { status: 503, times: 1 };
+    let server = serve(&scene, vec![fault]);
+    assert_eq!(run(&server, &PLACE).expect(0).stdout, undisturbed);
+    assert!(server.served().iter().any(|served| served.status == 503));
+}
+
+#[test]
+fn a_server_that_stalls_ends_the_run_in_time() {
+    let scene = Scene::globe();
+    for fault in [
+        Fault::Stall { key_contains: "t/1.0.0".into() },
+        Fault::Silence { key_contains: "t/1.0.0".into() },
+        Fault::Status { key_contains: "t/1.0.0".into(), status: 503 },
+        Fault::Status { key_contains: "t/1.0.0".into(), status: 403 },
+    ] {
+        let server = serve(&scene, vec![fault.clone()]);
+        let started = Instant::now();
+        let flags = ["--timeout", "2s", "--retries", "1", "-o", &scene.text("out.csv")];
+        let outcome = run(&server, &[&PLACE[..], &flags].concat()).expect(6);
+        assert!(started.elapsed() < Duration::from_secs(10), "{fault:?}: {:?}", started.elapsed());
+        assert!(outcome.stderr.contains("s3://bucket/source.zarr/t/1.0.0"), "{fault:?}: {}", outcome.stderr);
+        outcome.records();
+        assert!(scene.names().is_empty(), "{fault:?}: {:?}", scene.names());
+    }
+}
+
+#[test]
+fn a_chunk_that_is_cut_on_the_way_is_no_value() {
+    let scene = Scene::globe();
+    let fault = Fault::Truncate { key_contains: "t/1.0.0".into() };
+    let outcome = run(&serve(&scene, vec![fault]), &[&PLACE[..], &["--timeout", "2s", "--retries", "1"]].concat());
+    assert_ne!(outcome.code, 0, "{}", outcome.stdout);
+    assert!(outcome.stderr.contains("t/1.0.0"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_dry_run_reads_hardly_anything() {
+    let scene = many();
+    let server = serve(&scene, vec![]);
+    let plan = run(&server, &[&PLACE[..], &["-n"]].concat()).expect(0);
+    assert!(of_chunks(&server).len() <= 2, "{:?}", of_chunks(&server));
+    assert_eq!(plan.of_type("extraction")[0]["chunks"], 200);
+}
+
+/// An output that is there is found out before the chunks are read.
+#[test]
+fn what_is_there_is_refused_before_any_work() {
+    let scene = Scene::of(&globe());
+    for name in crate::outputs::OUTPUTS {
+        let path = scene.file(name, "somebody's");
+        let server = serve(&scene, vec![]);
+        run(&server, &[&PLACE[..], &["-o", &path]].concat()).expect(7);
+        assert!(of_chunks(&server).is_empty(), "{name}");
+        assert_eq!(fs::read(&path).unwrap(), b"somebody's");
+    }
+}
