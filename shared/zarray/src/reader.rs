@@ -154,7 +154,9 @@ impl<'a> ChunkReader<'a> {
         };
         let Some(len) = place.len else {
             let stat = self.store.get(&place.key, stored)?;
-            return Ok(Fetched { stat, present: stat.is_some(), bytes: stored.len() as u64 });
+            // Of an object that is not there, the buffer has nothing: what it holds is from before.
+            let bytes = if stat.is_some() { stored.len() as u64 } else { 0 };
+            return Ok(Fetched { stat, present: stat.is_some(), bytes });
         };
         let stat = self.store.get_range(&place.key, ByteRange::At { start: place.start, len }, stored)?;
         if stat.is_none() || stored.len() as u64 != len {

@@ -52,6 +52,16 @@ pub trait Tool: CommandFactory + FromArgMatches {
         self.common().output.as_deref().filter(|path| path.as_os_str() != "-")
     }
 
+    /// Whether a file of records may be replaced.
+    fn replaces(&self) -> bool {
+        false
+    }
+
+    /// Whether a file of records gets its name though the run failed, with the failure as its end.
+    fn keeps_failed(&self) -> bool {
+        true
+    }
+
     /// The flags that every tool has.
     fn common(&self) -> &Common;
 
@@ -140,7 +150,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     let common = tool.common();
     let status = Status::new(name, common);
     let stop = Stop::listen(tool.writes());
-    let out = match Output::open(common, tool.records_file(), tool.table(), tool.writes()) {
+    let out = match Output::open(common, tool.records_file(), tool.replaces(), tool.table(), tool.writes()) {
         Ok(out) => out,
         Err(failure) => return status.failure(&failure),
     };
@@ -153,6 +163,9 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
         Err(failure) if failure.is_closed_pipe() => return Exit::Done,
         Err(failure) => {
             session.status.failure(&failure);
+            if !tool.keeps_failed() {
+                session.out.discard();
+            }
             // The stream says it, too. If the output is what failed, nothing can be added to it.
             if failure.exit != Exit::Output || tool.writes() {
                 let _ = session.out.emit(&Record::Error(failure.record()));

@@ -34,6 +34,8 @@ pub struct Output {
 struct Target {
     path: PathBuf,
     temporary: PathBuf,
+    /// Whether it takes the place of a file that is there.
+    replaces: bool,
 }
 
 /// A record on its way out, as far as a worker can take it: turning records into JSON costs more than making them.
@@ -65,6 +67,7 @@ impl Output {
     pub(crate) fn open(
         common: &Common,
         target: Option<&Path>,
+        replaces: bool,
         table: Table,
         outlives_reader: bool,
     ) -> Result<Output, Failure> {
@@ -82,7 +85,7 @@ impl Output {
         let (writer, target): (Box<dyn Write + Send>, _) = match target {
             None => (Box::new(io::stdout()), None),
             Some(path) => {
-                let (file, target) = create(path.to_owned())?;
+                let (file, target) = create(path.to_owned(), replaces)?;
                 (Box::new(file), Some(target))
             }
         };
@@ -172,6 +175,26 @@ impl Output {
         self.written(written)
     }
 
+    /// Gives up a file of records: it gets no name. Standard output stays what it is.
+    pub(crate) fn discard(&mut self) {
+        if let Some(target) = self.target.take() {
+            self.closed = true;
+            let _ = fs::remove_file(&target.temporary);
+        }
+    }
+
+    /// Brings out what waits, and so finds out whether anybody still reads.
+    ///
+    /// # Errors
+    /// As [`Output::emit`].
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        let flushed = self.writer.flush();
+        self.check(flushed)
+    }
+
     /// Whether records are printed as a table.
     pub fn is_table(&self) -> bool {
         self.printer.is_some()
@@ -216,6 +239,8 @@ impl Output {
         self.check(flushed)?;
         match self.target.take() {
             None => Ok(()),
+            Some(target) if target.replaces => fs::rename(&target.temporary, &target.path)
+                .map_err(|error| write_failure(&target.path.display().to_string(), &error)),
             Some(target) => fs::hard_link(&target.temporary, &target.path)
                 .and_then(|()| fs::remove_file(&target.temporary))
                 .map_err(|error| write_failure(&target.path.display().to_string(), &error)),
@@ -251,9 +276,9 @@ fn write_line(writer: &mut impl Write, record: &Record) -> io::Result<()> {
     writer.write_all(b"\n")
 }
 
-fn create(path: PathBuf) -> Result<(File, Target), Failure> {
+fn create(path: PathBuf, replaces: bool) -> Result<(File, Target), Failure> {
     let place = path.display().to_string();
-    if path.symlink_metadata().is_ok() {
+    if !replaces && path.symlink_metadata().is_ok() {
         return Err(Failure::new(Exit::Output, "exists already").at(place).hint("choose another name"));
     }
     let mut name = std::ffi::OsString::from(".");
@@ -261,7 +286,7 @@ fn create(path: PathBuf) -> Result<(File, Target), Failure> {
     name.push(format!(".tmp-{}", std::process::id()));
     let temporary = path.with_file_name(name);
     match File::create_new(&temporary) {
-        Ok(file) => Ok((file, Target { path, temporary })),
+        Ok(file) => Ok((file, Target { path, temporary, replaces })),
         Err(error) => Err(write_failure(&place, &error)),
     }
 }

@@ -41,7 +41,6 @@ fn the_advice_on_memory_for_places_works() {
     assert_eq!(outcome.stdout.lines().count(), 80_001);
 }
 
-
 /// A file of records, replaced when asked.
 #[test]
 fn a_file_of_records_is_replaced_when_asked() {

@@ -391,7 +391,15 @@ impl Tool for Args {
     }
 
     fn records_file(&self) -> Option<&Path> {
-        self.rows_file().filter(|_| self.rows_are_records() || self.read.dry_run)
+        self.rows_file().filter(|_| self.rows_are_records() && !self.read.dry_run)
+    }
+
+    fn replaces(&self) -> bool {
+        self.rows.overwrite
+    }
+
+    fn keeps_failed(&self) -> bool {
+        false
     }
 
     fn common(&self) -> &Common {

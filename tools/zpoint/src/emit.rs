@@ -1,6 +1,7 @@
 //! Where rows go: to the stream of records, as plain text in its place, or to a file of their own.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
@@ -185,7 +186,10 @@ impl Args {
                 .at("--output")
                 .hint("copy them on afterwards"));
         }
-        if self.rows_file().is_some() && self.row_format().is_none() && !self.rows_are_records() {
+        let known = ["jsonl", "ndjson", "json"];
+        let is_records = |path: &Path| path.extension().is_none_or(|ending| known.iter().any(|known| ending == *known));
+        let unknown = self.rows_file().is_some_and(|path| !is_records(path)) || self.rows.partition_by.is_some();
+        if unknown && self.row_format().is_none() && !self.read.dry_run {
             return Err(Failure::usage("the name of the output tells no format").at("--output").hint("say it with -f"));
         }
         Ok(())

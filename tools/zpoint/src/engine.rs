@@ -281,8 +281,10 @@ fn sample_of(variable: &Variable, span: &Span, own: &[u64]) -> Option<Vec<usize>
 
 /// One chunk that was looked at.
 pub struct Probe {
-    /// What reading its cells took.
-    pub effort: Effort,
+    /// Chunks of its variable that are going to be read.
+    pub chunks: u64,
+    /// Bytes that were read for its cells.
+    pub read_bytes: u64,
     /// Bytes of the whole stored chunk.
     pub whole_bytes: u64,
 }
@@ -293,30 +295,29 @@ impl Engine<'_> {
         self.means.pool.workers()
     }
 
-    /// Reads the cells of one chunk in the middle of each of up to `most` variables.
+    /// Reads what the batches `spans` need of one chunk in the middle of each of up to `most` variables.
     ///
     /// # Errors
     /// The store's. Damaged chunks are left out.
-    pub fn probe(&self, most: usize, pool: &Pool) -> Result<Vec<Probe>, Failure> {
-        let span: Span =
-            self.source.samples.iter().map(|axis| axis.indices.len() / 2..axis.indices.len() / 2 + 1).collect();
+    pub fn probe(&self, most: usize, spans: &[Span], pool: &Pool) -> Result<Vec<Probe>, Failure> {
+        let Some(middle) = spans.get(spans.len() / 2) else { return Ok(Vec::new()) };
         let step = self.series.len().div_ceil(most.max(1)).max(1);
         let picked: Vec<&Series> = self.series.iter().step_by(step).collect();
         let found = pool.map(picked, |series| {
-            let tasks = self.tasks(series, &span);
+            let tasks = self.tasks(series, middle);
             if tasks.len() == 0 {
                 return Ok(None);
             }
-            let done = self.read(series, tasks.get(tasks.len() / 2));
-            let (read, _) = match done.outcome {
-                Ok(read) => read,
-                Err(ZarrError::Chunk { .. }) => return Ok(None),
-                Err(error) => return Err(Failure::from(error)),
-            };
-            let mut effort = Effort::default();
-            effort.count(&read);
-            let whole_bytes = series.reader.stored_bytes(&done.task.chunk)?.unwrap_or(0);
-            Ok(Some(Probe { effort, whole_bytes }))
+            let chunks = spans.iter().map(|span| self.tasks(series, span).len() as u64).sum();
+            let Done { task, outcome } = self.read(series, tasks.get(tasks.len() / 2));
+            match outcome {
+                Ok((read, _)) => {
+                    let whole_bytes = series.reader.stored_bytes(&task.chunk)?.unwrap_or(0);
+                    Ok(Some(Probe { chunks, read_bytes: read.bytes, whole_bytes }))
+                }
+                Err(ZarrError::Chunk { .. }) => Ok(None),
+                Err(error) => Err(Failure::from(error)),
+            }
         });
         let found: Result<Vec<Option<Probe>>, Failure> = found.into_iter().collect();
         Ok(found?.into_iter().flatten().collect())

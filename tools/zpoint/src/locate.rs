@@ -218,7 +218,7 @@ pub fn settle(
     let Some(first) = outside.first() else { return Ok(stays) };
     let told = |number: usize| {
         let why = located.outside[number].as_deref().unwrap_or_default();
-        format!("{}: place {}: {why}", source.name, places.ids[number])
+        format!("place {}: {why}", places.ids[number])
     };
     match args.place.out_of_bounds {
         OutOfBounds::Error => {
@@ -226,14 +226,19 @@ pub fn settle(
                 1 => String::new(),
                 many => format!(" (and {} more places are outside)", many - 1),
             };
-            let failure = Failure::usage(format!("{}{others}", told(*first)));
-            return Err(failure.hint("say --out-of-bounds null or drop, or how far is near enough with --tolerance"));
+            let failure = Failure::usage(format!("{}{others}", told(*first))).at(&source.name);
+            let farther = match (&args.place.nearest_valid, args.place.max_distance) {
+                (Some(_), _) => "look farther with --search-radius",
+                (None, Some(_)) => "go farther with --max-distance",
+                (None, None) => "say how far is near enough with --tolerance",
+            };
+            return Err(failure.hint(format!("say --out-of-bounds null or drop, or {farther}")));
         }
         OutOfBounds::Null => {}
         OutOfBounds::Drop | OutOfBounds::Warn => outside.iter().for_each(|number| stays[*number] = false),
     }
     if args.place.out_of_bounds == OutOfBounds::Warn {
-        outside.iter().for_each(|number| session.status.warn(&told(*number)));
+        outside.iter().for_each(|number| session.status.warn(&format!("{}: {}", source.name, told(*number))));
     }
     Ok(stays)
 }

@@ -7,7 +7,7 @@ use zcli::Failure;
 use zcoord::Column;
 use zwire::{ExtractionRecord, V1, ratio};
 
-use crate::engine::{Effort, Engine};
+use crate::engine::{Engine, Probe};
 use crate::source::{Role, Source, Variable};
 use crate::spans::{Cut, Span, boxes, samples};
 
@@ -61,7 +61,7 @@ pub fn batches(source: &Source, places: u64, share: Range<u64>, budget: u64) -> 
     };
     let sample_bytes = places.saturating_mul(source.variables.iter().map(value_bytes).sum::<u64>()).max(1);
     if sample_bytes.saturating_mul(IN_FLIGHT) > budget {
-        let needed = zcli::human_bytes(sample_bytes.saturating_mul(2 * IN_FLIGHT));
+        let needed = memory_word(sample_bytes.saturating_mul(2 * IN_FLIGHT));
         let what = format!("one sample of all places and variables does not fit: --max-memory {needed} would do");
         return Err(Failure::usage(what).at(&source.name).hint("or take fewer places or variables at a time"));
     }
@@ -72,6 +72,11 @@ pub fn batches(source: &Source, places: u64, share: Range<u64>, budget: u64) -> 
     let spans = boxes(&cuts, share, most);
     let largest = spans.iter().map(|span| span.iter().map(|range| range.len() as u64).product()).max().unwrap_or(0);
     Ok(Batches { spans, rows: largest * places, bytes: largest * sample_bytes * IN_FLIGHT })
+}
+
+/// Bytes as `--max-memory` takes them, rounded up.
+pub fn memory_word(bytes: u64) -> String {
+    format!("{}M", bytes.div_ceil(1 << 20))
 }
 
 /// How many chunks of all variables one sample has, where several samples share a chunk less than one.
@@ -104,14 +109,16 @@ pub fn estimate(
         batches.spans.iter().map(|span| span.iter().map(|range| range.len() as u64).product::<u64>()).sum();
     let columns: u64 = source.variables.iter().map(|variable| variable.feature_count() as u64).sum();
     let value = |variable: &Variable| variable.decoder.itemsize().unwrap_or(0) as u64 * variable.feature_count() as u64;
-    let probes = engine.probe(SAMPLED, pool)?;
-    let (mut effort, mut whole) = (Effort::default(), 0);
-    for probe in &probes {
-        effort.add(&probe.effort);
-        whole += probe.whole_bytes;
-    }
+    let probes = engine.probe(SAMPLED, &batches.spans, pool)?;
     let looked = probes.len() as u64;
-    let scaled = |bytes: u64| if looked == 0 { 0 } else { (bytes as f64 / looked as f64 * chunks as f64) as u64 };
+    let known: f64 = probes.iter().map(|probe| probe.chunks as f64).sum();
+    // Each probe stands for all chunks of its variable, and those together for the variables that were not looked at.
+    let scaled = |bytes: fn(&Probe) -> u64| {
+        let sum: f64 = probes.iter().map(|probe| bytes(probe) as f64 * probe.chunks as f64).sum();
+        if known == 0.0 { 0 } else { (sum / known * chunks as f64) as u64 }
+    };
+    let read_bytes = scaled(|probe| probe.read_bytes);
+    let whole_bytes = scaled(|probe| probe.whole_bytes);
     let wanted = of_samples * places * source.variables.iter().map(value).sum::<u64>();
     Ok(ExtractionRecord {
         v: V1,
@@ -122,11 +129,11 @@ pub fn estimate(
         samples: of_samples,
         rows: of_samples * places,
         chunks,
-        read_bytes: scaled(effort.bytes),
-        whole_bytes: scaled(whole),
+        read_bytes,
+        whole_bytes,
         wanted_bytes: wanted,
-        read_amplification: ratio(scaled(effort.bytes), wanted),
-        whole_amplification: ratio(scaled(whole), wanted),
+        read_amplification: ratio(read_bytes, wanted),
+        whole_amplification: ratio(whole_bytes, wanted),
         batches: batches.spans.len() as u64,
         batch_rows: batches.rows,
         peak_memory_bytes: batches.bytes + engine.largest_chunk() * engine.workers() as u64,

@@ -125,7 +125,7 @@ impl<'a> Job<'a> {
         if needed <= self.chunk_budget {
             return Ok(());
         }
-        let (needed, hint) = (zcli::human_bytes(needed), zcli::human_bytes(2 * needed));
+        let (needed, hint) = (zcli::human_bytes(needed), plan::memory_word(2 * needed));
         let what = format!("one chunk takes {needed} while it is decoded, more than half of --max-memory");
         Err(Failure::usage(what).at(&source.name).hint(format!("--max-memory {hint} would do")))
     }
@@ -226,6 +226,8 @@ impl<'a> Job<'a> {
             return Ok(Ending { exit: Exit::Interrupted, totals: Map::new() });
         }
         let written = emitter.finish(session)?;
+        // Who has read enough need not be told what is missing.
+        session.out.flush()?;
         if effort.chunks_missing > 0 {
             let missing = zcli::human_counted(effort.chunks_missing, "chunk");
             session.status.warn(&format!("{missing} not stored: the cells have the fill value"));

@@ -10,8 +10,8 @@ use serde_json::Value;
 use zarray::{Array, Hierarchy, Pool};
 use zcli::{Failure, Session};
 use zcoord::{
-    Column, Dataset, DecodeOptions, Decoder, Layout, Names, NotFound, dimensions, is_time, name, place_coordinates,
-    read_coordinate,
+    Column, Dataset, DecodeOptions, Decoder, Layout, Names, NotFound, Rule, classify, dimensions, is_time, name,
+    place_coordinates, read_coordinate,
 };
 use zstore::Store;
 use zwire::Exit;
@@ -230,7 +230,12 @@ impl Survey<'_> {
         let mut numbers = HashMap::new();
         let mut unclear = None;
         for array in self.dataset.arrays().filter(|array| var.matches(&array.path)) {
-            if !asked && describing.contains(array.path.as_str()) {
+            // A pattern means data; what describes them must be asked for by its very name, and coordinates are in every row.
+            let by_name = asked && !self.args.var.var.iter().any(|pattern| pattern.contains(['*', '?', '[', '{']));
+            if describing.contains(array.path.as_str()) && !by_name || is_coordinate(array) {
+                continue;
+            }
+            if !by_name && classify(array).is_some_and(|(_, rule)| rule != Rule::Name) {
                 continue;
             }
             let Some(own) = dimensions(array) else {
@@ -389,9 +394,15 @@ impl Survey<'_> {
         let because = match left_out.first() {
             Some((path, why)) => format!(": {path}: {why}"),
             None if self.dataset.is_empty() => ": it has no arrays".into(),
-            None => ": no array is asked for".into(),
+            None => ": no array of data matches --var".into(),
         };
-        let failure = Failure::new(Exit::Absent, format!("no variable with a latitude and a longitude{because}"));
+        let asked = !self.args.var.var.is_empty();
+        let is_left_out = |array: &&Array| left_out.iter().any(|(path, _)| *path == array.path);
+        let exit = match asked && self.dataset.arrays().filter(is_left_out).any(unreadable) {
+            true => Exit::Unreadable,
+            false => Exit::Absent,
+        };
+        let failure = Failure::new(exit, format!("no variable with a latitude and a longitude{because}"));
         failure.at(&self.name).hint("name the coordinates with --lat-name and --lon-name; zinspect says what is there")
     }
 }
@@ -426,6 +437,10 @@ impl Axes<'_> {
             let chosen: HashSet<u64> = chosen.into_iter().collect();
             indices.retain(|index| chosen.contains(index));
         }
+        if indices.is_empty() && length > 0 {
+            let failure = Failure::usage("its selections have nothing in common").at(place());
+            return Err(failure.hint("select once, as in a,b or a:b"));
+        }
         let picked: Vec<usize> = indices.iter().map(|index| *index as usize).collect();
         let axis = Axis {
             name: dimension.to_owned(),
@@ -440,6 +455,16 @@ impl Axes<'_> {
         self.known.insert(key, axis.clone());
         Ok(axis)
     }
+}
+
+/// Whether an array is the coordinate of its own dimension.
+fn is_coordinate(array: &Array) -> bool {
+    dimensions(array).is_some_and(|names| names == [name(&array.path)])
+}
+
+/// Whether its data type or codecs stand in the way of its values.
+fn unreadable(array: &Array) -> bool {
+    zarray::Elements::of(array).is_err() || zcoord::decoder(array, DecodeOptions::default()).is_err()
 }
 
 /// The attributes of a coordinate that outputs keep. The units of a time are those of its numbers, which are gone.

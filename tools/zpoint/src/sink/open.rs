@@ -5,13 +5,16 @@ use std::io::Write;
 use std::path::Path;
 
 use zcli::Failure;
+use zcoord::Kind;
 
 use super::cast::{self, Cast};
 use super::failure::write_failed;
 use super::published::{Published, beside};
 use super::staging::{Staged, What, refuse_existing};
 use super::text::Text;
-use super::{Format, Layout, Options, Shape, Sink, columns, csv, dictionary, jsonl, npy, parquet, partition, zarr};
+use super::{
+    Format, Layout, Options, Shape, Sink, TimeFormat, columns, csv, dictionary, jsonl, npy, parquet, partition, zarr,
+};
 use crate::batch::Schema;
 
 /// Begins the output at `path`, with its sidecars.
@@ -28,6 +31,7 @@ pub fn open(
     let cast = options.cast_f32.then(|| cast::schema(schema));
     let schema = cast.as_ref().unwrap_or(schema);
     columns::check(schema, options.layout)?;
+    check_times(schema, options)?;
     if options.layout == Layout::Long && matches!(format, Format::Npy | Format::Zarr) {
         let what = format!("{} has no long layout: it holds an array, not a value a row", format.name());
         return Err(Failure::usage(what));
@@ -61,6 +65,7 @@ pub fn stream(
     let cast = options.cast_f32.then(|| cast::schema(schema));
     let schema = cast.as_ref().unwrap_or(schema);
     columns::check(schema, options.layout)?;
+    check_times(schema, options)?;
     let lines = match format {
         Format::Csv => csv::lines(schema, options),
         Format::Jsonl => jsonl::lines(schema, options),
@@ -71,6 +76,23 @@ pub fn stream(
     };
     let text = Text::begin(lines, writer, "standard output".into())?;
     Ok(if cast.is_some() { Box::new(Cast { inner: text }) } else { Box::new(text) })
+}
+
+/// Seconds since 1970 mean something only where days are everybody's.
+fn check_times(schema: &Schema, options: &Options) -> Result<(), Failure> {
+    let kinds = schema.keys.iter().map(|key| (&key.name, key.kind));
+    let mut kinds = kinds.chain(schema.variables.iter().map(|variable| (&variable.name, variable.kind)));
+    let other = kinds.find_map(|(name, kind)| match kind {
+        Kind::Time(calendar) if !calendar.is_gregorian() => Some((name, calendar)),
+        _ => None,
+    });
+    match other {
+        Some((name, calendar)) if options.time_format == TimeFormat::Unix => {
+            let what = format!("{name} is in the calendar {}, which Unix time does not know", calendar.name());
+            Err(Failure::usage(what).hint("say --time-format iso"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn what(format: Format, schema: &Schema, options: &Options) -> Result<What, Failure> {
