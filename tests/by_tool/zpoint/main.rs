@@ -4,10 +4,10 @@
 
 mod chunks;
 mod columns;
+mod ends;
 mod grids;
 mod made;
 mod outputs;
-mod pending;
 mod places;
 mod plans;
 mod points;
