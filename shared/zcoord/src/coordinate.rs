@@ -7,7 +7,7 @@ use zstore::Store;
 
 use crate::calendar::Calendar;
 use crate::clock::{Clock, Clocks};
-use crate::decode::{DecodeOptions, Decoder};
+use crate::decode::{DecodeOptions, Decoder, Mode};
 use crate::time::{Datetime64, TimeUnits};
 use crate::values::Column;
 
@@ -61,17 +61,23 @@ pub fn decoder(array: &Array, options: DecodeOptions) -> Result<Decoder, String>
     Decoder::new(array, options, &Civil)
 }
 
-/// All values of a coordinate in C order, decoded as CF says.
+/// All values of a coordinate in C order, decoded as far as `mode` says, and what of its attributes was not understood.
 ///
 /// # Errors
 /// As [`read_whole`]; [`ZarrError::Metadata`] where its type or attributes are not understood.
-pub fn read_coordinate(store: &Store, array: &Array, pool: &Pool) -> Result<Column, ZarrError> {
+pub fn read_coordinate(
+    store: &Store,
+    array: &Array,
+    mode: Mode,
+    pool: &Pool,
+) -> Result<(Column, Option<String>), ZarrError> {
     let wrong = |detail| ZarrError::Metadata { place: store.place(array.key_prefix()), detail };
     // A coordinate has no missing values (CF 2.5.1), and zero is a good longitude: the fill value of the metadata masks nothing.
-    let options = DecodeOptions { fill_value_as_mask: Some(false), ..DecodeOptions::default() };
+    let options = DecodeOptions { mode, fill_value_as_mask: Some(false) };
     let decoder = decoder(array, options).map_err(wrong)?;
-    Ok(match read_whole(store, array, pool)? {
+    let column = match read_whole(store, array, pool)? {
         Whole::Fixed { bytes, .. } => decoder.decode(&bytes, &[]).column,
         Whole::Variable(elements) => decoder.decode_text(&elements, &[]).column,
-    })
+    };
+    Ok((column, decoder.remark().map(str::to_owned)))
 }

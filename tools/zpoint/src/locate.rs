@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use zarray::{Array, Pool};
 use zcli::{Failure, Session};
-use zcoord::{Cell, Column, Grid, Limits, Match, Place, read_coordinate};
+use zcoord::{Cell, Column, Grid, Limits, Match, Mode, Place, read_coordinate};
 use zwire::{Exit, MatchRecord, V1};
 
 use crate::cli::{Args, Method, OutOfBounds, PlaceFlags};
@@ -61,7 +61,7 @@ impl Known {
             Failure::new(Exit::Unreadable, what).at(paths)
         };
         let numbers = |array: &Array| -> Result<Vec<f64>, Failure> {
-            let column = read_coordinate(&source.store, array, pool)?;
+            let (column, _) = read_coordinate(&source.store, array, Mode::Cf, pool)?;
             column.numbers().ok_or_else(|| wrong(format!("{} holds no numbers", array.path)))
         };
         let bounds = |array: &Array| -> Result<Option<Vec<[f64; 2]>>, Failure> {

@@ -189,7 +189,7 @@ impl Survey<'_> {
             return Err(self.nothing(&left_out));
         }
         let sample_names = self.sample_dimensions(&candidates)?;
-        let mut axes = Axes { survey: &self, known: HashMap::new() };
+        let mut axes = Axes { survey: &self, known: HashMap::new(), remarks: Vec::new() };
         let samples = sample_names
             .iter()
             .map(|(dimension, of)| axes.get(of, dimension))
@@ -207,6 +207,7 @@ impl Survey<'_> {
                 Err(why) => left_out.push((candidate.array.path.clone(), why)),
             }
         }
+        axes.remarks.iter().for_each(|remark| session.status.warn(remark));
         self.check_selections(&axes)?;
         if variables.iter().all(|variable| variable.grid.is_none()) {
             return Err(self.nothing(&left_out));
@@ -403,7 +404,10 @@ impl Survey<'_> {
             false => Exit::Absent,
         };
         let failure = Failure::new(exit, format!("no variable with a latitude and a longitude{because}"));
-        failure.at(&self.name).hint("name the coordinates with --lat-name and --lon-name; zinspect says what is there")
+        failure.at(&self.name).hint(match exit {
+            Exit::Unreadable => "zinspect says which codecs it has",
+            _ => "name the coordinates with --lat-name and --lon-name; zinspect says what is there",
+        })
     }
 }
 
@@ -411,6 +415,8 @@ impl Survey<'_> {
 struct Axes<'a> {
     survey: &'a Survey<'a>,
     known: HashMap<(Option<String>, String, u64), Axis>,
+    /// What was not understood of their coordinates.
+    remarks: Vec<String>,
 }
 
 impl Axes<'_> {
@@ -426,7 +432,12 @@ impl Axes<'_> {
         }
         let place = || format!("{}: {dimension}", survey.name);
         let values = match coordinate {
-            Some(found) => Some(read_coordinate(&survey.store, found, &survey.pool)?),
+            Some(found) => {
+                let mode = survey.args.decoding().mode;
+                let (column, remark) = read_coordinate(&survey.store, found, mode, &survey.pool)?;
+                self.remarks.extend(remark.map(|remark| format!("{}: {}: {remark}", survey.name, found.path)));
+                Some(column)
+            }
             None => None,
         };
         let mut indices: Vec<u64> = (0..length).collect();

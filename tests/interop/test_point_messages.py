@@ -1,4 +1,4 @@
-"""Cases in which zpoint does not do yet what these tests expect; not collected."""
+"""What zpoint says where it cannot do, or will not guess, what was asked for."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from pathlib import Path
 
 import numcodecs
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 import points
 import test_point_codecs
 from points import Point
-from test_point_decode import EVERYWHERE, SHAPE, add, base
+from test_point_decode import EVERYWHERE
 from test_point_times import with_time
 from ztools import FIXTURES
 
 
 def test_raw_times_are_numbers(tmp_path: Path) -> None:
-    """--decode raw says "not at all"; the column `time` is decoded all the same."""
+    """--decode raw is for coordinates, too."""
     store = FIXTURES / "weather-v2.zarr"
     with points.opened(store, decode_cf=False) as dataset:
         chosen = points.at_points(dataset, [Point(52, 0)], "latitude", "longitude").load()
@@ -34,19 +33,8 @@ def test_times_that_stay_numbers_are_told(units: str, tmp_path: Path) -> None:
     assert units in done.stderr
 
 
-@pytest.mark.parametrize("zarr_format", [2, 3])
-def test_durations_with_missing_ones_are_floats(zarr_format: int, tmp_path: Path) -> None:
-    """xarray has float64 and NaN (decode_timedelta=False); zpoint has int64 and null."""
-    store = base(tmp_path, zarr_format)
-    days = np.random.default_rng(8).integers(0, 20000, SHAPE)
-    days[0, 0, :2] = -1
-    add(store, "length", days, {"units": "days", "_FillValue": -1}, fill_value=-1)
-    points.zpoint(store, *points.places(EVERYWHERE), "-o", tmp_path / "out.parquet")
-    assert str(pq.read_schema(tmp_path / "out.parquet").field("length").type) == "double"
-
-
 def test_a_variable_asked_for_that_cannot_be_read_is_unreadable(tmp_path: Path) -> None:
-    """A codec that is not supported is exit 5; zpoint ends with 4 and the hint to name the coordinates."""
+    """A codec that is not supported is exit 5, and no matter of names."""
     store = test_point_codecs.store_of(tmp_path / "store.zarr", 2)
     values = test_point_codecs.smooth("<i4")
     test_point_codecs.add(store, "delta", values, filters=[numcodecs.Delta(dtype="<i4")])
@@ -55,7 +43,7 @@ def test_a_variable_asked_for_that_cannot_be_read_is_unreadable(tmp_path: Path) 
 
 
 def test_json_lines_are_overwritten(tmp_path: Path) -> None:
-    """--overwrite is for every format; with -o x.jsonl, zpoint ends with 7: "exists already"."""
+    """--overwrite is for every format."""
     output = tmp_path / "x.jsonl"
     output.write_text("old\n", encoding="utf-8")
     arguments = (FIXTURES / "weather-v2.zarr", *points.places([Point(52, 0)]), "-o", output, "--overwrite")
