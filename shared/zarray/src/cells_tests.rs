@@ -136,11 +136,14 @@ fn damage_is_told_where_it_is_seen() {
     }
 }
 
+/// What a chain makes of a chunk.
+type Encode = fn(&[u8]) -> Vec<u8>;
+
 /// A chain, and what it makes of a chunk.
-fn any_chain() -> impl Strategy<Value = (Value, fn(&[u8]) -> Vec<u8>)> {
+fn any_chain() -> impl Strategy<Value = (Value, Encode)> {
     let blosc: Value = serde_json::from_str(BLOSC).expect("json");
     let sealed = json!([blosc[0], blosc[1], "crc32c"]);
-    let chains: Vec<(Value, fn(&[u8]) -> Vec<u8>)> = vec![
+    let chains: Vec<(Value, Encode)> = vec![
         (json!(["bytes"]), |data| data.to_vec()),
         (blosc.clone(), |data| frame(data, Cname::Lz4, 1024)),
         (blosc.clone(), |data| frame(data, Cname::Zstd, 0)),
