@@ -215,6 +215,7 @@ pub fn place_coordinates<'a>(
         }
     };
     let layout = layout(&own, latitude, longitude).map_err(NotFound::None)?;
+    check_lengths(variable, &own, latitude).and(check_lengths(variable, &own, longitude)).map_err(NotFound::None)?;
     Ok(PlaceCoordinates { latitude, longitude, rules: (by, and), layout })
 }
 
@@ -264,6 +265,18 @@ fn best<'a>(pool: &[&'a Array], own: &[&str], which: Horizontal) -> Result<Optio
 /// Whether an array has dimensions, and all of them are among `own`.
 fn lies_on(array: &Array, own: &[&str]) -> bool {
     dimensions(array).is_some_and(|names| !names.is_empty() && names.iter().all(|name| own.contains(name)))
+}
+
+/// A coordinate of another length than its dimension would lead to cells that are others, or none.
+fn check_lengths(variable: &Array, own: &[&str], coordinate: &Array) -> Result<(), String> {
+    for (name, length) in dimensions(coordinate).unwrap_or_default().iter().zip(&coordinate.shape) {
+        let at = own.iter().position(|dimension| dimension == name);
+        if let Some(expected) = at.map(|at| variable.shape[at]).filter(|expected| expected != length) {
+            let path = &coordinate.path;
+            return Err(format!("its dimension {name} has {expected} steps, and {path} has {length} values for it"));
+        }
+    }
+    Ok(())
 }
 
 fn layout(own: &[&str], latitude: &Array, longitude: &Array) -> Result<Layout, String> {

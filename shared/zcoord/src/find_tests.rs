@@ -104,3 +104,13 @@ fn what_has_no_place_is_told() {
     assert!(is_time(&array("/t", &json!(["t"]), &json!({"units": "days since 1850-1-1"}))));
     assert!(!is_time(&array("/step", &json!(["step"]), &json!({"units": "hours"}))));
 }
+
+#[test]
+fn a_coordinate_of_another_length_is_none() {
+    let mut dataset = dataset(&[("/lon", json!(["lon"]), json!({})), ("/v", json!(["lat", "lon"]), json!({}))]);
+    let mut long = array("/lat", &json!(["lat"]), &json!({}));
+    long.shape = vec![3];
+    dataset.add(Node::Array(Box::new(long)));
+    let Err(NotFound::None(why)) = found(&dataset, &Names::default()) else { panic!("no place") };
+    assert!(why.contains("lat has 2 steps, and /lat has 3 values"), "{why}");
+}

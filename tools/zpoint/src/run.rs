@@ -133,6 +133,12 @@ impl<'a> Job<'a> {
     fn extract(&self, session: &mut Session) -> Result<Ending, Failure> {
         let samples = self.batches.iter().flat_map(|batches| &batches.spans).map(samples_of).sum();
         let stations = self.places.len() as u64;
+        if samples == 0 && format_of(self.args) == sink::Format::Zarr {
+            // The series' coordinates come with its rows.
+            return Err(
+                Failure::usage("there are no samples to write, and no Zarr store without").at(&self.sources[0].name)
+            );
+        }
         let mut emitter = Emitter::open(self.args, &self.schema, stations, samples)?;
         if emitter.tells_matches() {
             self.tell_matches(session)?;
