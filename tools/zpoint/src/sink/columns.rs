@@ -73,7 +73,7 @@ fn append_features(variable: &Variable, name: &str, all: &mut Column) {
         return gather::extend_missing(all, count);
     };
     let rows: Vec<usize> = (0..count).map(|feature| variable.indices(feature)[axis]).collect();
-    let coordinate = convert(gather::take(&variable.dimensions[axis].coordinate, &rows), all.kind);
+    let coordinate = convert(variable.dimensions[axis].coordinate.gather(&rows), all.kind);
     gather::extend(all, &coordinate);
 }
 

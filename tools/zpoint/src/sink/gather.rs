@@ -1,24 +1,6 @@
-//! Columns out of columns: some of their rows, in any order and number.
+//! Columns that grow.
 
 use zcoord::{Column, Kind, Values};
-
-/// The rows of `column` that `rows` names, in that order.
-pub fn take(column: &Column, rows: &[usize]) -> Column {
-    fn pick<T: Clone>(values: &[T], rows: &[usize]) -> Vec<T> {
-        rows.iter().map(|row| values[*row].clone()).collect()
-    }
-    let values = match &column.values {
-        Values::F32(values) => Values::F32(pick(values, rows)),
-        Values::F64(values) => Values::F64(pick(values, rows)),
-        Values::I64(values) => Values::I64(pick(values, rows)),
-        Values::U64(values) => Values::U64(pick(values, rows)),
-        Values::Bool(values) => Values::Bool(pick(values, rows)),
-        Values::Time(values, calendar) => Values::Time(pick(values, rows), *calendar),
-        Values::Text(values) => Values::Text(pick(values, rows)),
-    };
-    let missing = if column.missing.is_empty() { Vec::new() } else { pick(&column.missing, rows) };
-    Column { kind: column.kind, values, missing }
-}
 
 /// Appends `more` to `column`. Values of another type are missing: a coordinate has one type.
 pub fn extend(column: &mut Column, more: &Column) {
@@ -86,10 +68,10 @@ mod tests {
     fn rows_are_taken_and_put_together() {
         let source =
             Column { missing: vec![false, true, false], ..Column::new(Kind::Int(16), Values::I64(vec![1, 2, 3])) };
-        let taken = take(&source, &[2, 1, 1]);
+        let taken = source.gather(&[2, 1, 1]);
         assert_eq!((taken.values.clone(), &taken.missing[..]), (Values::I64(vec![3, 2, 2]), &[false, true, true][..]));
         let mut all = empty(Kind::Int(16));
-        extend(&mut all, &take(&source, &[0]));
+        extend(&mut all, &source.gather(&[0]));
         assert!(all.missing.iter().all(|missing| !missing));
         extend(&mut all, &taken);
         extend_missing(&mut all, 1);

@@ -12,7 +12,7 @@ use zcoord::Column;
 
 use super::failure::write_failed;
 use super::staging::Staged;
-use super::{Format, Options, Sink, Written, cells, gather, open};
+use super::{Format, Options, Sink, Written, cells, open};
 use crate::batch::{Batch, KeyColumn, Schema};
 
 /// Most directories: their files are open at the same time.
@@ -170,7 +170,7 @@ fn some_rows(batch: &Batch, rows: &[usize], without: usize, pool: &Pool) -> Batc
     let codes = |key: &KeyColumn| rows.iter().map(|row| key.codes[*row]).collect();
     let kept = batch.keys.iter().enumerate().filter(|(at, _)| *at != without);
     let keys = kept.map(|(_, key)| KeyColumn { distinct: key.distinct.clone(), codes: codes(key) }).collect();
-    let features = pool.map(batch.features.iter().collect(), |feature| gather::take(feature, rows));
+    let features = pool.map(batch.features.iter().collect(), |feature| feature.gather(rows));
     Batch { rows: rows.len(), keys, features }
 }
 

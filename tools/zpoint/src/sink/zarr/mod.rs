@@ -91,7 +91,7 @@ impl Zarr {
                 true => continue,
                 false => (0..samples).map(|sample| code(sample * self.stations)).collect(),
             };
-            gather::extend(kept, &gather::take(&column.distinct, &rows));
+            gather::extend(kept, &column.distinct.gather(&rows));
         }
     }
 
