@@ -11,7 +11,7 @@ use zstore::ByteRange;
 
 use crate::elements::Itemsize;
 use crate::error::ZarrError;
-use crate::gate::Gate;
+use crate::parallel::Semaphore;
 use crate::reader::{ChunkReader, DecodeScratch, Stored};
 
 /// Header and table of a frame are read in one piece of this size; of a frame of more than 1,020 blocks, in two.
@@ -121,7 +121,7 @@ impl ChunkReader<'_> {
         index: &[u64],
         cells: &Cells,
         partial: PartialDecode,
-        processor: &Gate,
+        processor: &Semaphore,
         out: &mut Vec<u8>,
         scratch: &mut CellScratch,
     ) -> Result<CellsRead, ZarrError> {
@@ -179,7 +179,7 @@ struct Job<'a> {
     cells: &'a Cells<'a>,
     itemsize: usize,
     partial: PartialDecode,
-    processor: &'a Gate,
+    processor: &'a Semaphore,
 }
 
 impl Job<'_> {
@@ -248,7 +248,7 @@ impl Job<'_> {
         found: &mut Found,
     ) -> Result<u64, ZarrError> {
         let Found { wanted, offsets, values, workspace } = found;
-        let _turn = self.processor.enter(1);
+        let _turn = self.processor.acquire(1);
         for (group, range) in wanted.chunk_by(|a, b| a.block == b.block).zip(ranges) {
             offsets.clear();
             offsets.extend(group.iter().map(|wanted| wanted.offset));
@@ -312,7 +312,7 @@ impl Job<'_> {
                 return Ok(CellsRead { present: true, bytes: fetched.bytes, blocks, whole: false });
             }
         }
-        let _turn = self.processor.enter(1);
+        let _turn = self.processor.acquire(1);
         self.reader.decode(stored, 1, decode).map_err(|source| self.damaged(source))?;
         for (value, number) in out.chunks_exact_mut(self.itemsize).zip(self.cells.numbers()) {
             let at = number as usize * self.itemsize;

@@ -51,7 +51,7 @@ fn read(
 ) -> Result<(CellsRead, Vec<f32>), ZarrError> {
     let reader = ChunkReader::new(store, array).expect("readable");
     let (mut out, mut scratch) = (Vec::new(), CellScratch::default());
-    let read = reader.read_cells(&[0, 0], cells, partial, &Gate::new(1), &mut out, &mut scratch)?;
+    let read = reader.read_cells(&[0, 0], cells, partial, &Semaphore::new(1), &mut out, &mut scratch)?;
     Ok((read, out.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
 }
 
@@ -114,7 +114,7 @@ fn inner_chunks_are_read_through_the_index() {
     assert_eq!((values, found.blocks), (vec![51_217.0], 1));
     let reader = ChunkReader::new(&store, &array).expect("readable");
     let (mut out, mut scratch) = (Vec::new(), CellScratch::default());
-    let (auto, gate) = (PartialDecode::Auto, Gate::new(1));
+    let (auto, gate) = (PartialDecode::Auto, Semaphore::new(1));
     let absent = reader.read_cells(&[1, 0], &cells, auto, &gate, &mut out, &mut scratch).expect("reads");
     assert!(!absent.present);
 }

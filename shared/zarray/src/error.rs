@@ -2,7 +2,7 @@
 
 use zcodec::CodecError;
 use zstore::StoreError;
-use zwire::Exit;
+use zwire::{Exit, Failure};
 
 /// An error with its place: a store, a node, a chunk's key.
 #[derive(Debug, thiserror::Error)]
@@ -62,5 +62,17 @@ impl ZarrError {
             ZarrError::Chunk { .. } | ZarrError::Metadata { .. } => None,
             ZarrError::Store(error) => error.hint(),
         }
+    }
+}
+
+impl From<&ZarrError> for Failure {
+    fn from(error: &ZarrError) -> Failure {
+        Failure::from_error(error.exit(), error.place(), error, error.hint())
+    }
+}
+
+impl From<ZarrError> for Failure {
+    fn from(error: ZarrError) -> Failure {
+        Failure::from(&error)
     }
 }

@@ -6,8 +6,9 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use zcodec::{Codec, CodecError, Header, Workspace, decompress_range};
 use zstore::{ByteRange, Stat, Store};
 
@@ -186,7 +187,7 @@ impl<'a> ChunkReader<'a> {
             return Ok(shard);
         }
         let shard = Arc::new(self.read_index(key, buffer)?);
-        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut indexes = self.indexes.lock();
         if indexes.len() >= kept_indexes(self.array) {
             indexes.pop_front();
         }
@@ -196,7 +197,7 @@ impl<'a> ChunkReader<'a> {
 
     /// A kept index, which becomes the last to be forgotten.
     fn kept(&self, index: &[u64]) -> Option<Arc<Shard>> {
-        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut indexes = self.indexes.lock();
         // The one asked for is nearly always the last one asked for.
         let position = indexes.iter().rposition(|(kept, _)| kept == index)?;
         let entry = indexes.remove(position)?;

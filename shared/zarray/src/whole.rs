@@ -1,6 +1,6 @@
 //! A whole array in memory: for coordinates, which are small and looked at in full.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 use zcodec::CodecError;
 use zstore::Store;
@@ -9,7 +9,7 @@ use crate::elements::Itemsize;
 use crate::error::ZarrError;
 use crate::fill::fill_element;
 use crate::metadata::Array;
-use crate::pool::Pool;
+use crate::parallel::Pool;
 use crate::reader::{ChunkReader, DecodeScratch};
 use crate::subset::{Subset, copy_subset};
 
@@ -54,7 +54,7 @@ pub fn read_whole(store: &Store, array: &Array, pool: &Pool) -> Result<Whole, Za
             let bytes = Mutex::new(fill.repeat(elements as usize));
             let done = pool.map(numbers, |number| fixed(&reader, number, itemsize, &bytes));
             done.into_iter().collect::<Result<(), ZarrError>>()?;
-            let bytes = bytes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let bytes = bytes.into_inner();
             Ok(Whole::Fixed { itemsize, bytes })
         }
         Itemsize::Variable => {
@@ -98,7 +98,7 @@ fn fixed(reader: &ChunkReader, number: u64, itemsize: usize, bytes: &Mutex<Vec<u
     }
     // The chunk's own order is C order of its permuted dimensions; the target is in the array's.
     let order = &reader.elements().order;
-    let mut target = bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut target = bytes.lock();
     if order.iter().enumerate().all(|(place, dimension)| place == *dimension) {
         copy_subset(&part, &chunk, &scratch.decoded, &whole, &mut target, itemsize);
         return Ok(());

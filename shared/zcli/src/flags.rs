@@ -1,15 +1,14 @@
 //! Flags that mean the same in every tool that has them.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use globset::{GlobBuilder, GlobMatcher};
 use zarray::{Memory, available_cores};
 use zstore::{Store, StoreOptions};
+use zwire::Failure;
 
-use crate::failure::Failure;
 use crate::signals::Stop;
 
 /// How records are printed.
@@ -205,31 +204,6 @@ impl VarFilter {
                 true => glob.is_match(path) || glob.is_match(relative),
                 false => glob.is_match(name),
             })
-    }
-}
-
-/// Part `number` of `of`, spelled `I/N`; 1-based, as `split -n` and test runners count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// From 1 to `of`.
-    pub number: u32,
-    /// How many there are.
-    pub of: u32,
-}
-
-impl Part {
-    /// All of it.
-    pub const WHOLE: Part = Part { number: 1, of: 1 };
-}
-
-impl FromStr for Part {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Part, String> {
-        let wrong = || "a part is I/N, with I from 1 to N".to_owned();
-        let (number, of) = text.split_once('/').ok_or_else(wrong)?;
-        let part = Part { number: number.parse().map_err(|_| wrong())?, of: of.parse().map_err(|_| wrong())? };
-        if (1..=part.of).contains(&part.number) { Ok(part) } else { Err(wrong()) }
     }
 }
 

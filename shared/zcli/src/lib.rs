@@ -2,7 +2,6 @@
 //! the stream with its one summary, and turns the result into an exit code. A tool adds its flags, its table columns and
 //! its job.
 
-mod failure;
 mod flags;
 mod generate;
 mod output;
@@ -11,7 +10,6 @@ mod status;
 mod stores;
 mod table;
 mod timing;
-mod units;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -22,12 +20,11 @@ use std::time::Instant;
 use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory, FromArgMatches};
 use serde_json::{Map, Value};
-use zwire::{EXIT_STATUS, Exit, Record, Summary, V1};
+use zwire::{EXIT_STATUS, Exit, Failure, Record, Summary, V1};
 
 pub use clap;
-pub use failure::Failure;
 pub use flags::{
-    Color, Common, Format, Generate, JobFlags, MemoryFlags, Part, StoreFlags, VarFilter, VarFlags, glob_escape,
+    Color, Common, Format, Generate, JobFlags, MemoryFlags, StoreFlags, VarFilter, VarFlags, glob_escape,
     parse_duration,
 };
 pub use output::{Encoder, Line, Output};
@@ -35,8 +32,7 @@ pub use signals::Stop;
 pub use status::{Bar, Status};
 pub use stores::{Selection, selections, stores};
 pub use table::{Align, Column, Row, Table};
-pub use timing::{Phases, Timer};
-pub use units::{human_bytes, human_count, human_counted, shell_quote};
+pub use timing::Phases;
 
 /// One tool: its parsed flags, and what it does with them.
 pub trait Tool: CommandFactory + FromArgMatches {

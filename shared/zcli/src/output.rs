@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use zwire::{Exit, Record, Summary};
 
-use crate::failure::Failure;
 use crate::flags::{Color, Common, Format};
 use crate::table::{Printer, Table};
+use zwire::Failure;
 
 /// Lines wait in memory no longer than this, so that whoever reads a slow stream sees it move.
 const LINGER: Duration = Duration::from_millis(200);

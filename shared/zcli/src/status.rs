@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use zwire::Exit;
 
-use crate::failure::Failure;
 use crate::flags::{Color, Common};
+use zwire::Failure;
 
 /// Nothing moves on the screen for work shorter than this.
 const PATIENCE: Duration = Duration::from_millis(250);

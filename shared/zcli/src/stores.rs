@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::failure::Failure;
+use zwire::Failure;
 
 /// The stores named on the command line, then those read from `from` (`-` is standard input): one a line, as plain text or
 /// as a record with a `store` member. Records of one store that follow each other name it once.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use zwire::{Record, Summary, Timing};
 
-use crate::units::human_bytes;
+use zwire::human_bytes;
 
 /// Rows that are looked at before the first is printed.
 const FIRST_ROWS: usize = 256;

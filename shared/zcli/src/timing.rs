@@ -1,8 +1,8 @@
 //! Where the time went.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::Mutex;
 use std::time::Instant;
 
 use serde_json::Map;
@@ -15,32 +15,14 @@ pub struct Phases(Mutex<BTreeMap<&'static str, f64>>);
 impl Phases {
     /// Adds seconds to a phase. Names end up in the summary as `NAME_seconds`.
     pub fn add(&self, phase: &'static str, seconds: f64) {
-        let mut phases = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut phases = self.0.lock();
         *phases.entry(phase).or_default() += seconds;
-    }
-}
-
-/// A stopwatch for consecutive phases of one worker.
-pub struct Timer(Instant);
-
-impl Timer {
-    /// Starts it.
-    pub fn start() -> Timer {
-        Timer(Instant::now())
-    }
-
-    /// Seconds since the start or the last lap.
-    pub fn lap(&mut self) -> f64 {
-        let now = Instant::now();
-        let seconds = now.duration_since(self.0).as_secs_f64();
-        self.0 = now;
-        seconds
     }
 }
 
 /// The totals of this process.
 pub fn measure(started: Instant, phases: &Phases) -> Timing {
-    let phases = phases.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let phases = phases.0.lock();
     let mut by_phase = Map::new();
     for (phase, seconds) in phases.iter() {
         by_phase.insert(format!("{phase}_seconds"), round3(*seconds).into());

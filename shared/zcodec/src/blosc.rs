@@ -3,7 +3,7 @@
 //! lz4 and zstd frames, which are nearly all there are, go through [`crate::block`]: the same bytes as c-blosc, faster,
 //! and in the same order at any number of threads. The other compressors go through c-blosc itself.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::block::{self, BlockCodec};
@@ -260,21 +260,17 @@ fn decode_blocks(
             scope.spawn(|| {
                 let mut workspace = Workspace::default();
                 loop {
-                    let next = lock(&queue).next();
+                    let next = queue.lock().next();
                     let Some((index, out)) = next else { return };
                     if let Err(error) = layout.decode(frame, index, out, &mut workspace) {
-                        *lock(&failed) = Some(error);
+                        *failed.lock() = Some(error);
                         return;
                     }
                 }
             });
         }
     });
-    match failed.into_inner() {
-        Ok(None) => Ok(()),
-        Ok(Some(error)) => Err(error),
-        Err(poisoned) => poisoned.into_inner().map_or(Ok(()), Err),
-    }
+    failed.into_inner().map_or(Ok(()), Err)
 }
 
 impl block::Layout {
@@ -311,7 +307,7 @@ impl block::Layout {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         let Some(slot) = done.get(index) else { return };
                         let bytes = &src[index * self.blocksize..src.len().min((index + 1) * self.blocksize)];
-                        *lock(slot) =
+                        *slot.lock() =
                             self.encode(clevel, bytes, &mut out, &mut workspace).map(|len| out[..len].to_vec());
                     }
                 });
@@ -319,7 +315,7 @@ impl block::Layout {
         });
         let mut workspace = Workspace::default();
         for (index, slot) in done.iter().enumerate() {
-            let mut block = lock(slot).take()?;
+            let mut block = slot.lock().take()?;
             // Where a single thread would have had less room for this block, it may have encoded it otherwise.
             let room = dst.len().checked_sub(at)?;
             if room < self.max_block_len() {
@@ -335,11 +331,6 @@ impl block::Layout {
         }
         Some(at)
     }
-}
-
-/// A lock whose holder cannot have left it half changed: every critical section here is one assignment.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]

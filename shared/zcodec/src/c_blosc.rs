@@ -4,11 +4,11 @@
 
 use std::ffi::CStr;
 use std::os::raw::c_int;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use crate::blocksize::predict_split;
 use crate::frame::NOT_SPLIT;
 use crate::{Blosc, Cname, CodecError, HEADER_LEN, Header, SplitMode, set_len};
+use parking_lot::{RwLock, RwLockReadGuard};
 
 /// The split mode that the library works in: one variable of the whole process, which no call takes as an argument. Calls
 /// in the same mode run side by side; whoever needs another one waits until those are over. Nobody else in the process
@@ -23,12 +23,12 @@ const FORWARD_COMPAT_SPLIT: c_int = 4;
 /// The library in split mode `wanted`, for as long as the guard lives.
 fn in_split_mode(wanted: c_int) -> RwLockReadGuard<'static, c_int> {
     loop {
-        let mode = SPLIT_MODE.read().unwrap_or_else(PoisonError::into_inner);
+        let mode = SPLIT_MODE.read();
         if *mode == wanted {
             return mode;
         }
         drop(mode);
-        let mut mode = SPLIT_MODE.write().unwrap_or_else(PoisonError::into_inner);
+        let mut mode = SPLIT_MODE.write();
         // SAFETY: sets one global integer, which is read only under the read lock.
         unsafe { blosc_src::blosc_set_splitmode(wanted) };
         *mode = wanted;

@@ -1,10 +1,11 @@
 //! Whether a frame holds certain bytes, block by block: nothing of the size of a chunk is made for it.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::block::Layout;
-use crate::blosc::{check_frame, lock};
+use crate::blosc::check_frame;
 use crate::{CodecError, HEADER_LEN, Workspace, c_blosc, set_len};
 
 /// Whether `frame` decodes to `expected`, with `threads` threads on its blocks.
@@ -68,12 +69,12 @@ fn blocks_hold(
         for _ in 0..threads {
             scope.spawn(|| {
                 if let Err(error) = work(&mut Workspace::default()) {
-                    *lock(&failed) = Some(error);
+                    *failed.lock() = Some(error);
                 }
             });
         }
     });
-    match lock(&failed).take() {
+    match failed.into_inner() {
         Some(error) => Err(error),
         None => Ok(!differs.load(Ordering::Relaxed)),
     }

@@ -7,10 +7,11 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::naming::{METADATA, give_name, is_replaceable};
@@ -389,7 +390,7 @@ const REMOVALS: usize = 32;
 fn discard_objects(store: &Store, prefix: &str) -> Result<(), StoreError> {
     let hands = if store.is_remote() { REMOVALS } else { 1 };
     let listing = Mutex::new(store.list(prefix)?);
-    let next = || listing.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let next = || listing.lock().next();
     let remove = || std::iter::from_fn(next).try_for_each(|object| store.delete(&object?.key));
     std::thread::scope(|scope| {
         let others: Vec<_> = (1..hands).map(|_| scope.spawn(remove)).collect();

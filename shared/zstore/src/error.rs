@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use zwire::Exit;
+use zwire::{Exit, Failure};
 
 /// Why a store or one of its objects cannot be read or written. Every variant names its place.
 #[derive(Debug, thiserror::Error)]
@@ -196,6 +196,12 @@ impl StoreError {
     }
 }
 
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::from_error(error.exit(), error.place(), &error, error.hint())
+    }
+}
+
 /// A failed read of `path`, by meaning.
 pub fn read_failed(path: &Path, source: io::Error) -> StoreError {
     let place = path.display().to_string();
@@ -213,5 +219,21 @@ pub fn write_failed(path: &Path, source: io::Error) -> StoreError {
     match source.kind() {
         io::ErrorKind::AlreadyExists => StoreError::Exists { place },
         _ => StoreError::Write { place, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_place_cause_and_advice() {
+        let error = StoreError::Exists { place: "na: me  x.zarr".into() };
+        let failure = Failure::from(error);
+        assert_eq!(failure.to_string(), "na: me  x.zarr: exists already");
+        assert_eq!(failure.exit, Exit::Output);
+        assert!(failure.advice().is_some_and(|hint| hint.contains("--overwrite")));
+        let record = failure.record();
+        assert_eq!((record.place.as_str(), record.error.as_str()), ("na: me  x.zarr", "exists already"));
     }
 }

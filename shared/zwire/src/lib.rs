@@ -10,12 +10,16 @@
 //! This crate knows nothing of files, Zarr or terminals.
 
 mod exit;
+mod failure;
 mod json;
 mod record;
+mod units;
 
 pub use exit::{EXIT_STATUS, Exit};
+pub use failure::Failure;
 pub use json::{V1, ratio, round3};
 pub use record::{
     ArrayRecord, BenchRecord, ChoiceRecord, ChunkRecord, ConsolidatedRecord, ErrorRecord, ExtractionRecord,
     GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord, Summary, Timing, TrialRecord,
 };
+pub use units::{human_bytes, human_count, human_counted, shell_quote};

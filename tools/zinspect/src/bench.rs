@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use zarray::{Array, Chain, Pool, ZarrError};
-use zcli::{Failure, Stop};
+use zcli::Stop;
 use zcodec::Workspace;
 use zstore::{ByteRange, Stat, Store};
-use zwire::{BenchRecord, ChunkRecord, round3};
+use zwire::{BenchRecord, ChunkRecord, Failure, round3};
 
 /// Each figure is the best of rounds over this long.
 const LONG_ENOUGH: Duration = Duration::from_millis(100);

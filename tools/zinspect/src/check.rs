@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 use zarray::{Consolidated, Hierarchy, Node, Pool, Span, ZarrError, ZarrFormat, json};
-use zcli::Failure;
 use zstore::{Store, StoreError};
 use zwire::ConsolidatedRecord;
+use zwire::Failure;
 
 /// What the two disagree on, in path order. A server that cannot list is asked for the nodes that the copy names; nodes that
 /// are missing from the copy cannot be found there.

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use zcli::clap::{self, Parser};
-use zcli::{Common, Ending, Failure, JobFlags, Session, StoreFlags, Table, Tool, VarFlags};
+use zcli::{Common, Ending, JobFlags, Session, StoreFlags, Table, Tool, VarFlags};
+use zwire::Failure;
 
 use crate::{human, run};
 

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use zarray::{Array, Grid, ZarrFormat, json, zarrs_error};
-use zcli::Failure;
 use zstore::Store;
+use zwire::Failure;
 use zwire::{ArrayRecord, GroupRecord};
 
 /// The record of a group.

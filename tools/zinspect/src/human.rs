@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use zcli::{Align, Column, Row, Table, human_bytes, human_count, human_counted};
-use zwire::{ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, Record, Summary};
+use zcli::{Align, Column, Row, Table};
+use zwire::{
+    ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, Record, Summary, human_bytes, human_count, human_counted,
+};
 
 use crate::cli::Args;
 

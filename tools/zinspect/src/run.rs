@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 
 use serde_json::{Map, Value};
 use zarray::{Array, Hierarchy, Node, Pool, Visit};
-use zcli::{Encoder, Ending, Failure, Line, Session, VarFilter, stores};
+use zcli::{Encoder, Ending, Line, Session, VarFilter, stores};
 use zstore::Store;
-use zwire::{ArrayRecord, ChunkRecord, Exit, Record};
+use zwire::{ArrayRecord, ChunkRecord, Exit, Failure, Record};
 
 use crate::bench::bench;
 use crate::cli::Args;

@@ -1,10 +1,10 @@
 //! What stored chunks really are, by the first 16 bytes of a few of them.
 
 use zarray::{Array, Chain, Grid, KeyKind, ShardIndex};
-use zcli::Failure;
 use zcodec::{Codec, HEADER_LEN, Header};
 use zstore::{ByteRange, Stat, Store};
 use zwire::ChunkRecord;
+use zwire::Failure;
 
 /// Keys that are tried before the store is asked for a list.
 const PROBES: u64 = 16;

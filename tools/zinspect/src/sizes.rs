@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use zarray::{Array, Grid, KeyKind, Node};
-use zcli::Failure;
 use zstore::{Object, Store};
+use zwire::Failure;
 use zwire::{ArrayRecord, KeyRecord, ratio};
 
 /// Keys without an array that are kept to be shown; all are counted.

@@ -5,9 +5,9 @@
 //! zarr-python 2 does in its main thread, and these tools do. So more blocks only help the latter.
 
 use zarray::Array;
-use zcli::{glob_escape, human_bytes, human_count, human_counted, shell_quote};
+use zcli::glob_escape;
 use zcodec::{Blosc, Cname, Codec, Shuffle, ideal_speedup, predict_blocksize};
-use zwire::{ArrayRecord, ChunkRecord, round3};
+use zwire::{ArrayRecord, ChunkRecord, human_bytes, human_count, human_counted, round3, shell_quote};
 
 use crate::sample::Sample;
 

@@ -1,7 +1,7 @@
 //! Whether all stores, and all grids of one store, have the same cell for a place.
 
-use zcli::{Failure, Session};
-use zwire::Exit;
+use zcli::Session;
+use zwire::{Exit, Failure};
 
 use crate::cli::{Args, SameCell};
 use crate::locate::Located;

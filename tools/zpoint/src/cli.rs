@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use zarray::PartialDecode;
+use zarray::{Part, PartialDecode};
 use zcli::clap::{self, Args as ClapArgs, Parser, ValueEnum};
-use zcli::{Common, Ending, Failure, JobFlags, MemoryFlags, Part, Session, StoreFlags, Table, Tool, VarFlags};
+use zcli::{Common, Ending, JobFlags, MemoryFlags, Session, StoreFlags, Table, Tool, VarFlags};
 use zcoord::{DecodeOptions, Mode};
+use zwire::Failure;
 
 use crate::labels::{Selection, parse_isel, parse_sel};
 use crate::naming::Template;

@@ -2,12 +2,13 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use zarray::Pool;
-use zcli::{Failure, Session};
-use zwire::{Record, RowRecord, V1};
+use zcli::Session;
+use zwire::{Failure, Record, RowRecord, V1};
 
 use crate::batch::{Batch, Schema};
 use crate::cli::{Args, Cast, LayoutChoice, RowFormat, TimeChoice};
@@ -37,13 +38,13 @@ struct Waiting(Arc<Mutex<Vec<u8>>>);
 
 impl Waiting {
     fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.0.lock())
     }
 }
 
 impl Write for Waiting {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 
-use zarray::{CellScratch, Cells, CellsRead, ChunkReader, Gate, PartialDecode, Pool, ZarrError};
-use zcli::{Failure, Phases, Timer};
+use zarray::{CellScratch, Cells, CellsRead, ChunkReader, PartialDecode, Pool, Semaphore, Timer, ZarrError};
+use zcli::Phases;
 use zcoord::Column;
+use zwire::Failure;
 
 use crate::columns::{Raw, Rows, columns};
 use crate::locate::{Located, Use};
@@ -69,9 +70,9 @@ pub struct Means<'a> {
     /// Workers; more than the processor has turns for, where reads wait for a network.
     pub pool: &'a Pool,
     /// Turns on the processor.
-    pub processor: &'a Gate,
+    pub processor: &'a Semaphore,
     /// Memory of chunks in flight.
-    pub memory: &'a Gate,
+    pub memory: &'a Semaphore,
     /// Whether in part.
     pub partial: PartialDecode,
     /// Where the time goes.
@@ -195,7 +196,7 @@ impl<'a> Engine<'a> {
     fn read(&self, series: &Series, task: Task) -> Done {
         let Means { processor, memory, partial, .. } = self.means;
         let cells = Cells { steps: &task.steps, places: &series.groups[task.group].offsets };
-        let _room = memory.enter(series.reader.cell_bytes());
+        let _room = memory.acquire(series.reader.cell_bytes());
         let mut out = Vec::new();
         let read = SCRATCH.with_borrow_mut(|scratch| {
             series.reader.read_cells(&task.chunk, &cells, *partial, processor, &mut out, scratch)

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use zcli::{Align, Column, Row, Table, human_bytes, human_count, human_counted};
-use zwire::{ExtractionRecord, MatchRecord, Record, Summary};
+use zcli::{Align, Column, Row, Table};
+use zwire::{ExtractionRecord, MatchRecord, Record, Summary, human_bytes, human_count, human_counted};
 
 use crate::cli::Args;
 

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use zarray::{Array, Pool};
-use zcli::{Failure, Session};
+use zcli::Session;
 use zcoord::{Cell, Column, Grid, Limits, Match, Mode, Place, read_coordinate};
-use zwire::{Exit, MatchRecord, V1};
+use zwire::{Exit, Failure, MatchRecord, V1};
 
 use crate::cli::{Args, Method, OutOfBounds, PlaceFlags};
 use crate::places::Places;

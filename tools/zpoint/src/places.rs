@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use zcli::Failure;
 use zwire::Exit;
+use zwire::Failure;
 
 /// Column names that are understood, in lower case.
 const ID: [&str; 4] = ["id", "point_id", "station_id", "station"];

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use zarray::Pool;
-use zcli::Failure;
 use zcoord::Column;
+use zwire::Failure;
 use zwire::{ExtractionRecord, V1, ratio};
 
 use crate::engine::{Engine, Probe};

@@ -5,9 +5,9 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use serde_json::{Map, Value};
-use zarray::{Gate, Pool};
-use zcli::{Ending, Failure, Session, stores};
-use zwire::{Exit, Record};
+use zarray::{Pool, Semaphore};
+use zcli::{Ending, Session, stores};
+use zwire::{Exit, Failure, Record};
 
 use crate::batch::{Batch, Schema};
 use crate::cli::{Args, Cast};
@@ -80,7 +80,7 @@ impl<'a> Job<'a> {
             check_same(&first, &schema(args, source, &places)?, source)?;
         }
         let budget = args.memory.max_memory.bytes();
-        let part = args.read.part.unwrap_or(zcli::Part::WHOLE);
+        let part = args.read.part.unwrap_or(zarray::Part::WHOLE);
         let shares: Vec<Range<u64>> = plan::shares(&sources, part.number, part.of);
         let stations = places.len() as u64;
         let batches =
@@ -98,7 +98,7 @@ impl<'a> Job<'a> {
         let (mut rows, mut read, mut wanted) = (0, 0, 0);
         for (source, (located, batches)) in self.sources.iter().zip(self.located.iter().zip(&self.batches)) {
             let pool = pool(self.args, source);
-            let (processor, memory) = (Gate::new(self.args.work.jobs() as u64), Gate::new(self.chunk_budget));
+            let (processor, memory) = (Semaphore::new(self.args.work.jobs() as u64), Semaphore::new(self.chunk_budget));
             let partial = self.args.read.partial_decode.into();
             let means = Means { pool: &pool, processor: &processor, memory: &memory, partial, phases: &session.phases };
             let engine = Engine::new(source, located, &means)?;
@@ -125,7 +125,7 @@ impl<'a> Job<'a> {
         if needed <= self.chunk_budget {
             return Ok(());
         }
-        let (needed, hint) = (zcli::human_bytes(needed), plan::memory_word(2 * needed));
+        let (needed, hint) = (zwire::human_bytes(needed), plan::memory_word(2 * needed));
         let what = format!("one chunk takes {needed} while it is decoded, more than half of --max-memory");
         Err(Failure::usage(what).at(&source.name).hint(format!("--max-memory {hint} would do")))
     }
@@ -147,7 +147,7 @@ impl<'a> Job<'a> {
         let mut effort = Effort::default();
         for (number, source) in self.sources.iter().enumerate() {
             let pool = pool(self.args, source);
-            let (processor, memory) = (Gate::new(self.args.work.jobs() as u64), Gate::new(self.chunk_budget));
+            let (processor, memory) = (Semaphore::new(self.args.work.jobs() as u64), Semaphore::new(self.chunk_budget));
             let partial = self.args.read.partial_decode.into();
             let phases = std::mem::take(&mut session.phases);
             let means = Means { pool: &pool, processor: &processor, memory: &memory, partial, phases: &phases };
@@ -235,11 +235,11 @@ impl<'a> Job<'a> {
         // Who has read enough need not be told what is missing.
         session.out.flush()?;
         if effort.chunks_missing > 0 {
-            let missing = zcli::human_counted(effort.chunks_missing, "chunk");
+            let missing = zwire::human_counted(effort.chunks_missing, "chunk");
             session.status.warn(&format!("{missing} not stored: the cells have the fill value"));
         }
         if effort.out_of_range > 0 {
-            let values = zcli::human_counted(effort.out_of_range, "value");
+            let values = zwire::human_counted(effort.out_of_range, "value");
             session.status.warn(&format!("{values} outside the valid range are missing"));
         }
         let columns: usize = self.schema.variables.iter().map(|variable| variable.features.len()).sum();
@@ -292,7 +292,7 @@ fn tell_left_out(source: &Source, session: &Session) {
         session.status.say(&format!("{}: places are found by {}", source.name, grid.found_by));
     }
     if let Some((path, why)) = source.left_out.first() {
-        let count = zcli::human_counted(source.left_out.len() as u64, "array");
+        let count = zwire::human_counted(source.left_out.len() as u64, "array");
         session.status.warn(&format!("{}: {count} left out, {path} among them: {why}", source.name));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use zcli::Failure;
 use zcoord::{Column, Kind, Values};
+use zwire::Failure;
 
 use crate::batch::{Dimension, Key, KeyColumn, Role, Schema, Variable};
 use crate::cli::{Args, Cast, Method};

@@ -8,13 +8,13 @@ use std::ffi::OsStr;
 
 use serde_json::Value;
 use zarray::{Array, Hierarchy, Pool};
-use zcli::{Failure, Session};
+use zcli::Session;
 use zcoord::{
     Column, Dataset, DecodeOptions, Decoder, Layout, Names, NotFound, Rule, classify, dimensions, is_time, name,
     place_coordinates, read_coordinate,
 };
 use zstore::Store;
-use zwire::Exit;
+use zwire::{Exit, Failure};
 
 use crate::cli::Args;
 use crate::labels::Selection;

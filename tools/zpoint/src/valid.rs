@@ -1,8 +1,9 @@
 //! The nearest cell at which a variable has a value: for places whose own cell is land, or sea.
 
-use zarray::{Gate, PartialDecode, Pool};
-use zcli::{Failure, Phases};
+use zarray::{PartialDecode, Pool, Semaphore};
+use zcli::Phases;
 use zcoord::{Cell, Column, Place, name};
+use zwire::Failure;
 
 use crate::cli::Args;
 use crate::engine::{Engine, Means};
@@ -71,7 +72,7 @@ fn look(
     };
     let mut located: Vec<Located> = grids.iter().map(|(_, located)| located.clone()).collect();
     located[grid] = everywhere;
-    let (processor, memory) = (Gate::new(pool.workers() as u64), Gate::new(u64::MAX));
+    let (processor, memory) = (Semaphore::new(pool.workers() as u64), Semaphore::new(u64::MAX));
     let phases = Phases::default();
     let means = Means { pool, processor: &processor, memory: &memory, partial: PartialDecode::Auto, phases: &phases };
     let engine = Engine::of_one(source, number, &located, &means)?;

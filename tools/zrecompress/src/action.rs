@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use zarray::{Array, Chain, Elements, ZarrError, ZarrFormat, fill_element};
-use zcli::{Failure, VarFilter};
+use zcli::VarFilter;
 use zcodec::{Blosc, CodecError, MAX_NBYTES};
 use zstore::Store;
-use zwire::Exit;
+use zwire::{Exit, Failure};
 
 use crate::choices::Choices;
 use crate::metadata::Changes;

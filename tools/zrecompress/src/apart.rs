@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use zcli::Failure;
 use zstore::{Begin, Location, Store};
 use zwire::Exit;
+use zwire::Failure;
 
 /// The output must be neither the source nor inside it, nor around it.
 pub fn check_output(store: &Store, output: &Location, begin: Begin, dry_run: bool) -> Result<(), Failure> {

@@ -5,9 +5,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use zcli::{Failure, Status};
+use zcli::Status;
 use zcodec::Blosc;
 use zstore::{Draft, Location, write_failed};
+use zwire::Failure;
 
 use crate::choices::Choices;
 use crate::cli::Args;

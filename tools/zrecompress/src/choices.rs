@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zarray::ZarrFormat;
-use zcli::Failure;
 use zcli::clap::{self, Args, ValueEnum};
 use zcodec::{Blosc, Cname, Compressor, Shuffle, SplitMode, Stream};
+use zwire::Failure;
 
 use crate::cli::{parse_blocksize, parse_size_text};
 use crate::rechunk::{Rule, Rules, Shapes};

@@ -2,7 +2,7 @@
 //! bytes out; nobody looks at values.
 
 use zarray::Chain;
-use zcli::Timer;
+use zarray::Timer;
 use zcodec::{
     Cname, CodecError, Compressor, Header, Workspace, crc32c, holds, predict_blocksize, predict_split, unsealed,
 };

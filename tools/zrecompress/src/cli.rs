@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use zarray::{Pool, parse_size};
+use zarray::{Part, Pool, parse_size};
 use zcli::clap::{self, Args as ClapArgs, Parser, ValueEnum};
-use zcli::{Common, Ending, Failure, JobFlags, MemoryFlags, Part, Session, StoreFlags, Table, Tool, parse_duration};
+use zcli::{Common, Ending, JobFlags, MemoryFlags, Session, StoreFlags, Table, Tool, parse_duration};
+use zwire::Failure;
 
 use zstore::Store;
 

@@ -1,12 +1,12 @@
 //! The metadata documents of the output: those of the source with the members that change replaced in place, or the same
 //! said in the other Zarr format.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 use zarray::{Array, Consolidated, Node, Pool, Span, ZarrError, ZarrFormat, array_v2, json, node_v3};
-use zcli::Failure;
 use zstore::Store;
 use zwire::Exit;
+use zwire::Failure;
 
 use crate::format::{array_to_v2, array_to_v3, consolidated_v2, consolidated_v3, group_to_v2, group_to_v3, remarks};
 use crate::metadata::{Changes, Edits, replaced};
@@ -114,7 +114,7 @@ impl Documents<'_> {
             told.extend(remarks?);
         }
         if let Some(copies) = copies {
-            let copies = copies.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let copies = copies.into_inner();
             let (key, text) = self
                 .consolidate(copies)
                 .map_err(|what| Failure::new(Exit::Unreadable, what).at(self.store.location()))?;
@@ -248,6 +248,6 @@ fn key(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> parking_lot::MutexGuard<'_, T> {
+    mutex.lock()
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use zarray::Pool;
-use zcli::Failure;
 use zstore::{Draft, Location, Store, StoreError, StoreOptions, exchange, write_failed};
 use zwire::Exit;
+use zwire::Failure;
 
 use crate::saved::Saved;
 

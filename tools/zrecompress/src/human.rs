@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use zcli::{Align, Column, Row, Table, human_bytes, human_count, human_counted};
-use zwire::{PlanRecord, Record, Summary};
+use zcli::{Align, Column, Row, Table};
+use zwire::{PlanRecord, Record, Summary, human_bytes, human_count, human_counted};
 
 /// The table of a run, or of a plan.
 pub fn table() -> Table {

@@ -2,14 +2,14 @@
 //! disk, so that whatever a segment names is really there. What is not named may be torn, and is done again.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use zcli::Failure;
 use zcodec::crc32c_append;
 use zstore::{Draft, Stat, Store, StoreError};
 use zwire::Exit;
+use zwire::Failure;
 
 use crate::plan::ArrayPlan;
 
@@ -110,7 +110,7 @@ impl<'a> Journal<'a> {
     /// # Errors
     /// As [`Journal::checkpoint`].
     pub fn note(&self, entry: &Entry) -> Result<(), Failure> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         // A structure of numbers and strings always serialises.
         serde_json::to_writer(&mut state.lines, entry)
             .map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
@@ -127,7 +127,7 @@ impl<'a> Journal<'a> {
     /// [`StoreError::Write`], or what an object store says.
     pub fn checkpoint(&self) -> Result<(), Failure> {
         let (lines, segment) = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state.lock();
             state.last = Instant::now();
             state.pending = 0;
             state.segment += 1;

@@ -1,13 +1,13 @@
 //! What became of each array: workers report objects in any order, records leave in the order of the arrays.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value};
 use zarray::Array;
-use zcli::{Failure, Output, Status};
+use zcli::{Output, Status};
 use zstore::Store;
-use zwire::{Exit, RecompressRecord, Record, ratio, round3};
+use zwire::{Exit, Failure, RecompressRecord, Record, ratio, round3};
 
 use crate::plan::ArrayPlan;
 use crate::transcode::Outcome;
@@ -324,7 +324,7 @@ impl<'a> Ledger<'a> {
     }
 
     fn page(&self) -> MutexGuard<'_, Page<'a>> {
-        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+        self.page.lock()
     }
 }
 

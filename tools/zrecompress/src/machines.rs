@@ -1,9 +1,10 @@
 //! One output, many processes: which parts are done, and the end.
 
 use serde_json::{Map, Value, json};
-use zcli::{Ending, Failure, Part, Session};
+use zarray::Part;
+use zcli::{Ending, Session};
 use zstore::{Claim, Draft, Location, StoreError, StoreOptions};
-use zwire::Exit;
+use zwire::{Exit, Failure};
 
 use crate::cli::Args;
 use crate::finish::{finish, is_finishing, sweep};

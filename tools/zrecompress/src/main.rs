@@ -3,7 +3,6 @@
 mod action;
 mod apart;
 mod begin;
-mod bench;
 mod choices;
 mod chunk;
 mod cli;
@@ -17,7 +16,6 @@ mod machines;
 mod many;
 mod metadata;
 mod order;
-mod parts;
 mod plan;
 mod preview;
 mod rechunk;

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use zcli::{Ending, Failure, Selection, Session, glob_escape, selections};
+use zcli::{Ending, Selection, Session, glob_escape, selections};
 use zstore::{Begin, Location, write_failed};
-use zwire::Exit;
+use zwire::{Exit, Failure};
 
 use crate::cli::Args;
 use crate::run::{Whole, whole};

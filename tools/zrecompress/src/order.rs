@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-
-use zcli::{Failure, Part};
+use zarray::Part;
 use zstore::{Begin, Location};
+use zwire::Failure;
 
 use crate::cli::{Args, OnBadChunk};
 

@@ -1,9 +1,11 @@
 //! What will be done with each array, decided from metadata alone, before anything is written.
 
-use zarray::{Array, Chain, ChunkKeys, Grid};
-use zcli::Failure;
+use std::ops::Range;
+
+use zarray::{Array, Chain, ChunkKeys, Grid, Part};
 use zcodec::{Compressor, codec_name, predict_blocksize};
 use zstore::Store;
+use zwire::Failure;
 use zwire::{PlanRecord, round3};
 
 use crate::action::{Action, Rechunk, Wishes};
@@ -25,6 +27,15 @@ pub struct ArrayPlan {
     pub threads: usize,
     /// Bytes in flight while one object is being worked on.
     pub need: u64,
+}
+
+/// What a unit of an array of unknown size counts.
+const UNKNOWN_UNIT_BYTES: u64 = 1 << 20;
+
+/// The units of each array that belong to `part`, weighted by their decoded bytes: a pure function of the plan.
+pub fn units(plans: &[ArrayPlan], part: Part) -> Vec<Range<u64>> {
+    let bytes = |plan: &ArrayPlan| plan.unit_bytes().unwrap_or(UNKNOWN_UNIT_BYTES).max(1);
+    part.ranges(&plans.iter().map(|plan| (plan.units(), bytes(plan))).collect::<Vec<_>>())
 }
 
 /// Where the objects of an array go.

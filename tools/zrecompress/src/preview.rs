@@ -2,9 +2,9 @@
 
 use serde_json::Map;
 use zarray::Array;
-use zcli::{Ending, Failure, Session};
+use zcli::{Ending, Session};
 use zstore::StoreError;
-use zwire::{Exit, Record};
+use zwire::{Exit, Failure, Record};
 
 use crate::cli::Args;
 use crate::plan::ArrayPlan;

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use zcli::{Bar, Failure, Phases, Stop};
+use zcli::{Bar, Phases, Stop};
 use zcodec::{CodecError, Workspace, crc32c, crc32c_append};
 use zstore::{ByteRange, Store, StoreError, Upload};
-use zwire::Exit;
+use zwire::{Exit, Failure};
 
 use crate::chunk::{decode, encode};
 use crate::cli::{OnBadChunk, Verify};

@@ -5,10 +5,10 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use serde_json::Map;
-use zarray::json;
-use zcli::{Ending, Failure, Part, Session, human_counted};
+use zarray::{Part, json};
+use zcli::{Ending, Session};
 use zstore::{Begin, Claim, Draft, Location, Store};
-use zwire::Exit;
+use zwire::{Exit, Failure, human_counted};
 
 use crate::apart::check_output;
 use crate::choices::Choices;
@@ -18,8 +18,7 @@ use crate::ledger::Totals;
 use crate::machines;
 use crate::many;
 use crate::order::{Order, check_bad_chunks};
-use crate::parts;
-use crate::plan::ArrayPlan;
+use crate::plan::{self, ArrayPlan};
 use crate::saved::{self, Saved};
 use crate::source::Work;
 use crate::survey::{Survey, Surveyed, absolute, refuse};
@@ -136,7 +135,7 @@ pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending
     let work = if survey.listable {
         Work::Listed
     } else {
-        Work::Units { units: parts::units(&survey.plans, Part::WHOLE), of_many: false }
+        Work::Units { units: plan::units(&survey.plans, Part::WHOLE), of_many: false }
     };
     let totals = survey.work(args, &draft, &saved, work, Part::WHOLE, session).inspect_err(|_| {
         let why = if session.stop.requested().is_some() { "because a signal came" } else { "because the run failed" };
@@ -164,7 +163,7 @@ fn do_part(args: &Args, draft: Draft, saved: &Saved, part: Part, session: &mut S
         Surveyed::Impossible(failures) => return refuse(&failures, session),
     };
     check_fingerprint(saved, &survey.plans, draft.output())?;
-    let work = Work::Units { units: parts::units(&survey.plans, part), of_many: part.of > 1 };
+    let work = Work::Units { units: plan::units(&survey.plans, part), of_many: part.of > 1 };
     let totals = survey.work(args, &draft, saved, work, part, session)?;
     if let Some(exit) = session.stop.requested() {
         return Ok(Ending { exit, totals: totals.fields });

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use zcli::Failure;
 use zcodec::{Blosc, Codec, SplitMode, crc32c};
 use zstore::Begin;
 use zwire::Exit;
+use zwire::Failure;
 
 use crate::choices::Choices;
 use crate::plan::{ArrayPlan, Placement};

@@ -4,11 +4,10 @@
 use std::panic::resume_unwind;
 use std::thread::ScopedJoinHandle;
 
-use zarray::{Chain, IndexLayout, ShardIndex, ZarrError};
-use zcli::{Failure, Timer};
+use zarray::{Chain, IndexLayout, ShardIndex, Timer, ZarrError};
 use zcodec::{CodecError, crc32c, crc32c_append};
 use zstore::{ByteRange, Stat, StoreError, Upload};
-use zwire::Exit;
+use zwire::{Exit, Failure};
 
 use crate::chunk::{ChunkScratch, check_decodes, recode};
 use crate::cli::OnBadChunk;

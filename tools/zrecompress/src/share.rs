@@ -1,8 +1,8 @@
 //! How the memory and the cores are shared out: how many objects at once, how many threads in each, how large the regions.
 
 use zarray::Grid;
-use zcli::Failure;
 use zstore::Store;
+use zwire::Failure;
 
 use crate::action::Action;
 use crate::plan::ArrayPlan;
@@ -79,8 +79,8 @@ pub fn share_out(
         if plan.need > budget {
             return Err(Failure::usage(format!(
                 "one object needs {} of memory, --max-memory allows {}",
-                zcli::human_bytes(plan.need),
-                zcli::human_bytes(budget)
+                zwire::human_bytes(plan.need),
+                zwire::human_bytes(budget)
             ))
             .at(&plan.array.path)
             .hint("raise --max-memory, or verify less"));

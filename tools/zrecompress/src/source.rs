@@ -1,8 +1,8 @@
 //! The stored objects of all arrays as one stream of work, listed while they are worked on.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use zarray::{Array, KeyKind};
 use zstore::{Listing, Stat, Store, StoreError};
 
@@ -92,7 +92,7 @@ impl<'a> Source<'a> {
     /// The next piece of work; an object that is handed out is entered in the ledger first, so that no array can look finished
     /// while one of its objects is on its way.
     pub fn next(&self, ledger: &Ledger) -> Next {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let Some(plan) = self.plans.get(state.array).filter(|_| !state.over) else { return Next::End };
         if self.work.passes_over(state.array) {
             state.array += 1;

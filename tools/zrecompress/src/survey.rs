@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Map;
-use zarray::{Hierarchy, Node, Pool};
-use zcli::{Ending, Failure, Part, Session, Stop, VarFilter, VarFlags};
+use zarray::{Hierarchy, Node, Part, Pool};
+use zcli::{Ending, Session, Stop, VarFilter, VarFlags};
 use zcodec::Blosc;
 use zstore::{Begin, Draft, Location, Store, StoreError};
-use zwire::Exit;
+use zwire::{Exit, Failure};
 
 use crate::action::{Action, Wishes};
 use crate::choices::Choices;

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use zarray::ZarrError;
-use zcli::{Failure, Phases, Timer};
+use zarray::{ScratchPool, Timer, ZarrError};
+use zcli::Phases;
 use zcodec::{crc32c, crc32c_append};
 use zstore::{ByteRange, Stat, Store};
-use zwire::Exit;
+use zwire::{Exit, Failure};
 
-use crate::bench::Benches;
-use crate::chunk::{check_decodes, recode};
+use crate::chunk::{ChunkScratch, check_decodes, recode};
 use crate::cli::OnBadChunk;
 use crate::finish::keep_old;
 use crate::plan::{ArrayPlan, Placement};
@@ -93,7 +92,7 @@ pub struct Job<'a> {
     /// Where an object is kept that another one takes the place of.
     pub backup: Option<&'a Path>,
     /// Where decoding and encoding is done.
-    pub benches: &'a Benches,
+    pub benches: &'a ScratchPool<ChunkScratch>,
 }
 
 impl Job<'_> {

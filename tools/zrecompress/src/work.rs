@@ -1,14 +1,15 @@
 //! The workers: they take objects until there are no more, or somebody says stop.
 
+use parking_lot::Mutex;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use zarray::{Gate, Pool};
-use zcli::{Bar, Failure, Session};
+use zarray::{Pool, ScratchPool, Semaphore};
+use zcli::{Bar, Session};
 use zstore::{Draft, Location, Stat, Store};
+use zwire::Failure;
 
-use crate::bench::Benches;
+use crate::chunk::ChunkScratch;
 use crate::cli::{Args, Verify};
 use crate::journal::{Done, Entry, Journal, Record};
 use crate::ledger::{Ledger, Tally, Totals};
@@ -56,8 +57,8 @@ impl Task<'_> {
         let workers = Workers {
             task: self,
             source: Source::new(self.store, self.plans, &self.work),
-            gate: Gate::new(self.budget),
-            benches: Benches::new(self.args.work.jobs()),
+            gate: Semaphore::new(self.budget),
+            benches: ScratchPool::new(self.args.work.jobs(), ChunkScratch::default),
             ledger: &ledger,
             bar: &bar,
             stop,
@@ -73,7 +74,7 @@ impl Task<'_> {
         if may_have_vanished && !ledger.is_over() && stop.requested().is_none() {
             self.remove_vanished(pool)?;
         }
-        let clocks = workers.clocks.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let clocks = workers.clocks.into_inner();
         clocks.report(phases);
         // Whatever ended the run: what is done is done.
         let saved = self.journal.checkpoint();
@@ -133,14 +134,14 @@ impl Task<'_> {
             }
         };
         let units = Mutex::new(self.record.units());
-        let next = || units.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+        let next = || units.lock().next();
         let failed = Mutex::new(None);
         pool.broadcast(|_| {
             if let Err(failure) = std::iter::from_fn(next).try_for_each(look) {
-                *failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(failure);
+                *failed.lock() = Some(failure);
             }
         });
-        failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
+        failed.into_inner().map_or(Ok(()), Err)
     }
 
     fn vanished(&self, array: usize, key: &str, unit: Option<u64>) -> Result<(), Failure> {
@@ -158,8 +159,8 @@ impl Task<'_> {
 struct Workers<'a> {
     task: &'a Task<'a>,
     source: Source<'a>,
-    gate: Gate,
-    benches: Benches,
+    gate: Semaphore,
+    benches: ScratchPool<ChunkScratch>,
     ledger: &'a Ledger<'a>,
     bar: &'a Bar,
     stop: &'a zcli::Stop,
@@ -183,7 +184,7 @@ impl Workers<'_> {
                 Next::End => break,
             }
         }
-        self.clocks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(&scratch.clocks);
+        self.clocks.lock().add(&scratch.clocks);
     }
 
     fn object(&self, item: &Item, scratch: &mut Scratch) {
@@ -208,7 +209,7 @@ impl Workers<'_> {
             0 => item.stat.map_or(0, |stat| stat.size).saturating_mul(UNKNOWN_NEED),
             need => need,
         };
-        let _room = self.gate.enter(need);
+        let _room = self.gate.acquire(need);
         if !self.task.draft.is_private() {
             // From the first object on there is something that only the plan knows of.
             self.task.draft.keep();

@@ -8,9 +8,9 @@ use arrow_array::types::{
 };
 use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, StringArray};
 use arrow_schema::{DataType, TimeUnit};
-use zcli::Failure;
 use zcoord::{Calendar, Column, Kind, Values};
 use zwire::Exit;
+use zwire::Failure;
 
 use super::TimeFormat;
 use super::time::{GREGORIAN_START, append};

@@ -1,8 +1,8 @@
 //! All numbers of features as 32-bit floats, missing ones NaN.
 
 use zarray::Pool;
-use zcli::Failure;
 use zcoord::{Column, Kind, Values};
+use zwire::Failure;
 
 use super::{Sink, Written};
 use crate::batch::{Batch, Schema};

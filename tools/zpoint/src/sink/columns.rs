@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
-use zcli::Failure;
 use zcoord::{Column, Kind, Values};
+use zwire::Failure;
 
 use super::{Layout, cells, gather};
 use crate::batch::{Schema, Variable};

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 use std::io;
 
-use zcli::Failure;
 use zwire::Exit;
+use zwire::Failure;
 
 /// An output that is full or cannot be written.
 pub fn write_failed(place: impl Display, error: &io::Error) -> Failure {

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use zarray::Pool;
-use zcli::Failure;
 use zcoord::{Calendar, Column, Kind, Values};
+use zwire::Failure;
 
 use super::{Format, Options, Shape, Written, open, stream};
 use crate::batch::{Batch, Dimension, Key, KeyColumn, Role, Schema, Variable};

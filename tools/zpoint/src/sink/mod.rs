@@ -30,7 +30,7 @@ mod fixture;
 use std::path::PathBuf;
 
 use zarray::Pool;
-use zcli::Failure;
+use zwire::Failure;
 
 use crate::batch::Batch;
 

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{Seek, Write};
 
 use zarray::Pool;
-use zcli::Failure;
+use zwire::Failure;
 
 use super::element::Element;
 use super::failure::{no_place_for_missing, write_failed, wrong_count};

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use zcli::Failure;
 use zcoord::Kind;
+use zwire::Failure;
 
 use super::cast::{self, Cast};
 use super::failure::write_failed;

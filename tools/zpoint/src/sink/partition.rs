@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use zarray::Pool;
-use zcli::Failure;
 use zcoord::Column;
+use zwire::Failure;
 
 use super::failure::write_failed;
 use super::staging::Staged;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use zarray::Pool;
-use zcli::Failure;
+use zwire::Failure;
 
 use super::staging::Staged;
 use super::{Sink, Written};

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 use rustix::io::Errno;
-use zcli::Failure;
 use zwire::Exit;
+use zwire::Failure;
 
 use super::failure::write_failed;
 

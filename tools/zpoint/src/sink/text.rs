@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::Range;
 
 use zarray::Pool;
-use zcli::Failure;
+use zwire::Failure;
 
 use super::failure::write_failed;
 use super::lines::Lines;

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use zarray::{Array, ChunkReader, DecodeScratch, Itemsize, Subset, fill_element};
-use zcli::Failure;
 use zcodec::{CodecError, Workspace};
 use zstore::{Store, StoreError};
 use zwire::Exit;
+use zwire::Failure;
 
 use super::gather::Fill;
 use super::memory::shards_at_once;
@@ -14,8 +14,8 @@ use super::outcome::{RegionOutcome, source_hash};
 use super::plan::{RechunkPlan, Region};
 use super::region::Window;
 use super::sink::ObjectSink;
-use super::stock::Stock;
 use super::vlen::REFERENCE;
+use zarray::ScratchPool;
 
 /// Encodes or decodes one chunk: from, to (whose old content is lost), threads, workspace.
 pub type Coder<'a> = dyn Fn(&[u8], &mut Vec<u8>, usize, &mut Workspace) -> Result<(), CodecError> + Sync + 'a;
@@ -50,11 +50,11 @@ pub struct Engine<'a> {
     pub(super) on_bad: OnBad,
     pub(super) fill: Fill,
     /// Where decoding and encoding is done: as many as workers.
-    pub(super) benches: Stock<Bench>,
+    pub(super) benches: ScratchPool<Bench>,
     /// Buffers for stored chunks: as many as reads under way.
-    pub(super) stored: Stock<StoredBuffer>,
+    pub(super) stored: ScratchPool<StoredBuffer>,
     /// Buffers for source elements: as many as regions in flight.
-    regions: Stock<Vec<u8>>,
+    regions: ScratchPool<Vec<u8>>,
     stop: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -105,9 +105,9 @@ impl<'a> Engine<'a> {
             coders,
             on_bad,
             fill,
-            benches: Stock::new(threads.workers, || Bench::with_room(plan.elements.itemsize, plan.buffers)),
-            stored: Stock::new(threads.loaders, || StoredBuffer::with_room(plan.buffers.stored)),
-            regions: Stock::new(threads.in_flight, Vec::new),
+            benches: ScratchPool::new(threads.workers, || Bench::with_room(plan.elements.itemsize, plan.buffers)),
+            stored: ScratchPool::new(threads.loaders, || StoredBuffer::with_room(plan.buffers.stored)),
+            regions: ScratchPool::new(threads.in_flight, Vec::new),
             stop,
         })
     }

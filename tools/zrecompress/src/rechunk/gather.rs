@@ -1,8 +1,8 @@
 //! One output chunk, collected from the loaded source elements.
 
 use zarray::{Itemsize, Subset, copy_subset};
-use zcli::Failure;
 use zwire::Exit;
+use zwire::Failure;
 
 use super::engine::{Bench, Engine};
 use super::load::{Loaded, State};

@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 use zarray::{Array, Grid, IndexLayout, ZarrFormat};
-use zcli::Failure;
 use zwire::Exit;
+use zwire::Failure;
 
 use super::rules::{Rules, words};
 

@@ -1,15 +1,16 @@
 //! The first half of a region: its source chunks are read and decoded, each once, as far as they lie inside.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
 
-use zarray::{Itemsize, Subset, ZarrError, copy_subset};
-use zcli::{Failure, Timer};
+use parking_lot::Mutex;
+use zarray::{Itemsize, Subset, Timer, ZarrError, copy_subset};
 
 use super::engine::{Bench, Engine, StoredBuffer, hands};
 use super::outcome::{BadChunk, RegionOutcome, source_hash};
 use super::region::Window;
 use super::vlen::{self, REFERENCE};
+use zwire::Failure;
 
 /// What is known of a source chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +86,7 @@ impl Engine<'_> {
             let stored = &mut *self.stored.take();
             loop {
                 self.check_stop(&failed)?;
-                let next = parts.lock().unwrap_or_else(PoisonError::into_inner).take(&window, self.stride());
+                let next = parts.lock().take(&window, self.stride());
                 let Some((number, index, part, target)) = next else { return Ok(()) };
                 let heap = variable.get(number as usize);
                 let job = PartJob { number, index, part, threads, heap };

@@ -20,7 +20,6 @@ mod rules;
 mod search;
 mod shards;
 mod sink;
-mod stock;
 #[cfg(test)]
 mod testing;
 mod vlen;

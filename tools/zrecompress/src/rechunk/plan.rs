@@ -2,8 +2,8 @@
 //! before anything is read or written.
 
 use zarray::{Array, Elements, Grid, Subset};
-use zcli::Failure;
 use zwire::Exit;
+use zwire::Failure;
 
 use super::layout::Layout;
 use super::memory::{Assumptions, Buffers, Resources, Threads};

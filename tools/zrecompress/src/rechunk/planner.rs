@@ -1,13 +1,13 @@
 //! The planner: of all region shapes that fit the memory, the one that costs the least.
 
 use zarray::{Array, Elements, Grid, Itemsize};
-use zcli::{Failure, human_bytes};
 
 use super::layout::Layout;
 use super::memory::{Assumptions, Model, Resources, Threads};
 use super::plan::{PlanStats, RechunkPlan};
 use super::search::{Axis, Shape, shapes};
 use super::vlen::REFERENCE;
+use zwire::{Failure, human_bytes};
 
 /// Shapes whose cost differs by less than this share are as good as each other; the one with the smallest region is taken.
 const AS_GOOD: f64 = 1.01;

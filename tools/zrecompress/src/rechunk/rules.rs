@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use zarray::Array;
-use zcli::{Failure, VarFilter, VarFlags};
+use zcli::{VarFilter, VarFlags};
+use zwire::Failure;
 
 /// One rule: `[GLOB:]SHAPE`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use zarray::{IndexLayout, ShardIndex, Subset};
-use zcli::{Failure, Timer};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use zarray::{IndexLayout, ShardIndex, Subset, Timer};
 
 use super::engine::{Engine, OnBad, hands};
 use super::gather::Gathered;
 use super::load::Loaded;
 use super::outcome::RegionOutcome;
 use super::sink::ShardSink;
+use zwire::Failure;
 
 /// How often a worker that waits for its turn looks whether another one has failed.
 const LOOK_AROUND: Duration = Duration::from_millis(20);
@@ -152,7 +152,7 @@ impl<'a> Engine<'a> {
                 return Ok(());
             }
             self.check_stop(failed)?;
-            state = shard.turned.wait_timeout(state, LOOK_AROUND).unwrap_or_else(PoisonError::into_inner).0;
+            shard.turned.wait_for(&mut state, LOOK_AROUND);
         }
         let open = || self.sink.shard(&shard.index, self.reserved() as usize);
         state.append(number, bytes, open)?;
@@ -168,7 +168,7 @@ impl<'a> Engine<'a> {
     pub(super) fn finish_shards(&self, shards: Vec<OpenShard<'_>>, outcome: &mut RegionOutcome) -> Result<(), Failure> {
         let layout = self.index_layout();
         for shard in shards {
-            let state = shard.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let state = shard.state.into_inner();
             let Some(mut sink) = state.sink else { continue };
             if state.spoiled && self.on_bad == OnBad::Error {
                 continue;
@@ -190,7 +190,7 @@ impl<'a> Engine<'a> {
 
 impl<'s> OpenShard<'s> {
     fn lock(&self) -> MutexGuard<'_, ShardState<'s>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

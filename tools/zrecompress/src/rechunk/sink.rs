@@ -1,7 +1,7 @@
 //! Where output objects go. The engine knows their index in the grid; what they are called, and where they are, is the
 //! sink's business.
 
-use zcli::Failure;
+use zwire::Failure;
 
 /// Takes output objects, from several threads at once.
 pub trait ObjectSink: Sync {

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 use zarray::{Array, Hierarchy, Node, Pool};
-use zcli::Failure;
 use zcodec::{Blosc, Cname, CodecError, Shuffle, Workspace, decompress};
 use zstore::{Store, StoreOptions};
+use zwire::Failure;
 
 use super::{ObjectSink, ShardSink};
 

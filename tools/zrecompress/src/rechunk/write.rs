@@ -2,10 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use zarray::{Itemsize, Subset};
-use zcli::{Failure, Timer};
+use zarray::{Itemsize, Subset, Timer};
 use zcodec::{CodecError, crc32c};
-use zwire::Exit;
+use zwire::{Exit, Failure};
 
 use super::engine::{Bench, Engine, hands};
 use super::gather::Gathered;

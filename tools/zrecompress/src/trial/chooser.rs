@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use zarray::{Array, Pool};
-use zcli::{Failure, Stop};
+use zcli::Stop;
 use zcodec::Blosc;
 use zstore::Store;
-use zwire::{ChoiceRecord, TrialRecord};
+use zwire::{ChoiceRecord, Failure, TrialRecord};
 
 use crate::trial::report::{Route, choice_record, trial_records};
 use crate::trial::rounds::Trial;

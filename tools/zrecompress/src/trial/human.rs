@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use zcli::{Align, Column, Row, Table, human_bytes, human_count, human_counted};
-use zwire::{ChoiceRecord, Record, Summary, TrialRecord};
+use zcli::{Align, Column, Row, Table};
+use zwire::{ChoiceRecord, Record, Summary, TrialRecord, human_bytes, human_count, human_counted};
 
 /// The table of a trial: a row a compressor, and below those of an array what was chosen for it.
 pub fn table() -> Table {

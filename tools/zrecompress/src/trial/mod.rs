@@ -19,9 +19,9 @@ mod tests;
 
 use serde_json::Map;
 use zarray::Array;
-use zcli::{Ending, Failure, Session};
+use zcli::{Ending, Session};
 use zstore::Store;
-use zwire::{Exit, Record, round3};
+use zwire::{Exit, Failure, Record, round3};
 
 use chooser::{Choice, Chooser};
 use report::Route;

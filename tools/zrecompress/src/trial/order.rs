@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use zarray::Array;
-use zcli::{Ending, Failure, Session, shell_quote};
+use zcli::{Ending, Session};
 use zcodec::{Blosc, Cname, Shuffle, SplitMode};
 use zstore::{Location, Store};
-use zwire::Record;
+use zwire::{Failure, Record, shell_quote};
 
 use crate::choices::{Choices, CodecFlag};
 use crate::cli::Args;

@@ -1,9 +1,9 @@
 //! What a trial found, as records; and the command that does what was chosen.
 
 use zarray::{Array, Grid};
-use zcli::{glob_escape, shell_quote};
+use zcli::glob_escape;
 use zcodec::{Blosc, Compressor, SplitMode};
-use zwire::{ChoiceRecord, TrialRecord, ratio, round3};
+use zwire::{ChoiceRecord, TrialRecord, ratio, round3, shell_quote};
 
 use crate::trial::flags::Objective;
 use crate::trial::measure::Measured;

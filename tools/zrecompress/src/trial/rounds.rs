@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use zarray::Array;
-use zcli::{Failure, Stop, human_bytes};
+use zcli::Stop;
 use zcodec::CodecError;
 use zstore::Store;
-use zwire::Exit;
+use zwire::{Exit, Failure, human_bytes};
 
 use crate::trial::choose::{choose, front, rank};
 use crate::trial::flags::Objective;

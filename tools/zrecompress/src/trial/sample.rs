@@ -1,9 +1,9 @@
 //! A few stored chunks of an array, decoded as far as the compressor goes, spread over the array.
 
 use zarray::{Array, Chain, Grid, KeyKind, ShardIndex, Sharding, ZarrError};
-use zcli::Failure;
 use zcodec::{CodecError, Workspace};
 use zstore::{ByteRange, Stat, Store, StoreError};
+use zwire::Failure;
 
 /// Keys that are tried before the store is asked for a list.
 const PROBES: u64 = 16;

@@ -11,8 +11,8 @@ use ::parquet::schema::types::ColumnPath;
 use arrow_array::{ArrayRef, Float32Array, Float64Array};
 use arrow_schema::{DataType, Field};
 use serde_json::Value;
-use zcli::Failure;
 use zcoord::{Column, Kind};
+use zwire::Failure;
 
 use super::super::arrow::{array, data_type};
 use super::super::columns::Long;

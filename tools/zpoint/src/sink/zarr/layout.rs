@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
-use zcli::Failure;
 use zcoord::{Column, Kind};
+use zwire::Failure;
 
 use crate::batch::{Dimension, Key, Role, Schema, Variable};
 

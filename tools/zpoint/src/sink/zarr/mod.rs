@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use zarray::Pool;
-use zcli::Failure;
 use zcoord::Column;
 use zwire::Exit;
+use zwire::Failure;
 
 use super::failure::{write_failed, wrong_count};
 use super::staging::Staged;

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use zcli::Failure;
 use zcoord::{Column, Values};
+use zwire::Failure;
 
 use super::super::Shape as Planned;
 use super::super::element::Element;

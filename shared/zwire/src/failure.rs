@@ -3,9 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use zarray::ZarrError;
-use zstore::StoreError;
-use zwire::{ErrorRecord, Exit, V1};
+use crate::{ErrorRecord, Exit, V1};
 
 /// A failure, ready to be shown: `place: what is wrong: cause: cause`.
 #[derive(Debug, Clone)]
@@ -29,6 +27,13 @@ impl Failure {
         Failure { place: place.to_string(), ..self }
     }
 
+    /// An error at `place`, with the causes in its chain. A text that starts with its own place says it once.
+    pub fn from_error(exit: Exit, place: &str, error: &dyn Error, hint: Option<String>) -> Failure {
+        let text = error.to_string();
+        let what = text.strip_prefix(place).and_then(|text| text.strip_prefix(": ")).unwrap_or(&text);
+        Failure { hint, ..Failure::new(exit, with_causes(what, error)).at(place) }
+    }
+
     /// A command line that cannot be carried out.
     pub fn usage(message: impl Into<String>) -> Failure {
         Failure::new(Exit::Usage, message)
@@ -39,11 +44,13 @@ impl Failure {
         Failure { hint: Some(hint.into()), ..self }
     }
 
-    pub(crate) fn stopped(exit: Exit) -> Failure {
+    /// A run that a signal ended.
+    pub fn stopped(exit: Exit) -> Failure {
         Failure::new(exit, "stopped by a signal")
     }
 
-    pub(crate) fn closed_pipe() -> Failure {
+    /// An output whose reader went away.
+    pub fn closed_pipe() -> Failure {
         Failure { closed_pipe: true, ..Failure::new(Exit::Done, "nobody reads the output any more") }
     }
 
@@ -78,26 +85,6 @@ impl fmt::Display for Failure {
     }
 }
 
-impl From<&ZarrError> for Failure {
-    fn from(error: &ZarrError) -> Failure {
-        let text = error.to_string();
-        let what = text.strip_prefix(error.place()).and_then(|text| text.strip_prefix(": ")).unwrap_or(&text);
-        Failure { hint: error.hint(), ..Failure::new(error.exit(), with_causes(what, error)).at(error.place()) }
-    }
-}
-
-impl From<ZarrError> for Failure {
-    fn from(error: ZarrError) -> Failure {
-        Failure::from(&error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Failure {
-        ZarrError::from(error).into()
-    }
-}
-
 /// What is wrong, with its causes, each said once, on one line: what servers say may have several.
 fn with_causes(what: &str, error: &dyn Error) -> String {
     let mut text = what.to_owned();
@@ -110,20 +97,4 @@ fn with_causes(what: &str, error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_names_place_cause_and_advice() {
-        let error = StoreError::Exists { place: "na: me  x.zarr".into() };
-        let failure = Failure::from(error);
-        assert_eq!(failure.to_string(), "na: me  x.zarr: exists already");
-        assert_eq!(failure.exit, Exit::Output);
-        assert!(failure.advice().is_some_and(|hint| hint.contains("--overwrite")));
-        let record = failure.record();
-        assert_eq!((record.place.as_str(), record.error.as_str()), ("na: me  x.zarr", "exists already"));
-    }
 }

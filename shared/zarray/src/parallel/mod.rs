@@ -1,0 +1,13 @@
+//! Threads that share work: a pool, a memory semaphore, scratch buffers, and the stopwatch of one worker.
+
+mod part;
+mod pool;
+mod scratch_pool;
+mod semaphore;
+mod timer;
+
+pub use part::Part;
+pub use pool::Pool;
+pub use scratch_pool::{Scratch, ScratchPool};
+pub use semaphore::{Permit, Semaphore};
+pub use timer::Timer;

@@ -1,0 +1,68 @@
+//! A counting semaphore: a limit that threads share (bytes of memory, cores). Work waits until its permit fits.
+
+use parking_lot::{Condvar, Mutex};
+
+/// A limit on what is in use at once.
+pub struct Semaphore {
+    limit: u64,
+    used: Mutex<u64>,
+    released: Condvar,
+}
+
+/// A share of the limit, held until it is dropped.
+pub struct Permit<'a> {
+    semaphore: &'a Semaphore,
+    amount: u64,
+}
+
+impl Semaphore {
+    /// A semaphore over `limit` bytes, cores or other units.
+    pub fn new(limit: u64) -> Semaphore {
+        Semaphore { limit, used: Mutex::new(0), released: Condvar::new() }
+    }
+
+    /// Waits until `amount` is free. A single permit is granted even where it exceeds the limit: the plan has refused what
+    /// cannot fit, and what is left are estimates that turned out low.
+    pub fn acquire(&self, amount: u64) -> Permit<'_> {
+        let mut used = self.used.lock();
+        while *used > 0 && *used + amount > self.limit {
+            self.released.wait(&mut used);
+        }
+        *used += amount;
+        Permit { semaphore: self, amount }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        *self.semaphore.used.lock() -= self.amount;
+        self.semaphore.released.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn never_more_than_the_limit_but_always_one() {
+        let semaphore = Semaphore::new(100);
+        let (inside, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for bytes in [40, 40, 40, 40, 500, 40, 40] {
+                let (semaphore, inside, most) = (&semaphore, &inside, &most);
+                scope.spawn(move || {
+                    let _permit = semaphore.acquire(bytes);
+                    let now = inside.fetch_add(bytes, Ordering::SeqCst) + bytes;
+                    most.fetch_max(if bytes > 100 { now - bytes + 1 } else { now }, Ordering::SeqCst);
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                    inside.fetch_sub(bytes, Ordering::SeqCst);
+                });
+            }
+        });
+        assert!(most.load(Ordering::SeqCst) <= 100, "{most:?}");
+        assert_eq!(*semaphore.used.lock(), 0);
+    }
+}
