@@ -23,6 +23,7 @@ mod reader;
 mod scalar_filter;
 mod shard;
 mod subset;
+mod var_filter;
 mod whole;
 
 pub use budget::{Memory, available_cores, available_memory, parse_size};
@@ -41,6 +42,7 @@ pub use parallel::{Part, Permit, Pool, Scratch, ScratchPool, Semaphore, Timer};
 pub use reader::{ChunkReader, DecodeScratch, Fetched};
 pub use shard::{IndexLayout, ShardIndex};
 pub use subset::{Subset, copy_subset};
+pub use var_filter::{VarFilter, glob_escape};
 pub use whole::{Whole, read_whole};
 pub use zarrs;
 pub use zcodec::codec_name;

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use globset::{GlobBuilder, GlobMatcher};
-use zarray::{Memory, available_cores};
-use zstore::{Store, StoreOptions};
+use zarray::{Memory, VarFilter, available_cores};
+use zstore::{Store, StoreOptions, requests_in_flight};
 use zwire::Failure;
 
 use crate::signals::Stop;
@@ -100,22 +99,10 @@ pub struct StoreFlags {
     pub requests: Option<u16>,
 }
 
-/// Reads under way at once where nobody says otherwise and each costs a round trip.
-const REMOTE_REQUESTS: usize = 64;
-
 impl StoreFlags {
     /// Threads that read from `store`, of which `jobs` at a time may be on the processor.
     pub fn readers(&self, store: &Store, jobs: usize) -> usize {
-        match (self.requests, store.is_remote()) {
-            (Some(requests), _) => usize::from(requests).max(jobs),
-            (None, true) => REMOTE_REQUESTS.max(jobs),
-            (None, false) => jobs,
-        }
-    }
-
-    /// Requests under way at once to a remote store.
-    pub fn remote_requests(&self, jobs: usize) -> usize {
-        self.requests.map_or(REMOTE_REQUESTS, usize::from).max(jobs)
+        requests_in_flight(self.requests.map(usize::from), store.is_remote(), jobs)
     }
 
     /// The same for the store layer; waits end when `stop` says so.
@@ -171,39 +158,7 @@ impl VarFlags {
     /// # Errors
     /// A usage failure that names the pattern.
     pub fn filter(&self) -> Result<VarFilter, Failure> {
-        let compile = |pattern: &String| {
-            let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-            let matcher =
-                glob.map_err(|error| Failure::usage(error.kind().to_string()).at(format!("--var {pattern}")))?;
-            Ok((pattern.contains('/'), matcher.compile_matcher()))
-        };
-        self.var.iter().map(compile).collect::<Result<_, Failure>>().map(VarFilter)
-    }
-}
-
-/// `text` as a pattern that only it matches.
-pub fn glob_escape(text: &str) -> String {
-    globset::escape(text)
-}
-
-/// Which arrays a command is about.
-pub struct VarFilter(Vec<(bool, GlobMatcher)>);
-
-impl VarFilter {
-    /// Whether there are no patterns.
-    pub fn is_everything(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether the array at the absolute path `path` is one of them; without patterns every array is.
-    pub fn matches(&self, path: &str) -> bool {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let relative = path.trim_start_matches('/');
-        self.0.is_empty()
-            || self.0.iter().any(|(whole, glob)| match whole {
-                true => glob.is_match(path) || glob.is_match(relative),
-                false => glob.is_match(name),
-            })
+        VarFilter::new(&self.var)
     }
 }
 
@@ -229,19 +184,6 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn globs_match_names_or_paths() {
-        let filter = |patterns: &[&str]| {
-            let var = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
-            VarFlags { var }.filter().expect("valid")
-        };
-        assert!(filter(&[]).matches("/a/t2m"));
-        assert!(filter(&["t2m"]).matches("/a/t2m") && !filter(&["t2"]).matches("/a/t2m"));
-        assert!(filter(&["a/*"]).matches("/a/t2m") && filter(&["/a/t2m"]).matches("/a/t2m"));
-        assert!(!filter(&["/*"]).matches("/a/t2m") && filter(&["/**"]).matches("/a/t2m"));
-        assert!(VarFlags { var: vec!["[".into()] }.filter().is_err());
-    }
 
     #[test]
     fn durations() {

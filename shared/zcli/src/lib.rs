@@ -23,16 +23,14 @@ use serde_json::{Map, Value};
 use zwire::{EXIT_STATUS, Exit, Failure, Record, Summary, V1};
 
 pub use clap;
-pub use flags::{
-    Color, Common, Format, Generate, JobFlags, MemoryFlags, StoreFlags, VarFilter, VarFlags, glob_escape,
-    parse_duration,
-};
+pub use flags::{Color, Common, Format, Generate, JobFlags, MemoryFlags, StoreFlags, VarFlags, parse_duration};
 pub use output::{Encoder, Line, Output};
 pub use signals::Stop;
 pub use status::{Bar, Status};
 pub use stores::{Selection, selections, stores};
 pub use table::{Align, Column, Row, Table};
 pub use timing::Phases;
+pub use zarray::{VarFilter, glob_escape};
 
 /// One tool: its parsed flags, and what it does with them.
 pub trait Tool: CommandFactory + FromArgMatches {

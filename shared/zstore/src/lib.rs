@@ -5,7 +5,6 @@
 //! not know what the bytes mean.
 
 mod cloud;
-mod draft;
 mod error;
 mod local;
 mod location;
@@ -20,10 +19,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-pub use draft::{Begin, Claim, Draft};
 pub use error::{StoreError, read_failed, write_failed};
 pub use location::Location;
-pub use naming::exchange;
+pub use naming::{METADATA as ROOT_DOCUMENTS, exchange, give_name, is_replaceable};
 pub use temporary::temporary_name;
 pub use write::Upload;
 
@@ -58,6 +56,14 @@ impl Default for StoreOptions {
             stop: Arc::default(),
         }
     }
+}
+
+/// Requests in flight where nothing else is asked for and each costs a round trip.
+const REMOTE_REQUESTS: usize = 64;
+
+/// Requests in flight: as many as asked for, else as suits a `remote` or local store; at least one a worker.
+pub fn requests_in_flight(asked: Option<usize>, remote: bool, jobs: usize) -> usize {
+    asked.unwrap_or(if remote { REMOTE_REQUESTS } else { jobs }).max(jobs)
 }
 
 /// What a store says of an object.

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 use zarray::{Consolidated, Hierarchy, Node, Pool, Span, ZarrError, ZarrFormat, json};
 use zstore::{Store, StoreError};
-use zwire::ConsolidatedRecord;
-use zwire::Failure;
+use zwire::{ConsolidatedRecord, Failure};
 
 /// What the two disagree on, in path order. A server that cannot list is asked for the nodes that the copy names; nodes that
 /// are missing from the copy cannot be found there.

@@ -3,8 +3,7 @@
 use serde_json::Value;
 use zarray::{Array, Grid, ZarrFormat, json, zarrs_error};
 use zstore::Store;
-use zwire::Failure;
-use zwire::{ArrayRecord, GroupRecord};
+use zwire::{ArrayRecord, Failure, GroupRecord};
 
 /// The record of a group.
 pub fn group(store: &str, group: &zarray::Group, attributes: bool) -> GroupRecord {

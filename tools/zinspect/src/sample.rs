@@ -3,8 +3,7 @@
 use zarray::{Array, Chain, Grid, KeyKind, ShardIndex};
 use zcodec::{Codec, HEADER_LEN, Header};
 use zstore::{ByteRange, Stat, Store};
-use zwire::ChunkRecord;
-use zwire::Failure;
+use zwire::{ChunkRecord, Failure};
 
 /// Keys that are tried before the store is asked for a list.
 const PROBES: u64 = 16;

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use zarray::{Array, Grid, KeyKind, Node};
 use zstore::{Object, Store};
-use zwire::Failure;
-use zwire::{ArrayRecord, KeyRecord, ratio};
+use zwire::{ArrayRecord, Failure, KeyRecord, ratio};
 
 /// Keys without an array that are kept to be shown; all are counted.
 const SHOWN: usize = 1000;

@@ -5,8 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use zwire::Exit;
-use zwire::Failure;
+use zwire::{Exit, Failure};
 
 /// Column names that are understood, in lower case.
 const ID: [&str; 4] = ["id", "point_id", "station_id", "station"];

@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use zarray::Pool;
 use zcoord::Column;
-use zwire::Failure;
-use zwire::{ExtractionRecord, V1, ratio};
+use zwire::{ExtractionRecord, Failure, V1, ratio};
 
 use crate::engine::{Engine, Probe};
 use crate::source::{Role, Source, Variable};

@@ -9,8 +9,7 @@ use arrow_array::types::{
 use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, StringArray};
 use arrow_schema::{DataType, TimeUnit};
 use zcoord::{Calendar, Column, Kind, Values};
-use zwire::Exit;
-use zwire::Failure;
+use zwire::{Exit, Failure};
 
 use super::TimeFormat;
 use super::time::{GREGORIAN_START, append};

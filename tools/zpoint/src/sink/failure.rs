@@ -3,8 +3,7 @@
 use std::fmt::Display;
 use std::io;
 
-use zwire::Exit;
-use zwire::Failure;
+use zwire::{Exit, Failure};
 
 /// An output that is full or cannot be written.
 pub fn write_failed(place: impl Display, error: &io::Error) -> Failure {

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 use rustix::io::Errno;
-use zwire::Exit;
-use zwire::Failure;
+use zwire::{Exit, Failure};
 
 use super::failure::write_failed;
 

@@ -13,8 +13,7 @@ use ::parquet::errors::ParquetError;
 use ::parquet::file::writer::SerializedFileWriter;
 use arrow_schema::Field;
 use zarray::Pool;
-use zwire::Exit;
-use zwire::Failure;
+use zwire::{Exit, Failure};
 
 use super::{Options, Shape, Sink, Written};
 use crate::batch::{Batch, Schema};

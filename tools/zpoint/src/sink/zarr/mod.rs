@@ -18,8 +18,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use zarray::Pool;
 use zcoord::Column;
-use zwire::Exit;
-use zwire::Failure;
+use zwire::{Exit, Failure};
 
 use super::failure::{write_failed, wrong_count};
 use super::staging::Staged;

@@ -1,0 +1,305 @@
+//! What is done with each array, decided from metadata alone, before anything is written.
+
+use std::ops::Range;
+
+use serde_json::json;
+use zarray::{Array, Chain, ChunkKeys, Grid, Part, ZarrFormat};
+use zcodec::{Compressor, codec_name, predict_blocksize};
+use zwire::{Exit, Failure, PlanRecord, round3};
+
+use crate::edits::Changes;
+use crate::encoding::{Encoding, is_self_describing};
+use crate::placement::Placement;
+use crate::rechunk::{Layout, RechunkPlan};
+use crate::view::View;
+
+/// What is done with the chunks of an array.
+pub enum Action {
+    /// Every object is copied as it is, and why.
+    Copy(&'static str),
+    /// Every chunk gets this encoding, unless it has it already.
+    Recompress(Encoding),
+    /// Chunks or shards get other shapes.
+    Rechunk(Box<Rechunk>),
+}
+
+/// How an array gets other chunks.
+pub struct Rechunk {
+    /// Encoding of the new chunks.
+    pub encoding: Encoding,
+    /// Shapes of the new chunks and shards.
+    pub layout: Layout,
+    /// In which regions; made when the memory has been divided.
+    pub plan: Option<RechunkPlan>,
+}
+
+/// An output array, and what is done to make it.
+pub struct ArrayPlan {
+    /// The array as the source describes it, with the shape of the output. Its attributes are dropped: they are copied as
+    /// text.
+    pub array: Array,
+    /// The source elements that it consists of.
+    pub view: View,
+    /// What is done with its chunks.
+    pub action: Action,
+    /// Where its objects go.
+    pub placement: Placement,
+    /// The spelling of its keys, where that changes.
+    pub new_keys: Option<ChunkKeys>,
+    /// Threads on one object.
+    pub threads: usize,
+    /// Bytes in flight while one object is worked on.
+    pub need: u64,
+}
+
+/// What a unit of an array of unknown size counts.
+const UNKNOWN_UNIT_BYTES: u64 = 1 << 20;
+
+/// The units of each array that belong to `part`, weighted by their decoded bytes: a pure function of the plan.
+pub fn units(plans: &[ArrayPlan], part: Part) -> Vec<Range<u64>> {
+    let bytes = |plan: &ArrayPlan| plan.unit_bytes().unwrap_or(UNKNOWN_UNIT_BYTES).max(1);
+    part.ranges(&plans.iter().map(|plan| (plan.units(), bytes(plan))).collect::<Vec<_>>())
+}
+
+impl ArrayPlan {
+    /// The plan of the whole of `array`, written to a new store or, `in_place`, into its own.
+    pub fn new(mut array: Array, action: Action, in_place: bool) -> ArrayPlan {
+        array.attributes = serde_json::Map::new();
+        let placement = if in_place { placement_in_place(&array, &action) } else { Placement::New };
+        ArrayPlan { array, view: View::Whole, action, placement, new_keys: None, threads: 1, need: 0 }
+    }
+
+    /// The plan of a view, written to a new store. `array` gives everything but the shape.
+    pub fn of_view(array: &Array, view: View, action: Action) -> ArrayPlan {
+        let mut array = array.clone();
+        if let Some(shape) = view.shape() {
+            array.grid = array.grid.and_then(|grid| Grid::new(shape.clone(), grid.chunk_shape().to_vec()));
+            array.shape = shape;
+        }
+        ArrayPlan { view, ..ArrayPlan::new(array, action, false) }
+    }
+
+    /// Whether its objects are made one by one, each from the stored objects under it.
+    pub fn is_by_object(&self) -> bool {
+        self.placement != Placement::Unchanged && self.rechunk().is_none()
+    }
+
+    /// The chain that chunks (with sharding: inner chunks) go through.
+    pub fn chain(&self) -> &Chain {
+        self.array.chain.innermost()
+    }
+
+    /// The new encoding, where there is one.
+    pub fn encoding(&self) -> Option<&Encoding> {
+        match &self.action {
+            Action::Copy(_) => None,
+            Action::Recompress(encoding) => Some(encoding),
+            Action::Rechunk(rechunk) => Some(&rechunk.encoding),
+        }
+    }
+
+    /// The encoding that chunks of a source array get; `None` copies them, because they have it already.
+    ///
+    /// # Errors
+    /// A codec that the output has and that is not written.
+    pub fn encoding_of(&self, source: &Array) -> Result<Option<Encoding>, Failure> {
+        match self.encoding() {
+            Some(encoding) => Ok(Some(encoding.clone())),
+            None if source.chain.specs == self.array.chain.specs => Ok(None),
+            None => self.own_encoding().map(Some),
+        }
+    }
+
+    /// The encoding of the output's own metadata.
+    ///
+    /// # Errors
+    /// A codec that is not written.
+    pub fn own_encoding(&self) -> Result<Encoding, Failure> {
+        Encoding::of(self.chain(), self.array.format).ok_or_else(|| {
+            let what = format!("chunks cannot be encoded with {}", self.array.chain.describe());
+            Failure::new(Exit::Unreadable, what).at(&self.array.path)
+        })
+    }
+
+    /// How it gets other chunks, where it does.
+    pub fn rechunk(&self) -> Option<&Rechunk> {
+        match &self.action {
+            Action::Rechunk(rechunk) => Some(rechunk),
+            _ => None,
+        }
+    }
+
+    /// The regions that it is rechunked in.
+    pub fn regions(&self) -> Option<&RechunkPlan> {
+        self.rechunk()?.plan.as_ref()
+    }
+
+    /// The members that change in the metadata of `array`: the source's, or the same array in the other format.
+    pub fn new_members(&self, array: &Array) -> Changes {
+        let mut members = match (&self.action, self.encoding()) {
+            (Action::Rechunk(rechunk), _) => rechunk.new_members(array),
+            (_, Some(encoding)) if !encoding.unchanged => vec![encoding.new_member(array)],
+            _ => Changes::new(),
+        };
+        members.extend(self.view.shape().map(|shape| ("shape", json!(shape))));
+        members
+    }
+
+    /// The codec chain after the run, for people.
+    pub fn new_codec(&self) -> String {
+        let Some(encoding) = self.encoding() else { return self.array.chain.describe() };
+        let chain = self.chain();
+        let kept = chain.specs[..chain.kept].iter();
+        let mut words: Vec<String> =
+            kept.filter(|spec| !matches!(codec_name(spec), "bytes" | "endian")).map(zcodec::describe).collect();
+        if encoding.compressor != Compressor::None || words.is_empty() {
+            words.push(encoding.compressor.describe());
+        }
+        words.extend(encoding.checksum.then(|| "crc32c".to_owned()));
+        let codec = words.join(" > ");
+        match self
+            .rechunk()
+            .map(|rechunk| rechunk.layout.shards.is_some())
+            .unwrap_or(self.array.chain.sharding.is_some())
+        {
+            true => format!("shard[{codec}]"),
+            false => codec,
+        }
+    }
+
+    /// The key that the object with key `key` will have. `unit` is its number in the grid.
+    pub fn new_key(&self, key: &str, unit: Option<u64>) -> String {
+        match (&self.array.grid, unit) {
+            (Some(grid), Some(unit)) if self.new_keys.is_some() || !self.view.is_whole() => {
+                self.output_key(&grid.index(unit))
+            }
+            _ => key.to_owned(),
+        }
+    }
+
+    /// The key of the output object `index`.
+    pub fn output_key(&self, index: &[u64]) -> String {
+        self.array.key(&self.new_keys.as_ref().unwrap_or(&self.array.keys).encode(index))
+    }
+
+    /// The keys of the objects of a region.
+    pub fn region_keys(&self, regions: &RechunkPlan, number: u64) -> impl Iterator<Item = String> {
+        let objects = regions.region(number).objects;
+        (0..objects.elements()).map(move |object| self.output_key(&objects.member(object)))
+    }
+
+    /// Units of work: stored objects. An array whose objects cannot be numbered is one unit.
+    pub fn units(&self) -> u64 {
+        self.regions().map_or_else(|| self.array.grid.as_ref().map_or(1, Grid::len), RechunkPlan::regions)
+    }
+
+    /// Decoded bytes of a unit.
+    pub fn unit_bytes(&self) -> Option<u64> {
+        match self.regions() {
+            Some(regions) => Some(self.array.uncompressed_bytes()?.div_ceil(regions.regions().max(1))),
+            None => self.object_bytes(),
+        }
+    }
+
+    /// Decoded bytes of one stored object.
+    pub fn object_bytes(&self) -> Option<u64> {
+        self.array.grid.as_ref()?.chunk_elements().checked_mul(self.array.itemsize?)
+    }
+
+    /// Decoded bytes of a chunk of the output.
+    fn new_chunk_bytes(&self) -> Option<u64> {
+        match self.rechunk() {
+            Some(rechunk) => Some(rechunk.layout.chunk_bytes(self.chain().itemsize?)),
+            None => self.chain().chunk_bytes,
+        }
+    }
+
+    /// Blocks of a new chunk.
+    pub fn blocks(&self) -> Option<u64> {
+        let (encoding, bytes) = (self.encoding()?, self.new_chunk_bytes()?);
+        match &encoding.compressor {
+            Compressor::Blosc(blosc) => Some(bytes.div_ceil(predict_blocksize(blosc, encoding.typesize, bytes).max(1))),
+            _ => Some(1),
+        }
+    }
+
+    /// The plan as a record.
+    pub fn record(&self, store: &str) -> PlanRecord {
+        let stats = self.regions().map(|regions| regions.stats);
+        let layout = self.rechunk().map(|rechunk| &rechunk.layout);
+        PlanRecord {
+            store: store.to_owned(),
+            path: self.array.path.clone(),
+            action: self.action.name().to_owned(),
+            because: self.action.because(),
+            from: self.array.chain.describe(),
+            to: self.new_codec(),
+            objects_expected: match layout {
+                Some(layout) => layout.objects(&self.array.shape).map(|grid| grid.len()),
+                None => self.array.grid.as_ref().map(Grid::len),
+            },
+            chunk_bytes: self.new_chunk_bytes(),
+            uncompressed_bytes: self.array.uncompressed_bytes(),
+            blocks: self.blocks(),
+            chunk_shape: layout.map(|layout| layout.chunks.clone()),
+            shard_shape: layout.and_then(|layout| Some(layout.shards.as_ref()?.0.clone())),
+            regions: stats.map(|stats| stats.regions),
+            chunk_reads: stats.map(|stats| round3(stats.reads_mean)),
+            chunk_reads_most: stats.map(|stats| stats.reads_most),
+            decodes: stats.map(|stats| round3(stats.decodes_mean)),
+            output_bytes: stats.map(|stats| stats.output_bytes),
+            peak_memory_bytes: stats.map(|stats| stats.peak_memory_bytes),
+            temporary_bytes: stats.map(|stats| stats.temporary_bytes),
+            ..PlanRecord::default()
+        }
+    }
+}
+
+impl Action {
+    /// Its name in records.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Action::Copy(_) => "copy",
+            Action::Recompress(_) => "recompress",
+            Action::Rechunk(_) => "rechunk",
+        }
+    }
+
+    /// Why it is not simply carried out, where that is so.
+    pub fn because(&self) -> Option<String> {
+        match self {
+            Action::Copy(because) => Some((*because).to_owned()),
+            Action::Recompress(encoding) if encoding.unchanged => {
+                Some("only chunks that are not in this codec yet".into())
+            }
+            Action::Recompress(_) | Action::Rechunk(_) => None,
+        }
+    }
+}
+
+impl Rechunk {
+    /// The members that change in the metadata of `array`.
+    fn new_members(&self, array: &Array) -> Changes {
+        match array.format {
+            ZarrFormat::V2 => {
+                vec![("chunks", json!(self.layout.chunks)), ("compressor", self.encoding.compressor.to_v2())]
+            }
+            ZarrFormat::V3 => {
+                let grid = json!({"name": "regular", "configuration": {"chunk_shape": self.layout.object_shape()}});
+                let codecs = self.layout.codecs_v3(array, self.encoding.tail_v3(array.chain.innermost()));
+                vec![("chunk_grid", grid), ("codecs", codecs.into())]
+            }
+        }
+    }
+}
+
+/// Blosc frames describe themselves, so that a chunk can replace the one that is there; anything else is swapped as a whole.
+fn placement_in_place(array: &Array, action: &Action) -> Placement {
+    match action {
+        Action::Copy(_) => Placement::Unchanged,
+        Action::Recompress(encoding) if is_self_describing(array.chain.innermost()) && encoding.is_blosc() => {
+            Placement::InPlace
+        }
+        Action::Recompress(_) | Action::Rechunk(_) => Placement::Swap,
+    }
+}

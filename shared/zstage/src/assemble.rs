@@ -1,0 +1,265 @@
+//! Output objects that are not one source object: regions of pieces are read, put together, and encoded.
+
+use zarray::{
+    Array, ChunkReader, DecodeScratch, Elements, Itemsize, ShardIndex, Subset, Timer, ZarrError, fill_element,
+};
+use zcodec::{CodecError, Workspace, crc32c, crc32c_append};
+use zstore::{Stat, Store};
+use zwire::{Exit, Failure};
+
+use crate::array_plan::ArrayPlan;
+use crate::chunk::{decode, encode};
+use crate::encoding::Encoding;
+use crate::objects::Item;
+use crate::options::OnBadChunk;
+use crate::rechunk::source_hash;
+use crate::task::Task;
+use crate::transcode::{Outcome, WorkerScratch};
+use crate::view::Piece;
+
+/// Makes the output object of `item` from `regions`: boxes of pieces, in output indices. Where no source chunk is there, no
+/// object is written.
+///
+/// # Errors
+/// A codec or fill value that stands in the way, a source chunk that cannot be decoded, and what the stores answer.
+pub fn assemble(
+    task: &Task,
+    plan: &ArrayPlan,
+    item: &Item,
+    regions: &[(usize, Subset)],
+    verify: bool,
+    scratch: &mut WorkerScratch,
+) -> Result<Outcome, Failure> {
+    let (Some(grid), Some(unit)) = (&plan.array.grid, item.unit) else { return Ok(Outcome::default()) };
+    let index = grid.index(unit);
+    let object = Subset::chunk(&index, grid.chunk_shape());
+    let mut assembly = Assembly::new(task, plan, verify)?;
+    let done = match &plan.array.chain.sharding {
+        None => assembly.chunk(regions, &object, scratch).and_then(|present| match present {
+            true => assembly.put(&plan.output_key(&index), scratch).map(Some),
+            false => Ok(None),
+        }),
+        Some(sharding) => assembly.shard(regions, &object, &sharding.chunk_shape, &plan.output_key(&index), scratch),
+    };
+    match done {
+        Ok(written) => Ok(Outcome { written, verified: verify && written.is_some(), ..assembly.outcome }),
+        Err(bad) if task.options.on_bad_chunk == OnBadChunk::Skip && bad.exit == Exit::Unreadable => {
+            Ok(Outcome { bad: vec![bad], ..Outcome::default() })
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// One output object being assembled.
+struct Assembly<'a> {
+    task: &'a Task<'a>,
+    plan: &'a ArrayPlan,
+    encoding: Encoding,
+    elements: Elements,
+    itemsize: usize,
+    fill: Vec<u8>,
+    verify: bool,
+    outcome: Outcome,
+    /// The decoded output chunk, and the encoded one.
+    decoded: Vec<u8>,
+    encoded: Vec<u8>,
+    /// A part of a source chunk.
+    part: Vec<u8>,
+    spare: Vec<u8>,
+    decoder: DecodeScratch,
+    workspace: Workspace,
+}
+
+impl<'a> Assembly<'a> {
+    fn new(task: &'a Task<'a>, plan: &'a ArrayPlan, verify: bool) -> Result<Assembly<'a>, Failure> {
+        let refused = |what: String| Failure::new(Exit::Unreadable, what).at(&plan.array.path);
+        let encoding = plan.encoding().cloned().map_or_else(|| plan.own_encoding(), Ok)?;
+        let elements = Elements::of(&plan.array).map_err(refused)?;
+        let Itemsize::Fixed(itemsize) = elements.itemsize else {
+            return Err(refused("elements of variable length can only be joined chunk by chunk".into()));
+        };
+        let fill = fill_element(&plan.array).map_err(refused)?;
+        Ok(Assembly {
+            task,
+            plan,
+            encoding,
+            elements,
+            itemsize,
+            fill,
+            verify,
+            outcome: Outcome { recompressed: true, ..Outcome::default() },
+            decoded: Vec::new(),
+            encoded: Vec::new(),
+            part: Vec::new(),
+            spare: Vec::new(),
+            decoder: DecodeScratch::default(),
+            workspace: Workspace::default(),
+        })
+    }
+
+    /// Collects and encodes the output chunk that fills the box `chunk`; `false`: nothing of it is stored.
+    fn chunk(
+        &mut self,
+        regions: &[(usize, Subset)],
+        chunk: &Subset,
+        scratch: &mut WorkerScratch,
+    ) -> Result<bool, Failure> {
+        self.decoded.clear();
+        let elements = chunk.elements() as usize;
+        self.decoded.reserve_exact(elements * self.itemsize);
+        (0..elements).for_each(|_| self.decoded.extend_from_slice(&self.fill));
+        let mut present = false;
+        for (number, region) in regions {
+            if let Some(region) = region.intersection(chunk) {
+                present |= self.region(&self.plan.view.pieces()[*number], &region, chunk, scratch)?;
+            }
+        }
+        if present {
+            let mut timer = Timer::start();
+            let encoded =
+                encode(&self.encoding, &self.decoded, &mut self.encoded, self.plan.threads, &mut self.workspace);
+            encoded.map_err(|error| self.failed(&error.to_string()))?;
+            self.outcome.uncompressed_bytes += self.decoded.len() as u64;
+            self.outcome.crc32c = crc32c_append(self.outcome.crc32c, &crc32c(&self.decoded).to_le_bytes());
+            scratch.seconds.encode += timer.lap();
+            if self.verify {
+                decode(&self.encoding, &self.encoded, &mut self.part, self.plan.threads, &mut self.workspace)
+                    .and_then(|()| same(&self.part, &self.decoded))
+                    .map_err(|error| self.failed(&error.to_string()))?;
+                scratch.seconds.verify += timer.lap();
+            }
+        }
+        Ok(present)
+    }
+
+    /// Copies a box of a piece into the output chunk; `false`: no source chunk of it is stored.
+    fn region(
+        &mut self,
+        piece: &Piece,
+        region: &Subset,
+        chunk: &Subset,
+        scratch: &mut WorkerScratch,
+    ) -> Result<bool, Failure> {
+        let store = &self.task.stores[piece.store];
+        let reader = self.reader(store, &piece.array)?;
+        let order = self.elements.order.clone();
+        let source = piece.in_source(region);
+        let grid = reader.grid().chunk_shape();
+        let chunks = source.chunks(grid);
+        let mut present = false;
+        for number in 0..chunks.elements() {
+            let index = chunks.member(number);
+            let whole = Subset::chunk(&index, grid);
+            let Some(inside) = whole.intersection(&source) else { continue };
+            let start = inside.start().iter().zip(whole.start()).map(|(at, origin)| at - origin).collect();
+            let within = Subset::new(start, inside.shape().to_vec()).permuted(&order);
+            let mut timer = Timer::start();
+            let fetched = reader.fetch_subset(&index, &within, &mut scratch.stored, &mut self.spare)?;
+            scratch.seconds.read += timer.lap();
+            self.note_source(&reader.key(&index).0, fetched.stat, fetched.bytes);
+            if !fetched.present {
+                continue;
+            }
+            present = true;
+            self.part.resize(inside.elements() as usize * self.itemsize, 0);
+            reader
+                .decode_subset(&scratch.stored, &within, &mut self.part, self.plan.threads, &mut self.decoder)
+                .map_err(|source| ZarrError::Chunk { place: reader.place(&index), source })?;
+            scratch.seconds.decode += timer.lap();
+            let start = inside.start().iter().zip(source.start()).zip(region.start());
+            let start = start.map(|((at, from), to)| at - from + to).collect();
+            let target = Subset::new(start, inside.shape().to_vec()).permuted(&order);
+            zarray::copy_subset(&target, &target, &self.part, &chunk.permuted(&order), &mut self.decoded, self.itemsize);
+            scratch.seconds.gather += timer.lap();
+        }
+        Ok(present)
+    }
+
+    /// A reader of an array whose elements are stored as the output's are.
+    fn reader<'r>(&self, store: &'r Store, array: &'r Array) -> Result<ChunkReader<'r>, Failure> {
+        let refused = |what: String| Failure::new(Exit::Unreadable, what).at(store.place(array.key_prefix()));
+        let reader = ChunkReader::new(store, array).map_err(refused)?;
+        let kept = |array: &Array| {
+            let chain = array.chain.innermost();
+            chain.specs[..chain.kept].to_vec()
+        };
+        let alike = *reader.elements() == self.elements && kept(array) == kept(&self.plan.array);
+        if !alike || fill_element(array).map_err(refused)? != self.fill {
+            return Err(refused(format!("its elements are stored otherwise than those of {}", self.plan.array.path)));
+        }
+        Ok(reader)
+    }
+
+    fn note_source(&mut self, key: &str, stat: Option<Stat>, bytes: u64) {
+        let source = self.outcome.source.get_or_insert(Stat { size: 0, tag: 0 });
+        source.size += bytes;
+        source.tag = source.tag.wrapping_add(source_hash(key, stat));
+    }
+
+    fn put(&mut self, key: &str, scratch: &mut WorkerScratch) -> Result<Stat, Failure> {
+        let mut timer = Timer::start();
+        let output = self.task.output(self.plan);
+        let stat = output.put(key, &self.encoded)?;
+        scratch.seconds.write += timer.lap();
+        if self.verify {
+            let stored = output.get(key, &mut scratch.stored)?.is_some() && scratch.stored == self.encoded;
+            scratch.seconds.verify += timer.lap();
+            if !stored {
+                return Err(self.failed("other bytes than were written"));
+            }
+        }
+        Ok(stat)
+    }
+
+    /// Makes a shard, inner chunk by inner chunk.
+    fn shard(
+        &mut self,
+        regions: &[(usize, Subset)],
+        object: &Subset,
+        inner: &[u64],
+        key: &str,
+        scratch: &mut WorkerScratch,
+    ) -> Result<Option<Stat>, Failure> {
+        let Some(layout) = self.plan.array.chain.sharding.as_ref().map(|sharding| sharding.index) else {
+            return Ok(None);
+        };
+        let inner_chunks = object.chunks(inner);
+        let mut index = ShardIndex(vec![None; layout.chunks as usize]);
+        let reserved = if layout.at_end { 0 } else { layout.len().unwrap_or_default() as usize };
+        let mut upload = None;
+        for number in 0..inner_chunks.elements() {
+            let chunk = Subset::chunk(&inner_chunks.member(number), inner);
+            if !self.chunk(regions, &chunk, scratch)? {
+                continue;
+            }
+            let upload = match &mut upload {
+                Some(upload) => upload,
+                none => none.insert(self.task.output(self.plan).upload(key, reserved)?),
+            };
+            let mut timer = Timer::start();
+            index.0[number as usize] = Some((upload.len(), self.encoded.len() as u64));
+            upload.write(&self.encoded)?;
+            scratch.seconds.write += timer.lap();
+        }
+        let Some(mut upload) = upload else { return Ok(None) };
+        let encoded = index.encode(&layout);
+        let start: &[u8] = if layout.at_end {
+            upload.write(&encoded)?;
+            &[]
+        } else {
+            &encoded
+        };
+        Ok(Some(upload.finish(start)?))
+    }
+
+    fn failed(&self, what: &str) -> Failure {
+        Failure::new(Exit::Output, format!("verification failed: {what}"))
+            .at(&self.plan.array.path)
+            .hint("the disk or the memory of this machine may be bad")
+    }
+}
+
+fn same(decoded: &[u8], expected: &[u8]) -> Result<(), CodecError> {
+    let other = || CodecError::Invalid { format: "chunk", detail: "other bytes than were written".into() };
+    (decoded == expected).then_some(()).ok_or_else(other)
+}

@@ -1,0 +1,113 @@
+//! One chunk: decoded as the source has it, encoded as the output wants it, and held against what was written. Bytes in,
+//! bytes out; nobody looks at values.
+
+use zarray::Chain;
+use zarray::Timer;
+use zcodec::{
+    Cname, CodecError, Compressor, Header, Workspace, crc32c, holds, predict_blocksize, predict_split, unsealed,
+};
+
+use crate::encoding::Encoding;
+use crate::seconds::Seconds;
+
+/// What the transcoding of one chunk needs.
+#[derive(Default)]
+pub struct ChunkScratch {
+    pub decoded: Vec<u8>,
+    pub encoded: Vec<u8>,
+    spare: Vec<u8>,
+    again: Vec<u8>,
+    workspace: Workspace,
+}
+
+/// Decodes `stored` and, where it is not in the wanted form already, encodes it into `chunk.encoded`; says which.
+pub fn recode(
+    chain: &Chain,
+    encoding: &Encoding,
+    stored: &[u8],
+    threads: usize,
+    chunk: &mut ChunkScratch,
+    seconds: &mut Seconds,
+) -> Result<bool, CodecError> {
+    let mut timer = Timer::start();
+    chain.decode_tail(stored, &mut chunk.decoded, &mut chunk.spare, threads, &mut chunk.workspace)?;
+    seconds.decode += timer.lap();
+    if is_already(encoding, stored, chunk.decoded.len() as u64) {
+        return Ok(false);
+    }
+    encode(encoding, &chunk.decoded, &mut chunk.encoded, threads, &mut chunk.workspace)?;
+    seconds.encode += timer.lap();
+    Ok(true)
+}
+
+/// Encodes a decoded chunk as the encoding says.
+pub fn encode(
+    encoding: &Encoding,
+    decoded: &[u8],
+    encoded: &mut Vec<u8>,
+    threads: usize,
+    workspace: &mut Workspace,
+) -> Result<(), CodecError> {
+    encoding.compressor.compress(encoding.typesize as usize, decoded, encoded, threads, workspace)?;
+    if encoding.checksum {
+        let checksum = crc32c(encoded);
+        encoded.extend(checksum.to_le_bytes());
+    }
+    Ok(())
+}
+
+/// Whether a chunk, whose metadata names the wanted codec, really has it: frames may have been written otherwise (zarr-python
+/// 3.0.0 to 3.0.7 wrote elements of one byte). The level leaves no trace, and is believed.
+fn is_already(encoding: &Encoding, stored: &[u8], nbytes: u64) -> bool {
+    let family = |cname| if cname == Cname::Lz4hc { Cname::Lz4 } else { cname };
+    let Compressor::Blosc(blosc) = &encoding.compressor else { return encoding.unchanged };
+    encoding.unchanged
+        && Header::parse(stored).is_ok_and(|header| {
+            header.cname() == Some(family(blosc.cname))
+                && header.shuffle() == blosc.shuffle
+                && u64::from(header.typesize) == encoding.typesize
+                && (header.stored_raw()
+                    || (u64::from(header.blocksize) == predict_blocksize(blosc, encoding.typesize, nbytes)
+                        && header.split() == predict_split(blosc, encoding.typesize, nbytes)))
+        })
+}
+
+/// Decodes what [`encode`] made.
+pub fn decode(
+    encoding: &Encoding,
+    encoded: &[u8],
+    decoded: &mut Vec<u8>,
+    threads: usize,
+    workspace: &mut Workspace,
+) -> Result<(), CodecError> {
+    let compressed = if encoding.checksum { unsealed(encoded)? } else { encoded };
+    match encoding.compressor.codec() {
+        Some(codec) => codec.decode(compressed, None, decoded, threads, workspace),
+        None => {
+            decoded.clear();
+            decoded.extend_from_slice(compressed);
+            Ok(())
+        }
+    }
+}
+
+/// Decodes `written` as a reader of the output will, and compares it with `chunk.decoded`.
+pub fn check_decodes(
+    encoding: &Encoding,
+    written: &[u8],
+    threads: usize,
+    chunk: &mut ChunkScratch,
+) -> Result<(), CodecError> {
+    let ChunkScratch { decoded, again, workspace, .. } = chunk;
+    let same = match encoding.is_blosc() {
+        true => holds(if encoding.checksum { unsealed(written)? } else { written }, decoded, threads, workspace)?,
+        false => {
+            decode(encoding, written, again, threads, workspace)?;
+            again == decoded
+        }
+    };
+    if same {
+        return Ok(());
+    }
+    Err(CodecError::Invalid { format: "chunk", detail: "other bytes than were written".into() })
+}

@@ -1,0 +1,43 @@
+//! Which step of writing an output a process does.
+
+use std::ffi::OsString;
+
+use zarray::Part;
+use zstore::Location;
+
+/// A step. The plain command does them all in one process.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Everything, or only the plan.
+    Run {
+        /// The source store.
+        source: OsString,
+        /// The output.
+        output: Location,
+    },
+    /// One part of a prepared output.
+    Part(Location, Part),
+    /// Which parts of a prepared output are done.
+    Status(Location),
+    /// Publish a prepared output whose parts are all done.
+    Finish(Location),
+}
+
+impl Command {
+    /// The location of an output that is changed in place: the store is meant, not a link to it, because its folder must lie
+    /// on the same file system.
+    pub fn resolved(output: Location) -> Location {
+        match &output {
+            Location::Local(path) => path.canonicalize().map_or(output, Location::Local),
+            Location::Remote(_) => output,
+        }
+    }
+
+    /// The location of an output that was prepared. A link to a store that is changed in place has no plan beside it; the
+    /// store has.
+    pub fn prepared(output: Location) -> Location {
+        let plan = output.with_suffix(".plan").ok();
+        let is_here = plan.is_some_and(|plan| plan.local().is_some_and(std::path::Path::exists));
+        if is_here { output } else { Command::resolved(output) }
+    }
+}

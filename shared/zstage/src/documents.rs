@@ -1,0 +1,251 @@
+//! The metadata documents of the output: those of the source with the members that change replaced in place, or the same
+//! said in the other Zarr format.
+
+use parking_lot::Mutex;
+
+use zarray::{Array, Consolidated, Node, Pool, Span, ZarrError, ZarrFormat, array_v2, json, node_v3};
+use zstore::Store;
+use zwire::{Exit, Failure};
+
+use crate::array_plan::ArrayPlan;
+use crate::edits::{Edits, replaced};
+
+const MISSING: &str = "a member that changes is missing";
+
+/// Where a finished document goes: its key and its text.
+pub type Put<'a> = dyn Fn(&str, &[u8]) -> Result<(), Failure> + Sync + 'a;
+
+/// The documents of a hierarchy.
+pub struct Documents<'a> {
+    pub store: &'a Store,
+    pub format: ZarrFormat,
+    /// The format of the output.
+    pub wanted: ZarrFormat,
+    /// Copies of documents that the source may not have on their own.
+    pub consolidated: Option<&'a Consolidated>,
+    /// The groups, in path order, without the leading slash.
+    pub groups: Vec<&'a str>,
+    pub plans: &'a [ArrayPlan],
+    /// What converts documents, where the output has another format.
+    pub convert: Option<&'a dyn Convert>,
+}
+
+/// The texts of one node: `zarr.json`; or `.zarray` or `.zgroup`, and `.zattrs`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeTexts {
+    /// The node's own document.
+    pub node: Vec<u8>,
+    /// Its `.zattrs`, in Zarr v2.
+    pub attributes: Option<Vec<u8>>,
+}
+
+/// A node in the other format, and what a user should know of it.
+pub type Converted = (NodeTexts, Vec<String>);
+
+/// Converts metadata documents from one Zarr format to the other.
+pub trait Convert: Sync {
+    /// An array or a group in the format `wanted`.
+    ///
+    /// # Errors
+    /// What that format cannot express.
+    fn node(&self, wanted: ZarrFormat, texts: &NodeTexts, is_array: bool) -> Result<Converted, String>;
+
+    /// The consolidated metadata of all documents (key and text), as its key and text.
+    ///
+    /// # Errors
+    /// A document that is not JSON.
+    fn consolidate(
+        &self,
+        wanted: ZarrFormat,
+        documents: Vec<(String, Vec<u8>)>,
+    ) -> Result<(&'static str, Vec<u8>), String>;
+}
+
+impl Documents<'_> {
+    /// Hands every document to `put`; what a user should know of them is returned.
+    ///
+    /// # Errors
+    /// A document that cannot be read, understood, said in the other format, or written.
+    pub fn write(&self, pool: &Pool, put: &Put) -> Result<Vec<String>, Failure> {
+        match self.convert.filter(|_| self.wanted != self.format) {
+            None => self.edit(pool, put),
+            Some(convert) => self.convert(convert, pool, put),
+        }
+    }
+
+    /// Keys of the documents in the source's format, those of the root first.
+    pub fn old_keys(&self) -> Vec<String> {
+        let names = |is_array| match (self.format, is_array) {
+            (ZarrFormat::V3, _) => &["zarr.json"][..],
+            (ZarrFormat::V2, true) => &[".zarray", ".zattrs"],
+            (ZarrFormat::V2, false) => &[".zgroup", ".zattrs", ".zmetadata"],
+        };
+        let keys = |(prefix, is_array): (&str, bool)| {
+            names(is_array).iter().map(move |name| key(prefix, name)).collect::<Vec<_>>()
+        };
+        let mut all: Vec<String> = self.nodes().into_iter().flat_map(keys).collect();
+        all.sort_by_key(|key| key.contains('/'));
+        all
+    }
+
+    fn nodes(&self) -> Vec<(&str, bool)> {
+        let arrays = self.plans.iter().map(|plan| (plan.array.key_prefix(), true));
+        self.groups.iter().map(|prefix| (*prefix, false)).chain(arrays).collect()
+    }
+
+    /// The same documents, with the changes.
+    fn edit(&self, pool: &Pool, put: &Put) -> Result<Vec<String>, Failure> {
+        let edits = Edits::of(self.plans);
+        let written: Vec<Result<_, Failure>> = pool.map(self.nodes(), |(prefix, is_array)| {
+            let texts = self.read(prefix, is_array)?;
+            let name = name_of(self.format, is_array);
+            let place = || self.store.place(&key(prefix, name));
+            put(
+                &key(prefix, name),
+                &edits.node(&texts.node, prefix, is_array).ok_or_else(|| cannot_be_changed(place()))?,
+            )?;
+            if let Some(attributes) = &texts.attributes {
+                put(&key(prefix, ".zattrs"), attributes)?;
+            }
+            let copies = key(prefix, ".zmetadata");
+            if let Some(text) = self.optional(&copies)?.filter(|_| !is_array && self.format == ZarrFormat::V2) {
+                let edited =
+                    edits.consolidated(&text, prefix).ok_or_else(|| cannot_be_changed(self.store.place(&copies)))?;
+                put(&copies, &edited)?;
+            }
+            Ok(())
+        });
+        written.into_iter().collect::<Result<(), Failure>>().map(|()| Vec::new())
+    }
+
+    /// The documents of the other format.
+    fn convert(&self, convert: &dyn Convert, pool: &Pool, put: &Put) -> Result<Vec<String>, Failure> {
+        let plans: std::collections::HashMap<&str, &ArrayPlan> =
+            self.plans.iter().map(|plan| (plan.array.key_prefix(), plan)).collect();
+        let copies = self.has_consolidated()?.then(|| Mutex::new(Vec::new()));
+        let written: Vec<Result<_, Failure>> = pool.map(self.nodes(), |(prefix, is_array)| {
+            let texts = self.read(prefix, is_array)?;
+            let place = || self.store.place(&key(prefix, name_of(self.format, is_array)));
+            let (texts, notes) = self
+                .converted(convert, prefix, &texts, plans.get(prefix).copied())
+                .map_err(|what| Failure::new(Exit::Unreadable, what).at(place()))?;
+            let node = (name_of(self.wanted, is_array), texts.node);
+            for (name, text) in std::iter::once(node).chain(texts.attributes.map(|text| (".zattrs", text))) {
+                put(&key(prefix, name), &text)?;
+                if let Some(copies) = &copies {
+                    copies.lock().push((key(prefix, name), text));
+                }
+            }
+            Ok(notes.into_iter().map(|note| format!("{}: {note}", place())).collect::<Vec<_>>())
+        });
+        let mut all_notes = Vec::new();
+        for notes in written {
+            all_notes.extend(notes?);
+        }
+        if let Some(copies) = copies {
+            let copies = copies.into_inner();
+            let (key, text) = convert
+                .consolidate(self.wanted, copies)
+                .map_err(|what| Failure::new(Exit::Unreadable, what).at(self.store.location()))?;
+            put(key, &text)?;
+        }
+        Ok(all_notes)
+    }
+
+    /// One node in the other format, with the changes of its plan: an array's.
+    fn converted(
+        &self,
+        convert: &dyn Convert,
+        prefix: &str,
+        texts: &NodeTexts,
+        plan: Option<&ArrayPlan>,
+    ) -> Result<Converted, String> {
+        let Some(plan) = plan else { return convert.node(self.wanted, texts, false) };
+        if self.wanted == ZarrFormat::V2 {
+            // The changes come first: shards, which v2 cannot express, may be among what goes.
+            let node = replaced(&texts.node, &plan.new_members(&plan.array)).ok_or(MISSING)?;
+            return convert.node(self.wanted, &NodeTexts { node, attributes: texts.attributes.clone() }, true);
+        }
+        let (mut converted, notes) = convert.node(self.wanted, texts, true)?;
+        let changes = plan.new_members(&parse_array(self.wanted, prefix, &converted.node)?);
+        converted.node = replaced(&converted.node, &changes).ok_or(MISSING)?;
+        Ok((converted, notes))
+    }
+
+    /// Whether the source's root, a group, holds copies of all documents.
+    fn has_consolidated(&self) -> Result<bool, Failure> {
+        if !self.groups.contains(&"") {
+            return Ok(false);
+        }
+        if self.consolidated.is_some() {
+            return Ok(true);
+        }
+        match self.format {
+            ZarrFormat::V2 => Ok(self.store.stat(".zmetadata")?.is_some()),
+            ZarrFormat::V3 => {
+                let text = self.optional("zarr.json")?.unwrap_or_default();
+                let copies = json::member(&text, 0, "consolidated_metadata");
+                Ok(copies.is_some_and(|range| &text[range] != b"null"))
+            }
+        }
+    }
+
+    /// The documents of a node in the source.
+    fn read(&self, prefix: &str, is_array: bool) -> Result<NodeTexts, Failure> {
+        let span = self.consolidated.and_then(|copy| copy.span(prefix));
+        let copied = |range: fn(&Span) -> Option<std::ops::Range<usize>>| {
+            Some(self.consolidated?.text()[range(span?)?].to_vec())
+        };
+        let key_of_node = key(prefix, name_of(self.format, is_array));
+        let node = match self.optional(&key_of_node)? {
+            Some(text) => text,
+            // A node that had its document when the store was walked has it now, or is being changed.
+            None => copied(|span| span.node.clone()).ok_or_else(|| {
+                Failure::from(ZarrError::Metadata { place: self.store.place(&key_of_node), detail: "has gone".into() })
+            })?,
+        };
+        if self.format == ZarrFormat::V3 {
+            return Ok(NodeTexts { node, attributes: None });
+        }
+        let attributes = match self.optional(&key(prefix, ".zattrs"))? {
+            Some(text) => Some(text),
+            None => copied(|span| span.attributes.clone()),
+        };
+        Ok(NodeTexts { node, attributes })
+    }
+
+    fn optional(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let mut text = Vec::new();
+        Ok(self.store.get(key, &mut text)?.map(|_| text))
+    }
+}
+
+/// The name of a node's own document.
+fn name_of(format: ZarrFormat, is_array: bool) -> &'static str {
+    match (format, is_array) {
+        (ZarrFormat::V3, _) => "zarr.json",
+        (ZarrFormat::V2, true) => ".zarray",
+        (ZarrFormat::V2, false) => ".zgroup",
+    }
+}
+
+/// The array that a document of the output describes.
+fn parse_array(format: ZarrFormat, prefix: &str, text: &[u8]) -> Result<Array, String> {
+    let path = format!("/{prefix}");
+    match format {
+        ZarrFormat::V2 => array_v2(&path, text, None),
+        ZarrFormat::V3 => match node_v3(&path, text)? {
+            Node::Array(array) => Ok(*array),
+            Node::Group(_) => Err("is no array".into()),
+        },
+    }
+}
+
+fn cannot_be_changed(place: String) -> Failure {
+    let detail = "cannot be changed in place: a member that changes is missing".into();
+    ZarrError::Metadata { place, detail }.into()
+}
+
+fn key(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") }
+}

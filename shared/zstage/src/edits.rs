@@ -1,0 +1,115 @@
+//! Metadata documents are changed as text: the members that change are replaced, and every other byte stays as it was.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use serde_json::Value;
+use zarray::json;
+
+use crate::array_plan::ArrayPlan;
+
+/// Changes of members of one array's metadata.
+pub type Changes = Vec<(&'static str, Value)>;
+
+/// The changes of all arrays, by the start of their keys.
+pub struct Edits<'a>(HashMap<&'a str, Changes>);
+
+impl<'a> Edits<'a> {
+    /// Those of a plan.
+    pub fn of(plans: &'a [ArrayPlan]) -> Edits<'a> {
+        let changes = plans.iter().map(|plan| (plan.array.key_prefix(), plan.new_members(&plan.array)));
+        Edits(changes.filter(|(_, members)| !members.is_empty()).collect())
+    }
+
+    /// The document of a node itself; a group's may hold copies of those below it. Nothing: a member is missing.
+    pub fn node(&self, text: &[u8], prefix: &str, is_array: bool) -> Option<Vec<u8>> {
+        match self.0.get(prefix).filter(|_| is_array) {
+            Some(changes) => replaced(text, changes),
+            None => inline_copies(text, prefix, &self.0).map(|replacements| json::splice(text, &replacements)),
+        }
+    }
+
+    /// A `.zmetadata` of the group at `prefix`. Nothing: a member is missing.
+    pub fn consolidated(&self, text: &[u8], prefix: &str) -> Option<Vec<u8>> {
+        consolidated_copies(text, prefix, &self.0).map(|replacements| json::splice(text, &replacements))
+    }
+}
+
+/// A document with the changes. Nothing: a member is missing.
+pub fn replaced(text: &[u8], changes: &Changes) -> Option<Vec<u8>> {
+    replace_members(text, 0, changes).map(|replacements| json::splice(text, &replacements))
+}
+
+/// The changes in the object that starts at `at`, in the order of the text.
+fn replace_members(text: &[u8], at: usize, members: &Changes) -> Option<Vec<(Range<usize>, Vec<u8>)>> {
+    let replace = |(member, value): &(&str, Value)| {
+        let range = json::member(text, at, member)?;
+        let value = json::print_like(text, range.start, value);
+        Some((range, value))
+    };
+    let mut replacements: Vec<_> = members.iter().map(replace).collect::<Option<_>>()?;
+    replacements.sort_by_key(|(range, _)| range.start);
+    Some(replacements)
+}
+
+/// The changes in a `.zmetadata` of the group at `prefix`.
+fn consolidated_copies(
+    text: &[u8],
+    prefix: &str,
+    changes: &HashMap<&str, Changes>,
+) -> Option<Vec<(Range<usize>, Vec<u8>)>> {
+    let metadata = json::member(text, 0, "metadata")?;
+    let copies = json::members(text, metadata.start)?.into_iter().filter_map(|(key, range)| {
+        let path = key.strip_suffix(".zarray")?;
+        let change = changes.get(below(prefix, path.trim_end_matches('/')).as_str())?;
+        Some(replace_members(text, range.start, change))
+    });
+    copies.collect::<Option<Vec<_>>>().map(|copies| copies.into_iter().flatten().collect())
+}
+
+/// The changes in the consolidated copy inside a `zarr.json` of the group at `prefix`, where it has one.
+fn inline_copies(text: &[u8], prefix: &str, changes: &HashMap<&str, Changes>) -> Option<Vec<(Range<usize>, Vec<u8>)>> {
+    let inline = json::member(text, 0, "consolidated_metadata").filter(|range| &text[range.clone()] != b"null");
+    let Some(inline) = inline else { return Some(Vec::new()) };
+    let metadata = json::member(text, inline.start, "metadata")?;
+    let copies = json::members(text, metadata.start)?.into_iter().filter_map(|(path, range)| {
+        let change = changes.get(below(prefix, &path).as_str())?;
+        Some(replace_members(text, range.start, change))
+    });
+    copies.collect::<Option<Vec<_>>>().map(|copies| copies.into_iter().flatten().collect())
+}
+
+fn below(prefix: &str, path: &str) -> String {
+    let parts: Vec<&str> = [prefix, path].into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn copies_change_with_their_arrays_and_nothing_else_does() {
+        let text = br#"{"metadata": {"a/.zarray": {"compressor": null, "fill_value": NaN, "x": 1.50},
+            "b/.zarray": {"compressor": {"id": "zlib"}}, "b/.zattrs": {"compressor": 7}}, "zarr_consolidated_format": 1}"#;
+        let changes = HashMap::from([("g/a", vec![("compressor", json!({"id": "blosc"}))])]);
+        let replacements = consolidated_copies(text, "g", &changes).expect("understood");
+        let out = String::from_utf8(json::splice(text, &replacements)).expect("utf-8");
+        let indented = "{\n                \"id\": \"blosc\"\n            }";
+        let expected = String::from_utf8_lossy(text).replacen("null", "@", 1);
+        assert!(
+            out == expected.replacen('@', indented, 1) || out == expected.replacen('@', "{\"id\":\"blosc\"}", 1),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn a_document_without_the_member_is_refused() {
+        let changes = HashMap::from([("a", vec![("compressor", json!(null))])]);
+        assert_eq!(consolidated_copies(br#"{"metadata": {"a/.zarray": {}}}"#, "", &changes), None);
+        assert_eq!(inline_copies(br#"{"consolidated_metadata": null}"#, "", &changes), Some(Vec::new()));
+        assert_eq!(inline_copies(br#"{"zarr_format": 3}"#, "", &changes), Some(Vec::new()));
+    }
+}

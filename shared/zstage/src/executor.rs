@@ -1,0 +1,306 @@
+//! The workers: they take objects until there are no more, or the run is asked to stop.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use zarray::{Array, Pool, ScratchPool, Semaphore};
+use zstore::{Location, Stat, Store};
+use zwire::Failure;
+
+use crate::array_plan::ArrayPlan;
+use crate::assemble::assemble;
+use crate::chunk::ChunkScratch;
+use crate::encoding::Encoding;
+use crate::journal::{Done, Entry};
+use crate::objects::{Item, ItemSource, Key, Next, Objects, Work, key_kind};
+use crate::options::Verify;
+use crate::placement::Placement;
+use crate::report::Report;
+use crate::seconds::Seconds;
+use crate::stats::{Stats, Totals};
+use crate::task::Task;
+use crate::transcode::{Job, Outcome, WorkerScratch};
+use crate::view::ObjectSource;
+
+/// Of a sample, every such object is verified.
+const VERIFY_EVERY: u64 = 16;
+
+/// Memory for an object of which only the stored size is known, as a multiple of that.
+const UNKNOWN_NEED: u64 = 8;
+
+impl Task<'_> {
+    /// Does it on all workers of `pool`. `strays` keys that belong to no array have been found before.
+    ///
+    /// # Errors
+    /// What ended it before its time.
+    pub fn run(&self, pool: &Pool, strays: u64) -> Result<Totals, Failure> {
+        let expected =
+            self.plans.iter().filter_map(|plan| plan.array.uncompressed_bytes()).fold(0, u64::saturating_add);
+        self.progress.start(expected);
+        let report = Report::new(self.plans, self.record, self.progress, strays);
+        let workers = Workers {
+            task: self,
+            objects: Objects::new(self.store(), self.plans, &self.work),
+            memory: Semaphore::new(self.memory_bytes),
+            scratch: ScratchPool::new(self.options.jobs, ChunkScratch::default),
+            report: &report,
+            seconds: Mutex::default(),
+            met: AtomicU64::new(0),
+        };
+        pool.broadcast(|_| workers.worker());
+        let rechunked = self.rechunk(&report);
+        let done = self.completed.units().filter(|(array, _)| self.plans[*array].rechunk().is_none()).count() as u64;
+        // A run that computes keys has met them all.
+        let may_have_vanished = matches!(self.work, Work::Listed) && workers.met.load(Ordering::Relaxed) < done;
+        if may_have_vanished && !report.is_over() && self.progress.stopped().is_none() {
+            self.remove_vanished(pool)?;
+        }
+        let Workers { seconds, .. } = workers;
+        seconds.into_inner().report(self.progress);
+        self.progress.finish();
+        // Whatever ended the run: what is done is entered.
+        let entered = self.journal.checkpoint();
+        let totals = report.close()?;
+        rechunked?;
+        entered.map(|()| totals)
+    }
+
+    /// Does the arrays that get other chunks.
+    fn rechunk(&self, report: &Report) -> Result<(), Failure> {
+        let mine = |array: &usize| self.plans[*array].rechunk().is_some() && !self.work.passes_over(*array);
+        for array in (0..self.plans.len()).filter(mine) {
+            let plan = &self.plans[array];
+            let units = match &self.work {
+                Work::Listed => {
+                    self.look_for_strays(plan, array, report)?;
+                    0..plan.units()
+                }
+                Work::Units { units, .. } => units[array].clone(),
+            };
+            self.regions(report).run(array, units)?;
+            report.listed(array);
+        }
+        Ok(())
+    }
+
+    /// The regions compute the keys that they read; what else lies there is found by a list, where that costs nothing.
+    fn look_for_strays(&self, plan: &ArrayPlan, array: usize, report: &Report) -> Result<(), Failure> {
+        let store = self.store();
+        if store.is_remote() {
+            return Ok(());
+        }
+        let mut stored = 0;
+        for object in store.list(plan.array.key_prefix())? {
+            let object = object?;
+            match key_kind(&plan.array, &object.key) {
+                Key::Stray => report.stray(),
+                Key::OtherSeparator => report.wrong_separator(array, store),
+                Key::Chunk(_) => stored += object.stat.size,
+                Key::Metadata => {}
+            }
+        }
+        report.stored(array, stored);
+        Ok(())
+    }
+
+    /// Removes the output objects whose source has gone since an earlier run made them.
+    fn remove_vanished(&self, pool: &Pool) -> Result<(), Failure> {
+        let look = |(array, unit): (usize, u64)| {
+            let plan = &self.plans[array];
+            let Some(grid) = plan.array.grid.as_ref().filter(|_| plan.rechunk().is_none()) else { return Ok(()) };
+            let key = plan.array.key(&plan.array.keys.encode(&grid.index(unit)));
+            match self.store().stat(&key)? {
+                Some(_) => Ok(()),
+                None => self.remove_output(plan, &key, Some(unit)),
+            }
+        };
+        let units = Mutex::new(self.completed.units());
+        let failed = Mutex::new(None);
+        pool.broadcast(|_| {
+            if let Err(failure) = std::iter::from_fn(|| units.lock().next()).try_for_each(look) {
+                *failed.lock() = Some(failure);
+            }
+        });
+        failed.into_inner().map_or(Ok(()), Err)
+    }
+}
+
+/// What the workers share.
+struct Workers<'a> {
+    task: &'a Task<'a>,
+    objects: Objects<'a>,
+    memory: Semaphore,
+    scratch: ScratchPool<ChunkScratch>,
+    report: &'a Report<'a>,
+    seconds: Mutex<Seconds>,
+    /// Units of the journal that were met again.
+    met: AtomicU64,
+}
+
+impl Workers<'_> {
+    fn worker(&self) {
+        let mut scratch = WorkerScratch::default();
+        while self.task.progress.stopped().is_none() && !self.report.is_over() {
+            match self.objects.next(self.report) {
+                Next::Item(item) => self.object(&item, &mut scratch),
+                Next::ArrayDone(array) => self.report.listed(array),
+                Next::NotMine(array) => self.report.pass_over(array),
+                Next::Metadata => {}
+                Next::Stray => self.report.stray(),
+                Next::OtherSeparator(array) => self.report.wrong_separator(array, self.task.store()),
+                Next::Failed(error) => self.report.end(error.into()),
+                Next::End => break,
+            }
+        }
+        self.seconds.lock().add(&scratch.seconds);
+    }
+
+    fn object(&self, item: &Item, scratch: &mut WorkerScratch) {
+        let plan = &self.task.plans[item.array];
+        let before = scratch.seconds.total();
+        let result = match self.resumed(plan, item) {
+            Ok(Some(stats)) => Ok((stats, Vec::new())),
+            Ok(None) => self.make(plan, item, scratch),
+            Err(failure) => Err(failure),
+        };
+        self.task.progress.advance(plan.object_bytes().unwrap_or(item.stat.map_or(0, |stat| stat.size)));
+        self.report.finished(item.array, &item.key, result, scratch.seconds.total() - before);
+    }
+
+    /// Makes one output object.
+    fn make(
+        &self,
+        plan: &ArrayPlan,
+        item: &Item,
+        scratch: &mut WorkerScratch,
+    ) -> Result<(Stats, Vec<Failure>), Failure> {
+        let need = match plan.need {
+            0 => item.stat.map_or(0, |stat| stat.size).saturating_mul(UNKNOWN_NEED),
+            need => need,
+        };
+        let _permit = self.memory.acquire(need);
+        if !self.task.staged.is_private() {
+            // From the first object on there is something that only the plan knows of.
+            self.task.staged.keep();
+        }
+        let outcome = match &item.source {
+            ItemSource::View(ObjectSource::Regions(regions)) => {
+                assemble(self.task, plan, item, regions, self.verifies(item), scratch)?
+            }
+            ItemSource::View(ObjectSource::Object { piece, .. }) => {
+                let piece = &plan.view.pieces()[*piece];
+                let encoding = plan.encoding_of(&piece.array)?;
+                self.job(plan, item, &self.task.stores[piece.store], &piece.array, encoding.as_ref()).run(scratch)?
+            }
+            ItemSource::Own => self.job(plan, item, self.task.store(), &plan.array, plan.encoding()).run(scratch)?,
+        };
+        if outcome.written.is_none() && self.task.again && plan.placement != Placement::InPlace {
+            // An earlier run may have written what this one leaves out.
+            self.task.remove_output(plan, &item.key, item.unit)?;
+        }
+        self.enter(plan, item, &outcome)?;
+        Ok((Stats::from(&outcome), outcome.bad))
+    }
+
+    fn job<'j>(
+        &'j self,
+        plan: &'j ArrayPlan,
+        item: &'j Item,
+        store: &'j Store,
+        array: &'j Array,
+        encoding: Option<&'j Encoding>,
+    ) -> Job<'j> {
+        Job {
+            store,
+            array,
+            encoding,
+            output: self.task.output(plan),
+            plan,
+            item,
+            verify: self.verifies(item),
+            on_bad_chunk: self.task.options.on_bad_chunk,
+            backup: self.task.backup,
+            scratch: &self.scratch,
+        }
+    }
+
+    fn verifies(&self, item: &Item) -> bool {
+        match self.task.options.verify {
+            Verify::None => false,
+            Verify::Sample => item.unit.unwrap_or(item.number).is_multiple_of(VERIFY_EVERY),
+            Verify::Full => true,
+        }
+    }
+
+    /// Enters what is done in the journal.
+    fn enter(&self, plan: &ArrayPlan, item: &Item, outcome: &Outcome) -> Result<(), Failure> {
+        let (Some(unit), Some(source), Some(written), true) =
+            (item.unit, outcome.source, outcome.written, outcome.bad.is_empty())
+        else {
+            return Ok(());
+        };
+        self.task.journal.note(&Entry {
+            path: plan.array.path.clone(),
+            unit,
+            key: item.key.clone(),
+            source_bytes: source.size,
+            source_tag: source.tag,
+            bytes: written.size,
+            tag: written.tag,
+            decoded_bytes: outcome.uncompressed_bytes,
+            crc32c: outcome.crc32c,
+            objects: 1,
+            verified: outcome.verified,
+        })
+    }
+
+    /// What an earlier run has done of it, where that still holds.
+    fn resumed(&self, plan: &ArrayPlan, item: &Item) -> Result<Option<Stats>, Failure> {
+        let Some(done) = self.task.completed.get(item.array, item.unit) else { return Ok(None) };
+        self.met.fetch_add(1, Ordering::Relaxed);
+        if self.verifies(item) && !done.verified {
+            return Ok(None);
+        }
+        let source = match (&item.source, item.stat) {
+            (_, Some(stat)) => Some(stat),
+            (ItemSource::Own, None) => self.task.store().stat(&item.key)?,
+            (ItemSource::View(ObjectSource::Object { piece, .. }), None) => {
+                self.task.stores[plan.view.pieces()[*piece].store].stat(&item.key)?
+            }
+            // Several source objects: they are not looked at again one by one, and the object is made again.
+            (ItemSource::View(ObjectSource::Regions(_)), None) => return Ok(None),
+        };
+        let Some(source) = source else {
+            self.task.remove_output(plan, &item.key, item.unit)?;
+            return Ok(None);
+        };
+        let Some(written) = self.still_there(plan, item, done, source)? else { return Ok(None) };
+        Ok(Some(Stats {
+            objects: 1,
+            bytes_before: source.size,
+            bytes_after: written.size,
+            uncompressed_bytes: plan.object_bytes().unwrap_or(0),
+            verified: u64::from(done.verified),
+            recompressed: u64::from(plan.encoding().is_some()),
+            resumed: 1,
+        }))
+    }
+
+    fn still_there(&self, plan: &ArrayPlan, item: &Item, done: &Done, source: Stat) -> Result<Option<Stat>, Failure> {
+        if plan.placement == Placement::InPlace {
+            return Ok(Some(source).filter(|stat| done.is_there_as(*stat)));
+        }
+        if !done.is_of(source) {
+            return Ok(None);
+        }
+        let output = self.task.output(plan);
+        match output.location() {
+            // A PUT that was answered is kept; to ask for each would cost a request an object.
+            Location::Remote(_) => Ok(Some(Stat { size: done.bytes, tag: 0 })),
+            Location::Local(_) => {
+                let stat = output.stat(&plan.new_key(&item.key, item.unit))?;
+                Ok(stat.filter(|stat| done.is_there_as(*stat)))
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What is done, as JSON lines in `OUT.plan/journal/PART/`: written in segments, each after its objects have reached the
+//! disk, so that whatever a segment names is really there. What is not named may be torn, and is done again.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use zcodec::crc32c_append;
+use zstore::{Stat, Store, StoreError};
+use zwire::{Exit, Failure};
+
+use crate::array_plan::ArrayPlan;
+use crate::staged_store::StagedStore;
+
+/// One object, or one region of objects, that is done.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// Path of the array.
+    pub path: String,
+    /// Number of the object in the grid of its array, or of the region in the plan.
+    pub unit: u64,
+    /// Key of the object that was read.
+    pub key: String,
+    /// Stored bytes that were read.
+    pub source_bytes: u64,
+    /// Tag of what was read.
+    pub source_tag: u64,
+    /// Stored bytes that were written.
+    pub bytes: u64,
+    /// Tag of what was written.
+    pub tag: u64,
+    /// Decoded bytes.
+    pub decoded_bytes: u64,
+    /// CRC-32C of the decoded bytes; of the stored ones where an object was copied.
+    pub crc32c: u32,
+    /// Objects that were written: 1, or those of a region.
+    pub objects: u64,
+    /// Whether it was read back and compared.
+    pub verified: bool,
+}
+
+/// Of a finished unit, what is needed to believe it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done {
+    source: u32,
+    output: u32,
+    objects: u32,
+    /// Stored bytes that were written.
+    pub bytes: u64,
+    pub verified: bool,
+}
+
+impl Done {
+    /// Whether the source object is the one that was read.
+    pub fn is_of(&self, source: Stat) -> bool {
+        self.source == fingerprint(source)
+    }
+
+    /// Whether all the source objects of a region are those that were read, by the hash of them all.
+    pub fn is_of_sources(&self, hash: u64) -> bool {
+        self.is_of(Stat { size: 0, tag: hash })
+    }
+
+    /// Objects that were written.
+    pub fn objects(&self) -> u64 {
+        u64::from(self.objects)
+    }
+
+    /// Whether the output object is the one that was written.
+    pub fn is_there_as(&self, output: Stat) -> bool {
+        self.output == fingerprint(output)
+    }
+}
+
+fn fingerprint(stat: Stat) -> u32 {
+    crc32c_append(crc32c_append(0, &stat.size.to_le_bytes()), &stat.tag.to_le_bytes())
+}
+
+/// Entries that are kept until the next checkpoint, at most.
+const MOST_PENDING: usize = 100_000;
+
+/// The journal of one process.
+pub struct Journal<'a> {
+    staged: &'a StagedStore,
+    folder: String,
+    every: Duration,
+    state: Mutex<State>,
+}
+
+struct State {
+    lines: Vec<u8>,
+    pending: usize,
+    segment: u64,
+    last: Instant,
+}
+
+impl<'a> Journal<'a> {
+    /// A journal of part `part`, with a segment `every` so often.
+    pub fn new(staged: &'a StagedStore, part: u32, every: Duration) -> Journal<'a> {
+        // The same part may run twice at once: no two runs share a segment.
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let folder = format!("{}/{started:x}-{:x}", folder(part), std::process::id());
+        let state = State { lines: Vec::new(), pending: 0, segment: 0, last: Instant::now() };
+        Journal { staged, folder, every, state: Mutex::new(state) }
+    }
+
+    /// Something is done.
+    ///
+    /// # Errors
+    /// As [`Journal::checkpoint`].
+    pub fn note(&self, entry: &Entry) -> Result<(), Failure> {
+        let mut state = self.state.lock();
+        // A structure of numbers and strings always serialises.
+        serde_json::to_writer(&mut state.lines, entry)
+            .map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
+        state.lines.push(b'\n');
+        state.pending += 1;
+        let due = state.last.elapsed() >= self.every || state.pending >= MOST_PENDING;
+        drop(state);
+        if due { self.checkpoint() } else { Ok(()) }
+    }
+
+    /// Brings what is done to the disk, then says so.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`], or what an object store says.
+    pub fn checkpoint(&self) -> Result<(), Failure> {
+        let (lines, segment) = {
+            let mut state = self.state.lock();
+            state.last = Instant::now();
+            state.pending = 0;
+            state.segment += 1;
+            (std::mem::take(&mut state.lines), state.segment)
+        };
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.staged.objects().sync()?;
+        self.staged.folder().put(&format!("{}-{segment:06}.jsonl", self.folder), &lines)?;
+        self.staged.keep();
+        Ok(())
+    }
+}
+
+fn folder(part: u32) -> String {
+    format!("journal/{part}")
+}
+
+/// What earlier runs of one part have done, by array (its number in the plan) and unit: some 50 bytes an object.
+#[derive(Default)]
+pub struct Completed(HashMap<(usize, u64), Done>);
+
+impl Completed {
+    /// Reads all segments of part `part`. Of a unit done twice the last entry counts.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn read(store: &Store, part: u32, plans: &[ArrayPlan]) -> Result<Completed, Failure> {
+        let paths: HashMap<&str, usize> =
+            plans.iter().enumerate().map(|(number, plan)| (plan.array.path.as_str(), number)).collect();
+        let mut keys: Vec<String> =
+            store.list(&folder(part))?.map(|object| Ok(object?.key)).collect::<Result<_, StoreError>>()?;
+        keys.retain(|key| key.ends_with(".jsonl") && !key.contains(".tmp-"));
+        keys.sort_unstable();
+        let mut completed = Completed::default();
+        let mut text = Vec::new();
+        for key in keys {
+            store.get(&key, &mut text)?;
+            for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                // A line that a crash of the machine has torn is not believed, and its object is done again.
+                let Ok(entry) = serde_json::from_slice::<Entry>(line) else { continue };
+                if let Some(array) = paths.get(entry.path.as_str()) {
+                    completed.0.insert((*array, entry.unit), entry.done());
+                }
+            }
+        }
+        Ok(completed)
+    }
+
+    /// What is known of a unit.
+    pub fn get(&self, array: usize, unit: Option<u64>) -> Option<&Done> {
+        self.0.get(&(array, unit?))
+    }
+
+    /// How many units are done.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The units that are done.
+    pub fn units(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.0.keys().copied()
+    }
+}
+
+impl Entry {
+    fn done(&self) -> Done {
+        Done {
+            source: fingerprint(Stat { size: self.source_bytes, tag: self.source_tag }),
+            output: fingerprint(Stat { size: self.bytes, tag: self.tag }),
+            objects: u32::try_from(self.objects).unwrap_or(u32::MAX),
+            bytes: self.bytes,
+            verified: self.verified,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The writer under every tool that writes stores.
+//!
+//! A tool gives it source stores and, for each output array, a [`View`] of source arrays and an [`Encoding`]; from both
+//! follows, for each output object, whether its stored bytes are copied, transcoded, or assembled from regions. The writer
+//! keeps the plan file, the journal, the lock and the done-files of parts in `OUT.plan`, does the work on all workers in
+//! bounded memory, verifies it, and publishes: metadata last, so that nobody can open an output that is not complete.
+//!
+//! This crate knows no flags and no terminal: what was typed comes as [`WriteOptions`], what happens goes to [`Progress`].
+
+mod array_plan;
+mod assemble;
+mod backup;
+mod chunk;
+mod command;
+mod documents;
+mod edits;
+mod encoding;
+mod executor;
+mod journal;
+mod memory;
+mod objects;
+mod options;
+mod output_plan;
+mod overlap;
+mod parts;
+mod placement;
+mod plan_file;
+mod prepare;
+mod progress;
+mod publish;
+pub mod rechunk;
+mod regions;
+mod report;
+mod seconds;
+mod shard;
+mod staged_store;
+mod stats;
+
+mod task;
+mod transcode;
+mod view;
+mod waiting;
+mod writer;
+
+pub use array_plan::{Action, ArrayPlan, Rechunk};
+pub use command::Command;
+pub use documents::{Convert, NodeTexts};
+pub use edits::{Changes, replaced};
+pub use encoding::{Encoding, is_self_describing};
+pub use journal::Journal;
+pub use options::{Begin, OnBadChunk, Verify, WriteOptions};
+pub use output_plan::OutputPlan;
+pub use parts::Status;
+pub use placement::Placement;
+pub use plan_file::{MemoryPlan, PlanFile};
+pub use progress::Progress;
+pub use staged_store::{Claim, StagedStore};
+pub use stats::{ArrayStats, Stats, Totals};
+pub use view::{ObjectSource, Piece, View, ViewError};
+pub use writer::{Outcome, Summary, Writer, run};

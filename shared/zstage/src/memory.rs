@@ -1,0 +1,135 @@
+//! How the memory and the cores are shared out: how many objects at once, how many threads in each, how large the regions.
+
+use zarray::Grid;
+use zstore::Store;
+use zwire::{Failure, human_bytes};
+
+use crate::array_plan::{Action, ArrayPlan};
+use crate::encoding::Encoding;
+use crate::plan_file::MemoryPlan;
+use crate::rechunk::{Assumptions, RechunkPlan, Resources};
+
+/// Work in flight for one byte of a decoded chunk: stored (and read back), decoded and encoded; where it is decoded again whole,
+/// that as well.
+const COPIES: u64 = 3;
+
+const COPIES_DECODED_AGAIN: u64 = 5;
+
+/// Objects that are only copied are held in pieces of this size.
+pub const COPY_PIECE: u64 = 8 << 20;
+
+/// Shards up to this are read in one piece.
+pub const WHOLE_SHARD: u64 = 64 << 20;
+
+/// Inner chunks that a thread is given at a time: few enough to hold, enough to pay for the thread.
+pub fn batch(chunk_bytes: Option<u64>) -> usize {
+    const BATCH_BYTES: u64 = 4 << 20;
+    (BATCH_BYTES / chunk_bytes.unwrap_or(BATCH_BYTES).max(1)).clamp(1, 64) as usize
+}
+
+/// Shares out the cores: so many objects at once as there are workers, objects and room for, and what is left of the cores
+/// as threads on each object.
+///
+/// # Errors
+/// A budget that not even one object fits into.
+pub fn divide(
+    plans: &mut [ArrayPlan],
+    jobs: usize,
+    nthreads: Option<usize>,
+    verified: bool,
+    budget: u64,
+) -> Result<(), Failure> {
+    let objects = plans.iter().map(objects).fold(0u64, u64::saturating_add);
+    for plan in plans {
+        if plan.rechunk().is_some() {
+            continue;
+        }
+        if plan.encoding().is_none() {
+            plan.need = plan.object_bytes().unwrap_or(COPY_PIECE).min(COPY_PIECE);
+            continue;
+        }
+        let Some(bytes) = plan.chain().chunk_bytes else {
+            // What a chunk decodes to is not known before; typical text compresses so far.
+            (plan.threads, plan.need) = (nthreads.unwrap_or(1), 0);
+            continue;
+        };
+        // A Blosc frame is held against what was encoded block by block.
+        let again = verified && !plan.encoding().is_some_and(Encoding::is_blosc);
+        let chunk_need = bytes.saturating_mul(if again { COPIES_DECODED_AGAIN } else { COPIES });
+        let whole = plan
+            .array
+            .chain
+            .sharding
+            .as_ref()
+            .map_or(0, |sharding| sharding.index.chunks.saturating_mul(bytes).min(WHOLE_SHARD));
+        let at_once = (budget / (chunk_need + whole).max(1)).min(objects).clamp(1, jobs as u64) as usize;
+        let units = match &plan.array.chain.sharding {
+            Some(sharding) => sharding.index.chunks,
+            None => plan.blocks().unwrap_or(1),
+        };
+        let most = usize::try_from(units).unwrap_or(usize::MAX).max(1);
+        plan.threads = nthreads.unwrap_or((jobs / at_once).max(1)).min(most);
+        let (in_flight, waiting) = match plan.array.chain.sharding {
+            // Each thread works on one inner chunk, and holds those of its batch that are done.
+            Some(_) => (plan.threads as u64, bytes.saturating_mul(batch(Some(bytes)) as u64 * plan.threads as u64)),
+            None => (1, 0),
+        };
+        plan.need = chunk_need.saturating_mul(in_flight).saturating_add(whole).saturating_add(waiting);
+        if plan.need > budget {
+            return Err(Failure::usage(format!(
+                "one object needs {} of memory, --max-memory allows {}",
+                human_bytes(plan.need),
+                human_bytes(budget)
+            ))
+            .at(&plan.array.path)
+            .hint("raise --max-memory, or verify less"));
+        }
+    }
+    Ok(())
+}
+
+/// Cuts every array that gets other chunks into regions that fit the memory.
+///
+/// # Errors
+/// An array that no region of fits, or whose elements cannot be told apart.
+pub fn plan_regions(plans: &mut [ArrayPlan], memory: MemoryPlan, store: &Store) -> Result<(), Failure> {
+    let resources =
+        Resources { budget: memory.memory_bytes, workers: memory.jobs, readers: memory.readers, in_flight: IN_FLIGHT };
+    let mut refused = Vec::new();
+    for plan in plans {
+        let Action::Rechunk(rechunk) = &mut plan.action else { continue };
+        let assumptions = Assumptions {
+            remote: store.is_remote(),
+            verify: memory.verify,
+            element_bytes: TEXT_BYTES,
+            encoder_bytes: rechunk.encoding.encoder_bytes(rechunk.layout.chunk_bytes(plan.array.itemsize.unwrap_or(1))),
+            sink_bytes: if memory.remote_output { REMOTE_SINK } else { LOCAL_SINK },
+            ..Assumptions::default()
+        };
+        match RechunkPlan::new(&plan.array, &rechunk.layout, assumptions, resources) {
+            Ok(regions) => rechunk.plan = Some(regions),
+            Err(failure) => {
+                let needed = RechunkPlan::smallest_budget(&plan.array, &rechunk.layout, assumptions);
+                refused.push((needed, failure.at(store.place(plan.array.key_prefix()))));
+            }
+        }
+    }
+    // What is enough for the largest is enough for all.
+    refused.sort_by_key(|(needed, _)| *needed);
+    refused.pop().map_or(Ok(()), |(_, failure)| Err(failure))
+}
+
+/// Regions under way at once: one is read while the other is written.
+const IN_FLIGHT: usize = 2;
+
+/// Bytes of an element of variable length, where nothing else is known.
+const TEXT_BYTES: u64 = 64;
+
+/// What a store keeps of an object that is being written: a buffer, or parts on their way over a network.
+const LOCAL_SINK: u64 = 256 << 10;
+
+const REMOTE_SINK: u64 = 24 << 20;
+
+fn objects(plan: &ArrayPlan) -> u64 {
+    plan.array.grid.as_ref().map_or(u64::MAX, Grid::len)
+}

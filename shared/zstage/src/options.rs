@@ -1,0 +1,97 @@
+//! What a run of a writer is asked to do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zarray::Pool;
+use zstore::{Location, Store, StoreOptions, requests_in_flight};
+use zwire::Failure;
+
+/// What a new run may do to what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Nothing may be there.
+    New,
+    /// A Zarr store or an empty directory is replaced once the new one is whole; an unfinished output is given up.
+    Overwrite,
+    /// The store itself is changed.
+    InPlace,
+}
+
+/// How much is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// Nothing.
+    None,
+    /// The first object and every 16th of an array.
+    Sample,
+    /// Every object.
+    Full,
+}
+
+/// What happens to a chunk that cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnBadChunk {
+    /// The output is not finished.
+    Error,
+    /// Its stored bytes are copied as they are.
+    Copy,
+    /// It is left absent.
+    Skip,
+}
+
+/// What a run is asked to do.
+#[derive(Debug, Clone)]
+pub struct WriteOptions {
+    /// What may be there already.
+    pub begin: Begin,
+    /// Continue an unfinished run.
+    pub resume: bool,
+    /// Describe the plan and write nothing.
+    pub dry_run: bool,
+    /// Write the plan file for this many parts, and nothing else.
+    pub prepare: Option<u32>,
+    /// What is read back and compared.
+    pub verify: Verify,
+    /// What happens to a chunk that cannot be decoded.
+    pub on_bad_chunk: OnBadChunk,
+    /// How often finished work is synced and entered in the journal.
+    pub checkpoint: Duration,
+    /// Directory that keeps what is replaced in place.
+    pub backup: Option<PathBuf>,
+    /// Workers: chunks processed in parallel.
+    pub jobs: usize,
+    /// Blosc threads inside one chunk; `None` chooses.
+    pub nthreads: Option<usize>,
+    /// Memory limit in bytes.
+    pub memory_bytes: u64,
+    /// Requests in flight; `None` chooses by where the store is.
+    pub requests: Option<usize>,
+    /// How stores are reached.
+    pub store: StoreOptions,
+}
+
+impl WriteOptions {
+    /// Objects in flight from `store` to `output`: as many as the farther one of them needs.
+    pub fn readers(&self, store: &Store, output: &Location) -> usize {
+        let remote = store.is_remote() || matches!(output, Location::Remote(_));
+        requests_in_flight(self.requests, remote, self.jobs)
+    }
+
+    /// Refuses what would erase chunks of the only copy.
+    ///
+    /// # Errors
+    /// [`zwire::Exit::Usage`].
+    pub fn check_bad_chunks(&self, in_place: bool) -> Result<(), Failure> {
+        if in_place && self.on_bad_chunk == OnBadChunk::Skip {
+            return Err(Failure::usage("--on-bad-chunk skip would erase chunks of the only copy")
+                .hint("--on-bad-chunk copy leaves them as they are"));
+        }
+        Ok(())
+    }
+
+    /// Threads for work on `store` that waits more than it computes.
+    pub fn pool(&self, store: &Store) -> Pool {
+        Pool::new(requests_in_flight(self.requests, store.is_remote(), self.jobs))
+    }
+}

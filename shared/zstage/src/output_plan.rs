@@ -1,0 +1,275 @@
+//! The source as its metadata describes it, and what is done with each array: decided before anything is written.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+use zarray::{Array, Hierarchy, Node, Part, Pool};
+use zstore::{Location, Store, StoreError};
+use zwire::{Exit, Failure, Record};
+
+use crate::array_plan::{Action, ArrayPlan};
+use crate::journal::{Completed, Journal};
+use crate::memory::{divide, plan_regions};
+use crate::objects::Work;
+use crate::options::{Begin, Verify, WriteOptions};
+use crate::placement::Placement;
+use crate::plan_file::{Header, MemoryPlan};
+use crate::progress::Progress;
+use crate::rechunk::ASSUMED_RATIO;
+use crate::report::ArrayRecord;
+use crate::staged_store::StagedStore;
+use crate::stats::Totals;
+use crate::task::Task;
+
+/// Documents of groups and arrays.
+const METADATA: [&str; 5] = ["zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"];
+
+/// A source, and the plan of every output array.
+pub struct OutputPlan<'a> {
+    /// The source stores; the plans' own arrays lie in the first.
+    pub stores: &'a [Store],
+    /// The nodes of the first.
+    pub hierarchy: Hierarchy<'a>,
+    /// Whether the server can list what it holds.
+    pub listable: bool,
+    /// Paths of the groups.
+    pub groups: Vec<String>,
+    /// In path order.
+    pub plans: Vec<ArrayPlan>,
+    /// Threads that read.
+    pub pool: Pool,
+    /// What regions are planned for.
+    pub memory: MemoryPlan,
+}
+
+/// Decides on one array.
+pub type PlanArray<'a> = dyn Fn(&Store, Array) -> Result<ArrayPlan, Failure> + Sync + 'a;
+
+/// What the metadata allows.
+pub enum Planned<'a> {
+    /// An output.
+    Possible(Box<OutputPlan<'a>>),
+    /// Nodes that cannot be carried over, so that nothing is.
+    Impossible(Vec<Failure>),
+}
+
+impl<'a> OutputPlan<'a> {
+    /// Reads the metadata of the whole source and plans every array.
+    ///
+    /// # Errors
+    /// A source that is not a Zarr store, and what the store answers.
+    pub fn read(
+        stores: &'a [Store],
+        output: &Location,
+        options: &WriteOptions,
+        plan_array: &PlanArray,
+        progress: &dyn Progress,
+    ) -> Result<Planned<'a>, Failure> {
+        let store = &stores[0];
+        let readers = options.readers(store, output);
+        let pool = Pool::new(readers);
+        let (hierarchy, listable) = open(store, &pool)?;
+        let memory = MemoryPlan {
+            memory_bytes: options.memory_bytes,
+            jobs: options.jobs,
+            readers,
+            verify: options.verify != Verify::None,
+            remote_output: matches!(output, Location::Remote(_)),
+        };
+        let mut plan = OutputPlan { stores, hierarchy, listable, groups: Vec::new(), plans: Vec::new(), pool, memory };
+        let failures = plan.plan_arrays(plan_array, progress)?;
+        Ok(if failures.is_empty() { Planned::Possible(Box::new(plan)) } else { Planned::Impossible(failures) })
+    }
+
+    /// The first source store.
+    pub fn store(&self) -> &'a Store {
+        &self.stores[0]
+    }
+
+    /// Plans every array; what stands in the way is returned.
+    fn plan_arrays(&mut self, plan_array: &PlanArray, progress: &dyn Progress) -> Result<Vec<Failure>, Failure> {
+        let (store, listable) = (self.store(), self.listable);
+        let (groups, plans) = (&mut self.groups, &mut self.plans);
+        let mut failures = Vec::new();
+        self.hierarchy.walk(
+            &self.pool,
+            |visit| match visit {
+                Ok(Node::Group(group)) => Ok((Some(group.path), None)),
+                Ok(Node::Array(array)) if array.grid.is_none() && !listable => {
+                    let text = "its chunks cannot be named without a list, and this server cannot list";
+                    Err(Failure::new(Exit::Unreadable, text).at(store.place(array.key_prefix())))
+                }
+                Ok(Node::Array(array)) => plan_array(store, *array).map(|plan| (None, Some(plan))),
+                Err(error) => Err(error.into()),
+            },
+            |planned: Result<_, Failure>| {
+                match planned {
+                    Ok((group, plan)) => {
+                        groups.extend(group);
+                        plans.extend(plan);
+                    }
+                    Err(failure) => failures.push(failure),
+                }
+                progress.stopped().is_none()
+            },
+        );
+        match progress.stopped() {
+            Some(exit) => Err(Failure::stopped(exit)),
+            None => Ok(failures),
+        }
+    }
+
+    /// Divides memory and cores, and plans the regions of rechunked arrays, as the plan of an unfinished run did.
+    ///
+    /// # Errors
+    /// A memory limit that nothing fits into; what cannot be done in place on an object store.
+    pub fn divide(&mut self, options: &WriteOptions, planned: Option<MemoryPlan>) -> Result<(), Failure> {
+        self.check_in_place(options)?;
+        divide(&mut self.plans, options.jobs, options.nthreads, options.verify != Verify::None, options.memory_bytes)?;
+        if self.plans.iter().any(|plan| plan.rechunk().is_some()) {
+            self.memory = planned.unwrap_or(self.memory);
+            plan_regions(&mut self.plans, self.memory, &self.stores[0])?;
+        }
+        Ok(())
+    }
+
+    /// On an object store nothing can be exchanged, and nothing can be linked into a backup.
+    fn check_in_place(&self, options: &WriteOptions) -> Result<(), Failure> {
+        if options.begin != Begin::InPlace || !self.store().is_remote() {
+            return Ok(());
+        }
+        if options.backup.is_some() {
+            return Err(Failure::usage("--backup is for local stores").at(self.store().location()));
+        }
+        match self.plans.iter().find(|plan| plan.placement == Placement::Swap) {
+            None => Ok(()),
+            Some(plan) => Err(Failure::usage("on an object store, only Blosc to Blosc can be done in place")
+                .at(self.store().place(plan.array.key_prefix()))
+                .hint("write a new store")),
+        }
+    }
+
+    /// Does the work of one part.
+    ///
+    /// # Errors
+    /// What ended it before its time.
+    pub fn work(&self, run: &PartRun) -> Result<Totals, Failure> {
+        let PartRun { options, staged, header, part, .. } = *run;
+        let of_many = part.of > 1;
+        // A run that does everything lists what is there; a part, and a run on a server that cannot list, computes its keys.
+        let listed = self.listable && run.whole;
+        let work = match listed {
+            true => Work::Listed,
+            false => Work::Units { units: crate::array_plan::units(&self.plans, part), of_many },
+        };
+        let strays = if listed && !header.in_place { self.strays_outside_arrays()? } else { 0 };
+        let completed = Completed::read(staged.folder(), part.number, &self.plans)?;
+        let task = Task {
+            options,
+            // A part may always have run before; where a look costs a request, only what the journal tells counts.
+            again: options.resume || completed.len() > 0 || (of_many && !staged.objects().is_remote()),
+            stores: self.stores,
+            staged,
+            plans: &self.plans,
+            work,
+            completed,
+            journal: Journal::new(staged, part.number, options.checkpoint),
+            backup: header.backup.as_deref().map(std::path::Path::new),
+            memory_bytes: options.memory_bytes,
+            record: run.record,
+            progress: run.progress,
+        };
+        task.run(&self.pool, strays)
+    }
+
+    /// Objects that lie below no array and are no metadata of a node; they are not carried over.
+    fn strays_outside_arrays(&self) -> Result<u64, Failure> {
+        let groups: HashSet<&str> = self.groups.iter().map(|path| path.trim_start_matches('/')).collect();
+        let arrays: HashSet<&str> = self.plans.iter().map(|plan| plan.array.key_prefix()).collect();
+        if arrays.contains("") {
+            return Ok(0);
+        }
+        let mut strays = 0;
+        let mut waiting = vec![String::new()];
+        while let Some(prefix) = waiting.pop() {
+            let entries = self.store().entries(&prefix)?;
+            let is_metadata = |name: &String| groups.contains(prefix.as_str()) && METADATA.contains(&name.as_str());
+            strays += entries.files.iter().filter(|name| !is_metadata(name)).count() as u64;
+            let below = |name: String| if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            let directories = entries.directories.into_iter().map(below);
+            waiting.extend(directories.filter(|path| !arrays.contains(path.as_str())));
+        }
+        Ok(strays)
+    }
+
+    /// The plan as records; nothing is written. Returns the totals.
+    ///
+    /// # Errors
+    /// What the store answers, and a stream of records that cannot be written.
+    pub fn describe(&self, options: &WriteOptions, progress: &dyn Progress) -> Result<Map<String, Value>, Failure> {
+        let name = self.store().location().to_string();
+        for plan in &self.plans {
+            let mut record = plan.record(&name);
+            if let (Some(regions), false) = (plan.regions(), self.store().is_remote()) {
+                // The plan knows how much of the chunks is read, and how large they are only decoded.
+                let decoded = plan.array.uncompressed_bytes().unwrap_or(1).max(1);
+                let ratio = self.stored_bytes(plan)? as f64 / decoded as f64;
+                record.bytes_to_read = Some((regions.stats.read_bytes as f64 * ratio / ASSUMED_RATIO) as u64);
+            }
+            progress.emit(&Record::Plan(record))?;
+        }
+        let sum = |field: fn(&Array) -> Option<u64>| {
+            self.plans.iter().filter_map(|plan| field(&plan.array)).fold(0u64, u64::saturating_add)
+        };
+        let jobs = options.jobs as u64;
+        let need = |plan: &ArrayPlan| match plan.regions() {
+            Some(regions) => regions.stats.peak_memory_bytes,
+            None => plan.need.saturating_mul(jobs).min(options.memory_bytes),
+        };
+        let totals = [
+            ("arrays", self.plans.len() as u64),
+            ("recompress", self.plans.iter().filter(|plan| !matches!(plan.action, Action::Copy(_))).count() as u64),
+            ("objects_expected", sum(|array| array.grid.as_ref().map(zarray::Grid::len))),
+            ("uncompressed_bytes", sum(Array::uncompressed_bytes)),
+            ("jobs", jobs),
+            ("memory_bytes", self.plans.iter().map(need).max().unwrap_or(0)),
+        ];
+        Ok(totals.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect())
+    }
+
+    /// What is stored of an array.
+    fn stored_bytes(&self, plan: &ArrayPlan) -> Result<u64, Failure> {
+        let sizes = self.store().list(plan.array.key_prefix())?.map(|object| object.map(|object| object.stat.size));
+        Ok(sizes.sum::<Result<u64, StoreError>>()?)
+    }
+}
+
+/// One part of the work, and where it is reported.
+#[derive(Clone, Copy)]
+pub struct PartRun<'a> {
+    /// What the run is asked to do.
+    pub options: &'a WriteOptions,
+    /// Where it is written.
+    pub staged: &'a StagedStore,
+    /// The plan of the output.
+    pub header: &'a Header,
+    /// Which part.
+    pub part: Part,
+    /// Whether it is everything in one process.
+    pub whole: bool,
+    /// The record of a finished array.
+    pub record: &'a ArrayRecord<'a>,
+    /// Where it is reported.
+    pub progress: &'a dyn Progress,
+}
+
+/// Opens the hierarchy as it really is. Stale consolidated metadata would lose arrays, so it is used only where the store
+/// cannot be listed.
+fn open<'a>(store: &'a Store, pool: &Pool) -> Result<(Hierarchy<'a>, bool), Failure> {
+    let listable = match store.list("") {
+        Ok(mut objects) => objects.next().transpose().map(|_| true)?,
+        Err(StoreError::NotListable { .. }) => false,
+        Err(error) => return Err(error.into()),
+    };
+    Ok((Hierarchy::open(store, pool, !listable)?, listable))
+}

@@ -1,0 +1,129 @@
+//! One output, many processes: which parts are done.
+
+use serde::Serialize;
+use zarray::Part;
+use zstore::StoreError;
+use zwire::{Exit, Failure};
+
+use crate::plan_file::Header;
+use crate::publish::is_finishing;
+use crate::staged_store::StagedStore;
+use crate::stats::Totals;
+
+/// The parts of an output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// The source store.
+    pub source: String,
+    /// Number of parts.
+    pub parts: u32,
+    /// Parts that are done.
+    pub done: u64,
+    /// The others, in job-array syntax: `3,7-9`.
+    pub missing: String,
+}
+
+/// Marks a part as done, whatever its scheduler reports of it.
+///
+/// # Errors
+/// [`StoreError::Write`].
+pub fn mark_done(staged: &StagedStore, part: Part, totals: &Totals) -> Result<(), Failure> {
+    let text = serde_json::to_vec(totals).map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
+    Ok(staged.folder().put(&done_key(part.number), &text).map(drop)?)
+}
+
+/// Whether a part is done.
+///
+/// # Errors
+/// The store's.
+pub fn is_done(staged: &StagedStore, number: u32) -> Result<bool, StoreError> {
+    Ok(is_finishing(staged)? || staged.folder().stat(&done_key(number))?.is_some())
+}
+
+fn done_key(number: u32) -> String {
+    format!("done/{number}")
+}
+
+/// The parts that are not done, in order.
+///
+/// # Errors
+/// The store's.
+pub fn missing(staged: &StagedStore, parts: u32) -> Result<Vec<u32>, StoreError> {
+    // All of them were done when publishing began.
+    if is_finishing(staged)? {
+        return Ok(Vec::new());
+    }
+    let mut done = vec![false; parts as usize];
+    for object in staged.folder().list("done")? {
+        let key = object?.key;
+        let number = key.rsplit('/').next().and_then(|name| name.parse::<usize>().ok());
+        if let Some(done) = number.and_then(|number| done.get_mut(number.checked_sub(1)?)) {
+            *done = true;
+        }
+    }
+    Ok((1..=parts).filter(|number| !done[*number as usize - 1]).collect())
+}
+
+/// Which parts are done.
+///
+/// # Errors
+/// The store's.
+pub fn status(staged: &StagedStore, header: &Header) -> Result<Status, StoreError> {
+    let missing = missing(staged, header.parts)?;
+    Ok(Status {
+        source: header.source.clone(),
+        parts: header.parts,
+        done: u64::from(header.parts) - missing.len() as u64,
+        missing: ranges(&missing),
+    })
+}
+
+/// `3,7-9`: numbers in job-array syntax.
+pub fn ranges(numbers: &[u32]) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => runs.push((*number, *number)),
+        }
+    }
+    let words: Vec<String> = runs
+        .iter()
+        .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") })
+        .collect();
+    words.join(",")
+}
+
+/// The totals of all parts.
+///
+/// # Errors
+/// A done-file that cannot be read.
+pub fn sum(staged: &StagedStore, parts: u32) -> Result<Totals, Failure> {
+    let mut sum = Totals::default();
+    let mut text = Vec::new();
+    for number in 1..=parts {
+        let key = done_key(number);
+        if staged.folder().get(&key, &mut text)?.is_none() {
+            // An earlier run was interrupted while it removed the folder.
+            continue;
+        }
+        let totals: Totals = serde_json::from_slice(&text)
+            .map_err(|error| Failure::new(Exit::Unreadable, error.to_string()).at(staged.folder().place(&key)))?;
+        sum.add(&totals);
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_parts_are_named_in_job_array_syntax() {
+        for (numbers, text) in
+            [(&[][..], ""), (&[3], "3"), (&[3, 7, 8, 9], "3,7-9"), (&[1, 2, 3], "1-3"), (&[1, 3], "1,3")]
+        {
+            assert_eq!(ranges(numbers), text);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Where the objects of an output array go.
+
+/// Where the objects of an array go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// Into a new store.
+    New,
+    /// In place of the old ones, one by one: whichever of the two a reader meets, it can decode.
+    InPlace,
+    /// Beside the old ones; the whole array is exchanged when all are written.
+    Swap,
+    /// Nowhere: the array stays as it is.
+    Unchanged,
+}

@@ -1,0 +1,133 @@
+//! The new chunk and shard shapes of an array, out of `--chunks`, `--shards` and `--no-shards`.
+//!
+//! A rule is `[GLOB:]SHAPE`, a shape `time=744,latitude=16` or `744,16,16`; `-1` is the whole dimension. The last rule that
+//! matches an array decides. Dimensions that it does not name keep their length.
+
+use serde_json::{Value, json};
+use zarray::{Array, Grid, IndexLayout, ZarrFormat};
+use zwire::{Exit, Failure};
+
+use super::rules::{Rules, words};
+
+/// What was typed.
+pub struct Shapes {
+    /// `--chunks`.
+    pub chunks: Rules,
+    /// `--shards`.
+    pub shards: Rules,
+    /// `--no-shards`.
+    pub no_shards: bool,
+}
+
+/// The shapes that an array gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Shape of a chunk; with sharding, of an inner chunk.
+    pub chunks: Vec<u64>,
+    /// Shape of a shard and how it stores its index, where the output is sharded.
+    pub shards: Option<(Vec<u64>, IndexLayout)>,
+}
+
+impl Layout {
+    /// The layout of `array` as it is; nothing where its grid is not regular.
+    pub fn of(array: &Array) -> Option<Layout> {
+        let objects = array.grid.as_ref()?.chunk_shape().to_vec();
+        let shards = array.chain.sharding.as_ref().map(|sharding| (objects, sharding.index));
+        Some(Layout { chunks: array.chunk_shape()?.to_vec(), shards })
+    }
+
+    /// The layout that `array` gets in an output of `format`.
+    ///
+    /// # Errors
+    /// A failure that names the array and the dimension: a rule that does not fit, shards that are not whole chunks, shards
+    /// in Zarr v2.
+    pub fn new(array: &Array, wanted: &Shapes, format: ZarrFormat) -> Result<Layout, Failure> {
+        let failed = |what: String| Failure::usage(what).at(&array.path);
+        let old = Layout::of(array).ok_or_else(|| failed("its chunk grid is not regular".into()))?;
+        let chunks = wanted.chunks.apply(array, &old.chunks, |_, length| length.max(1))?.unwrap_or(old.chunks.clone());
+        let kept = old.shards.as_ref().map(|(shape, _)| shape).filter(|_| !wanted.no_shards);
+        let whole = |dimension: usize, length: u64| length.max(1).next_multiple_of(chunks[dimension]);
+        let shape = wanted.shards.apply(array, kept.unwrap_or(&chunks), whole)?.or(kept.cloned());
+        let Some(shape) = shape.filter(|_| !wanted.no_shards) else { return Ok(Layout { chunks, shards: None }) };
+        if format == ZarrFormat::V2 {
+            return Err(failed("Zarr v2 has no shards".into()).hint("say --zarr-format 3, or leave --shards out"));
+        }
+        check_multiples(array, &shape, &chunks)?;
+        let per_shard =
+            shape.iter().zip(&chunks).fold(1u64, |product, (shard, chunk)| product.saturating_mul(shard / chunk));
+        let index = old.shards.map_or(DEFAULT_INDEX, |(_, index)| index);
+        Ok(Layout { chunks, shards: Some((shape, IndexLayout { chunks: per_shard, ..index })) })
+    }
+
+    /// Shape of a stored object: a shard, or a chunk.
+    pub fn object_shape(&self) -> &[u64] {
+        self.shards.as_ref().map_or(&self.chunks, |(shape, _)| shape)
+    }
+
+    /// Chunks of a stored object along each dimension.
+    pub fn chunks_per_object(&self) -> Vec<u64> {
+        self.object_shape().iter().zip(&self.chunks).map(|(object, chunk)| object / chunk).collect()
+    }
+
+    /// Bytes of a decoded chunk (`u64::MAX` where there are more).
+    pub fn chunk_bytes(&self, itemsize: u64) -> u64 {
+        self.chunks.iter().fold(itemsize, |product, length| product.saturating_mul(*length))
+    }
+
+    /// Refuses chunks of more than `limit` bytes, which the compressor could not hold.
+    ///
+    /// # Errors
+    /// A failure that names the array.
+    pub fn check_size(&self, array: &Array, itemsize: u64, limit: u64) -> Result<(), Failure> {
+        let bytes = self.chunk_bytes(itemsize);
+        if bytes <= limit {
+            return Ok(());
+        }
+        let what = format!("chunks of {} would be {bytes} bytes; the compressor holds {limit}", words(&self.chunks));
+        let hint = match array.format {
+            ZarrFormat::V2 => "choose smaller --chunks",
+            ZarrFormat::V3 => "choose smaller --chunks, and --shards to keep the number of objects low",
+        };
+        Err(Failure::usage(what).at(&array.path).hint(hint))
+    }
+
+    /// The Zarr v3 `codecs` of the output: what `array` keeps of its own, `tail` (the new compressor and what follows it),
+    /// and the shards around them.
+    pub fn codecs_v3(&self, array: &Array, tail: Vec<Value>) -> Vec<Value> {
+        let chain = array.chain.innermost();
+        let mut codecs = chain.specs[..chain.kept].to_vec();
+        codecs.extend(tail);
+        let Some((_, index)) = &self.shards else { return codecs };
+        let endian = if index.big_endian { "big" } else { "little" };
+        let mut index_codecs = vec![json!({"name": "bytes", "configuration": {"endian": endian}})];
+        index_codecs.extend(index.checksum.then(|| json!({"name": "crc32c"})));
+        vec![json!({"name": "sharding_indexed", "configuration": {
+            "chunk_shape": self.chunks, "codecs": codecs, "index_codecs": index_codecs,
+            "index_location": if index.at_end { "end" } else { "start" }}})]
+    }
+
+    /// The grid of stored objects over an array of `shape`.
+    pub fn objects(&self, shape: &[u64]) -> Option<Grid> {
+        Grid::new(shape.to_vec(), self.object_shape().to_vec())
+    }
+}
+
+/// What zarr-python and zarrs write, too.
+const DEFAULT_INDEX: IndexLayout = IndexLayout { at_end: true, checksum: true, big_endian: false, chunks: 1 };
+
+/// A shard holds whole chunks, as every reader demands.
+fn check_multiples(array: &Array, shards: &[u64], chunks: &[u64]) -> Result<(), Failure> {
+    let Some(wrong) = shards.iter().zip(chunks).position(|(shard, chunk)| !shard.is_multiple_of(*chunk)) else {
+        return Ok(());
+    };
+    let fitting: Vec<u64> = shards.iter().zip(chunks).map(|(shard, chunk)| shard.next_multiple_of(*chunk)).collect();
+    let name = array.dimension_names.as_ref().and_then(|names| names.get(wrong).cloned().flatten());
+    let name = name.unwrap_or_else(|| wrong.to_string());
+    let (shard, chunk) = (shards[wrong], chunks[wrong]);
+    let what = format!("dimension {name}: shards of {shard} are not whole chunks of {chunk}");
+    Err(Failure::new(Exit::Usage, what).at(&array.path).hint(format!("--shards {} would fit", words(&fitting))))
+}
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;

@@ -1,0 +1,230 @@
+//! The planner: of all region shapes that fit the memory, the one that costs the least.
+
+use zarray::{Array, Elements, Grid, Itemsize};
+
+use super::layout::Layout;
+use super::memory::{Assumptions, Model, Resources, Threads};
+use super::plan::RechunkPlan;
+use super::plan_stats::PlanStats;
+use super::search::{Axis, Shape, shapes};
+use super::vlen::REFERENCE;
+use zwire::{Exit, Failure, human_bytes};
+
+/// Shapes whose cost differs by less than this share are as good as each other; the one with the smallest region is taken.
+const AS_GOOD: f64 = 1.01;
+
+/// Stored chunks that wait for a worker may take this share of the budget.
+const WAITING_SHARE: f64 = 0.2;
+
+/// What to try, the best first: a region at a time before fewer workers, slices of objects before either, and at last one
+/// hand for everything.
+pub fn attempts(resources: Resources, sharded: bool) -> impl Iterator<Item = (Threads, bool)> {
+    let halves = |n: usize| std::iter::successors(Some(n.max(1)), |n| (*n > 1).then_some(n / 2));
+    let loaders = resources.readers.max(1);
+    let threads = halves(resources.workers).flat_map(move |workers| {
+        halves(resources.in_flight).map(move |in_flight| Threads { workers, loaders, in_flight })
+    });
+    let threads = threads.chain([Threads { workers: 1, loaders: 1, in_flight: 1 }]);
+    threads.flat_map(move |threads| {
+        [false, true].into_iter().filter(move |sliced| sharded || !sliced).map(move |sliced| (threads, sliced))
+    })
+}
+
+/// Everything that the choice depends on.
+pub struct Problem<'a> {
+    array: &'a Array,
+    layout: &'a Layout,
+    elements: &'a Elements,
+    itemsize: Option<usize>,
+    source: Vec<u64>,
+    assumptions: Assumptions,
+}
+
+/// A shape that fits.
+pub struct Choice {
+    pub shape: Shape,
+    pub peak: u64,
+    pub model: Model,
+}
+
+impl<'a> Problem<'a> {
+    /// The problem; nothing where a grid is not regular.
+    pub fn new(
+        array: &'a Array,
+        layout: &'a Layout,
+        elements: &'a Elements,
+        assumptions: Assumptions,
+    ) -> Option<Problem<'a>> {
+        let itemsize = match elements.itemsize {
+            Itemsize::Fixed(size) => Some(size),
+            Itemsize::Variable => None,
+        };
+        let source = array.chunk_shape()?.to_vec();
+        Some(Problem { array, layout, elements, itemsize, source, assumptions })
+    }
+
+    /// What shapes cost with so many threads.
+    pub fn model(&self, threads: Threads) -> Model {
+        Model::new(self.array, self.layout, self.itemsize, self.assumptions, threads)
+    }
+
+    /// The dimensions, in the array's order.
+    pub fn axes(&self, model: &Model, sliced: bool) -> Vec<Axis> {
+        let objects = self.layout.object_shape();
+        let axis = |dimension: usize| {
+            // Elements of a source chunk behind this dimension, as they are stored.
+            let place = self.elements.order.iter().position(|stored| *stored == dimension).unwrap_or_default();
+            let row = self.elements.order[place + 1..].iter().map(|faster| self.source[*faster] as f64).product();
+            let source = self.source[dimension];
+            Axis {
+                length: self.array.shape[dimension],
+                source,
+                unit: if sliced { self.layout.chunks[dimension] } else { objects[dimension] },
+                chunk: self.layout.chunks[dimension],
+                border: if sliced { objects[dimension] } else { 0 },
+                overlap: model.overlap(source, row),
+            }
+        };
+        (0..self.array.shape.len()).map(axis).collect()
+    }
+
+    /// The cheapest shape that fits the budget. Fewer readers are taken where their buffers would crowd out the region.
+    pub fn best(&self, mut threads: Threads, sliced: bool, budget: u64) -> Option<Choice> {
+        while self.model(threads).waiting() > WAITING_SHARE * budget as f64 && threads.loaders > 1 {
+            threads.loaders /= 2;
+        }
+        let model = self.model(threads);
+        let axes = self.axes(&model, sliced);
+        if axes.iter().any(|axis| axis.length == 0) {
+            return self.nothing(model, &axes);
+        }
+        let (bytes, limit) = (self.count() * self.held() as f64, budget as f64 / self.held() as f64);
+        let fitting = shapes(&axes, limit, |shape| model.weight(shape)).into_iter().filter_map(|shape| {
+            let peak = model.peak(&shape, self.part(&axes, &shape));
+            (peak <= budget).then(|| (model.seconds(&shape, bytes), peak, shape))
+        });
+        let fitting: Vec<(f64, u64, Shape)> = fitting.collect();
+        let least = fitting.iter().map(|(cost, ..)| *cost).fold(f64::INFINITY, f64::min);
+        let good = fitting.into_iter().filter(|(cost, ..)| *cost <= least * AS_GOOD);
+        let (_, peak, shape) = good.min_by(|a, b| a.2.elements.total_cmp(&b.2.elements))?;
+        Some(Choice { shape, peak, model })
+    }
+
+    /// An array without elements.
+    fn nothing(&self, model: Model, axes: &[Axis]) -> Option<Choice> {
+        let shape =
+            Shape { units: vec![1; axes.len()], elements: 0.0, reads: 0.0, decoded: 0.0, sources: 0.0, chunks: 0.0 };
+        Some(Choice { peak: model.peak(&shape, 0.0), shape, model })
+    }
+
+    /// Elements from the first to the last of the largest part of a source chunk in a region.
+    fn part(&self, axes: &[Axis], shape: &Shape) -> f64 {
+        let mut span = 1.0;
+        let mut row = 1.0;
+        for dimension in self.elements.order.iter().rev() {
+            let axis = axes[*dimension];
+            let length = axis.source.min(shape.units[*dimension].saturating_mul(axis.unit)) as f64;
+            span += (length - 1.0) * row;
+            row *= axis.source as f64;
+        }
+        span
+    }
+
+    /// The plan that a choice comes to; nothing where a grid is not regular.
+    pub fn plan(&self, choice: Choice, sliced: bool) -> Option<RechunkPlan> {
+        let Choice { shape, peak, model } = choice;
+        let axes = self.axes(&model, sliced);
+        let objects = self.layout.objects(&self.array.shape)?;
+        let chunks = Grid::new(self.array.shape.clone(), self.layout.chunks.clone())?;
+        let source = Grid::new(self.array.shape.clone(), self.source.clone())?;
+        let one = vec![1; shape.units.len()];
+        let regions = Grid::new(objects.counts(), if sliced { one } else { shape.units.clone() })?;
+        let element = self.itemsize.map_or(self.assumptions.element_bytes + 4, |size| size as u64);
+        let stats = PlanStats {
+            regions: regions.len(),
+            objects: objects.len(),
+            source_chunks: source.len(),
+            chunks_read: shape.reads as u64,
+            reads_mean: shape.reads / source.len().max(1) as f64,
+            reads_most: axes.iter().zip(&shape.units).map(|(axis, units)| axis.most(*units)).product(),
+            decodes_mean: shape.decoded / self.count().max(1.0),
+            decoded_bytes: (shape.decoded * element as f64) as u64,
+            read_bytes: model.read_bytes(&shape) as u64,
+            output_bytes: chunks.len().saturating_mul(chunks.chunk_elements()).saturating_mul(element),
+            region_bytes: (shape.elements * self.held() as f64) as u64,
+            peak_memory_bytes: peak,
+            temporary_bytes: 0,
+            workers: model.threads.workers,
+            readers: model.threads.loaders,
+            in_flight: model.threads.in_flight,
+        };
+        Some(RechunkPlan {
+            layout: self.layout.clone(),
+            elements: self.elements.clone(),
+            chunks,
+            regions,
+            buffers: model.buffers(self.part(&axes, &shape)),
+            slice: sliced.then_some(shape.units),
+            threads: model.threads,
+            stats,
+        })
+    }
+
+    /// Elements of the array.
+    fn count(&self) -> f64 {
+        self.array.shape.iter().map(|length| *length as f64).product()
+    }
+
+    /// Bytes of an element in a region's buffer.
+    fn held(&self) -> usize {
+        self.itemsize.unwrap_or(REFERENCE)
+    }
+
+    /// The smallest budget that would do, in bytes.
+    pub fn smallest(&self) -> u64 {
+        let sliced = self.layout.shards.is_some();
+        let model = self.model(Threads { workers: 1, loaders: 1, in_flight: 1 });
+        let axes = self.axes(&model, sliced);
+        shapes(&axes, f64::INFINITY, |shape| shape.elements)
+            .into_iter()
+            .map(|shape| model.peak(&shape, self.part(&axes, &shape)))
+            .min()
+            .unwrap_or_default()
+    }
+
+    /// A budget that is too small.
+    pub fn refused(&self, budget: u64) -> Failure {
+        let what = format!("cannot be rechunked in {}", human_bytes(budget));
+        Failure::usage(what).hint(format!("--max-memory {}M would do", self.smallest().div_ceil(1 << 20)))
+    }
+}
+
+impl RechunkPlan {
+    /// Plans the rechunking of `array` to `layout`.
+    ///
+    /// # Errors
+    /// [`Exit::Unreadable`] with the codec that stands in the way; [`Exit::Usage`] where the budget is too small, with the
+    /// smallest that would do as a hint.
+    pub fn new(
+        array: &Array,
+        layout: &Layout,
+        assumptions: Assumptions,
+        resources: Resources,
+    ) -> Result<RechunkPlan, Failure> {
+        let failed = |what: String| Failure::new(Exit::Unreadable, what).at(&array.path);
+        let elements = Elements::of(array).map_err(failed)?;
+        let problem = Problem::new(array, layout, &elements, assumptions)
+            .ok_or_else(|| failed("its chunk grid is not regular".into()))?;
+        let found = attempts(resources, layout.shards.is_some()).find_map(|(threads, sliced)| {
+            problem.best(threads, sliced, resources.budget).map(|choice| (choice, sliced))
+        });
+        let Some((choice, sliced)) = found else { return Err(problem.refused(resources.budget).at(&array.path)) };
+        problem.plan(choice, sliced).ok_or_else(|| failed("its grid is too large".into()))
+    }
+
+    /// The smallest budget that would do for `array`, in bytes; nothing where its elements cannot be told apart.
+    pub fn smallest_budget(array: &Array, layout: &Layout, assumptions: Assumptions) -> Option<u64> {
+        let elements = Elements::of(array).ok()?;
+        Some(Problem::new(array, layout, &elements, assumptions)?.smallest())
+    }
+}

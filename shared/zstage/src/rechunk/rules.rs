@@ -1,0 +1,158 @@
+//! Rules for shapes, as typed: which arrays, and how long each dimension.
+
+use std::str::FromStr;
+
+use zarray::{Array, VarFilter};
+use zwire::Failure;
+
+/// One rule: `[GLOB:]SHAPE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Which arrays; nothing: every array that it can be applied to.
+    glob: Option<String>,
+    shape: Shape,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shape {
+    /// `time=744`: these dimensions.
+    Named(Vec<(String, Length)>),
+    /// `744,16,16`: all dimensions.
+    Listed(Vec<Length>),
+}
+
+/// A length; nothing is the whole dimension.
+type Length = Option<u64>;
+
+impl FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Rule, String> {
+        let (glob, shape) = match text.rsplit_once(':') {
+            Some((glob, shape)) => (Some(glob.to_owned()), shape),
+            None => (None, text),
+        };
+        let parts: Vec<&str> = shape.split(',').map(str::trim).collect();
+        let named = |part: &&str| part.rsplit_once('=').map(|(name, text)| Ok((name.trim().to_owned(), length(text)?)));
+        let pairs: Vec<_> = parts.iter().filter_map(named).collect::<Result<_, String>>()?;
+        let shape = match pairs.len() {
+            0 => Shape::Listed(parts.into_iter().map(length).collect::<Result<_, _>>()?),
+            n if n == parts.len() => Shape::Named(pairs),
+            _ => return Err("is either DIM=N,… or N,…".into()),
+        };
+        Ok(Rule { glob, shape })
+    }
+}
+
+fn length(text: &str) -> Result<Length, String> {
+    match text.trim() {
+        "-1" => Ok(None),
+        text => match text.parse::<u64>() {
+            Ok(length) if length > 0 => Ok(Some(length)),
+            _ => Err(format!("{text:?} is no length: a number above 0, or -1 for the whole dimension")),
+        },
+    }
+}
+
+/// Rules in the order they were typed.
+#[derive(Default)]
+pub struct Rules(Vec<(Rule, Option<VarFilter>)>);
+
+impl Rules {
+    /// Compiles the globs.
+    ///
+    /// # Errors
+    /// A glob that is none.
+    pub fn new(rules: &[Rule]) -> Result<Rules, Failure> {
+        let compile = |rule: &Rule| {
+            let glob = rule.glob.clone().map(|glob| VarFilter::new(&[glob])).transpose()?;
+            Ok((rule.clone(), glob))
+        };
+        rules.iter().map(compile).collect::<Result<_, Failure>>().map(Rules)
+    }
+
+    /// The shape of `array` by the last rule that matches it; dimensions it does not name keep the length in `kept`. Nothing
+    /// where no rule matches. `whole` says how long the whole of a dimension is, from its number and length.
+    ///
+    /// # Errors
+    /// A rule for this very array that does not fit it.
+    pub fn apply(
+        &self,
+        array: &Array,
+        kept: &[u64],
+        whole: impl Fn(usize, u64) -> u64,
+    ) -> Result<Option<Vec<u64>>, Failure> {
+        let rank = array.shape.len();
+        let fits = |(rule, filter): &&(Rule, Option<VarFilter>)| match (filter, &rule.shape) {
+            (Some(filter), _) => filter.matches(&array.path),
+            // A rule for everything is for what has such dimensions: stores hold coordinates, too.
+            (None, Shape::Listed(lengths)) => lengths.len() == rank,
+            (None, Shape::Named(_)) => true,
+        };
+        let Some((rule, _)) = self.0.iter().rfind(fits) else { return Ok(None) };
+        let resolve =
+            |dimension: usize, length: Length| length.unwrap_or_else(|| whole(dimension, array.shape[dimension]));
+        let mut shape = kept.to_vec();
+        match &rule.shape {
+            Shape::Listed(lengths) if lengths.len() != rank => {
+                let what = format!("has {rank} dimensions, and {} lengths are given", lengths.len());
+                return Err(Failure::usage(what).at(&array.path));
+            }
+            Shape::Listed(lengths) => {
+                shape = lengths.iter().enumerate().map(|(dimension, length)| resolve(dimension, *length)).collect();
+            }
+            Shape::Named(pairs) => {
+                for (name, length) in pairs {
+                    match dimension(array, name) {
+                        Some(dimension) => shape[dimension] = resolve(dimension, *length),
+                        None if rule.glob.is_some() => return Err(no_dimension(array, name)),
+                        None => {}
+                    }
+                }
+            }
+        }
+        Ok(Some(shape))
+    }
+
+    /// What was typed and is nowhere: names of dimensions that no array has, globs that match no array.
+    pub fn unused<'a>(&self, arrays: impl Iterator<Item = &'a Array> + Clone) -> Vec<String> {
+        let mut unused = Vec::new();
+        for (rule, filter) in &self.0 {
+            match (filter, &rule.shape) {
+                (Some(filter), _) => {
+                    let seen = arrays.clone().any(|array| filter.matches(&array.path));
+                    unused.extend(rule.glob.clone().filter(|_| !seen));
+                }
+                (None, Shape::Listed(lengths)) => {
+                    let seen = arrays.clone().any(|array| array.shape.len() == lengths.len());
+                    unused.extend((!seen).then(|| format!("{} dimensions", lengths.len())));
+                }
+                (None, Shape::Named(pairs)) => {
+                    let missing =
+                        pairs.iter().filter(|(name, _)| !arrays.clone().any(|a| dimension(a, name).is_some()));
+                    unused.extend(missing.map(|(name, _)| name.clone()));
+                }
+            }
+        }
+        unused
+    }
+}
+
+fn dimension(array: &Array, name: &str) -> Option<usize> {
+    let names = array.dimension_names.as_ref()?;
+    names.iter().take(array.shape.len()).position(|known| known.as_deref() == Some(name))
+}
+
+fn no_dimension(array: &Array, name: &str) -> Failure {
+    let names: Vec<&str> = array.dimension_names.iter().flatten().flatten().map(String::as_str).collect();
+    let hint = match names.is_empty() {
+        true => "its dimensions have no names: give all lengths as a list".to_owned(),
+        false => format!("it has {}", names.join(", ")),
+    };
+    Failure::usage(format!("has no dimension {name}")).at(&array.path).hint(hint)
+}
+
+/// A shape as it is typed.
+pub fn words(shape: &[u64]) -> String {
+    shape.iter().map(u64::to_string).collect::<Vec<_>>().join(",")
+}

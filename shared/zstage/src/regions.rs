@@ -1,0 +1,265 @@
+//! Arrays that get other chunks: the regions of each are worked on one after the other, by all workers together.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use zcodec::{CodecError, Workspace, crc32c, crc32c_append};
+use zstore::{ByteRange, Store, StoreError, Upload};
+use zwire::{Exit, Failure};
+
+use crate::array_plan::ArrayPlan;
+use crate::chunk::{decode, encode};
+use crate::journal::{Done, Entry};
+use crate::memory::COPY_PIECE;
+use crate::options::{OnBadChunk, Verify};
+use crate::rechunk::{Coders, Engine, ObjectSink, OnBad, RechunkPlan, RegionOutcome, ShardSink};
+use crate::report::Report;
+use crate::stats::Stats;
+use crate::task::Task;
+
+/// What the regions of all arrays share.
+pub struct Regions<'a> {
+    task: &'a Task<'a>,
+    report: &'a Report<'a>,
+}
+
+impl<'a> Task<'a> {
+    /// The work on the regions of its arrays.
+    pub(crate) fn regions(&'a self, report: &'a Report<'a>) -> Regions<'a> {
+        Regions { task: self, report }
+    }
+}
+
+impl Regions<'_> {
+    /// Rechunks the array `array` of the plan, as far as its regions are among `units`.
+    ///
+    /// # Errors
+    /// A codec that stands in the way.
+    pub fn run(&self, array: usize, units: Range<u64>) -> Result<(), Failure> {
+        let plan = &self.task.plans[array];
+        let (Some(rechunk), Some(regions)) = (plan.rechunk(), plan.regions()) else { return Ok(()) };
+        let sink = StoreSink { plan, output: self.task.output(plan), verify: self.task.options.verify == Verify::Full };
+        let encoding = &rechunk.encoding;
+        let encoder = |src: &[u8], dst: &mut Vec<u8>, threads: usize, workspace: &mut Workspace| {
+            encode(encoding, src, dst, threads, workspace)
+        };
+        let decoder =
+            |src: &[u8], dst: &mut Vec<u8>, threads: usize, workspace: &mut Workspace| -> Result<(), CodecError> {
+                decode(encoding, src, dst, threads, workspace)
+            };
+        let coders = Coders {
+            encode: &encoder,
+            decode: if self.task.options.verify == Verify::None { None } else { Some(&decoder) },
+        };
+        let on_bad = match self.task.options.on_bad_chunk {
+            OnBadChunk::Skip => OnBad::Skip,
+            _ => OnBad::Error,
+        };
+        let stopped = || self.task.progress.stopped().is_some() || self.report.is_over();
+        let engine = Engine::new(self.task.store(), &plan.array, regions, &sink, coders, on_bad, &stopped)?;
+        let next = AtomicU64::new(units.start);
+        let work = || {
+            while !stopped() {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= units.end {
+                    return;
+                }
+                self.region(array, &engine, regions, number);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..regions.stats.in_flight {
+                scope.spawn(work);
+            }
+            work();
+        });
+        Ok(())
+    }
+
+    fn region(&self, array: usize, engine: &Engine, regions: &RechunkPlan, number: u64) {
+        let plan = &self.task.plans[array];
+        let key = format!("region {number:012}");
+        self.report.started(array);
+        let result = match self.resumed(array, engine, number) {
+            Ok(Some(stats)) => Ok((stats, 0.0)),
+            Ok(None) => self
+                .forget(plan, regions, number)
+                .and_then(|()| engine.run(number))
+                .and_then(|outcome| self.enter(array, number, &outcome)),
+            Err(failure) => Err(failure),
+        };
+        let share = plan.array.uncompressed_bytes().unwrap_or(0) / regions.regions().max(1);
+        self.task.progress.advance(share);
+        let seconds = result.as_ref().map_or(0.0, |(_, seconds)| *seconds);
+        self.report.finished(array, &key, result.map(|(stats, _)| (stats, Vec::new())), seconds);
+    }
+
+    /// Removes what an earlier run may have made of a region: of a source that has changed since, this one may make less.
+    fn forget(&self, plan: &ArrayPlan, regions: &RechunkPlan, number: u64) -> Result<(), Failure> {
+        if self.task.again {
+            for key in plan.region_keys(regions, number) {
+                self.task.output(plan).delete(&key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the objects of a region are there, as many and as large as they were written.
+    fn is_there(&self, plan: &ArrayPlan, regions: &RechunkPlan, number: u64, done: &Done) -> Result<bool, Failure> {
+        let output = self.task.output(plan);
+        // A PUT that was answered is kept; to ask for each would cost a request an object.
+        if output.is_remote() {
+            return Ok(true);
+        }
+        let (mut objects, mut bytes) = (0, 0);
+        for key in plan.region_keys(regions, number) {
+            if let Some(stat) = output.stat(&key)? {
+                objects += 1;
+                bytes += stat.size;
+            }
+        }
+        Ok(objects == done.objects() && bytes == done.bytes)
+    }
+
+    /// Enters what is done in the journal.
+    fn enter(&self, array: usize, number: u64, outcome: &RegionOutcome) -> Result<(Stats, f64), Failure> {
+        let plan = &self.task.plans[array];
+        outcome.seconds.report(self.task.progress);
+        let verified = self.task.options.verify != Verify::None;
+        for bad in &outcome.bad {
+            let failure = Failure::new(Exit::Unreadable, bad.cause.clone()).at(&bad.place);
+            self.report.bad(array, &bad.place, failure, self.task.options.on_bad_chunk == OnBadChunk::Error);
+        }
+        if outcome.bad.is_empty() {
+            self.task.journal.note(&Entry {
+                path: plan.array.path.clone(),
+                unit: number,
+                key: format!("region {number}"),
+                source_bytes: 0,
+                source_tag: outcome.sources,
+                bytes: outcome.bytes_written,
+                tag: outcome.checksum,
+                decoded_bytes: outcome.bytes_encoded,
+                crc32c: crc32c(&outcome.checksum.to_le_bytes()),
+                objects: outcome.objects,
+                verified,
+            })?;
+        }
+        let stats = Stats {
+            objects: outcome.objects,
+            bytes_before: 0,
+            bytes_after: outcome.bytes_written,
+            uncompressed_bytes: outcome.bytes_encoded,
+            recompressed: outcome.objects,
+            verified: if verified { outcome.objects } else { 0 },
+            resumed: 0,
+        };
+        Ok((stats, outcome.seconds.total()))
+    }
+
+    /// What an earlier run has done of a region, where its source is still the same.
+    fn resumed(&self, array: usize, engine: &Engine, number: u64) -> Result<Option<Stats>, Failure> {
+        let Some(done) = self.task.completed.get(array, Some(number)) else { return Ok(None) };
+        let plan = &self.task.plans[array];
+        if !self.is_there(plan, engine.plan(), number, done)? {
+            return Ok(None);
+        }
+        if (self.task.options.verify == Verify::Full && !done.verified) || !done.is_of_sources(engine.sources(number)?)
+        {
+            return Ok(None);
+        }
+        let objects = done.objects();
+        let verified = if done.verified { objects } else { 0 };
+        Ok(Some(Stats {
+            objects,
+            bytes_after: done.bytes,
+            recompressed: objects,
+            verified,
+            resumed: objects,
+            ..Stats::default()
+        }))
+    }
+}
+
+/// The output's store as the engine sees it.
+struct StoreSink<'a> {
+    plan: &'a ArrayPlan,
+    output: &'a Store,
+    /// Whether to read back what was written.
+    verify: bool,
+}
+
+impl StoreSink<'_> {
+    fn key(&self, index: &[u64]) -> String {
+        self.plan.output_key(index)
+    }
+
+    fn not_the_same(&self, key: &str) -> Failure {
+        Failure::new(Exit::Output, "verification failed: other bytes than were written")
+            .at(self.output.place(key))
+            .hint("the disk or the memory of this machine may be bad")
+    }
+}
+
+impl ObjectSink for StoreSink<'_> {
+    fn put(&self, index: &[u64], bytes: &[u8]) -> Result<(), Failure> {
+        let key = self.key(index);
+        self.output.put(&key, bytes)?;
+        let mut stored = Vec::new();
+        if self.verify && (self.output.get(&key, &mut stored)?.is_none() || stored != bytes) {
+            return Err(self.not_the_same(&key));
+        }
+        Ok(())
+    }
+
+    fn shard(&self, index: &[u64], reserved: usize) -> Result<Box<dyn ShardSink + '_>, Failure> {
+        let key = self.key(index);
+        let upload = self.output.upload(&key, reserved)?;
+        Ok(Box::new(StoredShard { sink: self, key, upload, checksum: 0 }))
+    }
+}
+
+/// A shard on its way to the store.
+struct StoredShard<'a> {
+    sink: &'a StoreSink<'a>,
+    key: String,
+    upload: Upload<'a>,
+    /// CRC-32C of what was appended.
+    checksum: u32,
+}
+
+impl ShardSink for StoredShard<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.checksum = crc32c_append(self.checksum, bytes);
+        Ok(self.upload.write(bytes)?)
+    }
+
+    fn finish(self: Box<Self>, start: &[u8]) -> Result<(), Failure> {
+        let StoredShard { sink, key, upload, checksum } = *self;
+        let stat = upload.finish(start)?;
+        if sink.verify && !is_stored(sink.output, &key, start, stat.size, checksum)? {
+            return Err(sink.not_the_same(&key));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the object at `key` has `size` bytes: `start`, and then bytes with this CRC-32C.
+fn is_stored(store: &Store, key: &str, start: &[u8], size: u64, checksum: u32) -> Result<bool, StoreError> {
+    let mut piece = Vec::new();
+    let mut read =
+        |start, len| store.get_range(key, ByteRange::At { start, len }, &mut piece).map(|_| std::mem::take(&mut piece));
+    if read(0, start.len() as u64)? != start {
+        return Ok(false);
+    }
+    let (mut at, mut found) = (start.len() as u64, 0);
+    while at < size {
+        let piece = read(at, COPY_PIECE)?;
+        if piece.is_empty() {
+            return Ok(false);
+        }
+        found = crc32c_append(found, &piece);
+        at += piece.len() as u64;
+    }
+    Ok(found == checksum && store.stat(key)?.is_some_and(|stat| stat.size == size))
+}

@@ -1,0 +1,52 @@
+//! Where the time of workers goes.
+
+use crate::progress::Progress;
+
+/// Seconds of all threads by phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Seconds {
+    /// Waiting for the source.
+    pub read: f64,
+    /// Decoding and cropping.
+    pub decode: f64,
+    /// Collecting the elements of output chunks.
+    pub gather: f64,
+    /// Encoding.
+    pub encode: f64,
+    /// Writing objects.
+    pub write: f64,
+    /// Reading back, decoding again and comparing.
+    pub verify: f64,
+}
+
+impl Seconds {
+    /// Adds those of another worker.
+    pub fn add(&mut self, other: &Seconds) {
+        self.read += other.read;
+        self.decode += other.decode;
+        self.gather += other.gather;
+        self.encode += other.encode;
+        self.write += other.write;
+        self.verify += other.verify;
+    }
+
+    /// Their sum.
+    pub fn total(&self) -> f64 {
+        self.read + self.decode + self.gather + self.encode + self.write + self.verify
+    }
+
+    /// Reports them by phase; gathering only where there was any.
+    pub fn report(&self, progress: &dyn Progress) {
+        let phases = [
+            ("read", self.read),
+            ("decode", self.decode),
+            ("encode", self.encode),
+            ("write", self.write),
+            ("verify", self.verify),
+        ];
+        phases.into_iter().for_each(|(phase, seconds)| progress.phase(phase, seconds));
+        if self.gather > 0.0 {
+            progress.phase("gather", self.gather);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What a staged leaves behind, and what it does not touch.
+
+use std::path::PathBuf;
+
+use super::*;
+
+fn begin(output: &Path, begin: Begin) -> Result<StagedStore, StoreError> {
+    StagedStore::begin(&Location::Local(output.to_owned()), begin, &StoreOptions::default())
+}
+
+fn open(output: &Path, who: Claim) -> Result<StagedStore, Failure> {
+    StagedStore::open(&Location::Local(output.to_owned()), who, &StoreOptions::default()).map(|(staged, _)| staged)
+}
+
+/// What a plan has at least.
+const PLAN_TEXT: &[u8] =
+    br#"{"v": 1, "tool": "t", "version": "0", "source": "s", "in_place": false, "parts": 1, "fingerprint": 0,
+    "cut": {"memory_bytes": 1, "jobs": 1, "readers": 1, "verify": true, "remote_output": false}}"#;
+
+fn refused(opened: Result<StagedStore, Failure>) -> String {
+    opened.map(drop).expect_err("is refused").to_string()
+}
+
+fn directory() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let output = directory.path().join("out.zarr");
+    (directory, output)
+}
+
+fn entries(directory: &tempfile::TempDir) -> usize {
+    fs::read_dir(directory.path()).expect("lists").count()
+}
+
+#[test]
+fn appears_only_when_published() {
+    let (directory, output) = directory();
+    let staged = begin(&output, Begin::New).expect("begins");
+    staged.objects().put("t2m/c/0/0", b"chunk").expect("writes");
+    assert!(!output.exists());
+    staged.publish().expect("publishes");
+    assert_eq!(fs::read(output.join("t2m/c/0/0")).expect("reads"), b"chunk");
+    assert_eq!(entries(&directory), 1, "no folder is left");
+    assert!(matches!(begin(&output, Begin::New), Err(StoreError::Exists { .. })));
+}
+
+#[test]
+fn dropped_it_leaves_nothing_unless_kept() {
+    let (directory, output) = directory();
+    let staged = begin(&output, Begin::New).expect("begins");
+    staged.objects().put("a", b"1").expect("writes");
+    drop(staged);
+    assert_eq!(entries(&directory), 0);
+    let staged = begin(&output, Begin::New).expect("begins");
+    staged.save_plan(PLAN_TEXT).expect("writes");
+    staged.objects().put("a", b"1").expect("writes");
+    staged.keep();
+    drop(staged);
+    assert!(matches!(begin(&output, Begin::New), Err(StoreError::Unfinished { .. })));
+    let staged = open(&output, Claim::Alone).expect("opens");
+    assert!(staged.objects().stat("a").expect("no error").is_some());
+    drop(staged);
+    let staged = begin(&output, Begin::Overwrite).expect("gives the old one up");
+    assert_eq!(staged.objects().stat("a").expect("no error"), None);
+}
+
+#[test]
+fn one_alone_or_many_that_share() {
+    let (_directory, output) = directory();
+    let staged = begin(&output, Begin::New).expect("begins");
+    staged.save_plan(PLAN_TEXT).expect("writes");
+    staged.keep();
+    assert!(matches!(begin(&output, Begin::New), Err(StoreError::Busy { .. })));
+    assert!(refused(open(&output, Claim::Shared)).ends_with("another run is writing it"));
+    open(&output, Claim::Nothing).expect("may be looked at");
+    drop(staged);
+    let parts = [open(&output, Claim::Shared).expect("opens"), open(&output, Claim::Shared).expect("opens")];
+    assert!(refused(open(&output, Claim::Alone)).ends_with("another run is writing it"));
+    drop(parts);
+    open(&output, Claim::Alone).expect("opens").publish().expect("publishes");
+    assert!(refused(open(&output, Claim::Alone)).ends_with("nothing has been begun there"));
+}
+
+#[test]
+fn overwrite_replaces_the_whole() {
+    let (directory, output) = directory();
+    for content in ["1", "2"] {
+        let staged = begin(&output, Begin::Overwrite).expect("begins");
+        staged.objects().put(".zgroup", PLAN_TEXT).expect("writes");
+        staged.objects().put(content, b"x").expect("writes");
+        staged.publish().expect("publishes");
+    }
+    assert!(!output.join("1").exists() && output.join("2").exists());
+    assert_eq!(entries(&directory), 1, "the old one is gone");
+}
+
+#[test]
+fn only_stores_and_empty_directories_are_overwritten() {
+    let (directory, empty) = directory();
+    let thesis = directory.path().join("thesis");
+    fs::create_dir_all(thesis.join("deep")).expect("creates");
+    fs::write(thesis.join("deep/chapter"), b"x").expect("writes");
+    fs::create_dir(&empty).expect("creates");
+    for output in [&thesis, &thesis.join("deep/chapter")] {
+        assert!(matches!(begin(output, Begin::Overwrite), Err(StoreError::Exists { .. })));
+    }
+    begin(&empty, Begin::Overwrite).expect("begins").publish().expect("publishes");
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_left_alone() {
+    let (directory, output) = directory();
+    let folder = directory.path().join("out.zarr.plan");
+    fs::create_dir(&folder).expect("creates");
+    fs::write(folder.join("budget.ods"), b"x").expect("writes");
+    assert!(matches!(begin(&output, Begin::New), Err(StoreError::Exists { .. })));
+    assert!(folder.join("budget.ods").exists());
+}
+
+#[test]
+fn a_name_taken_meanwhile_is_not_replaced() {
+    let (_directory, output) = directory();
+    let staged = begin(&output, Begin::New).expect("begins");
+    fs::create_dir(&output).expect("creates");
+    fs::write(output.join("theirs"), b"x").expect("writes");
+    staged.objects().put("ours", b"y").expect("writes");
+    let Err(StoreError::Unpublished { kept, .. }) = staged.publish() else { panic!("the name is taken") };
+    assert!(output.join("theirs").exists() && !output.join("ours").exists());
+    assert!(Path::new(&kept).join("ours").exists(), "what is whole is kept");
+}
+
+/// A run that was killed between the step that gave the name and the removal of the folder is finished a second time.
+#[test]
+fn the_name_is_given_once() {
+    let (directory, output) = directory();
+    fs::create_dir(&output).expect("creates");
+    fs::write(output.join(".zgroup"), b"old").expect("writes");
+    let staged = begin(&output, Begin::Overwrite).expect("begins");
+    staged.save_plan(PLAN_TEXT).expect("writes");
+    staged.objects().put(".zgroup", b"new").expect("writes");
+    let inside = staged.objects().location().local().expect("local").to_owned();
+    staged.name(&inside, &output).expect("names");
+    assert_eq!(fs::read(inside.join(".zgroup")).expect("reads"), b"old", "it stands there until the folder goes");
+    staged.keep();
+    drop(staged);
+    let staged = open(&output, Claim::Alone).expect("opens");
+    staged.publish().expect("publishes");
+    assert_eq!(fs::read(output.join(".zgroup")).expect("reads"), b"new");
+    assert_eq!(entries(&directory), 1);
+}

@@ -1,0 +1,53 @@
+//! The work of one process on one output: what the executor and its kernels share.
+
+use std::path::Path;
+
+use zstore::Store;
+use zwire::Failure;
+
+use crate::array_plan::ArrayPlan;
+use crate::journal::{Completed, Journal};
+use crate::objects::Work;
+use crate::options::WriteOptions;
+use crate::placement::Placement;
+use crate::progress::Progress;
+use crate::report::ArrayRecord;
+use crate::staged_store::StagedStore;
+
+/// What is to be done, and with what.
+pub struct Task<'a> {
+    pub options: &'a WriteOptions,
+    /// The source stores; the plans' own arrays lie in the first.
+    pub stores: &'a [Store],
+    pub staged: &'a StagedStore,
+    pub plans: &'a [ArrayPlan],
+    pub work: Work,
+    /// What earlier runs have done.
+    pub completed: Completed,
+    /// Whether there may have been earlier runs, which may have left what is in no journal.
+    pub again: bool,
+    pub journal: Journal<'a>,
+    /// Where the chunks go that are replaced in place.
+    pub backup: Option<&'a Path>,
+    /// Limit of bytes in flight.
+    pub memory_bytes: u64,
+    pub record: &'a ArrayRecord<'a>,
+    pub progress: &'a dyn Progress,
+}
+
+impl<'a> Task<'a> {
+    /// The store of the plans' own arrays.
+    pub fn store(&self) -> &'a Store {
+        &self.stores[0]
+    }
+
+    /// Where the objects of an array go.
+    pub fn output(&self, plan: &ArrayPlan) -> &'a Store {
+        if plan.placement == Placement::Swap { self.staged.replacements() } else { self.staged.objects() }
+    }
+
+    /// Removes the output object of a source object that has gone.
+    pub fn remove_output(&self, plan: &ArrayPlan, key: &str, unit: Option<u64>) -> Result<(), Failure> {
+        Ok(self.output(plan).delete(&plan.new_key(key, unit))?)
+    }
+}

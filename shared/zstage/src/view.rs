@@ -1,0 +1,227 @@
+//! Which elements of which source arrays an output array is made of.
+//!
+//! A view is the whole of one array, a chunk-aligned crop of one, or several arrays joined along a dimension. From it and the
+//! output's chunk grid follows what lies under each output object, computed from the object's index alone, so that 10^7
+//! objects need no list.
+
+use std::sync::Arc;
+
+use zarray::{Array, Grid, Subset};
+
+/// A box of a source array, and where it lies in the output.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// The store that holds the array, by its number among the sources of a run.
+    pub store: usize,
+    /// The source array.
+    pub array: Arc<Array>,
+    /// The box, in the source array's indices.
+    pub region: Subset,
+    /// Where its first element lies in the output.
+    pub offset: Vec<u64>,
+}
+
+/// The elements of an output array.
+#[derive(Debug, Clone, Default)]
+pub enum View {
+    /// All of the array that the plan names, in the first source store.
+    #[default]
+    Whole,
+    /// Pieces that do not overlap, ascending along the dimension they are joined on.
+    Pieces(Vec<Piece>),
+}
+
+/// What lies under one output object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectSource {
+    /// Exactly one stored source object: of this piece, with this index in its grid.
+    Object {
+        /// Number of the piece.
+        piece: usize,
+        /// Index of the object in the grid of the piece's array.
+        index: Vec<u64>,
+    },
+    /// Anything else: boxes of pieces, each in output indices; none where no source has an element.
+    Regions(Vec<(usize, Subset)>),
+}
+
+/// Why arrays cannot be viewed so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ViewError {
+    /// The chunk grid of this array is not regular.
+    Irregular(String),
+    /// The crop reaches outside of the array, or has another rank.
+    Outside(String),
+    /// The crop does not start on a chunk boundary in this dimension.
+    Unaligned {
+        /// The array.
+        path: String,
+        /// The dimension.
+        dimension: usize,
+    },
+    /// The arrays differ in rank, in the length of a dimension they are not joined on, or in data type.
+    Different {
+        /// The first array.
+        path: String,
+        /// The one that differs.
+        other: String,
+    },
+    /// There is nothing to join.
+    Empty,
+}
+
+impl std::fmt::Display for ViewError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ViewError::Irregular(path) => write!(f, "{path}: its chunk grid is not regular"),
+            ViewError::Outside(path) => write!(f, "{path}: the region lies outside of the array"),
+            ViewError::Unaligned { path, dimension } => {
+                write!(f, "{path}: the region does not start on a chunk boundary in dimension {dimension}")
+            }
+            ViewError::Different { path, other } => {
+                write!(f, "{other}: its shape or data type does not fit {path}, which it is joined with")
+            }
+            ViewError::Empty => f.write_str("there is no array to join"),
+        }
+    }
+}
+
+impl std::error::Error for ViewError {}
+
+impl View {
+    /// The box `region` of an array in the source store `store`, which starts on chunk boundaries.
+    ///
+    /// # Errors
+    /// [`ViewError::Irregular`], [`ViewError::Outside`] and [`ViewError::Unaligned`].
+    pub fn crop(store: usize, array: Arc<Array>, region: Subset) -> Result<View, ViewError> {
+        let path = || array.path.clone();
+        let grid = array.grid.as_ref().ok_or_else(|| ViewError::Irregular(path()))?;
+        let inside = region.shape().len() == grid.shape().len()
+            && region
+                .start()
+                .iter()
+                .zip(region.shape())
+                .zip(grid.shape())
+                .all(|((start, n), length)| start + n <= *length);
+        if !inside {
+            return Err(ViewError::Outside(path()));
+        }
+        let unaligned = region.start().iter().zip(grid.chunk_shape()).position(|(start, chunk)| start % chunk != 0);
+        if let Some(dimension) = unaligned {
+            return Err(ViewError::Unaligned { path: path(), dimension });
+        }
+        let offset = vec![0; region.shape().len()];
+        Ok(View::Pieces(vec![Piece { store, array, region, offset }]))
+    }
+
+    /// The arrays (each with the number of its store) one after the other along `dimension`.
+    ///
+    /// # Errors
+    /// [`ViewError::Irregular`], [`ViewError::Different`] and [`ViewError::Empty`].
+    pub fn join(arrays: Vec<(usize, Arc<Array>)>, dimension: usize) -> Result<View, ViewError> {
+        let first = arrays.first().map(|(_, array)| Arc::clone(array)).ok_or(ViewError::Empty)?;
+        let mut pieces = Vec::with_capacity(arrays.len());
+        let mut at = 0;
+        for (store, array) in arrays {
+            if array.grid.is_none() {
+                return Err(ViewError::Irregular(array.path.clone()));
+            }
+            let others = |array: &Array| {
+                let lengths = array.shape.iter().enumerate().filter(|(axis, _)| *axis != dimension);
+                lengths.map(|(_, length)| *length).collect::<Vec<u64>>()
+            };
+            let fits = array.shape.len() == first.shape.len()
+                && dimension < first.shape.len()
+                && others(&array) == others(&first)
+                && array.dtype == first.dtype;
+            if !fits {
+                return Err(ViewError::Different { path: first.path.clone(), other: array.path.clone() });
+            }
+            let mut offset = vec![0; array.shape.len()];
+            offset[dimension] = at;
+            at += array.shape[dimension];
+            let region = Subset::whole(&array.shape);
+            pieces.push(Piece { store, array, region, offset });
+        }
+        Ok(View::Pieces(pieces))
+    }
+
+    /// Whether it is the whole of the plan's own array.
+    pub fn is_whole(&self) -> bool {
+        matches!(self, View::Whole)
+    }
+
+    /// The pieces; none of a whole array.
+    pub fn pieces(&self) -> &[Piece] {
+        match self {
+            View::Whole => &[],
+            View::Pieces(pieces) => pieces,
+        }
+    }
+
+    /// The shape of the output; `None` where it is the source's own.
+    pub fn shape(&self) -> Option<Vec<u64>> {
+        let ends = self.pieces().iter().map(|piece| {
+            let extents = piece.offset.iter().zip(piece.region.shape());
+            extents.map(|(offset, length)| offset + length).collect::<Vec<u64>>()
+        });
+        ends.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| *a.max(b)).collect())
+    }
+
+    /// What lies under the object `index` of the output's grid.
+    pub fn under(&self, output: &Grid, index: &[u64]) -> ObjectSource {
+        let clipped = Subset::chunk(index, output.chunk_shape()).intersection(&Subset::whole(output.shape()));
+        let Some(object) = clipped else { return ObjectSource::Regions(Vec::new()) };
+        let regions: Vec<(usize, Subset)> = self
+            .touched(&object)
+            .filter_map(|number| Some((number, self.pieces()[number].placed().intersection(&object)?)))
+            .collect();
+        match regions.as_slice() {
+            [(number, region)] if *region == object => match self.pieces()[*number].object(output, index) {
+                Some(index) => ObjectSource::Object { piece: *number, index },
+                None => ObjectSource::Regions(regions),
+            },
+            _ => ObjectSource::Regions(regions),
+        }
+    }
+
+    /// The numbers of the pieces that may touch a box of the output: a binary search, for a join may have thousands.
+    fn touched(&self, object: &Subset) -> std::ops::Range<usize> {
+        let pieces = self.pieces();
+        let ends_before = |piece: &Piece| {
+            let ends = piece.offset.iter().zip(piece.region.shape()).map(|(offset, length)| offset + length);
+            ends.zip(object.start()).any(|(end, start)| end <= *start)
+        };
+        let starts_within = |piece: &Piece| {
+            let ends = object.start().iter().zip(object.shape()).map(|(start, length)| start + length);
+            piece.offset.iter().zip(ends).all(|(offset, end)| *offset < end)
+        };
+        let first = pieces.partition_point(ends_before);
+        first..first + pieces[first..].partition_point(starts_within)
+    }
+}
+
+impl Piece {
+    /// The box that it fills in the output.
+    pub fn placed(&self) -> Subset {
+        Subset::new(self.offset.clone(), self.region.shape().to_vec())
+    }
+
+    /// A box of the output, which lies within the piece, in the indices of the source array.
+    pub fn in_source(&self, region: &Subset) -> Subset {
+        let start = region.start().iter().zip(&self.offset).zip(self.region.start());
+        Subset::new(start.map(|((at, offset), start)| at - offset + start).collect(), region.shape().to_vec())
+    }
+
+    /// The stored source object that covers the same elements as the output object `index`, where there is one: the grids
+    /// have the same chunks there, and the same elements lie inside of both arrays.
+    fn object(&self, output: &Grid, index: &[u64]) -> Option<Vec<u64>> {
+        let source = self.array.grid.as_ref().filter(|source| source.chunk_shape() == output.chunk_shape())?;
+        let starts = index.iter().zip(output.chunk_shape()).zip(&self.offset).zip(self.region.start());
+        let own = starts.zip(source.chunk_shape()).map(|((((index, length), offset), start), chunk)| {
+            let at = (index * length).checked_sub(*offset)? + start;
+            at.is_multiple_of(*chunk).then_some(at / chunk)
+        });
+        own.collect()
+    }
+}

@@ -1,0 +1,437 @@
+//! The job of every writer: open → plan → prepare → work → publish. One process does it all, or many do a part each.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use zarray::{Array, Part, ZarrFormat, json};
+use zstore::{Location, Store};
+use zwire::{Exit, Failure, Record, human_counted};
+
+use crate::array_plan::ArrayPlan;
+use crate::command::Command;
+use crate::documents::Convert;
+use crate::options::{Begin, OnBadChunk, WriteOptions};
+use crate::output_plan::{OutputPlan, PartRun, Planned};
+use crate::overlap::check_output;
+use crate::parts::{self, Status};
+use crate::plan_file::{self, Header, PlanFile};
+use crate::prepare::{Format, absolute};
+use crate::progress::Progress;
+use crate::publish::{is_finishing, publish, sweep};
+use crate::staged_store::{Claim, StagedStore};
+use crate::stats::{ArrayStats, Totals};
+
+/// What a tool adds to the common writer.
+pub trait Writer: Sync {
+    /// The tool's part of the plan file: what decides the bytes of the output.
+    type Body: Clone + Serialize + DeserializeOwned + Sync;
+
+    /// The tool's name in the plan file.
+    const TOOL: &'static str;
+
+    /// What decides the bytes: as the command line says, or of an unfinished run, which the command line must not
+    /// contradict.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] with the flag that differs.
+    fn body(&self, planned: Option<&Self::Body>) -> Result<Self::Body, Failure>;
+
+    /// What is done with one array of the source.
+    ///
+    /// # Errors
+    /// What stands in the way of this array, and so of the output.
+    fn plan(&self, body: &Self::Body, store: &Store, array: Array) -> Result<ArrayPlan, Failure>;
+
+    /// Looks at the plans of all arrays together.
+    ///
+    /// # Errors
+    /// A selection that selects nothing, and the like.
+    fn check(&self, _body: &Self::Body, _store: &Store, _plans: &[ArrayPlan]) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Changes the body of a new run once its arrays are known; `true`: they are planned again.
+    ///
+    /// # Errors
+    /// What ends the run.
+    fn refine(
+        &self,
+        _body: &mut Self::Body,
+        _plan: &OutputPlan,
+        _output: &Location,
+        _progress: &dyn Progress,
+    ) -> Result<bool, Failure> {
+        Ok(false)
+    }
+
+    /// The Zarr format of the output; `None`: the source's.
+    fn format(&self, _body: &Self::Body) -> Option<ZarrFormat> {
+        None
+    }
+
+    /// What converts documents to that format.
+    fn convert(&self) -> Option<&dyn Convert> {
+        None
+    }
+
+    /// The record of a finished array of the source store `store`.
+    fn record(&self, store: &str, plan: &ArrayPlan, stats: &ArrayStats) -> Record;
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit code.
+    pub exit: Exit,
+    /// For the summary.
+    pub summary: Summary,
+}
+
+/// What the summary of a run says.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Summary {
+    /// Work was done.
+    Totals(Totals),
+    /// The plan was written.
+    Prepared {
+        /// Number of parts.
+        parts: u32,
+    },
+    /// The part had been done before.
+    PartDone {
+        /// Always `true`.
+        already_done: bool,
+    },
+    /// Which parts are done.
+    Status(Status),
+    /// A dry run.
+    Described(Map<String, Value>),
+    /// Nothing was left to do, or nothing was done.
+    Nothing {},
+}
+
+impl Outcome {
+    fn new(exit: Exit, summary: Summary) -> Outcome {
+        Outcome { exit, summary }
+    }
+}
+
+/// Does one step of writing an output.
+///
+/// # Errors
+/// What ends the run before its time; what is done is kept, and can be resumed.
+pub fn run<W: Writer>(
+    tool: &W,
+    command: &Command,
+    options: &WriteOptions,
+    progress: &dyn Progress,
+) -> Result<Outcome, Failure> {
+    let run = Run { tool, options, progress };
+    match command {
+        Command::Status(output) => run.status(output),
+        Command::Finish(output) => run.finish(output),
+        Command::Part(output, part) => run.part(output, *part),
+        Command::Run { source, output } => run.everything(source, output),
+    }
+}
+
+/// A run of a tool.
+struct Run<'a, W> {
+    tool: &'a W,
+    options: &'a WriteOptions,
+    progress: &'a dyn Progress,
+}
+
+/// A plan that is possible, or how the run ended because it is not.
+type PlannedOrRefused<'a> = Result<Box<OutputPlan<'a>>, Outcome>;
+
+impl<W: Writer> Run<'_, W> {
+    /// Everything in one process, or only the plan.
+    fn everything(&self, source: &OsStr, output: &Location) -> Result<Outcome, Failure> {
+        let options = self.options;
+        let stores = [Store::open(source, &options.store)?];
+        check_output(&stores[0], output, options.begin, options.dry_run)?;
+        match self.unfinished(output)? {
+            Some((staged, plan)) => self.resume(&stores, staged, plan),
+            None => self.begin(&stores, output),
+        }
+    }
+
+    /// The unfinished run to continue, where there is one.
+    fn unfinished(&self, output: &Location) -> Result<Option<(StagedStore, PlanFile<W::Body>)>, Failure> {
+        if !self.options.resume {
+            return Ok(None);
+        }
+        match self.open(output, Claim::Alone) {
+            Err(_) if StagedStore::release(output, &self.options.store)? => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    fn open(&self, output: &Location, who: Claim) -> Result<(StagedStore, PlanFile<W::Body>), Failure> {
+        let (staged, text) = StagedStore::open(output, who, &self.options.store)?;
+        let plan = PlanFile::parse(&text, W::TOOL, &staged.folder().place("plan.json"))?;
+        Ok((staged, plan))
+    }
+
+    fn begin(&self, stores: &[Store], output: &Location) -> Result<Outcome, Failure> {
+        let options = self.options;
+        let mut body = self.tool.body(None)?;
+        let mut plan = match self.plan(stores, output, &body, None)? {
+            Ok(plan) => plan,
+            Err(refused) => return Ok(refused),
+        };
+        if self.tool.refine(&mut body, &plan, output, self.progress)? {
+            plan = match self.plan(stores, output, &body, None)? {
+                Ok(plan) => plan,
+                Err(refused) => return Ok(refused),
+            };
+        }
+        if options.dry_run {
+            plan.check_documents(self.format(&body), options.begin == Begin::InPlace)?;
+            return Ok(Outcome::new(Exit::Done, Summary::Described(plan.describe(options, self.progress)?)));
+        }
+        let staged = StagedStore::begin(output, options.begin, &options.store)?;
+        let format = self.format(&body);
+        let file = plan.prepare(W::TOOL, body.clone(), format, &staged, options, self.progress)?;
+        if options.prepare.is_some() {
+            staged.keep();
+            return Ok(Outcome::new(Exit::Done, Summary::Prepared { parts: file.header.parts }));
+        }
+        self.work(&plan, staged, &file.header)
+    }
+
+    fn resume(&self, stores: &[Store], staged: StagedStore, file: PlanFile<W::Body>) -> Result<Outcome, Failure> {
+        self.check_same_run(&file.header, &stores[0], false)?;
+        let body = self.tool.body(Some(&file.body))?;
+        if is_finishing(&staged)? {
+            // All was done but publishing; the source, being the output, may have changed its metadata since.
+            sweep(&staged)?;
+            publish(staged, &file.header, &self.options.pool(&stores[0]))?;
+            return Ok(Outcome::new(Exit::Done, Summary::Nothing {}));
+        }
+        let plan = match self.plan(stores, staged.output(), &body, Some(&file.header))? {
+            Ok(plan) => plan,
+            Err(refused) => return Ok(refused),
+        };
+        if self.options.dry_run {
+            plan.check_documents(self.format(&body), self.options.begin == Begin::InPlace)?;
+            return Ok(Outcome::new(Exit::Done, Summary::Described(plan.describe(self.options, self.progress)?)));
+        }
+        check_fingerprint(&file.header, &plan.plans, staged.output())?;
+        sweep(&staged)?;
+        plan.write_documents(self.format(&body), &staged)?;
+        if self.options.prepare.is_some() {
+            return Ok(Outcome::new(Exit::Done, Summary::Prepared { parts: file.header.parts }));
+        }
+        self.work(&plan, staged, &file.header)
+    }
+
+    /// All the work in one process, and publishing.
+    fn work(&self, plan: &OutputPlan, staged: StagedStore, header: &Header) -> Result<Outcome, Failure> {
+        let totals = self.do_part(plan, &staged, header, Part::WHOLE, true).inspect_err(|_| {
+            let interrupted = self.progress.stopped().is_some();
+            let why = if interrupted { "because a signal came" } else { "because the run failed" };
+            self.warn_kept(&staged, why);
+        })?;
+        self.conclude(staged, header, totals)
+    }
+
+    /// One part of a prepared output.
+    fn part(&self, output: &Location, part: Part) -> Result<Outcome, Failure> {
+        let (staged, file) = self.open(output, Claim::Shared)?;
+        let header = &file.header;
+        if part.of != header.parts {
+            let text = format!("--part {}/{} of a plan that has {} parts", part.number, part.of, header.parts);
+            return Err(Failure::usage(text).at(staged.output()));
+        }
+        if parts::is_done(&staged, part.number)? {
+            return Ok(Outcome::new(Exit::Done, Summary::PartDone { already_done: true }));
+        }
+        let stores = [Store::open(OsStr::new(&header.source), &self.options.store)?];
+        self.check_same_run(header, &stores[0], true)?;
+        let body = self.tool.body(Some(&file.body))?;
+        self.options.check_bad_chunks(header.in_place)?;
+        let plan = match self.plan(&stores, staged.output(), &body, Some(header))? {
+            Ok(plan) => plan,
+            Err(refused) => return Ok(refused),
+        };
+        check_fingerprint(header, &plan.plans, staged.output())?;
+        let totals = self.do_part(&plan, &staged, header, part, false)?;
+        if let Some(exit) = self.progress.stopped() {
+            return Ok(Outcome::new(exit, Summary::Totals(totals)));
+        }
+        if totals.lost > 0 {
+            return Ok(Outcome::new(totals.exit_of_lost(), Summary::Totals(totals)));
+        }
+        staged.objects().sync()?;
+        parts::mark_done(&staged, part, &totals)?;
+        self.progress.too_late();
+        Ok(Outcome::new(exit_of(&totals), Summary::Totals(totals)))
+    }
+
+    fn do_part(
+        &self,
+        plan: &OutputPlan,
+        staged: &StagedStore,
+        header: &Header,
+        part: Part,
+        whole: bool,
+    ) -> Result<Totals, Failure> {
+        let store = plan.store().location().to_string();
+        let record = |plan: &ArrayPlan, stats: &ArrayStats| self.tool.record(&store, plan, stats);
+        let (options, progress) = (self.options, self.progress);
+        plan.work(&PartRun { options, staged, header, part, whole, record: &record, progress })
+    }
+
+    /// Which parts of a prepared output are done.
+    fn status(&self, output: &Location) -> Result<Outcome, Failure> {
+        let (staged, file) = self.open(output, Claim::Nothing)?;
+        let status = parts::status(&staged, &file.header)?;
+        let exit = if status.missing.is_empty() { Exit::Done } else { Exit::No };
+        Ok(Outcome::new(exit, Summary::Status(status)))
+    }
+
+    /// Publishes a prepared output whose parts are all done.
+    fn finish(&self, output: &Location) -> Result<Outcome, Failure> {
+        let (staged, file) = self.open(output, Claim::Alone)?;
+        let missing = parts::missing(&staged, file.header.parts)?;
+        if !missing.is_empty() {
+            let text = format!("parts {} of {} are not done", parts::ranges(&missing), file.header.parts);
+            let hint = format!("{} --part I/N does one", W::TOOL);
+            return Err(Failure::new(Exit::No, text).at(output).hint(hint));
+        }
+        let totals = parts::sum(&staged, file.header.parts)?;
+        sweep(&staged)?;
+        let pool = self.options.pool(staged.objects());
+        publish(staged, &file.header, &pool)?;
+        self.progress.too_late();
+        Ok(Outcome::new(exit_of(&totals), Summary::Totals(totals)))
+    }
+
+    /// The plan of every array; how the run ends where that is not possible.
+    fn plan<'s>(
+        &self,
+        stores: &'s [Store],
+        output: &Location,
+        body: &W::Body,
+        planned: Option<&Header>,
+    ) -> Result<PlannedOrRefused<'s>, Failure> {
+        let plan_array = |store: &Store, array: Array| self.tool.plan(body, store, array);
+        let mut plan = match OutputPlan::read(stores, output, self.options, &plan_array, self.progress)? {
+            Planned::Possible(plan) => plan,
+            Planned::Impossible(failures) => return self.refuse(&failures).map(Err),
+        };
+        self.tool.check(body, plan.store(), &plan.plans)?;
+        plan.divide(self.options, planned.map(|header| header.memory))?;
+        Ok(Ok(plan))
+    }
+
+    /// Reports everything that stands in the way; nothing has been written.
+    fn refuse(&self, failures: &[Failure]) -> Result<Outcome, Failure> {
+        failures.iter().try_for_each(|failure| self.progress.item_failed(failure))?;
+        let exit = failures.first().map_or(Exit::Unreadable, |failure| failure.exit);
+        Ok(Outcome::new(exit, Summary::Nothing {}))
+    }
+
+    fn format(&self, body: &W::Body) -> Format<'_> {
+        Format { wanted: self.tool.format(body), convert: self.tool.convert() }
+    }
+
+    /// The command line must not contradict the unfinished run.
+    fn check_same_run(&self, header: &Header, store: &Store, is_part: bool) -> Result<(), Failure> {
+        let options = self.options;
+        if (options.begin == Begin::InPlace) != header.in_place && !is_part {
+            return Err(Failure::usage("--in-place is not what the unfinished run was begun with"));
+        }
+        if absolute(store.location()) != header.source {
+            let text = format!("the unfinished run was begun from {}", header.source);
+            return Err(Failure::usage(text).at(store.location()));
+        }
+        let backup = options.backup.as_ref().map(|directory| absolute(&Location::Local(directory.clone())));
+        if backup.is_some() && backup != header.backup {
+            return Err(Failure::usage("--backup is not what the unfinished run was begun with"));
+        }
+        Ok(())
+    }
+
+    /// What becomes of the output after the work.
+    fn conclude(&self, staged: StagedStore, header: &Header, totals: Totals) -> Result<Outcome, Failure> {
+        if let Some(exit) = self.progress.stopped() {
+            self.warn_kept(&staged, "because a signal came");
+            return Ok(Outcome::new(exit, Summary::Totals(totals)));
+        }
+        if totals.lost > 0 {
+            let failed = human_counted(totals.lost, "object");
+            self.warn_kept(&staged, &format!("because {failed} failed"));
+            if self.options.on_bad_chunk == OnBadChunk::Error && totals.unreadable > 0 {
+                self.progress.warn("--on-bad-chunk copy or skip carries the rest over");
+            }
+            return Ok(Outcome::new(totals.exit_of_lost(), Summary::Totals(totals)));
+        }
+        if totals.keys_left_out > 0 {
+            let strays = human_counted(totals.keys_left_out, "key");
+            let what = if header.in_place { "belong" } else { "left out that belong" };
+            let source = &header.source;
+            self.progress.warn(&format!("{source}: {strays} {what} to no array; zinspect --sizes lists them"));
+        }
+        let pool = self.options.pool(staged.objects());
+        // The last moment at which a signal still stops it.
+        staged.objects().sync()?;
+        if let Some(exit) = self.progress.stopped() {
+            self.warn_kept(&staged, "because a signal came");
+            return Ok(Outcome::new(exit, Summary::Totals(totals)));
+        }
+        let path = staged.output().to_string();
+        publish(staged, header, &pool).inspect_err(|_| {
+            self.progress.warn(&format!("{path}: all is done but the end; --resume ends it"));
+        })?;
+        self.progress.too_late();
+        self.warn_stale_copy(header);
+        Ok(Outcome::new(exit_of(&totals), Summary::Totals(totals)))
+    }
+
+    /// A store above the one that was changed in place may hold a copy of its metadata.
+    fn warn_stale_copy(&self, header: &Header) {
+        let Some(above) = Path::new(&header.source).parent().filter(|_| header.in_place) else { return };
+        let copies = std::fs::read(above.join("zarr.json")).unwrap_or_default();
+        let consolidated = json::member(&copies, 0, "consolidated_metadata");
+        let has_copies = consolidated.is_some_and(|range| &copies[range] != b"null");
+        if has_copies || above.join(".zmetadata").exists() {
+            self.progress.warn(&format!(
+                "{}: holds a consolidated copy of the metadata that has changed: consolidate it again",
+                above.display()
+            ));
+        }
+    }
+
+    /// Says how to continue what is not finished.
+    fn warn_kept(&self, staged: &StagedStore, why: &str) {
+        let path = staged.output();
+        self.progress.warn(&match staged.is_kept() {
+            true => format!("{path}: not finished, {why}; what is done is kept, --resume goes on with it"),
+            false => format!("{path}: not written, {why}"),
+        });
+    }
+}
+
+/// The exit code of a run that lost nothing.
+fn exit_of(totals: &Totals) -> Exit {
+    if totals.failed > 0 { Exit::Partial } else { Exit::Done }
+}
+
+fn check_fingerprint(header: &Header, plans: &[ArrayPlan], output: &Location) -> Result<(), Failure> {
+    match header.fingerprint == plan_file::fingerprint(plans) {
+        true => Ok(()),
+        false => Err(Failure::usage(format!(
+            "the arrays of the source are no longer those of the plan (of version {})",
+            header.version
+        ))
+        .at(output)
+        .hint("begin anew with --overwrite")),
+    }
+}
