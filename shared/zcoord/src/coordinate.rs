@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use zarray::{Array, Pool, Whole, ZarrError, read_whole};
+use zarray::{Array, ArrayValues, Pool, ZarrError, read_whole};
 use zstore::Store;
 
 use crate::calendar::Calendar;
@@ -76,8 +76,8 @@ pub fn read_coordinate(
     let options = DecodeOptions { mode, fill_value_as_mask: Some(false) };
     let decoder = decoder(array, options).map_err(wrong)?;
     let column = match read_whole(store, array, pool)? {
-        Whole::Fixed { bytes, .. } => decoder.decode(&bytes, &[]).column,
-        Whole::Variable(elements) => decoder.decode_text(&elements, &[]).column,
+        ArrayValues::Fixed { bytes, .. } => decoder.decode(&bytes, &[]).column,
+        ArrayValues::Variable(elements) => decoder.decode_text(&elements, &[]).column,
     };
     Ok((column, decoder.remark().map(str::to_owned)))
 }
