@@ -11,6 +11,7 @@ mod dtype;
 mod elements;
 mod error;
 mod fill;
+mod frame_reader;
 mod grid;
 mod hierarchy;
 pub mod json;

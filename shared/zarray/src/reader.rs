@@ -92,6 +92,16 @@ impl<'a> ChunkReader<'a> {
         &self.array.chain.innermost().tail
     }
 
+    /// Whether a stored chunk is a Blosc frame of the decoded one, and nothing else.
+    pub(crate) fn is_frame(&self) -> bool {
+        matches!(self.tail(), [Codec::Blosc(..)])
+    }
+
+    /// Whether a stored chunk is the decoded one.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.tail().is_empty()
+    }
+
     /// How decoded chunks hold their elements.
     pub fn elements(&self) -> &Elements {
         &self.elements

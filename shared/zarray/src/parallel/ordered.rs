@@ -31,8 +31,11 @@ pub struct OrderedMap<'a, I> {
     pool: &'a Pool,
     window: usize,
     stop: Option<&'a dyn Fn() -> bool>,
-    memory: Option<(&'a Semaphore, &'a dyn Fn(&I) -> u64)>,
+    memory: Option<Memory<'a, I>>,
 }
+
+/// Memory, and how much of it an item holds.
+type Memory<'a, I> = (&'a Semaphore, &'a dyn Fn(&I) -> u64);
 
 impl<'a, I> OrderedMap<'a, I> {
     /// A map over the workers of `pool`. Of no more than `window` items (at least one) is the work begun and the result not yet
@@ -41,7 +44,7 @@ impl<'a, I> OrderedMap<'a, I> {
         OrderedMap { pool, window: window.max(1), stop: None, memory: None }
     }
 
-    /// Ends the run early once `stop` says so. Work under way is waited for; its results are dropped.
+    /// Ends the run early once `stop` returns true. Work under way is waited for; its results are dropped.
     pub fn stop(self, stop: &'a dyn Fn() -> bool) -> Self {
         OrderedMap { stop: Some(stop), ..self }
     }
@@ -164,7 +167,7 @@ impl<'a, I> OrderedMap<'a, I> {
         self.stop.is_some_and(|stop| stop())
     }
 
-    /// Memory for an item. Nothing: results have to be delivered first. If none is under way, it is others' that is waited for.
+    /// Memory for an item; `None` where results have to be delivered first. The first item waits for what others hold.
     fn permit(&self, item: &I, first: bool) -> Option<Option<Permit<'a>>> {
         match self.memory {
             None => Some(None),
@@ -224,7 +227,7 @@ impl<T> Results<T> {
         self.state.lock().results.front().is_some_and(Option::is_some)
     }
 
-    /// Waits for the next result. Nothing: it was asked to stop.
+    /// Waits for the next result; `None` after a stop.
     fn wait(&self, stop: impl Fn() -> bool) -> Option<thread::Result<T>> {
         let mut state = self.state.lock();
         loop {

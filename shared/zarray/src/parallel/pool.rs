@@ -22,7 +22,7 @@ impl Pool {
         self.threads.as_ref().map_or(1, rayon::ThreadPool::current_num_threads)
     }
 
-    /// The threads, for who is not one of them and may wait for them; nothing where there is a single worker.
+    /// The threads, for a caller that is not one of them and may wait for them; `None` for a single worker.
     pub(super) fn threads_from_outside(&self) -> Option<&rayon::ThreadPool> {
         self.threads.as_ref().filter(|threads| threads.current_thread_index().is_none())
     }
