@@ -40,8 +40,6 @@ const OWNERS: [(&str, &str); 12] = [
 const PENDING: &[&str] = &[
     "shared/zcli: output.rs spells a temporary name",
     "shared/zcodec: a circle of 6 files, block.rs among them",
-    "shared/zcoord: a circle of 2 files, decode.rs among them",
-    "shared/zcoord: a circle of 7 files, axis.rs among them",
     "shared/zstore: a circle of 3 files, local/upload.rs among them",
     "shared/zstore: a circle of 4 files, cloud.rs among them",
     "tools/zinspect: a circle of 3 files, cli.rs among them",
