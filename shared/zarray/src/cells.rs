@@ -1,34 +1,17 @@
 //! Single elements of a chunk: of a Blosc frame only the blocks are read and decoded that hold one of them, of an uncompressed
 //! chunk only their bytes; anything else is read and decoded whole.
 //!
-//! A Blosc frame is a header, a table of where its blocks start, and the blocks. One element of a map of 4 MB lies in one block
-//! of 8 to 127, so header, table and that block are all that its reader needs. No part that was not read can be checked.
+//! One element of a map of 4 MB lies in one block of 8 to 127, so header, table and that block are all that its reader needs.
 
 use std::ops::Range;
 
-use zcodec::{BlockTable, Codec, CodecError, HEADER_LEN, Header, Workspace, decode_cells};
-use zstore::ByteRange;
+use zcodec::{CodecError, Header, Workspace, decode_cells};
 
 use crate::elements::Itemsize;
 use crate::error::ZarrError;
+use crate::frame_reader::{Frame, Opened, ReadPolicy, block_ranges, frame_header};
 use crate::parallel::Semaphore;
 use crate::reader::{ChunkReader, DecodeScratch, Stored};
-
-/// Header and table of a frame are read in one piece of this size; of a frame of more than 1,020 blocks, in two.
-const HEAD: u64 = 4096;
-
-/// Chunks that decode to less than this are read whole where they are local: a second read costs more than the bytes.
-const WORTH_LOCAL: u64 = 64 << 10;
-
-/// The same across a network, where a second read costs a round trip.
-const WORTH_REMOTE: u64 = 512 << 10;
-
-/// Pieces of an object closer to each other than this are read as one.
-const GAP_LOCAL: u64 = 4 << 10;
-const GAP_REMOTE: u64 = 64 << 10;
-
-/// More pieces than this are not worth their requests across a network.
-const MOST_REMOTE_PIECES: usize = 16;
 
 /// Which elements of a chunk: every pair of a step and a place. Element `(s, p)` is number `steps[s] + places[p]` of the
 /// decoded chunk.
@@ -131,10 +114,12 @@ impl ChunkReader<'_> {
             Ok(place) => place,
             Err(_) => return Ok(CellsRead::default()),
         };
-        let job = Job { reader: self, place: &place, cells, itemsize, partial, processor };
-        let read = match self.tail() {
-            [Codec::Blosc(..)] if job.is_worth_it() => job.blocks(out, scratch)?,
-            [] if job.is_worth_it() => job.plain(out, scratch)?,
+        let policy = if self.store().is_remote() { ReadPolicy::FAR } else { ReadPolicy::NEAR };
+        let policy = if partial == PartialDecode::On { policy.always() } else { policy };
+        let job = Job { reader: self, place: &place, cells, itemsize, partial, policy, processor };
+        let read = match partial != PartialDecode::Off && job.is_worth_it() {
+            true if self.is_frame() => job.blocks(out, scratch)?,
+            true if self.is_plain() => job.plain(out, scratch)?,
             _ => None,
         };
         match read {
@@ -159,7 +144,7 @@ impl ChunkReader<'_> {
     /// Bytes that a worker holds at most while it reads cells of one chunk.
     pub fn cell_bytes(&self) -> u64 {
         let chunk = self.chunk_bytes();
-        let compressed = if self.tail().is_empty() { 0 } else { chunk };
+        let compressed = if self.is_plain() { 0 } else { chunk };
         chunk.saturating_add(compressed)
     }
 
@@ -179,63 +164,43 @@ struct Job<'a> {
     cells: &'a Cells<'a>,
     itemsize: usize,
     partial: PartialDecode,
+    policy: ReadPolicy,
     processor: &'a Semaphore,
 }
 
 impl Job<'_> {
     fn is_worth_it(&self) -> bool {
-        let worth = if self.reader.store().is_remote() { WORTH_REMOTE } else { WORTH_LOCAL };
         let wanted = (self.cells.len() as u64).saturating_mul(self.itemsize as u64);
-        match self.partial {
-            PartialDecode::Off => false,
-            PartialDecode::On => true,
-            PartialDecode::Auto => self.reader.chunk_bytes().saturating_sub(wanted) >= worth,
-        }
+        self.policy.is_worth_it(self.reader.chunk_bytes(), wanted)
     }
 
     /// Of a Blosc frame, the blocks. Nothing: all is to be read, because that is less work, or because something is wrong.
     fn blocks(&self, out: &mut [u8], scratch: &mut CellScratch) -> Result<Option<CellsRead>, ZarrError> {
         let CellScratch { stored: head, pieces, found, .. } = scratch;
-        let (store, key) = (self.reader.store(), &self.place.key);
-        let len = self.place.len.map_or(HEAD, |len| len.min(HEAD));
-        let Some(stat) = store.get_range(key, ByteRange::At { start: self.place.start, len }, head)? else {
-            return Ok(Some(CellsRead::default()));
+        let store = self.reader.store();
+        let mut frame = match Frame::open(store, self.place, self.reader.chunk_bytes(), head)? {
+            Opened::Frame(frame) => frame,
+            Opened::Absent => return Ok(Some(CellsRead::default())),
+            Opened::Other => return Ok(None),
         };
-        let mut bytes = head.len() as u64;
-        let Some(header) = self.header(head, self.place.len.unwrap_or(stat.size)) else { return Ok(None) };
-        let table = header.block_table_range().unwrap_or_default();
-        if table.end > head.len() as u64 {
-            let table = self.place.start..table.end + self.place.start;
-            if store.get_ranges(key, &[table], head)? != Some(stat) {
-                return Ok(None);
-            }
-            bytes += head.len() as u64;
-        }
-        let Some(ranges) = self.ranges(&header, head, found) else { return Ok(None) };
-        let Some(plan) = self.pieces(&ranges, u64::from(header.cbytes)) else { return Ok(None) };
-        // Another size or tag: it was written anew in between.
-        if store.get_ranges(key, &plan.requests(self.place.start), pieces)? != Some(stat) {
+        let Some(ranges) = self.ranges(&frame.header, head, found) else { return Ok(None) };
+        let Some(plan) = self.policy.pieces(&ranges, u64::from(frame.header.cbytes)) else { return Ok(None) };
+        if !frame.read(store, self.place, &plan, pieces)? {
             return Ok(None);
         }
-        bytes += pieces.len() as u64;
-        let blocks = self.decode(&header, &ranges, |range| plan.within(pieces, range), out, found)?;
-        Ok(Some(CellsRead { present: true, bytes, blocks, whole: false }))
+        let blocks = self.decode(&frame.header, &ranges, |range| plan.within(pieces, range), out, found)?;
+        Ok(Some(CellsRead { present: true, bytes: frame.bytes, blocks, whole: false }))
     }
 
-    /// The header of the frame that `bytes` begin, of which `stored` bytes are there. Nothing: it is not the frame that was
-    /// expected, or one whose blocks cut elements in two.
-    fn header(&self, bytes: &[u8], stored: u64) -> Option<Header> {
-        let header = Header::parse(bytes).ok()?;
-        // A frame that is cut must not be taken for whole because the blocks wanted of it are there.
-        let as_expected = stored >= u64::from(header.cbytes) && u64::from(header.nbytes) == self.reader.chunk_bytes();
-        (as_expected && u64::from(header.blocksize).is_multiple_of(self.itemsize as u64)).then_some(header)
-    }
-
-    /// Finds the cells' blocks, and the bytes of the frame that hold each of these.
+    /// Finds the cells' blocks, and the bytes of the frame that hold each of these; `None` where blocks cut elements in two, or the
+    /// table is damaged.
     fn ranges(&self, header: &Header, head: &[u8], found: &mut Found) -> Option<Vec<Range<u64>>> {
-        let table = BlockTable::parse(header, head.get(HEADER_LEN..)?).ok()?;
-        self.find(u64::from(header.blocksize), &mut found.wanted);
-        blocks_of(&found.wanted).map(|block| table.block(block)).collect()
+        let blocksize = u64::from(header.blocksize);
+        if !blocksize.is_multiple_of(self.itemsize as u64) {
+            return None;
+        }
+        self.find(blocksize, &mut found.wanted);
+        block_ranges(header, head, blocks_of(&found.wanted))
     }
 
     /// Decodes what the cells need of each of their blocks. Returns how many blocks these are.
@@ -277,7 +242,7 @@ impl Job<'_> {
         self.find(self.itemsize as u64, wanted);
         let size = self.itemsize as u64;
         let ranges: Vec<Range<u64>> = blocks_of(wanted).map(|block| block * size..(block + 1) * size).collect();
-        let Some(plan) = self.pieces(&ranges, chunk_bytes) else { return Ok(None) };
+        let Some(plan) = self.policy.pieces(&ranges, chunk_bytes) else { return Ok(None) };
         let requests = plan.requests(self.place.start);
         let Some(stat) = self.reader.store().get_ranges(&self.place.key, &requests, pieces)? else {
             return Ok(Some(CellsRead::default()));
@@ -302,9 +267,9 @@ impl Job<'_> {
         if !fetched.present {
             return Ok(CellsRead { bytes: fetched.bytes, ..CellsRead::default() });
         }
-        if self.partial != PartialDecode::Off && matches!(self.reader.tail(), [Codec::Blosc(..)]) {
+        if self.partial != PartialDecode::Off && self.reader.is_frame() {
             // All is here, and still not all needs decoding.
-            if let Some(header) = self.header(stored, stored.len() as u64)
+            if let Some(header) = frame_header(stored, stored.len() as u64, self.reader.chunk_bytes())
                 && let Some(ranges) = self.ranges(&header, stored, found)
             {
                 let bytes_of = |range: &Range<u64>| stored.get(range.start as usize..range.end as usize);
@@ -338,17 +303,6 @@ impl Job<'_> {
         }
     }
 
-    /// The ranges put together to pieces that are worth a read each. Nothing: reading all `len` bytes is less work.
-    fn pieces(&self, ranges: &[Range<u64>], len: u64) -> Option<Pieces> {
-        let remote = self.reader.store().is_remote();
-        let pieces = Pieces::of(ranges, if remote { GAP_REMOTE } else { GAP_LOCAL });
-        let many = remote && pieces.0.len() > MOST_REMOTE_PIECES;
-        match self.partial {
-            PartialDecode::Auto if many || pieces.bytes() > len / 2 => None,
-            _ => Some(pieces),
-        }
-    }
-
     fn damaged(&self, source: CodecError) -> ZarrError {
         ZarrError::Chunk { place: self.reader.store().place(&self.place.key), source }
     }
@@ -357,45 +311,6 @@ impl Job<'_> {
 /// The blocks that are wanted, each once, in order.
 fn blocks_of(wanted: &[Wanted]) -> impl Iterator<Item = u64> {
     wanted.chunk_by(|a, b| a.block == b.block).map(|group| u64::from(group[0].block))
-}
-
-/// Parts of an object that are read each in one go, in order, with the bytes that those before it have.
-struct Pieces(Vec<(Range<u64>, u64)>);
-
-impl Pieces {
-    /// Ranges put together where no more than `gap` bytes lie between them.
-    fn of(ranges: &[Range<u64>], gap: u64) -> Pieces {
-        let mut sorted = ranges.to_vec();
-        sorted.sort_unstable_by_key(|range| range.start);
-        let mut pieces: Vec<(Range<u64>, u64)> = Vec::new();
-        let mut before = 0;
-        for range in sorted {
-            match pieces.last_mut() {
-                Some((last, _)) if range.start <= last.end.saturating_add(gap) => last.end = last.end.max(range.end),
-                last => {
-                    before += last.map_or(0, |(last, _)| last.end - last.start);
-                    pieces.push((range, before));
-                }
-            }
-        }
-        Pieces(pieces)
-    }
-
-    fn bytes(&self) -> u64 {
-        self.0.last().map_or(0, |(last, before)| before + last.end - last.start)
-    }
-
-    fn requests(&self, start: u64) -> Vec<Range<u64>> {
-        self.0.iter().map(|(range, _)| range.start + start..range.end + start).collect()
-    }
-
-    /// The bytes of `range` out of what was read, the pieces one after the other.
-    fn within<'a>(&self, bytes: &'a [u8], range: &Range<u64>) -> Option<&'a [u8]> {
-        let number = self.0.partition_point(|(piece, _)| piece.end < range.end);
-        let (piece, before) = self.0.get(number).filter(|(piece, _)| piece.start <= range.start)?;
-        let start = (before + range.start - piece.start) as usize;
-        bytes.get(start..start + (range.end - range.start) as usize)
-    }
 }
 
 #[cfg(test)]

@@ -108,7 +108,22 @@ pub struct ChunkKeys {
     pub separator: char,
 }
 
-/// What a key below an array is.
+/// What a stored key is to the array that it lies below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// A chunk (with sharding: a shard), with its number in the grid where the grid is regular.
+    Chunk(Option<u64>),
+    /// A metadata document of the array.
+    Metadata,
+    /// It would be a chunk, were the array larger.
+    OutsideGrid,
+    /// It would be a chunk, were the separator the other one.
+    WrongSeparator,
+    /// Nothing of the array's.
+    Stray,
+}
+
+/// What a key relative to an array is by its spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyKind {
     /// A chunk with this index, whether or not the grid has a place for it.

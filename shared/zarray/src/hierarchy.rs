@@ -2,12 +2,15 @@
 
 use zstore::{Store, StoreError};
 
-use crate::consolidated::{Consolidated, inline_copies};
+use crate::consolidated::{Consolidated, Span, inline_copies};
 use crate::metadata::{Node, ZarrFormat, array_v2, group_v2, node_v3};
-use crate::{Pool, ZarrError};
+use crate::{OrderedMap, Pool, ZarrError};
 
-/// Nodes that are loaded at once: enough to keep a hundred requests busy, few enough to hold.
+/// Nodes on their way at once: enough to keep a hundred requests busy, few enough to hold.
 const WINDOW: usize = 1024;
+
+/// The visitor has seen enough.
+struct Ended;
 
 /// A node on the way of a walk, or what is wrong with it.
 pub type Visit = Result<Node, ZarrError>;
@@ -96,7 +99,7 @@ impl<'a> Hierarchy<'a> {
             None => {
                 let goes_on = emit(map(Ok(self.root.clone())));
                 if goes_on && matches!(self.root, Node::Group(_)) {
-                    self.walk_below("", pool, &map, &mut emit);
+                    let _ = self.walk_below("", pool, &map, &mut emit);
                 }
             }
         }
@@ -113,53 +116,38 @@ impl<'a> Hierarchy<'a> {
         if paths.peek().is_none_or(|(path, _)| path != "/") && !emit(map(Ok(self.root.clone()))) {
             return;
         }
-        loop {
-            let window: Vec<_> = paths.by_ref().take(WINDOW).collect();
-            if window.is_empty() {
-                return;
-            }
-            let results = pool.map(window, |(path, span)| {
-                map(consolidated.node(&path, span).map_err(|detail| ZarrError::Metadata {
-                    place: self.store.place(path.trim_start_matches('/')),
-                    detail: format!("in consolidated metadata: {detail}"),
-                }))
-            });
-            if !results.into_iter().all(&mut *emit) {
-                return;
-            }
-        }
+        let load = |(path, span): (String, &Span)| {
+            map(consolidated.node(&path, span).map_err(|detail| ZarrError::Metadata {
+                place: self.store.place(path.trim_start_matches('/')),
+                detail: format!("in consolidated metadata: {detail}"),
+            }))
+        };
+        let _ = OrderedMap::new(pool, WINDOW).run(paths, load, |value| go_on(emit(value)));
     }
 
-    /// Visits what lies below the group at `prefix`; returns whether to go on.
+    /// Visits what lies below the group at `prefix`.
     fn walk_below<T: Send>(
         &self,
         prefix: &str,
         pool: &Pool,
         map: &(impl Fn(Visit) -> T + Sync),
         emit: &mut impl FnMut(T) -> bool,
-    ) -> bool {
+    ) -> Result<(), Ended> {
         let names = match self.store.entries(prefix) {
             Ok(entries) => entries.directories,
-            Err(error) => return emit(map(Err(error.into()))),
+            Err(error) => return go_on(emit(map(Err(error.into())))),
         };
-        for window in names.chunks(WINDOW) {
-            let found = pool.map(window.iter().collect(), |name: &String| {
-                let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
-                let visit = self.load(&path);
-                // An array's directories hold chunks; below everything else there may be more nodes.
-                let descend = matches!(visit, Ok(None | Some(Node::Group(_))));
-                (descend.then_some(path), visit.transpose().map(map))
-            });
-            for (below, value) in found {
-                if value.is_some_and(|value| !emit(value)) {
-                    return false;
-                }
-                if below.is_some_and(|path| !self.walk_below(&path, pool, map, emit)) {
-                    return false;
-                }
-            }
-        }
-        true
+        let load = |name: String| {
+            let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            let visit = self.load(&path);
+            // An array's directories hold chunks; below everything else there may be more nodes.
+            let descend = matches!(visit, Ok(None | Some(Node::Group(_))));
+            (descend.then_some(path), visit.transpose().map(map))
+        };
+        OrderedMap::new(pool, WINDOW).run(names, load, |(below, value)| {
+            go_on(value.is_none_or(&mut *emit))?;
+            below.map_or(Ok(()), |path| self.walk_below(&path, pool, map, emit))
+        })
     }
 
     /// The node at `path` (without the leading slash). Nothing: a directory that has no metadata of its own.
@@ -186,6 +174,10 @@ impl<'a> Hierarchy<'a> {
         let group = group_v2(&absolute, &text, read(".zattrs")?.as_deref()).map_err(wrong)?;
         Ok(Some(Node::Group(group)))
     }
+}
+
+fn go_on(wanted: bool) -> Result<(), Ended> {
+    if wanted { Ok(()) } else { Err(Ended) }
 }
 
 fn read(store: &Store, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

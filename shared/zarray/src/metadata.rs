@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::chain::Chain;
-use crate::grid::{ChunkKeys, Grid};
+use crate::grid::{ChunkKeys, Grid, Key, KeyKind};
 use crate::json;
 
 /// The two formats.
@@ -95,6 +95,22 @@ impl Array {
         match self.key_prefix() {
             "" => relative.to_owned(),
             prefix => format!("{prefix}/{relative}"),
+        }
+    }
+
+    /// What a stored key is to the array that it lies below. A chunk counts only where the grid contains it.
+    pub fn key_kind(&self, key: &str) -> Key {
+        let prefix = self.key_prefix();
+        let relative = if prefix.is_empty() { key } else { key.get(prefix.len() + 1..).unwrap_or_default() };
+        if matches!(relative, ".zarray" | ".zattrs" | "zarr.json") {
+            return Key::Metadata;
+        }
+        match (self.keys.parse(relative, self.shape.len()), &self.grid) {
+            (KeyKind::Chunk(_), None) => Key::Chunk(None),
+            (KeyKind::Chunk(index), Some(grid)) if grid.contains(&index) => Key::Chunk(Some(grid.number(&index))),
+            (KeyKind::Chunk(_), Some(_)) => Key::OutsideGrid,
+            (KeyKind::WrongSeparator, _) => Key::WrongSeparator,
+            (KeyKind::Other, _) => Key::Stray,
         }
     }
 
@@ -287,6 +303,26 @@ mod tests {
         assert_eq!(array.dimension_names, Some(vec![Some("time".into()), Some("x".into())]));
         assert_eq!(array.fill_value, "NaN");
         assert_eq!(array.key("0.0"), "t2m/0.0");
+    }
+
+    #[test]
+    fn keys_are_told_apart() {
+        let array = array_v2("/a/t2m", ZARRAY.as_bytes(), None).expect("an array");
+        for (key, kind) in [
+            ("a/t2m/1.0", Key::Chunk(Some(1))),
+            ("a/t2m/2.0", Key::OutsideGrid),
+            ("a/t2m/1/0", Key::WrongSeparator),
+            ("a/t2m/.zarray", Key::Metadata),
+            ("a/t2m/.zattrs", Key::Metadata),
+            ("a/t2m/.1.0.tmp-host-1-0", Key::Stray),
+            ("a/t2m/notes.txt", Key::Stray),
+            ("a/t2m/below/.zarray", Key::Stray),
+        ] {
+            assert_eq!(array.key_kind(key), kind, "{key}");
+        }
+        let top = Array { path: "/".into(), grid: None, ..array };
+        assert_eq!(top.key_kind("7.7"), Key::Chunk(None), "no grid to lie outside of");
+        assert_eq!(top.key_kind(".zarray"), Key::Metadata);
     }
 
     #[test]

@@ -16,11 +16,14 @@ use crate::elements::{Elements, Itemsize};
 use crate::error::ZarrError;
 use crate::grid::Grid;
 use crate::metadata::Array;
-use crate::shard::ShardIndex;
+use crate::shard::{StoredIndex, find_shard_index};
 use crate::subset::{Subset, copy_from_window, copy_subset};
 
 /// Bytes of shard indexes that are kept, where more than two fit.
 const INDEX_CACHE: u64 = 16 << 20;
+
+/// The index of a shard; `None` where there is no such shard.
+type KeptIndex = Arc<Option<StoredIndex>>;
 
 /// Reads the chunks of one array. Cheap to share between threads.
 pub struct ChunkReader<'a> {
@@ -28,14 +31,7 @@ pub struct ChunkReader<'a> {
     array: &'a Array,
     elements: Elements,
     grid: Grid,
-    indexes: Mutex<VecDeque<(Vec<u64>, Arc<Shard>)>>,
-}
-
-/// A shard as far as its index says.
-struct Shard {
-    /// Nothing where there is no such shard.
-    stat: Option<Stat>,
-    index: Result<ShardIndex, CodecError>,
+    indexes: Mutex<VecDeque<(Vec<u64>, KeptIndex)>>,
 }
 
 /// What a fetch found.
@@ -94,6 +90,16 @@ impl<'a> ChunkReader<'a> {
     /// The codecs that turn a decoded chunk into the stored one.
     pub(crate) fn tail(&self) -> &[Codec] {
         &self.array.chain.innermost().tail
+    }
+
+    /// Whether a stored chunk is a Blosc frame of the decoded one, and nothing else.
+    pub(crate) fn is_frame(&self) -> bool {
+        matches!(self.tail(), [Codec::Blosc(..)])
+    }
+
+    /// Whether a stored chunk is the decoded one.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.tail().is_empty()
     }
 
     /// How decoded chunks hold their elements.
@@ -172,21 +178,24 @@ impl<'a> ChunkReader<'a> {
         let (key, _) = self.key(index);
         let Some((shard, inner)) = self.shard_of(index) else { return Ok(Ok(Stored { key, start: 0, len: None })) };
         let shard = self.shard(shard, &key, buffer)?;
-        match &shard.index {
+        let Some(StoredIndex { stat, index }) = &*shard else { return Ok(Err(Fetched::ABSENT)) };
+        match index {
             Ok(index) => Ok(match index.0.get(inner as usize).copied().flatten() {
                 Some((start, len)) => Ok(Stored { key, start, len: Some(len) }),
-                None => Err(Fetched { stat: shard.stat, ..Fetched::ABSENT }),
+                None => Err(Fetched { stat: Some(*stat), ..Fetched::ABSENT }),
             }),
             Err(error) => Err(ZarrError::Chunk { place: self.store.place(&key), source: error.clone() }),
         }
     }
 
     /// The index of a shard: one that is kept, or read now.
-    fn shard(&self, index: Vec<u64>, key: &str, buffer: &mut Vec<u8>) -> Result<Arc<Shard>, ZarrError> {
+    fn shard(&self, index: Vec<u64>, key: &str, buffer: &mut Vec<u8>) -> Result<KeptIndex, ZarrError> {
         if let Some(shard) = self.kept(&index) {
             return Ok(shard);
         }
-        let shard = Arc::new(self.read_index(key, buffer)?);
+        let layout = self.array.chain.sharding.as_ref().map(|sharding| &sharding.index);
+        let shard = layout.map(|layout| find_shard_index(self.store, key, layout, buffer)).transpose()?.flatten();
+        let shard = Arc::new(shard);
         let mut indexes = self.indexes.lock();
         if indexes.len() >= kept_indexes(self.array) {
             indexes.pop_front();
@@ -196,7 +205,7 @@ impl<'a> ChunkReader<'a> {
     }
 
     /// A kept index, which becomes the last to be forgotten.
-    fn kept(&self, index: &[u64]) -> Option<Arc<Shard>> {
+    fn kept(&self, index: &[u64]) -> Option<KeptIndex> {
         let mut indexes = self.indexes.lock();
         // The one asked for is nearly always the last one asked for.
         let position = indexes.iter().rposition(|(kept, _)| kept == index)?;
@@ -204,15 +213,6 @@ impl<'a> ChunkReader<'a> {
         let shard = Arc::clone(&entry.1);
         indexes.push_back(entry);
         Some(shard)
-    }
-
-    fn read_index(&self, key: &str, buffer: &mut Vec<u8>) -> Result<Shard, ZarrError> {
-        let absent = Shard { stat: None, index: Ok(ShardIndex::default()) };
-        let Some(sharding) = &self.array.chain.sharding else { return Ok(absent) };
-        let len = sharding.index.len().unwrap_or(u64::MAX);
-        let range = if sharding.index.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
-        let Some(stat) = self.store.get_range(key, range, buffer)? else { return Ok(absent) };
-        Ok(Shard { stat: Some(stat), index: ShardIndex::parse(&sharding.index, buffer, stat.size) })
     }
 
     /// Decodes a whole chunk into `scratch.decoded`, with `threads` threads on Blosc blocks.

@@ -7,7 +7,7 @@ use zstore::StoreOptions;
 
 use super::*;
 use crate::metadata::{Node, node_v3};
-use crate::shard::IndexLayout;
+use crate::shard::{IndexLayout, ShardIndex};
 
 fn array(shape: &[u64], chunk: &[u64], codecs: Value) -> Array {
     let text = json!({"zarr_format": 3, "node_type": "array", "shape": shape, "data_type": "int16", "fill_value": 0,

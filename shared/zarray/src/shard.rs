@@ -1,10 +1,13 @@
-//! The index of a shard: where each inner chunk lies.
+//! Shards: the index, which says where each inner chunk lies, is read and written here, and nowhere else.
 //!
 //! Format: the `sharding_indexed` page of the Zarr v3 specification: for each inner chunk in C order an offset and a length
 //! as 64-bit integers, both 2^64−1 for a chunk that is not there, at the start or the end of the shard, usually followed by
 //! the CRC-32C of the index.
 
 use zcodec::{CodecError, crc32c};
+use zstore::{ByteRange, Stat, Store, StoreError};
+
+use crate::error::ZarrError;
 
 const ABSENT: u64 = u64::MAX;
 
@@ -30,6 +33,17 @@ impl IndexLayout {
     /// Whether a shard has no inner chunks at all.
     pub fn is_empty(&self) -> bool {
         self.chunks == 0
+    }
+
+    /// Where the index lies in the shard.
+    pub fn range(&self) -> ByteRange {
+        let len = self.len().unwrap_or(u64::MAX);
+        if self.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } }
+    }
+
+    /// Bytes that a shard keeps free at its start, for its index.
+    pub fn reserved(&self) -> u64 {
+        if self.at_end { 0 } else { self.len().unwrap_or_default() }
     }
 }
 
@@ -85,6 +99,89 @@ impl ShardIndex {
     }
 }
 
+/// A shard as far as its index tells.
+pub struct StoredIndex {
+    /// The shard.
+    pub stat: Stat,
+    /// Its index, or what is wrong with it.
+    pub index: Result<ShardIndex, CodecError>,
+}
+
+/// Reads the index of shard `key`, damaged or not; `None` where there is no such shard. `buffer` is scratch space.
+///
+/// # Errors
+/// The store's.
+pub fn find_shard_index(
+    store: &Store,
+    key: &str,
+    layout: &IndexLayout,
+    buffer: &mut Vec<u8>,
+) -> Result<Option<StoredIndex>, StoreError> {
+    let stat = store.get_range(key, layout.range(), buffer)?;
+    Ok(stat.map(|stat| StoredIndex { stat, index: ShardIndex::parse(layout, buffer, stat.size) }))
+}
+
+/// As [`find_shard_index`], where a damaged index is an error.
+///
+/// # Errors
+/// [`ZarrError::Store`]; [`ZarrError::Chunk`] where the index is damaged.
+pub fn read_shard_index(
+    store: &Store,
+    key: &str,
+    layout: &IndexLayout,
+    buffer: &mut Vec<u8>,
+) -> Result<Option<(ShardIndex, Stat)>, ZarrError> {
+    let Some(StoredIndex { stat, index }) = find_shard_index(store, key, layout, buffer)? else { return Ok(None) };
+    let index = index.map_err(|source| ZarrError::Chunk { place: store.place(key), source })?;
+    Ok(Some((index, stat)))
+}
+
+/// The books of a shard that is being written: inner chunks are appended to it one after the other, behind the
+/// [reserved](IndexLayout::reserved) bytes, and the index is known at the end. Where the bytes go is the caller's business.
+#[derive(Debug, Clone)]
+pub struct ShardBuilder {
+    layout: IndexLayout,
+    index: ShardIndex,
+    len: u64,
+}
+
+/// What completes a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardEnd {
+    /// The index, as it is going to be read back.
+    pub index: ShardIndex,
+    /// To be appended; empty where the index stands at the start.
+    pub append: Vec<u8>,
+    /// To be put into the reserved bytes; empty where the index stands at the end.
+    pub start: Vec<u8>,
+    /// Bytes of the whole shard.
+    pub len: u64,
+}
+
+impl ShardBuilder {
+    /// A shard without any inner chunk.
+    pub fn new(layout: IndexLayout) -> ShardBuilder {
+        let index = ShardIndex(vec![None; layout.chunks as usize]);
+        ShardBuilder { layout, index, len: layout.reserved() }
+    }
+
+    /// Enters inner chunk `number` (C order in the shard), whose `len` bytes follow all that were appended before.
+    pub fn append(&mut self, number: usize, len: usize) {
+        debug_assert!(number < self.index.0.len());
+        if let Some(entry) = self.index.0.get_mut(number) {
+            *entry = Some((self.len, len as u64));
+        }
+        self.len += len as u64;
+    }
+
+    /// The index, in bytes.
+    pub fn finish(self) -> ShardEnd {
+        let encoded = self.index.encode(&self.layout);
+        let (append, start) = if self.layout.at_end { (encoded, Vec::new()) } else { (Vec::new(), encoded) };
+        ShardEnd { len: self.len + append.len() as u64, index: self.index, append, start }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +207,30 @@ mod tests {
         let mut bytes = ShardIndex(vec![Some((0, 10))]).encode(&layout);
         bytes[0] ^= 1;
         assert!(matches!(ShardIndex::parse(&layout, &bytes, 100), Err(CodecError::Checksum { .. })));
+    }
+
+    #[test]
+    fn a_built_shard_has_its_chunks_where_the_index_says() {
+        for at_end in [true, false] {
+            let layout = IndexLayout { at_end, checksum: true, big_endian: false, chunks: 3 };
+            let mut builder = ShardBuilder::new(layout);
+            let mut body = vec![0; layout.reserved() as usize];
+            for (number, bytes) in [(2, &b"two"[..]), (0, b"zero")] {
+                body.extend(bytes);
+                builder.append(number, bytes.len());
+            }
+            let end = builder.finish();
+            body.extend(&end.append);
+            body[..end.start.len()].copy_from_slice(&end.start);
+            assert_eq!((body.len() as u64, end.append.is_empty()), (end.len, !at_end));
+            let stored = match layout.range() {
+                ByteRange::At { start, len } => &body[start as usize..(start + len) as usize],
+                ByteRange::Last { len } => &body[body.len() - len as usize..],
+            };
+            let index = ShardIndex::parse(&layout, stored, end.len).expect("intact");
+            assert_eq!(index, end.index);
+            let bytes = |number: usize| index.0[number].map(|(at, len)| &body[at as usize..(at + len) as usize]);
+            assert_eq!([bytes(0), bytes(1), bytes(2)], [Some(&b"zero"[..]), None, Some(b"two")]);
+        }
     }
 }

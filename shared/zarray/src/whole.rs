@@ -9,7 +9,7 @@ use crate::elements::Itemsize;
 use crate::error::ZarrError;
 use crate::fill::fill_element;
 use crate::metadata::Array;
-use crate::parallel::Pool;
+use crate::parallel::{OrderedMap, Pool};
 use crate::reader::{ChunkReader, DecodeScratch};
 use crate::subset::{Subset, copy_subset};
 
@@ -18,7 +18,7 @@ const MOST_BYTES: u64 = 4 << 30;
 
 /// The elements of an array in C order, as decoded chunks hold them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whole {
+pub enum ArrayValues {
     /// Elements of one size, one after the other.
     Fixed {
         /// Bytes of each.
@@ -35,7 +35,7 @@ pub enum Whole {
 /// # Errors
 /// [`ZarrError::Metadata`] where its codecs or fill value are not understood or it is larger than a coordinate can be,
 /// [`ZarrError::Store`], and [`ZarrError::Chunk`] for the first chunk that is damaged.
-pub fn read_whole(store: &Store, array: &Array, pool: &Pool) -> Result<Whole, ZarrError> {
+pub fn read_whole(store: &Store, array: &Array, pool: &Pool) -> Result<ArrayValues, ZarrError> {
     let place = || store.place(array.key_prefix());
     let wrong = |detail: String| ZarrError::Metadata { place: place(), detail };
     let reader = ChunkReader::new(store, array).map_err(wrong)?;
@@ -48,21 +48,25 @@ pub fn read_whole(store: &Store, array: &Array, pool: &Pool) -> Result<Whole, Za
         return Err(wrong(format!("has {elements} elements, too many to be held as a coordinate")));
     }
     let fill = fill_element(array).map_err(wrong)?;
-    let numbers: Vec<u64> = if reader.grid().is_empty() { Vec::new() } else { (0..reader.grid().len()).collect() };
+    let numbers = 0..reader.grid().len();
     match reader.elements().itemsize {
         Itemsize::Fixed(itemsize) => {
             let bytes = Mutex::new(fill.repeat(elements as usize));
-            let done = pool.map(numbers, |number| fixed(&reader, number, itemsize, &bytes));
-            done.into_iter().collect::<Result<(), ZarrError>>()?;
+            let window = 4 * pool.workers();
+            OrderedMap::new(pool, window).run(
+                numbers,
+                |number| fixed(&reader, number, itemsize, &bytes),
+                |done| done,
+            )?;
             let bytes = bytes.into_inner();
-            Ok(Whole::Fixed { itemsize, bytes })
+            Ok(ArrayValues::Fixed { itemsize, bytes })
         }
         Itemsize::Variable => {
             let mut values = vec![fill; elements as usize];
             for number in numbers {
                 variable(&reader, number, &mut values)?;
             }
-            Ok(Whole::Variable(values))
+            Ok(ArrayValues::Variable(values))
         }
     }
 }

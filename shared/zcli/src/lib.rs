@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory, FromArgMatches};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use zwire::{EXIT_STATUS, Exit, Failure, Record, Summary, V1};
 
@@ -75,6 +76,23 @@ pub struct Ending {
     pub exit: Exit,
     /// The tool's totals for the summary.
     pub totals: Map<String, Value>,
+}
+
+impl Ending {
+    /// An ending with the tool's totals: a flat struct, whose fields become fields of the summary in their order.
+    pub fn new(exit: Exit, totals: &impl Serialize) -> Ending {
+        let totals = match serde_json::to_value(totals) {
+            Ok(Value::Object(totals)) => totals,
+            // Whatever is no struct has no fields.
+            _ => Map::new(),
+        };
+        Ending { exit, totals }
+    }
+
+    /// An ending of a run that has nothing to add up.
+    pub fn without_totals(exit: Exit) -> Ending {
+        Ending { exit, totals: Map::new() }
+    }
 }
 
 /// What a running tool talks to.

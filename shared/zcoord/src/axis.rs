@@ -3,18 +3,18 @@
 //! Values are degrees. Which coordinate is nearest is decided as xarray's `.sel(method="nearest")` does, in the precision
 //! of the coordinates; longitudes are compared modulo 360 as well, which xarray leaves to its users.
 
-use crate::extent::{Extent, offsets_of_bounds};
-use crate::grid::GridError;
-use crate::unroll::{ascending, unrolled};
+use crate::degrees::{ALONE, TURN, shown};
+use crate::extent::Extent;
+use crate::grid_error::GridError;
+use crate::point::LinearError;
+use crate::unroll::Ordered;
 
-/// A whole turn, in degrees.
-pub(crate) const TURN: f64 = 360.0;
 /// Part of a step that rounding may take, where a value is compared with the edge of a cell.
 const STEP_ROUNDING: f64 = 1e-6;
 
 /// Coordinates along one dimension.
 #[derive(Debug, Clone)]
-pub(crate) struct Axis {
+pub(crate) struct CoordinateAxis {
     /// `latitude` or `longitude`.
     pub name: &'static str,
     /// The coordinates as stored.
@@ -36,55 +36,34 @@ type Side = Option<(usize, f64)>;
 
 /// The coordinate that is nearest to a value.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Spot {
+pub(crate) struct NearestCoordinate {
     /// Its number in ascending order.
     pub at: usize,
     /// Value less coordinate, in degrees.
     pub offset: f64,
 }
 
-impl Axis {
+impl CoordinateAxis {
     /// Latitudes, rising or falling; `bounds` are two a cell.
     ///
     /// # Errors
     /// Latitudes that neither rise nor fall throughout, and bounds that fit no cells.
-    pub fn latitude(stored: Vec<f64>, bounds: Option<Vec<[f64; 2]>>) -> Result<Axis, GridError> {
-        let (values, indices) = ascending("latitude", &stored)?;
-        Axis {
-            name: "latitude",
-            float32: is_float32(&stored),
-            stored,
-            values,
-            indices,
-            cyclic: false,
-            extent: Extent::Open,
-        }
-        .bounded(bounds)
+    pub fn latitude(stored: Vec<f64>, bounds: Option<Vec<[f64; 2]>>) -> Result<CoordinateAxis, GridError> {
+        CoordinateAxis::new(Ordered::latitude(stored)?, bounds)
     }
 
     /// Longitudes, rising or falling, also over the seam between two turns.
     ///
     /// # Errors
     /// Longitudes that neither rise nor fall throughout or go round more than once, and bounds that fit no cells.
-    pub fn longitude(stored: Vec<f64>, bounds: Option<Vec<[f64; 2]>>) -> Result<Axis, GridError> {
-        let (values, indices) = unrolled("longitude", &stored)?;
-        Axis {
-            name: "longitude",
-            float32: is_float32(&stored),
-            stored,
-            values,
-            indices,
-            cyclic: true,
-            extent: Extent::Open,
-        }
-        .bounded(bounds)
+    pub fn longitude(stored: Vec<f64>, bounds: Option<Vec<[f64; 2]>>) -> Result<CoordinateAxis, GridError> {
+        CoordinateAxis::new(Ordered::longitude(stored)?, bounds)
     }
 
-    /// With the extent that its steps and `bounds` give it.
-    fn bounded(mut self, bounds: Option<Vec<[f64; 2]>>) -> Result<Axis, GridError> {
-        let offsets = bounds.map(|bounds| offsets_of_bounds(&self, &bounds)).transpose()?;
-        self.extent = Extent::of(&self, offsets);
-        Ok(self)
+    fn new(coordinates: Ordered, bounds: Option<Vec<[f64; 2]>>) -> Result<CoordinateAxis, GridError> {
+        let extent = Extent::of(&coordinates, bounds.as_deref())?;
+        let Ordered { name, stored, values, indices, cyclic } = coordinates;
+        Ok(CoordinateAxis { name, float32: is_float32(&stored), stored, values, indices, cyclic, extent })
     }
 
     /// Number of coordinates, a repeated one counted once.
@@ -93,7 +72,7 @@ impl Axis {
     }
 
     /// The coordinate nearest to a value; the larger of two that are equally near.
-    pub fn nearest(&self, value: f64) -> Spot {
+    pub fn nearest(&self, value: f64) -> NearestCoordinate {
         let turned = self.turned(value);
         let sought = self.rounded(turned);
         let (lower, upper) = self.around(sought);
@@ -107,7 +86,7 @@ impl Axis {
             (Some(lower), None) => lower,
             (None, None) => (0, turned),
         };
-        Spot { at, offset: turned - coordinate }
+        NearestCoordinate { at, offset: turned - coordinate }
     }
 
     /// The coordinates that a value lies between, with their linear weights; one alone where the value is a coordinate.
@@ -115,8 +94,8 @@ impl Axis {
     /// spoils them. On a closed axis the last and the first are neighbours.
     ///
     /// # Errors
-    /// Says that the value lies beyond the outermost coordinates.
-    pub fn between(&self, value: f64) -> Result<Vec<(usize, f64)>, String> {
+    /// [`LinearError::Outside`], where the value lies beyond the outermost coordinates.
+    pub fn between(&self, value: f64) -> Result<Vec<(usize, f64)>, LinearError> {
         let (spot, sought) = (self.nearest(value), self.turned(value));
         let rounding = STEP_ROUNDING * self.step_at(spot.at).unwrap_or(1.0);
         let rounds_to_it = [0.0, TURN].iter().any(|turn| self.rounded(sought) == self.values[spot.at] + turn);
@@ -128,12 +107,12 @@ impl Axis {
                 let weight = (sought - lower.1) / (upper.1 - lower.1);
                 Ok(vec![(lower.0, 1.0 - weight), (upper.0, weight)])
             }
-            _ => Err(format!(
+            _ => Err(LinearError::Outside(format!(
                 "{} {} is beyond the outermost coordinate {}",
                 self.name,
                 shown(value),
                 shown(self.stored[self.indices[spot.at]])
-            )),
+            ))),
         }
     }
 
@@ -199,6 +178,52 @@ impl Axis {
     pub fn rounding(&self, step: f64, value: f64) -> f64 {
         STEP_ROUNDING * step + if self.float32 { value.abs() * f64::from(f32::EPSILON) } else { 0.0 }
     }
+
+    /// Why a value lies outside the cells, if it does; `spot` is its nearest coordinate. A tolerance in degrees replaces
+    /// the cells.
+    pub fn outside(&self, value: f64, spot: NearestCoordinate, tolerance: Option<f64>) -> Option<String> {
+        let away = spot.offset.abs();
+        let step = self.step_at(spot.at);
+        let rounding = self.rounding(step.unwrap_or(1.0), value);
+        if let Some(tolerance) = tolerance {
+            let said = format!("more than the tolerance of {tolerance} degrees");
+            return (away > tolerance + rounding).then(|| self.sentence(value, spot, &said));
+        }
+        match (&self.extent, step) {
+            (Extent::Closed, _) => None,
+            (Extent::Bounds(bounds), _) => (!self.in_bounds(bounds, value, spot))
+                .then(|| format!("{} {} is in the bounds of no cell of its axis", self.name, shown(value))),
+            (Extent::Open, None) => (away > ALONE + rounding)
+                .then(|| self.sentence(value, spot, "the only one, and a cell of unknown size without bounds")),
+            (Extent::Open, Some(step)) => (self.is_beyond_edge(spot) && away > step / 2.0 + rounding)
+                .then(|| self.sentence(value, spot, "more than half a step")),
+        }
+    }
+
+    /// Whether the nearest coordinate is an outermost one and the value is on the outer side of it.
+    pub fn is_beyond_edge(&self, spot: NearestCoordinate) -> bool {
+        (spot.at == 0 && spot.offset < 0.0) || (spot.at + 1 == self.len() && spot.offset > 0.0)
+    }
+
+    /// Whether the cell of the nearest coordinate or one beside it holds the value: cells need not end half-way.
+    fn in_bounds(&self, bounds: &[[f64; 2]], value: f64, spot: NearestCoordinate) -> bool {
+        let value_there = self.values[spot.at] + spot.offset;
+        let turns = if self.cyclic { [0.0, TURN, -TURN].as_slice() } else { &[0.0] };
+        let count = self.len();
+        let beside = [spot.at, (spot.at + 1) % count, (spot.at + count - 1) % count];
+        beside.iter().any(|at| {
+            let [low, high] = bounds[*at];
+            let rounding = self.rounding(high - low, value);
+            let offsets = turns.iter().map(|turn| value_there + turn - self.values[*at]);
+            offsets.into_iter().any(|offset| low - rounding <= offset && offset <= high + rounding)
+        })
+    }
+
+    fn sentence(&self, value: f64, spot: NearestCoordinate, reason: &str) -> String {
+        let coordinate = shown(self.stored[self.indices[spot.at]]);
+        let (name, value, away) = (self.name, shown(value), shown(spot.offset.abs()));
+        format!("{name} {value} is {away} degrees from the nearest coordinate {coordinate}: {reason}")
+    }
 }
 
 /// Whether coordinates were 32-bit floats: they all are some, and not just because they are short binary fractions, for
@@ -206,11 +231,6 @@ impl Axis {
 fn is_float32(values: &[f64]) -> bool {
     let short = |value: &f64| (value * 1024.0).fract() == 0.0;
     values.iter().all(|value| f64::from(*value as f32) == *value) && !values.iter().all(short)
-}
-
-/// Degrees for a sentence: four decimals are ten metres, and all that 32-bit longitudes have.
-pub(crate) fn shown(degrees: f64) -> f64 {
-    (degrees * 1e4).round() / 1e4
 }
 
 #[cfg(test)]

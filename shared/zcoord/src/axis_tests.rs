@@ -12,16 +12,16 @@ fn float32(values: Vec<f64>) -> Vec<f64> {
     values.into_iter().map(|value| f64::from(value as f32)).collect()
 }
 
-fn latitude(values: Vec<f64>) -> Axis {
-    Axis::latitude(values, None).expect("latitudes in order")
+fn latitude(values: Vec<f64>) -> CoordinateAxis {
+    CoordinateAxis::latitude(values, None).expect("latitudes in order")
 }
 
-fn longitude(values: Vec<f64>) -> Axis {
-    Axis::longitude(values, None).expect("longitudes in order")
+fn longitude(values: Vec<f64>) -> CoordinateAxis {
+    CoordinateAxis::longitude(values, None).expect("longitudes in order")
 }
 
 /// The stored index nearest to a value.
-fn index(axis: &Axis, value: f64) -> usize {
+fn index(axis: &CoordinateAxis, value: f64) -> usize {
     axis.indices[axis.nearest(value).at]
 }
 
@@ -38,10 +38,10 @@ fn ties_go_to_the_larger_coordinate_whichever_way_it_is_stored() {
 #[test]
 fn decimal_half_ways_fall_as_in_xarray() {
     let decimal: Vec<f64> = (0..200).map(|at| f64::from(600 - at) / 10.0).collect();
-    let places = [59.95, 57.45, 53.55, 51.15, 48.85, 45.35, 42.25, 40.15];
+    let points = [59.95, 57.45, 53.55, 51.15, 48.85, 45.35, 42.25, 40.15];
     let narrow = latitude(float32(decimal.clone()));
-    assert_eq!(places.map(|place| index(&narrow, place)), NARROW);
-    assert_eq!(places.map(|place| index(&latitude(decimal.clone()), place)), WIDE);
+    assert_eq!(points.map(|point| index(&narrow, point)), NARROW);
+    assert_eq!(points.map(|point| index(&latitude(decimal.clone()), point)), WIDE);
 }
 
 const NARROW: [usize; 8] = [0, 25, 64, 88, 112, 147, 177, 198];
@@ -85,7 +85,7 @@ fn a_coordinate_stands_alone_in_interpolation() {
     assert_eq!(axis.between(45.3), Ok(vec![(1, 1.0)]));
     assert_eq!((axis.between(45.4), axis.between(45.2)), (Ok(vec![(2, 1.0)]), Ok(vec![(0, 1.0)])));
     let beyond = axis.between(45.43).expect_err("beyond the outermost");
-    assert_eq!(beyond, "latitude 45.43 is beyond the outermost coordinate 45.4");
+    assert_eq!(beyond.to_string(), "latitude 45.43 is beyond the outermost coordinate 45.4");
 }
 
 #[test]
@@ -114,22 +114,22 @@ prop_compose! {
 proptest! {
     #[test]
     fn latitudes_are_found_as_by_brute_force(
-        mut values in coordinates(180.0), falling: bool, place in -90.0..=90.0_f64,
+        mut values in coordinates(180.0), falling: bool, point in -90.0..=90.0_f64,
     ) {
         values.iter_mut().for_each(|value| *value -= 90.0);
         if falling {
             values.reverse();
         }
         let axis = latitude(values.clone());
-        let away = |at: usize| (values[at] - place).abs();
+        let away = |at: usize| (values[at] - point).abs();
         let best = (0..values.len()).map(away).fold(f64::INFINITY, f64::min);
-        prop_assert_eq!(away(index(&axis, place)), best);
-        prop_assert_eq!(axis.nearest(place).offset.abs(), best);
+        prop_assert_eq!(away(index(&axis, point)), best);
+        prop_assert_eq!(axis.nearest(point).offset.abs(), best);
     }
 
     #[test]
     fn longitudes_are_found_as_by_brute_force_modulo_a_turn(
-        values in coordinates(360.0), falling: bool, shift in -400.0..400.0_f64, wrapped: bool, place in -720.0..720.0_f64,
+        values in coordinates(360.0), falling: bool, shift in -400.0..400.0_f64, wrapped: bool, point in -720.0..720.0_f64,
     ) {
         let wrap = |value: f64| if wrapped { (value + shift).rem_euclid(TURN) } else { value + shift };
         let mut values: Vec<f64> = values.into_iter().map(wrap).collect();
@@ -137,14 +137,14 @@ proptest! {
             values.reverse();
         }
         // Steps of more than half a turn over the seam cannot be told from disorder.
-        if let Ok(axis) = Axis::longitude(values.clone(), None) {
+        if let Ok(axis) = CoordinateAxis::longitude(values.clone(), None) {
             let away = |at: usize| {
-                let east = (values[at] - place).rem_euclid(TURN);
+                let east = (values[at] - point).rem_euclid(TURN);
                 east.min(TURN - east)
             };
             let best = (0..values.len()).map(away).fold(f64::INFINITY, f64::min);
-            prop_assert!((away(index(&axis, place)) - best).abs() < 1e-9);
-            prop_assert!((axis.nearest(place).offset.abs() - best).abs() < 1e-9);
+            prop_assert!((away(index(&axis, point)) - best).abs() < 1e-9);
+            prop_assert!((axis.nearest(point).offset.abs() - best).abs() < 1e-9);
         } else {
             prop_assert!(wrapped);
         }
@@ -153,14 +153,14 @@ proptest! {
     #[test]
     fn weights_give_the_value_back(mut values in coordinates(180.0), falling: bool, part in 0.0..=1.0_f64) {
         values.iter_mut().for_each(|value| *value -= 90.0);
-        let place = values[0] + part * (values[values.len() - 1] - values[0]);
+        let point = values[0] + part * (values[values.len() - 1] - values[0]);
         if falling {
             values.reverse();
         }
         let axis = latitude(values);
-        let weights = axis.between(place).expect("among the coordinates");
+        let weights = axis.between(point).expect("among the coordinates");
         let value: f64 = weights.iter().map(|(at, weight)| axis.values[*at] * weight).sum();
-        prop_assert!((value - place).abs() < 1e-3);
+        prop_assert!((value - point).abs() < 1e-3);
         prop_assert!(weights.iter().all(|(_, weight)| *weight > 0.0 && *weight <= 1.0));
         prop_assert!((weights.iter().map(|(_, weight)| weight).sum::<f64>() - 1.0).abs() < 1e-12);
     }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use zarray::{Array, Pool, Whole, ZarrError, read_whole};
+use zarray::{Array, ArrayValues, Pool, ZarrError, read_whole};
 use zstore::Store;
 
 use crate::calendar::Calendar;
 use crate::clock::{Clock, Clocks};
-use crate::decode::{DecodeOptions, Decoder, Mode};
+use crate::decode::Decoder;
+use crate::decode_error::DecodeError;
+use crate::decode_options::{DecodeOptions, Mode};
 use crate::time::{Datetime64, TimeUnits};
 use crate::values::Column;
 
@@ -57,7 +59,7 @@ impl Clock for Datetime64 {
 ///
 /// # Errors
 /// As [`Decoder::new`].
-pub fn decoder(array: &Array, options: DecodeOptions) -> Result<Decoder, String> {
+pub fn decoder(array: &Array, options: DecodeOptions) -> Result<Decoder, DecodeError> {
     Decoder::new(array, options, &Civil)
 }
 
@@ -71,13 +73,14 @@ pub fn read_coordinate(
     mode: Mode,
     pool: &Pool,
 ) -> Result<(Column, Option<String>), ZarrError> {
-    let wrong = |detail| ZarrError::Metadata { place: store.place(array.key_prefix()), detail };
+    let wrong =
+        |error: DecodeError| ZarrError::Metadata { place: store.place(array.key_prefix()), detail: error.to_string() };
     // A coordinate has no missing values (CF 2.5.1), and zero is a good longitude: the fill value of the metadata masks nothing.
     let options = DecodeOptions { mode, fill_value_as_mask: Some(false) };
     let decoder = decoder(array, options).map_err(wrong)?;
     let column = match read_whole(store, array, pool)? {
-        Whole::Fixed { bytes, .. } => decoder.decode(&bytes, &[]).column,
-        Whole::Variable(elements) => decoder.decode_text(&elements, &[]).column,
+        ArrayValues::Fixed { bytes, .. } => decoder.decode(&bytes, &[]).column,
+        ArrayValues::Variable(elements) => decoder.decode_text(&elements, &[]).column,
     };
     Ok((column, decoder.remark().map(str::to_owned)))
 }

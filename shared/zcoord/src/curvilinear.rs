@@ -1,10 +1,11 @@
 //! Grids with latitude and longitude over two dimensions: great circles, and half a step beyond the outermost cells.
 
-use crate::extent::ALONE;
-use crate::grid::{Cell, GridError, Limits, Match, Place, check_latitudes, check_longitudes, nearest_first};
-use crate::sphere::{Points, Vector, along_great_circle, angle, cross, difference, dot, norm, scaled, tangent};
+use crate::degrees::ALONE;
+use crate::grid_error::{GridError, check_latitudes, check_longitudes};
+use crate::point::{Cell, Limits, Match, Point, nearest_first};
+use crate::sphere::{UnitVectors, Vector, along_great_circle, angle, cross, difference, dot, norm, scaled, tangent};
 
-/// Cells beyond the edge that a place may lie: half of one, and rounding.
+/// Cells beyond the edge that a point may lie: half of one, and rounding.
 const HALF: f64 = 0.5 + 1e-6;
 /// Steps shorter than this, in radians, lead nowhere: the cells of a row at the pole.
 const NO_STEP: f64 = 1e-10;
@@ -16,14 +17,14 @@ pub struct Curvilinear {
     columns: usize,
     lat: Vec<f64>,
     lon: Vec<f64>,
-    points: Points,
+    centres: UnitVectors,
 }
 
 /// The two neighbours of a cell along one dimension of the grid, in its tangent plane.
 type Neighbours = [Option<Vector>; 2];
 
 impl Curvilinear {
-    /// See [`Grid::curvilinear`](crate::Grid::curvilinear).
+    /// See [`CoordinateGrid::curvilinear`](crate::CoordinateGrid::curvilinear).
     pub(crate) fn new(rows: usize, columns: usize, lat: Vec<f64>, lon: Vec<f64>) -> Result<Curvilinear, GridError> {
         let cells = rows.checked_mul(columns);
         if let Some((name, values)) =
@@ -37,46 +38,46 @@ impl Curvilinear {
         }
         check_latitudes(&lat, &lon)?;
         check_longitudes(&lon)?;
-        let points = Points::new(&lat, &lon);
-        Ok(Curvilinear { rows, columns, lat, lon, points })
+        let centres = UnitVectors::new(&lat, &lon);
+        Ok(Curvilinear { rows, columns, lat, lon, centres })
     }
 
     pub(crate) fn shape(&self) -> (usize, usize) {
         (self.rows, self.columns)
     }
 
-    /// The nearest cell of each place on the sphere.
-    pub(crate) fn nearest(&self, places: &[Place], limits: &Limits) -> Vec<Match> {
-        let vectors: Vec<Vector> = places.iter().map(Place::unit).collect();
-        let matched = |(place, cell): (&Place, usize)| self.matched(*place, cell, limits);
-        places.iter().zip(self.points.nearest(&vectors)).map(matched).collect()
+    /// The nearest cell of each point on the sphere.
+    pub(crate) fn nearest(&self, points: &[Point], limits: &Limits) -> Vec<Match> {
+        let vectors: Vec<Vector> = points.iter().map(Point::unit).collect();
+        let matched = |(point, cell): (&Point, usize)| self.matched(*point, cell, limits);
+        points.iter().zip(self.centres.nearest(&vectors)).map(matched).collect()
     }
 
-    /// The cells within so many kilometres of a place on the sphere, nearest first.
-    pub(crate) fn within(&self, place: Place, radius_km: f64) -> Vec<Cell> {
-        let cells = place.candidates(&self.points, radius_km).into_iter().map(|cell| self.cell(place, cell));
+    /// The cells within so many kilometres of a point on the sphere, nearest first.
+    pub(crate) fn within(&self, point: Point, radius_km: f64) -> Vec<Cell> {
+        let cells = point.candidates(&self.centres, radius_km).into_iter().map(|cell| self.cell(point, cell));
         nearest_first(cells.filter(|cell| cell.distance_km <= radius_km).collect())
     }
 
-    fn cell(&self, place: Place, cell: usize) -> Cell {
-        place.cell((cell / self.columns, cell % self.columns), self.lat[cell], self.lon[cell])
+    fn cell(&self, point: Point, cell: usize) -> Cell {
+        point.cell((cell / self.columns, cell % self.columns), self.lat[cell], self.lon[cell])
     }
 
-    fn matched(&self, place: Place, nearest: usize, limits: &Limits) -> Match {
-        let cell = self.cell(place, nearest);
-        let beyond = || if limits.replace_cell() { None } else { self.beyond_edge(place, nearest) };
-        let why = limits.beyond_tolerance(place, &cell).or_else(beyond);
+    fn matched(&self, point: Point, nearest: usize, limits: &Limits) -> Match {
+        let cell = self.cell(point, nearest);
+        let beyond = || if limits.replace_cell() { None } else { self.beyond_edge(point, nearest) };
+        let why = limits.beyond_tolerance(point, &cell).or_else(beyond);
         Match::new(cell, why.or_else(|| limits.too_far(&cell)))
     }
 
-    /// Why a place lies outside its nearest cell, if it does. That can only be at an edge: amid the grid another cell
+    /// Why a point lies outside its nearest cell, if it does. That can only be at an edge: amid the grid another cell
     /// would be nearer.
-    fn beyond_edge(&self, place: Place, nearest: usize) -> Option<String> {
+    fn beyond_edge(&self, point: Point, nearest: usize) -> Option<String> {
         let (row, column) = (nearest / self.columns, nearest % self.columns);
-        let at = self.points.get(nearest)?;
+        let at = self.centres.get(nearest)?;
         let neighbour = |there: Option<(usize, usize)>| {
             let (row, column) = there.filter(|(row, column)| *row < self.rows && *column < self.columns)?;
-            Some(tangent(at, self.points.get(row * self.columns + column)?))
+            Some(tangent(at, self.centres.get(row * self.columns + column)?))
         };
         let along =
             [column.checked_sub(1), Some(column + 1)].map(|column| neighbour(column.map(|column| (row, column))));
@@ -84,7 +85,7 @@ impl Curvilinear {
         if along.iter().chain(&across).all(Option::is_some) {
             return None;
         }
-        let towards = tangent(at, place.unit());
+        let towards = tangent(at, point.unit());
         let Some(basis) = basis(at, step(along), step(across)) else {
             return (norm(towards) > ALONE.to_radians())
                 .then(|| "the nearest cell has no neighbours, and so an unknown size".into());
@@ -98,7 +99,7 @@ impl Curvilinear {
     /// beside the last, where a row is folded, across a pole.
     fn goes_on(&self, at: Vector, step: Vector) -> bool {
         let there = along_great_circle(at, step);
-        let nearest = self.points.nearest(&[there]).first().and_then(|cell| self.points.get(*cell));
+        let nearest = self.centres.nearest(&[there]).first().and_then(|cell| self.centres.get(*cell));
         nearest.is_some_and(|cell| angle(cell, there) <= norm(step) / 2.0)
     }
 }
@@ -137,9 +138,9 @@ fn coordinates(at: Vector, [along, across]: [Vector; 2], vector: Vector) -> [f64
     [area(at, vector, across) / whole, area(at, along, vector) / whole]
 }
 
-/// By how many cells a place is on the far side of those neighbours that are missing, with the step that leads there.
-fn outward(place: [f64; 2], basis: [Vector; 2], along: Neighbours, across: Neighbours) -> Vec<(f64, Vector)> {
-    let dimensions = place.into_iter().zip(basis).zip([along, across]);
+/// By how many cells a point is on the far side of those neighbours that are missing, with the step that leads there.
+fn outward(point: [f64; 2], basis: [Vector; 2], along: Neighbours, across: Neighbours) -> Vec<(f64, Vector)> {
+    let dimensions = point.into_iter().zip(basis).zip([along, across]);
     let sides = dimensions
         .flat_map(|((cells, step), [before, after])| [(before, -cells, scaled(step, -1.0)), (after, cells, step)]);
     sides.filter(|(neighbour, ..)| neighbour.is_none()).map(|(_, cells, step)| (cells, step)).collect()

@@ -3,18 +3,18 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::grid::Grid;
+use crate::grid::CoordinateGrid;
 use crate::sphere::distance_km;
 
 /// A grid whose coordinates are a function of (row, column).
-fn grid(rows: usize, columns: usize, at: impl Fn(f64, f64) -> (f64, f64)) -> Grid {
+fn grid(rows: usize, columns: usize, at: impl Fn(f64, f64) -> (f64, f64)) -> CoordinateGrid {
     let cells = (0..rows * columns).map(|cell| at((cell / columns) as f64, (cell % columns) as f64));
     let (lat, lon) = cells.unzip();
-    Grid::curvilinear(rows, columns, lat, lon).expect("a grid")
+    CoordinateGrid::curvilinear(rows, columns, lat, lon).expect("a grid")
 }
 
-fn inside(grid: &Grid, lat: f64, lon: f64) -> Option<(usize, usize)> {
-    match grid.nearest(Place { lat, lon }, &Limits::default()) {
+fn inside(grid: &CoordinateGrid, lat: f64, lon: f64) -> Option<(usize, usize)> {
+    match grid.nearest(Point { lat, lon }, &Limits::default()) {
         Match::Inside(cell) => Some((cell.row, cell.column)),
         Match::Outside { .. } => None,
     }
@@ -24,15 +24,15 @@ fn inside(grid: &Grid, lat: f64, lon: f64) -> Option<(usize, usize)> {
 fn the_edge_of_a_region_is_half_a_step_out_on_each_side() {
     // Across the equator, where degrees are as long both ways; turned by 30 degrees.
     let (sin, cos) = 30.0_f64.to_radians().sin_cos();
-    let place = |row: f64, column: f64| {
+    let point = |row: f64, column: f64| {
         let (row, column) = (0.1 * (row - 5.0), 0.1 * (column - 10.0));
         (row * cos + column * sin, column * cos - row * sin)
     };
-    let grid = grid(11, 21, place);
+    let grid = grid(11, 21, point);
     for (out, expected) in [(0.49, true), (0.51, false)] {
         let sides = [(-out, 10.0), (10.0 + out, 10.0), (5.0, -out), (5.0, 20.0 + out), (10.0 + out, 20.0 - out)];
         let found = sides.map(|(row, column)| {
-            let (lat, lon) = place(row, column);
+            let (lat, lon) = point(row, column);
             inside(&grid, lat, lon).is_some()
         });
         assert_eq!(found, [expected; 5], "{out}");
@@ -54,7 +54,7 @@ fn masked_cells_are_skipped_and_are_an_edge() {
     let masked = |row: f64, column: f64| if column > 4.0 { (f64::NAN, f64::NAN) } else { (row, column) };
     let grid = grid(9, 9, masked);
     assert_eq!((inside(&grid, 4.0, 4.4), inside(&grid, 4.0, 6.0)), (Some((4, 4)), None));
-    let Match::Outside { nearest: Some(cell), why } = grid.nearest(Place { lat: 4.0, lon: 6.0 }, &Limits::default())
+    let Match::Outside { nearest: Some(cell), why } = grid.nearest(Point { lat: 4.0, lon: 6.0 }, &Limits::default())
     else {
         panic!("outside")
     };
@@ -77,8 +77,8 @@ fn everything_is_inside_a_grid_all_round_the_globe() {
     // Meridians close in towards the poles, so that half a column is more of a step south of a cell than beside it.
     let global = grid(45, 90, |row, column| (-88.0 + 4.0 * row, 4.0 * column - 180.0));
     let repeated = grid(45, 91, |row, column| (-88.0 + 4.0 * row, 4.0 * column - 180.0));
-    for place in 0..4000 {
-        let (lat, lon) = (f64::from(place % 181) - 90.0, 178.0 + f64::from(place % 97) / 24.0);
+    for point in 0..4000 {
+        let (lat, lon) = (f64::from(point % 181) - 90.0, 178.0 + f64::from(point % 97) / 24.0);
         assert!(inside(&global, lat, lon).is_some(), "{lat} {lon}");
         assert!(inside(&repeated, lat, lon).is_some(), "{lat} {lon}");
     }
@@ -93,7 +93,7 @@ fn a_folded_row_is_no_edge() {
 }
 
 #[test]
-fn a_row_at_the_pole_is_one_place() {
+fn a_row_at_the_pole_is_one_point() {
     let grid = grid(11, 36, |row, column| (80.0 + row, 10.0 * column));
     assert_eq!((inside(&grid, 90.0, 77.0), inside(&grid, 89.8, 180.0)), (Some((10, 0)), Some((10, 0))));
     assert_eq!((inside(&grid, 79.6, 40.0), inside(&grid, 79.4, 40.0)), (Some((0, 4)), None));
@@ -112,7 +112,7 @@ fn cells_without_neighbours_have_no_known_size() {
 #[test]
 fn limits_replace_the_cell_and_bound_the_distance() {
     let grid = grid(9, 9, |row, column| (row, column));
-    let find = |lat, lon, limits: Limits| matches!(grid.nearest(Place { lat, lon }, &limits), Match::Inside(_));
+    let find = |lat, lon, limits: Limits| matches!(grid.nearest(Point { lat, lon }, &limits), Match::Inside(_));
     let both = |degrees| Limits { tolerance_lat: Some(degrees), tolerance_lon: Some(degrees), max_distance_km: None };
     assert_eq!((find(4.0, 9.0, both(1.0)), find(4.0, 9.1, both(1.0)), find(4.2, 4.0, both(0.1))), (true, false, false));
     let most = |km| Limits { max_distance_km: Some(km), ..Limits::default() };
@@ -125,7 +125,7 @@ fn limits_replace_the_cell_and_bound_the_distance() {
 #[test]
 fn shapes_that_do_not_fit_and_empty_grids_are_refused() {
     let refused = |rows, columns, lat: Vec<f64>, lon: Vec<f64>| {
-        Grid::curvilinear(rows, columns, lat, lon).expect_err("no grid").to_string()
+        CoordinateGrid::curvilinear(rows, columns, lat, lon).expect_err("no grid").to_string()
     };
     assert_eq!(refused(2, 2, vec![0.0; 4], vec![0.0; 3]), "longitude has 3 values for 2 rows and 2 columns");
     assert!(refused(usize::MAX, 2, vec![0.0; 4], vec![0.0; 4]).contains("latitude has 4 values"));
@@ -137,9 +137,9 @@ fn shapes_that_do_not_fit_and_empty_grids_are_refused() {
 }
 
 fn cells() -> impl Strategy<Value = (usize, usize, Vec<(f64, f64)>)> {
-    let place = prop_oneof![9 => (-90.0..=90.0_f64, -180.0..540.0_f64), 1 => Just((f64::NAN, 0.0))];
+    let point = prop_oneof![9 => (-90.0..=90.0_f64, -180.0..540.0_f64), 1 => Just((f64::NAN, 0.0))];
     (1_usize..30, 1_usize..30).prop_flat_map(move |(rows, columns)| {
-        (Just(rows), Just(columns), prop::collection::vec(place.clone(), rows * columns))
+        (Just(rows), Just(columns), prop::collection::vec(point.clone(), rows * columns))
     })
 }
 
@@ -147,22 +147,22 @@ proptest! {
     #[test]
     fn the_nearest_and_those_within_are_found_as_by_brute_force(
         (rows, columns, cells) in cells(),
-        places in prop::collection::vec((-90.0..=90.0_f64, -360.0..=360.0_f64), 1..4), radius in 0.0..21_000.0_f64,
+        points in prop::collection::vec((-90.0..=90.0_f64, -360.0..=360.0_f64), 1..4), radius in 0.0..21_000.0_f64,
     ) {
         prop_assume!(cells.iter().any(|(lat, _)| lat.is_finite()));
         let (lat, lon) = cells.iter().copied().unzip();
-        let grid = Grid::curvilinear(rows, columns, lat, lon).expect("a grid");
-        let places: Vec<Place> = places.into_iter().map(|(lat, lon)| Place { lat, lon }).collect();
-        let matches = grid.nearest_of_each(&places, &Limits::default());
-        prop_assert_eq!(matches.len(), places.len());
-        for (place, found) in places.iter().zip(matches) {
-            let away: Vec<f64> = cells.iter().map(|(lat, lon)| distance_km([*lat, *lon], [place.lat, place.lon])).collect();
+        let grid = CoordinateGrid::curvilinear(rows, columns, lat, lon).expect("a grid");
+        let points: Vec<Point> = points.into_iter().map(|(lat, lon)| Point { lat, lon }).collect();
+        let matches = grid.nearest_of_each(&points, &Limits::default());
+        prop_assert_eq!(matches.len(), points.len());
+        for (point, found) in points.iter().zip(matches) {
+            let away: Vec<f64> = cells.iter().map(|(lat, lon)| distance_km([*lat, *lon], [point.lat, point.lon])).collect();
             let best = away.iter().copied().fold(f64::INFINITY, f64::min);
             let (Match::Inside(cell) | Match::Outside { nearest: Some(cell), .. }) = found else { panic!("a cell") };
             prop_assert!((away[cell.row * columns + cell.column] - best).abs() < 1e-9);
-            prop_assert_eq!(grid.nearest(*place, &Limits::default()), found.clone());
+            prop_assert_eq!(grid.nearest(*point, &Limits::default()), found.clone());
             let mut within: Vec<usize> =
-                grid.within(*place, radius).iter().map(|cell| cell.row * columns + cell.column).collect();
+                grid.within(*point, radius).iter().map(|cell| cell.row * columns + cell.column).collect();
             within.sort_unstable();
             let expected: Vec<usize> = (0..away.len()).filter(|cell| away[*cell] <= radius).collect();
             prop_assert_eq!(within, expected);

@@ -7,31 +7,13 @@ use serde_json::Value;
 use zarray::Array;
 
 use crate::clock::Clocks;
+use crate::decode_error::DecodeError;
+use crate::decode_options::{DecodeOptions, Mode};
 use crate::element::Element;
 use crate::filters::Filters;
-use crate::rule::{Action, Rule};
+use crate::rule::{Action, DecodeRule};
 use crate::text::Texts;
 use crate::values::{Column, Kind, NOT_A_TIME, Values};
-
-/// How far values are decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
-    /// Masks, packing and times are undone.
-    #[default]
-    Cf,
-    /// Numbers are what is stored; only filters, byte order and NumPy's own times are undone.
-    Raw,
-}
-
-/// What the user may choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DecodeOptions {
-    /// How far values are decoded.
-    pub mode: Mode,
-    /// Whether the `fill_value` of the array's metadata stands for missing values; nothing for xarray's choice, which is yes
-    /// for Zarr v2 and no for v3.
-    pub fill_value_as_mask: Option<bool>,
-}
 
 /// A decoded column.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +29,7 @@ pub struct Decoded {
 pub struct Decoder {
     element: Element,
     filters: Option<Filters>,
-    rule: Rule,
+    rule: DecodeRule,
     mode: Mode,
     remark: Option<String>,
 }
@@ -63,11 +45,11 @@ impl Decoder {
     /// A decoder from the metadata of `array`; `clocks` knows calendars.
     ///
     /// # Errors
-    /// Which data type, filter or attribute is not understood, in a sentence.
-    pub fn new(array: &Array, options: DecodeOptions, clocks: &dyn Clocks) -> Result<Decoder, String> {
+    /// Any [`DecodeError`].
+    pub fn new(array: &Array, options: DecodeOptions, clocks: &dyn Clocks) -> Result<Decoder, DecodeError> {
         let element = Element::of(array)?;
         let filters = Filters::of(array, element.number())?;
-        let rule = Rule::of(array, &element, filters.is_some(), options, clocks)?;
+        let rule = DecodeRule::of(array, &element, filters.is_some(), options, clocks)?;
         let remark = (!rule.remarks.is_empty()).then(|| rule.remarks.join("; "));
         Ok(Decoder { element, filters, rule, mode: options.mode, remark })
     }

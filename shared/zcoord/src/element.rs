@@ -3,6 +3,8 @@
 use serde_json::Value;
 use zarray::{Array, Elements, Itemsize, NumberType, ZarrFormat, codec_name};
 
+use crate::decode_error::DecodeError;
+
 /// The type of an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Element {
@@ -24,17 +26,18 @@ impl Element {
     /// The element type of `array`, in the byte order in which it is stored.
     ///
     /// # Errors
-    /// Which data type or codec is not understood, in a sentence.
-    pub fn of(array: &Array) -> Result<Element, String> {
-        let layout = Elements::of(array)?;
-        if layout.itemsize == Itemsize::Variable {
+    /// [`DecodeError::DataType`].
+    pub fn of(array: &Array) -> Result<Element, DecodeError> {
+        let elements = Elements::of(array).map_err(|error| DecodeError::DataType(error.to_string()))?;
+        if elements.itemsize == Itemsize::Variable {
             return variable(array);
         }
         let element = match array.format {
             ZarrFormat::V2 => array.dtype.as_str().and_then(from_v2),
             ZarrFormat::V3 => from_v3(&array.dtype, is_big_endian(array)),
         };
-        element.ok_or_else(|| format!("values of data type {} cannot be decoded", array.dtype))
+        let unknown = || format!("values of data type {} cannot be decoded", array.dtype);
+        element.ok_or_else(|| DecodeError::DataType(unknown()))
     }
 
     /// Bytes; nothing for text of any length.
@@ -68,11 +71,11 @@ pub(crate) fn is_big_endian(array: &Array) -> bool {
 }
 
 /// Elements of variable length: text, where the codec says so.
-fn variable(array: &Array) -> Result<Element, String> {
+fn variable(array: &Array) -> Result<Element, DecodeError> {
     let specs = &array.chain.innermost().specs;
     let text = specs.iter().any(|spec| codec_name(spec) == "vlen-utf8");
     let unknown = || format!("values of data type {} are bytes of any length, which cannot be decoded", array.dtype);
-    text.then_some(Element::Text).ok_or_else(unknown)
+    text.then_some(Element::Text).ok_or_else(|| DecodeError::DataType(unknown()))
 }
 
 /// A NumPy type string.

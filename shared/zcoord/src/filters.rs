@@ -7,6 +7,7 @@ use half::{bf16, f16};
 use serde_json::Value;
 use zarray::{Array, NumberType, ZarrFormat, codec_name};
 
+use crate::decode_error::DecodeError;
 use crate::element::is_big_endian;
 use crate::stored::{Stored, with_type};
 
@@ -32,17 +33,18 @@ impl Filters {
     /// The elementwise filters of `array`, whose own elements are `number`s; nothing where it has none.
     ///
     /// # Errors
-    /// Which filter is not understood, in a sentence.
-    pub fn of(array: &Array, number: Option<NumberType>) -> Result<Option<Filters>, String> {
+    /// [`DecodeError::Filter`].
+    pub fn of(array: &Array, number: Option<NumberType>) -> Result<Option<Filters>, DecodeError> {
         let chain = array.chain.innermost();
         let layout = |spec: &&Value| matches!(codec_name(spec), "transpose" | "bytes" | "endian" | "vlen-utf8");
         let specs: Vec<&Value> = chain.specs[..chain.kept].iter().filter(|spec| !layout(spec)).collect();
         let Some(first) = specs.first() else { return Ok(None) };
-        let number = number.ok_or_else(|| format!("filter {:?} is for numbers only", codec_name(first)))?;
+        let only_numbers = || DecodeError::Filter(format!("filter {:?} is for numbers only", codec_name(first)));
+        let number = number.ok_or_else(only_numbers)?;
         let (mut at, mut steps) = (number, Vec::new());
         for spec in specs {
-            let (encoded, step) =
-                decoding(spec, at).ok_or_else(|| format!("filter {spec} of {} cannot be undone", array.dtype))?;
+            let unknown = || DecodeError::Filter(format!("filter {spec} of {} cannot be undone", array.dtype));
+            let (encoded, step) = decoding(spec, at).ok_or_else(unknown)?;
             steps.splice(0..0, step);
             at = encoded;
         }
@@ -172,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    fn filters(dtype: &str, specs: Value) -> Result<Option<Filters>, String> {
+    fn filters(dtype: &str, specs: Value) -> Result<Option<Filters>, DecodeError> {
         let text = json!({"zarr_format": 2, "shape": [4], "chunks": [4], "dtype": dtype, "fill_value": null,
             "order": "C", "filters": specs, "compressor": null});
         let array = zarray::array_v2("/x", text.to_string().as_bytes(), None).expect("an array");
@@ -222,7 +224,7 @@ mod tests {
             ("<M8[s]", json!({"id": "astype"}), "numbers only"),
         ] {
             let error = filters(dtype, json!([spec])).expect_err(word);
-            assert!(error.contains(word), "{error}");
+            assert!(error.to_string().contains(word), "{error}");
         }
         assert_eq!(filters("<f4", Value::Null), Ok(None));
     }

@@ -19,7 +19,7 @@ const PROJECTED: [&str; 5] = [
     "projection_x_angular_coordinate",
 ];
 
-/// Which of the two.
+/// Latitude or longitude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Horizontal {
     /// Degrees north.
@@ -48,7 +48,7 @@ impl Horizontal {
 /// What made an array a latitude or longitude; the strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// The user said so.
+    /// The user named it.
     Named,
     /// `units`.
     Units,
@@ -73,9 +73,9 @@ impl Rule {
     }
 }
 
-/// How latitude and longitude lie over a variable: positions among the variable's dimensions.
+/// The dimensions of latitude and longitude: positions among the dimensions of the variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub enum HorizontalDimensions {
     /// Each on a dimension of its own.
     Axes {
         /// The latitude's.
@@ -97,44 +97,46 @@ pub enum Layout {
     },
 }
 
-impl Layout {
-    /// The variable's dimensions that say where: one or two.
+impl HorizontalDimensions {
+    /// The positions: one or two.
     pub fn dimensions(self) -> Vec<usize> {
         match self {
-            Layout::Axes { row, column } | Layout::Plane { row, column } => vec![row, column],
-            Layout::Points { cell } => vec![cell],
+            HorizontalDimensions::Axes { row, column } | HorizontalDimensions::Plane { row, column } => {
+                vec![row, column]
+            }
+            HorizontalDimensions::Points { cell } => vec![cell],
         }
     }
 }
 
-/// The place coordinates of a variable.
+/// Latitude and longitude of a variable.
 #[derive(Debug, Clone, Copy)]
-pub struct PlaceCoordinates<'a> {
+pub struct HorizontalCoordinates<'a> {
     /// Degrees north.
     pub latitude: &'a Array,
     /// Degrees east.
     pub longitude: &'a Array,
     /// How they were found.
     pub rules: (Rule, Rule),
-    /// How they lie.
-    pub layout: Layout,
+    /// Their dimensions among those of the variable.
+    pub dimensions: HorizontalDimensions,
 }
 
-/// Names that the user has given.
+/// Names of coordinates that the user has given.
 #[derive(Debug, Clone, Default)]
-pub struct Names {
+pub struct CoordinateNames {
     /// `--lat-name`.
     pub latitude: Option<String>,
     /// `--lon-name`.
     pub longitude: Option<String>,
 }
 
-/// Why a variable has no place coordinates.
+/// Why no latitude and longitude of a variable were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotFound {
-    /// It has nothing to do with places.
+    /// It has none.
     None(String),
-    /// It has, but which coordinates are meant cannot be said: the user must, or there is no way.
+    /// Which coordinates are meant is ambiguous, or they are those of a projection.
     Unclear(String),
 }
 
@@ -164,7 +166,7 @@ pub fn classify(array: &Array) -> Option<(Horizontal, Rule)> {
     by_name(name(&array.path)).map(|which| (which, Rule::Name))
 }
 
-/// Names that people give them, the ones of NEMO (`nav_lat`, `gphit`), WRF (`XLAT`) and ROMS (`lat_rho`) among them.
+/// Common names, those of NEMO (`nav_lat`, `gphit`), WRF (`XLAT`) and ROMS (`lat_rho`) among them.
 fn by_name(name: &str) -> Option<Horizontal> {
     let lower = name.to_ascii_lowercase();
     let plain = lower.strip_prefix("xlat").map(|_| "lat").or_else(|| lower.strip_prefix("xlong").map(|_| "lon"));
@@ -196,11 +198,11 @@ fn by_name(name: &str) -> Option<Horizontal> {
 ///
 /// # Errors
 /// [`NotFound`].
-pub fn place_coordinates<'a>(
+pub fn horizontal_coordinates<'a>(
     dataset: &'a Dataset,
     variable: &'a Array,
-    names: &Names,
-) -> Result<PlaceCoordinates<'a>, NotFound> {
+    names: &CoordinateNames,
+) -> Result<HorizontalCoordinates<'a>, NotFound> {
     let Some(own) = dimensions(variable) else {
         return Err(NotFound::None("its dimensions have no names".into()));
     };
@@ -214,9 +216,9 @@ pub fn place_coordinates<'a>(
             return Err(NotFound::None(format!("it has no {missing}")));
         }
     };
-    let layout = layout(&own, latitude, longitude).map_err(NotFound::None)?;
+    let dimensions = horizontal_dimensions(&own, latitude, longitude).map_err(NotFound::None)?;
     check_lengths(variable, &own, latitude).and(check_lengths(variable, &own, longitude)).map_err(NotFound::None)?;
-    Ok(PlaceCoordinates { latitude, longitude, rules: (by, and), layout })
+    Ok(HorizontalCoordinates { latitude, longitude, rules: (by, and), dimensions })
 }
 
 fn find<'a>(
@@ -224,10 +226,10 @@ fn find<'a>(
     variable: &'a Array,
     own: &[&str],
     which: Horizontal,
-    told: Option<&str>,
+    given: Option<&str>,
 ) -> Result<Option<(&'a Array, Rule)>, NotFound> {
-    if let Some(told) = told {
-        let array = dataset.named(variable, told).filter(|array| lies_on(array, own));
+    if let Some(given) = given {
+        let array = dataset.named(variable, given).filter(|array| lies_on(array, own));
         return Ok(array.map(|array| (array, Rule::Named)));
     }
     let of_dimensions: Vec<&Array> =
@@ -279,7 +281,7 @@ fn check_lengths(variable: &Array, own: &[&str], coordinate: &Array) -> Result<(
     Ok(())
 }
 
-fn layout(own: &[&str], latitude: &Array, longitude: &Array) -> Result<Layout, String> {
+fn horizontal_dimensions(own: &[&str], latitude: &Array, longitude: &Array) -> Result<HorizontalDimensions, String> {
     let position = |name: &str| own.iter().position(|dimension| *dimension == name).unwrap_or_default();
     // WRF repeats its coordinates for every time: the last two dimensions are the grid's.
     let last = |array| {
@@ -288,16 +290,16 @@ fn layout(own: &[&str], latitude: &Array, longitude: &Array) -> Result<Layout, S
     };
     let ranks = (latitude.shape.len(), longitude.shape.len());
     match (ranks, last(latitude).as_slice(), last(longitude).as_slice()) {
-        ((1, 1), [row], [column]) if row == column => Ok(Layout::Points { cell: *row }),
-        ((1, 1), [row], [column]) => Ok(Layout::Axes { row: *row, column: *column }),
+        ((1, 1), [row], [column]) if row == column => Ok(HorizontalDimensions::Points { cell: *row }),
+        ((1, 1), [row], [column]) => Ok(HorizontalDimensions::Axes { row: *row, column: *column }),
         ((2, 2) | (3, 3), [row, column], other) if other == [*row, *column] => {
-            Ok(Layout::Plane { row: *row, column: *column })
+            Ok(HorizontalDimensions::Plane { row: *row, column: *column })
         }
         _ => Err(format!("{} and {} do not lie on the same dimensions", latitude.path, longitude.path)),
     }
 }
 
-/// Says what a variable has in place of latitude and longitude.
+/// What a variable has in place of latitude and longitude.
 fn without(dataset: &Dataset, variable: &Array, own: &[&str]) -> NotFound {
     let projected = own.iter().filter_map(|dimension| dataset.coordinate(variable, dimension)).find(|coordinate| {
         let text = |key: &str| coordinate.attributes.get(key).and_then(|value| value.as_str()).unwrap_or_default();

@@ -14,10 +14,10 @@ fn dataset(arrays: &[(&str, Value, Value)]) -> Dataset {
     dataset
 }
 
-fn found(dataset: &Dataset, names: &Names) -> Result<(String, String, Layout), NotFound> {
+fn found(dataset: &Dataset, names: &CoordinateNames) -> Result<(String, String, HorizontalDimensions), NotFound> {
     let variable = dataset.arrays().find(|array| array.path == "/v").expect("there");
-    place_coordinates(dataset, variable, names)
-        .map(|found| (found.latitude.path.clone(), found.longitude.path.clone(), found.layout))
+    horizontal_coordinates(dataset, variable, names)
+        .map(|found| (found.latitude.path.clone(), found.longitude.path.clone(), found.dimensions))
 }
 
 #[test]
@@ -27,8 +27,8 @@ fn coordinates_of_dimensions_in_any_order() {
         ("/b", json!(["b"]), json!({"standard_name": "latitude"})),
         ("/v", json!(["a", "time", "b"]), json!({})),
     ]);
-    let layout = Layout::Axes { row: 2, column: 0 };
-    assert_eq!(found(&dataset, &Names::default()), Ok(("/b".into(), "/a".into(), layout)));
+    let layout = HorizontalDimensions::Axes { row: 2, column: 0 };
+    assert_eq!(found(&dataset, &CoordinateNames::default()), Ok(("/b".into(), "/a".into(), layout)));
 }
 
 #[test]
@@ -41,8 +41,8 @@ fn units_go_before_names_and_rotated_poles_are_no_latitudes() {
         ("/lat_2", json!(["rlat", "rlon"]), json!({})),
         ("/v", json!(["time", "rlat", "rlon"]), json!({"coordinates": "lon lat lat_2"})),
     ]);
-    let layout = Layout::Plane { row: 1, column: 2 };
-    assert_eq!(found(&dataset, &Names::default()), Ok(("/lat".into(), "/lon".into(), layout)));
+    let layout = HorizontalDimensions::Plane { row: 1, column: 2 };
+    assert_eq!(found(&dataset, &CoordinateNames::default()), Ok(("/lat".into(), "/lon".into(), layout)));
 }
 
 #[test]
@@ -52,7 +52,10 @@ fn points_share_a_dimension_and_wrf_repeats_its_grid() {
         ("/clon", json!(["cell"]), json!({"standard_name": "longitude"})),
         ("/v", json!(["time", "cell"]), json!({"coordinates": "clat clon"})),
     ]);
-    assert_eq!(found(&cells, &Names::default()).map(|(.., layout)| layout), Ok(Layout::Points { cell: 1 }));
+    assert_eq!(
+        found(&cells, &CoordinateNames::default()).map(|(.., layout)| layout),
+        Ok(HorizontalDimensions::Points { cell: 1 })
+    );
     let wrf = dataset(&[
         ("/XLAT", json!(["Time", "south_north", "west_east"]), json!({})),
         ("/XLONG", json!(["Time", "south_north", "west_east"]), json!({})),
@@ -60,8 +63,8 @@ fn points_share_a_dimension_and_wrf_repeats_its_grid() {
         ("/v", json!(["Time", "south_north", "west_east"]), json!({})),
     ]);
     assert_eq!(
-        found(&wrf, &Names::default()),
-        Ok(("/XLAT".into(), "/XLONG".into(), Layout::Plane { row: 1, column: 2 }))
+        found(&wrf, &CoordinateNames::default()),
+        Ok(("/XLAT".into(), "/XLONG".into(), HorizontalDimensions::Plane { row: 1, column: 2 }))
     );
 }
 
@@ -73,11 +76,11 @@ fn two_candidates_are_an_error_that_names_both() {
         ("/lon", json!(["y", "x"]), json!({"units": "degrees_east"})),
         ("/v", json!(["y", "x"]), json!({"coordinates": "lat lat2 lon"})),
     ]);
-    let Err(NotFound::Unclear(text)) = found(&dataset, &Names::default()) else { panic!("unclear") };
+    let Err(NotFound::Unclear(text)) = found(&dataset, &CoordinateNames::default()) else { panic!("unclear") };
     for word in ["/lat and", "/lat2", "--lat-name"] {
         assert!(text.contains(word), "{text}");
     }
-    let names = Names { latitude: Some("lat2".into()), longitude: None };
+    let names = CoordinateNames { latitude: Some("lat2".into()), longitude: None };
     assert_eq!(found(&dataset, &names).map(|(latitude, ..)| latitude), Ok("/lat2".into()));
 }
 
@@ -89,7 +92,7 @@ fn metres_without_latitudes_are_refused_by_the_name_of_their_projection() {
         ("/crs", json!([]), json!({"grid_mapping_name": "lambert_conformal_conic"})),
         ("/v", json!(["y", "x"]), json!({"grid_mapping": "crs"})),
     ]);
-    let Err(NotFound::Unclear(text)) = found(&dataset, &Names::default()) else { panic!("refused") };
+    let Err(NotFound::Unclear(text)) = found(&dataset, &CoordinateNames::default()) else { panic!("refused") };
     assert!(text.contains("lambert_conformal_conic"), "{text}");
 }
 
@@ -100,7 +103,7 @@ fn what_has_no_place_is_told() {
         ("/lat", json!(["lat"]), json!({})),
         ("/v", json!(["time", "lat"]), json!({})),
     ]);
-    assert_eq!(found(&dataset, &Names::default()), Err(NotFound::None("it has no longitude".into())));
+    assert_eq!(found(&dataset, &CoordinateNames::default()), Err(NotFound::None("it has no longitude".into())));
     assert!(is_time(&array("/t", &json!(["t"]), &json!({"units": "days since 1850-1-1"}))));
     assert!(!is_time(&array("/step", &json!(["step"]), &json!({"units": "hours"}))));
 }
@@ -111,6 +114,6 @@ fn a_coordinate_of_another_length_is_none() {
     let mut long = array("/lat", &json!(["lat"]), &json!({}));
     long.shape = vec![3];
     dataset.add(Node::Array(Box::new(long)));
-    let Err(NotFound::None(why)) = found(&dataset, &Names::default()) else { panic!("no place") };
+    let Err(NotFound::None(why)) = found(&dataset, &CoordinateNames::default()) else { panic!("no place") };
     assert!(why.contains("lat has 2 steps, and /lat has 3 values"), "{why}");
 }

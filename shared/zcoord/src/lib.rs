@@ -1,4 +1,4 @@
-//! CF: which array is latitude, longitude, time; the nearest cell of a place; masks, packing and calendars.
+//! CF: which array is latitude, longitude, time; the nearest cell of a point; masks, packing and calendars.
 //!
 //! This crate knows metadata, numbers and the sphere. It reads coordinates, and never the data of a variable.
 
@@ -10,14 +10,19 @@ mod coordinate;
 mod curvilinear;
 mod dataset;
 mod decode;
+mod decode_error;
+mod decode_options;
+mod degrees;
 mod element;
 mod extent;
 mod filters;
 mod find;
 mod grid;
+mod grid_error;
 mod masks;
 mod numeric;
 mod packing;
+mod point;
 mod range;
 mod rectilinear;
 mod rule;
@@ -36,9 +41,16 @@ pub use clock::{Clock, Clocks};
 pub use coordinate::{decoder, read_coordinate};
 pub use curvilinear::Curvilinear;
 pub use dataset::{Dataset, dimensions, name};
-pub use decode::{DecodeOptions, Decoded, Decoder, Mode};
-pub use find::{Horizontal, Layout, Names, NotFound, PlaceCoordinates, Rule, classify, is_time, place_coordinates};
-pub use grid::{Cell, Grid, GridError, Limits, Match, Place, Weights};
+pub use decode::{Decoded, Decoder};
+pub use decode_error::DecodeError;
+pub use decode_options::{DecodeOptions, Mode};
+pub use find::{
+    CoordinateNames, Horizontal, HorizontalCoordinates, HorizontalDimensions, NotFound, Rule, classify,
+    horizontal_coordinates, is_time,
+};
+pub use grid::CoordinateGrid;
+pub use grid_error::GridError;
+pub use point::{Cell, Limits, LinearError, Match, Point, Weights};
 pub use rectilinear::Rectilinear;
 pub use scattered::Scattered;
 pub use sphere::EARTH_RADIUS_KM;

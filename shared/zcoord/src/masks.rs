@@ -8,6 +8,7 @@ use serde_json::Value;
 use zarray::{Array, Number, NumberType};
 
 use crate::attribute::{double, number, scalars};
+use crate::decode_error::DecodeError;
 use crate::stored::Stored;
 
 /// The masks of a variable of numbers.
@@ -33,8 +34,8 @@ impl Masks {
     /// The masks of `array`, whose elements are `stored`, and are taken for `read` (another signedness by `_Unsigned`).
     ///
     /// # Errors
-    /// Which fill value is not understood.
-    pub fn of(array: &Array, stored: NumberType, read: NumberType, origin: Origin) -> Result<Masks, String> {
+    /// [`DecodeError::FillValue`].
+    pub fn of(array: &Array, stored: NumberType, read: NumberType, origin: Origin) -> Result<Masks, DecodeError> {
         let attribute = |key: &str| array.attributes.get(key).filter(|value| !value.is_null());
         let fills = |value: &Value| scalars(value).into_iter().filter_map(fill).collect();
         let mut missing: Option<Vec<Fill>> = attribute("missing_value").map(fills);
@@ -141,9 +142,10 @@ fn coded(value: &Value, stored: NumberType) -> Option<Fill> {
 }
 
 /// The metadata's `fill_value`, in the type of the elements.
-fn zarr_fill(array: &Array, stored: NumberType) -> Result<Number, String> {
+fn zarr_fill(array: &Array, stored: NumberType) -> Result<Number, DecodeError> {
     let element = stored.element(&array.fill_value).and_then(|bytes| decoded(stored, &bytes));
-    element.ok_or_else(|| format!("fill value {} of data type {} is not understood", array.fill_value, array.dtype))
+    let unknown = || format!("fill value {} of data type {} is not understood", array.fill_value, array.dtype);
+    element.ok_or_else(|| DecodeError::FillValue(unknown()))
 }
 
 fn decoded(stored: NumberType, bytes: &[u8]) -> Option<Number> {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use zarray::{Number, NumberType};
 
 use crate::attribute::{double, number, scalars};
+use crate::decode_error::DecodeError;
 use crate::masks::Masks;
 
 /// What stored numbers become.
@@ -42,8 +43,8 @@ impl Packing {
     /// The packing that attributes state.
     ///
     /// # Errors
-    /// Which attribute is no number.
-    pub fn of(attributes: &Map<String, Value>) -> Result<Option<Packing>, String> {
+    /// [`DecodeError::Attribute`], which names the one that is no number.
+    pub fn of(attributes: &Map<String, Value>) -> Result<Option<Packing>, DecodeError> {
         let packed = attributes.contains_key("scale_factor") || attributes.contains_key("add_offset");
         let one = |key: &str| match attributes.get(key) {
             None | Some(Value::Null) => Ok(None),
@@ -52,7 +53,8 @@ impl Packing {
                     [only] => number(only),
                     _ => None,
                 };
-                found.map(Some).ok_or_else(|| format!("attribute {key} is {value}, not a number"))
+                let wrong = || DecodeError::Attribute(format!("attribute {key} is {value}, not a number"));
+                found.map(Some).ok_or_else(wrong)
             }
         };
         let packing = Packing { scale: one("scale_factor")?, offset: one("add_offset")? };
@@ -187,7 +189,7 @@ mod tests {
         for value in [json!("0.1"), json!([1, 2]), json!({}), json!(true)] {
             let attributes = json!({"scale_factor": value});
             let error = Packing::of(attributes.as_object().expect("an object")).expect_err("no number");
-            assert!(error.contains("scale_factor"), "{error}");
+            assert!(error.to_string().contains("scale_factor"), "{error}");
         }
     }
 }

@@ -6,7 +6,8 @@ use serde_json::Value;
 use zarray::{Array, NumberType, ZarrFormat};
 
 use crate::clock::{Clock, Clocks};
-use crate::decode::{DecodeOptions, Mode};
+use crate::decode_error::DecodeError;
+use crate::decode_options::{DecodeOptions, Mode};
 use crate::element::Element;
 use crate::masks::{Masks, Origin};
 use crate::numeric::Numeric;
@@ -32,7 +33,7 @@ pub(crate) enum Action {
 
 /// How elements are decoded.
 #[derive(Clone)]
-pub(crate) struct Rule {
+pub(crate) struct DecodeRule {
     pub action: Action,
     /// Valid packed numbers.
     pub range: Range,
@@ -42,25 +43,26 @@ pub(crate) struct Rule {
     pub remarks: Vec<String>,
 }
 
-impl Rule {
+impl DecodeRule {
     /// The rule of `array`, whose elements are `element`s. `filtered` says that they come out of filters, little endian.
     ///
     /// # Errors
-    /// Which data type or attribute is not understood, in a sentence.
+    /// As [`DecodeError`] has them, but for filters.
     pub fn of(
         array: &Array,
         element: &Element,
         filtered: bool,
         options: DecodeOptions,
         clocks: &dyn Clocks,
-    ) -> Result<Rule, String> {
+    ) -> Result<DecodeRule, DecodeError> {
         let zarr_fill = options.fill_value_as_mask.unwrap_or(array.format == ZarrFormat::V2);
         let native = |number: NumberType| NumberType { big_endian: number.big_endian && !filtered, ..number };
         let masked = options.mode == Mode::Cf;
         let action = match (element, element.number().map(native)) {
             (Element::Number(stored), Some(read)) if masked => return cf(array, *stored, read, zarr_fill, clocks),
             (Element::Moment(unit, _), Some(read)) => {
-                let clock = clocks.datetime64(unit).ok_or_else(|| format!("times in {unit:?} are not understood"))?;
+                let unknown = || DecodeError::DataType(format!("times in {unit:?} are not understood"));
+                let clock = clocks.datetime64(unit).ok_or_else(unknown)?;
                 Action::Moments(Numeric::plain(read), clock)
             }
             // NumPy's NaT is no duration either.
@@ -71,7 +73,7 @@ impl Rule {
             (_, None) => Action::Texts(Texts::of(array, element, masked, zarr_fill)?),
         };
         let consumed = if matches!(action, Action::Texts(_)) { vec!["_Encoding"] } else { Vec::new() };
-        Ok(Rule { action, range: Range::default(), consumed, remarks: Vec::new() })
+        Ok(DecodeRule { action, range: Range::default(), consumed, remarks: Vec::new() })
     }
 
     /// What the decoded values are.
@@ -102,7 +104,7 @@ fn cf(
     read: NumberType,
     zarr_fill: bool,
     clocks: &dyn Clocks,
-) -> Result<Rule, String> {
+) -> Result<DecodeRule, DecodeError> {
     let read = NumberType { kind: signedness(array, read.kind), ..read };
     let origin = if zarr_fill { Origin::Zarr } else { Origin::Attribute };
     let packing = Packing::of(&array.attributes)?;
@@ -129,7 +131,7 @@ fn cf(
         }
         None => Action::Numbers(numeric),
     };
-    Ok(Rule { action, range, consumed, remarks })
+    Ok(DecodeRule { action, range, consumed, remarks })
 }
 
 fn text<'a>(array: &'a Array, key: &str) -> Option<&'a str> {

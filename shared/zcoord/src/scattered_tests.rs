@@ -1,17 +1,17 @@
 //! Tests of scattered grids: the size of cells by rule of thumb, limits, refusals.
 
 use super::*;
-use crate::grid::Grid;
+use crate::grid::CoordinateGrid;
 
 /// A patch of cells a degree apart around (0, 0), in no order.
-fn patch() -> Grid {
+fn patch() -> CoordinateGrid {
     let cells = (0..121_usize).map(|cell| (cell * 37) % 121);
     let (lat, lon) = cells.map(|cell| ((cell / 11) as f64 - 5.0, (cell % 11) as f64 - 5.0)).unzip();
-    Grid::scattered(lat, lon).expect("a grid")
+    CoordinateGrid::scattered(lat, lon).expect("a grid")
 }
 
-fn inside(grid: &Grid, lat: f64, lon: f64, limits: Limits) -> Option<(f64, f64)> {
-    match grid.nearest(Place { lat, lon }, &limits) {
+fn inside(grid: &CoordinateGrid, lat: f64, lon: f64, limits: Limits) -> Option<(f64, f64)> {
+    match grid.nearest(Point { lat, lon }, &limits) {
         Match::Inside(cell) => Some((cell.lat, cell.lon)),
         Match::Outside { .. } => None,
     }
@@ -25,7 +25,7 @@ fn a_cell_reaches_as_far_as_the_third_nearest_other() {
     // At an edge the third neighbour is a degree away, at a corner 1.41.
     assert_eq!((inside(&grid, 5.99, 0.0, limits), inside(&grid, 6.01, 0.0, limits)), (Some((5.0, 0.0)), None));
     assert_eq!(inside(&grid, 5.9, 5.9, limits), Some((5.0, 5.0)));
-    let Match::Outside { nearest: Some(cell), why } = grid.nearest(Place { lat: 9.0, lon: 0.0 }, &limits) else {
+    let Match::Outside { nearest: Some(cell), why } = grid.nearest(Point { lat: 9.0, lon: 0.0 }, &limits) else {
         panic!("outside")
     };
     assert_eq!((cell.lat, cell.lon, cell.column), (5.0, 0.0, 0));
@@ -45,16 +45,16 @@ fn limits_replace_the_rule_of_thumb() {
 
 #[test]
 fn twins_and_lone_cells_have_a_size() {
-    let twins = Grid::scattered(vec![0.0, 0.0, 1.0], vec![0.0, 360.0, 0.0]).expect("a grid");
+    let twins = CoordinateGrid::scattered(vec![0.0, 0.0, 1.0], vec![0.0, 360.0, 0.0]).expect("a grid");
     let limits = Limits::default();
     assert_eq!((inside(&twins, -0.9, 0.0, limits), inside(&twins, -1.1, 0.0, limits)), (Some((0.0, 0.0)), None));
-    let lone = Grid::scattered(vec![10.0], vec![20.0]).expect("a grid");
+    let lone = CoordinateGrid::scattered(vec![10.0], vec![20.0]).expect("a grid");
     assert_eq!((inside(&lone, 10.0, 380.0, limits), inside(&lone, 10.001, 20.0, limits)), (Some((10.0, 20.0)), None));
 }
 
 #[test]
 fn cells_within_a_radius_come_nearest_first() {
-    let cells = patch().within(Place { lat: 0.1, lon: 0.0 }, 125.0);
+    let cells = patch().within(Point { lat: 0.1, lon: 0.0 }, 125.0);
     let found: Vec<(f64, f64)> = cells.iter().map(|cell| (cell.lat, cell.lon)).collect();
     assert_eq!(found[0], (0.0, 0.0));
     assert_eq!(found.len(), 5);
@@ -63,8 +63,9 @@ fn cells_within_a_radius_come_nearest_first() {
 
 #[test]
 fn coordinates_that_are_none_are_refused() {
-    let refused =
-        |lat: &[f64], lon: &[f64]| Grid::scattered(lat.to_vec(), lon.to_vec()).expect_err("no grid").to_string();
+    let refused = |lat: &[f64], lon: &[f64]| {
+        CoordinateGrid::scattered(lat.to_vec(), lon.to_vec()).expect_err("no grid").to_string()
+    };
     assert_eq!(refused(&[0.0, f64::NAN], &[0.0, 1.0]), "latitude is NaN at index 1");
     assert_eq!(refused(&[0.0, 1.0], &[f64::INFINITY, 1.0]), "longitude is inf at index 0");
     assert_eq!(refused(&[0.0], &[0.0, 1.0]), "latitude has 1 values and longitude 2");

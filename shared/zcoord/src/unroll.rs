@@ -1,19 +1,52 @@
 //! Coordinates put in ascending order: falling ones turned round, longitudes unrolled over the seam between two turns.
 
-use crate::axis::{TURN, shown};
-use crate::grid::GridError;
+use crate::degrees::{CLOSING, TURN, shown};
+use crate::grid_error::GridError;
 
-/// Part of a step by which a circle may fail to close: 32-bit longitudes in steps of a hundredth of a degree.
-pub(crate) const CLOSING: f64 = 0.01;
+/// Coordinates along one dimension, and the same in ascending order.
+pub(crate) struct Ordered {
+    /// `latitude` or `longitude`.
+    pub name: &'static str,
+    /// The coordinates as stored.
+    pub stored: Vec<f64>,
+    /// The same in ascending order, longitudes unrolled over the seam, without a repeated last column.
+    pub values: Vec<f64>,
+    /// Where each of `values` is stored.
+    pub indices: Vec<usize>,
+    /// Whether values a whole turn apart are the same.
+    pub cyclic: bool,
+}
 
-/// Ascending coordinates, and where each is stored.
-pub(crate) type Ordered = (Vec<f64>, Vec<usize>);
+impl Ordered {
+    /// Latitudes, rising or falling.
+    ///
+    /// # Errors
+    /// Latitudes that neither rise nor fall throughout.
+    pub fn latitude(stored: Vec<f64>) -> Result<Ordered, GridError> {
+        let name = "latitude";
+        let (values, indices) = ascending(name, &stored)?;
+        Ok(Ordered { name, stored, values, indices, cyclic: false })
+    }
+
+    /// Longitudes, rising or falling, also over the seam between two turns.
+    ///
+    /// # Errors
+    /// Longitudes that neither rise nor fall throughout, or go round more than once.
+    pub fn longitude(stored: Vec<f64>) -> Result<Ordered, GridError> {
+        let name = "longitude";
+        let (values, indices) = unrolled(name, &stored)?;
+        Ok(Ordered { name, stored, values, indices, cyclic: true })
+    }
+}
+
+/// Ascending values, and where each is stored.
+type Ascending = (Vec<f64>, Vec<usize>);
 
 /// Coordinates that rise or fall throughout.
 ///
 /// # Errors
 /// Coordinates that do neither.
-pub(crate) fn ascending(name: &str, stored: &[f64]) -> Result<Ordered, GridError> {
+fn ascending(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
     match turn_in_order(stored) {
         Some(at) => Err(unordered(name, stored, at)),
         None => Ok(rising(stored.to_vec())),
@@ -25,7 +58,7 @@ pub(crate) fn ascending(name: &str, stored: &[f64]) -> Result<Ordered, GridError
 ///
 /// # Errors
 /// Longitudes that do neither, or go round more than once.
-pub(crate) fn unrolled(name: &str, stored: &[f64]) -> Result<Ordered, GridError> {
+fn unrolled(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
     let plain = turn_in_order(stored);
     let ways = [1.0, -1.0].map(|sign| along(stored, sign, plain.is_none()));
     let falls = stored.first() > stored.last();
@@ -88,7 +121,7 @@ fn without_repetition(mut values: Vec<f64>) -> Vec<f64> {
 }
 
 /// Values that rise or fall, rising.
-fn rising(mut values: Vec<f64>) -> Ordered {
+fn rising(mut values: Vec<f64>) -> Ascending {
     let mut indices: Vec<usize> = (0..values.len()).collect();
     if values.first() > values.last() {
         values.reverse();

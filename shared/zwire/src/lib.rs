@@ -13,6 +13,7 @@ mod exit;
 mod failure;
 mod json;
 mod record;
+mod summary;
 mod units;
 
 pub use exit::{EXIT_STATUS, Exit};
@@ -22,4 +23,5 @@ pub use record::{
     ArrayRecord, BenchRecord, ChoiceRecord, ChunkRecord, ConsolidatedRecord, ErrorRecord, ExtractionRecord,
     GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord, Summary, Timing, TrialRecord,
 };
+pub use summary::{InspectSummary, SizesSummary};
 pub use units::{human_bytes, human_count, human_counted, shell_quote};

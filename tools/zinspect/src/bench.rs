@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use zarray::{Array, Chain, Pool, ZarrError};
+use zarray::{Array, Chain, Pool, ZarrError, read_shard_index};
 use zcli::Stop;
 use zcodec::Workspace;
-use zstore::{ByteRange, Stat, Store};
+use zstore::{ByteRange, Store};
 use zwire::{BenchRecord, ChunkRecord, Failure, round3};
 
 /// Each figure is the best of rounds over this long.
@@ -102,11 +102,8 @@ fn read(store: &Store, array: &Array, chunk: &ChunkRecord) -> Result<Option<Vec<
     let (Some(sharding), Some(number)) = (&array.chain.sharding, chunk.inner_chunk) else {
         return Ok(store.get(&chunk.key, &mut bytes)?.map(|_| bytes));
     };
-    let len = sharding.index.len().unwrap_or(u64::MAX);
-    let range = if sharding.index.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
-    let Some(Stat { size, .. }) = store.get_range(&chunk.key, range, &mut bytes)? else { return Ok(None) };
-    let index = zarray::ShardIndex::parse(&sharding.index, &bytes, size)
-        .map_err(|source| ZarrError::Chunk { place: store.place(&chunk.key), source })?;
+    let index = read_shard_index(store, &chunk.key, &sharding.index, &mut bytes)?;
+    let Some((index, _)) = index else { return Ok(None) };
     let Some(Some((start, len))) = index.0.get(number as usize).copied() else { return Ok(None) };
     store.get_range(&chunk.key, ByteRange::At { start, len }, &mut bytes)?;
     Ok(Some(bytes))

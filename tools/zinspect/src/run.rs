@@ -1,13 +1,11 @@
 //! The job of `zinspect`: open → walk → describe → emit.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
-use serde_json::{Map, Value};
 use zarray::{Array, Hierarchy, Node, Pool, Visit};
 use zcli::{Encoder, Ending, Line, Session, VarFilter, stores};
 use zstore::Store;
-use zwire::{ArrayRecord, ChunkRecord, Exit, Failure, Record};
+use zwire::{ArrayRecord, ChunkRecord, Exit, Failure, InspectSummary, Record, SizesSummary};
 
 use crate::bench::bench;
 use crate::cli::Args;
@@ -22,7 +20,12 @@ const WINDOW: usize = 1024;
 pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
     let var = args.var.filter()?;
     let names = stores(&args.stores, args.stores_from.as_deref())?;
-    let mut totals = Totals::default();
+    let summary = InspectSummary {
+        stores: names.len() as u64,
+        sizes: args.sizes.then(SizesSummary::default),
+        ..InspectSummary::default()
+    };
+    let mut totals = Totals { summary, ..Totals::default() };
     for name in &names {
         if let Err(failure) = inspect(args, &var, name, session, &mut totals) {
             if failure.is_closed_pipe() || failure.exit == Exit::Output {
@@ -33,7 +36,7 @@ pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
             totals.worst = totals.worst.or(Some(failure.exit));
         }
     }
-    Ok(totals.ending(names.len() as u64, args.sizes))
+    Ok(totals.ending())
 }
 
 fn inspect(
@@ -172,10 +175,7 @@ impl Inspection<'_> {
         for stray in inventory.strays(self.name) {
             self.session.out.emit(&Record::Key(stray))?;
         }
-        for (kind, count) in &inventory.stray_counts {
-            *self.totals.stray_keys.entry(*kind).or_default() += count;
-        }
-        self.totals.metadata_bytes += inventory.metadata_bytes;
+        self.totals.add_strays(&inventory);
         Ok(())
     }
 
@@ -184,7 +184,7 @@ impl Inspection<'_> {
             Described::Skipped => Ok(()),
             Described::Failed(failure) => self.node_failed(&failure),
             Described::Group(line) => {
-                self.totals.groups += 1;
+                self.totals.summary.groups += 1;
                 self.session.out.emit_line(&line)
             }
             Described::Array { counts, lines, bench } => {
@@ -219,7 +219,7 @@ impl Inspection<'_> {
             return Ok(());
         };
         for difference in check::differences(self.store, self.name, copy, hierarchy.format(), pool)? {
-            self.totals.differences += 1;
+            self.totals.summary.consolidated_differences += 1;
             self.session.out.emit(&Record::Consolidated(difference))?;
         }
         Ok(())
@@ -256,65 +256,46 @@ impl Counts {
     }
 }
 
-/// What the summary says.
+/// The summary as it grows, and what else decides the exit code.
 #[derive(Default)]
 struct Totals {
+    summary: InspectSummary,
     failed_stores: u64,
     failed_nodes: u64,
     worst: Option<Exit>,
-    groups: u64,
-    arrays: u64,
-    chunks: u64,
-    uncompressed_bytes: u64,
-    objects_present: u64,
-    objects_expected: u64,
-    stored_bytes: u64,
-    metadata_bytes: u64,
-    damaged_chunks: u64,
-    differences: u64,
-    verdicts: BTreeMap<String, u64>,
-    stray_keys: BTreeMap<&'static str, u64>,
 }
 
 impl Totals {
     fn add(&mut self, counts: Counts) {
-        self.arrays += 1;
-        self.chunks = self.chunks.saturating_add(counts.chunks);
-        self.uncompressed_bytes = self.uncompressed_bytes.saturating_add(counts.uncompressed_bytes);
-        self.objects_present += counts.objects_present;
-        self.objects_expected = self.objects_expected.saturating_add(counts.objects_expected);
-        self.stored_bytes += counts.stored_bytes;
-        self.damaged_chunks += counts.damaged_chunks;
-        *self.verdicts.entry(counts.verdict).or_default() += 1;
+        let summary = &mut self.summary;
+        summary.arrays += 1;
+        summary.chunks = summary.chunks.saturating_add(counts.chunks);
+        summary.uncompressed_bytes = summary.uncompressed_bytes.saturating_add(counts.uncompressed_bytes);
+        if let Some(sizes) = &mut summary.sizes {
+            sizes.objects_present += counts.objects_present;
+            sizes.objects_expected = sizes.objects_expected.saturating_add(counts.objects_expected);
+            sizes.stored_bytes += counts.stored_bytes;
+        }
+        summary.damaged_chunks += counts.damaged_chunks;
+        *summary.verdicts.entry(counts.verdict).or_default() += 1;
     }
 
-    fn ending(self, stores: u64, sizes: bool) -> Ending {
-        let exit = match Exit::of_items(stores, self.failed_stores, self.worst.unwrap_or(Exit::Unreadable)) {
-            Exit::Done if self.failed_nodes > 0 => Exit::Partial,
-            Exit::Done if self.damaged_chunks + self.differences > 0 => Exit::No,
+    fn add_strays(&mut self, inventory: &Inventory) {
+        for (kind, count) in &inventory.stray_counts {
+            *self.summary.keys.entry((*kind).to_owned()).or_default() += count;
+        }
+        if let Some(sizes) = &mut self.summary.sizes {
+            sizes.metadata_bytes += inventory.metadata_bytes;
+        }
+    }
+
+    fn ending(self) -> Ending {
+        let Totals { summary, failed_stores, failed_nodes, worst } = self;
+        let exit = match Exit::of_items(summary.stores, failed_stores, worst.unwrap_or(Exit::Unreadable)) {
+            Exit::Done if failed_nodes > 0 => Exit::Partial,
+            Exit::Done if summary.damaged_chunks + summary.consolidated_differences > 0 => Exit::No,
             exit => exit,
         };
-        let mut totals: Map<String, Value> = Map::new();
-        let mut put = |key: &str, value: u64| drop(totals.insert(key.to_owned(), value.into()));
-        put("stores", stores);
-        put("groups", self.groups);
-        put("arrays", self.arrays);
-        put("chunks", self.chunks);
-        put("uncompressed_bytes", self.uncompressed_bytes);
-        if sizes {
-            put("objects_present", self.objects_present);
-            put("objects_expected", self.objects_expected);
-            put("stored_bytes", self.stored_bytes);
-            put("metadata_bytes", self.metadata_bytes);
-        }
-        put("damaged_chunks", self.damaged_chunks);
-        put("consolidated_differences", self.differences);
-        for (kind, count) in &self.stray_keys {
-            put(&format!("keys_{kind}"), *count);
-        }
-        for (verdict, count) in &self.verdicts {
-            put(&format!("verdict_{verdict}"), *count);
-        }
-        Ending { exit, totals }
+        Ending::new(exit, &summary)
     }
 }

@@ -1,15 +1,9 @@
 //! What stored chunks really are, by the first 16 bytes of a few of them.
 
-use zarray::{Array, Chain, Grid, KeyKind, ShardIndex};
+use zarray::{Array, Chain, find_shard_index};
 use zcodec::{Codec, HEADER_LEN, Header};
 use zstore::{ByteRange, Stat, Store};
 use zwire::{ChunkRecord, Failure};
-
-/// Keys that are tried before the store is asked for a list.
-const PROBES: u64 = 16;
-
-/// Listed keys that are looked through for a chunk.
-const LISTED: usize = 10_000;
 
 /// The sampled chunks of an array.
 #[derive(Default)]
@@ -27,57 +21,22 @@ pub struct Sample {
 /// # Errors
 /// The store's. A damaged chunk is none: its record says so.
 pub fn sample(store: &Store, name: &str, array: &Array, wanted: u64) -> Result<Sample, Failure> {
-    let Some(grid) = array.grid.as_ref().filter(|grid| !grid.is_empty() && wanted > 0) else {
-        return Ok(Sample::default());
-    };
-    let mut sample = Sample::default();
-    let mut head = Vec::new();
-    for number in grid.spread().take((wanted + PROBES) as usize) {
-        let key = array.key(&array.keys.encode(&grid.index(number)));
-        sample.chunks.extend(look_at(store, name, array, &key, wanted, &mut head)?);
-        if sample.chunks.len() as u64 >= wanted {
-            return Ok(sample);
-        }
-    }
-    if sample.chunks.is_empty() {
-        let Some(listed) = stored_keys(store, array, grid, wanted) else { return Ok(sample) };
+    let (mut sample, mut head) = (Sample::default(), Vec::new());
+    let sampled = zarray::sample(store, array, wanted, |key| -> Result<u64, Failure> {
+        let found = look_at(store, name, array, key, wanted, &mut head)?;
+        let count = found.len() as u64;
+        sample.chunks.extend(found);
+        Ok(count)
+    })?;
+    // A list that breaks off tells nothing.
+    if let Some(Ok(listed)) = sampled.listed {
         sample.nothing_stored = listed.complete && listed.keys.is_empty();
         sample.other_separator = listed.other_separator;
-        for key in listed.keys {
-            sample.chunks.extend(look_at(store, name, array, &key, wanted, &mut head)?);
+        for key in listed.keys.iter().take(wanted as usize) {
+            sample.chunks.extend(look_at(store, name, array, key, wanted, &mut head)?);
         }
     }
     Ok(sample)
-}
-
-/// What a list of an array's keys shows.
-struct Listed {
-    /// The first stored chunks in key order.
-    keys: Vec<String>,
-    /// Whether these are all keys that there are.
-    complete: bool,
-    other_separator: bool,
-}
-
-/// Looks through as many keys as are worth listing. Nothing: the store cannot list.
-fn stored_keys(store: &Store, array: &Array, grid: &Grid, wanted: u64) -> Option<Listed> {
-    let mut listed = Listed { keys: Vec::new(), complete: true, other_separator: false };
-    let start = array.key("").len();
-    for (number, object) in store.list(array.key_prefix()).ok()?.enumerate() {
-        if number == LISTED {
-            listed.complete = false;
-            break;
-        }
-        let key = object.ok()?.key;
-        match key.get(start..).map(|relative| array.keys.parse(relative, array.shape.len())) {
-            Some(KeyKind::Chunk(index)) if grid.contains(&index) => listed.keys.push(key),
-            Some(KeyKind::WrongSeparator) => listed.other_separator = true,
-            _ => {}
-        }
-    }
-    listed.keys.sort_unstable();
-    listed.keys.truncate(wanted as usize);
-    Some(listed)
 }
 
 /// One stored object: a chunk, or a shard and some of its chunks. Nothing: it is not stored.
@@ -104,15 +63,12 @@ fn look_at(
         examine(&array.chain, head, &mut chunk);
         return Ok(vec![chunk]);
     };
-    let len = sharding.index.len().unwrap_or(u64::MAX);
-    let range = if sharding.index.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
-    let mut index = Vec::new();
-    let Some(Stat { size, .. }) = store.get_range(key, range, &mut index)? else { return Ok(Vec::new()) };
-    let index = match ShardIndex::parse(&sharding.index, &index, size) {
+    let Some(found) = find_shard_index(store, key, &sharding.index, head)? else { return Ok(Vec::new()) };
+    let index = match found.index {
         Ok(index) => index,
         Err(error) => {
             let faults = vec![format!("shard index: {error}")];
-            return Ok(vec![ChunkRecord { format: "shard".into(), faults, ..record(size) }]);
+            return Ok(vec![ChunkRecord { format: "shard".into(), faults, ..record(found.stat.size) }]);
         }
     };
     let present = index.0.iter().enumerate().filter_map(|(number, entry)| Some((number, (*entry)?)));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use zarray::{Array, Grid, KeyKind, Node};
+use zarray::{Array, Grid, Key, Node};
 use zstore::{Object, Store};
 use zwire::{ArrayRecord, Failure, KeyRecord, ratio};
 
@@ -61,13 +61,11 @@ impl Inventory {
         }
         let kind = match owner(&object.key, arrays) {
             None => kind_of_name(&object.key),
-            Some((array, relative)) => match array.keys.parse(relative, array.shape.len()) {
-                KeyKind::Chunk(index) if array.grid.as_ref().is_none_or(|grid| grid.contains(&index)) => {
-                    return self.count(array.key_prefix(), object.stat.size);
-                }
-                KeyKind::Chunk(_) => "outside_grid",
-                KeyKind::WrongSeparator => "wrong_separator",
-                KeyKind::Other => kind_of_name(relative),
+            Some((array, relative)) => match array.key_kind(&object.key) {
+                Key::Chunk(_) => return self.count(array.key_prefix(), object.stat.size),
+                Key::OutsideGrid => "outside_grid",
+                Key::WrongSeparator => "wrong_separator",
+                Key::Metadata | Key::Stray => kind_of_name(relative),
             },
         };
         *self.stray_counts.entry(kind).or_default() += 1;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use zarray::{Array, Pool};
 use zcli::Session;
-use zcoord::{Cell, Column, Grid, Limits, Match, Mode, Place, read_coordinate};
+use zcoord::{Cell, Column, CoordinateGrid, Limits, Match, Mode, Point, read_coordinate};
 use zwire::{Exit, Failure, MatchRecord, V1};
 
 use crate::cli::{Args, Method, OutOfBounds, PlaceFlags};
@@ -41,7 +41,7 @@ pub struct Located {
 /// A grid with its coordinates.
 pub struct Known {
     /// Its geometry.
-    pub grid: Grid,
+    pub grid: CoordinateGrid,
     kind: GridKind,
 }
 
@@ -50,7 +50,7 @@ impl Known {
     ///
     /// # Errors
     /// The store's, and coordinates that make no grid: not finite, not monotonic, latitude and longitude swapped.
-    pub fn read(source: &Source, grid: &GridSource, pool: &Pool) -> Result<Known, Failure> {
+    pub fn read(source: &Source, grid: &CoordinateGridSource, pool: &Pool) -> Result<Known, Failure> {
         let array = |path: &str| {
             let found = source.dataset.arrays().find(|array| array.path == path);
             found.ok_or_else(|| Failure::new(Exit::Absent, "is gone").at(format!("{}: {path}", source.name)))
@@ -73,16 +73,19 @@ impl Known {
             Ok(Some(numbers(found)?.as_chunks::<2>().0.to_vec()))
         };
         let made = match grid.kind {
-            GridKind::Axes => {
-                Grid::rectilinear(numbers(latitude)?, numbers(longitude)?, bounds(latitude)?, bounds(longitude)?)
-            }
-            GridKind::Points => Grid::scattered(numbers(latitude)?, numbers(longitude)?),
+            GridKind::Axes => CoordinateGrid::rectilinear(
+                numbers(latitude)?,
+                numbers(longitude)?,
+                bounds(latitude)?,
+                bounds(longitude)?,
+            ),
+            GridKind::Points => CoordinateGrid::scattered(numbers(latitude)?, numbers(longitude)?),
             GridKind::Plane => {
                 let plane =
                     |array: &Array| -> Result<Vec<f64>, Failure> { still(array, numbers(array)?).map_err(wrong) };
                 let rank = latitude.shape.len();
                 let (rows, columns) = (latitude.shape[rank - 2] as usize, latitude.shape[rank - 1] as usize);
-                Grid::curvilinear(rows, columns, plane(latitude)?, plane(longitude)?)
+                CoordinateGrid::curvilinear(rows, columns, plane(latitude)?, plane(longitude)?)
             }
         };
         let grid_of = made.map_err(|error| wrong(error.to_string()))?;
@@ -99,9 +102,9 @@ impl Known {
             let what = "--method linear needs latitude and longitude on a dimension of their own";
             return Err(Failure::usage(what).hint("take --method nearest"));
         }
-        let asked = places.latitudes.iter().zip(&places.longitudes).map(|(lat, lon)| Place { lat: *lat, lon: *lon });
-        let asked: Vec<Place> = asked.collect();
-        let found = pool.map(asked.chunks(TOGETHER).collect(), |asked: &[Place]| {
+        let asked = places.latitudes.iter().zip(&places.longitudes).map(|(lat, lon)| Point { lat: *lat, lon: *lon });
+        let asked: Vec<Point> = asked.collect();
+        let found = pool.map(asked.chunks(TOGETHER).collect(), |asked: &[Point]| {
             let nearest = self.grid.nearest_of_each(asked, &limits);
             asked
                 .iter()
@@ -134,7 +137,7 @@ impl Known {
     }
 
     /// Cells that a place may take where its own has no value, nearest first.
-    pub fn candidates(&self, place: Place, radius_km: f64) -> Vec<Cell> {
+    pub fn candidates(&self, place: Point, radius_km: f64) -> Vec<Cell> {
         self.grid.within(place, radius_km)
     }
 }
@@ -163,7 +166,7 @@ struct Found {
     outside: Option<String>,
 }
 
-fn found(grid: &Grid, place: Place, nearest: Match, method: Method, limits: &Limits) -> Found {
+fn found(grid: &CoordinateGrid, place: Point, nearest: Match, method: Method, limits: &Limits) -> Found {
     let (cell, outside) = match nearest {
         Match::Inside(cell) => (Some(cell), None),
         Match::Outside { nearest, why } => (nearest, Some(why)),
@@ -171,7 +174,7 @@ fn found(grid: &Grid, place: Place, nearest: Match, method: Method, limits: &Lim
     let (weights, outside) = match (method, outside, &cell) {
         (Method::Linear, ..) => match grid.linear(place, limits) {
             Ok(weights) => (weights, None),
-            Err(why) => (Vec::new(), Some(why)),
+            Err(error) => (Vec::new(), Some(error.to_string())),
         },
         (Method::Nearest, None, Some(cell)) => (vec![((cell.row, cell.column), 1.0)], None),
         (Method::Nearest, outside, _) => (Vec::new(), outside),
@@ -181,7 +184,7 @@ fn found(grid: &Grid, place: Place, nearest: Match, method: Method, limits: &Lim
 
 impl Located {
     /// The record of a place.
-    pub fn record(&self, source: &Source, grid: &GridSource, places: &Places, number: usize) -> MatchRecord {
+    pub fn record(&self, source: &Source, grid: &CoordinateGridSource, places: &Places, number: usize) -> MatchRecord {
         let cell = self.nearest[number];
         let axes = grid.kind != GridKind::Points;
         MatchRecord {

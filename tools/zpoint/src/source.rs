@@ -10,8 +10,8 @@ use serde_json::Value;
 use zarray::{Array, Hierarchy, Pool};
 use zcli::Session;
 use zcoord::{
-    Column, Dataset, DecodeOptions, Decoder, Layout, Names, NotFound, Rule, classify, dimensions, is_time, name,
-    place_coordinates, read_coordinate,
+    Column, CoordinateNames, Dataset, DecodeOptions, Decoder, HorizontalDimensions, NotFound, Rule, classify,
+    dimensions, horizontal_coordinates, is_time, name, read_coordinate,
 };
 use zstore::Store;
 use zwire::{Exit, Failure};
@@ -176,7 +176,7 @@ struct Survey<'a> {
 struct Candidate<'a> {
     array: &'a Array,
     names: Vec<&'a str>,
-    layout: Option<Layout>,
+    layout: Option<HorizontalDimensions>,
     grid: Option<usize>,
 }
 
@@ -224,7 +224,8 @@ impl Survey<'_> {
     ) -> Result<Vec<Candidate<'_>>, Failure> {
         let var = self.args.var.filter()?;
         let asked = !var.is_everything();
-        let names = Names { latitude: self.args.place.lat_name.clone(), longitude: self.args.place.lon_name.clone() };
+        let names =
+            CoordinateNames { latitude: self.args.place.lat_name.clone(), longitude: self.args.place.lon_name.clone() };
         let describing = self.dataset.described_by();
         let mut found = Vec::new();
         let mut placed = HashSet::new();
@@ -243,13 +244,13 @@ impl Survey<'_> {
                 left_out.push((array.path.clone(), "its dimensions have no names".into()));
                 continue;
             };
-            match place_coordinates(&self.dataset, array, &names) {
+            match horizontal_coordinates(&self.dataset, array, &names) {
                 Ok(place) if [&place.latitude.path, &place.longitude.path].contains(&&array.path) => {}
                 Ok(place) => {
-                    let kind = match place.layout {
-                        Layout::Axes { .. } => GridKind::Axes,
-                        Layout::Plane { .. } => GridKind::Plane,
-                        Layout::Points { .. } => GridKind::Points,
+                    let kind = match place.dimensions {
+                        HorizontalDimensions::Axes { .. } => GridKind::Axes,
+                        HorizontalDimensions::Plane { .. } => GridKind::Plane,
+                        HorizontalDimensions::Points { .. } => GridKind::Points,
                     };
                     let key = (place.latitude.path.clone(), place.longitude.path.clone(), kind as usize);
                     let number = *numbers.entry(key).or_insert_with(|| {
@@ -263,7 +264,7 @@ impl Survey<'_> {
                         });
                         grids.len() - 1
                     });
-                    found.push(Candidate { array, names: own, layout: Some(place.layout), grid: Some(number) });
+                    found.push(Candidate { array, names: own, layout: Some(place.dimensions), grid: Some(number) });
                 }
                 Err(NotFound::Unclear(why)) => {
                     unclear.get_or_insert_with(|| (array.path.clone(), why.clone()));
@@ -289,7 +290,7 @@ impl Survey<'_> {
     /// The dimensions that make rows, in the order of the variable that has most of them, each with an array that has it.
     fn sample_dimensions<'s>(&'s self, candidates: &[Candidate<'s>]) -> Result<Vec<(String, &'s Array)>, Failure> {
         let own = |candidate: &Candidate<'s>| -> Vec<(String, &'s Array)> {
-            let place = candidate.layout.map(Layout::dimensions).unwrap_or_default();
+            let place = candidate.layout.map(HorizontalDimensions::dimensions).unwrap_or_default();
             let others = candidate.names.iter().enumerate().filter(|(at, _)| !place.contains(at));
             others
                 .filter(|(_, dimension)| self.is_sample(candidate.array, dimension))
@@ -335,7 +336,7 @@ impl Survey<'_> {
         let decoder = match zcoord::decoder(array, options) {
             Ok(decoder) if decoder.itemsize().is_some() => decoder,
             Ok(_) => return Ok(Err("text of any length is not read at places".into())),
-            Err(why) => return Ok(Err(why)),
+            Err(error) => return Ok(Err(error.to_string())),
         };
         if let Err(why) = zarray::ChunkReader::new(&self.store, array) {
             return Ok(Err(why));
@@ -348,9 +349,15 @@ impl Survey<'_> {
         let mut roles = Vec::new();
         for (at, dimension) in candidate.names.iter().enumerate() {
             let role = match candidate.layout {
-                Some(Layout::Axes { row, .. } | Layout::Plane { row, .. }) if row == at => Role::Row,
-                Some(Layout::Axes { column, .. } | Layout::Plane { column, .. }) if column == at => Role::Column,
-                Some(Layout::Points { cell }) if cell == at => Role::Row,
+                Some(HorizontalDimensions::Axes { row, .. } | HorizontalDimensions::Plane { row, .. }) if row == at => {
+                    Role::Row
+                }
+                Some(HorizontalDimensions::Axes { column, .. } | HorizontalDimensions::Plane { column, .. })
+                    if column == at =>
+                {
+                    Role::Column
+                }
+                Some(HorizontalDimensions::Points { cell }) if cell == at => Role::Row,
                 _ => match sample_names.iter().position(|(known, _)| known == dimension) {
                     Some(number) => {
                         let length = axes.get(sample_names[number].1, dimension)?.length;

@@ -2,7 +2,7 @@
 
 use zarray::{PartialDecode, Pool, Semaphore};
 use zcli::Phases;
-use zcoord::{Cell, Column, Place, name};
+use zcoord::{Cell, Column, Point, name};
 use zwire::Failure;
 
 use crate::cli::Args;
@@ -35,7 +35,7 @@ pub fn nearest_valid(
     };
     let candidates: Vec<Vec<Cell>> = (0..places.len())
         .map(|place| {
-            grids[grid].0.candidates(Place { lat: places.latitudes[place], lon: places.longitudes[place] }, radius)
+            grids[grid].0.candidates(Point { lat: places.latitudes[place], lon: places.longitudes[place] }, radius)
         })
         .collect();
     let cells: Vec<[u64; 2]> = candidates.iter().flatten().map(|cell| [cell.row as u64, cell.column as u64]).collect();

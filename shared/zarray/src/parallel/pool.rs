@@ -22,6 +22,11 @@ impl Pool {
         self.threads.as_ref().map_or(1, rayon::ThreadPool::current_num_threads)
     }
 
+    /// The threads, for a caller that is not one of them and may wait for them; `None` for a single worker.
+    pub(super) fn threads_from_outside(&self) -> Option<&rayon::ThreadPool> {
+        self.threads.as_ref().filter(|threads| threads.current_thread_index().is_none())
+    }
+
     /// `work` on every item, by all workers; the results in the order of the items.
     pub fn map<I: Send, T: Send>(&self, items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
         match &self.threads {

@@ -31,6 +31,16 @@ impl Semaphore {
         *used += amount;
         Permit { semaphore: self, amount }
     }
+
+    /// As [`Semaphore::acquire`], without waiting: `None` where `amount` is not free now.
+    pub fn try_acquire(&self, amount: u64) -> Option<Permit<'_>> {
+        let mut used = self.used.lock();
+        if *used > 0 && *used + amount > self.limit {
+            return None;
+        }
+        *used += amount;
+        Some(Permit { semaphore: self, amount })
+    }
 }
 
 impl Drop for Permit<'_> {

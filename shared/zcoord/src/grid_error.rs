@@ -1,0 +1,68 @@
+//! Coordinates that make no grid: what is wrong with them.
+
+use std::fmt;
+
+/// Latitudes this far beyond a pole are at the pole, rounded.
+const POLE_ROUNDING: f64 = 1e-4;
+/// Longitudes beyond this many degrees are something else: metres, or a fill value.
+const MOST_LONGITUDE: f64 = 1080.0;
+
+/// Why coordinates make no grid, in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GridError(String);
+
+impl GridError {
+    pub(crate) fn new(what: String) -> GridError {
+        GridError(what)
+    }
+}
+
+impl fmt::Display for GridError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for GridError {}
+
+/// # Errors
+/// Names the first index that is not finite, and coordinates that are none.
+pub(crate) fn check_finite(name: &str, values: &[f64]) -> Result<(), GridError> {
+    match values.iter().position(|value| !value.is_finite()) {
+        _ if values.is_empty() => Err(GridError::new(format!("{name} has no values"))),
+        Some(at) => Err(GridError::new(format!("{name} is {} at index {at}", values[at]))),
+        None => Ok(()),
+    }
+}
+
+/// # Errors
+/// Latitudes beyond the poles, which are longitudes where the longitudes could be latitudes.
+pub(crate) fn check_latitudes(lat: &[f64], lon: &[f64]) -> Result<(), GridError> {
+    let largest = |values: &[f64]| {
+        values
+            .iter()
+            .copied()
+            .filter(|value| value.is_finite())
+            .fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a })
+    };
+    let (lat, lon) = (largest(lat), largest(lon));
+    let guess = if lon.abs() <= 90.0 && lat.abs() <= 360.0 {
+        "latitude and longitude look swapped"
+    } else {
+        "these are no degrees north"
+    };
+    let sign = if lat < 0.0 { "down" } else { "up" };
+    if lat.abs() <= 90.0 + POLE_ROUNDING {
+        return Ok(());
+    }
+    Err(GridError::new(format!("latitude has values {sign} to {lat}: {guess}")))
+}
+
+/// # Errors
+/// Longitudes that are no degrees.
+pub(crate) fn check_longitudes(lon: &[f64]) -> Result<(), GridError> {
+    match lon.iter().find(|lon| lon.is_finite() && lon.abs() > MOST_LONGITUDE) {
+        Some(lon) => Err(GridError::new(format!("longitude has the value {lon}: these are no degrees east"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,148 @@
+//! A point on the globe, the cell of a grid that it is in, and how far it may be from one.
+
+use std::fmt;
+
+use crate::sphere::{UnitVectors, distance_km, squared_chord_of_km, unit};
+
+/// A point on the globe.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// Degrees north.
+    pub lat: f64,
+    /// Degrees east, in any turn: -10 and 350 are the same.
+    pub lon: f64,
+}
+
+/// A cell of a grid, as seen from a point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cell {
+    /// Index along the dimension of rows (of latitude); of the one dimension of a scattered grid.
+    pub row: usize,
+    /// Index along the dimension of columns (of longitude); 0 on a scattered grid.
+    pub column: usize,
+    /// Its latitude as stored, degrees north.
+    pub lat: f64,
+    /// Its longitude as stored, degrees east.
+    pub lon: f64,
+    /// Kilometres from the point along the great circle, on a sphere with the radius 6371.229 km.
+    pub distance_km: f64,
+}
+
+/// How far a point may be from its nearest cell. Without limits it has to be in the cell.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Limits {
+    /// Degrees of latitude, in place of the cell's own extent.
+    pub tolerance_lat: Option<f64>,
+    /// Degrees of longitude, in place of the cell's own extent.
+    pub tolerance_lon: Option<f64>,
+    /// Kilometres, besides; on scattered grids in place of the rule of thumb for the cell's extent.
+    pub max_distance_km: Option<f64>,
+}
+
+/// The nearest cell of a point, and whether the point is in it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Match {
+    /// The point is in this cell.
+    Inside(Cell),
+    /// The point is in no cell.
+    Outside {
+        /// The nearest one all the same; nothing where the point itself is none (NaN, beyond a pole).
+        nearest: Option<Cell>,
+        /// What is wrong, in one sentence.
+        why: String,
+    },
+}
+
+/// Cells by (row, column), with the weights of their values, which add up to 1.
+pub type Weights = Vec<((usize, usize), f64)>;
+
+/// Why a point has no cells to interpolate between, in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinearError {
+    /// It is no point on the globe.
+    Point(String),
+    /// The grid is not rectilinear.
+    Grid,
+    /// It lies beyond the outermost coordinates, or farther than the limits from its nearest cell.
+    Outside(String),
+}
+
+impl fmt::Display for LinearError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            LinearError::Point(what) | LinearError::Outside(what) => what,
+            LinearError::Grid => "bilinear interpolation needs latitude and longitude on a dimension of their own",
+        })
+    }
+}
+
+impl std::error::Error for LinearError {}
+
+impl Point {
+    /// Why this is no point on the globe, if it is none.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let Point { lat, lon } = self;
+        match () {
+            () if !lat.is_finite() => Some(format!("the latitude of the place is {lat}")),
+            () if !lon.is_finite() => Some(format!("the longitude of the place is {lon}")),
+            () if lat.abs() > 90.0 => Some(format!("latitude {lat} is beyond the pole")),
+            () => None,
+        }
+    }
+
+    pub(crate) fn unit(&self) -> [f64; 3] {
+        unit(self.lat, self.lon)
+    }
+
+    /// The cell at (`row`, `column`) with these coordinates, seen from here.
+    pub(crate) fn cell(&self, (row, column): (usize, usize), lat: f64, lon: f64) -> Cell {
+        Cell { row, column, lat, lon, distance_km: distance_km([lat, lon], [self.lat, self.lon]) }
+    }
+
+    /// Which of `points` are within so many kilometres, and a hair beyond.
+    pub(crate) fn candidates(&self, points: &UnitVectors, radius_km: f64) -> Vec<usize> {
+        points.within(self.unit(), squared_chord_of_km(radius_km) * (1.0 + 1e-9) + 1e-20)
+    }
+}
+
+impl Match {
+    /// The match of a point that is in `cell` unless there is a reason why not.
+    pub(crate) fn new(cell: Cell, why: Option<String>) -> Match {
+        match why {
+            None => Match::Inside(cell),
+            Some(why) => Match::Outside { nearest: Some(cell), why },
+        }
+    }
+}
+
+impl Limits {
+    /// Why a cell is farther away than the limit in kilometres, if it is.
+    pub(crate) fn too_far(&self, cell: &Cell) -> Option<String> {
+        let most = self.max_distance_km.filter(|most| cell.distance_km > *most)?;
+        Some(format!("the nearest cell is {:.3} km away, more than {most} km", cell.distance_km))
+    }
+
+    /// Why a cell is farther away than the tolerances, if it is: for grids without axes.
+    pub(crate) fn beyond_tolerance(&self, point: Point, cell: &Cell) -> Option<String> {
+        let east = (cell.lon - point.lon).rem_euclid(360.0);
+        let away = [("latitude", (cell.lat - point.lat).abs()), ("longitude", east.min(360.0 - east))];
+        let tolerances = [self.tolerance_lat, self.tolerance_lon];
+        away.iter().zip(tolerances).find_map(|((name, away), tolerance)| {
+            let tolerance = tolerance.filter(|tolerance| *away > tolerance + 1e-9)?;
+            Some(format!(
+                "the nearest cell is {away:.6} degrees of {name} away, more than the tolerance of {tolerance}"
+            ))
+        })
+    }
+
+    /// Whether tolerances stand in for the extent of a cell: on both axes.
+    pub(crate) fn replace_cell(&self) -> bool {
+        self.tolerance_lat.is_some() && self.tolerance_lon.is_some()
+    }
+}
+
+/// Cells by distance, then in the grid's order.
+pub(crate) fn nearest_first(mut cells: Vec<Cell>) -> Vec<Cell> {
+    cells.sort_by(|a, b| a.distance_km.total_cmp(&b.distance_km).then((a.row, a.column).cmp(&(b.row, b.column))));
+    cells
+}

@@ -1,0 +1,81 @@
+//! The totals of each tool, one struct a tool: what its `summary` record holds beside the fields that all tools have.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+/// Totals of `zinspect`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct InspectSummary {
+    /// Stores that were named.
+    pub stores: u64,
+    /// Groups.
+    pub groups: u64,
+    /// Arrays.
+    pub arrays: u64,
+    /// Chunks that the arrays have; with sharding, inner chunks.
+    pub chunks: u64,
+    /// Bytes of all arrays, decoded.
+    pub uncompressed_bytes: u64,
+    /// What `--sizes` found.
+    #[serde(flatten)]
+    pub sizes: Option<SizesSummary>,
+    /// Sampled chunks that are damaged or not what the metadata says.
+    pub damaged_chunks: u64,
+    /// Nodes on which consolidated metadata and the node's own metadata disagree.
+    pub consolidated_differences: u64,
+    /// Keys that belong to no array, by kind, as `keys_KIND`.
+    #[serde(flatten, serialize_with = "keys")]
+    pub keys: BTreeMap<String, u64>,
+    /// Arrays by verdict, as `verdict_WORD`.
+    #[serde(flatten, serialize_with = "verdicts")]
+    pub verdicts: BTreeMap<String, u64>,
+}
+
+/// What a list of the whole store adds to an [`InspectSummary`].
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SizesSummary {
+    /// Stored objects (chunks, or shards) that belong to arrays.
+    pub objects_present: u64,
+    /// Stored objects that full arrays would have.
+    pub objects_expected: u64,
+    /// Bytes of the stored objects.
+    pub stored_bytes: u64,
+    /// Bytes of metadata documents.
+    pub metadata_bytes: u64,
+}
+
+fn keys<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    prefixed("keys_", counts, serializer)
+}
+
+fn verdicts<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    prefixed("verdict_", counts, serializer)
+}
+
+/// Counts as fields whose names start with `prefix`.
+fn prefixed<S: Serializer>(prefix: &str, counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(counts.iter().map(|(name, count)| (format!("{prefix}{name}"), count)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_by_kind_are_flat_fields() {
+        let count = |name: &str| BTreeMap::from([(name.to_owned(), 2)]);
+        let mut summary = InspectSummary { stores: 1, arrays: 2, verdicts: count("ok"), ..InspectSummary::default() };
+        let line = |summary: &InspectSummary| serde_json::to_string(summary).expect("a summary serialises");
+        assert_eq!(
+            line(&summary),
+            r#"{"stores":1,"groups":0,"arrays":2,"chunks":0,"uncompressed_bytes":0,"damaged_chunks":0,"consolidated_differences":0,"verdict_ok":2}"#
+        );
+        summary.sizes = Some(SizesSummary { stored_bytes: 7, ..SizesSummary::default() });
+        summary.keys = count("unknown");
+        assert_eq!(
+            line(&summary),
+            r#"{"stores":1,"groups":0,"arrays":2,"chunks":0,"uncompressed_bytes":0,"objects_present":0,"objects_expected":0,"stored_bytes":7,"metadata_bytes":0,"damaged_chunks":0,"consolidated_differences":0,"keys_unknown":2,"verdict_ok":2}"#
+        );
+    }
+}
