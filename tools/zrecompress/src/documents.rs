@@ -5,10 +5,11 @@ use parking_lot::Mutex;
 
 use zarray::{Array, Consolidated, Node, Pool, Span, ZarrError, ZarrFormat, array_v2, json, node_v3};
 use zstore::Store;
-use zwire::Exit;
 use zwire::Failure;
 
-use crate::format::{array_to_v2, array_to_v3, consolidated_v2, consolidated_v3, group_to_v2, group_to_v3, remarks};
+use crate::format::{
+    FormatError, array_to_v2, array_to_v3, consolidated_v2, consolidated_v3, group_to_v2, group_to_v3, invalid, notes,
+};
 use crate::metadata::{Changes, Edits, replaced};
 use crate::plan::ArrayPlan;
 
@@ -100,7 +101,7 @@ impl Documents<'_> {
             let place = || self.store.place(&key(prefix, self.name(is_array)));
             let (documents, remarks) = self
                 .converted(prefix, &texts, plans.get(prefix).copied(), is_array)
-                .map_err(|what| Failure::new(Exit::Unreadable, what).at(place()))?;
+                .map_err(|error| Failure::from(error).at(place()))?;
             for (name, text) in documents {
                 put(&key(prefix, name), &text)?;
                 if let Some(copies) = &copies {
@@ -115,9 +116,8 @@ impl Documents<'_> {
         }
         if let Some(copies) = copies {
             let copies = copies.into_inner();
-            let (key, text) = self
-                .consolidate(copies)
-                .map_err(|what| Failure::new(Exit::Unreadable, what).at(self.store.location()))?;
+            let (key, text) =
+                self.consolidate(copies).map_err(|error| Failure::from(error).at(self.store.location()))?;
             put(key, &text)?;
         }
         Ok(told)
@@ -131,15 +131,15 @@ impl Documents<'_> {
         texts: &Texts,
         plan: Option<&ArrayPlan>,
         is_array: bool,
-    ) -> Result<(Vec<(&'static str, Vec<u8>)>, Vec<String>), String> {
+    ) -> Result<(Vec<(&'static str, Vec<u8>)>, Vec<String>), FormatError> {
         let attributes = texts.attributes.as_deref();
         // To v2, the changes come first: shards, which it cannot say, may be among what goes.
         let edited = match plan.filter(|_| self.wanted == ZarrFormat::V2) {
-            Some(plan) => replaced(&texts.node, &plan.new_members(&plan.array)).ok_or(MISSING)?,
+            Some(plan) => replaced(&texts.node, &plan.new_members(&plan.array)).ok_or_else(|| invalid(MISSING))?,
             None => texts.node.clone(),
         };
         let (node, attributes, remarks) = match (self.wanted, is_array) {
-            (ZarrFormat::V3, true) => (array_to_v3(&texts.node, attributes)?, None, remarks(&texts.node, attributes)),
+            (ZarrFormat::V3, true) => (array_to_v3(&texts.node, attributes)?, None, notes(&texts.node, attributes)),
             (ZarrFormat::V3, false) => (group_to_v3(attributes)?, None, Vec::new()),
             (ZarrFormat::V2, true) => array_to_v2(&edited).map(|(node, attributes)| (node, attributes, Vec::new()))?,
             (ZarrFormat::V2, false) => {
@@ -147,10 +147,10 @@ impl Documents<'_> {
             }
         };
         let changes = match plan.filter(|_| self.wanted == ZarrFormat::V3) {
-            Some(plan) => plan.new_members(&parse_array(self.wanted, prefix, &node)?),
+            Some(plan) => plan.new_members(&parse_array(self.wanted, prefix, &node).map_err(invalid)?),
             None => Changes::new(),
         };
-        let node = replaced(&node, &changes).ok_or(MISSING)?;
+        let node = replaced(&node, &changes).ok_or_else(|| invalid(MISSING))?;
         let name = match (self.wanted, is_array) {
             (ZarrFormat::V3, _) => "zarr.json",
             (ZarrFormat::V2, true) => ".zarray",
@@ -161,7 +161,7 @@ impl Documents<'_> {
     }
 
     /// The root's copies of all documents, as its key and text.
-    fn consolidate(&self, mut documents: Vec<(String, Vec<u8>)>) -> Result<(&'static str, Vec<u8>), String> {
+    fn consolidate(&self, mut documents: Vec<(String, Vec<u8>)>) -> Result<(&'static str, Vec<u8>), FormatError> {
         if self.wanted == ZarrFormat::V2 {
             return Ok((".zmetadata", consolidated_v2(documents.into_iter())?));
         }
