@@ -48,7 +48,7 @@ pub trait Convert: Sync {
     ///
     /// # Errors
     /// What that format cannot express.
-    fn node(&self, wanted: ZarrFormat, texts: &NodeTexts, is_array: bool) -> Result<Converted, String>;
+    fn node(&self, wanted: ZarrFormat, texts: &NodeTexts, is_array: bool) -> Result<Converted, Failure>;
 
     /// The consolidated metadata of all documents (key and text), as its key and text.
     ///
@@ -58,7 +58,7 @@ pub trait Convert: Sync {
         &self,
         wanted: ZarrFormat,
         documents: Vec<(String, Vec<u8>)>,
-    ) -> Result<(&'static str, Vec<u8>), String>;
+    ) -> Result<(&'static str, Vec<u8>), Failure>;
 }
 
 impl Documents<'_> {
@@ -128,7 +128,7 @@ impl Documents<'_> {
             let place = || self.store.place(&key(prefix, name_of(self.format, is_array)));
             let (texts, notes) = self
                 .converted(convert, prefix, &texts, plans.get(prefix).copied())
-                .map_err(|what| Failure::new(Exit::Unreadable, what).at(place()))?;
+                .map_err(|failure| failure.at(place()))?;
             let node = (name_of(self.wanted, is_array), texts.node);
             for (name, text) in std::iter::once(node).chain(texts.attributes.map(|text| (".zattrs", text))) {
                 put(&key(prefix, name), &text)?;
@@ -146,7 +146,7 @@ impl Documents<'_> {
             let copies = copies.into_inner();
             let (key, text) = convert
                 .consolidate(self.wanted, copies)
-                .map_err(|what| Failure::new(Exit::Unreadable, what).at(self.store.location()))?;
+                .map_err(|failure| failure.at(self.store.location()))?;
             put(key, &text)?;
         }
         Ok(all_notes)
@@ -159,16 +159,16 @@ impl Documents<'_> {
         prefix: &str,
         texts: &NodeTexts,
         plan: Option<&ArrayPlan>,
-    ) -> Result<Converted, String> {
+    ) -> Result<Converted, Failure> {
         let Some(plan) = plan else { return convert.node(self.wanted, texts, false) };
         if self.wanted == ZarrFormat::V2 {
             // The changes come first: shards, which v2 cannot express, may be among what goes.
-            let node = replaced(&texts.node, &plan.new_members(&plan.array)).ok_or(MISSING)?;
+            let node = replaced(&texts.node, &plan.new_members(&plan.array)).ok_or_else(|| unreadable(MISSING))?;
             return convert.node(self.wanted, &NodeTexts { node, attributes: texts.attributes.clone() }, true);
         }
         let (mut converted, notes) = convert.node(self.wanted, texts, true)?;
-        let changes = plan.new_members(&parse_array(self.wanted, prefix, &converted.node)?);
-        converted.node = replaced(&converted.node, &changes).ok_or(MISSING)?;
+        let changes = plan.new_members(&parse_array(self.wanted, prefix, &converted.node).map_err(unreadable)?);
+        converted.node = replaced(&converted.node, &changes).ok_or_else(|| unreadable(MISSING))?;
         Ok((converted, notes))
     }
 
@@ -239,6 +239,10 @@ fn parse_array(format: ZarrFormat, prefix: &str, text: &[u8]) -> Result<Array, S
             Node::Group(_) => Err("is no array".into()),
         },
     }
+}
+
+fn unreadable(what: impl Into<String>) -> Failure {
+    Failure::new(Exit::Unreadable, what)
 }
 
 fn cannot_be_changed(place: String) -> Failure {

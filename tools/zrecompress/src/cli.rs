@@ -12,7 +12,8 @@ use zwire::Failure;
 use zstore::Store;
 
 use crate::choices::Choices;
-use crate::trial::{self, TrialFlags};
+use crate::trial;
+use crate::trial_flags::TrialFlags;
 use crate::{human, run};
 
 /// Rewrite the chunks of a Zarr store: another codec, other chunks, the other Zarr format

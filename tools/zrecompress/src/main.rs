@@ -29,6 +29,7 @@ mod survey;
 mod target;
 mod transcode;
 mod trial;
+mod trial_flags;
 mod work;
 
 fn main() -> std::process::ExitCode {

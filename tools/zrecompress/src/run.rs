@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use serde_json::Map;
-use zarray::{Part, json};
+use zarray::{Array, Part, json};
 use zcli::{Ending, Session};
 use zstore::{Begin, Claim, Draft, Location, Store};
 use zwire::{Exit, Failure, human_counted};
@@ -23,6 +23,7 @@ use crate::saved::{self, Saved};
 use crate::source::Work;
 use crate::survey::{Survey, Surveyed, absolute, refuse};
 use crate::trial;
+use crate::trial_flags::trial_options;
 
 pub fn run(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
     args.choices.check()?;
@@ -51,9 +52,18 @@ fn try_out(args: &Args, session: &mut Session) -> Result<Ending, Failure> {
     let source = args.source.as_ref().ok_or_else(|| Failure::usage("SRC is needed"))?;
     let store = Store::open(source, &args.store.options(&session.stop))?;
     match Survey::of(args, &store, &args.choices, &BTreeMap::new(), Begin::New, None, session)? {
-        Surveyed::Possible(survey) => trial::try_out(args, &store, &survey.plans, session),
+        Surveyed::Possible(survey) => {
+            let target = args.target.as_ref().map(|name| name.to_string_lossy().into_owned());
+            let options = trial_options(args, &store, target)?;
+            trial::show(&options, &store, recompressed(&survey.plans), session)
+        }
         Surveyed::Impossible(failures) => refuse(&failures, session),
     }
+}
+
+/// The arrays that would be recompressed.
+fn recompressed(plans: &[ArrayPlan]) -> impl Iterator<Item = &Array> {
+    plans.iter().filter(|plan| plan.target().is_some()).map(|plan| &plan.array)
 }
 
 /// One output from its beginning to its end.
@@ -104,7 +114,9 @@ pub fn whole(args: &Args, order: &Whole, session: &mut Session) -> Result<Ending
         Surveyed::Impossible(failures) => return refuse(&failures, session),
     };
     if args.trial.auto && unfinished.is_none() {
-        chosen = trial::choose(args, &store, output, &survey.plans, session)?;
+        let options = trial_options(args, &store, Some(output.to_string()))?;
+        let arrays: Vec<&Array> = recompressed(&survey.plans).collect();
+        chosen = trial::choose(&options, &store, &arrays, session)?;
         survey = match Survey::of(args, &store, &choices, &chosen, begin, None, session)? {
             Surveyed::Possible(survey) => survey,
             Surveyed::Impossible(failures) => return refuse(&failures, session),

@@ -1,132 +1,110 @@
-//! Codecs that work on bytes: in v2 the compressor and whatever bytes-to-bytes filters stand before it, in v3 the codecs after
-//! `bytes`. Either name stands for the same stored bytes.
+//! Codecs that work on bytes: in v2 the compressor and the bytes-to-bytes filters before it, in v3 the codecs after `bytes`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::dtype::DType;
+use super::error::{FormatError, invalid, unsupported};
 
-/// The names of Blosc's filters in v3; their number is that of v2. -1 leaves the choice to the size of elements.
+/// The names of Blosc's filters in v3, at their number in v2.
 const SHUFFLES: [&str; 3] = ["noshuffle", "shuffle", "bitshuffle"];
 
-/// Codecs of numcodecs that the specification of v3 has not, by their v2 `id`; zarr-python 3 names them `numcodecs.<id>`.
-const NUMCODECS: [&str; 9] =
-    ["zlib", "bz2", "lzma", "lz4", "shuffle", "crc32", "adler32", "fletcher32", "jenkins_lookup3"];
+/// Compressors, by their id in v2.
+const COMPRESSORS: [&str; 7] = ["blosc", "zstd", "gzip", "zlib", "bz2", "lzma", "lz4"];
 
-/// Codecs that do not compress: v2 has them among the filters.
+/// Codecs on bytes that v2 has among the filters.
 const FILTERS: [&str; 6] = ["shuffle", "crc32", "crc32c", "adler32", "fletcher32", "jenkins_lookup3"];
+
+/// Whether v2 has the codec as the compressor.
+pub fn is_compressor(id: &str) -> bool {
+    COMPRESSORS.contains(&id)
+}
 
 /// Whether a codec of numcodecs works on bytes.
 pub fn is_bytes_codec(id: &str) -> bool {
-    NUMCODECS.contains(&id) || ["blosc", "zstd", "gzip", "crc32c"].contains(&id)
+    is_compressor(id) || FILTERS.contains(&id)
 }
 
-/// Whether v2 has the codec as a filter and not as the compressor.
-pub fn is_filter(id: &str) -> bool {
-    FILTERS.contains(&id)
-}
-
-/// The codec of v3 that reads what a v2 codec stored. `itemsize` is the size of the elements that it gets.
+/// The v3 codec that reads what a v2 codec stored. `itemsize` is the size of the elements that the codec gets.
 ///
 /// # Errors
 /// v3 has no such codec.
-pub fn to_v3(config: &Value, itemsize: u64) -> Result<Value, String> {
-    let id = config["id"].as_str().ok_or_else(|| format!("codec {config} has no id"))?;
-    let level = |default: i64| config.get("level").cloned().unwrap_or(json!(default));
-    match id {
-        "blosc" => blosc_to_v3(config, itemsize),
-        "zstd" => {
-            let checksum = config.get("checksum").cloned().unwrap_or(json!(false));
-            Ok(json!({"name": "zstd", "configuration": {"level": level(0), "checksum": checksum}}))
+pub fn to_v3(config: &Value, itemsize: u64) -> Result<Value, FormatError> {
+    let id = config["id"].as_str().ok_or_else(|| invalid(format!("codec {config} has no id")))?;
+    let given = |member: &str, default: Value| config.get(member).cloned().unwrap_or(default);
+    let configuration = match id {
+        // v2 leaves out the size of elements, which is known there.
+        "blosc" => json!({
+            "typesize": config["typesize"].as_u64().filter(|size| *size > 0).unwrap_or(itemsize),
+            "cname": given("cname", json!("lz4")),
+            "clevel": given("clevel", json!(5)),
+            "shuffle": shuffle_name(&given("shuffle", json!(1)), itemsize)?,
+            "blocksize": given("blocksize", json!(0)),
+        }),
+        "zstd" => json!({"level": given("level", json!(0)), "checksum": given("checksum", json!(false))}),
+        "gzip" => json!({"level": given("level", json!(1))}),
+        // The specification has the checksum at the end, which is also the default of numcodecs.
+        "crc32c" if config.get("location").is_none_or(|location| location.is_null() || location == "end") => {
+            return Ok(json!({"name": "crc32c"}));
         }
-        "gzip" => Ok(json!({"name": "gzip", "configuration": {"level": level(1)}})),
-        // The specification has the checksum at the end, where numcodecs puts it if nothing else is said.
-        "crc32c" if config.get("location").is_none_or(|place| place.is_null() || place == "end") => {
-            Ok(json!({"name": "crc32c"}))
-        }
-        _ if id == "crc32c" || NUMCODECS.contains(&id) => {
-            let mut configuration = without_id(config);
-            if id == "shuffle" && !configuration.contains_key("elementsize") {
+        // Codecs that the specification lacks; zarr-python 3 names them `numcodecs.<id>`.
+        _ if is_bytes_codec(id) => {
+            let mut configuration = config.as_object().cloned().unwrap_or_default();
+            configuration.shift_remove("id");
+            if id == "shuffle" {
                 // The default of numcodecs; zarr-python 3 would take the size of the array's elements.
-                configuration.insert("elementsize".into(), json!(4));
+                configuration.entry("elementsize").or_insert(json!(4));
             }
-            Ok(json!({"name": format!("numcodecs.{id}"), "configuration": configuration}))
+            return Ok(json!({"name": format!("numcodecs.{id}"), "configuration": configuration}));
         }
-        _ => Err(format!("codec {id:?} has no counterpart in Zarr v3 that reads what it stored")),
-    }
+        _ => return Err(unsupported(format!("codec {id:?} has no counterpart in Zarr v3 that reads what it stored"))),
+    };
+    Ok(json!({"name": id, "configuration": configuration}))
 }
 
-/// The codec of v2 that reads what a v3 codec stored.
+/// The v2 codec that reads what a v3 codec stored.
 ///
 /// # Errors
 /// v2 has no such codec.
-pub fn to_v2(name: &str, configuration: &Value) -> Result<Value, String> {
-    let level = |default: i64| configuration.get("level").cloned().unwrap_or(json!(default));
+pub fn to_v2(name: &str, configuration: &Value) -> Result<Value, FormatError> {
+    let given = |member: &str, default: Value| configuration.get(member).cloned().unwrap_or(default);
     match (name, name.strip_prefix("numcodecs.")) {
-        ("blosc", _) => blosc_to_v2(configuration),
-        ("gzip", _) => Ok(json!({"id": "gzip", "level": level(1)})),
+        ("blosc", _) => Ok(json!({
+            "id": "blosc",
+            "cname": given("cname", json!("zstd")),
+            "clevel": given("clevel", json!(5)),
+            "shuffle": shuffle_number(configuration["shuffle"].as_str().unwrap_or("noshuffle"))?,
+            "blocksize": given("blocksize", json!(0)),
+        })),
+        ("gzip", _) => Ok(json!({"id": "gzip", "level": given("level", json!(1))})),
         ("crc32c", _) => Ok(json!({"id": "crc32c", "location": "end"})),
         ("zstd", _) => {
-            let checksum = configuration.get("checksum").filter(|checksum| **checksum == json!(true));
-            let mut config = json!({"id": "zstd", "level": level(0)});
-            if let Some(checksum) = checksum {
-                config["checksum"] = checksum.clone();
+            let mut config = json!({"id": "zstd", "level": given("level", json!(0))});
+            if configuration.get("checksum") == Some(&json!(true)) {
+                config["checksum"] = json!(true);
             }
             Ok(config)
         }
         (_, Some(id)) if is_bytes_codec(id) => {
-            let mut config = Map::from_iter([("id".to_owned(), json!(id))]);
+            let mut config = serde_json::Map::from_iter([("id".to_owned(), json!(id))]);
             config.extend(configuration.as_object().cloned().unwrap_or_default());
             Ok(Value::Object(config))
         }
-        _ => Err(format!("codec {name:?} has no counterpart in Zarr v2 that reads what it stored")),
+        _ => Err(unsupported(format!("codec {name:?} has no counterpart in Zarr v2 that reads what it stored"))),
     }
 }
 
-/// The size of elements that Blosc gets from numcodecs after `bytes_codecs`, each of which makes single bytes.
-pub fn typesize(dtype: &DType, bytes_codecs: usize) -> u64 {
-    if bytes_codecs > 0 { 1 } else { dtype.itemsize() }
-}
-
-fn without_id(config: &Value) -> Map<String, Value> {
-    let mut config = config.as_object().cloned().unwrap_or_default();
-    config.shift_remove("id");
-    config
-}
-
-/// v2 leaves out the size of elements, which is known, and may leave the filter to it.
-fn blosc_to_v3(config: &Value, itemsize: u64) -> Result<Value, String> {
-    let given = |member: &str, default: Value| config.get(member).cloned().unwrap_or(default);
-    let typesize = config["typesize"].as_u64().filter(|size| *size > 0).unwrap_or(itemsize);
-    let shuffle = match given("shuffle", json!(1)).as_i64() {
-        Some(-1) if itemsize == 1 => "bitshuffle",
-        Some(-1) => "shuffle",
-        Some(number) => usize::try_from(number).ok().and_then(|number| SHUFFLES.get(number).copied()).unwrap_or(""),
-        None => "",
+/// -1 leaves the choice to the size of elements.
+fn shuffle_name(stated: &Value, itemsize: u64) -> Result<&'static str, FormatError> {
+    let number = match stated.as_i64() {
+        Some(-1) => Some(if itemsize == 1 { 2 } else { 1 }),
+        number => number.and_then(|number| usize::try_from(number).ok()),
     };
-    if shuffle.is_empty() {
-        return Err(format!("Blosc has no shuffle {}", config["shuffle"]));
-    }
-    Ok(json!({"name": "blosc", "configuration": {
-        "typesize": typesize,
-        "cname": given("cname", json!("lz4")),
-        "clevel": given("clevel", json!(5)),
-        "shuffle": shuffle,
-        "blocksize": given("blocksize", json!(0)),
-    }}))
+    let name = number.and_then(|number| SHUFFLES.get(number).copied());
+    name.ok_or_else(|| invalid(format!("Blosc has no shuffle {stated}")))
 }
 
-fn blosc_to_v2(configuration: &Value) -> Result<Value, String> {
-    let given = |member: &str, default: Value| configuration.get(member).cloned().unwrap_or(default);
-    let named = configuration["shuffle"].as_str().unwrap_or("noshuffle");
-    let shuffle = SHUFFLES.iter().position(|shuffle| *shuffle == named);
-    let shuffle = shuffle.ok_or_else(|| format!("Blosc has no shuffle {named:?}"))?;
-    Ok(json!({
-        "id": "blosc",
-        "cname": given("cname", json!("zstd")),
-        "clevel": given("clevel", json!(5)),
-        "shuffle": shuffle,
-        "blocksize": given("blocksize", json!(0)),
-    }))
+fn shuffle_number(name: &str) -> Result<usize, FormatError> {
+    let number = SHUFFLES.iter().position(|shuffle| *shuffle == name);
+    number.ok_or_else(|| invalid(format!("Blosc has no shuffle {name:?}")))
 }
 
 #[cfg(test)]
@@ -189,9 +167,9 @@ mod tests {
             (json!({"id": "pcodec"}), "pcodec"),
             (json!({}), "no id"),
         ] {
-            assert!(to_v3(&config, 4).expect_err(word).contains(word));
+            assert!(to_v3(&config, 4).expect_err(word).to_string().contains(word));
         }
-        assert!(to_v2("numcodecs.pcodec", &json!({})).expect_err("array to bytes").contains("pcodec"));
-        assert!(to_v2("blosc", &json!({"shuffle": "auto"})).expect_err("no such shuffle").contains("auto"));
+        assert!(to_v2("numcodecs.pcodec", &json!({})).expect_err("array to bytes").to_string().contains("pcodec"));
+        assert!(to_v2("blosc", &json!({"shuffle": "auto"})).expect_err("no such shuffle").to_string().contains("auto"));
     }
 }

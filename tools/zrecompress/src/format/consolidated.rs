@@ -1,32 +1,36 @@
-//! Consolidated metadata, written: the convention of zarr-python 3 in v3, that of zarr-python 2 in v2. Both documents hold a
-//! copy of every other one, so they are put together as text and nothing is parsed but the members of each.
+//! Consolidated metadata: the convention of zarr-python 3 in v3, that of zarr-python 2 in v2. Both documents hold a copy of
+//! every other one, so they are assembled as text, and only the members of each are parsed.
 
 use serde_json::json;
 
-use super::layout::{Members, pretty};
+use super::error::FormatError;
+use super::members::Members;
 
 /// The `zarr.json` of the root, with copies of all nodes below it. `nodes` are their paths, without a slash in front, and their
 /// documents, in any order.
 ///
 /// # Errors
-/// A document that is no JSON object.
-pub fn consolidated_v3(root: &[u8], nodes: impl Iterator<Item = (String, Vec<u8>)>) -> Result<Vec<u8>, String> {
+/// A document is not a JSON object.
+pub fn consolidated_v3(root: &[u8], nodes: impl Iterator<Item = (String, Vec<u8>)>) -> Result<Vec<u8>, FormatError> {
     let mut nodes: Vec<(String, Vec<u8>)> = nodes.collect();
     // zarr-python: upper levels first, and by name without regard to case within a level.
     nodes.sort_by_cached_key(|(path, _)| (path.matches('/').count(), path.to_lowercase(), path.clone()));
     let mut copies = Members::default();
     for (path, document) in nodes {
-        copies.push_text(&path, copy_of(&path, document)?);
+        let node = Members::read(&path, &document)?;
+        // A group gets an empty member, which tells zarr-python that its children are known.
+        let is_group = node.value("node_type").is_some_and(|kind| kind == "group");
+        copies.push_text(&path, if is_group { with_copies(&node, &Members::default()).text() } else { document });
     }
-    Ok(pretty(&with_copies("zarr.json", root, &copies)?))
+    Ok(with_copies(&Members::read("zarr.json", root)?, &copies).document())
 }
 
 /// The `.zmetadata` of a root. `documents` are the keys of all `.zgroup`, `.zarray` and `.zattrs`, relative to it, and their
 /// texts, in any order.
 ///
 /// # Errors
-/// A document that is no JSON object.
-pub fn consolidated_v2(documents: impl Iterator<Item = (String, Vec<u8>)>) -> Result<Vec<u8>, String> {
+/// A document is not a JSON object.
+pub fn consolidated_v2(documents: impl Iterator<Item = (String, Vec<u8>)>) -> Result<Vec<u8>, FormatError> {
     let mut documents: Vec<(String, Vec<u8>)> = documents.collect();
     documents.sort();
     let mut copies = Members::default();
@@ -37,24 +41,12 @@ pub fn consolidated_v2(documents: impl Iterator<Item = (String, Vec<u8>)>) -> Re
     let mut consolidated = Members::default();
     consolidated.push_text("metadata", copies.text());
     consolidated.push("zarr_consolidated_format", &json!(1));
-    Ok(pretty(&consolidated.text()))
-}
-
-/// An array as it is; a group with an empty member of its own, by which zarr-python says that its children are known.
-fn copy_of(path: &str, document: Vec<u8>) -> Result<Vec<u8>, String> {
-    let node = Members::read(path, &document)?;
-    match node.value("node_type").is_some_and(|kind| kind == "group") {
-        true => with_copies(path, &document, &Members::default()),
-        false => Ok(document),
-    }
+    Ok(consolidated.document())
 }
 
 /// A group's document with its consolidated metadata where zarr-python has it: before `node_type`.
-fn with_copies(name: &str, group: &[u8], copies: &Members) -> Result<Vec<u8>, String> {
-    let group = Members::read(name, group)?;
-    let mut consolidated = Members::default();
-    consolidated.push("kind", &json!("inline"));
-    consolidated.push("must_understand", &json!(false));
+fn with_copies(group: &Members, copies: &Members) -> Members {
+    let mut consolidated = Members::from([("kind", json!("inline")), ("must_understand", json!(false))]);
     consolidated.push_text("metadata", copies.text());
     let mut document = Members::default();
     for (key, text) in group.others(&["consolidated_metadata", "node_type"]) {
@@ -62,7 +54,7 @@ fn with_copies(name: &str, group: &[u8], copies: &Members) -> Result<Vec<u8>, St
     }
     document.push_text("consolidated_metadata", consolidated.text());
     document.push("node_type", &json!("group"));
-    Ok(document.text())
+    document
 }
 
 #[cfg(test)]

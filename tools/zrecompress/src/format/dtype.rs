@@ -1,14 +1,16 @@
-//! Data types in the words of both formats: NumPy type strings in v2, names and configurations in v3.
+//! Data types: NumPy type strings in v2 (`<f4`, `|S10`, `>M8[10s]`), names and configurations in v3.
 //!
-//! Names of v3 types that the specification lacks are those of zarr-python 3 (`zarr.core.dtype.npy`).
+//! v3 names that the specification lacks are those of zarr-python 3 (`zarr.core.dtype.npy`).
 
 use serde_json::{Value, json};
 
-use super::numpy::{MOST_BYTES, from_name};
-use super::structured;
+use super::error::{FormatError, invalid, unsupported};
 use super::time_unit::TimeUnit;
 
-/// Order of the bytes of a number. In v2 it is part of the data type, in v3 the `bytes` codec states it.
+/// Bytes of the largest element that is accepted: its fill value is written out in full.
+const MAX_BYTES: u64 = 1 << 24;
+
+/// Order of the bytes of a number. In v2 it is part of the data type, in v3 of the `bytes` codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByteOrder {
     /// Least significant byte first: `<`.
@@ -17,7 +19,7 @@ pub enum ByteOrder {
     Big,
 }
 
-/// A data type that both formats have. Sizes are bytes of an element, if nothing else is said.
+/// A data type that both formats have. Sizes are bytes of an element unless noted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DType {
     /// One byte.
@@ -28,28 +30,44 @@ pub enum DType {
     UInt(u64),
     /// IEEE 754.
     Float(u64),
-    /// Two floating-point numbers, of the size together.
+    /// Two floating-point numbers, of this size together.
     Complex(u64),
     /// Ticks since 1970 as 8 bytes.
     Datetime(TimeUnit),
     /// A number of ticks as 8 bytes.
     Timedelta(TimeUnit),
-    /// Bytes that end before the zeros at their end.
+    /// Bytes, padded with zeros.
     Bytes(u64),
-    /// UTF-32, so many characters.
+    /// UTF-32; the size is in characters.
     Unicode(u64),
-    /// Bytes of no meaning.
+    /// Bytes without meaning.
     Raw(u64),
     /// Fields one after the other, little-endian.
-    Struct(Vec<(String, DType)>),
-    /// Strings of any length, by the codec `vlen-utf8`.
+    Struct(Vec<Field>),
+    /// Strings of any length, stored by the codec `vlen-utf8`.
     String,
-    /// Bytes of any length, by the codec `vlen-bytes`.
+    /// Bytes of any length, stored by the codec `vlen-bytes`.
     VariableBytes,
 }
 
+/// A field of a structured type.
+type Field = (String, DType);
+
+/// An element of an array: its type and byte order.
+pub type Element = (DType, ByteOrder);
+
+/// Constructor of a type of numbers, its name in v3 without the bits, its letter in NumPy, and its sizes.
+type Numbers = (fn(u64) -> DType, &'static str, &'static str, &'static [u64]);
+
+const NUMBERS: [Numbers; 4] = [
+    (DType::Int, "int", "i", &[1, 2, 4, 8]),
+    (DType::UInt, "uint", "u", &[1, 2, 4, 8]),
+    (DType::Float, "float", "f", &[2, 4, 8]),
+    (DType::Complex, "complex", "c", &[8, 16]),
+];
+
 impl DType {
-    /// Whether the type has a byte order to speak of.
+    /// Whether the byte order matters.
     pub fn has_byte_order(&self) -> bool {
         match self {
             DType::Int(size) | DType::UInt(size) => *size > 1,
@@ -58,7 +76,7 @@ impl DType {
         }
     }
 
-    /// Bytes of an element; 1 where elements have no fixed size.
+    /// Bytes of an element; 1 for elements of variable size.
     pub fn itemsize(&self) -> u64 {
         match self {
             DType::Bool | DType::String | DType::VariableBytes => 1,
@@ -70,23 +88,32 @@ impl DType {
         }
     }
 
-    /// Reads the `dtype` of a `.zarray`. `object_codec` is the filter that says what an `|O` is.
+    /// Reads the `dtype` of a `.zarray`. `object_codec` is the filter that tells what an `|O` is.
     ///
     /// # Errors
     /// v3 has no such type.
-    pub fn from_v2(dtype: &Value, object_codec: Option<&str>) -> Result<(DType, ByteOrder), String> {
+    pub fn from_v2(dtype: &Value, object_codec: Option<&str>) -> Result<Element, FormatError> {
         match (dtype, object_codec) {
             (Value::String(text), Some("vlen-utf8")) if text == "|O" => Ok((DType::String, ByteOrder::Little)),
             (Value::String(text), Some("vlen-bytes")) if text == "|O" => Ok((DType::VariableBytes, ByteOrder::Little)),
-            (Value::String(text), _) if text == "|O" => {
-                Err("dtype |O holds objects of any kind, and Zarr v3 has only \
-                strings and bytes (the filters vlen-utf8 and vlen-bytes)"
-                    .into())
-            }
+            (Value::String(text), _) if text == "|O" => Err(unsupported(
+                "dtype |O holds objects of any kind, and Zarr v3 has only strings and bytes (the filters vlen-utf8 and \
+                 vlen-bytes)",
+            )),
             (Value::String(text), _) => DType::from_numpy(text),
-            (Value::Array(fields), _) => Ok((structured::from_v2(fields)?, ByteOrder::Little)),
-            _ => Err(format!("dtype {dtype} is neither a type string nor a list of fields")),
+            (Value::Array(fields), _) => Ok((structure(fields, field_from_v2)?, ByteOrder::Little)),
+            _ => Err(invalid(format!("dtype {dtype} is neither a type string nor a list of fields"))),
         }
+    }
+
+    /// Reads a NumPy type string, or the name of a type of numbers (`float32`).
+    ///
+    /// # Errors
+    /// v3 has no such type.
+    pub fn from_numpy(text: &str) -> Result<Element, FormatError> {
+        let order = if text.starts_with('>') { ByteOrder::Big } else { ByteOrder::Little };
+        let dtype = from_name(text).or_else(|| from_type_string(text.trim_start_matches(['<', '>', '|', '='])));
+        dtype.map(|dtype| (dtype, order)).ok_or_else(|| unsupported(format!("dtype {text:?} is none that Zarr v3 has")))
     }
 
     /// The `dtype` of a `.zarray`.
@@ -97,48 +124,77 @@ impl DType {
         }
     }
 
+    /// The NumPy type string; of a structured type, its size as raw bytes.
+    pub fn to_numpy(&self, order: ByteOrder) -> String {
+        let mark = match order {
+            _ if !self.has_byte_order() => '|',
+            ByteOrder::Little => '<',
+            ByteOrder::Big => '>',
+        };
+        match self {
+            DType::Bool => "|b1".into(),
+            DType::Int(size) => format!("{mark}i{size}"),
+            DType::UInt(size) => format!("{mark}u{size}"),
+            DType::Float(size) => format!("{mark}f{size}"),
+            DType::Complex(size) => format!("{mark}c{size}"),
+            DType::Datetime(unit) => format!("{mark}M8{}", unit.numpy()),
+            DType::Timedelta(unit) => format!("{mark}m8{}", unit.numpy()),
+            DType::Bytes(size) => format!("|S{size}"),
+            DType::Unicode(characters) => format!("{mark}U{characters}"),
+            DType::Raw(_) | DType::Struct(_) => format!("|V{}", self.itemsize()),
+            DType::String | DType::VariableBytes => "|O".into(),
+        }
+    }
+
     /// Reads the `data_type` of a `zarr.json`.
     ///
     /// # Errors
     /// v2 has no such type.
-    pub fn from_v3(data_type: &Value) -> Result<DType, String> {
+    pub fn from_v3(data_type: &Value) -> Result<DType, FormatError> {
         let name = data_type.as_str().or_else(|| data_type.get("name")?.as_str());
-        let name = name.ok_or_else(|| format!("data_type {data_type} has no name"))?;
+        let name = name.ok_or_else(|| invalid(format!("data_type {data_type} has no name")))?;
         let configuration = &data_type["configuration"];
-        let length = || configuration["length_bytes"].as_u64().filter(|length| (1..=MOST_BYTES).contains(length));
+        let length = configuration["length_bytes"].as_u64().filter(|length| (1..=MAX_BYTES).contains(length));
         let dtype = match name {
             "numpy.datetime64" => TimeUnit::from_v3(configuration).map(DType::Datetime),
             "numpy.timedelta64" => TimeUnit::from_v3(configuration).map(DType::Timedelta),
-            "null_terminated_bytes" => length().map(DType::Bytes),
-            "raw_bytes" => length().map(DType::Raw),
+            "null_terminated_bytes" => length.map(DType::Bytes),
+            "raw_bytes" => length.map(DType::Raw),
             "fixed_length_utf32" => {
-                length().filter(|length| length.is_multiple_of(4)).map(|length| DType::Unicode(length / 4))
+                length.filter(|length| length.is_multiple_of(4)).map(|length| DType::Unicode(length / 4))
             }
             "string" => Some(DType::String),
             "variable_length_bytes" | "bytes" => Some(DType::VariableBytes),
-            "structured" | "struct" => return structured::from_v3(configuration),
+            "structured" | "struct" => {
+                let fields = configuration["fields"].as_array();
+                let fields = fields.ok_or_else(|| invalid("a structured data type has no list of fields"))?;
+                return structure(fields, field_from_v3);
+            }
             _ => from_name(name).or_else(|| raw_bits(name)),
         };
-        dtype.ok_or_else(|| format!("data type {data_type} has no NumPy type string, by which Zarr v2 names types"))
+        dtype.ok_or_else(|| {
+            unsupported(format!("data type {data_type} has no NumPy type string, by which Zarr v2 names types"))
+        })
     }
 
     /// The `data_type` of a `zarr.json`.
     pub fn to_v3(&self) -> Value {
-        let with_length = |name: &str| json!({"name": name, "configuration": {"length_bytes": self.itemsize()}});
+        let configured = |name: &str, configuration: Value| json!({"name": name, "configuration": configuration});
+        let with_length = |name: &str| configured(name, json!({"length_bytes": self.itemsize()}));
         match self {
             DType::Bool => json!("bool"),
             DType::Int(size) => json!(format!("int{}", 8 * size)),
             DType::UInt(size) => json!(format!("uint{}", 8 * size)),
             DType::Float(size) => json!(format!("float{}", 8 * size)),
             DType::Complex(size) => json!(format!("complex{}", 8 * size)),
-            DType::Datetime(unit) => json!({"name": "numpy.datetime64", "configuration": unit.to_v3()}),
-            DType::Timedelta(unit) => json!({"name": "numpy.timedelta64", "configuration": unit.to_v3()}),
+            DType::Datetime(unit) => configured("numpy.datetime64", unit.to_v3()),
+            DType::Timedelta(unit) => configured("numpy.timedelta64", unit.to_v3()),
             DType::Bytes(_) => with_length("null_terminated_bytes"),
             DType::Unicode(_) => with_length("fixed_length_utf32"),
             DType::Raw(_) => with_length("raw_bytes"),
             DType::Struct(fields) => {
                 let fields: Value = fields.iter().map(|(name, dtype)| json!([name, dtype.to_v3()])).collect();
-                json!({"name": "structured", "configuration": {"fields": fields}})
+                configured("structured", json!({"fields": fields}))
             }
             DType::String => json!("string"),
             DType::VariableBytes => json!("variable_length_bytes"),
@@ -146,17 +202,84 @@ impl DType {
     }
 }
 
+/// The types with the same name in NumPy and in v3.
+fn from_name(name: &str) -> Option<DType> {
+    let number = |(make, kind, _, sizes): &Numbers| {
+        let bits: u64 = name.strip_prefix(kind)?.parse().ok()?;
+        (bits.is_multiple_of(8) && sizes.contains(&(bits / 8))).then(|| make(bits / 8))
+    };
+    if name == "bool" { Some(DType::Bool) } else { NUMBERS.iter().find_map(number) }
+}
+
+/// A NumPy type string without its byte order.
+fn from_type_string(text: &str) -> Option<DType> {
+    match text.get(..2) {
+        Some("M8") => return TimeUnit::from_numpy(&text[2..]).map(DType::Datetime),
+        Some("m8") => return TimeUnit::from_numpy(&text[2..]).map(DType::Timedelta),
+        _ => {}
+    }
+    let (kind, size) = text.split_at_checked(1)?;
+    // zarr-python has no elements of size 0.
+    let size: u64 = size.parse().ok().filter(|size| *size > 0)?;
+    match kind {
+        "b" if size == 1 => Some(DType::Bool),
+        "S" if size <= MAX_BYTES => Some(DType::Bytes(size)),
+        "U" if size <= MAX_BYTES / 4 => Some(DType::Unicode(size)),
+        "V" if size <= MAX_BYTES => Some(DType::Raw(size)),
+        _ => {
+            let is_it = |(_, _, letter, sizes): &&Numbers| *letter == kind && sizes.contains(&size);
+            NUMBERS.iter().find(is_it).map(|(make, ..)| make(size))
+        }
+    }
+}
+
 /// `r24`: three raw bytes, as the specification calls them.
 fn raw_bits(name: &str) -> Option<DType> {
     let bits: u64 = name.strip_prefix('r')?.parse().ok()?;
-    (bits.is_multiple_of(8) && (1..=MOST_BYTES).contains(&(bits / 8))).then_some(DType::Raw(bits / 8))
+    (bits.is_multiple_of(8) && (1..=MAX_BYTES).contains(&(bits / 8))).then_some(DType::Raw(bits / 8))
+}
+
+fn structure(fields: &[Value], read: fn(&Value) -> Result<Field, FormatError>) -> Result<DType, FormatError> {
+    match fields.is_empty() {
+        true => Err(invalid("a structured type has no fields")),
+        false => fields.iter().map(read).collect::<Result<_, _>>().map(DType::Struct),
+    }
+}
+
+fn field_from_v2(field: &Value) -> Result<Field, FormatError> {
+    match field.as_array().map(Vec::as_slice) {
+        Some([Value::String(name), dtype]) => match DType::from_v2(dtype, None)? {
+            (dtype, ByteOrder::Big) if dtype.has_byte_order() => Err(unsupported(format!(
+                "field {name:?} is big-endian, and fields of a structured type have no byte order in Zarr v3"
+            ))),
+            (dtype, _) => Ok((name.clone(), dtype)),
+        },
+        Some([Value::String(name), _, _]) => {
+            Err(unsupported(format!("field {name:?} is a subarray, which no structured type of Zarr v3 has")))
+        }
+        _ => Err(invalid(format!("{field} is not a field of a structured type"))),
+    }
+}
+
+/// zarr-python 3 writes `[name, type]`, other writers an object.
+fn field_from_v3(field: &Value) -> Result<Field, FormatError> {
+    let name = field.get(0).or_else(|| field.get("name")).and_then(Value::as_str);
+    let Some((name, dtype)) = name.zip(field.get(1).or_else(|| field.get("data_type"))) else {
+        return Err(invalid(format!("{field} is not a field of a structured type")));
+    };
+    match DType::from_v3(dtype)? {
+        DType::String | DType::VariableBytes => Err(unsupported(format!(
+            "field {name:?} has no fixed size, and structured types of Zarr v2 have only such fields"
+        ))),
+        dtype => Ok((name.to_owned(), dtype)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn v3_of(dtype: Value) -> Result<Value, String> {
+    fn v3_of(dtype: Value) -> Result<Value, FormatError> {
         DType::from_v2(&dtype, None).map(|(dtype, _)| dtype.to_v3())
     }
 
@@ -202,7 +325,7 @@ mod tests {
         let objects = json!("|O");
         assert_eq!(DType::from_v2(&objects, Some("vlen-utf8")), Ok((DType::String, ByteOrder::Little)));
         assert_eq!(DType::from_v2(&objects, Some("vlen-bytes")), Ok((DType::VariableBytes, ByteOrder::Little)));
-        assert!(v3_of(objects).expect_err("pickles").contains("objects of any kind"));
+        assert!(v3_of(objects).expect_err("pickles").to_string().contains("objects of any kind"));
     }
 
     #[test]
@@ -230,7 +353,7 @@ mod tests {
             (json!([]), "no fields"),
         ] {
             let error = v3_of(dtype.clone()).expect_err("v3 lacks it");
-            assert!(error.contains(word), "{dtype}: {error}");
+            assert!(error.to_string().contains(word), "{dtype}: {error}");
         }
     }
 
@@ -246,7 +369,7 @@ mod tests {
             (json!(3), "has no name"),
         ] {
             let error = DType::from_v3(&data_type).expect_err("v2 lacks it");
-            assert!(error.contains(word), "{data_type}: {error}");
+            assert!(error.to_string().contains(word), "{data_type}: {error}");
         }
     }
 }

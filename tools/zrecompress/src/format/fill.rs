@@ -1,13 +1,14 @@
-//! Fill values: read in every spelling that either format has, written as zarr-python 3 writes them in both.
+//! Fill values: read in every spelling of either format, written as zarr-python 3 writes them in both.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::dtype::DType;
+use super::error::{FormatError, invalid};
 use super::float::{float_from_hex, rounded};
 
-/// How NumPy stores a time that is none.
+/// How NumPy stores "not a time".
 const NOT_A_TIME: i64 = i64::MIN;
 
 /// The value of an element.
@@ -28,7 +29,7 @@ pub enum Fill {
 }
 
 impl Fill {
-    /// What `null` means in v2, and what zarr-python 3 takes where nothing is said: zero, `false`, empty, not a time.
+    /// What `null` means in v2, and what zarr-python 3 takes where no value is given: zero, `false`, empty, not a time.
     pub fn default_of(dtype: &DType) -> Fill {
         match dtype {
             DType::Bool => Fill::Bool(false),
@@ -45,8 +46,8 @@ impl Fill {
     /// Reads a fill value that is not `null`.
     ///
     /// # Errors
-    /// It is none of this type, or one that only one of the formats can spell.
-    pub fn read(dtype: &DType, value: &Value) -> Result<Fill, String> {
+    /// It is not of this type, or only one of the formats can spell it.
+    pub fn read(dtype: &DType, value: &Value) -> Result<Fill, FormatError> {
         let fill = match dtype {
             DType::Bool => bool_of(value).map(Fill::Bool),
             DType::Int(size) => int_of(value, -(1 << (8 * size - 1)), (1 << (8 * size - 1)) - 1),
@@ -57,7 +58,7 @@ impl Fill {
             DType::Unicode(_) | DType::String => text_of(dtype, value).map(Fill::Text),
             _ => bytes_of(dtype, value).map(Fill::Bytes),
         };
-        fill.ok_or_else(|| format!("fill value {value} is none of data type {}", dtype.to_v3()))
+        fill.ok_or_else(|| invalid(format!("fill value {value} is none of data type {}", dtype.to_v3())))
     }
 
     /// The fill value as JSON, the same in both formats.
@@ -121,31 +122,25 @@ fn time_of(value: &Value) -> Option<Fill> {
 }
 
 /// A floating-point number of `size` bytes: a number, a word, or the bits in hexadecimal as v3 has them.
-fn float_of(value: &Value, size: u64) -> Result<f64, String> {
-    let wrong = || format!("fill value {value} is no floating-point number of {} bits", 8 * size);
-    if let Some(number) = value.as_f64() {
-        return Ok(number);
-    }
-    match value.as_str().ok_or_else(wrong)? {
-        "NaN" => Ok(f64::NAN),
-        "Infinity" => Ok(f64::INFINITY),
-        "-Infinity" => Ok(f64::NEG_INFINITY),
-        text => match text.strip_prefix("0x") {
+fn float_of(value: &Value, size: u64) -> Result<f64, FormatError> {
+    let wrong = || invalid(format!("fill value {value} is no floating-point number of {} bits", 8 * size));
+    match (value, value.as_str().unwrap_or_default()) {
+        (Value::Number(number), _) => number.as_f64().ok_or_else(wrong),
+        (_, "NaN") => Ok(f64::NAN),
+        (_, "Infinity") => Ok(f64::INFINITY),
+        (_, "-Infinity") => Ok(f64::NEG_INFINITY),
+        (_, text) => match text.strip_prefix("0x") {
             Some(digits) => float_from_hex(digits, size)?.ok_or_else(wrong),
-            None if text.starts_with(|first: char| "+-.0123456789".contains(first)) => text
-                .parse()
-                .map_err(|_| wrong())
-                .and_then(|number: f64| if number.is_finite() { Ok(number) } else { Err(wrong()) }),
-            None => Err(wrong()),
+            None => text.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(wrong),
         },
     }
 }
 
 /// Two parts of `size` bytes each. zarr-python 2 also wrote plain numbers.
-fn complex_of(value: &Value, size: u64) -> Result<Fill, String> {
+fn complex_of(value: &Value, size: u64) -> Result<Fill, FormatError> {
     match value.as_array().map(Vec::as_slice) {
         Some([real, imaginary]) => Ok(Fill::Complex(float_of(real, size)?, float_of(imaginary, size)?)),
-        Some(_) => Err(format!("fill value {value} is no pair of numbers")),
+        Some(_) => Err(invalid(format!("fill value {value} is no pair of numbers"))),
         None => Ok(Fill::Complex(float_of(value, size)?, 0.0)),
     }
 }
@@ -153,7 +148,7 @@ fn complex_of(value: &Value, size: u64) -> Result<Fill, String> {
 fn text_of(dtype: &DType, value: &Value) -> Option<String> {
     match (dtype, value) {
         (DType::Unicode(length), Value::String(text)) => (text.chars().count() as u64 <= *length).then(|| text.clone()),
-        // What zarr-python 2 wrote where nothing was said.
+        // What zarr-python 2 wrote as the default.
         (DType::Unicode(_), Value::Number(number)) => (number.as_f64() == Some(0.0)).then(String::new),
         (_, Value::String(text)) => Some(text.clone()),
         // zarr-python 3 reads a number as its digits.
@@ -162,7 +157,7 @@ fn text_of(dtype: &DType, value: &Value) -> Option<String> {
     }
 }
 
-/// Base64, a list of bytes (which v3 has for raw bits), or the 0 that zarr-python 2 wrote where nothing was said.
+/// Base64, a list of bytes (which v3 has for raw bits), or the 0 that zarr-python 2 wrote as the default.
 fn bytes_of(dtype: &DType, value: &Value) -> Option<Vec<u8>> {
     let mut bytes = match value {
         Value::String(text) => BASE64_STANDARD.decode(text).ok()?,
@@ -190,7 +185,7 @@ mod tests {
     }
 
     /// The fill value as both formats spell it.
-    fn spelled(text: &str, value: Value) -> Result<Value, String> {
+    fn spelled(text: &str, value: Value) -> Result<Value, FormatError> {
         Fill::read(&dtype(text), &value).map(|fill| fill.to_json())
     }
 
@@ -254,7 +249,7 @@ mod tests {
             ("|V3", json!([256])),
         ] {
             let error = spelled(text, value.clone()).expect_err("not of this type");
-            assert!(error.contains("fill value"), "{text} {value}: {error}");
+            assert!(error.to_string().contains("fill value"), "{text} {value}: {error}");
         }
     }
 
@@ -262,7 +257,7 @@ mod tests {
     fn a_nan_of_other_bits_has_only_one_spelling() {
         for bits in ["0x7fc00001", "0xffc00000", "0x7fa00000"] {
             let error = spelled("<f4", json!(bits)).expect_err("not canonical");
-            assert!(error.contains("NaN"), "{error}");
+            assert!(error.to_string().contains("NaN"), "{error}");
         }
     }
 

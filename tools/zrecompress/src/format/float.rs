@@ -1,4 +1,6 @@
-//! Floating-point numbers as an array of 2, 4 or 8 bytes an element holds them (IEEE 754).
+//! Floating-point numbers of 2, 4 or 8 bytes (IEEE 754).
+
+use super::error::{FormatError, unsupported};
 
 /// `value` rounded to the nearest number of `size` bytes, ties to even.
 pub fn rounded(value: f64, size: u64) -> f64 {
@@ -9,8 +11,8 @@ pub fn rounded(value: f64, size: u64) -> f64 {
     }
 }
 
-/// The language has no stable type of 2 bytes. Its numbers lie `2^(exponent - 10)` apart, and no closer than `2^-24`; 65520
-/// is the first that rounds to infinity. All of the arithmetic is exact.
+/// Numbers of 2 bytes are `2^(exponent - 10)` apart, and no closer than `2^-24`; 65520 is the first that rounds to infinity.
+/// All of the arithmetic is exact.
 fn rounded_to_half(value: f64) -> f64 {
     if !value.is_finite() || value == 0.0 {
         return value;
@@ -23,12 +25,12 @@ fn rounded_to_half(value: f64) -> f64 {
     (value / spacing).round_ties_even() * spacing
 }
 
-/// The number whose bits, most significant first, are `digits` in hexadecimal: the spelling that v3 has for fill values.
-/// Nothing where they are not the bits of `size` bytes.
+/// The number whose bits, most significant first, are `digits` in hexadecimal, as v3 spells fill values; `None` if they are
+/// not the bits of `size` bytes.
 ///
 /// # Errors
-/// A NaN of other bits than `"NaN"` stands for: v2 has no way to write it.
-pub fn float_from_hex(digits: &str, size: u64) -> Result<Option<f64>, String> {
+/// A NaN with other bits than those of `"NaN"`, which v2 cannot spell.
+pub fn float_from_hex(digits: &str, size: u64) -> Result<Option<f64>, FormatError> {
     let hexadecimal = digits.len() as u64 == 2 * size && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     let Some(bits) = u64::from_str_radix(digits, 16).ok().filter(|_| hexadecimal) else { return Ok(None) };
     let (value, canonical) = match size {
@@ -37,7 +39,9 @@ pub fn float_from_hex(digits: &str, size: u64) -> Result<Option<f64>, String> {
         _ => (f64::from_bits(bits), 0x7ff8_0000_0000_0000),
     };
     match value.is_nan() && bits != canonical {
-        true => Err(format!("fill value 0x{digits} is a NaN with bits of its own, and Zarr v2 knows one NaN only")),
+        true => Err(unsupported(format!(
+            "fill value 0x{digits} is a NaN with bits of its own, and Zarr v2 knows one NaN only"
+        ))),
         false => Ok(Some(value)),
     }
 }

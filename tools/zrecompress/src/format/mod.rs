@@ -1,26 +1,26 @@
-//! The metadata documents of a node, from Zarr v2 to v3 and back. Documents only: nothing here reads a store, and no chunk is
-//! decoded, because the new documents describe the bytes that are there.
+//! The metadata documents of a node, from Zarr v2 to v3 and back. Documents only: no store is read and no chunk decoded,
+//! because the new documents describe the bytes that are there.
 //!
-//! Whatever the other format cannot say is an error. The two judges are zarr-python 3, which has to read the same elements,
-//! and xarray, which has to see the same dimensions and the same values missing.
+//! What the other format cannot express is an error. The reference readers are zarr-python 3, which has to read the same
+//! elements, and xarray, which has to see the same dimensions and the same values missing.
 
 mod compressors;
 mod consolidated;
 mod dtype;
+mod error;
 mod fill;
 mod filters;
 mod float;
-mod layout;
-mod mask;
-mod numpy;
-mod structured;
+mod members;
 mod time_unit;
 mod to_v2;
 mod to_v3;
+mod xarray;
 
 pub use consolidated::{consolidated_v2, consolidated_v3};
+pub use error::{FormatError, invalid};
 pub use to_v2::{array_to_v2, group_to_v2};
-pub use to_v3::{array_to_v3, group_to_v3, remarks};
+pub use to_v3::{array_to_v3, group_to_v3, notes};
 use zarray::{Array, ChunkKeys};
 
 /// The keys of the chunks of `array` in the other format. v3 has an encoding for the keys of v2, so none changes on the way

@@ -4,29 +4,29 @@ use std::time::{Duration, Instant};
 
 use zcodec::{Blosc, CodecError, HEADER_LEN, Header, Workspace, decompress, predict_blocksize};
 
-use crate::trial::grid::Candidate;
+use super::candidates::Candidate;
 
-/// How well a compressor is measured.
+/// How carefully a compressor is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Care {
     /// A measurement is repeated until it has taken this long; the best round counts.
     pub enough: Duration,
-    /// Threads on one chunk, besides one.
+    /// Threads on one chunk that are measured in addition to one.
     pub nthreads: usize,
 }
 
-/// What was measured. Speeds are decoded bytes in a second.
+/// What was measured. Speeds are decoded bytes per second.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// The compressor.
     pub candidate: Candidate,
-    /// Decoded bytes that went into it.
+    /// Decoded bytes.
     pub sampled_bytes: u64,
-    /// Bytes that came out.
+    /// Compressed bytes.
     pub encoded_bytes: u64,
     /// Speed of one thread.
     pub one_thread: Speed,
-    /// Speed of several threads on one chunk, and how many.
+    /// Number of several threads on one chunk, and their speed.
     pub threaded: Option<(usize, Speed)>,
     /// Blocks of a whole chunk.
     pub blocks: u64,
@@ -34,13 +34,13 @@ pub struct Measured {
     pub block_bytes: u64,
     /// Bytes that a reader of one cell needs: header, block table and one block.
     pub point_bytes: u64,
-    /// Whether it was measured on everything that was sampled.
+    /// Whether it was measured on the whole sample.
     pub thorough: bool,
-    /// Whether nothing else is better in every way ([`crate::trial::choose::front`]).
+    /// Whether it is Pareto-optimal.
     pub pareto: bool,
 }
 
-/// Decoded bytes in a second.
+/// Decoded bytes per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Speed {
     /// Of the compressor.
@@ -59,7 +59,7 @@ impl Measured {
 /// Measures `candidate` on `samples`, parts of chunks that have `chunk_bytes` bytes, with elements of `typesize` bytes.
 ///
 /// # Errors
-/// What the compressor says, or [`CodecError::Invalid`] where decoding gives other bytes than were encoded.
+/// That of the compressor, or [`CodecError::Invalid`] if decoding gives other bytes than were encoded.
 pub fn measure(
     candidate: &Candidate,
     samples: &[&[u8]],
@@ -67,25 +67,21 @@ pub fn measure(
     chunk_bytes: u64,
     care: Care,
 ) -> Result<Measured, CodecError> {
-    let mut work = Work::new(&candidate.compressor, samples, typesize);
-    let sampled_bytes: usize = samples.iter().map(|sample| sample.len()).sum();
-    let speed = work.speed(1, care.enough)?;
+    let (frames, decoded, workspace) = (vec![Vec::new(); samples.len()], Vec::new(), Workspace::default());
+    let mut work = Work { codec: &candidate.compressor, samples, typesize, frames, decoded, workspace };
+    let one_thread = work.speed(1, care.enough)?;
     let threaded = match care.nthreads {
         0 | 1 => None,
         threads => Some((threads, work.speed(threads, care.enough)?)),
-    };
-    let per_second = |Speed { encode, decode }| Speed {
-        encode: sampled_bytes as f64 / encode.max(f64::MIN_POSITIVE),
-        decode: sampled_bytes as f64 / decode.max(f64::MIN_POSITIVE),
     };
     let block_bytes = predict_blocksize(&candidate.compressor, typesize as u64, chunk_bytes).max(1);
     let blocks = chunk_bytes.div_ceil(block_bytes);
     Ok(Measured {
         candidate: *candidate,
-        sampled_bytes: sampled_bytes as u64,
+        sampled_bytes: samples.iter().map(|sample| sample.len() as u64).sum(),
         encoded_bytes: work.frames.iter().map(|frame| frame.len() as u64).sum(),
-        one_thread: per_second(speed),
-        threaded: threaded.map(|(threads, speed)| (threads, per_second(speed))),
+        one_thread,
+        threaded,
         blocks,
         block_bytes,
         point_bytes: work.point_bytes(blocks)?,
@@ -104,44 +100,27 @@ struct Work<'a> {
     workspace: Workspace,
 }
 
-impl<'a> Work<'a> {
-    fn new(codec: &'a Blosc, samples: &'a [&'a [u8]], typesize: usize) -> Work<'a> {
-        let frames = vec![Vec::new(); samples.len()];
-        Work { codec, samples, typesize, frames, decoded: Vec::new(), workspace: Workspace::default() }
-    }
-
-    /// Seconds that all samples take, in the best round.
+impl Work<'_> {
+    /// The speed with `threads` threads in a chunk. No speed counts whose result is wrong.
     fn speed(&mut self, threads: usize, enough: Duration) -> Result<Speed, CodecError> {
-        let encode = best(enough, || self.encode(threads))?;
-        self.check()?;
-        let decode = best(enough, || self.decode(threads))?;
-        Ok(Speed { encode, decode })
-    }
-
-    fn encode(&mut self, threads: usize) -> Result<(), CodecError> {
-        for (sample, frame) in self.samples.iter().zip(&mut self.frames) {
-            self.codec.compress(self.typesize, sample, frame, threads, &mut self.workspace)?;
-        }
-        Ok(())
-    }
-
-    fn decode(&mut self, threads: usize) -> Result<(), CodecError> {
-        for frame in &self.frames {
-            decompress(frame, &mut self.decoded, threads, &mut self.workspace)?;
-        }
-        Ok(())
-    }
-
-    /// No speed counts whose result is wrong.
-    fn check(&mut self) -> Result<(), CodecError> {
-        for (sample, frame) in self.samples.iter().zip(&self.frames) {
-            decompress(frame, &mut self.decoded, 1, &mut self.workspace)?;
-            if self.decoded != *sample {
+        let Work { codec, samples, typesize, frames, decoded, workspace } = self;
+        let sampled_bytes: usize = samples.iter().map(|sample| sample.len()).sum();
+        let per_second = |seconds: f64| sampled_bytes as f64 / seconds.max(f64::MIN_POSITIVE);
+        let encode = best_seconds(enough, || {
+            let mut pairs = samples.iter().zip(&mut *frames);
+            pairs.try_for_each(|(sample, frame)| codec.compress(*typesize, sample, frame, threads, workspace))
+        })?;
+        for (sample, frame) in samples.iter().zip(&*frames) {
+            decompress(frame, decoded, 1, workspace)?;
+            if decoded != *sample {
                 let detail = "decodes to other bytes than were encoded".into();
                 return Err(CodecError::Invalid { format: "blosc", detail });
             }
         }
-        Ok(())
+        let decode = best_seconds(enough, || {
+            frames.iter().try_for_each(|frame| decompress(frame, decoded, threads, workspace))
+        })?;
+        Ok(Speed { encode: per_second(encode), decode: per_second(decode) })
     }
 
     /// Header, the table of a chunk with `blocks` blocks, and an average block.
@@ -160,13 +139,13 @@ impl<'a> Work<'a> {
 }
 
 /// The seconds of the best round of `work`.
-fn best(enough: Duration, mut work: impl FnMut() -> Result<(), CodecError>) -> Result<f64, CodecError> {
+fn best_seconds(enough: Duration, mut work: impl FnMut() -> Result<(), CodecError>) -> Result<f64, CodecError> {
     let started = Instant::now();
     let mut best = f64::INFINITY;
     loop {
-        let begin = Instant::now();
+        let round = Instant::now();
         work()?;
-        best = best.min(begin.elapsed().as_secs_f64());
+        best = best.min(round.elapsed().as_secs_f64());
         if started.elapsed() >= enough {
             return Ok(best);
         }

@@ -1,36 +1,26 @@
-//! What a trial found, as records; and the command that does what was chosen.
+//! What a trial found, as records; and the command that applies what was chosen.
 
-use zarray::{Array, Grid};
+use zarray::Array;
 use zcli::glob_escape;
 use zcodec::{Blosc, Compressor, SplitMode};
 use zwire::{ChoiceRecord, TrialRecord, ratio, round3, shell_quote};
 
-use crate::trial::flags::Objective;
-use crate::trial::measure::Measured;
-use crate::trial::rounds::Tried;
-
-/// Where the chosen compressor goes.
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// The source, as it was named.
-    pub source: String,
-    /// The output, where it was named.
-    pub target: Option<String>,
-    /// The other flags that decide the bytes.
-    pub others: Vec<String>,
-    /// Chunks on the processor at once.
-    pub jobs: usize,
-}
+use super::measure::Measured;
+use super::options::TrialOptions;
+use super::rounds::Tried;
 
 /// One record for each compressor that was tried.
-pub fn trial_records(route: &Route, array: &Array, tried: &Tried) -> Vec<TrialRecord> {
-    let record = |(index, one): (usize, &Measured)| TrialRecord {
-        store: route.source.clone(),
-        path: array.path.clone(),
-        chosen: tried.chosen == Some(index),
-        predicted_bytes: predicted_bytes(array, tried, one.size()),
-        predicted_seconds: predicted_seconds(route, array, tried, one),
-        ..trial_record(one)
+pub fn trial_records(options: &TrialOptions, array: &Array, tried: &Tried) -> Vec<TrialRecord> {
+    let record = |(index, one): (usize, &Measured)| {
+        let predicted = predicted(options, array, tried, one);
+        TrialRecord {
+            store: options.source.clone(),
+            path: array.path.clone(),
+            chosen: tried.chosen == Some(index),
+            predicted_bytes: predicted.map(|(bytes, _)| bytes),
+            predicted_seconds: predicted.map(|(_, seconds)| seconds),
+            ..trial_record(one)
+        }
     };
     tried.measured.iter().enumerate().map(record).collect()
 }
@@ -60,58 +50,40 @@ fn trial_record(one: &Measured) -> TrialRecord {
     }
 }
 
-/// The record of the choice: `codec`, which is `tried`'s where something could be tried.
-pub fn choice_record(
-    route: &Route,
-    array: &Array,
-    objective: Objective,
-    codec: &Blosc,
-    tried: Option<&Tried>,
-) -> ChoiceRecord {
+/// The record of the choice: `codec`, which is from `tried` if something could be tried.
+pub fn choice_record(options: &TrialOptions, array: &Array, codec: &Blosc, tried: Option<&Tried>) -> ChoiceRecord {
     let chosen = tried.and_then(|tried| Some((tried, &tried.measured[tried.chosen?])));
-    let before = tried.and_then(|tried| ratio(tried.samples.decoded_bytes, tried.samples.stored_bytes));
+    let predicted = chosen.and_then(|(tried, one)| predicted(options, array, tried, one));
     ChoiceRecord {
-        store: route.source.clone(),
+        store: options.source.clone(),
         path: array.path.clone(),
-        objective: objective.name().to_owned(),
+        objective: options.objective.name().to_owned(),
         from: array.chain.describe(),
         to: Compressor::Blosc(*codec).describe(),
         sampled: tried.map_or(0, |tried| tried.sampled),
-        ratio_before: before,
+        ratio_before: tried.and_then(|tried| ratio(tried.samples.decoded_bytes, tried.samples.stored_bytes)),
         ratio: chosen.map(|(_, one)| round3(1.0 / one.size())),
-        predicted_bytes: chosen.and_then(|(tried, one)| predicted_bytes(array, tried, one.size())),
-        predicted_seconds: chosen.and_then(|(tried, one)| predicted_seconds(route, array, tried, one)),
-        command: command(route, array, codec),
+        predicted_bytes: predicted.map(|(bytes, _)| bytes),
+        predicted_seconds: predicted.map(|(_, seconds)| seconds),
+        command: command(options, array, codec),
         ..ChoiceRecord::default()
     }
 }
 
-/// Decoded bytes of the chunks that seem to be there. Chunks at the edge are stored whole.
-fn present_bytes(array: &Array, tried: &Tried) -> Option<f64> {
-    let bytes = array.grid.as_ref().map(Grid::len)? as f64 * object_bytes(array)?;
-    Some(bytes * tried.samples.present)
-}
-
-fn object_bytes(array: &Array) -> Option<f64> {
-    let chain = array.chain.innermost();
+/// Bytes of the whole array, and seconds to compress it with all workers busy, each on chunks of its own with its threads.
+fn predicted(options: &TrialOptions, array: &Array, tried: &Tried, one: &Measured) -> Option<(u64, f64)> {
     let inner = array.chain.sharding.as_ref().map_or(1, |sharding| sharding.index.chunks);
-    Some(chain.chunk_bytes? as f64 * inner as f64)
-}
-
-fn predicted_bytes(array: &Array, tried: &Tried, size: f64) -> Option<u64> {
-    present_bytes(array, tried).map(|bytes| (bytes * size) as u64)
-}
-
-/// With all workers busy, each on chunks of its own with its threads.
-fn predicted_seconds(route: &Route, array: &Array, tried: &Tried, one: &Measured) -> Option<f64> {
+    let object_bytes = array.chain.innermost().chunk_bytes? as f64 * inner as f64;
+    // Of the chunks that seem to be stored; those at the edge are stored whole.
+    let decoded = array.grid.as_ref()?.len() as f64 * object_bytes * tried.samples.present;
     let speed = one.threaded.map_or(one.one_thread, |(_, speed)| speed).encode;
-    present_bytes(array, tried).map(|bytes| round3(bytes / (speed * route.jobs.max(1) as f64)))
+    Some(((decoded * one.size()) as u64, round3(decoded / (speed * options.jobs.max(1) as f64))))
 }
 
 /// The command that recompresses this array so, for a POSIX shell.
-pub fn command(route: &Route, array: &Array, codec: &Blosc) -> String {
-    let target = route.target.clone().unwrap_or_else(|| beside(&route.source));
-    let mut words = vec!["zrecompress".to_owned(), shell_quote(&route.source), shell_quote(&target)];
+fn command(options: &TrialOptions, array: &Array, codec: &Blosc) -> String {
+    let target = options.target.clone().unwrap_or_else(|| target_for(&options.source));
+    let mut words = vec!["zrecompress".to_owned(), shell_quote(&options.source), shell_quote(&target)];
     if array.path != "/" {
         words.push(format!("--var {}", shell_quote(&glob_escape(&array.path))));
     }
@@ -122,12 +94,12 @@ pub fn command(route: &Route, array: &Array, codec: &Blosc) -> String {
     if codec.blocksize > 0 {
         words.push(format!("--blocksize {}", codec.blocksize));
     }
-    words.extend(route.others.iter().cloned());
+    words.extend(options.other_flags.iter().cloned());
     words.join(" ")
 }
 
-/// A name for the output of a run whose output was not named: beside a local source, here for a remote one.
-fn beside(source: &str) -> String {
+/// A name for an output that was not named: next to a local source, in the current directory for a remote one.
+fn target_for(source: &str) -> String {
     let name = source.trim_end_matches('/');
     let stem = match name.rsplit('/').next() {
         Some("." | ".." | "") | None => "../copy",
@@ -149,7 +121,7 @@ mod tests {
             (".", "../copy-blosc.zarr"),
             ("s3://bucket/dir/c.zarr", "c-blosc.zarr"),
         ] {
-            assert_eq!(beside(source), target);
+            assert_eq!(target_for(source), target);
         }
     }
 }

@@ -10,12 +10,9 @@ use zcli::Stop;
 use zcodec::{Blosc, Cname, Shuffle, Workspace};
 use zstore::{Store, StoreOptions};
 
-use crate::trial::chooser::{Choice, Chooser, choose_all};
-use crate::trial::flags::Objective;
-use crate::trial::grid::Narrow;
-use crate::trial::report::Route;
-use crate::trial::rounds::Tried;
-use crate::trial::rounds::{Effort, Trial};
+use crate::trial::arrays::{Choice, Chooser, choose_all};
+use crate::trial::options::{Fixed, Objective, TrialOptions};
+use crate::trial::rounds::{Effort, Trial, Tried};
 use crate::trial::sample::samples;
 
 const SIDE: usize = 256;
@@ -82,13 +79,11 @@ fn arrays(store: &Store) -> Vec<Array> {
     found
 }
 
-fn trial(objective: Objective) -> Trial {
-    let effort = Effort { enough: Duration::from_millis(5), ..Effort::QUICK };
-    Trial { narrow: Narrow::default(), objective, sample: 2, nthreads: 2, effort, memory: 1 << 30 }
-}
+const EFFORT: Effort = Effort { enough: Duration::from_millis(5), ..Effort::QUICK };
 
-fn route(jobs: usize) -> Route {
-    Route { source: "my store.zarr".into(), target: None, others: Vec::new(), jobs }
+fn options(objective: Objective, jobs: usize) -> TrialOptions {
+    let source = "my store.zarr".into();
+    TrialOptions { objective, sample: 2, nthreads: 2, jobs, memory: 1 << 30, source, ..TrialOptions::default() }
 }
 
 #[test]
@@ -131,7 +126,8 @@ fn an_array_gets_records_a_choice_and_a_command() {
     make(directory.path(), "t2m", 4, &[0, 1, 2, 3]);
     let store = open(directory.path());
     let array = &arrays(&store)[0];
-    let mut chooser = Chooser::new(trial(Objective::Size), &store, route(3), false);
+    let options = options(Objective::Size, 3);
+    let mut chooser = Chooser::new(&options, EFFORT, &store);
     let choice = chooser.choose(array, &Stop::listen(true)).expect("a choice");
     let chosen: Vec<_> = choice.trials.iter().filter(|trial| trial.chosen).collect();
     assert_eq!(chosen.len(), 1);
@@ -153,7 +149,8 @@ fn too_little_memory_is_refused_and_little_is_kept_to() {
     let store = open(directory.path());
     let (array, stop) = (&arrays(&store)[0], Stop::listen(true));
     let whole = 3 * 4 * (SIDE * SIDE) as u64;
-    let with = |memory| Trial { memory, ..trial(Objective::Size) }.of(&store, array, &stop);
+    let options = options(Objective::Size, 1);
+    let with = |memory| Trial { options: &options, effort: EFFORT, memory }.run(&store, array, &stop);
     let failure = with(whole + 1000).err().expect("too little");
     assert_eq!(failure.exit, zwire::Exit::Usage);
     let tried = with(whole + 4 * (100 << 10)).expect("tries");
@@ -170,10 +167,11 @@ fn a_trial_is_shared_only_where_that_is_asked_for() {
     let arrays = arrays(&store);
     let stop = Stop::listen(true);
     for share in [false, true] {
-        let mut chooser = Chooser::new(trial(Objective::Point), &store, route(1), share);
+        let options = TrialOptions { share, ..options(Objective::Point, 2) };
+        let mut chooser = Chooser::new(&options, EFFORT, &store);
         check_shared(share, arrays.iter().map(|array| chooser.choose(array, &stop).expect("a choice")));
         let all: Vec<&Array> = arrays.iter().collect();
-        let choices = choose_all(trial(Objective::Point), share, &route(2), &store, &all, &stop).expect("choices");
+        let choices = choose_all(&options, EFFORT, &store, &all, &stop).expect("choices");
         check_shared(share, choices.into_iter());
     }
 }
@@ -187,7 +185,7 @@ fn check_shared(share: bool, choices: impl Iterator<Item = Choice>) {
     let because = c.record.because.as_deref().expect("nothing is stored");
     let shared = "of the same data type, chunk shape and codec as /a";
     assert_eq!(because, if share { shared } else { "no chunk of it is stored" });
-    assert_eq!(c.compressor, if share { a.compressor } else { Narrow::default().untried(4) });
+    assert_eq!(c.compressor, if share { a.compressor } else { Fixed::default().untried(4) });
 }
 
 /// What is chosen for balance against zstd level 3 with shuffle: no larger, in at most 0.6 of the time.
@@ -205,6 +203,8 @@ fn balance_is_smaller_and_faster_than_the_default() {
     let directory = tempfile::tempdir().expect("temporary directory");
     make(directory.path(), "t2m", 4, &[0, 1, 2, 3]);
     let store = open(directory.path());
-    let tried = trial(Objective::Balanced).of(&store, &arrays(&store)[0], &Stop::listen(true)).expect("tries");
+    let options = options(Objective::Balanced, 1);
+    let trial = Trial { options: &options, effort: EFFORT, memory: options.memory };
+    let tried = trial.run(&store, &arrays(&store)[0], &Stop::listen(true)).expect("tries");
     check_balance(&tried);
 }

@@ -1,29 +1,43 @@
-//! JSON as text: objects put together from texts, and text laid out as zarr-python 3 lays it out.
+//! JSON objects as text, laid out as zarr-python 3 does.
 //!
-//! Members that a conversion does not touch go through it as they are spelled. Attributes hold what no parsed document keeps:
-//! bare `NaN`, numbers such as `1.50`, integers of any length.
-
-use std::ops::Range;
+//! Members that a conversion does not change keep their spelling. Attributes hold what a parsed document would lose: bare
+//! `NaN`, numbers such as `1.50`, integers of any length.
 
 use serde_json::Value;
 use zarray::json;
+
+use super::error::{FormatError, invalid};
 
 /// The members of a JSON object, each with its value as text, in document order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Members(Vec<(String, Vec<u8>)>);
 
+impl<const N: usize> From<[(&str, Value); N]> for Members {
+    fn from(members: [(&str, Value); N]) -> Members {
+        Members(members.map(|(key, value)| (key.to_owned(), value.to_string().into_bytes())).into())
+    }
+}
+
 impl Members {
-    /// Reads a document that has to be an object. `name` is what errors call it.
+    /// Reads a document. `name` is what errors call it.
     ///
     /// # Errors
-    /// It is no JSON, or no object.
-    pub fn read(name: &str, text: &[u8]) -> Result<Members, String> {
-        json::parse(text).map_err(|error| format!("{name} is not JSON: {error}"))?;
-        let found = json::members(text, 0).ok_or_else(|| format!("{name} is not a JSON object"))?;
+    /// It is not JSON, or not an object.
+    pub fn read(name: &str, text: &[u8]) -> Result<Members, FormatError> {
+        json::parse(text).map_err(|error| invalid(format!("{name} is not JSON: {error}")))?;
+        let found = json::members(text, 0).ok_or_else(|| invalid(format!("{name} is not a JSON object")))?;
         Ok(Members(found.into_iter().map(|(key, range)| (key, text[range].to_vec())).collect()))
     }
 
-    /// The text of a member. Of several, the last one is the one that parsers believe.
+    /// Reads a document that may be absent, which is the same as empty.
+    ///
+    /// # Errors
+    /// As [`Members::read`].
+    pub fn optional(name: &str, text: Option<&[u8]>) -> Result<Members, FormatError> {
+        text.map_or_else(|| Ok(Members::default()), |text| Members::read(name, text))
+    }
+
+    /// The text of a member; the last of several, as in JSON parsers.
     pub fn get(&self, key: &str) -> Option<&[u8]> {
         self.0.iter().rfind(|(name, _)| name == key).map(|(_, text)| text.as_slice())
     }
@@ -31,6 +45,11 @@ impl Members {
     /// A member, parsed.
     pub fn value(&self, key: &str) -> Option<Value> {
         json::parse(self.get(key)?).ok()
+    }
+
+    /// A member, parsed, if it is there and not `null`.
+    pub fn present(&self, key: &str) -> Option<Value> {
+        self.value(key).filter(|value| !value.is_null())
     }
 
     /// Removes a member and returns it, parsed.
@@ -50,12 +69,7 @@ impl Members {
         self.0.push((key.to_owned(), text));
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The members that are not named.
+    /// The members that are not in `named`.
     pub fn others(&self, named: &[&str]) -> impl Iterator<Item = (&str, &[u8])> {
         let unnamed = self.0.iter().filter(move |(key, _)| !named.contains(&key.as_str()));
         unnamed.map(|(key, text)| (key.as_str(), text.as_slice()))
@@ -75,6 +89,11 @@ impl Members {
         out.push(b'}');
         out
     }
+
+    /// The object as a document.
+    pub fn document(&self) -> Vec<u8> {
+        pretty(&self.text())
+    }
 }
 
 /// A list of lengths: a shape.
@@ -82,36 +101,37 @@ pub fn lengths(value: Value) -> Option<Vec<u64>> {
     value.as_array()?.iter().map(Value::as_u64).collect()
 }
 
-/// JSON text with every member and element on a line of its own, two spaces a level. Strings, numbers and words stay as they
-/// are spelled.
-pub fn pretty(text: &[u8]) -> Vec<u8> {
+/// JSON text with each member and element on a line of its own, two spaces a level, and empty objects and lists on one line.
+/// Strings, numbers and words keep their spelling.
+fn pretty(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() * 2);
-    let mut depth = 0usize;
-    let mut tokens = tokens(text).peekable();
-    while let Some(token) = tokens.next() {
-        let token = &text[token];
-        match token {
-            b"{" | b"[" => {
-                out.extend_from_slice(token);
-                // An empty object or list stays on its line.
-                if !tokens.peek().is_some_and(|next| matches!(&text[next.clone()], b"}" | b"]")) {
-                    depth += 1;
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for &byte in text {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            out.push(byte);
+            continue;
+        }
+        let after_opening = matches!(out.last(), Some(b'{' | b'['));
+        match byte {
+            b' ' | b'\t' | b'\r' | b'\n' => continue,
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if !after_opening {
                     new_line(&mut out, depth);
                 }
             }
-            b"}" | b"]" => {
-                if !matches!(out.last(), Some(b'{' | b'[')) {
-                    depth = depth.saturating_sub(1);
-                    new_line(&mut out, depth);
-                }
-                out.extend_from_slice(token);
-            }
-            b"," => {
-                out.push(b',');
-                new_line(&mut out, depth);
-            }
-            b":" => out.extend_from_slice(b": "),
-            _ => out.extend_from_slice(token),
+            _ if after_opening => new_line(&mut out, depth),
+            _ => {}
+        }
+        out.push(byte);
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b',' => new_line(&mut out, depth),
+            b':' => out.push(b' '),
+            b'"' => in_string = true,
+            _ => {}
         }
     }
     out
@@ -120,32 +140,6 @@ pub fn pretty(text: &[u8]) -> Vec<u8> {
 fn new_line(out: &mut Vec<u8>, depth: usize) {
     out.push(b'\n');
     out.extend(std::iter::repeat_n(b' ', 2 * depth));
-}
-
-/// The tokens of a JSON text: punctuation, strings, and what stands between them.
-fn tokens(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        at += text[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        let start = at;
-        at += match text.get(start)? {
-            b'"' => string_len(&text[start..]),
-            b'{' | b'}' | b'[' | b']' | b',' | b':' => 1,
-            _ => text[start..].iter().take_while(|byte| !b"{}[],: \t\r\n\"".contains(byte)).count(),
-        };
-        Some(start..at)
-    })
-}
-
-/// Length of the string that `text` starts with, its quotes included.
-fn string_len(text: &[u8]) -> usize {
-    let mut escaped = false;
-    let inner = text.iter().skip(1).take_while(|byte| {
-        let goes_on = escaped || **byte != b'"';
-        escaped = !escaped && **byte == b'\\';
-        goes_on
-    });
-    (inner.count() + 2).min(text.len())
 }
 
 #[cfg(test)]
@@ -169,7 +163,7 @@ mod tests {
     #[test]
     fn other_things_are_refused() {
         for (text, word) in [("[1]", "not a JSON object"), ("{\"a\": }", "not JSON"), ("", "not JSON")] {
-            assert!(Members::read(".zattrs", text.as_bytes()).expect_err(text).contains(word));
+            assert!(Members::read(".zattrs", text.as_bytes()).expect_err(text).to_string().contains(word));
         }
     }
 

@@ -1,27 +1,20 @@
 //! Which of the measured compressors is the best, and for what.
 
-use crate::trial::flags::Objective;
-use crate::trial::measure::Measured;
+use super::measure::Measured;
+use super::options::Objective;
 
-/// Marks those that no other one beats: none is at least as good in size, both speeds of one thread and bytes for a point,
-/// and better in one of them.
-pub fn front(measured: &mut [Measured]) {
-    let costs: Vec<[f64; 4]> = measured.iter().map(costs).collect();
-    for (one, own) in measured.iter_mut().zip(&costs) {
-        one.pareto = !costs.iter().any(|other| dominates(other, own));
+/// Marks the Pareto-optimal ones: no other is at least as good in size, both speeds of one thread and bytes for a point, and
+/// better in one of them.
+pub fn mark_front(measured: &mut [Measured]) {
+    let costs = |one: &Measured| [one.size(), -one.one_thread.encode, -one.one_thread.decode, one.point_bytes as f64];
+    let all: Vec<[f64; 4]> = measured.iter().map(costs).collect();
+    for (one, own) in measured.iter_mut().zip(&all) {
+        one.pareto = !all.iter().any(|other| other != own && other.iter().zip(own).all(|(other, own)| other <= own));
     }
 }
 
-fn costs(one: &Measured) -> [f64; 4] {
-    [one.size(), -one.one_thread.encode, -one.one_thread.decode, one.point_bytes as f64]
-}
-
-fn dominates(one: &[f64; 4], other: &[f64; 4]) -> bool {
-    one.iter().zip(other).all(|(one, other)| one <= other) && one != other
-}
-
 /// Sizes above this many times the smallest are not worth any speed.
-const MOST_SIZE: f64 = 1.5;
+const MAX_SIZE: f64 = 1.5;
 
 /// For balance: how many times as large something that is twice as fast may be.
 const SPEED_WORTH: f64 = 1.05;
@@ -29,40 +22,25 @@ const SPEED_WORTH: f64 = 1.05;
 /// For balance: how many times as large something that needs half the bytes for a point may be.
 const POINT_WORTH: f64 = 1.01;
 
-/// The index of the best for `objective`; nothing among none.
+/// The indices of all, the best for `objective` first.
 ///
 /// - `size`: the smallest.
 /// - `encode`, `decode`: the fastest with one thread, of those that are at most 1.5 times as large as the smallest. One
 ///   thread, because most readers give a chunk no more, and a writer has many chunks.
 /// - `point`: the fewest bytes for a point, of the same.
-/// - `balanced`: of those that are no larger than the default, the one that is best when all counts as size: to encode or to
-///   decode twice as fast is worth 5 % of it each, half the bytes for a point 1 %.
-pub fn choose(objective: Objective, measured: &[Measured]) -> Option<usize> {
-    rank(objective, measured).first().copied()
-}
-
-/// The indices of all, the best first.
+/// - `balanced`: of those that are no larger than the default, the best when all counts as size: to encode or to decode twice
+///   as fast is worth 5 % of it each, half the bytes for a point 1 %.
 pub fn rank(objective: Objective, measured: &[Measured]) -> Vec<usize> {
-    let limit = size_limit(objective, measured);
-    let key = |index: &usize| {
-        let one = &measured[*index];
-        (one.size() > limit, cost(objective, one))
-    };
-    let mut order: Vec<usize> = (0..measured.len()).collect();
-    order.sort_by(|a, b| {
-        let ((a_large, a), (b_large, b)) = (key(a), key(b));
-        a_large.cmp(&b_large).then(a.total_cmp(&b))
-    });
-    order
-}
-
-fn size_limit(objective: Objective, measured: &[Measured]) -> f64 {
-    let smallest = measured.iter().map(Measured::size).fold(f64::INFINITY, f64::min);
     let default = measured.iter().find(|one| one.candidate.default).map(Measured::size);
-    match objective {
+    let limit = match objective {
         Objective::Balanced => default.unwrap_or(f64::INFINITY),
-        _ => smallest * MOST_SIZE,
-    }
+        _ => measured.iter().map(Measured::size).fold(f64::INFINITY, f64::min) * MAX_SIZE,
+    };
+    let too_large = |index: usize| measured[index].size() > limit;
+    let cost = |index: usize| cost(objective, &measured[index]);
+    let mut order: Vec<usize> = (0..measured.len()).collect();
+    order.sort_by(|&a, &b| too_large(a).cmp(&too_large(b)).then(cost(a).total_cmp(&cost(b))));
+    order
 }
 
 fn cost(objective: Objective, one: &Measured) -> f64 {
@@ -85,7 +63,7 @@ mod tests {
     use zcodec::{Blosc, Cname, Shuffle};
 
     use super::*;
-    use crate::trial::grid::Candidate;
+    use crate::trial::candidates::Candidate;
     use crate::trial::measure::Speed;
 
     /// Of 1,000 bytes, in megabytes a second.
@@ -112,7 +90,7 @@ mod tests {
             all in prop::collection::vec((1u64..6, 1u32..6, 1u32..6, 1u64..6), 0..25),
         ) {
             let mut found: Vec<Measured> = all.iter().map(|&(a, b, c, d)| measured(a, b, c, d)).collect();
-            front(&mut found);
+            mark_front(&mut found);
             for (index, one) in all.iter().enumerate() {
                 let mut beaten = false;
                 for other in &all {
@@ -132,13 +110,12 @@ mod tests {
             let mut found: Vec<Measured> = all.iter().map(|&(a, b, c, d)| measured(a, b, c, d)).collect();
             let default = default % found.len();
             found[default].candidate.default = true;
-            front(&mut found);
-            let chosen = choose(Objective::Balanced, &found).expect("there are some");
+            mark_front(&mut found);
+            let chosen = rank(Objective::Balanced, &found)[0];
             prop_assert!(found[chosen].pareto);
             prop_assert!(found[chosen].encoded_bytes <= found[default].encoded_bytes);
             for objective in [Objective::Size, Objective::Encode, Objective::Decode, Objective::Point] {
                 let mut order = rank(objective, &found);
-                prop_assert_eq!(Some(order[0]), choose(objective, &found));
                 order.sort_unstable();
                 prop_assert_eq!(order, (0..found.len()).collect::<Vec<_>>());
             }
@@ -164,8 +141,8 @@ mod tests {
             (Objective::Point, 5),
             (Objective::Balanced, 2),
         ] {
-            assert_eq!(choose(objective, &all), Some(best), "{objective:?}");
+            assert_eq!(rank(objective, &all)[0], best, "{objective:?}");
         }
-        assert_eq!(choose(Objective::Size, &[]), None);
+        assert!(rank(Objective::Size, &[]).is_empty());
     }
 }
