@@ -1,25 +1,45 @@
 #!/usr/bin/env bash
 # Runs every test: unit and end-to-end tests of the workspace, then the interoperability tests with zarr-python and xarray.
 #
-# Needs cargo and a C compiler. The Python environment is made in target/venv from pinned packages; without Python 3.11 or
-# newer, that part is skipped and says so.
+# Needs cargo and a C compiler; cargo-nextest, where it is installed, runs the tests in less time. The Python environment is
+# made from pinned packages in target/venv; without Python 3.11 or newer, the interoperability tests are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-cargo test --workspace --locked
-
+target=${CARGO_TARGET_DIR:-$PWD/target}
 python=${PYTHON:-python3}
-if ! "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-    echo "skipped: interoperability tests: $python is absent, older than 3.11, or lacks venv or ensurepip"
+requirements=tests/interop/requirements.txt
+venv=$target/venv
+
+make_venv() {
+    stamp=$venv/$(sha256sum <"$requirements" | cut -c1-16)
+    if [ -e "$stamp" ]; then return; fi
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+    touch "$stamp"
+}
+
+# Packages are downloaded while cargo compiles.
+venv_job=
+if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    make_venv &
+    venv_job=$!
+    trap 'kill "$venv_job" 2>/dev/null || true' EXIT
+fi
+
+# Once, with the tests: no test has to call cargo.
+cargo build --workspace --bins --tests --locked
+export ZTOOLS_BIN=$target/debug
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --locked
+    cargo test --workspace --locked --doc
+else
+    cargo test --workspace --locked
+fi
+
+if [ -z "$venv_job" ]; then
+    echo "skipped: interoperability tests: $python is not installed, older than 3.11, or lacks venv or ensurepip"
     exit 0
 fi
-requirements=tests/interop/requirements.txt
-stamp=target/venv/$(sha256sum <"$requirements" | cut -c1-16)
-if [ ! -e "$stamp" ]; then
-    rm -rf target/venv
-    "$python" -m venv target/venv
-    target/venv/bin/pip install --quiet --disable-pip-version-check -r "$requirements"
-    touch "$stamp"
-fi
-cargo build --workspace --bins --locked
-ZTOOLS_BIN=$PWD/target/debug target/venv/bin/python -m pytest -q -p no:cacheprovider tests/interop
+wait "$venv_job"
+"$venv/bin/python" -m pytest -q -p no:cacheprovider -n auto --maxprocesses 8 tests/interop

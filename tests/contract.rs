@@ -6,11 +6,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use harness::{Outcome, Tool, binary, fixture, repository, tools, tree};
+use harness::{Outcome, Tool, binary, fixture, repository, spawn_unread, tools, tree};
 use tempfile::TempDir;
 
 /// A working command line of a tool, and the directory its output goes to.
@@ -142,12 +141,10 @@ fn a_closed_pipe_is_no_failure_and_writers_finish() {
         let whole = Example::of(&tool);
         whole.run(&[]).expect(0);
         let example = Example::of(&tool);
-        let mut child = example.command().0.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        drop(child.stdout.take());
-        let status = child.wait().unwrap();
-        let mut stderr = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        assert_eq!((status.code(), stderr.as_str()), (Some(0), ""), "{tool}");
+        let (child, stdout) = spawn_unread(example.command());
+        drop(stdout);
+        let outcome = child.end();
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{tool}");
         assert_eq!(example.written(), whole.written(), "{tool} finishes its work");
     }
 }
@@ -159,8 +156,9 @@ fn a_full_output_is_noticed() {
             let full = File::options().write(true).open("/dev/full").unwrap();
             // Kept until the run is over: its directory is where a writer writes.
             let example = Example::of(&tool);
-            let mut command = example.command().args(arguments).0;
-            let outcome = Outcome::of(command.stdout(full).output().unwrap());
+            let mut command = example.command().args(arguments);
+            command.0.stdout(full);
+            let outcome = command.run();
             assert_eq!(outcome.code, 7, "{tool} {arguments:?}: {}", outcome.stderr);
             assert!(outcome.stderr.contains("standard output"), "{tool} {arguments:?}: {}", outcome.stderr);
         }

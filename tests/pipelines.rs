@@ -1,19 +1,15 @@
 //! Tools glued together, as scripts glue them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::io::Write;
 use std::process::Stdio;
 
-use harness::{MakeArray, Outcome, Tool, fixture, fixtures, tree};
+use harness::{MakeArray, Tool, fixture, fixtures, tree};
 
 #[test]
 fn inspect_reads_stores_from_another_inspect() {
     let first =
         Tool::new("zinspect").current_dir(&fixtures()).args(["weather-v2.zarr", "v3-codecs.zarr"]).run().expect(0);
-    let mut command = Tool::new("zinspect").current_dir(&fixtures()).args(["--stores-from", "-"]).0;
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(first.stdout.as_bytes()).unwrap();
-    let second = Outcome::of(child.wait_with_output().unwrap());
+    let second = Tool::new("zinspect").current_dir(&fixtures()).args(["--stores-from", "-"]).run_on(&first.stdout);
     assert_eq!(second.stdout, first.stdout);
 }
 

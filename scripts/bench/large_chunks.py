@@ -4,7 +4,7 @@
     scripts/bench/large_chunks.py [--rounds N] [--steps N] [--patience N] [--work DIR] [--no-build]
 
 The data are float32 in chunks of 154 MB, (1, 37, 721, 1440), and in chunks of 4.15 MB, in memory-backed storage. Prints one
-JSON line a case; README.md says what the numbers mean.
+JSON line per case; README.md explains the numbers.
 """
 
 import argparse
@@ -22,11 +22,11 @@ AGAINST = {LARGE: SMALL, INSIDE: SMALL, LARGE_VERIFIED: SMALL_VERIFIED}
 
 def main():
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one that only warms up")
+    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one warm-up round")
     flags.add_argument("--steps", type=int, default=6, help="chunks of 154 MB (default 6)")
-    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to run again, in all (default 20)")
-    flags.add_argument("--work", help="directory to use and keep, 500 MB a step (default: a temporary one in /dev/shm)")
-    flags.add_argument("--no-build", action="store_true", help="take the binary that is there")
+    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to repeat, in total (default 20)")
+    flags.add_argument("--work", help="directory to use and keep, 500 MB per step (default: a temporary one in /dev/shm)")
+    flags.add_argument("--no-build", action="store_true", help="use the existing binary")
     args = flags.parse_args()
     if not args.no_build:
         build(["-p", "zrecompress"])
@@ -43,7 +43,7 @@ def main():
 
 
 def all_cases(work, data):
-    """How many chunks at once and how many threads in each is left to the tool, but for the last case."""
+    """Workers and threads are chosen by the tool, except in the last case."""
     small, large = data / "small.zarr", data / "large.zarr"
     plain, verified = (["--max-memory", BUDGET, "--verify", how] for how in ("none", "full"))
     yield zrecompress(work, SMALL, small, *plain)

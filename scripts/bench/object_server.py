@@ -27,7 +27,7 @@ from xml.sax.saxutils import escape
 def main():
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("root", type=Path)
-    flags.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any that is free)")
+    flags.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free port)")
     flags.add_argument("--latency", type=float, default=0, help="milliseconds before each answer (default 0)")
     args = flags.parse_args()
     server = Server(args.port, args.root.resolve(), args.latency / 1e3)

@@ -9,8 +9,8 @@ from side_by_side import HERE, Case
 
 
 class Served(Case):
-    """Each run has a server of its own, in another process, whose start and end are not timed; `served` is what it sent in
-    the last one. Once it has ended, its processor time counts as that of the benchmark, not of others."""
+    """Each run has its own server in another process, whose start and end are not timed; `served` is what it sent in
+    the last one. After its end, its processor time counts as that of the benchmark, not of others."""
 
     def __init__(self, root, port, latency, *case):
         super().__init__(*case)

@@ -4,7 +4,7 @@
     scripts/bench/rechunk.py [--rounds N] [--steps N] [--patience N] [--work DIR] [--only REGEX] [--no-build]
 
 The data are 2 GB of float32 (500, 721, 1440) in chunks of one step, in memory-backed storage; the output is in chunks of
-(240, 16, 16), and all may use 512 MB. Prints one JSON line a case; README.md says what the numbers mean.
+(240, 16, 16), and all may use 512 MB. Prints one JSON line per case; README.md explains the numbers.
 """
 
 import argparse
@@ -19,8 +19,8 @@ CHUNKS = {"time": 240, "latitude": 16, "longitude": 16}
 STEP_BYTES = 721 * 1440 * 4
 RECODE = "zrecompress, same chunks, --verify none"
 PLAIN, VERIFIED = "zrecompress, --verify none", "zrecompress, --verify full"
-# The ways of rechunk_peers.py, and what each one needs: a module, the variable that names its Python, and where that may be
-# beside the binaries.
+# The methods of rechunk_peers.py and what each one needs: a module, the variable that names its Python, and its default path
+# next to the binaries.
 RECHUNKER = ("rechunker", "RECHUNKER_PYTHON", "rechunker-venv")
 DASK, XARRAY = (("dask.array", "DASK_PYTHON", "dask-venv"), ("xarray, dask.array", "DASK_PYTHON", "dask-venv"))
 PEERS = {
@@ -35,14 +35,14 @@ PEERS = {
 
 def main():
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--rounds", type=int, default=3, help="measured rounds (default 3), after one that only warms up")
+    flags.add_argument("--rounds", type=int, default=3, help="measured rounds (default 3), after one warm-up round")
     flags.add_argument("--steps", type=int, default=500, help="source chunks of 4.15 MB (default 500)")
-    flags.add_argument("--patience", type=int, default=5, help="disturbed rounds to run again, in all (default 5)")
-    flags.add_argument("--work", help="directory to use and keep, 15 MB a step (default: a temporary one in /dev/shm)")
-    flags.add_argument("--only", default="", help="regular expression: the cases to run, beside the one that is compared")
-    flags.add_argument("--cname", default="zstd", help="compressor of the output (default zstd, as zrecompress has it)")
+    flags.add_argument("--patience", type=int, default=5, help="disturbed rounds to repeat, in total (default 5)")
+    flags.add_argument("--work", help="directory to use and keep, 15 MB per step (default: a temporary one in /dev/shm)")
+    flags.add_argument("--only", default="", help="regular expression: the cases to run, in addition to the reference case")
+    flags.add_argument("--cname", default="zstd", help="compressor of the output (default zstd, the default of zrecompress)")
     flags.add_argument("--clevel", type=int, default=3, help="its level (default 3)")
-    flags.add_argument("--no-build", action="store_true", help="take the binary that is there")
+    flags.add_argument("--no-build", action="store_true", help="use the existing binary")
     args = flags.parse_args()
     if not args.no_build:
         build(["-p", "zrecompress"])

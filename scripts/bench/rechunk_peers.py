@@ -1,11 +1,11 @@
-"""How a user of Python rechunks a store: one way a run, in the Python that has it. Every way writes the codec that is given.
+"""How Python users rechunk a store: one method per run, in the Python that has it. Every method writes the given codec.
 
     rechunk_peers.py WAY SRC DST CHUNKS BUDGET CODEC
 
     rechunker     rechunker on dask's threads, through an intermediate store beside DST
     rechunker-1   the same on one thread, which has the whole budget
-    dask          dask.array: from_zarr, rechunk, store, as one graph; dask knows no budget
-    strips        dask.array piece by piece, with pieces that fit the budget: what its users write when memory is short
+    dask          dask.array: from_zarr, rechunk, store, as one graph; dask has no memory limit
+    strips        dask.array piece by piece, with pieces that fit the budget: what users write when memory is short
     xarray        open_zarr, chunk, to_zarr: what most people write
 
 CHUNKS and CODEC (cname, clevel, shuffle) are JSON, BUDGET is bytes.
@@ -50,7 +50,7 @@ def rechunker(src, dst, chunks, budget, codec):
 
 
 def rechunker_fits(src, dst, chunks, budget, codec):
-    """Told less than half of the budget, for it takes twice what it is told."""
+    """Gets less than half of the budget, because it uses twice its limit."""
     rechunker(src, dst, chunks, budget * 2 // 5, codec)
 
 
@@ -87,8 +87,8 @@ def dask_graph(src, dst, chunks, budget, codec):
 
 
 def strips(src, dst, chunks, budget, codec):
-    """A piece is one target chunk deep and as many rows of target chunks high as fit; its source chunks are decoded again
-    for every piece they touch. A piece is there three times: its slices, the whole, and what is being encoded."""
+    """A piece is one target chunk deep and as many rows of target chunks high as fit; source chunks are decoded again for
+    every piece that they touch. A piece is in memory three times: its slices, the whole, and the part being encoded."""
     import dask
     import dask.array as da
     import zarr

@@ -1,5 +1,5 @@
-"""What the benchmarks share whose cases write a store: a case that makes room for its output, the comparison of all outputs,
-the record of a case."""
+"""Shared by the benchmarks that write a store: a case that removes its previous output, the comparison of all outputs, the record
+of a case."""
 
 import json
 import shutil
@@ -12,8 +12,8 @@ OUT = object()  # stands for a case's own output in its command
 
 
 def writing(work, name, command):
-    """A case whose output is removed before each run, with what lies beside it. Once it has run, `complete` makes the output
-    readable where the command does not."""
+    """A case whose output and files next to it are removed before each run. After the run, `complete` makes the output readable if
+    the command does not."""
     label = name.replace(",", "").replace(" ", "_")
     output = work / f"{label}.zarr"
     command = [output if word is OUT else word for word in command]
@@ -32,7 +32,7 @@ def remove(output):
 
 
 def measure(cases, sources, rounds, patience):
-    """One round that warms up, whose outputs must decode to the values of the sources, then the rounds that count.
+    """One warm-up round, whose outputs must decode to the values of the sources, then the rounds that count.
 
     Gives every case its `stored_mb`; returns the largest share of other processes.
     """
@@ -82,7 +82,7 @@ def report(bench, case, references, decoded_bytes, rounds, others):
 
 
 def phases(case):
-    """Seconds of the last round by phase, summed over the threads, where the command tells them on its last line."""
+    """Seconds of the last round by phase, summed over the threads, if the command prints them on its last line."""
     lines = case.stdout.read_text().splitlines()
     try:
         summary = json.loads(lines[-1])

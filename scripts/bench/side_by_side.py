@@ -1,8 +1,8 @@
-"""What the benchmarks share: build, run a process and weigh it, compare in turn, print JSON lines.
+"""Shared by all benchmarks: build, run and measure a process, run cases in turn, print JSON lines.
 
-Standard library only, and nothing large is ever held here: Linux counts the memory of the process that starts another one
-in the other one's peak (getrusage(2), ru_maxrss), so the few megabytes of this interpreter are a floor under every figure.
-Data are made and compared in processes of their own (stores.py).
+Standard library only, with little memory in use: Linux includes the memory of the parent process in the peak of its child
+(getrusage(2), ru_maxrss), so the few megabytes of this interpreter are the lower limit of every figure. Data are made and
+compared in separate processes (stores.py).
 """
 
 import contextlib
@@ -47,7 +47,7 @@ def zarrs_reencode():
 
 
 def python_with(module, variable, beside):
-    """A Python that has a module: the one the variable names, else that of a virtual environment beside the binaries, else
+    """A Python that has a module: the one the variable names, else that of a virtual environment next to the binaries, else
     the one that has zarr. None, with a printed reason, where it has not."""
     ours = TARGET / beside / "bin/python"
     python = os.environ.get(variable) or (str(ours) if ours.exists() else peers_python())
@@ -69,7 +69,7 @@ def build(*targets):
 
 
 def stores(*args, python=None):
-    """Runs stores.py in the peers' Python, or in the one that is given, and returns what it prints, as JSON."""
+    """Runs stores.py in the peers' Python, or in the given one, and returns its JSON output."""
     python = python or peers_python()
     done = subprocess.run([python, str(HERE / "stores.py"), *map(str, args)], stdout=subprocess.PIPE)
     if done.returncode != 0:
@@ -90,7 +90,7 @@ def workspace(given):
 
 
 class Weighed(NamedTuple):
-    """What one whole process took, from start to exit."""
+    """Resources used by one process, from start to exit."""
 
     seconds: float  # wall clock
     peak_mb: float  # memory, 10^6 bytes
@@ -122,7 +122,7 @@ def bytes_read(pid):
 
 
 def floor_mb():
-    """The least that `run` can report as a peak: this interpreter's own memory."""
+    """The smallest peak that `run` can report: this interpreter's own memory."""
     return round(run(["true"], os.devnull).peak_mb, 1)
 
 
@@ -161,7 +161,7 @@ class Case:
 
 
 def in_turn(cases, rounds, patience=0):
-    """Every case once a round. Rounds start at another case each, so that no case always follows the same neighbour.
+    """Every case once per round. Each round starts with a different case, so that no case always follows the same one.
 
     A round in which other processes took more than DISTURBED of the machine is run again, up to `patience` times in all.
     Returns the largest such share among the rounds that count.

@@ -2,11 +2,11 @@
 
     stores.py features DIR N        four stores of N small arrays: v2 and v3, with and without consolidated metadata
     stores.py field DIR CHUNKS      one float32 array in 4 MiB chunks: in a v2 store, as a v3 store at "/", and sharded
-    stores.py maps DIR STEPS        one float32 array (STEPS, 721, 1440), a chunk a step: a v2 store
-    stores.py levels DIR STEPS      one float32 array (STEPS, 37, 721, 1440), a chunk a level, and again a chunk a step
+    stores.py maps DIR STEPS        one float32 array (STEPS, 721, 1440), one chunk per step: a v2 store
+    stores.py levels DIR STEPS      one float32 array (STEPS, 37, 721, 1440), one chunk per level, and again one chunk per step
     stores.py series DIR STEPS      hourly maps of two variables with CF coordinates: lz4 and zstd, v2 and v3, consolidated
     stores.py wide DIR N            one v2 store of N small arrays (96, 16, 16) with CF coordinates, consolidated
-    stores.py points FILE N         a CSV file of N random places (id, lat, lon)
+    stores.py points FILE N         a CSV file of N random points (id, lat, lon)
     stores.py digest STORE...       a digest of the decoded values of each store
     stores.py tables FILE...        shape and digest of the float32 values of each table: .npy, or .csv behind its `time`
     stores.py same N PEER OURS...   whether zinspect's records list the same N arrays as the peer's lines
@@ -56,7 +56,7 @@ def features(directory, count):
 
 
 def field(directory, chunks):
-    """The array of `frames`, a frame a chunk, stored three times."""
+    """The array of `frames`, one frame per chunk, stored three times."""
     shape = (chunks, SIDE, SIDE)
     grid = {"chunks": (1, SIDE, SIDE), "dims": ("time", "latitude", "longitude")}
     array = create(zarr.create_group(directory / "v2.zarr", zarr_format=2).store, 2, "t2m", shape, **grid)
@@ -74,7 +74,7 @@ def field(directory, chunks):
 
 
 def maps(directory, steps):
-    """Hourly maps as an archive is delivered: one step a chunk."""
+    """Hourly maps as an archive delivers them: one step per chunk."""
     grid = {"chunks": (1, *MAP), "dims": ("time", "latitude", "longitude")}
     store = zarr.create_group(directory / "v2.zarr", zarr_format=2).store
     array = create(store, 2, "t2m", (steps, *MAP), **grid)
@@ -98,7 +98,7 @@ def levels(directory, steps):
 
 
 def series(directory, steps):
-    """What an archive delivers, in two codecs; the stores of version 3 hold links to the same Blosc frames."""
+    """Data as an archive delivers them, in two codecs; the stores of version 3 hold links to the same Blosc frames."""
     names, shape = ("msl", "t2m"), (steps, *MAP)
     grid = {"chunks": (1, *MAP), "dims": ("time", "latitude", "longitude"), "fill_value": np.nan}
     axes = np.linspace(90, -90, MAP[0]), np.arange(MAP[1]) * 0.25
@@ -120,7 +120,7 @@ def series(directory, steps):
 
 
 def wide(directory, count):
-    """Like the features of a weather archive around a place; no two arrays hold the same values."""
+    """Like the features of a weather archive around a point; no two arrays hold the same values."""
     grid = {"chunks": (24, 16, 16), "dims": ("time", "latitude", "longitude"), "fill_value": np.nan}
     values = np.random.default_rng(1).normal(280, 10, (96, 16, 16)).astype("f4")
     store = zarr.create_group(directory / "v2.zarr", zarr_format=2).store
@@ -132,7 +132,7 @@ def wide(directory, count):
 
 
 def coordinates(store, version, steps, latitudes, longitudes):
-    """CF coordinates, a chunk each. No fill value: xarray takes that of version 2 for missing, and 0 is a longitude."""
+    """CF coordinates, one chunk each. No fill value: xarray treats that of version 2 as missing, and 0 is a longitude."""
     hours = {"units": "hours since 2019-01-01", "calendar": "proleptic_gregorian"}
     for name, values, attributes in (
         ("latitude", latitudes, {"units": "degrees_north"}),
@@ -146,7 +146,7 @@ def coordinates(store, version, steps, latitudes, longitudes):
 
 
 def points(file, count):
-    """Places clearly nearer to one cell than to the next, and on no edge of the maps: halfway and there, tools may differ."""
+    """Points clearly nearer to one cell than to the next, and not at the edge of the maps, where tools may differ."""
     rng = np.random.default_rng(3)
     rows, columns = (rng.integers(1, side - 1, count) for side in MAP)
     beside = rng.uniform(-0.12, 0.12, (2, count))
@@ -215,7 +215,7 @@ def table_of(file):
 
 
 def same(count, peer, *ours):
-    """A comparison of speed is worth nothing if the two saw different stores."""
+    """A comparison of speed is meaningless if the two saw different stores."""
     with open(peer) as lines:
         theirs = [json.loads(line)[:3] for line in lines]
     for path in ours:
@@ -241,7 +241,7 @@ def main():
     if job == "points":
         return points(args[0], int(args[1]))
     directory, count = Path(args[0]), int(args[1])
-    building = directory.with_name(directory.name + ".part")  # whole or not there: a kept directory is used again
+    building = directory.with_name(directory.name + ".part")  # renamed when complete: a kept directory is reused
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     made = MAKERS[job](building, count)

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""zinspect against zarr-python on stores of many arrays: whole processes, in turn, the same answer asked of both.
+"""zinspect against zarr-python on stores of many arrays: whole processes, in turn, with the same question for both.
 
     scripts/bench/zinspect.py [--rounds N] [--arrays N] [--patience N] [--work DIR] [--no-build]
 
-Prints one JSON line a case; README.md says what the numbers mean.
+Prints one JSON line per case; README.md explains the numbers.
 """
 
 import argparse
 
 from side_by_side import TARGET, Case, build, emit, floor_mb, in_turn, peers_python, ratio, say, stores, workspace
 
-# What a user of zarr-python would write to see every array once, on the quickest way there is to do so.
+# The fastest code that a user of zarr-python would write to see every array once.
 PEER = """
 import json, sys, zarr
 group = zarr.open_group(sys.argv[1], mode="r", use_consolidated=sys.argv[2] == "consolidated")
@@ -22,11 +22,11 @@ for name, array in sorted(group.arrays()):
 
 def main():
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one that only warms up")
+    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one warm-up round")
     flags.add_argument("--arrays", type=int, default=3930, help="arrays in each store (default 3930)")
-    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to run again, in all (default 20)")
+    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to repeat, in total (default 20)")
     flags.add_argument("--work", help="directory to use and keep (default: a temporary one in /dev/shm)")
-    flags.add_argument("--no-build", action="store_true", help="take the binary that is there")
+    flags.add_argument("--no-build", action="store_true", help="use the existing binary")
     args = flags.parse_args()
     if not args.no_build:
         build(["-p", "zinspect"])
@@ -49,7 +49,7 @@ def compare(work, data, version, kind, args):
         Case("sample 0 (metadata only)", [*zinspect, "--sample", "0", store], work / "ours-0"),
     ]
     peer = Case("zarr-python", [peers_python(), "-c", PEER, store, kind], work / "peer")
-    in_turn([*ours, peer], 1)  # warms the caches and leaves the answers to be compared
+    in_turn([*ours, peer], 1)  # warms the caches and keeps the answers for the comparison
     stores("same", args.arrays, peer.stdout, *(case.stdout for case in ours))
     for case in [*ours, peer]:
         case.forget()

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""zpoint against xarray, zarr-python, zarrs-python and TensorStore: the series of places, whole processes, in turn.
+"""zpoint against xarray, zarr-python, zarrs-python and TensorStore: time series at points, whole processes, in turn.
 
     scripts/bench/zpoint.py [--rounds N] [--patience N] [--work DIR] [--only REGEX] [--no-build]
                             [--steps N] [--arrays N] [--places N] [--latency MS]
 
-    maps lz4, maps zstd   one place out of 480 hourly maps of 4.15 MB (two variables), and the same out of a v3 store
-    wide                  one place out of 3,930 variables of four small chunks
-    points                1,000 places out of the lz4 maps
-    remote                one place out of the lz4 maps on an object server that counts, at once and with a latency
+    maps lz4, maps zstd   one point from 480 hourly maps of 4.15 MB (two variables), and the same from a v3 store
+    wide                  one point from 3,930 variables of four small chunks
+    points                1,000 points from the lz4 maps
+    remote                one point from the lz4 maps on a counting object server, without and with latency
 
---only is searched in "TASK: CASE". Where the binary is absent, the peers run alone. Prints one JSON line a case; README.md
-says what the numbers mean.
+--only is searched in "TASK: CASE". Without the binary, only the peers run. Prints one JSON line per case; README.md
+explains the numbers.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from object_store import Served, free_port
 from side_by_side import CORES, HERE, TARGET, Case, build, emit, floor_mb, in_turn, python_with, ratio, say, stores
 from side_by_side import workspace
 
-NPY, CSV = "zpoint npy", "zpoint csv"  # what the others are held against: the peers write .npy, people want CSV
+NPY, CSV = "zpoint npy", "zpoint csv"  # the reference cases: the peers write .npy, users want CSV
 OURS = {
     NPY: ["-f", "npy"],
     CSV: ["-f", "csv"],
     "zpoint csv, -j 1": ["-f", "csv", "-j", "1"],
     "zpoint csv, whole chunks": ["-f", "csv", "--partial-decode", "off"],
 }
-# The ways of zpoint_peers.py, and the modules each one needs.
+# The methods of zpoint_peers.py, and the modules that each one needs.
 PEERS = {
     "xarray": "xarray, zarr",
     "xarray-csv": "xarray, zarr",
@@ -53,7 +53,7 @@ class Task(NamedTuple):
 
 
 class Telling:
-    """Its command says of its run on its last line: zpoint its summary, a peer its time behind the imports."""
+    """The last line of its output describes the run: the summary of zpoint, or the seconds of a peer after its imports."""
 
     def forget(self):
         super().forget()
@@ -102,15 +102,15 @@ def main():
 
 def arguments():
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one that only warms up")
+    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one warm-up round")
     flags.add_argument("--steps", type=int, default=240, help="hours, two maps of 4.15 MB each (default 240)")
     flags.add_argument("--arrays", type=int, default=3930, help="variables of the wide store (default 3930)")
-    flags.add_argument("--places", type=int, default=1000, help="places of `points` (default 1000)")
+    flags.add_argument("--places", type=int, default=1000, help="points of the task `points` (default 1000)")
     flags.add_argument("--latency", type=float, default=20, help="milliseconds before each remote answer (default 20)")
-    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to run again, for each task (default 20)")
+    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to repeat, per task (default 20)")
     flags.add_argument("--work", help="directory to use and keep, 2 GB (default: a temporary one in /dev/shm)")
-    flags.add_argument("--only", default="", help="regular expression: the cases to run, beside those that are compared")
-    flags.add_argument("--no-build", action="store_true", help="take the binary that is there")
+    flags.add_argument("--only", default="", help="regular expression: the cases to run, in addition to the reference cases")
+    flags.add_argument("--no-build", action="store_true", help="use the existing binary")
     return flags.parse_args()
 
 
@@ -123,7 +123,7 @@ def wanted(task, name, only):
 
 
 def make(work, task, args, python):
-    """The data of a task, where they are not there from another one."""
+    """The data of a task, unless another task has made them."""
     for name, job, count in (("series", "series", args.steps), ("wide", "wide", args.arrays)):
         data = work / f"{name}-{count}"
         if task.store.startswith(f"{data.name}/") and not data.exists():
@@ -145,7 +145,7 @@ def slug(text):
 
 
 def all_cases(work, task, binary, pythons):
-    """A case is named TASK: CASE and writes to a name of its own, which is made free before each run."""
+    """A case is named TASK: CASE and writes to its own path, which is removed before each run."""
     remote = task.latency is not None
     port = free_port() if remote else None
 
@@ -189,7 +189,7 @@ def remove(output):
 
 def compare(task, cases, args, python):
     say(f"{task.name}:")
-    in_turn(cases, 1)  # warms the caches and leaves the tables to be compared
+    in_turn(cases, 1)  # warms the caches and keeps the tables for the comparison
     tables = stores("tables", *(case.output for case in cases), python=python)
     if len({json.dumps(table) for table in tables.values()}) != 1:
         sys.exit(f"the tables differ: {json.dumps(tables, indent=1)}")

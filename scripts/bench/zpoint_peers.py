@@ -1,17 +1,17 @@
-"""How a user of Python reads the series of places out of a store: one way a run, in the Python that has it.
+"""How Python users read time series at points from a store: one method per run, in the Python that has it.
 
     zpoint_peers.py WAY STORE POINTS OUT
 
     xarray        open_zarr without dask, sel with method="nearest", values
-    xarray-csv    the same, to_dataframe, to_csv: what most people write (one place only)
+    xarray-csv    the same, to_dataframe, to_csv: what most people write (one point only)
     xarray-dask   the same in chunks={}, one compute
     zarr          zarr-python alone; the cell by hand
     zarrs         the same with the codec pipeline of zarrs-python
-    tensorstore   TensorStore: all variables asked for at once; the cell by hand
+    tensorstore   TensorStore: all variables requested at once; the cell by hand
 
 STORE is a directory, for xarray (through obstore) and tensorstore also an http:// URL. POINTS is a CSV file: id, lat, lon.
-OUT gets a float32 matrix, rows by variables in path order, as .npy; rows are in order of time, then of place. Prints how
-many seconds it took behind the imports, as JSON.
+OUT gets a float32 matrix, rows by variables in path order, as .npy; rows are ordered by time, then by point. Prints the
+seconds after the imports, as JSON.
 """
 
 import csv
@@ -64,7 +64,7 @@ def xarray_to_csv(store, places, out):
 
 
 def selection(store, places, chunks):
-    """Places in one indexer share a dimension; two plain lists would give every latitude with every longitude."""
+    """Points in one indexer share a dimension; two plain lists would select every latitude with every longitude."""
     import xarray
 
     latitude, longitude = map(list, zip(*places))
@@ -138,7 +138,7 @@ def fetch(address):
 
 
 def cells(latitude, longitude, places):
-    """Row and column of the nearest cell of each place."""
+    """Row and column of the nearest cell of each point."""
     import numpy as np
 
     wanted = np.array(places).T

@@ -3,8 +3,8 @@
 
     scripts/bench/zrecompress.py [--rounds N] [--chunks N] [--patience N] [--work DIR] [--only REGEX] [--no-build]
 
-The data are float32 in chunks of 4 MiB, in memory-backed storage. Prints one JSON line a case; README.md says what the
-numbers mean.
+The data are float32 in chunks of 4 MiB, in memory-backed storage. Prints one JSON line per case; README.md explains the
+numbers.
 """
 
 import argparse
@@ -22,18 +22,18 @@ INSIDE = "zrecompress v2, --verify none, threads inside chunks"
 V3, V3_PEER = "zrecompress v3, --verify none", "zarrs_reencode v3"
 SHARDED, SHARDED_PEER = "zrecompress v3 sharded, --verify none", "zarrs_reencode v3 sharded"
 DEFAULTS, AUTO = "zrecompress v2, defaults", "zrecompress v2, --auto --objective balanced"
-# What each case is held against; everything is held against the bare loop.
+# The reference of each case; all are also compared with the bare loop.
 AGAINST = {VERIFIED: [PLAIN], INSIDE: [PLAIN], V3: [V3_PEER], SHARDED: [SHARDED_PEER], AUTO: [DEFAULTS]}
 
 
 def main():
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one that only warms up")
+    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one warm-up round")
     flags.add_argument("--chunks", type=int, default=250, help="chunks of 4 MiB, a multiple of 10 (default 250)")
-    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to run again, in all (default 20)")
-    flags.add_argument("--work", help="directory to use and keep, 17 MB a chunk (default: a temporary one in /dev/shm)")
-    flags.add_argument("--only", default="", help="regular expression: the cases to run, beside the bare loop")
-    flags.add_argument("--no-build", action="store_true", help="take the binaries that are there")
+    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to repeat, in total (default 20)")
+    flags.add_argument("--work", help="directory to use and keep, 17 MB per chunk (default: a temporary one in /dev/shm)")
+    flags.add_argument("--only", default="", help="regular expression: the cases to run, in addition to the bare loop")
+    flags.add_argument("--no-build", action="store_true", help="use the existing binaries")
     args = flags.parse_args()
     if not args.no_build:
         build(["-p", "zrecompress"], ["-p", "zcodec", "--example", "bare_loop"])
@@ -79,7 +79,7 @@ def all_cases(work, data):
 
 
 def describe(output, v2):
-    """The bare loop writes chunks only; a frame says itself how it is compressed."""
+    """The bare loop writes chunks only; the header of a frame describes its compression."""
     for name in (".zgroup", "t2m/.zarray", "t2m/.zattrs"):
         shutil.copy(v2 / name, output / name)
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Writes the manual pages out of the flag definitions.
+# Writes the manual pages from the flag definitions.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-cargo build --quiet --workspace --bins
+cargo build --quiet --workspace --bins --locked
 for folder in tools/*/; do
     tool=$(basename "$folder")
     [ -f "$folder/Cargo.toml" ] || continue
-    "target/debug/$tool" --generate man >"man/$tool.1"
+    "${CARGO_TARGET_DIR:-target}/debug/$tool" --generate man >"man/$tool.1"
 done

@@ -3,18 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Fault, MakeArray, ObjectServer, Outcome, Tool, fixture, fixtures, tree};
-use rustix::process::{Pid, Signal, kill_process};
+use harness::{Fault, MakeArray, ObjectServer, Outcome, Tool, fixture, fixtures, spawn, tree};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// No run of a tool may take longer, whatever the server does.
-const HANGS: Duration = Duration::from_secs(60);
 
 /// With `--timeout 2s`, a run over a server that falls silent once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,35 +52,12 @@ fn zrecompress(server: &ObjectServer, store: &str, target: &Path) -> Tool {
     through(server, "zrecompress").args(["--cname", "lz4", store]).arg(target)
 }
 
-/// Runs a tool; one that hangs is ended and fails the test.
 fn run(tool: Tool) -> Outcome {
-    run_and(tool, |_| {})
+    tool.run()
 }
 
-/// The same, with something done to its process meanwhile.
-fn run_and(tool: Tool, meanwhile: impl FnOnce(Pid)) -> Outcome {
-    let Tool(mut command) = tool;
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let id = Pid::from_child(&child);
-    let (done, finished) = mpsc::channel();
-    thread::spawn(move || done.send(child.wait_with_output()));
-    meanwhile(id);
-    match finished.recv_timeout(HANGS) {
-        Ok(output) => Outcome::of(output.unwrap()),
-        Err(_) => {
-            let _ = kill_process(id, Signal::KILL);
-            panic!("hangs: {command:?}");
-        }
-    }
-}
-
-/// Runs a tool that must come to its end within `limit`.
-#[track_caller]
 fn run_within(limit: Duration, tool: Tool) -> Outcome {
-    let started = Instant::now();
-    let outcome = run(tool);
-    assert!(started.elapsed() < limit, "took {:?}: {}", started.elapsed(), outcome.stderr);
-    outcome
+    tool.run_within(limit)
 }
 
 /// Exit code and records, with one name for the store wherever it is.
@@ -545,13 +517,13 @@ fn a_signal_is_heard_while_a_server_is_silent() {
     let (directory, target) = output();
     let tool = zrecompress(&server, &server.s3_url(WEATHER), &target).args(["--timeout", "30s"]);
     let started = Instant::now();
-    let outcome = run_and(tool, |id| {
-        let asked = || server.served().iter().any(|served| served.key.contains("u10/3.0.0"));
-        while !asked() && started.elapsed() < PATIENCE {
-            thread::sleep(Duration::from_millis(20));
-        }
-        kill_process(id, Signal::TERM).unwrap();
-    });
+    let child = spawn(tool);
+    let asked = || server.served().iter().any(|served| served.key.contains("u10/3.0.0"));
+    while !asked() && started.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(20));
+    }
+    child.signal(Signal::TERM);
+    let outcome = child.end();
     assert_eq!(outcome.code, 143, "{}", outcome.stderr);
     nothing_published(&directory, &target);
     // Schedulers kill what has not ended half a minute after the signal, and then nobody cleans up.

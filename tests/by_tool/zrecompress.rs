@@ -5,10 +5,9 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
-use harness::{MakeArray, Outcome, Tool, copy_tree, fixture, repository, tree};
+use harness::{MakeArray, Outcome, Running, Tool, copy_tree, fixture, repository, spawn, tree};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use zarray::{Chain, json as zarr_json};
@@ -449,16 +448,11 @@ fn a_path_that_is_not_utf8_works() {
 }
 
 /// A store large enough to be caught in the middle.
-fn slow_run(directory: &TempDir) -> (PathBuf, PathBuf, Child) {
+fn slow_run(directory: &TempDir) -> (PathBuf, PathBuf, Running) {
     let (source, target) = (directory.path().join("source.zarr"), directory.path().join("out.zarr"));
     MakeArray { chunk: 1 << 17, chunks: 120, ..MakeArray::default() }.write(&source);
-    let mut command = Tool::new("zrecompress").arg(&source).arg(&target).args(["--clevel", "9", "-j1"]).0;
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !written_something(directory) {
-        assert!(Instant::now() < deadline, "it never wrote anything");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let mut child = spawn(Tool::new("zrecompress").arg(&source).arg(&target).args(["--clevel", "9", "-j1"]));
+    assert!(child.reaches(|| written_something(directory)), "it never wrote anything");
     (source, target, child)
 }
 
@@ -469,13 +463,12 @@ fn written_something(directory: &TempDir) -> bool {
 
 #[test]
 fn a_signal_in_the_middle_leaves_no_half_store() {
-    use rustix::process::{Pid, Signal, kill_process};
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let directory = tempfile::tempdir().unwrap();
         let (source, target, child) = slow_run(&directory);
         let before = tree(&source);
-        kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
-        let outcome = Outcome::of(child.wait_with_output().unwrap());
+        child.signal(signal);
+        let outcome = child.end();
         assert_eq!(outcome.code, code, "{}", outcome.stderr);
         outcome.records();
         assert_eq!(tree(&source), before);
@@ -489,9 +482,8 @@ fn a_signal_in_the_middle_leaves_no_half_store() {
 #[test]
 fn a_kill_in_the_middle_leaves_no_store_under_the_final_name() {
     let directory = tempfile::tempdir().unwrap();
-    let (source, target, mut child) = slow_run(&directory);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let (source, target, child) = slow_run(&directory);
+    child.kill();
     assert!(!target.exists());
     let outcome = recompress(&source, &target, &["--clevel", "1"]).expect(7);
     assert!(outcome.stderr.contains("an unfinished run is there"), "{}", outcome.stderr);

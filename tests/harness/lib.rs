@@ -6,7 +6,7 @@ mod object_server;
 mod run;
 mod store;
 
-pub use life::{directory, end, inodes, rewrite, spawn};
+pub use life::{Running, directory, inodes, rewrite, spawn, spawn_unread};
 pub use object_server::{Fault, Kind, ObjectServer, Served};
 pub use run::{Outcome, Tool};
 pub use store::{MakeArray, copy_tree, fixture, fixtures, tree};
@@ -33,19 +33,16 @@ pub fn tools() -> Vec<String> {
     names
 }
 
-/// The binary of a tool, built from the tree as it is.
+/// The binary of a tool: in the directory that `ZTOOLS_BIN` names, or else built from the tree as it is.
 pub fn binary(tool: &str) -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
-    let directory = DIRECTORY.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--workspace", "--bins"])
-            .current_dir(repository())
-            .status()
-            .unwrap();
-        assert!(built.success(), "the tools do not build");
-        // target/debug/deps/test-… → target/debug
-        let test = std::env::current_exe().unwrap();
-        test.ancestors().nth(2).unwrap().to_owned()
-    });
-    directory.join(tool)
+    DIRECTORY.get_or_init(|| std::env::var_os("ZTOOLS_BIN").map_or_else(build, PathBuf::from)).join(tool)
+}
+
+fn build() -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(repository());
+    assert!(cargo.status().unwrap().success(), "the tools do not build");
+    // target/debug/deps/test-… → target/debug
+    std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned()
 }

@@ -1,39 +1,186 @@
-//! Runs that are ended, and what they leave: the outputs of writers over several runs.
+//! Tools that run while a test looks on or ends them, and what they leave: the outputs of writers over several runs.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::time::{Duration, SystemTime};
+use std::process::{Child, ChildStdout};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{Outcome, Tool, tree};
+
+/// No run of a tool and no wait for one takes longer, on the slowest machine.
+const HANGS: Duration = Duration::from_secs(180);
 
 /// In memory, where the system lets us: runs that sync many times a second must not wait for a disk that others use.
 pub fn directory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// Writes a file so that it is seen to be another one, however coarse the clock of the file system is.
+/// Writes a file so that its modification time differs from before, however coarse the clock of the file system is.
 pub fn rewrite(path: &Path, content: &[u8]) {
     let before = fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::now());
     fs::write(path, content).unwrap();
     fs::File::options().write(true).open(path).unwrap().set_modified(before + Duration::from_secs(1)).unwrap();
 }
 
-/// The objects of a store with their inode: who has still the same was not written again.
+/// The objects of a store with their inodes: an object with the same inode was not rewritten.
 pub fn inodes(store: &Path) -> BTreeMap<String, u64> {
     let files = tree(store).into_keys().filter(|key| !key.ends_with('/'));
     files.map(|key| (key.clone(), fs::metadata(store.join(&key)).unwrap().ino())).collect()
 }
 
-pub fn spawn(tool: Tool) -> Child {
-    let mut command = tool.0;
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+/// Starts a tool.
+pub fn spawn(tool: Tool) -> Running {
+    let (mut running, stdout) = spawn_unread(tool);
+    running.stdout = Drain::of(stdout);
+    running
 }
 
-pub fn end(child: Child) -> Outcome {
-    Outcome::of(child.wait_with_output().unwrap())
+/// Starts a tool whose standard output the test reads, or closes.
+pub fn spawn_unread(tool: Tool) -> (Running, Option<ChildStdout>) {
+    let mut command = tool.0;
+    let mut child = command.spawn().unwrap();
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let running = Running {
+        command: format!("{command:?}"),
+        child,
+        stdout: Drain::of(None::<ChildStdout>),
+        stderr: Drain::of(stderr),
+    };
+    (running, stdout)
+}
+
+/// A tool that runs. Its outputs are read all the time, so that it never waits for a full pipe; dropped, it is killed.
+pub struct Running {
+    command: String,
+    child: Child,
+    stdout: Drain,
+    stderr: Drain,
+}
+
+impl Running {
+    /// Writes all of its standard input.
+    pub fn write(&mut self, input: &str) {
+        self.child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits, without a pause, until something is so; false if the run ended before.
+    #[track_caller]
+    pub fn reaches(&mut self, is_so: impl Fn() -> bool) -> bool {
+        let deadline = Instant::now() + HANGS;
+        while !is_so() {
+            if self.has_ended() {
+                return is_so();
+            }
+            self.check(deadline);
+        }
+        true
+    }
+
+    /// Kills it; a process that has ended already is not hurt.
+    #[track_caller]
+    pub fn kill(mut self) -> Outcome {
+        self.child.kill().unwrap();
+        self.end()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn end(self) -> Outcome {
+        self.end_within(HANGS)
+    }
+
+    /// Waits for its end, which must come in time.
+    #[track_caller]
+    pub fn end_within(mut self, limit: Duration) -> Outcome {
+        let deadline = Instant::now() + limit;
+        while !(self.stdout.is_closed_by(deadline) && self.stderr.is_closed_by(deadline) && self.has_ended()) {
+            self.check(deadline);
+            thread::sleep(Duration::from_micros(200));
+        }
+        let status = self.child.wait().unwrap();
+        Outcome::new(status, self.stdout.take(), &self.stderr.take())
+    }
+
+    /// Fails with what was seen of it, once its time is over.
+    #[track_caller]
+    fn check(&mut self, deadline: Instant) {
+        if Instant::now() > deadline {
+            let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            panic!("hangs: {}\nstdout: {}\nstderr: {}", self.command, text(&stdout), text(&stderr));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a pipe has delivered, read by a thread of its own until the pipe closes.
+struct Drain {
+    seen: Arc<Mutex<Vec<u8>>>,
+    /// Never gets a message; its sender goes when the pipe closes.
+    closed: Receiver<()>,
+}
+
+impl Drain {
+    fn of(pipe: Option<impl Read + Send + 'static>) -> Drain {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (open, closed) = mpsc::channel();
+        if let Some(mut pipe) = pipe {
+            let mut into = Seen(Arc::clone(&seen));
+            thread::spawn(move || {
+                let _open = open;
+                io::copy(&mut pipe, &mut into)
+            });
+        }
+        Drain { seen, closed }
+    }
+
+    fn is_closed_by(&self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.closed.recv_timeout(left) == Err(RecvTimeoutError::Disconnected)
+    }
+
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.seen.lock())
+    }
+}
+
+struct Seen(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Seen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

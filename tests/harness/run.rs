@@ -1,12 +1,14 @@
-//! Running a tool and looking at what it says.
+//! Running a tool and looking at its output.
 
 use std::ffi::OsStr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::binary;
+use crate::{binary, spawn};
 
 /// A command line of one of the tools.
 pub struct Tool(pub Command);
@@ -14,7 +16,7 @@ pub struct Tool(pub Command);
 impl Tool {
     pub fn new(tool: &str) -> Tool {
         let mut command = Command::new(binary(tool));
-        command.stdin(Stdio::null()).env_remove("NO_COLOR");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("NO_COLOR");
         Tool(command)
     }
 
@@ -33,8 +35,25 @@ impl Tool {
         self
     }
 
-    pub fn run(mut self) -> Outcome {
-        Outcome::of(self.0.output().unwrap())
+    /// Runs it to its end; a run that hangs is killed and fails the test.
+    #[track_caller]
+    pub fn run(self) -> Outcome {
+        spawn(self).end()
+    }
+
+    /// Runs it to its end on a text as its standard input.
+    #[track_caller]
+    pub fn run_on(mut self, input: &str) -> Outcome {
+        self.0.stdin(Stdio::piped());
+        let mut running = spawn(self);
+        running.write(input);
+        running.end()
+    }
+
+    /// Runs it to its end, which must come in time.
+    #[track_caller]
+    pub fn run_within(self, limit: Duration) -> Outcome {
+        spawn(self).end_within(limit)
     }
 }
 
@@ -49,11 +68,14 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn of(output: Output) -> Outcome {
-        use std::os::unix::process::ExitStatusExt;
+        Outcome::new(output.status, output.stdout, &output.stderr)
+    }
+
+    pub(crate) fn new(status: ExitStatus, stdout: Vec<u8>, stderr: &[u8]) -> Outcome {
         Outcome {
-            code: output.status.code().unwrap_or_else(|| -output.status.signal().unwrap_or(0)),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            code: status.code().unwrap_or_else(|| -status.signal().unwrap_or(0)),
+            stdout: String::from_utf8(stdout).unwrap(),
+            stderr: String::from_utf8_lossy(stderr).into_owned(),
         }
     }
 

@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::{Fault, ObjectServer, Outcome, Tool, binary, end, spawn};
-use rustix::process::{Pid, Signal, kill_process};
+use harness::{Fault, ObjectServer, Outcome, Tool, binary, spawn, spawn_unread};
+use rustix::process::Signal;
 
 use crate::made::Field;
 use crate::scene::{Scene, hours, latitude, longitude, outputs, temperature};
@@ -142,8 +142,8 @@ pub fn ended(scene: &Scene, flags: &[&str], signal: Signal) -> Outcome {
         std::thread::sleep(Duration::from_millis(2));
     }
     let started = Instant::now();
-    kill_process(Pid::from_child(&child), signal).unwrap();
-    let outcome = end(child);
+    child.signal(signal);
+    let outcome = child.end();
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     outcome
 }
@@ -167,11 +167,11 @@ fn a_signal_leaves_nothing_behind() {
 fn a_reader_that_has_enough_is_no_failure() {
     let scene = long();
     for flags in [&["-f", "csv"][..], &["--json"], &["--format", "table"], &["--layout", "long", "-f", "csv"]] {
-        let mut child = spawn(scene.tool(&["--lat=40", "--lon=0"]).args(flags));
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (child, stdout) = spawn_unread(scene.tool(&["--lat=40", "--lon=0"]).args(flags));
+        let mut lines = BufReader::new(stdout.unwrap()).lines();
         assert!(lines.next().unwrap().is_ok());
         drop(lines);
-        let outcome = end(child);
+        let outcome = child.end();
         assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{flags:?}");
     }
 }

@@ -1,9 +1,6 @@
 //! Places out of a file, and places that are none.
 
-use std::io::Write;
-use std::process::Stdio;
-
-use harness::{Outcome, end, spawn};
+use harness::Outcome;
 
 use crate::scene::{Scene, value, values};
 
@@ -21,11 +18,8 @@ fn a_file_has_places_and_more() {
 #[test]
 fn places_come_by_standard_input_too() {
     let scene = Scene::globe();
-    let mut tool = scene.tool(&["--points", "-", "--isel", "time=0"]);
-    tool.0.stdin(Stdio::piped());
-    let mut child = spawn(tool);
-    child.stdin.take().unwrap().write_all(POINTS.as_bytes()).unwrap();
-    assert_eq!(values(&end(child).expect(0), "t"), [Some(value(0, 4, 0)), Some(value(0, 12, 15))]);
+    let outcome = scene.tool(&["--points", "-", "--isel", "time=0"]).run_on(POINTS).expect(0);
+    assert_eq!(values(&outcome, "t"), [Some(value(0, 4, 0)), Some(value(0, 12, 15))]);
 }
 
 #[test]

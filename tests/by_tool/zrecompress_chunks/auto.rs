@@ -88,10 +88,8 @@ fn a_killed_run_goes_on_with_its_choice() {
     for _ in 0..5 {
         let scene = scene(&["--auto", "--checkpoint", "1ms", "-j1"]);
         let mut child = crate::scene::spawn(scene.tool(&[]));
-        while !scene.is_begun() && child.try_wait().unwrap().is_none() {}
-        child.kill().unwrap();
-        let killed = crate::scene::end(child);
-        if killed.code == 0 {
+        child.reaches(|| scene.is_begun());
+        if child.kill().code == 0 {
             continue;
         }
         let plan: Value = serde_json::from_slice(&fs::read(scene.plan().join("plan.json")).unwrap()).unwrap();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use harness::tree;
 
 use crate::maps::{LZ4, Maps};
-use crate::scene::{Scene, Tree, chunks_of, end, spawn};
+use crate::scene::{Scene, Tree, chunks_of, spawn};
 
 #[test]
 fn a_new_format_alone_touches_no_chunk() {
@@ -107,10 +107,8 @@ fn caught(moment: impl Fn(&Scene) -> bool, in_the_middle: impl Fn(&Scene) -> boo
     for _ in 0..50 {
         let scene = many();
         let mut child = spawn(scene.tool(&[]));
-        while !moment(&scene) && child.try_wait().unwrap().is_none() {}
-        child.kill().unwrap();
-        let outcome = end(child);
-        if outcome.code == -9 && in_the_middle(&scene) {
+        child.reaches(|| moment(&scene));
+        if child.kill().code == -9 && in_the_middle(&scene) {
             return scene;
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use harness::tree;
 
 use crate::maps::{GZIP, Maps};
-use crate::scene::{Scene, Tree, end, spawn};
+use crate::scene::{Scene, Tree, spawn};
 
 /// Kills of each test.
 const KILLS: usize = 15;
@@ -42,13 +42,13 @@ impl Moments {
                 // Killed at the very last: all that is left is to remove what is left of the folder.
                 return fs::remove_dir_all(scene.plan()).unwrap_or_default();
             }
-            let mut child = spawn(scene.tool(if scene.is_begun() { &["--resume"] } else { &[] }));
-            if self.left > 0 {
+            let child = spawn(scene.tool(if scene.is_begun() { &["--resume"] } else { &[] }));
+            let outcome = if self.left > 0 {
                 std::thread::sleep(self.next());
-                // A process that has ended already is not hurt.
-                child.kill().unwrap();
-            }
-            let outcome = end(child);
+                child.kill()
+            } else {
+                child.end()
+            };
             let moment = format!("seed {:#x}, {} kills left: {}", self.seed, self.left, outcome.stderr);
             match outcome.code {
                 0 => return,

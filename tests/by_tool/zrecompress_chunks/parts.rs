@@ -3,7 +3,7 @@
 use harness::{Tool, tree};
 
 use crate::maps::{GZIP, Maps};
-use crate::scene::{Scene, end, spawn};
+use crate::scene::{Scene, spawn};
 
 /// What the parts are told, each something else.
 const TOLD: [&[&str]; 4] = [
@@ -42,11 +42,10 @@ fn parts_that_are_allowed_different_things_make_what_one_run_makes() {
 fn a_part_may_run_twice_at_once_and_be_killed() {
     let scene = Scene::of(&Maps::large(3), &["--chunks", "8,32,32", "--shards", "[tu]:16,64,64"]).tight();
     scene.run(&["--prepare", "--parts", "4"]).expect(0);
-    let mut killed = spawn(part(&scene, 2));
+    let killed = spawn(part(&scene, 2));
     let all: Vec<_> = [1, 2, 3, 4, 2].map(|number| spawn(part(&scene, number))).into();
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    all.into_iter().for_each(|child| drop(end(child).expect(0)));
+    killed.kill();
+    all.into_iter().for_each(|child| drop(child.end().expect(0)));
     scene.of_output(&["--finish"]).expect(0);
     assert!(tree(&scene.output) == scene.undisturbed());
 }

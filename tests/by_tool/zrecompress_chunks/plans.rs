@@ -7,7 +7,7 @@ use harness::{Tool, tree};
 use serde_json::json;
 
 use crate::maps::Maps;
-use crate::scene::{Scene, chunks_of, end, number, spawn, wait_for};
+use crate::scene::{Scene, chunks_of, number, spawn, wait_for};
 
 #[test]
 fn a_plan_is_told_and_nothing_is_written() {
@@ -50,7 +50,7 @@ fn bytes_read(tool: Tool) -> u64 {
     let read = |name: &str| fs::read_to_string(process.join(name)).unwrap();
     wait_for("its end", || read("stat").contains(") Z "));
     let bytes = read("io").lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok()).unwrap();
-    end(child).expect(0);
+    child.end().expect(0);
     bytes
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use harness::{Outcome, Tool, copy_tree, tree};
-pub use harness::{directory, end, inodes, rewrite, spawn};
+pub use harness::{directory, inodes, rewrite, spawn};
 use serde_json::Value;
 use tempfile::TempDir;
 

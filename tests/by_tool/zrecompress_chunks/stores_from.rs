@@ -1,9 +1,7 @@
 //! `--stores-from` and `--out-dir`: many stores in one run.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use harness::{Outcome, Tool, tree};
 use serde_json::json;
@@ -90,11 +88,8 @@ fn each_store_becomes_what_it_becomes_alone() {
 fn a_list_may_come_through_a_pipe() {
     let stores = Stores::new();
     let tool = Tool::new("zrecompress").args(["--stores-from", "-", "--out-dir"]).arg(stores.path("new/deep"));
-    let mut command = tool.0;
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let text = format!("\n{}\n  {}  \n", stores.store("a").display(), stores.store("b").display());
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    Outcome::of(child.wait_with_output().unwrap()).expect(0);
+    tool.run_on(&text).expect(0);
     // Directories are made where they are missing.
     is_done(&stores.store("b"), &stores.path("new/deep/b.zarr"), &[]);
     assert!(stores.path("new/deep/a.zarr").exists());

@@ -1,22 +1,20 @@
 //! The end of a run, interrupted: between the name and the removal of the folder, and in the middle of putting things in place.
 
 use std::fs;
-use std::process::Child;
 
-use harness::{MakeArray, Tool, copy_tree, tree};
+use harness::{MakeArray, Running, Tool, copy_tree, tree};
 
 use crate::sample::{Form, GZIP, LZ4, Sample, decoded};
-use crate::scene::{Scene, end, rewrite, spawn};
+use crate::scene::{Scene, rewrite, spawn};
 
 fn small(form: Form) -> Sample {
     Sample { chunks: 8, ..Sample::new(form, GZIP) }
 }
 
 /// Stops a run when something is so; whether it was stopped before its end.
-fn killed_when(mut child: Child, is_so: impl Fn() -> bool) -> bool {
-    while !is_so() && child.try_wait().unwrap().is_none() {}
-    child.kill().unwrap();
-    match end(child) {
+fn killed_when(mut child: Running, is_so: impl Fn() -> bool) -> bool {
+    child.reaches(is_so);
+    match child.kill() {
         outcome if outcome.code == -9 => true,
         outcome => {
             outcome.expect(0);

@@ -9,7 +9,7 @@ use harness::tree;
 use zcodec::Compressor;
 
 use crate::sample::{Form, GZIP, LZ4, Sample, decoded};
-use crate::scene::{Scene, end, spawn};
+use crate::scene::{Scene, spawn};
 
 /// Kills of a test of what is done most often, and of one of the others.
 const MANY: usize = 50;
@@ -52,13 +52,13 @@ impl Moments {
                 return fs::remove_dir_all(scene.plan()).unwrap_or_default();
             }
             let arguments: &[&str] = if scene.is_begun() { &["--resume"] } else { &[] };
-            let mut child = spawn(scene.tool(arguments));
-            if self.left > 0 {
+            let child = spawn(scene.tool(arguments));
+            let outcome = if self.left > 0 {
                 std::thread::sleep(self.next());
-                // A process that has ended already is not hurt.
-                child.kill().unwrap();
-            }
-            let outcome = end(child);
+                child.kill()
+            } else {
+                child.end()
+            };
             let moment = format!("seed {:#x}, {} kills left: {}", self.seed, self.left, outcome.stderr);
             match outcome.code {
                 0 => return,

@@ -5,7 +5,7 @@ use std::fs;
 use harness::{Outcome, Tool, fixture, tree};
 
 use crate::sample::{Form, GZIP, LZ4, Sample, decoded};
-use crate::scene::{Scene, end, spawn};
+use crate::scene::{Scene, spawn};
 
 /// A scene that is prepared in four parts.
 fn prepared(scene: Scene) -> Scene {
@@ -57,11 +57,10 @@ fn a_part_may_run_twice_at_once_and_be_killed() {
     for form in [Form::V2, Form::Shards] {
         let sample = Sample { chunks: 60, elements: 10_000, ..Sample::new(form, LZ4) };
         let scene = prepared(Scene::of(sample, &["--cname", "zstd", "--clevel", "7"]));
-        let mut killed = spawn(part(&scene, 2, &["--checkpoint", "5ms", "-j1"]));
+        let killed = spawn(part(&scene, 2, &["--checkpoint", "5ms", "-j1"]));
         let all: Vec<_> = [1, 2, 3, 4, 1, 2, 3, 4].map(|number| spawn(part(&scene, number, &["-j1"]))).into();
-        killed.kill().unwrap();
-        killed.wait().unwrap();
-        all.into_iter().for_each(|child| drop(end(child).expect(0)));
+        killed.kill();
+        all.into_iter().for_each(|child| drop(child.end().expect(0)));
         let again = part(&scene, 2, &[]).run().expect(0);
         assert_eq!(again.records().pop().unwrap()["already_done"], true);
         scene.of_output(&["--finish"]).expect(0);
@@ -104,7 +103,7 @@ fn in_place_parts_change_the_store_itself() {
         let scene = prepared(scene);
         // Each twice, and at once.
         let all: Vec<_> = [4, 4, 2, 2, 1, 1, 3, 3].map(|number| spawn(part(&scene, number, &["-j1"]))).into();
-        all.into_iter().for_each(|child| drop(end(child).expect(0)));
+        all.into_iter().for_each(|child| drop(child.end().expect(0)));
         assert!(decoded(&scene.source) == values, "{form:?}: the store is right before the end");
         scene.of_output(&["--finish"]).expect(0);
         assert!(tree(&scene.source) == after, "{form:?}");

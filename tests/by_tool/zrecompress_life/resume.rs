@@ -7,7 +7,7 @@ use harness::{Outcome, tree};
 use rustix::process::Signal;
 
 use crate::sample::{Form, GZIP, LZ4, Sample, decoded};
-use crate::scene::{Scene, end, inodes, rewrite, signal, spawn, wait_for};
+use crate::scene::{Scene, inodes, rewrite, spawn, wait_for};
 
 /// A scene in which all is done but one chunk.
 fn unfinished(form: Form, flags: &[&str]) -> Scene {
@@ -227,8 +227,8 @@ fn after_an_interrupt_the_rest_is_done() {
         let (values, expected) = (decoded(&scene.source), scene.undisturbed());
         let child = spawn(scene.tool(&[]));
         wait_for("a segment of the journal", || scene.plan().join("journal/1").exists());
-        signal(&child, Signal::INT);
-        let outcome = end(child).expect(130);
+        child.signal(Signal::INT);
+        let outcome = child.end().expect(130);
         assert!(outcome.stderr.contains("--resume"), "{}", outcome.stderr);
         assert!(!in_place || decoded(&scene.source) == values);
         let outcome = scene.run(&["--resume"]).expect(0);

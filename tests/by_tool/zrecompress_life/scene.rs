@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use harness::{Outcome, Tool, copy_tree, tree};
-pub use harness::{directory, end, inodes, rewrite, spawn};
-use rustix::process::{Pid, Signal, kill_process};
+pub use harness::{directory, inodes, rewrite, spawn};
 use tempfile::TempDir;
 
 use crate::sample::Sample;
@@ -138,10 +136,6 @@ impl Scene {
 
 fn owned(flags: &[&str]) -> Vec<String> {
     flags.iter().map(|flag| (*flag).to_owned()).collect()
-}
-
-pub fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
 }
 
 /// Waits until something is so.

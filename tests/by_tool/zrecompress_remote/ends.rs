@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use harness::Fault;
+use harness::{Fault, Running, spawn};
 use rustix::process::Signal;
 
-use super::{CHUNKS, Cloud, OUT, end, expected, finish, is_metadata, run};
+use super::{CHUNKS, Cloud, OUT, end, expected, is_metadata, run};
 
 /// In the middle of the work.
 const MIDDLE: &str = "out.zarr/u10/9.0.0";
@@ -39,9 +39,8 @@ const ON_THEIR_WAY: usize = 4;
 fn a_kill_costs_no_more_than_the_checkpoint_allows() {
     let cloud = stalled_at(MIDDLE);
     let tool = cloud.upload().args(["--checkpoint", "0.001ms"]);
-    let mut child = cloud.run_until_asked(tool, MIDDLE);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let child = cloud.run_until_asked(tool, MIDDLE);
+    child.kill();
     assert!(chunks_written(&cloud).len() > CHUNKS / 4, "{:?}", chunks_written(&cloud));
     let refused = run(cloud.upload()).expect(7);
     assert!(refused.stderr.contains("--resume"), "{}", refused.stderr);
@@ -122,9 +121,8 @@ fn a_lock_without_a_plan_does_not_block_for_ever() {
 #[test]
 fn what_is_given_up_is_removed() {
     let cloud = stalled_at(MIDDLE);
-    let mut child = cloud.run_until_asked(cloud.upload(), MIDDLE);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let child = cloud.run_until_asked(cloud.upload(), MIDDLE);
+    child.kill();
     let cloud = cloud.again(vec![]);
     fs::write(cloud.path("out.zarr/u10/left.over"), "x").unwrap();
     run(cloud.upload().args(["--overwrite", "--min-size", "0"])).expect(0);
@@ -135,12 +133,11 @@ fn what_is_given_up_is_removed() {
 #[test]
 fn two_may_go_on_at_once() {
     let cloud = stalled_at(MIDDLE);
-    let mut child = cloud.run_until_asked(cloud.upload(), MIDDLE);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let child = cloud.run_until_asked(cloud.upload(), MIDDLE);
+    child.kill();
     let cloud = cloud.again(vec![]);
-    let children: Vec<_> = (0..2).map(|_| super::spawn(cloud.upload().arg("--resume"))).collect();
-    let outcomes: Vec<_> = children.into_iter().map(finish).collect();
+    let children: Vec<_> = (0..2).map(|_| spawn(cloud.upload().arg("--resume"))).collect();
+    let outcomes: Vec<_> = children.into_iter().map(Running::end).collect();
     assert!(outcomes.iter().any(|outcome| outcome.code == 0), "{outcomes:?}");
     if !cloud.objects("out.zarr.plan").is_empty() {
         panic!("{outcomes:?}");

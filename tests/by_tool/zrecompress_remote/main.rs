@@ -12,17 +12,12 @@ mod shards;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use harness::{Fault, Kind, ObjectServer, Outcome, Served, Tool, copy_tree, fixture, tree};
-use rustix::process::{Pid, Signal, kill_process};
+use harness::{Fault, Kind, ObjectServer, Outcome, Running, Served, Tool, copy_tree, fixture, spawn, tree};
+use rustix::process::Signal;
 use tempfile::TempDir;
-
-/// No run of the tool may take longer, whatever the server does.
-const HANGS: Duration = Duration::from_secs(60);
 
 /// How soon a run ends that was told to.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -152,13 +147,9 @@ impl Cloud {
     }
 
     /// Starts a run and waits until it writes `key`.
-    fn run_until_asked(&self, tool: Tool, key: &str) -> Child {
+    fn run_until_asked(&self, tool: Tool, key: &str) -> Running {
         let mut child = spawn(tool);
-        let started = Instant::now();
-        while !self.was_asked(key) {
-            assert!(started.elapsed() < HANGS && child.try_wait().unwrap().is_none(), "{key} was never written");
-            thread::sleep(Duration::from_millis(2));
-        }
+        assert!(child.reaches(|| self.was_asked(key)), "{key} was never written");
         child
     }
 }
@@ -217,34 +208,13 @@ fn hermetic(tool: &str) -> Tool {
     tool
 }
 
-fn spawn(mut tool: Tool) -> Child {
-    tool.0.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-/// Runs a tool; one that hangs is ended and fails the test.
 fn run(tool: Tool) -> Outcome {
-    finish(spawn(tool))
-}
-
-fn finish(child: Child) -> Outcome {
-    let id = Pid::from_child(&child);
-    let (done, finished) = mpsc::channel();
-    thread::spawn(move || done.send(child.wait_with_output()));
-    match finished.recv_timeout(HANGS) {
-        Ok(output) => Outcome::of(output.unwrap()),
-        Err(_) => {
-            let _ = kill_process(id, Signal::KILL);
-            panic!("hangs");
-        }
-    }
+    tool.run()
 }
 
 /// Sends a signal to a run, which must end soon.
 #[track_caller]
-fn end(child: Child, signal: Signal) -> Outcome {
-    let started = Instant::now();
-    kill_process(Pid::from_child(&child), signal).unwrap();
-    let outcome = finish(child);
-    assert!(started.elapsed() < PATIENCE, "took {:?}: {}", started.elapsed(), outcome.stderr);
-    outcome
+fn end(child: Running, signal: Signal) -> Outcome {
+    child.signal(signal);
+    child.end_within(PATIENCE)
 }

@@ -1,8 +1,8 @@
 //! One remote output, many processes.
 
-use harness::{Fault, Kind, Outcome, Tool, fixture};
+use harness::{Fault, Kind, Outcome, Tool, fixture, spawn};
 
-use super::{Cloud, OUT, WEATHER, expected, finish, is_metadata, run, spawn};
+use super::{Cloud, OUT, WEATHER, expected, is_metadata, run};
 
 const PARTS: usize = 3;
 
@@ -88,7 +88,7 @@ fn parts_may_run_at_once_even_twice() {
     prepare(&cloud, &cloud.s3(WEATHER), &output);
     let children: Vec<_> = [1, 2, 3, 2, 1].map(|number| spawn(part(&cloud, number, &output))).into_iter().collect();
     for child in children {
-        finish(child).expect(0);
+        child.end().expect(0);
     }
     run(cloud.zrecompress(["--finish", &output])).expect(0);
     cloud.assert_whole(&expected());
@@ -103,9 +103,8 @@ fn a_part_that_was_killed_goes_on() {
     let whose = |number: usize| part(&cloud, number, &output).args(["-j1", "--checkpoint", "0.001ms"]);
     run(whose(1)).expect(0);
     run(whose(2)).expect(0);
-    let mut child = cloud.run_until_asked(whose(3), stalled);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let child = cloud.run_until_asked(whose(3), stalled);
+    child.kill();
     let before = cloud.written_to(OUT);
     let cloud = cloud.again(vec![]);
     assert_eq!(run(cloud.zrecompress(["--status", "--missing", &output])).expect(1).stdout.trim(), "3");
@@ -126,9 +125,8 @@ fn a_finish_that_was_killed_goes_on() {
     for number in 1..=PARTS {
         run(part(&cloud, number, &output)).expect(0);
     }
-    let mut child = cloud.run_until_asked(cloud.zrecompress(["--finish", &output]), stalled);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let child = cloud.run_until_asked(cloud.zrecompress(["--finish", &output]), stalled);
+    child.kill();
     let cloud = cloud.again(vec![]);
     run(cloud.zrecompress(["--finish", &output])).expect(0);
     cloud.assert_whole(&expected());

@@ -1,6 +1,6 @@
 //! What is refused before anything is written.
 
-use harness::{Fault, Kind, fixture};
+use harness::{Fault, Kind, fixture, spawn};
 
 use super::{Cloud, OUT, WEATHER, assert_equal, expected, objects, run};
 
@@ -92,21 +92,20 @@ fn a_whole_bucket_has_no_place_beside_it() {
 fn of_two_runs_the_second_is_refused() {
     let stalled = "out.zarr/u10/9.0.0";
     let cloud = Cloud::new(vec![Fault::IgnoreBody { key_contains: stalled.into() }]);
-    let mut first = cloud.run_until_asked(cloud.upload(), stalled);
+    let first = cloud.run_until_asked(cloud.upload(), stalled);
     let before = cloud.objects("");
     let outcome = run(cloud.upload()).expect(7);
     assert!(outcome.stderr.contains("unfinished run") && outcome.stderr.contains("hint: "), "{}", outcome.stderr);
     assert_equal(&cloud.objects(""), &before);
-    first.kill().unwrap();
-    first.wait().unwrap();
+    first.kill();
 }
 
 /// Of those that begin at the same instant, one does.
 #[test]
 fn of_many_runs_at_once_one_writes() {
     let cloud = Cloud::new(vec![]);
-    let children: Vec<_> = (0..4).map(|_| super::spawn(cloud.upload())).collect();
-    let codes: Vec<i32> = children.into_iter().map(|child| super::finish(child).code).collect();
+    let children: Vec<_> = (0..4).map(|_| spawn(cloud.upload())).collect();
+    let codes: Vec<i32> = children.into_iter().map(|child| child.end().code).collect();
     assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
     assert!(codes.iter().all(|code| [0, 7].contains(code)), "{codes:?}");
     cloud.assert_whole(&expected());

@@ -91,7 +91,7 @@ impl Shared {
 
     /// How often `what` was tried, this time included.
     fn tries_of(&self, what: &str, request: &Request) -> usize {
-        let mut tries = self.tries.lock().unwrap();
+        let mut tries = self.tries.lock();
         let tries = tries.entry(format!("{what} {} {}", request.method, request.target)).or_default();
         *tries += 1;
         *tries

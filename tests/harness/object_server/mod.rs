@@ -93,7 +93,7 @@ impl ObjectServer {
 
     /// Every request so far, in the order of their answers.
     pub fn served(&self) -> Vec<Served> {
-        self.shared.served.lock().unwrap().clone()
+        self.shared.served.lock().clone()
     }
 
     /// Number of requests for lists.
@@ -108,7 +108,7 @@ impl ObjectServer {
 
     /// Objects in parts that were begun, and are neither complete nor given up.
     pub fn unfinished_uploads(&self) -> usize {
-        self.shared.writing.lock().unwrap().unfinished()
+        self.shared.writing.lock().unfinished()
     }
 
     /// Bytes of all bodies.
@@ -125,7 +125,7 @@ impl ObjectServer {
 impl Drop for ObjectServer {
     fn drop(&mut self) {
         self.shared.stopping.store(true, SeqCst);
-        for connection in self.shared.connections.lock().unwrap().values() {
+        for connection in self.shared.connections.lock().values() {
             let _ = connection.shutdown(Shutdown::Both);
         }
         // Wakes the thread that waits for connections.

@@ -5,10 +5,12 @@ use std::fs;
 use std::io::{self, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::Served;
 use super::answer::{Answer, HTTP_DATE, etag};
@@ -55,7 +57,7 @@ impl Shared {
     /// One connection, request after request.
     fn serve(&self, stream: &TcpStream) {
         let number = self.connected.fetch_add(1, SeqCst);
-        self.connections.lock().unwrap().insert(number, stream.try_clone().unwrap());
+        self.connections.lock().insert(number, stream.try_clone().unwrap());
         let _ = stream.set_nodelay(true);
         let mut reader = BufReader::new(stream);
         // Looked at after the connection is in the book, so that none escapes the end of the server.
@@ -67,7 +69,7 @@ impl Shared {
         }
         // The book's copy of the connection would keep it open.
         let _ = stream.shutdown(Shutdown::Both);
-        self.connections.lock().unwrap().remove(&number);
+        self.connections.lock().remove(&number);
     }
 
     /// Takes the body of a request. An error ends the connection.
@@ -90,7 +92,7 @@ impl Shared {
 
     /// Puts a request into the books.
     fn record(&self, request: &Request, status: u16, bytes: usize) {
-        self.served.lock().unwrap().push(Served {
+        self.served.lock().push(Served {
             method: request.method.clone(),
             kind: request.kind,
             key: request.subject.clone(),
@@ -134,7 +136,7 @@ impl Shared {
     }
 
     fn object(&self, key: &str, range: Option<&str>) -> Answer {
-        let writing = self.writing.lock().unwrap();
+        let writing = self.writing.lock();
         let Some(path) = self.file(key).filter(|path| path.is_file()) else { return Answer::error(404) };
         let content = fs::read(path).unwrap();
         let tag = etag(&content);

@@ -81,7 +81,7 @@ impl Writing {
 
 impl Shared {
     pub fn write(&self, request: &Request) -> Answer {
-        let mut writing = self.writing.lock().unwrap();
+        let mut writing = self.writing.lock();
         match request.kind {
             Kind::Put => self.put(&mut writing, request),
             Kind::Begin => writing.begin(),
