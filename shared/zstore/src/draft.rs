@@ -14,8 +14,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 
-use crate::naming::{METADATA, give_name, is_replaceable};
-use crate::{Location, Store, StoreError, StoreOptions, write_failed};
+use crate::{Location, METADATA, Store, StoreError, StoreOptions, give_name, is_replaceable, write_failed};
 
 /// The plan of the tool that writes. An output whose folder has none has never been begun.
 const PLAN: &str = "plan.json";
