@@ -1,10 +1,11 @@
 //! Results: records to standard output or a file, as JSON lines or a table.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use zstore::{AtomicFile, Durability, Replace};
 use zwire::{Exit, Record, Summary};
 
 use crate::flags::{Color, Common, Format};
@@ -18,7 +19,10 @@ const LINGER: Duration = Duration::from_millis(200);
 pub struct Output {
     writer: BufWriter<Box<dyn Write + Send>>,
     printer: Option<Printer>,
-    target: Option<Target>,
+    /// A file that gets its name when it is complete.
+    target: Option<AtomicFile>,
+    /// Whether it takes the place of a file that is there.
+    replaces: bool,
     flushed: Instant,
     errors: u64,
     /// A writing tool goes on when nobody reads its records any more.
@@ -28,14 +32,6 @@ pub struct Output {
     plain: bool,
     /// Whether the tool has chosen its own columns.
     table_is_set: bool,
-}
-
-/// A file that gets its name when it is complete.
-struct Target {
-    path: PathBuf,
-    temporary: PathBuf,
-    /// Whether it takes the place of a file that is there.
-    replaces: bool,
 }
 
 /// A record on its way out, as far as a worker can take it: turning records into JSON costs more than making them.
@@ -85,7 +81,7 @@ impl Output {
         let (writer, target): (Box<dyn Write + Send>, _) = match target {
             None => (Box::new(io::stdout()), None),
             Some(path) => {
-                let (file, target) = create(path.to_owned(), replaces)?;
+                let (target, file) = create(path, replaces)?;
                 (Box::new(file), Some(target))
             }
         };
@@ -93,6 +89,7 @@ impl Output {
             writer: BufWriter::with_capacity(64 * 1024, writer),
             printer: as_table.then(|| Printer::new(table, terminal.then(terminal_width), colored)),
             target,
+            replaces,
             flushed: Instant::now(),
             errors: 0,
             outlives_reader,
@@ -177,10 +174,7 @@ impl Output {
 
     /// Gives up a file of records: it gets no name. Standard output stays what it is.
     pub(crate) fn discard(&mut self) {
-        if let Some(target) = self.target.take() {
-            self.closed = true;
-            let _ = fs::remove_file(&target.temporary);
-        }
+        self.closed |= self.target.take().is_some();
     }
 
     /// Brings out what waits, and so finds out whether anybody still reads.
@@ -237,14 +231,10 @@ impl Output {
         };
         let flushed = written.and_then(|()| self.writer.flush());
         self.check(flushed)?;
-        match self.target.take() {
-            None => Ok(()),
-            Some(target) if target.replaces => fs::rename(&target.temporary, &target.path)
-                .map_err(|error| write_failure(&target.path.display().to_string(), &error)),
-            Some(target) => fs::hard_link(&target.temporary, &target.path)
-                .and_then(|()| fs::remove_file(&target.temporary))
-                .map_err(|error| write_failure(&target.path.display().to_string(), &error)),
-        }
+        let Some(target) = self.target.take() else { return Ok(()) };
+        let place = target.target().display().to_string();
+        let replace = if self.replaces { Replace::File } else { Replace::Never };
+        target.publish(replace, Durability::Full).map_err(|error| write_failure(&place, &error))
     }
 
     fn check(&mut self, written: io::Result<()>) -> Result<(), Failure> {
@@ -256,17 +246,9 @@ impl Output {
             }
             Err(error) => {
                 self.closed = true;
-                let place = self.target.as_ref().map(|target| target.path.display().to_string());
+                let place = self.target.as_ref().map(|target| target.target().display().to_string());
                 Err(write_failure(place.as_deref().unwrap_or("standard output"), &error))
             }
-        }
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        if let Some(target) = &self.target {
-            let _ = fs::remove_file(&target.temporary);
         }
     }
 }
@@ -276,19 +258,17 @@ fn write_line(writer: &mut impl Write, record: &Record) -> io::Result<()> {
     writer.write_all(b"\n")
 }
 
-fn create(path: PathBuf, replaces: bool) -> Result<(File, Target), Failure> {
+/// A file for records, and a handle to write it with.
+fn create(path: &Path, replaces: bool) -> Result<(AtomicFile, File), Failure> {
     let place = path.display().to_string();
     if !replaces && path.symlink_metadata().is_ok() {
         return Err(Failure::new(Exit::Output, "exists already").at(place).hint("choose another name"));
     }
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".tmp-{}", std::process::id()));
-    let temporary = path.with_file_name(name);
-    match File::create_new(&temporary) {
-        Ok(file) => Ok((file, Target { path, temporary, replaces })),
-        Err(error) => Err(write_failure(&place, &error)),
-    }
+    let created = AtomicFile::create(path).and_then(|target| {
+        let file = target.file().try_clone()?;
+        Ok((target, file))
+    });
+    created.map_err(|error| write_failure(&place, &error))
 }
 
 fn write_failure(place: &str, error: &io::Error) -> Failure {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 
-use zstore::{Location, ROOT_DOCUMENTS, Store, StoreError, StoreOptions, give_name, is_replaceable, write_failed};
+use zstore::{Location, METADATA, Store, StoreError, StoreOptions, give_name, is_replaceable, write_failed};
 use zwire::Failure;
 
 use crate::options::Begin;
@@ -329,7 +329,7 @@ fn claim(folder: &Store, who: Claim, output: &Location) -> Result<(Option<File>,
 fn give_up(output: &Location, folder: &Store, options: &StoreOptions) -> Result<(), StoreError> {
     if let Location::Remote(_) = output {
         let objects = Store::create_at(output, options)?;
-        for name in ROOT_DOCUMENTS {
+        for name in METADATA {
             if objects.stat(name)?.is_some() {
                 return Err(StoreError::Exists { place: output.to_string() });
             }

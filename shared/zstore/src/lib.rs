@@ -4,13 +4,12 @@
 //! goes through `object_store` on a runtime that this crate starts when the first remote store is opened. This crate does
 //! not know what the bytes mean.
 
+mod atomic;
 mod cloud;
 mod error;
 mod local;
 mod location;
-mod naming;
 mod remote;
-mod temporary;
 mod write;
 
 use std::ffi::OsStr;
@@ -19,10 +18,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+pub use atomic::{
+    AtomicDirectory, AtomicFile, Durability, METADATA, Replace, complete_exchange, create_directories, create_file,
+    exchange, give_name, is_empty_directory, is_own_temporary, is_replaceable, is_temporary, keep_permissions,
+    link_or_copy, make_empty_directory, move_directory, remove_empty_directory, remove_tree,
+};
 pub use error::{StoreError, read_failed, write_failed};
-pub use location::Location;
-pub use naming::{METADATA as ROOT_DOCUMENTS, exchange, give_name, is_replaceable};
-pub use temporary::temporary_name;
+pub use location::{Location, is_url};
 pub use write::Upload;
 
 use local::LocalStore;

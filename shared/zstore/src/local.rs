@@ -10,14 +10,14 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::{ByteRange, Entries, Listing, Object, Stat, StoreError, read_failed};
+use crate::{ByteRange, Durability, Entries, Listing, Object, Stat, StoreError, read_failed};
 
 pub use upload::LocalUpload;
 
 pub struct LocalStore {
     root: PathBuf,
-    /// Whether an object is on the disk before it takes the place of an older one.
-    pub durable: bool,
+    /// What survives a crash once an object has taken the place of an older one.
+    pub durability: Durability,
 }
 
 impl LocalStore {
@@ -26,7 +26,7 @@ impl LocalStore {
         if !metadata.is_dir() {
             return Err(StoreError::NotADirectory { place: root.display().to_string() });
         }
-        Ok(LocalStore { root: root.to_owned(), durable: false })
+        Ok(LocalStore { root: root.to_owned(), durability: Durability::Deferred })
     }
 
     fn path(&self, key: &str) -> PathBuf {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use crate::local::{LocalStore, LocalUpload};
 use crate::remote::{RemoteStore, RemoteUpload};
-use crate::{Backend, Location, Stat, Store, StoreError, StoreOptions};
+use crate::{Backend, Durability, Location, Stat, Store, StoreError, StoreOptions};
 
 impl Store {
     /// Opens what `name` (a path or a URL) stands for, to write it. A local directory is made where it is missing (the one
@@ -47,7 +47,7 @@ impl Store {
     /// the only copy of something.
     pub fn into_durable(mut self) -> Store {
         if let Backend::Local(store) = &mut self.backend {
-            store.durable = true;
+            store.durability = Durability::Data;
         }
         self
     }

@@ -4,29 +4,31 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
 use super::LocalStore;
-use super::write::Temporary;
-use crate::{Stat, StoreError, write_failed};
+use super::write::replace;
+use crate::{AtomicFile, Durability, Stat, StoreError, write_failed};
 
 /// Small pieces are gathered up to this size; larger ones go straight to the file.
 const GATHERED: usize = 256 * 1024;
 
 pub struct LocalUpload {
-    temporary: BufWriter<Temporary>,
+    file: BufWriter<AtomicFile>,
+    durability: Durability,
     reserved: usize,
     len: u64,
 }
 
 impl LocalStore {
     pub fn upload(&self, key: &str, reserved: usize) -> Result<LocalUpload, StoreError> {
-        let mut temporary = self.temporary(key)?;
-        temporary.attempt(|file| file.seek(SeekFrom::Start(reserved as u64)))?;
-        Ok(LocalUpload { temporary: BufWriter::with_capacity(GATHERED, temporary), reserved, len: reserved as u64 })
+        let (mut file, len) = (self.temporary(key)?, reserved as u64);
+        file.seek(SeekFrom::Start(len)).map_err(|error| write_failed(file.target(), error))?;
+        let file = BufWriter::with_capacity(GATHERED, file);
+        Ok(LocalUpload { file, durability: self.durability, reserved, len })
     }
 }
 
 impl LocalUpload {
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.temporary.write_all(bytes).map_err(|error| self.failed(error))?;
+        self.file.write_all(bytes).map_err(|error| self.failed(error))?;
         self.len += bytes.len() as u64;
         Ok(())
     }
@@ -39,23 +41,15 @@ impl LocalUpload {
         if start.len() != self.reserved {
             return Err(self.failed(io::Error::new(io::ErrorKind::InvalidInput, "the start has not the size reserved")));
         }
-        self.temporary.flush().map_err(|error| self.failed(error))?;
-        self.temporary.get_ref().file.write_all_at(start, 0).map_err(|error| self.failed(error))?;
-        self.temporary.get_mut().replace(self.len)
+        self.file.flush().map_err(|error| self.failed(error))?;
+        self.file.get_ref().file().write_all_at(start, 0).map_err(|error| self.failed(error))?;
+        let target = self.file.get_ref().target().to_owned();
+        let file = self.file.into_inner().map_err(|error| write_failed(&target, error.into_error()))?;
+        replace(file, self.len, self.durability)
     }
 
     fn failed(&self, error: io::Error) -> StoreError {
-        write_failed(&self.temporary.get_ref().target, error)
-    }
-}
-
-impl Write for Temporary {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        write_failed(self.file.get_ref().target(), error)
     }
 }
 

@@ -1,17 +1,13 @@
 //! Objects of a directory are written under a temporary name of their own beside their place, and renamed.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
-
 use super::{LocalStore, is_absent, stat};
-use crate::temporary::temporary_name;
+use crate::atomic::sync_file_system;
 use crate::write::is_key;
-use crate::{Stat, StoreError, read_failed, write_failed};
+use crate::{AtomicFile, Durability, Replace, Stat, StoreError, read_failed, write_failed};
 
 impl LocalStore {
     pub fn create(root: &Path) -> Result<LocalStore, StoreError> {
@@ -24,11 +20,20 @@ impl LocalStore {
     }
 
     pub fn put(&self, key: &str, bytes: &[u8]) -> Result<Stat, StoreError> {
-        self.write_whole(key, bytes)?.replace(bytes.len() as u64)
+        replace(self.write_whole(key, bytes)?, bytes.len() as u64, self.durability)
     }
 
     pub fn put_new(&self, key: &str, bytes: &[u8]) -> Result<bool, StoreError> {
-        self.write_whole(key, bytes)?.take_free_name()
+        let file = self.write_whole(key, bytes)?;
+        let target = file.target().to_owned();
+        match file.publish(Replace::Never, Durability::Deferred) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match target.is_dir() {
+                true => Err(write_failed(&target, io::ErrorKind::IsADirectory.into())),
+                false => Ok(false),
+            },
+            Err(error) => Err(write_failed(&target, error)),
+        }
     }
 
     pub fn delete(&self, key: &str) -> Result<(), StoreError> {
@@ -49,15 +54,13 @@ impl LocalStore {
     }
 
     pub fn sync(&self) -> Result<(), StoreError> {
-        File::open(&self.root)
-            .and_then(|root| rustix::fs::syncfs(&root).map_err(io::Error::from))
-            .map_err(|error| write_failed(&self.root, error))
+        sync_file_system(&self.root).map_err(|error| write_failed(&self.root, error))
     }
 
-    fn write_whole(&self, key: &str, bytes: &[u8]) -> Result<Temporary, StoreError> {
-        let mut temporary = self.temporary(key)?;
-        temporary.attempt(|file| file.write_all(bytes))?;
-        Ok(temporary)
+    fn write_whole(&self, key: &str, bytes: &[u8]) -> Result<AtomicFile, StoreError> {
+        let mut file = self.temporary(key)?;
+        file.write_all(bytes).map_err(|error| write_failed(file.target(), error))?;
+        Ok(file)
     }
 
     /// The path of a key that does not lead out of the store, wherever it comes from.
@@ -70,23 +73,15 @@ impl LocalStore {
     }
 
     /// A new file beside the place of `key`. Directories are only looked at where one is missing.
-    pub(super) fn temporary(&self, key: &str) -> Result<Temporary, StoreError> {
+    pub(super) fn temporary(&self, key: &str) -> Result<AtomicFile, StoreError> {
         let target = self.inside(key)?;
-        loop {
-            let path = temporary_name(&target)?;
-            let file = match File::create_new(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.make_directories(key).and_then(|()| File::create_new(&path))
-                }
-                other => other,
-            };
-            match file {
-                Ok(file) => return Ok(Temporary { file, path, target, durable: self.durable, renamed: false }),
-                // Left by a process that was killed and had this number: in containers, they all have. The next name.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(write_failed(&target, error)),
+        let file = match AtomicFile::create(&target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_directories(key).and_then(|()| AtomicFile::create(&target))
             }
-        }
+            other => other,
+        };
+        file.map_err(|error| write_failed(&target, error))
     }
 
     /// Makes the directories between the store and an object. The store itself is not made: one that was removed
@@ -99,75 +94,16 @@ impl LocalStore {
     }
 }
 
-/// A file that nobody knows yet. Dropped before it has its name, it is removed.
-pub(super) struct Temporary {
-    pub(super) file: File,
-    path: PathBuf,
-    pub(super) target: PathBuf,
-    durable: bool,
-    renamed: bool,
-}
-
-impl Temporary {
-    pub(super) fn attempt<T>(&mut self, action: impl FnOnce(&mut File) -> io::Result<T>) -> Result<T, StoreError> {
-        action(&mut self.file).map_err(|error| write_failed(&self.target, error))
+/// Has a file take the place of the object that is there, if there is one, once all `len` bytes are in it.
+pub(super) fn replace(file: AtomicFile, len: u64, durability: Durability) -> Result<Stat, StoreError> {
+    let target = file.target().to_owned();
+    let failed = |error| write_failed(&target, error);
+    let metadata = file.file().metadata().map_err(failed)?;
+    if metadata.len() != len {
+        return Err(failed(io::Error::other(format!("the file has {} of {len} bytes", metadata.len()))));
     }
-
-    /// Takes the place of the object that is there, if there is one, once all `len` bytes are in the file.
-    pub(super) fn replace(&mut self, len: u64) -> Result<Stat, StoreError> {
-        let metadata = self.attempt(|file| file.metadata())?;
-        if metadata.len() != len {
-            let text = format!("the file has {} of {len} bytes", metadata.len());
-            return Err(write_failed(&self.target, io::Error::other(text)));
-        }
-        if self.durable {
-            self.keep_permissions();
-            self.attempt(|file| file.sync_data())?;
-        }
-        fs::rename(&self.path, &self.target).map_err(|error| write_failed(&self.target, error))?;
-        self.renamed = true;
-        Ok(stat(&metadata))
-    }
-
-    /// Who may read and write the object that is there may do so with the one that takes its place, as far as that is ours to
-    /// give.
-    fn keep_permissions(&self) {
-        if let Ok(old) = fs::metadata(&self.target) {
-            let _ = rustix::fs::fchown(&self.file, None, Some(rustix::fs::Gid::from_raw(old.gid())));
-            let _ = self.file.set_permissions(old.permissions());
-        }
-    }
-
-    /// Takes its place unless something is there. Nothing is removed or replaced.
-    fn take_free_name(mut self) -> Result<bool, StoreError> {
-        let taken = match renameat_with(CWD, &self.path, CWD, &self.target, RenameFlags::NOREPLACE) {
-            Ok(()) => {
-                self.renamed = true;
-                return Ok(true);
-            }
-            // Network file systems that know only the plain rename refuse a second link to a name that is taken, too. The
-            // first link goes when this is dropped.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => fs::hard_link(&self.path, &self.target),
-            Err(error) => Err(error.into()),
-        };
-        match taken {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match self.target.is_dir() {
-                true => Err(write_failed(&self.target, io::ErrorKind::IsADirectory.into())),
-                false => Ok(false),
-            },
-            Err(error) => Err(write_failed(&self.target, error)),
-        }
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.renamed {
-            // A failure leaves a file whose name says what it is.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
+    file.publish(Replace::File, durability).map_err(failed)?;
+    Ok(stat(&metadata))
 }
 
 #[cfg(test)]
@@ -290,21 +226,6 @@ pub(super) mod tests {
             assert_eq!(written.into_inner(), 1);
         }
         assert_eq!(keys(&store).len(), 50, "no temporary is left");
-    }
-
-    #[test]
-    fn names_that_killed_processes_left_are_passed_over() {
-        let (_dir, store) = store();
-        // The numbers that this process gives out next: other tests take some of them.
-        let taken = temporary_name(&store.path("a")).expect("a name");
-        let (stem, number) = taken.to_str().expect("text").rsplit_once('-').expect("a number");
-        let number: u64 = number.parse().expect("a number");
-        for next in number..number + 1000 {
-            fs::write(format!("{stem}-{next}"), b"left").expect("writes");
-        }
-        store.put("a", b"1").expect("writes");
-        assert_eq!(get(&store, "a"), b"1");
-        assert_eq!(keys(&store).len(), 1001, "what is not ours stays");
     }
 
     #[test]

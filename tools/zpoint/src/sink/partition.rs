@@ -2,7 +2,6 @@
 //! it from the path.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -103,8 +102,7 @@ impl Partitions {
     fn begin_part(&self, name: &str) -> Result<Box<dyn Sink + Send>, Failure> {
         let file_name = format!("part-0.{}", self.format.name());
         let place = Path::new(&self.place).join(name).join(&file_name).display().to_string();
-        let directory = self.directory.join(name);
-        let file = fs::create_dir(&directory).and_then(|()| File::create_new(directory.join(file_name)));
+        let file = zstore::create_file(&self.directory.join(name).join(file_name));
         let file = file.map_err(|error| write_failed(&place, &error))?;
         open::table(self.format, file, place, &self.schema, &self.options, None)
     }
@@ -204,6 +202,8 @@ fn allow_open_files() {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use zcoord::{Kind, Values};
 
     use super::*;

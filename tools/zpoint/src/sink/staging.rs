@@ -1,18 +1,13 @@
-//! Outputs under temporary names, which get their own when they are whole: in one step, and without replacing anything
-//! that was not meant.
+//! Outputs under temporary names, which get their own when they are whole, and may replace only their like.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
-use rustix::io::Errno;
+use zstore::{AtomicDirectory, AtomicFile, Durability, Replace};
 use zwire::{Exit, Failure};
 
 use super::failure::write_failed;
-
-/// One of these makes a Zarr store.
-const ZARR: [&str; 4] = ["zarr.json", ".zgroup", ".zarray", ".zmetadata"];
 
 /// What an output is, and so what it may replace where that is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,13 +20,28 @@ pub enum What {
     Partitions(String),
 }
 
+impl What {
+    fn like(&self) -> (Replace<'_>, &'static str) {
+        match self {
+            What::File => (Replace::File, "a file"),
+            What::Store => (Replace::Store, "a Zarr store"),
+            What::Partitions(key) => (Replace::Partitions(key), "a directory of the same partitions"),
+        }
+    }
+}
+
 /// An output in the making. Dropped before [`Staged::publish`] it leaves nothing behind.
 #[derive(Debug)]
 pub struct Staged {
-    temporary: PathBuf,
-    target: PathBuf,
+    output: Output,
     what: What,
     overwrite: bool,
+}
+
+#[derive(Debug)]
+enum Output {
+    File(AtomicFile),
+    Directory(AtomicDirectory),
 }
 
 impl Staged {
@@ -41,23 +51,32 @@ impl Staged {
     /// As [`refuse_existing`]; a directory that is not there or cannot be written.
     pub fn begin(target: &Path, what: What, overwrite: bool) -> Result<Staged, Failure> {
         refuse_existing(target, &what, overwrite)?;
-        let temporary = zstore::temporary_name(target)?;
-        let made = match what {
-            What::File => File::create_new(&temporary).map(drop),
-            What::Store | What::Partitions(_) => fs::create_dir(&temporary),
+        let output = match what {
+            What::File => AtomicFile::create(target).map(Output::File),
+            What::Store | What::Partitions(_) => AtomicDirectory::create(target).map(Output::Directory),
         };
-        made.map_err(|error| write_failed(target.display(), &error))?;
-        Ok(Staged { temporary, target: target.to_owned(), what, overwrite })
+        let output = output.map_err(|error| write_failed(target.display(), &error))?;
+        Ok(Staged { output, what, overwrite })
+    }
+
+    fn target(&self) -> &Path {
+        match &self.output {
+            Output::File(file) => file.target(),
+            Output::Directory(directory) => directory.target(),
+        }
     }
 
     /// Where it is until it is whole.
     pub fn path(&self) -> &Path {
-        &self.temporary
+        match &self.output {
+            Output::File(file) => file.path(),
+            Output::Directory(directory) => directory.path(),
+        }
     }
 
     /// Its name, for messages.
     pub fn place(&self) -> String {
-        self.target.display().to_string()
+        self.target().display().to_string()
     }
 
     /// The file, to be written from its start.
@@ -65,7 +84,11 @@ impl Staged {
     /// # Errors
     /// What the system says.
     pub fn file(&self) -> Result<File, Failure> {
-        File::options().write(true).open(&self.temporary).map_err(|error| write_failed(self.place(), &error))
+        let file = match &self.output {
+            Output::File(file) => file.file().try_clone(),
+            Output::Directory(_) => Err(io::ErrorKind::IsADirectory.into()),
+        };
+        file.map_err(|error| write_failed(self.place(), &error))
     }
 
     /// Makes sure that all of it would survive a crash, and gives it its name.
@@ -73,41 +96,21 @@ impl Staged {
     /// # Errors
     /// What the system says; an output that somebody else has made meanwhile.
     pub fn publish(self) -> Result<PathBuf, Failure> {
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::AlreadyExists => exists(&self.target),
-            _ => write_failed(self.place(), &error),
-        };
-        self.sync().map_err(failed)?;
-        let replaced = self.overwrite && self.target.symlink_metadata().is_ok();
-        match (replaced, &self.what) {
-            (false, _) => rename_to_nothing(&self.temporary, &self.target).map_err(failed)?,
-            (true, What::File) => fs::rename(&self.temporary, &self.target).map_err(failed)?,
+        let target = self.target().to_owned();
+        if self.overwrite {
             // What has come to be there meanwhile may be something else.
-            (true, what) => {
-                refuse_existing(&self.target, what, true)?;
-                replace_directory(&self.temporary, &self.target).map_err(failed)?;
-            }
+            refuse_existing(&target, &self.what, true)?;
         }
-        sync_parent(&self.target).map_err(failed)?;
-        Ok(self.target.clone())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let opened = File::open(&self.temporary)?;
-        match self.what {
-            What::File => opened.sync_all(),
-            What::Store | What::Partitions(_) => syncfs(&opened).map_err(io::Error::from),
-        }
-    }
-}
-
-impl Drop for Staged {
-    /// Removes what was not published, or the old directory that it changed places with.
-    fn drop(&mut self) {
-        let _ = match self.what {
-            What::File => fs::remove_file(&self.temporary),
-            What::Store | What::Partitions(_) => fs::remove_dir_all(&self.temporary),
+        let replace = if self.overwrite { self.what.like().0 } else { Replace::Never };
+        let published = match self.output {
+            Output::File(file) => file.publish(replace, Durability::Full),
+            Output::Directory(directory) => directory.publish(replace),
         };
+        match published {
+            Ok(()) => Ok(target),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists(&target)),
+            Err(error) => Err(write_failed(target.display(), &error)),
+        }
     }
 }
 
@@ -120,16 +123,12 @@ pub fn refuse_existing(target: &Path, what: &What, overwrite: bool) -> Result<()
     if !overwrite {
         return Err(exists(target));
     }
-    let (may, kind) = match what {
-        What::File => (found.is_file(), "a file"),
-        What::Store => (found.is_dir() && is_store(target), "a Zarr store"),
-        What::Partitions(key) => (found.is_dir() && is_partitioned(target, key), "a directory of the same partitions"),
-    };
-    if may {
+    let (replace, like) = what.like();
+    if (*what == What::File || found.is_dir()) && replace.allows(target) {
         return Ok(());
     }
-    let what = format!("is there and is not {kind}, so it is not replaced");
-    Err(Failure::new(Exit::Output, what).at(target.display()).hint("choose another name"))
+    let text = format!("is there and is not {like}, so it is not replaced");
+    Err(Failure::new(Exit::Output, text).at(target.display()).hint("choose another name"))
 }
 
 fn exists(target: &Path) -> Failure {
@@ -137,57 +136,10 @@ fn exists(target: &Path) -> Failure {
     failure.hint("say --overwrite, or choose another name")
 }
 
-fn is_store(directory: &Path) -> bool {
-    let is_empty = || fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none());
-    ZARR.iter().any(|name| directory.join(name).is_file()) || is_empty()
-}
-
-fn is_partitioned(directory: &Path, key: &str) -> bool {
-    let start = format!("{key}=");
-    let is_partition = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&start);
-    fs::read_dir(directory).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_partition)))
-}
-
-/// Gives `from` the name `to`, which nothing may have.
-fn rename_to_nothing(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Some network file systems know no such step.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if to.symlink_metadata().is_ok() => {
-            Err(io::ErrorKind::AlreadyExists.into())
-        }
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => fs::rename(from, to),
-        other => other.map_err(io::Error::from),
-    }
-}
-
-/// Puts the directory `new` in the place of `old`, which is then where `new` was.
-fn replace_directory(new: &Path, old: &Path) -> io::Result<()> {
-    let known = |error: &io::Error| {
-        !matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP))
-    };
-    match zstore::exchange(new, old) {
-        Err(error) if !known(&error) => {}
-        other => return other,
-    }
-    // Without a step for both, the old one is aside for a moment.
-    let mut aside = new.as_os_str().to_owned();
-    aside.push(".old");
-    fs::rename(old, &aside)?;
-    if let Err(error) = fs::rename(new, old) {
-        fs::rename(&aside, old)?;
-        return Err(error);
-    }
-    fs::rename(&aside, new)
-}
-
-/// The name itself must survive a crash, too.
-fn sync_parent(target: &Path) -> io::Result<()> {
-    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::sink::fixture::names;
 
@@ -215,19 +167,6 @@ mod tests {
         assert!(failure.to_string().ends_with("exists already"));
         assert_eq!(fs::read(&target).expect("reads"), b"theirs");
         assert_eq!(names(directory.path()), ["out.csv"]);
-    }
-
-    #[test]
-    fn what_is_dropped_leaves_nothing() {
-        let directory = tempfile::tempdir().expect("directory");
-        for what in [What::File, What::Store] {
-            let staged = Staged::begin(&directory.path().join("out"), what.clone(), false).expect("begins");
-            if what == What::Store {
-                fs::write(staged.path().join("zarr.json"), "{}").expect("writes");
-            }
-            drop(staged);
-            assert!(names(directory.path()).is_empty());
-        }
     }
 
     #[test]
