@@ -10,6 +10,7 @@ mod status;
 mod stores;
 mod table;
 mod timing;
+mod writer;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -31,6 +32,7 @@ pub use status::{Bar, Status};
 pub use stores::{Selection, selections, stores};
 pub use table::{Align, Column, Row, Table};
 pub use timing::Phases;
+pub use writer::{Listener, VerifyFlag, WriterFlags};
 pub use zarray::{VarFilter, glob_escape};
 
 /// One tool: its parsed flags, and what it does with them.

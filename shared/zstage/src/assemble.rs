@@ -1,7 +1,7 @@
 //! Output objects that are not one source object: regions of pieces are read, put together, and encoded.
 
 use zarray::{
-    Array, ChunkReader, DecodeScratch, Elements, Itemsize, ShardIndex, Subset, Timer, ZarrError, fill_element,
+    Array, ChunkReader, DecodeScratch, Elements, Itemsize, ShardBuilder, Subset, Timer, ZarrError, fill_element,
 };
 use zcodec::{CodecError, Workspace, crc32c, crc32c_append};
 use zstore::{Stat, Store};
@@ -169,7 +169,14 @@ impl<'a> Assembly<'a> {
             let start = inside.start().iter().zip(source.start()).zip(region.start());
             let start = start.map(|((at, from), to)| at - from + to).collect();
             let target = Subset::new(start, inside.shape().to_vec()).permuted(&order);
-            zarray::copy_subset(&target, &target, &self.part, &chunk.permuted(&order), &mut self.decoded, self.itemsize);
+            zarray::copy_subset(
+                &target,
+                &target,
+                &self.part,
+                &chunk.permuted(&order),
+                &mut self.decoded,
+                self.itemsize,
+            );
             scratch.seconds.gather += timer.lap();
         }
         Ok(present)
@@ -224,8 +231,7 @@ impl<'a> Assembly<'a> {
             return Ok(None);
         };
         let inner_chunks = object.chunks(inner);
-        let mut index = ShardIndex(vec![None; layout.chunks as usize]);
-        let reserved = if layout.at_end { 0 } else { layout.len().unwrap_or_default() as usize };
+        let mut shard = ShardBuilder::new(layout);
         let mut upload = None;
         for number in 0..inner_chunks.elements() {
             let chunk = Subset::chunk(&inner_chunks.member(number), inner);
@@ -234,22 +240,17 @@ impl<'a> Assembly<'a> {
             }
             let upload = match &mut upload {
                 Some(upload) => upload,
-                none => none.insert(self.task.output(self.plan).upload(key, reserved)?),
+                none => none.insert(self.task.output(self.plan).upload(key, layout.reserved() as usize)?),
             };
             let mut timer = Timer::start();
-            index.0[number as usize] = Some((upload.len(), self.encoded.len() as u64));
+            shard.append(number as usize, self.encoded.len());
             upload.write(&self.encoded)?;
             scratch.seconds.write += timer.lap();
         }
         let Some(mut upload) = upload else { return Ok(None) };
-        let encoded = index.encode(&layout);
-        let start: &[u8] = if layout.at_end {
-            upload.write(&encoded)?;
-            &[]
-        } else {
-            &encoded
-        };
-        Ok(Some(upload.finish(start)?))
+        let end = shard.finish();
+        upload.write(&end.append)?;
+        Ok(Some(upload.finish(&end.start)?))
     }
 
     fn failed(&self, what: &str) -> Failure {

@@ -144,9 +144,8 @@ impl Documents<'_> {
         }
         if let Some(copies) = copies {
             let copies = copies.into_inner();
-            let (key, text) = convert
-                .consolidate(self.wanted, copies)
-                .map_err(|failure| failure.at(self.store.location()))?;
+            let (key, text) =
+                convert.consolidate(self.wanted, copies).map_err(|failure| failure.at(self.store.location()))?;
             put(key, &text)?;
         }
         Ok(all_notes)

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use zarray::{Array, Pool, ScratchPool, Semaphore};
+use zarray::{Array, Key, Pool, ScratchPool, Semaphore};
 use zstore::{Location, Stat, Store};
 use zwire::Failure;
 
@@ -12,7 +12,7 @@ use crate::assemble::assemble;
 use crate::chunk::ChunkScratch;
 use crate::encoding::Encoding;
 use crate::journal::{Done, Entry};
-use crate::objects::{Item, ItemSource, Key, Next, Objects, Work, key_kind};
+use crate::objects::{Item, ItemSource, Next, Objects, Work};
 use crate::options::Verify;
 use crate::placement::Placement;
 use crate::report::Report;
@@ -92,9 +92,9 @@ impl Task<'_> {
         let mut stored = 0;
         for object in store.list(plan.array.key_prefix())? {
             let object = object?;
-            match key_kind(&plan.array, &object.key) {
-                Key::Stray => report.stray(),
-                Key::OtherSeparator => report.wrong_separator(array, store),
+            match plan.array.key_kind(&object.key) {
+                Key::Stray | Key::OutsideGrid => report.stray(),
+                Key::WrongSeparator => report.wrong_separator(array, store),
                 Key::Chunk(_) => stored += object.stat.size,
                 Key::Metadata => {}
             }
@@ -147,7 +147,7 @@ impl Workers<'_> {
                 Next::NotMine(array) => self.report.pass_over(array),
                 Next::Metadata => {}
                 Next::Stray => self.report.stray(),
-                Next::OtherSeparator(array) => self.report.wrong_separator(array, self.task.store()),
+                Next::WrongSeparator(array) => self.report.wrong_separator(array, self.task.store()),
                 Next::Failed(error) => self.report.end(error.into()),
                 Next::End => break,
             }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use parking_lot::Mutex;
-use zarray::{Array, KeyKind};
-use zstore::{Listing, Stat, Store, StoreError};
+use zarray::Key;
+use zstore::{Listing, Stat, Store, StoreError, is_temporary};
 
 use crate::array_plan::ArrayPlan;
 use crate::placement::Placement;
@@ -49,7 +49,7 @@ pub enum Next {
     /// A key below an array that is none of its chunks.
     Stray,
     /// A key that would be a chunk of this array with the other separator.
-    OtherSeparator(usize),
+    WrongSeparator(usize),
     /// The list broke off.
     Failed(StoreError),
     /// No more arrays.
@@ -137,15 +137,18 @@ impl<'a> Objects<'a> {
                     state.over = true;
                     return Next::Failed(error);
                 }
-                Some(Ok(object)) => match key_kind(&plan.array, &object.key) {
+                Some(Ok(object)) => match plan.array.key_kind(&object.key) {
                     Key::Chunk(unit) => Some((object.key, ItemSource::Own, unit, Some(object.stat))),
                     Key::Metadata => return Next::Metadata,
                     // Our own: what another worker is about to put in the place of an old object.
-                    Key::Stray if plan.placement == Placement::InPlace && object.key.contains(".tmp-") => {
+                    Key::Stray | Key::OutsideGrid
+                        if plan.placement == Placement::InPlace
+                            && is_temporary(object.key.rsplit('/').next().unwrap_or_default()) =>
+                    {
                         return Next::Metadata;
                     }
-                    Key::Stray => return Next::Stray,
-                    Key::OtherSeparator => return Next::OtherSeparator(state.array),
+                    Key::Stray | Key::OutsideGrid => return Next::Stray,
+                    Key::WrongSeparator => return Next::WrongSeparator(state.array),
                 },
             },
             Some(Keys::Computed(units)) => units.next().and_then(|unit| {
@@ -203,37 +206,4 @@ fn source_of(plan: &ArrayPlan, unit: u64) -> Option<(String, ItemSource)> {
         ObjectSource::Regions(_) => plan.output_key(&index),
     };
     Some((key, ItemSource::View(under)))
-}
-
-/// Whether a listed key would be a chunk of `array` with the other separator.
-pub fn is_misspelled(array: &Array, key: &str) -> bool {
-    matches!(key_kind(array, key), Key::OtherSeparator)
-}
-
-/// What a listed key is to its array.
-pub enum Key {
-    /// A chunk, with its number in the grid.
-    Chunk(Option<u64>),
-    /// A metadata document.
-    Metadata,
-    /// Neither.
-    Stray,
-    /// A chunk with the other separator.
-    OtherSeparator,
-}
-
-/// What a listed key is to its array: a chunk counts only where the grid has it.
-pub fn key_kind(array: &Array, key: &str) -> Key {
-    let prefix = array.key_prefix();
-    let relative = if prefix.is_empty() { key } else { key.get(prefix.len() + 1..).unwrap_or_default() };
-    match array.keys.parse(relative, array.shape.len()) {
-        _ if matches!(relative, ".zarray" | ".zattrs" | "zarr.json") => Key::Metadata,
-        KeyKind::Chunk(index) => match &array.grid {
-            None => Key::Chunk(None),
-            Some(grid) if grid.contains(&index) => Key::Chunk(Some(grid.number(&index))),
-            Some(_) => Key::Stray,
-        },
-        KeyKind::WrongSeparator => Key::OtherSeparator,
-        _ => Key::Stray,
-    }
 }

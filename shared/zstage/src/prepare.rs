@@ -6,13 +6,12 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zarray::ZarrFormat;
-use zstore::{Location, Store, write_failed};
+use zarray::{Key, ZarrFormat};
+use zstore::{Location, Store, make_empty_directory, remove_empty_directory, write_failed};
 use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
 use crate::documents::{Convert, Documents};
-use crate::objects::is_misspelled;
 use crate::options::WriteOptions;
 use crate::output_plan::OutputPlan;
 use crate::placement::Placement;
@@ -130,7 +129,7 @@ impl OutputPlan<'_> {
     fn check_separators(&self) -> Result<(), Failure> {
         let checked = self.pool.map(self.plans.iter().collect(), |plan: &ArrayPlan| {
             for object in self.store().list(plan.array.key_prefix())?.take(FIRST_KEYS) {
-                if is_misspelled(&plan.array, &object?.key) {
+                if plan.array.key_kind(&object?.key) == Key::WrongSeparator {
                     return Err(wrong_separator(&plan.array, self.store()));
                 }
             }
@@ -148,13 +147,11 @@ impl OutputPlan<'_> {
             return Err(Failure::usage("the backup lies inside the store").at(directory.display()));
         }
         // An empty one is as good: a run that was killed before it had a plan may have made it.
-        if !fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none()) {
-            fs::create_dir(directory).map_err(|error| write_failed(directory, error))?;
-        }
+        make_empty_directory(directory).map_err(|error| write_failed(directory, error))?;
         let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
         let elsewhere = staged.folder().location().local().is_some_and(|folder| device(folder) != device(directory));
         if elsewhere && self.plans.iter().any(|plan| plan.placement == Placement::Swap) {
-            let _ = fs::remove_dir(directory);
+            let _ = remove_empty_directory(directory);
             return Err(Failure::usage("arrays are moved into the backup, which is on another file system")
                 .at(directory.display())
                 .hint("choose a directory beside the store"));

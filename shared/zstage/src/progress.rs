@@ -37,3 +37,25 @@ pub trait Progress: Sync {
     /// The output is published: a signal that comes now stops nothing.
     fn too_late(&self);
 }
+
+/// A listener that drops everything: for tests, and for runs that nobody watches.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn start(&self, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn finish(&self) {}
+    fn phase(&self, _: &'static str, _: f64) {}
+    fn warn(&self, _: &str) {}
+    fn item_failed(&self, _: &Failure) -> Result<(), Failure> {
+        Ok(())
+    }
+    fn emit(&self, _: &Record) -> Result<(), Failure> {
+        Ok(())
+    }
+    fn stopped(&self) -> Option<Exit> {
+        None
+    }
+    fn too_late(&self) {}
+}

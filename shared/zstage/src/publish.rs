@@ -1,11 +1,12 @@
 //! The end: arrays that were written beside the old ones take their place, and the metadata makes the objects a store.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::fs;
 
 use zarray::Pool;
-use zstore::{Location, Store, StoreError, exchange, write_failed};
+use zstore::{
+    Location, Store, StoreError, exchange, is_empty_directory, is_temporary, keep_permissions, move_directory,
+    write_failed,
+};
 use zwire::{Exit, Failure};
 
 use crate::backup::keep_replaced;
@@ -78,7 +79,7 @@ pub fn sweep(staged: &StagedStore) -> Result<(), Failure> {
         for object in store.list("")? {
             let key = object?.key;
             let name = key.rsplit('/').next().unwrap_or(&key);
-            if name.starts_with('.') && name.contains(".tmp-") {
+            if is_temporary(name) {
                 store.delete(&key)?;
             }
         }
@@ -129,22 +130,10 @@ fn take_place(staged: &StagedStore, array: &str, backup: Option<&Path>) -> Resul
         exchange(&new, &old).map_err(|error| write_failed(&old, error))?;
     }
     // What stands beside now is the old one.
-    let is_free = |kept: &PathBuf| fs::read_dir(kept).map_or(!kept.exists(), |mut entries| entries.next().is_none());
+    let is_free = |kept: &PathBuf| !kept.exists() || is_empty_directory(kept);
     match backup.map(at).filter(is_free) {
-        Some(kept) if new.exists() => {
-            let failed = |error| Failure::from(write_failed(&kept, error));
-            fs::create_dir_all(kept.parent().unwrap_or(&kept)).map_err(failed)?;
-            fs::rename(&new, &kept).map_err(failed)
-        }
+        Some(kept) if new.exists() => Ok(move_directory(&new, &kept).map_err(|error| write_failed(&kept, error))?),
         _ => Ok(()),
-    }
-}
-
-/// The new directory may be entered and written by whom the old one could, as far as that is ours to give.
-fn keep_permissions(old: &Path, new: &Path) {
-    if let Ok(metadata) = fs::metadata(old) {
-        let _ = std::os::unix::fs::chown(new, None, Some(metadata.gid()));
-        let _ = fs::set_permissions(new, metadata.permissions());
     }
 }
 

@@ -4,7 +4,7 @@
 use std::panic::resume_unwind;
 use std::thread::ScopedJoinHandle;
 
-use zarray::{Chain, IndexLayout, ShardIndex, Timer, ZarrError};
+use zarray::{Chain, IndexLayout, ShardBuilder, ShardIndex, Timer, ZarrError, read_shard_index};
 use zcodec::{CodecError, crc32c, crc32c_append};
 use zstore::{ByteRange, Stat, StoreError, Upload};
 use zwire::{Exit, Failure};
@@ -24,10 +24,12 @@ impl Job<'_> {
     pub fn transcode_shard(&self, encoding: &Encoding, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
         let Some(sharding) = &self.array.chain.sharding else { return Ok(Outcome::default()) };
         let WorkerScratch { stored, seconds } = scratch;
-        let (layout, threads) = (&sharding.index, self.plan.threads);
+        let (layout, threads) = (sharding.index, self.plan.threads);
 
         let mut timer = Timer::start();
-        let Some((index, source)) = read_index(self, layout, stored)? else { return self.absent() };
+        let Some((index, source)) = read_shard_index(self.store, &self.item.key, &layout, stored)? else {
+            return self.absent();
+        };
         let whole = source.size <= WHOLE_SHARD;
         if whole && self.store.get(&self.item.key, stored)?.is_none() {
             return self.absent();
@@ -61,7 +63,7 @@ impl Job<'_> {
         }
         let mut timer = Timer::start();
         self.keep_replaced(&key)?;
-        let written = output.finish(layout)?;
+        let written = output.finish()?;
         seconds.write += timer.lap();
         outcome.written = Some(written.stat);
         if self.verify {
@@ -75,17 +77,6 @@ impl Job<'_> {
 
 /// Number of an inner chunk, and where it lies: start and length.
 type Entry = (usize, (u64, u64));
-
-/// The index of a shard, and what the shard is like. Nothing: there is no such shard.
-fn read_index(job: &Job, layout: &IndexLayout, buffer: &mut Vec<u8>) -> Result<Option<(ShardIndex, Stat)>, Failure> {
-    let len = layout.len().unwrap_or(u64::MAX);
-    let range = if layout.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
-    let Some(stat) = job.store.get_range(&job.item.key, range, buffer)? else { return Ok(None) };
-    match ShardIndex::parse(layout, buffer, stat.size) {
-        Ok(index) => Ok(Some((index, stat))),
-        Err(source) => Err(ZarrError::Chunk { place: job.place(), source }.into()),
-    }
-}
 
 /// What is done with every inner chunk of a shard.
 struct InnerChunks<'a> {
@@ -193,7 +184,7 @@ impl InnerChunks<'_> {
 /// A shard being written: chunks are appended, the index goes to its place at the end.
 struct ShardWriter<'a> {
     upload: Upload<'a>,
-    index: ShardIndex,
+    shard: ShardBuilder,
     /// CRC-32C of each inner chunk; each of them has been decoded again from memory.
     checksums: Vec<u32>,
 }
@@ -206,49 +197,41 @@ struct Written {
 }
 
 impl<'a> ShardWriter<'a> {
-    fn new(job: &Job<'a>, key: &str, layout: &IndexLayout) -> Result<ShardWriter<'a>, StoreError> {
-        let chunks = layout.chunks as usize;
-        let reserved = if layout.at_end { 0 } else { layout.len().unwrap_or_default() as usize };
-        let upload = job.output.upload(key, reserved)?;
-        Ok(ShardWriter { upload, index: ShardIndex(vec![None; chunks]), checksums: vec![0; chunks] })
+    fn new(job: &Job<'a>, key: &str, layout: IndexLayout) -> Result<ShardWriter<'a>, StoreError> {
+        let upload = job.output.upload(key, layout.reserved() as usize)?;
+        Ok(ShardWriter { upload, shard: ShardBuilder::new(layout), checksums: vec![0; layout.chunks as usize] })
     }
 
     fn append(&mut self, number: usize, bytes: &[u8]) -> Result<(), StoreError> {
-        self.index.0[number] = Some((self.upload.len(), bytes.len() as u64));
+        self.shard.append(number, bytes.len());
         self.checksums[number] = crc32c(bytes);
         self.upload.write(bytes)
     }
 
-    fn finish(mut self, layout: &IndexLayout) -> Result<Written, StoreError> {
-        let encoded = self.index.encode(layout);
-        let start: &[u8] = if layout.at_end {
-            self.upload.write(&encoded)?;
-            &[]
-        } else {
-            &encoded
-        };
-        let stat = self.upload.finish(start)?;
-        Ok(Written { index: self.index, checksums: self.checksums, stat })
+    fn finish(mut self) -> Result<Written, StoreError> {
+        let end = self.shard.finish();
+        self.upload.write(&end.append)?;
+        let stat = self.upload.finish(&end.start)?;
+        Ok(Written { index: end.index, checksums: self.checksums, stat })
     }
 }
 
 impl Written {
     /// Holds the stored shard against what was written.
-    fn check(&self, job: &Job, key: &str, layout: &IndexLayout) -> Result<(), Failure> {
+    fn check(&self, job: &Job, key: &str, layout: IndexLayout) -> Result<(), Failure> {
         let mut buffer = Vec::new();
-        let mut read = |range| match job.read_output(key, range, &mut buffer)? {
-            Some(_) => Ok(std::mem::take(&mut buffer)),
-            None => Err(job.not_the_same("is gone")),
-        };
-        let len = layout.len().unwrap_or_default();
-        let range = if layout.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } };
-        let index = ShardIndex::parse(layout, &read(range)?, self.stat.size);
-        if index.map_err(|error| job.not_the_same(&error.to_string()))? != self.index {
-            return Err(job.not_the_same("another index than was written"));
+        let stored = read_shard_index(job.output, key, &layout, &mut buffer);
+        match stored.map_err(|error| job.not_the_same(&error.to_string()))? {
+            Some((index, _)) if index == self.index => {}
+            Some(_) => return Err(job.not_the_same("another index than was written")),
+            None => return Err(job.not_the_same("is gone")),
         }
         for (entry, checksum) in self.index.0.iter().zip(&self.checksums) {
             let Some((start, len)) = *entry else { continue };
-            if crc32c(&read(ByteRange::At { start, len })?) != *checksum {
+            if job.read_output(key, ByteRange::At { start, len }, &mut buffer)?.is_none() {
+                return Err(job.not_the_same("is gone"));
+            }
+            if crc32c(&buffer) != *checksum {
                 return Err(job.not_the_same("other bytes than were written"));
             }
         }

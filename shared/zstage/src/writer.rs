@@ -146,6 +146,9 @@ struct Run<'a, W> {
     progress: &'a dyn Progress,
 }
 
+/// An unfinished output, and its plan.
+type Unfinished<W> = (StagedStore, PlanFile<<W as Writer>::Body>);
+
 /// A plan that is possible, or how the run ended because it is not.
 type PlannedOrRefused<'a> = Result<Box<OutputPlan<'a>>, Outcome>;
 
@@ -162,7 +165,7 @@ impl<W: Writer> Run<'_, W> {
     }
 
     /// The unfinished run to continue, where there is one.
-    fn unfinished(&self, output: &Location) -> Result<Option<(StagedStore, PlanFile<W::Body>)>, Failure> {
+    fn unfinished(&self, output: &Location) -> Result<Option<Unfinished<W>>, Failure> {
         if !self.options.resume {
             return Ok(None);
         }
@@ -172,7 +175,7 @@ impl<W: Writer> Run<'_, W> {
         }
     }
 
-    fn open(&self, output: &Location, who: Claim) -> Result<(StagedStore, PlanFile<W::Body>), Failure> {
+    fn open(&self, output: &Location, who: Claim) -> Result<Unfinished<W>, Failure> {
         let (staged, text) = StagedStore::open(output, who, &self.options.store)?;
         let plan = PlanFile::parse(&text, W::TOOL, &staged.folder().place("plan.json"))?;
         Ok((staged, plan))

@@ -2,19 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use zarray::{Part, Pool, parse_size};
+use zarray::parse_size;
+use zcli::clap::builder::PossibleValue;
 use zcli::clap::{self, Args as ClapArgs, Parser, ValueEnum};
-use zcli::{Common, Ending, JobFlags, MemoryFlags, Session, StoreFlags, Table, Tool, parse_duration};
-use zwire::Failure;
+use zcli::{Common, JobFlags, MemoryFlags, StoreFlags, WriterFlags};
 
-use zstore::Store;
-
-use crate::choices::Choices;
-use crate::trial;
-use crate::trial_flags::TrialFlags;
-use crate::{human, run};
+use crate::trial::Objective;
 
 /// Rewrite the chunks of a Zarr store: another codec, other chunks, the other Zarr format
 ///
@@ -41,26 +35,10 @@ pub struct Args {
     /// Blosc threads inside one chunk, never more than it has blocks [default: what is left of the cores by --jobs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub nthreads: Option<u16>,
-    /// What to read back, decode and compare before DST gets its name: every object, the first and every 16th of an array,
-    /// or none
-    #[arg(long, value_name = "WHAT", value_enum, default_value = "full")]
-    pub verify: Verify,
     /// What to do about a chunk that cannot be decoded: leave the output unfinished, copy its bytes as they are, or leave it
     /// absent, so that readers see the fill value. In any case it is named, and the exit code is 3
     #[arg(long, value_name = "WHAT", value_enum, default_value = "error")]
-    pub on_bad_chunk: OnBadChunk,
-    /// Replace DST where it exists, once the new one is whole, and give up what an unfinished run left
-    #[arg(long)]
-    pub overwrite: bool,
-    /// Print the plan and write nothing
-    #[arg(short = 'n', long)]
-    pub dry_run: bool,
-    /// Go on with an unfinished run
-    #[arg(long, conflicts_with_all = ["overwrite", "dry_run"])]
-    pub resume: bool,
-    /// How much time's work a kill may cost: how often what is done is brought to the disk and entered in the journal
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
-    pub checkpoint: Duration,
+    pub on_bad_chunk: BadChunkFlag,
     /// Change SRC itself. Blosc to Blosc goes chunk by chunk, and SRC is right at every instant; any other change is written
     /// beside SRC, and then each array takes the old one's place in one step; until the metadata has followed, a consolidated copy
     /// of it still names the old codec
@@ -71,11 +49,13 @@ pub struct Args {
     pub backup: Option<PathBuf>,
 
     #[command(flatten)]
+    pub writer: WriterFlags,
+    #[command(flatten)]
     pub trial: TrialFlags,
     #[command(flatten)]
-    pub choices: Choices,
+    pub encode: EncodeFlags,
     #[command(flatten)]
-    pub machines: MachineFlags,
+    pub many: ManyFlags,
     #[command(flatten)]
     pub work: JobFlags,
     #[command(flatten)]
@@ -86,72 +66,9 @@ pub struct Args {
     pub common: Common,
 }
 
-impl Args {
-    /// Whether the output is behind a URL.
-    pub fn writes_remotely(&self) -> bool {
-        let output = self.target.as_ref().or(self.source.as_ref());
-        output.is_some_and(|output| {
-            output.to_string_lossy().contains("://") && !output.to_string_lossy().starts_with("file:")
-        })
-    }
-
-    /// Objects that are on their way at once, from `store` or to the output: as many as the farther one of them wants.
-    pub fn readers(&self, store: &Store) -> usize {
-        let jobs = self.work.jobs();
-        let remote = if self.writes_remotely() { self.store.remote_requests(jobs) } else { jobs };
-        self.store.readers(store, jobs).max(remote)
-    }
-
-    /// Threads for work on `store` that waits more than it computes.
-    pub fn pool(&self, store: &Store) -> Pool {
-        Pool::new(self.store.readers(store, self.work.jobs()))
-    }
-}
-
-/// Flags that divide the work among processes.
-#[derive(Debug, Clone, ClapArgs)]
-#[command(next_help_heading = "Options for many machines and many stores")]
-pub struct MachineFlags {
-    /// Write the plan of SRC to DST, in --parts parts, and nothing else
-    #[arg(long, requires = "parts", conflicts_with_all = ["resume", "dry_run", "status", "finish"])]
-    pub prepare: bool,
-    /// How many parts the plan has
-    #[arg(long, value_name = "N", requires = "prepare", value_parser = clap::value_parser!(u32).range(1..))]
-    pub parts: Option<u32>,
-    /// Do part I of the N that DST was prepared for. Any part may run twice, at the same time, or be killed
-    #[arg(long, value_name = "I/N", conflicts_with_all = ["prepare", "status", "finish", "overwrite", "dry_run"])]
-    pub part: Option<Part>,
-    /// Say which parts of DST are done; the exit code is 1 while any is missing
-    #[arg(long, conflicts_with_all = ["finish", "overwrite"])]
-    pub status: bool,
-    /// With --status: print just the missing parts, as in "3,7-9"
-    #[arg(long, requires = "status")]
-    pub missing: bool,
-    /// Make DST a store, now that all parts are done
-    #[arg(long, conflicts_with_all = ["overwrite", "dry_run"])]
-    pub finish: bool,
-    /// Stores, one a line, or records that name a store and a path: just those arrays are recompressed. "-" is standard input
-    #[arg(long, value_name = "FILE", requires = "out_dir", conflicts_with_all = ["source", "target", "in_place", "prepare", "part", "status", "finish"])]
-    pub stores_from: Option<PathBuf>,
-    /// Directory for the outputs of --stores-from, each under the name of its store
-    #[arg(long, value_name = "DIR", requires = "stores_from")]
-    pub out_dir: Option<PathBuf>,
-}
-
-/// How much is verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Verify {
-    /// Nothing.
-    None,
-    /// The first object and every 16th of an array.
-    Sample,
-    /// Everything.
-    Full,
-}
-
 /// What becomes of a chunk that cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OnBadChunk {
+pub enum BadChunkFlag {
     /// The output is not finished.
     Error,
     /// Its bytes are carried over as they are.
@@ -160,76 +77,164 @@ pub enum OnBadChunk {
     Skip,
 }
 
+/// Flags that try compressors out.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Trial options")]
+pub struct TrialFlags {
+    /// Try compressors on sampled chunks of each array, print what they would give, and write nothing; --cname, --clevel,
+    /// --shuffle, --split and --blocksize say which
+    #[arg(long, group = "trying", conflicts_with_all = ["auto", "dry_run", "resume", "in_place", "prepare", "part", "status", "finish", "stores_from"])]
+    pub trial: bool,
+    /// Try compressors on each array, and recompress it with the one that fits the objective
+    #[arg(long, group = "trying", conflicts_with_all = ["part", "status", "finish"])]
+    pub auto: bool,
+    /// What the compressor is chosen for
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "balanced", requires = "trying")]
+    pub objective: Objective,
+    /// Chunks of each array that are tried
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "trying", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub sample: u16,
+    /// One trial for all arrays of the same data type, chunk shape and codec
+    #[arg(long, requires = "trying")]
+    pub share_trial: bool,
+}
+
+impl ValueEnum for Objective {
+    fn value_variants<'a>() -> &'a [Objective] {
+        &[Objective::Size, Objective::Encode, Objective::Decode, Objective::Point, Objective::Balanced]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Objective::Size => "The smallest store",
+            Objective::Encode => "Writing it fast",
+            Objective::Decode => "Reading whole chunks fast",
+            Objective::Point => "Few bytes for a single cell",
+            Objective::Balanced => "Size first, then speed; never larger than without a trial",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
+}
+
+/// Flags of runs over many stores.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Options for many machines and many stores")]
+pub struct ManyFlags {
+    /// Stores, one a line, or records that name a store and a path: just those arrays are recompressed. "-" is standard input
+    #[arg(long, value_name = "FILE", requires = "out_dir", conflicts_with_all = ["source", "target", "in_place", "prepare", "part", "status", "finish"])]
+    pub stores_from: Option<PathBuf>,
+    /// Directory for the outputs of --stores-from, each under the name of its store
+    #[arg(long, value_name = "DIR", requires = "stores_from")]
+    pub out_dir: Option<PathBuf>,
+}
+
+/// Flags that decide the bytes of the output; nothing where a flag was not given.
+#[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "Codec options")]
+pub struct EncodeFlags {
+    /// Codec of the new chunks [default: blosc]
+    #[arg(long, value_name = "CODEC", value_enum)]
+    pub codec: Option<CodecFlag>,
+    /// Compressor inside Blosc [default: zstd]
+    #[arg(long, value_name = "NAME", value_parser = ["zstd", "lz4", "lz4hc", "blosclz", "zlib"])]
+    pub cname: Option<String>,
+    /// Compression level: 0 to 9, with --codec zstd up to 22 [default: 3; with --codec gzip 5]
+    #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
+    pub clevel: Option<i32>,
+    /// Filter inside Blosc; auto is bitshuffle for elements of one byte and shuffle for all others [default: auto]
+    #[arg(long, value_name = "FILTER", value_parser = ["auto", "shuffle", "bitshuffle", "noshuffle"])]
+    pub shuffle: Option<String>,
+    /// Whether a Blosc block is compressed as one stream a byte position; auto is Blosc's own choice [default: auto]
+    #[arg(long, value_name = "MODE", value_parser = ["auto", "always", "never"])]
+    pub split: Option<String>,
+    /// Bytes of a Blosc block, the unit that threads share; 0 lets Blosc choose [default: 0]
+    #[arg(long, value_name = "SIZE", value_parser = parse_blocksize)]
+    pub blocksize: Option<u64>,
+    /// New chunk shape: "time=744,latitude=16", or "744,16,16"; -1 is the whole dimension, a dimension not named keeps its
+    /// length. "t2m:time=744" is for arrays of that name only (a glob). Repeatable, the last match counts
+    #[arg(long, value_name = "SHAPE", allow_hyphen_values = true, help_heading = "Chunk options")]
+    pub chunks: Vec<String>,
+    /// New shard shape, a multiple of the chunk shape, in the same words; Zarr v3 only. A shard larger than the memory is written
+    /// in slices: the order of its chunks, not their values, then depends on --max-memory and --jobs
+    #[arg(long, value_name = "SHAPE", allow_hyphen_values = true, help_heading = "Chunk options")]
+    pub shards: Vec<String>,
+    /// Store the chunks of sharded arrays as objects of their own
+    #[arg(long, conflicts_with = "shards", help_heading = "Chunk options")]
+    pub no_shards: bool,
+    /// Zarr format of the output [default: that of the source]
+    #[arg(long, value_name = "FORMAT", value_parser = clap::value_parser!(u8).range(2..=3), help_heading = "Chunk options")]
+    pub zarr_format: Option<u8>,
+    /// Coordinate arrays below this decoded size are copied as they are [default: 64K]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Selection options")]
+    pub min_size: Option<u64>,
+    /// Only arrays that match: a name ("t2m", "*_mean"), or with a slash the whole path ("/surface/*"); repeatable. The others
+    /// are copied as they are
+    #[arg(long, value_name = "GLOB", help_heading = "Selection options")]
+    pub var: Vec<String>,
+    /// Copy arrays that cannot be taken apart as they are, instead of refusing the store
+    #[arg(long, help_heading = "Selection options")]
+    pub copy_unknown: bool,
+}
+
+/// `--codec`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CodecFlag {
+    /// Blosc, whose blocks can be decoded one by one.
+    Blosc,
+    /// One Zstandard frame a chunk.
+    Zstd,
+    /// One gzip member a chunk.
+    Gzip,
+    /// Nothing.
+    None,
+}
+
 /// Blosc takes blocks up to this (`BLOSC_MAX_BLOCKSIZE` in c-blosc 1.21), and makes smaller ones than 128 bytes larger.
 const BLOCKSIZES: std::ops::RangeInclusive<u64> = 128..=(i32::MAX as u64 - 255 * 4) / 3;
 
-pub fn parse_blocksize(text: &str) -> Result<u64, String> {
+fn parse_blocksize(text: &str) -> Result<u64, String> {
     match parse_size(text)? {
         size if size == 0 || BLOCKSIZES.contains(&size) => Ok(size),
         _ => Err(format!("a block has {} to {} bytes", BLOCKSIZES.start(), BLOCKSIZES.end())),
     }
 }
 
-pub fn parse_size_text(text: &str) -> Result<u64, String> {
-    parse_size(text)
-}
-
-impl Tool for Args {
-    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
-        (
-            "A whole store with zstd and bit shuffle, 16 chunks at once",
-            "zrecompress era5.zarr era5-zstd.zarr --cname zstd --clevel 3 --shuffle bitshuffle -j 16",
-        ),
-        (
-            "Few large chunks: 2 at once with 8 threads in each",
-            "zrecompress big.zarr out.zarr --nthreads 8 -j 2 --max-memory 16G",
-        ),
-        ("See first what would be done", "zrecompress -n era5.zarr era5-zstd.zarr"),
-        ("Go on after a kill, a full disk or Ctrl-C", "zrecompress --resume era5.zarr era5-zstd.zarr"),
-        ("One array, the others copied as they are", "zrecompress era5.zarr out.zarr --var t2m --blocksize 128K"),
-        (
-            "Change the store itself, and keep the old chunks",
-            "zrecompress --in-place era5.zarr --clevel 5 --backup era5.old",
-        ),
-        (
-            "From maps to time series, in chunks for one place",
-            "zrecompress era5.zarr series.zarr --chunks time=744,latitude=16,longitude=16 --max-memory 8G",
-        ),
-        ("Into shards of 16 chunks, in Zarr v3", "zrecompress era5.zarr out.zarr --zarr-format 3 --shards time=96"),
-        ("Only the metadata to Zarr v3, no chunk touched", "zrecompress --in-place era5.zarr --zarr-format 3"),
-        (
-            "On many machines: plan, parts in any order and anywhere, the end",
-            "zrecompress --prepare --parts 8 era5.zarr out.zarr --clevel 5 && \
-             seq 8 | xargs -P4 -I{} zrecompress --part {}/8 out.zarr && zrecompress --finish out.zarr",
-        ),
-        (
-            "Just the arrays that zinspect finds fault with",
-            "zinspect *.zarr | jq -c 'select(.verdict==\"few_blocks\")' | zrecompress --stores-from - --out-dir fixed",
-        ),
-        ("What other compressors would give, on chunks of its own", "zrecompress --trial era5.zarr --var t2m"),
-        (
-            "Each array with what fits it best, for single cells",
-            "zrecompress --auto --objective point era5.zarr out.zarr",
-        ),
-        (
-            "Only the records of arrays that did not get smaller",
-            "zrecompress --json era5.zarr out.zarr | jq -c 'select(.type==\"recompress\" and .gain<=1)'",
-        ),
-    ];
-
-    fn writes(&self) -> bool {
-        true
-    }
-
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn table(&self) -> Table {
-        if self.trial.trial { trial::human::table() } else { human::table() }
-    }
-
-    fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
-        run::run(self, session)
-    }
-}
+/// Examples of `--help` and the manual page.
+pub const EXAMPLES: &[(&str, &str)] = &[
+    (
+        "A whole store with zstd and bit shuffle, 16 chunks at once",
+        "zrecompress era5.zarr era5-zstd.zarr --cname zstd --clevel 3 --shuffle bitshuffle -j 16",
+    ),
+    (
+        "Few large chunks: 2 at once with 8 threads in each",
+        "zrecompress big.zarr out.zarr --nthreads 8 -j 2 --max-memory 16G",
+    ),
+    ("See first what would be done", "zrecompress -n era5.zarr era5-zstd.zarr"),
+    ("Go on after a kill, a full disk or Ctrl-C", "zrecompress --resume era5.zarr era5-zstd.zarr"),
+    ("One array, the others copied as they are", "zrecompress era5.zarr out.zarr --var t2m --blocksize 128K"),
+    (
+        "Change the store itself, and keep the old chunks",
+        "zrecompress --in-place era5.zarr --clevel 5 --backup era5.old",
+    ),
+    (
+        "From maps to time series, in chunks for one place",
+        "zrecompress era5.zarr series.zarr --chunks time=744,latitude=16,longitude=16 --max-memory 8G",
+    ),
+    ("Into shards of 16 chunks, in Zarr v3", "zrecompress era5.zarr out.zarr --zarr-format 3 --shards time=96"),
+    ("Only the metadata to Zarr v3, no chunk touched", "zrecompress --in-place era5.zarr --zarr-format 3"),
+    (
+        "On many machines: plan, parts in any order and anywhere, the end",
+        "zrecompress --prepare --parts 8 era5.zarr out.zarr --clevel 5 && \
+         seq 8 | xargs -P4 -I{} zrecompress --part {}/8 out.zarr && zrecompress --finish out.zarr",
+    ),
+    (
+        "Just the arrays that zinspect finds fault with",
+        "zinspect *.zarr | jq -c 'select(.verdict==\"few_blocks\")' | zrecompress --stores-from - --out-dir fixed",
+    ),
+    ("What other compressors would give, on chunks of its own", "zrecompress --trial era5.zarr --var t2m"),
+    ("Each array with what fits it best, for single cells", "zrecompress --auto --objective point era5.zarr out.zarr"),
+    (
+        "Only the records of arrays that did not get smaller",
+        "zrecompress --json era5.zarr out.zarr | jq -c 'select(.type==\"recompress\" and .gain<=1)'",
+    ),
+];

@@ -2,38 +2,38 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 use zcli::{Ending, Selection, Session, glob_escape, selections};
-use zstore::{Begin, Location, write_failed};
+use zstage::{Command, Outcome, Summary};
+use zstore::{Location, create_directories, is_url, write_failed};
 use zwire::{Exit, Failure};
 
-use crate::cli::Args;
-use crate::run::{Whole, whole};
+use crate::options::Options;
+use crate::recompress::Recompress;
 
 /// Recompresses every store that `from` names into `directory`, one after the other; one that fails does not stop the others.
 ///
 /// # Errors
 /// A list that cannot be read, or two stores of one name.
-pub fn run(args: &Args, from: &Path, directory: &Path, session: &mut Session) -> Result<Ending, Failure> {
-    if directory.to_string_lossy().contains("://") {
+pub fn run(options: &Options, from: &Path, directory: &Path, session: &mut Session) -> Result<Ending, Failure> {
+    if is_url(&directory.to_string_lossy()) {
         return Err(Failure::usage("is a URL, and must be a local directory").at(directory.display()));
     }
     let stores = selections(from)?;
     check_names(&stores)?;
-    if !args.dry_run {
-        fs::create_dir_all(directory).map_err(|error| write_failed(directory, error))?;
+    if !options.write.dry_run {
+        create_directories(directory).map_err(|error| write_failed(directory, error))?;
     }
     let mut failed = Vec::new();
     let mut totals = Map::new();
     for selection in &stores {
         let output = Location::Local(directory.join(name(&selection.store)));
-        match one(args, selection, &output, session) {
-            Ok(ending) => {
-                add(&mut totals, &ending.totals);
-                failed.extend(Some(ending.exit).filter(|exit| *exit != Exit::Done));
+        match one(options, selection, &output, session) {
+            Ok(outcome) => {
+                add(&mut totals, &outcome.summary);
+                failed.extend(Some(outcome.exit).filter(|exit| *exit != Exit::Done));
             }
             Err(failure) => {
                 session.item_failed(&failure)?;
@@ -46,37 +46,42 @@ pub fn run(args: &Args, from: &Path, directory: &Path, session: &mut Session) ->
     }
     totals.insert("stores".into(), stores.len().into());
     let worst = failed.first().copied().unwrap_or(Exit::Done);
-    let exit = Exit::of_items(stores.len() as u64, failed.len() as u64, worst);
-    Ok(Ending { exit, totals })
+    Ok(Ending::new(Exit::of_items(stores.len() as u64, failed.len() as u64, worst), &totals))
 }
 
-fn one(args: &Args, selection: &Selection, output: &Location, session: &mut Session) -> Result<Ending, Failure> {
-    let mut choices = args.choices.clone();
+fn one(options: &Options, selection: &Selection, output: &Location, session: &mut Session) -> Result<Outcome, Failure> {
+    let mut options = options.clone();
     if !selection.paths.is_empty() {
-        if !choices.var.is_empty() {
+        if !options.encode.var.is_empty() {
             return Err(Failure::usage("--var and records that name arrays do not go together"));
         }
-        choices.var = selection.paths.iter().map(|path| glob_escape(path)).collect();
+        options.encode.var = selection.paths.iter().map(|path| glob_escape(path)).collect();
     }
-    let order = |resume| Whole {
-        choices: &choices,
-        source: &selection.store,
-        output,
-        begin: if args.overwrite { Begin::Overwrite } else { Begin::New },
-        resume,
-    };
-    let begun = output.with_suffix(".plan").is_ok_and(|plan| plan.local().is_some_and(|path| path.exists()));
-    match (args.resume, output.local().is_some_and(Path::exists)) {
+    let begun = output.with_suffix(".plan").is_ok_and(|plan| plan.local().is_some_and(Path::exists));
+    if options.write.resume && !begun && output.local().is_some_and(Path::exists) {
         // An earlier run finished this one.
-        (true, true) if !begun => Ok(Ending { exit: Exit::Done, totals: Map::new() }),
-        (resume, _) => whole(args, &order(resume && begun), session),
+        return Ok(Outcome { exit: Exit::Done, summary: Summary::Nothing {} });
+    }
+    options.write.resume &= begun;
+    let command = Command::Run { source: selection.store.clone(), output: output.clone() };
+    zstage::run(&Recompress::new(&options), &command, &options.write, &session.listener())
+}
+
+/// Adds the counts of another store.
+fn add(totals: &mut Map<String, Value>, summary: &Summary) {
+    let Ok(Value::Object(more)) = serde_json::to_value(summary) else { return };
+    for (key, value) in more {
+        if let Some(value) = value.as_u64() {
+            let sum = totals.get(&key).and_then(Value::as_u64).unwrap_or(0);
+            totals.insert(key, sum.saturating_add(value).into());
+        }
     }
 }
 
 /// The last part of a path or URL: what the output is called.
 fn name(store: &OsStr) -> OsString {
     let text = store.to_string_lossy();
-    if text.contains("://") {
+    if is_url(&text) {
         return text.trim_end_matches('/').rsplit('/').next().unwrap_or_default().into();
     }
     let path = Path::new(store);
@@ -100,14 +105,4 @@ fn check_names(stores: &[Selection]) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Adds up what can be added up.
-fn add(totals: &mut Map<String, Value>, more: &Map<String, Value>) {
-    for (key, value) in more {
-        if let Some(value) = value.as_u64() {
-            let sum = totals.get(key).and_then(Value::as_u64).unwrap_or(0);
-            totals.insert(key.clone(), sum.saturating_add(value).into());
-        }
-    }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use zarray::{IndexLayout, ShardIndex, Subset, Timer};
+use zarray::{IndexLayout, ShardBuilder, Subset, Timer};
 
 use super::engine::{Engine, OnBad, hands};
 use super::gather::Gathered;
@@ -39,8 +39,7 @@ struct ShardState<'s> {
     early: BTreeMap<u64, Early>,
     /// Their bytes.
     early_bytes: u64,
-    entries: ShardIndex,
-    len: u64,
+    shard: ShardBuilder,
     /// Whether an inner chunk of it cannot be written.
     spoiled: bool,
 }
@@ -58,27 +57,18 @@ impl<'a> Engine<'a> {
         self.plan.layout.shards.as_ref().map_or(none, |(_, index)| *index)
     }
 
-    /// Bytes that a shard keeps free at its start.
-    fn reserved(&self) -> u64 {
-        let layout = self.index_layout();
-        if layout.at_end { 0 } else { layout.len().unwrap_or_default() }
-    }
-
     /// Shards that wait for their inner chunks. `objects` are a region's, of which those of these numbers are taken.
     pub(super) fn open_shards(&self, objects: &Subset, numbers: Range<u64>) -> Vec<OpenShard<'_>> {
         let layout = self.index_layout();
-        let reserved = self.reserved();
         let per_shard = self.plan.layout.chunks_per_object();
         let open = |number| {
             let index = objects.member(number);
-            let entries = ShardIndex(vec![None; layout.chunks as usize]);
             let state = ShardState {
                 turn: 0,
                 sink: None,
                 early: BTreeMap::new(),
                 early_bytes: 0,
-                entries,
-                len: reserved,
+                shard: ShardBuilder::new(layout),
                 spoiled: false,
             };
             let chunks = Subset::chunk(&index, &per_shard);
@@ -151,7 +141,7 @@ impl<'a> Engine<'a> {
             self.check_stop(failed)?;
             shard.turned.wait_for(&mut state, LOOK_AROUND);
         }
-        let open = || self.sink.shard(&shard.index, self.reserved() as usize);
+        let open = || self.sink.shard(&shard.index, self.index_layout().reserved() as usize);
         state.append(number, bytes, open)?;
         while let Some(early) = state.next_early() {
             state.append(early.number, early.bytes.as_deref(), open)?;
@@ -163,22 +153,16 @@ impl<'a> Engine<'a> {
 
     /// Writes the indexes. A shard without any inner chunk stays absent.
     pub(super) fn finish_shards(&self, shards: Vec<OpenShard<'_>>, outcome: &mut RegionOutcome) -> Result<(), Failure> {
-        let layout = self.index_layout();
         for shard in shards {
             let state = shard.state.into_inner();
             let Some(mut sink) = state.sink else { continue };
             if state.spoiled && self.on_bad == OnBad::Error {
                 continue;
             }
-            let index = state.entries.encode(&layout);
-            if layout.at_end {
-                sink.write(&index)?;
-                sink.finish(&[])?;
-                outcome.bytes_written += state.len + index.len() as u64;
-            } else {
-                sink.finish(&index)?;
-                outcome.bytes_written += state.len;
-            }
+            let end = state.shard.finish();
+            sink.write(&end.append)?;
+            sink.finish(&end.start)?;
+            outcome.bytes_written += end.len;
             outcome.objects += 1;
         }
         Ok(())
@@ -213,10 +197,7 @@ impl<'s> ShardState<'s> {
             none => none.insert(open()?),
         };
         sink.write(bytes)?;
-        if let Some(entry) = self.entries.0.get_mut(number) {
-            *entry = Some((self.len, bytes.len() as u64));
-        }
-        self.len += bytes.len() as u64;
+        self.shard.append(number, bytes.len());
         Ok(())
     }
 }

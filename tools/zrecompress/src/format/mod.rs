@@ -18,7 +18,6 @@ mod to_v3;
 mod xarray;
 
 pub use consolidated::{consolidated_v2, consolidated_v3};
-pub use error::{FormatError, invalid};
 pub use to_v2::{array_to_v2, group_to_v2};
 pub use to_v3::{array_to_v3, group_to_v3, notes};
 use zarray::{Array, ChunkKeys};

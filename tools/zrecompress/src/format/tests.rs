@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::error::FormatError;
 use super::members::Members;
 use super::*;
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Map;
 use zarray::{Array, Pool};
-use zcli::{Ending, Session, Stop};
+use zcli::Ending;
 use zcodec::Blosc;
+use zstage::Progress;
 use zstore::Store;
 use zwire::{ChoiceRecord, Exit, Failure, Record, TrialRecord, round3};
 
@@ -22,31 +23,31 @@ pub fn show<'a>(
     options: &TrialOptions,
     store: &Store,
     arrays: impl Iterator<Item = &'a Array>,
-    session: &mut Session,
+    progress: &dyn Progress,
 ) -> Result<Ending, Failure> {
     let mut chooser = Chooser::new(options, Effort::EXACT, store);
     let (mut tried, mut trials, mut bytes, mut seconds) = (0u64, 0u64, 0u64, 0.0);
     let mut failed: Option<Exit> = None;
     for array in arrays {
-        if session.stop.requested().is_some() {
+        if progress.stopped().is_some() {
             break;
         }
-        match chooser.choose(array, &session.stop) {
+        match chooser.choose(array, progress) {
             Ok(choice) => {
                 tried += 1;
                 trials += choice.trials.len() as u64;
                 bytes = bytes.saturating_add(choice.record.predicted_bytes.unwrap_or(0));
                 seconds += choice.record.predicted_seconds.unwrap_or(0.0);
                 for trial in choice.trials {
-                    session.out.emit(&Record::Trial(Box::new(trial)))?;
+                    progress.emit(&Record::Trial(Box::new(trial)))?;
                 }
-                session.out.emit(&Record::Choice(Box::new(choice.record)))?;
+                progress.emit(&Record::Choice(Box::new(choice.record)))?;
             }
             // The chassis reports the signal.
-            Err(_) if session.stop.requested().is_some() => break,
+            Err(_) if progress.stopped().is_some() => break,
             Err(failure) => {
                 failed.get_or_insert(failure.exit);
-                session.item_failed(&failure)?;
+                progress.item_failed(&failure)?;
             }
         }
     }
@@ -71,12 +72,12 @@ pub fn choose(
     options: &TrialOptions,
     store: &Store,
     arrays: &[&Array],
-    session: &mut Session,
+    progress: &dyn Progress,
 ) -> Result<BTreeMap<String, Blosc>, Failure> {
     let mut chosen = BTreeMap::new();
-    for choice in choose_all(options, Effort::QUICK, store, arrays, &session.stop)? {
+    for choice in choose_all(options, Effort::QUICK, store, arrays, progress)? {
         chosen.insert(choice.record.path.clone(), choice.compressor);
-        session.out.emit(&Record::Choice(Box::new(choice.record)))?;
+        progress.emit(&Record::Choice(Box::new(choice.record)))?;
     }
     Ok(chosen)
 }
@@ -88,7 +89,7 @@ pub(super) fn choose_all(
     effort: Effort,
     store: &Store,
     arrays: &[&Array],
-    stop: &Stop,
+    progress: &dyn Progress,
 ) -> Result<Vec<Choice>, Failure> {
     let trial = Trial { options, effort, memory: options.memory };
     let need = arrays.iter().map(|array| trial.need(array)).max().unwrap_or(0).max(1);
@@ -98,7 +99,7 @@ pub(super) fn choose_all(
         let mut chooser = Chooser::new(options, effort, store);
         chooser.trial.memory = memory;
         let choose = |index: usize| {
-            chooser.choose(arrays[index], stop).map(|choice| (index, Choice { trials: Vec::new(), ..choice }))
+            chooser.choose(arrays[index], progress).map(|choice| (index, Choice { trials: Vec::new(), ..choice }))
         };
         group.into_iter().map(choose).collect::<Result<Vec<_>, Failure>>()
     });
@@ -150,14 +151,14 @@ impl<'a> Chooser<'a> {
     ///
     /// # Errors
     /// As [`Trial::run`].
-    pub fn choose(&mut self, array: &Array, stop: &Stop) -> Result<Choice, Failure> {
+    pub fn choose(&mut self, array: &Array, progress: &dyn Progress) -> Result<Choice, Failure> {
         let options = self.trial.options;
         let kind = kind(array);
         if let Some((path, compressor)) = self.known.get(&kind).filter(|_| options.share) {
             let because = format!("of the same data type, chunk shape and codec as {path}");
             return Ok(self.untried(array, *compressor, because));
         }
-        let tried = self.trial.run(self.store, array, stop)?;
+        let tried = self.trial.run(self.store, array, progress)?;
         let Some(chosen) = tried.chosen else {
             let default = options.fixed.untried(array.chain.innermost().typesize());
             return Ok(self.untried(array, default, "no chunk of it is stored".into()));

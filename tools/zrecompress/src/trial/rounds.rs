@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use zarray::Array;
-use zcli::Stop;
 use zcodec::CodecError;
+use zstage::Progress;
 use zstore::Store;
 use zwire::{Exit, Failure, human_bytes};
 
@@ -84,7 +84,7 @@ impl Trial<'_> {
     ///
     /// # Errors
     /// The store fails, a chunk cannot be decoded, a codec is unknown, the memory is too little, or a signal came.
-    pub fn run(&self, store: &Store, array: &Array, stop: &Stop) -> Result<Tried, Failure> {
+    pub fn run(&self, store: &Store, array: &Array, progress: &dyn Progress) -> Result<Tried, Failure> {
         let chain = array.chain.innermost();
         let unreadable = |error: String| Failure::new(Exit::Unreadable, error).at(store.place(array.key_prefix()));
         if let Some(error) = &chain.unknown {
@@ -96,10 +96,10 @@ impl Trial<'_> {
         let mut measured = Vec::new();
         if chunks.iter().any(|chunk| !chunk.is_empty()) {
             let all = candidates(&self.options.fixed, self.options.objective, chain.typesize(), chunk_bytes);
-            let found = self.rounds(&all, &chunks, chain.typesize() as usize, chunk_bytes, stop);
+            let found = self.rounds(&all, &chunks, chain.typesize() as usize, chunk_bytes, progress);
             measured = found.map_err(|error| unreadable(error.to_string()))?;
         }
-        if let Some(exit) = stop.requested() {
+        if let Some(exit) = progress.stopped() {
             return Err(Failure::stopped(exit));
         }
         // The best of those that were measured on the same bytes.
@@ -130,7 +130,7 @@ impl Trial<'_> {
         chunks: &[Vec<u8>],
         typesize: usize,
         chunk_bytes: u64,
-        stop: &Stop,
+        progress: &dyn Progress,
     ) -> Result<Vec<Measured>, CodecError> {
         let Effort { first_bytes, first_enough, enough, .. } = self.effort;
         let beginnings = chunks.iter().take(FIRST_CHUNKS).map(|chunk| &chunk[..chunk.len().min(first_bytes)]);
@@ -139,14 +139,14 @@ impl Trial<'_> {
         let first = Care { enough: first_enough, nthreads: 1 };
         let second = Care { enough, nthreads: self.options.nthreads };
         let mut measured = Vec::with_capacity(all.len());
-        for candidate in all.iter().take_while(|_| stop.requested().is_none()) {
+        for candidate in all.iter().take_while(|_| progress.stopped().is_none()) {
             measured.push(measure(candidate, &beginnings, typesize, chunk_bytes, first)?);
         }
         let order = rank(self.options.objective, &measured);
         let (leaders, others) = order.split_at(order.len().min(self.effort.finalists));
         // The leaders are compared with the default.
         let default: Vec<usize> = others.iter().copied().filter(|index| measured[*index].candidate.default).collect();
-        for &index in leaders.iter().chain(&default).take_while(|_| stop.requested().is_none()) {
+        for &index in leaders.iter().chain(&default).take_while(|_| progress.stopped().is_none()) {
             let again = measure(&measured[index].candidate, &everything, typesize, chunk_bytes, second)?;
             measured[index] = Measured { thorough: true, ..again };
         }

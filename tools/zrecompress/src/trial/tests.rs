@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use zarray::{Array, Hierarchy, Node, Pool};
-use zcli::Stop;
 use zcodec::{Blosc, Cname, Shuffle, Workspace};
+use zstage::NoProgress;
 use zstore::{Store, StoreOptions};
 
 use crate::trial::arrays::{Choice, Chooser, choose_all};
@@ -128,7 +128,7 @@ fn an_array_gets_records_a_choice_and_a_command() {
     let array = &arrays(&store)[0];
     let options = options(Objective::Size, 3);
     let mut chooser = Chooser::new(&options, EFFORT, &store);
-    let choice = chooser.choose(array, &Stop::listen(true)).expect("a choice");
+    let choice = chooser.choose(array, &NoProgress).expect("a choice");
     let chosen: Vec<_> = choice.trials.iter().filter(|trial| trial.chosen).collect();
     assert_eq!(chosen.len(), 1);
     assert!(chosen[0].sampled_bytes == 2 * 4 * (SIDE * SIDE) as u64 && chosen[0].threads == Some(2));
@@ -147,10 +147,10 @@ fn too_little_memory_is_refused_and_little_is_kept_to() {
     let directory = tempfile::tempdir().expect("temporary directory");
     make(directory.path(), "t2m", 4, &[0, 1, 2, 3]);
     let store = open(directory.path());
-    let (array, stop) = (&arrays(&store)[0], Stop::listen(true));
+    let (array, progress) = (&arrays(&store)[0], NoProgress);
     let whole = 3 * 4 * (SIDE * SIDE) as u64;
     let options = options(Objective::Size, 1);
-    let with = |memory| Trial { options: &options, effort: EFFORT, memory }.run(&store, array, &stop);
+    let with = |memory| Trial { options: &options, effort: EFFORT, memory }.run(&store, array, &progress);
     let failure = with(whole + 1000).err().expect("too little");
     assert_eq!(failure.exit, zwire::Exit::Usage);
     let tried = with(whole + 4 * (100 << 10)).expect("tries");
@@ -165,13 +165,13 @@ fn a_trial_is_shared_only_where_that_is_asked_for() {
     make(directory.path(), "c", 3, &[]);
     let store = open(directory.path());
     let arrays = arrays(&store);
-    let stop = Stop::listen(true);
+    let progress = NoProgress;
     for share in [false, true] {
         let options = TrialOptions { share, ..options(Objective::Point, 2) };
         let mut chooser = Chooser::new(&options, EFFORT, &store);
-        check_shared(share, arrays.iter().map(|array| chooser.choose(array, &stop).expect("a choice")));
+        check_shared(share, arrays.iter().map(|array| chooser.choose(array, &progress).expect("a choice")));
         let all: Vec<&Array> = arrays.iter().collect();
-        let choices = choose_all(&options, EFFORT, &store, &all, &stop).expect("choices");
+        let choices = choose_all(&options, EFFORT, &store, &all, &progress).expect("choices");
         check_shared(share, choices.into_iter());
     }
 }
@@ -205,6 +205,6 @@ fn balance_is_smaller_and_faster_than_the_default() {
     let store = open(directory.path());
     let options = options(Objective::Balanced, 1);
     let trial = Trial { options: &options, effort: EFFORT, memory: options.memory };
-    let tried = trial.run(&store, &arrays(&store)[0], &Stop::listen(true)).expect("tries");
+    let tried = trial.run(&store, &arrays(&store)[0], &NoProgress).expect("tries");
     check_balance(&tried);
 }

@@ -1,0 +1,217 @@
+//! What tools that write stores have in common: their flags, and the listener of a run.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use parking_lot::{Mutex, RwLock};
+use zarray::Part;
+use zstage::{Begin, Command, OnBadChunk, Outcome, Progress, Summary, Verify, WriteOptions};
+use zstore::Location;
+use zwire::{Exit, Failure, Record};
+
+use crate::flags::{JobFlags, MemoryFlags, StoreFlags, parse_duration};
+use crate::output::Output;
+use crate::signals::Stop;
+use crate::status::{Bar, Status};
+use crate::timing::Phases;
+use crate::{Ending, Session};
+
+/// Heading of the flags that divide the work.
+const MANY: &str = "Options for many machines and many stores";
+
+/// Flags of tools that write stores.
+#[derive(Debug, Clone, Args)]
+pub struct WriterFlags {
+    /// What to read back, decode and compare before DST gets its name: every object, the first and every 16th of an array,
+    /// or none
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "full")]
+    pub verify: VerifyFlag,
+    /// Replace DST where it exists, once the new one is whole, and give up what an unfinished run left
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print the plan and write nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Go on with an unfinished run
+    #[arg(long, conflicts_with_all = ["overwrite", "dry_run"])]
+    pub resume: bool,
+    /// How much time's work a kill may cost: how often what is done is brought to the disk and entered in the journal
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub checkpoint: Duration,
+    /// Write the plan of SRC to DST, in --parts parts, and nothing else
+    #[arg(long, requires = "parts", conflicts_with_all = ["resume", "dry_run", "status", "finish"], help_heading = MANY)]
+    pub prepare: bool,
+    /// How many parts the plan has
+    #[arg(long, value_name = "N", requires = "prepare", value_parser = clap::value_parser!(u32).range(1..), help_heading = MANY)]
+    pub parts: Option<u32>,
+    /// Do part I of the N that DST was prepared for. Any part may run twice, at the same time, or be killed
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["prepare", "status", "finish", "overwrite", "dry_run"], help_heading = MANY)]
+    pub part: Option<Part>,
+    /// Say which parts of DST are done; the exit code is 1 while any is missing
+    #[arg(long, conflicts_with_all = ["finish", "overwrite"], help_heading = MANY)]
+    pub status: bool,
+    /// With --status: print just the missing parts, as in "3,7-9"
+    #[arg(long, requires = "status", help_heading = MANY)]
+    pub missing: bool,
+    /// Make DST a store, now that all parts are done
+    #[arg(long, conflicts_with_all = ["overwrite", "dry_run"], help_heading = MANY)]
+    pub finish: bool,
+}
+
+/// How much is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum VerifyFlag {
+    /// Nothing.
+    None,
+    /// The first object and every 16th of an array.
+    Sample,
+    /// Everything.
+    Full,
+}
+
+impl WriterFlags {
+    /// What they mean, for a run with these workers, this memory and these stores. What only some tools have keeps its
+    /// default: no backup, no Blosc threads, bad chunks are errors.
+    pub fn options(
+        &self,
+        in_place: bool,
+        work: &JobFlags,
+        memory: &MemoryFlags,
+        store: &StoreFlags,
+        stop: &Stop,
+    ) -> WriteOptions {
+        WriteOptions {
+            begin: match (in_place, self.overwrite) {
+                (true, _) => Begin::InPlace,
+                (false, true) => Begin::Overwrite,
+                (false, false) => Begin::New,
+            },
+            resume: self.resume,
+            dry_run: self.dry_run,
+            prepare: self.parts.filter(|_| self.prepare),
+            verify: match self.verify {
+                VerifyFlag::None => Verify::None,
+                VerifyFlag::Sample => Verify::Sample,
+                VerifyFlag::Full => Verify::Full,
+            },
+            on_bad_chunk: OnBadChunk::Error,
+            checkpoint: self.checkpoint,
+            backup: None,
+            jobs: work.jobs(),
+            nthreads: None,
+            memory_bytes: memory.max_memory.bytes(),
+            requests: store.requests.map(usize::from),
+            store: store.options(stop),
+        }
+    }
+
+    /// The step that the command line asks for. `source` and `target` are as typed; a store that is changed in place is both.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] where a name is missing or one too many.
+    pub fn command(
+        &self,
+        source: Option<&OsString>,
+        target: Option<&OsString>,
+        in_place: bool,
+    ) -> Result<Command, Failure> {
+        let of_output = self.status || self.finish || self.part.is_some();
+        if of_output {
+            let output = match (source, target) {
+                (Some(output), None) => Location::parse(output)?,
+                (Some(_), Some(_)) => {
+                    return Err(Failure::usage("a plan knows its source: name the output alone"));
+                }
+                _ => return Err(Failure::usage("the output that was prepared is needed")),
+            };
+            let output = Command::prepared(output);
+            return Ok(match self.part {
+                _ if self.status => Command::Status(output),
+                _ if self.finish => Command::Finish(output),
+                Some(part) => Command::Part(output, part),
+                None => Command::Status(output),
+            });
+        }
+        let (source, target) = match (source, target) {
+            (Some(_), Some(target)) if in_place => {
+                Location::parse(target)?;
+                return Err(Failure::usage("--in-place changes SRC, and has no DST"));
+            }
+            (Some(source), Some(target)) => (source, target),
+            (Some(source), None) if in_place => (source, source),
+            _ if in_place => return Err(Failure::usage("SRC is needed")),
+            _ => return Err(Failure::usage("SRC and DST are needed")),
+        };
+        let output = Location::parse(target)?;
+        let output = if in_place { Command::resolved(output) } else { output };
+        Ok(Command::Run { source: source.clone(), output })
+    }
+
+    /// Ends a run: its exit code, its summary, and with `--missing` the parts that are not done.
+    ///
+    /// # Errors
+    /// As [`Output::plain`].
+    pub fn ending(&self, outcome: &Outcome, session: &mut Session) -> Result<Ending, Failure> {
+        if let (Summary::Status(status), true) = (&outcome.summary, self.missing) {
+            session.out.plain(&status.missing)?;
+        }
+        Ok(Ending::new(outcome.exit, &outcome.summary))
+    }
+}
+
+/// A session as the listener of a run: workers report to it from several threads.
+pub struct Listener<'a> {
+    out: Mutex<&'a mut Output>,
+    status: &'a Status,
+    stop: &'a Stop,
+    phases: &'a Phases,
+    bar: RwLock<Option<Bar>>,
+}
+
+impl Session {
+    /// The session as the listener of a run.
+    pub fn listener(&mut self) -> Listener<'_> {
+        let Session { out, status, stop, phases } = self;
+        Listener { out: Mutex::new(out), status, stop, phases, bar: RwLock::new(None) }
+    }
+}
+
+impl Progress for Listener<'_> {
+    fn start(&self, bytes: u64) {
+        *self.bar.write() = Some(self.status.bar(bytes));
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.bar.read().iter().for_each(|bar| bar.advance(bytes));
+    }
+
+    fn finish(&self) {
+        self.bar.read().iter().for_each(Bar::finish);
+    }
+
+    fn phase(&self, name: &'static str, seconds: f64) {
+        self.phases.add(name, seconds);
+    }
+
+    fn warn(&self, text: &str) {
+        self.status.warn(text);
+    }
+
+    fn item_failed(&self, failure: &Failure) -> Result<(), Failure> {
+        self.status.failure(failure);
+        self.emit(&Record::Error(failure.record()))
+    }
+
+    fn emit(&self, record: &Record) -> Result<(), Failure> {
+        self.out.lock().emit(record)
+    }
+
+    fn stopped(&self) -> Option<Exit> {
+        self.stop.requested()
+    }
+
+    fn too_late(&self) {
+        self.stop.too_late();
+    }
+}
