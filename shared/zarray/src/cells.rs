@@ -144,8 +144,7 @@ impl ChunkReader<'_> {
     /// Bytes that a worker holds at most while it reads cells of one chunk.
     pub fn cell_bytes(&self) -> u64 {
         let chunk = self.chunk_bytes();
-        let compressed = if self.is_plain() { 0 } else { chunk };
-        chunk.saturating_add(compressed)
+        chunk.saturating_mul(self.copies())
     }
 
     /// Bytes of a decoded chunk.

@@ -35,10 +35,10 @@ pub struct Elements {
 }
 
 impl Elements {
-    /// The elements of `array` (with sharding: of an inner chunk).
+    /// The elements of `array` (with sharding: of an inner chunk), where decoding the compressors is enough to move them.
     ///
     /// # Errors
-    /// Which codec stands in the way.
+    /// Which codec stands in the way. [`Array::as_decoded`] may still have elements.
     pub fn of(array: &Array) -> Result<Elements, String> {
         if array.grid.is_none() {
             return Err("its chunk grid is not regular".into());
@@ -106,11 +106,21 @@ fn fixed(chain: &Chain) -> Result<Itemsize, String> {
 }
 
 fn elementwise(spec: &Value) -> Result<(), String> {
-    let name = codec_name(spec);
-    match ELEMENTWISE.contains(&name.strip_prefix("numcodecs.").unwrap_or(name)) {
+    match is_elementwise(spec) {
         true => Ok(()),
-        false => Err(format!("elements cannot be moved without decoding codec {name:?}")),
+        false => Err(format!("elements cannot be moved without decoding codec {:?}", codec_name(spec))),
     }
+}
+
+/// Whether a filter encodes each element by itself.
+pub(crate) fn is_elementwise(spec: &Value) -> bool {
+    let name = codec_name(spec);
+    ELEMENTWISE.contains(&name.strip_prefix("numcodecs.").unwrap_or(name))
+}
+
+/// Whether a codec writes elements of variable length.
+pub(crate) fn is_variable(name: &str) -> bool {
+    VLEN.contains(&name)
 }
 
 /// The order after a transpose: its `order` says which dimension of its input becomes dimension `i` (Zarr v3, `transpose`).

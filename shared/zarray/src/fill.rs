@@ -17,6 +17,7 @@ use crate::scalar_filter::encode_fill;
 /// # Errors
 /// Why it cannot be said for certain: a spelling that is not known, or a filter that does not give the fill value back.
 pub fn fill_element(array: &Array) -> Result<Vec<u8>, String> {
+    let array = &*array.as_decoded();
     let fill = &array.fill_value;
     let unknown = || format!("fill value {fill} of data type {} is not understood", array.dtype);
     let size = match Elements::of(array)?.itemsize {

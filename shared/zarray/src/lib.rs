@@ -1,7 +1,7 @@
 //! Zarr v2 and v3 seen alike: a store becomes nodes, arrays, chunk keys and codec chains.
 //!
 //! The metadata is read here, as JSON, and not through a library: an array whose data type or codec no library can open is
-//! still described, copied and recompressed. What needs values goes through [`zarrs`], which this crate re-exports.
+//! still described, copied and recompressed. Codecs that [`zcodec`] does not know are decoded by [`zarrs`].
 
 mod budget;
 mod cells;
@@ -10,6 +10,7 @@ mod consolidated;
 mod dtype;
 mod elements;
 mod error;
+mod fallback;
 mod fill;
 mod frame_reader;
 mod grid;
@@ -47,5 +48,4 @@ pub use shard::{IndexLayout, ShardBuilder, ShardEnd, ShardIndex, StoredIndex, fi
 pub use subset::{Subset, copy_subset};
 pub use var_filter::{VarFilter, glob_escape};
 pub use whole::{ArrayValues, read_whole};
-pub use zarrs;
 pub use zcodec::codec_name;

@@ -14,6 +14,7 @@ use zstore::{ByteRange, Stat, Store};
 
 use crate::elements::{Elements, Itemsize};
 use crate::error::ZarrError;
+use crate::fallback::Fallback;
 use crate::grid::Grid;
 use crate::metadata::Array;
 use crate::shard::{StoredIndex, find_shard_index};
@@ -30,6 +31,8 @@ pub struct ChunkReader<'a> {
     store: &'a Store,
     array: &'a Array,
     elements: Elements,
+    /// How chunks are decoded that the fast path cannot.
+    fallback: Option<Fallback>,
     grid: Grid,
     indexes: Mutex<VecDeque<(Vec<u64>, KeptIndex)>>,
 }
@@ -77,29 +80,36 @@ impl<'a> ChunkReader<'a> {
     /// # Errors
     /// Which codec stands in the way.
     pub fn new(store: &'a Store, array: &'a Array) -> Result<ChunkReader<'a>, String> {
-        let elements = Elements::of(array)?;
+        let (elements, fallback) = match (Elements::of(array), Fallback::of(array)) {
+            (Ok(elements), _) => (elements, None),
+            (Err(_), Ok(Some((decoded, fallback)))) => (Elements::of(&decoded)?, Some(fallback)),
+            (Err(why), _) => return Err(why),
+        };
         let grid = array.chunk_shape().and_then(|shape| Grid::new(array.shape.clone(), shape.to_vec()));
         let grid = grid.ok_or("its chunk grid is not regular")?;
-        Ok(ChunkReader { store, array, elements, grid, indexes: Mutex::default() })
+        Ok(ChunkReader { store, array, elements, fallback, grid, indexes: Mutex::default() })
     }
 
     pub(crate) fn store(&self) -> &Store {
         self.store
     }
 
-    /// The codecs that turn a decoded chunk into the stored one.
-    pub(crate) fn tail(&self) -> &[Codec] {
-        &self.array.chain.innermost().tail
-    }
-
     /// Whether a stored chunk is a Blosc frame of the decoded one, and nothing else.
     pub(crate) fn is_frame(&self) -> bool {
-        matches!(self.tail(), [Codec::Blosc(..)])
+        self.fallback.is_none() && matches!(self.array.chain.innermost().tail.as_slice(), [Codec::Blosc(..)])
     }
 
     /// Whether a stored chunk is the decoded one.
     pub(crate) fn is_plain(&self) -> bool {
-        self.tail().is_empty()
+        self.fallback.is_none() && self.array.chain.innermost().tail.is_empty()
+    }
+
+    /// How many times a chunk is in memory, in one form or another, while it is decoded.
+    pub(crate) fn copies(&self) -> u64 {
+        match &self.fallback {
+            Some(_) => 3,
+            None => 1 + u64::from(!self.is_plain()),
+        }
     }
 
     /// How decoded chunks hold their elements.
@@ -220,6 +230,9 @@ impl<'a> ChunkReader<'a> {
     /// # Errors
     /// What is wrong with the bytes.
     pub fn decode(&self, stored: &[u8], threads: usize, scratch: &mut DecodeScratch) -> Result<(), CodecError> {
+        if let Some(fallback) = &self.fallback {
+            return fallback.decode(stored, threads, scratch);
+        }
         let DecodeScratch { decoded, spare, workspace } = scratch;
         self.array.chain.innermost().decode_tail(stored, decoded, spare, threads, workspace)
     }
@@ -258,7 +271,7 @@ impl<'a> ChunkReader<'a> {
         let chain = self.array.chain.innermost();
         let decoded = match chain.chunk_bytes {
             // Chunks without a compressor are copied once, not twice.
-            Some(bytes) if chain.tail.is_empty() && bytes == stored.len() as u64 => stored,
+            Some(bytes) if self.is_plain() && bytes == stored.len() as u64 => stored,
             _ => {
                 self.decode(stored, threads, scratch)?;
                 &scratch.decoded
@@ -273,6 +286,7 @@ impl<'a> ChunkReader<'a> {
     fn frame<'b>(&self, stored: &'b [u8]) -> Result<Option<(&'b [u8], Header)>, CodecError> {
         let chain = self.array.chain.innermost();
         let frame = match chain.tail.as_slice() {
+            _ if self.fallback.is_some() => return Ok(None),
             [Codec::Blosc(..)] => stored,
             [Codec::Blosc(..), Codec::Crc32c] => checked(stored)?,
             _ => return Ok(None),

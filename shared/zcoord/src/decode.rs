@@ -47,6 +47,7 @@ impl Decoder {
     /// # Errors
     /// Any [`DecodeError`].
     pub fn new(array: &Array, options: DecodeOptions, clocks: &dyn Clocks) -> Result<Decoder, DecodeError> {
+        let array = &*array.as_decoded();
         let element = Element::of(array)?;
         let filters = Filters::of(array, element.number())?;
         let rule = DecodeRule::of(array, &element, filters.is_some(), options, clocks)?;

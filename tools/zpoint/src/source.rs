@@ -482,7 +482,7 @@ fn is_coordinate(array: &Array) -> bool {
 
 /// Whether its data type or codecs stand in the way of its values.
 fn unreadable(array: &Array) -> bool {
-    zarray::Elements::of(array).is_err() || zcoord::decoder(array, DecodeOptions::default()).is_err()
+    zcoord::decoder(array, DecodeOptions::default()).is_err()
 }
 
 /// The attributes of a coordinate that outputs keep. The units of a time are those of its numbers, which are gone.
