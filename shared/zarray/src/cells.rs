@@ -7,11 +7,12 @@ use std::ops::Range;
 
 use zcodec::{CodecError, Header, Workspace, decode_cells};
 
+use crate::chain::DecodeScratch;
 use crate::elements::Itemsize;
 use crate::error::ZarrError;
 use crate::frame_reader::{Frame, Opened, ReadPolicy, block_ranges, frame_header};
 use crate::parallel::Semaphore;
-use crate::reader::{ChunkReader, DecodeScratch, Stored};
+use crate::reader::{ChunkReader, Stored};
 
 /// Which elements of a chunk: every pair of a step and a place. Element `(s, p)` is number `steps[s] + places[p]` of the
 /// decoded chunk.

@@ -54,6 +54,17 @@ pub struct Sharding {
     pub index: IndexLayout,
 }
 
+/// What decoding keeps from chunk to chunk.
+#[derive(Default)]
+pub struct DecodeScratch {
+    /// Decoded bytes.
+    pub decoded: Vec<u8>,
+    /// Between two codecs of a chain.
+    pub spare: Vec<u8>,
+    /// Of the codecs.
+    pub workspace: Workspace,
+}
+
 impl Chain {
     /// The chain of a Zarr v2 array. `elements` is the number of elements of a chunk.
     pub fn v2(dtype: &Value, filters: &[Value], compressor: Option<&Value>, elements: u64) -> Chain {

@@ -15,11 +15,11 @@ use zarrs::array::{
 use zarrs::metadata::v3::MetadataV3;
 use zcodec::{Codec, CodecError, codec_name};
 
-use crate::chain::Chain;
+use crate::chain::{Chain, DecodeScratch};
 use crate::elements::{Elements, is_elementwise, is_variable};
 use crate::metadata::{Array, ZarrFormat};
 use crate::number::NumberType;
-use crate::reader::DecodeScratch;
+use crate::subset::Subset;
 
 impl Array {
     /// The array as its decoded chunks show it: without those codecs that are undone whenever a chunk is decoded. Most arrays
@@ -67,7 +67,7 @@ impl Fallback {
         if array.chain.sharding.as_ref().is_some_and(|sharding| sharding.inner.sharding.is_some()) {
             return Err(why);
         }
-        let Some(shape) = array.chunk_shape() else { return Err(why) };
+        let (Some(shape), Some(grid)) = (array.chunk_shape(), &array.grid) else { return Err(why) };
         let chain = array.chain.innermost();
         let specs = &chain.specs[..chain.kept];
         let visible = visible(array.format, specs);
@@ -78,7 +78,7 @@ impl Fallback {
             return Err(why);
         }
         let inner = match array.format {
-            ZarrFormat::V2 => Chain::v2(&array.dtype, &specs[..visible], None, shape.iter().product()),
+            ZarrFormat::V2 => Chain::v2(&array.dtype, &specs[..visible], None, grid.chunk_elements()),
             ZarrFormat::V3 => {
                 let to_bytes = json!({"name": "bytes", "configuration": {"endian": "little"}});
                 let to_bytes = walk.to_bytes.unwrap_or(to_bytes);
@@ -269,6 +269,8 @@ impl<'a> Walk<'a> {
     fn zarrs_array(&mut self, spec: &Value, data_type: &Value) -> Option<Step> {
         let Zarrs::ArrayToBytes(codec) = zarrs_codec(spec)? else { return None };
         let shape: Vec<NonZeroU64> = self.shape.iter().map(|length| NonZeroU64::new(*length)).collect::<Option<_>>()?;
+        // Beyond this, sizes in bits would overflow.
+        Subset::whole(self.shape).elements().checked_mul(1 << 16)?;
         let metadata: MetadataV3 = serde_json::from_value(data_type.clone()).ok()?;
         let data_type = DataType::from_metadata(&metadata).ok()?;
         codec.encoded_representation(&shape, &data_type, &no_fill(&data_type)).ok()?;

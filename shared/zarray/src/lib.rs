@@ -31,7 +31,7 @@ mod whole;
 
 pub use budget::{Memory, available_cores, available_memory, parse_size};
 pub use cells::{CellScratch, Cells, CellsRead, PartialDecode};
-pub use chain::{Chain, Sharding};
+pub use chain::{Chain, DecodeScratch, Sharding};
 pub use consolidated::{Consolidated, Span};
 pub use elements::{Elements, Itemsize};
 pub use error::ZarrError;
@@ -42,7 +42,7 @@ pub use metadata::{Array, Group, Node, ZarrFormat, array_v2, node_v3};
 pub use number::{Number, NumberType};
 pub use opens::zarrs_error;
 pub use parallel::{OrderedMap, Part, Permit, Pool, Scratch, ScratchPool, Semaphore, Timer};
-pub use reader::{ChunkReader, DecodeScratch, Fetched};
+pub use reader::{ChunkReader, Fetched};
 pub use sample::{Listed, Sampled, sample};
 pub use shard::{IndexLayout, ShardBuilder, ShardEnd, ShardIndex, StoredIndex, find_shard_index, read_shard_index};
 pub use subset::{Subset, copy_subset};

@@ -9,9 +9,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use zcodec::{Codec, CodecError, Header, Workspace, decompress_range};
+use zcodec::{Codec, CodecError, Header, decompress_range};
 use zstore::{ByteRange, Stat, Store};
 
+use crate::chain::DecodeScratch;
 use crate::elements::{Elements, Itemsize};
 use crate::error::ZarrError;
 use crate::fallback::Fallback;
@@ -61,17 +62,6 @@ pub(crate) struct Stored {
     pub start: u64,
     /// Its bytes; nothing where it is the whole object.
     pub len: Option<u64>,
-}
-
-/// What decoding keeps from chunk to chunk.
-#[derive(Default)]
-pub struct DecodeScratch {
-    /// Decoded bytes.
-    pub decoded: Vec<u8>,
-    /// Between two codecs of a chain.
-    pub spare: Vec<u8>,
-    /// Of the codecs.
-    pub workspace: Workspace,
 }
 
 impl<'a> ChunkReader<'a> {

@@ -5,12 +5,13 @@ use parking_lot::Mutex;
 use zcodec::CodecError;
 use zstore::Store;
 
+use crate::chain::DecodeScratch;
 use crate::elements::Itemsize;
 use crate::error::ZarrError;
 use crate::fill::fill_element;
 use crate::metadata::Array;
 use crate::parallel::{OrderedMap, Pool};
-use crate::reader::{ChunkReader, DecodeScratch};
+use crate::reader::ChunkReader;
 use crate::subset::{Subset, copy_subset};
 
 /// No coordinate is larger than this.
