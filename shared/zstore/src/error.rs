@@ -5,8 +5,6 @@ use std::path::Path;
 
 use zwire::{Exit, Failure};
 
-use crate::location::is_url;
-
 /// Why a store or one of its objects cannot be read or written. Every variant names its place.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -175,7 +173,7 @@ impl StoreError {
     /// What to do about it, where that can be said.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            StoreError::Exists { place } if is_url(place) => {
+            StoreError::Exists { place } if place.contains("://") => {
                 "choose another name, or remove it first: on an object store nothing is replaced all at once"
             }
             StoreError::Exists { .. } => "choose another name, or say --overwrite to replace a Zarr store",
@@ -188,7 +186,7 @@ impl StoreError {
                 "name one array, or use a store with consolidated metadata: plain HTTP cannot be listed"
             }
             StoreError::NotWritable { .. } => "choose a local path, or an s3:, gs: or az: URL",
-            StoreError::Denied { place, .. } if is_url(place) => {
+            StoreError::Denied { place, .. } if place.contains("://") => {
                 "for a public bucket say --anonymous; else set the cloud's usual environment variables"
             }
             StoreError::TimedOut { .. } => "raise --timeout if the server is only slow",

@@ -9,14 +9,13 @@ mod cloud;
 mod error;
 mod local;
 mod location;
+mod object;
+mod options;
 mod remote;
 mod write;
 
 use std::ffi::OsStr;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
 
 pub use atomic::{
     AtomicDirectory, AtomicFile, Durability, METADATA, Replace, complete_exchange, create_directories, create_file,
@@ -24,96 +23,13 @@ pub use atomic::{
     link_or_copy, make_empty_directory, move_directory, remove_empty_directory, remove_tree,
 };
 pub use error::{StoreError, read_failed, write_failed};
-pub use location::{Location, is_url};
+pub use location::Location;
+pub use object::{ByteRange, Entries, Listing, Object, Stat};
+pub use options::StoreOptions;
 pub use write::Upload;
 
 use local::LocalStore;
 use remote::RemoteStore;
-
-/// How remote stores are reached.
-#[derive(Debug, Clone)]
-pub struct StoreOptions {
-    /// Send no credentials.
-    pub anonymous: bool,
-    /// Another address than the cloud's own.
-    pub endpoint: Option<String>,
-    /// Region of the bucket.
-    pub region: Option<String>,
-    /// The longest that one operation may take without its bytes arriving.
-    pub timeout: Duration,
-    /// Retries of one operation, with backoff and jitter.
-    pub retries: usize,
-    /// Becomes other than 0 when the process is asked to stop: every wait for a server then ends at once.
-    pub stop: Arc<AtomicUsize>,
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        StoreOptions {
-            anonymous: false,
-            endpoint: None,
-            region: None,
-            timeout: Duration::from_secs(60),
-            retries: 5,
-            stop: Arc::default(),
-        }
-    }
-}
-
-/// Requests in flight where nothing else is asked for and each costs a round trip.
-const REMOTE_REQUESTS: usize = 64;
-
-/// Requests in flight: as many as asked for, else as suits a `remote` or local store; at least one a worker.
-pub fn requests_in_flight(asked: Option<usize>, remote: bool, jobs: usize) -> usize {
-    asked.unwrap_or(if remote { REMOTE_REQUESTS } else { jobs }).max(jobs)
-}
-
-/// What a store says of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stat {
-    /// Its size.
-    pub size: u64,
-    /// Another one once the object has been written anew: made of its ETag, or of the time it was last modified.
-    pub tag: u64,
-}
-
-/// One stored object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Object {
-    /// Its key, relative to the store.
-    pub key: String,
-    /// Its size and tag.
-    pub stat: Stat,
-}
-
-/// Which bytes of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ByteRange {
-    /// `len` bytes from `start`; fewer where the object ends before.
-    At {
-        /// Offset of the first byte.
-        start: u64,
-        /// Bytes wanted.
-        len: u64,
-    },
-    /// The last `len` bytes; all where the object is shorter.
-    Last {
-        /// Bytes wanted.
-        len: u64,
-    },
-}
-
-/// The names right below a directory, sorted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Entries {
-    /// Directories.
-    pub directories: Vec<String>,
-    /// Objects.
-    pub files: Vec<String>,
-}
-
-/// A stream of objects.
-pub type Listing<'a> = Box<dyn Iterator<Item = Result<Object, StoreError>> + Send + 'a>;
 
 /// A store that can be read and, unless it is a plain HTTP server, written. Cheap to share between threads.
 pub struct Store {

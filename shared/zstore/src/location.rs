@@ -17,11 +17,6 @@ pub enum Location {
     Remote(Url),
 }
 
-/// Whether a name is a URL and not a path.
-pub fn is_url(name: &str) -> bool {
-    name.contains("://")
-}
-
 const REMOTE_SCHEMES: [&str; 10] = ["s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "http", "https"];
 
 impl Location {
@@ -31,7 +26,7 @@ impl Location {
     /// [`StoreError::BadUrl`] for a scheme nobody here knows, or a URL with a query string (a signed URL), which no store
     /// could be walked with.
     pub fn parse(name: &OsStr) -> Result<Location, StoreError> {
-        let Some(text) = name.to_str().filter(|text| is_url(text)) else {
+        let Some(text) = name.to_str().filter(|text| text.contains("://")) else {
             let local = name.to_str().and_then(|text| text.strip_prefix("file:"));
             return Ok(Location::Local(local.map_or_else(|| PathBuf::from(name), PathBuf::from)));
         };

@@ -48,6 +48,8 @@ pub struct RemoteStore {
 impl RemoteStore {
     pub fn open(url: &Url, options: &StoreOptions) -> Result<RemoteStore, StoreError> {
         let bad = |error: Error| StoreError::BadUrl { place: url.to_string(), detail: chain(&error) };
+        // First: it also chooses the TLS provider, without which there are no clients.
+        let runtime = runtime()?;
         let Connection { store, lister, writer } = connect(url, options).map_err(bad)?;
         // For HTTP the whole URL is the base; for a bucket, its path is a prefix of the keys.
         let path = if lister.is_none() { "" } else { url.path().trim_matches('/') };
@@ -59,7 +61,7 @@ impl RemoteStore {
             url: url.as_str().trim_end_matches('/').to_owned(),
             timeout: options.timeout,
             stop: Arc::clone(&options.stop),
-            runtime: runtime()?,
+            runtime,
         })
     }
 

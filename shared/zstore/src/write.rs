@@ -109,11 +109,6 @@ impl Store {
     }
 }
 
-/// Whether a key names an object of a store: one with empty parts or dots could be an object of another, or none.
-pub fn is_key(key: &str) -> bool {
-    key.split('/').all(|part| !matches!(part, "" | "." | ".."))
-}
-
 /// An object in the making. Nobody sees it before [`Upload::finish`]; dropped before, it leaves nothing.
 #[must_use]
 pub struct Upload<'a>(Backing<'a>);

@@ -4,14 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Replace;
 use super::name::make_beside;
+use super::replace::Replace;
 use super::system::{Steps, is_unknown};
-use super::tree::{is_empty_directory, remove_tree, sync_file_system, sync_parent};
+use super::tree::{remove_tree, sync_file_system, sync_parent};
 use crate::{StoreError, write_failed};
-
-/// One of these makes a store.
-pub const METADATA: [&str; 4] = ["zarr.json", ".zgroup", ".zarray", ".zmetadata"];
 
 /// A directory that nobody knows yet. Dropped before it has its name, it is removed.
 #[derive(Debug)]
@@ -71,18 +68,6 @@ pub fn give_name(finished: &Path, output: &Path, overwrite: bool) -> Result<(), 
         source,
     })?;
     sync_parent(output).map_err(|error| write_failed(output, error))
-}
-
-/// What may be overwritten: a Zarr store, or an empty directory. Anything else was hardly meant.
-pub fn is_replaceable(output: &Path) -> bool {
-    METADATA.iter().any(|name| output.join(name).is_file()) || is_empty_directory(output)
-}
-
-/// Whether all names in a directory are partitions by `key`.
-pub fn is_partitioned(directory: &Path, key: &str) -> bool {
-    let start = format!("{key}=");
-    let is_partition = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&start);
-    fs::read_dir(directory).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_partition)))
 }
 
 /// Puts a new directory in the place of an old one; the old one is then where the new one was. One step, where the file

@@ -5,9 +5,20 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::name::make_beside;
+use super::replace::Replace;
 use super::system::Steps;
 use super::tree::{keep_permissions, sync_parent};
-use super::{Durability, Replace};
+
+/// What survives a crash of the machine once a file has its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing yet: one of many files that are synced all at once later.
+    Deferred,
+    /// Its bytes: the name never stands for a file that is not complete. The permissions of a file that is replaced are kept.
+    Data,
+    /// Its bytes and its name.
+    Full,
+}
 
 /// A file that nobody knows yet. Dropped before it has its name, it is removed.
 #[derive(Debug)]

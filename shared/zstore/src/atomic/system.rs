@@ -33,10 +33,7 @@ impl Steps {
         // Network file systems that know only the plain rename refuse a second link to a name that is taken, too.
         match self.link(from, to) {
             Err(error) if is_unknown(&error) => {}
-            other => {
-                let _ = other.is_ok() && fs::remove_file(from).is_ok();
-                return other;
-            }
+            linked => return linked.inspect(|()| drop(fs::remove_file(from))),
         }
         // Without links: only one can make the empty file that this replaces.
         File::create_new(to)?;

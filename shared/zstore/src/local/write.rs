@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{LocalStore, is_absent, stat};
 use crate::atomic::sync_file_system;
-use crate::write::is_key;
+use crate::object::is_key;
 use crate::{AtomicFile, Durability, Replace, Stat, StoreError, read_failed, write_failed};
 
 impl LocalStore {

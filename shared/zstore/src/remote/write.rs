@@ -10,7 +10,7 @@ use object_store::{Attribute, AttributeValue, Attributes, Error, ObjectStoreExt,
 
 use super::upload::PART;
 use super::*;
-use crate::write::is_key;
+use crate::object::is_key;
 
 /// Metadata of an object that only one of many may write: which of them did.
 const WRITER: Attribute = Attribute::Metadata(Cow::Borrowed("writer"));

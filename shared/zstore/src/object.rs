@@ -1,0 +1,55 @@
+//! Keys, and what a store says of the objects that have them.
+
+use crate::StoreError;
+
+/// What a store says of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stat {
+    /// Its size.
+    pub size: u64,
+    /// Another one once the object has been written anew: made of its ETag, or of the time it was last modified.
+    pub tag: u64,
+}
+
+/// One stored object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Object {
+    /// Its key, relative to the store.
+    pub key: String,
+    /// Its size and tag.
+    pub stat: Stat,
+}
+
+/// Which bytes of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByteRange {
+    /// `len` bytes from `start`; fewer where the object ends before.
+    At {
+        /// Offset of the first byte.
+        start: u64,
+        /// Bytes wanted.
+        len: u64,
+    },
+    /// The last `len` bytes; all where the object is shorter.
+    Last {
+        /// Bytes wanted.
+        len: u64,
+    },
+}
+
+/// The names right below a directory, sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entries {
+    /// Directories.
+    pub directories: Vec<String>,
+    /// Objects.
+    pub files: Vec<String>,
+}
+
+/// A stream of objects.
+pub type Listing<'a> = Box<dyn Iterator<Item = Result<Object, StoreError>> + Send + 'a>;
+
+/// Whether a key names an object of a store: one with empty parts or dots could be an object of another, or none.
+pub fn is_key(key: &str) -> bool {
+    key.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}

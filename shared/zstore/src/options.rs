@@ -1,0 +1,43 @@
+//! What a run says of remote stores.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+/// How remote stores are reached.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Send no credentials.
+    pub anonymous: bool,
+    /// Another address than the cloud's own.
+    pub endpoint: Option<String>,
+    /// Region of the bucket.
+    pub region: Option<String>,
+    /// The longest that one operation may take without its bytes arriving.
+    pub timeout: Duration,
+    /// Retries of one operation, with backoff and jitter.
+    pub retries: usize,
+    /// Becomes other than 0 when the process is asked to stop: every wait for a server then ends at once.
+    pub stop: Arc<AtomicUsize>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        StoreOptions {
+            anonymous: false,
+            endpoint: None,
+            region: None,
+            timeout: Duration::from_secs(60),
+            retries: 5,
+            stop: Arc::default(),
+        }
+    }
+}
+
+/// Requests in flight where nothing else is asked for and each costs a round trip.
+const REMOTE_REQUESTS: usize = 64;
+
+/// Requests in flight: as many as asked for, else as suits a `remote` or local store; at least one a worker.
+pub fn requests_in_flight(asked: Option<usize>, remote: bool, jobs: usize) -> usize {
+    asked.unwrap_or(if remote { REMOTE_REQUESTS } else { jobs }).max(jobs)
+}
