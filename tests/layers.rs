@@ -47,7 +47,6 @@ const PENDING: &[&str] = &[
     "tools/zinspect: human.rs knows the flags",
     "tools/zinspect: sample.rs reads a shard index",
     "tools/zinspect: sizes.rs spells a temporary name",
-    "tools/zpoint: a circle of 2 files, sink/open.rs among them",
     "tools/zpoint: sink/partition.rs calls File::create_new",
     "tools/zpoint: sink/partition.rs calls fs::create_dir",
     "tools/zpoint: sink/staging.rs calls File::create_new",

@@ -20,6 +20,7 @@ mod parquet;
 mod partition;
 mod published;
 mod staging;
+mod table;
 mod text;
 mod time;
 mod zarr;
