@@ -104,7 +104,7 @@ impl<'a> Job<'a> {
     /// The store's and the output's, and too little memory for one chunk.
     pub fn extract(&self, session: &mut Session) -> Result<Ending, Failure> {
         let samples = self.batches.iter().flat_map(|batches| &batches.spans).map(samples_of).sum();
-        let shape = Shape { stations: self.points.len() as u64, samples };
+        let shape = Shape { points: self.points.len() as u64, samples };
         if samples == 0 && self.options.output.format == Format::Zarr {
             // The series' coordinates come with its rows.
             let failure = Failure::usage("there are no samples to write, and no Zarr store without");

@@ -25,5 +25,5 @@ pub fn wrong_count(place: impl Display, planned: u64, came: u64) -> Failure {
 
 /// More values than the machine can address.
 pub fn too_many(shape: Shape) -> Failure {
-    Failure::new(Exit::Usage, format!("{} places at {} samples are too many", shape.stations, shape.samples))
+    Failure::new(Exit::Usage, format!("{} places at {} samples are too many", shape.points, shape.samples))
 }

@@ -18,7 +18,7 @@ pub const MARCH: i64 = 1_551_398_400_000_000;
 /// Six hours.
 pub const SIX_HOURS: i64 = 6 * 3600 * 1_000_000;
 /// Two points, two times.
-pub const SHAPE: Shape = Shape { stations: 2, samples: 2 };
+pub const SHAPE: Shape = Shape { points: 2, samples: 2 };
 
 const CALENDAR: Calendar = Calendar::ProlepticGregorian;
 

@@ -129,7 +129,7 @@ impl Default for Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     /// Number of points.
-    pub stations: u64,
+    pub points: u64,
     /// Number of samples.
     pub samples: u64,
 }
@@ -137,7 +137,7 @@ pub struct Shape {
 impl Shape {
     /// Number of wide rows.
     pub fn rows(self) -> u64 {
-        self.stations.saturating_mul(self.samples)
+        self.points.saturating_mul(self.samples)
     }
 }
 

@@ -51,7 +51,7 @@ impl Zarr {
     /// Names that cannot stand side by side in one group; more values than a machine counts.
     pub fn begin(main: &Staged, schema: &Schema, options: &Options, shape: Shape) -> Result<Zarr, Failure> {
         let count = |number: u64| usize::try_from(number).map_err(|_| too_many(shape));
-        let (stations, samples) = (count(shape.stations)?, count(shape.samples)?);
+        let (stations, samples) = (count(shape.points)?, count(shape.samples)?);
         let layout = Layout::of(schema)?;
         let mut first = 0;
         let mut series = Vec::new();
