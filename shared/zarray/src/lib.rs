@@ -26,6 +26,7 @@ mod sample;
 mod scalar_filter;
 mod shard;
 mod subset;
+mod touched;
 mod var_filter;
 mod whole;
 
@@ -46,6 +47,7 @@ pub use reader::{ChunkReader, Fetched};
 pub use sample::{Listed, Sampled, sample};
 pub use shard::{IndexLayout, ShardBuilder, ShardEnd, ShardIndex, StoredIndex, find_shard_index, read_shard_index};
 pub use subset::{Subset, copy_subset};
+pub use touched::{Selected, TouchedChunk, TouchedChunks, chunk_strides};
 pub use var_filter::{VarFilter, glob_escape};
 pub use whole::{ArrayValues, read_whole};
 pub use zcodec::codec_name;

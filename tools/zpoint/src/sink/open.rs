@@ -1,6 +1,5 @@
 //! One way to begin every output: what cannot be done is refused here, before any work.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
@@ -13,7 +12,7 @@ use super::published::{Published, beside};
 use super::staging::{Staged, What, refuse_existing};
 use super::text::Text;
 use super::{
-    Format, Layout, Options, Shape, Sink, TimeFormat, columns, csv, dictionary, jsonl, npy, parquet, partition, zarr,
+    Format, Layout, Options, Shape, Sink, TimeFormat, columns, csv, dictionary, jsonl, npy, partition, table, zarr,
 };
 use crate::batch::Schema;
 
@@ -134,26 +133,7 @@ fn inner(
     match (format, rows) {
         (Format::Npy, Some(rows)) => Ok(Box::new(npy::Npy::begin(main, rows, schema, options, shape)?)),
         (Format::Zarr, _) => Ok(Box::new(zarr::Zarr::begin(main, schema, options, shape)?)),
-        _ => table(format, main.file()?, main.place(), schema, options, Some(shape)),
-    }
-}
-
-/// A table in one file. `shape` is that of all rows, where it is known.
-///
-/// # Errors
-/// What the file or the format says.
-pub fn table(
-    format: Format,
-    file: File,
-    place: String,
-    schema: &Schema,
-    options: &Options,
-    shape: Option<Shape>,
-) -> Result<Box<dyn Sink + Send>, Failure> {
-    match format {
-        Format::Parquet => Ok(Box::new(parquet::Parquet::begin(file, place, schema, options, shape)?)),
-        Format::Jsonl => Ok(Box::new(Text::begin(jsonl::lines(schema, options), Box::new(file), place)?)),
-        _ => Ok(Box::new(Text::begin(csv::lines(schema, options), Box::new(file), place)?)),
+        _ => table::table(format, main.file()?, main.place(), schema, options, Some(shape)),
     }
 }
 

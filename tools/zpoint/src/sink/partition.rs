@@ -11,7 +11,7 @@ use zwire::Failure;
 
 use super::failure::write_failed;
 use super::staging::Staged;
-use super::{Format, Options, Sink, Written, cells, open};
+use super::{Format, Options, Sink, Written, cells, table};
 use crate::batch::{Batch, KeyColumn, Schema};
 
 /// Most directories: their files are open at the same time.
@@ -104,7 +104,7 @@ impl Partitions {
         let place = Path::new(&self.place).join(name).join(&file_name).display().to_string();
         let file = zstore::create_file(&self.directory.join(name).join(file_name));
         let file = file.map_err(|error| write_failed(&place, &error))?;
-        open::table(self.format, file, place, &self.schema, &self.options, None)
+        table::table(self.format, file, place, &self.schema, &self.options, None)
     }
 
     /// Row groups of all parts together keep to the memory of one.

@@ -10,9 +10,9 @@ use zwire::Failure;
 
 use super::super::Shape as Planned;
 use super::super::element::Element;
-use super::super::failure::no_place_for_missing;
+use super::super::failure::{no_place_for_missing, too_many};
 use super::layout::Array;
-use super::{chunk, document, too_many};
+use super::{chunk, document};
 use crate::batch::{Batch, Variable};
 use document::Data;
 
@@ -56,7 +56,7 @@ impl Series {
         variables: usize,
     ) -> Result<Series, Failure> {
         let chunk =
-            chunk::Shape::of(variable.kind, planned.stations, planned.samples, features.len() as u64, variables as u64);
+            chunk::Shape::of(variable.kind, planned.points, planned.samples, features.len() as u64, variables as u64);
         let elements = usize::try_from(chunk.elements().saturating_mul(chunk.blocks)).unwrap_or(usize::MAX);
         let (data, buffer) = match Element::of(variable.kind) {
             Some(element) => {
@@ -129,7 +129,7 @@ impl Series {
     }
 
     fn fill(&mut self, batch: &Batch, first: usize, count: usize) {
-        let stations = self.planned.stations as usize;
+        let stations = self.planned.points as usize;
         for (feature, column) in batch.features[self.features.clone()].iter().enumerate() {
             for sample in 0..count {
                 for station in 0..stations {
@@ -198,8 +198,7 @@ impl Series {
             }
         }
         let lengths = array.lengths.iter().copied();
-        let shape: Vec<u64> =
-            [self.planned.stations, self.planned.samples].into_iter().chain(lengths.clone()).collect();
+        let shape: Vec<u64> = [self.planned.points, self.planned.samples].into_iter().chain(lengths.clone()).collect();
         let chunks: Vec<u64> =
             [self.chunk.stations, self.chunk.samples].into_iter().chain(lengths.map(|length| length.max(1))).collect();
         Ok(document::array(self.data, &shape, &chunks, &array.dimensions, attributes))

@@ -82,7 +82,7 @@ fn chunks_are_written_as_they_are_full() {
     schema.variables[0].dimensions.clear();
     schema.variables[0].features.truncate(1);
     let samples = 300_000;
-    let shape = Shape { stations: 1, samples };
+    let shape = Shape { points: 1, samples };
     let path = directory.path().join("x.zarr");
     let mut sink = open(Format::Zarr, &path, &schema, &Options::default(), shape).expect("begins");
     let mut next = 0;
@@ -177,7 +177,7 @@ fn many_stations_make_several_blocks() {
     schema.variables[0].features.truncate(1);
     let stations = 300;
     let path = directory.path().join("x.zarr");
-    let shape = Shape { stations: stations as u64, samples: 1 };
+    let shape = Shape { points: stations as u64, samples: 1 };
     let mut sink = open(Format::Zarr, &path, &schema, &Options::default(), shape).expect("begins");
     let mut batch = batches.remove(0);
     batch.rows = stations;
