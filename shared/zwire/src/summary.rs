@@ -45,6 +45,54 @@ pub struct SizesSummary {
     pub metadata_bytes: u64,
 }
 
+/// Totals of an extraction by `zpoint`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ExtractSummary {
+    /// Stores that were named.
+    pub stores: u64,
+    /// Variables.
+    pub variables: u64,
+    /// Columns behind the keys.
+    pub columns: u64,
+    /// Points.
+    pub places: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Chunks read.
+    pub chunks_read: u64,
+    /// Chunks that are not stored.
+    pub chunks_missing: u64,
+    /// Chunks that are damaged.
+    pub chunks_failed: u64,
+    /// Chunks that were decoded whole.
+    pub chunks_whole: u64,
+    /// Blosc blocks that were decoded one by one.
+    pub blocks_decoded: u64,
+    /// Bytes read.
+    pub bytes_read: u64,
+    /// Values that are missing because they lie outside the valid range.
+    pub values_out_of_range: u64,
+    /// Size of the output, where it is a file of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
+    /// The files that were written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Vec<String>>,
+}
+
+/// Totals of a dry run of `zpoint`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ExtractPlanSummary {
+    /// Stores that were named.
+    pub stores: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes that will be read.
+    pub read_bytes: u64,
+    /// Bytes of the values wanted, decoded.
+    pub wanted_bytes: u64,
+}
+
 fn keys<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
     prefixed("keys_", counts, serializer)
 }
