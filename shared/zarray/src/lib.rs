@@ -25,6 +25,7 @@ mod sample;
 mod scalar_filter;
 mod shard;
 mod subset;
+mod touched;
 mod var_filter;
 mod whole;
 
@@ -45,6 +46,7 @@ pub use reader::{ChunkReader, DecodeScratch, Fetched};
 pub use sample::{Listed, Sampled, sample};
 pub use shard::{IndexLayout, ShardBuilder, ShardEnd, ShardIndex, StoredIndex, find_shard_index, read_shard_index};
 pub use subset::{Subset, copy_subset};
+pub use touched::{Selected, TouchedChunk, TouchedChunks, chunk_strides};
 pub use var_filter::{VarFilter, glob_escape};
 pub use whole::{ArrayValues, read_whole};
 pub use zarrs;

@@ -18,6 +18,7 @@ mod extent;
 mod filters;
 mod find;
 mod grid;
+mod grid_coordinates;
 mod grid_error;
 mod masks;
 mod numeric;
@@ -27,6 +28,7 @@ mod range;
 mod rectilinear;
 mod rule;
 mod scattered;
+mod selection;
 mod sphere;
 mod stored;
 #[cfg(test)]
@@ -49,10 +51,12 @@ pub use find::{
     horizontal_coordinates, is_time,
 };
 pub use grid::CoordinateGrid;
+pub use grid_coordinates::{GridCoordinates, GridKind, GridSource};
 pub use grid_error::GridError;
 pub use point::{Cell, Limits, LinearError, Match, Point, Weights};
 pub use rectilinear::Rectilinear;
 pub use scattered::Scattered;
+pub use selection::{By, Selection, SelectionError, label_of, parse_isel, parse_sel, select};
 pub use sphere::EARTH_RADIUS_KM;
 pub use time::{Datetime64, Iso, TimeUnits, datetime64_unit, format_iso, is_time_units, parse_label};
 pub use values::{Column, Kind, NOT_A_TIME, Values};

@@ -1,22 +1,21 @@
-//! Whether all stores, and all grids of one store, have the same cell for a place.
+//! Whether all stores, and all grids of one store, have the same cell for a point.
 
 use zcli::Session;
 use zwire::{Exit, Failure};
 
-use crate::cli::{Args, SameCell};
-use crate::locate::Located;
-use crate::places::Places;
+use crate::lookup::Lookup;
+use crate::points::{Points, SameCell};
 use crate::source::Source;
 
-/// Cells closer to each other than this, in degrees, are the same: coordinates kept in another precision differ so much.
+/// Cells closer to each other than this, in degrees, are the same: coordinates stored in another precision differ so much.
 const SAME_DEGREES: f64 = 1e-4;
 
-/// Whether two grids have the same cells for all places.
-pub fn same(one: &Located, other: &Located) -> bool {
+/// Whether two grids have the same cells for all points.
+pub fn same(one: &Lookup, other: &Lookup) -> bool {
     (0..one.nearest.len()).all(|number| same_cell(one, other, number))
 }
 
-fn same_cell(one: &Located, other: &Located, number: usize) -> bool {
+fn same_cell(one: &Lookup, other: &Lookup, number: usize) -> bool {
     match (&one.nearest[number], &other.nearest[number]) {
         (Some(a), Some(b)) => {
             let turn = (a.lon - b.lon).rem_euclid(360.0);
@@ -27,37 +26,39 @@ fn same_cell(one: &Located, other: &Located, number: usize) -> bool {
     }
 }
 
-/// Holds every grid against the first.
+/// Compares every grid with the first.
 ///
 /// # Errors
-/// The first place whose cells differ, unless a warning is all that is wanted.
+/// The first point whose cells differ, where `same_cell` does not ask for a warning.
 pub fn check(
-    args: &Args,
+    same_cell: SameCell,
     sources: &[Source],
-    located: &[Vec<Located>],
-    places: &Places,
-    session: &mut Session,
+    lookups: &[Vec<Lookup>],
+    points: &Points,
+    session: &Session,
 ) -> Result<(), Failure> {
-    let Some((first, source)) = located.first().and_then(|grids| grids.first()).zip(sources.first()) else {
+    let Some((first, source)) = lookups.first().and_then(|grids| grids.first()).zip(sources.first()) else {
         return Ok(());
     };
-    for (other_source, grids) in sources.iter().zip(located) {
+    for (other_source, grids) in sources.iter().zip(lookups) {
         for (grid, other) in other_source.grids.iter().zip(grids) {
-            let Some(number) = (0..places.len()).find(|number| !same_cell(first, other, *number)) else { continue };
-            let cell = |located: &Located| match &located.nearest[number] {
+            let Some(number) = (0..points.len()).find(|number| !self::same_cell(first, other, *number)) else {
+                continue;
+            };
+            let cell = |lookup: &Lookup| match &lookup.nearest[number] {
                 Some(cell) => format!("{}, {}", cell.lat, cell.lon),
                 None => "none".into(),
             };
             let what = format!(
                 "the cell of place {} is at {} here (by {}) and at {} in {} (by {})",
-                places.ids[number],
+                points.ids[number],
                 cell(other),
                 grid.found_by,
                 cell(first),
                 source.name,
                 source.grids[0].found_by,
             );
-            match args.place.same_cell {
+            match same_cell {
                 SameCell::Warn => session.status.warn(&format!("{}: {what}", other_source.name)),
                 SameCell::Error => {
                     let failure = Failure::new(Exit::No, what).at(&other_source.name);

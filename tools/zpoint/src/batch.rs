@@ -1,7 +1,7 @@
-//! What the reading side hands to the writing side: a schema once, then batches of rows.
+//! What the reading side passes to the writing side: a schema once, then batches of rows.
 //!
 //! Rows are in order: the stores as named, in each the sample coordinates (slow to fast, as stored), and at each of them every
-//! place in the order given. A wide row has one value for each feature.
+//! point in the order given. A wide row has one value for each feature.
 
 use serde_json::Value;
 use zcoord::{Column, Kind};
@@ -9,29 +9,29 @@ use zcoord::{Column, Kind};
 /// What all rows have in common.
 #[derive(Debug, Clone)]
 pub struct Schema {
-    /// Columns that say what a row is about, first in every output.
+    /// Columns that identify a row, first in every output.
     pub keys: Vec<Key>,
     /// The variables; their features are the columns behind the keys, in this order.
     pub variables: Vec<Variable>,
 }
 
-/// A column that says what a row is about.
+/// A column that identifies a row.
 #[derive(Debug, Clone)]
 pub struct Key {
     /// Its name.
     pub name: String,
-    /// What its values are.
+    /// The kind of its values.
     pub kind: Kind,
-    /// Where they come from.
+    /// The origin of its values.
     pub role: Role,
     /// CF attributes worth keeping (`units`, `standard_name`, `long_name`), where it is a coordinate of the store.
     pub attributes: Vec<(String, Value)>,
 }
 
-/// Where the values of a key come from.
+/// The origin of the values of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The place's id: the first key. Text.
+    /// The point's id: the first key. Text.
     PointId,
     /// Its latitude as asked for, degrees north.
     Latitude,
@@ -46,8 +46,8 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether the key belongs to the place and not to the sample.
-    pub fn is_of_place(self) -> bool {
+    /// Whether the key belongs to the point and not to the sample.
+    pub fn is_of_point(self) -> bool {
         self != Role::Sample
     }
 }
@@ -55,7 +55,7 @@ impl Role {
 /// A variable, and the features that it gives: one for each index of its feature dimensions, in C order.
 #[derive(Debug, Clone)]
 pub struct Variable {
-    /// Its name in outputs that keep variables whole (no slash; unique).
+    /// Its name in outputs with one array a variable (no slash; unique).
     pub name: String,
     /// Absolute path in its store.
     pub path: String,
@@ -63,7 +63,7 @@ pub struct Variable {
     pub store: String,
     /// What its decoded values are.
     pub kind: Kind,
-    /// Its feature dimensions: those that are neither the place's nor the sample's. Often none.
+    /// Its feature dimensions: those that are neither the grid's nor the sample's. Often none.
     pub dimensions: Vec<Dimension>,
     /// Names of its features: one for each index of the dimensions, in C order; one in all where there are none.
     pub features: Vec<String>,

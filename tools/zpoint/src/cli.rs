@@ -1,17 +1,17 @@
-//! The flags of `zpoint`.
+//! The flags of `zpoint`: what may be typed. What it means is in `options.rs`.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use zarray::{Part, PartialDecode};
-use zcli::clap::{self, Args as ClapArgs, Parser, ValueEnum};
-use zcli::{Common, Ending, JobFlags, MemoryFlags, Session, StoreFlags, Table, Tool, VarFlags};
-use zcoord::{DecodeOptions, Mode};
-use zwire::Failure;
+use zcli::clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use zcli::clap::{self, Args as ClapArgs, Parser};
+use zcli::{Common, JobFlags, MemoryFlags, StoreFlags, VarFlags};
+use zcoord::{Mode, Selection, parse_isel, parse_sel};
 
-use crate::labels::{Selection, parse_isel, parse_sel};
 use crate::naming::Template;
-use crate::{human, run};
+use crate::points::{Method, OutOfBounds, SameCell};
+use crate::sink::{Format, Layout, TimeFormat};
 
 /// Extract the series of places out of Zarr stores
 ///
@@ -43,7 +43,7 @@ pub struct Args {
     pub stores_from: Option<PathBuf>,
 
     #[command(flatten)]
-    pub place: PlaceFlags,
+    pub point: PointFlags,
     #[command(flatten)]
     pub what: WhatFlags,
     #[command(flatten)]
@@ -62,10 +62,10 @@ pub struct Args {
     pub common: Common,
 }
 
-/// Flags that say where.
+/// Flags of the points.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Places")]
-pub struct PlaceFlags {
+pub struct PointFlags {
     /// Latitude of a place in degrees north; repeatable, each with a --lon
     #[arg(long, value_name = "LAT", allow_negative_numbers = true)]
     pub lat: Vec<f64>,
@@ -77,7 +77,7 @@ pub struct PlaceFlags {
     #[arg(long, value_name = "FILE")]
     pub points: Option<PathBuf>,
     /// What a place gets: the value of the nearest cell, or one between the four around it
-    #[arg(long, value_name = "HOW", value_enum, default_value = "nearest")]
+    #[arg(long, value_name = "HOW", value_parser = one_of(METHODS), default_value = "nearest")]
     pub method: Method,
     /// The farthest that a cell may be in degrees, in place of half a cell: lat=0.2,lon=0.2
     #[arg(long, value_name = "DEGREES", value_parser = parse_tolerance)]
@@ -87,7 +87,7 @@ pub struct PlaceFlags {
     pub max_distance: Option<f64>,
     /// What becomes of a place outside of the grid, by more than half a cell: end the run, missing values, no rows, or no rows
     /// and a warning
-    #[arg(long, value_name = "WHAT", value_enum, default_value = "error")]
+    #[arg(long, value_name = "WHAT", value_parser = one_of(OUT_OF_BOUNDS), default_value = "error")]
     pub out_of_bounds: OutOfBounds,
     /// Take the nearest cell at which this variable is not missing (at the first sample), for places at a coast
     #[arg(long, value_name = "VAR", requires = "search_radius")]
@@ -96,7 +96,7 @@ pub struct PlaceFlags {
     #[arg(long, value_name = "DISTANCE", value_parser = parse_distance, requires = "nearest_valid")]
     pub search_radius: Option<f64>,
     /// What to do when stores, or grids of one store, have different cells for a place
-    #[arg(long, value_name = "WHAT", value_enum, default_value = "error")]
+    #[arg(long, value_name = "WHAT", value_parser = one_of(SAME_CELL), default_value = "error")]
     pub same_cell: SameCell,
     /// The array that is the latitude, where that is not clear
     #[arg(long, value_name = "NAME")]
@@ -106,7 +106,7 @@ pub struct PlaceFlags {
     pub lon_name: Option<String>,
 }
 
-/// Flags that say what.
+/// Flags of the data.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Selection options")]
 pub struct WhatFlags {
@@ -122,8 +122,8 @@ pub struct WhatFlags {
     #[arg(long)]
     pub carry: bool,
     /// How far to decode: as CF says, or just the numbers that are stored
-    #[arg(long, value_name = "HOW", value_enum, default_value = "cf")]
-    pub decode: Decode,
+    #[arg(long, value_name = "HOW", value_parser = one_of(DECODE), default_value = "cf")]
+    pub decode: Mode,
     /// Whether the fill_value of an array's metadata means missing [default: as in xarray, true in Zarr v2, false in v3]
     #[arg(long, value_name = "BOOL")]
     pub fill_value_as_mask: Option<bool>,
@@ -144,11 +144,11 @@ pub struct WhatFlags {
 pub struct RowFlags {
     /// Format of the rows [default: by the ending of --output, .csv, .parquet, .npy or .zarr, else records; on standard output
     /// a table or records]
-    #[arg(short = 'f', long = "to", value_name = "FORMAT", value_enum)]
-    pub to: Option<RowFormat>,
+    #[arg(short = 'f', long = "to", value_name = "FORMAT", value_parser = one_of(FORMATS))]
+    pub to: Option<Format>,
     /// One row for each sample and place, or one for each value
-    #[arg(long, value_name = "HOW", value_enum, default_value = "wide")]
-    pub layout: LayoutChoice,
+    #[arg(long, value_name = "HOW", value_parser = one_of(LAYOUTS), default_value = "wide")]
+    pub layout: Layout,
     /// Make --output a directory with a file for each value of a column before the values (point_id, time, …), named as in
     /// Hive: point_id=7/part-0.parquet
     #[arg(long, value_name = "KEY")]
@@ -160,11 +160,11 @@ pub struct RowFlags {
     #[arg(long)]
     pub no_header: bool,
     /// How times are written: ISO 8601, or counted since 1970 in their own calendar, in seconds or microseconds
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "iso")]
-    pub time_format: TimeChoice,
+    #[arg(long, value_name = "FORMAT", value_parser = one_of(TIME_FORMATS), default_value = "iso")]
+    pub time_format: TimeFormat,
     /// Convert every value to this type, so that all fit one matrix (-f npy)
-    #[arg(long, value_name = "TYPE", value_enum)]
-    pub cast: Option<Cast>,
+    #[arg(long = "cast", value_name = "TYPE", value_parser = one_of(CASTS))]
+    pub cast_f32: Option<bool>,
     /// Replace the output where it exists, once the new one is whole
     #[arg(long)]
     pub overwrite: bool,
@@ -182,120 +182,57 @@ pub struct ReadFlags {
     #[arg(long, value_name = "I/N")]
     pub part: Option<Part>,
     /// Whether to read single blocks of Blosc chunks: where that is less work, always, or never
-    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
-    pub partial_decode: PartialChoice,
+    #[arg(long, value_name = "WHEN", value_parser = one_of(PARTIAL_DECODE), default_value = "auto")]
+    pub partial_decode: PartialDecode,
 }
 
-macro_rules! choices {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident,)* }) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-        pub enum $name { $($(#[$doc])* $variant,)* }
-    };
-}
+/// A value as it is typed, its help, and what it means.
+type Choice<T> = (&'static str, &'static str, T);
 
-choices! {
-    /// Which value a place gets.
-    Method {
-        /// That of the nearest cell.
-        Nearest,
-        /// Bilinear, between four cells.
-        Linear,
-    }
-}
-choices! {
-    /// What becomes of a place outside.
-    OutOfBounds {
-        /// The run ends.
-        Error,
-        /// Rows with missing values.
-        Null,
-        /// No rows.
-        Drop,
-        /// No rows, and a warning.
-        Warn,
-    }
-}
-choices! {
-    /// What cells that differ mean.
-    SameCell {
-        /// The run ends.
-        Error,
-        /// A warning.
-        Warn,
-    }
-}
-choices! {
-    /// How far values are decoded.
-    Decode {
-        /// Masks, packing and times.
-        Cf,
-        /// Not at all.
-        Raw,
-    }
-}
-choices! {
-    /// Formats of rows.
-    RowFormat {
-        /// Comma-separated values (RFC 4180).
-        Csv,
-        /// A record a line.
-        Jsonl,
-        /// Apache Parquet.
-        Parquet,
-        /// One NumPy matrix, with rows and columns described beside it.
-        Npy,
-        /// A Zarr v3 store, CF time series.
-        Zarr,
-    }
-}
-choices! {
-    /// What a row is.
-    LayoutChoice {
-        /// All values of a sample and place.
-        Wide,
-        /// One value.
-        Long,
-    }
-}
-choices! {
-    /// How times are written.
-    TimeChoice {
-        /// 2019-03-01T00:00:00Z.
-        Iso,
-        /// Seconds since 1970.
-        Unix,
-        /// Microseconds since 1970.
-        Cf,
-    }
-}
-choices! {
-    /// The one type of all values.
-    Cast {
-        /// 32-bit floats.
-        F32,
-    }
-}
-choices! {
-    /// Whether chunks are read in part.
-    PartialChoice {
-        /// Where it is less work.
-        Auto,
-        /// Always.
-        On,
-        /// Never.
-        Off,
-    }
-}
+const METHODS: [Choice<Method>; 2] = [
+    ("nearest", "That of the nearest cell", Method::Nearest),
+    ("linear", "Bilinear, between four cells", Method::Linear),
+];
+const OUT_OF_BOUNDS: [Choice<OutOfBounds>; 4] = [
+    ("error", "The run ends", OutOfBounds::Error),
+    ("null", "Rows with missing values", OutOfBounds::Null),
+    ("drop", "No rows", OutOfBounds::Drop),
+    ("warn", "No rows, and a warning", OutOfBounds::Warn),
+];
+const SAME_CELL: [Choice<SameCell>; 2] =
+    [("error", "The run ends", SameCell::Error), ("warn", "A warning", SameCell::Warn)];
+const DECODE: [Choice<Mode>; 2] = [("cf", "Masks, packing and times", Mode::Cf), ("raw", "Not at all", Mode::Raw)];
+const FORMATS: [Choice<Format>; 5] = [
+    ("csv", "Comma-separated values (RFC 4180)", Format::Csv),
+    ("jsonl", "A record a line", Format::Jsonl),
+    ("parquet", "Apache Parquet", Format::Parquet),
+    ("npy", "One NumPy matrix, with rows and columns described beside it", Format::Npy),
+    ("zarr", "A Zarr v3 store, CF time series", Format::Zarr),
+];
+const LAYOUTS: [Choice<Layout>; 2] =
+    [("wide", "All values of a sample and place", Layout::Wide), ("long", "One value", Layout::Long)];
+const TIME_FORMATS: [Choice<TimeFormat>; 3] = [
+    ("iso", "2019-03-01T00:00:00Z", TimeFormat::Iso),
+    ("unix", "Seconds since 1970", TimeFormat::Unix),
+    ("cf", "Microseconds since 1970", TimeFormat::Cf),
+];
+const CASTS: [Choice<bool>; 1] = [("f32", "32-bit floats", true)];
+const PARTIAL_DECODE: [Choice<PartialDecode>; 3] = [
+    ("auto", "Where it is less work", PartialDecode::Auto),
+    ("on", "Always", PartialDecode::On),
+    ("off", "Never", PartialDecode::Off),
+];
 
-impl From<PartialChoice> for PartialDecode {
-    fn from(choice: PartialChoice) -> PartialDecode {
-        match choice {
-            PartialChoice::Auto => PartialDecode::Auto,
-            PartialChoice::On => PartialDecode::On,
-            PartialChoice::Off => PartialDecode::Off,
-        }
-    }
+/// A parser of one of these choices.
+fn one_of<T, const N: usize>(choices: [Choice<T>; N]) -> impl TypedValueParser<Value = T>
+where
+    T: Clone + Send + Sync + 'static,
+{
+    let names = choices.each_ref().map(|(name, help, _)| PossibleValue::new(*name).help(*help));
+    PossibleValuesParser::new(names).try_map(move |typed| {
+        let found = choices.iter().find(|(name, ..)| *name == typed);
+        found.map(|(.., value)| value.clone()).ok_or("not one of the choices")
+    })
 }
 
 /// `--tolerance`, in degrees.
@@ -334,87 +271,26 @@ fn parse_distance(text: &str) -> Result<f64, String> {
     number.map(|number| number * unit).ok_or_else(|| "a distance is a number with km or m".into())
 }
 
-impl Args {
-    /// The file that rows go to; nothing: standard output.
-    pub fn rows_file(&self) -> Option<&Path> {
-        self.common.output.as_deref().filter(|path| path.as_os_str() != "-")
-    }
-
-    /// The format of the rows; nothing: whatever records are printed as.
-    pub fn row_format(&self) -> Option<RowFormat> {
-        self.rows.to.or_else(|| match self.rows_file()?.extension()?.to_str()? {
-            "csv" => Some(RowFormat::Csv),
-            "parquet" | "pq" => Some(RowFormat::Parquet),
-            "npy" => Some(RowFormat::Npy),
-            "zarr" => Some(RowFormat::Zarr),
-            _ => None,
-        })
-    }
-
-    /// Whether rows are records of the stream, in a file or not.
-    pub fn rows_are_records(&self) -> bool {
-        self.rows.partition_by.is_none() && matches!(self.row_format(), None | Some(RowFormat::Jsonl))
-    }
-
-    /// How values are decoded.
-    pub fn decoding(&self) -> DecodeOptions {
-        let mode = match self.what.decode {
-            Decode::Cf => Mode::Cf,
-            Decode::Raw => Mode::Raw,
-        };
-        DecodeOptions { mode, fill_value_as_mask: self.what.fill_value_as_mask }
-    }
-}
-
-impl Tool for Args {
-    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
-        ("The series of London, as a table", "zpoint era5.zarr --lat 51.5 --lon -0.1"),
-        ("The same as CSV", "zpoint era5.zarr --lat 51.5 --lon -0.1 -f csv > london.csv"),
-        ("What that would read, and how many times what is wanted", "zpoint -n era5.zarr --lat 51.5 --lon -0.1"),
-        (
-            "A week of some variables at many stations, for a training run",
-            "zpoint batch_*.zarr --points stations.csv --var 't*' --sel time=2019-03-01:2019-03-07 -o series.parquet",
-        ),
-        (
-            "One file for each value of the dimension file_id",
-            "zpoint batch_*.zarr --lat 51.5 --lon 0 -f parquet --partition-by file_id -o features",
-        ),
-        (
-            "Sea temperature at a harbour whose cell is land",
-            "zpoint ocean.zarr --lat 53.9 --lon 8.6 --var sst --nearest-valid sst --search-radius 50km",
-        ),
-        ("Part 3 of 8, for an array job", "zpoint archive.zarr --points stations.csv --part 3/8 -o part-3.parquet"),
-        ("Stores out of another tool", "zinspect --json *.zarr | zpoint --stores-from - --lat 51.5 --lon 0 -f csv"),
-    ];
-
-    fn writes(&self) -> bool {
-        self.rows_file().is_some()
-    }
-
-    fn records_file(&self) -> Option<&Path> {
-        self.rows_file().filter(|_| self.rows_are_records() && !self.read.dry_run)
-    }
-
-    fn replaces(&self) -> bool {
-        self.rows.overwrite
-    }
-
-    fn keeps_failed(&self) -> bool {
-        false
-    }
-
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn table(&self) -> Table {
-        human::table(self)
-    }
-
-    fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
-        run::run(self, session)
-    }
-}
+/// Examples for help and manual page: what, and the command.
+pub const EXAMPLES: &[(&str, &str)] = &[
+    ("The series of London, as a table", "zpoint era5.zarr --lat 51.5 --lon -0.1"),
+    ("The same as CSV", "zpoint era5.zarr --lat 51.5 --lon -0.1 -f csv > london.csv"),
+    ("What that would read, and how many times what is wanted", "zpoint -n era5.zarr --lat 51.5 --lon -0.1"),
+    (
+        "A week of some variables at many stations, for a training run",
+        "zpoint batch_*.zarr --points stations.csv --var 't*' --sel time=2019-03-01:2019-03-07 -o series.parquet",
+    ),
+    (
+        "One file for each value of the dimension file_id",
+        "zpoint batch_*.zarr --lat 51.5 --lon 0 -f parquet --partition-by file_id -o features",
+    ),
+    (
+        "Sea temperature at a harbour whose cell is land",
+        "zpoint ocean.zarr --lat 53.9 --lon 8.6 --var sst --nearest-valid sst --search-radius 50km",
+    ),
+    ("Part 3 of 8, for an array job", "zpoint archive.zarr --points stations.csv --part 3/8 -o part-3.parquet"),
+    ("Stores out of another tool", "zinspect --json *.zarr | zpoint --stores-from - --lat 51.5 --lon 0 -f csv"),
+];
 
 #[cfg(test)]
 mod tests {

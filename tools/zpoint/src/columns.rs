@@ -1,8 +1,8 @@
-//! Elements that were read become columns: decoded, taken to their rows, and between cells where a place lies between some.
+//! Elements that were read become columns: decoded, put into their rows, and interpolated where a point lies between cells.
 
 use zcoord::{Column, Decoder, Kind, Values};
 
-use crate::locate::Use;
+use crate::lookup::Stencil;
 
 /// The elements of one variable in one batch: feature by feature, in each sample by sample, in each cell by cell.
 pub struct Raw {
@@ -12,29 +12,29 @@ pub struct Raw {
     pub failed: Vec<bool>,
 }
 
-/// How the samples and places of a batch find their elements.
+/// How the samples and points of a batch find their elements.
 pub struct Rows<'a> {
     /// Cells of the variable.
     pub cells: usize,
     /// Samples that the variable has of its own.
     pub own_samples: usize,
-    /// For each sample of the batch, which of them; nothing where they are the same.
+    /// For each sample of the batch, which of them; `None` where they are the same.
     pub sample_of: Option<Vec<usize>>,
-    /// For each place, its cells.
-    pub uses: &'a [Use],
+    /// For each point, its cells.
+    pub stencils: &'a [Stencil],
     /// Samples of the batch.
     pub samples: usize,
 }
 
 impl Rows<'_> {
-    /// Whether the rows of a feature are its elements as they stand.
+    /// Whether the rows of a feature are its elements in their order.
     fn are_elements(&self) -> bool {
-        let in_order = |(number, place): (usize, &Use)| matches!(place, Use::One(cell) if *cell == number);
-        self.sample_of.is_none() && self.uses.len() == self.cells && self.uses.iter().enumerate().all(in_order)
+        let in_order = |(number, stencil): (usize, &Stencil)| matches!(stencil, Stencil::One(cell) if *cell == number);
+        self.sample_of.is_none() && self.stencils.len() == self.cells && self.stencils.iter().enumerate().all(in_order)
     }
 }
 
-/// Decodes a variable, and cuts it into the columns of its features. Also says how many values lie outside the valid range.
+/// Decodes a variable and splits it into the columns of its features; and the number of values outside the valid range.
 pub fn columns(decoder: &Decoder, raw: &Raw, rows: &Rows, features: usize) -> (Vec<Column>, u64) {
     let decoded = decoder.decode(&raw.bytes, &raw.failed);
     let column = decoded.column;
@@ -45,23 +45,23 @@ pub fn columns(decoder: &Decoder, raw: &Raw, rows: &Rows, features: usize) -> (V
     }
     let cut = |feature: usize| {
         let start = feature * per_feature;
-        if plain { column.slice(start..start + per_feature) } else { placed(&column, start, rows) }
+        if plain { column.slice(start..start + per_feature) } else { at_points(&column, start, rows) }
     };
     ((0..features).map(cut).collect(), decoded.out_of_range)
 }
 
 /// The rows of one feature, whose elements start at `start`.
-fn placed(column: &Column, start: usize, rows: &Rows) -> Column {
-    if rows.uses.iter().any(|place| matches!(place, Use::Between(_))) {
+fn at_points(column: &Column, start: usize, rows: &Rows) -> Column {
+    if rows.stencils.iter().any(|stencil| matches!(stencil, Stencil::Weighted(_))) {
         return between(column, start, rows);
     }
-    let mut picked = Vec::with_capacity(rows.samples * rows.uses.len());
+    let mut picked = Vec::with_capacity(rows.samples * rows.stencils.len());
     let mut missing = Vec::new();
     for sample in 0..rows.samples {
         let own = rows.sample_of.as_ref().map_or(sample, |of| of[sample]);
-        for place in rows.uses {
-            match place {
-                Use::One(cell) => picked.push(Some(start + own * rows.cells + cell)),
+        for stencil in rows.stencils {
+            match stencil {
+                Stencil::One(cell) => picked.push(Some(start + own * rows.cells + cell)),
                 _ => picked.push(None),
             }
         }
@@ -70,14 +70,14 @@ fn placed(column: &Column, start: usize, rows: &Rows) -> Column {
         missing = picked.iter().map(Option::is_none).collect();
     }
     if column.is_empty() {
-        return nothing(column, picked.len());
+        return all_missing(column, picked.len());
     }
     let found: Vec<usize> = picked.iter().map(|row| row.unwrap_or(0)).collect();
     with_missing(column.gather(&found), &missing)
 }
 
-/// A column of so many missing values.
-fn nothing(like: &Column, rows: usize) -> Column {
+/// A column of missing values.
+fn all_missing(like: &Column, rows: usize) -> Column {
     let values = match &like.values {
         Values::F32(_) => Values::F32(vec![f32::NAN; rows]),
         Values::F64(_) => Values::F64(vec![f64::NAN; rows]),
@@ -90,7 +90,7 @@ fn nothing(like: &Column, rows: usize) -> Column {
     Column { kind: like.kind, values, missing: vec![true; rows] }
 }
 
-/// Marks rows as missing, by their values where these can say so.
+/// Marks rows as missing: by a NaN, or beside values of types that have none.
 fn with_missing(mut column: Column, missing: &[bool]) -> Column {
     if missing.is_empty() {
         return column;
@@ -105,23 +105,23 @@ fn with_missing(mut column: Column, missing: &[bool]) -> Column {
     column
 }
 
-fn mark<T: Copy>(values: &mut [T], missing: &[bool], nothing: T) {
+fn mark<T: Copy>(values: &mut [T], missing: &[bool], marker: T) {
     for (value, _) in values.iter_mut().zip(missing).filter(|(_, missing)| **missing) {
-        *value = nothing;
+        *value = marker;
     }
 }
 
-/// Weighted sums of cells; missing where one of them is. 32-bit floats stay what they are.
+/// Weighted sums of cells; missing where one of them is. 32-bit floats stay 32-bit floats.
 fn between(column: &Column, start: usize, rows: &Rows) -> Column {
-    let mut values = Vec::with_capacity(rows.samples * rows.uses.len());
+    let mut values = Vec::with_capacity(rows.samples * rows.stencils.len());
     for sample in 0..rows.samples {
         let own = rows.sample_of.as_ref().map_or(sample, |of| of[sample]);
         let at = |cell: usize| column.number(start + own * rows.cells + cell).unwrap_or(f64::NAN);
-        for place in rows.uses {
-            values.push(match place {
-                Use::Nowhere => f64::NAN,
-                Use::One(cell) => at(*cell),
-                Use::Between(cells) => cells.iter().map(|(cell, weight)| at(*cell) * weight).sum(),
+        for stencil in rows.stencils {
+            values.push(match stencil {
+                Stencil::Empty => f64::NAN,
+                Stencil::One(cell) => at(*cell),
+                Stencil::Weighted(cells) => cells.iter().map(|(cell, weight)| at(*cell) * weight).sum(),
             });
         }
     }
@@ -133,7 +133,7 @@ fn between(column: &Column, start: usize, rows: &Rows) -> Column {
     }
 }
 
-/// What values between cells are.
+/// The kind of interpolated values.
 pub fn between_kind(kind: Kind) -> Kind {
     if kind == Kind::Float(32) { kind } else { Kind::Float(64) }
 }
@@ -142,8 +142,8 @@ pub fn between_kind(kind: Kind) -> Kind {
 mod tests {
     use super::*;
 
-    fn rows<'a>(uses: &'a [Use], sample_of: Option<Vec<usize>>) -> Rows<'a> {
-        Rows { cells: 2, own_samples: 2, samples: sample_of.as_ref().map_or(2, Vec::len), sample_of, uses }
+    fn rows<'a>(stencils: &'a [Stencil], sample_of: Option<Vec<usize>>) -> Rows<'a> {
+        Rows { cells: 2, own_samples: 2, samples: sample_of.as_ref().map_or(2, Vec::len), sample_of, stencils }
     }
 
     fn column() -> Column {
@@ -151,31 +151,31 @@ mod tests {
     }
 
     #[test]
-    fn places_take_their_cells_and_samples_repeat() {
-        let uses = [Use::One(1), Use::Nowhere, Use::One(1)];
-        let found = placed(&column(), 4, &rows(&uses, None));
+    fn points_take_their_cells_and_samples_repeat() {
+        let stencils = [Stencil::One(1), Stencil::Empty, Stencil::One(1)];
+        let found = at_points(&column(), 4, &rows(&stencils, None));
         let Values::F32(values) = &found.values else { panic!("floats") };
         assert_eq!((values[0], values[2], values[3], values[5]), (101.0, 101.0, 111.0, 111.0));
         assert!(found.is_missing(1) && found.is_missing(4) && !found.is_missing(0));
-        let found = placed(&column(), 0, &rows(&[Use::One(0)], Some(vec![0, 0, 1, 1])));
+        let found = at_points(&column(), 0, &rows(&[Stencil::One(0)], Some(vec![0, 0, 1, 1])));
         assert_eq!(found.values, Values::F32(vec![0.0, 0.0, 10.0, 10.0]));
     }
 
     #[test]
     fn between_cells_is_the_weighted_sum_and_missing_spreads() {
         let mut column = column();
-        let uses = [Use::Between(vec![(0, 0.25), (1, 0.75)])];
-        assert_eq!(between(&column, 0, &rows(&uses, None)).values, Values::F32(vec![0.75, 10.75]));
+        let stencils = [Stencil::Weighted(vec![(0, 0.25), (1, 0.75)])];
+        assert_eq!(between(&column, 0, &rows(&stencils, None)).values, Values::F32(vec![0.75, 10.75]));
         let Values::F32(values) = &mut column.values else { panic!("floats") };
         values[1] = f32::NAN;
-        let found = between(&column, 0, &rows(&uses, None));
+        let found = between(&column, 0, &rows(&stencils, None));
         assert!(found.is_missing(0) && !found.is_missing(1));
     }
 
     #[test]
-    fn integers_that_are_missing_say_so_beside_their_values() {
+    fn missing_integers_are_marked_beside_their_values() {
         let column = Column::new(Kind::Int(16), Values::I64(vec![1, 2, 3, 4]));
-        let found = placed(&column, 0, &rows(&[Use::Nowhere, Use::One(1)], None));
+        let found = at_points(&column, 0, &rows(&[Stencil::Empty, Stencil::One(1)], None));
         assert_eq!(found.missing, [true, false, true, false]);
         assert_eq!(found.number(3), Some(4.0));
     }

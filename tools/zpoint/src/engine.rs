@@ -1,5 +1,6 @@
 //! Reads the cells of one batch: every chunk that holds one of them once, by all workers.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use zarray::{CellScratch, Cells, CellsRead, ChunkReader, PartialDecode, Pool, Semaphore, Timer, ZarrError};
@@ -8,14 +9,15 @@ use zcoord::Column;
 use zwire::Failure;
 
 use crate::columns::{Raw, Rows, columns};
-use crate::locate::{Located, Use};
-use crate::source::{Role, Source, Variable};
+use crate::lookup::{Lookup, Stencil};
+use crate::roles::Role;
+use crate::source::{Source, Variable};
 use crate::spans::Span;
-use crate::tasks::{PlaceGroup, Task, Tasks, group_places, own_samples};
+use crate::tasks::{PointGroup, Task, Tasks, group_points, own_samples};
 
-/// What reading took.
+/// Counts of what was read.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Effort {
+pub struct ReadStats {
     /// Chunks that were there.
     pub chunks: u64,
     /// Chunks that were not.
@@ -32,9 +34,9 @@ pub struct Effort {
     pub out_of_range: u64,
 }
 
-impl Effort {
+impl ReadStats {
     /// Adds another one.
-    pub fn add(&mut self, other: &Effort) {
+    pub fn add(&mut self, other: &ReadStats) {
         self.chunks += other.chunks;
         self.chunks_missing += other.chunks_missing;
         self.chunks_failed += other.chunks_failed;
@@ -61,29 +63,29 @@ pub struct Features {
     pub columns: Vec<Column>,
     /// Chunks that are damaged.
     pub failures: Vec<Failure>,
-    /// What it took.
-    pub effort: Effort,
+    /// What was read.
+    pub stats: ReadStats,
 }
 
-/// How chunks are read.
-pub struct Means<'a> {
-    /// Workers; more than the processor has turns for, where reads wait for a network.
+/// What reading needs: threads, memory, and where the time is counted.
+pub struct ReadContext<'a> {
+    /// Threads; more than workers where reads wait for a network.
     pub pool: &'a Pool,
-    /// Turns on the processor.
-    pub processor: &'a Semaphore,
-    /// Memory of chunks in flight.
-    pub memory: &'a Semaphore,
-    /// Whether in part.
+    /// Permits to decode, one for each worker.
+    pub processor: Semaphore,
+    /// Bytes of chunks in flight.
+    pub memory: Semaphore,
+    /// Whether chunks are read in part.
     pub partial: PartialDecode,
-    /// Where the time goes.
+    /// Time by phase.
     pub phases: &'a Phases,
 }
 
-/// A reader of one store at the places.
+/// A reader of one store at the points.
 pub struct Engine<'a> {
     source: &'a Source,
-    located: &'a [Located],
-    means: &'a Means<'a>,
+    lookups: &'a [Lookup],
+    context: &'a ReadContext<'a>,
     series: Vec<Series<'a>>,
 }
 
@@ -92,11 +94,11 @@ struct Series<'a> {
     variable: &'a Variable,
     reader: ChunkReader<'a>,
     itemsize: usize,
-    groups: Vec<PlaceGroup>,
+    groups: Vec<PointGroup>,
     cells: usize,
 }
 
-/// What became of a chunk.
+/// A chunk that was read, or failed.
 struct Done {
     task: Task,
     outcome: Result<(CellsRead, Vec<u8>), ZarrError>,
@@ -107,18 +109,15 @@ thread_local! {
     static SCRATCH: RefCell<CellScratch> = RefCell::default();
 }
 
-/// Every place of a variable that has none.
-const EVERYWHERE: [Use; 1] = [Use::One(0)];
-
 impl<'a> Engine<'a> {
-    /// A reader of `source` at the places `located` on each of its grids.
+    /// A reader of `source` at the points looked up on each of its grids.
     ///
     /// # Errors
     /// A variable whose chunks cannot be read at all.
-    pub fn new(source: &'a Source, located: &'a [Located], means: &'a Means<'a>) -> Result<Engine<'a>, Failure> {
-        let series = source.variables.iter().map(|variable| Series::new(source, variable, located));
+    pub fn new(source: &'a Source, lookups: &'a [Lookup], context: &'a ReadContext<'a>) -> Result<Engine<'a>, Failure> {
+        let series = source.variables.iter().map(|variable| Series::new(source, variable, lookups));
         let series = series.collect::<Result<Vec<_>, Failure>>()?;
-        Ok(Engine { source, located, means, series })
+        Ok(Engine { source, lookups, context, series })
     }
 
     /// A reader of one variable alone.
@@ -128,11 +127,11 @@ impl<'a> Engine<'a> {
     pub fn of_one(
         source: &'a Source,
         number: usize,
-        located: &'a [Located],
-        means: &'a Means<'a>,
+        lookups: &'a [Lookup],
+        context: &'a ReadContext<'a>,
     ) -> Result<Engine<'a>, Failure> {
-        let series = vec![Series::new(source, &source.variables[number], located)?];
-        Ok(Engine { source, located, means, series })
+        let series = vec![Series::new(source, &source.variables[number], lookups)?];
+        Ok(Engine { source, lookups, context, series })
     }
 
     /// Chunks that are read for the samples in `span`.
@@ -152,7 +151,7 @@ impl<'a> Engine<'a> {
     /// Reads the samples in `span`.
     ///
     /// # Errors
-    /// The store's. A damaged chunk is none: its cells are missing, and it is told.
+    /// The store's. A damaged chunk is a failure of the batch: its cells are missing.
     pub fn batch(&self, span: &Span) -> Result<Features, Failure> {
         let mut timer = Timer::start();
         let tasks: Vec<Tasks> = self.series.iter().map(|series| self.tasks(series, span)).collect();
@@ -161,18 +160,18 @@ impl<'a> Engine<'a> {
             starts.push(starts[starts.len() - 1] + tasks.len());
         }
         let all: Vec<usize> = (0..starts[tasks.len()]).collect();
-        let done = self.means.pool.map(all, |number| {
+        let done = self.context.pool.map(all, |number| {
             let variable = starts.partition_point(|start| *start <= number) - 1;
             self.read(&self.series[variable], tasks[variable].get(number - starts[variable]))
         });
-        self.means.phases.add("read", timer.lap());
-        let mut effort = Effort::default();
+        self.context.phases.add("read", timer.lap());
+        let mut stats = ReadStats::default();
         let mut failures = Vec::new();
         for done in &done {
             match &done.outcome {
-                Ok((read, _)) => effort.count(read),
+                Ok((read, _)) => stats.count(read),
                 Err(error @ ZarrError::Chunk { .. }) => {
-                    effort.chunks_failed += 1;
+                    stats.chunks_failed += 1;
                     failures.push(error.into());
                 }
                 Err(error) => return Err(error.into()),
@@ -185,21 +184,21 @@ impl<'a> Engine<'a> {
             .map(|(series, range)| (series, &done[range[0]..range[1]]))
             .collect();
         let mut columns = Vec::new();
-        for (found, out_of_range) in self.means.pool.map(parts, |(series, done)| self.columns(series, span, done)) {
+        for (found, out_of_range) in self.context.pool.map(parts, |(series, done)| self.columns(series, span, done)) {
             columns.extend(found);
-            effort.out_of_range += out_of_range;
+            stats.out_of_range += out_of_range;
         }
-        self.means.phases.add("decode", timer.lap());
-        Ok(Features { columns, failures, effort })
+        self.context.phases.add("decode", timer.lap());
+        Ok(Features { columns, failures, stats })
     }
 
     fn read(&self, series: &Series, task: Task) -> Done {
-        let Means { processor, memory, partial, .. } = self.means;
-        let cells = Cells { steps: &task.steps, places: &series.groups[task.group].offsets };
-        let _room = memory.acquire(series.reader.cell_bytes());
+        let ReadContext { processor, memory, partial, .. } = self.context;
+        let cells = Cells { steps: &task.steps.offsets, places: &series.groups[task.group].offsets };
+        let _permit = memory.acquire(series.reader.cell_bytes());
         let mut out = Vec::new();
         let read = SCRATCH.with_borrow_mut(|scratch| {
-            series.reader.read_cells(&task.chunk, &cells, *partial, processor, &mut out, scratch)
+            series.reader.read_cells(&task.steps.chunk, &cells, *partial, processor, &mut out, scratch)
         });
         Done { task, outcome: read.map(|read| (read, out)) }
     }
@@ -211,14 +210,16 @@ impl<'a> Engine<'a> {
         let own_count = own.iter().product::<u64>() as usize;
         let features = variable.feature_count();
         let raw = series.raw(features * own_count, done);
-        let uses = variable.grid.map_or(&EVERYWHERE[..], |grid| &self.located[grid].uses);
-        let places = self.located.first().map_or(1, |located| located.uses.len());
-        let everywhere = vec![Use::One(0); if variable.grid.is_none() { places } else { 0 }];
+        let stencils = match variable.grid {
+            Some(grid) => Cow::Borrowed(self.lookups[grid].stencils.as_slice()),
+            // A variable without a grid has one value for all points.
+            None => vec![Stencil::One(0); self.lookups.first().map_or(1, |lookup| lookup.stencils.len())].into(),
+        };
         let rows = Rows {
             cells: series.cells,
             own_samples: own_count,
             sample_of: sample_of(variable, span, &own),
-            uses: if variable.grid.is_none() { &everywhere } else { uses },
+            stencils: &stencils,
             samples: span.iter().map(ExactSizeIterator::len).product(),
         };
         columns(&variable.decoder, &raw, &rows, features)
@@ -226,38 +227,39 @@ impl<'a> Engine<'a> {
 }
 
 impl<'a> Series<'a> {
-    fn new(source: &'a Source, variable: &'a Variable, located: &[Located]) -> Result<Series<'a>, Failure> {
-        let place = || format!("{}: {}", source.name, variable.array.path);
-        let unreadable = |what: String| Failure::new(zwire::Exit::Unreadable, what).at(place());
+    fn new(source: &'a Source, variable: &'a Variable, lookups: &[Lookup]) -> Result<Series<'a>, Failure> {
+        let path = || format!("{}: {}", source.name, variable.array.path);
+        let unreadable = |what: String| Failure::new(zwire::Exit::Unreadable, what).at(path());
         let reader = ChunkReader::new(&source.store, &variable.array).map_err(unreadable)?;
         let itemsize = variable.decoder.itemsize().unwrap_or(1);
         let (groups, cells) = match variable.grid {
-            Some(grid) => (group_places(&reader, variable, &located[grid].cells), located[grid].cells.len()),
-            None => (vec![PlaceGroup { chunk: Vec::new(), offsets: vec![0], cells: vec![0] }], 1),
+            Some(grid) => (group_points(&reader, variable, &lookups[grid].cells), lookups[grid].cells.len()),
+            None => (vec![PointGroup { chunk: Vec::new(), offsets: vec![0], cells: vec![0] }], 1),
         };
         Ok(Series { variable, reader, itemsize, groups, cells })
     }
 
-    /// The elements of `rows` rows of cells out of the chunks.
+    /// The elements of `rows` rows of cells, taken from the chunks.
     fn raw(&self, rows: usize, done: &[Done]) -> Raw {
         let size = self.itemsize;
         let mut raw = Raw { bytes: self.variable.fill.repeat(rows * self.cells), failed: Vec::new() };
         for Done { task, outcome } in done {
             let cells = &self.groups[task.group].cells;
-            let places = task
+            let targets = task
+                .steps
                 .targets
                 .iter()
                 .flat_map(|target| cells.iter().map(move |cell| *target as usize * self.cells + *cell as usize));
             match outcome {
                 Ok((read, _)) if !read.present => {}
                 Ok((_, elements)) => {
-                    for (at, element) in places.zip(elements.chunks_exact(size)) {
+                    for (at, element) in targets.zip(elements.chunks_exact(size)) {
                         raw.bytes[at * size..(at + 1) * size].copy_from_slice(element);
                     }
                 }
                 Err(_) => {
                     raw.failed.resize(rows * self.cells, false);
-                    places.for_each(|at| raw.failed[at] = true);
+                    targets.for_each(|at| raw.failed[at] = true);
                 }
             }
         }
@@ -265,7 +267,7 @@ impl<'a> Series<'a> {
     }
 }
 
-/// For each sample of a batch, which of the variable's own it is; nothing where they are the same.
+/// For each sample of a batch, which of the variable's own it is; `None` where they are the same.
 fn sample_of(variable: &Variable, span: &Span, own: &[u64]) -> Option<Vec<usize>> {
     let has = |number: usize| variable.roles.contains(&Role::Sample(number));
     if (0..span.len()).all(has) {
@@ -280,7 +282,7 @@ fn sample_of(variable: &Variable, span: &Span, own: &[u64]) -> Option<Vec<usize>
     Some(numbers)
 }
 
-/// One chunk that was looked at.
+/// One chunk that was read for an estimate.
 pub struct Probe {
     /// Chunks of its variable that are going to be read.
     pub chunks: u64,
@@ -291,20 +293,20 @@ pub struct Probe {
 }
 
 impl Engine<'_> {
-    /// Workers at most.
+    /// Number of threads that read.
     pub fn workers(&self) -> usize {
-        self.means.pool.workers()
+        self.context.pool.workers()
     }
 
     /// Reads what the batches `spans` need of one chunk in the middle of each of up to `most` variables.
     ///
     /// # Errors
     /// The store's. Damaged chunks are left out.
-    pub fn probe(&self, most: usize, spans: &[Span], pool: &Pool) -> Result<Vec<Probe>, Failure> {
+    pub fn probe(&self, most: usize, spans: &[Span]) -> Result<Vec<Probe>, Failure> {
         let Some(middle) = spans.get(spans.len() / 2) else { return Ok(Vec::new()) };
         let step = self.series.len().div_ceil(most.max(1)).max(1);
         let picked: Vec<&Series> = self.series.iter().step_by(step).collect();
-        let found = pool.map(picked, |series| {
+        let found = self.context.pool.map(picked, |series| {
             let tasks = self.tasks(series, middle);
             if tasks.len() == 0 {
                 return Ok(None);
@@ -313,7 +315,7 @@ impl Engine<'_> {
             let Done { task, outcome } = self.read(series, tasks.get(tasks.len() / 2));
             match outcome {
                 Ok((read, _)) => {
-                    let whole_bytes = series.reader.stored_bytes(&task.chunk)?.unwrap_or(0);
+                    let whole_bytes = series.reader.stored_bytes(&task.steps.chunk)?.unwrap_or(0);
                     Ok(Some(Probe { chunks, read_bytes: read.bytes, whole_bytes }))
                 }
                 Err(ZarrError::Chunk { .. }) => Ok(None),

@@ -6,13 +6,11 @@ use serde_json::Value;
 use zcli::{Align, Column, Row, Table};
 use zwire::{ExtractionRecord, MatchRecord, Record, Summary, human_bytes, human_count, human_counted};
 
-use crate::cli::Args;
-
-/// The table that these flags ask for: of cells found, or of the plan.
-pub fn table(args: &Args) -> Table {
+/// The table of the plan, or of the cells found.
+pub fn table(dry_run: bool) -> Table {
     let text = |title| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks: true, drops: false };
     let number = |title| Column { title: Cow::Borrowed(title), align: Align::Right, shrinks: false, drops: true };
-    let columns = if args.read.dry_run {
+    let columns = if dry_run {
         let titles = ["ROWS", "COLUMNS", "CHUNKS", "READ", "WANTED", "READ×", "WHOLE×", "BATCHES", "MEMORY", "OUTPUT"];
         std::iter::once(text("STORE")).chain(titles.map(number)).collect()
     } else {

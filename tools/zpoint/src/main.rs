@@ -1,17 +1,22 @@
-//! `zpoint`: the series of a place, out of Zarr archives that were not made for it.
+//! `zpoint`: time series at points, extracted from Zarr archives.
 
 mod agree;
+mod axes;
 mod batch;
 mod cli;
 mod columns;
 mod emit;
 mod engine;
 mod human;
-mod labels;
+mod job;
 mod locate;
+mod lookup;
 mod naming;
-mod places;
+mod opened;
+mod options;
 mod plan;
+mod points;
+mod roles;
 mod run;
 mod schema;
 mod sink;
@@ -19,6 +24,7 @@ mod source;
 mod spans;
 mod tasks;
 mod valid;
+mod variables;
 
 fn main() -> std::process::ExitCode {
     zcli::main::<cli::Args>()

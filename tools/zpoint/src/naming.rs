@@ -1,10 +1,10 @@
-//! Names of columns, and values as names spell them.
+//! Names of columns.
 
-use zcoord::{Column, Values, format_iso};
+use zcoord::label_of;
 
 use crate::batch::Dimension;
 
-/// How the features of a variable are called: `{var}`, `{DIM}` for the value of a feature dimension, and `[…]` around what is
+/// How the features of a variable are named: `{var}`, `{DIM}` for the value of a feature dimension, and `[…]` around what is
 /// left out where the variable has no such dimension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
@@ -43,7 +43,7 @@ impl Template {
             "var" => Some(variable.to_owned()),
             _ => {
                 let at = dimensions.iter().position(|dimension| dimension.name == name)?;
-                Some(text_of(&dimensions[at].coordinate, indices[at]))
+                Some(label_of(&dimensions[at].coordinate, indices[at]))
             }
         };
         fill(&self.0, &value).map_err(|name| format!("{variable} has no dimension {name:?} for its name"))
@@ -80,7 +80,7 @@ fn parts(rest: &mut &str, inside: bool) -> Result<Vec<Part>, String> {
     Ok(parts)
 }
 
-/// The parts put together; or the name that has no value.
+/// The parts joined; or the name that has no value.
 fn fill(parts: &[Part], value: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
     let mut name = String::new();
     for part in parts {
@@ -93,32 +93,15 @@ fn fill(parts: &[Part], value: &impl Fn(&str) -> Option<String>) -> Result<Strin
     Ok(name)
 }
 
-/// The name of a feature where no template says otherwise: the variable, and the value of each dimension behind it.
+/// The name of a feature without a template: the variable, then the value of each dimension.
 pub fn plain_name(variable: &str, dimensions: &[Dimension], indices: &[usize]) -> String {
-    let values = dimensions.iter().zip(indices).map(|(dimension, index)| text_of(&dimension.coordinate, *index));
+    let values = dimensions.iter().zip(indices).map(|(dimension, index)| label_of(&dimension.coordinate, *index));
     std::iter::once(variable.to_owned()).chain(values).collect::<Vec<_>>().join("_")
-}
-
-/// A coordinate value as names spell it: whole numbers without a point, times as ISO 8601.
-pub fn text_of(column: &Column, row: usize) -> String {
-    match &column.values {
-        Values::F32(values) => values[row].to_string(),
-        Values::F64(values) => values[row].to_string(),
-        Values::I64(values) => values[row].to_string(),
-        Values::U64(values) => values[row].to_string(),
-        Values::Bool(values) => values[row].to_string(),
-        Values::Text(values) => values[row].clone(),
-        Values::Time(values, calendar) => {
-            let mut text = String::new();
-            format_iso(values[row], *calendar, &mut text);
-            text
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use zcoord::Kind;
+    use zcoord::{Column, Kind, Values};
 
     use super::*;
 

@@ -1,31 +1,31 @@
-//! What is read together, and what all of it takes: shares, batches, memory; and the record of it.
+//! Which samples are read together and how much memory that takes: parts, batches; and the record of the plan.
 
 use std::ops::Range;
 
-use zarray::Pool;
 use zcoord::Column;
 use zwire::{ExtractionRecord, Failure, V1, ratio};
 
 use crate::engine::{Engine, Probe};
-use crate::source::{Role, Source, Variable};
-use crate::spans::{Cut, Span, boxes, samples};
+use crate::roles::Role;
+use crate::source::{Source, Variable};
+use crate::spans::{self, Cut, Span, boxes, samples};
 
-/// Batches are no larger than this, whatever the memory: rows should flow.
+/// Most bytes of a batch, however much memory there is, so that rows come early.
 const BATCH_BYTES: u64 = 64 << 20;
 
-/// Chunks that a batch has at most, as far as can be told.
+/// Most chunks of a batch, estimated.
 const BATCH_CHUNKS: u64 = 50_000;
 
 /// Batches in flight: one is read, one waits, one is written.
 const IN_FLIGHT: u64 = 3;
 
-/// Text that a value becomes, about.
+/// Bytes of a value as text, estimated.
 const TEXT_BYTES: u64 = 12;
 
-/// Variables of which a chunk is looked at for an estimate.
+/// Most variables of which a chunk is read for an estimate.
 const SAMPLED: usize = 64;
 
-/// How one store is cut into batches.
+/// How one store is split into batches.
 pub struct Batches {
     /// The samples, in order.
     pub spans: Vec<Span>,
@@ -35,8 +35,8 @@ pub struct Batches {
     pub bytes: u64,
 }
 
-/// Where the sample axes of a store can be cut: between the largest chunks that any variable has along them.
-pub fn cuts(source: &Source) -> Vec<Cut> {
+/// Where the sample axes of a store can be split: between the largest chunks that any variable has along them.
+fn cuts(source: &Source) -> Vec<Cut> {
     let cut = |number: usize| {
         let along = |variable: &Variable| {
             let dimension = variable.roles.iter().position(|role| *role == Role::Sample(number))?;
@@ -48,17 +48,17 @@ pub fn cuts(source: &Source) -> Vec<Cut> {
     (0..source.samples.len()).map(cut).collect()
 }
 
-/// Cuts the samples `share` of a store into batches that `budget` bytes have room for.
+/// Splits the samples `share` of a store into batches that fit into `budget` bytes.
 ///
 /// # Errors
 /// A usage failure where not even one sample fits.
-pub fn batches(source: &Source, places: u64, share: Range<u64>, budget: u64) -> Result<Batches, Failure> {
+pub fn batches(source: &Source, points: u64, share: Range<u64>, budget: u64) -> Result<Batches, Failure> {
     let value_bytes = |variable: &Variable| {
         let decoded = Column::value_bytes(variable.decoder.kind()) as u64;
         let raw = variable.decoder.itemsize().unwrap_or(8) as u64;
         (raw + 2 * decoded + TEXT_BYTES) * variable.feature_count() as u64
     };
-    let sample_bytes = places.saturating_mul(source.variables.iter().map(value_bytes).sum::<u64>()).max(1);
+    let sample_bytes = points.saturating_mul(source.variables.iter().map(value_bytes).sum::<u64>()).max(1);
     if sample_bytes.saturating_mul(IN_FLIGHT) > budget {
         let needed = memory_word(sample_bytes.saturating_mul(2 * IN_FLIGHT));
         let what = format!("one sample of all places and variables does not fit: --max-memory {needed} would do");
@@ -70,7 +70,7 @@ pub fn batches(source: &Source, places: u64, share: Range<u64>, budget: u64) -> 
     let most = by_memory.min(by_chunks).max(1);
     let spans = boxes(&cuts, share, most);
     let largest = spans.iter().map(|span| span.iter().map(|range| range.len() as u64).product()).max().unwrap_or(0);
-    Ok(Batches { spans, rows: largest * places, bytes: largest * sample_bytes * IN_FLIGHT })
+    Ok(Batches { spans, rows: largest * points, bytes: largest * sample_bytes * IN_FLIGHT })
 }
 
 /// Bytes as `--max-memory` takes them, rounded up.
@@ -78,7 +78,7 @@ pub fn memory_word(bytes: u64) -> String {
     format!("{}M", bytes.div_ceil(1 << 20))
 }
 
-/// How many chunks of all variables one sample has, where several samples share a chunk less than one.
+/// Chunks of all variables that one sample has; less than one where several samples share a chunk.
 fn chunks_a_sample(source: &Source) -> f64 {
     let of = |variable: &Variable| {
         let shape = variable.array.chunk_shape().unwrap_or_default();
@@ -92,41 +92,34 @@ fn chunks_a_sample(source: &Source) -> f64 {
     source.variables.iter().map(of).sum::<f64>().max(1e-9)
 }
 
-/// What the batches of a store take, reckoned from one chunk of some variables.
+/// What the batches of a store read, estimated from one chunk of some variables.
 ///
 /// # Errors
 /// The store's.
-pub fn estimate(
-    source: &Source,
-    engine: &Engine,
-    batches: &Batches,
-    places: u64,
-    pool: &Pool,
-) -> Result<ExtractionRecord, Failure> {
+pub fn estimate(source: &Source, engine: &Engine, batches: &Batches, points: u64) -> Result<ExtractionRecord, Failure> {
     let chunks: u64 = batches.spans.iter().map(|span| engine.chunks(span)).sum();
     let of_samples: u64 =
         batches.spans.iter().map(|span| span.iter().map(|range| range.len() as u64).product::<u64>()).sum();
     let columns: u64 = source.variables.iter().map(|variable| variable.feature_count() as u64).sum();
     let value = |variable: &Variable| variable.decoder.itemsize().unwrap_or(0) as u64 * variable.feature_count() as u64;
-    let probes = engine.probe(SAMPLED, &batches.spans, pool)?;
-    let looked = probes.len() as u64;
+    let probes = engine.probe(SAMPLED, &batches.spans)?;
     let known: f64 = probes.iter().map(|probe| probe.chunks as f64).sum();
-    // Each probe stands for all chunks of its variable, and those together for the variables that were not looked at.
+    // Each probe stands for all chunks of its variable, and those together for the variables that were not sampled.
     let scaled = |bytes: fn(&Probe) -> u64| {
         let sum: f64 = probes.iter().map(|probe| bytes(probe) as f64 * probe.chunks as f64).sum();
         if known == 0.0 { 0 } else { (sum / known * chunks as f64) as u64 }
     };
     let read_bytes = scaled(|probe| probe.read_bytes);
     let whole_bytes = scaled(|probe| probe.whole_bytes);
-    let wanted = of_samples * places * source.variables.iter().map(value).sum::<u64>();
+    let wanted = of_samples * points * source.variables.iter().map(value).sum::<u64>();
     Ok(ExtractionRecord {
         v: V1,
         store: source.name.clone(),
         variables: source.variables.len() as u64,
         columns,
-        places,
+        places: points,
         samples: of_samples,
-        rows: of_samples * places,
+        rows: of_samples * points,
         chunks,
         read_bytes,
         whole_bytes,
@@ -137,16 +130,16 @@ pub fn estimate(
         batch_rows: batches.rows,
         peak_memory_bytes: batches.bytes + engine.largest_chunk() * engine.workers() as u64,
         output_bytes: 0,
-        sampled_chunks: looked,
+        sampled_chunks: probes.len() as u64,
         left_out: source.left_out.len() as u64,
     })
 }
 
-/// Samples of each store that part `number` of `of` has: a contiguous share of all rows.
+/// Samples of each store in part `number` of `of`: a contiguous share of all rows.
 pub fn shares(sources: &[Source], number: u32, of: u32) -> Vec<Range<u64>> {
     let all: Vec<Vec<Cut>> = sources.iter().map(cuts).collect();
     if let [only] = all.as_slice() {
-        return vec![crate::spans::share(only, number, of)];
+        return vec![spans::share(only, number, of)];
     }
     // Several stores make one long axis, whose chunks are those of each store's first axis.
     let mut joined = Vec::new();
@@ -156,7 +149,7 @@ pub fn shares(sources: &[Source], number: u32, of: u32) -> Vec<Range<u64>> {
         let before = joined.last().map_or(0, |last: &u64| last + 1);
         joined.extend(first.iter().flat_map(|chunk| std::iter::repeat_n(before + chunk - first[0], inner as usize)));
     }
-    let share = crate::spans::share(&[Cut { chunks: joined }], number, of);
+    let share = spans::share(&[Cut { chunks: joined }], number, of);
     let mut start = 0;
     let cut = |cuts: &Vec<Cut>| {
         let end = start + samples(cuts);

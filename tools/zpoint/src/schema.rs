@@ -5,28 +5,29 @@ use std::collections::HashMap;
 use zcoord::{Column, Kind, Values};
 use zwire::Failure;
 
+use crate::axes::Axis;
 use crate::batch::{Dimension, Key, KeyColumn, Role, Schema, Variable};
-use crate::cli::{Args, Cast, Method};
 use crate::columns::between_kind;
-use crate::locate::{Located, cell_columns};
+use crate::lookup::Lookup;
 use crate::naming::plain_name;
-use crate::places::Places;
-use crate::source::{self, Axis, Source};
+use crate::options::Options;
+use crate::points::{Method, Points};
+use crate::source::{self, Source};
 use crate::spans::Span;
 
 /// The schema that one store gives.
 ///
 /// # Errors
 /// Usage failures: two columns of one name, a template that does not fit.
-pub fn schema(args: &Args, source: &Source, places: &Places) -> Result<Schema, Failure> {
+pub fn schema(options: &Options, source: &Source, points: &Points) -> Result<Schema, Failure> {
     let mut names: HashMap<&str, usize> = HashMap::new();
     source.variables.iter().for_each(|variable| *names.entry(variable.name()).or_default() += 1);
     let unique = |variable: &source::Variable| match names.get(variable.name()) {
         Some(1) | None => variable.name().to_owned(),
         Some(_) => variable.array.path.trim_start_matches('/').replace('/', "_"),
     };
-    let variables = source.variables.iter().map(|found| variable(args, source, found, unique(found)));
-    let schema = Schema { keys: keys(source, places), variables: variables.collect::<Result<_, Failure>>()? };
+    let variables = source.variables.iter().map(|found| variable(options, source, found, unique(found)));
+    let schema = Schema { keys: keys(source, points), variables: variables.collect::<Result<_, Failure>>()? };
     let mut seen = HashMap::new();
     let columns = schema.variables.iter().flat_map(|found| found.features.iter().map(move |name| (name, &found.path)));
     let keys = schema.keys.iter().map(|key| (&key.name, &key.name));
@@ -39,20 +40,20 @@ pub fn schema(args: &Args, source: &Source, places: &Places) -> Result<Schema, F
     Ok(schema)
 }
 
-fn variable(args: &Args, source: &Source, found: &source::Variable, name: String) -> Result<Variable, Failure> {
+fn variable(options: &Options, source: &Source, found: &source::Variable, name: String) -> Result<Variable, Failure> {
     let dimensions: Vec<Dimension> = found.features.iter().map(dimension).collect();
     let variable = Variable {
         features: Vec::new(),
         path: found.array.path.clone(),
         store: source.name.clone(),
-        kind: kind(args, found),
+        kind: kind(options, found),
         attributes: found.decoder.attributes(&found.array),
         name,
         dimensions,
     };
     let label = |number: usize| {
         let indices = variable.indices(number);
-        match &args.what.column_name {
+        match &options.output.column_name {
             None => Ok(plain_name(&variable.name, &variable.dimensions, &indices)),
             Some(template) => {
                 let name = template.name(&variable.name, &variable.dimensions, &indices);
@@ -64,11 +65,11 @@ fn variable(args: &Args, source: &Source, found: &source::Variable, name: String
     Ok(Variable { features, ..variable })
 }
 
-fn kind(args: &Args, variable: &source::Variable) -> Kind {
+fn kind(options: &Options, variable: &source::Variable) -> Kind {
     let kind = variable.decoder.kind();
-    let between = args.place.method == Method::Linear && variable.grid.is_some();
-    match (between, args.rows.cast) {
-        (_, Some(Cast::F32)) if !matches!(kind, Kind::Text | Kind::Time(_)) => Kind::Float(32),
+    let between = options.points.method == Method::Linear && variable.grid.is_some();
+    match (between, options.output.sink.cast_f32) {
+        (_, true) if !matches!(kind, Kind::Text | Kind::Time(_)) => Kind::Float(32),
         (true, _) => between_kind(kind),
         (false, _) => kind,
     }
@@ -78,7 +79,7 @@ fn dimension(axis: &Axis) -> Dimension {
     Dimension { name: axis.name.clone(), coordinate: axis.coordinate.clone(), attributes: axis.attributes.clone() }
 }
 
-fn keys(source: &Source, places: &Places) -> Vec<Key> {
+fn keys(source: &Source, points: &Points) -> Vec<Key> {
     let key = |name: &str, kind, role, attributes: &[(&str, &str)]| {
         let attributes = attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
         Key { name: name.to_owned(), kind, role, attributes }
@@ -91,7 +92,7 @@ fn keys(source: &Source, places: &Places) -> Vec<Key> {
         key("lat", number, Role::Latitude, &north),
         key("lon", number, Role::Longitude, &east),
     ];
-    keys.extend(places.carried.iter().map(|(name, _)| key(name, Kind::Text, Role::Carried, &[])));
+    keys.extend(points.carried.iter().map(|(name, _)| key(name, Kind::Text, Role::Carried, &[])));
     keys.push(key("grid_lat", number, Role::Cell, &north[..1]));
     keys.push(key("grid_lon", number, Role::Cell, &east[..1]));
     keys.push(key("distance_km", number, Role::Cell, &[("units", "km")]));
@@ -105,7 +106,7 @@ fn keys(source: &Source, places: &Places) -> Vec<Key> {
     keys
 }
 
-/// Holds the schema of one more store against that of the first.
+/// Compares the schema of one more store with that of the first.
 ///
 /// # Errors
 /// A usage failure that names the first column that differs.
@@ -145,21 +146,21 @@ fn describe(kind: Kind) -> String {
     }
 }
 
-/// The keys of the rows of a batch: those of the places, then those of the samples.
-pub fn key_columns(source: &Source, places: &Places, located: &Located, span: &Span) -> Vec<KeyColumn> {
+/// The keys of the rows of a batch: those of the points, then those of the samples.
+pub fn key_columns(source: &Source, points: &Points, lookup: &Lookup, span: &Span) -> Vec<KeyColumn> {
     let samples: usize = span.iter().map(ExactSizeIterator::len).product();
-    let stations = places.len();
-    let of_place: Vec<u32> = (0..samples).flat_map(|_| 0..stations as u32).collect();
+    let count = points.len();
+    let of_point: Vec<u32> = (0..samples).flat_map(|_| 0..count as u32).collect();
     let text = |values: &[String]| Column::new(Kind::Text, Values::Text(values.to_vec()));
     let numbers = |values: &[f64]| Column::new(Kind::Float(64), Values::F64(values.to_vec()));
-    let mut columns = vec![text(&places.ids), numbers(&places.latitudes), numbers(&places.longitudes)];
-    columns.extend(places.carried.iter().map(|(_, values)| text(values)));
-    columns.extend(cell_columns(located));
+    let mut columns = vec![text(&points.ids), numbers(&points.latitudes), numbers(&points.longitudes)];
+    columns.extend(points.carried.iter().map(|(_, values)| text(values)));
+    columns.extend(lookup.cell_columns());
     let mut keys: Vec<KeyColumn> =
-        columns.into_iter().map(|distinct| KeyColumn { distinct, codes: of_place.clone() }).collect();
+        columns.into_iter().map(|distinct| KeyColumn { distinct, codes: of_point.clone() }).collect();
     for (number, (axis, range)) in source.samples.iter().zip(span).enumerate() {
-        let inner: usize = span[number + 1..].iter().map(ExactSizeIterator::len).product::<usize>() * stations;
-        let codes = (0..samples * stations).map(|row| (row / inner.max(1) % range.len()) as u32).collect();
+        let inner: usize = span[number + 1..].iter().map(ExactSizeIterator::len).product::<usize>() * count;
+        let codes = (0..samples * count).map(|row| (row / inner.max(1) % range.len()) as u32).collect();
         keys.push(KeyColumn { distinct: axis.coordinate.slice(range.clone()), codes });
     }
     keys

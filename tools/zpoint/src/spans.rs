@@ -1,14 +1,14 @@
-//! Which rows are read together: boxes of samples, cut between chunks where that is possible.
+//! Which rows are read together: boxes of samples, split between chunks where that is possible.
 //!
 //! Samples are numbered in C order over the sample axes. A run of numbers is a sequence of boxes, each a range along one axis at
-//! fixed positions of the axes before it, and all of those behind it.
+//! fixed positions of the axes before it, and all positions of the axes after it.
 
 use std::ops::Range;
 
 /// A box of samples: a range of positions along every sample axis.
 pub type Span = Vec<Range<usize>>;
 
-/// An axis as far as cutting it matters.
+/// Where an axis can be split.
 #[derive(Debug, Clone)]
 pub struct Cut {
     /// The chunk of each position; equal numbers are read together.
@@ -47,27 +47,27 @@ pub fn boxes(cuts: &[Cut], range: Range<u64>, most: u64) -> Vec<Span> {
 /// The largest box that starts at sample `at`, and its number of samples.
 fn largest(cuts: &[Cut], at: u64, end: u64, most: u64) -> (Span, u64) {
     let lengths: Vec<u64> = cuts.iter().map(|cut| cut.len() as u64).collect();
-    let mut place = vec![0; cuts.len()];
+    let mut positions = vec![0; cuts.len()];
     let mut rest = at;
-    for (position, length) in place.iter_mut().zip(&lengths).rev() {
+    for (position, length) in positions.iter_mut().zip(&lengths).rev() {
         *position = (rest % length) as usize;
         rest /= length;
     }
     let room = (end - at).min(most);
     for axis in 0..cuts.len() {
         let inner: u64 = lengths[axis + 1..].iter().product();
-        let steps = (room / inner.max(1)).min(lengths[axis] - place[axis] as u64);
+        let steps = (room / inner.max(1)).min(lengths[axis] - positions[axis] as u64);
         if !at.is_multiple_of(inner.max(1)) || steps == 0 {
             continue;
         }
-        let start = place[axis];
+        let start = positions[axis];
         let stop = cuts[axis].end(start, start + steps as usize);
-        let before = place[..axis].iter().map(|position| *position..*position + 1);
+        let before = positions[..axis].iter().map(|position| *position..*position + 1);
         let behind = lengths[axis + 1..].iter().map(|length| 0..*length as usize);
         let span = before.chain(std::iter::once(start..stop)).chain(behind).collect();
         return (span, (stop - start) as u64 * inner);
     }
-    (place.iter().map(|position| *position..*position + 1).collect(), 1)
+    (positions.iter().map(|position| *position..*position + 1).collect(), 1)
 }
 
 /// Samples of part `number` of `of`: contiguous shares, whose borders lie between chunks of the first axis where the shares are
@@ -79,7 +79,7 @@ pub fn share(cuts: &[Cut], number: u32, of: u32) -> Range<u64> {
         let Some(first) = cuts.first().filter(|_| number > 0 && number < of) else { return exact };
         let inner: u64 = cuts[1..].iter().map(|cut| cut.len() as u64).product();
         let step = (exact / inner.max(1)) as usize;
-        // The chunk that the exact border would cut: the share ends before or behind it, whichever is nearer.
+        // The chunk that the exact border would split: the share ends before or after it, whichever is nearer.
         let chunk = first.chunks.get(step);
         let start = first.chunks[..step].iter().rposition(|other| Some(other) != chunk).map_or(0, |at| at + 1);
         let end = first.chunks[step..].iter().position(|other| Some(other) != chunk).map_or(first.len(), |n| step + n);

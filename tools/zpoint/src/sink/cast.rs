@@ -19,7 +19,7 @@ fn is_cast(kind: Kind) -> bool {
     kind != SINGLE && !matches!(kind, Kind::Time(_) | Kind::Text)
 }
 
-/// The schema of what comes out.
+/// The schema of the converted rows.
 pub fn schema(schema: &Schema) -> Schema {
     let mut schema = schema.clone();
     for variable in schema.variables.iter_mut().filter(|variable| is_cast(variable.kind)) {
@@ -28,7 +28,7 @@ pub fn schema(schema: &Schema) -> Schema {
     schema
 }
 
-/// The column of what comes out; nothing where it is that already.
+/// The converted column; `None` where nothing changes.
 fn column(column: &Column) -> Option<Column> {
     if !is_cast(column.kind) {
         return None;

@@ -22,7 +22,7 @@ pub enum Dialect {
 pub struct Style {
     /// Whose text it is.
     pub dialect: Dialect,
-    /// What stands for a missing value.
+    /// Text of a missing value.
     pub missing: Vec<u8>,
     /// How moments are written.
     pub times: TimeFormat,
@@ -85,7 +85,7 @@ impl Style {
     }
 }
 
-/// The value of `row` as plain text; nothing where it is missing.
+/// The value of `row` as plain text; `None` where it is missing.
 pub fn plain(column: &Column, row: usize) -> Option<String> {
     if column.is_missing(row) {
         return None;

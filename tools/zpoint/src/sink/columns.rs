@@ -1,4 +1,4 @@
-//! Which columns a table has, wide and long, and whether their names can stand side by side.
+//! Which columns a table has, wide and long, and whether their names are unique.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use crate::batch::{Schema, Variable};
 pub struct Long {
     /// Which variable a value is of.
     pub variable: Column,
-    /// All feature dimensions, by name, in the order in which they first come up.
+    /// All feature dimensions, by name, in the order of their first variable.
     pub dimensions: Vec<LongDimension>,
 }
 
@@ -112,7 +112,7 @@ pub fn feature_kinds(schema: &Schema) -> impl Iterator<Item = Kind> {
     schema.variables.iter().flat_map(|variable| vec![variable.kind; variable.features.len()])
 }
 
-/// Refuses names that would hide each other.
+/// Refuses duplicate names.
 ///
 /// # Errors
 /// The first name that two columns have.

@@ -6,7 +6,7 @@ use zcoord::{Column, Kind, Values};
 use super::cells;
 use crate::batch::{Key, Role, Schema, Variable};
 
-/// The CF attributes that say what a column is.
+/// The CF attributes that describe a column.
 pub const ATTRIBUTES: [&str; 3] = ["units", "standard_name", "long_name"];
 
 /// A line for each key, then for each feature.

@@ -16,7 +16,7 @@ pub enum Element {
 }
 
 impl Element {
-    /// How values of `kind` are stored; nothing for text. Moments are signed integers.
+    /// How values of `kind` are stored; `None` for text. Moments are signed integers.
     pub fn of(kind: Kind) -> Option<Element> {
         match kind {
             Kind::Float(bits) => Some(Element::Float(if bits <= 32 { 4 } else { 8 })),
@@ -59,7 +59,7 @@ impl Element {
         }
     }
 
-    /// What stands for a missing value, as far as the type can say it: NaN, the least signed or greatest unsigned integer.
+    /// A missing value, where the type has one: NaN, the least signed or greatest unsigned integer.
     pub fn missing_bits(self) -> u64 {
         match self {
             Element::Float(4) => u64::from(f32::NAN.to_bits()),

@@ -8,9 +8,9 @@ use crate::batch::Schema;
 
 /// Bytes that `rows` wide rows of `schema` take, about.
 ///
-/// Text: 9 bytes a 32-bit float with what separates it, 18 a 64-bit one, 6 a whole number, 21 a moment, 16 a text; JSON
+/// Text: 9 bytes a 32-bit float with its separator, 18 a 64-bit one, 6 a whole number, 21 a moment, 16 a text; JSON
 /// lines repeat the name of each column, the long layout the keys of each value. Parquet and Zarr: zstd leaves 3/4 of
-/// floats, a third of whole numbers, and next to nothing of keys, which repeat. npy is exact but for its header.
+/// floats, a third of whole numbers, and almost none of keys, which repeat. npy is exact except for its header.
 pub fn estimate(format: Format, schema: &Schema, rows: u64, layout: Layout) -> u64 {
     let row = match format {
         Format::Csv => text_row(schema, layout, 0),
@@ -25,7 +25,7 @@ pub fn estimate(format: Format, schema: &Schema, rows: u64, layout: Layout) -> u
     rows.saturating_mul(row) / eighths
 }
 
-/// Bytes of the lines of a wide row. A name costs its length and `per_name` where it is said on every line.
+/// Bytes of the lines of a wide row. A name costs its length and `per_name` where it is on every line.
 fn text_row(schema: &Schema, layout: Layout, per_name: u64) -> u64 {
     let said = |name: &str| if per_name > 0 { name.len() as u64 + per_name } else { 0 };
     let keys: u64 = schema.keys.iter().map(|key| text(key.kind) + said(&key.name)).sum();

@@ -1,4 +1,4 @@
-//! A small table for tests: two places, one of them with an evil name, at two times; floats at two levels, a whole number
+//! A small table for tests: two points, one of them with a difficult id, at two times; floats at two levels, a whole number
 //! that may be missing, a truth value.
 
 use std::io::Write;
@@ -17,7 +17,7 @@ use crate::batch::{Batch, Dimension, Key, KeyColumn, Role, Schema, Variable};
 pub const MARCH: i64 = 1_551_398_400_000_000;
 /// Six hours.
 pub const SIX_HOURS: i64 = 6 * 3600 * 1_000_000;
-/// Two places, two times.
+/// Two points, two times.
 pub const SHAPE: Shape = Shape { stations: 2, samples: 2 };
 
 const CALENDAR: Calendar = Calendar::ProlepticGregorian;
@@ -93,7 +93,7 @@ pub fn batches() -> Vec<Batch> {
     ]
 }
 
-/// The table without what a format has no place for.
+/// The table without what a format cannot hold.
 pub fn floats() -> (Schema, Vec<Batch>) {
     let (mut schema, mut batches) = (schema(), batches());
     schema.variables.truncate(1);

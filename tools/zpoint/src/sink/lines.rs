@@ -1,4 +1,4 @@
-//! Rows as lines of text: what stands before each value is made once, the values of keys once for each distinct one.
+//! Rows as lines of text: the text before each value is formatted once, keys once for each distinct value.
 
 use std::ops::Range;
 
@@ -7,15 +7,15 @@ use crate::batch::{Batch, KeyColumn};
 
 /// How a table looks as text.
 pub struct Lines {
-    /// What comes before all rows.
+    /// Text before all rows.
     pub header: Vec<u8>,
     /// How values look.
     pub style: Style,
     /// What starts a line.
     pub start: &'static [u8],
-    /// What stands before the value of each key.
+    /// Text before the value of each key.
     pub keys: Vec<Vec<u8>>,
-    /// What stands before the value of each feature; in the long layout with the columns that say which one it is.
+    /// Text before the value of each feature; in the long layout with the columns that name it.
     pub features: Vec<Vec<u8>>,
     /// What ends a line.
     pub end: &'static [u8],
@@ -25,7 +25,7 @@ pub struct Lines {
 
 /// The keys of a batch as text.
 pub struct KeyText<'a> {
-    /// Text of each distinct value with what stands before it, and the code of each row; for each key.
+    /// For each key the text of each distinct value with the text before it, and the code of each row.
     columns: Vec<(Vec<Vec<u8>>, &'a [u32])>,
 }
 

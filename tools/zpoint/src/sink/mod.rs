@@ -1,4 +1,4 @@
-//! Every output format behind one trait: batches of rows go in, a file (or a directory) gets its name when it is whole.
+//! Every output format behind one trait: batches of rows go in, a file (or a directory) gets its name when it is complete.
 //!
 //! Text formats also go to a writer of the caller's ([`stream`]). The bytes never depend on the number of workers.
 
@@ -46,7 +46,7 @@ pub enum Format {
     Jsonl,
     /// Apache Parquet.
     Parquet,
-    /// One NumPy matrix, and what its rows and columns are beside it.
+    /// One NumPy matrix, with sidecars that describe its rows and columns.
     Npy,
     /// Zarr v3: a CF discrete sampling geometry.
     Zarr,
@@ -68,7 +68,7 @@ impl Format {
 /// What a line of a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// A place at a sample, with a column for each feature.
+    /// A point at a sample, with a column for each feature.
     Wide,
     /// One value.
     Long,
@@ -90,17 +90,17 @@ pub enum TimeFormat {
 pub struct Options {
     /// What a line is.
     pub layout: Layout,
-    /// What stands for a missing value in CSV.
+    /// Text of a missing value in CSV.
     pub na_rep: String,
     /// Whether CSV starts with the names of its columns.
     pub header: bool,
-    /// How moments are written. Zarr has its own way, CF's.
+    /// How moments are written; in Zarr always as in CF.
     pub time_format: TimeFormat,
     /// Whether all numbers of features become 32-bit floats, missing ones NaN.
     pub cast_f32: bool,
-    /// Whether an output that is there is replaced once the new one is whole.
+    /// Whether an existing output is replaced once the new one is complete.
     pub overwrite: bool,
-    /// The program and its version, for formats that have a place for it.
+    /// The program and its version, for formats that record it.
     pub tool: String,
     /// Most bytes of a Parquet row group, uncompressed; it is held in memory.
     pub row_group_bytes: u64,
@@ -124,10 +124,10 @@ impl Default for Options {
     }
 }
 
-/// How many wide rows there will be: one for each place at each sample, the places of a sample side by side.
+/// How many wide rows there will be: one for each point at each sample, the points of a sample side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// Number of places.
+    /// Number of points.
     pub stations: u64,
     /// Number of samples.
     pub samples: u64,
@@ -151,12 +151,12 @@ pub struct Written {
     pub paths: Vec<PathBuf>,
 }
 
-/// Something that takes rows. Dropped before [`Sink::finish`], it leaves nothing behind.
+/// A writer of rows. Dropped before [`Sink::finish`], it leaves nothing behind.
 pub trait Sink {
-    /// Takes a batch, and says how many bytes are out so far.
+    /// Takes a batch; the number of bytes written so far.
     ///
     /// # Errors
-    /// An output that is full or cannot be written, or values that the format has no place for.
+    /// An output that is full or cannot be written, or values that the format cannot hold.
     fn write(&mut self, batch: &Batch, pool: &Pool) -> Result<u64, Failure>;
 
     /// Bytes that wait in memory.
@@ -164,7 +164,7 @@ pub trait Sink {
         0
     }
 
-    /// Puts out what waits in memory, as far as the format can.
+    /// Writes what waits in memory, as far as the format can.
     ///
     /// # Errors
     /// As [`Sink::write`].
@@ -172,9 +172,9 @@ pub trait Sink {
         Ok(())
     }
 
-    /// Puts out what is left, and gives the output its name.
+    /// Writes the rest, and gives the output its name.
     ///
     /// # Errors
-    /// As [`Sink::write`]; an output that somebody else has made meanwhile.
+    /// As [`Sink::write`]; an output that another process has created meanwhile.
     fn finish(self: Box<Self>) -> Result<Written, Failure>;
 }

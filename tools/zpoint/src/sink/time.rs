@@ -10,7 +10,7 @@ const DAY: i64 = 86_400 * MICROS;
 /// 1582-10-15, the first day of the Gregorian calendar, in microseconds since 1970-01-01.
 pub const GREGORIAN_START: i64 = -141_427 * DAY;
 
-/// Appends a moment that is there.
+/// Appends a moment that is not missing.
 pub fn append(moment: i64, calendar: Calendar, format: TimeFormat, out: &mut String) {
     match format {
         TimeFormat::Iso => format_iso(moment, calendar, out),

@@ -8,7 +8,7 @@ use zwire::Failure;
 
 use crate::batch::{Dimension, Key, Role, Schema, Variable};
 
-/// The dimension of places.
+/// The dimension of points: stations, as CF calls them.
 const STATION: &str = "station";
 
 /// Attributes that point at other arrays of the source, or tell how its values were stored.
@@ -155,7 +155,7 @@ fn of_key(key: &Key, sample: &str) -> Array {
     for (name, value) in defaults {
         attributes.entry((*name).to_owned()).or_insert_with(|| json!(value));
     }
-    let dimension = if key.role.is_of_place() { STATION } else { sample };
+    let dimension = if key.role.is_of_point() { STATION } else { sample };
     Array { name: node_name(&key.name), dimensions: vec![dimension.to_owned()], lengths: Vec::new(), attributes }
 }
 

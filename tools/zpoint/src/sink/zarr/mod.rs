@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use zarray::Pool;
 use zcoord::Column;
-use zwire::{Exit, Failure};
+use zwire::Failure;
 
-use super::failure::{write_failed, wrong_count};
+use super::failure::{too_many, write_failed, wrong_count};
 use super::staging::Staged;
 use super::{Options, Shape, Sink, Written, gather};
 use crate::batch::{Batch, Role, Schema};
@@ -81,11 +81,11 @@ impl Zarr {
         })
     }
 
-    /// Keeps what keys say: of places once, of samples always.
+    /// Keeps the values of keys: of points once, of samples always.
     fn keep_keys(&mut self, batch: &Batch, samples: usize) {
         for ((column, kept), role) in batch.keys.iter().zip(&mut self.keys).zip(&self.roles) {
             let code = |row: usize| column.codes[row] as usize;
-            let rows: Vec<usize> = match role.is_of_place() {
+            let rows: Vec<usize> = match role.is_of_point() {
                 true if self.seen == 0 => (0..self.stations).map(code).collect(),
                 true => continue,
                 false => (0..samples).map(|sample| code(sample * self.stations)).collect(),
@@ -168,8 +168,4 @@ fn write_document(directory: &Path, document: &Value) -> std::io::Result<u64> {
     let text = serde_json::to_vec_pretty(document)?;
     fs::write(directory.join("zarr.json"), &text)?;
     Ok(text.len() as u64)
-}
-
-fn too_many(shape: Shape) -> Failure {
-    Failure::new(Exit::Usage, format!("{} places at {} samples are too many", shape.stations, shape.samples))
 }

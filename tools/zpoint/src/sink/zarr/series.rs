@@ -10,9 +10,9 @@ use zwire::Failure;
 
 use super::super::Shape as Planned;
 use super::super::element::Element;
-use super::super::failure::no_place_for_missing;
+use super::super::failure::{no_place_for_missing, too_many};
 use super::layout::Array;
-use super::{chunk, document, too_many};
+use super::{chunk, document};
 use crate::batch::{Batch, Variable};
 use document::Data;
 

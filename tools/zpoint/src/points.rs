@@ -1,10 +1,11 @@
-//! The places that are asked for: from `--lat` and `--lon`, and from a CSV file.
+//! The points that are asked for, from `--lat` and `--lon` and from a CSV file; and what each of them gets.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use zcoord::Point;
 use zwire::{Exit, Failure};
 
 /// Column names that are understood, in lower case.
@@ -12,61 +13,101 @@ const ID: [&str; 4] = ["id", "point_id", "station_id", "station"];
 const LATITUDE: [&str; 2] = ["lat", "latitude"];
 const LONGITUDE: [&str; 3] = ["lon", "longitude", "lng"];
 
-/// Places, in the order given. All lists are of the same length.
+/// Which value a point gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// That of the nearest cell.
+    Nearest,
+    /// Bilinear, between four cells.
+    Linear,
+}
+
+/// How points outside of the grid are handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutOfBounds {
+    /// The run ends.
+    Error,
+    /// Rows with missing values.
+    Null,
+    /// No rows.
+    Drop,
+    /// No rows, and a warning.
+    Warn,
+}
+
+/// What happens where grids have different cells for a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameCell {
+    /// The run ends.
+    Error,
+    /// A warning.
+    Warn,
+}
+
+/// Points get the nearest cell at which a variable has a value.
+#[derive(Debug, Clone)]
+pub struct NearestValid {
+    /// The variable.
+    pub variable: String,
+    /// How far away that cell may be.
+    pub radius_km: f64,
+}
+
+/// Points, in the order given. All lists are of the same length.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Places {
-    /// Names, each once.
+pub struct Points {
+    /// CoordinateNames, each once.
     pub ids: Vec<String>,
     /// Degrees north.
     pub latitudes: Vec<f64>,
     /// Degrees east, in whatever convention they were given.
     pub longitudes: Vec<f64>,
-    /// Further columns of the file: name, and a text for each place.
+    /// Further columns of the file: name, and a text for each point.
     pub carried: Vec<(String, Vec<String>)>,
 }
 
-impl Places {
-    /// How many.
+impl Points {
+    /// Number of points.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// The places of a command line: pairs of `--lat` and `--lon`, numbered from 0, then those of `file` (`-` is standard
+    /// The points of a command line: pairs of `--lat` and `--lon`, numbered from 0, then those of `file` (`-` is standard
     /// input).
     ///
     /// # Errors
-    /// Usage failures: no place at all, a latitude without longitude, a bad line (by number).
-    pub fn gather(latitudes: &[f64], longitudes: &[f64], file: Option<&Path>) -> Result<Places, Failure> {
+    /// Usage failures: no point at all, a latitude without longitude, a bad line (by number).
+    pub fn gather(latitudes: &[f64], longitudes: &[f64], file: Option<&Path>) -> Result<Points, Failure> {
         if latitudes.len() != longitudes.len() {
             let (lat, lon) = (latitudes.len(), longitudes.len());
             return Err(Failure::usage(format!("--lat is given {lat} times and --lon {lon} times")));
         }
-        let mut places = Places::default();
+        let mut points = Points::default();
         for (latitude, longitude) in latitudes.iter().zip(longitudes) {
             check(*latitude, *longitude).map_err(|what| Failure::usage(what).at("--lat, --lon"))?;
-            places.ids.push(places.len().to_string());
-            places.latitudes.push(*latitude);
-            places.longitudes.push(*longitude);
+            points.ids.push(points.len().to_string());
+            points.latitudes.push(*latitude);
+            points.longitudes.push(*longitude);
         }
         if let Some(path) = file {
-            places.read(path)?;
+            points.read(path)?;
         }
-        if places.len() == 0 {
+        if points.len() == 0 {
             return Err(Failure::usage("no place is named").hint("say --lat and --lon, or --points FILE"));
         }
-        Ok(places)
+        Ok(points)
     }
 
     fn read(&mut self, path: &Path) -> Result<(), Failure> {
-        let place = path.display().to_string();
-        let reader: Box<dyn Read> = match place.as_str() {
+        let name = path.display().to_string();
+        let reader: Box<dyn Read> = match name.as_str() {
             "-" => Box::new(io::stdin().lock()),
             _ => {
                 let file = File::open(path);
-                Box::new(file.map_err(|error| Failure::new(Exit::Absent, error.to_string()).at(&place))?)
+                Box::new(file.map_err(|error| Failure::new(Exit::Absent, error.to_string()).at(&name))?)
             }
         };
-        self.read_csv(reader).map_err(|failure| failure.at(&place))
+        self.read_csv(reader).map_err(|failure| failure.at(&name))
     }
 
     fn read_csv(&mut self, reader: impl Read) -> Result<(), Failure> {
@@ -74,10 +115,8 @@ impl Places {
         let header = reader.headers().map_err(|error| Failure::usage(error.to_string()))?.clone();
         let columns = Columns::of(&header).map_err(Failure::usage)?;
         let before = self.len();
-        for (position, name) in &columns.carried {
-            let texts = vec![String::new(); before];
-            debug_assert!(*position < header.len());
-            self.carried.push((name.clone(), texts));
+        for (_, name) in &columns.carried {
+            self.carried.push((name.clone(), vec![String::new(); before]));
         }
         let mut seen: HashMap<String, u64> = self.ids.iter().map(|id| (id.clone(), 0)).collect();
         let mut record = csv::StringRecord::new();
@@ -109,12 +148,17 @@ impl Places {
         Ok(())
     }
 
+    /// A point on the globe.
+    pub fn point(&self, number: usize) -> Point {
+        Point { lat: self.latitudes[number], lon: self.longitudes[number] }
+    }
+
     /// The same without those that `keep` is false for.
-    pub fn filtered(&self, keep: &[bool]) -> Places {
+    pub fn filtered(&self, keep: &[bool]) -> Points {
         fn kept<T: Clone>(values: &[T], keep: &[bool]) -> Vec<T> {
             values.iter().zip(keep).filter(|(_, keep)| **keep).map(|(value, _)| value.clone()).collect()
         }
-        Places {
+        Points {
             ids: kept(&self.ids, keep),
             latitudes: kept(&self.latitudes, keep),
             longitudes: kept(&self.longitudes, keep),
@@ -137,7 +181,7 @@ fn check(latitude: f64, longitude: f64) -> Result<(), String> {
     }
 }
 
-/// Where a points file has what.
+/// Which column of a points file is what.
 struct Columns {
     id: Option<usize>,
     latitude: usize,
@@ -163,17 +207,17 @@ impl Columns {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Places, String> {
-        let mut places = Places::default();
-        places.read_csv(text.as_bytes()).map(|()| places).map_err(|failure| failure.to_string())
+    fn read(text: &str) -> Result<Points, String> {
+        let mut points = Points::default();
+        points.read_csv(text.as_bytes()).map(|()| points).map_err(|failure| failure.to_string())
     }
 
     #[test]
     fn files_have_a_header_in_any_order_and_more_columns() {
-        let places = read("name,Lon,id,LAT\n\"Big, Ben\",-0.12,ldn,51.5\nb, 10 ,x,-3\n").expect("reads");
-        assert_eq!(places.ids, ["ldn", "x"]);
-        assert_eq!((places.latitudes, places.longitudes), (vec![51.5, -3.0], vec![-0.12, 10.0]));
-        assert_eq!(places.carried, [("name".to_owned(), vec!["Big, Ben".to_owned(), "b".to_owned()])]);
+        let points = read("name,Lon,id,LAT\n\"Big, Ben\",-0.12,ldn,51.5\nb, 10 ,x,-3\n").expect("reads");
+        assert_eq!(points.ids, ["ldn", "x"]);
+        assert_eq!((points.latitudes, points.longitudes), (vec![51.5, -3.0], vec![-0.12, 10.0]));
+        assert_eq!(points.carried, [("name".to_owned(), vec!["Big, Ben".to_owned(), "b".to_owned()])]);
         assert_eq!(read("lat,lon\n1,2\n3,4\n").expect("reads").ids, ["0", "1"]);
     }
 
@@ -195,9 +239,9 @@ mod tests {
 
     #[test]
     fn flags_come_in_pairs() {
-        let places = Places::gather(&[51.5, -90.0], &[0.0, 359.9], None).expect("places");
-        assert_eq!(places.ids, ["0", "1"]);
-        assert!(Places::gather(&[1.0], &[], None).expect_err("one").to_string().contains("1 times"));
-        assert!(Places::gather(&[], &[], None).is_err());
+        let points = Points::gather(&[51.5, -90.0], &[0.0, 359.9], None).expect("points");
+        assert_eq!(points.ids, ["0", "1"]);
+        assert!(Points::gather(&[1.0], &[], None).expect_err("one").to_string().contains("1 times"));
+        assert!(Points::gather(&[], &[], None).is_err());
     }
 }

@@ -1,13 +1,16 @@
-//! `--sel` and `--isel`: which indices of a dimension are meant.
+//! `--sel` and `--isel`: which indices of a dimension are selected.
 //!
-//! In xarray's words: `sel` goes by the values of the coordinate, both ends of a range included, and a label of a time that is
-//! cut short stands for all of it (pandas' partial string indexing); `isel` goes by index, the end excluded, negative ones
+//! xarray's terms: `sel` selects by coordinate value, both ends of a range included, and a time label of lower resolution
+//! selects the whole period (pandas' partial string indexing); `isel` selects by index, the end excluded, negative indices
 //! counted from the end.
 
+use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use zcoord::{Calendar, Column, Values, parse_label};
+use crate::calendar::Calendar;
+use crate::time::{format_iso, parse_label};
+use crate::values::{Column, Values};
 
 /// What is selected of one dimension.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,22 +21,103 @@ pub struct Selection {
     pub by: By,
 }
 
-/// How.
+/// How indices are selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum By {
     /// The text behind `--sel DIM=`.
     Label(String),
     /// Start, end and step behind `--isel DIM=`.
     Index {
-        /// From here; negative from the end.
+        /// First index; negative from the end.
         start: Option<i64>,
-        /// Up to here, excluded.
+        /// Last index, excluded; negative from the end.
         end: Option<i64>,
-        /// Every so many.
+        /// Stride.
         step: u64,
     },
     /// One index.
     One(i64),
+}
+
+/// Why a selection selects nothing, by meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SelectionError {
+    /// An index beyond the dimension.
+    OutOfBounds {
+        /// The dimension.
+        dimension: String,
+        /// Its length.
+        length: u64,
+        /// The index that was asked for.
+        index: i64,
+    },
+    /// A label where the dimension has no coordinate.
+    NoCoordinate(String),
+    /// A label that is not understood, in one sentence.
+    BadLabel(String),
+    /// No index matches.
+    Empty {
+        /// The dimension.
+        dimension: String,
+        /// First and last coordinate value, where there is a coordinate.
+        extent: Option<(String, String)>,
+    },
+    /// Several selections of one dimension have no index in common.
+    Disjoint,
+}
+
+impl fmt::Display for SelectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SelectionError::OutOfBounds { dimension, length, index } => {
+                write!(f, "index {index} is outside the {length} of {dimension}")
+            }
+            SelectionError::NoCoordinate(dimension) => write!(f, "{dimension} has no coordinate: use --isel"),
+            SelectionError::BadLabel(what) => f.write_str(what),
+            SelectionError::Empty { dimension, extent: None } => write!(f, "nothing of {dimension} is selected"),
+            SelectionError::Empty { dimension, extent: Some((first, last)) } => {
+                write!(f, "nothing of {dimension} is selected: it goes from {first} to {last}")
+            }
+            SelectionError::Disjoint => f.write_str("its selections have nothing in common"),
+        }
+    }
+}
+
+impl std::error::Error for SelectionError {}
+
+/// The indices of a dimension of `length` that all of its selections select, ascending; without selections every index.
+///
+/// # Errors
+/// The first selection that selects nothing, or [`SelectionError::Disjoint`].
+pub fn select<'a>(
+    selections: impl IntoIterator<Item = &'a Selection>,
+    dimension: &str,
+    length: u64,
+    coordinate: Option<&Column>,
+) -> Result<Vec<u64>, SelectionError> {
+    let mut indices: Vec<u64> = (0..length).collect();
+    for selection in selections.into_iter().filter(|selection| selection.dimension == dimension) {
+        let selected = selection.resolve(length, coordinate)?;
+        indices.retain(|index| selected.binary_search(index).is_ok());
+    }
+    if indices.is_empty() && length > 0 { Err(SelectionError::Disjoint) } else { Ok(indices) }
+}
+
+/// A coordinate value as text: whole numbers without a point, times as ISO 8601.
+pub fn label_of(column: &Column, row: usize) -> String {
+    match &column.values {
+        Values::F32(values) => values[row].to_string(),
+        Values::F64(values) => values[row].to_string(),
+        Values::I64(values) => values[row].to_string(),
+        Values::U64(values) => values[row].to_string(),
+        Values::Bool(values) => values[row].to_string(),
+        Values::Text(values) => values[row].clone(),
+        Values::Time(values, calendar) => {
+            let mut text = String::new();
+            format_iso(values[row], *calendar, &mut text);
+            text
+        }
+    }
 }
 
 /// Parses `--sel`.
@@ -70,39 +154,38 @@ pub fn parse_isel(text: &str) -> Result<Selection, String> {
 }
 
 impl Selection {
-    /// The indices that are meant of a dimension of `length` with this coordinate, in the order of the dimension.
+    /// The indices that are selected of a dimension of `length` with this coordinate, ascending.
     ///
     /// # Errors
-    /// A sentence: nothing is selected, an index is out of bounds, a label is not understood, or there are no labels.
-    pub fn resolve(&self, length: u64, coordinate: Option<&Column>) -> Result<Vec<u64>, String> {
-        let indices = match &self.by {
+    /// Any [`SelectionError`] but [`SelectionError::Disjoint`].
+    pub fn resolve(&self, length: u64, coordinate: Option<&Column>) -> Result<Vec<u64>, SelectionError> {
+        let dimension = || self.dimension.clone();
+        let from_end = |index: i64| if index < 0 { length as i64 + index } else { index };
+        let indices: Vec<u64> = match &self.by {
             By::One(index) => {
-                let from_end = if *index < 0 { length as i64 + index } else { *index };
-                let found = u64::try_from(from_end).ok().filter(|index| *index < length);
-                vec![found.ok_or_else(|| format!("index {index} is outside the {length} of {}", self.dimension))?]
+                let found = u64::try_from(from_end(*index)).ok().filter(|index| *index < length);
+                let outside = || SelectionError::OutOfBounds { dimension: dimension(), length, index: *index };
+                vec![found.ok_or_else(outside)?]
             }
             By::Index { start, end, step } => {
-                let at =
-                    |bound: i64| (if bound < 0 { length as i64 + bound } else { bound }).clamp(0, length as i64) as u64;
+                let at = |bound: i64| from_end(bound).clamp(0, length as i64) as u64;
                 (start.map_or(0, at)..end.map_or(length, at)).step_by(*step as usize).collect()
             }
             By::Label(label) => {
-                let column = coordinate.ok_or_else(|| format!("{} has no coordinate: use --isel", self.dimension))?;
-                labelled(column, label)?
+                let column = coordinate.ok_or_else(|| SelectionError::NoCoordinate(dimension()))?;
+                labelled(column, label).map_err(SelectionError::BadLabel)?
             }
         };
         match indices.is_empty() {
-            true => Err(format!("nothing of {} is selected{}", self.dimension, extent(coordinate))),
+            true => Err(SelectionError::Empty { dimension: dimension(), extent: coordinate.and_then(extent) }),
             false => Ok(indices),
         }
     }
 }
 
-/// What there would be to select.
-fn extent(coordinate: Option<&Column>) -> String {
-    let Some(column) = coordinate.filter(|column| !column.is_empty()) else { return String::new() };
-    let text = |row| crate::naming::text_of(column, row);
-    format!(": it goes from {} to {}", text(0), text(column.len() - 1))
+/// First and last value of a coordinate.
+fn extent(column: &Column) -> Option<(String, String)> {
+    (!column.is_empty()).then(|| (label_of(column, 0), label_of(column, column.len() - 1)))
 }
 
 fn labelled(column: &Column, label: &str) -> Result<Vec<u64>, String> {
@@ -115,7 +198,7 @@ fn labelled(column: &Column, label: &str) -> Result<Vec<u64>, String> {
         _ => {
             let ranges = number_ranges(label)?;
             let within = |value: f64| {
-                // A coordinate kept as float32 differs from its decimal in the seventh digit.
+                // A coordinate stored as float32 differs from its decimal in the seventh digit.
                 let slack = value.abs().max(1.0) * 1e-6;
                 ranges.iter().any(|(low, high)| *low - slack <= value && value <= *high + slack)
             };
@@ -171,16 +254,15 @@ fn time_range(text: &str, calendar: Calendar) -> Result<Range<i64>, String> {
 
 #[cfg(test)]
 mod tests {
-    use zcoord::Kind;
-
     use super::*;
+    use crate::values::Kind;
 
     fn levels() -> Column {
         Column::new(Kind::Float(64), Values::F64(vec![1000.0, 850.0, 500.0, f64::from(0.1f32)]))
     }
 
     fn sel(text: &str, column: &Column) -> Result<Vec<u64>, String> {
-        parse_sel(text)?.resolve(column.len() as u64, Some(column))
+        parse_sel(text)?.resolve(column.len() as u64, Some(column)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -196,7 +278,9 @@ mod tests {
 
     #[test]
     fn indices_as_python_counts_them() {
-        let isel = |text: &str| parse_isel(text).and_then(|selection| selection.resolve(10, None));
+        let isel = |text: &str| {
+            parse_isel(text).and_then(|selection| selection.resolve(10, None).map_err(|error| error.to_string()))
+        };
         assert_eq!(isel("time=3"), Ok(vec![3]));
         assert_eq!(isel("time=-1"), Ok(vec![9]));
         assert_eq!(isel("time=0:3"), Ok(vec![0, 1, 2]));
@@ -229,5 +313,14 @@ mod tests {
             assert_eq!(sel(text, &column), Ok(expected.collect()), "{text}");
         }
         assert!(sel("time=monday", &column).is_err() && sel("time=2020", &column).is_err());
+    }
+
+    #[test]
+    fn selections_of_one_dimension_intersect() {
+        let parse = |texts: &[&str]| texts.iter().map(|text| parse_isel(text).expect("parses")).collect::<Vec<_>>();
+        let both = parse(&["x=0:6", "x=4:9", "y=1"]);
+        assert_eq!(select(&both, "x", 10, None), Ok(vec![4, 5]));
+        assert_eq!(select(&both, "z", 2, None), Ok(vec![0, 1]));
+        assert_eq!(select(&parse(&["x=0:2", "x=5"]), "x", 10, None), Err(SelectionError::Disjoint));
     }
 }

@@ -1,0 +1,55 @@
+//! A store and the metadata of its arrays, before it is known what they are for.
+
+use std::ffi::OsStr;
+
+use zarray::{Hierarchy, Pool};
+use zcli::Session;
+use zcoord::Dataset;
+use zstore::Store;
+use zwire::Failure;
+
+use crate::options::ReadOptions;
+
+/// An opened store.
+pub struct Opened {
+    /// As it was named.
+    pub name: String,
+    /// Where it is.
+    pub store: Store,
+    /// Its arrays.
+    pub dataset: Dataset,
+    /// Threads that read from it.
+    pub pool: Pool,
+}
+
+impl Opened {
+    /// Opens a store and reads the metadata of all arrays. Nodes that cannot be read are failed items.
+    ///
+    /// # Errors
+    /// That it cannot be opened.
+    pub fn open(options: &ReadOptions, name: &OsStr, session: &mut Session) -> Result<Opened, Failure> {
+        let store = Store::open(name, &options.store)?;
+        let pool = options.pool(&store);
+        let hierarchy = Hierarchy::open(&store, &pool, true)?;
+        if let Some(error) = &hierarchy.unusable {
+            session.status.warn(&error.to_string());
+        }
+        let mut dataset = Dataset::default();
+        let mut failed = Vec::new();
+        hierarchy.walk(
+            &pool,
+            |visit| visit,
+            |visit| {
+                match visit {
+                    Ok(node) => dataset.add(node),
+                    Err(error) => failed.push(Failure::from(error)),
+                }
+                true
+            },
+        );
+        for failure in failed {
+            session.item_failed(&failure)?;
+        }
+        Ok(Opened { name: store.location().to_string(), store, dataset, pool })
+    }
+}

@@ -1,0 +1,225 @@
+//! What the flags mean: plain values for everything below. What contradicts itself is refused here, before anything is opened.
+
+use std::path::{Path, PathBuf};
+
+use zarray::{Part, PartialDecode, Pool, VarFilter};
+use zcli::Session;
+use zcoord::{CoordinateNames, DecodeOptions, Limits, Selection};
+use zstore::{Store, StoreOptions};
+use zwire::Failure;
+
+use crate::cli::Args;
+use crate::naming::Template;
+use crate::points::{Method, NearestValid, OutOfBounds, SameCell};
+use crate::sink::{self, Format};
+
+/// The meaning of a command line.
+pub struct Options {
+    /// What is read of the stores.
+    pub data: DataOptions,
+    /// How points find their cells.
+    pub points: PointOptions,
+    /// What is written.
+    pub output: OutputOptions,
+    /// How stores are read.
+    pub read: ReadOptions,
+}
+
+/// Which arrays, and which indices of their dimensions.
+pub struct DataOptions {
+    /// The arrays that are asked for.
+    pub var: VarFilter,
+    /// Whether they are asked for by their exact names.
+    pub by_name: bool,
+    /// CoordinateNames of the coordinates.
+    pub names: CoordinateNames,
+    /// Whether variables without latitude and longitude are added.
+    pub carry: bool,
+    /// How values are decoded.
+    pub decoding: DecodeOptions,
+    /// Selected labels and indices.
+    pub selections: Vec<Selection>,
+    /// Dimensions that make rows, in place of the usual ones.
+    pub row_dims: Option<Vec<String>>,
+    /// Dimensions that make columns.
+    pub feature_dims: Vec<String>,
+}
+
+/// How points find their cells.
+pub struct PointOptions {
+    /// Which value a point gets.
+    pub method: Method,
+    /// How far away its cell may be.
+    pub limits: Limits,
+    /// How points outside of the grid are handled.
+    pub out_of_bounds: OutOfBounds,
+    /// Whether a point moves to a cell that has a value.
+    pub nearest_valid: Option<NearestValid>,
+    /// What happens where grids have different cells for a point.
+    pub same_cell: SameCell,
+}
+
+/// What is written.
+pub struct OutputOptions {
+    /// The file of the rows; `None` is standard output.
+    pub file: Option<PathBuf>,
+    /// Their format.
+    pub format: Format,
+    /// Whether they are records of the stream, in a file or not.
+    pub are_records: bool,
+    /// CoordinateNames of the columns of variables with further dimensions.
+    pub column_name: Option<Template>,
+    /// How rows are written.
+    pub sink: sink::Options,
+}
+
+/// How stores are read.
+pub struct ReadOptions {
+    /// Whether to print the plan only.
+    pub dry_run: bool,
+    /// Part of the rows.
+    pub part: Part,
+    /// Whether chunks are read in part.
+    pub partial: PartialDecode,
+    /// Workers.
+    pub jobs: usize,
+    /// Threads that read from a local store.
+    pub local_readers: usize,
+    /// Threads that read from a remote store.
+    pub remote_readers: usize,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// How stores are accessed.
+    pub store: StoreOptions,
+}
+
+impl ReadOptions {
+    /// The threads that read from `store`.
+    pub fn pool(&self, store: &Store) -> Pool {
+        Pool::new(if store.is_remote() { self.remote_readers } else { self.local_readers })
+    }
+}
+
+impl Args {
+    /// The meaning of these flags. Where rows replace the records on standard output, nothing else goes there from now on.
+    ///
+    /// # Errors
+    /// Usage failures.
+    pub fn options(&self, session: &mut Session) -> Result<Options, Failure> {
+        self.check()?;
+        let output = self.output_options();
+        if output.file.is_none() && !output.are_records && !self.read.dry_run {
+            session.out.bytes(&[])?;
+        }
+        let (data, points) = (self.data_options()?, self.point_options());
+        Ok(Options { data, points, output, read: self.read_options(session) })
+    }
+
+    /// Refuses what contradicts itself.
+    fn check(&self) -> Result<(), Failure> {
+        let file = self.rows_file();
+        if self.rows.partition_by.is_some() && file.is_none() {
+            return Err(Failure::usage("--partition-by makes a directory").hint("name it with -o"));
+        }
+        if file.is_some_and(|path| path.to_string_lossy().contains("://")) {
+            return Err(Failure::usage("rows are written to local files")
+                .at("--output")
+                .hint("copy them on afterwards"));
+        }
+        let known = ["jsonl", "ndjson", "json"];
+        let is_records = |path: &Path| path.extension().is_none_or(|ending| known.iter().any(|known| ending == *known));
+        let unknown = file.is_some_and(|path| !is_records(path)) || self.rows.partition_by.is_some();
+        if unknown && self.row_format().is_none() && !self.read.dry_run {
+            return Err(Failure::usage("the name of the output tells no format").at("--output").hint("say it with -f"));
+        }
+        Ok(())
+    }
+
+    /// The file that rows go to; `None` is standard output.
+    pub fn rows_file(&self) -> Option<&Path> {
+        self.common.output.as_deref().filter(|path| path.as_os_str() != "-")
+    }
+
+    /// Whether rows are records of the stream, in a file or not.
+    pub fn rows_are_records(&self) -> bool {
+        self.rows.partition_by.is_none() && matches!(self.row_format(), None | Some(Format::Jsonl))
+    }
+
+    /// The format of the rows; `None`: that of records.
+    fn row_format(&self) -> Option<Format> {
+        self.rows.to.or_else(|| match self.rows_file()?.extension()?.to_str()? {
+            "csv" => Some(Format::Csv),
+            "parquet" | "pq" => Some(Format::Parquet),
+            "npy" => Some(Format::Npy),
+            "zarr" => Some(Format::Zarr),
+            _ => None,
+        })
+    }
+
+    fn data_options(&self) -> Result<DataOptions, Failure> {
+        let what = &self.what;
+        let is_pattern = |text: &String| text.contains(['*', '?', '[', '{']);
+        Ok(DataOptions {
+            var: self.var.filter()?,
+            by_name: !self.var.var.is_empty() && !self.var.var.iter().any(is_pattern),
+            names: CoordinateNames { latitude: self.point.lat_name.clone(), longitude: self.point.lon_name.clone() },
+            carry: what.carry,
+            decoding: DecodeOptions { mode: what.decode, fill_value_as_mask: what.fill_value_as_mask },
+            selections: what.sel.iter().chain(&what.isel).cloned().collect(),
+            row_dims: what.row_dims.clone(),
+            feature_dims: what.feature_dims.clone(),
+        })
+    }
+
+    fn point_options(&self) -> PointOptions {
+        let point = &self.point;
+        let tolerance = point.tolerance.unwrap_or_default();
+        let valid = point.nearest_valid.clone().zip(point.search_radius);
+        PointOptions {
+            method: point.method,
+            limits: Limits {
+                tolerance_lat: tolerance.lat,
+                tolerance_lon: tolerance.lon,
+                max_distance_km: point.max_distance,
+            },
+            out_of_bounds: point.out_of_bounds,
+            nearest_valid: valid.map(|(variable, radius_km)| NearestValid { variable, radius_km }),
+            same_cell: point.same_cell,
+        }
+    }
+
+    fn output_options(&self) -> OutputOptions {
+        let rows = &self.rows;
+        OutputOptions {
+            file: self.rows_file().map(Path::to_owned),
+            format: self.row_format().unwrap_or(Format::Jsonl),
+            are_records: self.rows_are_records(),
+            column_name: self.what.column_name.clone(),
+            sink: sink::Options {
+                layout: rows.layout,
+                na_rep: rows.na_rep.clone(),
+                header: !rows.no_header,
+                time_format: rows.time_format,
+                cast_f32: rows.cast_f32 == Some(true),
+                overwrite: rows.overwrite,
+                tool: format!("zpoint {}", env!("CARGO_PKG_VERSION")),
+                row_group_bytes: (self.memory.max_memory.bytes() / 4).clamp(1 << 20, 256 << 20),
+                partition_by: rows.partition_by.clone(),
+            },
+        }
+    }
+
+    fn read_options(&self, session: &Session) -> ReadOptions {
+        let jobs = self.work.jobs();
+        ReadOptions {
+            dry_run: self.read.dry_run,
+            part: self.read.part.unwrap_or(Part::WHOLE),
+            partial: self.read.partial_decode,
+            jobs,
+            local_readers: self.store.requests.map_or(jobs, |requests| usize::from(requests).max(jobs)),
+            remote_readers: self.store.remote_requests(jobs),
+            memory: self.memory.max_memory.bytes(),
+            store: self.store.options(&session.stop),
+        }
+    }
+}
