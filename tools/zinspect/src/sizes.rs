@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use zarray::{Array, Grid, Key, Node};
-use zstore::{Object, Store};
+use zstore::{Object, Store, is_temporary};
 use zwire::{ArrayRecord, Failure, KeyRecord, ratio};
 
 /// Keys without an array that are kept to be shown; all are counted.
@@ -120,11 +120,11 @@ fn owner<'k, 'a>(key: &'k str, arrays: &HashMap<&str, &'a Array>) -> Option<(&'a
     key.match_indices('/').find_map(|(slash, _)| Some((*arrays.get(&key[..slash])?, &key[slash + 1..])))
 }
 
-/// The kind of a key that is no chunk: writers leave `NAME.tmp`, `NAME.UUID.partial` and directories with `.tmp-` behind.
+/// The kind of a key that is no chunk: writers leave `NAME.tmp`, `NAME.UUID.partial` and temporary directories behind.
 fn kind_of_name(key: &str) -> &'static str {
     let name = key.rsplit('/').next().unwrap_or(key);
     let left_behind = name.ends_with(".tmp") || name.ends_with(".partial") || name.ends_with('~');
-    if left_behind || key.contains(".tmp-") { "temporary" } else { "unknown" }
+    if left_behind || key.split('/').any(is_temporary) { "temporary" } else { "unknown" }
 }
 
 /// How often each size occurs, the smallest and the largest. Beyond [`EXACT_SIZES`] different ones, sizes are counted to
