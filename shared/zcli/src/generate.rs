@@ -8,7 +8,7 @@ use zwire::EXIT_STATUS;
 
 use crate::flags::Generate;
 
-/// The text of what was asked for.
+/// The manual page, or the completions for a shell.
 pub fn generate(kind: Generate, mut command: Command, examples: &[(&str, &str)]) -> Vec<u8> {
     let mut text = Vec::new();
     let name = command.get_name().to_owned();

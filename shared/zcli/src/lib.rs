@@ -40,11 +40,11 @@ pub trait Tool: CommandFactory + FromArgMatches {
     /// Numbered examples for help and manual page: what, and the command.
     const EXAMPLES: &'static [(&'static str, &'static str)];
 
-    /// Whether this run writes something besides records. It then finishes its work when nobody reads the records any more, and
-    /// gets to clean up at the first signal.
+    /// Whether this run writes something besides records. It then finishes its work when its records are no longer read, and
+    /// cleans up at the first signal.
     fn writes(&self) -> bool;
 
-    /// The file that records go to; nothing: standard output.
+    /// The file that records go to; `None`: standard output.
     fn records_file(&self) -> Option<&Path> {
         self.common().output.as_deref().filter(|path| path.as_os_str() != "-")
     }
@@ -54,7 +54,7 @@ pub trait Tool: CommandFactory + FromArgMatches {
         false
     }
 
-    /// Whether a file of records gets its name though the run failed, with the failure as its end.
+    /// Whether a file of records is kept when the run failed, with the failure as its end.
     fn keeps_failed(&self) -> bool {
         true
     }
@@ -101,7 +101,7 @@ impl Ending {
 pub struct Session {
     /// Results.
     pub out: Output,
-    /// Prose.
+    /// Messages.
     pub status: Status,
     /// Whether a signal asked to stop.
     pub stop: Stop,
@@ -110,7 +110,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Tells of an item that failed, in the stream and to people; the run goes on.
+    /// Reports an item that failed, as a record and as a message; the run goes on.
     ///
     /// # Errors
     /// As [`Output::emit`].
@@ -170,7 +170,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     };
     let mut session = Session { out, status, stop, phases: Phases::default() };
     let result = tool.run(&mut session);
-    // Whatever a signal broke off, the signal is what ended the run.
+    // Whatever failed because of a signal, the signal is what ended the run.
     let result = session.stop.requested().map_or(result, |exit| Err(Failure::stopped(exit)));
     let (exit, totals) = match result {
         Ok(ending) => (ending.exit, ending.totals),
@@ -180,7 +180,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
             if !tool.keeps_failed() {
                 session.out.discard();
             }
-            // The stream says it, too. If the output is what failed, nothing can be added to it.
+            // The failure is a record, too. If the output is what failed, nothing can be added to it.
             if failure.exit != Exit::Output || tool.writes() {
                 let _ = session.out.emit(&Record::Error(failure.record()));
             }
@@ -228,13 +228,13 @@ fn with_sections<T: Tool>(command: clap::Command) -> clap::Command {
     command.after_help(text).arg(generate).version(env!("CARGO_PKG_VERSION"))
 }
 
-/// A panic is a bug, and says so in one line. The process then ends with 101.
+/// A panic is reported as a bug, in one line. The process then ends with 101.
 fn report_bugs(name: &str) {
     let name = name.to_owned();
     std::panic::set_hook(Box::new(move |panic| {
-        let place = panic.location().map(|location| format!(" at {}:{}", location.file(), location.line()));
+        let at = panic.location().map(|location| format!(" at {}:{}", location.file(), location.line()));
         let what = panic.payload().downcast_ref::<&str>().map(|text| (*text).to_owned());
         let what = what.or_else(|| panic.payload().downcast_ref::<String>().cloned()).unwrap_or_default();
-        let _ = writeln!(io::stderr(), "{name}: a bug{}: {what}", place.unwrap_or_default());
+        let _ = writeln!(io::stderr(), "{name}: a bug{}: {what}", at.unwrap_or_default());
     }));
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C and its like.
+//! Signals that ask the process to stop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,12 +11,12 @@ use zwire::Exit;
 #[derive(Clone)]
 pub struct Stop {
     signal: Arc<AtomicUsize>,
-    /// Set when the work is done: a signal that comes then stops nothing any more.
+    /// Set when the work is done: a signal that comes then is ignored.
     too_late: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// Listens. A tool that only reads ends at once; one that writes is told, and gets to clean up: only a second signal
+    /// Listens. A tool that only reads ends at once; one that writes sees the flag and cleans up: only a second signal
     /// ends it on the spot.
     pub fn listen(writes: bool) -> Stop {
         let stop = Stop { signal: Arc::default(), too_late: Arc::default() };
@@ -31,7 +31,7 @@ impl Stop {
         stop
     }
 
-    /// The work is done, and its result is out: from now on no signal says otherwise.
+    /// The work is done, and its result is published: from now on signals are ignored.
     pub fn too_late(&self) {
         self.too_late.store(true, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Prose on standard error: failures, warnings, progress. Never a result.
+//! Messages on standard error: failures, warnings, progress. Never a result.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
@@ -11,10 +11,10 @@ use zwire::Exit;
 use crate::flags::{Color, Common};
 use zwire::Failure;
 
-/// Nothing moves on the screen for work shorter than this.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// No progress bar is shown for work shorter than this.
+const BAR_DELAY: Duration = Duration::from_millis(250);
 
-/// Where prose goes.
+/// Where messages go.
 pub struct Status {
     name: String,
     quiet: bool,
@@ -42,15 +42,15 @@ impl Status {
         failure.exit
     }
 
-    /// Something the user should know, that is no failure.
+    /// A warning.
     pub fn warn(&self, text: &str) {
         if !self.quiet {
             self.write(text);
         }
     }
 
-    /// Something for whoever said `--verbose`.
-    pub fn say(&self, text: &str) {
+    /// A detail, with `--verbose`.
+    pub fn detail(&self, text: &str) {
         if self.verbose {
             self.write(text);
         }
@@ -72,7 +72,7 @@ impl Status {
     }
 }
 
-/// A progress bar, which shows itself only when the work takes long enough to wonder about.
+/// A progress bar, shown only when the work takes long.
 pub struct Bar {
     wanted: bool,
     started: Instant,
@@ -85,7 +85,7 @@ impl Bar {
     /// More is done.
     pub fn advance(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if self.wanted && self.started.elapsed() >= PATIENCE {
+        if self.wanted && self.started.elapsed() >= BAR_DELAY {
             self.shown.get_or_init(|| self.draw()).set_position(done);
         }
     }

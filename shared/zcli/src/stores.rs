@@ -31,12 +31,12 @@ pub fn stores(named: &[OsString], from: Option<&Path>) -> Result<Vec<OsString>, 
     Ok(stores)
 }
 
-/// A store, and the arrays of it that are meant.
+/// A store and the selected arrays of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// Path or URL.
     pub store: OsString,
-    /// Absolute paths of arrays; none: all of it.
+    /// Absolute paths of arrays; empty: the whole store.
     pub paths: Vec<String>,
 }
 

@@ -13,7 +13,7 @@ const FIRST_ROWS: usize = 256;
 /// Columns are never narrower than this, whatever the terminal.
 const NARROWEST: usize = 8;
 
-/// Which side of its column a cell leans to.
+/// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     /// Text.
@@ -29,9 +29,9 @@ pub struct Column {
     pub title: Cow<'static, str>,
     /// Its side.
     pub align: Align,
-    /// Whether it gives way when the terminal is too narrow.
+    /// Whether it shrinks when the terminal is too narrow.
     pub shrinks: bool,
-    /// Whether it is left out when giving way is not enough; the rightmost first.
+    /// Whether it is hidden when shrinking is not enough; the rightmost first.
     pub drops: bool,
 }
 
@@ -40,20 +40,20 @@ pub struct Column {
 pub enum Row {
     /// One cell a column.
     Cells(Vec<String>),
-    /// A remark below a row: broken between words where the terminal ends.
+    /// A note below a row: broken between words where the terminal ends.
     Note(String),
-    /// A line to be copied, a command say: never broken.
+    /// A line to be copied, such as a command: never broken.
     Verbatim(String),
 }
 
 /// The rows that a record has.
 pub type Rows = Box<dyn Fn(&Record) -> Vec<Row> + Send>;
 
-/// How a tool's records look to people.
+/// How a tool's records look in a terminal.
 pub struct Table {
     /// The columns.
     pub columns: Vec<Column>,
-    /// The rows of a record; none for records that people need not see.
+    /// The rows of a record; none for records that are not shown.
     pub rows: Rows,
     /// Whether the first column holds paths that are to be drawn as a tree (a group's path ends with a slash). A tree is
     /// held until its last node is known.
@@ -65,7 +65,7 @@ pub struct Table {
 /// A table on its way out.
 pub struct Printer {
     table: Table,
-    /// Width of the terminal; nothing for a file, where nothing is cut.
+    /// Width of the terminal; `None` for a file, where nothing is cut.
     width: Option<usize>,
     colored: bool,
     waiting: Vec<Row>,
@@ -177,7 +177,7 @@ impl Printer {
         self.width.map_or_else(|| line.to_owned(), |width| cut(line, width))
     }
 
-    /// A remark, with its newline; its own indent is kept on the lines that it is broken into.
+    /// A note, with its newline; its own indent is kept on the lines that it is broken into.
     fn note(&self, note: &str) -> String {
         let note = printable(note);
         let Some(width) = self.width else { return note + "\n" };

@@ -90,7 +90,7 @@ impl CoordinateAxis {
     }
 
     /// The coordinates that a value lies between, with their linear weights; one alone where the value is a coordinate.
-    /// Values that the precision of the coordinates cannot tell from one are that one, so that no missing neighbour
+    /// Values that equal one in the precision of the coordinates are that one, so that no missing neighbour
     /// spoils them. On a closed axis the last and the first are neighbours.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The calendars of CF, and the civil dates of a day in each.
 //!
 //! Years are astronomical in every calendar: year 0 is there and comes before year 1. (cftime leaves it out of `standard`
-//! and `julian` unless told otherwise.) Days are counted from 1970-01-01 of the calendar itself.
+//! and `julian` unless stated otherwise.) Days are counted from 1970-01-01 of the calendar itself.
 
 /// A calendar of the CF conventions (section 4.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,7 +50,7 @@ impl Calendar {
     }
 
     /// Whether its dates are those of ISO 8601, at least in our age: `standard` has them from 1582-10-15 on, which
-    /// [`Calendar::is_gregorian_on`] tells day by day.
+    /// [`Calendar::is_gregorian_on`] decides day by day.
     pub fn is_gregorian(self) -> bool {
         matches!(self, Calendar::Standard | Calendar::ProlepticGregorian)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::calendar::Calendar;
 
 /// Turns the stored numbers of one variable into moments: microseconds since 1970-01-01T00:00:00 by the calendar's own count
-/// of days. Nothing where a number is no moment, or one that does not fit.
+/// of days. `None` where a number is no moment, or one that does not fit.
 pub trait Clock: Send + Sync {
     /// The calendar of the moments.
     fn calendar(&self) -> Calendar;
@@ -20,9 +20,9 @@ pub trait Clocks {
     /// The clock of CF `units` ("days since 1850-1-1") in a `calendar`.
     ///
     /// # Errors
-    /// What is not understood, in a sentence.
+    /// Units or a calendar that are not understood, in a sentence.
     fn since(&self, units: &str, calendar: &str) -> Result<Arc<dyn Clock>, String>;
 
-    /// The clock of a NumPy `datetime64` unit as its type string spells it: `ns`, `25s`. Nothing for one that is not known.
+    /// The clock of a NumPy `datetime64` unit as its type string spells it: `ns`, `25s`. `None` for an unknown one.
     fn datetime64(&self, unit: &str) -> Option<Arc<dyn Clock>>;
 }

@@ -63,7 +63,7 @@ pub fn decoder(array: &Array, options: DecodeOptions) -> Result<Decoder, DecodeE
     Decoder::new(array, options, &Civil)
 }
 
-/// All values of a coordinate in C order, decoded as far as `mode` says, and what of its attributes was not understood.
+/// All values of a coordinate in C order, decoded as `mode` selects, and a note on attributes that were not understood.
 ///
 /// # Errors
 /// As [`read_whole`]; [`ZarrError::Metadata`] where its type or attributes are not understood.
@@ -82,5 +82,5 @@ pub fn read_coordinate(
         ArrayValues::Fixed { bytes, .. } => decoder.decode(&bytes, &[]).column,
         ArrayValues::Variable(elements) => decoder.decode_text(&elements, &[]).column,
     };
-    Ok((column, decoder.remark().map(str::to_owned)))
+    Ok((column, decoder.note().map(str::to_owned)))
 }

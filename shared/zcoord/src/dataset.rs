@@ -104,7 +104,7 @@ impl Dataset {
     }
 }
 
-/// The names of an array's dimensions; nothing where one has none. A scalar has an empty list.
+/// The names of an array's dimensions; `None` where one has no name. A scalar has an empty list.
 pub fn dimensions(array: &Array) -> Option<Vec<&str>> {
     if array.shape.is_empty() {
         return Some(Vec::new());

@@ -31,13 +31,13 @@ pub struct Decoder {
     filters: Option<Filters>,
     rule: DecodeRule,
     mode: Mode,
-    remark: Option<String>,
+    note: Option<String>,
 }
 
-/// Attributes that say how an array is laid out or related, and nothing of its values.
+/// Attributes about dimensions and relations of an array, and not about its values.
 const STRUCTURAL: [&str; 3] = ["_ARRAY_DIMENSIONS", "coordinates", "grid_mapping"];
 
-/// Attributes that are done with once values are decoded.
+/// Attributes that no longer hold once values are decoded.
 const DECODED: [&str; 8] =
     ["_FillValue", "missing_value", "scale_factor", "add_offset", "valid_min", "valid_max", "valid_range", "_Unsigned"];
 
@@ -51,8 +51,8 @@ impl Decoder {
         let element = Element::of(array)?;
         let filters = Filters::of(array, element.number())?;
         let rule = DecodeRule::of(array, &element, filters.is_some(), options, clocks)?;
-        let remark = (!rule.remarks.is_empty()).then(|| rule.remarks.join("; "));
-        Ok(Decoder { element, filters, rule, mode: options.mode, remark })
+        let note = (!rule.notes.is_empty()).then(|| rule.notes.join("; "));
+        Ok(Decoder { element, filters, rule, mode: options.mode, note })
     }
 
     /// What the decoded values are.
@@ -60,17 +60,17 @@ impl Decoder {
         self.rule.kind()
     }
 
-    /// Bytes of one encoded element, as a decoded chunk holds it; nothing for text of any length.
+    /// Bytes of one encoded element, as a decoded chunk holds it; `None` for text of any length.
     pub fn itemsize(&self) -> Option<usize> {
         self.filters.as_ref().map(|filters| filters.encoded.size).or_else(|| self.element.size())
     }
 
-    /// What of the attributes was not understood or not applied, for people; nothing where all was.
-    pub fn remark(&self) -> Option<&str> {
-        self.remark.as_deref()
+    /// A note on attributes that were not understood or not applied; `None` where all were.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
-    /// The attributes of `array` that still say something of decoded values.
+    /// The attributes of `array` that still hold for decoded values.
     pub fn attributes(&self, array: &Array) -> Vec<(String, Value)> {
         let decoded: &[&str] = if self.mode == Mode::Cf { &DECODED } else { &[] };
         let consumed =
@@ -79,7 +79,7 @@ impl Decoder {
         remaining.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
-    /// Decodes `bytes`, which hold one encoded element of [`Decoder::itemsize`] bytes a row. `failed` says which rows could
+    /// Decodes `bytes`, which hold one encoded element of [`Decoder::itemsize`] bytes a row. `failed` marks the rows that could
     /// not be read; they are missing in the column. It may be empty, for none. Text of any length goes to
     /// [`Decoder::decode_text`].
     pub fn decode(&self, bytes: &[u8], failed: &[bool]) -> Decoded {

@@ -15,7 +15,7 @@ pub enum Mode {
 pub struct DecodeOptions {
     /// How far values are decoded.
     pub mode: Mode,
-    /// Whether the `fill_value` of the array's metadata stands for missing values; nothing for xarray's choice, which is yes
+    /// Whether the `fill_value` of the array's metadata stands for missing values; `None` for xarray's choice, which is yes
     /// for Zarr v2 and no for v3.
     pub fill_value_as_mask: Option<bool>,
 }

@@ -207,7 +207,7 @@ fn moments_from_units() {
     assert_eq!(bits(&decode(&array, &shorts(&[1, -2]))).1, [Some(43_200_000_000), Some(-DAY as u64)]);
     let numbers = v2("<i2", Value::Null, json!({"units": "days since then"}), Value::Null);
     let decoder = decoder(&numbers, CF);
-    assert!(decoder.remark().is_some_and(|remark| remark.contains("days since then")));
+    assert!(decoder.note().is_some_and(|note| note.contains("days since then")));
     assert_eq!((decoder.kind(), decoder.attributes(&numbers).len()), (Kind::Int(16), 1));
 }
 
@@ -244,7 +244,7 @@ fn valid_ranges_are_in_packed_numbers() {
     let array = v2("<i2", Value::Null, json!({"valid_max": 5.0, "scale_factor": 0.5}), Value::Null);
     let decoder = decoder(&array, CF);
     assert_eq!(decoder.decode(&shorts(&[100]), &[]).out_of_range, 0);
-    assert!(decoder.remark().is_some_and(|remark| remark.contains("valid_max")));
+    assert!(decoder.note().is_some_and(|note| note.contains("valid_max")));
 }
 
 #[test]

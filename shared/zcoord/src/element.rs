@@ -40,7 +40,7 @@ impl Element {
         element.ok_or_else(|| DecodeError::DataType(unknown()))
     }
 
-    /// Bytes; nothing for text of any length.
+    /// Bytes; `None` for text of any length.
     pub fn size(&self) -> Option<usize> {
         match self {
             Element::Number(number) => Some(number.size),
@@ -70,7 +70,7 @@ pub(crate) fn is_big_endian(array: &Array) -> bool {
     to_bytes.and_then(|spec| spec.pointer("/configuration/endian")).and_then(Value::as_str) == Some("big")
 }
 
-/// Elements of variable length: text, where the codec says so.
+/// Elements of variable length: text, if the codec is one for text.
 fn variable(array: &Array) -> Result<Element, DecodeError> {
     let specs = &array.chain.innermost().specs;
     let text = specs.iter().any(|spec| codec_name(spec) == "vlen-utf8");

@@ -30,7 +30,7 @@ enum Step {
 }
 
 impl Filters {
-    /// The elementwise filters of `array`, whose own elements are `number`s; nothing where it has none.
+    /// The elementwise filters of `array`, whose own elements are `number`s; `None` where it has none.
     ///
     /// # Errors
     /// [`DecodeError::Filter`].
@@ -93,7 +93,7 @@ fn decoding(spec: &Value, from: NumberType) -> Option<(NumberType, Option<Step>)
         "fixedscaleoffset" => {
             let encoded = typed("astype").unwrap_or(Some(own))?;
             let (scale, offset) = (members.get("scale")?.as_f64()?, members.get("offset")?.as_f64()?);
-            // NumPy would do the sum in half precision, which nobody can have meant.
+            // NumPy would do the sum in half precision, which is hardly meant.
             let half = encoded.size == 2 && matches!(encoded.kind, 'f' | 'B');
             (!half).then_some((encoded, Some(Step::Unscale { scale, offset, to: from })))
         }

@@ -78,14 +78,14 @@ impl CoordinateGrid {
     /// [`nearest`](CoordinateGrid::nearest) for each of many points: on curvilinear and scattered grids the coordinates are read
     /// once for many of them.
     pub fn nearest_of_each(&self, points: &[Point], limits: &Limits) -> Vec<Match> {
-        let good: Vec<Point> = points.iter().copied().filter(|point| point.fault().is_none()).collect();
+        let good: Vec<Point> = points.iter().copied().filter(|point| point.problem().is_none()).collect();
         let mut found = match self {
             CoordinateGrid::Rectilinear(grid) => good.iter().map(|point| grid.nearest(*point, limits)).collect(),
             CoordinateGrid::Curvilinear(grid) => grid.nearest(&good, limits),
             CoordinateGrid::Scattered(grid) => grid.nearest(&good, limits),
         }
         .into_iter();
-        let of = |point: &Point| match point.fault() {
+        let of = |point: &Point| match point.problem() {
             Some(why) => Some(Match::Outside { nearest: None, why }),
             None => found.next(),
         };
@@ -99,7 +99,7 @@ impl CoordinateGrid {
     /// # Errors
     /// Any [`LinearError`]. Half a cell beyond the outermost coordinates is outside, too: there is no cell to interpolate with.
     pub fn linear(&self, point: Point, limits: &Limits) -> Result<Weights, LinearError> {
-        match (self, point.fault()) {
+        match (self, point.problem()) {
             (_, Some(why)) => Err(LinearError::Point(why)),
             (CoordinateGrid::Rectilinear(grid), None) => grid.linear(point, limits),
             (CoordinateGrid::Curvilinear(_) | CoordinateGrid::Scattered(_), None) => Err(LinearError::Grid),
@@ -110,7 +110,7 @@ impl CoordinateGrid {
     /// no point. Of a repeated column of longitude only the first is among them.
     pub fn within(&self, point: Point, radius_km: f64) -> Vec<Cell> {
         match self {
-            _ if point.fault().is_some() || radius_km.is_nan() || radius_km < 0.0 => Vec::new(),
+            _ if point.problem().is_some() || radius_km.is_nan() || radius_km < 0.0 => Vec::new(),
             CoordinateGrid::Rectilinear(grid) => grid.within(point, radius_km),
             CoordinateGrid::Curvilinear(grid) => grid.within(point, radius_km),
             CoordinateGrid::Scattered(grid) => grid.within(point, radius_km),

@@ -14,7 +14,7 @@ use crate::stored::Stored;
 /// The masks of a variable of numbers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Masks {
-    /// The numbers that are missing ones; never NaN, which says so itself.
+    /// The numbers that are missing ones; never NaN, which is missing anyway.
     pub fills: Vec<Number>,
     /// Whether anything is to be masked, so that the type must hold NaN. Text as a fill value asks for that too.
     pub promotes: bool,

@@ -73,7 +73,7 @@ impl Numeric {
         })
     }
 
-    /// Which integers stand for missing ones although they cannot say so; empty where none can.
+    /// Which integers stand for missing ones; empty where none can.
     pub fn masked(&self, bytes: &[u8]) -> Vec<bool> {
         let silent = matches!(self.target, Target::Keep | Target::Integer(_) | Target::Truth);
         if !silent || self.whole_fills.is_empty() {

@@ -61,8 +61,8 @@ impl Packing {
         Ok(packed.then_some(packing))
     }
 
-    /// What is to be said of packing that xarray handles otherwise.
-    pub fn remark(self, from: NumberType, masks: &Masks) -> Option<String> {
+    /// A note on packing that xarray handles otherwise.
+    pub fn note(self, from: NumberType, masks: &Masks) -> Option<String> {
         let whole = matches!((self.scale, self.offset), (Some(Number::Int(_)), None));
         let cut = whole && matches!(from.kind, 'f' | 'B') && !masks.stated;
         cut.then(|| "scale_factor is a whole number, for which xarray cuts values to whole numbers; here they keep their fractions".into())
@@ -91,7 +91,7 @@ impl Packing {
 }
 
 impl Target {
-    /// What elements of type `from` become. `time` says that they are counts of time units, which integers stay.
+    /// What elements of type `from` become. `time`: they are counts of time units, which integers stay.
     pub fn of(from: NumberType, masks: &Masks, packing: Option<Packing>, time: bool) -> Target {
         let Some(packing) = packing else { return without_packing(from, masks, time) };
         // A fill value of NaN only: xarray takes the type for chosen already.

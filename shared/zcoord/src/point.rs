@@ -46,9 +46,9 @@ pub enum Match {
     Inside(Cell),
     /// The point is in no cell.
     Outside {
-        /// The nearest one all the same; nothing where the point itself is none (NaN, beyond a pole).
+        /// The nearest one all the same; `None` where the point is invalid (NaN, beyond a pole).
         nearest: Option<Cell>,
-        /// What is wrong, in one sentence.
+        /// The reason, in one sentence.
         why: String,
     },
 }
@@ -80,7 +80,7 @@ impl std::error::Error for LinearError {}
 
 impl Point {
     /// Why this is no point on the globe, if it is none.
-    pub(crate) fn fault(&self) -> Option<String> {
+    pub(crate) fn problem(&self) -> Option<String> {
         let Point { lat, lon } = self;
         match () {
             () if !lat.is_finite() => Some(format!("the latitude of the place is {lat}")),

@@ -18,7 +18,7 @@ impl Range {
     /// The range of `array`, whose elements are taken for `read`, and what is left out of it: a bound that the packed type
     /// cannot hold, or a broken number for packed integers, which is one of the unpacked values.
     pub fn of(array: &Array, read: NumberType, reinterpreted: bool, packed: bool) -> (Range, Vec<String>) {
-        let (mut range, mut remarks) = (Range::default(), Vec::new());
+        let (mut range, mut notes) = (Range::default(), Vec::new());
         let attribute = |key: &str| array.attributes.get(key).map(|value| (key.to_owned(), scalars(value)));
         let mut bound = |found: Option<(String, Value)>| {
             let (key, value) = found?;
@@ -27,7 +27,7 @@ impl Range {
                 (!unpacked).then(|| held(bound, read, reinterpreted))?
             });
             if bound.is_none() {
-                remarks.push(format!("{key} {value} is no packed value and not applied"));
+                notes.push(format!("{key} {value} is no packed value and not applied"));
             }
             bound
         };
@@ -44,7 +44,7 @@ impl Range {
                 range.high = bound(nth(&attribute("valid_max"), 0));
             }
         }
-        (range, remarks)
+        (range, notes)
     }
 
     /// Whether there is no bound.
@@ -116,11 +116,8 @@ mod tests {
             (json!({"valid_min": "low"}), "<f4"),
             (json!({"valid_min": 0}), "|b1"),
         ] {
-            let (found, remarks) = range(attributes.clone(), dtype, false, true);
-            assert!(
-                found.is_open() && remarks.len() == 1 && remarks[0].contains("valid_m"),
-                "{attributes}: {remarks:?}"
-            );
+            let (found, notes) = range(attributes.clone(), dtype, false, true);
+            assert!(found.is_open() && notes.len() == 1 && notes[0].contains("valid_m"), "{attributes}: {notes:?}");
         }
         assert!(!range(json!({"valid_max": 330.0}), "<i2", false, false).0.is_open());
     }

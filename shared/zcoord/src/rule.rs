@@ -37,14 +37,14 @@ pub(crate) struct DecodeRule {
     pub action: Action,
     /// Valid packed numbers.
     pub range: Range,
-    /// Attributes that are done with, besides those of packing.
+    /// Attributes that no longer hold for decoded values, besides those of packing.
     pub consumed: Vec<&'static str>,
     /// What was not understood or not applied.
-    pub remarks: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 impl DecodeRule {
-    /// The rule of `array`, whose elements are `element`s. `filtered` says that they come out of filters, little endian.
+    /// The rule of `array`, whose elements are `element`s. `filtered`: they come out of filters, little endian.
     ///
     /// # Errors
     /// As [`DecodeError`] has them, but for filters.
@@ -73,7 +73,7 @@ impl DecodeRule {
             (_, None) => Action::Texts(Texts::of(array, element, masked, zarr_fill)?),
         };
         let consumed = if matches!(action, Action::Texts(_)) { vec!["_Encoding"] } else { Vec::new() };
-        Ok(DecodeRule { action, range: Range::default(), consumed, remarks: Vec::new() })
+        Ok(DecodeRule { action, range: Range::default(), consumed, notes: Vec::new() })
     }
 
     /// What the decoded values are.
@@ -112,8 +112,8 @@ fn cf(
         ('b', None) => Masks::default(),
         _ => Masks::of(array, stored, NumberType { kind: read.kind, ..stored }, origin)?,
     };
-    let (range, mut remarks) = Range::of(array, read, read.kind != stored.kind, packing.is_some());
-    let clock = if read.kind == 'b' { None } else { clock(array, clocks, &mut remarks) };
+    let (range, mut notes) = Range::of(array, read, read.kind != stored.kind, packing.is_some());
+    let clock = if read.kind == 'b' { None } else { clock(array, clocks, &mut notes) };
     let duration = text(array, "units").is_some_and(|units| DURATIONS.contains(&units));
     let truth = is_truth(array, read) && packing.is_none() && clock.is_none();
     let target = match Target::of(read, &masks, packing, clock.is_some() || duration) {
@@ -121,7 +121,7 @@ fn cf(
         Target::Keep if duration && masks.promotes => Target::Integer(1),
         target => target,
     };
-    remarks.extend(packing.and_then(|packing| packing.remark(read, &masks)));
+    notes.extend(packing.and_then(|packing| packing.note(read, &masks)));
     let numeric = Numeric { read, target, fills: masks.doubles(), whole_fills: masks.integers() };
     let mut consumed = if truth { vec!["dtype"] } else { Vec::new() };
     let action = match clock {
@@ -131,7 +131,7 @@ fn cf(
         }
         None => Action::Numbers(numeric),
     };
-    Ok(DecodeRule { action, range, consumed, remarks })
+    Ok(DecodeRule { action, range, consumed, notes })
 }
 
 fn text<'a>(array: &'a Array, key: &str) -> Option<&'a str> {
@@ -153,8 +153,8 @@ fn signedness(array: &Array, kind: char) -> char {
 }
 
 /// The clock of `units` that count from a moment.
-fn clock(array: &Array, clocks: &dyn Clocks, remarks: &mut Vec<String>) -> Option<Arc<dyn Clock>> {
+fn clock(array: &Array, clocks: &dyn Clocks, notes: &mut Vec<String>) -> Option<Arc<dyn Clock>> {
     let units = text(array, "units").filter(|units| units.contains("since"))?;
     let clock = clocks.since(units, text(array, "calendar").unwrap_or("standard"));
-    clock.map_err(|error| remarks.push(format!("times stay numbers: {error}"))).ok()
+    clock.map_err(|error| notes.push(format!("times stay numbers: {error}"))).ok()
 }

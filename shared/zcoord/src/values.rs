@@ -57,7 +57,7 @@ impl Kind {
     }
 }
 
-/// A column: its values, and which of them are not there although their type cannot say so.
+/// A column: its values, and which of them are missing although their type has no missing value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
     /// What they are. `Float(32)` goes with `F32`, `Int(_)` with `I64`, and so on.

@@ -1,4 +1,4 @@
-//! How fast chunks really decode here: threads inside one chunk against chunks side by side.
+//! Measures decoding: threads inside one chunk against chunks in parallel.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ const LONG_ENOUGH: Duration = Duration::from_millis(100);
 /// Measures an array on its sampled chunks, with 1, 2, 4 … `cores` threads.
 ///
 /// # Errors
-/// The store's, or a chunk that does not decode.
+/// A chunk that cannot be read or decoded.
 pub fn bench(
     store: &Store,
     array: &Array,

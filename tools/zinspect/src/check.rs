@@ -7,11 +7,11 @@ use zarray::{Consolidated, Hierarchy, Node, Pool, Span, ZarrError, ZarrFormat, j
 use zstore::{Store, StoreError};
 use zwire::{ConsolidatedRecord, Failure};
 
-/// What the two disagree on, in path order. A server that cannot list is asked for the nodes that the copy names; nodes that
-/// are missing from the copy cannot be found there.
+/// The differences, in path order. A server that cannot list is asked for the nodes that the copy names; nodes that are missing
+/// from the copy cannot be found there.
 ///
 /// # Errors
-/// The store's.
+/// A store that cannot be read.
 pub fn differences(
     store: &Store,
     name: &str,

@@ -4,10 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use zcli::clap::{self, Parser};
-use zcli::{Common, Ending, JobFlags, Session, StoreFlags, Table, Tool, VarFlags};
-use zwire::Failure;
-
-use crate::{human, run};
+use zcli::{Common, JobFlags, StoreFlags, VarFlags};
 
 /// Say what is in a Zarr store, and why reading it is slow
 ///
@@ -63,32 +60,15 @@ pub struct Args {
     pub common: Common,
 }
 
-impl Tool for Args {
-    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
-        ("What is in a store, and what bounds reading it", "zinspect era5.zarr"),
-        ("The same with the reasons and the commands that would help", "zinspect -v era5.zarr"),
-        ("What is really stored: the check that a cache is not empty", "zinspect --sizes cache/batch_*.zarr"),
-        ("Measure whether threads inside a chunk would help on this machine", "zinspect --bench --var t2m era5.zarr"),
-        (
-            "Arrays that recompressing would help, as records for the next tool",
-            "zinspect --json s3://bucket/era5.zarr --anonymous | jq -c 'select(.recompress_helps)'",
-        ),
-        ("Whether consolidated metadata is still true (exit 1 if not)", "zinspect --check-consolidated -q era5.zarr"),
-    ];
-
-    fn writes(&self) -> bool {
-        false
-    }
-
-    fn common(&self) -> &Common {
-        &self.common
-    }
-
-    fn table(&self) -> Table {
-        human::table(self)
-    }
-
-    fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
-        run::run(self, session)
-    }
-}
+/// Numbered examples for help and manual page.
+pub const EXAMPLES: &[(&str, &str)] = &[
+    ("What is in a store, and what bounds reading it", "zinspect era5.zarr"),
+    ("The same with the reasons and the commands that would help", "zinspect -v era5.zarr"),
+    ("What is really stored: the check that a cache is not empty", "zinspect --sizes cache/batch_*.zarr"),
+    ("Measure whether threads inside a chunk would help on this machine", "zinspect --bench --var t2m era5.zarr"),
+    (
+        "Arrays that recompressing would help, as records for the next tool",
+        "zinspect --json s3://bucket/era5.zarr --anonymous | jq -c 'select(.recompress_helps)'",
+    ),
+    ("Whether consolidated metadata is still true (exit 1 if not)", "zinspect --check-consolidated -q era5.zarr"),
+];

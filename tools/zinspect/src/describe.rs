@@ -1,12 +1,77 @@
-//! An array as its metadata describes it.
+//! A node described: its metadata, its sampled chunks, and the verdict, as lines for the output.
 
 use serde_json::Value;
-use zarray::{Array, Grid, ZarrFormat, json, zarrs_error};
+use zarray::{Array, Grid, Node, Visit, ZarrFormat, json, zarrs_error};
+use zcli::{Encoder, Line};
 use zstore::Store;
-use zwire::{ArrayRecord, Failure, GroupRecord};
+use zwire::{ArrayRecord, ChunkRecord, Failure, GroupRecord, Record};
+
+use crate::options::NodeOptions;
+use crate::sample::sample;
+use crate::sizes::Inventory;
+use crate::totals::Counts;
+use crate::verdict::judge;
+
+/// A node on its way from the workers to the output.
+pub enum Described {
+    /// Not asked for.
+    Skipped,
+    /// A group.
+    Group(Line),
+    /// An array with its sampled chunks, and what `--bench` needs of it.
+    Array { counts: Counts, lines: Vec<Line>, bench: Option<(Box<Array>, Vec<ChunkRecord>)> },
+    /// A node that cannot be read.
+    Failed(Failure),
+}
+
+/// What the workers need to describe a node.
+pub struct Describe<'a> {
+    pub options: &'a NodeOptions,
+    pub store: &'a Store,
+    pub name: &'a str,
+    pub inventory: Option<&'a Inventory>,
+    pub encoder: Encoder,
+}
+
+impl Describe<'_> {
+    /// Describes one node.
+    pub fn visit(&self, visit: Visit) -> Described {
+        match visit {
+            Err(error) => Described::Failed(error.into()),
+            Ok(Node::Group(found)) if self.options.var.is_everything() => {
+                let record = Record::Group(group(self.name, &found, self.options.attributes));
+                Described::Group(self.encoder.encode(record))
+            }
+            Ok(Node::Array(array)) if self.options.var.matches(&array.path) => {
+                self.array(array).unwrap_or_else(Described::Failed)
+            }
+            Ok(_) => Described::Skipped,
+        }
+    }
+
+    fn array(&self, found: Box<Array>) -> Result<Described, Failure> {
+        let mut record = array(self.name, &found, self.options.attributes);
+        if let Some(inventory) = self.inventory {
+            inventory.complete(&mut record, &found);
+        }
+        let mut sample = sample(self.store, self.name, &found, self.options.sample)?;
+        if let Some(present) = record.objects_present {
+            sample.nothing_stored = present == 0 && record.objects_expected > Some(0);
+        }
+        if self.options.zarrs {
+            record.zarrs_error = why_zarrs_cannot(self.store, &found)?;
+        }
+        judge(&mut record, &found, &sample, self.options.threads);
+        let counts = Counts::of(&record, &sample.chunks);
+        let bench = self.options.bench.then(|| (found, sample.chunks.clone()));
+        let chunks = sample.chunks.into_iter().map(|chunk| Record::Chunk(Box::new(chunk)));
+        let records = std::iter::once(Record::Array(Box::new(record))).chain(chunks);
+        Ok(Described::Array { counts, lines: records.map(|record| self.encoder.encode(record)).collect(), bench })
+    }
+}
 
 /// The record of a group.
-pub fn group(store: &str, group: &zarray::Group, attributes: bool) -> GroupRecord {
+fn group(store: &str, group: &zarray::Group, attributes: bool) -> GroupRecord {
     GroupRecord {
         store: store.to_owned(),
         path: group.path.clone(),
@@ -17,7 +82,7 @@ pub fn group(store: &str, group: &zarray::Group, attributes: bool) -> GroupRecor
 }
 
 /// The record of an array, as far as its metadata goes.
-pub fn array(store: &str, array: &Array, attributes: bool) -> ArrayRecord {
+fn array(store: &str, array: &Array, attributes: bool) -> ArrayRecord {
     let sharded = array.chain.sharding.is_some();
     let inner = array.chain.innermost();
     ArrayRecord {
@@ -44,17 +109,17 @@ pub fn array(store: &str, array: &Array, attributes: bool) -> ArrayRecord {
     }
 }
 
-/// Why `zarrs` cannot open the array; nothing where it can.
+/// Why `zarrs` cannot open the array; `None` where it can.
 ///
 /// # Errors
-/// The store's, when the metadata is read once more.
-pub fn why_zarrs_cannot(store: &Store, array: &Array) -> Result<Option<String>, Failure> {
+/// A store that cannot be read.
+fn why_zarrs_cannot(store: &Store, array: &Array) -> Result<Option<String>, Failure> {
     let name = match array.format {
         ZarrFormat::V2 => ".zarray",
         ZarrFormat::V3 => "zarr.json",
     };
     let mut text = Vec::new();
     store.get(&array.key(name), &mut text)?;
-    // What is here was parsed before; if it changed meanwhile, the library says so.
+    // It was parsed before; if it has changed since, the library finds out.
     Ok(zarrs_error(array.format, json::parse(&text).unwrap_or(Value::Null)))
 }

@@ -8,12 +8,11 @@ use zwire::{
     ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, Record, Summary, human_bytes, human_count, human_counted,
 };
 
-use crate::cli::Args;
+use crate::options::TableOptions;
 
-/// The table that these flags ask for.
-pub fn table(args: &Args) -> Table {
-    let (sizes, tree, verbose) = (args.sizes, args.tree, args.common.verbose);
-    // What a narrow terminal does without: of several facts that follow from each other, one will do.
+/// The table.
+pub fn table(TableOptions { sizes, tree, verbose }: TableOptions) -> Table {
+    // Hidden first on a narrow terminal: what follows from other columns.
     let drops = |title| ["DTYPE", "CHUNK", "RATIO"].contains(&title);
     let text =
         |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: drops(title) };
@@ -44,7 +43,7 @@ pub fn table(args: &Args) -> Table {
             }
             Record::Consolidated(difference) => vec![Row::Note(consolidated_line(difference))],
             Record::Bench(bench) => vec![Row::Note(indented(&bench_line(bench)))],
-            // Errors are told on standard error, which is the same terminal.
+            // Errors are printed on standard error, which is the same terminal.
             _ => Vec::new(),
         }),
         tree,
@@ -52,12 +51,12 @@ pub fn table(args: &Args) -> Table {
     }
 }
 
-/// In a tree, groups are told by a slash at their end.
+/// In a tree, the path of a group ends with a slash.
 fn group_path(path: &str, tree: bool) -> String {
     if tree && path != "/" { format!("{path}/") } else { path.to_owned() }
 }
 
-/// A remark stands below the row that it is about.
+/// A note below the row that it is about.
 fn indented(text: &str) -> String {
     format!("    {text}")
 }

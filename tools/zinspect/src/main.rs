@@ -5,9 +5,12 @@ mod check;
 mod cli;
 mod describe;
 mod human;
+mod inspect;
+mod options;
 mod run;
 mod sample;
 mod sizes;
+mod totals;
 mod verdict;
 
 fn main() -> std::process::ExitCode {

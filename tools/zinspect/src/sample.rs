@@ -1,6 +1,6 @@
 //! What stored chunks really are, by the first 16 bytes of a few of them.
 
-use zarray::{Array, Chain, find_shard_index};
+use zarray::{Array, Chain, Sharding, find_shard_index};
 use zcodec::{Codec, HEADER_LEN, Header};
 use zstore::{ByteRange, Stat, Store};
 use zwire::{ChunkRecord, Failure};
@@ -19,70 +19,82 @@ pub struct Sample {
 /// Looks at `wanted` stored chunks of an array.
 ///
 /// # Errors
-/// The store's. A damaged chunk is none: its record says so.
+/// A store that cannot be read. A damaged chunk is no error: its record says what is wrong.
 pub fn sample(store: &Store, name: &str, array: &Array, wanted: u64) -> Result<Sample, Failure> {
     let (mut sample, mut head) = (Sample::default(), Vec::new());
+    let sampler = Sampler { store, name, array, wanted: wanted as usize };
     let sampled = zarray::sample(store, array, wanted, |key| -> Result<u64, Failure> {
-        let found = look_at(store, name, array, key, wanted, &mut head)?;
+        let found = sampler.object(key, &mut head)?;
         let count = found.len() as u64;
         sample.chunks.extend(found);
         Ok(count)
     })?;
-    // A list that breaks off tells nothing.
+    // A list that breaks off proves nothing.
     if let Some(Ok(listed)) = sampled.listed {
         sample.nothing_stored = listed.complete && listed.keys.is_empty();
         sample.other_separator = listed.other_separator;
-        for key in listed.keys.iter().take(wanted as usize) {
-            sample.chunks.extend(look_at(store, name, array, key, wanted, &mut head)?);
+        for key in listed.keys.iter().take(sampler.wanted) {
+            sample.chunks.extend(sampler.object(key, &mut head)?);
         }
     }
     Ok(sample)
 }
 
-/// One stored object: a chunk, or a shard and some of its chunks. Nothing: it is not stored.
-fn look_at(
-    store: &Store,
-    name: &str,
-    array: &Array,
-    key: &str,
-    wanted: u64,
-    head: &mut Vec<u8>,
-) -> Result<Vec<ChunkRecord>, Failure> {
-    let record = |stored_bytes| ChunkRecord {
-        store: name.to_owned(),
-        path: array.path.clone(),
-        key: key.to_owned(),
-        stored_bytes,
-        max_threads: 1,
-        ..ChunkRecord::default()
-    };
-    let Some(sharding) = &array.chain.sharding else {
-        let range = ByteRange::At { start: 0, len: HEADER_LEN as u64 };
-        let Some(Stat { size, .. }) = store.get_range(key, range, head)? else { return Ok(Vec::new()) };
-        let mut chunk = record(size);
-        examine(&array.chain, head, &mut chunk);
-        return Ok(vec![chunk]);
-    };
-    let Some(found) = find_shard_index(store, key, &sharding.index, head)? else { return Ok(Vec::new()) };
-    let index = match found.index {
-        Ok(index) => index,
-        Err(error) => {
-            let faults = vec![format!("shard index: {error}")];
-            return Ok(vec![ChunkRecord { format: "shard".into(), faults, ..record(found.stat.size) }]);
-        }
-    };
-    let present = index.0.iter().enumerate().filter_map(|(number, entry)| Some((number, (*entry)?)));
-    let mut chunks = Vec::new();
-    for (number, (start, len)) in present.take(wanted as usize) {
-        store.get_range(key, ByteRange::At { start, len: len.min(HEADER_LEN as u64) }, head)?;
-        let mut chunk = ChunkRecord { inner_chunk: Some(number as u64), ..record(len) };
-        examine(&sharding.inner, head, &mut chunk);
-        chunks.push(chunk);
-    }
-    Ok(chunks)
+/// Looks at the stored objects of one array.
+struct Sampler<'a> {
+    store: &'a Store,
+    name: &'a str,
+    array: &'a Array,
+    wanted: usize,
 }
 
-/// Fills in what the first bytes say, and holds it against the metadata and the size of the object.
+impl Sampler<'_> {
+    /// The chunks of one stored object: itself, or as many of a shard as are wanted; none where it is not stored.
+    fn object(&self, key: &str, head: &mut Vec<u8>) -> Result<Vec<ChunkRecord>, Failure> {
+        if let Some(sharding) = &self.array.chain.sharding {
+            return self.shard(key, sharding, head);
+        }
+        let range = ByteRange::At { start: 0, len: HEADER_LEN as u64 };
+        let Some(Stat { size, .. }) = self.store.get_range(key, range, head)? else { return Ok(Vec::new()) };
+        let mut chunk = self.record(key, size);
+        examine(&self.array.chain, head, &mut chunk);
+        Ok(vec![chunk])
+    }
+
+    fn shard(&self, key: &str, sharding: &Sharding, head: &mut Vec<u8>) -> Result<Vec<ChunkRecord>, Failure> {
+        let Some(found) = find_shard_index(self.store, key, &sharding.index, head)? else { return Ok(Vec::new()) };
+        let index = match found.index {
+            Ok(index) => index,
+            Err(error) => {
+                let faults = vec![format!("shard index: {error}")];
+                let record = self.record(key, found.stat.size);
+                return Ok(vec![ChunkRecord { format: "shard".into(), faults, ..record }]);
+            }
+        };
+        let present = index.0.iter().enumerate().filter_map(|(number, entry)| Some((number, (*entry)?)));
+        let mut chunks = Vec::new();
+        for (number, (start, len)) in present.take(self.wanted) {
+            self.store.get_range(key, ByteRange::At { start, len: len.min(HEADER_LEN as u64) }, head)?;
+            let mut chunk = ChunkRecord { inner_chunk: Some(number as u64), ..self.record(key, len) };
+            examine(&sharding.inner, head, &mut chunk);
+            chunks.push(chunk);
+        }
+        Ok(chunks)
+    }
+
+    fn record(&self, key: &str, stored_bytes: u64) -> ChunkRecord {
+        ChunkRecord {
+            store: self.name.to_owned(),
+            path: self.array.path.clone(),
+            key: key.to_owned(),
+            stored_bytes,
+            max_threads: 1,
+            ..ChunkRecord::default()
+        }
+    }
+}
+
+/// Fills in what the first bytes say, and compares it with the metadata and the size of the object.
 fn examine(chain: &Chain, head: &[u8], chunk: &mut ChunkRecord) {
     // A checksum behind the compressed bytes is not part of them.
     let checksums = chain.tail.iter().rev().take_while(|codec| **codec == Codec::Crc32c).count() as u64;

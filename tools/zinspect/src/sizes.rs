@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use zarray::{Array, Grid, Key, Node};
-use zstore::{Object, Store};
+use zstore::{Object, Store, is_temporary};
 use zwire::{ArrayRecord, Failure, KeyRecord, ratio};
 
 /// Keys without an array that are kept to be shown; all are counted.
@@ -15,7 +15,7 @@ const EXACT_SIZES: usize = 4096;
 /// Everything that a store holds, in numbers.
 #[derive(Default)]
 pub struct Inventory {
-    tallies: HashMap<String, Tally>,
+    stats: HashMap<String, Stats>,
     /// The first keys, in key order, that belong to no array.
     strays: BTreeMap<String, (u64, &'static str)>,
     /// How many there are of each kind.
@@ -26,7 +26,7 @@ pub struct Inventory {
 
 /// The stored objects of one array.
 #[derive(Default)]
-struct Tally {
+struct Stats {
     objects: u64,
     bytes: u64,
     sizes: Sizes,
@@ -36,7 +36,7 @@ impl Inventory {
     /// Lists `store` and sorts every object to its node.
     ///
     /// # Errors
-    /// The store's.
+    /// A store that cannot be listed.
     pub fn take<'n>(store: &Store, nodes: impl Iterator<Item = &'n Node>) -> Result<Inventory, Failure> {
         let (mut arrays, mut groups) = (HashMap::new(), HashSet::new());
         for node in nodes {
@@ -77,27 +77,27 @@ impl Inventory {
 
     fn count(&mut self, prefix: &str, size: u64) {
         // The key is copied only for the first object of an array.
-        let tally = match self.tallies.get_mut(prefix) {
-            Some(tally) => tally,
-            None => self.tallies.entry(prefix.to_owned()).or_default(),
+        let stats = match self.stats.get_mut(prefix) {
+            Some(stats) => stats,
+            None => self.stats.entry(prefix.to_owned()).or_default(),
         };
-        tally.objects += 1;
-        tally.bytes += size;
-        tally.sizes.add(size);
+        stats.objects += 1;
+        stats.bytes += size;
+        stats.sizes.add(size);
     }
 
     /// Completes the record of an array.
     pub fn complete(&self, record: &mut ArrayRecord, array: &Array) {
-        let nothing = Tally::default();
-        let tally = self.tallies.get(array.key_prefix()).unwrap_or(&nothing);
-        record.objects_present = Some(tally.objects);
+        let nothing = Stats::default();
+        let stats = self.stats.get(array.key_prefix()).unwrap_or(&nothing);
+        record.objects_present = Some(stats.objects);
         record.objects_expected = array.grid.as_ref().map(Grid::len);
-        record.stored_bytes = Some(tally.bytes);
+        record.stored_bytes = Some(stats.bytes);
         let object_bytes = array.grid.as_ref().and_then(|grid| grid.chunk_elements().checked_mul(array.itemsize?));
-        record.ratio = object_bytes.and_then(|bytes| ratio(bytes.saturating_mul(tally.objects), tally.bytes));
-        record.object_min_bytes = tally.sizes.smallest;
-        record.object_median_bytes = tally.sizes.median();
-        record.object_max_bytes = tally.sizes.largest;
+        record.ratio = object_bytes.and_then(|bytes| ratio(bytes.saturating_mul(stats.objects), stats.bytes));
+        record.object_min_bytes = stats.sizes.smallest;
+        record.object_median_bytes = stats.sizes.median();
+        record.object_max_bytes = stats.sizes.largest;
     }
 
     /// The keys that belong to no array, in key order, as far as they are kept.
@@ -120,11 +120,11 @@ fn owner<'k, 'a>(key: &'k str, arrays: &HashMap<&str, &'a Array>) -> Option<(&'a
     key.match_indices('/').find_map(|(slash, _)| Some((*arrays.get(&key[..slash])?, &key[slash + 1..])))
 }
 
-/// What a key that is no chunk is called: writers leave `NAME.tmp`, `NAME.UUID.partial` and directories with `.tmp-` behind.
+/// The kind of a key that is no chunk: writers leave `NAME.tmp`, `NAME.UUID.partial` and temporary directories behind.
 fn kind_of_name(key: &str) -> &'static str {
     let name = key.rsplit('/').next().unwrap_or(key);
     let left_behind = name.ends_with(".tmp") || name.ends_with(".partial") || name.ends_with('~');
-    if left_behind || key.contains(".tmp-") { "temporary" } else { "unknown" }
+    if left_behind || key.split('/').any(is_temporary) { "temporary" } else { "unknown" }
 }
 
 /// How often each size occurs, the smallest and the largest. Beyond [`EXACT_SIZES`] different ones, sizes are counted to

@@ -17,7 +17,7 @@ const SMALL: u64 = 64 * 1024;
 /// Below this a chunk is decoded before threads have been started for it.
 const WORTH_THREADS: u64 = 1024 * 1024;
 
-/// Chunks that anyone notices.
+/// Objects enough that finding them takes noticeable time.
 const MANY: u64 = 16;
 
 const THREADED: &str = "readers that put threads inside a chunk (these tools, numcodecs with use_threads, zarr-python 2 in \
@@ -27,21 +27,31 @@ const UNTHREADED: &str =
 
 const UNCOMPRESSED: &str = "every reader that waits for its disk or network, as far as the data compress";
 
-/// Bytes of an element, and of a decoded chunk where they are known.
-#[derive(Clone, Copy)]
-struct Size {
+/// What a verdict follows from.
+struct Case<'a> {
+    record: &'a ArrayRecord,
+    array: &'a Array,
+    sample: &'a Sample,
+    /// Threads inside one chunk that the verdict is for.
+    threads: u64,
+    /// What they gain in the ideal case.
+    speedup: f64,
+    /// Bytes of an element.
     itemsize: u64,
+    /// Bytes of a decoded chunk, where they are known.
     chunk_bytes: Option<u64>,
 }
 
-/// What is said of an array.
+/// The verdict on an array.
 struct Verdict {
     word: &'static str,
-    because: String,
-    helps: Helps,
+    reason: String,
+    benefit: Benefit,
 }
 
-enum Helps {
+/// Whether recompressing would help.
+enum Benefit {
+    /// No, with the reason.
     No(String),
     /// Which readers gain, and the codec to ask for.
     Yes(String, Blosc),
@@ -63,12 +73,22 @@ pub fn judge(record: &mut ArrayRecord, array: &Array, sample: &Sample, threads: 
         (record.threads, record.ideal_speedup) = (Some(threads), Some(round3(speedup)));
     }
 
-    let verdict = decide(record, array, sample, threads, speedup);
+    let chain = array.chain.innermost();
+    let case = Case {
+        record,
+        array,
+        sample,
+        threads,
+        speedup,
+        itemsize: chain.itemsize.unwrap_or(1),
+        chunk_bytes: sample.chunks.iter().find_map(|chunk| chunk.uncompressed_bytes).or(chain.chunk_bytes),
+    };
+    let verdict = case.unusable().unwrap_or_else(|| case.usable());
     record.verdict = verdict.word.to_owned();
-    record.because = verdict.because;
-    match verdict.helps {
-        Helps::No(why) => record.helps = why,
-        Helps::Yes(who, codec) => {
+    record.because = verdict.reason;
+    match verdict.benefit {
+        Benefit::No(why) => record.helps = why,
+        Benefit::Yes(who, codec) => {
             record.recompress_helps = true;
             record.helps = who;
             record.command = Some(command(record, &codec));
@@ -91,36 +111,39 @@ fn predicted(array: &Array) -> (Option<u64>, Option<u64>, Option<u64>) {
     }
 }
 
-fn decide(record: &ArrayRecord, array: &Array, sample: &Sample, threads: u64, speedup: f64) -> Verdict {
-    let chain = array.chain.innermost();
-    let chunk_bytes = sample.chunks.iter().find_map(|chunk| chunk.uncompressed_bytes).or(chain.chunk_bytes);
-    let chunks = record.chunks.unwrap_or(0);
-    let itemsize = chain.itemsize.unwrap_or(1);
-    let no = |word, because: String, why: &str| Verdict { word, because, helps: Helps::No(why.to_owned()) };
+fn no(word: &'static str, reason: impl Into<String>, why: impl Into<String>) -> Verdict {
+    Verdict { word, reason: reason.into(), benefit: Benefit::No(why.into()) }
+}
 
-    if let Some((chunk, fault)) = sample.chunks.iter().find_map(|chunk| Some((chunk, chunk.faults.first()?))) {
-        return no("damaged", format!("{}: {fault}", chunk.key), "repair or fetch the data again first");
-    }
-    if let Some(error) = &chain.unknown {
-        return no("unknown_codec", error.to_string(), "nothing here can decode it");
-    }
-    if record.chunks == Some(0) {
-        return no("empty", "the array has no elements".into(), "there is nothing to recompress");
-    }
-    if sample.nothing_stored && sample.other_separator {
-        let because = format!(
-            "chunk keys are not spelled with the {:?} that the metadata names, so no reader finds them: every value reads as \
-             the fill value {}",
-            array.keys.separator, array.fill_value
-        );
-        return no("no_chunks", because, "correct the separator in the metadata first");
-    }
-    if sample.nothing_stored {
-        let because = format!("no chunk is stored: every value reads as the fill value {}", array.fill_value);
-        return no("no_chunks", because, "there is nothing to recompress");
-    }
-    if let Some(chunk) = sample.chunks.iter().find(|chunk| shuffles_nothing(chunk, chain.itemsize)) {
-        let because = format!(
+impl Case<'_> {
+    /// The verdict on an array whose chunks are damaged, absent or wrongly written.
+    fn unusable(&self) -> Option<Verdict> {
+        let Case { record, array, sample, itemsize, .. } = *self;
+        let chain = array.chain.innermost();
+        if let Some((chunk, fault)) = sample.chunks.iter().find_map(|chunk| Some((chunk, chunk.faults.first()?))) {
+            let reason = format!("{}: {fault}", chunk.key);
+            return Some(no("damaged", reason, "repair or fetch the data again first"));
+        }
+        if let Some(error) = &chain.unknown {
+            return Some(no("unknown_codec", error.to_string(), "nothing here can decode it"));
+        }
+        if record.chunks == Some(0) {
+            return Some(no("empty", "the array has no elements", "there is nothing to recompress"));
+        }
+        if sample.nothing_stored && sample.other_separator {
+            let reason = format!(
+                "chunk keys are not spelled with the {:?} that the metadata names, so no reader finds them: every value \
+                 reads as the fill value {}",
+                array.keys.separator, array.fill_value
+            );
+            return Some(no("no_chunks", reason, "correct the separator in the metadata first"));
+        }
+        if sample.nothing_stored {
+            let reason = format!("no chunk is stored: every value reads as the fill value {}", array.fill_value);
+            return Some(no("no_chunks", reason, "there is nothing to recompress"));
+        }
+        let chunk = sample.chunks.iter().find(|chunk| shuffles_nothing(chunk, chain.itemsize))?;
+        let reason = format!(
             "{}: its header says elements of 1 byte where there are {itemsize}, so the byte shuffle moves nothing \
              (zarr-python 3.0.0 to 3.0.7 wrote this)",
             chunk.key
@@ -131,114 +154,104 @@ fn decide(record: &ArrayRecord, array: &Array, sample: &Sample, threads: u64, sp
             Some(Codec::Blosc(blosc, _)) => *blosc,
             _ => advised(itemsize, 0),
         };
-        let helps = Helps::Yes(who.into(), codec);
-        return Verdict { word: "useless_shuffle", because, helps };
+        Some(Verdict { word: "useless_shuffle", reason, benefit: Benefit::Yes(who.into(), codec) })
     }
 
-    let whole = record.uncompressed_bytes.unwrap_or(u64::MAX);
-    let object_bytes = chunk_bytes.map(|bytes| bytes.saturating_mul(inner_chunks(array)));
-    let objects = record.shards.unwrap_or(chunks);
-    if let Some(bytes) = object_bytes.filter(|bytes| *bytes < SMALL && objects > MANY) {
-        let because = format!(
-            "{} objects of {}: finding and opening each costs more than decoding it",
-            human_count(objects),
-            human_bytes(bytes)
-        );
-        return no("small_chunks", because, "no codec changes that: larger chunks, or shards, would");
-    }
-    if whole < WORTH_THREADS {
-        let because = format!("the whole array is {}: nothing to gain", human_bytes(whole));
-        return no("ok", because, "nobody would notice");
-    }
-    match chain.compressor() {
-        None => Verdict {
-            word: "stored_raw",
-            because: "chunks are not compressed: decoding is no work, reading the bytes is all of it".into(),
-            helps: Helps::Yes(UNCOMPRESSED.into(), advised(itemsize, 0)),
-        },
-        Some(Codec::Blosc(blosc, _)) => {
-            judge_blosc(record, sample, blosc, Size { itemsize, chunk_bytes }, threads, speedup)
+    fn usable(&self) -> Verdict {
+        let Case { record, array, itemsize, chunk_bytes, .. } = *self;
+        let object_bytes = chunk_bytes.map(|bytes| bytes.saturating_mul(inner_chunks(array)));
+        let objects = record.shards.or(record.chunks).unwrap_or(0);
+        if let Some(bytes) = object_bytes.filter(|bytes| *bytes < SMALL && objects > MANY) {
+            let reason = format!(
+                "{} objects of {}: finding and opening each costs more than decoding it",
+                human_count(objects),
+                human_bytes(bytes)
+            );
+            return no("small_chunks", reason, "no codec changes that: larger chunks, or shards, would");
         }
-        Some(codec) => judge_stream(codec, Size { itemsize, chunk_bytes }, threads),
+        let whole = record.uncompressed_bytes.unwrap_or(u64::MAX);
+        if whole < WORTH_THREADS {
+            let reason = format!("the whole array is {}: nothing to gain", human_bytes(whole));
+            return no("ok", reason, "nobody would notice");
+        }
+        match array.chain.innermost().compressor() {
+            None => Verdict {
+                word: "stored_raw",
+                reason: "chunks are not compressed: decoding is no work, reading the bytes is all of it".into(),
+                benefit: Benefit::Yes(UNCOMPRESSED.into(), advised(itemsize, 0)),
+            },
+            Some(Codec::Blosc(blosc, _)) => self.blosc(blosc),
+            Some(codec) => self.stream(codec),
+        }
     }
-}
 
-fn judge_blosc(
-    record: &ArrayRecord,
-    sample: &Sample,
-    blosc: &Blosc,
-    Size { itemsize, chunk_bytes }: Size,
-    threads: u64,
-    speedup: f64,
-) -> Verdict {
-    let raw = !sample.chunks.is_empty() && sample.chunks.iter().all(|chunk| chunk.stored_raw == Some(true));
-    if raw {
-        let (because, helps) = if blosc.clevel == 0 {
-            ("frames hold the bytes as they are (level 0)", Helps::Yes(UNCOMPRESSED.into(), advised(itemsize, 0)))
-        } else {
+    fn blosc(&self, blosc: &Blosc) -> Verdict {
+        let Case { record, sample, threads, speedup, itemsize, chunk_bytes, .. } = *self;
+        let raw = !sample.chunks.is_empty() && sample.chunks.iter().all(|chunk| chunk.stored_raw == Some(true));
+        if raw && blosc.clevel == 0 {
+            let benefit = Benefit::Yes(UNCOMPRESSED.into(), advised(itemsize, 0));
+            return Verdict {
+                word: "stored_raw",
+                reason: "frames hold the bytes as they are (level 0)".into(),
+                benefit,
+            };
+        }
+        if raw {
             let why = "the compressor found nothing to gain; another filter or less noisy data might";
-            ("frames hold the bytes as they are: they did not compress", Helps::No(why.into()))
-        };
-        return Verdict { word: "stored_raw", because: because.into(), helps };
+            return no("stored_raw", "frames hold the bytes as they are: they did not compress", why);
+        }
+        let basis = if sample.chunks.is_empty() { "by its metadata, " } else { "" };
+        let reason = format!(
+            "{basis}a chunk of {} has {} of {}: at most {} can decode it, {threads} gain {:.1}x at best (Blosc stores no \
+             thread count)",
+            human_bytes(chunk_bytes.unwrap_or(0)),
+            human_counted(record.blocks.unwrap_or(1), "block"),
+            human_bytes(record.block_bytes.unwrap_or(0)),
+            human_counted(record.max_threads.unwrap_or(1), "thread"),
+            speedup
+        );
+        let few = speedup * 2.0 < threads as f64;
+        match chunk_bytes {
+            Some(bytes) if bytes >= WORTH_THREADS && few => {
+                let codec = advised(itemsize, blocksize_for(bytes, threads));
+                let benefit = Benefit::Yes(format!("{THREADED}; {UNTHREADED}"), codec);
+                Verdict { word: "few_blocks", reason, benefit }
+            }
+            Some(bytes) if bytes < WORTH_THREADS => {
+                no("ok", reason, "chunks of this size are decoded before threads have started: read more at a time")
+            }
+            _ => no("ok", reason, format!("there are blocks enough; {UNTHREADED}: read more of them at a time")),
+        }
     }
-    let (blocks, block_bytes) = (record.blocks.unwrap_or(1), record.block_bytes.unwrap_or(0));
-    let basis = if sample.chunks.is_empty() { "by its metadata, " } else { "" };
-    let most = record.max_threads.unwrap_or(1);
-    let shape = format!(
-        "{basis}a chunk of {} has {} of {}: at most {} can decode it, {threads} gain {:.1}x at best (Blosc stores no thread \
-         count)",
-        human_bytes(chunk_bytes.unwrap_or(0)),
-        human_counted(blocks, "block"),
-        human_bytes(block_bytes),
-        human_counted(most, "thread"),
-        speedup
-    );
-    let few = speedup * 2.0 < threads as f64;
-    match chunk_bytes {
-        Some(bytes) if bytes >= WORTH_THREADS && few => Verdict {
-            word: "few_blocks",
-            because: shape,
-            helps: Helps::Yes(format!("{THREADED}; {UNTHREADED}"), advised(itemsize, blocksize_for(bytes, threads))),
-        },
-        Some(bytes) if bytes < WORTH_THREADS => Verdict {
-            word: "ok",
-            because: shape,
-            helps: Helps::No("chunks of this size are decoded before threads have started: read more at a time".into()),
-        },
-        _ => Verdict {
-            word: "ok",
-            because: shape,
-            helps: Helps::No(format!("there are blocks enough; {UNTHREADED}: read more of them at a time")),
-        },
-    }
-}
 
-fn judge_stream(codec: &Codec, Size { itemsize, chunk_bytes }: Size, threads: u64) -> Verdict {
-    let name = match codec {
-        Codec::Zlib => "zlib",
-        Codec::Gzip => "gzip",
-        Codec::Zstd => "zstd",
-        Codec::Lz4 => "lz4",
-        Codec::Bz2 => "bz2",
-        _ => "lzma",
-    };
-    let slow = !matches!(codec, Codec::Zstd | Codec::Lz4);
-    let bytes = chunk_bytes.unwrap_or(WORTH_THREADS);
-    let size = chunk_bytes.map_or_else(|| "unknown size".into(), human_bytes);
-    let because = format!(
-        "{name} is one stream a chunk (of {size}): one thread decodes it, whatever the reader and its settings"
-    );
-    if bytes < if slow { SMALL } else { WORTH_THREADS } {
-        let why = format!("chunks of {size} are too small to share; read more chunks at a time");
-        return Verdict { word: "ok", because, helps: Helps::No(why) };
+    fn stream(&self, codec: &Codec) -> Verdict {
+        let Case { threads, itemsize, chunk_bytes, .. } = *self;
+        let name = match codec {
+            Codec::Zlib => "zlib",
+            Codec::Gzip => "gzip",
+            Codec::Zstd => "zstd",
+            Codec::Lz4 => "lz4",
+            Codec::Bz2 => "bz2",
+            _ => "lzma",
+        };
+        let slow = !matches!(codec, Codec::Zstd | Codec::Lz4);
+        let bytes = chunk_bytes.unwrap_or(WORTH_THREADS);
+        let size = chunk_bytes.map_or_else(|| "unknown size".into(), human_bytes);
+        let reason = format!(
+            "{name} is one stream a chunk (of {size}): one thread decodes it, whatever the reader and its settings"
+        );
+        if bytes < if slow { SMALL } else { WORTH_THREADS } {
+            let why = format!("chunks of {size} are too small to share; read more chunks at a time");
+            return no("ok", reason, why);
+        }
+        let who = if slow {
+            format!("every reader, because Blosc's zstd and lz4 decode faster than {name}; most of all {THREADED}")
+        } else {
+            format!("{THREADED}; {UNTHREADED}")
+        };
+        let codec = advised(itemsize, blocksize_for(bytes, threads));
+        Verdict { word: "single_stream", reason, benefit: Benefit::Yes(who, codec) }
     }
-    let who = if slow {
-        format!("every reader, because Blosc's zstd and lz4 decode faster than {name}; most of all {THREADED}")
-    } else {
-        format!("{THREADED}; {UNTHREADED}")
-    };
-    let codec = advised(itemsize, blocksize_for(bytes, threads));
-    Verdict { word: "single_stream", because, helps: Helps::Yes(who, codec) }
 }
 
 fn shuffles_nothing(chunk: &ChunkRecord, itemsize: Option<u64>) -> bool {

@@ -66,7 +66,7 @@ impl Source {
         for candidate in found {
             match reading.variable(&candidate)? {
                 Ok(variable) => {
-                    if let Some(remark) = variable.decoder.remark() {
+                    if let Some(remark) = variable.decoder.note() {
                         session.status.warn(&format!("{}: {}: {remark}", opened.name, variable.array.path));
                     }
                     variables.push(variable);

@@ -24,7 +24,7 @@ enum Unit {
 
 impl Datetime64 {
     /// Reads a unit as type strings have it in brackets: `ns`, `25s`, `M`. Nothing for one that NumPy does not have; the
-    /// generic unit (no unit at all) says nothing about time and is none.
+    /// generic unit (no unit at all) means no time and is none.
     pub fn parse(text: &str) -> Option<Datetime64> {
         let unit = text.trim_start_matches(|digit: char| digit.is_ascii_digit());
         let scale = text.strip_suffix(unit)?;

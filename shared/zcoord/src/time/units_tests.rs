@@ -1,4 +1,4 @@
-//! Units of time against what cftime 1.6.6 says, and floats against whole numbers.
+//! Units of time against cftime 1.6.6, and floats against whole numbers.
 
 use proptest::prelude::*;
 

@@ -1,0 +1,153 @@
+//! One store: open → walk → describe → emit.
+
+use std::ffi::OsStr;
+
+use zarray::{Array, Hierarchy, OrderedMap, Pool};
+use zcli::Session;
+use zstore::Store;
+use zwire::{ChunkRecord, Failure, Record};
+
+use crate::bench::bench;
+use crate::check;
+use crate::describe::{Describe, Described};
+use crate::options::Options;
+use crate::sizes::Inventory;
+use crate::totals::Totals;
+
+/// Nodes described ahead of the output when they have all been read already.
+const WINDOW: usize = 1024;
+
+/// Inspects the store `name`.
+///
+/// # Errors
+/// A store that cannot be opened or listed, or an output that fails; nodes that fail are records.
+pub fn inspect(options: &Options, name: &OsStr, session: &mut Session, totals: &mut Totals) -> Result<(), Failure> {
+    let store = Store::open(name, &options.access.options(&session.stop))?;
+    let name = store.location().to_string();
+    let pool = Pool::new(options.access.readers(&store, options.jobs));
+    let hierarchy = Hierarchy::open(&store, &pool, options.consolidated)?;
+    let mut inspection = Inspection { options, store: &store, name: &name, hierarchy: &hierarchy, session, totals };
+    if let Some(error) = &hierarchy.unusable {
+        inspection.node_failed(&Failure::new(error.exit(), error.to_string()))?;
+    }
+    match options.sizes {
+        true => inspection.nodes_with_sizes(&pool)?,
+        false => inspection.nodes(&pool)?,
+    }
+    match options.check_consolidated {
+        true => inspection.check_consolidated(&pool),
+        false => Ok(()),
+    }
+}
+
+/// One store being inspected, on the thread that writes records.
+struct Inspection<'a> {
+    options: &'a Options,
+    store: &'a Store,
+    name: &'a str,
+    hierarchy: &'a Hierarchy<'a>,
+    session: &'a mut Session,
+    totals: &'a mut Totals,
+}
+
+impl<'a> Inspection<'a> {
+    /// The nodes as they are read.
+    fn nodes(&mut self, pool: &Pool) -> Result<(), Failure> {
+        let describe = self.describe(None);
+        let mut result = Ok(());
+        self.hierarchy.walk(
+            pool,
+            |visit| describe.visit(visit),
+            |described| {
+                result = self.emit(described);
+                result.is_ok()
+            },
+        );
+        result
+    }
+
+    /// With sizes, the nodes are needed before the list, and the list before the first record.
+    fn nodes_with_sizes(&mut self, pool: &Pool) -> Result<(), Failure> {
+        let mut visits = Vec::new();
+        self.hierarchy.walk(
+            pool,
+            |visit| visit,
+            |visit| {
+                visits.push(visit);
+                true
+            },
+        );
+        let inventory = Inventory::take(self.store, visits.iter().filter_map(|visit| visit.as_ref().ok()))?;
+        let describe = self.describe(Some(&inventory));
+        OrderedMap::new(pool, WINDOW).run(visits, |visit| describe.visit(visit), |described| self.emit(described))?;
+        for stray in inventory.strays(self.name) {
+            self.session.out.emit(&Record::Key(stray))?;
+        }
+        self.totals.add_inventory(&inventory);
+        Ok(())
+    }
+
+    fn describe<'i>(&self, inventory: Option<&'i Inventory>) -> Describe<'i>
+    where
+        'a: 'i,
+    {
+        Describe {
+            options: &self.options.nodes,
+            store: self.store,
+            name: self.name,
+            inventory,
+            encoder: self.session.out.encoder(),
+        }
+    }
+
+    fn emit(&mut self, described: Described) -> Result<(), Failure> {
+        match described {
+            Described::Skipped => Ok(()),
+            Described::Failed(failure) => self.node_failed(&failure),
+            Described::Group(line) => {
+                self.totals.summary.groups += 1;
+                self.session.out.emit_line(&line)
+            }
+            Described::Array { counts, lines, bench } => {
+                self.totals.add(counts);
+                for line in &lines {
+                    self.session.out.emit_line(line)?;
+                }
+                bench.map_or(Ok(()), |(array, chunks)| self.bench(&array, &chunks))
+            }
+        }
+    }
+
+    fn bench(&mut self, array: &Array, chunks: &[ChunkRecord]) -> Result<(), Failure> {
+        if chunks.iter().any(|chunk| !chunk.faults.is_empty()) || array.chain.innermost().unknown.is_some() {
+            return Ok(());
+        }
+        match bench(self.store, array, chunks, self.options.jobs, &self.session.stop) {
+            Err(failure) => self.node_failed(&failure),
+            Ok(records) => {
+                for mut record in records {
+                    record.store = self.name.to_owned();
+                    self.session.out.emit(&Record::Bench(record))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn check_consolidated(&mut self, pool: &Pool) -> Result<(), Failure> {
+        let Some(copy) = self.hierarchy.consolidated() else {
+            self.session.status.warn(&format!("{}: has no consolidated metadata to check", self.name));
+            return Ok(());
+        };
+        for difference in check::differences(self.store, self.name, copy, self.hierarchy.format(), pool)? {
+            self.totals.summary.consolidated_differences += 1;
+            self.session.out.emit(&Record::Consolidated(difference))?;
+        }
+        Ok(())
+    }
+
+    fn node_failed(&mut self, failure: &Failure) -> Result<(), Failure> {
+        self.totals.failed_nodes += 1;
+        self.session.item_failed(failure)
+    }
+}
