@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use zcodec::{Blosc, Cname, Shuffle, crc32c};
+use zcodec::{Blosc, Cname, Shuffle, Workspace, crc32c};
 use zstore::StoreOptions;
 
 use super::*;

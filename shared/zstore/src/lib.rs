@@ -25,7 +25,7 @@ pub use atomic::{
 pub use error::{StoreError, read_failed, write_failed};
 pub use location::Location;
 pub use object::{ByteRange, Entries, Listing, Object, Stat};
-pub use options::StoreOptions;
+pub use options::{StoreOptions, requests_in_flight};
 pub use write::Upload;
 
 use local::LocalStore;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use zarray::{Part, PartialDecode, Pool, VarFilter};
 use zcli::Session;
 use zcoord::{CoordinateNames, DecodeOptions, Limits, Selection};
-use zstore::{Store, StoreOptions};
+use zstore::{Store, StoreOptions, requests_in_flight};
 use zwire::Failure;
 
 use crate::cli::Args;
@@ -217,7 +217,7 @@ impl Args {
             partial: self.read.partial_decode,
             jobs,
             local_readers: self.store.requests.map_or(jobs, |requests| usize::from(requests).max(jobs)),
-            remote_readers: self.store.remote_requests(jobs),
+            remote_readers: requests_in_flight(self.store.requests.map(usize::from), true, jobs),
             memory: self.memory.max_memory.bytes(),
             store: self.store.options(&session.stop),
         }

@@ -129,5 +129,5 @@ pub fn no_variable(opened: &Opened, options: &DataOptions, left_out: &[(String, 
 
 /// Whether its data type or codecs are not supported.
 fn unreadable(array: &Array) -> bool {
-    zarray::Elements::of(array).is_err() || zcoord::decoder(array, DecodeOptions::default()).is_err()
+    zcoord::decoder(array, DecodeOptions::default()).is_err()
 }

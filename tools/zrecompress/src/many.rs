@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use zcli::{Ending, Selection, Session, glob_escape, selections};
 use zstage::{Command, Outcome, Summary};
-use zstore::{Location, create_directories, is_url, write_failed};
+use zstore::{Location, create_directories, write_failed};
 use zwire::{Exit, Failure};
 
 use crate::options::Options;
@@ -18,7 +18,7 @@ use crate::recompress::Recompress;
 /// # Errors
 /// A list that cannot be read, or two stores of one name.
 pub fn run(options: &Options, from: &Path, directory: &Path, session: &mut Session) -> Result<Ending, Failure> {
-    if is_url(&directory.to_string_lossy()) {
+    if directory.to_string_lossy().contains("://") {
         return Err(Failure::usage("is a URL, and must be a local directory").at(directory.display()));
     }
     let stores = selections(from)?;
@@ -81,7 +81,7 @@ fn add(totals: &mut Map<String, Value>, summary: &Summary) {
 /// The last part of a path or URL: what the output is called.
 fn name(store: &OsStr) -> OsString {
     let text = store.to_string_lossy();
-    if is_url(&text) {
+    if text.contains("://") {
         return text.trim_end_matches('/').rsplit('/').next().unwrap_or_default().into();
     }
     let path = Path::new(store);

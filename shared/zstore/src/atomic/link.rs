@@ -48,6 +48,7 @@ mod tests {
     use super::super::system::tests::all;
     use super::super::tree::tests::names;
     use super::*;
+    use crate::create_directories;
 
     #[test]
     fn an_object_is_kept_once_by_a_link_or_a_copy() {
