@@ -12,6 +12,13 @@ use std::process::{Command, Stdio};
 use harness::{Outcome, Tool, binary, fixture, repository, spawn_unread, tools, tree};
 use tempfile::TempDir;
 
+/// Every tool, and the one that only tests use: the contract comes from the shared crates, so it keeps it, too.
+fn all_tools() -> Vec<String> {
+    let mut all = tools();
+    all.push("copy_store".into());
+    all
+}
+
 /// A working command line of a tool, and the directory its output goes to.
 struct Example {
     tool: String,
@@ -70,7 +77,7 @@ fn help_has_numbered_examples_and_the_exit_codes() {
 
 #[test]
 fn version_is_that_of_the_workspace() {
-    for tool in tools() {
+    for tool in all_tools() {
         for flag in ["--version", "-V"] {
             let outcome = Tool::new(&tool).arg(flag).run().expect(0);
             assert_eq!(outcome.stdout, format!("{tool} {}\n", env!("CARGO_PKG_VERSION")));
@@ -80,7 +87,7 @@ fn version_is_that_of_the_workspace() {
 
 #[test]
 fn an_unknown_flag_is_a_usage_error() {
-    for tool in tools() {
+    for tool in all_tools() {
         let outcome = Example::of(&tool).run(&["--no-such-flag"]).expect(2);
         assert!(outcome.stderr.contains("--no-such-flag"), "{tool}: {}", outcome.stderr);
         assert_eq!(outcome.stdout, "");
@@ -91,7 +98,7 @@ fn an_unknown_flag_is_a_usage_error() {
 
 #[test]
 fn an_absent_store_is_named() {
-    for tool in tools() {
+    for tool in all_tools() {
         let outcome = Example::without_source(&tool).run(&[]).expect(4);
         assert!(outcome.stderr.starts_with(&format!("{tool}: /nowhere/at-all.zarr: ")), "{tool}: {}", outcome.stderr);
         outcome.records();
@@ -103,7 +110,7 @@ fn an_absent_store_is_named() {
 
 #[test]
 fn every_line_is_a_record_and_the_last_is_the_summary() {
-    for tool in tools() {
+    for tool in all_tools() {
         let outcome = Example::of(&tool).run(&[]).expect(0);
         let records = outcome.records();
         assert!(records.len() > 1, "{tool} says something");
@@ -122,7 +129,7 @@ fn every_line_is_a_record_and_the_last_is_the_summary() {
 
 #[test]
 fn the_number_of_workers_changes_no_byte() {
-    for tool in tools() {
+    for tool in all_tools() {
         let runs: Vec<_> = ["-j1", "-j4"]
             .into_iter()
             .map(|jobs| {
@@ -137,7 +144,7 @@ fn the_number_of_workers_changes_no_byte() {
 
 #[test]
 fn a_closed_pipe_is_no_failure_and_writers_finish() {
-    for tool in tools() {
+    for tool in all_tools() {
         let whole = Example::of(&tool);
         whole.run(&[]).expect(0);
         let example = Example::of(&tool);
@@ -151,7 +158,7 @@ fn a_closed_pipe_is_no_failure_and_writers_finish() {
 
 #[test]
 fn a_full_output_is_noticed() {
-    for tool in tools() {
+    for tool in all_tools() {
         for arguments in [&["--json"][..], &["--format", "table"], &["--help"], &["--version"]] {
             let full = File::options().write(true).open("/dev/full").unwrap();
             // Kept until the run is over: its directory is where a writer writes.
@@ -167,7 +174,7 @@ fn a_full_output_is_noticed() {
 
 #[test]
 fn quiet_means_quiet() {
-    for tool in tools() {
+    for tool in all_tools() {
         let outcome = Example::of(&tool).run(&["-q"]).expect(0);
         assert_eq!(outcome.stderr, "", "{tool}");
         let outcome = Example::without_source(&tool).run(&["-q"]).expect(4);
@@ -177,7 +184,7 @@ fn quiet_means_quiet() {
 
 #[test]
 fn no_escape_bytes_without_a_terminal() {
-    for tool in tools() {
+    for tool in all_tools() {
         for arguments in [&[][..], &["--format", "table"], &["--help"], &["--no-such-flag"]] {
             let outcome = Example::of(&tool).run(arguments);
             assert!(!outcome.stdout.contains('\x1b') && !outcome.stderr.contains('\x1b'), "{tool} {arguments:?}");
@@ -187,7 +194,7 @@ fn no_escape_bytes_without_a_terminal() {
 
 #[test]
 fn the_format_follows_the_reader() {
-    for tool in tools() {
+    for tool in all_tools() {
         let table = Example::of(&tool).run(&["--format", "table"]).expect(0).stdout;
         assert!(table.lines().count() > 2 && !table.contains("{\""), "{tool}: {table}");
         let json = Example::of(&tool).run(&["--json"]).expect(0).stdout;
@@ -202,7 +209,7 @@ fn on_a_terminal_the_table_fits() {
         println!("skipped: there is no script(1) here");
         return;
     }
-    for tool in tools() {
+    for tool in all_tools() {
         let example = Example::of(&tool);
         let command = example.command().0;
         let words: Vec<String> = std::iter::once(command.get_program())
@@ -229,7 +236,7 @@ fn on_a_terminal_the_table_fits() {
 
 #[test]
 fn records_can_go_to_a_file_that_does_not_exist_yet() {
-    for tool in tools() {
+    for tool in all_tools() {
         let example = Example::of(&tool);
         let file = example.directory.path().join("records.jsonl");
         let file = file.to_str().unwrap();
@@ -244,7 +251,7 @@ fn records_can_go_to_a_file_that_does_not_exist_yet() {
 
 #[test]
 fn timing_is_asked_for() {
-    for tool in tools() {
+    for tool in all_tools() {
         let plain = Example::of(&tool).run(&[]).expect(0);
         assert!(!plain.stdout.contains("_seconds"), "{tool}: equal work prints equal bytes");
         let outcome = Example::of(&tool).run(&["--timing"]).expect(0);
@@ -270,7 +277,7 @@ fn the_manual_page_is_that_of_the_flags() {
 
 #[test]
 fn completions_know_the_flags() {
-    for tool in tools() {
+    for tool in all_tools() {
         for shell in ["bash", "zsh", "fish"] {
             let text = Tool::new(&tool).args(["--generate", shell]).run().expect(0).stdout;
             assert!(text.contains(&tool) && text.contains("timing"), "{tool} for {shell}");

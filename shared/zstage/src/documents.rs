@@ -95,7 +95,7 @@ impl Documents<'_> {
 
     /// The same documents, with the changes.
     fn edit(&self, pool: &Pool, put: &Put) -> Result<Vec<String>, Failure> {
-        let edits = Edits::of(self.plans);
+        let edits = Edits::new(self.plans.iter().map(|plan| (plan.array.key_prefix(), plan.new_members(&plan.array))));
         let written: Vec<Result<_, Failure>> = pool.map(self.nodes(), |(prefix, is_array)| {
             let texts = self.read(prefix, is_array)?;
             let name = name_of(self.format, is_array);

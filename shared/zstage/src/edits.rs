@@ -6,8 +6,6 @@ use std::ops::Range;
 use serde_json::Value;
 use zarray::json;
 
-use crate::array_plan::ArrayPlan;
-
 /// Changes of members of one array's metadata.
 pub type Changes = Vec<(&'static str, Value)>;
 
@@ -15,9 +13,8 @@ pub type Changes = Vec<(&'static str, Value)>;
 pub struct Edits<'a>(HashMap<&'a str, Changes>);
 
 impl<'a> Edits<'a> {
-    /// Those of a plan.
-    pub fn of(plans: &'a [ArrayPlan]) -> Edits<'a> {
-        let changes = plans.iter().map(|plan| (plan.array.key_prefix(), plan.new_members(&plan.array)));
+    /// The changes of arrays, each with the start of its keys.
+    pub fn new(changes: impl Iterator<Item = (&'a str, Changes)>) -> Edits<'a> {
         Edits(changes.filter(|(_, members)| !members.is_empty()).collect())
     }
 

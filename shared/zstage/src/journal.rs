@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use zcodec::crc32c_append;
-use zstore::{Stat, Store, StoreError};
+use zstore::{Stat, Store, StoreError, is_temporary};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
@@ -161,7 +161,7 @@ impl Completed {
             plans.iter().enumerate().map(|(number, plan)| (plan.array.path.as_str(), number)).collect();
         let mut keys: Vec<String> =
             store.list(&folder(part))?.map(|object| Ok(object?.key)).collect::<Result<_, StoreError>>()?;
-        keys.retain(|key| key.ends_with(".jsonl") && !key.contains(".tmp-"));
+        keys.retain(|key| key.ends_with(".jsonl") && !is_temporary(key.rsplit('/').next().unwrap_or_default()));
         keys.sort_unstable();
         let mut completed = Completed::default();
         let mut text = Vec::new();

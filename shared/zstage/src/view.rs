@@ -225,3 +225,7 @@ impl Piece {
         own.collect()
     }
 }
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;

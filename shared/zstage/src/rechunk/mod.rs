@@ -23,7 +23,7 @@ mod search;
 mod shards;
 mod sink;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod vlen;
 mod write;
 

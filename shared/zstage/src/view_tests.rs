@@ -1,0 +1,292 @@
+//! Crops and joins, from a small store to an output that is read back: values, and which objects were copied as they were.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use zarray::{Array, ArrayValues, Hierarchy, Node, Pool, Subset, read_whole};
+use zcodec::{Blosc, Cname, Compressor, Shuffle, Workspace};
+use zstore::{Location, Store, StoreOptions};
+use zwire::{Exit, Failure, RecompressRecord, Record};
+
+use super::*;
+use crate::{
+    Action, ArrayPlan, ArrayStats, Begin, Command, Encoding, NoProgress, OnBadChunk, Summary, Totals, Verify,
+    WriteOptions, Writer, run,
+};
+
+/// A tool whose only plan is a view.
+struct ViewTool<'a> {
+    view: &'a (dyn Fn(&Arc<Array>) -> Result<View, ViewError> + Sync),
+    compressor: Option<Compressor>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Body {}
+
+impl Writer for ViewTool<'_> {
+    type Body = Body;
+
+    const TOOL: &'static str = "view_tool";
+
+    fn body(&self, _: Option<&Body>) -> Result<Body, Failure> {
+        Ok(Body {})
+    }
+
+    fn plan(&self, _: &Body, _: &Store, array: Array) -> Result<ArrayPlan, Failure> {
+        let array = Arc::new(array);
+        let view = (self.view)(&array).map_err(|error| Failure::usage(error.to_string()))?;
+        let encoding = |compressor: &Compressor| {
+            let chain = array.chain.innermost();
+            Action::Recompress(Encoding::new(compressor.clone(), chain, array.format))
+        };
+        Ok(ArrayPlan::of_view(&array, view, self.compressor.as_ref().map_or(Action::Copy("as it is"), encoding)))
+    }
+
+    fn record(&self, _: &str, _: &ArrayPlan, _: &ArrayStats) -> Record {
+        Record::Recompress(RecompressRecord::default())
+    }
+}
+
+fn options(resume: bool) -> WriteOptions {
+    WriteOptions {
+        begin: Begin::New,
+        resume,
+        dry_run: false,
+        prepare: None,
+        verify: Verify::Full,
+        on_bad_chunk: OnBadChunk::Error,
+        checkpoint: std::time::Duration::from_secs(1),
+        backup: None,
+        jobs: 2,
+        nthreads: None,
+        memory_bytes: 64 << 20,
+        requests: None,
+        store: StoreOptions::default(),
+    }
+}
+
+/// Elements of the array that the tests start from: all different.
+fn element(index: &[u64]) -> u16 {
+    (100 * index[0] + index[1] + 1) as u16
+}
+
+/// Makes the array `/x` of `shape` in chunks (in v3: shards of two by two inner chunks) of `chunks`; the chunk at the end of
+/// the first dimension is absent where `holes`.
+fn make(directory: &Path, shape: [u64; 2], chunks: [u64; 2], sharded: bool, holes: bool) {
+    let blosc = Blosc::new(Cname::Lz4, 5, Shuffle::Shuffle);
+    let file = |key: &str, bytes: &[u8]| {
+        let path = directory.join(key);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("makes");
+        std::fs::write(path, bytes).expect("writes");
+    };
+    let encode = |chunk: &Subset| {
+        let value = |number| {
+            let index = chunk.member(number);
+            let inside = index[0] < shape[0] && index[1] < shape[1];
+            if inside { element(&index) } else { 0 }
+        };
+        let raw: Vec<u8> = (0..chunk.elements()).flat_map(|number| value(number).to_le_bytes()).collect();
+        let mut encoded = Vec::new();
+        blosc.compress(2, &raw, &mut encoded, 1, &mut Workspace::default()).expect("compresses");
+        encoded
+    };
+    let grid = zarray::Grid::new(shape.to_vec(), chunks.to_vec()).expect("a grid");
+    let (group, document) = match sharded {
+        false => (
+            json!({"zarr_format": 2}),
+            json!({"zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": "<u2", "fill_value": 9, "order": "C",
+                "filters": null, "compressor": blosc.to_v2()}),
+        ),
+        true => (
+            json!({"zarr_format": 3, "node_type": "group"}),
+            json!({"zarr_format": 3, "node_type": "array", "shape": shape, "data_type": "uint16", "fill_value": 9,
+                "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunks}},
+                "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}}, "attributes": {},
+                "codecs": [{"name": "sharding_indexed", "configuration": {
+                    "chunk_shape": [chunks[0] / 2, chunks[1] / 2], "index_location": "end",
+                    "codecs": [{"name": "bytes", "configuration": {"endian": "little"}},
+                        Compressor::Blosc(blosc).to_v3(2)],
+                    "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]}}]}),
+        ),
+    };
+    file(if sharded { "zarr.json" } else { ".zgroup" }, group.to_string().as_bytes());
+    file(if sharded { "x/zarr.json" } else { "x/.zarray" }, document.to_string().as_bytes());
+    let last = grid.counts()[0] - 1;
+    for index in (0..grid.len()).map(|number| grid.index(number)).filter(|index| !holes || index[0] < last) {
+        let object = Subset::chunk(&index, &chunks);
+        let (key, bytes) = match sharded {
+            false => (format!("x/{}.{}", index[0], index[1]), encode(&object)),
+            true => {
+                let inner = object.chunks(&[chunks[0] / 2, chunks[1] / 2]);
+                let layout =
+                    zarray::IndexLayout { at_end: true, checksum: true, big_endian: false, chunks: inner.elements() };
+                let (mut shard, mut bytes) = (zarray::ShardBuilder::new(layout), Vec::new());
+                for number in 0..inner.elements() {
+                    let chunk = encode(&Subset::chunk(&inner.member(number), &[chunks[0] / 2, chunks[1] / 2]));
+                    shard.append(number as usize, chunk.len());
+                    bytes.extend(chunk);
+                }
+                bytes.extend(shard.finish().append);
+                (format!("x/c/{}/{}", index[0], index[1]), bytes)
+            }
+        };
+        file(&key, &bytes);
+    }
+}
+
+/// Runs the tool on `in.zarr`, and returns its totals.
+fn write(directory: &Path, tool: &ViewTool, resume: bool) -> Result<Totals, Failure> {
+    let source = directory.join("in.zarr").into_os_string();
+    let command = Command::Run { source, output: Location::Local(directory.join("out.zarr")) };
+    match run(tool, &command, &options(resume), &NoProgress)?.summary {
+        Summary::Totals(totals) => Ok(totals),
+        other => panic!("no totals: {other:?}"),
+    }
+}
+
+/// Shape and elements of `/x` in a store.
+fn read(store: &Path) -> (Vec<u64>, Vec<u16>) {
+    let (store, pool) = (Store::open(store.as_os_str(), &StoreOptions::default()).expect("opens"), Pool::new(1));
+    let hierarchy = Hierarchy::open(&store, &pool, false).expect("opens");
+    let mut array = None;
+    hierarchy.walk(
+        &pool,
+        |visit| visit.expect("a node"),
+        |node| {
+            if let Node::Array(found) = node {
+                array = Some(*found);
+            }
+            true
+        },
+    );
+    let array = array.expect("an array");
+    match read_whole(&store, &array, &pool).expect("reads") {
+        ArrayValues::Fixed { bytes, .. } => {
+            let elements = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+            (array.shape, elements.collect())
+        }
+        ArrayValues::Variable(_) => panic!("numbers"),
+    }
+}
+
+fn expected(indices: impl Iterator<Item = [u64; 2]>) -> Vec<u16> {
+    indices.map(|index| element(&index)).collect()
+}
+
+#[test]
+fn a_crop_copies_the_stored_bytes_under_new_keys() {
+    let directory = tempfile::tempdir().expect("directory");
+    make(&directory.path().join("in.zarr"), [10, 7], [4, 3], false, false);
+    let region = || Subset::new(vec![4, 3], vec![5, 4]);
+    let tool = ViewTool { view: &|array| View::crop(0, Arc::clone(array), region()), compressor: None };
+    let totals = write(directory.path(), &tool, false).expect("writes");
+    assert_eq!((totals.objects, totals.recompressed, totals.verified), (4, 0, 4));
+    let values = expected((4..9).flat_map(|row| (3..7).map(move |column| [row, column])));
+    assert_eq!(read(&directory.path().join("out.zarr")), (vec![5, 4], values));
+    for (from, to) in [("1.1", "0.0"), ("1.2", "0.1"), ("2.1", "1.0"), ("2.2", "1.1")] {
+        let bytes =
+            |store: &str, key: &str| std::fs::read(directory.path().join(store).join("x").join(key)).expect("is there");
+        assert_eq!(bytes("in.zarr", from), bytes("out.zarr", to));
+    }
+}
+
+#[test]
+fn a_crop_is_transcoded_object_by_object() {
+    for sharded in [false, true] {
+        let directory = tempfile::tempdir().expect("directory");
+        make(&directory.path().join("in.zarr"), [12, 8], [4, 4], sharded, false);
+        let zstd = Compressor::Blosc(Blosc::new(Cname::Zstd, 3, Shuffle::Shuffle));
+        let tool = ViewTool {
+            view: &|array| View::crop(0, Arc::clone(array), Subset::new(vec![4, 0], vec![7, 6])),
+            compressor: Some(zstd),
+        };
+        let totals = write(directory.path(), &tool, false).expect("writes");
+        assert_eq!((totals.objects, totals.recompressed), (4, 4));
+        let values = expected((4..11).flat_map(|row| (0..6).map(move |column| [row, column])));
+        assert_eq!(read(&directory.path().join("out.zarr")), (vec![7, 6], values));
+    }
+}
+
+fn twice(array: &Arc<Array>) -> Result<View, ViewError> {
+    View::join(vec![(0, Arc::clone(array)), (0, Arc::clone(array))], 0)
+}
+
+fn both(rows: u64, columns: u64) -> Vec<u16> {
+    let once = move || (0..rows).flat_map(move |row| (0..columns).map(move |column| [row, column]));
+    expected(once().chain(once()))
+}
+
+#[test]
+fn a_join_on_chunk_boundaries_copies() {
+    for sharded in [false, true] {
+        let directory = tempfile::tempdir().expect("directory");
+        make(&directory.path().join("in.zarr"), [8, 6], [4, 4], sharded, false);
+        let totals = write(directory.path(), &ViewTool { view: &twice, compressor: None }, false).expect("writes");
+        assert_eq!((totals.objects, totals.recompressed), (8, 0));
+        assert_eq!(read(&directory.path().join("out.zarr")), (vec![16, 6], both(8, 6)));
+    }
+}
+
+#[test]
+fn a_join_between_chunk_boundaries_assembles() {
+    for sharded in [false, true] {
+        let directory = tempfile::tempdir().expect("directory");
+        make(&directory.path().join("in.zarr"), [10, 6], [4, 4], sharded, false);
+        let totals = write(directory.path(), &ViewTool { view: &twice, compressor: None }, false).expect("writes");
+        // Of five rows of objects, the first two have one source object each, under the others lie two.
+        assert_eq!((totals.objects, totals.recompressed), (10, 6));
+        assert_eq!(read(&directory.path().join("out.zarr")), (vec![20, 6], both(10, 6)));
+    }
+}
+
+#[test]
+fn absent_objects_stay_absent_or_are_filled() {
+    let directory = tempfile::tempdir().expect("directory");
+    make(&directory.path().join("in.zarr"), [10, 6], [4, 4], false, true);
+    write(directory.path(), &ViewTool { view: &twice, compressor: None }, false).expect("writes");
+    let (shape, values) = read(&directory.path().join("out.zarr"));
+    let row = |row: u64| -> Vec<u16> {
+        (0..6).map(|column| if row % 10 < 8 { element(&[row % 10, column]) } else { 9 }).collect()
+    };
+    assert_eq!((shape, values), (vec![20, 6], (0..20).flat_map(row).collect()));
+    assert!(!directory.path().join("out.zarr/x/4.0").exists() || row(16)[0] != 9);
+}
+
+#[test]
+fn what_lies_under_an_object_follows_from_its_index() {
+    let directory = tempfile::tempdir().expect("directory");
+    make(&directory.path().join("in.zarr"), [10, 6], [4, 4], false, false);
+    let array = Arc::new(crate::rechunk::testing::open_array(&directory.path().join("in.zarr"), "/x"));
+    let view = twice(&array).expect("joins");
+    let grid = zarray::Grid::new(vec![20, 6], vec![4, 4]).expect("a grid");
+    let under = |row, column| view.under(&grid, &[row, column]);
+    assert_eq!(under(1, 1), ObjectSource::Object { piece: 0, index: vec![1, 1] });
+    let box_of = |start: [u64; 2], shape: [u64; 2]| Subset::new(start.to_vec(), shape.to_vec());
+    assert_eq!(under(2, 0), ObjectSource::Regions(vec![(0, box_of([8, 0], [2, 4])), (1, box_of([10, 0], [2, 4]))]));
+    assert_eq!(under(3, 1), ObjectSource::Regions(vec![(1, box_of([12, 4], [4, 2]))]));
+    let crop = |start: [u64; 2], shape: [u64; 2]| View::crop(0, Arc::clone(&array), box_of(start, shape)).map(drop);
+    assert_eq!(crop([1, 0], [4, 4]), Err(ViewError::Unaligned { path: "/x".into(), dimension: 0 }));
+    assert_eq!(crop([8, 0], [4, 4]), Err(ViewError::Outside("/x".into())));
+    assert_eq!(View::join(Vec::new(), 0).map(drop), Err(ViewError::Empty));
+    let mut other = (*array).clone();
+    other.dtype = Value::from("<f4");
+    let different = View::join(vec![(0, Arc::clone(&array)), (0, Arc::new(other))], 0).map(drop);
+    assert_eq!(different, Err(ViewError::Different { path: "/x".into(), other: "/x".into() }));
+}
+
+#[test]
+fn a_refused_view_leaves_nothing() {
+    let directory = tempfile::tempdir().expect("directory");
+    make(&directory.path().join("in.zarr"), [10, 6], [4, 4], false, false);
+    let tool = ViewTool {
+        view: &|array| View::crop(0, Arc::clone(array), Subset::new(vec![1, 0], vec![2, 2])),
+        compressor: None,
+    };
+    let source = directory.path().join("in.zarr").into_os_string();
+    let command = Command::Run { source, output: Location::Local(directory.path().join("out.zarr")) };
+    let outcome = run(&tool, &command, &options(false), &NoProgress).expect("ends");
+    assert_eq!(outcome.exit, Exit::Usage);
+    assert_eq!(std::fs::read_dir(directory.path()).expect("lists").count(), 1);
+}
