@@ -23,5 +23,5 @@ pub use record::{
     ArrayRecord, BenchRecord, ChoiceRecord, ChunkRecord, ConsolidatedRecord, ErrorRecord, ExtractionRecord,
     GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord, Summary, Timing, TrialRecord,
 };
-pub use summary::{ExtractPlanSummary, ExtractSummary, InspectSummary, SizesSummary};
+pub use summary::{ExtractPlanSummary, ExtractSummary, InspectSummary, SizesSummary, TrialSummary};
 pub use units::{human_bytes, human_count, human_counted, shell_quote};

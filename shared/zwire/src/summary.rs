@@ -93,6 +93,19 @@ pub struct ExtractPlanSummary {
     pub wanted_bytes: u64,
 }
 
+/// Totals of `zrecompress --trial`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct TrialSummary {
+    /// Arrays on which compressors were tried.
+    pub arrays: u64,
+    /// Compressors that were tried, over all arrays.
+    pub trials: u64,
+    /// Size of these arrays with the chosen compressors.
+    pub predicted_bytes: u64,
+    /// Time to compress them.
+    pub predicted_seconds: f64,
+}
+
 fn keys<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
     prefixed("keys_", counts, serializer)
 }

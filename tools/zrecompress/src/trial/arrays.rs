@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::Map;
 use zarray::{Array, Pool};
 use zcli::Ending;
 use zcodec::Blosc;
 use zstage::Progress;
 use zstore::Store;
-use zwire::{ChoiceRecord, Exit, Failure, Record, TrialRecord, round3};
+use zwire::{ChoiceRecord, Exit, Failure, Record, TrialRecord, TrialSummary, round3};
 
 use super::options::TrialOptions;
 use super::report::{choice_record, trial_records};
@@ -26,18 +25,18 @@ pub fn show<'a>(
     progress: &dyn Progress,
 ) -> Result<Ending, Failure> {
     let mut chooser = Chooser::new(options, Effort::EXACT, store);
-    let (mut tried, mut trials, mut bytes, mut seconds) = (0u64, 0u64, 0u64, 0.0);
-    let mut failed: Option<Exit> = None;
+    let mut totals = TrialSummary::default();
+    let mut failed: Vec<Exit> = Vec::new();
     for array in arrays {
         if progress.stopped().is_some() {
             break;
         }
         match chooser.choose(array, progress) {
             Ok(choice) => {
-                tried += 1;
-                trials += choice.trials.len() as u64;
-                bytes = bytes.saturating_add(choice.record.predicted_bytes.unwrap_or(0));
-                seconds += choice.record.predicted_seconds.unwrap_or(0.0);
+                totals.arrays += 1;
+                totals.trials += choice.trials.len() as u64;
+                totals.predicted_bytes = totals.predicted_bytes.saturating_add(choice.record.predicted_bytes.unwrap_or(0));
+                totals.predicted_seconds += choice.record.predicted_seconds.unwrap_or(0.0);
                 for trial in choice.trials {
                     progress.emit(&Record::Trial(Box::new(trial)))?;
                 }
@@ -46,22 +45,15 @@ pub fn show<'a>(
             // The chassis reports the signal.
             Err(_) if progress.stopped().is_some() => break,
             Err(failure) => {
-                failed.get_or_insert(failure.exit);
+                failed.push(failure.exit);
                 progress.item_failed(&failure)?;
             }
         }
     }
-    let mut totals = Map::new();
-    totals.insert("arrays".into(), tried.into());
-    totals.insert("trials".into(), trials.into());
-    totals.insert("predicted_bytes".into(), bytes.into());
-    totals.insert("predicted_seconds".into(), round3(seconds).into());
-    let exit = match failed {
-        None => Exit::Done,
-        Some(exit) if tried == 0 => exit,
-        Some(_) => Exit::Partial,
-    };
-    Ok(Ending { exit, totals })
+    totals.predicted_seconds = round3(totals.predicted_seconds);
+    let failures = failed.len() as u64;
+    let first = failed.first().copied().unwrap_or(Exit::Done);
+    Ok(Ending::new(Exit::of_items(totals.arrays + failures, failures, first), &totals))
 }
 
 /// `--auto`: the compressor of each of `arrays`, by path. The choices are reported.
