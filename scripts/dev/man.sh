@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-cargo build --quiet --workspace --bins --locked
+cargo build --quiet --workspace --bins
 for folder in tools/*/; do
     tool=$(basename "$folder")
     [ -f "$folder/Cargo.toml" ] || continue
