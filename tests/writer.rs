@@ -66,7 +66,7 @@ fn a_run_that_was_killed_is_resumed() {
         running.kill();
     }
     let resumed = copy_store(&directory, &["--resume", &source, "out.zarr"]).run();
-    assert_eq!(resumed.code(), 0, "{}", resumed.stderr);
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
     assert_eq!(objects(&directory.path().join("out.zarr")), objects(&fixture("weather-v2.zarr")));
     assert!(!directory.path().join("out.zarr.plan").exists());
 }

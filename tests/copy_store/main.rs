@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use zarray::Array;
 use zcli::clap::{self, Parser};
 use zcli::{Align, Column, Common, Ending, JobFlags, MemoryFlags, Row, Session, StoreFlags, Table, Tool, WriterFlags};
-use zstage::{Action, ArrayPlan, ArrayStats, Writer};
+use zstage::{Action, ArrayPlan, ArrayStats, Begin, Writer};
 use zstore::Store;
 use zwire::{Failure, RecompressRecord, Record, Summary, human_bytes, human_count};
 
@@ -91,7 +91,7 @@ impl Writer for Copy {
         Ok(Body {})
     }
 
-    fn plan(&self, _: &Body, _: &Store, array: Array) -> Result<ArrayPlan, Failure> {
+    fn plan(&self, _: &Body, _: Begin, _: &Store, array: Array) -> Result<ArrayPlan, Failure> {
         Ok(ArrayPlan::new(array, Action::Copy("as it is"), false))
     }
 

@@ -11,7 +11,7 @@ use crate::ZarrFormat;
 
 /// Why `zarrs` cannot open the array with this metadata (`.zarray` or `zarr.json`, parsed); nothing where it can.
 pub fn zarrs_error(format: ZarrFormat, mut metadata: Value) -> Option<String> {
-    without_blosc(&mut metadata);
+    without_own(&mut metadata);
     let parsed = match format {
         ZarrFormat::V2 => serde_json::from_value(metadata).map(ArrayMetadata::V2),
         ZarrFormat::V3 => serde_json::from_value(metadata).map(ArrayMetadata::V3),
@@ -23,18 +23,22 @@ pub fn zarrs_error(format: ZarrFormat, mut metadata: Value) -> Option<String> {
     Array::new_with_metadata(Arc::new(MemoryStore::new()), "/", metadata).err().map(|error| error.to_string())
 }
 
-/// Takes Blosc out of the metadata. `zarrs` opens every array with it, but is built here without: its Blosc brings Snappy,
-/// and that a C++ compiler.
-fn without_blosc(metadata: &mut Value) {
+/// Compressors that `zarrs` decodes and that it is built here without, because our own chain decodes them: its Blosc brings
+/// Snappy, and that a C++ compiler.
+const BUILT_WITHOUT: [&str; 5] = ["blosc", "zstd", "gzip", "zlib", "bz2"];
+
+/// Takes what `zarrs` is built without out of the metadata.
+fn without_own(metadata: &mut Value) {
     let Some(members) = metadata.as_object_mut() else { return };
-    if members.get("compressor").is_some_and(|compressor| codec_name(compressor) == "blosc") {
+    let ours =
+        |codec: &Value| BUILT_WITHOUT.iter().any(|name| codec_name(codec).trim_start_matches("numcodecs.") == *name);
+    if members.get("compressor").is_some_and(ours) {
         members.insert("compressor".into(), Value::Null);
     }
-    if let Some(codecs) = members.get_mut("codecs").and_then(Value::as_array_mut) {
-        codecs.retain(|codec| codec_name(codec) != "blosc");
-        for codec in codecs {
-            // The codecs inside a shard.
-            codec.get_mut("configuration").into_iter().for_each(without_blosc);
-        }
+    for list in ["filters", "codecs"] {
+        let Some(codecs) = members.get_mut(list).and_then(Value::as_array_mut) else { continue };
+        codecs.retain(|codec| !ours(codec));
+        // The codecs inside a shard.
+        codecs.iter_mut().filter_map(|codec| codec.get_mut("configuration")).for_each(without_own);
     }
 }

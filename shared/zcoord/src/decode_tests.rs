@@ -289,7 +289,7 @@ fn what_cannot_be_decoded_is_named() {
         (v2("<c8", Value::Null, json!({}), Value::Null), "<c8"),
         (v2("|V4", Value::Null, json!({}), Value::Null), "|V4"),
         (v2("|O", Value::Null, json!({}), json!([{"id": "vlen-bytes"}])), "|O"),
-        (v2("<f4", Value::Null, json!({}), json!([{"id": "delta", "dtype": "<f4"}])), "delta"),
+        (v2("<f4", Value::Null, json!({}), json!([{"id": "categorize", "dtype": "<f4"}])), "categorize"),
         (v2("<f4", Value::Null, json!({"add_offset": "high"}), Value::Null), "add_offset"),
         (v2("<i2", json!("NaN"), json!({}), Value::Null), "fill value"),
         (v3(json!("r16"), "little", json!([0, 0]), json!({})), "r16"),

@@ -34,7 +34,7 @@ impl Writer for ViewTool<'_> {
         Ok(Body {})
     }
 
-    fn plan(&self, _: &Body, _: &Store, array: Array) -> Result<ArrayPlan, Failure> {
+    fn plan(&self, _: &Body, _: Begin, _: &Store, array: Array) -> Result<ArrayPlan, Failure> {
         let array = Arc::new(array);
         let view = (self.view)(&array).map_err(|error| Failure::usage(error.to_string()))?;
         let encoding = |compressor: &Compressor| {

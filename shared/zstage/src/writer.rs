@@ -39,11 +39,11 @@ pub trait Writer: Sync {
     /// [`Exit::Usage`] with the flag that differs.
     fn body(&self, planned: Option<&Self::Body>) -> Result<Self::Body, Failure>;
 
-    /// What is done with one array of the source.
+    /// What is done with one array of the source, in an output that was begun as `begin` says.
     ///
     /// # Errors
     /// What stands in the way of this array, and so of the output.
-    fn plan(&self, body: &Self::Body, store: &Store, array: Array) -> Result<ArrayPlan, Failure>;
+    fn plan(&self, body: &Self::Body, begin: Begin, store: &Store, array: Array) -> Result<ArrayPlan, Failure>;
 
     /// Looks at the plans of all arrays together.
     ///
@@ -259,12 +259,15 @@ impl<W: Writer> Run<'_, W> {
         self.check_same_run(header, &stores[0], true)?;
         let body = self.tool.body(Some(&file.body))?;
         self.options.check_bad_chunks(header.in_place)?;
-        let plan = match self.plan(&stores, staged.output(), &body, Some(header))? {
+        // How the output was begun is in its plan, and not typed again.
+        let options = WriteOptions { begin: header.begin(), ..self.options.clone() };
+        let run = Run { options: &options, ..*self };
+        let plan = match run.plan(&stores, staged.output(), &body, Some(header))? {
             Ok(plan) => plan,
             Err(refused) => return Ok(refused),
         };
         check_fingerprint(header, &plan.plans, staged.output())?;
-        let totals = self.do_part(&plan, &staged, header, part, false)?;
+        let totals = run.do_part(&plan, &staged, header, part, false)?;
         if let Some(exit) = self.progress.stopped() {
             return Ok(Outcome::new(exit, Summary::Totals(totals)));
         }
@@ -324,7 +327,7 @@ impl<W: Writer> Run<'_, W> {
         body: &W::Body,
         planned: Option<&Header>,
     ) -> Result<PlannedOrRefused<'s>, Failure> {
-        let plan_array = |store: &Store, array: Array| self.tool.plan(body, store, array);
+        let plan_array = |store: &Store, array: Array| self.tool.plan(body, self.options.begin, store, array);
         let mut plan = match OutputPlan::read(stores, output, self.options, &plan_array, self.progress)? {
             Planned::Possible(plan) => plan,
             Planned::Impossible(failures) => return self.refuse(&failures).map(Err),

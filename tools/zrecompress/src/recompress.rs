@@ -60,13 +60,13 @@ impl Writer for Recompress<'_> {
         }
     }
 
-    fn plan(&self, body: &Body, store: &Store, array: Array) -> Result<ArrayPlan, Failure> {
+    fn plan(&self, body: &Body, begin: Begin, store: &Store, array: Array) -> Result<ArrayPlan, Failure> {
         let chosen = body.chosen();
         let request = Request {
             encode: &body.encode,
             var: VarFilter::new(&body.encode.var)?,
             shapes: body.encode.shapes()?,
-            in_place: self.write().begin == Begin::InPlace,
+            in_place: begin == Begin::InPlace,
             tries: self.options.trial.is_some() || !chosen.is_empty(),
             chosen: &chosen,
         };

@@ -49,7 +49,7 @@ fn try_out(source: &OsStr, options: &Options, trial: &TrialOptions, listener: &L
     let stores = [Store::open(source, &options.write.store)?];
     let tool = Recompress::new(options);
     let body = tool.body(None)?;
-    let plan_array = |store: &Store, array: Array| tool.plan(&body, store, array);
+    let plan_array = |store: &Store, array: Array| tool.plan(&body, options.write.begin, store, array);
     match OutputPlan::read(&stores, stores[0].location(), &options.write, &plan_array, listener)? {
         Planned::Possible(plan) => {
             tool.check(&body, plan.store(), &plan.plans)?;

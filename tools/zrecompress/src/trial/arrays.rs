@@ -35,7 +35,8 @@ pub fn show<'a>(
             Ok(choice) => {
                 totals.arrays += 1;
                 totals.trials += choice.trials.len() as u64;
-                totals.predicted_bytes = totals.predicted_bytes.saturating_add(choice.record.predicted_bytes.unwrap_or(0));
+                totals.predicted_bytes =
+                    totals.predicted_bytes.saturating_add(choice.record.predicted_bytes.unwrap_or(0));
                 totals.predicted_seconds += choice.record.predicted_seconds.unwrap_or(0.0);
                 for trial in choice.trials {
                     progress.emit(&Record::Trial(Box::new(trial)))?;

@@ -63,7 +63,8 @@ impl Sampler<'_> {
         let objects = array.grid.as_ref().map_or(1, Grid::len);
         let share = (count as u64).div_ceil(objects.clamp(1, count as u64)) as usize;
         let present = index.0.iter().enumerate().filter_map(|(number, range)| Some((number, (*range)?)));
-        let chosen = spread(&present.collect::<Vec<_>>(), share).take(count - self.samples.chunks.len());
+        let present: Vec<_> = present.collect();
+        let chosen = spread(&present, share).take(count - self.samples.chunks.len());
         let mut taken = 0;
         for (number, (start, len)) in chosen {
             store.get_range(key, ByteRange::At { start, len }, &mut self.stored)?;
