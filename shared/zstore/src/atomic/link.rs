@@ -46,6 +46,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::super::system::tests::all;
+    use super::super::tree::create_directories;
     use super::super::tree::tests::names;
     use super::*;
     use crate::create_directories;
