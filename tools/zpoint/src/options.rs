@@ -83,10 +83,8 @@ pub struct ReadOptions {
     pub partial: PartialDecode,
     /// Workers.
     pub jobs: usize,
-    /// Threads that read from a local store.
-    pub local_readers: usize,
-    /// Threads that read from a remote store.
-    pub remote_readers: usize,
+    /// Reads in flight; `None` for the usual number.
+    pub requests: Option<usize>,
     /// Bytes of memory.
     pub memory: u64,
     /// How stores are accessed.
@@ -96,7 +94,7 @@ pub struct ReadOptions {
 impl ReadOptions {
     /// The threads that read from `store`.
     pub fn pool(&self, store: &Store) -> Pool {
-        Pool::new(if store.is_remote() { self.remote_readers } else { self.local_readers })
+        Pool::new(requests_in_flight(self.requests, store.is_remote(), self.jobs))
     }
 }
 
@@ -210,14 +208,12 @@ impl Args {
     }
 
     fn read_options(&self, session: &Session) -> ReadOptions {
-        let jobs = self.work.jobs();
         ReadOptions {
             dry_run: self.read.dry_run,
             part: self.read.part.unwrap_or(Part::WHOLE),
             partial: self.read.partial_decode,
-            jobs,
-            local_readers: self.store.requests.map_or(jobs, |requests| usize::from(requests).max(jobs)),
-            remote_readers: requests_in_flight(self.store.requests.map(usize::from), true, jobs),
+            jobs: self.work.jobs(),
+            requests: self.store.requests.map(usize::from),
             memory: self.memory.max_memory.bytes(),
             store: self.store.options(&session.stop),
         }
