@@ -49,7 +49,6 @@ mod tests {
     use super::super::tree::create_directories;
     use super::super::tree::tests::names;
     use super::*;
-    use crate::create_directories;
 
     #[test]
     fn an_object_is_kept_once_by_a_link_or_a_copy() {
