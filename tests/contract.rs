@@ -104,7 +104,7 @@ fn an_absent_store_is_named() {
         outcome.records();
         let errors = outcome.of_type("error");
         assert_eq!(errors.len(), 1);
-        assert_eq!((&errors[0]["place"], &errors[0]["exit"]), (&"/nowhere/at-all.zarr".into(), &4.into()));
+        assert_eq!((&errors[0]["path"], &errors[0]["exit"]), (&"/nowhere/at-all.zarr".into(), &4.into()));
     }
 }
 

@@ -62,7 +62,7 @@ fn a_run_that_was_killed_is_resumed() {
     copy_store(&directory, &["--prepare", "--parts", "2", &source, "out.zarr"]).run().expect(0);
     // Killed at some moment, early or late: whatever it leaves, the next run completes.
     for _ in 0..3 {
-        let mut running = spawn(copy_store(&directory, &["--part", "1/2", "out.zarr", "--checkpoint", "1ms"]));
+        let running = spawn(copy_store(&directory, &["--part", "1/2", "out.zarr", "--checkpoint", "1ms"]));
         running.kill();
     }
     let resumed = copy_store(&directory, &["--resume", &source, "out.zarr"]).run();

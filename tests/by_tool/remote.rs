@@ -118,7 +118,7 @@ fn the_error(outcome: &Outcome) -> Value {
 #[track_caller]
 fn assert_place(outcome: &Outcome, place: &str) {
     let error = the_error(outcome);
-    assert_eq!(error["place"], place, "{error}");
+    assert_eq!(error["path"], place, "{error}");
     assert!(outcome.stderr.contains(place), "{}", outcome.stderr);
 }
 
@@ -396,7 +396,7 @@ fn a_refusal_has_a_hint() {
     for url in everywhere(&server, WEATHER) {
         let outcome = run_within(PATIENCE, zinspect(&server, &url)).expect(6);
         let error = the_error(&outcome);
-        assert!(error["place"].as_str().unwrap().starts_with(&url), "{error}");
+        assert!(error["path"].as_str().unwrap().starts_with(&url), "{error}");
         assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("--anonymous")), "{error}");
         let (directory, target) = output();
         let outcome = run_within(PATIENCE, zrecompress(&server, &url, &target)).expect(6);
@@ -424,7 +424,7 @@ fn a_bucket_that_forbids_lists_is_read_by_its_consolidated_metadata() {
         assert_answers(&server, &url, &[], &expected);
         let outcome = run(zinspect(&server, &url).arg("--sizes")).expect(6);
         let error = the_error(&outcome);
-        assert_eq!(error["place"], url.as_str(), "{error}");
+        assert_eq!(error["path"], url.as_str(), "{error}");
         assert!(error["hint"].is_string(), "{error}");
     }
 }
@@ -458,7 +458,7 @@ fn retries_have_an_end() {
         let server = serve(vec![Fault::FirstTries { status: 503, times: 2 }]);
         let url = &everywhere(&server, WEATHER)[cloud];
         let outcome = run_within(PATIENCE, zinspect(&server, url).args(["--retries", "1"])).expect(6);
-        assert!(the_error(&outcome)["place"].as_str().unwrap().starts_with(url));
+        assert!(the_error(&outcome)["path"].as_str().unwrap().starts_with(url));
     }
     let server = serve(vec![Fault::Status { key_contains: String::new(), status: 503 }]);
     run_within(PATIENCE, zinspect(&server, &server.s3_url(WEATHER)).args(["--timeout", "2s"])).expect(6);
@@ -469,7 +469,7 @@ fn a_closed_port_is_refused_soon() {
     for url in ["s3://bucket/x.zarr", "gs://bucket/x.zarr", "az://bucket/x.zarr", &format!("{CLOSED}/x.zarr")] {
         let tool = hermetic("zinspect").args(["--anonymous", "--endpoint", CLOSED, "--timeout", "5s", url]);
         let outcome = run_within(Duration::from_secs(20), tool).expect(6);
-        assert!(the_error(&outcome)["place"].as_str().unwrap().starts_with(url));
+        assert!(the_error(&outcome)["path"].as_str().unwrap().starts_with(url));
     }
 }
 
@@ -643,7 +643,7 @@ fn nothing_is_written_when_a_chunk_is_refused() {
         let outcome = run(zrecompress(&server, &url, &target)).expect(3);
         let error = outcome.of_type("error");
         assert_eq!(error.len(), 1, "{}", outcome.stdout);
-        assert_eq!(error[0]["place"], format!("{url}/u10/3.0.0"));
+        assert_eq!(error[0]["path"], format!("{url}/u10/3.0.0"));
         assert!(outcome.stderr.contains("out.zarr: not finished"), "{}", outcome.stderr);
         nothing_published(&directory, &target);
     }

@@ -51,11 +51,8 @@ fn blosc(cname: Cname, clevel: u8, blocksize: u64) -> Option<Blosc> {
 fn enough_blocks_are_ok_and_recompressing_does_not_help() {
     let array = verdict(&MakeArray { codec: blosc(Cname::Zstd, 3, 0), ..MakeArray::default() });
     assert_eq!((&array["verdict"], &array["recompress_helps"]), (&json!("ok"), &json!(false)));
-    assert_eq!(
-        (&array["blocks"], &array["max_threads"], &array["ideal_speedup"]),
-        (&json!(32), &json!(32), &json!(8.0))
-    );
-    assert!(array["because"].as_str().unwrap().contains("Blosc stores no thread count"), "{array}");
+    assert_eq!((&array["blocks"], &array["max_threads"], &array["max_speedup"]), (&json!(32), &json!(32), &json!(8.0)));
+    assert!(array["reason"].as_str().unwrap().contains("Blosc stores no thread count"), "{array}");
     assert!(array.get("command").is_none());
 }
 
@@ -63,15 +60,15 @@ fn enough_blocks_are_ok_and_recompressing_does_not_help() {
 fn one_big_block_is_few_blocks() {
     let array = verdict(&MakeArray { codec: blosc(Cname::Zstd, 3, 4 << 20), ..MakeArray::default() });
     assert_eq!((&array["verdict"], &array["recompress_helps"]), (&json!("few_blocks"), &json!(true)));
-    assert_eq!((&array["blocks"], &array["max_threads"], &array["ideal_speedup"]), (&json!(1), &json!(1), &json!(1.0)));
-    assert!(array["helps"].as_str().unwrap().contains("zarr-python 3"), "says who does not gain: {array}");
+    assert_eq!((&array["blocks"], &array["max_threads"], &array["max_speedup"]), (&json!(1), &json!(1), &json!(1.0)));
+    assert!(array["benefit"].as_str().unwrap().contains("zarr-python 3"), "says who does not gain: {array}");
 }
 
 #[test]
 fn nine_blocks_on_eight_threads_gain_four_and_a_half() {
     let make = MakeArray { chunk: 9 << 15, codec: blosc(Cname::Zstd, 3, 1 << 17), ..MakeArray::default() };
     let array = verdict(&make);
-    assert_eq!((&array["blocks"], &array["ideal_speedup"], &array["verdict"]), (&json!(9), &json!(4.5), &json!("ok")));
+    assert_eq!((&array["blocks"], &array["max_speedup"], &array["verdict"]), (&json!(9), &json!(4.5), &json!("ok")));
 }
 
 #[test]
@@ -98,7 +95,7 @@ fn wrong_element_size_is_found_in_the_header() {
     assert_eq!((&array["verdict"], &array["recompress_helps"]), (&json!("useless_shuffle"), &json!(true)));
     let chunk = inspect(&fixture("typesize1.zarr"), &[]).record("chunk", "/data");
     assert_eq!((&chunk["typesize"], &chunk["shuffle"]), (&json!(1), &json!("shuffle")));
-    assert_eq!(chunk["remarks"].as_array().unwrap().len(), 1);
+    assert_eq!(chunk["notes"].as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -109,7 +106,7 @@ fn without_samples_the_metadata_has_to_do() {
     let array = outcome.record("array", "/");
     assert!(outcome.of_type("chunk").is_empty() && array.get("sampled").is_none());
     assert_eq!((&array["blocks"], &array["verdict"]), (&json!(32), &json!("ok")));
-    assert!(array["because"].as_str().unwrap().starts_with("by its metadata"), "{array}");
+    assert!(array["reason"].as_str().unwrap().starts_with("by its metadata"), "{array}");
 }
 
 #[test]
@@ -163,7 +160,7 @@ fn a_wrong_separator_is_not_taken_for_an_empty_array() {
     let outcome = inspect(&fixture("broken/wrong-separator.zarr"), &["--sizes"]).expect(0);
     let array = outcome.record("array", "/t2m");
     assert_eq!(array["verdict"], "no_chunks");
-    assert!(array["because"].as_str().unwrap().contains("not spelled with"), "{array}");
+    assert!(array["reason"].as_str().unwrap().contains("not spelled with"), "{array}");
     assert!(outcome.of_type("key").iter().all(|key| key["kind"] == "wrong_separator"));
 }
 
@@ -192,7 +189,7 @@ fn damaged_chunks_are_the_answer_no() {
         outcome.records();
         let array = outcome.record("array", path);
         assert_eq!(array["verdict"], "damaged", "{store}");
-        assert!(array["because"].as_str().unwrap().contains(word), "{store}: {}", array["because"]);
+        assert!(array["reason"].as_str().unwrap().contains(word), "{store}: {}", array["reason"]);
     }
 }
 
@@ -207,7 +204,7 @@ fn nodes_that_cannot_be_read_are_errors_and_the_rest_goes_on() {
         let outcome = inspect(&fixture("broken").join(store), &[]).expect(code);
         outcome.records();
         let places: Vec<String> =
-            outcome.of_type("error").iter().map(|error| error["place"].as_str().unwrap().to_owned()).collect();
+            outcome.of_type("error").iter().map(|error| error["path"].as_str().unwrap().to_owned()).collect();
         assert_eq!(places.len(), errors.len(), "{store}: {places:?}");
         assert!(places.iter().zip(&errors).all(|(place, end)| place.ends_with(end)), "{store}: {places:?}");
         assert_eq!(outcome.of_type("array").len(), good, "{store}");

@@ -138,7 +138,7 @@ fn coordinates_and_what_is_not_selected_are_copied_as_they_are() {
     {
         let record = outcome.record("recompress", path);
         assert_eq!(record["action"], action);
-        assert!(record["because"].as_str().unwrap_or_default().contains(word), "{record}");
+        assert!(record["reason"].as_str().unwrap_or_default().contains(word), "{record}");
         let array = &path[1..];
         let same = before.iter().filter(|(key, _)| key.starts_with(array)).all(|(key, content)| after[key] == *content);
         assert_eq!(same, action == "copy", "{path}");
@@ -263,7 +263,7 @@ fn bad_chunks_are_named_and_nothing_is_published() {
         let outcome = recompress(&source, &target, &["-j1"]).expect(3);
         outcome.records();
         let mut places: Vec<String> =
-            outcome.of_type("error").iter().map(|error| error["place"].as_str().unwrap().to_owned()).collect();
+            outcome.of_type("error").iter().map(|error| error["path"].as_str().unwrap().to_owned()).collect();
         places.sort();
         assert_eq!(places.len(), keys.len(), "{store}: {places:?}");
         assert!(places.iter().zip(keys).all(|(place, key)| place.ends_with(key)), "{store}: {places:?}");
@@ -309,7 +309,7 @@ fn unknown_codecs_can_be_copied() {
 fn keys_that_belong_to_no_array_are_left_out_and_told() {
     let (_directory, target) = output();
     let outcome = recompress(&fixture("broken/strays.zarr"), &target, &[]).expect(0);
-    assert_eq!(outcome.records().pop().unwrap()["keys_left_out"], 4);
+    assert_eq!(outcome.records().pop().unwrap()["skipped_keys"], 4);
     assert!(outcome.stderr.contains("4 keys left out"), "{}", outcome.stderr);
     assert!(tree(&target).keys().all(|key| !key.contains("tmp") && !key.contains("partial") && key != "t2m/2.7"));
 }

@@ -184,7 +184,7 @@ def test_a_copied_bad_chunk_is_bad_for_every_reader(codec: tuple[str, ...], tmp_
     done = run("zrecompress", source, result, "--on-bad-chunk", "copy", *codec)
     assert done.code == PARTIAL, done.stderr
     done.assert_ends_well_formed()
-    assert sorted(error["place"].rpartition(".zarr/")[2] for error in done.of_type("error")) == [
+    assert sorted(error["path"].rpartition(".zarr/")[2] for error in done.of_type("error")) == [
         f"{name}/0.1" for name in BITFLIPS
     ]
     for name in BITFLIPS:

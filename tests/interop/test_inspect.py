@@ -47,7 +47,7 @@ def test_the_run_succeeds(inspected: Inspected) -> None:
     """A valid store is inspected without an error, a fault or a stray key."""
     inspected.run.assert_done()
     assert inspected.run.of_type("key") == []
-    assert [chunk["faults"] for chunk in inspected.run.of_type("chunk") if chunk["faults"]] == []
+    assert [chunk["problems"] for chunk in inspected.run.of_type("chunk") if chunk["problems"]] == []
 
 
 def test_nodes_come_in_path_order(inspected: Inspected) -> None:
@@ -282,7 +282,7 @@ def test_a_failed_node_does_not_hide_the_others() -> None:
     """Each malformed node is one error record that names it; the good array is still described."""
     result = run("zinspect", BROKEN / "bad-members.zarr")
     assert [record["path"] for record in result.of_type("array")] == ["/good"]
-    places = sorted(Path(error["place"]).name for error in result.of_type("error"))
+    places = sorted(Path(error["path"]).name for error in result.of_type("error"))
     assert places == ["negative_shape", "no_chunks", "string_shape"]
     assert {error["exit"] for error in result.of_type("error")} == {5}
 
@@ -299,7 +299,7 @@ def test_damaged_chunks_are_named() -> None:
     """The chunk that is cut is the one with a fault."""
     for store in ("cut-chunk.zarr", "short-header.zarr", "zero-chunk.zarr"):
         result = run("zinspect", "--sample", EVERY_CHUNK, BROKEN / store)
-        faulty = [chunk["key"] for chunk in result.of_type("chunk") if chunk["faults"]]
+        faulty = [chunk["key"] for chunk in result.of_type("chunk") if chunk["problems"]]
         assert faulty == ["t2m/0.1"], store
 
 

@@ -95,7 +95,7 @@ def test_stores_that_differ_are_refused(code: int, shift: float, dtypes: dict[st
     variables = {name: (VALUE, points.numbers((3, 3, 4), dtype)) for name, dtype in dtypes.items()}
     other = points.write(points.grid(np.arange(3.0) + shift, np.arange(4.0), **variables), tmp_path / "other.zarr")
     error = points.refused(code, first, other, *points.places([Point(1, 1)]), "-o", output)
-    assert str(other) in error["place"]
+    assert str(other) in error["path"]
     assert not output.exists()
 
 

@@ -278,7 +278,7 @@ def test_a_rule_for_a_scalar_is_refused(dataset: Path, tmp_path: Path) -> None:
     """It has no dimension, and is left alone by rules for all arrays."""
     done = run("zrecompress", dataset, tmp_path / "result.zarr", "--chunks", "height:1")
     assert done.code == USAGE, done.stdout
-    assert "/height" in done.of_type("error")[0]["place"]
+    assert "/height" in done.of_type("error")[0]["path"]
     assert list(tmp_path.glob("result.zarr*")) == []
 
 

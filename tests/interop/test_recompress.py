@@ -229,7 +229,7 @@ def test_only_small_coordinates_and_arrays_already_so_are_copied(recompressed: R
         elif record["action"] == "copy":
             assert_wanted(recompressed.setting, path, oracle.blosc_of(before))
         if record["action"] == "copy":
-            assert record["because"], path
+            assert record["reason"], path
             assert copied_files(recompressed.result, path) == copied_files(recompressed.source, path), path
 
 
@@ -556,7 +556,7 @@ def test_a_broken_source_gives_no_output(store: str, code: int, tmp_path: Path) 
     assert done.code == code, done.stderr
     done.assert_ends_well_formed()
     assert done.of_type("error"), done.stdout
-    assert all(store in error["place"] for error in done.of_type("error")), done.stdout
+    assert all(store in error["path"] for error in done.of_type("error")), done.stdout
     left = [path.name for path in tmp_path.iterdir()]
     # Of a source that is only damaged here and there, what is done is kept to go on with.
     assert left == (["result.zarr.plan"] if done.code == 3 else [])
@@ -574,7 +574,7 @@ EVERY_FAULT = {
 def test_every_fault_is_named(store: str, places: list[str], tmp_path: Path) -> None:
     """One error record for each damaged chunk and each array that cannot be treated."""
     done = run("zrecompress", BROKEN / store, tmp_path / "result.zarr")
-    assert sorted(error["place"].partition(f"{store}/")[2] for error in done.of_type("error")) == places
+    assert sorted(error["path"].partition(f"{store}/")[2] for error in done.of_type("error")) == places
 
 
 def test_failures_come_in_input_order_at_any_number_of_workers(tmp_path: Path) -> None:
@@ -619,6 +619,6 @@ def test_strays_are_left_out_and_counted(tmp_path: Path) -> None:
     done = recompress(source, result)
     left_out = set(oracle.files(source)) - set(oracle.files(result))
     assert left_out == {"notes.txt", "t2m/2.7", "t2m/0.0.tmp", "t2m/.0.1.abc.partial"}
-    assert done.summary["keys_left_out"] == len(left_out)
+    assert done.summary["skipped_keys"] == len(left_out)
     before, after = (zarr.open_array(path / "t2m", mode="r") for path in (source, result))
     assert oracle.values(after) == oracle.values(before)

@@ -163,7 +163,7 @@ impl Header {
 
 /// The most that `threads` threads can gain on `blocks` equal blocks: c-blosc hands out blocks in equal contiguous shares,
 /// so the largest share decides.
-pub fn ideal_speedup(blocks: u64, threads: u64) -> f64 {
+pub fn max_speedup(blocks: u64, threads: u64) -> f64 {
     if blocks == 0 { 1.0 } else { blocks as f64 / blocks.div_ceil(threads.max(1)) as f64 }
 }
 
@@ -198,11 +198,11 @@ mod tests {
 
     #[test]
     fn speedup_is_bounded_by_the_largest_share() {
-        assert_eq!(ideal_speedup(9, 8), 4.5);
-        assert_eq!(ideal_speedup(5, 4), 2.5);
-        assert_eq!(ideal_speedup(10, 8), 5.0);
-        assert_eq!(ideal_speedup(1, 8), 1.0);
-        assert_eq!(ideal_speedup(0, 8), 1.0);
+        assert_eq!(max_speedup(9, 8), 4.5);
+        assert_eq!(max_speedup(5, 4), 2.5);
+        assert_eq!(max_speedup(10, 8), 5.0);
+        assert_eq!(max_speedup(1, 8), 1.0);
+        assert_eq!(max_speedup(0, 8), 1.0);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub use compare::holds;
 pub use compressor::Compressor;
 pub use encoder::Stream;
 pub use error::CodecError;
-pub use frame::{HEADER_LEN, Header, MAX_NBYTES, ideal_speedup};
+pub use frame::{HEADER_LEN, Header, MAX_NBYTES, max_speedup};
 pub use range::decompress_range;
 pub use settings::Blosc;
 pub use spec::{Codec, codec_name, describe, unsealed};

@@ -231,7 +231,7 @@ impl ArrayPlan {
             store: store.to_owned(),
             path: self.array.path.clone(),
             action: self.action.name().to_owned(),
-            because: self.action.because(),
+            reason: self.action.reason(),
             from: self.array.chain.describe(),
             to: self.new_codec(),
             objects_expected: match layout {
@@ -266,7 +266,7 @@ impl Action {
     }
 
     /// Why it is not simply carried out, where that is so.
-    pub fn because(&self) -> Option<String> {
+    pub fn reason(&self) -> Option<String> {
         match self {
             Action::Copy(because) => Some((*because).to_owned()),
             Action::Recompress(encoding) if encoding.unchanged => {

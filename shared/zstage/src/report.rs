@@ -67,7 +67,7 @@ impl<'a> Report<'a> {
         strays: u64,
     ) -> Report<'a> {
         let arrays = vec![ArrayState::default(); plans.len()];
-        let totals = Totals { keys_left_out: strays, arrays: Some(0), ..Totals::default() };
+        let totals = Totals { skipped_keys: strays, arrays: Some(0), ..Totals::default() };
         Report { plans, record, progress, state: Mutex::new(State { arrays, due: 0, totals, fatal: None }) }
     }
 
@@ -142,7 +142,7 @@ impl<'a> Report<'a> {
 
     /// A key that belongs to no array.
     pub fn stray(&self) {
-        self.state.lock().totals.keys_left_out += 1;
+        self.state.lock().totals.skipped_keys += 1;
     }
 
     /// Something ended the run.

@@ -68,7 +68,7 @@ pub struct Totals {
     /// Stored bytes of the output.
     pub bytes_after: u64,
     /// Keys of the source that belong to no array.
-    pub keys_left_out: u64,
+    pub skipped_keys: u64,
     /// `bytes_before` over `bytes_after`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<f64>,
@@ -109,6 +109,6 @@ impl Totals {
         self.failed += other.failed;
         self.bytes_before += other.bytes_before;
         self.bytes_after += other.bytes_after;
-        self.keys_left_out += other.keys_left_out;
+        self.skipped_keys += other.skipped_keys;
     }
 }

@@ -379,8 +379,8 @@ impl<W: Writer> Run<'_, W> {
             }
             return Ok(Outcome::new(totals.exit_of_lost(), Summary::Totals(totals)));
         }
-        if totals.keys_left_out > 0 {
-            let strays = human_counted(totals.keys_left_out, "key");
+        if totals.skipped_keys > 0 {
+            let strays = human_counted(totals.skipped_keys, "key");
             let what = if header.in_place { "belong" } else { "left out that belong" };
             let source = &header.source;
             self.progress.warn(&format!("{source}: {strays} {what} to no array; zinspect --sizes lists them"));

@@ -234,6 +234,6 @@ mod tests {
         assert_eq!(failure.exit, Exit::Output);
         assert!(failure.advice().is_some_and(|hint| hint.contains("--overwrite")));
         let record = failure.record();
-        assert_eq!((record.place.as_str(), record.error.as_str()), ("na: me  x.zarr", "exists already"));
+        assert_eq!((record.path.as_str(), record.error.as_str()), ("na: me  x.zarr", "exists already"));
     }
 }

@@ -5,12 +5,12 @@ use std::fmt;
 
 use crate::{ErrorRecord, Exit, V1};
 
-/// A failure, ready to be shown: `place: what is wrong: cause: cause`.
+/// A failure, ready to be shown: `path: what is wrong: cause: cause`.
 #[derive(Debug, Clone)]
 pub struct Failure {
     /// The exit code that it gives.
     pub exit: Exit,
-    place: String,
+    path: String,
     what: String,
     hint: Option<String>,
     closed_pipe: bool,
@@ -19,19 +19,19 @@ pub struct Failure {
 impl Failure {
     /// A failure of the tool's own finding.
     pub fn new(exit: Exit, what: impl Into<String>) -> Failure {
-        Failure { exit, place: String::new(), what: what.into(), hint: None, closed_pipe: false }
+        Failure { exit, path: String::new(), what: what.into(), hint: None, closed_pipe: false }
     }
 
-    /// The same failure with its place: a store, a node, a key, a file.
-    pub fn at(self, place: impl fmt::Display) -> Failure {
-        Failure { place: place.to_string(), ..self }
+    /// The same failure with its path: a store, a node, a key, a file.
+    pub fn at(self, path: impl fmt::Display) -> Failure {
+        Failure { path: path.to_string(), ..self }
     }
 
-    /// An error at `place`, with the causes in its chain. A text that starts with its own place says it once.
-    pub fn from_error(exit: Exit, place: &str, error: &dyn Error, hint: Option<String>) -> Failure {
+    /// An error at `path`, with the causes in its chain. A text that starts with its own path says it once.
+    pub fn from_error(exit: Exit, path: &str, error: &dyn Error, hint: Option<String>) -> Failure {
         let text = error.to_string();
-        let what = text.strip_prefix(place).and_then(|text| text.strip_prefix(": ")).unwrap_or(&text);
-        Failure { hint, ..Failure::new(exit, with_causes(what, error)).at(place) }
+        let what = text.strip_prefix(path).and_then(|text| text.strip_prefix(": ")).unwrap_or(&text);
+        Failure { hint, ..Failure::new(exit, with_causes(what, error)).at(path) }
     }
 
     /// A command line that cannot be carried out.
@@ -68,7 +68,7 @@ impl Failure {
     pub fn record(&self) -> ErrorRecord {
         ErrorRecord {
             v: V1,
-            place: self.place.clone(),
+            path: self.path.clone(),
             error: self.what.clone(),
             exit: self.exit,
             hint: self.hint.clone(),
@@ -78,9 +78,9 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.place.as_str() {
+        match self.path.as_str() {
             "" => f.write_str(&self.what),
-            place => write!(f, "{place}: {}", self.what),
+            path => write!(f, "{path}: {}", self.what),
         }
     }
 }

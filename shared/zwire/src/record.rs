@@ -146,20 +146,20 @@ pub struct ArrayRecord {
     /// Most threads that can help to decode one chunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_threads: Option<u64>,
-    /// Threads that `ideal_speedup` is for (`--nthreads`).
+    /// Threads that `max_speedup` is for (`--nthreads`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<u64>,
     /// `blocks / ceil(blocks / threads)`: the most that these threads can gain inside one chunk.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ideal_speedup: Option<f64>,
+    pub max_speedup: Option<f64>,
     /// What bounds decoding, in one word.
     pub verdict: String,
     /// The verdict in one sentence.
-    pub because: String,
+    pub reason: String,
     /// Whether recompressing would help.
     pub recompress_helps: bool,
     /// Which readers would gain from recompressing, or why none would.
-    pub helps: String,
+    pub benefit: String,
     /// The command that would do it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
@@ -213,9 +213,9 @@ pub struct ChunkRecord {
     /// Most threads that can help to decode it.
     pub max_threads: u64,
     /// What is wrong with it: it is damaged, or not what the metadata says. Empty when nothing is.
-    pub faults: Vec<String>,
+    pub problems: Vec<String>,
     /// What is legal, but was hardly meant.
-    pub remarks: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// A key that belongs to no array.
@@ -284,7 +284,7 @@ pub struct PlanRecord {
     pub action: String,
     /// Why, where the array is only copied.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub because: Option<String>,
+    pub reason: Option<String>,
     /// The codec as it is, for people.
     pub from: String,
     /// The codec as it will be, for people.
@@ -346,7 +346,7 @@ pub struct RecompressRecord {
     pub action: String,
     /// Why, where the array was only copied.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub because: Option<String>,
+    pub reason: Option<String>,
     /// The codec as it was, for people.
     pub from: String,
     /// The codec as it is now, for people.
@@ -442,7 +442,7 @@ pub struct ExtractionRecord {
     pub read_amplification: Option<f64>,
     /// `whole_bytes / wanted_bytes`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub whole_amplification: Option<f64>,
+    pub full_chunk_amplification: Option<f64>,
     /// Batches that are read one after the other.
     pub batches: u64,
     /// The most rows of a batch.
@@ -473,7 +473,7 @@ pub struct ErrorRecord {
     /// Version of the record.
     pub v: V1,
     /// What it is about: a store, a node, a chunk's key.
-    pub place: String,
+    pub path: String,
     /// What is wrong, with the chain of causes.
     pub error: String,
     /// The exit code that this failure alone would give.
@@ -589,7 +589,7 @@ pub struct ChoiceRecord {
     pub to: String,
     /// Why, where nothing of this array was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub because: Option<String>,
+    pub reason: Option<String>,
     /// Chunks that were sampled.
     pub sampled: u64,
     /// Decoded bytes for each stored byte, in the sample as it is stored now.

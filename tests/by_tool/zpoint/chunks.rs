@@ -26,7 +26,7 @@ fn scene(codec: Codec) -> Scene {
 fn only_the_second_chunk_is_lost(outcome: &Outcome, key: &str) {
     let errors = outcome.of_type("error");
     assert_eq!(errors.len(), 1, "{}", outcome.stdout);
-    assert!(errors[0]["place"].as_str().unwrap().contains(key), "{}", errors[0]);
+    assert!(errors[0]["path"].as_str().unwrap().contains(key), "{}", errors[0]);
     assert!(outcome.stderr.contains(key), "{}", outcome.stderr);
     let expected: Vec<Option<f64>> = (0..TIMES).map(|time| (time / 2 != 1).then_some(value(time, 4, 3))).collect();
     assert_eq!(values(outcome, "t"), expected);

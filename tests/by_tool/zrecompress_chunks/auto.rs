@@ -109,7 +109,7 @@ fn a_killed_run_goes_on_with_its_choice() {
 fn arrays_that_are_alike_share_a_choice() {
     let scene = scene(&["--auto", "--share-trial", "--objective", "encode"]);
     let outcome = scene.run(&[]).expect(0);
-    assert!(outcome.record("choice", "/u")["because"].as_str().unwrap().contains("/t"));
+    assert!(outcome.record("choice", "/u")["reason"].as_str().unwrap().contains("/t"));
     assert_eq!(written(&scene, "t"), written(&scene, "u"));
 }
 

@@ -18,7 +18,7 @@ fn damaged(flags: &[&str]) -> Scene {
 fn named_once(outcome: &Outcome) {
     let errors = outcome.of_type("error");
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(errors[0]["place"].as_str().unwrap().ends_with("t/c/5/0/0"), "{errors:?}");
+    assert!(errors[0]["path"].as_str().unwrap().ends_with("t/c/5/0/0"), "{errors:?}");
     assert_eq!(number(outcome, "failed"), 1);
 }
 
@@ -132,7 +132,7 @@ fn keys_that_belong_to_no_array_are_left_out_and_told() {
     place(&scene.source, "t/c/99/0/0", b"outside");
     place(&scene.source, "loose", b"mine");
     let outcome = scene.run(&[]).expect(0);
-    assert_eq!(number(&outcome, "keys_left_out"), 3, "{}", outcome.stderr);
+    assert_eq!(number(&outcome, "skipped_keys"), 3, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("3 keys"), "{}", outcome.stderr);
     assert!(tree(&scene.output) == expected);
 }

@@ -158,8 +158,8 @@ fn one_trial_is_shared_by_arrays_that_are_alike() {
     assert_eq!(number(&each, "trials"), 3 * number(&shared, "trials"));
     assert_eq!(shared.of_type("choice").len(), 3);
     let (t, u) = (shared.record("choice", "/t"), shared.record("choice", "/u"));
-    assert_eq!((&t["to"], t["because"].is_null()), (&u["to"], true));
-    assert!(u["because"].as_str().unwrap().contains("/t"), "{u}");
+    assert_eq!((&t["to"], t["reason"].is_null()), (&u["to"], true));
+    assert!(u["reason"].as_str().unwrap().contains("/t"), "{u}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn keys(form: Form) -> [&'static str; 2] {
 fn names(outcome: &Outcome, places: &[&str]) {
     outcome.records();
     let errors = outcome.of_type("error");
-    let mut told: Vec<&str> = errors.iter().map(|error| error["place"].as_str().unwrap()).collect();
+    let mut told: Vec<&str> = errors.iter().map(|error| error["path"].as_str().unwrap()).collect();
     told.sort_unstable();
     assert!(
         told.len() == places.len() && told.iter().zip(places).all(|(told, place)| told.ends_with(place)),

@@ -180,7 +180,7 @@ fn a_bad_chunk_of_one_part_shows_at_the_end() {
     fs::write(scene.source.join("a0/2"), "damaged").unwrap();
     let scene = prepared(scene);
     let outcome = part(&scene, 1, &["--on-bad-chunk", "copy"]).run().expect(3);
-    assert!(outcome.of_type("error")[0]["place"].as_str().unwrap().ends_with("a0/2"));
+    assert!(outcome.of_type("error")[0]["path"].as_str().unwrap().ends_with("a0/2"));
     (2..=4).for_each(|number| drop(part(&scene, number, &[]).run().expect(0)));
     let summary = scene.of_output(&["--finish"]).expect(3).records().pop().unwrap();
     assert_eq!(summary["failed"], 1);

@@ -36,7 +36,7 @@ fn one_fails(fault: Fault) -> Outcome {
     outcome.records();
     let errors = outcome.of_type("error");
     assert_eq!(errors.len(), 1, "{}", outcome.stdout);
-    assert_eq!((&errors[0]["place"], &errors[0]["exit"]), (&format!("s3://bucket/{ONE}").into(), &6.into()));
+    assert_eq!((&errors[0]["path"], &errors[0]["exit"]), (&format!("s3://bucket/{ONE}").into(), &6.into()));
     assert!(outcome.stderr.contains("--resume"), "{}", outcome.stderr);
     cloud.assert_hidden();
     assert_eq!(cloud.server.unfinished_uploads(), 0);
@@ -85,7 +85,7 @@ fn a_refusal_is_one() {
         let url = &cloud.urls(OUT)[number];
         let outcome = run(cloud.zrecompress([fixture(WEATHER).to_str().unwrap(), url])).expect(6);
         let error = &outcome.of_type("error")[0];
-        assert!(error["place"].as_str().unwrap().starts_with(url), "{error}");
+        assert!(error["path"].as_str().unwrap().starts_with(url), "{error}");
         assert!(error["hint"].as_str().unwrap().contains("--anonymous"), "{error}");
         assert!(cloud.objects("").is_empty());
     }
@@ -111,7 +111,7 @@ fn verification_reads_what_the_server_has() {
     let cloud = flip();
     let outcome = run(cloud.upload()).expect(7);
     let error = &outcome.of_type("error")[0];
-    assert_eq!(error["place"], format!("s3://bucket/{ONE}"), "{error}");
+    assert_eq!(error["path"], format!("s3://bucket/{ONE}"), "{error}");
     assert!(outcome.stderr.contains("verification failed"), "{}", outcome.stderr);
     cloud.assert_hidden();
     let cloud = cloud.again(vec![]);

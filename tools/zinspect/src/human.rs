@@ -35,7 +35,7 @@ pub fn table(TableOptions { sizes, tree, verbose }: TableOptions) -> Table {
                 }
                 rows
             }
-            Record::Chunk(chunk) if verbose || !chunk.faults.is_empty() => {
+            Record::Chunk(chunk) if verbose || !chunk.problems.is_empty() => {
                 vec![Row::Note(indented(&chunk_line(chunk)))]
             }
             Record::Key(key) => {
@@ -111,7 +111,7 @@ fn dtype(dtype: &Value) -> String {
 fn reasons(array: &ArrayRecord) -> Vec<Row> {
     let answer = if array.recompress_helps { "recompressing helps" } else { "recompressing does not help" };
     let mut rows =
-        vec![Row::Note(indented(&array.because)), Row::Note(indented(&format!("{answer}: {}", array.helps)))];
+        vec![Row::Note(indented(&array.reason)), Row::Note(indented(&format!("{answer}: {}", array.benefit)))];
     rows.extend(array.command.as_ref().map(|command| Row::Verbatim(indented(command))));
     rows.extend(array.zarrs_error.as_ref().map(|error| Row::Note(indented(&format!("zarrs cannot open it: {error}")))));
     rows
@@ -126,8 +126,8 @@ fn chunk_line(chunk: &ChunkRecord) -> String {
         chunk.blocks.zip(chunk.block_bytes).map(|(blocks, bytes)| format!("{blocks} × {}", human_bytes(bytes))),
     );
     words.extend(chunk.stored_raw.filter(|raw| *raw).map(|_| "stored raw".into()));
-    words.extend(chunk.faults.iter().map(|fault| format!("FAULT: {fault}")));
-    words.extend(chunk.remarks.iter().cloned());
+    words.extend(chunk.problems.iter().map(|fault| format!("FAULT: {fault}")));
+    words.extend(chunk.notes.iter().cloned());
     let inner = chunk.inner_chunk.map_or_else(String::new, |number| format!(" inner chunk {number}"));
     format!("{}{inner} ({}): {}", chunk.key, human_bytes(chunk.stored_bytes), words.join(", "))
 }

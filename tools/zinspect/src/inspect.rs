@@ -119,7 +119,7 @@ impl<'a> Inspection<'a> {
     }
 
     fn bench(&mut self, array: &Array, chunks: &[ChunkRecord]) -> Result<(), Failure> {
-        if chunks.iter().any(|chunk| !chunk.faults.is_empty()) || array.chain.innermost().unknown.is_some() {
+        if chunks.iter().any(|chunk| !chunk.problems.is_empty()) || array.chain.innermost().unknown.is_some() {
             return Ok(());
         }
         match bench(self.store, array, chunks, self.options.jobs, &self.session.stop) {

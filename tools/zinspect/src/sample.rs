@@ -66,9 +66,9 @@ impl Sampler<'_> {
         let index = match found.index {
             Ok(index) => index,
             Err(error) => {
-                let faults = vec![format!("shard index: {error}")];
+                let problems = vec![format!("shard index: {error}")];
                 let record = self.record(key, found.stat.size);
-                return Ok(vec![ChunkRecord { format: "shard".into(), faults, ..record }]);
+                return Ok(vec![ChunkRecord { format: "shard".into(), problems, ..record }]);
             }
         };
         let present = index.0.iter().enumerate().filter_map(|(number, entry)| Some((number, (*entry)?)));
@@ -105,7 +105,7 @@ fn examine(chain: &Chain, head: &[u8], chunk: &mut ChunkRecord) {
         None => "none".to_owned(),
     };
     if chunk.stored_bytes == 0 {
-        chunk.faults.push("the chunk has 0 bytes".into());
+        chunk.problems.push("the chunk has 0 bytes".into());
         return;
     }
     match chain.compressor() {
@@ -115,7 +115,7 @@ fn examine(chain: &Chain, head: &[u8], chunk: &mut ChunkRecord) {
             chunk.stored_raw = Some(true);
             chunk.uncompressed_bytes = Some(stored);
             if let Some(expected) = chain.chunk_bytes.filter(|expected| *expected != stored) {
-                chunk.faults.push(format!("{stored} bytes where an uncompressed chunk has {expected}"));
+                chunk.problems.push(format!("{stored} bytes where an uncompressed chunk has {expected}"));
             }
         }
         None => {}
@@ -125,7 +125,7 @@ fn examine(chain: &Chain, head: &[u8], chunk: &mut ChunkRecord) {
 fn examine_frame(chain: &Chain, head: &[u8], stored: u64, chunk: &mut ChunkRecord) {
     let header = match Header::parse(head) {
         Ok(header) => header,
-        Err(error) => return chunk.faults.push(error.to_string()),
+        Err(error) => return chunk.problems.push(error.to_string()),
     };
     let nbytes = u64::from(header.nbytes);
     chunk.format_version = Some(header.version);
@@ -141,21 +141,21 @@ fn examine_frame(chain: &Chain, head: &[u8], stored: u64, chunk: &mut ChunkRecor
 
     let cbytes = u64::from(header.cbytes);
     if cbytes > stored {
-        chunk.faults.push(format!("truncated: its header says {cbytes} bytes, there are {stored}"));
+        chunk.problems.push(format!("truncated: its header says {cbytes} bytes, there are {stored}"));
     } else if cbytes < stored {
-        chunk.remarks.push(format!("{} bytes follow the frame", stored - cbytes));
+        chunk.notes.push(format!("{} bytes follow the frame", stored - cbytes));
     }
     // Only where nothing stands between the frame and the elements does the chunk's size have to be the frame's.
     let direct = matches!(chain.tail.first(), Some(Codec::Blosc(..)));
     if let Some(expected) = chain.chunk_bytes.filter(|expected| direct && *expected != nbytes) {
-        chunk.faults.push(format!("decodes to {nbytes} bytes where the metadata says {expected}"));
+        chunk.problems.push(format!("decodes to {nbytes} bytes where the metadata says {expected}"));
     }
     let itemsize = chain.itemsize.unwrap_or(1);
     if header.shuffles_nothing() && itemsize > 1 {
-        chunk.remarks.push(format!("byte shuffle on elements of 1 byte moves nothing; elements have {itemsize}"));
+        chunk.notes.push(format!("byte shuffle on elements of 1 byte moves nothing; elements have {itemsize}"));
     }
     if header.cname().is_none() {
-        chunk.faults.push("names a compressor that Blosc 1 does not have".into());
+        chunk.problems.push("names a compressor that Blosc 1 does not have".into());
     }
 }
 
@@ -175,7 +175,7 @@ fn examine_stream(codec: &Codec, chain: &Chain, head: &[u8], chunk: &mut ChunkRe
         _ => true,
     };
     if !right {
-        chunk.faults.push(format!("does not start as {} does", format_name(codec)));
+        chunk.problems.push(format!("does not start as {} does", format_name(codec)));
     }
 }
 

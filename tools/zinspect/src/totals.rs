@@ -25,7 +25,7 @@ impl Counts {
             objects_present: record.objects_present.unwrap_or(0),
             objects_expected: record.objects_expected.unwrap_or(0),
             stored_bytes: record.stored_bytes.unwrap_or(0),
-            damaged_chunks: chunks.iter().filter(|chunk| !chunk.faults.is_empty()).count() as u64,
+            damaged_chunks: chunks.iter().filter(|chunk| !chunk.problems.is_empty()).count() as u64,
             verdict: record.verdict.clone(),
         }
     }

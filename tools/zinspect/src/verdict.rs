@@ -6,7 +6,7 @@
 
 use zarray::Array;
 use zcli::glob_escape;
-use zcodec::{Blosc, Cname, Codec, Shuffle, ideal_speedup, predict_blocksize};
+use zcodec::{Blosc, Cname, Codec, Shuffle, max_speedup, predict_blocksize};
 use zwire::{ArrayRecord, ChunkRecord, human_bytes, human_count, human_counted, round3, shell_quote};
 
 use crate::sample::Sample;
@@ -68,9 +68,9 @@ pub fn judge(record: &mut ArrayRecord, array: &Array, sample: &Sample, threads: 
         None => predicted(array),
     };
     (record.blocks, record.block_bytes, record.max_threads) = (blocks, block_bytes, max_threads);
-    let speedup = ideal_speedup(blocks.unwrap_or(1), threads.min(max_threads.unwrap_or(1)));
+    let speedup = max_speedup(blocks.unwrap_or(1), threads.min(max_threads.unwrap_or(1)));
     if max_threads.is_some() {
-        (record.threads, record.ideal_speedup) = (Some(threads), Some(round3(speedup)));
+        (record.threads, record.max_speedup) = (Some(threads), Some(round3(speedup)));
     }
 
     let chain = array.chain.innermost();
@@ -85,12 +85,12 @@ pub fn judge(record: &mut ArrayRecord, array: &Array, sample: &Sample, threads: 
     };
     let verdict = case.unusable().unwrap_or_else(|| case.usable());
     record.verdict = verdict.word.to_owned();
-    record.because = verdict.reason;
+    record.reason = verdict.reason;
     match verdict.benefit {
-        Benefit::No(why) => record.helps = why,
+        Benefit::No(why) => record.benefit = why,
         Benefit::Yes(who, codec) => {
             record.recompress_helps = true;
-            record.helps = who;
+            record.benefit = who;
             record.command = Some(command(record, &codec));
         }
     }
@@ -120,7 +120,7 @@ impl Case<'_> {
     fn unusable(&self) -> Option<Verdict> {
         let Case { record, array, sample, itemsize, .. } = *self;
         let chain = array.chain.innermost();
-        if let Some((chunk, fault)) = sample.chunks.iter().find_map(|chunk| Some((chunk, chunk.faults.first()?))) {
+        if let Some((chunk, fault)) = sample.chunks.iter().find_map(|chunk| Some((chunk, chunk.problems.first()?))) {
             let reason = format!("{}: {fault}", chunk.key);
             return Some(no("damaged", reason, "repair or fetch the data again first"));
         }

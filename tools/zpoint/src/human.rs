@@ -84,7 +84,7 @@ fn planned(plan: &ExtractionRecord) -> Vec<String> {
         human_bytes(plan.read_bytes),
         human_bytes(plan.wanted_bytes),
         times(plan.read_amplification),
-        times(plan.whole_amplification),
+        times(plan.full_chunk_amplification),
         human_count(plan.batches),
         human_bytes(plan.peak_memory_bytes),
         human_bytes(plan.output_bytes),

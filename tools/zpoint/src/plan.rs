@@ -125,7 +125,7 @@ pub fn estimate(source: &Source, engine: &Engine, batches: &Batches, points: u64
         whole_bytes,
         wanted_bytes: wanted,
         read_amplification: ratio(read_bytes, wanted),
-        whole_amplification: ratio(whole_bytes, wanted),
+        full_chunk_amplification: ratio(whole_bytes, wanted),
         batches: batches.spans.len() as u64,
         batch_rows: batches.rows,
         peak_memory_bytes: batches.bytes + engine.largest_chunk() * engine.workers() as u64,

@@ -40,7 +40,7 @@ fn rows(record: &Record) -> Vec<Row> {
                 human_bytes(array.bytes_after),
                 gain,
                 array.from.clone(),
-                array.because.clone().filter(|_| array.action == "copy").unwrap_or_else(|| array.to.clone()),
+                array.reason.clone().filter(|_| array.action == "copy").unwrap_or_else(|| array.to.clone()),
             ])]
         }
         Record::Plan(plan) => plan_rows(plan),
@@ -58,7 +58,7 @@ fn plan_rows(plan: &PlanRecord) -> Vec<Row> {
         String::new(),
         String::new(),
         plan.from.clone(),
-        plan.because.clone().filter(|_| plan.action == "copy").unwrap_or_else(|| plan.to.clone()),
+        plan.reason.clone().filter(|_| plan.action == "copy").unwrap_or_else(|| plan.to.clone()),
     ]);
     let (Some(chunk), Some(regions), Some(reads), Some(decodes), Some(peak)) =
         (&plan.chunk_shape, plan.regions, plan.chunk_reads, plan.decodes, plan.peak_memory_bytes)

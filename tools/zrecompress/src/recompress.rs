@@ -135,7 +135,7 @@ impl Writer for Recompress<'_> {
                 None => "copy",
             }
             .to_owned(),
-            because: if untouched { Some("already in this codec".to_owned()) } else { plan.action.because() },
+            reason: if untouched { Some("already in this codec".to_owned()) } else { plan.action.reason() },
             from: plan.array.chain.describe(),
             to: plan.new_codec(),
             objects: stats.objects,

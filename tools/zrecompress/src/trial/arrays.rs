@@ -148,8 +148,8 @@ impl<'a> Chooser<'a> {
         let options = self.trial.options;
         let kind = kind(array);
         if let Some((path, compressor)) = self.known.get(&kind).filter(|_| options.share) {
-            let because = format!("of the same data type, chunk shape and codec as {path}");
-            return Ok(self.untried(array, *compressor, because));
+            let reason = format!("of the same data type, chunk shape and codec as {path}");
+            return Ok(self.untried(array, *compressor, reason));
         }
         let tried = self.trial.run(self.store, array, progress)?;
         let Some(chosen) = tried.chosen else {
@@ -162,8 +162,8 @@ impl<'a> Chooser<'a> {
         Ok(Choice { compressor, record, trials: trial_records(options, array, &tried) })
     }
 
-    fn untried(&self, array: &Array, compressor: Blosc, because: String) -> Choice {
+    fn untried(&self, array: &Array, compressor: Blosc, reason: String) -> Choice {
         let record = choice_record(self.trial.options, array, &compressor, None);
-        Choice { compressor, record: ChoiceRecord { because: Some(because), ..record }, trials: Vec::new() }
+        Choice { compressor, record: ChoiceRecord { reason: Some(reason), ..record }, trials: Vec::new() }
     }
 }

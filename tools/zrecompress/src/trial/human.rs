@@ -85,7 +85,7 @@ fn mark(trial: &TrialRecord) -> &'static str {
 
 fn sentence(choice: &ChoiceRecord) -> String {
     let ChoiceRecord { path, objective, from, to, .. } = choice;
-    match (&choice.because, choice.ratio_before, choice.ratio) {
+    match (&choice.reason, choice.ratio_before, choice.ratio) {
         (Some(because), ..) => format!("{path}: {to}, because it is {because}"),
         (None, Some(before), Some(after)) => {
             format!("{path}: {from} → {to} for {objective}: ratio {before:.2} → {after:.2}")

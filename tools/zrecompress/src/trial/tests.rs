@@ -179,10 +179,10 @@ fn a_trial_is_shared_only_where_that_is_asked_for() {
 fn check_shared(share: bool, choices: impl Iterator<Item = Choice>) {
     let [a, b, c]: [Choice; 3] = choices.collect::<Vec<_>>().try_into().ok().expect("one an array");
     assert_eq!([&a, &b, &c].map(|choice| choice.record.path.as_str()), ["/a", "/b", "/c"]);
-    assert!(a.record.because.is_none() && a.record.sampled > 0);
-    assert_eq!(b.record.because.is_some(), share);
+    assert!(a.record.reason.is_none() && a.record.sampled > 0);
+    assert_eq!(b.record.reason.is_some(), share);
     assert_eq!(b.record.sampled == 0, share);
-    let because = c.record.because.as_deref().expect("nothing is stored");
+    let because = c.record.reason.as_deref().expect("nothing is stored");
     let shared = "of the same data type, chunk shape and codec as /a";
     assert_eq!(because, if share { shared } else { "no chunk of it is stored" });
     assert_eq!(c.compressor, if share { a.compressor } else { Fixed::default().untried(4) });
