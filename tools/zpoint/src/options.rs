@@ -105,7 +105,7 @@ impl Args {
     /// Usage failures.
     pub fn options(&self, session: &mut Session) -> Result<Options, Failure> {
         self.check()?;
-        let output = self.output_options();
+        let output = self.output_options(session);
         if output.file.is_none() && !output.are_records && !self.read.dry_run {
             session.out.bytes(&[])?;
         }
@@ -119,8 +119,9 @@ impl Args {
         if self.rows.partition_by.is_some() && file.is_none() {
             return Err(Failure::usage("--partition-by makes a directory").hint("name it with -o"));
         }
-        if file.is_some_and(|path| path.to_string_lossy().contains("://")) {
-            return Err(Failure::usage("rows are written to local files")
+        let is_url = file.is_some_and(|path| path.to_string_lossy().contains("://"));
+        if is_url && self.row_format() != Some(Format::Zarr) {
+            return Err(Failure::usage("only Zarr is written to a URL; other formats are written to local files")
                 .at("--output")
                 .hint("copy them on afterwards"));
         }
@@ -186,7 +187,7 @@ impl Args {
         }
     }
 
-    fn output_options(&self) -> OutputOptions {
+    fn output_options(&self, session: &Session) -> OutputOptions {
         let rows = &self.rows;
         OutputOptions {
             file: self.rows_file().map(Path::to_owned),
@@ -203,6 +204,7 @@ impl Args {
                 tool: format!("zpoint {}", env!("CARGO_PKG_VERSION")),
                 row_group_bytes: (self.memory.max_memory.bytes() / 4).clamp(1 << 20, 256 << 20),
                 partition_by: rows.partition_by.clone(),
+                store: self.store.options(&session.stop),
             },
         }
     }

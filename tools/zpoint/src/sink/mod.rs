@@ -31,6 +31,7 @@ mod fixture;
 use std::path::PathBuf;
 
 use zarray::Pool;
+use zstore::StoreOptions;
 use zwire::Failure;
 
 use crate::batch::Batch;
@@ -107,6 +108,8 @@ pub struct Options {
     pub row_group_bytes: u64,
     /// The key whose values become directories.
     pub partition_by: Option<String>,
+    /// How the store of a Zarr output is reached.
+    pub store: StoreOptions,
 }
 
 impl Default for Options {
@@ -121,6 +124,7 @@ impl Default for Options {
             tool: String::new(),
             row_group_bytes: 256 << 20,
             partition_by: None,
+            store: StoreOptions::default(),
         }
     }
 }

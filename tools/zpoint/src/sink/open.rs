@@ -2,13 +2,16 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use zcoord::Kind;
+use zstage::NewStore;
+use zstore::Location;
 use zwire::Failure;
 
 use super::cast::{self, Cast};
 use super::failure::write_failed;
-use super::published::{Published, beside};
+use super::published::{Main, Published, beside};
 use super::staging::{Staged, What, refuse_existing};
 use super::text::Text;
 use super::{
@@ -36,19 +39,31 @@ pub fn open(
         return Err(Failure::usage(what));
     }
     let what = what(format, schema, options)?;
-    let sidecars = sidecar_names(format, options.layout);
+    // Beside a URL no file can be written.
+    let is_remote = matches!(Location::parse(path.as_os_str())?, Location::Remote(_));
+    let sidecars = if is_remote { Vec::new() } else { sidecar_names(format, options.layout) };
     for ending in &sidecars {
         refuse_existing(&beside(path, ending), &What::File, options.overwrite)?;
     }
-    let main = Staged::begin(path, what, options.overwrite)?;
-    let begin = |ending: &&str| Staged::begin(&beside(path, ending), What::File, options.overwrite);
-    let sidecars = sidecars.iter().map(begin).collect::<Result<Vec<_>, _>>()?;
+    let main = begin(path, what, options)?;
+    let begin_file = |ending: &&str| Staged::begin(&beside(path, ending), What::File, options.overwrite);
+    let sidecars = sidecars.iter().map(begin_file).collect::<Result<Vec<_>, _>>()?;
     if let Some(dictionary) = sidecars.first() {
         write_dictionary(dictionary, schema)?;
     }
     let inner = inner(format, &main, sidecars.get(1), schema, options, shape)?;
     let published = Published { inner, sidecars, main };
     Ok(if cast.is_some() { Box::new(Cast { inner: published }) } else { Box::new(published) })
+}
+
+/// Begins the output itself: a Zarr store by the common writer, anything else as a file or directory.
+fn begin(path: &Path, what: What, options: &Options) -> Result<Main, Failure> {
+    if what != What::Store {
+        return Staged::begin(path, what, options.overwrite).map(Main::Staged);
+    }
+    refuse_existing(path, &what, options.overwrite)?;
+    let location = Location::parse(path.as_os_str())?;
+    Ok(Main::Store(Arc::new(NewStore::begin(&location, options.overwrite, &options.store)?)))
 }
 
 /// Begins a text format that goes to a writer of the caller's.
@@ -121,18 +136,21 @@ fn write_dictionary(staged: &Staged, schema: &Schema) -> Result<(), Failure> {
 
 fn inner(
     format: Format,
-    main: &Staged,
+    main: &Main,
     rows: Option<&Staged>,
     schema: &Schema,
     options: &Options,
     shape: Shape,
 ) -> Result<Box<dyn Sink + Send>, Failure> {
+    let main = match main {
+        Main::Store(store) => return Ok(Box::new(zarr::Zarr::begin(store, schema, options, shape)?)),
+        Main::Staged(main) => main,
+    };
     if let Some(key) = &options.partition_by {
         return Ok(Box::new(partition::Partitions::begin(format, main, schema, options, key)?));
     }
     match (format, rows) {
         (Format::Npy, Some(rows)) => Ok(Box::new(npy::Npy::begin(main, rows, schema, options, shape)?)),
-        (Format::Zarr, _) => Ok(Box::new(zarr::Zarr::begin(main, schema, options, shape)?)),
         _ => table::table(format, main.file()?, main.place(), schema, options, Some(shape)),
     }
 }

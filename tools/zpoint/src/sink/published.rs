@@ -1,9 +1,11 @@
 //! A sink whose output gets its name at the end, with what stands beside it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zarray::Pool;
-use zwire::Failure;
+use zstage::NewStore;
+use zwire::{Exit, Failure};
 
 use super::staging::Staged;
 use super::{Sink, Written};
@@ -16,7 +18,28 @@ pub struct Published {
     /// Published first.
     pub sidecars: Vec<Staged>,
     /// Published last: who sees it sees everything.
-    pub main: Staged,
+    pub main: Main,
+}
+
+/// The output itself.
+pub enum Main {
+    /// A file, or a directory of partitions.
+    Staged(Staged),
+    /// A Zarr store, shared with the sink that writes it.
+    Store(Arc<NewStore>),
+}
+
+impl Main {
+    fn publish(self) -> Result<PathBuf, Failure> {
+        match self {
+            Main::Staged(staged) => staged.publish(),
+            Main::Store(store) => {
+                let unshared = Arc::into_inner(store);
+                let store = unshared.ok_or_else(|| Failure::new(Exit::Bug, "the store is still being written"))?;
+                Ok(store.publish()?.to_string().into())
+            }
+        }
+    }
 }
 
 impl Sink for Published {
@@ -35,9 +58,10 @@ impl Sink for Published {
     fn finish(self: Box<Self>) -> Result<Written, Failure> {
         let Published { inner, sidecars, main } = *self;
         let mut written = inner.finish()?;
-        for staged in sidecars.into_iter().chain([main]) {
+        for staged in sidecars {
             written.paths.push(staged.publish()?);
         }
+        written.paths.push(main.publish()?);
         Ok(written)
     }
 }

@@ -1,11 +1,9 @@
 //! Shapes of chunks, and their files.
 
-use std::fs;
-use std::io;
-use std::path::Path;
-
 use zcodec::{Blosc, Cname, Shuffle, Workspace};
 use zcoord::Kind;
+use zstage::NewStore;
+use zwire::{Exit, Failure};
 
 use super::super::element::Element;
 
@@ -63,20 +61,24 @@ pub fn compressor(itemsize: usize) -> Blosc {
     Blosc::new(Cname::Zstd, 3, if itemsize > 1 { Shuffle::Shuffle } else { Shuffle::Noshuffle })
 }
 
-/// Compresses a chunk into its file, and says how large that is.
+/// Compresses a chunk of `array` into its object, and returns how large that is.
 ///
 /// # Errors
-/// What the system says, or a chunk that is too large for its format.
-pub fn write(array: &Path, indices: &[u64], itemsize: usize, chunk: &[u8], threads: usize) -> io::Result<u64> {
-    let mut path = array.join("c");
-    path.extend(indices.iter().map(u64::to_string));
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
+/// What the store answers, or a chunk that is too large for its format.
+pub fn write(
+    store: &NewStore,
+    array: &str,
+    indices: &[u64],
+    itemsize: usize,
+    chunk: &[u8],
+    threads: usize,
+) -> Result<u64, Failure> {
+    let parts: Vec<String> = indices.iter().map(u64::to_string).collect();
     let mut packed = Vec::new();
-    let compressed = compressor(itemsize).compress(itemsize, chunk, &mut packed, threads, &mut Workspace::default());
-    compressed.map_err(io::Error::other)?;
-    fs::write(path, &packed)?;
+    compressor(itemsize)
+        .compress(itemsize, chunk, &mut packed, threads, &mut Workspace::default())
+        .map_err(|error| Failure::new(Exit::Output, error.to_string()).at(array))?;
+    store.put(&format!("{array}/c/{}", parts.join("/")), &packed)?;
     Ok(packed.len() as u64)
 }
 
@@ -84,9 +86,10 @@ pub fn write(array: &Path, indices: &[u64], itemsize: usize, chunk: &[u8], threa
 ///
 /// # Errors
 /// More than 4 GiB of text.
-pub fn vlen_utf8<'a>(texts: impl ExactSizeIterator<Item = &'a str>) -> io::Result<Vec<u8>> {
-    let length =
-        |length: usize| u32::try_from(length).map_err(|_| io::Error::other("a text is too long for its chunk"));
+pub fn vlen_utf8<'a>(texts: impl ExactSizeIterator<Item = &'a str>) -> Result<Vec<u8>, Failure> {
+    let length = |length: usize| {
+        u32::try_from(length).map_err(|_| Failure::new(Exit::Output, "a text is too long for its chunk"))
+    };
     let mut out = length(texts.len())?.to_le_bytes().to_vec();
     for text in texts {
         out.extend(length(text.len())?.to_le_bytes());

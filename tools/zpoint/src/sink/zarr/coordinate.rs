@@ -1,10 +1,9 @@
 //! Coordinates: one-dimensional arrays that are written whole.
 
-use std::io;
-use std::path::Path;
-
 use serde_json::Value;
 use zcoord::{Column, Values};
+use zstage::NewStore;
+use zwire::{Exit, Failure};
 
 use super::super::element::Element;
 use super::chunk;
@@ -17,8 +16,8 @@ const CHUNK: usize = 1 << 17;
 /// Writes all values of `column`; gives the document of the array, and the bytes of its chunks.
 ///
 /// # Errors
-/// What the system says.
-pub fn write(store: &Path, array: &Array, column: &Column) -> io::Result<(Value, u64)> {
+/// What the store answers.
+pub fn write(store: &NewStore, array: &Array, column: &Column) -> Result<(Value, u64), Failure> {
     let length = column.len();
     let of_chunk = length.clamp(1, CHUNK);
     let data = match Element::of(column.kind) {
@@ -34,13 +33,13 @@ pub fn write(store: &Path, array: &Array, column: &Column) -> io::Result<(Value,
     let mut bytes = 0;
     for (index, start) in (0..length).step_by(of_chunk).enumerate() {
         let (itemsize, plain) = encode(data, column, start, of_chunk)?;
-        bytes += chunk::write(&store.join(&array.name), &[index as u64], itemsize, &plain, 1)?;
+        bytes += chunk::write(store, &array.name, &[index as u64], itemsize, &plain, 1)?;
     }
     Ok((document::array(data, &shape, &chunks, &array.dimensions, attributes), bytes))
 }
 
 /// A chunk, whole also where the column ends in it, and the size of its elements.
-fn encode(data: Data, column: &Column, start: usize, count: usize) -> io::Result<(usize, Vec<u8>)> {
+fn encode(data: Data, column: &Column, start: usize, count: usize) -> Result<(usize, Vec<u8>), Failure> {
     match (data, &column.values) {
         (Data::Numbers(element, fill), _) => {
             let mut plain = vec![0; count * element.size()];
@@ -55,6 +54,6 @@ fn encode(data: Data, column: &Column, start: usize, count: usize) -> io::Result
             let all = (start..start + count).map(|row| if row < texts.len() { text(row) } else { "" });
             Ok((1, chunk::vlen_utf8(all)?))
         }
-        (Data::Text, _) => Err(io::Error::other("text was to be written, and is none")),
+        (Data::Text, _) => Err(Failure::new(Exit::Output, "text was to be written, and is none")),
     }
 }

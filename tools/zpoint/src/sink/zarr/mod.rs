@@ -12,16 +12,15 @@ mod series;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use zarray::Pool;
 use zcoord::Column;
-use zwire::Failure;
+use zstage::NewStore;
+use zwire::{Exit, Failure};
 
-use super::failure::{too_many, write_failed, wrong_count};
-use super::staging::Staged;
+use super::failure::{too_many, wrong_count};
 use super::{Options, Shape, Sink, Written, gather};
 use crate::batch::{Batch, Role, Schema};
 use layout::Layout;
@@ -29,7 +28,7 @@ use series::Series;
 
 /// A store in the making.
 pub struct Zarr {
-    directory: PathBuf,
+    store: Arc<NewStore>,
     place: String,
     layout: Layout,
     stations: usize,
@@ -49,7 +48,7 @@ impl Zarr {
     ///
     /// # Errors
     /// Names that cannot stand side by side in one group; more values than a machine counts.
-    pub fn begin(main: &Staged, schema: &Schema, options: &Options, shape: Shape) -> Result<Zarr, Failure> {
+    pub fn begin(store: &Arc<NewStore>, schema: &Schema, options: &Options, shape: Shape) -> Result<Zarr, Failure> {
         let count = |number: u64| usize::try_from(number).map_err(|_| too_many(shape));
         let (stations, samples) = (count(shape.points)?, count(shape.samples)?);
         let layout = Layout::of(schema)?;
@@ -59,7 +58,8 @@ impl Zarr {
             let features = first..first + variable.features.len();
             first = features.end;
             series.push(Series::begin(
-                main.path().join(&array.name),
+                Arc::clone(store),
+                array.name.clone(),
                 variable,
                 features,
                 shape,
@@ -67,8 +67,8 @@ impl Zarr {
             )?);
         }
         Ok(Zarr {
-            directory: main.path().to_owned(),
-            place: main.place(),
+            store: Arc::clone(store),
+            place: store.output().to_string(),
             layout,
             stations,
             samples,
@@ -99,12 +99,23 @@ impl Zarr {
         let keys = self.layout.keys.iter().zip(&self.keys);
         let dimensions = self.layout.coordinates.iter().map(|(array, column)| (array, column));
         for (array, column) in keys.chain(dimensions) {
-            let (document, bytes) = coordinate::write(&self.directory, array, column)
-                .map_err(|error| write_failed(format!("{}/{}", self.place, array.name), &error))?;
+            let (document, bytes) = coordinate::write(&self.store, array, column)?;
             self.bytes += bytes;
             documents.push((array.name.clone(), document));
         }
         Ok(documents)
+    }
+
+    /// Hands a document to the store, which keeps it until all objects are there.
+    fn put_document(&self, name: &str, document: &Value) -> Result<u64, Failure> {
+        let text =
+            serde_json::to_vec_pretty(document).map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
+        let (key, bytes) = match name {
+            "" => ("zarr.json".to_owned(), text.len() as u64),
+            name => (format!("{name}/zarr.json"), text.len() as u64),
+        };
+        self.store.put_document(key, text);
+        Ok(bytes)
     }
 
     fn root(&self, documents: Vec<(String, Value)>) -> Value {
@@ -128,10 +139,8 @@ impl Sink for Zarr {
         self.keep_keys(batch, samples);
         // Few variables: the blocks of a chunk are shared out, too.
         let threads = (pool.workers() / self.series.len().max(1)).max(1);
-        let place = &self.place;
-        let written = pool.map(self.series.iter_mut().collect(), |series: &mut Series| {
-            series.write(batch, samples, threads).map_err(|error| write_failed(place, &error))
-        });
+        let written =
+            pool.map(self.series.iter_mut().collect(), |series: &mut Series| series.write(batch, samples, threads));
         for bytes in written {
             self.bytes += bytes?;
         }
@@ -156,16 +165,8 @@ impl Sink for Zarr {
         let root = self.root(documents.clone());
         documents.push((String::new(), root));
         for (name, document) in &documents {
-            self.bytes += write_document(&self.directory.join(name), document)
-                .map_err(|error| write_failed(format!("{}/{name}", self.place), &error))?;
+            self.bytes += self.put_document(name, document)?;
         }
         Ok(Written { rows: rows(self.seen), bytes: self.bytes, paths: Vec::new() })
     }
-}
-
-fn write_document(directory: &Path, document: &Value) -> std::io::Result<u64> {
-    fs::create_dir_all(directory)?;
-    let text = serde_json::to_vec_pretty(document)?;
-    fs::write(directory.join("zarr.json"), &text)?;
-    Ok(text.len() as u64)
 }

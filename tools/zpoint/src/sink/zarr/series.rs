@@ -1,11 +1,11 @@
 //! A data variable: samples are collected until its chunks are full.
 
-use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 use zcoord::{Column, Values};
+use zstage::NewStore;
 use zwire::Failure;
 
 use super::super::Shape as Planned;
@@ -18,7 +18,9 @@ use document::Data;
 
 /// The variable, and the chunks that are being filled: all stations at some samples.
 pub struct Series {
-    directory: PathBuf,
+    store: Arc<NewStore>,
+    /// Name of the array.
+    array: String,
     name: String,
     features: Range<usize>,
     /// Feature dimensions.
@@ -49,7 +51,8 @@ impl Series {
     /// # Errors
     /// More values than a machine counts.
     pub fn begin(
-        directory: PathBuf,
+        store: Arc<NewStore>,
+        array: String,
         variable: &Variable,
         features: Range<usize>,
         planned: Planned,
@@ -68,7 +71,8 @@ impl Series {
             None => (Data::Text, Buffer::Texts(Vec::new())),
         };
         Ok(Series {
-            directory,
+            store,
+            array,
             name: variable.name.clone(),
             features,
             dimensions: variable.dimensions.len(),
@@ -95,8 +99,8 @@ impl Series {
     /// Takes the samples of a batch, and says how many bytes it wrote.
     ///
     /// # Errors
-    /// What the system says.
-    pub fn write(&mut self, batch: &Batch, samples: usize, threads: usize) -> io::Result<u64> {
+    /// What the store answers.
+    pub fn write(&mut self, batch: &Batch, samples: usize, threads: usize) -> Result<u64, Failure> {
         let (mut start, mut bytes) = (0, 0);
         while start < samples {
             if self.filled == 0 {
@@ -160,7 +164,7 @@ impl Series {
         }
     }
 
-    fn flush(&mut self, threads: usize) -> io::Result<u64> {
+    fn flush(&mut self, threads: usize) -> Result<u64, Failure> {
         let elements = self.chunk.elements() as usize;
         let mut bytes = 0;
         for block in 0..self.chunk.blocks as usize {
@@ -176,7 +180,7 @@ impl Series {
                 (Buffer::Texts(texts), _) => (1, chunk::vlen_utf8(texts[range].iter().map(String::as_str))?.into()),
                 (Buffer::Bytes(bytes), Data::Text) => (1, std::borrow::Cow::Borrowed(bytes.as_slice())),
             };
-            bytes += chunk::write(&self.directory, &indices, itemsize, &encoded, threads)?;
+            bytes += chunk::write(&self.store, &self.array, &indices, itemsize, &encoded, threads)?;
         }
         (self.filled, self.written) = (0, self.written + 1);
         Ok(bytes)

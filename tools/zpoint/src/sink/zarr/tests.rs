@@ -1,7 +1,7 @@
 //! What was written is read back file by file: documents as JSON, chunks through the project's own decoder.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zarray::Pool;
 use zcodec::{Workspace, decompress};
