@@ -122,6 +122,30 @@ mod tests {
         })
     }
 
+    /// Whether a block has a match at offset 0, which the format forbids and LZ4's decoder takes for zeros; a trace refuses it.
+    fn copies_itself(block: &[u8]) -> bool {
+        let length = |nibble: u8, at: &mut usize| {
+            let mut length = usize::from(nibble);
+            let mut more = nibble == 15;
+            while let (true, Some(byte)) = (more, block.get(*at)) {
+                (length, *at, more) = (length + usize::from(*byte), *at + 1, *byte == 255);
+            }
+            length
+        };
+        let mut at = 0;
+        while let Some(token) = block.get(at) {
+            at += 1;
+            at += length(token >> 4, &mut at);
+            match block.get(at..at + 2) {
+                Some([0, 0]) => return true,
+                Some(_) => at += 2,
+                None => return false,
+            }
+            length(token & 15, &mut at);
+        }
+        false
+    }
+
     proptest! {
         /// Every byte, whatever part of the block is listed, and nothing beyond the end.
         #[test]
@@ -158,7 +182,7 @@ mod tests {
             prop_assert!(trace.is_some() || !whole);
             for (at, byte) in decoded.iter().enumerate() {
                 let found = trace.and_then(|trace| trace.byte(at, &mut usize::MAX.clone()));
-                prop_assert!(!whole || found == Some(*byte));
+                prop_assert!(!whole || found == Some(*byte) || found.is_none() && copies_itself(&block));
             }
         }
     }

@@ -188,3 +188,25 @@ fn what_is_there_is_refused_before_any_work() {
         assert_eq!(fs::read(&path).unwrap(), b"somebody's");
     }
 }
+
+#[test]
+fn a_zarr_output_at_a_url_is_the_local_one_and_appears_complete() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = fixtures().join("weather-v2.zarr");
+    let local = directory.path().join("local.zarr");
+    Tool::new("zpoint").arg(&source).args(PLACE).arg("-o").arg(&local).run().expect(0);
+    let server = ObjectServer::start_writable(directory.path(), vec![]);
+    hermetic(&server).arg(&source).args(PLACE).args(["-o", &server.s3_url("remote.zarr")]).run().expect(0);
+    let remote = directory.path().join("remote.zarr");
+    assert!(harness::tree(&remote).len() > 3);
+    assert_eq!(harness::tree(&remote), harness::tree(&local));
+    assert!(!directory.path().join("remote.zarr.plan").join("lock").exists(), "nothing is left beside it");
+    let puts: Vec<String> =
+        server.served().into_iter().filter(|served| served.kind == Kind::Put).map(|served| served.key).collect();
+    let last = puts.iter().rfind(|key| key.contains("remote.zarr/")).unwrap();
+    assert!(last.ends_with("remote.zarr/zarr.json"), "what opens the store comes last: {puts:?}");
+    let again = hermetic(&server).arg(&source).args(PLACE).args(["-o", &server.s3_url("remote.zarr")]).run().expect(7);
+    assert!(again.stderr.contains("exists already"), "{}", again.stderr);
+    let rows = hermetic(&server).arg(&source).args(PLACE).args(["-o", &server.s3_url("rows.csv")]).run().expect(2);
+    assert!(rows.stderr.contains("only Zarr is written to a URL"), "{}", rows.stderr);
+}
