@@ -244,7 +244,7 @@ fn records_can_go_to_a_file_that_does_not_exist_yet() {
         let text = std::fs::read_to_string(file).unwrap();
         assert_eq!(text, Example::of(&tool).run(&[]).expect(0).stdout, "{tool}");
         let again = Example::of(&tool).run(&["-o", file]).expect(7);
-        assert!(again.stderr.contains("exists already"), "{tool}: {}", again.stderr);
+        assert!(again.stderr.contains("already exists"), "{tool}: {}", again.stderr);
         assert_eq!(std::fs::read_to_string(file).unwrap(), text, "{tool} leaves it alone");
     }
 }

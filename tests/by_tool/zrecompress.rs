@@ -215,7 +215,7 @@ fn an_output_that_exists_is_left_alone_unless_told() {
     // What is no store is not replaced even when told.
     recompress(&fixture("deep.zarr"), &target, &["--overwrite"]).expect(7);
     let outcome = recompress(&fixture("deep.zarr"), &target, &[]).expect(7);
-    assert!(outcome.stderr.contains("exists already") && outcome.stderr.contains("--overwrite"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("already exists") && outcome.stderr.contains("--overwrite"), "{}", outcome.stderr);
     assert_eq!(tree(&target).len(), 1);
     fs::write(target.join(".zgroup"), "{\"zarr_format\": 2}").unwrap();
     recompress(&fixture("deep.zarr"), &target, &["--overwrite"]).expect(0);
@@ -486,7 +486,7 @@ fn a_kill_in_the_middle_leaves_no_store_under_the_final_name() {
     child.kill();
     assert!(!target.exists());
     let outcome = recompress(&source, &target, &["--clevel", "1"]).expect(7);
-    assert!(outcome.stderr.contains("an unfinished run is there"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("an unfinished run exists"), "{}", outcome.stderr);
     let outcome = recompress(&source, &target, &["--clevel", "1", "--resume"]).expect(2);
     assert!(outcome.stderr.contains("--clevel"), "{}", outcome.stderr);
     recompress(&source, &target, &["--clevel", "1", "--overwrite"]).expect(0);

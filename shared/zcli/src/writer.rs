@@ -1,4 +1,4 @@
-//! What tools that write stores have in common: their flags, and the listener of a run.
+//! Flags shared by all tools that write stores, and the progress listener of a run.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -17,62 +17,61 @@ use crate::status::{Bar, Status};
 use crate::timing::Phases;
 use crate::{Ending, Session};
 
-/// Heading of the flags that divide the work.
+/// Help heading of the flags that divide a run into parts.
 const MANY: &str = "Options for many machines and many stores";
 
 /// Flags of tools that write stores.
 #[derive(Debug, Clone, Args)]
 pub struct WriterFlags {
-    /// What to read back, decode and compare before DST gets its name: every object, the first and every 16th of an array,
-    /// or none
+    /// Objects to read back, decode and compare before DST is published: all, the first and every 16th of each array, or none
     #[arg(long, value_name = "WHAT", value_enum, default_value = "full")]
     pub verify: VerifyFlag,
-    /// Replace DST where it exists, once the new one is whole, and give up what an unfinished run left
+    /// Replace DST if it exists, once the new store is complete; discard any unfinished run
     #[arg(long)]
     pub overwrite: bool,
     /// Print the plan and write nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Go on with an unfinished run
+    /// Continue an unfinished run
     #[arg(long, conflicts_with_all = ["overwrite", "dry_run"])]
     pub resume: bool,
-    /// How much time's work a kill may cost: how often what is done is brought to the disk and entered in the journal
+    /// Maximum work lost in a crash: how often finished work is flushed to disk and recorded in the journal
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub checkpoint: Duration,
-    /// Write the plan of SRC to DST, in --parts parts, and nothing else
+    /// Write only the plan for SRC to DST, divided into --parts parts
     #[arg(long, requires = "parts", conflicts_with_all = ["resume", "dry_run", "status", "finish"], help_heading = MANY)]
     pub prepare: bool,
-    /// How many parts the plan has
+    /// Number of parts in the plan
     #[arg(long, value_name = "N", requires = "prepare", value_parser = clap::value_parser!(u32).range(1..), help_heading = MANY)]
     pub parts: Option<u32>,
-    /// Do part I of the N that DST was prepared for. Any part may run twice, at the same time, or be killed
+    /// Process part I of the N parts that DST was prepared for. A part can safely run twice, run concurrently, or be killed
     #[arg(long, value_name = "I/N", conflicts_with_all = ["prepare", "status", "finish", "overwrite", "dry_run"], help_heading = MANY)]
     pub part: Option<Part>,
-    /// Say which parts of DST are done; the exit code is 1 while any is missing
+    /// Show which parts of DST are finished; the exit code is 1 while any is missing
     #[arg(long, conflicts_with_all = ["finish", "overwrite"], help_heading = MANY)]
     pub status: bool,
-    /// With --status: print just the missing parts, as in "3,7-9"
+    /// With --status: print only the missing parts, in job-array syntax ("3,7-9")
     #[arg(long, requires = "status", help_heading = MANY)]
     pub missing: bool,
-    /// Make DST a store, now that all parts are done
+    /// Assemble the finished parts into DST
     #[arg(long, conflicts_with_all = ["overwrite", "dry_run"], help_heading = MANY)]
     pub finish: bool,
 }
 
-/// How much is verified.
+/// Which objects are verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum VerifyFlag {
-    /// Nothing.
+    /// No objects.
     None,
-    /// The first object and every 16th of an array.
+    /// The first object and every 16th of each array.
     Sample,
-    /// Everything.
+    /// All objects.
     Full,
 }
 
 impl WriterFlags {
-    /// What they mean, for a run with these workers, this memory and these stores. What only some tools have keeps its
-    /// default: no backup, no Blosc threads, bad chunks are errors.
+    /// Converts the flags to the options of a run. Options that only some tools offer keep their defaults: no backup, no
+    /// Blosc threads, bad chunks are errors.
     pub fn options(
         &self,
         in_place: bool,
@@ -106,10 +105,10 @@ impl WriterFlags {
         }
     }
 
-    /// The step that the command line asks for. `source` and `target` are as typed; a store that is changed in place is both.
+    /// The command to run. `source` and `target` are as typed; with `in_place`, the source is also the target.
     ///
     /// # Errors
-    /// [`Exit::Usage`] where a name is missing or one too many.
+    /// [`Exit::Usage`] if an argument is missing, or if there is one too many.
     pub fn command(
         &self,
         source: Option<&OsString>,
@@ -121,9 +120,9 @@ impl WriterFlags {
             let output = match (source, target) {
                 (Some(output), None) => Location::parse(output)?,
                 (Some(_), Some(_)) => {
-                    return Err(Failure::usage("a plan knows its source: name the output alone"));
+                    return Err(Failure::usage("the plan already names the source: give only the output"));
                 }
-                _ => return Err(Failure::usage("the output that was prepared is needed")),
+                _ => return Err(Failure::usage("missing argument: the prepared output")),
             };
             let output = Command::prepared(output);
             return Ok(match self.part {
@@ -136,19 +135,19 @@ impl WriterFlags {
         let (source, target) = match (source, target) {
             (Some(_), Some(target)) if in_place => {
                 Location::parse(target)?;
-                return Err(Failure::usage("--in-place changes SRC, and has no DST"));
+                return Err(Failure::usage("--in-place modifies SRC and takes no DST"));
             }
             (Some(source), Some(target)) => (source, target),
             (Some(source), None) if in_place => (source, source),
-            _ if in_place => return Err(Failure::usage("SRC is needed")),
-            _ => return Err(Failure::usage("SRC and DST are needed")),
+            _ if in_place => return Err(Failure::usage("missing argument: SRC")),
+            _ => return Err(Failure::usage("missing arguments: SRC and DST")),
         };
         let output = Location::parse(target)?;
         let output = if in_place { Command::resolved(output) } else { output };
         Ok(Command::Run { source: source.clone(), output })
     }
 
-    /// Ends a run: its exit code, its summary, and with `--missing` the parts that are not done.
+    /// Ends a run: exit code, summary, and with `--missing` the missing parts.
     ///
     /// # Errors
     /// As [`Output::plain`].
@@ -160,7 +159,7 @@ impl WriterFlags {
     }
 }
 
-/// A session as the listener of a run: workers report to it from several threads.
+/// Receives the progress of a run from several worker threads and writes it to the session's output.
 pub struct Listener<'a> {
     out: Mutex<&'a mut Output>,
     status: &'a Status,
@@ -170,7 +169,7 @@ pub struct Listener<'a> {
 }
 
 impl Session {
-    /// The session as the listener of a run.
+    /// Makes this session the listener of a run.
     pub fn listener(&mut self) -> Listener<'_> {
         let Session { out, status, stop, phases } = self;
         Listener { out: Mutex::new(out), status, stop, phases, bar: RwLock::new(None) }

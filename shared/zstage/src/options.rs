@@ -18,12 +18,12 @@ pub enum Begin {
     InPlace,
 }
 
-/// How much is verified.
+/// Which objects are verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verify {
-    /// Nothing.
+    /// No objects.
     None,
-    /// The first object and every 16th of an array.
+    /// The first object and every 16th of each array.
     Sample,
     /// Every object.
     Full,

@@ -70,14 +70,14 @@ fn one_alone_or_many_that_share() {
     staged.save_plan(PLAN_TEXT).expect("writes");
     staged.keep();
     assert!(matches!(begin(&output, Begin::New), Err(StoreError::Busy { .. })));
-    assert!(refused(open(&output, Claim::Shared)).ends_with("another run is writing it"));
+    assert!(refused(open(&output, Claim::Shared)).ends_with("another run is writing to it"));
     open(&output, Claim::Nothing).expect("may be looked at");
     drop(staged);
     let parts = [open(&output, Claim::Shared).expect("opens"), open(&output, Claim::Shared).expect("opens")];
-    assert!(refused(open(&output, Claim::Alone)).ends_with("another run is writing it"));
+    assert!(refused(open(&output, Claim::Alone)).ends_with("another run is writing to it"));
     drop(parts);
     open(&output, Claim::Alone).expect("opens").publish().expect("publishes");
-    assert!(refused(open(&output, Claim::Alone)).ends_with("nothing has been begun there"));
+    assert!(refused(open(&output, Claim::Alone)).ends_with("no unfinished run found"));
 }
 
 #[test]

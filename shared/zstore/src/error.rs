@@ -1,26 +1,26 @@
-//! Errors of stores, by what they mean to the user.
+//! Errors of stores, classified by what they mean to the user.
 
 use std::io;
 use std::path::Path;
 
 use zwire::{Exit, Failure};
 
-/// Why a store or one of its objects cannot be read or written. Every variant names its place.
+/// Why a store or one of its objects cannot be read or written. Every variant names its path or URL.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is nothing of that name.
+    /// The store does not exist.
     #[error("{place}: no such store")]
     Absent {
         /// Path or URL.
         place: String,
     },
-    /// Something is there, but it is not a directory.
+    /// The path exists but is not a directory.
     #[error("{place}: is a file, not a store")]
     NotADirectory {
         /// Path or URL.
         place: String,
     },
-    /// The name is a URL that cannot be used.
+    /// The URL cannot be used.
     #[error("{place}: {detail}")]
     BadUrl {
         /// As it was typed.
@@ -33,12 +33,12 @@ pub enum StoreError {
     Denied {
         /// Path or URL.
         place: String,
-        /// What the system or the server said.
+        /// Error of the system or the server.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server did not answer, or not with the bytes.
-    #[error("{place}: the request failed")]
+    /// The request failed after all retries.
+    #[error("{place}: request failed")]
     Network {
         /// URL.
         place: String,
@@ -46,28 +46,28 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Nothing (or next to nothing) arrived within the time limit.
+    /// No data, or too little, arrived within the time limit.
     #[error("{place}: timed out: {detail}")]
     TimedOut {
         /// URL.
         place: String,
-        /// Which clock ran out.
+        /// Which time limit was exceeded.
         detail: String,
     },
-    /// The process was asked to stop while it waited.
+    /// The process was asked to stop while waiting for the server.
     #[error("{place}: stopped")]
     Stopped {
         /// URL.
         place: String,
     },
-    /// The server cannot say what it holds.
-    #[error("{place}: this server cannot list what it holds")]
+    /// The server cannot list its objects.
+    #[error("{place}: this server cannot list its objects")]
     NotListable {
         /// URL.
         place: String,
     },
-    /// Nothing can be written there, whatever the permissions.
-    #[error("{place}: cannot be written: plain HTTP servers are only read")]
+    /// The server is read-only.
+    #[error("{place}: cannot be written: plain HTTP servers are read-only")]
     NotWritable {
         /// URL.
         place: String,
@@ -77,7 +77,7 @@ pub enum StoreError {
     Read {
         /// Path.
         place: String,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -86,41 +86,41 @@ pub enum StoreError {
     Write {
         /// Path.
         place: String,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The output is whole, but could not be given its name.
-    #[error("{place}: cannot be given its name; the finished output is kept as {kept}")]
+    /// The output is complete but could not be renamed to its final name.
+    #[error("{place}: cannot be renamed to its final name; the complete output is kept as {kept}")]
     Unpublished {
         /// Path.
         place: String,
         /// The temporary path.
         kept: String,
-        /// What the system said.
+        /// Error of the operating system.
         #[source]
         source: io::Error,
     },
     /// An earlier run left the output unfinished.
-    #[error("{place}: an unfinished run is there")]
+    #[error("{place}: an unfinished run exists")]
     Unfinished {
         /// Path or URL of the output.
         place: String,
     },
-    /// Another run is at work on the output.
-    #[error("{place}: another run is writing it")]
+    /// Another run is writing to the output.
+    #[error("{place}: another run is writing to it")]
     Busy {
         /// Path or URL of the output.
         place: String,
     },
-    /// There is no unfinished run to go on with.
-    #[error("{place}: nothing has been begun there")]
+    /// There is no unfinished run to continue.
+    #[error("{place}: no unfinished run found")]
     NotBegun {
         /// Path or URL of the output.
         place: String,
     },
-    /// The output is there already.
-    #[error("{place}: exists already")]
+    /// The output already exists.
+    #[error("{place}: already exists")]
     Exists {
         /// Path.
         place: String,
@@ -128,7 +128,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The exit code that this error alone gives.
+    /// The exit code if this is the only error.
     pub fn exit(&self) -> Exit {
         match self {
             StoreError::Absent { .. } | StoreError::NotADirectory { .. } => Exit::Absent,
@@ -143,12 +143,12 @@ impl StoreError {
             | StoreError::Busy { .. }
             | StoreError::Unpublished { .. } => Exit::Output,
             StoreError::NotBegun { .. } => Exit::Usage,
-            // Not a wrong command line: as with a disk that is mounted for reading, the output is what does not do.
+            // Not a usage error: as with a read-only file system, the output is at fault, not the command line.
             StoreError::NotWritable { .. } => Exit::Output,
         }
     }
 
-    /// Path or URL that it is about.
+    /// Path or URL of the store or object.
     pub fn place(&self) -> &str {
         match self {
             StoreError::Absent { place }
@@ -170,26 +170,26 @@ impl StoreError {
         }
     }
 
-    /// What to do about it, where that can be said.
+    /// How to fix it, if known.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             StoreError::Exists { place } if place.contains("://") => {
-                "choose another name, or remove it first: on an object store nothing is replaced all at once"
+                "choose another name, or remove it first: a store in a bucket cannot be replaced atomically"
             }
-            StoreError::Exists { .. } => "choose another name, or say --overwrite to replace a Zarr store",
+            StoreError::Exists { .. } => "choose another name, or use --overwrite to replace a Zarr store",
             StoreError::Unfinished { .. } => {
-                "--resume goes on with it, --overwrite gives it up; in place, removing the folder .plan does"
+                "use --resume to continue it or --overwrite to discard it; with --in-place, remove its .plan directory to discard it"
             }
-            StoreError::Busy { .. } => "wait for it; when it is gone, --resume goes on",
-            StoreError::NotBegun { .. } => "begin without --resume, or with --prepare",
+            StoreError::Busy { .. } => "wait until it ends, then use --resume",
+            StoreError::NotBegun { .. } => "start without --resume, or use --prepare",
             StoreError::NotListable { .. } => {
-                "name one array, or use a store with consolidated metadata: plain HTTP cannot be listed"
+                "name one array, or use a store with consolidated metadata: plain HTTP servers cannot list objects"
             }
             StoreError::NotWritable { .. } => "choose a local path, or an s3:, gs: or az: URL",
             StoreError::Denied { place, .. } if place.contains("://") => {
-                "for a public bucket say --anonymous; else set the cloud's usual environment variables"
+                "use --anonymous for a public bucket; otherwise set the cloud provider's environment variables"
             }
-            StoreError::TimedOut { .. } => "raise --timeout if the server is only slow",
+            StoreError::TimedOut { .. } => "raise --timeout if the server is slow",
             _ => return None,
         };
         Some(text.to_owned())
@@ -202,7 +202,7 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// A failed read of `path`, by meaning.
+/// Classifies a failed read of `path`.
 pub fn read_failed(path: &Path, source: io::Error) -> StoreError {
     let place = path.display().to_string();
     match source.kind() {
@@ -213,7 +213,7 @@ pub fn read_failed(path: &Path, source: io::Error) -> StoreError {
     }
 }
 
-/// A failed write of `path`, by meaning.
+/// Classifies a failed write of `path`.
 pub fn write_failed(path: &Path, source: io::Error) -> StoreError {
     let place = path.display().to_string();
     match source.kind() {
@@ -230,10 +230,10 @@ mod tests {
     fn a_failure_names_place_cause_and_advice() {
         let error = StoreError::Exists { place: "na: me  x.zarr".into() };
         let failure = Failure::from(error);
-        assert_eq!(failure.to_string(), "na: me  x.zarr: exists already");
+        assert_eq!(failure.to_string(), "na: me  x.zarr: already exists");
         assert_eq!(failure.exit, Exit::Output);
         assert!(failure.advice().is_some_and(|hint| hint.contains("--overwrite")));
         let record = failure.record();
-        assert_eq!((record.path.as_str(), record.error.as_str()), ("na: me  x.zarr", "exists already"));
+        assert_eq!((record.path.as_str(), record.error.as_str()), ("na: me  x.zarr", "already exists"));
     }
 }

@@ -39,13 +39,13 @@ impl Location {
             return Err(bad(format!("scheme {:?} is not one of file, s3, gs, az, http, https", url.scheme())));
         }
         if url.query().is_some() {
-            return Err(bad("a URL with a query (a signed URL) names one object, not a store".into()));
+            return Err(bad("URLs with a query (signed URLs) name one object, not a store".into()));
         }
         if url.fragment().is_some() {
-            return Err(bad("has a fragment; a # that is part of a name is written %23".into()));
+            return Err(bad("URLs must not have a fragment; write # in a name as %23".into()));
         }
         if url.host_str().is_none_or(str::is_empty) {
-            return Err(bad("names no bucket or host".into()));
+            return Err(bad("the URL names no bucket or host".into()));
         }
         Ok(Location::Remote(url))
     }
@@ -70,7 +70,7 @@ impl Location {
     pub fn with_suffix(&self, suffix: &str) -> Result<Location, StoreError> {
         let nameless = || StoreError::BadUrl {
             place: self.to_string(),
-            detail: format!("has no name, so there is no place beside it for NAME{suffix}"),
+            detail: format!("the path has no final component, so NAME{suffix} cannot be created next to it"),
         };
         match self {
             Location::Local(path) => {

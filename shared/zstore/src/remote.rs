@@ -105,7 +105,7 @@ impl RemoteStore {
     }
 
     fn unanswered(&self, key: &str) -> StoreError {
-        self.stalled(key, format!("no answer within {} s", self.timeout.as_secs_f32()))
+        self.stalled(key, format!("no response within {} s", self.timeout.as_secs_f32()))
     }
 
     fn stalled(&self, key: &str, detail: String) -> StoreError {
@@ -165,7 +165,7 @@ impl RemoteStore {
                 Ok(Err(error)) => return Err(error),
                 Err(_) => {
                     let (arrived, seconds) = (buffer.len() - before, self.timeout.as_secs_f32());
-                    return Err(self.stalled(key, format!("{arrived} bytes of the body in {seconds} s")));
+                    return Err(self.stalled(key, format!("only {arrived} bytes of the body arrived in {seconds} s")));
                 }
             }
         }
@@ -204,7 +204,7 @@ impl RemoteStore {
         parts.iter().for_each(|part| buffer.extend_from_slice(part));
         match stats.split_first() {
             Some((first, others)) if others.iter().any(|other| other != first) => {
-                Err(StoreError::Network { place: self.place(key), source: "changed while it was read".into() })
+                Err(StoreError::Network { place: self.place(key), source: "changed while it was being read".into() })
             }
             Some((first, _)) => Ok(*first),
             None => Ok(None),

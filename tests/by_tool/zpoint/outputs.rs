@@ -35,7 +35,7 @@ fn what_is_there_is_refused_and_replaced_when_asked() {
         scene.run(&at(&flags, &[])).expect(0);
         let before = outputs(&scene);
         let outcome = scene.run(&at(&flags, &["--isel", "time=0"])).expect(7);
-        assert!(outcome.stderr.contains("exists already"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("already exists"), "{}", outcome.stderr);
         assert!(outputs(&scene) == before, "{flags:?} leaves it alone");
         scene.run(&at(&flags, &["--isel", "time=0", "--overwrite"])).expect(0);
         let after = outputs(&scene);

@@ -19,7 +19,7 @@ fn the_budget_that_a_refusal_names_is_the_least_that_will_do() {
         let least = scene.least_memory();
         let (enough, less) = (format!("{least}M"), format!("{}M", least - 1));
         let refused = scene.run(&["--max-memory", &less]).expect(2);
-        assert!(refused.stderr.contains(&format!("--max-memory {enough} would do")), "{flags:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(&format!("--max-memory {enough} is enough")), "{flags:?}: {}", refused.stderr);
         scene.assert_untouched();
         let expected = scene.undisturbed();
         for jobs in ["-j1", "-j4"] {

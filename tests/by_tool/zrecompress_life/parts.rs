@@ -117,7 +117,7 @@ fn parts_that_there_are_not_are_refused() {
     let scene = Scene::of(Sample::new(Form::V2, GZIP), &[]);
     for flags in [&["--part", "1/4"][..], &["--status"], &["--finish"]] {
         let outcome = scene.of_output(flags).expect(2);
-        assert!(outcome.stderr.contains("nothing has been begun"), "{flags:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("no unfinished run found"), "{flags:?}: {}", outcome.stderr);
         scene_is_untouched(&scene);
     }
     let scene = prepared(scene);
@@ -141,7 +141,7 @@ fn a_plan_is_made_once() {
     let scene = prepared(Scene::of(Sample::new(Form::V2, GZIP), &["--cname", "zstd"]));
     let plan = fs::read(scene.plan().join("plan.json")).unwrap();
     let outcome = scene.run(&["--prepare", "--parts", "2"]).expect(7);
-    assert!(outcome.stderr.contains("an unfinished run is there"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("an unfinished run exists"), "{}", outcome.stderr);
     assert_eq!(fs::read(scene.plan().join("plan.json")).unwrap(), plan);
     part(&scene, 1, &[]).run().expect(0);
     scene.run(&["--prepare", "--parts", "2", "--overwrite"]).expect(0);

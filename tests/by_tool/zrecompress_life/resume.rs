@@ -124,7 +124,7 @@ fn flags_that_contradict_the_plan_are_named() {
 fn without_anything_begun_there_is_nothing_to_resume() {
     let scene = Scene::of(Sample::new(Form::V2, GZIP), &[]);
     let outcome = scene.run(&["--resume"]).expect(2);
-    assert!(outcome.stderr.contains("nothing has been begun"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("no unfinished run found"), "{}", outcome.stderr);
     assert!(!scene.output.exists() && !scene.plan().exists());
     scene.run(&[]).expect(0);
     let before = tree(&scene.output);
@@ -141,7 +141,7 @@ fn another_source_is_not_taken_for_the_one_that_was_begun() {
     let outcome = harness::Tool::new("zrecompress").arg(&other).arg(&scene.output).arg("--resume").run().expect(2);
     assert!(outcome.stderr.contains("source.zarr"), "{}", outcome.stderr);
     let outcome = harness::Tool::new("zrecompress").args(["--in-place", "--resume"]).arg(&scene.source).run().expect(2);
-    assert!(outcome.stderr.contains("nothing has been begun"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("no unfinished run found"), "{}", outcome.stderr);
     fs::remove_dir_all(&other).unwrap();
     finish(&scene);
 }

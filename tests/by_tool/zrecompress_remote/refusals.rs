@@ -23,7 +23,7 @@ fn an_output_that_exists_is_left_alone() {
         for flag in [None, Some("--overwrite")] {
             let tool = cloud.zrecompress([fixture(WEATHER).to_str().unwrap(), url]).args(flag);
             let outcome = run(tool).expect(7);
-            assert!(outcome.stderr.contains(url) && outcome.stderr.contains("exists already"), "{}", outcome.stderr);
+            assert!(outcome.stderr.contains(url) && outcome.stderr.contains("already exists"), "{}", outcome.stderr);
             let hint = outcome.stderr.lines().find(|line| line.starts_with("hint: ")).unwrap();
             assert!(!hint.contains("--overwrite"), "does not help on an object store: {hint}");
         }

@@ -1,4 +1,4 @@
-//! How the records of `zrecompress` look in a terminal.
+//! Terminal output of `zrecompress`.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use zcli::{Align, Column, Row, Table};
 use zwire::{PlanRecord, Record, Summary, human_bytes, human_count, human_counted};
 
-/// The table of a run, or of a plan.
+/// The table of a run or of a dry run.
 pub fn table() -> Table {
     let text = |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: false };
     let number =
@@ -44,7 +44,7 @@ fn rows(record: &Record) -> Vec<Row> {
             ])]
         }
         Record::Plan(plan) => plan_rows(plan),
-        // Errors are told on standard error, which is the same terminal.
+        // Errors are printed to stderr, which is the same terminal.
         _ => Vec::new(),
     }
 }
@@ -69,8 +69,8 @@ fn plan_rows(plan: &PlanRecord) -> Vec<Row> {
     let shards = plan.shard_shape.as_ref().map_or_else(String::new, |shard| format!(" in shards of {}", shape(shard)));
     let read = plan.bytes_to_read.map_or_else(String::new, |bytes| format!(", {} to read", human_bytes(bytes)));
     let note = format!(
-        "chunks of {}{shards}: {}, a source chunk is read {reads} times and decoded {decodes} times on average{read}, {} at the \
-         peak, no temporary space",
+        "chunks of {}{shards}: {}, each source chunk read {reads}× and decoded {decodes}× on average{read}, peak memory {}, \
+         no temporary space",
         shape(chunk),
         human_counted(regions, "region"),
         human_bytes(peak)
@@ -95,10 +95,10 @@ fn footer(summary: &Summary) -> Vec<String> {
         let missing = if missing.is_empty() { String::new() } else { format!("; missing: {missing}") };
         lines.push(format!("{done} of {} done{missing}", human_counted(parts, "part")));
     } else if let Some(parts) = number("parts") {
-        lines.push(format!("{} prepared: --part I/{parts} does one, --finish ends it", human_counted(parts, "part")));
+        lines.push(format!("{} prepared: run each with --part I/{parts}, then use --finish", human_counted(parts, "part")));
     } else if let Some(bytes) = number("uncompressed_bytes") {
         lines.push(format!(
-            "a plan: nothing is written. {} decoded, {} workers, {} in flight at most",
+            "dry run: nothing is written. {} decoded, {} workers, memory limit {}",
             human_bytes(bytes),
             number("jobs").unwrap_or(0),
             human_bytes(number("memory_bytes").unwrap_or(0))

@@ -32,7 +32,7 @@ impl Tool for Args {
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
         let options = self.options(&session.stop)?;
         if let (true, Some(trial)) = (self.trial.trial, &options.trial) {
-            let source = self.source.as_deref().ok_or_else(|| Failure::usage("SRC is needed"))?;
+            let source = self.source.as_deref().ok_or_else(|| Failure::usage("missing argument: SRC"))?;
             return try_out(source, &options, trial, &session.listener());
         }
         if let (Some(from), Some(directory)) = (&self.many.stores_from, &self.many.out_dir) {

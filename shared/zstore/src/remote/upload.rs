@@ -157,7 +157,7 @@ impl RemoteUpload<'_> {
         let front = self.first.as_mut().unwrap_or(&mut self.filling).get_mut(..self.reserved);
         match front.filter(|front| front.len() == start.len()) {
             Some(front) => front.copy_from_slice(start),
-            None => return Err(self.broken("the start has not the size reserved")),
+            None => return Err(self.broken("the header does not have the reserved size")),
         }
         if self.parts.is_empty() {
             return self.remote.put_whole(&self.key, mem::take(&mut self.filling).into());
@@ -176,7 +176,7 @@ impl RemoteUpload<'_> {
 
     fn complete(&mut self) -> Result<Stat, StoreError> {
         let parts: Option<Vec<PartId>> = mem::take(&mut self.parts).into_iter().collect();
-        let (Some(parts), Some(id)) = (parts, &self.id) else { return Err(self.broken("a part has not arrived")) };
+        let (Some(parts), Some(id)) = (parts, &self.id) else { return Err(self.broken("a part of the upload is missing")) };
         let (remote, key) = (self.remote, &self.key);
         let answer = remote.wait(key, remote.answer(key, self.writer.complete_multipart(&self.path, id, parts)));
         match answer.and_then(|answer| answer.map_err(|error| remote.failed(key, error))) {

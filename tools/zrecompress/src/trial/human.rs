@@ -1,4 +1,4 @@
-//! How the records of a trial look in a terminal.
+//! Terminal output of trials.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use zcli::{Align, Column, Row, Table};
 use zwire::{ChoiceRecord, Record, Summary, TrialRecord, human_bytes, human_count, human_counted};
 
-/// The table of a trial: a row a compressor, and below those of an array what was chosen for it.
+/// The table of a trial: one row per compressor, and below the rows of each array the chosen one.
 pub fn table() -> Table {
     let text = |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: false };
     let number = |title| Column {
@@ -38,12 +38,12 @@ fn rows(record: &Record) -> Vec<Row> {
     match record {
         Record::Trial(trial) => vec![Row::Cells(cells(trial))],
         Record::Choice(choice) => vec![Row::Note(sentence(choice)), Row::Verbatim(choice.command.clone())],
-        // Errors are told on standard error, which is the same terminal.
+        // Errors are printed to stderr, which is the same terminal.
         _ => Vec::new(),
     }
 }
 
-/// What is tried is all Blosc: `zstd,3,shuffle`.
+/// The parameters of Blosc alone, since only Blosc is tried: `zstd,3,shuffle`.
 fn in_short(codec: &str) -> String {
     let inside = codec.strip_prefix("blosc(").and_then(|codec| codec.strip_suffix(')'));
     inside.unwrap_or(codec).to_owned()
@@ -64,13 +64,13 @@ fn cells(trial: &TrialRecord) -> Vec<String> {
     ]
 }
 
-/// Three digits, as far as they say something.
+/// Two decimals for short durations, none for long ones.
 fn duration(seconds: f64) -> String {
     let decimals = if seconds < 10.0 { 2 } else { 0 };
     format!("{seconds:.decimals$}")
 }
 
-/// With one thread, and with several where that was measured: `0.31/1.15`.
+/// Throughput with one thread, and with several if measured: `0.31/1.15`.
 fn speed(one: f64, threaded: Option<f64>) -> String {
     threaded.map_or_else(|| format!("{one:.2}"), |threaded| format!("{one:.2}/{threaded:.2}"))
 }
@@ -78,7 +78,7 @@ fn speed(one: f64, threaded: Option<f64>) -> String {
 fn mark(trial: &TrialRecord) -> &'static str {
     match (trial.chosen, trial.pareto) {
         (true, _) => "chosen",
-        (false, true) => "front",
+        (false, true) => "pareto",
         (false, false) => "",
     }
 }
@@ -86,7 +86,7 @@ fn mark(trial: &TrialRecord) -> &'static str {
 fn sentence(choice: &ChoiceRecord) -> String {
     let ChoiceRecord { path, objective, from, to, .. } = choice;
     match (&choice.reason, choice.ratio_before, choice.ratio) {
-        (Some(because), ..) => format!("{path}: {to}, because it is {because}"),
+        (Some(reason), ..) => format!("{path}: {to} ({reason})"),
         (None, Some(before), Some(after)) => {
             format!("{path}: {from} → {to} for {objective}: ratio {before:.2} → {after:.2}")
         }
@@ -100,7 +100,7 @@ fn footer(summary: &Summary) -> Vec<String> {
     let size =
         number("predicted_bytes").map_or_else(String::new, |bytes| format!(", {} predicted", human_bytes(bytes)));
     vec![format!(
-        "a trial: nothing is written. {}, {} tried{size}. front: nothing else is better in every way",
+        "trial: nothing is written. {}, {} tried{size}. pareto: Pareto-optimal in size, speed and bytes per point",
         human_counted(arrays, "array"),
         human_counted(number("trials").unwrap_or(0), "compressor"),
     )]
