@@ -142,7 +142,7 @@ def test_json_lines_have_every_bit(store: Path, expected: points.Columns, tmp_pa
                 assert column.dtype.type(found) == value, (name, found)
 
 
-@pytest.mark.parametrize(("form", "unit"), [("unix", "s"), ("cf", "us")])
+@pytest.mark.parametrize(("form", "unit"), [("unix", "s"), ("unix-us", "us")])
 def test_times_as_numbers(form: str, unit: str, store: Path, expected: points.Columns, tmp_path: Path) -> None:
     """Seconds or microseconds since 1970."""
     frame = pd.read_csv(output(store, tmp_path / "x.csv", "--time-format", form))

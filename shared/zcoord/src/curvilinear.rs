@@ -34,7 +34,7 @@ impl Curvilinear {
             return Err(GridError::new(format!("{name} has {count} values for {rows} rows and {columns} columns")));
         }
         if !lat.iter().zip(&lon).any(|(lat, lon)| lat.is_finite() && lon.is_finite()) {
-            return Err(GridError::new("latitude and longitude have no cell where both are numbers".into()));
+            return Err(GridError::new("latitude and longitude are not both finite in any cell".into()));
         }
         check_latitudes(&lat, &lon)?;
         check_longitudes(&lon)?;
@@ -88,11 +88,11 @@ impl Curvilinear {
         let towards = tangent(at, point.unit());
         let Some(basis) = basis(at, step(along), step(across)) else {
             return (norm(towards) > ALONE.to_radians())
-                .then(|| "the nearest cell has no neighbours, and so an unknown size".into());
+                .then(|| "the nearest cell has no neighbours, so its size is unknown".into());
         };
         let beyond = outward(coordinates(at, basis, towards), basis, along, across);
         let (cells, _) = beyond.into_iter().find(|(cells, step)| *cells > HALF && !self.goes_on(at, *step))?;
-        Some(format!("the place is {cells:.3} cells beyond the edge of the grid, more than half a cell"))
+        Some(format!("the point is {cells:.3} cells beyond the edge of the grid, more than half a cell"))
     }
 
     /// Whether there is a cell one step beyond an edge after all, give or take half a step: where the first column lies

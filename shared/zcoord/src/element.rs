@@ -36,7 +36,7 @@ impl Element {
             ZarrFormat::V2 => array.dtype.as_str().and_then(from_v2),
             ZarrFormat::V3 => from_v3(&array.dtype, is_big_endian(array)),
         };
-        let unknown = || format!("values of data type {} cannot be decoded", array.dtype);
+        let unknown = || format!("data type {} is not supported", array.dtype);
         element.ok_or_else(|| DecodeError::DataType(unknown()))
     }
 
@@ -74,7 +74,7 @@ pub(crate) fn is_big_endian(array: &Array) -> bool {
 fn variable(array: &Array) -> Result<Element, DecodeError> {
     let specs = &array.chain.innermost().specs;
     let text = specs.iter().any(|spec| codec_name(spec) == "vlen-utf8");
-    let unknown = || format!("values of data type {} are bytes of any length, which cannot be decoded", array.dtype);
+    let unknown = || format!("data type {} (variable-length bytes) is not supported", array.dtype);
     text.then_some(Element::Text).ok_or_else(|| DecodeError::DataType(unknown()))
 }
 

@@ -64,7 +64,7 @@ impl Rule {
     /// For people.
     pub fn name(self) -> &'static str {
         match self {
-            Rule::Named => "as told",
+            Rule::Named => "given by name",
             Rule::Units => "units",
             Rule::StandardName => "standard_name",
             Rule::AxisType => "_CoordinateAxisType",
@@ -259,7 +259,7 @@ fn best<'a>(pool: &[&'a Array], own: &[&str], which: Horizontal) -> Result<Optio
         many => {
             let paths: Vec<&str> = many.iter().map(|(array, _)| array.path.as_str()).collect();
             let (what, flag) = (which.name(), which.flag());
-            Err(NotFound::Unclear(format!("{} could each be its {what}: say {flag}", paths.join(" and "))))
+            Err(NotFound::Unclear(format!("{} could each be its {what}: use {flag}", paths.join(" and "))))
         }
     }
 }
@@ -275,7 +275,7 @@ fn check_lengths(variable: &Array, own: &[&str], coordinate: &Array) -> Result<(
         let at = own.iter().position(|dimension| dimension == name);
         if let Some(expected) = at.map(|at| variable.shape[at]).filter(|expected| expected != length) {
             let path = &coordinate.path;
-            return Err(format!("its dimension {name} has {expected} steps, and {path} has {length} values for it"));
+            return Err(format!("its dimension {name} has length {expected}, but {path} has {length} values for it"));
         }
     }
     Ok(())
@@ -295,7 +295,7 @@ fn horizontal_dimensions(own: &[&str], latitude: &Array, longitude: &Array) -> R
         ((2, 2) | (3, 3), [row, column], other) if other == [*row, *column] => {
             Ok(HorizontalDimensions::Plane { row: *row, column: *column })
         }
-        _ => Err(format!("{} and {} do not lie on the same dimensions", latitude.path, longitude.path)),
+        _ => Err(format!("{} and {} do not have the same dimensions", latitude.path, longitude.path)),
     }
 }
 
@@ -310,10 +310,10 @@ fn without(dataset: &Dataset, variable: &Array, own: &[&str]) -> NotFound {
     let projection = mapping.and_then(|array| array.attributes.get("grid_mapping_name")?.as_str());
     match (projection, projected) {
         (Some(projection), _) if projection != "latitude_longitude" => NotFound::Unclear(format!(
-            "it lies on a grid of {projection}, and no latitude and longitude are stored for it"
+            "it is on a {projection} grid, and the store has no latitude and longitude for it"
         )),
         (_, Some(coordinate)) => NotFound::Unclear(format!(
-            "its horizontal coordinate {} is one of a projection, and no latitude and longitude are stored for it",
+            "its horizontal coordinate {} belongs to a projection, and the store has no latitude and longitude for it",
             coordinate.path
         )),
         _ => NotFound::None("it has neither latitude nor longitude".into()),

@@ -72,7 +72,7 @@ impl CoordinateGrid {
     /// - on a scattered grid, by rule of thumb, no farther away than the cell's third-nearest other cell.
     pub fn nearest(&self, point: Point, limits: &Limits) -> Match {
         let found = self.nearest_of_each(&[point], limits).pop();
-        found.unwrap_or_else(|| Match::Outside { nearest: None, why: "no place was given".into() })
+        found.unwrap_or_else(|| Match::Outside { nearest: None, why: "no point was given".into() })
     }
 
     /// [`nearest`](CoordinateGrid::nearest) for each of many points: on curvilinear and scattered grids the coordinates are read

@@ -114,7 +114,7 @@ impl Reading<'_> {
 
     fn array(&self, path: &str) -> Result<&Array, Failure> {
         let found = self.dataset.arrays().find(|array| array.path == path);
-        found.ok_or_else(|| Failure::new(Exit::Absent, "is gone").at(format!("{}: {path}", self.store.location())))
+        found.ok_or_else(|| Failure::new(Exit::Absent, "no longer exists").at(format!("{}: {path}", self.store.location())))
     }
 
     fn wrong(&self, what: impl fmt::Display) -> Failure {
@@ -125,7 +125,7 @@ impl Reading<'_> {
 
     fn numbers(&self, array: &Array) -> Result<Vec<f64>, Failure> {
         let (column, _) = read_coordinate(self.store, array, Mode::Cf, self.pool)?;
-        column.numbers().ok_or_else(|| self.wrong(format!("{} holds no numbers", array.path)))
+        column.numbers().ok_or_else(|| self.wrong(format!("{} is not numeric", array.path)))
     }
 
     /// The CF bounds of a coordinate, where the store has them.
@@ -147,7 +147,7 @@ impl Reading<'_> {
         match others.chunks(size.max(1)).all(equal) {
             true => Ok(first.to_vec()),
             false => {
-                Err(self.wrong(format!("{} moves with its first dimension, which no cell can follow", array.path)))
+                Err(self.wrong(format!("{} changes along its first dimension: moving grids are not supported", array.path)))
             }
         }
     }

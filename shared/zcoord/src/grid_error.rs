@@ -49,7 +49,7 @@ pub(crate) fn check_latitudes(lat: &[f64], lon: &[f64]) -> Result<(), GridError>
     let guess = if lon.abs() <= 90.0 && lat.abs() <= 360.0 {
         "latitude and longitude look swapped"
     } else {
-        "these are no degrees north"
+        "not in degrees north"
     };
     let sign = if lat < 0.0 { "down" } else { "up" };
     if lat.abs() <= 90.0 + POLE_ROUNDING {
@@ -62,7 +62,7 @@ pub(crate) fn check_latitudes(lat: &[f64], lon: &[f64]) -> Result<(), GridError>
 /// Longitudes that are no degrees.
 pub(crate) fn check_longitudes(lon: &[f64]) -> Result<(), GridError> {
     match lon.iter().find(|lon| lon.is_finite() && lon.abs() > MOST_LONGITUDE) {
-        Some(lon) => Err(GridError::new(format!("longitude has the value {lon}: these are no degrees east"))),
+        Some(lon) => Err(GridError::new(format!("longitude has the value {lon}: not in degrees east"))),
         None => Ok(()),
     }
 }

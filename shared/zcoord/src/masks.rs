@@ -144,7 +144,7 @@ fn coded(value: &Value, stored: NumberType) -> Option<Fill> {
 /// The metadata's `fill_value`, in the type of the elements.
 fn zarr_fill(array: &Array, stored: NumberType) -> Result<Number, DecodeError> {
     let element = stored.element(&array.fill_value).and_then(|bytes| decoded(stored, &bytes));
-    let unknown = || format!("fill value {} of data type {} is not understood", array.fill_value, array.dtype);
+    let unknown = || format!("fill value {} of data type {} is not valid", array.fill_value, array.dtype);
     element.ok_or_else(|| DecodeError::FillValue(unknown()))
 }
 

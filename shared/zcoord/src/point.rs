@@ -71,7 +71,7 @@ impl fmt::Display for LinearError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             LinearError::Point(what) | LinearError::Outside(what) => what,
-            LinearError::Grid => "bilinear interpolation needs latitude and longitude on a dimension of their own",
+            LinearError::Grid => "bilinear interpolation needs one-dimensional latitude and longitude, each with its own dimension",
         })
     }
 }
@@ -83,8 +83,8 @@ impl Point {
     pub(crate) fn problem(&self) -> Option<String> {
         let Point { lat, lon } = self;
         match () {
-            () if !lat.is_finite() => Some(format!("the latitude of the place is {lat}")),
-            () if !lon.is_finite() => Some(format!("the longitude of the place is {lon}")),
+            () if !lat.is_finite() => Some(format!("the latitude of the point is {lat}")),
+            () if !lon.is_finite() => Some(format!("the longitude of the point is {lon}")),
             () if lat.abs() > 90.0 => Some(format!("latitude {lat} is beyond the pole")),
             () => None,
         }

@@ -61,7 +61,7 @@ impl DecodeRule {
         let action = match (element, element.number().map(native)) {
             (Element::Number(stored), Some(read)) if masked => return cf(array, *stored, read, zarr_fill, clocks),
             (Element::Moment(unit, _), Some(read)) => {
-                let unknown = || DecodeError::DataType(format!("times in {unit:?} are not understood"));
+                let unknown = || DecodeError::DataType(format!("time unit {unit:?} is not supported"));
                 let clock = clocks.datetime64(unit).ok_or_else(unknown)?;
                 Action::Moments(Numeric::plain(read), clock)
             }
@@ -156,5 +156,5 @@ fn signedness(array: &Array, kind: char) -> char {
 fn clock(array: &Array, clocks: &dyn Clocks, notes: &mut Vec<String>) -> Option<Arc<dyn Clock>> {
     let units = text(array, "units").filter(|units| units.contains("since"))?;
     let clock = clocks.since(units, text(array, "calendar").unwrap_or("standard"));
-    clock.map_err(|error| notes.push(format!("times stay numbers: {error}"))).ok()
+    clock.map_err(|error| notes.push(format!("times are left as numbers: {error}"))).ok()
 }

@@ -70,15 +70,15 @@ impl fmt::Display for SelectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SelectionError::OutOfBounds { dimension, length, index } => {
-                write!(f, "index {index} is outside the {length} of {dimension}")
+                write!(f, "index {index} is out of bounds for {dimension}, which has length {length}")
             }
             SelectionError::NoCoordinate(dimension) => write!(f, "{dimension} has no coordinate: use --isel"),
             SelectionError::BadLabel(what) => f.write_str(what),
-            SelectionError::Empty { dimension, extent: None } => write!(f, "nothing of {dimension} is selected"),
+            SelectionError::Empty { dimension, extent: None } => write!(f, "the selection matches no {dimension}"),
             SelectionError::Empty { dimension, extent: Some((first, last)) } => {
-                write!(f, "nothing of {dimension} is selected: it goes from {first} to {last}")
+                write!(f, "the selection matches no {dimension}; available: {first} to {last}")
             }
-            SelectionError::Disjoint => f.write_str("its selections have nothing in common"),
+            SelectionError::Disjoint => f.write_str("the selections do not overlap"),
         }
     }
 }
@@ -125,7 +125,7 @@ pub fn label_of(column: &Column, row: usize) -> String {
 /// # Errors
 /// A sentence that says what is expected.
 pub fn parse_sel(text: &str) -> Result<Selection, String> {
-    let (dimension, label) = text.split_once('=').ok_or("a selection is DIM=VALUE or DIM=FROM:TO")?;
+    let (dimension, label) = text.split_once('=').ok_or("expected DIM=VALUE or DIM=FROM:TO")?;
     Ok(Selection { dimension: dimension.trim().to_owned(), by: By::Label(label.trim().to_owned()) })
 }
 
@@ -134,7 +134,7 @@ pub fn parse_sel(text: &str) -> Result<Selection, String> {
 /// # Errors
 /// A sentence that says what is expected.
 pub fn parse_isel(text: &str) -> Result<Selection, String> {
-    let wrong = || "a selection by index is DIM=I, DIM=I:J or DIM=I:J:STEP".to_owned();
+    let wrong = || "expected DIM=I, DIM=I:J or DIM=I:J:STEP".to_owned();
     let (dimension, indices) = text.split_once('=').ok_or_else(wrong)?;
     let parts: Vec<&str> = indices.split(':').map(str::trim).collect();
     let bound = |text: &str| match text {
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(sel("level=850:500", &levels()), Ok(vec![1, 2]));
         assert_eq!(sel("level=:500", &levels()), Ok(vec![2, 3]));
         assert_eq!(sel("level=1000,0.1", &levels()), Ok(vec![0, 3]));
-        assert!(sel("level=700", &levels()).expect_err("nothing").contains("from 1000 to"));
+        assert!(sel("level=700", &levels()).expect_err("nothing").contains("available: 1000 to"));
         assert!(sel("level=x", &levels()).is_err());
     }
 

@@ -33,7 +33,7 @@ impl Texts {
             None | Some("utf-8" | "utf8" | "ascii" | "us-ascii") => false,
             Some("latin-1" | "latin1" | "iso-8859-1" | "iso8859-1") => true,
             Some(other) => {
-                let what = format!("attribute _Encoding is {other:?}, which is not known");
+                let what = format!("attribute _Encoding {other:?} is not supported");
                 return Err(DecodeError::Attribute(what));
             }
         };

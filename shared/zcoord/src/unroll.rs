@@ -72,7 +72,7 @@ fn unrolled(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
         [up, down] => up.or(down).ok_or_else(|| match plain {
             Some(at) => unordered(name, stored, at),
             None => GridError::new(format!(
-                "{name} goes round more than once, from {} to {}",
+                "{name} spans more than one full turn, from {} to {}",
                 stored[0],
                 stored[stored.len() - 1]
             )),
@@ -138,7 +138,7 @@ fn turn_in_order(values: &[f64]) -> Option<usize> {
 
 fn unordered(name: &str, stored: &[f64], at: usize) -> GridError {
     let (before, value) = (shown(stored[at - 1]), shown(stored[at]));
-    GridError::new(format!("{name} neither rises nor falls throughout: {before} is followed by {value} at index {at}"))
+    GridError::new(format!("{name} is not monotonic: {before} is followed by {value} at index {at}"))
 }
 
 #[cfg(test)]
@@ -176,11 +176,11 @@ mod tests {
         let refused = |stored: &[f64]| unrolled("longitude", stored).expect_err("out of order").to_string();
         assert_eq!(
             refused(&[0.0, 10.0, 5.0]),
-            "longitude neither rises nor falls throughout: 10 is followed by 5 at index 2"
+            "longitude is not monotonic: 10 is followed by 5 at index 2"
         );
         assert!(refused(&[0.0, 0.0]).ends_with("0 is followed by 0 at index 1"));
-        assert_eq!(refused(&[0.0, 200.0, 400.0]), "longitude goes round more than once, from 0 to 400");
+        assert_eq!(refused(&[0.0, 200.0, 400.0]), "longitude spans more than one full turn, from 0 to 400");
         let lat = ascending("latitude", &[3.0, 2.0, 2.0]).expect_err("repeated").to_string();
-        assert_eq!(lat, "latitude neither rises nor falls throughout: 2 is followed by 2 at index 2");
+        assert_eq!(lat, "latitude is not monotonic: 2 is followed by 2 at index 2");
     }
 }

@@ -140,7 +140,7 @@ fn curvilinear_grids_have_the_nearest_cell() {
         assert_eq!(values(&outcome, "grid_lat")[0], Some(cells[number][0]));
     }
     let outcome = scene.at(60.0, 3.0, &[]).expect(2);
-    assert!(outcome.stderr.contains("place 0"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("point 0"), "{}", outcome.stderr);
 }
 
 #[test]

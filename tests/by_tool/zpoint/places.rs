@@ -1,4 +1,4 @@
-//! Places outside of the grid, and places at a coast.
+//! Points outside the grid, and points at a coast.
 
 use crate::made::Field;
 use crate::scene::{Scene, first, region, summary, value, values};
@@ -14,7 +14,7 @@ fn half_a_cell_beyond_is_inside_and_more_is_an_error() {
     assert_eq!(first(&scene.at(39.51, -0.49, &[]).expect(0)), Some(value(0, 0, 0)));
     for (lat, lon, name) in [(50.51, 5.0, "latitude"), (45.0, 10.51, "longitude"), (45.0, -0.51, "longitude")] {
         let outcome = scene.at(lat, lon, &[]).expect(2);
-        for words in ["place 0", name, "half a step", "--out-of-bounds"] {
+        for words in ["point 0", name, "half a step", "--out-of-bounds"] {
             assert!(outcome.stderr.contains(words), "{words}: {}", outcome.stderr);
         }
         assert!(outcome.of_type("row").is_empty());
@@ -52,10 +52,10 @@ fn places_outside_are_empty_dropped_or_warned_of() {
 
     let outcome = with_one_outside(&scene, "warn").expect(0);
     assert_eq!(values(&outcome, "t"), [one, other]);
-    assert!(outcome.stderr.contains("place 1") && outcome.stderr.contains("50.51"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("point 1") && outcome.stderr.contains("50.51"), "{}", outcome.stderr);
 
     let outcome = with_one_outside(&scene, "error").expect(2);
-    assert!(outcome.stderr.contains("place 1"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("point 1"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn when_every_place_is_outside_there_is_nothing_to_do() {
     let scene = Scene::of(&region());
     for what in ["drop", "warn"] {
         let outcome = scene.run(&[&OUTSIDE[..], &["--out-of-bounds", what]].concat()).expect(4);
-        assert!(outcome.stderr.contains("every place"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("all points"), "{}", outcome.stderr);
     }
     let outcome = scene.run(&[&OUTSIDE[..], &["--out-of-bounds", "null"]].concat()).expect(0);
     assert_eq!(values(&outcome, "t"), [None, None]);

@@ -1,4 +1,4 @@
-//! Places out of a file, and places that are none.
+//! Points from a file, and invalid points.
 
 use harness::Outcome;
 
@@ -47,7 +47,7 @@ fn a_file_that_is_not_there_or_empty_is_told() {
     let outcome = scene.run(&["--points", "/nowhere/points.csv"]).expect(4);
     assert!(outcome.stderr.contains("/nowhere/points.csv"), "{}", outcome.stderr);
     let path = scene.file("points.csv", "id,lat,lon\n");
-    assert!(scene.run(&["--points", &path]).expect(2).stderr.contains("no place"));
+    assert!(scene.run(&["--points", &path]).expect(2).stderr.contains("no points given"));
 }
 
 fn refused(arguments: &[&str]) -> Outcome {

@@ -82,7 +82,7 @@ impl Stamp {
     fn clock(&self) -> Result<i64, String> {
         let [hour, minute, second] = [self.hour, self.minute, self.second].map(|part| i64::from(part.unwrap_or(0)));
         if hour > 23 || minute > 59 || second > 59 {
-            return Err(format!("no day has a time {hour:02}:{minute:02}:{second:02}"));
+            return Err(format!("{hour:02}:{minute:02}:{second:02} is not a time of day"));
         }
         let micros = i64::from(self.micros.unwrap_or(0));
         Ok(hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + second * MICROS_PER_SECOND + micros)

@@ -32,9 +32,9 @@ impl TimeUnits {
     pub fn parse(units: &str, calendar: Option<&str>) -> Result<TimeUnits, String> {
         let calendar = calendar.unwrap_or("standard");
         let calendar = Calendar::parse(calendar)
-            .ok_or_else(|| format!("the calendar {calendar:?} is none of those whose days can be counted"))?;
+            .ok_or_else(|| format!("calendar {calendar:?} is not supported"))?;
         let (unit, reference) =
-            split(units).ok_or_else(|| format!("the units {units:?} are not of the form \"<unit> since <date>\""))?;
+            split(units).ok_or_else(|| format!("the units {units:?} do not have the form \"<unit> since <date>\""))?;
         let unit = parse_unit(unit).map_err(|why| format!("the units {units:?} cannot be decoded: {why}"))?;
         let reference = parse_reference(reference, calendar)
             .map_err(|why| format!("the units {units:?} cannot be decoded: {why}"))?;
@@ -110,11 +110,11 @@ fn parse_unit(unit: &str) -> Result<Unit, String> {
         "nanosecond" | "nanoseconds" | "nanosec" | "nanosecs" | "nsec" | "nsecs" | "ns" => return Ok(Unit::Nanosecond),
         _ if is_calendar_unit(unit) => {
             return Err(format!(
-                "{unit:?} is no fixed number of days in a calendar (UDUNITS' year is 365.242198781 days and its month a \
+                "{unit:?} is not a fixed number of days (the UDUNITS year is 365.242198781 days and its month a \
                  twelfth of that, whatever the calendar says); store days instead"
             ));
         }
-        _ => return Err(format!("{unit:?} is no unit of time")),
+        _ => return Err(format!("{unit:?} is not a unit of time")),
     }))
 }
 
@@ -133,7 +133,7 @@ fn parse_reference(text: &str, calendar: Calendar) -> Result<i128, String> {
     match Stamp::parse(text) {
         Some(stamp) if stamp.day.is_some() => stamp.start(calendar),
         _ => {
-            Err(format!("{text:?} is no date \"y-m-d\" with or without a time \"h:m:s\" and a zone \"Z\" or \"+h:m\""))
+            Err(format!("{text:?} is not a date \"y-m-d\" with or without a time \"h:m:s\" and a zone \"Z\" or \"+h:m\""))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! CSV as RFC 4180 has it, but for lines that end with a newline alone, as all tools here expect.
+//! CSV as in RFC 4180, except that lines end with a newline only.
 
 use super::cells::{Dialect, Style};
 use super::columns::{self, Long};
@@ -102,7 +102,7 @@ mod tests {
     fn without_a_header_with_numbers_for_times() {
         let options = Options { header: false, time_format: TimeFormat::Unix, ..Options::default() };
         assert!(written(&options).starts_with("0,51.5,-0.125,1551398400,281.6084,"));
-        let options = Options { header: false, time_format: TimeFormat::Cf, ..Options::default() };
+        let options = Options { header: false, time_format: TimeFormat::UnixMicros, ..Options::default() };
         assert!(written(&options).starts_with("0,51.5,-0.125,1551398400000000,281.6084,"));
     }
 

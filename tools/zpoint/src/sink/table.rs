@@ -1,4 +1,4 @@
-//! The formats that are one table in one file: CSV, JSON lines and Parquet.
+//! The formats that are one table in one file: CSV, JSON Lines and Parquet.
 
 use std::fs::File;
 
@@ -8,10 +8,10 @@ use super::text::Text;
 use super::{Format, Options, Shape, Sink, csv, jsonl, parquet};
 use crate::batch::Schema;
 
-/// A table in one file. `shape` is that of all rows, where it is known.
+/// A table in one file. `shape` is the shape of all rows, if known.
 ///
 /// # Errors
-/// What the file or the format says.
+/// Write errors, or values that the format cannot hold.
 pub fn table(
     format: Format,
     file: File,

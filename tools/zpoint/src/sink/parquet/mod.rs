@@ -22,7 +22,7 @@ use plan::{Plan, PlannedColumn};
 /// Lines that are turned into arrays at once.
 const PIECE_VALUES: u64 = 1 << 20;
 
-/// A table on its way to a Parquet file.
+/// Writer of a Parquet file.
 pub struct Parquet {
     plan: Plan,
     file: SerializedFileWriter<File>,
@@ -44,7 +44,7 @@ impl Parquet {
     /// Starts the file. `shape` is that of all rows, where it is known: the last row group is then closed by all workers.
     ///
     /// # Errors
-    /// What the format has no place for; what the file says.
+    /// Unsupported values; write errors.
     pub fn begin(
         file: File,
         place: String,
