@@ -1,11 +1,11 @@
-//! What the decoder needs of calendars: numbers become moments.
+//! The interface from the decoder to calendars: numbers become times.
 
 use std::sync::Arc;
 
 use crate::calendar::Calendar;
 
 /// Turns the stored numbers of one variable into moments: microseconds since 1970-01-01T00:00:00 by the calendar's own count
-/// of days. `None` where a number is no moment, or one that does not fit.
+/// of days. `None` if a number is not a time, or does not fit.
 pub trait Clock: Send + Sync {
     /// The calendar of the moments.
     fn calendar(&self) -> Calendar;
@@ -15,12 +15,12 @@ pub trait Clock: Send + Sync {
     fn float(&self, count: f64) -> Option<i64>;
 }
 
-/// Where clocks come from.
+/// A source of clocks.
 pub trait Clocks {
     /// The clock of CF `units` ("days since 1850-1-1") in a `calendar`.
     ///
     /// # Errors
-    /// Units or a calendar that are not understood, in a sentence.
+    /// A message: units or a calendar that are not supported.
     fn since(&self, units: &str, calendar: &str) -> Result<Arc<dyn Clock>, String>;
 
     /// The clock of a NumPy `datetime64` unit as its type string spells it: `ns`, `25s`. `None` for an unknown one.

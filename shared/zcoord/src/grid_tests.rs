@@ -1,4 +1,4 @@
-//! Tests of what all kinds of grids share: points that are none, and coordinates that are refused.
+//! Tests shared by all kinds of grids: invalid points and invalid coordinates.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is done with the elements of one variable, by its data type and attributes.
+//! How the elements of one variable are decoded, from its data type and attributes.
 
 use std::sync::Arc;
 
@@ -20,14 +20,14 @@ use crate::values::{Kind, NOT_A_TIME};
 /// Units that xarray knows for durations. It leaves them undecoded, but masks integers in them without making floats of them.
 const DURATIONS: [&str; 7] = ["days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"];
 
-/// What is done with elements.
+/// Decoding action.
 #[derive(Clone)]
 pub(crate) enum Action {
-    /// They are numbers.
+    /// Numbers.
     Numbers(Numeric),
-    /// They are numbers that count from a moment.
+    /// Numbers that count from a reference time.
     Moments(Numeric, Arc<dyn Clock>),
-    /// They are text.
+    /// Text.
     Texts(Texts),
 }
 
@@ -37,9 +37,9 @@ pub(crate) struct DecodeRule {
     pub action: Action,
     /// Valid packed numbers.
     pub range: Range,
-    /// Attributes that no longer hold for decoded values, besides those of packing.
+    /// Attributes that no longer apply to decoded values, besides those of packing.
     pub consumed: Vec<&'static str>,
-    /// What was not understood or not applied.
+    /// Attributes that were not supported or not applied.
     pub notes: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ impl DecodeRule {
     /// The rule of `array`, whose elements are `element`s. `filtered`: they come out of filters, little endian.
     ///
     /// # Errors
-    /// As [`DecodeError`] has them, but for filters.
+    /// Any [`DecodeError`] except that of filters.
     pub fn of(
         array: &Array,
         element: &Element,
@@ -65,7 +65,7 @@ impl DecodeRule {
                 let clock = clocks.datetime64(unit).ok_or_else(unknown)?;
                 Action::Moments(Numeric::plain(read), clock)
             }
-            // NumPy's NaT is no duration either.
+            // NumPy's NaT marks missing durations, too.
             (Element::Span(_), Some(read)) => {
                 Action::Numbers(Numeric { whole_fills: vec![NOT_A_TIME], ..Numeric::plain(read) })
             }
@@ -76,7 +76,7 @@ impl DecodeRule {
         Ok(DecodeRule { action, range: Range::default(), consumed, notes: Vec::new() })
     }
 
-    /// What the decoded values are.
+    /// Kind of the decoded values.
     pub fn kind(&self) -> Kind {
         match &self.action {
             Action::Numbers(numeric) => numeric.kind(),
@@ -138,12 +138,12 @@ fn text<'a>(array: &'a Array, key: &str) -> Option<&'a str> {
     array.attributes.get(key).and_then(Value::as_str)
 }
 
-/// Whether integers are truth values: earlier versions of xarray stored those so.
+/// Whether integers are booleans, as stored by earlier versions of xarray.
 fn is_truth(array: &Array, read: NumberType) -> bool {
     matches!(read.kind, 'i' | 'u') && text(array, "dtype") == Some("bool")
 }
 
-/// The kind that `_Unsigned` makes of integers; xarray takes the words `true` and `false` only.
+/// The kind that `_Unsigned` makes of integers; xarray accepts only `true` and `false`.
 fn signedness(array: &Array, kind: char) -> char {
     match (kind, text(array, "_Unsigned")) {
         ('i', Some("true")) => 'u',
@@ -152,7 +152,7 @@ fn signedness(array: &Array, kind: char) -> char {
     }
 }
 
-/// The clock of `units` that count from a moment.
+/// The clock of `units` that count from a reference time.
 fn clock(array: &Array, clocks: &dyn Clocks, notes: &mut Vec<String>) -> Option<Arc<dyn Clock>> {
     let units = text(array, "units").filter(|units| units.contains("since"))?;
     let clock = clocks.since(units, text(array, "calendar").unwrap_or("standard"));

@@ -1,4 +1,4 @@
-//! Coordinates put in ascending order: falling ones turned round, longitudes unrolled over the seam between two turns.
+//! Puts coordinates in ascending order: descending ones are reversed, longitudes are made continuous across 360 degrees.
 
 use crate::degrees::{CLOSING, TURN, shown};
 use crate::grid_error::GridError;
@@ -9,29 +9,29 @@ pub(crate) struct Ordered {
     pub name: &'static str,
     /// The coordinates as stored.
     pub stored: Vec<f64>,
-    /// The same in ascending order, longitudes unrolled over the seam, without a repeated last column.
+    /// The same in ascending order, longitudes made continuous, without a repeated last column.
     pub values: Vec<f64>,
-    /// Where each of `values` is stored.
+    /// Stored index of each of `values`.
     pub indices: Vec<usize>,
-    /// Whether values a whole turn apart are the same.
+    /// Whether values 360 degrees apart are equal.
     pub cyclic: bool,
 }
 
 impl Ordered {
-    /// Latitudes, rising or falling.
+    /// Latitudes, ascending or descending.
     ///
     /// # Errors
-    /// Latitudes that neither rise nor fall throughout.
+    /// Latitudes that are not monotonic.
     pub fn latitude(stored: Vec<f64>) -> Result<Ordered, GridError> {
         let name = "latitude";
         let (values, indices) = ascending(name, &stored)?;
         Ok(Ordered { name, stored, values, indices, cyclic: false })
     }
 
-    /// Longitudes, rising or falling, also over the seam between two turns.
+    /// Longitudes, ascending or descending, possibly across the wrap from 360 to 0.
     ///
     /// # Errors
-    /// Longitudes that neither rise nor fall throughout, or go round more than once.
+    /// Longitudes that are not monotonic, or span more than 360 degrees.
     pub fn longitude(stored: Vec<f64>) -> Result<Ordered, GridError> {
         let name = "longitude";
         let (values, indices) = unrolled(name, &stored)?;
@@ -42,10 +42,10 @@ impl Ordered {
 /// Ascending values, and where each is stored.
 type Ascending = (Vec<f64>, Vec<usize>);
 
-/// Coordinates that rise or fall throughout.
+/// Monotonic coordinates.
 ///
 /// # Errors
-/// Coordinates that do neither.
+/// Coordinates that are not monotonic.
 fn ascending(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
     match turn_in_order(stored) {
         Some(at) => Err(unordered(name, stored, at)),
@@ -53,11 +53,11 @@ fn ascending(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
     }
 }
 
-/// Longitudes that rise or fall throughout once whole turns are added, such as 350, 355, 0, 5. A last one that is the
+/// Longitudes that are monotonic once whole turns are added, such as 350, 355, 0, 5. A last one that is the
 /// first again is left out.
 ///
 /// # Errors
-/// Longitudes that do neither, or go round more than once.
+/// Longitudes that are not monotonic, or span more than 360 degrees.
 fn unrolled(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
     let plain = turn_in_order(stored);
     let ways = [1.0, -1.0].map(|sign| along(stored, sign, plain.is_none()));
@@ -81,7 +81,7 @@ fn unrolled(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
     Ok(rising(without_repetition(chosen)))
 }
 
-/// Longitudes with whole turns added so that they rise (`sign` 1) or fall (-1), where they then span one turn at most.
+/// Longitudes with whole turns added so that they rise (`sign` 1) or fall (-1), if they then span at most one turn.
 /// Steps of more than half a turn are no steps, unless the longitudes rise or fall so as they are. Those that do so the
 /// other way are not read backwards, but for two of them.
 fn along(stored: &[f64], sign: f64, plain: bool) -> Option<Vec<f64>> {

@@ -87,7 +87,7 @@ fn a_damaged_chunk_of_a_shard_costs_its_own_cells() {
     }
 }
 
-/// The output is there, with nothing in place of what is lost, and no other file.
+/// The output is there, with missing values for what is lost, and no other file.
 #[test]
 fn an_output_with_damage_is_whole_otherwise() {
     let scene = scene(LZ4);
@@ -101,7 +101,7 @@ fn an_output_with_damage_is_whole_otherwise() {
     assert_eq!(scene.names(), ["out.columns.jsonl", "out.csv"]);
 }
 
-/// Rows as plain CSV have no place for the record; it is told, and the code says it.
+/// Rows as plain CSV have no room for the record; the error goes to stderr, and the exit code is 3.
 #[test]
 fn plain_rows_tell_of_damage_on_standard_error() {
     let scene = scene(LZ4);
@@ -134,7 +134,7 @@ fn a_chunk_that_is_not_there_has_the_fill_value() {
     }
 }
 
-/// Without its coordinates a store has no places.
+/// Without coordinates no point can be located.
 #[test]
 fn a_damaged_coordinate_ends_the_run() {
     for (name, exit) in [("lat", 5), ("lon", 5), ("time", 5)] {

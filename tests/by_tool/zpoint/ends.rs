@@ -6,7 +6,7 @@ use harness::{Fault, ObjectServer};
 use rustix::process::Signal;
 
 use crate::outputs::{at, ended, over};
-use crate::plans::{PLACES, map, small_chunks};
+use crate::plans::{POINTS, map, small_chunks};
 use crate::scene::{Scene, first, hours, latitude, longitude, outputs, summary, temperature};
 
 /// The memory limit that a hint suggests.
@@ -30,7 +30,7 @@ fn the_advice_on_memory_for_a_chunk_works() {
 }
 
 #[test]
-fn the_advice_on_memory_for_places_works() {
+fn the_advice_on_memory_for_points_works() {
     let scene = Scene::globe();
     let lines: String = (0..40_000).map(|n| format!("{},{}\n", n % 180 - 90, n / 180)).collect();
     let path = scene.file("points.csv", &format!("lat,lon\n{lines}"));
@@ -80,7 +80,7 @@ fn the_other_latitude_is_no_column() {
 #[test]
 fn what_was_read_does_not_depend_on_who_read_it() {
     let scene = small_chunks();
-    let run = |jobs: &str| summary(&scene.run(&[&PLACES[..], &[jobs]].concat()).expect(0));
+    let run = |jobs: &str| summary(&scene.run(&[&POINTS[..], &[jobs]].concat()).expect(0));
     let one = run("-j1");
     assert!((0..20).all(|_| run("-j4") == one));
     let lone = Scene::globe();
@@ -94,7 +94,7 @@ fn what_was_read_does_not_depend_on_who_read_it() {
 #[test]
 fn a_closed_pipe_is_quiet_though_chunks_are_missing() {
     let scene = small_chunks();
-    let (child, stdout) = harness::spawn_unread(scene.tool(&PLACES));
+    let (child, stdout) = harness::spawn_unread(scene.tool(&POINTS));
     drop(stdout);
     let outcome = child.end();
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);

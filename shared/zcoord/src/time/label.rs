@@ -1,4 +1,4 @@
-//! Labels: how much time a partial date means.
+//! Labels: the range of time of a partial date.
 
 use std::ops::Range;
 
@@ -6,12 +6,12 @@ use super::stamp::Stamp;
 use super::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, moment};
 use crate::calendar::Calendar;
 
-/// The moments that a label of ISO 8601 means, as pandas' partial string indexing has it: `2019` the year, `2019-03` the
+/// The time range of an ISO 8601 label, as in pandas' partial string indexing: `2019` the year, `2019-03` the
 /// month, `2019-03-07` the day, `2019-03-07T06` the hour (or with a space), and so on to the second; with a fraction of a
 /// second that one microsecond. `Z` or `+hh:mm` may follow. The end is not part of the range.
 ///
 /// # Errors
-/// What is no such label, what the calendar does not have, and what is too far away, in a sentence.
+/// A message: an invalid label, a date that the calendar does not have, or one too far from 1970.
 pub fn parse_label(text: &str, calendar: Calendar) -> Result<Range<i64>, String> {
     let stamp = Stamp::parse(text).ok_or_else(|| {
         format!(

@@ -1,11 +1,11 @@
-//! CF's units of time: `hours since 1900-01-01` (CF conventions, section 4.4).
+//! CF time units: `hours since 1900-01-01` (CF conventions, section 4.4).
 
 use super::datetime64::nearest;
 use super::stamp::Stamp;
 use super::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, moment};
 use crate::calendar::Calendar;
 
-/// What stored numbers mean: so many units since a reference, in a calendar.
+/// Meaning of stored numbers: a count of units since a reference, in a calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeUnits {
     unit: Unit,
@@ -28,7 +28,7 @@ impl TimeUnits {
     /// Reads the attributes `units` and `calendar` of a variable; without the latter the calendar is `standard`.
     ///
     /// # Errors
-    /// What is not understood, or not a length of time, in a sentence.
+    /// A message: units or a calendar that are not supported.
     pub fn parse(units: &str, calendar: Option<&str>) -> Result<TimeUnits, String> {
         let calendar = calendar.unwrap_or("standard");
         let calendar = Calendar::parse(calendar)
@@ -46,12 +46,12 @@ impl TimeUnits {
         self.calendar
     }
 
-    /// The moment of a whole number of units, rounded to the nearest microsecond; nothing where it does not fit.
+    /// The moment of a whole number of units, rounded to the nearest microsecond; `None` if it does not fit.
     pub fn decode_int(self, count: i64) -> Option<i64> {
         moment(self.reference + self.unit.micros(i128::from(count)))
     }
 
-    /// The moment of a number of units, rounded to the nearest microsecond; nothing for NaN, and where it does not fit.
+    /// The moment of a number of units, rounded to the nearest microsecond; `None` for NaN, and if it does not fit.
     pub fn decode_float(self, count: f64) -> Option<i64> {
         // No unit is below a nanosecond, and 2⁸⁰ ns are more than any moment.
         if count.is_nan() || count.abs() >= (1_u128 << 80) as f64 {
