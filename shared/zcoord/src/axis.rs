@@ -193,8 +193,13 @@ impl CoordinateAxis {
             (Extent::Closed, _) => None,
             (Extent::Bounds(bounds), _) => (!self.in_bounds(bounds, value, spot))
                 .then(|| format!("{} {} is outside the bounds of every cell", self.name, shown(value))),
-            (Extent::Open, None) => (away > ALONE + rounding)
-                .then(|| self.sentence(value, spot, "it is the only coordinate and has no bounds, so the size of its cell is unknown")),
+            (Extent::Open, None) => (away > ALONE + rounding).then(|| {
+                self.sentence(
+                    value,
+                    spot,
+                    "it is the only coordinate and has no bounds, so the size of its cell is unknown",
+                )
+            }),
             (Extent::Open, Some(step)) => (self.is_beyond_edge(spot) && away > step / 2.0 + rounding)
                 .then(|| self.sentence(value, spot, "more than half a step")),
         }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::calendar::Calendar;
 
-/// Turns the stored numbers of one variable into moments: microseconds since 1970-01-01T00:00:00 by the calendar's own count
+/// Turns the stored numbers of one variable into times: microseconds since 1970-01-01T00:00:00 by the calendar's own count
 /// of days. `None` if a number is not a time, or does not fit.
 pub trait Clock: Send + Sync {
-    /// The calendar of the moments.
+    /// The calendar of the times.
     fn calendar(&self) -> Calendar;
-    /// The moment of a whole number of units.
+    /// The time of a whole number of units.
     fn int(&self, count: i64) -> Option<i64>;
-    /// The moment of a number of units.
+    /// The time of a number of units.
     fn float(&self, count: f64) -> Option<i64>;
 }
 

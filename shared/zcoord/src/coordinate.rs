@@ -75,7 +75,8 @@ pub fn read_coordinate(
 ) -> Result<(Column, Option<String>), ZarrError> {
     let wrong =
         |error: DecodeError| ZarrError::Metadata { place: store.place(array.key_prefix()), detail: error.to_string() };
-    // A coordinate has no missing values (CF 2.5.1), and zero is a valid longitude: the fill value of the metadata is not a mask.
+    // A coordinate has no missing values (CF 2.5.1), and zero is a valid longitude: the fill value of the metadata is
+    // not a mask.
     let options = DecodeOptions { mode, fill_value_as_mask: Some(false) };
     let decoder = decoder(array, options).map_err(wrong)?;
     let column = match read_whole(store, array, pool)? {

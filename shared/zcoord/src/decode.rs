@@ -79,9 +79,9 @@ impl Decoder {
         remaining.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
-    /// Decodes `bytes`, which hold one encoded element of [`Decoder::itemsize`] bytes a row. `failed` marks the rows that could
-    /// not be read; they are missing in the column. It may be empty if all were read. Variable-length text goes to
-    /// [`Decoder::decode_text`].
+    /// Decodes `bytes`, which hold one encoded element of [`Decoder::itemsize`] bytes a row. `failed` marks the rows
+    /// that could not be read; they are missing in the column. It may be empty if all were read. Variable-length text
+    /// goes to [`Decoder::decode_text`].
     pub fn decode(&self, bytes: &[u8], failed: &[bool]) -> Decoded {
         let plain = match &self.filters {
             Some(filters) => Cow::Owned(filters.undo(bytes)),

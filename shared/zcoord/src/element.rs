@@ -51,7 +51,7 @@ impl Element {
         }
     }
 
-    /// The number type of numbers, moments and spans.
+    /// The number type of numbers, times and spans.
     pub fn number(&self) -> Option<NumberType> {
         match self {
             Element::Number(number) => Some(*number),

@@ -61,12 +61,12 @@ impl CoordinateGrid {
 
     /// The nearest cell of a point, and whether the point is in it.
     ///
-    /// On rectilinear grids each axis is searched separately, as by xarray's `.sel(method="nearest")`: the larger coordinate of two that
-    /// are equally near. On other grids distance is along great circles, and the first of equally near cells is used. A point is in
-    /// the cell
+    /// On rectilinear grids each axis is searched separately, as by xarray's `.sel(method="nearest")`: the larger
+    /// coordinate of two that are equally near. On other grids distance is along great circles, and the first of
+    /// equally near cells is used. A point is in the cell
     ///
     /// - on a rectilinear grid within its CF bounds, or without them up to half a step beyond the outermost coordinates;
-    ///   on grids all round the globe also between an outermost row and a pole that is at most one step away;
+    ///   on global grids also between an outermost row and a pole that is at most one step away;
     /// - on a curvilinear grid up to half a step beyond the outermost cells and masked ones;
     /// - on a scattered grid, by rule of thumb, no farther away than the cell's third-nearest other cell.
     pub fn nearest(&self, point: Point, limits: &Limits) -> Match {
@@ -74,8 +74,8 @@ impl CoordinateGrid {
         found.unwrap_or_else(|| Match::Outside { nearest: None, why: "no point was given".into() })
     }
 
-    /// [`nearest`](CoordinateGrid::nearest) for each of many points: on curvilinear and scattered grids the coordinates are scanned
-    /// once for many of them.
+    /// [`nearest`](CoordinateGrid::nearest) for each of many points: on curvilinear and scattered grids the coordinates
+    /// are scanned once for many of them.
     pub fn nearest_of_each(&self, points: &[Point], limits: &Limits) -> Vec<Match> {
         let good: Vec<Point> = points.iter().copied().filter(|point| point.problem().is_none()).collect();
         let mut found = match self {
@@ -92,11 +92,12 @@ impl CoordinateGrid {
     }
 
     /// The (row, column) of the cells around a point with their bilinear weights in degrees, which add up to 1: four, or
-    /// fewer where the point lies on a line through coordinates. On grids all round the globe the last column and the
+    /// fewer where the point lies on a line through coordinates. On global grids the last column and the
     /// first are neighbours.
     ///
     /// # Errors
-    /// Any [`LinearError`]. Half a cell beyond the outermost coordinates is outside, too: there is no cell to interpolate with.
+    /// Any [`LinearError`]. Half a cell beyond the outermost coordinates is outside, too: there is no cell to
+    /// interpolate with.
     pub fn linear(&self, point: Point, limits: &Limits) -> Result<Weights, LinearError> {
         match (self, point.problem()) {
             (_, Some(why)) => Err(LinearError::Point(why)),

@@ -114,7 +114,9 @@ impl Reading<'_> {
 
     fn array(&self, path: &str) -> Result<&Array, Failure> {
         let found = self.dataset.arrays().find(|array| array.path == path);
-        found.ok_or_else(|| Failure::new(Exit::Absent, "no longer exists").at(format!("{}: {path}", self.store.location())))
+        found.ok_or_else(|| {
+            Failure::new(Exit::Absent, "no longer exists").at(format!("{}: {path}", self.store.location()))
+        })
     }
 
     fn wrong(&self, what: impl fmt::Display) -> Failure {
@@ -147,7 +149,8 @@ impl Reading<'_> {
         match others.chunks(size.max(1)).all(equal) {
             true => Ok(first.to_vec()),
             false => {
-                Err(self.wrong(format!("{} changes along its first dimension: moving grids are not supported", array.path)))
+                Err(self
+                    .wrong(format!("{} changes along its first dimension: moving grids are not supported", array.path)))
             }
         }
     }

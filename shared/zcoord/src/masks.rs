@@ -124,8 +124,8 @@ fn fill(value: &Value) -> Option<Fill> {
     }
 }
 
-/// `_FillValue` in xarray's coding: Base64 of a little-endian `float64` for floats; integers truncated to whole numbers; booleans. Other
-/// values, on which xarray fails, are used as plain numbers.
+/// `_FillValue` in xarray's coding: Base64 of a little-endian `float64` for floats; integers truncated to whole
+/// numbers; booleans. Other values, on which xarray fails, are used as plain numbers.
 fn coded(value: &Value, stored: NumberType) -> Option<Fill> {
     let float = matches!(stored.kind, 'f' | 'B');
     let bytes = value.as_str().filter(|_| float).and_then(|text| STANDARD.decode(text).ok());

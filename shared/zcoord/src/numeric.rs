@@ -83,7 +83,7 @@ impl Numeric {
         with_type!(self.read, T => T::each(bytes, self.read.big_endian, |value| fills.contains(&value.i64())))
     }
 
-    /// The moments of `bytes`. Integers are masked as integers.
+    /// The times in `bytes`. Integers are masked as integers.
     pub fn moments(&self, bytes: &[u8], clock: &dyn Clock) -> Values {
         let fills = self.whole_fills.as_slice();
         let moment = |found: Option<i64>| found.unwrap_or(NOT_A_TIME);

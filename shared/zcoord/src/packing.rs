@@ -65,7 +65,9 @@ impl Packing {
     pub fn note(self, from: NumberType, masks: &Masks) -> Option<String> {
         let whole = matches!((self.scale, self.offset), (Some(Number::Int(_)), None));
         let cut = whole && matches!(from.kind, 'f' | 'B') && !masks.stated;
-        cut.then(|| "scale_factor is an integer, for which xarray truncates values to integers; fractions are kept here".into())
+        cut.then(|| {
+            "scale_factor is an integer, for which xarray truncates values to integers; fractions are kept here".into()
+        })
     }
 
     fn doubles(self) -> Affine<f64> {

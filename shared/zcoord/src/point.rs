@@ -71,7 +71,9 @@ impl fmt::Display for LinearError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             LinearError::Point(what) | LinearError::Outside(what) => what,
-            LinearError::Grid => "bilinear interpolation needs one-dimensional latitude and longitude, each with its own dimension",
+            LinearError::Grid => {
+                "bilinear interpolation needs one-dimensional latitude and longitude, each with its own dimension"
+            }
         })
     }
 }

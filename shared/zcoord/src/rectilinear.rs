@@ -63,7 +63,8 @@ impl Rectilinear {
         Ok(rows.iter().flat_map(of_row).filter(|(_, weight)| *weight > 0.0).collect())
     }
 
-    /// The cells within a distance in kilometres of a point on the sphere, nearest first. Of a repeated column only the first.
+    /// The cells within a distance in kilometres of a point on the sphere, nearest first. Of a repeated column only the
+    /// first.
     pub(crate) fn within(&self, point: Point, radius_km: f64) -> Vec<Cell> {
         let reach = radius_km / EARTH_RADIUS_KM;
         let rows = self.lat.window(point.lat, (reach + SEARCH_ROUNDING).to_degrees());

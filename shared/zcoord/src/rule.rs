@@ -17,7 +17,8 @@ use crate::stored::with_type;
 use crate::text::Texts;
 use crate::values::{Kind, NOT_A_TIME};
 
-/// Units that xarray knows for durations. It leaves them undecoded, but masks integers in them without making floats of them.
+/// Units that xarray knows for durations. It leaves them undecoded, but masks integers in them without making floats of
+/// them.
 const DURATIONS: [&str; 7] = ["days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"];
 
 /// Decoding action.
@@ -44,7 +45,7 @@ pub(crate) struct DecodeRule {
 }
 
 impl DecodeRule {
-    /// The rule of `array`, whose elements are `element`s. `filtered`: they come out of filters, little endian.
+    /// The rule of `array`, whose elements are `element`s. `filtered`: they were decoded by filters, and are little endian.
     ///
     /// # Errors
     /// Any [`DecodeError`] except that of filters.
@@ -85,7 +86,7 @@ impl DecodeRule {
         }
     }
 
-    /// Which of the rows that could be read are outside the valid range; empty where there is none.
+    /// Which of the rows that could be read are outside the valid range; empty if there is none.
     pub fn outside(&self, bytes: &[u8], failed: &[bool]) -> Vec<bool> {
         let (Action::Numbers(numeric) | Action::Moments(numeric, _)) = &self.action else { return Vec::new() };
         if self.range.is_open() {

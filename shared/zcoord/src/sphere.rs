@@ -1,7 +1,7 @@
 //! The sphere: points as unit vectors, distances between them, and scans of many cells for the nearest of a point.
 //!
-//! This module does not depend on the shape of a grid. Scans compare squared chords: they have the order of great-circle distances and, unlike
-//! dot products, stay precise for nearby cells.
+//! This module does not depend on the shape of a grid. Scans compare squared chords: they have the order of
+//! great-circle distances and, unlike dot products, stay precise for nearby cells.
 
 /// Radius of the sphere for distances, in kilometres: that of the IFS, and of its GRIB files (shape 6).
 pub const EARTH_RADIUS_KM: f64 = 6371.229;

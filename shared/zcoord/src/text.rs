@@ -22,8 +22,8 @@ pub(crate) struct Texts {
 
 impl Texts {
     /// The texts of `array`. As in xarray, text is masked like numbers: with Zarr's fill value (`zarr_fill`), the empty
-    /// text of many arrays included, or `_FillValue`; and with `missing_value`. Bytes equal Zarr's own fill value only, and
-    /// nothing once they are decoded by `_Encoding`.
+    /// text of many arrays included, or `_FillValue`; and with `missing_value`. Bytes are masked only with Zarr's own
+    /// fill value, and not at all once they are decoded by `_Encoding`.
     ///
     /// # Errors
     /// [`DecodeError::Attribute`] for an unknown `_Encoding`.

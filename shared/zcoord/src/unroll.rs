@@ -82,8 +82,8 @@ fn unrolled(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
 }
 
 /// Longitudes with whole turns added so that they rise (`sign` 1) or fall (-1), if they then span at most one turn.
-/// Steps of more than half a turn are no steps, unless the longitudes rise or fall so as they are. Those that do so the
-/// other way are not read backwards, but for two of them.
+/// Steps of more than half a turn are rejected, unless the stored longitudes are monotonic in this direction. Longitudes
+/// that are monotonic in the other direction are not reversed, except if there are only two.
 fn along(stored: &[f64], sign: f64, plain: bool) -> Option<Vec<f64>> {
     let kept = plain && (stored.first() < stored.last()) == (sign > 0.0);
     if plain && !kept && stored.len() > 2 {
@@ -174,10 +174,7 @@ mod tests {
     #[test]
     fn what_is_not_in_order_is_refused_with_its_index() {
         let refused = |stored: &[f64]| unrolled("longitude", stored).expect_err("out of order").to_string();
-        assert_eq!(
-            refused(&[0.0, 10.0, 5.0]),
-            "longitude is not monotonic: 10 is followed by 5 at index 2"
-        );
+        assert_eq!(refused(&[0.0, 10.0, 5.0]), "longitude is not monotonic: 10 is followed by 5 at index 2");
         assert!(refused(&[0.0, 0.0]).ends_with("0 is followed by 0 at index 1"));
         assert_eq!(refused(&[0.0, 200.0, 400.0]), "longitude spans more than one full turn, from 0 to 400");
         let lat = ascending("latitude", &[3.0, 2.0, 2.0]).expect_err("repeated").to_string();

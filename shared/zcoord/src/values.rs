@@ -17,7 +17,7 @@ pub enum Values {
     U64(Vec<u64>),
     /// Booleans.
     Bool(Vec<bool>),
-    /// Moments: microseconds since 1970-01-01T00:00:00 by the calendar's own count of days; [`NOT_A_TIME`] is missing.
+    /// Times: microseconds since 1970-01-01T00:00:00 by the calendar's own count of days; [`NOT_A_TIME`] is missing.
     Time(Vec<i64>, Calendar),
     /// Text.
     Text(Vec<String>),
@@ -37,7 +37,7 @@ pub enum Kind {
     UInt(u8),
     /// `bool`.
     Bool,
-    /// A moment of a calendar.
+    /// A time of a calendar.
     Time(Calendar),
     /// Text.
     Text,

@@ -1,4 +1,4 @@
-//! Chunks that are damaged or not there.
+//! Damaged and missing chunks.
 
 use std::fs;
 
@@ -115,7 +115,7 @@ fn plain_rows_tell_of_damage_on_standard_error() {
 fn a_chunk_that_is_not_there_has_the_fill_value() {
     for (fill, flags, expected) in [
         (json!("NaN"), &[][..], None),
-        // As xarray has it: in Zarr v2 the fill value says that something is missing.
+        // As in xarray: in Zarr v2 the fill value marks missing values.
         (json!(7.0), &[], None),
         (json!(7.0), &["--fill-value-as-mask", "false"], Some(7.0)),
         (json!(7.0), &["--decode", "raw"], Some(7.0)),
@@ -146,7 +146,7 @@ fn a_damaged_coordinate_ends_the_run() {
     }
 }
 
-/// Damage in several chunks is told of each, and in every format all else is as it was.
+/// Each damaged chunk is reported, and in every format all other values are unchanged.
 #[test]
 fn every_format_goes_on_without_the_damaged_chunk() {
     for name in crate::outputs::OUTPUTS {

@@ -1,4 +1,4 @@
-//! What becomes a column: variables, levels, variables without a grid, selections, and types that do not fit together.
+//! Columns: variables, levels, variables without a grid, selections, and types that do not fit together.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Advice that works when it is followed, records that are replaced or not there, figures that do not depend on who read.
+//! Hints that work when followed, outputs of records, and totals that do not depend on the number of workers.
 
 use std::fs;
 
@@ -41,7 +41,7 @@ fn the_advice_on_memory_for_points_works() {
     assert_eq!(outcome.stdout.lines().count(), 80_001);
 }
 
-/// A file of records, replaced when asked.
+/// A file of records, replaced with --overwrite.
 #[test]
 fn a_file_of_records_is_replaced_when_asked() {
     let scene = Scene::globe();
@@ -52,7 +52,7 @@ fn a_file_of_records_is_replaced_when_asked() {
     assert!(outputs(&scene) != before);
 }
 
-/// Rows that are records appear when they are complete, as those of other formats do.
+/// Rows as records appear only when they are complete, as in other formats.
 #[test]
 fn a_file_of_records_that_is_not_complete_is_not_there() {
     let axes = [latitude("lat", 4, 0.0, 20.0), longitude("lon", 4, 0.0, 20.0), hours(120)];
@@ -67,7 +67,7 @@ fn a_file_of_records_that_is_not_complete_is_not_there() {
     assert!(scene.names().is_empty(), "{:?}", scene.names());
 }
 
-/// The coordinate that was not meant is no data either.
+/// The coordinate that was not chosen is not data either.
 #[test]
 fn the_other_latitude_is_no_column() {
     let scene = crate::grids::twice();
@@ -76,7 +76,7 @@ fn the_other_latitude_is_no_column() {
     assert!(row.get("lat_mirror").is_none(), "{row}");
 }
 
-/// A chunk that is not there is no bytes, whatever its reader held before.
+/// A missing chunk has no bytes, even if the buffer of its reader held some.
 #[test]
 fn what_was_read_does_not_depend_on_who_read_it() {
     let scene = small_chunks();
@@ -90,7 +90,7 @@ fn what_was_read_does_not_depend_on_who_read_it() {
     assert_eq!(figures["bytes_read"], stored);
 }
 
-/// Who has read enough is not told of what is missing.
+/// A reader that has closed the output gets no warnings.
 #[test]
 fn a_closed_pipe_is_quiet_though_chunks_are_missing() {
     let scene = small_chunks();

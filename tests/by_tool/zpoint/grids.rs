@@ -1,4 +1,4 @@
-//! Which arrays are latitude and longitude, and which cell a point has on every kind of grid.
+//! Detection of latitude and longitude, and the cell of a point on every kind of grid.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What a run will read, its memory, its parts and its workers.
+//! Plans, memory limits, parts and workers.
 
 use std::fs;
 
@@ -120,7 +120,7 @@ fn the_number_of_workers_changes_no_byte() {
     }
 }
 
-/// How chunks are read changes nothing but the work.
+/// Partial decoding changes only the amount of work.
 #[test]
 fn partial_decoding_changes_no_value() {
     let scene = Scene::of(&map());

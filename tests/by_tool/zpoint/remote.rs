@@ -32,7 +32,7 @@ fn run(server: &ObjectServer, arguments: &[&str]) -> Outcome {
     hermetic(server).arg(server.s3_url("source.zarr")).args(arguments).run()
 }
 
-/// What was asked of the chunks of `t`.
+/// The requests for chunks of `t`.
 fn of_chunks(server: &ObjectServer) -> Vec<Served> {
     let is_chunk = |served: &Served| {
         let name = served.key.rsplit_once("/t/").map(|(_, name)| name);
@@ -81,7 +81,7 @@ fn of_a_large_chunk_only_the_blocks_are_transferred() {
     assert!(requests.len() <= 4, "{requests:?}");
 }
 
-/// A thousand points all over one map: what all of them need is read once.
+/// A thousand points on one map: each chunk is read once.
 #[test]
 fn a_chunk_with_many_points_is_read_once() {
     let scene = Scene::of(&map());
@@ -176,7 +176,7 @@ fn a_dry_run_reads_hardly_anything() {
     assert_eq!(plan.of_type("extraction")[0]["chunks"], 200);
 }
 
-/// An output that is there is found out before the chunks are read.
+/// An existing output is an error before any chunk is read.
 #[test]
 fn what_is_there_is_refused_before_any_work() {
     let scene = Scene::of(&globe());

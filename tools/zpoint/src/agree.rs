@@ -7,7 +7,8 @@ use crate::lookup::Lookup;
 use crate::points::{Points, SameCell};
 use crate::source::Source;
 
-/// Cells closer to each other than this, in degrees, are the same: coordinates stored in different precision differ by this much.
+/// Cells closer to each other than this, in degrees, are the same: coordinates stored in different precision differ by
+/// this much.
 const SAME_DEGREES: f64 = 1e-4;
 
 /// Whether two grids have the same cells for all points.

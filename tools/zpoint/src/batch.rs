@@ -59,7 +59,7 @@ pub struct Variable {
     pub name: String,
     /// Absolute path in its store.
     pub path: String,
-    /// The store, as it was named (the first that has it).
+    /// The store, its path as given (the first that has it).
     pub store: String,
     /// Kind of its decoded values.
     pub kind: Kind,

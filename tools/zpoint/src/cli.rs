@@ -15,11 +15,11 @@ use crate::sink::{Format, Layout, TimeFormat};
 
 /// Extract time series at points from Zarr stores
 ///
-/// Finds the grid cell of each point and reads every variable there, at every time, from one or more STOREs. Sample dimensions
-/// (times, file_id, sample, batch) become rows: one row per sample and point. All other dimensions, such as level, become
-/// columns: u_500, u_850. The first columns of a row are the point, its cell and the distance between them. Rows are ordered
-/// by store as given, then by sample, then by point. Rows are streamed to the output, so memory does not grow with their
-/// number.
+/// Finds the grid cell of each point and reads every variable there, at every time, from one or more STOREs. Sample
+/// dimensions (times, file_id, sample, batch) become rows: one row per sample and point. All other dimensions, such as
+/// level, become columns: u_500, u_850. The first columns of a row are the point, its cell and the distance between
+/// them. Rows are ordered by store as given, then by sample, then by point. Rows are streamed to the output, so memory
+/// does not grow with their number.
 ///
 /// Each latitude-longitude pair is a point, never the corner of a box. Longitudes are compared modulo 360. A point more than
 /// half a cell outside the grid is an error unless --out-of-bounds is given. Values are decoded according to the CF
@@ -72,8 +72,8 @@ pub struct PointFlags {
     /// Longitude of a point in degrees east, in either convention: -0.1 equals 359.9
     #[arg(long, value_name = "LON", allow_negative_numbers = true)]
     pub lon: Vec<f64>,
-    /// Read points from a CSV file ("-": standard input) whose header has lat, lon and optionally id; other columns are copied
-    /// to the output
+    /// Read points from a CSV file ("-": standard input) whose header has lat, lon and optionally id; other columns are
+    /// copied to the output
     #[arg(long, value_name = "FILE")]
     pub points: Option<PathBuf>,
     /// How values at a point are computed: from the nearest cell or the four cells around it
@@ -172,8 +172,8 @@ pub struct RowFlags {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Work options")]
 pub struct ReadFlags {
-    /// Print the plan of each store; read only coordinates and a few chunks. Shows the bytes to read and the bytes requested,
-    /// their ratio (READ×), and the ratio if whole chunks were read (FULL×)
+    /// Print the plan of each store; read only coordinates and a few chunks. Shows the bytes to read and the bytes
+    /// requested, their ratio (READ×), and the ratio if whole chunks were read (FULL×)
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Extract part I of N of the rows: a contiguous range, split at chunk boundaries where possible; a part may be empty

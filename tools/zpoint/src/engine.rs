@@ -203,7 +203,7 @@ impl<'a> Engine<'a> {
         Done { task, outcome: read.map(|read| (read, out)) }
     }
 
-    /// The columns of one variable, and how many values lie outside its valid range.
+    /// The columns of one variable, and the number of values outside its valid range.
     fn columns(&self, series: &Series, span: &Span, done: &[Done]) -> (Vec<Column>, u64) {
         let variable = series.variable;
         let own = own_samples(variable, span);

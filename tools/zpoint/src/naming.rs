@@ -46,7 +46,8 @@ impl Template {
                 Some(label_of(&dimensions[at].coordinate, indices[at]))
             }
         };
-        fill(&self.0, &value).map_err(|name| format!("{variable} has no dimension {name:?}, which the column name uses"))
+        fill(&self.0, &value)
+            .map_err(|name| format!("{variable} has no dimension {name:?}, which the column name uses"))
     }
 }
 

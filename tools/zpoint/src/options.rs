@@ -99,7 +99,8 @@ impl ReadOptions {
 }
 
 impl Args {
-    /// The options of these flags. If rows replace the records on standard output, nothing else is written there from now on.
+    /// The options of these flags. If rows replace the records on standard output, nothing else is written there from
+    /// now on.
     ///
     /// # Errors
     /// Usage failures.
@@ -117,7 +118,9 @@ impl Args {
     fn check(&self) -> Result<(), Failure> {
         let file = self.rows_file();
         if self.rows.partition_by.is_some() && file.is_none() {
-            return Err(Failure::usage("--partition-by writes a directory, but no output is given").hint("name it with -o"));
+            return Err(
+                Failure::usage("--partition-by writes a directory, but no output is given").hint("name it with -o")
+            );
         }
         if file.is_some_and(|path| path.to_string_lossy().contains("://")) {
             return Err(Failure::usage("rows can only be written to local files")
@@ -128,7 +131,9 @@ impl Args {
         let is_records = |path: &Path| path.extension().is_none_or(|ending| known.iter().any(|known| ending == *known));
         let unknown = file.is_some_and(|path| !is_records(path)) || self.rows.partition_by.is_some();
         if unknown && self.row_format().is_none() && !self.read.dry_run {
-            return Err(Failure::usage("cannot infer the format from the file name").at("--output").hint("use -f FORMAT"));
+            return Err(Failure::usage("cannot infer the format from the file name")
+                .at("--output")
+                .hint("use -f FORMAT"));
         }
         Ok(())
     }

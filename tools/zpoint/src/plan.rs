@@ -62,7 +62,9 @@ pub fn batches(source: &Source, points: u64, share: Range<u64>, budget: u64) -> 
     if sample_bytes.saturating_mul(IN_FLIGHT) > budget {
         let needed = memory_word(sample_bytes.saturating_mul(2 * IN_FLIGHT));
         let what = "one sample of all points and variables does not fit in memory";
-        return Err(Failure::usage(what).at(&source.name).hint(format!("use --max-memory {needed}, or extract fewer points or variables at a time")));
+        return Err(Failure::usage(what)
+            .at(&source.name)
+            .hint(format!("use --max-memory {needed}, or extract fewer points or variables at a time")));
     }
     let cuts = cuts(source);
     let by_memory = (budget / IN_FLIGHT).min(BATCH_BYTES) / sample_bytes;

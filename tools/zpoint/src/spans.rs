@@ -1,7 +1,7 @@
 //! Boxes of samples that are read together, split at chunk boundaries where possible.
 //!
-//! Samples are numbered in C order over the sample axes. A run of numbers is a sequence of boxes, each a range along one axis at
-//! fixed positions of the axes before it, and all positions of the axes after it.
+//! Samples are numbered in C order over the sample axes. A run of numbers is a sequence of boxes, each a range along
+//! one axis at fixed positions of the axes before it, and all positions of the axes after it.
 
 use std::ops::Range;
 
@@ -70,8 +70,8 @@ fn largest(cuts: &[Cut], at: u64, end: u64, most: u64) -> (Span, u64) {
     (positions.iter().map(|position| *position..*position + 1).collect(), 1)
 }
 
-/// Samples of part `number` of `of`: contiguous ranges, whose borders are chunk boundaries of the first axis if the ranges are
-/// larger than its chunks.
+/// Samples of part `number` of `of`: contiguous ranges, whose borders are chunk boundaries of the first axis if the
+/// ranges are larger than its chunks.
 pub fn share(cuts: &[Cut], number: u32, of: u32) -> Range<u64> {
     let total = samples(cuts);
     let border = |number: u32| -> u64 {

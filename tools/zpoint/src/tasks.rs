@@ -1,7 +1,7 @@
 //! The chunks of a variable that a batch needs, and where their elements go.
 //!
-//! In a chunk the wanted elements are all pairs of a step (an index along every dimension that is not one of the grid's) and a
-//! cell.
+//! In a chunk the wanted elements are all pairs of a step (an index along every dimension that is not one of the
+//! grid's) and a cell.
 
 use std::collections::BTreeMap;
 

@@ -12,8 +12,8 @@ use crate::points::{NearestValid, Points};
 use crate::source::Source;
 use crate::spans::Span;
 
-/// Moves every point on the grid of the variable that `wanted` names to the nearest cell within the radius at which it is not
-/// missing, at the first sample and the first of every other index. Points without such a cell are outside.
+/// Moves every point on the grid of the variable that `wanted` names to the nearest cell within the radius at which it
+/// is not missing, at the first sample and the first of every other index. Points without such a cell are outside.
 ///
 /// # Errors
 /// Read errors of the store, and a variable that does not exist.

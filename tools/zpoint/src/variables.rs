@@ -19,7 +19,7 @@ pub struct Candidate<'a> {
     pub names: Vec<&'a str>,
     /// Which of them are the grid's; `None` for a variable without a grid.
     pub horizontal: Option<HorizontalDimensions>,
-    /// Number of the grid it lies on.
+    /// Index of its grid.
     pub grid: Option<usize>,
 }
 
@@ -28,7 +28,7 @@ pub struct Candidate<'a> {
 pub struct Candidates<'a> {
     /// Arrays that may be variables, in path order.
     pub found: Vec<Candidate<'a>>,
-    /// The grids that they lie on, each once.
+    /// Their distinct grids.
     pub grids: Vec<GridSource>,
     /// Arrays that are neither variables nor coordinates, and why.
     pub left_out: Vec<(String, String)>,

@@ -24,7 +24,7 @@ enum Unit {
 
 impl Datetime64 {
     /// Parses the unit in the brackets of a type string: `ns`, `25s`, `M`. `None` for one that NumPy does not have; the
-    /// generic unit (no unit at all) means no time and is none.
+    /// generic unit (no unit at all) is not a time and gives `None`.
     pub fn parse(text: &str) -> Option<Datetime64> {
         let unit = text.trim_start_matches(|digit: char| digit.is_ascii_digit());
         let scale = text.strip_suffix(unit)?;
@@ -54,7 +54,7 @@ impl Datetime64 {
         (1..1 << 31).contains(&scale).then_some(Datetime64 { unit, scale: scale as u32 })
     }
 
-    /// The moment of a stored number, rounded to the nearest microsecond. `None` for `NaT`, and if it does not fit.
+    /// The time of a stored number, rounded to the nearest microsecond. `None` for `NaT`, and if it does not fit.
     pub fn decode(self, ticks: i64) -> Option<i64> {
         if ticks == NOT_A_TIME {
             return None;

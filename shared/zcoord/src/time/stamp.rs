@@ -112,8 +112,8 @@ fn zone(text: &str) -> Option<i64> {
 
 /// The digits of a fraction as millionths, rounded to the nearest.
 fn micros(digits: &str) -> u32 {
-    let digit = |place: usize| digits.as_bytes().get(place).map_or(0, |byte| u32::from(byte - b'0'));
-    (0..6).fold(0, |sum, place| 10 * sum + digit(place)) + u32::from(digit(6) >= 5)
+    let digit = |at: usize| digits.as_bytes().get(at).map_or(0, |byte| u32::from(byte - b'0'));
+    (0..6).fold(0, |sum, at| 10 * sum + digit(at)) + u32::from(digit(6) >= 5)
 }
 
 /// What is left to read.

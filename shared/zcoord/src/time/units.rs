@@ -31,8 +31,7 @@ impl TimeUnits {
     /// A message: units or a calendar that are not supported.
     pub fn parse(units: &str, calendar: Option<&str>) -> Result<TimeUnits, String> {
         let calendar = calendar.unwrap_or("standard");
-        let calendar = Calendar::parse(calendar)
-            .ok_or_else(|| format!("calendar {calendar:?} is not supported"))?;
+        let calendar = Calendar::parse(calendar).ok_or_else(|| format!("calendar {calendar:?} is not supported"))?;
         let (unit, reference) =
             split(units).ok_or_else(|| format!("the units {units:?} do not have the form \"<unit> since <date>\""))?;
         let unit = parse_unit(unit).map_err(|why| format!("the units {units:?} cannot be decoded: {why}"))?;
@@ -41,19 +40,19 @@ impl TimeUnits {
         Ok(TimeUnits { unit, reference, calendar })
     }
 
-    /// The calendar of the moments.
+    /// The calendar of the times.
     pub fn calendar(self) -> Calendar {
         self.calendar
     }
 
-    /// The moment of a whole number of units, rounded to the nearest microsecond; `None` if it does not fit.
+    /// The time of a whole number of units, rounded to the nearest microsecond; `None` if it does not fit.
     pub fn decode_int(self, count: i64) -> Option<i64> {
         moment(self.reference + self.unit.micros(i128::from(count)))
     }
 
-    /// The moment of a number of units, rounded to the nearest microsecond; `None` for NaN, and if it does not fit.
+    /// The time of a number of units, rounded to the nearest microsecond; `None` for NaN, and if it does not fit.
     pub fn decode_float(self, count: f64) -> Option<i64> {
-        // No unit is below a nanosecond, and 2⁸⁰ ns are more than any moment.
+        // No unit is below a nanosecond, and 2⁸⁰ ns are more than any time.
         if count.is_nan() || count.abs() >= (1_u128 << 80) as f64 {
             return None;
         }
@@ -132,9 +131,9 @@ fn parse_reference(text: &str, calendar: Calendar) -> Result<i128, String> {
     let text = text.trim();
     match Stamp::parse(text) {
         Some(stamp) if stamp.day.is_some() => stamp.start(calendar),
-        _ => {
-            Err(format!("{text:?} is not a date \"y-m-d\" with or without a time \"h:m:s\" and a zone \"Z\" or \"+h:m\""))
-        }
+        _ => Err(format!(
+            "{text:?} is not a date \"y-m-d\" with or without a time \"h:m:s\" and a zone \"Z\" or \"+h:m\""
+        )),
     }
 }
 

@@ -52,8 +52,8 @@ fn long_prefixes(schema: &Schema, style: &Style) -> Vec<Vec<u8>> {
     let prefix = |feature| {
         let mut out = Vec::new();
         let coordinates = long.dimensions.iter().map(|dimension| &dimension.coordinate);
-        for (place, column) in std::iter::once(&long.variable).chain(coordinates).enumerate() {
-            if place > 0 || !schema.keys.is_empty() {
+        for (number, column) in std::iter::once(&long.variable).chain(coordinates).enumerate() {
+            if number > 0 || !schema.keys.is_empty() {
                 out.push(b',');
             }
             style.cell(column, feature, &mut out);

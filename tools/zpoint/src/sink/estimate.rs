@@ -8,7 +8,7 @@ use crate::batch::Schema;
 
 /// Approximate bytes of `rows` wide rows of `schema`.
 ///
-/// Text: 9 bytes a 32-bit float with its separator, 18 a 64-bit one, 6 a whole number, 21 a moment, 16 a text; JSON
+/// Text: 9 bytes a 32-bit float with its separator, 18 a 64-bit one, 6 a whole number, 21 a time, 16 a text; JSON
 /// lines repeat the name of each column, the long layout the keys of each value. Parquet and Zarr: zstd leaves 3/4 of
 /// floats, a third of whole numbers, and almost none of keys, which repeat. npy is exact except for its header.
 pub fn estimate(format: Format, schema: &Schema, rows: u64, layout: Layout) -> u64 {

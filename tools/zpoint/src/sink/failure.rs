@@ -8,8 +8,8 @@ use zwire::{Exit, Failure};
 use super::Shape;
 
 /// An output that is full or cannot be written.
-pub fn write_failed(place: impl Display, error: &io::Error) -> Failure {
-    Failure::new(Exit::Output, error.to_string()).at(place)
+pub fn write_failed(target: impl Display, error: &io::Error) -> Failure {
+    Failure::new(Exit::Output, error.to_string()).at(target)
 }
 
 /// An integer or boolean is missing, and the format cannot represent that.
@@ -19,8 +19,8 @@ pub fn unsupported_missing(column: &str, kind: &str) -> Failure {
 }
 
 /// The number of rows differs from the plan.
-pub fn wrong_count(place: impl Display, planned: u64, written: u64) -> Failure {
-    Failure::new(Exit::Output, format!("expected {planned} rows, got {written}")).at(place)
+pub fn wrong_count(target: impl Display, planned: u64, written: u64) -> Failure {
+    Failure::new(Exit::Output, format!("expected {planned} rows, got {written}")).at(target)
 }
 
 /// More values than can be addressed.

@@ -25,7 +25,8 @@ pub fn lines(schema: &Schema, options: &Options) -> Lines {
     }
 }
 
-/// `,"name":`. Every record has a `type` and a `v` already; columns of these names (the northward wind is one) get an underscore.
+/// `,"name":`. Every record has a `type` and a `v` already; columns of these names (the northward wind is one) get an
+/// underscore.
 fn member(name: &str, style: &Style) -> Vec<u8> {
     let mut out = b",".to_vec();
     match name {

@@ -95,7 +95,7 @@ pub struct Options {
     pub na_rep: String,
     /// Whether CSV starts with the names of its columns.
     pub header: bool,
-    /// How moments are written; in Zarr always as in CF.
+    /// How times are written; Zarr output always uses CF times.
     pub time_format: TimeFormat,
     /// Whether all numbers of features become 32-bit floats, missing ones NaN.
     pub cast_f32: bool,

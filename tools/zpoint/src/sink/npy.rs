@@ -51,7 +51,7 @@ impl Npy {
         let features: Vec<String> = columns::features(schema).map(String::from).collect();
         let file = main.file()?;
         let writer = file.try_clone().map_err(|error| write_failed(main.place(), &error))?;
-        let mut out = Outlet { writer: Box::new(writer), place: main.place(), bytes: 0 };
+        let mut out = Outlet { writer: Box::new(writer), target: main.place(), bytes: 0 };
         out.write(&header(element, shape.rows(), features.len()))?;
         let keys = Schema { keys: schema.keys.clone(), variables: Vec::new() };
         let options = Options { header: true, ..options.clone() };
@@ -99,13 +99,13 @@ impl Sink for Npy {
 
     fn finish(mut self: Box<Self>) -> Result<Written, Failure> {
         if self.rows > self.planned {
-            return Err(wrong_count(&self.out.place, self.planned, self.rows));
+            return Err(wrong_count(&self.out.target, self.planned, self.rows));
         }
         if self.rows < self.planned {
             // Some samples could not be read. The header has room for any number.
             let header = header(self.matrix.element, self.rows, self.matrix.features.len());
             let written = self.file.rewind().and_then(|()| self.file.write_all(&header));
-            written.map_err(|error| write_failed(&self.out.place, &error))?;
+            written.map_err(|error| write_failed(&self.out.target, &error))?;
         }
         self.keys.finish()?;
         Ok(Written { rows: self.rows, bytes: self.out.bytes, paths: Vec::new() })

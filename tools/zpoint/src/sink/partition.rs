@@ -24,7 +24,7 @@ const MISSING: &str = "__HIVE_DEFAULT_PARTITION__";
 pub struct Partitions {
     format: Format,
     directory: PathBuf,
-    place: String,
+    target: String,
     key: usize,
     name: String,
     /// Without the key.
@@ -71,7 +71,7 @@ impl Partitions {
         Ok(Partitions {
             format,
             directory: main.path().to_owned(),
-            place: main.place(),
+            target: main.place(),
             key: at,
             name: encode(key),
             schema,
@@ -90,7 +90,7 @@ impl Partitions {
         }
         if self.parts.len() == MOST {
             let what = format!("key column {:?} has more than {MOST} values, and each would be a directory", self.name);
-            return Err(Failure::usage(what).at(&self.place).hint("partition by another column"));
+            return Err(Failure::usage(what).at(&self.target).hint("partition by another column"));
         }
         let part = self.begin_part(&format!("{}={value}", self.name))?;
         self.parts.push(part);
@@ -101,10 +101,10 @@ impl Partitions {
 
     fn begin_part(&self, name: &str) -> Result<Box<dyn Sink + Send>, Failure> {
         let file_name = format!("part-0.{}", self.format.name());
-        let place = Path::new(&self.place).join(name).join(&file_name).display().to_string();
+        let target = Path::new(&self.target).join(name).join(&file_name).display().to_string();
         let file = zstore::create_file(&self.directory.join(name).join(file_name));
-        let file = file.map_err(|error| write_failed(&place, &error))?;
-        table::table(self.format, file, place, &self.schema, &self.options, None)
+        let file = file.map_err(|error| write_failed(&target, &error))?;
+        table::table(self.format, file, target, &self.schema, &self.options, None)
     }
 
     /// Keeps the row groups of all parts within the memory of one.

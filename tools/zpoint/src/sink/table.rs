@@ -15,14 +15,14 @@ use crate::batch::Schema;
 pub fn table(
     format: Format,
     file: File,
-    place: String,
+    target: String,
     schema: &Schema,
     options: &Options,
     shape: Option<Shape>,
 ) -> Result<Box<dyn Sink + Send>, Failure> {
     match format {
-        Format::Parquet => Ok(Box::new(parquet::Parquet::begin(file, place, schema, options, shape)?)),
-        Format::Jsonl => Ok(Box::new(Text::begin(jsonl::lines(schema, options), Box::new(file), place)?)),
-        _ => Ok(Box::new(Text::begin(csv::lines(schema, options), Box::new(file), place)?)),
+        Format::Parquet => Ok(Box::new(parquet::Parquet::begin(file, target, schema, options, shape)?)),
+        Format::Jsonl => Ok(Box::new(Text::begin(jsonl::lines(schema, options), Box::new(file), target)?)),
+        _ => Ok(Box::new(Text::begin(csv::lines(schema, options), Box::new(file), target)?)),
     }
 }

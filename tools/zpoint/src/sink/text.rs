@@ -26,7 +26,7 @@ pub struct Outlet {
     /// Where the bytes go.
     pub writer: Box<dyn Write + Send>,
     /// Its name.
-    pub place: String,
+    pub target: String,
     /// Bytes so far.
     pub bytes: u64,
 }
@@ -37,7 +37,7 @@ impl Outlet {
     /// # Errors
     /// Write errors.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.writer.write_all(bytes).map_err(|error| write_failed(&self.place, &error))?;
+        self.writer.write_all(bytes).map_err(|error| write_failed(&self.target, &error))?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
@@ -48,8 +48,8 @@ impl Text {
     ///
     /// # Errors
     /// Write errors.
-    pub fn begin(lines: Lines, writer: Box<dyn Write + Send>, place: String) -> Result<Text, Failure> {
-        let mut out = Outlet { writer, place, bytes: 0 };
+    pub fn begin(lines: Lines, writer: Box<dyn Write + Send>, target: String) -> Result<Text, Failure> {
+        let mut out = Outlet { writer, target, bytes: 0 };
         out.write(&lines.header)?;
         Ok(Text { lines, out, rows: 0 })
     }
@@ -75,7 +75,7 @@ impl Sink for Text {
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written, Failure> {
-        self.out.writer.flush().map_err(|error| write_failed(&self.out.place, &error))?;
+        self.out.writer.flush().map_err(|error| write_failed(&self.out.target, &error))?;
         Ok(Written { rows: self.rows, bytes: self.out.bytes, paths: Vec::new() })
     }
 }

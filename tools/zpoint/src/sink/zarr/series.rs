@@ -10,7 +10,7 @@ use zwire::Failure;
 
 use super::super::Shape as Planned;
 use super::super::element::Element;
-use super::super::failure::{unsupported_missing, too_many};
+use super::super::failure::{too_many, unsupported_missing};
 use super::layout::Array;
 use super::{chunk, document};
 use crate::batch::{Batch, Variable};
