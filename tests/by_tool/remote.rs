@@ -655,7 +655,11 @@ fn nothing_is_written_when_a_listed_chunk_is_gone() {
     for url in clouds(&server, WEATHER) {
         let (directory, target) = output();
         let outcome = run(zrecompress(&server, &url, &target)).expect(3);
-        assert!(outcome.stderr.contains(&format!("{url}/u10/3.0.0: deleted after it was listed")), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(&format!("{url}/u10/3.0.0: deleted after it was listed")),
+            "{}",
+            outcome.stderr
+        );
         nothing_published(&directory, &target);
     }
 }

@@ -15,8 +15,8 @@ from xarray.backends.zarr import ZarrStore
 import oracle
 from ztools import Run, run
 
-# The columns that say which place and which cell a row is of.
-PLACE_KEYS = ("point_id", "lat", "lon", "grid_lat", "grid_lon", "distance_km")
+# The columns that say which point and which cell a row is of.
+POINT_KEYS = ("point_id", "lat", "lon", "grid_lat", "grid_lon", "distance_km")
 
 # Of the sphere on which distances are told.
 EARTH_RADIUS_KM = 6371.229
@@ -27,7 +27,7 @@ Options = tuple[str | Path, ...]
 
 @dataclass(frozen=True)
 class Point:
-    """A place in degrees."""
+    """A point in degrees."""
 
     lat: float
     lon: float
@@ -36,7 +36,7 @@ class Point:
 def anywhere(
     random: np.random.Generator, lats: tuple[float, float], lons: tuple[float, float], count: int
 ) -> list[Point]:
-    """Places with any latitudes and longitudes of two ranges."""
+    """Points with any latitudes and longitudes of two ranges."""
     pairs = zip(random.uniform(*lats, count), random.uniform(*lons, count), strict=True)
     return [Point(float(lat), float(lon)) for lat, lon in pairs]
 
@@ -44,8 +44,8 @@ def anywhere(
 # ------------------------------------------------------------------------ the tool
 
 
-def places(points: list[Point]) -> Options:
-    """The arguments that ask for some places."""
+def arguments(points: list[Point]) -> Options:
+    """The arguments that ask for some points."""
     return tuple(itertools.chain.from_iterable((f"--lat={point.lat!r}", f"--lon={point.lon!r}") for point in points))
 
 
@@ -57,10 +57,10 @@ def zpoint(*arguments: str | Path) -> Run:
 
 
 def extract(directory: Path, stores: Path | list[Path], points: list[Point], *options: str | Path) -> pa.Table:
-    """The rows of some places, through Parquet, which keeps every bit and type."""
+    """The rows of some points, through Parquet, which keeps every bit and type."""
     output = directory / "extracted.parquet"
     stores = stores if isinstance(stores, list) else [stores]
-    zpoint(*stores, *places(points), "-o", output, "--overwrite", *options)
+    zpoint(*stores, *arguments(points), "-o", output, "--overwrite", *options)
     return pq.read_table(output)
 
 
@@ -81,8 +81,8 @@ def refused(code: int, *arguments: str | Path) -> dict:
 
 
 def columns(table: pa.Table, *without: str) -> Columns:
-    """The columns of a table, those of the places left out; a missing number is NaN."""
-    return {name: values(table[name]) for name in table.column_names if name not in (*PLACE_KEYS, *without)}
+    """The columns of a table, those of the points left out; a missing number is NaN."""
+    return {name: values(table[name]) for name in table.column_names if name not in (*POINT_KEYS, *without)}
 
 
 def values(column: pa.ChunkedArray) -> np.ndarray:
@@ -119,7 +119,7 @@ def around_the_globe(dataset: xr.Dataset, lon: str) -> xr.Dataset:
 
 
 def turned(points: list[Point], first: float) -> list[Point]:
-    """The same places with longitudes from that of the first column on, to not more than a turn from there."""
+    """The same points with longitudes from that of the first column on, to not more than a turn from there."""
     return [Point(point.lat, (point.lon - first) % 360 + first) for point in points]
 
 
@@ -133,7 +133,7 @@ def at_points(dataset: xr.Dataset, points: list[Point], lat: str = "lat", lon: s
 
 
 def rows(dataset: xr.Dataset, *samples: str, carry: tuple[str, ...] = ()) -> Columns:
-    """The wide table of a data set with the dimension `point`: a row each sample and place, features as columns."""
+    """The wide table of a data set with the dimension `point`: a row each sample and point, features as columns."""
     keys = {name: repeated(dataset, dataset[name], samples) for name in samples if name in dataset.coords}
     return keys | {
         name: column

@@ -140,7 +140,7 @@ def test_what_is_not_known_is_left_out_and_named(dtype: str, filters: list, tmp_
     store = store_of(tmp_path / "unknown.zarr", 2)
     add(store, "known", smooth("f4"))
     add(store, "unknown", smooth(dtype), filters=filters, compressors=None)
-    run = points.zpoint(store, *points.places(ASKED), "-f", "jsonl")
+    run = points.zpoint(store, *points.arguments(ASKED), "-f", "jsonl")
     assert filters[-1].codec_id in run.stderr
     assert not any("unknown" in record for record in run.records)
     assert any("known" in record for record in run.records)

@@ -1,4 +1,4 @@
-"""zpoint against xarray: the values of places in real stores, selections, rows and columns."""
+"""zpoint against xarray: the values of points in real stores, selections, rows and columns."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def test_london_is_what_was_computed_before(store: str, find_store, tmp_path: Pa
         pytest.skip(f"{reference} is not here")
     expected = pd.read_csv(reference, dtype={"t2m": "f4"}, parse_dates=["time"])
     output = tmp_path / "london.csv"
-    points.zpoint(find_store(store), *points.places([LONDON]), "-f", "csv", "-o", output)
+    points.zpoint(find_store(store), *points.arguments([LONDON]), "-f", "csv", "-o", output)
     found = pd.read_csv(output, dtype={"t2m": "f4"}, parse_dates=["time"])
     pd.testing.assert_frame_equal(found[["time", "t2m"]], expected, check_exact=True)
 
 
-def test_many_places_are_pairs_and_not_a_product(tmp_path: Path) -> None:
-    """Rows are samples by places in the order given; a place may come twice."""
+def test_many_points_are_pairs_and_not_a_product(tmp_path: Path) -> None:
+    """Rows are samples by points in the order given; a point may come twice."""
     store = FIXTURES / "weather-v2.zarr"
     asked = [Point(2.0 * n - 40, 4.0 * n) for n in range(40)] + [Point(0, 0), Point(0, 0)]
     table = points.assert_extracts(tmp_path, store, asked, "time", names=NAMES)
@@ -69,7 +69,7 @@ def test_many_places_are_pairs_and_not_a_product(tmp_path: Path) -> None:
 
 def test_the_file_of_points_and_what_it_carries(tmp_path: Path) -> None:
     """Names and further columns of a CSV file are in every row, quotes and all."""
-    file = tmp_path / "stations.csv"
+    file = tmp_path / "points.csv"
     header = ("id", "name", "lat", "lon", "height")
     lines = [header, ("a", 'Big "Ben", London', 51.5, 0, "35"), ("b", "żółw", 2.2, 44, "")]
     with file.open("w", newline="", encoding="utf-8") as stream:
@@ -85,7 +85,7 @@ def test_the_file_of_points_and_what_it_carries(tmp_path: Path) -> None:
 
 
 def test_distances_are_great_circles(tmp_path: Path) -> None:
-    """From the place to the middle of its cell."""
+    """From the point to the middle of its cell."""
     asked = [LONDON, Point(-89.3, 200.5), Point(0.9, -0.9), Point(66.6, 359.2)]
     table = points.extract(tmp_path, FIXTURES / "weather-v2.zarr", asked, "--isel", "time=0")
     for number, point in enumerate(asked):
@@ -126,7 +126,7 @@ def test_levels_become_columns(levels: Path, tmp_path: Path) -> None:
     assert names == [*expected, "t_1000", "t_850", "t_500", "t_0.5"]
 
 
-def test_variables_without_a_place_are_carried_on_request(levels: Path, tmp_path: Path) -> None:
+def test_variables_without_a_grid_are_carried_on_request(levels: Path, tmp_path: Path) -> None:
     """With --carry, a series of time is in every row."""
     with points.opened(levels) as dataset:
         chosen = points.at_points(dataset, IN_LEVELS).load()
@@ -177,7 +177,7 @@ def test_periods_of_time_are_those_of_xarray(period: str, find_store, tmp_path: 
 )
 def test_selections_of_nothing_are_refused(option: str, levels: Path) -> None:
     """A label or an index that there is not, or a dimension."""
-    assert points.refused(2, levels, *points.places(IN_LEVELS), option)["error"]
+    assert points.refused(2, levels, *points.arguments(IN_LEVELS), option)["error"]
 
 
 def test_row_and_feature_dimensions_can_be_chosen(levels: Path, tmp_path: Path) -> None:

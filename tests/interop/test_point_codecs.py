@@ -137,7 +137,7 @@ def assert_selected(directory: Path, store: Path, partial: str, select: str | No
 
 
 def test_every_cell_of_a_few_codecs(v2: Path, v3: Path, tmp_path: Path) -> None:
-    """All places at once, for which whole chunks are decoded, and one worker more or less."""
+    """All points at once, for which whole chunks are decoded, and one worker more or less."""
     everywhere = [Point(float(lat), float(lon)) for lat in LAT for lon in LON]
     for store, pattern in ((v2, "zstd_*"), (v3, "blosc*")):
         names = ("--var", pattern, "-j", "3")
@@ -164,14 +164,14 @@ def test_filters_that_move_no_elements(tmp_path: Path) -> None:
     points.assert_extracts(tmp_path, store, ASKED, "time")
     add(store, "checked", smooth("<i4"), filters=[numcodecs.JenkinsLookup3()], compressors=numcodecs.Zlib())
     output = tmp_path / "out.parquet"
-    done = points.zpoint(store, *points.places(ASKED), "-o", output)
+    done = points.zpoint(store, *points.arguments(ASKED), "-o", output)
     assert list(points.columns(points.pq.read_table(output))) == ["time", "scaled"]
     assert "jenkins_lookup3" in done.stderr
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_chunks_that_are_missing_among_others(zarr_format: int, tmp_path: Path) -> None:
-    """Of plain arrays and of shards: the fill value in their place."""
+    """Plain arrays and shards get the fill value."""
     store = store_of(tmp_path / "store.zarr", zarr_format)
     variants = {"plain": {}} if zarr_format == 2 else {"plain": {}, "sharded": {"shards": (14, 18, 46)}}
     for name, options in variants.items():
@@ -181,7 +181,7 @@ def test_chunks_that_are_missing_among_others(zarr_format: int, tmp_path: Path) 
         # zarr-python does not store chunks of nothing but the fill value.
         add(store, name, values, fill_value=np.float32(-1), **options)
     output = tmp_path / "out.parquet"
-    done = points.zpoint(store, *points.places(ASKED), "-o", output)
+    done = points.zpoint(store, *points.arguments(ASKED), "-o", output)
     assert done.summary["chunks_missing"] > 0
     points.assert_extracts(tmp_path, store, ASKED, "time")
 
@@ -192,7 +192,7 @@ def test_a_damaged_chunk_fails_alone(v2: Path, tmp_path: Path) -> None:
     add(store, "v", smooth("f4"), compressors=numcodecs.Blosc())
     (store / "v" / "1.0.0").write_bytes(b"not a frame at all")
     output = tmp_path / "out.parquet"
-    done = points.run("zpoint", store, *points.places([Point(40, -10)]), "-o", output)
+    done = points.run("zpoint", store, *points.arguments([Point(40, -10)]), "-o", output)
     done.assert_ends_well_formed()
     assert done.code in (3, 5), done.stdout
     assert "1.0.0" in done.stdout

@@ -143,7 +143,7 @@ def test_a_chunk_that_is_not_stored_is_not_one_of_nan(zarr_format: int, tmp_path
         chunk.unlink()
     output = tmp_path / "out.parquet"
     options = ("--fill-value-as-mask", "false")
-    done = points.zpoint(store, *points.places(EVERYWHERE), "-o", output, *options)
+    done = points.zpoint(store, *points.arguments(EVERYWHERE), "-o", output, *options)
     assert done.summary["chunks_missing"] == 2
     found = points.columns(pq.read_table(output))
     assert np.isnan(found["v"][:24]).all()
@@ -172,7 +172,7 @@ def test_what_lies_outside_of_the_valid_range_is_missing(zarr_format: int, tmp_p
     add(store, "v", values, {"valid_min": 270.0, "valid_max": 300.0})
     add(store, "w", packed(), {"valid_range": [-1000, 100], **packing}, fill_value=None if zarr_format == 2 else 0)
     output = tmp_path / "out.parquet"
-    done = points.zpoint(store, *points.places(EVERYWHERE), "-o", output)
+    done = points.zpoint(store, *points.arguments(EVERYWHERE), "-o", output)
     outside = {"v": (values < 270) | (values > 300), "w": (packed() < -1000) | (packed() > 100)}
     assert done.summary["values_out_of_range"] == sum(int(mask.sum()) for mask in outside.values())
     found = points.columns(pq.read_table(output))

@@ -1,4 +1,4 @@
-"""zpoint against xarray: which cell a place has, on grids of every kind, and values between cells."""
+"""zpoint against xarray: which cell a point has, on grids of every kind, and values between cells."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_longitudes_of_a_grid_from_minus_180(lon: float, cell: float, atlantic: 
 
 
 def test_random_longitudes_in_both_conventions(globe: Path, atlantic: Path, tmp_path: Path) -> None:
-    """Hundreds of places anywhere."""
+    """Hundreds of points anywhere."""
     random = np.random.default_rng(7)
     asked = points.anywhere(random, (-90, 90), (-360, 360), 300)
     for store in (globe, atlantic):
@@ -101,7 +101,7 @@ def test_axes_may_fall(flip: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("rising", [False, True])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_ties_are_broken_as_pandas_does(dtype: str, rising: bool, tmp_path: Path) -> None:
-    """Places in the middle of two latitudes of 0.1 degrees, as decimals and in the precision of the axis."""
+    """Points in the middle of two latitudes of 0.1 degrees, as decimals and in the precision of the axis."""
     lat = (np.arange(600, 399, -1) / 10).astype(dtype)[:: -1 if rising else 1]
     lon = np.array([0.0, 1.0, 2.0])
     store = points.write(points.grid(lat, lon, times=1), tmp_path / "store.zarr")
@@ -158,10 +158,10 @@ INSIDE = [Point(44.49, 0), Point(39.51, 0), Point(42, 5.49), Point(42, -5.49), P
 
 
 @pytest.mark.parametrize("point", OUTSIDE, ids=str)
-def test_a_place_outside_ends_the_run(point: Point, region: Path, tmp_path: Path) -> None:
-    """By more than half a cell; the message says which place and where the grid is."""
+def test_a_point_outside_ends_the_run(point: Point, region: Path, tmp_path: Path) -> None:
+    """By more than half a cell; the message says which point and where the grid is."""
     output = tmp_path / "out.csv"
-    error = points.refused(2, region, *points.places([Point(42, 0), point]), "-o", output)
+    error = points.refused(2, region, *points.arguments([Point(42, 0), point]), "-o", output)
     text = f"{error['place']} {error['error']} {error.get('hint', '')}"
     assert str(point.lat if point.lon == 0 else point.lon) in text, text
     assert "--out-of-bounds" in text
@@ -173,7 +173,7 @@ def test_half_a_cell_around_the_grid_is_inside(region: Path, tmp_path: Path) -> 
     points.assert_extracts(tmp_path, region, INSIDE, "time")
 
 
-def test_places_outside_have_empty_values(region: Path, tmp_path: Path) -> None:
+def test_points_outside_have_empty_values(region: Path, tmp_path: Path) -> None:
     """With null, rows are there."""
     asked = [OUTSIDE[0], Point(42, 0), OUTSIDE[2]]
     table = points.extract(tmp_path, region, asked, "--out-of-bounds", "null")
@@ -185,11 +185,11 @@ def test_places_outside_have_empty_values(region: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["drop", "warn"])
-def test_places_outside_have_no_rows(what: str, region: Path, tmp_path: Path) -> None:
+def test_points_outside_have_no_rows(what: str, region: Path, tmp_path: Path) -> None:
     """Nobody hears of it, or there is a warning."""
     output = tmp_path / "out.parquet"
     asked = [OUTSIDE[0], Point(42, 0), OUTSIDE[2], Point(40, 5)]
-    done = points.zpoint(region, *points.places(asked), "--out-of-bounds", what, "-o", output)
+    done = points.zpoint(region, *points.arguments(asked), "--out-of-bounds", what, "-o", output)
     table = pq.read_table(output)
     assert table["point_id"].to_pylist() == ["1", "3"] * 3
     with points.opened(region) as dataset:
@@ -203,13 +203,13 @@ def test_tolerance_and_distance_are_bounds(region: Path, tmp_path: Path) -> None
     table = points.extract(tmp_path, region, [OUTSIDE[0]], "--tolerance", "lat=0.6,lon=0.6")
     assert table["grid_lat"][0].as_py() == 44.0
     for option in (("--tolerance", "lat=0.2,lon=0.2"), ("--max-distance", "20km")):
-        assert points.refused(2, region, *points.places([Point(42.3, 0)]), *option)["error"]
+        assert points.refused(2, region, *points.arguments([Point(42.3, 0)]), *option)["error"]
     table = points.extract(tmp_path, region, [Point(42.3, 0)], "--max-distance", "40km")
     assert table["grid_lat"][0].as_py() == 42.0
 
 
 def test_bounds_are_the_cells_and_no_data(tmp_path: Path) -> None:
-    """Where CF bounds say that cells are larger, places there are inside."""
+    """Where CF bounds say that cells are larger, points there are inside."""
     lat, lon = np.arange(40, 45.0), np.arange(-5, 6.0)
     dataset = points.grid(lat, lon)
     wide = np.array([[value - 0.5, value + 0.5] for value in lat])
@@ -220,4 +220,4 @@ def test_bounds_are_the_cells_and_no_data(tmp_path: Path) -> None:
     table = points.extract(tmp_path, store, [Point(45.1, 0)])
     assert list(points.columns(table)) == ["time", "t2m"]
     assert table["grid_lat"][0].as_py() == 44.0
-    assert points.refused(2, store, *points.places([Point(45.3, 0)]))["error"]
+    assert points.refused(2, store, *points.arguments([Point(45.3, 0)]))["error"]

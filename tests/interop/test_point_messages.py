@@ -1,4 +1,4 @@
-"""What zpoint says where it cannot do, or will not guess, what was asked for."""
+"""Errors and warnings of zpoint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_raw_times_are_numbers(tmp_path: Path) -> None:
 def test_times_that_stay_numbers_are_told(units: str, tmp_path: Path) -> None:
     """A coordinate whose units are of the form of times, but not understood, deserves a warning."""
     store = with_time(tmp_path, 2, np.arange(5), {"units": units})
-    done = points.zpoint(store, *points.places(EVERYWHERE[:1]), "-o", tmp_path / "out.parquet")
+    done = points.zpoint(store, *points.arguments(EVERYWHERE[:1]), "-o", tmp_path / "out.parquet")
     assert units in done.stderr
 
 
@@ -38,7 +38,7 @@ def test_a_variable_asked_for_that_cannot_be_read_is_unreadable(tmp_path: Path) 
     store = test_point_codecs.store_of(tmp_path / "store.zarr", 2)
     values = test_point_codecs.smooth("<i4")
     test_point_codecs.add(store, "checked", values, filters=[numcodecs.JenkinsLookup3()])
-    error = points.refused(5, store, *points.places([Point(41, 0)]), "--var", "checked", "-o", tmp_path / "out.csv")
+    error = points.refused(5, store, *points.arguments([Point(41, 0)]), "--var", "checked", "-o", tmp_path / "out.csv")
     assert "lat-name" not in error.get("hint", "")
 
 
@@ -46,7 +46,7 @@ def test_json_lines_are_overwritten(tmp_path: Path) -> None:
     """--overwrite is for every format."""
     output = tmp_path / "x.jsonl"
     output.write_text("old\n", encoding="utf-8")
-    arguments = (FIXTURES / "weather-v2.zarr", *points.places([Point(52, 0)]), "-o", output, "--overwrite")
+    arguments = (FIXTURES / "weather-v2.zarr", *points.arguments([Point(52, 0)]), "-o", output, "--overwrite")
     done = points.run("zpoint", *arguments)
     assert done.code == 0, done.stderr
     assert "old" not in output.read_text(encoding="utf-8")

@@ -60,7 +60,7 @@ def expected(store: Path) -> points.Columns:
 
 def output(store: Path, path: Path, *options: str) -> Path:
     """A run that writes to a path. JSON lines are all the records that there are, the summary included."""
-    arguments = (store, *points.places(ASKED), "-o", path, *options)
+    arguments = (store, *points.arguments(ASKED), "-o", path, *options)
     if path.suffix != ".jsonl":
         points.zpoint(*arguments)
         return path
@@ -100,7 +100,7 @@ def test_csv_has_every_bit(store: Path, expected: points.Columns, tmp_path: Path
     """Read by the csv module: the shortest texts that give the same numbers; missing ones are empty."""
     with output(store, tmp_path / "x.csv").open(newline="", encoding="utf-8") as stream:
         table = list(csv.DictReader(stream))
-    assert list(table[0]) == [*points.PLACE_KEYS, *expected]
+    assert list(table[0]) == [*points.POINT_KEYS, *expected]
     for name, column in expected.items():
         dtype = column.dtype if column.dtype.kind != "M" else np.dtype("M8[us]")
         found = np.array([parsed(row[name], dtype) for row in table], dtype=dtype)
@@ -121,14 +121,14 @@ def test_pandas_reads_csv(store: Path, expected: points.Columns, tmp_path: Path)
 def test_csv_goes_to_standard_output(store: Path, tmp_path: Path) -> None:
     """With -f csv, the same bytes as in a file."""
     file = output(store, tmp_path / "x.csv")
-    command = [binary("zpoint"), store, *points.places(ASKED), "-f", "csv"]
+    command = [binary("zpoint"), store, *points.arguments(ASKED), "-f", "csv"]
     done = subprocess.run(command, capture_output=True, check=True, timeout=TIMEOUT_SECONDS)
     assert done.stdout == file.read_bytes()
 
 
 def test_json_lines_have_every_bit(store: Path, expected: points.Columns, tmp_path: Path) -> None:
     """A record a row in a pipe and in a file; missing numbers are null."""
-    done = points.zpoint(store, *points.places(ASKED))
+    done = points.zpoint(store, *points.arguments(ASKED))
     records = done.of_type("row")
     assert json.dumps(of_type("row", output(store, tmp_path / "x.jsonl"))) == json.dumps(records)
     for name, column in expected.items():
@@ -142,7 +142,7 @@ def test_json_lines_have_every_bit(store: Path, expected: points.Columns, tmp_pa
                 assert column.dtype.type(found) == value, (name, found)
 
 
-@pytest.mark.parametrize(("form", "unit"), [("unix", "s"), ("cf", "us")])
+@pytest.mark.parametrize(("form", "unit"), [("unix", "s"), ("unix-us", "us")])
 def test_times_as_numbers(form: str, unit: str, store: Path, expected: points.Columns, tmp_path: Path) -> None:
     """Seconds or microseconds since 1970."""
     frame = pd.read_csv(output(store, tmp_path / "x.csv", "--time-format", form))
@@ -153,7 +153,7 @@ def test_times_as_numbers(form: str, unit: str, store: Path, expected: points.Co
 def test_the_long_layout_has_a_row_for_each_value(
     ending: str, store: Path, expected: points.Columns, tmp_path: Path
 ) -> None:
-    """Samples, places and columns in their order; each value is the one of the wide layout."""
+    """Samples, points and columns in their order; each value is the one of the wide layout."""
     path = output(store, tmp_path / f"long.{ending}", "--layout", "long", "--var", "[ft]")
     names = ["f", "t_850", "t_500"]
     if ending == "csv":
@@ -163,10 +163,10 @@ def test_the_long_layout_has_a_row_for_each_value(
     else:
         frame = pq.read_table(path).to_pandas()
     order = list(itertools.product(range(TIMES), range(len(ASKED)), names))
-    assert [str(place) for place in frame["point_id"]] == [str(place) for _, place, _ in order]
+    assert [str(point) for point in frame["point_id"]] == [str(point) for _, point, _ in order]
     levels = ["" if pd.isna(level) else f"_{int(level)}" for level in frame["level"]]
     assert list(frame["variable"] + levels) == [name for _, _, name in order]
-    values = [expected[name][sample * len(ASKED) + place] for sample, place, name in order]
+    values = [expected[name][sample * len(ASKED) + point] for sample, point, name in order]
     points.assert_same_bits(frame["value"].to_numpy().astype("f4"), np.array(values, "f4"), "value")
     times = pd.to_datetime(frame["time"], utc=True).dt.tz_localize(None).to_numpy()
     np.testing.assert_array_equal(times, [expected["time"][sample * len(ASKED)] for sample, _, _ in order])
@@ -192,7 +192,7 @@ def test_columns_are_described_beside(store: Path, expected: points.Columns, tmp
     """One record a column, in order, with its type as NumPy and Zarr call it."""
     path = output(store, tmp_path / "x.parquet")
     records = of_type("column", path.with_suffix(".columns.jsonl"))
-    assert [record["column"] for record in records] == [*points.PLACE_KEYS, *expected]
+    assert [record["column"] for record in records] == [*points.POINT_KEYS, *expected]
     for record in records:
         name = record["column"]
         if name in expected and name != "time":
@@ -211,7 +211,7 @@ def test_a_matrix_of_one_type(store: Path, expected: points.Columns, tmp_path: P
     for number, name in enumerate(names):
         points.assert_same_bits(matrix[:, number].copy(), expected[name], name)
     rows = pd.read_csv(tmp_path / "x.rows.csv", parse_dates=["time"])
-    assert list(rows.columns) == [*points.PLACE_KEYS, "time"]
+    assert list(rows.columns) == [*points.POINT_KEYS, "time"]
     np.testing.assert_array_equal(rows["time"].dt.tz_localize(None).to_numpy(), expected["time"])
     records = [record for record in lines_of(tmp_path / "x.columns.jsonl") if "variable" in record]
     assert [record["column"] for record in records] == names
@@ -219,7 +219,7 @@ def test_a_matrix_of_one_type(store: Path, expected: points.Columns, tmp_path: P
 
 def test_a_matrix_of_several_types_needs_a_cast(store: Path, expected: points.Columns, tmp_path: Path) -> None:
     """Without --cast the run ends; with it all are 32-bit floats as NumPy casts them."""
-    points.refused(2, store, *points.places(ASKED), "-o", tmp_path / "x.npy")
+    points.refused(2, store, *points.arguments(ASKED), "-o", tmp_path / "x.npy")
     assert not list(tmp_path.iterdir())
     matrix = np.load(output(store, tmp_path / "x.npy", "--cast", "f32"))
     for number, (name, column) in enumerate((name, c) for name, c in expected.items() if name != "time"):
@@ -273,7 +273,7 @@ def test_an_output_that_exists_is_kept(ending: str, store: Path, tmp_path: Path)
     """Exit 7 and not a byte changed, unless --overwrite is said, which gives the same again."""
     path = output(store, tmp_path / f"x.{ending}", "--var", "f")
     before = snapshot(tmp_path)
-    done = run("zpoint", store, *points.places(ASKED), "--var", "d", "-o", path)
+    done = run("zpoint", store, *points.arguments(ASKED), "--var", "d", "-o", path)
     assert done.code == 7, done.stdout
     assert snapshot(tmp_path) == before
     output(store, path, "--var", "f", "--overwrite")

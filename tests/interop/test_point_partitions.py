@@ -57,7 +57,7 @@ def test_partitions_of_csv(batches: Path, tmp_path: Path) -> None:
 def test_a_matrix_has_no_partitions(batches: Path, tmp_path: Path) -> None:
     """It is one array."""
     options = ("-f", "npy", "--partition-by", "file_id", "-o", tmp_path / "parts")
-    assert "--partition-by" in points.refused(2, batches, *points.places(ASKED), *options)["hint"]
+    assert "--partition-by" in points.refused(2, batches, *points.arguments(ASKED), *options)["hint"]
     assert not list(tmp_path.iterdir())
 
 

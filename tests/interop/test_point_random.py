@@ -1,4 +1,4 @@
-"""Random stores and places: zpoint extracts what xarray selects."""
+"""Random stores and points: zpoint extracts what xarray selects."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Axes:
         lat = lat[::-1] if random.random() < 0.6 else lat
         return cls(lat.astype(dtype), lon.astype(dtype), is_globe)
 
-    def places(self, random: np.random.Generator) -> list[Point]:
-        """Some places in it, those of cells among them."""
+    def sample_points(self, random: np.random.Generator) -> list[Point]:
+        """Some points in it, those of cells among them."""
         count = int(random.integers(1, 9))
         lats = random.uniform(self.lat.min(), self.lat.max(), count)
         edges = (0, 359.9) if self.is_globe else (float(self.lon.min()), float(self.lon.max()))
@@ -127,12 +127,12 @@ def write_random(random: np.random.Generator, path: Path, axes: Axes) -> Path:
 
 @pytest.mark.filterwarnings("ignore:.*multiple fill values")
 @pytest.mark.parametrize("seed", range(60))
-def test_random_stores_and_places(seed: int, tmp_path: Path) -> None:
-    """Any layout, type and place, with any way to decode, whole or in parts."""
+def test_random_stores_and_points(seed: int, tmp_path: Path) -> None:
+    """Any layout, type and point, with any way to decode, whole or in parts."""
     random = np.random.default_rng(seed)
     axes = Axes.random(random)
     store = write_random(random, tmp_path / "store.zarr", axes)
-    asked = axes.places(random)
+    asked = axes.sample_points(random)
     with points.opened(store) as dataset:
         if axes.is_globe:
             around = points.around_the_globe(dataset, "lon")

@@ -14,7 +14,7 @@ from ztools import run
 
 
 def curvilinear(shape: tuple[int, int], origin: Point, step: float, turn: float) -> tuple[np.ndarray, np.ndarray]:
-    """A turned grid around a place; longitudes within ±180."""
+    """A turned grid around a point; longitudes within ±180."""
     y, x = np.meshgrid(*((np.arange(length) - length / 2) * step for length in shape), indexing="ij")
     cos, sin = np.cos(turn), np.sin(turn)
     lat, lon = origin.lat + cos * y - sin * x, origin.lon + (sin * y + cos * x) / np.cos(np.radians(origin.lat))
@@ -22,7 +22,7 @@ def curvilinear(shape: tuple[int, int], origin: Point, step: float, turn: float)
 
 
 def nearest_by_distance(lat: np.ndarray, lon: np.ndarray, asked: list[Point]) -> list[np.ndarray]:
-    """The index of the cell that is nearest over the sphere, for each place."""
+    """The index of the cell that is nearest over the sphere, for each point."""
     flat = [int(np.argmin(points.distance_km(point.lat, point.lon, lat, lon))) for point in asked]
     return list(np.unravel_index(flat, lat.shape))
 
@@ -52,7 +52,7 @@ def test_latitudes_over_two_dimensions(origin: Point, zarr_format: int, tmp_path
     np.testing.assert_array_equal(table["grid_lat"].to_numpy()[:30], chosen["lat"].values)
     np.testing.assert_array_equal(table["grid_lon"].to_numpy()[:30], chosen["lon"].values)
     far = Point(origin.lat - 12, origin.lon)
-    assert points.refused(2, store, *points.places([far]))["error"]
+    assert points.refused(2, store, *points.arguments([far]))["error"]
 
 
 def test_latitudes_over_cells(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_latitudes_over_cells(tmp_path: Path) -> None:
     points.assert_same_columns(points.columns(table), points.rows(chosen, "time"))
 
 
-def test_projected_coordinates_beside_latitudes_are_not_places(tmp_path: Path) -> None:
+def test_projected_coordinates_beside_latitudes_are_not_used(tmp_path: Path) -> None:
     """x and y in metres name the dimensions; lat and lon are what counts."""
     lat, lon = curvilinear((12, 15), Point(52, 4), 0.2, 0.3)
     dataset = xr.Dataset(
@@ -100,7 +100,7 @@ def test_projected_coordinates_beside_latitudes_are_not_places(tmp_path: Path) -
 
 
 def test_metres_alone_are_refused_by_name(tmp_path: Path) -> None:
-    """A projection without latitudes has no places."""
+    """A projection without latitudes has no points."""
     dataset = xr.Dataset(
         {"t2m": (("y", "x"), points.numbers((4, 5)))},
         {
@@ -109,7 +109,7 @@ def test_metres_alone_are_refused_by_name(tmp_path: Path) -> None:
         },
     )
     store = points.write(dataset, tmp_path / "store.zarr")
-    done = run("zpoint", store, *points.places([Point(1, 1)]))
+    done = run("zpoint", store, *points.arguments([Point(1, 1)]))
     assert done.code == 2, done.stdout
     assert "lat" in done.of_type("error")[0]["error"]
 
@@ -136,5 +136,5 @@ def test_the_nearest_valid_cell_is_the_nearest_that_is_not_missing(tmp_path: Pat
     points.assert_same_columns(points.columns(table), points.rows(chosen, "time"))
     dataset["sst"][:] = np.nan
     void = points.write(dataset, tmp_path / "void.zarr")
-    done = run("zpoint", void, *points.places(asked), "--nearest-valid", "sst", "--search-radius", "200km")
+    done = run("zpoint", void, *points.arguments(asked), "--nearest-valid", "sst", "--search-radius", "200km")
     assert done.code in (1, 2), done.stdout

@@ -64,7 +64,7 @@ def test_parts_together_are_the_whole(stores: int, count: int, tmp_path: Path) -
 def run_csv(directory: Path, stores: list[Path], asked: list[Point], *options: str) -> str:
     """The text of a run."""
     output = directory / "out.csv"
-    points.zpoint(*stores, *points.places(asked), "-f", "csv", "-o", output, "--overwrite", *options)
+    points.zpoint(*stores, *points.arguments(asked), "-f", "csv", "-o", output, "--overwrite", *options)
     return output.read_text(encoding="utf-8")
 
 
@@ -94,7 +94,7 @@ def test_stores_that_differ_are_refused(code: int, shift: float, dtypes: dict[st
     first, output = batches(tmp_path)[0], tmp_path / "out.csv"
     variables = {name: (VALUE, points.numbers((3, 3, 4), dtype)) for name, dtype in dtypes.items()}
     other = points.write(points.grid(np.arange(3.0) + shift, np.arange(4.0), **variables), tmp_path / "other.zarr")
-    error = points.refused(code, first, other, *points.places([Point(1, 1)]), "-o", output)
+    error = points.refused(code, first, other, *points.arguments([Point(1, 1)]), "-o", output)
     assert str(other) in error["path"]
     assert not output.exists()
 
@@ -105,7 +105,7 @@ def test_other_cells_can_be_allowed(tmp_path: Path) -> None:
     lon, lats = np.arange(4.0), [np.arange(3.0), np.arange(3.0) + 0.25]
     stores = [points.write(points.grid(lat, lon, **variables), tmp_path / f"{lat[0]}.zarr") for lat in lats]
     output, asked = tmp_path / "out.parquet", [Point(1, 1)]
-    done = points.zpoint(*stores, *points.places(asked), "--same-cell", "warn", "-o", output)
+    done = points.zpoint(*stores, *points.arguments(asked), "--same-cell", "warn", "-o", output)
     assert str(stores[1]) in done.stderr
     table = pq.read_table(output)
     points.assert_same_columns(points.columns(table), expected_of(stores, asked))

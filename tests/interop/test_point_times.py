@@ -96,7 +96,7 @@ def test_times_of_models(zarr_format: int, calendar: str, spell, tmp_path: Path)
     store = with_time(tmp_path, zarr_format, np.array(days), attributes)
     expected = [spell(day) for day in days]
     output = tmp_path / "out.csv"
-    points.zpoint(store, *points.places(EVERYWHERE[:1]), "-f", "csv", "-o", output)
+    points.zpoint(store, *points.arguments(EVERYWHERE[:1]), "-f", "csv", "-o", output)
     with output.open(newline="", encoding="utf-8") as lines:
         assert [row["time"] for row in csv.DictReader(lines)] == expected
     table = points.extract(tmp_path, store, EVERYWHERE[:1])

@@ -1,9 +1,9 @@
-//! Numbers in attributes, as xarray takes them from JSON.
+//! Numbers in attributes, as xarray reads them from JSON.
 
 use serde_json::Value;
 use zarray::Number;
 
-/// A number; `"NaN"` and the infinities too, which Python writes bare and the metadata's reader hands on as strings.
+/// A number; `"NaN"` and the infinities too, which Python writes unquoted and the metadata reader returns as strings.
 pub(crate) fn number(value: &Value) -> Option<Number> {
     match value {
         Value::Number(number) => {
@@ -20,7 +20,7 @@ pub(crate) fn number(value: &Value) -> Option<Number> {
     }
 }
 
-/// The scalars of a scalar, or of a list however deep (NumPy's `ravel`).
+/// The scalars of a scalar, or of a nested list (NumPy's `ravel`).
 pub(crate) fn scalars(value: &Value) -> Vec<&Value> {
     let mut found = Vec::new();
     let mut waiting = vec![value];

@@ -1,7 +1,7 @@
-//! One axis of a rectilinear grid: which of its coordinates is nearest to a value, and whether the value lies on it.
+//! One axis of a rectilinear grid: the coordinate nearest to a value, and whether the value is within the axis.
 //!
-//! Values are degrees. Which coordinate is nearest is decided as xarray's `.sel(method="nearest")` does, in the precision
-//! of the coordinates; longitudes are compared modulo 360 as well, which xarray leaves to its users.
+//! Values are degrees. The nearest coordinate is chosen as by xarray's `.sel(method="nearest")`, in the precision of the
+//! coordinates; in addition, longitudes are compared modulo 360.
 
 use crate::degrees::{ALONE, TURN, shown};
 use crate::extent::Extent;
@@ -9,7 +9,7 @@ use crate::grid_error::GridError;
 use crate::point::LinearError;
 use crate::unroll::Ordered;
 
-/// Part of a step that rounding may take, where a value is compared with the edge of a cell.
+/// Rounding tolerance, as a fraction of a step, when a value is compared with the edge of a cell.
 const STEP_ROUNDING: f64 = 1e-6;
 
 /// Coordinates along one dimension.
@@ -19,43 +19,43 @@ pub(crate) struct CoordinateAxis {
     pub name: &'static str,
     /// The coordinates as stored.
     pub stored: Vec<f64>,
-    /// The same in ascending order, longitudes unrolled over the seam, without a repeated last column.
+    /// The same in ascending order, longitudes made continuous, without a repeated last column.
     pub values: Vec<f64>,
-    /// Where each of `values` is stored.
+    /// Stored index of each of `values`.
     pub indices: Vec<usize>,
-    /// Whether values a whole turn apart are the same.
+    /// Whether values 360 degrees apart are equal.
     pub cyclic: bool,
     /// Whether the coordinates were 32-bit floats.
     float32: bool,
-    /// What the cells cover.
+    /// Extent of the cells.
     pub extent: Extent,
 }
 
-/// A coordinate beside a value: its number, and itself in the value's turn.
+/// A neighbouring coordinate of a value: its number, and its value shifted by whole turns to be next to it.
 type Side = Option<(usize, f64)>;
 
 /// The coordinate that is nearest to a value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NearestCoordinate {
-    /// Its number in ascending order.
+    /// Its index in ascending order.
     pub at: usize,
-    /// Value less coordinate, in degrees.
+    /// Value minus coordinate, in degrees.
     pub offset: f64,
 }
 
 impl CoordinateAxis {
-    /// Latitudes, rising or falling; `bounds` are two a cell.
+    /// Latitudes, ascending or descending; `bounds` has two values per cell.
     ///
     /// # Errors
-    /// Latitudes that neither rise nor fall throughout, and bounds that fit no cells.
+    /// Latitudes that are not monotonic, and bounds that do not match the cells.
     pub fn latitude(stored: Vec<f64>, bounds: Option<Vec<[f64; 2]>>) -> Result<CoordinateAxis, GridError> {
         CoordinateAxis::new(Ordered::latitude(stored)?, bounds)
     }
 
-    /// Longitudes, rising or falling, also over the seam between two turns.
+    /// Longitudes, ascending or descending, possibly across the wrap from 360 to 0.
     ///
     /// # Errors
-    /// Longitudes that neither rise nor fall throughout or go round more than once, and bounds that fit no cells.
+    /// Longitudes that are not monotonic or span more than 360 degrees, and bounds that do not match the cells.
     pub fn longitude(stored: Vec<f64>, bounds: Option<Vec<[f64; 2]>>) -> Result<CoordinateAxis, GridError> {
         CoordinateAxis::new(Ordered::longitude(stored)?, bounds)
     }
@@ -89,12 +89,12 @@ impl CoordinateAxis {
         NearestCoordinate { at, offset: turned - coordinate }
     }
 
-    /// The coordinates that a value lies between, with their linear weights; one alone where the value is a coordinate.
-    /// Values that equal one in the precision of the coordinates are that one, so that no missing neighbour
-    /// spoils them. On a closed axis the last and the first are neighbours.
+    /// The coordinates around a value with their linear weights; a single one if the value is a coordinate. Values equal to
+    /// a coordinate in its precision use only that one, so that a missing neighbour does not matter. On a closed axis the
+    /// last and the first coordinate are neighbours.
     ///
     /// # Errors
-    /// [`LinearError::Outside`], where the value lies beyond the outermost coordinates.
+    /// [`LinearError::Outside`] if the value is beyond the outermost coordinates.
     pub fn between(&self, value: f64) -> Result<Vec<(usize, f64)>, LinearError> {
         let (spot, sought) = (self.nearest(value), self.turned(value));
         let rounding = STEP_ROUNDING * self.step_at(spot.at).unwrap_or(1.0);
@@ -116,12 +116,12 @@ impl CoordinateAxis {
         }
     }
 
-    /// Whether the cells go all the way round.
+    /// Whether the cells cover the full circle.
     pub fn is_closed(&self) -> bool {
         matches!(self.extent, Extent::Closed)
     }
 
-    /// Numbers of the coordinates from `value - reach` to `value + reach`.
+    /// Indices of the coordinates from `value - reach` to `value + reach`.
     pub fn window(&self, value: f64, reach: f64) -> Vec<usize> {
         if !self.cyclic {
             return self.range(value - reach, value + reach).collect();
@@ -134,13 +134,13 @@ impl CoordinateAxis {
         turns.flat_map(|turn| self.range(value + turn - reach, value + turn + reach)).collect()
     }
 
-    /// Numbers of the coordinates in a closed interval.
+    /// Indices of the coordinates in a closed interval.
     fn range(&self, low: f64, high: f64) -> std::ops::Range<usize> {
         let from = self.values.partition_point(|coordinate| *coordinate < low);
         from..self.values.partition_point(|coordinate| *coordinate <= high).max(from)
     }
 
-    /// The value in the turn of the coordinates: as it is where it lies among them, else from the first one on.
+    /// The value shifted by whole turns to the range of the coordinates; unchanged if it is already among them.
     fn turned(&self, value: f64) -> f64 {
         match (self.values.first(), self.values.last()) {
             (Some(first), Some(last)) if self.cyclic && !(*first <= value && value <= *last) => {
@@ -150,12 +150,12 @@ impl CoordinateAxis {
         }
     }
 
-    /// A value as xarray looks it up: in the precision of the coordinates.
+    /// A value in the precision of the coordinates, as xarray looks it up.
     fn rounded(&self, value: f64) -> f64 {
         if self.float32 { f64::from(value as f32) } else { value }
     }
 
-    /// The coordinates on both sides of a value that was `turned`; the same twice where it is one.
+    /// The coordinates on both sides of a `turned` value; the same one twice if the value is a coordinate.
     fn around(&self, value: f64) -> (Side, Side) {
         let above = self.values.partition_point(|coordinate| *coordinate < value);
         let of = |at: usize| self.values.get(at).map(|coordinate| (at, *coordinate));
@@ -165,7 +165,7 @@ impl CoordinateAxis {
         (lower, upper)
     }
 
-    /// Distance from a coordinate to its neighbour, the smaller of two; nothing where it is alone.
+    /// Distance from a coordinate to its neighbour, the smaller of two; `None` for a single coordinate.
     pub fn step_at(&self, at: usize) -> Option<f64> {
         let gap = |low: usize| Some(self.values.get(low.wrapping_add(1))? - self.values.get(low)?);
         match (gap(at.wrapping_sub(1)), gap(at)) {
@@ -174,27 +174,32 @@ impl CoordinateAxis {
         }
     }
 
-    /// What rounding may make of a comparison of `value` with the edge of a cell that is `step` wide.
+    /// Rounding tolerance of a comparison of `value` with the edge of a cell of width `step`.
     pub fn rounding(&self, step: f64, value: f64) -> f64 {
         STEP_ROUNDING * step + if self.float32 { value.abs() * f64::from(f32::EPSILON) } else { 0.0 }
     }
 
-    /// Why a value lies outside the cells, if it does; `spot` is its nearest coordinate. A tolerance in degrees replaces
-    /// the cells.
+    /// Why a value is outside the cells, if it is; `spot` is its nearest coordinate. A tolerance in degrees replaces the
+    /// extent of the cells.
     pub fn outside(&self, value: f64, spot: NearestCoordinate, tolerance: Option<f64>) -> Option<String> {
         let away = spot.offset.abs();
         let step = self.step_at(spot.at);
         let rounding = self.rounding(step.unwrap_or(1.0), value);
         if let Some(tolerance) = tolerance {
-            let said = format!("more than the tolerance of {tolerance} degrees");
-            return (away > tolerance + rounding).then(|| self.sentence(value, spot, &said));
+            let reason = format!("more than the tolerance of {tolerance} degrees");
+            return (away > tolerance + rounding).then(|| self.sentence(value, spot, &reason));
         }
         match (&self.extent, step) {
             (Extent::Closed, _) => None,
             (Extent::Bounds(bounds), _) => (!self.in_bounds(bounds, value, spot))
-                .then(|| format!("{} {} is in the bounds of no cell of its axis", self.name, shown(value))),
-            (Extent::Open, None) => (away > ALONE + rounding)
-                .then(|| self.sentence(value, spot, "the only one, and a cell of unknown size without bounds")),
+                .then(|| format!("{} {} is outside the bounds of every cell", self.name, shown(value))),
+            (Extent::Open, None) => (away > ALONE + rounding).then(|| {
+                self.sentence(
+                    value,
+                    spot,
+                    "it is the only coordinate and has no bounds, so the size of its cell is unknown",
+                )
+            }),
             (Extent::Open, Some(step)) => (self.is_beyond_edge(spot) && away > step / 2.0 + rounding)
                 .then(|| self.sentence(value, spot, "more than half a step")),
         }
@@ -205,7 +210,7 @@ impl CoordinateAxis {
         (spot.at == 0 && spot.offset < 0.0) || (spot.at + 1 == self.len() && spot.offset > 0.0)
     }
 
-    /// Whether the cell of the nearest coordinate or one beside it holds the value: cells need not end half-way.
+    /// Whether the cell of the nearest coordinate or a neighbouring cell contains the value: bounds need not be midpoints.
     fn in_bounds(&self, bounds: &[[f64; 2]], value: f64, spot: NearestCoordinate) -> bool {
         let value_there = self.values[spot.at] + spot.offset;
         let turns = if self.cyclic { [0.0, TURN, -TURN].as_slice() } else { &[0.0] };
@@ -226,8 +231,8 @@ impl CoordinateAxis {
     }
 }
 
-/// Whether coordinates were 32-bit floats: they all are some, and not just because they are short binary fractions, for
-/// which it makes no difference.
+/// Whether coordinates were 32-bit floats: all are exact in 32 bits, and not just because they are short binary
+/// fractions, for which it makes no difference.
 fn is_float32(values: &[f64]) -> bool {
     let short = |value: &f64| (value * 1024.0).fract() == 0.0;
     values.iter().all(|value| f64::from(*value as f32) == *value) && !values.iter().all(short)

@@ -1,6 +1,6 @@
-//! The calendars of CF, and the civil dates of a day in each.
+//! The CF calendars, and conversion between days and civil dates.
 //!
-//! Years are astronomical in every calendar: year 0 is there and comes before year 1. (cftime leaves it out of `standard`
+//! Years are astronomical in every calendar: year 0 exists and precedes year 1. (cftime omits it from `standard`
 //! and `julian` unless stated otherwise.) Days are counted from 1970-01-01 of the calendar itself.
 
 /// A calendar of the CF conventions (section 4.4.1).
@@ -24,7 +24,7 @@ pub enum Calendar {
 const REFORM: i64 = -141_427;
 
 impl Calendar {
-    /// The calendar that CF calls so, in upper or lower case. `none` is no calendar: its dates do not follow each other.
+    /// The calendar with this CF name, case-insensitive. `none` is not supported: its dates have no order.
     pub fn parse(name: &str) -> Option<Calendar> {
         Some(match name.trim().to_ascii_lowercase().as_str() {
             "standard" | "gregorian" => Calendar::Standard,
@@ -37,7 +37,7 @@ impl Calendar {
         })
     }
 
-    /// CF's name of it.
+    /// Its CF name.
     pub fn name(self) -> &'static str {
         match self {
             Calendar::Standard => "standard",
@@ -49,8 +49,8 @@ impl Calendar {
         }
     }
 
-    /// Whether its dates are those of ISO 8601, at least in our age: `standard` has them from 1582-10-15 on, which
-    /// [`Calendar::is_gregorian_on`] decides day by day.
+    /// Whether its modern dates are those of ISO 8601: `standard` has them from 1582-10-15 on, which
+    /// [`Calendar::is_gregorian_on`] decides for each day.
     pub fn is_gregorian(self) -> bool {
         matches!(self, Calendar::Standard | Calendar::ProlepticGregorian)
     }
@@ -64,8 +64,8 @@ impl Calendar {
         }
     }
 
-    /// The number of the day, from 1970-01-01 of this calendar, with months and days from 1. Nothing where the calendar
-    /// has no such day (1582-10-10 in `standard`, February 30 in `noleap`), or where its number does not fit.
+    /// The number of the day, from 1970-01-01 of this calendar, with months and days from 1. `None` if the calendar
+    /// has no such day (1582-10-10 in `standard`, February 30 in `noleap`), or if its number does not fit.
     pub fn days_from_civil(self, year: i64, month: u32, day: u32) -> Option<i64> {
         if day == 0 || day > self.days_in_month(year, month)? {
             return None;
@@ -88,7 +88,7 @@ impl Calendar {
         }
     }
 
-    /// Year, month and day (from 1) of the day of this number.
+    /// Year, month and day (from 1) of the day with this number.
     pub fn civil_from_days(self, days: i64) -> (i64, u32, u32) {
         match self {
             Calendar::Standard if days < REFORM => early_civil(days),
@@ -103,7 +103,7 @@ impl Calendar {
         }
     }
 
-    /// The last day of a month; nothing for a month that is none. October 1582 of `standard` ends on the 31st like any.
+    /// The last day of a month; `None` for an invalid month. October 1582 of `standard` ends on the 31st like any other.
     pub fn days_in_month(self, year: i64, month: u32) -> Option<u32> {
         match (self, month) {
             (_, 0 | 13..) => None,
@@ -144,12 +144,12 @@ fn early_civil(days: i64) -> (i64, u32, u32) {
     cycle_civil::<4, 1461, 719_470>(days)
 }
 
-// The months from March on have the same lengths in all calendars but `360_day`, and February, at the end of a year that
-// begins in March, may be as long as it likes. So a calendar is a cycle of `YEARS` such years in `DAYS` days, and the
+// The months from March on have the same lengths in all calendars except `360_day`, and February, at the end of a year
+// that begins in March, may have any length. So a calendar is a cycle of `YEARS` such years in `DAYS` days, and the
 // number of days `EPOCH` from 0000-03-01 to 1970-01-01. The formulas are those of Howard Hinnant, "chrono-Compatible
 // Low-Level Date Algorithms"; 153 days are the five months March to July, and August to December.
 
-/// Days from 1970-01-01 to a date that is known to be there.
+/// Days from 1970-01-01 to a valid date.
 fn cycle_days<const YEARS: i64, const DAYS: i64, const EPOCH: i64>(year: i64, month: i64, day: i64) -> Option<i64> {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
     let (cycle, year) = (year.div_euclid(YEARS), year.rem_euclid(YEARS));

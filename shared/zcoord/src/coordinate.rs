@@ -13,7 +13,7 @@ use crate::decode_options::{DecodeOptions, Mode};
 use crate::time::{Datetime64, TimeUnits};
 use crate::values::Column;
 
-/// The clocks of [`crate::time`].
+/// Clocks implemented by [`crate::time`].
 struct Civil;
 
 impl Clocks for Civil {
@@ -63,10 +63,10 @@ pub fn decoder(array: &Array, options: DecodeOptions) -> Result<Decoder, DecodeE
     Decoder::new(array, options, &Civil)
 }
 
-/// All values of a coordinate in C order, decoded as `mode` selects, and a note on attributes that were not understood.
+/// All values of a coordinate in C order, decoded as `mode` selects, and a note on attributes that are not supported.
 ///
 /// # Errors
-/// As [`read_whole`]; [`ZarrError::Metadata`] where its type or attributes are not understood.
+/// As [`read_whole`]; [`ZarrError::Metadata`] if its type or attributes are not supported.
 pub fn read_coordinate(
     store: &Store,
     array: &Array,
@@ -75,7 +75,8 @@ pub fn read_coordinate(
 ) -> Result<(Column, Option<String>), ZarrError> {
     let wrong =
         |error: DecodeError| ZarrError::Metadata { place: store.place(array.key_prefix()), detail: error.to_string() };
-    // A coordinate has no missing values (CF 2.5.1), and zero is a good longitude: the fill value of the metadata masks nothing.
+    // A coordinate has no missing values (CF 2.5.1), and zero is a valid longitude: the fill value of the metadata is
+    // not a mask.
     let options = DecodeOptions { mode, fill_value_as_mask: Some(false) };
     let decoder = decoder(array, options).map_err(wrong)?;
     let column = match read_whole(store, array, pool)? {

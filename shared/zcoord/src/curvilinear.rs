@@ -5,12 +5,12 @@ use crate::grid_error::{GridError, check_latitudes, check_longitudes};
 use crate::point::{Cell, Limits, Match, Point, nearest_first};
 use crate::sphere::{UnitVectors, Vector, along_great_circle, angle, cross, difference, dot, norm, scaled, tangent};
 
-/// Cells beyond the edge that a point may lie: half of one, and rounding.
+/// Maximum distance of a point beyond the edge, in cells: half a cell, plus rounding.
 const HALF: f64 = 0.5 + 1e-6;
-/// Steps shorter than this, in radians, lead nowhere: the cells of a row at the pole.
+/// Steps shorter than this, in radians, are zero: the cells of a row at the pole.
 const NO_STEP: f64 = 1e-10;
 
-/// Rows and columns of cells anywhere on the globe. Masked cells have coordinates that are not finite.
+/// Rows and columns of cells at arbitrary positions. Masked cells have coordinates that are not finite.
 #[derive(Debug, Clone)]
 pub struct Curvilinear {
     rows: usize,
@@ -34,7 +34,7 @@ impl Curvilinear {
             return Err(GridError::new(format!("{name} has {count} values for {rows} rows and {columns} columns")));
         }
         if !lat.iter().zip(&lon).any(|(lat, lon)| lat.is_finite() && lon.is_finite()) {
-            return Err(GridError::new("latitude and longitude have no cell where both are numbers".into()));
+            return Err(GridError::new("latitude and longitude are not both finite in any cell".into()));
         }
         check_latitudes(&lat, &lon)?;
         check_longitudes(&lon)?;
@@ -53,7 +53,7 @@ impl Curvilinear {
         points.iter().zip(self.centres.nearest(&vectors)).map(matched).collect()
     }
 
-    /// The cells within so many kilometres of a point on the sphere, nearest first.
+    /// The cells within a distance in kilometres of a point on the sphere, nearest first.
     pub(crate) fn within(&self, point: Point, radius_km: f64) -> Vec<Cell> {
         let cells = point.candidates(&self.centres, radius_km).into_iter().map(|cell| self.cell(point, cell));
         nearest_first(cells.filter(|cell| cell.distance_km <= radius_km).collect())
@@ -70,7 +70,7 @@ impl Curvilinear {
         Match::new(cell, why.or_else(|| limits.too_far(&cell)))
     }
 
-    /// Why a point lies outside its nearest cell, if it does. That can only be at an edge: amid the grid another cell
+    /// Why a point is outside its nearest cell, if it is. That can only happen at an edge: inside the grid another cell
     /// would be nearer.
     fn beyond_edge(&self, point: Point, nearest: usize) -> Option<String> {
         let (row, column) = (nearest / self.columns, nearest % self.columns);
@@ -88,15 +88,15 @@ impl Curvilinear {
         let towards = tangent(at, point.unit());
         let Some(basis) = basis(at, step(along), step(across)) else {
             return (norm(towards) > ALONE.to_radians())
-                .then(|| "the nearest cell has no neighbours, and so an unknown size".into());
+                .then(|| "the nearest cell has no neighbours, so its size is unknown".into());
         };
         let beyond = outward(coordinates(at, basis, towards), basis, along, across);
         let (cells, _) = beyond.into_iter().find(|(cells, step)| *cells > HALF && !self.goes_on(at, *step))?;
-        Some(format!("the place is {cells:.3} cells beyond the edge of the grid, more than half a cell"))
+        Some(format!("the point is {cells:.3} cells beyond the edge of the grid, more than half a cell"))
     }
 
-    /// Whether there is a cell one step beyond an edge after all, give or take half a step: where the first column lies
-    /// beside the last, where a row is folded, across a pole.
+    /// Whether there is a cell one step beyond an edge, within half a step: where the first column is next to the last,
+    /// where a row is folded, across a pole.
     fn goes_on(&self, at: Vector, step: Vector) -> bool {
         let there = along_great_circle(at, step);
         let nearest = self.centres.nearest(&[there]).first().and_then(|cell| self.centres.get(*cell));

@@ -59,7 +59,7 @@ fn masked_cells_are_skipped_and_are_an_edge() {
         panic!("outside")
     };
     assert_eq!((cell.row, cell.column), (4, 4));
-    assert!(why.starts_with("the place is 2.0") || why.starts_with("the place is 1.99"), "{why}");
+    assert!(why.starts_with("the point is 2.0") || why.starts_with("the point is 1.99"), "{why}");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn shapes_that_do_not_fit_and_empty_grids_are_refused() {
     };
     assert_eq!(refused(2, 2, vec![0.0; 4], vec![0.0; 3]), "longitude has 3 values for 2 rows and 2 columns");
     assert!(refused(usize::MAX, 2, vec![0.0; 4], vec![0.0; 4]).contains("latitude has 4 values"));
-    let nowhere = "latitude and longitude have no cell where both are numbers";
+    let nowhere = "latitude and longitude are not both finite in any cell";
     assert_eq!(refused(1, 2, vec![f64::NAN, 0.0], vec![0.0, f64::NAN]), nowhere);
     assert_eq!(refused(0, 0, Vec::new(), Vec::new()), nowhere);
     let swapped = refused(1, 2, vec![150.0, -170.0], vec![50.0, 51.0]);

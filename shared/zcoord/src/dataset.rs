@@ -1,6 +1,6 @@
-//! The arrays of a store as a dataset: names of dimensions, and which array is a coordinate of which.
+//! The arrays of a store as a dataset: dimension names and coordinates.
 //!
-//! As xarray and CF have it: a dimension's coordinate is the one-dimensional array of its name; others are named in
+//! As in xarray and CF, a dimension's coordinate is the one-dimensional array of its name; others are named in
 //! `coordinates`. Names are looked up in an array's own group first, then in the groups above it (CF section 2.7).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::{Map, Value};
 use zarray::{Array, Node};
 
-/// Attributes whose values name arrays that describe others, and are no data themselves (CF appendix A).
+/// Attributes whose values name arrays that describe others and are not data themselves (CF appendix A).
 const NAMING: [&str; 7] =
     ["bounds", "climatology", "grid_mapping", "cell_measures", "formula_terms", "coordinates", "ancillary_variables"];
 
@@ -22,7 +22,7 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Takes in one more node.
+    /// Adds a node.
     pub fn add(&mut self, node: Node) {
         match node {
             Node::Array(array) => drop(self.arrays.insert(array.path.clone(), *array)),
@@ -40,12 +40,12 @@ impl Dataset {
         self.arrays.len()
     }
 
-    /// Whether it has none.
+    /// Whether it has no arrays.
     pub fn is_empty(&self) -> bool {
         self.arrays.is_empty()
     }
 
-    /// The arrays right below the group of `array`, in path order.
+    /// The arrays in the group of `array`, in path order.
     pub fn siblings<'a>(&'a self, array: &Array) -> impl Iterator<Item = &'a Array> + use<'a> {
         let group = group_of(&array.path).to_owned();
         self.arrays
@@ -88,7 +88,7 @@ impl Dataset {
         names.flat_map(str::split_whitespace).filter_map(|name| self.named(of, name)).collect()
     }
 
-    /// Paths of the arrays that are there to describe others: coordinates of dimensions, and what [`NAMING`] attributes name.
+    /// Paths of the arrays that describe others: coordinates of dimensions, and what [`NAMING`] attributes name.
     pub fn described_by(&self) -> HashSet<&str> {
         let mut paths = HashSet::new();
         for array in self.arrays.values() {
@@ -104,7 +104,7 @@ impl Dataset {
     }
 }
 
-/// The names of an array's dimensions; `None` where one has no name. A scalar has an empty list.
+/// The names of an array's dimensions; `None` if one has no name. A scalar has an empty list.
 pub fn dimensions(array: &Array) -> Option<Vec<&str>> {
     if array.shape.is_empty() {
         return Some(Vec::new());

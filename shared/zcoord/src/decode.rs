@@ -1,5 +1,5 @@
 //! CF decoding of one variable: raw stored elements become a column, as xarray 2026.9 decodes Zarr stores. Valid ranges,
-//! which xarray leaves alone, are applied too.
+//! which xarray ignores, are applied too.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ use crate::values::{Column, Kind, NOT_A_TIME, Values};
 pub struct Decoded {
     /// Its values.
     pub column: Column,
-    /// How many of them are missing because they lie outside the variable's valid range.
+    /// Number of values set to missing because they are outside the valid range.
     pub out_of_range: u64,
 }
 
@@ -34,10 +34,10 @@ pub struct Decoder {
     note: Option<String>,
 }
 
-/// Attributes about dimensions and relations of an array, and not about its values.
+/// Attributes about the dimensions and relations of an array, not its values.
 const STRUCTURAL: [&str; 3] = ["_ARRAY_DIMENSIONS", "coordinates", "grid_mapping"];
 
-/// Attributes that no longer hold once values are decoded.
+/// Attributes that no longer apply once values are decoded.
 const DECODED: [&str; 8] =
     ["_FillValue", "missing_value", "scale_factor", "add_offset", "valid_min", "valid_max", "valid_range", "_Unsigned"];
 
@@ -55,22 +55,22 @@ impl Decoder {
         Ok(Decoder { element, filters, rule, mode: options.mode, note })
     }
 
-    /// What the decoded values are.
+    /// Kind of the decoded values.
     pub fn kind(&self) -> Kind {
         self.rule.kind()
     }
 
-    /// Bytes of one encoded element, as a decoded chunk holds it; `None` for text of any length.
+    /// Bytes of one encoded element, as a decoded chunk holds it; `None` for variable-length text.
     pub fn itemsize(&self) -> Option<usize> {
         self.filters.as_ref().map(|filters| filters.encoded.size).or_else(|| self.element.size())
     }
 
-    /// A note on attributes that were not understood or not applied; `None` where all were.
+    /// A note on attributes that were not supported or not applied; `None` if all were.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// The attributes of `array` that still hold for decoded values.
+    /// The attributes of `array` that still apply to decoded values.
     pub fn attributes(&self, array: &Array) -> Vec<(String, Value)> {
         let decoded: &[&str] = if self.mode == Mode::Cf { &DECODED } else { &[] };
         let consumed =
@@ -79,9 +79,9 @@ impl Decoder {
         remaining.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
-    /// Decodes `bytes`, which hold one encoded element of [`Decoder::itemsize`] bytes a row. `failed` marks the rows that could
-    /// not be read; they are missing in the column. It may be empty, for none. Text of any length goes to
-    /// [`Decoder::decode_text`].
+    /// Decodes `bytes`, which hold one encoded element of [`Decoder::itemsize`] bytes a row. `failed` marks the rows
+    /// that could not be read; they are missing in the column. It may be empty if all were read. Variable-length text
+    /// goes to [`Decoder::decode_text`].
     pub fn decode(&self, bytes: &[u8], failed: &[bool]) -> Decoded {
         let plain = match &self.filters {
             Some(filters) => Cow::Owned(filters.undo(bytes)),
@@ -100,7 +100,7 @@ impl Decoder {
         Decoded { column: column(self.kind(), values, &[failed, &outside, &masked]), out_of_range }
     }
 
-    /// Decodes text of any length, one element a row; `failed` as for [`Decoder::decode`].
+    /// Decodes variable-length text, one element per row; `failed` as for [`Decoder::decode`].
     pub fn decode_text(&self, elements: &[Vec<u8>], failed: &[bool]) -> Decoded {
         let plain = Texts::default();
         let texts = if let Action::Texts(texts) = &self.rule.action { texts } else { &plain };

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// What is not understood of a variable, in one sentence.
+/// The unsupported part of a variable, with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DecodeError {
-    /// Its data type, or the codec that makes bytes of it.
+    /// Its data type, or its array-to-bytes codec.
     DataType(String),
     /// A filter.
     Filter(String),

@@ -1,21 +1,21 @@
-//! What the user may choose of decoding.
+//! Decoding options.
 
-/// How far values are decoded.
+/// Decoding mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// Masks, packing and times are undone.
+    /// Masks, packing and times are decoded.
     #[default]
     Cf,
-    /// Numbers are what is stored; only filters, byte order and NumPy's own times are undone.
+    /// Stored numbers; only filters, byte order and NumPy's own times are decoded.
     Raw,
 }
 
-/// What the user may choose.
+/// Decoding options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DecodeOptions {
-    /// How far values are decoded.
+    /// Decoding mode.
     pub mode: Mode,
-    /// Whether the `fill_value` of the array's metadata stands for missing values; `None` for xarray's choice, which is yes
+    /// Whether the `fill_value` of the array's metadata marks missing values; `None` for xarray's default, which is yes
     /// for Zarr v2 and no for v3.
     pub fill_value_as_mask: Option<bool>,
 }

@@ -1,4 +1,4 @@
-//! Properties that decoding has whatever the values are.
+//! Properties of decoding that hold for all values.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -24,7 +24,7 @@ proptest! {
         }
     }
 
-    /// Unpacking is monotone, and each packed number can be told from its neighbours.
+    /// Unpacking is monotone, and neighbouring packed numbers stay distinct.
     #[test]
     fn unpacking_keeps_order(low: i16, scale in 1e-6..1e6f64, offset in -1e6..1e6f64) {
         prop_assume!(low < i16::MAX);

@@ -1,4 +1,4 @@
-//! What one stored element is: NumPy's and Zarr's data types, as far as values of them are understood here.
+//! Types of stored elements: the supported data types of NumPy and Zarr.
 
 use serde_json::Value;
 use zarray::{Array, Elements, Itemsize, NumberType, ZarrFormat, codec_name};
@@ -14,11 +14,11 @@ pub(crate) enum Element {
     Moment(String, bool),
     /// NumPy's `timedelta64`: counts of its unit. Whether big endian.
     Span(bool),
-    /// So many bytes of text, padded with zeros.
+    /// Fixed-length text, in bytes, padded with zeros.
     Bytes(usize),
-    /// So many characters of 4 bytes each, padded with zeros; whether big endian.
+    /// Fixed-length text, in characters of 4 bytes, padded with zeros; whether big endian.
     Characters(usize, bool),
-    /// Text of any length (`vlen-utf8`).
+    /// Variable-length text (`vlen-utf8`).
     Text,
 }
 
@@ -36,11 +36,11 @@ impl Element {
             ZarrFormat::V2 => array.dtype.as_str().and_then(from_v2),
             ZarrFormat::V3 => from_v3(&array.dtype, is_big_endian(array)),
         };
-        let unknown = || format!("values of data type {} cannot be decoded", array.dtype);
+        let unknown = || format!("data type {} is not supported", array.dtype);
         element.ok_or_else(|| DecodeError::DataType(unknown()))
     }
 
-    /// Bytes; `None` for text of any length.
+    /// Bytes; `None` for variable-length text.
     pub fn size(&self) -> Option<usize> {
         match self {
             Element::Number(number) => Some(number.size),
@@ -51,7 +51,7 @@ impl Element {
         }
     }
 
-    /// The number type of numbers, moments and spans.
+    /// The number type of numbers, times and spans.
     pub fn number(&self) -> Option<NumberType> {
         match self {
             Element::Number(number) => Some(*number),
@@ -74,7 +74,7 @@ pub(crate) fn is_big_endian(array: &Array) -> bool {
 fn variable(array: &Array) -> Result<Element, DecodeError> {
     let specs = &array.chain.innermost().specs;
     let text = specs.iter().any(|spec| codec_name(spec) == "vlen-utf8");
-    let unknown = || format!("values of data type {} are bytes of any length, which cannot be decoded", array.dtype);
+    let unknown = || format!("data type {} (variable-length bytes) is not supported", array.dtype);
     text.then_some(Element::Text).ok_or_else(|| DecodeError::DataType(unknown()))
 }
 
@@ -98,7 +98,7 @@ fn unit(rest: &str) -> Option<String> {
     (unit != "generic").then(|| unit.to_owned())
 }
 
-/// A Zarr v3 data type: those of the core, and of zarr-extensions and zarr-python where NumPy has them.
+/// A Zarr v3 data type: those of the core, and those of zarr-extensions and zarr-python that NumPy supports.
 fn from_v3(data_type: &Value, big_endian: bool) -> Option<Element> {
     let length = || {
         let length = data_type.pointer("/configuration/length_bytes")?.as_u64()?;

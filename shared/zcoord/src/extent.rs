@@ -1,25 +1,25 @@
-//! What the cells of an axis cover: their bounds where the store has them, else half a step on either side.
+//! Extent of the cells of an axis: their bounds if the store has them, otherwise half a step on either side.
 
 use crate::degrees::{CLOSING, TURN};
 use crate::grid_error::GridError;
 use crate::unroll::Ordered;
 
-/// What the cells of an axis cover.
+/// Extent of the cells of an axis.
 #[derive(Debug, Clone)]
 pub(crate) enum Extent {
     /// The whole circle.
     Closed,
     /// Half a step on either side of each coordinate.
     Open,
-    /// For each coordinate, ascending, from how far below to how far above it, in degrees.
+    /// For each coordinate, ascending, the offsets of its lower and upper bound, in degrees.
     Bounds(Vec<[f64; 2]>),
 }
 
 impl Extent {
-    /// Of cells around `coordinates` with these bounds, if any, in the order that they are stored in.
+    /// The extent of cells around `coordinates` with these bounds, if any, in stored order.
     ///
     /// # Errors
-    /// Bounds that are not one pair a coordinate, or not finite.
+    /// Bounds that are not one pair per coordinate, or not finite.
     pub fn of(coordinates: &Ordered, bounds: Option<&[[f64; 2]]>) -> Result<Extent, GridError> {
         let bounds = bounds.map(|bounds| offsets_of_bounds(coordinates, bounds)).transpose()?;
         let whole = |bounds: &Vec<[f64; 2]>| bounds.iter().any(|[low, high]| high - low >= TURN * (1.0 - 1e-6));
@@ -32,7 +32,7 @@ impl Extent {
     }
 }
 
-/// Whether the way from the last longitude on to the first is no longer than the step at either end.
+/// Whether the gap from the last longitude to the first is no larger than the step at either end.
 fn steps_close(values: &[f64]) -> bool {
     let [first, second, ..] = values else { return false };
     let [.., before, last] = values else { return false };
@@ -53,7 +53,7 @@ fn offsets_of_bounds(axis: &Ordered, stored: &[[f64; 2]]) -> Result<Vec<[f64; 2]
     Ok(axis.indices.iter().map(of).collect())
 }
 
-/// The bounds of one cell relative to its coordinate. Those of a longitude may be given in another turn than it is.
+/// The bounds of one cell relative to its coordinate. Those of a longitude may be shifted by whole turns.
 fn offsets(coordinate: f64, bounds: [f64; 2], cyclic: bool) -> [f64; 2] {
     let relative = bounds.map(|bound| bound - coordinate);
     let [low, high] = [relative[0].min(relative[1]), relative[0].max(relative[1])];

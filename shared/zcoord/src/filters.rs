@@ -1,4 +1,4 @@
-//! Undoes filters that encode each element by itself: numcodecs' `fixedscaleoffset`, `quantize`, `bitround`, `astype`.
+//! Decodes filters that encode each element by itself: numcodecs' `fixedscaleoffset`, `quantize`, `bitround`, `astype`.
 //!
 //! Semantics: numcodecs 0.16's `decode` of each, in NumPy 2's arithmetic (a Python number takes the array's precision, and
 //! integers divide in `float64`).
@@ -11,10 +11,10 @@ use crate::decode_error::DecodeError;
 use crate::element::is_big_endian;
 use crate::stored::{Stored, with_type};
 
-/// The way back from encoded elements.
+/// Decodes the elementwise filters of an array.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Filters {
-    /// What a decoded chunk holds.
+    /// Type of the elements in a decoded chunk.
     pub encoded: NumberType,
     /// In decoding order.
     steps: Vec<Step>,
@@ -39,11 +39,11 @@ impl Filters {
         let layout = |spec: &&Value| matches!(codec_name(spec), "transpose" | "bytes" | "endian" | "vlen-utf8");
         let specs: Vec<&Value> = chain.specs[..chain.kept].iter().filter(|spec| !layout(spec)).collect();
         let Some(first) = specs.first() else { return Ok(None) };
-        let only_numbers = || DecodeError::Filter(format!("filter {:?} is for numbers only", codec_name(first)));
+        let only_numbers = || DecodeError::Filter(format!("filter {:?} supports only numbers", codec_name(first)));
         let number = number.ok_or_else(only_numbers)?;
         let (mut at, mut steps) = (number, Vec::new());
         for spec in specs {
-            let unknown = || DecodeError::Filter(format!("filter {spec} of {} cannot be undone", array.dtype));
+            let unknown = || DecodeError::Filter(format!("filter {spec} of {} is not supported", array.dtype));
             let (encoded, step) = decoding(spec, at).ok_or_else(unknown)?;
             steps.splice(0..0, step);
             at = encoded;
@@ -71,16 +71,16 @@ impl Filters {
     }
 }
 
-/// The encoded type of a filter whose input has the type `from`, and how to come back.
+/// The encoded type of a filter whose input has the type `from`, and its decoding step.
 fn decoding(spec: &Value, from: NumberType) -> Option<(NumberType, Option<Step>)> {
     let name = codec_name(spec);
     let members = spec.get("configuration").unwrap_or(spec);
-    // A type that is stated, and perhaps not understood.
+    // A type that is given, `Some(None)` if it is not supported.
     let typed = |key: &str| {
         let stated = members.get(key).filter(|dtype| !dtype.is_null());
         stated.map(|dtype| NumberType::from_v2(dtype).or_else(|| NumberType::from_v3(dtype.as_str()?, false)))
     };
-    // What the filter takes its input for must be what it gets.
+    // The input type that the filter states must match its actual input.
     let fits = |stated: NumberType| (stated.kind, stated.size) == (from.kind, from.size);
     let own = typed("dtype").unwrap_or(Some(from)).filter(|stated| fits(*stated))?;
     match name.strip_prefix("numcodecs.").unwrap_or(name) {
@@ -93,7 +93,7 @@ fn decoding(spec: &Value, from: NumberType) -> Option<(NumberType, Option<Step>)
         "fixedscaleoffset" => {
             let encoded = typed("astype").unwrap_or(Some(own))?;
             let (scale, offset) = (members.get("scale")?.as_f64()?, members.get("offset")?.as_f64()?);
-            // NumPy would do the sum in half precision, which is hardly meant.
+            // NumPy would add in half precision, which is hardly intended.
             let half = encoded.size == 2 && matches!(encoded.kind, 'f' | 'B');
             (!half).then_some((encoded, Some(Step::Unscale { scale, offset, to: from })))
         }
@@ -101,7 +101,7 @@ fn decoding(spec: &Value, from: NumberType) -> Option<(NumberType, Option<Step>)
     }
 }
 
-/// Numbers in a type that holds all those of their own.
+/// Numbers in the widest type of their kind.
 enum Wide {
     Signed(Vec<i64>),
     Unsigned(Vec<u64>),
@@ -221,7 +221,7 @@ mod tests {
             ("<i4", json!({"id": "bitround", "keepbits": 3}), "bitround"),
             ("<f4", json!({"id": "astype", "decode_dtype": "<f4"}), "astype"),
             ("<f4", json!({"id": "delta", "dtype": "<f4"}), "delta"),
-            ("<M8[s]", json!({"id": "astype"}), "numbers only"),
+            ("<M8[s]", json!({"id": "astype"}), "only numbers"),
         ] {
             let error = filters(dtype, json!([spec])).expect_err(word);
             assert!(error.to_string().contains(word), "{error}");

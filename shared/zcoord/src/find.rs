@@ -1,7 +1,7 @@
-//! Which arrays are the latitude and the longitude of a variable, and which dimensions are times.
+//! Finds the latitude and the longitude of a variable, and recognizes times.
 //!
 //! Rules: CF 1.11, sections 4 and 5: units first, then `standard_name`; then the `_CoordinateAxisType` of the CDM, and last
-//! names, as cf-xarray guesses them. What a rule finds, no later rule is asked about; two answers to one rule are an error.
+//! names, as cf-xarray guesses them. The first rule with a match decides; two matches of one rule are an error.
 
 use zarray::Array;
 
@@ -45,7 +45,7 @@ impl Horizontal {
     }
 }
 
-/// What made an array a latitude or longitude; the strongest first.
+/// Why an array is a latitude or longitude, strongest rule first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
     /// The user named it.
@@ -61,10 +61,10 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// For people.
+    /// Its name for messages.
     pub fn name(self) -> &'static str {
         match self {
-            Rule::Named => "as told",
+            Rule::Named => "given by name",
             Rule::Units => "units",
             Rule::StandardName => "standard_name",
             Rule::AxisType => "_CoordinateAxisType",
@@ -122,7 +122,7 @@ pub struct HorizontalCoordinates<'a> {
     pub dimensions: HorizontalDimensions,
 }
 
-/// Names of coordinates that the user has given.
+/// Coordinate names given by the user.
 #[derive(Debug, Clone, Default)]
 pub struct CoordinateNames {
     /// `--lat-name`.
@@ -131,12 +131,12 @@ pub struct CoordinateNames {
     pub longitude: Option<String>,
 }
 
-/// Why no latitude and longitude of a variable were found.
+/// Why a variable has no latitude and longitude.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotFound {
     /// It has none.
     None(String),
-    /// Which coordinates are meant is ambiguous, or they are those of a projection.
+    /// The coordinates are ambiguous, or belong to a projection.
     Unclear(String),
 }
 
@@ -243,7 +243,7 @@ fn find<'a>(
     best(&dataset.siblings(variable).collect::<Vec<_>>(), own, which)
 }
 
-/// The one of `pool` that the strongest rule finds.
+/// The array of `pool` that matches the strongest rule.
 fn best<'a>(pool: &[&'a Array], own: &[&str], which: Horizontal) -> Result<Option<(&'a Array, Rule)>, NotFound> {
     let mut found: Vec<(&Array, Rule)> = Vec::new();
     for array in pool.iter().filter(|array| lies_on(array, own)) {
@@ -259,7 +259,7 @@ fn best<'a>(pool: &[&'a Array], own: &[&str], which: Horizontal) -> Result<Optio
         many => {
             let paths: Vec<&str> = many.iter().map(|(array, _)| array.path.as_str()).collect();
             let (what, flag) = (which.name(), which.flag());
-            Err(NotFound::Unclear(format!("{} could each be its {what}: say {flag}", paths.join(" and "))))
+            Err(NotFound::Unclear(format!("{} could each be its {what}: use {flag}", paths.join(" and "))))
         }
     }
 }
@@ -269,13 +269,13 @@ fn lies_on(array: &Array, own: &[&str]) -> bool {
     dimensions(array).is_some_and(|names| !names.is_empty() && names.iter().all(|name| own.contains(name)))
 }
 
-/// A coordinate of another length than its dimension would lead to cells that are others, or none.
+/// A coordinate whose length differs from its dimension would select wrong cells, or none.
 fn check_lengths(variable: &Array, own: &[&str], coordinate: &Array) -> Result<(), String> {
     for (name, length) in dimensions(coordinate).unwrap_or_default().iter().zip(&coordinate.shape) {
         let at = own.iter().position(|dimension| dimension == name);
         if let Some(expected) = at.map(|at| variable.shape[at]).filter(|expected| expected != length) {
             let path = &coordinate.path;
-            return Err(format!("its dimension {name} has {expected} steps, and {path} has {length} values for it"));
+            return Err(format!("its dimension {name} has length {expected}, but {path} has {length} values for it"));
         }
     }
     Ok(())
@@ -295,11 +295,11 @@ fn horizontal_dimensions(own: &[&str], latitude: &Array, longitude: &Array) -> R
         ((2, 2) | (3, 3), [row, column], other) if other == [*row, *column] => {
             Ok(HorizontalDimensions::Plane { row: *row, column: *column })
         }
-        _ => Err(format!("{} and {} do not lie on the same dimensions", latitude.path, longitude.path)),
+        _ => Err(format!("{} and {} do not have the same dimensions", latitude.path, longitude.path)),
     }
 }
 
-/// What a variable has in place of latitude and longitude.
+/// Why a variable without latitude and longitude has none.
 fn without(dataset: &Dataset, variable: &Array, own: &[&str]) -> NotFound {
     let projected = own.iter().filter_map(|dimension| dataset.coordinate(variable, dimension)).find(|coordinate| {
         let text = |key: &str| coordinate.attributes.get(key).and_then(|value| value.as_str()).unwrap_or_default();
@@ -310,10 +310,10 @@ fn without(dataset: &Dataset, variable: &Array, own: &[&str]) -> NotFound {
     let projection = mapping.and_then(|array| array.attributes.get("grid_mapping_name")?.as_str());
     match (projection, projected) {
         (Some(projection), _) if projection != "latitude_longitude" => NotFound::Unclear(format!(
-            "it lies on a grid of {projection}, and no latitude and longitude are stored for it"
+            "it is on a {projection} grid, and the store has no latitude and longitude for it"
         )),
         (_, Some(coordinate)) => NotFound::Unclear(format!(
-            "its horizontal coordinate {} is one of a projection, and no latitude and longitude are stored for it",
+            "its horizontal coordinate {} belongs to a projection, and the store has no latitude and longitude for it",
             coordinate.path
         )),
         _ => NotFound::None("it has neither latitude nor longitude".into()),

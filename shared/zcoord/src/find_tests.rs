@@ -114,6 +114,6 @@ fn a_coordinate_of_another_length_is_none() {
     let mut long = array("/lat", &json!(["lat"]), &json!({}));
     long.shape = vec![3];
     dataset.add(Node::Array(Box::new(long)));
-    let Err(NotFound::None(why)) = found(&dataset, &CoordinateNames::default()) else { panic!("no place") };
-    assert!(why.contains("lat has 2 steps, and /lat has 3 values"), "{why}");
+    let Err(NotFound::None(why)) = found(&dataset, &CoordinateNames::default()) else { panic!("no grid") };
+    assert!(why.contains("lat has length 2, but /lat has 3 values"), "{why}");
 }

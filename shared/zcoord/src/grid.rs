@@ -1,4 +1,4 @@
-//! Which cell of a grid a point is in, whatever the kind of grid: coordinates in, cells out.
+//! Finds the grid cell of a point, for all kinds of grids.
 
 use crate::curvilinear::Curvilinear;
 use crate::grid_error::GridError;
@@ -18,13 +18,12 @@ pub enum CoordinateGrid {
 }
 
 impl CoordinateGrid {
-    /// Latitude and longitude each on a dimension of its own, in degrees and in any direction; longitudes may cross the
-    /// seam between two turns and repeat the first column as the last. `lat_bounds` and `lon_bounds` are CF bounds, two a
-    /// cell, where the store has them.
+    /// Latitude and longitude each on a dimension of its own, in degrees, ascending or descending; longitudes may wrap
+    /// from 360 to 0 and repeat the first column as the last. `lat_bounds` and `lon_bounds` are CF bounds, two per cell, if
+    /// the store has them.
     ///
     /// # Errors
-    /// Coordinates that are none, not finite, beyond the poles, or neither rise nor fall throughout; bounds that do not
-    /// fit them.
+    /// Coordinates that are empty, not finite, beyond the poles, or not monotonic; bounds that do not match them.
     pub fn rectilinear(
         lat: Vec<f64>,
         lon: Vec<f64>,
@@ -38,15 +37,15 @@ impl CoordinateGrid {
     /// ones) are never found.
     ///
     /// # Errors
-    /// Coordinates that do not fill the shape, are finite nowhere, or beyond the poles.
+    /// Coordinates that do not match the shape, are not finite in any cell, or are beyond the poles.
     pub fn curvilinear(rows: usize, columns: usize, lat: Vec<f64>, lon: Vec<f64>) -> Result<CoordinateGrid, GridError> {
         Curvilinear::new(rows, columns, lat, lon).map(CoordinateGrid::Curvilinear)
     }
 
-    /// Latitude and longitude on one shared dimension, in degrees: unstructured and reduced Gaussian grids, stations.
+    /// Latitude and longitude on one shared dimension, in degrees: unstructured and reduced Gaussian grids, lists of points.
     ///
     /// # Errors
-    /// Coordinates that are none, of different lengths, not finite, or beyond the poles.
+    /// Coordinates that are empty, of different lengths, not finite, or beyond the poles.
     pub fn scattered(lat: Vec<f64>, lon: Vec<f64>) -> Result<CoordinateGrid, GridError> {
         Scattered::new(lat, lon).map(CoordinateGrid::Scattered)
     }
@@ -62,21 +61,21 @@ impl CoordinateGrid {
 
     /// The nearest cell of a point, and whether the point is in it.
     ///
-    /// On rectilinear grids each axis for itself, as xarray's `.sel(method="nearest")`: the larger coordinate of two that
-    /// are equally near. On the others along great circles: the first of the cells that are equally near. A point is in
-    /// the cell
+    /// On rectilinear grids each axis is searched separately, as by xarray's `.sel(method="nearest")`: the larger
+    /// coordinate of two that are equally near. On other grids distance is along great circles, and the first of
+    /// equally near cells is used. A point is in the cell
     ///
     /// - on a rectilinear grid within its CF bounds, or without them up to half a step beyond the outermost coordinates;
-    ///   on grids all round the globe also between an outermost row and a pole that is at most one step away;
+    ///   on global grids also between an outermost row and a pole that is at most one step away;
     /// - on a curvilinear grid up to half a step beyond the outermost cells and masked ones;
     /// - on a scattered grid, by rule of thumb, no farther away than the cell's third-nearest other cell.
     pub fn nearest(&self, point: Point, limits: &Limits) -> Match {
         let found = self.nearest_of_each(&[point], limits).pop();
-        found.unwrap_or_else(|| Match::Outside { nearest: None, why: "no place was given".into() })
+        found.unwrap_or_else(|| Match::Outside { nearest: None, why: "no point was given".into() })
     }
 
-    /// [`nearest`](CoordinateGrid::nearest) for each of many points: on curvilinear and scattered grids the coordinates are read
-    /// once for many of them.
+    /// [`nearest`](CoordinateGrid::nearest) for each of many points: on curvilinear and scattered grids the coordinates
+    /// are scanned once for many of them.
     pub fn nearest_of_each(&self, points: &[Point], limits: &Limits) -> Vec<Match> {
         let good: Vec<Point> = points.iter().copied().filter(|point| point.problem().is_none()).collect();
         let mut found = match self {
@@ -93,11 +92,12 @@ impl CoordinateGrid {
     }
 
     /// The (row, column) of the cells around a point with their bilinear weights in degrees, which add up to 1: four, or
-    /// fewer where the point lies on a line through coordinates. On grids all round the globe the last column and the
+    /// fewer where the point lies on a line through coordinates. On global grids the last column and the
     /// first are neighbours.
     ///
     /// # Errors
-    /// Any [`LinearError`]. Half a cell beyond the outermost coordinates is outside, too: there is no cell to interpolate with.
+    /// Any [`LinearError`]. Half a cell beyond the outermost coordinates is outside, too: there is no cell to
+    /// interpolate with.
     pub fn linear(&self, point: Point, limits: &Limits) -> Result<Weights, LinearError> {
         match (self, point.problem()) {
             (_, Some(why)) => Err(LinearError::Point(why)),
@@ -106,8 +106,8 @@ impl CoordinateGrid {
         }
     }
 
-    /// The cells within so many kilometres of a point, nearest first, then in the grid's order; none for a point that is
-    /// no point. Of a repeated column of longitude only the first is among them.
+    /// The cells within a distance in kilometres of a point, nearest first, then in the grid's order; none for an invalid
+    /// point. Of a repeated column of longitude only the first is included.
     pub fn within(&self, point: Point, radius_km: f64) -> Vec<Cell> {
         match self {
             _ if point.problem().is_some() || radius_km.is_nan() || radius_km < 0.0 => Vec::new(),

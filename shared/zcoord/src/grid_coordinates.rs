@@ -13,20 +13,20 @@ use crate::find::{HorizontalCoordinates, HorizontalDimensions};
 use crate::grid::CoordinateGrid;
 use crate::grid_error::GridError;
 
-/// Latitude and longitude that variables share: paths, and how they lie.
+/// Latitude and longitude shared by variables: their paths and dimensions.
 #[derive(Debug, Clone)]
 pub struct GridSource {
     /// Path of the latitude.
     pub latitude: String,
     /// Path of the longitude.
     pub longitude: String,
-    /// How they lie.
+    /// Layout of their dimensions.
     pub kind: GridKind,
-    /// How they were found, for people.
+    /// How they were found, for messages.
     pub found_by: String,
 }
 
-/// How latitude and longitude lie.
+/// Dimensions of latitude and longitude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GridKind {
     /// Each along its own dimension.
@@ -56,7 +56,7 @@ impl GridSource {
         GridSource { latitude, longitude, kind: found.dimensions.into(), found_by }
     }
 
-    /// Whether another one is the same grid, however it was found.
+    /// Whether another one has the same coordinates.
     pub fn is_same(&self, other: &GridSource) -> bool {
         (&self.latitude, &self.longitude, self.kind) == (&other.latitude, &other.longitude, other.kind)
     }
@@ -67,7 +67,7 @@ impl GridSource {
 pub struct GridCoordinates {
     /// Its geometry.
     pub grid: CoordinateGrid,
-    /// How its latitude and longitude lie.
+    /// Dimensions of its latitude and longitude.
     pub kind: GridKind,
 }
 
@@ -75,7 +75,7 @@ impl GridCoordinates {
     /// Reads the coordinates of a grid.
     ///
     /// # Errors
-    /// The store's, and coordinates that make no grid: not finite, not monotonic, latitude and longitude swapped.
+    /// Read errors of the store, and invalid coordinates: not finite, not monotonic, latitude and longitude swapped.
     pub fn read(
         store: &Store,
         dataset: &Dataset,
@@ -114,7 +114,9 @@ impl Reading<'_> {
 
     fn array(&self, path: &str) -> Result<&Array, Failure> {
         let found = self.dataset.arrays().find(|array| array.path == path);
-        found.ok_or_else(|| Failure::new(Exit::Absent, "is gone").at(format!("{}: {path}", self.store.location())))
+        found.ok_or_else(|| {
+            Failure::new(Exit::Absent, "no longer exists").at(format!("{}: {path}", self.store.location()))
+        })
     }
 
     fn wrong(&self, what: impl fmt::Display) -> Failure {
@@ -125,10 +127,10 @@ impl Reading<'_> {
 
     fn numbers(&self, array: &Array) -> Result<Vec<f64>, Failure> {
         let (column, _) = read_coordinate(self.store, array, Mode::Cf, self.pool)?;
-        column.numbers().ok_or_else(|| self.wrong(format!("{} holds no numbers", array.path)))
+        column.numbers().ok_or_else(|| self.wrong(format!("{} is not numeric", array.path)))
     }
 
-    /// The CF bounds of a coordinate, where the store has them.
+    /// The CF bounds of a coordinate, if the store has them.
     fn bounds(&self, array: &Array) -> Result<Option<Vec<[f64; 2]>>, Failure> {
         let named = array.attributes.get("bounds").and_then(|name| name.as_str());
         let found = named.and_then(|name| self.dataset.named(array, name));
@@ -138,7 +140,7 @@ impl Reading<'_> {
         Ok(Some(self.numbers(found)?.as_chunks::<2>().0.to_vec()))
     }
 
-    /// Coordinates of two dimensions; of three where the first is a time at which nothing moves.
+    /// Coordinates of two dimensions; of three if they are constant along the first.
     fn still(&self, array: &Array, values: Vec<f64>) -> Result<Vec<f64>, Failure> {
         let rank = array.shape.len();
         let size = (array.shape[rank - 2] * array.shape[rank - 1]) as usize;
@@ -147,7 +149,8 @@ impl Reading<'_> {
         match others.chunks(size.max(1)).all(equal) {
             true => Ok(first.to_vec()),
             false => {
-                Err(self.wrong(format!("{} moves with its first dimension, which no cell can follow", array.path)))
+                Err(self
+                    .wrong(format!("{} changes along its first dimension: moving grids are not supported", array.path)))
             }
         }
     }

@@ -1,13 +1,13 @@
-//! Coordinates that make no grid: what is wrong with them.
+//! Errors of invalid grid coordinates.
 
 use std::fmt;
 
-/// Latitudes this far beyond a pole are at the pole, rounded.
+/// Latitudes this far beyond a pole are taken as the pole.
 const POLE_ROUNDING: f64 = 1e-4;
-/// Longitudes beyond this many degrees are something else: metres, or a fill value.
+/// Larger longitudes are not degrees, but metres or a fill value.
 const MOST_LONGITUDE: f64 = 1080.0;
 
-/// Why coordinates make no grid, in one sentence.
+/// Why coordinates are not a valid grid, as a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GridError(String);
 
@@ -26,7 +26,7 @@ impl fmt::Display for GridError {
 impl std::error::Error for GridError {}
 
 /// # Errors
-/// Names the first index that is not finite, and coordinates that are none.
+/// Empty coordinates, and the first index that is not finite.
 pub(crate) fn check_finite(name: &str, values: &[f64]) -> Result<(), GridError> {
     match values.iter().position(|value| !value.is_finite()) {
         _ if values.is_empty() => Err(GridError::new(format!("{name} has no values"))),
@@ -36,7 +36,7 @@ pub(crate) fn check_finite(name: &str, values: &[f64]) -> Result<(), GridError> 
 }
 
 /// # Errors
-/// Latitudes beyond the poles, which are longitudes where the longitudes could be latitudes.
+/// Latitudes beyond the poles; suggests that they are swapped if the longitudes could be latitudes.
 pub(crate) fn check_latitudes(lat: &[f64], lon: &[f64]) -> Result<(), GridError> {
     let largest = |values: &[f64]| {
         values
@@ -49,7 +49,7 @@ pub(crate) fn check_latitudes(lat: &[f64], lon: &[f64]) -> Result<(), GridError>
     let guess = if lon.abs() <= 90.0 && lat.abs() <= 360.0 {
         "latitude and longitude look swapped"
     } else {
-        "these are no degrees north"
+        "not in degrees north"
     };
     let sign = if lat < 0.0 { "down" } else { "up" };
     if lat.abs() <= 90.0 + POLE_ROUNDING {
@@ -59,10 +59,10 @@ pub(crate) fn check_latitudes(lat: &[f64], lon: &[f64]) -> Result<(), GridError>
 }
 
 /// # Errors
-/// Longitudes that are no degrees.
+/// Longitudes that are not degrees.
 pub(crate) fn check_longitudes(lon: &[f64]) -> Result<(), GridError> {
     match lon.iter().find(|lon| lon.is_finite() && lon.abs() > MOST_LONGITUDE) {
-        Some(lon) => Err(GridError::new(format!("longitude has the value {lon}: these are no degrees east"))),
+        Some(lon) => Err(GridError::new(format!("longitude has the value {lon}: not in degrees east"))),
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of what all kinds of grids share: points that are none, and coordinates that are refused.
+//! Tests shared by all kinds of grids: invalid points and invalid coordinates.
 
 use super::*;
 
@@ -18,8 +18,8 @@ fn refused(lat: &[f64], lon: &[f64]) -> String {
 #[test]
 fn places_that_are_none_are_outside_and_near_nothing() {
     let faults = [
-        (Point { lat: f64::NAN, lon: 0.0 }, "the latitude of the place is NaN"),
-        (Point { lat: 0.0, lon: f64::INFINITY }, "the longitude of the place is inf"),
+        (Point { lat: f64::NAN, lon: 0.0 }, "the latitude of the point is NaN"),
+        (Point { lat: 0.0, lon: f64::INFINITY }, "the longitude of the point is inf"),
         (Point { lat: -90.5, lon: 0.0 }, "latitude -90.5 is beyond the pole"),
     ];
     for grid in grids() {
@@ -78,16 +78,13 @@ fn coordinates_that_are_not_finite_are_refused_by_index() {
 fn swapped_coordinates_are_called_so() {
     let swapped = "latitude has values up to 180: latitude and longitude look swapped";
     assert_eq!(refused(&[0.0, 90.0, 180.0], &[-90.0, 0.0, 90.0]), swapped);
-    assert_eq!(
-        refused(&[0.0, 500_000.0], &[0.0, 100.0]),
-        "latitude has values up to 500000: these are no degrees north"
-    );
-    assert_eq!(refused(&[0.0, 1.0], &[0.0, 5000.0]), "longitude has the value 5000: these are no degrees east");
+    assert_eq!(refused(&[0.0, 500_000.0], &[0.0, 100.0]), "latitude has values up to 500000: not in degrees north");
+    assert_eq!(refused(&[0.0, 1.0], &[0.0, 5000.0]), "longitude has the value 5000: not in degrees east");
 }
 
 #[test]
 fn axes_out_of_order_are_refused() {
-    let out = "latitude neither rises nor falls throughout: 2 is followed by 1 at index 2";
+    let out = "latitude is not monotonic: 2 is followed by 1 at index 2";
     assert_eq!(refused(&[0.0, 2.0, 1.0], &[0.0]), out);
-    assert!(refused(&[0.0], &[0.0, 10.0, 5.0]).starts_with("longitude neither rises nor falls"));
+    assert!(refused(&[0.0], &[0.0, 10.0, 5.0]).starts_with("longitude is not monotonic"));
 }

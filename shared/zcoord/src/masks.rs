@@ -1,5 +1,5 @@
-//! Which stored numbers stand for missing ones: `_FillValue`, `missing_value` and Zarr's fill value, as xarray 2026.9 takes
-//! them (`backends/zarr.py`, `coding/variables.py`).
+//! Missing values: `_FillValue`, `missing_value` and Zarr's fill value, as interpreted by xarray 2026.9
+//! (`backends/zarr.py`, `coding/variables.py`).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ use crate::stored::Stored;
 /// The masks of a variable of numbers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Masks {
-    /// The numbers that are missing ones; never NaN, which is missing anyway.
+    /// Numbers that mark missing values; never NaN, which is always missing.
     pub fills: Vec<Number>,
     /// Whether anything is to be masked, so that the type must hold NaN. Text as a fill value asks for that too.
     pub promotes: bool,
@@ -26,7 +26,7 @@ pub(crate) struct Masks {
 pub(crate) enum Origin {
     /// The metadata's `fill_value`, where there is one, stands for the attribute.
     Zarr,
-    /// The attribute, in the coding that xarray gives it where `fill_value` is no mask.
+    /// The attribute, in the coding that xarray gives it if `fill_value` is not a mask.
     Attribute,
 }
 
@@ -65,7 +65,7 @@ impl Masks {
         self.fills.iter().filter_map(whole).collect()
     }
 
-    /// Takes in the values of one attribute. One that has none but NaN means nothing to integers.
+    /// Adds the values of one attribute. An attribute with only NaN has no effect on integers.
     fn add(&mut self, stored: NumberType, fills: Vec<Fill>) {
         let masking: Vec<Fill> = fills.into_iter().filter(|fill| !fill.is_nan()).collect();
         self.promotes |= !masking.is_empty();
@@ -124,8 +124,8 @@ fn fill(value: &Value) -> Option<Fill> {
     }
 }
 
-/// `_FillValue` in xarray's coding: Base64 of a little-endian `float64` for floats; integers cut to whole numbers; truth values. What is not
-/// in it, and what xarray therefore fails on, counts as the number that it is.
+/// `_FillValue` in xarray's coding: Base64 of a little-endian `float64` for floats; integers truncated to whole
+/// numbers; booleans. Other values, on which xarray fails, are used as plain numbers.
 fn coded(value: &Value, stored: NumberType) -> Option<Fill> {
     let float = matches!(stored.kind, 'f' | 'B');
     let bytes = value.as_str().filter(|_| float).and_then(|text| STANDARD.decode(text).ok());
@@ -144,7 +144,7 @@ fn coded(value: &Value, stored: NumberType) -> Option<Fill> {
 /// The metadata's `fill_value`, in the type of the elements.
 fn zarr_fill(array: &Array, stored: NumberType) -> Result<Number, DecodeError> {
     let element = stored.element(&array.fill_value).and_then(|bytes| decoded(stored, &bytes));
-    let unknown = || format!("fill value {} of data type {} is not understood", array.fill_value, array.dtype);
+    let unknown = || format!("fill value {} of data type {} is not valid", array.fill_value, array.dtype);
     element.ok_or_else(|| DecodeError::FillValue(unknown()))
 }
 

@@ -1,5 +1,5 @@
-//! The loops from stored numbers to decoded ones. The type is chosen once, and each loop does nothing that its variable does
-//! not need: `float32` without masks is a copy.
+//! The loops from stored numbers to decoded ones. The type is chosen once, and each loop does only what its variable
+//! needs: `float32` without masks is a copy.
 
 use half::f16;
 use zarray::NumberType;
@@ -13,11 +13,11 @@ use crate::values::{Kind, NOT_A_TIME, Values};
 /// How the numbers of one variable are decoded.
 #[derive(Clone)]
 pub(crate) struct Numeric {
-    /// What elements are taken for.
+    /// Type as which elements are read.
     pub read: NumberType,
-    /// What they become.
+    /// Type of the decoded values.
     pub target: Target,
-    /// Numbers that stand for missing ones, as `float64`.
+    /// Numbers that mark missing values, as `float64`.
     pub fills: Vec<f64>,
     /// Those of them that are integers.
     pub whole_fills: Vec<i64>,
@@ -34,7 +34,7 @@ impl Numeric {
         }
     }
 
-    /// What the values are.
+    /// Kind of the values.
     pub fn kind(&self) -> Kind {
         let bits = 8 * self.read.size as u8;
         match (self.target, self.read.kind) {
@@ -73,7 +73,7 @@ impl Numeric {
         })
     }
 
-    /// Which integers stand for missing ones; empty where none can.
+    /// Integers that mark missing values; empty if there are none.
     pub fn masked(&self, bytes: &[u8]) -> Vec<bool> {
         let silent = matches!(self.target, Target::Keep | Target::Integer(_) | Target::Truth);
         if !silent || self.whole_fills.is_empty() {
@@ -83,7 +83,7 @@ impl Numeric {
         with_type!(self.read, T => T::each(bytes, self.read.big_endian, |value| fills.contains(&value.i64())))
     }
 
-    /// The moments of `bytes`. Integers are masked as integers.
+    /// The times in `bytes`. Integers are masked as integers.
     pub fn moments(&self, bytes: &[u8], clock: &dyn Clock) -> Values {
         let fills = self.whole_fills.as_slice();
         let moment = |found: Option<i64>| found.unwrap_or(NOT_A_TIME);
@@ -122,7 +122,7 @@ fn masked<T: Stored, R: Copy>(
     }
 }
 
-/// `x * scale + offset` as NumPy has it for `float16`: computed in `float32`, rounded after each step.
+/// `x * scale + offset` as in NumPy for `float16`: computed in `float32`, rounded after each step.
 fn in_halves(value: f32, affine: Affine<f32>) -> f32 {
     let half = |value: f32| f16::from_f32(value).to_f32();
     half(half(value * half(affine.scale)) + half(affine.offset))

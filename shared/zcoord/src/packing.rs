@@ -8,10 +8,10 @@ use crate::attribute::{double, number, scalars};
 use crate::decode_error::DecodeError;
 use crate::masks::Masks;
 
-/// What stored numbers become.
+/// Type of unpacked values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Target {
-    /// What they are, widened only where [`crate::Values`] have no such type.
+    /// The stored type, widened only if [`crate::Values`] has no such type.
     Keep,
     /// `float32`, by the arithmetic of `float16`.
     Half(Affine<f32>),
@@ -21,11 +21,11 @@ pub(crate) enum Target {
     Double(Option<Affine<f64>>),
     /// `int64`: a whole number times a whole scale factor.
     Integer(i64),
-    /// Truth values: all but zero.
+    /// Booleans: everything except zero.
     Truth,
 }
 
-/// `x * scale + offset`, in this order, each step rounded. What is not given is 1 and -0, which change no number.
+/// `x * scale + offset`, in this order, each step rounded. The defaults are 1 and -0, which change no number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Affine<T> {
     pub scale: T,
@@ -43,7 +43,7 @@ impl Packing {
     /// The packing that attributes state.
     ///
     /// # Errors
-    /// [`DecodeError::Attribute`], which names the one that is no number.
+    /// [`DecodeError::Attribute`], which names the one that is not a number.
     pub fn of(attributes: &Map<String, Value>) -> Result<Option<Packing>, DecodeError> {
         let packed = attributes.contains_key("scale_factor") || attributes.contains_key("add_offset");
         let one = |key: &str| match attributes.get(key) {
@@ -61,11 +61,13 @@ impl Packing {
         Ok(packed.then_some(packing))
     }
 
-    /// A note on packing that xarray handles otherwise.
+    /// A note on packing that xarray handles differently.
     pub fn note(self, from: NumberType, masks: &Masks) -> Option<String> {
         let whole = matches!((self.scale, self.offset), (Some(Number::Int(_)), None));
         let cut = whole && matches!(from.kind, 'f' | 'B') && !masks.stated;
-        cut.then(|| "scale_factor is a whole number, for which xarray cuts values to whole numbers; here they keep their fractions".into())
+        cut.then(|| {
+            "scale_factor is an integer, for which xarray truncates values to integers; fractions are kept here".into()
+        })
     }
 
     fn doubles(self) -> Affine<f64> {
@@ -81,7 +83,7 @@ impl Packing {
     fn chosen(self, from: NumberType, masked: bool) -> Target {
         match (self.scale, self.offset) {
             (None, None) if single_holds(from) => Target::Single(Some(self.singles())),
-            // xarray makes `int64` of floats too, and so cuts them; and fails where anything is masked.
+            // xarray converts floats to `int64` too, which truncates them, and fails if anything is masked.
             (Some(Number::Int(scale)), None) if matches!(from.kind, 'i' | 'u' | 'b') && !masked => {
                 i64::try_from(scale).map_or(Target::Double(Some(self.doubles())), Target::Integer)
             }

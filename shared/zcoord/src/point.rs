@@ -1,4 +1,4 @@
-//! A point on the globe, the cell of a grid that it is in, and how far it may be from one.
+//! A point on the globe, its grid cell, and the limits of the distance between them.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::sphere::{UnitVectors, distance_km, squared_chord_of_km, unit};
 pub struct Point {
     /// Degrees north.
     pub lat: f64,
-    /// Degrees east, in any turn: -10 and 350 are the same.
+    /// Degrees east, modulo 360: -10 and 350 are equal.
     pub lon: f64,
 }
 
@@ -28,14 +28,14 @@ pub struct Cell {
     pub distance_km: f64,
 }
 
-/// How far a point may be from its nearest cell. Without limits it has to be in the cell.
+/// Maximum distance of a point from its nearest cell. Without limits it must be inside the cell.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Limits {
-    /// Degrees of latitude, in place of the cell's own extent.
+    /// Degrees of latitude, instead of the cell's own extent.
     pub tolerance_lat: Option<f64>,
-    /// Degrees of longitude, in place of the cell's own extent.
+    /// Degrees of longitude, instead of the cell's own extent.
     pub tolerance_lon: Option<f64>,
-    /// Kilometres, besides; on scattered grids in place of the rule of thumb for the cell's extent.
+    /// Kilometres, in addition; on scattered grids instead of the estimated extent of the cell.
     pub max_distance_km: Option<f64>,
 }
 
@@ -46,9 +46,9 @@ pub enum Match {
     Inside(Cell),
     /// The point is in no cell.
     Outside {
-        /// The nearest one all the same; `None` where the point is invalid (NaN, beyond a pole).
+        /// The nearest cell; `None` if the point is invalid (NaN, beyond a pole).
         nearest: Option<Cell>,
-        /// The reason, in one sentence.
+        /// The reason, as a message.
         why: String,
     },
 }
@@ -56,10 +56,10 @@ pub enum Match {
 /// Cells by (row, column), with the weights of their values, which add up to 1.
 pub type Weights = Vec<((usize, usize), f64)>;
 
-/// Why a point has no cells to interpolate between, in one sentence.
+/// Why a point has no cells to interpolate between, as a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinearError {
-    /// It is no point on the globe.
+    /// The point is invalid.
     Point(String),
     /// The grid is not rectilinear.
     Grid,
@@ -71,7 +71,9 @@ impl fmt::Display for LinearError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             LinearError::Point(what) | LinearError::Outside(what) => what,
-            LinearError::Grid => "bilinear interpolation needs latitude and longitude on a dimension of their own",
+            LinearError::Grid => {
+                "bilinear interpolation needs one-dimensional latitude and longitude, each with its own dimension"
+            }
         })
     }
 }
@@ -79,12 +81,12 @@ impl fmt::Display for LinearError {
 impl std::error::Error for LinearError {}
 
 impl Point {
-    /// Why this is no point on the globe, if it is none.
+    /// Why this point is invalid, if it is.
     pub(crate) fn problem(&self) -> Option<String> {
         let Point { lat, lon } = self;
         match () {
-            () if !lat.is_finite() => Some(format!("the latitude of the place is {lat}")),
-            () if !lon.is_finite() => Some(format!("the longitude of the place is {lon}")),
+            () if !lat.is_finite() => Some(format!("the latitude of the point is {lat}")),
+            () if !lon.is_finite() => Some(format!("the longitude of the point is {lon}")),
             () if lat.abs() > 90.0 => Some(format!("latitude {lat} is beyond the pole")),
             () => None,
         }
@@ -99,7 +101,7 @@ impl Point {
         Cell { row, column, lat, lon, distance_km: distance_km([lat, lon], [self.lat, self.lon]) }
     }
 
-    /// Which of `points` are within so many kilometres, and a hair beyond.
+    /// Which of `points` are within a distance in kilometres, plus rounding.
     pub(crate) fn candidates(&self, points: &UnitVectors, radius_km: f64) -> Vec<usize> {
         points.within(self.unit(), squared_chord_of_km(radius_km) * (1.0 + 1e-9) + 1e-20)
     }
@@ -135,7 +137,7 @@ impl Limits {
         })
     }
 
-    /// Whether tolerances stand in for the extent of a cell: on both axes.
+    /// Whether tolerances replace the extent of a cell: on both axes.
     pub(crate) fn replace_cell(&self) -> bool {
         self.tolerance_lat.is_some() && self.tolerance_lon.is_some()
     }

@@ -27,7 +27,7 @@ impl Range {
                 (!unpacked).then(|| held(bound, read, reinterpreted))?
             });
             if bound.is_none() {
-                notes.push(format!("{key} {value} is no packed value and not applied"));
+                notes.push(format!("{key} {value} is not a packed value and was ignored"));
             }
             bound
         };

@@ -6,7 +6,7 @@ use crate::grid_error::{GridError, check_finite, check_latitudes, check_longitud
 use crate::point::{Cell, Limits, LinearError, Match, Point, Weights, nearest_first};
 use crate::sphere::{EARTH_RADIUS_KM, distance_km};
 
-/// How much farther than asked a search looks before it measures, in radians.
+/// Margin added to the search window before distances are computed, in radians.
 const SEARCH_ROUNDING: f64 = 1e-7;
 
 /// Rows of latitude, columns of longitude.
@@ -63,7 +63,8 @@ impl Rectilinear {
         Ok(rows.iter().flat_map(of_row).filter(|(_, weight)| *weight > 0.0).collect())
     }
 
-    /// The cells within so many kilometres of a point on the sphere, nearest first. Of a repeated column only the first.
+    /// The cells within a distance in kilometres of a point on the sphere, nearest first. Of a repeated column only the
+    /// first.
     pub(crate) fn within(&self, point: Point, radius_km: f64) -> Vec<Cell> {
         let reach = radius_km / EARTH_RADIUS_KM;
         let rows = self.lat.window(point.lat, (reach + SEARCH_ROUNDING).to_degrees());
@@ -87,8 +88,8 @@ impl Rectilinear {
         (tolerance.is_some() || !self.reaches_pole(row)).then_some(why)
     }
 
-    /// Whether what lies beyond an outermost row belongs to it up to the pole: on grids all round the globe that end one
-    /// step from the pole or less, as Gaussian ones and those without a row at the pole do.
+    /// Whether the cells of an outermost row extend to the pole: on global grids that end at most one step from the pole,
+    /// such as Gaussian grids and grids without a row at the pole.
     fn reaches_pole(&self, row: NearestCoordinate) -> bool {
         let to_pole = 90.0 - self.lat.values[row.at] * spot_side(row);
         let step = self.lat.step_at(row.at).filter(|_| matches!(self.lat.extent, Extent::Open));

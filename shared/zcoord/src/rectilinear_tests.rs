@@ -93,7 +93,7 @@ fn a_single_row_is_a_cell_of_unknown_size() {
     assert_eq!((inside(&grid, 45.0, 3.0), inside(&grid, 45.001, 3.0)), (Some((0, 3)), None));
     let limits = Limits { tolerance_lat: Some(0.5), ..Limits::default() };
     assert!(matches!(grid.nearest(Point { lat: 45.5, lon: 3.0 }, &limits), Match::Inside(_)));
-    assert!(why(&grid, 45.001, 3.0, &Limits::default()).contains("the only one"));
+    assert!(why(&grid, 45.001, 3.0, &Limits::default()).contains("the only coordinate"));
     assert_eq!(grid.linear(Point { lat: 45.0, lon: 3.5 }, &Limits::default()), Ok(vec![((0, 3), 0.5), ((0, 4), 0.5)]));
     assert!(grid.linear(Point { lat: 45.1, lon: 3.5 }, &Limits::default()).is_err());
 }
@@ -112,7 +112,7 @@ fn bounds_take_the_place_of_half_steps() {
     );
     // Nearest to the southern row, in the bounds of the northern one.
     assert_eq!(inside(&grid, 50.94, 1.0), Some((1, 1)));
-    assert!(why(&grid, 49.9, 1.0, &Limits::default()).starts_with("latitude 49.9 is in the bounds of no cell"));
+    assert!(why(&grid, 49.9, 1.0, &Limits::default()).starts_with("latitude 49.9 is outside the bounds"));
 }
 
 #[test]

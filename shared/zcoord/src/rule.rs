@@ -1,4 +1,4 @@
-//! What is done with the elements of one variable, by its data type and attributes.
+//! How the elements of one variable are decoded, from its data type and attributes.
 
 use std::sync::Arc;
 
@@ -17,17 +17,18 @@ use crate::stored::with_type;
 use crate::text::Texts;
 use crate::values::{Kind, NOT_A_TIME};
 
-/// Units that xarray knows for durations. It leaves them undecoded, but masks integers in them without making floats of them.
+/// Units that xarray knows for durations. It leaves them undecoded, but masks integers in them without making floats of
+/// them.
 const DURATIONS: [&str; 7] = ["days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"];
 
-/// What is done with elements.
+/// Decoding action.
 #[derive(Clone)]
 pub(crate) enum Action {
-    /// They are numbers.
+    /// Numbers.
     Numbers(Numeric),
-    /// They are numbers that count from a moment.
+    /// Numbers that count from a reference time.
     Moments(Numeric, Arc<dyn Clock>),
-    /// They are text.
+    /// Text.
     Texts(Texts),
 }
 
@@ -37,17 +38,17 @@ pub(crate) struct DecodeRule {
     pub action: Action,
     /// Valid packed numbers.
     pub range: Range,
-    /// Attributes that no longer hold for decoded values, besides those of packing.
+    /// Attributes that no longer apply to decoded values, besides those of packing.
     pub consumed: Vec<&'static str>,
-    /// What was not understood or not applied.
+    /// Attributes that were not supported or not applied.
     pub notes: Vec<String>,
 }
 
 impl DecodeRule {
-    /// The rule of `array`, whose elements are `element`s. `filtered`: they come out of filters, little endian.
+    /// The rule of `array`, whose elements are `element`s. `filtered`: they were decoded by filters, and are little endian.
     ///
     /// # Errors
-    /// As [`DecodeError`] has them, but for filters.
+    /// Any [`DecodeError`] except that of filters.
     pub fn of(
         array: &Array,
         element: &Element,
@@ -61,11 +62,11 @@ impl DecodeRule {
         let action = match (element, element.number().map(native)) {
             (Element::Number(stored), Some(read)) if masked => return cf(array, *stored, read, zarr_fill, clocks),
             (Element::Moment(unit, _), Some(read)) => {
-                let unknown = || DecodeError::DataType(format!("times in {unit:?} are not understood"));
+                let unknown = || DecodeError::DataType(format!("time unit {unit:?} is not supported"));
                 let clock = clocks.datetime64(unit).ok_or_else(unknown)?;
                 Action::Moments(Numeric::plain(read), clock)
             }
-            // NumPy's NaT is no duration either.
+            // NumPy's NaT marks missing durations, too.
             (Element::Span(_), Some(read)) => {
                 Action::Numbers(Numeric { whole_fills: vec![NOT_A_TIME], ..Numeric::plain(read) })
             }
@@ -76,7 +77,7 @@ impl DecodeRule {
         Ok(DecodeRule { action, range: Range::default(), consumed, notes: Vec::new() })
     }
 
-    /// What the decoded values are.
+    /// Kind of the decoded values.
     pub fn kind(&self) -> Kind {
         match &self.action {
             Action::Numbers(numeric) => numeric.kind(),
@@ -85,7 +86,7 @@ impl DecodeRule {
         }
     }
 
-    /// Which of the rows that could be read are outside the valid range; empty where there is none.
+    /// Which of the rows that could be read are outside the valid range; empty if there is none.
     pub fn outside(&self, bytes: &[u8], failed: &[bool]) -> Vec<bool> {
         let (Action::Numbers(numeric) | Action::Moments(numeric, _)) = &self.action else { return Vec::new() };
         if self.range.is_open() {
@@ -138,12 +139,12 @@ fn text<'a>(array: &'a Array, key: &str) -> Option<&'a str> {
     array.attributes.get(key).and_then(Value::as_str)
 }
 
-/// Whether integers are truth values: earlier versions of xarray stored those so.
+/// Whether integers are booleans, as stored by earlier versions of xarray.
 fn is_truth(array: &Array, read: NumberType) -> bool {
     matches!(read.kind, 'i' | 'u') && text(array, "dtype") == Some("bool")
 }
 
-/// The kind that `_Unsigned` makes of integers; xarray takes the words `true` and `false` only.
+/// The kind that `_Unsigned` makes of integers; xarray accepts only `true` and `false`.
 fn signedness(array: &Array, kind: char) -> char {
     match (kind, text(array, "_Unsigned")) {
         ('i', Some("true")) => 'u',
@@ -152,9 +153,9 @@ fn signedness(array: &Array, kind: char) -> char {
     }
 }
 
-/// The clock of `units` that count from a moment.
+/// The clock of `units` that count from a reference time.
 fn clock(array: &Array, clocks: &dyn Clocks, notes: &mut Vec<String>) -> Option<Arc<dyn Clock>> {
     let units = text(array, "units").filter(|units| units.contains("since"))?;
     let clock = clocks.since(units, text(array, "calendar").unwrap_or("standard"));
-    clock.map_err(|error| notes.push(format!("times stay numbers: {error}"))).ok()
+    clock.map_err(|error| notes.push(format!("times are left as numbers: {error}"))).ok()
 }

@@ -1,4 +1,4 @@
-//! Grids with latitude and longitude on one shared dimension: great circles, and a rule of thumb for the size of cells.
+//! Grids with latitude and longitude on one shared dimension: great circles, and an estimate of the size of cells.
 
 use crate::degrees::ALONE;
 use crate::grid_error::{GridError, check_finite, check_latitudes, check_longitudes};
@@ -8,7 +8,7 @@ use crate::sphere::{EARTH_RADIUS_KM, UnitVectors, Vector, km_of_squared_chord};
 /// Squared chord below which two cells are the same point.
 const SAME_POINT: f64 = 1e-20;
 
-/// Cells in no order: unstructured and reduced Gaussian grids, lists of points.
+/// Unordered cells: unstructured and reduced Gaussian grids, lists of points.
 #[derive(Debug, Clone)]
 pub struct Scattered {
     lat: Vec<f64>,
@@ -45,7 +45,7 @@ impl Scattered {
         found.map(|((point, cell), extent)| self.matched(*point, cell, extent, limits)).collect()
     }
 
-    /// The cells within so many kilometres of a point on the sphere, nearest first.
+    /// The cells within a distance in kilometres of a point on the sphere, nearest first.
     pub(crate) fn within(&self, point: Point, radius_km: f64) -> Vec<Cell> {
         let cells = point.candidates(&self.centres, radius_km).into_iter().map(|cell| self.cell(point, cell));
         nearest_first(cells.filter(|cell| cell.distance_km <= radius_km).collect())

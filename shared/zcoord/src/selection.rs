@@ -1,4 +1,4 @@
-//! `--sel` and `--isel`: which indices of a dimension are selected.
+//! `--sel` and `--isel`: selection of indices of a dimension.
 //!
 //! xarray's terms: `sel` selects by coordinate value, both ends of a range included, and a time label of lower resolution
 //! selects the whole period (pandas' partial string indexing); `isel` selects by index, the end excluded, negative indices
@@ -12,7 +12,7 @@ use crate::calendar::Calendar;
 use crate::time::{format_iso, parse_label};
 use crate::values::{Column, Values};
 
-/// What is selected of one dimension.
+/// A selection of one dimension.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
     /// Its name.
@@ -24,9 +24,9 @@ pub struct Selection {
 /// How indices are selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum By {
-    /// The text behind `--sel DIM=`.
+    /// The text after `--sel DIM=`.
     Label(String),
-    /// Start, end and step behind `--isel DIM=`.
+    /// Start, end and step after `--isel DIM=`.
     Index {
         /// First index; negative from the end.
         start: Option<i64>,
@@ -39,7 +39,7 @@ pub enum By {
     One(i64),
 }
 
-/// Why a selection selects nothing, by meaning.
+/// Why a selection matches nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SelectionError {
     /// An index beyond the dimension.
@@ -48,18 +48,18 @@ pub enum SelectionError {
         dimension: String,
         /// Its length.
         length: u64,
-        /// The index that was asked for.
+        /// The requested index.
         index: i64,
     },
-    /// A label where the dimension has no coordinate.
+    /// A label for a dimension without a coordinate.
     NoCoordinate(String),
-    /// A label that is not understood, in one sentence.
+    /// An invalid label, with a message.
     BadLabel(String),
     /// No index matches.
     Empty {
         /// The dimension.
         dimension: String,
-        /// First and last coordinate value, where there is a coordinate.
+        /// First and last coordinate value, if there is a coordinate.
         extent: Option<(String, String)>,
     },
     /// Several selections of one dimension have no index in common.
@@ -70,15 +70,15 @@ impl fmt::Display for SelectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SelectionError::OutOfBounds { dimension, length, index } => {
-                write!(f, "index {index} is outside the {length} of {dimension}")
+                write!(f, "index {index} is out of bounds for {dimension}, which has length {length}")
             }
             SelectionError::NoCoordinate(dimension) => write!(f, "{dimension} has no coordinate: use --isel"),
             SelectionError::BadLabel(what) => f.write_str(what),
-            SelectionError::Empty { dimension, extent: None } => write!(f, "nothing of {dimension} is selected"),
+            SelectionError::Empty { dimension, extent: None } => write!(f, "the selection matches no {dimension}"),
             SelectionError::Empty { dimension, extent: Some((first, last)) } => {
-                write!(f, "nothing of {dimension} is selected: it goes from {first} to {last}")
+                write!(f, "the selection matches no {dimension}; available: {first} to {last}")
             }
-            SelectionError::Disjoint => f.write_str("its selections have nothing in common"),
+            SelectionError::Disjoint => f.write_str("the selections do not overlap"),
         }
     }
 }
@@ -88,7 +88,7 @@ impl std::error::Error for SelectionError {}
 /// The indices of a dimension of `length` that all of its selections select, ascending; without selections every index.
 ///
 /// # Errors
-/// The first selection that selects nothing, or [`SelectionError::Disjoint`].
+/// The first selection that matches nothing, or [`SelectionError::Disjoint`].
 pub fn select<'a>(
     selections: impl IntoIterator<Item = &'a Selection>,
     dimension: &str,
@@ -123,18 +123,18 @@ pub fn label_of(column: &Column, row: usize) -> String {
 /// Parses `--sel`.
 ///
 /// # Errors
-/// A sentence that says what is expected.
+/// A message with the expected form.
 pub fn parse_sel(text: &str) -> Result<Selection, String> {
-    let (dimension, label) = text.split_once('=').ok_or("a selection is DIM=VALUE or DIM=FROM:TO")?;
+    let (dimension, label) = text.split_once('=').ok_or("expected DIM=VALUE or DIM=FROM:TO")?;
     Ok(Selection { dimension: dimension.trim().to_owned(), by: By::Label(label.trim().to_owned()) })
 }
 
 /// Parses `--isel`.
 ///
 /// # Errors
-/// A sentence that says what is expected.
+/// A message with the expected form.
 pub fn parse_isel(text: &str) -> Result<Selection, String> {
-    let wrong = || "a selection by index is DIM=I, DIM=I:J or DIM=I:J:STEP".to_owned();
+    let wrong = || "expected DIM=I, DIM=I:J or DIM=I:J:STEP".to_owned();
     let (dimension, indices) = text.split_once('=').ok_or_else(wrong)?;
     let parts: Vec<&str> = indices.split(':').map(str::trim).collect();
     let bound = |text: &str| match text {
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(sel("level=850:500", &levels()), Ok(vec![1, 2]));
         assert_eq!(sel("level=:500", &levels()), Ok(vec![2, 3]));
         assert_eq!(sel("level=1000,0.1", &levels()), Ok(vec![0, 3]));
-        assert!(sel("level=700", &levels()).expect_err("nothing").contains("from 1000 to"));
+        assert!(sel("level=700", &levels()).expect_err("nothing").contains("available: 1000 to"));
         assert!(sel("level=x", &levels()).is_err());
     }
 

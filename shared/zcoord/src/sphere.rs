@@ -1,7 +1,7 @@
 //! The sphere: points as unit vectors, distances between them, and scans of many cells for the nearest of a point.
 //!
-//! Nothing here knows the shape of a grid. Scans compare squared chords: those order like great circles do, and unlike
-//! dot products they keep their digits for cells that are close by.
+//! This module does not depend on the shape of a grid. Scans compare squared chords: they have the order of
+//! great-circle distances and, unlike dot products, stay precise for nearby cells.
 
 /// Radius of the sphere for distances, in kilometres: that of the IFS, and of its GRIB files (shape 6).
 pub const EARTH_RADIUS_KM: f64 = 6371.229;
@@ -103,7 +103,7 @@ impl UnitVectors {
     }
 
     /// Squared chords from each point to the `N` nearest cells that are farther away than `beyond`, ascending; infinite
-    /// for those there are not.
+    /// if there are fewer.
     pub fn nearest_beyond<const N: usize>(&self, points: &[Vector], beyond: f64) -> Vec<[f64; N]> {
         self.scanned(points, |point, minima| self.smallest_beyond(point, minima, beyond))
     }
@@ -198,7 +198,7 @@ fn squared_chord(a: Vector, b: Vector) -> f64 {
     x * x + y * y + z * z
 }
 
-/// The squared chord of an arc of so many kilometres.
+/// The squared chord of an arc in kilometres.
 pub(crate) fn squared_chord_of_km(kilometres: f64) -> f64 {
     let half = (kilometres / EARTH_RADIUS_KM).min(std::f64::consts::PI) / 2.0;
     (2.0 * half.sin()).powi(2)

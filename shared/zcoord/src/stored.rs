@@ -4,7 +4,7 @@ use half::{bf16, f16};
 
 /// A type of stored numbers.
 pub(crate) trait Stored: Copy + PartialOrd {
-    /// What `map` makes of each element of `bytes`; a rest that is no whole element is left out.
+    /// What `map` makes of each element of `bytes`; an incomplete last element is ignored.
     fn each<R>(bytes: &[u8], big_endian: bool, map: impl Fn(Self) -> R) -> Vec<R>;
     /// As NumPy converts to `float64`.
     fn f64(self) -> f64;

@@ -1,4 +1,4 @@
-//! Arrays out of thin air, for tests.
+//! Arrays for tests.
 
 use serde_json::{Value, json};
 use zarray::{Array, Node, node_v3};

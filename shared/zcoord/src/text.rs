@@ -1,4 +1,4 @@
-//! Elements that are text: padded with zeros (NumPy's `S` and `U`), or of any length.
+//! Elements that are text: padded with zeros (NumPy's `S` and `U`), or of variable length.
 
 use std::borrow::Cow;
 
@@ -11,29 +11,29 @@ use crate::attribute::scalars;
 use crate::decode_error::DecodeError;
 use crate::element::Element;
 
-/// How elements become text, and which text stands for none.
+/// How elements become text, and which text marks missing values.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Texts {
     /// Each byte is a character (ISO 8859-1); UTF-8 otherwise.
     latin: bool,
-    /// Texts that are missing ones.
+    /// Texts that mark missing values.
     fills: Vec<String>,
 }
 
 impl Texts {
-    /// The texts of `array`. As xarray has it, text is masked as numbers are: with Zarr's fill value (`zarr_fill`), the empty
-    /// text of many arrays included, or `_FillValue`; and with `missing_value`. Bytes equal Zarr's own fill value only, and
-    /// nothing once they are decoded by `_Encoding`.
+    /// The texts of `array`. As in xarray, text is masked like numbers: with Zarr's fill value (`zarr_fill`), the empty
+    /// text of many arrays included, or `_FillValue`; and with `missing_value`. Bytes are masked only with Zarr's own
+    /// fill value, and not at all once they are decoded by `_Encoding`.
     ///
     /// # Errors
-    /// [`DecodeError::Attribute`] for an `_Encoding` that is not known.
+    /// [`DecodeError::Attribute`] for an unknown `_Encoding`.
     pub fn of(array: &Array, element: &Element, masked: bool, zarr_fill: bool) -> Result<Texts, DecodeError> {
         let encoding = array.attributes.get("_Encoding").and_then(Value::as_str).filter(|_| element.is_bytes());
         let latin = match encoding.map(str::to_ascii_lowercase).as_deref() {
             None | Some("utf-8" | "utf8" | "ascii" | "us-ascii") => false,
             Some("latin-1" | "latin1" | "iso-8859-1" | "iso8859-1") => true,
             Some(other) => {
-                let what = format!("attribute _Encoding is {other:?}, which is not known");
+                let what = format!("attribute _Encoding {other:?} is not supported");
                 return Err(DecodeError::Attribute(what));
             }
         };
@@ -57,7 +57,7 @@ impl Texts {
         (text, missing)
     }
 
-    /// The text of an element of any length, and whether it is a missing one.
+    /// The text of a variable-length element, and whether it is a missing one.
     pub fn whole(&self, bytes: &[u8]) -> (String, bool) {
         let text = self.text(bytes).into_owned();
         let missing = self.fills.contains(&text);
@@ -96,7 +96,7 @@ fn fills(array: &Array, element: &Element, zarr_fill: bool) -> Vec<String> {
     fills
 }
 
-/// UCS-4 text without the zeros behind it; what is no character becomes the one that stands for those.
+/// UCS-4 text without the zeros behind it; invalid characters become the replacement character.
 fn characters(bytes: &[u8], big_endian: bool) -> String {
     let word = |unit: &[u8; 4]| if big_endian { u32::from_be_bytes(*unit) } else { u32::from_le_bytes(*unit) };
     let units: Vec<u32> = bytes.as_chunks::<4>().0.iter().map(word).collect();

@@ -1,4 +1,4 @@
-//! Coordinates put in ascending order: falling ones turned round, longitudes unrolled over the seam between two turns.
+//! Puts coordinates in ascending order: descending ones are reversed, longitudes are made continuous across 360 degrees.
 
 use crate::degrees::{CLOSING, TURN, shown};
 use crate::grid_error::GridError;
@@ -9,29 +9,29 @@ pub(crate) struct Ordered {
     pub name: &'static str,
     /// The coordinates as stored.
     pub stored: Vec<f64>,
-    /// The same in ascending order, longitudes unrolled over the seam, without a repeated last column.
+    /// The same in ascending order, longitudes made continuous, without a repeated last column.
     pub values: Vec<f64>,
-    /// Where each of `values` is stored.
+    /// Stored index of each of `values`.
     pub indices: Vec<usize>,
-    /// Whether values a whole turn apart are the same.
+    /// Whether values 360 degrees apart are equal.
     pub cyclic: bool,
 }
 
 impl Ordered {
-    /// Latitudes, rising or falling.
+    /// Latitudes, ascending or descending.
     ///
     /// # Errors
-    /// Latitudes that neither rise nor fall throughout.
+    /// Latitudes that are not monotonic.
     pub fn latitude(stored: Vec<f64>) -> Result<Ordered, GridError> {
         let name = "latitude";
         let (values, indices) = ascending(name, &stored)?;
         Ok(Ordered { name, stored, values, indices, cyclic: false })
     }
 
-    /// Longitudes, rising or falling, also over the seam between two turns.
+    /// Longitudes, ascending or descending, possibly across the wrap from 360 to 0.
     ///
     /// # Errors
-    /// Longitudes that neither rise nor fall throughout, or go round more than once.
+    /// Longitudes that are not monotonic, or span more than 360 degrees.
     pub fn longitude(stored: Vec<f64>) -> Result<Ordered, GridError> {
         let name = "longitude";
         let (values, indices) = unrolled(name, &stored)?;
@@ -42,10 +42,10 @@ impl Ordered {
 /// Ascending values, and where each is stored.
 type Ascending = (Vec<f64>, Vec<usize>);
 
-/// Coordinates that rise or fall throughout.
+/// Monotonic coordinates.
 ///
 /// # Errors
-/// Coordinates that do neither.
+/// Coordinates that are not monotonic.
 fn ascending(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
     match turn_in_order(stored) {
         Some(at) => Err(unordered(name, stored, at)),
@@ -53,11 +53,11 @@ fn ascending(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
     }
 }
 
-/// Longitudes that rise or fall throughout once whole turns are added, such as 350, 355, 0, 5. A last one that is the
+/// Longitudes that are monotonic once whole turns are added, such as 350, 355, 0, 5. A last one that is the
 /// first again is left out.
 ///
 /// # Errors
-/// Longitudes that do neither, or go round more than once.
+/// Longitudes that are not monotonic, or span more than 360 degrees.
 fn unrolled(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
     let plain = turn_in_order(stored);
     let ways = [1.0, -1.0].map(|sign| along(stored, sign, plain.is_none()));
@@ -72,7 +72,7 @@ fn unrolled(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
         [up, down] => up.or(down).ok_or_else(|| match plain {
             Some(at) => unordered(name, stored, at),
             None => GridError::new(format!(
-                "{name} goes round more than once, from {} to {}",
+                "{name} spans more than one full turn, from {} to {}",
                 stored[0],
                 stored[stored.len() - 1]
             )),
@@ -81,9 +81,9 @@ fn unrolled(name: &str, stored: &[f64]) -> Result<Ascending, GridError> {
     Ok(rising(without_repetition(chosen)))
 }
 
-/// Longitudes with whole turns added so that they rise (`sign` 1) or fall (-1), where they then span one turn at most.
-/// Steps of more than half a turn are no steps, unless the longitudes rise or fall so as they are. Those that do so the
-/// other way are not read backwards, but for two of them.
+/// Longitudes with whole turns added so that they rise (`sign` 1) or fall (-1), if they then span at most one turn.
+/// Steps of more than half a turn are rejected, unless the stored longitudes are monotonic in this direction. Longitudes
+/// that are monotonic in the other direction are not reversed, except if there are only two.
 fn along(stored: &[f64], sign: f64, plain: bool) -> Option<Vec<f64>> {
     let kept = plain && (stored.first() < stored.last()) == (sign > 0.0);
     if plain && !kept && stored.len() > 2 {
@@ -138,7 +138,7 @@ fn turn_in_order(values: &[f64]) -> Option<usize> {
 
 fn unordered(name: &str, stored: &[f64], at: usize) -> GridError {
     let (before, value) = (shown(stored[at - 1]), shown(stored[at]));
-    GridError::new(format!("{name} neither rises nor falls throughout: {before} is followed by {value} at index {at}"))
+    GridError::new(format!("{name} is not monotonic: {before} is followed by {value} at index {at}"))
 }
 
 #[cfg(test)]
@@ -174,13 +174,10 @@ mod tests {
     #[test]
     fn what_is_not_in_order_is_refused_with_its_index() {
         let refused = |stored: &[f64]| unrolled("longitude", stored).expect_err("out of order").to_string();
-        assert_eq!(
-            refused(&[0.0, 10.0, 5.0]),
-            "longitude neither rises nor falls throughout: 10 is followed by 5 at index 2"
-        );
+        assert_eq!(refused(&[0.0, 10.0, 5.0]), "longitude is not monotonic: 10 is followed by 5 at index 2");
         assert!(refused(&[0.0, 0.0]).ends_with("0 is followed by 0 at index 1"));
-        assert_eq!(refused(&[0.0, 200.0, 400.0]), "longitude goes round more than once, from 0 to 400");
+        assert_eq!(refused(&[0.0, 200.0, 400.0]), "longitude spans more than one full turn, from 0 to 400");
         let lat = ascending("latitude", &[3.0, 2.0, 2.0]).expect_err("repeated").to_string();
-        assert_eq!(lat, "latitude neither rises nor falls throughout: 2 is followed by 2 at index 2");
+        assert_eq!(lat, "latitude is not monotonic: 2 is followed by 2 at index 2");
     }
 }

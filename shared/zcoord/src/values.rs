@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::calendar::Calendar;
 
-/// Values of one type, one a row.
+/// Values of one type, one per row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
     /// 32-bit floats; NaN is missing.
@@ -15,18 +15,18 @@ pub enum Values {
     I64(Vec<i64>),
     /// Unsigned integers of any size.
     U64(Vec<u64>),
-    /// Truth values.
+    /// Booleans.
     Bool(Vec<bool>),
-    /// Moments: microseconds since 1970-01-01T00:00:00 by the calendar's own count of days; [`NOT_A_TIME`] is missing.
+    /// Times: microseconds since 1970-01-01T00:00:00 by the calendar's own count of days; [`NOT_A_TIME`] is missing.
     Time(Vec<i64>, Calendar),
     /// Text.
     Text(Vec<String>),
 }
 
-/// The moment that is none (NumPy's `NaT`).
+/// The missing time (NumPy's `NaT`).
 pub const NOT_A_TIME: i64 = i64::MIN;
 
-/// What the values of a column are, as dictionaries and binary formats name it.
+/// Kind of the values of a column, as named in dictionaries and binary formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `float32` or `float64`: bits.
@@ -37,14 +37,14 @@ pub enum Kind {
     UInt(u8),
     /// `bool`.
     Bool,
-    /// A moment of a calendar.
+    /// A time of a calendar.
     Time(Calendar),
     /// Text.
     Text,
 }
 
 impl Kind {
-    /// NumPy's name of it: `float32`, `int16`, `bool`, `datetime64[us]`, `str`.
+    /// Its NumPy name: `float32`, `int16`, `bool`, `datetime64[us]`, `str`.
     pub fn name(self) -> String {
         match self {
             Kind::Float(bits) => format!("float{bits}"),
@@ -60,16 +60,16 @@ impl Kind {
 /// A column: its values, and which of them are missing although their type has no missing value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
-    /// What they are. `Float(32)` goes with `F32`, `Int(_)` with `I64`, and so on.
+    /// Kind of the values. `Float(32)` goes with `F32`, `Int(_)` with `I64`, and so on.
     pub kind: Kind,
-    /// One value a row.
+    /// One value per row.
     pub values: Values,
-    /// Which rows are missing; empty where none is but by NaN or [`NOT_A_TIME`].
+    /// Which rows are missing; empty if none are, except by NaN or [`NOT_A_TIME`].
     pub missing: Vec<bool>,
 }
 
 impl Column {
-    /// A column of which nothing is missing but by its own values.
+    /// A column without a mask: only NaN and [`NOT_A_TIME`] are missing.
     pub fn new(kind: Kind, values: Values) -> Column {
         Column { kind, values, missing: Vec::new() }
     }
@@ -105,7 +105,7 @@ impl Column {
         }
     }
 
-    /// The value of `row` as a number; nothing where it is missing, or no number.
+    /// The value of `row` as a number; `None` if it is missing or not a number.
     pub fn number(&self, row: usize) -> Option<f64> {
         if self.is_missing(row) {
             return None;
@@ -120,7 +120,7 @@ impl Column {
         }
     }
 
-    /// All values as numbers, missing ones as NaN; nothing where they are no numbers.
+    /// All values as numbers, missing ones as NaN; `None` if they are not numbers.
     pub fn numbers(&self) -> Option<Vec<f64>> {
         match &self.values {
             Values::Time(..) | Values::Text(_) => None,
@@ -128,10 +128,10 @@ impl Column {
         }
     }
 
-    /// The rows of these numbers, in this order.
+    /// The rows with these indices, in this order.
     ///
     /// # Panics
-    /// Where there is no such row.
+    /// If a row does not exist.
     pub fn gather(&self, rows: &[usize]) -> Column {
         fn pick<T: Clone>(values: &[T], rows: &[usize]) -> Vec<T> {
             rows.iter().map(|row| values[*row].clone()).collect()
@@ -152,7 +152,7 @@ impl Column {
     /// The rows `range`.
     ///
     /// # Panics
-    /// Where there are fewer rows.
+    /// If there are fewer rows.
     pub fn slice(&self, range: Range<usize>) -> Column {
         let values = match &self.values {
             Values::F32(values) => Values::F32(values[range.clone()].to_vec()),
@@ -167,12 +167,12 @@ impl Column {
         Column { kind: self.kind, values, missing }
     }
 
-    /// Indices as a column: what stands for a coordinate that is not there.
+    /// Indices as a column, for a dimension without a coordinate.
     pub fn indices(indices: &[u64]) -> Column {
         Column::new(Kind::Int(64), Values::I64(indices.iter().map(|index| *index as i64).collect()))
     }
 
-    /// Bytes that one value takes in memory.
+    /// Bytes of one value in memory.
     pub fn value_bytes(kind: Kind) -> usize {
         match kind {
             Kind::Float(32) => 4,

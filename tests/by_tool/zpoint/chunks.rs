@@ -1,4 +1,4 @@
-//! Chunks that are damaged or not there.
+//! Damaged and missing chunks.
 
 use std::fs;
 
@@ -87,7 +87,7 @@ fn a_damaged_chunk_of_a_shard_costs_its_own_cells() {
     }
 }
 
-/// The output is there, with nothing in place of what is lost, and no other file.
+/// The output is there, with missing values for what is lost, and no other file.
 #[test]
 fn an_output_with_damage_is_whole_otherwise() {
     let scene = scene(LZ4);
@@ -101,7 +101,7 @@ fn an_output_with_damage_is_whole_otherwise() {
     assert_eq!(scene.names(), ["out.columns.jsonl", "out.csv"]);
 }
 
-/// Rows as plain CSV have no place for the record; it is told, and the code says it.
+/// Rows as plain CSV have no room for the record; the error goes to stderr, and the exit code is 3.
 #[test]
 fn plain_rows_tell_of_damage_on_standard_error() {
     let scene = scene(LZ4);
@@ -115,7 +115,7 @@ fn plain_rows_tell_of_damage_on_standard_error() {
 fn a_chunk_that_is_not_there_has_the_fill_value() {
     for (fill, flags, expected) in [
         (json!("NaN"), &[][..], None),
-        // As xarray has it: in Zarr v2 the fill value says that something is missing.
+        // As in xarray: in Zarr v2 the fill value marks missing values.
         (json!(7.0), &[], None),
         (json!(7.0), &["--fill-value-as-mask", "false"], Some(7.0)),
         (json!(7.0), &["--decode", "raw"], Some(7.0)),
@@ -134,7 +134,7 @@ fn a_chunk_that_is_not_there_has_the_fill_value() {
     }
 }
 
-/// Without its coordinates a store has no places.
+/// Without coordinates no point can be located.
 #[test]
 fn a_damaged_coordinate_ends_the_run() {
     for (name, exit) in [("lat", 5), ("lon", 5), ("time", 5)] {
@@ -146,7 +146,7 @@ fn a_damaged_coordinate_ends_the_run() {
     }
 }
 
-/// Damage in several chunks is told of each, and in every format all else is as it was.
+/// Each damaged chunk is reported, and in every format all other values are unchanged.
 #[test]
 fn every_format_goes_on_without_the_damaged_chunk() {
     for name in crate::outputs::OUTPUTS {

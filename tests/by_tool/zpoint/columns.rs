@@ -1,4 +1,4 @@
-//! What becomes a column: variables, levels, what has no place, selections, and types that do not fit together.
+//! Columns: variables, levels, variables without a grid, selections, and types that do not fit together.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn with_series() -> Scene {
 }
 
 #[test]
-fn what_has_no_place_is_left_out_and_told() {
+fn variables_without_a_grid_are_left_out_with_a_warning() {
     let outcome = with_series().at(50.0, 0.0, &[]).expect(0);
     assert!(outcome.stderr.contains("left out") && outcome.stderr.contains("/forcing"), "{}", outcome.stderr);
     assert_eq!(summary(&outcome)["columns"], 1);
@@ -22,11 +22,11 @@ fn what_has_no_place_is_left_out_and_told() {
 }
 
 #[test]
-fn what_has_no_place_can_be_carried_to_every_row() {
+fn variables_without_a_grid_can_be_carried_to_every_row() {
     let scene = with_series();
-    let places = ["--lat=50", "--lon=0", "--lat=0", "--lon=90"];
+    let points = ["--lat=50", "--lon=0", "--lat=0", "--lon=90"];
     for flags in [&["--carry"][..], &["--var", "t", "--var", "forcing"]] {
-        let outcome = scene.run(&[&places[..], flags].concat()).expect(0);
+        let outcome = scene.run(&[&points[..], flags].concat()).expect(0);
         assert_eq!(outcome.stderr, "", "{flags:?}");
         let carried: Vec<Option<f64>> = (0..2 * TIMES).map(|row| Some(0.5 + (row / 2) as f64)).collect();
         assert_eq!(values(&outcome, "forcing"), carried, "{flags:?}");

@@ -1,4 +1,4 @@
-//! Which arrays are latitude and longitude, and which cell a place has on every kind of grid.
+//! Detection of latitude and longitude, and the cell of a point on every kind of grid.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::made::Field;
 use crate::scene::{Scene, first, globe, latitude, longitude, region, value, values};
 
 #[test]
-fn a_store_without_coordinates_has_no_places() {
+fn a_store_without_coordinates_has_no_points() {
     let scene = Scene::of(&[Field::new("t", &[("y", 4), ("x", 5)], |at| at[0] as f64)]);
     let outcome = scene.at(10.0, 20.0, &[]).expect(4);
     for words in ["/t", "latitude", "--lat-name"] {
@@ -15,7 +15,7 @@ fn a_store_without_coordinates_has_no_places() {
     outcome.records();
 }
 
-/// Stations whose latitudes are there twice, one of them upside down.
+/// Points whose latitudes are there twice, one of them upside down.
 pub fn twice() -> Scene {
     let along = |name: &str, units: &str, sign: f64| {
         let field = Field::new(name, &[("cell", 5)], move |at| sign * 10.0 * (at[0] + 1) as f64);
@@ -115,11 +115,11 @@ fn apart(one: [f64; 2], other: [f64; 2]) -> f64 {
     (2.0 * (chord.sqrt() / 2.0).asin()).to_degrees()
 }
 
-fn nearest(cells: &[[f64; 2]], place: [f64; 2]) -> usize {
-    (0..cells.len()).min_by(|a, b| apart(cells[*a], place).total_cmp(&apart(cells[*b], place))).unwrap()
+fn nearest(cells: &[[f64; 2]], point: [f64; 2]) -> usize {
+    (0..cells.len()).min_by(|a, b| apart(cells[*a], point).total_cmp(&apart(cells[*b], point))).unwrap()
 }
 
-const PLACES: [[f64; 2]; 5] = [[45.3, 3.1], [41.0, 0.4], [47.9, 6.2], [44.4, 7.7], [42.2, 4.9]];
+const POINTS: [[f64; 2]; 5] = [[45.3, 3.1], [41.0, 0.4], [47.9, 6.2], [44.4, 7.7], [42.2, 4.9]];
 
 /// Coordinates of two dimensions, tilted.
 #[test]
@@ -133,14 +133,14 @@ fn curvilinear_grids_have_the_nearest_cell() {
     let t = t.attributes(json!({"coordinates": "nav_lat nav_lon"}));
     let scene = Scene::of(&[plane("nav_lat", "degrees_north", 0), plane("nav_lon", "degrees_east", 1), t]);
     let cells: Vec<[f64; 2]> = (0..11 * 9).map(|number| cell(number / 9, number % 9)).collect();
-    for place in PLACES {
-        let number = nearest(&cells, place);
-        let outcome = scene.at(place[0], place[1], &[]).expect(0);
-        assert_eq!(first(&outcome), Some(value(0, number / 9, number % 9)), "{place:?}");
+    for point in POINTS {
+        let number = nearest(&cells, point);
+        let outcome = scene.at(point[0], point[1], &[]).expect(0);
+        assert_eq!(first(&outcome), Some(value(0, number / 9, number % 9)), "{point:?}");
         assert_eq!(values(&outcome, "grid_lat")[0], Some(cells[number][0]));
     }
     let outcome = scene.at(60.0, 3.0, &[]).expect(2);
-    assert!(outcome.stderr.contains("place 0"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("point 0"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -153,9 +153,9 @@ fn cells_without_order_have_the_nearest_cell() {
     let t = Field::new("t", &[("cell", 300)], |at| at[0] as f64).chunks(&[64]);
     let scene = Scene::of(&[along("clat", "degrees_north", 0), along("clon", "degrees_east", 1), t]);
     let cells: Vec<[f64; 2]> = (0..300).map(cell).collect();
-    for place in PLACES {
-        let outcome = scene.at(place[0], place[1], &["--max-distance", "200km"]).expect(0);
-        assert_eq!(first(&outcome), Some(nearest(&cells, place) as f64), "{place:?}");
+    for point in POINTS {
+        let outcome = scene.at(point[0], point[1], &["--max-distance", "200km"]).expect(0);
+        assert_eq!(first(&outcome), Some(nearest(&cells, point) as f64), "{point:?}");
     }
     scene.at(-60.0, 3.0, &["--max-distance", "200km"]).expect(2);
 }

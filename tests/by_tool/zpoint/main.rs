@@ -1,5 +1,5 @@
-//! `zpoint` from the command line to the bytes of its outputs: which cell a place has, what becomes of bad input, what a run
-//! reads and writes, and what it leaves behind when it ends early.
+//! `zpoint` from the command line to the bytes of its outputs: the cell of a point, invalid input, what a run reads
+//! and writes, and what it leaves behind when it stops early.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod chunks;
@@ -8,7 +8,7 @@ mod ends;
 mod grids;
 mod made;
 mod outputs;
-mod places;
+mod outside;
 mod plans;
 mod points;
 mod remote;

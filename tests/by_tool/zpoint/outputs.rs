@@ -1,4 +1,4 @@
-//! Outputs: refused, replaced, whole or not there at all.
+//! Outputs: refused, replaced, complete or absent.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

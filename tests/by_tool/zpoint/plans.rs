@@ -1,4 +1,4 @@
-//! What a run will read, its memory, its parts and its workers.
+//! Plans, memory limits, parts and workers.
 
 use std::fs;
 
@@ -29,7 +29,7 @@ fn too_little_memory_is_refused_before_any_work() {
     }
 }
 
-/// The globe in small chunks, some of them missing, and a variable without a place.
+/// The globe in small chunks, some of them missing, and a variable without a grid.
 pub fn small_chunks() -> Scene {
     let mut fields = globe();
     fields[3] = crate::scene::temperature(TIMES, ROWS, COLUMNS).chunks(&[4, 5, 7]).codec(LZ4);
@@ -44,7 +44,7 @@ pub fn small_chunks() -> Scene {
     scene
 }
 
-pub const PLACES: [&str; 8] =
+pub const POINTS: [&str; 8] =
     ["--lat=50", "--lon=30", "--lat=-33", "--lon=151", "--lat=88", "--lon=-1", "--lat=52", "--lon=31"];
 
 #[test]
@@ -59,7 +59,7 @@ fn a_dry_run_says_what_the_run_then_does() {
         &["--part", "2/3"],
         &["--method", "linear"],
     ] {
-        let arguments = [&PLACES[..], flags].concat();
+        let arguments = [&POINTS[..], flags].concat();
         let plan = scene.run(&[&arguments[..], &["-n"]].concat()).expect(0);
         assert!(plan.of_type("row").is_empty());
         let (plan, run) = (plan.of_type("extraction").remove(0), summary(&scene.run(&arguments).expect(0)));
@@ -75,8 +75,8 @@ fn a_dry_run_says_what_the_run_then_does() {
 fn a_dry_run_writes_nothing() {
     let scene = small_chunks();
     for name in ["out.csv", "out.parquet", "out.zarr"] {
-        scene.run(&[&PLACES[..], &["-n", "-f", "csv"]].concat()).expect(0);
-        let plan = scene.run(&[&PLACES[..], &["-n", "-f", name.rsplit_once('.').unwrap().1]].concat()).expect(0);
+        scene.run(&[&POINTS[..], &["-n", "-f", "csv"]].concat()).expect(0);
+        let plan = scene.run(&[&POINTS[..], &["-n", "-f", name.rsplit_once('.').unwrap().1]].concat()).expect(0);
         assert!(plan.of_type("extraction")[0]["output_bytes"].as_u64().unwrap() > 0);
         assert!(scene.names().is_empty());
     }
@@ -85,7 +85,7 @@ fn a_dry_run_writes_nothing() {
 #[test]
 fn parts_are_shares_of_the_whole() {
     let scene = small_chunks();
-    let run = |more: &[&str]| scene.run(&[&PLACES[..], &["-f", "csv"], more].concat()).expect(0).stdout;
+    let run = |more: &[&str]| scene.run(&[&POINTS[..], &["-f", "csv"], more].concat()).expect(0).stdout;
     let whole = run(&[]);
     for of in [1, 2, 3, 6, 9] {
         let share = |number: u32| {
@@ -108,24 +108,24 @@ fn the_number_of_workers_changes_no_byte() {
             .map(|jobs| {
                 let directory = harness::directory();
                 let flags = ["--cast", "f32", "-f", name.rsplit_once('.').unwrap().1, "-o", name, jobs];
-                let outcome = scene.tool(&PLACES).args(flags).current_dir(directory.path()).run().expect(0);
+                let outcome = scene.tool(&POINTS).args(flags).current_dir(directory.path()).run().expect(0);
                 (outcome.of_type("match"), outcome.stderr, harness::tree(directory.path()))
             })
             .collect();
         assert!(runs[0] == runs[1], "{name}");
     }
     for flags in [&["-f", "csv"][..], &["-f", "csv", "--layout", "long"]] {
-        let run = |jobs: &str| scene.run(&[&PLACES[..], flags, &[jobs]].concat()).expect(0).stdout;
+        let run = |jobs: &str| scene.run(&[&POINTS[..], flags, &[jobs]].concat()).expect(0).stdout;
         assert!(run("-j1") == run("-j4"), "{flags:?}");
     }
 }
 
-/// How chunks are read changes nothing but the work.
+/// Partial decoding changes only the amount of work.
 #[test]
 fn partial_decoding_changes_no_value() {
     let scene = Scene::of(&map());
-    let places = ["--lat=0", "--lon=0", "--lat=-51.2", "--lon=102.3", "--lat=51.1", "--lon=50"];
-    let run = |partial: &str| scene.run(&[&places[..], &["--partial-decode", partial]].concat()).expect(0);
+    let points = ["--lat=0", "--lon=0", "--lat=-51.2", "--lon=102.3", "--lat=51.1", "--lon=50"];
+    let run = |partial: &str| scene.run(&[&points[..], &["--partial-decode", partial]].concat()).expect(0);
     let (auto, off) = (run("auto"), run("off"));
     assert_eq!(values(&auto, "t"), values(&off, "t"));
     assert_eq!(values(&auto, "t"), values(&run("on"), "t"));

@@ -1,4 +1,4 @@
-//! Places out of a file, and places that are none.
+//! Points from a file, and invalid points.
 
 use harness::Outcome;
 
@@ -7,7 +7,7 @@ use crate::scene::{Scene, value, values};
 const POINTS: &str = "name,id,lon,lat\nLondon,ldn,-0.1,51.5\n\"Sydney, NSW\",syd,151.2,-33.9\n";
 
 #[test]
-fn a_file_has_places_and_more() {
+fn a_file_has_points_and_more() {
     let scene = Scene::globe();
     let outcome = scene.run(&["--points", &scene.file("points.csv", POINTS), "--isel", "time=1"]).expect(0);
     assert_eq!(values(&outcome, "t"), [Some(value(1, 4, 0)), Some(value(1, 12, 15))]);
@@ -16,7 +16,7 @@ fn a_file_has_places_and_more() {
 }
 
 #[test]
-fn places_come_by_standard_input_too() {
+fn points_come_by_standard_input_too() {
     let scene = Scene::globe();
     let outcome = scene.tool(&["--points", "-", "--isel", "time=0"]).run_on(POINTS).expect(0);
     assert_eq!(values(&outcome, "t"), [Some(value(0, 4, 0)), Some(value(0, 12, 15))]);
@@ -47,7 +47,7 @@ fn a_file_that_is_not_there_or_empty_is_told() {
     let outcome = scene.run(&["--points", "/nowhere/points.csv"]).expect(4);
     assert!(outcome.stderr.contains("/nowhere/points.csv"), "{}", outcome.stderr);
     let path = scene.file("points.csv", "id,lat,lon\n");
-    assert!(scene.run(&["--points", &path]).expect(2).stderr.contains("no place"));
+    assert!(scene.run(&["--points", &path]).expect(2).stderr.contains("no points given"));
 }
 
 fn refused(arguments: &[&str]) -> Outcome {
@@ -55,7 +55,7 @@ fn refused(arguments: &[&str]) -> Outcome {
 }
 
 #[test]
-fn places_that_are_none_are_refused() {
+fn invalid_points_are_refused() {
     for (arguments, word) in [
         (&["--lat=151.2", "--lon=-33.9"][..], "swapped"),
         (&["--lat=91", "--lon=0"], "91"),

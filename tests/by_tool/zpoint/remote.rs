@@ -32,7 +32,7 @@ fn run(server: &ObjectServer, arguments: &[&str]) -> Outcome {
     hermetic(server).arg(server.s3_url("source.zarr")).args(arguments).run()
 }
 
-/// What was asked of the chunks of `t`.
+/// The requests for chunks of `t`.
 fn of_chunks(server: &ObjectServer) -> Vec<Served> {
     let is_chunk = |served: &Served| {
         let name = served.key.rsplit_once("/t/").map(|(_, name)| name);
@@ -45,14 +45,14 @@ fn bytes(served: &[Served]) -> u64 {
     served.iter().map(|served| served.bytes).sum()
 }
 
-const PLACE: [&str; 2] = ["--lat=10", "--lon=20"];
+const POINT: [&str; 2] = ["--lat=10", "--lon=20"];
 
 #[test]
 fn a_remote_store_has_the_values_of_the_local_one() {
     let server = ObjectServer::start(&fixtures(), vec![]);
     let rows = |outcome: Outcome| outcome.expect(0).stdout;
     for flags in [&["-f", "csv"][..], &["-f", "csv", "--method", "linear", "--sel", "time=2020-01-15T03"]] {
-        let local = Tool::new("zpoint").arg(fixtures().join("weather-v2.zarr")).args(PLACE).args(flags).run();
+        let local = Tool::new("zpoint").arg(fixtures().join("weather-v2.zarr")).args(POINT).args(flags).run();
         let local = rows(local);
         assert!(local.lines().count() > 1);
         for url in ["s3", "gs", "az", "http"].map(|cloud| match cloud {
@@ -61,7 +61,7 @@ fn a_remote_store_has_the_values_of_the_local_one() {
             "az" => server.az_url("weather-v2.zarr"),
             _ => server.http_url("weather-v2.zarr"),
         }) {
-            assert_eq!(rows(hermetic(&server).arg(&url).args(PLACE).args(flags).run()), local, "{url}");
+            assert_eq!(rows(hermetic(&server).arg(&url).args(POINT).args(flags).run()), local, "{url}");
         }
     }
 }
@@ -70,10 +70,10 @@ fn a_remote_store_has_the_values_of_the_local_one() {
 fn of_a_large_chunk_only_the_blocks_are_transferred() {
     let scene = Scene::of(&map());
     let server = serve(&scene, vec![]);
-    let whole = run(&server, &[&PLACE[..], &["--partial-decode", "off"]].concat()).expect(0);
+    let whole = run(&server, &[&POINT[..], &["--partial-decode", "off"]].concat()).expect(0);
     let all = bytes(&of_chunks(&server));
     let server = serve(&scene, vec![]);
-    let part = run(&server, &PLACE).expect(0);
+    let part = run(&server, &POINT).expect(0);
     let requests = of_chunks(&server);
     assert_eq!(part.of_type("row"), whole.of_type("row"));
     assert!(bytes(&requests) * 6 <= all, "{} of {all} bytes", bytes(&requests));
@@ -81,12 +81,12 @@ fn of_a_large_chunk_only_the_blocks_are_transferred() {
     assert!(requests.len() <= 4, "{requests:?}");
 }
 
-/// A thousand places all over one map: what all of them need is read once.
+/// A thousand points on one map: each chunk is read once.
 #[test]
-fn a_chunk_with_many_places_is_read_once() {
+fn a_chunk_with_many_points_is_read_once() {
     let scene = Scene::of(&map());
-    let place = |n: usize| format!("{},{}\n", (n * 617 % 1000) as f64 / 10.0 - 50.0, (n * 389 % 1000) as f64 / 10.0);
-    let path = scene.file("points.csv", &format!("lat,lon\n{}", (0..1000).map(place).collect::<String>()));
+    let point = |n: usize| format!("{},{}\n", (n * 617 % 1000) as f64 / 10.0 - 50.0, (n * 389 % 1000) as f64 / 10.0);
+    let path = scene.file("points.csv", &format!("lat,lon\n{}", (0..1000).map(point).collect::<String>()));
     let server = serve(&scene, vec![]);
     let flags = ["--points", path.as_str(), "-f", "csv"];
     let outcome = run(&server, &flags).expect(0);
@@ -121,20 +121,20 @@ fn many() -> Scene {
 fn requests_are_under_way_together() {
     let scene = many();
     let server = serve(&scene, vec![Fault::Slow { milliseconds: 20 }]);
-    run(&server, &[&PLACE[..], &["-j1"]].concat()).expect(0);
+    run(&server, &[&POINT[..], &["-j1"]].concat()).expect(0);
     assert!(server.most_at_once() > 4, "{} at once", server.most_at_once());
     let server = serve(&scene, vec![Fault::Slow { milliseconds: 5 }]);
-    run(&server, &[&PLACE[..], &["--requests", "2", "-j1"]].concat()).expect(0);
+    run(&server, &[&POINT[..], &["--requests", "2", "-j1"]].concat()).expect(0);
     assert!(server.most_at_once() <= 2, "{} at once", server.most_at_once());
 }
 
 #[test]
 fn a_server_that_is_busy_is_asked_again() {
     let scene = Scene::globe();
-    let undisturbed = run(&serve(&scene, vec![]), &PLACE).expect(0).stdout;
+    let undisturbed = run(&serve(&scene, vec![]), &POINT).expect(0).stdout;
     let fault = Fault::FirstTries { status: 503, times: 1 };
     let server = serve(&scene, vec![fault]);
-    assert_eq!(run(&server, &PLACE).expect(0).stdout, undisturbed);
+    assert_eq!(run(&server, &POINT).expect(0).stdout, undisturbed);
     assert!(server.served().iter().any(|served| served.status == 503));
 }
 
@@ -150,7 +150,7 @@ fn a_server_that_stalls_ends_the_run_in_time() {
         let server = serve(&scene, vec![fault.clone()]);
         let started = Instant::now();
         let flags = ["--timeout", "2s", "--retries", "1", "-o", &scene.text("out.csv")];
-        let outcome = run(&server, &[&PLACE[..], &flags].concat()).expect(6);
+        let outcome = run(&server, &[&POINT[..], &flags].concat()).expect(6);
         assert!(started.elapsed() < Duration::from_secs(10), "{fault:?}: {:?}", started.elapsed());
         assert!(outcome.stderr.contains("s3://bucket/source.zarr/t/1.0.0"), "{fault:?}: {}", outcome.stderr);
         outcome.records();
@@ -162,7 +162,7 @@ fn a_server_that_stalls_ends_the_run_in_time() {
 fn a_chunk_that_is_cut_on_the_way_is_no_value() {
     let scene = Scene::globe();
     let fault = Fault::Truncate { key_contains: "t/1.0.0".into() };
-    let outcome = run(&serve(&scene, vec![fault]), &[&PLACE[..], &["--timeout", "2s", "--retries", "1"]].concat());
+    let outcome = run(&serve(&scene, vec![fault]), &[&POINT[..], &["--timeout", "2s", "--retries", "1"]].concat());
     assert_ne!(outcome.code, 0, "{}", outcome.stdout);
     assert!(outcome.stderr.contains("t/1.0.0"), "{}", outcome.stderr);
 }
@@ -171,19 +171,19 @@ fn a_chunk_that_is_cut_on_the_way_is_no_value() {
 fn a_dry_run_reads_hardly_anything() {
     let scene = many();
     let server = serve(&scene, vec![]);
-    let plan = run(&server, &[&PLACE[..], &["-n"]].concat()).expect(0);
+    let plan = run(&server, &[&POINT[..], &["-n"]].concat()).expect(0);
     assert!(of_chunks(&server).len() <= 2, "{:?}", of_chunks(&server));
     assert_eq!(plan.of_type("extraction")[0]["chunks"], 200);
 }
 
-/// An output that is there is found out before the chunks are read.
+/// An existing output is an error before any chunk is read.
 #[test]
 fn what_is_there_is_refused_before_any_work() {
     let scene = Scene::of(&globe());
     for name in crate::outputs::OUTPUTS {
         let path = scene.file(name, "somebody's");
         let server = serve(&scene, vec![]);
-        run(&server, &[&PLACE[..], &["-o", &path]].concat()).expect(7);
+        run(&server, &[&POINT[..], &["-o", &path]].concat()).expect(7);
         assert!(of_chunks(&server).is_empty(), "{name}");
         assert_eq!(fs::read(&path).unwrap(), b"somebody's");
     }
@@ -194,9 +194,9 @@ fn a_zarr_output_at_a_url_is_the_local_one_and_appears_complete() {
     let directory = tempfile::tempdir().unwrap();
     let source = fixtures().join("weather-v2.zarr");
     let local = directory.path().join("local.zarr");
-    Tool::new("zpoint").arg(&source).args(PLACE).arg("-o").arg(&local).run().expect(0);
+    Tool::new("zpoint").arg(&source).args(POINT).arg("-o").arg(&local).run().expect(0);
     let server = ObjectServer::start_writable(directory.path(), vec![]);
-    hermetic(&server).arg(&source).args(PLACE).args(["-o", &server.s3_url("remote.zarr")]).run().expect(0);
+    hermetic(&server).arg(&source).args(POINT).args(["-o", &server.s3_url("remote.zarr")]).run().expect(0);
     let remote = directory.path().join("remote.zarr");
     assert!(harness::tree(&remote).len() > 3);
     assert_eq!(harness::tree(&remote), harness::tree(&local));
@@ -205,8 +205,8 @@ fn a_zarr_output_at_a_url_is_the_local_one_and_appears_complete() {
         server.served().into_iter().filter(|served| served.kind == Kind::Put).map(|served| served.key).collect();
     let last = puts.iter().rfind(|key| key.contains("remote.zarr/")).unwrap();
     assert!(last.ends_with("remote.zarr/zarr.json"), "what opens the store comes last: {puts:?}");
-    let again = hermetic(&server).arg(&source).args(PLACE).args(["-o", &server.s3_url("remote.zarr")]).run().expect(7);
+    let again = hermetic(&server).arg(&source).args(POINT).args(["-o", &server.s3_url("remote.zarr")]).run().expect(7);
     assert!(again.stderr.contains("exists already"), "{}", again.stderr);
-    let rows = hermetic(&server).arg(&source).args(PLACE).args(["-o", &server.s3_url("rows.csv")]).run().expect(2);
+    let rows = hermetic(&server).arg(&source).args(POINT).args(["-o", &server.s3_url("rows.csv")]).run().expect(2);
     assert!(rows.stderr.contains("only Zarr is written to a URL"), "{}", rows.stderr);
 }

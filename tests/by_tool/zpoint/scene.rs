@@ -69,7 +69,7 @@ impl Scene {
         self.tool(arguments).run()
     }
 
-    /// A run for one place.
+    /// A run for one point.
     pub fn at(&self, lat: f64, lon: f64, arguments: &[&str]) -> Outcome {
         self.tool(&[&format!("--lat={lat}"), &format!("--lon={lon}")]).args(arguments).run()
     }
@@ -123,7 +123,7 @@ pub fn values(outcome: &Outcome, column: &str) -> Vec<Option<f64>> {
     outcome.of_type("row").into_iter().map(of).collect()
 }
 
-/// The value of `t` at the first time and the only place.
+/// The value of `t` at the first time and the only point.
 #[track_caller]
 pub fn first(outcome: &Outcome) -> Option<f64> {
     outcome.records();

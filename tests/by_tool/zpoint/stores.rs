@@ -69,12 +69,12 @@ fn cells_that_differ_are_an_answer() {
     fields[3] = temperature(TIMES, ROWS, 72);
     let other = beside(&scene, &fields);
     let outcome = with(&scene, &other, &[]).expect(1);
-    for words in ["place 0", "50, 30", "50, 32", "other.zarr", "--same-cell"] {
+    for words in ["point 0", "50, 30", "50, 32", "other.zarr", "--same-cell"] {
         assert!(outcome.stderr.contains(words), "{words}: {}", outcome.stderr);
     }
     assert!(outcome.of_type("row").is_empty());
     let outcome = with(&scene, &other, &["--same-cell", "warn"]).expect(0);
-    assert!(outcome.stderr.contains("place 0"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("point 0"), "{}", outcome.stderr);
     assert_eq!(values(&outcome, "grid_lon")[TIMES - 1..=TIMES], [Some(30.0), Some(32.0)]);
     assert_eq!(values(&outcome, "t")[TIMES], Some(value(0, 4, 6)));
 }

@@ -7,7 +7,8 @@ use crate::lookup::Lookup;
 use crate::points::{Points, SameCell};
 use crate::source::Source;
 
-/// Cells closer to each other than this, in degrees, are the same: coordinates stored in another precision differ so much.
+/// Cells closer to each other than this, in degrees, are the same: coordinates stored in different precision differ by
+/// this much.
 const SAME_DEGREES: f64 = 1e-4;
 
 /// Whether two grids have the same cells for all points.
@@ -29,7 +30,7 @@ fn same_cell(one: &Lookup, other: &Lookup, number: usize) -> bool {
 /// Compares every grid with the first.
 ///
 /// # Errors
-/// The first point whose cells differ, where `same_cell` does not ask for a warning.
+/// The first point whose cells differ, for `SameCell::Error`.
 pub fn check(
     same_cell: SameCell,
     sources: &[Source],
@@ -50,7 +51,7 @@ pub fn check(
                 None => "none".into(),
             };
             let what = format!(
-                "the cell of place {} is at {} here (by {}) and at {} in {} (by {})",
+                "the cell of point {} is at {} here (by {}) but at {} in {} (by {})",
                 points.ids[number],
                 cell(other),
                 grid.found_by,
@@ -62,7 +63,7 @@ pub fn check(
                 SameCell::Warn => session.status.warn(&format!("{}: {what}", other_source.name)),
                 SameCell::Error => {
                     let failure = Failure::new(Exit::No, what).at(&other_source.name);
-                    return Err(failure.hint("choose variables with --var, or say --same-cell warn"));
+                    return Err(failure.hint("choose variables with --var, or use --same-cell warn"));
                 }
             }
         }

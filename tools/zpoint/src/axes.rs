@@ -1,4 +1,4 @@
-//! The axes of rows and columns: dimensions with their coordinates, as far as they are selected.
+//! The axes of rows and columns: dimensions with their selected coordinates.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::options::DataOptions;
 /// Attributes of a coordinate that outputs keep.
 const KEPT: [&str; 5] = ["units", "standard_name", "long_name", "positive", "axis"];
 
-/// A dimension that makes rows or columns, as far as it is selected.
+/// A dimension used as rows or columns, after selection.
 #[derive(Debug, Clone)]
 pub struct Axis {
     /// Its name.
@@ -28,7 +28,7 @@ pub struct Axis {
     pub attributes: Vec<(String, Value)>,
 }
 
-/// An axis is known by the path of its coordinate, its name and its length.
+/// Key of an axis: the path of its coordinate, its name and its length.
 type Key = (Option<String>, String, u64);
 
 /// The axes of a store, each read once.
@@ -36,20 +36,20 @@ pub struct Axes<'a> {
     opened: &'a Opened,
     options: &'a DataOptions,
     known: HashMap<Key, Axis>,
-    /// Attributes of their coordinates that were not understood.
+    /// Notes on attributes of their coordinates that are not supported.
     pub remarks: Vec<String>,
 }
 
 impl<'a> Axes<'a> {
-    /// None yet.
+    /// Without any axis yet.
     pub fn new(opened: &'a Opened, options: &'a DataOptions) -> Axes<'a> {
         Axes { opened, options, known: HashMap::new(), remarks: Vec::new() }
     }
 
-    /// The axis of a dimension of `array`, as far as it is selected.
+    /// The selected axis of a dimension of `array`.
     ///
     /// # Errors
-    /// The store's, and selections that select nothing.
+    /// Read errors of the store, and selections that match nothing.
     pub fn get(&mut self, array: &Array, dimension: &str) -> Result<Axis, Failure> {
         let at = dimensions(array).and_then(|names| names.iter().position(|name| *name == dimension));
         let length = at.map_or(0, |at| array.shape[at]);
@@ -86,15 +86,15 @@ impl<'a> Axes<'a> {
     fn failure(&self, dimension: &str, error: &SelectionError) -> Failure {
         let failure = Failure::usage(error.to_string()).at(format!("{}: {dimension}", self.opened.name));
         match error {
-            SelectionError::Disjoint => failure.hint("select once, as in a,b or a:b"),
+            SelectionError::Disjoint => failure.hint("use one selection per dimension, such as a,b or a:b"),
             _ => failure,
         }
     }
 
-    /// Refuses selections of dimensions that no axis has.
+    /// Checks that every selected dimension exists.
     ///
     /// # Errors
-    /// A usage failure that names the dimensions that there are.
+    /// A usage failure that lists the existing dimensions.
     pub fn check_selections(&self) -> Result<(), Failure> {
         let mut known: Vec<&str> = self.known.keys().map(|(_, dimension, _)| dimension.as_str()).collect();
         let Some(other) = self.options.selections.iter().find(|other| !known.contains(&other.dimension.as_str()))
@@ -103,8 +103,8 @@ impl<'a> Axes<'a> {
         };
         known.sort_unstable();
         known.dedup();
-        let what = format!("there is no dimension {:?} to select from", other.dimension);
-        let hint = format!("there are {}; places are chosen with --lat and --lon", known.join(", "));
+        let what = format!("no dimension {:?} to select from", other.dimension);
+        let hint = format!("dimensions: {}; select points with --lat and --lon", known.join(", "));
         Err(Failure::usage(what).at(&self.opened.name).hint(hint))
     }
 }

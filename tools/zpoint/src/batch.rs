@@ -1,17 +1,17 @@
-//! What the reading side passes to the writing side: a schema once, then batches of rows.
+//! The data passed from the reader to the writer: a schema once, then batches of rows.
 //!
-//! Rows are in order: the stores as named, in each the sample coordinates (slow to fast, as stored), and at each of them every
-//! point in the order given. A wide row has one value for each feature.
+//! Rows are ordered by store as given, then by sample coordinate (slowest first, as stored), then by point as given. A wide
+//! row has one value per feature.
 
 use serde_json::Value;
 use zcoord::{Column, Kind};
 
-/// What all rows have in common.
+/// The columns of all rows.
 #[derive(Debug, Clone)]
 pub struct Schema {
     /// Columns that identify a row, first in every output.
     pub keys: Vec<Key>,
-    /// The variables; their features are the columns behind the keys, in this order.
+    /// The variables; their features are the columns after the keys, in this order.
     pub variables: Vec<Variable>,
 }
 
@@ -33,11 +33,11 @@ pub struct Key {
 pub enum Role {
     /// The point's id: the first key. Text.
     PointId,
-    /// Its latitude as asked for, degrees north.
+    /// Its requested latitude, degrees north.
     Latitude,
-    /// Its longitude as asked for, degrees east.
+    /// Its requested longitude, degrees east.
     Longitude,
-    /// A column of the points file that is carried through. Text.
+    /// A column copied from the points file. Text.
     Carried,
     /// Latitude, longitude (degrees) or distance (km) of the cell that was found.
     Cell,
@@ -52,22 +52,22 @@ impl Role {
     }
 }
 
-/// A variable, and the features that it gives: one for each index of its feature dimensions, in C order.
+/// A variable and its features: one per index of its feature dimensions, in C order.
 #[derive(Debug, Clone)]
 pub struct Variable {
-    /// Its name in outputs with one array a variable (no slash; unique).
+    /// Its name in outputs with one array per variable (no slash; unique).
     pub name: String,
     /// Absolute path in its store.
     pub path: String,
-    /// The store, as it was named (the first that has it).
+    /// The store, its path as given (the first that has it).
     pub store: String,
-    /// What its decoded values are.
+    /// Kind of its decoded values.
     pub kind: Kind,
     /// Its feature dimensions: those that are neither the grid's nor the sample's. Often none.
     pub dimensions: Vec<Dimension>,
-    /// Names of its features: one for each index of the dimensions, in C order; one in all where there are none.
+    /// Names of its features: one for each index of the dimensions, in C order; a single one if there are none.
     pub features: Vec<String>,
-    /// Its CF attributes, those of masks and packing left out where they are undone.
+    /// Its CF attributes, without those of masks and packing if values are decoded.
     pub attributes: Vec<(String, Value)>,
 }
 
@@ -95,7 +95,7 @@ impl Variable {
     }
 }
 
-/// Rows that follow each other.
+/// Consecutive rows.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// Number of rows.

@@ -1,4 +1,4 @@
-//! The flags of `zpoint`: what may be typed. What it means is in `options.rs`.
+//! The command-line flags of `zpoint`; `options.rs` turns them into options.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,32 +13,32 @@ use crate::naming::Template;
 use crate::points::{Method, OutOfBounds, SameCell};
 use crate::sink::{Format, Layout, TimeFormat};
 
-/// Extract the series of places out of Zarr stores
+/// Extract time series at points from Zarr stores
 ///
-/// Finds the cell of each place and reads its values of every variable, at every time, out of one STORE or many. Dimensions
-/// that number samples (times; file_id, sample, batch) make rows: one for each sample and place. All others, such as level,
-/// make columns: u_500, u_850. Before the values a row has the place, its cell and their distance. Stores come in the order
-/// given, in each the samples in theirs, and at each sample the places. Rows are written while they are read; nothing is
-/// collected first.
+/// Finds the grid cell of each point and reads every variable there, at every time, from one or more STOREs. Sample
+/// dimensions (times, file_id, sample, batch) become rows: one row per sample and point. All other dimensions, such as
+/// level, become columns: u_500, u_850. The first columns of a row are the point, its cell and the distance between
+/// them. Rows are ordered by store as given, then by sample, then by point. Rows are streamed to the output, so memory
+/// does not grow with their number.
 ///
-/// Places are always points, never the corners of a box; longitude is compared around the circle; a place outside of the grid,
-/// by more than half a cell, is an error unless --out-of-bounds says otherwise. Values are decoded as CF says, and xarray does:
-/// masks, then packing; times in their calendar. Of chunks in Blosc only the blocks are read and decoded that hold a wanted
-/// cell, of uncompressed chunks only the cells, all others whole.
+/// Each latitude-longitude pair is a point, never the corner of a box. Longitudes are compared modulo 360. A point more than
+/// half a cell outside the grid is an error unless --out-of-bounds is given. Values are decoded according to the CF
+/// conventions, as in xarray: masks, then packing; times in their calendar. From Blosc chunks only the blocks that hold a
+/// requested cell are read and decoded, from uncompressed chunks only the cells; all other chunks are read whole.
 ///
-/// Without -o rows go to standard output: as a table on a terminal, as records in a pipe, or as plain CSV with -f csv. With -o
-/// they go to a file that appears when it is complete, beside it NAME.columns.jsonl, which says what each column is, and
-/// standard output has the cells that were found.
+/// Without -o, rows go to standard output: as a table on a terminal, as records in a pipe, or as plain CSV with -f csv. With
+/// -o, they go to a file that appears only when it is complete, with NAME.columns.jsonl next to it to describe each column,
+/// and standard output lists the grid cell of each point.
 #[derive(Debug, Parser)]
 #[command(
     name = "zpoint",
     override_usage = "zpoint [OPTIONS] --lat=LAT --lon=LON STORE...\n       zpoint [OPTIONS] --points FILE STORE..."
 )]
 pub struct Args {
-    /// Stores: paths, or URLs with file, s3, gs, az, http or https
+    /// Stores: paths, or file, s3, gs, az, http or https URLs
     #[arg(value_name = "STORE")]
     pub stores: Vec<OsString>,
-    /// Read more stores from FILE ("-": standard input): one a line, as text or as records with a "store"
+    /// Read more stores from FILE ("-": standard input), one per line, as text or as records with a "store" field
     #[arg(long, value_name = "FILE")]
     pub stores_from: Option<PathBuf>,
 
@@ -62,163 +62,161 @@ pub struct Args {
     pub common: Common,
 }
 
-/// Flags of the points.
+/// Flags that select points.
 #[derive(Debug, Clone, ClapArgs)]
-#[command(next_help_heading = "Places")]
+#[command(next_help_heading = "Points")]
 pub struct PointFlags {
-    /// Latitude of a place in degrees north; repeatable, each with a --lon
+    /// Latitude of a point in degrees north; repeatable, each with a --lon
     #[arg(long, value_name = "LAT", allow_negative_numbers = true)]
     pub lat: Vec<f64>,
-    /// Longitude of a place in degrees east, in either convention: -0.1 is 359.9
+    /// Longitude of a point in degrees east, in either convention: -0.1 equals 359.9
     #[arg(long, value_name = "LON", allow_negative_numbers = true)]
     pub lon: Vec<f64>,
-    /// Read places from a CSV file whose header names lat, lon and perhaps id ("-": standard input); further columns are
-    /// carried through
+    /// Read points from a CSV file ("-": standard input) whose header has lat, lon and optionally id; other columns are
+    /// copied to the output
     #[arg(long, value_name = "FILE")]
     pub points: Option<PathBuf>,
-    /// What a place gets: the value of the nearest cell, or one between the four around it
+    /// How values at a point are computed: from the nearest cell or the four cells around it
     #[arg(long, value_name = "HOW", value_parser = one_of(METHODS), default_value = "nearest")]
     pub method: Method,
-    /// The farthest that a cell may be in degrees, in place of half a cell: lat=0.2,lon=0.2
+    /// Maximum distance to the cell in degrees, instead of half a cell: lat=0.2,lon=0.2
     #[arg(long, value_name = "DEGREES", value_parser = parse_tolerance)]
     pub tolerance: Option<Tolerance>,
-    /// The farthest that a cell may be, along the ground: 25km, 500m
+    /// Maximum great-circle distance to the cell: 25km, 500m
     #[arg(long, value_name = "DISTANCE", value_parser = parse_distance)]
     pub max_distance: Option<f64>,
-    /// What becomes of a place outside of the grid, by more than half a cell: end the run, missing values, no rows, or no rows
-    /// and a warning
+    /// How to handle points more than half a cell outside the grid
     #[arg(long, value_name = "WHAT", value_parser = one_of(OUT_OF_BOUNDS), default_value = "error")]
     pub out_of_bounds: OutOfBounds,
-    /// Take the nearest cell at which this variable is not missing (at the first sample), for places at a coast
+    /// Use the nearest cell where this variable is not missing at the first sample, for points near a coast
     #[arg(long, value_name = "VAR", requires = "search_radius")]
     pub nearest_valid: Option<String>,
-    /// How far --nearest-valid looks: 50km
+    /// Search radius of --nearest-valid: 50km
     #[arg(long, value_name = "DISTANCE", value_parser = parse_distance, requires = "nearest_valid")]
     pub search_radius: Option<f64>,
-    /// What to do when stores, or grids of one store, have different cells for a place
+    /// What to do if stores, or grids within a store, have different cells for a point
     #[arg(long, value_name = "WHAT", value_parser = one_of(SAME_CELL), default_value = "error")]
     pub same_cell: SameCell,
-    /// The array that is the latitude, where that is not clear
+    /// Name of the latitude variable, if it is ambiguous
     #[arg(long, value_name = "NAME")]
     pub lat_name: Option<String>,
-    /// The array that is the longitude
+    /// Name of the longitude variable, if it is ambiguous
     #[arg(long, value_name = "NAME")]
     pub lon_name: Option<String>,
 }
 
-/// Flags of the data.
+/// Flags that select data.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Selection options")]
 pub struct WhatFlags {
-    /// Only these values of a dimension: level=850, level=500,850, level=500:850, time=2019-03 (all of it),
-    /// time=2019-03-01:2019-03-07 (both ends included); repeatable, for another dimension each
+    /// Select by coordinate value: level=850, level=500,850, level=500:850, time=2019-03 (the whole month),
+    /// time=2019-03-01:2019-03-07 (both ends included); repeatable, once per dimension
     #[arg(long, value_name = "DIM=LABEL", value_parser = parse_sel)]
     pub sel: Vec<Selection>,
-    /// Only these indices of a dimension, as Python counts them: level=0:3 (3 excluded), time=-1, time=::24; repeatable, for
-    /// another dimension each
+    /// Select by index, as in Python: level=0:3 (3 excluded), time=-1, time=::24; repeatable, once per dimension
     #[arg(long, value_name = "DIM=INDEX", value_parser = parse_isel)]
     pub isel: Vec<Selection>,
-    /// Add variables without latitude and longitude, such as one value a time, to every row; else they are left out
+    /// Also include variables without latitude and longitude, such as one value per time, repeated in every row
     #[arg(long)]
     pub carry: bool,
-    /// How far to decode: as CF says, or just the numbers that are stored
+    /// Decode according to the CF conventions, or return the stored numbers
     #[arg(long, value_name = "HOW", value_parser = one_of(DECODE), default_value = "cf")]
     pub decode: Mode,
-    /// Whether the fill_value of an array's metadata means missing [default: as in xarray, true in Zarr v2, false in v3]
+    /// Whether an array's fill_value marks missing values [default: as in xarray, true in Zarr v2, false in v3]
     #[arg(long, value_name = "BOOL")]
     pub fill_value_as_mask: Option<bool>,
-    /// Dimensions that make rows, in place of times, file_id, sample and batch
+    /// Dimensions used as rows, instead of times, file_id, sample and batch
     #[arg(long, value_name = "DIM,…", value_delimiter = ',')]
     pub row_dims: Option<Vec<String>>,
-    /// Dimensions that make columns, though they would make rows by default
+    /// Dimensions used as columns that would be rows by default
     #[arg(long, value_name = "DIM,…", value_delimiter = ',')]
     pub feature_dims: Vec<String>,
-    /// Names of the columns of variables with further dimensions, as in '{var}_{level}' or '{var}[_{level}][_{step}]'
+    /// Column names of variables with further dimensions, such as '{var}_{level}' or '{var}[_{level}][_{step}]'
     #[arg(long, value_name = "TEMPLATE", value_parser = Template::parse)]
     pub column_name: Option<Template>,
 }
 
-/// Flags of the output.
+/// Flags of the output format.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Output options")]
 pub struct RowFlags {
-    /// Format of the rows [default: by the ending of --output, .csv, .parquet, .npy or .zarr, else records; on standard output
-    /// a table or records]
+    /// Output format [default: from the extension of --output: .csv, .parquet, .npy or .zarr, otherwise records; on standard
+    /// output a table or records]
     #[arg(short = 'f', long = "to", value_name = "FORMAT", value_parser = one_of(FORMATS))]
     pub to: Option<Format>,
-    /// One row for each sample and place, or one for each value
+    /// One row per sample and point, or one row per value
     #[arg(long, value_name = "HOW", value_parser = one_of(LAYOUTS), default_value = "wide")]
     pub layout: Layout,
-    /// Make --output a directory with a file for each value of a column before the values (point_id, time, …), named as in
-    /// Hive: point_id=7/part-0.parquet
+    /// Make --output a directory with one file per value of a key column (point_id, time, …), with Hive-style names:
+    /// point_id=7/part-0.parquet
     #[arg(long, value_name = "KEY")]
     pub partition_by: Option<String>,
-    /// What CSV has for a missing value
+    /// Text for missing values in CSV
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub na_rep: String,
-    /// Leave the header of CSV out, so that parts can be put together
+    /// Omit the CSV header, so that parts can be concatenated
     #[arg(long)]
     pub no_header: bool,
-    /// How times are written: ISO 8601, or counted since 1970 in their own calendar, in seconds or microseconds
+    /// Time format: ISO 8601, or seconds or microseconds since 1970 in the calendar of the data
     #[arg(long, value_name = "FORMAT", value_parser = one_of(TIME_FORMATS), default_value = "iso")]
     pub time_format: TimeFormat,
-    /// Convert every value to this type, so that all fit one matrix (-f npy)
+    /// Convert all values to this type, so that they fit in one matrix (-f npy)
     #[arg(long = "cast", value_name = "TYPE", value_parser = one_of(CASTS))]
     pub cast_f32: Option<bool>,
-    /// Replace the output where it exists, once the new one is whole
+    /// Replace an existing output once the new one is complete
     #[arg(long)]
     pub overwrite: bool,
 }
 
-/// Flags of reading.
+/// Flags that control reading.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Work options")]
 pub struct ReadFlags {
-    /// Print the plan of each store, and read coordinates and a few chunks only: the bytes to read for those wanted, how many
-    /// times as many that is (READ×), and would be for a reader of whole chunks (WHOLE×)
+    /// Print the plan of each store; read only coordinates and a few chunks. Shows the bytes to read and the bytes
+    /// requested, their ratio (READ×), and the ratio if whole chunks were read (FULL×)
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Do part I of N of the rows: a contiguous share, cut between chunks where that is possible; a part may be empty
+    /// Extract part I of N of the rows: a contiguous range, split at chunk boundaries where possible; a part may be empty
     #[arg(long, value_name = "I/N")]
     pub part: Option<Part>,
-    /// Whether to read single blocks of Blosc chunks: where that is less work, always, or never
+    /// Whether to decode single blocks of Blosc chunks
     #[arg(long, value_name = "WHEN", value_parser = one_of(PARTIAL_DECODE), default_value = "auto")]
     pub partial_decode: PartialDecode,
 }
 
-/// A value as it is typed, its help, and what it means.
+/// The name of a choice, its help, and its value.
 type Choice<T> = (&'static str, &'static str, T);
 
 const METHODS: [Choice<Method>; 2] = [
-    ("nearest", "That of the nearest cell", Method::Nearest),
-    ("linear", "Bilinear, between four cells", Method::Linear),
+    ("nearest", "Value of the nearest cell", Method::Nearest),
+    ("linear", "Bilinear interpolation between four cells", Method::Linear),
 ];
 const OUT_OF_BOUNDS: [Choice<OutOfBounds>; 4] = [
-    ("error", "The run ends", OutOfBounds::Error),
-    ("null", "Rows with missing values", OutOfBounds::Null),
-    ("drop", "No rows", OutOfBounds::Drop),
-    ("warn", "No rows, and a warning", OutOfBounds::Warn),
+    ("error", "Stop with an error", OutOfBounds::Error),
+    ("null", "Write rows with missing values", OutOfBounds::Null),
+    ("drop", "Write no rows", OutOfBounds::Drop),
+    ("warn", "Write no rows and print a warning", OutOfBounds::Warn),
 ];
 const SAME_CELL: [Choice<SameCell>; 2] =
-    [("error", "The run ends", SameCell::Error), ("warn", "A warning", SameCell::Warn)];
-const DECODE: [Choice<Mode>; 2] = [("cf", "Masks, packing and times", Mode::Cf), ("raw", "Not at all", Mode::Raw)];
+    [("error", "Stop with an error", SameCell::Error), ("warn", "Print a warning", SameCell::Warn)];
+const DECODE: [Choice<Mode>; 2] = [("cf", "Masks, packing and times", Mode::Cf), ("raw", "No decoding", Mode::Raw)];
 const FORMATS: [Choice<Format>; 5] = [
     ("csv", "Comma-separated values (RFC 4180)", Format::Csv),
-    ("jsonl", "A record a line", Format::Jsonl),
+    ("jsonl", "One JSON record per line", Format::Jsonl),
     ("parquet", "Apache Parquet", Format::Parquet),
-    ("npy", "One NumPy matrix, with rows and columns described beside it", Format::Npy),
-    ("zarr", "A Zarr v3 store, CF time series", Format::Zarr),
+    ("npy", "One NumPy matrix, with files next to it that describe rows and columns", Format::Npy),
+    ("zarr", "A Zarr v3 store with CF time series", Format::Zarr),
 ];
 const LAYOUTS: [Choice<Layout>; 2] =
-    [("wide", "All values of a sample and place", Layout::Wide), ("long", "One value", Layout::Long)];
+    [("wide", "All values of a sample and point", Layout::Wide), ("long", "One value per row", Layout::Long)];
 const TIME_FORMATS: [Choice<TimeFormat>; 3] = [
     ("iso", "2019-03-01T00:00:00Z", TimeFormat::Iso),
     ("unix", "Seconds since 1970", TimeFormat::Unix),
-    ("cf", "Microseconds since 1970", TimeFormat::Cf),
+    ("unix-us", "Microseconds since 1970", TimeFormat::UnixMicros),
 ];
 const CASTS: [Choice<bool>; 1] = [("f32", "32-bit floats", true)];
 const PARTIAL_DECODE: [Choice<PartialDecode>; 3] = [
-    ("auto", "Where it is less work", PartialDecode::Auto),
+    ("auto", "When it is less work", PartialDecode::Auto),
     ("on", "Always", PartialDecode::On),
     ("off", "Never", PartialDecode::Off),
 ];
@@ -247,9 +245,9 @@ pub struct Tolerance {
 fn parse_tolerance(text: &str) -> Result<Tolerance, String> {
     let mut tolerance = Tolerance::default();
     for part in text.split(',') {
-        let (axis, degrees) = part.split_once('=').ok_or("a tolerance is lat=DEGREES,lon=DEGREES")?;
+        let (axis, degrees) = part.split_once('=').ok_or("expected lat=DEGREES,lon=DEGREES")?;
         let degrees = degrees.parse::<f64>().ok().filter(|degrees| (0.0..=360.0).contains(degrees));
-        let degrees = Some(degrees.ok_or_else(|| format!("{part:?} is no number of degrees"))?);
+        let degrees = Some(degrees.ok_or_else(|| format!("{part:?} is not a number of degrees from 0 to 360"))?);
         match axis.trim() {
             "lat" | "latitude" => tolerance.lat = degrees,
             "lon" | "longitude" => tolerance.lon = degrees,
@@ -265,31 +263,31 @@ fn parse_distance(text: &str) -> Result<f64, String> {
     let unit = match &text[digits.len()..] {
         "km" => 1.0,
         "m" => 0.001,
-        _ => return Err("a distance is a number with km or m".into()),
+        _ => return Err("expected a number followed by km or m, such as 25km".into()),
     };
     let number = digits.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
-    number.map(|number| number * unit).ok_or_else(|| "a distance is a number with km or m".into())
+    number.map(|number| number * unit).ok_or_else(|| "expected a number followed by km or m, such as 25km".into())
 }
 
-/// Examples for help and manual page: what, and the command.
+/// Examples for the help and the man page: description and command.
 pub const EXAMPLES: &[(&str, &str)] = &[
-    ("The series of London, as a table", "zpoint era5.zarr --lat 51.5 --lon -0.1"),
+    ("Time series for London, as a table", "zpoint era5.zarr --lat 51.5 --lon -0.1"),
     ("The same as CSV", "zpoint era5.zarr --lat 51.5 --lon -0.1 -f csv > london.csv"),
-    ("What that would read, and how many times what is wanted", "zpoint -n era5.zarr --lat 51.5 --lon -0.1"),
+    ("What that would read, and its ratio to the requested bytes", "zpoint -n era5.zarr --lat 51.5 --lon -0.1"),
     (
-        "A week of some variables at many stations, for a training run",
-        "zpoint batch_*.zarr --points stations.csv --var 't*' --sel time=2019-03-01:2019-03-07 -o series.parquet",
+        "One week of some variables at many points, as training data",
+        "zpoint batch_*.zarr --points points.csv --var 't*' --sel time=2019-03-01:2019-03-07 -o series.parquet",
     ),
     (
-        "One file for each value of the dimension file_id",
+        "One file per value of the dimension file_id",
         "zpoint batch_*.zarr --lat 51.5 --lon 0 -f parquet --partition-by file_id -o features",
     ),
     (
-        "Sea temperature at a harbour whose cell is land",
+        "Sea surface temperature at a harbour whose cell is land",
         "zpoint ocean.zarr --lat 53.9 --lon 8.6 --var sst --nearest-valid sst --search-radius 50km",
     ),
-    ("Part 3 of 8, for an array job", "zpoint archive.zarr --points stations.csv --part 3/8 -o part-3.parquet"),
-    ("Stores out of another tool", "zinspect --json *.zarr | zpoint --stores-from - --lat 51.5 --lon 0 -f csv"),
+    ("Part 3 of 8, for a job array", "zpoint archive.zarr --points points.csv --part 3/8 -o part-3.parquet"),
+    ("Stores listed by another tool", "zinspect --json *.zarr | zpoint --stores-from - --lat 51.5 --lon 0 -f csv"),
 ];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Elements that were read become columns: decoded, put into their rows, and interpolated where a point lies between cells.
+//! Turns stored elements into columns: decodes them, arranges them in rows, and interpolates between cells.
 
 use zcoord::{Column, Decoder, Kind, Values};
 
@@ -8,17 +8,17 @@ use crate::lookup::Stencil;
 pub struct Raw {
     /// Encoded elements.
     pub bytes: Vec<u8>,
-    /// Which of them could not be read; empty where all could.
+    /// Which of them could not be read; empty if none.
     pub failed: Vec<bool>,
 }
 
-/// How the samples and points of a batch find their elements.
+/// Maps the samples and points of a batch to elements.
 pub struct Rows<'a> {
     /// Cells of the variable.
     pub cells: usize,
-    /// Samples that the variable has of its own.
+    /// Number of samples of the variable itself.
     pub own_samples: usize,
-    /// For each sample of the batch, which of them; `None` where they are the same.
+    /// For each sample of the batch, its sample of the variable; `None` if they are identical.
     pub sample_of: Option<Vec<usize>>,
     /// For each point, its cells.
     pub stencils: &'a [Stencil],
@@ -27,7 +27,7 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Whether the rows of a feature are its elements in their order.
+    /// Whether the rows of a feature are its elements in order.
     fn are_elements(&self) -> bool {
         let in_order = |(number, stencil): (usize, &Stencil)| matches!(stencil, Stencil::One(cell) if *cell == number);
         self.sample_of.is_none() && self.stencils.len() == self.cells && self.stencils.iter().enumerate().all(in_order)
@@ -90,7 +90,7 @@ fn all_missing(like: &Column, rows: usize) -> Column {
     Column { kind: like.kind, values, missing: vec![true; rows] }
 }
 
-/// Marks rows as missing: by a NaN, or beside values of types that have none.
+/// Marks rows as missing: with NaN, or in the mask for types without NaN.
 fn with_missing(mut column: Column, missing: &[bool]) -> Column {
     if missing.is_empty() {
         return column;
@@ -111,7 +111,7 @@ fn mark<T: Copy>(values: &mut [T], missing: &[bool], marker: T) {
     }
 }
 
-/// Weighted sums of cells; missing where one of them is. 32-bit floats stay 32-bit floats.
+/// Weighted sums of cells; missing if any of them is. 32-bit floats stay 32-bit floats.
 fn between(column: &Column, start: usize, rows: &Rows) -> Column {
     let mut values = Vec::with_capacity(rows.samples * rows.stencils.len());
     for sample in 0..rows.samples {

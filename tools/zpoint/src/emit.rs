@@ -1,4 +1,4 @@
-//! Where rows go: to the stream of records, to standard output in its place, or to a file of their own.
+//! Row output: to the record stream, to standard output instead of records, or to a separate file.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -14,24 +14,24 @@ use crate::human;
 use crate::options::Options;
 use crate::sink::{self, Shape, Sink, Written};
 
-/// Takes batches of rows.
+/// Writes batches of rows.
 pub struct Emitter {
     sink: Box<dyn Sink + Send>,
     target: Target,
     pool: Pool,
 }
 
-/// Where the sink's bytes go.
+/// Destination of the sink's bytes.
 enum Target {
-    /// To the stream, which they are part of.
+    /// Part of the record stream.
     Records(Waiting),
-    /// To standard output, in place of the stream.
+    /// Standard output, instead of records.
     Plain(Waiting),
-    /// To a file of their own.
+    /// A separate file.
     File,
 }
 
-/// Bytes on their way from a sink to the output.
+/// Buffer between a sink and the output.
 #[derive(Clone, Default)]
 struct Waiting(Arc<Mutex<Vec<u8>>>);
 
@@ -53,7 +53,7 @@ impl Write for Waiting {
 }
 
 impl Emitter {
-    /// Begins the output of rows of this shape.
+    /// Opens the output for rows of this shape.
     ///
     /// # Errors
     /// An output that exists or cannot be written; values that the format cannot hold.
@@ -73,12 +73,12 @@ impl Emitter {
         Ok(Emitter { sink, target, pool })
     }
 
-    /// Whether the stream is free for the cells that were found; rows in it have their cells in columns.
+    /// Whether match records go to the stream; rows in the stream have their cells in columns instead.
     pub fn takes_matches(&self) -> bool {
         matches!(self.target, Target::File)
     }
 
-    /// Takes a batch.
+    /// Writes a batch.
     ///
     /// # Errors
     /// As [`Sink::write`].
@@ -87,7 +87,7 @@ impl Emitter {
         pass_on(&self.target, session)
     }
 
-    /// Ends the output, which then gets its name. Returns what was written, where that is a file.
+    /// Finishes and publishes the output. Returns what was written to a file, if any.
     ///
     /// # Errors
     /// As [`Sink::finish`].
@@ -112,7 +112,7 @@ fn pass_on(target: &Target, session: &mut Session) -> Result<(), Failure> {
     }
 }
 
-/// Rows for people, out of those for scripts.
+/// Turns row records into rows of a terminal table.
 fn table(lines: &[u8], session: &mut Session) -> Result<(), Failure> {
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let Ok(Value::Object(mut values)) = serde_json::from_slice::<Value>(line) else { continue };

@@ -1,4 +1,4 @@
-//! Reads the cells of one batch: every chunk that holds one of them once, by all workers.
+//! Reads the cells of one batch: all workers read each chunk that holds one of them once.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -15,22 +15,22 @@ use crate::source::{Source, Variable};
 use crate::spans::Span;
 use crate::tasks::{PointGroup, Task, Tasks, group_points, own_samples};
 
-/// Counts of what was read.
+/// Read statistics.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReadStats {
-    /// Chunks that were there.
+    /// Chunks read.
     pub chunks: u64,
-    /// Chunks that were not.
+    /// Chunks that are not stored.
     pub chunks_missing: u64,
-    /// Chunks that are damaged.
+    /// Damaged chunks.
     pub chunks_failed: u64,
-    /// Chunks that were decoded whole.
+    /// Chunks decoded in full.
     pub chunks_whole: u64,
-    /// Blosc blocks that were decoded one by one.
+    /// Blosc blocks decoded individually.
     pub blocks: u64,
     /// Bytes read.
     pub bytes: u64,
-    /// Values that are missing because they lie outside the valid range.
+    /// Values set to missing because they are outside the valid range.
     pub out_of_range: u64,
 }
 
@@ -57,19 +57,19 @@ impl ReadStats {
     }
 }
 
-/// The features of a batch, and what went wrong.
+/// The features of a batch, and its failures.
 pub struct Features {
     /// One column for each feature, variable by variable.
     pub columns: Vec<Column>,
-    /// Chunks that are damaged.
+    /// Damaged chunks.
     pub failures: Vec<Failure>,
-    /// What was read.
+    /// Read statistics.
     pub stats: ReadStats,
 }
 
-/// What reading needs: threads, memory, and where the time is counted.
+/// Shared resources for reading: threads, memory, and timers.
 pub struct ReadContext<'a> {
-    /// Threads; more than workers where reads wait for a network.
+    /// Threads; more than workers if reads wait for a network.
     pub pool: &'a Pool,
     /// Permits to decode, one for each worker.
     pub processor: Semaphore,
@@ -98,7 +98,7 @@ struct Series<'a> {
     cells: usize,
 }
 
-/// A chunk that was read, or failed.
+/// The result of reading one chunk.
 struct Done {
     task: Task,
     outcome: Result<(CellsRead, Vec<u8>), ZarrError>,
@@ -110,10 +110,10 @@ thread_local! {
 }
 
 impl<'a> Engine<'a> {
-    /// A reader of `source` at the points looked up on each of its grids.
+    /// A reader of `source` at the points of each of its grids.
     ///
     /// # Errors
-    /// A variable whose chunks cannot be read at all.
+    /// A variable whose chunks cannot be decoded.
     pub fn new(source: &'a Source, lookups: &'a [Lookup], context: &'a ReadContext<'a>) -> Result<Engine<'a>, Failure> {
         let series = source.variables.iter().map(|variable| Series::new(source, variable, lookups));
         let series = series.collect::<Result<Vec<_>, Failure>>()?;
@@ -134,12 +134,12 @@ impl<'a> Engine<'a> {
         Ok(Engine { source, lookups, context, series })
     }
 
-    /// Chunks that are read for the samples in `span`.
+    /// Number of chunks to read for the samples in `span`.
     pub fn chunks(&self, span: &Span) -> u64 {
         self.series.iter().map(|series| self.tasks(series, span).len() as u64).sum()
     }
 
-    /// Bytes of the most memory that one chunk takes.
+    /// Peak memory of one chunk, in bytes.
     pub fn largest_chunk(&self) -> u64 {
         self.series.iter().map(|series| series.reader.cell_bytes()).max().unwrap_or(0)
     }
@@ -151,7 +151,7 @@ impl<'a> Engine<'a> {
     /// Reads the samples in `span`.
     ///
     /// # Errors
-    /// The store's. A damaged chunk is a failure of the batch: its cells are missing.
+    /// Read errors of the store. A damaged chunk is a failure in the batch, and its cells are missing.
     pub fn batch(&self, span: &Span) -> Result<Features, Failure> {
         let mut timer = Timer::start();
         let tasks: Vec<Tasks> = self.series.iter().map(|series| self.tasks(series, span)).collect();
@@ -203,7 +203,7 @@ impl<'a> Engine<'a> {
         Done { task, outcome: read.map(|read| (read, out)) }
     }
 
-    /// The columns of one variable, and how many values lie outside its valid range.
+    /// The columns of one variable, and the number of values outside its valid range.
     fn columns(&self, series: &Series, span: &Span, done: &[Done]) -> (Vec<Column>, u64) {
         let variable = series.variable;
         let own = own_samples(variable, span);
@@ -267,7 +267,7 @@ impl<'a> Series<'a> {
     }
 }
 
-/// For each sample of a batch, which of the variable's own it is; `None` where they are the same.
+/// For each sample of a batch, its sample of the variable; `None` if they are identical.
 fn sample_of(variable: &Variable, span: &Span, own: &[u64]) -> Option<Vec<usize>> {
     let has = |number: usize| variable.roles.contains(&Role::Sample(number));
     if (0..span.len()).all(has) {
@@ -282,11 +282,11 @@ fn sample_of(variable: &Variable, span: &Span, own: &[u64]) -> Option<Vec<usize>
     Some(numbers)
 }
 
-/// One chunk that was read for an estimate.
+/// A sampled chunk, for estimates.
 pub struct Probe {
-    /// Chunks of its variable that are going to be read.
+    /// Chunks of its variable that will be read.
     pub chunks: u64,
-    /// Bytes that were read for its cells.
+    /// Bytes read for its cells.
     pub read_bytes: u64,
     /// Bytes of the whole stored chunk.
     pub whole_bytes: u64,
@@ -298,10 +298,10 @@ impl Engine<'_> {
         self.context.pool.workers()
     }
 
-    /// Reads what the batches `spans` need of one chunk in the middle of each of up to `most` variables.
+    /// Samples one chunk in the middle of each of up to `most` variables, as the batches `spans` would read it.
     ///
     /// # Errors
-    /// The store's. Damaged chunks are left out.
+    /// Read errors of the store. Damaged chunks are skipped.
     pub fn probe(&self, most: usize, spans: &[Span]) -> Result<Vec<Probe>, Failure> {
         let Some(middle) = spans.get(spans.len() / 2) else { return Ok(Vec::new()) };
         let step = self.series.len().div_ceil(most.max(1)).max(1);

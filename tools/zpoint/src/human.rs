@@ -6,16 +6,16 @@ use serde_json::Value;
 use zcli::{Align, Column, Row, Table};
 use zwire::{ExtractionRecord, MatchRecord, Record, Summary, human_bytes, human_count, human_counted};
 
-/// The table of the plan, or of the cells found.
+/// The table of the plan, or of the cells of the points.
 pub fn table(dry_run: bool) -> Table {
     let text = |title| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks: true, drops: false };
     let number = |title| Column { title: Cow::Borrowed(title), align: Align::Right, shrinks: false, drops: true };
     let columns = if dry_run {
-        let titles = ["ROWS", "COLUMNS", "CHUNKS", "READ", "WANTED", "READ×", "WHOLE×", "BATCHES", "MEMORY", "OUTPUT"];
+        let titles = ["ROWS", "COLUMNS", "CHUNKS", "READ", "WANTED", "READ×", "FULL×", "BATCHES", "MEMORY", "OUTPUT"];
         std::iter::once(text("STORE")).chain(titles.map(number)).collect()
     } else {
         let titles = ["LAT", "LON", "GRID_LAT", "GRID_LON", "KM"];
-        std::iter::once(text("PLACE")).chain(titles.map(number)).chain([text("STORE")]).collect()
+        std::iter::once(text("POINT")).chain(titles.map(number)).chain([text("STORE")]).collect()
     };
     Table {
         columns,
@@ -97,7 +97,7 @@ fn footer(summary: &Summary) -> Vec<String> {
     let Some(columns) = number("columns") else {
         let (read, wanted) = (number("read_bytes").unwrap_or(0), number("wanted_bytes").unwrap_or(0));
         return vec![format!(
-            "{} to read for {} wanted (reckoned from a few chunks)",
+            "{} to read for {} requested (estimated from a few chunks)",
             human_bytes(read),
             human_bytes(wanted)
         )];

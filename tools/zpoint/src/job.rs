@@ -21,7 +21,7 @@ use crate::sink::{self, Format, Shape};
 use crate::source::Source;
 use crate::spans::Span;
 
-/// All that is known before anything is read.
+/// Everything known before data is read.
 pub struct Job<'a> {
     options: &'a Options,
     sources: &'a [Source],
@@ -36,10 +36,10 @@ pub struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// Plans the batches of all stores, whose columns must be the same.
+    /// Plans the batches of all stores; their columns must be the same.
     ///
     /// # Errors
-    /// Usage failures: columns that differ or have one name, and too little memory.
+    /// Usage failures: columns that differ or share a name, and too little memory.
     pub fn plan(
         options: &'a Options,
         sources: &'a [Source],
@@ -64,7 +64,7 @@ impl<'a> Job<'a> {
         ReadContext { pool, processor, memory, partial: self.options.read.partial, phases }
     }
 
-    /// The reader of a store. A chunk that does not fit into the memory is refused before the run, not killed in it.
+    /// The reader of a store. A chunk that does not fit in memory is an error before the run starts.
     fn engine<'e>(&'e self, number: usize, context: &'e ReadContext<'e>) -> Result<Engine<'e>, Failure> {
         let source = &self.sources[number];
         let engine = Engine::new(source, &self.lookups[number], context)?;
@@ -73,14 +73,14 @@ impl<'a> Job<'a> {
             return Ok(engine);
         }
         let (needed, hint) = (zwire::human_bytes(needed), plan::memory_word(2 * needed));
-        let what = format!("one chunk takes {needed} while it is decoded, more than half of --max-memory");
-        Err(Failure::usage(what).at(&source.name).hint(format!("--max-memory {hint} would do")))
+        let what = format!("decoding one chunk needs {needed}, more than half of --max-memory");
+        Err(Failure::usage(what).at(&source.name).hint(format!("use --max-memory {hint}")))
     }
 
-    /// With --dry-run: the plan of each store as a record.
+    /// Dry run: emits the plan of each store as a record.
     ///
     /// # Errors
-    /// The store's, and too little memory for one chunk.
+    /// Read errors of the store, and too little memory for one chunk.
     pub fn describe(&self, session: &mut Session) -> Result<Ending, Failure> {
         let mut totals = ExtractPlanSummary { stores: self.sources.len() as u64, ..ExtractPlanSummary::default() };
         let output = &self.options.output;
@@ -101,13 +101,13 @@ impl<'a> Job<'a> {
     /// Reads the rows of all stores, and writes them.
     ///
     /// # Errors
-    /// The store's and the output's, and too little memory for one chunk.
+    /// Read and write errors, and too little memory for one chunk.
     pub fn extract(&self, session: &mut Session) -> Result<Ending, Failure> {
         let samples = self.batches.iter().flat_map(|batches| &batches.spans).map(samples_of).sum();
         let shape = Shape { points: self.points.len() as u64, samples };
         if samples == 0 && self.options.output.format == Format::Zarr {
-            // The series' coordinates come with its rows.
-            let failure = Failure::usage("there are no samples to write, and no Zarr store without");
+            // The coordinates of the time series come with its rows.
+            let failure = Failure::usage("no samples selected; a Zarr output needs at least one");
             return Err(failure.at(&self.sources[0].name));
         }
         let mut emitter = Emitter::open(self.options, &self.schema, shape)?;
@@ -126,13 +126,13 @@ impl<'a> Job<'a> {
         }
         bar.finish();
         if session.stop.requested().is_some() {
-            // What was written so far goes with the emitter.
+            // Dropping the emitter removes the partial output.
             return Ok(Ending::without_totals(Exit::Interrupted));
         }
         self.finish(emitter, &stats, shape.rows(), session)
     }
 
-    /// Reads the batches of one store, each while the one before it is written. A signal ends it early.
+    /// Reads the batches of one store, each while the previous one is written. A signal stops it early.
     fn extract_from(
         &self,
         number: usize,
@@ -191,7 +191,7 @@ impl<'a> Job<'a> {
         (self.columns() * 4).max(1)
     }
 
-    /// The cells of the points: of each store and grid where they differ from those of the first.
+    /// Emits the cells of the points, for each store and grid whose cells differ from the first.
     fn emit_matches(&self, session: &mut Session) -> Result<(), Failure> {
         let mut first: Option<&Lookup> = None;
         for (source, lookups) in self.sources.iter().zip(&self.lookups) {
@@ -211,7 +211,7 @@ impl<'a> Job<'a> {
 
     fn finish(&self, emitter: Emitter, stats: &ReadStats, rows: u64, session: &mut Session) -> Result<Ending, Failure> {
         let written = emitter.finish(session)?;
-        // A reader that has closed the output gets no warnings.
+        // No warnings if the reader has closed the output.
         session.out.flush()?;
         if stats.chunks_missing > 0 {
             let missing = zwire::human_counted(stats.chunks_missing, "chunk");
@@ -219,7 +219,7 @@ impl<'a> Job<'a> {
         }
         if stats.out_of_range > 0 {
             let values = zwire::human_counted(stats.out_of_range, "value");
-            session.status.warn(&format!("{values} outside the valid range are missing"));
+            session.status.warn(&format!("{values} outside the valid range set to missing"));
         }
         let totals = ExtractSummary {
             stores: self.sources.len() as u64,

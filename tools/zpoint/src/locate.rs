@@ -1,4 +1,4 @@
-//! Which cells the points lie in, on each grid of each store.
+//! Finds the cell of each point on each grid of each store.
 
 use zcli::Session;
 use zcoord::GridCoordinates;
@@ -10,10 +10,10 @@ use crate::points::{OutOfBounds, Points};
 use crate::source::Source;
 use crate::{agree, valid};
 
-/// The cells of the points, by store and grid; and the points without those that are dropped.
+/// The cells of the points, by store and grid; and the points that are kept.
 ///
 /// # Errors
-/// Coordinates that make no grid, points that are outside or have different cells, where the flags do not allow that.
+/// Invalid grid coordinates; points outside the grid or with different cells, unless the flags allow them.
 pub fn locate(
     options: &Options,
     sources: &[Source],
@@ -33,7 +33,7 @@ pub fn locate(
     if kept.contains(&false) {
         points = points.filtered(&kept);
         if points.len() == 0 {
-            return Err(Failure::new(Exit::Absent, "every place is outside of the grid").at(&sources[0].name));
+            return Err(Failure::new(Exit::Absent, "all points are outside the grid").at(&sources[0].name));
         }
         let again = sources.iter().map(|source| look_up(options, source, &points));
         lookups = again.collect::<Result<_, Failure>>()?;
@@ -56,10 +56,10 @@ fn look_up(options: &Options, source: &Source, points: &Points) -> Result<Vec<Lo
     }
 }
 
-/// Handles points outside of the grid as --out-of-bounds asks for: which points are kept.
+/// Handles points outside the grid according to `--out-of-bounds`; returns which points are kept.
 ///
 /// # Errors
-/// A failure that names the points, where none may be outside.
+/// A usage failure that names the first point outside, for `OutOfBounds::Error`.
 fn keep(
     options: &PointOptions,
     lookup: &Lookup,
@@ -72,21 +72,21 @@ fn keep(
     let Some(first) = outside.first() else { return Ok(kept) };
     let reason = |number: usize| {
         let why = lookup.outside[number].as_deref().unwrap_or_default();
-        format!("place {}: {why}", points.ids[number])
+        format!("point {}: {why}", points.ids[number])
     };
     match options.out_of_bounds {
         OutOfBounds::Error => {
             let others = match outside.len() {
                 1 => String::new(),
-                many => format!(" (and {} more places are outside)", many - 1),
+                many => format!(" ({} more outside)", many - 1),
             };
             let failure = Failure::usage(format!("{}{others}", reason(*first))).at(&source.name);
             let farther = match (&options.nearest_valid, options.limits.max_distance_km) {
-                (Some(_), _) => "look farther with --search-radius",
-                (None, Some(_)) => "go farther with --max-distance",
-                (None, None) => "say how far is near enough with --tolerance",
+                (Some(_), _) => "increase --search-radius",
+                (None, Some(_)) => "increase --max-distance",
+                (None, None) => "set a larger --tolerance",
             };
-            return Err(failure.hint(format!("say --out-of-bounds null or drop, or {farther}")));
+            return Err(failure.hint(format!("use --out-of-bounds null or drop, or {farther}")));
         }
         OutOfBounds::Null => {}
         OutOfBounds::Drop | OutOfBounds::Warn => outside.iter().for_each(|number| kept[*number] = false),

@@ -10,10 +10,10 @@ use crate::options::PointOptions;
 use crate::points::{Method, Points};
 use crate::source::Source;
 
-/// Points that are looked up together on a grid without axes.
+/// Points searched together on a grid without axes.
 const TOGETHER: usize = 32;
 
-/// The cells that a point takes its values from, by number.
+/// The cells used for a point, by number.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stencil {
     /// None.
@@ -27,17 +27,17 @@ pub enum Stencil {
 /// The points on one grid.
 #[derive(Debug, Clone, Default)]
 pub struct Lookup {
-    /// The cells that are read, each once: row and column.
+    /// Row and column of each cell to read, without duplicates.
     pub cells: Vec<[u64; 2]>,
-    /// What each point takes.
+    /// The stencil of each point.
     pub stencils: Vec<Stencil>,
-    /// The nearest cell of each point, inside or not.
+    /// The nearest cell of each point, even if the point is outside.
     pub nearest: Vec<Option<Cell>>,
-    /// Why a point is outside of the grid, where it is.
+    /// Why each point is outside the grid, if it is.
     pub outside: Vec<Option<String>>,
 }
 
-/// What was found for one point.
+/// The search result for one point.
 struct Found {
     weights: Vec<((usize, usize), f64)>,
     nearest: Option<Cell>,
@@ -48,7 +48,7 @@ impl Lookup {
     /// Finds the cells of all points.
     ///
     /// # Errors
-    /// A usage failure where this grid cannot do what the flags ask for.
+    /// A usage failure if the grid does not support the options.
     pub fn of(
         coordinates: &GridCoordinates,
         points: &Points,
@@ -56,8 +56,8 @@ impl Lookup {
         pool: &Pool,
     ) -> Result<Lookup, Failure> {
         if options.method == Method::Linear && coordinates.kind != GridKind::Axes {
-            let what = "--method linear needs latitude and longitude on a dimension of their own";
-            return Err(Failure::usage(what).hint("take --method nearest"));
+            let what = "--method linear needs one-dimensional latitude and longitude, each with its own dimension";
+            return Err(Failure::usage(what).hint("use --method nearest"));
         }
         let asked: Vec<Point> = (0..points.len()).map(|number| points.point(number)).collect();
         let found: Vec<Vec<Found>> = pool.map(asked.chunks(TOGETHER).collect(), |asked: &[Point]| {

@@ -4,8 +4,8 @@ use zcoord::label_of;
 
 use crate::batch::Dimension;
 
-/// How the features of a variable are named: `{var}`, `{DIM}` for the value of a feature dimension, and `[…]` around what is
-/// left out where the variable has no such dimension.
+/// How the features of a variable are named: `{var}`, `{DIM}` for the value of a feature dimension, and `[…]` around parts
+/// that are omitted if the variable has no such dimension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
@@ -21,13 +21,13 @@ impl Template {
     /// Parses a template.
     ///
     /// # Errors
-    /// A sentence: braces or brackets that are not closed, or no `{var}`.
+    /// A message: braces or brackets that are not closed, or no `{var}`.
     pub fn parse(text: &str) -> Result<Template, String> {
         let mut rest = text;
         let parts = parts(&mut rest, false)?;
         match text.contains("{var}") {
             true => Ok(Template(parts)),
-            false => Err("a name of columns has a {var} in it, as in '{var}_{level}'".into()),
+            false => Err("a column name must contain {var}, such as '{var}_{level}'".into()),
         }
     }
 
@@ -46,7 +46,8 @@ impl Template {
                 Some(label_of(&dimensions[at].coordinate, indices[at]))
             }
         };
-        fill(&self.0, &value).map_err(|name| format!("{variable} has no dimension {name:?} for its name"))
+        fill(&self.0, &value)
+            .map_err(|name| format!("{variable} has no dimension {name:?}, which the column name uses"))
     }
 }
 
@@ -56,14 +57,14 @@ fn parts(rest: &mut &str, inside: bool) -> Result<Vec<Part>, String> {
     loop {
         let Some(c) = rest.chars().next() else {
             if inside {
-                return Err("a [ is not closed".into());
+                return Err("a [ is not closed by ]".into());
             }
             break;
         };
         *rest = &rest[c.len_utf8()..];
         match c {
             '{' => {
-                let (name, behind) = rest.split_once('}').ok_or("a { is not closed")?;
+                let (name, behind) = rest.split_once('}').ok_or("a { is not closed by }")?;
                 parts.extend((!text.is_empty()).then(|| Part::Text(std::mem::take(&mut text))));
                 parts.push(Part::Value(name.to_owned()));
                 *rest = behind;
@@ -80,7 +81,7 @@ fn parts(rest: &mut &str, inside: bool) -> Result<Vec<Part>, String> {
     Ok(parts)
 }
 
-/// The parts joined; or the name that has no value.
+/// The parts joined, or the first name without a value.
 fn fill(parts: &[Part], value: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
     let mut name = String::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! A store and the metadata of its arrays, before it is known what they are for.
+//! An opened store and the metadata of its arrays, before they are classified.
 
 use std::ffi::OsStr;
 
@@ -12,9 +12,9 @@ use crate::options::ReadOptions;
 
 /// An opened store.
 pub struct Opened {
-    /// As it was named.
+    /// Its path or URL as given.
     pub name: String,
-    /// Where it is.
+    /// The store itself.
     pub store: Store,
     /// Its arrays.
     pub dataset: Dataset,
@@ -23,10 +23,10 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Opens a store and reads the metadata of all arrays. Nodes that cannot be read are failed items.
+    /// Opens a store and reads the metadata of all arrays. Nodes that cannot be read are reported as failed items.
     ///
     /// # Errors
-    /// That it cannot be opened.
+    /// The store cannot be opened.
     pub fn open(options: &ReadOptions, name: &OsStr, session: &mut Session) -> Result<Opened, Failure> {
         let store = Store::open(name, &options.store)?;
         let pool = options.pool(&store);

@@ -1,4 +1,4 @@
-//! What the flags mean: plain values for everything below. What contradicts itself is refused here, before anything is opened.
+//! Options from the command-line flags. Conflicting flags are rejected here, before any store is opened.
 
 use std::path::{Path, PathBuf};
 
@@ -13,13 +13,13 @@ use crate::naming::Template;
 use crate::points::{Method, NearestValid, OutOfBounds, SameCell};
 use crate::sink::{self, Format};
 
-/// The meaning of a command line.
+/// All options of a run.
 pub struct Options {
-    /// What is read of the stores.
+    /// What to read from the stores.
     pub data: DataOptions,
-    /// How points find their cells.
+    /// How points are matched to cells.
     pub points: PointOptions,
-    /// What is written.
+    /// What to write.
     pub output: OutputOptions,
     /// How stores are read.
     pub read: ReadOptions,
@@ -27,47 +27,47 @@ pub struct Options {
 
 /// Which arrays, and which indices of their dimensions.
 pub struct DataOptions {
-    /// The arrays that are asked for.
+    /// The requested arrays.
     pub var: VarFilter,
-    /// Whether they are asked for by their exact names.
+    /// Whether they are requested by exact name.
     pub by_name: bool,
-    /// CoordinateNames of the coordinates.
+    /// Names of the latitude and longitude variables.
     pub names: CoordinateNames,
-    /// Whether variables without latitude and longitude are added.
+    /// Whether to include variables without latitude and longitude.
     pub carry: bool,
     /// How values are decoded.
     pub decoding: DecodeOptions,
     /// Selected labels and indices.
     pub selections: Vec<Selection>,
-    /// Dimensions that make rows, in place of the usual ones.
+    /// Dimensions used as rows, instead of the defaults.
     pub row_dims: Option<Vec<String>>,
-    /// Dimensions that make columns.
+    /// Dimensions used as columns.
     pub feature_dims: Vec<String>,
 }
 
-/// How points find their cells.
+/// How points are matched to cells.
 pub struct PointOptions {
-    /// Which value a point gets.
+    /// How values at a point are computed.
     pub method: Method,
-    /// How far away its cell may be.
+    /// Maximum distance to its cell.
     pub limits: Limits,
-    /// How points outside of the grid are handled.
+    /// How points outside the grid are handled.
     pub out_of_bounds: OutOfBounds,
-    /// Whether a point moves to a cell that has a value.
+    /// Whether a point moves to the nearest cell with a value.
     pub nearest_valid: Option<NearestValid>,
-    /// What happens where grids have different cells for a point.
+    /// What to do if grids have different cells for a point.
     pub same_cell: SameCell,
 }
 
-/// What is written.
+/// What to write.
 pub struct OutputOptions {
     /// The file of the rows; `None` is standard output.
     pub file: Option<PathBuf>,
     /// Their format.
     pub format: Format,
-    /// Whether they are records of the stream, in a file or not.
+    /// Whether rows are records, on standard output or in a file.
     pub are_records: bool,
-    /// CoordinateNames of the columns of variables with further dimensions.
+    /// Column names of variables with further dimensions.
     pub column_name: Option<Template>,
     /// How rows are written.
     pub sink: sink::Options,
@@ -75,15 +75,15 @@ pub struct OutputOptions {
 
 /// How stores are read.
 pub struct ReadOptions {
-    /// Whether to print the plan only.
+    /// Whether this is a dry run.
     pub dry_run: bool,
     /// Part of the rows.
     pub part: Part,
-    /// Whether chunks are read in part.
+    /// Whether chunks are decoded partially.
     pub partial: PartialDecode,
     /// Workers.
     pub jobs: usize,
-    /// Reads in flight; `None` for the usual number.
+    /// Reads in flight; `None` for the default.
     pub requests: Option<usize>,
     /// Bytes of memory.
     pub memory: u64,
@@ -99,7 +99,8 @@ impl ReadOptions {
 }
 
 impl Args {
-    /// The meaning of these flags. Where rows replace the records on standard output, nothing else goes there from now on.
+    /// The options of these flags. If rows replace the records on standard output, nothing else is written there from
+    /// now on.
     ///
     /// # Errors
     /// Usage failures.
@@ -113,33 +114,37 @@ impl Args {
         Ok(Options { data, points, output, read: self.read_options(session) })
     }
 
-    /// Refuses what contradicts itself.
+    /// Rejects conflicting flags.
     fn check(&self) -> Result<(), Failure> {
         let file = self.rows_file();
         if self.rows.partition_by.is_some() && file.is_none() {
-            return Err(Failure::usage("--partition-by makes a directory").hint("name it with -o"));
+            return Err(
+                Failure::usage("--partition-by writes a directory, but no output is given").hint("name it with -o")
+            );
         }
         let is_url = file.is_some_and(|path| path.to_string_lossy().contains("://"));
         if is_url && self.row_format() != Some(Format::Zarr) {
             return Err(Failure::usage("only Zarr is written to a URL; other formats are written to local files")
                 .at("--output")
-                .hint("copy them on afterwards"));
+                .hint("write a local file and copy it afterwards"));
         }
         let known = ["jsonl", "ndjson", "json"];
         let is_records = |path: &Path| path.extension().is_none_or(|ending| known.iter().any(|known| ending == *known));
         let unknown = file.is_some_and(|path| !is_records(path)) || self.rows.partition_by.is_some();
         if unknown && self.row_format().is_none() && !self.read.dry_run {
-            return Err(Failure::usage("the name of the output tells no format").at("--output").hint("say it with -f"));
+            return Err(Failure::usage("cannot infer the format from the file name")
+                .at("--output")
+                .hint("use -f FORMAT"));
         }
         Ok(())
     }
 
-    /// The file that rows go to; `None` is standard output.
+    /// The output file of the rows; `None` is standard output.
     pub fn rows_file(&self) -> Option<&Path> {
         self.common.output.as_deref().filter(|path| path.as_os_str() != "-")
     }
 
-    /// Whether rows are records of the stream, in a file or not.
+    /// Whether rows are records, on standard output or in a file.
     pub fn rows_are_records(&self) -> bool {
         self.rows.partition_by.is_none() && matches!(self.row_format(), None | Some(Format::Jsonl))
     }

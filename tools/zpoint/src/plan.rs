@@ -1,4 +1,4 @@
-//! Which samples are read together and how much memory that takes: parts, batches; and the record of the plan.
+//! Splits the samples into parts and batches within the memory limit, and builds the record of the plan.
 
 use std::ops::Range;
 
@@ -10,32 +10,32 @@ use crate::roles::Role;
 use crate::source::{Source, Variable};
 use crate::spans::{self, Cut, Span, boxes, samples};
 
-/// Most bytes of a batch, however much memory there is, so that rows come early.
+/// Maximum bytes of a batch, so that the first rows are written early.
 const BATCH_BYTES: u64 = 64 << 20;
 
-/// Most chunks of a batch, estimated.
+/// Maximum number of chunks of a batch, estimated.
 const BATCH_CHUNKS: u64 = 50_000;
 
-/// Batches in flight: one is read, one waits, one is written.
+/// Batches in flight: one being read, one waiting, one being written.
 const IN_FLIGHT: u64 = 3;
 
 /// Bytes of a value as text, estimated.
 const TEXT_BYTES: u64 = 12;
 
-/// Most variables of which a chunk is read for an estimate.
+/// Maximum number of variables that are sampled for an estimate.
 const SAMPLED: usize = 64;
 
 /// How one store is split into batches.
 pub struct Batches {
     /// The samples, in order.
     pub spans: Vec<Span>,
-    /// The most rows of one.
+    /// Maximum rows of a batch.
     pub rows: u64,
-    /// The memory that those in flight take.
+    /// Memory of the batches in flight.
     pub bytes: u64,
 }
 
-/// Where the sample axes of a store can be split: between the largest chunks that any variable has along them.
+/// Where the sample axes of a store can be split: at the boundaries of the largest chunks of any variable.
 fn cuts(source: &Source) -> Vec<Cut> {
     let cut = |number: usize| {
         let along = |variable: &Variable| {
@@ -51,7 +51,7 @@ fn cuts(source: &Source) -> Vec<Cut> {
 /// Splits the samples `share` of a store into batches that fit into `budget` bytes.
 ///
 /// # Errors
-/// A usage failure where not even one sample fits.
+/// A usage failure if not even one sample fits.
 pub fn batches(source: &Source, points: u64, share: Range<u64>, budget: u64) -> Result<Batches, Failure> {
     let value_bytes = |variable: &Variable| {
         let decoded = Column::value_bytes(variable.decoder.kind()) as u64;
@@ -61,8 +61,10 @@ pub fn batches(source: &Source, points: u64, share: Range<u64>, budget: u64) -> 
     let sample_bytes = points.saturating_mul(source.variables.iter().map(value_bytes).sum::<u64>()).max(1);
     if sample_bytes.saturating_mul(IN_FLIGHT) > budget {
         let needed = memory_word(sample_bytes.saturating_mul(2 * IN_FLIGHT));
-        let what = format!("one sample of all places and variables does not fit: --max-memory {needed} would do");
-        return Err(Failure::usage(what).at(&source.name).hint("or take fewer places or variables at a time"));
+        let what = "one sample of all points and variables does not fit in memory";
+        return Err(Failure::usage(what)
+            .at(&source.name)
+            .hint(format!("use --max-memory {needed}, or extract fewer points or variables at a time")));
     }
     let cuts = cuts(source);
     let by_memory = (budget / IN_FLIGHT).min(BATCH_BYTES) / sample_bytes;
@@ -78,7 +80,7 @@ pub fn memory_word(bytes: u64) -> String {
     format!("{}M", bytes.div_ceil(1 << 20))
 }
 
-/// Chunks of all variables that one sample has; less than one where several samples share a chunk.
+/// Chunks of all variables per sample; less than one if several samples share a chunk.
 fn chunks_a_sample(source: &Source) -> f64 {
     let of = |variable: &Variable| {
         let shape = variable.array.chunk_shape().unwrap_or_default();
@@ -92,10 +94,10 @@ fn chunks_a_sample(source: &Source) -> f64 {
     source.variables.iter().map(of).sum::<f64>().max(1e-9)
 }
 
-/// What the batches of a store read, estimated from one chunk of some variables.
+/// Bytes that the batches of a store read, estimated from one chunk of some variables.
 ///
 /// # Errors
-/// The store's.
+/// Read errors of the store.
 pub fn estimate(source: &Source, engine: &Engine, batches: &Batches, points: u64) -> Result<ExtractionRecord, Failure> {
     let chunks: u64 = batches.spans.iter().map(|span| engine.chunks(span)).sum();
     let of_samples: u64 =
@@ -135,7 +137,7 @@ pub fn estimate(source: &Source, engine: &Engine, batches: &Batches, points: u64
     })
 }
 
-/// Samples of each store in part `number` of `of`: a contiguous share of all rows.
+/// Samples of each store in part `number` of `of`: a contiguous range of all rows.
 pub fn shares(sources: &[Source], number: u32, of: u32) -> Vec<Range<u64>> {
     let all: Vec<Vec<Cut>> = sources.iter().map(cuts).collect();
     if let [only] = all.as_slice() {

@@ -1,4 +1,4 @@
-//! The points that are asked for, from `--lat` and `--lon` and from a CSV file; and what each of them gets.
+//! The requested points, from `--lat` and `--lon` or a CSV file, and the options that apply to them.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -8,61 +8,61 @@ use std::path::Path;
 use zcoord::Point;
 use zwire::{Exit, Failure};
 
-/// Column names that are understood, in lower case.
+/// Recognized column names, in lower case.
 const ID: [&str; 4] = ["id", "point_id", "station_id", "station"];
 const LATITUDE: [&str; 2] = ["lat", "latitude"];
 const LONGITUDE: [&str; 3] = ["lon", "longitude", "lng"];
 
-/// Which value a point gets.
+/// How values at a point are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// That of the nearest cell.
+    /// Value of the nearest cell.
     Nearest,
-    /// Bilinear, between four cells.
+    /// Bilinear interpolation between four cells.
     Linear,
 }
 
-/// How points outside of the grid are handled.
+/// How points outside the grid are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutOfBounds {
-    /// The run ends.
+    /// Stop with an error.
     Error,
-    /// Rows with missing values.
+    /// Write rows with missing values.
     Null,
-    /// No rows.
+    /// Write no rows.
     Drop,
-    /// No rows, and a warning.
+    /// Write no rows and print a warning.
     Warn,
 }
 
-/// What happens where grids have different cells for a point.
+/// What to do if grids have different cells for a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SameCell {
-    /// The run ends.
+    /// Stop with an error.
     Error,
-    /// A warning.
+    /// Print a warning.
     Warn,
 }
 
-/// Points get the nearest cell at which a variable has a value.
+/// Use the nearest cell where a variable is not missing.
 #[derive(Debug, Clone)]
 pub struct NearestValid {
     /// The variable.
     pub variable: String,
-    /// How far away that cell may be.
+    /// Search radius.
     pub radius_km: f64,
 }
 
 /// Points, in the order given. All lists are of the same length.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Points {
-    /// CoordinateNames, each once.
+    /// Unique ids.
     pub ids: Vec<String>,
     /// Degrees north.
     pub latitudes: Vec<f64>,
-    /// Degrees east, in whatever convention they were given.
+    /// Degrees east, in the convention given.
     pub longitudes: Vec<f64>,
-    /// Further columns of the file: name, and a text for each point.
+    /// Other columns of the file: name, and a text for each point.
     pub carried: Vec<(String, Vec<String>)>,
 }
 
@@ -76,7 +76,7 @@ impl Points {
     /// input).
     ///
     /// # Errors
-    /// Usage failures: no point at all, a latitude without longitude, a bad line (by number).
+    /// Usage failures: no points, a latitude without longitude, an invalid line (with its number).
     pub fn gather(latitudes: &[f64], longitudes: &[f64], file: Option<&Path>) -> Result<Points, Failure> {
         if latitudes.len() != longitudes.len() {
             let (lat, lon) = (latitudes.len(), longitudes.len());
@@ -93,7 +93,7 @@ impl Points {
             points.read(path)?;
         }
         if points.len() == 0 {
-            return Err(Failure::usage("no place is named").hint("say --lat and --lon, or --points FILE"));
+            return Err(Failure::usage("no points given").hint("use --lat and --lon, or --points FILE"));
         }
         Ok(points)
     }
@@ -136,7 +136,7 @@ impl Points {
             let id = columns.id.and_then(|column| record.get(column));
             let id = id.map_or_else(|| self.len().to_string(), str::to_owned);
             if let Some(first) = seen.insert(id.clone(), line) {
-                return Err(bad(format!("id {id:?} is that of line {first} already")));
+                return Err(bad(format!("id {id:?} is already used in line {first}")));
             }
             self.ids.push(id);
             self.latitudes.push(latitude);
@@ -153,7 +153,7 @@ impl Points {
         Point { lat: self.latitudes[number], lon: self.longitudes[number] }
     }
 
-    /// The same without those that `keep` is false for.
+    /// The points for which `keep` is true.
     pub fn filtered(&self, keep: &[bool]) -> Points {
         fn kept<T: Clone>(values: &[T], keep: &[bool]) -> Vec<T> {
             values.iter().zip(keep).filter(|(_, keep)| **keep).map(|(value, _)| value.clone()).collect()
@@ -193,7 +193,7 @@ impl Columns {
     fn of(header: &csv::StringRecord) -> Result<Columns, String> {
         let names: Vec<String> = header.iter().map(str::to_ascii_lowercase).collect();
         let find = |known: &[&str]| names.iter().position(|name| known.contains(&name.as_str()));
-        let missing = |what: &str| format!("line 1: the header has no column {what:?}: it should be id,lat,lon,…");
+        let missing = |what: &str| format!("line 1: the header has no column {what:?}: expected id,lat,lon,…");
         let latitude = find(&LATITUDE).ok_or_else(|| missing("lat"))?;
         let longitude = find(&LONGITUDE).ok_or_else(|| missing("lon"))?;
         let id = find(&ID);
@@ -228,7 +228,7 @@ mod tests {
             ("id,lat,lon\na,1,2\nb,1\n", ["line: 3", "2 fields"]),
             ("id,lat,lon\na,NaN,2\n", ["line 2", "outside"]),
             ("id,lat,lon\na,151.2,-33.9\n", ["line 2", "swapped"]),
-            ("id,lat,lon\na,1,2\na,2,3\n", ["line 3", "line 2 already"]),
+            ("id,lat,lon\na,1,2\na,2,3\n", ["line 3", "already used in line 2"]),
             ("id,latt,lon\na,1,2\n", ["line 1", "\"lat\""]),
             ("id,lat,lon\na,1,400\n", ["line 2", "longitude 400"]),
         ] {

@@ -1,5 +1,5 @@
-//! What each dimension of a variable is for: position (latitude, longitude, a cell), sample (time, file_id, …: a
-//! row each), or feature of the variable (level, step, member, …: a column each).
+//! The role of each dimension of a variable: position (latitude, longitude, cell), sample (time, file_id, …: one
+//! row each), or feature (level, step, member, …: one column each).
 
 use zarray::Array;
 use zcoord::{Dataset, HorizontalDimensions, is_time};
@@ -9,7 +9,7 @@ use crate::opened::Opened;
 use crate::options::DataOptions;
 use crate::variables::Candidate;
 
-/// Dimensions that make rows, whatever their coordinates are. Times do, too.
+/// Dimensions used as rows by name. Time dimensions are used as rows, too.
 const SAMPLES: [&str; 11] = [
     "time",
     "valid_time",
@@ -24,12 +24,12 @@ const SAMPLES: [&str; 11] = [
     "times",
 ];
 
-/// What a dimension of a variable is for.
+/// Role of a dimension of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Sample axis of that number.
+    /// Sample axis with this number.
     Sample(usize),
-    /// Feature axis of that number.
+    /// Feature axis with this number.
     Feature(usize),
     /// First coordinate of a cell.
     Row,
@@ -38,7 +38,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The roles of the dimensions of a variable, of which those in `samples` make rows.
+    /// The roles of the dimensions of a variable, where those in `samples` are rows.
     pub fn of_dimensions(candidate: &Candidate, samples: &[SampleDimension]) -> Vec<Role> {
         let mut features = 0;
         let role = |(at, dimension): (usize, &&str)| match candidate.horizontal {
@@ -63,7 +63,7 @@ impl Role {
     }
 }
 
-/// A dimension that makes rows.
+/// A dimension used as rows.
 pub struct SampleDimension<'a> {
     /// Its name.
     pub name: String,
@@ -71,7 +71,7 @@ pub struct SampleDimension<'a> {
     pub array: &'a Array,
 }
 
-/// The dimensions that make rows, in the order of the variable that has most of them.
+/// The dimensions used as rows, in the order of the variable with the most of them.
 ///
 /// # Errors
 /// A dimension of --row-dims that no variable has.
@@ -98,7 +98,7 @@ pub fn sample_dimensions<'s>(
     }
     let lacks = |dimension: &&String| !found.iter().any(|known| known.name == **dimension);
     if let Some(dimension) = options.row_dims.iter().flatten().find(lacks) {
-        let what = format!("no variable has the dimension {dimension:?} of --row-dims beside its place");
+        let what = format!("no variable has the dimension {dimension:?} of --row-dims");
         return Err(Failure::usage(what).at(&opened.name));
     }
     Ok(found)

@@ -52,16 +52,16 @@ impl Tool for Args {
     }
 }
 
-/// Which arrays are no variables, and why: all with --verbose, else the first.
+/// Reports arrays that are not extracted, and why: all with --verbose, otherwise the first.
 fn report_left_out(source: &Source, session: &Session) {
     for (path, why) in &source.left_out {
         session.status.detail(&format!("{}: {path} is left out: {why}", source.name));
     }
     for grid in &source.grids {
-        session.status.detail(&format!("{}: places are found by {}", source.name, grid.found_by));
+        session.status.detail(&format!("{}: points are located by {}", source.name, grid.found_by));
     }
     if let Some((path, why)) = source.left_out.first() {
         let count = zwire::human_counted(source.left_out.len() as u64, "array");
-        session.status.warn(&format!("{}: {count} left out, {path} among them: {why}", source.name));
+        session.status.warn(&format!("{}: {count} left out, including {path}: {why}", source.name));
     }
 }

@@ -15,10 +15,10 @@ use crate::points::{Method, Points};
 use crate::source::{self, Source};
 use crate::spans::Span;
 
-/// The schema that one store gives.
+/// The schema of one store.
 ///
 /// # Errors
-/// Usage failures: two columns of one name, a template that does not fit.
+/// Usage failures: two columns with the same name, a template that does not apply.
 pub fn schema(options: &Options, source: &Source, points: &Points) -> Result<Schema, Failure> {
     let mut names: HashMap<&str, usize> = HashMap::new();
     source.variables.iter().for_each(|variable| *names.entry(variable.name()).or_default() += 1);
@@ -33,8 +33,8 @@ pub fn schema(options: &Options, source: &Source, points: &Points) -> Result<Sch
     let keys = schema.keys.iter().map(|key| (&key.name, &key.name));
     for (name, path) in keys.chain(columns) {
         if let Some(other) = seen.insert(name.clone(), path.clone()) {
-            let what = format!("{other} and {path} would both be the column {name:?}");
-            return Err(Failure::usage(what).at(&source.name).hint("choose one with --var, or say --column-name"));
+            let what = format!("{other} and {path} would both be named {name:?}");
+            return Err(Failure::usage(what).at(&source.name).hint("select one with --var, or use --column-name"));
         }
     }
     Ok(schema)
@@ -124,18 +124,18 @@ pub fn check_same(first: &Schema, other: &Schema, source: &Source) -> Result<(),
     let known: HashMap<&str, Kind> = ours.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
     let found: HashMap<&str, Kind> = theirs.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
     let what = if let Some((name, _)) = theirs.iter().find(|(name, _)| !known.contains_key(name.as_str())) {
-        format!("has the column {name:?}, which {store} has not")
+        format!("has the column {name:?}, which {store} does not have")
     } else if let Some((name, _)) = ours.iter().find(|(name, _)| !found.contains_key(name.as_str())) {
         format!("has no column {name:?}, which {store} has")
     } else if let Some((name, kind)) = theirs.iter().find(|(name, kind)| known.get(name.as_str()) != Some(kind)) {
         let before = known.get(name.as_str()).map_or_else(String::new, |kind| describe(*kind));
         format!("column {name:?} is {} here and {before} in {store}", describe(*kind))
     } else if ours != theirs {
-        format!("has its columns in another order than {store}")
+        format!("has its columns in a different order than {store}")
     } else {
         return Ok(());
     };
-    let hint = "rows of several stores have the same columns: choose them with --var, --sel and --cast f32";
+    let hint = "all stores must have the same columns: select them with --var and --sel, or use --cast f32";
     Err(Failure::usage(what).at(&source.name).hint(hint))
 }
 

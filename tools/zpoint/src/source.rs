@@ -16,17 +16,17 @@ use crate::variables::{Candidate, Candidates, no_variable};
 
 /// An opened store.
 pub struct Source {
-    /// As it was named.
+    /// Its path or URL as given.
     pub name: String,
-    /// Where it is.
+    /// The store itself.
     pub store: Store,
     /// Its arrays.
     pub dataset: Dataset,
-    /// What makes its rows, slowest first.
+    /// The axes of its rows, slowest first.
     pub samples: Vec<Axis>,
-    /// What makes its columns, in path order.
+    /// The variables of its columns, in path order.
     pub variables: Vec<Variable>,
-    /// The grids that the variables lie on, each once.
+    /// The distinct grids of the variables.
     pub grids: Vec<GridSource>,
     /// Arrays that are neither variables nor coordinates, and why.
     pub left_out: Vec<(String, String)>,
@@ -36,13 +36,13 @@ pub struct Source {
 pub struct Variable {
     /// Its metadata.
     pub array: Array,
-    /// How its values are decoded.
+    /// Decoder of its values.
     pub decoder: Decoder,
     /// One element of the fill value, as a decoded chunk holds it.
     pub fill: Vec<u8>,
-    /// What each of its dimensions is for.
+    /// Role of each of its dimensions.
     pub roles: Vec<Role>,
-    /// The grid it lies on; `None` for a variable without one.
+    /// Its grid; `None` for a variable without one.
     pub grid: Option<usize>,
     /// Its feature axes.
     pub features: Vec<Axis>,
@@ -52,8 +52,7 @@ impl Source {
     /// Opens a store and classifies its arrays.
     ///
     /// # Errors
-    /// That it cannot be opened, that no variable of it lies on a grid, that what is meant is not clear, or a selection that
-    /// selects nothing.
+    /// The store cannot be opened, no variable is on a grid, coordinates are ambiguous, or a selection matches nothing.
     pub fn open(options: &Options, name: &OsStr, session: &mut Session) -> Result<Source, Failure> {
         let opened = Opened::open(&options.read, name, session)?;
         let Candidates { found, grids, mut left_out } = Candidates::of(&opened, &options.data)?;
@@ -84,7 +83,7 @@ impl Source {
     }
 }
 
-/// What turns candidates into variables.
+/// Turns candidates into variables.
 struct Reading<'a> {
     opened: &'a Opened,
     options: &'a DataOptions,
@@ -116,21 +115,21 @@ impl Reading<'_> {
     fn decoding(&self, array: &Array) -> Result<(Decoder, Vec<u8>), String> {
         let decoder = zcoord::decoder(array, self.options.decoding).map_err(|error| error.to_string())?;
         if decoder.itemsize().is_none() {
-            return Err("text of any length is not read at places".into());
+            return Err("variable-length text is not supported".into());
         }
         ChunkReader::new(&self.opened.store, array)?;
         Ok((decoder, zarray::fill_element(array)?))
     }
 
-    /// A dimension that makes rows is of the same length in every variable.
+    /// A row dimension must have the same length in every variable.
     fn check_length(&self, array: &Array, dimension: usize, sample: usize) -> Result<(), Failure> {
         let (own, Axis { name, length, .. }) = (array.shape[dimension], &self.samples[sample]);
         if own == *length {
             return Ok(());
         }
-        let what = format!("dimension {name} has {own} steps here and {length} in {}", self.rows[sample].array.path);
+        let what = format!("dimension {name} has length {own} here and {length} in {}", self.rows[sample].array.path);
         let failure = Failure::usage(what).at(format!("{}: {}", self.opened.name, array.path));
-        Err(failure.hint("choose variables that agree with --var"))
+        Err(failure.hint("select variables with the same length with --var"))
     }
 }
 

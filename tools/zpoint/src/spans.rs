@@ -1,7 +1,7 @@
-//! Which rows are read together: boxes of samples, split between chunks where that is possible.
+//! Boxes of samples that are read together, split at chunk boundaries where possible.
 //!
-//! Samples are numbered in C order over the sample axes. A run of numbers is a sequence of boxes, each a range along one axis at
-//! fixed positions of the axes before it, and all positions of the axes after it.
+//! Samples are numbered in C order over the sample axes. A run of numbers is a sequence of boxes, each a range along
+//! one axis at fixed positions of the axes before it, and all positions of the axes after it.
 
 use std::ops::Range;
 
@@ -32,7 +32,7 @@ pub fn samples(cuts: &[Cut]) -> u64 {
     cuts.iter().map(|cut| cut.len() as u64).product()
 }
 
-/// The boxes of the samples `range`, in order, none of more than `most` samples (at least one).
+/// The boxes of the samples `range`, in order, each of at most `most` samples (at least one).
 pub fn boxes(cuts: &[Cut], range: Range<u64>, most: u64) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut at = range.start;
@@ -70,8 +70,8 @@ fn largest(cuts: &[Cut], at: u64, end: u64, most: u64) -> (Span, u64) {
     (positions.iter().map(|position| *position..*position + 1).collect(), 1)
 }
 
-/// Samples of part `number` of `of`: contiguous shares, whose borders lie between chunks of the first axis where the shares are
-/// larger than its chunks.
+/// Samples of part `number` of `of`: contiguous ranges, whose borders are chunk boundaries of the first axis if the
+/// ranges are larger than its chunks.
 pub fn share(cuts: &[Cut], number: u32, of: u32) -> Range<u64> {
     let total = samples(cuts);
     let border = |number: u32| -> u64 {

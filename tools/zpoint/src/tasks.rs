@@ -1,7 +1,7 @@
-//! The chunks of a variable that a batch needs, and which of their elements go where.
+//! The chunks of a variable that a batch needs, and where their elements go.
 //!
-//! In a chunk the wanted elements are all pairs of a step (an index along every dimension that is not one of the grid's) and a
-//! cell.
+//! In a chunk the wanted elements are all pairs of a step (an index along every dimension that is not one of the
+//! grid's) and a cell.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ pub fn group_points(reader: &ChunkReader, variable: &Variable, cells: &[[u64; 2]
     groups.into_iter().map(|(chunk, group)| PointGroup { chunk, ..group }).collect()
 }
 
-/// Lengths of the sample axes that a variable has, within a batch; 1 for those that it lacks.
+/// Lengths of a variable's sample axes within a batch; 1 for axes it does not have.
 pub fn own_samples(variable: &Variable, span: &Span) -> Vec<u64> {
     let has = |number: usize| variable.roles.contains(&Role::Sample(number));
     span.iter().enumerate().map(|(number, range)| if has(number) { range.len() as u64 } else { 1 }).collect()

@@ -12,11 +12,11 @@ use crate::points::{NearestValid, Points};
 use crate::source::Source;
 use crate::spans::Span;
 
-/// Moves every point on the grid of the variable that `wanted` names to the nearest cell within the radius at which it is not
-/// missing, at the first sample and the first of every other index. Points without such a cell are outside.
+/// Moves every point on the grid of the variable that `wanted` names to the nearest cell within the radius at which it
+/// is not missing, at the first sample and the first of every other index. Points without such a cell are outside.
 ///
 /// # Errors
-/// The store's, and a variable that is not there.
+/// Read errors of the store, and a variable that does not exist.
 pub fn nearest_valid(
     wanted: &NearestValid,
     source: &Source,
@@ -33,7 +33,7 @@ pub fn nearest_valid(
     let mut lookups: Vec<Lookup> = grids.into_iter().map(|(_, lookup)| lookup).collect();
     let valid = if cells.is_empty() { Vec::new() } else { have_value(source, number, cells, pool)? };
     let mut valid = valid.into_iter();
-    // Candidates come nearest first.
+    // Candidates are sorted by distance.
     let chosen = candidates.into_iter().map(|cells| {
         let with_value: Vec<Cell> = cells.into_iter().filter(|_| valid.next() == Some(true)).collect();
         with_value.first().copied()
@@ -46,13 +46,13 @@ pub fn nearest_valid(
     Ok(lookups)
 }
 
-/// The number of a variable and of its grid.
+/// Index of a variable and of its grid.
 fn find(wanted: &str, source: &Source) -> Result<(usize, usize), Failure> {
     let is_wanted = |path: &str| name(path) == wanted || path.trim_start_matches('/') == wanted.trim_start_matches('/');
     let found = source.variables.iter().position(|variable| is_wanted(&variable.array.path));
     found.and_then(|number| Some((number, source.variables[number].grid?))).ok_or_else(|| {
-        let failure = Failure::usage(format!("--nearest-valid {wanted}: there is no such variable with a place"));
-        failure.at(&source.name).hint("it must be one of those that --var chooses")
+        let failure = Failure::usage(format!("--nearest-valid {wanted}: no such variable with latitude and longitude"));
+        failure.at(&source.name).hint("it must be one of the variables selected by --var")
     })
 }
 
@@ -64,7 +64,7 @@ fn have_value(source: &Source, number: usize, cells: Vec<[u64; 2]>, pool: &Pool)
         outside: vec![None; cells.len()],
         cells,
     };
-    // Only the variable's own grid is looked at.
+    // Only the variable's own grid is used.
     let lookups = vec![at_cells; source.grids.len()];
     let (processor, memory) = (Semaphore::new(pool.workers() as u64), Semaphore::new(u64::MAX));
     let phases = Phases::default();

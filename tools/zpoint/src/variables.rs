@@ -1,4 +1,4 @@
-//! Which arrays are variables, on which grids they lie, and why others are left out.
+//! Selects the arrays to extract and their grids, and records why others are left out.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use zwire::{Exit, Failure};
 use crate::opened::Opened;
 use crate::options::DataOptions;
 
-/// A variable as far as its metadata are known.
+/// A candidate variable, from its metadata.
 pub struct Candidate<'a> {
     /// Its metadata.
     pub array: &'a Array,
@@ -19,26 +19,26 @@ pub struct Candidate<'a> {
     pub names: Vec<&'a str>,
     /// Which of them are the grid's; `None` for a variable without a grid.
     pub horizontal: Option<HorizontalDimensions>,
-    /// Number of the grid it lies on.
+    /// Index of its grid.
     pub grid: Option<usize>,
 }
 
-/// The arrays of a store, sorted out.
+/// The classified arrays of a store.
 #[derive(Default)]
 pub struct Candidates<'a> {
     /// Arrays that may be variables, in path order.
     pub found: Vec<Candidate<'a>>,
-    /// The grids that they lie on, each once.
+    /// Their distinct grids.
     pub grids: Vec<GridSource>,
     /// Arrays that are neither variables nor coordinates, and why.
     pub left_out: Vec<(String, String)>,
 }
 
 impl<'a> Candidates<'a> {
-    /// The arrays that may be variables: those that were asked for, or all that describe nothing else.
+    /// The candidate variables: those requested, or all that do not describe others.
     ///
     /// # Errors
-    /// A variable whose coordinates are not clear, or no variable on a grid.
+    /// A variable with ambiguous coordinates, or no variable on a grid.
     pub fn of(opened: &'a Opened, options: &DataOptions) -> Result<Candidates<'a>, Failure> {
         let asked = !options.var.is_everything();
         let describing = opened.dataset.described_by();
@@ -94,8 +94,8 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// Whether an array is data. A pattern means data; an array that describes others must be asked for by its exact name, and
-/// coordinates are in every row.
+/// Whether an array is data. A pattern matches only data; an array that describes others must be requested by its exact
+/// name, and coordinates are in every row anyway.
 fn is_data(array: &Array, describing: &HashSet<&str>, by_name: bool) -> bool {
     let describes =
         || describing.contains(array.path.as_str()) || classify(array).is_some_and(|(_, by)| by != Rule::Name);
@@ -112,7 +112,7 @@ pub fn no_variable(opened: &Opened, options: &DataOptions, left_out: &[(String, 
     let because = match left_out.first() {
         Some((path, why)) => format!(": {path}: {why}"),
         None if opened.dataset.is_empty() => ": it has no arrays".into(),
-        None => ": no array of data matches --var".into(),
+        None => ": no data array matches --var".into(),
     };
     let asked = !options.var.is_everything();
     let is_left_out = |array: &&Array| left_out.iter().any(|(path, _)| *path == array.path);
@@ -120,10 +120,10 @@ pub fn no_variable(opened: &Opened, options: &DataOptions, left_out: &[(String, 
         true => Exit::Unreadable,
         false => Exit::Absent,
     };
-    let failure = Failure::new(exit, format!("no variable with a latitude and a longitude{because}"));
+    let failure = Failure::new(exit, format!("no variable with latitude and longitude{because}"));
     failure.at(&opened.name).hint(match exit {
-        Exit::Unreadable => "zinspect says which codecs it has",
-        _ => "name the coordinates with --lat-name and --lon-name; zinspect says what is there",
+        Exit::Unreadable => "zinspect shows its codecs",
+        _ => "name the coordinates with --lat-name and --lon-name; zinspect lists the arrays",
     })
 }
 

@@ -95,7 +95,10 @@ fn footer(summary: &Summary) -> Vec<String> {
         let missing = if missing.is_empty() { String::new() } else { format!("; missing: {missing}") };
         lines.push(format!("{done} of {} done{missing}", human_counted(parts, "part")));
     } else if let Some(parts) = number("parts") {
-        lines.push(format!("{} prepared: run each with --part I/{parts}, then use --finish", human_counted(parts, "part")));
+        lines.push(format!(
+            "{} prepared: run each with --part I/{parts}, then use --finish",
+            human_counted(parts, "part")
+        ));
     } else if let Some(bytes) = number("uncompressed_bytes") {
         lines.push(format!(
             "dry run: nothing is written. {} decoded, {} workers, memory limit {}",

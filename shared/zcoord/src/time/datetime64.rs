@@ -23,8 +23,8 @@ enum Unit {
 }
 
 impl Datetime64 {
-    /// Reads a unit as type strings have it in brackets: `ns`, `25s`, `M`. Nothing for one that NumPy does not have; the
-    /// generic unit (no unit at all) means no time and is none.
+    /// Parses the unit in the brackets of a type string: `ns`, `25s`, `M`. `None` for one that NumPy does not have; the
+    /// generic unit (no unit at all) is not a time and gives `None`.
     pub fn parse(text: &str) -> Option<Datetime64> {
         let unit = text.trim_start_matches(|digit: char| digit.is_ascii_digit());
         let scale = text.strip_suffix(unit)?;
@@ -54,7 +54,7 @@ impl Datetime64 {
         (1..1 << 31).contains(&scale).then_some(Datetime64 { unit, scale: scale as u32 })
     }
 
-    /// The moment of a stored number, rounded to the nearest microsecond. Nothing for `NaT`, and for what does not fit.
+    /// The time of a stored number, rounded to the nearest microsecond. `None` for `NaT`, and if it does not fit.
     pub fn decode(self, ticks: i64) -> Option<i64> {
         if ticks == NOT_A_TIME {
             return None;
@@ -88,7 +88,7 @@ pub(super) fn nearest(count: i128, per: i64) -> i128 {
 }
 
 /// The unit of a `datetime64` type string, ready for [`Datetime64::parse`]: `25s` of `<M8[25s]` or `datetime64[25s]`.
-/// Nothing for other types, and for a `datetime64` without a unit.
+/// `None` for other types, and for a `datetime64` without a unit.
 pub fn datetime64_unit(dtype: &str) -> Option<&str> {
     let name = dtype.strip_prefix(['<', '>', '=', '|']).unwrap_or(dtype);
     let unit = name.strip_prefix("M8").or_else(|| name.strip_prefix("datetime64"))?;

@@ -1,4 +1,4 @@
-//! Moments as ISO 8601 writes them.
+//! Times as ISO 8601 writes them.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ const PAIRS: &str = "\
     0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
     5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
-/// A moment that displays as [`format_iso`] writes it.
+/// A time that displays as [`format_iso`] writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Iso(pub i64, pub Calendar);
 
@@ -23,7 +23,7 @@ impl fmt::Display for Iso {
     }
 }
 
-/// Appends a moment: `2019-03-01T00:00:00Z` where the calendar's dates are those of ISO 8601, the same without `Z`
+/// Appends a time: `2019-03-01T00:00:00Z` where the calendar's dates are those of ISO 8601, the same without `Z`
 /// elsewhere (also before 1582-10-15 in `standard`). A fraction of a second has three digits or six. Years before 0 and
 /// after 9999 have a sign. [`NOT_A_TIME`] is `NaT`.
 pub fn format_iso(moment: i64, calendar: Calendar, out: &mut String) {
@@ -43,7 +43,7 @@ pub fn format_iso(moment: i64, calendar: Calendar, out: &mut String) {
 }
 
 fn push_year(year: i64, out: &mut String) {
-    // The years of moments in microseconds have six digits at most.
+    // The years of times in microseconds have six digits at most.
     let digits = year.unsigned_abs() as u32;
     match year {
         0..10_000 => {}

@@ -1,4 +1,4 @@
-//! Labels: how much time a partial date means.
+//! Labels: the range of time of a partial date.
 
 use std::ops::Range;
 
@@ -6,20 +6,20 @@ use super::stamp::Stamp;
 use super::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, moment};
 use crate::calendar::Calendar;
 
-/// The moments that a label of ISO 8601 means, as pandas' partial string indexing has it: `2019` the year, `2019-03` the
+/// The time range of an ISO 8601 label, as in pandas' partial string indexing: `2019` the year, `2019-03` the
 /// month, `2019-03-07` the day, `2019-03-07T06` the hour (or with a space), and so on to the second; with a fraction of a
 /// second that one microsecond. `Z` or `+hh:mm` may follow. The end is not part of the range.
 ///
 /// # Errors
-/// What is no such label, what the calendar does not have, and what is too far away, in a sentence.
+/// A message: an invalid label, a date that the calendar does not have, or one too far from 1970.
 pub fn parse_label(text: &str, calendar: Calendar) -> Result<Range<i64>, String> {
     let stamp = Stamp::parse(text).ok_or_else(|| {
         format!(
-            "{text:?} is no date of ISO 8601 such as 2019, 2019-03, 2019-03-07, 2019-03-07T06 or 2019-03-07T06:30:15Z"
+            "{text:?} is not an ISO 8601 date such as 2019, 2019-03, 2019-03-07, 2019-03-07T06 or 2019-03-07T06:30:15Z"
         )
     })?;
-    check_year(&stamp).map_err(|why| format!("{text:?} is no date: {why}"))?;
-    let start = stamp.start(calendar).map_err(|why| format!("{text:?} is no date: {why}"))?;
+    check_year(&stamp).map_err(|why| format!("{text:?} is not a valid date: {why}"))?;
+    let start = stamp.start(calendar).map_err(|why| format!("{text:?} is not a valid date: {why}"))?;
     let end = end(&stamp, start, calendar);
     let range = moment(start).zip(end.and_then(moment)).map(|(start, end)| start..end);
     range.ok_or_else(|| format!("{text:?} is too far from 1970 to be counted in microseconds of 64 bits"))
@@ -99,25 +99,25 @@ mod tests {
     #[test]
     fn what_is_no_label() {
         for (label, why) in [
-            ("", "no date of ISO 8601"),
-            ("march", "no date of ISO 8601"),
-            ("2019-", "no date of ISO 8601"),
-            ("2019-03-07T", "no date of ISO 8601"),
-            ("2019-03-07T06:", "no date of ISO 8601"),
-            ("2019-03-07T06:30:15.", "no date of ISO 8601"),
-            ("2019-03-07T06:30:15 CET", "no date of ISO 8601"),
-            ("2019-03-07T06:30:15+25:00", "no date of ISO 8601"),
-            ("2019-03-07T06:30:15+1:2:3", "no date of ISO 8601"),
-            ("2019-03:00", "no date of ISO 8601"),
-            ("99999999999999999999", "no date of ISO 8601"),
-            ("2019-99999999999", "no date of ISO 8601"),
+            ("", "not an ISO 8601 date"),
+            ("march", "not an ISO 8601 date"),
+            ("2019-", "not an ISO 8601 date"),
+            ("2019-03-07T", "not an ISO 8601 date"),
+            ("2019-03-07T06:", "not an ISO 8601 date"),
+            ("2019-03-07T06:30:15.", "not an ISO 8601 date"),
+            ("2019-03-07T06:30:15 CET", "not an ISO 8601 date"),
+            ("2019-03-07T06:30:15+25:00", "not an ISO 8601 date"),
+            ("2019-03-07T06:30:15+1:2:3", "not an ISO 8601 date"),
+            ("2019-03:00", "not an ISO 8601 date"),
+            ("99999999999999999999", "not an ISO 8601 date"),
+            ("2019-99999999999", "not an ISO 8601 date"),
             ("20190307", "needs a sign"),
             ("7", "four digits"),
             ("2019-13", "no day 2019-13-01"),
             ("2019-02-29", "no day 2019-02-29"),
-            ("2019-02-28T24", "a time 24:00:00"),
-            ("2019-02-28T23:60", "a time 23:60:00"),
-            ("2016-12-31T23:59:60", "a time 23:59:60"),
+            ("2019-02-28T24", "24:00:00 is not a time"),
+            ("2019-02-28T23:60", "23:60:00 is not a time"),
+            ("2016-12-31T23:59:60", "23:59:60 is not a time"),
             ("+300000", "too far from 1970"),
             ("+9223372036854775807", "no day"),
         ] {
@@ -125,7 +125,7 @@ mod tests {
             assert!(error.contains(why), "{label}: {error}");
         }
         let error = parse_label("1582-10-10", Calendar::Standard).expect_err("left out");
-        assert_eq!(error, "\"1582-10-10\" is no date: the calendar standard has no day 1582-10-10");
+        assert_eq!(error, "\"1582-10-10\" is not a valid date: the calendar standard has no day 1582-10-10");
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! A date and time of day as people write them: the reference of CF units, and the labels of a selection.
+//! A written date and time of day: the reference of CF units, and the labels of a selection.
 
 use super::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND};
 use crate::calendar::Calendar;
@@ -22,7 +22,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// Reads it; nothing where it is written otherwise. Leading zeros may be missing.
+    /// Parses it; `None` if it has another form. Leading zeros may be missing.
     pub fn parse(text: &str) -> Option<Stamp> {
         let mut text = Scan(text.trim());
         let mut stamp = Stamp::default();
@@ -45,7 +45,7 @@ impl Stamp {
         Some(stamp)
     }
 
-    /// The time of day, where there is one. After a space only a digit begins it: a sign or a letter is a zone.
+    /// The time of day, if there is one. After a space only a digit begins it: a sign or a letter is a zone.
     fn read_clock(&mut self, text: &mut Scan) -> Option<()> {
         if !text.eat('T') && !text.eat('t') {
             let rest = text.0.trim_start();
@@ -68,7 +68,7 @@ impl Stamp {
     /// Its first microsecond in UTC, with January, the first and midnight for what was not written.
     ///
     /// # Errors
-    /// A day that the calendar does not have; a time that no day has.
+    /// A day that the calendar does not have; an invalid time of day.
     pub fn start(&self, calendar: Calendar) -> Result<i128, String> {
         let (year, month, day) = (self.year, self.month.unwrap_or(1), self.day.unwrap_or(1));
         let days = calendar
@@ -82,14 +82,14 @@ impl Stamp {
     fn clock(&self) -> Result<i64, String> {
         let [hour, minute, second] = [self.hour, self.minute, self.second].map(|part| i64::from(part.unwrap_or(0)));
         if hour > 23 || minute > 59 || second > 59 {
-            return Err(format!("no day has a time {hour:02}:{minute:02}:{second:02}"));
+            return Err(format!("{hour:02}:{minute:02}:{second:02} is not a time of day"));
         }
         let micros = i64::from(self.micros.unwrap_or(0));
         Ok(hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + second * MICROS_PER_SECOND + micros)
     }
 }
 
-/// Minutes ahead of UTC: nothing, `Z`, `UTC`, `GMT`, or `±h`, `±hh`, `±hmm`, `±hhmm`, `±h:m`.
+/// Minutes ahead of UTC: empty, `Z`, `UTC`, `GMT`, or `±h`, `±hh`, `±hmm`, `±hhmm`, `±h:m`.
 fn zone(text: &str) -> Option<i64> {
     if ["", "Z", "UTC", "GMT"].iter().any(|name| text.eq_ignore_ascii_case(name)) {
         return Some(0);
@@ -112,8 +112,8 @@ fn zone(text: &str) -> Option<i64> {
 
 /// The digits of a fraction as millionths, rounded to the nearest.
 fn micros(digits: &str) -> u32 {
-    let digit = |place: usize| digits.as_bytes().get(place).map_or(0, |byte| u32::from(byte - b'0'));
-    (0..6).fold(0, |sum, place| 10 * sum + digit(place)) + u32::from(digit(6) >= 5)
+    let digit = |at: usize| digits.as_bytes().get(at).map_or(0, |byte| u32::from(byte - b'0'));
+    (0..6).fold(0, |sum, at| 10 * sum + digit(at)) + u32::from(digit(6) >= 5)
 }
 
 /// What is left to read.

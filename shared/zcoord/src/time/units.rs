@@ -1,11 +1,11 @@
-//! CF's units of time: `hours since 1900-01-01` (CF conventions, section 4.4).
+//! CF time units: `hours since 1900-01-01` (CF conventions, section 4.4).
 
 use super::datetime64::nearest;
 use super::stamp::Stamp;
 use super::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, moment};
 use crate::calendar::Calendar;
 
-/// What stored numbers mean: so many units since a reference, in a calendar.
+/// Meaning of stored numbers: a count of units since a reference, in a calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeUnits {
     unit: Unit,
@@ -28,32 +28,31 @@ impl TimeUnits {
     /// Reads the attributes `units` and `calendar` of a variable; without the latter the calendar is `standard`.
     ///
     /// # Errors
-    /// What is not understood, or not a length of time, in a sentence.
+    /// A message: units or a calendar that are not supported.
     pub fn parse(units: &str, calendar: Option<&str>) -> Result<TimeUnits, String> {
         let calendar = calendar.unwrap_or("standard");
-        let calendar = Calendar::parse(calendar)
-            .ok_or_else(|| format!("the calendar {calendar:?} is none of those whose days can be counted"))?;
+        let calendar = Calendar::parse(calendar).ok_or_else(|| format!("calendar {calendar:?} is not supported"))?;
         let (unit, reference) =
-            split(units).ok_or_else(|| format!("the units {units:?} are not of the form \"<unit> since <date>\""))?;
+            split(units).ok_or_else(|| format!("the units {units:?} do not have the form \"<unit> since <date>\""))?;
         let unit = parse_unit(unit).map_err(|why| format!("the units {units:?} cannot be decoded: {why}"))?;
         let reference = parse_reference(reference, calendar)
             .map_err(|why| format!("the units {units:?} cannot be decoded: {why}"))?;
         Ok(TimeUnits { unit, reference, calendar })
     }
 
-    /// The calendar of the moments.
+    /// The calendar of the times.
     pub fn calendar(self) -> Calendar {
         self.calendar
     }
 
-    /// The moment of a whole number of units, rounded to the nearest microsecond; nothing where it does not fit.
+    /// The time of a whole number of units, rounded to the nearest microsecond; `None` if it does not fit.
     pub fn decode_int(self, count: i64) -> Option<i64> {
         moment(self.reference + self.unit.micros(i128::from(count)))
     }
 
-    /// The moment of a number of units, rounded to the nearest microsecond; nothing for NaN, and where it does not fit.
+    /// The time of a number of units, rounded to the nearest microsecond; `None` for NaN, and if it does not fit.
     pub fn decode_float(self, count: f64) -> Option<i64> {
-        // No unit is below a nanosecond, and 2⁸⁰ ns are more than any moment.
+        // No unit is below a nanosecond, and 2⁸⁰ ns are more than any time.
         if count.is_nan() || count.abs() >= (1_u128 << 80) as f64 {
             return None;
         }
@@ -110,11 +109,11 @@ fn parse_unit(unit: &str) -> Result<Unit, String> {
         "nanosecond" | "nanoseconds" | "nanosec" | "nanosecs" | "nsec" | "nsecs" | "ns" => return Ok(Unit::Nanosecond),
         _ if is_calendar_unit(unit) => {
             return Err(format!(
-                "{unit:?} is no fixed number of days in a calendar (UDUNITS' year is 365.242198781 days and its month a \
+                "{unit:?} is not a fixed number of days (the UDUNITS year is 365.242198781 days and its month a \
                  twelfth of that, whatever the calendar says); store days instead"
             ));
         }
-        _ => return Err(format!("{unit:?} is no unit of time")),
+        _ => return Err(format!("{unit:?} is not a unit of time")),
     }))
 }
 
@@ -132,9 +131,9 @@ fn parse_reference(text: &str, calendar: Calendar) -> Result<i128, String> {
     let text = text.trim();
     match Stamp::parse(text) {
         Some(stamp) if stamp.day.is_some() => stamp.start(calendar),
-        _ => {
-            Err(format!("{text:?} is no date \"y-m-d\" with or without a time \"h:m:s\" and a zone \"Z\" or \"+h:m\""))
-        }
+        _ => Err(format!(
+            "{text:?} is not a date \"y-m-d\" with or without a time \"h:m:s\" and a zone \"Z\" or \"+h:m\""
+        )),
     }
 }
 

@@ -39,7 +39,9 @@ impl LocalUpload {
 
     pub fn finish(mut self, start: &[u8]) -> Result<Stat, StoreError> {
         if start.len() != self.reserved {
-            return Err(self.failed(io::Error::new(io::ErrorKind::InvalidInput, "the header does not have the reserved size")));
+            return Err(
+                self.failed(io::Error::new(io::ErrorKind::InvalidInput, "the header does not have the reserved size"))
+            );
         }
         self.file.flush().map_err(|error| self.failed(error))?;
         self.file.get_ref().file().write_all_at(start, 0).map_err(|error| self.failed(error))?;

@@ -176,7 +176,9 @@ impl RemoteUpload<'_> {
 
     fn complete(&mut self) -> Result<Stat, StoreError> {
         let parts: Option<Vec<PartId>> = mem::take(&mut self.parts).into_iter().collect();
-        let (Some(parts), Some(id)) = (parts, &self.id) else { return Err(self.broken("a part of the upload is missing")) };
+        let (Some(parts), Some(id)) = (parts, &self.id) else {
+            return Err(self.broken("a part of the upload is missing"));
+        };
         let (remote, key) = (self.remote, &self.key);
         let answer = remote.wait(key, remote.answer(key, self.writer.complete_multipart(&self.path, id, parts)));
         match answer.and_then(|answer| answer.map_err(|error| remote.failed(key, error))) {

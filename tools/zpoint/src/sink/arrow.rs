@@ -14,7 +14,7 @@ use zwire::{Exit, Failure};
 use super::TimeFormat;
 use super::time::{GREGORIAN_START, append};
 
-/// The Arrow type of values of `kind`. Moments are timestamps where everybody's clock has them, else text.
+/// The Arrow type of values of `kind`. Times are timestamps if the calendar is Gregorian, otherwise text.
 pub fn data_type(kind: Kind, times: TimeFormat) -> DataType {
     match kind {
         Kind::Float(bits) if bits <= 32 => DataType::Float32,
@@ -38,14 +38,14 @@ fn time_type(calendar: Calendar, times: TimeFormat) -> DataType {
         TimeFormat::Iso if calendar.is_gregorian() => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         TimeFormat::Iso => DataType::Utf8,
         TimeFormat::Unix => DataType::Float64,
-        TimeFormat::Cf => DataType::Int64,
+        TimeFormat::UnixMicros => DataType::Int64,
     }
 }
 
 /// The values of `rows` (in that order), missing ones null.
 ///
 /// # Errors
-/// A moment before the Gregorian calendar that a timestamp would re-mean.
+/// A time before the Gregorian calendar, which a timestamp cannot represent.
 pub fn array(column: &Column, rows: impl Iterator<Item = usize>, times: TimeFormat) -> Result<ArrayRef, Failure> {
     let rows = rows.map(|row| (!column.is_missing(row)).then_some(row));
     Ok(match (&column.values, column.kind) {
@@ -95,7 +95,7 @@ fn moments(
     rows: impl Iterator<Item = Option<usize>>,
 ) -> Result<ArrayRef, Failure> {
     Ok(match times {
-        TimeFormat::Cf => primitive::<Int64Type>(rows, |row| values[row]),
+        TimeFormat::UnixMicros => primitive::<Int64Type>(rows, |row| values[row]),
         TimeFormat::Unix => primitive::<Float64Type>(rows, |row| values[row] as f64 / 1e6),
         TimeFormat::Iso if calendar.is_gregorian() => {
             Arc::new(timestamps(values, calendar, rows)?.with_timezone("UTC"))
@@ -118,8 +118,8 @@ fn timestamps(
 ) -> Result<PrimitiveArray<TimestampMicrosecondType>, Failure> {
     let checked = |row: usize| match values[row] {
         moment if calendar == Calendar::Standard && moment < GREGORIAN_START => {
-            let what = "a time before 1582-10-15 in the standard calendar is no timestamp of Parquet's";
-            Err(Failure::new(Exit::Usage, what).hint("say --time-format cf (or unix)"))
+            let what = "a time before 1582-10-15 in the standard calendar cannot be a Parquet timestamp";
+            Err(Failure::new(Exit::Usage, what).hint("use --time-format unix-us or unix"))
         }
         moment => Ok(moment),
     };
@@ -165,7 +165,7 @@ mod tests {
     fn moments_are_timestamps_text_or_numbers() {
         for calendar in [Calendar::Standard, Calendar::ProlepticGregorian, Calendar::NoLeap] {
             let column = Column::new(Kind::Time(calendar), Values::Time(vec![0, zcoord::NOT_A_TIME], calendar));
-            for times in [TimeFormat::Iso, TimeFormat::Unix, TimeFormat::Cf] {
+            for times in [TimeFormat::Iso, TimeFormat::Unix, TimeFormat::UnixMicros] {
                 assert_eq!(of(&column, times).null_count(), 1);
             }
         }
@@ -175,8 +175,8 @@ mod tests {
     fn a_julian_date_is_no_timestamp() {
         let calendar = Calendar::Standard;
         let column = Column::new(Kind::Time(calendar), Values::Time(vec![GREGORIAN_START - 1], calendar));
-        let failure = array(&column, 0..1, TimeFormat::Iso).expect_err("would be re-meant");
+        let failure = array(&column, 0..1, TimeFormat::Iso).expect_err("would change its meaning");
         assert!(failure.advice().is_some_and(|hint| hint.contains("--time-format")));
-        assert_eq!(of(&column, TimeFormat::Cf).len(), 1);
+        assert_eq!(of(&column, TimeFormat::UnixMicros).len(), 1);
     }
 }

@@ -11,7 +11,7 @@ const SINGLE: Kind = Kind::Float(32);
 
 /// A sink that gets all numbers as 32-bit floats.
 pub struct Cast<S> {
-    /// That sink.
+    /// The inner sink.
     pub inner: S,
 }
 
@@ -28,7 +28,7 @@ pub fn schema(schema: &Schema) -> Schema {
     schema
 }
 
-/// The converted column; `None` where nothing changes.
+/// The converted column; `None` if it is unchanged.
 fn column(column: &Column) -> Option<Column> {
     if !is_cast(column.kind) {
         return None;

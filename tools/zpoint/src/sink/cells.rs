@@ -6,25 +6,25 @@ use zcoord::{Column, Values};
 
 use super::{TimeFormat, time};
 
-/// Whose text it is.
+/// The text dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// CSV: text is quoted where it must be.
+    /// CSV: text is quoted if necessary.
     Csv,
-    /// JSON: text is quoted and escaped always; there is no number for infinity.
+    /// JSON: text is always quoted and escaped; infinities are strings.
     Json,
-    /// Neither: text is as it is.
+    /// Plain: text is unchanged.
     Plain,
 }
 
 /// How values become text.
 #[derive(Debug, Clone)]
 pub struct Style {
-    /// Whose text it is.
+    /// The text dialect.
     pub dialect: Dialect,
     /// Text of a missing value.
     pub missing: Vec<u8>,
-    /// How moments are written.
+    /// Time format.
     pub times: TimeFormat,
 }
 
@@ -97,7 +97,7 @@ pub fn plain(column: &Column, row: usize) -> Option<String> {
 }
 
 fn display(value: impl std::fmt::Display, out: &mut Vec<u8>) {
-    // Memory takes everything.
+    // Writing to memory cannot fail.
     let _ = write!(out, "{value}");
 }
 
@@ -105,14 +105,14 @@ fn json_text(text: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// Text that could need quotes goes through the library; digits and letters do not have to.
+/// Text that may need quotes goes through the library; digits and letters do not.
 fn csv_text(text: &str, out: &mut Vec<u8>) {
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':' | b' ' | 128..))
     {
         return out.extend_from_slice(text.as_bytes());
     }
     let mut writer = csv::WriterBuilder::new().buffer_capacity(text.len() * 2 + 3).from_writer(&mut *out);
-    // Memory takes everything.
+    // Writing to memory cannot fail.
     let _ = writer.write_record([text]).and_then(|()| Ok(writer.flush()?));
     drop(writer);
     // The newline of the record, which goes on.

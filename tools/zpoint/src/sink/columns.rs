@@ -1,4 +1,4 @@
-//! Which columns a table has, wide and long, and whether their names are unique.
+//! The columns of wide and long tables, and the check for unique names.
 
 use std::collections::HashSet;
 
@@ -112,7 +112,7 @@ pub fn feature_kinds(schema: &Schema) -> impl Iterator<Item = Kind> {
     schema.variables.iter().flat_map(|variable| vec![variable.kind; variable.features.len()])
 }
 
-/// Refuses duplicate names.
+/// Rejects duplicate names.
 ///
 /// # Errors
 /// The first name that two columns have.
@@ -120,8 +120,8 @@ pub fn check(schema: &Schema, layout: Layout) -> Result<(), Failure> {
     let mut seen: HashSet<&str> = HashSet::new();
     for name in names(schema, layout) {
         if !seen.insert(name) {
-            let what = format!("two columns would be called {name:?}");
-            return Err(Failure::usage(what).hint("say --column-name"));
+            let what = format!("two columns would be named {name:?}");
+            return Err(Failure::usage(what).hint("use --column-name"));
         }
     }
     Ok(())
@@ -157,7 +157,7 @@ mod tests {
         assert!(check(&schema, Layout::Wide).is_ok());
         schema.variables[1].features[0] = "lat".into();
         let failure = check(&schema, Layout::Wide).expect_err("a key's name");
-        assert_eq!(failure.to_string(), "two columns would be called \"lat\"");
+        assert_eq!(failure.to_string(), "two columns would be named \"lat\"");
         assert!(check(&schema, Layout::Long).is_ok());
     }
 }

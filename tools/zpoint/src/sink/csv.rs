@@ -1,4 +1,4 @@
-//! CSV as RFC 4180 has it, but for lines that end with a newline alone, as all tools here expect.
+//! CSV as in RFC 4180, except that lines end with a newline only.
 
 use super::cells::{Dialect, Style};
 use super::columns::{self, Long};
@@ -52,8 +52,8 @@ fn long_prefixes(schema: &Schema, style: &Style) -> Vec<Vec<u8>> {
     let prefix = |feature| {
         let mut out = Vec::new();
         let coordinates = long.dimensions.iter().map(|dimension| &dimension.coordinate);
-        for (place, column) in std::iter::once(&long.variable).chain(coordinates).enumerate() {
-            if place > 0 || !schema.keys.is_empty() {
+        for (number, column) in std::iter::once(&long.variable).chain(coordinates).enumerate() {
+            if number > 0 || !schema.keys.is_empty() {
                 out.push(b',');
             }
             style.cell(column, feature, &mut out);
@@ -102,7 +102,7 @@ mod tests {
     fn without_a_header_with_numbers_for_times() {
         let options = Options { header: false, time_format: TimeFormat::Unix, ..Options::default() };
         assert!(written(&options).starts_with("0,51.5,-0.125,1551398400,281.6084,"));
-        let options = Options { header: false, time_format: TimeFormat::Cf, ..Options::default() };
+        let options = Options { header: false, time_format: TimeFormat::UnixMicros, ..Options::default() };
         assert!(written(&options).starts_with("0,51.5,-0.125,1551398400000000,281.6084,"));
     }
 

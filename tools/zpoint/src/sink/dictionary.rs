@@ -1,4 +1,4 @@
-//! What each column of a wide table is: one JSON record a line.
+//! Description of each column of a wide table: one JSON record per line.
 
 use serde_json::{Map, Value, json};
 use zcoord::{Column, Kind, Values};
@@ -38,7 +38,7 @@ fn key(key: &Key) -> Map<String, Value> {
     record
 }
 
-/// The role in the dictionary's words.
+/// The role as named in the dictionary.
 pub fn role_name(role: Role) -> &'static str {
     match role {
         Role::PointId => "point_id",
@@ -79,7 +79,7 @@ fn describe(record: &mut Map<String, Value>, kind: Kind, attributes: &[(String, 
     }
 }
 
-/// A coordinate value as JSON: numbers as numbers, all else as text.
+/// A coordinate value as JSON: numbers as numbers, everything else as text.
 fn value(column: &Column, row: usize) -> Value {
     if row >= column.len() || column.is_missing(row) {
         return Value::Null;

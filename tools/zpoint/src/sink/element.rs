@@ -16,7 +16,7 @@ pub enum Element {
 }
 
 impl Element {
-    /// How values of `kind` are stored; `None` for text. Moments are signed integers.
+    /// How values of `kind` are stored; `None` for text. Times are signed integers.
     pub fn of(kind: Kind) -> Option<Element> {
         match kind {
             Kind::Float(bits) => Some(Element::Float(if bits <= 32 { 4 } else { 8 })),

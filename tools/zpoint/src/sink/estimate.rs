@@ -1,4 +1,4 @@
-//! How large an output will be, before anything is written: rules of thumb, for plans and warnings.
+//! Estimated size of an output, for plans and warnings.
 
 use zcoord::Kind;
 
@@ -6,9 +6,9 @@ use super::element::Element;
 use super::{Format, Layout, columns};
 use crate::batch::Schema;
 
-/// Bytes that `rows` wide rows of `schema` take, about.
+/// Approximate bytes of `rows` wide rows of `schema`.
 ///
-/// Text: 9 bytes a 32-bit float with its separator, 18 a 64-bit one, 6 a whole number, 21 a moment, 16 a text; JSON
+/// Text: 9 bytes a 32-bit float with its separator, 18 a 64-bit one, 6 a whole number, 21 a time, 16 a text; JSON
 /// lines repeat the name of each column, the long layout the keys of each value. Parquet and Zarr: zstd leaves 3/4 of
 /// floats, a third of whole numbers, and almost none of keys, which repeat. npy is exact except for its header.
 pub fn estimate(format: Format, schema: &Schema, rows: u64, layout: Layout) -> u64 {
@@ -27,18 +27,18 @@ pub fn estimate(format: Format, schema: &Schema, rows: u64, layout: Layout) -> u
 
 /// Bytes of the lines of a wide row. A name costs its length and `per_name` where it is on every line.
 fn text_row(schema: &Schema, layout: Layout, per_name: u64) -> u64 {
-    let said = |name: &str| if per_name > 0 { name.len() as u64 + per_name } else { 0 };
-    let keys: u64 = schema.keys.iter().map(|key| text(key.kind) + said(&key.name)).sum();
+    let per_line = |name: &str| if per_name > 0 { name.len() as u64 + per_name } else { 0 };
+    let keys: u64 = schema.keys.iter().map(|key| text(key.kind) + per_line(&key.name)).sum();
     // `{"type":"row","v":1` and the brace.
     let line = if per_name > 0 { 21 } else { 1 };
     let values: u64 = columns::feature_kinds(schema).map(text).sum();
     match layout {
-        Layout::Wide => line + keys + values + columns::features(schema).map(said).sum::<u64>(),
+        Layout::Wide => line + keys + values + columns::features(schema).map(per_line).sum::<u64>(),
         Layout::Long => {
             let of = |variable: &crate::batch::Variable| {
-                let names = variable.name.len() as u64 + 1 + said("variable") + said("value");
+                let names = variable.name.len() as u64 + 1 + per_line("variable") + per_line("value");
                 let dimensions: u64 =
-                    variable.dimensions.iter().map(|one| text(one.coordinate.kind) + said(&one.name)).sum();
+                    variable.dimensions.iter().map(|one| text(one.coordinate.kind) + per_line(&one.name)).sum();
                 (line + keys + names + dimensions).saturating_mul(variable.features.len() as u64)
             };
             values + schema.variables.iter().map(of).sum::<u64>()

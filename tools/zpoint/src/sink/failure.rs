@@ -1,4 +1,4 @@
-//! Failures that several formats have in common.
+//! Failures shared by several formats.
 
 use std::fmt::Display;
 use std::io;
@@ -8,22 +8,22 @@ use zwire::{Exit, Failure};
 use super::Shape;
 
 /// An output that is full or cannot be written.
-pub fn write_failed(place: impl Display, error: &io::Error) -> Failure {
-    Failure::new(Exit::Output, error.to_string()).at(place)
+pub fn write_failed(target: impl Display, error: &io::Error) -> Failure {
+    Failure::new(Exit::Output, error.to_string()).at(target)
 }
 
 /// An integer or boolean is missing, and the format cannot represent that.
-pub fn no_place_for_missing(column: &str, kind: &str) -> Failure {
-    Failure::usage(format!("a value of the column {column:?} is missing, which {kind} cannot say"))
-        .hint("say --cast f32: missing values are then NaN")
+pub fn unsupported_missing(column: &str, kind: &str) -> Failure {
+    Failure::usage(format!("a value of column {column:?} is missing, and {kind} has no missing value"))
+        .hint("use --cast f32: missing values become NaN")
 }
 
 /// The number of rows differs from the plan.
-pub fn wrong_count(place: impl Display, planned: u64, came: u64) -> Failure {
-    Failure::new(Exit::Output, format!("{planned} rows were planned, and {came} came")).at(place)
+pub fn wrong_count(target: impl Display, planned: u64, written: u64) -> Failure {
+    Failure::new(Exit::Output, format!("expected {planned} rows, got {written}")).at(target)
 }
 
-/// More values than the machine can address.
+/// More values than can be addressed.
 pub fn too_many(shape: Shape) -> Failure {
-    Failure::new(Exit::Usage, format!("{} places at {} samples are too many", shape.points, shape.samples))
+    Failure::new(Exit::Usage, format!("{} points with {} samples are too many", shape.points, shape.samples))
 }

@@ -1,5 +1,5 @@
-//! A small table for tests: two points, one of them with a difficult id, at two times; floats at two levels, a whole number
-//! that may be missing, a truth value.
+//! A small table for tests: two points, one of them with a difficult id, at two times; floats at two levels, an integer
+//! that may be missing, a boolean.
 
 use std::io::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! JSON lines: a record a row, or a record a value.
+//! JSON Lines: one record per row, or one record per value.
 
 use super::cells::{Dialect, Style};
 use super::columns::{self, Long};
@@ -6,7 +6,7 @@ use super::lines::Lines;
 use super::{Layout, Options};
 use crate::batch::Schema;
 
-/// How rows of `schema` look in JSON lines.
+/// Layout of rows of `schema` in JSON Lines.
 pub fn lines(schema: &Schema, options: &Options) -> Lines {
     let style = Style { dialect: Dialect::Json, missing: b"null".to_vec(), times: options.time_format };
     let long = options.layout == Layout::Long;
@@ -25,7 +25,8 @@ pub fn lines(schema: &Schema, options: &Options) -> Lines {
     }
 }
 
-/// `,"name":`. Every record has a `type` and a `v` already; columns of these names (the northward wind is one) get an underscore.
+/// `,"name":`. Every record has a `type` and a `v` already; columns of these names (the northward wind is one) get an
+/// underscore.
 fn member(name: &str, style: &Style) -> Vec<u8> {
     let mut out = b",".to_vec();
     match name {

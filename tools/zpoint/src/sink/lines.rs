@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::cells::Style;
 use crate::batch::{Batch, KeyColumn};
 
-/// How a table looks as text.
+/// Text layout of a table.
 pub struct Lines {
     /// Text before all rows.
     pub header: Vec<u8>,

@@ -1,6 +1,6 @@
-//! Every output format behind one trait: batches of rows go in, a file (or a directory) gets its name when it is complete.
+//! All output formats behind one trait: batches of rows go in, and a file or directory is published when it is complete.
 //!
-//! Text formats also go to a writer of the caller's ([`stream`]). The bytes never depend on the number of workers.
+//! Text formats can also go to a writer ([`stream`]). The bytes never depend on the number of workers.
 
 mod arrow;
 mod cast;
@@ -44,7 +44,7 @@ pub use open::{open, stream};
 pub enum Format {
     /// Comma-separated values (RFC 4180, lines end with a newline).
     Csv,
-    /// JSON lines.
+    /// JSON Lines.
     Jsonl,
     /// Apache Parquet.
     Parquet,
@@ -67,16 +67,16 @@ impl Format {
     }
 }
 
-/// What a line of a table is.
+/// Table layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// A point at a sample, with a column for each feature.
     Wide,
-    /// One value.
+    /// One value per row.
     Long,
 }
 
-/// How moments are written.
+/// Time format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeFormat {
     /// ISO 8601; a timestamp in Parquet.
@@ -84,10 +84,10 @@ pub enum TimeFormat {
     /// Seconds since 1970-01-01, with as much of a fraction as there is.
     Unix,
     /// Whole microseconds since 1970-01-01.
-    Cf,
+    UnixMicros,
 }
 
-/// How to write.
+/// Options of an output.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// What a line is.
@@ -96,7 +96,7 @@ pub struct Options {
     pub na_rep: String,
     /// Whether CSV starts with the names of its columns.
     pub header: bool,
-    /// How moments are written; in Zarr always as in CF.
+    /// How times are written; Zarr output always uses CF times.
     pub time_format: TimeFormat,
     /// Whether all numbers of features become 32-bit floats, missing ones NaN.
     pub cast_f32: bool,
@@ -104,7 +104,7 @@ pub struct Options {
     pub overwrite: bool,
     /// The program and its version, for formats that record it.
     pub tool: String,
-    /// Most bytes of a Parquet row group, uncompressed; it is held in memory.
+    /// Maximum uncompressed bytes of a Parquet row group, which is held in memory.
     pub row_group_bytes: u64,
     /// The key whose values become directories.
     pub partition_by: Option<String>,
@@ -152,24 +152,24 @@ pub struct Written {
     pub rows: u64,
     /// Bytes, those of sidecars left out.
     pub bytes: u64,
-    /// Files and directories that have got their names, sidecars first.
+    /// Published files and directories, sidecars first.
     pub paths: Vec<PathBuf>,
 }
 
-/// A writer of rows. Dropped before [`Sink::finish`], it leaves nothing behind.
+/// A writer of rows. Dropped before [`Sink::finish`], it removes everything it wrote.
 pub trait Sink {
-    /// Takes a batch; the number of bytes written so far.
+    /// Writes a batch; returns the number of bytes written so far.
     ///
     /// # Errors
     /// An output that is full or cannot be written, or values that the format cannot hold.
     fn write(&mut self, batch: &Batch, pool: &Pool) -> Result<u64, Failure>;
 
-    /// Bytes that wait in memory.
+    /// Bytes buffered in memory.
     fn buffered(&self) -> u64 {
         0
     }
 
-    /// Writes what waits in memory, as far as the format can.
+    /// Flushes buffered rows, as far as the format allows.
     ///
     /// # Errors
     /// As [`Sink::write`].
@@ -177,7 +177,7 @@ pub trait Sink {
         Ok(())
     }
 
-    /// Writes the rest, and gives the output its name.
+    /// Writes the rest, and publishes the output.
     ///
     /// # Errors
     /// As [`Sink::write`]; an output that another process has created meanwhile.

@@ -1,4 +1,4 @@
-//! One NumPy matrix of rows and features, and the keys of its rows as CSV beside it.
+//! One NumPy matrix of rows and features, and the keys of its rows as CSV next to it.
 //!
 //! Format version 1.0 (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>): magic, version, the length
 //! of the header as two bytes, the header as a Python literal padded to a multiple of 64 bytes, and the elements.
@@ -10,7 +10,7 @@ use zarray::Pool;
 use zwire::Failure;
 
 use super::element::Element;
-use super::failure::{no_place_for_missing, write_failed, wrong_count};
+use super::failure::{unsupported_missing, write_failed, wrong_count};
 use super::staging::Staged;
 use super::text::{Outlet, Text, in_order};
 use super::{Options, Shape, Sink, Written, columns, csv};
@@ -19,7 +19,7 @@ use crate::batch::{Batch, Schema};
 /// Digits that a number of rows may have.
 const ROW_DIGITS: usize = 20;
 
-/// A matrix on its way to a file.
+/// Writer of a matrix.
 pub struct Npy {
     matrix: Matrix,
     out: Outlet,
@@ -29,7 +29,7 @@ pub struct Npy {
     keys: Box<Text>,
 }
 
-/// What all elements have in common.
+/// Element type and column names.
 struct Matrix {
     element: Element,
     features: Vec<String>,
@@ -39,7 +39,7 @@ impl Npy {
     /// Starts the matrix and the table of its rows.
     ///
     /// # Errors
-    /// Features of different types or that are no numbers; what the files say.
+    /// Features of different types or that are not numbers; write errors.
     pub fn begin(
         main: &Staged,
         rows: &Staged,
@@ -51,7 +51,7 @@ impl Npy {
         let features: Vec<String> = columns::features(schema).map(String::from).collect();
         let file = main.file()?;
         let writer = file.try_clone().map_err(|error| write_failed(main.place(), &error))?;
-        let mut out = Outlet { writer: Box::new(writer), place: main.place(), bytes: 0 };
+        let mut out = Outlet { writer: Box::new(writer), target: main.place(), bytes: 0 };
         out.write(&header(element, shape.rows(), features.len()))?;
         let keys = Schema { keys: schema.keys.clone(), variables: Vec::new() };
         let options = Options { header: true, ..options.clone() };
@@ -76,7 +76,7 @@ impl Matrix {
         for ((row, at, column), out) in cells.zip(bytes.chunks_exact_mut(size)) {
             if column.is_missing(row) {
                 if !matches!(self.element, Element::Float(_)) {
-                    return Err(no_place_for_missing(&self.features[at], &self.element.zarr()));
+                    return Err(unsupported_missing(&self.features[at], &self.element.zarr()));
                 }
                 self.element.put(self.element.missing_bits(), out);
             } else {
@@ -99,13 +99,13 @@ impl Sink for Npy {
 
     fn finish(mut self: Box<Self>) -> Result<Written, Failure> {
         if self.rows > self.planned {
-            return Err(wrong_count(&self.out.place, self.planned, self.rows));
+            return Err(wrong_count(&self.out.target, self.planned, self.rows));
         }
         if self.rows < self.planned {
             // Some samples could not be read. The header has room for any number.
             let header = header(self.matrix.element, self.rows, self.matrix.features.len());
             let written = self.file.rewind().and_then(|()| self.file.write_all(&header));
-            written.map_err(|error| write_failed(&self.out.place, &error))?;
+            written.map_err(|error| write_failed(&self.out.target, &error))?;
         }
         self.keys.finish()?;
         Ok(Written { rows: self.rows, bytes: self.out.bytes, paths: Vec::new() })
@@ -122,14 +122,14 @@ fn common_element(schema: &Schema) -> Result<Element, Failure> {
             kind => Element::of(kind),
         };
         let Some(element) = element else {
-            let what = format!("the column {name:?} is {}, which an npy matrix does not hold", variable.kind.name());
-            return Err(Failure::usage(what).hint("leave it out, or choose another format"));
+            let what = format!("column {name:?} is {}, which an npy matrix cannot hold", variable.kind.name());
+            return Err(Failure::usage(what).hint("leave it out with --var, or use another format"));
         };
         match first {
             Some((other, known)) if known != element => {
                 let (known, element) = (known.zarr(), element.zarr());
                 let what = format!("an npy matrix has one type, but {other:?} is {known} and {name:?} is {element}");
-                return Err(Failure::usage(what).hint("say --cast f32, or choose another format"));
+                return Err(Failure::usage(what).hint("use --cast f32 or another format"));
             }
             _ => first = first.or(Some((name, element))),
         }

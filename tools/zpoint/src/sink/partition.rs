@@ -1,5 +1,5 @@
-//! A directory for each value of a key, as Hive has it: `OUT/KEY=VALUE/part-0.EXT`. The key is not in the files: readers take
-//! it from the path.
+//! One directory per value of a key, with Hive-style names: `OUT/KEY=VALUE/part-0.EXT`. The key is not in the files: readers
+//! take it from the path.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ use super::staging::Staged;
 use super::{Format, Options, Sink, Written, cells, table};
 use crate::batch::{Batch, KeyColumn, Schema};
 
-/// Most directories: their files are open at the same time.
+/// Maximum number of directories: their files are open at the same time.
 const MOST: usize = 1000;
 
-/// What stands for a missing value.
+/// Directory value of missing values.
 const MISSING: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// A table for each value of a key.
 pub struct Partitions {
     format: Format,
     directory: PathBuf,
-    place: String,
+    target: String,
     key: usize,
     name: String,
     /// Without the key.
@@ -36,24 +36,24 @@ pub struct Partitions {
     bytes: Vec<u64>,
 }
 
-/// Refuses keys that are not there and formats that are no tables.
+/// Checks the key and the format.
 ///
 /// # Errors
-/// Those.
+/// A usage failure: a key that does not exist, or a format that is not a table.
 pub fn check(format: Format, schema: &Schema, key: &str) -> Result<usize, Failure> {
     if matches!(format, Format::Npy | Format::Zarr) {
-        let what = format!("{} is one array, and is not cut into partitions", format.name());
-        return Err(Failure::usage(what).hint("leave out --partition-by, or choose csv, jsonl or parquet"));
+        let what = format!("{} output is one array and cannot be partitioned", format.name());
+        return Err(Failure::usage(what).hint("omit --partition-by, or use csv, jsonl or parquet"));
     }
     schema.keys.iter().position(|known| known.name == key).ok_or_else(|| {
         let names: Vec<&str> = schema.keys.iter().map(|key| key.name.as_str()).collect();
-        Failure::usage(format!("there is no key {key:?} to partition by"))
-            .hint(format!("keys are {}", names.join(", ")))
+        Failure::usage(format!("no key column {key:?} to partition by"))
+            .hint(format!("key columns: {}", names.join(", ")))
     })
 }
 
 impl Partitions {
-    /// No directory yet: they are made when their first row comes.
+    /// Starts without directories: they are created with their first row.
     ///
     /// # Errors
     /// As [`check`].
@@ -71,7 +71,7 @@ impl Partitions {
         Ok(Partitions {
             format,
             directory: main.path().to_owned(),
-            place: main.place(),
+            target: main.place(),
             key: at,
             name: encode(key),
             schema,
@@ -89,8 +89,8 @@ impl Partitions {
             return Ok(*part);
         }
         if self.parts.len() == MOST {
-            let what = format!("the key {:?} has more than {MOST} values, and each would be a directory", self.name);
-            return Err(Failure::usage(what).at(&self.place).hint("partition by another key"));
+            let what = format!("key column {:?} has more than {MOST} values, and each would be a directory", self.name);
+            return Err(Failure::usage(what).at(&self.target).hint("partition by another column"));
         }
         let part = self.begin_part(&format!("{}={value}", self.name))?;
         self.parts.push(part);
@@ -101,13 +101,13 @@ impl Partitions {
 
     fn begin_part(&self, name: &str) -> Result<Box<dyn Sink + Send>, Failure> {
         let file_name = format!("part-0.{}", self.format.name());
-        let place = Path::new(&self.place).join(name).join(&file_name).display().to_string();
+        let target = Path::new(&self.target).join(name).join(&file_name).display().to_string();
         let file = zstore::create_file(&self.directory.join(name).join(file_name));
-        let file = file.map_err(|error| write_failed(&place, &error))?;
-        table::table(self.format, file, place, &self.schema, &self.options, None)
+        let file = file.map_err(|error| write_failed(&target, &error))?;
+        table::table(self.format, file, target, &self.schema, &self.options, None)
     }
 
-    /// Row groups of all parts together keep to the memory of one.
+    /// Keeps the row groups of all parts within the memory of one.
     fn keep_within(&mut self, pool: &Pool) -> Result<(), Failure> {
         let mut buffered: Vec<u64> = self.parts.iter().map(|part| part.buffered()).collect();
         while buffered.iter().sum::<u64>() > self.options.row_group_bytes {
@@ -122,7 +122,7 @@ impl Partitions {
 impl Sink for Partitions {
     fn write(&mut self, batch: &Batch, pool: &Pool) -> Result<u64, Failure> {
         let key = &batch.keys[self.key];
-        // In the order in which they come up, so that the same rows always make the same parts.
+        // In order of appearance, so that the same rows always make the same parts.
         let mut rows_of: Vec<(usize, Vec<usize>)> = Vec::new();
         let mut of_code: HashMap<u32, usize> = HashMap::new();
         for (row, code) in key.codes.iter().enumerate() {
@@ -172,8 +172,8 @@ fn some_rows(batch: &Batch, rows: &[usize], without: usize, pool: &Pool) -> Batc
     Batch { rows: rows.len(), keys, features }
 }
 
-/// A value as part of a path: `/`, `=`, `%` and control characters as `%2F`. Nothing is missing in an empty text, but a
-/// directory needs a name.
+/// A value as part of a path: `/`, `=`, `%` and control characters as `%2F`. An empty text is not a
+/// missing value, but a directory needs a name.
 pub fn encode(text: &str) -> String {
     if text.is_empty() {
         return MISSING.to_owned();
@@ -190,7 +190,7 @@ pub fn encode(text: &str) -> String {
     out
 }
 
-/// Systems allow more open files than they give at first. Where they do not, the one too many is told.
+/// Raises the soft limit of open files. If the hard limit is too low, opening a file fails with its own message.
 fn allow_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = (2 * MOST) as u64;
@@ -275,7 +275,7 @@ mod tests {
         assert!(check(Format::Npy, &schema, "time").is_err());
         assert!(check(Format::Zarr, &schema, "time").is_err());
         let refused = check(Format::Csv, &schema, "level").expect_err("no key");
-        assert_eq!(refused.advice(), Some("keys are point_id, lat, lon, time"));
+        assert_eq!(refused.advice(), Some("key columns: point_id, lat, lon, time"));
     }
 
     #[test]

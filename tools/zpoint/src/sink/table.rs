@@ -1,4 +1,4 @@
-//! The formats that are one table in one file: CSV, JSON lines and Parquet.
+//! The formats that are one table in one file: CSV, JSON Lines and Parquet.
 
 use std::fs::File;
 
@@ -8,21 +8,21 @@ use super::text::Text;
 use super::{Format, Options, Shape, Sink, csv, jsonl, parquet};
 use crate::batch::Schema;
 
-/// A table in one file. `shape` is that of all rows, where it is known.
+/// A table in one file. `shape` is the shape of all rows, if known.
 ///
 /// # Errors
-/// What the file or the format says.
+/// Write errors, or values that the format cannot hold.
 pub fn table(
     format: Format,
     file: File,
-    place: String,
+    target: String,
     schema: &Schema,
     options: &Options,
     shape: Option<Shape>,
 ) -> Result<Box<dyn Sink + Send>, Failure> {
     match format {
-        Format::Parquet => Ok(Box::new(parquet::Parquet::begin(file, place, schema, options, shape)?)),
-        Format::Jsonl => Ok(Box::new(Text::begin(jsonl::lines(schema, options), Box::new(file), place)?)),
-        _ => Ok(Box::new(Text::begin(csv::lines(schema, options), Box::new(file), place)?)),
+        Format::Parquet => Ok(Box::new(parquet::Parquet::begin(file, target, schema, options, shape)?)),
+        Format::Jsonl => Ok(Box::new(Text::begin(jsonl::lines(schema, options), Box::new(file), target)?)),
+        _ => Ok(Box::new(Text::begin(csv::lines(schema, options), Box::new(file), target)?)),
     }
 }

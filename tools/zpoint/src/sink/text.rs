@@ -14,19 +14,19 @@ use crate::batch::Batch;
 /// Values that a worker formats at once: about a megabyte of text.
 const PIECE_VALUES: usize = 100_000;
 
-/// A table of text on its way to a writer.
+/// Writer of a text table.
 pub struct Text {
     lines: Lines,
     out: Outlet,
     rows: u64,
 }
 
-/// A writer, its name for messages, and how much it has taken.
+/// A writer, its name for messages, and the bytes written.
 pub struct Outlet {
     /// Where the bytes go.
     pub writer: Box<dyn Write + Send>,
     /// Its name.
-    pub place: String,
+    pub target: String,
     /// Bytes so far.
     pub bytes: u64,
 }
@@ -35,9 +35,9 @@ impl Outlet {
     /// Writes all of `bytes`.
     ///
     /// # Errors
-    /// What the writer says.
+    /// Write errors.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.writer.write_all(bytes).map_err(|error| write_failed(&self.place, &error))?;
+        self.writer.write_all(bytes).map_err(|error| write_failed(&self.target, &error))?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
@@ -47,9 +47,9 @@ impl Text {
     /// Starts the table with its header.
     ///
     /// # Errors
-    /// What the writer says.
-    pub fn begin(lines: Lines, writer: Box<dyn Write + Send>, place: String) -> Result<Text, Failure> {
-        let mut out = Outlet { writer, place, bytes: 0 };
+    /// Write errors.
+    pub fn begin(lines: Lines, writer: Box<dyn Write + Send>, target: String) -> Result<Text, Failure> {
+        let mut out = Outlet { writer, target, bytes: 0 };
         out.write(&lines.header)?;
         Ok(Text { lines, out, rows: 0 })
     }
@@ -75,12 +75,12 @@ impl Sink for Text {
     }
 
     fn finish(mut self: Box<Self>) -> Result<Written, Failure> {
-        self.out.writer.flush().map_err(|error| write_failed(&self.out.place, &error))?;
+        self.out.writer.flush().map_err(|error| write_failed(&self.out.target, &error))?;
         Ok(Written { rows: self.rows, bytes: self.out.bytes, paths: Vec::new() })
     }
 }
 
-/// Has ranges of `rows` formatted by all workers, and writes them in order. A few ranges for each worker are in memory.
+/// Formats ranges of `rows` with all workers, and writes them in order. A few ranges per worker are in memory.
 ///
 /// # Errors
 /// The first of `format` or `write`.
@@ -92,7 +92,7 @@ pub fn in_order(
     mut write: impl FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let most = (PIECE_VALUES / columns.max(1)).max(1);
-    // A short batch is for all workers, too.
+    // A short batch is split among all workers, too.
     let piece = rows.div_ceil(pool.workers() * 2).clamp(1, most);
     let mut pieces = (0..rows).step_by(piece).map(|start| start..rows.min(start + piece)).peekable();
     while pieces.peek().is_some() {

@@ -1,4 +1,4 @@
-//! Moments as text.
+//! Times as text.
 
 use zcoord::{Calendar, format_iso};
 
@@ -10,12 +10,12 @@ const DAY: i64 = 86_400 * MICROS;
 /// 1582-10-15, the first day of the Gregorian calendar, in microseconds since 1970-01-01.
 pub const GREGORIAN_START: i64 = -141_427 * DAY;
 
-/// Appends a moment that is not missing.
+/// Appends a time that is not missing.
 pub fn append(moment: i64, calendar: Calendar, format: TimeFormat, out: &mut String) {
     match format {
         TimeFormat::Iso => format_iso(moment, calendar, out),
         TimeFormat::Unix => seconds(moment, out),
-        TimeFormat::Cf => out.push_str(&moment.to_string()),
+        TimeFormat::UnixMicros => out.push_str(&moment.to_string()),
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
         ] {
             assert_eq!(text(moment, TimeFormat::Iso), iso);
             assert_eq!(text(moment, TimeFormat::Unix), unix);
-            assert_eq!(text(moment, TimeFormat::Cf), moment.to_string());
+            assert_eq!(text(moment, TimeFormat::UnixMicros), moment.to_string());
         }
     }
 }

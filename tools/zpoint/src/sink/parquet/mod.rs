@@ -22,12 +22,12 @@ use plan::{Plan, PlannedColumn};
 /// Lines that are turned into arrays at once.
 const PIECE_VALUES: u64 = 1 << 20;
 
-/// A table on its way to a Parquet file.
+/// Writer of a Parquet file.
 pub struct Parquet {
     plan: Plan,
     file: SerializedFileWriter<File>,
     factory: ArrowRowGroupWriterFactory,
-    place: String,
+    target: String,
     group: Option<Group>,
     rows_per_group: u64,
     lines: u64,
@@ -44,10 +44,10 @@ impl Parquet {
     /// Starts the file. `shape` is that of all rows, where it is known: the last row group is then closed by all workers.
     ///
     /// # Errors
-    /// What the format has no place for; what the file says.
+    /// Unsupported values; write errors.
     pub fn begin(
         file: File,
-        place: String,
+        target: String,
         schema: &Schema,
         options: &Options,
         shape: Option<Shape>,
@@ -56,10 +56,10 @@ impl Parquet {
         let properties = plan.properties(options);
         let fields: Vec<Arc<Field>> = plan.columns.iter().map(|column| Arc::clone(&column.field)).collect();
         let writer = ArrowWriter::try_new(file, Arc::new(arrow_schema::Schema::new(fields)), Some(properties));
-        let (file, factory) = writer.and_then(ArrowWriter::into_serialized_writer).map_err(failed(&place))?;
+        let (file, factory) = writer.and_then(ArrowWriter::into_serialized_writer).map_err(failed(&target))?;
         let rows_per_group = (options.row_group_bytes / plan.line_bytes()).max(1);
         let planned_lines = shape.map(|shape| shape.rows().saturating_mul(plan.lines_per_row as u64));
-        Ok(Parquet { plan, file, factory, place, group: None, rows_per_group, lines: 0, planned_lines })
+        Ok(Parquet { plan, file, factory, target, group: None, rows_per_group, lines: 0, planned_lines })
     }
 
     /// Encodes some lines of a batch into the current row group, and closes that when it is full.
@@ -70,7 +70,7 @@ impl Parquet {
                 writers: self
                     .factory
                     .create_column_writers(self.file.flushed_row_groups().len())
-                    .map_err(failed(&self.place))?,
+                    .map_err(failed(&self.target))?,
                 lines: 0,
             },
         };
@@ -79,10 +79,10 @@ impl Parquet {
         let count = wanted.min(usize::try_from(room).unwrap_or(usize::MAX));
         let lines = start..start + count;
         let jobs: Vec<(&PlannedColumn, ArrowColumnWriter)> = self.plan.columns.iter().zip(group.writers).collect();
-        let (plan, place) = (&self.plan, &self.place);
+        let (plan, target) = (&self.plan, &self.target);
         let encoded = pool.map(jobs, |(column, writer)| {
             let array = plan.array(column, batch, lines.clone())?;
-            encode(column, &array, writer).map_err(failed(place))
+            encode(column, &array, writer).map_err(failed(target))
         });
         let writers = encoded.into_iter().collect::<Result<Vec<_>, _>>()?;
         let group = Group { writers, lines: group.lines + count as u64 };
@@ -98,7 +98,7 @@ impl Parquet {
     fn close_group(&mut self, pool: &Pool) -> Result<(), Failure> {
         let Some(group) = self.group.take() else { return Ok(()) };
         let chunks = pool.map(group.writers, ArrowColumnWriter::close).into_iter().collect();
-        write_group(&mut self.file, chunks).map_err(failed(&self.place))
+        write_group(&mut self.file, chunks).map_err(failed(&self.target))
     }
 }
 
@@ -124,8 +124,8 @@ fn write_group(
     group.close().map(drop)
 }
 
-fn failed(place: &str) -> impl Fn(ParquetError) -> Failure + '_ {
-    move |error| Failure::new(Exit::Output, error.to_string()).at(place)
+fn failed(target: &str) -> impl Fn(ParquetError) -> Failure + '_ {
+    move |error| Failure::new(Exit::Output, error.to_string()).at(target)
 }
 
 impl Sink for Parquet {
@@ -148,7 +148,7 @@ impl Sink for Parquet {
 
     fn finish(mut self: Box<Self>) -> Result<Written, Failure> {
         self.close_group(&Pool::new(1))?;
-        self.file.finish().map_err(failed(&self.place))?;
+        self.file.finish().map_err(failed(&self.target))?;
         let rows = self.lines / self.plan.lines_per_row.max(1) as u64;
         Ok(Written { rows, bytes: self.file.bytes_written() as u64, paths: Vec::new() })
     }

@@ -1,4 +1,4 @@
-//! Which columns a Parquet file has, what they are made of, and how they are encoded.
+//! The columns of a Parquet file, their sources, and their encodings.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -20,7 +20,7 @@ use super::super::dictionary::ATTRIBUTES;
 use super::super::{Layout, Options, TimeFormat};
 use crate::batch::{Batch, Schema};
 
-/// Bytes that a text is taken to have.
+/// Assumed bytes of a text.
 const TEXT_BYTES: u64 = 32;
 
 /// All columns.
@@ -40,7 +40,7 @@ pub struct PlannedColumn {
     source: Source,
 }
 
-/// What a column is made of.
+/// Source of a column.
 enum Source {
     Key(usize),
     Feature(usize),
@@ -73,7 +73,7 @@ impl Plan {
         Ok(Plan { columns, lines_per_row, times, calendar: calendar(schema) })
     }
 
-    /// Bytes of a line in memory, about.
+    /// Approximate bytes of a line in memory.
     pub fn line_bytes(&self) -> u64 {
         let bytes = |column: &PlannedColumn| match column.field.data_type() {
             DataType::Utf8 => TEXT_BYTES,
@@ -142,7 +142,7 @@ fn planned(name: &str, kind: Kind, times: TimeFormat, attributes: &[(String, Val
     PlannedColumn { field: Arc::new(field), source }
 }
 
-/// The attributes of a field: the store's, and for a moment what it takes to read it.
+/// The attributes of a field: the store's, and for times their units and calendar.
 fn metadata(kind: Kind, times: TimeFormat, attributes: &[(String, Value)]) -> HashMap<String, String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let kept = attributes.iter().filter(|(name, _)| ATTRIBUTES.contains(&name.as_str()));
@@ -152,7 +152,7 @@ fn metadata(kind: Kind, times: TimeFormat, attributes: &[(String, Value)]) -> Ha
         let units = match times {
             TimeFormat::Iso => None,
             TimeFormat::Unix => Some("seconds since 1970-01-01"),
-            TimeFormat::Cf => Some("microseconds since 1970-01-01"),
+            TimeFormat::UnixMicros => Some("microseconds since 1970-01-01"),
         };
         metadata.extend(units.map(|units| ("units".to_owned(), units.to_owned())));
         metadata.insert("calendar".into(), calendar.name().into());
@@ -187,8 +187,8 @@ fn value_kind(schema: &Schema) -> Result<Kind, Failure> {
     for variable in &schema.variables {
         if matches!(variable.kind, Kind::Time(_) | Kind::Text) {
             let (name, kind) = (&variable.name, variable.kind.name());
-            let what = format!("the variable {name:?} is {kind}; in the long layout all values are numbers");
-            return Err(Failure::usage(what).hint("leave it out, say --layout wide, or choose csv or jsonl"));
+            let what = format!("variable {name:?} is {kind}, but the long layout holds only numbers");
+            return Err(Failure::usage(what).hint("leave it out with --var, or use --layout wide, csv or jsonl"));
         }
     }
     let single = schema.variables.iter().all(|variable| matches!(variable.kind, Kind::Float(bits) if bits <= 32));
@@ -205,7 +205,7 @@ fn values(batch: &Batch, lines: Range<usize>, each: usize, data_type: &DataType)
     }
 }
 
-/// The first calendar that is not everybody's.
+/// The first calendar that is not Gregorian.
 fn calendar(schema: &Schema) -> Option<&'static str> {
     let kinds = schema.keys.iter().map(|key| key.kind).chain(schema.variables.iter().map(|variable| variable.kind));
     let mut calendars = kinds.filter_map(|kind| match kind {

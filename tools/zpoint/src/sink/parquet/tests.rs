@@ -1,4 +1,4 @@
-//! What was written is read back with the library's own reader.
+//! Reads written files back with the library's own reader.
 
 use std::fs::File;
 use std::path::Path;
@@ -93,7 +93,7 @@ fn long_floats_stay_single_and_text_is_refused() {
     table.0.variables[0].kind = Kind::Text;
     let other = directory.path().join("y.parquet");
     let refused = fixture::saved(Format::Parquet, &other, &table, &options, 1).expect_err("text");
-    assert!(refused.to_string().starts_with("the variable \"t\" is str"));
+    assert!(refused.to_string().starts_with("variable \"t\" is str"));
 }
 
 #[test]

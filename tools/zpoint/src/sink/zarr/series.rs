@@ -10,7 +10,7 @@ use zwire::Failure;
 
 use super::super::Shape as Planned;
 use super::super::element::Element;
-use super::super::failure::{no_place_for_missing, too_many};
+use super::super::failure::{too_many, unsupported_missing};
 use super::layout::Array;
 use super::{chunk, document};
 use crate::batch::{Batch, Variable};
@@ -198,7 +198,7 @@ impl Series {
                 Element::Int(_) | Element::UInt(_) if !self.has_fill => {
                     attributes.insert("_FillValue".into(), self.data.fill_value());
                 }
-                _ => return Err(no_place_for_missing(&self.name, &element.zarr())),
+                _ => return Err(unsupported_missing(&self.name, &element.zarr())),
             }
         }
         let lengths = array.lengths.iter().copied();

@@ -112,10 +112,10 @@ fn rows_that_were_not_planned_are_refused() {
     let path = directory.path().join("x.zarr");
     let table = (schema, batches);
     let refused = fixture::saved(Format::Zarr, &path, &table, &Options::default(), 1).expect_err("too many");
-    assert!(refused.to_string().ends_with("4 rows were planned, and 6 came"), "{refused}");
+    assert!(refused.to_string().ends_with("expected 4 rows, got 6"), "{refused}");
     let table = (table.0, table.1[..1].to_vec());
     let refused = fixture::saved(Format::Zarr, &path, &table, &Options::default(), 1).expect_err("too few");
-    assert!(refused.to_string().ends_with("4 rows were planned, and 2 came"), "{refused}");
+    assert!(refused.to_string().ends_with("expected 4 rows, got 2"), "{refused}");
     assert!(fixture::names(directory.path()).is_empty());
 }
 

@@ -1,4 +1,4 @@
-//! Places outside of the grid, and places at a coast.
+//! Points outside the grid, and points at a coast.
 
 use crate::made::Field;
 use crate::scene::{Scene, first, region, summary, value, values};
@@ -14,7 +14,7 @@ fn half_a_cell_beyond_is_inside_and_more_is_an_error() {
     assert_eq!(first(&scene.at(39.51, -0.49, &[]).expect(0)), Some(value(0, 0, 0)));
     for (lat, lon, name) in [(50.51, 5.0, "latitude"), (45.0, 10.51, "longitude"), (45.0, -0.51, "longitude")] {
         let outcome = scene.at(lat, lon, &[]).expect(2);
-        for words in ["place 0", name, "half a step", "--out-of-bounds"] {
+        for words in ["point 0", name, "half a step", "--out-of-bounds"] {
             assert!(outcome.stderr.contains(words), "{words}: {}", outcome.stderr);
         }
         assert!(outcome.of_type("row").is_empty());
@@ -23,7 +23,7 @@ fn half_a_cell_beyond_is_inside_and_more_is_an_error() {
 }
 
 #[test]
-fn a_tolerance_is_in_place_of_half_a_cell() {
+fn a_tolerance_replaces_half_a_cell() {
     let scene = Scene::of(&region());
     assert_eq!(first(&scene.at(50.9, 5.0, &["--tolerance", "lat=1,lon=1"]).expect(0)), Some(value(0, 10, 5)));
     scene.at(44.4, 5.0, &["--tolerance", "lat=0.3,lon=0.3"]).expect(2);
@@ -32,12 +32,12 @@ fn a_tolerance_is_in_place_of_half_a_cell() {
 }
 
 fn with_one_outside(scene: &Scene, what: &str) -> harness::Outcome {
-    let places = [INSIDE, OUTSIDE, ["--lat=41", "--lon=7"]].concat();
-    scene.run(&[&places[..], &["--out-of-bounds", what, "--isel", "time=0"]].concat())
+    let points = [INSIDE, OUTSIDE, ["--lat=41", "--lon=7"]].concat();
+    scene.run(&[&points[..], &["--out-of-bounds", what, "--isel", "time=0"]].concat())
 }
 
 #[test]
-fn places_outside_are_empty_dropped_or_warned_of() {
+fn points_outside_are_empty_dropped_or_warned_of() {
     let scene = Scene::of(&region());
     let (one, other) = (Some(value(0, 4, 3)), Some(value(0, 1, 7)));
     let outcome = with_one_outside(&scene, "null").expect(0);
@@ -52,18 +52,18 @@ fn places_outside_are_empty_dropped_or_warned_of() {
 
     let outcome = with_one_outside(&scene, "warn").expect(0);
     assert_eq!(values(&outcome, "t"), [one, other]);
-    assert!(outcome.stderr.contains("place 1") && outcome.stderr.contains("50.51"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("point 1") && outcome.stderr.contains("50.51"), "{}", outcome.stderr);
 
     let outcome = with_one_outside(&scene, "error").expect(2);
-    assert!(outcome.stderr.contains("place 1"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("point 1"), "{}", outcome.stderr);
 }
 
 #[test]
-fn when_every_place_is_outside_there_is_nothing_to_do() {
+fn when_every_point_is_outside_there_is_nothing_to_do() {
     let scene = Scene::of(&region());
     for what in ["drop", "warn"] {
         let outcome = scene.run(&[&OUTSIDE[..], &["--out-of-bounds", what]].concat()).expect(4);
-        assert!(outcome.stderr.contains("every place"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("all points"), "{}", outcome.stderr);
     }
     let outcome = scene.run(&[&OUTSIDE[..], &["--out-of-bounds", "null"]].concat()).expect(0);
     assert_eq!(values(&outcome, "t"), [None, None]);
