@@ -270,7 +270,7 @@ impl Action {
         match self {
             Action::Copy(because) => Some((*because).to_owned()),
             Action::Recompress(encoding) if encoding.unchanged => {
-                Some("only chunks that are not in this codec yet".into())
+                Some("only chunks not yet in this codec".into())
             }
             Action::Recompress(_) | Action::Rechunk(_) => None,
         }

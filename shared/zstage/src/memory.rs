@@ -77,12 +77,12 @@ pub fn divide(
         plan.need = chunk_need.saturating_mul(in_flight).saturating_add(whole).saturating_add(waiting);
         if plan.need > budget {
             return Err(Failure::usage(format!(
-                "one object needs {} of memory, --max-memory allows {}",
+                "one object needs {} of memory, but --max-memory is {}",
                 human_bytes(plan.need),
                 human_bytes(budget)
             ))
             .at(&plan.array.path)
-            .hint("raise --max-memory, or verify less"));
+            .hint("raise --max-memory, or reduce --verify"));
         }
     }
     Ok(())

@@ -211,7 +211,7 @@ fn what_v2_cannot_say() {
         (json!({"chunk_key_encoding": {"name": "suffix"}}), "chunk key encoding"),
         (json!({"storage_transformers": [{"name": "x"}]}), "storage transformers"),
         (json!({"fill_value": null}), "fill value null"),
-        (json!({"fill_value": 7, "attributes": {}}), "is data in Zarr v3"),
+        (json!({"fill_value": 7, "attributes": {}}), "is valid data in Zarr v3"),
         (json!({"data_type": "bfloat16"}), "bfloat16"),
         (json!({"extra": {"must_understand": true}}), "\"extra\""),
         (codecs(json!([])), "makes bytes"),

@@ -59,7 +59,7 @@ impl Measured {
 /// Measures `candidate` on `samples`, parts of chunks that have `chunk_bytes` bytes, with elements of `typesize` bytes.
 ///
 /// # Errors
-/// That of the compressor, or [`CodecError::Invalid`] if decoding gives other bytes than were encoded.
+/// That of the compressor, or [`CodecError::Invalid`] if decoding gives the decoded bytes differ from the input.
 pub fn measure(
     candidate: &Candidate,
     samples: &[&[u8]],
@@ -113,7 +113,7 @@ impl Work<'_> {
         for (sample, frame) in samples.iter().zip(&*frames) {
             decompress(frame, decoded, 1, workspace)?;
             if decoded != *sample {
-                let detail = "decodes to other bytes than were encoded".into();
+                let detail = "decoded bytes differ from the input".into();
                 return Err(CodecError::Invalid { format: "blosc", detail });
             }
         }
