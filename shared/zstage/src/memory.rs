@@ -119,7 +119,7 @@ pub fn plan_regions(plans: &mut [ArrayPlan], memory: MemoryPlan, store: &Store) 
     refused.pop().map_or(Ok(()), |(_, failure)| Err(failure))
 }
 
-/// Regions under way at once: one is read while the other is written.
+/// Regions in parallel: one is read while the other is written.
 const IN_FLIGHT: usize = 2;
 
 /// Bytes of an element of variable length, where nothing else is known.

@@ -158,7 +158,9 @@ impl Job<'_> {
         let (mut done, mut checksum) = (0, 0);
         loop {
             let range = ByteRange::At { start: done, len: COPY_PIECE };
-            let Some(stat) = self.read_output(key, range, buffer)? else { return Err(self.not_the_same("the object is missing")) };
+            let Some(stat) = self.read_output(key, range, buffer)? else {
+                return Err(self.not_the_same("the object is missing"));
+            };
             checksum = crc32c_append(checksum, buffer);
             done += buffer.len() as u64;
             if done >= stat.size || buffer.is_empty() {

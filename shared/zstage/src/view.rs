@@ -66,7 +66,7 @@ pub enum ViewError {
         /// The one that differs.
         other: String,
     },
-    /// There is nothing to join.
+    /// No arrays to concatenate.
     Empty,
 }
 

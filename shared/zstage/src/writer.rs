@@ -365,7 +365,7 @@ impl<W: Writer> Run<'_, W> {
         Ok(())
     }
 
-    /// What becomes of the output after the work.
+    /// Publishes the output, or keeps it for a resume.
     fn conclude(&self, staged: StagedStore, header: &Header, totals: Totals) -> Result<Outcome, Failure> {
         if let Some(exit) = self.progress.stopped() {
             self.warn_kept(&staged, "interrupted");
@@ -415,7 +415,7 @@ impl<W: Writer> Run<'_, W> {
         }
     }
 
-    /// Says how to continue what is not finished.
+    /// Warns that the output is unfinished and how to continue.
     fn warn_kept(&self, staged: &StagedStore, why: &str) {
         let path = staged.output();
         self.progress.warn(&match staged.is_kept() {

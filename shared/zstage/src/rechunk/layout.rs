@@ -83,7 +83,8 @@ impl Layout {
         if bytes <= limit {
             return Ok(());
         }
-        let what = format!("chunks of {} would have {bytes} bytes, but the compressor supports at most {limit}", words(&self.chunks));
+        let chunks = words(&self.chunks);
+        let what = format!("chunks of {chunks} would have {bytes} bytes, but the compressor supports at most {limit}");
         let hint = match array.format {
             ZarrFormat::V2 => "choose smaller --chunks",
             ZarrFormat::V3 => "choose smaller --chunks, and --shards to keep the number of objects low",

@@ -96,8 +96,9 @@ impl Step {
         order: Option<ByteOrder>,
     ) -> Result<Step, FormatError> {
         let found = FILTERS.iter().find(|(filter, _)| Some(*filter) == id);
-        let (id, types) = *found
-            .ok_or_else(|| unsupported(format!("filter {} has no equivalent codec in Zarr v3", id.unwrap_or("without an id"))))?;
+        let (id, types) = *found.ok_or_else(|| {
+            unsupported(format!("filter {} has no equivalent codec in Zarr v3", id.unwrap_or("without an id")))
+        })?;
         let mut config = config.as_object().cloned().unwrap_or_default();
         config.shift_remove("id");
         let Some((decoded, encoded)) = types else {

@@ -1,4 +1,4 @@
-//! What one compressor does to sampled chunks: size, speed, blocks.
+//! Measures size, speed and blocks of one compressor on sampled chunks.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ pub struct Measured {
     pub blocks: u64,
     /// Bytes of a block.
     pub block_bytes: u64,
-    /// Bytes that a reader of one cell needs: header, block table and one block.
+    /// Bytes needed to read one point: header, block table and one block.
     pub point_bytes: u64,
     /// Whether it was measured on the whole sample.
     pub thorough: bool,
