@@ -231,7 +231,7 @@ mod tests {
         let filters = json!([{"id": "delta", "dtype": "<i8", "astype": "<i8"}]);
         let (codecs, _) = v3(filters.clone(), "<M8[ns]").expect("both have it");
         assert_eq!(back(&codecs, "<M8[ns]").expect("both have it"), *filters.as_array().expect("a list"));
-        assert!(v3(filters, ">M8[ns]").expect_err("bytes swapped").to_string().contains("takes >M8[ns] for <i8"));
+        assert!(v3(filters, ">M8[ns]").expect_err("bytes swapped").to_string().contains("reinterprets >M8[ns] as <i8"));
     }
 
     #[test]
@@ -247,14 +247,14 @@ mod tests {
     #[test]
     fn what_v3_would_read_otherwise_is_refused() {
         for (array, filter, word) in [
-            ("<i4", json!({"id": "delta", "dtype": "<i8"}), "takes <i4 for <i8"),
-            ("<i4", json!({"id": "delta", "dtype": ">i4"}), "takes <i4 for >i4"),
-            ("<f4", json!({"id": "quantize", "digits": 2, "dtype": "<f4", "astype": "<f2"}), "does not say so"),
-            ("|i1", json!({"id": "delta", "dtype": "|i1", "astype": "<i2"}), "forgets the byte order"),
-            ("<i4", json!({"id": "bitround", "keepbits": 3}), "not made for <i4"),
-            ("|u1", json!({"id": "packbits"}), "not made for |u1"),
-            ("<f4", json!({"id": "astype", "encode_dtype": 5}), "no type"),
-            ("<f4", json!({"id": "categorize"}), "categorize has no codec"),
+            ("<i4", json!({"id": "delta", "dtype": "<i8"}), "reinterprets <i4 as <i8"),
+            ("<i4", json!({"id": "delta", "dtype": ">i4"}), "reinterprets <i4 as >i4"),
+            ("<f4", json!({"id": "quantize", "digits": 2, "dtype": "<f4", "astype": "<f2"}), "does not pass this data type"),
+            ("|i1", json!({"id": "delta", "dtype": "|i1", "astype": "<i2"}), "loses the byte order"),
+            ("<i4", json!({"id": "bitround", "keepbits": 3}), "does not support <i4"),
+            ("|u1", json!({"id": "packbits"}), "does not support |u1"),
+            ("<f4", json!({"id": "astype", "encode_dtype": 5}), "not a data type"),
+            ("<f4", json!({"id": "categorize"}), "categorize has no equivalent codec"),
             ("<f4", json!({}), "without an id"),
         ] {
             let error = v3(json!([filter]), array).expect_err(word);
