@@ -238,7 +238,7 @@ impl<W: Writer> Run<'_, W> {
     fn work(&self, plan: &OutputPlan, staged: StagedStore, header: &Header) -> Result<Outcome, Failure> {
         let totals = self.do_part(plan, &staged, header, Part::WHOLE, true).inspect_err(|_| {
             let interrupted = self.progress.stopped().is_some();
-            let why = if interrupted { "interrupted" } else { "because the run failed" };
+            let why = if interrupted { "interrupted" } else { "the run failed" };
             self.warn_kept(&staged, why);
         })?;
         self.conclude(staged, header, totals)
