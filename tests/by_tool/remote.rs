@@ -644,7 +644,7 @@ fn nothing_is_written_when_a_chunk_is_refused() {
         let error = outcome.of_type("error");
         assert_eq!(error.len(), 1, "{}", outcome.stdout);
         assert_eq!(error[0]["path"], format!("{url}/u10/3.0.0"));
-        assert!(outcome.stderr.contains("out.zarr: not finished"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("out.zarr: unfinished"), "{}", outcome.stderr);
         nothing_published(&directory, &target);
     }
 }

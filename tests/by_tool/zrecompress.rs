@@ -268,7 +268,7 @@ fn bad_chunks_are_named_and_nothing_is_published() {
         assert_eq!(places.len(), keys.len(), "{store}: {places:?}");
         assert!(places.iter().zip(keys).all(|(place, key)| place.ends_with(key)), "{store}: {places:?}");
         assert!(outcome.of_type("error").iter().all(|error| error["exit"] == 5));
-        assert!(outcome.stderr.contains("not finished"), "{store}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("unfinished"), "{store}: {}", outcome.stderr);
         assert!(!target.exists() && directory.path().join("out.zarr.plan/journal/1").exists());
     }
 }
@@ -320,7 +320,7 @@ fn chunks_with_the_wrong_separator_are_not_lost_in_silence() {
     let (directory, target) = output();
     let outcome = recompress(&fixture("broken/wrong-separator.zarr"), &target, &[]).expect(3);
     outcome.records();
-    assert!(outcome.stderr.contains("not spelled with"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("do not use the separator"), "{}", outcome.stderr);
     nothing_left(&directory);
 }
 

@@ -1,4 +1,4 @@
-//! What is done with each array, decided from metadata alone, before anything is written.
+//! The plan of each array, made from metadata alone before anything is written.
 
 use std::ops::Range;
 
@@ -13,9 +13,9 @@ use crate::placement::Placement;
 use crate::rechunk::{Layout, RechunkPlan};
 use crate::view::View;
 
-/// What is done with the chunks of an array.
+/// How the chunks of an array are processed.
 pub enum Action {
-    /// Every object is copied as it is, and why.
+    /// Every object is copied unchanged, for this reason.
     Copy(&'static str),
     /// Every chunk gets this encoding, unless it has it already.
     Recompress(Encoding),
@@ -265,12 +265,12 @@ impl Action {
         }
     }
 
-    /// Why it is not simply carried out, where that is so.
+    /// Why the array is not processed in full, if so.
     pub fn reason(&self) -> Option<String> {
         match self {
             Action::Copy(because) => Some((*because).to_owned()),
             Action::Recompress(encoding) if encoding.unchanged => {
-                Some("only chunks that are not in this codec yet".into())
+                Some("only chunks not yet in this codec".into())
             }
             Action::Recompress(_) | Action::Rechunk(_) => None,
         }

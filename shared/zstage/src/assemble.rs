@@ -76,7 +76,7 @@ impl<'a> Assembly<'a> {
         let encoding = plan.encoding().cloned().map_or_else(|| plan.own_encoding(), Ok)?;
         let elements = Elements::of(&plan.array).map_err(refused)?;
         let Itemsize::Fixed(itemsize) = elements.itemsize else {
-            return Err(refused("elements of variable length can only be joined chunk by chunk".into()));
+            return Err(refused("variable-length elements can be concatenated only along chunk boundaries".into()));
         };
         let fill = fill_element(&plan.array).map_err(refused)?;
         Ok(Assembly {
@@ -192,7 +192,7 @@ impl<'a> Assembly<'a> {
         };
         let alike = *reader.elements() == self.elements && kept(array) == kept(&self.plan.array);
         if !alike || fill_element(array).map_err(refused)? != self.fill {
-            return Err(refused(format!("its elements are stored otherwise than those of {}", self.plan.array.path)));
+            return Err(refused(format!("its elements are encoded differently from those of {}", self.plan.array.path)));
         }
         Ok(reader)
     }
@@ -212,7 +212,7 @@ impl<'a> Assembly<'a> {
             let stored = output.get(key, &mut scratch.stored)?.is_some() && scratch.stored == self.encoded;
             scratch.seconds.verify += timer.lap();
             if !stored {
-                return Err(self.failed("other bytes than were written"));
+                return Err(self.failed("the stored bytes differ from those written"));
             }
         }
         Ok(stat)
@@ -256,11 +256,11 @@ impl<'a> Assembly<'a> {
     fn failed(&self, what: &str) -> Failure {
         Failure::new(Exit::Output, format!("verification failed: {what}"))
             .at(&self.plan.array.path)
-            .hint("the disk or the memory of this machine may be bad")
+            .hint("the disk or memory of this machine may be faulty")
     }
 }
 
 fn same(decoded: &[u8], expected: &[u8]) -> Result<(), CodecError> {
-    let other = || CodecError::Invalid { format: "chunk", detail: "other bytes than were written".into() };
+    let other = || CodecError::Invalid { format: "chunk", detail: "the stored bytes differ from those written".into() };
     (decoded == expected).then_some(()).ok_or_else(other)
 }

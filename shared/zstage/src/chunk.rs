@@ -109,5 +109,5 @@ pub fn check_decodes(
     if same {
         return Ok(());
     }
-    Err(CodecError::Invalid { format: "chunk", detail: "other bytes than were written".into() })
+    Err(CodecError::Invalid { format: "chunk", detail: "the stored bytes differ from those written".into() })
 }

@@ -10,7 +10,7 @@ use zwire::{Exit, Failure};
 use crate::array_plan::ArrayPlan;
 use crate::edits::{Edits, replaced};
 
-const MISSING: &str = "a member that changes is missing";
+const MISSING: &str = "a member to be changed is missing";
 
 /// Where a finished document goes: its key and its text.
 pub type Put<'a> = dyn Fn(&str, &[u8]) -> Result<(), Failure> + Sync + 'a;
@@ -200,7 +200,7 @@ impl Documents<'_> {
             Some(text) => text,
             // A node that had its document when the store was walked has it now, or is being changed.
             None => copied(|span| span.node.clone()).ok_or_else(|| {
-                Failure::from(ZarrError::Metadata { place: self.store.place(&key_of_node), detail: "has gone".into() })
+                Failure::from(ZarrError::Metadata { place: self.store.place(&key_of_node), detail: "was deleted".into() })
             })?,
         };
         if self.format == ZarrFormat::V3 {
@@ -235,7 +235,7 @@ fn parse_array(format: ZarrFormat, prefix: &str, text: &[u8]) -> Result<Array, S
         ZarrFormat::V2 => array_v2(&path, text, None),
         ZarrFormat::V3 => match node_v3(&path, text)? {
             Node::Array(array) => Ok(*array),
-            Node::Group(_) => Err("is no array".into()),
+            Node::Group(_) => Err("is not an array".into()),
         },
     }
 }
@@ -245,7 +245,7 @@ fn unreadable(what: impl Into<String>) -> Failure {
 }
 
 fn cannot_be_changed(place: String) -> Failure {
-    let detail = "cannot be changed in place: a member that changes is missing".into();
+    let detail = "cannot be changed in place: a member to be changed is missing".into();
     ZarrError::Metadata { place, detail }.into()
 }
 

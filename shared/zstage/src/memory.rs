@@ -77,12 +77,12 @@ pub fn divide(
         plan.need = chunk_need.saturating_mul(in_flight).saturating_add(whole).saturating_add(waiting);
         if plan.need > budget {
             return Err(Failure::usage(format!(
-                "one object needs {} of memory, --max-memory allows {}",
+                "one object needs {} of memory, but --max-memory is {}",
                 human_bytes(plan.need),
                 human_bytes(budget)
             ))
             .at(&plan.array.path)
-            .hint("raise --max-memory, or verify less"));
+            .hint("raise --max-memory, or reduce --verify"));
         }
     }
     Ok(())
@@ -119,7 +119,7 @@ pub fn plan_regions(plans: &mut [ArrayPlan], memory: MemoryPlan, store: &Store) 
     refused.pop().map_or(Ok(()), |(_, failure)| Err(failure))
 }
 
-/// Regions under way at once: one is read while the other is written.
+/// Regions in parallel: one is read while the other is written.
 const IN_FLIGHT: usize = 2;
 
 /// Bytes of an element of variable length, where nothing else is known.

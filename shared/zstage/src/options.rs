@@ -32,11 +32,11 @@ pub enum Verify {
 /// What happens to a chunk that cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnBadChunk {
-    /// The output is not finished.
+    /// Leave the output unfinished.
     Error,
     /// Its stored bytes are copied as they are.
     Copy,
-    /// It is left absent.
+    /// Omit it.
     Skip,
 }
 
@@ -84,8 +84,8 @@ impl WriteOptions {
     /// [`zwire::Exit::Usage`].
     pub fn check_bad_chunks(&self, in_place: bool) -> Result<(), Failure> {
         if in_place && self.on_bad_chunk == OnBadChunk::Skip {
-            return Err(Failure::usage("--on-bad-chunk skip would erase chunks of the only copy")
-                .hint("--on-bad-chunk copy leaves them as they are"));
+            return Err(Failure::usage("--on-bad-chunk skip with --in-place would delete data that exists nowhere else")
+                .hint("use --on-bad-chunk copy to keep such chunks unchanged"));
         }
         Ok(())
     }

@@ -96,7 +96,7 @@ impl<'a> OutputPlan<'a> {
             |visit| match visit {
                 Ok(Node::Group(group)) => Ok((Some(group.path), None)),
                 Ok(Node::Array(array)) if array.grid.is_none() && !listable => {
-                    let text = "its chunks cannot be named without a list, and this server cannot list";
+                    let text = "its chunk keys must be listed, but this server cannot list objects";
                     Err(Failure::new(Exit::Unreadable, text).at(store.place(array.key_prefix())))
                 }
                 Ok(Node::Array(array)) => plan_array(store, *array).map(|plan| (None, Some(plan))),
@@ -139,11 +139,11 @@ impl<'a> OutputPlan<'a> {
             return Ok(());
         }
         if options.backup.is_some() {
-            return Err(Failure::usage("--backup is for local stores").at(self.store().location()));
+            return Err(Failure::usage("--backup requires a local store").at(self.store().location()));
         }
         match self.plans.iter().find(|plan| plan.placement == Placement::Swap) {
             None => Ok(()),
-            Some(plan) => Err(Failure::usage("on an object store, only Blosc to Blosc can be done in place")
+            Some(plan) => Err(Failure::usage("on an object store, --in-place supports only Blosc to Blosc")
                 .at(self.store().place(plan.array.key_prefix()))
                 .hint("write a new store")),
         }

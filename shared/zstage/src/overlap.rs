@@ -29,7 +29,7 @@ pub fn check_output(store: &Store, output: &Location, begin: Begin, dry_run: boo
         }
         return Err(Failure::new(Exit::Output, "the directory above it does not exist")
             .at(output)
-            .hint("make it first"));
+            .hint("create it first"));
     };
     check_apart(&source, &target, |path, above| path.starts_with(above), output)
 }

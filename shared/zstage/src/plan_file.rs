@@ -92,7 +92,7 @@ impl<T: Serialize + DeserializeOwned> PlanFile<T> {
     pub fn parse(text: &[u8], tool: &str, path: &str) -> Result<PlanFile<T>, Failure> {
         let header = Header::parse(text, path)?;
         if (header.tool.as_str(), header.v) != (tool, V) {
-            return Err(unusable(&format!("it is of {}, version {} of the document", header.tool, header.v), path));
+            return Err(unusable(&format!("it was written by {}, format version {}", header.tool, header.v), path));
         }
         serde_json::from_slice(text).map_err(|error| unusable(&error.to_string(), path))
     }
@@ -114,7 +114,7 @@ impl Header {
 }
 
 fn unusable(what: &str, path: &str) -> Failure {
-    Failure::new(Exit::Unreadable, format!("the plan cannot be used: {what}")).at(path)
+    Failure::new(Exit::Unreadable, format!("cannot use the plan: {what}")).at(path)
 }
 
 /// CRC-32C over everything of the arrays that decides how their objects are read, and what is decided about them: another

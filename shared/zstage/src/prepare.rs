@@ -117,9 +117,9 @@ impl OutputPlan<'_> {
         match self.plans.iter().find(moves) {
             None => Ok(()),
             Some(plan) => {
-                Err(Failure::usage("its chunks would have to move: that cannot be done in place with a new format")
+                Err(Failure::usage("cannot change chunk shapes and the Zarr format in place in one run")
                     .at(self.store().place(plan.array.key_prefix()))
-                    .hint("write a new store, or change the codec in a run of its own"))
+                    .hint("write a new store, or use two separate runs"))
             }
         }
     }
@@ -144,7 +144,7 @@ impl OutputPlan<'_> {
         let inside = |store: &Path| above.canonicalize().is_ok_and(|above| above.starts_with(store));
         let store: &Store = self.store();
         if store.location().local().and_then(|path| path.canonicalize().ok()).is_some_and(|store| inside(&store)) {
-            return Err(Failure::usage("the backup lies inside the store").at(directory.display()));
+            return Err(Failure::usage("the backup directory must not be inside the store").at(directory.display()));
         }
         // An empty one is as good: a run that was killed before it had a plan may have made it.
         make_empty_directory(directory).map_err(|error| write_failed(directory, error))?;
@@ -152,9 +152,9 @@ impl OutputPlan<'_> {
         let elsewhere = staged.folder().location().local().is_some_and(|folder| device(folder) != device(directory));
         if elsewhere && self.plans.iter().any(|plan| plan.placement == Placement::Swap) {
             let _ = remove_empty_directory(directory);
-            return Err(Failure::usage("arrays are moved into the backup, which is on another file system")
+            return Err(Failure::usage("the backup directory must be on the same file system as the store")
                 .at(directory.display())
-                .hint("choose a directory beside the store"));
+                .hint("choose a directory next to the store"));
         }
         Ok(absolute(&Location::Local(directory.to_owned())))
     }

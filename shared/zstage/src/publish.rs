@@ -114,7 +114,7 @@ fn take_place(staged: &StagedStore, array: &str, backup: Option<&Path>) -> Resul
     let (Location::Local(store), Location::Local(beside)) =
         (staged.objects().location(), staged.replacements().location())
     else {
-        return Err(Failure::usage("on an object store, arrays cannot take each other's place").at(staged.output()));
+        return Err(Failure::usage("arrays cannot be swapped in place on an object store").at(staged.output()));
     };
     let at = |root: &Path| if array.is_empty() { root.to_owned() } else { root.join(array) };
     let (old, new) = (at(store), at(beside));
@@ -145,8 +145,8 @@ fn check_all_carried_over(store: &Store, array: &str) -> Result<(), Failure> {
         let relative = key.strip_prefix(array).unwrap_or(&key).trim_start_matches('/');
         let is_metadata = matches!(relative, ".zarray" | ".zattrs" | "zarr.json");
         if !is_metadata && !relative.split('/').all(is_index) {
-            let text = "is no chunk, and would be lost with the array that is replaced";
-            return Err(Failure::new(Exit::Output, text).at(store.place(&key)).hint("--backup DIR keeps it"));
+            let text = "is neither a chunk nor metadata, and would be lost when the array is replaced";
+            return Err(Failure::new(Exit::Output, text).at(store.place(&key)).hint("use --backup DIR to keep it"));
         }
     }
     Ok(())

@@ -195,9 +195,9 @@ impl StoreSink<'_> {
     }
 
     fn not_the_same(&self, key: &str) -> Failure {
-        Failure::new(Exit::Output, "verification failed: other bytes than were written")
+        Failure::new(Exit::Output, "verification failed: the stored bytes differ from those written")
             .at(self.output.place(key))
-            .hint("the disk or the memory of this machine may be bad")
+            .hint("the disk or memory of this machine may be faulty")
     }
 }
 

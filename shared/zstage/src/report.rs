@@ -52,10 +52,10 @@ struct ArrayState {
 
 /// An array whose chunks no reader finds.
 pub fn wrong_separator(array: &Array, store: &Store) -> Failure {
-    let text = format!("chunk keys are not spelled with the {:?} that the metadata names", array.keys.separator);
+    let text = format!("chunk keys do not use the separator {:?} given in the metadata", array.keys.separator);
     Failure::new(Exit::Unreadable, text)
         .at(store.place(array.key_prefix()))
-        .hint("correct the separator in the metadata first")
+        .hint("correct the separator in the metadata")
 }
 
 impl<'a> Report<'a> {

@@ -145,7 +145,7 @@ impl InnerChunks<'_> {
                 let mut timer = Timer::start();
                 let range = ByteRange::At { start, len };
                 if self.job.store.get_range(&self.job.item.key, range, &mut read)?.is_none() {
-                    return Err(Failure::new(Exit::Unreadable, "has gone while it was read").at(self.job.place()));
+                    return Err(Failure::new(Exit::Unreadable, "deleted while it was being read").at(self.job.place()));
                 }
                 seconds.read += timer.lap();
                 read.as_slice()
@@ -223,16 +223,16 @@ impl Written {
         let stored = read_shard_index(job.output, key, &layout, &mut buffer);
         match stored.map_err(|error| job.not_the_same(&error.to_string()))? {
             Some((index, _)) if index == self.index => {}
-            Some(_) => return Err(job.not_the_same("another index than was written")),
-            None => return Err(job.not_the_same("is gone")),
+            Some(_) => return Err(job.not_the_same("the stored shard index differs from the one written")),
+            None => return Err(job.not_the_same("the object is missing")),
         }
         for (entry, checksum) in self.index.0.iter().zip(&self.checksums) {
             let Some((start, len)) = *entry else { continue };
             if job.read_output(key, ByteRange::At { start, len }, &mut buffer)?.is_none() {
-                return Err(job.not_the_same("is gone"));
+                return Err(job.not_the_same("the object is missing"));
             }
             if crc32c(&buffer) != *checksum {
-                return Err(job.not_the_same("other bytes than were written"));
+                return Err(job.not_the_same("the stored bytes differ from those written"));
             }
         }
         Ok(())

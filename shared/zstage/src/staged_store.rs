@@ -365,7 +365,7 @@ fn discard(folder: &Store) -> Result<(), StoreError> {
     }
 }
 
-/// Requests under way at once, to remove what is on an object store.
+/// Requests in parallel, to remove what is on an object store.
 const REMOVALS: usize = 32;
 
 fn discard_objects(store: &Store, prefix: &str) -> Result<(), StoreError> {

@@ -145,7 +145,7 @@ impl Job<'_> {
             Outcome { source: Some(source), written: Some(written), crc32c: checksum, ..Outcome::default() };
         if self.verify {
             if self.checksum_of_output(&key, stored)? != checksum {
-                return Err(self.not_the_same("other bytes than were copied"));
+                return Err(self.not_the_same("the stored bytes differ from those copied"));
             }
             seconds.verify += timer.lap();
             outcome.verified = true;
@@ -158,7 +158,9 @@ impl Job<'_> {
         let (mut done, mut checksum) = (0, 0);
         loop {
             let range = ByteRange::At { start: done, len: COPY_PIECE };
-            let Some(stat) = self.read_output(key, range, buffer)? else { return Err(self.not_the_same("is gone")) };
+            let Some(stat) = self.read_output(key, range, buffer)? else {
+                return Err(self.not_the_same("the object is missing"));
+            };
             checksum = crc32c_append(checksum, buffer);
             done += buffer.len() as u64;
             if done >= stat.size || buffer.is_empty() {
@@ -228,7 +230,7 @@ impl Job<'_> {
     pub fn absent(&self) -> Result<Outcome, Failure> {
         match self.item.stat {
             None => Ok(Outcome::default()),
-            Some(_) => Err(Failure::new(Exit::Unreadable, "was listed, and is gone").at(self.place())),
+            Some(_) => Err(Failure::new(Exit::Unreadable, "deleted after it was listed").at(self.place())),
         }
     }
 
@@ -236,7 +238,7 @@ impl Job<'_> {
     fn read_back(&self, key: &str, buffer: &mut Vec<u8>) -> Result<(), Failure> {
         match self.output.get(key, buffer).map_err(|error| self.not_the_same(&error.to_string()))? {
             Some(_) => Ok(()),
-            None => Err(self.not_the_same("is gone")),
+            None => Err(self.not_the_same("the object is missing")),
         }
     }
 
@@ -249,6 +251,6 @@ impl Job<'_> {
     pub fn not_the_same(&self, what: &str) -> Failure {
         Failure::new(Exit::Output, format!("verification failed: {what}"))
             .at(self.output.place(&self.output_key()))
-            .hint("the disk or the memory of this machine may be bad")
+            .hint("the disk or memory of this machine may be faulty")
     }
 }

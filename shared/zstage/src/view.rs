@@ -66,7 +66,7 @@ pub enum ViewError {
         /// The one that differs.
         other: String,
     },
-    /// There is nothing to join.
+    /// No arrays to concatenate.
     Empty,
 }
 
@@ -74,14 +74,14 @@ impl std::fmt::Display for ViewError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             ViewError::Irregular(path) => write!(f, "{path}: its chunk grid is not regular"),
-            ViewError::Outside(path) => write!(f, "{path}: the region lies outside of the array"),
+            ViewError::Outside(path) => write!(f, "{path}: the region lies outside the array"),
             ViewError::Unaligned { path, dimension } => {
                 write!(f, "{path}: the region does not start on a chunk boundary in dimension {dimension}")
             }
             ViewError::Different { path, other } => {
-                write!(f, "{other}: its shape or data type does not fit {path}, which it is joined with")
+                write!(f, "{other}: shape or data type does not match {path}, with which it is concatenated")
             }
-            ViewError::Empty => f.write_str("there is no array to join"),
+            ViewError::Empty => f.write_str("no arrays to concatenate"),
         }
     }
 }

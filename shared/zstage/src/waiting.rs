@@ -45,7 +45,7 @@ pub fn waiting_document(staged: &StagedStore, key: &str) -> Result<Vec<u8>, Fail
     let waiting = waiting_key(key);
     match staged.folder().get(&waiting, &mut text)? {
         Some(_) => Ok(text),
-        None => Err(Failure::new(Exit::Unreadable, "has gone").at(staged.folder().place(&waiting))),
+        None => Err(Failure::new(Exit::Unreadable, "was deleted").at(staged.folder().place(&waiting))),
     }
 }
 

@@ -238,7 +238,7 @@ impl<W: Writer> Run<'_, W> {
     fn work(&self, plan: &OutputPlan, staged: StagedStore, header: &Header) -> Result<Outcome, Failure> {
         let totals = self.do_part(plan, &staged, header, Part::WHOLE, true).inspect_err(|_| {
             let interrupted = self.progress.stopped().is_some();
-            let why = if interrupted { "because a signal came" } else { "because the run failed" };
+            let why = if interrupted { "interrupted" } else { "the run failed" };
             self.warn_kept(&staged, why);
         })?;
         self.conclude(staged, header, totals)
@@ -249,7 +249,7 @@ impl<W: Writer> Run<'_, W> {
         let (staged, file) = self.open(output, Claim::Shared)?;
         let header = &file.header;
         if part.of != header.parts {
-            let text = format!("--part {}/{} of a plan that has {} parts", part.number, part.of, header.parts);
+            let text = format!("--part {}/{} does not match the plan, which has {} parts", part.number, part.of, header.parts);
             return Err(Failure::usage(text).at(staged.output()));
         }
         if parts::is_done(&staged, part.number)? {
@@ -307,8 +307,8 @@ impl<W: Writer> Run<'_, W> {
         let (staged, file) = self.open(output, Claim::Alone)?;
         let missing = parts::missing(&staged, file.header.parts)?;
         if !missing.is_empty() {
-            let text = format!("parts {} of {} are not done", parts::ranges(&missing), file.header.parts);
-            let hint = format!("{} --part I/N does one", W::TOOL);
+            let text = format!("parts {} of {} are missing", parts::ranges(&missing), file.header.parts);
+            let hint = format!("run each with {} --part I/N", W::TOOL);
             return Err(Failure::new(Exit::No, text).at(output).hint(hint));
         }
         let totals = parts::sum(&staged, file.header.parts)?;
@@ -352,49 +352,49 @@ impl<W: Writer> Run<'_, W> {
     fn check_same_run(&self, header: &Header, store: &Store, is_part: bool) -> Result<(), Failure> {
         let options = self.options;
         if (options.begin == Begin::InPlace) != header.in_place && !is_part {
-            return Err(Failure::usage("--in-place is not what the unfinished run was begun with"));
+            return Err(Failure::usage("--in-place differs from the unfinished run"));
         }
         if absolute(store.location()) != header.source {
-            let text = format!("the unfinished run was begun from {}", header.source);
+            let text = format!("the unfinished run has another source: {}", header.source);
             return Err(Failure::usage(text).at(store.location()));
         }
         let backup = options.backup.as_ref().map(|directory| absolute(&Location::Local(directory.clone())));
         if backup.is_some() && backup != header.backup {
-            return Err(Failure::usage("--backup is not what the unfinished run was begun with"));
+            return Err(Failure::usage("--backup differs from the unfinished run"));
         }
         Ok(())
     }
 
-    /// What becomes of the output after the work.
+    /// Publishes the output, or keeps it for a resume.
     fn conclude(&self, staged: StagedStore, header: &Header, totals: Totals) -> Result<Outcome, Failure> {
         if let Some(exit) = self.progress.stopped() {
-            self.warn_kept(&staged, "because a signal came");
+            self.warn_kept(&staged, "interrupted");
             return Ok(Outcome::new(exit, Summary::Totals(totals)));
         }
         if totals.lost > 0 {
             let failed = human_counted(totals.lost, "object");
-            self.warn_kept(&staged, &format!("because {failed} failed"));
+            self.warn_kept(&staged, &format!("unfinished: {failed} failed"));
             if self.options.on_bad_chunk == OnBadChunk::Error && totals.unreadable > 0 {
-                self.progress.warn("--on-bad-chunk copy or skip carries the rest over");
+                self.progress.warn("use --on-bad-chunk copy or skip to finish despite unreadable chunks");
             }
             return Ok(Outcome::new(totals.exit_of_lost(), Summary::Totals(totals)));
         }
         if totals.skipped_keys > 0 {
             let strays = human_counted(totals.skipped_keys, "key");
-            let what = if header.in_place { "belong" } else { "left out that belong" };
+            let what = if header.in_place { "kept" } else { "not copied" };
             let source = &header.source;
-            self.progress.warn(&format!("{source}: {strays} {what} to no array; zinspect --sizes lists them"));
+            self.progress.warn(&format!("{source}: {strays} outside any array {what}; use zinspect --sizes to list them"));
         }
         let pool = self.options.pool(staged.objects());
         // The last moment at which a signal still stops it.
         staged.objects().sync()?;
         if let Some(exit) = self.progress.stopped() {
-            self.warn_kept(&staged, "because a signal came");
+            self.warn_kept(&staged, "interrupted");
             return Ok(Outcome::new(exit, Summary::Totals(totals)));
         }
         let path = staged.output().to_string();
         publish(staged, header, &pool).inspect_err(|_| {
-            self.progress.warn(&format!("{path}: all is done but the end; --resume ends it"));
+            self.progress.warn(&format!("{path}: all chunks are written, but publishing failed; rerun with --resume"));
         })?;
         self.progress.too_late();
         self.warn_stale_copy(header);
@@ -409,18 +409,18 @@ impl<W: Writer> Run<'_, W> {
         let has_copies = consolidated.is_some_and(|range| &copies[range] != b"null");
         if has_copies || above.join(".zmetadata").exists() {
             self.progress.warn(&format!(
-                "{}: holds a consolidated copy of the metadata that has changed: consolidate it again",
+                "{}: consolidated metadata is out of date; consolidate it again",
                 above.display()
             ));
         }
     }
 
-    /// Says how to continue what is not finished.
+    /// Warns that the output is unfinished and how to continue.
     fn warn_kept(&self, staged: &StagedStore, why: &str) {
         let path = staged.output();
         self.progress.warn(&match staged.is_kept() {
-            true => format!("{path}: not finished, {why}; what is done is kept, --resume goes on with it"),
-            false => format!("{path}: not written, {why}"),
+            true => format!("{path}: {why}; finished work is kept, rerun with --resume to continue"),
+            false => format!("{path}: not written: {why}"),
         });
     }
 }
@@ -434,10 +434,10 @@ fn check_fingerprint(header: &Header, plans: &[ArrayPlan], output: &Location) ->
     match header.fingerprint == plan_file::fingerprint(plans) {
         true => Ok(()),
         false => Err(Failure::usage(format!(
-            "the arrays of the source are no longer those of the plan (of version {})",
+            "the arrays of the source differ from the plan (written by version {})",
             header.version
         ))
         .at(output)
-        .hint("begin anew with --overwrite")),
+        .hint("start over with --overwrite")),
     }
 }

@@ -1,4 +1,4 @@
-//! A path or URL becomes a store of keys and bytes.
+//! Opens a path or URL as a store of keys and bytes.
 //!
 //! Local files are read with plain positional reads on the caller's thread and never see the async runtime; everything else
 //! goes through `object_store` on a runtime that this crate starts when the first remote store is opened. This crate does
@@ -53,7 +53,7 @@ impl Store {
         Store::open_at(&Location::parse(name)?, options)
     }
 
-    /// Opens the store at a place that is known already.
+    /// Opens the store at a parsed location.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -70,17 +70,17 @@ impl Store {
         &self.location
     }
 
-    /// Whether reads cross a network, so that many should be under way at once.
+    /// Whether reads cross a network, so that many should run concurrently.
     pub fn is_remote(&self) -> bool {
         matches!(self.backend, Backend::Remote(_))
     }
 
-    /// The place of a key, for messages.
+    /// Path or URL of a key, for messages.
     pub fn place(&self, key: &str) -> String {
         self.location.join(key)
     }
 
-    /// Reads a whole object into `buffer` (whose old content is lost). Nothing: there is no such object.
+    /// Reads a whole object into `buffer` (its previous contents are overwritten). `None` if the object does not exist.
     ///
     /// # Errors
     /// [`StoreError`] with the place; an absent object is none.
@@ -91,8 +91,8 @@ impl Store {
         }
     }
 
-    /// Reads part of an object into `buffer` (whose old content is lost) and says what the whole object is like.
-    /// Nothing: there is no such object.
+    /// Reads part of an object into `buffer` (its previous contents are overwritten) and says what the whole object is like.
+    /// `None` if the object does not exist.
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -103,7 +103,7 @@ impl Store {
         }
     }
 
-    /// Reads several parts of an object, one after the other, into `buffer` (whose old content is lost): over a network all at
+    /// Reads several parts of an object, one after the other, into `buffer` (overwritten): over a network all at
     /// once. Where one reaches beyond the end of the object, the buffer is shorter than they are. Nothing: there is no such
     /// object.
     ///
@@ -132,7 +132,7 @@ impl Store {
         }
     }
 
-    /// What lies right below the directory `prefix` (empty: the top).
+    /// The direct children of the directory `prefix` (empty: the root).
     ///
     /// # Errors
     /// As [`Store::list`].

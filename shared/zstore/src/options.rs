@@ -1,15 +1,15 @@
-//! What a run says of remote stores.
+//! Options for remote stores.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-/// How remote stores are reached.
+/// How to connect to remote stores.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// Send no credentials.
     pub anonymous: bool,
-    /// Another address than the cloud's own.
+    /// Custom S3-compatible endpoint.
     pub endpoint: Option<String>,
     /// Region of the bucket.
     pub region: Option<String>,

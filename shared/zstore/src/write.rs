@@ -86,7 +86,7 @@ impl Store {
         }
     }
 
-    /// Asks for size and tag of an object. Nothing: there is no such object.
+    /// Asks for size and tag of an object. `None` if the object does not exist.
     ///
     /// # Errors
     /// As [`Store::get`].

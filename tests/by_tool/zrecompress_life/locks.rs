@@ -30,7 +30,7 @@ fn a_second_run_is_refused_while_the_first_goes_on() {
         let more: &[&[&str]] = if in_place { &[&[], &["--resume"]] } else { &[&[], &["--resume"], &["--overwrite"]] };
         for flags in more {
             let outcome = scene.run(flags).expect(7);
-            assert!(outcome.stderr.contains("another run is writing it"), "{flags:?}: {}", outcome.stderr);
+            assert!(outcome.stderr.contains("another run is writing to it"), "{flags:?}: {}", outcome.stderr);
         }
         for flags in [&["--finish"][..], &["--part", "1/1"]] {
             let outcome = scene.of_output(flags).expect(7);

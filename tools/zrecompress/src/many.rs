@@ -19,7 +19,7 @@ use crate::recompress::Recompress;
 /// A list that cannot be read, or two stores of one name.
 pub fn run(options: &Options, from: &Path, directory: &Path, session: &mut Session) -> Result<Ending, Failure> {
     if directory.to_string_lossy().contains("://") {
-        return Err(Failure::usage("is a URL, and must be a local directory").at(directory.display()));
+        return Err(Failure::usage("must be a local directory, not a URL").at(directory.display()));
     }
     let stores = selections(from)?;
     check_names(&stores)?;
@@ -53,7 +53,7 @@ fn one(options: &Options, selection: &Selection, output: &Location, session: &mu
     let mut options = options.clone();
     if !selection.paths.is_empty() {
         if !options.encode.var.is_empty() {
-            return Err(Failure::usage("--var and records that name arrays do not go together"));
+            return Err(Failure::usage("--var cannot be combined with records that name arrays"));
         }
         options.encode.var = selection.paths.iter().map(|path| glob_escape(path)).collect();
     }
@@ -97,10 +97,10 @@ fn check_names(stores: &[Selection]) -> Result<(), Failure> {
     for selection in stores {
         let name = name(&selection.store);
         if name.is_empty() {
-            return Err(Failure::usage("has no name that an output could have").at(selection.store.display()));
+            return Err(Failure::usage("the store has no name to use for its output").at(selection.store.display()));
         }
         if let Some(other) = names.insert(name, &selection.store) {
-            let text = format!("has the same name as {}, and so would its output", other.display());
+            let text = format!("has the same name as {}, so both outputs would have the same path", other.display());
             return Err(Failure::usage(text).at(selection.store.display()));
         }
     }

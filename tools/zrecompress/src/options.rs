@@ -50,7 +50,7 @@ impl Args {
 
     fn trial_options(&self, encode: &EncodeOptions, write: &WriteOptions) -> Result<TrialOptions, Failure> {
         if encode.codec.is_some_and(|codec| codec != CodecName::Blosc) {
-            return Err(Failure::usage("only compressors inside Blosc are tried").hint("leave out --codec"));
+            return Err(Failure::usage("trials support only Blosc compressors").hint("remove --codec"));
         }
         Ok(TrialOptions {
             fixed: Fixed {
@@ -149,11 +149,11 @@ pub struct EncodeOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CodecName {
-    /// Blosc, whose blocks can be decoded one by one.
+    /// Blosc: blocks can be decoded separately.
     Blosc,
-    /// One Zstandard frame a chunk.
+    /// One Zstandard frame per chunk.
     Zstd,
-    /// One gzip member a chunk.
+    /// One gzip member per chunk.
     Gzip,
     /// None.
     None,
@@ -251,20 +251,20 @@ impl EncodeOptions {
             ("--blocksize", self.blocksize.is_some()),
         ];
         if let Some((flag, _)) = of_blosc.iter().find(|(_, given)| *given && !blosc) {
-            return Err(Failure::usage(format!("{flag} is for --codec blosc")));
+            return Err(Failure::usage(format!("{flag} requires --codec blosc")));
         }
         let levels = match self.codec {
             Some(CodecName::Zstd) => -131_072..=22,
             Some(CodecName::None) => {
                 return self
                     .clevel
-                    .map_or(Ok(()), |_| Err(Failure::usage("--clevel is for a codec, and --codec none is none")));
+                    .map_or(Ok(()), |_| Err(Failure::usage("--clevel cannot be combined with --codec none")));
             }
             _ => 0..=9,
         };
         match self.clevel.filter(|level| !levels.contains(level)) {
             Some(level) => {
-                let text = format!("--clevel {level} is not in {} to {}", levels.start(), levels.end());
+                let text = format!("--clevel {level} is not in the range {} to {}", levels.start(), levels.end());
                 Err(Failure::usage(text))
             }
             None => Ok(()),
@@ -282,8 +282,8 @@ impl EncodeOptions {
             None => Ok(plan.clone()),
             Some((flag, _)) => {
                 let flag = flag.replace('_', "-");
-                let text = format!("--{flag} is not what the unfinished run was begun with");
-                Err(Failure::usage(text).hint("leave it out, or begin anew with --overwrite"))
+                let text = format!("--{flag} differs from the unfinished run");
+                Err(Failure::usage(text).hint("remove the flag, or start over with --overwrite"))
             }
         }
     }

@@ -90,7 +90,7 @@ impl Writer for Recompress<'_> {
         }
         if self.write().on_bad_chunk == OnBadChunk::Copy && plans.iter().any(|plan| plan.rechunk().is_some()) {
             return Err(Failure::usage(
-                "a chunk that cannot be decoded cannot be cut: --on-bad-chunk copy is not for --chunks",
+                "--on-bad-chunk copy cannot be combined with --chunks: chunks that cannot be decoded cannot be rechunked",
             ));
         }
         Ok(())

@@ -55,11 +55,11 @@ impl Request<'_> {
         };
         let asked = self.tries || encode.names_a_codec() || chosen.is_some();
         if layout.is_none() && encode.format().is_some() && !asked {
-            return Ok(Action::Copy("no codec is asked for"));
+            return Ok(Action::Copy("no codec requested"));
         }
         if let Some(error) = unsupported(&array.chain) {
             return match encode.copy_unknown {
-                true => Ok(Action::Copy("its codec is not known")),
+                true => Ok(Action::Copy("unknown codec")),
                 false => Err(unreadable(error).at(path())),
             };
         }
@@ -83,12 +83,12 @@ impl Request<'_> {
         let copy_unknown = self.encode.copy_unknown;
         if let Err(what) = Elements::of(array) {
             return match copy_unknown {
-                true => Ok(Action::Copy("its elements cannot be told apart")),
+                true => Ok(Action::Copy("element boundaries are unknown")),
                 false => Err(unreadable(what).at(path)),
             };
         }
         if copy_unknown && fill_element(array).is_err() {
-            return Ok(Action::Copy("how its fill value is stored is not certain"));
+            return Ok(Action::Copy("encoding of the fill value is unknown"));
         }
         let limit = if encoding.is_blosc() { MAX_NBYTES } else { u64::MAX };
         layout.check_size(array, array.chain.innermost().itemsize.unwrap_or(1), limit)?;
@@ -107,21 +107,21 @@ impl Request<'_> {
 
 /// An array that cannot be recompressed.
 fn unreadable(what: impl Into<String>) -> Failure {
-    Failure::new(Exit::Unreadable, what).hint("--copy-unknown copies such arrays as they are")
+    Failure::new(Exit::Unreadable, what).hint("use --copy-unknown to copy such arrays unchanged")
 }
 
 /// Why the chunks of this chain cannot be decoded.
 fn unsupported(chain: &Chain) -> Option<String> {
     match &chain.sharding {
         None => chain.unknown.as_ref().map(CodecError::to_string),
-        Some(_) if !chain.tail.is_empty() => Some("codecs around a whole shard are not supported".into()),
-        Some(sharding) if sharding.inner.sharding.is_some() => Some("shards within shards are not supported".into()),
+        Some(_) if !chain.tail.is_empty() => Some("codecs applied to a whole shard are not supported".into()),
+        Some(sharding) if sharding.inner.sharding.is_some() => Some("nested shards are not supported".into()),
         Some(sharding) => sharding.inner.unknown.as_ref().map(CodecError::to_string),
     }
 }
 
 /// Why a coordinate is only copied.
-const SMALL_COORDINATE: &str = "a coordinate array below --min-size";
+const SMALL_COORDINATE: &str = "coordinate array smaller than --min-size";
 
 fn is_small_coordinate(array: &Array, encode: &EncodeOptions) -> bool {
     is_coordinate(array) && array.uncompressed_bytes().is_some_and(|bytes| bytes < encode.min_size())

@@ -16,7 +16,7 @@ use super::sink::ObjectSink;
 use super::vlen::REFERENCE;
 use zarray::ScratchPool;
 
-/// Encodes or decodes one chunk: from, to (whose old content is lost), threads, workspace.
+/// Encodes or decodes one chunk: from, to (its previous contents are overwritten), threads, workspace.
 pub type Coder<'a> = dyn Fn(&[u8], &mut Vec<u8>, usize, &mut Workspace) -> Result<(), CodecError> + Sync + 'a;
 
 /// The codecs of the output.

@@ -10,7 +10,7 @@ pub struct Fill {
     pub element: Vec<u8>,
     /// The bytes of an element of variable length.
     pub variable: Vec<u8>,
-    /// Why it is not known.
+    /// Why it is unknown.
     pub unknown: Option<String>,
 }
 

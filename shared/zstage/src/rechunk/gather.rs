@@ -58,7 +58,7 @@ impl Engine<'_> {
         match &self.fill.unknown {
             _ if !present => Ok(Gathered::Absent),
             Some(why) if absent => {
-                let what = format!("some of its chunks are absent, and {why}");
+                let what = format!("some of its chunks are missing, and {why}");
                 Err(Failure::new(Exit::Unreadable, what).at(&self.array.path))
             }
             _ => Ok(Gathered::Ready),

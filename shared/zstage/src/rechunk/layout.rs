@@ -50,7 +50,7 @@ impl Layout {
         let shape = wanted.shards.apply(array, kept.unwrap_or(&chunks), whole)?.or(kept.cloned());
         let Some(shape) = shape.filter(|_| !wanted.no_shards) else { return Ok(Layout { chunks, shards: None }) };
         if format == ZarrFormat::V2 {
-            return Err(failed("Zarr v2 has no shards".into()).hint("say --zarr-format 3, or leave --shards out"));
+            return Err(failed("Zarr v2 does not support shards".into()).hint("use --zarr-format 3, or remove --shards"));
         }
         check_multiples(array, &shape, &chunks)?;
         let per_shard =
@@ -83,7 +83,8 @@ impl Layout {
         if bytes <= limit {
             return Ok(());
         }
-        let what = format!("chunks of {} would be {bytes} bytes; the compressor holds {limit}", words(&self.chunks));
+        let chunks = words(&self.chunks);
+        let what = format!("chunks of {chunks} would have {bytes} bytes, but the compressor supports at most {limit}");
         let hint = match array.format {
             ZarrFormat::V2 => "choose smaller --chunks",
             ZarrFormat::V3 => "choose smaller --chunks, and --shards to keep the number of objects low",
@@ -124,8 +125,8 @@ fn check_multiples(array: &Array, shards: &[u64], chunks: &[u64]) -> Result<(), 
     let name = array.dimension_names.as_ref().and_then(|names| names.get(wrong).cloned().flatten());
     let name = name.unwrap_or_else(|| wrong.to_string());
     let (shard, chunk) = (shards[wrong], chunks[wrong]);
-    let what = format!("dimension {name}: shards of {shard} are not whole chunks of {chunk}");
-    Err(Failure::new(Exit::Usage, what).at(&array.path).hint(format!("--shards {} would fit", words(&fitting))))
+    let what = format!("dimension {name}: shard length {shard} is not a multiple of chunk length {chunk}");
+    Err(Failure::new(Exit::Usage, what).at(&array.path).hint(format!("for example, use --shards {}", words(&fitting))))
 }
 
 #[cfg(test)]

@@ -62,12 +62,12 @@ fn what_does_not_fit_names_array_and_dimension() {
     };
     assert_eq!(
         fails(&["t2m:step=3"], &[]),
-        ("/t2m: has no dimension step".into(), "it has time, latitude, longitude".into())
+        ("/t2m: has no dimension step".into(), "available dimensions: time, latitude, longitude".into())
     );
-    assert!(fails(&["t2m:7"], &[]).0.contains("3 dimensions, and 1 lengths"));
+    assert!(fails(&["t2m:7"], &[]).0.contains("3 dimensions, but 1 lengths"));
     let (what, hint) = fails(&["10,16,16"], &["100,48,40"]);
-    assert_eq!(what, "/t2m: dimension longitude: shards of 40 are not whole chunks of 16");
-    assert_eq!(hint, "--shards 100,48,48 would fit");
+    assert_eq!(what, "/t2m: dimension longitude: shard length 40 is not a multiple of chunk length 16");
+    assert_eq!(hint, "for example, use --shards 100,48,48");
     for text in ["", "0", "time=0", "time=", "a,b", "time=1,2", "-2", "t2m:"] {
         assert!(text.parse::<Rule>().is_err(), "{text:?}");
     }
@@ -100,7 +100,7 @@ fn version_two_has_no_shards() {
     let text = r#"{"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": "<f4", "fill_value": 0, "order": "C",
         "filters": null, "compressor": null}"#;
     let failure = Layout::new(&node(text), &shapes(&[], &["4"]), ZarrFormat::V2).expect_err("no shards");
-    assert!(failure.to_string().contains("v2 has no shards"), "{failure}");
+    assert!(failure.to_string().contains("v2 does not support shards"), "{failure}");
     assert_eq!(chunks(&node(text), &["-1"]), [4]);
 }
 

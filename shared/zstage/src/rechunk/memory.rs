@@ -1,4 +1,4 @@
-//! What a run takes: memory, and seconds as far as they can be foreseen.
+//! Estimates the memory and time of a run.
 
 use zarray::{Array, Chain, ChunkReader, IndexLayout};
 use zcodec::{Codec, predict_blocksize};
@@ -36,11 +36,11 @@ pub const EARLY_BYTES: u64 = if cfg!(test) { 200 } else { 2 << 20 };
 pub struct Resources {
     /// Bytes of memory.
     pub budget: u64,
-    /// Chunks on the processor at once.
+    /// Chunks processed in parallel.
     pub workers: usize,
-    /// Reads under way at once.
+    /// Reads in parallel.
     pub readers: usize,
-    /// Regions under way at once: with two, one is read while the other is written.
+    /// Regions in parallel: with two, one is read while the other is written.
     pub in_flight: usize,
 }
 
@@ -49,9 +49,9 @@ pub struct Resources {
 pub struct Assumptions {
     /// Whether reads cross a network.
     pub remote: bool,
-    /// The largest stored chunk (with sharding: inner chunk); nothing where it is not known.
+    /// The largest stored chunk (with sharding: inner chunk), or `None` if unknown.
     pub stored_chunk_bytes: Option<u64>,
-    /// The mean stored chunk; nothing where it is not known.
+    /// The mean stored chunk, or `None` if unknown.
     pub mean_chunk_bytes: Option<u64>,
     /// Mean bytes of an element of variable length.
     pub element_bytes: u64,
@@ -154,7 +154,7 @@ impl Model {
         }
     }
 
-    /// Bytes of memory at the peak, with regions of `shape`, whose largest part of one source chunk has `part` elements from
+    /// Peak memory in bytes, with regions of `shape`, whose largest part of one source chunk has `part` elements from
     /// its first to its last.
     pub fn peak(&self, shape: &Shape, part: f64) -> u64 {
         let slot = if self.outside > 0.0 { 33.0 } else { 1.0 };

@@ -1,4 +1,4 @@
-//! What became of a region.
+//! The outcome of a region.
 
 use zstore::Stat;
 

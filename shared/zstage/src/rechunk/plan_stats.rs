@@ -1,6 +1,6 @@
-//! What the rechunking of an array costs.
+//! Cost of rechunking an array.
 
-/// What a plan costs. There is no temporary store: every plan is one pass.
+/// Cost of a plan. Every plan is a single pass without a temporary store.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlanStats {
     /// Regions: the units of a resumed run.
@@ -25,14 +25,14 @@ pub struct PlanStats {
     pub output_bytes: u64,
     /// Bytes of source elements that are held for a region, or for a slice of it.
     pub region_bytes: u64,
-    /// Bytes of memory at the peak.
+    /// Peak memory in bytes.
     pub peak_memory_bytes: u64,
     /// Bytes of a temporary store.
     pub temporary_bytes: u64,
-    /// Chunks on the processor at once; fewer than asked for where the memory is short.
+    /// Chunks processed in parallel; fewer than asked for where the memory is short.
     pub workers: usize,
-    /// Reads under way at once.
+    /// Reads in parallel.
     pub readers: usize,
-    /// Regions under way at once.
+    /// Regions in parallel.
     pub in_flight: usize,
 }

@@ -194,8 +194,8 @@ impl<'a> Problem<'a> {
 
     /// A budget that is too small.
     pub fn refused(&self, budget: u64) -> Failure {
-        let what = format!("cannot be rechunked in {}", human_bytes(budget));
-        Failure::usage(what).hint(format!("--max-memory {}M would do", self.smallest().div_ceil(1 << 20)))
+        let what = format!("cannot be rechunked within {} of memory", human_bytes(budget));
+        Failure::usage(what).hint(format!("--max-memory {}M is enough", self.smallest().div_ceil(1 << 20)))
     }
 }
 
@@ -219,10 +219,10 @@ impl RechunkPlan {
             problem.best(threads, sliced, resources.budget).map(|choice| (choice, sliced))
         });
         let Some((choice, sliced)) = found else { return Err(problem.refused(resources.budget).at(&array.path)) };
-        problem.plan(choice, sliced).ok_or_else(|| failed("its grid is too large".into()))
+        problem.plan(choice, sliced).ok_or_else(|| failed("its chunk grid is too large".into()))
     }
 
-    /// The smallest budget that would do for `array`, in bytes; nothing where its elements cannot be told apart.
+    /// The smallest budget that would do for `array`, in bytes; nothing where element boundaries are unknown.
     pub fn smallest_budget(array: &Array, layout: &Layout, assumptions: Assumptions) -> Option<u64> {
         let elements = Elements::of(array).ok()?;
         Some(Problem::new(array, layout, &elements, assumptions)?.smallest())

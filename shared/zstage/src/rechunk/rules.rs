@@ -38,7 +38,7 @@ impl FromStr for Rule {
         let shape = match pairs.len() {
             0 => Shape::Listed(parts.into_iter().map(length).collect::<Result<_, _>>()?),
             n if n == parts.len() => Shape::Named(pairs),
-            _ => return Err("is either DIM=N,… or N,…".into()),
+            _ => return Err("use either DIM=N,… or N,…".into()),
         };
         Ok(Rule { glob, shape })
     }
@@ -49,7 +49,7 @@ fn length(text: &str) -> Result<Length, String> {
         "-1" => Ok(None),
         text => match text.parse::<u64>() {
             Ok(length) if length > 0 => Ok(Some(length)),
-            _ => Err(format!("{text:?} is no length: a number above 0, or -1 for the whole dimension")),
+            _ => Err(format!("{text:?} is not a length: use a number above 0, or -1 for the whole dimension")),
         },
     }
 }
@@ -95,7 +95,7 @@ impl Rules {
         let mut shape = kept.to_vec();
         match &rule.shape {
             Shape::Listed(lengths) if lengths.len() != rank => {
-                let what = format!("has {rank} dimensions, and {} lengths are given", lengths.len());
+                let what = format!("has {rank} dimensions, but {} lengths were given", lengths.len());
                 return Err(Failure::usage(what).at(&array.path));
             }
             Shape::Listed(lengths) => {
@@ -146,8 +146,8 @@ fn dimension(array: &Array, name: &str) -> Option<usize> {
 fn no_dimension(array: &Array, name: &str) -> Failure {
     let names: Vec<&str> = array.dimension_names.iter().flatten().flatten().map(String::as_str).collect();
     let hint = match names.is_empty() {
-        true => "its dimensions have no names: give all lengths as a list".to_owned(),
-        false => format!("it has {}", names.join(", ")),
+        true => "the dimensions are unnamed: give all lengths as a list".to_owned(),
+        false => format!("available dimensions: {}", names.join(", ")),
     };
     Failure::usage(format!("has no dimension {name}")).at(&array.path).hint(hint)
 }

@@ -25,12 +25,12 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 /// # Errors
 /// Where the bytes are not so many elements, whole.
 pub fn references(decoded: &[u8], number: u64, elements: u64, references: &mut Vec<u8>) -> Result<(), CodecError> {
-    let found = u64::from(word(decoded, 0).ok_or_else(|| invalid("is shorter than its count"))?);
+    let found = u64::from(word(decoded, 0).ok_or_else(|| invalid("is shorter than its element count"))?);
     if found != elements {
         return Err(CodecError::WrongSize { expected: elements, found });
     }
     if decoded.len() > u32::MAX as usize || number >= u64::from(u32::MAX) {
-        return Err(invalid("is too large to be moved"));
+        return Err(invalid("is too large to rechunk"));
     }
     references.clear();
     let mut at = 4;

@@ -55,7 +55,7 @@ pub fn to_v3(config: &Value, itemsize: u64) -> Result<Value, FormatError> {
             }
             return Ok(json!({"name": format!("numcodecs.{id}"), "configuration": configuration}));
         }
-        _ => return Err(unsupported(format!("codec {id:?} has no counterpart in Zarr v3 that reads what it stored"))),
+        _ => return Err(unsupported(format!("codec {id:?} has no compatible equivalent in Zarr v3"))),
     };
     Ok(json!({"name": id, "configuration": configuration}))
 }
@@ -88,7 +88,7 @@ pub fn to_v2(name: &str, configuration: &Value) -> Result<Value, FormatError> {
             config.extend(configuration.as_object().cloned().unwrap_or_default());
             Ok(Value::Object(config))
         }
-        _ => Err(unsupported(format!("codec {name:?} has no counterpart in Zarr v2 that reads what it stored"))),
+        _ => Err(unsupported(format!("codec {name:?} has no compatible equivalent in Zarr v2"))),
     }
 }
 
@@ -99,12 +99,12 @@ fn shuffle_name(stated: &Value, itemsize: u64) -> Result<&'static str, FormatErr
         number => number.and_then(|number| usize::try_from(number).ok()),
     };
     let name = number.and_then(|number| SHUFFLES.get(number).copied());
-    name.ok_or_else(|| invalid(format!("Blosc has no shuffle {stated}")))
+    name.ok_or_else(|| invalid(format!("unknown Blosc shuffle {stated}")))
 }
 
 fn shuffle_number(name: &str) -> Result<usize, FormatError> {
     let number = SHUFFLES.iter().position(|shuffle| *shuffle == name);
-    number.ok_or_else(|| invalid(format!("Blosc has no shuffle {name:?}")))
+    number.ok_or_else(|| invalid(format!("unknown Blosc shuffle {name:?}")))
 }
 
 #[cfg(test)]

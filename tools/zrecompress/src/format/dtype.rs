@@ -97,7 +97,7 @@ impl DType {
             (Value::String(text), Some("vlen-utf8")) if text == "|O" => Ok((DType::String, ByteOrder::Little)),
             (Value::String(text), Some("vlen-bytes")) if text == "|O" => Ok((DType::VariableBytes, ByteOrder::Little)),
             (Value::String(text), _) if text == "|O" => Err(unsupported(
-                "dtype |O holds objects of any kind, and Zarr v3 has only strings and bytes (the filters vlen-utf8 and \
+                "dtype |O holds arbitrary objects, but Zarr v3 supports only strings and bytes (the filters vlen-utf8 and \
                  vlen-bytes)",
             )),
             (Value::String(text), _) => DType::from_numpy(text),
@@ -113,7 +113,9 @@ impl DType {
     pub fn from_numpy(text: &str) -> Result<Element, FormatError> {
         let order = if text.starts_with('>') { ByteOrder::Big } else { ByteOrder::Little };
         let dtype = from_name(text).or_else(|| from_type_string(text.trim_start_matches(['<', '>', '|', '='])));
-        dtype.map(|dtype| (dtype, order)).ok_or_else(|| unsupported(format!("dtype {text:?} is none that Zarr v3 has")))
+        dtype
+            .map(|dtype| (dtype, order))
+            .ok_or_else(|| unsupported(format!("dtype {text:?} has no equivalent in Zarr v3")))
     }
 
     /// The `dtype` of a `.zarray`.
@@ -173,7 +175,7 @@ impl DType {
             _ => from_name(name).or_else(|| raw_bits(name)),
         };
         dtype.ok_or_else(|| {
-            unsupported(format!("data type {data_type} has no NumPy type string, by which Zarr v2 names types"))
+            unsupported(format!("data type {data_type} has no NumPy type string, which Zarr v2 requires"))
         })
     }
 
@@ -250,12 +252,12 @@ fn field_from_v2(field: &Value) -> Result<Field, FormatError> {
     match field.as_array().map(Vec::as_slice) {
         Some([Value::String(name), dtype]) => match DType::from_v2(dtype, None)? {
             (dtype, ByteOrder::Big) if dtype.has_byte_order() => Err(unsupported(format!(
-                "field {name:?} is big-endian, and fields of a structured type have no byte order in Zarr v3"
+                "field {name:?} is big-endian, but fields of structured types have no byte order in Zarr v3"
             ))),
             (dtype, _) => Ok((name.clone(), dtype)),
         },
         Some([Value::String(name), _, _]) => {
-            Err(unsupported(format!("field {name:?} is a subarray, which no structured type of Zarr v3 has")))
+            Err(unsupported(format!("field {name:?} is a subarray, which Zarr v3 does not support in structured types")))
         }
         _ => Err(invalid(format!("{field} is not a field of a structured type"))),
     }
@@ -269,7 +271,7 @@ fn field_from_v3(field: &Value) -> Result<Field, FormatError> {
     };
     match DType::from_v3(dtype)? {
         DType::String | DType::VariableBytes => Err(unsupported(format!(
-            "field {name:?} has no fixed size, and structured types of Zarr v2 have only such fields"
+            "field {name:?} has no fixed size, which Zarr v2 requires in structured types"
         ))),
         dtype => Ok((name.to_owned(), dtype)),
     }
@@ -325,7 +327,7 @@ mod tests {
         let objects = json!("|O");
         assert_eq!(DType::from_v2(&objects, Some("vlen-utf8")), Ok((DType::String, ByteOrder::Little)));
         assert_eq!(DType::from_v2(&objects, Some("vlen-bytes")), Ok((DType::VariableBytes, ByteOrder::Little)));
-        assert!(v3_of(objects).expect_err("pickles").to_string().contains("objects of any kind"));
+        assert!(v3_of(objects).expect_err("pickles").to_string().contains("arbitrary objects"));
     }
 
     #[test]
@@ -344,7 +346,7 @@ mod tests {
             (json!("|S0"), "|S0"),
             (json!("|V99999999999"), "|V99999999999"),
             (json!("é"), "é"),
-            (json!(""), "none that Zarr v3 has"),
+            (json!(""), "no equivalent in Zarr v3"),
             (json!(7), "neither"),
             (json!([["a", ">i4"]]), "big-endian"),
             (json!([["a", "<i4", [2]]]), "subarray"),

@@ -58,7 +58,7 @@ impl Fill {
             DType::Unicode(_) | DType::String => text_of(dtype, value).map(Fill::Text),
             _ => bytes_of(dtype, value).map(Fill::Bytes),
         };
-        fill.ok_or_else(|| invalid(format!("fill value {value} is none of data type {}", dtype.to_v3())))
+        fill.ok_or_else(|| invalid(format!("fill value {value} is not valid for data type {}", dtype.to_v3())))
     }
 
     /// The fill value as JSON, the same in both formats.
@@ -123,7 +123,7 @@ fn time_of(value: &Value) -> Option<Fill> {
 
 /// A floating-point number of `size` bytes: a number, a word, or the bits in hexadecimal as v3 has them.
 fn float_of(value: &Value, size: u64) -> Result<f64, FormatError> {
-    let wrong = || invalid(format!("fill value {value} is no floating-point number of {} bits", 8 * size));
+    let wrong = || invalid(format!("fill value {value} is not a {}-bit floating-point number", 8 * size));
     match (value, value.as_str().unwrap_or_default()) {
         (Value::Number(number), _) => number.as_f64().ok_or_else(wrong),
         (_, "NaN") => Ok(f64::NAN),
@@ -140,7 +140,7 @@ fn float_of(value: &Value, size: u64) -> Result<f64, FormatError> {
 fn complex_of(value: &Value, size: u64) -> Result<Fill, FormatError> {
     match value.as_array().map(Vec::as_slice) {
         Some([real, imaginary]) => Ok(Fill::Complex(float_of(real, size)?, float_of(imaginary, size)?)),
-        Some(_) => Err(invalid(format!("fill value {value} is no pair of numbers"))),
+        Some(_) => Err(invalid(format!("fill value {value} is not a pair of numbers"))),
         None => Ok(Fill::Complex(float_of(value, size)?, 0.0)),
     }
 }

@@ -47,7 +47,7 @@ pub fn to_v3(filters: &[Value], array: &Element) -> Result<(Vec<Value>, Element)
     // filters make of it: without one it cannot read, say, an `int8` stored as `int16`.
     match element.0.has_byte_order() && !array.0.has_byte_order() {
         true => Err(unsupported(format!(
-            "filters make {} of {}, and zarr-python 3 forgets the byte order of what it reads where the array has none",
+            "filters convert {1} to {0}, and zarr-python 3 loses the byte order if the array has none",
             numpy(&element),
             numpy(array)
         ))),
@@ -66,7 +66,7 @@ pub fn to_v2(codecs: &[(&str, &Value)], array: &Element) -> Result<Vec<Value>, F
     for (name, configuration) in codecs {
         let id = name.strip_prefix("numcodecs.").filter(|id| is_filter(id));
         let id =
-            id.ok_or_else(|| unsupported(format!("codec {name:?} has no counterpart among the filters of Zarr v2")))?;
+            id.ok_or_else(|| unsupported(format!("codec {name:?} has no equivalent filter in Zarr v2")))?;
         let step = Step::of(Some(id), configuration, &element, filters.is_empty(), Some(array.1))?;
         element = step.after.clone();
         let mut filter = Map::from_iter([("id".to_owned(), json!(id))]);
@@ -96,15 +96,16 @@ impl Step {
         order: Option<ByteOrder>,
     ) -> Result<Step, FormatError> {
         let found = FILTERS.iter().find(|(filter, _)| Some(*filter) == id);
-        let (id, types) = *found
-            .ok_or_else(|| unsupported(format!("filter {} has no codec in Zarr v3", id.unwrap_or("without an id"))))?;
+        let (id, types) = *found.ok_or_else(|| {
+            unsupported(format!("filter {} has no equivalent codec in Zarr v3", id.unwrap_or("without an id")))
+        })?;
         let mut config = config.as_object().cloned().unwrap_or_default();
         config.shift_remove("id");
         let Some((decoded, encoded)) = types else {
             let after = match (id, &given.0) {
                 ("packbits", DType::Bool) => (DType::UInt(1), given.1),
                 ("bitround", DType::Float(_)) => given.clone(),
-                _ => return Err(unsupported(format!("filter {id} is not made for {}", numpy(given)))),
+                _ => return Err(unsupported(format!("filter {id} does not support {}", numpy(given)))),
             };
             return Ok(Step { id, types, config, before: given.clone(), after });
         };
@@ -113,14 +114,14 @@ impl Step {
         let after = named(&config, encoded)?.map_or_else(|| before.clone(), ordered);
         if !follows(&before, given, first) {
             return Err(unsupported(format!(
-                "filter {id} takes {} for {}: Zarr v2 reads the bytes anew, and Zarr v3 has no codec for that",
+                "filter {id} reinterprets {} as {}, for which Zarr v3 has no codec",
                 numpy(given),
                 numpy(&before)
             )));
         }
         if id == "quantize" && before.0 != after.0 {
             return Err(unsupported(format!(
-                "filter quantize stores {}, and the codec of Zarr v3 does not say so to the ones after it",
+                "filter quantize stores {}, but the Zarr v3 codec does not pass this data type on to later codecs",
                 numpy(&after)
             )));
         }
@@ -147,7 +148,7 @@ fn named(config: &Map<String, Value>, member: &str) -> Result<Option<Element>, F
     match config.get(member) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => DType::from_numpy(text).map(Some),
-        Some(other) => Err(invalid(format!("a filter has {member:?} {other}, which is no type"))),
+        Some(other) => Err(invalid(format!("{member:?} of a filter is {other}, which is not a data type"))),
     }
 }
 
@@ -230,7 +231,7 @@ mod tests {
         let filters = json!([{"id": "delta", "dtype": "<i8", "astype": "<i8"}]);
         let (codecs, _) = v3(filters.clone(), "<M8[ns]").expect("both have it");
         assert_eq!(back(&codecs, "<M8[ns]").expect("both have it"), *filters.as_array().expect("a list"));
-        assert!(v3(filters, ">M8[ns]").expect_err("bytes swapped").to_string().contains("takes >M8[ns] for <i8"));
+        assert!(v3(filters, ">M8[ns]").expect_err("bytes swapped").to_string().contains("reinterprets >M8[ns] as <i8"));
     }
 
     #[test]
@@ -246,14 +247,14 @@ mod tests {
     #[test]
     fn what_v3_would_read_otherwise_is_refused() {
         for (array, filter, word) in [
-            ("<i4", json!({"id": "delta", "dtype": "<i8"}), "takes <i4 for <i8"),
-            ("<i4", json!({"id": "delta", "dtype": ">i4"}), "takes <i4 for >i4"),
-            ("<f4", json!({"id": "quantize", "digits": 2, "dtype": "<f4", "astype": "<f2"}), "does not say so"),
-            ("|i1", json!({"id": "delta", "dtype": "|i1", "astype": "<i2"}), "forgets the byte order"),
-            ("<i4", json!({"id": "bitround", "keepbits": 3}), "not made for <i4"),
-            ("|u1", json!({"id": "packbits"}), "not made for |u1"),
-            ("<f4", json!({"id": "astype", "encode_dtype": 5}), "no type"),
-            ("<f4", json!({"id": "categorize"}), "categorize has no codec"),
+            ("<i4", json!({"id": "delta", "dtype": "<i8"}), "reinterprets <i4 as <i8"),
+            ("<i4", json!({"id": "delta", "dtype": ">i4"}), "reinterprets <i4 as >i4"),
+            ("<f4", json!({"id": "quantize", "digits": 2, "dtype": "<f4", "astype": "<f2"}), "does not pass this data type"),
+            ("|i1", json!({"id": "delta", "dtype": "|i1", "astype": "<i2"}), "loses the byte order"),
+            ("<i4", json!({"id": "bitround", "keepbits": 3}), "does not support <i4"),
+            ("|u1", json!({"id": "packbits"}), "does not support |u1"),
+            ("<f4", json!({"id": "astype", "encode_dtype": 5}), "not a data type"),
+            ("<f4", json!({"id": "categorize"}), "categorize has no equivalent codec"),
             ("<f4", json!({}), "without an id"),
         ] {
             let error = v3(json!([filter]), array).expect_err(word);

@@ -40,7 +40,7 @@ pub fn float_from_hex(digits: &str, size: u64) -> Result<Option<f64>, FormatErro
     };
     match value.is_nan() && bits != canonical {
         true => Err(unsupported(format!(
-            "fill value 0x{digits} is a NaN with bits of its own, and Zarr v2 knows one NaN only"
+            "fill value 0x{digits} is a NaN with a payload, but Zarr v2 supports only the default NaN"
         ))),
         false => Ok(Some(value)),
     }

@@ -104,7 +104,7 @@ fn what_a_user_should_know_is_told() {
     let told = |members, attributes: Value| notes(&with(ZARRAY, members), Some(attributes.to_string().as_bytes()));
     let named = json!({"_ARRAY_DIMENSIONS": ["y", "x"]});
     let text = told(json!({"dtype": "<U2", "fill_value": "x"}), named.clone());
-    assert!(text.len() == 1 && text[0].contains("takes \"x\" for missing"), "{text:?}");
+    assert!(text.len() == 1 && text[0].contains("reads \"x\" as missing"), "{text:?}");
     assert!(told(json!({"dtype": "<U2", "fill_value": null}), named.clone()).is_empty());
     assert!(told(json!({"dtype": "<U2", "fill_value": "x"}), json!({})).is_empty());
     assert!(told(json!({"fill_value": 1}), named.clone()).is_empty());
@@ -172,11 +172,11 @@ fn what_v3_cannot_say() {
         (json!({"writer": "me"}), json!({}), "\"writer\""),
         (json!({}), json!({"_ARRAY_DIMENSIONS": ["x"]}), "_ARRAY_DIMENSIONS has 1 names"),
         (json!({}), json!({"_ARRAY_DIMENSIONS": ["x", 1]}), "not a list of names"),
-        (json!({"dtype": "|O", "filters": [{"id": "pickle"}]}), json!({}), "objects of any kind"),
+        (json!({"dtype": "|O", "filters": [{"id": "pickle"}]}), json!({}), "arbitrary objects"),
         (
             json!({"dtype": "|O", "filters": [{"id": "shuffle"}, {"id": "vlen-utf8"}], "fill_value": ""}),
             json!({}),
-            "do not begin",
+            "must start",
         ),
         (json!({"filters": [{"id": "shuffle"}, {"id": "bitround", "keepbits": 1}]}), json!({}), "bitround comes after"),
         (json!({"filters": [{"id": "json2"}]}), json!({}), "json2"),
@@ -189,7 +189,7 @@ fn what_v3_cannot_say() {
         (
             json!({"dtype": "<U2", "fill_value": null}),
             json!({"_ARRAY_DIMENSIONS": ["y", "x"], "_FillValue": "a"}),
-            "reads none",
+            "does not support it",
         ),
     ] {
         let error = to_v3_with(members, attributes).expect_err(word);
@@ -203,7 +203,7 @@ fn what_v2_cannot_say() {
     let codecs = |codecs: Value| json!({"codecs": codecs});
     let turned = json!([{"name": "transpose", "configuration": {"order": [0, 0]}}, "bytes"]);
     for (members, word) in [
-        (json!({"dimension_names": ["x", null]}), "some have none"),
+        (json!({"dimension_names": ["x", null]}), "only some dimensions"),
         (json!({"dimension_names": ["x"]}), "1 names"),
         (json!({"attributes": {"_ARRAY_DIMENSIONS": ["a", "b"]}}), "\"dimension_names\" is"),
         (json!({"chunk_grid": {"name": "rectilinear"}}), "not regular"),
@@ -211,11 +211,11 @@ fn what_v2_cannot_say() {
         (json!({"chunk_key_encoding": {"name": "suffix"}}), "chunk key encoding"),
         (json!({"storage_transformers": [{"name": "x"}]}), "storage transformers"),
         (json!({"fill_value": null}), "fill value null"),
-        (json!({"fill_value": 7, "attributes": {}}), "is data in Zarr v3"),
+        (json!({"fill_value": 7, "attributes": {}}), "is valid data in Zarr v3"),
         (json!({"data_type": "bfloat16"}), "bfloat16"),
         (json!({"extra": {"must_understand": true}}), "\"extra\""),
-        (codecs(json!([])), "makes bytes"),
-        (codecs(json!("x")), "no list of codecs"),
+        (codecs(json!([])), "array-to-bytes"),
+        (codecs(json!("x")), "not a list of codecs"),
         (codecs(json!(["sharding_indexed"])), "sharded"),
         (codecs(json!(["numcodecs.pcodec"])), "numcodecs.pcodec"),
         (codecs(json!(["vlen-utf8"])), "does not store"),

@@ -37,18 +37,18 @@ type Codec<'a> = (&'a str, &'a Value);
 /// The document is wrong, or v2 has no counterpart.
 pub fn array_to_v2(zarr_json: &[u8]) -> Result<Documents, FormatError> {
     let node = Members::read("zarr.json", zarr_json)?;
-    let shape = node.present("shape").and_then(lengths).ok_or_else(|| invalid("\"shape\" is no list of lengths"))?;
+    let shape = node.present("shape").and_then(lengths).ok_or_else(|| invalid("\"shape\" is not a list of lengths"))?;
     let rank = shape.len();
     let chunks = chunk_shape(node.present("chunk_grid"), rank)?;
-    let dtype = DType::from_v3(&node.present("data_type").ok_or_else(|| invalid("has no \"data_type\""))?)?;
+    let dtype = DType::from_v3(&node.present("data_type").ok_or_else(|| invalid("\"data_type\" is missing"))?)?;
     let fill = Fill::read(&dtype, &node.value("fill_value").unwrap_or_default())?;
     if node.present("storage_transformers").is_some_and(|transformers| transformers != json!([])) {
-        return Err(unsupported("has storage transformers, which Zarr v2 lacks"));
+        return Err(unsupported("storage transformers are not supported in Zarr v2"));
     }
     let mut attributes = attributes_of(&node)?;
     let names = dimension_names(node.present("dimension_names"), rank)?;
     let fill_value = xarray::set_v2(&dtype, &fill, names, rank, &mut attributes)?;
-    let codecs = node.present("codecs").ok_or_else(|| invalid("has no \"codecs\""))?;
+    let codecs = node.present("codecs").ok_or_else(|| invalid("\"codecs\" is missing"))?;
     let chain = Chain::of(&codecs, dtype, rank)?;
     let document = Members::from([
         ("shape", json!(shape)),
@@ -89,7 +89,7 @@ fn documents(node: &Members, mut document: Members, attributes: &Members) -> Res
                 document.push(name, &Value::Object(extension));
             }
             _ => {
-                let text = format!("member {name:?} of zarr.json has to be understood, and is not");
+                let text = format!("member {name:?} of zarr.json has must_understand set, but is unknown");
                 return Err(unsupported(text));
             }
         }
@@ -98,12 +98,12 @@ fn documents(node: &Members, mut document: Members, attributes: &Members) -> Res
 }
 
 fn chunk_shape(grid: Option<Value>, rank: usize) -> Result<Vec<u64>, FormatError> {
-    let grid = grid.ok_or_else(|| invalid("has no \"chunk_grid\""))?;
+    let grid = grid.ok_or_else(|| invalid("\"chunk_grid\" is missing"))?;
     if grid["name"] != "regular" {
-        return Err(unsupported(format!("chunk grid {} is not regular, and Zarr v2 has no other", grid["name"])));
+        return Err(unsupported(format!("chunk grid {} is not regular, but Zarr v2 supports only regular grids", grid["name"])));
     }
     let chunks = lengths(grid["configuration"]["chunk_shape"].clone()).filter(|chunks| chunks.len() == rank);
-    chunks.ok_or_else(|| invalid("\"chunk_shape\" is no list of as many lengths as \"shape\""))
+    chunks.ok_or_else(|| invalid("\"chunk_shape\" is not a list of the same length as \"shape\""))
 }
 
 /// Names of all dimensions, or of none.
@@ -114,13 +114,13 @@ fn dimension_names(names: Option<Value>, rank: usize) -> Result<Option<Value>, F
     };
     if list.len() != rank {
         let count = list.len();
-        return Err(invalid(format!("\"dimension_names\" has {count} names, and the array has {rank} dimensions")));
+        return Err(invalid(format!("\"dimension_names\" has {count} names, but the array has {rank} dimensions")));
     }
     match list.iter().filter(|name| name.is_string()).count() {
         named if named == rank => Ok(Some(names)),
         0 => Ok(None),
         _ => Err(unsupported(
-            "some dimensions have a name and some have none: _ARRAY_DIMENSIONS, which keeps them in Zarr v2, names all",
+            "only some dimensions are named, but _ARRAY_DIMENSIONS, used in Zarr v2, must name all of them",
         )),
     }
 }
@@ -131,7 +131,7 @@ fn separator(encoding: Option<Value>) -> Result<Value, FormatError> {
     match encoding.as_str().or_else(|| encoding["name"].as_str()) {
         Some("default") => Ok(stated.unwrap_or_else(|| "/".into())),
         Some("v2") => Ok(stated.unwrap_or_else(|| ".".into())),
-        _ => Err(unsupported(format!("chunk key encoding {encoding} has no counterpart in Zarr v2"))),
+        _ => Err(unsupported(format!("chunk key encoding {encoding} has no equivalent in Zarr v2"))),
     }
 }
 
@@ -146,11 +146,11 @@ struct Chain {
 impl Chain {
     fn of(codecs: &Value, dtype: DType, rank: usize) -> Result<Chain, FormatError> {
         let codecs = codecs.as_array().and_then(|codecs| codecs.iter().map(named).collect::<Option<Vec<Codec>>>());
-        let codecs = codecs.ok_or_else(|| invalid("\"codecs\" is no list of codecs"))?;
+        let codecs = codecs.ok_or_else(|| invalid("\"codecs\" is not a list of codecs"))?;
         let to_bytes = codecs
             .iter()
             .position(|(name, _)| TO_BYTES.contains(name))
-            .ok_or_else(|| unsupported("\"codecs\" has none that makes bytes and that Zarr v2 has a word for"))?;
+            .ok_or_else(|| unsupported("\"codecs\" has no array-to-bytes codec that Zarr v2 supports"))?;
         let (order, on_elements) = memory_order(&codecs[..to_bytes], rank)?;
         let (serializer, configuration) = codecs[to_bytes];
         let element = (dtype, byte_order(configuration)?);
@@ -190,7 +190,7 @@ fn memory_order<'a, 'b>(codecs: &'b [Codec<'a>], rank: usize) -> Result<(&'stati
         Ok(("F", rest))
     } else {
         let order = &configuration["order"];
-        Err(unsupported(format!("codec transpose has order {order}, and Zarr v2 has C and F order only")))
+        Err(unsupported(format!("codec transpose has order {order}, but Zarr v2 supports only C and F order")))
     }
 }
 
@@ -204,15 +204,15 @@ fn byte_order(configuration: &Value) -> Result<ByteOrder, FormatError> {
 
 fn check_serializer(name: &str, dtype: &DType, order: ByteOrder) -> Result<(), FormatError> {
     match (name, dtype) {
-        ("sharding_indexed", _) => Err(unsupported("the array is sharded, and Zarr v2 has no shards")),
+        ("sharding_indexed", _) => Err(unsupported("the array is sharded, but Zarr v2 does not support shards")),
         ("vlen-utf8", DType::String) | ("vlen-bytes", DType::VariableBytes) => Ok(()),
         ("bytes", DType::Struct(_)) if order == ByteOrder::Big => Err(unsupported(
-            "fields of a structured type are big-endian here, which not all readers of Zarr v3 agree on",
+            "the fields of the structured type are big-endian, which Zarr v3 readers interpret differently",
         )),
         ("bytes", DType::String | DType::VariableBytes) | ("vlen-utf8" | "vlen-bytes", _) => {
             Err(invalid(format!("codec {name} does not store data type {}", dtype.to_v3())))
         }
         ("bytes", _) => Ok(()),
-        _ => Err(unsupported(format!("codec {name:?} makes bytes of an array, for which Zarr v2 has no codec"))),
+        _ => Err(unsupported(format!("array-to-bytes codec {name:?} has no equivalent in Zarr v2"))),
     }
 }

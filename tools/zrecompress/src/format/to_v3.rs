@@ -22,17 +22,17 @@ const OBJECT_CODECS: [&str; 2] = ["vlen-utf8", "vlen-bytes"];
 pub fn array_to_v3(zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Vec<u8>, FormatError> {
     let zarray = Members::read(".zarray", zarray)?;
     let mut attributes = Members::optional(".zattrs", zattrs)?;
-    let shape = zarray.present("shape").and_then(lengths).ok_or_else(|| invalid("\"shape\" is no list of lengths"))?;
+    let shape = zarray.present("shape").and_then(lengths).ok_or_else(|| invalid("\"shape\" is not a list of lengths"))?;
     let rank = shape.len();
     let chunks = zarray.present("chunks").and_then(lengths).filter(|chunks| chunks.len() == rank);
-    let chunks = chunks.ok_or_else(|| invalid("\"chunks\" is no list of as many lengths as \"shape\""))?;
+    let chunks = chunks.ok_or_else(|| invalid("\"chunks\" is not a list of the same length as \"shape\""))?;
     let filters = match zarray.present("filters") {
         None => Vec::new(),
         Some(Value::Array(filters)) => filters,
         Some(other) => return Err(invalid(format!("\"filters\" is {other}, not a list"))),
     };
     let object_codec = filters.iter().map(id).find(|id| OBJECT_CODECS.contains(id));
-    let dtype = zarray.present("dtype").ok_or_else(|| invalid("has no \"dtype\""))?;
+    let dtype = zarray.present("dtype").ok_or_else(|| invalid("\"dtype\" is missing"))?;
     let element = DType::from_v2(&dtype, object_codec)?;
     let fill = zarray.present("fill_value").map(|value| Fill::read(&element.0, &value)).transpose()?;
     let names = xarray::dimension_names(&zarray, &mut attributes, rank)?;
@@ -87,7 +87,7 @@ pub fn notes(zarray: &[u8], zattrs: Option<&[u8]>) -> Vec<String> {
     if let Some(fill) =
         zarray.present("fill_value").filter(|_| is_text && attributes.get("_ARRAY_DIMENSIONS").is_some())
     {
-        notes.push(format!("xarray takes {fill} for missing in Zarr v2, and for a text like any other in Zarr v3"));
+        notes.push(format!("xarray reads {fill} as missing in Zarr v2, but as an ordinary string in Zarr v3"));
     }
     // zarr-python 3.1 hands a transposed view to filters of numcodecs, which take it in the order of memory: what it writes,
     // it reads in another order. What is stored already it reads as it is.
@@ -95,7 +95,7 @@ pub fn notes(zarray: &[u8], zattrs: Option<&[u8]>) -> Vec<String> {
     let on_elements =
         filters.as_array().is_some_and(|filters| filters.iter().any(|config| filters::is_filter(id(config))));
     if on_elements && zarray.value("order").is_some_and(|order| order == "F") {
-        let text = "the array is in F order and has filters: zarr-python 3.1 reads it as it is, but writes chunks that it \
+        let text = "the array is in F order and has filters: zarr-python 3.1 reads it correctly, but writes chunks that it \
                     cannot read";
         notes.push(text.into());
     }
@@ -127,7 +127,7 @@ fn codecs_of(filters: &[Value], compressor: Option<Value>, element: &Element) ->
     let split = filters.iter().position(on_bytes).unwrap_or(filters.len());
     let (on_elements, mut rest) = filters.split_at(split);
     if let Some(late) = rest.iter().find(|config| filters::is_filter(id(config))) {
-        let text = format!("filter {} comes after one that works on bytes, and Zarr v3 has it before", id(late));
+        let text = format!("filter {} comes after a bytes-to-bytes filter, but must come before it in Zarr v3", id(late));
         return Err(unsupported(text));
     }
     let (mut codecs, stored) = filters::to_v3(on_elements, element)?;
@@ -137,7 +137,7 @@ fn codecs_of(filters: &[Value], compressor: Option<Value>, element: &Element) ->
             rest = after;
         }
         _ if has_objects => {
-            return Err(invalid("the filters of an array of objects do not begin with the one that stores them"));
+            return Err(invalid("the filters of an object array must start with the one that encodes the objects"));
         }
         // A byte order is named where the data type of the array has one.
         _ => codecs.push(match (element.0.has_byte_order(), stored.1) {
@@ -160,7 +160,7 @@ fn codecs_of(filters: &[Value], compressor: Option<Value>, element: &Element) ->
 fn keep_extensions(zarray: &Members, document: &mut Members) -> Result<(), FormatError> {
     for (name, _) in zarray.others(&KNOWN) {
         let Some(Value::Object(mut extension)) = zarray.value(name) else {
-            return Err(unsupported(format!("member {name:?} of .zarray is unknown, and Zarr v3 has no place for it")));
+            return Err(unsupported(format!("unknown member {name:?} of .zarray cannot be expressed in Zarr v3")));
         };
         extension.insert("must_understand".into(), json!(false));
         document.push(name, &Value::Object(extension));

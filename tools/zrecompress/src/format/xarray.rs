@@ -32,7 +32,7 @@ pub fn dimension_names(zarray: &Members, attributes: &mut Members, rank: usize) 
     match list.map(Vec::len) {
         None => Err(invalid(format!("{place} is {names}, not a list of names"))),
         Some(count) if count != rank => {
-            Err(invalid(format!("{place} has {count} names, and the array has {rank} dimensions")))
+            Err(invalid(format!("{place} has {count} names, but the array has {rank} dimensions")))
         }
         Some(_) => Ok(Some(names)),
     }
@@ -59,7 +59,7 @@ pub fn set_mask_v3(dtype: &DType, fill: Option<&Fill>, attributes: &mut Members)
         (None, Some(_)) if !is_maskable => {
             let dtype = dtype.to_v3();
             return Err(unsupported(format!(
-                "attribute _FillValue: xarray reads none of data type {dtype} in Zarr v3"
+                "attribute _FillValue: xarray does not support it for data type {dtype} in Zarr v3"
             )));
         }
         (None, Some(stated)) => read_attribute(dtype, &stated)?,
@@ -129,7 +129,7 @@ pub fn set_v2(
     }
     if let Some(names) = names.or_else(|| (!is_xarrays).then(|| json!([]))) {
         if let Some(stated) = attributes.take(DIMENSIONS).filter(|stated| *stated != names) {
-            let text = format!("attribute _ARRAY_DIMENSIONS is {stated}, and \"dimension_names\" is {names}");
+            let text = format!("attribute _ARRAY_DIMENSIONS is {stated}, but \"dimension_names\" is {names}");
             return Err(invalid(text));
         }
         attributes.push(DIMENSIONS, &names);
@@ -150,14 +150,14 @@ fn split_v2(dtype: &DType, fill: &Fill, mask: Option<&Fill>) -> Result<(Value, O
         // xarray does not look for fill values among times.
         None if is_nan(fill) || is_time => Ok((fill.to_json(), None)),
         None => Err(unsupported(format!(
-            "fill value {} is data in Zarr v3, and xarray would take it for missing in Zarr v2",
+            "fill value {} is valid data in Zarr v3, but xarray would read it as missing in Zarr v2",
             fill.to_json()
         ))),
         Some(mask) if is_zero && has_attribute(mask) => Ok((Value::Null, Some(mask.to_json()))),
         // An absent chunk is missing before and after.
         Some(mask) if is_nan(fill) => Ok((mask.to_json(), None)),
         Some(mask) => Err(unsupported(format!(
-            "fill value {} and _FillValue {} differ, and Zarr v2 has one fill value for both",
+            "fill value {} and _FillValue {} differ, but Zarr v2 has only one fill value",
             fill.to_json(),
             mask.to_json()
         ))),
@@ -238,10 +238,10 @@ mod tests {
     fn two_values_are_too_many() {
         let infinite = Fill::Float(f64::INFINITY);
         for (text, fill, mask, word) in [
-            ("<i2", Fill::Int(7), None, "is data in Zarr v3"),
+            ("<i2", Fill::Int(7), None, "is valid data in Zarr v3"),
             ("<i2", Fill::Int(7), Some(Fill::Int(8)), "differ"),
             ("<f4", Fill::Float(0.0), Some(infinite), "differ"),
-            ("<f4", Fill::Float(7.0), Some(Fill::Float(f64::NAN)), "is data in Zarr v3"),
+            ("<f4", Fill::Float(7.0), Some(Fill::Float(f64::NAN)), "is valid data in Zarr v3"),
         ] {
             let error = split_v2(&dtype(text), &fill, mask.as_ref()).expect_err(word);
             assert!(error.to_string().contains(word), "{error}");

@@ -148,13 +148,13 @@ impl<'a> Chooser<'a> {
         let options = self.trial.options;
         let kind = kind(array);
         if let Some((path, compressor)) = self.known.get(&kind).filter(|_| options.share) {
-            let reason = format!("of the same data type, chunk shape and codec as {path}");
+            let reason = format!("same data type, chunk shape and codec as {path}");
             return Ok(self.untried(array, *compressor, reason));
         }
         let tried = self.trial.run(self.store, array, progress)?;
         let Some(chosen) = tried.chosen else {
             let default = options.fixed.untried(array.chain.innermost().typesize());
-            return Ok(self.untried(array, default, "no chunk of it is stored".into()));
+            return Ok(self.untried(array, default, "no chunks are stored".into()));
         };
         let compressor = tried.measured[chosen].candidate.compressor;
         self.known.insert(kind, (array.path.clone(), compressor));

@@ -1,4 +1,4 @@
-//! What one compressor does to sampled chunks: size, speed, blocks.
+//! Measures size, speed and blocks of one compressor on sampled chunks.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ pub struct Measured {
     pub blocks: u64,
     /// Bytes of a block.
     pub block_bytes: u64,
-    /// Bytes that a reader of one cell needs: header, block table and one block.
+    /// Bytes needed to read one point: header, block table and one block.
     pub point_bytes: u64,
     /// Whether it was measured on the whole sample.
     pub thorough: bool,
@@ -59,7 +59,7 @@ impl Measured {
 /// Measures `candidate` on `samples`, parts of chunks that have `chunk_bytes` bytes, with elements of `typesize` bytes.
 ///
 /// # Errors
-/// That of the compressor, or [`CodecError::Invalid`] if decoding gives other bytes than were encoded.
+/// That of the compressor, or [`CodecError::Invalid`] if decoding gives the decoded bytes differ from the input.
 pub fn measure(
     candidate: &Candidate,
     samples: &[&[u8]],
@@ -113,7 +113,7 @@ impl Work<'_> {
         for (sample, frame) in samples.iter().zip(&*frames) {
             decompress(frame, decoded, 1, workspace)?;
             if decoded != *sample {
-                let detail = "decodes to other bytes than were encoded".into();
+                let detail = "decoded bytes differ from the input".into();
                 return Err(CodecError::Invalid { format: "blosc", detail });
             }
         }

@@ -1,19 +1,19 @@
-//! What a trial is for, what it may vary, and what it may use.
+//! Options of trials.
 
 use zcodec::{Blosc, Cname, Shuffle, SplitMode};
 
-/// What the compressor is chosen for.
+/// Criterion for choosing the compressor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Objective {
-    /// The smallest store.
+    /// Smallest store.
     Size,
     /// Fast writing.
     Encode,
     /// Fast reading of whole chunks.
     Decode,
-    /// Few bytes for a single cell.
+    /// Fewest bytes read for a single point.
     Point,
-    /// Size first, then speed; never larger than without a trial.
+    /// Size first, then speed; never larger than the default compressor.
     #[default]
     Balanced,
 }
@@ -64,7 +64,7 @@ impl Fixed {
 pub struct TrialOptions {
     /// What is not tried.
     pub fixed: Fixed,
-    /// What the compressor is chosen for.
+    /// Criterion for choosing the compressor.
     pub objective: Objective,
     /// Sampled chunks of an array.
     pub sample: usize,

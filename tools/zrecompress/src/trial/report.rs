@@ -1,4 +1,4 @@
-//! What a trial found, as records; and the command that applies what was chosen.
+//! Records of a trial, and the command that applies the chosen compressor.
 
 use zarray::Array;
 use zcli::glob_escape;

@@ -118,8 +118,8 @@ impl Trial<'_> {
     fn kept_bytes(&self, array: &Array) -> Result<usize, Failure> {
         let each = self.memory.saturating_sub(decoding_bytes(array)) / (2 * self.options.sample.max(1) as u64);
         if each < MIN_BYTES {
-            let text = format!("{} are too little for a trial", human_bytes(self.memory));
-            return Err(Failure::usage(text).at(&array.path).hint("raise --max-memory, or say a lower --sample"));
+            let text = format!("{} of memory is too little for a trial", human_bytes(self.memory));
+            return Err(Failure::usage(text).at(&array.path).hint("raise --max-memory, or lower --sample"));
         }
         Ok(usize::try_from(each).unwrap_or(usize::MAX).min(self.effort.chunk_bytes))
     }

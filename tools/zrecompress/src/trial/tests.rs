@@ -183,8 +183,8 @@ fn check_shared(share: bool, choices: impl Iterator<Item = Choice>) {
     assert_eq!(b.record.reason.is_some(), share);
     assert_eq!(b.record.sampled == 0, share);
     let because = c.record.reason.as_deref().expect("nothing is stored");
-    let shared = "of the same data type, chunk shape and codec as /a";
-    assert_eq!(because, if share { shared } else { "no chunk of it is stored" });
+    let shared = "same data type, chunk shape and codec as /a";
+    assert_eq!(because, if share { shared } else { "no chunks are stored" });
     assert_eq!(c.compressor, if share { a.compressor } else { Fixed::default().untried(4) });
 }
 
