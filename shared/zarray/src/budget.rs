@@ -49,7 +49,7 @@ impl FromStr for Memory {
         match text.strip_suffix('%') {
             Some(percent) => match percent.parse::<f64>() {
                 Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(Memory::Percent(percent)),
-                _ => Err("a percentage is above 0 and at most 100".into()),
+                _ => Err("expected a percentage above 0 and up to 100".into()),
             },
             None => parse_size(text).map(Memory::Bytes),
         }
@@ -68,9 +68,9 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         "m" | "mib" => 2,
         "g" | "gib" => 3,
         "t" | "tib" => 4,
-        _ => return Err("a size is a number with K, M, G or T".into()),
+        _ => return Err("expected a number of bytes with K, M, G or T, such as 8G".into()),
     };
-    let number: f64 = digits.parse().map_err(|_| "a size is a number with K, M, G or T".to_owned())?;
+    let number: f64 = digits.parse().map_err(|_| "expected a number of bytes with K, M, G or T, such as 8G".to_owned())?;
     let bytes = number * 1024f64.powi(power);
     if bytes.is_finite() && (0.0..1e18).contains(&bytes) { Ok(bytes as u64) } else { Err("is out of range".into()) }
 }

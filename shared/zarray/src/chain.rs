@@ -202,11 +202,11 @@ impl Sharding {
             .get("chunk_shape")
             .and_then(Value::as_array)
             .and_then(|lengths| lengths.iter().map(Value::as_u64).collect())
-            .ok_or("sharding_indexed has no usable chunk_shape")?;
+            .ok_or("sharding_indexed: missing or invalid \"chunk_shape\"")?;
         let divides = chunk_shape.len() == shard_shape.len()
             && shard_shape.iter().zip(&chunk_shape).all(|(shard, chunk)| *chunk > 0 && shard % chunk == 0);
         if !divides {
-            return Err(format!("inner chunks of {chunk_shape:?} do not divide shards of {shard_shape:?}"));
+            return Err(format!("inner chunk shape {chunk_shape:?} does not divide shard shape {shard_shape:?}"));
         }
         let list = |key: &str| configuration.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
         let index_codecs = list("index_codecs");
@@ -214,7 +214,7 @@ impl Sharding {
         let checksum = match names.as_slice() {
             ["bytes" | "endian", "crc32c"] => true,
             ["bytes" | "endian"] => false,
-            _ => return Err(format!("shard index with codecs {names:?} is not supported")),
+            _ => return Err(format!("shard index codecs {names:?} are not supported")),
         };
         let endian = index_codecs[0].pointer("/configuration/endian").and_then(Value::as_str);
         let chunks = shard_shape
@@ -222,7 +222,7 @@ impl Sharding {
             .zip(&chunk_shape)
             .try_fold(1u64, |product, (shard, chunk)| product.checked_mul(shard / chunk))
             .filter(|chunks| *chunks <= MOST_INNER_CHUNKS)
-            .ok_or("a shard has more inner chunks than any index could list")?;
+            .ok_or("too many inner chunks per shard")?;
         let location = configuration.get("index_location").and_then(Value::as_str).unwrap_or("end");
         Ok(Sharding {
             inner: Chain::v3(data_type, &list("codecs"), &chunk_shape)?,

@@ -121,7 +121,7 @@ pub fn inline_copies(text: &[u8]) -> Option<(Range<usize>, Vec<u8>)> {
 fn parts(path: &str) -> Result<Vec<String>, String> {
     let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
     match parts.iter().any(|part| part == "." || part == ".." || part.contains('\0')) {
-        true => Err(format!("names {path:?}, which is no path of a node")),
+        true => Err(format!("{path:?} is not a valid node path")),
         false => Ok(parts),
     }
 }

@@ -41,7 +41,7 @@ impl Elements {
     /// Which codec stands in the way. [`Array::as_decoded`] may still have elements.
     pub fn of(array: &Array) -> Result<Elements, String> {
         if array.grid.is_none() {
-            return Err("its chunk grid is not regular".into());
+            return Err("the chunk grid is not regular".into());
         }
         match (&array.chain.sharding, array.format) {
             (Some(sharding), _) => of_shard(array, sharding),
@@ -53,10 +53,10 @@ impl Elements {
 
 fn of_shard(array: &Array, sharding: &Sharding) -> Result<Elements, String> {
     if let Some(spec) = array.chain.specs.iter().find(|spec| codec_name(spec) != "sharding_indexed") {
-        return Err(format!("codec {:?} around a whole shard is not supported", codec_name(spec)));
+        return Err(format!("codec {:?} applied to whole shards is not supported", codec_name(spec)));
     }
     if sharding.inner.sharding.is_some() {
-        return Err("shards within shards are not supported".into());
+        return Err("nested shards are not supported".into());
     }
     of_v3(array, &sharding.inner)
 }
@@ -80,7 +80,7 @@ fn of_v3(array: &Array, chain: &Chain) -> Result<Elements, String> {
     known_tail(chain)?;
     let mut order: Vec<usize> = (0..array.shape.len()).collect();
     let Some((to_bytes, before)) = chain.specs[..chain.kept].split_last() else {
-        return Err("no codec turns the array into bytes".into());
+        return Err("the codec chain has no array-to-bytes codec".into());
     };
     for spec in before {
         match codec_name(spec) {
@@ -102,7 +102,7 @@ fn known_tail(chain: &Chain) -> Result<(), String> {
 
 fn fixed(chain: &Chain) -> Result<Itemsize, String> {
     let itemsize = chain.itemsize.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0);
-    itemsize.map(Itemsize::Fixed).ok_or_else(|| "its elements have no known size".into())
+    itemsize.map(Itemsize::Fixed).ok_or_else(|| "unknown element size".into())
 }
 
 fn elementwise(spec: &Value) -> Result<(), String> {

@@ -8,7 +8,7 @@ use zwire::{Exit, Failure};
 #[derive(Debug, thiserror::Error)]
 pub enum ZarrError {
     /// Something is there, but no Zarr metadata.
-    #[error("{place}: is not a Zarr store: it has no zarr.json, .zgroup or .zarray")]
+    #[error("{place}: not a Zarr store: no zarr.json, .zgroup or .zarray found")]
     NotZarr {
         /// Path or URL.
         place: String,
@@ -55,9 +55,9 @@ impl ZarrError {
     /// What to do about it, where that can be said.
     pub fn hint(&self) -> Option<String> {
         match self {
-            ZarrError::NotZarr { .. } => Some("name the directory that holds zarr.json or .zgroup".into()),
+            ZarrError::NotZarr { .. } => Some("give the directory that contains zarr.json or .zgroup".into()),
             ZarrError::Chunk { source: CodecError::TooLarge { .. }, .. } => {
-                Some("Blosc cannot hold it: rechunk or shard the array, or leave it out with --var".into())
+                Some("the chunk is too large for Blosc: rechunk or shard the array, or exclude it with --var".into())
             }
             ZarrError::Chunk { .. } | ZarrError::Metadata { .. } => None,
             ZarrError::Store(error) => error.hint(),

@@ -1,7 +1,7 @@
 //! Codecs that the fast path does not know: what stands between the elements that callers see and the compressors of
 //! [`zcodec`] is undone here, chunk by chunk; by [`zarrs`], where it has the codec.
 //!
-//! What is not certain is refused: a codec is only undone where zarr-python would give the same values.
+//! A codec is decoded only if the result is certain to equal that of zarr-python; otherwise it is an error.
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;
@@ -183,7 +183,7 @@ impl<'a> Walk<'a> {
     /// How one more codec is undone; `None` where callers see its output.
     fn step(&mut self, spec: &Value) -> Result<Option<Step>, String> {
         let step = if self.is_bytes { self.of_bytes(spec).map(Some) } else { self.of_array(spec) };
-        step.ok_or_else(|| format!("codec {spec} cannot be undone for data type {}", self.array.dtype))
+        step.ok_or_else(|| format!("codec {spec} cannot be decoded for data type {}", self.array.dtype))
     }
 
     fn is_v2(&self) -> bool {

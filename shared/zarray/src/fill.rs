@@ -19,7 +19,7 @@ use crate::scalar_filter::encode_fill;
 pub fn fill_element(array: &Array) -> Result<Vec<u8>, String> {
     let array = &*array.as_decoded();
     let fill = &array.fill_value;
-    let unknown = || format!("fill value {fill} of data type {} is not understood", array.dtype);
+    let unknown = || format!("fill value {fill} is not valid for data type {}", array.dtype);
     let size = match Elements::of(array)?.itemsize {
         Itemsize::Variable => {
             let specs = &array.chain.innermost().specs;
@@ -44,7 +44,7 @@ pub fn fill_element(array: &Array) -> Result<Vec<u8>, String> {
             let reorder = (array.format == ZarrFormat::V3).then_some(big_endian);
             encode_fill(number, element, &filters, reorder)?
         }
-        (false, _) => return Err(format!("fill value {fill} cannot be taken through the filters")),
+        (false, _) => return Err(format!("fill value {fill} cannot be encoded by the filters")),
     };
     if element.len() == size { Ok(element) } else { Err(unknown()) }
 }

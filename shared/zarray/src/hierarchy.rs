@@ -155,7 +155,7 @@ impl<'a> Hierarchy<'a> {
         let absolute = format!("/{path}");
         let read = |name: &str| read(self.store, &format!("{path}/{name}"));
         let wrong = |detail: String| ZarrError::Metadata { place: self.store.place(path), detail };
-        let mixed = |name: &str| wrong(format!("has a {name} in a Zarr v{} hierarchy", self.format.number()));
+        let mixed = |name: &str| wrong(format!("unexpected {name} in a Zarr v{} hierarchy", self.format.number()));
         if self.format == ZarrFormat::V3 {
             return match read("zarr.json")? {
                 Some(text) => node_v3(&absolute, &text).map(Some).map_err(wrong),

@@ -76,7 +76,7 @@ impl<'a> ChunkReader<'a> {
             (Err(why), _) => return Err(why),
         };
         let grid = array.chunk_shape().and_then(|shape| Grid::new(array.shape.clone(), shape.to_vec()));
-        let grid = grid.ok_or("its chunk grid is not regular")?;
+        let grid = grid.ok_or("the chunk grid is not regular")?;
         Ok(ChunkReader { store, array, elements, fallback, grid, indexes: Mutex::default() })
     }
 

@@ -26,7 +26,7 @@ pub fn encode_fill(
         let members = spec.get("configuration").unwrap_or(spec);
         let filter = name.strip_prefix("numcodecs.").unwrap_or(name);
         let encoded = encode(filter, members, state.0, &state.1, reorder);
-        state = encoded.ok_or_else(|| format!("filter {name:?} does not give the fill value back unchanged"))?;
+        state = encoded.ok_or_else(|| format!("filter {name:?} does not preserve the fill value"))?;
     }
     Ok(state.1)
 }

@@ -46,7 +46,7 @@ pub fn read_whole(store: &Store, array: &Array, pool: &Pool) -> Result<ArrayValu
         Itemsize::Variable => 1,
     };
     if elements.saturating_mul(size as u64) > MOST_BYTES {
-        return Err(wrong(format!("has {elements} elements, too many to be held as a coordinate")));
+        return Err(wrong(format!("has {elements} elements, too many for a coordinate")));
     }
     let fill = fill_element(array).map_err(wrong)?;
     let numbers = 0..reader.grid().len();
@@ -126,7 +126,7 @@ fn variable(reader: &ChunkReader, number: u64, values: &mut [Vec<u8>]) -> Result
     let (whole, chunk, part) = inside(reader, &index);
     let items = separated(&scratch.decoded).filter(|items| items.len() as u64 >= chunk.elements());
     let items = items.ok_or_else(|| {
-        let detail = "its elements are cut".to_owned();
+        let detail = "truncated element".to_owned();
         ZarrError::Chunk { place: reader.place(&index), source: CodecError::Invalid { format: "vlen", detail } }
     })?;
     let stored = chunk.permuted(&reader.elements().order);

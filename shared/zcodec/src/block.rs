@@ -74,7 +74,7 @@ impl Layout {
         self.nbytes.div_ceil(self.blocksize)
     }
 
-    /// The most bytes that one encoded block takes: every stream stored raw behind its length.
+    /// The maximum size of one encoded block: every stream stored uncompressed after its length.
     pub fn max_block_len(&self) -> usize {
         self.blocksize + 4 * self.typesize.max(1)
     }
@@ -171,14 +171,14 @@ impl Layout {
         if len.is_multiple_of(streams) {
             return Ok((streams, len / streams));
         }
-        Err(self.invalid(format!("block {index} of {len} bytes cannot be split in {streams}")))
+        Err(self.invalid(format!("block {index} of {len} bytes cannot be split into {streams} streams")))
     }
 
     /// The stored bytes of the stream whose length field is at `at` in those of block `index`; `at` moves behind them.
     pub fn source<'a>(&self, bytes: &'a [u8], at: &mut usize, index: usize) -> Result<&'a [u8], CodecError> {
         let source = word(bytes, *at)
             .and_then(|len| bytes.get(*at + 4..)?.get(..len))
-            .ok_or_else(|| self.invalid(format!("a stream of block {index} reaches outside the frame")))?;
+            .ok_or_else(|| self.invalid(format!("a stream of block {index} extends beyond the frame")))?;
         *at += 4 + source.len();
         Ok(source)
     }
@@ -199,7 +199,7 @@ impl Layout {
     }
 
     pub fn undecodable(&self, index: usize) -> CodecError {
-        self.invalid(format!("block {index} of {} does not decode", self.blocks()))
+        self.invalid(format!("cannot decode block {index} of {}", self.blocks()))
     }
 
     fn invalid(&self, detail: String) -> CodecError {

@@ -34,7 +34,7 @@ impl Blosc {
         if self.cname == Cname::Snappy {
             return Err(CodecError::Configuration {
                 name: "blosc".into(),
-                detail: "snappy is read, but not written".into(),
+                detail: "snappy is supported for reading only".into(),
             });
         }
         match BlockCodec::of(self.cname) {

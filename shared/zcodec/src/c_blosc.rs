@@ -80,7 +80,7 @@ pub fn compress(codec: &Blosc, typesize: usize, src: &[u8], dst: &mut Vec<u8>) -
             dst.truncate(len);
             Ok(())
         }
-        _ => Err(CodecError::Invalid { format: "blosc", detail: format!("the compressor failed with {written}") }),
+        _ => Err(CodecError::Invalid { format: "blosc", detail: format!("the compressor failed (c-blosc error {written})") }),
     }
 }
 
@@ -102,7 +102,7 @@ pub fn decompress(frame: &[u8], dst: &mut [u8], threads: usize) -> Result<(), Co
     if usize::try_from(read) == Ok(dst.len()) {
         Ok(())
     } else {
-        Err(CodecError::Invalid { format: "blosc", detail: format!("a block does not decode (c-blosc says {read})") })
+        Err(CodecError::Invalid { format: "blosc", detail: format!("cannot decode a block (c-blosc error {read})") })
     }
 }
 

@@ -86,7 +86,7 @@ fn check(cells: Cells, len: usize, room: usize) -> Result<(), CodecError> {
     }
     match offsets.iter().max() {
         Some(&last) if (last as usize).checked_add(itemsize).is_none_or(|end| end > len) => {
-            invalid(format!("an element of {itemsize} bytes at {last} reaches outside a block of {len}"))
+            invalid(format!("an element of {itemsize} bytes at {last} extends beyond a block of {len} bytes"))
         }
         _ => Ok(()),
     }

@@ -88,7 +88,7 @@ impl Stream {
     fn deflate(&self, level: u32) -> Result<Compression, CodecError> {
         match level {
             0..=9 => Ok(Compression::new(level)),
-            _ => Err(no_such_level(self.name(), format!("level {level} is not one of 0 to 9"))),
+            _ => Err(no_such_level(self.name(), format!("level {level} is not in the range 0 to 9"))),
         }
     }
 
@@ -126,7 +126,7 @@ fn zstd(
     if !levels.contains(&level) {
         return Err(no_such_level(
             "zstd",
-            format!("level {level} is not one of {} to {}", levels.start(), levels.end()),
+            format!("level {level} is not in the range {} to {}", levels.start(), levels.end()),
         ));
     }
     let failed = |code| CodecError::Invalid {

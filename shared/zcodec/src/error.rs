@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// Fewer bytes than the format needs.
-    #[error("cut short: {found} bytes where the {format} format needs {needed}")]
+    #[error("truncated: {found} bytes, but the {format} format requires {needed}")]
     Short {
         /// The format that was expected.
         format: &'static str,
@@ -22,7 +22,7 @@ pub enum CodecError {
         detail: String,
     },
     /// The chunk decodes to another size than the metadata says.
-    #[error("decodes to {found} bytes where the metadata says {expected}")]
+    #[error("decodes to {found} bytes, but the metadata requires {expected}")]
     WrongSize {
         /// Bytes by the metadata.
         expected: u64,
@@ -30,7 +30,7 @@ pub enum CodecError {
         found: u64,
     },
     /// More bytes than a Blosc frame can hold.
-    #[error("{nbytes} bytes are more than a Blosc frame can hold (2147483631)")]
+    #[error("{nbytes} bytes exceed the maximum of a Blosc frame (2147483631)")]
     TooLarge {
         /// Bytes of the chunk.
         nbytes: u64,
@@ -44,13 +44,13 @@ pub enum CodecError {
         computed: u32,
     },
     /// A codec that nothing here can decode.
-    #[error("codec {name:?} is not known")]
+    #[error("unknown codec {name:?}")]
     Unknown {
         /// Its name or id in the metadata.
         name: String,
     },
     /// A codec whose configuration makes no sense.
-    #[error("codec {name:?} has a configuration that cannot be used: {detail}")]
+    #[error("invalid configuration of codec {name:?}: {detail}")]
     Configuration {
         /// Its name or id in the metadata.
         name: String,

@@ -79,17 +79,17 @@ impl Header {
             return Some("typesize 0".into());
         }
         if u64::from(self.nbytes) > MAX_NBYTES {
-            return Some(format!("{} decoded bytes are more than the format allows", self.nbytes));
+            return Some(format!("{} decoded bytes exceed the maximum of the format", self.nbytes));
         }
         if self.nbytes > 0 && (self.blocksize == 0 || self.blocksize > self.nbytes) {
-            return Some(format!("block size {} of {} bytes", self.blocksize, self.nbytes));
+            return Some(format!("invalid block size {} for {} bytes", self.blocksize, self.nbytes));
         }
         if (self.cbytes as usize) < HEADER_LEN {
             return Some(format!("a frame of {} bytes is smaller than its header", self.cbytes));
         }
         if self.nbytes > 0 && self.stored_raw() && u64::from(self.cbytes) != u64::from(self.nbytes) + HEADER_LEN as u64
         {
-            return Some(format!("{} bytes stored raw in a frame of {}", self.nbytes, self.cbytes));
+            return Some(format!("{} bytes stored uncompressed in a frame of {} bytes", self.nbytes, self.cbytes));
         }
         if !self.stored_raw() && self.blocks() > u64::from(self.cbytes - HEADER_LEN as u32) / 4 {
             return Some(format!("{} blocks do not fit a frame of {} bytes", self.blocks(), self.cbytes));
@@ -212,10 +212,10 @@ mod tests {
             (header(0x91, 4, 100, 0, 50), "block size"),
             (header(0x99, 4, 100, 100, 50), "reserved"),
             (header(0x91, 0, 100, 100, 50), "typesize"),
-            (header(0x93, 4, 100, 100, 50), "stored raw"),
+            (header(0x93, 4, 100, 100, 50), "stored uncompressed"),
             (header(0x91, 4, 4000, 4, 50), "do not fit"),
             (header(0x91, 4, 100, 100, 5), "smaller than its header"),
-            (header(0x91, 4, u32::MAX, 100, 50), "more than the format allows"),
+            (header(0x91, 4, u32::MAX, 100, 50), "exceed the maximum of the format"),
         ];
         for (bytes, word) in cases {
             let error = Header::parse(&bytes).expect_err(word).to_string();

@@ -61,7 +61,7 @@ pub fn lz4(src: &[u8], dst: &mut Vec<u8>, expected: Option<usize>) -> Result<(),
     set_len(dst, len);
     match lz4_decompress(block, dst) {
         Some(decoded) if decoded == len => Ok(()),
-        _ => Err(CodecError::Invalid { format: "lz4", detail: "the block does not decode".into() }),
+        _ => Err(CodecError::Invalid { format: "lz4", detail: "cannot decode the block".into() }),
     }
 }
 
@@ -98,7 +98,7 @@ pub fn zstd(
         let full = filled == dst.len();
         if input.pos() == src.len() && !full {
             if wanted != 0 {
-                return Err(CodecError::Invalid { format: "zstd", detail: "the stream is cut".into() });
+                return Err(CodecError::Invalid { format: "zstd", detail: "the stream is truncated".into() });
             }
             dst.truncate(filled);
             return Ok(());

@@ -71,8 +71,11 @@ fn consolidated_line(difference: &ConsolidatedRecord) -> String {
 }
 
 fn bench_line(bench: &BenchRecord) -> String {
-    let what = if bench.mode == "inside" { "per chunk" } else { "in parallel" };
-    format!("{} {what}: {:.2} GB/s, {:.2}x", bench.threads, bench.gb_per_second, bench.speedup)
+    let what = match bench.mode.as_str() {
+        "inside" => human_counted(bench.threads, "thread") + " per chunk",
+        _ => human_counted(bench.threads, "chunk") + " in parallel",
+    };
+    format!("{what}: {:.2} GB/s, {:.2}×", bench.gb_per_second, bench.speedup)
 }
 
 fn array_row(array: &ArrayRecord, sizes: bool) -> Vec<String> {
