@@ -38,7 +38,7 @@ impl Elements {
     /// The elements of `array` (with sharding: of an inner chunk), where decoding the compressors is enough to move them.
     ///
     /// # Errors
-    /// Which codec stands in the way. [`Array::as_decoded`] may still have elements.
+    /// A message that names the unsupported codec. [`Array::as_decoded`] may still succeed.
     pub fn of(array: &Array) -> Result<Elements, String> {
         if array.grid.is_none() {
             return Err("the chunk grid is not regular".into());

@@ -4,7 +4,7 @@ use zcodec::CodecError;
 use zstore::StoreError;
 use zwire::{Exit, Failure};
 
-/// An error with its place: a store, a node, a chunk's key.
+/// An error with its path: a store, a node or a chunk key.
 #[derive(Debug, thiserror::Error)]
 pub enum ZarrError {
     /// Something is there, but no Zarr metadata.
@@ -35,7 +35,7 @@ pub enum ZarrError {
 }
 
 impl ZarrError {
-    /// The exit code that this error alone gives.
+    /// The exit code of this error alone.
     pub fn exit(&self) -> Exit {
         match self {
             ZarrError::NotZarr { .. } => Exit::Absent,
@@ -52,7 +52,7 @@ impl ZarrError {
         }
     }
 
-    /// What to do about it, where that can be said.
+    /// A hint, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             ZarrError::NotZarr { .. } => Some("give the directory that contains zarr.json or .zgroup".into()),

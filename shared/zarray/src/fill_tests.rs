@@ -1,4 +1,4 @@
-//! Tests of [`super`]: every spelling, held against what zarr-python makes of it.
+//! Tests of [`super`]: every notation, compared with zarr-python.
 
 use serde_json::json;
 
@@ -117,7 +117,7 @@ fn filters_encode_the_fill_value_or_say_that_they_cannot() {
         ("<f8", astype, json!(0.1)),
     ] {
         let error = v2(json!(dtype), filter, fill).expect_err("not certain");
-        assert!(error.contains("does not give the fill value back"), "{error}");
+        assert!(error.contains("does not preserve the fill value"), "{error}");
     }
 }
 

@@ -8,13 +8,13 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-/// Bytes between the start of a line and a value in it, at most.
+/// Maximum number of bytes between the start of a line and a value in it.
 const DEEPEST_INDENT: usize = 4096;
 
 /// Parses a document, bare `NaN`, `Infinity` and `-Infinity` as strings.
 ///
 /// # Errors
-/// What `serde_json` says of the document as it stands.
+/// The error of `serde_json` for the document as it is.
 pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice(text).or_else(|error| match quote_bare_floats(text) {
         Cow::Borrowed(_) => Err(error),
@@ -52,7 +52,7 @@ fn quote_bare_floats(text: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The members of the object that starts at (or after white space from) `at`: each key with the range of its value, in
-/// document order, in one pass. Nothing where there is no well-formed object.
+/// document order, in one pass. `None` if there is no well-formed object.
 pub fn members(text: &[u8], at: usize) -> Option<Vec<(String, Range<usize>)>> {
     let mut found = Vec::new();
     let mut at = skip_space(text, at);

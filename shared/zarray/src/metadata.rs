@@ -64,7 +64,7 @@ pub struct Array {
     pub format: ZarrFormat,
     /// Length of each dimension.
     pub shape: Vec<u64>,
-    /// The grid of stored objects (chunks, or shards); nothing where it is not regular.
+    /// The grid of stored objects (chunks, or shards); `None` if it is not regular.
     pub grid: Option<Grid>,
     /// How its objects are called.
     pub keys: ChunkKeys,
@@ -72,7 +72,7 @@ pub struct Array {
     pub dimension_names: Option<Vec<Option<String>>>,
     /// Data type in the words of the metadata.
     pub dtype: Value,
-    /// Bytes of an element; nothing where elements have no fixed size or the type is not known.
+    /// Bytes of an element; `None` if elements have no fixed size or the type is not known.
     pub itemsize: Option<u64>,
     /// Fill value in the words of the metadata.
     pub fill_value: Value,
@@ -98,7 +98,7 @@ impl Array {
         }
     }
 
-    /// What a stored key is to the array that it lies below. A chunk counts only where the grid contains it.
+    /// The kind of a key below the array. A chunk key counts only if the grid contains it.
     pub fn key_kind(&self, key: &str) -> Key {
         let prefix = self.key_prefix();
         let relative = if prefix.is_empty() { key } else { key.get(prefix.len() + 1..).unwrap_or_default() };
@@ -134,7 +134,7 @@ impl Array {
     }
 }
 
-/// Reads `.zarray` and, where there is one, `.zattrs`.
+/// Reads `.zarray` and `.zattrs`, if present.
 ///
 /// # Errors
 /// What is wrong with the metadata, in a sentence.
@@ -173,7 +173,7 @@ pub fn array_v2(path: &str, zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Arra
     })
 }
 
-/// Reads `.zgroup` and, where there is one, `.zattrs`.
+/// Reads `.zgroup` and `.zattrs`, if present.
 ///
 /// # Errors
 /// What is wrong with the metadata, in a sentence.

@@ -1,7 +1,7 @@
 //! What a subset of a chunk needs: of a large Blosc frame, the blocks that hold something of it.
 //!
 //! What is fetched goes to its place in a buffer as long as the frame; what lies between is whatever the buffer held. The
-//! decoder looks at the wanted blocks alone, and so cannot tell such a frame from a whole one.
+//! decoder looks at the requested blocks alone, and so cannot tell such a frame from a whole one.
 
 use crate::elements::Itemsize;
 use crate::error::ZarrError;
@@ -35,12 +35,12 @@ impl ChunkReader<'_> {
         };
         match self.fetch_blocks(&place, part, itemsize, stored, spare)? {
             Some(fetched) => Ok(fetched),
-            // Not the frame that was expected: whoever decodes it will say what is wrong.
+            // Not the expected frame: the decoder reports the error.
             None => self.fetch(index, stored),
         }
     }
 
-    /// `None` where everything is to be read, because that is less work, or because something is wrong.
+    /// `None` if everything is to be read, because that is less work, or because something is wrong.
     fn fetch_blocks(
         &self,
         place: &Stored,

@@ -1,7 +1,7 @@
 //! Filters that encode each element by itself (numcodecs' `fixedscaleoffset`, `quantize`, `bitround`, `astype`), for one
 //! element: the fill value.
 //!
-//! A chunk that is absent reads as the fill value; an element of a chunk reads as what the filters decode it to. The encoded
+//! A chunk that is missing reads as the fill value; an element of a chunk reads as what the filters decode it to. The encoded
 //! fill value may stand for the absent one only where decoding gives back the very same number. Whatever is not certain is an
 //! error.
 
@@ -56,7 +56,7 @@ fn encode(
     }
 }
 
-/// The same number in another type, where it comes back as the same bytes.
+/// The same number in another type, if it converts back to the same bytes.
 fn converted(from: NumberType, element: &[u8], to: NumberType, value: Number) -> Option<(NumberType, Vec<u8>)> {
     let encoded = to.encode(value)?;
     let back = from.encode(to.decode(&encoded)?)?;

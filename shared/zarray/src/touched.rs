@@ -57,7 +57,7 @@ impl TouchedChunks {
         self.dimensions.iter().map(|(_, pieces)| pieces.len()).product()
     }
 
-    /// Whether nothing is selected.
+    /// Whether the selection is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

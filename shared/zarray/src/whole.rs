@@ -1,4 +1,4 @@
-//! A whole array in memory: for coordinates, which are small and looked at in full.
+//! Reads a whole array into memory: for coordinates, which are small.
 
 use parking_lot::Mutex;
 
@@ -14,27 +14,27 @@ use crate::parallel::{OrderedMap, Pool};
 use crate::reader::ChunkReader;
 use crate::subset::{Subset, copy_subset};
 
-/// No coordinate is larger than this.
+/// Maximum size of a coordinate.
 const MOST_BYTES: u64 = 4 << 30;
 
 /// The elements of an array in C order, as decoded chunks hold them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArrayValues {
-    /// Elements of one size, one after the other.
+    /// Elements of fixed size, contiguous.
     Fixed {
-        /// Bytes of each.
+        /// Bytes per element.
         itemsize: usize,
-        /// All of them.
+        /// The bytes of all elements.
         bytes: Vec<u8>,
     },
-    /// Elements of their own length each.
+    /// Elements of variable length.
     Variable(Vec<Vec<u8>>),
 }
 
-/// Reads all of `array`. Chunks that are absent give the fill value.
+/// Reads all of `array`. Missing chunks read as the fill value.
 ///
 /// # Errors
-/// [`ZarrError::Metadata`] where its codecs or fill value are not understood or it is larger than a coordinate can be,
+/// [`ZarrError::Metadata`] if its codecs or fill value are not supported or it is too large for a coordinate,
 /// [`ZarrError::Store`], and [`ZarrError::Chunk`] for the first chunk that is damaged.
 pub fn read_whole(store: &Store, array: &Array, pool: &Pool) -> Result<ArrayValues, ZarrError> {
     let place = || store.place(array.key_prefix());
@@ -72,7 +72,7 @@ pub fn read_whole(store: &Store, array: &Array, pool: &Pool) -> Result<ArrayValu
     }
 }
 
-/// Decodes a chunk; nothing where it is absent.
+/// Decodes a chunk; `None` if it is missing.
 fn decoded(reader: &ChunkReader, index: &[u64], scratch: &mut DecodeScratch) -> Result<bool, ZarrError> {
     let mut stored = Vec::new();
     if !reader.fetch(index, &mut stored)?.present {
@@ -82,7 +82,7 @@ fn decoded(reader: &ChunkReader, index: &[u64], scratch: &mut DecodeScratch) -> 
     reader.decode(&stored, 1, scratch).map_err(chunk).map(|()| true)
 }
 
-/// The array, and a chunk of it as far as it lies inside, in the array's order.
+/// The array, and the part of a chunk inside it, in the order of the array.
 fn inside(reader: &ChunkReader, index: &[u64]) -> (Subset, Subset, Subset) {
     let whole = Subset::whole(reader.grid().shape());
     let chunk = Subset::chunk(index, reader.grid().chunk_shape());

@@ -10,7 +10,7 @@ const L1: u64 = 32 * 1024;
 const MIN_BUFFER: u64 = 128;
 const MAX_BLOCK: u64 = (i32::MAX as u64 - 255 * 4) / 3;
 
-/// Bytes of a block in the frame that `codec` makes of `nbytes` bytes with elements of `typesize` bytes.
+/// Block size of the frame that `codec` writes for `nbytes` bytes with elements of `typesize` bytes.
 pub fn predict_blocksize(codec: &Blosc, typesize: u64, nbytes: u64) -> u64 {
     predict_layout(codec, typesize, nbytes).0
 }

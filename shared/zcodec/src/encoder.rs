@@ -11,7 +11,7 @@ use zstd_safe::{CCtx, CParameter, ResetDirective};
 
 use crate::{Codec, CodecError, Workspace, set_len};
 
-/// A compressor that makes one stream of a chunk.
+/// A compressor that writes a chunk as a single stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stream {
     /// One Zstandard frame with its decoded size in its header, which some readers need.

@@ -1,6 +1,6 @@
 //! What can be wrong with compressed bytes.
 
-/// A chunk that cannot be decoded or encoded, without its place: whoever read the bytes knows where they came from.
+/// An error in decoding or encoding a chunk, without its path, which the caller adds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// Fewer bytes than the format needs.
@@ -13,7 +13,7 @@ pub enum CodecError {
         /// Bytes found.
         found: u64,
     },
-    /// The bytes do not have the form that the codec gives them.
+    /// The bytes are not valid for the codec.
     #[error("not a valid {format} chunk: {detail}")]
     Invalid {
         /// The format that was expected.
@@ -21,7 +21,7 @@ pub enum CodecError {
         /// What is wrong.
         detail: String,
     },
-    /// The chunk decodes to another size than the metadata says.
+    /// The decoded size differs from the metadata.
     #[error("decodes to {found} bytes, but the metadata requires {expected}")]
     WrongSize {
         /// Bytes by the metadata.
@@ -43,13 +43,13 @@ pub enum CodecError {
         /// As computed.
         computed: u32,
     },
-    /// A codec that nothing here can decode.
+    /// An unsupported codec.
     #[error("unknown codec {name:?}")]
     Unknown {
         /// Its name or id in the metadata.
         name: String,
     },
-    /// A codec whose configuration makes no sense.
+    /// An invalid codec configuration.
     #[error("invalid configuration of codec {name:?}: {detail}")]
     Configuration {
         /// Its name or id in the metadata.

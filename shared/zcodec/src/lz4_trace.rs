@@ -25,7 +25,7 @@ const LONGEST: usize = 1 << 29;
 
 impl<'a> Trace<'a> {
     /// Lists the sequences that hold the first `wanted` decoded bytes, into `buffer`, which only ever grows. Nothing where
-    /// the block is cut or ends before.
+    /// the block is truncated or ends before.
     pub fn new(block: &'a [u8], wanted: usize, buffer: &'a mut Vec<Sequence>) -> Option<Trace<'a>> {
         // A sequence with a match is three bytes or more; one more has none.
         let most = block.len() / 3 + 1;

@@ -34,7 +34,7 @@ impl Codec {
     /// The codec of a Zarr v2 `compressor`. `itemsize` resolves Blosc's automatic shuffle.
     ///
     /// # Errors
-    /// [`CodecError::Unknown`] for an id that nothing here decodes, [`CodecError::Configuration`] for members that make no
+    /// [`CodecError::Unknown`] for an unsupported id, [`CodecError::Configuration`] for members that make no
     /// sense.
     pub fn from_v2(spec: &Value, itemsize: u64) -> Result<Codec, CodecError> {
         let id = spec.get("id").and_then(Value::as_str).unwrap_or_default();
@@ -148,7 +148,7 @@ pub fn codec_name(spec: &Value) -> &str {
     spec.as_str().or_else(|| spec.get("name")?.as_str()).or_else(|| spec.get("id")?.as_str()).unwrap_or_default()
 }
 
-/// One codec in a few characters for people: `blosc(lz4,5,shuffle)`, `zlib(4)`, `delta`. Works on any spec.
+/// One codec in a few characters in short form: `blosc(lz4,5,shuffle)`, `zlib(4)`, `delta`. Works on any spec.
 pub fn describe(spec: &Value) -> String {
     let name = codec_name(spec);
     let empty = Map::new();

@@ -14,7 +14,7 @@ const MIN_STREAM: u64 = 128;
 /// When the blocks of a frame are split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SplitMode {
-    /// As c-blosc does unless told otherwise (`BLOSC_FORWARD_COMPAT_SPLIT`): with every compressor but zstd.
+    /// The default of c-blosc (`BLOSC_FORWARD_COMPAT_SPLIT`): with every compressor but zstd.
     #[default]
     Auto,
     /// With every compressor, as far as readers can tell: they take no element above 16 bytes, and no stream below 128,
@@ -53,7 +53,7 @@ impl SplitMode {
     }
 }
 
-/// Whether a reader takes blocks with the flag for split (`blosc_d` in c-blosc 1.21).
+/// Whether a reader expects split blocks if the flag is set (`blosc_d` in c-blosc 1.21).
 pub(crate) fn readable(typesize: u64, blocksize: u64) -> bool {
     typesize <= MAX_SPLITS && blocksize / typesize.max(1) >= MIN_STREAM
 }
