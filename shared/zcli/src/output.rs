@@ -261,7 +261,7 @@ fn write_line(writer: &mut impl Write, record: &Record) -> io::Result<()> {
 fn create(path: &Path, replaces: bool) -> Result<(AtomicFile, File), Failure> {
     let place = path.display().to_string();
     if !replaces && path.symlink_metadata().is_ok() {
-        return Err(Failure::new(Exit::Output, "exists already").at(place).hint("choose another name"));
+        return Err(Failure::new(Exit::Output, "already exists").at(place).hint("choose another name"));
     }
     let created = AtomicFile::create(path).and_then(|target| {
         let file = target.file().try_clone()?;

@@ -206,7 +206,7 @@ fn a_zarr_output_at_a_url_is_the_local_one_and_appears_complete() {
     let last = puts.iter().rfind(|key| key.contains("remote.zarr/")).unwrap();
     assert!(last.ends_with("remote.zarr/zarr.json"), "what opens the store comes last: {puts:?}");
     let again = hermetic(&server).arg(&source).args(POINT).args(["-o", &server.s3_url("remote.zarr")]).run().expect(7);
-    assert!(again.stderr.contains("exists already"), "{}", again.stderr);
+    assert!(again.stderr.contains("already exists"), "{}", again.stderr);
     let rows = hermetic(&server).arg(&source).args(POINT).args(["-o", &server.s3_url("rows.csv")]).run().expect(2);
     assert!(rows.stderr.contains("only Zarr is written to a URL"), "{}", rows.stderr);
 }

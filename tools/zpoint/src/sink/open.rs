@@ -200,7 +200,7 @@ mod tests {
             fixture::saved(format, &path, &table, &Options::default(), 1).expect("writes");
             let before = names(directory.path());
             let refused = open(format, &path, &table.0, &Options::default(), SHAPE).err().expect("is there");
-            assert!(refused.to_string().ends_with("exists already"), "{refused}");
+            assert!(refused.to_string().ends_with("already exists"), "{refused}");
             let options = Options { overwrite: true, ..Options::default() };
             fixture::saved(format, &path, &table, &options, 1).expect("replaces");
             assert_eq!(names(directory.path()), before);

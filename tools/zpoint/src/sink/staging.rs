@@ -132,7 +132,7 @@ pub fn refuse_existing(target: &Path, what: &What, overwrite: bool) -> Result<()
 }
 
 fn exists(target: &Path) -> Failure {
-    let failure = Failure::new(Exit::Output, "exists already").at(target.display());
+    let failure = Failure::new(Exit::Output, "already exists").at(target.display());
     failure.hint("say --overwrite, or choose another name")
 }
 
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(names(directory.path()), ["out.csv"]);
         let failure = Staged::begin(&target, What::File, false).expect_err("is there");
         assert_eq!((failure.exit, failure.advice().is_some()), (Exit::Output, true));
-        assert_eq!(failure.to_string(), format!("{}: exists already", target.display()));
+        assert_eq!(failure.to_string(), format!("{}: already exists", target.display()));
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
         let staged = Staged::begin(&target, What::File, false).expect("begins");
         fs::write(&target, "theirs").expect("writes");
         let failure = staged.publish().expect_err("is there now");
-        assert!(failure.to_string().ends_with("exists already"));
+        assert!(failure.to_string().ends_with("already exists"));
         assert_eq!(fs::read(&target).expect("reads"), b"theirs");
         assert_eq!(names(directory.path()), ["out.csv"]);
     }
