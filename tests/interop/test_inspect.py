@@ -1,4 +1,4 @@
-"""zinspect against zarr-python: the same hierarchy, the same words, the same bytes on disk."""
+"""zinspect compared with zarr-python: the same hierarchy, metadata and bytes on disk."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import oracle
 from oracle import FrameHeader
 from ztools import BROKEN, FIXTURE_STORES, FIXTURES, SHARED_STORES, Run, run
 
-# More than any store here has in one array.
+# More than any array here has.
 EVERY_CHUNK = "1000"
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """A store and what zinspect says of it."""
+    """A store and the output of zinspect."""
 
     path: Path
     run: Run
 
     def pairs(self) -> list[tuple[dict, zarr.Array]]:
-        """Every array record beside zarr-python's array."""
+        """Each array record with the array of zarr-python."""
         found = oracle.arrays(self.path, use_consolidated=False)
         records = {record["path"]: record for record in self.run.of_type("array")}
         assert list(records) == list(found)
@@ -65,7 +65,7 @@ def test_attributes(inspected: Inspected) -> None:
     nodes = oracle.nodes(inspected.path, use_consolidated=False)
     for record in inspected.run.of_type("group") + inspected.run.of_type("array"):
         expected = without_bare_numbers(nodes[record["path"]].attrs.asdict())
-        # The dimension names are an attribute in v2, which stays among the attributes.
+        # In v2, the dimension names are an attribute, which is kept.
         assert record["attributes"] == expected, record["path"]
 
 
@@ -244,7 +244,7 @@ def object_count(array: zarr.Array) -> int:
 
 ABSENT = "nothing-of-this-name.zarr"
 
-# The store, further arguments, and the exit code with which zinspect ends.
+# The store, further arguments, and the expected exit code.
 BROKEN_STORES = [
     (ABSENT, (), 4),
     ("not-zarr", (), 4),
@@ -254,9 +254,9 @@ BROKEN_STORES = [
     ("cut-chunk.zarr", ("--sample", EVERY_CHUNK), 1),
     ("short-header.zarr", ("--sample", EVERY_CHUNK), 1),
     ("zero-chunk.zarr", ("--sample", EVERY_CHUNK), 1),
-    # Beyond the header: not seen by a sample of headers.
+    # Damage after the header is not detected, because only headers are sampled.
     ("bitflip-chunk.zarr", ("--sample", EVERY_CHUNK), 0),
-    # With metadata alone there is no damaged chunk to see.
+    # Without samples, damaged chunks are not detected.
     ("cut-chunk.zarr", ("--sample", "0"), 0),
     ("unknown-codec-v2.zarr", (), 0),
     ("unknown-codec-v3.zarr", (), 0),

@@ -31,7 +31,7 @@ pub struct Chain {
     pub specs: Vec<Value>,
     /// How many of `specs`, from the front, a recompression leaves alone.
     pub kept: usize,
-    /// The rest, decoded: the codecs that can be undone, in encoding order.
+    /// The tail: the codecs that can be decoded here, in encoding order.
     pub tail: Vec<Codec>,
     /// Bytes of an element at the start of the tail; `None` if elements have no fixed size.
     pub itemsize: Option<u64>,
@@ -93,7 +93,7 @@ impl Chain {
     /// The chain of a Zarr v3 array, or of the inside of a shard, whose chunks have `chunk_shape`.
     ///
     /// # Errors
-    /// What is wrong with a sharding codec, whose own metadata must make sense before anything can be said of the chunks.
+    /// The error in a sharding codec, without whose metadata the chunks cannot be interpreted.
     pub fn v3(data_type: &Value, codecs: &[Value], chunk_shape: &[u64]) -> Result<Chain, String> {
         let elements = chunk_shape.iter().try_fold(1u64, |product, length| product.checked_mul(*length));
         let mut size = Size { itemsize: itemsize_v3(data_type), elements };

@@ -110,7 +110,7 @@ impl Consolidated {
 
 /// Where the consolidated copies stand in a root's `zarr.json`, and the document without them. Nothing: it holds none.
 ///
-/// The copies are as large as the store has arrays; whoever wants the root alone should not parse them.
+/// Consolidated metadata grows with the number of arrays, and is not needed to read the root alone.
 pub fn inline_copies(text: &[u8]) -> Option<(Range<usize>, Vec<u8>)> {
     let member = json::member(text, 0, "consolidated_metadata").filter(|member| &text[member.clone()] != b"null")?;
     let root = json::splice(text, &[(member.clone(), b"null".to_vec())]);

@@ -10,7 +10,7 @@ use crate::metadata::{Array, ZarrFormat};
 /// Filters that encode each element by itself: the encoded element can be moved without decoding it.
 const ELEMENTWISE: [&str; 4] = ["fixedscaleoffset", "quantize", "bitround", "astype"];
 
-/// Codecs that write elements of variable length, each behind its length.
+/// Codecs that write elements of variable length, each after its length.
 const VLEN: [&str; 2] = ["vlen-utf8", "vlen-bytes"];
 
 /// Data types of Zarr v3 that they are for.
@@ -123,7 +123,7 @@ pub(crate) fn is_variable(name: &str) -> bool {
     VLEN.contains(&name)
 }
 
-/// The order after a transpose: its `order` says which dimension of its input becomes dimension `i` (Zarr v3, `transpose`).
+/// The order after a transpose: `order[i]` is the input dimension that becomes dimension `i` (Zarr v3, `transpose`).
 fn transposed(before: &[usize], spec: &Value) -> Result<Vec<usize>, String> {
     let stated = spec.pointer("/configuration/order").unwrap_or(&Value::Null);
     match stated {

@@ -1,5 +1,5 @@
-//! Codecs that the fast path does not know: what stands between the elements that callers see and the compressors of
-//! [`zcodec`] is undone here, chunk by chunk; by [`zarrs`], where it has the codec.
+//! Codecs that the fast path does not support: the codecs between the elements that callers see and the compressors of
+//! [`zcodec`] are decoded here, chunk by chunk, with [`zarrs`] if it has the codec.
 //!
 //! A codec is decoded only if the result is certain to equal that of zarr-python; otherwise it is an error.
 
@@ -22,7 +22,7 @@ use crate::number::NumberType;
 use crate::subset::Subset;
 
 impl Array {
-    /// The array as its decoded chunks show it: without those codecs that are undone whenever a chunk is decoded. Most arrays
+    /// The array as its decoded chunks show it: without the codecs decoded here. Most arrays
     /// have none.
     pub fn as_decoded(&self) -> Cow<'_, Array> {
         match Fallback::of(self) {
@@ -57,7 +57,7 @@ enum Step {
 }
 
 impl Fallback {
-    /// How chunks of `array` (with sharding: inner chunks) are decoded where the fast path cannot, and the array as they then
+    /// How chunks of `array` (with sharding: inner chunks) are decoded if the fast path cannot, and the array as they then
     /// show it; `None` if the fast path can.
     ///
     /// # Errors
@@ -152,7 +152,7 @@ fn visible(format: ZarrFormat, specs: &[Value]) -> usize {
     if variable { 1 } else { specs.iter().take_while(stays).count() }
 }
 
-/// A walk through the codecs that are undone, in encoding order.
+/// Walks through the codecs to decode, in encoding order.
 struct Walk<'a> {
     array: &'a Array,
     shape: &'a [u64],
@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
         Walk { array, shape, number, transposed, changed: false, is_bytes: false, to_bytes: None }
     }
 
-    /// How one more codec is undone; `None` if callers see its output.
+    /// The step that decodes one more codec; `None` if callers see its output.
     fn step(&mut self, spec: &Value) -> Result<Option<Step>, String> {
         let step = if self.is_bytes { self.of_bytes(spec).map(Some) } else { self.of_array(spec) };
         step.ok_or_else(|| format!("codec {spec} cannot be decoded for data type {}", self.array.dtype))

@@ -28,14 +28,14 @@ pub(crate) struct ReadPolicy {
 }
 
 impl ReadPolicy {
-    /// A subset, near or far, where all that is read is decoded.
+    /// For a subset, local or remote, if all bytes read are decoded.
     pub const SUBSET: ReadPolicy = ReadPolicy { worth: 512 << 10, gap: 64 << 10, most_pieces: 4, most_quarters: 3 };
 
     /// Single elements of a local chunk: a second read costs more than some bytes.
     pub const NEAR: ReadPolicy =
         ReadPolicy { worth: 64 << 10, gap: 4 << 10, most_pieces: usize::MAX, most_quarters: 2 };
 
-    /// The same across a network, where a second read costs a round trip.
+    /// The same for remote stores, where a second read costs a round trip.
     pub const FAR: ReadPolicy = ReadPolicy { worth: 512 << 10, gap: 64 << 10, most_pieces: 16, most_quarters: 2 };
 
     /// The same, whatever it costs.
@@ -112,7 +112,7 @@ impl Frame {
 }
 
 /// The header of the frame that `bytes` begin, of which `stored` bytes are there; `None` if it is not a frame of `chunk_bytes`,
-/// or a truncated one, which must not be taken for complete because the blocks wanted of it are there.
+/// or a truncated one, which must not be taken for complete because the requested blocks are present.
 pub(crate) fn frame_header(bytes: &[u8], stored: u64, chunk_bytes: u64) -> Option<Header> {
     let header = Header::parse(bytes).ok()?;
     (stored >= u64::from(header.cbytes) && u64::from(header.nbytes) == chunk_bytes).then_some(header)
@@ -171,7 +171,7 @@ impl Pieces {
         bytes.get(start..start + (range.end - range.start) as usize)
     }
 
-    /// Puts what was read to its places in `target`, which is as long as the whole.
+    /// Copies the pieces to their positions in `target`, which is as long as the whole.
     pub fn scatter(&self, bytes: &[u8], target: &mut [u8]) {
         for (piece, _) in &self.0 {
             let target = target.get_mut(piece.start as usize..piece.end as usize);

@@ -140,7 +140,7 @@ impl<'a> Hierarchy<'a> {
         let load = |name: String| {
             let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
             let visit = self.load(&path);
-            // An array's directories hold chunks; below everything else there may be more nodes.
+            // Directories of arrays hold chunks; below all others there may be more nodes.
             let descend = matches!(visit, Ok(None | Some(Node::Group(_))));
             (descend.then_some(path), visit.transpose().map(map))
         };

@@ -1,6 +1,6 @@
 //! JSON as archives hold it: strict, but for the bare `NaN` and `Infinity` that Python writes.
 //!
-//! Metadata that a tool changes is changed in place, as text: every byte outside the changed member stays as it was. A
+//! Tools change metadata in place, as text: every byte outside the changed member stays as it was. A
 //! parsed and reprinted document would not keep number spellings and bare NaN.
 
 use std::borrow::Cow;
@@ -110,7 +110,7 @@ pub fn print_like(text: &[u8], at: usize, value: &Value) -> Vec<u8> {
     let Some(line) = line else { return value.to_string().into_bytes() };
     let indent = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let Ok(pretty) = serde_json::to_string_pretty(value) else { return value.to_string().into_bytes() };
-    // Two spaces a level from `serde_json`; the document's own unit is what its first indented line has.
+    // `serde_json` indents by two spaces; the document's indent is that of its first indented line.
     let unit = first_indent(text).max(1);
     let mut out = Vec::new();
     for (number, line) in pretty.lines().enumerate() {

@@ -161,7 +161,7 @@ impl<'a> ChunkReader<'a> {
         };
         let Some(len) = place.len else {
             let stat = self.store.get(&place.key, stored)?;
-            // Of an object that is not there, the buffer has nothing: what it holds is from before.
+            // If the object is missing, the buffer still holds old data.
             let bytes = if stat.is_some() { stored.len() as u64 } else { 0 };
             return Ok(Fetched { stat, present: stat.is_some(), bytes });
         };
@@ -173,7 +173,7 @@ impl<'a> ChunkReader<'a> {
         Ok(Fetched { stat, present: true, bytes: len })
     }
 
-    /// Where chunk `index` is stored; or, where the index of its shard says that it is not, what is there instead.
+    /// Where chunk `index` is stored, or the result if it is missing from the index of its shard.
     pub(crate) fn locate(&self, index: &[u64], buffer: &mut Vec<u8>) -> Result<Result<Stored, Fetched>, ZarrError> {
         let (key, _) = self.key(index);
         let Some((shard, inner)) = self.shard_of(index) else { return Ok(Ok(Stored { key, start: 0, len: None })) };

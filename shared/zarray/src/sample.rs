@@ -35,7 +35,7 @@ pub struct Listed {
 
 /// Samples `array`: `look` is called with the keys of objects (chunks, or shards), spread over the grid, and returns how many
 /// chunks it has got out of each, until that makes `wanted`. Where none of them was there, the keys are listed, for the caller
-/// to choose from. An array without a chunk, or without a regular grid, has nothing to be tried.
+/// to choose from. An array without chunks or a regular grid has no keys to try.
 ///
 /// # Errors
 /// That of `look`.

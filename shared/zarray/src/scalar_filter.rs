@@ -1,8 +1,8 @@
 //! Filters that encode each element by itself (numcodecs' `fixedscaleoffset`, `quantize`, `bitround`, `astype`), for one
 //! element: the fill value.
 //!
-//! A chunk that is missing reads as the fill value; an element of a chunk reads as what the filters decode it to. The encoded
-//! fill value may stand for the absent one only where decoding gives back the very same number. Whatever is not certain is an
+//! A missing chunk reads as the fill value; an element of a chunk reads as what the filters decode it to. The encoded
+//! fill value may replace a missing chunk only if decoding returns exactly the same number. Any uncertainty is an
 //! error.
 
 use serde_json::Value;

@@ -136,7 +136,7 @@ pub fn read_shard_index(
     Ok(Some((index, stat)))
 }
 
-/// The books of a shard that is being written: inner chunks are appended to it one after the other, behind the
+/// The index of a shard that is being written: inner chunks are appended one after the other, after the
 /// [reserved](IndexLayout::reserved) bytes, and the index is known at the end. Where the bytes go is the caller's business.
 #[derive(Debug, Clone)]
 pub struct ShardBuilder {

@@ -108,7 +108,7 @@ pub fn copy_subset(part: &Subset, from: &Subset, source: &[u8], to: &Subset, tar
     copy_from_window(part, from, (source, 0), to, target, itemsize);
 }
 
-/// As [`copy_subset`], where only a window of the source is at hand: bytes, and where in the subset's bytes they start.
+/// As [`copy_subset`], if only a window of the source is available: bytes, and their offset in the bytes of the subset.
 pub(crate) fn copy_from_window(
     part: &Subset,
     from: &Subset,
@@ -225,7 +225,7 @@ mod tests {
     }
 
     proptest! {
-        /// The copy is what a loop over elements does, and touches nothing else.
+        /// The copy equals a loop over elements, and changes no other bytes.
         #[test]
         fn agrees_with_a_loop_over_elements(
             (from, to) in (0usize..5).prop_flat_map(|rank| (any_box(rank), any_box(rank))),

@@ -101,7 +101,7 @@ fn fixed(reader: &ChunkReader, number: u64, itemsize: usize, bytes: &Mutex<Vec<u
         let source = CodecError::WrongSize { expected: reader.chunk_bytes(), found: scratch.decoded.len() as u64 };
         return Err(ZarrError::Chunk { place: reader.place(&index), source });
     }
-    // The chunk's own order is C order of its permuted dimensions; the target is in the array's.
+    // The chunk is in C order of its permuted dimensions, the target in the order of the array.
     let order = &reader.elements().order;
     let mut target = bytes.lock();
     if order.iter().enumerate().all(|(place, dimension)| place == *dimension) {
@@ -137,7 +137,7 @@ fn variable(reader: &ChunkReader, number: u64, values: &mut [Vec<u8>]) -> Result
     Ok(())
 }
 
-/// The elements of a chunk in the form of numcodecs' `vlen` codecs: how many, then each behind its length, as 32-bit integers.
+/// The elements of a chunk in the form of numcodecs' `vlen` codecs: the count, then each element after its length, as 32-bit integers.
 pub(crate) fn separated(decoded: &[u8]) -> Option<Vec<&[u8]>> {
     let (count, mut rest) = decoded.split_first_chunk::<4>()?;
     let count = u32::from_le_bytes(*count) as usize;

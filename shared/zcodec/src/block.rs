@@ -31,7 +31,7 @@ impl BlockCodec {
             Cname::Lz4 => Some(BlockCodec::Lz4),
             Cname::Zstd => Some(BlockCodec::Zstd),
             Cname::Snappy => Some(BlockCodec::Snappy),
-            // lz4hc decodes as lz4, but `Header::cname` never says so.
+            // lz4hc decodes as lz4, but `Header::cname` never returns it.
             _ => None,
         }
     }

@@ -28,7 +28,7 @@ fn predict_layout(codec: &Blosc, typesize: u64, nbytes: u64) -> (u64, bool) {
         (blocksize, split.splits(codec.cname, typesize, blocksize))
     };
     match layout(codec.split) {
-        // Too little to be split after all: then nothing is enlarged for it, either.
+        // Too small to be split: then the block is not enlarged, either.
         (_, false) if codec.split == SplitMode::Always => layout(SplitMode::Never),
         found => found,
     }

@@ -11,7 +11,7 @@ use crate::{Blosc, Cname, CodecError, HEADER_LEN, Header, SplitMode, set_len};
 use parking_lot::{RwLock, RwLockReadGuard};
 
 /// The split mode that the library works in: one variable of the whole process, which no call takes as an argument. Calls
-/// in the same mode run concurrently; a call in another mode waits until they return. Nobody else in the process
+/// in the same mode run concurrently; a call in another mode waits until they return. No other code in the process
 /// uses the library (`blosc-src` is linked by this crate alone).
 static SPLIT_MODE: RwLock<c_int> = RwLock::new(FORWARD_COMPAT_SPLIT);
 
@@ -20,7 +20,7 @@ const ALWAYS_SPLIT: c_int = 1;
 const NEVER_SPLIT: c_int = 2;
 const FORWARD_COMPAT_SPLIT: c_int = 4;
 
-/// The library in split mode `wanted`, for as long as the guard lives.
+/// Sets the split mode `wanted` of the library for the lifetime of the guard.
 fn in_split_mode(wanted: c_int) -> RwLockReadGuard<'static, c_int> {
     loop {
         let mode = SPLIT_MODE.read();

@@ -1,7 +1,7 @@
 //! A few elements of one block of a Blosc frame, without decoding more of it than they need.
 //!
-//! What is saved: streams that hold none of the requested bytes are passed over, streams stored uncompressed are read where they lie, a
-//! few bytes are followed through LZ4 streams without decoding them, and the filter is undone for the requested elements alone.
+//! Streams that hold none of the requested bytes are skipped, uncompressed streams are read in place, a few bytes are traced
+//! through LZ4 streams without decoding them, and only the requested elements are unfiltered.
 //! A zstd stream is always decoded to its end: up to 128 KiB of it are one block, which libzstd cannot be decoded in part.
 
 use std::mem::take;
@@ -27,8 +27,8 @@ const BYTES_PER_STEP: usize = 128;
 ///
 /// # Errors
 /// As [`crate::decode_block`]'s, and [`CodecError::Invalid`] if an element reaches over the end of the block or `out` has
-/// another length. What is not decoded is not verified: a stream that is damaged behind the last wanted byte goes unnoticed
-/// here, where [`crate::decode_block`] would refuse the block. After an error, the content of `out` is undefined.
+/// another length. What is not decoded is not verified: damage after the last requested byte is not detected
+/// here, unlike in [`crate::decode_block`]. After an error, the content of `out` is undefined.
 pub fn decode_cells(
     header: &Header,
     index: u64,
@@ -206,7 +206,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
-        /// Cells are what was compressed, at any offset and of any size, aligned with the elements or not.
+        /// Cells equal the input, at any offset and of any size, aligned with the elements or not.
         #[test]
         fn cells_are_those_of_the_source(
             codec in any_blosc(), typesize in 1usize..20, itemsize in 1usize..17, len in 1usize..150_000, seed: u64,
@@ -242,7 +242,7 @@ mod tests {
         ) {
             let mut frame = framed(&codec, typesize, &data(seed, len, noise));
             for (at, byte, early) in damage {
-                // Half of the damage is done to header, table and first length, where it leads furthest.
+                // Half of the damage is in the header, table and first length, where it has the largest effect.
                 let at = at.index(if early { frame.len().min(64) } else { frame.len() });
                 frame[at] = byte;
             }

@@ -2,8 +2,8 @@
 //!
 //! Format: c-blosc 1.21. The byte shuffle keeps a lane of all first bytes, one of all second bytes, and so on
 //! (`shuffle-generic.h`). The bit shuffle cuts each such lane into eight rows of bits, the lowest bits first
-//! (`bitshuffle-generic.c`), and does nothing where the number of elements is no multiple of eight (`shuffle.c`). What is
-//! left over behind the last whole element stays at the end as it is.
+//! (`bitshuffle-generic.c`), and does nothing where the number of elements is not a multiple of eight (`shuffle.c`). What is
+//! left over after the last complete element stays at the end as it is.
 
 use std::slice::ChunksExactMut;
 
@@ -14,7 +14,7 @@ use crate::split::MAX_SPLITS;
 /// Maximum number of streams in a block.
 pub const STREAMS: usize = MAX_SPLITS as usize;
 
-/// One in so many bytes of a block wanted, and undoing its byte shuffle as a whole costs less than picking them (measured).
+/// If more than one in this many bytes of a block is requested, unshuffling the whole block is faster (measured).
 const BYTES_WORTH_MOVING: usize = 20;
 
 /// As [`BYTES_WORTH_MOVING`], for the bit shuffle.

@@ -1,4 +1,4 @@
-//! A part of a Blosc frame: only the blocks that hold the requested bytes are decoded.
+//! Decodes a part of a Blosc frame: only the blocks that hold the requested bytes.
 
 use std::ops::Range;
 
@@ -133,7 +133,7 @@ mod tests {
             }
         }
 
-        /// Each block decodes from nothing but the bytes that the table gives it, and needs every one of them.
+        /// Each block is decoded from exactly the bytes that the table gives.
         #[test]
         fn blocks_decode_alone(codec in any_blosc(), typesize in 1usize..20, len in 1usize..100_000, seed: u64) {
             let src = data(seed, len);
@@ -170,7 +170,7 @@ mod tests {
             let short = &frame[..cut.index(frame.len())];
             prop_assert!(decompress_range(short, 0..len, &mut dst, &mut workspace).is_err());
             for (at, byte, early) in damage {
-                // Half of the damage is done to header and table, where it leads furthest.
+                // Half of the damage is in the header and table, where it has the largest effect.
                 let at = at.index(if early { frame.len().min(64) } else { frame.len() });
                 frame[at] = byte;
             }

@@ -76,7 +76,7 @@ impl Codec {
         matches!(self, Codec::Zlib | Codec::Gzip | Codec::Zstd | Codec::Lz4 | Codec::Bz2 | Codec::Lzma)
     }
 
-    /// Decodes `src` into `dst` (whose old content is lost). `expected` is the decoded size where the metadata says one;
+    /// Decodes `src` into `dst` (whose old content is lost). `expected` is the decoded size according to the metadata, if known;
     /// `threads` is for Blosc blocks.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl Codec {
     ) -> Result<(), CodecError> {
         match self {
             Codec::Blosc(..) => {
-                // Before room is made for what a damaged header claims.
+                // Before memory is allocated for the size in a possibly damaged header.
                 let found = u64::from(Header::parse(src)?.nbytes);
                 if let Some(expected) = expected.map(|bytes| bytes as u64).filter(|expected| *expected != found) {
                     return Err(CodecError::WrongSize { expected, found });

@@ -17,8 +17,8 @@ pub enum SplitMode {
     /// The default of c-blosc (`BLOSC_FORWARD_COMPAT_SPLIT`): with every compressor but zstd.
     #[default]
     Auto,
-    /// With every compressor, as far as readers can tell: they take no element above 16 bytes, and no stream below 128,
-    /// for split. (c-blosc, told to split always, writes such frames all the same, and cannot read them.)
+    /// With every compressor, as far as readers support it: they accept no element above 16 bytes, and no stream below 128,
+    /// for split. (With split=always, c-blosc writes such frames nevertheless, and cannot read them.)
     Always,
     /// Never.
     Never,

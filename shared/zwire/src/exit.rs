@@ -24,9 +24,9 @@ pub enum Exit {
     Output = 7,
     /// A bug in the tool.
     Bug = 101,
-    /// Stopped by SIGINT; what was written is consistent.
+    /// Stopped by SIGINT; the output is consistent.
     Interrupted = 130,
-    /// Stopped by SIGTERM; what was written is consistent.
+    /// Stopped by SIGTERM; the output is consistent.
     Terminated = 143,
 }
 
@@ -41,7 +41,7 @@ pub const EXIT_STATUS: &str = concat!(
     "  6    access failed: credentials, permissions, or network errors after all retries\n",
     "  7    output error: already exists, disk full or not writable\n",
     "  101  internal error (a bug)\n",
-    "  130  stopped by SIGINT (143 by SIGTERM); what was written is consistent",
+    "  130  stopped by SIGINT (143 by SIGTERM); the output is consistent",
 );
 
 impl Exit {

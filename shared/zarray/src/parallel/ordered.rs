@@ -77,7 +77,7 @@ impl<'a, I> OrderedMap<'a, I> {
         }
     }
 
-    /// As [`OrderedMap::run`], where `read` waits for a store on every worker, and `decode` keeps a processor busy, on as many of
+    /// As [`OrderedMap::run`], where `read` waits for a store on every worker, and `decode` uses the CPU, on as many of
     /// them as `processors` has permits.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ impl Part {
         groups
             .iter()
             .map(|(units, weight)| {
-                // The first unit that begins at or behind a position.
+                // The first unit that starts at or after a position.
                 let first = |position: u128| {
                     let unit = position.saturating_sub(start).div_ceil(u128::from(*weight));
                     u64::try_from(unit.min(u128::from(*units))).unwrap_or(*units)
