@@ -61,7 +61,10 @@ fn one_big_block_is_few_blocks() {
     let array = verdict(&MakeArray { codec: blosc(Cname::Zstd, 3, 4 << 20), ..MakeArray::default() });
     assert_eq!((&array["verdict"], &array["recompress_helps"]), (&json!("few_blocks"), &json!(true)));
     assert_eq!((&array["blocks"], &array["max_threads"], &array["max_speedup"]), (&json!(1), &json!(1), &json!(1.0)));
-    assert!(array["benefit"].as_str().unwrap().contains("zarr-python 3"), "the readers that do not benefit are missing: {array}");
+    assert!(
+        array["benefit"].as_str().unwrap().contains("zarr-python 3"),
+        "the readers that do not benefit are missing: {array}"
+    );
 }
 
 #[test]

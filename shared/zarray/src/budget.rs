@@ -70,7 +70,8 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         "t" | "tib" => 4,
         _ => return Err("expected a number of bytes with K, M, G or T, such as 8G".into()),
     };
-    let number: f64 = digits.parse().map_err(|_| "expected a number of bytes with K, M, G or T, such as 8G".to_owned())?;
+    let number: f64 =
+        digits.parse().map_err(|_| "expected a number of bytes with K, M, G or T, such as 8G".to_owned())?;
     let bytes = number * 1024f64.powi(power);
     if bytes.is_finite() && (0.0..1e18).contains(&bytes) { Ok(bytes as u64) } else { Err("is out of range".into()) }
 }

@@ -14,8 +14,8 @@ use crate::frame_reader::{Frame, Opened, ReadPolicy, block_ranges, frame_header}
 use crate::parallel::Semaphore;
 use crate::reader::{ChunkReader, Stored};
 
-/// Which elements of a chunk: every pair of a step and a point (`places`). Element `(s, p)` is number `steps[s] + places[p]` of the
-/// decoded chunk.
+/// The elements of a chunk to read: every pair of a step and a point (`places`). Element `(s, p)` has number
+/// `steps[s] + places[p]` in the decoded chunk.
 #[derive(Debug, Clone, Copy)]
 pub struct Cells<'a> {
     /// Offsets along the dimensions read in full or in part, in elements.

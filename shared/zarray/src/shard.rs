@@ -77,7 +77,9 @@ impl ShardIndex {
             (offset, len) if offset.checked_add(len).is_some_and(|end| end <= shard_size) => Ok(Some((offset, len))),
             (offset, len) => Err(CodecError::Invalid {
                 format: "shard",
-                detail: format!("inner chunk {number} ({len} bytes at {offset}) lies outside the shard of {shard_size} bytes"),
+                detail: format!(
+                    "inner chunk {number} ({len} bytes at {offset}) lies outside the shard of {shard_size} bytes"
+                ),
             }),
         };
         entries.chunks_exact(16).enumerate().map(entry).collect::<Result<_, _>>().map(ShardIndex)

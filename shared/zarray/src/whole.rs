@@ -137,7 +137,8 @@ fn variable(reader: &ChunkReader, number: u64, values: &mut [Vec<u8>]) -> Result
     Ok(())
 }
 
-/// The elements of a chunk in the form of numcodecs' `vlen` codecs: the count, then each element after its length, as 32-bit integers.
+/// The elements of a chunk in the format of the `vlen` codecs of numcodecs: the count, then each element after its length,
+/// as 32-bit integers.
 pub(crate) fn separated(decoded: &[u8]) -> Option<Vec<&[u8]>> {
     let (count, mut rest) = decoded.split_first_chunk::<4>()?;
     let count = u32::from_le_bytes(*count) as usize;

@@ -80,7 +80,10 @@ pub fn compress(codec: &Blosc, typesize: usize, src: &[u8], dst: &mut Vec<u8>) -
             dst.truncate(len);
             Ok(())
         }
-        _ => Err(CodecError::Invalid { format: "blosc", detail: format!("the compressor failed (c-blosc error {written})") }),
+        _ => Err(CodecError::Invalid {
+            format: "blosc",
+            detail: format!("the compressor failed (c-blosc error {written})"),
+        }),
     }
 }
 

@@ -110,7 +110,7 @@ pub fn zstd(
     }
 }
 
-/// numcodecs' shuffle as a codec of its own: the bytes of each element grouped by significance. A tail shorter than an element stays
+/// Decodes the shuffle codec of numcodecs: bytes of elements grouped by significance. A tail shorter than an element stays
 /// at the end.
 pub fn unshuffle(src: &[u8], elementsize: usize, dst: &mut Vec<u8>) {
     set_len(dst, src.len());

@@ -64,7 +64,10 @@ pub struct Args {
 pub const EXAMPLES: &[(&str, &str)] = &[
     ("Show what is in a store, and what limits read speed", "zinspect era5.zarr"),
     ("Also show the reasons, and commands that help", "zinspect -v era5.zarr"),
-    ("Show what is really stored, for example to check that a cache is not empty", "zinspect --sizes cache/batch_*.zarr"),
+    (
+        "Show what is really stored, for example to check that a cache is not empty",
+        "zinspect --sizes cache/batch_*.zarr",
+    ),
     ("Measure whether several threads per chunk help on this machine", "zinspect --bench --var t2m era5.zarr"),
     (
         "List the arrays that recompressing would help, as records for the next tool",

@@ -115,7 +115,9 @@ fn examine(chain: &Chain, head: &[u8], chunk: &mut ChunkRecord) {
             chunk.stored_raw = Some(true);
             chunk.uncompressed_bytes = Some(stored);
             if let Some(expected) = chain.chunk_bytes.filter(|expected| *expected != stored) {
-                chunk.problems.push(format!("size mismatch: {stored} bytes stored, {expected} expected (no compression)"));
+                chunk
+                    .problems
+                    .push(format!("size mismatch: {stored} bytes stored, {expected} expected (no compression)"));
             }
         }
         None => {}
@@ -152,7 +154,9 @@ fn examine_frame(chain: &Chain, head: &[u8], stored: u64, chunk: &mut ChunkRecor
     }
     let itemsize = chain.itemsize.unwrap_or(1);
     if header.shuffles_nothing() && itemsize > 1 {
-        chunk.notes.push(format!("byte shuffle has no effect: element size 1 in the header, {itemsize} in the metadata"));
+        chunk
+            .notes
+            .push(format!("byte shuffle has no effect: element size 1 in the header, {itemsize} in the metadata"));
     }
     if header.cname().is_none() {
         chunk.problems.push("unknown compressor code in the Blosc header".into());

@@ -202,7 +202,7 @@ impl Case<'_> {
         }
         let basis = if sample.chunks.is_empty() { "according to the metadata, " } else { "" };
         let reason = format!(
-            "{basis}a chunk of {} has {} of {}: at most {} can decode it in parallel; {}: at most {:.1}× faster \
+            "{basis}a chunk of {} has {} of {}: at most {} can decode it; {}: at most {:.1}× faster \
              (Blosc stores no thread count)",
             human_bytes(chunk_bytes.unwrap_or(0)),
             human_counted(record.blocks.unwrap_or(1), "block"),
