@@ -1,8 +1,7 @@
 //! The contract of all tools (README, "The contract"), tested for every folder in `tools/`.
 //!
-//! A command line that works is put together from the usage line in `--help`: `STORE` and `SRC` become a fixture, `DST` a
-//! path that does not exist yet, `--lat=LAT` and `--lon=LON` a place in the fixture. A new tool is covered as soon as its
-//! folder is there.
+//! A valid command is built from the usage line in `--help`: `STORE` and `SRC` become a fixture, `DST` a path that does not
+//! exist, `--lat=LAT` and `--lon=LON` a point in the fixture. A new tool is tested as soon as its folder exists.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::fs::File;
@@ -12,14 +11,14 @@ use std::process::{Command, Stdio};
 use harness::{Outcome, Tool, binary, fixture, repository, spawn_unread, tools, tree};
 use tempfile::TempDir;
 
-/// Every tool, and the one that only tests use: the contract comes from the shared crates, so it keeps it, too.
+/// Every tool, including the one used only by tests, because the shared crates implement the contract.
 fn all_tools() -> Vec<String> {
     let mut all = tools();
     all.push("copy_store".into());
     all
 }
 
-/// A working command line of a tool, and the directory its output goes to.
+/// A valid command of a tool, and its output directory.
 struct Example {
     tool: String,
     source: PathBuf,
@@ -32,7 +31,7 @@ impl Example {
         Example { tool: tool.to_owned(), source: fixture("weather-v2.zarr"), directory }
     }
 
-    /// The same with a source that is not there.
+    /// The same with a missing source.
     fn without_source(tool: &str) -> Example {
         Example { source: PathBuf::from("/nowhere/at-all.zarr"), ..Example::of(tool) }
     }
@@ -55,7 +54,7 @@ impl Example {
         self.command().args(more).run()
     }
 
-    /// Whether the tool writes a store, and what it wrote.
+    /// The output of a tool that writes a store.
     fn written(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
         tree(self.directory.path())
     }
@@ -161,7 +160,7 @@ fn a_full_output_is_noticed() {
     for tool in all_tools() {
         for arguments in [&["--json"][..], &["--format", "table"], &["--help"], &["--version"]] {
             let full = File::options().write(true).open("/dev/full").unwrap();
-            // Kept until the run is over: its directory is where a writer writes.
+            // Kept until the end of the run, because its directory holds the output.
             let example = Example::of(&tool);
             let mut command = example.command().args(arguments);
             command.0.stdout(full);
@@ -202,7 +201,7 @@ fn the_format_follows_the_reader() {
     }
 }
 
-/// `script` gives the tool a terminal; it is part of util-linux.
+/// `script` (util-linux) runs the tool in a terminal.
 #[test]
 fn on_a_terminal_the_table_fits() {
     if Command::new("script").arg("--version").output().is_err() {

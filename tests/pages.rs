@@ -1,4 +1,4 @@
-//! The pages people read: README and manual say what is true.
+//! README and manual page agree with the tools.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
@@ -9,7 +9,7 @@ fn page(name: &str) -> String {
     fs::read_to_string(repository().join(name)).unwrap()
 }
 
-/// The table of exit codes as `--help` prints it.
+/// The table of exit codes in `--help`.
 fn exit_codes(tool: &str) -> Vec<String> {
     let help = Tool::new(tool).arg("--help").run().stdout;
     let table = help.split_once("Exit status:\n").unwrap().1;

@@ -192,7 +192,7 @@ impl Job<'_> {
         Ok(Some(CellsRead { present: true, bytes: frame.bytes, blocks, whole: false }))
     }
 
-    /// Finds the cells' blocks, and the bytes of the frame that hold each of these; `None` if blocks cut elements in two, or the
+    /// Finds the blocks of the cells, and their byte ranges in the frame; `None` if blocks cut elements in two, or the
     /// table is damaged.
     fn ranges(&self, header: &Header, head: &[u8], found: &mut Found) -> Option<Vec<Range<u64>>> {
         let blocksize = u64::from(header.blocksize);

@@ -186,7 +186,7 @@ fn padded(mut bytes: Vec<u8>, size: usize) -> Option<Vec<u8>> {
     })
 }
 
-/// The bytes of an element of variable length. zarr-python 2 wrote Base64 of what the codec makes of a list of one; later
+/// The bytes of an element of variable length. zarr-python 2 wrote Base64 of a list of one, encoded by the codec; later
 /// versions write text as it is, and Base64 of bytes.
 fn variable(fill: &Value, text: bool) -> Option<Vec<u8>> {
     match fill {

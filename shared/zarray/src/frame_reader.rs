@@ -1,7 +1,7 @@
-//! Part of a stored object: of a Blosc frame the header and the block table first, then only the blocks that are wanted; of
+//! Reads part of a stored object: of a Blosc frame the header and the block table first, then only the requested blocks; of
 //! anything else, pieces of it.
 //!
-//! A Blosc frame is a header, a table of where its blocks start, and the blocks. No part that was not read can be checked.
+//! A Blosc frame is a header, a table of where its blocks start, and the blocks. Parts that were not read cannot be checked.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Numbers as elements hold them: NumPy's and Zarr's numeric types, to and from bytes. Used for single values; nothing
+//! Converts the numeric types of NumPy and Zarr to and from bytes. Used for single values; nothing
 //! here touches data.
 
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! One chunk of an array, out of its store: a stored object, or an inner chunk of a shard; decoded whole, or only what a
+//! Reads one chunk of an array: a stored object, or an inner chunk of a shard; decoded in full, or only what a
 //! subset of it needs.
 //!
 //! Fetching and decoding are two steps, because one waits for a store and the other for a processor. Subsets are in *stored
@@ -271,7 +271,7 @@ impl<'a> ChunkReader<'a> {
         Ok(decoded.len() as u64)
     }
 
-    /// The Blosc frame that a stored chunk is, with or without a checksum behind it, and its header, held against the size
+    /// The Blosc frame that a stored chunk is, with or without a checksum behind it, and its header, checked against the size
     /// that the chunk has. Nothing where the chunk is something else.
     fn frame<'b>(&self, stored: &'b [u8]) -> Result<Option<(&'b [u8], Header)>, CodecError> {
         let chain = self.array.chain.innermost();

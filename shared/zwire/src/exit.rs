@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 pub enum Exit {
     /// Success.
     Done = 0,
-    /// The answer is no: a fault, a difference or a duplicate was found.
+    /// Check failed: a problem, a difference or a duplicate was found.
     No = 1,
     /// Invalid arguments.
     Usage = 2,
