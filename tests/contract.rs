@@ -1,8 +1,7 @@
-//! What every tool promises (README, "The contract"), held for every folder in `tools/`.
+//! The contract of all tools (README, "The contract"), tested for every folder in `tools/`.
 //!
-//! A command line that works is put together from the usage line in `--help`: `STORE` and `SRC` become a fixture, `DST` a
-//! path that does not exist yet, `--lat=LAT` and `--lon=LON` a place in the fixture. A new tool is covered as soon as its
-//! folder is there.
+//! A valid command is built from the usage line in `--help`: `STORE` and `SRC` become a fixture, `DST` a path that does not
+//! exist, `--lat=LAT` and `--lon=LON` a point in the fixture. A new tool is tested as soon as its folder exists.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::fs::File;
@@ -12,14 +11,14 @@ use std::process::{Command, Stdio};
 use harness::{Outcome, Tool, binary, fixture, repository, spawn_unread, tools, tree};
 use tempfile::TempDir;
 
-/// Every tool, and the one that only tests use: the contract comes from the shared crates, so it keeps it, too.
+/// Every tool, including the one used only by tests, because the shared crates implement the contract.
 fn all_tools() -> Vec<String> {
     let mut all = tools();
     all.push("copy_store".into());
     all
 }
 
-/// A working command line of a tool, and the directory its output goes to.
+/// A valid command of a tool, and its output directory.
 struct Example {
     tool: String,
     source: PathBuf,
@@ -32,7 +31,7 @@ impl Example {
         Example { tool: tool.to_owned(), source: fixture("weather-v2.zarr"), directory }
     }
 
-    /// The same with a source that is not there.
+    /// The same with a missing source.
     fn without_source(tool: &str) -> Example {
         Example { source: PathBuf::from("/nowhere/at-all.zarr"), ..Example::of(tool) }
     }
@@ -55,7 +54,7 @@ impl Example {
         self.command().args(more).run()
     }
 
-    /// Whether the tool writes a store, and what it wrote.
+    /// The output of a tool that writes a store.
     fn written(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
         tree(self.directory.path())
     }
@@ -92,7 +91,7 @@ fn an_unknown_flag_is_a_usage_error() {
         assert!(outcome.stderr.contains("--no-such-flag"), "{tool}: {}", outcome.stderr);
         assert_eq!(outcome.stdout, "");
         let outcome = Tool::new(&tool).run().expect(2);
-        assert!(!outcome.stderr.is_empty(), "{tool} without arguments says what is missing");
+        assert!(!outcome.stderr.is_empty(), "{tool} without arguments prints an error");
     }
 }
 
@@ -152,7 +151,7 @@ fn a_closed_pipe_is_no_failure_and_writers_finish() {
         drop(stdout);
         let outcome = child.end();
         assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{tool}");
-        assert_eq!(example.written(), whole.written(), "{tool} finishes its work");
+        assert_eq!(example.written(), whole.written(), "{tool} completes its output");
     }
 }
 
@@ -161,7 +160,7 @@ fn a_full_output_is_noticed() {
     for tool in all_tools() {
         for arguments in [&["--json"][..], &["--format", "table"], &["--help"], &["--version"]] {
             let full = File::options().write(true).open("/dev/full").unwrap();
-            // Kept until the run is over: its directory is where a writer writes.
+            // Kept until the end of the run, because its directory holds the output.
             let example = Example::of(&tool);
             let mut command = example.command().args(arguments);
             command.0.stdout(full);
@@ -178,7 +177,7 @@ fn quiet_means_quiet() {
         let outcome = Example::of(&tool).run(&["-q"]).expect(0);
         assert_eq!(outcome.stderr, "", "{tool}");
         let outcome = Example::without_source(&tool).run(&["-q"]).expect(4);
-        assert!(!outcome.stderr.is_empty(), "{tool}: failures are told all the same");
+        assert!(!outcome.stderr.is_empty(), "{tool}: errors are printed nevertheless");
     }
 }
 
@@ -198,15 +197,15 @@ fn the_format_follows_the_reader() {
         let table = Example::of(&tool).run(&["--format", "table"]).expect(0).stdout;
         assert!(table.lines().count() > 2 && !table.contains("{\""), "{tool}: {table}");
         let json = Example::of(&tool).run(&["--json"]).expect(0).stdout;
-        assert_eq!(json, Example::of(&tool).run(&[]).expect(0).stdout, "{tool} prints JSON lines into a pipe");
+        assert_eq!(json, Example::of(&tool).run(&[]).expect(0).stdout, "{tool} prints JSON Lines into a pipe");
     }
 }
 
-/// `script` gives the tool a terminal; it is part of util-linux.
+/// `script` (util-linux) runs the tool in a terminal.
 #[test]
 fn on_a_terminal_the_table_fits() {
     if Command::new("script").arg("--version").output().is_err() {
-        println!("skipped: there is no script(1) here");
+        println!("skipped: script(1) not found");
         return;
     }
     for tool in all_tools() {
@@ -245,7 +244,7 @@ fn records_can_go_to_a_file_that_does_not_exist_yet() {
         assert_eq!(text, Example::of(&tool).run(&[]).expect(0).stdout, "{tool}");
         let again = Example::of(&tool).run(&["-o", file]).expect(7);
         assert!(again.stderr.contains("already exists"), "{tool}: {}", again.stderr);
-        assert_eq!(std::fs::read_to_string(file).unwrap(), text, "{tool} leaves it alone");
+        assert_eq!(std::fs::read_to_string(file).unwrap(), text, "{tool} does not change the file");
     }
 }
 
@@ -253,7 +252,7 @@ fn records_can_go_to_a_file_that_does_not_exist_yet() {
 fn timing_is_asked_for() {
     for tool in all_tools() {
         let plain = Example::of(&tool).run(&[]).expect(0);
-        assert!(!plain.stdout.contains("_seconds"), "{tool}: equal work prints equal bytes");
+        assert!(!plain.stdout.contains("_seconds"), "{tool}: output is identical between runs");
         let outcome = Example::of(&tool).run(&["--timing"]).expect(0);
         let summary = outcome.records().pop().unwrap();
         for field in ["seconds", "cpu_seconds", "peak_memory_bytes"] {

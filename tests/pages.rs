@@ -1,4 +1,4 @@
-//! The pages people read: README and manual say what is true.
+//! README and manual page agree with the tools.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
@@ -9,7 +9,7 @@ fn page(name: &str) -> String {
     fs::read_to_string(repository().join(name)).unwrap()
 }
 
-/// The table of exit codes as `--help` prints it.
+/// The table of exit codes in `--help`.
 fn exit_codes(tool: &str) -> Vec<String> {
     let help = Tool::new(tool).arg("--help").run().stdout;
     let table = help.split_once("Exit status:\n").unwrap().1;
@@ -20,7 +20,7 @@ fn exit_codes(tool: &str) -> Vec<String> {
 fn the_readme_names_every_tool_and_the_two_commands() {
     let readme = page("README.md");
     for tool in tools() {
-        assert!(readme.contains(&format!("`{tool}`")), "README.md does not name {tool}");
+        assert!(readme.contains(&format!("`{tool}`")), "README.md does not mention {tool}");
     }
     for command in ["scripts/demo.sh", "scripts/test.sh"] {
         assert!(readme.contains(command) && repository().join(command).exists(), "{command}");
@@ -49,10 +49,10 @@ fn every_flag_of_the_readme_exists() {
         let flag = word.trim_matches(['`', ',', '.', ')', '(']);
         if flag.len() > 2 && flag.starts_with("--") && flag[2..].chars().all(|c| c.is_ascii_lowercase() || c == '-') {
             seen += 1;
-            assert!(help.contains(flag), "README.md shows {flag}, which no tool has");
+            assert!(help.contains(flag), "README.md mentions {flag}, which no tool has");
         }
     }
-    assert!(seen > 5, "the search finds flags");
+    assert!(seen > 5, "too few flags found in README.md");
 }
 
 #[test]

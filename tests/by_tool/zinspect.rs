@@ -1,4 +1,4 @@
-//! `zinspect`: records against golden files, verdicts on stores made for them, and everything that can be wrong with a store.
+//! `zinspect`: records compared with golden files, verdicts on generated stores, and all kinds of broken stores.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::fs;
@@ -13,8 +13,8 @@ fn inspect(store: &Path, arguments: &[&str]) -> harness::Outcome {
     Tool::new("zinspect").arg(store).args(arguments).run()
 }
 
-/// Golden files hold what the tool prints for the fixtures; after a change that is meant, run with `UPDATE_GOLDEN=1` and
-/// read the difference.
+/// Golden files hold the output for the fixtures; after an intended change, run with `UPDATE_GOLDEN=1` and review the
+/// difference.
 #[test]
 fn records_are_those_of_the_golden_files() {
     for name in
@@ -36,7 +36,7 @@ fn records_are_those_of_the_golden_files() {
     }
 }
 
-/// The verdict on a one-array store, judged for 8 threads.
+/// The verdict on a one-array store, for 8 threads.
 fn verdict(make: &MakeArray) -> Value {
     let directory = tempfile::tempdir().unwrap();
     make.write(directory.path());
@@ -61,7 +61,10 @@ fn one_big_block_is_few_blocks() {
     let array = verdict(&MakeArray { codec: blosc(Cname::Zstd, 3, 4 << 20), ..MakeArray::default() });
     assert_eq!((&array["verdict"], &array["recompress_helps"]), (&json!("few_blocks"), &json!(true)));
     assert_eq!((&array["blocks"], &array["max_threads"], &array["max_speedup"]), (&json!(1), &json!(1), &json!(1.0)));
-    assert!(array["benefit"].as_str().unwrap().contains("zarr-python 3"), "says who does not gain: {array}");
+    assert!(
+        array["benefit"].as_str().unwrap().contains("zarr-python 3"),
+        "the readers that do not benefit are missing: {array}"
+    );
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn without_samples_the_metadata_has_to_do() {
     let array = outcome.record("array", "/");
     assert!(outcome.of_type("chunk").is_empty() && array.get("sampled").is_none());
     assert_eq!((&array["blocks"], &array["verdict"]), (&json!(32), &json!("ok")));
-    assert!(array["reason"].as_str().unwrap().starts_with("by its metadata"), "{array}");
+    assert!(array["reason"].as_str().unwrap().starts_with("according to the metadata"), "{array}");
 }
 
 #[test]
@@ -160,7 +163,7 @@ fn a_wrong_separator_is_not_taken_for_an_empty_array() {
     let outcome = inspect(&fixture("broken/wrong-separator.zarr"), &["--sizes"]).expect(0);
     let array = outcome.record("array", "/t2m");
     assert_eq!(array["verdict"], "no_chunks");
-    assert!(array["reason"].as_str().unwrap().contains("not spelled with"), "{array}");
+    assert!(array["reason"].as_str().unwrap().contains("do not use the separator"), "{array}");
     assert!(outcome.of_type("key").iter().all(|key| key["kind"] == "wrong_separator"));
 }
 
@@ -171,7 +174,7 @@ fn stale_consolidated_metadata_is_the_answer_no() {
         outcome.of_type("consolidated").iter().map(|found| json!([found["path"], found["difference"]])).collect();
     assert_eq!(found, [json!(["/added", "missing"]), json!(["/resized", "differs"])]);
     inspect(&fixture("weather-v2.zarr"), &["--check-consolidated"]).expect(0);
-    // Without the copy, the walk finds what the copy does not have.
+    // Without consolidated metadata, the walk finds all nodes.
     let walked = inspect(&fixture("broken/stale-consolidated.zarr"), &["--no-consolidated"]).expect(0);
     assert_eq!(walked.record("array", "/resized")["shape"], json!([32, 32]));
     walked.record("array", "/added");
@@ -181,7 +184,7 @@ fn stale_consolidated_metadata_is_the_answer_no() {
 fn damaged_chunks_are_the_answer_no() {
     for (store, path, word) in [
         ("cut-chunk.zarr", "/t2m", "truncated"),
-        ("short-header.zarr", "/t2m", "cut short"),
+        ("short-header.zarr", "/t2m", "truncated"),
         ("zero-chunk.zarr", "/t2m", "0 bytes"),
         ("huge-chunk.zarr", "/tiny_blosc", "decodes to"),
     ] {
@@ -203,10 +206,10 @@ fn nodes_that_cannot_be_read_are_errors_and_the_rest_goes_on() {
     ] {
         let outcome = inspect(&fixture("broken").join(store), &[]).expect(code);
         outcome.records();
-        let places: Vec<String> =
+        let failed_paths: Vec<String> =
             outcome.of_type("error").iter().map(|error| error["path"].as_str().unwrap().to_owned()).collect();
-        assert_eq!(places.len(), errors.len(), "{store}: {places:?}");
-        assert!(places.iter().zip(&errors).all(|(place, end)| place.ends_with(end)), "{store}: {places:?}");
+        assert_eq!(failed_paths.len(), errors.len(), "{store}: {failed_paths:?}");
+        assert!(failed_paths.iter().zip(&errors).all(|(path, end)| path.ends_with(end)), "{store}: {failed_paths:?}");
         assert_eq!(outcome.of_type("array").len(), good, "{store}");
         assert_eq!(
             outcome.stderr.lines().filter(|line| line.starts_with("zinspect: ")).count(),
@@ -266,7 +269,7 @@ fn a_store_that_cannot_be_entered_is_refused() {
     fs::set_permissions(&store, locked).unwrap();
     let mut command = Tool::new("zinspect").arg(&store).0;
     if rustix::process::geteuid().is_root() {
-        // Root may read everything; the tool is run as somebody who may not.
+        // Root may read everything, so the tool is run as another user.
         let tool = command.get_program().to_owned();
         command = std::process::Command::new("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(tool).arg(&store);
@@ -303,7 +306,7 @@ fn attributes_with_bare_nan_are_read() {
     assert_eq!((&array["attributes"]["valid"], &array["attributes"]["x"]), (&json!("NaN"), &json!([1.0, "Infinity"])));
 }
 
-/// The real stores, where they are beside the repository.
+/// The real stores, if they are next to the repository.
 #[test]
 fn real_era5_stores() {
     let data = repository().join("../shared/data");
@@ -314,7 +317,7 @@ fn real_era5_stores() {
     ] {
         let path = data.join(store);
         if !path.exists() {
-            println!("skipped: {store} is not here");
+            println!("skipped: {store} not found");
             continue;
         }
         let outcome = inspect(&path, &["--sizes", "--check-consolidated"]).expect(0);

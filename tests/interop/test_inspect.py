@@ -1,4 +1,4 @@
-"""zinspect against zarr-python: the same hierarchy, the same words, the same bytes on disk."""
+"""zinspect compared with zarr-python: the same hierarchy, metadata and bytes on disk."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import oracle
 from oracle import FrameHeader
 from ztools import BROKEN, FIXTURE_STORES, FIXTURES, SHARED_STORES, Run, run
 
-# More than any store here has in one array.
+# More than any array here has.
 EVERY_CHUNK = "1000"
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """A store and what zinspect says of it."""
+    """A store and the output of zinspect."""
 
     path: Path
     run: Run
 
     def pairs(self) -> list[tuple[dict, zarr.Array]]:
-        """Every array record beside zarr-python's array."""
+        """Each array record with the array of zarr-python."""
         found = oracle.arrays(self.path, use_consolidated=False)
         records = {record["path"]: record for record in self.run.of_type("array")}
         assert list(records) == list(found)
@@ -35,7 +35,7 @@ class Inspected:
 
 @pytest.fixture(scope="session", params=(*FIXTURE_STORES, *SHARED_STORES))
 def inspected(request: pytest.FixtureRequest, find_store) -> Inspected:
-    """Each valid store, inspected with everything that can be printed of it."""
+    """Each valid store, inspected with all options."""
     path = find_store(request.param)
     return Inspected(path, run("zinspect", "--sizes", "--attributes", "--sample", EVERY_CHUNK, path))
 
@@ -44,7 +44,7 @@ def inspected(request: pytest.FixtureRequest, find_store) -> Inspected:
 
 
 def test_the_run_succeeds(inspected: Inspected) -> None:
-    """A valid store is inspected without an error, a fault or a stray key."""
+    """A valid store is inspected without errors, problems or stray keys."""
     inspected.run.assert_done()
     assert inspected.run.of_type("key") == []
     assert [chunk["problems"] for chunk in inspected.run.of_type("chunk") if chunk["problems"]] == []
@@ -65,12 +65,12 @@ def test_attributes(inspected: Inspected) -> None:
     nodes = oracle.nodes(inspected.path, use_consolidated=False)
     for record in inspected.run.of_type("group") + inspected.run.of_type("array"):
         expected = without_bare_numbers(nodes[record["path"]].attrs.asdict())
-        # The dimension names are an attribute in v2, which stays among the attributes.
+        # In v2, the dimension names are an attribute, which is kept.
         assert record["attributes"] == expected, record["path"]
 
 
 def test_shapes(inspected: Inspected) -> None:
-    """Shape, chunks and shards, and how many of them there are."""
+    """Shapes and numbers of chunks and shards."""
     for record, array in inspected.pairs():
         sharded = array.shards is not None
         assert record["zarr_format"] == array.metadata.zarr_format, record["path"]
@@ -83,7 +83,7 @@ def test_shapes(inspected: Inspected) -> None:
 
 
 def test_data_type_and_fill_value(inspected: Inspected) -> None:
-    """Both in the words of the metadata, as zarr-python would write them."""
+    """Both as in the metadata, as zarr-python writes them."""
     for record, array in inspected.pairs():
         metadata = array.metadata
         spelled = metadata.dtype.to_json(zarr_format=metadata.zarr_format)
@@ -112,7 +112,7 @@ def test_codecs_order_and_keys(inspected: Inspected) -> None:
 
 
 def test_uncompressed_bytes(inspected: Inspected) -> None:
-    """nbytes of zarr-python, wherever elements have a fixed size."""
+    """nbytes of zarr-python, if elements have a fixed size."""
     for record, array in inspected.pairs():
         if not fixed_size(array):
             assert "uncompressed_bytes" not in record, record["path"]
@@ -122,7 +122,7 @@ def test_uncompressed_bytes(inspected: Inspected) -> None:
 
 
 def test_stored_objects(inspected: Inspected) -> None:
-    """What is present and how large it is, by the files on the disk."""
+    """Number and size of stored objects, compared with the files on disk."""
     for record, array in inspected.pairs():
         files = oracle.chunk_files(inspected.path / record["path"].lstrip("/"))
         sizes = sorted(path.stat().st_size for path in files.values())
@@ -138,7 +138,7 @@ def test_stored_objects(inspected: Inspected) -> None:
 
 
 def test_every_stored_chunk_is_sampled_once(inspected: Inspected) -> None:
-    """A sample larger than the array holds every stored chunk, and none of them twice."""
+    """A sample larger than the array contains every stored chunk once."""
     sampled: dict[str, list] = {}
     for record in inspected.run.of_type("chunk"):
         sampled.setdefault(record["path"], []).append((record["key"], record.get("inner_chunk") or 0))
@@ -150,7 +150,7 @@ def test_every_stored_chunk_is_sampled_once(inspected: Inspected) -> None:
 
 
 def test_frame_headers(inspected: Inspected) -> None:
-    """What zinspect reads in the headers of Blosc chunks is what c-blosc reads in them."""
+    """zinspect and c-blosc read the same values from Blosc headers."""
     arrays = oracle.arrays(inspected.path, use_consolidated=False)
     stored = {
         (path, chunk.key, chunk.inner): chunk
@@ -168,7 +168,7 @@ def test_frame_headers(inspected: Inspected) -> None:
 
 
 def compare_header(record: dict, frame: bytes) -> None:
-    """The fields of a chunk record against the header."""
+    """Compares the fields of a chunk record with the header."""
     header = FrameHeader.of(frame)
     assert header.cbytes == len(frame)
     assert record["format_version"] == frame[0]
@@ -184,7 +184,7 @@ def compare_header(record: dict, frame: bytes) -> None:
 
 
 def test_totals(inspected: Inspected) -> None:
-    """The summary adds the array records up."""
+    """The summary contains the sums of the array records."""
     summary, records = inspected.run.summary, inspected.run.of_type("array")
     assert summary["arrays"] == len(records)
     assert summary["groups"] == len(inspected.run.of_type("group"))
@@ -195,20 +195,20 @@ def test_totals(inspected: Inspected) -> None:
 
 
 def test_consolidated_metadata_is_true(inspected: Inspected) -> None:
-    """Where a valid store has consolidated metadata, it differs from nothing; where not, that is no fault."""
+    """Consolidated metadata of a valid store is up to date or absent."""
     checked = run("zinspect", "--check-consolidated", inspected.path)
     checked.assert_done()
     assert checked.of_type("consolidated") == []
 
 
 def test_consolidated_metadata_changes_no_record(inspected: Inspected) -> None:
-    """The records are the same whether the consolidated copy is used or the store is walked."""
+    """The records are the same with consolidated metadata and with a walk of the store."""
     arguments = ("--attributes", "--sizes", inspected.path)
     assert run("zinspect", *arguments).records == run("zinspect", "--no-consolidated", *arguments).records
 
 
 def test_a_single_array_can_be_inspected(inspected: Inspected) -> None:
-    """An array named as the store is described as it is within its store."""
+    """An array given as the store is described as within its store."""
     names = ("shape", "dtype", "chunk_shape", "fill_value", "codecs", "attributes", "stored_bytes")
     record = inspected.run.of_type("array")[0]
     alone = run("zinspect", "--sizes", "--attributes", inspected.path / record["path"].lstrip("/"))
@@ -219,7 +219,7 @@ def test_a_single_array_can_be_inspected(inspected: Inspected) -> None:
 
 
 def without_bare_numbers(value):
-    """JSON without the bare NaN and infinities of Python's json: strings stand for them."""
+    """JSON with NaN and infinities as strings."""
     if isinstance(value, dict):
         return {key: without_bare_numbers(member) for key, member in value.items()}
     if isinstance(value, list):
@@ -230,12 +230,12 @@ def without_bare_numbers(value):
 
 
 def fixed_size(array: zarr.Array) -> bool:
-    """Whether an element has a size of its own."""
+    """Whether elements have a fixed size."""
     return array.dtype.kind not in "OT"
 
 
 def object_count(array: zarr.Array) -> int:
-    """Stored objects that an array has when it is full."""
+    """Number of stored objects if the array is complete."""
     objects = array.shards or array.chunks
     return math.prod(-(-length // size) for length, size in zip(array.shape, objects, strict=True))
 
@@ -244,7 +244,7 @@ def object_count(array: zarr.Array) -> int:
 
 ABSENT = "nothing-of-this-name.zarr"
 
-# The store, further arguments, and the exit code with which zinspect ends.
+# The store, further arguments, and the expected exit code.
 BROKEN_STORES = [
     (ABSENT, (), 4),
     ("not-zarr", (), 4),
@@ -254,9 +254,9 @@ BROKEN_STORES = [
     ("cut-chunk.zarr", ("--sample", EVERY_CHUNK), 1),
     ("short-header.zarr", ("--sample", EVERY_CHUNK), 1),
     ("zero-chunk.zarr", ("--sample", EVERY_CHUNK), 1),
-    # Beyond the header: not seen by a sample of headers.
+    # Damage after the header is not detected, because only headers are sampled.
     ("bitflip-chunk.zarr", ("--sample", EVERY_CHUNK), 0),
-    # With metadata alone there is no damaged chunk to see.
+    # Without samples, damaged chunks are not detected.
     ("cut-chunk.zarr", ("--sample", "0"), 0),
     ("unknown-codec-v2.zarr", (), 0),
     ("unknown-codec-v3.zarr", (), 0),
@@ -272,7 +272,7 @@ BROKEN_STORES = [
 @pytest.mark.parametrize("sizes", [(), ("--sizes",)], ids=["plain", "sizes"])
 @pytest.mark.parametrize(("store", "arguments", "code"), BROKEN_STORES)
 def test_exit_codes(store: str, arguments: tuple[str, ...], code: int, sizes: tuple[str, ...]) -> None:
-    """Each kind of damage has its exit code, and the stream still ends with the one summary."""
+    """Each kind of damage has its exit code, and the stream still ends with the summary."""
     result = run("zinspect", *arguments, *sizes, BROKEN / store)
     assert result.code == code, result.stdout + result.stderr
     result.assert_ends_well_formed()
@@ -288,7 +288,7 @@ def test_a_failed_node_does_not_hide_the_others() -> None:
 
 
 def test_a_failed_store_does_not_hide_the_others() -> None:
-    """One store of two is absent: partial, and the other one is described."""
+    """One of two stores is missing: exit code 3, and the other is described."""
     result = run("zinspect", BROKEN / ABSENT, FIXTURES / "deep.zarr")
     assert result.code == 3
     result.assert_ends_well_formed()
@@ -296,7 +296,7 @@ def test_a_failed_store_does_not_hide_the_others() -> None:
 
 
 def test_damaged_chunks_are_named() -> None:
-    """The chunk that is cut is the one with a fault."""
+    """The truncated chunk is the one with a problem."""
     for store in ("cut-chunk.zarr", "short-header.zarr", "zero-chunk.zarr"):
         result = run("zinspect", "--sample", EVERY_CHUNK, BROKEN / store)
         faulty = [chunk["key"] for chunk in result.of_type("chunk") if chunk["problems"]]
@@ -304,7 +304,7 @@ def test_damaged_chunks_are_named() -> None:
 
 
 def test_stray_keys_are_named() -> None:
-    """Every key that belongs to no array, and of which kind it is."""
+    """Every key that belongs to no array, with its kind."""
     result = run("zinspect", "--sizes", BROKEN / "strays.zarr")
     assert {record["key"]: record["kind"] for record in result.of_type("key")} == {
         "notes.txt": "unknown",
@@ -315,21 +315,21 @@ def test_stray_keys_are_named() -> None:
 
 
 def test_wrong_separator_is_named() -> None:
-    """Keys with the other separator are no chunks of the array, and said to be what they are."""
+    """Keys with the other separator are reported as such, and not counted as chunks."""
     result = run("zinspect", "--sizes", BROKEN / "wrong-separator.zarr")
     assert {record["kind"] for record in result.of_type("key")} == {"wrong_separator"}
     assert result.of_type("array")[0]["objects_present"] == 0
 
 
 def test_stale_consolidated_metadata_is_named() -> None:
-    """The node that is missing from the copy and the member that differs."""
+    """The node missing from consolidated metadata and the member that differs."""
     result = run("zinspect", "--check-consolidated", BROKEN / "stale-consolidated.zarr")
     found = [(item["path"], item["difference"], item.get("members")) for item in result.of_type("consolidated")]
     assert found == [("/added", "missing", None), ("/resized", "differs", ["shape"])]
 
 
 def test_unknown_codecs_are_described() -> None:
-    """An array that no library can open is described in full."""
+    """An array with an unknown codec is described in full."""
     for store in ("unknown-codec-v2.zarr", "unknown-codec-v3.zarr"):
         records = {record["path"]: record for record in run("zinspect", BROKEN / store).of_type("array")}
         assert list(records) == ["/good", "/odd"], store

@@ -8,7 +8,7 @@ pub fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Bytes of memory that this process can count on: the machine's, or less where a control group says so.
+/// Memory available to this process in bytes: that of the machine, or less if limited by a control group.
 pub fn available_memory() -> u64 {
     let machine = meminfo("MemTotal:").unwrap_or(1 << 30);
     let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
@@ -22,7 +22,7 @@ fn meminfo(key: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// A bound on memory: a share of what there is, or bytes.
+/// A memory limit: a percentage of RAM, or bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Memory {
     /// Percent of [`available_memory`].
@@ -32,7 +32,7 @@ pub enum Memory {
 }
 
 impl Memory {
-    /// The bound in bytes on this machine.
+    /// The limit in bytes on this machine.
     pub fn bytes(self) -> u64 {
         match self {
             Memory::Percent(percent) => (available_memory() as f64 * percent / 100.0) as u64,
@@ -49,7 +49,7 @@ impl FromStr for Memory {
         match text.strip_suffix('%') {
             Some(percent) => match percent.parse::<f64>() {
                 Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(Memory::Percent(percent)),
-                _ => Err("a percentage is above 0 and at most 100".into()),
+                _ => Err("expected a percentage above 0 and up to 100".into()),
             },
             None => parse_size(text).map(Memory::Bytes),
         }
@@ -59,7 +59,7 @@ impl FromStr for Memory {
 /// Bytes from `512`, `64K`, `4M`, `8G`, `1T` (powers of 1024; `KiB` and so on are the same).
 ///
 /// # Errors
-/// A sentence that says what is expected.
+/// A message with the expected format.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let power = match &text[digits.len()..].to_ascii_lowercase()[..] {
@@ -68,9 +68,10 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         "m" | "mib" => 2,
         "g" | "gib" => 3,
         "t" | "tib" => 4,
-        _ => return Err("a size is a number with K, M, G or T".into()),
+        _ => return Err("expected a number of bytes with K, M, G or T, such as 8G".into()),
     };
-    let number: f64 = digits.parse().map_err(|_| "a size is a number with K, M, G or T".to_owned())?;
+    let number: f64 =
+        digits.parse().map_err(|_| "expected a number of bytes with K, M, G or T, such as 8G".to_owned())?;
     let bytes = number * 1024f64.powi(power);
     if bytes.is_finite() && (0.0..1e18).contains(&bytes) { Ok(bytes as u64) } else { Err("is out of range".into()) }
 }

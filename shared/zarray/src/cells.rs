@@ -1,5 +1,5 @@
 //! Single elements of a chunk: of a Blosc frame only the blocks are read and decoded that hold one of them, of an uncompressed
-//! chunk only their bytes; anything else is read and decoded whole.
+//! chunk only their bytes; any other chunk is read and decoded in full.
 //!
 //! One element of a map of 4 MB lies in one block of 8 to 127, so header, table and that block are all that its reader needs.
 
@@ -14,13 +14,13 @@ use crate::frame_reader::{Frame, Opened, ReadPolicy, block_ranges, frame_header}
 use crate::parallel::Semaphore;
 use crate::reader::{ChunkReader, Stored};
 
-/// Which elements of a chunk: every pair of a step and a place. Element `(s, p)` is number `steps[s] + places[p]` of the
-/// decoded chunk.
+/// The elements of a chunk to read: every pair of a step and a point (`places`). Element `(s, p)` has number
+/// `steps[s] + places[p]` in the decoded chunk.
 #[derive(Debug, Clone, Copy)]
 pub struct Cells<'a> {
-    /// Offsets along the dimensions that are wanted in full or in part, in elements.
+    /// Offsets along the dimensions read in full or in part, in elements.
     pub steps: &'a [u64],
-    /// Offsets of the places, in elements.
+    /// Offsets of the points, in elements.
     pub places: &'a [u64],
 }
 
@@ -59,16 +59,16 @@ pub struct CellsRead {
     pub present: bool,
     /// Bytes read of the store.
     pub bytes: u64,
-    /// Blosc blocks decoded, as far as the cells need them.
+    /// Number of Blosc blocks decoded.
     pub blocks: u64,
-    /// Whether the chunk was decoded whole, because it is no Blosc frame, or was asked to be.
+    /// Whether the chunk was decoded in full, because it is not a Blosc frame, or by request.
     pub whole: bool,
 }
 
 /// What a worker keeps from chunk to chunk.
 #[derive(Default)]
 pub struct CellScratch {
-    /// The header and the table, or the whole chunk.
+    /// The header and the table, or the full chunk.
     stored: Vec<u8>,
     /// Pieces of a chunk.
     pieces: Vec<u8>,
@@ -76,7 +76,7 @@ pub struct CellScratch {
     decode: DecodeScratch,
 }
 
-/// The cells of a chunk by block, and what decoding them needs.
+/// The cells of a chunk by block, with the data required to decode them.
 #[derive(Default)]
 struct Found {
     wanted: Vec<Wanted>,
@@ -85,7 +85,7 @@ struct Found {
     workspace: Workspace,
 }
 
-/// One element: where it lies in the decoded chunk, and which of the cells it is.
+/// One element: its offset in the decoded chunk, and its cell number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Wanted {
     block: u32,
@@ -98,8 +98,8 @@ impl ChunkReader<'_> {
     /// decoded chunk holds it. Elements must have a fixed size. A thread has its turn at `processor` while it decodes.
     ///
     /// # Errors
-    /// [`ZarrError::Store`] from the store, [`ZarrError::Chunk`] where what was read of the chunk is damaged. An absent chunk
-    /// is no error.
+    /// [`ZarrError::Store`] from the store, [`ZarrError::Chunk`] if what was read of the chunk is damaged. A missing chunk
+    /// is not an error.
     pub fn read_cells(
         &self,
         index: &[u64],
@@ -125,12 +125,12 @@ impl ChunkReader<'_> {
         };
         match read {
             Some(read) => Ok(read),
-            // Not worth it, or not the frame that was expected: whoever decodes it whole will say what is wrong.
+            // Not worthwhile, or not the expected frame: decoding it in full reports the error.
             None => job.whole(index, out, scratch),
         }
     }
 
-    /// Bytes that chunk `index` takes in the store; nothing where it is absent.
+    /// Stored bytes of chunk `index`; `None` if it is missing.
     ///
     /// # Errors
     /// As [`ChunkReader::read_cells`].
@@ -142,7 +142,7 @@ impl ChunkReader<'_> {
         }
     }
 
-    /// Bytes that a worker holds at most while it reads cells of one chunk.
+    /// Peak memory of a worker while it reads cells of one chunk.
     pub fn cell_bytes(&self) -> u64 {
         let chunk = self.chunk_bytes();
         chunk.saturating_mul(self.copies())
@@ -192,7 +192,7 @@ impl Job<'_> {
         Ok(Some(CellsRead { present: true, bytes: frame.bytes, blocks, whole: false }))
     }
 
-    /// Finds the cells' blocks, and the bytes of the frame that hold each of these; `None` where blocks cut elements in two, or the
+    /// Finds the blocks of the cells, and their byte ranges in the frame; `None` if blocks cut elements in two, or the
     /// table is damaged.
     fn ranges(&self, header: &Header, head: &[u8], found: &mut Found) -> Option<Vec<Range<u64>>> {
         let blocksize = u64::from(header.blocksize);
@@ -203,7 +203,7 @@ impl Job<'_> {
         block_ranges(header, head, blocks_of(&found.wanted))
     }
 
-    /// Decodes what the cells need of each of their blocks. Returns how many blocks these are.
+    /// Decodes the required part of each block with cells. Returns the number of blocks.
     fn decode<'b>(
         &self,
         header: &Header,
@@ -247,7 +247,7 @@ impl Job<'_> {
         let Some(stat) = self.reader.store().get_ranges(&self.place.key, &requests, pieces)? else {
             return Ok(Some(CellsRead::default()));
         };
-        // A chunk that is cut is damaged, wherever the wanted bytes are.
+        // A truncated chunk is damaged, wherever the requested bytes are.
         if self.place.len.unwrap_or(stat.size) != chunk_bytes {
             return Ok(None);
         }
@@ -308,7 +308,7 @@ impl Job<'_> {
     }
 }
 
-/// The blocks that are wanted, each once, in order.
+/// The required blocks, each once, in order.
 fn blocks_of(wanted: &[Wanted]) -> impl Iterator<Item = u64> {
     wanted.chunk_by(|a, b| a.block == b.block).map(|group| u64::from(group[0].block))
 }

@@ -1,4 +1,4 @@
-//! Tests of [`super`]: elements of chunks of every kind, out of a directory, against the whole chunk.
+//! Tests of [`super`]: elements of all kinds of chunks in a directory, compared with the full chunk.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -136,10 +136,10 @@ fn damage_is_told_where_it_is_seen() {
     }
 }
 
-/// What a chain makes of a chunk.
+/// A chunk encoded with a chain.
 type Encode = fn(&[u8]) -> Vec<u8>;
 
-/// A chain, and what it makes of a chunk.
+/// A chain, and the chunk encoded with it.
 fn any_chain() -> impl Strategy<Value = (Value, Encode)> {
     let blosc: Value = serde_json::from_str(BLOSC).expect("json");
     let sealed = json!([blosc[0], blosc[1], "crc32c"]);

@@ -1,5 +1,5 @@
-//! The codec chain of an array, split where a recompression cuts it: what stays as it is, and the tail of bytes-to-bytes
-//! codecs that can be undone and replaced without knowing what the bytes mean.
+//! The codec chain of an array, split for recompression: the head stays unchanged; the tail of bytes-to-bytes codecs can be
+//! decoded and replaced without interpreting the bytes.
 
 use serde_json::Value;
 use zcodec::{Codec, CodecError, Workspace, codec_name, describe};
@@ -31,15 +31,15 @@ pub struct Chain {
     pub specs: Vec<Value>,
     /// How many of `specs`, from the front, a recompression leaves alone.
     pub kept: usize,
-    /// The rest, decoded: the codecs that can be undone, in encoding order.
+    /// The tail: the codecs that can be decoded here, in encoding order.
     pub tail: Vec<Codec>,
-    /// Bytes of an element where the tail begins; nothing where elements have no fixed size.
+    /// Bytes of an element at the start of the tail; `None` if elements have no fixed size.
     pub itemsize: Option<u64>,
-    /// Bytes of a chunk where the tail begins; nothing where that depends on the data.
+    /// Bytes of a chunk at the start of the tail; `None` if that depends on the data.
     pub chunk_bytes: Option<u64>,
-    /// Why the tail could not be understood, where it could not.
+    /// The error if the tail is not supported.
     pub unknown: Option<CodecError>,
-    /// What is inside, where the array is sharded.
+    /// The inner chunks, if the array is sharded.
     pub sharding: Option<Box<Sharding>>,
 }
 
@@ -93,7 +93,7 @@ impl Chain {
     /// The chain of a Zarr v3 array, or of the inside of a shard, whose chunks have `chunk_shape`.
     ///
     /// # Errors
-    /// What is wrong with a sharding codec, whose own metadata must make sense before anything can be said of the chunks.
+    /// The error in a sharding codec, without whose metadata the chunks cannot be interpreted.
     pub fn v3(data_type: &Value, codecs: &[Value], chunk_shape: &[u64]) -> Result<Chain, String> {
         let elements = chunk_shape.iter().try_fold(1u64, |product, length| product.checked_mul(*length));
         let mut size = Size { itemsize: itemsize_v3(data_type), elements };
@@ -136,7 +136,7 @@ impl Chain {
         self.tail.iter().rev().find(|codec| matches!(codec, Codec::Blosc(..)) || codec.is_single_stream())
     }
 
-    /// The chain for people: `delta > blosc(lz4,5,shuffle)`; with sharding, what is inside it.
+    /// The chain in short form: `delta > blosc(lz4,5,shuffle)`; with sharding, the inner chain.
     pub fn describe(&self) -> String {
         let words: Vec<String> = self
             .specs
@@ -150,7 +150,7 @@ impl Chain {
         if words.is_empty() { "none".to_owned() } else { words.join(" > ") }
     }
 
-    /// Element size for Blosc's filters: what the elements have, else what the source already used, else bytes.
+    /// Element size for the filters of Blosc: the size of the elements, else that used by the source, else 1.
     pub fn typesize(&self) -> u64 {
         let stated = self.tail.iter().find_map(|codec| match codec {
             Codec::Blosc(_, typesize) => *typesize,
@@ -159,10 +159,10 @@ impl Chain {
         self.itemsize.or(stated).filter(|size| (1..=255).contains(size)).unwrap_or(1)
     }
 
-    /// Undoes the tail: `stored` becomes `decoded`. `spare` is scratch space.
+    /// Decodes the tail: `stored` becomes `decoded`. `spare` is scratch space.
     ///
     /// # Errors
-    /// What is wrong with the bytes; [`CodecError::WrongSize`] where they decode to another size than the chunk has.
+    /// What is wrong with the bytes; [`CodecError::WrongSize`] if they decode to another size than the chunk has.
     pub fn decode_tail(
         &self,
         stored: &[u8],
@@ -202,11 +202,11 @@ impl Sharding {
             .get("chunk_shape")
             .and_then(Value::as_array)
             .and_then(|lengths| lengths.iter().map(Value::as_u64).collect())
-            .ok_or("sharding_indexed has no usable chunk_shape")?;
+            .ok_or("sharding_indexed: missing or invalid \"chunk_shape\"")?;
         let divides = chunk_shape.len() == shard_shape.len()
             && shard_shape.iter().zip(&chunk_shape).all(|(shard, chunk)| *chunk > 0 && shard % chunk == 0);
         if !divides {
-            return Err(format!("inner chunks of {chunk_shape:?} do not divide shards of {shard_shape:?}"));
+            return Err(format!("inner chunk shape {chunk_shape:?} does not divide shard shape {shard_shape:?}"));
         }
         let list = |key: &str| configuration.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
         let index_codecs = list("index_codecs");
@@ -214,7 +214,7 @@ impl Sharding {
         let checksum = match names.as_slice() {
             ["bytes" | "endian", "crc32c"] => true,
             ["bytes" | "endian"] => false,
-            _ => return Err(format!("shard index with codecs {names:?} is not supported")),
+            _ => return Err(format!("shard index codecs {names:?} are not supported")),
         };
         let endian = index_codecs[0].pointer("/configuration/endian").and_then(Value::as_str);
         let chunks = shard_shape
@@ -222,7 +222,7 @@ impl Sharding {
             .zip(&chunk_shape)
             .try_fold(1u64, |product, (shard, chunk)| product.checked_mul(shard / chunk))
             .filter(|chunks| *chunks <= MOST_INNER_CHUNKS)
-            .ok_or("a shard has more inner chunks than any index could list")?;
+            .ok_or("too many inner chunks per shard")?;
         let location = configuration.get("index_location").and_then(Value::as_str).unwrap_or("end");
         Ok(Sharding {
             inner: Chain::v3(data_type, &list("codecs"), &chunk_shape)?,
@@ -259,7 +259,7 @@ impl Size {
             "categorize" => Size { itemsize: typed("astype").or(Some(1)), ..self },
             // Bytes of the same number, but bytes.
             "shuffle" => Size { itemsize: Some(1), elements: self.bytes() },
-            // One bit each, and a byte that says how many pad the last one (numcodecs; v3's own packbits may differ).
+            // One bit each, and a byte with the number of padding bits (numcodecs; packbits of Zarr v3 may differ).
             "packbits" if name != "packbits" || spec.get("id").is_some() => {
                 Size { itemsize: Some(1), elements: self.elements.map(|count| count.div_ceil(8) + 1) }
             }

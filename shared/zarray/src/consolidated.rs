@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::json;
 use crate::metadata::{Group, Node, ZarrFormat, array_v2, group_v2, node_v3};
 
-/// Where the metadata of one node stands in the document.
+/// The position of one node's metadata in the document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Span {
     /// `.zarray`, `.zgroup`, or the whole node in v3.
@@ -75,7 +75,7 @@ impl Consolidated {
         self.spans.iter().filter(|(_, span)| span.node.is_some()).map(|(parts, span)| (absolute(parts), span))
     }
 
-    /// Where the node at `path` (without the leading slash) stands.
+    /// The position of the node at `path` (without the leading slash).
     pub fn span(&self, path: &str) -> Option<&Span> {
         self.spans.get(&parts(path).ok()?)
     }
@@ -102,7 +102,7 @@ impl Consolidated {
         Some(self.node("/", span))
     }
 
-    /// The root group that a document without one stands for.
+    /// The implicit root group of a document without one.
     pub fn implied_root(&self) -> Node {
         Node::Group(Group { path: "/".into(), format: self.format, attributes: serde_json::Map::new() })
     }
@@ -110,18 +110,18 @@ impl Consolidated {
 
 /// Where the consolidated copies stand in a root's `zarr.json`, and the document without them. Nothing: it holds none.
 ///
-/// The copies are as large as the store has arrays; whoever wants the root alone should not parse them.
+/// Consolidated metadata grows with the number of arrays, and is not needed to read the root alone.
 pub fn inline_copies(text: &[u8]) -> Option<(Range<usize>, Vec<u8>)> {
     let member = json::member(text, 0, "consolidated_metadata").filter(|member| &text[member.clone()] != b"null")?;
     let root = json::splice(text, &[(member.clone(), b"null".to_vec())]);
     Some((member, root))
 }
 
-/// The names on the way to a node. A path that leaves the hierarchy is no node's.
+/// The path segments of a node; an error for a path that leaves the hierarchy.
 fn parts(path: &str) -> Result<Vec<String>, String> {
     let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
     match parts.iter().any(|part| part == "." || part == ".." || part.contains('\0')) {
-        true => Err(format!("names {path:?}, which is no path of a node")),
+        true => Err(format!("{path:?} is not a valid node path")),
         false => Ok(parts),
     }
 }

@@ -1,4 +1,4 @@
-//! How many bytes an element has. Nothing here knows what the bytes mean.
+//! Element sizes of data types.
 
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ fn field_size(field: &Value) -> Option<u64> {
     }
 }
 
-/// Bytes of an element of a Zarr v3 `data_type`. Nothing for types of variable size and types nobody here knows.
+/// Bytes of an element of a Zarr v3 `data_type`. `None` for types of variable size and unknown types.
 pub fn itemsize_v3(data_type: &Value) -> Option<u64> {
     let name = data_type.as_str().or_else(|| data_type.get("name")?.as_str())?;
     let configuration = data_type.get("configuration");

@@ -10,7 +10,7 @@ use crate::metadata::{Array, ZarrFormat};
 /// Filters that encode each element by itself: the encoded element can be moved without decoding it.
 const ELEMENTWISE: [&str; 4] = ["fixedscaleoffset", "quantize", "bitround", "astype"];
 
-/// Codecs that write elements of variable length, each behind its length.
+/// Codecs that write elements of variable length, each after its length.
 const VLEN: [&str; 2] = ["vlen-utf8", "vlen-bytes"];
 
 /// Data types of Zarr v3 that they are for.
@@ -38,10 +38,10 @@ impl Elements {
     /// The elements of `array` (with sharding: of an inner chunk), where decoding the compressors is enough to move them.
     ///
     /// # Errors
-    /// Which codec stands in the way. [`Array::as_decoded`] may still have elements.
+    /// A message that names the unsupported codec. [`Array::as_decoded`] may still succeed.
     pub fn of(array: &Array) -> Result<Elements, String> {
         if array.grid.is_none() {
-            return Err("its chunk grid is not regular".into());
+            return Err("the chunk grid is not regular".into());
         }
         match (&array.chain.sharding, array.format) {
             (Some(sharding), _) => of_shard(array, sharding),
@@ -53,10 +53,10 @@ impl Elements {
 
 fn of_shard(array: &Array, sharding: &Sharding) -> Result<Elements, String> {
     if let Some(spec) = array.chain.specs.iter().find(|spec| codec_name(spec) != "sharding_indexed") {
-        return Err(format!("codec {:?} around a whole shard is not supported", codec_name(spec)));
+        return Err(format!("codec {:?} applied to whole shards is not supported", codec_name(spec)));
     }
     if sharding.inner.sharding.is_some() {
-        return Err("shards within shards are not supported".into());
+        return Err("nested shards are not supported".into());
     }
     of_v3(array, &sharding.inner)
 }
@@ -80,7 +80,7 @@ fn of_v3(array: &Array, chain: &Chain) -> Result<Elements, String> {
     known_tail(chain)?;
     let mut order: Vec<usize> = (0..array.shape.len()).collect();
     let Some((to_bytes, before)) = chain.specs[..chain.kept].split_last() else {
-        return Err("no codec turns the array into bytes".into());
+        return Err("the codec chain has no array-to-bytes codec".into());
     };
     for spec in before {
         match codec_name(spec) {
@@ -102,7 +102,7 @@ fn known_tail(chain: &Chain) -> Result<(), String> {
 
 fn fixed(chain: &Chain) -> Result<Itemsize, String> {
     let itemsize = chain.itemsize.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0);
-    itemsize.map(Itemsize::Fixed).ok_or_else(|| "its elements have no known size".into())
+    itemsize.map(Itemsize::Fixed).ok_or_else(|| "unknown element size".into())
 }
 
 fn elementwise(spec: &Value) -> Result<(), String> {
@@ -123,7 +123,7 @@ pub(crate) fn is_variable(name: &str) -> bool {
     VLEN.contains(&name)
 }
 
-/// The order after a transpose: its `order` says which dimension of its input becomes dimension `i` (Zarr v3, `transpose`).
+/// The order after a transpose: `order[i]` is the input dimension that becomes dimension `i` (Zarr v3, `transpose`).
 fn transposed(before: &[usize], spec: &Value) -> Result<Vec<usize>, String> {
     let stated = spec.pointer("/configuration/order").unwrap_or(&Value::Null);
     match stated {

@@ -4,11 +4,11 @@ use zcodec::CodecError;
 use zstore::StoreError;
 use zwire::{Exit, Failure};
 
-/// An error with its place: a store, a node, a chunk's key.
+/// An error with its path: a store, a node or a chunk key.
 #[derive(Debug, thiserror::Error)]
 pub enum ZarrError {
     /// Something is there, but no Zarr metadata.
-    #[error("{place}: is not a Zarr store: it has no zarr.json, .zgroup or .zarray")]
+    #[error("{place}: not a Zarr store: no zarr.json, .zgroup or .zarray found")]
     NotZarr {
         /// Path or URL.
         place: String,
@@ -35,7 +35,7 @@ pub enum ZarrError {
 }
 
 impl ZarrError {
-    /// The exit code that this error alone gives.
+    /// The exit code of this error alone.
     pub fn exit(&self) -> Exit {
         match self {
             ZarrError::NotZarr { .. } => Exit::Absent,
@@ -52,12 +52,12 @@ impl ZarrError {
         }
     }
 
-    /// What to do about it, where that can be said.
+    /// A hint, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            ZarrError::NotZarr { .. } => Some("name the directory that holds zarr.json or .zgroup".into()),
+            ZarrError::NotZarr { .. } => Some("give the directory that contains zarr.json or .zgroup".into()),
             ZarrError::Chunk { source: CodecError::TooLarge { .. }, .. } => {
-                Some("Blosc cannot hold it: rechunk or shard the array, or leave it out with --var".into())
+                Some("the chunk is too large for Blosc: rechunk or shard the array, or exclude it with --var".into())
             }
             ZarrError::Chunk { .. } | ZarrError::Metadata { .. } => None,
             ZarrError::Store(error) => error.hint(),

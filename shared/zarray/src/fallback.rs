@@ -1,7 +1,7 @@
-//! Codecs that the fast path does not know: what stands between the elements that callers see and the compressors of
-//! [`zcodec`] is undone here, chunk by chunk; by [`zarrs`], where it has the codec.
+//! Codecs that the fast path does not support: the codecs between the elements that callers see and the compressors of
+//! [`zcodec`] are decoded here, chunk by chunk, with [`zarrs`] if it has the codec.
 //!
-//! What is not certain is refused: a codec is only undone where zarr-python would give the same values.
+//! A codec is decoded only if the result is certain to equal that of zarr-python; otherwise it is an error.
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;
@@ -22,7 +22,7 @@ use crate::number::NumberType;
 use crate::subset::Subset;
 
 impl Array {
-    /// The array as its decoded chunks show it: without those codecs that are undone whenever a chunk is decoded. Most arrays
+    /// The array as its decoded chunks show it: without the codecs decoded here. Most arrays
     /// have none.
     pub fn as_decoded(&self) -> Cow<'_, Array> {
         match Fallback::of(self) {
@@ -32,13 +32,13 @@ impl Array {
     }
 }
 
-/// The way from what [`zcodec`] decodes to the elements that callers see.
+/// The steps from the output of [`zcodec`] to the elements that callers see.
 pub(crate) struct Fallback {
-    /// The array's own chain, whose tail comes first.
+    /// The chain of the array, whose tail is decoded first.
     tail: Chain,
-    /// What comes then, in decoding order.
+    /// The following steps, in decoding order.
     steps: Vec<Step>,
-    /// Bytes of the result, where elements have a fixed size.
+    /// Bytes of the result, if elements have a fixed size.
     chunk_bytes: Option<u64>,
 }
 
@@ -48,7 +48,7 @@ enum Step {
     Own(Codec),
     /// A checksum, or another compressor.
     Bytes(Arc<dyn BytesToBytesCodecTraits>),
-    /// What makes an array, in elements of the native byte order.
+    /// Produces an array, with elements in native byte order.
     Array { codec: Arc<dyn ArrayToBytesCodecTraits>, shape: Vec<NonZeroU64>, data_type: DataType },
     /// numcodecs' `delta`: stored differences.
     Delta { stored: NumberType, to: NumberType },
@@ -57,11 +57,11 @@ enum Step {
 }
 
 impl Fallback {
-    /// How chunks of `array` (with sharding: inner chunks) are decoded where the fast path cannot, and the array as they then
-    /// show it; `None` where the fast path can.
+    /// How chunks of `array` (with sharding: inner chunks) are decoded if the fast path cannot, and the array as they then
+    /// show it; `None` if the fast path can.
     ///
     /// # Errors
-    /// Which codec stands in the way.
+    /// A message that names the unsupported codec.
     pub fn of(array: &Array) -> Result<Option<(Array, Fallback)>, String> {
         let Err(why) = Elements::of(array) else { return Ok(None) };
         if array.chain.sharding.as_ref().is_some_and(|sharding| sharding.inner.sharding.is_some()) {
@@ -152,19 +152,19 @@ fn visible(format: ZarrFormat, specs: &[Value]) -> usize {
     if variable { 1 } else { specs.iter().take_while(stays).count() }
 }
 
-/// A walk through the codecs that are undone, in encoding order.
+/// Walks through the codecs to decode, in encoding order.
 struct Walk<'a> {
     array: &'a Array,
     shape: &'a [u64],
-    /// The elements at this point; `None` where they are not numbers.
+    /// The elements at this point; `None` if they are not numbers.
     number: Option<NumberType>,
     /// Whether the codecs that stay change the order of elements.
     transposed: bool,
-    /// Whether a codec that is undone makes other elements.
+    /// Whether a decoded codec changes the elements.
     changed: bool,
     /// Whether the array has become bytes.
     is_bytes: bool,
-    /// The codec that did so, where callers see its output.
+    /// The codec that did so, if callers see its output.
     to_bytes: Option<Value>,
 }
 
@@ -172,7 +172,7 @@ impl<'a> Walk<'a> {
     fn start(array: &'a Array, visible: &[Value], shape: &'a [u64]) -> Walk<'a> {
         let own = match array.format {
             ZarrFormat::V2 => NumberType::from_v2(&array.dtype),
-            // Before a codec makes bytes of them, elements are in the native order.
+            // Before the array-to-bytes codec, elements are in native byte order.
             ZarrFormat::V3 => NumberType::from_v3(codec_name(&array.dtype), false),
         };
         let number = visible.iter().fold(own, |number, spec| encoded(number?, spec));
@@ -180,10 +180,10 @@ impl<'a> Walk<'a> {
         Walk { array, shape, number, transposed, changed: false, is_bytes: false, to_bytes: None }
     }
 
-    /// How one more codec is undone; `None` where callers see its output.
+    /// The step that decodes one more codec; `None` if callers see its output.
     fn step(&mut self, spec: &Value) -> Result<Option<Step>, String> {
         let step = if self.is_bytes { self.of_bytes(spec).map(Some) } else { self.of_array(spec) };
-        step.ok_or_else(|| format!("codec {spec} cannot be undone for data type {}", self.array.dtype))
+        step.ok_or_else(|| format!("codec {spec} cannot be decoded for data type {}", self.array.dtype))
     }
 
     fn is_v2(&self) -> bool {
@@ -211,7 +211,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A codec that is given bytes, or takes an array for its bytes.
+    /// A codec whose input is bytes, or an array taken as bytes.
     fn of_bytes(&mut self, spec: &Value) -> Option<Step> {
         self.is_bytes = true;
         let own = if self.is_v2() { Codec::from_v2(spec, 1) } else { Codec::from_v3(spec) };
@@ -265,7 +265,7 @@ impl<'a> Walk<'a> {
         self.zarrs_array(spec, &format!("{word}{}", 8 * number.size).into())
     }
 
-    /// A codec of `zarrs` that makes bytes of an array of this type.
+    /// An array-to-bytes codec of `zarrs` for this type.
     fn zarrs_array(&mut self, spec: &Value, data_type: &Value) -> Option<Step> {
         let Zarrs::ArrayToBytes(codec) = zarrs_codec(spec)? else { return None };
         let shape: Vec<NonZeroU64> = self.shape.iter().map(|length| NonZeroU64::new(*length)).collect::<Option<_>>()?;
@@ -284,7 +284,7 @@ fn no_fill(data_type: &DataType) -> FillValue {
     FillValue::from(vec![0; data_type.fixed_size().unwrap_or(0)])
 }
 
-/// The codec of `zarrs` with this name and configuration; `None` where it has none.
+/// The codec of `zarrs` with this name and configuration; `None` if there is none.
 fn zarrs_codec(spec: &Value) -> Option<Zarrs> {
     let (mut name, mut configuration) = match spec.get("id").and_then(Value::as_str) {
         Some(id) => (format!("numcodecs.{id}"), spec.as_object()?.clone()),
@@ -311,7 +311,7 @@ fn stated(spec: &Value, key: &str) -> Option<Option<NumberType>> {
     Some(NumberType::from_v2(dtype).or_else(|| NumberType::from_v3(dtype.as_str()?, false)))
 }
 
-/// What a codec that stays makes of elements.
+/// The effect on elements of a codec that is kept.
 fn encoded(from: NumberType, spec: &Value) -> Option<NumberType> {
     let name = codec_name(spec);
     match name.strip_prefix("numcodecs.").unwrap_or(name) {
@@ -368,7 +368,7 @@ fn put(target: &mut Vec<u8>, bits: u64, number: NumberType) {
     target.extend_from_slice(&word[..number.size]);
 }
 
-/// Truth values out of bits, the highest first; the first byte says how many pad the last one.
+/// Booleans from bits, the highest first; the first byte is the number of padding bits.
 fn unpacked(source: &[u8], target: &mut Vec<u8>) -> Result<(), CodecError> {
     let short = CodecError::Short { format: "packbits", needed: 1, found: 0 };
     let (padded, packed) = source.split_first().ok_or(short)?;

@@ -92,7 +92,7 @@ fn known_codecs_in_other_places_are_undone() {
     // RFC 1950 and 1951: one stored block, and the Adler-32 of its bytes.
     let zlib = [0x78, 0x01, 1, 4, 0, 0xfb, 0xff, 1, 3, 2, 4, 0, 0x19, 0, 0x0b];
     assert_eq!(decode(&array, &zlib), Ok(vec![1, 2, 3, 4]));
-    // What encodes each element by itself stays: callers know how to undo it.
+    // Codecs that encode each element separately are kept: callers decode them.
     let scaled = json!({"id": "fixedscaleoffset", "dtype": "<f4", "astype": "<i2", "scale": 10, "offset": 0});
     let array = v2("<f4", 2, json!([scaled, {"id": "delta", "dtype": "<i2"}]), Value::Null);
     assert_eq!(decode(&array, &words(&[5, 2])), Ok(words(&[5, 7])));

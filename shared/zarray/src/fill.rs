@@ -1,4 +1,4 @@
-//! The fill value as an element: the bytes that a chunk holds where the array has no value of its own.
+//! The fill value as an element: the bytes that represent it in a decoded chunk.
 //!
 //! Spellings: the `fill_value` sections of the Zarr v2 and v3 specifications and of zarr-extensions' data types (numbers,
 //! `"NaN"`, bits as `"0x…"`, pairs for complex, Base64 for bytes and structures, integers for times).
@@ -15,11 +15,11 @@ use crate::scalar_filter::encode_fill;
 /// the stored byte order. With elements of variable length, the bytes of the element without its length.
 ///
 /// # Errors
-/// Why it cannot be said for certain: a spelling that is not known, or a filter that does not give the fill value back.
+/// A message if it is not certain: an unknown notation, or a filter that does not preserve the fill value.
 pub fn fill_element(array: &Array) -> Result<Vec<u8>, String> {
     let array = &*array.as_decoded();
     let fill = &array.fill_value;
-    let unknown = || format!("fill value {fill} of data type {} is not understood", array.dtype);
+    let unknown = || format!("fill value {fill} is not valid for data type {}", array.dtype);
     let size = match Elements::of(array)?.itemsize {
         Itemsize::Variable => {
             let specs = &array.chain.innermost().specs;
@@ -44,17 +44,17 @@ pub fn fill_element(array: &Array) -> Result<Vec<u8>, String> {
             let reorder = (array.format == ZarrFormat::V3).then_some(big_endian);
             encode_fill(number, element, &filters, reorder)?
         }
-        (false, _) => return Err(format!("fill value {fill} cannot be taken through the filters")),
+        (false, _) => return Err(format!("fill value {fill} cannot be encoded by the filters")),
     };
     if element.len() == size { Ok(element) } else { Err(unknown()) }
 }
 
-/// Codecs that say where elements go, not what they are.
+/// Codecs that reorder elements without changing them.
 fn is_layout(name: &str) -> bool {
     matches!(name, "transpose" | "bytes" | "endian")
 }
 
-/// What an element is, as far as a fill value needs it.
+/// The kind of an element, as required for a fill value.
 enum Kind {
     Number(NumberType),
     /// Two floating-point numbers.
@@ -103,7 +103,7 @@ impl Kind {
     }
 
     fn element(&self, fill: &Value) -> Option<Vec<u8>> {
-        // What zarr-python takes for the fill value of times that have none.
+        // The default fill value of times in zarr-python.
         if let (Kind::Time(number), true) = (self, fill.is_null()) {
             return number.element(&i64::MIN.into());
         }
@@ -186,7 +186,7 @@ fn padded(mut bytes: Vec<u8>, size: usize) -> Option<Vec<u8>> {
     })
 }
 
-/// The bytes of an element of variable length. zarr-python 2 wrote Base64 of what the codec makes of a list of one; later
+/// The bytes of an element of variable length. zarr-python 2 wrote Base64 of a list of one, encoded by the codec; later
 /// versions write text as it is, and Base64 of bytes.
 fn variable(fill: &Value, text: bool) -> Option<Vec<u8>> {
     match fill {

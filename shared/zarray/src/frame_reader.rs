@@ -1,7 +1,7 @@
-//! Part of a stored object: of a Blosc frame the header and the block table first, then only the blocks that are wanted; of
+//! Reads part of a stored object: of a Blosc frame the header and the block table first, then only the requested blocks; of
 //! anything else, pieces of it.
 //!
-//! A Blosc frame is a header, a table of where its blocks start, and the blocks. No part that was not read can be checked.
+//! A Blosc frame is a header, a table of where its blocks start, and the blocks. Parts that were not read cannot be checked.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ const HEAD: u64 = 4096;
 pub(crate) struct ReadPolicy {
     /// Below so many decoded bytes that could be spared, one read of everything is as fast as two of less.
     worth: u64,
-    /// Pieces no farther apart than this are read as one.
+    /// Pieces up to this far apart are read as one.
     gap: u64,
     /// More pieces than this are not worth their requests.
     most_pieces: usize,
@@ -28,14 +28,14 @@ pub(crate) struct ReadPolicy {
 }
 
 impl ReadPolicy {
-    /// A subset, near or far, where all that is read is decoded.
+    /// For a subset, local or remote, if all bytes read are decoded.
     pub const SUBSET: ReadPolicy = ReadPolicy { worth: 512 << 10, gap: 64 << 10, most_pieces: 4, most_quarters: 3 };
 
     /// Single elements of a local chunk: a second read costs more than some bytes.
     pub const NEAR: ReadPolicy =
         ReadPolicy { worth: 64 << 10, gap: 4 << 10, most_pieces: usize::MAX, most_quarters: 2 };
 
-    /// The same across a network, where a second read costs a round trip.
+    /// The same for remote stores, where a second read costs a round trip.
     pub const FAR: ReadPolicy = ReadPolicy { worth: 512 << 10, gap: 64 << 10, most_pieces: 16, most_quarters: 2 };
 
     /// The same, whatever it costs.
@@ -43,12 +43,12 @@ impl ReadPolicy {
         ReadPolicy { worth: 0, most_pieces: usize::MAX, most_quarters: u64::MAX, ..self }
     }
 
-    /// Whether it may be worth reading `wanted` of `whole` decoded bytes apart from the rest.
+    /// Whether it may be worthwhile to read only `wanted` of `whole` decoded bytes.
     pub fn is_worth_it(&self, whole: u64, wanted: u64) -> bool {
         whole.saturating_sub(wanted) >= self.worth
     }
 
-    /// `ranges` of an object of `len` bytes, merged to pieces that are worth a read each; `None` where reading all of it is less
+    /// `ranges` of an object of `len` bytes, merged to pieces that are worth a read each; `None` if reading all of it is less
     /// work.
     pub fn pieces(&self, ranges: &[Range<u64>], len: u64) -> Option<Pieces> {
         let pieces = Pieces::of(ranges, self.gap);
@@ -57,13 +57,13 @@ impl ReadPolicy {
     }
 }
 
-/// What was found where a frame was expected.
+/// The result of opening a frame.
 pub(crate) enum Opened {
     /// No object.
     Absent,
     /// A frame.
     Frame(Frame),
-    /// Something else, or a truncated frame: decoding it whole will tell what is wrong.
+    /// Something else, or a truncated frame: decoding it in full reports the error.
     Other,
 }
 
@@ -97,7 +97,7 @@ impl Frame {
     }
 
     /// Reads `pieces` of the frame, one after the other, into `buffer`. Returns whether they are of the frame that was opened;
-    /// with another size or tag, it was written anew in between.
+    /// with another size or tag, it was rewritten in between.
     pub fn read(
         &mut self,
         store: &Store,
@@ -111,8 +111,8 @@ impl Frame {
     }
 }
 
-/// The header of the frame that `bytes` begin, of which `stored` bytes are there; `None` where it is not a frame of `chunk_bytes`,
-/// or a truncated one, which must not be taken for complete because the blocks wanted of it are there.
+/// The header of the frame that `bytes` begin, of which `stored` bytes are there; `None` if it is not a frame of `chunk_bytes`,
+/// or a truncated one, which must not be taken for complete because the requested blocks are present.
 pub(crate) fn frame_header(bytes: &[u8], stored: u64, chunk_bytes: u64) -> Option<Header> {
     let header = Header::parse(bytes).ok()?;
     (stored >= u64::from(header.cbytes) && u64::from(header.nbytes) == chunk_bytes).then_some(header)
@@ -163,7 +163,7 @@ impl Pieces {
         self.0.iter().map(|(range, _)| range.start + start..range.end + start).collect()
     }
 
-    /// The bytes of `range` out of what was read, the pieces one after the other.
+    /// The bytes of `range` from the pieces read, in order.
     pub fn within<'a>(&self, bytes: &'a [u8], range: &Range<u64>) -> Option<&'a [u8]> {
         let number = self.0.partition_point(|(piece, _)| piece.end < range.end);
         let (piece, before) = self.0.get(number).filter(|(piece, _)| piece.start <= range.start)?;
@@ -171,7 +171,7 @@ impl Pieces {
         bytes.get(start..start + (range.end - range.start) as usize)
     }
 
-    /// Puts what was read to its places in `target`, which is as long as the whole.
+    /// Copies the pieces to their positions in `target`, which is as long as the whole.
     pub fn scatter(&self, bytes: &[u8], target: &mut [u8]) {
         for (piece, _) in &self.0 {
             let target = target.get_mut(piece.start as usize..piece.end as usize);

@@ -8,7 +8,7 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// A grid; nothing where the shapes differ in rank or a chunk has no extent.
+    /// A grid; `None` if the shapes differ in rank or a chunk length is 0.
     pub fn new(shape: Vec<u64>, chunk_shape: Vec<u64>) -> Option<Grid> {
         (shape.len() == chunk_shape.len() && !chunk_shape.contains(&0)).then_some(Grid { shape, chunk_shape })
     }
@@ -28,7 +28,7 @@ impl Grid {
         self.shape.iter().zip(&self.chunk_shape).map(|(length, chunk)| length.div_ceil(*chunk)).collect()
     }
 
-    /// Chunks in all (`u64::MAX` where there are more).
+    /// Number of chunks (`u64::MAX` if there are more).
     pub fn len(&self) -> u64 {
         product(&self.counts())
     }
@@ -38,12 +38,12 @@ impl Grid {
         self.len() == 0
     }
 
-    /// Elements of a chunk (`u64::MAX` where there are more). Chunks at the edge are stored whole, too.
+    /// Elements of a chunk (`u64::MAX` if there are more). Edge chunks are stored in full, too.
     pub fn chunk_elements(&self) -> u64 {
         product(&self.chunk_shape)
     }
 
-    /// Elements of the array (`u64::MAX` where there are more).
+    /// Elements of the array (`u64::MAX` if there are more).
     pub fn elements(&self) -> u64 {
         product(&self.shape)
     }
@@ -53,7 +53,7 @@ impl Grid {
         index.len() == self.shape.len() && index.iter().zip(self.counts()).all(|(index, count)| *index < count)
     }
 
-    /// The number of a chunk in C order (`u64::MAX` where it is larger).
+    /// The number of a chunk in C order (`u64::MAX` if it is larger).
     pub fn number(&self, index: &[u64]) -> u64 {
         let counts = self.counts();
         index
@@ -99,19 +99,19 @@ fn product(lengths: &[u64]) -> u64 {
     lengths.iter().fold(1, |product: u64, length| product.saturating_mul(*length))
 }
 
-/// How chunk indices become keys.
+/// How chunk indices are encoded in keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkKeys {
     /// Whether keys start with `c` (the `default` encoding of Zarr v3).
     pub prefixed: bool,
-    /// What stands between the parts.
+    /// The separator.
     pub separator: char,
 }
 
-/// What a stored key is to the array that it lies below.
+/// The kind of a key below an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
-    /// A chunk (with sharding: a shard), with its number in the grid where the grid is regular.
+    /// A chunk (with sharding: a shard), with its number in the grid, if the grid is regular.
     Chunk(Option<u64>),
     /// A metadata document of the array.
     Metadata,
@@ -119,14 +119,14 @@ pub enum Key {
     OutsideGrid,
     /// It would be a chunk, were the separator the other one.
     WrongSeparator,
-    /// Nothing of the array's.
+    /// Not a key of the array.
     Stray,
 }
 
 /// What a key relative to an array is by its spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyKind {
-    /// A chunk with this index, whether or not the grid has a place for it.
+    /// A chunk with this index, inside the grid or not.
     Chunk(Vec<u64>),
     /// It would be a chunk, were the separator the other one.
     WrongSeparator,
@@ -145,7 +145,7 @@ impl ChunkKeys {
         }
     }
 
-    /// What `key`, relative to its array of `rank` dimensions, stands for.
+    /// Parses `key`, relative to its array of `rank` dimensions.
     pub fn parse(&self, key: &str, rank: usize) -> KeyKind {
         if let Some(index) = self.index(key, rank) {
             return KeyKind::Chunk(index);

@@ -12,7 +12,7 @@ const WINDOW: usize = 1024;
 /// The visitor has seen enough.
 struct Ended;
 
-/// A node on the way of a walk, or what is wrong with it.
+/// A node visited by a walk, or its error.
 pub type Visit = Result<Node, ZarrError>;
 
 /// An opened hierarchy.
@@ -21,15 +21,15 @@ pub struct Hierarchy<'a> {
     root: Node,
     format: ZarrFormat,
     consolidated: Option<Consolidated>,
-    /// What was wrong with the consolidated metadata, where it could not be used.
+    /// The error in the consolidated metadata, if it could not be used.
     pub unusable: Option<ZarrError>,
 }
 
 impl<'a> Hierarchy<'a> {
-    /// Reads the top of a store. With `consolidated`, a consolidated copy of the metadata is used where there is one.
+    /// Reads the top of a store. With `consolidated`, consolidated metadata is used if present.
     ///
     /// # Errors
-    /// [`ZarrError::NotZarr`] where there is no metadata, [`ZarrError::Metadata`] where the root's cannot be used.
+    /// [`ZarrError::NotZarr`] if there is no metadata, [`ZarrError::Metadata`] if that of the root is invalid.
     pub fn open(store: &'a Store, pool: &Pool, consolidated: bool) -> Result<Hierarchy<'a>, ZarrError> {
         // Asked for together: one round trip, not four.
         let keys = vec!["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
@@ -125,7 +125,7 @@ impl<'a> Hierarchy<'a> {
         let _ = OrderedMap::new(pool, WINDOW).run(paths, load, |value| go_on(emit(value)));
     }
 
-    /// Visits what lies below the group at `prefix`.
+    /// Visits the nodes below the group at `prefix`.
     fn walk_below<T: Send>(
         &self,
         prefix: &str,
@@ -140,7 +140,7 @@ impl<'a> Hierarchy<'a> {
         let load = |name: String| {
             let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
             let visit = self.load(&path);
-            // An array's directories hold chunks; below everything else there may be more nodes.
+            // Directories of arrays hold chunks; below all others there may be more nodes.
             let descend = matches!(visit, Ok(None | Some(Node::Group(_))));
             (descend.then_some(path), visit.transpose().map(map))
         };
@@ -155,7 +155,7 @@ impl<'a> Hierarchy<'a> {
         let absolute = format!("/{path}");
         let read = |name: &str| read(self.store, &format!("{path}/{name}"));
         let wrong = |detail: String| ZarrError::Metadata { place: self.store.place(path), detail };
-        let mixed = |name: &str| wrong(format!("has a {name} in a Zarr v{} hierarchy", self.format.number()));
+        let mixed = |name: &str| wrong(format!("unexpected {name} in a Zarr v{} hierarchy", self.format.number()));
         if self.format == ZarrFormat::V3 {
             return match read("zarr.json")? {
                 Some(text) => node_v3(&absolute, &text).map(Some).map_err(wrong),

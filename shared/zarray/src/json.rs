@@ -1,6 +1,6 @@
 //! JSON as archives hold it: strict, but for the bare `NaN` and `Infinity` that Python writes.
 //!
-//! Metadata that a tool changes is changed in place, as text: every byte outside the changed member stays as it was. A
+//! Tools change metadata in place, as text: every byte outside the changed member stays as it was. A
 //! parsed and reprinted document would not keep number spellings and bare NaN.
 
 use std::borrow::Cow;
@@ -8,13 +8,13 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-/// Bytes between the start of a line and a value in it, at most.
+/// Maximum number of bytes between the start of a line and a value in it.
 const DEEPEST_INDENT: usize = 4096;
 
 /// Parses a document, bare `NaN`, `Infinity` and `-Infinity` as strings.
 ///
 /// # Errors
-/// What `serde_json` says of the document as it stands.
+/// The error of `serde_json` for the document as it is.
 pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice(text).or_else(|error| match quote_bare_floats(text) {
         Cow::Borrowed(_) => Err(error),
@@ -52,7 +52,7 @@ fn quote_bare_floats(text: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The members of the object that starts at (or after white space from) `at`: each key with the range of its value, in
-/// document order, in one pass. Nothing where there is no well-formed object.
+/// document order, in one pass. `None` if there is no well-formed object.
 pub fn members(text: &[u8], at: usize) -> Option<Vec<(String, Range<usize>)>> {
     let mut found = Vec::new();
     let mut at = skip_space(text, at);
@@ -110,7 +110,7 @@ pub fn print_like(text: &[u8], at: usize, value: &Value) -> Vec<u8> {
     let Some(line) = line else { return value.to_string().into_bytes() };
     let indent = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let Ok(pretty) = serde_json::to_string_pretty(value) else { return value.to_string().into_bytes() };
-    // Two spaces a level from `serde_json`; the document's own unit is what its first indented line has.
+    // `serde_json` indents by two spaces; the document's indent is that of its first indented line.
     let unit = first_indent(text).max(1);
     let mut out = Vec::new();
     for (number, line) in pretty.lines().enumerate() {

@@ -1,4 +1,4 @@
-//! Zarr v2 and v3 seen alike: a store becomes nodes, arrays, chunk keys and codec chains.
+//! One view of Zarr v2 and v3: nodes, arrays, chunk keys and codec chains of a store.
 //!
 //! The metadata is read here, as JSON, and not through a library: an array whose data type or codec no library can open is
 //! still described, copied and recompressed. Codecs that [`zcodec`] does not know are decoded by [`zarrs`].

@@ -64,7 +64,7 @@ pub struct Array {
     pub format: ZarrFormat,
     /// Length of each dimension.
     pub shape: Vec<u64>,
-    /// The grid of stored objects (chunks, or shards); nothing where it is not regular.
+    /// The grid of stored objects (chunks, or shards); `None` if it is not regular.
     pub grid: Option<Grid>,
     /// How its objects are called.
     pub keys: ChunkKeys,
@@ -72,7 +72,7 @@ pub struct Array {
     pub dimension_names: Option<Vec<Option<String>>>,
     /// Data type in the words of the metadata.
     pub dtype: Value,
-    /// Bytes of an element; nothing where elements have no fixed size or the type is not known.
+    /// Bytes of an element; `None` if elements have no fixed size or the type is not known.
     pub itemsize: Option<u64>,
     /// Fill value in the words of the metadata.
     pub fill_value: Value,
@@ -98,7 +98,7 @@ impl Array {
         }
     }
 
-    /// What a stored key is to the array that it lies below. A chunk counts only where the grid contains it.
+    /// The kind of a key below the array. A chunk key counts only if the grid contains it.
     pub fn key_kind(&self, key: &str) -> Key {
         let prefix = self.key_prefix();
         let relative = if prefix.is_empty() { key } else { key.get(prefix.len() + 1..).unwrap_or_default() };
@@ -134,7 +134,7 @@ impl Array {
     }
 }
 
-/// Reads `.zarray` and, where there is one, `.zattrs`.
+/// Reads `.zarray` and `.zattrs`, if present.
 ///
 /// # Errors
 /// What is wrong with the metadata, in a sentence.
@@ -144,7 +144,7 @@ pub fn array_v2(path: &str, zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Arra
     check_format(&metadata, 2)?;
     let shape = lengths(&metadata, "shape")?;
     let grid = Grid::new(shape.clone(), lengths(&metadata, "chunks")?)
-        .ok_or("\"chunks\" does not fit \"shape\", or has a chunk of no extent")?;
+        .ok_or("\"chunks\" does not fit \"shape\", or has a chunk length of 0")?;
     let dtype = metadata.get("dtype").cloned().ok_or("has no \"dtype\"")?;
     let present = |key: &str| metadata.get(key).filter(|value| !value.is_null());
     let filters = match present("filters") {
@@ -173,7 +173,7 @@ pub fn array_v2(path: &str, zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Arra
     })
 }
 
-/// Reads `.zgroup` and, where there is one, `.zattrs`.
+/// Reads `.zgroup` and `.zattrs`, if present.
 ///
 /// # Errors
 /// What is wrong with the metadata, in a sentence.
@@ -206,13 +206,13 @@ fn array_v3(path: &str, metadata: &Map<String, Value>, attributes: Map<String, V
     let shape = lengths(metadata, "shape")?;
     let dtype = metadata.get("data_type").cloned().ok_or("has no \"data_type\"")?;
     let chunk_grid = metadata.get("chunk_grid").ok_or("has no \"chunk_grid\"")?;
-    let codecs = metadata.get("codecs").and_then(Value::as_array).ok_or("has no list \"codecs\"")?;
+    let codecs = metadata.get("codecs").and_then(Value::as_array).ok_or("\"codecs\" is missing or not a list")?;
     let grid = match chunk_grid.get("name").and_then(Value::as_str) {
         Some("regular") => {
             let configuration = chunk_grid.get("configuration").and_then(Value::as_object);
             let chunk_shape = lengths(configuration.ok_or("\"chunk_grid\" has no configuration")?, "chunk_shape")?;
             let grid = Grid::new(shape.clone(), chunk_shape)
-                .ok_or("\"chunk_shape\" does not fit \"shape\", or has a chunk of no extent")?;
+                .ok_or("\"chunk_shape\" does not fit \"shape\", or has a chunk length of 0")?;
             Some(grid)
         }
         _ => None,
@@ -271,7 +271,7 @@ fn lengths(metadata: &Map<String, Value>, key: &str) -> Result<Vec<u64>, String>
     value
         .as_array()
         .and_then(|lengths| lengths.iter().map(Value::as_u64).collect())
-        .ok_or_else(|| format!("{key:?} is {value}, not a list of lengths"))
+        .ok_or_else(|| format!("{key:?} is {value}, not a list of non-negative integers"))
 }
 
 fn separator(value: &Value) -> Result<char, String> {
@@ -331,7 +331,7 @@ mod tests {
             ("\"chunks\": [5, 4]", "\"chunk\": 1", "\"chunks\""),
             ("[10, 4]", "[-10, 4]", "\"shape\""),
             ("[10, 4]", "\"ten\"", "\"shape\""),
-            ("[5, 4]", "[0, 4]", "no extent"),
+            ("[5, 4]", "[0, 4]", "length of 0"),
             ("[5, 4]", "[5]", "does not fit"),
             ("\"zarr_format\": 2", "\"zarr_format\": 3", "zarr_format"),
             ("\"zarr_format\": 2}", "", "not JSON"),

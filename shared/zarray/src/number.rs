@@ -1,4 +1,4 @@
-//! Numbers as elements hold them: NumPy's and Zarr's numeric types, to and from bytes. Used for single values; nothing
+//! Converts the numeric types of NumPy and Zarr to and from bytes. Used for single values; nothing
 //! here touches data.
 
 use serde_json::Value;
@@ -54,7 +54,7 @@ impl NumberType {
         Some(NumberType { kind, size, big_endian })
     }
 
-    /// The bytes that metadata means by `value`: a number, a boolean, `"NaN"`, `"Infinity"`, or the bits as `"0x…"`.
+    /// The bytes of the metadata value `value`: a number, a boolean, `"NaN"`, `"Infinity"`, or the bits as `"0x…"`.
     pub fn element(self, value: &Value) -> Option<Vec<u8>> {
         match value {
             Value::Bool(value) => self.encode(Number::Int(i128::from(*value))),
@@ -71,7 +71,7 @@ impl NumberType {
         }
     }
 
-    /// `number` as bytes; nothing where the type cannot hold it.
+    /// `number` as bytes; `None` if the type cannot hold it.
     pub fn encode(self, number: Number) -> Option<Vec<u8>> {
         if self.is_float() {
             let value = match number {
@@ -94,7 +94,7 @@ impl NumberType {
         holds.contains(&integer).then(|| self.bytes(integer as u64))
     }
 
-    /// The number that `bytes` hold; nothing where they are too few, or of a type that is not decoded here.
+    /// The number in `bytes`; `None` if there are too few bytes or the type is not supported.
     pub fn decode(self, bytes: &[u8]) -> Option<Number> {
         let mut word = [0; 8];
         word[..self.size].copy_from_slice(bytes.get(..self.size)?);

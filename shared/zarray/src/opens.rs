@@ -9,7 +9,7 @@ use zcodec::codec_name;
 
 use crate::ZarrFormat;
 
-/// Why `zarrs` cannot open the array with this metadata (`.zarray` or `zarr.json`, parsed); nothing where it can.
+/// Why `zarrs` cannot open the array with this metadata (`.zarray` or `zarr.json`, parsed); `None` if it can.
 pub fn zarrs_error(format: ZarrFormat, mut metadata: Value) -> Option<String> {
     without_own(&mut metadata);
     let parsed = match format {
@@ -27,7 +27,7 @@ pub fn zarrs_error(format: ZarrFormat, mut metadata: Value) -> Option<String> {
 /// Snappy, and that a C++ compiler.
 const BUILT_WITHOUT: [&str; 5] = ["blosc", "zstd", "gzip", "zlib", "bz2"];
 
-/// Takes what `zarrs` is built without out of the metadata.
+/// Removes codecs that `zarrs` is built without from the metadata.
 fn without_own(metadata: &mut Value) {
     let Some(members) = metadata.as_object_mut() else { return };
     let ours =

@@ -1,7 +1,7 @@
 //! What a subset of a chunk needs: of a large Blosc frame, the blocks that hold something of it.
 //!
-//! What is fetched goes to its place in a buffer as long as the frame; what lies between is whatever the buffer held. The
-//! decoder looks at the wanted blocks alone, and so cannot tell such a frame from a whole one.
+//! The ranges read are placed in a buffer as long as the frame; the gaps keep their old content. The decoder uses only the
+//! requested blocks, and so cannot distinguish such a frame from a complete one.
 
 use crate::elements::Itemsize;
 use crate::error::ZarrError;
@@ -13,7 +13,7 @@ impl ChunkReader<'_> {
     /// Reads of chunk `index` at least what decoding `part` of it (in stored order, from the chunk's origin) needs: of a large
     /// Blosc frame, the blocks that hold something of the part; of anything else, everything. `spare` is scratch space.
     ///
-    /// What is in `stored` is for [`ChunkReader::decode_subset`] with this part, and for nothing else.
+    /// `stored` may only be passed to [`ChunkReader::decode_subset`] with the same part.
     ///
     /// # Errors
     /// As [`ChunkReader::fetch`].
@@ -35,12 +35,12 @@ impl ChunkReader<'_> {
         };
         match self.fetch_blocks(&place, part, itemsize, stored, spare)? {
             Some(fetched) => Ok(fetched),
-            // Not the frame that was expected: whoever decodes it will say what is wrong.
+            // Not the expected frame: the decoder reports the error.
             None => self.fetch(index, stored),
         }
     }
 
-    /// `None` where everything is to be read, because that is less work, or because something is wrong.
+    /// `None` if everything is to be read, because that is less work, or because something is wrong.
     fn fetch_blocks(
         &self,
         place: &Stored,

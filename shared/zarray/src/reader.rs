@@ -1,4 +1,4 @@
-//! One chunk of an array, out of its store: a stored object, or an inner chunk of a shard; decoded whole, or only what a
+//! Reads one chunk of an array: a stored object, or an inner chunk of a shard; decoded in full, or only what a
 //! subset of it needs.
 //!
 //! Fetching and decoding are two steps, because one waits for a store and the other for a processor. Subsets are in *stored
@@ -21,10 +21,10 @@ use crate::metadata::Array;
 use crate::shard::{StoredIndex, find_shard_index};
 use crate::subset::{Subset, copy_from_window, copy_subset};
 
-/// Bytes of shard indexes that are kept, where more than two fit.
+/// Cache size for shard indexes, in bytes; at least two are kept.
 const INDEX_CACHE: u64 = 16 << 20;
 
-/// The index of a shard; `None` where there is no such shard.
+/// The index of a shard; `None` if the shard is missing.
 type KeptIndex = Arc<Option<StoredIndex>>;
 
 /// Reads the chunks of one array. Cheap to share between threads.
@@ -41,7 +41,7 @@ pub struct ChunkReader<'a> {
 /// What a fetch found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fetched {
-    /// The stored object (with sharding, the shard); nothing where it is absent.
+    /// The stored object (with sharding, the shard); `None` if missing.
     pub stat: Option<Stat>,
     /// Whether the chunk is there.
     pub present: bool,
@@ -60,7 +60,7 @@ pub(crate) struct Stored {
     pub key: String,
     /// Its first byte in the object.
     pub start: u64,
-    /// Its bytes; nothing where it is the whole object.
+    /// Its byte range; `None` for the whole object.
     pub len: Option<u64>,
 }
 
@@ -68,7 +68,7 @@ impl<'a> ChunkReader<'a> {
     /// A reader of the chunks (with sharding: the inner chunks) of `array`.
     ///
     /// # Errors
-    /// Which codec stands in the way.
+    /// A message that names the unsupported codec.
     pub fn new(store: &'a Store, array: &'a Array) -> Result<ChunkReader<'a>, String> {
         let (elements, fallback) = match (Elements::of(array), Fallback::of(array)) {
             (Ok(elements), _) => (elements, None),
@@ -76,7 +76,7 @@ impl<'a> ChunkReader<'a> {
             (Err(why), _) => return Err(why),
         };
         let grid = array.chunk_shape().and_then(|shape| Grid::new(array.shape.clone(), shape.to_vec()));
-        let grid = grid.ok_or("its chunk grid is not regular")?;
+        let grid = grid.ok_or("the chunk grid is not regular")?;
         Ok(ChunkReader { store, array, elements, fallback, grid, indexes: Mutex::default() })
     }
 
@@ -84,7 +84,7 @@ impl<'a> ChunkReader<'a> {
         self.store
     }
 
-    /// Whether a stored chunk is a Blosc frame of the decoded one, and nothing else.
+    /// Whether a stored chunk is a Blosc frame without further codecs.
     pub(crate) fn is_frame(&self) -> bool {
         self.fallback.is_none() && matches!(self.array.chain.innermost().tail.as_slice(), [Codec::Blosc(..)])
     }
@@ -112,7 +112,7 @@ impl<'a> ChunkReader<'a> {
         &self.grid
     }
 
-    /// A whole chunk in stored order, from the origin.
+    /// A full chunk in stored order, from the origin.
     pub fn chunk(&self) -> Subset {
         Subset::whole(self.grid.chunk_shape()).permuted(&self.elements.order)
     }
@@ -132,7 +132,7 @@ impl<'a> ChunkReader<'a> {
         (self.array.key(&self.array.keys.encode(&object)), inner)
     }
 
-    /// The place of chunk `index`, for messages.
+    /// The path of chunk `index`, for messages.
     pub fn place(&self, index: &[u64]) -> String {
         let (key, inner) = self.key(index);
         let inner = inner.map(|number| format!(" inner chunk {number}")).unwrap_or_default();
@@ -152,7 +152,7 @@ impl<'a> ChunkReader<'a> {
     /// Reads the stored bytes of chunk `index` into `stored`, whose old content is lost.
     ///
     /// # Errors
-    /// [`ZarrError::Store`] from the store, [`ZarrError::Chunk`] where the index of a shard is damaged. An absent chunk is no
+    /// [`ZarrError::Store`] from the store, [`ZarrError::Chunk`] if the index of a shard is damaged. A missing chunk is not an
     /// error.
     pub fn fetch(&self, index: &[u64], stored: &mut Vec<u8>) -> Result<Fetched, ZarrError> {
         let place = match self.locate(index, stored)? {
@@ -161,7 +161,7 @@ impl<'a> ChunkReader<'a> {
         };
         let Some(len) = place.len else {
             let stat = self.store.get(&place.key, stored)?;
-            // Of an object that is not there, the buffer has nothing: what it holds is from before.
+            // If the object is missing, the buffer still holds old data.
             let bytes = if stat.is_some() { stored.len() as u64 } else { 0 };
             return Ok(Fetched { stat, present: stat.is_some(), bytes });
         };
@@ -173,7 +173,7 @@ impl<'a> ChunkReader<'a> {
         Ok(Fetched { stat, present: true, bytes: len })
     }
 
-    /// Where chunk `index` is stored; or, where the index of its shard says that it is not, what is there instead.
+    /// Where chunk `index` is stored, or the result if it is missing from the index of its shard.
     pub(crate) fn locate(&self, index: &[u64], buffer: &mut Vec<u8>) -> Result<Result<Stored, Fetched>, ZarrError> {
         let (key, _) = self.key(index);
         let Some((shard, inner)) = self.shard_of(index) else { return Ok(Ok(Stored { key, start: 0, len: None })) };
@@ -204,10 +204,10 @@ impl<'a> ChunkReader<'a> {
         Ok(shard)
     }
 
-    /// A kept index, which becomes the last to be forgotten.
+    /// A cached index, which becomes the most recently used.
     fn kept(&self, index: &[u64]) -> Option<KeptIndex> {
         let mut indexes = self.indexes.lock();
-        // The one asked for is nearly always the last one asked for.
+        // The requested index is nearly always the most recent one.
         let position = indexes.iter().rposition(|(kept, _)| kept == index)?;
         let entry = indexes.remove(position)?;
         let shard = Arc::clone(&entry.1);
@@ -215,7 +215,7 @@ impl<'a> ChunkReader<'a> {
         Some(shard)
     }
 
-    /// Decodes a whole chunk into `scratch.decoded`, with `threads` threads on Blosc blocks.
+    /// Decodes a full chunk into `scratch.decoded`, with `threads` threads on Blosc blocks.
     ///
     /// # Errors
     /// What is wrong with the bytes.
@@ -230,7 +230,7 @@ impl<'a> ChunkReader<'a> {
     /// Decodes what `part` of a chunk (in stored order, from the chunk's origin) needs, and copies it to `target`, which is
     /// as long as the part. Returns the bytes decoded. Elements must have a fixed size.
     ///
-    /// Of a chunk that is nothing but a Blosc frame, only the blocks are decoded that hold something of the part.
+    /// Of a plain Blosc chunk, only the blocks that overlap the part are decoded.
     ///
     /// # Errors
     /// What is wrong with the bytes.
@@ -271,7 +271,7 @@ impl<'a> ChunkReader<'a> {
         Ok(decoded.len() as u64)
     }
 
-    /// The Blosc frame that a stored chunk is, with or without a checksum behind it, and its header, held against the size
+    /// The Blosc frame that a stored chunk is, with or without a checksum behind it, and its header, checked against the size
     /// that the chunk has. Nothing where the chunk is something else.
     fn frame<'b>(&self, stored: &'b [u8]) -> Result<Option<(&'b [u8], Header)>, CodecError> {
         let chain = self.array.chain.innermost();
@@ -319,7 +319,7 @@ pub(crate) fn byte_range(part: &Subset, chunk: &Subset, itemsize: usize) -> Rang
     first * itemsize..(chunk.number(&last) as usize + 1) * itemsize
 }
 
-/// Cuts `part` along its slowest dimensions wherever `gap` bytes or more lie between one step and the next.
+/// Splits `part` along its slowest dimensions where consecutive steps are `gap` bytes or more apart.
 pub(crate) fn spans(part: &Subset, chunk: &Subset, itemsize: usize, gap: usize) -> impl Iterator<Item = Subset> {
     let (mut depth, mut shape) = (0, part.shape().to_vec());
     for dimension in 0..shape.len() {

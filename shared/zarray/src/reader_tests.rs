@@ -85,7 +85,7 @@ fn a_part_is_read_without_the_rest() {
     reader.decode_subset(&stored, &part, &mut target, 1, &mut scratch).expect("decodes");
     assert!(target == data[(1 << 19) + 200..(1 << 20) - 200]);
     assert_eq!(reader.fetch_subset(&[1, 0], &part, &mut stored, &mut spare).expect("reads"), Fetched::ABSENT);
-    // A frame cut behind its table is read as far as it goes, and does not decode.
+    // A frame truncated after its table is read up to its end, and cannot be decoded.
     std::fs::write(directory.path().join("x/c/0/0"), &frame[..5000]).expect("is written");
     let fetched = reader.fetch_subset(&[0, 0], &part, &mut stored, &mut spare).expect("reads");
     assert!(fetched.present && reader.decode_subset(&stored, &part, &mut target, 1, &mut scratch).is_err());

@@ -1,12 +1,12 @@
-//! Which stored chunks of an array stand for all of it: some of its keys are tried, spread over the grid; where none of them
-//! is stored, the store is asked for a list.
+//! Chooses stored chunks that represent an array: some keys, spread over the grid, are tried; if none of them is stored, the
+//! keys are listed.
 
 use zstore::{Store, StoreError};
 
 use crate::grid::{Grid, Key};
 use crate::metadata::Array;
 
-/// Keys that are tried beyond those wanted before the store is asked for a list.
+/// Additional keys to try before listing the store.
 const PROBES: u64 = 16;
 
 /// Listed keys that are looked through for chunks.
@@ -18,11 +18,11 @@ pub struct Sampled {
     pub tried: u64,
     /// Those that held something.
     pub found: u64,
-    /// Where none did: what a list shows; `None` where the store cannot list.
+    /// If none did: the result of a list; `None` if the store cannot list.
     pub listed: Option<Result<Listed, StoreError>>,
 }
 
-/// What a list of an array's keys shows.
+/// The result of listing the keys of an array.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Listed {
     /// The stored chunks (with sharding: shards) among the keys looked through, in key order.
@@ -35,7 +35,7 @@ pub struct Listed {
 
 /// Samples `array`: `look` is called with the keys of objects (chunks, or shards), spread over the grid, and returns how many
 /// chunks it has got out of each, until that makes `wanted`. Where none of them was there, the keys are listed, for the caller
-/// to choose from. An array without a chunk, or without a regular grid, has nothing to be tried.
+/// to choose from. An array without chunks or a regular grid has no keys to try.
 ///
 /// # Errors
 /// That of `look`.

@@ -1,8 +1,8 @@
 //! Filters that encode each element by itself (numcodecs' `fixedscaleoffset`, `quantize`, `bitround`, `astype`), for one
 //! element: the fill value.
 //!
-//! A chunk that is absent reads as the fill value; an element of a chunk reads as what the filters decode it to. The encoded
-//! fill value may stand for the absent one only where decoding gives back the very same number. Whatever is not certain is an
+//! A missing chunk reads as the fill value; an element of a chunk reads as what the filters decode it to. The encoded
+//! fill value may replace a missing chunk only if decoding returns exactly the same number. Any uncertainty is an
 //! error.
 
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub fn encode_fill(
         let members = spec.get("configuration").unwrap_or(spec);
         let filter = name.strip_prefix("numcodecs.").unwrap_or(name);
         let encoded = encode(filter, members, state.0, &state.1, reorder);
-        state = encoded.ok_or_else(|| format!("filter {name:?} does not give the fill value back unchanged"))?;
+        state = encoded.ok_or_else(|| format!("filter {name:?} does not preserve the fill value"))?;
     }
     Ok(state.1)
 }
@@ -56,7 +56,7 @@ fn encode(
     }
 }
 
-/// The same number in another type, where it comes back as the same bytes.
+/// The same number in another type, if it converts back to the same bytes.
 fn converted(from: NumberType, element: &[u8], to: NumberType, value: Number) -> Option<(NumberType, Vec<u8>)> {
     let encoded = to.encode(value)?;
     let back = from.encode(to.decode(&encoded)?)?;

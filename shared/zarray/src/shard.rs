@@ -1,4 +1,4 @@
-//! Shards: the index, which says where each inner chunk lies, is read and written here, and nowhere else.
+//! Shards: reads and writes the shard index, which holds the position of each inner chunk.
 //!
 //! Format: the `sharding_indexed` page of the Zarr v3 specification: for each inner chunk in C order an offset and a length
 //! as 64-bit integers, both 2^64−1 for a chunk that is not there, at the start or the end of the shard, usually followed by
@@ -14,7 +14,7 @@ const ABSENT: u64 = u64::MAX;
 /// How a shard stores its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexLayout {
-    /// Whether it stands at the end of the shard; else at the start.
+    /// Whether it is at the end of the shard; otherwise at the start.
     pub at_end: bool,
     /// Whether a CRC-32C follows it.
     pub checksum: bool,
@@ -25,7 +25,7 @@ pub struct IndexLayout {
 }
 
 impl IndexLayout {
-    /// Bytes of the stored index; nothing where it would be larger than any object.
+    /// Bytes of the stored index; `None` on overflow.
     pub fn len(&self) -> Option<u64> {
         self.chunks.checked_mul(16)?.checked_add(if self.checksum { 4 } else { 0 })
     }
@@ -35,7 +35,7 @@ impl IndexLayout {
         self.chunks == 0
     }
 
-    /// Where the index lies in the shard.
+    /// The byte range of the index in the shard.
     pub fn range(&self) -> ByteRange {
         let len = self.len().unwrap_or(u64::MAX);
         if self.at_end { ByteRange::Last { len } } else { ByteRange::At { start: 0, len } }
@@ -55,7 +55,7 @@ impl ShardIndex {
     /// Reads an index out of its bytes and holds it against the size of the shard.
     ///
     /// # Errors
-    /// [`CodecError`] where it is cut, its checksum does not match, or a chunk lies outside the shard.
+    /// [`CodecError`] if it is truncated, its checksum does not match, or a chunk lies outside the shard.
     pub fn parse(layout: &IndexLayout, bytes: &[u8], shard_size: u64) -> Result<ShardIndex, CodecError> {
         let needed = layout.len().unwrap_or(u64::MAX);
         if (bytes.len() as u64) < needed {
@@ -77,7 +77,9 @@ impl ShardIndex {
             (offset, len) if offset.checked_add(len).is_some_and(|end| end <= shard_size) => Ok(Some((offset, len))),
             (offset, len) => Err(CodecError::Invalid {
                 format: "shard",
-                detail: format!("inner chunk {number} of {len} bytes at {offset} lies outside its {shard_size} bytes"),
+                detail: format!(
+                    "inner chunk {number} ({len} bytes at {offset}) lies outside the shard of {shard_size} bytes"
+                ),
             }),
         };
         entries.chunks_exact(16).enumerate().map(entry).collect::<Result<_, _>>().map(ShardIndex)
@@ -99,15 +101,15 @@ impl ShardIndex {
     }
 }
 
-/// A shard as far as its index tells.
+/// A shard, described by its index.
 pub struct StoredIndex {
     /// The shard.
     pub stat: Stat,
-    /// Its index, or what is wrong with it.
+    /// Its index, or the error in it.
     pub index: Result<ShardIndex, CodecError>,
 }
 
-/// Reads the index of shard `key`, damaged or not; `None` where there is no such shard. `buffer` is scratch space.
+/// Reads the index of shard `key`, damaged or not; `None` if the shard is missing. `buffer` is scratch space.
 ///
 /// # Errors
 /// The store's.
@@ -121,10 +123,10 @@ pub fn find_shard_index(
     Ok(stat.map(|stat| StoredIndex { stat, index: ShardIndex::parse(layout, buffer, stat.size) }))
 }
 
-/// As [`find_shard_index`], where a damaged index is an error.
+/// As [`find_shard_index`], but a damaged index is an error.
 ///
 /// # Errors
-/// [`ZarrError::Store`]; [`ZarrError::Chunk`] where the index is damaged.
+/// [`ZarrError::Store`]; [`ZarrError::Chunk`] if the index is damaged.
 pub fn read_shard_index(
     store: &Store,
     key: &str,
@@ -136,7 +138,7 @@ pub fn read_shard_index(
     Ok(Some((index, stat)))
 }
 
-/// The books of a shard that is being written: inner chunks are appended to it one after the other, behind the
+/// The index of a shard that is being written: inner chunks are appended one after the other, after the
 /// [reserved](IndexLayout::reserved) bytes, and the index is known at the end. Where the bytes go is the caller's business.
 #[derive(Debug, Clone)]
 pub struct ShardBuilder {
@@ -150,9 +152,9 @@ pub struct ShardBuilder {
 pub struct ShardEnd {
     /// The index, as it is going to be read back.
     pub index: ShardIndex,
-    /// To be appended; empty where the index stands at the start.
+    /// Bytes to append; empty if the index is at the start.
     pub append: Vec<u8>,
-    /// To be put into the reserved bytes; empty where the index stands at the end.
+    /// Bytes for the reserved space; empty if the index is at the end.
     pub start: Vec<u8>,
     /// Bytes of the whole shard.
     pub len: u64,

@@ -3,7 +3,7 @@
 //! A buffer holds the elements of a subset in C order, the last dimension fastest. Elements are opaque bytes. Whoever stores
 //! elements in another order permutes its subsets first: a permuted box in C order is the box in permuted order.
 
-/// A box: where it starts, and how long it is in each dimension.
+/// A hyperrectangle: start and length in each dimension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subset {
     start: Vec<u64>,
@@ -22,7 +22,7 @@ impl Subset {
         Subset { start: vec![0; shape.len()], shape: shape.to_vec() }
     }
 
-    /// The chunk `index` of a regular grid of chunks of `chunk_shape`, as far as it would go were there no edge.
+    /// Chunk `index` of a regular grid of chunks of `chunk_shape`, in full even at the edge.
     pub fn chunk(index: &[u64], chunk_shape: &[u64]) -> Subset {
         let start = index.iter().zip(chunk_shape).map(|(index, length)| index * length).collect();
         Subset { start, shape: chunk_shape.to_vec() }
@@ -38,12 +38,12 @@ impl Subset {
         &self.shape
     }
 
-    /// Number of elements (`u64::MAX` where there are more).
+    /// Number of elements (`u64::MAX` if there are more).
     pub fn elements(&self) -> u64 {
         self.shape.iter().fold(1, |product: u64, length| product.saturating_mul(*length))
     }
 
-    /// What it shares with `other`; nothing where they share no element.
+    /// The intersection with `other`; `None` if empty.
     pub fn intersection(&self, other: &Subset) -> Option<Subset> {
         let (mut start, mut shape) = (Vec::with_capacity(self.start.len()), Vec::with_capacity(self.start.len()));
         for ((a, n), (b, m)) in self.extents().zip(other.extents()) {
@@ -80,7 +80,7 @@ impl Subset {
         places.fold(0, |number, (position, (start, n))| number * n + (position - start))
     }
 
-    /// The same box with its dimensions in another order: dimension `order[i]` becomes dimension `i`.
+    /// The same subset with its dimensions permuted: dimension `order[i]` becomes dimension `i`.
     pub fn permuted(&self, order: &[usize]) -> Subset {
         let pick = |from: &[u64]| order.iter().map(|dimension| from[*dimension]).collect();
         Subset { start: pick(&self.start), shape: pick(&self.shape) }
@@ -108,7 +108,7 @@ pub fn copy_subset(part: &Subset, from: &Subset, source: &[u8], to: &Subset, tar
     copy_from_window(part, from, (source, 0), to, target, itemsize);
 }
 
-/// As [`copy_subset`], where only a window of the source is at hand: bytes, and where in the subset's bytes they start.
+/// As [`copy_subset`], if only a window of the source is available: bytes, and their offset in the bytes of the subset.
 pub(crate) fn copy_from_window(
     part: &Subset,
     from: &Subset,
@@ -225,7 +225,7 @@ mod tests {
     }
 
     proptest! {
-        /// The copy is what a loop over elements does, and touches nothing else.
+        /// The copy equals a loop over elements, and changes no other bytes.
         #[test]
         fn agrees_with_a_loop_over_elements(
             (from, to) in (0usize..5).prop_flat_map(|rank| (any_box(rank), any_box(rank))),

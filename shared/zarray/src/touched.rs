@@ -1,4 +1,4 @@
-//! Which chunks a selection touches: indices along each dimension, all combinations of which are wanted, by the chunk that
+//! The chunks touched by a selection: indices along each dimension, all combinations of which are selected, by the chunk that
 //! they lie in.
 //!
 //! The share of an offset that a dimension has is worked out once, so that a chunk is a product of a few short lists and 10^7
@@ -57,7 +57,7 @@ impl TouchedChunks {
         self.dimensions.iter().map(|(_, pieces)| pieces.len()).product()
     }
 
-    /// Whether nothing is selected.
+    /// Whether the selection is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

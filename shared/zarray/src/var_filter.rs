@@ -12,7 +12,7 @@ pub fn glob_escape(text: &str) -> String {
 pub struct VarFilter(Vec<(bool, GlobMatcher)>);
 
 impl VarFilter {
-    /// Compiles patterns: a name, or with a slash a whole path.
+    /// Compiles patterns: names or, with a slash, full paths.
     ///
     /// # Errors
     /// A usage failure that names the pattern.

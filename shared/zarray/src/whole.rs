@@ -1,4 +1,4 @@
-//! A whole array in memory: for coordinates, which are small and looked at in full.
+//! Reads a whole array into memory: for coordinates, which are small.
 
 use parking_lot::Mutex;
 
@@ -14,27 +14,27 @@ use crate::parallel::{OrderedMap, Pool};
 use crate::reader::ChunkReader;
 use crate::subset::{Subset, copy_subset};
 
-/// No coordinate is larger than this.
+/// Maximum size of a coordinate.
 const MOST_BYTES: u64 = 4 << 30;
 
 /// The elements of an array in C order, as decoded chunks hold them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArrayValues {
-    /// Elements of one size, one after the other.
+    /// Elements of fixed size, contiguous.
     Fixed {
-        /// Bytes of each.
+        /// Bytes per element.
         itemsize: usize,
-        /// All of them.
+        /// The bytes of all elements.
         bytes: Vec<u8>,
     },
-    /// Elements of their own length each.
+    /// Elements of variable length.
     Variable(Vec<Vec<u8>>),
 }
 
-/// Reads all of `array`. Chunks that are absent give the fill value.
+/// Reads all of `array`. Missing chunks read as the fill value.
 ///
 /// # Errors
-/// [`ZarrError::Metadata`] where its codecs or fill value are not understood or it is larger than a coordinate can be,
+/// [`ZarrError::Metadata`] if its codecs or fill value are not supported or it is too large for a coordinate,
 /// [`ZarrError::Store`], and [`ZarrError::Chunk`] for the first chunk that is damaged.
 pub fn read_whole(store: &Store, array: &Array, pool: &Pool) -> Result<ArrayValues, ZarrError> {
     let place = || store.place(array.key_prefix());
@@ -46,7 +46,7 @@ pub fn read_whole(store: &Store, array: &Array, pool: &Pool) -> Result<ArrayValu
         Itemsize::Variable => 1,
     };
     if elements.saturating_mul(size as u64) > MOST_BYTES {
-        return Err(wrong(format!("has {elements} elements, too many to be held as a coordinate")));
+        return Err(wrong(format!("has {elements} elements, too many for a coordinate")));
     }
     let fill = fill_element(array).map_err(wrong)?;
     let numbers = 0..reader.grid().len();
@@ -72,7 +72,7 @@ pub fn read_whole(store: &Store, array: &Array, pool: &Pool) -> Result<ArrayValu
     }
 }
 
-/// Decodes a chunk; nothing where it is absent.
+/// Decodes a chunk; `None` if it is missing.
 fn decoded(reader: &ChunkReader, index: &[u64], scratch: &mut DecodeScratch) -> Result<bool, ZarrError> {
     let mut stored = Vec::new();
     if !reader.fetch(index, &mut stored)?.present {
@@ -82,7 +82,7 @@ fn decoded(reader: &ChunkReader, index: &[u64], scratch: &mut DecodeScratch) -> 
     reader.decode(&stored, 1, scratch).map_err(chunk).map(|()| true)
 }
 
-/// The array, and a chunk of it as far as it lies inside, in the array's order.
+/// The array, and the part of a chunk inside it, in the order of the array.
 fn inside(reader: &ChunkReader, index: &[u64]) -> (Subset, Subset, Subset) {
     let whole = Subset::whole(reader.grid().shape());
     let chunk = Subset::chunk(index, reader.grid().chunk_shape());
@@ -101,7 +101,7 @@ fn fixed(reader: &ChunkReader, number: u64, itemsize: usize, bytes: &Mutex<Vec<u
         let source = CodecError::WrongSize { expected: reader.chunk_bytes(), found: scratch.decoded.len() as u64 };
         return Err(ZarrError::Chunk { place: reader.place(&index), source });
     }
-    // The chunk's own order is C order of its permuted dimensions; the target is in the array's.
+    // The chunk is in C order of its permuted dimensions, the target in the order of the array.
     let order = &reader.elements().order;
     let mut target = bytes.lock();
     if order.iter().enumerate().all(|(place, dimension)| place == *dimension) {
@@ -126,7 +126,7 @@ fn variable(reader: &ChunkReader, number: u64, values: &mut [Vec<u8>]) -> Result
     let (whole, chunk, part) = inside(reader, &index);
     let items = separated(&scratch.decoded).filter(|items| items.len() as u64 >= chunk.elements());
     let items = items.ok_or_else(|| {
-        let detail = "its elements are cut".to_owned();
+        let detail = "truncated element".to_owned();
         ZarrError::Chunk { place: reader.place(&index), source: CodecError::Invalid { format: "vlen", detail } }
     })?;
     let stored = chunk.permuted(&reader.elements().order);
@@ -137,7 +137,8 @@ fn variable(reader: &ChunkReader, number: u64, values: &mut [Vec<u8>]) -> Result
     Ok(())
 }
 
-/// The elements of a chunk in the form of numcodecs' `vlen` codecs: how many, then each behind its length, as 32-bit integers.
+/// The elements of a chunk in the format of the `vlen` codecs of numcodecs: the count, then each element after its length,
+/// as 32-bit integers.
 pub(crate) fn separated(decoded: &[u8]) -> Option<Vec<&[u8]>> {
     let (count, mut rest) = decoded.split_first_chunk::<4>()?;
     let count = u32::from_le_bytes(*count) as usize;

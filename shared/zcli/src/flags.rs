@@ -13,11 +13,11 @@ use crate::signals::Stop;
 /// How records are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A table on a terminal, JSON lines elsewhere.
+    /// A table on a terminal, otherwise JSON Lines.
     Auto,
-    /// A table for people.
+    /// A table.
     Table,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
 }
 
@@ -49,22 +49,22 @@ pub enum Generate {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output options")]
 pub struct Common {
-    /// How to print: a table on a terminal and JSON lines in a pipe, or one of them always
+    /// Output format; auto is a table on a terminal and JSON Lines otherwise
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "auto")]
     pub format: Format,
-    /// Print JSON lines (the same as --format jsonl)
+    /// Print JSON Lines (same as --format jsonl)
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
-    /// Write the records to FILE, which must not exist, instead of standard output ("-")
+    /// Write records to FILE, which must not exist, instead of stdout ("-")
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Add seconds, processor time and peak memory to the summary
+    /// Add elapsed time, CPU time and peak memory to the summary
     #[arg(long)]
     pub timing: bool,
-    /// Say nothing on standard error but failures
+    /// Print only errors to stderr
     #[arg(short, long)]
     pub quiet: bool,
-    /// Say more on standard error
+    /// Print more to stderr
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
     /// When to use colour
@@ -79,33 +79,33 @@ pub struct Common {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Store options")]
 pub struct StoreFlags {
-    /// Send no credentials
+    /// Send no credentials (public data)
     #[arg(long)]
     pub anonymous: bool,
-    /// Address of the object store, where it is not the cloud's own
+    /// Custom S3-compatible endpoint
     #[arg(long, value_name = "URL")]
     pub endpoint: Option<String>,
     /// Region of the bucket
     #[arg(long, value_name = "NAME")]
     pub region: Option<String>,
-    /// Time limit of one remote operation, its retries included
+    /// Timeout of a remote operation, including retries
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub timeout: Duration,
-    /// Retries of one remote operation
+    /// Retries per remote operation
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub retries: usize,
-    /// Reads under way at once, where that is more than --jobs [default: 64 remotely]
+    /// Reads in flight, if more than --jobs [default: 64 for remote stores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub requests: Option<u16>,
 }
 
 impl StoreFlags {
-    /// Threads that read from `store`, of which `jobs` at a time may be on the processor.
+    /// Threads that read from `store`; at most `jobs` of them compute at the same time.
     pub fn readers(&self, store: &Store, jobs: usize) -> usize {
         requests_in_flight(self.requests.map(usize::from), store.is_remote(), jobs)
     }
 
-    /// The same for the store layer; waits end when `stop` says so.
+    /// The options of the store layer; waiting ends when `stop` is set.
     pub fn options(&self, stop: &Stop) -> StoreOptions {
         StoreOptions {
             anonymous: self.anonymous,
@@ -118,45 +118,45 @@ impl StoreFlags {
     }
 }
 
-/// The flag of tools that keep the processor busy.
+/// Flags of tools that process chunks in parallel.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Work options")]
 pub struct JobFlags {
-    /// Workers: chunks on the processor at once [default: all cores that this process may use]
+    /// Workers: chunks processed in parallel [default: all available cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
 }
 
 impl JobFlags {
-    /// Workers to start.
+    /// Number of workers.
     pub fn jobs(&self) -> usize {
         self.jobs.map_or_else(available_cores, usize::from)
     }
 }
 
-/// The flag of tools that hold chunks in memory.
+/// Flags of tools that hold chunks in memory.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Work options")]
 pub struct MemoryFlags {
-    /// Bound for everything in flight: a share of the memory, or bytes with K, M, G or T
+    /// Memory limit, in bytes (with K, M, G or T) or as a percentage of RAM
     #[arg(long, value_name = "SIZE", default_value = "20%")]
     pub max_memory: Memory,
 }
 
-/// Flags that choose arrays.
+/// Flags that select arrays.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Selection options")]
 pub struct VarFlags {
-    /// Only arrays that match: a name ("t2m", "*_mean"), or with a slash the whole path ("/surface/*"); repeatable
+    /// Select arrays by name ("t2m", "*_mean") or, with a slash, by path ("/surface/*"); repeatable
     #[arg(long, value_name = "GLOB")]
     pub var: Vec<String>,
 }
 
 impl VarFlags {
-    /// The patterns, ready to match.
+    /// The compiled patterns.
     ///
     /// # Errors
-    /// A usage failure that names the pattern.
+    /// `Exit::Usage` if a pattern is invalid.
     pub fn filter(&self) -> Result<VarFilter, Failure> {
         VarFilter::new(&self.var)
     }
@@ -165,7 +165,7 @@ impl VarFlags {
 /// `60s`, `500ms`, `2m`; a bare number is seconds.
 ///
 /// # Errors
-/// A sentence that says what is expected.
+/// A message with the expected format.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
@@ -173,11 +173,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "ms" => 0.001,
         "m" | "min" => 60.0,
         "h" => 3600.0,
-        _ => return Err("a time is a number with ms, s, m or h".into()),
+        _ => return Err("expected a number with ms, s, m or h, such as 30s".into()),
     };
     match digits.parse::<f64>() {
         Ok(number) if number > 0.0 && number * unit <= 1e6 => Ok(Duration::from_secs_f64(number * unit)),
-        _ => Err("a time is a number above 0 with ms, s, m or h".into()),
+        _ => Err("expected a positive number with ms, s, m or h, such as 30s".into()),
     }
 }
 

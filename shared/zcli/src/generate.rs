@@ -1,4 +1,4 @@
-//! Manual pages and shell completions, out of the flag definitions.
+//! Manual pages and shell completions, generated from the flag definitions.
 
 use clap::Command;
 use clap_complete::Shell;
@@ -48,7 +48,7 @@ fn manual(command: Command, examples: &[(&str, &str)]) -> Vec<u8> {
     text
 }
 
-/// Lines that are neither filled nor broken.
+/// Lines that are printed verbatim.
 fn verbatim(roff: &mut Roff, lines: &[&str]) {
     roff.control("PP", []);
     roff.control("RS", ["4"]);

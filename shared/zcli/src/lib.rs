@@ -1,6 +1,5 @@
-//! The chassis that every tool stands on: it parses the flags, opens the output, listens for signals, runs the tool, closes
-//! the stream with its one summary, and turns the result into an exit code. A tool adds its flags, its table columns and
-//! its job.
+//! The command-line framework of the tools: it parses the flags, opens the output, handles signals, runs the tool, ends the
+//! stream with the summary, and returns the exit code. A tool adds its flags, its table columns and its job.
 
 mod flags;
 mod generate;
@@ -35,82 +34,82 @@ pub use timing::Phases;
 pub use writer::{Listener, VerifyFlag, WriterFlags};
 pub use zarray::{VarFilter, glob_escape};
 
-/// One tool: its parsed flags, and what it does with them.
+/// One tool: its parsed flags and its job.
 pub trait Tool: CommandFactory + FromArgMatches {
-    /// Numbered examples for help and manual page: what, and the command.
+    /// Numbered examples for the help and the manual page: description and command.
     const EXAMPLES: &'static [(&'static str, &'static str)];
 
-    /// Whether this run writes something besides records. It then finishes its work when its records are no longer read, and
-    /// cleans up at the first signal.
+    /// Whether this run writes data besides records. If so, it continues when its records are no longer read, and cleans up
+    /// at the first signal.
     fn writes(&self) -> bool;
 
-    /// The file that records go to; `None`: standard output.
+    /// The output file of the records; `None` for stdout.
     fn records_file(&self) -> Option<&Path> {
         self.common().output.as_deref().filter(|path| path.as_os_str() != "-")
     }
 
-    /// Whether a file of records may be replaced.
+    /// Whether an existing file of records is replaced.
     fn replaces(&self) -> bool {
         false
     }
 
-    /// Whether a file of records is kept when the run failed, with the failure as its end.
+    /// Whether the file of records is kept if the run fails, with the error as its last record.
     fn keeps_failed(&self) -> bool {
         true
     }
 
-    /// The flags that every tool has.
+    /// The flags common to all tools.
     fn common(&self) -> &Common;
 
-    /// How records look in a table.
+    /// How records are shown in a table.
     fn table(&self) -> Table;
 
     /// The job.
     ///
     /// # Errors
-    /// What ends the run as a whole; items that fail are records.
+    /// A failure of the whole run; items that fail are error records.
     fn run(&self, session: &mut Session) -> Result<Ending, Failure>;
 }
 
 /// How a run ended.
 pub struct Ending {
-    /// The exit code, where no signal and no closed output decides otherwise.
+    /// The exit code, unless a signal or a closed output determines it.
     pub exit: Exit,
-    /// The tool's totals for the summary.
+    /// The totals of the tool for the summary.
     pub totals: Map<String, Value>,
 }
 
 impl Ending {
-    /// An ending with the tool's totals: a flat struct, whose fields become fields of the summary in their order.
+    /// An ending with the totals of the tool: a flat struct whose fields become fields of the summary, in order.
     pub fn new(exit: Exit, totals: &impl Serialize) -> Ending {
         let totals = match serde_json::to_value(totals) {
             Ok(Value::Object(totals)) => totals,
-            // Whatever is no struct has no fields.
+            // Only structs have fields.
             _ => Map::new(),
         };
         Ending { exit, totals }
     }
 
-    /// An ending of a run that has nothing to add up.
+    /// An ending without totals.
     pub fn without_totals(exit: Exit) -> Ending {
         Ending { exit, totals: Map::new() }
     }
 }
 
-/// What a running tool talks to.
+/// What a running tool uses: output, messages, signals, timing.
 pub struct Session {
     /// Results.
     pub out: Output,
     /// Messages.
     pub status: Status,
-    /// Whether a signal asked to stop.
+    /// Whether a signal requested a stop.
     pub stop: Stop,
     /// Time by phase, for `--timing`.
     pub phases: Phases,
 }
 
 impl Session {
-    /// Reports an item that failed, as a record and as a message; the run goes on.
+    /// Reports a failed item, as a record and as a message; the run continues.
     ///
     /// # Errors
     /// As [`Output::emit`].
@@ -153,7 +152,7 @@ fn parse<T: Tool>(mut command: clap::Command, arguments: impl Iterator<Item = Os
             Ok(Parsed::Print(text.into_bytes()))
         }
         _ => {
-            // Nothing can be done about a standard error that is closed.
+            // If stderr is closed, the message is lost.
             let _ = error.print();
             Err(Exit::Usage)
         }
@@ -170,7 +169,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     };
     let mut session = Session { out, status, stop, phases: Phases::default() };
     let result = tool.run(&mut session);
-    // Whatever failed because of a signal, the signal is what ended the run.
+    // After a signal, any failure is a consequence of the signal.
     let result = session.stop.requested().map_or(result, |exit| Err(Failure::stopped(exit)));
     let (exit, totals) = match result {
         Ok(ending) => (ending.exit, ending.totals),
@@ -180,7 +179,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
             if !tool.keeps_failed() {
                 session.out.discard();
             }
-            // The failure is a record, too. If the output is what failed, nothing can be added to it.
+            // The failure is also a record, unless the output itself failed.
             if failure.exit != Exit::Output || tool.writes() {
                 let _ = session.out.emit(&Record::Error(failure.record()));
             }
@@ -204,7 +203,7 @@ fn print(name: &str, text: &[u8]) -> Exit {
         Ok(()) => Exit::Done,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "{name}: standard output: {error}");
+            let _ = writeln!(io::stderr(), "{name}: stdout: {error}");
             Exit::Output
         }
     }
@@ -223,18 +222,18 @@ fn with_sections<T: Tool>(command: clap::Command) -> clap::Command {
         .value_name("WHAT")
         .value_parser(clap::value_parser!(Generate))
         .exclusive(true)
-        .help("Print the manual page, or completions for a shell, and exit")
+        .help("Print the manual page or shell completions, and exit")
         .help_heading("Other options");
     command.after_help(text).arg(generate).version(env!("CARGO_PKG_VERSION"))
 }
 
-/// A panic is reported as a bug, in one line. The process then ends with 101.
+/// Reports a panic as an internal error, in one line. The process then exits with 101.
 fn report_bugs(name: &str) {
     let name = name.to_owned();
     std::panic::set_hook(Box::new(move |panic| {
         let at = panic.location().map(|location| format!(" at {}:{}", location.file(), location.line()));
         let what = panic.payload().downcast_ref::<&str>().map(|text| (*text).to_owned());
         let what = what.or_else(|| panic.payload().downcast_ref::<String>().cloned()).unwrap_or_default();
-        let _ = writeln!(io::stderr(), "{name}: a bug{}: {what}", at.unwrap_or_default());
+        let _ = writeln!(io::stderr(), "{name}: internal error{}: {what}", at.unwrap_or_default());
     }));
 }

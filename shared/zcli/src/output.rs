@@ -1,4 +1,4 @@
-//! Results: records to standard output or a file, as JSON lines or a table.
+//! Results: records to stdout or a file, as JSON Lines or a table.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -12,44 +12,44 @@ use crate::flags::{Color, Common, Format};
 use crate::table::{Printer, Table};
 use zwire::Failure;
 
-/// Lines wait in memory no longer than this, so that whoever reads a slow stream sees it move.
+/// Maximum time that lines are buffered, so that readers of a slow stream see progress.
 const LINGER: Duration = Duration::from_millis(200);
 
 /// Where records go.
 pub struct Output {
     writer: BufWriter<Box<dyn Write + Send>>,
     printer: Option<Printer>,
-    /// A file that gets its name when it is complete.
+    /// A file that is renamed to its final name when it is complete.
     target: Option<AtomicFile>,
-    /// Whether it takes the place of a file that is there.
+    /// Whether it replaces an existing file.
     replaces: bool,
     flushed: Instant,
     errors: u64,
-    /// A writing tool goes on when nobody reads its records any more.
+    /// Whether to continue if the records are no longer read (tools that write data).
     outlives_reader: bool,
     closed: bool,
-    /// Whether plain text was asked for in place of the stream.
+    /// Whether plain text replaces the records.
     plain: bool,
-    /// Whether the tool has chosen its own columns.
+    /// Whether the tool has set its own columns.
     table_is_set: bool,
 }
 
-/// A record on its way out, as far as a worker can take it: turning records into JSON costs more than making them.
+/// An encoded record. Workers encode, because serialising records costs more than creating them.
 pub enum Line {
     /// A line of JSON, with its newline.
     Json(Vec<u8>),
-    /// A record for a table, whose columns only the output knows.
+    /// A record for a table, which only the output can format.
     Record(Box<Record>),
 }
 
-/// Makes lines, on any thread.
+/// Encodes records, on any thread.
 #[derive(Clone, Copy)]
 pub struct Encoder {
     json: bool,
 }
 
 impl Encoder {
-    /// The line of a record that is no error (those are counted when they are put out).
+    /// Encodes a record. Not for error records, which are counted when they are emitted.
     pub fn encode(self, record: Record) -> Line {
         let mut line = Vec::with_capacity(1024);
         match self.json && write_line(&mut line, &record).is_ok() {
@@ -104,10 +104,10 @@ impl Output {
         self.errors
     }
 
-    /// Puts out one record.
+    /// Emits one record.
     ///
     /// # Errors
-    /// A full or failing output; or, in a tool that only reads, an output that nobody reads any more.
+    /// Fails if the output cannot be written, or, in a tool that only reads, if it is no longer read.
     pub fn emit(&mut self, record: &Record) -> Result<(), Failure> {
         if matches!(record, Record::Error(_)) {
             self.errors += 1;
@@ -122,7 +122,7 @@ impl Output {
         self.written(written)
     }
 
-    /// Puts out one record that a worker has encoded.
+    /// Emits one record encoded by a worker.
     ///
     /// # Errors
     /// As [`Output::emit`].
@@ -137,7 +137,7 @@ impl Output {
         }
     }
 
-    /// Puts out one line of plain text in place of the whole stream, for a script that asked for just that.
+    /// Emits one line of plain text instead of records, for scripts.
     ///
     /// # Errors
     /// As [`Output::emit`].
@@ -147,7 +147,7 @@ impl Output {
         self.written(written)
     }
 
-    /// Puts out bytes of another format in place of the whole stream: from now on there are no records in it, and no summary.
+    /// Emits bytes of another format instead of records: no records and no summary follow.
     ///
     /// # Errors
     /// As [`Output::emit`].
@@ -160,7 +160,7 @@ impl Output {
         self.written(written)
     }
 
-    /// Puts out whole lines that are records already, where records are JSON lines.
+    /// Emits complete lines that are already JSON records, if the format is JSON Lines.
     ///
     /// # Errors
     /// As [`Output::emit`].
@@ -172,12 +172,12 @@ impl Output {
         self.written(written)
     }
 
-    /// Gives up a file of records: it gets no name. Standard output stays what it is.
+    /// Discards the file of records. Has no effect on stdout.
     pub(crate) fn discard(&mut self) {
         self.closed |= self.target.take().is_some();
     }
 
-    /// Brings out what waits, and so finds out whether anybody still reads.
+    /// Flushes buffered lines, which detects a closed pipe.
     ///
     /// # Errors
     /// As [`Output::emit`].
@@ -194,8 +194,7 @@ impl Output {
         self.printer.is_some()
     }
 
-    /// Another table in place of the first one, for a tool whose columns follow from what it found: before the first row, and
-    /// once.
+    /// Replaces the table, for a tool whose columns depend on the data; once, before the first row.
     pub fn set_table_once(&mut self, table: impl FnOnce() -> Table) {
         if let Some(printer) = self.printer.as_mut().filter(|_| !self.table_is_set) {
             printer.set_table(table());
@@ -219,7 +218,7 @@ impl Output {
         self.check(flushed)
     }
 
-    /// Ends the stream with its summary, and makes sure that all of it arrived.
+    /// Ends the stream with its summary, flushes it and checks for errors.
     pub(crate) fn finish(&mut self, summary: Summary) -> Result<(), Failure> {
         if self.closed {
             return Ok(());
@@ -258,7 +257,7 @@ fn write_line(writer: &mut impl Write, record: &Record) -> io::Result<()> {
     writer.write_all(b"\n")
 }
 
-/// A file for records, and a handle to write it with.
+/// A file for records, and its writer.
 fn create(path: &Path, replaces: bool) -> Result<(AtomicFile, File), Failure> {
     let place = path.display().to_string();
     if !replaces && path.symlink_metadata().is_ok() {

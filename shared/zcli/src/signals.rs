@@ -7,23 +7,23 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use zwire::Exit;
 
-/// Whether a signal asked the process to stop.
+/// Whether a signal requested a stop.
 #[derive(Clone)]
 pub struct Stop {
     signal: Arc<AtomicUsize>,
-    /// Set when the work is done: a signal that comes then is ignored.
+    /// Set when the work is done: later signals are ignored.
     too_late: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// Listens. A tool that only reads ends at once; one that writes sees the flag and cleans up: only a second signal
-    /// ends it on the spot.
+    /// Installs the signal handlers. A tool that only reads exits at once; a tool that writes checks the flag and cleans up,
+    /// and exits at once only at a second signal.
     pub fn listen(writes: bool) -> Stop {
         let stop = Stop { signal: Arc::default(), too_late: Arc::default() };
         let insist = Arc::new(AtomicBool::new(!writes));
         for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated), (SIGHUP, Exit::Terminated)] {
-            // In this order: the shutdown looks at the flag before the same signal sets it. A system that lets us install
-            // no handlers keeps its own, which end the process, too.
+            // The order matters: the shutdown handler checks the flag before the same signal sets it. If handlers cannot be
+            // installed, the default ones end the process.
             let _ = flag::register_conditional_shutdown(signal, i32::from(exit.code()), Arc::clone(&insist));
             let _ = flag::register(signal, Arc::clone(&insist));
             let _ = flag::register_usize(signal, Arc::clone(&stop.signal), usize::from(exit.code()));
@@ -31,17 +31,17 @@ impl Stop {
         stop
     }
 
-    /// The work is done, and its result is published: from now on signals are ignored.
+    /// Ignores signals from now on: the work is done and its result is published.
     pub fn too_late(&self) {
         self.too_late.store(true, Ordering::Relaxed);
     }
 
-    /// What becomes other than 0 when a signal comes.
+    /// The flag, which is nonzero after a signal.
     pub fn flag(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.signal)
     }
 
-    /// The exit code of the signal that came, if one did.
+    /// The exit code of the received signal, if any.
     pub fn requested(&self) -> Option<Exit> {
         match self.signal.load(Ordering::Relaxed) {
             0 => None,

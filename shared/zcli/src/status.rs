@@ -1,4 +1,4 @@
-//! Messages on standard error: failures, warnings, progress. Never a result.
+//! Messages on stderr: errors, warnings, progress; never results.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
@@ -14,7 +14,7 @@ use zwire::Failure;
 /// No progress bar is shown for work shorter than this.
 const BAR_DELAY: Duration = Duration::from_millis(250);
 
-/// Where messages go.
+/// Prints messages.
 pub struct Status {
     name: String,
     quiet: bool,
@@ -33,7 +33,7 @@ impl Status {
         Status { name: name.to_owned(), quiet: common.quiet, verbose: common.verbose, progress }
     }
 
-    /// Shows a failure, and gives its exit code.
+    /// Prints a failure, and returns its exit code.
     pub fn failure(&self, failure: &Failure) -> Exit {
         self.write(&failure.to_string());
         if let Some(hint) = failure.advice() {
@@ -42,14 +42,14 @@ impl Status {
         failure.exit
     }
 
-    /// A warning.
+    /// Prints a warning.
     pub fn warn(&self, text: &str) {
         if !self.quiet {
             self.write(text);
         }
     }
 
-    /// A detail, with `--verbose`.
+    /// Prints a detail, with `--verbose`.
     pub fn detail(&self, text: &str) {
         if self.verbose {
             self.write(text);
@@ -61,7 +61,7 @@ impl Status {
     }
 
     fn line(&self, text: &str) {
-        // Nothing can be done about a standard error that is closed.
+        // If stderr is closed, the message is lost.
         let _ = writeln!(io::stderr(), "{text}");
     }
 
@@ -72,7 +72,7 @@ impl Status {
     }
 }
 
-/// A progress bar, shown only when the work takes long.
+/// A progress bar, shown only for long work.
 pub struct Bar {
     wanted: bool,
     started: Instant,
@@ -82,7 +82,7 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// More is done.
+    /// Advances the bar.
     pub fn advance(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if self.wanted && self.started.elapsed() >= BAR_DELAY {
@@ -99,7 +99,7 @@ impl Bar {
             .with_elapsed(elapsed)
     }
 
-    /// All is done: the bar goes away.
+    /// Removes the bar.
     pub fn finish(&self) {
         if let Some(bar) = self.shown.get() {
             bar.finish_and_clear();

@@ -1,4 +1,4 @@
-//! Which stores a command is about: arguments, or lines or records from a file or a pipe.
+//! The input stores of a command: arguments, or lines or records from a file or a pipe.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use zwire::Failure;
 
-/// The stores named on the command line, then those read from `from` (`-` is standard input): one a line, as plain text or
-/// as a record with a `store` member. Records of one store that follow each other name it once.
+/// The stores given on the command line, then those read from `from` (`-` is stdin): one per line, as plain text or as a
+/// record with a `store` field. Consecutive records of one store count once.
 ///
 /// # Errors
-/// A file that cannot be read, a record without a store, or no store at all.
+/// `Exit::Absent` if the file cannot be read; `Exit::Usage` for a record without a store, or no store at all.
 pub fn stores(named: &[OsString], from: Option<&Path>) -> Result<Vec<OsString>, Failure> {
     let mut stores = named.to_vec();
     if let Some(path) = from {
@@ -26,12 +26,12 @@ pub fn stores(named: &[OsString], from: Option<&Path>) -> Result<Vec<OsString>, 
         })?;
     }
     if stores.is_empty() {
-        return Err(Failure::usage("no store is named").hint("name a STORE, or say --stores-from FILE"));
+        return Err(Failure::usage("no store given").hint("give a STORE, or use --stores-from FILE"));
     }
     Ok(stores)
 }
 
-/// A store and the selected arrays of it.
+/// A store and its selected arrays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// Path or URL.
@@ -40,8 +40,8 @@ pub struct Selection {
     pub paths: Vec<String>,
 }
 
-/// The stores read from `from`, each once, in the order of their first lines: a line of plain text means the whole store, a
-/// record with `store` and `path` that array of it.
+/// The stores read from `from`, each once, in order of first occurrence: a line of plain text selects the whole store, a
+/// record with `store` and `path` one array of it.
 ///
 /// # Errors
 /// As [`stores`].
@@ -65,7 +65,7 @@ pub fn selections(from: &Path) -> Result<Vec<Selection>, Failure> {
     Ok(selections)
 }
 
-/// What one line names.
+/// The content of one line.
 struct Found {
     store: OsString,
     path: Option<String>,
@@ -100,7 +100,7 @@ fn found_in(line: &[u8]) -> Result<Option<Found>, String> {
     match (member("store"), member("type")) {
         (Some(store), _) => Ok(Some(Found { store: store.into(), path: member("path").map(str::to_owned) })),
         (None, Some("summary" | "error")) => Ok(None),
-        _ => Err("the record names no store".into()),
+        _ => Err("the record has no \"store\" field".into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A table that is printed while its rows come in: the first rows decide the widths, the rest follow them.
+//! A table printed while its rows arrive: the first rows determine the column widths.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,10 @@ use zwire::{Record, Summary, Timing};
 
 use zwire::human_bytes;
 
-/// Rows that are looked at before the first is printed.
+/// Rows used to choose the column widths.
 const FIRST_ROWS: usize = 256;
 
-/// Columns are never narrower than this, whatever the terminal.
+/// Minimum width of a column that shrinks.
 const NARROWEST: usize = 8;
 
 /// The alignment of a column.
@@ -27,45 +27,45 @@ pub enum Align {
 pub struct Column {
     /// Its heading.
     pub title: Cow<'static, str>,
-    /// Its side.
+    /// Its alignment.
     pub align: Align,
     /// Whether it shrinks when the terminal is too narrow.
     pub shrinks: bool,
-    /// Whether it is hidden when shrinking is not enough; the rightmost first.
+    /// Whether it is hidden if shrinking is not enough, starting from the right.
     pub drops: bool,
 }
 
-/// A line, or some, of a table.
+/// One or more lines of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
-    /// One cell a column.
+    /// One cell per column.
     Cells(Vec<String>),
-    /// A note below a row: broken between words where the terminal ends.
+    /// A note below a row, wrapped at the width of the terminal.
     Note(String),
-    /// A line to be copied, such as a command: never broken.
+    /// A line to be copied, such as a command: never wrapped.
     Verbatim(String),
 }
 
-/// The rows that a record has.
+/// Turns a record into rows.
 pub type Rows = Box<dyn Fn(&Record) -> Vec<Row> + Send>;
 
-/// How a tool's records look in a terminal.
+/// How the records of a tool are shown in a terminal.
 pub struct Table {
     /// The columns.
     pub columns: Vec<Column>,
     /// The rows of a record; none for records that are not shown.
     pub rows: Rows,
-    /// Whether the first column holds paths that are to be drawn as a tree (a group's path ends with a slash). A tree is
-    /// held until its last node is known.
+    /// Whether the first column holds paths to be drawn as a tree (the path of a group ends with a slash). A tree is
+    /// printed when its last node is known.
     pub tree: bool,
     /// The lines below the table.
     pub footer: fn(&Summary) -> Vec<String>,
 }
 
-/// A table on its way out.
+/// Prints a table.
 pub struct Printer {
     table: Table,
-    /// Width of the terminal; `None` for a file, where nothing is cut.
+    /// Width of the terminal; `None` for a file, where lines are not truncated.
     width: Option<usize>,
     colored: bool,
     waiting: Vec<Row>,
@@ -77,19 +77,19 @@ impl Printer {
         Printer { table, width, colored, waiting: Vec::new(), widths: None }
     }
 
-    /// Another table, before the first row.
+    /// Replaces the table, before the first row.
     pub fn set_table(&mut self, table: Table) {
         self.table = table;
     }
 
-    /// The text that one more record brings out.
+    /// The text to print after one more record.
     pub fn record(&mut self, record: &Record) -> String {
         self.waiting.extend((self.table.rows)(record));
         let due = self.widths.is_some() || self.waiting.len() >= FIRST_ROWS;
         if due && !self.table.tree { self.flush() } else { String::new() }
     }
 
-    /// The rest, with the footer.
+    /// The remaining text, with the footer.
     pub fn finish(&mut self, summary: &Summary) -> String {
         if self.table.tree {
             draw_tree(&mut self.waiting);
@@ -130,7 +130,7 @@ impl Printer {
         text
     }
 
-    /// Widths that the rows need; where the terminal has less, the columns that shrink share the loss, widest first.
+    /// Column widths for these rows; if the terminal is narrower, columns shrink, the widest first.
     fn measure(&self, rows: &[Row]) -> Vec<usize> {
         let columns = &self.table.columns;
         let mut widths: Vec<usize> = columns.iter().map(|column| column.title.width()).collect();
@@ -177,7 +177,7 @@ impl Printer {
         self.width.map_or_else(|| line.to_owned(), |width| cut(line, width))
     }
 
-    /// A note, with its newline; its own indent is kept on the lines that it is broken into.
+    /// A note with its newline, wrapped; the indent is repeated on each line.
     fn note(&self, note: &str) -> String {
         let note = printable(note);
         let Some(width) = self.width else { return note + "\n" };
@@ -198,10 +198,10 @@ impl Printer {
 
 fn timing_line(timing: &Timing) -> String {
     let memory = human_bytes(timing.peak_memory_bytes);
-    format!("{:.2} s, {:.2} s of processor time, {memory} at most", timing.seconds, timing.cpu_seconds)
+    format!("{:.2} s, {:.2} s CPU time, peak memory {memory}", timing.seconds, timing.cpu_seconds)
 }
 
-/// Draws paths in walking order as a tree: from the end, where it is known which nodes have a sibling after them.
+/// Draws paths in walking order as a tree, from the end, because a branch depends on whether a sibling follows.
 fn draw_tree(rows: &mut [Row]) {
     let mut more_to_come: Vec<bool> = Vec::new();
     for row in rows.iter_mut().rev() {
@@ -220,12 +220,12 @@ fn draw_tree(rows: &mut [Row]) {
     }
 }
 
-/// `text` without control characters: none ever reaches a terminal.
+/// `text` with control characters replaced, so that none reaches the terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// `text` in at most `width` columns; what is cut shows as an ellipsis.
+/// `text` truncated to `width` columns, with an ellipsis.
 fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! Where the time went.
+//! Time and memory used by a run.
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use zwire::{Timing, round3};
 pub struct Phases(Mutex<BTreeMap<&'static str, f64>>);
 
 impl Phases {
-    /// Adds seconds to a phase. Names end up in the summary as `NAME_seconds`.
+    /// Adds seconds to a phase. The summary field is `NAME_seconds`.
     pub fn add(&self, phase: &'static str, seconds: f64) {
         let mut phases = self.0.lock();
         *phases.entry(phase).or_default() += seconds;

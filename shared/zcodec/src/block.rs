@@ -1,4 +1,4 @@
-//! One block of a Blosc frame: filter, then one or `typesize` compressed streams, each behind its length.
+//! One block of a Blosc frame: filter, then one or `typesize` compressed streams, each after its length.
 //!
 //! Format: c-blosc's `README_CHUNK_FORMAT.rst` and `blosc_c`/`blosc_d` in `blosc.c` (1.21). What makes this faster than the
 //! library for the same bytes: a zstd context lives as long as its worker, where c-blosc makes, clears and frees one for
@@ -13,7 +13,7 @@ use crate::split::readable;
 use crate::workspace::{DCtx, Workspace};
 use crate::{Cname, CodecError, HEADER_LEN, Header, Shuffle, set_len};
 
-/// Buffers below this are stored raw by c-blosc (`MIN_BUFFERSIZE`).
+/// Buffers below this are stored uncompressed by c-blosc (`MIN_BUFFERSIZE`).
 pub const MIN_BUFFER: usize = 128;
 
 /// The compressors whose blocks are handled here.
@@ -31,7 +31,7 @@ impl BlockCodec {
             Cname::Lz4 => Some(BlockCodec::Lz4),
             Cname::Zstd => Some(BlockCodec::Zstd),
             Cname::Snappy => Some(BlockCodec::Snappy),
-            // lz4hc decodes as lz4, but `Header::cname` never says so.
+            // lz4hc decodes as lz4, but `Header::cname` never returns it.
             _ => None,
         }
     }
@@ -57,7 +57,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout of a frame that says itself how it is cut; nothing for the compressors that are left to c-blosc.
+    /// The layout of a frame, from its header; `None` for compressors that are left to c-blosc.
     pub fn of(header: &Header) -> Option<Layout> {
         let codec = header.cname().and_then(BlockCodec::of).filter(|_| header.codec_version == 1)?;
         Some(Layout {
@@ -74,7 +74,7 @@ impl Layout {
         self.nbytes.div_ceil(self.blocksize)
     }
 
-    /// The most bytes that one encoded block takes: every stream stored raw behind its length.
+    /// The maximum size of one encoded block: every stream stored uncompressed after its length.
     pub fn max_block_len(&self) -> usize {
         self.blocksize + 4 * self.typesize.max(1)
     }
@@ -85,7 +85,7 @@ impl Layout {
         if split { self.typesize } else { 1 }
     }
 
-    /// Encodes one block to the front of `out`: its length, or nothing where it does not fit.
+    /// Encodes one block to the front of `out`; returns its length, or `None` if it does not fit.
     pub fn encode(&self, clevel: u8, src: &[u8], out: &mut [u8], workspace: &mut Workspace) -> Option<usize> {
         let Workspace { filtered, scratch, cctx, .. } = workspace;
         let bytes = self.filter(src, filtered, scratch);
@@ -171,19 +171,19 @@ impl Layout {
         if len.is_multiple_of(streams) {
             return Ok((streams, len / streams));
         }
-        Err(self.invalid(format!("block {index} of {len} bytes cannot be split in {streams}")))
+        Err(self.invalid(format!("block {index} of {len} bytes cannot be split into {streams} streams")))
     }
 
     /// The stored bytes of the stream whose length field is at `at` in those of block `index`; `at` moves behind them.
     pub fn source<'a>(&self, bytes: &'a [u8], at: &mut usize, index: usize) -> Result<&'a [u8], CodecError> {
         let source = word(bytes, *at)
             .and_then(|len| bytes.get(*at + 4..)?.get(..len))
-            .ok_or_else(|| self.invalid(format!("a stream of block {index} reaches outside the frame")))?;
+            .ok_or_else(|| self.invalid(format!("a stream of block {index} extends beyond the frame")))?;
         *at += 4 + source.len();
         Ok(source)
     }
 
-    /// Decodes a stream of `out.len()` bytes, at least its first `wanted`; nothing where it is no such stream, as far as it
+    /// Decodes a stream of `out.len()` bytes, at least its first `wanted`; `None` if it is no such stream, as far as it
     /// is looked at.
     pub fn decode_stream(&self, source: &[u8], out: &mut [u8], wanted: usize, dctx: &mut DCtx) -> Option<()> {
         let decoded = match self.codec {
@@ -199,7 +199,7 @@ impl Layout {
     }
 
     pub fn undecodable(&self, index: usize) -> CodecError {
-        self.invalid(format!("block {index} of {} does not decode", self.blocks()))
+        self.invalid(format!("cannot decode block {index} of {}", self.blocks()))
     }
 
     fn invalid(&self, detail: String) -> CodecError {
@@ -261,13 +261,13 @@ impl Layout {
     }
 }
 
-/// The length or offset at `at`, where there is one and it is not negative.
+/// The length or offset at `at`; `None` if missing or negative.
 fn word(bytes: &[u8], at: usize) -> Option<usize> {
     let word = bytes.get(at..)?.first_chunk::<4>()?;
     usize::try_from(i32::from_le_bytes(*word)).ok()
 }
 
-/// The zstd level behind a Blosc level (`zstd_wrap_compress` in c-blosc 1.21).
+/// The zstd level for a Blosc level (`zstd_wrap_compress` in c-blosc 1.21).
 fn zstd_level(clevel: u8) -> i32 {
     if clevel < 9 { i32::from(clevel) * 2 - 1 } else { zstd_safe::max_c_level() }
 }

@@ -10,7 +10,7 @@ const L1: u64 = 32 * 1024;
 const MIN_BUFFER: u64 = 128;
 const MAX_BLOCK: u64 = (i32::MAX as u64 - 255 * 4) / 3;
 
-/// Bytes of a block in the frame that `codec` makes of `nbytes` bytes with elements of `typesize` bytes.
+/// Block size of the frame that `codec` writes for `nbytes` bytes with elements of `typesize` bytes.
 pub fn predict_blocksize(codec: &Blosc, typesize: u64, nbytes: u64) -> u64 {
     predict_layout(codec, typesize, nbytes).0
 }
@@ -28,7 +28,7 @@ fn predict_layout(codec: &Blosc, typesize: u64, nbytes: u64) -> (u64, bool) {
         (blocksize, split.splits(codec.cname, typesize, blocksize))
     };
     match layout(codec.split) {
-        // Too little to be split after all: then nothing is enlarged for it, either.
+        // Too small to be split: then the block is not enlarged, either.
         (_, false) if codec.split == SplitMode::Always => layout(SplitMode::Never),
         found => found,
     }

@@ -34,7 +34,7 @@ impl Blosc {
         if self.cname == Cname::Snappy {
             return Err(CodecError::Configuration {
                 name: "blosc".into(),
-                detail: "snappy is read, but not written".into(),
+                detail: "snappy is supported for reading only".into(),
             });
         }
         match BlockCodec::of(self.cname) {
@@ -93,7 +93,7 @@ impl Blosc {
 /// Decompresses a whole frame into `dst` (whose old content is lost) with `threads` threads on its blocks.
 ///
 /// # Errors
-/// [`CodecError::Short`] or [`CodecError::Invalid`] where the frame is cut, contradicts itself or does not decode.
+/// [`CodecError::Short`] or [`CodecError::Invalid`] if the frame is truncated, inconsistent or cannot be decoded.
 pub fn decompress(
     frame: &[u8],
     dst: &mut Vec<u8>,
@@ -117,7 +117,7 @@ pub fn decompress(
     }
 }
 
-/// The header of a whole frame; a frame longer than it says is accepted by every reader, a shorter one is cut.
+/// The header of a complete frame. Readers accept a longer frame; a shorter one is truncated.
 pub(crate) fn check_frame(frame: &[u8]) -> Result<Header, CodecError> {
     let header = Header::parse(frame)?;
     if (frame.len() as u64) < u64::from(header.cbytes) {
@@ -161,7 +161,7 @@ fn decode_blocks(
 }
 
 impl block::Layout {
-    /// Appends every block at `at`; the end of the frame, or nothing where it would not be smaller than stored raw.
+    /// Appends every block at `at`; returns the end of the frame, or `None` if it would not be smaller than uncompressed.
     fn encode_serial(
         &self,
         clevel: u8,
@@ -255,7 +255,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
-        /// The frame is the one that c-blosc makes, byte for byte, at one thread and at three.
+        /// The frame is identical to that of c-blosc, with one thread and with three.
         #[test]
         fn frames_equal_those_of_the_c_library(
             codec in any_blosc(), typesize in 1usize..20, len in 0usize..200_000, seed: u64, noise: u8,
@@ -270,7 +270,7 @@ mod tests {
             prop_assert!(threaded == theirs, "threaded {codec:?} typesize {typesize} len {len}");
         }
 
-        /// Whatever is compressed comes back, by our decoder and by c-blosc's.
+        /// A round trip returns the input, with our decoder and with c-blosc.
         #[test]
         fn decompress_is_the_inverse(
             codec in any_blosc(), typesize in 1usize..20, len in 0usize..200_000, seed: u64, noise: u8, threads in 1usize..5,

@@ -1,4 +1,4 @@
-//! c-blosc behind two safe functions: for the compressors that [`crate::block`] leaves to it, and as its reference.
+//! Safe bindings to c-blosc: for the compressors that [`crate::block`] leaves to it, and as its reference.
 
 #![allow(unsafe_code)]
 
@@ -11,7 +11,7 @@ use crate::{Blosc, Cname, CodecError, HEADER_LEN, Header, SplitMode, set_len};
 use parking_lot::{RwLock, RwLockReadGuard};
 
 /// The split mode that the library works in: one variable of the whole process, which no call takes as an argument. Calls
-/// in the same mode run side by side; whoever needs another one waits until those are over. Nobody else in the process
+/// in the same mode run concurrently; a call in another mode waits until they return. No other code in the process
 /// uses the library (`blosc-src` is linked by this crate alone).
 static SPLIT_MODE: RwLock<c_int> = RwLock::new(FORWARD_COMPAT_SPLIT);
 
@@ -20,7 +20,7 @@ const ALWAYS_SPLIT: c_int = 1;
 const NEVER_SPLIT: c_int = 2;
 const FORWARD_COMPAT_SPLIT: c_int = 4;
 
-/// The library in split mode `wanted`, for as long as the guard lives.
+/// Sets the split mode `wanted` of the library for the lifetime of the guard.
 fn in_split_mode(wanted: c_int) -> RwLockReadGuard<'static, c_int> {
     loop {
         let mode = SPLIT_MODE.read();
@@ -38,7 +38,7 @@ fn in_split_mode(wanted: c_int) -> RwLockReadGuard<'static, c_int> {
 fn c_split_mode(codec: &Blosc, typesize: usize, nbytes: usize) -> c_int {
     match codec.split {
         SplitMode::Auto => FORWARD_COMPAT_SPLIT,
-        // Told to split always, c-blosc splits what it will not read as split.
+        // With split=always, c-blosc also splits blocks that it cannot read as split.
         SplitMode::Always if predict_split(codec, typesize as u64, nbytes as u64) => ALWAYS_SPLIT,
         _ => NEVER_SPLIT,
     }
@@ -80,7 +80,10 @@ pub fn compress(codec: &Blosc, typesize: usize, src: &[u8], dst: &mut Vec<u8>) -
             dst.truncate(len);
             Ok(())
         }
-        _ => Err(CodecError::Invalid { format: "blosc", detail: format!("the compressor failed with {written}") }),
+        _ => Err(CodecError::Invalid {
+            format: "blosc",
+            detail: format!("the compressor failed (c-blosc error {written})"),
+        }),
     }
 }
 
@@ -102,7 +105,7 @@ pub fn decompress(frame: &[u8], dst: &mut [u8], threads: usize) -> Result<(), Co
     if usize::try_from(read) == Ok(dst.len()) {
         Ok(())
     } else {
-        Err(CodecError::Invalid { format: "blosc", detail: format!("a block does not decode (c-blosc says {read})") })
+        Err(CodecError::Invalid { format: "blosc", detail: format!("cannot decode a block (c-blosc error {read})") })
     }
 }
 
@@ -130,7 +133,7 @@ mod tests {
     use super::*;
     use crate::{Header, Shuffle};
 
-    /// The library has one split mode for the whole process; each frame gets the one that was asked for all the same.
+    /// The library has one split mode per process; each frame still gets the requested one.
     #[test]
     fn threads_in_different_split_modes_do_not_disturb_each_other() {
         let src: Vec<u8> = (0..20_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();

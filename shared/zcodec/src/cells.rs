@@ -1,8 +1,8 @@
 //! A few elements of one block of a Blosc frame, without decoding more of it than they need.
 //!
-//! What is saved: streams that hold none of the wanted bytes are passed over, streams stored raw are read where they lie, a
-//! few bytes are followed through LZ4 streams without decoding them, and the filter is undone for the wanted elements alone.
-//! A zstd stream is always decoded to its end: up to 128 KiB of it are one block, which libzstd does not decode in part.
+//! Streams that hold none of the requested bytes are skipped, uncompressed streams are read in place, a few bytes are traced
+//! through LZ4 streams without decoding them, and only the requested elements are unfiltered.
+//! A zstd stream is always decoded to its end: up to 128 KiB of it are one block, which libzstd cannot be decoded in part.
 
 use std::mem::take;
 
@@ -18,7 +18,7 @@ use crate::{CodecError, Header, Workspace, set_len};
 /// taken.
 const BYTES_PER_STEP: usize = 128;
 
-/// Decodes from block `index` of the frame that `header` begins no more than the wanted elements need, and copies them to
+/// Decodes from block `index` of the frame that `header` begins no more than the requested elements need, and copies them to
 /// `out` one after the other.
 ///
 /// `bytes` are those that [`crate::BlockTable::block`] names. `offsets` say at which byte of the decoded block each element
@@ -26,9 +26,9 @@ const BYTES_PER_STEP: usize = 128;
 /// `offsets.len() * itemsize` bytes. Elements of the size that the filter works on, at multiples of it, are the fastest.
 ///
 /// # Errors
-/// As [`crate::decode_block`]'s, and [`CodecError::Invalid`] where an element reaches over the end of the block or `out` has
-/// another length. What is not decoded is not verified: a stream that is damaged behind the last wanted byte goes unnoticed
-/// here, where [`crate::decode_block`] would refuse the block. After an error, `out` holds anything.
+/// As [`crate::decode_block`]'s, and [`CodecError::Invalid`] if an element reaches over the end of the block or `out` has
+/// another length. What is not decoded is not verified: damage after the last requested byte is not detected
+/// here, unlike in [`crate::decode_block`]. After an error, the content of `out` is undefined.
 pub fn decode_cells(
     header: &Header,
     index: u64,
@@ -86,13 +86,13 @@ fn check(cells: Cells, len: usize, room: usize) -> Result<(), CodecError> {
     }
     match offsets.iter().max() {
         Some(&last) if (last as usize).checked_add(itemsize).is_none_or(|end| end > len) => {
-            invalid(format!("an element of {itemsize} bytes at {last} reaches outside a block of {len}"))
+            invalid(format!("an element of {itemsize} bytes at {last} extends beyond a block of {len} bytes"))
         }
         _ => Ok(()),
     }
 }
 
-/// A block that is not stored raw.
+/// A compressed block.
 struct Block<'a> {
     layout: Layout,
     index: usize,
@@ -101,7 +101,7 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Decodes each stream as far as it is needed, and picks the cells from what is still filtered.
+    /// Decodes the required part of each stream, and picks the cells from the filtered bytes.
     fn pick(&self, cells: Cells, out: &mut [u8], workspace: &mut Workspace) -> Result<(), CodecError> {
         let Workspace { filtered, dctx, .. } = workspace;
         let needed = self.lanes.needed(cells);
@@ -120,7 +120,7 @@ impl Block<'_> {
         Ok(())
     }
 
-    /// Follows a few bytes through LZ4 streams, which are decoded only where that leads too far.
+    /// Traces single bytes through LZ4 streams, which are decoded only if that takes too many steps.
     fn follow(&self, cells: Cells, out: &mut [u8], workspace: &mut Workspace) -> Result<(), CodecError> {
         let Workspace { filtered, dctx, sequences, .. } = workspace;
         let needed = self.lanes.needed(cells);
@@ -206,7 +206,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
-        /// Cells are what was compressed, at any offset and of any size, aligned with the elements or not.
+        /// Cells equal the input, at any offset and of any size, aligned with the elements or not.
         #[test]
         fn cells_are_those_of_the_source(
             codec in any_blosc(), typesize in 1usize..20, itemsize in 1usize..17, len in 1usize..150_000, seed: u64,
@@ -242,7 +242,7 @@ mod tests {
         ) {
             let mut frame = framed(&codec, typesize, &data(seed, len, noise));
             for (at, byte, early) in damage {
-                // Half of the damage is done to header, table and first length, where it leads furthest.
+                // Half of the damage is in the header, table and first length, where it has the largest effect.
                 let at = at.index(if early { frame.len().min(64) } else { frame.len() });
                 frame[at] = byte;
             }

@@ -58,9 +58,9 @@ impl Cname {
 pub enum Shuffle {
     /// None.
     Noshuffle,
-    /// Bytes of the same significance side by side.
+    /// Groups bytes of the same significance.
     Shuffle,
-    /// Bits of the same significance side by side.
+    /// Groups bits of the same significance.
     Bitshuffle,
 }
 
@@ -87,7 +87,7 @@ impl Shuffle {
         self as u8
     }
 
-    /// What numcodecs' automatic choice (`-1`) stands for: bits for elements of one byte, bytes for all others.
+    /// The automatic choice of numcodecs (`-1`): bits for elements of one byte, bytes for all others.
     pub fn automatic(itemsize: u64) -> Shuffle {
         if itemsize == 1 { Shuffle::Bitshuffle } else { Shuffle::Shuffle }
     }

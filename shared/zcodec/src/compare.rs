@@ -1,4 +1,4 @@
-//! Whether a frame holds certain bytes, block by block: nothing of the size of a chunk is made for it.
+//! Compares the content of a frame with bytes, block by block, without allocating a decoded chunk.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -112,7 +112,7 @@ mod tests {
             let found = holds(&frame, &expected, threads, &mut workspace);
             match whole {
                 Ok(same) => prop_assert_eq!(found, Ok(same)),
-                // Of a frame that does not decode, it may find the difference first.
+                // Of a frame that cannot be decoded, it may find the difference first.
                 Err(_) => prop_assert_ne!(found, Ok(true)),
             }
         }

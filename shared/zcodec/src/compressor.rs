@@ -1,4 +1,4 @@
-//! What a writer can make of the bytes of a chunk: a Blosc frame, a single stream, or nothing else than they are.
+//! How a writer encodes a chunk: as a Blosc frame, as a single stream, or uncompressed.
 
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ impl Compressor {
         }
     }
 
-    /// What decodes it; nothing where nothing is to be decoded.
+    /// The codec that decodes it; `None` if uncompressed.
     pub fn codec(&self) -> Option<Codec> {
         match self {
             Compressor::Blosc(blosc) => Some(Codec::Blosc(*blosc, None)),
@@ -58,7 +58,7 @@ impl Compressor {
         }
     }
 
-    /// The member of a Zarr v3 `codecs` list, where there is one.
+    /// The entry of a Zarr v3 `codecs` list, if there is one.
     pub fn to_v3(&self, typesize: u64) -> Option<Value> {
         match self {
             Compressor::Blosc(blosc) => Some(blosc.to_v3(typesize)),
@@ -67,7 +67,7 @@ impl Compressor {
         }
     }
 
-    /// In a few characters, for people: `blosc(zstd,2,shuffle,split=always)`, `gzip(5)`, `none`.
+    /// In a few characters, in short form: `blosc(zstd,2,shuffle,split=always)`, `gzip(5)`, `none`.
     pub fn describe(&self) -> String {
         let text = describe(&self.to_v2());
         match self {

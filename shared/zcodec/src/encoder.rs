@@ -11,7 +11,7 @@ use zstd_safe::{CCtx, CParameter, ResetDirective};
 
 use crate::{Codec, CodecError, Workspace, set_len};
 
-/// A compressor that makes one stream of a chunk.
+/// A compressor that writes a chunk as a single stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stream {
     /// One Zstandard frame with its decoded size in its header, which some readers need.
@@ -88,7 +88,7 @@ impl Stream {
     fn deflate(&self, level: u32) -> Result<Compression, CodecError> {
         match level {
             0..=9 => Ok(Compression::new(level)),
-            _ => Err(no_such_level(self.name(), format!("level {level} is not one of 0 to 9"))),
+            _ => Err(no_such_level(self.name(), format!("level {level} is not in the range 0 to 9"))),
         }
     }
 
@@ -126,7 +126,7 @@ fn zstd(
     if !levels.contains(&level) {
         return Err(no_such_level(
             "zstd",
-            format!("level {level} is not one of {} to {}", levels.start(), levels.end()),
+            format!("level {level} is not in the range {} to {}", levels.start(), levels.end()),
         ));
     }
     let failed = |code| CodecError::Invalid {

@@ -1,10 +1,10 @@
 //! What can be wrong with compressed bytes.
 
-/// A chunk that cannot be decoded or encoded, without its place: whoever read the bytes knows where they came from.
+/// An error in decoding or encoding a chunk, without its path, which the caller adds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// Fewer bytes than the format needs.
-    #[error("cut short: {found} bytes where the {format} format needs {needed}")]
+    #[error("truncated: {found} bytes, but the {format} format requires {needed}")]
     Short {
         /// The format that was expected.
         format: &'static str,
@@ -13,7 +13,7 @@ pub enum CodecError {
         /// Bytes found.
         found: u64,
     },
-    /// The bytes do not have the form that the codec gives them.
+    /// The bytes are not valid for the codec.
     #[error("not a valid {format} chunk: {detail}")]
     Invalid {
         /// The format that was expected.
@@ -21,8 +21,8 @@ pub enum CodecError {
         /// What is wrong.
         detail: String,
     },
-    /// The chunk decodes to another size than the metadata says.
-    #[error("decodes to {found} bytes where the metadata says {expected}")]
+    /// The decoded size differs from the metadata.
+    #[error("decodes to {found} bytes, but the metadata requires {expected}")]
     WrongSize {
         /// Bytes by the metadata.
         expected: u64,
@@ -30,7 +30,7 @@ pub enum CodecError {
         found: u64,
     },
     /// More bytes than a Blosc frame can hold.
-    #[error("{nbytes} bytes are more than a Blosc frame can hold (2147483631)")]
+    #[error("{nbytes} bytes exceed the maximum of a Blosc frame (2147483631)")]
     TooLarge {
         /// Bytes of the chunk.
         nbytes: u64,
@@ -43,14 +43,14 @@ pub enum CodecError {
         /// As computed.
         computed: u32,
     },
-    /// A codec that nothing here can decode.
-    #[error("codec {name:?} is not known")]
+    /// An unsupported codec.
+    #[error("unknown codec {name:?}")]
     Unknown {
         /// Its name or id in the metadata.
         name: String,
     },
-    /// A codec whose configuration makes no sense.
-    #[error("codec {name:?} has a configuration that cannot be used: {detail}")]
+    /// An invalid codec configuration.
+    #[error("invalid configuration of codec {name:?}: {detail}")]
     Configuration {
         /// Its name or id in the metadata.
         name: String,

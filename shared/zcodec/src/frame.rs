@@ -1,8 +1,8 @@
-//! The 16-byte header of a Blosc 1 frame, and what follows from it without decoding anything.
+//! The 16-byte header of a Blosc 1 frame, and what can be derived from it without decoding.
 //!
-//! Format: c-blosc, `README_CHUNK_FORMAT.rst` and `blosc.c` (1.21). A frame says its size, its block size, its filter and
-//! its compressor family. It does not say a compression level, a checksum, or a number of threads: threads are a choice of
-//! whoever reads it, bounded by the number of blocks.
+//! Format: c-blosc, `README_CHUNK_FORMAT.rst` and `blosc.c` (1.21). A frame stores its size, its block size, its filter and
+//! its compressor family. It stores no compression level, no checksum, and no number of threads: the reader chooses the
+//! threads, up to the number of blocks.
 
 use std::ops::Range;
 
@@ -47,7 +47,7 @@ impl Header {
     /// Reads the header from the first [`HEADER_LEN`] bytes of a frame.
     ///
     /// # Errors
-    /// [`CodecError::Short`] below 16 bytes, [`CodecError::Invalid`] where a field contradicts the format or another field.
+    /// [`CodecError::Short`] below 16 bytes, [`CodecError::Invalid`] if a field contradicts the format or another field.
     pub fn parse(bytes: &[u8]) -> Result<Header, CodecError> {
         let Some(head) = bytes.first_chunk::<HEADER_LEN>() else {
             return Err(CodecError::Short { format: "blosc", needed: HEADER_LEN as u64, found: bytes.len() as u64 });
@@ -79,17 +79,17 @@ impl Header {
             return Some("typesize 0".into());
         }
         if u64::from(self.nbytes) > MAX_NBYTES {
-            return Some(format!("{} decoded bytes are more than the format allows", self.nbytes));
+            return Some(format!("{} decoded bytes exceed the maximum of the format", self.nbytes));
         }
         if self.nbytes > 0 && (self.blocksize == 0 || self.blocksize > self.nbytes) {
-            return Some(format!("block size {} of {} bytes", self.blocksize, self.nbytes));
+            return Some(format!("invalid block size {} for {} bytes", self.blocksize, self.nbytes));
         }
         if (self.cbytes as usize) < HEADER_LEN {
             return Some(format!("a frame of {} bytes is smaller than its header", self.cbytes));
         }
         if self.nbytes > 0 && self.stored_raw() && u64::from(self.cbytes) != u64::from(self.nbytes) + HEADER_LEN as u64
         {
-            return Some(format!("{} bytes stored raw in a frame of {}", self.nbytes, self.cbytes));
+            return Some(format!("{} bytes stored uncompressed in a frame of {} bytes", self.nbytes, self.cbytes));
         }
         if !self.stored_raw() && self.blocks() > u64::from(self.cbytes - HEADER_LEN as u32) / 4 {
             return Some(format!("{} blocks do not fit a frame of {} bytes", self.blocks(), self.cbytes));
@@ -97,7 +97,7 @@ impl Header {
         None
     }
 
-    /// The compressor family. lz4 and lz4hc write the same format and cannot be told apart.
+    /// The compressor family. lz4 and lz4hc write the same format and cannot be distinguished.
     pub fn cname(&self) -> Option<Cname> {
         match self.flags >> 5 {
             0 => Some(Cname::Blosclz),
@@ -120,7 +120,7 @@ impl Header {
         }
     }
 
-    /// Whether the frame holds the bytes as they are (level 0, or nothing could be gained).
+    /// Whether the bytes are stored uncompressed (level 0, or incompressible).
     pub fn stored_raw(&self) -> bool {
         self.flags & STORED_RAW != 0
     }
@@ -135,13 +135,13 @@ impl Header {
         u64::from(self.nbytes).div_ceil(u64::from(self.blocksize.max(1)))
     }
 
-    /// The decoded bytes of block `index`: their place in the chunk; empty for a block that there is not.
+    /// The range of block `index` in the decoded chunk; empty if there is no such block.
     pub fn block_bytes(&self, index: u64) -> Range<u64> {
         let at = |index: u64| index.saturating_mul(self.blocksize.into()).min(self.nbytes.into());
         at(index)..at(index.saturating_add(1))
     }
 
-    /// The bytes of the frame that say where its blocks start; nothing for a frame stored raw, which has no such table.
+    /// The byte range of the block table; `None` for a frame stored uncompressed, which has none.
     pub fn block_table_range(&self) -> Option<Range<u64>> {
         let start = HEADER_LEN as u64;
         (!self.stored_raw()).then(|| start..start + 4 * self.blocks())
@@ -155,7 +155,7 @@ impl Header {
         }
     }
 
-    /// Whether a byte shuffle is on that moves nothing, because it works on elements of one byte.
+    /// Whether the byte shuffle has no effect, because the element size is 1.
     pub fn shuffles_nothing(&self) -> bool {
         self.shuffle() == Shuffle::Shuffle && self.typesize == 1
     }
@@ -212,10 +212,10 @@ mod tests {
             (header(0x91, 4, 100, 0, 50), "block size"),
             (header(0x99, 4, 100, 100, 50), "reserved"),
             (header(0x91, 0, 100, 100, 50), "typesize"),
-            (header(0x93, 4, 100, 100, 50), "stored raw"),
+            (header(0x93, 4, 100, 100, 50), "stored uncompressed"),
             (header(0x91, 4, 4000, 4, 50), "do not fit"),
             (header(0x91, 4, 100, 100, 5), "smaller than its header"),
-            (header(0x91, 4, u32::MAX, 100, 50), "more than the format allows"),
+            (header(0x91, 4, u32::MAX, 100, 50), "exceed the maximum of the format"),
         ];
         for (bytes, word) in cases {
             let error = Header::parse(&bytes).expect_err(word).to_string();

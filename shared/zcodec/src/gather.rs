@@ -128,7 +128,7 @@ impl Lanes {
         }
     }
 
-    /// A lane, as far as it is decoded.
+    /// The decoded part of a lane.
     fn lane<'a>(&self, streams: &[&'a [u8]; STREAMS], lane: usize) -> &'a [u8] {
         if self.streams > 1 { streams[lane] } else { streams[0].get(lane * self.elements..).unwrap_or_default() }
     }

@@ -1,9 +1,9 @@
-//! Where the bytes of an element lie in a block that is still filtered, and how far its streams are needed for some.
+//! The positions of an element's bytes in a filtered block, and how much of each stream they require.
 //!
 //! Format: c-blosc 1.21. The byte shuffle keeps a lane of all first bytes, one of all second bytes, and so on
 //! (`shuffle-generic.h`). The bit shuffle cuts each such lane into eight rows of bits, the lowest bits first
-//! (`bitshuffle-generic.c`), and does nothing where the number of elements is no multiple of eight (`shuffle.c`). What is
-//! left over behind the last whole element stays at the end as it is.
+//! (`bitshuffle-generic.c`), and does nothing where the number of elements is not a multiple of eight (`shuffle.c`). What is
+//! left over after the last complete element stays at the end as it is.
 
 use std::slice::ChunksExactMut;
 
@@ -11,10 +11,10 @@ use crate::Shuffle;
 use crate::block::Layout;
 use crate::split::MAX_SPLITS;
 
-/// Streams that a block has at most.
+/// Maximum number of streams in a block.
 pub const STREAMS: usize = MAX_SPLITS as usize;
 
-/// One in so many bytes of a block wanted, and undoing its byte shuffle as a whole costs less than picking them (measured).
+/// If more than one in this many bytes of a block is requested, unshuffling the whole block is faster (measured).
 const BYTES_WORTH_MOVING: usize = 20;
 
 /// As [`BYTES_WORTH_MOVING`], for the bit shuffle.
@@ -39,7 +39,7 @@ pub struct Lanes {
     pub streams: usize,
 }
 
-/// The wanted elements: the offsets of their first bytes in the decoded block, all inside it, and their size in bytes.
+/// The requested elements: the offsets of their first bytes in the decoded block, all inside it, and their size in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Cells<'a> {
     pub offsets: &'a [u32],
@@ -58,7 +58,7 @@ impl Lanes {
         Lanes { moved, typesize, elements, stream_len, streams }
     }
 
-    /// A place for each stream in `buffer`, which only ever grows: nothing in it is cleared from block to block.
+    /// Space for each stream in `buffer`, which only grows and is not cleared between blocks.
     pub fn rooms<'a>(&self, buffer: &'a mut Vec<u8>) -> ChunksExactMut<'a, u8> {
         let len = self.streams * self.stream_len;
         if buffer.len() < len {
@@ -67,7 +67,7 @@ impl Lanes {
         buffer[..len].chunks_exact_mut(self.stream_len)
     }
 
-    /// Whether so many cells are wanted that it is faster to undo the filter of the whole block.
+    /// Whether so many cells are requested that it is faster to unfilter the whole block.
     pub fn prefers_whole(&self, cells: Cells) -> bool {
         let wanted = cells.offsets.len().saturating_mul(cells.itemsize);
         let block = self.elements * self.typesize;
@@ -78,7 +78,7 @@ impl Lanes {
         }
     }
 
-    /// In how many places of the filtered block the cells lie.
+    /// Number of positions of the cells in the filtered block.
     pub fn lookups(&self, cells: Cells) -> usize {
         let each = match self.moved {
             Moved::Nothing => 1,
@@ -88,7 +88,7 @@ impl Lanes {
         cells.offsets.len().saturating_mul(each)
     }
 
-    /// How many bytes of each stream have to be decoded; 0 for a stream that holds nothing wanted.
+    /// How many bytes of each stream have to be decoded; 0 for a stream that is not required.
     pub fn needed(&self, cells: Cells) -> [usize; STREAMS] {
         let mut needed = [0; STREAMS];
         if self.moved == Moved::Nothing {

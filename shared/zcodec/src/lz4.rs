@@ -4,7 +4,7 @@
 
 use std::os::raw::{c_char, c_int};
 
-/// Compresses into `dst`: the length, 0 where it does not fit.
+/// Compresses into `dst`; returns the length, 0 if it does not fit.
 pub fn lz4_compress(src: &[u8], dst: &mut [u8], acceleration: c_int) -> usize {
     // SAFETY: both pointers are valid for the lengths passed (blocks are far below `c_int::MAX`); LZ4 writes at most
     // `dst.len()` bytes.
@@ -20,7 +20,7 @@ pub fn lz4_compress(src: &[u8], dst: &mut [u8], acceleration: c_int) -> usize {
     usize::try_from(len).unwrap_or(0)
 }
 
-/// Decompresses one LZ4 block: the decoded length, or nothing where the bytes are not LZ4 or do not fit.
+/// Decompresses one LZ4 block: the decoded length, or `None` if the bytes are not LZ4 or do not fit.
 pub fn lz4_decompress(src: &[u8], dst: &mut [u8]) -> Option<usize> {
     let (src_len, dst_len) = (c_int::try_from(src.len()).ok()?, c_int::try_from(dst.len()).ok()?);
     // SAFETY: both pointers are valid for the lengths passed; `LZ4_decompress_safe` reads and writes within them whatever
@@ -31,7 +31,7 @@ pub fn lz4_decompress(src: &[u8], dst: &mut [u8]) -> Option<usize> {
     usize::try_from(len).ok()
 }
 
-/// Decompresses the first `dst.len()` bytes of an LZ4 block and stops: the decoded length, or nothing where the bytes up to
+/// Decompresses the first `dst.len()` bytes of an LZ4 block and stops: the decoded length, `None` if the bytes up to
 /// there are not LZ4. What follows is not looked at.
 pub fn lz4_decompress_prefix(src: &[u8], dst: &mut [u8]) -> Option<usize> {
     let (src_len, dst_len) = (c_int::try_from(src.len()).ok()?, c_int::try_from(dst.len()).ok()?);

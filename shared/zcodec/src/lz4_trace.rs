@@ -25,7 +25,7 @@ const LONGEST: usize = 1 << 29;
 
 impl<'a> Trace<'a> {
     /// Lists the sequences that hold the first `wanted` decoded bytes, into `buffer`, which only ever grows. Nothing where
-    /// the block is cut or ends before.
+    /// the block is truncated or ends before.
     pub fn new(block: &'a [u8], wanted: usize, buffer: &'a mut Vec<Sequence>) -> Option<Trace<'a>> {
         // A sequence with a match is three bytes or more; one more has none.
         let most = block.len() / 3 + 1;
@@ -54,7 +54,7 @@ impl<'a> Trace<'a> {
         None
     }
 
-    /// The decoded byte at `at`, which is one of those wanted. Nothing where the block is not LZ4, or where more than
+    /// The decoded byte at `at`, which is one of those wanted. `None` if the block is not LZ4, or more than
     /// `steps` matches (which are counted down) lie between the byte and its literal.
     pub fn byte(&self, mut at: usize, steps: &mut usize) -> Option<u8> {
         let mut sequences = self.sequences;
@@ -122,7 +122,7 @@ mod tests {
         })
     }
 
-    /// Whether a block has a match at offset 0, which the format forbids and LZ4's decoder takes for zeros; a trace refuses it.
+    /// Whether a block has a match at offset 0, which is invalid; LZ4 decodes it as zeros, a trace returns an error.
     fn copies_itself(block: &[u8]) -> bool {
         let length = |nibble: u8, at: &mut usize| {
             let mut length = usize::from(nibble);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     proptest! {
-        /// Every byte, whatever part of the block is listed, and nothing beyond the end.
+        /// Returns every byte of the listed part, and none beyond the end.
         #[test]
         fn bytes_are_those_of_the_text(text in any_text(), wanted: prop::sample::Index) {
             let mut block = vec![0; text.len() + text.len() / 200 + 20];
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(trace.byte(18, &mut 4), Some(b'c'));
         assert_eq!(trace.byte(18, &mut 3), None);
         assert_eq!(trace.byte(2, &mut 0), Some(b'c'));
-        // One byte repeated 219 times is one step, wherever in the run.
+        // One byte repeated 219 times is one step, at any position in the run.
         let block = [0x1f, b'x', 1, 0, 200, 0x50, 1, 2, 3, 4, 5];
         let trace = Trace::new(&block, 220, &mut buffer).expect("is LZ4");
         assert_eq!(trace.byte(219, &mut 1), Some(b'x'));

@@ -1,4 +1,4 @@
-//! A part of a Blosc frame: only the blocks that hold the wanted bytes are decoded.
+//! Decodes a part of a Blosc frame: only the blocks that hold the requested bytes.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::{CodecError, HEADER_LEN, Header, Workspace, set_len};
 /// does not have the whole frame, there are [`BlockTable`] and [`crate::decode_block`].
 ///
 /// # Errors
-/// [`CodecError::Short`] or [`CodecError::Invalid`] where the frame is cut, contradicts itself, or one of those blocks does
+/// [`CodecError::Short`] or [`CodecError::Invalid`] if the frame is truncated, is inconsistent, or one of those blocks does
 /// not decode. The other blocks are not looked at.
 pub fn decompress_range(
     frame: &[u8],
@@ -38,7 +38,7 @@ pub fn decompress_range(
     Ok(decoded)
 }
 
-/// The blocks that hold the decoded bytes `wanted`, as far as there are such bytes.
+/// The blocks that hold the decoded bytes `wanted`, clipped to the chunk.
 fn overlapping(header: &Header, wanted: &Range<usize>) -> Range<u64> {
     let blocksize = u64::from(header.blocksize.max(1));
     let start = (wanted.start as u64).min(header.nbytes.into());
@@ -133,7 +133,7 @@ mod tests {
             }
         }
 
-        /// Each block decodes from nothing but the bytes that the table gives it, and needs every one of them.
+        /// Each block is decoded from exactly the bytes that the table gives.
         #[test]
         fn blocks_decode_alone(codec in any_blosc(), typesize in 1usize..20, len in 1usize..100_000, seed: u64) {
             let src = data(seed, len);
@@ -158,7 +158,7 @@ mod tests {
             prop_assert!(decode_block(&header, header.blocks(), &frame, &mut out, &mut workspace).is_err());
         }
 
-        /// Damage gives an error or other bytes, never a crash; a cut frame always an error.
+        /// Damage gives an error or other bytes, never a crash; a truncated frame always an error.
         #[test]
         fn damaged_frames_never_crash(
             codec in any_blosc(), len in 200usize..50_000, seed: u64, wanted in (0usize..60_000, 0usize..60_000),
@@ -170,7 +170,7 @@ mod tests {
             let short = &frame[..cut.index(frame.len())];
             prop_assert!(decompress_range(short, 0..len, &mut dst, &mut workspace).is_err());
             for (at, byte, early) in damage {
-                // Half of the damage is done to header and table, where it leads furthest.
+                // Half of the damage is in the header and table, where it has the largest effect.
                 let at = at.index(if early { frame.len().min(64) } else { frame.len() });
                 frame[at] = byte;
             }

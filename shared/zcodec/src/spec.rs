@@ -34,7 +34,7 @@ impl Codec {
     /// The codec of a Zarr v2 `compressor`. `itemsize` resolves Blosc's automatic shuffle.
     ///
     /// # Errors
-    /// [`CodecError::Unknown`] for an id that nothing here decodes, [`CodecError::Configuration`] for members that make no
+    /// [`CodecError::Unknown`] for an unsupported id, [`CodecError::Configuration`] for members that make no
     /// sense.
     pub fn from_v2(spec: &Value, itemsize: u64) -> Result<Codec, CodecError> {
         let id = spec.get("id").and_then(Value::as_str).unwrap_or_default();
@@ -76,7 +76,7 @@ impl Codec {
         matches!(self, Codec::Zlib | Codec::Gzip | Codec::Zstd | Codec::Lz4 | Codec::Bz2 | Codec::Lzma)
     }
 
-    /// Decodes `src` into `dst` (whose old content is lost). `expected` is the decoded size where the metadata says one;
+    /// Decodes `src` into `dst` (whose old content is lost). `expected` is the decoded size according to the metadata, if known;
     /// `threads` is for Blosc blocks.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl Codec {
     ) -> Result<(), CodecError> {
         match self {
             Codec::Blosc(..) => {
-                // Before room is made for what a damaged header claims.
+                // Before memory is allocated for the size in a possibly damaged header.
                 let found = u64::from(Header::parse(src)?.nbytes);
                 if let Some(expected) = expected.map(|bytes| bytes as u64).filter(|expected| *expected != found) {
                     return Err(CodecError::WrongSize { expected, found });
@@ -148,7 +148,7 @@ pub fn codec_name(spec: &Value) -> &str {
     spec.as_str().or_else(|| spec.get("name")?.as_str()).or_else(|| spec.get("id")?.as_str()).unwrap_or_default()
 }
 
-/// One codec in a few characters for people: `blosc(lz4,5,shuffle)`, `zlib(4)`, `delta`. Works on any spec.
+/// One codec in a few characters in short form: `blosc(lz4,5,shuffle)`, `zlib(4)`, `delta`. Works on any spec.
 pub fn describe(spec: &Value) -> String {
     let name = codec_name(spec);
     let empty = Map::new();

@@ -14,11 +14,11 @@ const MIN_STREAM: u64 = 128;
 /// When the blocks of a frame are split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SplitMode {
-    /// As c-blosc does unless told otherwise (`BLOSC_FORWARD_COMPAT_SPLIT`): with every compressor but zstd.
+    /// The default of c-blosc (`BLOSC_FORWARD_COMPAT_SPLIT`): with every compressor but zstd.
     #[default]
     Auto,
-    /// With every compressor, as far as readers can tell: they take no element above 16 bytes, and no stream below 128,
-    /// for split. (c-blosc, told to split always, writes such frames all the same, and cannot read them.)
+    /// With every compressor, as far as readers support it: they accept no element above 16 bytes, and no stream below 128,
+    /// for split. (With split=always, c-blosc writes such frames nevertheless, and cannot read them.)
     Always,
     /// Never.
     Never,
@@ -53,7 +53,7 @@ impl SplitMode {
     }
 }
 
-/// Whether a reader takes blocks with the flag for split (`blosc_d` in c-blosc 1.21).
+/// Whether a reader expects split blocks if the flag is set (`blosc_d` in c-blosc 1.21).
 pub(crate) fn readable(typesize: u64, blocksize: u64) -> bool {
     typesize <= MAX_SPLITS && blocksize / typesize.max(1) >= MIN_STREAM
 }

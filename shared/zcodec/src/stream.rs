@@ -9,8 +9,8 @@ use crate::{CodecError, Workspace, set_len};
 /// Room for the output before anything is known about its size.
 const FIRST_GUESS: usize = 64 * 1024;
 
-/// Reads `decoder` to its end into `dst`; `expected` is the decoded size by the metadata, where it says one. One byte more
-/// is asked for, so that a longer stream is noticed, and no hostile stream can fill the memory.
+/// Reads `decoder` to its end into `dst`; `expected` is the decoded size by the metadata, if known. One more byte
+/// is requested, so that a longer stream is detected, and no malicious stream can exhaust memory.
 fn read_all(
     format: &'static str,
     decoder: impl Read,
@@ -18,7 +18,7 @@ fn read_all(
     dst: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
     dst.clear();
-    // A size that the memory does not have is not asked for at once; the stream decides what is really there.
+    // A size larger than memory is not allocated at once, because the stream may be shorter.
     let _ = dst.try_reserve(expected.unwrap_or(FIRST_GUESS));
     let limit = expected.map_or(u64::MAX, |len| len as u64 + 1);
     decoder
@@ -61,7 +61,7 @@ pub fn lz4(src: &[u8], dst: &mut Vec<u8>, expected: Option<usize>) -> Result<(),
     set_len(dst, len);
     match lz4_decompress(block, dst) {
         Some(decoded) if decoded == len => Ok(()),
-        _ => Err(CodecError::Invalid { format: "lz4", detail: "the block does not decode".into() }),
+        _ => Err(CodecError::Invalid { format: "lz4", detail: "cannot decode the block".into() }),
     }
 }
 
@@ -81,7 +81,7 @@ pub fn zstd(
     }
     let dctx = workspace.dctx.get_or_insert_with(zstd_safe::DCtx::create);
     if let Some(expected) = expected {
-        // The size is known: one call, straight into place, one byte of room more so that a longer stream is noticed.
+        // The size is known: one call, directly into the buffer, with one extra byte to detect a longer stream.
         set_len(dst, expected + 1);
         let len = dctx.decompress(dst.as_mut_slice(), src).map_err(invalid)?;
         dst.truncate(len);
@@ -98,7 +98,7 @@ pub fn zstd(
         let full = filled == dst.len();
         if input.pos() == src.len() && !full {
             if wanted != 0 {
-                return Err(CodecError::Invalid { format: "zstd", detail: "the stream is cut".into() });
+                return Err(CodecError::Invalid { format: "zstd", detail: "the stream is truncated".into() });
             }
             dst.truncate(filled);
             return Ok(());
@@ -110,7 +110,7 @@ pub fn zstd(
     }
 }
 
-/// numcodecs' shuffle as a codec of its own: the bytes of each element side by side. A tail shorter than an element stays
+/// Decodes the shuffle codec of numcodecs: bytes of elements grouped by significance. A tail shorter than an element stays
 /// at the end.
 pub fn unshuffle(src: &[u8], elementsize: usize, dst: &mut Vec<u8>) {
     set_len(dst, src.len());

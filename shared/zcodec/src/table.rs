@@ -12,20 +12,20 @@ use crate::{CodecError, HEADER_LEN, Header, Workspace, c_blosc, set_len};
 /// Bytes of a length field: the shortest that a block can be.
 const LENGTH: u64 = 4;
 
-/// The places of all blocks in a frame.
+/// The positions of all blocks in a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockTable {
     header: Header,
-    /// Start and end of each block; empty where the frame is stored raw, and blocks lie one after the other.
+    /// Start and end of each block; empty if the frame is stored uncompressed, with contiguous blocks.
     places: Vec<(u32, u32)>,
 }
 
 impl BlockTable {
     /// Reads the table from `bytes`, the part of the frame that [`Header::block_table_range`] names (more may follow; none is
-    /// needed for a frame stored raw).
+    /// needed for a frame stored uncompressed).
     ///
     /// # Errors
-    /// [`CodecError::Short`] where bytes are missing, [`CodecError::Invalid`] where a block would start outside the blocks'
+    /// [`CodecError::Short`] if bytes are missing, [`CodecError::Invalid`] if a block would start outside the blocks'
     /// part of the frame.
     pub fn parse(header: &Header, bytes: &[u8]) -> Result<BlockTable, CodecError> {
         let Some(table) = header.block_table_range() else {
@@ -48,7 +48,7 @@ impl BlockTable {
         Ok(BlockTable { header: *header, places: places(&starts, header.cbytes) })
     }
 
-    /// The bytes of the frame that hold block `index`; nothing for a block that there is not.
+    /// The byte range of block `index` in the frame; `None` if there is no such block.
     pub fn block(&self, index: u64) -> Option<Range<u64>> {
         if index >= self.header.blocks() {
             return None;
@@ -74,7 +74,7 @@ fn places(starts: &[u32], cbytes: u32) -> Vec<(u32, u32)> {
 /// old content is lost): the decoded bytes [`Header::block_bytes`].
 ///
 /// # Errors
-/// [`CodecError::Short`] or [`CodecError::Invalid`] where the block is cut, does not exist or does not decode.
+/// [`CodecError::Short`] or [`CodecError::Invalid`] if the block is truncated, does not exist or cannot be decoded.
 pub fn decode_block(
     header: &Header,
     index: u64,
@@ -96,7 +96,7 @@ pub(crate) fn block_len(header: &Header, index: u64) -> Result<usize, CodecError
     Ok((end - start) as usize)
 }
 
-/// As [`decode_block`], for a block that there is, into its place.
+/// As [`decode_block`], for an existing block.
 pub(crate) fn decode_into(
     header: &Header,
     index: u64,

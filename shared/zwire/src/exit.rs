@@ -2,46 +2,46 @@
 
 use serde::{Serialize, Serializer};
 
-/// What a process says with its exit code. The same table holds for every tool.
+/// The exit code of a process; the same for every tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Exit {
-    /// The work is done, and the answer is yes.
+    /// Success.
     Done = 0,
-    /// The answer is no: a fault, a difference or a duplicate was found.
+    /// Check failed: a problem, a difference or a duplicate was found.
     No = 1,
-    /// The command line cannot be carried out as it was typed.
+    /// Invalid arguments.
     Usage = 2,
     /// Some items failed; the others are done.
     Partial = 3,
-    /// No such store or node, or it is not Zarr.
+    /// Not found: no such store or node, or not Zarr.
     Absent = 4,
-    /// Corrupt metadata or data, or a codec or data type that is not supported.
+    /// Corrupt metadata or data, or an unsupported codec or data type.
     Unreadable = 5,
-    /// Credentials, permissions, or a network that stayed silent after every retry.
+    /// Credentials, permissions, or network errors after all retries.
     Refused = 6,
     /// The output exists, is full or cannot be written.
     Output = 7,
     /// A bug in the tool.
     Bug = 101,
-    /// Stopped by SIGINT; what was written is consistent.
+    /// Stopped by SIGINT; the output is consistent.
     Interrupted = 130,
-    /// Stopped by SIGTERM; what was written is consistent.
+    /// Stopped by SIGTERM; the output is consistent.
     Terminated = 143,
 }
 
-/// The table as it stands in `--help`, the man pages and the README.
+/// The table as printed in `--help`, the man pages and the README.
 pub const EXIT_STATUS: &str = concat!(
     "  0    done\n",
-    "  1    the answer is no: a fault, a difference or a duplicate was found\n",
-    "  2    usage: the command line cannot be carried out\n",
+    "  1    check failed: a problem, a difference or a duplicate was found\n",
+    "  2    invalid arguments\n",
     "  3    partial: some items failed, the others are done\n",
-    "  4    absent: no such store or node, or it is not Zarr\n",
-    "  5    unreadable: corrupt metadata or data, codec or type not supported\n",
-    "  6    refused: credentials, permissions, or network after every retry\n",
-    "  7    output: exists, full or not writable\n",
-    "  101  a bug\n",
-    "  130  stopped by SIGINT (143 by SIGTERM); what was written is consistent",
+    "  4    not found: no such store or node, or not Zarr\n",
+    "  5    unreadable: corrupt metadata or data, unsupported codec or data type\n",
+    "  6    access failed: credentials, permissions, or network errors after all retries\n",
+    "  7    output error: already exists, disk full or not writable\n",
+    "  101  internal error (a bug)\n",
+    "  130  stopped by SIGINT (143 by SIGTERM); the output is consistent",
 );
 
 impl Exit {
@@ -50,7 +50,7 @@ impl Exit {
         self as u8
     }
 
-    /// The exit of a run over several items: all well, all failed alike, or some of each.
+    /// The exit code of a run over several items: all succeeded, all failed, or some of each.
     ///
     /// `items` counts every item, `failed` those that failed, `worst` is the code of the first failure.
     pub fn of_items(items: u64, failed: u64, worst: Exit) -> Exit {

@@ -1,4 +1,4 @@
-//! What ends a run: where, what, why, what to do, and the exit code.
+//! Failures: path, problem, causes, hint and exit code.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +8,7 @@ use crate::{ErrorRecord, Exit, V1};
 /// A failure, ready to be shown: `path: what is wrong: cause: cause`.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// The exit code that it gives.
+    /// The exit code.
     pub exit: Exit,
     path: String,
     what: String,
@@ -17,7 +17,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of the tool's own finding.
+    /// A failure with a message.
     pub fn new(exit: Exit, what: impl Into<String>) -> Failure {
         Failure { exit, path: String::new(), what: what.into(), hint: None, closed_pipe: false }
     }
@@ -27,39 +27,39 @@ impl Failure {
         Failure { path: path.to_string(), ..self }
     }
 
-    /// An error at `path`, with the causes in its chain. A text that starts with its own path says it once.
+    /// An error at `path`, with its chain of causes. A message that already starts with its path keeps it once.
     pub fn from_error(exit: Exit, path: &str, error: &dyn Error, hint: Option<String>) -> Failure {
         let text = error.to_string();
         let what = text.strip_prefix(path).and_then(|text| text.strip_prefix(": ")).unwrap_or(&text);
         Failure { hint, ..Failure::new(exit, with_causes(what, error)).at(path) }
     }
 
-    /// A command line that cannot be carried out.
+    /// Invalid arguments.
     pub fn usage(message: impl Into<String>) -> Failure {
         Failure::new(Exit::Usage, message)
     }
 
-    /// The same failure with advice.
+    /// The same failure with a hint.
     pub fn hint(self, hint: impl Into<String>) -> Failure {
         Failure { hint: Some(hint.into()), ..self }
     }
 
-    /// A run that a signal ended.
+    /// A run that was interrupted by a signal.
     pub fn stopped(exit: Exit) -> Failure {
-        Failure::new(exit, "stopped by a signal")
+        Failure::new(exit, "interrupted by a signal")
     }
 
-    /// An output whose reader went away.
+    /// An output that is no longer read (closed pipe).
     pub fn closed_pipe() -> Failure {
-        Failure { closed_pipe: true, ..Failure::new(Exit::Done, "nobody reads the output any more") }
+        Failure { closed_pipe: true, ..Failure::new(Exit::Done, "the output is no longer read") }
     }
 
-    /// Whether the reader of the output went away, which is no failure of anybody's.
+    /// Whether the output is no longer read, which is not reported as a failure.
     pub fn is_closed_pipe(&self) -> bool {
         self.closed_pipe
     }
 
-    /// Advice, where there is any.
+    /// The hint, if any.
     pub fn advice(&self) -> Option<&str> {
         self.hint.as_deref()
     }
@@ -85,7 +85,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What is wrong, with its causes, each said once, on one line: what servers say may have several.
+/// The message with its causes, without repetitions, on one line, because server messages may have several lines.
 fn with_causes(what: &str, error: &dyn Error) -> String {
     let mut text = what.to_owned();
     let mut cause = error.source();

@@ -1,8 +1,8 @@
-//! How a record becomes a line of JSON.
+//! Helpers to write records as JSON.
 
 use serde::{Serialize, Serializer};
 
-/// The version of a record's meaning; `1` until a field is removed or re-meant.
+/// The version of the record format; `1` until a field is removed or changes meaning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct V1;
 
@@ -12,8 +12,8 @@ impl Serialize for V1 {
     }
 }
 
-/// `numerator / denominator` rounded to three decimals, so that a ratio reads well and prints alike everywhere; nothing
-/// where it has no meaning.
+/// `numerator / denominator` rounded to three decimals, so that it is readable and prints the same on every platform;
+/// `None` if undefined.
 pub fn ratio(numerator: u64, denominator: u64) -> Option<f64> {
     (denominator > 0).then(|| round3(numerator as f64 / denominator as f64))
 }

@@ -1,13 +1,13 @@
-//! What the tools say to scripts: exit codes and JSON records.
+//! The interface between tools and scripts: exit codes and JSON records.
 //!
 //! # The compatibility promise
 //!
-//! Every line on standard output is one flat JSON object that starts with `"type"` and `"v"`. New types and new fields may
-//! come at any time; a field is removed, or given another meaning, only with a raise of `v`. Field names are snake_case and
-//! carry their unit (`_bytes`, `_seconds`); node paths are absolute (`/`, `/t2m`); NaN and the infinities are strings; what
-//! is not known is left out. The last line is the one `summary`: a stream without it was cut.
+//! Every line on stdout is one flat JSON object that starts with `"type"` and `"v"`. New types and fields may be added at any
+//! time; a field is removed or changes meaning only when `v` is incremented. Field names are snake_case and carry their unit
+//! (`_bytes`, `_seconds`); node paths are absolute (`/`, `/t2m`); NaN and the infinities are strings; unknown fields are
+//! omitted. The last line is the `summary`: a stream without it is truncated.
 //!
-//! This crate knows nothing of files, Zarr or terminals.
+//! This crate does not depend on files, Zarr or terminals.
 
 mod exit;
 mod failure;

@@ -1,4 +1,4 @@
-//! The records, one struct a type. Field order is the order on the line.
+//! The records, one struct per type. Fields are printed in the order of the struct.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -11,31 +11,31 @@ use crate::{Exit, V1};
 pub enum Record {
     /// A group of a hierarchy.
     Group(GroupRecord),
-    /// An array, what is stored of it and what bounds its decoding.
+    /// An array, its stored size, and what limits decoding speed.
     Array(Box<ArrayRecord>),
     /// One stored chunk, as its own header describes it.
     Chunk(Box<ChunkRecord>),
     /// A key of the store that belongs to no array.
     Key(KeyRecord),
-    /// A node on which consolidated metadata and the node's own metadata disagree.
+    /// A node whose metadata differs from the consolidated metadata.
     Consolidated(ConsolidatedRecord),
     /// A measured decoding speed.
     Bench(BenchRecord),
-    /// What a writer is going to do.
+    /// What a writer will do.
     Plan(PlanRecord),
-    /// What became of one array in a recompression.
+    /// The result of recompressing one array.
     Recompress(RecompressRecord),
     /// A compressor that was tried on chunks of an array.
     Trial(Box<TrialRecord>),
     /// The compressor that was chosen for an array.
     Choice(Box<ChoiceRecord>),
-    /// The cell that a place was found in.
+    /// The grid cell of a point.
     Match(Box<MatchRecord>),
-    /// What an extraction is going to read and write.
+    /// What an extraction will read and write.
     Extraction(Box<ExtractionRecord>),
     /// A row of an extraction: names and values.
     Row(RowRecord),
-    /// An item that failed; the run goes on.
+    /// An item that failed; the run continues.
     Error(ErrorRecord),
     /// The last line of every stream.
     Summary(Summary),
@@ -46,23 +46,23 @@ pub enum Record {
 pub struct GroupRecord {
     /// Version of the record.
     pub v: V1,
-    /// The store, as it was named.
+    /// The store, as given.
     pub store: String,
     /// Absolute path of the node.
     pub path: String,
     /// 2 or 3.
     pub zarr_format: u8,
-    /// Attributes, where they were asked for.
+    /// Attributes, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Map<String, Value>>,
 }
 
-/// An array. Everything after `codecs` is there only where it was asked for and could be known.
+/// An array. The fields after `codecs` are present only if requested and known.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ArrayRecord {
     /// Version of the record.
     pub v: V1,
-    /// The store, as it was named.
+    /// The store, as given.
     pub store: String,
     /// Absolute path of the node.
     pub path: String,
@@ -70,12 +70,12 @@ pub struct ArrayRecord {
     pub zarr_format: u8,
     /// Length of each dimension.
     pub shape: Vec<u64>,
-    /// Dimension names, `null` where a dimension has none.
+    /// Dimension names, `null` for a dimension without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dimension_names: Option<Vec<Option<String>>>,
-    /// The data type in the words of the metadata (`<f4`, `float32`, a list for a structured type).
+    /// The data type as in the metadata (`<f4`, `float32`, a list for a structured type).
     pub dtype: Value,
-    /// Bytes of one element as it is handed to the compressor's side of the codec chain.
+    /// Bytes of one element as the bytes-to-bytes codecs see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub itemsize_bytes: Option<u64>,
     /// Shape of a chunk; with sharding, of an inner chunk.
@@ -96,39 +96,39 @@ pub struct ArrayRecord {
     /// Bytes of the whole array, decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uncompressed_bytes: Option<u64>,
-    /// Fill value in the words of the metadata.
+    /// Fill value as in the metadata.
     pub fill_value: Value,
     /// `C` or `F`, Zarr v2 only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
-    /// What stands between the chunk indices of a key.
+    /// Separator between the chunk indices in a key.
     pub separator: String,
-    /// The codec chain in the words of the metadata, in encoding order (v2: the filters, then the compressor).
+    /// The codec chain as in the metadata, in encoding order (v2: the filters, then the compressor).
     pub codecs: Vec<Value>,
-    /// One line of the chain for people: `blosc(lz4,5,shuffle)`.
+    /// The codec chain in short form: `blosc(lz4,5,shuffle)`.
     pub codec: String,
-    /// Attributes, where they were asked for.
+    /// Attributes, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Map<String, Value>>,
-    /// Why the `zarrs` library cannot open the array; absent when it can.
+    /// Why the `zarrs` library cannot open the array; absent if it can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zarrs_error: Option<String>,
     /// Stored objects (chunks, or shards) found by `--sizes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects_present: Option<u64>,
-    /// Stored objects that a full array would have.
+    /// Stored objects if the array were complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects_expected: Option<u64>,
     /// Bytes stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stored_bytes: Option<u64>,
-    /// Decoded bytes of the present objects for each stored byte.
+    /// Compression ratio of the present objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
     /// Smallest stored object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_min_bytes: Option<u64>,
-    /// Median stored object (to within 0.1 % where an array has thousands of different sizes).
+    /// Median stored object (to within 0.1 % if an array has thousands of different sizes).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_median_bytes: Option<u64>,
     /// Largest stored object.
@@ -137,30 +137,30 @@ pub struct ArrayRecord {
     /// Chunks whose headers were read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sampled: Option<u64>,
-    /// Independent blocks of a chunk; the fewest of the sampled ones.
+    /// Independent blocks per chunk; the minimum of the sampled chunks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<u64>,
     /// Bytes of a block.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block_bytes: Option<u64>,
-    /// Most threads that can help to decode one chunk.
+    /// Maximum number of threads that can decode one chunk in parallel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_threads: Option<u64>,
-    /// Threads that `max_speedup` is for (`--nthreads`).
+    /// Threads assumed for `max_speedup` (`--nthreads`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<u64>,
-    /// `blocks / ceil(blocks / threads)`: the most that these threads can gain inside one chunk.
+    /// `blocks / ceil(blocks / threads)`: the maximum speed-up with these threads on one chunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_speedup: Option<f64>,
-    /// What bounds decoding, in one word.
+    /// What limits decoding speed, in one word.
     pub verdict: String,
     /// The verdict in one sentence.
     pub reason: String,
     /// Whether recompressing would help.
     pub recompress_helps: bool,
-    /// Which readers would gain from recompressing, or why none would.
+    /// Which readers would benefit from recompressing, or why none would.
     pub benefit: String,
-    /// The command that would do it.
+    /// The command that does it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
 }
@@ -170,7 +170,7 @@ pub struct ArrayRecord {
 pub struct ChunkRecord {
     /// Version of the record.
     pub v: V1,
-    /// The store, as it was named.
+    /// The store, as given.
     pub store: String,
     /// Absolute path of the array.
     pub path: String,
@@ -181,12 +181,12 @@ pub struct ChunkRecord {
     pub inner_chunk: Option<u64>,
     /// Size of the stored chunk.
     pub stored_bytes: u64,
-    /// `blosc`, `zstd`, `gzip`, …: the format that the metadata names; `faults` says where the bytes are not of it.
+    /// `blosc`, `zstd`, `gzip`, …: the format according to the metadata; `problems` is not empty if the bytes differ.
     pub format: String,
     /// Blosc format version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format_version: Option<u8>,
-    /// Compressor inside a Blosc frame; lz4 and lz4hc look alike.
+    /// Compressor in a Blosc frame; lz4 and lz4hc cannot be distinguished.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compressor: Option<String>,
     /// `noshuffle`, `shuffle` or `bitshuffle`.
@@ -195,10 +195,10 @@ pub struct ChunkRecord {
     /// Element size that the filter works on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub typesize: Option<u8>,
-    /// Whether each block is split into one stream a byte position.
+    /// Whether each block is split into one stream per byte position.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<bool>,
-    /// Whether the frame holds the bytes as they are.
+    /// Whether the bytes are stored uncompressed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stored_raw: Option<bool>,
     /// Decoded bytes.
@@ -210,11 +210,11 @@ pub struct ChunkRecord {
     /// Number of independent blocks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<u64>,
-    /// Most threads that can help to decode it.
+    /// Maximum number of threads that can decode it in parallel.
     pub max_threads: u64,
-    /// What is wrong with it: it is damaged, or not what the metadata says. Empty when nothing is.
+    /// Problems: damage, or differences from the metadata. Empty if there are none.
     pub problems: Vec<String>,
-    /// What is legal, but was hardly meant.
+    /// Valid but probably unintended properties.
     pub notes: Vec<String>,
 }
 
@@ -223,27 +223,27 @@ pub struct ChunkRecord {
 pub struct KeyRecord {
     /// Version of the record.
     pub v: V1,
-    /// The store, as it was named.
+    /// The store, as given.
     pub store: String,
     /// The key, relative to the store.
     pub key: String,
     /// Size of the object.
     pub stored_bytes: u64,
-    /// `temporary` (left behind by a writer), `outside_grid` (a chunk key that the array's shape has no place for),
-    /// `wrong_separator` (a chunk key spelled with the other separator), or `unknown`.
+    /// `temporary` (left behind by a writer), `outside_grid` (a chunk key outside the chunk grid),
+    /// `wrong_separator` (a chunk key with the other separator), or `unknown`.
     pub kind: String,
 }
 
-/// A disagreement between consolidated metadata and a node's own.
+/// A difference between consolidated metadata and the metadata of a node.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ConsolidatedRecord {
     /// Version of the record.
     pub v: V1,
-    /// The store, as it was named.
+    /// The store, as given.
     pub store: String,
     /// Absolute path of the node.
     pub path: String,
-    /// `missing` (not in the consolidated copy), `gone` (only there), or `differs`.
+    /// `missing` (not in the consolidated metadata), `gone` (only there), or `differs`.
     pub difference: String,
     /// Top-level members that differ.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -255,44 +255,44 @@ pub struct ConsolidatedRecord {
 pub struct BenchRecord {
     /// Version of the record.
     pub v: V1,
-    /// The store, as it was named.
+    /// The store, as given.
     pub store: String,
     /// Absolute path of the array.
     pub path: String,
-    /// `inside` (threads on one chunk) or `across` (that many chunks at once).
+    /// `inside` (several threads per chunk) or `across` (several chunks in parallel).
     pub mode: String,
-    /// Threads at work.
+    /// Number of threads.
     pub threads: u64,
     /// Chunks that were decoded.
     pub chunks: u64,
-    /// Decoded gigabytes (10^9) for each second.
+    /// Decoded gigabytes (10^9) per second.
     pub gb_per_second: f64,
-    /// Speed against one thread on one chunk.
+    /// Speed relative to one thread on one chunk.
     pub speedup: f64,
 }
 
-/// What a writer is going to do with one array.
+/// What a writer will do with one array.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct PlanRecord {
     /// Version of the record.
     pub v: V1,
-    /// The source store, as it was named.
+    /// The source store, as given.
     pub store: String,
     /// Absolute path of the array.
     pub path: String,
     /// `recompress` or `copy`.
     pub action: String,
-    /// Why, where the array is only copied.
+    /// Why the array is only copied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The codec as it is, for people.
+    /// The current codec, in short form.
     pub from: String,
-    /// The codec as it will be, for people.
+    /// The new codec, in short form.
     pub to: String,
-    /// Stored objects that a full array will have.
+    /// Stored objects if the array is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects_expected: Option<u64>,
-    /// Bytes of one decoded chunk; of a new one, where that changes.
+    /// Bytes of one decoded chunk; of a new one, if that changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk_bytes: Option<u64>,
     /// Bytes of the whole array, decoded.
@@ -301,31 +301,31 @@ pub struct PlanRecord {
     /// Independent blocks that a new chunk will have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<u64>,
-    /// Shape of a new chunk, where that changes; with sharding, of an inner chunk.
+    /// Shape of a new chunk, if that changes; with sharding, of an inner chunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk_shape: Option<Vec<u64>>,
     /// Shape of a new shard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shard_shape: Option<Vec<u64>>,
-    /// Pieces that the array is rechunked in.
+    /// Number of pieces in which the array is rechunked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regions: Option<u64>,
-    /// How often a source chunk is read, on average.
+    /// Mean number of times a source chunk is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk_reads: Option<f64>,
-    /// How often a source chunk is read, at most.
+    /// Maximum number of times a source chunk is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk_reads_most: Option<u64>,
-    /// Stored bytes that will be read, each as often as it is read; only where a list of the source costs nothing.
+    /// Stored bytes that will be read, counting repeated reads; only if listing the source is free.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_to_read: Option<u64>,
-    /// How often a byte of the source is decoded, on average: of a Blosc chunk only the blocks that are needed.
+    /// Mean number of times a source byte is decoded; of a Blosc chunk only the required blocks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decodes: Option<f64>,
-    /// Decoded bytes of the output, edges padded.
+    /// Decoded bytes of the output, including padding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,
-    /// Bytes of memory at the peak.
+    /// Peak memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
     /// Bytes of a temporary store.
@@ -333,31 +333,31 @@ pub struct PlanRecord {
     pub temporary_bytes: Option<u64>,
 }
 
-/// What became of one array.
+/// The result for one array.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct RecompressRecord {
     /// Version of the record.
     pub v: V1,
-    /// The source store, as it was named.
+    /// The source store, as given.
     pub store: String,
     /// Absolute path of the array.
     pub path: String,
     /// `recompress` or `copy`.
     pub action: String,
-    /// Why, where the array was only copied.
+    /// Why the array was only copied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The codec as it was, for people.
+    /// The old codec, in short form.
     pub from: String,
-    /// The codec as it is now, for people.
+    /// The new codec, in short form.
     pub to: String,
-    /// Stored objects carried over: the present chunks, or shards.
+    /// Stored objects processed: the present chunks or shards.
     pub objects: u64,
     /// Stored bytes before.
     pub bytes_before: u64,
     /// Stored bytes after.
     pub bytes_after: u64,
-    /// Decoded bytes; absent where nothing was decoded.
+    /// Decoded bytes; absent if nothing was decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uncompressed_bytes: Option<u64>,
     /// `bytes_before / bytes_after`.
@@ -370,36 +370,36 @@ pub struct RecompressRecord {
     /// Seconds that workers spent on this array, summed, with `--timing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker_seconds: Option<f64>,
-    /// Decoded bytes for each worker second, with `--timing`.
+    /// Decoded bytes per worker second, with `--timing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_worker_second: Option<f64>,
 }
 
-/// The cell that a place was found in.
+/// The grid cell of a point.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct MatchRecord {
     /// Version of the record.
     pub v: V1,
-    /// The store, as it was named.
+    /// The store, as given.
     pub store: String,
-    /// Id of the place.
+    /// Id of the point.
     pub point_id: String,
-    /// Its latitude as asked for, degrees north.
+    /// Requested latitude, degrees north.
     pub lat: f64,
-    /// Its longitude as asked for, degrees east.
+    /// Requested longitude, degrees east.
     pub lon: f64,
-    /// Whether it lies inside of the grid.
+    /// Whether it lies inside the grid.
     pub inside: bool,
-    /// Latitude of the cell (of the nearest one, where the place is outside).
+    /// Latitude of the cell (of the nearest one, if the point is outside).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grid_lat: Option<f64>,
     /// Longitude of the cell, in the convention of the store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grid_lon: Option<f64>,
-    /// Great-circle distance of place and cell.
+    /// Great-circle distance between point and cell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distance_km: Option<f64>,
-    /// Index along the latitude's dimension, the slower of two, or the only one.
+    /// Index along the latitude dimension, the slower of two, or the only one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<u64>,
     /// Index along the other.
@@ -407,35 +407,35 @@ pub struct MatchRecord {
     pub column: Option<u64>,
     /// Which arrays are the coordinates, and the rule that found each.
     pub found_by: String,
-    /// Why it is outside, where it is.
+    /// Why it is outside the grid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
-/// What an extraction is going to read of one store. Figures of bytes are reckoned from a chunk of some variables.
+/// What an extraction will read from one store. Byte counts are estimated from a chunk of some variables.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ExtractionRecord {
     /// Version of the record.
     pub v: V1,
-    /// The store, as it was named.
+    /// The store, as given.
     pub store: String,
     /// Variables that are read.
     pub variables: u64,
-    /// Columns behind the keys.
+    /// Value columns.
     pub columns: u64,
-    /// Places.
+    /// Points.
     pub places: u64,
     /// Samples of this store (of this part).
     pub samples: u64,
     /// Rows.
     pub rows: u64,
-    /// Chunks that hold a wanted cell, counted as often as they are read.
+    /// Chunks that hold a requested cell, counting repeated reads.
     pub chunks: u64,
     /// Bytes that will be read.
     pub read_bytes: u64,
-    /// Bytes that a reader of whole chunks would read.
+    /// Bytes that a reader of full chunks would read.
     pub whole_bytes: u64,
-    /// Bytes of the values wanted, decoded.
+    /// Decoded bytes of the requested values.
     pub wanted_bytes: u64,
     /// `read_bytes / wanted_bytes`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -443,17 +443,17 @@ pub struct ExtractionRecord {
     /// `whole_bytes / wanted_bytes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub full_chunk_amplification: Option<f64>,
-    /// Batches that are read one after the other.
+    /// Batches, read one after the other.
     pub batches: u64,
-    /// The most rows of a batch.
+    /// Maximum rows of a batch.
     pub batch_rows: u64,
-    /// The most memory that batches and chunks in flight take.
+    /// Peak memory of batches and chunks in flight.
     pub peak_memory_bytes: u64,
     /// Size of the output.
     pub output_bytes: u64,
-    /// Chunks that these figures were reckoned from.
+    /// Chunks used for these estimates.
     pub sampled_chunks: u64,
-    /// Arrays left out, because they have no place or cannot be read.
+    /// Skipped arrays: without horizontal coordinates, or not readable.
     pub left_out: u64,
 }
 
@@ -462,7 +462,7 @@ pub struct ExtractionRecord {
 pub struct RowRecord {
     /// Version of the record.
     pub v: V1,
-    /// Its keys and values by their names.
+    /// Its keys and values by column name.
     #[serde(flatten)]
     pub values: Map<String, Value>,
 }
@@ -472,13 +472,13 @@ pub struct RowRecord {
 pub struct ErrorRecord {
     /// Version of the record.
     pub v: V1,
-    /// What it is about: a store, a node, a chunk's key.
+    /// Path of a store, a node or a chunk key.
     pub path: String,
     /// What is wrong, with the chain of causes.
     pub error: String,
-    /// The exit code that this failure alone would give.
+    /// The exit code of this failure alone.
     pub exit: Exit,
-    /// What to do about it.
+    /// Hint: what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -490,11 +490,11 @@ pub struct Summary {
     pub v: V1,
     /// The tool.
     pub tool: String,
-    /// The code that the process ends with.
+    /// The exit code of the process.
     pub exit: Exit,
     /// Error records in this stream.
     pub errors: u64,
-    /// The tool's own totals.
+    /// The totals of the tool.
     #[serde(flatten)]
     pub totals: Map<String, Value>,
     /// Where the time went, with `--timing`.
@@ -507,7 +507,7 @@ pub struct Summary {
 pub struct Timing {
     /// Wall-clock time of the whole run.
     pub seconds: f64,
-    /// Processor time, all threads.
+    /// CPU time of all threads.
     pub cpu_seconds: f64,
     /// Peak resident memory.
     pub peak_memory_bytes: u64,
@@ -521,11 +521,11 @@ pub struct Timing {
 pub struct TrialRecord {
     /// Version of the record.
     pub v: V1,
-    /// The store, as it was named.
+    /// The store, as given.
     pub store: String,
     /// Absolute path of the array.
     pub path: String,
-    /// The compressor for people: `blosc(zstd,2,shuffle,split=always)`.
+    /// The compressor in short form: `blosc(zstd,2,shuffle,split=always)`.
     pub codec: String,
     /// Compressor inside Blosc.
     pub cname: String,
@@ -535,40 +535,40 @@ pub struct TrialRecord {
     pub shuffle: String,
     /// `auto`, `always` or `never`.
     pub split: String,
-    /// Block size that was asked for; 0 is Blosc's own choice.
+    /// Requested block size; 0 is the default of Blosc.
     pub blocksize: u64,
-    /// Decoded bytes that were compressed. Less promising compressors see fewer of them.
+    /// Decoded bytes that were compressed; fewer for less promising compressors.
     pub sampled_bytes: u64,
-    /// Decoded bytes for each compressed byte.
+    /// Compression ratio.
     pub ratio: f64,
-    /// Gigabytes (10^9, decoded) that one thread encodes in a second.
+    /// Encoding speed of one thread, in decoded gigabytes (10^9) per second.
     pub encode_gb_per_second: f64,
-    /// Gigabytes (10^9, decoded) that one thread decodes in a second.
+    /// Decoding speed of one thread, in decoded gigabytes (10^9) per second.
     pub decode_gb_per_second: f64,
     /// Threads of the next two fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<u64>,
-    /// The same with that many threads on one chunk; absent where one was enough to tell.
+    /// The same with this many threads per chunk; absent if not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encode_threaded_gb_per_second: Option<f64>,
-    /// The same with that many threads on one chunk; absent where one was enough to tell.
+    /// The same with this many threads per chunk; absent if not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decode_threaded_gb_per_second: Option<f64>,
-    /// Blocks of a whole chunk.
+    /// Blocks of a full chunk.
     pub blocks: u64,
     /// Bytes of a block, decoded.
     pub block_bytes: u64,
-    /// Bytes that a reader of one cell needs: header, block table and one block.
+    /// Bytes read for one grid cell: header, block table and one block.
     pub point_bytes: u64,
-    /// Size of the whole array, by the sample and by how many of its chunks seem to be there.
+    /// Estimated size of the whole array, from the sample and the fraction of chunks present.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predicted_bytes: Option<u64>,
-    /// Seconds that encoding it would take all workers, without reading and writing.
+    /// Estimated seconds to encode it with all workers, without reading and writing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predicted_seconds: Option<f64>,
-    /// Whether no other one is at least as good in size, both speeds and bytes for a point, and better in one of them.
+    /// Whether it is Pareto-optimal in size, encoding and decoding speed, and bytes per point.
     pub pareto: bool,
-    /// Whether it is the array's choice.
+    /// Whether it was chosen for the array.
     pub chosen: bool,
 }
 
@@ -577,34 +577,34 @@ pub struct TrialRecord {
 pub struct ChoiceRecord {
     /// Version of the record.
     pub v: V1,
-    /// The store, as it was named.
+    /// The store, as given.
     pub store: String,
     /// Absolute path of the array.
     pub path: String,
     /// `size`, `encode`, `decode`, `point` or `balanced`.
     pub objective: String,
-    /// The codec as it is, for people.
+    /// The current codec, in short form.
     pub from: String,
-    /// The compressor that was chosen, for people.
+    /// The chosen compressor, in short form.
     pub to: String,
-    /// Why, where nothing of this array was tried.
+    /// Why no compressor was tried on this array.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Chunks that were sampled.
     pub sampled: u64,
-    /// Decoded bytes for each stored byte, in the sample as it is stored now.
+    /// Current compression ratio of the sample.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio_before: Option<f64>,
-    /// The same as it would be.
+    /// New compression ratio of the sample.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
-    /// Size of the whole array as it would be.
+    /// Estimated new size of the whole array.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predicted_bytes: Option<u64>,
-    /// Seconds that encoding it would take all workers, without reading and writing.
+    /// Estimated seconds to encode it with all workers, without reading and writing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predicted_seconds: Option<f64>,
-    /// The command that would do it.
+    /// The command that does it.
     pub command: String,
 }
 

@@ -1,4 +1,4 @@
-//! The totals of each tool, one struct a tool: what its `summary` record holds beside the fields that all tools have.
+//! The totals of each tool, one struct per tool: the fields of its `summary` record besides the common ones.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 /// Totals of `zinspect`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct InspectSummary {
-    /// Stores that were named.
+    /// Stores given.
     pub stores: u64,
     /// Groups.
     pub groups: u64,
@@ -17,12 +17,12 @@ pub struct InspectSummary {
     pub chunks: u64,
     /// Bytes of all arrays, decoded.
     pub uncompressed_bytes: u64,
-    /// What `--sizes` found.
+    /// Totals of `--sizes`.
     #[serde(flatten)]
     pub sizes: Option<SizesSummary>,
-    /// Sampled chunks that are damaged or not what the metadata says.
+    /// Sampled chunks that are damaged or do not match the metadata.
     pub damaged_chunks: u64,
-    /// Nodes on which consolidated metadata and the node's own metadata disagree.
+    /// Nodes whose metadata differs from the consolidated metadata.
     pub consolidated_differences: u64,
     /// Keys that belong to no array, by kind, as `keys_KIND`.
     #[serde(flatten, serialize_with = "keys")]
@@ -32,12 +32,12 @@ pub struct InspectSummary {
     pub verdicts: BTreeMap<String, u64>,
 }
 
-/// What a list of the whole store adds to an [`InspectSummary`].
+/// Totals that a list of the whole store adds to an [`InspectSummary`].
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SizesSummary {
     /// Stored objects (chunks, or shards) that belong to arrays.
     pub objects_present: u64,
-    /// Stored objects that full arrays would have.
+    /// Stored objects if all arrays were complete.
     pub objects_expected: u64,
     /// Bytes of the stored objects.
     pub stored_bytes: u64,
@@ -48,11 +48,11 @@ pub struct SizesSummary {
 /// Totals of an extraction by `zpoint`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ExtractSummary {
-    /// Stores that were named.
+    /// Stores given.
     pub stores: u64,
     /// Variables.
     pub variables: u64,
-    /// Columns behind the keys.
+    /// Value columns.
     pub columns: u64,
     /// Points.
     pub places: u64,
@@ -66,13 +66,13 @@ pub struct ExtractSummary {
     pub chunks_failed: u64,
     /// Chunks that were decoded whole.
     pub chunks_whole: u64,
-    /// Blosc blocks that were decoded one by one.
+    /// Blosc blocks decoded individually.
     pub blocks_decoded: u64,
     /// Bytes read.
     pub bytes_read: u64,
     /// Values that are missing because they lie outside the valid range.
     pub values_out_of_range: u64,
-    /// Size of the output, where it is a file of its own.
+    /// Size of the output file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u64>,
     /// The files that were written.
@@ -83,13 +83,13 @@ pub struct ExtractSummary {
 /// Totals of a dry run of `zpoint`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ExtractPlanSummary {
-    /// Stores that were named.
+    /// Stores given.
     pub stores: u64,
     /// Rows.
     pub rows: u64,
     /// Bytes that will be read.
     pub read_bytes: u64,
-    /// Bytes of the values wanted, decoded.
+    /// Decoded bytes of the requested values.
     pub wanted_bytes: u64,
 }
 

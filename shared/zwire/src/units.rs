@@ -1,4 +1,4 @@
-//! Numbers and names for people.
+//! Human-readable numbers and names.
 
 /// Bytes in powers of 1024, three digits: `0 B`, `999 B`, `1.50 KiB`, `12.3 GiB`.
 pub fn human_bytes(bytes: u64) -> String {
@@ -18,7 +18,7 @@ pub fn human_bytes(bytes: u64) -> String {
     unreachable!("the last unit takes every value")
 }
 
-/// A count with thousands apart: `3 930`.
+/// A count with thousands separated: `3 930`.
 pub fn human_count(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::new();

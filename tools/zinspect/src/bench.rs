@@ -1,4 +1,4 @@
-//! Measures decoding: threads inside one chunk against chunks in parallel.
+//! Measures decoding speed: several threads per chunk against several chunks in parallel.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,13 @@ use zcodec::Workspace;
 use zstore::{ByteRange, Store};
 use zwire::{BenchRecord, ChunkRecord, Failure, round3};
 
-/// Each figure is the best of rounds over this long.
+/// Each measurement is the best round within this time.
 const LONG_ENOUGH: Duration = Duration::from_millis(100);
 
 /// Measures an array on its sampled chunks, with 1, 2, 4 … `cores` threads.
 ///
 /// # Errors
-/// A chunk that cannot be read or decoded.
+/// Fails if a chunk cannot be read or decoded.
 pub fn bench(
     store: &Store,
     array: &Array,
@@ -47,7 +47,7 @@ pub fn bench(
         let across = best(|| {
             || {
                 pool.broadcast(|worker| {
-                    // A fresh scratch each time, as a reader that keeps nothing would have.
+                    // New buffers each time, as in a reader that reuses none.
                     drop(decode(chain, &stored[worker % stored.len()], 1, &mut Scratch::default()));
                 });
             }
@@ -83,7 +83,7 @@ fn decode(chain: &Chain, stored: &[u8], threads: usize, scratch: &mut Scratch) -
     Ok(decoded.len())
 }
 
-/// The shortest time of one call of what `prepare` makes.
+/// The shortest time of one call of the closure made by `prepare`.
 fn best<F: FnMut()>(prepare: impl FnOnce() -> F) -> f64 {
     let mut work = prepare();
     let started = Instant::now();
@@ -96,7 +96,7 @@ fn best<F: FnMut()>(prepare: impl FnOnce() -> F) -> f64 {
     best
 }
 
-/// The bytes of a sampled chunk; of an inner chunk, only its own.
+/// The bytes of a sampled chunk or inner chunk.
 fn read(store: &Store, array: &Array, chunk: &ChunkRecord) -> Result<Option<Vec<u8>>, Failure> {
     let mut bytes = Vec::new();
     let (Some(sharding), Some(number)) = (&array.chain.sharding, chunk.inner_chunk) else {

@@ -1,4 +1,4 @@
-//! Consolidated metadata against every node's own.
+//! Compares consolidated metadata with the metadata of each node.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use zarray::{Consolidated, Hierarchy, Node, Pool, Span, ZarrError, ZarrFormat, j
 use zstore::{Store, StoreError};
 use zwire::{ConsolidatedRecord, Failure};
 
-/// The differences, in path order. A server that cannot list is asked for the nodes that the copy names; nodes that are missing
-/// from the copy cannot be found there.
+/// The differences, in path order. If the server cannot list objects, only the nodes in the consolidated metadata are
+/// compared; nodes missing from it are not found.
 ///
 /// # Errors
-/// A store that cannot be read.
+/// Fails if the store cannot be read.
 pub fn differences(
     store: &Store,
     name: &str,
@@ -38,7 +38,7 @@ pub fn differences(
         found.extend(difference.map_err(|error: StoreError| Failure::from(error))?);
     }
 
-    // In v3 the root holds the copies, and so is not one of them.
+    // In v3 the root holds the consolidated metadata, which does not contain the root itself.
     let known: BTreeSet<&str> = named.iter().map(|(path, _)| path.as_str()).chain(["/"]).collect();
     let mut failed: Option<ZarrError> = None;
     Hierarchy::open(store, pool, false)?.walk(
@@ -47,7 +47,7 @@ pub fn differences(
         |visit| {
             match visit {
                 Ok(path) if !known.contains(path.as_str()) => found.push(record(&path, "missing", Vec::new())),
-                // A node whose own metadata is broken is reported by the walk itself.
+                // Nodes with invalid metadata are reported by the walk.
                 Ok(_) | Err(ZarrError::Metadata { .. } | ZarrError::Store(StoreError::NotListable { .. })) => {}
                 Err(error) => failed = Some(error),
             }
@@ -63,7 +63,7 @@ pub fn differences(
     }
 }
 
-/// The documents of a node, by name.
+/// The metadata documents of a node, by name.
 type Documents = Map<String, Value>;
 
 fn own_metadata(store: &Store, path: &str, format: ZarrFormat) -> Result<Option<Documents>, StoreError> {
@@ -108,7 +108,7 @@ fn copied_metadata(copy: &Consolidated, span: &Span, format: ZarrFormat) -> Docu
     documents
 }
 
-/// The names of documents that only one side has, and of members that differ.
+/// The names of documents that exist on one side only, and of members that differ.
 fn differing(copied: &Documents, own: &Documents) -> Vec<String> {
     let names: BTreeSet<&String> = copied.keys().chain(own.keys()).collect();
     let mut members = Vec::new();

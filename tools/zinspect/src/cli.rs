@@ -6,47 +6,47 @@ use std::path::PathBuf;
 use zcli::clap::{self, Parser};
 use zcli::{Common, JobFlags, StoreFlags, VarFlags};
 
-/// Say what is in a Zarr store, and why reading it is slow
+/// Show what is in a Zarr store, and why reading it is slow
 ///
-/// Prints one record for each group and array of each STORE, in path order: shape, chunks, codecs, what the stored chunks
-/// really are by their own headers, and a verdict on what bounds decoding, with the command that would change it. Nothing is
-/// downloaded but metadata and 16 bytes of each sampled chunk. Blosc stores no thread count: what a file fixes is the number
-/// of blocks in a chunk, and so how many threads can share one.
+/// Prints one record for each group and array of each STORE, in path order: shape, chunks, codecs, how the stored chunks are
+/// really compressed (from their own headers), and a verdict on what limits decoding speed, with a command that improves it.
+/// Only metadata and 16 bytes of each sampled chunk are read. Blosc stores no thread count: the number of blocks in a chunk
+/// is fixed when it is written, and limits how many threads can decode the chunk in parallel.
 #[derive(Debug, Parser)]
 #[command(name = "zinspect")]
 pub struct Args {
-    /// Stores: paths, or URLs with file, s3, gs, az, http or https; a group or a single array will do
+    /// Stores: paths, or URLs (file, s3, gs, az, http, https); also a group or a single array
     #[arg(value_name = "STORE")]
     pub stores: Vec<OsString>,
-    /// Read more stores from FILE ("-": standard input): one a line, as text or as records with a "store"
+    /// Read more stores from FILE ("-": stdin), one per line: paths, URLs, or records with a "store" field
     #[arg(long, value_name = "FILE")]
     pub stores_from: Option<PathBuf>,
 
-    /// Add the attributes of groups and arrays to their records
+    /// Include the attributes of groups and arrays in their records
     #[arg(long)]
     pub attributes: bool,
-    /// List the whole store: chunks present and expected, stored bytes, ratio, keys that belong to no array
+    /// List the whole store: chunks present and expected, stored bytes, compression ratio, keys that belong to no array
     #[arg(long)]
     pub sizes: bool,
-    /// Stored chunks to look at in each array; 0 reads nothing but metadata
+    /// Chunks to sample in each array; 0 reads only metadata
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub sample: u32,
-    /// Threads inside one chunk that the verdict reckons with
+    /// Thread count assumed by the verdict (threads per chunk)
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub nthreads: u16,
-    /// Decode sampled chunks, with 1, 2, 4 … threads inside a chunk and with that many chunks at once, and print the speed
+    /// Measure decoding speed on the sampled chunks, with 1, 2, 4 … threads per chunk and with as many chunks in parallel
     #[arg(long)]
     pub bench: bool,
-    /// Compare consolidated metadata with every node's own
+    /// Compare consolidated metadata with the metadata of each node
     #[arg(long)]
     pub check_consolidated: bool,
-    /// Walk the store even where it has consolidated metadata
+    /// Ignore consolidated metadata and walk the store
     #[arg(long)]
     pub no_consolidated: bool,
-    /// Say of each array whether the zarrs library can open it, and if not, why
+    /// Check whether the zarrs library can open each array, and show the error if not
     #[arg(long)]
     pub zarrs: bool,
-    /// Draw the hierarchy (with --format table)
+    /// Show the hierarchy as a tree (with --format table)
     #[arg(long)]
     pub tree: bool,
 
@@ -60,15 +60,18 @@ pub struct Args {
     pub common: Common,
 }
 
-/// Numbered examples for help and manual page.
+/// Numbered examples for the help and the manual page.
 pub const EXAMPLES: &[(&str, &str)] = &[
-    ("What is in a store, and what bounds reading it", "zinspect era5.zarr"),
-    ("The same with the reasons and the commands that would help", "zinspect -v era5.zarr"),
-    ("What is really stored: the check that a cache is not empty", "zinspect --sizes cache/batch_*.zarr"),
-    ("Measure whether threads inside a chunk would help on this machine", "zinspect --bench --var t2m era5.zarr"),
+    ("Show what is in a store, and what limits read speed", "zinspect era5.zarr"),
+    ("Also show the reasons, and commands that help", "zinspect -v era5.zarr"),
     (
-        "Arrays that recompressing would help, as records for the next tool",
+        "Show what is really stored, for example to check that a cache is not empty",
+        "zinspect --sizes cache/batch_*.zarr",
+    ),
+    ("Measure whether several threads per chunk help on this machine", "zinspect --bench --var t2m era5.zarr"),
+    (
+        "List the arrays that recompressing would help, as records for the next tool",
         "zinspect --json s3://bucket/era5.zarr --anonymous | jq -c 'select(.recompress_helps)'",
     ),
-    ("Whether consolidated metadata is still true (exit 1 if not)", "zinspect --check-consolidated -q era5.zarr"),
+    ("Check whether consolidated metadata is up to date (exit 1 if not)", "zinspect --check-consolidated -q era5.zarr"),
 ];

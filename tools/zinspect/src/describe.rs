@@ -1,4 +1,4 @@
-//! A node described: its metadata, its sampled chunks, and the verdict, as lines for the output.
+//! Describes a node: metadata, sampled chunks and verdict, as records for the output.
 
 use serde_json::Value;
 use zarray::{Array, Grid, Node, Visit, ZarrFormat, json, zarrs_error};
@@ -14,11 +14,11 @@ use crate::verdict::judge;
 
 /// A node on its way from the workers to the output.
 pub enum Described {
-    /// Not asked for.
+    /// Not selected.
     Skipped,
     /// A group.
     Group(Line),
-    /// An array with its sampled chunks, and what `--bench` needs of it.
+    /// An array with its sampled chunks, and the input of `--bench`.
     Array { counts: Counts, lines: Vec<Line>, bench: Option<(Box<Array>, Vec<ChunkRecord>)> },
     /// A node that cannot be read.
     Failed(Failure),
@@ -81,7 +81,7 @@ fn group(store: &str, group: &zarray::Group, attributes: bool) -> GroupRecord {
     }
 }
 
-/// The record of an array, as far as its metadata goes.
+/// The record of an array, from its metadata alone.
 fn array(store: &str, array: &Array, attributes: bool) -> ArrayRecord {
     let sharded = array.chain.sharding.is_some();
     let inner = array.chain.innermost();
@@ -109,10 +109,10 @@ fn array(store: &str, array: &Array, attributes: bool) -> ArrayRecord {
     }
 }
 
-/// Why `zarrs` cannot open the array; `None` where it can.
+/// Why `zarrs` cannot open the array; `None` if it can.
 ///
 /// # Errors
-/// A store that cannot be read.
+/// Fails if the store cannot be read.
 fn why_zarrs_cannot(store: &Store, array: &Array) -> Result<Option<String>, Failure> {
     let name = match array.format {
         ZarrFormat::V2 => ".zarray",
@@ -120,6 +120,6 @@ fn why_zarrs_cannot(store: &Store, array: &Array) -> Result<Option<String>, Fail
     };
     let mut text = Vec::new();
     store.get(&array.key(name), &mut text)?;
-    // It was parsed before; if it has changed since, the library finds out.
+    // The metadata was parsed before; if it has changed since, `zarrs` reports it.
     Ok(zarrs_error(array.format, json::parse(&text).unwrap_or(Value::Null)))
 }

@@ -1,4 +1,4 @@
-//! How the records of `zinspect` look in a terminal.
+//! How the records of `zinspect` are shown in a terminal.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::options::TableOptions;
 
 /// The table.
 pub fn table(TableOptions { sizes, tree, verbose }: TableOptions) -> Table {
-    // Hidden first on a narrow terminal: what follows from other columns.
+    // Hidden first on a narrow terminal: columns that can be derived from others.
     let drops = |title| ["DTYPE", "CHUNK", "RATIO"].contains(&title);
     let text =
         |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: drops(title) };
@@ -43,7 +43,7 @@ pub fn table(TableOptions { sizes, tree, verbose }: TableOptions) -> Table {
             }
             Record::Consolidated(difference) => vec![Row::Note(consolidated_line(difference))],
             Record::Bench(bench) => vec![Row::Note(indented(&bench_line(bench)))],
-            // Errors are printed on standard error, which is the same terminal.
+            // Errors are printed to stderr, which is the same terminal.
             _ => Vec::new(),
         }),
         tree,
@@ -56,23 +56,26 @@ fn group_path(path: &str, tree: bool) -> String {
     if tree && path != "/" { format!("{path}/") } else { path.to_owned() }
 }
 
-/// A note below the row that it is about.
+/// A note below its row.
 fn indented(text: &str) -> String {
     format!("    {text}")
 }
 
 fn consolidated_line(difference: &ConsolidatedRecord) -> String {
     let what = match difference.difference.as_str() {
-        "missing" => "does not have it".to_owned(),
-        "gone" => "still has it, but it is gone".to_owned(),
+        "missing" => "does not contain this node".to_owned(),
+        "gone" => "contains this node, but it no longer exists".to_owned(),
         _ => format!("differs: {}", difference.members.join(", ")),
     };
     format!("{}: consolidated metadata {what}", difference.path)
 }
 
 fn bench_line(bench: &BenchRecord) -> String {
-    let what = if bench.mode == "inside" { "threads inside one chunk" } else { "chunks side by side" };
-    format!("{} {what}: {:.2} GB/s, {:.2}x", bench.threads, bench.gb_per_second, bench.speedup)
+    let what = match bench.mode.as_str() {
+        "inside" => human_counted(bench.threads, "thread") + " per chunk",
+        _ => human_counted(bench.threads, "chunk") + " in parallel",
+    };
+    format!("{what}: {:.2} GB/s, {:.2}×", bench.gb_per_second, bench.speedup)
 }
 
 fn array_row(array: &ArrayRecord, sizes: bool) -> Vec<String> {
@@ -125,8 +128,8 @@ fn chunk_line(chunk: &ChunkRecord) -> String {
     words.extend(
         chunk.blocks.zip(chunk.block_bytes).map(|(blocks, bytes)| format!("{blocks} × {}", human_bytes(bytes))),
     );
-    words.extend(chunk.stored_raw.filter(|raw| *raw).map(|_| "stored raw".into()));
-    words.extend(chunk.problems.iter().map(|fault| format!("FAULT: {fault}")));
+    words.extend(chunk.stored_raw.filter(|raw| *raw).map(|_| "stored uncompressed".into()));
+    words.extend(chunk.problems.iter().map(|problem| format!("PROBLEM: {problem}")));
     words.extend(chunk.notes.iter().cloned());
     let inner = chunk.inner_chunk.map_or_else(String::new, |number| format!(" inner chunk {number}"));
     format!("{}{inner} ({}): {}", chunk.key, human_bytes(chunk.stored_bytes), words.join(", "))
@@ -153,5 +156,5 @@ fn footer(summary: &Summary) -> Vec<String> {
         .iter()
         .filter_map(|(key, value)| Some(format!("{} {}", value.as_u64()?, key.strip_prefix("verdict_")?)))
         .collect();
-    vec![words.join(" · "), format!("verdicts: {} (-v says why)", verdicts.join(", "))]
+    vec![words.join(" · "), format!("verdicts: {} (-v shows why)", verdicts.join(", "))]
 }

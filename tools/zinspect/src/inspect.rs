@@ -14,13 +14,13 @@ use crate::options::Options;
 use crate::sizes::Inventory;
 use crate::totals::Totals;
 
-/// Nodes described ahead of the output when they have all been read already.
+/// Nodes described ahead of the output if all have been read already.
 const WINDOW: usize = 1024;
 
 /// Inspects the store `name`.
 ///
 /// # Errors
-/// A store that cannot be opened or listed, or an output that fails; nodes that fail are records.
+/// Fails if the store cannot be opened or listed, or the output fails; nodes that fail are error records.
 pub fn inspect(options: &Options, name: &OsStr, session: &mut Session, totals: &mut Totals) -> Result<(), Failure> {
     let store = Store::open(name, &options.access.options(&session.stop))?;
     let name = store.location().to_string();
@@ -66,7 +66,7 @@ impl<'a> Inspection<'a> {
         result
     }
 
-    /// With sizes, the nodes are needed before the list, and the list before the first record.
+    /// With `--sizes`, the nodes are needed before the list, and the list before the first record.
     fn nodes_with_sizes(&mut self, pool: &Pool) -> Result<(), Failure> {
         let mut visits = Vec::new();
         self.hierarchy.walk(
@@ -136,7 +136,7 @@ impl<'a> Inspection<'a> {
 
     fn check_consolidated(&mut self, pool: &Pool) -> Result<(), Failure> {
         let Some(copy) = self.hierarchy.consolidated() else {
-            self.session.status.warn(&format!("{}: has no consolidated metadata to check", self.name));
+            self.session.status.warn(&format!("{}: has no consolidated metadata", self.name));
             return Ok(());
         };
         for difference in check::differences(self.store, self.name, copy, self.hierarchy.format(), pool)? {

@@ -1,4 +1,4 @@
-//! `zinspect`: what is in a Zarr store, and why reading it is slow.
+//! `zinspect`: shows what is in a Zarr store, and why reading it is slow.
 
 mod bench;
 mod check;

@@ -1,4 +1,4 @@
-//! What the flags of `zinspect` mean.
+//! The options of `zinspect`, from its flags.
 
 use std::ffi::OsString;
 
@@ -7,56 +7,56 @@ use zwire::Failure;
 
 use crate::cli::Args;
 
-/// What is asked of the stores.
+/// Options of a run.
 pub struct Options {
     /// Paths and URLs.
     pub stores: Vec<OsString>,
-    /// How they are reached.
+    /// Options of the store layer.
     pub access: StoreFlags,
     /// Workers.
     pub jobs: usize,
     /// Whether the whole store is listed.
     pub sizes: bool,
-    /// Whether consolidated metadata is read where there is some.
+    /// Whether consolidated metadata is used if present.
     pub consolidated: bool,
-    /// Whether it is compared with every node's own metadata.
+    /// Whether it is compared with the metadata of each node.
     pub check_consolidated: bool,
-    /// What the records of nodes hold.
+    /// Options of node records.
     pub nodes: NodeOptions,
 }
 
-/// What is asked of each node.
+/// Options for each node.
 pub struct NodeOptions {
-    /// Which arrays.
+    /// Selected arrays.
     pub var: VarFilter,
-    /// Whether attributes are part of the records.
+    /// Whether records include attributes.
     pub attributes: bool,
     /// Chunks to sample in each array.
     pub sample: u64,
-    /// Threads inside one chunk that the verdict is for.
+    /// Threads per chunk assumed by the verdict.
     pub threads: u64,
-    /// Whether the decoding of sampled chunks is measured.
+    /// Whether decoding speed is measured on the sampled chunks.
     pub bench: bool,
-    /// Whether zarrs is asked if it can open each array.
+    /// Whether to check that zarrs can open each array.
     pub zarrs: bool,
 }
 
-/// What the table shows.
+/// Options of the table.
 #[derive(Clone, Copy)]
 pub struct TableOptions {
-    /// Columns of stored sizes.
+    /// Show columns of stored sizes.
     pub sizes: bool,
-    /// Paths drawn as a tree.
+    /// Draw paths as a tree.
     pub tree: bool,
-    /// Reasons and sampled chunks below the rows.
+    /// Show reasons and sampled chunks below the rows.
     pub verbose: bool,
 }
 
 impl Options {
-    /// The meaning of `args`.
+    /// The options given by `args`.
     ///
     /// # Errors
-    /// A pattern that is none, a list of stores that cannot be read, or no store at all.
+    /// `Exit::Usage` for an invalid pattern or no store; `Exit::Absent` if the list of stores cannot be read.
     pub fn new(args: &Args) -> Result<Options, Failure> {
         Ok(Options {
             nodes: NodeOptions {
@@ -78,7 +78,7 @@ impl Options {
 }
 
 impl TableOptions {
-    /// The meaning of `args`.
+    /// The options given by `args`.
     pub fn new(args: &Args) -> TableOptions {
         TableOptions { sizes: args.sizes, tree: args.tree, verbose: args.common.verbose }
     }

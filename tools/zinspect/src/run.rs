@@ -1,4 +1,4 @@
-//! The job of `zinspect`: each store in turn, and the end of the run.
+//! Runs `zinspect`: inspects each store in turn and returns the exit code.
 
 use zcli::{Common, Ending, Session, Table, Tool};
 use zwire::{Exit, Failure};

@@ -1,4 +1,4 @@
-//! What stored chunks really are, by the first 16 bytes of a few of them.
+//! How chunks are really compressed, from the first 16 bytes of a few stored chunks.
 
 use zarray::{Array, Chain, Sharding, find_shard_index};
 use zcodec::{Codec, HEADER_LEN, Header};
@@ -8,18 +8,18 @@ use zwire::{ChunkRecord, Failure};
 /// The sampled chunks of an array.
 #[derive(Default)]
 pub struct Sample {
-    /// What was found, in key order of the sampling.
+    /// The sampled chunks, in sampling order.
     pub chunks: Vec<ChunkRecord>,
-    /// Whether the array is known to hold no chunk at all.
+    /// Whether the array is known to have no stored chunks.
     pub nothing_stored: bool,
-    /// Whether there are keys that would be chunks, were the separator the other one.
+    /// Whether there are keys that would be chunk keys with the other separator.
     pub other_separator: bool,
 }
 
-/// Looks at `wanted` stored chunks of an array.
+/// Samples `wanted` stored chunks of an array.
 ///
 /// # Errors
-/// A store that cannot be read. A damaged chunk is no error: its record says what is wrong.
+/// Fails if the store cannot be read. A damaged chunk is not an error: its record lists the problems.
 pub fn sample(store: &Store, name: &str, array: &Array, wanted: u64) -> Result<Sample, Failure> {
     let (mut sample, mut head) = (Sample::default(), Vec::new());
     let sampler = Sampler { store, name, array, wanted: wanted as usize };
@@ -29,7 +29,7 @@ pub fn sample(store: &Store, name: &str, array: &Array, wanted: u64) -> Result<S
         sample.chunks.extend(found);
         Ok(count)
     })?;
-    // A list that breaks off proves nothing.
+    // An incomplete list does not prove that no chunks are stored.
     if let Some(Ok(listed)) = sampled.listed {
         sample.nothing_stored = listed.complete && listed.keys.is_empty();
         sample.other_separator = listed.other_separator;
@@ -40,7 +40,7 @@ pub fn sample(store: &Store, name: &str, array: &Array, wanted: u64) -> Result<S
     Ok(sample)
 }
 
-/// Looks at the stored objects of one array.
+/// Samples the stored objects of one array.
 struct Sampler<'a> {
     store: &'a Store,
     name: &'a str,
@@ -49,7 +49,7 @@ struct Sampler<'a> {
 }
 
 impl Sampler<'_> {
-    /// The chunks of one stored object: itself, or as many of a shard as are wanted; none where it is not stored.
+    /// The chunks of one stored object: the object itself, or the wanted number of inner chunks; none if it is missing.
     fn object(&self, key: &str, head: &mut Vec<u8>) -> Result<Vec<ChunkRecord>, Failure> {
         if let Some(sharding) = &self.array.chain.sharding {
             return self.shard(key, sharding, head);
@@ -94,9 +94,9 @@ impl Sampler<'_> {
     }
 }
 
-/// Fills in what the first bytes say, and compares it with the metadata and the size of the object.
+/// Completes the record from the first bytes, and compares them with the metadata and the size of the object.
 fn examine(chain: &Chain, head: &[u8], chunk: &mut ChunkRecord) {
-    // A checksum behind the compressed bytes is not part of them.
+    // A checksum after the compressed bytes is not part of them.
     let checksums = chain.tail.iter().rev().take_while(|codec| **codec == Codec::Crc32c).count() as u64;
     let stored = chunk.stored_bytes.saturating_sub(4 * checksums);
     chunk.format = match chain.compressor() {
@@ -115,7 +115,9 @@ fn examine(chain: &Chain, head: &[u8], chunk: &mut ChunkRecord) {
             chunk.stored_raw = Some(true);
             chunk.uncompressed_bytes = Some(stored);
             if let Some(expected) = chain.chunk_bytes.filter(|expected| *expected != stored) {
-                chunk.problems.push(format!("{stored} bytes where an uncompressed chunk has {expected}"));
+                chunk
+                    .problems
+                    .push(format!("size mismatch: {stored} bytes stored, {expected} expected (no compression)"));
             }
         }
         None => {}
@@ -141,21 +143,23 @@ fn examine_frame(chain: &Chain, head: &[u8], stored: u64, chunk: &mut ChunkRecor
 
     let cbytes = u64::from(header.cbytes);
     if cbytes > stored {
-        chunk.problems.push(format!("truncated: its header says {cbytes} bytes, there are {stored}"));
+        chunk.problems.push(format!("truncated: {stored} bytes stored, {cbytes} expected from the header"));
     } else if cbytes < stored {
-        chunk.notes.push(format!("{} bytes follow the frame", stored - cbytes));
+        chunk.notes.push(format!("{} extra bytes after the frame", stored - cbytes));
     }
-    // Only where nothing stands between the frame and the elements does the chunk's size have to be the frame's.
+    // The sizes must match only if no other codec lies between the frame and the elements.
     let direct = matches!(chain.tail.first(), Some(Codec::Blosc(..)));
     if let Some(expected) = chain.chunk_bytes.filter(|expected| direct && *expected != nbytes) {
-        chunk.problems.push(format!("decodes to {nbytes} bytes where the metadata says {expected}"));
+        chunk.problems.push(format!("decodes to {nbytes} bytes, but the metadata requires {expected}"));
     }
     let itemsize = chain.itemsize.unwrap_or(1);
     if header.shuffles_nothing() && itemsize > 1 {
-        chunk.notes.push(format!("byte shuffle on elements of 1 byte moves nothing; elements have {itemsize}"));
+        chunk
+            .notes
+            .push(format!("byte shuffle has no effect: element size 1 in the header, {itemsize} in the metadata"));
     }
     if header.cname().is_none() {
-        chunk.problems.push("names a compressor that Blosc 1 does not have".into());
+        chunk.problems.push("unknown compressor code in the Blosc header".into());
     }
 }
 
@@ -175,7 +179,7 @@ fn examine_stream(codec: &Codec, chain: &Chain, head: &[u8], chunk: &mut ChunkRe
         _ => true,
     };
     if !right {
-        chunk.problems.push(format!("does not start as {} does", format_name(codec)));
+        chunk.problems.push(format!("not in {} format", format_name(codec)));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is stored, by one streaming list of the whole store: counted as it comes, never held.
+//! What is stored, from one streaming list of the whole store; objects are counted, not kept in memory.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -6,19 +6,19 @@ use zarray::{Array, Grid, Key, Node};
 use zstore::{Object, Store, is_temporary};
 use zwire::{ArrayRecord, Failure, KeyRecord, ratio};
 
-/// Keys without an array that are kept to be shown; all are counted.
+/// Maximum number of stray keys to show; all are counted.
 const SHOWN: usize = 1000;
 
-/// Different sizes that a median is exact for.
+/// Number of different sizes up to which the median is exact.
 const EXACT_SIZES: usize = 4096;
 
-/// Everything that a store holds, in numbers.
+/// Counts and sizes of everything in a store.
 #[derive(Default)]
 pub struct Inventory {
     stats: HashMap<String, Stats>,
     /// The first keys, in key order, that belong to no array.
     strays: BTreeMap<String, (u64, &'static str)>,
-    /// How many there are of each kind.
+    /// The number of stray keys of each kind.
     pub stray_counts: BTreeMap<&'static str, u64>,
     /// Bytes of metadata documents.
     pub metadata_bytes: u64,
@@ -36,7 +36,7 @@ impl Inventory {
     /// Lists `store` and sorts every object to its node.
     ///
     /// # Errors
-    /// A store that cannot be listed.
+    /// Fails if the store cannot be listed.
     pub fn take<'n>(store: &Store, nodes: impl Iterator<Item = &'n Node>) -> Result<Inventory, Failure> {
         let (mut arrays, mut groups) = (HashMap::new(), HashSet::new());
         for node in nodes {
@@ -100,7 +100,7 @@ impl Inventory {
         record.object_max_bytes = stats.sizes.largest;
     }
 
-    /// The keys that belong to no array, in key order, as far as they are kept.
+    /// The first keys that belong to no array, in key order.
     pub fn strays(&self, store: &str) -> impl Iterator<Item = KeyRecord> {
         self.strays.iter().map(move |(key, (size, kind))| KeyRecord {
             store: store.to_owned(),
@@ -112,7 +112,7 @@ impl Inventory {
     }
 }
 
-/// The array that a key lies below, and the rest of the key.
+/// The array that a key belongs to, and the rest of the key.
 fn owner<'k, 'a>(key: &'k str, arrays: &HashMap<&str, &'a Array>) -> Option<(&'a Array, &'k str)> {
     if let Some(array) = arrays.get("") {
         return Some((*array, key));
@@ -120,15 +120,15 @@ fn owner<'k, 'a>(key: &'k str, arrays: &HashMap<&str, &'a Array>) -> Option<(&'a
     key.match_indices('/').find_map(|(slash, _)| Some((*arrays.get(&key[..slash])?, &key[slash + 1..])))
 }
 
-/// The kind of a key that is no chunk: writers leave `NAME.tmp`, `NAME.UUID.partial` and temporary directories behind.
+/// The kind of a key that is not a chunk: writers leave `NAME.tmp`, `NAME.UUID.partial` and temporary directories behind.
 fn kind_of_name(key: &str) -> &'static str {
     let name = key.rsplit('/').next().unwrap_or(key);
     let left_behind = name.ends_with(".tmp") || name.ends_with(".partial") || name.ends_with('~');
     if left_behind || key.split('/').any(is_temporary) { "temporary" } else { "unknown" }
 }
 
-/// How often each size occurs, the smallest and the largest. Beyond [`EXACT_SIZES`] different ones, sizes are counted to
-/// within 0.1 %, so that a count of ten million chunks fits into a few kilobytes.
+/// How often each size occurs, with the smallest and the largest. With more than [`EXACT_SIZES`] different sizes, they are
+/// rounded to within 0.1 %, so that the counts of ten million chunks need only a few kilobytes.
 #[derive(Default)]
 struct Sizes {
     counts: BTreeMap<u64, u64>,

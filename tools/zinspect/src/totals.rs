@@ -1,11 +1,11 @@
-//! The totals of a run: the summary as it grows, and what decides the exit code.
+//! The totals of a run: the summary and the exit code.
 
 use zcli::Ending;
 use zwire::{ArrayRecord, ChunkRecord, Exit, Failure, InspectSummary, SizesSummary};
 
 use crate::sizes::Inventory;
 
-/// What one array adds to the totals.
+/// The contribution of one array to the totals.
 pub struct Counts {
     chunks: u64,
     uncompressed_bytes: u64,
@@ -31,7 +31,7 @@ impl Counts {
     }
 }
 
-/// The summary as it grows, and what else decides the exit code.
+/// The running totals, and what else determines the exit code.
 pub struct Totals {
     pub summary: InspectSummary,
     failed_stores: u64,
@@ -40,7 +40,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// The totals of a run over so many stores, before the first; `sizes` says whether they are listed.
+    /// Empty totals of a run over this many stores; with `sizes` if they are listed.
     pub fn new(stores: usize, sizes: bool) -> Totals {
         let sizes = sizes.then(SizesSummary::default);
         let summary = InspectSummary { stores: stores as u64, sizes, ..InspectSummary::default() };
@@ -68,7 +68,7 @@ impl Totals {
         *summary.verdicts.entry(counts.verdict).or_default() += 1;
     }
 
-    /// Adds what a list of a whole store found besides its arrays.
+    /// Adds what the list of a store contains besides its arrays.
     pub fn add_inventory(&mut self, inventory: &Inventory) {
         for (kind, count) in &inventory.stray_counts {
             *self.summary.keys.entry((*kind).to_owned()).or_default() += count;
@@ -78,7 +78,7 @@ impl Totals {
         }
     }
 
-    /// The end of the run.
+    /// The ending of the run.
     pub fn ending(self) -> Ending {
         let Totals { summary, failed_stores, failed_nodes, worst } = self;
         let exit = match Exit::of_items(summary.stores, failed_stores, worst.unwrap_or(Exit::Unreadable)) {

@@ -1,8 +1,8 @@
-//! What bounds the decoding of an array, in one word and one sentence, and whether recompressing would change it.
+//! What limits the decoding speed of an array, in one word and one sentence, and whether recompressing would help.
 //!
-//! What readers do (from their sources, 2026-11): zarr-python 3 and so xarray, zarrs, tensorstore and GDAL decode a Blosc
-//! chunk with one thread and share out whole chunks; numcodecs uses threads inside a chunk when its `use_threads` is on,
-//! zarr-python 2 does in its main thread, and these tools do. So more blocks only help the latter.
+//! What readers do (from their sources, 2026-11): zarr-python 3 (and so xarray), zarrs, tensorstore and GDAL decode a Blosc
+//! chunk with one thread, and several chunks in parallel; numcodecs with `use_threads`, zarr-python 2 in its main thread and
+//! these tools use several threads per chunk. So more blocks help only the latter.
 
 use zarray::Array;
 use zcli::glob_escape;
@@ -11,34 +11,34 @@ use zwire::{ArrayRecord, ChunkRecord, human_bytes, human_count, human_counted, r
 
 use crate::sample::Sample;
 
-/// Below this a chunk costs more to find than to decode.
+/// Below this size, finding a chunk costs more than decoding it.
 const SMALL: u64 = 64 * 1024;
 
-/// Below this a chunk is decoded before threads have been started for it.
+/// Below this size, a chunk is decoded in less time than it takes to start threads.
 const WORTH_THREADS: u64 = 1024 * 1024;
 
-/// Objects enough that finding them takes noticeable time.
+/// With more objects than this, finding them takes noticeable time.
 const MANY: u64 = 16;
 
-const THREADED: &str = "readers that put threads inside a chunk (these tools, numcodecs with use_threads, zarr-python 2 in \
-    its main thread)";
+const THREADED: &str = "readers that use several threads per chunk (these tools, numcodecs with use_threads, zarr-python 2 \
+    in its main thread)";
 const UNTHREADED: &str =
-    "zarr-python 3, xarray, zarrs, tensorstore and GDAL use one thread a chunk and share out whole chunks";
+    "zarr-python 3, xarray, zarrs, tensorstore and GDAL use one thread per chunk and decode chunks in parallel";
 
-const UNCOMPRESSED: &str = "every reader that waits for its disk or network, as far as the data compress";
+const UNCOMPRESSED: &str = "readers limited by disk or network speed, if the data compress";
 
-/// What a verdict follows from.
+/// What a verdict is based on.
 struct Case<'a> {
     record: &'a ArrayRecord,
     array: &'a Array,
     sample: &'a Sample,
-    /// Threads inside one chunk that the verdict is for.
+    /// Threads per chunk that the verdict assumes.
     threads: u64,
-    /// What they gain in the ideal case.
+    /// The maximum speed-up with these threads.
     speedup: f64,
     /// Bytes of an element.
     itemsize: u64,
-    /// Bytes of a decoded chunk, where they are known.
+    /// Bytes of a decoded chunk, if known.
     chunk_bytes: Option<u64>,
 }
 
@@ -53,11 +53,11 @@ struct Verdict {
 enum Benefit {
     /// No, with the reason.
     No(String),
-    /// Which readers gain, and the codec to ask for.
+    /// Yes: the readers that benefit, and the codec to use.
     Yes(String, Blosc),
 }
 
-/// Completes the record of an array with what its sampled chunks show and what follows from it.
+/// Completes the record of an array with the blocks of its sampled chunks and the verdict.
 pub fn judge(record: &mut ArrayRecord, array: &Array, sample: &Sample, threads: u64) {
     let fewest = sample.chunks.iter().min_by_key(|chunk| chunk.max_threads);
     if !sample.chunks.is_empty() {
@@ -96,7 +96,7 @@ pub fn judge(record: &mut ArrayRecord, array: &Array, sample: &Sample, threads: 
     }
 }
 
-/// Blocks, bytes of a block and threads that the metadata lets expect, where no chunk was looked at.
+/// Blocks, bytes of a block and threads predicted from the metadata, if no chunk was sampled.
 fn predicted(array: &Array) -> (Option<u64>, Option<u64>, Option<u64>) {
     let chain = array.chain.innermost();
     match (chain.compressor(), chain.chunk_bytes) {
@@ -116,40 +116,40 @@ fn no(word: &'static str, reason: impl Into<String>, why: impl Into<String>) -> 
 }
 
 impl Case<'_> {
-    /// The verdict on an array whose chunks are damaged, absent or wrongly written.
+    /// The verdict on an array whose chunks are damaged, missing or incorrectly written.
     fn unusable(&self) -> Option<Verdict> {
         let Case { record, array, sample, itemsize, .. } = *self;
         let chain = array.chain.innermost();
         if let Some((chunk, fault)) = sample.chunks.iter().find_map(|chunk| Some((chunk, chunk.problems.first()?))) {
             let reason = format!("{}: {fault}", chunk.key);
-            return Some(no("damaged", reason, "repair or fetch the data again first"));
+            return Some(no("damaged", reason, "repair the data or download it again first"));
         }
         if let Some(error) = &chain.unknown {
-            return Some(no("unknown_codec", error.to_string(), "nothing here can decode it"));
+            return Some(no("unknown_codec", error.to_string(), "the codec is not supported"));
         }
         if record.chunks == Some(0) {
-            return Some(no("empty", "the array has no elements", "there is nothing to recompress"));
+            return Some(no("empty", "the array has no elements", "no data to recompress"));
         }
         if sample.nothing_stored && sample.other_separator {
             let reason = format!(
-                "chunk keys are not spelled with the {:?} that the metadata names, so no reader finds them: every value \
+                "chunk keys do not use the separator {:?} given in the metadata, so readers cannot find them: every value \
                  reads as the fill value {}",
                 array.keys.separator, array.fill_value
             );
             return Some(no("no_chunks", reason, "correct the separator in the metadata first"));
         }
         if sample.nothing_stored {
-            let reason = format!("no chunk is stored: every value reads as the fill value {}", array.fill_value);
-            return Some(no("no_chunks", reason, "there is nothing to recompress"));
+            let reason = format!("no chunks are stored: every value reads as the fill value {}", array.fill_value);
+            return Some(no("no_chunks", reason, "no data to recompress"));
         }
         let chunk = sample.chunks.iter().find(|chunk| shuffles_nothing(chunk, chain.itemsize))?;
         let reason = format!(
-            "{}: its header says elements of 1 byte where there are {itemsize}, so the byte shuffle moves nothing \
-             (zarr-python 3.0.0 to 3.0.7 wrote this)",
+            "{}: the header gives an element size of 1 byte instead of {itemsize}, so the byte shuffle has no effect \
+             (written by zarr-python 3.0.0 to 3.0.7)",
             chunk.key
         );
-        let who = "every reader: with the right element size the shuffle works, and smaller chunks are the rule";
-        // The settings as they are: only the element size was wrong.
+        let who = "all readers: with the correct element size the shuffle works, and chunks usually become smaller";
+        // The current settings: only the element size was wrong.
         let codec = match chain.compressor() {
             Some(Codec::Blosc(blosc, _)) => *blosc,
             _ => advised(itemsize, 0),
@@ -163,21 +163,21 @@ impl Case<'_> {
         let objects = record.shards.or(record.chunks).unwrap_or(0);
         if let Some(bytes) = object_bytes.filter(|bytes| *bytes < SMALL && objects > MANY) {
             let reason = format!(
-                "{} objects of {}: finding and opening each costs more than decoding it",
+                "{} objects of {}: finding and opening each one costs more than decoding it",
                 human_count(objects),
                 human_bytes(bytes)
             );
-            return no("small_chunks", reason, "no codec changes that: larger chunks, or shards, would");
+            return no("small_chunks", reason, "the codec does not matter; use larger chunks or shards");
         }
         let whole = record.uncompressed_bytes.unwrap_or(u64::MAX);
         if whole < WORTH_THREADS {
-            let reason = format!("the whole array is {}: nothing to gain", human_bytes(whole));
-            return no("ok", reason, "nobody would notice");
+            let reason = format!("the whole array is only {}", human_bytes(whole));
+            return no("ok", reason, "no measurable benefit");
         }
         match array.chain.innermost().compressor() {
             None => Verdict {
                 word: "stored_raw",
-                reason: "chunks are not compressed: decoding is no work, reading the bytes is all of it".into(),
+                reason: "chunks are not compressed: read speed is limited by disk or network alone".into(),
                 benefit: Benefit::Yes(UNCOMPRESSED.into(), advised(itemsize, 0)),
             },
             Some(Codec::Blosc(blosc, _)) => self.blosc(blosc),
@@ -192,22 +192,23 @@ impl Case<'_> {
             let benefit = Benefit::Yes(UNCOMPRESSED.into(), advised(itemsize, 0));
             return Verdict {
                 word: "stored_raw",
-                reason: "frames hold the bytes as they are (level 0)".into(),
+                reason: "Blosc stored the chunks uncompressed (level 0)".into(),
                 benefit,
             };
         }
         if raw {
-            let why = "the compressor found nothing to gain; another filter or less noisy data might";
-            return no("stored_raw", "frames hold the bytes as they are: they did not compress", why);
+            let why = "the data do not compress with this codec; another filter or fewer significant bits might help";
+            return no("stored_raw", "Blosc stored the chunks uncompressed, because they did not compress", why);
         }
-        let basis = if sample.chunks.is_empty() { "by its metadata, " } else { "" };
+        let basis = if sample.chunks.is_empty() { "according to the metadata, " } else { "" };
         let reason = format!(
-            "{basis}a chunk of {} has {} of {}: at most {} can decode it, {threads} gain {:.1}x at best (Blosc stores no \
-             thread count)",
+            "{basis}a chunk of {} has {} of {}: at most {} can decode it; {}: at most {:.1}× faster \
+             (Blosc stores no thread count)",
             human_bytes(chunk_bytes.unwrap_or(0)),
             human_counted(record.blocks.unwrap_or(1), "block"),
             human_bytes(record.block_bytes.unwrap_or(0)),
             human_counted(record.max_threads.unwrap_or(1), "thread"),
+            human_counted(threads, "thread"),
             speedup
         );
         let few = speedup * 2.0 < threads as f64;
@@ -218,9 +219,9 @@ impl Case<'_> {
                 Verdict { word: "few_blocks", reason, benefit }
             }
             Some(bytes) if bytes < WORTH_THREADS => {
-                no("ok", reason, "chunks of this size are decoded before threads have started: read more at a time")
+                no("ok", reason, "too small to benefit from threads; use larger chunks")
             }
-            _ => no("ok", reason, format!("there are blocks enough; {UNTHREADED}: read more of them at a time")),
+            _ => no("ok", reason, format!("enough blocks already; {UNTHREADED}")),
         }
     }
 
@@ -238,14 +239,14 @@ impl Case<'_> {
         let bytes = chunk_bytes.unwrap_or(WORTH_THREADS);
         let size = chunk_bytes.map_or_else(|| "unknown size".into(), human_bytes);
         let reason = format!(
-            "{name} is one stream a chunk (of {size}): one thread decodes it, whatever the reader and its settings"
+            "{name} writes a chunk (of {size}) as a single stream, which only one thread can decode, in any reader"
         );
         if bytes < if slow { SMALL } else { WORTH_THREADS } {
-            let why = format!("chunks of {size} are too small to share; read more chunks at a time");
+            let why = format!("chunks of {size} are too small to benefit from threads; use larger chunks");
             return no("ok", reason, why);
         }
         let who = if slow {
-            format!("every reader, because Blosc's zstd and lz4 decode faster than {name}; most of all {THREADED}")
+            format!("all readers, because zstd and lz4 in Blosc decode faster than {name}; especially {THREADED}")
         } else {
             format!("{THREADED}; {UNTHREADED}")
         };
@@ -265,15 +266,15 @@ fn inner_chunks(array: &Array) -> u64 {
     array.chain.sharding.as_ref().map_or(1, |sharding| sharding.index.chunks)
 }
 
-/// A block size that gives every thread at least two blocks, where zstd's own choice at level 3 would not: a power of two
-/// from 32 KiB on. 0: Blosc's own choice does.
+/// A block size that gives every thread at least two blocks: a power of two, at least 32 KiB; 0 if Blosc's default for zstd
+/// at level 3 is small enough.
 fn blocksize_for(chunk_bytes: u64, threads: u64) -> u64 {
-    const OWN_CHOICE: u64 = 128 * 1024;
+    const DEFAULT_SIZE: u64 = 128 * 1024;
     let wanted = chunk_bytes / (2 * threads);
-    if wanted >= OWN_CHOICE { 0 } else { (1 << (63 - wanted.max(1).leading_zeros())).max(32 * 1024) }
+    if wanted >= DEFAULT_SIZE { 0 } else { (1 << (63 - wanted.max(1).leading_zeros())).max(32 * 1024) }
 }
 
-/// The codec that is advised where nothing speaks for another.
+/// The codec suggested by default.
 fn advised(itemsize: u64, blocksize: u64) -> Blosc {
     Blosc { blocksize, ..Blosc::new(Cname::Zstd, 3, Shuffle::automatic(itemsize)) }
 }
@@ -281,11 +282,11 @@ fn advised(itemsize: u64, blocksize: u64) -> Blosc {
 fn command(record: &ArrayRecord, codec: &Blosc) -> String {
     let name = record.store.trim_end_matches('/');
     let stem = match name.rsplit('/').next() {
-        // The store has no name here; a copy beside it does.
+        // The store has no name of its own, so the copy goes next to it.
         Some("." | ".." | "") | None => "../copy",
         _ => name.strip_suffix(".zarr").unwrap_or(name),
     };
-    // A remote store's copy goes to where the command is run.
+    // The copy of a remote store goes to the current directory.
     let stem = if stem.contains("://") { stem.rsplit('/').next().unwrap_or("store") } else { stem };
     let mut words =
         vec!["zrecompress".to_owned(), shell_quote(&record.store), shell_quote(&format!("{stem}-blosc.zarr"))];

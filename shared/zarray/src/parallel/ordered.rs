@@ -58,7 +58,7 @@ impl<'a, I> OrderedMap<'a, I> {
     /// single worker, or on a worker of the pool itself, all runs on the calling thread.
     ///
     /// # Errors
-    /// The first of `deliver`, which ends the run. A stop is no error.
+    /// The first error of `deliver`, which ends the run. A stop is not an error.
     ///
     /// # Panics
     /// With the panic of `work`, when it is that result's turn.
@@ -77,7 +77,7 @@ impl<'a, I> OrderedMap<'a, I> {
         }
     }
 
-    /// As [`OrderedMap::run`], where `read` waits for a store on every worker, and `decode` keeps a processor busy, on as many of
+    /// As [`OrderedMap::run`], where `read` waits for a store on every worker, and `decode` uses the CPU, on as many of
     /// them as `processors` has permits.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ impl<'a, I> OrderedMap<'a, I> {
     {
         let results = Results::default();
         threads.in_place_scope_fifo(|scope| {
-            // However this thread leaves: what has not begun by then is not begun any more.
+            // However this thread returns, items not yet started are not started any more.
             let _over = Over(&results.over);
             let mut permits: VecDeque<Option<Permit>> = VecDeque::new();
             let mut held: Option<I> = None;
@@ -167,7 +167,7 @@ impl<'a, I> OrderedMap<'a, I> {
         self.stop.is_some_and(|stop| stop())
     }
 
-    /// Memory for an item; `None` where results have to be delivered first. The first item waits for what others hold.
+    /// A memory permit for an item; `None` if results must be delivered first. The first item waits for others.
     fn permit(&self, item: &I, first: bool) -> Option<Option<Permit<'a>>> {
         match self.memory {
             None => Some(None),
@@ -187,7 +187,7 @@ struct Results<T> {
 struct State<T> {
     /// The number of the first result that is not delivered.
     first: u64,
-    /// That result and those behind it, as far as they are there.
+    /// This result and the following ones that are available.
     results: VecDeque<Option<thread::Result<T>>>,
 }
 
@@ -261,7 +261,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts what is begun and not yet delivered.
+    /// Counts items that are started and not yet delivered.
     #[derive(Default)]
     struct Live {
         now: AtomicU64,

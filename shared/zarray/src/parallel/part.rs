@@ -30,7 +30,7 @@ impl Part {
         groups
             .iter()
             .map(|(units, weight)| {
-                // The first unit that begins at or behind a position.
+                // The first unit that starts at or after a position.
                 let first = |position: u128| {
                     let unit = position.saturating_sub(start).div_ceil(u128::from(*weight));
                     u64::try_from(unit.min(u128::from(*units))).unwrap_or(*units)
@@ -47,7 +47,7 @@ impl FromStr for Part {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Part, String> {
-        let wrong = || "a part is I/N, with I from 1 to N".to_owned();
+        let wrong = || "expected I/N, with I from 1 to N".to_owned();
         let (number, of) = text.split_once('/').ok_or_else(wrong)?;
         let part = Part { number: number.parse().map_err(|_| wrong())?, of: of.parse().map_err(|_| wrong())? };
         if (1..=part.of).contains(&part.number) { Ok(part) } else { Err(wrong()) }

@@ -2,7 +2,7 @@
 
 use parking_lot::{Condvar, Mutex};
 
-/// A limit on what is in use at once.
+/// A limit on concurrent use of a resource.
 pub struct Semaphore {
     limit: u64,
     used: Mutex<u64>,
@@ -21,8 +21,8 @@ impl Semaphore {
         Semaphore { limit, used: Mutex::new(0), released: Condvar::new() }
     }
 
-    /// Waits until `amount` is free. A single permit is granted even where it exceeds the limit: the plan has refused what
-    /// cannot fit, and what is left are estimates that turned out low.
+    /// Waits until `amount` is free. A single permit is granted even if it exceeds the limit: the plan has rejected
+    /// work that cannot fit, so this only happens if an estimate was too low.
     pub fn acquire(&self, amount: u64) -> Permit<'_> {
         let mut used = self.used.lock();
         while *used > 0 && *used + amount > self.limit {
@@ -32,7 +32,7 @@ impl Semaphore {
         Permit { semaphore: self, amount }
     }
 
-    /// As [`Semaphore::acquire`], without waiting: `None` where `amount` is not free now.
+    /// As [`Semaphore::acquire`], without waiting: `None` if `amount` is not free now.
     pub fn try_acquire(&self, amount: u64) -> Option<Permit<'_>> {
         let mut used = self.used.lock();
         if *used > 0 && *used + amount > self.limit {

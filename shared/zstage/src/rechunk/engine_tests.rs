@@ -129,7 +129,7 @@ fn a_bad_chunk_spoils_only_what_it_is_part_of() {
         let (outcome, there) = with_a_cut_chunk(&maps(), on_bad);
         assert_eq!(outcome.bad.len(), 1);
         assert!(
-            outcome.bad[0].place.ends_with("x/c/2/0/0") && outcome.bad[0].cause.contains("cut short"),
+            outcome.bad[0].place.ends_with("x/c/2/0/0") && outcome.bad[0].cause.contains("truncated"),
             "{outcome:?}"
         );
         assert_eq!((outcome.chunks, outcome.spoiled_chunks, outcome.objects), (4, 4, 4));
