@@ -269,9 +269,7 @@ impl Action {
     pub fn reason(&self) -> Option<String> {
         match self {
             Action::Copy(because) => Some((*because).to_owned()),
-            Action::Recompress(encoding) if encoding.unchanged => {
-                Some("only chunks not yet in this codec".into())
-            }
+            Action::Recompress(encoding) if encoding.unchanged => Some("only chunks not yet in this codec".into()),
             Action::Recompress(_) | Action::Rechunk(_) => None,
         }
     }

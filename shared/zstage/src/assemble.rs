@@ -192,7 +192,10 @@ impl<'a> Assembly<'a> {
         };
         let alike = *reader.elements() == self.elements && kept(array) == kept(&self.plan.array);
         if !alike || fill_element(array).map_err(refused)? != self.fill {
-            return Err(refused(format!("its elements are encoded differently from those of {}", self.plan.array.path)));
+            return Err(refused(format!(
+                "its elements are encoded differently from those of {}",
+                self.plan.array.path
+            )));
         }
         Ok(reader)
     }

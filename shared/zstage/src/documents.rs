@@ -200,7 +200,10 @@ impl Documents<'_> {
             Some(text) => text,
             // A node that had its document when the store was walked has it now, or is being changed.
             None => copied(|span| span.node.clone()).ok_or_else(|| {
-                Failure::from(ZarrError::Metadata { place: self.store.place(&key_of_node), detail: "was deleted".into() })
+                Failure::from(ZarrError::Metadata {
+                    place: self.store.place(&key_of_node),
+                    detail: "was deleted".into(),
+                })
             })?,
         };
         if self.format == ZarrFormat::V3 {

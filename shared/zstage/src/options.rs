@@ -84,8 +84,10 @@ impl WriteOptions {
     /// [`zwire::Exit::Usage`].
     pub fn check_bad_chunks(&self, in_place: bool) -> Result<(), Failure> {
         if in_place && self.on_bad_chunk == OnBadChunk::Skip {
-            return Err(Failure::usage("--on-bad-chunk skip with --in-place would delete data that exists nowhere else")
-                .hint("use --on-bad-chunk copy to keep such chunks unchanged"));
+            return Err(Failure::usage(
+                "--on-bad-chunk skip with --in-place would delete data that exists nowhere else",
+            )
+            .hint("use --on-bad-chunk copy to keep such chunks unchanged"));
         }
         Ok(())
     }

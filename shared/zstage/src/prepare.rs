@@ -116,11 +116,9 @@ impl OutputPlan<'_> {
         let moves = |plan: &&ArrayPlan| plan.placement == Placement::Swap || plan.new_keys.is_some();
         match self.plans.iter().find(moves) {
             None => Ok(()),
-            Some(plan) => {
-                Err(Failure::usage("cannot change chunk shapes and the Zarr format in place in one run")
-                    .at(self.store().place(plan.array.key_prefix()))
-                    .hint("write a new store, or use two separate runs"))
-            }
+            Some(plan) => Err(Failure::usage("cannot change chunk shapes and the Zarr format in place in one run")
+                .at(self.store().place(plan.array.key_prefix()))
+                .hint("write a new store, or use two separate runs")),
         }
     }
 

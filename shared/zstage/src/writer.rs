@@ -249,7 +249,8 @@ impl<W: Writer> Run<'_, W> {
         let (staged, file) = self.open(output, Claim::Shared)?;
         let header = &file.header;
         if part.of != header.parts {
-            let text = format!("--part {}/{} does not match the plan, which has {} parts", part.number, part.of, header.parts);
+            let text =
+                format!("--part {}/{} does not match the plan, which has {} parts", part.number, part.of, header.parts);
             return Err(Failure::usage(text).at(staged.output()));
         }
         if parts::is_done(&staged, part.number)? {
@@ -383,7 +384,8 @@ impl<W: Writer> Run<'_, W> {
             let strays = human_counted(totals.skipped_keys, "key");
             let what = if header.in_place { "kept" } else { "not copied" };
             let source = &header.source;
-            self.progress.warn(&format!("{source}: {strays} outside any array {what}; use zinspect --sizes to list them"));
+            self.progress
+                .warn(&format!("{source}: {strays} outside any array {what}; use zinspect --sizes to list them"));
         }
         let pool = self.options.pool(staged.objects());
         // The last moment at which a signal still stops it.
@@ -408,10 +410,8 @@ impl<W: Writer> Run<'_, W> {
         let consolidated = json::member(&copies, 0, "consolidated_metadata");
         let has_copies = consolidated.is_some_and(|range| &copies[range] != b"null");
         if has_copies || above.join(".zmetadata").exists() {
-            self.progress.warn(&format!(
-                "{}: consolidated metadata is out of date; consolidate it again",
-                above.display()
-            ));
+            self.progress
+                .warn(&format!("{}: consolidated metadata is out of date; consolidate it again", above.display()));
         }
     }
 

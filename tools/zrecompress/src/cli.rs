@@ -222,7 +222,10 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "zrecompress era5.zarr series.zarr --chunks time=744,latitude=16,longitude=16 --max-memory 8G",
     ),
     ("Write shards in Zarr v3", "zrecompress era5.zarr out.zarr --zarr-format 3 --shards time=96"),
-    ("Convert only the metadata to Zarr v3, without touching chunks", "zrecompress --in-place era5.zarr --zarr-format 3"),
+    (
+        "Convert only the metadata to Zarr v3, without touching chunks",
+        "zrecompress --in-place era5.zarr --zarr-format 3",
+    ),
     (
         "On many machines: prepare, run the parts in any order, finish",
         "zrecompress --prepare --parts 8 era5.zarr out.zarr --clevel 5 && \
@@ -233,7 +236,10 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "zinspect *.zarr | jq -c 'select(.verdict==\"few_blocks\")' | zrecompress --stores-from - --out-dir fixed",
     ),
     ("Compare compressors on sampled chunks", "zrecompress --trial era5.zarr --var t2m"),
-    ("Choose the best compressor for point access, per array", "zrecompress --auto --objective point era5.zarr out.zarr"),
+    (
+        "Choose the best compressor for point access, per array",
+        "zrecompress --auto --objective point era5.zarr out.zarr",
+    ),
     (
         "Print the records of arrays that did not get smaller",
         "zrecompress --json era5.zarr out.zarr | jq -c 'select(.type==\"recompress\" and .gain<=1)'",

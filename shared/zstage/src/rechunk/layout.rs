@@ -50,7 +50,9 @@ impl Layout {
         let shape = wanted.shards.apply(array, kept.unwrap_or(&chunks), whole)?.or(kept.cloned());
         let Some(shape) = shape.filter(|_| !wanted.no_shards) else { return Ok(Layout { chunks, shards: None }) };
         if format == ZarrFormat::V2 {
-            return Err(failed("Zarr v2 does not support shards".into()).hint("use --zarr-format 3, or remove --shards"));
+            return Err(
+                failed("Zarr v2 does not support shards".into()).hint("use --zarr-format 3, or remove --shards")
+            );
         }
         check_multiples(array, &shape, &chunks)?;
         let per_shard =

@@ -90,7 +90,8 @@ impl Engine<'_> {
         let Some(decode) = self.coders.decode else { return Ok(()) };
         let Bench { scratch, references: again } = bench;
         let result = decode(&scratch.spare, again, threads, &mut scratch.workspace);
-        let other = || CodecError::Invalid { format: "output", detail: "the decoded bytes differ from the input".into() };
+        let other =
+            || CodecError::Invalid { format: "output", detail: "the decoded bytes differ from the input".into() };
         result.and_then(|()| (*again == scratch.decoded).then_some(()).ok_or_else(other)).map_err(|error| {
             self.failed(Exit::Output, index, &format!("verification failed: {error}"))
                 .hint("the memory of this machine may be faulty")

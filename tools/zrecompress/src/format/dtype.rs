@@ -256,9 +256,9 @@ fn field_from_v2(field: &Value) -> Result<Field, FormatError> {
             ))),
             (dtype, _) => Ok((name.clone(), dtype)),
         },
-        Some([Value::String(name), _, _]) => {
-            Err(unsupported(format!("field {name:?} is a subarray, which Zarr v3 does not support in structured types")))
-        }
+        Some([Value::String(name), _, _]) => Err(unsupported(format!(
+            "field {name:?} is a subarray, which Zarr v3 does not support in structured types"
+        ))),
         _ => Err(invalid(format!("{field} is not a field of a structured type"))),
     }
 }
@@ -270,9 +270,9 @@ fn field_from_v3(field: &Value) -> Result<Field, FormatError> {
         return Err(invalid(format!("{field} is not a field of a structured type")));
     };
     match DType::from_v3(dtype)? {
-        DType::String | DType::VariableBytes => Err(unsupported(format!(
-            "field {name:?} has no fixed size, which Zarr v2 requires in structured types"
-        ))),
+        DType::String | DType::VariableBytes => {
+            Err(unsupported(format!("field {name:?} has no fixed size, which Zarr v2 requires in structured types")))
+        }
         dtype => Ok((name.to_owned(), dtype)),
     }
 }

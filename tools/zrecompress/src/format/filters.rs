@@ -65,8 +65,7 @@ pub fn to_v2(codecs: &[(&str, &Value)], array: &Element) -> Result<Vec<Value>, F
     let mut filters = Vec::new();
     for (name, configuration) in codecs {
         let id = name.strip_prefix("numcodecs.").filter(|id| is_filter(id));
-        let id =
-            id.ok_or_else(|| unsupported(format!("codec {name:?} has no equivalent filter in Zarr v2")))?;
+        let id = id.ok_or_else(|| unsupported(format!("codec {name:?} has no equivalent filter in Zarr v2")))?;
         let step = Step::of(Some(id), configuration, &element, filters.is_empty(), Some(array.1))?;
         element = step.after.clone();
         let mut filter = Map::from_iter([("id".to_owned(), json!(id))]);
@@ -249,7 +248,11 @@ mod tests {
         for (array, filter, word) in [
             ("<i4", json!({"id": "delta", "dtype": "<i8"}), "reinterprets <i4 as <i8"),
             ("<i4", json!({"id": "delta", "dtype": ">i4"}), "reinterprets <i4 as >i4"),
-            ("<f4", json!({"id": "quantize", "digits": 2, "dtype": "<f4", "astype": "<f2"}), "does not pass this data type"),
+            (
+                "<f4",
+                json!({"id": "quantize", "digits": 2, "dtype": "<f4", "astype": "<f2"}),
+                "does not pass this data type",
+            ),
             ("|i1", json!({"id": "delta", "dtype": "|i1", "astype": "<i2"}), "loses the byte order"),
             ("<i4", json!({"id": "bitround", "keepbits": 3}), "does not support <i4"),
             ("|u1", json!({"id": "packbits"}), "does not support |u1"),

@@ -100,7 +100,10 @@ fn documents(node: &Members, mut document: Members, attributes: &Members) -> Res
 fn chunk_shape(grid: Option<Value>, rank: usize) -> Result<Vec<u64>, FormatError> {
     let grid = grid.ok_or_else(|| invalid("\"chunk_grid\" is missing"))?;
     if grid["name"] != "regular" {
-        return Err(unsupported(format!("chunk grid {} is not regular, but Zarr v2 supports only regular grids", grid["name"])));
+        return Err(unsupported(format!(
+            "chunk grid {} is not regular, but Zarr v2 supports only regular grids",
+            grid["name"]
+        )));
     }
     let chunks = lengths(grid["configuration"]["chunk_shape"].clone()).filter(|chunks| chunks.len() == rank);
     chunks.ok_or_else(|| invalid("\"chunk_shape\" is not a list of the same length as \"shape\""))

@@ -22,7 +22,8 @@ const OBJECT_CODECS: [&str; 2] = ["vlen-utf8", "vlen-bytes"];
 pub fn array_to_v3(zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Vec<u8>, FormatError> {
     let zarray = Members::read(".zarray", zarray)?;
     let mut attributes = Members::optional(".zattrs", zattrs)?;
-    let shape = zarray.present("shape").and_then(lengths).ok_or_else(|| invalid("\"shape\" is not a list of lengths"))?;
+    let shape =
+        zarray.present("shape").and_then(lengths).ok_or_else(|| invalid("\"shape\" is not a list of lengths"))?;
     let rank = shape.len();
     let chunks = zarray.present("chunks").and_then(lengths).filter(|chunks| chunks.len() == rank);
     let chunks = chunks.ok_or_else(|| invalid("\"chunks\" is not a list of the same length as \"shape\""))?;
@@ -127,7 +128,8 @@ fn codecs_of(filters: &[Value], compressor: Option<Value>, element: &Element) ->
     let split = filters.iter().position(on_bytes).unwrap_or(filters.len());
     let (on_elements, mut rest) = filters.split_at(split);
     if let Some(late) = rest.iter().find(|config| filters::is_filter(id(config))) {
-        let text = format!("filter {} comes after a bytes-to-bytes filter, but must come before it in Zarr v3", id(late));
+        let text =
+            format!("filter {} comes after a bytes-to-bytes filter, but must come before it in Zarr v3", id(late));
         return Err(unsupported(text));
     }
     let (mut codecs, stored) = filters::to_v3(on_elements, element)?;
