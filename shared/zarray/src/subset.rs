@@ -1,7 +1,7 @@
 //! Boxes of an n-dimensional array (Zarr's word: subsets), and the copy of one from a buffer to another.
 //!
-//! A buffer holds the elements of a subset in C order, the last dimension fastest. Elements are opaque bytes. Whoever stores
-//! elements in another order permutes its subsets first: a permuted box in C order is the box in permuted order.
+//! A buffer holds the elements of a subset in C order, the last dimension fastest. Elements are opaque bytes. To store
+//! elements in another order, permute the subsets first: a permuted box in C order is the box in permuted order.
 
 /// A hyperrectangle: start and length in each dimension.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -168,7 +168,7 @@ impl Completed {
         for key in keys {
             store.get(&key, &mut text)?;
             for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                // A line that a crash of the machine has torn is not believed, and its object is done again.
+                // A line that is incomplete after a crash is skipped, and its object is done again.
                 let Ok(entry) = serde_json::from_slice::<Entry>(line) else { continue };
                 if let Some(array) = paths.get(entry.path.as_str()) {
                     completed.0.insert((*array, entry.unit), entry.done());

@@ -1,4 +1,4 @@
-//! Shards: the inner chunks are transcoded one by one, in the order they are stored in, and the index is written anew. A
+//! Shards: the inner chunks are transcoded one by one, in the order they are stored in, and a new index is written. A
 //! shard is never held whole unless it is small.
 
 use std::panic::resume_unwind;

@@ -29,7 +29,7 @@ const NAMING: &str = "naming";
 /// Where the objects of a new local output are until it gets its name, and those that will replace old ones.
 const OBJECTS: &str = "store";
 
-/// The longest that a signal waits for the books.
+/// The longest that a signal waits for the journal.
 const BOOKS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who else may work on the same output.
@@ -39,7 +39,7 @@ pub enum Claim {
     Alone,
     /// Others that claim the same: the parts of one plan.
     Shared,
-    /// Whoever: it is only looked at.
+    /// Anyone: it is only read.
     Nothing,
 }
 
@@ -120,7 +120,7 @@ impl StagedStore {
     }
 
     /// Removes the lock of a run that ended before it had a plan, and says whether there was one. On an object store nobody can
-    /// know whether its owner lives: whoever says to go on decides.
+    /// know whether its owner is alive: the user decides by resuming.
     ///
     /// # Errors
     /// The store's.
@@ -251,7 +251,7 @@ impl Drop for StagedStore {
     }
 }
 
-/// The books are kept to the end: a signal stops the work, and then what was done is written down.
+/// The journal is written to the end: a signal stops the work, and then what was done is entered.
 fn bookkeeping(options: &StoreOptions) -> StoreOptions {
     StoreOptions { stop: Arc::default(), timeout: options.timeout.min(BOOKS_TIMEOUT), ..options.clone() }
 }
@@ -341,7 +341,7 @@ fn give_up(output: &Location, folder: &Store, options: &StoreOptions) -> Result<
 }
 
 /// Removes a folder with all that is in it. The journal goes first, for it must not name what is gone; the plan goes last, so
-/// that whoever is interrupted can be taken up.
+/// that an interrupted removal can be continued.
 fn discard(folder: &Store) -> Result<(), StoreError> {
     discard_objects(folder, "journal")?;
     match folder.location() {

@@ -7,7 +7,7 @@ use crate::StoreError;
 pub struct Stat {
     /// Its size.
     pub size: u64,
-    /// Another one once the object has been written anew: made of its ETag, or of the time it was last modified.
+    /// Changes when the object is rewritten: made of its ETag, or of the time it was last modified.
     pub tag: u64,
 }
 

@@ -244,7 +244,7 @@ pub fn hands(
     let hand = || {
         let mut done = RegionOutcome::default();
         let result = work(&mut done);
-        // Whoever failed first says why; the others only stopped.
+        // The first failure is the cause; the others only stopped.
         let first = result.is_err() && !failed.swap(true, Ordering::Relaxed);
         (done, result.err().map(|failure| (first, failure)))
     };

@@ -94,7 +94,7 @@ impl<'a> Engine<'a> {
         let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
         let done = hands(workers, tasks, &failed, |done| {
             loop {
-                // First the bench, then the ticket: whoever's turn it is has a bench, and nobody waits for both.
+                // First the scratch, then the ticket: the worker whose turn it is has scratch, so that none waits for both.
                 let bench = &mut *self.benches.take();
                 let ticket = next.fetch_add(1, Ordering::Relaxed);
                 let (turn, which) = (ticket / lanes, (ticket % lanes) as usize);
