@@ -166,7 +166,7 @@ fn a_full_output_is_noticed() {
             command.0.stdout(full);
             let outcome = command.run();
             assert_eq!(outcome.code, 7, "{tool} {arguments:?}: {}", outcome.stderr);
-            assert!(outcome.stderr.contains("standard output"), "{tool} {arguments:?}: {}", outcome.stderr);
+            assert!(outcome.stderr.contains("stdout"), "{tool} {arguments:?}: {}", outcome.stderr);
         }
     }
 }

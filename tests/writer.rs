@@ -83,7 +83,7 @@ fn what_is_there_is_refused_and_a_plan_of_another_tool_too() {
     let prepared = Tool::new("zrecompress").current_dir(directory.path());
     prepared.args(["--prepare", "--parts", "2", &source, "other.zarr"]).run().expect(0);
     let refused = copy_store(&directory, &["--part", "1/2", "other.zarr"]).run().expect(5);
-    assert!(refused.stderr.contains("it is of zrecompress"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("written by zrecompress"), "{}", refused.stderr);
 }
 
 #[test]

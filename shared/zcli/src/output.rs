@@ -246,7 +246,7 @@ impl Output {
             Err(error) => {
                 self.closed = true;
                 let place = self.target.as_ref().map(|target| target.target().display().to_string());
-                Err(write_failure(place.as_deref().unwrap_or("standard output"), &error))
+                Err(write_failure(place.as_deref().unwrap_or("stdout"), &error))
             }
         }
     }

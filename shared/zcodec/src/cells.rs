@@ -285,9 +285,9 @@ mod tests {
         cells(0, &[], 4, 0).expect("nothing wanted");
         cells(0, &[4000], 0, 0).expect("nothing at the end");
         for (index, offsets, itemsize, room, word) in [
-            (0, &[0, 3997][..], 4, 8, "outside"),
-            (0, &[u32::MAX], 4, 4, "outside"),
-            (0, &[0], 4001, 4001, "outside"),
+            (0, &[0, 3997][..], 4, 8, "beyond"),
+            (0, &[u32::MAX], 4, 4, "beyond"),
+            (0, &[0], 4001, 4001, "beyond"),
             (0, &[0], 4, 5, "fill"),
             (0, &[0, 0, 0, 0], usize::MAX / 2, 4, "fill"),
             (1, &[0], 4, 4, "no block 1"),

@@ -61,7 +61,7 @@ fn what_fits_no_array_is_absent_and_what_does_not_fit_the_one_that_is_named_is_r
 fn dimensions_without_names_are_told_from_those_with_others() {
     let scene = Scene::of(&Maps::new(2), &[]);
     fs::remove_file(scene.source.join("t/.zattrs")).unwrap();
-    refused(&scene, &["--chunks", "t:time=5"], 2, &["no dimension time", "no names", "list"]);
+    refused(&scene, &["--chunks", "t:time=5"], 2, &["no dimension time", "unnamed", "list"]);
     let plan = scene.run(&["--chunks", "t:6,6,5", "-n"]).expect(0).record("plan", "/t");
     assert_eq!(plan["chunk_shape"], json!([6, 6, 5]));
 }
@@ -80,9 +80,9 @@ fn shards_that_are_no_whole_chunks_come_with_a_shape_that_would_do() {
 #[test]
 fn shards_are_not_for_zarr_v2() {
     let scene = Scene::of(&Maps::new(2), &[]);
-    refused(&scene, &["--shards", "time=6"], 2, &["v2 has no shards", "--zarr-format 3"]);
+    refused(&scene, &["--shards", "time=6"], 2, &["v2 does not support shards", "--zarr-format 3"]);
     let scene = Scene::of(&Maps::new(3), &[]);
-    refused(&scene, &["--shards", "time=6", "--zarr-format", "2"], 2, &["v2 has no shards"]);
+    refused(&scene, &["--shards", "time=6", "--zarr-format", "2"], 2, &["v2 does not support shards"]);
     refused(&scene, &["--shards", "time=6", "--no-shards"], 2, &["--no-shards"]);
 }
 

@@ -135,7 +135,7 @@ fn in_place_a_bad_chunk_stays_as_it_is() {
         }
         let values = decoded(&scene.source);
         let outcome = scene.run(&["--on-bad-chunk", "skip"]).expect(2);
-        assert!(outcome.stderr.contains("only copy") && !scene.plan().exists(), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("exists nowhere else") && !scene.plan().exists(), "{}", outcome.stderr);
         scene.run(&[]).expect(3);
         assert!(decoded(&scene.source) == values, "{form:?}");
         scene.run(&["--resume", "--on-bad-chunk", "skip"]).expect(2);
@@ -155,7 +155,7 @@ fn parts_of_a_plan_in_place_do_not_skip_either() {
         scene.run(&["--prepare", "--parts", "1"]).expect(0);
         let before = tree(&scene.source);
         let outcome = scene.of_output(&["--part", "1/1", "--on-bad-chunk", "skip"]).expect(2);
-        assert!(outcome.stderr.contains("only copy"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("exists nowhere else"), "{}", outcome.stderr);
         assert!(tree(&scene.source) == before);
     }
 }

@@ -156,7 +156,7 @@ fn a_source_that_is_not_the_one_of_the_plan_any_more_is_refused() {
     part(&scene, 1, &[]).run().expect(0);
     Sample::new(Form::V3, GZIP).write_array(&scene.source.join("a1"), 1);
     let outcome = part(&scene, 2, &[]).run().expect(2);
-    assert!(outcome.stderr.contains("no longer those of the plan"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("differ from the plan"), "{}", outcome.stderr);
     missing(&scene, "2-4");
 }
 

@@ -88,7 +88,7 @@ pub fn stream(
             return Err(Failure::usage(what).hint("say --output"));
         }
     };
-    let text = Text::begin(lines, writer, "standard output".into())?;
+    let text = Text::begin(lines, writer, "stdout".into())?;
     Ok(if cast.is_some() { Box::new(Cast { inner: text }) } else { Box::new(text) })
 }
 
