@@ -568,15 +568,15 @@ def test_filters_of_v3_become_filters_of_v2(tmp_path: Path) -> None:
 
 UNSAYABLE_IN_V3 = {
     "pickled": ({"dtype": "|O", "filters": [{"id": "pickle", "protocol": 5}], "fill_value": None}, "objects"),
-    "reinterpreted": ({"filters": [{"id": "delta", "dtype": "<i4"}]}, "takes <f4 for <i4"),
+    "reinterpreted": ({"filters": [{"id": "delta", "dtype": "<i4"}]}, "reinterprets <f4 as <i4"),
     "quantize to half": (
         {"filters": [{"id": "quantize", "digits": 2, "dtype": "<f4", "astype": "<f2"}]},
-        "does not say so",
+        "does not pass this data type on",
     ),
     "categorize": ({"filters": [{"id": "categorize", "dtype": "<f4", "labels": [], "astype": "|u1"}]}, "categorize"),
     "late filter": (
         {"filters": [{"id": "shuffle"}, {"id": "bitround", "keepbits": 2}]},
-        "after one that works on bytes",
+        "after a bytes-to-bytes filter",
     ),
     "compressor": ({"compressor": {"id": "imagecodecs_jpeg"}}, "imagecodecs_jpeg"),
     "member": ({"writer": "me"}, '"writer"'),
@@ -598,13 +598,13 @@ def test_wrong_dimension_names_are_refused(tmp_path: Path) -> None:
     """One name for two dimensions."""
     source = small(tmp_path / "source.zarr")
     edit(source / "a/.zattrs", _ARRAY_DIMENSIONS=["x"])
-    assert_refused(source, 3, "_ARRAY_DIMENSIONS has 1 names, and the array has 2 dimensions")
+    assert_refused(source, 3, "_ARRAY_DIMENSIONS has 1 names, but the array has 2 dimensions")
 
 
 UNSAYABLE_IN_V2 = {
     "sharded": ({"shards": (2, 4)}, "sharded"),
-    "half-named": ({"dimension_names": ["y", None]}, "some have none"),
-    "data that is fill": ({"dimension_names": ["y", "x"], "fill_value": 7}, "is data in Zarr v3"),
+    "half-named": ({"dimension_names": ["y", None]}, "only some dimensions are named"),
+    "data that is fill": ({"dimension_names": ["y", "x"], "fill_value": 7}, "is valid data in Zarr v3"),
     "turned": (
         {"shape": (2, 4, 6), "chunks": (1, 2, 3), "filters": zarr.codecs.TransposeCodec(order=(1, 2, 0))},
         "transpose has order",

@@ -162,7 +162,7 @@ def test_a_point_outside_ends_the_run(point: Point, region: Path, tmp_path: Path
     """By more than half a cell; the message says which point and where the grid is."""
     output = tmp_path / "out.csv"
     error = points.refused(2, region, *points.arguments([Point(42, 0), point]), "-o", output)
-    text = f"{error['place']} {error['error']} {error.get('hint', '')}"
+    text = f"{error['path']} {error['error']} {error.get('hint', '')}"
     assert str(point.lat if point.lon == 0 else point.lon) in text, text
     assert "--out-of-bounds" in text
     assert list(tmp_path.iterdir()) == []
