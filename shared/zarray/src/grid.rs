@@ -125,7 +125,7 @@ pub enum Key {
 
 /// What a key relative to an array is by its spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyKind {
+pub(crate) enum KeyKind {
     /// A chunk with this index, inside the grid or not.
     Chunk(Vec<u64>),
     /// It would be a chunk, were the separator the other one.
@@ -146,7 +146,7 @@ impl ChunkKeys {
     }
 
     /// Parses `key`, relative to its array of `rank` dimensions.
-    pub fn parse(&self, key: &str, rank: usize) -> KeyKind {
+    pub(crate) fn parse(&self, key: &str, rank: usize) -> KeyKind {
         if let Some(index) = self.index(key, rank) {
             return KeyKind::Chunk(index);
         }

@@ -37,7 +37,7 @@ pub use consolidated::{Consolidated, Span};
 pub use elements::{Elements, Itemsize};
 pub use error::ZarrError;
 pub use fill::fill_element;
-pub use grid::{ChunkKeys, Grid, Key, KeyKind};
+pub use grid::{ChunkKeys, Grid, Key};
 pub use hierarchy::{Hierarchy, Visit};
 pub use metadata::{Array, Group, Node, ZarrFormat, array_v2, node_v3};
 pub use number::{Number, NumberType};
