@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use zarray::Pool;
 use zstore::{
-    Location, Store, StoreError, exchange, is_empty_directory, is_temporary, keep_permissions, move_directory,
-    write_failed,
+    Location, Store, StoreError, complete_exchange, exchange, is_empty_directory, is_temporary, keep_permissions,
+    move_directory, write_failed,
 };
 use zwire::{Exit, Failure};
 
@@ -118,6 +118,8 @@ fn take_place(staged: &StagedStore, array: &str, backup: Option<&Path>) -> Resul
     };
     let at = |root: &Path| if array.is_empty() { root.to_owned() } else { root.join(array) };
     let (old, new) = (at(store), at(beside));
+    // Where the file system exchanges in steps, a kill between them leaves the old array aside.
+    complete_exchange(&new).map_err(|error| write_failed(&new, error))?;
     if !new.exists() {
         // An earlier run has done all this, and was interrupted when it tidied up.
         return Ok(());

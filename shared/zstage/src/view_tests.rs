@@ -39,7 +39,7 @@ impl Writer for ViewTool<'_> {
         let view = (self.view)(&array).map_err(|error| Failure::usage(error.to_string()))?;
         let encoding = |compressor: &Compressor| {
             let chain = array.chain.innermost();
-            Action::Recompress(Encoding::new(compressor.clone(), chain, array.format))
+            Action::Recompress(Encoding::new(*compressor, chain, array.format))
         };
         Ok(ArrayPlan::of_view(&array, view, self.compressor.as_ref().map_or(Action::Copy("as it is"), encoding)))
     }
