@@ -14,20 +14,20 @@ use crate::frame_reader::{Frame, Opened, ReadPolicy, block_ranges, frame_header}
 use crate::parallel::Semaphore;
 use crate::reader::{ChunkReader, Stored};
 
-/// The elements of a chunk to read: every pair of a step and a point (`places`). Element `(s, p)` has number
-/// `steps[s] + places[p]` in the decoded chunk.
+/// The elements of a chunk to read: every pair of a step and a point (`points`). Element `(s, p)` has number
+/// `steps[s] + points[p]` in the decoded chunk.
 #[derive(Debug, Clone, Copy)]
 pub struct Cells<'a> {
     /// Offsets along the dimensions read in full or in part, in elements.
     pub steps: &'a [u64],
     /// Offsets of the points, in elements.
-    pub places: &'a [u64],
+    pub points: &'a [u64],
 }
 
 impl Cells<'_> {
     /// How many.
     pub fn len(&self) -> usize {
-        self.steps.len().saturating_mul(self.places.len())
+        self.steps.len().saturating_mul(self.points.len())
     }
 
     /// Whether there is none.
@@ -37,7 +37,7 @@ impl Cells<'_> {
 
     /// The number of each, step by step.
     fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.steps.iter().flat_map(|step| self.places.iter().map(move |place| step + place))
+        self.steps.iter().flat_map(|step| self.points.iter().map(move |point| step + point))
     }
 }
 

@@ -60,7 +60,7 @@ fn one_cell_costs_header_table_and_one_block() {
     let array = array(&[600, 512], &[600, 512], serde_json::from_str(BLOSC).expect("json"));
     let stored = frame(&noise(600 * 512), Cname::Lz4, 32 << 10);
     let (_directory, store) = store_with(&stored);
-    let cells = Cells { steps: &[0], places: &[300 * 512 + 7] };
+    let cells = Cells { steps: &[0], points: &[300 * 512 + 7] };
     let expected = [(153_607u64 * 2_654_435_761 % 1_000_003) as f32];
     let (found, values) = read(&store, &array, &cells, PartialDecode::Auto).expect("reads");
     assert_eq!((values.as_slice(), found.blocks, found.whole), (&expected[..], 1, false));
@@ -74,13 +74,13 @@ fn cells_of_a_block_share_it_and_many_blocks_are_read_in_one_go() {
     let array = array(&[600, 512], &[600, 512], serde_json::from_str(BLOSC).expect("json"));
     let stored = frame(&numbers(600 * 512), Cname::Zstd, 32 << 10);
     let (_directory, store) = store_with(&stored);
-    let same = Cells { steps: &[0, 512], places: &[9, 3, 9] };
+    let same = Cells { steps: &[0, 512], points: &[9, 3, 9] };
     let (found, values) = read(&store, &array, &same, PartialDecode::Auto).expect("reads");
     assert_eq!((values, found.blocks), (vec![9.0, 3.0, 9.0, 521.0, 515.0, 521.0], 1));
-    let places: Vec<u64> = (0..600 * 512).step_by(1000).collect();
+    let points: Vec<u64> = (0..600 * 512).step_by(1000).collect();
     let (found, values) =
-        read(&store, &array, &Cells { steps: &[0], places: &places }, PartialDecode::Auto).expect("reads");
-    assert!(values.iter().zip(&places).all(|(value, place)| *value == *place as f32));
+        read(&store, &array, &Cells { steps: &[0], points: &points }, PartialDecode::Auto).expect("reads");
+    assert!(values.iter().zip(&points).all(|(value, point)| *value == *point as f32));
     assert_eq!((found.bytes, found.blocks), (stored.len() as u64, 38), "{found:?}");
 }
 
@@ -89,7 +89,7 @@ fn of_uncompressed_chunks_only_the_cells_are_read() {
     let array = array(&[300, 512], &[300, 512], json!(["bytes"]));
     let data = numbers(300 * 512);
     let (directory, store) = store_with(&data);
-    let cells = Cells { steps: &[0, 100 * 512], places: &[511, 5] };
+    let cells = Cells { steps: &[0, 100 * 512], points: &[511, 5] };
     let (found, values) = read(&store, &array, &cells, PartialDecode::Auto).expect("reads");
     assert_eq!(values, [511.0, 5.0, 51_711.0, 51_205.0]);
     assert!(found.bytes < 4096 * 2, "{found:?}");
@@ -109,7 +109,7 @@ fn inner_chunks_are_read_through_the_index() {
     bytes.extend(&stored);
     bytes.extend(ShardIndex(vec![Some((33, stored.len() as u64)), None]).encode(&layout));
     let (_directory, store) = store_with(&bytes);
-    let cells = Cells { steps: &[100 * 512], places: &[17] };
+    let cells = Cells { steps: &[100 * 512], points: &[17] };
     let (found, values) = read(&store, &array, &cells, PartialDecode::Auto).expect("reads");
     assert_eq!((values, found.blocks), (vec![51_217.0], 1));
     let reader = ChunkReader::new(&store, &array).expect("readable");
@@ -123,7 +123,7 @@ fn inner_chunks_are_read_through_the_index() {
 fn damage_is_told_where_it_is_seen() {
     let array = array(&[600, 512], &[600, 512], serde_json::from_str(BLOSC).expect("json"));
     let stored = frame(&numbers(600 * 512), Cname::Zstd, 32 << 10);
-    let cells = Cells { steps: &[0], places: &[300 * 512 + 7] };
+    let cells = Cells { steps: &[0], points: &[300 * 512 + 7] };
     for (name, damaged) in [
         ("empty", Vec::new()),
         ("shorter than its header", stored[..7].to_vec()),
@@ -177,8 +177,8 @@ proptest! {
         let array = array(&[rows, columns], &[rows, columns], codecs);
         let (_directory, store) = store_with(&encode(&numbers(rows * columns)));
         let steps: Vec<u64> = picks.iter().map(|(row, _)| row.index(rows as usize) as u64 * columns).collect();
-        let places: Vec<u64> = picks.iter().map(|(_, column)| column.index(columns as usize) as u64).collect();
-        let cells = Cells { steps: &steps, places: &places };
+        let points: Vec<u64> = picks.iter().map(|(_, column)| column.index(columns as usize) as u64).collect();
+        let cells = Cells { steps: &steps, points: &points };
         let (found, values) = read(&store, &array, &cells, partial).expect("reads");
         prop_assert!(found.present);
         let expected: Vec<f32> = cells.numbers().map(|number| number as f32).collect();

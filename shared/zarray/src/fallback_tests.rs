@@ -158,7 +158,7 @@ fn readers_do_not_notice() {
     reader.decode_subset(&stored, &part, &mut target, 1, &mut DecodeScratch::default()).expect("decodes");
     assert_eq!(target, [0, 2, 0, 3]);
     for partial in [PartialDecode::Auto, PartialDecode::On, PartialDecode::Off] {
-        let cells = Cells { steps: &[0, 2], places: &[1] };
+        let cells = Cells { steps: &[0, 2], points: &[1] };
         let (processor, mut out) = (Semaphore::new(1), Vec::new());
         let read = reader.read_cells(&[0, 0], &cells, partial, &processor, &mut out, &mut CellScratch::default());
         assert!(read.expect("reads").whole);

@@ -424,7 +424,7 @@ pub struct ExtractionRecord {
     /// Value columns.
     pub columns: u64,
     /// Points.
-    pub places: u64,
+    pub points: u64,
     /// Samples of this store (of this part).
     pub samples: u64,
     /// Rows.

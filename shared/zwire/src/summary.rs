@@ -55,7 +55,7 @@ pub struct ExtractSummary {
     /// Value columns.
     pub columns: u64,
     /// Points.
-    pub places: u64,
+    pub points: u64,
     /// Rows.
     pub rows: u64,
     /// Chunks read.

@@ -1,9 +1,11 @@
-//! Reads the cells of one batch: all workers read each chunk that holds one of them once.
+//! Reads the cells of batches: each chunk that holds one of them is read once, and chunks of all batches flow through the workers.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use zarray::{CellScratch, Cells, CellsRead, ChunkReader, PartialDecode, Pool, Semaphore, Timer, ZarrError};
+use zarray::{
+    CellScratch, Cells, CellsRead, ChunkReader, OrderedMap, PartialDecode, Pool, Semaphore, Timer, ZarrError,
+};
 use zcli::Phases;
 use zcoord::Column;
 use zwire::Failure;
@@ -104,6 +106,14 @@ struct Done {
     outcome: Result<(CellsRead, Vec<u8>), ZarrError>,
 }
 
+/// What flows through the workers.
+enum Item<T> {
+    /// A chunk of a variable.
+    Chunk { series: usize, chunk: T },
+    /// All chunks of a batch are before it.
+    BatchEnd(usize),
+}
+
 thread_local! {
     /// Buffers of a worker.
     static SCRATCH: RefCell<CellScratch> = RefCell::default();
@@ -151,23 +161,67 @@ impl<'a> Engine<'a> {
     /// Reads the samples in `span`.
     ///
     /// # Errors
-    /// Read errors of the store. A damaged chunk is a failure in the batch, and its cells are missing.
+    /// As [`Engine::run`].
     pub fn batch(&self, span: &Span) -> Result<Features, Failure> {
-        let mut timer = Timer::start();
-        let tasks: Vec<Tasks> = self.series.iter().map(|series| self.tasks(series, span)).collect();
-        let mut starts = vec![0];
-        for tasks in &tasks {
-            starts.push(starts[starts.len() - 1] + tasks.len());
-        }
-        let all: Vec<usize> = (0..starts[tasks.len()]).collect();
-        let done = self.context.pool.map(all, |number| {
-            let variable = starts.partition_point(|start| *start <= number) - 1;
-            self.read(&self.series[variable], tasks[variable].get(number - starts[variable]))
+        let mut read = Features { columns: Vec::new(), failures: Vec::new(), stats: ReadStats::default() };
+        self.run(std::slice::from_ref(span), &|| false, |_, features| {
+            read = features;
+            Ok(())
+        })?;
+        Ok(read)
+    }
+
+    /// Reads the samples in each of `spans`, and delivers them in order, while those that follow are read. Ends early once `stop`
+    /// returns true.
+    ///
+    /// # Errors
+    /// Read errors of the store, and those of `deliver`. A damaged chunk is a failure in the batch, and its cells are missing.
+    pub fn run(
+        &self,
+        spans: &[Span],
+        stop: &dyn Fn() -> bool,
+        mut deliver: impl FnMut(&Span, Features) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let items = spans.iter().enumerate().flat_map(|(batch, span)| {
+            let chunks = (0..self.series.len()).flat_map(|series| {
+                let tasks = self.tasks(&self.series[series], span);
+                (0..tasks.len()).map(move |number| Item::Chunk { series, chunk: tasks.get(number) })
+            });
+            chunks.chain([Item::BatchEnd(batch)])
         });
-        self.context.phases.add("read", timer.lap());
+        // One batch is read ahead while another one is written.
+        let window = spans.iter().map(|span| self.chunks(span) as usize + 1).max().unwrap_or(1);
+        let read = |item| match item {
+            Item::Chunk { series, chunk } => Item::Chunk { series, chunk: self.read(&self.series[series], chunk) },
+            Item::BatchEnd(batch) => Item::BatchEnd(batch),
+        };
+        let mut batch = self.empty_batch();
+        let mut timer = Timer::start();
+        OrderedMap::new(self.context.pool, window).stop(stop).run(items, read, |item| match item {
+            Item::Chunk { series, chunk } => {
+                batch[series].push(chunk);
+                Ok(())
+            }
+            Item::BatchEnd(number) => {
+                self.context.phases.add("read", timer.lap());
+                let features = self.features(&spans[number], std::mem::replace(&mut batch, self.empty_batch()))?;
+                self.context.phases.add("decode", timer.lap());
+                deliver(&spans[number], features)?;
+                timer.lap();
+                Ok(())
+            }
+        })
+    }
+
+    fn empty_batch(&self) -> Vec<Vec<Done>> {
+        self.series.iter().map(|_| Vec::new()).collect()
+    }
+
+    /// The columns of a batch from its chunks, by variable.
+    fn features(&self, span: &Span, batch: Vec<Vec<Done>>) -> Result<Features, Failure> {
         let mut stats = ReadStats::default();
         let mut failures = Vec::new();
-        for done in &done {
+        for done in batch.iter().flatten() {
             match &done.outcome {
                 Ok((read, _)) => stats.count(read),
                 Err(error @ ZarrError::Chunk { .. }) => {
@@ -177,24 +231,18 @@ impl<'a> Engine<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let parts: Vec<(&Series, &[Done])> = self
-            .series
-            .iter()
-            .zip(starts.windows(2))
-            .map(|(series, range)| (series, &done[range[0]..range[1]]))
-            .collect();
+        let parts = self.series.iter().zip(batch).collect();
         let mut columns = Vec::new();
-        for (found, out_of_range) in self.context.pool.map(parts, |(series, done)| self.columns(series, span, done)) {
+        for (found, out_of_range) in self.context.pool.map(parts, |(series, done)| self.columns(series, span, &done)) {
             columns.extend(found);
             stats.out_of_range += out_of_range;
         }
-        self.context.phases.add("decode", timer.lap());
         Ok(Features { columns, failures, stats })
     }
 
     fn read(&self, series: &Series, task: Task) -> Done {
         let ReadContext { processor, memory, partial, .. } = self.context;
-        let cells = Cells { steps: &task.steps.offsets, places: &series.groups[task.group].offsets };
+        let cells = Cells { steps: &task.steps.offsets, points: &series.groups[task.group].offsets };
         let _permit = memory.acquire(series.reader.cell_bytes());
         let mut out = Vec::new();
         let read = SCRATCH.with_borrow_mut(|scratch| {

@@ -1,8 +1,5 @@
 //! A planned extraction: the record of the plan, or the rows.
 
-use std::sync::mpsc::sync_channel;
-use std::thread;
-
 use zarray::{Pool, Semaphore};
 use zcli::{Ending, Phases, Session};
 use zcoord::Column;
@@ -132,7 +129,7 @@ impl<'a> Job<'a> {
         self.finish(emitter, &stats, shape.rows(), session)
     }
 
-    /// Reads the batches of one store, each while the previous one is written. A signal stops it early.
+    /// Reads the batches of one store, and writes each while the next one is read. A signal stops it early.
     fn extract_from(
         &self,
         number: usize,
@@ -146,29 +143,14 @@ impl<'a> Job<'a> {
         let phases = std::mem::take(&mut session.phases);
         let context = self.context(&pool, &phases);
         let engine = self.engine(number, &context)?;
-        let done = thread::scope(|scope| {
-            let (send, receive) = sync_channel(1);
-            let stop = session.stop.clone();
-            scope.spawn(move || {
-                for span in &self.batches[number].spans {
-                    let read = engine.batch(span);
-                    let failed = read.is_err();
-                    if send.send((span, read)).is_err() || failed || stop.requested().is_some() {
-                        return;
-                    }
-                }
-            });
-            for (span, read) in receive {
-                if session.stop.requested().is_some() {
-                    return Ok(());
-                }
-                let Features { columns, failures, stats } = read?;
-                for failure in &failures {
-                    session.item_failed(failure)?;
-                }
-                write(self.batch(number, span, columns), &stats, session)?;
+        let stop = session.stop.clone();
+        let stopped = || stop.requested().is_some();
+        let done = engine.run(&self.batches[number].spans, &stopped, |span, features| {
+            let Features { columns, failures, stats } = features;
+            for failure in &failures {
+                session.item_failed(failure)?;
             }
-            Ok(())
+            write(self.batch(number, span, columns), &stats, session)
         });
         session.phases = phases;
         done
@@ -225,7 +207,7 @@ impl<'a> Job<'a> {
             stores: self.sources.len() as u64,
             variables: self.schema.variables.len() as u64,
             columns: self.columns(),
-            places: self.points.len() as u64,
+            points: self.points.len() as u64,
             rows,
             chunks_read: stats.chunks,
             chunks_missing: stats.chunks_missing,

@@ -119,7 +119,7 @@ pub fn estimate(source: &Source, engine: &Engine, batches: &Batches, points: u64
         store: source.name.clone(),
         variables: source.variables.len() as u64,
         columns,
-        places: points,
+        points,
         samples: of_samples,
         rows: of_samples * points,
         chunks,

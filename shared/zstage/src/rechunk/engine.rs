@@ -49,7 +49,7 @@ pub struct Engine<'a> {
     pub(super) on_bad: OnBad,
     pub(super) fill: Fill,
     /// Where decoding and encoding is done: as many as workers.
-    pub(super) benches: ScratchPool<Bench>,
+    pub(super) buffers: ScratchPool<WorkerBuffers>,
     /// Buffers for stored chunks: as many as reads under way.
     pub(super) stored: ScratchPool<StoredBuffer>,
     /// Buffers for source elements: as many as regions in flight.
@@ -59,7 +59,7 @@ pub struct Engine<'a> {
 
 /// What decoding or encoding a chunk needs. The decoded chunk is in `scratch.decoded`, the encoded one in `scratch.spare`.
 #[derive(Default)]
-pub struct Bench {
+pub struct WorkerBuffers {
     pub scratch: DecodeScratch,
     /// References to elements of variable length; else what was decoded again.
     pub references: Vec<u8>,
@@ -104,7 +104,9 @@ impl<'a> Engine<'a> {
             coders,
             on_bad,
             fill,
-            benches: ScratchPool::new(threads.workers, || Bench::with_room(plan.elements.itemsize, plan.buffers)),
+            buffers: ScratchPool::new(threads.workers, || {
+                WorkerBuffers::with_room(plan.elements.itemsize, plan.buffers)
+            }),
             stored: ScratchPool::new(threads.loaders, || StoredBuffer::with_room(plan.buffers.stored)),
             regions: ScratchPool::new(threads.in_flight, Vec::new),
             stop,
@@ -151,7 +153,7 @@ impl<'a> Engine<'a> {
         for slice in self.plan.slices(&region) {
             let window = self.window(&slice);
             let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
-            let done = hands(self.plan.threads.loaders, window.parts(), &failed, |done| {
+            let done = run_workers(self.plan.threads.loaders, window.parts(), &failed, |done| {
                 loop {
                     let part = next.fetch_add(1, Ordering::Relaxed);
                     if part >= window.parts() {
@@ -235,13 +237,13 @@ impl<'a> Engine<'a> {
 
 /// Lets up to `count` threads do `work`, but no more than there are tasks, and adds up what they did. Once one has failed,
 /// `failed` is set; the first failure is the result.
-pub fn hands(
+pub fn run_workers(
     count: usize,
     tasks: u64,
     failed: &AtomicBool,
     work: impl Fn(&mut RegionOutcome) -> Result<(), Failure> + Sync,
 ) -> Result<RegionOutcome, Failure> {
-    let hand = || {
+    let run = || {
         let mut done = RegionOutcome::default();
         let result = work(&mut done);
         // The first failure is the cause; the others only stopped.
@@ -250,9 +252,9 @@ pub fn hands(
     };
     let count = (count as u64).clamp(1, tasks.max(1)) as usize;
     let all = match count {
-        1 => vec![hand()],
+        1 => vec![run()],
         _ => std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..count).map(|_| scope.spawn(hand)).collect();
+            let threads: Vec<_> = (0..count).map(|_| scope.spawn(run)).collect();
             let joined = threads.into_iter().map(|thread| thread.join());
             joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
         }),

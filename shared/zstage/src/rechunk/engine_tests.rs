@@ -35,7 +35,7 @@ fn run_all(engine: &Engine, plan: &RechunkPlan) -> RegionOutcome {
         }
         done.add(engine.run(number)?);
     };
-    hands(plan.threads.in_flight, plan.regions(), &failed, work).expect("runs")
+    run_workers(plan.threads.in_flight, plan.regions(), &failed, work).expect("runs")
 }
 
 fn rechunk(case: &Case, plan: &RechunkPlan, array: &Array, from: &Path, to: &Path) -> RegionOutcome {

@@ -3,7 +3,7 @@
 use zarray::{Itemsize, Subset, copy_subset};
 use zwire::{Exit, Failure};
 
-use super::engine::{Bench, Engine};
+use super::engine::{Engine, WorkerBuffers};
 use super::load::{Loaded, State};
 use super::vlen;
 
@@ -19,8 +19,13 @@ pub enum Gathered {
 }
 
 impl Engine<'_> {
-    /// Collects the decoded bytes of output chunk `index` (array order) in `bench.scratch.decoded`.
-    pub(super) fn gather(&self, loaded: &Loaded, index: &[u64], bench: &mut Bench) -> Result<Gathered, Failure> {
+    /// Collects the decoded bytes of output chunk `index` (array order) in `buffers.scratch.decoded`.
+    pub(super) fn gather(
+        &self,
+        loaded: &Loaded,
+        index: &[u64],
+        buffers: &mut WorkerBuffers,
+    ) -> Result<Gathered, Failure> {
         let chunk = Subset::chunk(index, self.plan.chunks.chunk_shape()).permuted(&self.plan.elements.order);
         let Some(part) = chunk.intersection(&loaded.window.elements) else { return Ok(Gathered::Absent) };
         let found = if loaded.complete { Gathered::Ready } else { self.found(loaded, &part)? };
@@ -28,7 +33,7 @@ impl Engine<'_> {
             return Ok(found);
         }
         let (variable, stride) = (self.itemsize() == Itemsize::Variable, self.stride());
-        let Bench { scratch, references } = bench;
+        let WorkerBuffers { scratch, references } = buffers;
         let target = if variable { &mut *references } else { &mut scratch.decoded };
         target.resize(chunk.elements() as usize * stride, 0);
         if part != chunk {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use parking_lot::Mutex;
 use zarray::{Itemsize, Subset, Timer, ZarrError, copy_subset};
 
-use super::engine::{Bench, Engine, StoredBuffer, hands};
+use super::engine::{Engine, StoredBuffer, WorkerBuffers, run_workers};
 use super::outcome::{BadChunk, RegionOutcome, source_hash};
 use super::region::Window;
 use super::vlen::{self, REFERENCE};
@@ -82,7 +82,7 @@ impl Engine<'_> {
         let parts = Mutex::new(Parts { next: 0, rest: &mut bytes });
         let failed = AtomicBool::new(false);
         let threads = (self.plan.threads.workers as u64 / window.parts().max(1)).max(1) as usize;
-        let done = hands(self.plan.threads.loaders, window.parts(), &failed, |done| {
+        let done = run_workers(self.plan.threads.loaders, window.parts(), &failed, |done| {
             let stored = &mut *self.stored.take();
             loop {
                 self.check_stop(&failed)?;
@@ -128,9 +128,9 @@ impl Engine<'_> {
         }
         done.source_chunks += 1;
         done.bytes_read += fetched.bytes;
-        let bench = &mut *self.benches.take();
+        let buffers = &mut *self.buffers.take();
         let mut timer = Timer::start();
-        let decoded = self.decode_part(&within, &job, &stored.chunk, target, bench);
+        let decoded = self.decode_part(&within, &job, &stored.chunk, target, buffers);
         done.seconds.decode += timer.lap();
         match decoded {
             Ok(bytes) => {
@@ -151,18 +151,18 @@ impl Engine<'_> {
         job: &PartJob,
         stored: &[u8],
         target: &mut [u8],
-        bench: &mut Bench,
+        buffers: &mut WorkerBuffers,
     ) -> Result<u64, zcodec::CodecError> {
         let Some(heap) = job.heap else {
-            return self.reader.decode_subset(stored, part, target, job.threads, &mut bench.scratch);
+            return self.reader.decode_subset(stored, part, target, job.threads, &mut buffers.scratch);
         };
-        self.reader.decode(stored, job.threads, &mut bench.scratch)?;
+        self.reader.decode(stored, job.threads, &mut buffers.scratch)?;
         let chunk = self.reader.chunk();
-        vlen::references(&bench.scratch.decoded, job.number, chunk.elements(), &mut bench.references)?;
-        copy_subset(part, &chunk, &bench.references, part, target, REFERENCE);
+        vlen::references(&buffers.scratch.decoded, job.number, chunk.elements(), &mut buffers.references)?;
+        copy_subset(part, &chunk, &buffers.references, part, target, REFERENCE);
         // A copy, as long as it must be: the buffer has grown with the largest chunk.
-        let bytes = bench.scratch.decoded.len() as u64;
-        let _ = heap.set(bench.scratch.decoded.clone());
+        let bytes = buffers.scratch.decoded.len() as u64;
+        let _ = heap.set(buffers.scratch.decoded.clone());
         Ok(bytes)
     }
 }

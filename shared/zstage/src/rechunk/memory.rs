@@ -160,14 +160,14 @@ impl Model {
         let slot = if self.outside > 0.0 { 33.0 } else { 1.0 };
         let region = shape.elements * (self.itemsize + self.outside) + (shape.sources + 1.0) * slot;
         let Threads { workers, loaders, in_flight } = self.threads;
-        // No more hands are busy than there are chunks for them.
-        let busy = |hands: usize, tasks: f64| (hands as f64).min(in_flight as f64 * tasks.max(1.0).ceil());
+        // No more threads are busy than there are chunks for them.
+        let busy = |threads: usize, tasks: f64| (threads as f64).min(in_flight as f64 * tasks.max(1.0).ceil());
         // A chunk that several threads encode is held twice: its blocks, and then the frame.
         let together = if shape.chunks < workers as f64 { shape.chunks * self.output } else { 0.0 };
         let total = PROCESS as f64
             + in_flight as f64 * (region + together)
             + busy(loaders, shape.sources) * self.reader_bytes(part)
-            + busy(workers, shape.sources.max(shape.chunks)) * self.bench(part)
+            + busy(workers, shape.sources.max(shape.chunks)) * self.worker_bytes(part)
             + loaders as f64 * THREAD as f64 / 4.0
             + workers as f64 * (THREAD + self.assumptions.encoder_bytes) as f64
             + (workers * in_flight) as f64 * self.assumptions.sink_bytes as f64
@@ -188,7 +188,7 @@ impl Model {
     }
 
     /// The buffers of one worker: decoding uses the same ones as encoding, at another time.
-    fn bench(&self, part: f64) -> f64 {
+    fn worker_bytes(&self, part: f64) -> f64 {
         let buffers = self.buffers(part);
         let references = if self.outside > 0.0 { self.source.max(self.output) } else { 0.0 };
         (buffers.decoded + buffers.encoded + buffers.again) as f64 + references
@@ -214,8 +214,8 @@ impl Model {
     pub fn seconds(&self, shape: &Shape, array_bytes: f64) -> f64 {
         let Threads { workers, loaders, .. } = self.threads;
         let (workers, loaders) = (workers as f64, loaders as f64);
-        let shared = |tasks: f64, hands: f64| hands.min(tasks.max(1.0));
-        // The last tasks of a phase leave hands idle: half of them, half a task long.
+        let shared = |tasks: f64, threads: f64| threads.min(tasks.max(1.0));
+        // The last tasks of a phase leave threads idle: half of them, half a task long.
         let rest = |tasks: f64| 1.0 + workers / (4.0 * tasks.max(1.0));
         let reading = self.read_seconds(shape) / shared(shape.sources, loaders);
         let decoding = shape.decoded * self.itemsize / self.decode_rate / shared(shape.sources, workers);
@@ -223,7 +223,7 @@ impl Model {
         (reading + decoding) * rest(shape.sources) + encoding * rest(shape.chunks)
     }
 
-    /// Seconds of reading and decoding by one hand: what the shapes differ in.
+    /// Seconds of reading and decoding by one thread: what the shapes differ in.
     pub fn weight(&self, shape: &Shape) -> f64 {
         let Threads { workers, loaders, .. } = self.threads;
         let decoding = shape.decoded * self.itemsize / self.decode_rate / workers as f64;

@@ -16,8 +16,8 @@ const AS_GOOD: f64 = 1.01;
 /// Stored chunks that wait for a worker may take this share of the budget.
 const WAITING_SHARE: f64 = 0.2;
 
-/// What to try, the best first: a region at a time before fewer workers, slices of objects before either, and at last one
-/// hand for everything.
+/// What to try, the best first: a region at a time before fewer workers, slices of objects before either, and finally one
+/// thread for everything.
 pub fn attempts(resources: Resources, sharded: bool) -> impl Iterator<Item = (Threads, bool)> {
     let halves = |n: usize| std::iter::successors(Some(n.max(1)), |n| (*n > 1).then_some(n / 2));
     let loaders = resources.readers.max(1);

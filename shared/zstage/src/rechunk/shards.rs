@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use zarray::{IndexLayout, ShardBuilder, Subset, Timer};
 
-use super::engine::{Engine, OnBad, hands};
+use super::engine::{Engine, OnBad, run_workers};
 use super::gather::Gathered;
 use super::load::Loaded;
 use super::memory::EARLY_BYTES;
@@ -92,10 +92,10 @@ impl<'a> Engine<'a> {
         let workers = self.plan.threads.workers;
         let threads = (workers as u64 / tasks.max(1)).max(1) as usize;
         let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
-        let done = hands(workers, tasks, &failed, |done| {
+        let done = run_workers(workers, tasks, &failed, |done| {
             loop {
                 // First the scratch, then the ticket: the worker whose turn it is has scratch, so that none waits for both.
-                let bench = &mut *self.benches.take();
+                let buffers = &mut *self.buffers.take();
                 let ticket = next.fetch_add(1, Ordering::Relaxed);
                 let (turn, which) = (ticket / lanes, (ticket % lanes) as usize);
                 if turn >= longest {
@@ -105,9 +105,9 @@ impl<'a> Engine<'a> {
                 if turn < part.elements() {
                     self.check_stop(&failed)?;
                     let index = part.member(turn);
-                    let gathered = self.encode_chunk(loaded, &index, threads, bench, done)?;
+                    let gathered = self.encode_chunk(loaded, &index, threads, buffers, done)?;
                     let mut timer = Timer::start();
-                    self.append(shard, &index, turn, gathered, &bench.scratch.spare, &failed)?;
+                    self.append(shard, &index, turn, gathered, &buffers.scratch.spare, &failed)?;
                     done.seconds.write += timer.lap();
                 }
             }

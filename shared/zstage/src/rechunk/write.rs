@@ -6,7 +6,7 @@ use zarray::{Itemsize, Subset, Timer};
 use zcodec::{CodecError, crc32c};
 use zwire::{Exit, Failure};
 
-use super::engine::{Bench, Engine, hands};
+use super::engine::{Engine, WorkerBuffers, run_workers};
 use super::gather::Gathered;
 use super::load::Loaded;
 use super::memory::Buffers;
@@ -29,9 +29,9 @@ impl Engine<'_> {
         let chunk_bytes = self.plan.chunks.chunk_elements().saturating_mul(self.stride() as u64);
         let batch = (BATCH / chunk_bytes.max(1)).clamp(1, (tasks / (4 * workers as u64)).max(1));
         let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
-        let done = hands(workers, tasks.div_ceil(batch), &failed, |done| {
+        let done = run_workers(workers, tasks.div_ceil(batch), &failed, |done| {
             loop {
-                let bench = &mut *self.benches.take();
+                let buffers = &mut *self.buffers.take();
                 let first = next.fetch_add(batch, Ordering::Relaxed);
                 if first >= tasks {
                     return Ok(());
@@ -39,12 +39,12 @@ impl Engine<'_> {
                 for number in first..tasks.min(first + batch) {
                     self.check_stop(&failed)?;
                     let index = slice.member(number);
-                    if self.encode_chunk(loaded, &index, threads, bench, done)? == Gathered::Ready {
+                    if self.encode_chunk(loaded, &index, threads, buffers, done)? == Gathered::Ready {
                         let mut timer = Timer::start();
-                        self.sink.put(&index, &bench.scratch.spare)?;
+                        self.sink.put(&index, &buffers.scratch.spare)?;
                         done.seconds.write += timer.lap();
                         done.objects += 1;
-                        done.bytes_written += bench.scratch.spare.len() as u64;
+                        done.bytes_written += buffers.scratch.spare.len() as u64;
                     }
                 }
             }
@@ -53,23 +53,23 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Gathers and encodes output chunk `index`: its bytes are in `bench.scratch.spare`, where it is ready.
+    /// Gathers and encodes output chunk `index`: its bytes are in `buffers.scratch.spare`, where it is ready.
     pub(super) fn encode_chunk(
         &self,
         loaded: &Loaded,
         index: &[u64],
         threads: usize,
-        bench: &mut Bench,
+        buffers: &mut WorkerBuffers,
         done: &mut RegionOutcome,
     ) -> Result<Gathered, Failure> {
         let mut timer = Timer::start();
-        let gathered = self.gather(loaded, index, bench)?;
+        let gathered = self.gather(loaded, index, buffers)?;
         done.seconds.gather += timer.lap();
         match gathered {
             Gathered::Absent => done.absent_chunks += 1,
             Gathered::Spoiled => done.spoiled_chunks += 1,
             Gathered::Ready => {
-                let scratch = &mut bench.scratch;
+                let scratch = &mut buffers.scratch;
                 let encoded =
                     (self.coders.encode)(&scratch.decoded, &mut scratch.spare, threads, &mut scratch.workspace);
                 encoded.map_err(|error| self.failed(Exit::Unreadable, index, &error.to_string()))?;
@@ -78,7 +78,7 @@ impl Engine<'_> {
                 done.chunks += 1;
                 done.bytes_encoded += scratch.decoded.len() as u64;
                 done.seconds.encode += timer.lap();
-                self.verify(index, threads, bench)?;
+                self.verify(index, threads, buffers)?;
                 done.seconds.verify += timer.lap();
             }
         }
@@ -86,9 +86,9 @@ impl Engine<'_> {
     }
 
     /// Decodes what was encoded, as a reader of the output will, and compares.
-    fn verify(&self, index: &[u64], threads: usize, bench: &mut Bench) -> Result<(), Failure> {
+    fn verify(&self, index: &[u64], threads: usize, buffers: &mut WorkerBuffers) -> Result<(), Failure> {
         let Some(decode) = self.coders.decode else { return Ok(()) };
-        let Bench { scratch, references: again } = bench;
+        let WorkerBuffers { scratch, references: again } = buffers;
         let result = decode(&scratch.spare, again, threads, &mut scratch.workspace);
         let other =
             || CodecError::Invalid { format: "output", detail: "the decoded bytes differ from the input".into() };
@@ -104,16 +104,16 @@ impl Engine<'_> {
     }
 }
 
-impl Bench {
-    /// A bench with room for a decoded and an encoded chunk. Room costs nothing before it is used; buffers that grow would
+impl WorkerBuffers {
+    /// Buffers with room for a decoded and an encoded chunk. Room costs nothing before it is used; buffers that grow would
     /// grow beyond what was planned.
-    pub fn with_room(itemsize: Itemsize, room: Buffers) -> Bench {
-        let mut bench = Bench::default();
+    pub fn with_room(itemsize: Itemsize, room: Buffers) -> WorkerBuffers {
+        let mut buffers = WorkerBuffers::default();
         if itemsize != Itemsize::Variable {
-            bench.scratch.decoded.reserve_exact(room.decoded);
-            bench.scratch.spare.reserve_exact(room.encoded);
-            bench.references.reserve_exact(room.again);
+            buffers.scratch.decoded.reserve_exact(room.decoded);
+            buffers.scratch.spare.reserve_exact(room.encoded);
+            buffers.references.reserve_exact(room.again);
         }
-        bench
+        buffers
     }
 }
