@@ -519,7 +519,8 @@ fn a_signal_is_heard_while_a_server_is_silent() {
     let started = Instant::now();
     let child = spawn(tool);
     let asked = || server.served().iter().any(|served| served.key.contains("u10/3.0.0"));
-    while !asked() && started.elapsed() < PATIENCE {
+    while !asked() {
+        assert!(started.elapsed() < PATIENCE, "the chunk is not asked for: {:?}", server.served());
         thread::sleep(Duration::from_millis(20));
     }
     child.signal(Signal::TERM);

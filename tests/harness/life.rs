@@ -85,7 +85,7 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits, without a pause, until something is so; false if the run ended before.
+    /// Waits until something is so; false if the run ended before. Pauses are as short as the moments that tests wait for.
     #[track_caller]
     pub fn reaches(&mut self, is_so: impl Fn() -> bool) -> bool {
         let deadline = Instant::now() + HANGS;
@@ -94,6 +94,7 @@ impl Running {
                 return is_so();
             }
             self.check(deadline);
+            thread::sleep(Duration::from_micros(20));
         }
         true
     }

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ztools import FIXTURES, SHARED_DATA, SHARED_STORES
+import real
+from ztools import FIXTURES, REAL_STORES, SHARED_DATA
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -17,13 +18,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def find_store():
-    """A function from a store's name to its path; it skips where the shared data are absent."""
+def find_store(tmp_path_factory: pytest.TempPathFactory):
+    """A function from a store's name to its path."""
+    made = tmp_path_factory.mktemp("real")
 
     def find(name: str) -> Path:
-        path = (SHARED_DATA if name in SHARED_STORES else FIXTURES) / name
-        if name in SHARED_STORES and not path.is_dir():
-            pytest.skip(f"{path} is not here")
-        return path
+        if name in REAL_STORES and (SHARED_DATA / name).is_dir():
+            return SHARED_DATA / name
+        if name not in real.LAYOUTS:
+            return FIXTURES / name
+        if not (made / name).exists():
+            real.LAYOUTS[name](real.FIXTURE, made / name)
+        return made / name
 
     return find

@@ -17,7 +17,7 @@ from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 import compare
 import oracle
 from oracle import FrameHeader
-from ztools import BROKEN, FIXTURES, SHARED_STORES, TIMEOUT_SECONDS, binary, run
+from ztools import BROKEN, FIXTURES, REAL_STORES, TIMEOUT_SECONDS, binary, run
 
 USAGE, PARTIAL = 2, 3
 
@@ -131,7 +131,7 @@ def test_auto_is_how_numcodecs_splits(noisy: Path) -> None:
 
 
 @pytest.mark.parametrize("objective", ["size", "point"])
-@pytest.mark.parametrize("store", ["weather-v2.zarr", "v3-sharded.zarr", "v3-codecs.zarr", *SHARED_STORES])
+@pytest.mark.parametrize("store", ["weather-v2.zarr", "v3-sharded.zarr", "v3-codecs.zarr", *REAL_STORES])
 def test_whatever_auto_chooses_can_be_read(store: str, objective: str, find_store, tmp_path: Path) -> None:
     """Each array has a codec that zarr-python knows, and the values that it had."""
     source, result = find_store(store), tmp_path / "result.zarr"

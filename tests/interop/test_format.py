@@ -17,7 +17,7 @@ from numcodecs import AsType, BitRound, Delta, FixedScaleOffset, PackBits, Quant
 from zarr.dtype import VariableLengthBytes
 
 import oracle
-from ztools import FIXTURES, SHARED_STORES, Run, run
+from ztools import FIXTURES, REAL_STORES, Run, run
 
 # Why a format cannot hold an array is no usage error and no fault of the disk.
 REFUSED = 5
@@ -433,7 +433,7 @@ def test_absent_chunks_of_a_dataset(tmp_path: Path) -> None:
         assert_same_datasets(source, result, [{}])
 
 
-@pytest.mark.parametrize("store", SHARED_STORES)
+@pytest.mark.parametrize("store", REAL_STORES)
 def test_real_archives(store: str, find_store, tmp_path: Path) -> None:
     """Real ERA5: values and datasets are the same; a sharded array has no place in v2."""
     source, other, again = find_store(store), tmp_path / "other.zarr", tmp_path / "again.zarr"

@@ -12,7 +12,7 @@ import zarr
 
 import oracle
 from oracle import FrameHeader
-from ztools import BROKEN, FIXTURE_STORES, FIXTURES, SHARED_STORES, Run, run
+from ztools import BROKEN, FIXTURE_STORES, FIXTURES, REAL_STORES, Run, run
 
 # More than any array here has.
 EVERY_CHUNK = "1000"
@@ -33,7 +33,7 @@ class Inspected:
         return [(records[path], found[path]) for path in found]
 
 
-@pytest.fixture(scope="session", params=(*FIXTURE_STORES, *SHARED_STORES))
+@pytest.fixture(scope="session", params=(*FIXTURE_STORES, *REAL_STORES))
 def inspected(request: pytest.FixtureRequest, find_store) -> Inspected:
     """Each valid store, inspected with all options."""
     path = find_store(request.param)

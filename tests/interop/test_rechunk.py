@@ -15,7 +15,7 @@ import compare
 import oracle
 from compare import Index
 from test_format import ARRAYS, masked_dataset
-from ztools import FIXTURE_STORES, FIXTURES, SHARED_STORES, Run, run
+from ztools import FIXTURE_STORES, FIXTURES, REAL_STORES, Run, run
 
 USAGE, PARTIAL, UNREADABLE = 2, 3, 5
 
@@ -97,7 +97,7 @@ def assert_layout(result: Path, chunks: dict[str, Index], shards: dict[str, Inde
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("store", [*FIXTURE_STORES, *SHARED_STORES])
+@pytest.mark.parametrize("store", [*FIXTURE_STORES, *REAL_STORES])
 def test_every_array_of_every_store(store: str, layout: str, find_store, tmp_path: Path) -> None:
     """Values, presence, metadata; the arrays that cannot be cut are copied, and shards go."""
     source, result = find_store(store), tmp_path / "result.zarr"
@@ -294,7 +294,7 @@ def test_datasets_into_shards_and_out_of_them(dataset: Path, tmp_path: Path) -> 
     compare.assert_same_datasets(result, again)
 
 
-@pytest.mark.parametrize("store", SHARED_STORES)
+@pytest.mark.parametrize("store", REAL_STORES)
 def test_real_archives(store: str, find_store, tmp_path: Path) -> None:
     """From maps to time series, as plain chunks and as shards."""
     source, result, sharded = find_store(store), tmp_path / "result.zarr", tmp_path / "sharded.zarr"

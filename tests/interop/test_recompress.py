@@ -15,7 +15,7 @@ import zarr
 
 import oracle
 from oracle import FrameHeader
-from ztools import BROKEN, FIXTURE_STORES, FIXTURES, SHARED_STORES, XARRAY_STORES, Run, run
+from ztools import BROKEN, FIXTURE_STORES, FIXTURES, REAL_STORES, XARRAY_STORES, Run, run
 
 # Parts of stores that are sources of their own: groups and single arrays.
 PARTS = ("v2-layout.zarr/a", "v2-dtypes.zarr/be_f4", "v3-sharded.zarr/nested", "v3-codecs.zarr/blosc_crc32c")
@@ -94,7 +94,7 @@ def setting(request: pytest.FixtureRequest) -> Setting:
     return SETTINGS[request.param]
 
 
-@pytest.fixture(scope="session", params=(*FIXTURE_STORES, *SHARED_STORES, *PARTS))
+@pytest.fixture(scope="session", params=(*FIXTURE_STORES, *REAL_STORES, *PARTS))
 def recompressed(request: pytest.FixtureRequest, setting: Setting, find_store, tmp_path_factory) -> Recompressed:
     """Each valid store, recompressed once with each setting."""
     source = find_store(request.param)

@@ -5,11 +5,13 @@
 
 use std::ops::Range;
 
-use zcodec::{CodecError, Header, Workspace, decode_cells};
+use zcodec::{BlockBytes, CodecError, Header, Workspace, decode_cells};
+use zstore::LocalObject;
 
 use crate::chain::DecodeScratch;
 use crate::elements::Itemsize;
 use crate::error::ZarrError;
+use crate::file_block::FileBlock;
 use crate::frame_reader::{Frame, Opened, ReadPolicy, block_ranges, frame_header};
 use crate::parallel::Semaphore;
 use crate::reader::{ChunkReader, Stored};
@@ -80,6 +82,12 @@ pub struct CellScratch {
 #[derive(Default)]
 struct Found {
     wanted: Vec<Wanted>,
+    decoding: Decoding,
+}
+
+/// What decoding the cells of one block takes.
+#[derive(Default)]
+struct Decoding {
     offsets: Vec<u32>,
     values: Vec<u8>,
     workspace: Workspace,
@@ -184,12 +192,44 @@ impl Job<'_> {
             Opened::Other => return Ok(None),
         };
         let Some(ranges) = self.ranges(&frame.header, head, found) else { return Ok(None) };
+        if let Some(object) = frame.object.local() {
+            return self.local_blocks(&frame, object, head, &ranges, out, pieces, found).map(Some);
+        }
         let Some(plan) = self.policy.pieces(&ranges, u64::from(frame.header.cbytes)) else { return Ok(None) };
-        if !frame.read(store, self.place, &plan, pieces)? {
+        if !frame.read(self.place, &plan, pieces)? {
             return Ok(None);
         }
         let blocks = self.decode(&frame.header, &ranges, |range| plan.within(pieces, range), out, found)?;
         Ok(Some(CellsRead { present: true, bytes: frame.bytes, blocks, whole: false }))
+    }
+
+    /// Of a frame in an open file, one block after the other: what is read of a block is decoded while it is in the cache of
+    /// the core.
+    fn local_blocks(
+        &self,
+        frame: &Frame,
+        object: &LocalObject,
+        head: &[u8],
+        ranges: &[Range<u64>],
+        out: &mut [u8],
+        buffer: &mut Vec<u8>,
+        found: &mut Found,
+    ) -> Result<CellsRead, ZarrError> {
+        let _turn = self.processor.acquire(1);
+        let mut bytes = frame.bytes;
+        let start = self.place.start;
+        for (group, range) in found.wanted.chunk_by(|a, b| a.block == b.block).zip(ranges) {
+            let range = range.start + start..range.end + start;
+            let mut block =
+                FileBlock { object, range, head, head_start: start, buffer, held: 0..0, bytes: 0, error: None };
+            let decoded = self.decode_block(&frame.header, group, &mut block, out, &mut found.decoding);
+            bytes += block.bytes;
+            if let Some(error) = block.error {
+                return Err(error.into());
+            }
+            decoded?;
+        }
+        Ok(CellsRead { present: true, bytes, blocks: ranges.len() as u64, whole: false })
     }
 
     /// Finds the blocks of the cells, and their byte ranges in the frame; `None` if blocks cut elements in two, or the
@@ -212,26 +252,35 @@ impl Job<'_> {
         out: &mut [u8],
         found: &mut Found,
     ) -> Result<u64, ZarrError> {
-        let Found { wanted, offsets, values, workspace } = found;
         let _turn = self.processor.acquire(1);
-        for (group, range) in wanted.chunk_by(|a, b| a.block == b.block).zip(ranges) {
-            offsets.clear();
-            offsets.extend(group.iter().map(|wanted| wanted.offset));
-            values.resize(group.len() * self.itemsize, 0);
+        for (group, range) in found.wanted.chunk_by(|a, b| a.block == b.block).zip(ranges) {
             let short = CodecError::Short { format: "blosc block", needed: range.end - range.start, found: 0 };
-            bytes_of(range)
-                .ok_or(short)
-                .and_then(|block| {
-                    let number = u64::from(group[0].block);
-                    decode_cells(header, number, block, offsets, self.itemsize, values, workspace)
-                })
-                .map_err(|source| self.damaged(source))?;
-            for (value, wanted) in values.chunks_exact(self.itemsize).zip(group) {
-                let at = wanted.cell as usize * self.itemsize;
-                out[at..at + self.itemsize].copy_from_slice(value);
-            }
+            let block = bytes_of(range).ok_or(short).map_err(|source| self.damaged(source))?;
+            self.decode_block(header, group, block, out, &mut found.decoding)?;
         }
         Ok(ranges.len() as u64)
+    }
+
+    /// Decodes the cells of one block.
+    fn decode_block(
+        &self,
+        header: &Header,
+        group: &[Wanted],
+        block: impl BlockBytes,
+        out: &mut [u8],
+        decoding: &mut Decoding,
+    ) -> Result<(), ZarrError> {
+        let Decoding { offsets, values, workspace } = decoding;
+        offsets.clear();
+        offsets.extend(group.iter().map(|wanted| wanted.offset));
+        values.resize(group.len() * self.itemsize, 0);
+        decode_cells(header, u64::from(group[0].block), block, offsets, self.itemsize, values, workspace)
+            .map_err(|source| self.damaged(source))?;
+        for (value, wanted) in values.chunks_exact(self.itemsize).zip(group) {
+            let at = wanted.cell as usize * self.itemsize;
+            out[at..at + self.itemsize].copy_from_slice(value);
+        }
+        Ok(())
     }
 
     /// Of a chunk that is not compressed, the bytes.

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use zcodec::{BlockTable, HEADER_LEN, Header};
-use zstore::{ByteRange, Stat, Store};
+use zstore::{ByteRange, OpenObject, Stat, Store};
 
 use crate::error::ZarrError;
 use crate::reader::Stored;
@@ -58,29 +58,36 @@ impl ReadPolicy {
 }
 
 /// The result of opening a frame.
-pub(crate) enum Opened {
+pub(crate) enum Opened<'a> {
     /// No object.
     Absent,
     /// A frame.
-    Frame(Frame),
+    Frame(Frame<'a>),
     /// Something else, or a truncated frame: decoding it in full reports the error.
     Other,
 }
 
 /// A stored frame whose header and table have been read.
-pub(crate) struct Frame {
+pub(crate) struct Frame<'a> {
+    pub object: OpenObject<'a>,
     pub header: Header,
     /// Bytes read so far.
     pub bytes: u64,
     pub stat: Stat,
 }
 
-impl Frame {
+impl<'a> Frame<'a> {
     /// Reads the head of the frame that is stored at `place`, and that decodes to `chunk_bytes`, into `head`.
-    pub fn open(store: &Store, place: &Stored, chunk_bytes: u64, head: &mut Vec<u8>) -> Result<Opened, ZarrError> {
+    pub fn open(
+        store: &'a Store,
+        place: &'a Stored,
+        chunk_bytes: u64,
+        head: &mut Vec<u8>,
+    ) -> Result<Opened<'a>, ZarrError> {
+        let Some(object) = store.open_object(&place.key)? else { return Ok(Opened::Absent) };
         let len = place.len.map_or(HEAD, |len| len.min(HEAD));
         let range = ByteRange::At { start: place.start, len };
-        let Some(stat) = store.get_range(&place.key, range, head)? else { return Ok(Opened::Absent) };
+        let Some(stat) = object.get_range(range, head)? else { return Ok(Opened::Absent) };
         let mut bytes = head.len() as u64;
         let Some(header) = frame_header(head, place.len.unwrap_or(stat.size), chunk_bytes) else {
             return Ok(Opened::Other);
@@ -88,24 +95,18 @@ impl Frame {
         let table = header.block_table_range().unwrap_or_default();
         if table.end > bytes {
             let table = place.start..place.start + table.end;
-            if store.get_ranges(&place.key, &[table], head)? != Some(stat) {
+            if object.get_ranges(&[table], head)? != Some(stat) {
                 return Ok(Opened::Other);
             }
             bytes += head.len() as u64;
         }
-        Ok(Opened::Frame(Frame { header, bytes, stat }))
+        Ok(Opened::Frame(Frame { object, header, bytes, stat }))
     }
 
     /// Reads `pieces` of the frame, one after the other, into `buffer`. Returns whether they are of the frame that was opened;
     /// with another size or tag, it was rewritten in between.
-    pub fn read(
-        &mut self,
-        store: &Store,
-        place: &Stored,
-        pieces: &Pieces,
-        buffer: &mut Vec<u8>,
-    ) -> Result<bool, ZarrError> {
-        let stat = store.get_ranges(&place.key, &pieces.requests(place.start), buffer)?;
+    pub fn read(&mut self, place: &Stored, pieces: &Pieces, buffer: &mut Vec<u8>) -> Result<bool, ZarrError> {
+        let stat = self.object.get_ranges(&pieces.requests(place.start), buffer)?;
         self.bytes += buffer.len() as u64;
         Ok(stat == Some(self.stat) && buffer.len() as u64 == pieces.bytes())
     }

@@ -11,6 +11,7 @@ mod dtype;
 mod elements;
 mod error;
 mod fallback;
+mod file_block;
 mod fill;
 mod frame_reader;
 mod grid;

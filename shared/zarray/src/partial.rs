@@ -67,7 +67,7 @@ impl ChunkReader<'_> {
         stored.resize(frame_bytes as usize, 0);
         let head = spare.len().min(stored.len());
         stored[..head].copy_from_slice(&spare[..head]);
-        if !frame.read(self.store(), place, &pieces, spare)? {
+        if !frame.read(place, &pieces, spare)? {
             return Ok(None);
         }
         pieces.scatter(spare, stored);

@@ -6,8 +6,10 @@
 
 #![allow(unsafe_code)]
 
+use std::ops::Range;
 use std::os::raw::c_int;
 
+use crate::block_bytes::BlockBytes;
 use crate::lz4::{lz4_compress, lz4_decompress, lz4_decompress_prefix};
 use crate::split::readable;
 use crate::workspace::{DCtx, Workspace};
@@ -175,12 +177,23 @@ impl Layout {
     }
 
     /// The stored bytes of the stream whose length field is at `at` in those of block `index`; `at` moves behind them.
-    pub fn source<'a>(&self, bytes: &'a [u8], at: &mut usize, index: usize) -> Result<&'a [u8], CodecError> {
-        let source = word(bytes, *at)
-            .and_then(|len| bytes.get(*at + 4..)?.get(..len))
-            .ok_or_else(|| self.invalid(format!("a stream of block {index} extends beyond the frame")))?;
-        *at += 4 + source.len();
-        Ok(source)
+    pub fn source<'a>(&self, mut bytes: &'a [u8], at: &mut usize, index: usize) -> Result<&'a [u8], CodecError> {
+        let stream = self.stream(&mut bytes, at, index)?;
+        Ok(&bytes[stream])
+    }
+
+    /// As [`Layout::source`], the range of the stream, of which no more than the length is read.
+    pub fn stream(
+        &self,
+        bytes: &mut impl BlockBytes,
+        at: &mut usize,
+        index: usize,
+    ) -> Result<Range<usize>, CodecError> {
+        let start = *at + 4;
+        let end = bytes.get(*at..start).and_then(|len| start.checked_add(word(len, 0)?));
+        let end = end.filter(|end| *end <= bytes.len());
+        *at = end.ok_or_else(|| self.invalid(format!("a stream of block {index} extends beyond the frame")))?;
+        Ok(start..*at)
     }
 
     /// Decodes a stream of `out.len()` bytes, at least its first `wanted`; `None` if it is no such stream, as far as it

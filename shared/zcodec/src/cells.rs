@@ -7,6 +7,7 @@
 use std::mem::take;
 
 use crate::block::{BlockCodec, Layout};
+use crate::block_bytes::BlockBytes;
 use crate::gather::copy;
 use crate::lanes::{Cells, Lanes, STREAMS};
 use crate::lz4_trace::Trace;
@@ -32,7 +33,7 @@ const BYTES_PER_STEP: usize = 128;
 pub fn decode_cells(
     header: &Header,
     index: u64,
-    bytes: &[u8],
+    mut bytes: impl BlockBytes,
     offsets: &[u32],
     itemsize: usize,
     out: &mut [u8],
@@ -45,30 +46,50 @@ pub fn decode_cells(
         return Ok(());
     }
     if header.stored_raw() {
-        let (needed, found) = (len as u64, bytes.len() as u64);
-        let block = bytes.get(..len).ok_or(CodecError::Short { format: "blosc", needed, found })?;
-        copy(block, cells, out);
-        return Ok(());
+        return copy_raw(&mut bytes, len, cells, out);
     }
     if let Some(layout) = Layout::of(header) {
         let (streams, stream_len) = layout.cut(index as usize, len)?;
         let lanes = Lanes::of(&layout, len, streams, stream_len);
-        let block = Block { layout, index: index as usize, bytes, lanes };
+        let block = Block { layout, index: index as usize, lanes };
         if layout.codec == BlockCodec::Lz4 && lanes.lookups(cells) <= few(len) {
-            return block.follow(cells, out, workspace);
+            return block.follow(&mut bytes, cells, out, workspace);
         }
         if !lanes.prefers_whole(cells) {
-            return block.pick(cells, out, workspace);
+            return block.pick(all(&mut bytes)?, cells, out, workspace);
         }
     }
     let mut block = take(&mut workspace.block);
     set_len(&mut block, len);
-    let decoded = decode_into(header, index, bytes, &mut block, workspace);
+    let decoded = decode_into(header, index, all(&mut bytes)?, &mut block, workspace);
     if decoded.is_ok() {
         copy(&block, cells, out);
     }
     workspace.block = block;
     decoded
+}
+
+/// All bytes of a block.
+fn all(bytes: &mut impl BlockBytes) -> Result<&[u8], CodecError> {
+    let needed = bytes.len();
+    bytes.get(0..needed).ok_or(CodecError::Short { format: "blosc", needed: needed as u64, found: 0 })
+}
+
+/// Copies cells of a block of `len` bytes that is stored as it is.
+fn copy_raw(bytes: &mut impl BlockBytes, len: usize, cells: Cells, out: &mut [u8]) -> Result<(), CodecError> {
+    let short = CodecError::Short { format: "blosc", needed: len as u64, found: bytes.len() as u64 };
+    if cells.offsets.len() > few(len) {
+        copy(bytes.get(0..len).ok_or(short)?, cells, out);
+        return Ok(());
+    }
+    if bytes.len() < len {
+        return Err(short);
+    }
+    for (&offset, cell) in cells.offsets.iter().zip(out.chunks_exact_mut(cells.itemsize)) {
+        let start = offset as usize;
+        cell.copy_from_slice(bytes.get(start..start + cells.itemsize).ok_or_else(|| short.clone())?);
+    }
+    Ok(())
 }
 
 /// Up to how many places of a block of `len` bytes are followed through LZ4 streams before it costs less to decode them
@@ -93,22 +114,21 @@ fn check(cells: Cells, len: usize, room: usize) -> Result<(), CodecError> {
 }
 
 /// A compressed block.
-struct Block<'a> {
+struct Block {
     layout: Layout,
     index: usize,
-    bytes: &'a [u8],
     lanes: Lanes,
 }
 
-impl Block<'_> {
+impl Block {
     /// Decodes the required part of each stream, and picks the cells from the filtered bytes.
-    fn pick(&self, cells: Cells, out: &mut [u8], workspace: &mut Workspace) -> Result<(), CodecError> {
+    fn pick(&self, bytes: &[u8], cells: Cells, out: &mut [u8], workspace: &mut Workspace) -> Result<(), CodecError> {
         let Workspace { filtered, dctx, .. } = workspace;
         let needed = self.lanes.needed(cells);
         let mut decoded: [&[u8]; STREAMS] = [&[]; STREAMS];
         let mut at = 0;
         for (room, (target, &wanted)) in self.lanes.rooms(filtered).zip(decoded.iter_mut().zip(&needed)) {
-            let source = self.layout.source(self.bytes, &mut at, self.index)?;
+            let source = self.layout.source(bytes, &mut at, self.index)?;
             *target = if wanted == 0 || source.len() == room.len() {
                 source
             } else {
@@ -121,27 +141,41 @@ impl Block<'_> {
     }
 
     /// Traces single bytes through LZ4 streams, which are decoded only if that takes too many steps.
-    fn follow(&self, cells: Cells, out: &mut [u8], workspace: &mut Workspace) -> Result<(), CodecError> {
+    fn follow(
+        &self,
+        bytes: &mut impl BlockBytes,
+        cells: Cells,
+        out: &mut [u8],
+        workspace: &mut Workspace,
+    ) -> Result<(), CodecError> {
         let Workspace { filtered, dctx, sequences, .. } = workspace;
         let needed = self.lanes.needed(cells);
         let mut at = 0;
         out.fill(0);
         for ((stream, room), &wanted) in self.lanes.rooms(filtered).enumerate().zip(&needed) {
-            let source = self.layout.source(self.bytes, &mut at, self.index)?;
+            let source = self.layout.stream(bytes, &mut at, self.index)?;
             let mut gather =
                 |read: &mut dyn FnMut(usize) -> Option<u8>| self.lanes.gather_stream(stream, cells, out, read);
             if wanted == 0 {
                 continue;
             }
-            let mut steps = wanted / BYTES_PER_STEP;
-            let found = if source.len() == room.len() {
-                gather(&mut |at| source.get(at).copied())
-            } else {
-                let trace = Trace::new(source, wanted, sequences);
-                trace.and_then(|trace| gather(&mut |at| trace.byte(at, &mut steps)))
-            };
-            if found.is_none() {
-                self.decode(source, room, wanted, dctx)?;
+            if source.len() == room.len() {
+                let byte = &mut |at: usize| bytes.get(source.start + at..source.start + at + 1)?.first().copied();
+                gather(byte).ok_or_else(|| self.layout.undecodable(self.index))?;
+                continue;
+            }
+            // The beginning of a stream is mostly enough; if not, all of it is taken.
+            let part = bytes.attempt((source.len() * wanted).div_ceil(room.len()), source.len()).min(source.len());
+            let mut ends = [part, source.len()].into_iter().skip(usize::from(part == source.len()));
+            let traced = ends.any(|end| {
+                let mut steps = wanted / BYTES_PER_STEP;
+                let trace = bytes.get(source.start..source.start + end);
+                let trace = trace.and_then(|stream| Trace::new(stream, wanted, sequences));
+                trace.and_then(|trace| gather(&mut |at| trace.byte(at, &mut steps))).is_some()
+            });
+            if !traced {
+                let stream = bytes.get(source).ok_or_else(|| self.layout.undecodable(self.index))?;
+                self.decode(stream, room, wanted, dctx)?;
                 gather(&mut |at| room.get(at).copied());
             }
         }
@@ -197,6 +231,27 @@ mod tests {
         frame
     }
 
+    /// A block that is handed out piece by piece.
+    struct Pieces<'a> {
+        block: &'a [u8],
+        handed_out: usize,
+    }
+
+    impl BlockBytes for Pieces<'_> {
+        fn len(&self) -> usize {
+            self.block.len()
+        }
+
+        fn get(&mut self, range: std::ops::Range<usize>) -> Option<&[u8]> {
+            self.handed_out += range.len();
+            self.block.get(range)
+        }
+
+        fn attempt(&self, wanted: usize, _len: usize) -> usize {
+            wanted
+        }
+    }
+
     fn block_of<'a>(frame: &'a [u8], header: &Header, index: u64) -> &'a [u8] {
         let table = BlockTable::parse(header, &frame[HEADER_LEN..]).expect("valid");
         let place = table.block(index).expect("is there");
@@ -230,6 +285,12 @@ mod tests {
                 decode_cells(&header, index, bytes, &offsets, itemsize, &mut out, &mut workspace).expect("decodes");
                 let expected = offsets.iter().flat_map(|&at| &block[at as usize..at as usize + itemsize]);
                 prop_assert!(out.iter().eq(expected), "{codec:?} typesize {typesize} itemsize {itemsize} {offsets:?}");
+                let mut pieces = Pieces { block: bytes, handed_out: 0 };
+                let mut again = vec![9; out.len()];
+                decode_cells(&header, index, &mut pieces, &offsets, itemsize, &mut again, &mut workspace).expect("decodes");
+                prop_assert_eq!(&again, &out);
+                // The attempts with parts, at most, come on top.
+                prop_assert!(pieces.handed_out <= 2 * bytes.len() + 4 * STREAMS, "{} of {}", pieces.handed_out, bytes.len());
             }
         }
 
@@ -263,10 +324,14 @@ mod tests {
             let (mut decoded, mut workspace) = (Vec::new(), Workspace::default());
             let result = decode_cells(&header, index, bytes, &offsets, itemsize, &mut out, &mut workspace);
             if decode_block(&header, index, bytes, &mut decoded, &mut workspace).is_ok() {
-                result.expect("what decodes whole decodes in part");
+                result.clone().expect("what decodes whole decodes in part");
                 let expected = offsets.iter().flat_map(|&at| &decoded[at as usize..at as usize + itemsize]);
                 prop_assert!(out.iter().eq(expected));
             }
+            let mut pieces = Pieces { block: bytes, handed_out: 0 };
+            let mut again = vec![9; out.len()];
+            let piecewise = decode_cells(&header, index, &mut pieces, &offsets, itemsize, &mut again, &mut workspace);
+            prop_assert_eq!(piecewise.map(|()| again), result.map(|()| out.clone()));
             let cut = &bytes[..cut.index(bytes.len() + 1)];
             let _ = decode_cells(&header, index, cut, &offsets, itemsize, &mut out, &mut workspace);
         }

@@ -4,6 +4,7 @@
 //! one that holds `unsafe` code and the only one that links `blosc-src`.
 
 mod block;
+mod block_bytes;
 mod blocksize;
 mod blosc;
 mod c_blosc;
@@ -26,6 +27,7 @@ mod stream;
 mod table;
 mod workspace;
 
+pub use block_bytes::BlockBytes;
 pub use blocksize::{predict_blocksize, predict_split};
 pub use blosc::decompress;
 pub use cells::decode_cells;

@@ -10,6 +10,7 @@ mod error;
 mod local;
 mod location;
 mod object;
+mod open_object;
 mod options;
 mod remote;
 mod write;
@@ -23,8 +24,10 @@ pub use atomic::{
     link_or_copy, make_empty_directory, move_directory, remove_empty_directory, remove_tree,
 };
 pub use error::{StoreError, read_failed, write_failed};
+pub use local::LocalObject;
 pub use location::Location;
 pub use object::{ByteRange, Entries, Listing, Object, Stat};
+pub use open_object::{OpenObject, RemoteObject};
 pub use options::{StoreOptions, requests_in_flight};
 pub use write::Upload;
 
@@ -78,6 +81,17 @@ impl Store {
     /// Path or URL of a key, for messages.
     pub fn place(&self, key: &str) -> String {
         self.location.join(key)
+    }
+
+    /// Opens an object for several reads. `None` if it does not exist; over a network, that is seen by the first read.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn open_object<'a>(&'a self, key: &'a str) -> Result<Option<OpenObject<'a>>, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => Ok(store.open_object(key)?.map(OpenObject::Local)),
+            Backend::Remote(store) => Ok(Some(OpenObject::Remote(RemoteObject(store, key)))),
+        }
     }
 
     /// Reads a whole object into `buffer` (its previous contents are overwritten). `None` if the object does not exist.

@@ -1,17 +1,19 @@
 //! A directory as a store.
 
+mod object;
 mod upload;
 mod write;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, ReadDir};
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::{ByteRange, Durability, Entries, Listing, Object, Stat, StoreError, read_failed};
 
+pub use object::LocalObject;
 pub use upload::LocalUpload;
 
 pub struct LocalStore {
@@ -33,10 +35,10 @@ impl LocalStore {
         if key.is_empty() { self.root.clone() } else { self.root.join(key) }
     }
 
-    /// Opens a file. Nothing: it is not there, or it is a directory, which is no object.
-    fn file(&self, key: &str) -> Result<Option<(File, Stat)>, StoreError> {
+    /// Opens an object; `None` if it does not exist. A directory is not an object.
+    pub fn open_object(&self, key: &str) -> Result<Option<LocalObject>, StoreError> {
         let path = self.path(key);
-        // A named pipe in the place of a chunk must not hold the run up; on files the flag does nothing.
+        // Opening a named pipe in the place of a chunk must not block; the flag does nothing on files.
         let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
         let file = match File::options().read(true).custom_flags(flags).open(&path) {
             Ok(file) => file,
@@ -44,30 +46,15 @@ impl LocalStore {
             Err(error) => return Err(read_failed(&path, error)),
         };
         let metadata = file.metadata().map_err(|error| read_failed(&path, error))?;
-        Ok(metadata.is_file().then(|| (file, stat(&metadata))))
+        Ok(metadata.is_file().then(|| LocalObject::new(file, stat(&metadata), path)))
     }
 
     pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
-        let Some((mut file, stat)) = self.file(key)? else { return Ok(None) };
-        buffer.clear();
-        let failed = |error| read_failed(&self.path(key), error);
-        let room = usize::try_from(stat.size).ok().and_then(|size| buffer.try_reserve_exact(size).ok());
-        room.ok_or_else(|| failed(io::ErrorKind::OutOfMemory.into()))?;
-        // `take` ends the read at the size known, which spares the extra call that looks for more.
-        file.by_ref().take(stat.size).read_to_end(buffer).map_err(failed)?;
-        Ok(Some(stat))
+        self.open_object(key)?.map(|object| object.get(buffer)).transpose()
     }
 
     pub fn get_range(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
-        let Some((file, stat)) = self.file(key)? else { return Ok(None) };
-        let size = stat.size;
-        let (start, len) = match range {
-            ByteRange::At { start, len } => (start.min(size), len.min(size.saturating_sub(start))),
-            ByteRange::Last { len } => (size.saturating_sub(len), len.min(size)),
-        };
-        buffer.resize(len as usize, 0);
-        file.read_exact_at(buffer, start).map_err(|error| read_failed(&self.path(key), error))?;
-        Ok(Some(stat))
+        self.open_object(key)?.map(|object| object.get_range(range, buffer)).transpose()
     }
 
     pub fn get_ranges(
@@ -76,16 +63,7 @@ impl LocalStore {
         ranges: &[Range<u64>],
         buffer: &mut Vec<u8>,
     ) -> Result<Option<Stat>, StoreError> {
-        let Some((file, stat)) = self.file(key)? else { return Ok(None) };
-        buffer.clear();
-        for range in ranges {
-            let start = buffer.len();
-            let end = range.end.min(stat.size);
-            buffer.resize(start + end.saturating_sub(range.start) as usize, 0);
-            let part = &mut buffer[start..];
-            file.read_exact_at(part, range.start).map_err(|error| read_failed(&self.path(key), error))?;
-        }
-        Ok(Some(stat))
+        self.open_object(key)?.map(|object| object.get_ranges(ranges, buffer)).transpose()
     }
 
     pub fn list(&self, prefix: &str) -> Result<Listing<'_>, StoreError> {

@@ -44,7 +44,7 @@ fn points_outside_are_empty_dropped_or_warned_of() {
     assert_eq!(values(&outcome, "t"), [one, None, other]);
     assert_eq!(values(&outcome, "grid_lat")[1], None);
     assert_eq!(values(&outcome, "lat")[1], Some(50.51));
-    assert_eq!(summary(&outcome)["places"], 3);
+    assert_eq!(summary(&outcome)["points"], 3);
 
     let outcome = with_one_outside(&scene, "drop").expect(0);
     assert_eq!(values(&outcome, "t"), [one, other]);
