@@ -1,4 +1,4 @@
-//! Compresses and decompresses whole chunks as Blosc frames, with any number of threads.
+//! Compresses and decompresses chunks as Blosc frames, with any number of threads.
 //!
 //! lz4 and zstd frames, by far the most common, use [`crate::block`]: faster than c-blosc, with identical output for
 //! any number of threads. Other compressors use c-blosc itself.

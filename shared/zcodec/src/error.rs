@@ -18,7 +18,7 @@ pub enum CodecError {
     Invalid {
         /// The expected format.
         format: &'static str,
-        /// What is wrong.
+        /// Details of the problem.
         detail: String,
     },
     /// The decoded size differs from the metadata.
@@ -54,7 +54,7 @@ pub enum CodecError {
     Configuration {
         /// Its name or id in the metadata.
         name: String,
-        /// What is wrong.
+        /// Details of the problem.
         detail: String,
     },
 }

@@ -115,7 +115,7 @@ fn chunks_over_compressor_limit_are_refused() {
 }
 
 #[test]
-fn codecs_keep_array_to_array_codecs() {
+fn codecs_keep_all_but_the_compressor() {
     let sharded = array(SHARDED, "[10, 50, 40]");
     let gzip = vec![json!({"name": "gzip", "configuration": {"level": 1}})];
     let dissolved = Layout { chunks: vec![1, 1, 1], shards: None };

@@ -11,7 +11,7 @@ use super::vlen::REFERENCE;
 use zwire::{Exit, Failure, human_bytes};
 
 /// Shapes whose costs differ by less than this factor are considered equal; the smallest region wins.
-const AS_GOOD: f64 = 1.01;
+const EQUAL_COST_FACTOR: f64 = 1.01;
 
 /// Maximum share of the budget for stored chunks that wait for a worker.
 const WAITING_SHARE: f64 = 0.2;
@@ -96,7 +96,7 @@ impl<'a> Problem<'a> {
         let model = self.model(threads);
         let axes = self.axes(&model, sliced);
         if axes.iter().any(|axis| axis.length == 0) {
-            return self.nothing(model, &axes);
+            return self.empty(model, &axes);
         }
         let (bytes, limit) = (self.count() * self.held() as f64, budget as f64 / self.held() as f64);
         let fitting = shapes(&axes, limit, |shape| model.weight(shape)).into_iter().filter_map(|shape| {
@@ -105,13 +105,13 @@ impl<'a> Problem<'a> {
         });
         let fitting: Vec<(f64, u64, Shape)> = fitting.collect();
         let least = fitting.iter().map(|(cost, ..)| *cost).fold(f64::INFINITY, f64::min);
-        let good = fitting.into_iter().filter(|(cost, ..)| *cost <= least * AS_GOOD);
+        let good = fitting.into_iter().filter(|(cost, ..)| *cost <= least * EQUAL_COST_FACTOR);
         let (_, peak, shape) = good.min_by(|a, b| a.2.elements.total_cmp(&b.2.elements))?;
         Some(Choice { shape, peak, model })
     }
 
     /// The choice for an array without elements.
-    fn nothing(&self, model: Model, axes: &[Axis]) -> Option<Choice> {
+    fn empty(&self, model: Model, axes: &[Axis]) -> Option<Choice> {
         let shape =
             Shape { units: vec![1; axes.len()], elements: 0.0, reads: 0.0, decoded: 0.0, sources: 0.0, chunks: 0.0 };
         Some(Choice { peak: model.peak(&shape, 0.0), shape, model })
@@ -146,7 +146,7 @@ impl<'a> Problem<'a> {
             source_chunks: source.len(),
             chunks_read: shape.reads as u64,
             reads_mean: shape.reads / source.len().max(1) as f64,
-            reads_most: axes.iter().zip(&shape.units).map(|(axis, units)| axis.most(*units)).product(),
+            reads_most: axes.iter().zip(&shape.units).map(|(axis, units)| axis.max_reads(*units)).product(),
             decodes_mean: shape.decoded / self.count().max(1.0),
             decoded_bytes: (shape.decoded * element as f64) as u64,
             read_bytes: model.read_bytes(&shape) as u64,

@@ -59,34 +59,34 @@ impl Axis {
     }
 
     /// Boundaries at `step`, `2 * step`, … below `end` that cut a source chunk.
-    fn inside(self, step: u64, end: u64) -> u64 {
+    fn cut_chunks(self, step: u64, end: u64) -> u64 {
         let cuts = end.div_ceil(step).saturating_sub(1);
         let period = self.source / gcd(step, self.source);
         cuts - cuts / period
     }
 
-    /// Number of overlapping pairs of regions and source chunks.
-    pub fn meetings(self, units: u64) -> u64 {
+    /// Source chunk reads along this axis: one per overlapping pair of region and source chunk.
+    pub fn reads(self, units: u64) -> u64 {
         let step = units.saturating_mul(self.unit);
         let chunks = self.length.div_ceil(self.source);
         chunks
             + match self.border {
-                0 => self.inside(step, self.length),
+                0 => self.cut_chunks(step, self.length),
                 border => {
                     let whole = self.length / border;
                     let within = if border.is_multiple_of(self.source) {
-                        self.inside(step, border)
+                        self.cut_chunks(step, border)
                     } else {
                         border.div_ceil(step) - 1
                     };
                     let rest = self.length % border;
-                    self.inside(border, self.length) + whole * within + self.inside(step, rest)
+                    self.cut_chunks(border, self.length) + whole * within + self.cut_chunks(step, rest)
                 }
             }
     }
 
     /// Maximum number of regions that overlap one source chunk.
-    pub fn most(self, units: u64) -> u64 {
+    pub fn max_reads(self, units: u64) -> u64 {
         let (step, _) = self.cut(units);
         let chunks = self.length.div_ceil(self.source);
         let period = step / gcd(step, self.source);
@@ -106,13 +106,13 @@ impl Axis {
         let aligned = units.saturating_mul(self.unit).is_multiple_of(self.source);
         let aligned = aligned && self.border.is_multiple_of(self.source);
         let met = if aligned { length.div_ceil(self.source) } else { length.saturating_sub(1) / self.source + 2 };
-        let meetings = self.meetings(units) as f64;
-        let cuts = meetings - self.length.div_ceil(self.source) as f64;
-        let most = meetings * self.source.min(self.length) as f64;
+        let reads = self.reads(units) as f64;
+        let cuts = reads - self.length.div_ceil(self.source) as f64;
+        let most = reads * self.source.min(self.length) as f64;
         Shape {
             units: vec![units],
             elements: length as f64,
-            reads: meetings,
+            reads,
             decoded: (self.length as f64 + cuts * self.overlap).min(most),
             sources: met.min(self.length.div_ceil(self.source)) as f64,
             chunks: length.div_ceil(self.chunk) as f64,
@@ -202,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn overlaps_match_brute_force(length in 1u64..200, source in 1u64..40, unit in 1u64..30, units in 1u64..20, shard in 0u64..4) {
+        fn reads_match_brute_force(length in 1u64..200, source in 1u64..40, unit in 1u64..30, units in 1u64..20, shard in 0u64..4) {
             let axis = Axis { length, source, unit, chunk: unit, border: shard * unit, overlap: 0.0 };
             let all = pieces(axis, units);
             let met: u64 = all.iter().map(|(start, end)| (end - 1) / source - start / source + 1).sum();
@@ -210,7 +210,7 @@ mod tests {
                 .map(|chunk| (chunk * source, ((chunk + 1) * source).min(length)))
                 .map(|(from, to)| all.iter().filter(|(start, end)| *start < to && from < *end).count() as u64)
                 .max();
-            prop_assert_eq!(Some(axis.most(units)), most);
+            prop_assert_eq!(Some(axis.max_reads(units)), most);
             let (longest, count) = axis.cut(units);
             prop_assert_eq!(count, all.len() as u64);
             let met_at_once = all.iter().map(|(start, end)| (end - 1) / source - start / source + 1).max();
@@ -218,9 +218,9 @@ mod tests {
             prop_assert_eq!(longest, all.iter().map(|(start, end)| end - start).max().unwrap_or(0));
             // If shards do not hold whole source chunks, the count is an upper bound.
             if axis.border.is_multiple_of(source) {
-                prop_assert_eq!(axis.meetings(units), met);
+                prop_assert_eq!(axis.reads(units), met);
             } else {
-                prop_assert!(axis.meetings(units) >= met);
+                prop_assert!(axis.reads(units) >= met);
             }
         }
 

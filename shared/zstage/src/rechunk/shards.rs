@@ -18,7 +18,7 @@ use super::sink::ShardSink;
 use zwire::Failure;
 
 /// How often a worker that waits for its turn checks whether another one has failed.
-const LOOK_AROUND: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A shard that is being written.
 pub struct OpenShard<'s> {
@@ -139,7 +139,7 @@ impl<'a> Engine<'a> {
                 return Ok(());
             }
             self.check_stop(failed)?;
-            shard.turned.wait_for(&mut state, LOOK_AROUND);
+            shard.turned.wait_for(&mut state, POLL_INTERVAL);
         }
         let open = || self.sink.shard(&shard.index, self.index_layout().reserved() as usize);
         state.append(number, bytes, open)?;

@@ -27,7 +27,7 @@ const DROPPED: [&str; 12] = [
     "_ARRAY_DIMENSIONS",
 ];
 
-/// What is known about an array before any values.
+/// Name, dimensions and attributes of an array, known before any values.
 #[derive(Debug, Clone)]
 pub struct Array {
     /// Its name.
