@@ -27,7 +27,7 @@ pub struct RegionOutcome {
     pub bytes_encoded: u64,
     /// Stored bytes written, including shard indexes.
     pub bytes_written: u64,
-    /// Sum of [`chunk_hash`] over the output chunks; independent of the order of the work.
+    /// Sum of `chunk_hash` over the output chunks; independent of the order of the work.
     pub checksum: u64,
     /// Sum of [`source_hash`] over the source objects read.
     pub sources: u64,
