@@ -27,7 +27,7 @@ step zrecompress --format table --timing "$store" "$out" --cname zstd --clevel 3
 step zinspect --format table --sizes --check-consolidated "$out"
 
 if [ $# -eq 0 ]; then
-    # The second half of tp is not stored: its values from 12:00 on are missing.
+    # The second half of tp is not stored, so its values from 12:00 on are missing.
     point=(--lat 51.5 --lon -0.1 --sel time=2020-01-15T10:2020-01-15T13)
     step zpoint --format table "$out" "${point[@]}" --var t2m --var tp
     step zpoint -f csv "$out" "${point[@]}"

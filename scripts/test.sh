@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test: unit and end-to-end tests of the workspace, then the interoperability tests with zarr-python and xarray.
 #
-# Needs cargo and a C compiler; cargo-nextest, where it is installed, runs the tests in less time. The Python environment is
-# made from pinned packages in target/venv; without Python 3.11 or newer, the interoperability tests are skipped.
+# Needs cargo and a C compiler; uses cargo-nextest if installed. The Python environment is created from pinned packages
+# in target/venv; without Python 3.11 or newer, the interoperability tests are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -19,7 +19,7 @@ make_venv() {
     touch "$stamp"
 }
 
-# Packages are downloaded while cargo compiles.
+# Download packages while cargo compiles.
 venv_job=
 if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     make_venv &
@@ -27,7 +27,7 @@ if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11
     trap 'kill "$venv_job" 2>/dev/null || true' EXIT
 fi
 
-# Once, with the tests: no test has to call cargo.
+# Build once, together with the tests, so that no test has to call cargo.
 cargo build --workspace --bins --tests --locked
 export ZTOOLS_BIN=$target/debug
 if cargo nextest --version >/dev/null 2>&1; then

@@ -43,7 +43,7 @@ def main():
 
 
 def all_cases(work, data):
-    """Workers and threads are chosen by the tool, except in the last case."""
+    """The tool chooses workers and threads, except in the last case."""
     small, large = data / "small.zarr", data / "large.zarr"
     plain, verified = (["--max-memory", BUDGET, "--verify", how] for how in ("none", "full"))
     yield zrecompress(work, SMALL, small, *plain)

@@ -140,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def wanted(header, size):
-    """First byte of `bytes=A-B`, `bytes=A-` or `bytes=-N`, and the one behind its last; all, if it is not understood."""
+    """Start and end of `bytes=A-B`, `bytes=A-` or `bytes=-N`; the whole object if the range is invalid."""
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", header)
     first, last = match.groups() if match else ("0", "")
     if not first:
@@ -149,7 +149,7 @@ def wanted(header, size):
 
 
 def listing(bucket, query):
-    """ListObjectsV2, as much of it as clients read."""
+    """ListObjectsV2, limited to the fields that clients read."""
     prefix, delimiter = (query.get(name, [""])[0] for name in ("prefix", "delimiter"))
     keys, folders = [], set()
     for path in sorted(bucket.rglob("*")):

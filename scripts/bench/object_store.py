@@ -1,4 +1,4 @@
-"""A case that reads from an object server (object_server.py), and what the server counted."""
+"""A case that reads from an object server (object_server.py), with the counters of the server."""
 
 import json
 import socket
@@ -9,8 +9,8 @@ from side_by_side import HERE, Case
 
 
 class Served(Case):
-    """Each run has its own server in another process, whose start and end are not timed; `served` is what it sent in
-    the last one. After its end, its processor time counts as that of the benchmark, not of others."""
+    """Each run has its own server in another process, whose start and end are not timed; `served` has the counters of
+    the last one. Its processor time is attributed to the benchmark, not to other processes."""
 
     def __init__(self, root, port, latency, *case):
         super().__init__(*case)
@@ -28,7 +28,7 @@ class Served(Case):
 
 
 def free_port():
-    """On the loopback interface; it is needed before the server runs, for the commands that name it."""
+    """A free port on the loopback interface; commands need it before the server runs."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

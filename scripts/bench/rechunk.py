@@ -19,8 +19,8 @@ CHUNKS = {"time": 240, "latitude": 16, "longitude": 16}
 STEP_BYTES = 721 * 1440 * 4
 RECODE = "zrecompress, same chunks, --verify none"
 PLAIN, VERIFIED = "zrecompress, --verify none", "zrecompress, --verify full"
-# The methods of rechunk_peers.py and what each one needs: a module, the variable that names its Python, and its default path
-# next to the binaries.
+# The methods of rechunk_peers.py and their requirements: a module, the environment variable for its Python, and the
+# default path next to the binaries.
 RECHUNKER = ("rechunker", "RECHUNKER_PYTHON", "rechunker-venv")
 DASK, XARRAY = (("dask.array", "DASK_PYTHON", "dask-venv"), ("xarray, dask.array", "DASK_PYTHON", "dask-venv"))
 PEERS = {

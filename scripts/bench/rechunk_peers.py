@@ -41,7 +41,7 @@ def blosc(codec):
 
 
 def rechunker(src, dst, chunks, budget, codec):
-    """The budget of rechunker is that of one worker, so each thread gets its share."""
+    """The budget of rechunker applies to one worker, so each thread gets its share."""
     import dask
 
     plan = rechunker_plan(src, dst, chunks, budget // CORES, codec, "dask")
@@ -50,7 +50,7 @@ def rechunker(src, dst, chunks, budget, codec):
 
 
 def rechunker_fits(src, dst, chunks, budget, codec):
-    """Gets less than half of the budget, because it uses twice its limit."""
+    """Is given less than half of the budget, because rechunker uses twice its limit."""
     rechunker(src, dst, chunks, budget * 2 // 5, codec)
 
 
@@ -88,7 +88,7 @@ def dask_graph(src, dst, chunks, budget, codec):
 
 def strips(src, dst, chunks, budget, codec):
     """A piece is one target chunk deep and as many rows of target chunks high as fit; source chunks are decoded again for
-    every piece that they touch. A piece is in memory three times: its slices, the whole, and the part being encoded."""
+    every piece that overlaps them. A piece is held three times: as slices, combined, and the part being encoded."""
     import dask
     import dask.array as da
     import zarr

@@ -1,5 +1,4 @@
-"""Shared by the benchmarks that write a store: a case that removes its previous output, the comparison of all outputs, the record
-of a case."""
+"""Shared by the benchmarks that write a store: cases that remove their previous output, comparison of outputs, records."""
 
 import json
 import shutil
@@ -8,12 +7,12 @@ import sys
 
 from side_by_side import CORES, TARGET, Case, emit, floor_mb, in_turn, ratio, say, stores
 
-OUT = object()  # stands for a case's own output in its command
+OUT = object()  # placeholder for the output path in a command
 
 
 def writing(work, name, command):
-    """A case whose output and files next to it are removed before each run. After the run, `complete` makes the output readable if
-    the command does not."""
+    """A case whose output and sidecar files are removed before each run. `complete` makes the output readable after the run,
+    if the command does not."""
     label = name.replace(",", "").replace(" ", "_")
     output = work / f"{label}.zarr"
     command = [output if word is OUT else word for word in command]
@@ -32,7 +31,7 @@ def remove(output):
 
 
 def measure(cases, sources, rounds, patience):
-    """One warm-up round, whose outputs must decode to the values of the sources, then the rounds that count.
+    """One warm-up round, whose outputs must decode to the values of the sources, then the measured rounds.
 
     Gives every case its `stored_mb`; returns the largest share of other processes.
     """

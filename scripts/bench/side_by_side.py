@@ -32,7 +32,7 @@ def emit(**record):
 
 
 def peers_python():
-    """The interpreter that has zarr and numcodecs: $ZTOOLS_PEERS_PYTHON, else the one that scripts/test.sh makes."""
+    """The interpreter with zarr and numcodecs: $ZTOOLS_PEERS_PYTHON, else the one created by scripts/test.sh."""
     ours = TARGET / "venv/bin/python"
     return os.environ.get("ZTOOLS_PEERS_PYTHON") or (str(ours) if ours.exists() else "python3")
 
@@ -47,8 +47,8 @@ def zarrs_reencode():
 
 
 def python_with(module, variable, beside):
-    """A Python that has a module: the one the variable names, else that of a virtual environment next to the binaries, else
-    the one that has zarr. None, with a printed reason, where it has not."""
+    """A Python with a module: the one in the environment variable, else that of a virtual environment next to the binaries,
+    else the one with zarr. None, with a printed reason, if the module is missing."""
     ours = TARGET / beside / "bin/python"
     python = os.environ.get(variable) or (str(ours) if ours.exists() else peers_python())
     try:
@@ -79,7 +79,7 @@ def stores(*args, python=None):
 
 @contextlib.contextmanager
 def workspace(given):
-    """The directory given, which is kept, with its stores, for the next run; or a new one in memory, removed at the end."""
+    """The given directory, which is kept with its stores for the next run, or a new one in memory, removed at the end."""
     if given:
         Path(given).mkdir(parents=True, exist_ok=True)
         yield Path(given)
@@ -95,14 +95,14 @@ class Weighed(NamedTuple):
     seconds: float  # wall clock
     peak_mb: float  # memory, 10^6 bytes
     busy_seconds: float  # processor time, user and system
-    read_bytes: Optional[int]  # by read(2) and its kin, from files and pipes; not what is mapped, nor what sockets receive
+    read_bytes: Optional[int]  # by read(2) and similar calls on files and pipes; excludes mapped files and sockets
 
 
 def run(command, stdout):
     with open(stdout, "wb") as out:
         started = time.perf_counter()
         child = subprocess.Popen([str(word) for word in command], stdout=out)
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # until it is waited for, its accounts can be read
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # its counters are readable until it is reaped
         seconds = time.perf_counter() - started
         read = bytes_read(child.pid)
         _, status, usage = os.wait4(child.pid, 0)
@@ -113,7 +113,7 @@ def run(command, stdout):
 
 
 def bytes_read(pid):
-    """The kernel's count (proc(5), rchar); None where the kernel keeps none."""
+    """The counter of the kernel (proc(5), rchar); None if it is not available."""
     try:
         with open(f"/proc/{pid}/io") as accounts:
             return next(int(line.split()[1]) for line in accounts if line.startswith("rchar:"))
@@ -127,7 +127,7 @@ def floor_mb():
 
 
 class Case:
-    """One command that takes part. `before` (making room for its output) is not timed; stdout goes to a file."""
+    """A command to measure. `before` (removing old output) is not timed; stdout goes to a file."""
 
     def __init__(self, name, command, stdout, before=lambda: None):
         self.name, self.command, self.stdout, self.before = name, command, stdout, before
@@ -163,8 +163,8 @@ class Case:
 def in_turn(cases, rounds, patience=0):
     """Every case once per round. Each round starts with a different case, so that no case always follows the same one.
 
-    A round in which other processes took more than DISTURBED of the machine is run again, up to `patience` times in all.
-    Returns the largest such share among the rounds that count.
+    A round in which other processes used more than DISTURBED of the machine is repeated, up to `patience` times in total.
+    Returns the largest such share among the counted rounds.
     """
     worst = 0.0
     for n in range(rounds):
@@ -190,7 +190,7 @@ DISTURBED = 0.05
 
 
 class Others:
-    """The share of the machine that went to anything but this process and its children, since this was made."""
+    """The share of the machine used by processes other than this one and its children, since creation."""
 
     def __init__(self):
         self.started, self.busy, self.ours = time.perf_counter(), self.busy_seconds(), sum(os.times()[:4])

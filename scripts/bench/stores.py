@@ -1,4 +1,4 @@
-"""Makes the stores of the benchmarks with zarr-python, and reads results back with it. Runs in the peers' Python.
+"""Creates the stores of the benchmarks with zarr-python and reads results back. Runs in the peers' Python.
 
     stores.py features DIR N        four stores of N small arrays: v2 and v3, with and without consolidated metadata
     stores.py field DIR CHUNKS      one float32 array in 4 MiB chunks: in a v2 store, as a v3 store at "/", and sharded
@@ -63,7 +63,7 @@ def field(directory, chunks):
     for i, frame in enumerate(frames(chunks, SIDE, SIDE)):
         array[i] = frame
     create(directory / "v3.zarr", 3, None, shape, **grid)
-    for i in range(chunks):  # the same Blosc frames, without a second copy of them
+    for i in range(chunks):  # links to the same Blosc frames instead of copies
         to = directory / f"v3.zarr/c/{i}/0/0"
         to.parent.mkdir(parents=True)
         os.link(directory / f"v2.zarr/t2m/{i}.0.0", to)
@@ -74,7 +74,7 @@ def field(directory, chunks):
 
 
 def maps(directory, steps):
-    """Hourly maps as an archive delivers them: one step per chunk."""
+    """Hourly maps as delivered by an archive: one step per chunk."""
     grid = {"chunks": (1, *MAP), "dims": ("time", "latitude", "longitude")}
     store = zarr.create_group(directory / "v2.zarr", zarr_format=2).store
     array = create(store, 2, "t2m", (steps, *MAP), **grid)
@@ -98,7 +98,7 @@ def levels(directory, steps):
 
 
 def series(directory, steps):
-    """Data as an archive delivers them, in two codecs; the stores of version 3 hold links to the same Blosc frames."""
+    """Data as delivered by an archive, in two codecs; the v3 stores link to the same Blosc frames."""
     names, shape = ("msl", "t2m"), (steps, *MAP)
     grid = {"chunks": (1, *MAP), "dims": ("time", "latitude", "longitude"), "fill_value": np.nan}
     axes = np.linspace(90, -90, MAP[0]), np.arange(MAP[1]) * 0.25
@@ -146,7 +146,7 @@ def coordinates(store, version, steps, latitudes, longitudes):
 
 
 def points(file, count):
-    """Points clearly nearer to one cell than to the next, and not at the edge of the maps, where tools may differ."""
+    """Points that are clearly nearest to one cell and not at the edge of the maps, where tools may differ."""
     rng = np.random.default_rng(3)
     rows, columns = (rng.integers(1, side - 1, count) for side in MAP)
     beside = rng.uniform(-0.12, 0.12, (2, count))
@@ -159,7 +159,7 @@ def points(file, count):
 
 
 def frames(count, rows, columns):
-    """A smooth field that drifts, and noise, on a grid of 1/512: what a packed analysis looks like once it is float32."""
+    """A smooth, drifting field with noise, quantized to 1/512, like a packed analysis converted to float32."""
     lat = np.linspace(-np.pi / 2, np.pi / 2, rows)[:, None]
     lon = np.linspace(0, 2 * np.pi, columns)[None, :]
     rng = np.random.default_rng(2)
@@ -169,7 +169,7 @@ def frames(count, rows, columns):
 
 
 def create(store, version, name, shape, chunks, dims, shards=None, codec=LZ4, dtype="f4", **more):
-    """A float32 array in Blosc lz4, unless told otherwise; without a name it is the whole store."""
+    """A float32 array, by default in Blosc lz4; without a name it is the root of the store."""
     if version == 2:
         blosc = Blosc(**codec, shuffle=Blosc.SHUFFLE)
         dimensions = {"attributes": {"_ARRAY_DIMENSIONS": dims}}
@@ -199,7 +199,7 @@ def digest_of(store):
 
 
 def tables(files):
-    """The tables must be bit for bit the same: rows by features. A CSV file has its keys first, the last of them `time`."""
+    """Shape and digest of tables (rows by features), to compare them bitwise. In CSV files the keys come first, `time` last."""
     return {str(file): table_of(file) for file in files}
 
 
@@ -215,7 +215,7 @@ def table_of(file):
 
 
 def same(count, peer, *ours):
-    """A comparison of speed is meaningless if the two saw different stores."""
+    """Checks that both programs read the same arrays; otherwise comparing their speed is meaningless."""
     with open(peer) as lines:
         theirs = [json.loads(line)[:3] for line in lines]
     for path in ours:

@@ -10,7 +10,7 @@ import argparse
 
 from side_by_side import TARGET, Case, build, emit, floor_mb, in_turn, peers_python, ratio, say, stores, workspace
 
-# The fastest code that a user of zarr-python would write to see every array once.
+# The fastest code that a user of zarr-python would write to visit every array.
 PEER = """
 import json, sys, zarr
 group = zarr.open_group(sys.argv[1], mode="r", use_consolidated=sys.argv[2] == "consolidated")

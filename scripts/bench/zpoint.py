@@ -31,7 +31,7 @@ OURS = {
     "zpoint csv, -j 1": ["-f", "csv", "-j", "1"],
     "zpoint csv, whole chunks": ["-f", "csv", "--partial-decode", "off"],
 }
-# The methods of zpoint_peers.py, and the modules that each one needs.
+# The methods of zpoint_peers.py and the modules they need.
 PEERS = {
     "xarray": "xarray, zarr",
     "xarray-csv": "xarray, zarr",
@@ -49,11 +49,11 @@ class Task(NamedTuple):
     store: str  # below the work directory
     places: list  # [(latitude, longitude)], or the name of a CSV file below the work directory
     peers: dict
-    latency: float = None  # milliseconds, where the store is on the object server
+    latency: float = None  # milliseconds, if the store is on the object server
 
 
 class Telling:
-    """The last line of its output describes the run: the summary of zpoint, or the seconds of a peer after its imports."""
+    """The last line of the output describes the run: the summary of zpoint, or the seconds of a peer after its imports."""
 
     def forget(self):
         super().forget()
@@ -123,7 +123,7 @@ def wanted(task, name, only):
 
 
 def make(work, task, args, python):
-    """The data of a task, unless another task has made them."""
+    """Creates the data of a task, unless they exist already."""
     for name, job, count in (("series", "series", args.steps), ("wide", "wide", args.arrays)):
         data = work / f"{name}-{count}"
         if task.store.startswith(f"{data.name}/") and not data.exists():
@@ -173,7 +173,7 @@ def all_cases(work, task, binary, pythons):
             yield case(way, "csv" if way.endswith("-csv") else "npy", command)
 
 
-OUT = object()  # stands for a case's own output in its command
+OUT = object()  # placeholder for the output path in a command
 
 
 def places(work, task):

@@ -107,7 +107,7 @@ def by_zarrs(store, places, out):
 
 
 def by_tensorstore(store, places, out):
-    """Names are in the consolidated metadata, which TensorStore does not read: it reads those of each array."""
+    """Array names come from consolidated metadata, which TensorStore does not read; it reads the metadata of each array."""
     import tensorstore
 
     metadata = json.loads(fetch(f"{store}/.zmetadata"))["metadata"]

@@ -22,7 +22,7 @@ INSIDE = "zrecompress v2, --verify none, threads inside chunks"
 V3, V3_PEER = "zrecompress v3, --verify none", "zarrs_reencode v3"
 SHARDED, SHARDED_PEER = "zrecompress v3 sharded, --verify none", "zarrs_reencode v3 sharded"
 DEFAULTS, AUTO = "zrecompress v2, defaults", "zrecompress v2, --auto --objective balanced"
-# The reference of each case; all are also compared with the bare loop.
+# The reference case of each case; all are also compared with the bare loop.
 AGAINST = {VERIFIED: [PLAIN], INSIDE: [PLAIN], V3: [V3_PEER], SHARDED: [SHARDED_PEER], AUTO: [DEFAULTS]}
 
 

@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: the built binaries, running them, and the stores they run on.
+//! Shared by the end-to-end tests: the built binaries, running them, and stores.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test that cannot go on should stop where it is")]
 
 mod life;
@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The top of the repository.
+/// The root of the repository.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The tools: every folder in `tools/`.
+/// All tools: the directories in `tools/`.
 pub fn tools() -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(repository().join("tools"))
         .unwrap()
@@ -33,7 +33,7 @@ pub fn tools() -> Vec<String> {
     names
 }
 
-/// The binary of a tool: in the directory that `ZTOOLS_BIN` names, or else built from the tree as it is.
+/// The binary of a tool, from the directory `ZTOOLS_BIN` if set, otherwise built from the current tree.
 pub fn binary(tool: &str) -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| std::env::var_os("ZTOOLS_BIN").map_or_else(build, PathBuf::from)).join(tool)

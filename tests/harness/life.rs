@@ -1,4 +1,4 @@
-//! Tools that run while a test looks on or ends them, and what they leave: the outputs of writers over several runs.
+//! Tools running in the background, to observe or terminate them, and helpers to compare outputs over several runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,15 +17,15 @@ use tempfile::TempDir;
 
 use crate::{Outcome, Tool, tree};
 
-/// No run of a tool and no wait for one takes longer, on the slowest machine.
+/// Timeout of a run or wait; sufficient for the slowest machines.
 const HANGS: Duration = Duration::from_secs(180);
 
-/// In memory, where the system lets us: runs that sync many times a second must not wait for a disk that others use.
+/// In memory if possible: runs that sync many times per second should not wait for a shared disk.
 pub fn directory() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// Writes a file so that its modification time differs from before, however coarse the clock of the file system is.
+/// Writes a file with a different modification time than before, even if the file system's clock is coarse.
 pub fn rewrite(path: &Path, content: &[u8]) {
     let before = fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::now());
     fs::write(path, content).unwrap();
@@ -45,7 +45,7 @@ pub fn spawn(tool: Tool) -> Running {
     running
 }
 
-/// Starts a tool whose standard output the test reads, or closes.
+/// Starts a tool with a standard output that the test reads or closes.
 pub fn spawn_unread(tool: Tool) -> (Running, Option<ChildStdout>) {
     let mut command = tool.0;
     let mut child = command.spawn().unwrap();
@@ -59,7 +59,7 @@ pub fn spawn_unread(tool: Tool) -> (Running, Option<ChildStdout>) {
     (running, stdout)
 }
 
-/// A tool that runs. Its outputs are read all the time, so that it never waits for a full pipe; dropped, it is killed.
+/// A running tool. Its outputs are drained, so that it never blocks on a full pipe. Killed when dropped.
 pub struct Running {
     command: String,
     child: Child,
@@ -68,7 +68,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Writes all of its standard input.
+    /// Writes `input` to its standard input.
     pub fn write(&mut self, input: &str) {
         self.child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     }
@@ -99,20 +99,20 @@ impl Running {
         true
     }
 
-    /// Kills it; a process that has ended already is not hurt.
+    /// Kills the process; no effect if it has ended already.
     #[track_caller]
     pub fn kill(mut self) -> Outcome {
         self.child.kill().unwrap();
         self.end()
     }
 
-    /// Waits for its end.
+    /// Waits for the process to end.
     #[track_caller]
     pub fn end(self) -> Outcome {
         self.end_within(HANGS)
     }
 
-    /// Waits for its end, which must come in time.
+    /// Waits for the process to end, with a time limit.
     #[track_caller]
     pub fn end_within(mut self, limit: Duration) -> Outcome {
         let deadline = Instant::now() + limit;
@@ -124,7 +124,7 @@ impl Running {
         Outcome::new(status, self.stdout.take(), &self.stderr.take())
     }
 
-    /// Fails with what was seen of it, once its time is over.
+    /// Fails with the output so far if the deadline has passed.
     #[track_caller]
     fn check(&mut self, deadline: Instant) {
         if Instant::now() > deadline {
@@ -142,10 +142,10 @@ impl Drop for Running {
     }
 }
 
-/// What a pipe has delivered, read by a thread of its own until the pipe closes.
+/// Collects the data from a pipe in a thread, until the pipe closes.
 struct Drain {
     seen: Arc<Mutex<Vec<u8>>>,
-    /// Never gets a message; its sender goes when the pipe closes.
+    /// Never receives a message; the sender is dropped when the pipe closes.
     closed: Receiver<()>,
 }
 

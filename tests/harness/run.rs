@@ -1,4 +1,4 @@
-//! Running a tool and looking at its output.
+//! Running a tool and inspecting its output.
 
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
@@ -35,13 +35,13 @@ impl Tool {
         self
     }
 
-    /// Runs it to its end; a run that hangs is killed and fails the test.
+    /// Runs the tool to its end; a run that hangs is killed and fails the test.
     #[track_caller]
     pub fn run(self) -> Outcome {
         spawn(self).end()
     }
 
-    /// Runs it to its end on a text as its standard input.
+    /// Runs the tool to its end, with `input` on its standard input.
     #[track_caller]
     pub fn run_on(mut self, input: &str) -> Outcome {
         self.0.stdin(Stdio::piped());
@@ -50,14 +50,14 @@ impl Tool {
         running.end()
     }
 
-    /// Runs it to its end, which must come in time.
+    /// Runs the tool to its end, with a time limit.
     #[track_caller]
     pub fn run_within(self, limit: Duration) -> Outcome {
         spawn(self).end_within(limit)
     }
 }
 
-/// What a run left behind.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// Exit code; `-n` for signal n.
@@ -79,14 +79,14 @@ impl Outcome {
         }
     }
 
-    /// The same outcome, if it ended with `code`.
+    /// Returns the outcome, after checking the exit code.
     #[track_caller]
     pub fn expect(self, code: i32) -> Outcome {
         assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
 
-    /// The records of the stream, which must end with its one summary, and that with the exit code.
+    /// The records of the output, which must end with a single summary containing the exit code.
     #[track_caller]
     pub fn records(&self) -> Vec<Value> {
         let records: Vec<Value> = self
@@ -107,13 +107,13 @@ impl Outcome {
         records
     }
 
-    /// The records of one type, whatever else is wrong with the stream.
+    /// The records of one type, without checking the output otherwise.
     pub fn of_type(&self, name: &str) -> Vec<Value> {
         let parse = |line: &str| serde_json::from_str::<Value>(line).ok();
         self.stdout.lines().filter_map(parse).filter(|record| record["type"] == name).collect()
     }
 
-    /// The only record of a type and path.
+    /// The only record with this type and path.
     #[track_caller]
     pub fn record(&self, name: &str, path: &str) -> Value {
         let mut found = self.of_type(name);

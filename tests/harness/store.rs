@@ -1,4 +1,4 @@
-//! Stores to run on: the committed fixtures, and arrays made for one test.
+//! Stores for tests: the committed fixtures, and generated arrays.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,12 +16,12 @@ pub fn fixture(name: &str) -> PathBuf {
     path
 }
 
-/// Where the committed stores are.
+/// The directory of the committed stores.
 pub fn fixtures() -> PathBuf {
     repository().join("tests/fixtures")
 }
 
-/// Everything below a directory: relative path and content, directories as empty content behind a slash.
+/// Everything below a directory: relative path and content; directories have a trailing slash and no content.
 pub fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![root.to_owned()];
@@ -40,7 +40,7 @@ pub fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// Copies a directory with all that is in it.
+/// Copies a directory recursively.
 pub fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for (name, content) in tree(from) {
@@ -54,15 +54,15 @@ pub fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
-/// A Zarr v2 float32 array of one dimension, made for one test.
+/// A one-dimensional Zarr v2 float32 array, generated for a test.
 pub struct MakeArray {
-    /// Elements of a chunk.
+    /// Elements per chunk.
     pub chunk: usize,
     /// Number of chunks.
     pub chunks: usize,
-    /// Compressor; nothing for none.
+    /// Compressor; `None` for uncompressed.
     pub codec: Option<Blosc>,
-    /// Random bits in each element: 0 compresses to nothing, 32 not at all.
+    /// Random bits per element: 0 is fully compressible, 32 not at all.
     pub noise_bits: u32,
 }
 
@@ -74,7 +74,7 @@ impl Default for MakeArray {
 }
 
 impl MakeArray {
-    /// Writes the array to `path`, as a store of its own or (with the group's metadata above) as part of one.
+    /// Writes the array to `path`, as its own store or (if the parent has group metadata) as part of one.
     pub fn write(&self, path: &Path) {
         fs::create_dir_all(path).unwrap();
         let compressor = self.codec.as_ref().map_or(Value::Null, Blosc::to_v2);

@@ -1,8 +1,8 @@
-//! One block of a Blosc frame: filter, then one or `typesize` compressed streams, each after its length.
+//! One block of a Blosc frame: the filter, then one or `typesize` compressed streams, each preceded by its length.
 //!
-//! Format: c-blosc's `README_CHUNK_FORMAT.rst` and `blosc_c`/`blosc_d` in `blosc.c` (1.21). What makes this faster than the
-//! library for the same bytes: a zstd context lives as long as its worker, where c-blosc makes, clears and frees one for
-//! each block.
+//! Format: c-blosc's `README_CHUNK_FORMAT.rst` and `blosc_c`/`blosc_d` in `blosc.c` (1.21). Faster than the library
+//! with identical output, because each worker reuses its zstd context; c-blosc creates, initializes and frees one per
+//! block.
 
 #![allow(unsafe_code)]
 
@@ -18,12 +18,12 @@ use crate::{Cname, CodecError, HEADER_LEN, Header, Shuffle, set_len};
 /// Buffers below this are stored uncompressed by c-blosc (`MIN_BUFFERSIZE`).
 pub const MIN_BUFFER: usize = 128;
 
-/// The compressors whose blocks are handled here.
+/// Compressors whose blocks are handled here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockCodec {
     Lz4,
     Zstd,
-    /// Only decoded.
+    /// Decoding only.
     Snappy,
 }
 
@@ -47,7 +47,7 @@ impl BlockCodec {
     }
 }
 
-/// How a frame is cut into blocks and streams.
+/// How a frame is divided into blocks and streams.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout {
     pub codec: BlockCodec,
@@ -59,7 +59,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout of a frame, from its header; `None` for compressors that are left to c-blosc.
+    /// The layout of a frame, from its header; `None` for compressors handled by c-blosc.
     pub fn of(header: &Header) -> Option<Layout> {
         let codec = header.cname().and_then(BlockCodec::of).filter(|_| header.codec_version == 1)?;
         Some(Layout {
@@ -76,18 +76,18 @@ impl Layout {
         self.nbytes.div_ceil(self.blocksize)
     }
 
-    /// The maximum size of one encoded block: every stream stored uncompressed after its length.
+    /// Maximum size of an encoded block: every stream stored uncompressed, with its length field.
     pub fn max_block_len(&self) -> usize {
         self.blocksize + 4 * self.typesize.max(1)
     }
 
-    /// Streams of block `index`: the last, shorter block is never split.
+    /// Number of streams in a block of `len` bytes; the last, shorter block is never split.
     fn streams(&self, len: usize) -> usize {
         let split = self.split && readable(self.typesize as u64, self.blocksize as u64) && len == self.blocksize;
         if split { self.typesize } else { 1 }
     }
 
-    /// Encodes one block to the front of `out`; returns its length, or `None` if it does not fit.
+    /// Encodes one block to the start of `out`; returns its length, or `None` if it does not fit.
     pub fn encode(&self, clevel: u8, src: &[u8], out: &mut [u8], workspace: &mut Workspace) -> Option<usize> {
         let Workspace { filtered, scratch, cctx, .. } = workspace;
         let bytes = self.filter(src, filtered, scratch);
@@ -120,7 +120,7 @@ impl Layout {
         Some(at)
     }
 
-    /// Decodes block `index` of `frame` (the whole frame, header checked) into `out`, which is as long as the block.
+    /// Decodes block `index` of `frame` (complete, header checked) into `out`, which has the block's length.
     pub fn decode(
         &self,
         frame: &[u8],
@@ -135,7 +135,7 @@ impl Layout {
         self.decode_block(bytes, index, out, workspace)
     }
 
-    /// Decodes block `index` from `bytes`, which begin where it begins and end where it ends, or later.
+    /// Decodes block `index` from `bytes`, which start at the block and may extend beyond its end.
     pub fn decode_block(
         &self,
         bytes: &[u8],
@@ -167,7 +167,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Number and length of the streams of block `index`, which is `len` bytes long.
+    /// Number and length of the streams of block `index`, which has `len` bytes.
     pub fn cut(&self, index: usize, len: usize) -> Result<(usize, usize), CodecError> {
         let streams = self.streams(len);
         if len.is_multiple_of(streams) {
@@ -196,11 +196,11 @@ impl Layout {
         Ok(start..*at)
     }
 
-    /// Decodes a stream of `out.len()` bytes, at least its first `wanted`; `None` if it is no such stream, as far as it
-    /// is looked at.
+    /// Decodes at least the first `wanted` bytes of a stream of `out.len()` bytes; `None` if the part decoded is
+    /// invalid.
     pub fn decode_stream(&self, source: &[u8], out: &mut [u8], wanted: usize, dctx: &mut DCtx) -> Option<()> {
         let decoded = match self.codec {
-            // Stopping early costs LZ4 more than twice the time a byte (measured).
+            // Stopping early more than doubles the time per byte of LZ4 (measured).
             BlockCodec::Lz4 if wanted < out.len() / 3 => {
                 return (lz4_decompress_prefix(source, &mut out[..wanted])? == wanted).then_some(());
             }
@@ -219,7 +219,7 @@ impl Layout {
         CodecError::Invalid { format: self.codec.name(), detail }
     }
 
-    /// Whether the filter of the frame moves anything in a block of `len` bytes.
+    /// Whether the filter changes a block of `len` bytes.
     fn filters(&self, len: usize) -> bool {
         match self.shuffle {
             Shuffle::Noshuffle => false,
@@ -234,8 +234,8 @@ impl Layout {
         }
         set_len(filtered, src.len());
         set_len(scratch, src.len() + 4 * self.typesize);
-        // SAFETY: source and target are both `src.len()` bytes and do not overlap, the scratch is at least as long; the C
-        // functions touch exactly `src.len()` bytes of each (whole elements are moved, the rest is copied).
+        // SAFETY: source and target both have `src.len()` bytes and do not overlap, and the scratch is at least as
+        // long; the C functions access exactly `src.len()` bytes of each (incomplete elements are copied).
         unsafe {
             match self.shuffle {
                 Shuffle::Bitshuffle => {
@@ -256,7 +256,7 @@ impl Layout {
     fn unfilter(&self, filtered: &[u8], out: &mut [u8], scratch: &mut Vec<u8>) {
         debug_assert_eq!(filtered.len(), out.len());
         set_len(scratch, out.len() + 4 * self.typesize);
-        // SAFETY: as in `filter`, with the roles exchanged.
+        // SAFETY: as in `filter`, with source and target exchanged.
         unsafe {
             match self.shuffle {
                 Shuffle::Bitshuffle => {
@@ -274,7 +274,7 @@ impl Layout {
     }
 }
 
-/// The length or offset at `at`; `None` if missing or negative.
+/// The length or offset stored at `at`; `None` if missing or negative.
 fn word(bytes: &[u8], at: usize) -> Option<usize> {
     let word = bytes.get(at..)?.first_chunk::<4>()?;
     usize::try_from(i32::from_le_bytes(*word)).ok()
@@ -285,8 +285,8 @@ fn zstd_level(clevel: u8) -> i32 {
     if clevel < 9 { i32::from(clevel) * 2 - 1 } else { zstd_safe::max_c_level() }
 }
 
-// The filters of c-blosc (`shuffle.h`), which choose the best instructions of the processor they run on. They are not in
-// its public interface, but are the same in every 1.x release.
+// The filters of c-blosc (`shuffle.h`), which select the best instruction set at run time. They are not part of its
+// public interface, but are unchanged in all 1.x releases.
 unsafe extern "C" {
     fn blosc_internal_shuffle(typesize: usize, blocksize: usize, src: *const u8, dest: *mut u8);
     fn blosc_internal_unshuffle(typesize: usize, blocksize: usize, src: *const u8, dest: *mut u8);

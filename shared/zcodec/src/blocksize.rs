@@ -1,5 +1,5 @@
-//! Which block size c-blosc 1.21 will choose: to *predict* a recompression, never to describe an existing frame, whose
-//! header says what it really is.
+//! Predicts the block size that c-blosc 1.21 will choose for a recompression. Never used to describe an existing frame,
+//! whose header stores its actual block size.
 //!
 //! Source of the rule: `compute_blocksize` in c-blosc 1.21's `blosc.c`.
 
@@ -15,12 +15,12 @@ pub fn predict_blocksize(codec: &Blosc, typesize: u64, nbytes: u64) -> u64 {
     predict_layout(codec, typesize, nbytes).0
 }
 
-/// Whether that frame has the flag for split blocks.
+/// Whether that frame will have the flag for split blocks.
 pub fn predict_split(codec: &Blosc, typesize: u64, nbytes: u64) -> bool {
     predict_layout(codec, typesize, nbytes).1
 }
 
-/// Block size, and whether blocks are split.
+/// Predicted block size, and whether blocks are split.
 fn predict_layout(codec: &Blosc, typesize: u64, nbytes: u64) -> (u64, bool) {
     let typesize = if (1..=255).contains(&typesize) { typesize } else { 1 };
     let layout = |split: SplitMode| {
@@ -28,7 +28,7 @@ fn predict_layout(codec: &Blosc, typesize: u64, nbytes: u64) -> (u64, bool) {
         (blocksize, split.splits(codec.cname, typesize, blocksize))
     };
     match layout(codec.split) {
-        // Too small to be split: then the block is not enlarged, either.
+        // Too small to be split; c-blosc then does not enlarge the block either.
         (_, false) if codec.split == SplitMode::Always => layout(SplitMode::Never),
         found => found,
     }
@@ -54,7 +54,7 @@ fn compute(codec: &Blosc, typesize: u64, nbytes: u64) -> u64 {
 }
 
 fn automatic(codec: &Blosc) -> u64 {
-    // Compressors made for ratio see a big overhead on small blocks.
+    // Compressors optimized for ratio have a high overhead on small blocks.
     let strong = matches!(codec.cname, Cname::Lz4hc | Cname::Zlib | Cname::Zstd);
     let base = if strong { 2 * L1 } else { L1 };
     match codec.clevel {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn predicts_what_the_library_does() {
+    fn prediction_matches_c_blosc() {
         let data: Vec<u8> = (0..3_000_000u32).map(|i| (i / 97) as u8).collect();
         for cname in Cname::WRITTEN {
             for clevel in 0..=9 {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn predicts_what_the_library_does_in_every_split_mode() {
+    fn prediction_matches_c_blosc_in_every_split_mode() {
         let data: Vec<u8> = (0..600_000u32).map(|i| (i / 97) as u8).collect();
         for (split, cname) in SplitMode::ALL.into_iter().flat_map(|s| Cname::WRITTEN.map(|cname| (s, cname))) {
             for (clevel, typesize) in [0, 1, 3, 5].into_iter().flat_map(|l| [1u64, 4, 8, 16, 17].map(|t| (l, t))) {

@@ -1,7 +1,7 @@
-//! Blosc frames: whole chunks in and out, with any number of threads.
+//! Compresses and decompresses chunks as Blosc frames, with any number of threads.
 //!
-//! lz4 and zstd frames, which are nearly all there are, go through [`crate::block`]: the same bytes as c-blosc, faster,
-//! and in the same order at any number of threads. The other compressors go through c-blosc itself.
+//! lz4 and zstd frames, by far the most common, use [`crate::block`]: faster than c-blosc, with identical output for
+//! any number of threads. Other compressors use c-blosc itself.
 
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,9 +12,9 @@ use crate::workspace::Workspace;
 use crate::{Blosc, Cname, CodecError, HEADER_LEN, Header, MAX_NBYTES, c_blosc, set_len};
 
 impl Blosc {
-    /// Compresses `src`, whose elements are `typesize` bytes, into `dst` (whose old content is lost).
+    /// Compresses `src`, with elements of `typesize` bytes, into `dst` (overwritten).
     ///
-    /// `threads` are used on the blocks of this one frame; the bytes do not depend on their number.
+    /// `threads` threads compress the blocks of this frame; the output does not depend on their number.
     ///
     /// # Errors
     /// [`CodecError::TooLarge`] above 2,147,483,631 bytes, [`CodecError::Configuration`] for snappy.
@@ -29,7 +29,7 @@ impl Blosc {
         if src.len() as u64 > MAX_NBYTES {
             return Err(CodecError::TooLarge { nbytes: src.len() as u64 });
         }
-        // A frame can name no larger element; c-blosc, too, then takes the bytes as they come.
+        // The header has one byte for the element size; like c-blosc, treat larger elements as bytes.
         let typesize = if (1..=255).contains(&typesize) { typesize } else { 1 };
         if self.cname == Cname::Snappy {
             return Err(CodecError::Configuration {
@@ -59,7 +59,7 @@ impl Blosc {
         let split = predict_split(self, typesize as u64, src.len() as u64);
         let layout = block::Layout { codec, typesize, blocksize, nbytes: src.len(), shuffle: self.shuffle, split };
         let max_len = src.len() + HEADER_LEN;
-        // Room for the worst block to be written before it is found to be too much.
+        // Reserve space for the worst-case block, so that it can be encoded before its size is checked.
         set_len(dst, max_len);
         let table = HEADER_LEN + 4 * layout.blocks();
         let end = if threads <= 1 || layout.blocks() < 2 {
@@ -83,17 +83,17 @@ impl Blosc {
         dst[12..16].copy_from_slice(&cbytes.to_le_bytes());
     }
 
-    /// As [`Blosc::compress`], always with the C library: the reference that the rest is tested against.
+    /// Like [`Blosc::compress`], but always with the C library: the reference for tests.
     #[cfg(test)]
     pub(crate) fn compress_with_c(&self, typesize: usize, src: &[u8], dst: &mut Vec<u8>) -> Result<(), CodecError> {
         c_blosc::compress(self, typesize, src, dst)
     }
 }
 
-/// Decompresses a whole frame into `dst` (whose old content is lost) with `threads` threads on its blocks.
+/// Decompresses a whole frame into `dst` (overwritten), decoding its blocks with `threads` threads.
 ///
 /// # Errors
-/// [`CodecError::Short`] or [`CodecError::Invalid`] if the frame is truncated, inconsistent or cannot be decoded.
+/// [`CodecError::Short`] or [`CodecError::Invalid`] if the frame is truncated, inconsistent or undecodable.
 pub fn decompress(
     frame: &[u8],
     dst: &mut Vec<u8>,
@@ -117,7 +117,7 @@ pub fn decompress(
     }
 }
 
-/// The header of a complete frame. Readers accept a longer frame; a shorter one is truncated.
+/// Parses the header of a complete frame. Trailing bytes are accepted; a truncated frame is an error.
 pub(crate) fn check_frame(frame: &[u8]) -> Result<Header, CodecError> {
     let header = Header::parse(frame)?;
     if (frame.len() as u64) < u64::from(header.cbytes) {
@@ -161,7 +161,7 @@ fn decode_blocks(
 }
 
 impl block::Layout {
-    /// Appends every block at `at`; returns the end of the frame, or `None` if it would not be smaller than uncompressed.
+    /// Appends all blocks at `at`; returns the end of the frame, or `None` if it would not be smaller than the input.
     fn encode_serial(
         &self,
         clevel: u8,
@@ -181,7 +181,7 @@ impl block::Layout {
         Some(at)
     }
 
-    /// As [`Self::encode_serial`], the blocks by `threads` threads, stored in order all the same.
+    /// Like [`Self::encode_serial`], with `threads` threads; blocks are stored in the same order.
     fn encode_parallel(&self, clevel: u8, src: &[u8], dst: &mut [u8], mut at: usize, threads: usize) -> Option<usize> {
         let next = AtomicUsize::new(0);
         let done: Vec<Mutex<Option<Vec<u8>>>> = (0..self.blocks()).map(|_| Mutex::new(None)).collect();
@@ -203,7 +203,7 @@ impl block::Layout {
         let mut workspace = Workspace::default();
         for (index, slot) in done.iter().enumerate() {
             let mut block = slot.lock().take()?;
-            // Where a single thread would have had less room for this block, it may have encoded it otherwise.
+            // A single thread might have had less space for this block and encoded it differently.
             let room = dst.len().checked_sub(at)?;
             if room < self.max_block_len() {
                 let bytes = &src[index * self.blocksize..src.len().min((index + 1) * self.blocksize)];
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use crate::{Shuffle, SplitMode};
 
-    /// Bytes between a constant and noise, so that blocks compress well, a little, or not at all.
+    /// Test data from constant to noise, so that blocks compress well, poorly, or not at all.
     fn data(seed: u64, len: usize, noise: u8) -> Vec<u8> {
         let mut state = seed | 1;
         (0..len)
@@ -257,7 +257,7 @@ mod tests {
 
         /// The frame is identical to that of c-blosc, with one thread and with three.
         #[test]
-        fn frames_equal_those_of_the_c_library(
+        fn frames_equal_c_blosc(
             codec in any_blosc(), typesize in 1usize..20, len in 0usize..200_000, seed: u64, noise: u8,
         ) {
             let src = data(seed, len, noise);
@@ -270,9 +270,9 @@ mod tests {
             prop_assert!(threaded == theirs, "threaded {codec:?} typesize {typesize} len {len}");
         }
 
-        /// A round trip returns the input, with our decoder and with c-blosc.
+        /// A round trip returns the input, with this decoder and with c-blosc.
         #[test]
-        fn decompress_is_the_inverse(
+        fn round_trip_returns_input(
             codec in any_blosc(), typesize in 1usize..20, len in 0usize..200_000, seed: u64, noise: u8, threads in 1usize..5,
         ) {
             let src = data(seed, len, noise);
@@ -288,9 +288,9 @@ mod tests {
             }
         }
 
-        /// A frame that hardly fits is the same, too: its last blocks have less room than others.
+        /// Frames that barely fit are identical too, although their last blocks have less space.
         #[test]
-        fn hardly_compressible_frames_equal_those_of_the_c_library(
+        fn barely_compressible_frames_equal_c_blosc(
             seed: u64, blocks in 20usize..400, zeros in 0usize..3000, typesize in prop_oneof![Just(1usize), Just(4), Just(8)],
             cname in prop_oneof![Just(Cname::Lz4), Just(Cname::Zstd)],
         ) {
@@ -306,7 +306,7 @@ mod tests {
             prop_assert!(ours == theirs && threaded == theirs, "{codec:?} typesize {typesize}");
         }
 
-        /// Damage gives an error or other bytes, never a crash.
+        /// Damaged frames give an error or wrong bytes, never a crash.
         #[test]
         fn damaged_frames_never_crash(
             codec in any_blosc(), len in 200usize..50_000, seed: u64, at: prop::sample::Index, bit in 0u8..8, cut: prop::sample::Index,
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn snappy_frames_are_read() {
+    fn snappy_frames_are_decoded() {
         let src = data(7, 1000, 3);
         let stream = snap::raw::Encoder::new().compress_vec(&src).expect("compresses");
         let mut frame = vec![2, 1, 0x10 | 2 << 5, 1];
@@ -346,8 +346,8 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_over_the_limit_is_refused() {
-        // Only the length is looked at, so untouched zero pages do.
+    fn chunk_over_the_limit_is_refused() {
+        // Only the length is checked, so untouched zero pages suffice.
         let src = vec![0u8; MAX_NBYTES as usize + 1];
         let codec = Blosc::new(Cname::Lz4, 1, Shuffle::Noshuffle);
         let error = codec.compress(4, &src, &mut Vec::new(), 1, &mut Workspace::default()).expect_err("too large");

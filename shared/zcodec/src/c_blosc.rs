@@ -1,4 +1,4 @@
-//! Safe bindings to c-blosc: for the compressors that [`crate::block`] leaves to it, and as its reference.
+//! Safe bindings to c-blosc, for the compressors not handled by [`crate::block`] and as its reference in tests.
 
 #![allow(unsafe_code)]
 
@@ -10,9 +10,9 @@ use crate::frame::NOT_SPLIT;
 use crate::{Blosc, Cname, CodecError, HEADER_LEN, Header, SplitMode, set_len};
 use parking_lot::{RwLock, RwLockReadGuard};
 
-/// The split mode that the library works in: one variable of the whole process, which no call takes as an argument. Calls
-/// in the same mode run concurrently; a call in another mode waits until they return. No other code in the process
-/// uses the library (`blosc-src` is linked by this crate alone).
+/// The current split mode of the library, a process-wide variable that no call takes as an argument. Calls in the same
+/// mode run concurrently; a call in another mode waits for them. This crate alone links `blosc-src`, so no other code
+/// uses it.
 static SPLIT_MODE: RwLock<c_int> = RwLock::new(FORWARD_COMPAT_SPLIT);
 
 // `blosc.h` of c-blosc 1.21.
@@ -20,7 +20,7 @@ const ALWAYS_SPLIT: c_int = 1;
 const NEVER_SPLIT: c_int = 2;
 const FORWARD_COMPAT_SPLIT: c_int = 4;
 
-/// Sets the split mode `wanted` of the library for the lifetime of the guard.
+/// Sets the library's split mode to `wanted` for the lifetime of the guard.
 fn in_split_mode(wanted: c_int) -> RwLockReadGuard<'static, c_int> {
     loop {
         let mode = SPLIT_MODE.read();
@@ -38,7 +38,7 @@ fn in_split_mode(wanted: c_int) -> RwLockReadGuard<'static, c_int> {
 fn c_split_mode(codec: &Blosc, typesize: usize, nbytes: usize) -> c_int {
     match codec.split {
         SplitMode::Auto => FORWARD_COMPAT_SPLIT,
-        // With split=always, c-blosc also splits blocks that it cannot read as split.
+        // With split=always, c-blosc would also split blocks that it cannot read as split.
         SplitMode::Always if predict_split(codec, typesize as u64, nbytes as u64) => ALWAYS_SPLIT,
         _ => NEVER_SPLIT,
     }
@@ -55,12 +55,12 @@ fn c_name(cname: Cname) -> &'static CStr {
     }
 }
 
-/// Compresses `src` on the calling thread; the caller has checked its length.
+/// Compresses `src` on the calling thread; the caller must have checked its length.
 pub fn compress(codec: &Blosc, typesize: usize, src: &[u8], dst: &mut Vec<u8>) -> Result<(), CodecError> {
     set_len(dst, src.len() + HEADER_LEN);
     let _mode = in_split_mode(c_split_mode(codec, typesize, src.len()));
-    // SAFETY: the source and destination pointers are valid for the lengths passed with them and do not overlap (`dst` is
-    // borrowed mutably); c-blosc writes at most `destsize` bytes. `_ctx` calls use no global state but the split mode.
+    // SAFETY: the source and destination pointers are valid for the given lengths and do not overlap (`dst` is borrowed
+    // mutably); c-blosc writes at most `destsize` bytes. `_ctx` calls use no global state except the split mode.
     let written = unsafe {
         blosc_src::blosc_compress_ctx(
             c_int::from(codec.clevel.min(9)),
@@ -87,13 +87,13 @@ pub fn compress(codec: &Blosc, typesize: usize, src: &[u8], dst: &mut Vec<u8>) -
     }
 }
 
-/// Decompresses a frame whose header has been checked, and whose length is the one that the header names, into `dst`, which
-/// is exactly as long as the header says.
+/// Decompresses a frame into `dst`, which must have the decoded length. The caller must have checked the header, and
+/// that `frame` has the length given in it.
 pub fn decompress(frame: &[u8], dst: &mut [u8], threads: usize) -> Result<(), CodecError> {
     debug_assert!(frame.len() >= HEADER_LEN);
-    // SAFETY: the header has been validated against `frame.len()`, so every offset that c-blosc derives from it lies inside
-    // `frame`; it checks the block table and the stream lengths against the same size before it follows them, and writes
-    // at most `dst.len()` bytes.
+    // SAFETY: the header has been validated against `frame.len()`, so every offset that c-blosc derives from it lies
+    // inside `frame`; c-blosc checks the block table and stream lengths against the same size before using them, and
+    // writes at most `dst.len()` bytes.
     let read = unsafe {
         blosc_src::blosc_decompress_ctx(
             frame.as_ptr().cast(),
@@ -109,14 +109,14 @@ pub fn decompress(frame: &[u8], dst: &mut [u8], threads: usize) -> Result<(), Co
     }
 }
 
-/// Decodes one block of a frame from its own bytes into `out`, which is as long as the block: as a frame of that one block,
-/// which is put together in `frame`.
+/// Decodes one block of a frame from its stored bytes into `out`, which has the block's length, by building a frame
+/// with only this block in `frame`.
 pub fn decode_block(header: &Header, bytes: &[u8], out: &mut [u8], frame: &mut Vec<u8>) -> Result<(), CodecError> {
     let first = HEADER_LEN + 4;
     let too_large = |_| CodecError::TooLarge { nbytes: bytes.len() as u64 };
     let cbytes = i32::try_from(first + bytes.len()).map_err(too_large)?;
     let nbytes = i32::try_from(out.len()).map_err(too_large)?;
-    // The last, shorter block of a frame is never split; alone, it would not be known for it.
+    // The last, shorter block of a frame is never split; a single-block frame needs a flag for that.
     let shorter = out.len() < header.blocksize as usize;
     let flags = if shorter { header.flags | NOT_SPLIT } else { header.flags };
     frame.clear();
@@ -133,9 +133,9 @@ mod tests {
     use super::*;
     use crate::{Header, Shuffle};
 
-    /// The library has one split mode per process; each frame still gets the requested one.
+    /// The library has one split mode per process; each frame still gets the requested mode.
     #[test]
-    fn threads_in_different_split_modes_do_not_disturb_each_other() {
+    fn concurrent_split_modes_do_not_interfere() {
         let src: Vec<u8> = (0..20_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
         std::thread::scope(|scope| {
             for (split, expected) in [(SplitMode::Never, false), (SplitMode::Always, true), (SplitMode::Auto, true)] {

@@ -1,8 +1,8 @@
-//! A few elements of one block of a Blosc frame, without decoding more of it than they need.
+//! Decodes a few elements of a Blosc block, without decoding more of the block than necessary.
 //!
-//! Streams that hold none of the requested bytes are skipped, uncompressed streams are read in place, a few bytes are traced
-//! through LZ4 streams without decoding them, and only the requested elements are unfiltered.
-//! A zstd stream is always decoded to its end: up to 128 KiB of it are one block, which libzstd cannot be decoded in part.
+//! Streams without requested bytes are skipped, uncompressed streams are read in place, a few bytes are traced through
+//! LZ4 streams without decoding them, and only the requested elements are unfiltered. A zstd stream is always decoded
+//! completely: up to 128 KiB of it form one zstd block, which libzstd cannot decode partially.
 
 use std::mem::take;
 
@@ -15,21 +15,19 @@ use crate::table::{block_len, decode_into};
 use crate::workspace::DCtx;
 use crate::{CodecError, Header, Workspace, set_len};
 
-/// A step from match to match costs as much as decoding so many bytes (measured): more steps than would pay off are not
-/// taken.
+/// One step from match to match costs as much as decoding this many bytes (measured); limits the number of steps.
 const BYTES_PER_STEP: usize = 128;
 
-/// Decodes from block `index` of the frame that `header` begins no more than the requested elements need, and copies them to
-/// `out` one after the other.
+/// Decodes the requested elements of block `index` of the frame with this `header`, and copies them to `out` in order.
 ///
-/// `bytes` are those that [`crate::BlockTable::block`] names. `offsets` say at which byte of the decoded block each element
-/// begins, in any order, also twice or overlapping; `itemsize` is the length of an element in bytes, and `out` takes
-/// `offsets.len() * itemsize` bytes. Elements of the size that the filter works on, at multiples of it, are the fastest.
+/// `bytes` is the range returned by [`crate::BlockTable::block`]. `offsets` are byte offsets of the elements in the
+/// decoded block, in any order, possibly repeated or overlapping; `itemsize` is the size of an element in bytes. `out`
+/// has `offsets.len() * itemsize` bytes. Elements with the size and alignment of the filter's elements are fastest.
 ///
 /// # Errors
-/// As [`crate::decode_block`]'s, and [`CodecError::Invalid`] if an element reaches over the end of the block or `out` has
-/// another length. What is not decoded is not verified: damage after the last requested byte is not detected
-/// here, unlike in [`crate::decode_block`]. After an error, the content of `out` is undefined.
+/// The errors of [`crate::decode_block`], and [`CodecError::Invalid`] if an element extends beyond the block or `out`
+/// has the wrong length. Bytes that are not decoded are not verified: unlike in [`crate::decode_block`], damage after
+/// the last requested byte is not detected. After an error, the content of `out` is unspecified.
 pub fn decode_cells(
     header: &Header,
     index: u64,
@@ -92,13 +90,13 @@ fn copy_raw(bytes: &mut impl BlockBytes, len: usize, cells: Cells, out: &mut [u8
     Ok(())
 }
 
-/// Up to how many places of a block of `len` bytes are followed through LZ4 streams before it costs less to decode them
+/// Maximum number of bytes traced through the LZ4 streams of a block of `len` bytes; with more, decoding is faster
 /// (measured with blocks of 32 KiB to 512 KiB).
 fn few(len: usize) -> usize {
     16 + len / 10_000
 }
 
-/// Whether all elements lie inside a block of `len` bytes, and exactly fill `room` bytes.
+/// Checks that all elements lie inside a block of `len` bytes and exactly fill `room` bytes.
 fn check(cells: Cells, len: usize, room: usize) -> Result<(), CodecError> {
     let invalid = |detail| Err(CodecError::Invalid { format: "blosc", detail });
     let Cells { offsets, itemsize } = cells;
@@ -195,14 +193,14 @@ mod tests {
     use super::*;
     use crate::{BlockTable, Blosc, Cname, HEADER_LEN, Shuffle, SplitMode, decode_block};
 
-    /// Bytes between constant and noise, so that streams compress well, a little, or not at all.
+    /// Test data from constant to noise, so that streams compress well, poorly, or not at all.
     fn data(seed: u64, len: usize, noise: u8) -> Vec<u8> {
         let mut state = seed | 1;
         (0..len)
             .map(|i| {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 let random = (state >> 56) as u8;
-                // Every second byte is noise: after a shuffle, some streams are raw and others are not.
+                // Every second byte is noise: after a shuffle, some streams are stored uncompressed and others are not.
                 ((i / 64) as u8).wrapping_add(if noise == 0 || i % 2 == 0 { 0 } else { random % noise })
             })
             .collect()
@@ -219,7 +217,7 @@ mod tests {
         )
     }
 
-    /// From one cell, by the few that are followed, to so many that the block is decoded whole.
+    /// From one cell, to a few that are traced, to so many that the whole block is decoded.
     fn any_offsets() -> impl Strategy<Value = Vec<Index>> {
         let count = prop_oneof![4 => 0usize..8, 2 => 8usize..80, 1 => 500usize..4000];
         count.prop_flat_map(|count| prop::collection::vec(any::<Index>(), count))
@@ -261,9 +259,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
 
-        /// Cells equal the input, at any offset and of any size, aligned with the elements or not.
+        /// Cells equal the input, for any offset and size, aligned with the elements or not.
         #[test]
-        fn cells_are_those_of_the_source(
+        fn cells_equal_the_input(
             codec in any_blosc(), typesize in 1usize..20, itemsize in 1usize..17, len in 1usize..150_000, seed: u64,
             noise: u8, aligned: bool, offsets in any_offsets(), block: Index,
         ) {
@@ -294,7 +292,7 @@ mod tests {
             }
         }
 
-        /// Damage gives an error or other bytes, never a crash; where the whole block still decodes, its very cells.
+        /// Damaged blocks give an error or wrong bytes, never a crash; cells agree with a full decode if it succeeds.
         #[test]
         fn damaged_blocks_never_crash(
             codec in any_blosc(), typesize in 1usize..20, itemsize in 1usize..17, len in 200usize..50_000, seed: u64,
@@ -317,7 +315,7 @@ mod tests {
             let Some(places) = (whole.end - whole.start).checked_sub(itemsize as u64 - 1).filter(|&n| n > 0) else {
                 return Ok(());
             };
-            // A damaged header may promise gigabytes, which are not worth the time here.
+            // A damaged header may claim gigabytes; skip those to save time.
             prop_assume!(places < 1 << 24);
             let offsets: Vec<u32> = offsets.iter().map(|at| at.index(places as usize) as u32).collect();
             let mut out = vec![7; offsets.len() * itemsize];

@@ -1,4 +1,4 @@
-//! The compressors and the filters that a Blosc frame can have, by name and number.
+//! Compressors and filters of Blosc frames, by name and number.
 
 /// The compressor inside a Blosc frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -9,7 +9,7 @@ pub enum Cname {
     Lz4,
     /// LZ4 HC, which writes the LZ4 format.
     Lz4hc,
-    /// Snappy. Frames with it are read; to write them would need a C++ compiler, for a codec that hardly any reader has.
+    /// Snappy, decoding only: encoding would need a C++ compiler, for a codec that few readers support.
     Snappy,
     /// Zlib.
     Zlib,
@@ -24,7 +24,7 @@ impl Cname {
     /// Those that can be written.
     pub const WRITTEN: [Cname; 5] = [Cname::Zstd, Cname::Lz4, Cname::Lz4hc, Cname::Blosclz, Cname::Zlib];
 
-    /// The name as Zarr metadata spells it.
+    /// The name in Zarr metadata.
     pub fn name(self) -> &'static str {
         match self {
             Cname::Blosclz => "blosclz",
@@ -36,12 +36,12 @@ impl Cname {
         }
     }
 
-    /// The compressor of that name.
+    /// The compressor with this name.
     pub fn from_name(name: &str) -> Option<Cname> {
         Cname::ALL.into_iter().find(|cname| cname.name() == name)
     }
 
-    /// The code of the format in the flag byte: lz4 and lz4hc share one.
+    /// The format code in the flag byte; lz4 and lz4hc share one.
     pub(crate) fn format(self) -> u8 {
         match self {
             Cname::Blosclz => 0,
@@ -53,7 +53,7 @@ impl Cname {
     }
 }
 
-/// The filter that Blosc applies to each block before it compresses it.
+/// The filter that Blosc applies to each block before compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shuffle {
     /// None.
@@ -68,7 +68,7 @@ impl Shuffle {
     /// Every filter, in the order of their numbers in Zarr v2.
     pub const ALL: [Shuffle; 3] = [Shuffle::Noshuffle, Shuffle::Shuffle, Shuffle::Bitshuffle];
 
-    /// The name as Zarr v3 spells it.
+    /// The name in Zarr v3 metadata.
     pub fn name(self) -> &'static str {
         match self {
             Shuffle::Noshuffle => "noshuffle",
@@ -77,7 +77,7 @@ impl Shuffle {
         }
     }
 
-    /// The filter of that name.
+    /// The filter with this name.
     pub fn from_name(name: &str) -> Option<Shuffle> {
         Shuffle::ALL.into_iter().find(|shuffle| shuffle.name() == name)
     }
@@ -87,7 +87,7 @@ impl Shuffle {
         self as u8
     }
 
-    /// The automatic choice of numcodecs (`-1`): bits for elements of one byte, bytes for all others.
+    /// The automatic choice of numcodecs (`-1`): bit shuffle for 1-byte elements, byte shuffle for all others.
     pub fn automatic(itemsize: u64) -> Shuffle {
         if itemsize == 1 { Shuffle::Bitshuffle } else { Shuffle::Shuffle }
     }

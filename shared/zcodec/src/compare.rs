@@ -8,10 +8,10 @@ use crate::block::Layout;
 use crate::blosc::check_frame;
 use crate::{CodecError, HEADER_LEN, Workspace, c_blosc, set_len};
 
-/// Whether `frame` decodes to `expected`, with `threads` threads on its blocks.
+/// Whether `frame` decodes to `expected`; its blocks are decoded by `threads` threads.
 ///
 /// # Errors
-/// As [`crate::decompress`].
+/// The errors of [`crate::decompress`].
 pub fn holds(frame: &[u8], expected: &[u8], threads: usize, workspace: &mut Workspace) -> Result<bool, CodecError> {
     let header = check_frame(frame)?;
     let frame = &frame[..header.cbytes as usize];
@@ -88,9 +88,9 @@ mod tests {
     use crate::{Blosc, Cname, Shuffle, decompress};
 
     proptest! {
-        /// Says the same as decoding all of it, of good frames, changed bytes and damaged frames.
+        /// Agrees with decoding the whole frame, for valid frames, changed bytes and damaged frames.
         #[test]
-        fn agrees_with_the_decoder(
+        fn comparison_agrees_with_decoder(
             seed: u8, len in 0usize..40_000, cname in prop::sample::select(&Cname::WRITTEN[..]), threads in 1usize..4,
             clevel in 0u8..6, changed in any::<Option<prop::sample::Index>>(), damaged in any::<Option<prop::sample::Index>>()
         ) {
@@ -112,7 +112,7 @@ mod tests {
             let found = holds(&frame, &expected, threads, &mut workspace);
             match whole {
                 Ok(same) => prop_assert_eq!(found, Ok(same)),
-                // Of a frame that cannot be decoded, it may find the difference first.
+                // In an undecodable frame, a difference may be found first.
                 Err(_) => prop_assert_ne!(found, Ok(true)),
             }
         }

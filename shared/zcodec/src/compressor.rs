@@ -1,4 +1,4 @@
-//! How a writer encodes a chunk: as a Blosc frame, as a single stream, or uncompressed.
+//! Encoding of a written chunk: a Blosc frame, a single stream, or uncompressed.
 
 use serde_json::Value;
 
@@ -9,18 +9,18 @@ use crate::{Blosc, Codec, CodecError, SplitMode, Stream, Workspace, describe};
 pub enum Compressor {
     /// A Blosc frame.
     Blosc(Blosc),
-    /// One stream.
+    /// A single stream.
     Stream(Stream),
-    /// Stored as they are.
+    /// Uncompressed.
     None,
 }
 
 impl Compressor {
-    /// Compresses `src`, whose elements are `typesize` bytes, into `dst` (whose old content is lost). `threads` work on the
-    /// blocks of a Blosc frame; the bytes do not depend on their number.
+    /// Compresses `src`, with elements of `typesize` bytes, into `dst` (overwritten). `threads` threads compress the
+    /// blocks of a Blosc frame; the output does not depend on their number.
     ///
     /// # Errors
-    /// As [`Blosc::compress`] and [`Stream::compress`].
+    /// The errors of [`Blosc::compress`] and [`Stream::compress`].
     pub fn compress(
         &self,
         typesize: usize,
@@ -58,7 +58,7 @@ impl Compressor {
         }
     }
 
-    /// The entry of a Zarr v3 `codecs` list, if there is one.
+    /// The entry in a Zarr v3 `codecs` list; `None` if uncompressed.
     pub fn to_v3(&self, typesize: u64) -> Option<Value> {
         match self {
             Compressor::Blosc(blosc) => Some(blosc.to_v3(typesize)),
@@ -67,7 +67,7 @@ impl Compressor {
         }
     }
 
-    /// In a few characters, in short form: `blosc(zstd,2,shuffle,split=always)`, `gzip(5)`, `none`.
+    /// Short description: `blosc(zstd,2,shuffle,split=always)`, `gzip(5)`, `none`.
     pub fn describe(&self) -> String {
         let text = describe(&self.to_v2());
         match self {
@@ -86,7 +86,7 @@ mod tests {
     use crate::{Cname, Shuffle};
 
     #[test]
-    fn every_kind_comes_back_and_says_what_it_is() {
+    fn every_kind_round_trips_and_is_described() {
         let blosc = Blosc { split: SplitMode::Always, ..Blosc::new(Cname::Zstd, 2, Shuffle::Shuffle) };
         let src: Vec<u8> = (0..9000u32).flat_map(|i| (i / 5).to_le_bytes()).collect();
         let (mut packed, mut back, mut workspace) = (Vec::new(), Vec::new(), Workspace::default());
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn split_mode_stays_out_of_the_metadata() {
+    fn split_mode_is_not_in_metadata() {
         let blosc = Blosc { split: SplitMode::Always, ..Blosc::new(Cname::Zstd, 2, Shuffle::Shuffle) };
         let plain = Blosc { split: SplitMode::Auto, ..blosc };
         assert_eq!((blosc.to_v2(), blosc.to_v3(4)), (plain.to_v2(), plain.to_v3(4)));

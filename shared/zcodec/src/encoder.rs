@@ -1,6 +1,6 @@
-//! Writing the formats that are one sequential stream a chunk, and their names in Zarr metadata.
+//! Encoders of the single-stream formats, and their Zarr metadata.
 //!
-//! Spellings: numcodecs 0.16's `get_config` for Zarr v2; the `zstd` and `gzip` pages of the Zarr v3 specification, and
+//! Metadata: numcodecs 0.16's `get_config` for Zarr v2; the `zstd` and `gzip` pages of the Zarr v3 specification, and
 //! zarr-python's `numcodecs.zlib`, for v3.
 
 use std::io::{self, Write};
@@ -14,14 +14,14 @@ use crate::{Codec, CodecError, Workspace, set_len};
 /// A compressor that writes a chunk as a single stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stream {
-    /// One Zstandard frame with its decoded size in its header, which some readers need.
+    /// One Zstandard frame with its decoded size in the header, as required by some readers.
     Zstd {
-        /// Level; 0 is zstd's own default.
+        /// Level; 0 is zstd's default.
         level: i32,
-        /// Whether a checksum of the decoded bytes is stored.
+        /// Whether to store a checksum of the decoded bytes.
         checksum: bool,
     },
-    /// One gzip member without a time or a name: equal chunks make equal bytes.
+    /// One gzip member without modification time or file name, for deterministic output.
     Gzip {
         /// Level, 0 to 9.
         level: u32,
@@ -34,10 +34,10 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Compresses `src` into `dst` (whose old content is lost).
+    /// Compresses `src` into `dst` (overwritten).
     ///
     /// # Errors
-    /// [`CodecError::Configuration`] for a level that the format does not have.
+    /// [`CodecError::Configuration`] if the format does not support the level.
     pub fn compress(&self, src: &[u8], dst: &mut Vec<u8>, workspace: &mut Workspace) -> Result<(), CodecError> {
         match *self {
             Stream::Zstd { level, checksum } => zstd(level, checksum, src, dst, workspace),
@@ -49,7 +49,7 @@ impl Stream {
     /// The Zarr v2 `compressor` object.
     pub fn to_v2(&self) -> Value {
         match *self {
-            // As numcodecs writes it: older readers do not know the member.
+            // Omitted like in numcodecs, because older readers do not know this member.
             Stream::Zstd { level, checksum: false } => json!({"id": "zstd", "level": level}),
             Stream::Zstd { level, checksum } => json!({"id": "zstd", "level": level, "checksum": checksum}),
             Stream::Gzip { level } => json!({"id": "gzip", "level": level}),
@@ -57,7 +57,7 @@ impl Stream {
         }
     }
 
-    /// The member of a Zarr v3 `codecs` list.
+    /// The entry in a Zarr v3 `codecs` list.
     pub fn to_v3(&self) -> Value {
         match *self {
             Stream::Zstd { level, checksum } => {
@@ -68,7 +68,7 @@ impl Stream {
         }
     }
 
-    /// What decodes it.
+    /// The codec that decodes it.
     pub fn codec(&self) -> Codec {
         match self {
             Stream::Zstd { .. } => Codec::Zstd,
@@ -163,7 +163,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_compressed_comes_back(
+        fn every_stream_round_trips(
             stream in any_stream(), words in prop::collection::vec(0u16..50, 0..5000), known: bool,
         ) {
             let src: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn zstd_frames_state_their_size_and_their_checksum() {
+    fn zstd_frames_store_size_and_checksum() {
         let src = vec![3u8; 100_000];
         let (mut plain, mut checked, mut workspace) = (Vec::new(), Vec::new(), Workspace::default());
         Stream::Zstd { level: 3, checksum: true }.compress(&src, &mut checked, &mut workspace).expect("compresses");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_context_that_made_a_stream_makes_the_same_blosc_frames() {
+    fn reused_context_writes_identical_blosc_frames() {
         let src: Vec<u8> = (0..60_000u32).flat_map(|i| (i / 9).to_le_bytes()).collect();
         let codec = Blosc::new(Cname::Zstd, 3, Shuffle::Shuffle);
         let (mut fresh, mut used, mut workspace) = (Vec::new(), Vec::new(), Workspace::default());
@@ -202,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn gzip_says_neither_time_nor_name() {
+    fn gzip_stores_neither_time_nor_name() {
         let mut packed = Vec::new();
         Stream::Gzip { level: 1 }.compress(b"abc", &mut packed, &mut Workspace::default()).expect("compresses");
         assert_eq!(packed[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
     }
 
     #[test]
-    fn metadata_is_spelled_as_zarr_python_does() {
+    fn metadata_matches_zarr_python() {
         let zstd = Stream::Zstd { level: 3, checksum: false };
         assert_eq!(zstd.to_v2().to_string(), r#"{"id":"zstd","level":3}"#);
         assert_eq!(zstd.to_v3().to_string(), r#"{"name":"zstd","configuration":{"level":3,"checksum":false}}"#);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_that_there_are_not_are_refused() {
+    fn unsupported_levels_are_refused() {
         let (mut dst, mut workspace) = (Vec::new(), Workspace::default());
         let streams =
             [Stream::Zstd { level: 23, checksum: false }, Stream::Gzip { level: 10 }, Stream::Zlib { level: u32::MAX }];

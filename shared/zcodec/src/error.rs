@@ -1,12 +1,12 @@
-//! What can be wrong with compressed bytes.
+//! Errors of decoding and encoding.
 
-/// An error in decoding or encoding a chunk, without its path, which the caller adds.
+/// An error in decoding or encoding a chunk. The caller adds the path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// Fewer bytes than the format needs.
     #[error("truncated: {found} bytes, but the {format} format requires {needed}")]
     Short {
-        /// The format that was expected.
+        /// The expected format.
         format: &'static str,
         /// Bytes needed.
         needed: u64,
@@ -16,23 +16,23 @@ pub enum CodecError {
     /// The bytes are not valid for the codec.
     #[error("not a valid {format} chunk: {detail}")]
     Invalid {
-        /// The format that was expected.
+        /// The expected format.
         format: &'static str,
-        /// What is wrong.
+        /// Details of the problem.
         detail: String,
     },
     /// The decoded size differs from the metadata.
     #[error("decodes to {found} bytes, but the metadata requires {expected}")]
     WrongSize {
-        /// Bytes by the metadata.
+        /// Size according to the metadata.
         expected: u64,
-        /// Bytes by the chunk.
+        /// Size of the decoded chunk.
         found: u64,
     },
     /// More bytes than a Blosc frame can hold.
     #[error("{nbytes} bytes exceed the maximum of a Blosc frame (2147483631)")]
     TooLarge {
-        /// Bytes of the chunk.
+        /// Size of the chunk.
         nbytes: u64,
     },
     /// The checksum stored with the bytes does not match them.
@@ -54,7 +54,7 @@ pub enum CodecError {
     Configuration {
         /// Its name or id in the metadata.
         name: String,
-        /// What is wrong.
+        /// Details of the problem.
         detail: String,
     },
 }

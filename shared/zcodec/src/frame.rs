@@ -1,20 +1,20 @@
-//! The 16-byte header of a Blosc 1 frame, and what can be derived from it without decoding.
+//! The 16-byte header of a Blosc 1 frame, and what follows from it without decoding.
 //!
-//! Format: c-blosc, `README_CHUNK_FORMAT.rst` and `blosc.c` (1.21). A frame stores its size, its block size, its filter and
-//! its compressor family. It stores no compression level, no checksum, and no number of threads: the reader chooses the
-//! threads, up to the number of blocks.
+//! Format: c-blosc, `README_CHUNK_FORMAT.rst` and `blosc.c` (1.21). A frame stores its size, block size, filter and
+//! compressor family, but no compression level, checksum or number of threads; the reader can use up to one thread per
+//! block.
 
 use std::ops::Range;
 
 use crate::{Cname, CodecError, Shuffle};
 
-/// Bytes of the header.
+/// Size of the header in bytes.
 pub const HEADER_LEN: usize = 16;
 
-/// The most bytes that one frame can hold (`BLOSC_MAX_BUFFERSIZE`).
+/// Maximum decoded size of a frame (`BLOSC_MAX_BUFFERSIZE`).
 pub const MAX_NBYTES: u64 = i32::MAX as u64 - HEADER_LEN as u64;
 
-/// The most threads that c-blosc starts (`BLOSC_MAX_THREADS`).
+/// Maximum number of threads of c-blosc (`BLOSC_MAX_THREADS`).
 const MAX_THREADS: u64 = 256;
 
 const FORMAT_VERSION: u8 = 2;
@@ -24,22 +24,22 @@ const BITSHUFFLED: u8 = 0x04;
 const RESERVED: u8 = 0x08;
 pub(crate) const NOT_SPLIT: u8 = 0x10;
 
-/// A Blosc header, checked for inner consistency.
+/// A Blosc header, checked for consistency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// Format version; 2 is the only one that any reader accepts.
+    /// Format version; readers accept only 2.
     pub version: u8,
-    /// Version of the compressor's own format; 1 for all of them.
+    /// Version of the compressor's own format; always 1.
     pub codec_version: u8,
     /// Flag byte as stored.
     pub flags: u8,
-    /// Element size that the filter works on, 1 to 255.
+    /// Element size of the filter, 1 to 255.
     pub typesize: u8,
-    /// Decoded bytes.
+    /// Decoded size in bytes.
     pub nbytes: u32,
-    /// Bytes of a block; the last one may be shorter.
+    /// Block size in bytes; the last block may be shorter.
     pub blocksize: u32,
-    /// Bytes of the whole frame.
+    /// Size of the whole frame in bytes.
     pub cbytes: u32,
 }
 
@@ -120,17 +120,17 @@ impl Header {
         }
     }
 
-    /// Whether the bytes are stored uncompressed (level 0, or incompressible).
+    /// Whether the chunk is stored uncompressed (level 0, or incompressible).
     pub fn stored_raw(&self) -> bool {
         self.flags & STORED_RAW != 0
     }
 
-    /// Whether each full block is stored as one stream a byte position. The streams of a block are decoded by one thread.
+    /// Whether each full block is stored as one stream per byte position. A block is decoded by a single thread.
     pub fn split(&self) -> bool {
         self.flags & NOT_SPLIT == 0
     }
 
-    /// Number of blocks: the units that threads can share.
+    /// Number of blocks, the unit of parallel decoding.
     pub fn blocks(&self) -> u64 {
         u64::from(self.nbytes).div_ceil(u64::from(self.blocksize.max(1)))
     }
@@ -141,13 +141,13 @@ impl Header {
         at(index)..at(index.saturating_add(1))
     }
 
-    /// The byte range of the block table; `None` for a frame stored uncompressed, which has none.
+    /// The byte range of the block table; `None` for an uncompressed frame, which has no table.
     pub fn block_table_range(&self) -> Option<Range<u64>> {
         let start = HEADER_LEN as u64;
         (!self.stored_raw()).then(|| start..start + 4 * self.blocks())
     }
 
-    /// The most threads that can help: c-blosc is serial unless there are two full blocks, and never starts more than 256.
+    /// Maximum number of useful threads: c-blosc needs two full blocks to run in parallel and starts at most 256.
     pub fn max_threads(&self) -> u64 {
         match self.nbytes / self.blocksize.max(1) {
             0 | 1 => 1,
@@ -155,14 +155,14 @@ impl Header {
         }
     }
 
-    /// Whether the byte shuffle has no effect, because the element size is 1.
+    /// Whether the byte shuffle has no effect because the element size is 1.
     pub fn shuffles_nothing(&self) -> bool {
         self.shuffle() == Shuffle::Shuffle && self.typesize == 1
     }
 }
 
-/// The most that `threads` threads can gain on `blocks` equal blocks: c-blosc hands out blocks in equal contiguous shares,
-/// so the largest share decides.
+/// Maximum speedup of `threads` threads on `blocks` equal blocks: c-blosc gives each thread an equal contiguous share,
+/// so the largest share determines the time.
 pub fn max_speedup(blocks: u64, threads: u64) -> f64 {
     if blocks == 0 { 1.0 } else { blocks as f64 / blocks.div_ceil(threads.max(1)) as f64 }
 }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_real_header() {
+    fn parses_a_real_header() {
         // zstd with byte shuffle, not split, 4-byte elements: 9 blocks.
         let header = Header::parse(&header(0x91, 4, 1_100_000, 131_072, 500_000)).expect("valid");
         assert_eq!(header.cname(), Some(Cname::Zstd));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn one_full_block_and_a_rest_is_serial() {
+    fn one_full_block_and_a_partial_one_are_serial() {
         let header = Header::parse(&header(0x91, 4, 90_000, 65_536, 40_000)).expect("valid");
         assert_eq!((header.blocks(), header.max_threads()), (2, 1));
     }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_contradictions() {
+    fn inconsistent_headers_are_refused() {
         let cases = [
             (header(0x91, 4, 100, 200, 50), "block size"),
             (header(0x91, 4, 100, 0, 50), "block size"),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_frame_is_legal() {
+    fn empty_frame_is_valid() {
         let header = Header::parse(&header(0x13, 4, 0, 1, 16)).expect("valid");
         assert_eq!((header.blocks(), header.max_threads()), (0, 1));
     }

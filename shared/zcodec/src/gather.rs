@@ -1,11 +1,11 @@
-//! Bytes of single elements, picked out of a block that is still filtered.
+//! Picks the bytes of single elements from a block that is still filtered.
 
 use std::array::from_fn;
 
 use crate::lanes::{Cells, Lanes, Moved, STREAMS};
 
 impl Lanes {
-    /// Copies the cells one after the other to `out` from the streams, decoded as far as [`Lanes::needed`] says.
+    /// Copies the cells to `out` in order, from streams decoded as far as [`Lanes::needed`] requires.
     pub fn gather(&self, streams: &[&[u8]; STREAMS], cells: Cells, out: &mut [u8]) {
         match self.moved {
             Moved::Nothing if self.streams == 1 => copy(streams[0], cells, out),
@@ -18,7 +18,7 @@ impl Lanes {
         }
     }
 
-    /// As [`Lanes::gather`] from streams that follow each other: few cells reach from one into the next.
+    /// [`Lanes::gather`] for unfiltered streams in sequence; few cells extend across two streams.
     fn gather_unmoved(&self, streams: &[&[u8]; STREAMS], cells: Cells, out: &mut [u8]) {
         for (cell, &offset) in out.chunks_exact_mut(cells.itemsize).zip(cells.offsets) {
             let (stream, at) = (offset as usize / self.stream_len, offset as usize % self.stream_len);
@@ -32,8 +32,8 @@ impl Lanes {
         }
     }
 
-    /// As [`Lanes::gather`], with the way to read a byte of a lane: for whole elements of the usual sizes without a search
-    /// for the lane of each byte.
+    /// [`Lanes::gather`] with `read` to get a byte of a lane; whole elements of the usual sizes avoid looking up the
+    /// lane of every byte.
     fn gather_elements(
         &self,
         streams: &[&[u8]; STREAMS],
@@ -68,8 +68,8 @@ impl Lanes {
         }
     }
 
-    /// Adds to `out`, which was zero before, what of the cells lies in one stream, whose bytes `read` returns. Nothing where
-    /// that returns nothing.
+    /// Adds the bytes of the cells that lie in one stream to `out`, which must be zero at first. `read` returns a byte
+    /// of the stream; `None` if it does.
     pub fn gather_stream(
         &self,
         stream: usize,
@@ -115,14 +115,14 @@ impl Lanes {
         }
     }
 
-    /// Reads the byte at any offset of the decoded block.
+    /// Returns a function that reads the byte at any offset of the decoded block.
     fn reader(&self, streams: &[&[u8]; STREAMS], read: impl Fn(&[u8], usize) -> u8) -> impl Fn(usize) -> u8 {
         move |offset| {
             let (element, lane) = (offset / self.typesize, offset % self.typesize);
             if element < self.elements {
                 read(self.lane(streams, lane), element)
             } else {
-                // A block that is split has no rest.
+                // A split block has no incomplete last element.
                 streams[0][offset]
             }
         }
@@ -134,15 +134,15 @@ impl Lanes {
     }
 }
 
-/// Byte of `element` in a lane whose bits lie in eight rows of `row` bytes, the lowest first.
+/// The byte of `element` in a bit-shuffled lane: eight rows of `row` bytes, lowest bit first.
 fn unpack(lane: &[u8], row: usize, element: usize) -> u8 {
     let bytes: [u8; 8] = from_fn(|bit| lane[bit * row + element / 8]);
     let bits = (u64::from_le_bytes(bytes) >> (element % 8)) & 0x0101_0101_0101_0101;
-    // The product has bit 8i of the factor at bit 56 + i.
+    // Bit 8i of the factor ends up at bit 56 + i of the product.
     (bits.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
-/// Copies cells one after the other to `out` from a block whose bytes lie in order.
+/// Copies cells to `out` in order, from an unfiltered block.
 pub fn copy(block: &[u8], cells: Cells, out: &mut [u8]) {
     match cells.itemsize {
         2 => copy_sized::<2>(block, cells, out),

@@ -1,9 +1,9 @@
-//! The positions of an element's bytes in a filtered block, and how much of each stream they require.
+//! Positions of an element's bytes in a filtered block, and how much of each stream must be decoded to read them.
 //!
-//! Format: c-blosc 1.21. The byte shuffle keeps a lane of all first bytes, one of all second bytes, and so on
-//! (`shuffle-generic.h`). The bit shuffle cuts each such lane into eight rows of bits, the lowest bits first
-//! (`bitshuffle-generic.c`), and does nothing where the number of elements is not a multiple of eight (`shuffle.c`). What is
-//! left over after the last complete element stays at the end as it is.
+//! Format: c-blosc 1.21. The byte shuffle stores a lane of all first bytes, one of all second bytes, and so on
+//! (`shuffle-generic.h`). The bit shuffle divides each lane into eight rows of bits, lowest bit first
+//! (`bitshuffle-generic.c`), and is skipped if the number of elements is not a multiple of eight (`shuffle.c`). Bytes
+//! after the last complete element stay unfiltered at the end.
 
 use std::slice::ChunksExactMut;
 
@@ -14,13 +14,13 @@ use crate::split::MAX_SPLITS;
 /// Maximum number of streams in a block.
 pub const STREAMS: usize = MAX_SPLITS as usize;
 
-/// If more than one in this many bytes of a block is requested, unshuffling the whole block is faster (measured).
+/// If more than one byte in this many is requested, unshuffling the whole block is faster (measured).
 const BYTES_WORTH_MOVING: usize = 20;
 
-/// As [`BYTES_WORTH_MOVING`], for the bit shuffle.
+/// Like [`BYTES_WORTH_MOVING`], for the bit shuffle.
 const BITS_WORTH_MOVING: usize = 64;
 
-/// What a filter did to the bytes of a block.
+/// How a filter rearranged the bytes of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moved {
     Nothing,
@@ -28,18 +28,18 @@ pub enum Moved {
     Bits,
 }
 
-/// Where the bytes of a filtered block lie. A split block has one stream for each lane.
+/// The layout of a filtered block. A split block has one stream per lane.
 #[derive(Debug, Clone, Copy)]
 pub struct Lanes {
     pub moved: Moved,
     pub typesize: usize,
-    /// Whole elements of the block: also the bytes of a lane.
+    /// Number of complete elements in the block; also the length of a lane in bytes.
     pub elements: usize,
     pub stream_len: usize,
     pub streams: usize,
 }
 
-/// The requested elements: the offsets of their first bytes in the decoded block, all inside it, and their size in bytes.
+/// The requested elements: their byte offsets in the decoded block, all inside it, and their size in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Cells<'a> {
     pub offsets: &'a [u32],
@@ -47,7 +47,7 @@ pub struct Cells<'a> {
 }
 
 impl Lanes {
-    /// The lanes of a block of `len` bytes, cut in `streams` streams of `stream_len` bytes.
+    /// The lanes of a block of `len` bytes, stored as `streams` streams of `stream_len` bytes.
     pub fn of(layout: &Layout, len: usize, streams: usize, stream_len: usize) -> Lanes {
         let (typesize, elements) = (layout.typesize, len / layout.typesize);
         let moved = match layout.shuffle {
@@ -58,7 +58,7 @@ impl Lanes {
         Lanes { moved, typesize, elements, stream_len, streams }
     }
 
-    /// Space for each stream in `buffer`, which only grows and is not cleared between blocks.
+    /// A slice of `buffer` for each stream; the buffer only grows and is not cleared between blocks.
     pub fn rooms<'a>(&self, buffer: &'a mut Vec<u8>) -> ChunksExactMut<'a, u8> {
         let len = self.streams * self.stream_len;
         if buffer.len() < len {
@@ -67,7 +67,7 @@ impl Lanes {
         buffer[..len].chunks_exact_mut(self.stream_len)
     }
 
-    /// Whether so many cells are requested that it is faster to unfilter the whole block.
+    /// Whether so many cells are requested that unfiltering the whole block is faster.
     pub fn prefers_whole(&self, cells: Cells) -> bool {
         let wanted = cells.offsets.len().saturating_mul(cells.itemsize);
         let block = self.elements * self.typesize;
@@ -78,7 +78,7 @@ impl Lanes {
         }
     }
 
-    /// Number of positions of the cells in the filtered block.
+    /// Number of lookups in the filtered block to read the cells.
     pub fn lookups(&self, cells: Cells) -> usize {
         let each = match self.moved {
             Moved::Nothing => 1,
@@ -88,7 +88,7 @@ impl Lanes {
         cells.offsets.len().saturating_mul(each)
     }
 
-    /// How many bytes of each stream have to be decoded; 0 for a stream that is not required.
+    /// How many bytes of each stream must be decoded; 0 if a stream is not needed.
     pub fn needed(&self, cells: Cells) -> [usize; STREAMS] {
         let mut needed = [0; STREAMS];
         if self.moved == Moved::Nothing {
@@ -112,7 +112,7 @@ impl Lanes {
         needed
     }
 
-    /// Adds the filtered bytes from `start` to `end`: streams are decoded from their beginning.
+    /// Adds the filtered bytes `start..end`; a stream is always decoded from its beginning.
     fn need(&self, needed: &mut [usize; STREAMS], start: usize, end: usize) {
         let (first, last) = (start / self.stream_len, (end - 1) / self.stream_len);
         for (stream, needed) in needed[first..=last].iter_mut().enumerate() {
@@ -121,7 +121,7 @@ impl Lanes {
         }
     }
 
-    /// For each lane the end of the elements that are wanted of it, and the end of what is wanted behind the last element.
+    /// For each lane, the end of the required elements; then the end of the required bytes after the last element.
     fn lane_ends(&self, cells: Cells) -> ([usize; 256], usize) {
         let (mut ends, mut rest, mut whole) = ([0; 256], 0, 0);
         for &offset in cells.offsets {

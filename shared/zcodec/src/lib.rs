@@ -1,7 +1,7 @@
-//! Compressors of Zarr chunks, as bytes to bytes: Blosc frames first, then the single-stream formats.
+//! Compressors of Zarr chunks, bytes to bytes: Blosc frames and single-stream formats.
 //!
-//! This crate knows no arrays, no stores and no data types beyond the element size that a shuffle works on. It is the only
-//! one that holds `unsafe` code and the only one that links `blosc-src`.
+//! This crate knows nothing about arrays, stores or data types except the element size of a shuffle. It is the only
+//! crate with `unsafe` code and the only one that links `blosc-src`.
 
 mod block;
 mod block_bytes;
@@ -44,18 +44,18 @@ pub use split::SplitMode;
 pub use table::{BlockTable, decode_block};
 pub use workspace::Workspace;
 
-/// CRC-32C (Castagnoli) of `bytes`, as the Zarr `crc32c` codec and shard indexes store it.
+/// CRC-32C (Castagnoli) of `bytes`, as used by the Zarr `crc32c` codec and shard indexes.
 pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
-/// The CRC-32C of bytes that follow others whose CRC-32C is `before`.
+/// Extends `before`, the CRC-32C of the preceding bytes, by `bytes`.
 pub fn crc32c_append(before: u32, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(before, bytes)
 }
 
-/// Makes `buffer` exactly `len` bytes long without clearing what it holds already: buffers are reused from chunk to chunk,
-/// and zeroing megabytes that are about to be overwritten costs as much as a fast decoder.
+/// Resizes `buffer` to `len` bytes without clearing existing content: buffers are reused from chunk to chunk, and
+/// zeroing megabytes that will be overwritten costs as much as a fast decoder.
 pub(crate) fn set_len(buffer: &mut Vec<u8>, len: usize) {
     if buffer.len() < len {
         buffer.resize(len, 0);

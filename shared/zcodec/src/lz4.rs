@@ -1,12 +1,12 @@
-//! Single LZ4 blocks, straight on the C library.
+//! Single LZ4 blocks, with the C library.
 
 #![allow(unsafe_code)]
 
 use std::os::raw::{c_char, c_int};
 
-/// Compresses into `dst`; returns the length, 0 if it does not fit.
+/// Compresses into `dst`; returns the length, or 0 if it does not fit.
 pub fn lz4_compress(src: &[u8], dst: &mut [u8], acceleration: c_int) -> usize {
-    // SAFETY: both pointers are valid for the lengths passed (blocks are far below `c_int::MAX`); LZ4 writes at most
+    // SAFETY: both pointers are valid for the given lengths (blocks are far below `c_int::MAX`); LZ4 writes at most
     // `dst.len()` bytes.
     let len = unsafe {
         lz4_sys::LZ4_compress_fast(
@@ -20,23 +20,22 @@ pub fn lz4_compress(src: &[u8], dst: &mut [u8], acceleration: c_int) -> usize {
     usize::try_from(len).unwrap_or(0)
 }
 
-/// Decompresses one LZ4 block: the decoded length, or `None` if the bytes are not LZ4 or do not fit.
+/// Decompresses one LZ4 block; returns the decoded length, or `None` if the block is invalid or does not fit.
 pub fn lz4_decompress(src: &[u8], dst: &mut [u8]) -> Option<usize> {
     let (src_len, dst_len) = (c_int::try_from(src.len()).ok()?, c_int::try_from(dst.len()).ok()?);
-    // SAFETY: both pointers are valid for the lengths passed; `LZ4_decompress_safe` reads and writes within them whatever
-    // the bytes are.
+    // SAFETY: both pointers are valid for the given lengths; `LZ4_decompress_safe` stays within them for any input.
     let len = unsafe {
         lz4_sys::LZ4_decompress_safe(src.as_ptr().cast::<c_char>(), dst.as_mut_ptr().cast::<c_char>(), src_len, dst_len)
     };
     usize::try_from(len).ok()
 }
 
-/// Decompresses the first `dst.len()` bytes of an LZ4 block and stops: the decoded length, `None` if the bytes up to
-/// there are not LZ4. What follows is not looked at.
+/// Decompresses only the first `dst.len()` bytes of an LZ4 block; returns the decoded length, or `None` if the part
+/// read is invalid. The remainder is not checked.
 pub fn lz4_decompress_prefix(src: &[u8], dst: &mut [u8]) -> Option<usize> {
     let (src_len, dst_len) = (c_int::try_from(src.len()).ok()?, c_int::try_from(dst.len()).ok()?);
-    // SAFETY: both pointers are valid for the lengths passed; the function reads and writes within them whatever the bytes
-    // are (since LZ4 1.9 it writes nothing beyond its target length, which here is all of `dst`).
+    // SAFETY: both pointers are valid for the given lengths; the function stays within them for any input (since LZ4
+    // 1.9 it writes nothing beyond its target length, which here is all of `dst`).
     let len = unsafe {
         LZ4_decompress_safe_partial(
             src.as_ptr().cast::<c_char>(),
@@ -49,7 +48,7 @@ pub fn lz4_decompress_prefix(src: &[u8], dst: &mut [u8]) -> Option<usize> {
     usize::try_from(len).ok()
 }
 
-// In LZ4's stable interface (`lz4.h`), but not in the bindings of `lz4-sys`, which builds and links the library.
+// In LZ4's stable interface (`lz4.h`) but missing in `lz4-sys`, which builds and links the library.
 unsafe extern "C" {
     fn LZ4_decompress_safe_partial(
         src: *const c_char,

@@ -1,4 +1,4 @@
-//! Decodes a part of a Blosc frame: only the blocks that hold the requested bytes.
+//! Decodes part of a Blosc frame: only the blocks that contain the requested bytes.
 
 use std::ops::Range;
 
@@ -6,13 +6,13 @@ use crate::blosc::check_frame;
 use crate::table::{BlockTable, decode_into};
 use crate::{CodecError, HEADER_LEN, Header, Workspace, set_len};
 
-/// Decodes those blocks of a whole frame that overlap the decoded bytes `wanted`, into `dst` (whose old content is lost).
-/// Returns which decoded bytes `dst` then holds: whole blocks, and nothing beyond the end of the chunk. For a reader that
-/// does not have the whole frame, there are [`BlockTable`] and [`crate::decode_block`].
+/// Decodes the blocks of a complete frame that overlap the decoded byte range `wanted` into `dst` (overwritten).
+/// Returns the decoded byte range that `dst` then holds: whole blocks, clipped to the chunk. For readers without the
+/// complete frame, see [`BlockTable`] and [`crate::decode_block`].
 ///
 /// # Errors
-/// [`CodecError::Short`] or [`CodecError::Invalid`] if the frame is truncated, is inconsistent, or one of those blocks does
-/// not decode. The other blocks are not looked at.
+/// [`CodecError::Short`] or [`CodecError::Invalid`] if the frame is truncated or inconsistent, or if one of these
+/// blocks cannot be decoded. The other blocks are not checked.
 pub fn decompress_range(
     frame: &[u8],
     wanted: Range<usize>,
@@ -38,7 +38,7 @@ pub fn decompress_range(
     Ok(decoded)
 }
 
-/// The blocks that hold the decoded bytes `wanted`, clipped to the chunk.
+/// The blocks that overlap the decoded byte range `wanted`, clipped to the chunk.
 fn overlapping(header: &Header, wanted: &Range<usize>) -> Range<u64> {
     let blocksize = u64::from(header.blocksize.max(1));
     let start = (wanted.start as u64).min(header.nbytes.into());
@@ -64,7 +64,7 @@ mod tests {
             .collect()
     }
 
-    /// Level 0 stores raw; noise would, too.
+    /// Level 0 gives uncompressed frames.
     fn any_blosc() -> impl Strategy<Value = Blosc> {
         (
             prop::sample::select(&Cname::WRITTEN[..]),
@@ -86,7 +86,7 @@ mod tests {
         frame
     }
 
-    /// The same frame with its blocks stored in another order, as several threads may leave them.
+    /// The same frame with its blocks stored in another order, as written by several threads.
     fn reordered(frame: &[u8], seed: u64) -> Vec<u8> {
         let header = Header::parse(frame).expect("valid");
         let table = BlockTable::parse(&header, &frame[HEADER_LEN..]).expect("valid");
@@ -107,9 +107,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
 
-        /// The blocks of a part are those of the whole, in whatever order they are stored.
+        /// Blocks of a part equal those of the whole chunk, for any storage order.
         #[test]
-        fn a_part_is_a_part_of_the_whole(
+        fn partial_decode_equals_full_decode(
             codec in any_blosc(), typesize in 1usize..20, len in 0usize..150_000, seed: u64,
             wanted in (0usize..160_000, 0usize..160_000),
         ) {
@@ -133,9 +133,9 @@ mod tests {
             }
         }
 
-        /// Each block is decoded from exactly the bytes that the table gives.
+        /// Each block can be decoded from exactly the byte range given by the table.
         #[test]
-        fn blocks_decode_alone(codec in any_blosc(), typesize in 1usize..20, len in 1usize..100_000, seed: u64) {
+        fn blocks_decode_individually(codec in any_blosc(), typesize in 1usize..20, len in 1usize..100_000, seed: u64) {
             let src = data(seed, len);
             let frame = reordered(&framed(&codec, typesize, &src), seed);
             let header = Header::parse(&frame[..HEADER_LEN]).expect("valid");
@@ -158,7 +158,7 @@ mod tests {
             prop_assert!(decode_block(&header, header.blocks(), &frame, &mut out, &mut workspace).is_err());
         }
 
-        /// Damage gives an error or other bytes, never a crash; a truncated frame always an error.
+        /// Damaged frames give an error or wrong bytes, never a crash; truncated frames always give an error.
         #[test]
         fn damaged_frames_never_crash(
             codec in any_blosc(), len in 200usize..50_000, seed: u64, wanted in (0usize..60_000, 0usize..60_000),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_outside_the_frame_is_refused() {
+    fn block_outside_the_frame_is_refused() {
         let codec = Blosc { blocksize: 256, ..Blosc::new(Cname::Zstd, 1, Shuffle::Shuffle) };
         let frame = framed(&codec, 4, &data(1, 10_000));
         let header = Header::parse(&frame).expect("valid");

@@ -1,8 +1,8 @@
-//! What a Blosc frame is to be made with.
+//! Settings of a written Blosc frame.
 
 use crate::{Cname, Shuffle, SplitMode};
 
-/// How to make Blosc frames. Threads are not part of it: no frame and no metadata stores their number.
+/// How to write Blosc frames. The number of threads is not included, because neither frames nor metadata store it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Blosc {
     /// Compressor.
@@ -11,14 +11,14 @@ pub struct Blosc {
     pub clevel: u8,
     /// Filter.
     pub shuffle: Shuffle,
-    /// Bytes of a block; 0 lets Blosc choose.
+    /// Block size in bytes; 0 is the automatic choice of Blosc.
     pub blocksize: u64,
-    /// Streams of a block. Neither version of Zarr metadata has a member for it.
+    /// When to split blocks into streams. Not stored in Zarr metadata of either version.
     pub split: SplitMode,
 }
 
 impl Blosc {
-    /// Frames with block size and split mode as Blosc chooses them.
+    /// Settings with automatic block size and split mode.
     pub const fn new(cname: Cname, clevel: u8, shuffle: Shuffle) -> Blosc {
         Blosc { cname, clevel, shuffle, blocksize: 0, split: SplitMode::Auto }
     }

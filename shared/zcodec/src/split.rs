@@ -1,24 +1,24 @@
-//! Whether the blocks of a Blosc frame hold one stream, or one for each byte position of an element.
+//! Whether the blocks of a Blosc frame contain one stream, or one per byte position of an element.
 //!
-//! Source: `split_block` in c-blosc 1.21's `blosc.c`. No metadata of Zarr has a member for it: the flag byte of each frame
-//! tells a reader what it needs to know.
+//! Source: `split_block` in c-blosc 1.21's `blosc.c`. Zarr metadata has no member for the split mode; readers use the
+//! flag byte of each frame.
 
 use crate::Cname;
 
-/// Elements above this are never split into one stream a byte position (`MAX_SPLITS`).
+/// Maximum element size for which a block is split into one stream per byte position (`MAX_SPLITS`).
 pub(crate) const MAX_SPLITS: u64 = 16;
 
-/// Streams below this are not worth their length field (`MIN_BUFFERSIZE`).
+/// Minimum length of a stream; shorter ones are not worth a length field (`MIN_BUFFERSIZE`).
 const MIN_STREAM: u64 = 128;
 
 /// When the blocks of a frame are split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SplitMode {
-    /// The default of c-blosc (`BLOSC_FORWARD_COMPAT_SPLIT`): with every compressor but zstd.
+    /// The default of c-blosc (`BLOSC_FORWARD_COMPAT_SPLIT`): for all compressors except zstd.
     #[default]
     Auto,
-    /// With every compressor, as far as readers support it: they accept no element above 16 bytes, and no stream below 128,
-    /// for split. (With split=always, c-blosc writes such frames nevertheless, and cannot read them.)
+    /// For all compressors, within the limits of readers: elements up to 16 bytes and streams of at least 128 bytes.
+    /// (c-blosc with split=always exceeds these limits and cannot read the result.)
     Always,
     /// Never.
     Never,
@@ -28,7 +28,7 @@ impl SplitMode {
     /// Every mode.
     pub const ALL: [SplitMode; 3] = [SplitMode::Auto, SplitMode::Always, SplitMode::Never];
 
-    /// The name on a command line.
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             SplitMode::Auto => "auto",
@@ -37,12 +37,12 @@ impl SplitMode {
         }
     }
 
-    /// The mode of that name.
+    /// The mode with this name.
     pub fn from_name(name: &str) -> Option<SplitMode> {
         SplitMode::ALL.into_iter().find(|mode| mode.name() == name)
     }
 
-    /// Whether `cname` splits blocks of `blocksize` bytes with elements of `typesize` bytes.
+    /// Whether blocks of `blocksize` bytes with elements of `typesize` bytes are split for `cname`.
     pub(crate) fn splits(self, cname: Cname, typesize: u64, blocksize: u64) -> bool {
         let wanted = match self {
             SplitMode::Auto => cname != Cname::Zstd,
@@ -53,7 +53,7 @@ impl SplitMode {
     }
 }
 
-/// Whether a reader expects split blocks if the flag is set (`blosc_d` in c-blosc 1.21).
+/// Whether a reader honours the split flag for this layout (`blosc_d` in c-blosc 1.21).
 pub(crate) fn readable(typesize: u64, blocksize: u64) -> bool {
     typesize <= MAX_SPLITS && blocksize / typesize.max(1) >= MIN_STREAM
 }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_reader_takes_for_split_is_split() {
+    fn only_blocks_readable_as_split_are_split() {
         for (mode, cname, typesize, blocksize, split) in [
             (SplitMode::Auto, Cname::Zstd, 4, 65536, false),
             (SplitMode::Auto, Cname::Lz4, 4, 65536, true),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn names_come_back() {
+    fn names_round_trip() {
         for mode in SplitMode::ALL {
             assert_eq!(SplitMode::from_name(mode.name()), Some(mode));
         }

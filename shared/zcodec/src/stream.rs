@@ -1,16 +1,16 @@
-//! The formats that are one sequential stream a chunk: zlib, gzip, zstd, lz4, bz2, lzma. Nothing can share the work of
-//! decoding one of them, whatever reads it.
+//! Decoders of the single-stream formats: zlib, gzip, zstd, lz4, bz2, lzma. A single stream cannot be decoded in
+//! parallel by any reader.
 
 use std::io::Read;
 
 use crate::lz4::lz4_decompress;
 use crate::{CodecError, Workspace, set_len};
 
-/// Room for the output before anything is known about its size.
+/// Initial output capacity if the decoded size is unknown.
 const FIRST_GUESS: usize = 64 * 1024;
 
-/// Reads `decoder` to its end into `dst`; `expected` is the decoded size by the metadata, if known. One more byte
-/// is requested, so that a longer stream is detected, and no malicious stream can exhaust memory.
+/// Reads `decoder` to its end into `dst`; `expected` is the decoded size from the metadata, if known. Requests one byte
+/// more, to detect a longer stream while no malicious stream can exhaust memory.
 fn read_all(
     format: &'static str,
     decoder: impl Read,
@@ -18,7 +18,7 @@ fn read_all(
     dst: &mut Vec<u8>,
 ) -> Result<(), CodecError> {
     dst.clear();
-    // A size larger than memory is not allocated at once, because the stream may be shorter.
+    // Do not fail if the claimed size exceeds memory, because the stream may be shorter.
     let _ = dst.try_reserve(expected.unwrap_or(FIRST_GUESS));
     let limit = expected.map_or(u64::MAX, |len| len as u64 + 1);
     decoder
@@ -40,20 +40,20 @@ pub fn bz2(src: &[u8], expected: Option<usize>, dst: &mut Vec<u8>) -> Result<(),
     read_all("bz2", bzip2::read::MultiBzDecoder::new(src), expected, dst)
 }
 
-/// xz containers and the older `.lzma` form, as numcodecs writes them.
+/// xz containers and the legacy `.lzma` format, as written by numcodecs.
 pub fn lzma(src: &[u8], expected: Option<usize>, dst: &mut Vec<u8>) -> Result<(), CodecError> {
     let stream = liblzma::stream::Stream::new_auto_decoder(u64::MAX, 0)
         .map_err(|error| CodecError::Invalid { format: "lzma", detail: error.to_string() })?;
     read_all("lzma", liblzma::read::XzDecoder::new_stream(src, stream), expected, dst)
 }
 
-/// numcodecs' lz4: the decoded size as a little-endian 32-bit integer, then one LZ4 block.
+/// The lz4 format of numcodecs: the decoded size as a little-endian 32-bit integer, then one LZ4 block.
 pub fn lz4(src: &[u8], dst: &mut Vec<u8>, expected: Option<usize>) -> Result<(), CodecError> {
     let Some((size, block)) = src.split_first_chunk::<4>() else {
         return Err(CodecError::Short { format: "lz4", needed: 4, found: src.len() as u64 });
     };
     let len = u32::from_le_bytes(*size) as usize;
-    // An LZ4 block cannot grow more than 255-fold; a larger claim is damage, and is not worth the memory.
+    // An LZ4 block expands at most 255-fold; a larger claim means damage, so do not allocate for it.
     if len > block.len().saturating_mul(255) + 64 || expected.is_some_and(|expected| expected != len) {
         let expected = expected.unwrap_or(block.len() * 255) as u64;
         return Err(CodecError::WrongSize { expected, found: len as u64 });
@@ -81,7 +81,7 @@ pub fn zstd(
     }
     let dctx = workspace.dctx.get_or_insert_with(zstd_safe::DCtx::create);
     if let Some(expected) = expected {
-        // The size is known: one call, directly into the buffer, with one extra byte to detect a longer stream.
+        // With a known size, a single call decodes into the buffer; one extra byte detects a longer stream.
         set_len(dst, expected + 1);
         let len = dctx.decompress(dst.as_mut_slice(), src).map_err(invalid)?;
         dst.truncate(len);
@@ -110,8 +110,8 @@ pub fn zstd(
     }
 }
 
-/// Decodes the shuffle codec of numcodecs: bytes of elements grouped by significance. A tail shorter than an element stays
-/// at the end.
+/// Decodes the shuffle codec of numcodecs: bytes of elements grouped by significance. Bytes after the last complete
+/// element stay at the end.
 pub fn unshuffle(src: &[u8], elementsize: usize, dst: &mut Vec<u8>) {
     set_len(dst, src.len());
     let count = src.len() / elementsize.max(1);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_and_zlib_notice_a_cut() {
+    fn gzip_and_zlib_detect_truncation() {
         let data = sample();
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(&data).expect("writes to memory");
@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn lz4_does_not_believe_a_huge_size() {
+    fn lz4_rejects_a_huge_size() {
         let mut packed = u32::MAX.to_le_bytes().to_vec();
         packed.extend([0u8; 20]);
         assert!(matches!(lz4(&packed, &mut Vec::new(), None), Err(CodecError::WrongSize { .. })));
     }
 
     #[test]
-    fn unshuffle_keeps_a_tail() {
+    fn unshuffle_keeps_the_tail() {
         let mut dst = Vec::new();
         unshuffle(&[1, 3, 2, 4, 9], 2, &mut dst);
         assert_eq!(dst, [1, 2, 3, 4, 9]);

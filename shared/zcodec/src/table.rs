@@ -1,32 +1,32 @@
-//! Where the blocks of a Blosc frame lie, and how one of them is decoded from its own bytes: for readers that want a few
-//! cells of a chunk and do not have, or fetch, the rest of it.
+//! The block table of a Blosc frame, and decoding of single blocks from their stored bytes: for readers that need a few
+//! cells of a chunk without fetching all of it.
 //!
-//! Format: c-blosc's `README_CHUNK_FORMAT.rst` (1.21). The table holds where blocks start and not where they end; frames that
-//! several threads wrote hold their blocks in the order in which they were finished.
+//! Format: c-blosc's `README_CHUNK_FORMAT.rst` (1.21). The table stores the start of each block but not its end; frames
+//! written by several threads contain their blocks in order of completion.
 
 use std::ops::Range;
 
 use crate::block::Layout;
 use crate::{CodecError, HEADER_LEN, Header, Workspace, c_blosc, set_len};
 
-/// Bytes of a length field: the shortest that a block can be.
+/// Size of a length field, the minimum size of a block.
 const LENGTH: u64 = 4;
 
 /// The positions of all blocks in a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockTable {
     header: Header,
-    /// Start and end of each block; empty if the frame is stored uncompressed, with contiguous blocks.
+    /// Start and end of each block; empty for an uncompressed frame, whose blocks are contiguous.
     places: Vec<(u32, u32)>,
 }
 
 impl BlockTable {
-    /// Reads the table from `bytes`, the part of the frame that [`Header::block_table_range`] names (more may follow; none is
-    /// needed for a frame stored uncompressed).
+    /// Parses the table from `bytes`, the range [`Header::block_table_range`] of the frame (may be longer; may be empty
+    /// for an uncompressed frame).
     ///
     /// # Errors
-    /// [`CodecError::Short`] if bytes are missing, [`CodecError::Invalid`] if a block would start outside the blocks'
-    /// part of the frame.
+    /// [`CodecError::Short`] if bytes are missing; [`CodecError::Invalid`] if a block starts outside the frame's data
+    /// section.
     pub fn parse(header: &Header, bytes: &[u8]) -> Result<BlockTable, CodecError> {
         let Some(table) = header.block_table_range() else {
             return Ok(BlockTable { header: *header, places: Vec::new() });
@@ -62,7 +62,7 @@ impl BlockTable {
     }
 }
 
-/// Each block ends where the next one in the frame starts, the last one with the frame.
+/// A block ends where the next one in storage order starts; the last one ends with the frame.
 fn places(starts: &[u32], cbytes: u32) -> Vec<(u32, u32)> {
     let mut order = starts.to_vec();
     order.sort_unstable();
@@ -70,8 +70,8 @@ fn places(starts: &[u32], cbytes: u32) -> Vec<(u32, u32)> {
     starts.iter().map(|&start| (start, end(start))).collect()
 }
 
-/// Decodes block `index` of the frame that `header` begins from `bytes`, which [`BlockTable::block`] names, into `out` (whose
-/// old content is lost): the decoded bytes [`Header::block_bytes`].
+/// Decodes block `index` of the frame with this `header` into `out` (overwritten), giving the decoded byte range
+/// [`Header::block_bytes`]. `bytes` is the range [`BlockTable::block`] of the frame.
 ///
 /// # Errors
 /// [`CodecError::Short`] or [`CodecError::Invalid`] if the block is truncated, does not exist or cannot be decoded.
@@ -86,7 +86,7 @@ pub fn decode_block(
     decode_into(header, index, bytes, out, workspace)
 }
 
-/// The decoded bytes of block `index`.
+/// The decoded size of block `index`.
 pub(crate) fn block_len(header: &Header, index: u64) -> Result<usize, CodecError> {
     if index >= header.blocks() {
         let detail = format!("there is no block {index} of {}", header.blocks());
@@ -96,7 +96,7 @@ pub(crate) fn block_len(header: &Header, index: u64) -> Result<usize, CodecError
     Ok((end - start) as usize)
 }
 
-/// As [`decode_block`], for an existing block.
+/// Like [`decode_block`], for an existing block; `out` has its decoded size.
 pub(crate) fn decode_into(
     header: &Header,
     index: u64,

@@ -23,53 +23,52 @@ pub enum Action {
     Rechunk(Box<Rechunk>),
 }
 
-/// How an array gets other chunks.
+/// How to rechunk an array.
 pub struct Rechunk {
     /// Encoding of the new chunks.
     pub encoding: Encoding,
     /// Shapes of the new chunks and shards.
     pub layout: Layout,
-    /// In which regions; made when the memory has been divided.
+    /// The regions; set once the memory has been divided.
     pub plan: Option<RechunkPlan>,
 }
 
-/// An output array, and what is done to make it.
+/// An output array and how to create it.
 pub struct ArrayPlan {
-    /// The array as the source describes it, with the shape of the output. Its attributes are dropped: they are copied as
-    /// text.
+    /// The source array with the shape of the output. Attributes are dropped, because they are copied as text.
     pub array: Array,
-    /// The source elements that it consists of.
+    /// The source elements of the array.
     pub view: View,
-    /// What is done with its chunks.
+    /// What to do with its chunks.
     pub action: Action,
-    /// Where its objects go.
+    /// Where to write its objects.
     pub placement: Placement,
-    /// The spelling of its keys, where that changes.
+    /// The new chunk key encoding, if it changes.
     pub new_keys: Option<ChunkKeys>,
-    /// Threads on one object.
+    /// Threads per object.
     pub threads: usize,
-    /// Bytes in flight while one object is worked on.
+    /// Memory in bytes to process one object.
     pub need: u64,
 }
 
-/// What a unit of an array of unknown size counts.
+/// Assumed weight of a unit of unknown size.
 const UNKNOWN_UNIT_BYTES: u64 = 1 << 20;
 
-/// The units of each array that belong to `part`, weighted by their decoded bytes: a pure function of the plan.
+/// The units of each array in `part`, weighted by decoded bytes: a pure function of the plan.
 pub fn units(plans: &[ArrayPlan], part: Part) -> Vec<Range<u64>> {
     let bytes = |plan: &ArrayPlan| plan.unit_bytes().unwrap_or(UNKNOWN_UNIT_BYTES).max(1);
     part.ranges(&plans.iter().map(|plan| (plan.units(), bytes(plan))).collect::<Vec<_>>())
 }
 
 impl ArrayPlan {
-    /// The plan of the whole of `array`, written to a new store or, `in_place`, into its own.
+    /// A plan for the whole of `array`, written to a new store or `in_place`.
     pub fn new(mut array: Array, action: Action, in_place: bool) -> ArrayPlan {
         array.attributes = serde_json::Map::new();
         let placement = if in_place { placement_in_place(&array, &action) } else { Placement::New };
         ArrayPlan { array, view: View::Whole, action, placement, new_keys: None, threads: 1, need: 0 }
     }
 
-    /// The plan of a view, written to a new store. `array` gives everything but the shape.
+    /// A plan for a view, written to a new store. `array` defines everything except the shape.
     pub fn of_view(array: &Array, view: View, action: Action) -> ArrayPlan {
         let mut array = array.clone();
         if let Some(shape) = view.shape() {
@@ -79,17 +78,17 @@ impl ArrayPlan {
         ArrayPlan { view, ..ArrayPlan::new(array, action, false) }
     }
 
-    /// Whether its objects are made one by one, each from the stored objects under it.
+    /// Whether its objects are created one by one, each from its source objects.
     pub fn is_by_object(&self) -> bool {
         self.placement != Placement::Unchanged && self.rechunk().is_none()
     }
 
-    /// The chain that chunks (with sharding: inner chunks) go through.
+    /// The codec chain of chunks (with sharding: of inner chunks).
     pub fn chain(&self) -> &Chain {
         self.array.chain.innermost()
     }
 
-    /// The new encoding, where there is one.
+    /// The new encoding, if any.
     pub fn encoding(&self) -> Option<&Encoding> {
         match &self.action {
             Action::Copy(_) => None,
@@ -98,10 +97,10 @@ impl ArrayPlan {
         }
     }
 
-    /// The encoding that chunks of a source array get; `None` copies them, because they have it already.
+    /// The target encoding for chunks of a source array; `None` if they already have it and are copied.
     ///
     /// # Errors
-    /// A codec that the output has and that is not written.
+    /// Writing a codec of the output is not supported.
     pub fn encoding_of(&self, source: &Array) -> Result<Option<Encoding>, Failure> {
         match self.encoding() {
             Some(encoding) => Ok(Some(encoding.clone())),
@@ -110,10 +109,10 @@ impl ArrayPlan {
         }
     }
 
-    /// The encoding of the output's own metadata.
+    /// The encoding described by the output's metadata.
     ///
     /// # Errors
-    /// A codec that is not written.
+    /// Writing a codec of the output is not supported.
     pub fn own_encoding(&self) -> Result<Encoding, Failure> {
         Encoding::of(self.chain(), self.array.format).ok_or_else(|| {
             let what = format!("chunks cannot be encoded with {}", self.array.chain.describe());
@@ -121,7 +120,7 @@ impl ArrayPlan {
         })
     }
 
-    /// How it gets other chunks, where it does.
+    /// The rechunking, if the array is rechunked.
     pub fn rechunk(&self) -> Option<&Rechunk> {
         match &self.action {
             Action::Rechunk(rechunk) => Some(rechunk),
@@ -129,12 +128,12 @@ impl ArrayPlan {
         }
     }
 
-    /// The regions that it is rechunked in.
+    /// The regions, if the array is rechunked.
     pub fn regions(&self) -> Option<&RechunkPlan> {
         self.rechunk()?.plan.as_ref()
     }
 
-    /// The members that change in the metadata of `array`: the source's, or the same array in the other format.
+    /// The metadata members that change in `array`: the source, or the same array in the other format.
     pub fn new_members(&self, array: &Array) -> Changes {
         let mut members = match (&self.action, self.encoding()) {
             (Action::Rechunk(rechunk), _) => rechunk.new_members(array),
@@ -145,7 +144,7 @@ impl ArrayPlan {
         members
     }
 
-    /// The codec chain after the run, for people.
+    /// The codec chain after the run, as text.
     pub fn new_codec(&self) -> String {
         let Some(encoding) = self.encoding() else { return self.array.chain.describe() };
         let chain = self.chain();
@@ -167,7 +166,7 @@ impl ArrayPlan {
         }
     }
 
-    /// The key that the object with key `key` will have. `unit` is its number in the grid.
+    /// The new key of the object with key `key` and number `unit` in the grid.
     pub fn new_key(&self, key: &str, unit: Option<u64>) -> String {
         match (&self.array.grid, unit) {
             (Some(grid), Some(unit)) if self.new_keys.is_some() || !self.view.is_whole() => {
@@ -182,18 +181,18 @@ impl ArrayPlan {
         self.array.key(&self.new_keys.as_ref().unwrap_or(&self.array.keys).encode(index))
     }
 
-    /// The keys of the objects of a region.
+    /// The keys of all objects in a region.
     pub fn region_keys(&self, regions: &RechunkPlan, number: u64) -> impl Iterator<Item = String> {
         let objects = regions.region(number).objects;
         (0..objects.elements()).map(move |object| self.output_key(&objects.member(object)))
     }
 
-    /// Units of work: stored objects. An array whose objects cannot be numbered is one unit.
+    /// Units of work: stored objects. An array without numbered objects is one unit.
     pub fn units(&self) -> u64 {
         self.regions().map_or_else(|| self.array.grid.as_ref().map_or(1, Grid::len), RechunkPlan::regions)
     }
 
-    /// Decoded bytes of a unit.
+    /// Decoded size of a unit in bytes.
     pub fn unit_bytes(&self) -> Option<u64> {
         match self.regions() {
             Some(regions) => Some(self.array.uncompressed_bytes()?.div_ceil(regions.regions().max(1))),
@@ -201,12 +200,12 @@ impl ArrayPlan {
         }
     }
 
-    /// Decoded bytes of one stored object.
+    /// Decoded size of a stored object in bytes.
     pub fn object_bytes(&self) -> Option<u64> {
         self.array.grid.as_ref()?.chunk_elements().checked_mul(self.array.itemsize?)
     }
 
-    /// Decoded bytes of a chunk of the output.
+    /// Decoded size of an output chunk in bytes.
     fn new_chunk_bytes(&self) -> Option<u64> {
         match self.rechunk() {
             Some(rechunk) => Some(rechunk.layout.chunk_bytes(self.chain().itemsize?)),
@@ -214,7 +213,7 @@ impl ArrayPlan {
         }
     }
 
-    /// Blocks of a new chunk.
+    /// Number of blocks in an output chunk.
     pub fn blocks(&self) -> Option<u64> {
         let (encoding, bytes) = (self.encoding()?, self.new_chunk_bytes()?);
         match &encoding.compressor {
@@ -256,7 +255,7 @@ impl ArrayPlan {
 }
 
 impl Action {
-    /// Its name in records.
+    /// The name in records.
     pub fn name(&self) -> &'static str {
         match self {
             Action::Copy(_) => "copy",
@@ -265,7 +264,7 @@ impl Action {
         }
     }
 
-    /// Why the array is not processed in full, if so.
+    /// Why the array is not processed completely, if so.
     pub fn reason(&self) -> Option<String> {
         match self {
             Action::Copy(because) => Some((*because).to_owned()),
@@ -276,7 +275,7 @@ impl Action {
 }
 
 impl Rechunk {
-    /// The members that change in the metadata of `array`.
+    /// The metadata members that change in `array`.
     fn new_members(&self, array: &Array) -> Changes {
         match array.format {
             ZarrFormat::V2 => {
@@ -291,7 +290,7 @@ impl Rechunk {
     }
 }
 
-/// Blosc frames describe themselves, so that a chunk can replace the one that is there; anything else is swapped as a whole.
+/// Blosc frames are self-describing, so chunks can be replaced in place; otherwise the whole array is swapped.
 fn placement_in_place(array: &Array, action: &Action) -> Placement {
     match action {
         Action::Copy(_) => Placement::Unchanged,

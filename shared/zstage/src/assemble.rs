@@ -1,4 +1,4 @@
-//! Output objects that are not one source object: regions of pieces are read, put together, and encoded.
+//! Output objects without a corresponding source object: regions of pieces are read, combined, and encoded.
 
 use zarray::{
     Array, ChunkReader, DecodeScratch, Elements, Itemsize, ShardBuilder, Subset, Timer, ZarrError, fill_element,
@@ -17,11 +17,11 @@ use crate::task::Task;
 use crate::transcode::{Outcome, WorkerScratch};
 use crate::view::Piece;
 
-/// Makes the output object of `item` from `regions`: boxes of pieces, in output indices. Where no source chunk is there, no
-/// object is written.
+/// Creates the output object of `item` from `regions`, boxes of pieces in output indices. No object is written if none
+/// of the source chunks is present.
 ///
 /// # Errors
-/// A codec or fill value that stands in the way, a source chunk that cannot be decoded, and what the stores answer.
+/// A codec or fill value is not supported, a source chunk cannot be decoded, or a read or write fails.
 pub fn assemble(
     task: &Task,
     plan: &ArrayPlan,
@@ -60,10 +60,10 @@ struct Assembly<'a> {
     fill: Vec<u8>,
     verify: bool,
     outcome: Outcome,
-    /// The decoded output chunk, and the encoded one.
+    /// The decoded output chunk, followed by the encoded one.
     decoded: Vec<u8>,
     encoded: Vec<u8>,
-    /// A part of a source chunk.
+    /// A decoded part of a source chunk.
     part: Vec<u8>,
     spare: Vec<u8>,
     decoder: DecodeScratch,
@@ -97,7 +97,7 @@ impl<'a> Assembly<'a> {
         })
     }
 
-    /// Collects and encodes the output chunk that fills the box `chunk`; `false`: nothing of it is stored.
+    /// Gathers and encodes the output chunk with the box `chunk`; `false` if none of its source chunks is present.
     fn chunk(
         &mut self,
         regions: &[(usize, Subset)],
@@ -132,7 +132,7 @@ impl<'a> Assembly<'a> {
         Ok(present)
     }
 
-    /// Copies a box of a piece into the output chunk; `false`: no source chunk of it is stored.
+    /// Copies a box of a piece into the output chunk; `false` if none of its source chunks is present.
     fn region(
         &mut self,
         piece: &Piece,
@@ -182,7 +182,7 @@ impl<'a> Assembly<'a> {
         Ok(present)
     }
 
-    /// A reader of an array whose elements are stored as the output's are.
+    /// A reader for a source array, after checking that its elements are stored like those of the output.
     fn reader<'r>(&self, store: &'r Store, array: &'r Array) -> Result<ChunkReader<'r>, Failure> {
         let refused = |what: String| Failure::new(Exit::Unreadable, what).at(store.place(array.key_prefix()));
         let reader = ChunkReader::new(store, array).map_err(refused)?;
@@ -221,7 +221,7 @@ impl<'a> Assembly<'a> {
         Ok(stat)
     }
 
-    /// Makes a shard, inner chunk by inner chunk.
+    /// Writes a shard, one inner chunk at a time.
     fn shard(
         &mut self,
         regions: &[(usize, Subset)],

@@ -1,5 +1,5 @@
-//! One chunk: decoded as the source has it, encoded as the output wants it, and held against what was written. Bytes in,
-//! bytes out; nobody looks at values.
+//! Transcodes one chunk: decodes it with the source's codecs, encodes it for the output, and verifies the result. Bytes
+//! to bytes; values are not interpreted.
 
 use zarray::Chain;
 use zarray::Timer;
@@ -10,7 +10,7 @@ use zcodec::{
 use crate::encoding::Encoding;
 use crate::seconds::Seconds;
 
-/// What the transcoding of one chunk needs.
+/// Buffers to transcode one chunk.
 #[derive(Default)]
 pub struct ChunkScratch {
     pub decoded: Vec<u8>,
@@ -20,7 +20,7 @@ pub struct ChunkScratch {
     workspace: Workspace,
 }
 
-/// Decodes `stored` and, where it is not in the wanted form already, encodes it into `chunk.encoded`; says which.
+/// Decodes `stored` and, unless it has the target encoding already, encodes it into `chunk.encoded` and returns `true`.
 pub fn recode(
     chain: &Chain,
     encoding: &Encoding,
@@ -40,7 +40,7 @@ pub fn recode(
     Ok(true)
 }
 
-/// Encodes a decoded chunk as the encoding says.
+/// Encodes a decoded chunk.
 pub fn encode(
     encoding: &Encoding,
     decoded: &[u8],
@@ -56,8 +56,8 @@ pub fn encode(
     Ok(())
 }
 
-/// Whether a chunk, whose metadata names the wanted codec, really has it: frames may have been written otherwise (zarr-python
-/// 3.0.0 to 3.0.7 wrote elements of one byte). The level leaves no trace, and is believed.
+/// Whether a chunk with the target codec in its metadata was written with it; frames may differ (zarr-python 3.0.0 to
+/// 3.0.7 used an element size of one byte). The level is not stored in frames and is assumed to match.
 fn is_already(encoding: &Encoding, stored: &[u8], nbytes: u64) -> bool {
     let family = |cname| if cname == Cname::Lz4hc { Cname::Lz4 } else { cname };
     let Compressor::Blosc(blosc) = &encoding.compressor else { return encoding.unchanged };
@@ -72,7 +72,7 @@ fn is_already(encoding: &Encoding, stored: &[u8], nbytes: u64) -> bool {
         })
 }
 
-/// Decodes what [`encode`] made.
+/// Decodes the result of [`encode`].
 pub fn decode(
     encoding: &Encoding,
     encoded: &[u8],
@@ -91,7 +91,7 @@ pub fn decode(
     }
 }
 
-/// Decodes `written` as a reader of the output will, and compares it with `chunk.decoded`.
+/// Decodes `written` as a reader of the output would, and compares the result with `chunk.decoded`.
 pub fn check_decodes(
     encoding: &Encoding,
     written: &[u8],

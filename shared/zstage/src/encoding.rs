@@ -1,4 +1,4 @@
-//! How the chunks of an output array are encoded.
+//! Encoding of the chunks of an output array.
 
 use serde_json::Value;
 use zarray::{Array, Chain, ZarrFormat};
@@ -9,23 +9,23 @@ use zcodec::{Blosc, Codec, Compressor, Stream, codec_name};
 pub struct Encoding {
     /// The compressor.
     pub compressor: Compressor,
-    /// Element size for the filter of Blosc, in bytes.
+    /// Element size of the Blosc filter, in bytes.
     pub typesize: u64,
-    /// Whether a CRC-32C follows each chunk, as it does in the source.
+    /// Whether a CRC-32C follows each chunk, as in the source.
     pub checksum: bool,
-    /// Whether the metadata names this encoding already: chunks that really have it are then copied.
+    /// Whether the metadata already names this encoding; chunks that really have it are copied.
     pub unchanged: bool,
 }
 
 impl Encoding {
-    /// `compressor` in place of the one of `chain`; what else the chain has is kept.
+    /// Replaces the compressor of `chain` by `compressor`; the other codecs are kept.
     pub fn new(compressor: Compressor, chain: &Chain, format: ZarrFormat) -> Encoding {
         let checksum = chain.tail.last() == Some(&Codec::Crc32c);
         let encoding = Encoding { compressor, typesize: chain.typesize(), checksum, unchanged: false };
         Encoding { unchanged: encoding.is_named_by(chain, format), ..encoding }
     }
 
-    /// The encoding that `chain` has; `None` where its compressor is not one that is written.
+    /// The encoding of `chain`; `None` if writing its compressor is not supported.
     pub fn of(chain: &Chain, format: ZarrFormat) -> Option<Encoding> {
         let compressor = match chain.compressor() {
             None if chain.unknown.is_none() => Compressor::None,
@@ -37,7 +37,7 @@ impl Encoding {
         Some(Encoding::new(compressor, chain, format))
     }
 
-    /// Memory that the encoder keeps for a chunk, estimated. The tables of zstd's levels above 16 are several times the data.
+    /// Estimated memory of the encoder per chunk. The tables of zstd levels above 16 are several times the data.
     pub fn encoder_bytes(&self, chunk_bytes: u64) -> u64 {
         match &self.compressor {
             Compressor::Stream(Stream::Zstd { level: 16.., .. }) => chunk_bytes.saturating_mul(8).min(700 << 20),
@@ -45,12 +45,12 @@ impl Encoding {
         }
     }
 
-    /// Whether chunks become Blosc frames.
+    /// Whether chunks are Blosc frames.
     pub fn is_blosc(&self) -> bool {
         matches!(self.compressor, Compressor::Blosc(_))
     }
 
-    /// The member that changes in the metadata of `array`, where only the codec does.
+    /// The metadata member that changes in `array` if only the codec changes.
     pub fn new_member(&self, array: &Array) -> (&'static str, Value) {
         match array.format {
             ZarrFormat::V2 => ("compressor", self.compressor.to_v2()),
@@ -65,7 +65,7 @@ impl Encoding {
         match (&self.compressor, compressors) {
             (Compressor::Blosc(new), [Codec::Blosc(old, stated)]) => {
                 let typesize = format == ZarrFormat::V2 || *stated == Some(self.typesize);
-                // Metadata has no word for the split mode; the chunks themselves are held against it.
+                // The metadata does not store the split mode; it is checked on the chunks themselves.
                 let same = Blosc { split: new.split, ..*old } == *new;
                 same && typesize && states_shuffle(chain)
             }
@@ -87,20 +87,20 @@ impl Encoding {
         codecs
     }
 
-    /// The compressor and what follows it.
+    /// The compressor and the codecs after it.
     pub fn tail_v3(&self, chain: &Chain) -> Vec<Value> {
         let checksum = chain.specs.last().filter(|_| self.checksum).cloned();
         self.compressor.to_v3(self.typesize).into_iter().chain(checksum).collect()
     }
 }
 
-/// Whether every chunk is a Blosc frame, which says itself how it is compressed, whatever the metadata says.
+/// Whether every chunk is a Blosc frame, which can be decoded independently of the metadata.
 pub fn is_self_describing(chain: &Chain) -> bool {
     matches!(chain.tail.as_slice(), [Codec::Blosc(..)] | [Codec::Blosc(..), Codec::Crc32c])
 }
 
-/// Whether the metadata names the filter that it means: numcodecs' automatic choice is rewritten as what it stands for, which
-/// every reader understands.
+/// Whether the metadata names the actual filter: the automatic choice of numcodecs is replaced by the filter it
+/// selects, which every reader understands.
 fn states_shuffle(chain: &Chain) -> bool {
     chain.specs.iter().filter(|spec| codec_name(spec) == "blosc").all(|spec| {
         let members = spec.get("configuration").unwrap_or(spec);
@@ -108,7 +108,7 @@ fn states_shuffle(chain: &Chain) -> bool {
     })
 }
 
-/// The level that the metadata names for the compressor, the default of its library where it names none.
+/// The compression level in the metadata, or the library's default if missing.
 fn level_of(chain: &Chain) -> i32 {
     let levels = chain.specs.iter().filter(|spec| matches!(codec_name(spec), "zstd" | "gzip"));
     let level = |spec: &Value| spec.get("configuration").unwrap_or(spec).get("level")?.as_i64();

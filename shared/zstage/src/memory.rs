@@ -1,4 +1,4 @@
-//! How the memory and the cores are shared out: how many objects at once, how many threads in each, how large the regions.
+//! Divides memory and cores: number of objects in parallel, threads per object, size of the regions.
 
 use zarray::Grid;
 use zstore::Store;
@@ -9,29 +9,29 @@ use crate::encoding::Encoding;
 use crate::plan_file::MemoryPlan;
 use crate::rechunk::{Assumptions, RechunkPlan, Resources};
 
-/// Work in flight for one byte of a decoded chunk: stored (and read back), decoded and encoded; where it is decoded again whole,
-/// that as well.
+/// Memory in flight per byte of a decoded chunk: stored (and read back), decoded and encoded, plus a complete decoded
+/// copy if one is needed for verification.
 const COPIES: u64 = 3;
 
 const COPIES_DECODED_AGAIN: u64 = 5;
 
-/// Objects that are only copied are held in pieces of this size.
+/// Objects that are only copied are read in pieces of this size.
 pub const COPY_PIECE: u64 = 8 << 20;
 
-/// Shards up to this are read in one piece.
+/// Shards up to this size are read in one request.
 pub const WHOLE_SHARD: u64 = 64 << 20;
 
-/// Inner chunks that a thread is given at a time: few enough to hold, enough to pay for the thread.
+/// Inner chunks per thread and batch: few enough to hold in memory, enough to pay for the thread.
 pub fn batch(chunk_bytes: Option<u64>) -> usize {
     const BATCH_BYTES: u64 = 4 << 20;
     (BATCH_BYTES / chunk_bytes.unwrap_or(BATCH_BYTES).max(1)).clamp(1, 64) as usize
 }
 
-/// Shares out the cores: so many objects at once as there are workers, objects and room for, and what is left of the cores
-/// as threads on each object.
+/// Divides the cores: objects in parallel are limited by workers, objects and memory; remaining cores become threads
+/// per object.
 ///
 /// # Errors
-/// A budget that not even one object fits into.
+/// The budget is too small for a single object.
 pub fn divide(
     plans: &mut [ArrayPlan],
     jobs: usize,
@@ -49,11 +49,11 @@ pub fn divide(
             continue;
         }
         let Some(bytes) = plan.chain().chunk_bytes else {
-            // What a chunk decodes to is not known before; typical text compresses so far.
+            // The decoded size is unknown; typical text compresses by about this much.
             (plan.threads, plan.need) = (nthreads.unwrap_or(1), 0);
             continue;
         };
-        // A Blosc frame is held against what was encoded block by block.
+        // A Blosc frame is compared block by block, without a decoded copy.
         let again = verified && !plan.encoding().is_some_and(Encoding::is_blosc);
         let chunk_need = bytes.saturating_mul(if again { COPIES_DECODED_AGAIN } else { COPIES });
         let whole = plan
@@ -70,7 +70,7 @@ pub fn divide(
         let most = usize::try_from(units).unwrap_or(usize::MAX).max(1);
         plan.threads = nthreads.unwrap_or((jobs / at_once).max(1)).min(most);
         let (in_flight, waiting) = match plan.array.chain.sharding {
-            // Each thread works on one inner chunk, and holds those of its batch that are done.
+            // Each thread works on one inner chunk and holds the finished ones of its batch.
             Some(_) => (plan.threads as u64, bytes.saturating_mul(batch(Some(bytes)) as u64 * plan.threads as u64)),
             None => (1, 0),
         };
@@ -88,10 +88,10 @@ pub fn divide(
     Ok(())
 }
 
-/// Cuts every array that gets other chunks into regions that fit the memory.
+/// Plans the regions of every array to be rechunked, within the memory budget.
 ///
 /// # Errors
-/// An array that no region of fits, or whose elements cannot be told apart.
+/// No region of an array fits the budget, or its element boundaries are unknown.
 pub fn plan_regions(plans: &mut [ArrayPlan], memory: MemoryPlan, store: &Store) -> Result<(), Failure> {
     let resources =
         Resources { budget: memory.memory_bytes, workers: memory.jobs, readers: memory.readers, in_flight: IN_FLIGHT };
@@ -114,7 +114,7 @@ pub fn plan_regions(plans: &mut [ArrayPlan], memory: MemoryPlan, store: &Store) 
             }
         }
     }
-    // What is enough for the largest is enough for all.
+    // A budget sufficient for the largest array is sufficient for all.
     refused.sort_by_key(|(needed, _)| *needed);
     refused.pop().map_or(Ok(()), |(_, failure)| Err(failure))
 }
@@ -122,10 +122,10 @@ pub fn plan_regions(plans: &mut [ArrayPlan], memory: MemoryPlan, store: &Store) 
 /// Regions in parallel: one is read while the other is written.
 const IN_FLIGHT: usize = 2;
 
-/// Bytes of an element of variable length, where nothing else is known.
+/// Assumed size of a variable-length element, in bytes.
 const TEXT_BYTES: u64 = 64;
 
-/// What a store keeps of an object that is being written: a buffer, or parts on their way over a network.
+/// Memory of an object being written: a buffer, or parts in flight over a network.
 const LOCAL_SINK: u64 = 256 << 10;
 
 const REMOTE_SINK: u64 = 24 << 20;

@@ -1,4 +1,4 @@
-//! The objects of all output arrays as one stream of work: listed while they are worked on, or computed from their numbers.
+//! The objects of all output arrays as one stream: listed lazily, or computed from their numbers.
 
 use std::ops::Range;
 
@@ -11,58 +11,58 @@ use crate::placement::Placement;
 use crate::report::Report;
 use crate::view::ObjectSource;
 
-/// One output object to make.
+/// One output object to create.
 pub struct Item {
-    /// Its array, as a number in the plan.
+    /// Index of its array in the plan.
     pub array: usize,
-    /// The key of its source object; where it has several, the key of the output.
+    /// The key of its source object; with several, the key of the output object.
     pub key: String,
-    /// What its source is.
+    /// Its source.
     pub source: ItemSource,
-    /// Number of the object in its array, in the order it was handed out.
+    /// Sequence number within its array, in the order objects are handed out.
     pub number: u64,
-    /// Its number in the grid of its array, where there is one.
+    /// Its number in the grid of its array, if the grid is regular.
     pub unit: Option<u64>,
-    /// Stored size and tag of the source, where a list says them.
+    /// Stored size and tag of the source, if listed.
     pub stat: Option<Stat>,
 }
 
-/// What an output object is made of.
+/// The source of an output object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemSource {
     /// The source object of the plan's own array.
     Own,
-    /// What a view has under it.
+    /// The source given by a view.
     View(ObjectSource),
 }
 
-/// What the stream brings.
+/// The next element of the stream.
 pub enum Next {
     /// More work.
     Item(Item),
-    /// All objects of this array are out.
+    /// All objects of this array have been handed out.
     ArrayDone(usize),
-    /// This array has no object in the part that is done.
+    /// This array has no objects in the part being processed.
     NotMine(usize),
-    /// A metadata document, which is written at the end.
+    /// A metadata document; these are written last.
     Metadata,
-    /// A key below an array that is none of its chunks.
+    /// A key below an array that is not one of its chunks.
     Stray,
     /// A key that would be a chunk of this array with the other separator.
     WrongSeparator(usize),
-    /// The list broke off.
+    /// Listing failed.
     Failed(StoreError),
     /// No more arrays.
     End,
 }
 
-/// Which objects are handed out.
+/// Which objects to hand out.
 pub enum Work {
-    /// All that a list finds.
+    /// All listed objects.
     Listed,
-    /// These units of each array, present or not: a part does not list the whole.
+    /// These units of each array, present or not; avoids listing the whole array for each part.
     Units {
-        /// Of each array.
+        /// Units of each array.
         units: Vec<Range<u64>>,
         /// Whether there are other parts.
         of_many: bool,
@@ -70,13 +70,13 @@ pub enum Work {
 }
 
 impl Work {
-    /// Whether other parts do all of an array.
+    /// Whether an array is processed entirely by other parts.
     pub fn passes_over(&self, array: usize) -> bool {
         matches!(self, Work::Units { of_many: true, units } if units[array].is_empty())
     }
 }
 
-/// The stream, shared by the workers.
+/// The stream, shared by all workers.
 pub struct Objects<'a> {
     store: &'a Store,
     plans: &'a [ArrayPlan],
@@ -98,14 +98,14 @@ enum Keys<'a> {
 }
 
 impl<'a> Objects<'a> {
-    /// The objects of `plans`, whose own arrays lie in `store`.
+    /// The objects of `plans`, whose own arrays are in `store`.
     pub fn new(store: &'a Store, plans: &'a [ArrayPlan], work: &'a Work) -> Objects<'a> {
         let state = State { array: 0, number: 0, keys: None, over: false };
         Objects { store, plans, work, state: Mutex::new(state) }
     }
 
-    /// The next piece of work. An object that is handed out is entered in the report first, so that no array can look
-    /// finished while one of its objects is in flight.
+    /// The next element. An object is registered in the report before it is returned, so that no array looks finished
+    /// while one of its objects is in flight.
     pub fn next(&self, report: &Report) -> Next {
         let mut state = self.state.lock();
         let Some(plan) = self.plans.get(state.array).filter(|_| !state.over) else { return Next::End };
@@ -140,7 +140,7 @@ impl<'a> Objects<'a> {
                 Some(Ok(object)) => match plan.array.key_kind(&object.key) {
                     Key::Chunk(unit) => Some((object.key, ItemSource::Own, unit, Some(object.stat))),
                     Key::Metadata => return Next::Metadata,
-                    // Our own: what another worker is about to put in the place of an old object.
+                    // Our own temporary object, which another worker is about to rename over an old one.
                     Key::Stray | Key::OutsideGrid
                         if plan.placement == Placement::InPlace
                             && is_temporary(object.key.rsplit('/').next().unwrap_or_default()) =>
@@ -177,7 +177,7 @@ impl<'a> Objects<'a> {
             Work::Listed => 0..plan.units(),
             Work::Units { units, .. } => units[array].clone(),
         };
-        // Without a regular grid no key can be computed: such an array is one unit, which is listed.
+        // Without a regular grid, keys cannot be computed: such an array is one unit and is listed.
         let listed = matches!(self.work, Work::Listed) || (plan.array.grid.is_none() && !units.is_empty());
         if !listed || !plan.view.is_whole() {
             return Ok(Keys::Computed(units));
@@ -190,7 +190,7 @@ impl<'a> Objects<'a> {
     }
 }
 
-/// The key and source of the output object with that number.
+/// The key and source of the output object with this number.
 fn source_of(plan: &ArrayPlan, unit: u64) -> Option<(String, ItemSource)> {
     let grid = plan.array.grid.as_ref()?;
     let index = grid.index(unit);

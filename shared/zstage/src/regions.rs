@@ -1,4 +1,4 @@
-//! Arrays that get other chunks: the regions of each are worked on one after the other, by all workers together.
+//! Rechunks arrays region by region; all workers share the regions of one array before the next.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,24 +17,24 @@ use crate::report::Report;
 use crate::stats::Stats;
 use crate::task::Task;
 
-/// What the regions of all arrays share.
+/// Shared state for the regions of all arrays.
 pub struct Regions<'a> {
     task: &'a Task<'a>,
     report: &'a Report<'a>,
 }
 
 impl<'a> Task<'a> {
-    /// The work on the regions of its arrays.
+    /// The regions of this task, reporting to `report`.
     pub(crate) fn regions(&'a self, report: &'a Report<'a>) -> Regions<'a> {
         Regions { task: self, report }
     }
 }
 
 impl Regions<'_> {
-    /// Rechunks the array `array` of the plan, as far as its regions are among `units`.
+    /// Rechunks array `array` of the plan, limited to the regions in `units`.
     ///
     /// # Errors
-    /// A codec that stands in the way.
+    /// A codec of the array is not supported.
     pub fn run(&self, array: usize, units: Range<u64>) -> Result<(), Failure> {
         let plan = &self.task.plans[array];
         let (Some(rechunk), Some(regions)) = (plan.rechunk(), plan.regions()) else { return Ok(()) };
@@ -83,9 +83,9 @@ impl Regions<'_> {
         let result = match self.resumed(array, engine, number) {
             Ok(Some(stats)) => Ok((stats, 0.0)),
             Ok(None) => self
-                .forget(plan, regions, number)
+                .remove_outputs(plan, regions, number)
                 .and_then(|()| engine.run(number))
-                .and_then(|outcome| self.enter(array, number, &outcome)),
+                .and_then(|outcome| self.record_done(array, number, &outcome)),
             Err(failure) => Err(failure),
         };
         let share = plan.array.uncompressed_bytes().unwrap_or(0) / regions.regions().max(1);
@@ -94,8 +94,8 @@ impl Regions<'_> {
         self.report.finished(array, &key, result.map(|(stats, _)| (stats, Vec::new())), seconds);
     }
 
-    /// Removes what an earlier run may have made of a region: of a source that has changed since, this one may make less.
-    fn forget(&self, plan: &ArrayPlan, regions: &RechunkPlan, number: u64) -> Result<(), Failure> {
+    /// Removes objects of an earlier run from a region: if the source has changed since, this run may write fewer.
+    fn remove_outputs(&self, plan: &ArrayPlan, regions: &RechunkPlan, number: u64) -> Result<(), Failure> {
         if self.task.again {
             for key in plan.region_keys(regions, number) {
                 self.task.output(plan).delete(&key)?;
@@ -104,10 +104,10 @@ impl Regions<'_> {
         Ok(())
     }
 
-    /// Whether the objects of a region are there, as many and as large as they were written.
-    fn is_there(&self, plan: &ArrayPlan, regions: &RechunkPlan, number: u64, done: &Done) -> Result<bool, Failure> {
+    /// Whether the objects of a completed region still exist with the recorded count and total size.
+    fn is_intact(&self, plan: &ArrayPlan, regions: &RechunkPlan, number: u64, done: &Done) -> Result<bool, Failure> {
         let output = self.task.output(plan);
-        // A PUT that was answered is kept; to ask for each would cost a request an object.
+        // Acknowledged PUTs are trusted; checking each object would cost a request per object.
         if output.is_remote() {
             return Ok(true);
         }
@@ -121,8 +121,8 @@ impl Regions<'_> {
         Ok(objects == done.objects() && bytes == done.bytes)
     }
 
-    /// Enters what is done in the journal.
-    fn enter(&self, array: usize, number: u64, outcome: &RegionOutcome) -> Result<(Stats, f64), Failure> {
+    /// Records a completed region in the journal.
+    fn record_done(&self, array: usize, number: u64, outcome: &RegionOutcome) -> Result<(Stats, f64), Failure> {
         let plan = &self.task.plans[array];
         outcome.seconds.report(self.task.progress);
         let verified = self.task.options.verify != Verify::None;
@@ -157,11 +157,11 @@ impl Regions<'_> {
         Ok((stats, outcome.seconds.total()))
     }
 
-    /// What an earlier run has done of a region, where its source is still the same.
+    /// The counters of a region completed by an earlier run, if its source has not changed.
     fn resumed(&self, array: usize, engine: &Engine, number: u64) -> Result<Option<Stats>, Failure> {
         let Some(done) = self.task.completed.get(array, Some(number)) else { return Ok(None) };
         let plan = &self.task.plans[array];
-        if !self.is_there(plan, engine.plan(), number, done)? {
+        if !self.is_intact(plan, engine.plan(), number, done)? {
             return Ok(None);
         }
         if (self.task.options.verify == Verify::Full && !done.verified) || !done.is_of_sources(engine.sources(number)?)
@@ -181,11 +181,11 @@ impl Regions<'_> {
     }
 }
 
-/// The output's store as the engine sees it.
+/// The output store as a sink of the engine.
 struct StoreSink<'a> {
     plan: &'a ArrayPlan,
     output: &'a Store,
-    /// Whether to read back what was written.
+    /// Whether to read back written objects.
     verify: bool,
 }
 
@@ -194,7 +194,7 @@ impl StoreSink<'_> {
         self.plan.output_key(index)
     }
 
-    fn not_the_same(&self, key: &str) -> Failure {
+    fn verify_failure(&self, key: &str) -> Failure {
         Failure::new(Exit::Output, "verification failed: the stored bytes differ from those written")
             .at(self.output.place(key))
             .hint("the disk or memory of this machine may be faulty")
@@ -207,7 +207,7 @@ impl ObjectSink for StoreSink<'_> {
         self.output.put(&key, bytes)?;
         let mut stored = Vec::new();
         if self.verify && (self.output.get(&key, &mut stored)?.is_none() || stored != bytes) {
-            return Err(self.not_the_same(&key));
+            return Err(self.verify_failure(&key));
         }
         Ok(())
     }
@@ -219,12 +219,12 @@ impl ObjectSink for StoreSink<'_> {
     }
 }
 
-/// A shard on its way to the store.
+/// A shard being written to the store.
 struct StoredShard<'a> {
     sink: &'a StoreSink<'a>,
     key: String,
     upload: Upload<'a>,
-    /// CRC-32C of what was appended.
+    /// CRC-32C of the bytes appended so far.
     checksum: u32,
 }
 
@@ -238,13 +238,13 @@ impl ShardSink for StoredShard<'_> {
         let StoredShard { sink, key, upload, checksum } = *self;
         let stat = upload.finish(start)?;
         if sink.verify && !is_stored(sink.output, &key, start, stat.size, checksum)? {
-            return Err(sink.not_the_same(&key));
+            return Err(sink.verify_failure(&key));
         }
         Ok(())
     }
 }
 
-/// Whether the object at `key` has `size` bytes: `start`, and then bytes with this CRC-32C.
+/// Whether the object at `key` has `size` bytes: `start`, followed by bytes with this CRC-32C.
 fn is_stored(store: &Store, key: &str, start: &[u8], size: u64, checksum: u32) -> Result<bool, StoreError> {
     let mut piece = Vec::new();
     let mut read =

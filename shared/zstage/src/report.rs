@@ -1,4 +1,4 @@
-//! What became of each array: workers report objects in any order, records leave in the order of the arrays.
+//! Collects results per array: workers report objects in any order, records are emitted in array order.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use crate::array_plan::ArrayPlan;
 use crate::progress::Progress;
 use crate::stats::{ArrayStats, Stats, Totals};
 
-/// Failures of one array that are reported, the first in key order; all are counted.
+/// Maximum number of reported failures per array, the first in key order; all are counted.
 const REPORTED_FAILURES: usize = 1000;
 
-/// Refusals (credentials, network) after which a run that meets only more of them is ended.
+/// A run is aborted after this many refusals (credentials, network).
 const REFUSALS: u64 = 100;
 
-/// The record of a finished array.
+/// Makes the record of a finished array.
 pub type ArrayRecord<'a> = dyn Fn(&ArrayPlan, &ArrayStats) -> Record + Sync + 'a;
 
-/// What all workers report to.
+/// The report shared by all workers.
 pub struct Report<'a> {
     plans: &'a [ArrayPlan],
     record: &'a ArrayRecord<'a>,
@@ -30,27 +30,27 @@ pub struct Report<'a> {
 
 struct State {
     arrays: Vec<ArrayState>,
-    /// The next array whose record is due.
+    /// The next array to emit a record for.
     due: usize,
     totals: Totals,
-    /// What ended the run.
+    /// The failure that aborted the run.
     fatal: Option<Failure>,
 }
 
 #[derive(Clone, Default)]
 struct ArrayState {
-    /// Objects handed out; final once `listed`.
+    /// Objects handed out; final once `listed` is set.
     started: u64,
     listed: bool,
     finished: u64,
-    /// Whether other parts do it.
+    /// Whether it is processed by other parts.
     passed_over: bool,
     stats: ArrayStats,
-    /// Failures that wait for their array's turn, by key.
+    /// Failures not yet emitted, by key.
     failures: BTreeMap<String, Failure>,
 }
 
-/// An array whose chunks no reader finds.
+/// The failure for an array whose chunk keys use the wrong separator, so that no reader finds them.
 pub fn wrong_separator(array: &Array, store: &Store) -> Failure {
     let text = format!("chunk keys do not use the separator {:?} given in the metadata", array.keys.separator);
     Failure::new(Exit::Unreadable, text)
@@ -59,7 +59,7 @@ pub fn wrong_separator(array: &Array, store: &Store) -> Failure {
 }
 
 impl<'a> Report<'a> {
-    /// A report over `plans`. `strays` keys that belong to no array have been found before.
+    /// A report for `plans`. `strays` is the number of keys already found that belong to no array.
     pub fn new(
         plans: &'a [ArrayPlan],
         record: &'a ArrayRecord<'a>,
@@ -71,13 +71,13 @@ impl<'a> Report<'a> {
         Report { plans, record, progress, state: Mutex::new(State { arrays, due: 0, totals, fatal: None }) }
     }
 
-    /// An object was handed out.
+    /// Records that an object was handed out.
     pub fn started(&self, array: usize) {
         self.state.lock().arrays[array].started += 1;
     }
 
-    /// An object, or a region of them, is done; `bad` could not be decoded, and was dealt with. An output that failed ends
-    /// the run; a source object that failed is reported in its array's turn, and the run goes on.
+    /// Records that an object or region is finished; failures in `bad` have been handled already. An output failure
+    /// aborts the run; a failure of a source object is reported with its array, and the run continues.
     pub fn finished(&self, array: usize, key: &str, result: Result<(Stats, Vec<Failure>), Failure>, seconds: f64) {
         let mut state = self.state.lock();
         let own = &mut state.arrays[array];
@@ -105,8 +105,8 @@ impl<'a> Report<'a> {
         self.emit_due(&mut state);
     }
 
-    /// A source chunk that cannot be decoded; `lost`: what it belongs to is not in the output. Counted once, however often
-    /// it is met.
+    /// Records a source chunk that cannot be decoded, once even if reported repeatedly; `lost` if the output lacks data
+    /// because of it.
     pub fn bad(&self, array: usize, place: &str, failure: Failure, lost: bool) {
         let mut state = self.state.lock();
         if !state.arrays[array].failures.contains_key(place) {
@@ -115,17 +115,17 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// A chunk whose key no reader looks for: leaving it out would lose it, so the array fails.
+    /// Records a chunk key that no reader looks for: skipping the chunk would lose data, so the array fails.
     pub fn wrong_separator(&self, array: usize, store: &Store) {
         self.bad(array, "", wrong_separator(&self.plans[array].array, store), true);
     }
 
-    /// What is stored of an array that is not carried over object by object.
+    /// Sets the stored bytes of an array that is not transferred object by object.
     pub fn stored(&self, array: usize, bytes: u64) {
         self.state.lock().arrays[array].stats.stats.bytes_before = bytes;
     }
 
-    /// An array that other parts do, and report.
+    /// Records an array that other parts process and report.
     pub fn pass_over(&self, array: usize) {
         let mut state = self.state.lock();
         state.arrays[array].passed_over = true;
@@ -133,29 +133,29 @@ impl<'a> Report<'a> {
         self.emit_due(&mut state);
     }
 
-    /// All objects of an array have been handed out.
+    /// Records that all objects of an array have been handed out.
     pub fn listed(&self, array: usize) {
         let mut state = self.state.lock();
         state.arrays[array].listed = true;
         self.emit_due(&mut state);
     }
 
-    /// A key that belongs to no array.
+    /// Counts a key that belongs to no array.
     pub fn stray(&self) {
         self.state.lock().totals.skipped_keys += 1;
     }
 
-    /// Something ended the run.
+    /// Aborts the run.
     pub fn end(&self, failure: Failure) {
         self.state.lock().end(failure);
     }
 
-    /// Whether the run has been ended.
+    /// Whether the run has been aborted.
     pub fn is_over(&self) -> bool {
         self.state.lock().fatal.is_some()
     }
 
-    /// Emits what is due: the failures of an array, then its record.
+    /// Emits the failures and the record of each array that is finished, in order.
     fn emit_due(&self, state: &mut State) {
         loop {
             let due = state.due;
@@ -177,7 +177,7 @@ impl<'a> Report<'a> {
     /// The totals of the run.
     ///
     /// # Errors
-    /// What ended the run before its time.
+    /// The failure that aborted the run.
     pub fn close(&self) -> Result<Totals, Failure> {
         let mut state = self.state.lock();
         if let Some(failure) = state.fatal.take() {

@@ -1,15 +1,15 @@
-//! Where the time of workers goes.
+//! Worker time per phase.
 
 use crate::progress::Progress;
 
-/// Seconds of all threads by phase.
+/// Seconds per phase, summed over all threads.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Seconds {
     /// Waiting for the source.
     pub read: f64,
     /// Decoding and cropping.
     pub decode: f64,
-    /// Collecting the elements of output chunks.
+    /// Gathering the elements of output chunks.
     pub gather: f64,
     /// Encoding.
     pub encode: f64,
@@ -20,7 +20,7 @@ pub struct Seconds {
 }
 
 impl Seconds {
-    /// Adds those of another worker.
+    /// Adds the times of another worker.
     pub fn add(&mut self, other: &Seconds) {
         self.read += other.read;
         self.decode += other.decode;
@@ -30,12 +30,12 @@ impl Seconds {
         self.verify += other.verify;
     }
 
-    /// Their sum.
+    /// The sum of all phases.
     pub fn total(&self) -> f64 {
         self.read + self.decode + self.gather + self.encode + self.write + self.verify
     }
 
-    /// Reports them by phase; gathering only where there was any.
+    /// Reports the times per phase; gathering only if nonzero.
     pub fn report(&self, progress: &dyn Progress) {
         let phases = [
             ("read", self.read),

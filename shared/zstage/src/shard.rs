@@ -1,5 +1,5 @@
-//! Shards: the inner chunks are transcoded one by one, in the order they are stored in, and a new index is written. A
-//! shard is never held whole unless it is small.
+//! Transcodes shards: inner chunks one by one in storage order, then a new index. Only small shards are held in memory
+//! completely.
 
 use std::panic::resume_unwind;
 use std::thread::ScopedJoinHandle;
@@ -20,7 +20,7 @@ impl Job<'_> {
     /// Transcodes one shard.
     ///
     /// # Errors
-    /// As [`Job::run`].
+    /// The errors of [`Job::run`].
     pub fn transcode_shard(&self, encoding: &Encoding, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
         let Some(sharding) = &self.array.chain.sharding else { return Ok(Outcome::default()) };
         let WorkerScratch { stored, seconds } = scratch;
@@ -36,7 +36,7 @@ impl Job<'_> {
         }
         seconds.read += timer.lap();
 
-        // The order in the shard may have been chosen for locality; it is kept.
+        // Keep the storage order, which may have been chosen for locality.
         let mut order: Vec<Entry> =
             index.0.iter().enumerate().filter_map(|(number, entry)| Some((number, (*entry)?))).collect();
         order.sort_by_key(|(_, (start, _))| *start);
@@ -75,22 +75,22 @@ impl Job<'_> {
     }
 }
 
-/// Number of an inner chunk, and where it lies: start and length.
+/// An inner chunk: its number, and its start and length in the shard.
 type Entry = (usize, (u64, u64));
 
-/// What is done with every inner chunk of a shard.
+/// The transcoding of the inner chunks of a shard.
 struct InnerChunks<'a> {
     job: &'a Job<'a>,
     chain: &'a Chain,
     encoding: &'a Encoding,
-    /// The shard, where it is small enough to be held.
+    /// The complete shard, if it is small enough to be held in memory.
     shard: Option<&'a [u8]>,
 }
 
-/// An inner chunk on its way to the output.
+/// A transcoded inner chunk.
 #[derive(Default)]
 struct Inner {
-    /// Nothing for one that is left out.
+    /// `None` if the chunk is omitted.
     bytes: Option<Vec<u8>>,
     uncompressed_bytes: u64,
     crc32c: u32,
@@ -170,7 +170,7 @@ impl InnerChunks<'_> {
         Ok(Inner { bytes: Some(bytes), uncompressed_bytes, crc32c, recompressed: recoded, bad: None })
     }
 
-    /// An inner chunk that cannot be decoded.
+    /// Handles an inner chunk that cannot be decoded.
     fn bad(&self, stored: &[u8], bad: Failure) -> Result<Inner, Failure> {
         let bytes = match self.job.on_bad_chunk {
             OnBadChunk::Error => return Err(bad),
@@ -181,15 +181,15 @@ impl InnerChunks<'_> {
     }
 }
 
-/// A shard being written: chunks are appended, the index goes to its place at the end.
+/// A shard being written: chunks are appended, and the index is written last.
 struct ShardWriter<'a> {
     upload: Upload<'a>,
     shard: ShardBuilder,
-    /// CRC-32C of each inner chunk; each of them has been decoded again from memory.
+    /// CRC-32C of each encoded inner chunk, all of which have been verified in memory.
     checksums: Vec<u32>,
 }
 
-/// What a shard was written as.
+/// A completed shard.
 struct Written {
     index: ShardIndex,
     checksums: Vec<u32>,
@@ -217,22 +217,22 @@ impl<'a> ShardWriter<'a> {
 }
 
 impl Written {
-    /// Holds the stored shard against what was written.
+    /// Verifies the stored shard against what was written.
     fn check(&self, job: &Job, key: &str, layout: IndexLayout) -> Result<(), Failure> {
         let mut buffer = Vec::new();
         let stored = read_shard_index(job.output, key, &layout, &mut buffer);
-        match stored.map_err(|error| job.not_the_same(&error.to_string()))? {
+        match stored.map_err(|error| job.verify_failure(&error.to_string()))? {
             Some((index, _)) if index == self.index => {}
-            Some(_) => return Err(job.not_the_same("the stored shard index differs from the one written")),
-            None => return Err(job.not_the_same("the object is missing")),
+            Some(_) => return Err(job.verify_failure("the stored shard index differs from the one written")),
+            None => return Err(job.verify_failure("the object is missing")),
         }
         for (entry, checksum) in self.index.0.iter().zip(&self.checksums) {
             let Some((start, len)) = *entry else { continue };
             if job.read_output(key, ByteRange::At { start, len }, &mut buffer)?.is_none() {
-                return Err(job.not_the_same("the object is missing"));
+                return Err(job.verify_failure("the object is missing"));
             }
             if crc32c(&buffer) != *checksum {
-                return Err(job.not_the_same("the stored bytes differ from those written"));
+                return Err(job.verify_failure("the stored bytes differ from those written"));
             }
         }
         Ok(())

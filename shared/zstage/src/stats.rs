@@ -1,12 +1,12 @@
-//! Counts: of one object, of an array, of a run.
+//! Counters per object, per array, and per run.
 
 use serde::{Deserialize, Serialize};
 use zwire::{Exit, ratio};
 
-/// What was done with one object, or with several.
+/// Counters of one or several objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Objects that were there.
+    /// Objects present.
     pub objects: u64,
     /// Stored bytes of the source.
     pub bytes_before: u64,
@@ -14,16 +14,16 @@ pub struct Stats {
     pub bytes_after: u64,
     /// Decoded bytes.
     pub uncompressed_bytes: u64,
-    /// Objects of which any byte was compressed again.
+    /// Objects of which any part was compressed again.
     pub recompressed: u64,
     /// Objects read back and compared.
     pub verified: u64,
-    /// Objects that an earlier run had done.
+    /// Objects done by an earlier run.
     pub resumed: u64,
 }
 
 impl Stats {
-    /// Adds what was done with other objects.
+    /// Adds the counters of other objects.
     pub fn add(&mut self, other: &Stats) {
         self.objects += other.objects;
         self.bytes_before += other.bytes_before;
@@ -35,31 +35,31 @@ impl Stats {
     }
 }
 
-/// What was done with one array.
+/// Counters of one array.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ArrayStats {
-    /// Over its objects.
+    /// Sum over its objects.
     pub stats: Stats,
     /// Objects that failed.
     pub failed: u64,
-    /// Seconds of all workers.
+    /// Seconds summed over all workers.
     pub seconds: f64,
 }
 
-/// Totals of a run, as its summary and the done-file of a part have them.
+/// Totals of a run, as in its summary and in the done-file of a part.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Totals {
-    /// Arrays; absent from the sum over all parts, each of which counts them.
+    /// Number of arrays; `None` in a sum over parts, because each part counts all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arrays: Option<u64>,
-    /// Objects that were carried over.
+    /// Objects transferred.
     pub objects: u64,
-    /// Of them, those of which any byte was compressed again.
+    /// Transferred objects of which any part was compressed again.
     pub recompressed: u64,
-    /// Of them, those read back and compared.
+    /// Transferred objects that were read back and compared.
     pub verified: u64,
-    /// Of them, those that an earlier run had done.
+    /// Transferred objects that an earlier run had done.
     pub resumed: u64,
     /// Objects that failed.
     pub failed: u64,
@@ -72,13 +72,13 @@ pub struct Totals {
     /// `bytes_before` over `bytes_after`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<f64>,
-    /// Failed objects that are not in the output in any form, so that it is not complete.
+    /// Failed objects missing from the output, which is therefore incomplete.
     #[serde(skip)]
     pub lost: u64,
-    /// Of those, the ones that could not be decoded.
+    /// Lost objects that could not be decoded.
     #[serde(skip)]
     pub unreadable: u64,
-    /// Of those, the ones that a server refused.
+    /// Lost objects whose access was refused.
     #[serde(skip)]
     pub refused: u64,
 }
@@ -95,12 +95,12 @@ impl Totals {
         self.gain = ratio(self.bytes_before, self.bytes_after);
     }
 
-    /// The exit code of a run that lost something.
+    /// The exit code of a run with lost objects.
     pub fn exit_of_lost(&self) -> Exit {
         if self.objects == 0 && self.refused == self.lost { Exit::Refused } else { Exit::Partial }
     }
 
-    /// Adds the totals of another part, or of another store.
+    /// Adds the totals of another part or store.
     pub fn add(&mut self, other: &Totals) {
         self.objects += other.objects;
         self.recompressed += other.recompressed;

@@ -1,4 +1,4 @@
-//! The kernel: one object from the source to the output. Bytes in, bytes out; values are not looked at.
+//! Transcodes one object from source to output. Bytes to bytes; values are not interpreted.
 
 use std::path::Path;
 
@@ -18,29 +18,29 @@ use crate::placement::Placement;
 use crate::seconds::Seconds;
 use crate::stats::Stats;
 
-/// What one worker keeps from object to object.
+/// Buffers and timings that a worker keeps from object to object.
 #[derive(Default)]
 pub struct WorkerScratch {
     /// A stored object.
     pub stored: Vec<u8>,
-    /// Where its time went.
+    /// Time spent per phase.
     pub seconds: Seconds,
 }
 
-/// What became of one object.
+/// The outcome of one object.
 #[derive(Default)]
 pub struct Outcome {
-    /// What was read, where it was there at all.
+    /// The source object read, if present.
     pub source: Option<Stat>,
-    /// What was written, where anything was.
+    /// The output object written, if any.
     pub written: Option<Stat>,
     pub uncompressed_bytes: u64,
-    /// CRC-32C of the decoded bytes; of the stored ones where they were copied.
+    /// CRC-32C of the decoded bytes, or of the stored bytes if copied.
     pub crc32c: u32,
-    /// Whether any byte of it was compressed again.
+    /// Whether any part of it was compressed again.
     pub recompressed: bool,
     pub verified: bool,
-    /// What could not be decoded, and was carried over or left out as the flags say.
+    /// Chunks that could not be decoded and were copied or skipped as requested.
     pub bad: Vec<Failure>,
 }
 
@@ -58,7 +58,7 @@ impl From<&Outcome> for Stats {
     }
 }
 
-/// One output object that has one source object, and all that is needed to make it.
+/// An output object with a single source object, and everything needed to create it.
 pub struct Job<'a> {
     /// The store of the source object.
     pub store: &'a Store,
@@ -66,25 +66,25 @@ pub struct Job<'a> {
     pub array: &'a Array,
     /// The encoding of the output; `None` copies the stored bytes.
     pub encoding: Option<&'a Encoding>,
-    /// Where it goes.
+    /// The output store.
     pub output: &'a Store,
     pub plan: &'a ArrayPlan,
     pub item: &'a Item,
-    /// Read back what was written, decode and compare.
+    /// Whether to read back, decode and compare the output.
     pub verify: bool,
-    /// What to do about a chunk that cannot be decoded.
+    /// How to treat a chunk that cannot be decoded.
     pub on_bad_chunk: OnBadChunk,
-    /// Where an object is kept that another one takes the place of.
+    /// Where to back up objects that are replaced.
     pub backup: Option<&'a Path>,
-    /// Where decoding and encoding is done.
+    /// Decode and encode buffers.
     pub scratch: &'a ScratchPool<ChunkScratch>,
 }
 
 impl Job<'_> {
-    /// Carries the object over.
+    /// Creates the output object.
     ///
     /// # Errors
-    /// What is wrong with the source object, or (exit code [`Exit::Output`]) with the output.
+    /// The source object is unreadable, or (exit code [`Exit::Output`]) the output cannot be written.
     pub fn run(&self, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
         let done = match self.encoding {
             None => return self.copy(scratch),
@@ -103,18 +103,18 @@ impl Job<'_> {
         }
     }
 
-    /// The object stays where it is.
+    /// Leaves the object in place.
     fn kept(&self) -> Result<Outcome, Failure> {
         let stat = self.store.stat(&self.item.key)?;
         Ok(Outcome { source: stat, written: stat, ..Outcome::default() })
     }
 
-    /// The key that the object will have.
+    /// The key of the output object.
     pub fn output_key(&self) -> String {
         self.plan.new_key(&self.item.key, self.item.unit)
     }
 
-    /// Carries the object over as it is, piece by piece: a shard may be larger than the memory.
+    /// Copies the object unchanged, in pieces, because a shard may not fit in memory.
     fn copy(&self, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
         let WorkerScratch { stored, seconds } = scratch;
         let mut timer = Timer::start();
@@ -145,7 +145,7 @@ impl Job<'_> {
             Outcome { source: Some(source), written: Some(written), crc32c: checksum, ..Outcome::default() };
         if self.verify {
             if self.checksum_of_output(&key, stored)? != checksum {
-                return Err(self.not_the_same("the stored bytes differ from those copied"));
+                return Err(self.verify_failure("the stored bytes differ from those copied"));
             }
             seconds.verify += timer.lap();
             outcome.verified = true;
@@ -153,13 +153,13 @@ impl Job<'_> {
         Ok(outcome)
     }
 
-    /// CRC-32C of what was written.
+    /// CRC-32C of the stored output object.
     fn checksum_of_output(&self, key: &str, buffer: &mut Vec<u8>) -> Result<u32, Failure> {
         let (mut done, mut checksum) = (0, 0);
         loop {
             let range = ByteRange::At { start: done, len: COPY_PIECE };
             let Some(stat) = self.read_output(key, range, buffer)? else {
-                return Err(self.not_the_same("the object is missing"));
+                return Err(self.verify_failure("the object is missing"));
             };
             checksum = crc32c_append(checksum, buffer);
             done += buffer.len() as u64;
@@ -191,11 +191,11 @@ impl Job<'_> {
             return Ok(Outcome { written: Some(source), verified: self.verify, ..outcome });
         }
         if self.verify && self.plan.placement == Placement::InPlace {
-            // What takes the old chunk's place must be good before it does.
+            // Verify the new chunk before it replaces the old one.
             let encoded = std::mem::take(&mut chunk.encoded);
             let checked = check_decodes(encoding, &encoded, threads, chunk);
             chunk.encoded = encoded;
-            checked.map_err(|error| self.not_the_same(&error.to_string()))?;
+            checked.map_err(|error| self.verify_failure(&error.to_string()))?;
             seconds.verify += timer.lap();
         }
         let key = self.output_key();
@@ -203,30 +203,30 @@ impl Job<'_> {
         seconds.write += timer.lap();
         if self.verify {
             self.read_back(&key, stored)?;
-            check_decodes(encoding, stored, threads, chunk).map_err(|error| self.not_the_same(&error.to_string()))?;
+            check_decodes(encoding, stored, threads, chunk).map_err(|error| self.verify_failure(&error.to_string()))?;
             seconds.verify += timer.lap();
             outcome.verified = true;
         }
         Ok(outcome)
     }
 
-    /// Writes an object.
+    /// Writes an output object.
     fn put(&self, key: &str, bytes: &[u8]) -> Result<Stat, Failure> {
         self.keep_replaced(key)?;
         Ok(self.output.put(key, bytes)?)
     }
 
-    /// Keeps the object whose place is about to be taken.
+    /// Backs up the object that is about to be replaced.
     pub fn keep_replaced(&self, key: &str) -> Result<(), Failure> {
         if self.plan.placement == Placement::InPlace { keep_replaced(self.output, key, self.backup) } else { Ok(()) }
     }
 
-    /// Where the source object is, for messages.
+    /// The path of the source object, for messages.
     pub fn place(&self) -> String {
         self.store.place(&self.item.key)
     }
 
-    /// A key that was computed may have no object; one that was listed must.
+    /// A computed key may have no object, but a listed key must.
     pub fn absent(&self) -> Result<Outcome, Failure> {
         match self.item.stat {
             None => Ok(Outcome::default()),
@@ -234,21 +234,21 @@ impl Job<'_> {
         }
     }
 
-    /// Reads what was written.
+    /// Reads back the output object.
     fn read_back(&self, key: &str, buffer: &mut Vec<u8>) -> Result<(), Failure> {
-        match self.output.get(key, buffer).map_err(|error| self.not_the_same(&error.to_string()))? {
+        match self.output.get(key, buffer).map_err(|error| self.verify_failure(&error.to_string()))? {
             Some(_) => Ok(()),
-            None => Err(self.not_the_same("the object is missing")),
+            None => Err(self.verify_failure("the object is missing")),
         }
     }
 
-    /// Reads part of what was written.
+    /// Reads back part of the output object.
     pub fn read_output(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<Stat>, Failure> {
-        self.output.get_range(key, range, buffer).map_err(|error| self.not_the_same(&error.to_string()))
+        self.output.get_range(key, range, buffer).map_err(|error| self.verify_failure(&error.to_string()))
     }
 
-    /// The output does not hold what was written to it.
-    pub fn not_the_same(&self, what: &str) -> Failure {
+    /// The failure if the output differs from what was written.
+    pub fn verify_failure(&self, what: &str) -> Failure {
         Failure::new(Exit::Output, format!("verification failed: {what}"))
             .at(self.output.place(&self.output_key()))
             .hint("the disk or memory of this machine may be faulty")

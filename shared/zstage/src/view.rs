@@ -1,37 +1,37 @@
-//! Which elements of which source arrays an output array is made of.
+//! The source elements that make up an output array.
 //!
-//! A view is the whole of one array, a chunk-aligned crop of one, or several arrays joined along a dimension. From it and the
-//! output's chunk grid follows what lies under each output object, computed from the object's index alone, so that 10^7
+//! A view is a whole array, a chunk-aligned crop of one, or several arrays joined along a dimension. Together with the
+//! output's chunk grid it gives the source of each output object, computed from the object's index alone, so that 10^7
 //! objects need no list.
 
 use std::sync::Arc;
 
 use zarray::{Array, Grid, Subset};
 
-/// A box of a source array, and where it lies in the output.
+/// A box of a source array and its position in the output.
 #[derive(Debug, Clone)]
 pub struct Piece {
-    /// The store that holds the array, by its number among the sources of a run.
+    /// Index of the array's store among the sources of a run.
     pub store: usize,
     /// The source array.
     pub array: Arc<Array>,
-    /// The box, in the source array's indices.
+    /// The box, in source array indices.
     pub region: Subset,
-    /// Where its first element lies in the output.
+    /// Position of its first element in the output.
     pub offset: Vec<u64>,
 }
 
-/// The elements of an output array.
+/// The source elements of an output array.
 #[derive(Debug, Clone, Default)]
 pub enum View {
-    /// All of the array that the plan names, in the first source store.
+    /// The whole array named by the plan, from the first source store.
     #[default]
     Whole,
-    /// Pieces that do not overlap, ascending along the dimension they are joined on.
+    /// Pieces that do not overlap, in ascending order along the joined dimension.
     Pieces(Vec<Piece>),
 }
 
-/// What lies under one output object.
+/// The source of one output object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObjectSource {
     /// Exactly one stored source object: of this piece, with this index in its grid.
@@ -41,16 +41,16 @@ pub enum ObjectSource {
         /// Index of the object in the grid of the piece's array.
         index: Vec<u64>,
     },
-    /// Anything else: boxes of pieces, each in output indices; none where no source has an element.
+    /// Anything else: a box in output indices for each overlapping piece; empty if there is none.
     Regions(Vec<(usize, Subset)>),
 }
 
-/// Why arrays cannot be viewed so.
+/// Why arrays cannot be viewed as requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ViewError {
     /// The chunk grid of this array is not regular.
     Irregular(String),
-    /// The crop reaches outside of the array, or has another rank.
+    /// The crop extends outside the array or has a different rank.
     Outside(String),
     /// The crop does not start on a chunk boundary in this dimension.
     Unaligned {
@@ -59,7 +59,7 @@ pub enum ViewError {
         /// The dimension.
         dimension: usize,
     },
-    /// The arrays differ in rank, in the length of a dimension they are not joined on, or in data type.
+    /// The arrays differ in rank, data type, or the length of a dimension other than the joined one.
     Different {
         /// The first array.
         path: String,
@@ -89,7 +89,7 @@ impl std::fmt::Display for ViewError {
 impl std::error::Error for ViewError {}
 
 impl View {
-    /// The box `region` of an array in the source store `store`, which starts on chunk boundaries.
+    /// The box `region` of an array in source store `store`; it must start on chunk boundaries.
     ///
     /// # Errors
     /// [`ViewError::Irregular`], [`ViewError::Outside`] and [`ViewError::Unaligned`].
@@ -114,7 +114,7 @@ impl View {
         Ok(View::Pieces(vec![Piece { store, array, region, offset }]))
     }
 
-    /// The arrays (each with the number of its store) one after the other along `dimension`.
+    /// Joins the arrays (each with the index of its store) along `dimension`.
     ///
     /// # Errors
     /// [`ViewError::Irregular`], [`ViewError::Different`] and [`ViewError::Empty`].
@@ -146,12 +146,12 @@ impl View {
         Ok(View::Pieces(pieces))
     }
 
-    /// Whether it is the whole of the plan's own array.
+    /// Whether this is the whole of the plan's own array.
     pub fn is_whole(&self) -> bool {
         matches!(self, View::Whole)
     }
 
-    /// The pieces; none of a whole array.
+    /// The pieces; empty for a whole array.
     pub fn pieces(&self) -> &[Piece] {
         match self {
             View::Whole => &[],
@@ -159,7 +159,7 @@ impl View {
         }
     }
 
-    /// The shape of the output; `None` where it is the source's own.
+    /// The shape of the output; `None` if it is that of the source.
     pub fn shape(&self) -> Option<Vec<u64>> {
         let ends = self.pieces().iter().map(|piece| {
             let extents = piece.offset.iter().zip(piece.region.shape());
@@ -168,7 +168,7 @@ impl View {
         ends.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| *a.max(b)).collect())
     }
 
-    /// What lies under the object `index` of the output's grid.
+    /// The source of the object `index` of the output grid.
     pub fn under(&self, output: &Grid, index: &[u64]) -> ObjectSource {
         let clipped = Subset::chunk(index, output.chunk_shape()).intersection(&Subset::whole(output.shape()));
         let Some(object) = clipped else { return ObjectSource::Regions(Vec::new()) };
@@ -185,7 +185,7 @@ impl View {
         }
     }
 
-    /// The numbers of the pieces that may touch a box of the output: a binary search, for a join may have thousands.
+    /// The pieces that may overlap a box of the output, by binary search because a join may have thousands.
     fn touched(&self, object: &Subset) -> std::ops::Range<usize> {
         let pieces = self.pieces();
         let ends_before = |piece: &Piece| {
@@ -202,19 +202,19 @@ impl View {
 }
 
 impl Piece {
-    /// The box that it fills in the output.
+    /// The box that the piece fills in the output.
     pub fn placed(&self) -> Subset {
         Subset::new(self.offset.clone(), self.region.shape().to_vec())
     }
 
-    /// A box of the output, which lies within the piece, in the indices of the source array.
+    /// Converts a box of the output within the piece to source array indices.
     pub fn in_source(&self, region: &Subset) -> Subset {
         let start = region.start().iter().zip(&self.offset).zip(self.region.start());
         Subset::new(start.map(|((at, offset), start)| at - offset + start).collect(), region.shape().to_vec())
     }
 
-    /// The stored source object that covers the same elements as the output object `index`, where there is one: the grids
-    /// have the same chunks there, and the same elements lie inside of both arrays.
+    /// The stored source object with the same elements as the output object `index`, if any: both grids must have the
+    /// same chunk there, containing the same elements of their arrays.
     fn object(&self, output: &Grid, index: &[u64]) -> Option<Vec<u64>> {
         let source = self.array.grid.as_ref().filter(|source| source.chunk_shape() == output.chunk_shape())?;
         let starts = index.iter().zip(output.chunk_shape()).zip(&self.offset).zip(self.region.start());

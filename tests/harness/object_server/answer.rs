@@ -1,18 +1,18 @@
-//! What the server says.
+//! Responses of the server.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-/// Every object was changed then; nobody here asks for anything newer.
+/// The modification time of every object; no test requests a newer one.
 pub const HTTP_DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 pub const ISO_DATE: &str = "2026-01-01T00:00:00.000Z";
 
-/// An answer before it is sent.
+/// A response before it is sent.
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<String>,
     pub body: Vec<u8>,
-    /// Where the body begins in its object, and how long that is.
+    /// Start of the body within the object; the length of the object follows.
     pub start: usize,
     pub object_len: usize,
 }
@@ -31,19 +31,19 @@ impl Answer {
         Answer { status, headers: vec![], body: vec![], start: 0, object_len: 0 }
     }
 
-    /// What was written has this tag.
+    /// Success of a write, with the tag of the object.
     pub fn done(tag: &str) -> Answer {
         Answer { headers: vec![format!("ETag: {tag}")], ..Answer::empty(200) }
     }
 
-    /// What came of the one request of one of Azure's batches.
+    /// The response to an Azure batch with a single request.
     pub fn batch(status: u16) -> Answer {
         let part = format!("Content-Type: application/http\r\nContent-ID: 0\r\n\r\nHTTP/1.1 {status} .\r\n\r\n");
         let body = format!("--batch\r\n{part}\r\n--batch--\r\n");
         Answer { status: 202, ..Answer::whole(body.into_bytes(), "multipart/mixed; boundary=batch") }
     }
 
-    /// An error in the words of S3, on two lines as there.
+    /// An error response of S3, on two lines as in S3.
     pub fn error(status: u16) -> Answer {
         let code = match status {
             403 => "AccessDenied",
@@ -60,7 +60,7 @@ impl Answer {
         Answer { status, ..Answer::whole(xml.into_bytes(), "application/xml") }
     }
 
-    /// The part that a `Range` header asks for. As in the clouds, there is no part of an empty object.
+    /// The part requested by a `Range` header. As in S3, any range of an empty object is an error.
     pub fn part(mut self, range: &str) -> Answer {
         let len = self.object_len;
         let wanted = match range.trim_start_matches("bytes=").split_once('-') {
@@ -84,7 +84,7 @@ impl Answer {
     }
 }
 
-/// As for most objects in the clouds, a tag of the content.
+/// A hash of the content, as in most object stores.
 pub fn etag(content: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! How the server misbehaves when it is told to.
+//! Faults that the server simulates.
 
 use std::time::Duration;
 
@@ -6,39 +6,39 @@ use super::answer::Answer;
 use super::request::{Kind, Request};
 use super::shared::Shared;
 
-/// How the server misbehaves. `key_contains` is part of an object's key; nothing is in every request, and
-/// [`ObjectServer::LIST`] in every list.
+/// A fault of the server. `key_contains` is part of an object key; the empty string matches every request, and
+/// [`ObjectServer::LIST`] every list.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// The first tries of every object and every page of a list are answered with an error.
+    /// The first requests for every object and every list page fail.
     FirstTries { status: u16, times: usize },
-    /// Always answered with an error.
+    /// Every request fails.
     Status { key_contains: String, status: u16 },
-    /// The request is taken and never answered.
+    /// The request is accepted but never answered.
     Silence { key_contains: String },
-    /// The answer stops in the middle of the body, and the connection stays.
+    /// The response stops in the middle of the body; the connection stays open.
     Stall { key_contains: String },
-    /// The body comes byte by byte, too slow to ever arrive.
+    /// The body is sent byte by byte, too slowly to ever complete.
     Drip { key_contains: String },
-    /// The connection closes in the middle of the object, at every try.
+    /// The connection closes in the middle of the object, at every attempt.
     Truncate { key_contains: String },
-    /// Half of a wanted range comes, as if that were all of it (a proxy that lost the rest).
+    /// Half of the requested range is sent as if it were complete (as by a faulty proxy).
     ShortRange { key_contains: String },
-    /// A byte in the middle of what is read is another one.
+    /// One byte in the middle of the response is changed.
     FlipByte { key_contains: String },
-    /// Ranges are not understood: the whole object comes.
+    /// Ranges are ignored: the whole object is sent.
     NoRanges,
-    /// The connection closes in the middle of what is being written, at the first tries.
+    /// The connection closes in the middle of an upload, at the first attempts.
     CutBody { key_contains: String, times: usize },
-    /// What is being written is taken to its half, and no further, and the connection stays.
+    /// The server stops reading in the middle of an upload; the connection stays open.
     IgnoreBody { key_contains: String },
-    /// One part of every object in parts (of S3 and Google Cloud Storage) is always answered with an error.
+    /// One part of every multipart upload (S3 and Google Cloud Storage) always fails.
     Part { number: usize, status: u16 },
-    /// No object in parts is ever put together.
+    /// Completing any multipart upload fails.
     Complete { status: u16 },
-    /// What is asked for is done, and the connection closes before the first answer.
+    /// The request is executed, but the connection closes before the first response.
     LoseAnswer { key_contains: String },
-    /// Every answer comes this much later.
+    /// Every response is delayed.
     Slow { milliseconds: u64 },
 }
 
@@ -48,7 +48,7 @@ impl Shared {
         Duration::from_millis(self.faults.iter().map(slow).sum())
     }
 
-    /// The error that a request is answered with, where it is to fail.
+    /// The error status of a request, if it should fail.
     pub fn failure(&self, request: &Request) -> Option<u16> {
         self.faults.iter().find_map(|fault| match fault {
             Fault::FirstTries { status, times } => (self.tries_of("answer", request) <= *times).then_some(*status),
@@ -59,7 +59,7 @@ impl Shared {
         })
     }
 
-    /// Makes an answer with (a part of) an object a wrong one, where it is to be.
+    /// Corrupts a response with (part of) an object, if requested.
     pub fn spoil(&self, request: &Request, answer: &mut Answer) {
         for fault in &self.faults {
             let half = answer.body.len() / 2;
@@ -75,7 +75,7 @@ impl Shared {
         }
     }
 
-    /// Which part of the body of a request is taken.
+    /// How much of a request body to read.
     pub fn taking(&self, request: &Request) -> Taking {
         let faulty = self.faults.iter().find_map(|fault| match fault {
             Fault::CutBody { key_contains, times } if request.concerns(key_contains) && request.body_len() > 0 => {
@@ -89,7 +89,7 @@ impl Shared {
         faulty.unwrap_or(Taking::Whole)
     }
 
-    /// How often `what` was tried, this time included.
+    /// Number of attempts at `what`, including this one.
     fn tries_of(&self, what: &str, request: &Request) -> usize {
         let mut tries = self.tries.lock();
         let tries = tries.entry(format!("{what} {} {}", request.method, request.target)).or_default();
@@ -116,7 +116,7 @@ impl Shared {
     }
 }
 
-/// How much of a body is read.
+/// How much of a body to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Taking {
     Whole,
@@ -124,22 +124,22 @@ pub enum Taking {
     HalfThenSilence,
 }
 
-/// How an answer is sent.
+/// How to send a response.
 #[derive(Clone, Copy)]
 pub enum Delivery {
     Whole,
     Nothing,
-    /// Not at all: the connection ends.
+    /// Nothing: the connection closes.
     Lost,
     Drip,
-    /// So much of the body, and then nothing more.
+    /// This many bytes of the body, then nothing more.
     ThenSilence(usize),
-    /// So much of the body, and then the end of the connection.
+    /// This many bytes of the body, then the connection closes.
     ThenClose(usize),
 }
 
 impl Delivery {
-    /// Bytes of the body that go out.
+    /// Number of body bytes sent.
     pub fn bytes(self, answer: &Answer) -> usize {
         match self {
             Delivery::Whole | Delivery::Drip => answer.body.len(),

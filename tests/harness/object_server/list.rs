@@ -1,4 +1,4 @@
-//! Lists of a bucket, page by page, as each cloud writes them.
+//! Object listings in pages, in the format of each cloud.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -6,14 +6,14 @@ use std::fs;
 use super::answer::{Answer, HTTP_DATE, ISO_DATE, etag};
 use super::shared::Shared;
 
-/// Entries of one page: so few that every store of the tests has several pages.
+/// Entries per page: few, so that every test store has several pages.
 const PAGE: usize = 7;
 
-/// What one entry of a list says of an object; nothing for a prefix.
+/// Size and tag of a listed object; `None` for a prefix.
 type Listed = Option<(u64, String)>;
 
 impl Shared {
-    /// A page of the list that the query asks for.
+    /// The requested page of a listing.
     pub fn list(&self, query: &HashMap<String, String>) -> Answer {
         let text = |name: &str| query.get(name).map_or("", String::as_str);
         let azure = text("comp") == "list";
@@ -32,7 +32,7 @@ impl Shared {
         (name, listed)
     }
 
-    /// Objects with their sizes, and (with a delimiter) the prefixes that stand for the objects below them.
+    /// Objects with their sizes and, with a delimiter, the common prefixes.
     fn entries(&self, prefix: &str, delimiter: &str) -> BTreeMap<String, Option<u64>> {
         let top = prefix.rsplit_once('/').map_or("", |(directory, _)| directory);
         let mut entries = BTreeMap::new();
@@ -54,7 +54,7 @@ impl Shared {
     }
 }
 
-/// A page as S3 and Google Cloud Storage write it: objects first, then prefixes.
+/// A page in the format of S3 and Google Cloud Storage: objects first, then prefixes.
 fn s3_page(page: &[(String, Listed)], next: &str) -> String {
     let object = |(key, listed): &(String, Listed)| {
         let (size, etag) = listed.as_ref()?;
@@ -75,12 +75,12 @@ fn s3_page(page: &[(String, Listed)], next: &str) -> String {
     format!("<ListBucketResult>{entries}<IsTruncated>{truncated}</IsTruncated>{token}</ListBucketResult>")
 }
 
-/// A page as Azure writes it: objects and prefixes in one order, and the marker of the next page always.
+/// A page in the format of Azure: objects and prefixes in one sequence, always with a marker.
 fn azure_page(page: &[(String, Listed)], next: &str) -> String {
     let entry = |(name, listed): &(String, Listed)| {
         let name = escape(name);
         let Some((size, etag)) = listed else { return format!("<BlobPrefix><Name>{name}</Name></BlobPrefix>") };
-        // In its lists, and only there, Azure leaves the quotation marks out.
+        // Azure omits the quotation marks in lists only.
         let etag = etag.trim_matches('"');
         let properties = format!(
             "<Last-Modified>{HTTP_DATE}</Last-Modified><Etag>{etag}</Etag><Content-Length>{size}</Content-Length>\

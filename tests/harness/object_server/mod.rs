@@ -1,8 +1,8 @@
-//! A small HTTP/1.1 server over a directory: as much of S3, Google Cloud Storage, Azure Blob and plain HTTP as readers and
-//! writers of stores ask for, and on request as unreliable as they are. It never looks at credentials.
+//! A small HTTP/1.1 server for a directory, with the parts of S3, Google Cloud Storage, Azure Blob and plain HTTP that
+//! stores use, and optional faults. It never checks credentials.
 //!
-//! `/bucket/KEY` is the directory as a bucket (or container) of all three clouds, which tell their lists apart by the query;
-//! `/files/KEY` is the same directory on a server that can neither list nor be written.
+//! `/bucket/KEY` is the directory as a bucket (or container) of all three clouds, whose list requests differ in the
+//! query; `/files/KEY` is the same directory as a server without listing or writing.
 
 mod answer;
 mod faults;
@@ -21,41 +21,41 @@ pub use faults::Fault;
 pub use request::Kind;
 use shared::Shared;
 
-/// A running server. It ends when it is dropped, whatever its clients are doing.
+/// A running server. Dropping it stops it, regardless of open connections.
 pub struct ObjectServer {
     address: SocketAddr,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
 }
 
-/// One request, and what came of it.
+/// A request and its outcome.
 #[derive(Debug, Clone)]
 pub struct Served {
     pub method: String,
     pub kind: Kind,
     /// Key of the object, or [`ObjectServer::LIST`].
     pub key: String,
-    /// The prefix of the keys that a list is to have.
+    /// The prefix of a list request.
     pub prefix: Option<String>,
-    /// The range that was asked for.
+    /// The requested range.
     pub range: Option<String>,
-    /// Whether credentials came with it.
+    /// Whether the request had credentials.
     pub signed: bool,
     pub status: u16,
-    /// Bytes of the body that were sent (or were about to be, where the client left before).
+    /// Body bytes sent (or about to be sent if the client disconnected).
     pub bytes: u64,
 }
 
 impl ObjectServer {
-    /// What stands for a key in requests for lists.
+    /// The key recorded for list requests.
     pub const LIST: &str = "?list";
 
-    /// Serves the stores in `root`, which cannot be written.
+    /// Serves the stores in `root`, read-only.
     pub fn start(root: &Path, faults: Vec<Fault>) -> ObjectServer {
         ObjectServer::serve(root, false, faults)
     }
 
-    /// Serves the directory `root` as a bucket that can be written.
+    /// Serves the directory `root` as a writable bucket.
     pub fn start_writable(root: &Path, faults: Vec<Fault>) -> ObjectServer {
         ObjectServer::serve(root, true, faults)
     }
@@ -69,7 +69,7 @@ impl ObjectServer {
         ObjectServer { address, shared, accepting: Some(accepting) }
     }
 
-    /// What `--endpoint` is to be.
+    /// The value for `--endpoint`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -86,37 +86,37 @@ impl ObjectServer {
         format!("az://bucket/{store}")
     }
 
-    /// The store as files of a plain HTTP server.
+    /// The URL of a store on a plain HTTP server.
     pub fn http_url(&self, store: &str) -> String {
         format!("{}/files/{store}", self.endpoint())
     }
 
-    /// Every request so far, in the order of their answers.
+    /// All requests so far, in response order.
     pub fn served(&self) -> Vec<Served> {
         self.shared.served.lock().clone()
     }
 
-    /// Number of requests for lists.
+    /// Number of list requests.
     pub fn lists(&self) -> usize {
         self.count(Kind::List)
     }
 
-    /// Number of requests of one kind, the failed ones among them.
+    /// Number of requests of one kind, including failed ones.
     pub fn count(&self, kind: Kind) -> usize {
         self.served().iter().filter(|served| served.kind == kind).count()
     }
 
-    /// Objects in parts that were begun, and are neither complete nor given up.
+    /// Number of multipart uploads neither completed nor aborted.
     pub fn unfinished_uploads(&self) -> usize {
         self.shared.writing.lock().unfinished()
     }
 
-    /// Bytes of all bodies.
+    /// Total body bytes sent.
     pub fn bytes_sent(&self) -> u64 {
         self.served().iter().map(|served| served.bytes).sum()
     }
 
-    /// The most requests that were waiting for their answers at the same time.
+    /// Maximum number of concurrent requests.
     pub fn most_at_once(&self) -> usize {
         self.shared.most_at_once.load(SeqCst)
     }
@@ -128,7 +128,7 @@ impl Drop for ObjectServer {
         for connection in self.shared.connections.lock().values() {
             let _ = connection.shutdown(Shutdown::Both);
         }
-        // Wakes the thread that waits for connections.
+        // Wake up the thread that accepts connections.
         let _ = TcpStream::connect(self.address);
         let _ = self.accepting.take().map(JoinHandle::join);
     }

@@ -1,23 +1,23 @@
-//! What a client asks for.
+//! Requests of clients.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
 
 use super::ObjectServer;
 
-/// What a request is for, in the words of no cloud.
+/// The purpose of a request, independent of the cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     List,
     Get,
     Head,
-    /// An object in one piece.
+    /// Upload of a whole object.
     Put,
-    /// The start of an object in parts (Azure knows none).
+    /// Start of a multipart upload (not in Azure).
     Begin,
     Part,
     Complete,
-    /// The end of an object in parts that is given up (Azure knows none).
+    /// Abort of a multipart upload (not in Azure).
     Abort,
     Delete,
     Other,
@@ -26,12 +26,12 @@ pub enum Kind {
 pub struct Request {
     pub method: String,
     pub kind: Kind,
-    /// As it came.
+    /// As received.
     pub target: String,
     /// Service and key.
     path: String,
     pub query: HashMap<String, String>,
-    /// By their names in lower case.
+    /// By lower-case name.
     pub headers: HashMap<String, String>,
     pub body: Vec<u8>,
     /// Key of the object, or [`ObjectServer::LIST`].
@@ -39,7 +39,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The next request of a connection, without its body; nothing at the connection's end.
+    /// Reads the next request of a connection, without its body; `None` at the end of the connection.
     pub fn read(reader: &mut impl BufRead) -> io::Result<Option<Request>> {
         let mut lines = reader.by_ref().lines();
         let Some(line) = lines.next().transpose()? else { return Ok(None) };
@@ -63,15 +63,15 @@ impl Request {
         Ok(Some(request))
     }
 
-    /// Length of the body that is to come.
+    /// Length of the body.
     pub fn body_len(&self) -> u64 {
         self.header("content-length").and_then(|len| len.parse().ok()).unwrap_or(0)
     }
 
-    /// Reads the body, or as much of it as is wanted.
+    /// Reads up to `len` bytes of the body.
     pub fn read_body(&mut self, reader: &mut impl Read, len: u64) -> io::Result<()> {
         reader.take(len).read_to_end(&mut self.body)?;
-        // Azure deletes in batches, and names the objects in their bodies.
+        // Azure deletes in batches, with the objects in the body.
         if self.query("comp") == "batch" {
             let line = self.text().lines().find_map(|line| Some(line.strip_prefix("DELETE /bucket/")?.to_owned()));
             self.subject = line.and_then(|line| Some(decode(line.split_once(' ')?.0))).unwrap_or_default();
@@ -88,7 +88,7 @@ impl Request {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// A value of the query; nothing where it is not there.
+    /// A query parameter; empty if missing.
     pub fn query(&self, name: &str) -> &str {
         self.query.get(name).map_or("", String::as_str)
     }
@@ -97,7 +97,7 @@ impl Request {
         self.header("range").or(self.header("x-ms-range"))
     }
 
-    /// Which of the two services is asked, and for which key.
+    /// The service and key of the request.
     pub fn place(&self) -> (&str, &str) {
         self.path.split_once('/').unwrap_or((&self.path, ""))
     }
@@ -125,7 +125,7 @@ fn kind(method: &str, query: &HashMap<String, String>, bucket: bool) -> Kind {
     }
 }
 
-/// Undoes percent-encoding.
+/// Decodes percent-encoding.
 fn decode(text: &str) -> String {
     let mut decoded = Vec::new();
     let mut rest = text.as_bytes();

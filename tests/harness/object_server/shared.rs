@@ -1,4 +1,4 @@
-//! The connections of the server: requests come in, answers go out.
+//! Connections of the server.
 
 use std::collections::HashMap;
 use std::fs;
@@ -18,22 +18,22 @@ use super::faults::{Delivery, Fault, Taking};
 use super::request::{Kind, Request};
 use super::write::Writing;
 
-/// Pause between the bytes of a body that drips.
+/// Delay between the bytes of a slow body.
 const DRIP: Duration = Duration::from_millis(20);
 
-/// What the threads of the server share.
+/// State shared by the threads of the server.
 #[derive(Default)]
 pub struct Shared {
     pub root: PathBuf,
     pub writable: bool,
     pub faults: Vec<Fault>,
     pub stopping: AtomicBool,
-    /// Open connections, so that the end of the server ends them.
+    /// Open connections, to close them when the server stops.
     pub connections: Mutex<HashMap<usize, TcpStream>>,
     pub connected: AtomicUsize,
     pub served: Mutex<Vec<Served>>,
     pub tries: Mutex<HashMap<String, usize>>,
-    /// Held while anything is written or read, so that objects are whole.
+    /// Locked during reads and writes, so that objects are consistent.
     pub writing: Mutex<Writing>,
     pub under_way: AtomicUsize,
     pub most_at_once: AtomicUsize,
@@ -54,25 +54,25 @@ impl Shared {
         }
     }
 
-    /// One connection, request after request.
+    /// Handles the requests of one connection.
     fn serve(&self, stream: &TcpStream) {
         let number = self.connected.fetch_add(1, SeqCst);
         self.connections.lock().insert(number, stream.try_clone().unwrap());
         let _ = stream.set_nodelay(true);
         let mut reader = BufReader::new(stream);
-        // Looked at after the connection is in the book, so that none escapes the end of the server.
+        // Checked after the connection is registered, so that stopping the server closes all connections.
         while !self.stopping.load(SeqCst) {
             let Ok(Some(mut request)) = Request::read(&mut reader) else { break };
             if self.take(&mut request, &mut reader).and_then(|()| self.answer(&request, stream)).is_err() {
                 break;
             }
         }
-        // The book's copy of the connection would keep it open.
+        // The registered copy would keep the connection open.
         let _ = stream.shutdown(Shutdown::Both);
         self.connections.lock().remove(&number);
     }
 
-    /// Takes the body of a request. An error ends the connection.
+    /// Reads the body of a request. An error closes the connection.
     fn take(&self, request: &mut Request, reader: &mut BufReader<&TcpStream>) -> io::Result<()> {
         let len = request.body_len();
         let taking = self.taking(request);
@@ -82,7 +82,7 @@ impl Shared {
         }
         self.record(request, 0, 0);
         if taking == Taking::HalfThenSilence {
-            // Nothing more is read, either, until the end of the server.
+            // Read nothing more until the server stops.
             while !self.stopping.load(SeqCst) {
                 thread::sleep(DRIP);
             }
@@ -90,7 +90,7 @@ impl Shared {
         Err(io::ErrorKind::ConnectionAborted.into())
     }
 
-    /// Puts a request into the books.
+    /// Records a request.
     fn record(&self, request: &Request, status: u16, bytes: usize) {
         self.served.lock().push(Served {
             method: request.method.clone(),
@@ -104,7 +104,7 @@ impl Shared {
         });
     }
 
-    /// Answers one request. An error ends the connection.
+    /// Answers one request. An error closes the connection.
     fn answer(&self, request: &Request, stream: &TcpStream) -> io::Result<()> {
         self.most_at_once.fetch_max(self.under_way.fetch_add(1, SeqCst) + 1, SeqCst);
         thread::sleep(self.delay());
@@ -114,7 +114,7 @@ impl Shared {
             None => self.respond(request, range),
         };
         let delivery = self.delivery(request, &answer);
-        // In the books before it is on the way: the client goes on as soon as it has it.
+        // Recorded before it is sent, because the client continues as soon as it has the response.
         self.under_way.fetch_sub(1, SeqCst);
         self.record(request, answer.status, delivery.bytes(&answer));
         self.send(request, &answer, delivery, stream)
@@ -173,7 +173,7 @@ impl Shared {
     }
 }
 
-/// Says nothing until the client hangs up.
+/// Sends nothing until the client disconnects.
 fn hang_on(mut stream: &TcpStream) -> io::Result<()> {
     io::copy(&mut stream, &mut io::sink())?;
     Err(io::ErrorKind::ConnectionAborted.into())

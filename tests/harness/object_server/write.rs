@@ -1,4 +1,4 @@
-//! Writes: objects in one piece, in the parts of S3 and Google Cloud Storage, and in the blocks of Azure.
+//! Uploads: whole objects, multipart uploads of S3 and Google Cloud Storage, and blocks of Azure.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -9,18 +9,18 @@ use super::list::{escape, unescape};
 use super::request::{Kind, Request};
 use super::shared::Shared;
 
-/// No part but the last may be smaller.
+/// Minimum size of a part, except the last.
 const SMALLEST_PART: usize = 5 << 20;
 
-/// What is known of writes beside the files themselves.
+/// State of uploads besides the files themselves.
 #[derive(Default)]
 pub struct Writing {
     begun: usize,
-    /// Objects in parts that are neither complete nor given up, by the names of their uploads.
+    /// Multipart uploads neither completed nor aborted, by upload ID.
     uploads: HashMap<String, BTreeMap<usize, Vec<u8>>>,
-    /// Blocks that belong to no object yet, by key and name.
+    /// Blocks not yet committed, by key and ID.
     blocks: HashMap<String, HashMap<String, Vec<u8>>>,
-    /// Headers that are given back with the objects.
+    /// Headers to return with objects.
     notes: HashMap<String, Vec<String>>,
 }
 
@@ -55,7 +55,7 @@ impl Writing {
         ))
     }
 
-    /// The object that the parts of a list make, in the order of the list; nothing where they do not fit together.
+    /// The object made of the listed parts, in list order; `None` if a part is missing or does not match.
     fn assemble(&mut self, request: &Request) -> Option<Vec<u8>> {
         let text = request.text();
         if request.query("comp") == "blocklist" {
@@ -133,19 +133,19 @@ impl Shared {
         if request.query("comp") == "batch" {
             return Answer::batch(if deleted { 202 } else { 404 });
         }
-        // S3 says the same whether there was an object or not; Google, whose credentials are bearers, does not.
+        // S3 responds the same whether the object existed or not; Google (with bearer tokens) does not.
         let google = request.header("authorization").is_some_and(|header| header.starts_with("Bearer"));
         Answer::empty(if google && !deleted { 404 } else { 204 })
     }
 
-    /// The file of a key that does not lead out of the directory.
+    /// The file for a key; `None` if it would be outside the directory.
     pub fn file(&self, key: &str) -> Option<PathBuf> {
         let inside = key.split('/').all(|part| !matches!(part, "" | "." | ".."));
         inside.then(|| self.root.join(key))
     }
 }
 
-/// What stands between two marks, each time they come.
+/// All texts between two markers.
 fn between(text: &str, start: &str, end: &str) -> Vec<String> {
     text.split(start).skip(1).filter_map(|rest| Some(rest.split_once(end)?.0.to_owned())).collect()
 }

@@ -1,4 +1,4 @@
-//! Arrays to be rechunked, made element by element, and the naive oracle that says what must come out.
+//! Generated arrays to rechunk, and a naive element-by-element oracle for the expected output.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use zcodec::Workspace;
 use super::testing::{FileSink, blosc, encode, make_array, open_store};
 use super::{Layout, ObjectSink};
 
-/// An array, how it is stored, and what it shall become.
+/// An array: its source encoding and its target encoding.
 #[derive(Debug, Clone)]
 pub struct Case {
     pub version: u64,
-    /// Of `u1`, `i2`, `f4`, `f8`, three bytes, text.
+    /// Data type: `u1`, `i2`, `f4`, `f8`, three raw bytes, or text.
     pub kind: usize,
     pub reversed: bool,
     pub compressed: bool,
@@ -22,7 +22,7 @@ pub struct Case {
     pub source_sharded: bool,
     pub target_sharded: bool,
     pub index_at_end: bool,
-    /// Source chunks whose number is divisible by this are absent.
+    /// Source chunks whose number is a multiple of this are absent.
     pub absent: u64,
     pub units: u64,
 }
@@ -49,7 +49,7 @@ impl Case {
         self.pick(|d| d.length)
     }
 
-    /// The fill value in the metadata, and as an element.
+    /// The fill value, as metadata and as element bytes.
     fn fill(&self) -> (Value, Vec<u8>) {
         let seven = || (json!(7), vec![7]);
         match self.kind {
@@ -62,7 +62,7 @@ impl Case {
         }
     }
 
-    /// The element at a place in C order.
+    /// The element with this number in C order.
     fn element(&self, number: u64) -> Vec<u8> {
         let bytes = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17).to_le_bytes();
         match self.kind {
@@ -71,7 +71,7 @@ impl Case {
         }
     }
 
-    /// The compressor in Zarr v3 metadata.
+    /// The compressor, as Zarr v3 codec metadata.
     fn tail(&self) -> Vec<Value> {
         self.compressed.then(|| blosc().to_v3(4)).into_iter().collect()
     }
@@ -125,7 +125,7 @@ impl Case {
         self.layout(self.pick(|d| d.target), self.pick(|d| d.target_shard), self.target_sharded)
     }
 
-    /// The decoded bytes of a chunk of `chunks`, out of what `element` says of each place in the array.
+    /// The decoded bytes of a chunk of shape `chunks`; `element` returns the element at an index of the array.
     fn decoded(&self, index: &[u64], chunks: &[u64], element: impl Fn(&[u64]) -> Vec<u8>) -> Vec<u8> {
         let order: Vec<usize> = (0..index.len()).collect();
         let order: Vec<usize> = if self.reversed { order.into_iter().rev().collect() } else { order };
@@ -147,18 +147,18 @@ impl Case {
         place.iter().zip(&self.dimensions).all(|(at, dimension)| *at < dimension.length)
     }
 
-    /// Whether a source chunk is there.
+    /// Whether the source chunk is present.
     fn is_present(&self, index: &[u64]) -> bool {
         let grid = Grid::new(self.shape(), self.source().chunks).expect("a grid");
         self.absent == u64::MAX || !Subset::whole(&grid.counts()).number(index).is_multiple_of(self.absent)
     }
 
-    /// The source chunk that holds a place.
+    /// The source chunk that contains an element.
     fn source_of(&self, place: &[u64]) -> Vec<u64> {
         place.iter().zip(&self.dimensions).map(|(at, dimension)| at / dimension.source).collect()
     }
 
-    /// What the array holds at a place.
+    /// The expected element at an index.
     fn value(&self, place: &[u64]) -> Vec<u8> {
         match self.is_inside(place) && self.is_present(&self.source_of(place)) {
             true => self.element(Subset::whole(&self.shape()).number(place)),
@@ -174,7 +174,7 @@ impl Case {
         stored
     }
 
-    /// Writes the source, chunk by chunk or shard by shard.
+    /// Writes the source, one chunk or shard at a time.
     pub fn write_source(&self, directory: &Path) -> Array {
         let layout = self.source();
         let array = make_array(directory, &self.metadata(&layout));
@@ -200,7 +200,7 @@ impl Case {
         array
     }
 
-    /// Checks every chunk of the output.
+    /// Compares every chunk of the output with the oracle.
     pub fn check(&self, directory: &Path) {
         let layout = self.target();
         let array = make_array(directory, &self.metadata(&layout));
@@ -223,7 +223,7 @@ impl Case {
     }
 }
 
-/// A shard of inner chunks.
+/// Encodes a shard from its inner chunks.
 fn shard(chunks: &[Option<Vec<u8>>], layout: &IndexLayout) -> Vec<u8> {
     let reserved = if layout.at_end { 0 } else { layout.len().expect("small") as usize };
     let mut bytes = vec![0; reserved];
@@ -240,7 +240,7 @@ fn shard(chunks: &[Option<Vec<u8>>], layout: &IndexLayout) -> Vec<u8> {
     bytes
 }
 
-/// Any of them.
+/// A strategy that generates arbitrary cases.
 pub fn any_case() -> impl Strategy<Value = Case> {
     let dimension = (prop_oneof![20 => 1u64..9, 1 => Just(0u64)], 1u64..6, 1u64..6, 1u64..4, 1u64..4).prop_map(
         |(length, source, target, source_shard, target_shard)| Dimension {
@@ -269,14 +269,14 @@ pub fn any_case() -> impl Strategy<Value = Case> {
             source_sharded,
             target_sharded,
             index_at_end,
-            // Rarely everything, often nothing.
+            // Occasionally no chunk is absent.
             absent: if absent > 5 { u64::MAX } else { absent },
             units,
         },
     )
 }
 
-/// Maps of 6 × 10 to series of 4 × 5 × 5, four bytes an element.
+/// Maps of 6 × 10 rechunked to series of 4 × 5 × 5, four bytes per element.
 pub fn maps() -> Case {
     let dimension = |length, source, target| Dimension { length, source, target, source_shard: 1, target_shard: 2 };
     Case {

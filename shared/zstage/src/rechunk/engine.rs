@@ -1,4 +1,4 @@
-//! The engine: carries out a plan, region by region.
+//! The engine: executes a plan, region by region.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -16,7 +16,7 @@ use super::sink::ObjectSink;
 use super::vlen::REFERENCE;
 use zarray::ScratchPool;
 
-/// Encodes or decodes one chunk: from, to (its previous contents are overwritten), threads, workspace.
+/// Encodes or decodes one chunk: source, destination (overwritten), threads, workspace.
 pub type Coder<'a> = dyn Fn(&[u8], &mut Vec<u8>, usize, &mut Workspace) -> Result<(), CodecError> + Sync + 'a;
 
 /// The codecs of the output.
@@ -24,21 +24,21 @@ pub type Coder<'a> = dyn Fn(&[u8], &mut Vec<u8>, usize, &mut Workspace) -> Resul
 pub struct Coders<'a> {
     /// Encodes a decoded chunk.
     pub encode: &'a Coder<'a>,
-    /// Decodes it again, where every chunk shall be verified.
+    /// Decodes an encoded chunk again; `Some` if every chunk is verified.
     pub decode: Option<&'a Coder<'a>>,
 }
 
-/// What happens when a source chunk cannot be decoded. It is told in any case, and no output chunk that it is part of is
-/// written.
+/// How to treat output chunks that depend on a source chunk that cannot be decoded. The bad chunk is reported and these
+/// output chunks are not written in either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnBad {
-    /// A shard with such an output chunk is not written at all.
+    /// The shard that contains such an output chunk is not written.
     Error,
-    /// Such an output chunk stays absent, in its shard, too.
+    /// Only the output chunk stays absent; the rest of its shard is written.
     Skip,
 }
 
-/// Carries out one plan. Regions may be run in any order, and from as many threads as the plan has regions in flight.
+/// Executes one plan. Regions may run in any order, on up to `in_flight` threads.
 pub struct Engine<'a> {
     store: &'a Store,
     pub(super) array: &'a Array,
@@ -48,24 +48,24 @@ pub struct Engine<'a> {
     pub(super) coders: Coders<'a>,
     pub(super) on_bad: OnBad,
     pub(super) fill: Fill,
-    /// Where decoding and encoding is done: as many as workers.
+    /// Decode and encode buffers, one per worker.
     pub(super) buffers: ScratchPool<WorkerBuffers>,
-    /// Buffers for stored chunks: as many as reads under way.
+    /// Buffers for stored chunks, one per concurrent read.
     pub(super) stored: ScratchPool<StoredBuffer>,
-    /// Buffers for source elements: as many as regions in flight.
+    /// Buffers for source elements, one per region in flight.
     regions: ScratchPool<Vec<u8>>,
     stop: &'a (dyn Fn() -> bool + Sync),
 }
 
-/// What decoding or encoding a chunk needs. The decoded chunk is in `scratch.decoded`, the encoded one in `scratch.spare`.
+/// Buffers to decode or encode a chunk. `scratch.decoded` holds the decoded chunk, `scratch.spare` the encoded one.
 #[derive(Default)]
 pub struct WorkerBuffers {
     pub scratch: DecodeScratch,
-    /// References to elements of variable length; else what was decoded again.
+    /// References to variable-length elements, or the chunk decoded again for verification.
     pub references: Vec<u8>,
 }
 
-/// What a reader needs: a stored chunk, and a piece of one on its way there.
+/// Buffers of a reader: a stored chunk, and a byte range of one before it is appended.
 pub struct StoredBuffer {
     pub chunk: Vec<u8>,
     pub spare: Vec<u8>,
@@ -78,10 +78,10 @@ impl StoredBuffer {
 }
 
 impl<'a> Engine<'a> {
-    /// An engine for `plan`, which was made for `array` in `store`. `stop` is looked at between chunks.
+    /// Creates an engine for `plan`, which was made for `array` in `store`. `stop` is polled between chunks.
     ///
     /// # Errors
-    /// Which codec stands in the way.
+    /// [`Exit::Unreadable`] if a codec of the array is not supported; the message names the codec.
     pub fn new(
         store: &'a Store,
         array: &'a Array,
@@ -113,11 +113,11 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Does region `number`: reads what it needs, and writes its objects.
+    /// Processes region `number`: reads its source chunks and writes its objects.
     ///
     /// # Errors
-    /// What the source's or the output's store says, or that it was asked to stop. A source chunk that cannot be decoded is
-    /// no error, but in the outcome.
+    /// A read or write that fails, or `stop` returning true. A source chunk that cannot be decoded is not an error: it
+    /// is listed in the outcome.
     pub fn run(&self, number: u64) -> Result<RegionOutcome, Failure> {
         let region = self.plan.region(number);
         let mut buffer = self.regions.take();
@@ -137,16 +137,16 @@ impl<'a> Engine<'a> {
         Ok(outcome)
     }
 
-    /// The plan that is carried out.
+    /// The plan being executed.
     pub fn plan(&self) -> &'a RechunkPlan {
         self.plan
     }
 
-    /// What identifies the source objects of region `number` as they are now: [`RegionOutcome::sources`] of a run that read
-    /// them so.
+    /// Fingerprint of the source objects of region `number` as they are now; equals [`RegionOutcome::sources`] of a run
+    /// if they have not changed since.
     ///
     /// # Errors
-    /// What the source's store says.
+    /// The size or tag of a source object cannot be read.
     pub fn sources(&self, number: u64) -> Result<u64, Failure> {
         let region = self.plan.region(number);
         let mut hash = 0u64;
@@ -170,10 +170,10 @@ impl<'a> Engine<'a> {
         Ok(hash)
     }
 
-    /// Does the region's shards, each of them open until its last slice is in it.
+    /// Writes the shards of a region; a shard stays open until its last slice is written.
     fn run_shards(&self, region: &Region, buffer: &mut Vec<u8>, outcome: &mut RegionOutcome) -> Result<(), Failure> {
         let (slices, count) = (self.plan.slices(region), region.objects.elements());
-        // One slice is all the shards, few at a time; several slices are all of the one shard.
+        // A single slice holds all shards, written a few at a time; with several slices, the region is one shard.
         let inner = self.plan.layout.shards.as_ref().map_or(1, |(_, index)| index.chunks);
         let few = shards_at_once(self.plan.threads, inner) as usize;
         let at_once = if slices.len() == 1 { few } else { count.max(1) as usize };
@@ -194,7 +194,7 @@ impl<'a> Engine<'a> {
         self.finish_shards(open, outcome)
     }
 
-    /// The source elements of a slice of output chunks.
+    /// The source elements needed by a slice of output chunks.
     pub(super) fn window(&self, slice: &Subset) -> Window {
         let lengths = self.plan.chunks.chunk_shape();
         let scale = |counts: &[u64]| counts.iter().zip(lengths).map(|(n, length)| n * length).collect();
@@ -209,7 +209,7 @@ impl<'a> Engine<'a> {
         self.plan.elements.itemsize
     }
 
-    /// Bytes of an element in the buffer.
+    /// Bytes per element in the region buffer.
     pub(super) fn stride(&self) -> usize {
         match self.itemsize() {
             Itemsize::Fixed(size) => size,
@@ -217,7 +217,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// An index in the array's order, from one in stored order.
+    /// Converts an index from stored order to array order.
     pub(super) fn array_order(&self, stored: &[u64]) -> Vec<u64> {
         let mut index = vec![0; stored.len()];
         for (position, dimension) in stored.iter().zip(&self.plan.elements.order) {
@@ -226,7 +226,7 @@ impl<'a> Engine<'a> {
         index
     }
 
-    /// Ends the work where it is no longer wanted, or another worker has failed.
+    /// Fails if the run was stopped or another worker has failed.
     pub(super) fn check_stop(&self, failed: &AtomicBool) -> Result<(), Failure> {
         match failed.load(Ordering::Relaxed) || (self.stop)() {
             true => Err(StoreError::Stopped { place: self.array.path.clone() }.into()),
@@ -235,8 +235,8 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// Lets up to `count` threads do `work`, but no more than there are tasks, and adds up what they did. Once one has failed,
-/// `failed` is set; the first failure is the result.
+/// Runs `work` on up to `count` threads, but not more than `tasks`, and sums the outcomes. The first failure sets
+/// `failed` and is returned.
 pub fn run_workers(
     count: usize,
     tasks: u64,
@@ -246,7 +246,7 @@ pub fn run_workers(
     let run = || {
         let mut done = RegionOutcome::default();
         let result = work(&mut done);
-        // The first failure is the cause; the others only stopped.
+        // The first failure is the cause; the other workers only stopped because of it.
         let first = result.is_err() && !failed.swap(true, Ordering::Relaxed);
         (done, result.err().map(|failure| (first, failure)))
     };

@@ -1,4 +1,4 @@
-//! Tests of [`super`]: whatever is rechunked, every element must be what a loop over elements says.
+//! Tests of [`super`]: the output of any rechunking equals that of a naive loop over elements.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ fn plan(case: &Case, array: &Array, resources: Resources) -> RechunkPlan {
     RechunkPlan::new(array, &case.target(), assumptions, resources).expect("a plan")
 }
 
-/// Runs every region of a plan, several at once where it says so.
+/// Runs every region of a plan, with as many in parallel as the plan has in flight.
 fn run_all(engine: &Engine, plan: &RechunkPlan) -> RegionOutcome {
     let next = std::sync::atomic::AtomicU64::new(0);
     let failed = AtomicBool::new(false);
@@ -53,9 +53,9 @@ fn rechunk(case: &Case, plan: &RechunkPlan, array: &Array, from: &Path, to: &Pat
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Every element of every output chunk, for any cut into regions and slices and any number of threads.
+    /// Every output element is correct for any regions, slices and thread count.
     #[test]
-    fn every_element_arrives(case in any_case(), sliced: bool, workers in 1usize..5, in_flight in 1usize..3) {
+    fn every_element_is_rechunked(case in any_case(), sliced: bool, workers in 1usize..5, in_flight in 1usize..3) {
         let (from, to) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let array = case.write_source(from.path());
         let mut plan = plan(&case, &array, Resources { workers, in_flight, ..ROOMY });
@@ -74,7 +74,7 @@ proptest! {
 }
 
 #[test]
-fn the_checksum_depends_on_the_elements_alone() {
+fn checksum_depends_only_on_elements() {
     let mut checksums = Vec::new();
     for (workers, units, sharded) in [(1, 1, false), (3, 2, false), (2, 5, true)] {
         let case = Case { target_sharded: sharded, ..maps() };
@@ -88,7 +88,7 @@ fn the_checksum_depends_on_the_elements_alone() {
 }
 
 #[test]
-fn shards_are_the_same_bytes_at_any_number_of_workers() {
+fn shards_are_identical_for_any_worker_count() {
     let case = Case { target_sharded: true, ..maps() };
     let mut outputs = Vec::new();
     for workers in [1, 4] {
@@ -103,8 +103,8 @@ fn shards_are_the_same_bytes_at_any_number_of_workers() {
     assert!(outputs[0] == outputs[1]);
 }
 
-/// Runs region 0 with source chunk 2 cut short, and says what is there afterwards.
-fn with_a_cut_chunk(case: &Case, on_bad: OnBad) -> (RegionOutcome, Vec<Vec<u64>>) {
+/// Runs region 0 with source chunk 2 truncated; returns the outcome and the output chunks present.
+fn run_with_truncated_chunk(case: &Case, on_bad: OnBad) -> (RegionOutcome, Vec<Vec<u64>>) {
     let (from, to) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let array = case.write_source(from.path());
     let path = from.path().join("x/c/2/0/0");
@@ -124,9 +124,9 @@ fn with_a_cut_chunk(case: &Case, on_bad: OnBad) -> (RegionOutcome, Vec<Vec<u64>>
 }
 
 #[test]
-fn a_bad_chunk_spoils_only_what_it_is_part_of() {
+fn bad_chunk_affects_only_overlapping_output_chunks() {
     for on_bad in [OnBad::Error, OnBad::Skip] {
-        let (outcome, there) = with_a_cut_chunk(&maps(), on_bad);
+        let (outcome, there) = run_with_truncated_chunk(&maps(), on_bad);
         assert_eq!(outcome.bad.len(), 1);
         assert!(
             outcome.bad[0].place.ends_with("x/c/2/0/0") && outcome.bad[0].cause.contains("truncated"),
@@ -134,15 +134,15 @@ fn a_bad_chunk_spoils_only_what_it_is_part_of() {
         );
         assert_eq!((outcome.chunks, outcome.spoiled_chunks, outcome.objects), (4, 4, 4));
         assert!(there.iter().all(|index| index[0] == 1) && there.len() == 4, "{there:?}");
-        // In a shard, the others are written only where that is wanted.
-        let (outcome, there) = with_a_cut_chunk(&Case { target_sharded: true, ..maps() }, on_bad);
+        // In a shard, the other chunks are written only with `OnBad::Skip`.
+        let (outcome, there) = run_with_truncated_chunk(&Case { target_sharded: true, ..maps() }, on_bad);
         let kept = if on_bad == OnBad::Skip { 4 } else { 0 };
         assert_eq!((outcome.spoiled_chunks, there.len()), (4, kept));
         assert_eq!(outcome.objects, u64::from(kept > 0));
     }
 }
 
-/// A directory with the source of `case`, and what `try_it` makes of an engine for it.
+/// Writes the source of `case` to a temporary directory and calls `try_it` with an engine for it.
 fn with_engine<T>(
     case: &Case,
     stop: &(dyn Fn() -> bool + Sync),
@@ -157,10 +157,10 @@ fn with_engine<T>(
 }
 
 #[test]
-fn a_stop_ends_the_region() {
+fn stop_interrupts_region() {
     for sharded in [true, false] {
         let asked = std::sync::atomic::AtomicU64::new(0);
-        // In the middle of the second half.
+        // In the middle of the write phase.
         let stop = || asked.fetch_add(1, Ordering::Relaxed) > 12;
         let case = Case { target_sharded: sharded, ..maps() };
         let to = tempfile::tempdir().expect("a directory");
@@ -173,7 +173,7 @@ fn a_stop_ends_the_region() {
 }
 
 #[test]
-fn the_sinks_failure_is_the_regions() {
+fn sink_failure_is_returned() {
     struct Full;
     impl ObjectSink for Full {
         fn put(&self, _: &[u64], _: &[u8]) -> Result<(), Failure> {
@@ -192,7 +192,7 @@ fn the_sinks_failure_is_the_regions() {
 }
 
 #[test]
-fn sources_are_identified_by_what_they_are() {
+fn sources_fingerprint_detects_changes() {
     let case = maps();
     let sum = |touch: bool| {
         let (from, to) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
@@ -210,7 +210,7 @@ fn sources_are_identified_by_what_they_are() {
 }
 
 #[test]
-fn an_encoder_that_loses_something_is_found_out() {
+fn verify_detects_lossy_encoder() {
     let case = maps();
     let from = tempfile::tempdir().expect("a directory");
     let array = case.write_source(from.path());
@@ -227,7 +227,7 @@ fn an_encoder_that_loses_something_is_found_out() {
 }
 
 #[test]
-fn a_fill_value_that_is_not_certain_is_an_error_only_where_it_is_needed() {
+fn unknown_fill_value_fails_only_if_needed() {
     let text = |fill: Value| {
         json!({"zarr_format": 2, "shape": [4], "chunks": [1], "dtype": "<f4", "fill_value": fill, "order": "C",
             "filters": [{"id": "fixedscaleoffset", "dtype": "<f4", "astype": "|u1", "scale": 1, "offset": 0}],

@@ -1,16 +1,16 @@
-//! The fill value of the source, as bytes of a region.
+//! The fill value of the source, as element bytes.
 
 use zarray::Itemsize;
 
 use super::vlen::FILL;
 
-/// The fill value as bytes of the buffer.
+/// The fill value in the representation of the region buffer.
 pub struct Fill {
-    /// What is written where no element is; zeros where the fill value is not known.
+    /// The element written where the source has none; zeros if the fill value is unknown.
     pub element: Vec<u8>,
-    /// The bytes of an element of variable length.
+    /// The bytes of the fill value, for variable-length elements.
     pub variable: Vec<u8>,
-    /// Why it is unknown.
+    /// Why the fill value is unknown.
     pub unknown: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl Fill {
         }
     }
 
-    /// Fills a buffer of whole elements.
+    /// Fills a buffer that holds a whole number of elements.
     pub fn elements(&self, buffer: &mut [u8]) {
         let Some(first) = self.element.first() else { return };
         if self.element.iter().all(|byte| byte == first) {

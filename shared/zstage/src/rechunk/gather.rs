@@ -1,4 +1,4 @@
-//! One output chunk, collected from the loaded source elements.
+//! Gathers one output chunk from the loaded source elements.
 
 use zarray::{Itemsize, Subset, copy_subset};
 use zwire::{Exit, Failure};
@@ -10,16 +10,16 @@ use super::vlen;
 /// Whether an output chunk can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gathered {
-    /// Its elements are there.
+    /// All source chunks could be decoded or are absent, and at least one is present.
     Ready,
-    /// No source chunk of it is there.
+    /// None of its source chunks is present.
     Absent,
-    /// A source chunk of it cannot be decoded.
+    /// One of its source chunks cannot be decoded.
     Spoiled,
 }
 
 impl Engine<'_> {
-    /// Collects the decoded bytes of output chunk `index` (array order) in `buffers.scratch.decoded`.
+    /// Gathers the decoded bytes of output chunk `index` (array order) into `buffers.scratch.decoded`.
     pub(super) fn gather(
         &self,
         loaded: &Loaded,
@@ -50,7 +50,7 @@ impl Engine<'_> {
         Ok(Gathered::Ready)
     }
 
-    /// What the source chunks of `part` make of its output chunk.
+    /// The state of an output chunk, from the source chunks that overlap `part`.
     fn found(&self, loaded: &Loaded, part: &Subset) -> Result<Gathered, Failure> {
         let (mut present, mut absent) = (false, false);
         for number in loaded.window.parts_of(part).flatten() {

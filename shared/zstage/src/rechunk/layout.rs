@@ -1,7 +1,7 @@
-//! The new chunk and shard shapes of an array, out of `--chunks`, `--shards` and `--no-shards`.
+//! The chunk and shard shapes of the output, from `--chunks`, `--shards` and `--no-shards`.
 //!
-//! A rule is `[GLOB:]SHAPE`, a shape `time=744,latitude=16` or `744,16,16`; `-1` is the whole dimension. The last rule that
-//! matches an array decides. Dimensions that it does not name keep their length.
+//! A rule is `[GLOB:]SHAPE`; a shape is `time=744,latitude=16` or `744,16,16`, and `-1` means the whole dimension. The
+//! last rule that matches an array applies. Dimensions that it does not name keep their chunk length.
 
 use serde_json::{Value, json};
 use zarray::{Array, Grid, IndexLayout, ZarrFormat};
@@ -9,7 +9,7 @@ use zwire::{Exit, Failure};
 
 use super::rules::{Rules, words};
 
-/// What was typed.
+/// The shape options from the command line.
 pub struct Shapes {
     /// `--chunks`.
     pub chunks: Rules,
@@ -19,28 +19,28 @@ pub struct Shapes {
     pub no_shards: bool,
 }
 
-/// The shapes that an array gets.
+/// Chunk and shard shape of an array.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// Shape of a chunk; with sharding, of an inner chunk.
+    /// Shape of a chunk (with sharding: of an inner chunk).
     pub chunks: Vec<u64>,
-    /// Shape of a shard and how it stores its index, where the output is sharded.
+    /// Shape of a shard and layout of its index, if the array is sharded.
     pub shards: Option<(Vec<u64>, IndexLayout)>,
 }
 
 impl Layout {
-    /// The layout of `array` as it is; nothing where its grid is not regular.
+    /// The current layout of `array`; `None` if its chunk grid is not regular.
     pub fn of(array: &Array) -> Option<Layout> {
         let objects = array.grid.as_ref()?.chunk_shape().to_vec();
         let shards = array.chain.sharding.as_ref().map(|sharding| (objects, sharding.index));
         Some(Layout { chunks: array.chunk_shape()?.to_vec(), shards })
     }
 
-    /// The layout that `array` gets in an output of `format`.
+    /// The layout of `array` in an output of `format`.
     ///
     /// # Errors
-    /// A failure that names the array and the dimension: a rule that does not fit, shards that are not whole chunks, shards
-    /// in Zarr v2.
+    /// A failure that names the array and the dimension: a rule does not fit, the shard shape is not a multiple of the
+    /// chunk shape, or shards are requested in Zarr v2.
     pub fn new(array: &Array, wanted: &Shapes, format: ZarrFormat) -> Result<Layout, Failure> {
         let failed = |what: String| Failure::usage(what).at(&array.path);
         let old = Layout::of(array).ok_or_else(|| failed("its chunk grid is not regular".into()))?;
@@ -61,25 +61,25 @@ impl Layout {
         Ok(Layout { chunks, shards: Some((shape, IndexLayout { chunks: per_shard, ..index })) })
     }
 
-    /// Shape of a stored object: a shard, or a chunk.
+    /// Shape of a stored object: shard or chunk.
     pub fn object_shape(&self) -> &[u64] {
         self.shards.as_ref().map_or(&self.chunks, |(shape, _)| shape)
     }
 
-    /// Chunks of a stored object along each dimension.
+    /// Number of chunks per stored object along each dimension.
     pub fn chunks_per_object(&self) -> Vec<u64> {
         self.object_shape().iter().zip(&self.chunks).map(|(object, chunk)| object / chunk).collect()
     }
 
-    /// Bytes of a decoded chunk (`u64::MAX` where there are more).
+    /// Size of a decoded chunk in bytes, saturating at `u64::MAX`.
     pub fn chunk_bytes(&self, itemsize: u64) -> u64 {
         self.chunks.iter().fold(itemsize, |product, length| product.saturating_mul(*length))
     }
 
-    /// Refuses chunks of more than `limit` bytes, which the compressor could not hold.
+    /// Checks that a chunk does not exceed `limit`, the largest buffer the compressor accepts.
     ///
     /// # Errors
-    /// A failure that names the array.
+    /// A usage failure that names the array.
     pub fn check_size(&self, array: &Array, itemsize: u64, limit: u64) -> Result<(), Failure> {
         let bytes = self.chunk_bytes(itemsize);
         if bytes <= limit {
@@ -94,8 +94,8 @@ impl Layout {
         Err(Failure::usage(what).at(&array.path).hint(hint))
     }
 
-    /// The Zarr v3 `codecs` of the output: what `array` keeps of its own, `tail` (the new compressor and what follows it),
-    /// and the shards around them.
+    /// The Zarr v3 `codecs` of the output: the codecs `array` keeps, then `tail` (the new compressor and what follows
+    /// it), wrapped in `sharding_indexed` if sharded.
     pub fn codecs_v3(&self, array: &Array, tail: Vec<Value>) -> Vec<Value> {
         let chain = array.chain.innermost();
         let mut codecs = chain.specs[..chain.kept].to_vec();
@@ -109,16 +109,16 @@ impl Layout {
             "index_location": if index.at_end { "end" } else { "start" }}})]
     }
 
-    /// The grid of stored objects over an array of `shape`.
+    /// The grid of stored objects for an array of `shape`.
     pub fn objects(&self, shape: &[u64]) -> Option<Grid> {
         Grid::new(shape.to_vec(), self.object_shape().to_vec())
     }
 }
 
-/// What zarr-python and zarrs write, too.
+/// The default of zarr-python and zarrs.
 const DEFAULT_INDEX: IndexLayout = IndexLayout { at_end: true, checksum: true, big_endian: false, chunks: 1 };
 
-/// A shard holds whole chunks, as every reader demands.
+/// Checks that a shard holds whole chunks, as the sharding specification requires.
 fn check_multiples(array: &Array, shards: &[u64], chunks: &[u64]) -> Result<(), Failure> {
     let Some(wrong) = shards.iter().zip(chunks).position(|(shard, chunk)| !shard.is_multiple_of(*chunk)) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Tests of [`super`] and of the rules.
+//! Tests of [`super`] and of the shape rules.
 
 use super::super::rules::Rule;
 use super::*;
@@ -41,7 +41,7 @@ const SHARDED: &str = r#"[{"name": "sharding_indexed", "configuration": {"chunk_
     "index_location": "start"}}]"#;
 
 #[test]
-fn names_lists_and_globs() {
+fn rules_accept_names_lists_and_globs() {
     let array = array(PLAIN, "[1, 50, 40]");
     assert_eq!(chunks(&array, &["time=744,latitude=16,longitude=16"]), [744, 16, 16]);
     assert_eq!(chunks(&array, &["744,16,-1"]), [744, 16, 40]);
@@ -53,7 +53,7 @@ fn names_lists_and_globs() {
 }
 
 #[test]
-fn what_does_not_fit_names_array_and_dimension() {
+fn mismatched_rule_names_array_and_dimension() {
     let array = array(PLAIN, "[1, 50, 40]");
     let fails = |chunks: &[&str], shards: &[&str]| {
         let failure = Layout::new(&array, &shapes(chunks, shards), ZarrFormat::V3).expect_err("does not fit");
@@ -78,7 +78,7 @@ fn what_does_not_fit_names_array_and_dimension() {
 }
 
 #[test]
-fn shards_are_kept_made_and_dissolved() {
+fn shards_are_kept_created_and_removed() {
     let sharded = array(SHARDED, "[10, 50, 40]");
     let layout = Layout::new(&sharded, &shapes(&["time=5"], &[]), ZarrFormat::V3).expect("a layout");
     let index = IndexLayout { at_end: false, checksum: false, big_endian: false, chunks: 8 };
@@ -96,7 +96,7 @@ fn shards_are_kept_made_and_dissolved() {
 }
 
 #[test]
-fn version_two_has_no_shards() {
+fn zarr_v2_rejects_shards() {
     let text = r#"{"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": "<f4", "fill_value": 0, "order": "C",
         "filters": null, "compressor": null}"#;
     let failure = Layout::new(&node(text), &shapes(&[], &["4"]), ZarrFormat::V2).expect_err("no shards");
@@ -105,7 +105,7 @@ fn version_two_has_no_shards() {
 }
 
 #[test]
-fn chunks_beyond_the_compressor_are_refused() {
+fn chunks_over_compressor_limit_are_refused() {
     let array = array(PLAIN, "[1, 50, 40]");
     let layout = Layout::new(&array, &shapes(&["100000,100000,1"], &[]), ZarrFormat::V3).expect("a layout");
     let failure = layout.check_size(&array, 4, zcodec::MAX_NBYTES).expect_err("too large");
@@ -115,7 +115,7 @@ fn chunks_beyond_the_compressor_are_refused() {
 }
 
 #[test]
-fn codecs_keep_what_is_the_arrays_own() {
+fn codecs_keep_all_but_the_compressor() {
     let sharded = array(SHARDED, "[10, 50, 40]");
     let gzip = vec![json!({"name": "gzip", "configuration": {"level": 1}})];
     let dissolved = Layout { chunks: vec![1, 1, 1], shards: None };

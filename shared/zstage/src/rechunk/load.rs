@@ -1,4 +1,4 @@
-//! The first half of a region: its source chunks are read and decoded, each once, as far as they lie inside.
+//! First half of a region: reads each source chunk once and decodes the part that the region needs.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -12,7 +12,7 @@ use super::region::Window;
 use super::vlen::{self, REFERENCE};
 use zwire::Failure;
 
-/// What is known of a source chunk.
+/// State of a source chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
@@ -25,13 +25,13 @@ pub enum State {
 /// The source elements of a window.
 pub struct Loaded {
     pub window: Window,
-    /// The elements, or references to them, column by column.
+    /// The elements, or references to variable-length elements, column by column.
     pub bytes: Vec<u8>,
-    /// By the number of the part.
+    /// State of each part, by part number.
     states: Vec<AtomicU8>,
-    /// Decoded chunks, where elements have no fixed size; by the number of the part.
+    /// Decoded chunks of variable-length elements, by part number.
     variable: Vec<OnceLock<Vec<u8>>>,
-    /// Whether every chunk is there and good.
+    /// Whether every source chunk is present and could be decoded.
     pub complete: bool,
 }
 
@@ -44,20 +44,20 @@ impl Loaded {
         }
     }
 
-    /// The decoded bytes of a part whose elements have no fixed size.
+    /// The decoded chunk of a part with variable-length elements.
     pub fn variable(&self, number: u64) -> &[u8] {
         self.variable.get(number as usize).and_then(OnceLock::get).map_or(&[], Vec::as_slice)
     }
 }
 
-/// The parts of the buffer that nobody has taken yet.
+/// Iterates over the parts; each worker takes the next one with its slice of the buffer.
 struct Parts<'a> {
     next: u64,
     rest: &'a mut [u8],
 }
 
 impl<'a> Parts<'a> {
-    /// The next part: its number, source chunk, elements, and its slice of the buffer.
+    /// Takes the next part: its number, source chunk, elements, and its slice of the buffer.
     fn take(&mut self, window: &Window, itemsize: usize) -> Option<(u64, Vec<u64>, Subset, &'a mut [u8])> {
         let number = self.next;
         if number >= window.parts() {
@@ -73,7 +73,7 @@ impl<'a> Parts<'a> {
 }
 
 impl Engine<'_> {
-    /// Loads a window into `bytes`, a buffer from before.
+    /// Loads a window; `bytes` is a buffer to reuse.
     pub(super) fn load(&self, window: Window, bytes: Vec<u8>, outcome: &mut RegionOutcome) -> Result<Loaded, Failure> {
         let mut bytes = sized(bytes, window.bytes() as usize);
         let states: Vec<AtomicU8> = (0..window.parts()).map(|_| AtomicU8::new(State::Absent as u8)).collect();
@@ -144,7 +144,7 @@ impl Engine<'_> {
         }
     }
 
-    /// Decodes what the window needs of a chunk; says how many bytes that were.
+    /// Decodes the part of a chunk that the window needs; returns the number of decoded bytes.
     fn decode_part(
         &self,
         part: &Subset,
@@ -160,7 +160,7 @@ impl Engine<'_> {
         let chunk = self.reader.chunk();
         vlen::references(&buffers.scratch.decoded, job.number, chunk.elements(), &mut buffers.references)?;
         copy_subset(part, &chunk, &buffers.references, part, target, REFERENCE);
-        // A copy, as long as it must be: the buffer has grown with the largest chunk.
+        // Cloned, because the clone has the exact size while the buffer has grown to the largest chunk.
         let bytes = buffers.scratch.decoded.len() as u64;
         let _ = heap.set(buffers.scratch.decoded.clone());
         Ok(bytes)
@@ -170,21 +170,21 @@ impl Engine<'_> {
 /// A part that is being loaded.
 struct PartJob<'a> {
     number: u64,
-    /// Its source chunk, in stored order.
+    /// Index of its source chunk, in stored order.
     index: Vec<u64>,
     part: Subset,
     threads: usize,
     heap: Option<&'a OnceLock<Vec<u8>>>,
 }
 
-/// A part in the coordinates of its chunk.
+/// A part, relative to the origin of its chunk.
 fn within_chunk(window: &Window, job: &PartJob) -> Subset {
     let origin = window.origin(&job.index);
     let start = job.part.start().iter().zip(&origin).map(|(start, origin)| start - origin).collect();
     Subset::new(start, job.part.shape().to_vec())
 }
 
-/// A damaged index of a shard is found by each of its chunks, and told once.
+/// Records a bad chunk. A damaged shard index is hit by each of its inner chunks but recorded once.
 fn note_bad(done: &mut RegionOutcome, place: String, cause: String) {
     let bad = BadChunk { place, cause };
     if done.bad.last() != Some(&bad) {
@@ -192,8 +192,8 @@ fn note_bad(done: &mut RegionOutcome, place: String, cause: String) {
     }
 }
 
-/// A buffer of `len` bytes, whatever they are: all of them will be written. New memory comes zeroed from the system, and
-/// costs nothing before it is touched.
+/// A buffer of `len` bytes with arbitrary contents, because all of them will be overwritten. New memory is zeroed by
+/// the system and costs nothing until it is touched.
 fn sized(mut buffer: Vec<u8>, len: usize) -> Vec<u8> {
     if buffer.capacity() < len {
         drop(buffer);

@@ -6,45 +6,45 @@ use zcodec::{Codec, predict_blocksize};
 use super::layout::Layout;
 use super::search::Shape;
 
-/// The process itself: code, tables, stacks, and what the allocator keeps to itself.
+/// The process itself: code, tables, stacks, and allocator overhead.
 const PROCESS: u64 = 20 << 20;
 
-/// Of each thread: stack, allocator arena, compressor contexts.
+/// Per thread: stack, allocator arena, compressor contexts.
 const THREAD: u64 = 2 << 20;
 
-/// Bytes of an inner chunk's entry in the index of a shard that is being written: in memory, and encoded.
+/// Bytes per inner chunk in the index of an open shard: in memory, and encoded.
 const INDEX_ENTRY: f64 = 40.0;
 
-/// Stored bytes for a decoded one, where nothing is known.
+/// Compression ratio assumed if unknown: stored bytes per decoded byte.
 pub const ASSUMED_RATIO: f64 = 0.5;
 
-/// Bytes a second of one core, about: what matters is what they are to each other.
+/// Approximate bytes per second of one core; only their ratios matter.
 const DECODE_BLOSC: f64 = 1.5e9;
 const DECODE_STREAM: f64 = 0.4e9;
 const ENCODE: f64 = 0.25e9;
 
-/// Bytes a second, and seconds until the first byte, of a local disk and of an object store.
+/// Bytes per second and seconds to the first byte, of a local disk and of an object store.
 const LOCAL: (f64, f64) = (1.5e9, 50e-6);
 const REMOTE: (f64, f64) = (0.3e9, 0.08);
 
-/// Encoded inner chunks of a shard that may be held before it is their turn, so that no worker waits for a slower one.
-/// So few in tests that some have to wait all the same.
+/// Encoded inner chunks of a shard that may be buffered out of order, so that fast workers need not wait for slow ones.
+/// Small in tests, so that some workers do wait.
 pub const EARLY_BYTES: u64 = if cfg!(test) { 200 } else { 2 << 20 };
 
-/// What a run may use.
+/// Resources available to a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Resources {
-    /// Bytes of memory.
+    /// Memory budget in bytes.
     pub budget: u64,
     /// Chunks processed in parallel.
     pub workers: usize,
     /// Reads in parallel.
     pub readers: usize,
-    /// Regions in parallel: with two, one is read while the other is written.
+    /// Regions in parallel; with two, one is read while the other is written.
     pub in_flight: usize,
 }
 
-/// What is not in the metadata, but known or guessed by the caller.
+/// Properties that are not in the metadata and are measured or assumed by the caller.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Assumptions {
     /// Whether reads cross a network.
@@ -53,53 +53,53 @@ pub struct Assumptions {
     pub stored_chunk_bytes: Option<u64>,
     /// The mean stored chunk, or `None` if unknown.
     pub mean_chunk_bytes: Option<u64>,
-    /// Mean bytes of an element of variable length.
+    /// Mean size of a variable-length element in bytes.
     pub element_bytes: u64,
-    /// What an encoder keeps, a worker.
+    /// Memory kept by the encoder, per worker.
     pub encoder_bytes: u64,
-    /// What the sink keeps of an object that is being written.
+    /// Memory kept by the sink per open object.
     pub sink_bytes: u64,
-    /// Whether every chunk is decoded again.
+    /// Whether every encoded chunk is decoded again for verification.
     pub verify: bool,
 }
 
-/// Sizes and rates of one array's run.
+/// Cost model of rechunking one array.
 #[derive(Debug, Clone)]
 pub struct Model {
     pub assumptions: Assumptions,
-    /// Bytes of an element in memory.
+    /// Bytes per element in the region buffer.
     itemsize: f64,
-    /// More bytes of an element, outside the region's buffer: those of variable length.
+    /// Additional bytes per element outside the region buffer: the contents of variable-length elements.
     outside: f64,
-    /// Decoded bytes of a source chunk, and of an output chunk.
+    /// Decoded size of a source chunk and of an output chunk.
     source: f64,
     output: f64,
-    /// The largest stored source chunk.
+    /// Size of the largest stored source chunk.
     stored: f64,
-    /// Bytes of a Blosc block, where blocks can be decoded one by one.
+    /// Size of a Blosc block, if blocks can be decoded individually.
     block: Option<f64>,
-    /// Indexes of shards: those that the reader keeps, and those of shards that are being written.
+    /// Shard indexes: those cached by the reader and those of open shards.
     indexes: f64,
-    /// Whether decoding a whole chunk takes a second buffer.
+    /// Whether decoding a whole chunk needs a second buffer.
     two_steps: bool,
     decode_rate: f64,
     pub threads: Threads,
 }
 
-/// Room that is made before the work starts, in bytes.
+/// Initial buffer capacities, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Buffers {
-    /// Of a worker: a decoded chunk.
+    /// Per worker: a decoded chunk.
     pub decoded: usize,
-    /// Of a worker: an encoded chunk.
+    /// Per worker: an encoded chunk.
     pub encoded: usize,
-    /// Of a worker: a chunk that was decoded again.
+    /// Per worker: a chunk decoded again for verification.
     pub again: usize,
-    /// Of a reader: a stored chunk.
+    /// Per reader: a stored chunk.
     pub stored: usize,
 }
 
-/// How many threads a plan is for.
+/// Thread counts of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threads {
     pub workers: usize,
@@ -108,7 +108,7 @@ pub struct Threads {
 }
 
 impl Model {
-    /// `itemsize` is nothing for elements of variable length.
+    /// `itemsize` is `None` for variable-length elements.
     pub fn new(
         array: &Array,
         layout: &Layout,
@@ -129,7 +129,7 @@ impl Model {
         Model {
             assumptions,
             indexes: ChunkReader::cache_bytes(array) as f64 + written,
-            // Elements of variable length are references of 8 bytes, and the bytes themselves.
+            // A variable-length element is an 8-byte reference plus its contents.
             itemsize: itemsize.map_or(8.0, |size| size as f64),
             outside: if itemsize.is_some() { 0.0 } else { size },
             source,
@@ -146,7 +146,7 @@ impl Model {
         }
     }
 
-    /// Elements that a cut through a source chunk lets be decoded twice, along a dimension with `row` elements a step.
+    /// Elements decoded twice if a region boundary cuts a source chunk, along a dimension with `row` elements per step.
     pub fn overlap(&self, source: u64, row: f64) -> f64 {
         match self.block {
             Some(block) => (block / (row * self.itemsize)).min(source as f64),
@@ -154,15 +154,14 @@ impl Model {
         }
     }
 
-    /// Peak memory in bytes, with regions of `shape`, whose largest part of one source chunk has `part` elements from
-    /// its first to its last.
+    /// Peak memory in bytes for regions of `shape`, where the largest part of a source chunk spans `part` elements.
     pub fn peak(&self, shape: &Shape, part: f64) -> u64 {
         let slot = if self.outside > 0.0 { 33.0 } else { 1.0 };
         let region = shape.elements * (self.itemsize + self.outside) + (shape.sources + 1.0) * slot;
         let Threads { workers, loaders, in_flight } = self.threads;
-        // No more threads are busy than there are chunks for them.
+        // A thread is only busy if there is a chunk for it.
         let busy = |threads: usize, tasks: f64| (threads as f64).min(in_flight as f64 * tasks.max(1.0).ceil());
-        // A chunk that several threads encode is held twice: its blocks, and then the frame.
+        // A chunk encoded by several threads is held twice: as blocks, then as a frame.
         let together = if shape.chunks < workers as f64 { shape.chunks * self.output } else { 0.0 };
         let total = PROCESS as f64
             + in_flight as f64 * (region + together)
@@ -172,29 +171,29 @@ impl Model {
             + workers as f64 * (THREAD + self.assumptions.encoder_bytes) as f64
             + (workers * in_flight) as f64 * self.assumptions.sink_bytes as f64
             + self.indexes;
-        // Page tables, and rounding up to pages.
+        // Page tables, and rounding up to whole pages.
         (total * 1.004) as u64
     }
 
-    /// The buffers of one reader: a stored chunk, and next to it a piece, where only pieces of chunks are read.
+    /// Buffers of one reader: a stored chunk, plus a byte range if chunks are read in ranges.
     fn reader_bytes(&self, part: f64) -> f64 {
         let piece = (part * self.itemsize).min(self.source) / self.source.max(1.0) * self.stored;
         self.stored + if self.reads_pieces() && piece < self.stored { piece } else { 0.0 }
     }
 
-    /// Whether the parts of a chunk can be read apart from each other.
+    /// Whether a part of a chunk can be read without reading the whole chunk.
     fn reads_pieces(&self) -> bool {
         self.block.is_some_and(|block| block > 1.0)
     }
 
-    /// The buffers of one worker: decoding uses the same ones as encoding, at another time.
+    /// Buffers of one worker; decoding and encoding share them.
     fn worker_bytes(&self, part: f64) -> f64 {
         let buffers = self.buffers(part);
         let references = if self.outside > 0.0 { self.source.max(self.output) } else { 0.0 };
         (buffers.decoded + buffers.encoded + buffers.again) as f64 + references
     }
 
-    /// The buffers that each worker, and each reader, needs, where the largest part of a source chunk is `part`.
+    /// Buffer sizes per worker and per reader, if the largest part of a source chunk spans `part` elements.
     pub fn buffers(&self, part: f64) -> Buffers {
         let span = part * self.itemsize;
         let decoding = match self.block {
@@ -210,12 +209,12 @@ impl Model {
         }
     }
 
-    /// Seconds of reading, decoding and encoding, about.
+    /// Approximate seconds to read, decode and encode.
     pub fn seconds(&self, shape: &Shape, array_bytes: f64) -> f64 {
         let Threads { workers, loaders, .. } = self.threads;
         let (workers, loaders) = (workers as f64, loaders as f64);
         let shared = |tasks: f64, threads: f64| threads.min(tasks.max(1.0));
-        // The last tasks of a phase leave threads idle: half of them, half a task long.
+        // The last tasks of a phase leave on average half of the threads idle for half a task.
         let rest = |tasks: f64| 1.0 + workers / (4.0 * tasks.max(1.0));
         let reading = self.read_seconds(shape) / shared(shape.sources, loaders);
         let decoding = shape.decoded * self.itemsize / self.decode_rate / shared(shape.sources, workers);
@@ -223,7 +222,7 @@ impl Model {
         (reading + decoding) * rest(shape.sources) + encoding * rest(shape.chunks)
     }
 
-    /// Seconds of reading and decoding by one thread: what the shapes differ in.
+    /// Seconds to read and decode, divided by the threads: the part of the cost that depends on the region shape.
     pub fn weight(&self, shape: &Shape) -> f64 {
         let Threads { workers, loaders, .. } = self.threads;
         let decoding = shape.decoded * self.itemsize / self.decode_rate / workers as f64;
@@ -235,32 +234,32 @@ impl Model {
         shape.reads * latency + self.read_bytes(shape) / rate
     }
 
-    /// Stored bytes that are read in the whole run. Where nobody knows, compressed data is taken to be half as long.
+    /// Stored bytes read in the whole run. Uses `ASSUMED_RATIO` if the mean chunk size is unknown.
     pub fn read_bytes(&self, shape: &Shape) -> f64 {
         let share =
             self.assumptions.mean_chunk_bytes.map_or(ASSUMED_RATIO, |bytes| bytes as f64 / self.source.max(1.0));
         match self.reads_pieces() {
-            // What is decoded is read, and not much else.
+            // Only the byte ranges that are decoded are read.
             true => share * shape.decoded * self.itemsize,
             false => share * shape.reads * self.source,
         }
     }
 
-    /// Bytes of stored chunks that wait for a worker, at most.
+    /// Maximum bytes of stored chunks that wait for a worker.
     pub fn waiting(&self) -> f64 {
         self.threads.loaders as f64 * self.stored
     }
 }
 
-/// How many shards of so many inner chunks are written at once: enough that every worker has an inner chunk, and that not
-/// all append to one.
+/// How many shards of `chunks` inner chunks are open at once: enough to give every worker an inner chunk without all of
+/// them appending to the same shard.
 pub fn shards_at_once(threads: Threads, chunks: u64) -> u64 {
     let workers = threads.workers as u64;
     workers.div_ceil(4).max((2 * workers).div_ceil(chunks.max(1)))
 }
 
-/// Bytes of a Blosc block of chunks that can be decoded block by block. Streams have no blocks; bytes that are not compressed
-/// can be cut anywhere.
+/// Size of a block, if chunks can be decoded block by block: a Blosc block, or 1 byte for uncompressed chunks; `None`
+/// for single-stream codecs.
 fn block_bytes(chain: &Chain) -> Option<f64> {
     match (chain.tail.as_slice(), chain.chunk_bytes) {
         ([], _) => Some(1.0),

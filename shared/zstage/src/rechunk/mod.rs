@@ -1,9 +1,9 @@
 //! Rechunking: the elements of an array in other chunks and shards, out of core and in bounded memory.
 //!
-//! The output grid is cut into **regions**, boxes of whole stored objects. For each region every source chunk that touches it
-//! is read and decoded once, as far as it lies inside ([`load`]); then every output chunk is gathered from them, encoded and
-//! written ([`write`]). The planner ([`planner`]) takes the regions that fit the memory and cost the least decoding twice.
-//! Elements are opaque bytes: no data type is looked at, and every value arrives bit for bit.
+//! The output grid is divided into **regions**, boxes of whole stored objects. For each region, every overlapping
+//! source chunk is read once and the required part decoded ([`load`]); then the output chunks are gathered, encoded and
+//! written ([`write`]). The planner ([`planner`]) chooses the regions that fit in memory with the least repeated
+//! decoding. Elements are opaque bytes: data types are not interpreted, and values are preserved bit for bit.
 
 #[cfg(test)]
 mod case;

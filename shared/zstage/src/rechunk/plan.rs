@@ -1,4 +1,4 @@
-//! The plan of one array's rechunking: how the output is cut into regions, and what that costs. Made from metadata alone,
+//! The plan to rechunk one array: how the output is divided into regions, and the cost. Made from metadata alone,
 //! before anything is read or written.
 
 use zarray::{Elements, Grid, Subset};
@@ -12,24 +12,24 @@ use super::plan_stats::PlanStats;
 pub struct RechunkPlan {
     pub(super) layout: Layout,
     pub(super) elements: Elements,
-    /// Output chunks.
+    /// Grid of output chunks.
     pub(super) chunks: Grid,
-    /// Regions in units of objects.
+    /// Grid of regions, in units of objects.
     pub(super) regions: Grid,
-    /// Where an object is larger than the memory: chunks of a slice of it along each dimension.
+    /// If an object does not fit in memory: the shape, in chunks, of a slice of it.
     pub(super) slice: Option<Vec<u64>>,
     pub(super) threads: Threads,
     pub(super) buffers: Buffers,
-    /// What it costs.
+    /// The cost of the plan.
     pub stats: PlanStats,
 }
 
 /// A box of output objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Region {
-    /// Its number, in C order.
+    /// Its number in C order.
     pub number: u64,
-    /// Its objects, by index.
+    /// Indices of its objects.
     pub objects: Subset,
 }
 
@@ -39,7 +39,7 @@ impl RechunkPlan {
         self.regions.len()
     }
 
-    /// The region of that number in C order.
+    /// The region with this number in C order.
     pub fn region(&self, number: u64) -> Region {
         let bounds = Subset::whole(self.regions.shape());
         let cell = Subset::chunk(&self.regions.index(number), self.regions.chunk_shape());
@@ -49,7 +49,7 @@ impl RechunkPlan {
         Region { number, objects }
     }
 
-    /// What of a region is held at once, in the order it is worked on: boxes of output chunks, by index.
+    /// The slices of a region in processing order; one is in memory at a time. Each is a box of output chunk indices.
     pub(super) fn slices(&self, region: &Region) -> Vec<Subset> {
         let per_object = self.layout.chunks_per_object();
         let scale = |lengths: &[u64]| lengths.iter().zip(&per_object).map(|(n, factor)| n * factor).collect();

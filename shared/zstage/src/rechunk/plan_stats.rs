@@ -3,33 +3,33 @@
 /// Cost of a plan. Every plan is a single pass without a temporary store.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlanStats {
-    /// Regions: the units of a resumed run.
+    /// Regions: the units of resume.
     pub regions: u64,
     /// Stored objects of the output.
     pub objects: u64,
     /// Source chunks (with sharding: inner chunks).
     pub source_chunks: u64,
-    /// Source chunks read, each as often as it is read.
+    /// Source chunk reads, counting repeated reads.
     pub chunks_read: u64,
-    /// How often a source chunk is read: on average.
+    /// Mean number of reads per source chunk.
     pub reads_mean: f64,
-    /// How often a source chunk is read: at most.
+    /// Maximum number of reads of one source chunk.
     pub reads_most: u64,
-    /// How often a byte of the source is decoded, on average, by the block sizes that the metadata says.
+    /// Mean number of times a source byte is decoded, based on the block sizes predicted from the metadata.
     pub decodes_mean: f64,
-    /// Decoded bytes of the source, each as often as it is decoded.
+    /// Decoded bytes of the source, counting repeated decoding.
     pub decoded_bytes: u64,
-    /// Stored bytes of the source, each as often as it is read: an estimate.
+    /// Estimated stored bytes read from the source, counting repeated reads.
     pub read_bytes: u64,
-    /// Decoded bytes of the output, edges padded.
+    /// Decoded bytes of the output, including edge padding.
     pub output_bytes: u64,
-    /// Bytes of source elements that are held for a region, or for a slice of it.
+    /// Size of the buffer for the source elements of a region or slice.
     pub region_bytes: u64,
     /// Peak memory in bytes.
     pub peak_memory_bytes: u64,
-    /// Bytes of a temporary store.
+    /// Size of a temporary store in bytes.
     pub temporary_bytes: u64,
-    /// Chunks processed in parallel; fewer than asked for where the memory is short.
+    /// Chunks processed in parallel; fewer than requested if memory is short.
     pub workers: usize,
     /// Reads in parallel.
     pub readers: usize,

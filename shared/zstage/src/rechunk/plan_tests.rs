@@ -1,4 +1,4 @@
-//! Tests of [`super`]: plans fit their budget, cover the output, and count what the engine will do.
+//! Tests of [`super`]: plans fit the budget, cover the output, and predict the engine's work.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ fn plan(array: &Array, layout: &Layout, budget: u64) -> Result<RechunkPlan, Fail
 }
 
 #[test]
-fn maps_become_series_in_balanced_bands() {
+fn maps_to_series_use_balanced_bands() {
     let array = array(&[500, 721, 1440], &[1, 721, 1440], lz4());
     let plan = plan(&array, &layout(&[240, 16, 16], None), 512 * MIB).expect("a plan");
     let stats = plan.stats;
@@ -57,7 +57,7 @@ fn maps_become_series_in_balanced_bands() {
 }
 
 #[test]
-fn a_roomy_budget_decodes_everything_once() {
+fn large_budget_decodes_once() {
     let array = array(&[500, 721, 1440], &[1, 721, 1440], lz4());
     let stats = plan(&array, &layout(&[240, 16, 16], None), 8192 * MIB).expect("a plan").stats;
     assert_eq!((stats.reads_mean, stats.reads_most, stats.decodes_mean), (1.0, 1, 1.0));
@@ -65,7 +65,7 @@ fn a_roomy_budget_decodes_everything_once() {
 }
 
 #[test]
-fn a_shard_larger_than_the_memory_is_written_in_slices() {
+fn shard_larger_than_memory_is_written_in_slices() {
     let array = array(&[500, 721, 1440], &[1, 721, 1440], lz4());
     let layout = layout(&[10, 103, 144], Some(&[500, 721, 1440]));
     let plan = plan(&array, &layout, 256 * MIB).expect("a plan");
@@ -77,7 +77,7 @@ fn a_shard_larger_than_the_memory_is_written_in_slices() {
 }
 
 #[test]
-fn an_impossible_budget_is_refused_with_one_that_would_do() {
+fn insufficient_budget_reports_sufficient_one() {
     let array = array(&[500, 721, 1440], &[1, 721, 1440], lz4());
     let layout = layout(&[500, 100, 1440], None);
     let failure = plan(&array, &layout, 64 * MIB).expect_err("too little");
@@ -89,14 +89,14 @@ fn an_impossible_budget_is_refused_with_one_that_would_do() {
 }
 
 #[test]
-fn what_cannot_be_moved_names_its_codec() {
+fn unsupported_codec_is_named() {
     let array = array(&[4], &[4], json!(["zfp"]));
     let failure = plan(&array, &layout(&[2], None), MIB).expect_err("cannot");
     assert!(failure.exit == Exit::Unreadable && failure.to_string().contains("\"zfp\""), "{failure}");
 }
 
 #[test]
-fn huge_grids_are_planned_in_no_time() {
+fn huge_grids_are_planned_quickly() {
     let started = std::time::Instant::now();
     let array = array(&[10_000_000, 721, 1440, 37], &[1, 721, 1440, 1], lz4());
     let stats = plan(&array, &layout(&[1000, 7, 9, 37], Some(&[10000, 70, 90, 37])), 4096 * MIB).expect("a plan").stats;
@@ -112,7 +112,7 @@ fn any_grid() -> impl Strategy<Value = (Vec<u64>, Vec<u64>, Vec<u64>, Vec<u64>)>
 }
 
 proptest! {
-    /// The regions hold every object once; no slice holds more than was planned; and what is read is what was foreseen.
+    /// Every object is in exactly one region, slices fit the planned buffer, and the reads match the prediction.
     #[test]
     fn regions_cover_the_output((shape, source, chunks, shards) in any_grid(), sharded: bool, units in 1u64..4, sliced: bool) {
         let array = array(&shape, &source, lz4());
@@ -146,9 +146,9 @@ proptest! {
         }
     }
 
-    /// Whatever the budget, the plan fits it or says which one would do.
+    /// For any budget, the plan fits it or the error names a sufficient budget.
     #[test]
-    fn a_plan_fits_its_budget_or_says_which_would((shape, source, chunks, shards) in any_grid(), sharded: bool, budget in 20u64..30) {
+    fn plan_fits_budget_or_reports_sufficient_one((shape, source, chunks, shards) in any_grid(), sharded: bool, budget in 20u64..30) {
         let array = array(&shape, &source, lz4());
         let layout = layout(&chunks, sharded.then_some(shards.as_slice()));
         match plan(&array, &layout, budget * MIB) {

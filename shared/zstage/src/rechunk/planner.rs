@@ -1,4 +1,4 @@
-//! The planner: of all region shapes that fit the memory, the one that costs the least.
+//! The planner: finds the cheapest region shape that fits in memory.
 
 use zarray::{Array, Elements, Grid, Itemsize};
 
@@ -10,14 +10,14 @@ use super::search::{Axis, Shape, shapes};
 use super::vlen::REFERENCE;
 use zwire::{Exit, Failure, human_bytes};
 
-/// Shapes whose cost differs by less than this share are as good as each other; the one with the smallest region is taken.
-const AS_GOOD: f64 = 1.01;
+/// Shapes whose costs differ by less than this factor are considered equal; the smallest region wins.
+const EQUAL_COST_FACTOR: f64 = 1.01;
 
-/// Stored chunks that wait for a worker may take this share of the budget.
+/// Maximum share of the budget for stored chunks that wait for a worker.
 const WAITING_SHARE: f64 = 0.2;
 
-/// What to try, the best first: a region at a time before fewer workers, slices of objects before either, and finally one
-/// thread for everything.
+/// Thread counts and slicing to try, best first: slices of objects are tried before fewer regions in flight, these
+/// before fewer workers, and a single thread last.
 pub fn attempts(resources: Resources, sharded: bool) -> impl Iterator<Item = (Threads, bool)> {
     let halves = |n: usize| std::iter::successors(Some(n.max(1)), |n| (*n > 1).then_some(n / 2));
     let loaders = resources.readers.max(1);
@@ -30,7 +30,7 @@ pub fn attempts(resources: Resources, sharded: bool) -> impl Iterator<Item = (Th
     })
 }
 
-/// Everything that the choice depends on.
+/// The inputs of the search.
 pub struct Problem<'a> {
     array: &'a Array,
     layout: &'a Layout,
@@ -40,7 +40,7 @@ pub struct Problem<'a> {
     assumptions: Assumptions,
 }
 
-/// A shape that fits.
+/// A region shape that fits the budget.
 pub struct Choice {
     pub shape: Shape,
     pub peak: u64,
@@ -48,7 +48,7 @@ pub struct Choice {
 }
 
 impl<'a> Problem<'a> {
-    /// The problem; nothing where a grid is not regular.
+    /// Creates the problem; `None` if a grid is not regular.
     pub fn new(
         array: &'a Array,
         layout: &'a Layout,
@@ -63,16 +63,16 @@ impl<'a> Problem<'a> {
         Some(Problem { array, layout, elements, itemsize, source, assumptions })
     }
 
-    /// What shapes cost with so many threads.
+    /// The cost model for these thread counts.
     pub fn model(&self, threads: Threads) -> Model {
         Model::new(self.array, self.layout, self.itemsize, self.assumptions, threads)
     }
 
-    /// The dimensions, in the array's order.
+    /// The dimensions, in array order.
     pub fn axes(&self, model: &Model, sliced: bool) -> Vec<Axis> {
         let objects = self.layout.object_shape();
         let axis = |dimension: usize| {
-            // Elements of a source chunk behind this dimension, as they are stored.
+            // Elements of a source chunk per step of this dimension, in stored order.
             let place = self.elements.order.iter().position(|stored| *stored == dimension).unwrap_or_default();
             let row = self.elements.order[place + 1..].iter().map(|faster| self.source[*faster] as f64).product();
             let source = self.source[dimension];
@@ -88,7 +88,7 @@ impl<'a> Problem<'a> {
         (0..self.array.shape.len()).map(axis).collect()
     }
 
-    /// The cheapest shape that fits the budget. Fewer readers are taken where their buffers would crowd out the region.
+    /// The cheapest shape that fits the budget. Uses fewer readers if their buffers would take too much of it.
     pub fn best(&self, mut threads: Threads, sliced: bool, budget: u64) -> Option<Choice> {
         while self.model(threads).waiting() > WAITING_SHARE * budget as f64 && threads.loaders > 1 {
             threads.loaders /= 2;
@@ -96,7 +96,7 @@ impl<'a> Problem<'a> {
         let model = self.model(threads);
         let axes = self.axes(&model, sliced);
         if axes.iter().any(|axis| axis.length == 0) {
-            return self.nothing(model, &axes);
+            return self.empty(model, &axes);
         }
         let (bytes, limit) = (self.count() * self.held() as f64, budget as f64 / self.held() as f64);
         let fitting = shapes(&axes, limit, |shape| model.weight(shape)).into_iter().filter_map(|shape| {
@@ -105,19 +105,19 @@ impl<'a> Problem<'a> {
         });
         let fitting: Vec<(f64, u64, Shape)> = fitting.collect();
         let least = fitting.iter().map(|(cost, ..)| *cost).fold(f64::INFINITY, f64::min);
-        let good = fitting.into_iter().filter(|(cost, ..)| *cost <= least * AS_GOOD);
+        let good = fitting.into_iter().filter(|(cost, ..)| *cost <= least * EQUAL_COST_FACTOR);
         let (_, peak, shape) = good.min_by(|a, b| a.2.elements.total_cmp(&b.2.elements))?;
         Some(Choice { shape, peak, model })
     }
 
-    /// An array without elements.
-    fn nothing(&self, model: Model, axes: &[Axis]) -> Option<Choice> {
+    /// The choice for an array without elements.
+    fn empty(&self, model: Model, axes: &[Axis]) -> Option<Choice> {
         let shape =
             Shape { units: vec![1; axes.len()], elements: 0.0, reads: 0.0, decoded: 0.0, sources: 0.0, chunks: 0.0 };
         Some(Choice { peak: model.peak(&shape, 0.0), shape, model })
     }
 
-    /// Elements from the first to the last of the largest part of a source chunk in a region.
+    /// Number of elements spanned by the largest part of a source chunk in a region.
     fn part(&self, axes: &[Axis], shape: &Shape) -> f64 {
         let mut span = 1.0;
         let mut row = 1.0;
@@ -130,7 +130,7 @@ impl<'a> Problem<'a> {
         span
     }
 
-    /// The plan that a choice comes to; nothing where a grid is not regular.
+    /// Turns a choice into a plan; `None` if a grid is not regular.
     pub fn plan(&self, choice: Choice, sliced: bool) -> Option<RechunkPlan> {
         let Choice { shape, peak, model } = choice;
         let axes = self.axes(&model, sliced);
@@ -146,7 +146,7 @@ impl<'a> Problem<'a> {
             source_chunks: source.len(),
             chunks_read: shape.reads as u64,
             reads_mean: shape.reads / source.len().max(1) as f64,
-            reads_most: axes.iter().zip(&shape.units).map(|(axis, units)| axis.most(*units)).product(),
+            reads_most: axes.iter().zip(&shape.units).map(|(axis, units)| axis.max_reads(*units)).product(),
             decodes_mean: shape.decoded / self.count().max(1.0),
             decoded_bytes: (shape.decoded * element as f64) as u64,
             read_bytes: model.read_bytes(&shape) as u64,
@@ -170,17 +170,17 @@ impl<'a> Problem<'a> {
         })
     }
 
-    /// Elements of the array.
+    /// Number of elements of the array.
     fn count(&self) -> f64 {
         self.array.shape.iter().map(|length| *length as f64).product()
     }
 
-    /// Bytes of an element in a region's buffer.
+    /// Bytes per element in the region buffer.
     fn held(&self) -> usize {
         self.itemsize.unwrap_or(REFERENCE)
     }
 
-    /// The smallest budget that would do, in bytes.
+    /// The smallest sufficient budget in bytes.
     pub fn smallest(&self) -> u64 {
         let sliced = self.layout.shards.is_some();
         let model = self.model(Threads { workers: 1, loaders: 1, in_flight: 1 });
@@ -192,7 +192,7 @@ impl<'a> Problem<'a> {
             .unwrap_or_default()
     }
 
-    /// A budget that is too small.
+    /// The failure for a budget that is too small.
     pub fn refused(&self, budget: u64) -> Failure {
         let what = format!("cannot be rechunked within {} of memory", human_bytes(budget));
         Failure::usage(what).hint(format!("--max-memory {}M is enough", self.smallest().div_ceil(1 << 20)))
@@ -203,8 +203,8 @@ impl RechunkPlan {
     /// Plans the rechunking of `array` to `layout`.
     ///
     /// # Errors
-    /// [`Exit::Unreadable`] with the codec that stands in the way; [`Exit::Usage`] where the budget is too small, with the
-    /// smallest that would do as a hint.
+    /// [`Exit::Unreadable`] if a codec is not supported, with its name; [`Exit::Usage`] if the budget is too small,
+    /// with the smallest sufficient budget as a hint.
     pub fn new(
         array: &Array,
         layout: &Layout,
@@ -222,7 +222,7 @@ impl RechunkPlan {
         problem.plan(choice, sliced).ok_or_else(|| failed("its chunk grid is too large".into()))
     }
 
-    /// The smallest budget that would do for `array`, in bytes; nothing where element boundaries are unknown.
+    /// The smallest sufficient budget for `array` in bytes; `None` if element boundaries are unknown.
     pub fn smallest_budget(array: &Array, layout: &Layout, assumptions: Assumptions) -> Option<u64> {
         let elements = Elements::of(array).ok()?;
         Some(Problem::new(array, layout, &elements, assumptions)?.smallest())

@@ -1,33 +1,33 @@
-//! The source elements of a slice of output chunks, in one buffer.
+//! The source elements of a slice of output chunks, in one contiguous buffer.
 //!
-//! The buffer is cut into **columns**: of the source chunks that lie one behind the other along the slowest stored dimension,
-//! the parts follow each other, and so are together one box in C order. A whole stack of maps is one column, whose elements
-//! are gathered by one strided copy; and each part is a slice of the buffer that one worker alone writes to.
+//! The buffer is divided into **columns**: the parts of source chunks that are adjacent along the slowest stored
+//! dimension follow each other and form one box in C order. A whole stack of maps is one column, whose elements are
+//! gathered by a single strided copy, and each part is a slice of the buffer written by exactly one worker.
 
 use std::ops::Range;
 
 use zarray::Subset;
 
-/// Which elements and source chunks a slice of the output is made of. All boxes are in stored order.
+/// The elements and source chunks needed for a slice of the output. All boxes are in stored order.
 #[derive(Debug, Clone)]
 pub struct Window {
-    /// Elements, in the array's coordinates.
+    /// Elements, in array coordinates.
     pub elements: Subset,
-    /// Source chunks, by index.
+    /// Indices of the source chunks.
     pub sources: Subset,
     /// Shape of a source chunk.
     source_shape: Vec<u64>,
-    /// Bytes of an element in the buffer.
+    /// Bytes per element in the buffer.
     itemsize: usize,
 }
 
 impl Window {
-    /// The window of `elements` (in stored order) of an array with source chunks of `source_shape`.
+    /// Creates the window of `elements` (in stored order) over source chunks of `source_shape`.
     pub fn new(elements: Subset, source_shape: Vec<u64>, itemsize: usize) -> Window {
         Window { sources: elements.chunks(&source_shape), elements, source_shape, itemsize }
     }
 
-    /// Bytes of the buffer.
+    /// Size of the buffer in bytes.
     pub fn bytes(&self) -> u64 {
         self.elements.elements().saturating_mul(self.itemsize as u64)
     }
@@ -37,18 +37,17 @@ impl Window {
         self.sources.elements()
     }
 
-    /// Source chunks of a column.
+    /// Number of source chunks in a column.
     fn rows(&self) -> u64 {
         self.sources.shape().first().copied().unwrap_or(1)
     }
 
-    /// Columns, by the index of their source chunks without the slowest dimension.
+    /// Indices of the columns: those of their source chunks without the slowest dimension.
     fn columns(&self) -> Subset {
-        behind(&self.sources)
+        without_slowest(&self.sources)
     }
 
-    /// The source chunk of the part of that number, by index, and the part, in the array's coordinates. Numbers are in the
-    /// order of the buffer.
+    /// The source chunk index and the elements (in array coordinates) of a part. Parts are numbered in buffer order.
     pub fn part(&self, number: u64) -> (Vec<u64>, Subset) {
         let rows = self.rows().max(1);
         let mut index = self.columns().member(number / rows);
@@ -60,26 +59,26 @@ impl Window {
         (index, part)
     }
 
-    /// The numbers of the parts that hold something of `elements`: a range for each column.
+    /// The parts that overlap `elements`: a range of part numbers per column.
     pub fn parts_of(&self, elements: &Subset) -> impl Iterator<Item = Range<u64>> {
         let sources = elements.chunks(&self.source_shape);
         let first = sources.start().first().map_or(0, |row| row - self.sources.start()[0]);
         let end = first + sources.shape().first().copied().unwrap_or(1);
-        let columns = behind(&sources);
+        let columns = without_slowest(&sources);
         (0..columns.elements()).map(move |number| {
             let column = self.columns().number(&columns.member(number)) * self.rows();
             column + first..column + end
         })
     }
 
-    /// Origin of a source chunk in the array's coordinates.
+    /// Origin of a source chunk in array coordinates.
     pub fn origin(&self, index: &[u64]) -> Vec<u64> {
         index.iter().zip(&self.source_shape).map(|(index, length)| index * length).collect()
     }
 
-    /// The columns that hold something of `elements`: the box of each, and where it starts in the buffer.
+    /// The columns that overlap `elements`: the box of each and its offset in the buffer.
     pub fn columns_of(&self, elements: &Subset) -> impl Iterator<Item = (Subset, usize)> {
-        let columns = behind(&elements.chunks(&self.source_shape));
+        let columns = without_slowest(&elements.chunks(&self.source_shape));
         (0..columns.elements()).map(move |number| {
             let column = self.column(&columns.member(number));
             let start = self.offset(&column);
@@ -87,7 +86,7 @@ impl Window {
         })
     }
 
-    /// The box of a column.
+    /// The elements of a column.
     fn column(&self, index: &[u64]) -> Subset {
         let (mut start, mut shape) = (self.elements.start().to_vec(), self.elements.shape().to_vec());
         for (dimension, index) in index.iter().enumerate().map(|(before, index)| (before + 1, index)) {
@@ -99,7 +98,7 @@ impl Window {
         Subset::new(start, shape)
     }
 
-    /// Where a column starts: behind all that lie before it along one dimension and beside it along those before that.
+    /// Byte offset of a column in the buffer.
     fn offset(&self, column: &Subset) -> usize {
         let (all, mut elements, mut beside) =
             (self.elements.shape(), 0, self.elements.shape().first().copied().unwrap_or(1));
@@ -113,7 +112,7 @@ impl Window {
 }
 
 /// A box without its slowest dimension.
-fn behind(subset: &Subset) -> Subset {
+fn without_slowest(subset: &Subset) -> Subset {
     let tail = |from: &[u64]| from.get(1..).unwrap_or_default().to_vec();
     Subset::new(tail(subset.start()), tail(subset.shape()))
 }
@@ -125,7 +124,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// The parts fill the buffer one after the other, each column is the box of its parts, and columns lie where they say.
+        /// Parts fill the buffer in order, each column is the box of its parts, and column offsets are correct.
         #[test]
         fn parts_and_columns_agree(extents in prop::collection::vec((0u64..9, 1u64..9, 1u64..5), 0..5)) {
             let elements = Subset::new(extents.iter().map(|e| e.0).collect(), extents.iter().map(|e| e.1).collect());
@@ -139,7 +138,7 @@ mod tests {
                 prop_assert_eq!(columns.len(), 1);
                 let (column, start) = &columns[0];
                 prop_assert_eq!(start + column.number(part.start()) as usize * 3, at);
-                prop_assert_eq!(behind(column), behind(&part));
+                prop_assert_eq!(without_slowest(column), without_slowest(&part));
                 at += part.elements() as usize * 3;
             }
             prop_assert_eq!(at as u64, window.bytes());

@@ -1,4 +1,4 @@
-//! Rules for shapes, as typed: which arrays, and how long each dimension.
+//! Shape rules from the command line: an optional array glob and a length per dimension.
 
 use std::str::FromStr;
 
@@ -8,20 +8,20 @@ use zwire::Failure;
 /// One rule: `[GLOB:]SHAPE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// Which arrays; nothing: every array that it can be applied to.
+    /// Arrays the rule applies to; `None`: every array with these dimensions.
     glob: Option<String>,
     shape: Shape,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Shape {
-    /// `time=744`: these dimensions.
+    /// `time=744`: only the named dimensions.
     Named(Vec<(String, Length)>),
     /// `744,16,16`: all dimensions.
     Listed(Vec<Length>),
 }
 
-/// A length; nothing is the whole dimension.
+/// A length; `None` is the whole dimension.
 type Length = Option<u64>;
 
 impl FromStr for Rule {
@@ -54,7 +54,7 @@ fn length(text: &str) -> Result<Length, String> {
     }
 }
 
-/// Rules in the order they were typed.
+/// Rules in command-line order.
 #[derive(Default)]
 pub struct Rules(Vec<(Rule, Option<VarFilter>)>);
 
@@ -62,7 +62,7 @@ impl Rules {
     /// Compiles the globs.
     ///
     /// # Errors
-    /// A glob that is none.
+    /// An invalid glob.
     pub fn new(rules: &[Rule]) -> Result<Rules, Failure> {
         let compile = |rule: &Rule| {
             let glob = rule.glob.clone().map(|glob| VarFilter::new(&[glob])).transpose()?;
@@ -71,11 +71,11 @@ impl Rules {
         rules.iter().map(compile).collect::<Result<_, Failure>>().map(Rules)
     }
 
-    /// The shape of `array` by the last rule that matches it; dimensions it does not name keep the length in `kept`. Nothing
-    /// where no rule matches. `whole` says how long the whole of a dimension is, from its number and length.
+    /// The shape of `array` from the last matching rule, or `None` if no rule matches. Dimensions that the rule does
+    /// not name keep their length in `kept`. `whole` returns the full length of a dimension from its number and length.
     ///
     /// # Errors
-    /// A rule for this very array that does not fit it.
+    /// A rule with a glob that matches the array but does not fit its dimensions.
     pub fn apply(
         &self,
         array: &Array,
@@ -85,7 +85,7 @@ impl Rules {
         let rank = array.shape.len();
         let fits = |(rule, filter): &&(Rule, Option<VarFilter>)| match (filter, &rule.shape) {
             (Some(filter), _) => filter.matches(&array.path),
-            // A rule for everything is for what has such dimensions: stores hold coordinates, too.
+            // A rule without a glob skips arrays without these dimensions, such as coordinates.
             (None, Shape::Listed(lengths)) => lengths.len() == rank,
             (None, Shape::Named(_)) => true,
         };
@@ -114,7 +114,7 @@ impl Rules {
         Ok(Some(shape))
     }
 
-    /// What was typed and is nowhere: names of dimensions that no array has, globs that match no array.
+    /// Unused parts of the rules: dimension names that no array has, globs that match no array.
     pub fn unused<'a>(&self, arrays: impl Iterator<Item = &'a Array> + Clone) -> Vec<String> {
         let mut unused = Vec::new();
         for (rule, filter) in &self.0 {
@@ -152,7 +152,7 @@ fn no_dimension(array: &Array, name: &str) -> Failure {
     Failure::usage(format!("has no dimension {name}")).at(&array.path).hint(hint)
 }
 
-/// A shape as it is typed.
+/// A shape in command-line notation.
 pub fn words(shape: &[u64]) -> String {
     shape.iter().map(u64::to_string).collect::<Vec<_>>().join(",")
 }

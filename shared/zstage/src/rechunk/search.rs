@@ -1,52 +1,52 @@
-//! The search for the shape of the regions.
+//! Searches for the region shape.
 //!
-//! What a region shape costs is a product over dimensions: along each of them, how many source chunks are met by how many
-//! cuts. So the dimensions are combined one by one, and of all partial shapes of about the same size only the cheapest is
-//! kept. That leaves a few hundred shapes to compare at the end, whatever the size of the array.
+//! The cost of a region shape is a product over dimensions: for each, how many source chunks the boundaries between
+//! regions cut. Dimensions are therefore added one by one, and among partial shapes of similar size only the cheapest
+//! is kept. This leaves a few hundred shapes to compare, independent of the array size.
 
-/// Partial shapes whose sizes differ by less than this factor compete.
+/// Partial shapes compete if their sizes differ by less than this fraction of a doubling.
 const BUCKETS_PER_DOUBLING: f64 = 32.0;
 
-/// Lengths that are tried along one dimension are all of them up to here, then a geometric series.
+/// Along one dimension, all lengths up to here are tried, then a geometric series.
 const ALL_UP_TO: u64 = 48;
 
-/// One dimension of source and output.
+/// One dimension of source and output grid.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Axis {
     /// Length of the array.
     pub length: u64,
     /// Length of a source chunk.
     pub source: u64,
-    /// Length of the smallest piece a region is made of.
+    /// Length of the smallest unit of a region.
     pub unit: u64,
     /// Length of an output chunk.
     pub chunk: u64,
-    /// Regions end at multiples of this, too: the length of a shard that is written in slices; 0 for no such border.
+    /// Regions also end at multiples of this: the length of a shard that is written in slices; 0 if there is none.
     pub border: u64,
-    /// Elements that are decoded once more where a cut goes through a source chunk: what shares a Blosc block with the cut;
-    /// the whole chunk, where it has no blocks.
+    /// Elements decoded again if a boundary cuts a source chunk: those in the same Blosc block, or the whole chunk if
+    /// it has no blocks.
     pub overlap: f64,
 }
 
-/// What a region shape comes to.
+/// Cost of a region shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
     /// Units along each dimension.
     pub units: Vec<u64>,
     /// Elements of a full region.
     pub elements: f64,
-    /// Source chunks read in the whole run, each as often as it is read.
+    /// Source chunk reads in the whole run, counting repeated reads.
     pub reads: f64,
-    /// Elements decoded in the whole run.
+    /// Elements decoded in the whole run, counting repeated decoding.
     pub decoded: f64,
-    /// Source chunks that a region meets, at most.
+    /// Maximum number of source chunks that a region overlaps.
     pub sources: f64,
-    /// Output chunks of a full region.
+    /// Output chunks in a full region.
     pub chunks: f64,
 }
 
 impl Axis {
-    /// Elements between two cuts that `units` make, and the number of pieces the dimension falls into.
+    /// Region length in elements, and the number of regions along the dimension.
     fn cut(self, units: u64) -> (u64, u64) {
         let step = units.saturating_mul(self.unit);
         match self.border {
@@ -58,35 +58,35 @@ impl Axis {
         }
     }
 
-    /// Cuts at `step`, `2 * step`, … below `end` that go through a source chunk.
-    fn inside(self, step: u64, end: u64) -> u64 {
+    /// Boundaries at `step`, `2 * step`, … below `end` that cut a source chunk.
+    fn cut_chunks(self, step: u64, end: u64) -> u64 {
         let cuts = end.div_ceil(step).saturating_sub(1);
         let period = self.source / gcd(step, self.source);
         cuts - cuts / period
     }
 
-    /// Source chunks met by the pieces between the cuts, each as often as it is met.
-    pub fn meetings(self, units: u64) -> u64 {
+    /// Source chunk reads along this axis: one per overlapping pair of region and source chunk.
+    pub fn reads(self, units: u64) -> u64 {
         let step = units.saturating_mul(self.unit);
         let chunks = self.length.div_ceil(self.source);
         chunks
             + match self.border {
-                0 => self.inside(step, self.length),
+                0 => self.cut_chunks(step, self.length),
                 border => {
                     let whole = self.length / border;
                     let within = if border.is_multiple_of(self.source) {
-                        self.inside(step, border)
+                        self.cut_chunks(step, border)
                     } else {
                         border.div_ceil(step) - 1
                     };
                     let rest = self.length % border;
-                    self.inside(border, self.length) + whole * within + self.inside(step, rest)
+                    self.cut_chunks(border, self.length) + whole * within + self.cut_chunks(step, rest)
                 }
             }
     }
 
-    /// How often one source chunk is met, at most.
-    pub fn most(self, units: u64) -> u64 {
+    /// Maximum number of regions that overlap one source chunk.
+    pub fn max_reads(self, units: u64) -> u64 {
         let (step, _) = self.cut(units);
         let chunks = self.length.div_ceil(self.source);
         let period = step / gcd(step, self.source);
@@ -96,7 +96,7 @@ impl Axis {
             let number = |at: u64| at / border * border.div_ceil(step) + at % border / step;
             number(last) - number(first) + 1
         };
-        // Where chunks and cuts fall is periodic; no more than a few thousand chunks are looked at.
+        // Chunk and region boundaries are periodic, so only a few thousand chunks need to be checked.
         let seen = if self.border == 0 { chunks.min(period) } else { chunks };
         (0..seen.min(4096)).map(pieces).max().unwrap_or(0)
     }
@@ -106,20 +106,20 @@ impl Axis {
         let aligned = units.saturating_mul(self.unit).is_multiple_of(self.source);
         let aligned = aligned && self.border.is_multiple_of(self.source);
         let met = if aligned { length.div_ceil(self.source) } else { length.saturating_sub(1) / self.source + 2 };
-        let meetings = self.meetings(units) as f64;
-        let cuts = meetings - self.length.div_ceil(self.source) as f64;
-        let most = meetings * self.source.min(self.length) as f64;
+        let reads = self.reads(units) as f64;
+        let cuts = reads - self.length.div_ceil(self.source) as f64;
+        let most = reads * self.source.min(self.length) as f64;
         Shape {
             units: vec![units],
             elements: length as f64,
-            reads: meetings,
+            reads,
             decoded: (self.length as f64 + cuts * self.overlap).min(most),
             sources: met.min(self.length.div_ceil(self.source)) as f64,
             chunks: length.div_ceil(self.chunk) as f64,
         }
     }
 
-    /// Units worth trying: balanced, so that no region is a small rest, and those whose cuts go between source chunks.
+    /// Candidate unit counts: balanced, to avoid a small last region, and those aligned with source chunks.
     fn candidates(self) -> Vec<u64> {
         let length = if self.border == 0 { self.length } else { self.border.min(self.length) };
         let all = length.div_ceil(self.unit).max(1);
@@ -135,7 +135,7 @@ impl Axis {
     }
 }
 
-/// 1, 2, 3, …, then in steps of a tenth, up to `last`.
+/// 1, 2, 3, …, then in steps of 10 %, up to `last`.
 fn series(last: u64) -> impl Iterator<Item = u64> {
     let next = |n: &u64| if *n < ALL_UP_TO { Some(n + 1) } else { n.checked_add(n / 10) };
     std::iter::successors(Some(1), next).take_while(move |n| *n < last).chain((last > 0).then_some(last))
@@ -145,8 +145,8 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a.max(1) } else { gcd(b, a % b) }
 }
 
-/// Region shapes to choose from, of at most `limit` elements: for each size about the cheapest by `weight`, which weighs a
-/// shape's reads and decoded elements.
+/// Candidate region shapes of up to `limit` elements: for each size the cheapest, or close to it, by `weight`, a
+/// function of the reads and decoded elements of a shape.
 pub fn shapes(axes: &[Axis], limit: f64, weight: impl Fn(&Shape) -> f64) -> Vec<Shape> {
     let start = Shape { units: Vec::new(), elements: 1.0, reads: 1.0, decoded: 1.0, sources: 1.0, chunks: 1.0 };
     axes.iter().fold(vec![start], |partial, axis| {
@@ -169,7 +169,7 @@ impl Shape {
     }
 }
 
-/// The cheapest shape of each size.
+/// The cheapest shape of each size class.
 fn cheapest(shapes: impl Iterator<Item = Shape>, weight: impl Fn(&Shape) -> f64) -> Vec<Shape> {
     let mut best: std::collections::BTreeMap<i64, (f64, Shape)> = std::collections::BTreeMap::new();
     for shape in shapes {
@@ -189,7 +189,7 @@ mod tests {
 
     use super::*;
 
-    /// Pieces between the cuts, one by one.
+    /// The regions along an axis, enumerated one by one.
     fn pieces(axis: Axis, units: u64) -> Vec<(u64, u64)> {
         let step = units * axis.unit;
         let border = if axis.border == 0 { axis.length.max(1) } else { axis.border };
@@ -202,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn meetings_are_counted_right(length in 1u64..200, source in 1u64..40, unit in 1u64..30, units in 1u64..20, shard in 0u64..4) {
+        fn reads_match_brute_force(length in 1u64..200, source in 1u64..40, unit in 1u64..30, units in 1u64..20, shard in 0u64..4) {
             let axis = Axis { length, source, unit, chunk: unit, border: shard * unit, overlap: 0.0 };
             let all = pieces(axis, units);
             let met: u64 = all.iter().map(|(start, end)| (end - 1) / source - start / source + 1).sum();
@@ -210,17 +210,17 @@ mod tests {
                 .map(|chunk| (chunk * source, ((chunk + 1) * source).min(length)))
                 .map(|(from, to)| all.iter().filter(|(start, end)| *start < to && from < *end).count() as u64)
                 .max();
-            prop_assert_eq!(Some(axis.most(units)), most);
+            prop_assert_eq!(Some(axis.max_reads(units)), most);
             let (longest, count) = axis.cut(units);
             prop_assert_eq!(count, all.len() as u64);
             let met_at_once = all.iter().map(|(start, end)| (end - 1) / source - start / source + 1).max();
             prop_assert!(axis.shape(units).sources as u64 >= met_at_once.unwrap_or(0));
             prop_assert_eq!(longest, all.iter().map(|(start, end)| end - start).max().unwrap_or(0));
-            // Where shards do not hold whole source chunks, the count may be a little high.
+            // If shards do not hold whole source chunks, the count is an upper bound.
             if axis.border.is_multiple_of(source) {
-                prop_assert_eq!(axis.meetings(units), met);
+                prop_assert_eq!(axis.reads(units), met);
             } else {
-                prop_assert!(axis.meetings(units) >= met);
+                prop_assert!(axis.reads(units) >= met);
             }
         }
 
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_to_series_take_bands_of_rows() {
+    fn maps_to_series_choose_bands_of_rows() {
         let axis = |length, source, unit, overlap| Axis { length, source, unit, chunk: unit, border: 0, overlap };
         // A Blosc block is 91 rows.
         let axes = [axis(500, 1, 240, 1.0), axis(721, 721, 16, 91.0), axis(1440, 1440, 16, 1440.0)];

@@ -1,5 +1,5 @@
-//! Shards of the output: inner chunks are encoded by all workers, and appended in order, so that the same input gives the
-//! same bytes. The index is written last.
+//! Writes output shards: all workers encode inner chunks, which are appended in order so that the output is
+//! deterministic. The index is written last.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,37 +17,37 @@ use super::outcome::RegionOutcome;
 use super::sink::ShardSink;
 use zwire::Failure;
 
-/// How often a worker that waits for its turn looks whether another one has failed.
-const LOOK_AROUND: Duration = Duration::from_millis(20);
+/// How often a worker that waits for its turn checks whether another one has failed.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A shard that is being written.
 pub struct OpenShard<'s> {
-    /// Its index among the objects of the output, in the array's order.
+    /// Its index in the grid of output objects, in array order.
     index: Vec<u64>,
-    /// Its inner chunks, by index in the grid of all chunks; beyond the array's edge, too.
+    /// Its inner chunks in the grid of all chunks, including those beyond the array's edge.
     chunks: Subset,
     state: Mutex<ShardState<'s>>,
     turned: Condvar,
 }
 
 struct ShardState<'s> {
-    /// Which inner chunk of the slice is the next to be appended.
+    /// Number of the next inner chunk of the slice to append.
     turn: u64,
-    /// Nothing before the first inner chunk is there.
+    /// `None` before the first inner chunk is appended.
     sink: Option<Box<dyn ShardSink + 's>>,
-    /// Encoded inner chunks that came before their turn.
+    /// Encoded inner chunks waiting for their turn.
     early: BTreeMap<u64, Early>,
-    /// Their bytes.
+    /// Total bytes of `early`.
     early_bytes: u64,
     shard: ShardBuilder,
-    /// Whether an inner chunk of it cannot be written.
+    /// Whether one of its inner chunks cannot be written.
     spoiled: bool,
 }
 
-/// An inner chunk that waits for its turn.
+/// An inner chunk waiting for its turn.
 struct Early {
     number: usize,
-    /// Nothing where it is not written.
+    /// `None` if the chunk is absent.
     bytes: Option<Vec<u8>>,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Engine<'a> {
         self.plan.layout.shards.as_ref().map_or(none, |(_, index)| *index)
     }
 
-    /// Shards that wait for their inner chunks. `objects` are a region's, of which those of these numbers are taken.
+    /// Opens the shards with these `numbers` among `objects`, the objects of a region.
     pub(super) fn open_shards(&self, objects: &Subset, numbers: Range<u64>) -> Vec<OpenShard<'_>> {
         let layout = self.index_layout();
         let per_shard = self.plan.layout.chunks_per_object();
@@ -77,7 +77,7 @@ impl<'a> Engine<'a> {
         numbers.map(open).collect()
     }
 
-    /// Writes those inner chunks of `shards` that are in the slice. The workers take them in turn from each shard.
+    /// Writes the inner chunks of `shards` that are in the slice. Workers take chunks from the shards round-robin.
     pub(super) fn write_inner_chunks<'s>(
         &'s self,
         loaded: &Loaded,
@@ -94,7 +94,7 @@ impl<'a> Engine<'a> {
         let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
         let done = run_workers(workers, tasks, &failed, |done| {
             loop {
-                // First the scratch, then the ticket: the worker whose turn it is has scratch, so that none waits for both.
+                // Scratch before ticket: the worker whose turn it is then has scratch, so no deadlock is possible.
                 let buffers = &mut *self.buffers.take();
                 let ticket = next.fetch_add(1, Ordering::Relaxed);
                 let (turn, which) = (ticket / lanes, (ticket % lanes) as usize);
@@ -117,7 +117,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Appends inner chunk `index` to its shard, when it is its turn.
+    /// Appends inner chunk `index` to its shard as soon as it is its turn.
     fn append<'s>(
         &'s self,
         shard: &OpenShard<'s>,
@@ -139,7 +139,7 @@ impl<'a> Engine<'a> {
                 return Ok(());
             }
             self.check_stop(failed)?;
-            shard.turned.wait_for(&mut state, LOOK_AROUND);
+            shard.turned.wait_for(&mut state, POLL_INTERVAL);
         }
         let open = || self.sink.shard(&shard.index, self.index_layout().reserved() as usize);
         state.append(number, bytes, open)?;
@@ -151,7 +151,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Writes the indexes. A shard without any inner chunk stays absent.
+    /// Writes the shard indexes. A shard without inner chunks stays absent.
     pub(super) fn finish_shards(&self, shards: Vec<OpenShard<'_>>, outcome: &mut RegionOutcome) -> Result<(), Failure> {
         for shard in shards {
             let state = shard.state.into_inner();
@@ -176,14 +176,14 @@ impl<'s> OpenShard<'s> {
 }
 
 impl<'s> ShardState<'s> {
-    /// The inner chunk whose turn it is, where it is there already.
+    /// The next inner chunk to append, if it is already encoded.
     fn next_early(&mut self) -> Option<Early> {
         let early = self.early.remove(&self.turn)?;
         self.early_bytes -= early.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         Some(early)
     }
 
-    /// Appends the inner chunk whose turn it is; nothing where it is not written.
+    /// Appends the next inner chunk; `None` records it as absent.
     fn append(
         &mut self,
         number: usize,

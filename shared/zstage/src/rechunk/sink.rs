@@ -1,34 +1,33 @@
-//! Where output objects go. The engine knows their index in the grid; what they are called, and where they are, is the
-//! sink's business.
+//! Destination of output objects. The engine passes grid indices; the sink maps them to keys and stores the bytes.
 
 use zwire::Failure;
 
-/// Takes output objects, from several threads at once.
+/// Stores output objects; called from several threads.
 pub trait ObjectSink: Sync {
-    /// Stores the object `index` (array order) whole.
+    /// Stores the complete object `index` (array order).
     ///
     /// # Errors
-    /// What the store says.
+    /// The write fails.
     fn put(&self, index: &[u64], bytes: &[u8]) -> Result<(), Failure>;
 
-    /// Starts the shard `index`. Its first `reserved` bytes are left free, for an index that is known only at the end.
+    /// Starts shard `index`. The first `reserved` bytes are left free for an index written at the end.
     ///
     /// # Errors
-    /// What the store says.
+    /// The shard cannot be created.
     fn shard(&self, index: &[u64], reserved: usize) -> Result<Box<dyn ShardSink + '_>, Failure>;
 }
 
-/// A shard that is written piece by piece. One that is dropped unfinished must leave nothing.
+/// A shard written incrementally. Dropping it unfinished must leave no object behind.
 pub trait ShardSink: Send {
-    /// Appends.
+    /// Appends bytes.
     ///
     /// # Errors
-    /// What the store says.
+    /// The write fails.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure>;
 
-    /// Ends the shard; `start` (as long as was reserved) goes to its first bytes.
+    /// Completes the shard; `start` (of the reserved length) is written to its first bytes.
     ///
     /// # Errors
-    /// What the store says.
+    /// The write fails.
     fn finish(self: Box<Self>, start: &[u8]) -> Result<(), Failure>;
 }

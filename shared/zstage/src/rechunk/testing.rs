@@ -1,4 +1,4 @@
-//! What the tests of this folder share: arrays in directories, and naive readers of them.
+//! Test fixtures of this module: arrays in directories and file sinks.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ pub fn open_store(directory: &Path) -> Store {
     Store::open(directory.as_os_str(), &StoreOptions::default()).expect("opens")
 }
 
-/// The array at `path` below a directory, in which a group is made where there is none.
+/// The array at `path` below a directory; creates the root group.
 pub fn open_array(directory: &Path, path: &str) -> Array {
     let v2 = directory.join(path.trim_start_matches('/')).join(".zarray").exists();
     let (name, text) = match v2 {
@@ -40,7 +40,7 @@ pub fn open_array(directory: &Path, path: &str) -> Array {
     found.expect("an array")
 }
 
-/// Makes the array `/x` with this metadata in a directory.
+/// Creates the array `/x` with this metadata in a directory.
 pub fn make_array(directory: &Path, metadata: &Value) -> Array {
     let name = if metadata["zarr_format"] == 2 { "x/.zarray" } else { "x/zarr.json" };
     std::fs::create_dir_all(directory.join("x")).expect("is made");
@@ -48,7 +48,7 @@ pub fn make_array(directory: &Path, metadata: &Value) -> Array {
     open_array(directory, "/x")
 }
 
-/// Writes objects of an array as files.
+/// Writes the objects of an array as files.
 pub struct FileSink<'a> {
     pub directory: &'a Path,
     pub array: &'a Array,
@@ -103,7 +103,7 @@ impl ObjectSink for NoSink {
     }
 }
 
-/// Blosc with small blocks, so that small chunks have many.
+/// Blosc with small blocks, so that small chunks have several.
 pub fn blosc() -> Blosc {
     Blosc { blocksize: 128, ..Blosc::new(Cname::Lz4, 5, Shuffle::Shuffle) }
 }

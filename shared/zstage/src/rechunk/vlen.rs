@@ -1,12 +1,12 @@
-//! Elements of variable length.
+//! Variable-length elements.
 //!
-//! Format: numcodecs' `vlen-utf8` and `vlen-bytes`: the number of elements, then each element behind its length, all
-//! numbers little-endian and of 32 bits. Such elements are moved as references of 8 bytes: the number of the part that they
-//! come from, and where in its decoded bytes their length stands.
+//! Format: `vlen-utf8` and `vlen-bytes` of numcodecs: the number of elements, then each element preceded by its length,
+//! all as 32-bit little-endian integers. Elements are moved as 8-byte references: the number of the part and the offset
+//! of the length field in its decoded bytes.
 
 use zcodec::CodecError;
 
-/// Bytes of a reference.
+/// Size of a reference in bytes.
 pub const REFERENCE: usize = 8;
 
 /// The reference to the fill value.
@@ -20,10 +20,10 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk::<4>().map(|word| u32::from_le_bytes(*word))
 }
 
-/// Puts references to the `elements` elements of `decoded`, which is part `number`, into `references`.
+/// Writes references to the `elements` elements of `decoded`, which is part `number`, to `references`.
 ///
 /// # Errors
-/// Where the bytes are not so many elements, whole.
+/// The bytes do not contain this number of complete elements.
 pub fn references(decoded: &[u8], number: u64, elements: u64, references: &mut Vec<u8>) -> Result<(), CodecError> {
     let found = u64::from(word(decoded, 0).ok_or_else(|| invalid("is shorter than its element count"))?);
     if found != elements {
@@ -42,7 +42,7 @@ pub fn references(decoded: &[u8], number: u64, elements: u64, references: &mut V
     if at > decoded.len() { Err(invalid("ends before its last element")) } else { Ok(()) }
 }
 
-/// Writes the elements that `references` stand for to `encoded`. `part` gives the decoded bytes of a part.
+/// Encodes the referenced elements to `encoded`. `part` returns the decoded bytes of a part.
 pub fn collect<'a>(references: &[u8], fill: &[u8], part: impl Fn(u64) -> &'a [u8], encoded: &mut Vec<u8>) {
     encoded.clear();
     encoded.extend_from_slice(&((references.len() / REFERENCE) as u32).to_le_bytes());
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_come_back_in_another_order() {
+    fn references_can_be_reordered() {
         let parts = [encoded(&[b"one", b"", b"three"]), encoded(&[b"four"])];
         let mut all = Vec::new();
         let mut some = Vec::new();
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_noticed() {
+    fn damaged_chunks_are_rejected() {
         let good = encoded(&[b"one", b"two"]);
         let mut huge = good.clone();
         huge[4..8].fill(0xff);

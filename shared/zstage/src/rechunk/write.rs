@@ -1,4 +1,4 @@
-//! The second half of a region: output chunks are gathered, encoded and written.
+//! Second half of a region: gathers, encodes and writes the output chunks.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -13,11 +13,11 @@ use super::memory::Buffers;
 use super::outcome::{RegionOutcome, chunk_hash};
 use super::rules::words;
 
-/// A worker takes neighbouring chunks of about so many bytes together: they share cache lines of the source.
+/// Approximate bytes per batch of neighbouring chunks, which share cache lines of the source.
 const BATCH: u64 = 256 << 10;
 
 impl Engine<'_> {
-    /// Writes the chunks of a slice, each an object.
+    /// Writes the chunks of a slice, each as an object.
     pub(super) fn write_chunks(
         &self,
         loaded: &Loaded,
@@ -53,7 +53,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Gathers and encodes output chunk `index`: its bytes are in `buffers.scratch.spare`, where it is ready.
+    /// Gathers and encodes output chunk `index`; if ready, the result is in `buffers.scratch.spare`.
     pub(super) fn encode_chunk(
         &self,
         loaded: &Loaded,
@@ -85,7 +85,7 @@ impl Engine<'_> {
         Ok(gathered)
     }
 
-    /// Decodes what was encoded, as a reader of the output will, and compares.
+    /// Decodes the encoded chunk as a reader of the output would, and compares.
     fn verify(&self, index: &[u64], threads: usize, buffers: &mut WorkerBuffers) -> Result<(), Failure> {
         let Some(decode) = self.coders.decode else { return Ok(()) };
         let WorkerBuffers { scratch, references: again } = buffers;
@@ -105,8 +105,8 @@ impl Engine<'_> {
 }
 
 impl WorkerBuffers {
-    /// Buffers with room for a decoded and an encoded chunk. Room costs nothing before it is used; buffers that grow would
-    /// grow beyond what was planned.
+    /// Buffers with capacity for a decoded and an encoded chunk. Unused capacity costs nothing, whereas growing buffers
+    /// would exceed the planned memory.
     pub fn with_room(itemsize: Itemsize, room: Buffers) -> WorkerBuffers {
         let mut buffers = WorkerBuffers::default();
         if itemsize != Itemsize::Variable {

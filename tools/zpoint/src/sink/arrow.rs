@@ -1,4 +1,4 @@
-//! Columns as Arrow arrays.
+//! Converts columns to Arrow arrays.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ fn time_type(calendar: Calendar, times: TimeFormat) -> DataType {
     }
 }
 
-/// The values of `rows` (in that order), missing ones null.
+/// The values of `rows`, in this order; missing values are null.
 ///
 /// # Errors
 /// A time before the Gregorian calendar, which a timestamp cannot represent.

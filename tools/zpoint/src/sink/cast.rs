@@ -1,4 +1,4 @@
-//! All numbers of features as 32-bit floats, missing ones NaN.
+//! Converts all numeric features to 32-bit floats; missing values become NaN.
 
 use zarray::Pool;
 use zcoord::{Column, Kind, Values};
@@ -9,7 +9,7 @@ use crate::batch::{Batch, Schema};
 
 const SINGLE: Kind = Kind::Float(32);
 
-/// A sink that gets all numbers as 32-bit floats.
+/// A sink that converts numeric features before passing them on.
 pub struct Cast<S> {
     /// The inner sink.
     pub inner: S,

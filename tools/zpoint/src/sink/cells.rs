@@ -1,4 +1,4 @@
-//! One value as text, in CSV and in JSON.
+//! Formats single values as text, for CSV and JSON.
 
 use std::io::Write;
 
@@ -17,7 +17,7 @@ pub enum Dialect {
     Plain,
 }
 
-/// How values become text.
+/// Format of values.
 #[derive(Debug, Clone)]
 pub struct Style {
     /// The text dialect.
@@ -29,7 +29,7 @@ pub struct Style {
 }
 
 impl Style {
-    /// Appends the value of `row`: floats with the fewest digits that read back as the same float of their size.
+    /// Appends the value of `row`; a float has the fewest digits that round-trip in its own precision.
     pub fn cell(&self, column: &Column, row: usize, out: &mut Vec<u8>) {
         if column.missing.get(row).copied().unwrap_or(false) {
             return out.extend_from_slice(&self.missing);
@@ -85,7 +85,7 @@ impl Style {
     }
 }
 
-/// The value of `row` as plain text; `None` where it is missing.
+/// The value of `row` as plain text; `None` if missing.
 pub fn plain(column: &Column, row: usize) -> Option<String> {
     if column.is_missing(row) {
         return None;
@@ -105,7 +105,7 @@ fn json_text(text: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// Text that may need quotes goes through the library; digits and letters do not.
+/// Text that may need quotes is written by the library; plain letters and digits are copied.
 fn csv_text(text: &str, out: &mut Vec<u8>) {
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':' | b' ' | 128..))
     {
@@ -115,7 +115,7 @@ fn csv_text(text: &str, out: &mut Vec<u8>) {
     // Writing to memory cannot fail.
     let _ = writer.write_record([text]).and_then(|()| Ok(writer.flush()?));
     drop(writer);
-    // The newline of the record, which goes on.
+    // Remove the newline of the record, because the line continues.
     out.pop();
 }
 
@@ -175,11 +175,11 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the text, its readers get it back, side by side with others.
+        /// Any text reads back unchanged, next to other columns.
         #[test]
         fn text_reads_back(texts in prop::collection::vec(".*|[\"\r\n, a]{0,6}", 2..5)) {
             let column = Column::new(Kind::Text, Values::Text(texts.clone()));
-            // Behind a header, as everywhere: what starts a file may be taken for a byte order mark.
+            // After a header, as in real output: the start of a file may be mistaken for a byte order mark.
             let header = vec!["x"; texts.len()].join(",");
             let text = format!("{header}\n{}", cells(Dialect::Csv, &column).join(","));
             let mut reader = csv::Reader::from_reader(text.as_bytes());

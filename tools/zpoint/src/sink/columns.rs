@@ -1,4 +1,4 @@
-//! The columns of wide and long tables, and the check for unique names.
+//! The columns of wide and long tables, and the check for duplicate names.
 
 use std::collections::HashSet;
 
@@ -9,11 +9,11 @@ use zwire::Failure;
 use super::{Layout, cells, gather};
 use crate::batch::{Schema, Variable};
 
-/// The columns of the long layout between the keys and the value. Each has one value for each feature.
+/// The columns of the long layout between keys and value, with one value per feature.
 pub struct Long {
-    /// Which variable a value is of.
+    /// The name of the variable.
     pub variable: Column,
-    /// All feature dimensions, by name, in the order of their first variable.
+    /// All feature dimensions by name, in order of first use.
     pub dimensions: Vec<LongDimension>,
 }
 
@@ -21,14 +21,14 @@ pub struct Long {
 pub struct LongDimension {
     /// Its name.
     pub name: String,
-    /// Its coordinate at each feature; missing where the variable does not have the dimension.
+    /// Its coordinate for each feature; missing if the variable does not have the dimension.
     pub coordinate: Column,
     /// CF attributes of the coordinate.
     pub attributes: Vec<(String, Value)>,
 }
 
 impl Long {
-    /// The columns for `schema`.
+    /// The long-layout columns for `schema`.
     pub fn of(schema: &Schema) -> Long {
         let names = schema.variables.iter().flat_map(|variable| vec![variable.name.clone(); variable.features.len()]);
         let variable = Column::new(Kind::Text, Values::Text(names.collect()));
@@ -56,7 +56,7 @@ impl LongDimension {
     }
 }
 
-/// One kind for all: theirs, doubles for different numbers, else text.
+/// The common kind: their own if all are equal, doubles for mixed numbers, otherwise text.
 fn common_kind(mut kinds: impl Iterator<Item = Kind>) -> Kind {
     let first = kinds.next().unwrap_or(Kind::Text);
     let is_number = |kind| !matches!(kind, Kind::Time(_) | Kind::Text);
@@ -115,7 +115,7 @@ pub fn feature_kinds(schema: &Schema) -> impl Iterator<Item = Kind> {
 /// Rejects duplicate names.
 ///
 /// # Errors
-/// The first name that two columns have.
+/// Two columns have the same name; reports the first such name.
 pub fn check(schema: &Schema, layout: Layout) -> Result<(), Failure> {
     let mut seen: HashSet<&str> = HashSet::new();
     for name in names(schema, layout) {

@@ -6,7 +6,7 @@ use super::lines::Lines;
 use super::{Layout, Options};
 use crate::batch::Schema;
 
-/// How rows of `schema` look in CSV.
+/// The CSV format of rows of `schema`.
 pub fn lines(schema: &Schema, options: &Options) -> Lines {
     let mut missing = Vec::new();
     Style { dialect: Dialect::Csv, missing: Vec::new(), times: options.time_format }
@@ -29,7 +29,7 @@ fn count(schema: &Schema) -> usize {
     columns::features(schema).count()
 }
 
-/// A comma before each of `count` columns that follow `before` others, but not before the very first.
+/// A comma before each of `count` columns that follow `before` others, except before the first column.
 fn commas(before: usize, count: usize) -> Vec<Vec<u8>> {
     (before..before + count).map(|column| if column == 0 { Vec::new() } else { b",".to_vec() }).collect()
 }

@@ -1,4 +1,4 @@
-//! Description of each column of a wide table: one JSON record per line.
+//! Describes each column of a wide table, as one JSON record per line.
 
 use serde_json::{Map, Value, json};
 use zcoord::{Column, Kind, Values};
@@ -9,7 +9,7 @@ use crate::batch::{Key, Role, Schema, Variable};
 /// The CF attributes that describe a column.
 pub const ATTRIBUTES: [&str; 3] = ["units", "standard_name", "long_name"];
 
-/// A line for each key, then for each feature.
+/// One line per key, then one per feature.
 pub fn lines(schema: &Schema) -> Vec<u8> {
     let keys = schema.keys.iter().map(key);
     let features = schema.variables.iter().flat_map(|variable| {
@@ -38,7 +38,7 @@ fn key(key: &Key) -> Map<String, Value> {
     record
 }
 
-/// The role as named in the dictionary.
+/// The role name used in the dictionary.
 pub fn role_name(role: Role) -> &'static str {
     match role {
         Role::PointId => "point_id",
@@ -71,7 +71,7 @@ fn describe(record: &mut Map<String, Value>, kind: Kind, attributes: &[(String, 
         record.insert("calendar".into(), json!(calendar.name()));
     }
     for wanted in ATTRIBUTES {
-        // The units of a time are those of the store, not of the column.
+        // The units of a time are those of the source, not of the column.
         let is_kept = wanted != "units" || !matches!(kind, Kind::Time(_));
         if let Some((_, value)) = attributes.iter().find(|(name, _)| is_kept && name == wanted) {
             record.insert(wanted.into(), value.clone());
@@ -85,7 +85,7 @@ fn value(column: &Column, row: usize) -> Value {
         return Value::Null;
     }
     match &column.values {
-        // With the digits of its size: 0.1 and not 0.10000000149011612.
+        // With the digits of single precision: 0.1, not 0.10000000149011612.
         Values::F32(values) => values[row].to_string().parse::<f64>().map_or(Value::Null, |number| json!(number)),
         Values::F64(values) => json!(values[row]),
         Values::I64(values) => json!(values[row]),

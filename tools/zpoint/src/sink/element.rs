@@ -1,11 +1,11 @@
-//! Numbers as little-endian bytes of the size that their type has.
+//! Numbers as little-endian bytes, in the size of their type.
 
 use zcoord::{Column, Kind, Values};
 
 /// The type of a stored number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
-    /// A float of so many bytes.
+    /// A float with this many bytes.
     Float(u8),
     /// A signed integer.
     Int(u8),
@@ -28,7 +28,7 @@ impl Element {
         }
     }
 
-    /// Bytes of one.
+    /// Size in bytes.
     pub fn size(self) -> usize {
         match self {
             Element::Float(size) | Element::Int(size) | Element::UInt(size) => usize::from(size),
@@ -36,7 +36,7 @@ impl Element {
         }
     }
 
-    /// NumPy's `descr`: `<f4`.
+    /// The NumPy `descr`, such as `<f4`.
     pub fn descr(self) -> String {
         let order = if self.size() == 1 { '|' } else { '<' };
         let letter = match self {
@@ -48,7 +48,7 @@ impl Element {
         format!("{order}{letter}{}", self.size())
     }
 
-    /// The Zarr v3 data type: `float32`.
+    /// The Zarr v3 data type, such as `float32`.
     pub fn zarr(self) -> String {
         let bits = self.size() * 8;
         match self {
@@ -59,7 +59,7 @@ impl Element {
         }
     }
 
-    /// A missing value, where the type has one: NaN, the least signed or greatest unsigned integer.
+    /// The missing value of the type: NaN, or the least signed or greatest unsigned integer.
     pub fn missing_bits(self) -> u64 {
         match self {
             Element::Float(4) => u64::from(f32::NAN.to_bits()),
@@ -70,7 +70,7 @@ impl Element {
         }
     }
 
-    /// The bits of the value of `row`, in the lowest bytes; the others are 0. A missing one has some bits.
+    /// The bits of the value of `row` in the lowest bytes, the others 0. Unspecified if the value is missing.
     pub fn bits(self, column: &Column, row: usize) -> u64 {
         let bits = match (&column.values, self) {
             (Values::F32(values), Element::Float(4)) => u64::from(values[row].to_bits()),
@@ -85,7 +85,7 @@ impl Element {
         bits & (u64::MAX >> (64 - 8 * self.size()))
     }
 
-    /// Writes such bits to the start of `out`, which has room for them.
+    /// Writes these bits to the start of `out`, which must be large enough.
     pub fn put(self, bits: u64, out: &mut [u8]) {
         out[..self.size()].copy_from_slice(&bits.to_le_bytes()[..self.size()]);
     }

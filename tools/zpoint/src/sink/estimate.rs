@@ -1,4 +1,4 @@
-//! Estimated size of an output, for plans and warnings.
+//! Estimates the size of an output, for dry runs and warnings.
 
 use zcoord::Kind;
 
@@ -8,9 +8,9 @@ use crate::batch::Schema;
 
 /// Approximate bytes of `rows` wide rows of `schema`.
 ///
-/// Text: 9 bytes a 32-bit float with its separator, 18 a 64-bit one, 6 a whole number, 21 a time, 16 a text; JSON
-/// lines repeat the name of each column, the long layout the keys of each value. Parquet and Zarr: zstd leaves 3/4 of
-/// floats, a third of whole numbers, and almost none of keys, which repeat. npy is exact except for its header.
+/// Bytes in text: 32-bit float 9 (with separator), 64-bit float 18, integer 6, time 21, text 16; JSON Lines repeat each
+/// column name, the long layout repeats the keys for each value. Parquet and Zarr: zstd leaves 3/4 of floats, 1/3 of
+/// integers, and almost nothing of the repetitive keys. npy is exact except for its header.
 pub fn estimate(format: Format, schema: &Schema, rows: u64, layout: Layout) -> u64 {
     let row = match format {
         Format::Csv => text_row(schema, layout, 0),
@@ -20,16 +20,16 @@ pub fn estimate(format: Format, schema: &Schema, rows: u64, layout: Layout) -> u
             columns::feature_kinds(schema).map(packed_eighths).sum::<u64>() + schema.keys.len() as u64
         }
     };
-    // Of binary formats in eighths of a byte.
+    // Binary formats are estimated in eighths of a byte.
     let eighths = if matches!(format, Format::Csv | Format::Jsonl) { 1 } else { 8 };
     rows.saturating_mul(row) / eighths
 }
 
-/// Bytes of the lines of a wide row. A name costs its length and `per_name` where it is on every line.
+/// Bytes of the lines of a wide row. If names are on every line, each costs its length plus `per_name`.
 fn text_row(schema: &Schema, layout: Layout, per_name: u64) -> u64 {
     let per_line = |name: &str| if per_name > 0 { name.len() as u64 + per_name } else { 0 };
     let keys: u64 = schema.keys.iter().map(|key| text(key.kind) + per_line(&key.name)).sum();
-    // `{"type":"row","v":1` and the brace.
+    // `{"type":"row","v":1` and the closing brace.
     let line = if per_name > 0 { 21 } else { 1 };
     let values: u64 = columns::feature_kinds(schema).map(text).sum();
     match layout {

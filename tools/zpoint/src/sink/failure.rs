@@ -7,12 +7,12 @@ use zwire::{Exit, Failure};
 
 use super::Shape;
 
-/// An output that is full or cannot be written.
+/// The output device is full, or the output cannot be written.
 pub fn write_failed(target: impl Display, error: &io::Error) -> Failure {
     Failure::new(Exit::Output, error.to_string()).at(target)
 }
 
-/// An integer or boolean is missing, and the format cannot represent that.
+/// An integer or boolean is missing, which the format cannot represent.
 pub fn unsupported_missing(column: &str, kind: &str) -> Failure {
     Failure::usage(format!("a value of column {column:?} is missing, and {kind} has no missing value"))
         .hint("use --cast f32: missing values become NaN")
@@ -23,7 +23,7 @@ pub fn wrong_count(target: impl Display, planned: u64, written: u64) -> Failure 
     Failure::new(Exit::Output, format!("expected {planned} rows, got {written}")).at(target)
 }
 
-/// More values than can be addressed.
+/// More values than can be addressed in memory.
 pub fn too_many(shape: Shape) -> Failure {
     Failure::new(Exit::Usage, format!("{} points with {} samples are too many", shape.points, shape.samples))
 }

@@ -1,5 +1,5 @@
-//! A small table for tests: two points, one of them with a difficult id, at two times; floats at two levels, an integer
-//! that may be missing, a boolean.
+//! A small table for tests: two points, one with an id that needs quoting, at two times; floats at two levels, an
+//! integer that may be missing, a boolean.
 
 use std::io::Write;
 use std::path::Path;
@@ -68,7 +68,7 @@ fn repeated(kind: Kind, values: Values) -> KeyColumn {
     KeyColumn { distinct: Column::new(kind, values), codes: vec![0, 1] }
 }
 
-/// The batch of one time.
+/// The batch for one time.
 fn batch(time: i64, t: [[f32; 2]; 2], n: [i64; 2], missing: [bool; 2]) -> Batch {
     let ids = vec!["0".into(), "a,\"b\"\n".into()];
     let time = Column::new(Kind::Time(CALENDAR), Values::Time(vec![time], CALENDAR));
@@ -93,7 +93,7 @@ pub fn batches() -> Vec<Batch> {
     ]
 }
 
-/// The table without what a format cannot hold.
+/// The table reduced to what every format supports.
 pub fn floats() -> (Schema, Vec<Batch>) {
     let (mut schema, mut batches) = (schema(), batches());
     schema.variables.truncate(1);
@@ -101,7 +101,7 @@ pub fn floats() -> (Schema, Vec<Batch>) {
     (schema, batches)
 }
 
-/// A writer whose bytes can be had.
+/// A writer whose bytes can be read back.
 #[derive(Clone, Default)]
 pub struct Shared(pub Arc<Mutex<Vec<u8>>>);
 
@@ -114,7 +114,7 @@ impl Write for Shared {
     }
 }
 
-/// The table as a text format.
+/// The table in a text format.
 pub fn streamed(format: Format, options: &Options, workers: usize) -> String {
     let (shared, pool) = (Shared::default(), Pool::new(workers));
     let mut sink = stream(format, Box::new(shared.clone()), &schema(), options).expect("begins");
@@ -143,7 +143,7 @@ pub fn saved(
     sink.finish()
 }
 
-/// Names in a directory, hidden ones too.
+/// Names in a directory, including hidden ones.
 pub fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).expect("a directory");
     let name =

@@ -1,8 +1,8 @@
-//! Columns that grow.
+//! Appends values to columns.
 
 use zcoord::{Column, Kind, Values};
 
-/// Appends `more` to `column`. Values of another type are missing: a coordinate has one type.
+/// Appends `more` to `column`. Values of a different type become missing, because a coordinate has a single type.
 pub fn extend(column: &mut Column, more: &Column) {
     let (before, added) = (column.len(), more.len());
     let fits = match (&mut column.values, &more.values) {
@@ -46,7 +46,7 @@ pub fn extend_missing(column: &mut Column, count: usize) {
     }
 }
 
-/// A column of `kind` without rows.
+/// An empty column of `kind`.
 pub fn empty(kind: Kind) -> Column {
     let values = match kind {
         Kind::Float(bits) if bits <= 32 => Values::F32(Vec::new()),

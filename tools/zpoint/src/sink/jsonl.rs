@@ -6,7 +6,7 @@ use super::lines::Lines;
 use super::{Layout, Options};
 use crate::batch::Schema;
 
-/// Layout of rows of `schema` in JSON Lines.
+/// The JSON Lines format of rows of `schema`.
 pub fn lines(schema: &Schema, options: &Options) -> Lines {
     let style = Style { dialect: Dialect::Json, missing: b"null".to_vec(), times: options.time_format };
     let long = options.layout == Layout::Long;
@@ -25,8 +25,8 @@ pub fn lines(schema: &Schema, options: &Options) -> Lines {
     }
 }
 
-/// `,"name":`. Every record has a `type` and a `v` already; columns of these names (the northward wind is one) get an
-/// underscore.
+/// `,"name":`. Every record already has a `type` and a `v`; columns with these names (such as the northward wind) get a
+/// trailing underscore.
 fn member(name: &str, style: &Style) -> Vec<u8> {
     let mut out = b",".to_vec();
     match name {

@@ -1,4 +1,4 @@
-//! Rows as lines of text: the text before each value is formatted once, keys once for each distinct value.
+//! Formats rows as lines of text; the text before each value and each distinct key are formatted only once.
 
 use std::ops::Range;
 
@@ -9,28 +9,28 @@ use crate::batch::{Batch, KeyColumn};
 pub struct Lines {
     /// Text before all rows.
     pub header: Vec<u8>,
-    /// How values look.
+    /// Format of values.
     pub style: Style,
-    /// What starts a line.
+    /// Start of a line.
     pub start: &'static [u8],
     /// Text before the value of each key.
     pub keys: Vec<Vec<u8>>,
-    /// Text before the value of each feature; in the long layout with the columns that name it.
+    /// Text before the value of each feature; in the long layout including the columns that identify it.
     pub features: Vec<Vec<u8>>,
-    /// What ends a line.
+    /// End of a line.
     pub end: &'static [u8],
-    /// Whether each value has its own line, with the keys before it.
+    /// Whether each value has its own line, preceded by the keys.
     pub long: bool,
 }
 
 /// The keys of a batch as text.
 pub struct KeyText<'a> {
-    /// For each key the text of each distinct value with the text before it, and the code of each row.
+    /// For each key: the text of each distinct value with its prefix, and the code of each row.
     columns: Vec<(Vec<Vec<u8>>, &'a [u32])>,
 }
 
 impl Lines {
-    /// The keys of `batch` as text.
+    /// Formats the keys of `batch`.
     pub fn key_text<'a>(&self, batch: &'a Batch) -> KeyText<'a> {
         let text = |(key, before): (&'a KeyColumn, &Vec<u8>)| {
             let cell = |row| {

@@ -1,6 +1,6 @@
-//! All output formats behind one trait: batches of rows go in, and a file or directory is published when it is complete.
+//! All output formats behind one trait: batches of rows are written, and the complete file or directory is published.
 //!
-//! Text formats can also go to a writer ([`stream`]). The bytes never depend on the number of workers.
+//! Text formats can also be written to a stream ([`stream`]). The output does not depend on the number of workers.
 
 mod arrow;
 mod cast;
@@ -48,14 +48,14 @@ pub enum Format {
     Jsonl,
     /// Apache Parquet.
     Parquet,
-    /// One NumPy matrix, with sidecars that describe its rows and columns.
+    /// One NumPy matrix, with sidecar files that describe its rows and columns.
     Npy,
     /// Zarr v3: a CF discrete sampling geometry.
     Zarr,
 }
 
 impl Format {
-    /// Its name in messages, and the usual extension of its files.
+    /// The name in messages, also the usual file extension.
     pub fn name(self) -> &'static str {
         match self {
             Format::Csv => "csv",
@@ -70,7 +70,7 @@ impl Format {
 /// Table layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// A point at a sample, with a column for each feature.
+    /// One row per point and sample, with a column for each feature.
     Wide,
     /// One value per row.
     Long,
@@ -81,7 +81,7 @@ pub enum Layout {
 pub enum TimeFormat {
     /// ISO 8601; a timestamp in Parquet.
     Iso,
-    /// Seconds since 1970-01-01, with as much of a fraction as there is.
+    /// Seconds since 1970-01-01, with as many decimals as needed.
     Unix,
     /// Whole microseconds since 1970-01-01.
     UnixMicros,
@@ -90,25 +90,25 @@ pub enum TimeFormat {
 /// Options of an output.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What a line is.
+    /// Table layout.
     pub layout: Layout,
     /// Text of a missing value in CSV.
     pub na_rep: String,
-    /// Whether CSV starts with the names of its columns.
+    /// Whether CSV starts with a header line of column names.
     pub header: bool,
-    /// How times are written; Zarr output always uses CF times.
+    /// Time format; Zarr output always uses CF times.
     pub time_format: TimeFormat,
-    /// Whether all numbers of features become 32-bit floats, missing ones NaN.
+    /// Whether to convert all numeric features to 32-bit floats, with NaN for missing values.
     pub cast_f32: bool,
-    /// Whether an existing output is replaced once the new one is complete.
+    /// Whether to replace an existing output once the new one is complete.
     pub overwrite: bool,
-    /// The program and its version, for formats that record it.
+    /// Name and version of the program, for formats that record it.
     pub tool: String,
-    /// Maximum uncompressed bytes of a Parquet row group, which is held in memory.
+    /// Maximum uncompressed size of a Parquet row group, which is held in memory.
     pub row_group_bytes: u64,
-    /// The key whose values become directories.
+    /// The key to partition by: one directory per value.
     pub partition_by: Option<String>,
-    /// How the store of a Zarr output is reached.
+    /// Connection options for the store of a Zarr output.
     pub store: StoreOptions,
 }
 
@@ -129,7 +129,7 @@ impl Default for Options {
     }
 }
 
-/// How many wide rows there will be: one for each point at each sample, the points of a sample side by side.
+/// Number of wide rows: one for each point at each sample; the points of a sample are adjacent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     /// Number of points.
@@ -145,23 +145,23 @@ impl Shape {
     }
 }
 
-/// What was written.
+/// Summary of the written output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
     /// Wide rows.
     pub rows: u64,
-    /// Bytes, those of sidecars left out.
+    /// Bytes written, without sidecars.
     pub bytes: u64,
     /// Published files and directories, sidecars first.
     pub paths: Vec<PathBuf>,
 }
 
-/// A writer of rows. Dropped before [`Sink::finish`], it removes everything it wrote.
+/// A writer of rows. If dropped before [`Sink::finish`], it removes everything it wrote.
 pub trait Sink {
     /// Writes a batch; returns the number of bytes written so far.
     ///
     /// # Errors
-    /// An output that is full or cannot be written, or values that the format cannot hold.
+    /// The output is full or cannot be written, or the format cannot represent a value.
     fn write(&mut self, batch: &Batch, pool: &Pool) -> Result<u64, Failure>;
 
     /// Bytes buffered in memory.
@@ -172,14 +172,14 @@ pub trait Sink {
     /// Flushes buffered rows, as far as the format allows.
     ///
     /// # Errors
-    /// As [`Sink::write`].
+    /// The errors of [`Sink::write`].
     fn relieve(&mut self, _pool: &Pool) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// Writes the rest, and publishes the output.
+    /// Flushes everything and publishes the output.
     ///
     /// # Errors
-    /// As [`Sink::write`]; an output that another process has created meanwhile.
+    /// The errors of [`Sink::write`], or another process has created the output in the meantime.
     fn finish(self: Box<Self>) -> Result<Written, Failure>;
 }

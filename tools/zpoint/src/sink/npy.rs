@@ -1,7 +1,7 @@
-//! One NumPy matrix of rows and features, and the keys of its rows as CSV next to it.
+//! One NumPy matrix of rows and features, with the keys of its rows in a CSV file next to it.
 //!
-//! Format version 1.0 (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>): magic, version, the length
-//! of the header as two bytes, the header as a Python literal padded to a multiple of 64 bytes, and the elements.
+//! Format version 1.0 (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>): magic, version,
+//! header length as two bytes, the header as a Python literal padded to a multiple of 64 bytes, then the elements.
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -16,7 +16,7 @@ use super::text::{Outlet, Text, in_order};
 use super::{Options, Shape, Sink, Written, columns, csv};
 use crate::batch::{Batch, Schema};
 
-/// Digits that a number of rows may have.
+/// Header space for the number of rows, in digits.
 const ROW_DIGITS: usize = 20;
 
 /// Writer of a matrix.
@@ -36,10 +36,10 @@ struct Matrix {
 }
 
 impl Npy {
-    /// Starts the matrix and the table of its rows.
+    /// Starts the matrix and the CSV table of its rows.
     ///
     /// # Errors
-    /// Features of different types or that are not numbers; write errors.
+    /// Features have different types or are not numbers, or a write fails.
     pub fn begin(
         main: &Staged,
         rows: &Staged,
@@ -102,7 +102,7 @@ impl Sink for Npy {
             return Err(wrong_count(&self.out.target, self.planned, self.rows));
         }
         if self.rows < self.planned {
-            // Some samples could not be read. The header has room for any number.
+            // Samples that could not be read are missing; the header has space for any number of rows.
             let header = header(self.matrix.element, self.rows, self.matrix.features.len());
             let written = self.file.rewind().and_then(|()| self.file.write_all(&header));
             written.map_err(|error| write_failed(&self.out.target, &error))?;
@@ -112,7 +112,7 @@ impl Sink for Npy {
     }
 }
 
-/// The type of all features.
+/// The common type of all features.
 fn common_element(schema: &Schema) -> Result<Element, Failure> {
     let mut first: Option<(&str, Element)> = None;
     for variable in &schema.variables {
@@ -137,7 +137,7 @@ fn common_element(schema: &Schema) -> Result<Element, Failure> {
     Ok(first.map_or(Element::Float(4), |(_, element)| element))
 }
 
-/// Everything before the elements. Its length is the same for any number of rows.
+/// The header, with the same length for any number of rows.
 fn header(element: Element, rows: u64, features: usize) -> Vec<u8> {
     let (descr, rows) = (element.descr(), rows.to_string());
     let room = " ".repeat(ROW_DIGITS.saturating_sub(rows.len()));

@@ -1,4 +1,4 @@
-//! One way to begin every output: what cannot be done is refused here, before any work.
+//! Opens outputs of all formats; unsupported requests are refused before any work.
 
 use std::io::Write;
 use std::path::Path;
@@ -19,10 +19,10 @@ use super::{
 };
 use crate::batch::Schema;
 
-/// Begins the output at `path`, with its sidecars.
+/// Opens the output at `path`, with its sidecars.
 ///
 /// # Errors
-/// Outputs that are there, names that hide each other, and what the format has no place for.
+/// The output exists already, column names clash, or the format does not support the layout or data.
 pub fn open(
     format: Format,
     path: &Path,
@@ -39,7 +39,7 @@ pub fn open(
         return Err(Failure::usage(what));
     }
     let what = what(format, schema, options)?;
-    // Beside a URL no file can be written.
+    // Sidecars cannot be written next to a URL.
     let is_remote = matches!(Location::parse(path.as_os_str())?, Location::Remote(_));
     let sidecars = if is_remote { Vec::new() } else { sidecar_names(format, options.layout) };
     for ending in &sidecars {
@@ -56,7 +56,7 @@ pub fn open(
     Ok(if cast.is_some() { Box::new(Cast { inner: published }) } else { Box::new(published) })
 }
 
-/// Begins the output itself: a Zarr store by the common writer, anything else as a file or directory.
+/// Starts the output itself: a Zarr store with the common writer, otherwise a file or directory.
 fn begin(path: &Path, what: What, options: &Options) -> Result<Main, Failure> {
     if what != What::Store {
         return Staged::begin(path, what, options.overwrite).map(Main::Staged);
@@ -66,10 +66,10 @@ fn begin(path: &Path, what: What, options: &Options) -> Result<Main, Failure> {
     Ok(Main::Store(Arc::new(NewStore::begin(&location, options.overwrite, &options.store)?)))
 }
 
-/// Begins a text format that goes to a writer of the caller's.
+/// Opens a text format that is written to the caller's writer.
 ///
 /// # Errors
-/// Names that hide each other, a format that is no text, a writer that takes nothing.
+/// Column names clash, the format is not a text format, or the writer fails.
 pub fn stream(
     format: Format,
     writer: Box<dyn Write + Send>,
@@ -92,7 +92,7 @@ pub fn stream(
     Ok(if cast.is_some() { Box::new(Cast { inner: text }) } else { Box::new(text) })
 }
 
-/// Seconds since 1970 mean something only where days are everybody's.
+/// Checks that Unix time is used only with Gregorian calendars, because it is undefined in others.
 fn check_times(schema: &Schema, options: &Options) -> Result<(), Failure> {
     let kinds = schema.keys.iter().map(|key| (&key.name, key.kind));
     let mut kinds = kinds.chain(schema.variables.iter().map(|variable| (&variable.name, variable.kind)));
@@ -120,7 +120,7 @@ fn what(format: Format, schema: &Schema, options: &Options) -> Result<What, Fail
     }
 }
 
-/// The dictionary first.
+/// Sidecars of a format, the dictionary first.
 fn sidecar_names(format: Format, layout: Layout) -> Vec<&'static str> {
     match (format, layout) {
         (_, Layout::Long) => vec![],

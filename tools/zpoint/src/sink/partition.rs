@@ -1,5 +1,5 @@
-//! One directory per value of a key, with Hive-style names: `OUT/KEY=VALUE/part-0.EXT`. The key is not in the files: readers
-//! take it from the path.
+//! One directory per value of a key, with Hive-style names: `OUT/KEY=VALUE/part-0.EXT`. The files do not contain the
+//! key, which readers take from the path.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use super::staging::Staged;
 use super::{Format, Options, Sink, Written, cells, table};
 use crate::batch::{Batch, KeyColumn, Schema};
 
-/// Maximum number of directories: their files are open at the same time.
+/// Maximum number of directories; one file in each is open at the same time.
 const MOST: usize = 1000;
 
-/// Directory value of missing values.
+/// Directory name for missing values.
 const MISSING: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// A table for each value of a key.
@@ -27,19 +27,19 @@ pub struct Partitions {
     target: String,
     key: usize,
     name: String,
-    /// Without the key.
+    /// The schema without the key.
     schema: Schema,
     options: Options,
     parts: Vec<Box<dyn Sink + Send>>,
     by_value: HashMap<String, usize>,
-    /// Bytes out of each part.
+    /// Bytes written to each part.
     bytes: Vec<u64>,
 }
 
 /// Checks the key and the format.
 ///
 /// # Errors
-/// A usage failure: a key that does not exist, or a format that is not a table.
+/// A usage failure: the key does not exist, or the format is not a table format.
 pub fn check(format: Format, schema: &Schema, key: &str) -> Result<usize, Failure> {
     if matches!(format, Format::Npy | Format::Zarr) {
         let what = format!("{} output is one array and cannot be partitioned", format.name());
@@ -53,10 +53,10 @@ pub fn check(format: Format, schema: &Schema, key: &str) -> Result<usize, Failur
 }
 
 impl Partitions {
-    /// Starts without directories: they are created with their first row.
+    /// Starts without directories; each is created with its first row.
     ///
     /// # Errors
-    /// As [`check`].
+    /// The errors of [`check`].
     pub fn begin(
         format: Format,
         main: &Staged,
@@ -82,7 +82,7 @@ impl Partitions {
         })
     }
 
-    /// The number of the part that has this value.
+    /// The index of the part for this value; creates the part if necessary.
     fn part(&mut self, values: &Column, row: usize) -> Result<usize, Failure> {
         let value = cells::plain(values, row).map_or_else(|| MISSING.to_owned(), |text| encode(&text));
         if let Some(part) = self.by_value.get(&value) {
@@ -107,7 +107,7 @@ impl Partitions {
         table::table(self.format, file, target, &self.schema, &self.options, None)
     }
 
-    /// Keeps the row groups of all parts within the memory of one.
+    /// Limits the total memory of all row groups to that of one.
     fn keep_within(&mut self, pool: &Pool) -> Result<(), Failure> {
         let mut buffered: Vec<u64> = self.parts.iter().map(|part| part.buffered()).collect();
         while buffered.iter().sum::<u64>() > self.options.row_group_bytes {
@@ -122,7 +122,7 @@ impl Partitions {
 impl Sink for Partitions {
     fn write(&mut self, batch: &Batch, pool: &Pool) -> Result<u64, Failure> {
         let key = &batch.keys[self.key];
-        // In order of appearance, so that the same rows always make the same parts.
+        // In order of appearance, so that the same rows always give the same parts.
         let mut rows_of: Vec<(usize, Vec<usize>)> = Vec::new();
         let mut of_code: HashMap<u32, usize> = HashMap::new();
         for (row, code) in key.codes.iter().enumerate() {
@@ -163,7 +163,7 @@ impl Sink for Partitions {
     }
 }
 
-/// Some rows of a batch, without one of its keys.
+/// Selects rows of a batch and drops one key.
 fn some_rows(batch: &Batch, rows: &[usize], without: usize, pool: &Pool) -> Batch {
     let codes = |key: &KeyColumn| rows.iter().map(|row| key.codes[*row]).collect();
     let kept = batch.keys.iter().enumerate().filter(|(at, _)| *at != without);
@@ -172,8 +172,8 @@ fn some_rows(batch: &Batch, rows: &[usize], without: usize, pool: &Pool) -> Batc
     Batch { rows: rows.len(), keys, features }
 }
 
-/// A value as part of a path: `/`, `=`, `%` and control characters as `%2F`. An empty text is not a
-/// missing value, but a directory needs a name.
+/// A value as a path component: `/`, `=`, `%` and control characters are percent-encoded. An empty text is different
+/// from a missing value, but a directory needs a name.
 pub fn encode(text: &str) -> String {
     if text.is_empty() {
         return MISSING.to_owned();
@@ -190,7 +190,7 @@ pub fn encode(text: &str) -> String {
     out
 }
 
-/// Raises the soft limit of open files. If the hard limit is too low, opening a file fails with its own message.
+/// Raises the soft limit of open files. If the hard limit is too low, opening a file reports the error.
 fn allow_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = (2 * MOST) as u64;

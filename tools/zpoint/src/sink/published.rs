@@ -1,4 +1,4 @@
-//! A sink whose output gets its name at the end, with what stands beside it.
+//! A sink that renames its output and sidecars to their final names at the end.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use super::staging::Staged;
 use super::{Sink, Written};
 use crate::batch::Batch;
 
-/// A sink, and the names that its output will have.
+/// A sink with the files to publish.
 pub struct Published {
-    /// What writes to the temporary names.
+    /// The sink that writes to the temporary names.
     pub inner: Box<dyn Sink + Send>,
     /// Published first.
     pub sidecars: Vec<Staged>,
-    /// Published last: who sees it sees everything.
+    /// Published last, so that its presence means the output is complete.
     pub main: Main,
 }
 
@@ -66,7 +66,7 @@ impl Sink for Published {
     }
 }
 
-/// `out.csv` and `columns.jsonl` make `out.columns.jsonl`.
+/// Path of a sidecar: `out.csv` and `columns.jsonl` give `out.columns.jsonl`.
 pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.file_stem().unwrap_or_default().to_owned();
     name.push(".");

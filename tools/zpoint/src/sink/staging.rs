@@ -1,4 +1,4 @@
-//! Outputs under temporary names, which get their own when they are whole, and may replace only their like.
+//! Outputs with temporary names, renamed when complete. They may replace only outputs of the same kind.
 
 use std::fs::File;
 use std::io;
@@ -9,14 +9,14 @@ use zwire::{Exit, Failure};
 
 use super::failure::write_failed;
 
-/// What an output is, and so what it may replace where that is allowed.
+/// The kind of an output, which determines what it may replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    /// A file, in place of a file.
+    /// A file; replaces a file.
     File,
-    /// A Zarr store, in place of another or of an empty directory.
+    /// A Zarr store; replaces a Zarr store or an empty directory.
     Store,
-    /// A directory of partitions `KEY=VALUE`, in place of one with the same key or of an empty directory.
+    /// A directory of partitions `KEY=VALUE`; replaces one with the same key, or an empty directory.
     Partitions(String),
 }
 
@@ -30,7 +30,7 @@ impl What {
     }
 }
 
-/// An output in the making. Dropped before [`Staged::publish`] it leaves nothing behind.
+/// An unpublished output. If dropped before [`Staged::publish`], it leaves nothing behind.
 #[derive(Debug)]
 pub struct Staged {
     output: Output,
@@ -45,10 +45,10 @@ enum Output {
 }
 
 impl Staged {
-    /// Makes an empty file or directory beside `target`.
+    /// Creates an empty file or directory next to `target`.
     ///
     /// # Errors
-    /// As [`refuse_existing`]; a directory that is not there or cannot be written.
+    /// The errors of [`refuse_existing`], or the directory does not exist or is not writable.
     pub fn begin(target: &Path, what: What, overwrite: bool) -> Result<Staged, Failure> {
         refuse_existing(target, &what, overwrite)?;
         let output = match what {
@@ -66,7 +66,7 @@ impl Staged {
         }
     }
 
-    /// Where it is until it is whole.
+    /// The temporary path.
     pub fn path(&self) -> &Path {
         match &self.output {
             Output::File(file) => file.path(),
@@ -74,15 +74,15 @@ impl Staged {
         }
     }
 
-    /// Its name, for messages.
+    /// The final path, for messages.
     pub fn place(&self) -> String {
         self.target().display().to_string()
     }
 
-    /// The file, to be written from its start.
+    /// The file, opened for writing from the start.
     ///
     /// # Errors
-    /// What the system says.
+    /// An I/O error.
     pub fn file(&self) -> Result<File, Failure> {
         let file = match &self.output {
             Output::File(file) => file.file().try_clone(),
@@ -91,14 +91,14 @@ impl Staged {
         file.map_err(|error| write_failed(self.place(), &error))
     }
 
-    /// Makes sure that all of it would survive a crash, and gives it its name.
+    /// Syncs the output to disk and renames it to its final name.
     ///
     /// # Errors
-    /// What the system says; an output that somebody else has made meanwhile.
+    /// An I/O error, or another process has created the output in the meantime.
     pub fn publish(self) -> Result<PathBuf, Failure> {
         let target = self.target().to_owned();
         if self.overwrite {
-            // What has come to be there meanwhile may be something else.
+            // The existing output may have been replaced by something else in the meantime.
             refuse_existing(&target, &self.what, true)?;
         }
         let replace = if self.overwrite { self.what.like().0 } else { Replace::Never };
@@ -114,10 +114,10 @@ impl Staged {
     }
 }
 
-/// Refuses an output that is there, before any work.
+/// Refuses an existing output, before any work.
 ///
 /// # Errors
-/// It is there, and is not to be replaced, or is not what may be replaced.
+/// The output exists and replacing it is not requested, or it is of a different kind.
 pub fn refuse_existing(target: &Path, what: &What, overwrite: bool) -> Result<(), Failure> {
     let Ok(found) = target.symlink_metadata() else { return Ok(()) };
     if !overwrite {

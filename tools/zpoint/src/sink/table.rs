@@ -1,4 +1,4 @@
-//! The formats that are one table in one file: CSV, JSON Lines and Parquet.
+//! The single-file table formats: CSV, JSON Lines and Parquet.
 
 use std::fs::File;
 
@@ -11,7 +11,7 @@ use crate::batch::Schema;
 /// A table in one file. `shape` is the shape of all rows, if known.
 ///
 /// # Errors
-/// Write errors, or values that the format cannot hold.
+/// A write fails, or the format cannot represent a value.
 pub fn table(
     format: Format,
     file: File,

@@ -1,4 +1,4 @@
-//! The sink of all text formats: workers format ranges of rows, and the ranges are written in their order.
+//! The sink of all text formats: workers format ranges of rows, which are written in order.
 
 use std::io::Write;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::lines::Lines;
 use super::{Sink, Written};
 use crate::batch::Batch;
 
-/// Values that a worker formats at once: about a megabyte of text.
+/// Values that a worker formats at a time: about 1 MB of text.
 const PIECE_VALUES: usize = 100_000;
 
 /// Writer of a text table.
@@ -23,11 +23,11 @@ pub struct Text {
 
 /// A writer, its name for messages, and the bytes written.
 pub struct Outlet {
-    /// Where the bytes go.
+    /// Destination of the bytes.
     pub writer: Box<dyn Write + Send>,
-    /// Its name.
+    /// The name in messages.
     pub target: String,
-    /// Bytes so far.
+    /// Bytes written so far.
     pub bytes: u64,
 }
 
@@ -35,7 +35,7 @@ impl Outlet {
     /// Writes all of `bytes`.
     ///
     /// # Errors
-    /// Write errors.
+    /// A write fails.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.writer.write_all(bytes).map_err(|error| write_failed(&self.target, &error))?;
         self.bytes += bytes.len() as u64;
@@ -47,7 +47,7 @@ impl Text {
     /// Starts the table with its header.
     ///
     /// # Errors
-    /// Write errors.
+    /// A write fails.
     pub fn begin(lines: Lines, writer: Box<dyn Write + Send>, target: String) -> Result<Text, Failure> {
         let mut out = Outlet { writer, target, bytes: 0 };
         out.write(&lines.header)?;
@@ -80,10 +80,10 @@ impl Sink for Text {
     }
 }
 
-/// Formats ranges of `rows` with all workers, and writes them in order. A few ranges per worker are in memory.
+/// Formats ranges of `rows` with all workers and writes them in order; a few ranges per worker are in memory.
 ///
 /// # Errors
-/// The first of `format` or `write`.
+/// The first failure of `format` or `write`.
 pub fn in_order(
     pool: &Pool,
     rows: usize,
@@ -92,7 +92,7 @@ pub fn in_order(
     mut write: impl FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let most = (PIECE_VALUES / columns.max(1)).max(1);
-    // A short batch is split among all workers, too.
+    // Also split a short batch among all workers.
     let piece = rows.div_ceil(pool.workers() * 2).clamp(1, most);
     let mut pieces = (0..rows).step_by(piece).map(|start| start..rows.min(start + piece)).peekable();
     while pieces.peek().is_some() {

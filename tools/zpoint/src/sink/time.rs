@@ -1,4 +1,4 @@
-//! Times as text.
+//! Formats times as text.
 
 use zcoord::{Calendar, format_iso};
 
@@ -10,7 +10,7 @@ const DAY: i64 = 86_400 * MICROS;
 /// 1582-10-15, the first day of the Gregorian calendar, in microseconds since 1970-01-01.
 pub const GREGORIAN_START: i64 = -141_427 * DAY;
 
-/// Appends a time that is not missing.
+/// Appends a time; it must not be missing.
 pub fn append(moment: i64, calendar: Calendar, format: TimeFormat, out: &mut String) {
     match format {
         TimeFormat::Iso => format_iso(moment, calendar, out),
@@ -19,7 +19,7 @@ pub fn append(moment: i64, calendar: Calendar, format: TimeFormat, out: &mut Str
     }
 }
 
-/// Seconds, with as many digits after the point as there are.
+/// Seconds, with as many decimals as needed.
 fn seconds(moment: i64, out: &mut String) {
     let (whole, fraction) = (moment.unsigned_abs() / MICROS as u64, moment.unsigned_abs() % MICROS as u64);
     let sign = if moment < 0 { "-" } else { "" };

@@ -1,4 +1,4 @@
-//! Trials of many arrays: each for itself, or one for all that are alike.
+//! Trials of many arrays: one per array, or one per group of similar arrays.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,11 +13,11 @@ use super::options::TrialOptions;
 use super::report::{choice_record, trial_records};
 use super::rounds::{Effort, Trial};
 
-/// `--trial`: tries compressors on each of `arrays`, and reports them; nothing is written. An array that cannot be tried is an
-/// error record.
+/// `--trial`: tries compressors on each of `arrays` and reports the results; nothing is written. An array that cannot
+/// be tried gives an error record.
 ///
 /// # Errors
-/// The output fails.
+/// Writing the records fails.
 pub fn show<'a>(
     options: &TrialOptions,
     store: &Store,
@@ -43,7 +43,7 @@ pub fn show<'a>(
                 }
                 progress.emit(&Record::Choice(Box::new(choice.record)))?;
             }
-            // The chassis reports the signal.
+            // The CLI reports the signal.
             Err(_) if progress.stopped().is_some() => break,
             Err(failure) => {
                 failed.push(failure.exit);
@@ -57,10 +57,10 @@ pub fn show<'a>(
     Ok(Ending::new(Exit::of_items(totals.arrays + failures, failures, first), &totals))
 }
 
-/// `--auto`: the compressor of each of `arrays`, by path. The choices are reported.
+/// `--auto`: chooses a compressor for each of `arrays`, by path, and reports the choices.
 ///
 /// # Errors
-/// That of the first array that cannot be tried; or the output fails.
+/// An array cannot be tried (the first such failure), or writing the records fails.
 pub fn choose(
     options: &TrialOptions,
     store: &Store,
@@ -75,8 +75,8 @@ pub fn choose(
     Ok(chosen)
 }
 
-/// Chooses for all of `arrays`, in parallel on up to `jobs` workers, as many as there is memory for; the choices are in the
-/// order of the arrays. Trials at the same time slow each other down, as other chunks will in the run itself.
+/// Chooses compressors for `arrays` on up to `jobs` workers, or as many as fit in memory; returns the choices in array
+/// order. Parallel trials slow each other down, like the chunks of the actual run.
 pub(super) fn choose_all(
     options: &TrialOptions,
     effort: Effort,
@@ -101,7 +101,7 @@ pub(super) fn choose_all(
     Ok(all.into_iter().map(|(_, choice)| choice).collect())
 }
 
-/// Indices of the arrays that share a trial, in the order of the first of them.
+/// Groups of array indices that share a trial, ordered by their first array.
 fn groups(arrays: &[&Array], share: bool) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut known = HashMap::new();
@@ -113,25 +113,25 @@ fn groups(arrays: &[&Array], share: bool) -> Vec<Vec<usize>> {
     groups
 }
 
-/// What arrays that can share a trial have in common.
+/// The key by which arrays share a trial.
 fn kind(array: &Array) -> String {
     format!("{} {:?} {}", array.dtype, array.chunk_shape(), array.chain.describe())
 }
 
-/// Chooses a compressor for one array after the other.
+/// Chooses compressors, one array at a time.
 pub(super) struct Chooser<'a> {
     trial: Trial<'a>,
     store: &'a Store,
-    /// By kind of array, the path of the array that was tried and the compressor that was chosen; used if trials are shared.
+    /// For each kind of array, the path of the tried array and the chosen compressor; used only for shared trials.
     known: HashMap<String, (String, Blosc)>,
 }
 
-/// What was chosen for an array.
+/// The choice for an array.
 #[derive(Clone)]
 pub(super) struct Choice {
     pub compressor: Blosc,
     pub record: ChoiceRecord,
-    /// What was tried; may be empty.
+    /// The compressors tried; may be empty.
     pub trials: Vec<TrialRecord>,
 }
 
@@ -140,10 +140,10 @@ impl<'a> Chooser<'a> {
         Chooser { trial: Trial { options, effort, memory: options.memory }, store, known: HashMap::new() }
     }
 
-    /// Chooses for `array`. If none of its chunks is stored, nothing can be tried, and it gets the default.
+    /// Chooses a compressor for `array`. If none of its chunks is stored, it gets the default.
     ///
     /// # Errors
-    /// As [`Trial::run`].
+    /// The errors of [`Trial::run`].
     pub fn choose(&mut self, array: &Array, progress: &dyn Progress) -> Result<Choice, Failure> {
         let options = self.trial.options;
         let kind = kind(array);

@@ -1,8 +1,8 @@
-//! Which compressors are tried: those that have been the best of something on real fields.
+//! The compressors to try: those that were best in some respect on real fields.
 //!
-//! Zstd 1 to 5, with both filters, split and not: for size and for balance. Lz4 for speed, lz4hc for its reading speed with
-//! fewer bytes. Smaller and larger blocks than Blosc's own for one level of zstd: they decide what a point costs and how
-//! many threads can share a chunk, and hardly depend on the level. Zstd 7 only for the smallest size, and 9, a hundred times
+//! Zstd 1 to 5 with both filters, split and not split, for size and balance. Lz4 for speed; lz4hc for fast reading with
+//! fewer bytes. Block sizes smaller and larger than the default for one zstd level only: they determine the bytes per
+//! point and the usable threads, and hardly depend on the level. Zstd 7 only for the smallest size; 9, a hundred times
 //! slower than 1 for hardly fewer bytes, only on request.
 
 use std::collections::HashSet;
@@ -11,17 +11,17 @@ use zcodec::{Blosc, Cname, Shuffle, SplitMode, predict_blocksize, predict_split}
 
 use super::options::{Fixed, Objective};
 
-/// A compressor to be tried.
+/// A compressor to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
     /// The compressor.
     pub compressor: Blosc,
-    /// Whether it is the one that is used without a trial.
+    /// Whether it is the default, used without a trial.
     pub default: bool,
 }
 
-/// The compressors to try on chunks of `chunk_bytes` bytes with elements of `typesize` bytes, the default first. No two make
-/// the same frames: small chunks, and elements of one byte, leave fewer of them.
+/// The compressors to try on chunks of `chunk_bytes` bytes with elements of `typesize` bytes, the default first.
+/// Duplicates are removed: with small chunks or 1-byte elements, different settings give identical frames.
 pub fn candidates(fixed: &Fixed, objective: Objective, typesize: u64, chunk_bytes: u64) -> Vec<Candidate> {
     let default = fixed.untried(typesize);
     let mut seen = HashSet::new();
@@ -36,7 +36,7 @@ fn combinations(fixed: &Fixed, objective: Objective) -> Vec<Blosc> {
     for cname in one_or(fixed.cname, &[Cname::Zstd, Cname::Lz4, Cname::Lz4hc]) {
         let (levels, splits) = variants(cname, objective);
         for clevel in one_or(fixed.clevel, levels) {
-            // Split blocks become larger than this by as many times as an element has bytes.
+            // Split blocks are larger than this by a factor of the element size.
             let varies = cname == Cname::Zstd && (clevel == BLOCKSIZES_AT || fixed.clevel.is_some());
             let blocksizes: &[u64] = if varies { &[0, 16 << 10, 256 << 10] } else { &[0] };
             for shuffle in one_or(fixed.shuffle, &[Shuffle::Shuffle, Shuffle::Bitshuffle]) {
@@ -54,7 +54,7 @@ fn combinations(fixed: &Fixed, objective: Objective) -> Vec<Blosc> {
 /// The level of zstd at which other block sizes are tried.
 const BLOCKSIZES_AT: u8 = 2;
 
-/// Levels, and the split modes in which a compressor stores its blocks in different ways.
+/// The levels to try, and the split modes that change the frames of this compressor.
 fn variants(cname: Cname, objective: Objective) -> (&'static [u8], &'static [SplitMode]) {
     match (cname, objective) {
         (Cname::Zstd, Objective::Size) => (&[2, 3, 5, 7], &[SplitMode::Auto, SplitMode::Always]),
@@ -68,9 +68,9 @@ fn one_or<T: Copy>(fixed: Option<T>, all: &[T]) -> Vec<T> {
     fixed.map_or_else(|| all.to_vec(), |one| vec![one])
 }
 
-/// The properties of a compressor that show in a frame.
+/// The settings that affect a frame; equal for compressors that write identical frames.
 fn effect(codec: &Blosc, typesize: u64, nbytes: u64) -> (Cname, u8, Shuffle, u64, bool) {
-    // Shuffling bytes of elements of one byte moves nothing, and their one stream is not split.
+    // With 1-byte elements, the byte shuffle has no effect and blocks are not split.
     let shuffle = if codec.shuffle == Shuffle::Shuffle && typesize <= 1 { Shuffle::Noshuffle } else { codec.shuffle };
     let split = typesize > 1 && predict_split(codec, typesize, nbytes);
     (codec.cname, codec.clevel, shuffle, predict_blocksize(codec, typesize, nbytes), split)
@@ -83,7 +83,7 @@ mod tests {
     const ALL: Fixed = Fixed { cname: None, clevel: None, shuffle: None, split: None, blocksize: None };
 
     #[test]
-    fn a_considered_set_with_the_default_first() {
+    fn default_is_first_of_a_bounded_set() {
         let found = candidates(&ALL, Objective::Balanced, 4, 4 << 20);
         assert!((20..=32).contains(&found.len()), "{}", found.len());
         assert_eq!(found[0].compressor, Blosc::new(Cname::Zstd, 3, Shuffle::Shuffle));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_make_the_same_frames_is_tried_once() {
+    fn compressors_with_identical_frames_are_tried_once() {
         let bytes = candidates(&ALL, Objective::Balanced, 1, 4 << 20);
         assert_eq!(bytes[0].compressor.shuffle, Shuffle::Bitshuffle);
         let small = candidates(&ALL, Objective::Balanced, 4, 400);
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_narrow_the_grid_even_to_what_is_not_in_it() {
+    fn flags_restrict_and_extend_the_grid() {
         let fixed = Fixed { cname: Some(Cname::Zlib), clevel: Some(4), ..ALL };
         let found = candidates(&fixed, Objective::Balanced, 4, 4 << 20);
         assert!(

@@ -6,7 +6,7 @@ use serde_json::Value;
 use zcli::{Align, Column, Row, Table};
 use zwire::{ChoiceRecord, Record, Summary, TrialRecord, human_bytes, human_count, human_counted};
 
-/// The table of a trial: one row per compressor, and below the rows of each array the chosen one.
+/// The table of a trial: one row per compressor, followed by the choice for each array.
 pub fn table() -> Table {
     let text = |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: false };
     let number = |title| Column {
@@ -43,8 +43,8 @@ fn rows(record: &Record) -> Vec<Row> {
     }
 }
 
-/// The parameters of Blosc alone, since only Blosc is tried: `zstd,3,shuffle`.
-fn in_short(codec: &str) -> String {
+/// Only the Blosc parameters, since only Blosc is tried: `zstd,3,shuffle`.
+fn blosc_parameters(codec: &str) -> String {
     let inside = codec.strip_prefix("blosc(").and_then(|codec| codec.strip_suffix(')'));
     inside.unwrap_or(codec).to_owned()
 }
@@ -52,7 +52,7 @@ fn in_short(codec: &str) -> String {
 fn cells(trial: &TrialRecord) -> Vec<String> {
     vec![
         trial.path.clone(),
-        in_short(&trial.codec),
+        blosc_parameters(&trial.codec),
         format!("{:.2}", trial.ratio),
         speed(trial.encode_gb_per_second, trial.encode_threaded_gb_per_second),
         speed(trial.decode_gb_per_second, trial.decode_threaded_gb_per_second),
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_has_a_cell_for_each_column() {
+    fn row_has_a_cell_per_column() {
         let trial = TrialRecord { ratio: 2.0, encode_threaded_gb_per_second: Some(1.5), ..TrialRecord::default() };
         assert_eq!(cells(&trial).len(), table().columns.len());
         assert_eq!(cells(&trial)[3], "0.00/1.50");

@@ -1,4 +1,4 @@
-//! Measures size, speed and blocks of one compressor on sampled chunks.
+//! Measures size, speed and block layout of one compressor on sampled chunks.
 
 use std::time::{Duration, Instant};
 
@@ -6,16 +6,16 @@ use zcodec::{Blosc, CodecError, HEADER_LEN, Header, Workspace, decompress, predi
 
 use super::candidates::Candidate;
 
-/// How carefully a compressor is measured.
+/// Accuracy of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Care {
-    /// A measurement is repeated until it has taken this long; the best round counts.
+    /// Minimum time of a measurement; it is repeated until then, and the best round counts.
     pub enough: Duration,
-    /// Threads on one chunk that are measured in addition to one.
+    /// Threads per chunk to measure in addition to a single thread.
     pub nthreads: usize,
 }
 
-/// What was measured. Speeds are decoded bytes per second.
+/// The result of a measurement. Speeds are in decoded bytes per second.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// The compressor.
@@ -26,11 +26,11 @@ pub struct Measured {
     pub encoded_bytes: u64,
     /// Speed of one thread.
     pub one_thread: Speed,
-    /// Number of several threads on one chunk, and their speed.
+    /// Number of threads per chunk, if several were measured, and their speed.
     pub threaded: Option<(usize, Speed)>,
-    /// Blocks of a whole chunk.
+    /// Number of blocks of a whole chunk.
     pub blocks: u64,
-    /// Bytes of a block.
+    /// Size of a block in bytes.
     pub block_bytes: u64,
     /// Bytes needed to read one point: header, block table and one block.
     pub point_bytes: u64,
@@ -43,23 +43,23 @@ pub struct Measured {
 /// Decoded bytes per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Speed {
-    /// Of the compressor.
+    /// Compression speed.
     pub encode: f64,
-    /// Of the decompressor.
+    /// Decompression speed.
     pub decode: f64,
 }
 
 impl Measured {
-    /// Compressed bytes for each decoded byte.
+    /// Compressed bytes per decoded byte.
     pub fn size(&self) -> f64 {
         self.encoded_bytes as f64 / self.sampled_bytes.max(1) as f64
     }
 }
 
-/// Measures `candidate` on `samples`, parts of chunks that have `chunk_bytes` bytes, with elements of `typesize` bytes.
+/// Measures `candidate` on `samples`, beginnings of chunks of `chunk_bytes` bytes with elements of `typesize` bytes.
 ///
 /// # Errors
-/// That of the compressor, or [`CodecError::Invalid`] if decoding gives the decoded bytes differ from the input.
+/// The compressor fails, or decoding does not return the input ([`CodecError::Invalid`]).
 pub fn measure(
     candidate: &Candidate,
     samples: &[&[u8]],
@@ -90,7 +90,7 @@ pub fn measure(
     })
 }
 
-/// One compressor at work.
+/// State of a measurement.
 struct Work<'a> {
     codec: &'a Blosc,
     samples: &'a [&'a [u8]],
@@ -101,7 +101,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// The speed with `threads` threads in a chunk. No speed counts whose result is wrong.
+    /// Measures the speed with `threads` threads per chunk, after verifying that decoding returns the input.
     fn speed(&mut self, threads: usize, enough: Duration) -> Result<Speed, CodecError> {
         let Work { codec, samples, typesize, frames, decoded, workspace } = self;
         let sampled_bytes: usize = samples.iter().map(|sample| sample.len()).sum();
@@ -123,7 +123,7 @@ impl Work<'_> {
         Ok(Speed { encode: per_second(encode), decode: per_second(decode) })
     }
 
-    /// Header, the table of a chunk with `blocks` blocks, and an average block.
+    /// Bytes read for a point: header, table of a chunk with `blocks` blocks, and an average block.
     fn point_bytes(&self, blocks: u64) -> Result<u64, CodecError> {
         let (mut found, mut bytes, mut raw) = (0, 0, true);
         for frame in &self.frames {
@@ -138,7 +138,7 @@ impl Work<'_> {
     }
 }
 
-/// The seconds of the best round of `work`.
+/// The time in seconds of the fastest round of `work`.
 fn best_seconds(enough: Duration, mut work: impl FnMut() -> Result<(), CodecError>) -> Result<f64, CodecError> {
     let started = Instant::now();
     let mut best = f64::INFINITY;
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn size_and_blocks_are_those_of_the_frames() {
+    fn size_and_blocks_match_the_frames() {
         let sample: Vec<u8> = (0..500_000u32).flat_map(|i| (i / 3).to_le_bytes()).collect();
         let compressor = Blosc { blocksize: 64 << 10, ..Blosc::new(Cname::Zstd, 1, Shuffle::Shuffle) };
         let candidate = Candidate { compressor, default: false };
@@ -185,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_raw_has_no_table() {
+    fn uncompressed_frame_has_no_table() {
         let candidate = Candidate { compressor: Blosc::new(Cname::Lz4, 0, Shuffle::Shuffle), default: false };
         let measured = measure(&candidate, &[&[7; 100]], 4, 100, care(1)).expect("measures");
         assert_eq!((measured.point_bytes, measured.encoded_bytes, measured.threaded), (116, 116, None));
     }
 
     #[test]
-    fn what_cannot_be_written_is_an_error() {
+    fn unwritable_compressor_is_an_error() {
         let candidate = Candidate { compressor: Blosc::new(Cname::Snappy, 5, Shuffle::Shuffle), default: false };
         assert!(measure(&candidate, &[&[7; 100]], 4, 100, care(1)).is_err());
     }

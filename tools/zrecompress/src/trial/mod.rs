@@ -1,7 +1,7 @@
-//! `--trial` and `--auto`: compressors are tried on the user's own chunks, in memory.
+//! `--trial` and `--auto`: try compressors on the user's own chunks, in memory.
 //!
-//! For each array, [`sample`] decodes a few chunks, [`candidates`] lists what to try, [`measure`] measures it, [`rank`] finds the
-//! Pareto front and the best; [`rounds`] does that in two rounds, [`arrays`] for many arrays, [`report`] makes records of it.
+//! For each array, [`sample`] decodes chunks, [`candidates`] lists compressors, [`measure`] measures them, [`rank`]
+//! finds the best; [`rounds`] runs two rounds, [`arrays`] handles many arrays, [`report`] makes records.
 
 mod arrays;
 mod candidates;

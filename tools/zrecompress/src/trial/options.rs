@@ -19,7 +19,7 @@ pub enum Objective {
 }
 
 impl Objective {
-    /// Its name in flags and records.
+    /// The name in flags and records.
     pub fn name(self) -> &'static str {
         match self {
             Objective::Size => "size",
@@ -31,7 +31,7 @@ impl Objective {
     }
 }
 
-/// The parameters of Blosc that are fixed; the others are tried.
+/// Blosc parameters fixed by flags; the others are tried.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Fixed {
     /// Compressor inside Blosc.
@@ -47,7 +47,7 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    /// The compressor used without a trial for elements of `typesize` bytes.
+    /// The default compressor for elements of `typesize` bytes, used without a trial.
     pub fn untried(&self, typesize: u64) -> Blosc {
         Blosc {
             cname: self.cname.unwrap_or(Cname::Zstd),
@@ -59,27 +59,27 @@ impl Fixed {
     }
 }
 
-/// How arrays are tried, and how the chosen compressor is applied.
+/// How to try compressors, and how to apply the chosen one.
 #[derive(Debug, Clone, Default)]
 pub struct TrialOptions {
-    /// What is not tried.
+    /// Parameters that are not varied.
     pub fixed: Fixed,
     /// Criterion for choosing the compressor.
     pub objective: Objective,
-    /// Sampled chunks of an array.
+    /// Number of chunks to sample per array.
     pub sample: usize,
-    /// One trial for all arrays of the same data type, chunk shape and codec.
+    /// Run one trial for all arrays of the same data type, chunk shape and codec.
     pub share: bool,
-    /// Threads on one chunk that are measured in addition to one.
+    /// Threads per chunk to measure in addition to a single thread.
     pub nthreads: usize,
     /// Chunks processed in parallel.
     pub jobs: usize,
-    /// Bytes that may be held.
+    /// Memory limit in bytes.
     pub memory: u64,
-    /// The source, as it was named.
+    /// The source as given on the command line.
     pub source: String,
-    /// The output, if it was named.
+    /// The output, if given.
     pub target: Option<String>,
-    /// The other flags that decide the bytes, as they are typed.
+    /// Other command-line flags that affect the output, to repeat in the command.
     pub other_flags: Vec<String>,
 }

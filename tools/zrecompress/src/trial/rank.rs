@@ -1,10 +1,10 @@
-//! Which of the measured compressors is the best, and for what.
+//! Ranks the measured compressors by objective.
 
 use super::measure::Measured;
 use super::options::Objective;
 
-/// Marks the Pareto-optimal ones: no other is at least as good in size, both speeds of one thread and bytes for a point, and
-/// better in one of them.
+/// Marks the Pareto-optimal ones: no other is at least as good in size, both single-thread speeds and bytes per point,
+/// and better in one of them.
 pub fn mark_front(measured: &mut [Measured]) {
     let costs = |one: &Measured| [one.size(), -one.one_thread.encode, -one.one_thread.decode, one.point_bytes as f64];
     let all: Vec<[f64; 4]> = measured.iter().map(costs).collect();
@@ -13,23 +13,23 @@ pub fn mark_front(measured: &mut [Measured]) {
     }
 }
 
-/// Sizes above this many times the smallest are not worth any speed.
+/// Maximum size relative to the smallest; above, no speed is worth it.
 const MAX_SIZE: f64 = 1.5;
 
-/// For balance: how many times as large something that is twice as fast may be.
+/// For balance: the size factor that doubling a speed is worth.
 const SPEED_WORTH: f64 = 1.05;
 
-/// For balance: how many times as large something that needs half the bytes for a point may be.
+/// For balance: the size factor that halving the bytes per point is worth.
 const POINT_WORTH: f64 = 1.01;
 
-/// The indices of all, the best for `objective` first.
+/// The indices of all, the best for `objective` first:
 ///
 /// - `size`: the smallest.
-/// - `encode`, `decode`: the fastest with one thread, of those that are at most 1.5 times as large as the smallest. One
-///   thread, because most readers give a chunk no more, and a writer has many chunks.
-/// - `point`: the fewest bytes for a point, of the same.
-/// - `balanced`: of those that are no larger than the default, the best when all counts as size: to encode or to decode twice
-///   as fast is worth 5 % of it each, half the bytes for a point 1 %.
+/// - `encode`, `decode`: the fastest with a single thread, among those up to 1.5 times the smallest size. A single
+///   thread, because most readers use one per chunk, and a writer has many chunks.
+/// - `point`: the fewest bytes per point, with the same size limit.
+/// - `balanced`: among those not larger than the default, the best by weighted size: doubling the encode or decode
+///   speed is worth 5 % of the size, halving the bytes per point 1 %.
 pub fn rank(objective: Objective, measured: &[Measured]) -> Vec<usize> {
     let default = measured.iter().find(|one| one.candidate.default).map(Measured::size);
     let limit = match objective {
@@ -66,7 +66,7 @@ mod tests {
     use crate::trial::candidates::Candidate;
     use crate::trial::measure::Speed;
 
-    /// Of 1,000 bytes, in megabytes a second.
+    /// Measurements on 1,000 bytes, with speeds in MB/s.
     fn measured(encoded_bytes: u64, encode: u32, decode: u32, point_bytes: u64) -> Measured {
         let compressor = Blosc::new(Cname::Zstd, 3, Shuffle::Shuffle);
         Measured {
@@ -84,9 +84,9 @@ mod tests {
     }
 
     proptest! {
-        /// By the definition: one is on the front unless some other one is nowhere worse and somewhere better.
+        /// By definition: an entry is on the front unless another one is nowhere worse and somewhere better.
         #[test]
-        fn the_front_is_what_nothing_beats(
+        fn front_is_pareto_optimal(
             all in prop::collection::vec((1u64..6, 1u32..6, 1u32..6, 1u64..6), 0..25),
         ) {
             let mut found: Vec<Measured> = all.iter().map(|&(a, b, c, d)| measured(a, b, c, d)).collect();
@@ -102,9 +102,9 @@ mod tests {
             }
         }
 
-        /// Whatever the objective, only a limit of size can make it prefer one that another beats.
+        /// For any objective, a dominated entry is preferred only because of the size limit.
         #[test]
-        fn nothing_that_is_beaten_is_chosen(
+        fn dominated_entries_are_not_chosen(
             all in prop::collection::vec((100u64..1000, 1u32..900, 1u32..900, 1u64..900), 1..25), default in 0usize..25,
         ) {
             let mut found: Vec<Measured> = all.iter().map(|&(a, b, c, d)| measured(a, b, c, d)).collect();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn each_objective_has_its_own_best() {
+    fn each_objective_has_a_different_best() {
         let mut all = [
             measured(500, 200, 900, 100), // the default
             measured(490, 20, 900, 400),

@@ -1,4 +1,4 @@
-//! Records of a trial, and the command that applies the chosen compressor.
+//! Records of a trial, and the command that applies the choice.
 
 use zarray::Array;
 use zcli::glob_escape;
@@ -9,7 +9,7 @@ use super::measure::Measured;
 use super::options::TrialOptions;
 use super::rounds::Tried;
 
-/// One record for each compressor that was tried.
+/// One record per compressor tried.
 pub fn trial_records(options: &TrialOptions, array: &Array, tried: &Tried) -> Vec<TrialRecord> {
     let record = |(index, one): (usize, &Measured)| {
         let predicted = predicted(options, array, tried, one);
@@ -50,7 +50,7 @@ fn trial_record(one: &Measured) -> TrialRecord {
     }
 }
 
-/// The record of the choice: `codec`, which is from `tried` if something could be tried.
+/// The record of a choice: `codec`, which is one of `tried` unless no trial was possible.
 pub fn choice_record(options: &TrialOptions, array: &Array, codec: &Blosc, tried: Option<&Tried>) -> ChoiceRecord {
     let chosen = tried.and_then(|tried| Some((tried, &tried.measured[tried.chosen?])));
     let predicted = chosen.and_then(|(tried, one)| predicted(options, array, tried, one));
@@ -70,17 +70,17 @@ pub fn choice_record(options: &TrialOptions, array: &Array, codec: &Blosc, tried
     }
 }
 
-/// Bytes of the whole array, and seconds to compress it with all workers busy, each on chunks of its own with its threads.
+/// Predicted size of the array in bytes, and seconds to compress it with all workers busy on separate chunks.
 fn predicted(options: &TrialOptions, array: &Array, tried: &Tried, one: &Measured) -> Option<(u64, f64)> {
     let inner = array.chain.sharding.as_ref().map_or(1, |sharding| sharding.index.chunks);
     let object_bytes = array.chain.innermost().chunk_bytes? as f64 * inner as f64;
-    // Of the chunks that seem to be stored; those at the edge are stored whole.
+    // Only the chunks estimated to be stored; edge chunks are stored in full size.
     let decoded = array.grid.as_ref()?.len() as f64 * object_bytes * tried.samples.present;
     let speed = one.threaded.map_or(one.one_thread, |(_, speed)| speed).encode;
     Some(((decoded * one.size()) as u64, round3(decoded / (speed * options.jobs.max(1) as f64))))
 }
 
-/// The command that recompresses this array so, for a POSIX shell.
+/// The command that recompresses this array with `codec`, for a POSIX shell.
 fn command(options: &TrialOptions, array: &Array, codec: &Blosc) -> String {
     let target = options.target.clone().unwrap_or_else(|| target_for(&options.source));
     let mut words = vec!["zrecompress".to_owned(), shell_quote(&options.source), shell_quote(&target)];
@@ -98,7 +98,7 @@ fn command(options: &TrialOptions, array: &Array, codec: &Blosc) -> String {
     words.join(" ")
 }
 
-/// A name for an output that was not named: next to a local source, in the current directory for a remote one.
+/// Default name of the output: next to a local source, in the current directory for a remote one.
 fn target_for(source: &str) -> String {
     let name = source.trim_end_matches('/');
     let stem = match name.rsplit('/').next() {
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_output_lies_beside_a_local_source_and_here_for_a_remote_one() {
+    fn default_output_is_next_to_local_source_or_in_current_directory() {
         for (source, target) in [
             ("/data/a.zarr/", "/data/a-blosc.zarr"),
             ("b", "b-blosc.zarr"),

@@ -1,7 +1,7 @@
-//! One array: sampled chunks in, measured compressors and a choice out.
+//! The trial of one array, from sampled chunks to measured compressors and a choice.
 //!
-//! In two rounds, because there are thousands of arrays in a store and only the best compressors are worth an exact
-//! measurement: all are measured on a part of the sample, and the leaders and the default on all of it.
+//! Two rounds, because a store may have thousands of arrays and only the best compressors deserve an exact measurement:
+//! all are measured on part of the sample, then the leaders and the default on all of it.
 
 use std::time::Duration;
 
@@ -17,29 +17,29 @@ use super::options::TrialOptions;
 use super::rank::{mark_front, rank};
 use super::sample::{Samples, samples};
 
-/// How much work a trial of one array is.
+/// Effort of the trial of one array.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// Bytes kept of a sampled chunk.
+    /// Maximum bytes to keep per sampled chunk.
     pub chunk_bytes: usize,
-    /// Bytes of a chunk that the first round sees, of [`FIRST_CHUNKS`] chunks.
+    /// Bytes per chunk in the first round, for [`FIRST_CHUNKS`] chunks.
     pub first_bytes: usize,
-    /// The minimum time of one measurement of the first round.
+    /// Minimum time of a measurement in the first round.
     pub first_enough: Duration,
-    /// Compressors that get to the second round.
+    /// Number of compressors in the second round.
     pub finalists: usize,
-    /// The minimum time of one measurement of the second round.
+    /// Minimum time of a measurement in the second round.
     pub enough: Duration,
 }
 
-/// Sampled chunks that the first round sees.
+/// Number of sampled chunks in the first round.
 const FIRST_CHUNKS: usize = 2;
 
-/// With fewer bytes of a chunk, a measurement means nothing.
+/// Minimum bytes per chunk for a meaningful measurement.
 const MIN_BYTES: u64 = 64 << 10;
 
 impl Effort {
-    /// For figures that people look at: some seconds an array.
+    /// For reported figures: a few seconds per array.
     pub const EXACT: Effort = Effort {
         chunk_bytes: 8 << 20,
         first_bytes: 1 << 20,
@@ -48,7 +48,7 @@ impl Effort {
         enough: Duration::from_millis(20),
     };
 
-    /// For a choice before a recompression: about a quarter of a second an array.
+    /// For a choice before a recompression: about a quarter of a second per array.
     pub const QUICK: Effort = Effort {
         chunk_bytes: 1 << 20,
         first_bytes: 1 << 18,
@@ -58,12 +58,12 @@ impl Effort {
     };
 }
 
-/// How one array at a time is tried.
+/// The trial of one array.
 #[derive(Clone, Copy)]
 pub struct Trial<'a> {
     pub options: &'a TrialOptions,
     pub effort: Effort,
-    /// Bytes that may be held: all, or the share of a worker.
+    /// Memory limit in bytes: the total, or the share of a worker.
     pub memory: u64,
 }
 
@@ -71,11 +71,11 @@ pub struct Trial<'a> {
 pub struct Tried {
     /// The sample, without its bytes.
     pub samples: Samples,
-    /// Chunks sampled.
+    /// Number of chunks sampled.
     pub sampled: u64,
-    /// All compressors, in the order in which they were tried; none if no chunk is stored.
+    /// All compressors, in the order they were tried; empty if no chunk is stored.
     pub measured: Vec<Measured>,
-    /// Index of the chosen one.
+    /// Index of the chosen compressor.
     pub chosen: Option<usize>,
 }
 
@@ -83,7 +83,7 @@ impl Trial<'_> {
     /// Tries compressors on an array.
     ///
     /// # Errors
-    /// The store fails, a chunk cannot be decoded, a codec is unknown, the memory is too little, or a signal came.
+    /// The store fails, a chunk cannot be decoded, a codec is unknown, memory is too low, or a signal was received.
     pub fn run(&self, store: &Store, array: &Array, progress: &dyn Progress) -> Result<Tried, Failure> {
         let chain = array.chain.innermost();
         let unreadable = |error: String| Failure::new(Exit::Unreadable, error).at(store.place(array.key_prefix()));
@@ -102,19 +102,19 @@ impl Trial<'_> {
         if let Some(exit) = progress.stopped() {
             return Err(Failure::stopped(exit));
         }
-        // The best of those that were measured on the same bytes.
+        // Choose among the compressors measured on the full sample.
         let (indices, finalists): (Vec<usize>, Vec<Measured>) =
             measured.iter().cloned().enumerate().filter(|(_, one)| one.thorough).unzip();
         let chosen = rank(self.options.objective, &finalists).first().map(|&best| indices[best]);
         Ok(Tried { sampled: chunks.len() as u64, samples, measured, chosen })
     }
 
-    /// Bytes that a trial of `array` holds if there is memory for them.
+    /// Memory in bytes that a trial of `array` uses, if available.
     pub fn need(&self, array: &Array) -> u64 {
         decoding_bytes(array).saturating_add(2 * self.options.sample as u64 * self.effort.chunk_bytes as u64)
     }
 
-    /// Bytes of a chunk that can be kept: each is held as it is and encoded.
+    /// How many bytes per chunk can be kept; each is held decoded and encoded.
     fn kept_bytes(&self, array: &Array) -> Result<usize, Failure> {
         let each = self.memory.saturating_sub(decoding_bytes(array)) / (2 * self.options.sample.max(1) as u64);
         if each < MIN_BYTES {
@@ -144,7 +144,7 @@ impl Trial<'_> {
         }
         let order = rank(self.options.objective, &measured);
         let (leaders, others) = order.split_at(order.len().min(self.effort.finalists));
-        // The leaders are compared with the default.
+        // The default is needed for comparison.
         let default: Vec<usize> = others.iter().copied().filter(|index| measured[*index].candidate.default).collect();
         for &index in leaders.iter().chain(&default).take_while(|_| progress.stopped().is_none()) {
             let again = measure(&measured[index].candidate, &everything, typesize, chunk_bytes, second)?;

@@ -1,35 +1,35 @@
-//! A few stored chunks of an array, spread over it, decoded as far as its compressor.
+//! Samples a few stored chunks spread over an array, decoded up to the compressor's input.
 
 use zarray::{Array, Chain, Grid, ZarrError, read_shard_index};
 use zcodec::Workspace;
 use zstore::{ByteRange, Store};
 use zwire::Failure;
 
-/// Decoded chunks. A large chunk is cut: what is held is bounded, and so is the time that a trial takes.
+/// Decoded chunks. Large chunks are truncated, to bound the memory and the time of a trial.
 #[derive(Debug, Default)]
 pub struct Samples {
-    /// The chunks, or their beginnings: the bytes that a compressor is given.
+    /// The chunks, or the first part of each: the input for the compressors.
     pub chunks: Vec<Vec<u8>>,
-    /// Decoded bytes of the whole chunks.
+    /// Decoded size of the complete chunks.
     pub decoded_bytes: u64,
-    /// Stored bytes of the whole chunks.
+    /// Stored size of the complete chunks.
     pub stored_bytes: u64,
-    /// The estimated share of the array's chunks that are stored.
+    /// Estimated fraction of the array's chunks that are stored.
     pub present: f64,
 }
 
-/// Decodes up to `count` stored chunks of `array` (with sharding: inner chunks), and keeps at most `max_bytes` of each. One
-/// whole chunk is held at a time.
+/// Decodes up to `count` stored chunks of `array` (with sharding: inner chunks), and keeps up to `max_bytes` of each.
+/// One complete chunk is held at a time.
 ///
 /// # Errors
-/// The store fails, or a chunk cannot be decoded. An array without chunks is not an error, and gives no samples.
+/// The store fails, or a chunk cannot be decoded. An array without stored chunks is not an error and gives no samples.
 pub fn samples(store: &Store, array: &Array, count: usize, max_bytes: usize) -> Result<Samples, Failure> {
     let (stored, buffers, workspace) = (Vec::new(), Default::default(), Workspace::default());
     let samples = Samples::default();
     let mut sampler = Sampler { store, array, count, max_bytes, stored, buffers, workspace, samples };
     let sampled = zarray::sample(store, array, count as u64, |key| sampler.object(key))?;
     sampler.samples.present = sampled.found as f64 / sampled.tried.max(1) as f64;
-    // Of a sparse array, keys spread over the grid find nothing.
+    // Keys spread over the grid of a sparse array rarely exist.
     if let Some(listed) = sampled.listed {
         let keys = listed?.keys;
         let objects = array.grid.as_ref().map_or(1, Grid::len);
@@ -51,8 +51,8 @@ struct Sampler<'a> {
 }
 
 impl Sampler<'_> {
-    /// Samples the object at `key` if it exists; returns how many chunks. A shard gives inner chunks spread over it, as many as
-    /// it takes from each shard to get all.
+    /// Samples the object at `key` if it exists; returns the number of chunks. In a shard, samples inner chunks spread
+    /// over it, as many as each shard has to contribute.
     fn object(&mut self, key: &str) -> Result<u64, Failure> {
         let Sampler { store, array, count, .. } = *self;
         let Some(sharding) = &array.chain.sharding else {
@@ -74,7 +74,7 @@ impl Sampler<'_> {
         Ok(taken)
     }
 
-    /// Decodes what was read and keeps the beginning of it.
+    /// Decodes the chunk read last and keeps its first part.
     fn decode(&mut self, chain: &Chain, place: String) -> Result<(), Failure> {
         let [decoded, spare] = &mut self.buffers;
         chain
@@ -89,7 +89,7 @@ impl Sampler<'_> {
     }
 }
 
-/// Up to `count` of `items`, from the middle of as many equal parts.
+/// Up to `count` of `items`, each from the middle of one of `count` equal parts.
 fn spread<T: Clone>(items: &[T], count: usize) -> impl Iterator<Item = T> {
     let count = count.min(items.len());
     (0..count).map(move |turn| items[items.len() * (2 * turn + 1) / (2 * count)].clone())

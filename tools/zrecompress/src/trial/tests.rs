@@ -1,4 +1,4 @@
-//! The whole way of an array, over small stores, and over fields like those of a weather archive.
+//! Trials of whole arrays, on small stores and on fields like those of a weather archive.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::trial::sample::samples;
 
 const SIDE: usize = 256;
 
-/// A smooth field that drifts, and noise, on a grid of 1/512.
+/// A smooth, drifting field with noise, quantized to 1/512.
 fn field(step: usize, side: usize) -> Vec<u8> {
     let mut state = 99 + step as u64;
     let mut noise = || {
@@ -42,7 +42,7 @@ fn field(step: usize, side: usize) -> Vec<u8> {
     bytes
 }
 
-/// A v2 array of float32 maps in lz4, of which only the `stored` steps have a chunk.
+/// Creates a v2 array of float32 maps compressed with lz4; only the `stored` steps have a chunk.
 fn make(root: &Path, name: &str, steps: usize, stored: &[usize]) {
     let directory = root.join(name);
     fs::create_dir_all(&directory).expect("temporary directory");
@@ -87,7 +87,7 @@ fn options(objective: Objective, jobs: usize) -> TrialOptions {
 }
 
 #[test]
-fn chunks_are_sampled_from_all_over_and_cut() {
+fn samples_are_spread_and_truncated() {
     let directory = tempfile::tempdir().expect("temporary directory");
     make(directory.path(), "t2m", 8, &[0, 1, 2, 3, 4, 5, 6, 7]);
     let store = open(directory.path());
@@ -101,7 +101,7 @@ fn chunks_are_sampled_from_all_over_and_cut() {
 }
 
 #[test]
-fn a_sparse_array_is_sampled_by_its_list() {
+fn sparse_array_is_sampled_from_listing() {
     let directory = tempfile::tempdir().expect("temporary directory");
     make(directory.path(), "tp", 10_000, &[4321]);
     let store = open(directory.path());
@@ -111,7 +111,7 @@ fn a_sparse_array_is_sampled_by_its_list() {
 }
 
 #[test]
-fn a_damaged_chunk_is_named() {
+fn damaged_chunk_is_named() {
     let directory = tempfile::tempdir().expect("temporary directory");
     make(directory.path(), "t2m", 2, &[0, 1]);
     fs::write(directory.path().join("t2m/1.0.0"), b"rubbish").expect("writes");
@@ -121,7 +121,7 @@ fn a_damaged_chunk_is_named() {
 }
 
 #[test]
-fn an_array_gets_records_a_choice_and_a_command() {
+fn trial_gives_records_choice_and_command() {
     let directory = tempfile::tempdir().expect("temporary directory");
     make(directory.path(), "t2m", 4, &[0, 1, 2, 3]);
     let store = open(directory.path());
@@ -143,7 +143,7 @@ fn an_array_gets_records_a_choice_and_a_command() {
 }
 
 #[test]
-fn too_little_memory_is_refused_and_little_is_kept_to() {
+fn memory_limit_is_enforced() {
     let directory = tempfile::tempdir().expect("temporary directory");
     make(directory.path(), "t2m", 4, &[0, 1, 2, 3]);
     let store = open(directory.path());
@@ -158,7 +158,7 @@ fn too_little_memory_is_refused_and_little_is_kept_to() {
 }
 
 #[test]
-fn a_trial_is_shared_only_where_that_is_asked_for() {
+fn trial_is_shared_only_if_requested() {
     let directory = tempfile::tempdir().expect("temporary directory");
     make(directory.path(), "a", 2, &[0]);
     make(directory.path(), "b", 3, &[1]);
@@ -182,13 +182,13 @@ fn check_shared(share: bool, choices: impl Iterator<Item = Choice>) {
     assert!(a.record.reason.is_none() && a.record.sampled > 0);
     assert_eq!(b.record.reason.is_some(), share);
     assert_eq!(b.record.sampled == 0, share);
-    let because = c.record.reason.as_deref().expect("nothing is stored");
+    let reason = c.record.reason.as_deref().expect("nothing is stored");
     let shared = "same data type, chunk shape and codec as /a";
-    assert_eq!(because, if share { shared } else { "no chunks are stored" });
+    assert_eq!(reason, if share { shared } else { "no chunks are stored" });
     assert_eq!(c.compressor, if share { a.compressor } else { Fixed::default().untried(4) });
 }
 
-/// What is chosen for balance against zstd level 3 with shuffle: no larger, in at most 0.6 of the time.
+/// The choice for balance, against zstd level 3 with shuffle: not larger, in at most 0.6 of the time.
 fn check_balance(tried: &Tried) {
     let chosen = &tried.measured[tried.chosen.expect("a choice")];
     let default = tried.measured.iter().find(|one| one.candidate.default).expect("is always tried");

@@ -1,4 +1,4 @@
-//! Parquet: columns are encoded by all workers, and a row group is written when it is full.
+//! Parquet output: all workers encode columns, and each row group is written when it is full.
 
 mod plan;
 #[cfg(test)]
@@ -19,7 +19,7 @@ use super::{Options, Shape, Sink, Written};
 use crate::batch::{Batch, Schema};
 use plan::{Plan, PlannedColumn};
 
-/// Lines that are turned into arrays at once.
+/// Maximum number of values converted to arrays at a time.
 const PIECE_VALUES: u64 = 1 << 20;
 
 /// Writer of a Parquet file.
@@ -34,17 +34,17 @@ pub struct Parquet {
     planned_lines: Option<u64>,
 }
 
-/// The row group that is being filled.
+/// The row group being filled.
 struct Group {
     writers: Vec<ArrowColumnWriter>,
     lines: u64,
 }
 
 impl Parquet {
-    /// Starts the file. `shape` is that of all rows, where it is known: the last row group is then closed by all workers.
+    /// Starts the file. `shape` is that of all rows, if known; all workers then close the last row group together.
     ///
     /// # Errors
-    /// Unsupported values; write errors.
+    /// Unsupported values, or a write fails.
     pub fn begin(
         file: File,
         target: String,
@@ -62,7 +62,7 @@ impl Parquet {
         Ok(Parquet { plan, file, factory, target, group: None, rows_per_group, lines: 0, planned_lines })
     }
 
-    /// Encodes some lines of a batch into the current row group, and closes that when it is full.
+    /// Encodes some lines of a batch into the current row group, and closes it when full.
     fn append(&mut self, batch: &Batch, start: usize, wanted: usize, pool: &Pool) -> Result<usize, Failure> {
         let group = match self.group.take() {
             Some(group) => group,

@@ -20,14 +20,14 @@ use super::super::dictionary::ATTRIBUTES;
 use super::super::{Layout, Options, TimeFormat};
 use crate::batch::{Batch, Schema};
 
-/// Assumed bytes of a text.
+/// Assumed size of a text in bytes.
 const TEXT_BYTES: u64 = 32;
 
 /// All columns.
 pub struct Plan {
     /// In order.
     pub columns: Vec<PlannedColumn>,
-    /// Lines that a wide row makes.
+    /// Lines per wide row.
     pub lines_per_row: usize,
     times: TimeFormat,
     calendar: Option<&'static str>,
@@ -40,11 +40,11 @@ pub struct PlannedColumn {
     source: Source,
 }
 
-/// Source of a column.
+/// The source of a column's values.
 enum Source {
     Key(usize),
     Feature(usize),
-    /// In the long layout: one value for each feature, the same for every row.
+    /// In the long layout: one value per feature, repeated for every row.
     OfFeature(Column),
     /// In the long layout: the value.
     Value,
@@ -54,7 +54,7 @@ impl Plan {
     /// The columns for `schema`.
     ///
     /// # Errors
-    /// Text or times among the values of the long layout.
+    /// Text or times among the values of a long table.
     pub fn of(schema: &Schema, options: &Options) -> Result<Plan, Failure> {
         let times = options.time_format;
         let keys = schema.keys.iter().enumerate();
@@ -73,7 +73,7 @@ impl Plan {
         Ok(Plan { columns, lines_per_row, times, calendar: calendar(schema) })
     }
 
-    /// Approximate bytes of a line in memory.
+    /// Approximate size of a line in memory, in bytes.
     pub fn line_bytes(&self) -> u64 {
         let bytes = |column: &PlannedColumn| match column.field.data_type() {
             DataType::Utf8 => TEXT_BYTES,
@@ -82,10 +82,10 @@ impl Plan {
         self.columns.iter().map(bytes).sum::<u64>().max(1)
     }
 
-    /// The values of `column` on some lines of a batch.
+    /// The values of `column` for some lines of a batch.
     ///
     /// # Errors
-    /// As [`array`], with the column's name.
+    /// The errors of [`array`], with the column's name.
     pub fn array(&self, column: &PlannedColumn, batch: &Batch, lines: Range<usize>) -> Result<ArrayRef, Failure> {
         let each = self.lines_per_row.max(1);
         let made = match &column.source {
@@ -100,9 +100,9 @@ impl Plan {
         made.map_err(|failure| failure.at(format!("column {:?}", column.field.name())))
     }
 
-    /// How the file is written: zstd; the bytes of floats split by significance, which compresses them best, and without a
-    /// dictionary; minima and maxima for keys only, which are what is searched for: those of thousands of features would
-    /// make the footer large.
+    /// Encoding of the file: zstd; floats use byte-stream split, which compresses them best, and no dictionary; minima
+    /// and maxima are stored for keys only, because queries filter by keys and statistics for thousands of features
+    /// would bloat the footer.
     pub fn properties(&self, options: &Options) -> WriterProperties {
         let mut builder = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default()))
@@ -142,7 +142,7 @@ fn planned(name: &str, kind: Kind, times: TimeFormat, attributes: &[(String, Val
     PlannedColumn { field: Arc::new(field), source }
 }
 
-/// The attributes of a field: the store's, and for times their units and calendar.
+/// The attributes of a field: those of the source, plus units and calendar for times.
 fn metadata(kind: Kind, times: TimeFormat, attributes: &[(String, Value)]) -> HashMap<String, String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let kept = attributes.iter().filter(|(name, _)| ATTRIBUTES.contains(&name.as_str()));
@@ -182,7 +182,7 @@ fn long(schema: &Schema, times: TimeFormat) -> Result<Vec<PlannedColumn>, Failur
     Ok(columns)
 }
 
-/// 32-bit floats where all are, else 64-bit ones.
+/// 32-bit floats if all features are, otherwise 64-bit floats.
 fn value_kind(schema: &Schema) -> Result<Kind, Failure> {
     for variable in &schema.variables {
         if matches!(variable.kind, Kind::Time(_) | Kind::Text) {

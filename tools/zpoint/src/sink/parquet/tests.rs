@@ -1,4 +1,4 @@
-//! Reads written files back with the library's own reader.
+//! Reads written files back with the reader of the Parquet library.
 
 use std::fs::File;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Shapes of chunks, and their files.
+//! Chunk shapes, and writing of chunks.
 
 use zcodec::{Blosc, Cname, Shuffle, Workspace};
 use zcoord::Kind;
@@ -7,32 +7,32 @@ use zwire::{Exit, Failure};
 
 use super::super::element::Element;
 
-/// Bytes that a chunk should have.
+/// Target size of a chunk in bytes.
 const TARGET: u64 = 1 << 20;
-/// Where there are many variables, the chunks that are filled at the same time have no more than this together…
+/// With many variables, maximum total size of the chunks that are filled at the same time …
 const TOGETHER: u64 = 256 << 20;
-/// … as long as none gets smaller than this.
+/// … unless chunks would become smaller than this.
 const LEAST: u64 = 16 << 10;
-/// Most stations of a chunk.
+/// Maximum number of stations per chunk.
 const MOST_STATIONS: u64 = 256;
-/// Bytes that a text is taken to have.
+/// Assumed size of a text in bytes.
 const TEXT_BYTES: u64 = 16;
 
 /// A chunk of a data variable: stations, samples, and all features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// Stations of a chunk.
+    /// Stations per chunk.
     pub stations: u64,
-    /// Samples of a chunk.
+    /// Samples per chunk.
     pub samples: u64,
-    /// Features, all of them.
+    /// All features.
     pub features: u64,
-    /// Chunks side by side along the stations.
+    /// Number of chunks along the station dimension.
     pub blocks: u64,
 }
 
 impl Shape {
-    /// The chunks of one of so many variables: about a megabyte each. It does not depend on how the rows come.
+    /// The chunk shape for one of `variables` variables: about 1 MiB, independent of the batches of rows.
     pub fn of(kind: Kind, stations: u64, samples: u64, features: u64, variables: u64) -> Shape {
         let itemsize = Element::of(kind).map_or(TEXT_BYTES, |element| element.size() as u64);
         let of_chunk = stations.clamp(1, MOST_STATIONS);
@@ -47,24 +47,24 @@ impl Shape {
         self.stations.saturating_mul(self.samples).saturating_mul(self.features)
     }
 
-    /// Bytes of the chunks that are filled at the same time.
+    /// Size of all chunks that are filled at the same time.
     #[cfg(test)]
     pub fn buffered_bytes(self, kind: Kind) -> u64 {
-        // A text is a pointer and two lengths besides.
+        // A string also has a pointer and two lengths.
         let itemsize = Element::of(kind).map_or(TEXT_BYTES + 24, |element| element.size() as u64);
         self.elements().saturating_mul(self.blocks).saturating_mul(itemsize)
     }
 }
 
-/// How elements of so many bytes are compressed.
+/// The compressor for elements of `itemsize` bytes.
 pub fn compressor(itemsize: usize) -> Blosc {
     Blosc::new(Cname::Zstd, 3, if itemsize > 1 { Shuffle::Shuffle } else { Shuffle::Noshuffle })
 }
 
-/// Compresses a chunk of `array` into its object, and returns how large that is.
+/// Compresses and writes a chunk of `array`; returns the stored size.
 ///
 /// # Errors
-/// What the store answers, or a chunk that is too large for its format.
+/// The write fails, or the chunk is too large for the format.
 pub fn write(
     store: &NewStore,
     array: &str,
@@ -82,7 +82,7 @@ pub fn write(
     Ok(packed.len() as u64)
 }
 
-/// Texts as the `vlen-utf8` codec has them: their number, then each with its length before it, all as 32-bit integers.
+/// Encodes texts with the `vlen-utf8` codec: their number, then each preceded by its length, all as 32-bit integers.
 ///
 /// # Errors
 /// More than 4 GiB of text.

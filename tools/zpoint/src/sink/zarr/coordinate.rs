@@ -1,4 +1,4 @@
-//! Coordinates: one-dimensional arrays that are written whole.
+//! Coordinates: one-dimensional arrays, written at once.
 
 use serde_json::Value;
 use zcoord::{Column, Values};
@@ -10,13 +10,13 @@ use super::chunk;
 use super::document::{self, Data};
 use super::layout::Array;
 
-/// Most elements of a chunk: a megabyte of 64-bit numbers.
+/// Maximum number of elements per chunk: 1 MiB of 64-bit numbers.
 const CHUNK: usize = 1 << 17;
 
-/// Writes all values of `column`; gives the document of the array, and the bytes of its chunks.
+/// Writes all values of `column`; returns the metadata of the array and the stored bytes.
 ///
 /// # Errors
-/// What the store answers.
+/// A write fails.
 pub fn write(store: &NewStore, array: &Array, column: &Column) -> Result<(Value, u64), Failure> {
     let length = column.len();
     let of_chunk = length.clamp(1, CHUNK);
@@ -38,7 +38,7 @@ pub fn write(store: &NewStore, array: &Array, column: &Column) -> Result<(Value,
     Ok((document::array(data, &shape, &chunks, &array.dimensions, attributes), bytes))
 }
 
-/// A chunk, whole also where the column ends in it, and the size of its elements.
+/// A chunk in full size, padded if the column ends in it, and the size of its elements.
 fn encode(data: Data, column: &Column, start: usize, count: usize) -> Result<(usize, Vec<u8>), Failure> {
     match (data, &column.values) {
         (Data::Numbers(element, fill), _) => {

@@ -1,11 +1,11 @@
-//! The documents `zarr.json` of Zarr v3: <https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html>.
+//! Zarr v3 metadata documents: <https://zarr-specs.readthedocs.io/en/latest/v3/core/index.html>.
 
 use serde_json::{Map, Value, json};
 
 use super::super::element::Element;
 use super::chunk::compressor;
 
-/// What an array holds.
+/// The data of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Data {
     /// Numbers, with the bits of their fill value.
@@ -30,7 +30,7 @@ impl Data {
             Data::Numbers(Element::Bool, bits) => json!(bits != 0),
             Data::Numbers(Element::UInt(_), bits) => json!(bits),
             Data::Numbers(element @ Element::Int(_), bits) => {
-                // The sign stands in the highest bit of the type.
+                // The sign is the highest bit of the type.
                 let unused = 64 - 8 * element.size();
                 json!((bits << unused) as i64 >> unused)
             }
@@ -49,7 +49,7 @@ impl Data {
     }
 }
 
-/// The document of an array.
+/// The metadata of an array.
 pub fn array(data: Data, shape: &[u64], chunks: &[u64], names: &[String], attributes: Map<String, Value>) -> Value {
     json!({
         "zarr_format": 3,
@@ -66,7 +66,7 @@ pub fn array(data: Data, shape: &[u64], chunks: &[u64], names: &[String], attrib
     })
 }
 
-/// The document of the root, with copies of all others, so that a reader asks once.
+/// The root metadata with consolidated metadata, so that readers need a single request.
 pub fn root(attributes: Map<String, Value>, arrays: Vec<(String, Value)>) -> Value {
     json!({
         "zarr_format": 3,

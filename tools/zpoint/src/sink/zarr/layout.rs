@@ -1,4 +1,4 @@
-//! Which arrays the store has, along which dimensions, with which attributes.
+//! The arrays of the store, with their dimensions and attributes.
 
 use std::collections::HashSet;
 
@@ -8,10 +8,10 @@ use zwire::Failure;
 
 use crate::batch::{Dimension, Key, Role, Schema, Variable};
 
-/// The dimension of points: stations, as CF calls them.
+/// The dimension of points, which CF calls stations.
 const STATION: &str = "station";
 
-/// Attributes that point at other arrays of the source, or tell how its values were stored.
+/// Dropped attributes: those that refer to other arrays of the source or describe its encoding.
 const DROPPED: [&str; 12] = [
     "coordinates",
     "grid_mapping",
@@ -27,7 +27,7 @@ const DROPPED: [&str; 12] = [
     "_ARRAY_DIMENSIONS",
 ];
 
-/// An array as far as it is known before any value.
+/// Name, dimensions and attributes of an array, known before any values.
 #[derive(Debug, Clone)]
 pub struct Array {
     /// Its name.
@@ -42,11 +42,11 @@ pub struct Array {
 
 /// All arrays.
 pub struct Layout {
-    /// One for each key.
+    /// One per key.
     pub keys: Vec<Array>,
     /// Coordinates of feature dimensions.
     pub coordinates: Vec<(Array, Column)>,
-    /// One for each variable.
+    /// One per variable.
     pub variables: Vec<Array>,
 }
 
@@ -54,7 +54,7 @@ impl Layout {
     /// The arrays for `schema`.
     ///
     /// # Errors
-    /// Two arrays with the same name.
+    /// Two arrays have the same name.
     pub fn of(schema: &Schema) -> Result<Layout, Failure> {
         let sample = sample_dimension(schema);
         let keys: Vec<Array> = schema.keys.iter().map(|key| of_key(key, &sample)).collect();
@@ -78,8 +78,8 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Names of the keys that are no coordinate of their own dimension, for the attribute `coordinates`, which separates
-    /// names by blanks.
+    /// Names of the keys that are not the coordinate of their own dimension, separated by blanks, for the `coordinates`
+    /// attribute.
     fn auxiliary(&self, sample: &str) -> String {
         let named = self.keys.iter().map(|key| key.name.as_str());
         let names: Vec<&str> = named.filter(|name| *name != sample && !name.contains(char::is_whitespace)).collect();
@@ -109,8 +109,8 @@ impl Layout {
         Ok(Array { name, dimensions, lengths, attributes })
     }
 
-    /// The name of a feature dimension: where variables differ in its coordinate (say they were selected apart), each has
-    /// its own.
+    /// The name of a feature dimension. If variables differ in its coordinate (because of separate selections), each
+    /// has its own dimension.
     fn coordinate(&mut self, dimension: &Dimension, taken: &mut HashSet<String>) -> String {
         let base = node_name(&dimension.name);
         let named = |name: &str| name == base || name.strip_prefix(&base).is_some_and(|rest| rest.starts_with('_'));
@@ -135,7 +135,7 @@ impl Layout {
     }
 }
 
-/// The only key of the sample gives its dimension its name, and becomes its coordinate.
+/// The sample dimension; if there is a single sample key, it gives the name and becomes the coordinate.
 fn sample_dimension(schema: &Schema) -> String {
     let mut keys = schema.keys.iter().filter(|key| key.role == Role::Sample);
     match (keys.next(), keys.next()) {
@@ -159,7 +159,7 @@ fn of_key(key: &Key, sample: &str) -> Array {
     Array { name: node_name(&key.name), dimensions: vec![dimension.to_owned()], lengths: Vec::new(), attributes }
 }
 
-/// What is kept of the attributes of a source, and for moments how they are stored here.
+/// The attributes kept from the source, plus the encoding of times.
 fn attributes(source: &[(String, Value)], kind: Kind) -> Map<String, Value> {
     let kept = source.iter().filter(|(name, _)| !DROPPED.contains(&name.as_str())).cloned();
     let mut attributes: Map<String, Value> = kept.collect();
@@ -170,7 +170,7 @@ fn attributes(source: &[(String, Value)], kind: Kind) -> Map<String, Value> {
     attributes
 }
 
-/// A name as Zarr v3 allows it for a node: no slash, not of dots alone, not starting with two underscores.
+/// A valid Zarr v3 node name: no slash, not only dots, no leading double underscore.
 fn node_name(name: &str) -> String {
     let name = name.replace('/', "_");
     let is_allowed = !name.chars().all(|character| character == '.') && !name.starts_with("__") && name != "zarr.json";

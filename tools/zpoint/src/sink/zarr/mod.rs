@@ -1,8 +1,8 @@
-//! Zarr v3 with the layout of CF's discrete sampling geometries (chapter 9 and appendix H of the conventions): time series at
+//! Zarr v3 output as a CF discrete sampling geometry (chapter 9 and appendix H of the conventions): time series at
 //! stations, as an orthogonal multidimensional array `(station, time, …)`.
 //!
-//! Chunks are of a size that depends on the plan alone, and are written as soon as their samples have come. Metadata comes
-//! last.
+//! Chunk shapes depend only on the plan; chunks are written as soon as all of their samples are available. Metadata is
+//! written last.
 
 mod chunk;
 mod coordinate;
@@ -26,7 +26,7 @@ use crate::batch::{Batch, Role, Schema};
 use layout::Layout;
 use series::Series;
 
-/// A store in the making.
+/// A store being written.
 pub struct Zarr {
     store: Arc<NewStore>,
     place: String,
@@ -34,9 +34,9 @@ pub struct Zarr {
     stations: usize,
     samples: usize,
     seen: usize,
-    /// One for each variable.
+    /// One per variable.
     series: Vec<Series>,
-    /// One for each key: of all stations, or of the samples so far.
+    /// One per key: values of all stations, or of the samples so far.
     keys: Vec<Column>,
     roles: Vec<Role>,
     bytes: u64,
@@ -47,7 +47,7 @@ impl Zarr {
     /// Starts the store.
     ///
     /// # Errors
-    /// Names that cannot stand side by side in one group; more values than a machine counts.
+    /// Names that clash in one group, or more values than can be addressed.
     pub fn begin(store: &Arc<NewStore>, schema: &Schema, options: &Options, shape: Shape) -> Result<Zarr, Failure> {
         let count = |number: u64| usize::try_from(number).map_err(|_| too_many(shape));
         let (stations, samples) = (count(shape.points)?, count(shape.samples)?);
@@ -81,7 +81,7 @@ impl Zarr {
         })
     }
 
-    /// Keeps the values of keys: of points once, of samples always.
+    /// Keeps the key values: those of points once, those of samples always.
     fn keep_keys(&mut self, batch: &Batch, samples: usize) {
         for ((column, kept), role) in batch.keys.iter().zip(&mut self.keys).zip(&self.roles) {
             let code = |row: usize| column.codes[row] as usize;
@@ -106,7 +106,7 @@ impl Zarr {
         Ok(documents)
     }
 
-    /// Hands a document to the store, which keeps it until all objects are there.
+    /// Passes a document to the store, which writes it after all objects.
     fn put_document(&self, name: &str, document: &Value) -> Result<u64, Failure> {
         let text =
             serde_json::to_vec_pretty(document).map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
@@ -137,7 +137,7 @@ impl Sink for Zarr {
             return Err(wrong_count(&self.place, rows(self.samples), rows(self.seen) + batch.rows as u64));
         }
         self.keep_keys(batch, samples);
-        // Few variables: the blocks of a chunk are shared out, too.
+        // With few variables, also compress the blocks of a chunk in parallel.
         let threads = (pool.workers() / self.series.len().max(1)).max(1);
         let written =
             pool.map(self.series.iter_mut().collect(), |series: &mut Series| series.write(batch, samples, threads));

@@ -1,4 +1,4 @@
-//! A data variable: samples are collected until its chunks are full.
+//! A data variable: buffers samples until its chunks are full.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,40 +16,40 @@ use super::{chunk, document};
 use crate::batch::{Batch, Variable};
 use document::Data;
 
-/// The variable, and the chunks that are being filled: all stations at some samples.
+/// A variable with the chunks being filled: all stations for some samples.
 pub struct Series {
     store: Arc<NewStore>,
     /// Name of the array.
     array: String,
     name: String,
     features: Range<usize>,
-    /// Feature dimensions.
+    /// Number of feature dimensions.
     dimensions: usize,
     planned: Planned,
     chunk: chunk::Shape,
     data: Data,
     buffer: Buffer,
-    /// Samples in the buffer.
+    /// Number of buffered samples.
     filled: usize,
-    /// Chunks that are written, along the samples.
+    /// Number of chunks written along the sample dimension.
     written: u64,
-    /// Samples that have come.
+    /// Number of samples received.
     samples: u64,
     has_missing: bool,
     has_fill: bool,
 }
 
-/// Chunks, one after another, each in C order.
+/// Consecutive chunks, each in C order.
 enum Buffer {
     Bytes(Vec<u8>),
     Texts(Vec<String>),
 }
 
 impl Series {
-    /// No samples yet.
+    /// Starts the series without samples.
     ///
     /// # Errors
-    /// More values than a machine counts.
+    /// More values than can be addressed.
     pub fn begin(
         store: Arc<NewStore>,
         array: String,
@@ -88,7 +88,7 @@ impl Series {
         })
     }
 
-    /// Bytes that wait.
+    /// Size of the buffer in bytes.
     pub fn buffered_bytes(&self) -> u64 {
         match &self.buffer {
             Buffer::Bytes(bytes) => bytes.len() as u64,
@@ -96,10 +96,10 @@ impl Series {
         }
     }
 
-    /// Takes the samples of a batch, and says how many bytes it wrote.
+    /// Adds the samples of a batch; returns the number of bytes written.
     ///
     /// # Errors
-    /// What the store answers.
+    /// A write fails.
     pub fn write(&mut self, batch: &Batch, samples: usize, threads: usize) -> Result<u64, Failure> {
         let (mut start, mut bytes) = (0, 0);
         while start < samples {
@@ -116,7 +116,7 @@ impl Series {
         Ok(bytes)
     }
 
-    /// What lies beyond the last sample or station of a chunk is its fill value.
+    /// Resets the buffer to fill values, which pad a chunk beyond the last sample or station.
     fn clear(&mut self) {
         let elements = (self.chunk.elements() * self.chunk.blocks) as usize;
         match (&mut self.buffer, self.data) {
@@ -144,9 +144,9 @@ impl Series {
         }
     }
 
-    /// Where an element is in the buffer.
+    /// Index of an element in the buffer.
     fn position(&self, station: usize, sample: usize, feature: usize) -> usize {
-        // Chunks lie one after another, and a chunk's stations are its slowest dimension: so are those of the buffer.
+        // Chunks are consecutive and have the station as slowest dimension, so the buffer has too.
         (station * self.chunk.samples as usize + sample) * self.features.len() + feature
     }
 
@@ -168,7 +168,7 @@ impl Series {
         let elements = self.chunk.elements() as usize;
         let mut bytes = 0;
         for block in 0..self.chunk.blocks as usize {
-            // Feature dimensions are never cut: their index is 0.
+            // Feature dimensions have a single chunk: their index is 0.
             let mut indices = vec![block as u64, self.written];
             indices.resize(2 + self.dimensions, 0);
             let range = block * elements..(block + 1) * elements;
@@ -186,10 +186,10 @@ impl Series {
         Ok(bytes)
     }
 
-    /// The document of the array, once all samples have come.
+    /// The metadata of the array, once all samples are written.
     ///
     /// # Errors
-    /// Missing values that no value is left for.
+    /// There are missing values, but no value is available to represent them.
     pub fn document(&self, array: &Array) -> Result<Value, Failure> {
         let mut attributes = array.attributes.clone();
         if let (true, Data::Numbers(element, _)) = (self.has_missing, self.data) {

@@ -1,4 +1,4 @@
-//! What was written is read back file by file: documents as JSON, chunks through the project's own decoder.
+//! Reads written stores back file by file: metadata as JSON, chunks with the project's decoder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,7 +74,7 @@ fn workers_and_batches_change_nothing() {
     }
 }
 
-/// Many samples in batches of odd sizes: chunks are cut where the plan says.
+/// Many samples in batches of irregular sizes: chunk boundaries follow the plan.
 #[test]
 fn chunks_are_written_as_they_are_full() {
     let directory = tempfile::tempdir().expect("directory");
@@ -130,7 +130,7 @@ fn whole_numbers_that_leave_no_value_for_missing_ones_are_told() {
     assert!(refused.advice().is_some_and(|hint| hint.contains("--cast f32")));
 }
 
-/// Text and times as data, carried text, a coordinate of the cell.
+/// Text and times as data, carried text keys, a coordinate of the grid cell.
 #[test]
 fn text_times_and_what_is_carried() {
     let directory = tempfile::tempdir().expect("directory");
@@ -168,7 +168,7 @@ fn text_times_and_what_is_carried() {
     assert_eq!(valid["attributes"]["coordinates"], "point_id lat lon town grid_lat");
 }
 
-/// More stations than a chunk has: the last block is filled up.
+/// More stations than fit in a chunk: the last block is padded.
 #[test]
 fn many_stations_make_several_blocks() {
     let directory = tempfile::tempdir().expect("directory");
