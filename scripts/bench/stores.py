@@ -131,6 +131,19 @@ def wide(directory, count):
     return {"arrays": count}
 
 
+def blocks(directory, count):
+    """A regional archive: chunks of 255 KiB, each a single Blosc block."""
+    side, steps = (204, 320), 24
+    grid = {"chunks": (1, *side), "dims": ("time", "latitude", "longitude"), "fill_value": np.nan}
+    store = zarr.create_group(directory / "v2.zarr", zarr_format=2).store
+    coordinates(store, 2, steps, np.linspace(70, 19.25, side[0]), np.linspace(-20, 59.75, side[1]))
+    every = frames(count * steps, *side)
+    for i in range(count):
+        create(store, 2, f"feature_{i:03}", (steps, *side), **grid)[:] = np.stack([next(every) for _ in range(steps)])
+    zarr.consolidate_metadata(store, zarr_format=2)
+    return {"arrays": count}
+
+
 def coordinates(store, version, steps, latitudes, longitudes):
     """CF coordinates, one chunk each. No fill value: xarray treats that of version 2 as missing, and 0 is a longitude."""
     hours = {"units": "hours since 2019-01-01", "calendar": "proleptic_gregorian"}
@@ -227,7 +240,7 @@ def same(count, peer, *ours):
     return {"arrays": count}
 
 
-MAKERS = {maker.__name__: maker for maker in (features, field, maps, levels, series, wide)}
+MAKERS = {maker.__name__: maker for maker in (features, field, maps, levels, series, wide, blocks)}
 
 
 def main():

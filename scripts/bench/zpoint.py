@@ -2,10 +2,11 @@
 """zpoint against xarray, zarr-python, zarrs-python and TensorStore: time series at points, whole processes, in turn.
 
     scripts/bench/zpoint.py [--rounds N] [--patience N] [--work DIR] [--only REGEX] [--no-build]
-                            [--steps N] [--arrays N] [--places N] [--latency MS]
+                            [--steps N] [--arrays N] [--blocks N] [--places N] [--latency MS]
 
     maps lz4, maps zstd   one point from 480 hourly maps of 4.15 MB (two variables), and the same from a v3 store
     wide                  one point from 3,930 variables of four small chunks
+    blocks                one point from 220 variables of 24 chunks, each one Blosc block of 255 KiB
     points                1,000 points from the lz4 maps
     remote                one point from the lz4 maps on a counting object server, without and with latency
 
@@ -78,6 +79,7 @@ def tasks(args):
     yield Task("maps zstd", f"{series}/zstd-v2.zarr", [PLACE], PEERS)
     yield Task("maps zstd v3", f"{series}/zstd-v3.zarr", [PLACE], {way: few[way] for way in ("xarray", "zarr", "zarrs")})
     yield Task("wide", f"wide-{args.arrays}/v2.zarr", [(51.5, 3.2)], few)
+    yield Task("blocks", f"blocks-{args.blocks}/v2.zarr", [(51.6, 3.2)], few)
     yield Task("points", f"{series}/lz4-v2.zarr", f"points-{args.places}.csv", few)
     yield Task("remote", f"{series}/lz4-v2.zarr", [PLACE], REMOTE_PEERS, 0)
     yield Task(f"remote, {args.latency:g} ms", f"{series}/lz4-v2.zarr", [PLACE], REMOTE_PEERS, args.latency)
@@ -105,6 +107,7 @@ def arguments():
     flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one warm-up round")
     flags.add_argument("--steps", type=int, default=240, help="hours, two maps of 4.15 MB each (default 240)")
     flags.add_argument("--arrays", type=int, default=3930, help="variables of the wide store (default 3930)")
+    flags.add_argument("--blocks", type=int, default=220, help="variables of the task `blocks` (default 220)")
     flags.add_argument("--places", type=int, default=1000, help="points of the task `points` (default 1000)")
     flags.add_argument("--latency", type=float, default=20, help="milliseconds before each remote answer (default 20)")
     flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to repeat, per task (default 20)")
@@ -124,11 +127,11 @@ def wanted(task, name, only):
 
 def make(work, task, args, python):
     """Creates the data of a task, unless they exist already."""
-    for name, job, count in (("series", "series", args.steps), ("wide", "wide", args.arrays)):
+    for name, count in (("series", args.steps), ("wide", args.arrays), ("blocks", args.blocks)):
         data = work / f"{name}-{count}"
         if task.store.startswith(f"{data.name}/") and not data.exists():
             say(f"making {data.name}")
-            stores(job, data, count, python=python)
+            stores(name, data, count, python=python)
     if isinstance(task.places, str):
         stores("points", work / task.places, args.places, python=python)
     else:

@@ -49,6 +49,13 @@ pub struct Speed {
     pub decode: f64,
 }
 
+impl Speed {
+    /// The faster of two measurements in each direction.
+    pub fn max(self, other: Speed) -> Speed {
+        Speed { encode: self.encode.max(other.encode), decode: self.decode.max(other.decode) }
+    }
+}
+
 impl Measured {
     /// Compressed bytes per decoded byte.
     pub fn size(&self) -> f64 {

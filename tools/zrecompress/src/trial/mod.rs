@@ -1,7 +1,7 @@
 //! `--trial` and `--auto`: try compressors on the user's own chunks, in memory.
 //!
 //! For each array, [`sample`] decodes chunks, [`candidates`] lists compressors, [`measure`] measures them, [`rank`]
-//! finds the best; [`rounds`] runs two rounds, [`arrays`] handles many arrays, [`report`] makes records.
+//! orders them; [`settle`] chooses; [`rounds`] runs two rounds, [`arrays`] handles many arrays, [`report`] makes records.
 
 mod arrays;
 mod candidates;
@@ -12,6 +12,7 @@ mod rank;
 mod report;
 mod rounds;
 mod sample;
+mod settle;
 #[cfg(test)]
 mod tests;
 

@@ -31,11 +31,7 @@ const POINT_WORTH: f64 = 1.01;
 /// - `balanced`: among those not larger than the default, the best by weighted size: doubling the encode or decode
 ///   speed is worth 5 % of the size, halving the bytes per point 1 %.
 pub fn rank(objective: Objective, measured: &[Measured]) -> Vec<usize> {
-    let default = measured.iter().find(|one| one.candidate.default).map(Measured::size);
-    let limit = match objective {
-        Objective::Balanced => default.unwrap_or(f64::INFINITY),
-        _ => measured.iter().map(Measured::size).fold(f64::INFINITY, f64::min) * MAX_SIZE,
-    };
+    let limit = size_limit(objective, measured);
     let too_large = |index: usize| measured[index].size() > limit;
     let cost = |index: usize| cost(objective, &measured[index]);
     let mut order: Vec<usize> = (0..measured.len()).collect();
@@ -43,7 +39,17 @@ pub fn rank(objective: Objective, measured: &[Measured]) -> Vec<usize> {
     order
 }
 
-fn cost(objective: Objective, one: &Measured) -> f64 {
+/// The largest size that may be chosen.
+pub fn size_limit(objective: Objective, measured: &[Measured]) -> f64 {
+    let default = measured.iter().find(|one| one.candidate.default).map(Measured::size);
+    match objective {
+        Objective::Balanced => default.unwrap_or(f64::INFINITY),
+        _ => measured.iter().map(Measured::size).fold(f64::INFINITY, f64::min) * MAX_SIZE,
+    }
+}
+
+/// What `objective` minimizes.
+pub fn cost(objective: Objective, one: &Measured) -> f64 {
     let speed = one.one_thread;
     match objective {
         Objective::Size => one.size(),

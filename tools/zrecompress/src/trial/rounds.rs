@@ -16,6 +16,7 @@ use super::measure::{Care, Measured, measure};
 use super::options::TrialOptions;
 use super::rank::{mark_front, rank};
 use super::sample::{Samples, samples};
+use super::settle::settle;
 
 /// Effort of the trial of one array.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +54,7 @@ impl Effort {
         chunk_bytes: 1 << 20,
         first_bytes: 1 << 18,
         first_enough: Duration::from_millis(1),
-        finalists: 6,
+        finalists: 8,
         enough: Duration::from_millis(8),
     };
 }
@@ -93,19 +94,15 @@ impl Trial<'_> {
         let mut samples = samples(store, array, self.options.sample, self.kept_bytes(array)?)?;
         let chunks = std::mem::take(&mut samples.chunks);
         let chunk_bytes = chain.chunk_bytes.unwrap_or(samples.decoded_bytes / chunks.len().max(1) as u64);
-        let mut measured = Vec::new();
+        let (mut measured, mut chosen) = (Vec::new(), None);
         if chunks.iter().any(|chunk| !chunk.is_empty()) {
             let all = candidates(&self.options.fixed, self.options.objective, chain.typesize(), chunk_bytes);
             let found = self.rounds(&all, &chunks, chain.typesize() as usize, chunk_bytes, progress);
-            measured = found.map_err(|error| unreadable(error.to_string()))?;
+            (measured, chosen) = found.map_err(|error| unreadable(error.to_string()))?;
         }
         if let Some(exit) = progress.stopped() {
             return Err(Failure::stopped(exit));
         }
-        // Choose among the compressors measured on the full sample.
-        let (indices, finalists): (Vec<usize>, Vec<Measured>) =
-            measured.iter().cloned().enumerate().filter(|(_, one)| one.thorough).unzip();
-        let chosen = rank(self.options.objective, &finalists).first().map(|&best| indices[best]);
         Ok(Tried { sampled: chunks.len() as u64, samples, measured, chosen })
     }
 
@@ -131,7 +128,7 @@ impl Trial<'_> {
         typesize: usize,
         chunk_bytes: u64,
         progress: &dyn Progress,
-    ) -> Result<Vec<Measured>, CodecError> {
+    ) -> Result<(Vec<Measured>, Option<usize>), CodecError> {
         let Effort { first_bytes, first_enough, enough, .. } = self.effort;
         let beginnings = chunks.iter().take(FIRST_CHUNKS).map(|chunk| &chunk[..chunk.len().min(first_bytes)]);
         let beginnings: Vec<&[u8]> = beginnings.collect();
@@ -145,13 +142,22 @@ impl Trial<'_> {
         let order = rank(self.options.objective, &measured);
         let (leaders, others) = order.split_at(order.len().min(self.effort.finalists));
         // The default is needed for comparison.
-        let default: Vec<usize> = others.iter().copied().filter(|index| measured[*index].candidate.default).collect();
-        for &index in leaders.iter().chain(&default).take_while(|_| progress.stopped().is_none()) {
+        let default = others.iter().copied().filter(|index| measured[*index].candidate.default);
+        let finalists: Vec<usize> = leaders.iter().copied().chain(default).collect();
+        for &index in finalists.iter().take_while(|_| progress.stopped().is_none()) {
             let again = measure(&measured[index].candidate, &everything, typesize, chunk_bytes, second)?;
             measured[index] = Measured { thorough: true, ..again };
         }
+        let chosen = settle(self.options.objective, &finalists, &mut measured, |one| {
+            if progress.stopped().is_none() {
+                let again =
+                    measure(&one.candidate, &everything, typesize, chunk_bytes, Care { nthreads: 1, ..second })?;
+                one.one_thread = one.one_thread.max(again.one_thread);
+            }
+            Ok(())
+        })?;
         mark_front(&mut measured);
-        Ok(measured)
+        Ok((measured, chosen))
     }
 }
 

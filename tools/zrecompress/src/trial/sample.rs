@@ -8,7 +8,7 @@ use zwire::Failure;
 /// Decoded chunks. Large chunks are truncated, to bound the memory and the time of a trial.
 #[derive(Debug, Default)]
 pub struct Samples {
-    /// The chunks, or the first part of each: the input for the compressors.
+    /// The chunks, or the middle of each: the input for the compressors.
     pub chunks: Vec<Vec<u8>>,
     /// Decoded size of the complete chunks.
     pub decoded_bytes: u64,
@@ -74,7 +74,7 @@ impl Sampler<'_> {
         Ok(taken)
     }
 
-    /// Decodes the chunk read last and keeps its first part.
+    /// Decodes the chunk read last and keeps its middle: the edges of maps are often unlike the rest.
     fn decode(&mut self, chain: &Chain, place: String) -> Result<(), Failure> {
         let [decoded, spare] = &mut self.buffers;
         chain
@@ -82,7 +82,8 @@ impl Sampler<'_> {
             .map_err(|source| ZarrError::Chunk { place, source })?;
         let typesize = chain.typesize().max(1) as usize;
         let kept = decoded.len().min(self.max_bytes / typesize * typesize);
-        self.samples.chunks.push(decoded[..kept].to_vec());
+        let start = (decoded.len() - kept) / 2 / typesize * typesize;
+        self.samples.chunks.push(decoded[start..start + kept].to_vec());
         self.samples.decoded_bytes += decoded.len() as u64;
         self.samples.stored_bytes += self.stored.len() as u64;
         Ok(())
