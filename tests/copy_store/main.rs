@@ -6,7 +6,9 @@ use std::ffi::OsString;
 use serde::{Deserialize, Serialize};
 use zarray::Array;
 use zcli::clap::{self, Parser};
-use zcli::{Align, Column, Common, Ending, JobFlags, MemoryFlags, Row, Session, StoreFlags, Table, Tool, WriterFlags};
+use zcli::{
+    Align, Column, Common, Drops, Ending, JobFlags, MemoryFlags, Row, Session, StoreFlags, Table, Tool, WriterFlags,
+};
 use zstage::{Action, ArrayPlan, ArrayStats, Begin, Writer};
 use zstore::Store;
 use zwire::{Failure, RecompressRecord, Record, Summary, human_bytes, human_count};
@@ -49,7 +51,8 @@ impl Tool for Args {
     }
 
     fn table(&self) -> Table {
-        let column = |title: &'static str, align| Column { title: title.into(), align, shrinks: false, drops: false };
+        let column =
+            |title: &'static str, align| Column { title: title.into(), align, shrinks: false, drops: Drops::Never };
         let columns = vec![column("PATH", Align::Left), column("OBJECTS", Align::Right), column("BYTES", Align::Right)];
         Table { columns, rows: Box::new(rows), tree: false, footer }
     }

@@ -58,6 +58,9 @@ pub struct Common {
     /// Write records to FILE, which must not exist, instead of stdout ("-")
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Show all columns of a table in full, however wide the terminal is
+    #[arg(long)]
+    pub wide: bool,
     /// Add elapsed time, CPU time and peak memory to the summary
     #[arg(long)]
     pub timing: bool,

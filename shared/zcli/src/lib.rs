@@ -29,7 +29,7 @@ pub use output::{Encoder, Line, Output};
 pub use signals::Stop;
 pub use status::{Bar, Status};
 pub use stores::{Selection, selections, stores};
-pub use table::{Align, Column, Row, Table};
+pub use table::{Align, Column, Drops, Row, Table};
 pub use timing::Phases;
 pub use writer::{Listener, VerifyFlag, WriterFlags};
 pub use zarray::{VarFilter, glob_escape};

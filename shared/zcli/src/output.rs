@@ -87,7 +87,7 @@ impl Output {
         };
         Ok(Output {
             writer: BufWriter::with_capacity(64 * 1024, writer),
-            printer: as_table.then(|| Printer::new(table, terminal.then(terminal_width), colored)),
+            printer: as_table.then(|| Printer::new(table, (terminal && !common.wide).then(terminal_width), colored)),
             target,
             replaces,
             flushed: Instant::now(),

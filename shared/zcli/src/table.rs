@@ -1,17 +1,24 @@
 //! A table printed while its rows arrive: the first rows determine the column widths.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use zwire::{Record, Summary, Timing};
 
-use zwire::human_bytes;
+use zwire::{human_bytes, human_counted};
 
 /// Rows used to choose the column widths.
 const FIRST_ROWS: usize = 256;
 
+/// A column shrinks to this width before others are hidden.
+const READABLE: usize = 16;
+
 /// Minimum width of a column that shrinks.
 const NARROWEST: usize = 8;
+
+/// How many hidden columns are named.
+const HIDDEN_NAMES: usize = 6;
 
 /// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +38,27 @@ pub struct Column {
     pub align: Align,
     /// Whether it shrinks when the terminal is too narrow.
     pub shrinks: bool,
-    /// Whether it is hidden if shrinking is not enough, starting from the right.
-    pub drops: bool,
+    /// When it is hidden if shrinking is not enough.
+    pub drops: Drops,
+}
+
+/// When a column is hidden on a narrow terminal. Of columns with the same rank, those that are equal in all rows are hidden
+/// first, then those on the right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Drops {
+    /// Before others: it repeats what was asked for, or what other columns show.
+    Early,
+    /// After those.
+    Late,
+    /// Never: it tells rows apart, or is the answer.
+    Never,
+}
+
+impl Drops {
+    /// Late if `drops`, else never.
+    pub fn late(drops: bool) -> Drops {
+        if drops { Drops::Late } else { Drops::Never }
+    }
 }
 
 /// One or more lines of a table.
@@ -95,10 +121,25 @@ impl Printer {
             draw_tree(&mut self.waiting);
         }
         let mut text = self.flush();
-        for line in (self.table.footer)(summary).into_iter().chain(summary.timing.as_ref().map(timing_line)) {
+        let hidden = self.hidden();
+        for line in
+            hidden.into_iter().chain((self.table.footer)(summary)).chain(summary.timing.as_ref().map(timing_line))
+        {
             text.push_str(&self.note(&line));
         }
         text
+    }
+
+    /// The line that counts hidden columns.
+    fn hidden(&self) -> Option<String> {
+        let widths = self.widths.as_ref()?;
+        let titles =
+            self.table.columns.iter().zip(widths).filter(|(_, width)| **width == 0).map(|(column, _)| &*column.title);
+        let titles: Vec<&str> = titles.collect();
+        let shown = titles.iter().take(HIDDEN_NAMES).copied().collect::<Vec<_>>().join(", ");
+        let more = if titles.len() > HIDDEN_NAMES { ", …" } else { "" };
+        let count = human_counted(titles.len() as u64, "column");
+        (!titles.is_empty()).then(|| format!("{count} hidden ({shown}{more}); use --wide to show all"))
     }
 
     fn flush(&mut self) -> String {
@@ -142,16 +183,24 @@ impl Printer {
             }
         }
         let Some(terminal) = self.width else { return widths };
+        let mut order: Vec<usize> =
+            (0..columns.len()).filter(|number| columns[*number].drops != Drops::Never).collect();
+        order.sort_by_key(|&number| (columns[number].drops, !is_constant(rows, number), Reverse(number)));
+        let mut order = order.into_iter();
         let total = |widths: &[usize]| widths.iter().filter(|width| **width > 0).map(|width| width + 2).sum::<usize>();
+        let widest_above = |widths: &[usize], least: usize| {
+            let shrinks = (0..columns.len()).filter(|&number| columns[number].shrinks && widths[number] > least);
+            shrinks.max_by_key(|&number| widths[number])
+        };
         while total(&widths) > terminal + 2 {
-            let widest = (0..columns.len())
-                .filter(|&number| columns[number].shrinks && widths[number] > NARROWEST)
-                .max_by_key(|&number| widths[number]);
-            let droppable = || (0..columns.len()).rev().find(|&number| columns[number].drops && widths[number] > 0);
-            match (widest, droppable()) {
-                (Some(number), _) => widths[number] -= 1,
-                (None, Some(number)) => widths[number] = 0,
-                (None, None) => break,
+            if let Some(number) = widest_above(&widths, READABLE) {
+                widths[number] -= 1;
+            } else if let Some(number) = order.next() {
+                widths[number] = 0;
+            } else if let Some(number) = widest_above(&widths, NARROWEST) {
+                widths[number] -= 1;
+            } else {
+                break;
             }
         }
         widths
@@ -162,7 +211,7 @@ impl Printer {
         let mut line = String::new();
         for (number, column) in self.table.columns.iter().enumerate().filter(|(number, _)| widths[*number] > 0) {
             let cell = printable(cells.get(number).map_or("", String::as_str));
-            let cell = if self.width.is_some() { cut(&cell, widths[number]) } else { cell };
+            let cell = if self.width.is_some() { shorten(&cell, widths[number]) } else { cell };
             let padding = " ".repeat(widths[number].saturating_sub(cell.width()));
             match column.align {
                 Align::Right => line.push_str(&(padding + &cell)),
@@ -225,6 +274,33 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// Whether all rows, at least two, have the same text in a column.
+fn is_constant(rows: &[Row], number: usize) -> bool {
+    let cells = rows.iter().filter_map(|row| match row {
+        Row::Cells(cells) => Some(cells.get(number)),
+        Row::Note(_) | Row::Verbatim(_) => None,
+    });
+    let cells: Vec<_> = cells.collect();
+    cells.len() > 1 && cells.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+/// `text` in `width` columns: what does not fit is replaced in the middle, because names often differ at their end.
+fn shorten(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let tail = width.saturating_sub(1) / 2;
+    let end: String = text.chars().rev().scan(0, |used, c| fit(used, c, tail)).collect();
+    let start: String = text.chars().scan(0, |used, c| fit(used, c, width.saturating_sub(1) - tail)).collect();
+    format!("{start}…{}", end.chars().rev().collect::<String>())
+}
+
+/// The character, if it fits behind what is there.
+fn fit(used: &mut usize, c: char, width: usize) -> Option<char> {
+    *used += c.width().unwrap_or(0);
+    (*used <= width).then_some(c)
+}
+
 /// `text` truncated to `width` columns, with an ellipsis.
 fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
@@ -251,8 +327,8 @@ mod tests {
     fn table() -> Table {
         Table {
             columns: vec![
-                Column { title: "KEY".into(), align: Align::Left, shrinks: true, drops: false },
-                Column { title: "SIZE".into(), align: Align::Right, shrinks: false, drops: true },
+                Column { title: "KEY".into(), align: Align::Left, shrinks: true, drops: Drops::Never },
+                Column { title: "SIZE".into(), align: Align::Right, shrinks: false, drops: Drops::Late },
             ],
             rows: Box::new(|record| match record {
                 Record::Key(key) => vec![Row::Cells(vec![key.key.clone(), key.stored_bytes.to_string()])],
@@ -288,11 +364,58 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_terminal_cuts_what_shrinks() {
-        let text = print(Some(15), &["a/very/long/key/indeed"]);
-        assert!(text.lines().all(|line| line.width() <= 15), "{text}");
-        assert!(text.contains("a/very/l…") && text.contains("   5"), "{text}");
-        assert_eq!(print(Some(10), &["a/very/long/key/indeed"]), "KEY\na/very/…\n0 errors\n");
+    fn a_narrow_terminal_shortens_then_hides() {
+        let text = print(Some(22), &["a/very/long/key/indeed"]);
+        assert_eq!(text, "KEY               SIZE\na/very/l…/indeed     5\n0 errors\n");
+        let text = print(Some(10), &["a/very/long/key/indeed"]);
+        assert_eq!(text, "KEY\na/ver…deed\n1 column\nhidden\n(SIZE);\nuse --wide\nto show\nall\n0 errors\n");
+    }
+
+    /// Five columns of six letters each, of which the second is the same in all rows.
+    fn wide_rows(width: usize) -> String {
+        let drops = [Drops::Never, Drops::Late, Drops::Early, Drops::Late, Drops::Late];
+        let column = |(number, drops)| Column {
+            title: format!("title{number}").into(),
+            align: Align::Left,
+            shrinks: false,
+            drops,
+        };
+        let cells = |record: &Record| match record {
+            Record::Key(key) => {
+                let cell = |number| format!("{}{number}", if number == 1 { "same_" } else { key.key.as_str() });
+                vec![Row::Cells((0..5).map(cell).collect())]
+            }
+            _ => Vec::new(),
+        };
+        let columns = drops.into_iter().enumerate().map(column).collect();
+        let table = Table { columns, rows: Box::new(cells), tree: false, footer: |_| Vec::new() };
+        let mut printer = Printer::new(table, Some(width), false);
+        let record = |key: &str| Record::Key(KeyRecord { key: key.into(), ..KeyRecord::default() });
+        let mut text = printer.record(&record("cell_")) + &printer.record(&record("last_"));
+        let summary =
+            Summary { v: V1, tool: "t".into(), exit: Exit::Done, errors: 0, totals: Default::default(), timing: None };
+        text.push_str(&printer.finish(&summary));
+        text
+    }
+
+    #[test]
+    fn columns_that_say_nothing_are_hidden_first_and_counted() {
+        let first_line = |width| wide_rows(width).lines().next().unwrap_or_default().to_owned();
+        assert_eq!(first_line(38), "title0  title1  title2  title3  title4");
+        assert_eq!(first_line(37), "title0  title1  title3  title4");
+        assert_eq!(first_line(29), "title0  title3  title4");
+        assert_eq!(first_line(21), "title0  title3");
+        assert_eq!(first_line(13), "title0");
+        let text = wide_rows(21);
+        let text = text.replace('\n', " ");
+        assert!(text.contains("3 columns hidden (title1, title2, title4); use --wide to show all"), "{text}");
+    }
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(shorten("/geopotential_500", 11), "/geop…l_500");
+        assert_eq!(shorten("short", 5), "short");
+        assert_eq!(shorten("ab", 1), "…");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use zcli::{Align, Column, Row, Table};
+use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{
     ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, Record, Summary, human_bytes, human_count, human_counted,
 };
@@ -13,7 +13,11 @@ use crate::options::TableOptions;
 /// The table.
 pub fn table(TableOptions { sizes, tree, verbose }: TableOptions) -> Table {
     // Hidden first on a narrow terminal: columns that can be derived from others.
-    let drops = |title| ["DTYPE", "CHUNK", "RATIO"].contains(&title);
+    let drops = |title| match title {
+        "DTYPE" | "CHUNK" | "RATIO" => Drops::Early,
+        "BLOCKS" => Drops::Late,
+        _ => Drops::Never,
+    };
     let text =
         |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: drops(title) };
     let number =

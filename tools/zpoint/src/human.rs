@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use zcli::{Align, Column, Row, Table};
+use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{ExtractionRecord, MatchRecord, Record, Summary, human_bytes, human_count, human_counted};
 
 /// The table of the plan, or of the cells of the points.
 pub fn table(dry_run: bool) -> Table {
-    let text = |title| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks: true, drops: false };
-    let number = |title| Column { title: Cow::Borrowed(title), align: Align::Right, shrinks: false, drops: true };
+    let text = |title| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks: true, drops: Drops::Never };
+    let number =
+        |title| Column { title: Cow::Borrowed(title), align: Align::Right, shrinks: false, drops: Drops::Late };
     let columns = if dry_run {
         let titles = ["ROWS", "COLUMNS", "CHUNKS", "READ", "WANTED", "READ×", "FULL×", "BATCHES", "MEMORY", "OUTPUT"];
         std::iter::once(text("STORE")).chain(titles.map(number)).collect()
@@ -32,10 +33,10 @@ pub fn table(dry_run: bool) -> Table {
 /// The table of rows with these columns.
 pub fn rows(names: Vec<String>) -> Table {
     let column = |name: &String| Column {
-        title: Cow::Owned(name.to_uppercase()),
+        title: Cow::Owned(name.clone()),
         align: if name == "point_id" || name.contains("time") { Align::Left } else { Align::Right },
         shrinks: false,
-        drops: name != "point_id",
+        drops: drops(name),
     };
     Table {
         columns: names.iter().map(column).collect(),
@@ -48,6 +49,15 @@ pub fn rows(names: Vec<String>) -> Table {
         }),
         tree: false,
         footer,
+    }
+}
+
+/// Where a point lies is as asked for: its columns give way to values.
+fn drops(name: &str) -> Drops {
+    match name {
+        "point_id" | "time" => Drops::Never,
+        "lat" | "lon" | "grid_lat" | "grid_lon" | "distance_km" => Drops::Early,
+        _ => Drops::Late,
     }
 }
 

@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use zcli::{Align, Column, Row, Table};
+use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{PlanRecord, Record, Summary, human_bytes, human_count, human_counted};
 
 /// The table of a run or of a dry run.
 pub fn table() -> Table {
-    let text = |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: false };
-    let number =
-        |title| Column { title: Cow::Borrowed(title), align: Align::Right, shrinks: false, drops: title == "OBJECTS" };
+    let text =
+        |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: Drops::Never };
+    let number = |title| Column {
+        title: Cow::Borrowed(title),
+        align: Align::Right,
+        shrinks: false,
+        drops: Drops::late(title == "OBJECTS"),
+    };
     Table {
         columns: vec![
             text("PATH", true),

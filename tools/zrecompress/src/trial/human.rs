@@ -3,17 +3,18 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use zcli::{Align, Column, Row, Table};
+use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{ChoiceRecord, Record, Summary, TrialRecord, human_bytes, human_count, human_counted};
 
 /// The table of a trial: one row per compressor, followed by the choice for each array.
 pub fn table() -> Table {
-    let text = |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: false };
+    let text =
+        |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: Drops::Never };
     let number = |title| Column {
         title: Cow::Borrowed(title),
         align: Align::Right,
         shrinks: false,
-        drops: matches!(title, "BLOCKS" | "SECONDS" | "POINT"),
+        drops: Drops::late(matches!(title, "BLOCKS" | "SECONDS" | "POINT")),
     };
     Table {
         columns: vec![
