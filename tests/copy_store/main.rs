@@ -1,8 +1,6 @@
 //! `copy_store`: a tool that only tests use. It copies a store as it is, and shows what a writer is without a job of its own:
 //! parts, resume, status, finish, verification and the contract all come from the shared crates.
 
-use std::ffi::OsString;
-
 use serde::{Deserialize, Serialize};
 use zarray::Array;
 use zcli::clap::{self, Parser};
@@ -10,7 +8,7 @@ use zcli::{
     Align, Column, Common, Drops, Ending, JobFlags, MemoryFlags, Row, Session, StoreFlags, Table, Tool, WriterFlags,
 };
 use zstage::{Action, ArrayPlan, ArrayStats, Begin, Writer};
-use zstore::Store;
+use zstore::{Store, Target};
 use zwire::{Failure, RecompressRecord, Record, Summary, human_bytes, human_count};
 
 /// Copy a Zarr store
@@ -19,10 +17,10 @@ use zwire::{Failure, RecompressRecord, Record, Summary, human_bytes, human_count
 struct Args {
     /// The store to read
     #[arg(value_name = "SRC")]
-    source: Option<OsString>,
+    source: Option<Target>,
     /// The store to write, which must not exist
     #[arg(value_name = "DST")]
-    target: Option<OsString>,
+    target: Option<Target>,
     #[command(flatten)]
     writer: WriterFlags,
     #[command(flatten)]

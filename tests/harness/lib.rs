@@ -5,11 +5,13 @@ mod life;
 mod object_server;
 mod run;
 mod store;
+mod zip;
 
 pub use life::{Running, directory, inodes, rewrite, spawn, spawn_unread};
 pub use object_server::{Fault, Kind, ObjectServer, Served};
 pub use run::{Outcome, Tool};
 pub use store::{MakeArray, copy_tree, fixture, fixtures, tree};
+pub use zip::{Zip, patch};
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -45,7 +45,7 @@ impl Bucket {
     fn options(&self) -> StoreOptions {
         StoreOptions {
             anonymous: true,
-            endpoint: Some(self.server.endpoint()),
+            endpoint: Some(self.server.endpoint().into()),
             timeout: PATIENCE,
             ..StoreOptions::default()
         }

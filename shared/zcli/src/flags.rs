@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use zarray::{Memory, VarFilter, available_cores};
-use zstore::{Store, StoreOptions, requests_in_flight};
+use zstore::{Store, StoreOptions, Target, requests_in_flight};
 use zwire::Failure;
 
 use crate::signals::Stop;
@@ -87,7 +87,7 @@ pub struct StoreFlags {
     pub anonymous: bool,
     /// Custom S3-compatible endpoint
     #[arg(long, value_name = "URL")]
-    pub endpoint: Option<String>,
+    pub endpoint: Option<Target>,
     /// Region of the bucket
     #[arg(long, value_name = "NAME")]
     pub region: Option<String>,
@@ -117,6 +117,7 @@ impl StoreFlags {
             timeout: self.timeout,
             retries: self.retries,
             stop: stop.flag(),
+            ..StoreOptions::default()
         }
     }
 }

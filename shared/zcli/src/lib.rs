@@ -21,7 +21,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory, FromArgMatches};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use zwire::{EXIT_STATUS, Exit, Failure, Record, Summary, V1};
+use zwire::{EXIT_STATUS, Exit, Failure, Record, Summary, V1, redact, redact_url};
 
 pub use clap;
 pub use flags::{Color, Common, Format, Generate, JobFlags, MemoryFlags, StoreFlags, VarFlags, parse_duration};
@@ -152,11 +152,25 @@ fn parse<T: Tool>(mut command: clap::Command, arguments: impl Iterator<Item = Os
             Ok(Parsed::Print(text.into_bytes()))
         }
         _ => {
-            // If stderr is closed, the message is lost.
-            let _ = error.print();
+            let text = error.render();
+            let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let text = if colour { text.ansi().to_string() } else { text.to_string() };
+            // The message quotes the command line. If stderr is closed, it is lost.
+            let _ = write!(io::stderr(), "{}", without_secrets(text));
             Err(Exit::Usage)
         }
     })
+}
+
+/// The text of a message about the command line without the passwords and signatures of its URLs.
+fn without_secrets(text: String) -> String {
+    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let urls = arguments.filter(|argument| argument.contains("://"));
+    let text = urls.fold(text, |text, url| {
+        let value = url.split_once('=').map_or(url.as_str(), |(_, value)| value);
+        text.replace(&url, &redact_url(&url)).replace(value, &redact_url(value))
+    });
+    redact(&text).into_owned()
 }
 
 fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
@@ -234,6 +248,6 @@ fn report_bugs(name: &str) {
         let at = panic.location().map(|location| format!(" at {}:{}", location.file(), location.line()));
         let what = panic.payload().downcast_ref::<&str>().map(|text| (*text).to_owned());
         let what = what.or_else(|| panic.payload().downcast_ref::<String>().cloned()).unwrap_or_default();
-        let _ = writeln!(io::stderr(), "{name}: internal error{}: {what}", at.unwrap_or_default());
+        let _ = writeln!(io::stderr(), "{name}: internal error{}: {}", at.unwrap_or_default(), redact(&what));
     }));
 }

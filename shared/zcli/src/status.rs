@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use zwire::Exit;
+use zwire::{Exit, redact};
 
 use crate::flags::{Color, Common};
 use zwire::Failure;
@@ -62,7 +62,7 @@ impl Status {
 
     fn line(&self, text: &str) {
         // If stderr is closed, the message is lost.
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", redact(text));
     }
 
     /// A progress bar over `total` bytes.

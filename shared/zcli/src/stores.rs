@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use zstore::Target;
 use zwire::Failure;
 
 /// The stores given on the command line, then those read from `from` (`-` is stdin): one per line, as plain text or as a
@@ -16,7 +17,7 @@ use zwire::Failure;
 ///
 /// # Errors
 /// `Exit::Absent` if the file cannot be read; `Exit::Usage` for a record without a store, or no store at all.
-pub fn stores(named: &[OsString], from: Option<&Path>) -> Result<Vec<OsString>, Failure> {
+pub fn stores(named: &[Target], from: Option<&Path>) -> Result<Vec<Target>, Failure> {
     let mut stores = named.to_vec();
     if let Some(path) = from {
         each_line(path, |found| {
@@ -35,7 +36,7 @@ pub fn stores(named: &[OsString], from: Option<&Path>) -> Result<Vec<OsString>, 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// Path or URL.
-    pub store: OsString,
+    pub store: Target,
     /// Absolute paths of arrays; empty: the whole store.
     pub paths: Vec<String>,
 }
@@ -47,8 +48,8 @@ pub struct Selection {
 /// As [`stores`].
 pub fn selections(from: &Path) -> Result<Vec<Selection>, Failure> {
     let mut selections: Vec<Selection> = Vec::new();
-    let mut numbers: HashMap<OsString, usize> = HashMap::new();
-    let mut whole: HashSet<OsString> = HashSet::new();
+    let mut numbers: HashMap<Target, usize> = HashMap::new();
+    let mut whole: HashSet<Target> = HashSet::new();
     each_line(from, |found| {
         let number = *numbers.entry(found.store.clone()).or_insert_with(|| {
             selections.push(Selection { store: found.store.clone(), paths: Vec::new() });
@@ -67,7 +68,7 @@ pub fn selections(from: &Path) -> Result<Vec<Selection>, Failure> {
 
 /// The content of one line.
 struct Found {
-    store: OsString,
+    store: Target,
     path: Option<String>,
 }
 
@@ -93,7 +94,7 @@ fn found_in(line: &[u8]) -> Result<Option<Found>, String> {
         return Ok(None);
     }
     if line[0] != b'{' {
-        return Ok(Some(Found { store: OsString::from_vec(line.to_vec()), path: None }));
+        return Ok(Some(Found { store: OsString::from_vec(line.to_vec()).into(), path: None }));
     }
     let record: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let member = |key: &str| record.get(key).and_then(Value::as_str);
@@ -115,13 +116,13 @@ mod tests {
         let text = "a.zarr\n\n{\"type\":\"array\",\"store\":\"b.zarr\"}\n{\"type\":\"array\",\"store\":\"b.zarr\"}\n{\"type\":\"summary\"}\n";
         std::fs::write(&path, text).expect("writes");
         let named = stores(&["x".into()], Some(&path)).expect("stores");
-        assert_eq!(named, ["x", "a.zarr", "b.zarr"]);
+        assert_eq!(named, ["x", "a.zarr", "b.zarr"].map(Target::from));
         let text = format!("{text}{}\n{}\n", r#"{"store":"c","path":"/t"}"#, r#"{"store":"c","path":"/u"}"#);
         std::fs::write(&path, format!("{text}{}\n", r#"{"store":"a.zarr","path":"/t"}"#)).expect("writes");
         let found = selections(&path).expect("selections");
-        let found: Vec<_> = found.iter().map(|found| (found.store.to_str(), found.paths.join(" "))).collect();
-        let expected = [(Some("a.zarr"), ""), (Some("b.zarr"), ""), (Some("c"), "/t /u")];
-        assert_eq!(found, expected.map(|(store, paths)| (store, paths.to_owned())));
+        let found: Vec<_> = found.iter().map(|found| (found.store.to_string(), found.paths.join(" "))).collect();
+        let expected = [("a.zarr", ""), ("b.zarr", ""), ("c", "/t /u")];
+        assert_eq!(found, expected.map(|(store, paths)| (store.to_owned(), paths.to_owned())));
         std::fs::write(&path, "{\"type\":\"array\"}\n").expect("writes");
         assert!(stores(&[], Some(&path)).expect_err("no store").to_string().contains("line 1"));
         assert_eq!(stores(&[], None).expect_err("none").exit, zwire::Exit::Usage);

@@ -1,13 +1,12 @@
 //! Flags shared by all tools that write stores, and the progress listener of a run.
 
-use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use parking_lot::{Mutex, RwLock};
 use zarray::Part;
 use zstage::{Begin, Command, OnBadChunk, Outcome, Progress, Summary, Verify, WriteOptions};
-use zstore::Location;
+use zstore::{Location, StoreOptions, Target};
 use zwire::{Exit, Failure, Record};
 
 use crate::flags::{JobFlags, MemoryFlags, StoreFlags, parse_duration};
@@ -101,7 +100,7 @@ impl WriterFlags {
             nthreads: None,
             memory_bytes: memory.max_memory.bytes(),
             requests: store.requests.map(usize::from),
-            store: store.options(stop),
+            store: StoreOptions { memory: memory.max_memory.bytes(), ..store.options(stop) },
         }
     }
 
@@ -111,14 +110,14 @@ impl WriterFlags {
     /// [`Exit::Usage`] if an argument is missing, or if there is one too many.
     pub fn command(
         &self,
-        source: Option<&OsString>,
-        target: Option<&OsString>,
+        source: Option<&Target>,
+        target: Option<&Target>,
         in_place: bool,
     ) -> Result<Command, Failure> {
         let of_output = self.status || self.finish || self.part.is_some();
         if of_output {
             let output = match (source, target) {
-                (Some(output), None) => Location::parse(output)?,
+                (Some(output), None) => Location::output(output)?,
                 (Some(_), Some(_)) => {
                     return Err(Failure::usage("the plan already names the source: give only the output"));
                 }
@@ -142,7 +141,7 @@ impl WriterFlags {
             _ if in_place => return Err(Failure::usage("missing argument: SRC")),
             _ => return Err(Failure::usage("missing arguments: SRC and DST")),
         };
-        let output = Location::parse(target)?;
+        let output = Location::output(target)?;
         let output = if in_place { Command::resolved(output) } else { output };
         Ok(Command::Run { source: source.clone(), output })
     }

@@ -1,9 +1,7 @@
 //! Which step of writing an output a process does.
 
-use std::ffi::OsString;
-
 use zarray::Part;
-use zstore::Location;
+use zstore::{Location, Target};
 
 /// A step. The plain command does them all in one process.
 #[derive(Debug, Clone)]
@@ -11,7 +9,7 @@ pub enum Command {
     /// Everything, or only the plan.
     Run {
         /// The source store.
-        source: OsString,
+        source: Target,
         /// The output.
         output: Location,
     },
@@ -29,7 +27,7 @@ impl Command {
     pub fn resolved(output: Location) -> Location {
         match &output {
             Location::Local(path) => path.canonicalize().map_or(output, Location::Local),
-            Location::Remote(_) => output,
+            Location::Remote(_) | Location::Zip(_) => output,
         }
     }
 

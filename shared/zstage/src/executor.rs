@@ -296,7 +296,7 @@ impl Workers<'_> {
         let output = self.task.output(plan);
         match output.location() {
             // A PUT that was answered is kept; to ask for each would cost a request an object.
-            Location::Remote(_) => Ok(Some(Stat { size: done.bytes, tag: 0 })),
+            Location::Remote(_) | Location::Zip(_) => Ok(Some(Stat { size: done.bytes, tag: 0 })),
             Location::Local(_) => {
                 let stat = output.stat(&plan.new_key(&item.key, item.unit))?;
                 Ok(stat.filter(|stat| done.is_there_as(*stat)))

@@ -160,8 +160,5 @@ impl OutputPlan<'_> {
 
 /// A location that means the same in every directory.
 pub fn absolute(location: &Location) -> String {
-    match location {
-        Location::Local(path) => path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string(),
-        Location::Remote(_) => location.to_string(),
-    }
+    location.absolute().to_string()
 }

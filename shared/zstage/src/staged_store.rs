@@ -109,7 +109,7 @@ impl StagedStore {
         })?;
         let lock = match &output {
             Location::Local(_) => claim(&folder, who, output)?.0,
-            Location::Remote(_) => None,
+            Location::Remote(_) | Location::Zip(_) => None,
         };
         let mut plan = Vec::new();
         folder.get(PLAN, &mut plan)?.ok_or_else(not_begun)?;
@@ -145,7 +145,7 @@ impl StagedStore {
     ) -> Result<StagedStore, StoreError> {
         let inside = || match folder.location() {
             Location::Local(path) => Store::create_at(&Location::Local(path.join(OBJECTS)), options),
-            Location::Remote(_) => Store::create_at(output, options),
+            Location::Remote(_) | Location::Zip(_) => Store::create_at(output, options),
         };
         let (replacements, objects) = match begin {
             Begin::InPlace => (inside()?, Store::open_at(output, options)?.into_durable()),
@@ -195,7 +195,7 @@ impl StagedStore {
     /// # Errors
     /// [`StoreError::Write`].
     pub fn save_plan(&self, plan: &[u8]) -> Result<(), StoreError> {
-        self.folder.put(PLAN, plan)?;
+        self.folder.put_private(PLAN, plan)?;
         self.folder.sync()
     }
 
@@ -356,7 +356,7 @@ fn discard(folder: &Store) -> Result<(), StoreError> {
             folder.delete(PLAN)?;
             fs::remove_dir_all(path).map_err(|error| write_failed(path, error))
         }
-        Location::Remote(_) => {
+        Location::Remote(_) | Location::Zip(_) => {
             discard_objects(folder, "metadata")?;
             discard_objects(folder, "done")?;
             folder.delete(PLAN)?;

@@ -139,7 +139,7 @@ fn make(directory: &Path, shape: [u64; 2], chunks: [u64; 2], sharded: bool, hole
 /// Runs the tool on `in.zarr`, and returns its totals.
 fn write(directory: &Path, tool: &ViewTool, resume: bool) -> Result<Totals, Failure> {
     let source = directory.join("in.zarr").into_os_string();
-    let command = Command::Run { source, output: Location::Local(directory.join("out.zarr")) };
+    let command = Command::Run { source: source.into(), output: Location::Local(directory.join("out.zarr")) };
     match run(tool, &command, &options(resume), &NoProgress)?.summary {
         Summary::Totals(totals) => Ok(totals),
         other => panic!("no totals: {other:?}"),
@@ -285,7 +285,7 @@ fn a_refused_view_leaves_nothing() {
         compressor: None,
     };
     let source = directory.path().join("in.zarr").into_os_string();
-    let command = Command::Run { source, output: Location::Local(directory.path().join("out.zarr")) };
+    let command = Command::Run { source: source.into(), output: Location::Local(directory.path().join("out.zarr")) };
     let outcome = run(&tool, &command, &options(false), &NoProgress).expect("ends");
     assert_eq!(outcome.exit, Exit::Usage);
     assert_eq!(std::fs::read_dir(directory.path()).expect("lists").count(), 1);

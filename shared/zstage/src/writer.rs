@@ -1,13 +1,12 @@
 //! The job of every writer: open → plan → prepare → work → publish. One process does it all, or many do a part each.
 
-use std::ffi::OsStr;
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use zarray::{Array, Part, ZarrFormat, json};
-use zstore::{Location, Store};
+use zstore::{Location, Store, Target};
 use zwire::{Exit, Failure, Record, human_counted};
 
 use crate::array_plan::ArrayPlan;
@@ -154,7 +153,7 @@ type PlannedOrRefused<'a> = Result<Box<OutputPlan<'a>>, Outcome>;
 
 impl<W: Writer> Run<'_, W> {
     /// Everything in one process, or only the plan.
-    fn everything(&self, source: &OsStr, output: &Location) -> Result<Outcome, Failure> {
+    fn everything(&self, source: &Target, output: &Location) -> Result<Outcome, Failure> {
         let options = self.options;
         let stores = [Store::open(source, &options.store)?];
         check_output(&stores[0], output, options.begin, options.dry_run)?;
@@ -256,7 +255,7 @@ impl<W: Writer> Run<'_, W> {
         if parts::is_done(&staged, part.number)? {
             return Ok(Outcome::new(Exit::Done, Summary::PartDone { already_done: true }));
         }
-        let stores = [Store::open(OsStr::new(&header.source), &self.options.store)?];
+        let stores = [Store::open(header.source.as_str(), &self.options.store)?];
         self.check_same_run(header, &stores[0], true)?;
         let body = self.tool.body(Some(&file.body))?;
         self.options.check_bad_chunks(header.in_place)?;

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::azure::{MicrosoftAzure, MicrosoftAzureBuilder};
+use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
 use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::http::{HttpBuilder, HttpStore};
 use object_store::list::PaginatedListStore;
 use object_store::multipart::MultipartStore;
 use object_store::{ClientOptions, ObjectStore, Result, RetryConfig, StaticCredentialProvider};
-use url::Url;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
-use crate::StoreOptions;
+use crate::secrets::basic;
+use crate::{Address, StoreOptions};
 
 /// A server by what it can do.
 pub struct Connection {
@@ -24,18 +25,18 @@ pub struct Connection {
     pub writer: Option<Arc<dyn MultipartStore>>,
 }
 
-/// Connects to what a URL names. Nothing is sent yet.
-pub fn connect(url: &Url, options: &StoreOptions) -> Result<Connection> {
+/// Connects to what an address names. Nothing is sent yet.
+pub fn connect(address: &Address, options: &StoreOptions) -> Result<Connection> {
     fn cloud<S: ObjectStore + PaginatedListStore + MultipartStore>(store: S) -> Connection {
         let store = Arc::new(store);
         Connection { store: store.clone(), lister: Some(store.clone()), writer: Some(store) }
     }
     let web = |store| Connection { store: Arc::new(store), lister: None, writer: None };
-    match url.scheme() {
-        "s3" | "s3a" => s3(url, options).map(cloud),
-        "gs" => gcs(url, options).map(cloud),
-        "http" | "https" => plain_http(url, options).map(web),
-        _ => azure(url, options).map(cloud),
+    match address.url().scheme() {
+        "s3" | "s3a" => s3(address, options).map(cloud),
+        "gs" => gcs(address, options).map(cloud),
+        "http" | "https" => plain_http(address, options).map(web),
+        _ => azure(address, options).map(cloud),
     }
 }
 
@@ -52,15 +53,15 @@ fn retry(options: &StoreOptions) -> RetryConfig {
     RetryConfig { max_retries: options.retries, retry_timeout: options.timeout, ..RetryConfig::default() }
 }
 
-fn s3(url: &Url, options: &StoreOptions) -> Result<AmazonS3> {
+fn s3(address: &Address, options: &StoreOptions) -> Result<AmazonS3> {
     let mut builder = AmazonS3Builder::from_env()
-        .with_bucket_name(url.host_str().unwrap_or_default())
+        .with_bucket_name(address.url().host_str().unwrap_or_default())
         .with_client_options(client(options))
         .with_retry(retry(options))
         // Objects are deleted one by one, which every server of this protocol knows.
         .with_disable_bulk_delete(true)
         .with_skip_signature(options.anonymous || !has_aws_credentials());
-    if let Some(endpoint) = &options.endpoint {
+    if let Some(endpoint) = endpoint(options) {
         builder = builder.with_endpoint(endpoint);
     }
     if let Some(region) = &options.region {
@@ -69,10 +70,10 @@ fn s3(url: &Url, options: &StoreOptions) -> Result<AmazonS3> {
     builder.build()
 }
 
-fn gcs(url: &Url, options: &StoreOptions) -> Result<GoogleCloudStorage> {
+fn gcs(address: &Address, options: &StoreOptions) -> Result<GoogleCloudStorage> {
     let anonymous = options.anonymous || !has_google_credentials();
     let mut builder = GoogleCloudStorageBuilder::from_env()
-        .with_bucket_name(url.host_str().unwrap_or_default())
+        .with_bucket_name(address.url().host_str().unwrap_or_default())
         .with_client_options(client(options))
         .with_retry(retry(options))
         .with_skip_signature(anonymous);
@@ -81,36 +82,59 @@ fn gcs(url: &Url, options: &StoreOptions) -> Result<GoogleCloudStorage> {
         let nobody = GcpCredential { bearer: "anonymous".into() };
         builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(nobody)));
     }
-    if let Some(endpoint) = &options.endpoint {
+    if let Some(endpoint) = endpoint(options) {
         builder = builder.with_base_url(endpoint);
     }
     builder.build()
 }
 
-fn azure(url: &Url, options: &StoreOptions) -> Result<MicrosoftAzure> {
+fn azure(address: &Address, options: &StoreOptions) -> Result<MicrosoftAzure> {
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_client_options(client(options))
         .with_retry(retry(options))
         .with_allow_http(true);
-    builder = match url.scheme() {
-        "az" | "azure" | "adl" => builder.with_container_name(url.host_str().unwrap_or_default()),
-        _ => builder.with_url(url.as_str()),
+    builder = match address.url().scheme() {
+        "az" | "azure" | "adl" => builder.with_container_name(address.url().host_str().unwrap_or_default()),
+        _ => builder.with_url(address.url().as_str()),
     };
-    if options.anonymous || !has_azure_credentials() {
-        builder = builder.with_skip_signature(true);
+    match address.query() {
+        // A shared access signature.
+        Some(query) => {
+            builder = builder
+                .with_config(AzureConfigKey::SasKey, query)
+                .with_config(AzureConfigKey::CredentialType, "sas_token")
+        }
+        None => builder = builder.with_skip_signature(options.anonymous || !has_azure_credentials()),
     }
-    if let Some(endpoint) = &options.endpoint {
-        builder = builder.with_endpoint(endpoint.clone());
+    if let Some(endpoint) = endpoint(options) {
+        builder = builder.with_endpoint(endpoint.to_owned());
     }
     builder.build()
 }
 
-fn plain_http(url: &Url, options: &StoreOptions) -> Result<HttpStore> {
+fn plain_http(address: &Address, options: &StoreOptions) -> Result<HttpStore> {
+    let mut url = address.url_with_query();
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
     HttpBuilder::new()
-        .with_url(url.as_str().trim_end_matches('/'))
-        .with_client_options(client(options))
+        .with_url(url)
+        .with_client_options(client(options).with_default_headers(authorization(address)))
         .with_retry(retry(options))
         .build()
+}
+
+/// The header that carries user and password, if there are any.
+fn authorization(address: &Address) -> HeaderMap {
+    let value = address.user().and_then(|(user, password)| {
+        let mut value = HeaderValue::from_str(&format!("Basic {}", basic(user, password))).ok()?;
+        value.set_sensitive(true);
+        Some((AUTHORIZATION, value))
+    });
+    value.into_iter().collect()
+}
+
+fn endpoint(options: &StoreOptions) -> Option<&str> {
+    options.endpoint.as_ref().and_then(|endpoint| endpoint.typed().to_str())
 }
 
 /// Without credentials, and not on a machine of the cloud that hands them out, a request would first wait for a metadata

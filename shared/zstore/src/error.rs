@@ -66,11 +66,21 @@ pub enum StoreError {
         /// URL.
         place: String,
     },
-    /// The server is read-only.
-    #[error("{place}: cannot be written: plain HTTP servers are read-only")]
+    /// Stores of this kind are read-only.
+    #[error("{place}: cannot be written: {what} are read-only")]
     NotWritable {
-        /// URL.
+        /// Path or URL.
         place: String,
+        /// The kind.
+        what: &'static str,
+    },
+    /// An archive that cannot be read, or an entry of it.
+    #[error("{place}: {detail}")]
+    Archive {
+        /// Path or URL of the archive.
+        place: String,
+        /// What is wrong with it.
+        detail: String,
     },
     /// The file system failed to read.
     #[error("{place}: cannot be read")]
@@ -136,7 +146,7 @@ impl StoreError {
             StoreError::Denied { .. } | StoreError::Network { .. } | StoreError::TimedOut { .. } => Exit::Refused,
             StoreError::NotListable { .. } => Exit::Refused,
             StoreError::Stopped { .. } => Exit::Terminated,
-            StoreError::Read { .. } => Exit::Unreadable,
+            StoreError::Read { .. } | StoreError::Archive { .. } => Exit::Unreadable,
             StoreError::Write { .. }
             | StoreError::Exists { .. }
             | StoreError::Unfinished { .. }
@@ -159,7 +169,8 @@ impl StoreError {
             | StoreError::TimedOut { place, .. }
             | StoreError::Stopped { place }
             | StoreError::NotListable { place }
-            | StoreError::NotWritable { place }
+            | StoreError::NotWritable { place, .. }
+            | StoreError::Archive { place, .. }
             | StoreError::Read { place, .. }
             | StoreError::Write { place, .. }
             | StoreError::Unpublished { place, .. }
@@ -185,7 +196,7 @@ impl StoreError {
             StoreError::NotListable { .. } => {
                 "name one array, or use a store with consolidated metadata: plain HTTP servers cannot list objects"
             }
-            StoreError::NotWritable { .. } => "choose a local path, or an s3:, gs: or az: URL",
+            StoreError::NotWritable { .. } => "choose a local directory, or an s3:, gs: or az: URL",
             StoreError::Denied { place, .. } if place.contains("://") => {
                 "use --anonymous for a public bucket; otherwise set the cloud provider's environment variables"
             }

@@ -13,10 +13,14 @@ mod object;
 mod open_object;
 mod options;
 mod remote;
+mod secrets;
+mod target;
 mod write;
+mod zip;
 
-use std::ffi::OsStr;
+use std::io::Read;
 use std::ops::Range;
+use std::path::Path;
 
 pub use atomic::{
     AtomicDirectory, AtomicFile, Durability, METADATA, Replace, complete_exchange, create_directories, create_file,
@@ -25,16 +29,18 @@ pub use atomic::{
 };
 pub use error::{StoreError, read_failed, write_failed};
 pub use local::LocalObject;
-pub use location::Location;
+pub use location::{Location, ZipLocation};
 pub use object::{ByteRange, Entries, Listing, Object, Stat};
-pub use open_object::{OpenObject, RemoteObject};
+pub use open_object::{OpenObject, RemoteObject, ZipObject};
 pub use options::{StoreOptions, requests_in_flight};
+pub use target::{Address, Target};
 pub use write::Upload;
 
 use local::LocalStore;
 use remote::RemoteStore;
+use zip::ZipStore;
 
-/// A store that can be read and, unless it is a plain HTTP server, written. Cheap to share between threads.
+/// A store that can be read and, unless it is a plain HTTP server or a zip archive, written. Cheap to share between threads.
 pub struct Store {
     location: Location,
     backend: Backend,
@@ -43,16 +49,17 @@ pub struct Store {
 enum Backend {
     Local(LocalStore),
     Remote(RemoteStore),
+    Zip(Box<ZipStore>),
 }
 
 impl Store {
-    /// Opens what `name` (a path or a URL) stands for. A local path must be there and be a directory; a remote address is
-    /// only asked when something is read.
+    /// Opens what `name` (a path or a URL) stands for. A local path must be there and be a directory or a zip archive; a
+    /// remote address is only asked when something is read, unless it is an archive's.
     ///
     /// # Errors
     /// [`StoreError::BadUrl`] for a URL of an unknown kind, [`StoreError::Absent`] or [`StoreError::Denied`] for a local
-    /// path that is not there or cannot be entered.
-    pub fn open(name: &OsStr, options: &StoreOptions) -> Result<Store, StoreError> {
+    /// path that is not there or cannot be entered, [`StoreError::Archive`] for a damaged archive.
+    pub fn open(name: impl Into<Target>, options: &StoreOptions) -> Result<Store, StoreError> {
         Store::open_at(&Location::parse(name)?, options)
     }
 
@@ -62,8 +69,13 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_at(location: &Location, options: &StoreOptions) -> Result<Store, StoreError> {
         let backend = match location {
+            Location::Zip(zip) => match zip.directory() {
+                Some(directory) => return Store::open_at(directory, options),
+                None => Backend::Zip(Box::new(ZipStore::open(zip, options)?)),
+            },
+            Location::Local(path) if is_zip(path) => return Store::open_at(&location.clone().into_zip(), options),
             Location::Local(path) => Backend::Local(LocalStore::open(path)?),
-            Location::Remote(url) => Backend::Remote(RemoteStore::open(url, options)?),
+            Location::Remote(address) => Backend::Remote(RemoteStore::open(address, options)?),
         };
         Ok(Store { location: location.clone(), backend })
     }
@@ -75,7 +87,11 @@ impl Store {
 
     /// Whether reads cross a network, so that many should run concurrently.
     pub fn is_remote(&self) -> bool {
-        matches!(self.backend, Backend::Remote(_))
+        match &self.backend {
+            Backend::Local(_) => false,
+            Backend::Remote(_) => true,
+            Backend::Zip(store) => store.is_remote(),
+        }
     }
 
     /// Path or URL of a key, for messages.
@@ -91,6 +107,7 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => Ok(store.open_object(key)?.map(OpenObject::Local)),
             Backend::Remote(store) => Ok(Some(OpenObject::Remote(RemoteObject(store, key)))),
+            Backend::Zip(store) => Ok(Some(OpenObject::Zip(ZipObject(store, key)))),
         }
     }
 
@@ -102,6 +119,7 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => store.get(key, buffer),
             Backend::Remote(store) => store.get(key, buffer),
+            Backend::Zip(store) => store.get(key, buffer),
         }
     }
 
@@ -114,6 +132,7 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => store.get_range(key, range, buffer),
             Backend::Remote(store) => store.get_range(key, range, buffer),
+            Backend::Zip(store) => store.get_range(key, range, buffer),
         }
     }
 
@@ -132,6 +151,7 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => store.get_ranges(key, ranges, buffer),
             Backend::Remote(store) => store.get_ranges(key, ranges, buffer),
+            Backend::Zip(store) => store.get_ranges(key, ranges, buffer),
         }
     }
 
@@ -143,6 +163,7 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => store.list(prefix),
             Backend::Remote(store) => store.list(prefix),
+            Backend::Zip(store) => Ok(store.list(prefix)),
         }
     }
 
@@ -154,9 +175,18 @@ impl Store {
         let mut entries = match &self.backend {
             Backend::Local(store) => store.entries(prefix),
             Backend::Remote(store) => store.entries(prefix),
+            Backend::Zip(store) => Ok(store.entries(prefix)),
         }?;
         entries.directories.sort_unstable();
         entries.files.sort_unstable();
         Ok(entries)
     }
+}
+
+/// Whether a file starts as archives do, whatever its name is.
+fn is_zip(path: &Path) -> bool {
+    let mut start = [0; 4];
+    let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
+    let mut read = || std::fs::File::open(path)?.read_exact(&mut start);
+    is_file && read().is_ok() && matches!(&start, b"PK\x03\x04" | b"PK\x05\x06")
 }

@@ -46,7 +46,7 @@ impl LocalStore {
             Err(error) => return Err(read_failed(&path, error)),
         };
         let metadata = file.metadata().map_err(|error| read_failed(&path, error))?;
-        Ok(metadata.is_file().then(|| LocalObject::new(file, stat(&metadata), path)))
+        Ok(metadata.is_file().then(|| LocalObject::new(file, file_stat(&metadata), path)))
     }
 
     pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
@@ -153,7 +153,7 @@ impl Walk {
         let metadata = if kind.is_symlink() { fs::metadata(&path) } else { entry.metadata() };
         match metadata {
             Ok(metadata) if metadata.is_dir() => self.enter(key, path, true).map(|()| None),
-            Ok(metadata) => Ok(Some(Object { key, stat: stat(&metadata) })),
+            Ok(metadata) => Ok(Some(Object { key, stat: file_stat(&metadata) })),
             // Gone since the directory was read, or a link to nothing.
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(failed(error)),
@@ -183,7 +183,7 @@ impl Iterator for Walk {
 }
 
 /// Size, and the time of the last change to the nanosecond.
-fn stat(metadata: &fs::Metadata) -> Stat {
+pub fn file_stat(metadata: &fs::Metadata) -> Stat {
     let tag = metadata.mtime().wrapping_mul(1_000_000_000).wrapping_add(metadata.mtime_nsec());
     Stat { size: metadata.len(), tag: tag as u64 }
 }

@@ -1,53 +1,88 @@
-//! What a user typed for a store: a path, or a URL of a known scheme.
+//! What a target means: a path, a URL of a known scheme, or a directory in a zip archive at one of these.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use crate::StoreError;
+use crate::object::is_key;
+use crate::target::decoded;
+use crate::{Address, StoreError, Target};
 
-/// A local directory or a remote address.
+/// A local directory, a remote address, or a zip archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// A path, in whatever bytes the file system uses.
     Local(PathBuf),
     /// A URL with one of the schemes that [`Location::parse`] accepts.
-    Remote(Url),
+    Remote(Address),
+    /// A directory in a zip archive, which is only read.
+    Zip(ZipLocation),
+}
+
+/// A directory in a zip archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZipLocation {
+    archive: Box<Location>,
+    /// Without slashes at its ends; empty: the root of the hierarchy is to be found.
+    inner: String,
+}
+
+impl ZipLocation {
+    /// The archive.
+    pub(crate) fn archive(&self) -> &Location {
+        &self.archive
+    }
+
+    /// The local directory that only has the name of an archive.
+    pub(crate) fn directory(&self) -> Option<&Location> {
+        let is_directory = self.inner.is_empty() && self.archive.local().is_some_and(Path::is_dir);
+        is_directory.then_some(&*self.archive)
+    }
+
+    /// The directory, if one is named.
+    pub(crate) fn inner(&self) -> &str {
+        &self.inner
+    }
 }
 
 const REMOTE_SCHEMES: [&str; 10] = ["s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "http", "https"];
 
+/// Ends of the names of zip archives.
+const ZIP_EXTENSIONS: [&str; 2] = ["zip", "ozx"];
+
 impl Location {
-    /// Anything with `://` in it is a URL; all else is a path.
+    /// Anything with `://` in it is a URL; all else is a path. What ends in `.zip` or `.ozx` is an archive, and so is what
+    /// `|zip:` or `|zip:INNER` follows.
     ///
     /// # Errors
-    /// [`StoreError::BadUrl`] for a scheme nobody here knows, or a URL with a query string (a signed URL), which no store
-    /// could be walked with.
-    pub fn parse(name: &OsStr) -> Result<Location, StoreError> {
-        let Some(text) = name.to_str().filter(|text| text.contains("://")) else {
-            let local = name.to_str().and_then(|text| text.strip_prefix("file:"));
-            return Ok(Location::Local(local.map_or_else(|| PathBuf::from(name), PathBuf::from)));
+    /// [`StoreError::BadUrl`] for a scheme nobody here knows, credentials in a URL whose scheme does not take them, and a
+    /// pipeline of anything but one zip archive.
+    pub fn parse(name: impl Into<Target>) -> Result<Location, StoreError> {
+        let target = name.into();
+        let Some(text) = target.typed().to_str() else {
+            return Ok(zip_by_name(Location::Local(target.typed().into())));
         };
-        let bad = |detail: String| StoreError::BadUrl { place: text.to_owned(), detail };
-        let url = Url::parse(text).map_err(|error| bad(error.to_string()))?;
-        if url.scheme() == "file" {
-            return url.to_file_path().map(Location::Local).map_err(|()| bad("is not an absolute file path".into()));
+        let parsed = match pipeline(text) {
+            (base, None) => plain(base).map(zip_by_name),
+            (base, Some(adapters)) => inner_directory(adapters).and_then(|inner| {
+                let archive = Box::new(plain(base)?);
+                Ok(Location::Zip(ZipLocation { archive, inner }))
+            }),
+        };
+        parsed.map_err(|detail| StoreError::BadUrl { place: target.to_string(), detail })
+    }
+
+    /// The location of an output.
+    ///
+    /// # Errors
+    /// As [`Location::parse`]; [`StoreError::NotWritable`] for a zip archive.
+    pub fn output(name: impl Into<Target>) -> Result<Location, StoreError> {
+        match Location::parse(name)? {
+            zip @ Location::Zip(_) => Err(StoreError::NotWritable { place: zip.to_string(), what: "zip archives" }),
+            location => Ok(location),
         }
-        if !REMOTE_SCHEMES.contains(&url.scheme()) {
-            return Err(bad(format!("scheme {:?} is not one of file, s3, gs, az, http, https", url.scheme())));
-        }
-        if url.query().is_some() {
-            return Err(bad("URLs with a query (signed URLs) name one object, not a store".into()));
-        }
-        if url.fragment().is_some() {
-            return Err(bad("URLs must not have a fragment; write # in a name as %23".into()));
-        }
-        if url.host_str().is_none_or(str::is_empty) {
-            return Err(bad("the URL names no bucket or host".into()));
-        }
-        Ok(Location::Remote(url))
     }
 
     /// Whether it is an address and not a path.
@@ -55,18 +90,54 @@ impl Location {
         self.local().is_none()
     }
 
-    /// The path, where it is local.
+    /// The path, where it is local: of an archive, the archive's.
     pub fn local(&self) -> Option<&Path> {
         match self {
             Location::Local(path) => Some(path),
             Location::Remote(_) => None,
+            Location::Zip(zip) => zip.archive.local(),
+        }
+    }
+
+    /// The archive at a location whose name does not say that it is one.
+    pub(crate) fn into_zip(self) -> Location {
+        Location::Zip(ZipLocation { archive: Box::new(self), inner: String::new() })
+    }
+
+    /// A location that means the same in every directory.
+    pub fn absolute(&self) -> Location {
+        match self {
+            Location::Local(path) => Location::Local(path.canonicalize().unwrap_or_else(|_| path.clone())),
+            Location::Remote(_) => self.clone(),
+            Location::Zip(ZipLocation { archive, inner }) => {
+                Location::Zip(ZipLocation { archive: Box::new(archive.absolute()), inner: inner.clone() })
+            }
+        }
+    }
+
+    /// The last part of its path, without the extension of an archive; empty where there is none.
+    pub fn name(&self) -> OsString {
+        match self {
+            Location::Local(path) => {
+                let absolute = || path.canonicalize().ok().and_then(|path| path.file_name().map(OsString::from));
+                path.file_name().map(OsString::from).or_else(absolute).unwrap_or_default()
+            }
+            Location::Remote(address) => {
+                address.url().path().trim_end_matches('/').rsplit('/').next().unwrap_or("").into()
+            }
+            Location::Zip(zip) if zip.inner.is_empty() => {
+                let name = zip.archive.name();
+                let stem = Path::new(&name).file_stem().filter(|_| has_zip_extension(Path::new(&name)));
+                stem.map_or(name.clone(), OsString::from)
+            }
+            Location::Zip(zip) => zip.inner.rsplit('/').next().unwrap_or("").into(),
         }
     }
 
     /// The place beside it whose name has `suffix` at its end: `out.zarr` gives `out.zarr.plan`.
     ///
     /// # Errors
-    /// [`StoreError::BadUrl`] where there is no name that a suffix could follow: `.`, `/`, a whole bucket.
+    /// [`StoreError::BadUrl`] where there is no name that a suffix could follow: `.`, `/`, a whole bucket, an archive.
     pub fn with_suffix(&self, suffix: &str) -> Result<Location, StoreError> {
         let nameless = || StoreError::BadUrl {
             place: self.to_string(),
@@ -78,13 +149,12 @@ impl Location {
                 name.push(suffix);
                 Ok(Location::Local(path.with_file_name(name)))
             }
-            Location::Remote(url) => {
-                let path = Some(url.path().trim_end_matches('/')).filter(|path| !path.is_empty());
+            Location::Remote(address) => {
+                let path = Some(address.url().path().trim_end_matches('/')).filter(|path| !path.is_empty());
                 let path = format!("{}{suffix}", path.ok_or_else(nameless)?);
-                let mut url = url.clone();
-                url.set_path(&path);
-                Ok(Location::Remote(url))
+                Ok(Location::Remote(address.with_path(&path)))
             }
+            Location::Zip(_) => Err(nameless()),
         }
     }
 
@@ -93,6 +163,7 @@ impl Location {
         let base = self.to_string();
         match key {
             "" => base,
+            _ if base.ends_with("|zip:") => format!("{base}{key}"),
             _ => format!("{}/{key}", base.trim_end_matches('/')),
         }
     }
@@ -102,9 +173,112 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::Local(path) => path.display().fmt(f),
-            Location::Remote(url) => url.as_str().trim_end_matches('/').fmt(f),
+            Location::Remote(address) => address.fmt(f),
+            Location::Zip(ZipLocation { archive, inner }) if inner.is_empty() && is_zip_name(archive) => archive.fmt(f),
+            Location::Zip(ZipLocation { archive, inner }) => write!(f, "{archive}|zip:{}", encoded(inner)),
         }
     }
+}
+
+/// The first part of a URL pipeline, and what follows its first `|`.
+fn pipeline(text: &str) -> (&str, Option<&str>) {
+    let is_scheme = |text: &str| {
+        let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+        scheme.starts_with(|c: char| c.is_ascii_lowercase()) && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    match text.match_indices('|').find(|(at, _)| is_scheme(&text[at + 1..])) {
+        Some((at, _)) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
+}
+
+/// The directory that `zip:INNER` names. A Zarr version may follow, which the documents say as well.
+fn inner_directory(adapters: &str) -> Result<String, String> {
+    let mut parts = adapters.split('|');
+    let first = parts.next().unwrap_or_default();
+    let Some(inner) = first.strip_prefix("zip:") else {
+        return Err(format!("{:?} is not supported in a URL pipeline; only zip: is", scheme_of(first)));
+    };
+    if let Some(part) = parts.find(|part| !matches!(part.trim_end_matches('/'), "zarr:" | "zarr2:" | "zarr3:")) {
+        return Err(format!("{:?} is not supported after zip:", scheme_of(part)));
+    }
+    let inner = decoded(inner.trim_matches('/'));
+    match inner.is_empty() || is_key(&inner) {
+        true => Ok(inner),
+        false => Err("the directory in the archive must not have empty parts, . or ..".into()),
+    }
+}
+
+fn scheme_of(part: &str) -> &str {
+    part.split_inclusive(':').next().unwrap_or_default()
+}
+
+/// A path or URL without a pipeline, or what is wrong with it.
+fn plain(text: &str) -> Result<Location, String> {
+    if !text.contains("://") {
+        let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+        if REMOTE_SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) && text[scheme.len()..].starts_with(":/") {
+            return Err(format!("write {scheme}:// with two slashes"));
+        }
+        return Ok(Location::Local(text.strip_prefix("file:").unwrap_or(text).into()));
+    }
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    if url.scheme() == "file" {
+        return url.to_file_path().map(Location::Local).map_err(|()| "is not an absolute file path".into());
+    }
+    if !REMOTE_SCHEMES.contains(&url.scheme()) {
+        return Err(format!("scheme {:?} is not one of file, s3, gs, az, http, https", url.scheme()));
+    }
+    if url.fragment().is_some() {
+        return Err("URLs must not have a fragment; write # in a name as %23".into());
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err("the URL names no bucket or host".into());
+    }
+    let address = Address::new(url);
+    check_credentials(&address)?;
+    Ok(Location::Remote(address))
+}
+
+/// Credentials that no request could carry are refused, and not left out.
+fn check_credentials(address: &Address) -> Result<(), String> {
+    let scheme = address.url().scheme();
+    let is_web = scheme.starts_with("http");
+    if address.user().is_some() && !is_web {
+        return Err(format!("{scheme} URLs take no user and password; use the cloud provider's environment variables"));
+    }
+    if address.query().is_some() && matches!(scheme, "s3" | "s3a" | "gs") {
+        return Err(format!("{scheme} URLs take no query; write a signed URL as https"));
+    }
+    Ok(())
+}
+
+fn zip_by_name(location: Location) -> Location {
+    match is_zip_name(&location) {
+        true => location.into_zip(),
+        false => location,
+    }
+}
+
+/// Whether the name of a file is that of a zip archive; a slash at the end makes it a directory.
+fn is_zip_name(location: &Location) -> bool {
+    match location {
+        Location::Local(path) => !path.as_os_str().as_encoded_bytes().ends_with(b"/") && has_zip_extension(path),
+        Location::Remote(address) => {
+            has_zip_extension(Path::new(address.url().path())) && !address.url().path().ends_with('/')
+        }
+        Location::Zip(_) => false,
+    }
+}
+
+fn has_zip_extension(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| ZIP_EXTENSIONS.iter().any(|zip| extension.eq_ignore_ascii_case(zip)))
+}
+
+/// A directory so that [`Location::parse`] reads it back.
+fn encoded(inner: &str) -> String {
+    let special = |c: char| matches!(c, '%' | '|' | '?' | '#' | ' ' | '"');
+    inner.chars().map(|c| if special(c) { format!("%{:02X}", u32::from(c)) } else { c.to_string() }).collect()
 }
 
 #[cfg(test)]
@@ -112,7 +286,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Location, StoreError> {
-        Location::parse(OsStr::new(text))
+        Location::parse(text)
     }
 
     #[test]
@@ -143,6 +317,7 @@ mod tests {
 
     #[test]
     fn a_suffix_keeps_bytes_that_are_not_text() {
+        use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
         let location = Location::parse(OsStr::from_bytes(b"d/\xff.zarr/")).expect("a path");
         let beside = location.with_suffix(".plan").expect("has a name");
@@ -151,8 +326,62 @@ mod tests {
 
     #[test]
     fn bad_urls_are_usage_errors() {
-        for text in ["ftp://host/x", "s3:///x", "https://host/x.zarr?sig=1", "s3://b/x#y", "http://"] {
-            assert_eq!(parse(text).expect_err(text).exit(), zwire::Exit::Usage, "{text}");
+        for text in [
+            "ftp://host/x",
+            "s3:///x",
+            "s3://b/x.zarr?X-Amz-Signature=1",
+            "s3://key:secret@b/x",
+            "az://key:secret@b/x",
+            "s3://b/x#y",
+            "http://",
+            "https:/u:secret@host/x",
+            "https://u:secret/x@host:1/x",
+            "s3://b/x.gz|gzip:",
+            "x.zip|zip:a/../b",
+            "x.zip|zip:|zip:",
+        ] {
+            let error = parse(text).expect_err(text);
+            assert_eq!(error.exit(), zwire::Exit::Usage, "{text}");
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("secret") && !shown.contains("Signature"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn archives_are_known_by_name_or_by_pipeline() {
+        for (text, archive, inner, shown) in [
+            ("a/x.zarr.zip", "a/x.zarr.zip", "", "a/x.zarr.zip"),
+            ("x.OZX", "x.OZX", "", "x.OZX"),
+            ("s3://b/x.zip|zip:", "s3://b/x.zip", "", "s3://b/x.zip"),
+            ("s3://b/x.zip|zip:/in/ner/|zarr3:", "s3://b/x.zip", "in/ner", "s3://b/x.zip|zip:in/ner"),
+            ("x.bin|zip:", "x.bin", "", "x.bin|zip:"),
+            ("x.bin|zip:a%20b", "x.bin", "a b", "x.bin|zip:a%20b"),
+            ("https://u:secret@host/x.zip?sig=secret", "https://host/x.zip", "", "https://host/x.zip"),
+        ] {
+            let location = parse(text).expect(text);
+            let Location::Zip(zip) = &location else { panic!("{text}: {location:?}") };
+            assert_eq!((zip.archive.to_string().as_str(), zip.inner.as_str()), (archive, inner), "{text}");
+            assert_eq!(location.to_string(), shown);
+            assert_eq!(parse(shown).expect(shown).to_string(), shown);
+            assert!(matches!(Location::output(text), Err(StoreError::NotWritable { .. })), "{text}");
+            assert!(location.with_suffix(".plan").is_err());
+        }
+        for text in ["x.zip/", "s3://b/x.zip/", "x.zipped", "a|b", "zip", "x.zip/a"] {
+            assert!(!matches!(parse(text).expect(text), Location::Zip(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_outputs() {
+        for (text, name) in [
+            ("a/x.zarr", "x.zarr"),
+            ("https://u:secret@host/x.zarr/?sig=secret", "x.zarr"),
+            ("x.zarr.zip", "x.zarr"),
+            ("x.ozx|zip:in/ner", "ner"),
+            ("x.bin|zip:", "x.bin"),
+            ("s3://bucket", ""),
+        ] {
+            assert_eq!(parse(text).expect(text).name(), name, "{text}");
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::error::StoreError;
 use crate::local::LocalObject;
 use crate::object::{ByteRange, Stat};
 use crate::remote::RemoteStore;
+use crate::zip::ZipStore;
 
 /// An object that stays open between reads. A local file is opened once and stays the same file even if another takes its
 /// name; over a network each read is a request.
@@ -14,7 +15,12 @@ pub enum OpenObject<'a> {
     Local(LocalObject),
     /// A key of a remote store.
     Remote(RemoteObject<'a>),
+    /// A key of an archive, which is open already.
+    Zip(ZipObject<'a>),
 }
+
+/// A key of a zip archive.
+pub struct ZipObject<'a>(pub(crate) &'a ZipStore, pub(crate) &'a str);
 
 /// A key of a remote store.
 pub struct RemoteObject<'a>(pub(crate) &'a RemoteStore, pub(crate) &'a str);
@@ -28,6 +34,7 @@ impl OpenObject<'_> {
         match self {
             OpenObject::Local(object) => object.get_range(range, buffer).map(Some),
             OpenObject::Remote(RemoteObject(store, key)) => store.get_range(key, range, buffer),
+            OpenObject::Zip(ZipObject(store, key)) => store.get_range(key, range, buffer),
         }
     }
 
@@ -39,6 +46,7 @@ impl OpenObject<'_> {
         match self {
             OpenObject::Local(object) => object.get_ranges(ranges, buffer).map(Some),
             OpenObject::Remote(RemoteObject(store, key)) => store.get_ranges(key, ranges, buffer),
+            OpenObject::Zip(ZipObject(store, key)) => store.get_ranges(key, ranges, buffer),
         }
     }
 
@@ -46,7 +54,7 @@ impl OpenObject<'_> {
     pub fn local(&self) -> Option<&LocalObject> {
         match self {
             OpenObject::Local(object) => Some(object),
-            OpenObject::Remote(_) => None,
+            OpenObject::Remote(_) | OpenObject::Zip(_) => None,
         }
     }
 }

@@ -4,19 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use crate::Target;
+
 /// How to connect to remote stores.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// Send no credentials.
     pub anonymous: bool,
     /// Custom S3-compatible endpoint.
-    pub endpoint: Option<String>,
+    pub endpoint: Option<Target>,
     /// Region of the bucket.
     pub region: Option<String>,
     /// The longest that one operation may take without its bytes arriving.
     pub timeout: Duration,
     /// Retries of one operation, with backoff and jitter.
     pub retries: usize,
+    /// The most bytes of an object that has to be held whole to be read: a compressed entry of an archive.
+    pub memory: u64,
     /// Becomes other than 0 when the process is asked to stop: every wait for a server then ends at once.
     pub stop: Arc<AtomicUsize>,
 }
@@ -29,6 +33,7 @@ impl Default for StoreOptions {
             region: None,
             timeout: Duration::from_secs(60),
             retries: 5,
+            memory: 1 << 30,
             stop: Arc::default(),
         }
     }

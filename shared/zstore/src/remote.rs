@@ -21,10 +21,10 @@ use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
-use url::Url;
 
 use crate::cloud::{Connection, connect};
-use crate::{ByteRange, Entries, Listing, Object, Stat, StoreError, StoreOptions};
+use crate::secrets::Secrets;
+use crate::{Address, ByteRange, Entries, Listing, Object, Stat, StoreError, StoreOptions};
 
 pub use upload::RemoteUpload;
 
@@ -43,25 +43,31 @@ pub struct RemoteStore {
     timeout: Duration,
     stop: Arc<AtomicUsize>,
     runtime: &'static Runtime,
+    secrets: Secrets,
 }
 
 impl RemoteStore {
-    pub fn open(url: &Url, options: &StoreOptions) -> Result<RemoteStore, StoreError> {
-        let bad = |error: Error| StoreError::BadUrl { place: url.to_string(), detail: chain(&error) };
+    pub fn open(address: &Address, options: &StoreOptions) -> Result<RemoteStore, StoreError> {
+        let secrets = Secrets::new(address, Vec::new());
+        let bad =
+            |error: Error| StoreError::BadUrl { place: address.to_string(), detail: secrets.hide(&chain(&error)) };
         // First: it also chooses the TLS provider, without which there are no clients.
         let runtime = runtime()?;
-        let Connection { store, lister, writer } = connect(url, options).map_err(bad)?;
+        check_endpoint(options)?;
+        let Connection { store, lister, writer } = connect(address, options).map_err(bad)?;
         // For HTTP the whole URL is the base; for a bucket, its path is a prefix of the keys.
-        let path = if lister.is_none() { "" } else { url.path().trim_matches('/') };
+        let path = if lister.is_none() { "" } else { address.url().path().trim_matches('/') };
+        let prefix = Path::from_url_path(path).map_err(|error| bad(error.into()))?;
         Ok(RemoteStore {
             store,
             lister,
             writer,
-            prefix: Path::from_url_path(path).map_err(|error| bad(error.into()))?,
-            url: url.as_str().trim_end_matches('/').to_owned(),
+            prefix,
+            url: address.to_string(),
             timeout: options.timeout,
             stop: Arc::clone(&options.stop),
             runtime,
+            secrets,
         })
     }
 
@@ -71,7 +77,7 @@ impl RemoteStore {
         Ok(self.prefix.parts().chain(relative.parts()).collect())
     }
 
-    fn place(&self, key: &str) -> String {
+    pub fn place(&self, key: &str) -> String {
         if key.is_empty() { self.url.clone() } else { format!("{}/{key}", self.url) }
     }
 
@@ -128,15 +134,16 @@ impl RemoteStore {
     fn failed(&self, key: &str, error: Error) -> StoreError {
         let place = self.place(key);
         // In answers to lists, the status is only part of the text.
-        let status = |code: u16| chain(&error).contains(&format!("status code: {code}"));
+        let text = chain(&error);
+        let status = |code: u16| text.contains(&format!("status code: {code}"));
+        // Servers and libraries quote requests, with the credentials in them.
+        let source = self.secrets.hide(&text).into();
         match error {
             Error::NotFound { .. } => StoreError::Absent { place },
-            Error::PermissionDenied { source, .. } | Error::Unauthenticated { source, .. } => {
-                StoreError::Denied { place, source }
-            }
-            _ if status(403) || status(401) => StoreError::Denied { place, source: error.into() },
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => StoreError::Denied { place, source },
+            _ if status(403) || status(401) => StoreError::Denied { place, source },
             _ if status(404) => StoreError::Absent { place },
-            other => StoreError::Network { place, source: other.into() },
+            _ => StoreError::Network { place, source },
         }
     }
 
@@ -330,7 +337,7 @@ fn etag_number(etag: &str) -> u64 {
 }
 
 /// The 64-bit FNV-1a hash: the same in every version of this program, for tags are written down.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
@@ -383,6 +390,18 @@ impl Iterator for Pages<'_> {
     }
 }
 
+/// Credentials of an endpoint would be sent nowhere.
+fn check_endpoint(options: &StoreOptions) -> Result<(), StoreError> {
+    let Some(endpoint) = &options.endpoint else { return Ok(()) };
+    let url = endpoint.typed().to_str().and_then(|text| url::Url::parse(text).ok());
+    let url = url.filter(|url| url.scheme().starts_with("http")).map(Address::new);
+    if url.is_some_and(|address| address.user().is_none() && address.query().is_none()) {
+        return Ok(());
+    }
+    let detail = "an endpoint is an http or https URL without user, password and query".into();
+    Err(StoreError::BadUrl { place: endpoint.to_string(), detail })
+}
+
 /// One runtime for all remote stores, started when the first is opened.
 fn runtime() -> Result<&'static Runtime, StoreError> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
@@ -400,7 +419,10 @@ fn runtime() -> Result<&'static Runtime, StoreError> {
         .map_err(|error| StoreError::Network { place: "the async runtime".into(), source: error.clone().into() })
 }
 
+/// The message with its causes, each once.
 fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    std::iter::successors(error.source(), |error| error.source()).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }

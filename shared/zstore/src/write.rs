@@ -1,20 +1,18 @@
 //! The write side of a store: objects that appear whole or not at all, in a directory and in a bucket alike.
 
-use std::ffi::OsStr;
-
 use crate::local::{LocalStore, LocalUpload};
 use crate::remote::{RemoteStore, RemoteUpload};
-use crate::{Backend, Durability, Location, Stat, Store, StoreError, StoreOptions};
+use crate::{Backend, Durability, Location, Stat, Store, StoreError, StoreOptions, Target};
 
 impl Store {
     /// Opens what `name` (a path or a URL) stands for, to write it. A local directory is made where it is missing (the one
     /// above must be there); to a remote address nothing is sent.
     ///
     /// # Errors
-    /// [`StoreError::BadUrl`] for a URL of an unknown kind, [`StoreError::NotWritable`] for a plain HTTP server,
+    /// [`StoreError::BadUrl`] for a URL of an unknown kind, [`StoreError::NotWritable`] for a plain HTTP server or a zip archive,
     /// [`StoreError::NotADirectory`] where a file has the name, [`StoreError::Write`] where the directory cannot be made.
-    pub fn create(name: &OsStr, options: &StoreOptions) -> Result<Store, StoreError> {
-        Store::create_at(&Location::parse(name)?, options)
+    pub fn create(name: impl Into<Target>, options: &StoreOptions) -> Result<Store, StoreError> {
+        Store::create_at(&Location::output(name)?, options)
     }
 
     /// The same for a place that is known already.
@@ -24,7 +22,8 @@ impl Store {
     pub fn create_at(location: &Location, options: &StoreOptions) -> Result<Store, StoreError> {
         let backend = match location {
             Location::Local(path) => Backend::Local(LocalStore::create(path)?),
-            Location::Remote(url) => Backend::Remote(RemoteStore::create(url, options)?),
+            Location::Remote(address) => Backend::Remote(RemoteStore::create(address, options)?),
+            Location::Zip(_) => return Err(read_only(location.to_string())),
         };
         Ok(Store { location: location.clone(), backend })
     }
@@ -34,12 +33,24 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Write`] for local files; [`StoreError::Denied`], [`StoreError::Network`], [`StoreError::TimedOut`] and
-    /// [`StoreError::Stopped`] for remote objects; [`StoreError::NotWritable`] for plain HTTP. A key with empty parts or
+    /// [`StoreError::Stopped`] for remote objects; [`StoreError::NotWritable`] for plain HTTP and zip archives. A key with empty parts or
     /// dots, which could lead out of the store, is [`StoreError::Write`] or [`StoreError::BadUrl`].
     pub fn put(&self, key: &str, bytes: &[u8]) -> Result<Stat, StoreError> {
         match &self.backend {
             Backend::Local(store) => store.put(key, bytes),
             Backend::Remote(store) => store.put(key, bytes),
+            Backend::Zip(_) => Err(read_only(self.place(key))),
+        }
+    }
+
+    /// Writes an object as [`Store::put`] does, which on a file system only its owner may read.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn put_private(&self, key: &str, bytes: &[u8]) -> Result<Stat, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.put_private(key, bytes),
+            Backend::Remote(_) | Backend::Zip(_) => self.put(key, bytes),
         }
     }
 
@@ -60,6 +71,7 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => store.put_new(key, bytes),
             Backend::Remote(store) => store.put_new(key, bytes),
+            Backend::Zip(_) => Err(read_only(self.place(key))),
         }
     }
 
@@ -72,6 +84,7 @@ impl Store {
         Ok(Upload(match &self.backend {
             Backend::Local(store) => Backing::Local(store.upload(key, reserved)?),
             Backend::Remote(store) => Backing::Remote(store.upload(key, reserved)?),
+            Backend::Zip(_) => return Err(read_only(self.place(key))),
         }))
     }
 
@@ -83,6 +96,7 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => store.delete(key),
             Backend::Remote(store) => store.delete(key),
+            Backend::Zip(_) => Err(read_only(self.place(key))),
         }
     }
 
@@ -94,6 +108,7 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => store.stat(key),
             Backend::Remote(store) => store.stat(key),
+            Backend::Zip(store) => Ok(store.stat(key)),
         }
     }
 
@@ -104,9 +119,13 @@ impl Store {
     pub fn sync(&self) -> Result<(), StoreError> {
         match &self.backend {
             Backend::Local(store) => store.sync(),
-            Backend::Remote(_) => Ok(()),
+            Backend::Remote(_) | Backend::Zip(_) => Ok(()),
         }
     }
+}
+
+fn read_only(place: String) -> StoreError {
+    StoreError::NotWritable { place, what: "zip archives" }
 }
 
 /// An object in the making. Nobody sees it before [`Upload::finish`]; dropped before, it leaves nothing.

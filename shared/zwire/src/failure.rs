@@ -1,9 +1,9 @@
-//! Failures: path, problem, causes, hint and exit code.
+//! Failures: path, problem, causes, hint and exit code. None of them holds a secret that a URL carried.
 
 use std::error::Error;
 use std::fmt;
 
-use crate::{ErrorRecord, Exit, V1};
+use crate::{ErrorRecord, Exit, V1, redact, redact_url};
 
 /// A failure, ready to be shown: `path: what is wrong: cause: cause`.
 #[derive(Debug, Clone)]
@@ -19,19 +19,23 @@ pub struct Failure {
 impl Failure {
     /// A failure with a message.
     pub fn new(exit: Exit, what: impl Into<String>) -> Failure {
-        Failure { exit, path: String::new(), what: what.into(), hint: None, closed_pipe: false }
+        Failure { exit, path: String::new(), what: redact(&what.into()).into_owned(), hint: None, closed_pipe: false }
     }
 
     /// The same failure with its path: a store, a node, a key, a file.
     pub fn at(self, path: impl fmt::Display) -> Failure {
-        Failure { path: path.to_string(), ..self }
+        Failure { path: redact_url(&path.to_string()), ..self }
     }
 
     /// An error at `path`, with its chain of causes. A message that already starts with its path keeps it once.
     pub fn from_error(exit: Exit, path: &str, error: &dyn Error, hint: Option<String>) -> Failure {
         let text = error.to_string();
         let what = text.strip_prefix(path).and_then(|text| text.strip_prefix(": ")).unwrap_or(&text);
-        Failure { hint, ..Failure::new(exit, with_causes(what, error)).at(path) }
+        let failure = Failure::new(exit, with_causes(what, error)).at(path);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
     }
 
     /// Invalid arguments.
@@ -41,7 +45,7 @@ impl Failure {
 
     /// The same failure with a hint.
     pub fn hint(self, hint: impl Into<String>) -> Failure {
-        Failure { hint: Some(hint.into()), ..self }
+        Failure { hint: Some(redact(&hint.into()).into_owned()), ..self }
     }
 
     /// A run that was interrupted by a signal.

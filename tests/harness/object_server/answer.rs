@@ -3,6 +3,8 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
+use super::request::Request;
+
 /// The modification time of every object; no test requests a newer one.
 pub const HTTP_DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 pub const ISO_DATE: &str = "2026-01-01T00:00:00.000Z";
@@ -58,6 +60,14 @@ impl Answer {
         let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
         let xml = format!("{head}<Error><Code>{code}</Code><Message>{code} it is</Message></Error>");
         Answer { status, ..Answer::whole(xml.into_bytes(), "application/xml") }
+    }
+
+    /// An error that quotes the request.
+    pub fn quoting(status: u16, request: &Request) -> Answer {
+        let credentials = request.header("authorization").unwrap_or_default();
+        let host = request.header("host").unwrap_or_default();
+        let text = format!("not http://{host}{} by {credentials} nor {}", request.target, request.target);
+        Answer { status, ..Answer::xml(&text) }
     }
 
     /// The part requested by a `Range` header. As in S3, any range of an empty object is an error.

@@ -38,6 +38,10 @@ pub enum Fault {
     Complete { status: u16 },
     /// The request is executed, but the connection closes before the first response.
     LoseAnswer { key_contains: String },
+    /// Without this text in its target or its credentials, a request is not allowed.
+    Needs { secret: String },
+    /// Errors quote the request, with the credentials in it.
+    Quotes,
     /// Every response is delayed.
     Slow { milliseconds: u64 },
 }
@@ -53,10 +57,18 @@ impl Shared {
         self.faults.iter().find_map(|fault| match fault {
             Fault::FirstTries { status, times } => (self.tries_of("answer", request) <= *times).then_some(*status),
             Fault::Status { key_contains, status } => request.concerns(key_contains).then_some(*status),
+            Fault::Needs { secret } => {
+                let credentials = request.header("authorization").unwrap_or_default();
+                (!request.target.contains(secret) && !credentials.contains(secret)).then_some(403)
+            }
             Fault::Complete { status } => (request.kind == Kind::Complete).then_some(*status),
             Fault::Part { number, status } => (request.query("partNumber") == number.to_string()).then_some(*status),
             _ => None,
         })
+    }
+
+    pub fn quotes(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault, Fault::Quotes))
     }
 
     /// Corrupts a response with (part of) an object, if requested.

@@ -41,6 +41,10 @@ pub struct Served {
     pub range: Option<String>,
     /// Whether the request had credentials.
     pub signed: bool,
+    /// Path and query, as they came.
+    pub target: String,
+    /// The header with credentials.
+    pub authorization: Option<String>,
     pub status: u16,
     /// Body bytes sent (or about to be sent if the client disconnected).
     pub bytes: u64,

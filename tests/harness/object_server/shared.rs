@@ -99,6 +99,8 @@ impl Shared {
             prefix: (request.kind == Kind::List).then(|| request.query("prefix").to_owned()),
             range: request.range().map(str::to_owned),
             signed: request.header("authorization").is_some(),
+            target: request.target.clone(),
+            authorization: request.header("authorization").map(str::to_owned),
             status,
             bytes: if request.method == "HEAD" { 0 } else { bytes as u64 },
         });
@@ -110,6 +112,7 @@ impl Shared {
         thread::sleep(self.delay());
         let range = request.range().filter(|_| !self.faults.iter().any(|fault| matches!(fault, Fault::NoRanges)));
         let answer = match self.failure(request) {
+            Some(status) if self.quotes() => Answer::quoting(status, request),
             Some(status) => Answer::error(status),
             None => self.respond(request, range),
         };

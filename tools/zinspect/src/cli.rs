@@ -1,10 +1,10 @@
 //! The flags of `zinspect`.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use zcli::clap::{self, Parser};
 use zcli::{Common, JobFlags, StoreFlags, VarFlags};
+use zstore::Target;
 
 /// Show what is in a Zarr store, and why reading it is slow
 ///
@@ -17,7 +17,7 @@ use zcli::{Common, JobFlags, StoreFlags, VarFlags};
 pub struct Args {
     /// Stores: paths, or URLs (file, s3, gs, az, http, https); also a group or a single array
     #[arg(value_name = "STORE")]
-    pub stores: Vec<OsString>,
+    pub stores: Vec<Target>,
     /// Read more stores from FILE ("-": stdin), one per line: paths, URLs, or records with a "store" field
     #[arg(long, value_name = "FILE")]
     pub stores_from: Option<PathBuf>,

@@ -1,10 +1,8 @@
 //! One store: open → walk → describe → emit.
 
-use std::ffi::OsStr;
-
 use zarray::{Array, Hierarchy, OrderedMap, Pool};
 use zcli::Session;
-use zstore::Store;
+use zstore::{Store, Target};
 use zwire::{ChunkRecord, Failure, Record};
 
 use crate::bench::bench;
@@ -21,7 +19,7 @@ const WINDOW: usize = 1024;
 ///
 /// # Errors
 /// Fails if the store cannot be opened or listed, or the output fails; nodes that fail are error records.
-pub fn inspect(options: &Options, name: &OsStr, session: &mut Session, totals: &mut Totals) -> Result<(), Failure> {
+pub fn inspect(options: &Options, name: &Target, session: &mut Session, totals: &mut Totals) -> Result<(), Failure> {
     let store = Store::open(name, &options.access.options(&session.stop))?;
     let name = store.location().to_string();
     let pool = Pool::new(options.access.readers(&store, options.jobs));

@@ -1,8 +1,7 @@
 //! The options of `zinspect`, from its flags.
 
-use std::ffi::OsString;
-
 use zcli::{StoreFlags, VarFilter, stores};
+use zstore::Target;
 use zwire::Failure;
 
 use crate::cli::Args;
@@ -10,7 +9,7 @@ use crate::cli::Args;
 /// Options of a run.
 pub struct Options {
     /// Paths and URLs.
-    pub stores: Vec<OsString>,
+    pub stores: Vec<Target>,
     /// Options of the store layer.
     pub access: StoreFlags,
     /// Workers.

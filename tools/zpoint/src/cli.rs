@@ -1,6 +1,5 @@
 //! The command-line flags of `zpoint`; `options.rs` turns them into options.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use zarray::{Part, PartialDecode};
@@ -8,6 +7,7 @@ use zcli::clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser}
 use zcli::clap::{self, Args as ClapArgs, Parser};
 use zcli::{Common, JobFlags, MemoryFlags, StoreFlags, VarFlags};
 use zcoord::{Mode, Selection, parse_isel, parse_sel};
+use zstore::Target;
 
 use crate::naming::Template;
 use crate::points::{Method, OutOfBounds, SameCell};
@@ -37,7 +37,7 @@ use crate::sink::{Format, Layout, TimeFormat};
 pub struct Args {
     /// Stores: paths, or file, s3, gs, az, http or https URLs
     #[arg(value_name = "STORE")]
-    pub stores: Vec<OsString>,
+    pub stores: Vec<Target>,
     /// Read more stores from FILE ("-": standard input), one per line, as text or as records with a "store" field
     #[arg(long, value_name = "FILE")]
     pub stores_from: Option<PathBuf>,

@@ -1,11 +1,9 @@
 //! An opened store and the metadata of its arrays, before they are classified.
 
-use std::ffi::OsStr;
-
 use zarray::{Hierarchy, Pool};
 use zcli::Session;
 use zcoord::Dataset;
-use zstore::Store;
+use zstore::{Store, Target};
 use zwire::Failure;
 
 use crate::options::ReadOptions;
@@ -27,7 +25,7 @@ impl Opened {
     ///
     /// # Errors
     /// The store cannot be opened.
-    pub fn open(options: &ReadOptions, name: &OsStr, session: &mut Session) -> Result<Opened, Failure> {
+    pub fn open(options: &ReadOptions, name: &Target, session: &mut Session) -> Result<Opened, Failure> {
         let store = Store::open(name, &options.store)?;
         let pool = options.pool(&store);
         let hierarchy = Hierarchy::open(&store, &pool, true)?;

@@ -222,7 +222,7 @@ impl Args {
             jobs: self.work.jobs(),
             requests: self.store.requests.map(usize::from),
             memory: self.memory.max_memory.bytes(),
-            store: self.store.options(&session.stop),
+            store: StoreOptions { memory: self.memory.max_memory.bytes(), ..self.store.options(&session.stop) },
         }
     }
 }

@@ -1,11 +1,9 @@
 //! One store, opened: its variables, the axes of its rows and columns, and its grids.
 
-use std::ffi::OsStr;
-
 use zarray::{Array, ChunkReader};
 use zcli::Session;
 use zcoord::{Dataset, Decoder, GridSource, name};
-use zstore::Store;
+use zstore::{Store, Target};
 use zwire::Failure;
 
 use crate::axes::{Axes, Axis};
@@ -53,7 +51,7 @@ impl Source {
     ///
     /// # Errors
     /// The store cannot be opened, no variable is on a grid, coordinates are ambiguous, or a selection matches nothing.
-    pub fn open(options: &Options, name: &OsStr, session: &mut Session) -> Result<Source, Failure> {
+    pub fn open(options: &Options, name: &Target, session: &mut Session) -> Result<Source, Failure> {
         let opened = Opened::open(&options.read, name, session)?;
         let Candidates { found, grids, mut left_out } = Candidates::of(&opened, &options.data)?;
         let rows = sample_dimensions(&opened, &options.data, &found)?;

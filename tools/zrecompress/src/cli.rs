@@ -1,12 +1,12 @@
 //! Command-line flags of `zrecompress`.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use zarray::parse_size;
 use zcli::clap::builder::PossibleValue;
 use zcli::clap::{self, Args as ClapArgs, Parser, ValueEnum};
 use zcli::{Common, JobFlags, MemoryFlags, StoreFlags, WriterFlags};
+use zstore::Target;
 
 use crate::trial::Objective;
 
@@ -28,10 +28,10 @@ use crate::trial::Objective;
 pub struct Args {
     /// Store, group or array to read: a path, or a URL (file, s3, gs, az, http or https)
     #[arg(value_name = "SRC")]
-    pub source: Option<OsString>,
+    pub source: Option<Target>,
     /// Store to write; it must not exist: a path, or a URL (file, s3, gs or az)
     #[arg(value_name = "DST")]
-    pub target: Option<OsString>,
+    pub target: Option<Target>,
 
     /// Blosc threads per chunk, limited to its number of blocks [default: cores not used by --jobs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]

@@ -1,13 +1,13 @@
 //! Many stores in one run, named by lines or by the records of another tool.
 
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 use zcli::{Ending, Selection, Session, glob_escape, selections};
 use zstage::{Command, Outcome, Summary};
-use zstore::{Location, create_directories, write_failed};
+use zstore::{Location, Target, create_directories, write_failed};
 use zwire::{Exit, Failure};
 
 use crate::options::Options;
@@ -79,29 +79,22 @@ fn add(totals: &mut Map<String, Value>, summary: &Summary) {
 }
 
 /// The last part of a path or URL: what the output is called.
-fn name(store: &OsStr) -> OsString {
-    let text = store.to_string_lossy();
-    if text.contains("://") {
-        return text.trim_end_matches('/').rsplit('/').next().unwrap_or_default().into();
-    }
-    let path = Path::new(store);
-    match path.file_name() {
-        Some(name) => name.to_owned(),
-        None => path.canonicalize().ok().and_then(|path| path.file_name().map(OsStr::to_owned)).unwrap_or_default(),
-    }
+fn name(store: &Target) -> OsString {
+    let shown = || store.to_string().trim_end_matches('/').rsplit('/').next().map(OsString::from);
+    Location::parse(store).ok().map(|location| location.name()).or_else(shown).unwrap_or_default()
 }
 
 /// Two outputs of one name would be one.
 fn check_names(stores: &[Selection]) -> Result<(), Failure> {
-    let mut names: HashMap<OsString, &OsStr> = HashMap::new();
+    let mut names: HashMap<OsString, &Target> = HashMap::new();
     for selection in stores {
         let name = name(&selection.store);
         if name.is_empty() {
-            return Err(Failure::usage("the store has no name to use for its output").at(selection.store.display()));
+            return Err(Failure::usage("the store has no name to use for its output").at(&selection.store));
         }
         if let Some(other) = names.insert(name, &selection.store) {
-            let text = format!("has the same name as {}, so both outputs would have the same path", other.display());
-            return Err(Failure::usage(text).at(selection.store.display()));
+            let text = format!("has the same name as {other}, so both outputs would have the same path");
+            return Err(Failure::usage(text).at(&selection.store));
         }
     }
     Ok(())

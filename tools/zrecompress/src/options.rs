@@ -7,6 +7,7 @@ use zcli::Stop;
 use zcodec::{Blosc, Cname, Compressor, Shuffle, SplitMode, Stream};
 use zstage::rechunk::{Rule, Rules, Shapes};
 use zstage::{OnBadChunk, WriteOptions};
+use zstore::Target;
 use zwire::{Failure, shell_quote};
 
 use crate::cli::{Args, BadChunkFlag, CodecFlag, EncodeFlags};
@@ -68,7 +69,7 @@ impl Args {
             jobs: write.jobs,
             memory: write.memory_bytes,
             source: String::new(),
-            target: self.target.as_ref().map(|name| name.to_string_lossy().into_owned()),
+            target: self.target.as_ref().map(Target::to_string),
             other_flags: encode.other_flags(),
         })
     }

@@ -1,11 +1,9 @@
 //! The job of `zrecompress`: flags become options, and the common writer does the work.
 
-use std::ffi::OsStr;
-
 use zarray::Array;
 use zcli::{Common, Ending, Listener, Session, Table, Tool};
 use zstage::{OutputPlan, Planned, Progress, Writer};
-use zstore::Store;
+use zstore::{Store, Target};
 use zwire::{Exit, Failure};
 
 use crate::cli::{Args, EXAMPLES};
@@ -32,7 +30,7 @@ impl Tool for Args {
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
         let options = self.options(&session.stop)?;
         if let (true, Some(trial)) = (self.trial.trial, &options.trial) {
-            let source = self.source.as_deref().ok_or_else(|| Failure::usage("missing argument: SRC"))?;
+            let source = self.source.as_ref().ok_or_else(|| Failure::usage("missing argument: SRC"))?;
             return try_out(source, &options, trial, &session.listener());
         }
         if let (Some(from), Some(directory)) = (&self.many.stores_from, &self.many.out_dir) {
@@ -45,7 +43,7 @@ impl Tool for Args {
 }
 
 /// `--trial`: tries compressors on the source, and writes nothing.
-fn try_out(source: &OsStr, options: &Options, trial: &TrialOptions, listener: &Listener) -> Result<Ending, Failure> {
+fn try_out(source: &Target, options: &Options, trial: &TrialOptions, listener: &Listener) -> Result<Ending, Failure> {
     let stores = [Store::open(source, &options.write.store)?];
     let tool = Recompress::new(options);
     let body = tool.body(None)?;

@@ -1,7 +1,8 @@
 //! An object of a directory that is written piece by piece, under a temporary name until it is whole.
 
+use std::fs::Permissions;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 
 use super::LocalStore;
 use super::write::replace;
@@ -18,6 +19,14 @@ pub struct LocalUpload {
 }
 
 impl LocalStore {
+    /// Writes an object that only its owner may read.
+    pub fn put_private(&self, key: &str, bytes: &[u8]) -> Result<Stat, StoreError> {
+        let mut file = self.temporary(key)?;
+        let written = file.file().set_permissions(Permissions::from_mode(0o600)).and_then(|()| file.write_all(bytes));
+        written.map_err(|error| write_failed(file.target(), error))?;
+        replace(file, bytes.len() as u64, self.durability)
+    }
+
     pub fn upload(&self, key: &str, reserved: usize) -> Result<LocalUpload, StoreError> {
         let (mut file, len) = (self.temporary(key)?, reserved as u64);
         file.seek(SeekFrom::Start(len)).map_err(|error| write_failed(file.target(), error))?;
@@ -111,6 +120,16 @@ mod tests {
             assert!(get(&store, "shard") == expected);
             assert_eq!(stat.size, expected.len() as u64);
         }
+    }
+
+    #[test]
+    fn private_objects_are_the_owners() {
+        let (dir, store) = store();
+        store.put("plan", b"old").expect("writes");
+        store.put_private("plan", b"new").expect("writes");
+        let metadata = std::fs::metadata(dir.path().join("out.zarr/plan")).expect("is there");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+        assert_eq!(get(&store, "plan"), b"new");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{LocalStore, is_absent, stat};
+use super::{LocalStore, file_stat, is_absent};
 use crate::atomic::sync_file_system;
 use crate::object::is_key;
 use crate::{AtomicFile, Durability, Replace, Stat, StoreError, read_failed, write_failed};
@@ -47,7 +47,7 @@ impl LocalStore {
     pub fn stat(&self, key: &str) -> Result<Option<Stat>, StoreError> {
         let path = self.path(key);
         match fs::metadata(&path) {
-            Ok(metadata) => Ok(metadata.is_file().then(|| stat(&metadata))),
+            Ok(metadata) => Ok(metadata.is_file().then(|| file_stat(&metadata))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(read_failed(&path, error)),
         }
@@ -103,7 +103,7 @@ pub(super) fn replace(file: AtomicFile, len: u64, durability: Durability) -> Res
         return Err(failed(io::Error::other(format!("the file has {} of {len} bytes", metadata.len()))));
     }
     file.publish(Replace::File, durability).map_err(failed)?;
-    Ok(stat(&metadata))
+    Ok(file_stat(&metadata))
 }
 
 #[cfg(test)]

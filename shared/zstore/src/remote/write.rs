@@ -21,15 +21,17 @@ fn unique() -> String {
 }
 
 impl RemoteStore {
-    pub fn create(url: &Url, options: &StoreOptions) -> Result<RemoteStore, StoreError> {
-        let store = RemoteStore::open(url, options)?;
+    pub fn create(address: &Address, options: &StoreOptions) -> Result<RemoteStore, StoreError> {
+        let store = RemoteStore::open(address, options)?;
         store.writer("")?;
         Ok(store)
     }
 
     /// The store as one that can be written.
     pub(super) fn writer(&self, key: &str) -> Result<&Arc<dyn MultipartStore>, StoreError> {
-        self.writer.as_ref().ok_or_else(|| StoreError::NotWritable { place: self.place(key) })
+        self.writer
+            .as_ref()
+            .ok_or_else(|| StoreError::NotWritable { place: self.place(key), what: "plain HTTP servers" })
     }
 
     /// Where an object is to be written or deleted.

@@ -40,7 +40,7 @@ pub fn open(
     }
     let what = what(format, schema, options)?;
     // Sidecars cannot be written next to a URL.
-    let is_remote = matches!(Location::parse(path.as_os_str())?, Location::Remote(_));
+    let is_remote = matches!(Location::parse(path)?, Location::Remote(_));
     let sidecars = if is_remote { Vec::new() } else { sidecar_names(format, options.layout) };
     for ending in &sidecars {
         refuse_existing(&beside(path, ending), &What::File, options.overwrite)?;
@@ -62,7 +62,7 @@ fn begin(path: &Path, what: What, options: &Options) -> Result<Main, Failure> {
         return Staged::begin(path, what, options.overwrite).map(Main::Staged);
     }
     refuse_existing(path, &what, options.overwrite)?;
-    let location = Location::parse(path.as_os_str())?;
+    let location = Location::output(path)?;
     Ok(Main::Store(Arc::new(NewStore::begin(&location, options.overwrite, &options.store)?)))
 }
 
