@@ -129,6 +129,31 @@ fn plans_hold_no_credentials_and_are_private() {
     }
 }
 
+/// A part of a plan, which holds no password, finds it where others look for it.
+#[test]
+fn a_netrc_file_has_the_password_of_a_host() {
+    let scene = Scene::with(vec![Fault::Needs { secret: BASIC.into() }, Fault::Quotes]);
+    let netrc = tempfile::NamedTempFile::new().unwrap();
+    let (url, out) = (scene.server.http_url(WEATHER), scene.path("out"));
+    let run = |tool: &str, password: &str, arguments: &[&str]| {
+        fs::write(netrc.path(), format!("machine 127.0.0.1\nlogin user\npassword {password}\n")).unwrap();
+        let mut tool = hermetic(tool).args(arguments);
+        tool.0.env("NETRC", netrc.path());
+        let outcome = tool.run();
+        scene.assert_clean(&outcome);
+        outcome
+    };
+    // With a space in it, the password is none of a netrc file.
+    assert_eq!(run("zinspect", &format!("other{MARK}"), &[&url]).code, 6);
+    let scene = Scene::with(vec![Fault::Needs { secret: "dXNlcjo1ZWNyZXR3MHJk".into() }, Fault::Quotes]);
+    let url = scene.server.http_url(WEATHER);
+    run("zinspect", MARK, &[&url]).expect(0);
+    assert_eq!(run("zinspect", MARK, &["--anonymous", &url]).code, 6);
+    run("zrecompress", MARK, &["--prepare", "--parts", "1", "--cname", "zstd", &url, &out]).expect(0);
+    run("zrecompress", MARK, &["--part", "1/1", &out]).expect(0);
+    run("zrecompress", MARK, &["--finish", &out]).expect(0);
+}
+
 #[test]
 fn what_a_server_quotes_is_not_shown() {
     for status in [401, 403, 404, 400, 503] {

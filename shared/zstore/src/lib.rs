@@ -9,6 +9,7 @@ mod cloud;
 mod error;
 mod local;
 mod location;
+mod netrc;
 mod object;
 mod open_object;
 mod options;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use url::Url;
 use zwire::redact_url;
 
+use crate::netrc;
+
 /// A path or URL as typed. It is shown, and debugged, without user, password and query.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Target(OsString);
@@ -117,6 +119,16 @@ impl Address {
     /// User and password.
     pub(crate) fn user(&self) -> Option<(&str, &str)> {
         self.user.as_ref().map(|(user, password)| (user.as_str(), password.as_str()))
+    }
+
+    /// The same with user and password of the netrc file, unless it has its own. They go to a web server whose connection
+    /// nobody else reads.
+    pub(crate) fn with_login(&self) -> Address {
+        let host = self.bare.host_str().unwrap_or_default();
+        let is_here = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        let is_private = self.bare.scheme() == "https" || (self.bare.scheme() == "http" && is_here);
+        let user = self.user.clone().or_else(|| netrc::login(host).filter(|_| is_private));
+        Address { user, ..self.clone() }
     }
 
     /// What stands behind the question mark: a signature, or a token.
