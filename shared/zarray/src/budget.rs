@@ -33,6 +33,7 @@ pub enum Memory {
 
 impl Memory {
     /// The limit in bytes on this machine.
+    #[allow(clippy::cast_possible_truncation, reason = "a share of the memory, which is no more than it")]
     pub fn bytes(self) -> u64 {
         match self {
             Memory::Percent(percent) => (available_memory() as f64 * percent / 100.0) as u64,
@@ -60,6 +61,7 @@ impl FromStr for Memory {
 ///
 /// # Errors
 /// A message with the expected format.
+#[allow(clippy::cast_possible_truncation, reason = "checked to be in range")]
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let power = match &text[digits.len()..].to_ascii_lowercase()[..] {

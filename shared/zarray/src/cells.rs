@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use zcodec::{BlockBytes, CodecError, Header, Workspace, decode_cells};
+use zcodec::{BlockBytes, CodecError, Header, decode_cells, to_usize};
 use zstore::LocalObject;
 
 use crate::chain::DecodeScratch;
@@ -13,8 +13,8 @@ use crate::elements::Itemsize;
 use crate::error::ZarrError;
 use crate::file_block::FileBlock;
 use crate::frame_reader::{Frame, Opened, ReadPolicy, block_ranges, frame_header};
-use crate::parallel::Semaphore;
-use crate::reader::{ChunkReader, Stored};
+use crate::parallel::ScratchPool;
+use crate::reader::{Attempt, ChunkReader, Stored};
 
 /// The elements of a chunk to read: every pair of a step and a point (`points`). Element `(s, p)` has number
 /// `steps[s] + points[p]` in the decoded chunk.
@@ -67,43 +67,40 @@ pub struct CellsRead {
     pub whole: bool,
 }
 
-/// What a worker keeps from chunk to chunk.
+/// What decoding keeps from chunk to chunk.
+#[derive(Default)]
+pub struct CellDecoder {
+    decode: DecodeScratch,
+    offsets: Vec<u32>,
+    values: Vec<u8>,
+}
+
+/// What a thread keeps from chunk to chunk.
 #[derive(Default)]
 pub struct CellScratch {
+    /// The index of a shard.
+    head: Vec<u8>,
     /// The header and the table, or the full chunk.
     stored: Vec<u8>,
     /// Pieces of a chunk.
     pieces: Vec<u8>,
-    found: Found,
-    decode: DecodeScratch,
-}
-
-/// The cells of a chunk by block, with the data required to decode them.
-#[derive(Default)]
-struct Found {
+    /// The cells by block.
     wanted: Vec<Wanted>,
-    decoding: Decoding,
-}
-
-/// What decoding the cells of one block takes.
-#[derive(Default)]
-struct Decoding {
-    offsets: Vec<u32>,
-    values: Vec<u8>,
-    workspace: Workspace,
 }
 
 /// One element: its offset in the decoded chunk, and its cell number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Wanted {
-    block: u32,
+    /// Number of the block, or of the element in a chunk that is not compressed.
+    block: u64,
     offset: u32,
     cell: u32,
 }
 
 impl ChunkReader<'_> {
     /// Reads elements of chunk `index` into `out`, one after the other (step by step, as [`Cells`] numbers them), each as a
-    /// decoded chunk holds it. Elements must have a fixed size. A thread has its turn at `processor` while it decodes.
+    /// decoded chunk holds it. Elements must have a fixed size. A thread borrows one of `decoders` while it decodes: there are as
+    /// many as processors, and more threads, each with a read in flight, need no memory for more.
     ///
     /// # Errors
     /// [`ZarrError::Store`] from the store, [`ZarrError::Chunk`] if what was read of the chunk is damaged. A missing chunk
@@ -113,29 +110,37 @@ impl ChunkReader<'_> {
         index: &[u64],
         cells: &Cells,
         partial: PartialDecode,
-        processor: &Semaphore,
+        decoders: &ScratchPool<CellDecoder>,
         out: &mut Vec<u8>,
         scratch: &mut CellScratch,
     ) -> Result<CellsRead, ZarrError> {
         let Itemsize::Fixed(itemsize) = self.elements().itemsize else { return Ok(CellsRead::default()) };
         out.resize(cells.len() * itemsize, 0);
-        let place = match self.locate(index, &mut scratch.stored)? {
-            Ok(place) => place,
-            Err(_) => return Ok(CellsRead::default()),
-        };
         let policy = if self.store().is_remote() { ReadPolicy::FAR } else { ReadPolicy::NEAR };
-        let policy = if partial == PartialDecode::On { policy.always() } else { policy };
-        let job = Job { reader: self, place: &place, cells, itemsize, partial, policy, processor };
-        let read = match partial != PartialDecode::Off && job.is_worth_it() {
-            true if self.is_frame() => job.blocks(out, scratch)?,
-            true if self.is_plain() => job.plain(out, scratch)?,
-            _ => None,
-        };
-        match read {
+        let policy = if partial == PartialDecode::On || self.is_too_large() { policy.always() } else { policy };
+        let job = Job { reader: self, cells, itemsize, partial, policy, decoders };
+        let mut buffer = std::mem::take(&mut scratch.head);
+        let read = self.at(
+            index,
+            &mut buffer,
+            |_| Ok(Some(CellsRead::default())),
+            |place, _| match partial != PartialDecode::Off && job.is_worth_it() {
+                true if self.is_frame() => job.blocks(place, out, scratch),
+                true if self.is_plain() => job.plain(place, out, scratch),
+                _ => Ok(Attempt::Done(None)),
+            },
+        );
+        scratch.head = buffer;
+        let read = match read? {
             Some(read) => Ok(read),
             // Not worthwhile, or not the expected frame: decoding it in full reports the error.
             None => job.whole(index, out, scratch),
+        };
+        if self.store().is_remote() {
+            // Many threads wait for a network; what each has read is not kept until it reads again.
+            (scratch.stored, scratch.pieces) = (Vec::new(), Vec::new());
         }
+        read
     }
 
     /// Stored bytes of chunk `index`; `None` if it is missing.
@@ -151,9 +156,16 @@ impl ChunkReader<'_> {
     }
 
     /// Peak memory of a worker while it reads cells of one chunk.
-    pub fn cell_bytes(&self) -> u64 {
-        let chunk = self.chunk_bytes();
-        chunk.saturating_mul(self.copies())
+    pub fn cell_bytes(&self, partial: PartialDecode) -> u64 {
+        match self.limit() {
+            Some(limit) if partial != PartialDecode::Off && self.is_too_large() => limit / 16,
+            _ => self.chunk_bytes().saturating_mul(self.copies()),
+        }
+    }
+
+    /// Whether a chunk is larger than the memory, and can be read in pieces all the same, as it is not compressed.
+    fn is_too_large(&self) -> bool {
+        self.is_plain() && self.limit().is_some_and(|limit| self.chunk_bytes() > limit)
     }
 
     /// Bytes of a decoded chunk.
@@ -168,12 +180,11 @@ impl ChunkReader<'_> {
 /// Elements of one chunk.
 struct Job<'a> {
     reader: &'a ChunkReader<'a>,
-    place: &'a Stored,
     cells: &'a Cells<'a>,
     itemsize: usize,
     partial: PartialDecode,
     policy: ReadPolicy,
-    processor: &'a Semaphore,
+    decoders: &'a ScratchPool<CellDecoder>,
 }
 
 impl Job<'_> {
@@ -183,46 +194,51 @@ impl Job<'_> {
     }
 
     /// Of a Blosc frame, the blocks. Nothing: all is to be read, because that is less work, or because something is wrong.
-    fn blocks(&self, out: &mut [u8], scratch: &mut CellScratch) -> Result<Option<CellsRead>, ZarrError> {
-        let CellScratch { stored: head, pieces, found, .. } = scratch;
+    fn blocks(&self, place: &Stored, out: &mut [u8], scratch: &mut CellScratch) -> Read {
+        let CellScratch { stored: head, pieces, wanted, .. } = scratch;
         let store = self.reader.store();
-        let mut frame = match Frame::open(store, self.place, self.reader.chunk_bytes(), head)? {
+        let mut frame = match Frame::open(store, place, self.reader.chunk_bytes(), head)? {
             Opened::Frame(frame) => frame,
-            Opened::Absent => return Ok(Some(CellsRead::default())),
-            Opened::Other => return Ok(None),
+            Opened::Absent => return Ok(Attempt::Done(Some(CellsRead::default()))),
+            Opened::Other => return Ok(Attempt::Done(None)),
+            Opened::Replaced => return Ok(Attempt::Replaced),
         };
-        let Some(ranges) = self.ranges(&frame.header, head, found) else { return Ok(None) };
+        let Some(ranges) = self.ranges(&frame.header, head, wanted) else { return Ok(Attempt::Done(None)) };
         if let Some(object) = frame.object.local() {
-            return self.local_blocks(&frame, object, head, &ranges, out, pieces, found).map(Some);
+            let read = self.local_blocks(place, &frame, object, &ranges, out, scratch)?;
+            return Ok(Attempt::Done(Some(read)));
         }
-        let Some(plan) = self.policy.pieces(&ranges, u64::from(frame.header.cbytes)) else { return Ok(None) };
-        if !frame.read(self.place, &plan, pieces)? {
-            return Ok(None);
+        let Some(plan) = self.policy.pieces(&ranges, u64::from(frame.header.cbytes)) else {
+            return Ok(Attempt::Done(None));
+        };
+        if !frame.read(place, &plan, pieces)? {
+            return Ok(Attempt::Done(None));
         }
-        let blocks = self.decode(&frame.header, &ranges, |range| plan.within(pieces, range), out, found)?;
-        Ok(Some(CellsRead { present: true, bytes: frame.bytes, blocks, whole: false }))
+        let blocks =
+            self.decode(&place.key, &frame.header, &ranges, |range| plan.within(pieces, range), out, wanted)?;
+        Ok(Attempt::Done(Some(CellsRead { present: true, bytes: frame.bytes, blocks, whole: false })))
     }
 
     /// Of a frame in an open file, one block after the other: what is read of a block is decoded while it is in the cache of
     /// the core.
     fn local_blocks(
         &self,
+        place: &Stored,
         frame: &Frame,
         object: &LocalObject,
-        head: &[u8],
         ranges: &[Range<u64>],
         out: &mut [u8],
-        buffer: &mut Vec<u8>,
-        found: &mut Found,
+        scratch: &mut CellScratch,
     ) -> Result<CellsRead, ZarrError> {
-        let _turn = self.processor.acquire(1);
+        let CellScratch { stored: head, pieces: buffer, wanted, .. } = scratch;
+        let decoder = &mut *self.decoders.take();
         let mut bytes = frame.bytes;
-        let start = self.place.start;
-        for (group, range) in found.wanted.chunk_by(|a, b| a.block == b.block).zip(ranges) {
+        let start = place.start;
+        for (group, range) in wanted.chunk_by(|a, b| a.block == b.block).zip(ranges) {
             let range = range.start + start..range.end + start;
             let mut block =
                 FileBlock { object, range, head, head_start: start, buffer, held: 0..0, bytes: 0, error: None };
-            let decoded = self.decode_block(&frame.header, group, &mut block, out, &mut found.decoding);
+            let decoded = self.decode_block(&place.key, &frame.header, group, &mut block, out, decoder);
             bytes += block.bytes;
             if let Some(error) = block.error {
                 return Err(error.into());
@@ -234,29 +250,30 @@ impl Job<'_> {
 
     /// Finds the blocks of the cells, and their byte ranges in the frame; `None` if blocks cut elements in two, or the
     /// table is damaged.
-    fn ranges(&self, header: &Header, head: &[u8], found: &mut Found) -> Option<Vec<Range<u64>>> {
+    fn ranges(&self, header: &Header, head: &[u8], wanted: &mut Vec<Wanted>) -> Option<Vec<Range<u64>>> {
         let blocksize = u64::from(header.blocksize);
         if !blocksize.is_multiple_of(self.itemsize as u64) {
             return None;
         }
-        self.find(blocksize, &mut found.wanted);
-        block_ranges(header, head, blocks_of(&found.wanted))
+        self.find(blocksize, wanted)?;
+        block_ranges(header, head, blocks_of(wanted))
     }
 
     /// Decodes the required part of each block with cells. Returns the number of blocks.
     fn decode<'b>(
         &self,
+        key: &str,
         header: &Header,
         ranges: &[Range<u64>],
         bytes_of: impl Fn(&Range<u64>) -> Option<&'b [u8]>,
         out: &mut [u8],
-        found: &mut Found,
+        wanted: &[Wanted],
     ) -> Result<u64, ZarrError> {
-        let _turn = self.processor.acquire(1);
-        for (group, range) in found.wanted.chunk_by(|a, b| a.block == b.block).zip(ranges) {
+        let decoder = &mut *self.decoders.take();
+        for (group, range) in wanted.chunk_by(|a, b| a.block == b.block).zip(ranges) {
             let short = CodecError::Short { format: "blosc block", needed: range.end - range.start, found: 0 };
-            let block = bytes_of(range).ok_or(short).map_err(|source| self.damaged(source))?;
-            self.decode_block(header, group, block, out, &mut found.decoding)?;
+            let block = bytes_of(range).ok_or(short).map_err(|source| self.damaged(key, source))?;
+            self.decode_block(key, header, group, block, out, decoder)?;
         }
         Ok(ranges.len() as u64)
     }
@@ -264,18 +281,19 @@ impl Job<'_> {
     /// Decodes the cells of one block.
     fn decode_block(
         &self,
+        key: &str,
         header: &Header,
         group: &[Wanted],
         block: impl BlockBytes,
         out: &mut [u8],
-        decoding: &mut Decoding,
+        decoder: &mut CellDecoder,
     ) -> Result<(), ZarrError> {
-        let Decoding { offsets, values, workspace } = decoding;
+        let CellDecoder { decode: DecodeScratch { workspace, .. }, offsets, values } = decoder;
         offsets.clear();
         offsets.extend(group.iter().map(|wanted| wanted.offset));
         values.resize(group.len() * self.itemsize, 0);
-        decode_cells(header, u64::from(group[0].block), block, offsets, self.itemsize, values, workspace)
-            .map_err(|source| self.damaged(source))?;
+        decode_cells(header, group[0].block, block, offsets, self.itemsize, values, workspace)
+            .map_err(|source| self.damaged(key, source))?;
         for (value, wanted) in values.chunks_exact(self.itemsize).zip(group) {
             let at = wanted.cell as usize * self.itemsize;
             out[at..at + self.itemsize].copy_from_slice(value);
@@ -284,34 +302,44 @@ impl Job<'_> {
     }
 
     /// Of a chunk that is not compressed, the bytes.
-    fn plain(&self, out: &mut [u8], scratch: &mut CellScratch) -> Result<Option<CellsRead>, ZarrError> {
-        let CellScratch { pieces, found: Found { wanted, .. }, .. } = scratch;
+    fn plain(&self, place: &Stored, out: &mut [u8], scratch: &mut CellScratch) -> Read {
+        let CellScratch { pieces, wanted, .. } = scratch;
         let chunk_bytes = self.reader.chunk_bytes();
-        // As if each element were a block.
-        self.find(self.itemsize as u64, wanted);
         let size = self.itemsize as u64;
+        // As if each element were a block.
+        if self.find(size, wanted).is_none() {
+            return Ok(Attempt::Done(None));
+        }
         let ranges: Vec<Range<u64>> = blocks_of(wanted).map(|block| block * size..(block + 1) * size).collect();
-        let Some(plan) = self.policy.pieces(&ranges, chunk_bytes) else { return Ok(None) };
-        let requests = plan.requests(self.place.start);
-        let Some(stat) = self.reader.store().get_ranges(&self.place.key, &requests, pieces)? else {
-            return Ok(Some(CellsRead::default()));
+        let Some(plan) = self.policy.pieces(&ranges, chunk_bytes) else { return Ok(Attempt::Done(None)) };
+        let requests = plan.requests(place.start);
+        let Some(stat) = self.reader.store().get_ranges(&place.key, &requests, pieces)? else {
+            return Ok(if place.shard.is_some() {
+                Attempt::Replaced
+            } else {
+                Attempt::Done(Some(CellsRead::default()))
+            });
         };
+        if !place.is_of(stat) {
+            return Ok(Attempt::Replaced);
+        }
         // A truncated chunk is damaged, wherever the requested bytes are.
-        if self.place.len.unwrap_or(stat.size) != chunk_bytes {
-            return Ok(None);
+        if place.len.unwrap_or(stat.size) != chunk_bytes {
+            return Ok(Attempt::Done(None));
         }
         for (group, range) in wanted.chunk_by(|a, b| a.block == b.block).zip(&ranges) {
-            let Some(value) = plan.within(pieces, range) else { return Ok(None) };
+            let Some(value) = plan.within(pieces, range) else { return Ok(Attempt::Done(None)) };
             for wanted in group {
                 let at = wanted.cell as usize * self.itemsize;
                 out[at..at + self.itemsize].copy_from_slice(value);
             }
         }
-        Ok(Some(CellsRead { present: true, bytes: pieces.len() as u64, blocks: 0, whole: false }))
+        let bytes = pieces.len() as u64;
+        Ok(Attempt::Done(Some(CellsRead { present: true, bytes, blocks: 0, whole: false })))
     }
 
     fn whole(&self, index: &[u64], out: &mut [u8], scratch: &mut CellScratch) -> Result<CellsRead, ZarrError> {
-        let CellScratch { stored, decode, found, .. } = scratch;
+        let CellScratch { stored, wanted, .. } = scratch;
         let fetched = self.reader.fetch(index, stored)?;
         if !fetched.present {
             return Ok(CellsRead { bytes: fetched.bytes, ..CellsRead::default() });
@@ -319,47 +347,55 @@ impl Job<'_> {
         if self.partial != PartialDecode::Off && self.reader.is_frame() {
             // All is here, and still not all needs decoding.
             if let Some(header) = frame_header(stored, stored.len() as u64, self.reader.chunk_bytes())
-                && let Some(ranges) = self.ranges(&header, stored, found)
+                && let Some(ranges) = self.ranges(&header, stored, wanted)
             {
-                let bytes_of = |range: &Range<u64>| stored.get(range.start as usize..range.end as usize);
-                let blocks = self.decode(&header, &ranges, bytes_of, out, found)?;
+                let bytes_of = |range: &Range<u64>| stored.get(to_usize(range.start)..to_usize(range.end));
+                let key = self.reader.key(index).0;
+                let blocks = self.decode(&key, &header, &ranges, bytes_of, out, wanted)?;
                 return Ok(CellsRead { present: true, bytes: fetched.bytes, blocks, whole: false });
             }
         }
-        let _turn = self.processor.acquire(1);
-        self.reader.decode(stored, 1, decode).map_err(|source| self.damaged(source))?;
+        let decoder = &mut *self.decoders.take();
+        let decode = &mut decoder.decode;
+        let damaged = |source| self.damaged(&self.reader.key(index).0, source);
+        self.reader.decode(stored, 1, decode).map_err(damaged)?;
         for (value, number) in out.chunks_exact_mut(self.itemsize).zip(self.cells.numbers()) {
-            let at = number as usize * self.itemsize;
-            let element = decode.decoded.get(at..at + self.itemsize);
+            let at = usize::try_from(number).unwrap_or(usize::MAX).saturating_mul(self.itemsize);
+            let element = decode.decoded.get(at..at.saturating_add(self.itemsize));
             value.copy_from_slice(element.ok_or_else(|| {
                 let found = decode.decoded.len() as u64;
-                self.damaged(CodecError::WrongSize { expected: self.reader.chunk_bytes(), found })
+                damaged(CodecError::WrongSize { expected: self.reader.chunk_bytes(), found })
             })?);
         }
         Ok(CellsRead { present: true, bytes: fetched.bytes, blocks: 0, whole: true })
     }
 
-    /// The cells by block, those of a block together.
-    fn find(&self, blocksize: u64, wanted: &mut Vec<Wanted>) {
+    /// The cells by block, those of a block together; `None` if they are too many, or the chunk too large, to be numbered.
+    fn find(&self, blocksize: u64, wanted: &mut Vec<Wanted>) -> Option<()> {
         let size = self.itemsize as u64;
         wanted.clear();
-        wanted.extend(self.cells.numbers().enumerate().map(|(cell, number)| {
-            let at = number * size;
-            Wanted { block: (at / blocksize) as u32, offset: (at % blocksize) as u32, cell: cell as u32 }
-        }));
+        for (cell, number) in self.cells.numbers().enumerate() {
+            let at = number.checked_mul(size)?;
+            let (offset, cell) = (u32::try_from(at % blocksize).ok()?, u32::try_from(cell).ok()?);
+            wanted.push(Wanted { block: at / blocksize, offset, cell });
+        }
         if !wanted.is_sorted() {
             wanted.sort_unstable();
         }
+        Some(())
     }
 
-    fn damaged(&self, source: CodecError) -> ZarrError {
-        ZarrError::Chunk { place: self.reader.store().place(&self.place.key), source }
+    fn damaged(&self, key: &str, source: CodecError) -> ZarrError {
+        ZarrError::Chunk { place: self.reader.store().place(key), source }
     }
 }
 
+/// Elements read at one place: `None` if all of the chunk has to be read.
+type Read = Result<Attempt<Option<CellsRead>>, ZarrError>;
+
 /// The required blocks, each once, in order.
 fn blocks_of(wanted: &[Wanted]) -> impl Iterator<Item = u64> {
-    wanted.chunk_by(|a, b| a.block == b.block).map(|group| u64::from(group[0].block))
+    wanted.chunk_by(|a, b| a.block == b.block).map(|group| group[0].block)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use zstore::{Store, StoreOptions};
 use super::*;
 use crate::metadata::{Array, Node, node_v3};
 use crate::shard::{IndexLayout, ShardIndex};
+use crate::subset::Subset;
 
 fn array(shape: &[u64], chunk: &[u64], codecs: Value) -> Array {
     let text = json!({"zarr_format": 3, "node_type": "array", "shape": shape, "data_type": "float32", "fill_value": 0,
@@ -51,7 +52,14 @@ fn read(
 ) -> Result<(CellsRead, Vec<f32>), ZarrError> {
     let reader = ChunkReader::new(store, array).expect("readable");
     let (mut out, mut scratch) = (Vec::new(), CellScratch::default());
-    let read = reader.read_cells(&[0, 0], cells, partial, &Semaphore::new(1), &mut out, &mut scratch)?;
+    let read = reader.read_cells(
+        &[0, 0],
+        cells,
+        partial,
+        &ScratchPool::new(1, CellDecoder::default),
+        &mut out,
+        &mut scratch,
+    )?;
     Ok((read, out.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
 }
 
@@ -133,9 +141,105 @@ fn inner_chunks_are_read_through_the_index() {
     assert_eq!((values, found.blocks), (vec![51_217.0], 1));
     let reader = ChunkReader::new(&store, &array).expect("readable");
     let (mut out, mut scratch) = (Vec::new(), CellScratch::default());
-    let (auto, gate) = (PartialDecode::Auto, Semaphore::new(1));
+    let (auto, gate) = (PartialDecode::Auto, ScratchPool::new(1, CellDecoder::default));
     let absent = reader.read_cells(&[1, 0], &cells, auto, &gate, &mut out, &mut scratch).expect("reads");
     assert!(!absent.present);
+}
+
+/// Two shards of two chunks each, with other sizes and offsets.
+fn shard_of(codecs: &Value, chunks: [Vec<u8>; 2]) -> (Array, Vec<u8>) {
+    let spec = json!([{"name": "sharding_indexed", "configuration": {"chunk_shape": [200, 512], "codecs": codecs,
+        "index_codecs": ["bytes", "crc32c"]}}]);
+    let layout = IndexLayout { at_end: true, checksum: true, big_endian: false, chunks: 2 };
+    let [one, other] = [&chunks[0], &chunks[1]].map(|chunk| chunk.len() as u64);
+    let index = ShardIndex(vec![Some((0, one)), Some((one, other))]).encode(&layout);
+    (array(&[400, 512], &[400, 512], spec), [chunks.concat(), index].concat())
+}
+
+/// The index that a reader keeps is that of the first shard; what it reads is of the second.
+#[test]
+fn a_shard_that_is_replaced_is_read_by_its_new_index() {
+    let blosc: Value = serde_json::from_str(BLOSC).expect("json");
+    let (data, others) = (numbers(200 * 512), noise(200 * 512));
+    let packed = |data: &[u8], cname| frame(data, cname, 16 << 10);
+    for (codecs, before, after) in [
+        (
+            &blosc,
+            [packed(&others, Cname::Lz4), packed(&data, Cname::Lz4)],
+            [packed(&data, Cname::Zstd), packed(&others, Cname::Zstd)],
+        ),
+        (&json!(["bytes"]), [others.clone(), data.clone()], [data.clone(), others.clone()]),
+    ] {
+        let ((array, first), (_, mut second)) = (shard_of(codecs, before), shard_of(codecs, after));
+        // Whatever the codec, a shard of another size.
+        let index = second.split_off(second.len() - 36);
+        second.extend([7; 11]);
+        second.extend(index);
+        let (directory, store) = store_with(&first);
+        let reader = ChunkReader::new(&store, &array).expect("readable");
+        let cells = Cells { steps: &[100 * 512], points: &[17] };
+        let (mut out, mut scratch, gate) =
+            (Vec::new(), CellScratch::default(), ScratchPool::new(1, CellDecoder::default));
+        let part = Subset::new(vec![100, 17], vec![1, 1]);
+        let mut cell = |way: usize| {
+            let mut stored = Vec::new();
+            match way {
+                0 => {
+                    let read = reader.read_cells(&[1, 0], &cells, PartialDecode::On, &gate, &mut out, &mut scratch);
+                    assert!(read.expect("reads").present);
+                    return f32::from_le_bytes(out[..4].try_into().expect("four bytes"));
+                }
+                1 => assert!(reader.fetch(&[1, 0], &mut stored).expect("reads").present),
+                _ => {
+                    let read = reader.fetch_subset(&[1, 0], &part, &mut stored, &mut Vec::new());
+                    assert!(read.expect("reads").present);
+                }
+            }
+            let mut value = [0; 4];
+            let mut decode = DecodeScratch::default();
+            reader.decode_subset(&stored, &part, &mut value, 1, &mut decode).expect("decodes");
+            f32::from_le_bytes(value)
+        };
+        let noise_there = f32::from_le_bytes(others[51_217 * 4..51_218 * 4].try_into().expect("four bytes"));
+        for way in 0..3 {
+            std::fs::write(directory.path().join("x/c/0/0"), &first).expect("is written");
+            assert_eq!(cell(way), 51_217.0, "{way}");
+            std::fs::write(directory.path().join("x/c/0/0"), &second).expect("is replaced");
+            assert_eq!(cell(way), noise_there, "{way}");
+        }
+    }
+}
+
+/// Five GB of zeros on no disk: an element beyond 2^32, and the one that its number is cut to.
+#[test]
+fn elements_beyond_32_bits_are_their_own() {
+    let text = json!({"zarr_format": 3, "node_type": "array", "shape": [5u64 << 30], "data_type": "uint8", "fill_value": 0,
+        "codecs": ["bytes"], "chunk_key_encoding": {"name": "default"},
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [5u64 << 30]}}});
+    let Ok(Node::Array(array)) = node_v3("/x", text.to_string().as_bytes()) else { panic!("an array") };
+    let (directory, store) = store_with(&[]);
+    let file = std::fs::File::create(directory.path().join("x/c/0")).or_else(|_| {
+        std::fs::remove_dir_all(directory.path().join("x/c/0"))?;
+        std::fs::File::create(directory.path().join("x/c/0"))
+    });
+    let file = file.expect("is made");
+    file.set_len(5 << 30).expect("is sparse");
+    let put = |at: u64, byte: u8| std::os::unix::fs::FileExt::write_all_at(&file, &[byte], at).expect("is written");
+    put(7, 99);
+    put((1 << 32) + 7, 7);
+    let reader = ChunkReader::new(&store, &array).expect("readable");
+    let (mut out, mut scratch) = (Vec::new(), CellScratch::default());
+    let cells = Cells { steps: &[0, 1 << 32], points: &[7] };
+    let read = reader.read_cells(
+        &[0],
+        &cells,
+        PartialDecode::Auto,
+        &ScratchPool::new(1, CellDecoder::default),
+        &mut out,
+        &mut scratch,
+    );
+    assert!(!read.expect("reads").whole);
+    assert_eq!(out, [99, 7]);
 }
 
 #[test]

@@ -186,13 +186,25 @@ impl Chain {
             };
         };
         let expected_of = |position: usize| if position == 0 { expected } else { None };
-        last.decode(stored, expected_of(before.len()), decoded, threads, workspace)?;
-        for (position, codec) in before.iter().enumerate().rev() {
-            std::mem::swap(decoded, spare);
-            codec.decode(spare, expected_of(position), decoded, threads, workspace)?;
+        let mut run = |workspace: &mut Workspace| {
+            last.decode(stored, expected_of(before.len()), decoded, threads, workspace)?;
+            for (position, codec) in before.iter().enumerate().rev() {
+                std::mem::swap(decoded, spare);
+                codec.decode(spare, expected_of(position), decoded, threads, workspace)?;
+            }
+            Ok(())
+        };
+        match expected {
+            Some(expected) if !before.is_empty() => workspace.limited(most_encoded(expected), run),
+            _ => run(workspace),
         }
-        Ok(())
     }
+}
+
+/// The most bytes that a compressor makes of so many: what is between two of them is no larger.
+pub(crate) fn most_encoded(bytes: usize) -> u64 {
+    let bytes = bytes as u64;
+    bytes.saturating_add(bytes / 8).saturating_add(64 << 10)
 }
 
 impl Sharding {
@@ -253,9 +265,10 @@ impl Size {
             Some(dtype) => itemsize_of(dtype).or_else(|| itemsize_v2(dtype)),
         };
         match name.strip_prefix("numcodecs.").unwrap_or(name) {
-            "bytes" | "endian" | "transpose" | "bitround" | "reshape" => self,
+            "bytes" | "endian" | "transpose" | "bitround" | "reshape" | "scale_offset" => self,
             "delta" | "fixedscaleoffset" | "quantize" => Size { itemsize: typed("astype"), ..self },
             "astype" => Size { itemsize: typed("encode_dtype"), ..self },
+            "cast_value" => Size { itemsize: typed("data_type"), ..self },
             "categorize" => Size { itemsize: typed("astype").or(Some(1)), ..self },
             // Bytes of the same number, but bytes.
             "shuffle" => Size { itemsize: Some(1), elements: self.bytes() },

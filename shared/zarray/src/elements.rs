@@ -8,7 +8,7 @@ use crate::chain::{Chain, Sharding};
 use crate::metadata::{Array, ZarrFormat};
 
 /// Filters that encode each element by itself: the encoded element can be moved without decoding it.
-const ELEMENTWISE: [&str; 4] = ["fixedscaleoffset", "quantize", "bitround", "astype"];
+const ELEMENTWISE: [&str; 6] = ["fixedscaleoffset", "quantize", "bitround", "astype", "scale_offset", "cast_value"];
 
 /// Codecs that write elements of variable length, each after its length.
 const VLEN: [&str; 2] = ["vlen-utf8", "vlen-bytes"];

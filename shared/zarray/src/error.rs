@@ -21,6 +21,14 @@ pub enum ZarrError {
         /// What is wrong with it.
         detail: String,
     },
+    /// More than there is memory for.
+    #[error("{place}: {detail}")]
+    TooLarge {
+        /// Path or URL of the array.
+        place: String,
+        /// How large it is, and the limit.
+        detail: String,
+    },
     /// A chunk that cannot be decoded or encoded.
     #[error("{place}: {source}")]
     Chunk {
@@ -40,6 +48,7 @@ impl ZarrError {
         match self {
             ZarrError::NotZarr { .. } => Exit::Absent,
             ZarrError::Metadata { .. } | ZarrError::Chunk { .. } => Exit::Unreadable,
+            ZarrError::TooLarge { .. } => Exit::Usage,
             ZarrError::Store(error) => error.exit(),
         }
     }
@@ -47,7 +56,10 @@ impl ZarrError {
     /// Path or URL that it is about.
     pub fn place(&self) -> &str {
         match self {
-            ZarrError::NotZarr { place } | ZarrError::Metadata { place, .. } | ZarrError::Chunk { place, .. } => place,
+            ZarrError::NotZarr { place }
+            | ZarrError::Metadata { place, .. }
+            | ZarrError::TooLarge { place, .. }
+            | ZarrError::Chunk { place, .. } => place,
             ZarrError::Store(error) => error.place(),
         }
     }
@@ -59,6 +71,8 @@ impl ZarrError {
             ZarrError::Chunk { source: CodecError::TooLarge { .. }, .. } => {
                 Some("the chunk is too large for Blosc: rechunk or shard the array, or exclude it with --var".into())
             }
+            ZarrError::TooLarge { .. } => Some("increase --max-memory".into()),
+            ZarrError::Chunk { source: CodecError::Memory { .. }, .. } => Some("increase --max-memory".into()),
             ZarrError::Chunk { .. } | ZarrError::Metadata { .. } => None,
             ZarrError::Store(error) => error.hint(),
         }

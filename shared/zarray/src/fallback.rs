@@ -15,7 +15,7 @@ use zarrs::array::{
 use zarrs::metadata::v3::MetadataV3;
 use zcodec::{Codec, CodecError, codec_name};
 
-use crate::chain::{Chain, DecodeScratch};
+use crate::chain::{Chain, DecodeScratch, most_encoded};
 use crate::elements::{Elements, is_elementwise, is_variable};
 use crate::metadata::{Array, ZarrFormat};
 use crate::number::NumberType;
@@ -104,6 +104,26 @@ impl Fallback {
     /// # Errors
     /// What is wrong with the bytes.
     pub fn decode(&self, stored: &[u8], threads: usize, scratch: &mut DecodeScratch) -> Result<(), CodecError> {
+        match self.chunk_bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
+            // No type is eight times as large as another; bits of booleans are, and become larger.
+            Some(bytes) => {
+                let limit = most_encoded(bytes.saturating_mul(8));
+                let outer = scratch.workspace.limit.replace(limit.min(scratch.workspace.limit.unwrap_or(limit)));
+                let done = self.run(stored, threads, scratch);
+                scratch.workspace.limit = outer;
+                done?;
+            }
+            None => self.run(stored, threads, scratch)?,
+        }
+        match self.chunk_bytes {
+            Some(expected) if expected != scratch.decoded.len() as u64 => {
+                Err(CodecError::WrongSize { expected, found: scratch.decoded.len() as u64 })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn run(&self, stored: &[u8], threads: usize, scratch: &mut DecodeScratch) -> Result<(), CodecError> {
         let DecodeScratch { decoded, spare, workspace } = scratch;
         self.tail.decode_tail(stored, decoded, spare, threads, workspace)?;
         for step in &self.steps {
@@ -113,12 +133,7 @@ impl Fallback {
                 _ => step.decode(spare, decoded)?,
             }
         }
-        match self.chunk_bytes {
-            Some(expected) if expected != decoded.len() as u64 => {
-                Err(CodecError::WrongSize { expected, found: decoded.len() as u64 })
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -319,11 +334,13 @@ fn encoded(from: NumberType, spec: &Value) -> Option<NumberType> {
             stated(spec, "astype").or_else(|| stated(spec, "dtype")).unwrap_or(Some(from))
         }
         "astype" => stated(spec, "encode_dtype")?,
+        "cast_value" => stated(spec, "data_type")?,
         _ => Some(from),
     }
 }
 
 /// Running sums of differences.
+#[allow(clippy::cast_possible_truncation, reason = "the bits of a number of this size")]
 fn summed(source: &[u8], stored: NumberType, to: NumberType, target: &mut Vec<u8>) {
     macro_rules! sum {
         ($float:ty, $bits:ty) => {{
@@ -350,6 +367,7 @@ fn summed(source: &[u8], stored: NumberType, to: NumberType, target: &mut Vec<u8
 }
 
 /// The bits of an element, a signed integer extended to 64.
+#[allow(clippy::cast_possible_truncation, reason = "the size of a number, in bits")]
 fn word(element: &[u8], number: NumberType) -> u64 {
     let mut word = [0; 8];
     word[..number.size].copy_from_slice(element);

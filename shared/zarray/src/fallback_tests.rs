@@ -3,10 +3,10 @@
 use zstore::{Store, StoreOptions};
 
 use super::*;
-use crate::cells::{CellScratch, Cells, PartialDecode};
+use crate::cells::{CellDecoder, CellScratch, Cells, PartialDecode};
 use crate::fill::fill_element;
 use crate::metadata::{Node, array_v2, node_v3};
-use crate::parallel::{Pool, Semaphore};
+use crate::parallel::{Pool, ScratchPool};
 use crate::reader::ChunkReader;
 use crate::subset::Subset;
 use crate::whole::{ArrayValues, read_whole};
@@ -149,7 +149,7 @@ fn readers_do_not_notice() {
     std::fs::write(directory.path().join("x/c/0/0"), shard).expect("is written");
     let store = Store::open(directory.path().as_os_str(), &StoreOptions::default()).expect("opens");
 
-    let values = read_whole(&store, &array, &Pool::new(1)).expect("reads");
+    let values = read_whole(&store, &array, &Pool::new(1), 1 << 30).expect("reads");
     assert_eq!(values, ArrayValues::Fixed { itemsize: 2, bytes: vec![0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6] });
     let reader = ChunkReader::new(&store, &array).expect("readable");
     let part = Subset::new(vec![1, 0], vec![2, 1]);
@@ -159,7 +159,7 @@ fn readers_do_not_notice() {
     assert_eq!(target, [0, 2, 0, 3]);
     for partial in [PartialDecode::Auto, PartialDecode::On, PartialDecode::Off] {
         let cells = Cells { steps: &[0, 2], points: &[1] };
-        let (processor, mut out) = (Semaphore::new(1), Vec::new());
+        let (processor, mut out) = (ScratchPool::new(1, CellDecoder::default), Vec::new());
         let read = reader.read_cells(&[0, 0], &cells, partial, &processor, &mut out, &mut CellScratch::default());
         assert!(read.expect("reads").whole);
         assert_eq!(out, [0, 4, 0, 5]);

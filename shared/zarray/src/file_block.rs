@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use zcodec::BlockBytes;
+use zcodec::{BlockBytes, to_usize};
 use zstore::{LocalObject, StoreError};
 
 /// A read of so many bytes costs as much as two of half of them: smaller blocks are read in one piece.
@@ -49,15 +49,15 @@ impl FileBlock<'_> {
 
 impl BlockBytes for FileBlock<'_> {
     fn len(&self) -> usize {
-        (self.range.end - self.range.start) as usize
+        to_usize(self.range.end - self.range.start)
     }
 
     fn get(&mut self, range: Range<usize>) -> Option<&[u8]> {
         if range.start > range.end || range.end > self.len() {
             return None;
         }
-        let start = self.range.start + range.start as u64 - self.head_start;
-        if let Some(bytes) = self.head.get(start as usize..start as usize + range.len()) {
+        let start = to_usize(self.range.start + range.start as u64 - self.head_start);
+        if let Some(bytes) = self.head.get(start..start + range.len()) {
             return Some(bytes);
         }
         if range.start < self.held.start || range.end > self.held.end {

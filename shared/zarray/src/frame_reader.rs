@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use zcodec::{BlockTable, HEADER_LEN, Header};
+use zcodec::{BlockTable, HEADER_LEN, Header, to_usize};
 use zstore::{ByteRange, OpenObject, Stat, Store};
 
 use crate::error::ZarrError;
@@ -65,6 +65,8 @@ pub(crate) enum Opened<'a> {
     Frame(Frame<'a>),
     /// Something else, or a truncated frame: decoding it in full reports the error.
     Other,
+    /// Part of another shard than the one it was located in.
+    Replaced,
 }
 
 /// A stored frame whose header and table have been read.
@@ -84,10 +86,16 @@ impl<'a> Frame<'a> {
         chunk_bytes: u64,
         head: &mut Vec<u8>,
     ) -> Result<Opened<'a>, ZarrError> {
-        let Some(object) = store.open_object(&place.key)? else { return Ok(Opened::Absent) };
+        let Some(object) = store.open_object(&place.key)? else {
+            return Ok(if place.shard.is_some() { Opened::Replaced } else { Opened::Absent });
+        };
         let len = place.len.map_or(HEAD, |len| len.min(HEAD));
         let range = ByteRange::At { start: place.start, len };
-        let Some(stat) = object.get_range(range, head)? else { return Ok(Opened::Absent) };
+        let stat = object.get_range(range, head)?;
+        if place.shard.is_some() && stat != place.shard {
+            return Ok(Opened::Replaced);
+        }
+        let Some(stat) = stat else { return Ok(Opened::Absent) };
         let mut bytes = head.len() as u64;
         let Some(header) = frame_header(head, place.len.unwrap_or(stat.size), chunk_bytes) else {
             return Ok(Opened::Other);
@@ -168,14 +176,14 @@ impl Pieces {
     pub fn within<'a>(&self, bytes: &'a [u8], range: &Range<u64>) -> Option<&'a [u8]> {
         let number = self.0.partition_point(|(piece, _)| piece.end < range.end);
         let (piece, before) = self.0.get(number).filter(|(piece, _)| piece.start <= range.start)?;
-        let start = (before + range.start - piece.start) as usize;
-        bytes.get(start..start + (range.end - range.start) as usize)
+        let start = to_usize(before + range.start - piece.start);
+        bytes.get(start..start + to_usize(range.end - range.start))
     }
 
     /// Copies the pieces to their positions in `target`, which is as long as the whole.
     pub fn scatter(&self, bytes: &[u8], target: &mut [u8]) {
         for (piece, _) in &self.0 {
-            let target = target.get_mut(piece.start as usize..piece.end as usize);
+            let target = target.get_mut(to_usize(piece.start)..to_usize(piece.end));
             if let (Some(target), Some(bytes)) = (target, self.within(bytes, piece)) {
                 target.copy_from_slice(bytes);
             }

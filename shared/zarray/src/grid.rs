@@ -87,7 +87,7 @@ impl Grid {
 
 fn spread(len: u64) -> impl Iterator<Item = u64> {
     let last = len.saturating_sub(1);
-    let ends = [0, last].into_iter().take(len.min(2) as usize);
+    let ends = [0, last].into_iter().take(zcodec::to_usize(len.min(2)));
     // Counting with the bits reversed, in the smallest power of two that holds them all: 1/2, 1/4, 3/4, 1/8, 5/8, …
     let bits = (64 - last.leading_zeros()).max(1);
     let steps = 0..=(u64::MAX >> (64 - bits));

@@ -21,6 +21,8 @@ pub struct Hierarchy<'a> {
     root: Node,
     format: ZarrFormat,
     consolidated: Option<Consolidated>,
+    /// Whether netCDF-C 4.8.0 wrote it, which has documents of its own beside those of Zarr.
+    is_nczarr: bool,
     /// The error in the consolidated metadata, if it could not be used.
     pub unusable: Option<ZarrError>,
 }
@@ -32,12 +34,12 @@ impl<'a> Hierarchy<'a> {
     /// [`ZarrError::NotZarr`] if there is no metadata, [`ZarrError::Metadata`] if that of the root is invalid.
     pub fn open(store: &'a Store, pool: &Pool, consolidated: bool) -> Result<Hierarchy<'a>, ZarrError> {
         // Asked for together: one round trip, not four.
-        let keys = vec!["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
+        let keys = vec!["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs", ".nczarr"];
         let mut found = Vec::new();
         for answer in pool.map(keys, |key| read(store, key)) {
             found.push(answer?);
         }
-        let [v3, zmetadata, zgroup, zarray, zattrs] = <[_; 5]>::try_from(found).unwrap_or_default();
+        let [v3, zmetadata, zgroup, zarray, zattrs, nczarr] = <[_; 6]>::try_from(found).unwrap_or_default();
         let metadata_error = |key: &str| {
             let place = store.place(key);
             move |detail| ZarrError::Metadata { place, detail }
@@ -54,7 +56,7 @@ impl<'a> Hierarchy<'a> {
                     (None, Some(metadata_error("zarr.json")(format!("consolidated metadata {detail}"))))
                 }
             };
-            return Ok(Hierarchy { store, root, format: ZarrFormat::V3, consolidated, unusable });
+            return Ok(Hierarchy { store, root, format: ZarrFormat::V3, consolidated, is_nczarr: false, unusable });
         }
         let mut unusable = None;
         let copy = zmetadata.filter(|_| consolidated).and_then(|text| {
@@ -73,7 +75,7 @@ impl<'a> Hierarchy<'a> {
             },
             (None, None, None) => return Err(ZarrError::NotZarr { place: store.place("") }),
         };
-        Ok(Hierarchy { store, root, format: ZarrFormat::V2, consolidated: copy, unusable })
+        Ok(Hierarchy { store, root, format: ZarrFormat::V2, consolidated: copy, is_nczarr: nczarr.is_some(), unusable })
     }
 
     /// Format of the whole hierarchy.
@@ -165,7 +167,13 @@ impl<'a> Hierarchy<'a> {
             };
         }
         if let Some(text) = read(".zarray")? {
-            let array = array_v2(&absolute, &text, read(".zattrs")?.as_deref()).map_err(wrong)?;
+            let mut array = array_v2(&absolute, &text, read(".zattrs")?.as_deref()).map_err(wrong)?;
+            if self.is_nczarr
+                && array.dimension_names.is_none()
+                && let Some(text) = read(".nczarray")?
+            {
+                array.complete_from_nczarray(&text);
+            }
             return Ok(Some(Node::Array(Box::new(array))));
         }
         let Some(text) = read(".zgroup")? else {

@@ -3,6 +3,8 @@
 //! The metadata is read here, as JSON, and not through a library: an array whose data type or codec no library can open is
 //! still described, copied and recompressed. Codecs that [`zcodec`] does not know are decoded by [`zarrs`].
 
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation))]
+
 mod budget;
 mod cells;
 mod chain;
@@ -32,7 +34,7 @@ mod var_filter;
 mod whole;
 
 pub use budget::{Memory, available_cores, available_memory, parse_size};
-pub use cells::{CellScratch, Cells, CellsRead, PartialDecode};
+pub use cells::{CellDecoder, CellScratch, Cells, CellsRead, PartialDecode};
 pub use chain::{Chain, DecodeScratch, Sharding};
 pub use consolidated::{Consolidated, Span};
 pub use elements::{Elements, Itemsize};
@@ -50,5 +52,5 @@ pub use shard::{IndexLayout, ShardBuilder, ShardEnd, ShardIndex, StoredIndex, fi
 pub use subset::{Subset, copy_subset};
 pub use touched::{Selected, TouchedChunk, TouchedChunks, chunk_strides};
 pub use var_filter::{VarFilter, glob_escape};
-pub use whole::{ArrayValues, read_whole};
+pub use whole::{ArrayValues, read_region, read_whole};
 pub use zcodec::codec_name;

@@ -163,7 +163,11 @@ pub fn array_v2(path: &str, zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Arra
         shape,
         grid: Some(grid),
         keys: ChunkKeys { prefixed: false, separator },
-        dimension_names: attributes.get("_ARRAY_DIMENSIONS").and_then(names),
+        dimension_names: attributes
+            .get("_ARRAY_DIMENSIONS")
+            .and_then(names)
+            .or_else(|| nczarr_names(&metadata))
+            .or_else(|| nczarr_names(&attributes)),
         itemsize: crate::dtype::itemsize_v2(&dtype),
         dtype,
         fill_value: metadata.get("fill_value").cloned().unwrap_or_default(),
@@ -226,7 +230,7 @@ fn array_v3(path: &str, metadata: &Map<String, Value>, attributes: Map<String, V
         format: ZarrFormat::V3,
         grid,
         keys: chunk_keys_v3(metadata.get("chunk_key_encoding"))?,
-        dimension_names: metadata.get("dimension_names").and_then(names),
+        dimension_names: metadata.get("dimension_names").and_then(names).or_else(|| nczarr_names(&attributes)),
         itemsize: crate::dtype::itemsize_v3(&dtype),
         dtype,
         fill_value: metadata.get("fill_value").cloned().unwrap_or_default(),
@@ -286,6 +290,28 @@ fn names(value: &Value) -> Option<Vec<Option<String>>> {
     Some(value.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect())
 }
 
+/// Dimension names as netCDF-C writes them: paths of shared dimensions, in a member of `.zarray` or an attribute.
+fn nczarr_names(members: &Map<String, Value>) -> Option<Vec<Option<String>>> {
+    let own = ["_NCZARR_ARRAY", "_nczarr_array"].iter().find_map(|key| members.get(*key))?;
+    dimension_references(own)
+}
+
+/// The names in the `dimrefs` (since netCDF-C 4.9.3 `dimension_references`) of an NCZarr array.
+fn dimension_references(own: &Value) -> Option<Vec<Option<String>>> {
+    let paths = names(own.get("dimrefs").or_else(|| own.get("dimension_references"))?)?;
+    let last = |path: String| path.rsplit('/').next().map(str::to_owned).filter(|name| !name.is_empty());
+    Some(paths.into_iter().map(|path| path.and_then(last)).collect())
+}
+
+impl Array {
+    /// Takes dimension names from `.nczarray`, the document of netCDF-C 4.8.0, if there are none yet.
+    pub(crate) fn complete_from_nczarray(&mut self, text: &[u8]) {
+        if let Ok(Value::Object(own)) = json::parse(text) {
+            self.dimension_names = dimension_references(&Value::Object(own));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,6 +329,23 @@ mod tests {
         assert_eq!(array.dimension_names, Some(vec![Some("time".into()), Some("x".into())]));
         assert_eq!(array.fill_value, "NaN");
         assert_eq!(array.key("0.0"), "t2m/0.0");
+    }
+
+    #[test]
+    fn dimension_names_of_netcdf_c() {
+        let names = |array: Array| array.dimension_names;
+        let expected = Some(vec![Some("time".to_owned()), Some("x".to_owned())]);
+        let member = r#""_NCZARR_ARRAY": {"dimrefs": ["/time", "/deep/er/x"], "storage": "chunked"}, "zarr_format""#;
+        let text = ZARRAY.replace("\"zarr_format\"", member);
+        assert_eq!(names(array_v2("/t2m", text.as_bytes(), None).expect("an array")), expected);
+        let attribute = br#"{"_nczarr_array": {"dimension_references": ["/time", "/x"], "storage": "chunked"}}"#;
+        assert_eq!(names(array_v2("/t2m", ZARRAY.as_bytes(), Some(attribute)).expect("an array")), expected);
+        let xarray = br#"{"_ARRAY_DIMENSIONS": ["a", "b"]}"#;
+        let both = names(array_v2("/t2m", text.as_bytes(), Some(xarray)).expect("an array"));
+        assert_eq!(both, Some(vec![Some("a".to_owned()), Some("b".to_owned())]), "xarray's come first");
+        let mut array = array_v2("/t2m", ZARRAY.as_bytes(), None).expect("an array");
+        array.complete_from_nczarray(br#"{"dimrefs": ["/time", "/x"], "storage": "chunked"}"#);
+        assert_eq!(names(array), expected);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Converts the numeric types of NumPy and Zarr to and from bytes. Used for single values; nothing
 //! here touches data.
 
+#![allow(clippy::cast_possible_truncation, reason = "bits of numbers, not sizes")]
+
 use serde_json::Value;
 
 /// What a number is stored as.

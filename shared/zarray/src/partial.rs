@@ -6,7 +6,7 @@
 use crate::elements::Itemsize;
 use crate::error::ZarrError;
 use crate::frame_reader::{Frame, Opened, ReadPolicy, block_ranges};
-use crate::reader::{ChunkReader, Fetched, Stored, byte_range, spans};
+use crate::reader::{Attempt, ChunkReader, Fetched, Stored, byte_range, spans};
 use crate::subset::Subset;
 
 impl ChunkReader<'_> {
@@ -29,11 +29,13 @@ impl ChunkReader<'_> {
         if !self.is_frame() || !ReadPolicy::SUBSET.is_worth_it(self.chunk_bytes(), wanted) {
             return self.fetch(index, stored);
         }
-        let place = match self.locate(index, stored)? {
-            Ok(place) => place,
-            Err(absent) => return Ok(absent),
-        };
-        match self.fetch_blocks(&place, part, itemsize, stored, spare)? {
+        let fetched = self.at(
+            index,
+            stored,
+            |absent| Ok(Some(absent)),
+            |place, stored| self.fetch_blocks(place, part, itemsize, stored, spare),
+        );
+        match fetched? {
             Some(fetched) => Ok(fetched),
             // Not the expected frame: the decoder reports the error.
             None => self.fetch(index, stored),
@@ -48,11 +50,12 @@ impl ChunkReader<'_> {
         itemsize: usize,
         stored: &mut Vec<u8>,
         spare: &mut Vec<u8>,
-    ) -> Result<Option<Fetched>, ZarrError> {
+    ) -> Result<Attempt<Option<Fetched>>, ZarrError> {
         let mut frame = match Frame::open(self.store(), place, self.chunk_bytes(), spare)? {
             Opened::Frame(frame) => frame,
-            Opened::Absent => return Ok(Some(Fetched::ABSENT)),
-            Opened::Other => return Ok(None),
+            Opened::Absent => return Ok(Attempt::Done(Some(Fetched::ABSENT))),
+            Opened::Other => return Ok(Attempt::Done(None)),
+            Opened::Replaced => return Ok(Attempt::Replaced),
         };
         let (chunk, blocksize) = (self.chunk(), frame.header.blocksize.max(1) as usize);
         let blocks = spans(part, &chunk, itemsize, 2 * blocksize).flat_map(|span| {
@@ -62,15 +65,15 @@ impl ChunkReader<'_> {
         let frame_bytes = u64::from(frame.header.cbytes);
         let ranges = block_ranges(&frame.header, spare, blocks);
         let Some(pieces) = ranges.and_then(|ranges| ReadPolicy::SUBSET.pieces(&ranges, frame_bytes)) else {
-            return Ok(None);
+            return Ok(Attempt::Done(None));
         };
-        stored.resize(frame_bytes as usize, 0);
+        stored.resize(zcodec::to_usize(frame_bytes), 0);
         let head = spare.len().min(stored.len());
         stored[..head].copy_from_slice(&spare[..head]);
         if !frame.read(place, &pieces, spare)? {
-            return Ok(None);
+            return Ok(Attempt::Done(None));
         }
         pieces.scatter(spare, stored);
-        Ok(Some(Fetched { stat: Some(frame.stat), present: true, bytes: frame.bytes }))
+        Ok(Attempt::Done(Some(Fetched { stat: Some(frame.stat), present: true, bytes: frame.bytes })))
     }
 }

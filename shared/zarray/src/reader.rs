@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use zcodec::{Codec, CodecError, Header, decompress_range};
+use zcodec::{Codec, CodecError, Header, decompress_range, to_usize};
 use zstore::{ByteRange, Stat, Store};
 
 use crate::chain::DecodeScratch;
@@ -36,7 +36,12 @@ pub struct ChunkReader<'a> {
     fallback: Option<Fallback>,
     grid: Grid,
     indexes: Mutex<VecDeque<(Vec<u64>, KeptIndex)>>,
+    /// The most bytes of memory that a chunk or the index of a shard may take.
+    limit: Option<u64>,
 }
+
+/// How often a shard is read that is replaced each time.
+const SHARD_ATTEMPTS: usize = 4;
 
 /// What a fetch found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +67,23 @@ pub(crate) struct Stored {
     pub start: u64,
     /// Its byte range; `None` for the whole object.
     pub len: Option<u64>,
+    /// The shard whose index says so.
+    pub shard: Option<Stat>,
+}
+
+impl Stored {
+    /// Whether an object read just now is the one that it was located in: not another one that has taken the place of the shard.
+    pub fn is_of(&self, stat: Stat) -> bool {
+        self.shard.is_none_or(|shard| shard == stat)
+    }
+}
+
+/// Whether a shard was replaced between the reading of its index and that of its chunk.
+pub(crate) enum Attempt<T> {
+    /// It was not.
+    Done(T),
+    /// It was: what the index says does not hold any more.
+    Replaced,
 }
 
 impl<'a> ChunkReader<'a> {
@@ -77,11 +99,20 @@ impl<'a> ChunkReader<'a> {
         };
         let grid = array.chunk_shape().and_then(|shape| Grid::new(array.shape.clone(), shape.to_vec()));
         let grid = grid.ok_or("the chunk grid is not regular")?;
-        Ok(ChunkReader { store, array, elements, fallback, grid, indexes: Mutex::default() })
+        Ok(ChunkReader { store, array, elements, fallback, grid, indexes: Mutex::default(), limit: None })
+    }
+
+    /// The same, with at most `bytes` of memory for a decoded chunk, whatever its metadata and the chunk itself say.
+    pub fn with_limit(self, bytes: u64) -> ChunkReader<'a> {
+        ChunkReader { limit: Some(bytes), ..self }
     }
 
     pub(crate) fn store(&self) -> &Store {
         self.store
+    }
+
+    pub(crate) fn limit(&self) -> Option<u64> {
+        self.limit
     }
 
     /// Whether a stored chunk is a Blosc frame without further codecs.
@@ -155,33 +186,68 @@ impl<'a> ChunkReader<'a> {
     /// [`ZarrError::Store`] from the store, [`ZarrError::Chunk`] if the index of a shard is damaged. A missing chunk is not an
     /// error.
     pub fn fetch(&self, index: &[u64], stored: &mut Vec<u8>) -> Result<Fetched, ZarrError> {
-        let place = match self.locate(index, stored)? {
-            Ok(place) => place,
-            Err(absent) => return Ok(absent),
-        };
+        self.at(index, stored, Ok, |place, stored| self.fetch_at(index, place, stored))
+    }
+
+    fn fetch_at(&self, index: &[u64], place: &Stored, stored: &mut Vec<u8>) -> Result<Attempt<Fetched>, ZarrError> {
         let Some(len) = place.len else {
             let stat = self.store.get(&place.key, stored)?;
             // If the object is missing, the buffer still holds old data.
             let bytes = if stat.is_some() { stored.len() as u64 } else { 0 };
-            return Ok(Fetched { stat, present: stat.is_some(), bytes });
+            return Ok(Attempt::Done(Fetched { stat, present: stat.is_some(), bytes }));
         };
         let stat = self.store.get_range(&place.key, ByteRange::At { start: place.start, len }, stored)?;
-        if stat.is_none() || stored.len() as u64 != len {
+        if !stat.is_some_and(|stat| place.is_of(stat)) {
+            return Ok(Attempt::Replaced);
+        }
+        if stored.len() as u64 != len {
             let source = CodecError::Short { format: "inner chunk", needed: len, found: stored.len() as u64 };
             return Err(ZarrError::Chunk { place: self.place(index), source });
         }
-        Ok(Fetched { stat, present: true, bytes: len })
+        Ok(Attempt::Done(Fetched { stat, present: true, bytes: len }))
+    }
+
+    /// Locates chunk `index` and reads it there: again where its shard was replaced since its index was read. `absent` makes
+    /// the result of a chunk that is not there, `buffer` is scratch space.
+    pub(crate) fn at<T>(
+        &self,
+        index: &[u64],
+        buffer: &mut Vec<u8>,
+        absent: impl Fn(Fetched) -> Result<T, ZarrError>,
+        mut read: impl FnMut(&Stored, &mut Vec<u8>) -> Result<Attempt<T>, ZarrError>,
+    ) -> Result<T, ZarrError> {
+        for _ in 0..SHARD_ATTEMPTS {
+            let place = match self.locate(index, buffer)? {
+                Ok(place) => place,
+                Err(nothing) => return absent(nothing),
+            };
+            match read(&place, buffer)? {
+                Attempt::Done(done) => return Ok(done),
+                Attempt::Replaced => self.forget(index),
+            }
+        }
+        let source = CodecError::Invalid { format: "shard", detail: "it was replaced while it was being read".into() };
+        Err(ZarrError::Chunk { place: self.place(index), source })
+    }
+
+    /// Forgets the index of the shard that holds chunk `index`.
+    fn forget(&self, index: &[u64]) {
+        if let Some((shard, _)) = self.shard_of(index) {
+            self.indexes.lock().retain(|(kept, _)| *kept != shard);
+        }
     }
 
     /// Where chunk `index` is stored, or the result if it is missing from the index of its shard.
     pub(crate) fn locate(&self, index: &[u64], buffer: &mut Vec<u8>) -> Result<Result<Stored, Fetched>, ZarrError> {
         let (key, _) = self.key(index);
-        let Some((shard, inner)) = self.shard_of(index) else { return Ok(Ok(Stored { key, start: 0, len: None })) };
+        let Some((shard, inner)) = self.shard_of(index) else {
+            return Ok(Ok(Stored { key, start: 0, len: None, shard: None }));
+        };
         let shard = self.shard(shard, &key, buffer)?;
         let Some(StoredIndex { stat, index }) = &*shard else { return Ok(Err(Fetched::ABSENT)) };
         match index {
-            Ok(index) => Ok(match index.0.get(inner as usize).copied().flatten() {
-                Some((start, len)) => Ok(Stored { key, start, len: Some(len) }),
+            Ok(index) => Ok(match index.0.get(to_usize(inner)).copied().flatten() {
+                Some((start, len)) => Ok(Stored { key, start, len: Some(len), shard: Some(*stat) }),
                 None => Err(Fetched { stat: Some(*stat), ..Fetched::ABSENT }),
             }),
             Err(error) => Err(ZarrError::Chunk { place: self.store.place(&key), source: error.clone() }),
@@ -194,6 +260,10 @@ impl<'a> ChunkReader<'a> {
             return Ok(shard);
         }
         let layout = self.array.chain.sharding.as_ref().map(|sharding| &sharding.index);
+        let bytes = layout.map_or(0, |layout| layout.chunks.saturating_mul(INDEX_ENTRY));
+        if let Some(limit) = self.limit.filter(|limit| bytes > *limit) {
+            return Err(ZarrError::Chunk { place: self.store.place(key), source: CodecError::Memory { limit } });
+        }
         let shard = layout.map(|layout| find_shard_index(self.store, key, layout, buffer)).transpose()?.flatten();
         let shard = Arc::new(shard);
         let mut indexes = self.indexes.lock();
@@ -220,6 +290,7 @@ impl<'a> ChunkReader<'a> {
     /// # Errors
     /// What is wrong with the bytes.
     pub fn decode(&self, stored: &[u8], threads: usize, scratch: &mut DecodeScratch) -> Result<(), CodecError> {
+        scratch.workspace.limit = self.limit.or(scratch.workspace.limit);
         if let Some(fallback) = &self.fallback {
             return fallback.decode(stored, threads, scratch);
         }
@@ -297,7 +368,7 @@ const INDEX_ENTRY: u64 = size_of::<Option<(u64, u64)>>() as u64;
 /// How many shard indexes are kept.
 fn kept_indexes(array: &Array) -> usize {
     let chunks = array.chain.sharding.as_ref().map_or(1, |sharding| sharding.index.chunks.max(1));
-    (INDEX_CACHE / (chunks * INDEX_ENTRY)).clamp(2, 4096) as usize
+    to_usize((INDEX_CACHE / (chunks * INDEX_ENTRY)).clamp(2, 4096))
 }
 
 /// The bytes before a CRC-32C that matches them.
@@ -315,8 +386,8 @@ fn checked(stored: &[u8]) -> Result<&[u8], CodecError> {
 pub(crate) fn byte_range(part: &Subset, chunk: &Subset, itemsize: usize) -> Range<usize> {
     let last: Vec<u64> =
         part.start().iter().zip(part.shape()).map(|(start, length)| start + length.max(&1) - 1).collect();
-    let first = chunk.number(part.start()) as usize;
-    first * itemsize..(chunk.number(&last) as usize + 1) * itemsize
+    let first = to_usize(chunk.number(part.start()));
+    first * itemsize..(to_usize(chunk.number(&last)) + 1) * itemsize
 }
 
 /// Splits `part` along its slowest dimensions where consecutive steps are `gap` bytes or more apart.
@@ -326,7 +397,7 @@ pub(crate) fn spans(part: &Subset, chunk: &Subset, itemsize: usize, gap: usize) 
         let length = std::mem::replace(&mut shape[dimension], 1);
         let one = Subset::new(part.start().to_vec(), shape.clone());
         let stride: u64 = chunk.shape()[dimension + 1..].iter().product();
-        let between = (stride as usize * itemsize).saturating_sub(byte_range(&one, chunk, itemsize).len());
+        let between = to_usize(stride).saturating_mul(itemsize).saturating_sub(byte_range(&one, chunk, itemsize).len());
         if length > 1 && between < gap {
             shape[dimension] = length;
             break;

@@ -48,7 +48,7 @@ pub fn sample<E>(
     let mut sampled = Sampled { tried: 0, found: 0, listed: None };
     let Some(grid) = array.grid.as_ref().filter(|grid| !grid.is_empty() && wanted > 0) else { return Ok(sampled) };
     let mut chunks = 0;
-    for number in grid.spread().take(wanted.saturating_add(PROBES) as usize) {
+    for number in grid.spread().take(zcodec::to_usize(wanted.saturating_add(PROBES))) {
         let here = look(&object_key(array, grid, number))?;
         sampled.tried += 1;
         sampled.found += u64::from(here > 0);

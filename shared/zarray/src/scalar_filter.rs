@@ -5,6 +5,8 @@
 //! fill value may replace a missing chunk only if decoding returns exactly the same number. Any uncertainty is an
 //! error.
 
+#![allow(clippy::cast_possible_truncation, reason = "arithmetic in the type of the elements")]
+
 use serde_json::Value;
 use zcodec::codec_name;
 

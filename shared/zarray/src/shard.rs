@@ -4,7 +4,7 @@
 //! as 64-bit integers, both 2^64−1 for a chunk that is not there, at the start or the end of the shard, usually followed by
 //! the CRC-32C of the index.
 
-use zcodec::{CodecError, crc32c};
+use zcodec::{CodecError, crc32c, to_usize};
 use zstore::{ByteRange, Stat, Store, StoreError};
 
 use crate::error::ZarrError;
@@ -61,7 +61,7 @@ impl ShardIndex {
         if (bytes.len() as u64) < needed {
             return Err(CodecError::Short { format: "shard index", needed, found: bytes.len() as u64 });
         }
-        let (entries, checksum) = bytes.split_at(layout.chunks as usize * 16);
+        let (entries, checksum) = bytes.split_at(to_usize(layout.chunks) * 16);
         if let (true, Some(stored)) = (layout.checksum, checksum.first_chunk::<4>()) {
             let (stored, computed) = (u32::from_le_bytes(*stored), crc32c(entries));
             if stored != computed {
@@ -163,7 +163,7 @@ pub struct ShardEnd {
 impl ShardBuilder {
     /// A shard without any inner chunk.
     pub fn new(layout: IndexLayout) -> ShardBuilder {
-        let index = ShardIndex(vec![None; layout.chunks as usize]);
+        let index = ShardIndex(vec![None; to_usize(layout.chunks)]);
         ShardBuilder { layout, index, len: layout.reserved() }
     }
 

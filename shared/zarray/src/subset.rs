@@ -125,9 +125,9 @@ pub(crate) fn copy_from_window(
     let (mut source_stride, mut target_stride) = (itemsize, itemsize);
     // From the last dimension: one that continues the run before it, in both buffers, becomes part of that run.
     for (dimension, length) in part.shape.iter().enumerate().rev() {
-        let length = *length as usize;
-        source_at += (part.start[dimension] - from.start[dimension]) as usize * source_stride;
-        target_at += (part.start[dimension] - to.start[dimension]) as usize * target_stride;
+        let length = zcodec::to_usize(*length);
+        source_at += zcodec::to_usize(part.start[dimension] - from.start[dimension]) * source_stride;
+        target_at += zcodec::to_usize(part.start[dimension] - to.start[dimension]) * target_stride;
         match axes.last_mut() {
             _ if length == 1 => {}
             Some(last) if last.source * last.length == source_stride && last.target * last.length == target_stride => {
@@ -135,8 +135,8 @@ pub(crate) fn copy_from_window(
             }
             _ => axes.push(Axis { length, source: source_stride, target: target_stride }),
         }
-        source_stride *= from.shape[dimension] as usize;
-        target_stride *= to.shape[dimension] as usize;
+        source_stride *= zcodec::to_usize(from.shape[dimension]);
+        target_stride *= zcodec::to_usize(to.shape[dimension]);
     }
     // The axes are now fastest first. A first axis without gaps is a run of bytes.
     let run = match axes.first() {

@@ -1,8 +1,8 @@
-//! Reads a whole array into memory: for coordinates, which are small.
+//! Reads an array, or a box of it, into memory: for coordinates, which are small.
 
 use parking_lot::Mutex;
 
-use zcodec::CodecError;
+use zcodec::{CodecError, to_usize};
 use zstore::Store;
 
 use crate::chain::DecodeScratch;
@@ -13,9 +13,6 @@ use crate::metadata::Array;
 use crate::parallel::{OrderedMap, Pool};
 use crate::reader::ChunkReader;
 use crate::subset::{Subset, copy_subset};
-
-/// Maximum size of a coordinate.
-const MOST_BYTES: u64 = 4 << 30;
 
 /// The elements of an array in C order, as decoded chunks hold them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,110 +28,148 @@ pub enum ArrayValues {
     Variable(Vec<Vec<u8>>),
 }
 
-/// Reads all of `array`. Missing chunks read as the fill value.
+/// Reads all of `array`, which may take `most_bytes` of memory. Missing chunks read as the fill value.
 ///
 /// # Errors
-/// [`ZarrError::Metadata`] if its codecs or fill value are not supported or it is too large for a coordinate,
-/// [`ZarrError::Store`], and [`ZarrError::Chunk`] for the first chunk that is damaged.
-pub fn read_whole(store: &Store, array: &Array, pool: &Pool) -> Result<ArrayValues, ZarrError> {
-    let place = || store.place(array.key_prefix());
-    let wrong = |detail: String| ZarrError::Metadata { place: place(), detail };
-    let reader = ChunkReader::new(store, array).map_err(wrong)?;
-    let elements = reader.grid().elements();
+/// [`ZarrError::Metadata`] if its codecs are not supported, or a chunk is missing and the fill value is not supported;
+/// [`ZarrError::TooLarge`], [`ZarrError::Store`], and [`ZarrError::Chunk`] for the first chunk that is damaged.
+pub fn read_whole(store: &Store, array: &Array, pool: &Pool, most_bytes: u64) -> Result<ArrayValues, ZarrError> {
+    read_region(store, array, &Subset::whole(&array.shape), pool, most_bytes)
+}
+
+/// As [`read_whole`], of a box of `array` only.
+///
+/// # Errors
+/// As [`read_whole`].
+pub fn read_region(
+    store: &Store,
+    array: &Array,
+    region: &Subset,
+    pool: &Pool,
+    most_bytes: u64,
+) -> Result<ArrayValues, ZarrError> {
+    let wrong = |detail: String| ZarrError::Metadata { place: store.place(array.key_prefix()), detail };
+    let reader = ChunkReader::new(store, array).map_err(wrong)?.with_limit(most_bytes);
+    let elements = region.elements();
     let size = match reader.elements().itemsize {
         Itemsize::Fixed(size) => size,
-        Itemsize::Variable => 1,
+        Itemsize::Variable => size_of::<Vec<u8>>(),
     };
-    if elements.saturating_mul(size as u64) > MOST_BYTES {
-        return Err(wrong(format!("has {elements} elements, too many for a coordinate")));
-    }
-    let fill = fill_element(array).map_err(wrong)?;
-    let numbers = 0..reader.grid().len();
+    let needed = elements.saturating_mul(size as u64).max(reader.chunk_bytes());
+    let Some(count) = usize::try_from(elements).ok().filter(|_| needed <= most_bytes) else {
+        let (needed, limit) = (zwire::human_bytes(needed), zwire::human_bytes(most_bytes));
+        let detail =
+            format!("reading {elements} values needs {needed} of memory; the limit for coordinates is {limit}");
+        return Err(ZarrError::TooLarge { place: store.place(array.key_prefix()), detail });
+    };
+    let chunks = region.chunks(reader.grid().chunk_shape());
+    let numbers = 0..chunks.elements();
+    let whole = Region { reader: &reader, region, chunks, fill: fill_element(array) };
     match reader.elements().itemsize {
         Itemsize::Fixed(itemsize) => {
-            let bytes = Mutex::new(fill.repeat(elements as usize));
+            let filled = whole.fill.as_ref().map_or_else(|_| vec![0; count * itemsize], |fill| fill.repeat(count));
+            let bytes = Mutex::new(filled);
             let window = 4 * pool.workers();
-            OrderedMap::new(pool, window).run(
-                numbers,
-                |number| fixed(&reader, number, itemsize, &bytes),
-                |done| done,
-            )?;
+            OrderedMap::new(pool, window).run(numbers, |number| whole.fixed(number, itemsize, &bytes), |done| done)?;
             let bytes = bytes.into_inner();
             Ok(ArrayValues::Fixed { itemsize, bytes })
         }
         Itemsize::Variable => {
-            let mut values = vec![fill; elements as usize];
+            let mut values = vec![whole.fill.clone().unwrap_or_default(); count];
             for number in numbers {
-                variable(&reader, number, &mut values)?;
+                whole.variable(number, &mut values)?;
             }
             Ok(ArrayValues::Variable(values))
         }
     }
 }
 
-/// Decodes a chunk; `None` if it is missing.
-fn decoded(reader: &ChunkReader, index: &[u64], scratch: &mut DecodeScratch) -> Result<bool, ZarrError> {
-    let mut stored = Vec::new();
-    if !reader.fetch(index, &mut stored)?.present {
-        return Ok(false);
-    }
-    let chunk = |source| ZarrError::Chunk { place: reader.place(index), source };
-    reader.decode(&stored, 1, scratch).map_err(chunk).map(|()| true)
+/// A box of an array that is being read.
+struct Region<'a> {
+    reader: &'a ChunkReader<'a>,
+    region: &'a Subset,
+    /// Its chunks.
+    chunks: Subset,
+    /// Only a missing chunk needs it.
+    fill: Result<Vec<u8>, String>,
 }
 
-/// The array, and the part of a chunk inside it, in the order of the array.
-fn inside(reader: &ChunkReader, index: &[u64]) -> (Subset, Subset, Subset) {
-    let whole = Subset::whole(reader.grid().shape());
-    let chunk = Subset::chunk(index, reader.grid().chunk_shape());
-    let part = chunk.intersection(&whole).unwrap_or_else(|| Subset::whole(&vec![0; index.len()]));
-    (whole, chunk, part)
-}
+impl Region<'_> {
+    /// The stored bytes of a chunk; `None` if it is missing.
+    fn stored(&self, index: &[u64]) -> Result<Option<Vec<u8>>, ZarrError> {
+        let mut stored = Vec::new();
+        if self.reader.fetch(index, &mut stored)?.present {
+            return Ok(Some(stored));
+        }
+        let missing = |why: &String| format!("it is not stored, and {why}");
+        let wrong = |why| ZarrError::Metadata { place: self.reader.place(index), detail: missing(why) };
+        self.fill.as_ref().map(|_| None).map_err(wrong)
+    }
 
-fn fixed(reader: &ChunkReader, number: u64, itemsize: usize, bytes: &Mutex<Vec<u8>>) -> Result<(), ZarrError> {
-    let index = reader.grid().index(number);
-    let mut scratch = DecodeScratch::default();
-    if !decoded(reader, &index, &mut scratch)? {
-        return Ok(());
+    /// A chunk, and the part of it inside the box, in the order of the array.
+    fn inside(&self, index: &[u64]) -> (Subset, Subset) {
+        let chunk = Subset::chunk(index, self.reader.grid().chunk_shape());
+        let part = chunk.intersection(self.region).unwrap_or_else(|| Subset::whole(&vec![0; index.len()]));
+        (chunk, part)
     }
-    let (whole, chunk, part) = inside(reader, &index);
-    if (scratch.decoded.len() as u64) < chunk.elements().saturating_mul(itemsize as u64) {
-        let source = CodecError::WrongSize { expected: reader.chunk_bytes(), found: scratch.decoded.len() as u64 };
-        return Err(ZarrError::Chunk { place: reader.place(&index), source });
-    }
-    // The chunk is in C order of its permuted dimensions, the target in the order of the array.
-    let order = &reader.elements().order;
-    let mut target = bytes.lock();
-    if order.iter().enumerate().all(|(place, dimension)| place == *dimension) {
-        copy_subset(&part, &chunk, &scratch.decoded, &whole, &mut target, itemsize);
-        return Ok(());
-    }
-    let stored = chunk.permuted(order);
-    for member in (0..part.elements()).map(|number| part.member(number)) {
-        let picked: Vec<u64> = order.iter().map(|dimension| member[*dimension]).collect();
-        let (from, to) = (stored.number(&picked) as usize * itemsize, whole.number(&member) as usize * itemsize);
-        target[to..to + itemsize].copy_from_slice(&scratch.decoded[from..from + itemsize]);
-    }
-    Ok(())
-}
 
-fn variable(reader: &ChunkReader, number: u64, values: &mut [Vec<u8>]) -> Result<(), ZarrError> {
-    let index = reader.grid().index(number);
-    let mut scratch = DecodeScratch::default();
-    if !decoded(reader, &index, &mut scratch)? {
-        return Ok(());
+    fn fixed(&self, number: u64, itemsize: usize, bytes: &Mutex<Vec<u8>>) -> Result<(), ZarrError> {
+        let reader = self.reader;
+        let index = self.chunks.member(number);
+        let damaged = |source| ZarrError::Chunk { place: reader.place(&index), source };
+        let Some(stored) = self.stored(&index)? else { return Ok(()) };
+        let (whole, (chunk, part)) = (self.region, self.inside(&index));
+        let mut scratch = DecodeScratch::default();
+        // The chunk is in C order of its permuted dimensions, the target in the order of the array.
+        let order = &reader.elements().order;
+        if order.iter().enumerate().all(|(place, dimension)| place == *dimension) {
+            let start = part.start().iter().zip(chunk.start()).map(|(part, chunk)| part - chunk).collect();
+            let within = Subset::new(start, part.shape().to_vec());
+            if part == *whole {
+                // A large coordinate is often one chunk.
+                return reader
+                    .decode_subset(&stored, &within, &mut bytes.lock(), 1, &mut scratch)
+                    .map(drop)
+                    .map_err(damaged);
+            }
+            let mut decoded = vec![0; to_usize(part.elements()) * itemsize];
+            reader.decode_subset(&stored, &within, &mut decoded, 1, &mut scratch).map_err(damaged)?;
+            copy_subset(&part, &part, &decoded, whole, &mut bytes.lock(), itemsize);
+            return Ok(());
+        }
+        reader.decode(&stored, 1, &mut scratch).map_err(damaged)?;
+        if (scratch.decoded.len() as u64) < chunk.elements().saturating_mul(itemsize as u64) {
+            let (expected, found) = (reader.chunk_bytes(), scratch.decoded.len() as u64);
+            return Err(damaged(CodecError::WrongSize { expected, found }));
+        }
+        let mut target = bytes.lock();
+        let stored = chunk.permuted(order);
+        for member in (0..part.elements()).map(|number| part.member(number)) {
+            let picked: Vec<u64> = order.iter().map(|dimension| member[*dimension]).collect();
+            let (from, to) = (to_usize(stored.number(&picked)) * itemsize, to_usize(whole.number(&member)) * itemsize);
+            target[to..to + itemsize].copy_from_slice(&scratch.decoded[from..from + itemsize]);
+        }
+        Ok(())
     }
-    let (whole, chunk, part) = inside(reader, &index);
-    let items = separated(&scratch.decoded).filter(|items| items.len() as u64 >= chunk.elements());
-    let items = items.ok_or_else(|| {
-        let detail = "truncated element".to_owned();
-        ZarrError::Chunk { place: reader.place(&index), source: CodecError::Invalid { format: "vlen", detail } }
-    })?;
-    let stored = chunk.permuted(&reader.elements().order);
-    for member in (0..part.elements()).map(|number| part.member(number)) {
-        let picked: Vec<u64> = reader.elements().order.iter().map(|dimension| member[*dimension]).collect();
-        values[whole.number(&member) as usize] = items[stored.number(&picked) as usize].to_vec();
+
+    fn variable(&self, number: u64, values: &mut [Vec<u8>]) -> Result<(), ZarrError> {
+        let reader = self.reader;
+        let index = self.chunks.member(number);
+        let damaged = |source| ZarrError::Chunk { place: reader.place(&index), source };
+        let Some(stored) = self.stored(&index)? else { return Ok(()) };
+        let mut scratch = DecodeScratch::default();
+        reader.decode(&stored, 1, &mut scratch).map_err(damaged)?;
+        let (whole, (chunk, part)) = (self.region, self.inside(&index));
+        let items = separated(&scratch.decoded).filter(|items| items.len() as u64 >= chunk.elements());
+        let items = items
+            .ok_or_else(|| damaged(CodecError::Invalid { format: "vlen", detail: "truncated element".to_owned() }))?;
+        let stored = chunk.permuted(&reader.elements().order);
+        for member in (0..part.elements()).map(|number| part.member(number)) {
+            let picked: Vec<u64> = reader.elements().order.iter().map(|dimension| member[*dimension]).collect();
+            values[to_usize(whole.number(&member))] = items[to_usize(stored.number(&picked))].to_vec();
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The elements of a chunk in the format of the `vlen` codecs of numcodecs: the count, then each element after its length,

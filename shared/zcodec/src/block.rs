@@ -13,7 +13,7 @@ use crate::block_bytes::BlockBytes;
 use crate::lz4::{lz4_compress, lz4_decompress, lz4_decompress_prefix};
 use crate::split::readable;
 use crate::workspace::{DCtx, Workspace};
-use crate::{Cname, CodecError, HEADER_LEN, Header, Shuffle, set_len};
+use crate::{Cname, CodecError, HEADER_LEN, Header, Shuffle, set_len, to_u32};
 
 /// Buffers below this are stored uncompressed by c-blosc (`MIN_BUFFERSIZE`).
 pub const MIN_BUFFER: usize = 128;
@@ -114,7 +114,7 @@ impl Layout {
             } else {
                 len
             };
-            out[at - 4..at].copy_from_slice(&(len as u32).to_le_bytes());
+            out[at - 4..at].copy_from_slice(&to_u32(len).to_le_bytes());
             at += len;
         }
         Some(at)

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::block::{self, BlockCodec};
 use crate::blocksize::{predict_blocksize, predict_split};
 use crate::workspace::Workspace;
-use crate::{Blosc, Cname, CodecError, HEADER_LEN, Header, MAX_NBYTES, c_blosc, set_len};
+use crate::{
+    Blosc, Cname, CodecError, HEADER_LEN, Header, MAX_NBYTES, c_blosc, set_len, to_u32, to_usize, try_set_len,
+};
 
 impl Blosc {
     /// Compresses `src`, with elements of `typesize` bytes, into `dst` (overwritten).
@@ -55,7 +57,7 @@ impl Blosc {
         threads: usize,
         workspace: &mut Workspace,
     ) {
-        let blocksize = predict_blocksize(self, typesize as u64, src.len() as u64) as usize;
+        let blocksize = to_usize(predict_blocksize(self, typesize as u64, src.len() as u64));
         let split = predict_split(self, typesize as u64, src.len() as u64);
         let layout = block::Layout { codec, typesize, blocksize, nbytes: src.len(), shuffle: self.shuffle, split };
         let max_len = src.len() + HEADER_LEN;
@@ -72,14 +74,14 @@ impl Blosc {
             dst[HEADER_LEN..max_len].copy_from_slice(src);
         }
         dst.truncate(end.unwrap_or(max_len));
-        let cbytes = dst.len() as u32;
+        let cbytes = to_u32(dst.len());
         let shuffle_flag = [0x00, 0x01, 0x04][usize::from(self.shuffle.number())];
         dst[0] = 2;
         dst[1] = 1;
         dst[2] = shuffle_flag | u8::from(raw) << 1 | u8::from(!split) << 4 | self.cname.format() << 5;
-        dst[3] = typesize as u8;
-        dst[4..8].copy_from_slice(&(src.len() as u32).to_le_bytes());
-        dst[8..12].copy_from_slice(&(blocksize as u32).to_le_bytes());
+        dst[3] = u8::try_from(typesize).unwrap_or(1);
+        dst[4..8].copy_from_slice(&to_u32(src.len()).to_le_bytes());
+        dst[8..12].copy_from_slice(&to_u32(blocksize).to_le_bytes());
         dst[12..16].copy_from_slice(&cbytes.to_le_bytes());
     }
 
@@ -102,7 +104,7 @@ pub fn decompress(
 ) -> Result<(), CodecError> {
     let header = check_frame(frame)?;
     let frame = &frame[..header.cbytes as usize];
-    set_len(dst, header.nbytes as usize);
+    try_set_len(dst, workspace.most(Some(header.nbytes as usize))?)?;
     if header.nbytes == 0 {
         return Ok(());
     }
@@ -110,7 +112,7 @@ pub fn decompress(
         dst.copy_from_slice(&frame[HEADER_LEN..]);
         return Ok(());
     }
-    let threads = threads.clamp(1, header.max_threads() as usize);
+    let threads = threads.clamp(1, to_usize(header.max_threads()));
     match block::Layout::of(&header) {
         Some(layout) => decode_blocks(&layout, frame, dst, threads, workspace),
         None => c_blosc::decompress(frame, dst, threads),
@@ -175,7 +177,7 @@ impl block::Layout {
                 return None;
             }
             let start = HEADER_LEN + 4 * index;
-            dst.get_mut(start..start + 4)?.copy_from_slice(&(at as u32).to_le_bytes());
+            dst.get_mut(start..start + 4)?.copy_from_slice(&to_u32(at).to_le_bytes());
             at += self.encode(clevel, bytes, &mut dst[at..], workspace)?;
         }
         Some(at)
@@ -212,7 +214,7 @@ impl block::Layout {
                 block.truncate(len);
             }
             let start = HEADER_LEN + 4 * index;
-            dst.get_mut(start..start + 4)?.copy_from_slice(&(at as u32).to_le_bytes());
+            dst.get_mut(start..start + 4)?.copy_from_slice(&to_u32(at).to_le_bytes());
             dst.get_mut(at..at + block.len())?.copy_from_slice(&block);
             at += block.len();
         }

@@ -71,7 +71,7 @@ pub fn compress(codec: &Blosc, typesize: usize, src: &[u8], dst: &mut Vec<u8>) -
             dst.as_mut_ptr().cast(),
             dst.len(),
             c_name(codec.cname).as_ptr(),
-            codec.blocksize.min(i32::MAX as u64) as usize,
+            crate::to_usize(codec.blocksize.min(i32::MAX as u64)),
             1,
         )
     };
@@ -91,17 +91,12 @@ pub fn compress(codec: &Blosc, typesize: usize, src: &[u8], dst: &mut Vec<u8>) -
 /// that `frame` has the length given in it.
 pub fn decompress(frame: &[u8], dst: &mut [u8], threads: usize) -> Result<(), CodecError> {
     debug_assert!(frame.len() >= HEADER_LEN);
+    let threads = c_int::try_from(threads.clamp(1, 256)).unwrap_or(1);
     // SAFETY: the header has been validated against `frame.len()`, so every offset that c-blosc derives from it lies
     // inside `frame`; c-blosc checks the block table and stream lengths against the same size before using them, and
     // writes at most `dst.len()` bytes.
-    let read = unsafe {
-        blosc_src::blosc_decompress_ctx(
-            frame.as_ptr().cast(),
-            dst.as_mut_ptr().cast(),
-            dst.len(),
-            threads.clamp(1, 256) as c_int,
-        )
-    };
+    let read =
+        unsafe { blosc_src::blosc_decompress_ctx(frame.as_ptr().cast(), dst.as_mut_ptr().cast(), dst.len(), threads) };
     if usize::try_from(read) == Ok(dst.len()) {
         Ok(())
     } else {
@@ -121,7 +116,7 @@ pub fn decode_block(header: &Header, bytes: &[u8], out: &mut [u8], frame: &mut V
     let flags = if shorter { header.flags | NOT_SPLIT } else { header.flags };
     frame.clear();
     frame.extend([header.version, header.codec_version, flags, header.typesize]);
-    for word in [nbytes, nbytes, cbytes, first as i32] {
+    for word in [nbytes, nbytes, cbytes, cbytes - i32::try_from(bytes.len()).map_err(too_large)?] {
         frame.extend(word.to_le_bytes());
     }
     frame.extend_from_slice(bytes);

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use crate::block::Layout;
 use crate::blosc::check_frame;
-use crate::{CodecError, HEADER_LEN, Workspace, c_blosc, set_len};
+use crate::{CodecError, HEADER_LEN, Workspace, c_blosc, set_len, to_usize};
 
 /// Whether `frame` decodes to `expected`; its blocks are decoded by `threads` threads.
 ///
@@ -21,7 +21,7 @@ pub fn holds(frame: &[u8], expected: &[u8], threads: usize, workspace: &mut Work
     if header.nbytes == 0 || header.stored_raw() {
         return Ok(expected.is_empty() || &frame[HEADER_LEN..] == expected);
     }
-    let threads = threads.clamp(1, header.max_threads() as usize);
+    let threads = threads.clamp(1, to_usize(header.max_threads()));
     match Layout::of(&header) {
         Some(layout) => blocks_hold(&layout, frame, expected, threads, workspace),
         None => {

@@ -35,6 +35,12 @@ pub enum CodecError {
         /// Size of the chunk.
         nbytes: u64,
     },
+    /// It decodes to more than there is memory for.
+    #[error("decodes to more than {limit} bytes, for which there is no memory")]
+    Memory {
+        /// The most bytes allowed.
+        limit: u64,
+    },
     /// The checksum stored with the bytes does not match them.
     #[error("crc32c mismatch: stored {stored:08x}, computed {computed:08x}")]
     Checksum {

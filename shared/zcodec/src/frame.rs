@@ -91,7 +91,7 @@ impl Header {
         {
             return Some(format!("{} bytes stored uncompressed in a frame of {} bytes", self.nbytes, self.cbytes));
         }
-        if !self.stored_raw() && self.blocks() > u64::from(self.cbytes - HEADER_LEN as u32) / 4 {
+        if !self.stored_raw() && self.blocks() > (u64::from(self.cbytes) - HEADER_LEN as u64) / 4 {
             return Some(format!("{} blocks do not fit a frame of {} bytes", self.blocks(), self.cbytes));
         }
         None

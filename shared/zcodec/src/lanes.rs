@@ -12,7 +12,9 @@ use crate::block::Layout;
 use crate::split::MAX_SPLITS;
 
 /// Maximum number of streams in a block.
-pub const STREAMS: usize = MAX_SPLITS as usize;
+pub const STREAMS: usize = 16;
+
+const _: () = assert!(STREAMS as u64 == MAX_SPLITS);
 
 /// If more than one byte in this many is requested, unshuffling the whole block is faster (measured).
 const BYTES_WORTH_MOVING: usize = 20;

@@ -3,6 +3,8 @@
 //! This crate knows nothing about arrays, stores or data types except the element size of a shuffle. It is the only
 //! crate with `unsafe` code and the only one that links `blosc-src`.
 
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation))]
+
 mod block;
 mod block_bytes;
 mod blocksize;
@@ -52,6 +54,25 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 /// Extends `before`, the CRC-32C of the preceding bytes, by `bytes`.
 pub fn crc32c_append(before: u32, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(before, bytes)
+}
+
+/// A size or an index in memory; the largest one, which no buffer has, if the machine cannot have it.
+pub fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// A length that a format holds in 32 bits, and that was checked to fit.
+pub(crate) fn to_u32(len: usize) -> u32 {
+    debug_assert!(u32::try_from(len).is_ok());
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// As [`set_len`], for a length that a chunk or its metadata states: an error where there is no such memory.
+pub(crate) fn try_set_len(buffer: &mut Vec<u8>, len: usize) -> Result<(), CodecError> {
+    let room = buffer.try_reserve_exact(len.saturating_sub(buffer.len()));
+    room.map_err(|_| CodecError::Memory { limit: buffer.capacity() as u64 })?;
+    set_len(buffer, len);
+    Ok(())
 }
 
 /// Resizes `buffer` to `len` bytes without clearing existing content: buffers are reused from chunk to chunk, and

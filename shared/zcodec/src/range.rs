@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::blosc::check_frame;
 use crate::table::{BlockTable, decode_into};
-use crate::{CodecError, HEADER_LEN, Header, Workspace, set_len};
+use crate::{CodecError, HEADER_LEN, Header, Workspace, to_usize, try_set_len};
 
 /// Decodes the blocks of a complete frame that overlap the decoded byte range `wanted` into `dst` (overwritten).
 /// Returns the decoded byte range that `dst` then holds: whole blocks, clipped to the chunk. For readers without the
@@ -22,8 +22,8 @@ pub fn decompress_range(
     let header = check_frame(frame)?;
     let blocks = overlapping(&header, &wanted);
     let (first, end) = (header.block_bytes(blocks.start).start, header.block_bytes(blocks.end).start);
-    let decoded = first as usize..end as usize;
-    set_len(dst, decoded.len());
+    let decoded = to_usize(first)..to_usize(end);
+    try_set_len(dst, workspace.most(Some(decoded.len()))?)?;
     if blocks.is_empty() {
         return Ok(decoded);
     }
@@ -31,7 +31,7 @@ pub fn decompress_range(
     for (index, out) in blocks.zip(dst.chunks_mut(header.blocksize as usize)) {
         let bytes = table
             .block(index)
-            .and_then(|place| frame.get(place.start as usize..place.end as usize))
+            .and_then(|place| frame.get(to_usize(place.start)..to_usize(place.end)))
             .ok_or_else(|| CodecError::Invalid { format: "blosc", detail: format!("there is no block {index}") })?;
         decode_into(&header, index, bytes, out, workspace)?;
     }

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Blosc, Cname, CodecError, Header, Shuffle, Workspace, crc32c, decompress, stream};
+use crate::{Blosc, Cname, CodecError, Header, Shuffle, Workspace, crc32c, decompress, stream, to_usize};
 
 /// A bytes-to-bytes codec that can be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Codec {
             "lzma" => Ok(Codec::Lzma),
             "shuffle" => {
                 let size = members.get("elementsize").and_then(Value::as_u64).unwrap_or(4);
-                Ok(Codec::Shuffle(size as usize))
+                Ok(Codec::Shuffle(to_usize(size)))
             }
             _ => Err(CodecError::Unknown { name: name.to_owned() }),
         }
@@ -80,7 +80,8 @@ impl Codec {
     /// `threads` is for Blosc blocks.
     ///
     /// # Errors
-    /// Whatever is wrong with the bytes, [`CodecError::WrongSize`] included.
+    /// Whatever is wrong with the bytes, [`CodecError::WrongSize`] included; [`CodecError::Memory`] above the limit of the
+    /// workspace.
     pub fn decode(
         &self,
         src: &[u8],
@@ -89,6 +90,7 @@ impl Codec {
         threads: usize,
         workspace: &mut Workspace,
     ) -> Result<(), CodecError> {
+        let most = workspace.most(expected)?;
         match self {
             Codec::Blosc(..) => {
                 // Before memory is allocated for the size in a possibly damaged header.
@@ -98,12 +100,13 @@ impl Codec {
                 }
                 decompress(src, dst, threads, workspace)?;
             }
-            Codec::Zlib => stream::zlib(src, expected, dst)?,
-            Codec::Gzip => stream::gzip(src, expected, dst)?,
-            Codec::Zstd => stream::zstd(src, expected, dst, workspace)?,
-            Codec::Lz4 => stream::lz4(src, dst, expected)?,
-            Codec::Bz2 => stream::bz2(src, expected, dst)?,
-            Codec::Lzma => stream::lzma(src, expected, dst)?,
+            Codec::Zlib => stream::zlib(src, most, dst)?,
+            Codec::Gzip => stream::gzip(src, most, dst)?,
+            Codec::Zstd if expected.is_some() => stream::zstd(src, most, dst, workspace)?,
+            Codec::Zstd => stream::zstd_unknown(src, most, dst, workspace)?,
+            Codec::Lz4 => stream::lz4(src, expected, most, dst)?,
+            Codec::Bz2 => stream::bz2(src, most, dst)?,
+            Codec::Lzma => stream::lzma(src, most, dst)?,
             Codec::Shuffle(elementsize) => stream::unshuffle(src, *elementsize, dst),
             Codec::Crc32c => check_crc32c(src, dst)?,
         }
@@ -111,6 +114,7 @@ impl Codec {
             Some(expected) if expected != dst.len() => {
                 Err(CodecError::WrongSize { expected: expected as u64, found: dst.len() as u64 })
             }
+            None if dst.len() > most => Err(CodecError::Memory { limit: most as u64 }),
             _ => Ok(()),
         }
     }

@@ -4,51 +4,53 @@
 use std::io::Read;
 
 use crate::lz4::lz4_decompress;
-use crate::{CodecError, Workspace, set_len};
+use crate::{CodecError, Workspace, set_len, try_set_len};
 
 /// Initial output capacity if the decoded size is unknown.
 const FIRST_GUESS: usize = 64 * 1024;
 
-/// Reads `decoder` to its end into `dst`; `expected` is the decoded size from the metadata, if known. Requests one byte
-/// more, to detect a longer stream while no malicious stream can exhaust memory.
-fn read_all(
-    format: &'static str,
-    decoder: impl Read,
-    expected: Option<usize>,
-    dst: &mut Vec<u8>,
-) -> Result<(), CodecError> {
+/// Below this, a buffer is taken as large as it is said to become.
+const SMALL: usize = 64 << 20;
+
+/// Real data hardly ever shrink more than this.
+const LARGEST_RATIO: usize = 1 << 14;
+
+/// Memory for the dictionary of an LZMA stream: the largest preset needs 64 MiB.
+const LZMA_MEMORY: u64 = 256 << 20;
+
+/// Reads `decoder` to its end into `dst`, or one byte more than `most`: so a longer stream is noticed, and no malicious one
+/// exhausts memory, nor does a size in the metadata that the stream does not have.
+fn read_all(format: &'static str, decoder: impl Read, most: usize, dst: &mut Vec<u8>) -> Result<(), CodecError> {
     dst.clear();
-    // Do not fail if the claimed size exceeds memory, because the stream may be shorter.
-    let _ = dst.try_reserve(expected.unwrap_or(FIRST_GUESS));
-    let limit = expected.map_or(u64::MAX, |len| len as u64 + 1);
+    let _ = dst.try_reserve(if most <= SMALL { most } else { FIRST_GUESS });
     decoder
-        .take(limit)
+        .take((most as u64).saturating_add(1))
         .read_to_end(dst)
         .map(drop)
         .map_err(|error| CodecError::Invalid { format, detail: error.to_string() })
 }
 
-pub fn zlib(src: &[u8], expected: Option<usize>, dst: &mut Vec<u8>) -> Result<(), CodecError> {
-    read_all("zlib", flate2::read::ZlibDecoder::new(src), expected, dst)
+pub fn zlib(src: &[u8], most: usize, dst: &mut Vec<u8>) -> Result<(), CodecError> {
+    read_all("zlib", flate2::read::ZlibDecoder::new(src), most, dst)
 }
 
-pub fn gzip(src: &[u8], expected: Option<usize>, dst: &mut Vec<u8>) -> Result<(), CodecError> {
-    read_all("gzip", flate2::read::MultiGzDecoder::new(src), expected, dst)
+pub fn gzip(src: &[u8], most: usize, dst: &mut Vec<u8>) -> Result<(), CodecError> {
+    read_all("gzip", flate2::read::MultiGzDecoder::new(src), most, dst)
 }
 
-pub fn bz2(src: &[u8], expected: Option<usize>, dst: &mut Vec<u8>) -> Result<(), CodecError> {
-    read_all("bz2", bzip2::read::MultiBzDecoder::new(src), expected, dst)
+pub fn bz2(src: &[u8], most: usize, dst: &mut Vec<u8>) -> Result<(), CodecError> {
+    read_all("bz2", bzip2::read::MultiBzDecoder::new(src), most, dst)
 }
 
-/// xz containers and the legacy `.lzma` format, as written by numcodecs.
-pub fn lzma(src: &[u8], expected: Option<usize>, dst: &mut Vec<u8>) -> Result<(), CodecError> {
-    let stream = liblzma::stream::Stream::new_auto_decoder(u64::MAX, 0)
+/// xz containers and the older `.lzma` form, as numcodecs writes them. The dictionary takes memory, too.
+pub fn lzma(src: &[u8], most: usize, dst: &mut Vec<u8>) -> Result<(), CodecError> {
+    let stream = liblzma::stream::Stream::new_auto_decoder(LZMA_MEMORY.max(most as u64), 0)
         .map_err(|error| CodecError::Invalid { format: "lzma", detail: error.to_string() })?;
-    read_all("lzma", liblzma::read::XzDecoder::new_stream(src, stream), expected, dst)
+    read_all("lzma", liblzma::read::XzDecoder::new_stream(src, stream), most, dst)
 }
 
-/// The lz4 format of numcodecs: the decoded size as a little-endian 32-bit integer, then one LZ4 block.
-pub fn lz4(src: &[u8], dst: &mut Vec<u8>, expected: Option<usize>) -> Result<(), CodecError> {
+/// numcodecs' lz4: the decoded size as a little-endian 32-bit integer, then one LZ4 block.
+pub fn lz4(src: &[u8], expected: Option<usize>, most: usize, dst: &mut Vec<u8>) -> Result<(), CodecError> {
     let Some((size, block)) = src.split_first_chunk::<4>() else {
         return Err(CodecError::Short { format: "lz4", needed: 4, found: src.len() as u64 });
     };
@@ -58,44 +60,58 @@ pub fn lz4(src: &[u8], dst: &mut Vec<u8>, expected: Option<usize>) -> Result<(),
         let expected = expected.unwrap_or(block.len() * 255) as u64;
         return Err(CodecError::WrongSize { expected, found: len as u64 });
     }
-    set_len(dst, len);
+    if len > most {
+        return Err(CodecError::Memory { limit: most as u64 });
+    }
+    try_set_len(dst, len)?;
     match lz4_decompress(block, dst) {
         Some(decoded) if decoded == len => Ok(()),
         _ => Err(CodecError::Invalid { format: "lz4", detail: "cannot decode the block".into() }),
     }
 }
 
-/// One or more zstd frames.
-pub fn zstd(
-    src: &[u8],
-    expected: Option<usize>,
-    dst: &mut Vec<u8>,
-    workspace: &mut Workspace,
-) -> Result<(), CodecError> {
-    let invalid = |code: usize| CodecError::Invalid {
-        format: "zstd",
-        detail: zstd_safe::get_error_name(code).to_ascii_lowercase(),
-    };
+fn zstd_error(code: usize) -> CodecError {
+    let detail = zstd_safe::get_error_name(code).to_ascii_lowercase();
+    CodecError::Invalid { format: "zstd", detail }
+}
+
+/// One or more zstd frames of a known size: one call, directly into the buffer, with one extra byte to detect a longer
+/// stream.
+pub fn zstd(src: &[u8], expected: usize, dst: &mut Vec<u8>, workspace: &mut Workspace) -> Result<(), CodecError> {
+    if src.is_empty() {
+        return Err(CodecError::Short { format: "zstd", needed: 9, found: 0 });
+    }
+    let room = expected.saturating_add(1);
+    if room > dst.len().max(SMALL) && src.len().saturating_mul(LARGEST_RATIO) < expected {
+        // So much smaller than it is said to be: memory is only taken for what it really is.
+        return zstd_unknown(src, expected, dst, workspace);
+    }
+    try_set_len(dst, room)?;
+    let dctx = workspace.dctx.get_or_insert_with(zstd_safe::DCtx::create);
+    let len = dctx.decompress(dst.as_mut_slice(), src).map_err(zstd_error)?;
+    dst.truncate(len);
+    Ok(())
+}
+
+/// One or more zstd frames of an unknown size, of which no more than one byte beyond `most` is decoded.
+pub fn zstd_unknown(src: &[u8], most: usize, dst: &mut Vec<u8>, workspace: &mut Workspace) -> Result<(), CodecError> {
     if src.is_empty() {
         return Err(CodecError::Short { format: "zstd", needed: 9, found: 0 });
     }
     let dctx = workspace.dctx.get_or_insert_with(zstd_safe::DCtx::create);
-    if let Some(expected) = expected {
-        // With a known size, a single call decodes into the buffer; one extra byte detects a longer stream.
-        set_len(dst, expected + 1);
-        let len = dctx.decompress(dst.as_mut_slice(), src).map_err(invalid)?;
-        dst.truncate(len);
-        return Ok(());
-    }
-    dctx.reset(zstd_safe::ResetDirective::SessionOnly).map_err(invalid)?;
-    set_len(dst, FIRST_GUESS.max(src.len() * 2));
+    dctx.reset(zstd_safe::ResetDirective::SessionOnly).map_err(zstd_error)?;
+    let most = most.saturating_add(1);
+    try_set_len(dst, FIRST_GUESS.max(src.len().saturating_mul(2)).min(most))?;
     let mut input = zstd_safe::InBuffer::around(src);
     let mut filled = 0;
     loop {
         let mut output = zstd_safe::OutBuffer::around_pos(dst.as_mut_slice(), filled);
-        let wanted = dctx.decompress_stream(&mut output, &mut input).map_err(invalid)?;
+        let wanted = dctx.decompress_stream(&mut output, &mut input).map_err(zstd_error)?;
         filled = output.pos();
         let full = filled == dst.len();
+        if full && filled == most {
+            return Ok(());
+        }
         if input.pos() == src.len() && !full {
             if wanted != 0 {
                 return Err(CodecError::Invalid { format: "zstd", detail: "the stream is truncated".into() });
@@ -104,8 +120,8 @@ pub fn zstd(
             return Ok(());
         }
         if full {
-            let len = dst.len() * 2;
-            set_len(dst, len);
+            let len = dst.len().saturating_mul(2).min(most);
+            try_set_len(dst, len)?;
         }
     }
 }
@@ -130,6 +146,8 @@ mod tests {
 
     use super::*;
 
+    type Decode = fn(&[u8], usize, &mut Vec<u8>, &mut Workspace) -> Result<(), CodecError>;
+
     fn sample() -> Vec<u8> {
         (0..300_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect()
     }
@@ -141,11 +159,11 @@ mod tests {
         let len = zstd_safe::compress(packed.as_mut_slice(), &data, 3).expect("compresses");
         packed.truncate(len);
         let (mut dst, mut workspace) = (Vec::new(), Workspace::default());
-        for expected in [Some(data.len()), None] {
-            zstd(&packed, expected, &mut dst, &mut workspace).expect("decodes");
+        for (decode, most) in [(zstd as Decode, data.len()), (zstd_unknown, usize::MAX), (zstd_unknown, data.len())] {
+            decode(&packed, most, &mut dst, &mut workspace).expect("decodes");
             assert!(dst == data);
-            assert!(zstd(&packed[..len / 2], expected, &mut dst, &mut workspace).is_err(), "cut, {expected:?}");
-            assert!(zstd(&[], expected, &mut dst, &mut workspace).is_err(), "empty, {expected:?}");
+            assert!(decode(&packed[..len / 2], most, &mut dst, &mut workspace).is_err(), "cut, {most}");
+            assert!(decode(&[], most, &mut dst, &mut workspace).is_err(), "empty, {most}");
         }
     }
 
@@ -156,17 +174,55 @@ mod tests {
         encoder.write_all(&data).expect("writes to memory");
         let packed = encoder.finish().expect("writes to memory");
         let mut dst = Vec::new();
-        gzip(&packed, None, &mut dst).expect("decodes");
+        gzip(&packed, usize::MAX, &mut dst).expect("decodes");
         assert!(dst == data);
-        assert!(gzip(&packed[..packed.len() - 4], None, &mut dst).is_err());
-        assert!(zlib(&packed, None, &mut dst).is_err(), "gzip is not zlib");
+        assert!(gzip(&packed[..packed.len() - 4], usize::MAX, &mut dst).is_err());
+        assert!(zlib(&packed, usize::MAX, &mut dst).is_err(), "gzip is not zlib");
     }
 
     #[test]
     fn lz4_rejects_a_huge_size() {
         let mut packed = u32::MAX.to_le_bytes().to_vec();
         packed.extend([0u8; 20]);
-        assert!(matches!(lz4(&packed, &mut Vec::new(), None), Err(CodecError::WrongSize { .. })));
+        assert!(matches!(lz4(&packed, None, usize::MAX, &mut Vec::new()), Err(CodecError::WrongSize { .. })));
+    }
+
+    /// A megabyte of zeros, and a stream of 100 MB of them, which every format packs into very little.
+    #[test]
+    fn no_stream_decodes_to_more_than_allowed() {
+        use crate::Codec;
+        let zeros = vec![0; 100 << 20];
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&zeros).expect("writes to memory");
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(&zeros).expect("writes to memory");
+        let mut zstd = vec![0; zstd_safe::compress_bound(zeros.len())];
+        let len = zstd_safe::compress(zstd.as_mut_slice(), &zeros, 1).expect("compresses");
+        zstd.truncate(len);
+        for (codec, packed) in [
+            (Codec::Gzip, gzip.finish().expect("in memory")),
+            (Codec::Zlib, zlib.finish().expect("in memory")),
+            (Codec::Zstd, zstd),
+        ] {
+            let (mut dst, mut workspace) = (Vec::new(), Workspace { limit: Some(1 << 20), ..Workspace::default() });
+            for expected in [None, Some(100 << 20)] {
+                let error = codec.decode(&packed, expected, &mut dst, 1, &mut workspace);
+                assert_eq!(error, Err(CodecError::Memory { limit: 1 << 20 }), "{codec:?} {expected:?}");
+                assert!(dst.capacity() < 8 << 20, "{codec:?} {expected:?}: {}", dst.capacity());
+            }
+        }
+    }
+
+    /// A frame of a few bytes, and metadata that say it is 100 GB: the memory is not taken.
+    #[test]
+    fn a_size_that_only_the_metadata_have_takes_no_memory() {
+        let mut packed = vec![0; 100];
+        let len = zstd_safe::compress(packed.as_mut_slice(), b"few", 1).expect("compresses");
+        packed.truncate(len);
+        let mut dst = Vec::new();
+        let error = crate::Codec::Zstd.decode(&packed, Some(100 << 30), &mut dst, 1, &mut Workspace::default());
+        assert_eq!(error, Err(CodecError::WrongSize { expected: 100 << 30, found: 3 }));
+        assert!(dst.capacity() < 1 << 20);
     }
 
     #[test]

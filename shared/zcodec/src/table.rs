@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::block::Layout;
-use crate::{CodecError, HEADER_LEN, Header, Workspace, c_blosc, set_len};
+use crate::{CodecError, HEADER_LEN, Header, Workspace, c_blosc, set_len, to_usize};
 
 /// Size of a length field, the minimum size of a block.
 const LENGTH: u64 = 4;
@@ -93,7 +93,7 @@ pub(crate) fn block_len(header: &Header, index: u64) -> Result<usize, CodecError
         return Err(CodecError::Invalid { format: "blosc", detail });
     }
     let Range { start, end } = header.block_bytes(index);
-    Ok((end - start) as usize)
+    Ok(to_usize(end - start))
 }
 
 /// Like [`decode_block`], for an existing block; `out` has its decoded size.
@@ -111,7 +111,7 @@ pub(crate) fn decode_into(
         return Ok(());
     }
     match Layout::of(header) {
-        Some(layout) => layout.decode_block(bytes, index as usize, out, workspace),
+        Some(layout) => layout.decode_block(bytes, to_usize(index), out, workspace),
         None => c_blosc::decode_block(header, bytes, out, &mut workspace.scratch),
     }
 }

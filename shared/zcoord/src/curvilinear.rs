@@ -1,7 +1,7 @@
 //! Grids with latitude and longitude over two dimensions: great circles, and half a step beyond the outermost cells.
 
 use crate::degrees::ALONE;
-use crate::grid_error::{GridError, check_latitudes, check_longitudes};
+use crate::grid_error::{GridError, check_any_finite, check_latitudes, check_longitudes};
 use crate::point::{Cell, Limits, Match, Point, nearest_first};
 use crate::sphere::{UnitVectors, Vector, along_great_circle, angle, cross, difference, dot, norm, scaled, tangent};
 
@@ -33,9 +33,7 @@ impl Curvilinear {
             let count = values.len();
             return Err(GridError::new(format!("{name} has {count} values for {rows} rows and {columns} columns")));
         }
-        if !lat.iter().zip(&lon).any(|(lat, lon)| lat.is_finite() && lon.is_finite()) {
-            return Err(GridError::new("latitude and longitude are not both finite in any cell".into()));
-        }
+        check_any_finite(&lat, &lon)?;
         check_latitudes(&lat, &lon)?;
         check_longitudes(&lon)?;
         let centres = UnitVectors::new(&lat, &lon);

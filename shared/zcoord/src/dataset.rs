@@ -3,14 +3,15 @@
 //! As in xarray and CF, a dimension's coordinate is the one-dimensional array of its name; others are named in
 //! `coordinates`. Names are looked up in an array's own group first, then in the groups above it (CF section 2.7).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 use zarray::{Array, Node};
 
-/// Attributes whose values name arrays that describe others and are not data themselves (CF appendix A).
-const NAMING: [&str; 7] =
-    ["bounds", "climatology", "grid_mapping", "cell_measures", "formula_terms", "coordinates", "ancillary_variables"];
+/// Attributes, besides `coordinates`, whose values name arrays that describe others and are not data themselves (CF
+/// appendix A).
+const NAMING: [&str; 6] =
+    ["bounds", "climatology", "grid_mapping", "cell_measures", "formula_terms", "ancillary_variables"];
 
 /// The arrays of a store.
 #[derive(Debug, Default)]
@@ -19,6 +20,21 @@ pub struct Dataset {
     arrays: BTreeMap<String, Array>,
     /// Attributes of groups, by absolute path.
     groups: HashMap<String, Map<String, Value>>,
+    /// Coordinates that have another name than their dimension, by group (with a slash at its end) and dimension.
+    aliases: HashMap<(String, String), String>,
+    /// Names of the indices of a dimension that an attribute has, by group and dimension.
+    labels: HashMap<(String, String), Vec<String>>,
+}
+
+/// What an array describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Describes {
+    /// A dimension: it is its coordinate.
+    Dimension,
+    /// Arrays that name it in `coordinates`.
+    Coordinate,
+    /// Arrays that name it otherwise: bounds, a grid mapping, cell measures.
+    Other,
 }
 
 impl Dataset {
@@ -45,17 +61,34 @@ impl Dataset {
         self.arrays.is_empty()
     }
 
-    /// The arrays in the group of `array`, in path order.
-    pub fn siblings<'a>(&'a self, array: &Array) -> impl Iterator<Item = &'a Array> + use<'a> {
-        let group = group_of(&array.path).to_owned();
-        self.arrays
-            .range(group.clone()..)
-            .map(|(_, array)| array)
-            .take_while({
-                let group = group.clone();
-                move |array| array.path.starts_with(&group)
-            })
-            .filter(move |array| group_of(&array.path) == group)
+    /// The array at an absolute path.
+    pub fn array(&self, path: &str) -> Option<&Array> {
+        self.arrays.get(path)
+    }
+
+    /// The same, to be completed.
+    pub(crate) fn array_mut(&mut self, path: &str) -> Option<&mut Array> {
+        self.arrays.get_mut(path)
+    }
+
+    /// Groups and their attributes.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&str, &Map<String, Value>)> {
+        self.groups.iter().map(|(path, attributes)| (path.as_str(), attributes))
+    }
+
+    /// Makes an array the coordinate of a dimension in its group.
+    pub(crate) fn set_coordinate(&mut self, group: &str, dimension: &str, path: String) {
+        self.aliases.insert((group.to_owned(), dimension.to_owned()), path);
+    }
+
+    /// Names the indices of a dimension in a group.
+    pub(crate) fn set_labels(&mut self, group: &str, dimension: &str, labels: Vec<String>) {
+        self.labels.insert((group.to_owned(), dimension.to_owned()), labels);
+    }
+
+    /// The names of the indices of a dimension of `of` that an attribute has, where there is no coordinate.
+    pub fn labels(&self, of: &Array, dimension: &str) -> Option<&[String]> {
+        self.labels.get(&(group_of(&of.path).to_owned(), dimension.to_owned())).map(Vec::as_slice)
     }
 
     /// The array called `name`, as `of` sees it: by absolute path, or in its group and those above.
@@ -74,6 +107,11 @@ impl Dataset {
 
     /// The coordinate of a dimension of `of`: the one-dimensional array of its name, on that dimension.
     pub fn coordinate(&self, of: &Array, dimension: &str) -> Option<&Array> {
+        if !self.aliases.is_empty()
+            && let Some(path) = self.aliases.get(&(group_of(&of.path).to_owned(), dimension.to_owned()))
+        {
+            return self.arrays.get(path);
+        }
         let array = self.named(of, dimension)?;
         let own = dimensions(array).is_some_and(|names| names == [dimension]);
         own.then_some(array)
@@ -88,19 +126,30 @@ impl Dataset {
         names.flat_map(str::split_whitespace).filter_map(|name| self.named(of, name)).collect()
     }
 
-    /// Paths of the arrays that describe others: coordinates of dimensions, and what [`NAMING`] attributes name.
-    pub fn described_by(&self) -> HashSet<&str> {
-        let mut paths = HashSet::new();
+    /// The arrays that describe others, by path: coordinates, and what [`NAMING`] attributes name.
+    pub fn described_by<'a>(&'a self) -> HashMap<&'a str, Describes> {
+        let mut found: HashMap<&'a str, Describes> = HashMap::new();
+        let mut add = |array: &'a Array, describes: Describes| {
+            let known = found.entry(&array.path).or_insert(describes);
+            *known = describes.min(*known);
+        };
         for array in self.arrays.values() {
-            for dimension in dimensions(array).unwrap_or_default() {
-                paths.extend(self.coordinate(array, dimension).map(|found| found.path.as_str()));
+            for coordinate in
+                dimensions(array).unwrap_or_default().iter().filter_map(|name| self.coordinate(array, name))
+            {
+                add(coordinate, Describes::Dimension);
+            }
+            for coordinate in self.auxiliary(array) {
+                add(coordinate, Describes::Coordinate);
             }
             for text in NAMING.iter().filter_map(|name| array.attributes.get(*name)?.as_str()) {
                 let words = text.split_whitespace().filter(|word| !word.ends_with(':'));
-                paths.extend(words.filter_map(|word| self.named(array, word)).map(|found| found.path.as_str()));
+                for named in words.filter_map(|word| self.named(array, word)) {
+                    add(named, Describes::Other);
+                }
             }
         }
-        paths
+        found
     }
 }
 
@@ -119,7 +168,7 @@ pub fn name(path: &str) -> &str {
 }
 
 /// The path of a node's group, with a slash at its end.
-fn group_of(path: &str) -> &str {
+pub(crate) fn group_of(path: &str) -> &str {
     &path[..path.rfind('/').map_or(0, |at| at + 1)]
 }
 
@@ -164,15 +213,20 @@ mod tests {
         assert_eq!(path(dataset.named(&dataset.arrays["/surface/deeper/u"], "time")), Some("/surface/time".into()));
         assert_eq!(path(dataset.named(t2m, "/lon")), Some("/lon".into()));
         assert_eq!(dataset.auxiliary(t2m).len(), 1);
-        let siblings: Vec<&str> = dataset.siblings(t2m).map(|array| name(&array.path)).collect();
-        assert_eq!(siblings, ["t2m", "time", "x"]);
     }
 
     #[test]
     fn what_describes_others_is_no_data() {
         let dataset = dataset();
-        let mut found: Vec<&str> = dataset.described_by().into_iter().collect();
+        let mut found: Vec<(&str, Describes)> = dataset.described_by().into_iter().collect();
         found.sort_unstable();
-        assert_eq!(found, ["/crs", "/lat", "/lat_bnds", "/lon", "/surface/time"]);
+        let expected = [
+            ("/crs", Describes::Other),
+            ("/lat", Describes::Dimension),
+            ("/lat_bnds", Describes::Other),
+            ("/lon", Describes::Coordinate),
+            ("/surface/time", Describes::Dimension),
+        ];
+        assert_eq!(found, expected);
     }
 }

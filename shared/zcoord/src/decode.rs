@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use zarray::Array;
+use zarray::{Array, NumberType};
 
 use crate::clock::Clocks;
 use crate::decode_error::DecodeError;
@@ -29,6 +29,8 @@ pub struct Decoded {
 pub struct Decoder {
     element: Element,
     filters: Option<Filters>,
+    /// The fill value as the filters decode elements, if there are filters.
+    fill: Option<Vec<u8>>,
     rule: DecodeRule,
     mode: Mode,
     note: Option<String>,
@@ -51,8 +53,9 @@ impl Decoder {
         let element = Element::of(array)?;
         let filters = Filters::of(array, element.number())?;
         let rule = DecodeRule::of(array, &element, filters.is_some(), options, clocks)?;
+        let fill = filters.as_ref().and_then(|_| plain_fill(array, element.number()?));
         let note = (!rule.notes.is_empty()).then(|| rule.notes.join("; "));
-        Ok(Decoder { element, filters, rule, mode: options.mode, note })
+        Ok(Decoder { element, filters, fill, rule, mode: options.mode, note })
     }
 
     /// Kind of the decoded values.
@@ -83,10 +86,25 @@ impl Decoder {
     /// that could not be read; they are missing in the column. It may be empty if all were read. Variable-length text
     /// goes to [`Decoder::decode_text`].
     pub fn decode(&self, bytes: &[u8], failed: &[bool]) -> Decoded {
-        let plain = match &self.filters {
+        self.decode_present(bytes, failed, &[])
+    }
+
+    /// Whether [`Decoder::decode_present`] has a fill value for elements that are not stored.
+    pub fn has_fill(&self) -> bool {
+        self.fill.is_some()
+    }
+
+    /// As [`Decoder::decode`]; `absent` marks rows of chunks that are not stored, which have the fill value. Filters need not
+    /// have an element that stands for it.
+    pub fn decode_present(&self, bytes: &[u8], failed: &[bool], absent: &[bool]) -> Decoded {
+        let mut plain = match &self.filters {
             Some(filters) => Cow::Owned(filters.undo(bytes)),
             None => Cow::Borrowed(bytes),
         };
+        if let Some(fill) = self.fill.as_ref().filter(|_| absent.contains(&true)) {
+            let rows = plain.to_mut().chunks_exact_mut(fill.len());
+            rows.zip(absent).filter(|(_, absent)| **absent).for_each(|(row, _)| row.copy_from_slice(fill));
+        }
         let outside = self.rule.outside(&plain, failed);
         let out_of_range = outside.iter().filter(|outside| **outside).count() as u64;
         let (values, masked) = match &self.rule.action {
@@ -107,6 +125,12 @@ impl Decoder {
         let (values, masked) = texts_of(elements.iter().map(|element| texts.whole(element)));
         Decoded { column: column(Kind::Text, values, &[failed, &masked]), out_of_range: 0 }
     }
+}
+
+/// The fill value of an array of numbers, little endian; `None` if it is not valid.
+fn plain_fill(array: &Array, number: NumberType) -> Option<Vec<u8>> {
+    let number = NumberType { big_endian: false, ..number };
+    if array.fill_value.is_null() { Some(vec![0; number.size]) } else { number.element(&array.fill_value) }
 }
 
 fn texts_of(texts: impl Iterator<Item = (String, bool)>) -> (Values, Vec<bool>) {

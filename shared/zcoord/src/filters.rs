@@ -1,11 +1,12 @@
-//! Decodes filters that encode each element by itself: numcodecs' `fixedscaleoffset`, `quantize`, `bitround`, `astype`.
+//! Decodes filters that encode each element by itself: numcodecs' `fixedscaleoffset`, `quantize`, `bitround`, `astype`, and
+//! Zarr v3's `scale_offset` and `cast_value`.
 //!
 //! Semantics: numcodecs 0.16's `decode` of each, in NumPy 2's arithmetic (a Python number takes the array's precision, and
-//! integers divide in `float64`).
+//! integers divide in `float64`); for those of Zarr v3 zarr-python 3.2, which stays within the type of the array.
 
 use half::{bf16, f16};
 use serde_json::Value;
-use zarray::{Array, NumberType, ZarrFormat, codec_name};
+use zarray::{Array, Number, NumberType, ZarrFormat, codec_name};
 
 use crate::decode_error::DecodeError;
 use crate::element::is_big_endian;
@@ -27,6 +28,10 @@ enum Step {
     Cast(NumberType),
     /// `x / scale + offset`, and conversion to a type.
     Unscale { scale: f64, offset: f64, to: NumberType },
+    /// `x // scale + offset` of integers.
+    UnscaleWhole { scale: i128, offset: i128, to: NumberType },
+    /// Conversion to a type, but for some numbers, which stand for others.
+    CastValue { map: Vec<(Number, Vec<u8>)>, to: NumberType },
 }
 
 impl Filters {
@@ -60,10 +65,15 @@ impl Filters {
         for step in &self.steps {
             let numbers = Wide::read(at, decoded.as_deref().unwrap_or(bytes));
             at = match step {
-                Step::Cast(to) | Step::Unscale { to, .. } => NumberType { big_endian: false, ..*to },
+                Step::Cast(to)
+                | Step::Unscale { to, .. }
+                | Step::UnscaleWhole { to, .. }
+                | Step::CastValue { to, .. } => NumberType { big_endian: false, ..*to },
             };
             decoded = Some(match step {
                 Step::Cast(_) => numbers.write(at),
+                Step::UnscaleWhole { scale, offset, .. } => numbers.unscaled_whole(*scale, *offset).write(at),
+                Step::CastValue { map, .. } => numbers.mapped(map, at),
                 Step::Unscale { scale, offset, .. } => numbers.unscaled(*scale, *offset).write(at),
             });
         }
@@ -97,8 +107,49 @@ fn decoding(spec: &Value, from: NumberType) -> Option<(NumberType, Option<Step>)
             let half = encoded.size == 2 && matches!(encoded.kind, 'f' | 'B');
             (!half).then_some((encoded, Some(Step::Unscale { scale, offset, to: from })))
         }
+        "scale_offset" => Some((from, Some(scale_offset(members, from)?))),
+        "cast_value" => cast_value(members, from),
         _ => None,
     }
+}
+
+/// A number of the metadata in the type of the elements.
+fn scalar(value: &Value, number: NumberType) -> Option<Number> {
+    number.decode(&number.element(value)?)
+}
+
+/// Zarr v3's `scale_offset`. The arithmetic of halves is left out.
+fn scale_offset(members: &Value, from: NumberType) -> Option<Step> {
+    let member = |key: &str, default: i64| scalar(members.get(key).unwrap_or(&default.into()), from);
+    match (member("scale", 1)?, member("offset", 0)?) {
+        (Number::Float(scale), Number::Float(offset)) if from.size >= 4 => {
+            Some(Step::Unscale { scale, offset, to: from })
+        }
+        (Number::Int(scale), Number::Int(offset)) if from.kind != 'b' && scale != 0 => {
+            Some(Step::UnscaleWhole { scale, offset, to: from })
+        }
+        _ => None,
+    }
+}
+
+/// Zarr v3's `cast_value`, where every stored number has a value in the type of the array: nothing is rounded to a whole
+/// number or out of range.
+fn cast_value(members: &Value, to: NumberType) -> Option<(NumberType, Option<Step>)> {
+    let stored = NumberType::from_v3(members.get("data_type")?.as_str()?, false)?;
+    let wraps = members.get("out_of_range").and_then(Value::as_str) == Some("wrap");
+    let holds = match (stored.kind, to.kind) {
+        ('i' | 'u', 'f') => to.size >= 4,
+        ('f', 'f') | ('i', 'i') | ('u', 'u') => wraps && to.kind != 'f' || to.size >= stored.size,
+        ('u', 'i') => wraps || to.size > stored.size,
+        ('i', 'u') => wraps,
+        _ => false,
+    };
+    let listed =
+        members.pointer("/scalar_map/decode").map_or(Some(&[][..]), |map| map.as_array().map(Vec::as_slice))?;
+    let little = NumberType { big_endian: false, ..to };
+    let entry = |pair: &Value| Some((scalar(pair.get(0)?, stored)?, little.element(pair.get(1)?)?));
+    let map = listed.iter().map(entry).collect::<Option<Vec<_>>>()?;
+    holds.then_some((stored, Some(Step::CastValue { map, to })))
 }
 
 /// Numbers in the widest type of their kind.
@@ -133,6 +184,36 @@ impl Wide {
         }
     }
 
+    /// `x // scale + offset`, rounded down, in the bits of the type.
+    fn unscaled_whole(self, scale: i128, offset: i128) -> Wide {
+        let whole = |x: i128| {
+            let (quotient, rest) = (x / scale, x % scale);
+            quotient - i128::from(rest != 0 && (rest < 0) != (scale < 0)) + offset
+        };
+        match self {
+            Wide::Signed(numbers) => Wide::Signed(numbers.into_iter().map(|x| whole(x.into()) as i64).collect()),
+            Wide::Unsigned(numbers) => Wide::Unsigned(numbers.into_iter().map(|x| whole(x.into()) as u64).collect()),
+            floats => floats,
+        }
+    }
+
+    /// The numbers in another type; those in `map` become the elements that it has for them.
+    fn mapped(&self, map: &[(Number, Vec<u8>)], to: NumberType) -> Vec<u8> {
+        let mut elements = self.write(to);
+        for (key, value) in map {
+            let at = |number: usize| match (self, key) {
+                (Wide::Signed(numbers), Number::Int(key)) => i128::from(numbers[number]) == *key,
+                (Wide::Unsigned(numbers), Number::Int(key)) => i128::from(numbers[number]) == *key,
+                (Wide::Single(numbers), Number::Float(key)) => is_same(f64::from(numbers[number]), *key),
+                (Wide::Double(numbers), Number::Float(key)) => is_same(numbers[number], *key),
+                _ => false,
+            };
+            let elements = elements.chunks_exact_mut(to.size).enumerate();
+            elements.filter(|(number, _)| at(*number)).for_each(|(_, element)| element.copy_from_slice(value));
+        }
+        elements
+    }
+
     fn write(&self, to: NumberType) -> Vec<u8> {
         macro_rules! write {
             ($numbers:expr, $own:ty, $half:expr, $bfloat:expr) => {
@@ -160,6 +241,10 @@ impl Wide {
             Wide::Double(numbers) => write!(numbers, f64, f16::from_f64, bf16::from_f64),
         }
     }
+}
+
+fn is_same(a: f64, b: f64) -> bool {
+    a == b || (a.is_nan() && b.is_nan())
 }
 
 fn flat<T: Copy, const N: usize>(numbers: &[T], bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
@@ -210,6 +295,56 @@ mod tests {
         let filters = filters("<f8", specs).expect("known").expect("three");
         assert_eq!(filters.encoded, NumberType { kind: 'i', size: 2, big_endian: true });
         assert_eq!(f64::each(&filters.undo(&[0xff, 0xfe, 1, 0]), false, |x| x), [-2.0, 256.0]);
+    }
+
+    fn filters_v3(data_type: &str, specs: Value) -> Result<Option<Filters>, DecodeError> {
+        let mut codecs = specs.as_array().expect("a list").clone();
+        codecs.push(json!({"name": "bytes", "configuration": {"endian": "little"}}));
+        let text = json!({"zarr_format": 3, "node_type": "array", "shape": [4], "data_type": data_type, "fill_value": 0,
+            "codecs": codecs, "chunk_key_encoding": {"name": "default"},
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4]}}});
+        let Ok(zarray::Node::Array(array)) = zarray::node_v3("/x", text.to_string().as_bytes()) else {
+            panic!("an array")
+        };
+        Filters::of(&array, NumberType::from_v3(data_type, false))
+    }
+
+    /// The values that NumPy 2.4 computes for zarr-python 3.2: reflectances of Sentinel-2 as EOPF stores them.
+    #[test]
+    fn scale_offset_and_cast_value() {
+        let scale_offset = json!({"name": "scale_offset", "configuration": {"offset": -0.1, "scale": 10000.0}});
+        let map = json!({"encode": [["NaN", 0]], "decode": [[0, "NaN"]]});
+        let cast = json!({"name": "cast_value", "configuration": {"data_type": "uint16", "scalar_map": map}});
+        let filters = filters_v3("float32", json!([scale_offset, cast])).expect("known").expect("two");
+        assert_eq!(filters.encoded, NumberType { kind: 'u', size: 2, big_endian: false });
+        let stored: Vec<u8> = [0u16, 1000, 2000, 65535].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let found = singles(&filters.undo(&stored));
+        assert!(found[0].is_nan());
+        assert_eq!(found[1..], [1000.0 / 10000.0 + -0.1f32, 2000.0 / 10000.0 + -0.1f32, 65535.0 / 10000.0 + -0.1f32]);
+        let whole = json!({"name": "scale_offset", "configuration": {"offset": 5, "scale": 4}});
+        let filters = filters_v3("int32", json!([whole])).expect("known").expect("one");
+        let stored: Vec<u8> = [-7i32, 7, -8].iter().flat_map(|x| x.to_le_bytes()).collect();
+        assert_eq!(i32::each(&filters.undo(&stored), false, |x| x), [3, 6, 3]);
+        let wrap = json!({"name": "cast_value", "configuration": {"data_type": "int16", "out_of_range": "wrap"}});
+        let filters = filters_v3("uint8", json!([wrap])).expect("known").expect("one");
+        assert_eq!(filters.undo(&[0xff, 0xff, 7, 1]), [255, 7]);
+    }
+
+    #[test]
+    fn casts_that_could_fail_are_named() {
+        let cast = |configuration: Value| json!([{"name": "cast_value", "configuration": configuration}]);
+        for (data_type, specs, word) in [
+            ("uint8", cast(json!({"data_type": "int16"})), "cast_value"),
+            ("int16", cast(json!({"data_type": "float32", "rounding": "towards-zero"})), "cast_value"),
+            ("float32", cast(json!({"data_type": "float64"})), "cast_value"),
+            ("float32", cast(json!({"data_type": "uint8", "scalar_map": {"decode": [["x", 1]]}})), "cast_value"),
+            ("int8", json!([{"name": "scale_offset", "configuration": {"scale": 0.5}}]), "scale_offset"),
+            ("int8", json!([{"name": "scale_offset", "configuration": {"scale": 0}}]), "scale_offset"),
+            ("float16", json!([{"name": "scale_offset", "configuration": {"scale": 2}}]), "scale_offset"),
+        ] {
+            let error = filters_v3(data_type, specs).expect_err(word);
+            assert!(error.to_string().contains(word), "{error}");
+        }
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! Rules: CF 1.11, sections 4 and 5: units first, then `standard_name`; then the `_CoordinateAxisType` of the CDM, and last
 //! names, as cf-xarray guesses them. The first rule with a match decides; two matches of one rule are an error.
 
+use std::collections::HashMap;
+
 use zarray::Array;
 
-use crate::dataset::{Dataset, dimensions, name};
-
-const NORTH: [&str; 6] = ["degrees_north", "degree_north", "degree_N", "degrees_N", "degreeN", "degreesN"];
-const EAST: [&str; 6] = ["degrees_east", "degree_east", "degree_E", "degrees_E", "degreeE", "degreesE"];
+use crate::angle::{Angle, Units};
+use crate::dataset::{Dataset, dimensions, group_of, name};
+use crate::horizontal::Horizontal;
 
 /// Coordinates of a projection: horizontal, but neither latitude nor longitude.
 const PROJECTED: [&str; 5] = [
@@ -18,32 +19,6 @@ const PROJECTED: [&str; 5] = [
     "grid_longitude",
     "projection_x_angular_coordinate",
 ];
-
-/// Latitude or longitude.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Horizontal {
-    /// Degrees north.
-    Latitude,
-    /// Degrees east.
-    Longitude,
-}
-
-impl Horizontal {
-    /// `latitude` or `longitude`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Horizontal::Latitude => "latitude",
-            Horizontal::Longitude => "longitude",
-        }
-    }
-
-    fn flag(self) -> &'static str {
-        match self {
-            Horizontal::Latitude => "--lat-name",
-            Horizontal::Longitude => "--lon-name",
-        }
-    }
-}
 
 /// Why an array is a latitude or longitude, strongest rule first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,12 +121,8 @@ pub fn classify(array: &Array) -> Option<(Horizontal, Rule)> {
     if text("standard_name").is_some_and(|name| PROJECTED.contains(&name)) {
         return None;
     }
-    let units = text("units").unwrap_or_default();
-    if NORTH.contains(&units) {
-        return Some((Horizontal::Latitude, Rule::Units));
-    }
-    if EAST.contains(&units) {
-        return Some((Horizontal::Longitude, Rule::Units));
+    if let Units::Angle(Angle { of: Some(which), .. }) = Units::of(array) {
+        return Some((which, Rule::Units));
     }
     match text("standard_name") {
         Some("latitude") => return Some((Horizontal::Latitude, Rule::StandardName)),
@@ -183,64 +154,108 @@ fn by_name(name: &str) -> Option<Horizontal> {
         _ if bounds => None,
         Some("lat") => Some(Horizontal::Latitude),
         Some(_) => Some(Horizontal::Longitude),
-        None if starts(&["lat", "latitude", "nav_lat", "gphit", "gphiu", "gphiv", "gphif", "ylat"]) => {
+        None if starts(&[
+            "lat",
+            "latitude",
+            "latitudes",
+            "nav_lat",
+            "gphit",
+            "gphiu",
+            "gphiv",
+            "gphif",
+            "ylat",
+            "clat",
+            "latcell",
+        ]) =>
+        {
             Some(Horizontal::Latitude)
         }
-        None if starts(&["lon", "longitude", "nav_lon", "glamt", "glamu", "glamv", "glamf"]) => {
+        None if starts(&[
+            "lon",
+            "longitude",
+            "longitudes",
+            "nav_lon",
+            "glamt",
+            "glamu",
+            "glamv",
+            "glamf",
+            "clon",
+            "loncell",
+        ]) =>
+        {
             Some(Horizontal::Longitude)
         }
         None => None,
     }
 }
 
-/// Finds latitude and longitude of `variable`: among the coordinates of its dimensions, then among those that it names, then
+/// Finds latitudes and longitudes: among the coordinates of a variable's dimensions, then among those that it names, then
 /// among the arrays beside it that lie on its dimensions.
-///
-/// # Errors
-/// [`NotFound`].
-pub fn horizontal_coordinates<'a>(
+pub struct Finder<'a> {
     dataset: &'a Dataset,
-    variable: &'a Array,
-    names: &CoordinateNames,
-) -> Result<HorizontalCoordinates<'a>, NotFound> {
-    let Some(own) = dimensions(variable) else {
-        return Err(NotFound::None("its dimensions have no names".into()));
-    };
-    let latitude = find(dataset, variable, &own, Horizontal::Latitude, names.latitude.as_deref())?;
-    let longitude = find(dataset, variable, &own, Horizontal::Longitude, names.longitude.as_deref())?;
-    let ((latitude, by), (longitude, and)) = match (latitude, longitude) {
-        (Some(latitude), Some(longitude)) => (latitude, longitude),
-        (None, None) => return Err(without(dataset, variable, &own)),
-        (found, _) => {
-            let missing = if found.is_some() { "longitude" } else { "latitude" };
-            return Err(NotFound::None(format!("it has no {missing}")));
-        }
-    };
-    let dimensions = horizontal_dimensions(&own, latitude, longitude).map_err(NotFound::None)?;
-    check_lengths(variable, &own, latitude).and(check_lengths(variable, &own, longitude)).map_err(NotFound::None)?;
-    Ok(HorizontalCoordinates { latitude, longitude, rules: (by, and), dimensions })
+    names: &'a CoordinateNames,
+    /// Arrays that are one by their own metadata, by their group and first dimension: so that no array is looked at for every
+    /// other one.
+    beside: HashMap<(&'a str, &'a str), Vec<&'a Array>>,
 }
 
-fn find<'a>(
-    dataset: &'a Dataset,
-    variable: &'a Array,
-    own: &[&str],
-    which: Horizontal,
-    given: Option<&str>,
-) -> Result<Option<(&'a Array, Rule)>, NotFound> {
-    if let Some(given) = given {
-        let array = dataset.named(variable, given).filter(|array| lies_on(array, own));
-        return Ok(array.map(|array| (array, Rule::Named)));
-    }
-    let of_dimensions: Vec<&Array> =
-        own.iter().filter_map(|dimension| dataset.coordinate(variable, dimension)).collect();
-    let pools = [of_dimensions, dataset.auxiliary(variable)];
-    for pool in pools {
-        if let Some(found) = best(&pool, own, which)? {
-            return Ok(Some(found));
+impl<'a> Finder<'a> {
+    /// A finder for the variables of a dataset.
+    pub fn new(dataset: &'a Dataset, names: &'a CoordinateNames) -> Finder<'a> {
+        let mut beside: HashMap<(&str, &str), Vec<&Array>> = HashMap::new();
+        for array in dataset.arrays().filter(|array| classify(array).is_some()) {
+            if let Some(first) = dimensions(array).and_then(|names| names.first().copied()) {
+                beside.entry((group_of(&array.path), first)).or_default().push(array);
+            }
         }
+        Finder { dataset, names, beside }
     }
-    best(&dataset.siblings(variable).collect::<Vec<_>>(), own, which)
+
+    /// Latitude and longitude of `variable`.
+    ///
+    /// # Errors
+    /// [`NotFound`].
+    pub fn find(&self, variable: &'a Array) -> Result<HorizontalCoordinates<'a>, NotFound> {
+        let Some(own) = dimensions(variable) else {
+            return Err(NotFound::None("its dimensions have no names".into()));
+        };
+        let latitude = self.one(variable, &own, Horizontal::Latitude, self.names.latitude.as_deref())?;
+        let longitude = self.one(variable, &own, Horizontal::Longitude, self.names.longitude.as_deref())?;
+        let ((latitude, by), (longitude, and)) = match (latitude, longitude) {
+            (Some(latitude), Some(longitude)) => (latitude, longitude),
+            (None, None) => return Err(without(self.dataset, variable, &own)),
+            (found, _) => {
+                let missing = if found.is_some() { "longitude" } else { "latitude" };
+                return Err(NotFound::None(format!("it has no {missing}")));
+            }
+        };
+        let dimensions = horizontal_dimensions(&own, latitude, longitude).map_err(NotFound::None)?;
+        let lengths = check_lengths(variable, &own, latitude).and(check_lengths(variable, &own, longitude));
+        lengths.map_err(NotFound::None)?;
+        Ok(HorizontalCoordinates { latitude, longitude, rules: (by, and), dimensions })
+    }
+
+    fn one(
+        &self,
+        variable: &'a Array,
+        own: &[&str],
+        which: Horizontal,
+        given: Option<&str>,
+    ) -> Result<Option<(&'a Array, Rule)>, NotFound> {
+        if let Some(given) = given {
+            let array = self.dataset.named(variable, given).filter(|array| lies_on(array, own));
+            return Ok(array.map(|array| (array, Rule::Named)));
+        }
+        let of_dimensions = own.iter().filter_map(|dimension| self.dataset.coordinate(variable, dimension)).collect();
+        for pool in [of_dimensions, self.dataset.auxiliary(variable)] {
+            if let Some(found) = best(&pool, own, which)? {
+                return Ok(Some(found));
+            }
+        }
+        let group = group_of(&variable.path);
+        let beside = own.iter().filter_map(|dimension| self.beside.get(&(group, *dimension))).flatten();
+        best(&beside.copied().collect::<Vec<_>>(), own, which)
+    }
 }
 
 /// The array of `pool` that matches the strongest rule.

@@ -16,7 +16,8 @@ fn dataset(arrays: &[(&str, Value, Value)]) -> Dataset {
 
 fn found(dataset: &Dataset, names: &CoordinateNames) -> Result<(String, String, HorizontalDimensions), NotFound> {
     let variable = dataset.arrays().find(|array| array.path == "/v").expect("there");
-    horizontal_coordinates(dataset, variable, names)
+    Finder::new(dataset, names)
+        .find(variable)
         .map(|found| (found.latitude.path.clone(), found.longitude.path.clone(), found.dimensions))
 }
 

@@ -43,9 +43,10 @@ impl CoordinateGrid {
     }
 
     /// Latitude and longitude on one shared dimension, in degrees: unstructured and reduced Gaussian grids, lists of points.
+    /// Cells where either is not finite are never found.
     ///
     /// # Errors
-    /// Coordinates that are empty, of different lengths, not finite, or beyond the poles.
+    /// Coordinates of different lengths, not finite in any cell, or beyond the poles.
     pub fn scattered(lat: Vec<f64>, lon: Vec<f64>) -> Result<CoordinateGrid, GridError> {
         Scattered::new(lat, lon).map(CoordinateGrid::Scattered)
     }

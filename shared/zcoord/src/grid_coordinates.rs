@@ -1,12 +1,14 @@
 //! The coordinates of a horizontal grid: latitude and longitude of a store, read and checked.
 
+use std::f64::consts::PI;
 use std::fmt;
 
-use zarray::{Array, Pool};
+use zarray::{Array, Pool, ZarrFormat};
 use zstore::Store;
 use zwire::{Exit, Failure};
 
-use crate::coordinate::read_coordinate;
+use crate::angle::Units;
+use crate::coordinate::{Positions, read_coordinate, read_positions};
 use crate::dataset::Dataset;
 use crate::decode_options::Mode;
 use crate::find::{HorizontalCoordinates, HorizontalDimensions};
@@ -55,11 +57,6 @@ impl GridSource {
         let found_by = format!("{latitude} ({by}), {longitude} ({and})");
         GridSource { latitude, longitude, kind: found.dimensions.into(), found_by }
     }
-
-    /// Whether another one has the same coordinates.
-    pub fn is_same(&self, other: &GridSource) -> bool {
-        (&self.latitude, &self.longitude, self.kind) == (&other.latitude, &other.longitude, other.kind)
-    }
 }
 
 /// A grid with its coordinates.
@@ -69,20 +66,27 @@ pub struct GridCoordinates {
     pub grid: CoordinateGrid,
     /// Dimensions of its latitude and longitude.
     pub kind: GridKind,
+    /// What was assumed of them, for messages.
+    pub notes: Vec<String>,
 }
 
+/// Bytes that a search holds of each cell: latitude and longitude as stored and as numbers, and a unit vector.
+const CELL_BYTES: u64 = 64;
+
 impl GridCoordinates {
-    /// Reads the coordinates of a grid.
+    /// Reads the coordinates of a grid, which may take `most_bytes` of memory.
     ///
     /// # Errors
-    /// Read errors of the store, and invalid coordinates: not finite, not monotonic, latitude and longitude swapped.
+    /// Read errors of the store, units that are no angles, grids too large for the memory, and invalid coordinates: not finite,
+    /// not monotonic, latitude and longitude swapped.
     pub fn read(
         store: &Store,
         dataset: &Dataset,
         source: &GridSource,
         pool: &Pool,
+        most_bytes: u64,
     ) -> Result<GridCoordinates, Failure> {
-        Reading { store, dataset, source, pool }.coordinates()
+        Reading { store, dataset, source, pool, most_bytes }.coordinates()
     }
 }
 
@@ -92,14 +96,24 @@ struct Reading<'a> {
     dataset: &'a Dataset,
     source: &'a GridSource,
     pool: &'a Pool,
+    most_bytes: u64,
 }
 
 impl Reading<'_> {
     fn coordinates(&self) -> Result<GridCoordinates, Failure> {
         let (latitude, longitude) = (self.array(&self.source.latitude)?, self.array(&self.source.longitude)?);
-        let (lat, lon) = (self.numbers(latitude)?, self.numbers(longitude)?);
+        self.check_size(latitude)?;
+        let (north, east) = (self.degrees(latitude)?, self.degrees(longitude)?);
+        let (lat, lon) = match self.source.kind {
+            GridKind::Axes => (self.numbers(latitude, north)?, self.numbers(longitude, east)?),
+            GridKind::Plane | GridKind::Points => self.positions(latitude, longitude, [north, east])?,
+        };
+        let notes = self.missing_units([latitude, longitude], [north, east], [&lat, &lon])?;
         let grid = match self.source.kind {
-            GridKind::Axes => CoordinateGrid::rectilinear(lat, lon, self.bounds(latitude)?, self.bounds(longitude)?),
+            GridKind::Axes => {
+                let bounds = (self.bounds(latitude, north)?, self.bounds(longitude, east)?);
+                CoordinateGrid::rectilinear(lat, lon, bounds.0, bounds.1)
+            }
             GridKind::Points => CoordinateGrid::scattered(lat, lon),
             GridKind::Plane => {
                 let rank = latitude.shape.len();
@@ -109,11 +123,66 @@ impl Reading<'_> {
             }
         };
         let grid = grid.map_err(|error: GridError| self.wrong(error))?;
-        Ok(GridCoordinates { grid, kind: self.source.kind })
+        Ok(GridCoordinates { grid, kind: self.source.kind, notes })
+    }
+
+    /// A grid must fit in memory before anything of it is read.
+    fn check_size(&self, latitude: &Array) -> Result<(), Failure> {
+        let cells = latitude.shape.iter().fold(1u64, |product, length| product.saturating_mul(*length));
+        let needed = cells.saturating_mul(CELL_BYTES);
+        if needed <= self.most_bytes {
+            return Ok(());
+        }
+        let what = format!("{cells} cells need {} of memory", zwire::human_bytes(needed));
+        let failure = Failure::usage(what).at(format!("{}: {}", self.store.location(), latitude.path));
+        Err(failure.hint("increase --max-memory"))
+    }
+
+    /// Degrees of one unit of a coordinate; `None` if it has no units.
+    fn degrees(&self, array: &Array) -> Result<Option<f64>, Failure> {
+        match Units::of(array) {
+            Units::Angle(angle) => Ok(Some(angle.degrees)),
+            Units::Missing => Ok(None),
+            Units::Other => {
+                let units = &array.attributes["units"];
+                let what = format!("units {units} are not degrees or radians, and cannot be converted to them");
+                let failure = Failure::new(Exit::Unreadable, what);
+                let failure = failure.at(format!("{}: {}", self.store.location(), array.path));
+                Err(failure.hint("name coordinates in degrees or radians with --lat-name and --lon-name"))
+            }
+        }
+    }
+
+    /// A note on coordinates without units, which are taken as degrees.
+    ///
+    /// # Errors
+    /// If the values cover the globe in radians, or the other coordinate is not in degrees.
+    fn missing_units(
+        &self,
+        arrays: [&Array; 2],
+        degrees: [Option<f64>; 2],
+        values: [&[f64]; 2],
+    ) -> Result<Vec<String>, Failure> {
+        let without: Vec<&str> = arrays
+            .iter()
+            .zip(degrees)
+            .filter(|(_, degrees)| degrees.is_none())
+            .map(|(array, _)| array.path.as_str())
+            .collect();
+        if without.is_empty() {
+            return Ok(Vec::new());
+        }
+        let other = degrees.iter().flatten().any(|degrees| degrees.abs() != 1.0);
+        let (names, verb) = (without.join(" and "), if without.len() == 1 { "has" } else { "have" });
+        if other || (without.len() == 2 && cover_globe_in_radians(values)) {
+            let reason = if other { "the other coordinate is not in degrees" } else { "the values look like radians" };
+            return Err(self.wrong(format!("{names} {verb} no units, and {reason}")));
+        }
+        Ok(vec![format!("{}: {names} {verb} no units; assumed to be degrees", self.store.location())])
     }
 
     fn array(&self, path: &str) -> Result<&Array, Failure> {
-        let found = self.dataset.arrays().find(|array| array.path == path);
+        let found = self.dataset.array(path);
         found.ok_or_else(|| {
             Failure::new(Exit::Absent, "no longer exists").at(format!("{}: {path}", self.store.location()))
         })
@@ -125,19 +194,49 @@ impl Reading<'_> {
         Failure::new(Exit::Unreadable, what.to_string()).at(paths)
     }
 
-    fn numbers(&self, array: &Array) -> Result<Vec<f64>, Failure> {
-        let (column, _) = read_coordinate(self.store, array, Mode::Cf, self.pool)?;
-        column.numbers().ok_or_else(|| self.wrong(format!("{} is not numeric", array.path)))
+    /// The coordinate of a dimension, in degrees.
+    fn numbers(&self, array: &Array, degrees: Option<f64>) -> Result<Vec<f64>, Failure> {
+        let (column, _) = read_coordinate(self.store, array, Mode::Cf, self.pool, self.most_bytes)?;
+        let numbers = column.numbers().ok_or_else(|| self.wrong(format!("{} is not numeric", array.path)))?;
+        Ok(in_degrees(numbers, degrees))
     }
 
-    /// The CF bounds of a coordinate, if the store has them.
-    fn bounds(&self, array: &Array) -> Result<Option<Vec<[f64; 2]>>, Failure> {
+    /// Latitudes and longitudes of cells; NaN where a cell has no position.
+    fn positions(
+        &self,
+        latitude: &Array,
+        longitude: &Array,
+        degrees: [Option<f64>; 2],
+    ) -> Result<(Vec<f64>, Vec<f64>), Failure> {
+        let read = |array: &Array, degrees| {
+            let Positions { values, fills } = read_positions(self.store, array, self.pool, self.most_bytes)?;
+            let values = values.ok_or_else(|| self.wrong(format!("{} is not numeric", array.path)))?;
+            Ok::<_, Failure>((in_degrees(values, degrees), fills))
+        };
+        let ((mut lat, no_lat), (mut lon, no_lon)) = (read(latitude, degrees[0])?, read(longitude, degrees[1])?);
+        let is_fill = |fills: &[bool], cell: usize| fills.get(cell).copied().unwrap_or(false);
+        // As in xarray, the fill value of Zarr v2 is a mask. Many stores have a fill value that is a position itself, mostly
+        // 0, without meaning it: that alone is not enough.
+        let masks = latitude.format == ZarrFormat::V2 && longitude.format == ZarrFormat::V2;
+        for (cell, (lat, lon)) in lat.iter_mut().zip(&mut lon).enumerate() {
+            let (north, east) = (is_fill(&no_lat, cell), is_fill(&no_lon, cell));
+            let nowhere = (north && lat.abs() > 90.0) || (east && lon.abs() > 360.0);
+            if nowhere || (masks && north && east) {
+                (*lat, *lon) = (f64::NAN, f64::NAN);
+            }
+        }
+        Ok((lat, lon))
+    }
+
+    /// The CF bounds of a coordinate, if the store has them. Without units of their own they have those of the coordinate.
+    fn bounds(&self, array: &Array, degrees: Option<f64>) -> Result<Option<Vec<[f64; 2]>>, Failure> {
         let named = array.attributes.get("bounds").and_then(|name| name.as_str());
         let found = named.and_then(|name| self.dataset.named(array, name));
         let Some(found) = found.filter(|found| found.shape.as_slice() == [array.shape[0], 2]) else {
             return Ok(None);
         };
-        Ok(Some(self.numbers(found)?.as_chunks::<2>().0.to_vec()))
+        let degrees = self.degrees(found)?.or(degrees);
+        Ok(Some(self.numbers(found, degrees)?.as_chunks::<2>().0.to_vec()))
     }
 
     /// Coordinates of two dimensions; of three if they are constant along the first.
@@ -154,4 +253,22 @@ impl Reading<'_> {
             }
         }
     }
+}
+
+fn in_degrees(mut values: Vec<f64>, degrees: Option<f64>) -> Vec<f64> {
+    if let Some(factor) = degrees.filter(|factor| *factor != 1.0) {
+        values.iter_mut().for_each(|value| *value *= factor);
+    }
+    values
+}
+
+/// Whether latitudes and longitudes reach from pole to pole and all round, if they are radians.
+fn cover_globe_in_radians([lat, lon]: [&[f64]; 2]) -> bool {
+    let extent = |values: &[f64]| {
+        let finite = values.iter().filter(|value| value.is_finite());
+        finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)))
+    };
+    let ((south, north), (west, east)) = (extent(lat), extent(lon));
+    let near = |value: f64, whole: f64| (0.9 * whole..=whole + 1e-6).contains(&value);
+    near(north - south, PI) && near(north.abs().max(south.abs()), PI / 2.0) && near(east - west, 2.0 * PI)
 }

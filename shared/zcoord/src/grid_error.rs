@@ -36,6 +36,15 @@ pub(crate) fn check_finite(name: &str, values: &[f64]) -> Result<(), GridError> 
 }
 
 /// # Errors
+/// Coordinates that give no cell a position.
+pub(crate) fn check_any_finite(lat: &[f64], lon: &[f64]) -> Result<(), GridError> {
+    match lat.iter().zip(lon).any(|(lat, lon)| lat.is_finite() && lon.is_finite()) {
+        true => Ok(()),
+        false => Err(GridError::new("latitude and longitude are not both finite in any cell".into())),
+    }
+}
+
+/// # Errors
 /// Latitudes beyond the poles; suggests that they are swapped if the longitudes could be latitudes.
 pub(crate) fn check_latitudes(lat: &[f64], lon: &[f64]) -> Result<(), GridError> {
     let largest = |values: &[f64]| {

@@ -2,6 +2,8 @@
 //!
 //! This crate knows metadata, numbers and the sphere. It reads coordinates, and never the data of a variable.
 
+mod anemoi;
+mod angle;
 mod attribute;
 mod axis;
 mod calendar;
@@ -20,6 +22,8 @@ mod find;
 mod grid;
 mod grid_coordinates;
 mod grid_error;
+mod horizontal;
+mod indices;
 mod masks;
 mod numeric;
 mod packing;
@@ -40,19 +44,20 @@ mod values;
 
 pub use calendar::Calendar;
 pub use clock::{Clock, Clocks};
-pub use coordinate::{decoder, read_coordinate};
+pub use coordinate::{decoder, read_coordinate, read_coordinate_range};
 pub use curvilinear::Curvilinear;
-pub use dataset::{Dataset, dimensions, name};
+pub use dataset::{Dataset, Describes, dimensions, name};
 pub use decode::{Decoded, Decoder};
 pub use decode_error::DecodeError;
 pub use decode_options::{DecodeOptions, Mode};
 pub use find::{
-    CoordinateNames, Horizontal, HorizontalCoordinates, HorizontalDimensions, NotFound, Rule, classify,
-    horizontal_coordinates, is_time,
+    CoordinateNames, Finder, HorizontalCoordinates, HorizontalDimensions, NotFound, Rule, classify, is_time,
 };
 pub use grid::CoordinateGrid;
 pub use grid_coordinates::{GridCoordinates, GridKind, GridSource};
 pub use grid_error::GridError;
+pub use horizontal::Horizontal;
+pub use indices::Indices;
 pub use point::{Cell, Limits, LinearError, Match, Point, Weights};
 pub use rectilinear::Rectilinear;
 pub use scattered::Scattered;

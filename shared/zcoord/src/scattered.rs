@@ -1,7 +1,7 @@
 //! Grids with latitude and longitude on one shared dimension: great circles, and an estimate of the size of cells.
 
 use crate::degrees::ALONE;
-use crate::grid_error::{GridError, check_finite, check_latitudes, check_longitudes};
+use crate::grid_error::{GridError, check_any_finite, check_latitudes, check_longitudes};
 use crate::point::{Cell, Limits, Match, Point, nearest_first};
 use crate::sphere::{EARTH_RADIUS_KM, UnitVectors, Vector, km_of_squared_chord};
 
@@ -23,8 +23,7 @@ impl Scattered {
             let (lat, lon) = (lat.len(), lon.len());
             return Err(GridError::new(format!("latitude has {lat} values and longitude {lon}")));
         }
-        check_finite("latitude", &lat)?;
-        check_finite("longitude", &lon)?;
+        check_any_finite(&lat, &lon)?;
         check_latitudes(&lat, &lon)?;
         check_longitudes(&lon)?;
         let centres = UnitVectors::new(&lat, &lon);

@@ -66,8 +66,19 @@ fn coordinates_that_are_none_are_refused() {
     let refused = |lat: &[f64], lon: &[f64]| {
         CoordinateGrid::scattered(lat.to_vec(), lon.to_vec()).expect_err("no grid").to_string()
     };
-    assert_eq!(refused(&[0.0, f64::NAN], &[0.0, 1.0]), "latitude is NaN at index 1");
-    assert_eq!(refused(&[0.0, 1.0], &[f64::INFINITY, 1.0]), "longitude is inf at index 0");
+    let nowhere = "latitude and longitude are not both finite in any cell";
+    assert_eq!(refused(&[0.0, f64::NAN], &[f64::INFINITY, 1.0]), nowhere);
     assert_eq!(refused(&[0.0], &[0.0, 1.0]), "latitude has 1 values and longitude 2");
-    assert_eq!(refused(&[], &[]), "latitude has no values");
+    assert_eq!(refused(&[], &[]), nowhere);
+}
+
+#[test]
+fn cells_without_a_position_are_never_found() {
+    let (nan, limits) = (f64::NAN, Limits { max_distance_km: Some(9e3), ..Limits::default() });
+    let grid = CoordinateGrid::scattered(vec![nan, 1.0, 50.0, 2.0], vec![0.0, nan, 10.0, 12.0]).expect("a grid");
+    for point in [(0.0, 0.0), (1.0, 1.0), (2.0, 11.0)] {
+        assert_eq!(inside(&grid, point.0, point.1, limits), Some((2.0, 12.0)), "{point:?}");
+    }
+    let within = grid.within(Point { lat: 1.0, lon: 11.0 }, 20_000.0);
+    assert_eq!(within.iter().map(|cell| cell.row).collect::<Vec<_>>(), [3, 2]);
 }

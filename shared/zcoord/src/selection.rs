@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use crate::calendar::Calendar;
+use crate::indices::Indices;
 use crate::time::{format_iso, parse_label};
 use crate::values::{Column, Values};
 
@@ -94,12 +95,16 @@ pub fn select<'a>(
     dimension: &str,
     length: u64,
     coordinate: Option<&Column>,
-) -> Result<Vec<u64>, SelectionError> {
-    let mut indices: Vec<u64> = (0..length).collect();
+) -> Result<Indices, SelectionError> {
+    let mut indices: Option<Indices> = None;
     for selection in selections.into_iter().filter(|selection| selection.dimension == dimension) {
         let selected = selection.resolve(length, coordinate)?;
-        indices.retain(|index| selected.binary_search(index).is_ok());
+        indices = Some(match indices {
+            None => selected,
+            Some(others) => others.intersection(selected),
+        });
     }
+    let indices = indices.unwrap_or_else(|| Indices::all(length));
     if indices.is_empty() && length > 0 { Err(SelectionError::Disjoint) } else { Ok(indices) }
 }
 
@@ -154,26 +159,35 @@ pub fn parse_isel(text: &str) -> Result<Selection, String> {
 }
 
 impl Selection {
+    /// Whether it needs no coordinate.
+    pub fn is_by_index(&self) -> bool {
+        !matches!(self.by, By::Label(_))
+    }
+
     /// The indices that are selected of a dimension of `length` with this coordinate, ascending.
     ///
     /// # Errors
     /// Any [`SelectionError`] but [`SelectionError::Disjoint`].
-    pub fn resolve(&self, length: u64, coordinate: Option<&Column>) -> Result<Vec<u64>, SelectionError> {
+    pub fn resolve(&self, length: u64, coordinate: Option<&Column>) -> Result<Indices, SelectionError> {
         let dimension = || self.dimension.clone();
-        let from_end = |index: i64| if index < 0 { length as i64 + index } else { index };
-        let indices: Vec<u64> = match &self.by {
+        let from_end = |index: i64| match index {
+            0.. => index.unsigned_abs().into(),
+            _ => i128::from(length) + i128::from(index),
+        };
+        let indices = match &self.by {
             By::One(index) => {
                 let found = u64::try_from(from_end(*index)).ok().filter(|index| *index < length);
                 let outside = || SelectionError::OutOfBounds { dimension: dimension(), length, index: *index };
-                vec![found.ok_or_else(outside)?]
+                let found = found.ok_or_else(outside)?;
+                Indices::stepped(found, found + 1, 1)
             }
             By::Index { start, end, step } => {
-                let at = |bound: i64| from_end(bound).clamp(0, length as i64) as u64;
-                (start.map_or(0, at)..end.map_or(length, at)).step_by(*step as usize).collect()
+                let at = |bound: i64| u64::try_from(from_end(bound).max(0)).unwrap_or(u64::MAX).min(length);
+                Indices::stepped(start.map_or(0, at), end.map_or(length, at), *step)
             }
             By::Label(label) => {
                 let column = coordinate.ok_or_else(|| SelectionError::NoCoordinate(dimension()))?;
-                labelled(column, label).map_err(SelectionError::BadLabel)?
+                Indices::List(labelled(column, label).map_err(SelectionError::BadLabel)?)
             }
         };
         match indices.is_empty() {
@@ -262,7 +276,8 @@ mod tests {
     }
 
     fn sel(text: &str, column: &Column) -> Result<Vec<u64>, String> {
-        parse_sel(text)?.resolve(column.len() as u64, Some(column)).map_err(|error| error.to_string())
+        let selected = parse_sel(text)?.resolve(column.len() as u64, Some(column));
+        selected.map(|indices| indices.iter().collect()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -278,8 +293,9 @@ mod tests {
 
     #[test]
     fn indices_as_python_counts_them() {
-        let isel = |text: &str| {
-            parse_isel(text).and_then(|selection| selection.resolve(10, None).map_err(|error| error.to_string()))
+        let isel = |text: &str| -> Result<Vec<u64>, String> {
+            let selected = parse_isel(text)?.resolve(10, None).map_err(|error| error.to_string())?;
+            Ok(selected.iter().collect::<Vec<u64>>())
         };
         assert_eq!(isel("time=3"), Ok(vec![3]));
         assert_eq!(isel("time=-1"), Ok(vec![9]));
@@ -319,8 +335,8 @@ mod tests {
     fn selections_of_one_dimension_intersect() {
         let parse = |texts: &[&str]| texts.iter().map(|text| parse_isel(text).expect("parses")).collect::<Vec<_>>();
         let both = parse(&["x=0:6", "x=4:9", "y=1"]);
-        assert_eq!(select(&both, "x", 10, None), Ok(vec![4, 5]));
-        assert_eq!(select(&both, "z", 2, None), Ok(vec![0, 1]));
+        assert_eq!(select(&both, "x", 10, None), Ok(Indices::List(vec![4, 5])));
+        assert_eq!(select(&both, "z", 1 << 60, None), Ok(Indices::all(1 << 60)));
         assert_eq!(select(&parse(&["x=0:2", "x=5"]), "x", 10, None), Err(SelectionError::Disjoint));
     }
 }

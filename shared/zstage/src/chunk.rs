@@ -82,7 +82,14 @@ pub fn decode(
 ) -> Result<(), CodecError> {
     let compressed = if encoding.checksum { unsealed(encoded)? } else { encoded };
     match encoding.compressor.codec() {
-        Some(codec) => codec.decode(compressed, None, decoded, threads, workspace),
+        Some(codec) => {
+            // What was written here is no larger than what was in memory.
+            let limit = workspace.limit;
+            workspace.limit = limit.or(Some(u64::MAX));
+            let done = codec.decode(compressed, None, decoded, threads, workspace);
+            workspace.limit = limit;
+            done
+        }
         None => {
             decoded.clear();
             decoded.extend_from_slice(compressed);

@@ -162,7 +162,7 @@ fn read(store: &Path) -> (Vec<u64>, Vec<u16>) {
         },
     );
     let array = array.expect("an array");
-    match read_whole(&store, &array, &pool).expect("reads") {
+    match read_whole(&store, &array, &pool, 1 << 30).expect("reads") {
         ArrayValues::Fixed { bytes, .. } => {
             let elements = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
             (array.shape, elements.collect())

@@ -202,6 +202,10 @@ impl RemoteStore {
         ranges: &[Range<u64>],
         buffer: &mut Vec<u8>,
     ) -> Result<Option<Stat>, StoreError> {
+        if let [Range { start, end }] = ranges {
+            let range = ByteRange::At { start: *start, len: end.saturating_sub(*start) };
+            return self.get_range(key, range, buffer);
+        }
         let mut parts = vec![Vec::new(); ranges.len()];
         let requests = ranges.iter().zip(&mut parts).map(|(range, part)| async move {
             let len = range.end.saturating_sub(range.start);

@@ -1,6 +1,7 @@
 //! Damaged and missing chunks.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 
 use harness::Outcome;
 use serde_json::json;
@@ -161,4 +162,30 @@ fn every_format_goes_on_without_the_damaged_chunk() {
         }
         assert!(scene.names().contains(&name.to_owned()) && scene.names().iter().all(|name| !name.contains("tmp")));
     }
+}
+
+/// An uncompressed chunk of 5 GB, which takes no disk and no memory: the element beyond 2^32 is not the one its number is
+/// cut to.
+#[test]
+fn elements_beyond_32_bits_are_their_own() {
+    let (rows, columns) = (80 * 1024, 64 * 1024);
+    let axes = [latitude("lat", rows, -40.96, 0.001), longitude("lon", columns, 0.0, 0.001)];
+    let scene = Scene::of(&axes);
+    let array = scene.store.join("t");
+    fs::create_dir(&array).unwrap();
+    let metadata = json!({"zarr_format": 2, "shape": [rows, columns], "chunks": [rows, columns], "dtype": "|u1",
+        "fill_value": null, "order": "C", "filters": null, "compressor": null});
+    fs::write(array.join(".zarray"), metadata.to_string()).unwrap();
+    fs::write(array.join(".zattrs"), json!({"_ARRAY_DIMENSIONS": ["lat", "lon"]}).to_string()).unwrap();
+    let file = fs::File::create(array.join("0.0")).unwrap();
+    file.set_len((rows * columns) as u64).unwrap();
+    // Row 65,536 begins at element 2^32.
+    for (row, byte) in [(0, 99), (65_536, 7)] {
+        file.write_all_at(&[byte], row * columns as u64 + 7).unwrap();
+    }
+    let outcome = scene.at(-40.96 + 65.536, 0.007, &["--max-memory", "200M"]).expect(0);
+    assert_eq!(values(&outcome, "t"), [Some(7.0)]);
+    assert_eq!(values(&scene.at(-40.96, 0.007, &[]).expect(0), "t"), [Some(99.0)]);
+    // All of it cannot be had in so little memory.
+    scene.at(0.0, 0.007, &["--max-memory", "200M", "--partial-decode", "off"]).expect(2);
 }

@@ -2,8 +2,10 @@
 //! and writes, and what it leaves behind when it stops early.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod carried;
 mod chunks;
 mod columns;
+mod declared;
 mod ends;
 mod grids;
 mod made;
@@ -11,6 +13,7 @@ mod outputs;
 mod outside;
 mod plans;
 mod points;
+mod positions;
 mod remote;
 mod scene;
 mod stores;

@@ -210,3 +210,20 @@ fn a_zarr_output_at_a_url_is_the_local_one_and_appears_complete() {
     let rows = hermetic(&server).arg(&source).args(POINT).args(["-o", &server.s3_url("rows.csv")]).run().expect(2);
     assert!(rows.stderr.contains("only Zarr is written to a URL"), "{}", rows.stderr);
 }
+
+/// A hundred chunks of 4 MB, of which each of 64 requests holds a piece.
+#[test]
+fn many_requests_take_little_memory() {
+    let scene = Scene::of(&map());
+    let array = scene.store.join("t");
+    let mut metadata: serde_json::Value = serde_json::from_slice(&fs::read(array.join(".zarray")).unwrap()).unwrap();
+    metadata["shape"][0] = 100.into();
+    fs::write(array.join(".zarray"), metadata.to_string()).unwrap();
+    for time in 2..100 {
+        fs::hard_link(array.join("0.0.0"), array.join(format!("{time}.0.0"))).unwrap();
+    }
+    let server = serve(&scene, vec![]);
+    let outcome = run(&server, &[&POINT[..], &["--timing", "--requests", "64"]].concat()).expect(0);
+    let peak = crate::scene::summary(&outcome)["peak_memory_bytes"].as_u64().unwrap();
+    assert!(peak < 64 << 20, "{peak}");
+}

@@ -1,10 +1,14 @@
 //! The axes of rows and columns: dimensions with their selected coordinates.
 
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::Value;
-use zarray::Array;
-use zcoord::{Column, SelectionError, dimensions, is_time, read_coordinate, select};
+use zarray::{Array, ZarrError};
+use zcoord::{
+    Column, Indices, Kind, Selection, SelectionError, Values, dimensions, is_time, read_coordinate_range, select,
+};
 use zwire::Failure;
 
 use crate::opened::Opened;
@@ -13,7 +17,7 @@ use crate::options::DataOptions;
 /// Attributes of a coordinate that outputs keep.
 const KEPT: [&str; 5] = ["units", "standard_name", "long_name", "positive", "axis"];
 
-/// A dimension used as rows or columns, after selection.
+/// A dimension used as rows or columns, after selection. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Axis {
     /// Its name.
@@ -21,11 +25,31 @@ pub struct Axis {
     /// Length in the store.
     pub length: u64,
     /// The indices that are selected, ascending.
-    pub indices: Vec<u64>,
-    /// The coordinate value of each of them, or the index itself.
-    pub coordinate: Column,
+    pub indices: Arc<Indices>,
+    /// The coordinate value of each of them; `None`: the index itself.
+    coordinate: Option<Arc<Column>>,
     /// Attributes of the coordinate.
     pub attributes: Vec<(String, Value)>,
+}
+
+impl Axis {
+    /// Number of selected indices.
+    pub fn len(&self) -> usize {
+        usize::try_from(self.indices.len()).unwrap_or(usize::MAX)
+    }
+
+    /// The coordinate values at some positions.
+    pub fn values(&self, positions: Range<usize>) -> Column {
+        match &self.coordinate {
+            Some(column) => column.slice(positions),
+            None => Column::indices(&self.indices.slice(positions.start as u64..positions.end as u64)),
+        }
+    }
+
+    /// Kind of the coordinate values.
+    pub fn kind(&self) -> Kind {
+        self.coordinate.as_ref().map_or(Kind::Int(64), |column| column.kind)
+    }
 }
 
 /// Key of an axis: the path of its coordinate, its name and its length.
@@ -58,27 +82,65 @@ impl<'a> Axes<'a> {
         if let Some(axis) = self.known.get(&key) {
             return Ok(axis.clone());
         }
-        let values = coordinate.map(|found| self.values(found)).transpose()?;
-        let selected = select(&self.options.selections, dimension, length, values.as_ref());
-        let indices = selected.map_err(|error| self.failure(dimension, &error))?;
-        let picked: Vec<usize> = indices.iter().map(|index| *index as usize).collect();
+        let (indices, values) = self.select(array, dimension, length, coordinate)?;
         let axis = Axis {
             name: dimension.to_owned(),
             length,
-            coordinate: match &values {
-                Some(column) => column.gather(&picked),
-                None => Column::indices(&indices),
-            },
+            indices: Arc::new(indices),
+            coordinate: values.map(Arc::new),
             attributes: coordinate.map(kept).unwrap_or_default(),
-            indices,
         };
         self.known.insert(key, axis.clone());
         Ok(axis)
     }
 
-    fn values(&mut self, coordinate: &Array) -> Result<Column, Failure> {
-        let Opened { name, store, pool, .. } = self.opened;
-        let (column, remark) = read_coordinate(store, coordinate, self.options.decoding.mode, pool)?;
+    /// The selected indices of a dimension, and their coordinate values, if there are any. Of a coordinate only the part is
+    /// read that can be selected.
+    fn select(
+        &mut self,
+        array: &Array,
+        dimension: &str,
+        length: u64,
+        coordinate: Option<&Array>,
+    ) -> Result<(Indices, Option<Column>), Failure> {
+        let selections = || self.options.selections.iter().filter(|selection| selection.dimension == dimension);
+        if let Some(coordinate) = coordinate
+            && selections().next().is_some()
+            && selections().all(Selection::is_by_index)
+            && let Ok(indices) = select(selections(), dimension, length, None)
+        {
+            let range = indices.span();
+            let start = range.start;
+            let column = self.values(coordinate, range)?;
+            return Ok((indices.clone(), Some(picked(column, &indices, start))));
+        }
+        let column = match coordinate {
+            Some(coordinate) => Some(self.values(coordinate, 0..length)?),
+            None => self.labels(array, dimension, length),
+        };
+        let selected = select(&self.options.selections, dimension, length, column.as_ref());
+        let indices = selected.map_err(|error| self.failure(dimension, &error))?;
+        let column = column.map(|column| picked(column, &indices, 0));
+        Ok((indices, column))
+    }
+
+    /// The names of indices that an attribute has.
+    fn labels(&self, array: &Array, dimension: &str, length: u64) -> Option<Column> {
+        let labels = self.opened.dataset.labels(array, dimension)?;
+        let fits = labels.len() as u64 == length;
+        fits.then(|| Column::new(Kind::Text, Values::Text(labels.to_vec())))
+    }
+
+    fn values(&mut self, coordinate: &Array, range: Range<u64>) -> Result<Column, Failure> {
+        let Opened { name, store, pool, memory, .. } = self.opened;
+        let mode = self.options.decoding.mode;
+        let read = read_coordinate_range(store, coordinate, range, mode, pool, *memory);
+        let (column, remark) = read.map_err(|error| match error {
+            ZarrError::TooLarge { .. } => {
+                Failure::from(error).hint("select part of it with --isel, or increase --max-memory")
+            }
+            other => Failure::from(other),
+        })?;
         self.remarks.extend(remark.map(|remark| format!("{name}: {}: {remark}", coordinate.path)));
         Ok(column)
     }
@@ -107,6 +169,15 @@ impl<'a> Axes<'a> {
         let hint = format!("dimensions: {}; select points with --lat and --lon", known.join(", "));
         Err(Failure::usage(what).at(&self.opened.name).hint(hint))
     }
+}
+
+/// The values at `indices` of a column that begins at index `start`.
+fn picked(column: Column, indices: &Indices, start: u64) -> Column {
+    if indices.len() == column.len() as u64 {
+        return column;
+    }
+    let positions: Vec<usize> = indices.iter().map(|index| (index - start) as usize).collect();
+    column.gather(&positions)
 }
 
 /// The attributes of a coordinate that outputs keep. The units of a time are those of its stored numbers.

@@ -116,7 +116,7 @@ pub struct WhatFlags {
     /// Select by index, as in Python: level=0:3 (3 excluded), time=-1, time=::24; repeatable, once per dimension
     #[arg(long, value_name = "DIM=INDEX", value_parser = parse_isel)]
     pub isel: Vec<Selection>,
-    /// Also include variables without latitude and longitude, such as one value per time, repeated in every row
+    /// Also include variables and coordinates without latitude and longitude, such as one value per time, repeated in every row
     #[arg(long)]
     pub carry: bool,
     /// Decode according to the CF conventions, or return the stored numbers

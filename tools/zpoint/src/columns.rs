@@ -10,6 +10,8 @@ pub struct Raw {
     pub bytes: Vec<u8>,
     /// Which of them could not be read; empty if none.
     pub failed: Vec<bool>,
+    /// Which of them are in chunks that are not stored; empty if the elements have the fill value already.
+    pub absent: Vec<bool>,
 }
 
 /// Maps the samples and points of a batch to elements.
@@ -36,18 +38,22 @@ impl Rows<'_> {
 
 /// Decodes a variable and splits it into the columns of its features; and the number of values outside the valid range.
 pub fn columns(decoder: &Decoder, raw: &Raw, rows: &Rows, features: usize) -> (Vec<Column>, u64) {
-    let decoded = decoder.decode(&raw.bytes, &raw.failed);
-    let column = decoded.column;
+    let decoded = decoder.decode_present(&raw.bytes, &raw.failed, &raw.absent);
+    (arranged(decoded.column, rows, features), decoded.out_of_range)
+}
+
+/// Splits the values of a variable into the columns of its features.
+pub fn arranged(column: Column, rows: &Rows, features: usize) -> Vec<Column> {
     let per_feature = rows.own_samples * rows.cells;
     let plain = rows.are_elements();
     if plain && features == 1 {
-        return (vec![column], decoded.out_of_range);
+        return vec![column];
     }
     let cut = |feature: usize| {
         let start = feature * per_feature;
         if plain { column.slice(start..start + per_feature) } else { at_points(&column, start, rows) }
     };
-    ((0..features).map(cut).collect(), decoded.out_of_range)
+    (0..features).map(cut).collect()
 }
 
 /// The rows of one feature, whose elements start at `start`.

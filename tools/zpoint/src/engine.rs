@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 
 use zarray::{
-    CellScratch, Cells, CellsRead, ChunkReader, OrderedMap, PartialDecode, Pool, Semaphore, Timer, ZarrError,
+    CellDecoder, CellScratch, Cells, CellsRead, ChunkReader, OrderedMap, PartialDecode, Pool, ScratchPool, Semaphore,
+    Timer, ZarrError,
 };
 use zcli::Phases;
 use zcoord::Column;
 use zwire::Failure;
 
-use crate::columns::{Raw, Rows, columns};
+use crate::columns::{Raw, Rows, arranged, columns};
+use crate::held;
 use crate::lookup::{Lookup, Stencil};
 use crate::roles::Role;
 use crate::source::{Source, Variable};
@@ -73,10 +75,12 @@ pub struct Features {
 pub struct ReadContext<'a> {
     /// Threads; more than workers if reads wait for a network.
     pub pool: &'a Pool,
-    /// Permits to decode, one for each worker.
-    pub processor: Semaphore,
+    /// What decodes cells, one for each worker.
+    pub decoders: ScratchPool<CellDecoder>,
     /// Bytes of chunks in flight.
     pub memory: Semaphore,
+    /// The most bytes of one of them.
+    pub limit: u64,
     /// Whether chunks are read in part.
     pub partial: PartialDecode,
     /// Time by phase.
@@ -125,7 +129,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// A variable whose chunks cannot be decoded.
     pub fn new(source: &'a Source, lookups: &'a [Lookup], context: &'a ReadContext<'a>) -> Result<Engine<'a>, Failure> {
-        let series = source.variables.iter().map(|variable| Series::new(source, variable, lookups));
+        let series = source.variables.iter().map(|variable| Series::new(source, variable, lookups, context.limit));
         let series = series.collect::<Result<Vec<_>, Failure>>()?;
         Ok(Engine { source, lookups, context, series })
     }
@@ -140,7 +144,7 @@ impl<'a> Engine<'a> {
         lookups: &'a [Lookup],
         context: &'a ReadContext<'a>,
     ) -> Result<Engine<'a>, Failure> {
-        let series = vec![Series::new(source, &source.variables[number], lookups)?];
+        let series = vec![Series::new(source, &source.variables[number], lookups, context.limit)?];
         Ok(Engine { source, lookups, context, series })
     }
 
@@ -151,7 +155,7 @@ impl<'a> Engine<'a> {
 
     /// Peak memory of one chunk, in bytes.
     pub fn largest_chunk(&self) -> u64 {
-        self.series.iter().map(|series| series.reader.cell_bytes()).max().unwrap_or(0)
+        self.series.iter().map(|series| series.reader.cell_bytes(self.context.partial)).max().unwrap_or(0)
     }
 
     fn tasks<'t>(&self, series: &'t Series, span: &Span) -> Tasks<'t> {
@@ -241,12 +245,12 @@ impl<'a> Engine<'a> {
     }
 
     fn read(&self, series: &Series, task: Task) -> Done {
-        let ReadContext { processor, memory, partial, .. } = self.context;
+        let ReadContext { decoders, memory, partial, .. } = self.context;
         let cells = Cells { steps: &task.steps.offsets, points: &series.groups[task.group].offsets };
-        let _permit = memory.acquire(series.reader.cell_bytes());
+        let _permit = memory.acquire(series.reader.cell_bytes(*partial));
         let mut out = Vec::new();
         let read = SCRATCH.with_borrow_mut(|scratch| {
-            series.reader.read_cells(&task.steps.chunk, &cells, *partial, processor, &mut out, scratch)
+            series.reader.read_cells(&task.steps.chunk, &cells, *partial, decoders, &mut out, scratch)
         });
         Done { task, outcome: read.map(|read| (read, out)) }
     }
@@ -257,7 +261,6 @@ impl<'a> Engine<'a> {
         let own = own_samples(variable, span);
         let own_count = own.iter().product::<u64>() as usize;
         let features = variable.feature_count();
-        let raw = series.raw(features * own_count, done);
         let stencils = match variable.grid {
             Some(grid) => Cow::Borrowed(self.lookups[grid].stencils.as_slice()),
             // A variable without a grid has one value for all points.
@@ -270,18 +273,25 @@ impl<'a> Engine<'a> {
             stencils: &stencils,
             samples: span.iter().map(ExactSizeIterator::len).product(),
         };
-        columns(&variable.decoder, &raw, &rows, features)
+        match &variable.held {
+            Some(held) => {
+                let numbers = held::numbers(variable, &self.source.samples, span);
+                (arranged(held.gather(&numbers), &rows, features), 0)
+            }
+            None => columns(&variable.decoder, &series.raw(features * own_count, done), &rows, features),
+        }
     }
 }
 
 impl<'a> Series<'a> {
-    fn new(source: &'a Source, variable: &'a Variable, lookups: &[Lookup]) -> Result<Series<'a>, Failure> {
+    fn new(source: &'a Source, variable: &'a Variable, lookups: &[Lookup], limit: u64) -> Result<Series<'a>, Failure> {
         let path = || format!("{}: {}", source.name, variable.array.path);
         let unreadable = |what: String| Failure::new(zwire::Exit::Unreadable, what).at(path());
-        let reader = ChunkReader::new(&source.store, &variable.array).map_err(unreadable)?;
+        let reader = ChunkReader::new(&source.store, &variable.array).map_err(unreadable)?.with_limit(limit);
         let itemsize = variable.decoder.itemsize().unwrap_or(1);
         let (groups, cells) = match variable.grid {
             Some(grid) => (group_points(&reader, variable, &lookups[grid].cells), lookups[grid].cells.len()),
+            None if variable.held.is_some() => (Vec::new(), 1),
             None => (vec![PointGroup { chunk: Vec::new(), offsets: vec![0], cells: vec![0] }], 1),
         };
         Ok(Series { variable, reader, itemsize, groups, cells })
@@ -290,7 +300,11 @@ impl<'a> Series<'a> {
     /// The elements of `rows` rows of cells, taken from the chunks.
     fn raw(&self, rows: usize, done: &[Done]) -> Raw {
         let size = self.itemsize;
-        let mut raw = Raw { bytes: self.variable.fill.repeat(rows * self.cells), failed: Vec::new() };
+        let count = rows * self.cells;
+        let mut raw = match &self.variable.fill {
+            Some(fill) => Raw { bytes: fill.repeat(count), failed: Vec::new(), absent: Vec::new() },
+            None => Raw { bytes: vec![0; count * size], failed: Vec::new(), absent: vec![true; count] },
+        };
         for Done { task, outcome } in done {
             let cells = &self.groups[task.group].cells;
             let targets = task
@@ -303,6 +317,9 @@ impl<'a> Series<'a> {
                 Ok((_, elements)) => {
                     for (at, element) in targets.zip(elements.chunks_exact(size)) {
                         raw.bytes[at * size..(at + 1) * size].copy_from_slice(element);
+                        if let Some(absent) = raw.absent.get_mut(at) {
+                            *absent = false;
+                        }
                     }
                 }
                 Err(_) => {

@@ -1,6 +1,6 @@
 //! A planned extraction: the record of the plan, or the rows.
 
-use zarray::{Pool, Semaphore};
+use zarray::{CellDecoder, Pool, ScratchPool, Semaphore};
 use zcli::{Ending, Phases, Session};
 use zcoord::Column;
 use zwire::{Exit, ExtractPlanSummary, ExtractSummary, Failure, Record};
@@ -56,9 +56,9 @@ impl<'a> Job<'a> {
     }
 
     fn context<'c>(&self, pool: &'c Pool, phases: &'c Phases) -> ReadContext<'c> {
-        let processor = Semaphore::new(self.options.read.jobs as u64);
+        let decoders = ScratchPool::new(self.options.read.jobs, CellDecoder::default);
         let memory = Semaphore::new(self.chunk_budget);
-        ReadContext { pool, processor, memory, partial: self.options.read.partial, phases }
+        ReadContext { pool, decoders, memory, limit: self.chunk_budget, partial: self.options.read.partial, phases }
     }
 
     /// The reader of a store. A chunk that does not fit in memory is an error before the run starts.
@@ -92,7 +92,8 @@ impl<'a> Job<'a> {
             totals.wanted_bytes += record.wanted_bytes;
             session.out.emit(&Record::Extraction(Box::new(record)))?;
         }
-        Ok(Ending::new(Exit::Done, &totals))
+        let exit = if session.out.errors() > 0 { Exit::Partial } else { Exit::Done };
+        Ok(Ending::new(exit, &totals))
     }
 
     /// Reads the rows of all stores, and writes them.

@@ -23,7 +23,9 @@ pub fn locate(
     let mut lookups = Vec::new();
     let mut kept = vec![true; points.len()];
     for source in sources {
-        let grids = look_up(options, source, &points)?;
+        let mut notes = Vec::new();
+        let grids = look_up(options, source, &points, &mut notes)?;
+        notes.iter().for_each(|note| session.status.warn(note));
         for lookup in &grids {
             let own = keep(&options.points, lookup, source, &points, session)?;
             kept.iter_mut().zip(own).for_each(|(kept, own)| *kept &= own);
@@ -35,17 +37,24 @@ pub fn locate(
         if points.len() == 0 {
             return Err(Failure::new(Exit::Absent, "all points are outside the grid").at(&sources[0].name));
         }
-        let again = sources.iter().map(|source| look_up(options, source, &points));
+        let again = sources.iter().map(|source| look_up(options, source, &points, &mut Vec::new()));
         lookups = again.collect::<Result<_, Failure>>()?;
     }
     agree::check(options.points.same_cell, sources, &lookups, &points, session)?;
     Ok((points, lookups))
 }
 
-fn look_up(options: &Options, source: &Source, points: &Points) -> Result<Vec<Lookup>, Failure> {
+/// The cells of the points on each grid of a store; `notes` takes what was assumed.
+fn look_up(
+    options: &Options,
+    source: &Source,
+    points: &Points,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Lookup>, Failure> {
     let pool = options.read.pool(&source.store);
     let grids = source.grids.iter().map(|grid| {
-        let coordinates = GridCoordinates::read(&source.store, &source.dataset, grid, &pool)?;
+        let coordinates = GridCoordinates::read(&source.store, &source.dataset, grid, &pool, options.read.memory / 2)?;
+        notes.extend_from_slice(&coordinates.notes);
         let lookup = Lookup::of(&coordinates, points, &options.points, &pool)?;
         Ok((coordinates, lookup))
     });

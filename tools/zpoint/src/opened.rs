@@ -18,6 +18,8 @@ pub struct Opened {
     pub dataset: Dataset,
     /// Threads that read from it.
     pub pool: Pool,
+    /// Bytes of memory for its coordinates.
+    pub memory: u64,
 }
 
 impl Opened {
@@ -48,6 +50,7 @@ impl Opened {
         for failure in failed {
             session.item_failed(&failure)?;
         }
-        Ok(Opened { name: store.location().to_string(), store, dataset, pool })
+        dataset.complete();
+        Ok(Opened { name: store.location().to_string(), store, dataset, pool, memory: options.memory / 2 })
     }
 }

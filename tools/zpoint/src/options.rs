@@ -29,8 +29,8 @@ pub struct Options {
 pub struct DataOptions {
     /// The requested arrays.
     pub var: VarFilter,
-    /// Whether they are requested by exact name.
-    pub by_name: bool,
+    /// Those that are requested by exact name, one by one.
+    pub named: Vec<(String, VarFilter)>,
     /// Names of the latitude and longitude variables.
     pub names: CoordinateNames,
     /// Whether to include variables without latitude and longitude.
@@ -43,6 +43,13 @@ pub struct DataOptions {
     pub row_dims: Option<Vec<String>>,
     /// Dimensions used as columns.
     pub feature_dims: Vec<String>,
+}
+
+impl DataOptions {
+    /// Whether an array is requested by its exact name.
+    pub fn asks_for(&self, path: &str) -> bool {
+        self.named.iter().any(|(_, filter)| filter.matches(path))
+    }
 }
 
 /// How points are matched to cells.
@@ -162,10 +169,11 @@ impl Args {
 
     fn data_options(&self) -> Result<DataOptions, Failure> {
         let what = &self.what;
-        let is_pattern = |text: &String| text.contains(['*', '?', '[', '{']);
+        let exact = self.var.var.iter().filter(|text| !text.contains(['*', '?', '[', '{']));
+        let named = exact.map(|text| Ok((text.clone(), VarFilter::new(std::slice::from_ref(text))?)));
         Ok(DataOptions {
             var: self.var.filter()?,
-            by_name: !self.var.var.is_empty() && !self.var.var.iter().any(is_pattern),
+            named: named.collect::<Result<_, Failure>>()?,
             names: CoordinateNames { latitude: self.point.lat_name.clone(), longitude: self.point.lon_name.clone() },
             carry: what.carry,
             decoding: DecodeOptions { mode: what.decode, fill_value_as_mask: what.fill_value_as_mask },

@@ -1,8 +1,9 @@
 //! Splits the samples into parts and batches within the memory limit, and builds the record of the plan.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use zcoord::Column;
+use zcoord::{Column, Indices};
 use zwire::{ExtractionRecord, Failure, V1, ratio};
 
 use crate::engine::{Engine, Probe};
@@ -18,6 +19,9 @@ const BATCH_CHUNKS: u64 = 50_000;
 
 /// Batches in flight: one being read, one waiting, one being written.
 const IN_FLIGHT: u64 = 3;
+
+/// Bytes of the plan of a batch, estimated.
+const SPAN_BYTES: u64 = 128;
 
 /// Bytes of a value as text, estimated.
 const TEXT_BYTES: u64 = 12;
@@ -43,7 +47,7 @@ fn cuts(source: &Source) -> Vec<Cut> {
             Some(variable.array.chunk_shape()?[dimension])
         };
         let length = source.variables.iter().filter_map(along).max().unwrap_or(1).max(1);
-        Cut { chunks: source.samples[number].indices.iter().map(|index| index / length).collect() }
+        Cut { indices: source.samples[number].indices.clone(), chunk: length }
     };
     (0..source.samples.len()).map(cut).collect()
 }
@@ -70,6 +74,11 @@ pub fn batches(source: &Source, points: u64, share: Range<u64>, budget: u64) -> 
     let by_memory = (budget / IN_FLIGHT).min(BATCH_BYTES) / sample_bytes;
     let by_chunks = (BATCH_CHUNKS as f64 / chunks_a_sample(source)).max(1.0) as u64;
     let most = by_memory.min(by_chunks).max(1);
+    let total = share.end - share.start;
+    if (total / most).saturating_mul(SPAN_BYTES) > budget {
+        let failure = Failure::usage(format!("{total} samples are too many for one run")).at(&source.name);
+        return Err(failure.hint("select some with --sel or --isel, extract them in parts, or increase --max-memory"));
+    }
     let spans = boxes(&cuts, share, most);
     let largest = spans.iter().map(|span| span.iter().map(|range| range.len() as u64).product()).max().unwrap_or(0);
     Ok(Batches { spans, rows: largest * points, bytes: largest * sample_bytes * IN_FLIGHT })
@@ -86,7 +95,7 @@ fn chunks_a_sample(source: &Source) -> f64 {
         let shape = variable.array.chunk_shape().unwrap_or_default();
         let along = |(role, length): (&Role, &u64)| match role {
             Role::Sample(_) => 1.0 / *length as f64,
-            Role::Feature(number) => (variable.features[*number].indices.len() as f64 / *length as f64).max(1.0),
+            Role::Feature(number) => (variable.features[*number].len() as f64 / *length as f64).max(1.0),
             Role::Row | Role::Column => 1.0,
         };
         variable.roles.iter().zip(shape).map(along).product::<f64>()
@@ -146,12 +155,17 @@ pub fn shares(sources: &[Source], number: u32, of: u32) -> Vec<Range<u64>> {
     // Several stores make one long axis, whose chunks are those of each store's first axis.
     let mut joined = Vec::new();
     for cuts in &all {
-        let inner: u64 = cuts.iter().skip(1).map(|cut| cut.chunks.len() as u64).product();
-        let first = cuts.first().map_or(&[0][..], |cut| &cut.chunks);
+        let inner: u64 = cuts.iter().skip(1).map(|cut| cut.len() as u64).product();
         let before = joined.last().map_or(0, |last: &u64| last + 1);
-        joined.extend(first.iter().flat_map(|chunk| std::iter::repeat_n(before + chunk - first[0], inner as usize)));
+        match cuts.first() {
+            None => joined.push(before),
+            Some(first) => {
+                let chunks = (0..first.len()).map(|position| before + first.chunk_at(position) - first.chunk_at(0));
+                joined.extend(chunks.flat_map(|chunk| std::iter::repeat_n(chunk, inner as usize)));
+            }
+        }
     }
-    let share = spans::share(&[Cut { chunks: joined }], number, of);
+    let share = spans::share(&[Cut { indices: Arc::new(Indices::List(joined)), chunk: 1 }], number, of);
     let mut start = 0;
     let cut = |cuts: &Vec<Cut>| {
         let end = start + samples(cuts);

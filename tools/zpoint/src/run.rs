@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use zcli::{Common, Ending, Session, Table, Tool, stores};
-use zwire::Failure;
+use zwire::{Exit, Failure};
 
 use crate::cli::{Args, EXAMPLES};
 use crate::human;
 use crate::job::Job;
+use crate::left_out::{LeftOut, listed};
 use crate::locate::locate;
+use crate::options::DataOptions;
 use crate::points::Points;
 use crate::source::Source;
 
@@ -47,21 +49,34 @@ impl Tool for Args {
         let sources = sources.collect::<Result<Vec<_>, Failure>>()?;
         let (points, lookups) = locate(&options, &sources, points, session)?;
         let job = Job::plan(&options, &sources, points, lookups)?;
-        sources.iter().for_each(|source| report_left_out(source, session));
+        for source in &sources {
+            report_left_out(source, &options.data, session)?;
+        }
         if options.read.dry_run { job.describe(session) } else { job.extract(session) }
     }
 }
 
-/// Reports arrays that are not extracted, and why: all with --verbose, otherwise the first.
-fn report_left_out(source: &Source, session: &Session) {
-    for (path, why) in &source.left_out {
-        session.status.detail(&format!("{}: {path} is left out: {why}", source.name));
-    }
+/// Reports arrays that are not extracted, and why: those requested by name as failed items, others as a warning.
+fn report_left_out(source: &Source, options: &DataOptions, session: &mut Session) -> Result<(), Failure> {
     for grid in &source.grids {
         session.status.detail(&format!("{}: points are located by {}", source.name, grid.found_by));
     }
-    if let Some((path, why)) = source.left_out.first() {
-        let count = zwire::human_counted(source.left_out.len() as u64, "array");
-        session.status.warn(&format!("{}: {count} left out, including {path}: {why}", source.name));
+    let (asked, others): (Vec<&LeftOut>, Vec<&LeftOut>) =
+        source.left_out.iter().partition(|left_out| options.asks_for(&left_out.path));
+    for LeftOut { path, why, unreadable } in asked {
+        let exit = if *unreadable { Exit::Unreadable } else { Exit::Absent };
+        let failure = Failure::new(exit, format!("left out: {why}"));
+        session.item_failed(&failure.at(format!("{}: {path}", source.name)))?;
     }
+    for (name, filter) in &options.named {
+        if !source.dataset.arrays().any(|array| filter.matches(&array.path)) {
+            let failure = Failure::new(Exit::Absent, format!("no array {name:?}"));
+            session.item_failed(&failure.at(&source.name).hint("zinspect lists the arrays"))?;
+        }
+    }
+    if !others.is_empty() {
+        let count = zwire::human_counted(others.len() as u64, "array");
+        session.status.warn(&format!("{}: {count} left out: {}", source.name, listed(others)));
+    }
+    Ok(())
 }

@@ -76,7 +76,7 @@ fn kind(options: &Options, variable: &source::Variable) -> Kind {
 }
 
 fn dimension(axis: &Axis) -> Dimension {
-    Dimension { name: axis.name.clone(), coordinate: axis.coordinate.clone(), attributes: axis.attributes.clone() }
+    Dimension { name: axis.name.clone(), coordinate: axis.values(0..axis.len()), attributes: axis.attributes.clone() }
 }
 
 fn keys(source: &Source, points: &Points) -> Vec<Key> {
@@ -98,7 +98,7 @@ fn keys(source: &Source, points: &Points) -> Vec<Key> {
     keys.push(key("distance_km", number, Role::Cell, &[("units", "km")]));
     let sample = |axis: &Axis| Key {
         name: axis.name.clone(),
-        kind: axis.coordinate.kind,
+        kind: axis.kind(),
         role: Role::Sample,
         attributes: axis.attributes.clone(),
     };
@@ -161,7 +161,7 @@ pub fn key_columns(source: &Source, points: &Points, lookup: &Lookup, span: &Spa
     for (number, (axis, range)) in source.samples.iter().zip(span).enumerate() {
         let inner: usize = span[number + 1..].iter().map(ExactSizeIterator::len).product::<usize>() * count;
         let codes = (0..samples * count).map(|row| (row / inner.max(1) % range.len()) as u32).collect();
-        keys.push(KeyColumn { distinct: axis.coordinate.slice(range.clone()), codes });
+        keys.push(KeyColumn { distinct: axis.values(range.clone()), codes });
     }
     keys
 }

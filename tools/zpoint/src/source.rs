@@ -2,11 +2,12 @@
 
 use zarray::{Array, ChunkReader};
 use zcli::Session;
-use zcoord::{Dataset, Decoder, GridSource, name};
+use zcoord::{Column, Dataset, Decoder, GridSource, name, read_coordinate};
 use zstore::{Store, Target};
 use zwire::Failure;
 
 use crate::axes::{Axes, Axis};
+use crate::left_out::LeftOut;
 use crate::opened::Opened;
 use crate::options::{DataOptions, Options};
 use crate::roles::{Role, SampleDimension, sample_dimensions};
@@ -27,7 +28,7 @@ pub struct Source {
     /// The distinct grids of the variables.
     pub grids: Vec<GridSource>,
     /// Arrays that are neither variables nor coordinates, and why.
-    pub left_out: Vec<(String, String)>,
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A variable.
@@ -36,8 +37,11 @@ pub struct Variable {
     pub array: Array,
     /// Decoder of its values.
     pub decoder: Decoder,
-    /// One element of the fill value, as a decoded chunk holds it.
-    pub fill: Vec<u8>,
+    /// One element of the fill value, as a decoded chunk holds it; `None` if the filters have none that stands for it, and the
+    /// decoder puts it in.
+    pub fill: Option<Vec<u8>>,
+    /// All its values, if it is text of variable length without a grid, of which no part can be read by itself.
+    pub held: Option<Column>,
     /// Role of each of its dimensions.
     pub roles: Vec<Role>,
     /// Its grid; `None` for a variable without one.
@@ -53,7 +57,7 @@ impl Source {
     /// The store cannot be opened, no variable is on a grid, coordinates are ambiguous, or a selection matches nothing.
     pub fn open(options: &Options, name: &Target, session: &mut Session) -> Result<Source, Failure> {
         let opened = Opened::open(&options.read, name, session)?;
-        let Candidates { found, grids, mut left_out } = Candidates::of(&opened, &options.data)?;
+        let Candidates { found, grids, mut left_out, .. } = Candidates::of(&opened, &options.data)?;
         let rows = sample_dimensions(&opened, &options.data, &found)?;
         let mut axes = Axes::new(&opened, &options.data);
         let samples = rows.iter().map(|SampleDimension { name, array }| axes.get(array, name));
@@ -68,18 +72,21 @@ impl Source {
                     }
                     variables.push(variable);
                 }
-                Err(why) => left_out.push((candidate.array.path.clone(), why)),
+                Err(why) => left_out.push(LeftOut::unreadable(&candidate.array.path, why)),
             }
         }
         reading.axes.remarks.iter().for_each(|remark| session.status.warn(remark));
         reading.axes.check_selections()?;
         if variables.iter().all(|variable| variable.grid.is_none()) {
-            return Err(no_variable(&opened, &options.data, &left_out));
+            return Err(no_variable(&opened, &left_out));
         }
         let Opened { name, store, dataset, .. } = opened;
         Ok(Source { name, store, dataset, samples, variables, grids, left_out })
     }
 }
+
+/// Bytes of a column without any row: its name in several tables.
+const COLUMN_BYTES: u64 = 256;
 
 /// Turns candidates into variables.
 struct Reading<'a> {
@@ -106,17 +113,52 @@ impl Reading<'_> {
                 Role::Row | Role::Column => {}
             }
         }
-        Ok(Ok(Variable { array: candidate.array.clone(), decoder, fill, roles, grid: candidate.grid, features }))
+        let held = match decoder.itemsize() {
+            Some(_) => None,
+            None => match self.texts(candidate) {
+                Ok(texts) => Some(texts),
+                Err(why) => return Ok(Err(why)),
+            },
+        };
+        let array = candidate.array.clone();
+        let variable = Variable { array, decoder, fill, held, roles, grid: candidate.grid, features };
+        self.check_columns(&variable)?;
+        Ok(Ok(variable))
+    }
+
+    /// The columns of a variable must fit in memory, before they have names.
+    fn check_columns(&self, variable: &Variable) -> Result<(), Failure> {
+        let columns = variable.feature_count();
+        if (columns as u64).saturating_mul(COLUMN_BYTES) <= self.opened.memory {
+            return Ok(());
+        }
+        let names: Vec<&str> = variable.features.iter().map(|axis| axis.name.as_str()).collect();
+        let what = format!("{columns} columns (dimensions {}) do not fit in memory", names.join(", "));
+        let failure = Failure::usage(what).at(format!("{}: {}", self.opened.name, variable.array.path));
+        Err(failure.hint(
+            "select some of them with --sel or --isel, make rows of them with --row-dims, or increase --max-memory",
+        ))
     }
 
     /// How the values of an array are decoded, and its fill value; or why they cannot be read.
-    fn decoding(&self, array: &Array) -> Result<(Decoder, Vec<u8>), String> {
+    fn decoding(&self, array: &Array) -> Result<(Decoder, Option<Vec<u8>>), String> {
         let decoder = zcoord::decoder(array, self.options.decoding).map_err(|error| error.to_string())?;
-        if decoder.itemsize().is_none() {
-            return Err("variable-length text is not supported".into());
-        }
         ChunkReader::new(&self.opened.store, array)?;
-        Ok((decoder, zarray::fill_element(array)?))
+        match zarray::fill_element(array) {
+            Ok(fill) => Ok((decoder, Some(fill))),
+            Err(_) if decoder.has_fill() => Ok((decoder, None)),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// All values of an array of variable-length text, which must have no grid.
+    fn texts(&self, candidate: &Candidate) -> Result<Column, String> {
+        if candidate.grid.is_some() {
+            return Err("variable-length text on a grid is not supported".into());
+        }
+        let Opened { store, pool, memory, .. } = self.opened;
+        let read = read_coordinate(store, candidate.array, self.options.decoding.mode, pool, *memory);
+        read.map(|(column, _)| column).map_err(|error| error.to_string())
     }
 
     /// A row dimension must have the same length in every variable.
@@ -139,6 +181,6 @@ impl Variable {
 
     /// Number of its features.
     pub fn feature_count(&self) -> usize {
-        self.features.iter().map(|axis| axis.indices.len()).product()
+        self.features.iter().fold(1, |product: usize, axis| product.saturating_mul(axis.len()))
     }
 }

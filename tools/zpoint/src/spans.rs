@@ -4,32 +4,56 @@
 //! one axis at fixed positions of the axes before it, and all positions of the axes after it.
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use zcoord::Indices;
 
 /// A box of samples: a range of positions along every sample axis.
 pub type Span = Vec<Range<usize>>;
 
-/// Where an axis can be split.
+/// Where an axis can be split: the chunk of each position, worked out when it is asked for.
 #[derive(Debug, Clone)]
 pub struct Cut {
-    /// The chunk of each position; equal numbers are read together.
-    pub chunks: Vec<u64>,
+    /// The indices of the axis, or any ascending numbers.
+    pub indices: Arc<Indices>,
+    /// How many indices make a chunk.
+    pub chunk: u64,
 }
 
 impl Cut {
-    fn len(&self) -> usize {
-        self.chunks.len()
+    /// Number of positions.
+    pub fn len(&self) -> usize {
+        usize::try_from(self.indices.len()).unwrap_or(usize::MAX)
+    }
+
+    /// The chunk of a position; positions of the same chunk are read together.
+    pub fn chunk_at(&self, position: usize) -> u64 {
+        self.indices.get(position as u64) / self.chunk
+    }
+
+    /// The first position of a chunk or of a later one.
+    fn first_of(&self, chunk: u64) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.chunk_at(middle) < chunk { low = middle + 1 } else { high = middle }
+        }
+        low
     }
 
     /// The largest end in `start + 1 ..= most` at which a chunk ends, else `most`.
     fn end(&self, start: usize, most: usize) -> usize {
-        let ends = |end: usize| end == self.len() || self.chunks[end] != self.chunks[end - 1];
-        (start + 1..=most).rev().find(|end| ends(*end)).unwrap_or(most)
+        if most == self.len() {
+            return most;
+        }
+        let end = self.first_of(self.chunk_at(most));
+        if end > start { end } else { most }
     }
 }
 
 /// Number of samples.
 pub fn samples(cuts: &[Cut]) -> u64 {
-    cuts.iter().map(|cut| cut.len() as u64).product()
+    cuts.iter().fold(1, |product: u64, cut| product.saturating_mul(cut.len() as u64))
 }
 
 /// The boxes of the samples `range`, in order, each of at most `most` samples (at least one).
@@ -80,9 +104,10 @@ pub fn share(cuts: &[Cut], number: u32, of: u32) -> Range<u64> {
         let inner: u64 = cuts[1..].iter().map(|cut| cut.len() as u64).product();
         let step = (exact / inner.max(1)) as usize;
         // The chunk that the exact border would split: the share ends before or after it, whichever is nearer.
-        let chunk = first.chunks.get(step);
-        let start = first.chunks[..step].iter().rposition(|other| Some(other) != chunk).map_or(0, |at| at + 1);
-        let end = first.chunks[step..].iter().position(|other| Some(other) != chunk).map_or(first.len(), |n| step + n);
+        let (start, end) = match step < first.len() {
+            true => (first.first_of(first.chunk_at(step)), first.first_of(first.chunk_at(step) + 1)),
+            false => (step, step),
+        };
         if ((end - start) as u64 * inner).saturating_mul(2) > total / u64::from(of) {
             return exact;
         }
@@ -99,7 +124,7 @@ mod tests {
     use super::*;
 
     fn cut(length: usize, chunk: usize) -> Cut {
-        Cut { chunks: (0..length).map(|position| (position / chunk) as u64).collect() }
+        Cut { indices: Arc::new(Indices::all(length as u64)), chunk: chunk as u64 }
     }
 
     /// The numbers of the samples of a box.

@@ -3,7 +3,9 @@
 //! In a chunk the wanted elements are all pairs of a step (an index along every dimension that is not one of the
 //! grid's) and a cell.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use zarray::{ChunkReader, Selected, TouchedChunk, TouchedChunks, chunk_strides};
 
@@ -80,21 +82,32 @@ impl<'a> Tasks<'a> {
     ) -> Tasks<'a> {
         let own = own_samples(variable, span);
         let all_samples: u64 = own.iter().product();
-        let inner = |number: usize| -> u64 {
-            variable.features[number + 1..].iter().map(|axis| axis.indices.len() as u64).product()
-        };
+        let inner =
+            |number: usize| -> u64 { variable.features[number + 1..].iter().map(|axis| axis.len() as u64).product() };
         // Rows of cells in the target are numbered feature by feature, in each sample by sample.
-        let selected = |(dimension, role): (usize, &Role)| {
+        let picked = |(dimension, role): (usize, &Role)| {
             let (indices, output_stride) = match role {
                 Role::Sample(number) => {
-                    (&samples[*number].indices[span[*number].clone()], own[number + 1..].iter().product())
+                    let Range { start, end } = span[*number];
+                    (samples[*number].indices.slice(start as u64..end as u64), own[number + 1..].iter().product())
                 }
-                Role::Feature(number) => (variable.features[*number].indices.as_slice(), inner(*number) * all_samples),
+                Role::Feature(number) => {
+                    let indices = &variable.features[*number].indices;
+                    (indices.slice(0..indices.len()), inner(*number) * all_samples)
+                }
                 Role::Row | Role::Column => return None,
             };
-            Some(Selected { dimension, indices, output_stride })
+            Some((dimension, indices, output_stride))
         };
-        let selected: Vec<Selected> = variable.roles.iter().enumerate().filter_map(selected).collect();
+        let picked: Vec<(usize, Cow<[u64]>, u64)> = variable.roles.iter().enumerate().filter_map(picked).collect();
+        let selected: Vec<Selected> = picked
+            .iter()
+            .map(|(dimension, indices, output_stride)| Selected {
+                dimension: *dimension,
+                indices,
+                output_stride: *output_stride,
+            })
+            .collect();
         Tasks { touched: TouchedChunks::new(reader.grid().chunk_shape(), &strides(reader), &selected), groups }
     }
 

@@ -1,6 +1,6 @@
 //! The nearest cell at which a variable has a value: for points whose own cell is land, or sea.
 
-use zarray::{PartialDecode, Pool, Semaphore};
+use zarray::{CellDecoder, PartialDecode, Pool, ScratchPool, Semaphore, available_cores};
 use zcli::Phases;
 use zcoord::{Cell, Column, GridCoordinates, name};
 use zwire::Failure;
@@ -66,9 +66,11 @@ fn have_value(source: &Source, number: usize, cells: Vec<[u64; 2]>, pool: &Pool)
     };
     // Only the variable's own grid is used.
     let lookups = vec![at_cells; source.grids.len()];
-    let (processor, memory) = (Semaphore::new(pool.workers() as u64), Semaphore::new(u64::MAX));
+    let (decoders, memory) =
+        (ScratchPool::new(available_cores().min(pool.workers()), CellDecoder::default), Semaphore::new(u64::MAX));
     let phases = Phases::default();
-    let context = ReadContext { pool, processor, memory, partial: PartialDecode::Auto, phases: &phases };
+    let context =
+        ReadContext { pool, decoders, memory, limit: u64::MAX, partial: PartialDecode::Auto, phases: &phases };
     let engine = Engine::of_one(source, number, &lookups, &context)?;
     let first: Span = source.samples.iter().map(|_| 0..1).collect();
     let read = engine.batch(&first)?;

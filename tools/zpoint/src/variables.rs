@@ -1,13 +1,14 @@
 //! Selects the arrays to extract and their grids, and records why others are left out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use zarray::Array;
 use zcoord::{
-    DecodeOptions, GridSource, HorizontalDimensions, NotFound, Rule, classify, dimensions, horizontal_coordinates, name,
+    Describes, Finder, GridKind, GridSource, HorizontalDimensions, NotFound, Rule, classify, dimensions, name,
 };
 use zwire::{Exit, Failure};
 
+use crate::left_out::{LeftOut, listed};
 use crate::opened::Opened;
 use crate::options::DataOptions;
 
@@ -30,8 +31,10 @@ pub struct Candidates<'a> {
     pub found: Vec<Candidate<'a>>,
     /// Their distinct grids.
     pub grids: Vec<GridSource>,
+    /// The number of each, by latitude, longitude and kind.
+    numbers: HashMap<(String, String, GridKind), usize>,
     /// Arrays that are neither variables nor coordinates, and why.
-    pub left_out: Vec<(String, String)>,
+    pub left_out: Vec<LeftOut>,
 }
 
 impl<'a> Candidates<'a> {
@@ -39,33 +42,53 @@ impl<'a> Candidates<'a> {
     ///
     /// # Errors
     /// A variable with ambiguous coordinates, or no variable on a grid.
-    pub fn of(opened: &'a Opened, options: &DataOptions) -> Result<Candidates<'a>, Failure> {
-        let asked = !options.var.is_everything();
+    pub fn of(opened: &'a Opened, options: &'a DataOptions) -> Result<Candidates<'a>, Failure> {
         let describing = opened.dataset.described_by();
+        let finder = Finder::new(&opened.dataset, &options.names);
+        let matched = || opened.dataset.arrays().filter(|array| options.var.matches(&array.path));
+        // Coordinates go with the variables that name them.
+        let carried: HashSet<&str> = match options.carry {
+            true => {
+                matched().flat_map(|array| opened.dataset.auxiliary(array)).map(|array| array.path.as_str()).collect()
+            }
+            false => HashSet::new(),
+        };
+        let is_meant = |array: &&Array| options.var.matches(&array.path) || carried.contains(array.path.as_str());
         let mut all = Candidates::default();
-        for array in opened.dataset.arrays().filter(|array| options.var.matches(&array.path)) {
-            if is_data(array, &describing, options.by_name) {
-                all.sort_out(array, opened, options)?;
+        for array in opened.dataset.arrays().filter(is_meant) {
+            match role(array, &describing, options) {
+                Role::Data => all.sort_out(array, &finder, opened, options)?,
+                Role::Described => {
+                    all.left_out.push(LeftOut::new(&array.path, "it describes other arrays; name it with --var"));
+                }
+                Role::Coordinate => {}
             }
         }
         // Coordinates of grids are not data.
         let coordinates: HashSet<&str> =
             all.grids.iter().flat_map(|grid| [grid.latitude.as_str(), grid.longitude.as_str()]).collect();
-        all.found.retain(|candidate| asked || !coordinates.contains(candidate.array.path.as_str()));
-        all.left_out.retain(|(path, _)| !coordinates.contains(path.as_str()));
+        let is_data = |path: &str| options.asks_for(path) || !coordinates.contains(path);
+        all.found.retain(|candidate| is_data(&candidate.array.path));
+        all.left_out.retain(|left_out| !coordinates.contains(left_out.path.as_str()));
         if all.found.iter().all(|candidate| candidate.grid.is_none()) {
-            return Err(no_variable(opened, options, &all.left_out));
+            return Err(no_variable(opened, &all.left_out));
         }
         Ok(all)
     }
 
-    fn sort_out(&mut self, array: &'a Array, opened: &'a Opened, options: &DataOptions) -> Result<(), Failure> {
+    fn sort_out(
+        &mut self,
+        array: &'a Array,
+        finder: &Finder<'a>,
+        opened: &Opened,
+        options: &DataOptions,
+    ) -> Result<(), Failure> {
         let Some(names) = dimensions(array) else {
-            self.left_out.push((array.path.clone(), "its dimensions have no names".into()));
+            self.left_out.push(LeftOut::new(&array.path, "its dimensions have no names"));
             return Ok(());
         };
         let optional = !options.var.is_everything() || options.carry;
-        match horizontal_coordinates(&opened.dataset, array, &options.names) {
+        match finder.find(array) {
             Ok(found) if [&found.latitude.path, &found.longitude.path].contains(&&array.path) => {}
             Ok(found) => {
                 let grid = Some(self.grid(GridSource::of(&found)));
@@ -79,27 +102,45 @@ impl<'a> Candidates<'a> {
             Err(NotFound::None(_)) if optional => {
                 self.found.push(Candidate { array, names, horizontal: None, grid: None });
             }
-            Err(NotFound::None(why)) => self.left_out.push((array.path.clone(), why)),
+            Err(NotFound::None(why)) => self.left_out.push(LeftOut::new(&array.path, why)),
         }
         Ok(())
     }
 
     /// The number of a grid.
     fn grid(&mut self, grid: GridSource) -> usize {
-        let known = self.grids.iter().position(|known| known.is_same(&grid));
-        known.unwrap_or_else(|| {
+        let key = (grid.latitude.clone(), grid.longitude.clone(), grid.kind);
+        *self.numbers.entry(key).or_insert_with(|| {
             self.grids.push(grid);
             self.grids.len() - 1
         })
     }
 }
 
-/// Whether an array is data. A pattern matches only data; an array that describes others must be requested by its exact
-/// name, and coordinates are in every row anyway.
-fn is_data(array: &Array, describing: &HashSet<&str>, by_name: bool) -> bool {
-    let describes =
-        || describing.contains(array.path.as_str()) || classify(array).is_some_and(|(_, by)| by != Rule::Name);
-    !is_coordinate(array) && (by_name || !describes())
+/// What an array is.
+enum Role {
+    /// It may be a variable.
+    Data,
+    /// It is in every row anyway, or gives points their cells.
+    Coordinate,
+    /// It describes others.
+    Described,
+}
+
+/// What an array is. A pattern matches only data; an array that describes others must be requested by its exact name, or be a
+/// coordinate of data that are carried. The coordinate of a dimension is in every row or in the names of columns.
+fn role(array: &Array, describing: &HashMap<&str, Describes>, options: &DataOptions) -> Role {
+    let horizontal = classify(array).is_some_and(|(_, by)| by != Rule::Name);
+    match describing.get(array.path.as_str()) {
+        _ if is_coordinate(array) => Role::Coordinate,
+        _ if options.asks_for(&array.path) => Role::Data,
+        Some(Describes::Dimension) => Role::Coordinate,
+        _ if horizontal => Role::Coordinate,
+        None => Role::Data,
+        Some(Describes::Coordinate) if options.carry && classify(array).is_none() => Role::Data,
+        Some(Describes::Other) if options.carry => Role::Described,
+        Some(_) => Role::Coordinate,
+    }
 }
 
 /// Whether an array is the coordinate of its own dimension.
@@ -107,27 +148,18 @@ fn is_coordinate(array: &Array) -> bool {
     dimensions(array).is_some_and(|names| names == [name(&array.path)])
 }
 
-/// Why no variable has a latitude and a longitude.
-pub fn no_variable(opened: &Opened, options: &DataOptions, left_out: &[(String, String)]) -> Failure {
-    let because = match left_out.first() {
-        Some((path, why)) => format!(": {path}: {why}"),
-        None if opened.dataset.is_empty() => ": it has no arrays".into(),
-        None => ": no data array matches --var".into(),
+/// Why no variable has a latitude and a longitude, or none that has can be read.
+pub fn no_variable(opened: &Opened, left_out: &[LeftOut]) -> Failure {
+    let unreadable: Vec<&LeftOut> = left_out.iter().filter(|left_out| left_out.unreadable).collect();
+    if !unreadable.is_empty() {
+        let what = format!("no variable can be read: {}", listed(unreadable));
+        return Failure::new(Exit::Unreadable, what).at(&opened.name).hint("zinspect shows data types and codecs");
+    }
+    let because = match listed(left_out) {
+        list if !list.is_empty() => format!(": {list}"),
+        _ if opened.dataset.is_empty() => ": it has no arrays".into(),
+        _ => ": no data array matches --var".into(),
     };
-    let asked = !options.var.is_everything();
-    let is_left_out = |array: &&Array| left_out.iter().any(|(path, _)| *path == array.path);
-    let exit = match asked && opened.dataset.arrays().filter(is_left_out).any(unreadable) {
-        true => Exit::Unreadable,
-        false => Exit::Absent,
-    };
-    let failure = Failure::new(exit, format!("no variable with latitude and longitude{because}"));
-    failure.at(&opened.name).hint(match exit {
-        Exit::Unreadable => "zinspect shows its codecs",
-        _ => "name the coordinates with --lat-name and --lon-name; zinspect lists the arrays",
-    })
-}
-
-/// Whether its data type or codecs are not supported.
-fn unreadable(array: &Array) -> bool {
-    zcoord::decoder(array, DecodeOptions::default()).is_err()
+    let failure = Failure::new(Exit::Absent, format!("no variable with latitude and longitude{because}"));
+    failure.at(&opened.name).hint("name the coordinates with --lat-name and --lon-name; zinspect lists the arrays")
 }

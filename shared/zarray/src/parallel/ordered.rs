@@ -213,7 +213,7 @@ impl<T> Results<T> {
         }
         let result = catch_unwind(AssertUnwindSafe(work));
         let mut state = self.state.lock();
-        let place = (number - state.first) as usize;
+        let place = zcodec::to_usize(number - state.first);
         if let Some(slot) = state.results.get_mut(place) {
             *slot = Some(result);
         }
