@@ -218,8 +218,11 @@ fn an_output_that_exists_is_left_alone_unless_told() {
     assert!(outcome.stderr.contains("already exists") && outcome.stderr.contains("--overwrite"), "{}", outcome.stderr);
     assert_eq!(tree(&target).len(), 1);
     fs::write(target.join(".zgroup"), "{\"zarr_format\": 2}").unwrap();
+    let outcome = recompress(&fixture("deep.zarr"), &target, &["--overwrite"]).expect(7);
+    assert!(outcome.stderr.contains("precious") && target.join("precious").exists(), "{}", outcome.stderr);
+    fs::remove_file(target.join("precious")).unwrap();
     recompress(&fixture("deep.zarr"), &target, &["--overwrite"]).expect(0);
-    assert!(!target.join("precious").exists() && target.join("zarr.json").exists());
+    assert!(!target.join(".zgroup").exists() && target.join("zarr.json").exists());
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 

@@ -38,6 +38,17 @@ pub fn inodes(store: &Path) -> BTreeMap<String, u64> {
     files.map(|key| (key.clone(), fs::metadata(store.join(&key)).unwrap().ino())).collect()
 }
 
+/// Removes what a run left that was killed while it removed the folder beside its output, under one name or the other.
+pub fn remove_plan(output: &Path) {
+    let name = format!("{}.plan", output.file_name().unwrap().to_string_lossy());
+    for entry in fs::read_dir(output.parent().unwrap()).unwrap().map(Result::unwrap) {
+        let found = entry.file_name().to_string_lossy().into_owned();
+        if found == name || found.starts_with(&format!(".{name}.tmp-")) {
+            fs::remove_dir_all(entry.path()).unwrap();
+        }
+    }
+}
+
 /// Starts a tool.
 pub fn spawn(tool: Tool) -> Running {
     let (mut running, stdout) = spawn_unread(tool);

@@ -8,8 +8,14 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// A grid; `None` if the shapes differ in rank or a chunk length is 0.
-    pub fn new(shape: Vec<u64>, chunk_shape: Vec<u64>) -> Option<Grid> {
+    /// A grid; `None` if the shapes differ in rank or a chunk length is 0. Along a dimension of length 0, which has no chunks,
+    /// a chunk length of 0 is taken for 1.
+    pub fn new(shape: Vec<u64>, mut chunk_shape: Vec<u64>) -> Option<Grid> {
+        for (length, chunk) in shape.iter().zip(&mut chunk_shape) {
+            if *length == 0 {
+                *chunk = (*chunk).max(1);
+            }
+        }
         (shape.len() == chunk_shape.len() && !chunk_shape.contains(&0)).then_some(Grid { shape, chunk_shape })
     }
 
@@ -233,6 +239,8 @@ mod tests {
         let empty = Grid::new(vec![0, 5], vec![1, 5]).expect("a grid");
         assert!(empty.is_empty());
         assert_eq!(Grid::new(vec![4], vec![0]), None);
+        let nothing = Grid::new(vec![10, 0], vec![5, 0]).expect("zarr-python writes it for an empty array");
+        assert_eq!((nothing.len(), nothing.counts(), nothing.contains(&[0, 0])), (0, vec![2, 0], false));
         assert_eq!(Grid::new(vec![4, 4], vec![1]), None);
         assert_eq!(Grid::new(vec![u64::MAX, u64::MAX], vec![1, 1]).expect("a grid").len(), u64::MAX);
     }

@@ -9,6 +9,7 @@ use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
 use crate::edits::{Edits, replaced};
+use crate::read_documents::ReadDocuments;
 
 const MISSING: &str = "a member to be changed is missing";
 
@@ -28,6 +29,8 @@ pub struct Documents<'a> {
     pub plans: &'a [ArrayPlan],
     /// What converts documents, where the output has another format.
     pub convert: Option<&'a dyn Convert>,
+    /// The source documents read to make them.
+    pub read: ReadDocuments,
 }
 
 /// The texts of one node: `zarr.json`; or `.zarray` or `.zgroup`, and `.zattrs`.
@@ -218,7 +221,9 @@ impl Documents<'_> {
 
     fn optional(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
         let mut text = Vec::new();
-        Ok(self.store.get(key, &mut text)?.map(|_| text))
+        let text = self.store.get(key, &mut text)?.map(|_| text);
+        self.read.note(key, text.as_deref());
+        Ok(text)
     }
 }
 

@@ -15,9 +15,10 @@ use crate::journal::{Done, Entry};
 use crate::objects::{Item, ItemSource, Next, Objects, Work};
 use crate::options::Verify;
 use crate::placement::Placement;
+use crate::rechunk::source_hash;
 use crate::report::Report;
 use crate::seconds::Seconds;
-use crate::stats::{Stats, Totals};
+use crate::stats::{self, Stats};
 use crate::task::Task;
 use crate::transcode::{Job, Outcome, WorkerScratch};
 use crate::view::ObjectSource;
@@ -33,7 +34,7 @@ impl Task<'_> {
     ///
     /// # Errors
     /// What ended it before its time.
-    pub fn run(&self, pool: &Pool, strays: u64) -> Result<Totals, Failure> {
+    pub fn run(&self, pool: &Pool, strays: u64) -> Result<stats::Work, Failure> {
         let expected =
             self.plans.iter().filter_map(|plan| plan.array.uncompressed_bytes()).fold(0, u64::saturating_add);
         self.progress.start(expected);
@@ -60,9 +61,9 @@ impl Task<'_> {
         self.progress.finish();
         // Whatever ended the run: what is done is entered.
         let entered = self.journal.checkpoint();
-        let totals = report.close()?;
+        let work = report.close()?;
         rechunked?;
-        entered.map(|()| totals)
+        entered.map(|()| work)
     }
 
     /// Does the arrays that get other chunks.
@@ -199,7 +200,19 @@ impl Workers<'_> {
             self.task.remove_output(plan, &item.key, item.unit)?;
         }
         self.enter(plan, item, &outcome)?;
-        Ok((Stats::from(&outcome), outcome.bad))
+        let sources = self.sources(plan, item, &outcome)?;
+        Ok((Stats { sources, ..Stats::from(&outcome) }, outcome.bad))
+    }
+
+    /// Hash of the source object that was read; 0 if there are several.
+    fn sources(&self, plan: &ArrayPlan, item: &Item, outcome: &Outcome) -> Result<u64, Failure> {
+        let Some(store) = self.task.source_of(plan, item) else { return Ok(0) };
+        let source = match outcome.source {
+            // It cannot be decoded and is skipped.
+            None if !outcome.bad.is_empty() => store.stat(&item.key)?,
+            source => source,
+        };
+        Ok(source.map_or(0, |stat| source_hash(&item.key, Some(stat))))
     }
 
     fn job<'j>(
@@ -261,14 +274,11 @@ impl Workers<'_> {
         if self.verifies(item) && !done.verified {
             return Ok(None);
         }
-        let source = match (&item.source, item.stat) {
-            (_, Some(stat)) => Some(stat),
-            (ItemSource::Own, None) => self.task.store().stat(&item.key)?,
-            (ItemSource::View(ObjectSource::Object { piece, .. }), None) => {
-                self.task.stores[plan.view.pieces()[*piece].store].stat(&item.key)?
-            }
+        let source = match (item.stat, self.task.source_of(plan, item)) {
+            (Some(stat), _) => Some(stat),
+            (None, Some(store)) => store.stat(&item.key)?,
             // Several source objects: they are not looked at again one by one, and the object is made again.
-            (ItemSource::View(ObjectSource::Regions(_)), None) => return Ok(None),
+            (None, None) => return Ok(None),
         };
         let Some(source) = source else {
             self.task.remove_output(plan, &item.key, item.unit)?;
@@ -283,6 +293,8 @@ impl Workers<'_> {
             verified: u64::from(done.verified),
             recompressed: u64::from(plan.encoding().is_some()),
             resumed: 1,
+            written: 1,
+            sources: source_hash(&item.key, Some(source)),
         }))
     }
 

@@ -11,6 +11,7 @@ use zstore::{Stat, Store, StoreError, is_temporary};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
+use crate::folder::JOURNAL;
 use crate::staged_store::StagedStore;
 
 /// One object, or one region of objects, that is done.
@@ -144,7 +145,7 @@ impl<'a> Journal<'a> {
 }
 
 fn folder(part: u32) -> String {
-    format!("journal/{part}")
+    format!("{JOURNAL}/{part}")
 }
 
 /// What earlier runs of one part have done, by array (its number in the plan) and unit: some 50 bytes an object.

@@ -69,10 +69,13 @@ mod tests {
         let directory = tempfile::tempdir().expect("directory");
         let output = Location::Local(directory.path().join("out.zarr"));
         let begin = |overwrite| NewStore::begin(&output, overwrite, &StoreOptions::default());
+        const ARRAY: &[u8] =
+            br#"{"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "|i1", "fill_value": 0, "order": "C",
+            "filters": null, "compressor": null}"#;
         let fill = |store: &NewStore| {
-            store.put_document("zarr.json".into(), b"{}".to_vec());
-            store.put("x/c/0", b"chunk").expect("writes");
-            store.put_document("x/zarr.json".into(), b"{}".to_vec());
+            store.put_document(".zgroup".into(), b"{}".to_vec());
+            store.put("x/0", b"c").expect("writes");
+            store.put_document("x/.zarray".into(), ARRAY.to_vec());
         };
         let dropped = begin(false).expect("begins");
         fill(&dropped);
@@ -82,12 +85,12 @@ mod tests {
         fill(&store);
         assert!(!directory.path().join("out.zarr").exists());
         assert_eq!(store.publish().expect("publishes"), output);
-        for key in ["zarr.json", "x/zarr.json", "x/c/0"] {
+        for key in [".zgroup", "x/.zarray", "x/0"] {
             assert!(directory.path().join("out.zarr").join(key).is_file(), "{key}");
         }
         assert!(matches!(begin(false), Err(StoreError::Exists { .. })));
         let other = begin(true).expect("replaces");
-        other.put_document("zarr.json".into(), b"{\"new\": 1}".to_vec());
+        other.put_document(".zgroup".into(), b"{\"new\": 1}".to_vec());
         other.publish().expect("publishes");
         assert!(!directory.path().join("out.zarr/x").exists());
         assert_eq!(fs::read_dir(directory.path()).expect("lists").count(), 1);

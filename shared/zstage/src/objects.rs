@@ -191,7 +191,7 @@ impl<'a> Objects<'a> {
 }
 
 /// The key and source of the output object with this number.
-fn source_of(plan: &ArrayPlan, unit: u64) -> Option<(String, ItemSource)> {
+pub fn source_of(plan: &ArrayPlan, unit: u64) -> Option<(String, ItemSource)> {
     let grid = plan.array.grid.as_ref()?;
     let index = grid.index(unit);
     if plan.view.is_whole() {

@@ -18,7 +18,7 @@ use crate::progress::Progress;
 use crate::rechunk::ASSUMED_RATIO;
 use crate::report::ArrayRecord;
 use crate::staged_store::StagedStore;
-use crate::stats::Totals;
+use crate::stats;
 use crate::task::Task;
 
 /// Documents of groups and arrays.
@@ -126,6 +126,14 @@ impl<'a> OutputPlan<'a> {
     pub fn divide(&mut self, options: &WriteOptions, planned: Option<MemoryPlan>) -> Result<(), Failure> {
         self.check_in_place(options)?;
         divide(&mut self.plans, options.jobs, options.nthreads, options.verify != Verify::None, options.memory_bytes)?;
+        self.plan_regions(planned)
+    }
+
+    /// Plans the regions of rechunked arrays.
+    ///
+    /// # Errors
+    /// As [`OutputPlan::divide`].
+    pub fn plan_regions(&mut self, planned: Option<MemoryPlan>) -> Result<(), Failure> {
         if self.plans.iter().any(|plan| plan.rechunk().is_some()) {
             self.memory = planned.unwrap_or(self.memory);
             plan_regions(&mut self.plans, self.memory, &self.stores[0])?;
@@ -153,7 +161,7 @@ impl<'a> OutputPlan<'a> {
     ///
     /// # Errors
     /// What ended it before its time.
-    pub fn work(&self, run: &PartRun) -> Result<Totals, Failure> {
+    pub fn work(&self, run: &PartRun) -> Result<stats::Work, Failure> {
         let PartRun { options, staged, header, part, .. } = *run;
         let of_many = part.of > 1;
         // A run that does everything lists what is there; a part, and a run on a server that cannot list, computes its keys.

@@ -1,14 +1,14 @@
 //! One output, many processes: which parts are done.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zarray::Part;
 use zstore::StoreError;
 use zwire::{Exit, Failure};
 
+use crate::folder::DONE;
 use crate::plan_file::Header;
-use crate::publish::is_finishing;
 use crate::staged_store::StagedStore;
-use crate::stats::Totals;
+use crate::stats::{Seen, Totals, Work};
 
 /// The parts of an output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,12 +23,24 @@ pub struct Status {
     pub missing: String,
 }
 
+/// Contents of a done-file.
+#[derive(Serialize, Deserialize)]
+struct Done {
+    #[serde(flatten)]
+    totals: Totals,
+    /// The arrays that the part read or wrote, by number in the plan.
+    #[serde(default)]
+    seen: Vec<(usize, Seen)>,
+}
+
 /// Marks a part as done, whatever its scheduler reports of it.
 ///
 /// # Errors
 /// [`StoreError::Write`].
-pub fn mark_done(staged: &StagedStore, part: Part, totals: &Totals) -> Result<(), Failure> {
-    let text = serde_json::to_vec(totals).map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
+pub fn mark_done(staged: &StagedStore, part: Part, work: &Work) -> Result<(), Failure> {
+    let seen = work.seen.iter().copied().enumerate().filter(|(_, seen)| *seen != Seen::default()).collect();
+    let text = serde_json::to_vec(&Done { totals: work.totals, seen })
+        .map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
     Ok(staged.folder().put(&done_key(part.number), &text).map(drop)?)
 }
 
@@ -37,11 +49,11 @@ pub fn mark_done(staged: &StagedStore, part: Part, totals: &Totals) -> Result<()
 /// # Errors
 /// The store's.
 pub fn is_done(staged: &StagedStore, number: u32) -> Result<bool, StoreError> {
-    Ok(is_finishing(staged)? || staged.folder().stat(&done_key(number))?.is_some())
+    Ok(staged.is_finishing()? || staged.folder().stat(&done_key(number))?.is_some())
 }
 
 fn done_key(number: u32) -> String {
-    format!("done/{number}")
+    format!("{DONE}/{number}")
 }
 
 /// The parts that are not done, in order.
@@ -50,11 +62,11 @@ fn done_key(number: u32) -> String {
 /// The store's.
 pub fn missing(staged: &StagedStore, parts: u32) -> Result<Vec<u32>, StoreError> {
     // All of them were done when publishing began.
-    if is_finishing(staged)? {
+    if staged.is_finishing()? {
         return Ok(Vec::new());
     }
     let mut done = vec![false; parts as usize];
-    for object in staged.folder().list("done")? {
+    for object in staged.folder().list(DONE)? {
         let key = object?.key;
         let number = key.rsplit('/').next().and_then(|name| name.parse::<usize>().ok());
         if let Some(done) = number.and_then(|number| done.get_mut(number.checked_sub(1)?)) {
@@ -94,12 +106,12 @@ pub fn ranges(numbers: &[u32]) -> String {
     words.join(",")
 }
 
-/// The totals of all parts.
+/// Sum over all parts.
 ///
 /// # Errors
 /// A done-file that cannot be read.
-pub fn sum(staged: &StagedStore, parts: u32) -> Result<Totals, Failure> {
-    let mut sum = Totals::default();
+pub fn sum(staged: &StagedStore, parts: u32) -> Result<Work, Failure> {
+    let mut sum = Work::default();
     let mut text = Vec::new();
     for number in 1..=parts {
         let key = done_key(number);
@@ -107,9 +119,15 @@ pub fn sum(staged: &StagedStore, parts: u32) -> Result<Totals, Failure> {
             // An earlier run was interrupted while it removed the folder.
             continue;
         }
-        let totals: Totals = serde_json::from_slice(&text)
+        let done: Done = serde_json::from_slice(&text)
             .map_err(|error| Failure::new(Exit::Unreadable, error.to_string()).at(staged.folder().place(&key)))?;
-        sum.add(&totals);
+        sum.totals.add(&done.totals);
+        for (array, seen) in done.seen {
+            if sum.seen.len() <= array {
+                sum.seen.resize(array + 1, Seen::default());
+            }
+            sum.seen[array].add(seen);
+        }
     }
     Ok(sum)
 }

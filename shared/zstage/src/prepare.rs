@@ -1,9 +1,11 @@
 //! What must be there before the first object is written: the documents, the backup, and the plan file.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zarray::{Key, ZarrFormat};
@@ -17,9 +19,10 @@ use crate::output_plan::OutputPlan;
 use crate::placement::Placement;
 use crate::plan_file::{self, Header, PlanFile};
 use crate::progress::Progress;
+use crate::read_documents::ReadDocuments;
 use crate::report::wrong_separator;
 use crate::staged_store::StagedStore;
-use crate::waiting::put_document;
+use crate::waiting::{put_document, remove_document, waiting};
 
 /// Keys of an array that are looked at before it is divided into parts.
 const FIRST_KEYS: usize = 100;
@@ -53,7 +56,7 @@ impl OutputPlan<'_> {
         let documents = self.documents(format);
         let converted = documents.wanted != documents.format;
         let removed = if staged.in_place() && converted { documents.old_keys() } else { Vec::new() };
-        for note in documents.write(&self.pool, &|key, text| put_document(staged, key, text))? {
+        for note in self.stage(&documents, staged)? {
             progress.warn(&note);
         }
         self.check_format(staged.in_place(), format)?;
@@ -82,7 +85,24 @@ impl OutputPlan<'_> {
     /// # Errors
     /// A document that cannot be read, changed or written.
     pub fn write_documents(&self, format: Format, staged: &StagedStore) -> Result<(), Failure> {
-        self.documents(format).write(&self.pool, &|key, text| put_document(staged, key, text)).map(drop)
+        self.stage(&self.documents(format), staged).map(drop)
+    }
+
+    /// Writes the documents and the checksums of their sources to the folder. Documents of an earlier run that are not needed
+    /// any more are removed last.
+    fn stage(&self, documents: &Documents, staged: &StagedStore) -> Result<Vec<String>, Failure> {
+        let written = Mutex::new(HashSet::new());
+        let notes = documents.write(&self.pool, &|key, text| {
+            put_document(staged, key, text)?;
+            written.lock().insert(key.to_owned());
+            Ok(())
+        })?;
+        documents.read.save(staged)?;
+        let written = written.into_inner();
+        for key in waiting(staged.folder())?.iter().filter(|key| !written.contains(*key)) {
+            remove_document(staged, key)?;
+        }
+        Ok(notes)
     }
 
     /// Makes every document, and writes none: what would be refused is refused.
@@ -104,6 +124,7 @@ impl OutputPlan<'_> {
             groups: self.groups.iter().map(|path| path.trim_start_matches('/')).collect(),
             plans: &self.plans,
             convert: format.convert,
+            read: ReadDocuments::default(),
         }
     }
 

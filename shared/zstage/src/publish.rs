@@ -1,44 +1,46 @@
-//! The end: arrays that were written beside the old ones take their place, and the metadata makes the objects a store.
+//! Publishing: new arrays replace the old ones, then the metadata is written.
 
 use std::path::{Path, PathBuf};
 
 use zarray::Pool;
 use zstore::{
-    Location, Store, StoreError, complete_exchange, exchange, is_empty_directory, is_temporary, keep_permissions,
-    move_directory, write_failed,
+    Location, METADATA, Store, complete_exchange, exchange, is_empty_directory, keep_permissions, move_directory,
+    remove_left_behind, write_failed,
 };
-use zwire::{Exit, Failure};
+use zwire::Failure;
 
 use crate::backup::keep_replaced;
+use crate::folder::FINISHING;
 use crate::plan_file::Header;
+use crate::read_documents::check_documents;
+use crate::retire::retire_copies;
 use crate::staged_store::StagedStore;
+use crate::swap::carry_over;
 use crate::waiting::{waiting, waiting_document, waiting_documents_of};
 
-/// In the folder once all the work is done: from then on only the end is left to do, even if it is interrupted.
-const FINISHING: &str = "finishing";
-
-/// Makes `staged` the output that `header` describes. May be interrupted, and done again.
+/// Publishes `staged` as `header` describes; `source` is the source store. Can be repeated after an interruption.
 ///
 /// # Errors
-/// What the store says; the output is then kept, and can be finished later.
-pub fn publish(staged: StagedStore, header: &Header, pool: &Pool) -> Result<(), Failure> {
+/// The source has changed since it was read; errors of the store. The output is kept and can be finished later.
+pub fn publish(staged: StagedStore, header: &Header, source: &Store, pool: &Pool) -> Result<(), Failure> {
     // From here on, what is half done can only be understood with the plan.
     staged.keep();
-    let backup = header.backup.as_deref().map(Path::new);
     staged.objects().sync()?;
     staged.replacements().sync()?;
     // Documents that an earlier run may have put there need not be written again; a new output has none.
-    let look = staged.in_place() || is_finishing(&staged)?;
+    let is_finishing = staged.is_finishing()?;
+    let look = staged.in_place() || is_finishing;
+    if is_finishing {
+        header.swapped.iter().try_for_each(|array| end_exchange(&staged, array))?;
+    }
+    if look_at_source(&staged, is_finishing) {
+        check_documents(&staged, source, header, pool)?;
+    }
     staged.folder().put(FINISHING, b"")?;
-    for array in &header.swapped {
-        complete(&staged, array)?;
-    }
-    staged.replacements().sync()?;
-    for array in &header.swapped {
-        take_place(&staged, array, backup)?;
-    }
-    let (root, below): (Vec<String>, Vec<String>) =
-        waiting(staged.folder())?.into_iter().partition(|key| !key.contains('/'));
+    let backup = header.backup.as_deref().map(Path::new);
+    let waiting = waiting(staged.folder())?;
+    exchange_arrays(&staged, header, &waiting, backup)?;
+    let (root, below): (Vec<String>, Vec<String>) = waiting.into_iter().partition(|key| !key.contains('/'));
     // What opens the store comes last.
     pool.map(below, |key| publish_document(&staged, &key, backup, look))
         .into_iter()
@@ -58,33 +60,49 @@ pub fn publish(staged: StagedStore, header: &Header, pool: &Pool) -> Result<(), 
     Ok(staged.publish()?)
 }
 
-/// Whether all the work is done, and an earlier run was interrupted at the end.
-///
-/// # Errors
-/// The store's.
-pub fn is_finishing(staged: &StagedStore) -> Result<bool, StoreError> {
-    Ok(staged.folder().stat(FINISHING)?.is_some())
+/// Whether the source is checked: not for a new output whose publishing was interrupted, which was checked before.
+fn look_at_source(staged: &StagedStore, is_finishing: bool) -> bool {
+    staged.in_place() || !is_finishing
 }
 
-/// Removes the temporary files of processes that are gone. Nobody else is at work: the caller has the output for itself.
+/// Exchanges all new arrays with the old ones.
+fn exchange_arrays(
+    staged: &StagedStore,
+    header: &Header,
+    waiting: &[String],
+    backup: Option<&Path>,
+) -> Result<(), Failure> {
+    for array in &header.swapped {
+        complete(staged, array, backup)?;
+    }
+    if !header.swapped.is_empty() {
+        staged.replacements().sync()?;
+        retire_copies(staged, waiting, backup)?;
+    }
+    header.swapped.iter().try_for_each(|array| take_place(staged, array, backup))
+}
+
+/// Removes temporary files of killed runs. The caller holds the lock alone.
 ///
 /// # Errors
-/// The store's.
+/// [`StoreError::Write`].
 pub fn sweep(staged: &StagedStore) -> Result<(), Failure> {
-    for store in [staged.objects(), staged.replacements()] {
-        // Nothing on an object store is half there.
-        if store.location().local().is_none() {
-            continue;
-        }
-        for object in store.list("")? {
-            let key = object?.key;
-            let name = key.rsplit('/').next().unwrap_or(&key);
-            if is_temporary(name) {
-                store.delete(&key)?;
-            }
-        }
-    }
-    Ok(())
+    remove_temporary(staged.replacements(), &|_| true)?;
+    // A store that is changed in place may contain files of other programs.
+    remove_temporary(staged.objects(), &could_be_written)
+}
+
+/// Object stores have no temporary files.
+fn remove_temporary(store: &Store, is_ours: &dyn Fn(&str) -> bool) -> Result<(), Failure> {
+    let Some(path) = store.location().local() else { return Ok(()) };
+    Ok(remove_left_behind(path, is_ours).map_err(|error| write_failed(path, error))?)
+}
+
+/// Whether a file name is that of a metadata document or could be that of a chunk.
+fn could_be_written(name: &str) -> bool {
+    let index = name.strip_prefix("c.").unwrap_or(name);
+    let is_chunk = name == "c" || index.split('.').all(|number| number.parse::<u64>().is_ok());
+    is_chunk || name == ".zattrs" || METADATA.contains(&name)
 }
 
 fn publish_document(staged: &StagedStore, key: &str, backup: Option<&Path>, look: bool) -> Result<(), Failure> {
@@ -98,60 +116,55 @@ fn publish_document(staged: &StagedStore, key: &str, backup: Option<&Path>, look
     Ok(())
 }
 
-/// Puts the documents of a new array beside its chunks, unless it is in its place already.
-fn complete(staged: &StagedStore, array: &str) -> Result<(), Failure> {
+/// Adds the documents, and the foreign files of the old array, to a new array that has not been exchanged yet.
+fn complete(staged: &StagedStore, array: &str, backup: Option<&Path>) -> Result<(), Failure> {
     if is_in_place(staged, array)? {
         return Ok(());
     }
+    let (_, new) = places(staged, array)?;
+    carry_over(staged.objects(), array, &new, backup.is_some())?;
     for key in waiting_documents_of(staged, array)? {
         staged.replacements().put(&key, &waiting_document(staged, &key)?)?;
     }
     Ok(())
 }
 
+/// Directories of the old array and of the new one.
+fn places(staged: &StagedStore, array: &str) -> Result<(PathBuf, PathBuf), Failure> {
+    match (staged.objects().location(), staged.replacements().location()) {
+        (Location::Local(store), Location::Local(beside)) => Ok((at(store, array), at(beside, array))),
+        _ => Err(Failure::usage("arrays cannot be swapped in place on an object store").at(staged.output())),
+    }
+}
+
+/// Completes an exchange that was killed between its steps, on file systems without an atomic exchange.
+fn end_exchange(staged: &StagedStore, array: &str) -> Result<(), Failure> {
+    let (old, new) = places(staged, array)?;
+    Ok(complete_exchange(&new, &old).map_err(|error| write_failed(&new, error))?)
+}
+
 /// Puts a new array in the place of the old one, in one step.
 fn take_place(staged: &StagedStore, array: &str, backup: Option<&Path>) -> Result<(), Failure> {
-    let (Location::Local(store), Location::Local(beside)) =
-        (staged.objects().location(), staged.replacements().location())
-    else {
-        return Err(Failure::usage("arrays cannot be swapped in place on an object store").at(staged.output()));
-    };
-    let at = |root: &Path| if array.is_empty() { root.to_owned() } else { root.join(array) };
-    let (old, new) = (at(store), at(beside));
-    // Where the file system exchanges in steps, a kill between them leaves the old array aside.
-    complete_exchange(&new).map_err(|error| write_failed(&new, error))?;
+    let (old, new) = places(staged, array)?;
     if !new.exists() {
         // An earlier run has done all this, and was interrupted when it tidied up.
         return Ok(());
     }
     if !is_in_place(staged, array)? {
-        if backup.is_none() {
-            check_all_carried_over(staged.objects(), array)?;
-        }
         keep_permissions(&old, &new);
         exchange(&new, &old).map_err(|error| write_failed(&old, error))?;
     }
     // What stands beside now is the old one.
     let is_free = |kept: &PathBuf| !kept.exists() || is_empty_directory(kept);
-    match backup.map(at).filter(is_free) {
+    match backup.map(|backup| at(backup, array)).filter(is_free) {
         Some(kept) if new.exists() => Ok(move_directory(&new, &kept).map_err(|error| write_failed(&kept, error))?),
         _ => Ok(()),
     }
 }
 
-/// The old array must hold nothing but chunks and metadata, for it is about to be removed.
-fn check_all_carried_over(store: &Store, array: &str) -> Result<(), Failure> {
-    let is_index = |part: &str| part == "c" || part.split('.').all(|word| word == "c" || word.parse::<u64>().is_ok());
-    for object in store.list(array)? {
-        let key = object?.key;
-        let relative = key.strip_prefix(array).unwrap_or(&key).trim_start_matches('/');
-        let is_metadata = matches!(relative, ".zarray" | ".zattrs" | "zarr.json");
-        if !is_metadata && !relative.split('/').all(is_index) {
-            let text = "is neither a chunk nor metadata, and would be lost when the array is replaced";
-            return Err(Failure::new(Exit::Output, text).at(store.place(&key)).hint("use --backup DIR to keep it"));
-        }
-    }
-    Ok(())
+/// Directory of an array below a root.
+fn at(root: &Path, array: &str) -> PathBuf {
+    if array.is_empty() { root.to_owned() } else { root.join(array) }
 }
 
 /// Whether an earlier run has exchanged the two: the metadata that waited for the new one is then in place.

@@ -153,6 +153,8 @@ impl Regions<'_> {
             recompressed: outcome.objects,
             verified: if verified { outcome.objects } else { 0 },
             resumed: 0,
+            written: outcome.objects,
+            sources: outcome.sources,
         };
         Ok((stats, outcome.seconds.total()))
     }
@@ -164,8 +166,8 @@ impl Regions<'_> {
         if !self.is_intact(plan, engine.plan(), number, done)? {
             return Ok(None);
         }
-        if (self.task.options.verify == Verify::Full && !done.verified) || !done.is_of_sources(engine.sources(number)?)
-        {
+        let sources = engine.sources(number)?;
+        if (self.task.options.verify == Verify::Full && !done.verified) || !done.is_of_sources(sources) {
             return Ok(None);
         }
         let objects = done.objects();
@@ -176,6 +178,8 @@ impl Regions<'_> {
             recompressed: objects,
             verified,
             resumed: objects,
+            written: objects,
+            sources,
             ..Stats::default()
         }))
     }

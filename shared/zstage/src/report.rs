@@ -9,7 +9,7 @@ use zwire::{Exit, Failure, Record};
 
 use crate::array_plan::ArrayPlan;
 use crate::progress::Progress;
-use crate::stats::{ArrayStats, Stats, Totals};
+use crate::stats::{ArrayStats, Seen, Stats, Totals, Work};
 
 /// Maximum number of reported failures per array, the first in key order; all are counted.
 const REPORTED_FAILURES: usize = 1000;
@@ -174,11 +174,11 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The totals of the run.
+    /// The totals of the run, and what was read and written of each array.
     ///
     /// # Errors
     /// The failure that aborted the run.
-    pub fn close(&self) -> Result<Totals, Failure> {
+    pub fn close(&self) -> Result<Work, Failure> {
         let mut state = self.state.lock();
         if let Some(failure) = state.fatal.take() {
             return Err(failure);
@@ -186,7 +186,8 @@ impl<'a> Report<'a> {
         let mut totals = state.totals;
         state.arrays.iter().for_each(|own| totals.add_stats(&own.stats.stats));
         totals.arrays = Some(state.arrays.iter().filter(|own| !own.passed_over).count() as u64);
-        Ok(totals)
+        let seen = |own: &ArrayState| Seen { written: own.stats.stats.written, sources: own.stats.stats.sources };
+        Ok(Work { totals, seen: state.arrays.iter().map(seen).collect() })
     }
 }
 

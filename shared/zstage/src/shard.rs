@@ -7,12 +7,13 @@ use std::thread::ScopedJoinHandle;
 use zarray::{Chain, IndexLayout, ShardBuilder, ShardIndex, Timer, ZarrError, read_shard_index};
 use zcodec::{CodecError, crc32c, crc32c_append};
 use zstore::{ByteRange, Stat, StoreError, Upload};
-use zwire::{Exit, Failure};
+use zwire::Failure;
 
 use crate::chunk::{ChunkScratch, check_decodes, recode};
 use crate::encoding::Encoding;
 use crate::memory::{WHOLE_SHARD, batch};
 use crate::options::OnBadChunk;
+use crate::placement::Placement;
 use crate::seconds::Seconds;
 use crate::transcode::{Job, Outcome, WorkerScratch};
 
@@ -31,8 +32,13 @@ impl Job<'_> {
             return self.absent();
         };
         let whole = source.size <= WHOLE_SHARD;
-        if whole && self.store.get(&self.item.key, stored)?.is_none() {
-            return self.absent();
+        if whole {
+            match self.store.get(&self.item.key, stored)? {
+                None => return self.absent(),
+                // The index read before belongs to a replaced shard.
+                Some(read) if read != source => return Ok(Outcome::changed()),
+                Some(_) => {}
+            }
         }
         seconds.read += timer.lap();
 
@@ -45,10 +51,15 @@ impl Job<'_> {
         let mut output = ShardWriter::new(self, &key, layout)?;
         let mut outcome = Outcome { source: Some(source), ..Outcome::default() };
         let chunk = &mut *self.scratch.take();
-        let work =
-            InnerChunks { job: self, chain: &sharding.inner, encoding, shard: whole.then_some(stored.as_slice()) };
+        let work = InnerChunks {
+            job: self,
+            chain: &sharding.inner,
+            encoding,
+            source,
+            shard: whole.then_some(stored.as_slice()),
+        };
         for batch in order.chunks(batch(sharding.inner.chunk_bytes) * threads) {
-            let done = work.batch(batch, threads, chunk, seconds)?;
+            let Some(done) = work.batch(batch, threads, chunk, seconds)? else { return Ok(Outcome::changed()) };
             let mut timer = Timer::start();
             for ((number, _), inner) in batch.iter().zip(done) {
                 outcome.uncompressed_bytes += inner.uncompressed_bytes;
@@ -63,11 +74,15 @@ impl Job<'_> {
         }
         let mut timer = Timer::start();
         self.keep_replaced(&key)?;
-        let written = output.finish()?;
+        let Some(written) = output.finish((self.plan.placement == Placement::InPlace).then_some(source))? else {
+            return Ok(Outcome::changed());
+        };
         seconds.write += timer.lap();
         outcome.written = Some(written.stat);
         if self.verify {
-            written.check(self, &key, layout)?;
+            if !written.check(self, &key, layout)? {
+                return Ok(Outcome::changed());
+            }
             seconds.verify += timer.lap();
             outcome.verified = true;
         }
@@ -83,6 +98,8 @@ struct InnerChunks<'a> {
     job: &'a Job<'a>,
     chain: &'a Chain,
     encoding: &'a Encoding,
+    /// Size and tag of the shard when its index was read.
+    source: Stat,
     /// The complete shard, if it is small enough to be held in memory.
     shard: Option<&'a [u8]>,
 }
@@ -98,20 +115,17 @@ struct Inner {
     bad: Option<Failure>,
 }
 
+/// Inner chunks in order; `None` if the shard was replaced in the meantime.
+type Batch = Result<Option<Vec<Inner>>, Failure>;
+
 impl InnerChunks<'_> {
-    /// Transcodes a batch of inner chunks on `threads` threads, in order.
-    fn batch(
-        &self,
-        batch: &[Entry],
-        threads: usize,
-        chunk: &mut ChunkScratch,
-        seconds: &mut Seconds,
-    ) -> Result<Vec<Inner>, Failure> {
+    /// Transcodes a batch of inner chunks on `threads` threads, in order. `None` if the shard was replaced in the meantime.
+    fn batch(&self, batch: &[Entry], threads: usize, chunk: &mut ChunkScratch, seconds: &mut Seconds) -> Batch {
         if threads <= 1 {
             return batch.iter().map(|entry| self.one(entry, chunk, seconds)).collect();
         }
         let shares = batch.chunks(batch.len().div_ceil(threads));
-        let results: Vec<(Result<Vec<Inner>, Failure>, Seconds)> = std::thread::scope(|scope| {
+        let results: Vec<(Batch, Seconds)> = std::thread::scope(|scope| {
             let workers: Vec<_> = shares
                 .map(|share| {
                     scope.spawn(|| {
@@ -127,12 +141,13 @@ impl InnerChunks<'_> {
         let mut all = Vec::with_capacity(batch.len());
         for (done, spent) in results {
             seconds.add(&spent);
-            all.extend(done?);
+            let Some(done) = done? else { return Ok(None) };
+            all.extend(done);
         }
-        Ok(all)
+        Ok(Some(all))
     }
 
-    fn one(&self, entry: &Entry, chunk: &mut ChunkScratch, seconds: &mut Seconds) -> Result<Inner, Failure> {
+    fn one(&self, entry: &Entry, chunk: &mut ChunkScratch, seconds: &mut Seconds) -> Result<Option<Inner>, Failure> {
         let (number, (start, len)) = *entry;
         let wrong = |source| {
             let place = format!("{} inner chunk {number}", self.job.place());
@@ -144,8 +159,9 @@ impl InnerChunks<'_> {
             None => {
                 let mut timer = Timer::start();
                 let range = ByteRange::At { start, len };
-                if self.job.store.get_range(&self.job.item.key, range, &mut read)?.is_none() {
-                    return Err(Failure::new(Exit::Unreadable, "deleted while it was being read").at(self.job.place()));
+                match self.job.store.get_range(&self.job.item.key, range, &mut read)? {
+                    Some(now) if now == self.source => {}
+                    _ => return Ok(None),
                 }
                 seconds.read += timer.lap();
                 read.as_slice()
@@ -157,7 +173,7 @@ impl InnerChunks<'_> {
         }
         let recoded = match recode(self.chain, self.encoding, stored, 1, chunk, seconds) {
             Ok(recoded) => recoded,
-            Err(error) => return self.bad(stored, wrong(error)),
+            Err(error) => return self.bad(stored, wrong(error)).map(Some),
         };
         let bytes = if recoded { chunk.encoded.clone() } else { stored.to_vec() };
         if self.job.verify && recoded {
@@ -167,7 +183,7 @@ impl InnerChunks<'_> {
         }
         let crc32c = crc32c(&chunk.decoded);
         let uncompressed_bytes = chunk.decoded.len() as u64;
-        Ok(Inner { bytes: Some(bytes), uncompressed_bytes, crc32c, recompressed: recoded, bad: None })
+        Ok(Some(Inner { bytes: Some(bytes), uncompressed_bytes, crc32c, recompressed: recoded, bad: None }))
     }
 
     /// Handles an inner chunk that cannot be decoded.
@@ -208,33 +224,40 @@ impl<'a> ShardWriter<'a> {
         self.upload.write(bytes)
     }
 
-    fn finish(mut self) -> Result<Written, StoreError> {
+    /// Finishes the shard. If it replaces the shard `over` and that has changed, nothing is written and `None` returned.
+    fn finish(mut self, over: Option<Stat>) -> Result<Option<Written>, StoreError> {
         let end = self.shard.finish();
         self.upload.write(&end.append)?;
-        let stat = self.upload.finish(&end.start)?;
-        Ok(Written { index: end.index, checksums: self.checksums, stat })
+        let stat = match over {
+            Some(read) => self.upload.finish_over(&end.start, read)?,
+            None => Some(self.upload.finish(&end.start)?),
+        };
+        Ok(stat.map(|stat| Written { index: end.index, checksums: self.checksums, stat }))
     }
 }
 
 impl Written {
-    /// Verifies the stored shard against what was written.
-    fn check(&self, job: &Job, key: &str, layout: IndexLayout) -> Result<(), Failure> {
+    /// Verifies the stored shard against what was written. `false` if another program has written it since.
+    fn check(&self, job: &Job, key: &str, layout: IndexLayout) -> Result<bool, Failure> {
         let mut buffer = Vec::new();
         let stored = read_shard_index(job.output, key, &layout, &mut buffer);
         match stored.map_err(|error| job.verify_failure(&error.to_string()))? {
+            Some((_, now)) if job.has_changed(now, self.stat) => return Ok(false),
             Some((index, _)) if index == self.index => {}
             Some(_) => return Err(job.verify_failure("the stored shard index differs from the one written")),
             None => return Err(job.verify_failure("the object is missing")),
         }
         for (entry, checksum) in self.index.0.iter().zip(&self.checksums) {
             let Some((start, len)) = *entry else { continue };
-            if job.read_output(key, ByteRange::At { start, len }, &mut buffer)?.is_none() {
-                return Err(job.verify_failure("the object is missing"));
+            match job.read_output(key, ByteRange::At { start, len }, &mut buffer)? {
+                None => return Err(job.verify_failure("the object is missing")),
+                Some(now) if job.has_changed(now, self.stat) => return Ok(false),
+                Some(_) => {}
             }
             if crc32c(&buffer) != *checksum {
                 return Err(job.verify_failure("the stored bytes differ from those written"));
             }
         }
-        Ok(())
+        Ok(true)
     }
 }

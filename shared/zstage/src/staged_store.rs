@@ -1,7 +1,7 @@
 //! An output in the making: the folder `OUT.plan` beside it, which holds the plan, the journal and, locally, the objects.
 //!
 //! A new local output is written inside the folder and gets its name by one rename. On an object store there is no rename:
-//! objects go straight to their keys, and what makes them a store, the metadata, waits in the folder. Either way nobody can
+//! objects go straight to their keys. The metadata documents wait in the folder. Either way nobody can
 //! open the output before it is whole, and whatever ends a run, the folder says how to go on.
 
 use std::fs::{self, File};
@@ -11,37 +11,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use rustix::fs::{FlockOperation, flock};
-
-use zstore::{Location, METADATA, Store, StoreError, StoreOptions, give_name, is_replaceable, write_failed};
+use zstore::{Location, Store, StoreError, StoreOptions, give_name, is_replaceable};
 use zwire::Failure;
 
+use crate::folder::{
+    FINISHING, NAMING, OBJECTS, PLAN, check_folder, discard, empty, folder_of, give_up, remove_left_folders,
+};
+use crate::lock::{Claim, Claimed, LOCK, claim};
 use crate::options::Begin;
 use crate::plan_file::Header;
-
-/// The plan of the tool that writes. An output whose folder has none has never been begun.
-const PLAN: &str = "plan.json";
-/// Locked while somebody works on the output; on an object store, the object that only one can make.
-const LOCK: &str = "lock";
-/// Number of the directory that is about to get the output's name.
-const NAMING: &str = "naming";
-/// Where the objects of a new local output are until it gets its name, and those that will replace old ones.
-const OBJECTS: &str = "store";
+use crate::strangers::check_replaceable;
 
 /// The longest that a signal waits for the journal.
 const BOOKS_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Who else may work on the same output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
-    /// Nobody.
-    Alone,
-    /// Others that claim the same: the parts of one plan.
-    Shared,
-    /// Anyone: it is only read.
-    Nothing,
-}
 
 /// An output in the making. Dropped before [`StagedStore::keep`] it leaves nothing behind.
 pub struct StagedStore {
@@ -51,34 +33,37 @@ pub struct StagedStore {
     replacements: Store,
     begin: Begin,
     kept: AtomicBool,
-    lock: Option<File>,
+    /// The lock, held as long as the file is open.
+    _lock: Option<File>,
 }
 
 impl StagedStore {
     /// Begins the output at `output`.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] where something is there that must not be, [`StoreError::Unfinished`] where another run left
-    /// its folder, [`StoreError::Busy`] while that run goes on, [`StoreError::Write`] where the folder cannot be made.
+    /// [`StoreError::Exists`] and [`StoreError::Strangers`] where something is there that must not be,
+    /// [`StoreError::Unfinished`] where another run left its folder, [`StoreError::Busy`] while that run goes on,
+    /// [`StoreError::Write`] where the folder cannot be made.
     pub fn begin(output: &Location, begin: Begin, options: &StoreOptions) -> Result<StagedStore, StoreError> {
         check_local(output, begin)?;
-        let location = folder_of(output)?;
-        check_folder(&location)?;
-        let books = &bookkeeping(options);
-        let mut folder = Store::create_at(&location, books)?;
-        let (mut lock, first) = claim(&folder, Claim::Alone, output)?;
-        if !first || folder.stat(PLAN)?.is_some() {
+        let books = bookkeeping(options);
+        let (mut folder, mut claimed) = claim_new(output, &books)?;
+        if matches!(claimed, Claimed::Taken) || folder.stat(PLAN)?.is_some() {
             if begin != Begin::Overwrite {
                 return Err(StoreError::Unfinished { place: output.to_string() });
             }
-            drop(lock.take());
             give_up(output, &folder, options)?;
-            folder = Store::create_at(&location, books)?;
-            (lock, _) = claim(&folder, Claim::Alone, output)?;
+            if folder.is_remote() {
+                (folder, claimed) = claim_new(output, &books)?;
+            }
         }
         // A run that was killed before it had a plan, or while it removed all this, may have left something.
-        empty(&folder, &|name| name == LOCK)?;
+        empty(&folder)?;
+        remove_left_folders(folder.location())?;
+        let lock = if let Claimed::Held(lock) = claimed { lock } else { None };
         let staged = StagedStore::with(output, begin, folder, lock, options)?;
+        // The previous owner of the lock may have published in the meantime.
+        check_local(output, begin)?;
         staged.check_remote()?;
         Ok(staged)
     }
@@ -107,13 +92,23 @@ impl StagedStore {
             StoreError::Absent { .. } => not_begun(),
             other => other,
         })?;
-        let lock = match &output {
-            Location::Local(_) => claim(&folder, who, output)?.0,
-            Location::Remote(_) | Location::Zip(_) => None,
-        };
         let mut plan = Vec::new();
-        folder.get(PLAN, &mut plan)?.ok_or_else(not_begun)?;
-        let begin = Header::parse(&plan, &folder.place(PLAN))?.begin();
+        let mut read = || -> Result<Begin, Failure> {
+            folder.get(PLAN, &mut plan)?.ok_or_else(not_begun)?;
+            Ok(Header::parse(&plan, &folder.place(PLAN))?.begin())
+        };
+        // No lock file is created in a folder that is not ours.
+        read()?;
+        let lock = match folder.is_remote() {
+            true => None,
+            false => match claim(&folder, who, output)? {
+                Claimed::Held(lock) => lock,
+                Claimed::Taken => None,
+                Claimed::Gone => return Err(not_begun().into()),
+            },
+        };
+        // Read again under the lock: another run may have replaced the folder.
+        let begin = read()?;
         let staged = StagedStore::with(output, begin, folder, lock, options)?;
         staged.keep();
         Ok((staged, plan))
@@ -152,7 +147,7 @@ impl StagedStore {
             _ => (inside()?, inside()?),
         };
         let output = output.clone();
-        Ok(StagedStore { output, folder, objects, replacements, begin, kept: AtomicBool::new(false), lock })
+        Ok(StagedStore { output, folder, objects, replacements, begin, kept: AtomicBool::new(false), _lock: lock })
     }
 
     /// Where the finished output will be.
@@ -180,7 +175,15 @@ impl StagedStore {
         self.begin == Begin::InPlace
     }
 
-    /// Whether objects are written where nobody looks yet, so that metadata may lie beside them before the end.
+    /// Whether all the work is done and publishing was interrupted.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn is_finishing(&self) -> Result<bool, StoreError> {
+        Ok(self.folder.stat(FINISHING)?.is_some())
+    }
+
+    /// Whether objects are written to the folder until the output is renamed.
     pub fn is_private(&self) -> bool {
         !self.in_place() && matches!(self.output, Location::Local(_))
     }
@@ -213,7 +216,7 @@ impl StagedStore {
     ///
     /// # Errors
     /// [`StoreError::Unpublished`] where the name cannot be given; the output is whole, and kept.
-    pub fn publish(mut self) -> Result<(), StoreError> {
+    pub fn publish(self) -> Result<(), StoreError> {
         self.objects.sync()?;
         self.keep();
         if let (true, Location::Local(output), Location::Local(inside)) =
@@ -221,19 +224,21 @@ impl StagedStore {
         {
             self.name(inside, output)?;
         }
-        drop(self.lock.take());
+        // The lock is held until the folder is removed.
         discard(&self.folder)
     }
-}
 
-impl StagedStore {
     /// Gives the finished directory its name. The number of the directory is written down before: a run that was killed right
     /// after the step must not take it a second time, and put the old store back.
     fn name(&self, inside: &Path, output: &Path) -> Result<(), StoreError> {
         let number = |path: &Path| fs::metadata(path).map(|metadata| metadata.ino().to_string()).unwrap_or_default();
         let mut named = Vec::new();
-        if self.folder.get(NAMING, &mut named)?.is_some() && named == number(output).as_bytes() {
+        // It was renamed by an earlier run, even if it has been moved since.
+        if self.folder.get(NAMING, &mut named)?.is_some() && named != number(inside).as_bytes() {
             return Ok(());
+        }
+        if self.begin == Begin::Overwrite {
+            check_local(&self.output, self.begin)?;
         }
         self.folder.put(NAMING, number(inside).as_bytes())?;
         self.folder.sync()?;
@@ -244,7 +249,6 @@ impl StagedStore {
 impl Drop for StagedStore {
     fn drop(&mut self) {
         if !self.is_kept() {
-            drop(self.lock.take());
             // Nobody has begun to count on it. A failure leaves a folder whose name says what it is.
             let _ = discard(&self.folder);
         }
@@ -256,128 +260,31 @@ fn bookkeeping(options: &StoreOptions) -> StoreOptions {
     StoreOptions { stop: Arc::default(), timeout: options.timeout.min(BOOKS_TIMEOUT), ..options.clone() }
 }
 
-/// `OUT.plan`, beside the output and never inside it.
-fn folder_of(output: &Location) -> Result<Location, StoreError> {
-    output.with_suffix(".plan")
+/// Creates the folder if missing and takes its lock.
+fn claim_new(output: &Location, books: &StoreOptions) -> Result<(Store, Claimed), StoreError> {
+    let location = folder_of(output)?;
+    loop {
+        check_folder(&location)?;
+        let folder = match Store::create_at(&location, books) {
+            // Removed by its owner in the meantime.
+            Err(StoreError::Absent { .. }) => continue,
+            other => other?,
+        };
+        match claim(&folder, Claim::Alone, output)? {
+            Claimed::Gone => {}
+            claimed => return Ok((folder, claimed)),
+        }
+    }
 }
 
-/// What is at the output's place must be what the run was told of.
+/// Checks that the output's path is free, or holds what `begin` allows.
 fn check_local(output: &Location, begin: Begin) -> Result<(), StoreError> {
     let Some(path) = output.local().filter(|path| path.symlink_metadata().is_ok()) else { return Ok(()) };
     match begin {
         Begin::InPlace => Ok(()),
-        Begin::Overwrite if is_replaceable(path) => Ok(()),
+        Begin::Overwrite if is_replaceable(path) => check_replaceable(path),
         _ => Err(StoreError::Exists { place: output.to_string() }),
     }
-}
-
-/// What has the folder's name must be a folder of this kind, for it is going to be emptied.
-fn check_folder(location: &Location) -> Result<(), StoreError> {
-    let Some(path) = location.local() else { return Ok(()) };
-    let ours = fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none()) || path.join(LOCK).exists();
-    if ours { Ok(()) } else { Err(StoreError::Exists { place: location.to_string() }) }
-}
-
-/// Removes everything in a local folder but what is to be kept, by name.
-fn empty(folder: &Store, keep: &dyn Fn(&str) -> bool) -> Result<(), StoreError> {
-    let Location::Local(path) = folder.location() else { return Ok(()) };
-    let failed = |error| write_failed(path, error);
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.file_name().to_str().is_some_and(keep) {
-            continue;
-        }
-        match entry.file_type().map_err(failed)?.is_dir() {
-            true => fs::remove_dir_all(entry.path()).map_err(failed)?,
-            false => fs::remove_file(entry.path()).map_err(failed)?,
-        }
-    }
-    Ok(())
-}
-
-/// Takes the lock; says also whether this is the first to come, where the lock cannot say whether its owner lives. Locally,
-/// a process that is gone has none, however it ended.
-fn claim(folder: &Store, who: Claim, output: &Location) -> Result<(Option<File>, bool), StoreError> {
-    let Location::Local(path) = folder.location() else {
-        let name = format!("{} {}\n", rustix::system::uname().nodename().to_string_lossy(), std::process::id());
-        return Ok((None, folder.put_new(LOCK, name.as_bytes())?));
-    };
-    if who == Claim::Nothing {
-        return Ok((None, false));
-    }
-    let path = path.join(LOCK);
-    let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
-    let file = file.map_err(|error| write_failed(&path, error))?;
-    let operation = match who {
-        Claim::Alone => FlockOperation::NonBlockingLockExclusive,
-        Claim::Shared | Claim::Nothing => FlockOperation::NonBlockingLockShared,
-    };
-    match flock(&file, operation) {
-        Ok(()) => Ok((Some(file), true)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Busy { place: output.to_string() }),
-        // Some file systems of clusters have no locks. A part that is done twice is done alike; an end is not.
-        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK)
-            if who == Claim::Shared =>
-        {
-            Ok((None, true))
-        }
-        Err(error) => Err(write_failed(&path, error.into())),
-    }
-}
-
-/// Removes what an unfinished run left: its folder, and on an object store the objects that no metadata made a store of.
-fn give_up(output: &Location, folder: &Store, options: &StoreOptions) -> Result<(), StoreError> {
-    if let Location::Remote(_) = output {
-        let objects = Store::create_at(output, options)?;
-        for name in METADATA {
-            if objects.stat(name)?.is_some() {
-                return Err(StoreError::Exists { place: output.to_string() });
-            }
-        }
-        discard_objects(folder, "journal")?;
-        discard_objects(&objects, "")?;
-    }
-    discard(folder)
-}
-
-/// Removes a folder with all that is in it. The journal goes first, for it must not name what is gone; the plan goes last, so
-/// that an interrupted removal can be continued.
-fn discard(folder: &Store) -> Result<(), StoreError> {
-    discard_objects(folder, "journal")?;
-    match folder.location() {
-        Location::Local(path) => {
-            // Objects before the documents that say whose they are: without those, nobody puts what is left in any place.
-            let objects = path.join(OBJECTS);
-            if objects.exists() {
-                fs::remove_dir_all(&objects).map_err(|error| write_failed(&objects, error))?;
-            }
-            empty(folder, &|name| !path.join(name).is_dir())?;
-            // What is left is small. Without a plan, nobody asks what has been named.
-            folder.delete(PLAN)?;
-            fs::remove_dir_all(path).map_err(|error| write_failed(path, error))
-        }
-        Location::Remote(_) | Location::Zip(_) => {
-            discard_objects(folder, "metadata")?;
-            discard_objects(folder, "done")?;
-            folder.delete(PLAN)?;
-            discard_objects(folder, "")
-        }
-    }
-}
-
-/// Requests in parallel, to remove what is on an object store.
-const REMOVALS: usize = 32;
-
-fn discard_objects(store: &Store, prefix: &str) -> Result<(), StoreError> {
-    let hands = if store.is_remote() { REMOVALS } else { 1 };
-    let listing = Mutex::new(store.list(prefix)?);
-    let next = || listing.lock().next();
-    let remove = || std::iter::from_fn(next).try_for_each(|object| store.delete(&object?.key));
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..hands).map(|_| scope.spawn(remove)).collect();
-        let mine = remove();
-        others.into_iter().map(|hand| hand.join().unwrap_or(Ok(()))).fold(mine, Result::and)
-    })
 }
 
 #[cfg(test)]

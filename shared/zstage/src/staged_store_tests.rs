@@ -85,12 +85,21 @@ fn overwrite_replaces_the_whole() {
     let (directory, output) = directory();
     for content in ["1", "2"] {
         let staged = begin(&output, Begin::Overwrite).expect("begins");
-        staged.objects().put(".zgroup", PLAN_TEXT).expect("writes");
-        staged.objects().put(content, b"x").expect("writes");
+        staged.objects().put(".zgroup", content.as_bytes()).expect("writes");
         staged.publish().expect("publishes");
     }
-    assert!(!output.join("1").exists() && output.join("2").exists());
+    assert_eq!(fs::read(output.join(".zgroup")).expect("reads"), b"2");
     assert_eq!(entries(&directory), 1, "the old one is gone");
+    fs::write(output.join("notes.txt"), b"x").expect("writes");
+    assert!(matches!(begin(&output, Begin::Overwrite), Err(StoreError::Strangers { .. })));
+    fs::remove_file(output.join("notes.txt")).expect("removes");
+    let staged = begin(&output, Begin::Overwrite).expect("begins");
+    fs::write(output.join("notes.txt"), b"x").expect("writes");
+    assert!(
+        matches!(staged.publish(), Err(StoreError::Strangers { .. })),
+        "what came meanwhile is no part of it, either"
+    );
+    assert!(output.join("notes.txt").exists());
 }
 
 #[test]
@@ -111,9 +120,95 @@ fn a_folder_of_somebody_else_is_left_alone() {
     let (directory, output) = directory();
     let folder = directory.path().join("out.zarr.plan");
     fs::create_dir(&folder).expect("creates");
-    fs::write(folder.join("budget.ods"), b"x").expect("writes");
-    assert!(matches!(begin(&output, Begin::New), Err(StoreError::Exists { .. })));
-    assert!(folder.join("budget.ods").exists());
+    let put = |name: &str, text: &[u8]| fs::write(folder.join(name), text).expect("writes");
+    let foreign: [&[(&str, &[u8])]; 4] = [
+        &[("budget.ods", b"x")],
+        &[("budget.ods", b"x"), ("lock", b"")],
+        &[("lock", b"mine")],
+        &[("plan.json", br#"{"rooms": 3}"#), ("lock", b"")],
+    ];
+    for files in foreign {
+        files.iter().for_each(|(name, text)| put(name, text));
+        for how in [Begin::New, Begin::Overwrite, Begin::InPlace] {
+            assert!(matches!(begin(&output, how), Err(StoreError::Exists { .. })), "{files:?}");
+        }
+        assert!(open(&output, Claim::Alone).is_err() && open(&output, Claim::Shared).is_err());
+        let found = fs::read_dir(&folder).expect("lists").count();
+        assert!(
+            found == files.len()
+                && files.iter().all(|(name, text)| fs::read(folder.join(name)).expect("stays") == *text)
+        );
+        files.iter().for_each(|(name, _)| fs::remove_file(folder.join(name)).expect("removes"));
+    }
+    fs::remove_dir(&folder).expect("removes");
+    let elsewhere = directory.path().join("elsewhere");
+    fs::create_dir(&elsewhere).expect("creates");
+    std::os::unix::fs::symlink(&elsewhere, &folder).expect("links");
+    assert!(matches!(begin(&output, Begin::New), Err(StoreError::Exists { .. })), "nothing is made behind a link");
+}
+
+/// A run that was killed before it had a plan leaves what every run makes first.
+#[test]
+fn a_folder_that_never_had_a_plan_is_taken() {
+    let (directory, output) = directory();
+    let folder = directory.path().join("out.zarr.plan");
+    for lock in ["", "ztools host 1\n"] {
+        fs::create_dir_all(folder.join("store/x")).expect("creates");
+        fs::write(folder.join("lock"), lock).expect("writes");
+        fs::write(folder.join("finishing"), "").expect("writes");
+        fs::write(folder.join(".plan.json.tmp-host-1-0"), b"{").expect("writes");
+        let staged = begin(&output, Begin::New).expect("begins");
+        assert!(!folder.join("store/x").exists() && !folder.join(".plan.json.tmp-host-1-0").exists());
+        drop(staged);
+        assert_eq!(entries(&directory), 0);
+    }
+    // Of a run that removed its lock before this mark.
+    fs::create_dir(&folder).expect("creates");
+    fs::write(folder.join("finishing"), "").expect("writes");
+    begin(&output, Begin::New).expect("begins");
+}
+
+/// The lock of a folder that has gone is nobody's: whoever opened it before must not believe that it has the new one.
+#[test]
+fn the_lock_of_a_folder_that_is_gone_is_no_lock() {
+    let (directory, output) = directory();
+    let location = Location::Local(output.clone());
+    let staged = begin(&output, Begin::New).expect("begins");
+    let folder = Store::open_at(&folder_of(&location).expect("a name"), &StoreOptions::default()).expect("opens");
+    assert!(matches!(claim(&folder, Claim::Alone, &location), Err(StoreError::Busy { .. })));
+    staged.publish().expect("publishes");
+    assert!(matches!(claim(&folder, Claim::Alone, &location), Ok(Claimed::Gone)), "there is no folder");
+    assert_eq!(entries(&directory), 1, "and none is made");
+}
+
+/// Many begin and end at the same time, and each of them has the folder for itself all the while.
+#[test]
+fn nobody_loses_a_folder_to_the_one_before() {
+    let (_directory, output) = directory();
+    let (working, done) = (std::sync::atomic::AtomicUsize::new(0), std::sync::atomic::AtomicUsize::new(0));
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while done.load(Ordering::SeqCst) < 300 && std::time::Instant::now() < deadline {
+                    match begin(&output, Begin::Overwrite) {
+                        Ok(staged) => {
+                            assert_eq!(working.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
+                            staged.objects().put(".zgroup", b"{}").expect("its folder is there");
+                            let put = staged.folder().put("journal/1/1.jsonl", b"{}");
+                            put.expect("its folder is there");
+                            working.fetch_sub(1, Ordering::SeqCst);
+                            staged.publish().expect("publishes");
+                            done.fetch_add(1, Ordering::SeqCst);
+                        }
+                        Err(StoreError::Busy { .. }) => std::thread::yield_now(),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+    });
+    assert!(done.into_inner() >= 300, "too slow");
 }
 
 #[test]

@@ -20,6 +20,10 @@ pub struct Stats {
     pub verified: u64,
     /// Objects done by an earlier run.
     pub resumed: u64,
+    /// Objects in the output.
+    pub written: u64,
+    /// The sum of [`crate::rechunk::source_hash`] over all source objects that were read.
+    pub sources: u64,
 }
 
 impl Stats {
@@ -32,7 +36,35 @@ impl Stats {
         self.recompressed += other.recompressed;
         self.verified += other.verified;
         self.resumed += other.resumed;
+        self.written += other.written;
+        self.sources = self.sources.wrapping_add(other.sources);
     }
+}
+
+/// What was read and written of one array, checked again before publishing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Objects in the output.
+    pub written: u64,
+    /// As in [`Stats::sources`].
+    pub sources: u64,
+}
+
+impl Seen {
+    /// Adds the counts of another part.
+    pub fn add(&mut self, other: Seen) {
+        self.written += other.written;
+        self.sources = self.sources.wrapping_add(other.sources);
+    }
+}
+
+/// The work of one process: totals, and what was read and written of each array.
+#[derive(Debug, Clone, Default)]
+pub struct Work {
+    /// For the summary.
+    pub totals: Totals,
+    /// In the order of the plan.
+    pub seen: Vec<Seen>,
 }
 
 /// Counters of one array.

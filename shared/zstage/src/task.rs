@@ -7,12 +7,13 @@ use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
 use crate::journal::{Completed, Journal};
-use crate::objects::Work;
+use crate::objects::{Item, ItemSource, Work};
 use crate::options::WriteOptions;
 use crate::placement::Placement;
 use crate::progress::Progress;
 use crate::report::ArrayRecord;
 use crate::staged_store::StagedStore;
+use crate::view::ObjectSource;
 
 /// What is to be done, and with what.
 pub struct Task<'a> {
@@ -44,6 +45,17 @@ impl<'a> Task<'a> {
     /// Where the objects of an array go.
     pub fn output(&self, plan: &ArrayPlan) -> &'a Store {
         if plan.placement == Placement::Swap { self.staged.replacements() } else { self.staged.objects() }
+    }
+
+    /// The store of an object's source object; `None` if it has several.
+    pub fn source_of(&self, plan: &ArrayPlan, item: &Item) -> Option<&'a Store> {
+        match &item.source {
+            ItemSource::Own => Some(self.store()),
+            ItemSource::View(ObjectSource::Object { piece, .. }) => {
+                Some(&self.stores[plan.view.pieces()[*piece].store])
+            }
+            ItemSource::View(ObjectSource::Regions(_)) => None,
+        }
     }
 
     /// Removes the output object of a source object that has gone.

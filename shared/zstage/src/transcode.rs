@@ -18,6 +18,9 @@ use crate::placement::Placement;
 use crate::seconds::Seconds;
 use crate::stats::Stats;
 
+/// Number of attempts on an object that another program writes at the same time.
+const TRIES: usize = 5;
+
 /// Buffers and timings that a worker keeps from object to object.
 #[derive(Default)]
 pub struct WorkerScratch {
@@ -42,6 +45,14 @@ pub struct Outcome {
     pub verified: bool,
     /// Chunks that could not be decoded and were copied or skipped as requested.
     pub bad: Vec<Failure>,
+    /// Whether another program wrote the object in the meantime, so that it must be read again.
+    pub changed: bool,
+}
+
+impl Outcome {
+    pub fn changed() -> Outcome {
+        Outcome { changed: true, ..Outcome::default() }
+    }
 }
 
 impl From<&Outcome> for Stats {
@@ -53,7 +64,8 @@ impl From<&Outcome> for Stats {
             uncompressed_bytes: outcome.uncompressed_bytes,
             recompressed: u64::from(outcome.recompressed),
             verified: u64::from(outcome.verified),
-            resumed: 0,
+            written: u64::from(outcome.written.is_some()),
+            ..Stats::default()
         }
     }
 }
@@ -81,11 +93,21 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Creates the output object.
+    /// Creates the output object; if another program writes the source object at the same time, it is read again.
     ///
     /// # Errors
     /// The source object is unreadable, or (exit code [`Exit::Output`]) the output cannot be written.
     pub fn run(&self, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
+        for _ in 0..TRIES {
+            let outcome = self.once(scratch)?;
+            if !outcome.changed {
+                return Ok(outcome);
+            }
+        }
+        Err(Failure::new(Exit::Output, "another program keeps writing to it").at(self.place()))
+    }
+
+    fn once(&self, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
         let done = match self.encoding {
             None => return self.copy(scratch),
             Some(encoding) if self.array.chain.sharding.is_some() => self.transcode_shard(encoding, scratch),
@@ -119,17 +141,20 @@ impl Job<'_> {
         let WorkerScratch { stored, seconds } = scratch;
         let mut timer = Timer::start();
         let key = self.output_key();
-        let mut output = None;
+        let (mut output, mut read) = (None, None);
         let (mut done, mut checksum) = (0, 0);
-        let source = loop {
+        let (source, written) = loop {
             let range = ByteRange::At { start: done, len: COPY_PIECE };
             let Some(stat) = self.store.get_range(&self.item.key, range, stored)? else { return self.absent() };
+            if *read.get_or_insert(stat) != stat {
+                return Ok(Outcome::changed());
+            }
             seconds.read += timer.lap();
             done += stored.len() as u64;
             checksum = crc32c_append(checksum, stored);
             let ends = done >= stat.size || stored.is_empty();
             if ends && output.is_none() {
-                break self.put(&key, stored).map(|written| (stat, written))?;
+                break (stat, self.output.put(&key, stored)?);
             }
             let mut upload = output.take().map_or_else(|| self.output.upload(&key, 0), Ok)?;
             upload.write(stored)?;
@@ -140,7 +165,6 @@ impl Job<'_> {
             seconds.write += timer.lap();
         };
         seconds.write += timer.lap();
-        let (source, written) = source;
         let mut outcome =
             Outcome { source: Some(source), written: Some(written), crc32c: checksum, ..Outcome::default() };
         if self.verify {
@@ -199,10 +223,15 @@ impl Job<'_> {
             seconds.verify += timer.lap();
         }
         let key = self.output_key();
-        outcome.written = Some(self.put(&key, if recompressed { &chunk.encoded } else { stored })?);
+        let Some(written) = self.put(&key, if recompressed { &chunk.encoded } else { stored }, source)? else {
+            return Ok(Outcome::changed());
+        };
+        outcome.written = Some(written);
         seconds.write += timer.lap();
         if self.verify {
-            self.read_back(&key, stored)?;
+            if self.has_changed(self.read_back(&key, stored)?, written) {
+                return Ok(Outcome::changed());
+            }
             check_decodes(encoding, stored, threads, chunk).map_err(|error| self.verify_failure(&error.to_string()))?;
             seconds.verify += timer.lap();
             outcome.verified = true;
@@ -210,10 +239,18 @@ impl Job<'_> {
         Ok(outcome)
     }
 
-    /// Writes an output object.
-    fn put(&self, key: &str, bytes: &[u8]) -> Result<Stat, Failure> {
+    /// Writes an output object. In place, returns `None` if another program has written it since it was read as `source`.
+    fn put(&self, key: &str, bytes: &[u8], source: Stat) -> Result<Option<Stat>, Failure> {
+        if self.plan.placement != Placement::InPlace {
+            return Ok(self.output.put(key, bytes).map(Some)?);
+        }
         self.keep_replaced(key)?;
-        Ok(self.output.put(key, bytes)?)
+        Ok(self.output.put_over(key, bytes, source)?)
+    }
+
+    /// Whether another program has replaced an object that was written in place.
+    pub fn has_changed(&self, now: Stat, written: Stat) -> bool {
+        self.plan.placement == Placement::InPlace && now != written
     }
 
     /// Backs up the object that is about to be replaced.
@@ -235,11 +272,9 @@ impl Job<'_> {
     }
 
     /// Reads back the output object.
-    fn read_back(&self, key: &str, buffer: &mut Vec<u8>) -> Result<(), Failure> {
-        match self.output.get(key, buffer).map_err(|error| self.verify_failure(&error.to_string()))? {
-            Some(_) => Ok(()),
-            None => Err(self.verify_failure("the object is missing")),
-        }
+    fn read_back(&self, key: &str, buffer: &mut Vec<u8>) -> Result<Stat, Failure> {
+        let stored = self.output.get(key, buffer).map_err(|error| self.verify_failure(&error.to_string()))?;
+        stored.ok_or_else(|| self.verify_failure("the object is missing"))
     }
 
     /// Reads back part of the output object.

@@ -1,39 +1,47 @@
-//! Metadata documents that wait in `OUT.plan` until the output is published: nothing that could open the output lies beside
-//! its objects before.
+//! Metadata documents of the output, kept in `OUT.plan` until it is published. Until then no document lies beside the objects,
+//! so that an unfinished output cannot be opened, not even inside `OUT.plan`.
 
 use zstore::{Store, StoreError};
 use zwire::{Exit, Failure};
 
+use crate::folder::DOCUMENTS;
 use crate::staged_store::StagedStore;
-
-/// Folder of the documents that wait for the end.
-const METADATA: &str = "metadata";
 
 /// Ends their keys, so that nobody takes the folder for a node of a store that it lies in.
 const WAITING: &str = ".waiting";
 
 fn waiting_key(key: &str) -> String {
-    format!("{METADATA}/{key}{WAITING}")
+    format!("{DOCUMENTS}/{key}{WAITING}")
 }
 
-/// Writes a document: beside the objects where nobody can open them yet, else to the folder, where it waits.
+/// Writes a document to the folder.
 ///
 /// # Errors
 /// [`StoreError::Write`], or what an object store answers.
 pub fn put_document(staged: &StagedStore, key: &str, text: &[u8]) -> Result<(), Failure> {
-    match staged.is_private() {
-        true => staged.objects().put(key, text)?,
-        false => staged.folder().put(&waiting_key(key), text)?,
-    };
-    Ok(())
+    Ok(staged.folder().put(&waiting_key(key), text).map(drop)?)
+}
+
+/// Removes a document that will not be published.
+///
+/// # Errors
+/// As [`put_document`].
+pub fn remove_document(staged: &StagedStore, key: &str) -> Result<(), StoreError> {
+    staged.folder().delete(&waiting_key(key))
+}
+
+/// The document with this key, if there is one.
+pub fn waiting_if_any(staged: &StagedStore, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut text = Vec::new();
+    Ok(staged.folder().get(&waiting_key(key), &mut text)?.map(|_| text))
 }
 
 /// Keys of the documents that wait, those of the root last: they are what opens the store.
 pub fn waiting(folder: &Store) -> Result<Vec<String>, StoreError> {
     let mut keys = Vec::new();
-    for object in folder.list(METADATA)? {
+    for object in folder.list(DOCUMENTS)? {
         let key = object?.key;
-        let own = key.strip_prefix(METADATA).and_then(|key| key.strip_suffix(WAITING));
+        let own = key.strip_prefix(DOCUMENTS).and_then(|key| key.strip_suffix(WAITING));
         keys.extend(own.map(|key| key.trim_start_matches('/').to_owned()));
     }
     keys.sort_unstable_by_key(|key| (!key.contains('/'), key.clone()));
@@ -41,12 +49,8 @@ pub fn waiting(folder: &Store) -> Result<Vec<String>, StoreError> {
 }
 
 pub fn waiting_document(staged: &StagedStore, key: &str) -> Result<Vec<u8>, Failure> {
-    let mut text = Vec::new();
-    let waiting = waiting_key(key);
-    match staged.folder().get(&waiting, &mut text)? {
-        Some(_) => Ok(text),
-        None => Err(Failure::new(Exit::Unreadable, "was deleted").at(staged.folder().place(&waiting))),
-    }
+    waiting_if_any(staged, key)?
+        .ok_or_else(|| Failure::new(Exit::Unreadable, "was deleted").at(staged.folder().place(&waiting_key(key))))
 }
 
 /// Keys of the documents that wait for one array.

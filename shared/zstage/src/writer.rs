@@ -12,16 +12,18 @@ use zwire::{Exit, Failure, Record, human_counted};
 use crate::array_plan::ArrayPlan;
 use crate::command::Command;
 use crate::documents::Convert;
+use crate::lock::Claim;
 use crate::options::{Begin, OnBadChunk, WriteOptions};
-use crate::output_plan::{OutputPlan, PartRun, Planned};
+use crate::output_plan::{OutputPlan, PartRun, PlanArray, Planned};
 use crate::overlap::check_output;
 use crate::parts::{self, Status};
 use crate::plan_file::{self, Header, PlanFile};
 use crate::prepare::{Format, absolute};
 use crate::progress::Progress;
-use crate::publish::{is_finishing, publish, sweep};
-use crate::staged_store::{Claim, StagedStore};
-use crate::stats::{ArrayStats, Totals};
+use crate::publish::{publish, sweep};
+use crate::read_documents::{START_OVER, check_documents};
+use crate::staged_store::StagedStore;
+use crate::stats::{ArrayStats, Seen, Totals, Work};
 
 /// What a tool adds to the common writer.
 pub trait Writer: Sync {
@@ -43,6 +45,14 @@ pub trait Writer: Sync {
     /// # Errors
     /// What stands in the way of this array, and so of the output.
     fn plan(&self, body: &Self::Body, begin: Begin, store: &Store, array: Array) -> Result<ArrayPlan, Failure>;
+
+    /// Makes the planner of single arrays; work that all arrays share is done once.
+    ///
+    /// # Errors
+    /// Options that cannot be applied to any array.
+    fn planner<'a>(&'a self, body: &'a Self::Body, begin: Begin) -> Result<Box<PlanArray<'a>>, Failure> {
+        Ok(Box::new(move |store: &Store, array: Array| self.plan(body, begin, store, array)))
+    }
 
     /// Looks at the plans of all arrays together.
     ///
@@ -183,6 +193,10 @@ impl<W: Writer> Run<'_, W> {
     fn begin(&self, stores: &[Store], output: &Location) -> Result<Outcome, Failure> {
         let options = self.options;
         let mut body = self.tool.body(None)?;
+        let begin = || StagedStore::begin(output, options.begin, &options.store);
+        // In place, the lock is taken before planning, so that no other run changes the store in between.
+        let is_own_source = options.begin == Begin::InPlace && !stores[0].is_remote() && !options.dry_run;
+        let begun = if is_own_source { Some(begin()?) } else { None };
         let mut plan = match self.plan(stores, output, &body, None)? {
             Ok(plan) => plan,
             Err(refused) => return Ok(refused),
@@ -193,11 +207,12 @@ impl<W: Writer> Run<'_, W> {
                 Err(refused) => return Ok(refused),
             };
         }
+        plan.check_swapped(options.backup.is_some())?;
         if options.dry_run {
             plan.check_documents(self.format(&body), options.begin == Begin::InPlace)?;
             return Ok(Outcome::new(Exit::Done, Summary::Described(plan.describe(options, self.progress)?)));
         }
-        let staged = StagedStore::begin(output, options.begin, &options.store)?;
+        let staged = begun.map_or_else(begin, Ok)?;
         let format = self.format(&body);
         let file = plan.prepare(W::TOOL, body.clone(), format, &staged, options, self.progress)?;
         if options.prepare.is_some() {
@@ -210,10 +225,10 @@ impl<W: Writer> Run<'_, W> {
     fn resume(&self, stores: &[Store], staged: StagedStore, file: PlanFile<W::Body>) -> Result<Outcome, Failure> {
         self.check_same_run(&file.header, &stores[0], false)?;
         let body = self.tool.body(Some(&file.body))?;
-        if is_finishing(&staged)? {
+        if staged.is_finishing()? {
             // All was done but publishing; the source, being the output, may have changed its metadata since.
             sweep(&staged)?;
-            publish(staged, &file.header, &self.options.pool(&stores[0]))?;
+            publish(staged, &file.header, &stores[0], &self.options.pool(&stores[0]))?;
             return Ok(Outcome::new(Exit::Done, Summary::Nothing {}));
         }
         let plan = match self.plan(stores, staged.output(), &body, Some(&file.header))? {
@@ -225,6 +240,7 @@ impl<W: Writer> Run<'_, W> {
             return Ok(Outcome::new(Exit::Done, Summary::Described(plan.describe(self.options, self.progress)?)));
         }
         check_fingerprint(&file.header, &plan.plans, staged.output())?;
+        plan.check_swapped(file.header.backup.is_some())?;
         sweep(&staged)?;
         plan.write_documents(self.format(&body), &staged)?;
         if self.options.prepare.is_some() {
@@ -235,12 +251,12 @@ impl<W: Writer> Run<'_, W> {
 
     /// All the work in one process, and publishing.
     fn work(&self, plan: &OutputPlan, staged: StagedStore, header: &Header) -> Result<Outcome, Failure> {
-        let totals = self.do_part(plan, &staged, header, Part::WHOLE, true).inspect_err(|_| {
+        let work = self.do_part(plan, &staged, header, Part::WHOLE, true).inspect_err(|_| {
             let interrupted = self.progress.stopped().is_some();
             let why = if interrupted { "interrupted" } else { "the run failed" };
             self.warn_kept(&staged, why);
         })?;
-        self.conclude(staged, header, totals)
+        self.conclude(plan, staged, header, &work)
     }
 
     /// One part of a prepared output.
@@ -267,7 +283,8 @@ impl<W: Writer> Run<'_, W> {
             Err(refused) => return Ok(refused),
         };
         check_fingerprint(header, &plan.plans, staged.output())?;
-        let totals = run.do_part(&plan, &staged, header, part, false)?;
+        let work = run.do_part(&plan, &staged, header, part, false)?;
+        let totals = work.totals;
         if let Some(exit) = self.progress.stopped() {
             return Ok(Outcome::new(exit, Summary::Totals(totals)));
         }
@@ -275,7 +292,7 @@ impl<W: Writer> Run<'_, W> {
             return Ok(Outcome::new(totals.exit_of_lost(), Summary::Totals(totals)));
         }
         staged.objects().sync()?;
-        parts::mark_done(&staged, part, &totals)?;
+        parts::mark_done(&staged, part, &work)?;
         self.progress.too_late();
         Ok(Outcome::new(exit_of(&totals), Summary::Totals(totals)))
     }
@@ -287,7 +304,7 @@ impl<W: Writer> Run<'_, W> {
         header: &Header,
         part: Part,
         whole: bool,
-    ) -> Result<Totals, Failure> {
+    ) -> Result<Work, Failure> {
         let store = plan.store().location().to_string();
         let record = |plan: &ArrayPlan, stats: &ArrayStats| self.tool.record(&store, plan, stats);
         let (options, progress) = (self.options, self.progress);
@@ -311,12 +328,37 @@ impl<W: Writer> Run<'_, W> {
             let hint = format!("run each with {} --part I/N", W::TOOL);
             return Err(Failure::new(Exit::No, text).at(output).hint(hint));
         }
-        let totals = parts::sum(&staged, file.header.parts)?;
+        let Work { totals, seen } = parts::sum(&staged, file.header.parts)?;
         sweep(&staged)?;
+        let stores = [Store::open(file.header.source.as_str(), &self.options.store)?];
+        if !staged.is_finishing()? {
+            self.check_parts(&stores, &staged, &file, &seen)?;
+        }
         let pool = self.options.pool(staged.objects());
-        publish(staged, &file.header, &pool)?;
+        publish(staged, &file.header, &stores[0], &pool)?;
         self.progress.too_late();
         Ok(Outcome::new(exit_of(&totals), Summary::Totals(totals)))
+    }
+
+    /// Checks that the source is as all parts read it and that all written objects are present.
+    fn check_parts(
+        &self,
+        stores: &[Store],
+        staged: &StagedStore,
+        file: &PlanFile<W::Body>,
+        seen: &[Seen],
+    ) -> Result<(), Failure> {
+        let options = WriteOptions { begin: file.header.begin(), ..self.options.clone() };
+        let body = self.tool.body(Some(&file.body))?;
+        check_documents(staged, &stores[0], &file.header, &options.pool(&stores[0]))?;
+        let plan_array = self.tool.planner(&body, options.begin)?;
+        let mut plan = match OutputPlan::read(stores, staged.output(), &options, &plan_array, self.progress)? {
+            Planned::Possible(plan) => plan,
+            Planned::Impossible(failures) => return failures.into_iter().next().map_or(Ok(()), Err),
+        };
+        plan.plan_regions(Some(file.header.memory))?;
+        check_fingerprint(&file.header, &plan.plans, staged.output())?;
+        plan.check_unchanged(staged, seen, self.progress)
     }
 
     /// The plan of every array; how the run ends where that is not possible.
@@ -327,7 +369,7 @@ impl<W: Writer> Run<'_, W> {
         body: &W::Body,
         planned: Option<&Header>,
     ) -> Result<PlannedOrRefused<'s>, Failure> {
-        let plan_array = |store: &Store, array: Array| self.tool.plan(body, self.options.begin, store, array);
+        let plan_array = self.tool.planner(body, self.options.begin)?;
         let mut plan = match OutputPlan::read(stores, output, self.options, &plan_array, self.progress)? {
             Planned::Possible(plan) => plan,
             Planned::Impossible(failures) => return self.refuse(&failures).map(Err),
@@ -366,7 +408,14 @@ impl<W: Writer> Run<'_, W> {
     }
 
     /// Publishes the output, or keeps it for a resume.
-    fn conclude(&self, staged: StagedStore, header: &Header, totals: Totals) -> Result<Outcome, Failure> {
+    fn conclude(
+        &self,
+        plan: &OutputPlan,
+        staged: StagedStore,
+        header: &Header,
+        work: &Work,
+    ) -> Result<Outcome, Failure> {
+        let totals = work.totals;
         if let Some(exit) = self.progress.stopped() {
             self.warn_kept(&staged, "interrupted");
             return Ok(Outcome::new(exit, Summary::Totals(totals)));
@@ -394,7 +443,10 @@ impl<W: Writer> Run<'_, W> {
             return Ok(Outcome::new(exit, Summary::Totals(totals)));
         }
         let path = staged.output().to_string();
-        publish(staged, header, &pool).inspect_err(|_| {
+        // The finished work is kept whatever the checks find.
+        staged.keep();
+        let looked = plan.check_unchanged(&staged, &work.seen, self.progress);
+        looked.and_then(|()| publish(staged, header, plan.store(), &pool)).inspect_err(|_| {
             self.progress.warn(&format!("{path}: all chunks are written, but publishing failed; rerun with --resume"));
         })?;
         self.progress.too_late();
@@ -437,6 +489,6 @@ fn check_fingerprint(header: &Header, plans: &[ArrayPlan], output: &Location) ->
             header.version
         ))
         .at(output)
-        .hint("start over with --overwrite")),
+        .hint(if header.in_place { START_OVER } else { "start over with --overwrite" })),
     }
 }

@@ -129,6 +129,14 @@ pub enum StoreError {
         /// Path or URL of the output.
         place: String,
     },
+    /// Replacing the output would remove files that are not part of a Zarr store.
+    #[error("{place}: contains files that are not part of a Zarr store: {others}")]
+    Strangers {
+        /// Path.
+        place: String,
+        /// Names of some of them.
+        others: String,
+    },
     /// The output already exists.
     #[error("{place}: already exists")]
     Exists {
@@ -149,6 +157,7 @@ impl StoreError {
             StoreError::Read { .. } | StoreError::Archive { .. } => Exit::Unreadable,
             StoreError::Write { .. }
             | StoreError::Exists { .. }
+            | StoreError::Strangers { .. }
             | StoreError::Unfinished { .. }
             | StoreError::Busy { .. }
             | StoreError::Unpublished { .. } => Exit::Output,
@@ -177,6 +186,7 @@ impl StoreError {
             | StoreError::Unfinished { place }
             | StoreError::Busy { place }
             | StoreError::NotBegun { place }
+            | StoreError::Strangers { place, .. }
             | StoreError::Exists { place } => place,
         }
     }
@@ -187,6 +197,7 @@ impl StoreError {
             StoreError::Exists { place } if place.contains("://") => {
                 "choose another name, or remove it first: a store in a bucket cannot be replaced atomically"
             }
+            StoreError::Strangers { .. } => "move them out of it, or choose another name",
             StoreError::Exists { .. } => "choose another name, or use --overwrite to replace a Zarr store",
             StoreError::Unfinished { .. } => {
                 "use --resume to continue it or --overwrite to discard it; with --in-place, remove its .plan directory to discard it"

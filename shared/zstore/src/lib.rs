@@ -26,7 +26,8 @@ use std::path::Path;
 pub use atomic::{
     AtomicDirectory, AtomicFile, Durability, METADATA, Replace, complete_exchange, create_directories, create_file,
     exchange, give_name, is_empty_directory, is_own_temporary, is_replaceable, is_temporary, keep_permissions,
-    link_or_copy, make_empty_directory, move_directory, remove_empty_directory, remove_tree,
+    link_or_copy, make_empty_directory, move_directory, remove_empty_directory, remove_left_behind, remove_retired,
+    remove_tree, retire_directory,
 };
 pub use error::{StoreError, read_failed, write_failed};
 pub use local::LocalObject;

@@ -75,6 +75,22 @@ impl Store {
         }
     }
 
+    /// Replaces an object that was read as `read`. If it has changed since, nothing is written and `None` returned. A write by
+    /// another program between this check and the replacement is not detected.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn put_over(&self, key: &str, bytes: &[u8], read: Stat) -> Result<Option<Stat>, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.put_over(key, bytes, read),
+            Backend::Remote(store) => match store.stat(key)? {
+                Some(now) if now == read => store.put(key, bytes).map(Some),
+                _ => Ok(None),
+            },
+            Backend::Zip(_) => Err(read_only(self.place(key))),
+        }
+    }
+
     /// Starts an object that is written piece by piece and never held whole. The first `reserved` bytes (often 0) are left
     /// free, for what is known only at the end.
     ///
@@ -166,6 +182,18 @@ impl Upload<'_> {
         match self.0 {
             Backing::Local(upload) => upload.finish(start),
             Backing::Remote(upload) => upload.finish(start),
+        }
+    }
+
+    /// Like [`Upload::finish`], but replaces an object that was read as `read`, as [`Store::put_over`] does.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn finish_over(self, start: &[u8], read: Stat) -> Result<Option<Stat>, StoreError> {
+        match self.0 {
+            Backing::Local(upload) => upload.finish_over(start, read),
+            Backing::Remote(upload) if upload.stat()? == Some(read) => upload.finish(start).map(Some),
+            Backing::Remote(_) => Ok(None),
         }
     }
 }

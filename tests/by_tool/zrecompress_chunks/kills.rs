@@ -1,9 +1,8 @@
 //! SIGKILL at random moments of a run that makes other chunks: nothing is lost, nothing half-done is believed.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
-use harness::tree;
+use harness::{remove_plan, tree};
 
 use crate::maps::{GZIP, Maps};
 use crate::scene::{Scene, Tree, spawn};
@@ -40,7 +39,7 @@ impl Moments {
             assert!(goes_on < 200, "seed {:#x}: it gets nowhere", self.seed);
             if !scene.is_begun() && scene.output.exists() && tree(&scene.output) == *expected {
                 // Killed at the very last: all that is left is to remove what is left of the folder.
-                return fs::remove_dir_all(scene.plan()).unwrap_or_default();
+                return remove_plan(&scene.output);
             }
             let child = spawn(scene.tool(if scene.is_begun() { &["--resume"] } else { &[] }));
             let outcome = if self.left > 0 {

@@ -1,8 +1,10 @@
 //! Every codec into every other, in both formats: the same bytes, and metadata that says what they are in.
 
+use std::fs;
 use std::path::Path;
 
 use harness::{Tool, tree};
+use serde_json::json;
 use zcodec::Compressor;
 
 use crate::sample::{Form, GZIP, LZ4, Sample, decoded};
@@ -103,4 +105,54 @@ fn flags_that_belong_to_another_codec_are_refused() {
         assert!(outcome.stderr.contains(word), "{flags:?}: {}", outcome.stderr);
     }
     assert!(!scene.output.exists() && !scene.plan().exists());
+}
+
+/// Arrays of no elements, with a chunk length of 0 or of more: there is nothing to do but the metadata.
+#[test]
+fn arrays_of_no_elements_are_copied() {
+    let metadata = |shape: &[u64], chunks: &[u64], form: Form| match form {
+        Form::V2 => {
+            json!({"zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": "<f8", "fill_value": 0, "order": "C",
+            "filters": null, "compressor": {"id": "gzip", "level": 1}})
+        }
+        _ => json!({"zarr_format": 3, "node_type": "array", "shape": shape, "data_type": "float64", "fill_value": 0.0,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunks}}, "attributes": {},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}]}),
+    };
+    let arrays: [(&[u64], &[u64]); 4] = [(&[10, 0], &[5, 0]), (&[10, 0], &[5, 1]), (&[0], &[0]), (&[0, 0], &[0, 7])];
+    for form in [Form::V2, Form::V3] {
+        let write = |store: &Path| {
+            Sample { arrays: 1, chunks: 8, ..Sample::new(form, GZIP) }.write(store);
+            for (number, (shape, chunks)) in arrays.iter().enumerate() {
+                let array = store.join(format!("empty{number}"));
+                fs::create_dir_all(&array).unwrap();
+                let name = if form == Form::V2 { ".zarray" } else { "zarr.json" };
+                fs::write(array.join(name), metadata(shape, chunks, form).to_string()).unwrap();
+            }
+        };
+        for flags in
+            [&["--cname", "zstd"][..], &["--codec", "none"], &["--chunks", "4000", "--var", "a0"], &["--copy-unknown"]]
+        {
+            let scene = Scene::of(Sample { arrays: 1, chunks: 8, ..Sample::new(form, GZIP) }, flags);
+            write(&scene.source);
+            scene.run(&["-n"]).expect(0);
+            scene.run(&[]).expect(0);
+            let documents: Vec<String> =
+                tree(&scene.output).into_keys().filter(|key| key.starts_with("empty")).collect();
+            assert_eq!(documents.iter().filter(|key| !key.ends_with('/')).count(), arrays.len(), "{documents:?}");
+            for (number, (shape, _)) in arrays.iter().enumerate() {
+                let record = Tool::new("zinspect")
+                    .arg(&scene.output)
+                    .run()
+                    .expect(0)
+                    .record("array", &format!("/empty{number}"));
+                assert_eq!(record["shape"], json!(shape));
+            }
+            let place = Scene::in_place(Sample { arrays: 1, chunks: 8, ..Sample::new(form, GZIP) }, flags);
+            write(&place.source);
+            place.run(&[]).expect(0);
+            assert!(tree(&place.source) == tree(&scene.output), "{form:?} {flags:?}");
+        }
+    }
 }

@@ -1,8 +1,11 @@
 //! The end of a run, interrupted: between the name and the removal of the folder, and in the middle of putting things in place.
 
 use std::fs;
+use std::path::Path;
 
 use harness::{MakeArray, Running, Tool, copy_tree, tree};
+
+use serde_json::{Value, json};
 
 use crate::sample::{Form, GZIP, LZ4, Sample, decoded};
 use crate::scene::{Scene, rewrite, spawn};
@@ -124,6 +127,80 @@ fn a_kill_between_swaps_leaves_each_array_old_or_new() {
     assert!(tree(&scene.source) == after);
     scene.assert_kept(&before, &after);
     scene.assert_left(&["old"]);
+}
+
+/// Writes the copies of all documents that readers look at first.
+fn consolidate(store: &Path, form: Form) {
+    let documents = |name: &str| {
+        let found = tree(store).into_iter().filter(|(key, _)| key.ends_with(name));
+        found.map(|(key, text)| (key, serde_json::from_slice::<Value>(&text).unwrap())).collect::<Vec<_>>()
+    };
+    if form == Form::V2 {
+        let all = [".zgroup", ".zarray", ".zattrs"].into_iter().flat_map(documents);
+        let copies = json!({"zarr_consolidated_format": 1, "metadata": all.collect::<serde_json::Map<_, _>>()});
+        return fs::write(store.join(".zmetadata"), copies.to_string()).unwrap();
+    }
+    let arrays = documents("zarr.json")
+        .into_iter()
+        .filter_map(|(key, text)| Some((key.strip_suffix("/zarr.json")?.to_owned(), text)));
+    let copies =
+        json!({"kind": "inline", "must_understand": false, "metadata": arrays.collect::<serde_json::Map<_, _>>()});
+    let root = json!({"zarr_format": 3, "node_type": "group", "attributes": {"made": "for a test"}, "consolidated_metadata": copies});
+    fs::write(store.join("zarr.json"), root.to_string()).unwrap();
+}
+
+/// The copies, as a reader finds them.
+fn copies(store: &Path, form: Form) -> Option<String> {
+    if form == Form::V2 {
+        return fs::read_to_string(store.join(".zmetadata")).ok();
+    }
+    let root: Value = serde_json::from_slice(&fs::read(store.join("zarr.json")).unwrap()).unwrap();
+    Some(&root["consolidated_metadata"]).filter(|copies| !copies.is_null()).map(Value::to_string)
+}
+
+/// With the old consolidated metadata, readers would look for old chunks in new arrays, and read fill values.
+#[test]
+fn a_kill_between_swaps_leaves_no_copies_of_old_metadata() {
+    for form in [Form::V2, Form::V3] {
+        let make = || {
+            let scene = Scene::in_place(Sample { form, ..many(GZIP) }, &["--cname", "zstd"]).with_backup();
+            consolidate(&scene.source, form);
+            scene
+        };
+        let document = if form == Form::V2 { ".zarray" } else { "zarr.json" };
+        let blosc = |scene: &Scene, array: &str| {
+            fs::read_to_string(scene.source.join(array).join(document)).is_ok_and(|text| text.contains("blosc"))
+        };
+        let scene = caught(make, |scene| blosc(scene, "a0"), |scene| !blosc(scene, "a99"));
+        assert_eq!(copies(&scene.source, form), None, "{form:?}");
+        let first = make();
+        let (before, after) = (tree(&first.source), first.undisturbed());
+        scene.run(&["--resume"]).expect(0);
+        assert!(copies(&scene.source, form).is_some_and(|copies| copies.contains("zstd") && !copies.contains("gzip")));
+        assert!(tree(&scene.source) == after);
+        scene.assert_kept(&before, &after);
+        scene.assert_left(&["old"]);
+    }
+}
+
+/// What another program writes while an end waits to be resumed is not overwritten.
+#[test]
+fn a_document_that_changes_after_a_kill_is_not_lost() {
+    let make = || Scene::in_place(many(GZIP), &["--cname", "zstd"]);
+    let blosc = |scene: &Scene, array: &str| {
+        fs::read_to_string(scene.source.join(array).join(".zarray")).is_ok_and(|text| text.contains("blosc"))
+    };
+    let scene = caught(make, |scene| blosc(scene, "a0"), |scene| !blosc(scene, "a99"));
+    let theirs = "{\"units\": \"degC\"}";
+    fs::write(scene.source.join("a99/.zattrs"), theirs).unwrap();
+    let values = decoded(&scene.source);
+    let outcome = scene.run(&["--resume"]).expect(7);
+    assert!(outcome.stderr.contains("a99/.zattrs") && outcome.stderr.contains(".plan"), "{}", outcome.stderr);
+    fs::remove_dir_all(scene.plan()).unwrap();
+    scene.run(&[]).expect(0);
+    assert_eq!(fs::read_to_string(scene.source.join("a99/.zattrs")).unwrap(), theirs);
+    assert!(decoded(&scene.source) == values);
+    scene.assert_left(&[]);
 }
 
 #[test]

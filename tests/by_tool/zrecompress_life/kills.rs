@@ -1,11 +1,10 @@
 //! SIGKILL at random moments: nothing is lost, nothing half-done is believed.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use harness::tree;
+use harness::{remove_plan, tree};
 use zcodec::Compressor;
 
 use crate::sample::{Form, GZIP, LZ4, Sample, decoded};
@@ -49,7 +48,7 @@ impl Moments {
             assert!(goes_on < 1000, "seed {:#x}: it gets nowhere", self.seed);
             if !scene.is_begun() && is_done() {
                 // Killed at the very last: all that is left is to remove what is left of the folder.
-                return fs::remove_dir_all(scene.plan()).unwrap_or_default();
+                return remove_plan(&scene.output);
             }
             let arguments: &[&str] = if scene.is_begun() { &["--resume"] } else { &[] };
             let child = spawn(scene.tool(arguments));

@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod bad_chunks;
+mod changes;
 mod codecs;
 mod ends;
 mod in_place;
 mod kills;
 mod locks;
 mod parts;
+mod races;
 mod resume;
 mod sample;
 mod scene;
+mod strangers;

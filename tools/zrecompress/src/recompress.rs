@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zarray::{Array, VarFilter, ZarrFormat};
 use zcodec::{Blosc, Codec, SplitMode};
-use zstage::{Action, ArrayPlan, ArrayStats, Begin, Convert, OnBadChunk, OutputPlan, Progress, WriteOptions, Writer};
+use zstage::{
+    Action, ArrayPlan, ArrayStats, Begin, Convert, OnBadChunk, OutputPlan, PlanArray, Progress, WriteOptions, Writer,
+};
 use zstore::{Location, Store};
 use zwire::{Exit, Failure, RecompressRecord, Record, ratio, round3};
 
@@ -61,6 +63,10 @@ impl Writer for Recompress<'_> {
     }
 
     fn plan(&self, body: &Body, begin: Begin, store: &Store, array: Array) -> Result<ArrayPlan, Failure> {
+        self.planner(body, begin)?(store, array)
+    }
+
+    fn planner<'b>(&'b self, body: &'b Body, begin: Begin) -> Result<Box<PlanArray<'b>>, Failure> {
         let chosen = body.chosen();
         let request = Request {
             encode: &body.encode,
@@ -68,9 +74,9 @@ impl Writer for Recompress<'_> {
             shapes: body.encode.shapes()?,
             in_place: begin == Begin::InPlace,
             tries: self.options.trial.is_some() || !chosen.is_empty(),
-            chosen: &chosen,
+            chosen,
         };
-        request.plan(store, array)
+        Ok(Box::new(move |store: &Store, array: Array| request.plan(store, array)))
     }
 
     fn check(&self, body: &Body, store: &Store, plans: &[ArrayPlan]) -> Result<(), Failure> {

@@ -21,7 +21,7 @@ pub struct Request<'a> {
     /// Whether compressors are tried, so that a codec is asked for even where no flag names one.
     pub tries: bool,
     /// Codecs that a trial chose, by path.
-    pub chosen: &'a BTreeMap<String, Blosc>,
+    pub chosen: BTreeMap<String, Blosc>,
 }
 
 impl Request<'_> {

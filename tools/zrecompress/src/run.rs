@@ -1,6 +1,5 @@
 //! The job of `zrecompress`: flags become options, and the common writer does the work.
 
-use zarray::Array;
 use zcli::{Common, Ending, Listener, Session, Table, Tool};
 use zstage::{OutputPlan, Planned, Progress, Writer};
 use zstore::{Store, Target};
@@ -47,7 +46,7 @@ fn try_out(source: &Target, options: &Options, trial: &TrialOptions, listener: &
     let stores = [Store::open(source, &options.write.store)?];
     let tool = Recompress::new(options);
     let body = tool.body(None)?;
-    let plan_array = |store: &Store, array: Array| tool.plan(&body, options.write.begin, store, array);
+    let plan_array = tool.planner(&body, options.write.begin)?;
     match OutputPlan::read(&stores, stores[0].location(), &options.write, &plan_array, listener)? {
         Planned::Possible(plan) => {
             tool.check(&body, plan.store(), &plan.plans)?;

@@ -40,7 +40,7 @@ pub enum OnBad {
 
 /// Executes one plan. Regions may run in any order, on up to `in_flight` threads.
 pub struct Engine<'a> {
-    store: &'a Store,
+    pub(super) store: &'a Store,
     pub(super) array: &'a Array,
     pub(super) plan: &'a RechunkPlan,
     pub(super) reader: ChunkReader<'a>,

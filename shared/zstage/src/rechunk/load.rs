@@ -113,6 +113,8 @@ impl Engine<'_> {
         let fetched = match self.reader.fetch_subset(&index, &within, &mut stored.chunk, &mut stored.spare) {
             Ok(fetched) => fetched,
             Err(ZarrError::Chunk { place, source }) => {
+                let (key, _) = self.reader.key(&index);
+                done.sources = done.sources.wrapping_add(source_hash(&key, self.store.stat(&key)?));
                 note_bad(done, place, source.to_string());
                 return Ok(State::Bad);
             }

@@ -79,14 +79,12 @@ pub fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     exchange_with(Steps::ALL, new, old)
 }
 
-/// Ends an exchange that was killed before its last step, when the new directory had its name and the old one did not yet
-/// stand where the new one was.
+/// Completes an exchange in steps that was killed between them and left the old directory aside.
 ///
 /// # Errors
 /// What the file system says.
-pub fn complete_exchange(new: &Path) -> io::Result<()> {
-    let aside = aside(new);
-    if !new.exists() && aside.exists() { fs::rename(aside, new) } else { Ok(()) }
+pub fn complete_exchange(new: &Path, old: &Path) -> io::Result<()> {
+    if aside(new).exists() { exchange_by_steps(new, old) } else { Ok(()) }
 }
 
 fn take_name(steps: Steps, finished: &Path, output: &Path, replace: Replace) -> io::Result<()> {
@@ -199,9 +197,9 @@ mod tests {
                 }
                 if step > 1 {
                     fs::rename(&new, &old).expect("renames");
-                    complete_exchange(&new).expect("completes");
-                } else {
-                    complete_exchange(&new).expect("nothing to do");
+                }
+                complete_exchange(&new, &old).expect("completes, or has nothing to do");
+                if step == 0 {
                     exchange_with(steps, &new, &old).expect("exchanges");
                 }
                 assert_eq!((names(&new), names(&old)), (vec!["1".into()], vec!["2".into()]), "{steps:?} {step}");

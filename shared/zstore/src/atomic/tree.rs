@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::name::{left_behind, temporary_name};
 use super::system::is_unknown;
 
 /// Makes a directory and those above it, where they are missing.
@@ -40,6 +41,50 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
+}
+
+/// Renames a directory to a temporary name in one step, then removes it.
+///
+/// # Errors
+/// The system's.
+pub fn retire_directory(path: &Path) -> io::Result<()> {
+    let nameless = temporary_name(path)?;
+    fs::rename(path, &nameless)?;
+    remove_tree(&nameless)
+}
+
+/// Removes directories that killed processes were removing with [`retire_directory`].
+///
+/// # Errors
+/// The system's.
+pub fn remove_retired(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(parent(path))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let target = name.to_str().and_then(left_behind);
+        if target.is_some_and(|target| path.file_name() == Some(target.as_ref())) && entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes temporary files of ended processes below a directory, if `is_ours` accepts the target name. Links are neither
+/// followed nor removed.
+///
+/// # Errors
+/// The system's.
+pub fn remove_left_behind(directory: &Path, is_ours: &dyn Fn(&str) -> bool) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let (kind, name) = (entry.file_type()?, entry.file_name());
+        if kind.is_dir() {
+            remove_left_behind(&entry.path(), is_ours)?;
+        } else if kind.is_file() && name.to_str().and_then(left_behind).is_some_and(is_ours) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Moves a directory to a name that nothing or an empty directory has; directories above are made.
@@ -80,12 +125,16 @@ pub fn sync_file_system(directory: &Path) -> io::Result<()> {
 
 /// The name itself must survive a crash, too.
 pub fn sync_parent(target: &Path) -> io::Result<()> {
-    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match File::open(parent).and_then(|directory| directory.sync_all()) {
+    match File::open(parent(target)).and_then(|directory| directory.sync_all()) {
         // Some file systems have no such thing, and who may only write a directory cannot ask for it.
         Err(error) if is_unknown(&error) || error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         other => other,
     }
+}
+
+/// The directory that contains a path.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -116,5 +165,40 @@ pub mod tests {
             remove_tree(&directory.path().join("b")).expect("that there is none is no error");
         }
         assert!(is_empty_directory(directory.path()));
+    }
+
+    #[test]
+    fn a_directory_loses_its_name_before_it_goes() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("out.plan");
+        create_file(&path.join("deep/plan.json")).expect("is new");
+        retire_directory(&path).expect("removes");
+        assert!(is_empty_directory(directory.path()) && retire_directory(&path).is_err());
+        // Killed in between, a run leaves it under the other name.
+        let kept = [".out.plan.tmp-mine", ".other.plan.tmp-host-1-0", "out.plan"];
+        for name in [".out.plan.tmp-host-1-0", kept[0], kept[1], kept[2]] {
+            create_file(&directory.path().join(name).join("x")).expect("is new");
+        }
+        remove_retired(&path).expect("removes");
+        let mut kept = kept.to_vec();
+        kept.sort_unstable();
+        assert_eq!(names(directory.path()), kept);
+    }
+
+    #[test]
+    fn only_what_was_left_behind_is_removed_and_never_through_a_link() {
+        let directory = tempfile::tempdir().expect("directory");
+        let (store, elsewhere) = (directory.path().join("store"), directory.path().join("elsewhere"));
+        for path in
+            ["store/a/.0.tmp-host-1-0", "store/a/.notes.tmp-host-1-0", "store/a/.0.tmp-1", "elsewhere/.0.tmp-host-1-0"]
+        {
+            create_file(&directory.path().join(path)).expect("is new");
+        }
+        std::os::unix::fs::symlink(&elsewhere, store.join("b")).expect("links");
+        std::os::unix::fs::symlink(elsewhere.join("x"), store.join(".1.tmp-host-1-0")).expect("links");
+        remove_left_behind(&store, &|name| name.bytes().all(|byte| byte.is_ascii_digit())).expect("removes");
+        assert_eq!(names(&store), [".1.tmp-host-1-0", "a", "b"]);
+        assert_eq!(names(&store.join("a")), [".0.tmp-1", ".notes.tmp-host-1-0"]);
+        assert_eq!(names(&elsewhere), [".0.tmp-host-1-0"]);
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 
 use super::LocalStore;
-use super::write::replace;
+use super::write::{replace, replace_over};
 use crate::{AtomicFile, Durability, Stat, StoreError, write_failed};
 
 /// Small pieces are gathered up to this size; larger ones go straight to the file.
@@ -46,7 +46,18 @@ impl LocalUpload {
         self.len
     }
 
-    pub fn finish(mut self, start: &[u8]) -> Result<Stat, StoreError> {
+    pub fn finish(self, start: &[u8]) -> Result<Stat, StoreError> {
+        let (len, durability) = (self.len, self.durability);
+        replace(self.complete(start)?, len, durability)
+    }
+
+    pub fn finish_over(self, start: &[u8], read: Stat) -> Result<Option<Stat>, StoreError> {
+        let (len, durability) = (self.len, self.durability);
+        replace_over(self.complete(start)?, len, durability, read)
+    }
+
+    /// Writes the rest of the file.
+    fn complete(mut self, start: &[u8]) -> Result<AtomicFile, StoreError> {
         if start.len() != self.reserved {
             return Err(
                 self.failed(io::Error::new(io::ErrorKind::InvalidInput, "the header does not have the reserved size"))
@@ -55,8 +66,7 @@ impl LocalUpload {
         self.file.flush().map_err(|error| self.failed(error))?;
         self.file.get_ref().file().write_all_at(start, 0).map_err(|error| self.failed(error))?;
         let target = self.file.get_ref().target().to_owned();
-        let file = self.file.into_inner().map_err(|error| write_failed(&target, error.into_error()))?;
-        replace(file, self.len, self.durability)
+        self.file.into_inner().map_err(|error| write_failed(&target, error.into_error()))
     }
 
     fn failed(&self, error: io::Error) -> StoreError {

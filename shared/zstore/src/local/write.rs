@@ -23,6 +23,10 @@ impl LocalStore {
         replace(self.write_whole(key, bytes)?, bytes.len() as u64, self.durability)
     }
 
+    pub fn put_over(&self, key: &str, bytes: &[u8], read: Stat) -> Result<Option<Stat>, StoreError> {
+        replace_over(self.write_whole(key, bytes)?, bytes.len() as u64, self.durability, read)
+    }
+
     pub fn put_new(&self, key: &str, bytes: &[u8]) -> Result<bool, StoreError> {
         let file = self.write_whole(key, bytes)?;
         let target = file.target().to_owned();
@@ -106,6 +110,24 @@ pub(super) fn replace(file: AtomicFile, len: u64, durability: Durability) -> Res
     Ok(file_stat(&metadata))
 }
 
+/// Like [`replace`], but only if the object is still as it was `read`. The sync comes before the check, to keep the gap short.
+pub(super) fn replace_over(
+    file: AtomicFile,
+    len: u64,
+    durability: Durability,
+    read: Stat,
+) -> Result<Option<Stat>, StoreError> {
+    let target = file.target().to_owned();
+    if durability != Durability::Deferred {
+        file.file().sync_data().map_err(|error| write_failed(&target, error))?;
+    }
+    match fs::metadata(&target) {
+        Ok(now) if file_stat(&now) == read => replace(file, len, durability).map(Some),
+        Err(error) if !is_absent(&error) => Err(read_failed(&target, error)),
+        _ => Ok(None),
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -174,6 +196,28 @@ pub(super) mod tests {
             }
         });
         assert_eq!(keys(&store), ["a"]);
+    }
+
+    #[test]
+    fn what_another_has_written_meanwhile_is_not_replaced() {
+        let (_dir, mut store) = store();
+        for durability in [Durability::Deferred, Durability::Data] {
+            store.durability = durability;
+            let read = store.put("a", b"read").expect("writes");
+            let theirs = store.put("a", b"theirs").expect("writes");
+            assert_eq!(store.put_over("a", b"ours", read).expect("no error"), None);
+            assert_eq!(store.upload("a", 0).expect("starts").finish_over(b"", read).expect("no error"), None);
+            assert_eq!(get(&store, "a"), b"theirs");
+            let ours = store.put_over("a", b"ours", theirs).expect("no error").expect("is written");
+            assert_eq!(get(&store, "a"), b"ours");
+            let mut upload = store.upload("a", 0).expect("starts");
+            upload.write(b"piece").expect("writes");
+            assert!(upload.finish_over(b"", ours).expect("no error").is_some());
+            assert_eq!(get(&store, "a"), b"piece");
+            store.delete("a").expect("deletes");
+            assert_eq!(store.put_over("a", b"ours", ours).expect("no error"), None, "a deleted one does not come back");
+            assert!(keys(&store).is_empty());
+        }
     }
 
     #[test]

@@ -153,6 +153,11 @@ impl RemoteUpload<'_> {
         }
     }
 
+    /// Size and tag of the object as it is now.
+    pub fn stat(&self) -> Result<Option<Stat>, StoreError> {
+        self.remote.stat(&self.key)
+    }
+
     pub fn finish(mut self, start: &[u8]) -> Result<Stat, StoreError> {
         let front = self.first.as_mut().unwrap_or(&mut self.filling).get_mut(..self.reserved);
         match front.filter(|front| front.len() == start.len()) {

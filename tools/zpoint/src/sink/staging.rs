@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use zstage::check_replaceable;
 use zstore::{AtomicDirectory, AtomicFile, Durability, Replace};
 use zwire::{Exit, Failure};
 
@@ -125,7 +126,7 @@ pub fn refuse_existing(target: &Path, what: &What, overwrite: bool) -> Result<()
     }
     let (replace, like) = what.like();
     if (*what == What::File || found.is_dir()) && replace.allows(target) {
-        return Ok(());
+        return if *what == What::Store { Ok(check_replaceable(target)?) } else { Ok(()) };
     }
     let text = format!("is there and is not {like}, so it is not replaced");
     Err(Failure::new(Exit::Output, text).at(target.display()).hint("choose another name"))
@@ -179,7 +180,10 @@ mod tests {
             let failure = Staged::begin(&target, what, true).expect_err("somebody's letters");
             assert!(failure.to_string().contains("not replaced"));
         }
-        fs::rename(target.join("letters.txt"), target.join("zarr.json")).expect("renames");
+        fs::write(target.join("zarr.json"), "{}").expect("writes");
+        let failure = Staged::begin(&target, What::Store, true).expect_err("letters in a store");
+        assert!(failure.to_string().ends_with("letters.txt"), "{failure}");
+        fs::remove_file(target.join("letters.txt")).expect("removes");
         let staged = Staged::begin(&target, What::Store, true).expect("a store");
         fs::write(staged.path().join(".zgroup"), "{}").expect("writes");
         staged.publish().expect("published");

@@ -1,0 +1,154 @@
+//! Files in a directory that are neither documents nor chunks of a Zarr store. They belong to others and are never removed.
+
+use std::fs;
+use std::path::Path;
+
+use zarray::{Array, Key, Node, array_v2, node_v3};
+use zstore::{METADATA, StoreError, is_temporary, read_failed};
+
+/// Number of names in a message.
+const NAMED: usize = 5;
+
+/// Refuses to replace a directory that contains more than a Zarr store.
+///
+/// # Errors
+/// [`StoreError::Strangers`] with the first names; a directory that cannot be read.
+pub fn check_replaceable(store: &Path) -> Result<(), StoreError> {
+    let mut found = Vec::new();
+    Walk { store, found: &mut found }.node(store)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    found.sort_unstable();
+    let more = found.len().saturating_sub(NAMED);
+    found.truncate(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Err(StoreError::Strangers { place: store.display().to_string(), others: found.join(", ") + &more })
+}
+
+/// A walk that does not follow links.
+struct Walk<'a> {
+    store: &'a Path,
+    found: &'a mut Vec<String>,
+}
+
+impl Walk<'_> {
+    /// Visits a group, an array, or a directory that is neither.
+    fn node(&mut self, directory: &Path) -> Result<(), StoreError> {
+        let prefix = key_of(self.store, directory);
+        if let Some(array) = array_at(directory, &prefix) {
+            return each_below(self.store, &prefix, &mut |key, _| {
+                if !is_of(&array, &key) {
+                    self.found.push(key);
+                }
+                Ok(())
+            });
+        }
+        each_in(directory, &mut |path, is_directory| {
+            let name = path.file_name().unwrap_or_default();
+            let is_document = name == ".zattrs" || METADATA.iter().any(|document| name == *document);
+            match is_directory {
+                true => self.node(path)?,
+                false if !is_document => self.found.push(key_of(self.store, path)),
+                false => {}
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Called with the key and path of a file.
+pub type Look<'a, E> = &'a mut dyn FnMut(String, &Path) -> Result<(), E>;
+
+/// Visits every file and link below `prefix` in the store at `root`.
+///
+/// # Errors
+/// Errors of `look`; a directory that cannot be read.
+pub fn each_below<E: From<StoreError>>(root: &Path, prefix: &str, look: Look<E>) -> Result<(), E> {
+    let directory = if prefix.is_empty() { root.to_owned() } else { root.join(prefix) };
+    each_in(&directory, &mut |path, is_directory| match is_directory {
+        true => each_below(root, &key_of(root, path), look),
+        false => look(key_of(root, path), path),
+    })
+}
+
+/// Visits the entries of a directory, with whether each is a directory (a link is not).
+fn each_in<E: From<StoreError>>(directory: &Path, look: &mut dyn FnMut(&Path, bool) -> Result<(), E>) -> Result<(), E> {
+    let failed = |error| E::from(read_failed(directory, error));
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let is_directory = entry.file_type().map_err(failed)?.is_dir();
+        look(&entry.path(), is_directory)?;
+    }
+    Ok(())
+}
+
+fn key_of(store: &Path, path: &Path) -> String {
+    path.strip_prefix(store).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// Whether a key belongs to the array: a document, a chunk of its grid, or a temporary file of a killed run.
+fn is_of(array: &Array, key: &str) -> bool {
+    let is_own = matches!(array.key_kind(key), Key::Metadata | Key::Chunk(_));
+    is_own || is_temporary(key.rsplit('/').next().unwrap_or_default())
+}
+
+/// The array in a directory, if its metadata can be read.
+pub fn array_at(directory: &Path, key: &str) -> Option<Array> {
+    let path = format!("/{key}");
+    let read = |name: &str| fs::read(directory.join(name)).ok();
+    let v2 = read(".zarray").and_then(|text| array_v2(&path, &text, None).ok());
+    v2.or_else(|| match node_v3(&path, &read("zarr.json")?).ok()? {
+        Node::Array(array) => Some(*array),
+        Node::Group(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use zstore::create_file;
+
+    use super::*;
+
+    const ARRAY: &str = r#"{"zarr_format": 2, "shape": [4, 4], "chunks": [2, 2], "dtype": "<f4", "fill_value": 0,
+        "order": "C", "filters": null, "compressor": null}"#;
+
+    #[test]
+    fn what_is_no_part_of_a_store_is_found() {
+        let directory = tempfile::tempdir().expect("directory");
+        let put = |key: &str| {
+            create_file(&directory.path().join(key)).expect("is new");
+            if key.ends_with(".zarray") {
+                fs::write(directory.path().join(key), ARRAY).expect("writes");
+            }
+        };
+        ["z/.zgroup", ".zattrs", "z/t/.zarray", "z/t/0.0", "z/t/1.1", "z/t/.0.1.tmp-host-1-0"]
+            .iter()
+            .for_each(|key| put(key));
+        check_replaceable(directory.path()).expect("nothing else");
+        let strangers = ["notes.txt", "photos/1.jpg", "z/README", "z/t/0.0.old", "z/t/2.0", "z/t/1/1", "z/t/.DS_Store"];
+        for key in strangers {
+            put(key);
+            let refused = check_replaceable(directory.path()).expect_err("a stranger").to_string();
+            assert!(refused.ends_with(&format!(": {key}")), "{refused}");
+            fs::remove_file(directory.path().join(key)).expect("is there");
+        }
+        strangers.iter().for_each(|key| put(key));
+        let refused = check_replaceable(directory.path()).expect_err("strangers").to_string();
+        assert!(
+            refused.ends_with("notes.txt, photos/1.jpg, z/README, z/t/.DS_Store, z/t/0.0.old and 2 more"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn what_lies_behind_a_link_is_not_looked_at() {
+        let directory = tempfile::tempdir().expect("directory");
+        let (store, photos) = (directory.path().join("store"), directory.path().join("photos"));
+        create_file(&photos.join("1.jpg")).expect("is new");
+        create_file(&store.join(".zgroup")).expect("is new");
+        std::os::unix::fs::symlink(&photos, store.join("mine")).expect("links");
+        let refused = check_replaceable(&store).expect_err("a link is a stranger, too").to_string();
+        assert!(refused.ends_with(": mine"), "{refused}");
+    }
+}
