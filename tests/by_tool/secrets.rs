@@ -249,6 +249,28 @@ fn what_is_refused_is_not_echoed() {
 }
 
 #[test]
+fn options_of_a_store_are_used_checked_and_not_shown() {
+    let scene = Scene::with(vec![Fault::Needs { secret: format!("Credential={MARK}") }, Fault::Quotes]);
+    let keys = |secret: &str| {
+        [format!("--store-option=aws_access_key_id={MARK}"), format!("--store-option=aws_secret_access_key={secret}")]
+    };
+    let s3 = scene.server.s3_url(WEATHER);
+    let [id, secret] = &keys(&format!("x{MARK}"));
+    scene.run("zinspect", &[&s3, id, secret]).expect(0);
+    for (url, option) in [
+        (s3.as_str(), format!("aws_endpoint_ulr={MARK}")),
+        (&scene.server.gs_url(WEATHER), format!("aws_region={MARK}")),
+        (&scene.server.az_url(WEATHER), format!("nothing={MARK}")),
+        (&scene.server.http_url(WEATHER), format!("aws_region={MARK}")),
+        (&s3, MARK.replace(MARK, "word")),
+    ] {
+        let outcome = scene.run("zinspect", &[url, "--store-option", &option]).expect(2);
+        let key = option.split('=').next().unwrap();
+        assert!(outcome.stderr.contains(key), "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn secrets_of_the_environment_stay_there() {
     let scene = Scene::with(vec![Fault::Status { key_contains: String::new(), status: 403 }, Fault::Quotes]);
     for (url, variable) in [

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use zarray::{Memory, VarFilter, available_cores};
-use zstore::{Store, StoreOptions, Target, requests_in_flight};
+use zstore::{Setting, Store, StoreOptions, Target, requests_in_flight};
 use zwire::Failure;
 
 use crate::signals::Stop;
@@ -91,6 +91,9 @@ pub struct StoreFlags {
     /// Region of the bucket
     #[arg(long, value_name = "NAME")]
     pub region: Option<String>,
+    /// Set an option of the cloud or its connections, such as aws_request_payer=true; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub store_option: Vec<Setting>,
     /// Timeout of a remote operation, including retries
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub timeout: Duration,
@@ -114,6 +117,7 @@ impl StoreFlags {
             anonymous: self.anonymous,
             endpoint: self.endpoint.clone(),
             region: self.region.clone(),
+            settings: self.store_option.clone(),
             timeout: self.timeout,
             retries: self.retries,
             stop: stop.flag(),

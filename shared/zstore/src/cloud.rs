@@ -14,7 +14,7 @@ use object_store::{ClientOptions, ObjectStore, Result, RetryConfig, StaticCreden
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 use crate::secrets::basic;
-use crate::{Address, StoreOptions};
+use crate::{Address, Setting, StoreOptions};
 
 /// A server by what it can do.
 pub struct Connection {
@@ -60,18 +60,22 @@ fn s3(address: &Address, options: &StoreOptions) -> Result<AmazonS3> {
         .with_retry(retry(options))
         // Objects are deleted one by one, which every server of this protocol knows.
         .with_disable_bulk_delete(true)
-        .with_skip_signature(options.anonymous || !has_aws_credentials());
+        .with_skip_signature(options.anonymous || !(has_aws_credentials() || has_setting(options, &["access_key"])));
     if let Some(endpoint) = endpoint(options) {
         builder = builder.with_endpoint(endpoint);
     }
     if let Some(region) = &options.region {
         builder = builder.with_region(region);
     }
+    for Setting { key, value } in &options.settings {
+        builder = builder.with_config(key.parse()?, value);
+    }
     builder.build()
 }
 
 fn gcs(address: &Address, options: &StoreOptions) -> Result<GoogleCloudStorage> {
-    let anonymous = options.anonymous || !has_google_credentials();
+    let anonymous = options.anonymous
+        || !(has_google_credentials() || has_setting(options, &["service_account", "credentials", "bearer"]));
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(address.url().host_str().unwrap_or_default())
         .with_client_options(client(options))
@@ -84,6 +88,9 @@ fn gcs(address: &Address, options: &StoreOptions) -> Result<GoogleCloudStorage> 
     }
     if let Some(endpoint) = endpoint(options) {
         builder = builder.with_base_url(endpoint);
+    }
+    for Setting { key, value } in &options.settings {
+        builder = builder.with_config(key.parse()?, value);
     }
     builder.build()
 }
@@ -104,10 +111,18 @@ fn azure(address: &Address, options: &StoreOptions) -> Result<MicrosoftAzure> {
                 .with_config(AzureConfigKey::SasKey, query)
                 .with_config(AzureConfigKey::CredentialType, "sas_token")
         }
-        None => builder = builder.with_skip_signature(options.anonymous || !has_azure_credentials()),
+        None => {
+            builder = builder.with_skip_signature(
+                options.anonymous
+                    || !(has_azure_credentials() || has_setting(options, &["key", "sas", "token", "client_id"])),
+            )
+        }
     }
     if let Some(endpoint) = endpoint(options) {
         builder = builder.with_endpoint(endpoint.to_owned());
+    }
+    for Setting { key, value } in &options.settings {
+        builder = builder.with_config(key.parse()?, value);
     }
     builder.build()
 }
@@ -116,11 +131,11 @@ fn plain_http(address: &Address, options: &StoreOptions) -> Result<HttpStore> {
     let mut url = address.url_with_query();
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
-    HttpBuilder::new()
-        .with_url(url)
-        .with_client_options(client(options).with_default_headers(authorization(address)))
-        .with_retry(retry(options))
-        .build()
+    let mut client = client(options).with_default_headers(authorization(address));
+    for Setting { key, value } in &options.settings {
+        client = client.with_config(key.parse()?, value);
+    }
+    HttpBuilder::new().with_url(url).with_client_options(client).with_retry(retry(options)).build()
 }
 
 /// The header that carries user and password, if there are any.
@@ -179,6 +194,11 @@ fn has_azure_credentials() -> bool {
         "MSI_ENDPOINT",
     ];
     any_set(&variables) || machine_is("sys_vendor", "Microsoft")
+}
+
+/// Whether a setting hands out credentials.
+fn has_setting(options: &StoreOptions, names: &[&str]) -> bool {
+    options.settings.iter().any(|setting| names.iter().any(|name| setting.key.contains(name)))
 }
 
 fn any_set(variables: &[&str]) -> bool {

@@ -34,7 +34,7 @@ pub use local::LocalObject;
 pub use location::{Location, ZipLocation};
 pub use object::{ByteRange, Entries, Listing, Object, Stat};
 pub use open_object::{OpenObject, RemoteObject, ZipObject};
-pub use options::{StoreOptions, requests_in_flight};
+pub use options::{Setting, StoreOptions, requests_in_flight};
 pub use target::{Address, Target};
 pub use write::Upload;
 

@@ -1,5 +1,7 @@
 //! Options for remote stores.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -15,6 +17,8 @@ pub struct StoreOptions {
     pub endpoint: Option<Target>,
     /// Region of the bucket.
     pub region: Option<String>,
+    /// Further settings, by the names that the clouds' configuration has.
+    pub settings: Vec<Setting>,
     /// The longest that one operation may take without its bytes arriving.
     pub timeout: Duration,
     /// Retries of one operation, with backoff and jitter.
@@ -25,12 +29,39 @@ pub struct StoreOptions {
     pub stop: Arc<AtomicUsize>,
 }
 
+/// A setting of a cloud or of its connections, such as `aws_request_payer=true`. Its value may be secret, and is not shown.
+#[derive(Clone)]
+pub struct Setting {
+    pub(crate) key: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Setting, String> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => {
+                Ok(Setting { key: key.trim().to_lowercase(), value: value.into() })
+            }
+            _ => Err("expected KEY=VALUE".into()),
+        }
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=***", self.key)
+    }
+}
+
 impl Default for StoreOptions {
     fn default() -> Self {
         StoreOptions {
             anonymous: false,
             endpoint: None,
             region: None,
+            settings: Vec::new(),
             timeout: Duration::from_secs(60),
             retries: 5,
             memory: 1 << 30,

@@ -49,7 +49,7 @@ pub struct RemoteStore {
 impl RemoteStore {
     pub fn open(address: &Address, options: &StoreOptions) -> Result<RemoteStore, StoreError> {
         let address = &if options.anonymous { address.clone() } else { address.with_login() };
-        let secrets = Secrets::new(address);
+        let secrets = Secrets::new(address, &options.settings);
         let bad =
             |error: Error| StoreError::BadUrl { place: address.to_string(), detail: secrets.hide(&chain(&error)) };
         // First: it also chooses the TLS provider, without which there are no clients.

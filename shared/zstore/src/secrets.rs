@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use zwire::redact;
 
-use crate::Address;
 use crate::target::decoded;
+use crate::{Address, Setting};
 
 /// Variables of the clouds whose values are secret.
 const VARIABLES: [&str; 12] = [
@@ -30,9 +30,9 @@ const LEAST_SECRET: usize = 4;
 pub struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Those of an address and of the environment.
-    pub fn new(address: &Address) -> Secrets {
-        let mut secrets = Vec::new();
+    /// Those of an address, of settings and of the environment.
+    pub fn new(address: &Address, settings: &[Setting]) -> Secrets {
+        let mut secrets: Vec<String> = settings.iter().map(|setting| setting.value.clone()).collect();
         if let Some((user, password)) = address.user() {
             secrets.extend([basic(user, password), password.to_owned()]);
             // A token may stand in the place of a user.
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn what_a_server_quotes_is_hidden() {
         let url = url::Url::parse("https://me:pa%20ss@host/x?sv=2020&sig=ab%2Bcd").expect("a URL");
-        let secrets = Secrets::new(&Address::new(url));
+        let secrets = Secrets::new(&Address::new(url), &[]);
         let text = "for me: Basic bWU6cGEgc3M= is pa ss, sig=ab%2Bcd or ab+cd; https://a:b@host/?c";
         assert_eq!(secrets.hide(text), "for me: Basic *** is ***, sig=*** or ***; https://host/");
     }
