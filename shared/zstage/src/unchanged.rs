@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use zarray::Key;
 use zcodec::{CodecError, Workspace};
-use zstore::{METADATA, Object, StoreError, is_temporary};
+use zstore::{METADATA, Object, is_temporary};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
@@ -155,6 +155,6 @@ impl ObjectSink for Nowhere {
     }
 
     fn shard(&self, _: &[u64], _: usize) -> Result<Box<dyn ShardSink + '_>, Failure> {
-        Err(StoreError::NotWritable { place: "dry run".into(), what: "dry runs" }.into())
+        Err(Failure::usage("nothing is written"))
     }
 }

@@ -195,7 +195,7 @@ impl<W: Writer> Run<'_, W> {
         let mut body = self.tool.body(None)?;
         let begin = || StagedStore::begin(output, options.begin, &options.store);
         // In place, the lock is taken before planning, so that no other run changes the store in between.
-        let is_own_source = options.begin == Begin::InPlace && !stores[0].is_remote() && !options.dry_run;
+        let is_own_source = options.begin == Begin::InPlace && output.local().is_some() && !options.dry_run;
         let begun = if is_own_source { Some(begin()?) } else { None };
         let mut plan = match self.plan(stores, output, &body, None)? {
             Ok(plan) => plan,
