@@ -326,3 +326,115 @@ fn real_era5_stores() {
         assert_eq!(array["objects_present"], array["objects_expected"], "{path:?}");
     }
 }
+
+/// Writes documents and chunks below a new directory.
+fn written(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (key, text) in files {
+        let path = directory.path().join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    directory
+}
+
+const GROUP: &str = r#"{"zarr_format": 2}"#;
+const ARRAY: &str = r#"{"zarr_format": 2, "shape": [2], "chunks": [1], "dtype": "|u1", "fill_value": "nan", "order": "C",
+    "filters": null, "compressor": null}"#;
+
+#[test]
+fn copies_of_copies_are_no_difference() {
+    let empty =
+        r#"{"zarr_format": 2, "consolidated_metadata": {"metadata": {}, "must_understand": false, "kind": "inline"}}"#;
+    let copies =
+        format!(r#"{{"zarr_consolidated_format": 1, "metadata": {{".zgroup": {GROUP}, "a/.zgroup": {empty}}}}}"#);
+    let store = written(&[(".zgroup", GROUP), (".zmetadata", &copies), ("a/.zgroup", GROUP)]);
+    let outcome = inspect(store.path(), &["--check-consolidated"]).expect(0);
+    assert_eq!(outcome.of_type("consolidated").len(), 0);
+}
+
+#[test]
+fn what_is_odd_is_read_or_named_and_the_rest_goes_on() {
+    let deep = |levels: usize| format!(r#"{{"k": {}1{}}}"#, "[".repeat(levels), "]".repeat(levels));
+    let marked = format!("\u{feff}{ARRAY}");
+    let empty = ARRAY.replace("[2]", "[0]").replace("[1]", "[0]");
+    let (read, refused) = (deep(300), deep(3000));
+    let store = written(&[
+        (".zgroup", GROUP),
+        ("marked/.zarray", &marked),
+        ("empty/.zarray", &empty),
+        ("deep/.zarray", ARRAY),
+        ("deep/.zattrs", &read),
+        ("bottomless/.zarray", ARRAY),
+        ("bottomless/.zattrs", &refused),
+    ]);
+    let outcome = inspect(store.path(), &["--sizes"]).expect(3);
+    let arrays: Vec<_> = outcome.of_type("array").iter().map(|array| array["path"].clone()).collect();
+    assert_eq!(arrays, ["/deep", "/empty", "/marked"]);
+    let errors = outcome.of_type("error");
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0]["error"].as_str().unwrap().contains("nested more than 1000 levels deep"), "{errors:?}");
+}
+
+#[test]
+fn links_in_circles_end_and_are_named() {
+    let store = written(&[("outside", "x"), ("s/.zgroup", GROUP), ("s/a/.zgroup", GROUP), ("s/b/.zgroup", GROUP)]);
+    let root = store.path().join("s");
+    // Two groups linked to each other many times, a link to all, one to itself, and one out of the store.
+    for number in 0..20 {
+        std::os::unix::fs::symlink("../b", root.join(format!("a/to{number}"))).unwrap();
+        std::os::unix::fs::symlink("../a", root.join(format!("b/to{number}"))).unwrap();
+    }
+    for (target, link) in [("..", "up"), ("me", "me"), ("/", "everything")] {
+        std::os::unix::fs::symlink(target, root.join(link)).unwrap();
+    }
+    let started = std::time::Instant::now();
+    let outcome = inspect(&root, &["--sizes"]).expect(0);
+    assert!(started.elapsed().as_secs() < 20);
+    let links: Vec<_> = outcome.of_type("key").iter().map(|key| (key["key"].clone(), key["kind"].clone())).collect();
+    assert_eq!(links, ["everything", "me", "up"].map(|key| (json!(key), json!("link"))));
+}
+
+#[test]
+fn other_formats_are_named_and_refused() {
+    let references = r#"{"record_size": 10, "metadata": {".zgroup": {"zarr_format": 2}}}"#;
+    for (key, text, word) in [
+        (".zmetadata", references, "kerchunk"),
+        ("refs/branch.main/ref.json", r#"{"snapshot": "X"}"#, "Icechunk"),
+        ("attributes.json", r#"{"n5": "4.0.0"}"#, "N5"),
+    ] {
+        let store = written(&[(key, text)]);
+        let outcome = inspect(store.path(), &[]).expect(5);
+        assert!(outcome.stderr.contains(word) && outcome.stderr.contains("hint: "), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn an_array_that_is_not_understood_is_named_and_refused_or_carried_whole() {
+    let array = |members: &str| {
+        format!(
+            r#"{{"zarr_format": 3, "node_type": "array", "shape": [1], "data_type": "uint8", "fill_value": 0, {members}
+            "chunk_grid": {{"name": "regular", "configuration": {{"chunk_shape": [1]}}}}, "codecs": ["bytes"],
+            "chunk_key_encoding": {{"name": "default"}}}}"#
+        )
+    };
+    for (members, word) in [
+        (r#""storage_transformers": [{"name": "manifest"}],"#, "manifest"),
+        (r#""extension": {"name": "proj"},"#, "extension"),
+    ] {
+        let text = array(members);
+        let group = r#"{"zarr_format": 3, "node_type": "group"}"#;
+        let store = written(&[("s/zarr.json", group), ("s/x/zarr.json", &text), ("s/x/m/0", "m"), ("s/x/c/0", "c")]);
+        let record = inspect(&store.path().join("s"), &[]).expect(0).record("array", "/x");
+        assert_eq!(record["verdict"], "not_understood");
+        assert!(record["reason"].as_str().unwrap().contains(word), "{record}");
+        let (source, output) = (store.path().join("s"), store.path().join("o"));
+        let (source, output) = (source.to_str().unwrap(), output.to_str().unwrap());
+        Tool::new("zrecompress").args([source, output, "--codec", "zstd"]).run().expect(5);
+        Tool::new("zrecompress").args([source, output, "--codec", "zstd", "--copy-unknown"]).run().expect(0);
+        for key in ["zarr.json", "m/0", "c/0"] {
+            let read = |store: &str| std::fs::read(format!("{store}/x/{key}")).unwrap();
+            assert_eq!(read(source), read(output), "{key}");
+        }
+    }
+}

@@ -118,7 +118,7 @@ impl ChunkReader<'_> {
         out.resize(cells.len() * itemsize, 0);
         let policy = if self.store().is_remote() { ReadPolicy::FAR } else { ReadPolicy::NEAR };
         let policy = if partial == PartialDecode::On || self.is_too_large() { policy.always() } else { policy };
-        let job = Job { reader: self, cells, itemsize, partial, policy, decoders };
+        let job = Job { reader: self, chunk_bytes: self.bytes_of(index), cells, itemsize, partial, policy, decoders };
         let mut buffer = std::mem::take(&mut scratch.head);
         let read = self.at(
             index,
@@ -167,19 +167,13 @@ impl ChunkReader<'_> {
     fn is_too_large(&self) -> bool {
         self.is_plain() && self.limit().is_some_and(|limit| self.chunk_bytes() > limit)
     }
-
-    /// Bytes of a decoded chunk.
-    pub fn chunk_bytes(&self) -> u64 {
-        match self.elements().itemsize {
-            Itemsize::Fixed(size) => self.grid().chunk_elements().saturating_mul(size as u64),
-            Itemsize::Variable => self.grid().chunk_elements().saturating_mul(16),
-        }
-    }
 }
 
 /// Elements of one chunk.
 struct Job<'a> {
     reader: &'a ChunkReader<'a>,
+    /// Bytes of the chunk, decoded.
+    chunk_bytes: u64,
     cells: &'a Cells<'a>,
     itemsize: usize,
     partial: PartialDecode,
@@ -190,14 +184,14 @@ struct Job<'a> {
 impl Job<'_> {
     fn is_worth_it(&self) -> bool {
         let wanted = (self.cells.len() as u64).saturating_mul(self.itemsize as u64);
-        self.policy.is_worth_it(self.reader.chunk_bytes(), wanted)
+        self.policy.is_worth_it(self.chunk_bytes, wanted)
     }
 
     /// Of a Blosc frame, the blocks. Nothing: all is to be read, because that is less work, or because something is wrong.
     fn blocks(&self, place: &Stored, out: &mut [u8], scratch: &mut CellScratch) -> Read {
         let CellScratch { stored: head, pieces, wanted, .. } = scratch;
         let store = self.reader.store();
-        let mut frame = match Frame::open(store, place, self.reader.chunk_bytes(), head)? {
+        let mut frame = match Frame::open(store, place, self.chunk_bytes, head)? {
             Opened::Frame(frame) => frame,
             Opened::Absent => return Ok(Attempt::Done(Some(CellsRead::default()))),
             Opened::Other => return Ok(Attempt::Done(None)),
@@ -304,14 +298,13 @@ impl Job<'_> {
     /// Of a chunk that is not compressed, the bytes.
     fn plain(&self, place: &Stored, out: &mut [u8], scratch: &mut CellScratch) -> Read {
         let CellScratch { pieces, wanted, .. } = scratch;
-        let chunk_bytes = self.reader.chunk_bytes();
         let size = self.itemsize as u64;
         // As if each element were a block.
         if self.find(size, wanted).is_none() {
             return Ok(Attempt::Done(None));
         }
         let ranges: Vec<Range<u64>> = blocks_of(wanted).map(|block| block * size..(block + 1) * size).collect();
-        let Some(plan) = self.policy.pieces(&ranges, chunk_bytes) else { return Ok(Attempt::Done(None)) };
+        let Some(plan) = self.policy.pieces(&ranges, self.chunk_bytes) else { return Ok(Attempt::Done(None)) };
         let requests = plan.requests(place.start);
         let Some(stat) = self.reader.store().get_ranges(&place.key, &requests, pieces)? else {
             return Ok(if place.shard.is_some() {
@@ -324,7 +317,7 @@ impl Job<'_> {
             return Ok(Attempt::Replaced);
         }
         // A truncated chunk is damaged, wherever the requested bytes are.
-        if place.len.unwrap_or(stat.size) != chunk_bytes {
+        if place.len.unwrap_or(stat.size) != self.chunk_bytes {
             return Ok(Attempt::Done(None));
         }
         for (group, range) in wanted.chunk_by(|a, b| a.block == b.block).zip(&ranges) {
@@ -346,7 +339,7 @@ impl Job<'_> {
         }
         if self.partial != PartialDecode::Off && self.reader.is_frame() {
             // All is here, and still not all needs decoding.
-            if let Some(header) = frame_header(stored, stored.len() as u64, self.reader.chunk_bytes())
+            if let Some(header) = frame_header(stored, stored.len() as u64, self.chunk_bytes)
                 && let Some(ranges) = self.ranges(&header, stored, wanted)
             {
                 let bytes_of = |range: &Range<u64>| stored.get(to_usize(range.start)..to_usize(range.end));
@@ -358,13 +351,13 @@ impl Job<'_> {
         let decoder = &mut *self.decoders.take();
         let decode = &mut decoder.decode;
         let damaged = |source| self.damaged(&self.reader.key(index).0, source);
-        self.reader.decode(stored, 1, decode).map_err(damaged)?;
+        self.reader.decode(index, stored, 1, decode).map_err(damaged)?;
         for (value, number) in out.chunks_exact_mut(self.itemsize).zip(self.cells.numbers()) {
             let at = usize::try_from(number).unwrap_or(usize::MAX).saturating_mul(self.itemsize);
             let element = decode.decoded.get(at..at.saturating_add(self.itemsize));
             value.copy_from_slice(element.ok_or_else(|| {
                 let found = decode.decoded.len() as u64;
-                damaged(CodecError::WrongSize { expected: self.reader.chunk_bytes(), found })
+                damaged(CodecError::WrongSize { expected: self.chunk_bytes, found })
             })?);
         }
         Ok(CellsRead { present: true, bytes: fetched.bytes, blocks: 0, whole: true })

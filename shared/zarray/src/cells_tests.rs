@@ -6,7 +6,8 @@ use zcodec::{Blosc, Cname, Shuffle, Workspace, crc32c};
 use zstore::{Store, StoreOptions};
 
 use super::*;
-use crate::metadata::{Array, Node, node_v3};
+use crate::metadata::{Array, Node};
+use crate::node_v3::node_v3;
 use crate::shard::{IndexLayout, ShardIndex};
 use crate::subset::Subset;
 
@@ -197,7 +198,7 @@ fn a_shard_that_is_replaced_is_read_by_its_new_index() {
             }
             let mut value = [0; 4];
             let mut decode = DecodeScratch::default();
-            reader.decode_subset(&stored, &part, &mut value, 1, &mut decode).expect("decodes");
+            reader.decode_subset(&[1, 0], &stored, &part, &mut value, 1, &mut decode).expect("decodes");
             f32::from_le_bytes(value)
         };
         let noise_there = f32::from_le_bytes(others[51_217 * 4..51_218 * 4].try_into().expect("four bytes"));

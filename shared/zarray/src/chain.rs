@@ -21,6 +21,9 @@ const ARRAY_TO_BYTES: [&str; 10] = [
     "zfp",
 ];
 
+/// Checksums of numcodecs: those before the compressors are left alone.
+const CHECKSUMS: [&str; 4] = ["fletcher32", "adler32", "crc32", "crc32c"];
+
 /// Inner chunks of a shard whose index (16 bytes each) still fits a memory: 2^32.
 const MOST_INNER_CHUNKS: u64 = 1 << 32;
 
@@ -35,7 +38,7 @@ pub struct Chain {
     pub tail: Vec<Codec>,
     /// Bytes of an element at the start of the tail; `None` if elements have no fixed size.
     pub itemsize: Option<u64>,
-    /// Bytes of a chunk at the start of the tail; `None` if that depends on the data.
+    /// Bytes of a chunk (of a rectilinear grid, of the largest) at the start of the tail; `None` if that depends on the data.
     pub chunk_bytes: Option<u64>,
     /// The error if the tail is not supported.
     pub unknown: Option<CodecError>,
@@ -46,6 +49,10 @@ pub struct Chain {
 /// The inside of a sharded array.
 #[derive(Debug, Clone)]
 pub struct Sharding {
+    /// Whether shards are decoded as a whole, whatever could be read of them.
+    pub whole: bool,
+    /// Shape of a shard, in the order in which it is stored.
+    pub shape: Vec<u64>,
     /// Shape of an inner chunk.
     pub chunk_shape: Vec<u64>,
     /// Codecs of an inner chunk.
@@ -107,7 +114,9 @@ impl Chain {
                     let name = codec_name(spec);
                     let plain = name.strip_prefix("numcodecs.").unwrap_or(name);
                     // A chain ends in bytes; a codec that is not known to make them may be one more compressor.
-                    unknown = (!ARRAY_TO_BYTES.contains(&plain)).then_some(error);
+                    let kept_before =
+                        ARRAY_TO_BYTES.contains(&plain) || (CHECKSUMS.contains(&plain) && !tail.is_empty());
+                    unknown = (!kept_before).then_some(error);
                     break;
                 }
             }
@@ -116,9 +125,11 @@ impl Chain {
         for spec in &codecs[..kept] {
             size = size.after(spec, itemsize_v3);
         }
-        let last_kept = kept.checked_sub(1).and_then(|last| codecs.get(last));
-        let sharding = match last_kept.filter(|spec| codec_name(spec) == "sharding_indexed") {
-            Some(spec) => Some(Box::new(Sharding::parse(spec, data_type, chunk_shape)?)),
+        let sharding = match codecs[..kept].iter().position(|spec| codec_name(spec) == "sharding_indexed") {
+            Some(at) => {
+                let shape = transposed_shape(&codecs[..at], chunk_shape)?;
+                Some(Box::new(Sharding::parse(&codecs[at], data_type, &shape)?))
+            }
             None => None,
         };
         let chunk_bytes = if sharding.is_some() { None } else { size.bytes() };
@@ -129,6 +140,16 @@ impl Chain {
     /// The chain that the stored chunks (with sharding: the inner chunks) go through.
     pub fn innermost(&self) -> &Chain {
         self.sharding.as_ref().map_or(self, |sharding| sharding.inner.innermost())
+    }
+
+    /// The shards, if each of their inner chunks can be read by itself: no other codec works on the whole shard.
+    pub fn split_shards(&self) -> Option<&Sharding> {
+        self.sharding.as_deref().filter(|sharding| !sharding.whole && self.specs.len() == 1)
+    }
+
+    /// How many of `specs`, from the front, are filters of Zarr v2.
+    pub fn filters(&self) -> usize {
+        self.specs.len() - self.tail.len() - usize::from(self.unknown.is_some() && self.tail.is_empty())
     }
 
     /// The compressor among the tail: its last codec that is one.
@@ -239,9 +260,37 @@ impl Sharding {
         Ok(Sharding {
             inner: Chain::v3(data_type, &list("codecs"), &chunk_shape)?,
             index: IndexLayout { at_end: location != "start", checksum, big_endian: endian == Some("big"), chunks },
+            whole: false,
+            shape: shard_shape.to_vec(),
             chunk_shape,
         })
     }
+}
+
+/// The order after a transpose: `order[i]` is the input dimension that becomes dimension `i` (Zarr v3, `transpose`).
+pub fn transposed(before: &[usize], spec: &Value) -> Result<Vec<usize>, String> {
+    let stated = spec.pointer("/configuration/order").unwrap_or(&Value::Null);
+    match stated {
+        Value::String(text) if text == "C" => return Ok(before.to_vec()),
+        Value::String(text) if text == "F" => return Ok(before.iter().rev().copied().collect()),
+        _ => {}
+    }
+    let picked = stated.as_array().and_then(|order| {
+        order.iter().map(|dimension| before.get(usize::try_from(dimension.as_u64()?).ok()?).copied()).collect()
+    });
+    let picked: Vec<usize> = picked.unwrap_or_default();
+    match (0..before.len()).all(|dimension| picked.contains(&dimension)) && picked.len() == before.len() {
+        true => Ok(picked),
+        false => Err(format!("codec \"transpose\" has the order {stated}")),
+    }
+}
+
+/// A shape after the `transpose` codecs among `specs`.
+fn transposed_shape(specs: &[Value], shape: &[u64]) -> Result<Vec<u64>, String> {
+    let mut orders = specs.iter().filter(|spec| codec_name(spec) == "transpose");
+    let all: Vec<usize> = (0..shape.len()).collect();
+    let order = orders.try_fold(all, |order, spec| transposed(&order, spec))?;
+    Ok(order.iter().map(|dimension| shape[*dimension]).collect())
 }
 
 /// What is known of the size of a chunk on its way through the chain.

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::json;
-use crate::metadata::{Group, Node, ZarrFormat, array_v2, group_v2, node_v3};
+use crate::metadata::{Group, Node, ZarrFormat, array_v2, group_v2};
+use crate::node_v3::node_v3;
 
 /// The position of one node's metadata in the document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,7 +105,12 @@ impl Consolidated {
 
     /// The implicit root group of a document without one.
     pub fn implied_root(&self) -> Node {
-        Node::Group(Group { path: "/".into(), format: self.format, attributes: serde_json::Map::new() })
+        Node::Group(Group {
+            path: "/".into(),
+            format: self.format,
+            attributes: serde_json::Map::new(),
+            not_understood: None,
+        })
     }
 }
 

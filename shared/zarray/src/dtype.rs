@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+/// Data types of Zarr v3 whose elements have no fixed size.
+pub const VARIABLE: [&str; 3] = ["string", "bytes", "variable_length_bytes"];
+
 /// Bytes of an element of a Zarr v2 `dtype` (NumPy type strings; a list for structured types). Nothing for objects, whose
 /// elements have no fixed size.
 pub fn itemsize_v2(dtype: &Value) -> Option<u64> {
@@ -48,7 +51,12 @@ pub fn itemsize_v3(data_type: &Value) -> Option<u64> {
     match name {
         "bool" | "int8" | "uint8" | "int4" | "uint4" | "int2" | "uint2" => Some(1),
         "int16" | "uint16" | "float16" | "bfloat16" => Some(2),
-        "int32" | "uint32" | "float32" => Some(4),
+        "int32" | "uint32" | "float32" | "complex32" | "complex_float16" | "complex_bfloat16" => Some(4),
+        // The registry of zarr-extensions: an element takes a byte, two if complex.
+        _ if ["float8_", "float6_", "float4_"].iter().any(|small| name.starts_with(small)) => Some(1),
+        _ if ["complex_float8_", "complex_float6_", "complex_float4_"].iter().any(|small| name.starts_with(small)) => {
+            Some(2)
+        }
         "int64" | "uint64" | "float64" | "complex64" | "complex_float32" => Some(8),
         "complex128" | "complex_float64" => Some(16),
         "numpy.datetime64" | "numpy.timedelta64" => Some(8),
@@ -62,6 +70,12 @@ pub fn itemsize_v3(data_type: &Value) -> Option<u64> {
         // Raw bits: `r24` is three bytes.
         _ => name.strip_prefix('r')?.parse::<u64>().ok().filter(|bits| bits % 8 == 0).map(|bits| bits / 8),
     }
+}
+
+/// Whether a Zarr v3 `data_type` is one whose elements are known: of a fixed size, or of variable size.
+pub fn is_known_v3(data_type: &Value) -> bool {
+    let name = data_type.as_str().or_else(|| data_type.get("name")?.as_str());
+    itemsize_v3(data_type).is_some() || name.is_some_and(|name| VARIABLE.contains(&name))
 }
 
 fn field_size_v3(field: &Value) -> Option<u64> {

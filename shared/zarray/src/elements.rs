@@ -4,7 +4,8 @@
 use serde_json::Value;
 use zcodec::codec_name;
 
-use crate::chain::{Chain, Sharding};
+use crate::chain::{Chain, Sharding, transposed};
+use crate::dtype::VARIABLE;
 use crate::metadata::{Array, ZarrFormat};
 
 /// Filters that encode each element by itself: the encoded element can be moved without decoding it.
@@ -12,9 +13,6 @@ const ELEMENTWISE: [&str; 6] = ["fixedscaleoffset", "quantize", "bitround", "ast
 
 /// Codecs that write elements of variable length, each after its length.
 const VLEN: [&str; 2] = ["vlen-utf8", "vlen-bytes"];
-
-/// Data types of Zarr v3 that they are for.
-const VARIABLE: [&str; 3] = ["string", "bytes", "variable_length_bytes"];
 
 /// Bytes of an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +38,8 @@ impl Elements {
     /// # Errors
     /// A message that names the unsupported codec. [`Array::as_decoded`] may still succeed.
     pub fn of(array: &Array) -> Result<Elements, String> {
-        if array.grid.is_none() {
-            return Err("the chunk grid is not regular".into());
+        if let Some(why) = &array.not_understood {
+            return Err(why.clone());
         }
         match (&array.chain.sharding, array.format) {
             (Some(sharding), _) => of_shard(array, sharding),
@@ -52,8 +50,8 @@ impl Elements {
 }
 
 fn of_shard(array: &Array, sharding: &Sharding) -> Result<Elements, String> {
-    if let Some(spec) = array.chain.specs.iter().find(|spec| codec_name(spec) != "sharding_indexed") {
-        return Err(format!("codec {:?} applied to whole shards is not supported", codec_name(spec)));
+    if array.chain.split_shards().is_none() {
+        return Err("codecs applied to whole shards are not supported".into());
     }
     if sharding.inner.sharding.is_some() {
         return Err("nested shards are not supported".into());
@@ -123,30 +121,13 @@ pub(crate) fn is_variable(name: &str) -> bool {
     VLEN.contains(&name)
 }
 
-/// The order after a transpose: `order[i]` is the input dimension that becomes dimension `i` (Zarr v3, `transpose`).
-fn transposed(before: &[usize], spec: &Value) -> Result<Vec<usize>, String> {
-    let stated = spec.pointer("/configuration/order").unwrap_or(&Value::Null);
-    match stated {
-        Value::String(text) if text == "C" => return Ok(before.to_vec()),
-        Value::String(text) if text == "F" => return Ok(before.iter().rev().copied().collect()),
-        _ => {}
-    }
-    let picked = stated.as_array().and_then(|order| {
-        order.iter().map(|dimension| before.get(usize::try_from(dimension.as_u64()?).ok()?).copied()).collect()
-    });
-    let picked: Vec<usize> = picked.unwrap_or_default();
-    match (0..before.len()).all(|dimension| picked.contains(&dimension)) && picked.len() == before.len() {
-        true => Ok(picked),
-        false => Err(format!("codec \"transpose\" has the order {stated}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::metadata::{Node, array_v2, node_v3};
+    use crate::metadata::{Node, array_v2};
+    use crate::node_v3::node_v3;
 
     fn v2(dtype: Value, filters: Value, order: &str) -> Result<Elements, String> {
         let text = json!({"zarr_format": 2, "shape": [4, 4, 4], "chunks": [2, 2, 2], "dtype": dtype, "fill_value": 0,

@@ -13,6 +13,14 @@ pub enum ZarrError {
         /// Path or URL.
         place: String,
     },
+    /// A store of another format.
+    #[error("{place}: is {what}, not a Zarr store")]
+    Foreign {
+        /// Path or URL.
+        place: String,
+        /// The format, with its article.
+        what: &'static str,
+    },
     /// Metadata that is not JSON, or lacks or mistypes a member.
     #[error("{place}: {detail}")]
     Metadata {
@@ -47,7 +55,7 @@ impl ZarrError {
     pub fn exit(&self) -> Exit {
         match self {
             ZarrError::NotZarr { .. } => Exit::Absent,
-            ZarrError::Metadata { .. } | ZarrError::Chunk { .. } => Exit::Unreadable,
+            ZarrError::Foreign { .. } | ZarrError::Metadata { .. } | ZarrError::Chunk { .. } => Exit::Unreadable,
             ZarrError::TooLarge { .. } => Exit::Usage,
             ZarrError::Store(error) => error.exit(),
         }
@@ -57,6 +65,7 @@ impl ZarrError {
     pub fn place(&self) -> &str {
         match self {
             ZarrError::NotZarr { place }
+            | ZarrError::Foreign { place, .. }
             | ZarrError::Metadata { place, .. }
             | ZarrError::TooLarge { place, .. }
             | ZarrError::Chunk { place, .. } => place,
@@ -68,6 +77,9 @@ impl ZarrError {
     pub fn hint(&self) -> Option<String> {
         match self {
             ZarrError::NotZarr { .. } => Some("give the directory that contains zarr.json or .zgroup".into()),
+            ZarrError::Foreign { .. } => {
+                Some("open it with its own library, and write what is needed of it as a Zarr store".into())
+            }
             ZarrError::Chunk { source: CodecError::TooLarge { .. }, .. } => {
                 Some("the chunk is too large for Blosc: rechunk or shard the array, or exclude it with --var".into())
             }

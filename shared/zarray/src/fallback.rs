@@ -7,19 +7,25 @@ use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use zarrs::array::{
     ArrayToBytesCodecTraits, BytesRepresentation, BytesToBytesCodecTraits, Codec as Zarrs, CodecOptions, DataType,
     FillValue,
 };
 use zarrs::metadata::v3::MetadataV3;
-use zcodec::{Codec, CodecError, codec_name};
+use zcodec::{Codec, CodecError, codec_name, to_usize};
+use zstore::ByteRange;
 
-use crate::chain::{Chain, DecodeScratch, most_encoded};
-use crate::elements::{Elements, is_elementwise, is_variable};
+use crate::chain::{Chain, DecodeScratch, Sharding, most_encoded};
+use crate::checksum::Checksum;
+use crate::elements::{Elements, Itemsize, is_elementwise, is_variable};
+use crate::fill::fill_element;
+use crate::grid::Grid;
 use crate::metadata::{Array, ZarrFormat};
 use crate::number::NumberType;
-use crate::subset::Subset;
+use crate::shard::{IndexLayout, ShardIndex};
+use crate::subset::{Subset, copy_subset};
+use crate::sums::{summed, unpacked};
 
 impl Array {
     /// The array as its decoded chunks show it: without the codecs decoded here. Most arrays
@@ -46,7 +52,9 @@ pub(crate) struct Fallback {
 enum Step {
     /// A codec of [`zcodec`], before one that it does not know.
     Own(Codec),
-    /// A checksum, or another compressor.
+    /// A checksum.
+    Checksum(Checksum),
+    /// Another compressor.
     Bytes(Arc<dyn BytesToBytesCodecTraits>),
     /// Produces an array, with elements in native byte order.
     Array { codec: Arc<dyn ArrayToBytesCodecTraits>, shape: Vec<NonZeroU64>, data_type: DataType },
@@ -54,6 +62,8 @@ enum Step {
     Delta { stored: NumberType, to: NumberType },
     /// numcodecs' `packbits`.
     UnpackBits,
+    /// All inner chunks of a shard.
+    Shard(Box<WholeShard>),
 }
 
 impl Fallback {
@@ -64,33 +74,34 @@ impl Fallback {
     /// A message that names the unsupported codec.
     pub fn of(array: &Array) -> Result<Option<(Array, Fallback)>, String> {
         let Err(why) = Elements::of(array) else { return Ok(None) };
-        if array.chain.sharding.as_ref().is_some_and(|sharding| sharding.inner.sharding.is_some()) {
-            return Err(why);
-        }
-        let (Some(shape), Some(grid)) = (array.chunk_shape(), &array.grid) else { return Err(why) };
-        let chain = array.chain.innermost();
+        let Some(shape) = array.chunk_shape().filter(|_| array.not_understood.is_none()) else { return Err(why) };
+        // Of a shard whose inner chunks are encoded one by one, the fallback decodes those; else the shard as a whole.
+        let chain = array.chain.split_shards().map_or(&array.chain, |sharding| &sharding.inner);
         let specs = &chain.specs[..chain.kept];
         let visible = visible(array.format, specs);
-        let mut walk = Walk::start(array, &specs[..visible], shape);
+        let mut walk = Walk::start(array, chain, &specs[..visible], shape);
         let steps = specs[visible..].iter().map(|spec| walk.step(spec)).collect::<Result<Vec<_>, String>>()?;
         let steps: Vec<Step> = steps.into_iter().flatten().rev().collect();
         if array.format == ZarrFormat::V3 && !walk.is_bytes {
             return Err(why);
         }
         let inner = match array.format {
-            ZarrFormat::V2 => Chain::v2(&array.dtype, &specs[..visible], None, grid.chunk_elements()),
+            ZarrFormat::V2 => {
+                let elements = Subset::whole(shape).elements();
+                Chain::v2(&array.dtype, &specs[..visible], None, elements)
+            }
             ZarrFormat::V3 => {
                 let to_bytes = json!({"name": "bytes", "configuration": {"endian": "little"}});
-                let to_bytes = walk.to_bytes.unwrap_or(to_bytes);
-                let specs: Vec<Value> = specs[..visible].iter().cloned().chain([to_bytes]).collect();
+                let behind = if walk.behind.is_empty() { vec![to_bytes] } else { walk.behind };
+                let specs: Vec<Value> = specs[..visible].iter().cloned().chain(behind).collect();
                 Chain::v3(&array.dtype, &specs, shape)?
             }
         };
         let chunk_bytes = inner.chunk_bytes;
         let mut decoded = array.clone();
         match &mut decoded.chain.sharding {
-            Some(sharding) => sharding.inner = inner,
-            None => decoded.chain = inner,
+            Some(sharding) if array.chain.split_shards().is_some() => sharding.inner = inner,
+            _ => decoded.chain = inner,
         }
         Elements::of(&decoded)?;
         // Before a codec that is not known, the size is not known either.
@@ -130,6 +141,7 @@ impl Fallback {
             std::mem::swap(decoded, spare);
             match step {
                 Step::Own(codec) => codec.decode(spare, None, decoded, threads, workspace)?,
+                Step::Shard(shard) => shard.decode(spare, threads, workspace.limit, decoded)?,
                 _ => step.decode(spare, decoded)?,
             }
         }
@@ -143,7 +155,8 @@ impl Step {
         let invalid = |detail: String| CodecError::Invalid { format: "encoded", detail };
         target.clear();
         match self {
-            Step::Own(_) => {}
+            Step::Own(_) | Step::Shard(_) => {}
+            Step::Checksum(checksum) => target.extend_from_slice(checksum.unsealed(source)?),
             Step::Bytes(codec) => {
                 let decoded = codec.decode(source.into(), &BytesRepresentation::UnboundedSize, &options);
                 target.extend_from_slice(&decoded.map_err(|error| invalid(error.to_string()))?);
@@ -170,6 +183,7 @@ fn visible(format: ZarrFormat, specs: &[Value]) -> usize {
 /// Walks through the codecs to decode, in encoding order.
 struct Walk<'a> {
     array: &'a Array,
+    chain: &'a Chain,
     shape: &'a [u64],
     /// The elements at this point; `None` if they are not numbers.
     number: Option<NumberType>,
@@ -179,20 +193,20 @@ struct Walk<'a> {
     changed: bool,
     /// Whether the array has become bytes.
     is_bytes: bool,
-    /// The codec that did so, if callers see its output.
-    to_bytes: Option<Value>,
+    /// The codecs from the one that did so on, if callers see its output.
+    behind: Vec<Value>,
 }
 
 impl<'a> Walk<'a> {
-    fn start(array: &'a Array, visible: &[Value], shape: &'a [u64]) -> Walk<'a> {
+    fn start(array: &'a Array, chain: &'a Chain, visible: &[Value], shape: &'a [u64]) -> Walk<'a> {
         let own = match array.format {
-            ZarrFormat::V2 => NumberType::from_v2(&array.dtype),
+            ZarrFormat::V2 => number_v2(&array.dtype),
             // Before the array-to-bytes codec, elements are in native byte order.
             ZarrFormat::V3 => NumberType::from_v3(codec_name(&array.dtype), false),
         };
         let number = visible.iter().fold(own, |number, spec| encoded(number?, spec));
         let transposed = visible.iter().any(|spec| codec_name(spec) == "transpose");
-        Walk { array, shape, number, transposed, changed: false, is_bytes: false, to_bytes: None }
+        Walk { array, chain, shape, number, transposed, changed: false, is_bytes: false, behind: Vec::new() }
     }
 
     /// The step that decodes one more codec; `None` if callers see its output.
@@ -215,10 +229,11 @@ impl<'a> Walk<'a> {
             (Some("delta"), _) => self.delta(spec).map(Some),
             (Some("packbits"), _) => self.numcodecs_packbits().map(Some),
             (Some("pcodec"), _) => self.pcodec(spec).map(Some),
+            (None, "sharding_indexed") => self.shard().map(Some),
             (None, "packbits") => self.zarrs_array(spec, &self.array.dtype.clone()).map(Some),
             (None, "bytes" | "endian") => self.bytes(spec),
             (None, _) if is_variable(name) => {
-                (self.is_bytes, self.to_bytes) = (true, Some(spec.clone()));
+                (self.is_bytes, self.behind) = (true, vec![spec.clone()]);
                 Some(None)
             }
             _ if self.is_v2() => self.of_bytes(spec).map(Some),
@@ -232,8 +247,9 @@ impl<'a> Walk<'a> {
         let own = if self.is_v2() { Codec::from_v2(spec, 1) } else { Codec::from_v3(spec) };
         match own {
             Ok(codec) => Some(Step::Own(codec)),
-            Err(_) => match zarrs_codec(spec)? {
-                Zarrs::BytesToBytes(codec) => Some(Step::Bytes(codec)),
+            Err(_) => match (Checksum::of(spec), zarrs_codec(spec)) {
+                (Some(checksum), _) => Some(Step::Checksum(checksum)),
+                (None, Some(Zarrs::BytesToBytes(codec))) => Some(Step::Bytes(codec)),
                 _ => None,
             },
         }
@@ -243,23 +259,33 @@ impl<'a> Walk<'a> {
         self.is_bytes = true;
         let big_endian = spec.pointer("/configuration/endian").and_then(Value::as_str) == Some("big");
         match self.changed {
-            false => self.to_bytes = Some(spec.clone()),
+            false => self.behind = vec![spec.clone()],
             true if big_endian && self.number.is_none_or(|number| number.size > 1) => return None,
             true => {}
         }
         Some(None)
     }
 
+    /// A shard, whose inner chunks show the array without the codecs that are decoded in them.
+    fn shard(&mut self) -> Option<Step> {
+        let sharding = self.chain.sharding.as_ref().filter(|_| !self.changed)?;
+        let (shard, shown) = WholeShard::new(self.array, sharding)?;
+        (self.is_bytes, self.behind) = (true, shown);
+        Some(Step::Shard(Box::new(shard)))
+    }
+
     fn delta(&mut self, spec: &Value) -> Option<Step> {
-        let to = self.number?;
-        let own = stated(spec, "dtype").unwrap_or(Some(to))?;
+        let number = self.number?;
+        let own = stated(spec, "dtype").unwrap_or(Some(number))?;
         let stored = stated(spec, "astype").unwrap_or(Some(own))?;
         // NumPy sums up in the type that both have in common, which is another one for other pairs.
         let sums = stored.kind == own.kind && (matches!(own.kind, 'i' | 'u') || own.kind == 'f' && own.size > 2);
         let same_float = own.kind != 'f' || stored.size == own.size;
         self.number = Some(stored);
         self.changed = true;
-        (own == to && sums && same_float).then_some(Step::Delta { stored, to })
+        // In Zarr v2 the bytes of the sums are taken for elements, whatever these are; in Zarr v3 the sums are.
+        let fits = if self.is_v2() { own.size == number.size } else { own == number };
+        (fits && sums && same_float).then_some(Step::Delta { stored, to: own })
     }
 
     fn numcodecs_packbits(&mut self) -> Option<Step> {
@@ -294,6 +320,15 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// The numbers that elements of a Zarr v2 `dtype` are; times are integers.
+fn number_v2(dtype: &Value) -> Option<NumberType> {
+    let time = |text: &str| ["M8", "m8"].iter().any(|time| text.get(1..3) == Some(time));
+    match dtype.as_str() {
+        Some(text) if time(text) => Some(NumberType { kind: 'i', size: 8, big_endian: text.starts_with('>') }),
+        _ => NumberType::from_v2(dtype),
+    }
+}
+
 /// A fill value for codecs that would use one for sparse arrays only.
 fn no_fill(data_type: &DataType) -> FillValue {
     FillValue::from(vec![0; data_type.fixed_size().unwrap_or(0)])
@@ -301,7 +336,7 @@ fn no_fill(data_type: &DataType) -> FillValue {
 
 /// The codec of `zarrs` with this name and configuration; `None` if there is none.
 fn zarrs_codec(spec: &Value) -> Option<Zarrs> {
-    let (mut name, mut configuration) = match spec.get("id").and_then(Value::as_str) {
+    let (name, mut configuration) = match spec.get("id").and_then(Value::as_str) {
         Some(id) => (format!("numcodecs.{id}"), spec.as_object()?.clone()),
         None => {
             let configuration = spec.get("configuration").and_then(Value::as_object).cloned();
@@ -309,13 +344,6 @@ fn zarrs_codec(spec: &Value) -> Option<Zarrs> {
         }
     };
     configuration.remove("id");
-    if name == "numcodecs.crc32c" {
-        // numcodecs can put it before the bytes, too.
-        name = "crc32c".into();
-        if configuration.remove("location").is_some_and(|location| location != "end") {
-            return None;
-        }
-    }
     let metadata: MetadataV3 = serde_json::from_value(json!({"name": name, "configuration": configuration})).ok()?;
     Zarrs::from_metadata(&metadata).ok()
 }
@@ -339,62 +367,99 @@ fn encoded(from: NumberType, spec: &Value) -> Option<NumberType> {
     }
 }
 
-/// Running sums of differences.
-#[allow(clippy::cast_possible_truncation, reason = "the bits of a number of this size")]
-fn summed(source: &[u8], stored: NumberType, to: NumberType, target: &mut Vec<u8>) {
-    macro_rules! sum {
-        ($float:ty, $bits:ty) => {{
-            let value = |element: &[u8]| <$float>::from_bits(word(element, stored) as $bits);
-            let mut sum: Option<$float> = None;
-            for element in source.chunks_exact(stored.size) {
-                let next = sum.map_or(value(element), |sum| sum + value(element));
-                put(target, u64::from(next.to_bits()), to);
-                sum = Some(next);
-            }
-        }};
-    }
-    match (to.kind, to.size) {
-        ('f', 4) => sum!(f32, u32),
-        ('f', _) => sum!(f64, u64),
-        _ => {
-            let mut sum = 0u64;
-            for element in source.chunks_exact(stored.size) {
-                sum = sum.wrapping_add(word(element, stored));
-                put(target, sum, to);
-            }
+/// How a shard that has to be decoded as a whole, because other codecs work on it or it lies in another shard, becomes one
+/// chunk.
+struct WholeShard {
+    index: IndexLayout,
+    /// The inner chunks.
+    grid: Grid,
+    chain: Chain,
+    /// How they are decoded that the chain alone cannot.
+    fallback: Option<Fallback>,
+    elements: Elements,
+    itemsize: usize,
+    /// What a missing inner chunk holds, or why that is not certain.
+    fill: Result<Vec<u8>, String>,
+}
+
+impl WholeShard {
+    /// The shard of `array`, and the codecs of its inner chunks as far as they are still in its elements. `None` if the inner
+    /// chunks cannot be decoded, or their elements have no fixed size.
+    fn new(array: &Array, sharding: &Sharding) -> Option<(WholeShard, Vec<Value>)> {
+        let grid = Grid::new(sharding.shape.clone(), sharding.chunk_shape.clone())?;
+        let mut chain = sharding.inner.clone();
+        if let Some(nested) = &mut chain.sharding {
+            nested.whole = true;
         }
+        let inner = Array {
+            shape: sharding.shape.clone(),
+            grid: Some(grid.clone()),
+            chain,
+            attributes: Map::new(),
+            ..array.clone()
+        };
+        let (shown, fallback) = match Fallback::of(&inner).ok()? {
+            None => (inner.clone(), None),
+            Some((shown, fallback)) => (shown, Some(fallback)),
+        };
+        let elements = Elements::of(&shown).ok()?;
+        let Itemsize::Fixed(itemsize) = elements.itemsize else { return None };
+        let fill = fill_element(&shown);
+        let chain = inner.chain;
+        Some((WholeShard { index: sharding.index, grid, chain, fallback, elements, itemsize, fill }, shown.chain.specs))
     }
-}
 
-/// The bits of an element, a signed integer extended to 64.
-#[allow(clippy::cast_possible_truncation, reason = "the size of a number, in bits")]
-fn word(element: &[u8], number: NumberType) -> u64 {
-    let mut word = [0; 8];
-    word[..number.size].copy_from_slice(element);
-    if number.big_endian {
-        word[..number.size].reverse();
+    /// Decodes a shard into `target`, whose elements lie in the order of the inner chunks' elements.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes, or that a missing chunk has no known fill value.
+    fn decode(
+        &self,
+        stored: &[u8],
+        threads: usize,
+        limit: Option<u64>,
+        target: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        let index = self.read_index(stored)?;
+        let order = &self.elements.order;
+        let shard = Subset::whole(self.grid.shape()).permuted(order);
+        let bytes = usize::try_from(shard.elements().saturating_mul(self.itemsize as u64)).unwrap_or(usize::MAX);
+        target.clear();
+        if limit.is_some_and(|limit| bytes as u64 > limit) || target.try_reserve_exact(bytes).is_err() {
+            return Err(CodecError::Memory { limit: limit.unwrap_or(bytes as u64) });
+        }
+        if index.0.contains(&None) {
+            let fill =
+                self.fill.as_ref().map_err(|why| CodecError::Invalid { format: "shard", detail: why.clone() })?;
+            target.extend(fill.iter().cycle().take(bytes));
+        }
+        target.resize(bytes, 0);
+        let mut scratch = DecodeScratch::default();
+        scratch.workspace.limit = limit;
+        for (number, (start, len)) in index.0.iter().enumerate().filter_map(|(number, entry)| Some((number, (*entry)?)))
+        {
+            let inner = stored.get(to_usize(start)..to_usize(start + len)).unwrap_or_default();
+            match &self.fallback {
+                Some(fallback) => fallback.decode(inner, threads, &mut scratch)?,
+                None => {
+                    let DecodeScratch { decoded, spare, workspace } = &mut scratch;
+                    self.chain.decode_tail(inner, decoded, spare, threads, workspace)?;
+                }
+            }
+            let chunk = self.grid.chunk(&self.grid.index(number as u64)).permuted(order);
+            copy_subset(&chunk, &chunk, &scratch.decoded, &shard, target, self.itemsize);
+        }
+        Ok(())
     }
-    let (bits, unused) = (u64::from_le_bytes(word), 64 - 8 * number.size as u32);
-    if number.kind == 'i' { ((bits << unused) as i64 >> unused) as u64 } else { bits }
-}
 
-fn put(target: &mut Vec<u8>, bits: u64, number: NumberType) {
-    let mut word = bits.to_le_bytes();
-    if number.big_endian {
-        word[..number.size].reverse();
+    fn read_index(&self, stored: &[u8]) -> Result<ShardIndex, CodecError> {
+        let len = stored.len();
+        let range = match self.index.range() {
+            ByteRange::At { start, len: wanted } => to_usize(start)..len.min(to_usize(wanted)),
+            ByteRange::Last { len: wanted } => len.saturating_sub(to_usize(wanted))..len,
+        };
+        ShardIndex::parse(&self.index, &stored[range], len as u64)
     }
-    target.extend_from_slice(&word[..number.size]);
-}
-
-/// Booleans from bits, the highest first; the first byte is the number of padding bits.
-fn unpacked(source: &[u8], target: &mut Vec<u8>) -> Result<(), CodecError> {
-    let short = CodecError::Short { format: "packbits", needed: 1, found: 0 };
-    let (padded, packed) = source.split_first().ok_or(short)?;
-    target.extend(packed.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)));
-    let len = target.len().checked_sub(usize::from(*padded)).filter(|_| *padded < 8);
-    let detail = || format!("{padded} bits pad {} bytes", packed.len());
-    target.truncate(len.ok_or_else(|| CodecError::Invalid { format: "packbits", detail: detail() })?);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::metadata::{Node, array_v2, node_v3};
+use crate::metadata::{Node, array_v2};
+use crate::node_v3::node_v3;
 
 fn v2(dtype: Value, filters: Value, fill: Value) -> Result<Vec<u8>, String> {
     let text = json!({"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": dtype, "fill_value": fill, "order": "C",

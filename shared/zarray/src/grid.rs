@@ -1,22 +1,104 @@
-//! A regular chunk grid, and how its chunks are called.
+//! A chunk grid, and how its chunks are called.
+//!
+//! Along each dimension a grid is a sequence of runs of chunks of one length: a regular grid has one run, a rectilinear one
+//! (zarr-extensions, `chunk-grids/rectilinear`) as many as its metadata has. Runs are never expanded, so that a grid costs no
+//! more memory than its metadata.
+
+use std::sync::Arc;
+
+use crate::subset::Subset;
+
+/// Consecutive chunks of one length along a dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    /// Number of its first chunk.
+    first: u64,
+    /// The first element of that.
+    start: u64,
+    /// Elements of each of its chunks.
+    length: u64,
+}
+
+/// The chunks along one dimension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Axis {
+    /// At least one, in order.
+    runs: Arc<[Run]>,
+    count: u64,
+}
+
+impl Axis {
+    /// Chunks of `length` for all of `extent` elements.
+    fn even(extent: u64, length: u64) -> Axis {
+        Axis { runs: [Run { first: 0, start: 0, length }].into(), count: extent.div_ceil(length) }
+    }
+
+    /// Chunks of these lengths, each so many times, as far as they begin inside of `extent`; `None` if they do not cover it.
+    fn uneven(extent: u64, lengths: &[(u64, u64)]) -> Option<Axis> {
+        let mut runs: Vec<Run> = Vec::new();
+        let (mut first, mut start) = (0u64, 0u64);
+        for (length, times) in lengths.iter().filter(|(_, times)| *times > 0) {
+            if runs.last().is_none_or(|run| run.length != *length) && (start < extent || runs.is_empty()) {
+                runs.push(Run { first, start, length: *length });
+            }
+            let times = extent.saturating_sub(start).div_ceil(*length).min(*times);
+            (first, start) = (first.saturating_add(times), start.saturating_add(length.saturating_mul(times)));
+        }
+        (start >= extent && !runs.is_empty()).then(|| Axis { runs: runs.into(), count: first })
+    }
+
+    /// The first element and the length of a chunk. Beyond the last, chunks go on like it.
+    fn extent(&self, chunk: u64) -> (u64, u64) {
+        let run = self.runs[self.runs.partition_point(|run| run.first <= chunk).saturating_sub(1)];
+        (run.start.saturating_add((chunk - run.first).saturating_mul(run.length)), run.length)
+    }
+
+    /// The chunk that holds an element.
+    fn chunk_of(&self, element: u64) -> u64 {
+        let run = self.runs[self.runs.partition_point(|run| run.start <= element).saturating_sub(1)];
+        run.first + (element - run.start) / run.length
+    }
+
+    fn longest(&self) -> u64 {
+        self.runs.iter().map(|run| run.length).max().unwrap_or(1)
+    }
+}
 
 /// Shape of an array and of the objects it is stored in (chunks, or shards).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grid {
     shape: Vec<u64>,
     chunk_shape: Vec<u64>,
+    axes: Vec<Axis>,
+    regular: bool,
 }
 
 impl Grid {
-    /// A grid; `None` if the shapes differ in rank or a chunk length is 0. Along a dimension of length 0, which has no chunks,
-    /// a chunk length of 0 is taken for 1.
+    /// A regular grid; `None` if the shapes differ in rank or a chunk length is 0. Along a dimension without elements a chunk
+    /// may have any length: there it counts as 1.
     pub fn new(shape: Vec<u64>, mut chunk_shape: Vec<u64>) -> Option<Grid> {
-        for (length, chunk) in shape.iter().zip(&mut chunk_shape) {
-            if *length == 0 {
-                *chunk = (*chunk).max(1);
-            }
+        if shape.len() != chunk_shape.len() {
+            return None;
         }
-        (shape.len() == chunk_shape.len() && !chunk_shape.contains(&0)).then_some(Grid { shape, chunk_shape })
+        for (length, chunk) in shape.iter().zip(&mut chunk_shape) {
+            *chunk = if *length == 0 { (*chunk).max(1) } else { *chunk };
+        }
+        if chunk_shape.contains(&0) {
+            return None;
+        }
+        let axes = shape.iter().zip(&chunk_shape).map(|(length, chunk)| Axis::even(*length, *chunk)).collect();
+        Some(Grid { shape, chunk_shape, axes, regular: true })
+    }
+
+    /// A rectilinear grid: for each dimension the lengths of its chunks, each with how often it is repeated. `None` if the rank
+    /// differs, a length is 0, or the chunks do not cover the array.
+    pub fn rectilinear(shape: Vec<u64>, lengths: &[Vec<(u64, u64)>]) -> Option<Grid> {
+        if shape.len() != lengths.len() || lengths.iter().flatten().any(|(length, _)| *length == 0) {
+            return None;
+        }
+        let axes = shape.iter().zip(lengths).map(|(extent, lengths)| Axis::uneven(*extent, lengths));
+        let axes: Vec<Axis> = axes.collect::<Option<_>>()?;
+        Some(Grid { shape, chunk_shape: axes.iter().map(Axis::longest).collect(), axes, regular: false })
     }
 
     /// Shape of the array.
@@ -24,14 +106,66 @@ impl Grid {
         &self.shape
     }
 
-    /// Shape of a chunk.
+    /// Shape of a chunk; of a rectilinear grid, the longest along each dimension.
     pub fn chunk_shape(&self) -> &[u64] {
         &self.chunk_shape
     }
 
+    /// Whether all chunks have the same shape by definition.
+    pub fn is_regular(&self) -> bool {
+        self.regular
+    }
+
+    /// The lengths of its chunks along each dimension, each with how many of them follow each other.
+    pub fn chunk_lengths(&self) -> Vec<Vec<(u64, u64)>> {
+        let run = |axis: &Axis, at: usize| {
+            let end = axis.runs.get(at + 1).map_or(axis.count, |next| next.first);
+            (axis.runs[at].length, end - axis.runs[at].first)
+        };
+        self.axes.iter().map(|axis| (0..axis.runs.len()).map(|at| run(axis, at)).collect()).collect()
+    }
+
+    /// Chunk `index`, in full even at the edge.
+    pub fn chunk(&self, index: &[u64]) -> Subset {
+        let (start, shape) = index.iter().zip(&self.axes).map(|(chunk, axis)| axis.extent(*chunk)).unzip();
+        Subset::new(start, shape)
+    }
+
+    /// The first element and the length of chunk `chunk` along `dimension`.
+    pub fn extent(&self, dimension: usize, chunk: u64) -> (u64, u64) {
+        self.axes[dimension].extent(chunk)
+    }
+
+    /// The chunk along `dimension` that holds `element`.
+    pub fn chunk_of(&self, dimension: usize, element: u64) -> u64 {
+        self.axes[dimension].chunk_of(element)
+    }
+
+    /// The chunks that `subset` touches, as a box of their indices.
+    pub fn touched(&self, subset: &Subset) -> Subset {
+        let bounds = subset.start().iter().zip(subset.shape()).zip(&self.axes);
+        let bounds = bounds.map(|((start, length), axis)| {
+            let first = axis.chunk_of(*start);
+            (first, if *length == 0 { 0 } else { axis.chunk_of(start + length - 1) + 1 - first })
+        });
+        let (start, shape) = bounds.unzip();
+        Subset::new(start, shape)
+    }
+
+    /// The same grid with its dimensions permuted: dimension `order[i]` becomes dimension `i`.
+    pub fn permuted(&self, order: &[usize]) -> Grid {
+        let pick = |from: &[u64]| order.iter().map(|dimension| from[*dimension]).collect();
+        Grid {
+            shape: pick(&self.shape),
+            chunk_shape: pick(&self.chunk_shape),
+            axes: order.iter().map(|dimension| self.axes[*dimension].clone()).collect(),
+            regular: self.regular,
+        }
+    }
+
     /// Chunks along each dimension.
     pub fn counts(&self) -> Vec<u64> {
-        self.shape.iter().zip(&self.chunk_shape).map(|(length, chunk)| length.div_ceil(*chunk)).collect()
+        self.axes.iter().map(|axis| axis.count).collect()
     }
 
     /// Number of chunks (`u64::MAX` if there are more).
@@ -44,7 +178,8 @@ impl Grid {
         self.len() == 0
     }
 
-    /// Elements of a chunk (`u64::MAX` if there are more). Edge chunks are stored in full, too.
+    /// Elements of a chunk, of a rectilinear grid of the largest (`u64::MAX` if there are more). Edge chunks are stored in
+    /// full, too.
     pub fn chunk_elements(&self) -> u64 {
         product(&self.chunk_shape)
     }
@@ -56,12 +191,12 @@ impl Grid {
 
     /// Whether `index` is one of its chunks.
     pub fn contains(&self, index: &[u64]) -> bool {
-        index.len() == self.shape.len() && index.iter().zip(self.counts()).all(|(index, count)| *index < count)
+        index.len() == self.shape.len() && index.iter().zip(&self.axes).all(|(index, axis)| *index < axis.count)
     }
 
     /// The number of a chunk in C order (`u64::MAX` if it is larger).
     pub fn number(&self, index: &[u64]) -> u64 {
-        let counts = self.counts();
+        let counts = self.axes.iter().map(|axis| axis.count);
         index
             .iter()
             .zip(counts)
@@ -71,12 +206,13 @@ impl Grid {
     /// The chunk of that number in C order.
     pub fn index(&self, mut number: u64) -> Vec<u64> {
         let mut index: Vec<u64> = self
-            .counts()
+            .axes
             .iter()
             .rev()
-            .map(|count| {
-                let position = number % count.max(&1);
-                number /= count.max(&1);
+            .map(|axis| {
+                let count = axis.count.max(1);
+                let position = number % count;
+                number /= count;
                 position
             })
             .collect();
@@ -117,7 +253,7 @@ pub struct ChunkKeys {
 /// The kind of a key below an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
-    /// A chunk (with sharding: a shard), with its number in the grid, if the grid is regular.
+    /// A chunk (with sharding: a shard), with its number in the grid; without one, an object of an array that is not understood.
     Chunk(Option<u64>),
     /// A metadata document of the array.
     Metadata,
@@ -238,10 +374,38 @@ mod tests {
         assert_eq!((scalar.len(), scalar.index(0)), (1, vec![]));
         let empty = Grid::new(vec![0, 5], vec![1, 5]).expect("a grid");
         assert!(empty.is_empty());
+        let nothing = Grid::new(vec![0, 5], vec![0, 5]).expect("a grid");
+        assert!(nothing.is_empty() && !nothing.contains(&[0, 0]));
         assert_eq!(Grid::new(vec![4], vec![0]), None);
         let nothing = Grid::new(vec![10, 0], vec![5, 0]).expect("zarr-python writes it for an empty array");
         assert_eq!((nothing.len(), nothing.counts(), nothing.contains(&[0, 0])), (0, vec![2, 0], false));
         assert_eq!(Grid::new(vec![4, 4], vec![1]), None);
         assert_eq!(Grid::new(vec![u64::MAX, u64::MAX], vec![1, 1]).expect("a grid").len(), u64::MAX);
+    }
+
+    #[test]
+    fn rectilinear_chunks_lie_one_behind_the_other() {
+        let grid =
+            Grid::rectilinear(vec![10, 7], &[vec![(3, 2), (4, 1), (9, 5)], vec![(2, u64::MAX)]]).expect("a grid");
+        assert_eq!((grid.counts(), grid.chunk_shape()), (vec![3, 4], &[4, 2][..]));
+        assert_eq!(grid.chunk(&[2, 3]), Subset::new(vec![6, 6], vec![4, 2]), "in full at the edge");
+        let chunks: Vec<u64> = (0..10).map(|element| grid.chunk_of(0, element)).collect();
+        assert_eq!(chunks, [0, 0, 0, 1, 1, 1, 2, 2, 2, 2]);
+        assert_eq!(grid.touched(&Subset::new(vec![2, 1], vec![5, 1])), Subset::new(vec![0, 0], vec![3, 1]));
+        assert_eq!(grid.touched(&Subset::new(vec![2, 1], vec![0, 1])).elements(), 0);
+        assert_eq!(grid.permuted(&[1, 0]).chunk(&[3, 2]), Subset::new(vec![6, 6], vec![2, 4]));
+        assert!(grid.contains(&[2, 3]) && !grid.contains(&[3, 0]) && !grid.is_regular());
+    }
+
+    #[test]
+    fn rectilinear_chunks_cover_the_array_in_little_memory() {
+        for lengths in [vec![(3, 3)], vec![(0, 1), (10, 1)], vec![]] {
+            assert_eq!(Grid::rectilinear(vec![10], &[lengths]), None);
+        }
+        assert_eq!(Grid::rectilinear(vec![10], &[]), None);
+        let huge = Grid::rectilinear(vec![u64::MAX], &[vec![(1, u64::MAX - 2), (2, 1)]]).expect("a grid");
+        assert_eq!(huge.len(), u64::MAX - 1);
+        let nothing = Grid::rectilinear(vec![0], &[vec![(4, 1)]]).expect("a grid");
+        assert!(nothing.is_empty());
     }
 }

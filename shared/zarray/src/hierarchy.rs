@@ -1,9 +1,11 @@
 //! A store as a hierarchy of nodes, walked in path order.
 
-use zstore::{Store, StoreError};
+use zstore::{Store, StoreError, Trail};
 
 use crate::consolidated::{Consolidated, Span, inline_copies};
-use crate::metadata::{Node, ZarrFormat, array_v2, group_v2, node_v3};
+use crate::foreign::{foreign, is_kerchunk};
+use crate::metadata::{Node, ZarrFormat, array_v2, group_v2};
+use crate::node_v3::node_v3;
 use crate::{OrderedMap, Pool, ZarrError};
 
 /// Nodes on their way at once: enough to keep a hundred requests busy, few enough to hold.
@@ -31,7 +33,8 @@ impl<'a> Hierarchy<'a> {
     /// Reads the top of a store. With `consolidated`, consolidated metadata is used if present.
     ///
     /// # Errors
-    /// [`ZarrError::NotZarr`] if there is no metadata, [`ZarrError::Metadata`] if that of the root is invalid.
+    /// [`ZarrError::NotZarr`] if there is no metadata, [`ZarrError::Foreign`] if it is a store of another format,
+    /// [`ZarrError::Metadata`] if that of the root is invalid.
     pub fn open(store: &'a Store, pool: &Pool, consolidated: bool) -> Result<Hierarchy<'a>, ZarrError> {
         // Asked for together: one round trip, not four.
         let keys = vec!["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs", ".nczarr"];
@@ -40,6 +43,9 @@ impl<'a> Hierarchy<'a> {
             found.push(answer?);
         }
         let [v3, zmetadata, zgroup, zarray, zattrs, nczarr] = <[_; 6]>::try_from(found).unwrap_or_default();
+        if zmetadata.as_deref().is_some_and(is_kerchunk) {
+            return Err(ZarrError::Foreign { place: store.place(""), what: "a set of kerchunk references (Parquet)" });
+        }
         let metadata_error = |key: &str| {
             let place = store.place(key);
             move |detail| ZarrError::Metadata { place, detail }
@@ -73,7 +79,13 @@ impl<'a> Hierarchy<'a> {
                 Some(root) => root.map_err(metadata_error(".zmetadata"))?,
                 None => copy.implied_root(),
             },
-            (None, None, None) => return Err(ZarrError::NotZarr { place: store.place("") }),
+            (None, None, None) => {
+                let place = store.place("");
+                return Err(match foreign(store, pool)? {
+                    Some(what) => ZarrError::Foreign { place, what },
+                    None => ZarrError::NotZarr { place },
+                });
+            }
         };
         Ok(Hierarchy { store, root, format: ZarrFormat::V2, consolidated: copy, is_nczarr: nczarr.is_some(), unusable })
     }
@@ -101,7 +113,7 @@ impl<'a> Hierarchy<'a> {
             None => {
                 let goes_on = emit(map(Ok(self.root.clone())));
                 if goes_on && matches!(self.root, Node::Group(_)) {
-                    let _ = self.walk_below("", pool, &map, &mut emit);
+                    let _ = self.walk_below("", &Trail::default(), pool, &map, &mut emit);
                 }
             }
         }
@@ -131,12 +143,16 @@ impl<'a> Hierarchy<'a> {
     fn walk_below<T: Send>(
         &self,
         prefix: &str,
+        trail: &Trail,
         pool: &Pool,
         map: &(impl Fn(Visit) -> T + Sync),
         emit: &mut impl FnMut(T) -> bool,
     ) -> Result<(), Ended> {
+        // Directories that are linked to each other have no end.
+        let Some(trail) = self.store.enter(trail, prefix) else { return Ok(()) };
         let names = match self.store.entries(prefix) {
             Ok(entries) => entries.directories,
+            Err(StoreError::Stopped { .. }) => return Err(Ended),
             Err(error) => return go_on(emit(map(Err(error.into())))),
         };
         let load = |name: String| {
@@ -148,7 +164,7 @@ impl<'a> Hierarchy<'a> {
         };
         OrderedMap::new(pool, WINDOW).run(names, load, |(below, value)| {
             go_on(value.is_none_or(&mut *emit))?;
-            below.map_or(Ok(()), |path| self.walk_below(&path, pool, map, emit))
+            below.map_or(Ok(()), |path| self.walk_below(&path, &trail, pool, map, emit))
         })
     }
 

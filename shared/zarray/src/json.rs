@@ -1,4 +1,5 @@
-//! JSON as archives hold it: strict, but for the bare `NaN` and `Infinity` that Python writes.
+//! JSON as archives hold it: strict, but for the bare `NaN` and `Infinity` that Python writes, and the byte order mark that
+//! some editors put before it.
 //!
 //! Tools change metadata in place, as text: every byte outside the changed member stays as it was. A
 //! parsed and reprinted document would not keep number spellings and bare NaN.
@@ -6,7 +7,14 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde_json::Value;
+use serde::de::Error as _;
+use serde_json::{Error, Map, Value};
+
+/// Values nested deeper than this are refused: Python reads about as many.
+const DEEPEST: usize = 1000;
+
+/// UTF-8's byte order mark.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Maximum number of bytes between the start of a line and a value in it.
 const DEEPEST_INDENT: usize = 4096;
@@ -14,12 +22,72 @@ const DEEPEST_INDENT: usize = 4096;
 /// Parses a document, bare `NaN`, `Infinity` and `-Infinity` as strings.
 ///
 /// # Errors
-/// The error of `serde_json` for the document as it is.
-pub fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice(text).or_else(|error| match quote_bare_floats(text) {
+/// The error of `serde_json` for the document as it is; one that names the limit if it is nested too deep.
+pub fn parse(text: &[u8]) -> Result<Value, Error> {
+    let text = without_mark(text);
+    strict(text).or_else(|error| match quote_bare_floats(text) {
         Cow::Borrowed(_) => Err(error),
-        Cow::Owned(quoted) => serde_json::from_slice(&quoted).map_err(|_| error),
+        Cow::Owned(quoted) => strict(&quoted).map_err(|_| error),
     })
+}
+
+/// A document without the byte order mark before it.
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(MARK).unwrap_or(text)
+}
+
+/// Parses a document nested as deep as Python reads it.
+fn strict(text: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(text).or_else(|error| {
+        let start = skip_space(text, 0);
+        let whole = value_end(text, start).is_some_and(|end| skip_space(text, end) == text.len());
+        match is_too_deep(&error) && whole {
+            false => Err(error),
+            true if depth(text) > DEEPEST => Err(Error::custom(format!("nested more than {DEEPEST} levels deep"))),
+            true => deep(&text[start..]),
+        }
+    })
+}
+
+fn is_too_deep(error: &Error) -> bool {
+    error.to_string().starts_with("recursion limit exceeded")
+}
+
+/// Parses a value; one that is nested deeper than `serde_json` reads is taken apart level by level.
+fn deep(text: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(text).or_else(|error| match text.first() {
+        Some(b'{') if is_too_deep(&error) => {
+            let members = members(text, 0).ok_or(error)?.into_iter();
+            members
+                .map(|(key, range)| Ok((key, deep(&text[range])?)))
+                .collect::<Result<Map<_, _>, Error>>()
+                .map(Value::Object)
+        }
+        Some(b'[') if is_too_deep(&error) => {
+            let items = items(text, 0).ok_or(error)?.into_iter();
+            items.map(|range| deep(&text[range])).collect::<Result<_, Error>>().map(Value::Array)
+        }
+        _ => Err(error),
+    })
+}
+
+/// The deepest level of nesting.
+fn depth(text: &[u8]) -> usize {
+    let (mut at, mut level, mut deepest) = (0, 0usize, 0);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => {
+                at = string_end(text, at).unwrap_or(text.len());
+                continue;
+            }
+            b'{' | b'[' => level += 1,
+            b'}' | b']' => level = level.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(level);
+        at += 1;
+    }
+    deepest
 }
 
 /// Puts quotes around the float words that JSON lacks.
@@ -82,6 +150,28 @@ pub fn members(text: &[u8], at: usize) -> Option<Vec<(String, Range<usize>)>> {
     }
 }
 
+/// The ranges of the items of the list that starts at `at`. `None` if there is no well-formed list.
+fn items(text: &[u8], at: usize) -> Option<Vec<Range<usize>>> {
+    let mut found = Vec::new();
+    if text.get(at) != Some(&b'[') {
+        return None;
+    }
+    let mut at = skip_space(text, at + 1);
+    if text.get(at) == Some(&b']') {
+        return Some(found);
+    }
+    loop {
+        let end = value_end(text, at)?;
+        found.push(at..end);
+        at = skip_space(text, end);
+        match text.get(at)? {
+            b',' => at = skip_space(text, at + 1),
+            b']' => return Some(found),
+            _ => return None,
+        }
+    }
+}
+
 /// The range of the value of top-level member `key` of the object at `at`. Of several, the last one is the one that parsers
 /// believe.
 pub fn member(text: &[u8], at: usize, key: &str) -> Option<Range<usize>> {
@@ -130,6 +220,7 @@ fn first_indent(text: &[u8]) -> usize {
 }
 
 fn skip_space(text: &[u8], at: usize) -> usize {
+    let at = if at == 0 && text.starts_with(MARK) { MARK.len() } else { at };
     at + text.get(at..).map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count())
 }
 
@@ -195,6 +286,32 @@ mod tests {
         );
         assert!(parse(br#"{"a": NaN, "b"#).is_err());
         assert!(parse(b"").is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let text = b"\xef\xbb\xbf{\"a\": NaN}";
+        assert_eq!(parse(text).expect("parses"), json!({"a": "NaN"}));
+        assert_eq!(member(text, 0, "a").map(|range| &text[range]), Some(&b"NaN"[..]));
+    }
+
+    #[test]
+    fn deep_values_are_read_and_bottomless_ones_named() {
+        let nested = |levels: usize| format!("{}NaN{}", "{\"k\": [".repeat(levels / 2), "]}".repeat(levels / 2));
+        for levels in [2, 126, 128, 200, 900] {
+            let mut value = &parse(nested(levels).as_bytes()).expect("parses");
+            for _ in 0..levels / 2 {
+                value = &value["k"][0];
+            }
+            assert_eq!(value, "NaN", "{levels}");
+        }
+        for levels in [1_200, 1_000_000] {
+            let error = parse(nested(levels).replace("NaN", "1").as_bytes()).expect_err("too deep").to_string();
+            assert!(error.contains("nested more than 1000 levels deep"), "{error}");
+        }
+        for broken in [nested(200) + "x", nested(200).replace("]}", "}"), "[".repeat(300)] {
+            assert!(parse(broken.as_bytes()).is_err());
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Groups and arrays, out of the metadata of either Zarr format.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::chain::Chain;
@@ -53,6 +55,8 @@ pub struct Group {
     pub format: ZarrFormat,
     /// Its attributes.
     pub attributes: Map<String, Value>,
+    /// What of its metadata has to be understood and is not.
+    pub not_understood: Option<String>,
 }
 
 /// An array, whatever its data type and codecs are.
@@ -64,7 +68,7 @@ pub struct Array {
     pub format: ZarrFormat,
     /// Length of each dimension.
     pub shape: Vec<u64>,
-    /// The grid of stored objects (chunks, or shards); `None` if it is not regular.
+    /// The grid of stored objects (chunks, or shards); `None` if its kind is not known.
     pub grid: Option<Grid>,
     /// How its objects are called.
     pub keys: ChunkKeys,
@@ -82,6 +86,8 @@ pub struct Array {
     pub chain: Chain,
     /// Its attributes.
     pub attributes: Map<String, Value>,
+    /// What of its metadata has to be understood and is not: its objects may only be copied, all of them.
+    pub not_understood: Option<String>,
 }
 
 impl Array {
@@ -98,33 +104,76 @@ impl Array {
         }
     }
 
-    /// The kind of a key below the array. A chunk key counts only if the grid contains it.
+    /// The grid that numbers the stored objects; `None` if they can only be listed.
+    pub fn numbered(&self) -> Option<&Grid> {
+        self.grid.as_ref().filter(|_| self.not_understood.is_none())
+    }
+
+    /// The array as its stored object `index` shows it: on a rectilinear grid with chunks of the shape that this one has.
+    pub fn at(&self, index: &[u64]) -> Cow<'_, Array> {
+        match self.grid.as_ref().filter(|grid| !grid.is_regular()) {
+            Some(grid) => self.with_chunks(grid.chunk(index).shape()).map_or(Cow::Borrowed(self), Cow::Owned),
+            None => Cow::Borrowed(self),
+        }
+    }
+
+    /// The array with a regular grid of objects of `shape`.
+    pub(crate) fn with_chunks(&self, shape: &[u64]) -> Option<Array> {
+        let chain = Chain::v3(&self.dtype, &self.chain.specs, shape).ok()?;
+        let grid = Some(Grid::new(self.shape.clone(), shape.to_vec())?);
+        Some(Array { grid, chain, attributes: Map::new(), ..self.clone() })
+    }
+
+    /// As [`Array::at`], by the key of the object.
+    pub fn at_key(&self, key: &str) -> Cow<'_, Array> {
+        self.index_of(key).map_or(Cow::Borrowed(self), |index| self.at(&index))
+    }
+
+    /// The index of the object with key `key`; `None` if it is not a chunk of a known grid.
+    pub fn index_of(&self, key: &str) -> Option<Vec<u64>> {
+        match self.key_kind(key) {
+            Key::Chunk(Some(number)) => Some(self.numbered()?.index(number)),
+            _ => None,
+        }
+    }
+
+    /// The kind of a key below the array. A chunk key counts only if the grid contains it. Below an array that is not
+    /// understood, everything but its metadata is an object of it.
     pub fn key_kind(&self, key: &str) -> Key {
         let prefix = self.key_prefix();
         let relative = if prefix.is_empty() { key } else { key.get(prefix.len() + 1..).unwrap_or_default() };
         if matches!(relative, ".zarray" | ".zattrs" | "zarr.json") {
             return Key::Metadata;
         }
-        match (self.keys.parse(relative, self.shape.len()), &self.grid) {
-            (KeyKind::Chunk(_), None) => Key::Chunk(None),
-            (KeyKind::Chunk(index), Some(grid)) if grid.contains(&index) => Key::Chunk(Some(grid.number(&index))),
-            (KeyKind::Chunk(_), Some(_)) => Key::OutsideGrid,
-            (KeyKind::WrongSeparator, _) => Key::WrongSeparator,
-            (KeyKind::Other, _) => Key::Stray,
+        let Some(grid) = self.numbered() else { return Key::Chunk(None) };
+        match self.keys.parse(relative, self.shape.len()) {
+            KeyKind::Chunk(index) if grid.contains(&index) => Key::Chunk(Some(grid.number(&index))),
+            KeyKind::Chunk(_) => Key::OutsideGrid,
+            KeyKind::WrongSeparator => Key::WrongSeparator,
+            KeyKind::Other => Key::Stray,
         }
     }
 
-    /// Shape of a chunk; with sharding, of an inner chunk.
+    /// Shape of a chunk; with sharding, of an inner chunk, unless shards are encoded as a whole. On a rectilinear grid, the
+    /// longest along each dimension.
     pub fn chunk_shape(&self) -> Option<&[u64]> {
-        match &self.chain.sharding {
+        match self.chain.split_shards() {
             Some(sharding) => Some(&sharding.chunk_shape),
             None => self.grid.as_ref().map(Grid::chunk_shape),
         }
     }
 
+    /// The grid of chunks; with sharding, of inner chunks, unless shards are encoded as a whole.
+    pub fn chunk_grid(&self) -> Option<Cow<'_, Grid>> {
+        match self.chain.split_shards() {
+            Some(sharding) => Grid::new(self.shape.clone(), sharding.chunk_shape.clone()).map(Cow::Owned),
+            None => self.grid.as_ref().map(Cow::Borrowed),
+        }
+    }
+
     /// Number of chunks; with sharding, of inner chunks.
     pub fn chunks(&self) -> Option<u64> {
-        Grid::new(self.shape.clone(), self.chunk_shape()?.to_vec()).map(|grid| grid.len())
+        self.chunk_grid().map(|grid| grid.len())
     }
 
     /// Bytes of the whole array, decoded.
@@ -174,6 +223,7 @@ pub fn array_v2(path: &str, zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Arra
         order: present("order").and_then(Value::as_str).map(str::to_owned),
         chain,
         attributes,
+        not_understood: None,
     })
 }
 
@@ -184,77 +234,10 @@ pub fn array_v2(path: &str, zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Arra
 pub fn group_v2(path: &str, zgroup: &[u8], zattrs: Option<&[u8]>) -> Result<Group, String> {
     check_format(&parse_object(".zgroup", zgroup)?, 2)?;
     let attributes = zattrs.map_or_else(|| Ok(Map::new()), |text| parse_object(".zattrs", text))?;
-    Ok(Group { path: path.to_owned(), format: ZarrFormat::V2, attributes })
+    Ok(Group { path: path.to_owned(), format: ZarrFormat::V2, attributes, not_understood: None })
 }
 
-/// Reads `zarr.json`, or its copy in consolidated metadata.
-///
-/// # Errors
-/// What is wrong with the metadata, in a sentence.
-pub fn node_v3(path: &str, text: &[u8]) -> Result<Node, String> {
-    let mut metadata = parse_object("zarr.json", text)?;
-    check_format(&metadata, 3)?;
-    let attributes = match metadata.remove("attributes") {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(attributes)) => attributes,
-        Some(other) => return Err(format!("\"attributes\" is {other}, not an object")),
-    };
-    match metadata.get("node_type").and_then(Value::as_str) {
-        Some("group") => Ok(Node::Group(Group { path: path.to_owned(), format: ZarrFormat::V3, attributes })),
-        Some("array") => array_v3(path, &metadata, attributes).map(|array| Node::Array(Box::new(array))),
-        _ => Err("\"node_type\" is neither \"group\" nor \"array\"".into()),
-    }
-}
-
-fn array_v3(path: &str, metadata: &Map<String, Value>, attributes: Map<String, Value>) -> Result<Array, String> {
-    let shape = lengths(metadata, "shape")?;
-    let dtype = metadata.get("data_type").cloned().ok_or("has no \"data_type\"")?;
-    let chunk_grid = metadata.get("chunk_grid").ok_or("has no \"chunk_grid\"")?;
-    let codecs = metadata.get("codecs").and_then(Value::as_array).ok_or("\"codecs\" is missing or not a list")?;
-    let grid = match chunk_grid.get("name").and_then(Value::as_str) {
-        Some("regular") => {
-            let configuration = chunk_grid.get("configuration").and_then(Value::as_object);
-            let chunk_shape = lengths(configuration.ok_or("\"chunk_grid\" has no configuration")?, "chunk_shape")?;
-            let grid = Grid::new(shape.clone(), chunk_shape)
-                .ok_or("\"chunk_shape\" does not fit \"shape\", or has a chunk length of 0")?;
-            Some(grid)
-        }
-        _ => None,
-    };
-    let chain = match &grid {
-        Some(grid) => Chain::v3(&dtype, codecs, grid.chunk_shape())?,
-        None => Chain { chunk_bytes: None, ..Chain::v3(&dtype, codecs, &[])? },
-    };
-    Ok(Array {
-        path: path.to_owned(),
-        format: ZarrFormat::V3,
-        grid,
-        keys: chunk_keys_v3(metadata.get("chunk_key_encoding"))?,
-        dimension_names: metadata.get("dimension_names").and_then(names).or_else(|| nczarr_names(&attributes)),
-        itemsize: crate::dtype::itemsize_v3(&dtype),
-        dtype,
-        fill_value: metadata.get("fill_value").cloned().unwrap_or_default(),
-        order: None,
-        chain,
-        attributes,
-        shape,
-    })
-}
-
-fn chunk_keys_v3(encoding: Option<&Value>) -> Result<ChunkKeys, String> {
-    let name = encoding.map_or("default", |encoding| {
-        encoding.as_str().or_else(|| encoding.get("name")?.as_str()).unwrap_or("default")
-    });
-    let stated = encoding.and_then(|encoding| encoding.pointer("/configuration/separator"));
-    let (prefixed, default) = match name {
-        "default" => (true, '/'),
-        "v2" => (false, '.'),
-        other => return Err(format!("chunk key encoding {other:?} is not supported")),
-    };
-    Ok(ChunkKeys { prefixed, separator: stated.map_or(Ok(default), separator)? })
-}
-
-fn parse_object(name: &str, text: &[u8]) -> Result<Map<String, Value>, String> {
+pub(crate) fn parse_object(name: &str, text: &[u8]) -> Result<Map<String, Value>, String> {
     match json::parse(text) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(format!("{name} is not a JSON object")),
@@ -262,7 +245,7 @@ fn parse_object(name: &str, text: &[u8]) -> Result<Map<String, Value>, String> {
     }
 }
 
-fn check_format(metadata: &Map<String, Value>, format: u64) -> Result<(), String> {
+pub(crate) fn check_format(metadata: &Map<String, Value>, format: u64) -> Result<(), String> {
     match metadata.get("zarr_format") {
         Some(found) if found.as_u64() == Some(format) => Ok(()),
         Some(found) => Err(format!("\"zarr_format\" is {found} where {format} belongs")),
@@ -270,7 +253,7 @@ fn check_format(metadata: &Map<String, Value>, format: u64) -> Result<(), String
     }
 }
 
-fn lengths(metadata: &Map<String, Value>, key: &str) -> Result<Vec<u64>, String> {
+pub(crate) fn lengths(metadata: &Map<String, Value>, key: &str) -> Result<Vec<u64>, String> {
     let value = metadata.get(key).ok_or_else(|| format!("has no {key:?}"))?;
     value
         .as_array()
@@ -278,7 +261,7 @@ fn lengths(metadata: &Map<String, Value>, key: &str) -> Result<Vec<u64>, String>
         .ok_or_else(|| format!("{key:?} is {value}, not a list of non-negative integers"))
 }
 
-fn separator(value: &Value) -> Result<char, String> {
+pub(crate) fn separator(value: &Value) -> Result<char, String> {
     match value.as_str() {
         Some(".") => Ok('.'),
         Some("/") => Ok('/'),
@@ -286,12 +269,12 @@ fn separator(value: &Value) -> Result<char, String> {
     }
 }
 
-fn names(value: &Value) -> Option<Vec<Option<String>>> {
+pub(crate) fn names(value: &Value) -> Option<Vec<Option<String>>> {
     Some(value.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect())
 }
 
 /// Dimension names as netCDF-C writes them: paths of shared dimensions, in a member of `.zarray` or an attribute.
-fn nczarr_names(members: &Map<String, Value>) -> Option<Vec<Option<String>>> {
+pub(crate) fn nczarr_names(members: &Map<String, Value>) -> Option<Vec<Option<String>>> {
     let own = ["_NCZARR_ARRAY", "_nczarr_array"].iter().find_map(|key| members.get(*key))?;
     dimension_references(own)
 }
@@ -363,8 +346,8 @@ mod tests {
         ] {
             assert_eq!(array.key_kind(key), kind, "{key}");
         }
-        let top = Array { path: "/".into(), grid: None, ..array };
-        assert_eq!(top.key_kind("7.7"), Key::Chunk(None), "no grid to lie outside of");
+        let top = Array { path: "/".into(), not_understood: Some("reason".into()), ..array };
+        assert_eq!(top.key_kind("manifest/7"), Key::Chunk(None), "whatever it is");
         assert_eq!(top.key_kind(".zarray"), Key::Metadata);
     }
 
@@ -383,15 +366,5 @@ mod tests {
             let error = array_v2("/", ZARRAY.replace(from, to).as_bytes(), None).expect_err(word);
             assert!(error.contains(word), "{error}");
         }
-        assert!(node_v3("/", br#"{"zarr_format": 3}"#).expect_err("no type").contains("node_type"));
-    }
-
-    #[test]
-    fn reads_a_v3_array_with_a_grid_that_is_not_regular() {
-        let text = br#"{"zarr_format": 3, "node_type": "array", "shape": [4], "data_type": "int8", "fill_value": 0,
-            "chunk_grid": {"name": "rectilinear"}, "codecs": ["bytes"], "chunk_key_encoding": {"name": "default"}}"#;
-        let Ok(Node::Array(array)) = node_v3("/x", text) else { panic!("an array") };
-        assert_eq!((array.grid, array.keys), (None, ChunkKeys { prefixed: true, separator: '/' }));
-        assert_eq!(array.chain.chunk_bytes, None);
     }
 }

@@ -137,13 +137,9 @@ impl NumberType {
     }
 }
 
+/// A floating-point number as text, as Python's `float` reads it: `NaN`, `nan`, `-Infinity`, `inf`, `1e20`.
 fn float_word(text: &str) -> Option<f64> {
-    match text {
-        "NaN" => Some(f64::NAN),
-        "Infinity" => Some(f64::INFINITY),
-        "-Infinity" => Some(f64::NEG_INFINITY),
-        _ => None,
-    }
+    text.trim().parse().ok()
 }
 
 /// The bits of `value` as an IEEE 754 number of `exponent` and `mantissa` bits, rounded to nearest, ties to even.

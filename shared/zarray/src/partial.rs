@@ -3,10 +3,11 @@
 //! The ranges read are placed in a buffer as long as the frame; the gaps keep their old content. The decoder uses only the
 //! requested blocks, and so cannot distinguish such a frame from a complete one.
 
+use crate::decoder::{byte_range, spans};
 use crate::elements::Itemsize;
 use crate::error::ZarrError;
 use crate::frame_reader::{Frame, Opened, ReadPolicy, block_ranges};
-use crate::reader::{Attempt, ChunkReader, Fetched, Stored, byte_range, spans};
+use crate::reader::{Attempt, ChunkReader, Fetched, Stored};
 use crate::subset::Subset;
 
 impl ChunkReader<'_> {
@@ -26,14 +27,14 @@ impl ChunkReader<'_> {
     ) -> Result<Fetched, ZarrError> {
         let Itemsize::Fixed(itemsize) = self.elements().itemsize else { return self.fetch(index, stored) };
         let wanted = part.elements().max(1).saturating_mul(itemsize as u64);
-        if !self.is_frame() || !ReadPolicy::SUBSET.is_worth_it(self.chunk_bytes(), wanted) {
+        if !self.is_frame() || !ReadPolicy::SUBSET.is_worth_it(self.bytes_of(index), wanted) {
             return self.fetch(index, stored);
         }
         let fetched = self.at(
             index,
             stored,
             |absent| Ok(Some(absent)),
-            |place, stored| self.fetch_blocks(place, part, itemsize, stored, spare),
+            |place, stored| self.fetch_blocks(index, place, part, itemsize, stored, spare),
         );
         match fetched? {
             Some(fetched) => Ok(fetched),
@@ -45,19 +46,20 @@ impl ChunkReader<'_> {
     /// `None` if everything is to be read, because that is less work, or because something is wrong.
     fn fetch_blocks(
         &self,
+        index: &[u64],
         place: &Stored,
         part: &Subset,
         itemsize: usize,
         stored: &mut Vec<u8>,
         spare: &mut Vec<u8>,
     ) -> Result<Attempt<Option<Fetched>>, ZarrError> {
-        let mut frame = match Frame::open(self.store(), place, self.chunk_bytes(), spare)? {
+        let mut frame = match Frame::open(self.store(), place, self.bytes_of(index), spare)? {
             Opened::Frame(frame) => frame,
             Opened::Absent => return Ok(Attempt::Done(Some(Fetched::ABSENT))),
             Opened::Other => return Ok(Attempt::Done(None)),
             Opened::Replaced => return Ok(Attempt::Replaced),
         };
-        let (chunk, blocksize) = (self.chunk(), frame.header.blocksize.max(1) as usize);
+        let (chunk, blocksize) = (self.chunk(index), frame.header.blocksize.max(1) as usize);
         let blocks = spans(part, &chunk, itemsize, 2 * blocksize).flat_map(|span| {
             let wanted = byte_range(&span, &chunk, itemsize);
             (wanted.start / blocksize) as u64..wanted.end.div_ceil(blocksize) as u64

@@ -4,22 +4,24 @@
 //! Fetching and decoding are two steps, because one waits for a store and the other for a processor. Subsets are in *stored
 //! order*: their dimensions are those of a decoded chunk, slowest first ([`Elements::order`]).
 
-use std::collections::VecDeque;
-use std::ops::Range;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use zcodec::{Codec, CodecError, Header, decompress_range, to_usize};
+use zcodec::{CodecError, to_usize};
 use zstore::{ByteRange, Stat, Store};
 
-use crate::chain::DecodeScratch;
-use crate::elements::{Elements, Itemsize};
+use crate::chain::{DecodeScratch, Sharding};
+use crate::decoder::Decoder;
+use crate::elements::Elements;
 use crate::error::ZarrError;
-use crate::fallback::Fallback;
 use crate::grid::Grid;
 use crate::metadata::Array;
-use crate::shard::{StoredIndex, find_shard_index};
-use crate::subset::{Subset, copy_from_window, copy_subset};
+use crate::shard::{IndexLayout, StoredIndex, find_shard_index};
+use crate::subset::Subset;
+
+/// Shapes of chunks whose decoder is kept.
+const SHAPES: usize = 256;
 
 /// Cache size for shard indexes, in bytes; at least two are kept.
 const INDEX_CACHE: u64 = 16 << 20;
@@ -31,10 +33,13 @@ type KeptIndex = Arc<Option<StoredIndex>>;
 pub struct ChunkReader<'a> {
     store: &'a Store,
     array: &'a Array,
-    elements: Elements,
-    /// How chunks are decoded that the fast path cannot.
-    fallback: Option<Fallback>,
+    /// Of a regular grid, of every chunk; else of the largest.
+    decoder: Arc<Decoder>,
+    /// Of a rectilinear grid, by the shape of the chunk.
+    shapes: Mutex<HashMap<Vec<u64>, Arc<Decoder>>>,
     grid: Grid,
+    /// The shards, if their inner chunks are read one by one.
+    sharding: Option<Sharding>,
     indexes: Mutex<VecDeque<(Vec<u64>, KeptIndex)>>,
     /// The most bytes of memory that a chunk or the index of a shard may take.
     limit: Option<u64>,
@@ -92,14 +97,11 @@ impl<'a> ChunkReader<'a> {
     /// # Errors
     /// A message that names the unsupported codec.
     pub fn new(store: &'a Store, array: &'a Array) -> Result<ChunkReader<'a>, String> {
-        let (elements, fallback) = match (Elements::of(array), Fallback::of(array)) {
-            (Ok(elements), _) => (elements, None),
-            (Err(_), Ok(Some((decoded, fallback)))) => (Elements::of(&decoded)?, Some(fallback)),
-            (Err(why), _) => return Err(why),
-        };
-        let grid = array.chunk_shape().and_then(|shape| Grid::new(array.shape.clone(), shape.to_vec()));
-        let grid = grid.ok_or("the chunk grid is not regular")?;
-        Ok(ChunkReader { store, array, elements, fallback, grid, indexes: Mutex::default(), limit: None })
+        let (decoder, shown) = Decoder::new(array)?;
+        let grid = shown.chunk_grid().ok_or("the chunk grid is not known")?.into_owned();
+        let sharding = shown.chain.split_shards().cloned();
+        let (decoder, indexes) = (Arc::new(decoder), Mutex::default());
+        Ok(ChunkReader { store, array, decoder, shapes: Mutex::default(), grid, sharding, indexes, limit: None })
     }
 
     /// The same, with at most `bytes` of memory for a decoded chunk, whatever its metadata and the chunk itself say.
@@ -117,25 +119,22 @@ impl<'a> ChunkReader<'a> {
 
     /// Whether a stored chunk is a Blosc frame without further codecs.
     pub(crate) fn is_frame(&self) -> bool {
-        self.fallback.is_none() && matches!(self.array.chain.innermost().tail.as_slice(), [Codec::Blosc(..)])
+        self.decoder.is_frame()
     }
 
     /// Whether a stored chunk is the decoded one.
     pub(crate) fn is_plain(&self) -> bool {
-        self.fallback.is_none() && self.array.chain.innermost().tail.is_empty()
+        self.decoder.is_plain()
     }
 
     /// How many times a chunk is in memory, in one form or another, while it is decoded.
     pub(crate) fn copies(&self) -> u64 {
-        match &self.fallback {
-            Some(_) => 3,
-            None => 1 + u64::from(!self.is_plain()),
-        }
+        self.decoder.copies()
     }
 
     /// How decoded chunks hold their elements.
     pub fn elements(&self) -> &Elements {
-        &self.elements
+        &self.decoder.elements
     }
 
     /// The grid of chunks (with sharding: of inner chunks).
@@ -143,9 +142,20 @@ impl<'a> ChunkReader<'a> {
         &self.grid
     }
 
-    /// A full chunk in stored order, from the origin.
-    pub fn chunk(&self) -> Subset {
-        Subset::whole(self.grid.chunk_shape()).permuted(&self.elements.order)
+    /// Chunk `index` in full, in stored order, from the origin.
+    pub fn chunk(&self, index: &[u64]) -> Subset {
+        Subset::whole(self.grid.chunk(index).shape()).permuted(&self.elements().order)
+    }
+
+    /// Bytes of chunk `index`, decoded; estimated where elements have no fixed size.
+    pub(crate) fn bytes_of(&self, index: &[u64]) -> u64 {
+        let size = self.decoder.chunk_bytes() / self.decoder.chunk.elements().max(1);
+        self.grid.chunk(index).elements().saturating_mul(size)
+    }
+
+    /// Bytes of a decoded chunk, of a rectilinear grid of the largest; estimated where elements have no fixed size.
+    pub fn chunk_bytes(&self) -> u64 {
+        self.decoder.chunk_bytes()
     }
 
     /// The most bytes that kept shard indexes of `array` take.
@@ -172,12 +182,23 @@ impl<'a> ChunkReader<'a> {
 
     /// Index of the shard, and number of the inner chunk in it.
     fn shard_of(&self, index: &[u64]) -> Option<(Vec<u64>, u64)> {
-        let sharding = self.array.chain.sharding.as_ref()?;
-        let counts: Vec<u64> =
-            self.array.grid.as_ref()?.chunk_shape().iter().zip(&sharding.chunk_shape).map(|(s, c)| s / c).collect();
-        let shard: Vec<u64> = index.iter().zip(&counts).map(|(index, count)| index / count).collect();
-        let inner = index.iter().zip(&counts).fold(0, |number, (index, count)| number * count + index % count);
+        let (sharding, shards) = (self.sharding.as_ref()?, self.array.grid.as_ref()?);
+        let (mut shard, mut inner) = (Vec::with_capacity(index.len()), 0);
+        for (dimension, (chunk, length)) in index.iter().zip(&sharding.chunk_shape).enumerate() {
+            let element = chunk * length;
+            shard.push(shards.chunk_of(dimension, element));
+            let (start, extent) = shards.extent(dimension, shard[dimension]);
+            inner = inner * (extent / length) + (element - start) / length;
+        }
         Some((shard, inner))
+    }
+
+    /// How shard `index` stores its index.
+    fn layout(&self, index: &[u64]) -> Option<IndexLayout> {
+        let sharding = self.sharding.as_ref()?;
+        let shard = self.array.grid.as_ref()?.chunk(index);
+        let chunks = shard.shape().iter().zip(&sharding.chunk_shape).map(|(shard, chunk)| shard / chunk).product();
+        Some(IndexLayout { chunks, ..sharding.index })
     }
 
     /// Reads the stored bytes of chunk `index` into `stored`, whose old content is lost.
@@ -259,12 +280,12 @@ impl<'a> ChunkReader<'a> {
         if let Some(shard) = self.kept(&index) {
             return Ok(shard);
         }
-        let layout = self.array.chain.sharding.as_ref().map(|sharding| &sharding.index);
+        let layout = self.layout(&index);
         let bytes = layout.map_or(0, |layout| layout.chunks.saturating_mul(INDEX_ENTRY));
         if let Some(limit) = self.limit.filter(|limit| bytes > *limit) {
             return Err(ZarrError::Chunk { place: self.store.place(key), source: CodecError::Memory { limit } });
         }
-        let shard = layout.map(|layout| find_shard_index(self.store, key, layout, buffer)).transpose()?.flatten();
+        let shard = layout.map(|layout| find_shard_index(self.store, key, &layout, buffer)).transpose()?.flatten();
         let shard = Arc::new(shard);
         let mut indexes = self.indexes.lock();
         if indexes.len() >= kept_indexes(self.array) {
@@ -285,21 +306,42 @@ impl<'a> ChunkReader<'a> {
         Some(shard)
     }
 
-    /// Decodes a full chunk into `scratch.decoded`, with `threads` threads on Blosc blocks.
+    /// How chunk `index` is decoded.
+    pub(crate) fn decoder(&self, index: &[u64]) -> Result<Arc<Decoder>, CodecError> {
+        if self.grid.is_regular() {
+            return Ok(Arc::clone(&self.decoder));
+        }
+        let shape = self.grid.chunk(index).shape().to_vec();
+        if let Some(known) = self.shapes.lock().get(&shape) {
+            return Ok(Arc::clone(known));
+        }
+        let unfit = |detail| CodecError::Invalid { format: "chunk", detail };
+        let array = self.array.with_chunks(&shape).ok_or_else(|| unfit(format!("no codecs for shape {shape:?}")))?;
+        let decoder = Arc::new(Decoder::new(&array).map_err(unfit)?.0);
+        let mut shapes = self.shapes.lock();
+        if shapes.len() < SHAPES {
+            shapes.insert(shape, Arc::clone(&decoder));
+        }
+        Ok(decoder)
+    }
+
+    /// Decodes chunk `index` in full into `scratch.decoded`, with `threads` threads on Blosc blocks.
     ///
     /// # Errors
     /// What is wrong with the bytes.
-    pub fn decode(&self, stored: &[u8], threads: usize, scratch: &mut DecodeScratch) -> Result<(), CodecError> {
+    pub fn decode(
+        &self,
+        index: &[u64],
+        stored: &[u8],
+        threads: usize,
+        scratch: &mut DecodeScratch,
+    ) -> Result<(), CodecError> {
         scratch.workspace.limit = self.limit.or(scratch.workspace.limit);
-        if let Some(fallback) = &self.fallback {
-            return fallback.decode(stored, threads, scratch);
-        }
-        let DecodeScratch { decoded, spare, workspace } = scratch;
-        self.array.chain.innermost().decode_tail(stored, decoded, spare, threads, workspace)
+        self.decoder(index)?.decode(stored, threads, scratch)
     }
 
-    /// Decodes what `part` of a chunk (in stored order, from the chunk's origin) needs, and copies it to `target`, which is
-    /// as long as the part. Returns the bytes decoded. Elements must have a fixed size.
+    /// Decodes what `part` of chunk `index` (in stored order, from the chunk's origin) needs, and copies it to `target`, which
+    /// is as long as the part. Returns the bytes decoded. Elements must have a fixed size.
     ///
     /// Of a plain Blosc chunk, only the blocks that overlap the part are decoded.
     ///
@@ -307,58 +349,15 @@ impl<'a> ChunkReader<'a> {
     /// What is wrong with the bytes.
     pub fn decode_subset(
         &self,
+        index: &[u64],
         stored: &[u8],
         part: &Subset,
         target: &mut [u8],
         threads: usize,
         scratch: &mut DecodeScratch,
     ) -> Result<u64, CodecError> {
-        let Itemsize::Fixed(itemsize) = self.elements.itemsize else { return Ok(0) };
-        let chunk = self.chunk();
-        let whole = *part == chunk;
-        match self.frame(stored)? {
-            Some((frame, header)) if !whole => {
-                let DecodeScratch { decoded, workspace, .. } = scratch;
-                let mut bytes = 0;
-                for span in spans(part, &chunk, itemsize, 2 * header.blocksize as usize) {
-                    let held = decompress_range(frame, byte_range(&span, &chunk, itemsize), decoded, workspace)?;
-                    bytes += held.len() as u64;
-                    copy_from_window(&span, &chunk, (decoded, held.start), part, target, itemsize);
-                }
-                return Ok(bytes);
-            }
-            _ => {}
-        }
-        let chain = self.array.chain.innermost();
-        let decoded = match chain.chunk_bytes {
-            // Chunks without a compressor are copied once, not twice.
-            Some(bytes) if self.is_plain() && bytes == stored.len() as u64 => stored,
-            _ => {
-                self.decode(stored, threads, scratch)?;
-                &scratch.decoded
-            }
-        };
-        copy_subset(part, &chunk, decoded, part, target, itemsize);
-        Ok(decoded.len() as u64)
-    }
-
-    /// The Blosc frame that a stored chunk is, with or without a checksum behind it, and its header, checked against the size
-    /// that the chunk has. Nothing where the chunk is something else.
-    fn frame<'b>(&self, stored: &'b [u8]) -> Result<Option<(&'b [u8], Header)>, CodecError> {
-        let chain = self.array.chain.innermost();
-        let frame = match chain.tail.as_slice() {
-            _ if self.fallback.is_some() => return Ok(None),
-            [Codec::Blosc(..)] => stored,
-            [Codec::Blosc(..), Codec::Crc32c] => checked(stored)?,
-            _ => return Ok(None),
-        };
-        let header = Header::parse(frame)?;
-        match chain.chunk_bytes {
-            Some(expected) if expected != u64::from(header.nbytes) => {
-                Err(CodecError::WrongSize { expected, found: header.nbytes.into() })
-            }
-            _ => Ok(Some((frame, header))),
-        }
+        scratch.workspace.limit = self.limit.or(scratch.workspace.limit);
+        self.decoder(index)?.decode_subset(stored, part, target, threads, scratch)
     }
 }
 
@@ -369,44 +368,6 @@ const INDEX_ENTRY: u64 = size_of::<Option<(u64, u64)>>() as u64;
 fn kept_indexes(array: &Array) -> usize {
     let chunks = array.chain.sharding.as_ref().map_or(1, |sharding| sharding.index.chunks.max(1));
     to_usize((INDEX_CACHE / (chunks * INDEX_ENTRY)).clamp(2, 4096))
-}
-
-/// The bytes before a CRC-32C that matches them.
-fn checked(stored: &[u8]) -> Result<&[u8], CodecError> {
-    let Some((bytes, checksum)) = stored.split_last_chunk::<4>() else {
-        return Err(CodecError::Short { format: "crc32c", needed: 4, found: stored.len() as u64 });
-    };
-    match (u32::from_le_bytes(*checksum), zcodec::crc32c(bytes)) {
-        (stored, computed) if stored != computed => Err(CodecError::Checksum { stored, computed }),
-        _ => Ok(bytes),
-    }
-}
-
-/// The bytes of a decoded chunk from the first element of `part` to its last.
-pub(crate) fn byte_range(part: &Subset, chunk: &Subset, itemsize: usize) -> Range<usize> {
-    let last: Vec<u64> =
-        part.start().iter().zip(part.shape()).map(|(start, length)| start + length.max(&1) - 1).collect();
-    let first = to_usize(chunk.number(part.start()));
-    first * itemsize..(to_usize(chunk.number(&last)) + 1) * itemsize
-}
-
-/// Splits `part` along its slowest dimensions where consecutive steps are `gap` bytes or more apart.
-pub(crate) fn spans(part: &Subset, chunk: &Subset, itemsize: usize, gap: usize) -> impl Iterator<Item = Subset> {
-    let (mut depth, mut shape) = (0, part.shape().to_vec());
-    for dimension in 0..shape.len() {
-        let length = std::mem::replace(&mut shape[dimension], 1);
-        let one = Subset::new(part.start().to_vec(), shape.clone());
-        let stride: u64 = chunk.shape()[dimension + 1..].iter().product();
-        let between = to_usize(stride).saturating_mul(itemsize).saturating_sub(byte_range(&one, chunk, itemsize).len());
-        if length > 1 && between < gap {
-            shape[dimension] = length;
-            break;
-        }
-        depth = dimension + 1;
-    }
-    let outer = Subset::new(part.start()[..depth].to_vec(), part.shape()[..depth].to_vec());
-    let inner = part.start()[depth..].to_vec();
-    (0..outer.elements()).map(move |number| Subset::new([outer.member(number), inner.clone()].concat(), shape.clone()))
 }
 
 #[cfg(test)]

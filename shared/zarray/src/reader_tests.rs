@@ -6,7 +6,8 @@ use zcodec::{Blosc, Cname, Shuffle, Workspace, crc32c};
 use zstore::StoreOptions;
 
 use super::*;
-use crate::metadata::{Node, node_v3};
+use crate::metadata::Node;
+use crate::node_v3::node_v3;
 use crate::shard::{IndexLayout, ShardIndex};
 
 fn array(shape: &[u64], chunk: &[u64], codecs: Value) -> Array {
@@ -53,12 +54,12 @@ fn a_part_costs_only_its_blocks() {
     // Two rows of each of three planes: a plane is 2048 bytes, a row and a block 128.
     let part = Subset::new(vec![2, 4, 0], vec![3, 2, 64]);
     let mut target = vec![0; part.elements() as usize * 2];
-    let decoded = reader.decode_subset(&bytes, &part, &mut target, 1, &mut scratch).expect("decodes");
+    let decoded = reader.decode_subset(&[0, 0, 0], &bytes, &part, &mut target, 1, &mut scratch).expect("decodes");
     assert_eq!(decoded, 3 * 2 * 128);
     assert_eq!(target[..2], ((2 * 16 + 4) * 64u16).to_le_bytes());
     bytes[40] ^= 1;
     assert!(matches!(
-        reader.decode_subset(&bytes, &part, &mut target, 1, &mut scratch),
+        reader.decode_subset(&[0, 0, 0], &bytes, &part, &mut target, 1, &mut scratch),
         Err(CodecError::Checksum { .. })
     ));
 }
@@ -82,13 +83,13 @@ fn a_part_is_read_without_the_rest() {
     let mut target = vec![0; part.elements() as usize * 2];
     let fetched = reader.fetch_subset(&[0, 0], &part, &mut stored, &mut spare).expect("reads");
     assert!(fetched.present && fetched.bytes < frame.len() as u64 / 2, "{fetched:?} of {}", frame.len());
-    reader.decode_subset(&stored, &part, &mut target, 1, &mut scratch).expect("decodes");
+    reader.decode_subset(&[0, 0], &stored, &part, &mut target, 1, &mut scratch).expect("decodes");
     assert!(target == data[(1 << 19) + 200..(1 << 20) - 200]);
     assert_eq!(reader.fetch_subset(&[1, 0], &part, &mut stored, &mut spare).expect("reads"), Fetched::ABSENT);
     // A frame truncated after its table is read up to its end, and cannot be decoded.
     std::fs::write(directory.path().join("x/c/0/0"), &frame[..5000]).expect("is written");
     let fetched = reader.fetch_subset(&[0, 0], &part, &mut stored, &mut spare).expect("reads");
-    assert!(fetched.present && reader.decode_subset(&stored, &part, &mut target, 1, &mut scratch).is_err());
+    assert!(fetched.present && reader.decode_subset(&[0, 0], &stored, &part, &mut target, 1, &mut scratch).is_err());
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn shards_are_read_by_their_index() {
         assert!(found(&[0, 2], &mut bytes).stat.is_some_and(|stat| stat.size == parts.concat().len() as u64));
         assert!(!found(&[0, 2], &mut bytes).present, "no inner chunk");
         assert!(found(&[0, 3], &mut bytes).present);
-        reader.decode(&bytes, 1, &mut scratch).expect("decodes");
+        reader.decode(&[0, 3], &bytes, 1, &mut scratch).expect("decodes");
         assert_eq!(scratch.decoded, numbers(4));
         assert!(reader.place(&[1, 3]).ends_with("x/c/0/1 inner chunk 3"));
         // The index is kept; a reader that has not seen it finds the damage.
@@ -134,7 +135,7 @@ fn a_frame_of_another_size_is_noticed() {
     let part = Subset::new(vec![1], vec![2]);
     for stored in [compress(&numbers(5)), Vec::new(), vec![1; 40]] {
         let mut target = vec![0; 4];
-        assert!(reader.decode_subset(&stored, &part, &mut target, 1, &mut DecodeScratch::default()).is_err());
+        assert!(reader.decode_subset(&[0], &stored, &part, &mut target, 1, &mut DecodeScratch::default()).is_err());
     }
 }
 
@@ -160,7 +161,7 @@ proptest! {
         };
         let (_directory, store) = store_with("y", &[]);
         let reader = ChunkReader::new(&store, &array).expect("readable");
-        let chunk = reader.chunk();
+        let chunk = reader.chunk(&vec![0; shape.len()]);
         let (start, lengths) = order.iter().map(|dimension| {
             let (length, start, end) = &extents[*dimension];
             let start = start.index(*length as usize) as u64;
@@ -168,7 +169,8 @@ proptest! {
         }).unzip();
         let part = Subset::new(start, lengths);
         let mut target = vec![0; part.elements() as usize * 2];
-        reader.decode_subset(&stored, &part, &mut target, 1, &mut DecodeScratch::default()).expect("decodes");
+        let first = vec![0; shape.len()];
+        reader.decode_subset(&first, &stored, &part, &mut target, 1, &mut DecodeScratch::default()).expect("decodes");
         let expected: Vec<u8> = (0..part.elements())
             .flat_map(|number| (chunk.number(&part.member(number)) as u16).to_le_bytes())
             .collect();

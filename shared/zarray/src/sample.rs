@@ -35,7 +35,7 @@ pub struct Listed {
 
 /// Samples `array`: `look` is called with the keys of objects (chunks, or shards), spread over the grid, and returns how many
 /// chunks it has got out of each, until that makes `wanted`. Where none of them was there, the keys are listed, for the caller
-/// to choose from. An array without chunks or a regular grid has no keys to try.
+/// to choose from. An array without chunks, or that is not understood, has no keys to try.
 ///
 /// # Errors
 /// That of `look`.
@@ -46,7 +46,7 @@ pub fn sample<E>(
     mut look: impl FnMut(&str) -> Result<u64, E>,
 ) -> Result<Sampled, E> {
     let mut sampled = Sampled { tried: 0, found: 0, listed: None };
-    let Some(grid) = array.grid.as_ref().filter(|grid| !grid.is_empty() && wanted > 0) else { return Ok(sampled) };
+    let Some(grid) = array.numbered().filter(|grid| !grid.is_empty() && wanted > 0) else { return Ok(sampled) };
     let mut chunks = 0;
     for number in grid.spread().take(zcodec::to_usize(wanted.saturating_add(PROBES))) {
         let here = look(&object_key(array, grid, number))?;

@@ -1,8 +1,10 @@
 //! The chunks touched by a selection: indices along each dimension, all combinations of which are selected, by the chunk that
 //! they lie in.
 //!
-//! The share of an offset that a dimension has is worked out once, so that a chunk is a product of a few short lists and 10^7
-//! chunks are never listed.
+//! The positions along each dimension are worked out once, so that a chunk is a product of a few short lists and 10^7 chunks
+//! are never listed.
+
+use crate::grid::Grid;
 
 /// The indices that are selected along one dimension.
 #[derive(Debug, Clone, Copy)]
@@ -19,15 +21,17 @@ pub struct Selected<'a> {
 #[derive(Debug, Clone)]
 struct Piece {
     chunk: u64,
-    /// For each index its share of the offset in the decoded chunk and of that in the output, both in elements.
-    offsets: Vec<(u64, u64)>,
+    /// For each index its position in the chunk, and its share of the offset in the output in elements.
+    positions: Vec<(u64, u64)>,
 }
 
 /// The chunks that a selection touches, by number.
 #[derive(Debug, Clone)]
 pub struct TouchedChunks {
+    grid: Grid,
+    /// Dimensions in the order of a decoded chunk, slowest first.
+    order: Vec<usize>,
     dimensions: Vec<(usize, Vec<Piece>)>,
-    rank: usize,
 }
 
 /// One chunk, and its selected elements in C order of the selection.
@@ -35,6 +39,8 @@ pub struct TouchedChunks {
 pub struct TouchedChunk {
     /// Index of the chunk.
     pub chunk: Vec<u64>,
+    /// Elements from one index to the next along each dimension of the decoded chunk.
+    pub strides: Vec<u64>,
     /// Offset of each element in the decoded chunk, in elements.
     pub offsets: Vec<u64>,
     /// Offset of each element in the output, in elements.
@@ -42,14 +48,10 @@ pub struct TouchedChunk {
 }
 
 impl TouchedChunks {
-    /// The chunks that `selected` touches in an array with chunks of `chunk_shape`, whose decoded elements have these strides.
-    /// Along a dimension that is not selected it is the first index of the first chunk.
-    pub fn new(chunk_shape: &[u64], strides: &[u64], selected: &[Selected]) -> TouchedChunks {
-        let pieces = |selected: &Selected| {
-            let dimension = selected.dimension;
-            (dimension, pieces(selected, chunk_shape[dimension], strides[dimension]))
-        };
-        TouchedChunks { dimensions: selected.iter().map(pieces).collect(), rank: chunk_shape.len() }
+    /// The chunks of `grid` that `selected` touches, whose decoded elements lie in `order`.
+    pub fn new(grid: &Grid, order: &[usize], selected: &[Selected]) -> TouchedChunks {
+        let pieces = |selected: &Selected| (selected.dimension, pieces(grid, selected));
+        TouchedChunks { grid: grid.clone(), order: order.to_vec(), dimensions: selected.iter().map(pieces).collect() }
     }
 
     /// Number of chunks.
@@ -62,43 +64,54 @@ impl TouchedChunks {
         self.len() == 0
     }
 
-    /// Chunk `number`; the dimension selected last varies fastest.
-    pub fn get(&self, mut number: usize) -> TouchedChunk {
+    /// Chunk `number`; the dimension selected last varies fastest. Along a dimension that is not selected it is the first index
+    /// of the chunk that `at` names with the dimension, else of the first.
+    pub fn get(&self, mut number: usize, at: &[(usize, u64)]) -> TouchedChunk {
+        let mut chunk = vec![0; self.grid.shape().len()];
+        for (dimension, index) in at {
+            chunk[*dimension] = *index;
+        }
         let mut picked = Vec::with_capacity(self.dimensions.len());
         for (dimension, pieces) in self.dimensions.iter().rev() {
-            picked.push((*dimension, &pieces[number % pieces.len()]));
+            let piece = &pieces[number % pieces.len()];
             number /= pieces.len();
+            chunk[*dimension] = piece.chunk;
+            picked.push((*dimension, piece));
         }
-        let mut touched = TouchedChunk { chunk: vec![0; self.rank], offsets: vec![0], targets: vec![0] };
+        let strides = chunk_strides(self.grid.chunk(&chunk).shape(), &self.order);
+        let (mut offsets, mut targets) = (vec![0], vec![0]);
         for (dimension, piece) in picked.into_iter().rev() {
-            touched.chunk[dimension] = piece.chunk;
-            touched.offsets = sums(&touched.offsets, piece, |(offset, _)| *offset);
-            touched.targets = sums(&touched.targets, piece, |(_, target)| *target);
+            let stride = strides[dimension];
+            offsets = sums(&offsets, piece, |(position, _)| position * stride);
+            targets = sums(&targets, piece, |(_, target)| *target);
         }
-        touched
+        TouchedChunk { chunk, strides, offsets, targets }
     }
 }
 
 /// The sum of every pair of an outer offset and one of a piece.
-fn sums(outer: &[u64], piece: &Piece, part: fn(&(u64, u64)) -> u64) -> Vec<u64> {
-    outer.iter().flat_map(|sum| piece.offsets.iter().map(move |offsets| sum + part(offsets))).collect()
+fn sums(outer: &[u64], piece: &Piece, part: impl Fn(&(u64, u64)) -> u64 + Copy) -> Vec<u64> {
+    outer.iter().flat_map(|sum| piece.positions.iter().map(move |position| sum + part(position))).collect()
 }
 
-fn pieces(selected: &Selected, chunk_length: u64, stride: u64) -> Vec<Piece> {
+fn pieces(grid: &Grid, selected: &Selected) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
-    for (position, index) in selected.indices.iter().enumerate() {
-        let chunk = index / chunk_length;
-        let offsets = (index % chunk_length * stride, position as u64 * selected.output_stride);
-        match pieces.last_mut() {
-            Some(piece) if piece.chunk == chunk => piece.offsets.push(offsets),
-            _ => pieces.push(Piece { chunk, offsets: vec![offsets] }),
+    let mut bounds = 0..0;
+    for (number, index) in selected.indices.iter().enumerate() {
+        if pieces.is_empty() || !bounds.contains(index) {
+            let chunk = grid.chunk_of(selected.dimension, *index);
+            let (start, length) = grid.extent(selected.dimension, chunk);
+            bounds = start..start + length;
+            pieces.push(Piece { chunk, positions: Vec::new() });
         }
+        let position = (index - bounds.start, number as u64 * selected.output_stride);
+        pieces.last_mut().into_iter().for_each(|piece| piece.positions.push(position));
     }
     pieces
 }
 
 /// Elements from one index to the next along each dimension of a decoded chunk whose dimensions lie in `order`, slowest first.
-pub fn chunk_strides(chunk_shape: &[u64], order: &[usize]) -> Vec<u64> {
+fn chunk_strides(chunk_shape: &[u64], order: &[usize]) -> Vec<u64> {
     let mut strides = vec![0; chunk_shape.len()];
     let mut stride = 1;
     for dimension in order.iter().rev() {
@@ -112,33 +125,53 @@ pub fn chunk_strides(chunk_shape: &[u64], order: &[usize]) -> Vec<u64> {
 mod tests {
     use super::*;
 
+    fn touched(grid: &Grid, order: &[usize], at: &[(usize, u64)], selected: &[Selected]) -> Vec<TouchedChunk> {
+        let touched = TouchedChunks::new(grid, order, selected);
+        (0..touched.len()).map(|number| touched.get(number, at)).collect()
+    }
+
+    fn chunk(chunk: [u64; 2], strides: [u64; 2], offsets: &[u64], targets: &[u64]) -> TouchedChunk {
+        let (chunk, strides) = (chunk.to_vec(), strides.to_vec());
+        TouchedChunk { chunk, strides, offsets: offsets.to_vec(), targets: targets.to_vec() }
+    }
+
+    const ROWS: Selected = Selected { dimension: 0, indices: &[1, 2], output_stride: 3 };
+
     #[test]
     fn indices_are_grouped_by_chunk_in_every_order_of_dimensions() {
-        let strides = chunk_strides(&[2, 3], &[1, 0]);
-        assert_eq!((chunk_strides(&[2, 3], &[0, 1]), &strides), (vec![3, 1], &vec![1, 2]));
-        let rows = Selected { dimension: 0, indices: &[1, 2], output_stride: 3 };
+        let grid = Grid::new(vec![4, 6], vec![2, 3]).expect("a grid");
+        assert_eq!(touched(&grid, &[0, 1], &[], &[])[0].strides, [3, 1]);
         let columns = Selected { dimension: 1, indices: &[0, 2, 5], output_stride: 1 };
-        let touched = TouchedChunks::new(&[2, 3], &strides, &[rows, columns]);
-        let chunk = |chunk: [u64; 2], offsets: &[u64], targets: &[u64]| TouchedChunk {
-            chunk: chunk.to_vec(),
-            offsets: offsets.to_vec(),
-            targets: targets.to_vec(),
-        };
-        let found: Vec<TouchedChunk> = (0..touched.len()).map(|number| touched.get(number)).collect();
         let expected = [
-            chunk([0, 0], &[1, 5], &[0, 1]),
-            chunk([0, 1], &[5], &[2]),
-            chunk([1, 0], &[0, 4], &[3, 4]),
-            chunk([1, 1], &[4], &[5]),
+            chunk([0, 0], [1, 2], &[1, 5], &[0, 1]),
+            chunk([0, 1], [1, 2], &[5], &[2]),
+            chunk([1, 0], [1, 2], &[0, 4], &[3, 4]),
+            chunk([1, 1], [1, 2], &[4], &[5]),
         ];
-        assert_eq!(found, expected);
+        assert_eq!(touched(&grid, &[1, 0], &[], &[ROWS, columns]), expected);
+    }
+
+    #[test]
+    fn rectilinear_chunks_have_strides_of_their_own() {
+        let grid = Grid::rectilinear(vec![5, 6], &[vec![(2, 1), (3, 1)], vec![(4, 1), (2, 1)]]).expect("a grid");
+        let columns = Selected { dimension: 1, indices: &[3, 4], output_stride: 1 };
+        let expected = [
+            chunk([0, 0], [1, 2], &[1 + 6], &[0]),
+            chunk([0, 1], [1, 2], &[1], &[1]),
+            chunk([1, 0], [1, 3], &[9], &[3]),
+            chunk([1, 1], [1, 3], &[0], &[4]),
+        ];
+        assert_eq!(touched(&grid, &[1, 0], &[], &[ROWS, columns]), expected);
+        let expected = [chunk([0, 1], [2, 1], &[2], &[0]), chunk([1, 1], [2, 1], &[0], &[3])];
+        assert_eq!(touched(&grid, &[0, 1], &[(1, 1)], &[ROWS]), expected);
     }
 
     #[test]
     fn without_dimensions_there_is_one_chunk_and_without_indices_none() {
-        let all = TouchedChunks::new(&[], &[], &[]);
-        assert_eq!((all.len(), all.get(0).offsets), (1, vec![0]));
+        let scalar = Grid::new(vec![], vec![]).expect("a grid");
+        assert_eq!(touched(&scalar, &[], &[], &[])[0].offsets, [0]);
+        let line = Grid::new(vec![8], vec![4]).expect("a grid");
         let none = Selected { dimension: 0, indices: &[], output_stride: 1 };
-        assert!(TouchedChunks::new(&[4], &[1], &[none]).is_empty());
+        assert!(TouchedChunks::new(&line, &[0], &[none]).is_empty());
     }
 }

@@ -62,7 +62,7 @@ pub fn read_region(
             format!("reading {elements} values needs {needed} of memory; the limit for coordinates is {limit}");
         return Err(ZarrError::TooLarge { place: store.place(array.key_prefix()), detail });
     };
-    let chunks = region.chunks(reader.grid().chunk_shape());
+    let chunks = reader.grid().touched(region);
     let numbers = 0..chunks.elements();
     let whole = Region { reader: &reader, region, chunks, fill: fill_element(array) };
     match reader.elements().itemsize {
@@ -108,7 +108,7 @@ impl Region<'_> {
 
     /// A chunk, and the part of it inside the box, in the order of the array.
     fn inside(&self, index: &[u64]) -> (Subset, Subset) {
-        let chunk = Subset::chunk(index, self.reader.grid().chunk_shape());
+        let chunk = self.reader.grid().chunk(index);
         let part = chunk.intersection(self.region).unwrap_or_else(|| Subset::whole(&vec![0; index.len()]));
         (chunk, part)
     }
@@ -128,16 +128,16 @@ impl Region<'_> {
             if part == *whole {
                 // A large coordinate is often one chunk.
                 return reader
-                    .decode_subset(&stored, &within, &mut bytes.lock(), 1, &mut scratch)
+                    .decode_subset(&index, &stored, &within, &mut bytes.lock(), 1, &mut scratch)
                     .map(drop)
                     .map_err(damaged);
             }
             let mut decoded = vec![0; to_usize(part.elements()) * itemsize];
-            reader.decode_subset(&stored, &within, &mut decoded, 1, &mut scratch).map_err(damaged)?;
+            reader.decode_subset(&index, &stored, &within, &mut decoded, 1, &mut scratch).map_err(damaged)?;
             copy_subset(&part, &part, &decoded, whole, &mut bytes.lock(), itemsize);
             return Ok(());
         }
-        reader.decode(&stored, 1, &mut scratch).map_err(damaged)?;
+        reader.decode(&index, &stored, 1, &mut scratch).map_err(damaged)?;
         if (scratch.decoded.len() as u64) < chunk.elements().saturating_mul(itemsize as u64) {
             let (expected, found) = (reader.chunk_bytes(), scratch.decoded.len() as u64);
             return Err(damaged(CodecError::WrongSize { expected, found }));
@@ -158,7 +158,7 @@ impl Region<'_> {
         let damaged = |source| ZarrError::Chunk { place: reader.place(&index), source };
         let Some(stored) = self.stored(&index)? else { return Ok(()) };
         let mut scratch = DecodeScratch::default();
-        reader.decode(&stored, 1, &mut scratch).map_err(damaged)?;
+        reader.decode(&index, &stored, 1, &mut scratch).map_err(damaged)?;
         let (whole, (chunk, part)) = (self.region, self.inside(&index));
         let items = separated(&scratch.decoded).filter(|items| items.len() as u64 >= chunk.elements());
         let items = items

@@ -1,8 +1,9 @@
 //! The plan of each array, made from metadata alone before anything is written.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use zarray::{Array, Chain, ChunkKeys, Grid, Part, ZarrFormat};
 use zcodec::{Compressor, codec_name, predict_blocksize};
 use zwire::{Exit, Failure, PlanRecord, round3};
@@ -72,7 +73,7 @@ impl ArrayPlan {
     pub fn of_view(array: &Array, view: View, action: Action) -> ArrayPlan {
         let mut array = array.clone();
         if let Some(shape) = view.shape() {
-            array.grid = array.grid.and_then(|grid| Grid::new(shape.clone(), grid.chunk_shape().to_vec()));
+            array.grid = array.numbered().and_then(|grid| Grid::new(shape.clone(), grid.chunk_shape().to_vec()));
             array.shape = shape;
         }
         ArrayPlan { view, ..ArrayPlan::new(array, action, false) }
@@ -88,7 +89,12 @@ impl ArrayPlan {
         self.array.chain.innermost()
     }
 
-    /// The new encoding, if any.
+    /// The array without the codecs that are left out where it gets other chunks: those that are decoded and not encoded again.
+    fn decoded(&self) -> Cow<'_, Array> {
+        if self.rechunk().is_some() { self.array.as_decoded() } else { Cow::Borrowed(&self.array) }
+    }
+
+    /// The new encoding, where there is one.
     pub fn encoding(&self) -> Option<&Encoding> {
         match &self.action {
             Action::Copy(_) => None,
@@ -147,7 +153,8 @@ impl ArrayPlan {
     /// The codec chain after the run, as text.
     pub fn new_codec(&self) -> String {
         let Some(encoding) = self.encoding() else { return self.array.chain.describe() };
-        let chain = self.chain();
+        let decoded = self.decoded();
+        let chain = decoded.chain.innermost();
         let kept = chain.specs[..chain.kept].iter();
         let mut words: Vec<String> =
             kept.filter(|spec| !matches!(codec_name(spec), "bytes" | "endian")).map(zcodec::describe).collect();
@@ -168,7 +175,7 @@ impl ArrayPlan {
 
     /// The new key of the object with key `key` and number `unit` in the grid.
     pub fn new_key(&self, key: &str, unit: Option<u64>) -> String {
-        match (&self.array.grid, unit) {
+        match (self.array.numbered(), unit) {
             (Some(grid), Some(unit)) if self.new_keys.is_some() || !self.view.is_whole() => {
                 self.output_key(&grid.index(unit))
             }
@@ -189,7 +196,7 @@ impl ArrayPlan {
 
     /// Units of work: stored objects. An array without numbered objects is one unit.
     pub fn units(&self) -> u64 {
-        self.regions().map_or_else(|| self.array.grid.as_ref().map_or(1, Grid::len), RechunkPlan::regions)
+        self.regions().map_or_else(|| self.array.numbered().map_or(1, Grid::len), RechunkPlan::regions)
     }
 
     /// Decoded size of a unit in bytes.
@@ -202,13 +209,13 @@ impl ArrayPlan {
 
     /// Decoded size of a stored object in bytes.
     pub fn object_bytes(&self) -> Option<u64> {
-        self.array.grid.as_ref()?.chunk_elements().checked_mul(self.array.itemsize?)
+        self.array.numbered()?.chunk_elements().checked_mul(self.array.itemsize?)
     }
 
     /// Decoded size of an output chunk in bytes.
     fn new_chunk_bytes(&self) -> Option<u64> {
         match self.rechunk() {
-            Some(rechunk) => Some(rechunk.layout.chunk_bytes(self.chain().itemsize?)),
+            Some(rechunk) => Some(rechunk.layout.chunk_bytes(self.decoded().chain.innermost().itemsize?)),
             None => self.chain().chunk_bytes,
         }
     }
@@ -235,7 +242,7 @@ impl ArrayPlan {
             to: self.new_codec(),
             objects_expected: match layout {
                 Some(layout) => layout.objects(&self.array.shape).map(|grid| grid.len()),
-                None => self.array.grid.as_ref().map(Grid::len),
+                None => self.array.numbered().map(Grid::len),
             },
             chunk_bytes: self.new_chunk_bytes(),
             uncompressed_bytes: self.array.uncompressed_bytes(),
@@ -277,13 +284,21 @@ impl Action {
 impl Rechunk {
     /// The metadata members that change in `array`.
     fn new_members(&self, array: &Array) -> Changes {
+        let decoded = array.as_decoded();
+        let chain = decoded.chain.innermost();
         match array.format {
             ZarrFormat::V2 => {
-                vec![("chunks", json!(self.layout.chunks)), ("compressor", self.encoding.compressor.to_v2())]
+                let filters = &chain.specs[..chain.kept];
+                let mut members =
+                    vec![("chunks", json!(self.layout.chunks)), ("compressor", self.encoding.compressor.to_v2())];
+                if filters != &array.chain.specs[..array.chain.filters()] {
+                    members.push(("filters", if filters.is_empty() { Value::Null } else { json!(filters) }));
+                }
+                members
             }
             ZarrFormat::V3 => {
                 let grid = json!({"name": "regular", "configuration": {"chunk_shape": self.layout.object_shape()}});
-                let codecs = self.layout.codecs_v3(array, self.encoding.tail_v3(array.chain.innermost()));
+                let codecs = self.layout.codecs_v3(&decoded, self.encoding.tail_v3(chain));
                 vec![("chunk_grid", grid), ("codecs", codecs.into())]
             }
         }

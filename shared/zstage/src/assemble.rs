@@ -30,7 +30,7 @@ pub fn assemble(
     verify: bool,
     scratch: &mut WorkerScratch,
 ) -> Result<Outcome, Failure> {
-    let (Some(grid), Some(unit)) = (&plan.array.grid, item.unit) else { return Ok(Outcome::default()) };
+    let (Some(grid), Some(unit)) = (plan.array.numbered(), item.unit) else { return Ok(Outcome::default()) };
     let index = grid.index(unit);
     let object = Subset::chunk(&index, grid.chunk_shape());
     let mut assembly = Assembly::new(task, plan, verify)?;
@@ -163,7 +163,7 @@ impl<'a> Assembly<'a> {
             present = true;
             self.part.resize(inside.elements() as usize * self.itemsize, 0);
             reader
-                .decode_subset(&scratch.stored, &within, &mut self.part, self.plan.threads, &mut self.decoder)
+                .decode_subset(&index, &scratch.stored, &within, &mut self.part, self.plan.threads, &mut self.decoder)
                 .map_err(|source| ZarrError::Chunk { place: reader.place(&index), source })?;
             scratch.seconds.decode += timer.lap();
             let start = inside.start().iter().zip(source.start()).zip(region.start());

@@ -219,11 +219,12 @@ impl Documents<'_> {
         Ok(NodeTexts { node, attributes })
     }
 
+    /// A document without the byte order mark before it: it may come to stand in another.
     fn optional(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
         let mut text = Vec::new();
         let text = self.store.get(key, &mut text)?.map(|_| text);
         self.read.note(key, text.as_deref());
-        Ok(text)
+        Ok(text.map(|text| json::without_mark(&text).to_vec()))
     }
 }
 

@@ -108,7 +108,7 @@ impl Task<'_> {
     fn remove_vanished(&self, pool: &Pool) -> Result<(), Failure> {
         let look = |(array, unit): (usize, u64)| {
             let plan = &self.plans[array];
-            let Some(grid) = plan.array.grid.as_ref().filter(|_| plan.rechunk().is_none()) else { return Ok(()) };
+            let Some(grid) = plan.array.numbered().filter(|_| plan.rechunk().is_none()) else { return Ok(()) };
             let key = plan.array.key(&plan.array.keys.encode(&grid.index(unit)));
             match self.store().stat(&key)? {
                 Some(_) => Ok(()),
@@ -193,7 +193,10 @@ impl Workers<'_> {
                 let encoding = plan.encoding_of(&piece.array)?;
                 self.job(plan, item, &self.task.stores[piece.store], &piece.array, encoding.as_ref()).run(scratch)?
             }
-            ItemSource::Own => self.job(plan, item, self.task.store(), &plan.array, plan.encoding()).run(scratch)?,
+            ItemSource::Own => {
+                let array = plan.array.at_key(&item.key);
+                self.job(plan, item, self.task.store(), &array, plan.encoding()).run(scratch)?
+            }
         };
         if outcome.written.is_none() && self.task.again && plan.placement != Placement::InPlace {
             // An earlier run may have written what this one leaves out.

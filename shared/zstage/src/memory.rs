@@ -131,5 +131,5 @@ const LOCAL_SINK: u64 = 256 << 10;
 const REMOTE_SINK: u64 = 24 << 20;
 
 fn objects(plan: &ArrayPlan) -> u64 {
-    plan.array.grid.as_ref().map_or(u64::MAX, Grid::len)
+    plan.array.numbered().map_or(u64::MAX, Grid::len)
 }

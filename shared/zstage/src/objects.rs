@@ -177,8 +177,8 @@ impl<'a> Objects<'a> {
             Work::Listed => 0..plan.units(),
             Work::Units { units, .. } => units[array].clone(),
         };
-        // Without a regular grid, keys cannot be computed: such an array is one unit and is listed.
-        let listed = matches!(self.work, Work::Listed) || (plan.array.grid.is_none() && !units.is_empty());
+        // Without a known grid no key can be computed: such an array is one unit, which is listed.
+        let listed = matches!(self.work, Work::Listed) || (plan.array.numbered().is_none() && !units.is_empty());
         if !listed || !plan.view.is_whole() {
             return Ok(Keys::Computed(units));
         }
@@ -192,7 +192,7 @@ impl<'a> Objects<'a> {
 
 /// The key and source of the output object with this number.
 pub fn source_of(plan: &ArrayPlan, unit: u64) -> Option<(String, ItemSource)> {
-    let grid = plan.array.grid.as_ref()?;
+    let grid = plan.array.numbered()?;
     let index = grid.index(unit);
     if plan.view.is_whole() {
         return Some((plan.array.key(&plan.array.keys.encode(&index)), ItemSource::Own));

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 use zarray::{Array, Hierarchy, Node, Part, Pool};
-use zstore::{Location, Store, StoreError};
+use zstore::{Location, Store, StoreError, Trail};
 use zwire::{Exit, Failure, Record};
 
 use crate::array_plan::{Action, ArrayPlan};
@@ -95,7 +95,7 @@ impl<'a> OutputPlan<'a> {
             &self.pool,
             |visit| match visit {
                 Ok(Node::Group(group)) => Ok((Some(group.path), None)),
-                Ok(Node::Array(array)) if array.grid.is_none() && !listable => {
+                Ok(Node::Array(array)) if array.numbered().is_none() && !listable => {
                     let text = "its chunk keys must be listed, but this server cannot list objects";
                     Err(Failure::new(Exit::Unreadable, text).at(store.place(array.key_prefix())))
                 }
@@ -198,14 +198,16 @@ impl<'a> OutputPlan<'a> {
             return Ok(0);
         }
         let mut strays = 0;
-        let mut waiting = vec![String::new()];
-        while let Some(prefix) = waiting.pop() {
+        let mut waiting = vec![(String::new(), Trail::default())];
+        while let Some((prefix, trail)) = waiting.pop() {
+            let Some(trail) = self.store().enter(&trail, &prefix) else { continue };
             let entries = self.store().entries(&prefix)?;
             let is_metadata = |name: &String| groups.contains(prefix.as_str()) && METADATA.contains(&name.as_str());
             strays += entries.files.iter().filter(|name| !is_metadata(name)).count() as u64;
             let below = |name: String| if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
             let directories = entries.directories.into_iter().map(below);
-            waiting.extend(directories.filter(|path| !arrays.contains(path.as_str())));
+            let directories = directories.filter(|path| !arrays.contains(path.as_str()));
+            waiting.extend(directories.map(|path| (path, trail.clone())));
         }
         Ok(strays)
     }
@@ -237,7 +239,7 @@ impl<'a> OutputPlan<'a> {
         let totals = [
             ("arrays", self.plans.len() as u64),
             ("recompress", self.plans.iter().filter(|plan| !matches!(plan.action, Action::Copy(_))).count() as u64),
-            ("objects_expected", sum(|array| array.grid.as_ref().map(zarray::Grid::len))),
+            ("objects_expected", sum(|array| array.numbered().map(zarray::Grid::len))),
             ("uncompressed_bytes", sum(Array::uncompressed_bytes)),
             ("jobs", jobs),
             ("memory_bytes", self.plans.iter().map(need).max().unwrap_or(0)),

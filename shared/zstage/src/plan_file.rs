@@ -122,7 +122,7 @@ fn unusable(what: &str, path: &str) -> Failure {
 pub fn fingerprint(plans: &[ArrayPlan]) -> u32 {
     let describe = |plan: &ArrayPlan| {
         let array = &plan.array;
-        let grid = array.grid.as_ref().map(|grid| grid.chunk_shape().to_vec());
+        let grid = array.grid.as_ref().map(|grid| (grid.chunk_shape().to_vec(), grid.counts()));
         let encoding = plan.encoding().map(|it| (it.compressor.to_v2(), it.typesize, it.checksum));
         let layout = plan.rechunk().map(|rechunk| (&rechunk.layout.chunks, rechunk.layout.object_shape()));
         let decided = json!([plan.action.name(), encoding, layout, plan.placement == Placement::InPlace]);

@@ -95,7 +95,7 @@ impl View {
     /// [`ViewError::Irregular`], [`ViewError::Outside`] and [`ViewError::Unaligned`].
     pub fn crop(store: usize, array: Arc<Array>, region: Subset) -> Result<View, ViewError> {
         let path = || array.path.clone();
-        let grid = array.grid.as_ref().ok_or_else(|| ViewError::Irregular(path()))?;
+        let grid = array.numbered().filter(|grid| grid.is_regular()).ok_or_else(|| ViewError::Irregular(path()))?;
         let inside = region.shape().len() == grid.shape().len()
             && region
                 .start()
@@ -123,7 +123,7 @@ impl View {
         let mut pieces = Vec::with_capacity(arrays.len());
         let mut at = 0;
         for (store, array) in arrays {
-            if array.grid.is_none() {
+            if !array.numbered().is_some_and(Grid::is_regular) {
                 return Err(ViewError::Irregular(array.path.clone()));
             }
             let others = |array: &Array| {
@@ -170,7 +170,7 @@ impl View {
 
     /// The source of the object `index` of the output grid.
     pub fn under(&self, output: &Grid, index: &[u64]) -> ObjectSource {
-        let clipped = Subset::chunk(index, output.chunk_shape()).intersection(&Subset::whole(output.shape()));
+        let clipped = output.chunk(index).intersection(&Subset::whole(output.shape()));
         let Some(object) = clipped else { return ObjectSource::Regions(Vec::new()) };
         let regions: Vec<(usize, Subset)> = self
             .touched(&object)
@@ -216,7 +216,7 @@ impl Piece {
     /// The stored source object with the same elements as the output object `index`, if any: both grids must have the
     /// same chunk there, containing the same elements of their arrays.
     fn object(&self, output: &Grid, index: &[u64]) -> Option<Vec<u64>> {
-        let source = self.array.grid.as_ref().filter(|source| source.chunk_shape() == output.chunk_shape())?;
+        let source = self.array.numbered().filter(|source| source.chunk_shape() == output.chunk_shape())?;
         let starts = index.iter().zip(output.chunk_shape()).zip(&self.offset).zip(self.region.start());
         let own = starts.zip(source.chunk_shape()).map(|((((index, length), offset), start), chunk)| {
             let at = (index * length).checked_sub(*offset)? + start;

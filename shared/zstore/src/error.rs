@@ -211,6 +211,9 @@ impl StoreError {
             StoreError::Denied { place, .. } if place.contains("://") => {
                 "use --anonymous for a public bucket; otherwise set the cloud provider's environment variables"
             }
+            StoreError::NotADirectory { place } if place.ends_with(".json") => {
+                "kerchunk references are not supported: open them with their own library, and write a Zarr store"
+            }
             StoreError::TimedOut { .. } => "raise --timeout if the server is slow",
             _ => return None,
         };

@@ -39,8 +39,12 @@ pub use target::{Address, Target};
 pub use write::Upload;
 
 use local::LocalStore;
+pub use local::walk::{Child, Trail};
 use remote::RemoteStore;
 use zip::ZipStore;
+
+/// A stream of what lies below a directory.
+pub type ChildStream<'a> = Box<dyn Iterator<Item = Result<Child, StoreError>> + Send + 'a>;
 
 /// A store that can be read and, unless it is a plain HTTP server or a zip archive, written. Cheap to share between threads.
 pub struct Store {
@@ -76,7 +80,7 @@ impl Store {
                 None => Backend::Zip(Box::new(ZipStore::open(zip, options)?)),
             },
             Location::Local(path) if is_zip(path) => return Store::open_at(&location.clone().into_zip(), options),
-            Location::Local(path) => Backend::Local(LocalStore::open(path)?),
+            Location::Local(path) => Backend::Local(LocalStore::open(path, options.stop.clone())?),
             Location::Remote(address) => Backend::Remote(RemoteStore::open(address, options)?),
         };
         Ok(Store { location: location.clone(), backend })
@@ -182,6 +186,31 @@ impl Store {
         entries.directories.sort_unstable();
         entries.files.sort_unstable();
         Ok(entries)
+    }
+
+    /// Whether it is a directory, which [`Store::children`] reads.
+    pub fn is_directory(&self) -> bool {
+        matches!(self.backend, Backend::Local(_))
+    }
+
+    /// What lies right below the directory `prefix` of a local store, in no particular order, as a stream; `None` if the store is
+    /// not a directory, and its objects can only be listed all together.
+    ///
+    /// # Errors
+    /// As [`Store::list`].
+    pub fn children(&self, prefix: &str) -> Result<Option<ChildStream<'_>>, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => Ok(Some(Box::new(store.children(prefix)?))),
+            Backend::Remote(_) | Backend::Zip(_) => Ok(None),
+        }
+    }
+
+    /// The way on into the directory `prefix`, on a walk that has come along `trail`; `None` if it goes in circles.
+    pub fn enter(&self, trail: &Trail, prefix: &str) -> Option<Trail> {
+        match &self.backend {
+            Backend::Local(store) => store.enter(trail, prefix),
+            Backend::Remote(_) | Backend::Zip(_) => Some(trail.clone()),
+        }
     }
 }
 

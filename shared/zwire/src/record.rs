@@ -55,6 +55,9 @@ pub struct GroupRecord {
     /// Attributes, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Map<String, Value>>,
+    /// What of its metadata has to be understood and is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_understood: Option<String>,
 }
 
 /// An array. The fields after `codecs` are present only if requested and known.
@@ -78,9 +81,12 @@ pub struct ArrayRecord {
     /// Bytes of one element as the bytes-to-bytes codecs see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub itemsize_bytes: Option<u64>,
-    /// Shape of a chunk; with sharding, of an inner chunk.
+    /// Shape of a chunk; with sharding, of an inner chunk. Absent if chunks have several shapes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk_shape: Option<Vec<u64>>,
+    /// On a rectilinear grid the lengths of its objects (chunks, or shards) along each dimension: runs of length and count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_lengths: Option<Vec<Vec<(u64, u64)>>>,
     /// Shape of a shard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shard_shape: Option<Vec<u64>>,
@@ -90,7 +96,7 @@ pub struct ArrayRecord {
     /// Shards that the array has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shards: Option<u64>,
-    /// Bytes of one decoded chunk.
+    /// Bytes of one decoded chunk; of the largest, if they differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk_bytes: Option<u64>,
     /// Bytes of the whole array, decoded.
@@ -230,7 +236,8 @@ pub struct KeyRecord {
     /// Size of the object.
     pub stored_bytes: u64,
     /// `temporary` (left behind by a writer), `outside_grid` (a chunk key outside the chunk grid),
-    /// `wrong_separator` (a chunk key with the other separator), or `unknown`.
+    /// `wrong_separator` (a chunk key with the other separator), `link` (a link to a directory that does not belong to the
+    /// store), or `unknown`.
     pub kind: String,
 }
 

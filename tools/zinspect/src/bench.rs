@@ -22,9 +22,12 @@ pub fn bench(
     cores: usize,
     stop: &Stop,
 ) -> Result<Vec<BenchRecord>, Failure> {
-    let chain = array.chain.innermost();
+    // The chunks of a rectilinear grid differ; the first one stands for all.
+    let array = &*array.at_key(chunks.first().map_or("", |chunk| &chunk.key));
+    let chain = array.chain.split_shards().map_or(&array.chain, |sharding| &sharding.inner);
     let mut stored = Vec::new();
-    for chunk in chunks.iter().take(cores) {
+    let alike = |chunk: &&ChunkRecord| chunk.uncompressed_bytes == chunks[0].uncompressed_bytes;
+    for chunk in chunks.iter().filter(alike).take(cores) {
         stored.extend(read(store, array, chunk)?);
     }
     let Some(first) = stored.first() else { return Ok(Vec::new()) };
@@ -99,7 +102,7 @@ fn best<F: FnMut()>(prepare: impl FnOnce() -> F) -> f64 {
 /// The bytes of a sampled chunk or inner chunk.
 fn read(store: &Store, array: &Array, chunk: &ChunkRecord) -> Result<Option<Vec<u8>>, Failure> {
     let mut bytes = Vec::new();
-    let (Some(sharding), Some(number)) = (&array.chain.sharding, chunk.inner_chunk) else {
+    let (Some(sharding), Some(number)) = (array.chain.split_shards(), chunk.inner_chunk) else {
         return Ok(store.get(&chunk.key, &mut bytes)?.map(|_| bytes));
     };
     let index = read_shard_index(store, &chunk.key, &sharding.index, &mut bytes)?;

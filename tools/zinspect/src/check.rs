@@ -80,8 +80,11 @@ fn own_metadata(store: &Store, path: &str, format: ZarrFormat) -> Result<Option<
             documents.insert((*name).to_owned(), json::parse(&text).unwrap_or(Value::Null));
         }
     }
-    if let Some(Value::Object(document)) = documents.get_mut("zarr.json") {
-        document.remove("consolidated_metadata");
+    // zarr-python writes (empty) copies into the documents of groups in either format.
+    for name in ["zarr.json", ".zgroup"] {
+        if let Some(Value::Object(document)) = documents.get_mut(name) {
+            document.remove("consolidated_metadata");
+        }
     }
     documents.retain(|name, value| name != ".zattrs" || value.as_object().is_none_or(|members| !members.is_empty()));
     Ok((!documents.is_empty()).then_some(documents))
@@ -90,17 +93,16 @@ fn own_metadata(store: &Store, path: &str, format: ZarrFormat) -> Result<Option<
 fn copied_metadata(copy: &Consolidated, span: &Span, format: ZarrFormat) -> Documents {
     let parse = |range: &std::ops::Range<usize>| json::parse(&copy.text()[range.clone()]).unwrap_or(Value::Null);
     let mut documents = Documents::new();
-    let node = span.node.as_ref().map(parse).unwrap_or_default();
-    match (format, node) {
-        (ZarrFormat::V3, Value::Object(mut members)) => {
-            members.remove("consolidated_metadata");
-            documents.insert("zarr.json".into(), Value::Object(members));
-        }
-        (ZarrFormat::V3, node) => drop(documents.insert("zarr.json".into(), node)),
-        (ZarrFormat::V2, node) => {
-            documents.insert(if span.is_group { ".zgroup" } else { ".zarray" }.into(), node);
-        }
+    let mut node = span.node.as_ref().map(parse).unwrap_or_default();
+    if let Value::Object(members) = &mut node {
+        members.remove("consolidated_metadata");
     }
+    let name = match (format, span.is_group) {
+        (ZarrFormat::V3, _) => "zarr.json",
+        (ZarrFormat::V2, true) => ".zgroup",
+        (ZarrFormat::V2, false) => ".zarray",
+    };
+    documents.insert(name.into(), node);
     let attributes = span.attributes.as_ref().map(parse).unwrap_or_default();
     if attributes.as_object().is_some_and(|members| !members.is_empty()) {
         documents.insert(".zattrs".into(), attributes);

@@ -77,13 +77,15 @@ fn group(store: &str, group: &zarray::Group, attributes: bool) -> GroupRecord {
         path: group.path.clone(),
         zarr_format: group.format.number(),
         attributes: attributes.then(|| group.attributes.clone()),
+        not_understood: group.not_understood.clone(),
         ..GroupRecord::default()
     }
 }
 
 /// The record of an array, from its metadata alone.
 fn array(store: &str, array: &Array, attributes: bool) -> ArrayRecord {
-    let sharded = array.chain.sharding.is_some();
+    let sharded = array.chain.split_shards().is_some();
+    let regular = array.grid.as_ref().is_none_or(Grid::is_regular);
     let inner = array.chain.innermost();
     ArrayRecord {
         store: store.to_owned(),
@@ -93,8 +95,9 @@ fn array(store: &str, array: &Array, attributes: bool) -> ArrayRecord {
         dimension_names: array.dimension_names.clone(),
         dtype: array.dtype.clone(),
         itemsize_bytes: array.itemsize,
-        chunk_shape: array.chunk_shape().map(<[u64]>::to_vec),
-        shard_shape: array.grid.as_ref().filter(|_| sharded).map(|grid| grid.chunk_shape().to_vec()),
+        chunk_shape: array.chunk_shape().filter(|_| regular || sharded).map(<[u64]>::to_vec),
+        chunk_lengths: array.grid.as_ref().filter(|_| !regular).map(Grid::chunk_lengths),
+        shard_shape: array.grid.as_ref().filter(|_| sharded && regular).map(|grid| grid.chunk_shape().to_vec()),
         chunks: array.chunks(),
         shards: array.grid.as_ref().filter(|_| sharded).map(Grid::len),
         chunk_bytes: inner.chunk_bytes,

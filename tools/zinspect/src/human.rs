@@ -84,7 +84,11 @@ fn bench_line(bench: &BenchRecord) -> String {
 
 fn array_row(array: &ArrayRecord, sizes: bool) -> Vec<String> {
     let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "?".into(), human_bytes);
-    let chunk = array.chunk_shape.as_deref().map_or_else(|| "?".into(), shape);
+    let chunk = match (&array.chunk_shape, &array.chunk_lengths) {
+        (Some(lengths), _) => shape(lengths),
+        (None, Some(lengths)) => lengths.iter().map(|runs| bounds(runs)).collect::<Vec<_>>().join("×"),
+        (None, None) => "?".into(),
+    };
     let mut row =
         vec![array.path.clone(), dtype(&array.dtype), shape(&array.shape), chunk, bytes(array.uncompressed_bytes)];
     if sizes {
@@ -93,6 +97,7 @@ fn array_row(array: &ArrayRecord, sizes: bool) -> Vec<String> {
         row.push(match (array.objects_present, array.objects_expected) {
             (Some(present), Some(expected)) if present == expected => human_count(present),
             (Some(present), Some(expected)) => format!("{}/{}", human_count(present), human_count(expected)),
+            (Some(present), None) => human_count(present),
             _ => String::new(),
         });
     }
@@ -105,6 +110,15 @@ fn shape(lengths: &[u64]) -> String {
         return "()".into();
     }
     lengths.iter().map(u64::to_string).collect::<Vec<_>>().join("×")
+}
+
+/// The shortest and the longest chunk along a dimension: `28–31`.
+fn bounds(runs: &[(u64, u64)]) -> String {
+    let lengths = || runs.iter().map(|(length, _)| *length);
+    match (lengths().min().unwrap_or(0), lengths().max().unwrap_or(0)) {
+        (shortest, longest) if shortest == longest => longest.to_string(),
+        (shortest, longest) => format!("{shortest}–{longest}"),
+    }
 }
 
 fn dtype(dtype: &Value) -> String {
@@ -147,8 +161,12 @@ fn footer(summary: &Summary) -> Vec<String> {
     if let Some(stored) = number("stored_bytes") {
         words.push(format!("{} stored", human_bytes(stored)));
     }
-    if let (Some(present), Some(expected)) = (number("objects_present"), number("objects_expected")) {
-        words.push(format!("{} of {} present", human_count(present), human_counted(expected, "object")));
+    match (number("objects_present"), number("objects_expected")) {
+        (Some(present), Some(expected)) => {
+            words.push(format!("{} of {} present", human_count(present), human_counted(expected, "object")));
+        }
+        (Some(present), None) => words.push(format!("{} present", human_counted(present, "object"))),
+        _ => {}
     }
     for (key, value) in &summary.totals {
         if let (Some(kind), Some(count)) = (key.strip_prefix("keys_"), value.as_u64()) {

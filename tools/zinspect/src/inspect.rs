@@ -75,9 +75,18 @@ impl<'a> Inspection<'a> {
                 true
             },
         );
-        let inventory = Inventory::take(self.store, visits.iter().filter_map(|visit| visit.as_ref().ok()))?;
+        let nodes = visits.iter().filter_map(|visit| visit.as_ref().ok());
+        let mut inventory = Inventory::take(self.store, nodes, pool)?;
+        // A directory that the walk could not read either is told once.
+        let told: Vec<String> =
+            visits.iter().filter_map(|visit| Some(visit.as_ref().err()?.place().to_owned())).collect();
+        inventory.failures.retain(|error| !told.iter().any(|place| place.starts_with(error.place())));
+        let failures = std::mem::take(&mut inventory.failures);
         let describe = self.describe(Some(&inventory));
         OrderedMap::new(pool, WINDOW).run(visits, |visit| describe.visit(visit), |described| self.emit(described))?;
+        for error in failures {
+            self.node_failed(&error.into())?;
+        }
         for stray in inventory.strays(self.name) {
             self.session.out.emit(&Record::Key(stray))?;
         }

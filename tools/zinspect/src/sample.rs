@@ -51,13 +51,14 @@ struct Sampler<'a> {
 impl Sampler<'_> {
     /// The chunks of one stored object: the object itself, or the wanted number of inner chunks; none if it is missing.
     fn object(&self, key: &str, head: &mut Vec<u8>) -> Result<Vec<ChunkRecord>, Failure> {
-        if let Some(sharding) = &self.array.chain.sharding {
+        let array = self.array.at_key(key);
+        if let Some(sharding) = array.chain.split_shards() {
             return self.shard(key, sharding, head);
         }
         let range = ByteRange::At { start: 0, len: HEADER_LEN as u64 };
         let Some(Stat { size, .. }) = self.store.get_range(key, range, head)? else { return Ok(Vec::new()) };
         let mut chunk = self.record(key, size);
-        examine(&self.array.chain, head, &mut chunk);
+        examine(&array.chain, head, &mut chunk);
         Ok(vec![chunk])
     }
 
@@ -102,6 +103,7 @@ fn examine(chain: &Chain, head: &[u8], chunk: &mut ChunkRecord) {
     chunk.format = match chain.compressor() {
         Some(codec) => format_name(codec).to_owned(),
         None if chain.unknown.is_some() => "unknown".to_owned(),
+        None if chain.sharding.is_some() => "shard".to_owned(),
         None => "none".to_owned(),
     };
     if chunk.stored_bytes == 0 {

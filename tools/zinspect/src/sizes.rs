@@ -1,10 +1,14 @@
-//! What is stored, from one streaming list of the whole store; objects are counted, not kept in memory.
+//! What is stored: objects are counted, not kept in memory. A local store is walked directory by directory, several at a time;
+//! any other is one streaming list.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use zarray::{Array, Grid, Key, Node};
-use zstore::{Object, Store, is_temporary};
+use zarray::{Array, Grid, Key, Node, OrderedMap, Pool};
+use zstore::{Child, Object, Store, StoreError, Trail, is_temporary};
 use zwire::{ArrayRecord, Failure, KeyRecord, ratio};
+
+/// Directories that are read before those below them are.
+const WINDOW: usize = 1024;
 
 /// Maximum number of stray keys to show; all are counted.
 const SHOWN: usize = 1000;
@@ -22,6 +26,8 @@ pub struct Inventory {
     pub stray_counts: BTreeMap<&'static str, u64>,
     /// Bytes of metadata documents.
     pub metadata_bytes: u64,
+    /// Directories and objects that could not be read, in path order.
+    pub failures: Vec<StoreError>,
 }
 
 /// The stored objects of one array.
@@ -32,34 +38,48 @@ struct Stats {
     sizes: Sizes,
 }
 
+/// The nodes of a store, by the directory that belongs to them.
+struct Owners<'n> {
+    arrays: HashMap<&'n str, &'n Array>,
+    nodes: HashSet<&'n str>,
+}
+
+/// A directory to be read, and the way to it.
+type Waiting = (String, Trail);
+
 impl Inventory {
-    /// Lists `store` and sorts every object to its node.
+    /// Sorts every object of `store` to its node.
     ///
     /// # Errors
-    /// Fails if the store cannot be listed.
-    pub fn take<'n>(store: &Store, nodes: impl Iterator<Item = &'n Node>) -> Result<Inventory, Failure> {
-        let (mut arrays, mut groups) = (HashMap::new(), HashSet::new());
+    /// Fails if the store cannot be listed, or a signal came; of a local store, parts that cannot be read are
+    /// [failures](Inventory::failures).
+    pub fn take<'n>(store: &Store, nodes: impl Iterator<Item = &'n Node>, pool: &Pool) -> Result<Inventory, Failure> {
+        let mut owners = Owners { arrays: HashMap::new(), nodes: HashSet::new() };
         for node in nodes {
-            groups.insert(node.path().trim_start_matches('/'));
+            owners.nodes.insert(node.path().trim_start_matches('/'));
             if let Node::Array(array) = node {
-                arrays.insert(array.key_prefix(), &**array);
+                owners.arrays.insert(array.key_prefix(), array);
             }
+        }
+        if store.is_directory() {
+            return owners.walk(store, pool);
         }
         let mut inventory = Inventory::default();
         for object in store.list("")? {
-            inventory.sort(object?, &arrays, &groups);
+            inventory.sort(object?, &owners);
         }
         Ok(inventory)
     }
 
-    fn sort(&mut self, object: Object, arrays: &HashMap<&str, &Array>, groups: &HashSet<&str>) {
+    fn sort(&mut self, object: Object, owners: &Owners) {
         let (directory, name) = object.key.rsplit_once('/').unwrap_or(("", &object.key));
-        if matches!(name, "zarr.json" | ".zarray" | ".zgroup" | ".zattrs" | ".zmetadata") && groups.contains(directory)
+        if matches!(name, "zarr.json" | ".zarray" | ".zgroup" | ".zattrs" | ".zmetadata")
+            && owners.nodes.contains(directory)
         {
             self.metadata_bytes += object.stat.size;
             return;
         }
-        let kind = match owner(&object.key, arrays) {
+        let kind = match owners.of(&object.key) {
             None => kind_of_name(&object.key),
             Some((array, relative)) => match array.key_kind(&object.key) {
                 Key::Chunk(_) => return self.count(array.key_prefix(), object.stat.size),
@@ -68,11 +88,34 @@ impl Inventory {
                 Key::Metadata | Key::Stray => kind_of_name(relative),
             },
         };
+        self.stray(object, kind);
+    }
+
+    fn stray(&mut self, object: Object, kind: &'static str) {
         *self.stray_counts.entry(kind).or_default() += 1;
         self.strays.insert(object.key, (object.stat.size, kind));
         if self.strays.len() > SHOWN {
             self.strays.pop_last();
         }
+    }
+
+    /// Adds another part of the same store.
+    fn add(&mut self, other: Inventory) {
+        for (array, stats) in other.stats {
+            let sum = self.stats.entry(array).or_default();
+            sum.objects += stats.objects;
+            sum.bytes += stats.bytes;
+            sum.sizes.merge(stats.sizes);
+        }
+        for (kind, count) in other.stray_counts {
+            *self.stray_counts.entry(kind).or_default() += count;
+        }
+        self.strays.extend(other.strays);
+        while self.strays.len() > SHOWN {
+            self.strays.pop_last();
+        }
+        self.metadata_bytes += other.metadata_bytes;
+        self.failures.extend(other.failures);
     }
 
     fn count(&mut self, prefix: &str, size: u64) {
@@ -91,10 +134,9 @@ impl Inventory {
         let nothing = Stats::default();
         let stats = self.stats.get(array.key_prefix()).unwrap_or(&nothing);
         record.objects_present = Some(stats.objects);
-        record.objects_expected = array.grid.as_ref().map(Grid::len);
+        record.objects_expected = array.numbered().map(Grid::len);
         record.stored_bytes = Some(stats.bytes);
-        let object_bytes = array.grid.as_ref().and_then(|grid| grid.chunk_elements().checked_mul(array.itemsize?));
-        record.ratio = object_bytes.and_then(|bytes| ratio(bytes.saturating_mul(stats.objects), stats.bytes));
+        record.ratio = decoded_bytes(array, stats.objects).and_then(|bytes| ratio(bytes, stats.bytes));
         record.object_min_bytes = stats.sizes.smallest;
         record.object_median_bytes = stats.sizes.median();
         record.object_max_bytes = stats.sizes.largest;
@@ -112,12 +154,69 @@ impl Inventory {
     }
 }
 
-/// The array that a key belongs to, and the rest of the key.
-fn owner<'k, 'a>(key: &'k str, arrays: &HashMap<&str, &'a Array>) -> Option<(&'a Array, &'k str)> {
-    if let Some(array) = arrays.get("") {
-        return Some((*array, key));
+/// Bytes that so many objects of an array decode to. Those of a rectilinear grid differ: there, an even share of all.
+fn decoded_bytes(array: &Array, objects: u64) -> Option<u64> {
+    let grid = array.numbered()?;
+    match grid.is_regular() {
+        true => grid.chunk_elements().checked_mul(array.itemsize?)?.checked_mul(objects),
+        false => Some((array.uncompressed_bytes()? as f64 * (objects as f64 / grid.len().max(1) as f64)) as u64),
     }
-    key.match_indices('/').find_map(|(slash, _)| Some((*arrays.get(&key[..slash])?, &key[slash + 1..])))
+}
+
+impl<'n> Owners<'n> {
+    /// The array that a key belongs to, and the rest of the key.
+    fn of<'k>(&self, key: &'k str) -> Option<(&'n Array, &'k str)> {
+        if let Some(array) = self.arrays.get("") {
+            return Some((*array, key));
+        }
+        key.match_indices('/').find_map(|(slash, _)| Some((*self.arrays.get(&key[..slash])?, &key[slash + 1..])))
+    }
+
+    /// Reads all directories, those of a batch in parallel. The last ones come first, so that few are waiting.
+    fn walk(&self, store: &Store, pool: &Pool) -> Result<Inventory, Failure> {
+        let mut inventory = Inventory::default();
+        let mut waiting: Vec<Waiting> = vec![(String::new(), Trail::default())];
+        while !waiting.is_empty() {
+            let batch = waiting.split_off(waiting.len().saturating_sub(WINDOW));
+            OrderedMap::new(pool, WINDOW).run(
+                batch,
+                |directory| self.directory(store, directory),
+                |found| {
+                    let (part, below) = found?;
+                    inventory.add(part);
+                    waiting.extend(below);
+                    Ok::<(), Failure>(())
+                },
+            )?;
+        }
+        inventory.failures.sort_by(|a, b| a.place().cmp(b.place()));
+        Ok(inventory)
+    }
+
+    /// What lies in one directory, and the directories below it.
+    fn directory(&self, store: &Store, (prefix, trail): Waiting) -> Result<(Inventory, Vec<Waiting>), StoreError> {
+        let (mut inventory, mut below) = (Inventory::default(), Vec::new());
+        let Some(trail) = store.enter(&trail, &prefix) else { return Ok((inventory, below)) };
+        let children = match store.children(&prefix) {
+            Err(error @ StoreError::Stopped { .. }) => return Err(error),
+            // Gone since the directory above was read.
+            Err(StoreError::Absent { .. }) | Ok(None) => return Ok((inventory, below)),
+            Err(error) => {
+                inventory.failures.push(error);
+                return Ok((inventory, below));
+            }
+            Ok(Some(children)) => children,
+        };
+        for child in children {
+            match child {
+                Ok(Child::Object(object)) => inventory.sort(object, self),
+                Ok(Child::Directory(key)) => below.push((key, trail.clone())),
+                Ok(Child::Link(link)) => inventory.stray(link, "link"),
+                Err(error) => inventory.failures.push(error),
+            }
+        }
+        Ok((inventory, below))
+    }
 }
 
 /// The kind of a key that is not a chunk: writers leave `NAME.tmp`, `NAME.UUID.partial` and temporary directories behind.
@@ -141,12 +240,27 @@ impl Sizes {
     fn add(&mut self, size: u64) {
         self.smallest = Some(self.smallest.map_or(size, |smallest| smallest.min(size)));
         self.largest = self.largest.max(Some(size));
-        *self.counts.entry(if self.coarse { rounded(size) } else { size }).or_default() += 1;
+        self.count(size, 1);
+    }
+
+    fn count(&mut self, size: u64, times: u64) {
+        *self.counts.entry(if self.coarse { rounded(size) } else { size }).or_default() += times;
         if !self.coarse && self.counts.len() > EXACT_SIZES {
             self.coarse = true;
             for (size, count) in std::mem::take(&mut self.counts) {
                 *self.counts.entry(rounded(size)).or_default() += count;
             }
+        }
+    }
+
+    /// Adds the sizes that another part of the same array has.
+    fn merge(&mut self, other: Sizes) {
+        for size in other.smallest.into_iter().chain(other.largest) {
+            self.smallest = Some(self.smallest.map_or(size, |smallest| smallest.min(size)));
+            self.largest = self.largest.max(Some(size));
+        }
+        for (size, times) in other.counts {
+            self.count(size, times);
         }
     }
 

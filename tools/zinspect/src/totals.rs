@@ -23,7 +23,8 @@ impl Counts {
             chunks: record.chunks.unwrap_or(0),
             uncompressed_bytes: record.uncompressed_bytes.unwrap_or(0),
             objects_present: record.objects_present.unwrap_or(0),
-            objects_expected: record.objects_expected.unwrap_or(0),
+            // Where it is not known how many there should be, none is missing.
+            objects_expected: record.objects_expected.or(record.objects_present).unwrap_or(0),
             stored_bytes: record.stored_bytes.unwrap_or(0),
             damaged_chunks: chunks.iter().filter(|chunk| !chunk.problems.is_empty()).count() as u64,
             verdict: record.verdict.clone(),

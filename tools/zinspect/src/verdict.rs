@@ -120,11 +120,18 @@ impl Case<'_> {
     fn unusable(&self) -> Option<Verdict> {
         let Case { record, array, sample, itemsize, .. } = *self;
         let chain = array.chain.innermost();
+        if let Some(why) = &array.not_understood {
+            return Some(no(
+                "not_understood",
+                why.clone(),
+                "zrecompress --copy-unknown copies such an array unchanged",
+            ));
+        }
         if let Some((chunk, fault)) = sample.chunks.iter().find_map(|chunk| Some((chunk, chunk.problems.first()?))) {
             let reason = format!("{}: {fault}", chunk.key);
             return Some(no("damaged", reason, "repair the data or download it again first"));
         }
-        if let Some(error) = &chain.unknown {
+        if let Some(error) = chain.unknown.as_ref().or(array.chain.unknown.as_ref()) {
             return Some(no("unknown_codec", error.to_string(), "the codec is not supported"));
         }
         if record.chunks == Some(0) {
@@ -263,7 +270,7 @@ fn shuffles_nothing(chunk: &ChunkRecord, itemsize: Option<u64>) -> bool {
 }
 
 fn inner_chunks(array: &Array) -> u64 {
-    array.chain.sharding.as_ref().map_or(1, |sharding| sharding.index.chunks)
+    array.chain.split_shards().map_or(1, |sharding| sharding.index.chunks)
 }
 
 /// A block size that gives every thread at least two blocks: a power of two, at least 32 KiB; 0 if Blosc's default for zstd

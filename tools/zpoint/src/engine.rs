@@ -246,7 +246,8 @@ impl<'a> Engine<'a> {
 
     fn read(&self, series: &Series, task: Task) -> Done {
         let ReadContext { decoders, memory, partial, .. } = self.context;
-        let cells = Cells { steps: &task.steps.offsets, points: &series.groups[task.group].offsets };
+        let offsets = series.groups[task.group].offsets(&task.steps.strides);
+        let cells = Cells { steps: &task.steps.offsets, points: &offsets };
         let _permit = memory.acquire(series.reader.cell_bytes(*partial));
         let mut out = Vec::new();
         let read = SCRATCH.with_borrow_mut(|scratch| {
@@ -292,7 +293,7 @@ impl<'a> Series<'a> {
         let (groups, cells) = match variable.grid {
             Some(grid) => (group_points(&reader, variable, &lookups[grid].cells), lookups[grid].cells.len()),
             None if variable.held.is_some() => (Vec::new(), 1),
-            None => (vec![PointGroup { chunk: Vec::new(), offsets: vec![0], cells: vec![0] }], 1),
+            None => (vec![PointGroup::single()], 1),
         };
         Ok(Series { variable, reader, itemsize, groups, cells })
     }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use zarray::{ChunkReader, Selected, TouchedChunk, TouchedChunks, chunk_strides};
+use zarray::{ChunkReader, Selected, TouchedChunk, TouchedChunks};
 
 use crate::axes::Axis;
 use crate::roles::Role;
@@ -19,10 +19,28 @@ use crate::spans::Span;
 pub struct PointGroup {
     /// Index of the chunk along the grid's dimensions, by the dimension's number.
     pub chunk: Vec<(usize, u64)>,
-    /// For each cell its offset in the decoded chunk, in elements.
-    pub offsets: Vec<u64>,
+    /// For each cell its position in the chunk along each of these dimensions.
+    positions: Vec<u64>,
     /// The numbers of the cells.
     pub cells: Vec<u32>,
+}
+
+impl PointGroup {
+    /// The one cell of a variable without a grid.
+    pub fn single() -> PointGroup {
+        PointGroup { cells: vec![0], ..PointGroup::default() }
+    }
+
+    /// For each cell its offset in a decoded chunk with these strides, in elements.
+    pub fn offsets(&self, strides: &[u64]) -> Vec<u64> {
+        let offset = |positions: &[u64]| {
+            positions.iter().zip(&self.chunk).map(|(position, (dimension, _))| position * strides[*dimension]).sum()
+        };
+        match self.chunk.len() {
+            0 => vec![0; self.cells.len()],
+            dimensions => self.positions.chunks_exact(dimensions).map(offset).collect(),
+        }
+    }
 }
 
 /// The chunks of one variable that a batch needs.
@@ -40,14 +58,8 @@ pub struct Task {
     pub group: usize,
 }
 
-/// Elements from one index to the next along each dimension, in a decoded chunk.
-fn strides(reader: &ChunkReader) -> Vec<u64> {
-    chunk_strides(reader.grid().chunk_shape(), &reader.elements().order)
-}
-
 /// The cells of a variable by chunk. A cell is a row and, on grids of two dimensions, a column.
 pub fn group_points(reader: &ChunkReader, variable: &Variable, cells: &[[u64; 2]]) -> Vec<PointGroup> {
-    let (shape, strides) = (reader.grid().chunk_shape(), strides(reader));
     let part = |(dimension, role): (usize, &Role)| match role {
         Role::Row => Some((dimension, 0)),
         Role::Column => Some((dimension, 1)),
@@ -56,10 +68,13 @@ pub fn group_points(reader: &ChunkReader, variable: &Variable, cells: &[[u64; 2]
     let grid: Vec<(usize, usize)> = variable.roles.iter().enumerate().filter_map(part).collect();
     let mut groups: BTreeMap<Vec<(usize, u64)>, PointGroup> = BTreeMap::new();
     for (number, cell) in cells.iter().enumerate() {
-        let chunk: Vec<(usize, u64)> = grid.iter().map(|(at, part)| (*at, cell[*part] / shape[*at])).collect();
-        let offset = grid.iter().map(|(at, part)| cell[*part] % shape[*at] * strides[*at]).sum();
+        let chunks = reader.grid();
+        let chunk: Vec<(usize, u64)> = grid.iter().map(|(at, part)| (*at, chunks.chunk_of(*at, cell[*part]))).collect();
+        let positions =
+            grid.iter().zip(&chunk).map(|((at, part), (_, chunk))| cell[*part] - chunks.extent(*at, *chunk).0);
+        let positions: Vec<u64> = positions.collect();
         let group = groups.entry(chunk).or_default();
-        group.offsets.push(offset);
+        group.positions.extend(positions);
         group.cells.push(number as u32);
     }
     groups.into_iter().map(|(chunk, group)| PointGroup { chunk, ..group }).collect()
@@ -108,7 +123,7 @@ impl<'a> Tasks<'a> {
                 output_stride: *output_stride,
             })
             .collect();
-        Tasks { touched: TouchedChunks::new(reader.grid().chunk_shape(), &strides(reader), &selected), groups }
+        Tasks { touched: TouchedChunks::new(reader.grid(), &reader.elements().order, &selected), groups }
     }
 
     /// Number of tasks.
@@ -120,10 +135,7 @@ impl<'a> Tasks<'a> {
     pub fn get(&self, number: usize) -> Task {
         let groups = self.groups.len().max(1);
         let (number, group) = (number / groups, number % groups);
-        let mut steps = self.touched.get(number);
-        for (dimension, chunk) in &self.groups[group].chunk {
-            steps.chunk[*dimension] = *chunk;
-        }
+        let steps = self.touched.get(number, &self.groups[group].chunk);
         Task { steps, group }
     }
 }

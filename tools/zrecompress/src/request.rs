@@ -1,8 +1,9 @@
 //! What is done with an array, decided from its metadata and the flags.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use zarray::{Array, Chain, Elements, VarFilter, ZarrError, fill_element};
+use zarray::{Array, Chain, Elements, Grid, VarFilter, ZarrError, fill_element};
 use zcodec::{Blosc, CodecError, Compressor, MAX_NBYTES};
 use zstage::rechunk::{Layout, Shapes};
 use zstage::{Action, ArrayPlan, Encoding, Rechunk};
@@ -43,21 +44,27 @@ impl Request<'_> {
         if !self.var.matches(&array.path) {
             return Ok(Action::Copy("not selected by --var"));
         }
+        let path = || store.place(array.key_prefix());
+        if let Some(why) = &array.not_understood {
+            return match encode.copy_unknown {
+                true => Ok(Action::Copy("not understood")),
+                false => Err(unreadable(why).at(path())),
+            };
+        }
         let chosen = self.chosen.get(&array.path).copied();
         if encode.rechunks() && is_small_coordinate(array, encode) {
             // Before its chunks are asked about: a rule for all arrays need not fit it.
             return Ok(Action::Copy(SMALL_COORDINATE));
         }
-        let path = || store.place(array.key_prefix());
-        let layout = match unsupported(&array.chain) {
-            Some(_) if encode.copy_unknown => None,
-            _ => self.new_layout(array).map_err(|failure| failure.at(path()))?,
+        let layout = match encode.copy_unknown && Elements::of(&array.as_decoded()).is_err() {
+            true => None,
+            false => self.new_layout(array).map_err(|failure| failure.at(path()))?,
         };
         let asked = self.tries || encode.names_a_codec() || chosen.is_some();
         if layout.is_none() && encode.format().is_some() && !asked {
             return Ok(Action::Copy("no codec requested"));
         }
-        if let Some(error) = unsupported(&array.chain) {
+        if let Some(error) = unsupported(&array.chain).filter(|_| layout.is_none()) {
             return match encode.copy_unknown {
                 true => Ok(Action::Copy("unknown codec")),
                 false => Err(unreadable(error).at(path())),
@@ -66,12 +73,13 @@ impl Request<'_> {
         if is_small_coordinate(array, encode) {
             return Ok(Action::Copy(SMALL_COORDINATE));
         }
-        let chain = array.chain.innermost();
+        let decoded = if layout.is_some() { array.as_decoded() } else { Cow::Borrowed(array) };
+        let chain = decoded.chain.innermost();
         let compressor = chosen.map(Compressor::Blosc);
         let compressor = compressor.unwrap_or_else(|| encode.compressor(chain.itemsize.unwrap_or(1)));
         let encoding = Encoding::new(compressor, chain, array.format);
         if let Some(layout) = layout {
-            return self.rechunk(array, encoding, layout, path());
+            return self.rechunk(&decoded, encoding, layout, path());
         }
         if let Some(nbytes) = chain.chunk_bytes.filter(|bytes| *bytes > MAX_NBYTES && encoding.is_blosc()) {
             return Err(ZarrError::Chunk { place: path(), source: CodecError::TooLarge { nbytes } }.into());
@@ -79,15 +87,12 @@ impl Request<'_> {
         Ok(Action::Recompress(encoding))
     }
 
+    /// The plan of an array that gets other chunks, as its decoded chunks show it.
     fn rechunk(&self, array: &Array, encoding: Encoding, layout: Layout, path: String) -> Result<Action, Failure> {
-        let copy_unknown = self.encode.copy_unknown;
         if let Err(what) = Elements::of(array) {
-            return match copy_unknown {
-                true => Ok(Action::Copy("element boundaries are unknown")),
-                false => Err(unreadable(what).at(path)),
-            };
+            return Err(unreadable(what).at(path));
         }
-        if copy_unknown && fill_element(array).is_err() {
+        if self.encode.copy_unknown && fill_element(array).is_err() {
             return Ok(Action::Copy("encoding of the fill value is unknown"));
         }
         let limit = if encoding.is_blosc() { MAX_NBYTES } else { u64::MAX };
@@ -100,8 +105,12 @@ impl Request<'_> {
         if !self.encode.rechunks() {
             return Ok(None);
         }
+        let regular = array.grid.as_ref().is_some_and(Grid::is_regular);
+        if !regular && !self.shapes.concern(array)? {
+            return Ok(None);
+        }
         let layout = Layout::new(array, &self.shapes, self.encode.format().unwrap_or(array.format))?;
-        Ok(Some(layout).filter(|layout| Layout::of(array).as_ref() != Some(layout)))
+        Ok(Some(layout).filter(|layout| !regular || Layout::of(array).as_ref() != Some(layout)))
     }
 }
 
@@ -110,11 +119,11 @@ fn unreadable(what: impl Into<String>) -> Failure {
     Failure::new(Exit::Unreadable, what).hint("use --copy-unknown to copy such arrays unchanged")
 }
 
-/// Why the chunks of this chain cannot be decoded.
+/// Why the chunks of this chain cannot be recompressed one by one.
 fn unsupported(chain: &Chain) -> Option<String> {
-    match &chain.sharding {
+    match chain.split_shards() {
+        None if chain.sharding.is_some() => Some("codecs applied to a whole shard are not supported".into()),
         None => chain.unknown.as_ref().map(CodecError::to_string),
-        Some(_) if !chain.tail.is_empty() => Some("codecs applied to a whole shard are not supported".into()),
         Some(sharding) if sharding.inner.sharding.is_some() => Some("nested shards are not supported".into()),
         Some(sharding) => sharding.inner.unknown.as_ref().map(CodecError::to_string),
     }

@@ -215,7 +215,7 @@ impl Case {
             let found = reader.fetch(&index, &mut stored).expect("reads").present;
             assert_eq!(found, expected, "whether {index:?} is there");
             if found {
-                reader.decode(&stored, 1, &mut scratch).expect("decodes");
+                reader.decode(&index, &stored, 1, &mut scratch).expect("decodes");
                 let wanted = self.decoded(&index, &layout.chunks, |place| self.value(place));
                 assert!(scratch.decoded == wanted, "elements of {index:?}");
             }

@@ -202,7 +202,7 @@ impl<'a> Engine<'a> {
         let inside = all.intersection(&Subset::whole(self.plan.chunks.shape()));
         let inside = inside.unwrap_or_else(|| Subset::new(all.start().to_vec(), vec![0; all.shape().len()]));
         let order = &self.plan.elements.order;
-        Window::new(inside.permuted(order), self.reader.chunk().shape().to_vec(), self.stride())
+        Window::new(inside.permuted(order), self.reader.grid().permuted(order), self.stride())
     }
 
     pub(super) fn itemsize(&self) -> Itemsize {

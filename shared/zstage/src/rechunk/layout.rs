@@ -19,7 +19,18 @@ pub struct Shapes {
     pub no_shards: bool,
 }
 
-/// Chunk and shard shape of an array.
+impl Shapes {
+    /// Whether anything of it is for `array`.
+    ///
+    /// # Errors
+    /// A rule for this very array that does not fit it.
+    pub fn concern(&self, array: &Array) -> Result<bool, Failure> {
+        let matches = |rules: &Rules| rules.apply(array, &array.shape, |_, length| length).map(|shape| shape.is_some());
+        Ok((self.no_shards && array.chain.sharding.is_some()) || matches(&self.chunks)? || matches(&self.shards)?)
+    }
+}
+
+/// The shapes that an array gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// Shape of a chunk (with sharding: of an inner chunk).
@@ -29,7 +40,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The current layout of `array`; `None` if its chunk grid is not regular.
+    /// The layout of `array` as it is, on a rectilinear grid with its longest chunks; nothing where its grid is not known.
     pub fn of(array: &Array) -> Option<Layout> {
         let objects = array.grid.as_ref()?.chunk_shape().to_vec();
         let shards = array.chain.sharding.as_ref().map(|sharding| (objects, sharding.index));
@@ -43,7 +54,7 @@ impl Layout {
     /// chunk shape, or shards are requested in Zarr v2.
     pub fn new(array: &Array, wanted: &Shapes, format: ZarrFormat) -> Result<Layout, Failure> {
         let failed = |what: String| Failure::usage(what).at(&array.path);
-        let old = Layout::of(array).ok_or_else(|| failed("its chunk grid is not regular".into()))?;
+        let old = Layout::of(array).ok_or_else(|| failed("its chunk grid is not known".into()))?;
         let chunks = wanted.chunks.apply(array, &old.chunks, |_, length| length.max(1))?.unwrap_or(old.chunks.clone());
         let kept = old.shards.as_ref().map(|(shape, _)| shape).filter(|_| !wanted.no_shards);
         let whole = |dimension: usize, length: u64| length.max(1).next_multiple_of(chunks[dimension]);

@@ -132,7 +132,7 @@ impl Engine<'_> {
         done.bytes_read += fetched.bytes;
         let buffers = &mut *self.buffers.take();
         let mut timer = Timer::start();
-        let decoded = self.decode_part(&within, &job, &stored.chunk, target, buffers);
+        let decoded = self.decode_part(&index, &within, &job, &stored.chunk, target, buffers);
         done.seconds.decode += timer.lap();
         match decoded {
             Ok(bytes) => {
@@ -149,6 +149,7 @@ impl Engine<'_> {
     /// Decodes the part of a chunk that the window needs; returns the number of decoded bytes.
     fn decode_part(
         &self,
+        index: &[u64],
         part: &Subset,
         job: &PartJob,
         stored: &[u8],
@@ -156,10 +157,10 @@ impl Engine<'_> {
         buffers: &mut WorkerBuffers,
     ) -> Result<u64, zcodec::CodecError> {
         let Some(heap) = job.heap else {
-            return self.reader.decode_subset(stored, part, target, job.threads, &mut buffers.scratch);
+            return self.reader.decode_subset(index, stored, part, target, job.threads, &mut buffers.scratch);
         };
-        self.reader.decode(stored, job.threads, &mut buffers.scratch)?;
-        let chunk = self.reader.chunk();
+        self.reader.decode(index, stored, job.threads, &mut buffers.scratch)?;
+        let chunk = self.reader.chunk(index);
         vlen::references(&buffers.scratch.decoded, job.number, chunk.elements(), &mut buffers.references)?;
         copy_subset(part, &chunk, &buffers.references, part, target, REFERENCE);
         // Cloned, because the clone has the exact size while the buffer has grown to the largest chunk.

@@ -1,6 +1,6 @@
 //! Estimates the memory and time of a run.
 
-use zarray::{Array, Chain, ChunkReader, IndexLayout};
+use zarray::{Array, Chain, ChunkReader, Elements, IndexLayout};
 use zcodec::{Codec, predict_blocksize};
 
 use super::layout::Layout;
@@ -117,6 +117,8 @@ impl Model {
         threads: Threads,
     ) -> Model {
         let chain = array.chain.innermost();
+        // What is decoded in several steps is decoded in full.
+        let one_step = Elements::of(array).is_ok();
         let elements = |shape: &[u64]| shape.iter().map(|length| *length as f64).product::<f64>();
         let size = itemsize.map_or(assumptions.element_bytes as f64 + 4.0, |size| size as f64);
         let source = elements(array.chunk_shape().unwrap_or_default()) * size;
@@ -135,8 +137,8 @@ impl Model {
             source,
             output,
             stored,
-            block: itemsize.and_then(|_| block_bytes(chain)),
-            two_steps: chain.tail.len() > 1,
+            block: itemsize.filter(|_| one_step).and_then(|_| block_bytes(chain)),
+            two_steps: chain.tail.len() > 1 || !one_step,
             decode_rate: if chain.compressor().is_some_and(Codec::is_single_stream) {
                 DECODE_STREAM
             } else {

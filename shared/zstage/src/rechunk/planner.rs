@@ -48,7 +48,7 @@ pub struct Choice {
 }
 
 impl<'a> Problem<'a> {
-    /// Creates the problem; `None` if a grid is not regular.
+    /// The problem; nothing where a grid is not known.
     pub fn new(
         array: &'a Array,
         layout: &'a Layout,
@@ -130,13 +130,13 @@ impl<'a> Problem<'a> {
         span
     }
 
-    /// Turns a choice into a plan; `None` if a grid is not regular.
+    /// The plan that a choice comes to; nothing where a grid is not known.
     pub fn plan(&self, choice: Choice, sliced: bool) -> Option<RechunkPlan> {
         let Choice { shape, peak, model } = choice;
         let axes = self.axes(&model, sliced);
         let objects = self.layout.objects(&self.array.shape)?;
         let chunks = Grid::new(self.array.shape.clone(), self.layout.chunks.clone())?;
-        let source = Grid::new(self.array.shape.clone(), self.source.clone())?;
+        let source = self.array.chunk_grid()?;
         let one = vec![1; shape.units.len()];
         let regions = Grid::new(objects.counts(), if sliced { one } else { shape.units.clone() })?;
         let element = self.itemsize.map_or(self.assumptions.element_bytes + 4, |size| size as u64);
@@ -212,9 +212,9 @@ impl RechunkPlan {
         resources: Resources,
     ) -> Result<RechunkPlan, Failure> {
         let failed = |what: String| Failure::new(Exit::Unreadable, what).at(&array.path);
-        let elements = Elements::of(array).map_err(failed)?;
+        let elements = Elements::of(&array.as_decoded()).map_err(failed)?;
         let problem = Problem::new(array, layout, &elements, assumptions)
-            .ok_or_else(|| failed("its chunk grid is not regular".into()))?;
+            .ok_or_else(|| failed("its chunk grid is not known".into()))?;
         let found = attempts(resources, layout.shards.is_some()).find_map(|(threads, sliced)| {
             problem.best(threads, sliced, resources.budget).map(|choice| (choice, sliced))
         });
@@ -224,7 +224,7 @@ impl RechunkPlan {
 
     /// The smallest sufficient budget for `array` in bytes; `None` if element boundaries are unknown.
     pub fn smallest_budget(array: &Array, layout: &Layout, assumptions: Assumptions) -> Option<u64> {
-        let elements = Elements::of(array).ok()?;
+        let elements = Elements::of(&array.as_decoded()).ok()?;
         Some(Problem::new(array, layout, &elements, assumptions)?.smallest())
     }
 }

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use zarray::Subset;
+use zarray::{Grid, Subset};
 
 /// The elements and source chunks needed for a slice of the output. All boxes are in stored order.
 #[derive(Debug, Clone)]
@@ -15,16 +15,16 @@ pub struct Window {
     pub elements: Subset,
     /// Indices of the source chunks.
     pub sources: Subset,
-    /// Shape of a source chunk.
-    source_shape: Vec<u64>,
-    /// Bytes per element in the buffer.
+    /// All source chunks.
+    grid: Grid,
+    /// Bytes of an element in the buffer.
     itemsize: usize,
 }
 
 impl Window {
-    /// Creates the window of `elements` (in stored order) over source chunks of `source_shape`.
-    pub fn new(elements: Subset, source_shape: Vec<u64>, itemsize: usize) -> Window {
-        Window { sources: elements.chunks(&source_shape), elements, source_shape, itemsize }
+    /// The window of `elements` of an array with the source chunks `grid`, both in stored order.
+    pub fn new(elements: Subset, grid: Grid, itemsize: usize) -> Window {
+        Window { sources: grid.touched(&elements), elements, grid, itemsize }
     }
 
     /// Size of the buffer in bytes.
@@ -54,14 +54,14 @@ impl Window {
         if let Some(first) = self.sources.start().first() {
             index.insert(0, first + number % rows);
         }
-        let part = Subset::chunk(&index, &self.source_shape).intersection(&self.elements);
+        let part = self.grid.chunk(&index).intersection(&self.elements);
         let part = part.unwrap_or_else(|| Subset::new(self.elements.start().to_vec(), vec![0; index.len()]));
         (index, part)
     }
 
     /// The parts that overlap `elements`: a range of part numbers per column.
     pub fn parts_of(&self, elements: &Subset) -> impl Iterator<Item = Range<u64>> {
-        let sources = elements.chunks(&self.source_shape);
+        let sources = self.grid.touched(elements);
         let first = sources.start().first().map_or(0, |row| row - self.sources.start()[0]);
         let end = first + sources.shape().first().copied().unwrap_or(1);
         let columns = without_slowest(&sources);
@@ -73,12 +73,12 @@ impl Window {
 
     /// Origin of a source chunk in array coordinates.
     pub fn origin(&self, index: &[u64]) -> Vec<u64> {
-        index.iter().zip(&self.source_shape).map(|(index, length)| index * length).collect()
+        self.grid.chunk(index).start().to_vec()
     }
 
     /// The columns that overlap `elements`: the box of each and its offset in the buffer.
     pub fn columns_of(&self, elements: &Subset) -> impl Iterator<Item = (Subset, usize)> {
-        let columns = without_slowest(&elements.chunks(&self.source_shape));
+        let columns = without_slowest(&self.grid.touched(elements));
         (0..columns.elements()).map(move |number| {
             let column = self.column(&columns.member(number));
             let start = self.offset(&column);
@@ -90,9 +90,9 @@ impl Window {
     fn column(&self, index: &[u64]) -> Subset {
         let (mut start, mut shape) = (self.elements.start().to_vec(), self.elements.shape().to_vec());
         for (dimension, index) in index.iter().enumerate().map(|(before, index)| (before + 1, index)) {
-            let chunk = self.source_shape[dimension];
-            let end = (start[dimension] + shape[dimension]).min((index + 1) * chunk);
-            start[dimension] = start[dimension].max(index * chunk);
+            let (first, length) = self.grid.extent(dimension, *index);
+            let end = (start[dimension] + shape[dimension]).min(first + length);
+            start[dimension] = start[dimension].max(first);
             shape[dimension] = end - start[dimension];
         }
         Subset::new(start, shape)
@@ -126,13 +126,19 @@ mod tests {
     proptest! {
         /// Parts fill the buffer in order, each column is the box of its parts, and column offsets are correct.
         #[test]
-        fn parts_and_columns_agree(extents in prop::collection::vec((0u64..9, 1u64..9, 1u64..5), 0..5)) {
+        fn parts_and_columns_agree(
+            extents in prop::collection::vec((0u64..9, 1u64..9, prop::collection::vec((1u64..5, 1u64..3), 1..4)), 0..5),
+        ) {
             let elements = Subset::new(extents.iter().map(|e| e.0).collect(), extents.iter().map(|e| e.1).collect());
-            let window = Window::new(elements.clone(), extents.iter().map(|e| e.2).collect(), 3);
+            // Chunks of several lengths, the last as often as it takes.
+            let lengths: Vec<Vec<(u64, u64)>> =
+                extents.iter().map(|e| [e.2.clone(), vec![(e.2[0].0, u64::MAX)]].concat()).collect();
+            let grid = Grid::rectilinear(vec![18; extents.len()], &lengths).expect("a grid");
+            let window = Window::new(elements.clone(), grid, 3);
             let mut at = 0;
             for number in 0..window.parts() {
                 let (index, part) = window.part(number);
-                prop_assert_eq!(part.chunks(&window.source_shape), Subset::new(index, vec![1; extents.len()]));
+                prop_assert_eq!(window.grid.touched(&part), Subset::new(index, vec![1; extents.len()]));
                 prop_assert!(window.parts_of(&part).flatten().eq([number]));
                 let columns: Vec<(Subset, usize)> = window.columns_of(&part).collect();
                 prop_assert_eq!(columns.len(), 1);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{LocalStore, file_stat, is_absent};
 use crate::atomic::sync_file_system;
@@ -16,7 +17,7 @@ impl LocalStore {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(StoreError::Write { place: root.display().to_string(), source }),
         }
-        LocalStore::open(root)
+        LocalStore::open(root, Arc::default())
     }
 
     pub fn put(&self, key: &str, bytes: &[u8]) -> Result<Stat, StoreError> {

@@ -267,5 +267,6 @@ fn array_with(keys: ChunkKeys) -> Array {
         order: None,
         chain,
         attributes: Map::new(),
+        not_understood: None,
     }
 }

@@ -55,7 +55,8 @@ impl Sampler<'_> {
     /// over it, as many as each shard has to contribute.
     fn object(&mut self, key: &str) -> Result<u64, Failure> {
         let Sampler { store, array, count, .. } = *self;
-        let Some(sharding) = &array.chain.sharding else {
+        let array = &*array.at_key(key);
+        let Some(sharding) = array.chain.split_shards() else {
             let found = store.get(key, &mut self.stored)?.is_some();
             return if found { self.decode(&array.chain, store.place(key)).map(|()| 1) } else { Ok(0) };
         };
