@@ -82,15 +82,15 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 const fn crc32_table() -> [u32; 256] {
     let mut table = [0; 256];
-    let mut index = 0;
+    let (mut index, mut byte) = (0, 0u32);
     while index < 256 {
-        let (mut crc, mut bit) = (index as u32, 0);
+        let (mut crc, mut bit) = (byte, 0);
         while bit < 8 {
             crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
             bit += 1;
         }
         table[index] = crc;
-        index += 1;
+        (index, byte) = (index + 1, byte + 1);
     }
     table
 }

@@ -56,7 +56,8 @@ impl Request<'_> {
             // Before its chunks are asked about: a rule for all arrays need not fit it.
             return Ok(Action::Copy(SMALL_COORDINATE));
         }
-        let layout = match encode.copy_unknown && Elements::of(&array.as_decoded()).is_err() {
+        let opaque = || unsupported(&array.chain).is_some() && Elements::of(&array.as_decoded()).is_err();
+        let layout = match encode.copy_unknown && opaque() {
             true => None,
             false => self.new_layout(array).map_err(|failure| failure.at(path()))?,
         };
@@ -90,7 +91,10 @@ impl Request<'_> {
     /// The plan of an array that gets other chunks, as its decoded chunks show it.
     fn rechunk(&self, array: &Array, encoding: Encoding, layout: Layout, path: String) -> Result<Action, Failure> {
         if let Err(what) = Elements::of(array) {
-            return Err(unreadable(what).at(path));
+            return match self.encode.copy_unknown {
+                true => Ok(Action::Copy("element boundaries are unknown")),
+                false => Err(unreadable(what).at(path)),
+            };
         }
         if self.encode.copy_unknown && fill_element(array).is_err() {
             return Ok(Action::Copy("encoding of the fill value is unknown"));
