@@ -168,7 +168,7 @@ fn a_folder_that_never_had_a_plan_is_taken() {
     begin(&output, Begin::New).expect("begins");
 }
 
-/// The lock of a folder that has gone is nobody's: whoever opened it before must not believe that it has the new one.
+/// The lock of a folder that has gone belongs to no run: a process that opened it before must not take it for the new one.
 #[test]
 fn the_lock_of_a_folder_that_is_gone_is_no_lock() {
     let (directory, output) = directory();

@@ -178,5 +178,9 @@ fn footer(summary: &Summary) -> Vec<String> {
         .iter()
         .filter_map(|(key, value)| Some(format!("{} {}", value.as_u64()?, key.strip_prefix("verdict_")?)))
         .collect();
-    vec![words.join(" · "), format!("verdicts: {} (-v shows why)", verdicts.join(", "))]
+    let mut lines = vec![words.join(" · ")];
+    if !verdicts.is_empty() {
+        lines.push(format!("verdicts: {} (-v shows why)", verdicts.join(", ")));
+    }
+    lines
 }

@@ -85,7 +85,7 @@ pub fn stream(
         Format::Jsonl => jsonl::lines(schema, options),
         Format::Parquet | Format::Npy | Format::Zarr => {
             let what = format!("{} cannot be written to standard output", format.name());
-            return Err(Failure::usage(what).hint("say --output"));
+            return Err(Failure::usage(what).hint("use --output"));
         }
     };
     let text = Text::begin(lines, writer, "stdout".into())?;
@@ -103,7 +103,7 @@ fn check_times(schema: &Schema, options: &Options) -> Result<(), Failure> {
     match other {
         Some((name, calendar)) if options.time_format == TimeFormat::Unix => {
             let what = format!("{name} is in the calendar {}, which Unix time does not know", calendar.name());
-            Err(Failure::usage(what).hint("say --time-format iso"))
+            Err(Failure::usage(what).hint("use --time-format iso"))
         }
         _ => Ok(()),
     }

@@ -134,7 +134,7 @@ pub fn refuse_existing(target: &Path, what: &What, overwrite: bool) -> Result<()
 
 fn exists(target: &Path) -> Failure {
     let failure = Failure::new(Exit::Output, "already exists").at(target.display());
-    failure.hint("say --overwrite, or choose another name")
+    failure.hint("use --overwrite, or choose another name")
 }
 
 #[cfg(test)]
