@@ -13,4 +13,4 @@ export FUZZ_SEED=${FUZZ_SEED:-$(date +%s)}
 export FUZZ_DIRECTORY=${FUZZ_DIRECTORY:-${CARGO_TARGET_DIR:-$PWD/target}/fuzz}
 mkdir -p "$FUZZ_DIRECTORY"
 echo "seed $FUZZ_SEED, $seconds s for each target; failures in $FUZZ_DIRECTORY"
-cargo test --workspace --locked --test fuzz -- --nocapture --test-threads=1 $target
+cargo test --workspace --locked --test fuzz -- --nocapture --test-threads=1 ${target:+"$target"}
