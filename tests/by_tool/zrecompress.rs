@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -551,6 +552,30 @@ fn real_era5_stores() {
         let array = Tool::new("zinspect").arg(&target).run().expect(0).record("array", "/t2m");
         assert!(array["codec"].as_str().unwrap().contains("blosc(zstd,3,bitshuffle)"), "{array}");
     }
+}
+
+/// No metadata bounds what a chunk of elements of variable length decodes to: the memory limit does.
+#[test]
+fn a_chunk_that_decodes_to_more_than_the_memory_is_refused() {
+    let (directory, target) = output();
+    let source = directory.path().join("source.zarr");
+    let array = source.join("t");
+    fs::create_dir_all(&array).unwrap();
+    fs::write(source.join(".zgroup"), r#"{"zarr_format": 2}"#).unwrap();
+    let metadata = json!({"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "|O", "fill_value": "", "order": "C",
+        "filters": [{"id": "vlen-utf8"}], "compressor": {"id": "zlib", "level": 1}});
+    fs::write(array.join(".zarray"), metadata.to_string()).unwrap();
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::new(1));
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..300 {
+        zlib.write_all(&zeros).unwrap();
+    }
+    fs::write(array.join("0"), zlib.finish().unwrap()).unwrap();
+    let outcome = recompress(&source, &target, &["--max-memory", "100M", "--timing"]);
+    assert_ne!(outcome.code, 0);
+    assert!(outcome.stderr.contains("t/0") && outcome.stderr.contains("memory"), "{}", outcome.stderr);
+    let peak = outcome.records().pop().unwrap()["timing"]["peak_memory_bytes"].as_u64();
+    assert!(peak.is_none_or(|peak| peak < 200 << 20), "{peak:?}");
 }
 
 /// Frames of every compressor are read, whoever wrote them.

@@ -1,6 +1,6 @@
 //! Stores that are not Zarr and are taken for it: they are named for what they are.
 
-use zstore::{Store, StoreError};
+use zstore::{ByteRange, Store, StoreError};
 
 use crate::Pool;
 use crate::json;
@@ -37,12 +37,20 @@ pub fn foreign(store: &Store, pool: &Pool) -> Result<Option<&'static str>, Store
         if name.starts_with("refs.") && !name.ends_with(".json") {
             return Ok(Some("a set of kerchunk references (Parquet)"));
         }
-        if name.ends_with(".json") && store.get(name, &mut text)?.is_some() && has_member(&text, "refs") {
+        let beginning = ByteRange::At { start: 0, len: BEGINNING };
+        let is_read = name.ends_with(".json") && matches!(store.get_range(name, beginning, &mut text), Ok(Some(_)));
+        if is_read && text.starts_with(b"{") && text.windows(REFERENCES.len()).any(|window| window == REFERENCES) {
             return Ok(Some("a set of kerchunk references (JSON)"));
         }
     }
     Ok(None)
 }
+
+/// How much of a file is looked at: references may be gigabytes.
+const BEGINNING: u64 = 64 << 10;
+
+/// The member that holds the references of kerchunk.
+const REFERENCES: &[u8] = b"\"refs\":";
 
 /// Files that are looked into.
 const FILES: usize = 16;

@@ -158,7 +158,8 @@ fn edge_lengths(spec: &Value) -> Option<Vec<(u64, u64)>> {
 /// The chain of the largest chunk; inner chunks must divide shards of every length.
 fn chain(dtype: &Value, codecs: &[Value], grid: &Grid) -> Result<Chain, String> {
     let chain = Chain::v3(dtype, codecs, grid.chunk_shape())?;
-    let Some(sharding) = &chain.sharding else { return Ok(chain) };
+    // Shards of a regular grid have been checked, in the order that they are stored in.
+    let Some(sharding) = chain.sharding.as_ref().filter(|_| !grid.is_regular()) else { return Ok(chain) };
     let divides = grid
         .chunk_lengths()
         .iter()

@@ -101,7 +101,7 @@ fn pieces(grid: &Grid, selected: &Selected) -> Vec<Piece> {
         if pieces.is_empty() || !bounds.contains(index) {
             let chunk = grid.chunk_of(selected.dimension, *index);
             let (start, length) = grid.extent(selected.dimension, chunk);
-            bounds = start..start + length;
+            bounds = start..start.saturating_add(length);
             pieces.push(Piece { chunk, positions: Vec::new() });
         }
         let position = (index - bounds.start, number as u64 * selected.output_stride);
@@ -116,7 +116,7 @@ fn chunk_strides(chunk_shape: &[u64], order: &[usize]) -> Vec<u64> {
     let mut stride = 1;
     for dimension in order.iter().rev() {
         strides[*dimension] = stride;
-        stride *= chunk_shape[*dimension];
+        stride = u64::saturating_mul(stride, chunk_shape[*dimension]);
     }
     strides
 }

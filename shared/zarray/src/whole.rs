@@ -56,12 +56,13 @@ pub fn read_region(
         Itemsize::Variable => size_of::<Vec<u8>>(),
     };
     let needed = elements.saturating_mul(size as u64).max(reader.chunk_bytes());
-    let Some(count) = usize::try_from(elements).ok().filter(|_| needed <= most_bytes) else {
+    let too_large = |needed: u64| {
         let (needed, limit) = (zwire::human_bytes(needed), zwire::human_bytes(most_bytes));
         let detail =
             format!("reading {elements} values needs {needed} of memory; the limit for coordinates is {limit}");
-        return Err(ZarrError::TooLarge { place: store.place(array.key_prefix()), detail });
+        ZarrError::TooLarge { place: store.place(array.key_prefix()), detail }
     };
+    let count = usize::try_from(elements).ok().filter(|_| needed <= most_bytes).ok_or_else(|| too_large(needed))?;
     let chunks = reader.grid().touched(region);
     let numbers = 0..chunks.elements();
     let whole = Region { reader: &reader, region, chunks, fill: fill_element(array) };
@@ -75,9 +76,17 @@ pub fn read_region(
             Ok(ArrayValues::Fixed { itemsize, bytes })
         }
         Itemsize::Variable => {
-            let mut values = vec![whole.fill.clone().unwrap_or_default(); count];
+            let fill = whole.fill.clone().unwrap_or_default();
+            let mut held = elements.saturating_mul((size + fill.len()) as u64);
+            if held > most_bytes {
+                return Err(too_large(held));
+            }
+            let mut values = vec![fill; count];
             for number in numbers {
-                whole.variable(number, &mut values)?;
+                held += whole.variable(number, &mut values)?;
+                if held > most_bytes {
+                    return Err(too_large(held));
+                }
             }
             Ok(ArrayValues::Variable(values))
         }
@@ -152,12 +161,13 @@ impl Region<'_> {
         Ok(())
     }
 
-    fn variable(&self, number: u64, values: &mut [Vec<u8>]) -> Result<(), ZarrError> {
+    /// Returns the bytes of the values of a chunk.
+    fn variable(&self, number: u64, values: &mut [Vec<u8>]) -> Result<u64, ZarrError> {
         let reader = self.reader;
         let index = self.chunks.member(number);
         let damaged = |source| ZarrError::Chunk { place: reader.place(&index), source };
-        let Some(stored) = self.stored(&index)? else { return Ok(()) };
-        let mut scratch = DecodeScratch::default();
+        let Some(stored) = self.stored(&index)? else { return Ok(0) };
+        let (mut scratch, mut bytes) = (DecodeScratch::default(), 0);
         reader.decode(&index, &stored, 1, &mut scratch).map_err(damaged)?;
         let (whole, (chunk, part)) = (self.region, self.inside(&index));
         let items = separated(&scratch.decoded).filter(|items| items.len() as u64 >= chunk.elements());
@@ -166,9 +176,11 @@ impl Region<'_> {
         let stored = chunk.permuted(&reader.elements().order);
         for member in (0..part.elements()).map(|number| part.member(number)) {
             let picked: Vec<u64> = reader.elements().order.iter().map(|dimension| member[*dimension]).collect();
-            values[to_usize(whole.number(&member))] = items[to_usize(stored.number(&picked))].to_vec();
+            let item = items[to_usize(stored.number(&picked))];
+            bytes += item.len() as u64;
+            values[to_usize(whole.number(&member))] = item.to_vec();
         }
-        Ok(())
+        Ok(bytes)
     }
 }
 

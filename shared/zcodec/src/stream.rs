@@ -108,16 +108,16 @@ pub fn zstd_unknown(src: &[u8], most: usize, dst: &mut Vec<u8>, workspace: &mut 
         let mut output = zstd_safe::OutBuffer::around_pos(dst.as_mut_slice(), filled);
         let wanted = dctx.decompress_stream(&mut output, &mut input).map_err(zstd_error)?;
         filled = output.pos();
+        if wanted == 0 && input.pos() == src.len() {
+            dst.truncate(filled);
+            return Ok(());
+        }
         let full = filled == dst.len();
         if full && filled == most {
             return Ok(());
         }
         if input.pos() == src.len() && !full {
-            if wanted != 0 {
-                return Err(CodecError::Invalid { format: "zstd", detail: "the stream is truncated".into() });
-            }
-            dst.truncate(filled);
-            return Ok(());
+            return Err(CodecError::Invalid { format: "zstd", detail: "the stream is truncated".into() });
         }
         if full {
             let len = dst.len().saturating_mul(2).min(most);
@@ -165,6 +165,29 @@ mod tests {
             assert!(decode(&packed[..len / 2], most, &mut dst, &mut workspace).is_err(), "cut, {most}");
             assert!(decode(&[], most, &mut dst, &mut workspace).is_err(), "empty, {most}");
         }
+    }
+
+    /// The end of a stream may be met just when the buffer is full.
+    #[test]
+    fn zstd_streams_of_any_size_have_an_end() {
+        for size in [1, FIRST_GUESS - 1, FIRST_GUESS, FIRST_GUESS + 1, 2 * FIRST_GUESS, 16 * FIRST_GUESS, 1 << 27] {
+            let packed = zstd_safe::compress_bound(size);
+            let (mut packed, data) = (vec![0; packed], vec![0u8; size]);
+            let len = zstd_safe::compress(packed.as_mut_slice(), &data, 1).expect("compresses");
+            packed.truncate(len);
+            let (mut dst, mut workspace) = (Vec::new(), Workspace::default());
+            for (decode, most) in [(zstd as Decode, size), (zstd_unknown, usize::MAX), (zstd_unknown, size)] {
+                decode(&packed, most, &mut dst, &mut workspace).expect("decodes");
+                assert!(dst == data, "{size}");
+            }
+        }
+        let noise: Vec<u8> = (0..50_000u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let mut packed = vec![0; zstd_safe::compress_bound(noise.len())];
+        let len = zstd_safe::compress(packed.as_mut_slice(), &noise[..100_000], 1).expect("compresses");
+        packed.truncate(len);
+        let (mut dst, mut workspace) = (Vec::new(), Workspace::default());
+        zstd_unknown(&packed, usize::MAX, &mut dst, &mut workspace).expect("decodes");
+        assert!(dst == noise[..100_000]);
     }
 
     #[test]

@@ -134,7 +134,11 @@ fn number_whole(text: &str) -> Option<(i32, &str)> {
 
 /// A unit without a factor; spaces, hyphens, underscores and case make no difference.
 fn named(text: &str) -> Option<Angle> {
-    let plain: String = text.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).flat_map(char::to_lowercase).collect();
+    let lower = text.to_lowercase();
+    // A point or parentheses only punctuate degrees; elsewhere a point multiplies units.
+    let punctuates = |c: char| lower.contains("deg") && matches!(c, '.' | '(' | ')' | ',');
+    let plain: String = lower.chars().filter(|c| !matches!(c, ' ' | '_' | '-') && !punctuates(*c)).collect();
+    let plain = plain.strip_suffix("wgs84").map(str::to_owned).unwrap_or(plain);
     let prefixed = |(prefix, factor): &(&str, f64)| {
         let angle = without_prefix(plain.strip_prefix(prefix)?)?;
         Some(Angle { degrees: angle.degrees * factor, ..angle })
@@ -156,9 +160,9 @@ fn without_prefix(plain: &str) -> Option<Angle> {
 fn direction(text: &str) -> Option<(f64, Option<Horizontal>)> {
     match text {
         "" | "true" | "t" => Some((1.0, None)),
-        "north" | "n" => Some((1.0, Some(Horizontal::Latitude))),
+        "north" | "n" | "latitude" | "lat" | "northlatitude" => Some((1.0, Some(Horizontal::Latitude))),
         "south" => Some((-1.0, Some(Horizontal::Latitude))),
-        "east" | "e" => Some((1.0, Some(Horizontal::Longitude))),
+        "east" | "e" | "longitude" | "lon" | "eastlongitude" => Some((1.0, Some(Horizontal::Longitude))),
         "west" | "w" => Some((-1.0, Some(Horizontal::Longitude))),
         _ => None,
     }
@@ -184,6 +188,11 @@ mod tests {
             "°",
             "Degrees",
             "degrees_north",
+            "deg. N",
+            "degrees_latitude",
+            "degrees (north)",
+            "degree north latitude",
+            "Degrees North (WGS84)",
             "degree_N",
             "degreesE",
             "degrees east",

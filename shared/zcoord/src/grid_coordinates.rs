@@ -148,7 +148,7 @@ impl Reading<'_> {
                 let what = format!("units {units} are not degrees or radians, and cannot be converted to them");
                 let failure = Failure::new(Exit::Unreadable, what);
                 let failure = failure.at(format!("{}: {}", self.store.location(), array.path));
-                Err(failure.hint("name coordinates in degrees or radians with --lat-name and --lon-name"))
+                Err(failure.hint("correct the units, or name other coordinates with --lat-name and --lon-name"))
             }
         }
     }

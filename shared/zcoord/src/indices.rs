@@ -82,8 +82,33 @@ impl Indices {
     /// Those that are in both.
     pub fn intersection(self, other: Indices) -> Indices {
         let (few, many) = if self.len() <= other.len() { (self, other) } else { (other, self) };
+        if let (Indices::Steps { step, .. }, Indices::Steps { step: other, .. }) = (&few, &many) {
+            return common_steps(&few, &many, *step, *other);
+        }
         Indices::List(few.iter().filter(|index| many.contains(*index)).collect())
     }
+}
+
+/// The indices that two sequences of steps share: again steps, as far apart as the least common multiple.
+fn common_steps(a: &Indices, b: &Indices, step_a: u64, step_b: u64) -> Indices {
+    let (spans, none) = ([a.span(), b.span()], Indices::stepped(0, 0, 1));
+    let (start, end) = (spans[0].start.max(spans[1].start), spans[0].end.min(spans[1].end));
+    if a.is_empty() || b.is_empty() || start >= end {
+        return none;
+    }
+    // Of the one with the larger steps, positions repeat their distance to the other after this many steps.
+    let (coarse, fine, step, other) = if step_a >= step_b { (a, b, step_a, step_b) } else { (b, a, step_b, step_a) };
+    let period = other / gcd(step, other);
+    let first = coarse.get(0) + start.saturating_sub(coarse.get(0)).div_ceil(step) * step;
+    let mut candidates = (0..period).map_while(|number| first.checked_add(number.checked_mul(step)?));
+    match candidates.find(|index| *index >= end || fine.contains(*index)).filter(|index| *index < end) {
+        Some(index) => Indices::stepped(index, end, step.saturating_mul(period)),
+        None => none,
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]
@@ -97,6 +122,15 @@ mod tests {
         let list =
             prop::collection::btree_set(0u64..80, 0..20).prop_map(|set| Indices::List(set.into_iter().collect()));
         prop_oneof![steps, list]
+    }
+
+    #[test]
+    fn steps_meet_in_steps_however_many_they_are() {
+        let (half, even) = (Indices::stepped(0, 8_000_000_000, 1), Indices::stepped(0, 1 << 33, 2));
+        assert_eq!(half.intersection(even), Indices::stepped(0, 8_000_000_000, 2));
+        let (a, b) = (Indices::stepped(5, 1 << 40, 6), Indices::stepped(3, 1 << 41, 4));
+        assert_eq!(a.intersection(b), Indices::stepped(11, 1 << 40, 12));
+        assert!(Indices::stepped(0, 1 << 40, 2).intersection(Indices::stepped(1, 1 << 40, 2)).is_empty());
     }
 
     proptest! {

@@ -20,6 +20,20 @@ pub struct ChunkScratch {
     workspace: Workspace,
 }
 
+impl ChunkScratch {
+    /// Buffers for chunks that decode to at most `limit` bytes (`None`: to what a Blosc frame can hold).
+    pub fn with_limit(limit: Option<u64>) -> ChunkScratch {
+        let mut scratch = ChunkScratch::default();
+        scratch.workspace.limit = limit;
+        scratch
+    }
+
+    /// The limit.
+    pub fn limit(&self) -> Option<u64> {
+        self.workspace.limit
+    }
+}
+
 /// Decodes `stored` and, unless it has the target encoding already, encodes it into `chunk.encoded` and returns `true`.
 pub fn recode(
     chain: &Chain,

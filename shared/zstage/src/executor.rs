@@ -43,7 +43,7 @@ impl Task<'_> {
             task: self,
             objects: Objects::new(self.store(), self.plans, &self.work),
             memory: Semaphore::new(self.memory_bytes),
-            scratch: ScratchPool::new(self.options.jobs, ChunkScratch::default),
+            scratch: ScratchPool::new(self.options.jobs, || ChunkScratch::with_limit(Some(self.memory_bytes))),
             report: &report,
             seconds: Mutex::default(),
             met: AtomicU64::new(0),

@@ -70,10 +70,16 @@ fn has_plan(path: &Path) -> bool {
 fn was_never_begun(path: &Path) -> bool {
     let is_known = |name: &str| NAMES.contains(&name) || is_temporary(name);
     let Ok(mut entries) = fs::read_dir(path) else { return false };
-    let only_known = entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(is_known)));
+    let (mut count, mut directories) = (0, 0);
+    let only_known = entries.all(|entry| {
+        count += 1;
+        directories += usize::from(entry.as_ref().is_ok_and(|entry| entry.path().is_dir()));
+        entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(is_known))
+    });
     let is_marked = match path.join(LOCK).symlink_metadata() {
-        Ok(_) => is_lock(&path.join(LOCK)),
-        Err(_) => path.join(FINISHING).metadata().is_ok_and(|mark| mark.len() == 0),
+        // A run that was killed before it wrote its lock has made nothing else.
+        Ok(lock) => is_lock(&path.join(LOCK)) && (lock.len() > 0 || count == 1),
+        Err(_) => directories == 0 && path.join(FINISHING).metadata().is_ok_and(|mark| mark.len() == 0),
     };
     only_known && is_marked && !path.join(PLAN).exists()
 }
@@ -87,11 +93,14 @@ pub fn remove_left_folders(location: &Location) -> Result<(), StoreError> {
     remove_retired(path).map_err(|error| write_failed(path, error))
 }
 
-/// Removes everything in a local folder except its lock.
+/// Removes what an earlier run left in a folder, except its lock.
 ///
 /// # Errors
 /// [`StoreError::Write`].
 pub fn empty(folder: &Store) -> Result<(), StoreError> {
+    if folder.is_remote() {
+        return empty_remote(folder);
+    }
     remove_entries(folder, &|name| name != LOCK)
 }
 
@@ -117,6 +126,7 @@ fn remove_entries(folder: &Store, goes: &dyn Fn(&str) -> bool) -> Result<(), Sto
 /// # Errors
 /// [`StoreError::Exists`] if the output is already a store; errors of the store.
 pub fn give_up(output: &Location, folder: &Store, options: &StoreOptions) -> Result<(), StoreError> {
+    let was_begun = folder.stat(PLAN)?.is_some();
     discard_objects(folder, JOURNAL)?;
     // From here on the folder must not look finished.
     folder.delete(FINISHING)?;
@@ -127,7 +137,10 @@ pub fn give_up(output: &Location, folder: &Store, options: &StoreOptions) -> Res
                 return Err(StoreError::Exists { place: output.to_string() });
             }
         }
-        discard_objects(&objects, "")?;
+        // Without a plan, no object there can be of an unfinished run.
+        if was_begun {
+            discard_objects(&objects, "")?;
+        }
         return discard(folder);
     }
     // The plan goes last, so that an interrupted removal can be repeated.
@@ -155,12 +168,19 @@ pub fn discard(folder: &Store) -> Result<(), StoreError> {
             retire_directory(path).map_err(|error| write_failed(path, error))
         }
         Location::Remote(_) | Location::Zip(_) => {
-            discard_objects(folder, DOCUMENTS)?;
-            discard_objects(folder, DONE)?;
-            folder.delete(PLAN)?;
-            discard_objects(folder, "")
+            empty_remote(folder)?;
+            folder.delete(LOCK)
         }
     }
+}
+
+/// Removes the entries of a folder on an object store except its lock, one kind after the other; the plan before the mark that
+/// all work is done. Objects of other names belong to others.
+fn empty_remote(folder: &Store) -> Result<(), StoreError> {
+    for entry in [JOURNAL, DOCUMENTS, DONE] {
+        discard_objects(folder, entry)?;
+    }
+    [PLAN, READ, FINISHING, NAMING].into_iter().try_for_each(|entry| folder.delete(entry))
 }
 
 /// Requests in parallel, to remove what is on an object store.

@@ -7,10 +7,10 @@ use zstore::{
     Location, METADATA, Store, complete_exchange, exchange, is_empty_directory, keep_permissions, move_directory,
     remove_left_behind, write_failed,
 };
-use zwire::Failure;
+use zwire::{Exit, Failure};
 
 use crate::backup::keep_replaced;
-use crate::folder::FINISHING;
+use crate::folder::{FINISHING, PLAN};
 use crate::plan_file::Header;
 use crate::read_documents::check_documents;
 use crate::retire::retire_copies;
@@ -36,6 +36,9 @@ pub fn publish(staged: StagedStore, header: &Header, source: &Store, pool: &Pool
     if look_at_source(&staged, is_finishing) {
         check_documents(&staged, source, header, pool)?;
     }
+    if !is_finishing && !staged.in_place() {
+        check_not_discarded(&staged)?;
+    }
     staged.folder().put(FINISHING, b"")?;
     let backup = header.backup.as_deref().map(Path::new);
     let waiting = waiting(staged.folder())?;
@@ -58,6 +61,15 @@ pub fn publish(staged: StagedStore, header: &Header, source: &Store, pool: &Pool
         pool.map(keys, remove).into_iter().collect::<Result<(), Failure>>()?;
     }
     Ok(staged.publish()?)
+}
+
+/// Checks that no other run discarded this one: on an object store a lock does not show whether its owner lives.
+fn check_not_discarded(staged: &StagedStore) -> Result<(), Failure> {
+    if staged.folder().stat(PLAN)?.is_some() && !waiting(staged.folder())?.is_empty() {
+        return Ok(());
+    }
+    let failure = Failure::new(Exit::Output, "another run discarded this unfinished output; nothing is published");
+    Err(failure.at(staged.output()))
 }
 
 /// Whether the source is checked: not for a new output whose publishing was interrupted, which was checked before.

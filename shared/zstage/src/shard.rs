@@ -125,11 +125,12 @@ impl InnerChunks<'_> {
             return batch.iter().map(|entry| self.one(entry, chunk, seconds)).collect();
         }
         let shares = batch.chunks(batch.len().div_ceil(threads));
+        let limit = chunk.limit();
         let results: Vec<(Batch, Seconds)> = std::thread::scope(|scope| {
             let workers: Vec<_> = shares
                 .map(|share| {
                     scope.spawn(|| {
-                        let (mut chunk, mut seconds) = (ChunkScratch::default(), Seconds::default());
+                        let (mut chunk, mut seconds) = (ChunkScratch::with_limit(limit), Seconds::default());
                         let done = share.iter().map(|entry| self.one(entry, &mut chunk, &mut seconds)).collect();
                         (done, seconds)
                     })

@@ -152,9 +152,13 @@ fn a_folder_of_somebody_else_is_left_alone() {
 fn a_folder_that_never_had_a_plan_is_taken() {
     let (directory, output) = directory();
     let folder = directory.path().join("out.zarr.plan");
-    for lock in ["", "ztools host 1\n"] {
-        fs::create_dir_all(folder.join("store/x")).expect("creates");
-        fs::write(folder.join("lock"), lock).expect("writes");
+    for made_more in [false, true] {
+        fs::create_dir_all(folder.join(if made_more { "store/x" } else { "" })).expect("creates");
+        fs::write(folder.join("lock"), if made_more { "ztools host 1\n" } else { "" }).expect("writes");
+        if !made_more {
+            drop(begin(&output, Begin::New).expect("begins"));
+            continue;
+        }
         fs::write(folder.join("finishing"), "").expect("writes");
         fs::write(folder.join(".plan.json.tmp-host-1-0"), b"{").expect("writes");
         let staged = begin(&output, Begin::New).expect("begins");
@@ -165,7 +169,18 @@ fn a_folder_that_never_had_a_plan_is_taken() {
     // Of a run that removed its lock before this mark.
     fs::create_dir(&folder).expect("creates");
     fs::write(folder.join("finishing"), "").expect("writes");
-    begin(&output, Begin::New).expect("begins");
+    drop(begin(&output, Begin::New).expect("begins"));
+    // Another program's folder, with a lock of its own and names that ours have, too.
+    fs::create_dir_all(folder.join("store")).expect("creates");
+    fs::write(folder.join("store/precious"), "theirs").expect("writes");
+    for mark in ["lock", "finishing"] {
+        fs::write(folder.join(mark), "").expect("writes");
+        for how in [Begin::New, Begin::Overwrite] {
+            assert!(matches!(begin(&output, how), Err(StoreError::Exists { .. })), "{mark}");
+        }
+        assert!(folder.join("store/precious").exists());
+        fs::remove_file(folder.join(mark)).expect("removes");
+    }
 }
 
 /// The lock of a folder that has gone belongs to no run: a process that opened it before must not take it for the new one.

@@ -89,7 +89,12 @@ fn key_of(store: &Path, path: &Path) -> String {
 
 /// Whether a key belongs to the array: a document, a chunk of its grid, or a temporary file of a killed run.
 fn is_of(array: &Array, key: &str) -> bool {
-    let is_own = matches!(array.key_kind(key), Key::Metadata | Key::Chunk(_));
+    let is_own = match array.key_kind(key) {
+        Key::Metadata => true,
+        // Without a known grid, any key may be a chunk, or not.
+        Key::Chunk(number) => number.is_some(),
+        _ => false,
+    };
     is_own || is_temporary(key.rsplit('/').next().unwrap_or_default())
 }
 

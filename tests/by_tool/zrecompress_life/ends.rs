@@ -86,7 +86,7 @@ fn what_was_to_be_replaced_is_replaced_by_the_run_that_goes_on() {
 fn what_was_never_begun_leaves_nothing_in_the_output() {
     let scene = Scene::of(small(Form::V2), &["--cname", "zstd"]);
     fs::create_dir_all(scene.plan().join("journal/1")).unwrap();
-    fs::write(scene.plan().join("lock"), "").unwrap();
+    fs::write(scene.plan().join("lock"), "ztools host 1\n").unwrap();
     copy_tree(&scene.source, &scene.plan().join("store"));
     fs::rename(scene.plan().join("store/a0"), scene.plan().join("store/ghost")).unwrap();
     scene.run(&["--resume"]).expect(2);

@@ -69,7 +69,7 @@ impl<'a> Job<'a> {
         if needed <= self.chunk_budget {
             return Ok(engine);
         }
-        let (needed, hint) = (zwire::human_bytes(needed), plan::memory_word(2 * needed));
+        let (needed, hint) = (zwire::human_bytes(needed), plan::memory_word(needed.saturating_mul(2)));
         let what = format!("decoding one chunk needs {needed}, more than half of --max-memory");
         Err(Failure::usage(what).at(&source.name).hint(format!("use --max-memory {hint}")))
     }

@@ -50,7 +50,9 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
 pub fn retire_directory(path: &Path) -> io::Result<()> {
     let nameless = temporary_name(path)?;
     fs::rename(path, &nameless)?;
-    remove_tree(&nameless)
+    // A network file system may keep an open file of it until it is closed; the next run removes what is left.
+    let _ = remove_tree(&nameless);
+    Ok(())
 }
 
 /// Removes directories that killed processes were removing with [`retire_directory`].

@@ -31,6 +31,9 @@ const NEAR: u64 = 16 * 1024;
 /// Documents that make a directory a hierarchy.
 const ROOTS: [&str; 4] = ["zarr.json", ".zgroup", ".zarray", ".zmetadata"];
 
+/// How many inflated entries are kept: few enough to look through.
+const KEPT_ENTRIES: usize = 64;
+
 /// The share of the memory limit for inflated entries that are read again.
 const KEPT_SHARE: u64 = 8;
 
@@ -226,6 +229,9 @@ impl ZipStore {
         let bytes = Arc::new(self.inflate(key, entry)?);
         let mut kept = self.inflated.lock();
         kept.push((entry.offset, Arc::clone(&bytes)));
+        if kept.len() > KEPT_ENTRIES {
+            kept.remove(0);
+        }
         let mut total: u64 = kept.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         while total > self.memory / KEPT_SHARE && !kept.is_empty() {
             total -= kept.remove(0).1.len() as u64;
@@ -279,6 +285,9 @@ fn read_directory(archive: &Archive, place: &str) -> Result<Directory, StoreErro
             (used, count) = (used + len, count + 1);
         }
         held.drain(..used);
+        if held.len() > record::LONGEST_HEADER {
+            return Err(wrong("the central directory is damaged: it goes on behind its last header".into()));
+        }
     }
     let counted = if end.zip64 { count } else { count % (1 << 16) };
     if counted != end.entries {

@@ -137,6 +137,9 @@ fn several_disks() -> Damage {
     "is one of several disks of an archive, which is not supported".into()
 }
 
+/// The most bytes of a central header: the fixed part, and three fields of 16-bit lengths.
+pub const LONGEST_HEADER: usize = CENTRAL_BYTES + 3 * u16::MAX as usize;
+
 /// The first header in `bytes` and its length. `None`: more bytes are needed, or (`last`) the headers have ended.
 pub fn central(bytes: &[u8]) -> Result<Option<(Header<'_>, usize)>, Damage> {
     match u32_at(bytes, 0) {
