@@ -68,6 +68,12 @@ fn check_not_discarded(staged: &StagedStore) -> Result<(), Failure> {
     if staged.folder().stat(PLAN)?.is_some() && !waiting(staged.folder())?.is_empty() {
         return Ok(());
     }
+    for name in METADATA {
+        // Another run that continued the same plan has published it.
+        if staged.objects().stat(name)?.is_some() {
+            return Ok(());
+        }
+    }
     let failure = Failure::new(Exit::Output, "another run discarded this unfinished output; nothing is published");
     Err(failure.at(staged.output()))
 }

@@ -5,7 +5,7 @@ use std::fs;
 use harness::{Fault, Running, spawn};
 use rustix::process::Signal;
 
-use super::{CHUNKS, Cloud, OUT, end, expected, is_metadata, run};
+use super::{CHUNKS, Cloud, OUT, assert_equal, end, expected, is_metadata, run};
 
 /// In the middle of the work.
 const MIDDLE: &str = "out.zarr/u10/9.0.0";
@@ -116,6 +116,48 @@ fn a_lock_without_a_plan_does_not_block_for_ever() {
     run(cloud.upload()).expect(7);
     run(cloud.upload().arg("--overwrite")).expect(0);
     cloud.assert_whole(&expected());
+}
+
+/// Objects below the output, where no plan says that a run of ours wrote them.
+#[test]
+fn a_lock_without_a_plan_makes_nothing_ours() {
+    let cloud = Cloud::new(vec![]);
+    fs::create_dir_all(cloud.path("out.zarr.plan")).unwrap();
+    fs::write(cloud.path("out.zarr.plan/lock"), "ztools host 1\n").unwrap();
+    fs::create_dir_all(cloud.path("out.zarr/2020")).unwrap();
+    fs::write(cloud.path("out.zarr/2020/precious"), "theirs").unwrap();
+    run(cloud.upload().arg("--overwrite")).expect(7);
+    assert_eq!(fs::read(cloud.path("out.zarr/2020/precious")).unwrap(), b"theirs");
+}
+
+/// Marks that an earlier run left are not those of this one.
+#[test]
+fn marks_of_an_earlier_run_are_not_believed() {
+    let cloud = Cloud::new(vec![]);
+    fs::create_dir_all(cloud.path("out.zarr.plan/done")).unwrap();
+    fs::write(cloud.path("out.zarr.plan/finishing"), "").unwrap();
+    let output = cloud.s3(OUT);
+    let source = harness::fixture(super::WEATHER);
+    let prepare = [source.to_str().unwrap(), &output, "--cname", "lz4", "--prepare", "--parts", "2"];
+    run(cloud.zrecompress(prepare)).expect(0);
+    for part in ["1/2", "2/2"] {
+        let outcome = run(cloud.zrecompress(["--part", part, &output])).expect(0);
+        assert_ne!(outcome.records().pop().unwrap()["already_done"], true, "{part}");
+    }
+    run(cloud.zrecompress(["--finish", &output])).expect(0);
+    cloud.assert_whole(&expected());
+}
+
+/// Beside the entries of a plan, what another program put there stays.
+#[test]
+fn only_what_a_run_wrote_is_removed_beside_the_output() {
+    let cloud = Cloud::new(vec![]);
+    fs::create_dir_all(cloud.path("out.zarr.plan")).unwrap();
+    fs::write(cloud.path("out.zarr.plan/notes.txt"), "theirs").unwrap();
+    run(cloud.upload()).expect(0);
+    assert_equal(&cloud.objects(OUT), &expected());
+    let left = cloud.objects("out.zarr.plan");
+    assert_eq!(left.keys().collect::<Vec<_>>(), ["notes.txt"]);
 }
 
 #[test]

@@ -100,7 +100,9 @@ fn a_part_that_was_killed_goes_on() {
     let cloud = Cloud::new(vec![Fault::IgnoreBody { key_contains: stalled.into() }]);
     let output = cloud.s3(OUT);
     prepare(&cloud, fixture(WEATHER).to_str().unwrap(), &output);
-    let whose = |number: usize| part(&cloud, number, &output).args(["-j1", "--checkpoint", "0.001ms"]);
+    // One request at a time: what is written is in the journal before the next object is begun.
+    let whose =
+        |number: usize| part(&cloud, number, &output).args(["-j1", "--requests", "1", "--checkpoint", "0.001ms"]);
     run(whose(1)).expect(0);
     run(whose(2)).expect(0);
     let child = cloud.run_until_asked(whose(3), stalled);
