@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use parking_lot::{Mutex, RwLock};
 use zarray::Part;
-use zstage::{Begin, Command, OnBadChunk, Outcome, Progress, Summary, Verify, WriteOptions};
+use zstage::{Begin, Command, OnBadChunk, Outcome, Progress, ScratchPlace, Summary, Verify, WriteOptions};
 use zstore::{Location, StoreOptions, Target};
 use zwire::{Exit, Failure, Record};
 
@@ -99,6 +99,7 @@ impl WriterFlags {
             jobs: work.jobs(),
             nthreads: None,
             memory_bytes: memory.max_memory.bytes(),
+            scratch: ScratchPlace::BesideOutput,
             requests: store.requests.map(usize::from),
             store: StoreOptions { memory: memory.max_memory.bytes(), ..store.options(stop) },
         }

@@ -57,7 +57,7 @@ pub use encoding::{Encoding, is_self_describing};
 pub use journal::Journal;
 pub use lock::Claim;
 pub use new_store::NewStore;
-pub use options::{Begin, OnBadChunk, Verify, WriteOptions};
+pub use options::{Begin, OnBadChunk, ScratchPlace, Verify, WriteOptions};
 pub use output_plan::{OutputPlan, PlanArray, Planned};
 pub use parts::Status;
 pub use placement::Placement;

@@ -93,8 +93,13 @@ pub fn divide(
 /// # Errors
 /// No region of an array fits the budget, or its element boundaries are unknown.
 pub fn plan_regions(plans: &mut [ArrayPlan], memory: MemoryPlan, store: &Store) -> Result<(), Failure> {
-    let resources =
-        Resources { budget: memory.memory_bytes, workers: memory.jobs, readers: memory.readers, in_flight: IN_FLIGHT };
+    let resources = Resources {
+        budget: memory.memory_bytes,
+        workers: memory.jobs,
+        readers: memory.readers,
+        in_flight: IN_FLIGHT,
+        scratch_bytes: memory.scratch_bytes,
+    };
     let mut refused = Vec::new();
     for plan in plans {
         let Action::Rechunk(rechunk) = &mut plan.action else { continue };

@@ -1,6 +1,6 @@
 //! What a run of a writer is asked to do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use zarray::Pool;
@@ -40,6 +40,45 @@ pub enum OnBadChunk {
     Skip,
 }
 
+/// Where the scratch files of rechunking go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScratchPlace {
+    /// Beside a local output; nowhere for an output on an object store.
+    BesideOutput,
+    /// To this directory.
+    Directory(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+impl ScratchPlace {
+    /// The directory for an output.
+    pub fn directory<'a>(&'a self, output: &'a Location) -> Option<&'a Path> {
+        match self {
+            ScratchPlace::BesideOutput => {
+                let above = output.local()?.parent()?;
+                Some(if above.as_os_str().is_empty() { Path::new(".") } else { above })
+            }
+            ScratchPlace::Directory(directory) => Some(directory),
+            ScratchPlace::None => None,
+        }
+    }
+
+    /// Bytes that a scratch file may have: half of what is free now.
+    ///
+    /// # Errors
+    /// [`zwire::Exit::Usage`] if a named directory cannot be used.
+    pub fn available(&self, output: &Location) -> Result<u64, Failure> {
+        let Some(directory) = self.directory(output) else { return Ok(0) };
+        match rustix::fs::statvfs(directory) {
+            Ok(space) => Ok(space.f_bavail.saturating_mul(space.f_frsize) / 2),
+            Err(_) if *self == ScratchPlace::BesideOutput => Ok(0),
+            Err(error) => Err(Failure::usage(format!("cannot use the directory for scratch files: {error}"))
+                .at(directory.display().to_string())),
+        }
+    }
+}
+
 /// What a run is asked to do.
 #[derive(Debug, Clone)]
 pub struct WriteOptions {
@@ -65,6 +104,8 @@ pub struct WriteOptions {
     pub nthreads: Option<usize>,
     /// Memory limit in bytes.
     pub memory_bytes: u64,
+    /// Where the scratch files of rechunking go.
+    pub scratch: ScratchPlace,
     /// Requests in flight; `None` chooses by where the store is.
     pub requests: Option<usize>,
     /// How stores are reached.

@@ -75,6 +75,7 @@ impl<'a> OutputPlan<'a> {
             readers,
             verify: options.verify != Verify::None,
             remote_output: matches!(output, Location::Remote(_)),
+            scratch_bytes: options.scratch.available(output)?,
         };
         let mut plan = OutputPlan { stores, hierarchy, listable, groups: Vec::new(), plans: Vec::new(), pool, memory };
         let failures = plan.plan_arrays(plan_array, progress)?;
@@ -182,6 +183,7 @@ impl<'a> OutputPlan<'a> {
             work,
             completed,
             journal: Journal::new(staged, part.number, options.checkpoint),
+            scratch: options.scratch.directory(staged.folder().location()),
             backup: header.backup.as_deref().map(std::path::Path::new),
             memory_bytes: options.memory_bytes,
             record: run.record,

@@ -68,6 +68,9 @@ pub struct MemoryPlan {
     pub verify: bool,
     /// Whether objects are held until they have crossed a network.
     pub remote_output: bool,
+    /// Disk space for the scratch file of a rechunked array.
+    #[serde(default)]
+    pub scratch_bytes: u64,
 }
 
 /// Version of the document.
@@ -165,7 +168,8 @@ mod tests {
     }
 
     fn plan(tool: &str) -> PlanFile<Body> {
-        let memory = MemoryPlan { memory_bytes: 1, jobs: 1, readers: 1, verify: true, remote_output: false };
+        let memory =
+            MemoryPlan { memory_bytes: 1, jobs: 1, readers: 1, verify: true, remote_output: false, scratch_bytes: 0 };
         let header = Header {
             v: V,
             tool: tool.into(),

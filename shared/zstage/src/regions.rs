@@ -12,7 +12,7 @@ use crate::chunk::{decode, encode};
 use crate::journal::{Done, Entry};
 use crate::memory::COPY_PIECE;
 use crate::options::{OnBadChunk, Verify};
-use crate::rechunk::{Coders, Engine, ObjectSink, OnBad, RechunkPlan, RegionOutcome, ShardSink};
+use crate::rechunk::{Coders, Engine, ObjectSink, OnBad, RechunkPlan, RegionOutcome, Scratch, ShardSink};
 use crate::report::Report;
 use crate::stats::Stats;
 use crate::task::Task;
@@ -57,34 +57,54 @@ impl Regions<'_> {
         };
         let stopped = || self.task.progress.stopped().is_some() || self.report.is_over();
         let engine = Engine::new(self.task.store(), &plan.array, regions, &sink, coders, on_bad, &stopped)?;
-        let next = AtomicU64::new(units.start);
-        let work = || {
-            while !stopped() {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= units.end {
-                    return;
+        for (group, in_two_passes) in regions.passes(units) {
+            let scratch = if in_two_passes { self.first_pass(array, &engine, group.clone()) } else { None };
+            let next = AtomicU64::new(group.start);
+            let work = || {
+                while !stopped() {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= group.end {
+                        return;
+                    }
+                    self.region(array, &engine, scratch.as_ref(), number);
                 }
-                self.region(array, &engine, regions, number);
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..regions.stats.in_flight {
-                scope.spawn(work);
-            }
-            work();
-        });
+            };
+            std::thread::scope(|scope| {
+                for _ in 1..regions.stats.in_flight {
+                    scope.spawn(work);
+                }
+                work();
+            });
+        }
         Ok(())
     }
 
-    fn region(&self, array: usize, engine: &Engine, regions: &RechunkPlan, number: u64) {
+    /// The first pass over a group of regions, without those in the journal. Nothing if a single region is left, or if it
+    /// fails: then each region reads the source itself, and what cannot be read is reported where it is needed.
+    fn first_pass<'s>(&'s self, array: usize, engine: &Engine, group: Range<u64>) -> Option<Scratch<'s>> {
+        let left: Vec<u64> = group.filter(|number| self.task.completed.get(array, Some(*number)).is_none()).collect();
+        let directory = self.task.scratch.filter(|_| left.len() > 1)?;
+        match engine.first_pass(&left, directory) {
+            Ok(scratch) => Some(scratch),
+            Err(failure) => {
+                if failure.exit == Exit::Output {
+                    self.task.progress.warn(&format!("{failure}; source chunks are read repeatedly instead"));
+                }
+                None
+            }
+        }
+    }
+
+    fn region(&self, array: usize, engine: &Engine, scratch: Option<&Scratch>, number: u64) {
         let plan = &self.task.plans[array];
+        let regions = engine.plan();
         let key = format!("region {number:012}");
         self.report.started(array);
         let result = match self.resumed(array, engine, number) {
             Ok(Some(stats)) => Ok((stats, 0.0)),
             Ok(None) => self
                 .remove_outputs(plan, regions, number)
-                .and_then(|()| engine.run(number))
+                .and_then(|()| engine.run(number, scratch))
                 .and_then(|outcome| self.record_done(array, number, &outcome)),
             Err(failure) => Err(failure),
         };

@@ -28,6 +28,8 @@ pub struct Task<'a> {
     /// Whether there may have been earlier runs, which may have left what is in no journal.
     pub again: bool,
     pub journal: Journal<'a>,
+    /// Directory for scratch files.
+    pub scratch: Option<&'a Path>,
     /// Where the chunks go that are replaced in place.
     pub backup: Option<&'a Path>,
     /// Limit of bytes in flight.

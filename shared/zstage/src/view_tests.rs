@@ -62,6 +62,7 @@ fn options(resume: bool) -> WriteOptions {
         jobs: 2,
         nthreads: None,
         memory_bytes: 64 << 20,
+        scratch: crate::ScratchPlace::BesideOutput,
         requests: None,
         store: StoreOptions::default(),
     }

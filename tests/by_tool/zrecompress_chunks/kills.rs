@@ -64,6 +64,8 @@ fn a_new_output_comes_out_as_if_nothing_had_happened() {
     for (seed, maps, flags) in [
         (0x5eed_0011, Maps { codec: GZIP, ..Maps::large(2) }, &CHUNKS[..]),
         (0x5eed_0012, Maps::large(3), &["--chunks", "8,32,32", "--shards", "[tu]:16,64,64", "--checkpoint", "1ms"]),
+        // In two passes.
+        (0x5eed_0014, Maps::large(2), &["--chunks", "32,128,8", "--checkpoint", "1ms"]),
     ] {
         let first = Scene::of(&maps, flags).tight();
         let (before, expected) = (tree(&first.source), first.undisturbed());

@@ -15,3 +15,4 @@ mod scene;
 mod shapes;
 mod stores_from;
 mod trial;
+mod two_passes;

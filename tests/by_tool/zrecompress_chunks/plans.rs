@@ -29,7 +29,7 @@ fn a_plan_is_told_and_nothing_is_written() {
 #[test]
 fn the_regions_of_a_plan_are_those_of_the_run() {
     let maps = Maps { names: vec!["t"], absent: 0, ..Maps::large(2) };
-    let scene = Scene::of(&maps, &["--chunks", "16,32,32", "--verify", "none"]).tight();
+    let scene = Scene::of(&maps, &["--chunks", "16,32,32", "--verify", "none", "--scratch", "none"]).tight();
     let outcome = scene.run(&["-n"]).expect(0);
     let plan = outcome.record("plan", "/t");
     let number_of = |field: &str| plan[field].as_f64().unwrap();

@@ -36,6 +36,10 @@ pub struct Args {
     /// Blosc threads per chunk, limited to its number of blocks [default: cores not used by --jobs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub nthreads: Option<u16>,
+    /// Directory for a scratch file: rechunking that would read its source chunks many times reads them once and keeps the parts
+    /// there; "none" for no scratch file [default: beside DST, none if DST is a URL]
+    #[arg(long, value_name = "DIR", help_heading = "Chunk options")]
+    pub scratch: Option<PathBuf>,
     /// How to handle a chunk that cannot be decoded: leave the output unfinished, copy its stored bytes unchanged, or omit it,
     /// so that readers see the fill value. The chunk is always reported, and the exit code is 3
     #[arg(long, value_name = "WHAT", value_enum, default_value = "error")]

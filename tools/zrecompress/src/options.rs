@@ -6,7 +6,7 @@ use zarray::ZarrFormat;
 use zcli::Stop;
 use zcodec::{Blosc, Cname, Compressor, Shuffle, SplitMode, Stream};
 use zstage::rechunk::{Rule, Rules, Shapes};
-use zstage::{OnBadChunk, WriteOptions};
+use zstage::{OnBadChunk, ScratchPlace, WriteOptions};
 use zstore::Target;
 use zwire::{Failure, shell_quote};
 
@@ -42,6 +42,11 @@ impl Args {
             },
             backup: self.backup.clone(),
             nthreads: self.nthreads.map(usize::from),
+            scratch: match &self.scratch {
+                None => ScratchPlace::BesideOutput,
+                Some(path) if path.as_os_str() == "none" => ScratchPlace::None,
+                Some(path) => ScratchPlace::Directory(path.clone()),
+            },
             ..self.writer.options(self.in_place, &self.work, &self.memory, &self.store, stop)
         };
         write.check_bad_chunks(self.in_place)?;

@@ -1,20 +1,18 @@
-//! The engine: executes a plan, region by region.
+//! The engine: what all regions of a plan share.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use zarray::{Array, ChunkReader, DecodeScratch, Itemsize, Subset, fill_element};
+use zarray::{Array, ChunkReader, DecodeScratch, Itemsize, ScratchPool, Subset, fill_element};
 use zcodec::{CodecError, Workspace};
 use zstore::{Store, StoreError};
 use zwire::{Exit, Failure};
 
 use super::fill::Fill;
-use super::memory::shards_at_once;
-use super::outcome::{RegionOutcome, source_hash};
-use super::plan::{RechunkPlan, Region};
+use super::outcome::RegionOutcome;
+use super::plan::RechunkPlan;
 use super::region::Window;
 use super::sink::ObjectSink;
 use super::vlen::REFERENCE;
-use zarray::ScratchPool;
 
 /// Encodes or decodes one chunk: source, destination (overwritten), threads, workspace.
 pub type Coder<'a> = dyn Fn(&[u8], &mut Vec<u8>, usize, &mut Workspace) -> Result<(), CodecError> + Sync + 'a;
@@ -53,7 +51,7 @@ pub struct Engine<'a> {
     /// Buffers for stored chunks, one per concurrent read.
     pub(super) stored: ScratchPool<StoredBuffer>,
     /// Buffers for source elements, one per region in flight.
-    regions: ScratchPool<Vec<u8>>,
+    pub(super) regions: ScratchPool<Vec<u8>>,
     stop: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -113,85 +111,9 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Processes region `number`: reads its source chunks and writes its objects.
-    ///
-    /// # Errors
-    /// A read or write that fails, or `stop` returning true. A source chunk that cannot be decoded is not an error: it
-    /// is listed in the outcome.
-    pub fn run(&self, number: u64) -> Result<RegionOutcome, Failure> {
-        let region = self.plan.region(number);
-        let mut buffer = self.regions.take();
-        let mut outcome = RegionOutcome::default();
-        match self.plan.layout.shards {
-            Some(_) => self.run_shards(&region, &mut buffer, &mut outcome)?,
-            None => {
-                for slice in self.plan.slices(&region) {
-                    let loaded = self.load(self.window(&slice), std::mem::take(&mut *buffer), &mut outcome)?;
-                    self.write_chunks(&loaded, &slice, &mut outcome)?;
-                    *buffer = loaded.bytes;
-                }
-            }
-        }
-        outcome.bad.sort_unstable();
-        outcome.bad.dedup();
-        Ok(outcome)
-    }
-
     /// The plan being executed.
     pub fn plan(&self) -> &'a RechunkPlan {
         self.plan
-    }
-
-    /// Fingerprint of the source objects of region `number` as they are now; equals [`RegionOutcome::sources`] of a run
-    /// if they have not changed since.
-    ///
-    /// # Errors
-    /// The size or tag of a source object cannot be read.
-    pub fn sources(&self, number: u64) -> Result<u64, Failure> {
-        let region = self.plan.region(number);
-        let mut hash = 0u64;
-        for slice in self.plan.slices(&region) {
-            let window = self.window(&slice);
-            let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
-            let done = run_workers(self.plan.threads.loaders, window.parts(), &failed, |done| {
-                loop {
-                    let part = next.fetch_add(1, Ordering::Relaxed);
-                    if part >= window.parts() {
-                        return Ok(());
-                    }
-                    self.check_stop(&failed)?;
-                    let (index, _) = window.part(part);
-                    let (key, _) = self.reader.key(&self.array_order(&index));
-                    done.sources = done.sources.wrapping_add(source_hash(&key, self.store.stat(&key)?));
-                }
-            })?;
-            hash = hash.wrapping_add(done.sources);
-        }
-        Ok(hash)
-    }
-
-    /// Writes the shards of a region; a shard stays open until its last slice is written.
-    fn run_shards(&self, region: &Region, buffer: &mut Vec<u8>, outcome: &mut RegionOutcome) -> Result<(), Failure> {
-        let (slices, count) = (self.plan.slices(region), region.objects.elements());
-        // A single slice holds all shards, written a few at a time; with several slices, the region is one shard.
-        let inner = self.plan.layout.shards.as_ref().map_or(1, |(_, index)| index.chunks);
-        let few = shards_at_once(self.plan.threads, inner) as usize;
-        let at_once = if slices.len() == 1 { few } else { count.max(1) as usize };
-        let mut open = Vec::new();
-        for slice in &slices {
-            let loaded = self.load(self.window(slice), std::mem::take(buffer), outcome)?;
-            for first in (0..count).step_by(at_once) {
-                if open.is_empty() {
-                    open = self.open_shards(&region.objects, first..count.min(first + at_once as u64));
-                }
-                self.write_inner_chunks(&loaded, slice, &open, outcome)?;
-                if slices.len() == 1 {
-                    self.finish_shards(std::mem::take(&mut open), outcome)?;
-                }
-            }
-            *buffer = loaded.bytes;
-        }
-        self.finish_shards(open, outcome)
     }
 
     /// The source elements needed by a slice of output chunks.

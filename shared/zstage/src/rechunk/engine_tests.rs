@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use zarray::Grid;
 
 use super::super::case::{Case, any_case, maps};
+use super::super::groups::Groups;
 use super::super::testing::{FileSink, decode, encode, make_array, open_store};
 use super::super::{Assumptions, Layout, RechunkPlan, RegionOutcome, Resources};
 use super::*;
 
-const ROOMY: Resources = Resources { budget: 1 << 30, workers: 3, readers: 2, in_flight: 1 };
+const ROOMY: Resources = Resources { budget: 1 << 30, workers: 3, readers: 2, in_flight: 1, scratch_bytes: 0 };
 
 fn copy(src: &[u8], dst: &mut Vec<u8>, _: usize, _: &mut Workspace) -> Result<(), CodecError> {
     dst.clear();
@@ -26,16 +27,23 @@ fn plan(case: &Case, array: &Array, resources: Resources) -> RechunkPlan {
 
 /// Runs every region of a plan, with as many in parallel as the plan has in flight.
 fn run_all(engine: &Engine, plan: &RechunkPlan) -> RegionOutcome {
-    let next = std::sync::atomic::AtomicU64::new(0);
-    let failed = AtomicBool::new(false);
-    let work = |done: &mut RegionOutcome| loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= plan.regions() {
-            return Ok(());
-        }
-        done.add(engine.run(number)?);
-    };
-    run_workers(plan.threads.in_flight, plan.regions(), &failed, work).expect("runs")
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut total = RegionOutcome::default();
+    for (group, in_two_passes) in plan.passes(0..plan.regions()) {
+        let numbers: Vec<u64> = group.clone().collect();
+        let scratch = in_two_passes.then(|| engine.first_pass(&numbers, directory.path()).expect("a first pass"));
+        let next = std::sync::atomic::AtomicU64::new(group.start);
+        let failed = AtomicBool::new(false);
+        let work = |done: &mut RegionOutcome| loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= group.end {
+                return Ok(());
+            }
+            done.add(engine.run(number, scratch.as_ref())?);
+        };
+        total.add(run_workers(plan.threads.in_flight, group.end - group.start, &failed, work).expect("runs"));
+    }
+    total
 }
 
 fn rechunk(case: &Case, plan: &RechunkPlan, array: &Array, from: &Path, to: &Path) -> RegionOutcome {
@@ -69,6 +77,27 @@ proptest! {
         let outcome = rechunk(&case, &plan, &array, from.path(), to.path());
         prop_assert_eq!(&outcome.bad, &[]);
         prop_assert_eq!(outcome.chunks + outcome.absent_chunks, plan.chunks.len());
+        case.check(to.path());
+    }
+
+    /// In two passes, the output and the fingerprint of the source are the same, and each source chunk is read once.
+    #[test]
+    fn two_passes_make_the_same(case in any_case(), workers in 1usize..5, in_flight in 1usize..3, dimension: prop::sample::Index, together in 1u64..5) {
+        let (from, to) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let array = case.write_source(from.path());
+        let mut plan = plan(&case, &array, Resources { workers, in_flight, ..ROOMY });
+        let rank = case.dimensions.len();
+        prop_assume!(rank > 0 && plan.elements.itemsize != Itemsize::Variable);
+        plan.regions = Grid::new(plan.regions.shape().to_vec(), vec![case.units; rank]).expect("a grid");
+        let once = rechunk(&case, &plan, &array, from.path(), tempfile::tempdir().expect("a directory").path());
+        plan.groups = Some(Groups { counts: plan.regions.counts(), dimension: dimension.index(rank), regions: together });
+        let twice = rechunk(&case, &plan, &array, from.path(), to.path());
+        let counters = |it: &RegionOutcome| (it.objects, it.chunks, it.absent_chunks, it.checksum, it.sources, it.source_absent);
+        prop_assert_eq!(counters(&once), counters(&twice));
+        prop_assert!(twice.source_chunks <= once.source_chunks);
+        if plan.passes(0..plan.regions()).len() == 1 {
+            prop_assert!(twice.source_chunks <= array.chunk_grid().expect("a grid").len());
+        }
         case.check(to.path());
     }
 }
@@ -114,7 +143,7 @@ fn run_with_truncated_chunk(case: &Case, on_bad: OnBad) -> (RegionOutcome, Vec<V
     let (store, sink, stop) = (open_store(from.path()), FileSink { directory: to.path(), array: &array }, || false);
     let coders = Coders { encode: &encode, decode: None };
     let engine = Engine::new(&store, &array, &plan, &sink, coders, on_bad, &stop).expect("an engine");
-    let outcome = engine.run(0).expect("runs");
+    let outcome = engine.run(0, None).expect("runs");
     let written = make_array(to.path(), &case.metadata(&case.target()));
     let target = open_store(to.path());
     let reader = ChunkReader::new(&target, &written).expect("readable");
@@ -166,7 +195,7 @@ fn stop_interrupts_region() {
         let to = tempfile::tempdir().expect("a directory");
         let array = make_array(to.path(), &case.metadata(&case.target()));
         let sink = FileSink { directory: to.path(), array: &array };
-        let failure = with_engine(&case, &stop, &sink, |engine| engine.run(0).expect_err("is stopped"));
+        let failure = with_engine(&case, &stop, &sink, |engine| engine.run(0, None).expect_err("is stopped"));
         assert!(failure.to_string().contains("stopped"), "{failure}");
         assert!(!sharded || !to.path().join("x/c/0/0/0").exists(), "half a shard");
     }
@@ -186,7 +215,7 @@ fn sink_failure_is_returned() {
     }
     for sharded in [true, false] {
         let case = Case { target_sharded: sharded, ..maps() };
-        let failure = with_engine(&case, &|| false, &Full, |engine| engine.run(0).expect_err("is full"));
+        let failure = with_engine(&case, &|| false, &Full, |engine| engine.run(0, None).expect_err("is full"));
         assert_eq!((failure.exit, failure.to_string().as_str()), (Exit::Output, "the disk is full"));
     }
 }
@@ -221,7 +250,7 @@ fn verify_detects_lossy_encoder() {
     let sink = super::super::testing::NoSink::default();
     let coders = Coders { encode: &forgetful, decode: Some(&decode) };
     let engine = Engine::new(&store, &array, &plan, &sink, coders, OnBad::Error, &stop).expect("an engine");
-    let failure = engine.run(0).expect_err("is noticed");
+    let failure = engine.run(0, None).expect_err("is noticed");
     assert!(failure.to_string().contains("/x output chunk") && failure.exit == Exit::Output, "{failure}");
     assert_eq!(*sink.0.lock().expect("not poisoned"), 0);
 }
@@ -248,7 +277,7 @@ fn unknown_fill_value_fails_only_if_needed() {
         let (store, sink, stop) = (open_store(from.path()), FileSink { directory: to.path(), array: &array }, || false);
         let coders = Coders { encode: &copy, decode: None };
         let engine = Engine::new(&store, &array, &plan, &sink, coders, OnBad::Error, &stop).expect("an engine");
-        let result = engine.run(0);
+        let result = engine.run(0, None);
         assert_eq!(result.is_ok(), ok, "{fill} {length} {present}: {result:?}");
         if let Err(failure) = result {
             assert!(failure.to_string().contains("fixedscaleoffset"), "{failure}");

@@ -36,6 +36,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Elements of a fixed size that have been put together elsewhere.
+    pub(super) fn of_bytes(window: Window, bytes: Vec<u8>, states: Vec<AtomicU8>, complete: bool) -> Loaded {
+        Loaded { window, bytes, states, variable: Vec::new(), complete }
+    }
+
     pub fn state(&self, number: u64) -> State {
         match self.states.get(number as usize).map(|state| state.load(Ordering::Relaxed)) {
             Some(1) => State::Present,
@@ -108,28 +113,15 @@ impl Engine<'_> {
         done: &mut RegionOutcome,
     ) -> Result<State, Failure> {
         let index = self.array_order(&job.index);
-        let mut timer = Timer::start();
         let within = within_chunk(window, &job);
-        let fetched = match self.reader.fetch_subset(&index, &within, &mut stored.chunk, &mut stored.spare) {
-            Ok(fetched) => fetched,
-            Err(ZarrError::Chunk { place, source }) => {
-                let (key, _) = self.reader.key(&index);
-                done.sources = done.sources.wrapping_add(source_hash(&key, self.store.stat(&key)?));
-                note_bad(done, place, source.to_string());
-                return Ok(State::Bad);
+        match self.fetch_part(&index, &within, stored, done)? {
+            State::Present => {}
+            State::Absent => {
+                self.fill.elements(target);
+                return Ok(State::Absent);
             }
-            Err(error) => return Err(error.into()),
-        };
-        done.seconds.read += timer.lap();
-        let (key, _) = self.reader.key(&index);
-        done.sources = done.sources.wrapping_add(source_hash(&key, fetched.stat));
-        if !fetched.present {
-            done.source_absent += 1;
-            self.fill.elements(target);
-            return Ok(State::Absent);
+            State::Bad => return Ok(State::Bad),
         }
-        done.source_chunks += 1;
-        done.bytes_read += fetched.bytes;
         let buffers = &mut *self.buffers.take();
         let mut timer = Timer::start();
         let decoded = self.decode_part(&index, &within, &job, &stored.chunk, target, buffers);
@@ -144,6 +136,36 @@ impl Engine<'_> {
                 Ok(State::Bad)
             }
         }
+    }
+
+    /// Reads what is needed of chunk `index` (in array order) to decode the elements `within` it.
+    pub(super) fn fetch_part(
+        &self,
+        index: &[u64],
+        within: &Subset,
+        stored: &mut StoredBuffer,
+        done: &mut RegionOutcome,
+    ) -> Result<State, Failure> {
+        let mut timer = Timer::start();
+        let (key, _) = self.reader.key(index);
+        let fetched = match self.reader.fetch_subset(index, within, &mut stored.chunk, &mut stored.spare) {
+            Ok(fetched) => fetched,
+            Err(ZarrError::Chunk { place, source }) => {
+                done.sources = done.sources.wrapping_add(source_hash(&key, self.store.stat(&key)?));
+                note_bad(done, place, source.to_string());
+                return Ok(State::Bad);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        done.seconds.read += timer.lap();
+        done.sources = done.sources.wrapping_add(source_hash(&key, fetched.stat));
+        if !fetched.present {
+            done.source_absent += 1;
+            return Ok(State::Absent);
+        }
+        done.source_chunks += 1;
+        done.bytes_read += fetched.bytes;
+        Ok(State::Present)
     }
 
     /// Decodes the part of a chunk that the window needs; returns the number of decoded bytes.
@@ -188,7 +210,7 @@ fn within_chunk(window: &Window, job: &PartJob) -> Subset {
 }
 
 /// Records a bad chunk. A damaged shard index is hit by each of its inner chunks but recorded once.
-fn note_bad(done: &mut RegionOutcome, place: String, cause: String) {
+pub(super) fn note_bad(done: &mut RegionOutcome, place: String, cause: String) {
     let bad = BadChunk { place, cause };
     if done.bad.last() != Some(&bad) {
         done.bad.push(bad);
@@ -197,7 +219,7 @@ fn note_bad(done: &mut RegionOutcome, place: String, cause: String) {
 
 /// A buffer of `len` bytes with arbitrary contents, because all of them will be overwritten. New memory is zeroed by
 /// the system and costs nothing until it is touched.
-fn sized(mut buffer: Vec<u8>, len: usize) -> Vec<u8> {
+pub(super) fn sized(mut buffer: Vec<u8>, len: usize) -> Vec<u8> {
     if buffer.capacity() < len {
         drop(buffer);
         return vec![0; len];

@@ -27,6 +27,13 @@ const ENCODE: f64 = 0.25e9;
 const LOCAL: (f64, f64) = (1.5e9, 50e-6);
 const REMOTE: (f64, f64) = (0.3e9, 0.08);
 
+/// Bytes per second that all readers together get from a local disk and from an object store.
+const LOCAL_SHARED: f64 = 3e9;
+const REMOTE_SHARED: f64 = 1.2e9;
+
+/// Bytes per second to write a scratch file, and to read it back.
+const SCRATCH: (f64, f64) = (0.6e9, 1.5e9);
+
 /// Encoded inner chunks of a shard that may be buffered out of order, so that fast workers need not wait for slow ones.
 /// Small in tests, so that some workers do wait.
 pub const EARLY_BYTES: u64 = if cfg!(test) { 200 } else { 2 << 20 };
@@ -42,6 +49,8 @@ pub struct Resources {
     pub readers: usize,
     /// Regions in parallel; with two, one is read while the other is written.
     pub in_flight: usize,
+    /// Disk space for a scratch file; 0 if there is to be none.
+    pub scratch_bytes: u64,
 }
 
 /// Properties that are not in the metadata and are measured or assumed by the caller.
@@ -229,6 +238,33 @@ impl Model {
         let Threads { workers, loaders, .. } = self.threads;
         let decoding = shape.decoded * self.itemsize / self.decode_rate / workers as f64;
         decoding + self.read_seconds(shape) / loaders as f64
+    }
+
+    /// [`Model::weight`], limited by what all readers together get from the disk or the object store.
+    pub fn pass_seconds(&self, shape: &Shape) -> f64 {
+        let shared = if self.assumptions.remote { REMOTE_SHARED } else { LOCAL_SHARED };
+        self.weight(shape).max(self.read_bytes(shape) / shared)
+    }
+
+    /// Seconds to write `bytes` to a scratch file and to read them back.
+    pub fn scratch_seconds(&self, bytes: f64) -> f64 {
+        bytes / SCRATCH.0 + bytes / SCRATCH.1
+    }
+
+    /// Peak memory in bytes of a first pass, in which every worker holds a whole source chunk, decoded and in parts.
+    pub fn first_pass_bytes(&self) -> u64 {
+        let steps = if self.two_steps { 3.0 } else { 2.0 };
+        let worker = steps * self.source + THREAD as f64;
+        let total = PROCESS as f64
+            + self.threads.loaders as f64 * (self.stored + THREAD as f64 / 4.0)
+            + self.threads.workers as f64 * worker
+            + self.indexes;
+        total as u64
+    }
+
+    /// Bytes per element in the region buffer.
+    pub fn itemsize(&self) -> f64 {
+        self.itemsize
     }
 
     fn read_seconds(&self, shape: &Shape) -> f64 {

@@ -3,13 +3,15 @@
 //! The output grid is divided into **regions**, boxes of whole stored objects. For each region, every overlapping
 //! source chunk is read once and the required part decoded ([`load`]); then the output chunks are gathered, encoded and
 //! written ([`write`]). The planner ([`planner`]) chooses the regions that fit in memory with the least repeated
-//! decoding. Elements are opaque bytes: data types are not interpreted, and values are preserved bit for bit.
+//! decoding; where even that repeats much, a first pass divides the source among regions in a scratch file ([`scratch`]).
+//! Elements are opaque bytes: data types are not interpreted, and values are preserved bit for bit.
 
 #[cfg(test)]
 mod case;
 mod engine;
 mod fill;
 mod gather;
+mod groups;
 mod layout;
 mod load;
 mod memory;
@@ -19,6 +21,8 @@ mod plan_stats;
 mod planner;
 mod region;
 mod rules;
+mod run;
+mod scratch;
 mod search;
 mod shards;
 mod sink;
@@ -33,4 +37,5 @@ pub use memory::{ASSUMED_RATIO, Assumptions, Resources};
 pub use outcome::{RegionOutcome, source_hash};
 pub use plan::RechunkPlan;
 pub use rules::{Rule, Rules};
+pub use scratch::Scratch;
 pub use sink::{ObjectSink, ShardSink};

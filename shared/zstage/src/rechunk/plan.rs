@@ -1,8 +1,11 @@
 //! The plan to rechunk one array: how the output is divided into regions, and the cost. Made from metadata alone,
 //! before anything is read or written.
 
+use std::ops::Range;
+
 use zarray::{Elements, Grid, Subset};
 
+use super::groups::Groups;
 use super::layout::Layout;
 use super::memory::{Buffers, Threads};
 use super::plan_stats::PlanStats;
@@ -18,6 +21,8 @@ pub struct RechunkPlan {
     pub(super) regions: Grid,
     /// If an object does not fit in memory: the shape, in chunks, of a slice of it.
     pub(super) slice: Option<Vec<u64>>,
+    /// Groups of regions that are made in two passes, if that costs less than one.
+    pub(super) groups: Option<Groups>,
     pub(super) threads: Threads,
     pub(super) buffers: Buffers,
     /// The cost of the plan.
@@ -47,6 +52,26 @@ impl RechunkPlan {
             .intersection(&bounds)
             .unwrap_or_else(|| Subset::new(cell.start().to_vec(), vec![0; bounds.shape().len()]));
         Region { number, objects }
+    }
+
+    /// The numbers of the regions that overlap these elements of the array.
+    pub(super) fn regions_of(&self, elements: &Subset) -> impl Iterator<Item = u64> {
+        let objects = self.layout.objects(self.chunks.shape()).map(|objects| objects.touched(elements));
+        let regions = objects.map(|objects| self.regions.touched(&objects));
+        let all = Subset::whole(&self.regions.counts());
+        regions.into_iter().flat_map(move |regions| {
+            let all = all.clone();
+            (0..regions.elements()).map(move |member| all.number(&regions.member(member)))
+        })
+    }
+
+    /// Divides consecutive regions into those to process together: groups that share a first pass, each with `true`, or
+    /// all of them in a single pass.
+    pub fn passes(&self, regions: Range<u64>) -> Vec<(Range<u64>, bool)> {
+        match &self.groups {
+            Some(groups) => groups.divide(regions).map(|group| (group, true)).collect(),
+            None => vec![(regions, false)],
+        }
     }
 
     /// The slices of a region in processing order; one is in memory at a time. Each is a box of output chunk indices.

@@ -1,6 +1,6 @@
 //! Cost of rechunking an array.
 
-/// Cost of a plan. Every plan is a single pass without a temporary store.
+/// Cost of a plan.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlanStats {
     /// Regions: the units of resume.
@@ -27,7 +27,7 @@ pub struct PlanStats {
     pub region_bytes: u64,
     /// Peak memory in bytes.
     pub peak_memory_bytes: u64,
-    /// Size of a temporary store in bytes.
+    /// Largest size of a scratch file in bytes; 0 if the source is read in a single pass.
     pub temporary_bytes: u64,
     /// Chunks processed in parallel; fewer than requested if memory is short.
     pub workers: usize,

@@ -37,7 +37,7 @@ fn layout(chunks: &[u64], shards: Option<&[u64]>) -> Layout {
 }
 
 fn resources(budget: u64) -> Resources {
-    Resources { budget, workers: 2, readers: 2, in_flight: 1 }
+    Resources { budget, workers: 2, readers: 2, in_flight: 1, scratch_bytes: 0 }
 }
 
 fn plan(array: &Array, layout: &Layout, budget: u64) -> Result<RechunkPlan, Failure> {
@@ -54,6 +54,26 @@ fn maps_to_series_use_balanced_bands() {
     let rows: Vec<u64> = (0..stats.regions).map(|n| plan.region(n).objects.shape()[1]).collect();
     let (least, most) = (rows.iter().min().expect("some"), rows.iter().max().expect("some"));
     assert!(most - least <= 3, "{rows:?}");
+}
+
+#[test]
+fn two_passes_read_once_where_one_reads_often() {
+    let array = array(&[500, 721, 1440], &[1, 721, 1440], lz4());
+    let layout = layout(&[500, 721, 8], None);
+    let plan = |scratch_bytes, remote| {
+        let assumptions = Assumptions { remote, ..Assumptions::default() };
+        let resources = Resources { scratch_bytes, ..resources(512 * MIB) };
+        RechunkPlan::new(&array, &layout, assumptions, resources).expect("a plan").stats
+    };
+    let (one, two) = (plan(0, true), plan(1 << 40, true));
+    assert!(one.reads_mean > 4.0 && one.temporary_bytes == 0, "{one:?}");
+    assert_eq!((two.reads_mean, two.decodes_mean, two.chunks_read), (1.0, 1.0, 500));
+    assert_eq!((two.temporary_bytes, two.regions), (500 * 721 * 1440 * 4, one.regions));
+    // Space for three of five regions.
+    let some = plan(500 * 721 * 900 * 4, true);
+    assert!(some.temporary_bytes <= 500 * 721 * 900 * 4 && some.reads_mean == 2.0, "{some:?}");
+    // Space for one region is of no use.
+    assert_eq!(plan(one.region_bytes, true), plan(0, true));
 }
 
 #[test]
@@ -125,7 +145,7 @@ proptest! {
         let choices = shapes(&problem.axes(&model, sliced), f64::INFINITY, |shape| shape.reads);
         for shape in choices.into_iter().step_by(units as usize) {
             let peak = model.peak(&shape, 0.0);
-            let plan = problem.plan(Choice { shape, peak, model: model.clone() }, sliced).expect("a plan");
+            let plan = problem.plan(Choice { shape, peak, model: model.clone() }, sliced, 0).expect("a plan");
             let (directory, sink, stop) = (tempfile::tempdir().expect("a directory"), NoSink::default(), || false);
             let store = open_store(directory.path());
             let coders = Coders { encode: &encode, decode: Some(&decode) };

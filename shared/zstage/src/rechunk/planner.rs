@@ -2,6 +2,7 @@
 
 use zarray::{Array, Elements, Grid, Itemsize};
 
+use super::groups::two_passes;
 use super::layout::Layout;
 use super::memory::{Assumptions, Model, Resources, Threads};
 use super::plan::RechunkPlan;
@@ -131,9 +132,13 @@ impl<'a> Problem<'a> {
     }
 
     /// The plan that a choice comes to; nothing where a grid is not known.
-    pub fn plan(&self, choice: Choice, sliced: bool) -> Option<RechunkPlan> {
+    pub fn plan(&self, choice: Choice, sliced: bool, scratch_bytes: u64) -> Option<RechunkPlan> {
         let Choice { shape, peak, model } = choice;
         let axes = self.axes(&model, sliced);
+        let bytes = self.count() * self.held() as f64;
+        let can_divide = !sliced && self.itemsize.is_some() && bytes > 0.0;
+        let passes = can_divide.then(|| two_passes(&axes, (&shape, peak), &model, bytes, scratch_bytes)).flatten();
+        let cost = passes.as_ref().map_or(&shape, |passes| &passes.shape);
         let objects = self.layout.objects(&self.array.shape)?;
         let chunks = Grid::new(self.array.shape.clone(), self.layout.chunks.clone())?;
         let source = self.array.chunk_grid()?;
@@ -144,16 +149,16 @@ impl<'a> Problem<'a> {
             regions: regions.len(),
             objects: objects.len(),
             source_chunks: source.len(),
-            chunks_read: shape.reads as u64,
-            reads_mean: shape.reads / source.len().max(1) as f64,
-            reads_most: axes.iter().zip(&shape.units).map(|(axis, units)| axis.max_reads(*units)).product(),
-            decodes_mean: shape.decoded / self.count().max(1.0),
-            decoded_bytes: (shape.decoded * element as f64) as u64,
-            read_bytes: model.read_bytes(&shape) as u64,
+            chunks_read: cost.reads as u64,
+            reads_mean: cost.reads / source.len().max(1) as f64,
+            reads_most: axes.iter().zip(&cost.units).map(|(axis, units)| axis.max_reads(*units)).product(),
+            decodes_mean: cost.decoded / self.count().max(1.0),
+            decoded_bytes: (cost.decoded * element as f64) as u64,
+            read_bytes: model.read_bytes(cost) as u64,
             output_bytes: chunks.len().saturating_mul(chunks.chunk_elements()).saturating_mul(element),
             region_bytes: (shape.elements * self.held() as f64) as u64,
             peak_memory_bytes: peak,
-            temporary_bytes: 0,
+            temporary_bytes: passes.as_ref().map_or(0, |passes| passes.scratch_bytes),
             workers: model.threads.workers,
             readers: model.threads.loaders,
             in_flight: model.threads.in_flight,
@@ -165,6 +170,7 @@ impl<'a> Problem<'a> {
             regions,
             buffers: model.buffers(self.part(&axes, &shape)),
             slice: sliced.then_some(shape.units),
+            groups: passes.map(|passes| passes.groups),
             threads: model.threads,
             stats,
         })
@@ -219,7 +225,9 @@ impl RechunkPlan {
             problem.best(threads, sliced, resources.budget).map(|choice| (choice, sliced))
         });
         let Some((choice, sliced)) = found else { return Err(problem.refused(resources.budget).at(&array.path)) };
-        problem.plan(choice, sliced).ok_or_else(|| failed("its chunk grid is too large".into()))
+        problem
+            .plan(choice, sliced, resources.scratch_bytes)
+            .ok_or_else(|| failed("its chunk grid is too large".into()))
     }
 
     /// The smallest sufficient budget for `array` in bytes; `None` if element boundaries are unknown.

@@ -59,6 +59,16 @@ impl Window {
         (index, part)
     }
 
+    /// The part of source chunk `index`: its number, its elements, and its byte offset in the buffer; `None` if they do
+    /// not overlap.
+    pub fn part_of(&self, index: &[u64]) -> Option<(u64, Subset, usize)> {
+        let part = self.grid.chunk(index).intersection(&self.elements)?;
+        let number = self.parts_of(&part).next()?.start;
+        let (column, start) = self.columns_of(&part).next()?;
+        let offset = start + column.number(part.start()) as usize * self.itemsize;
+        Some((number, part, offset))
+    }
+
     /// The parts that overlap `elements`: a range of part numbers per column.
     pub fn parts_of(&self, elements: &Subset) -> impl Iterator<Item = Range<u64>> {
         let sources = self.grid.touched(elements);
@@ -142,6 +152,7 @@ mod tests {
                 prop_assert!(window.parts_of(&part).flatten().eq([number]));
                 let columns: Vec<(Subset, usize)> = window.columns_of(&part).collect();
                 prop_assert_eq!(columns.len(), 1);
+                prop_assert_eq!(window.part_of(&window.part(number).0), Some((number, part.clone(), at)));
                 let (column, start) = &columns[0];
                 prop_assert_eq!(start + column.number(part.start()) as usize * 3, at);
                 prop_assert_eq!(without_slowest(column), without_slowest(&part));

@@ -58,6 +58,16 @@ impl Axis {
         }
     }
 
+    /// Number of regions of `units` units.
+    pub fn regions(self, units: u64) -> u64 {
+        self.cut(units).1
+    }
+
+    /// Number of units.
+    pub fn units(self) -> u64 {
+        self.length.div_ceil(self.unit.max(1)).max(1)
+    }
+
     /// Boundaries at `step`, `2 * step`, … below `end` that cut a source chunk.
     fn cut_chunks(self, step: u64, end: u64) -> u64 {
         let cuts = end.div_ceil(step).saturating_sub(1);
@@ -148,8 +158,7 @@ fn gcd(a: u64, b: u64) -> u64 {
 /// Candidate region shapes of up to `limit` elements: for each size the cheapest, or close to it, by `weight`, a
 /// function of the reads and decoded elements of a shape.
 pub fn shapes(axes: &[Axis], limit: f64, weight: impl Fn(&Shape) -> f64) -> Vec<Shape> {
-    let start = Shape { units: Vec::new(), elements: 1.0, reads: 1.0, decoded: 1.0, sources: 1.0, chunks: 1.0 };
-    axes.iter().fold(vec![start], |partial, axis| {
+    axes.iter().fold(vec![Shape::scalar()], |partial, axis| {
         let options: Vec<Shape> = axis.candidates().into_iter().map(|units| axis.shape(units)).collect();
         let combined = partial.iter().flat_map(|shape| options.iter().map(|option| shape.times(option)));
         cheapest(combined.filter(|shape| shape.elements <= limit), &weight)
@@ -157,6 +166,16 @@ pub fn shapes(axes: &[Axis], limit: f64, weight: impl Fn(&Shape) -> f64) -> Vec<
 }
 
 impl Shape {
+    /// The shape of a region without dimensions.
+    fn scalar() -> Shape {
+        Shape { units: Vec::new(), elements: 1.0, reads: 1.0, decoded: 1.0, sources: 1.0, chunks: 1.0 }
+    }
+
+    /// The shape with these units.
+    pub fn of(axes: &[Axis], units: &[u64]) -> Shape {
+        axes.iter().zip(units).fold(Shape::scalar(), |shape, (axis, units)| shape.times(&axis.shape(*units)))
+    }
+
     fn times(&self, option: &Shape) -> Shape {
         Shape {
             units: [self.units.as_slice(), &option.units].concat(),
