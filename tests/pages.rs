@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
-use harness::{Tool, repository, tools};
+use harness::{Tool, binary, directory, repository, tools};
 
 fn page(name: &str) -> String {
     fs::read_to_string(repository().join(name)).unwrap()
@@ -67,4 +69,41 @@ fn examples_of_help_and_manual_are_the_same() {
             assert!(manual.contains(command), "man/{tool}.1 lacks {command:?}");
         }
     }
+}
+
+#[test]
+fn the_installer_installs_every_tool_its_pages_and_completions() {
+    let directory = directory();
+    // A name that has to be quoted, and what an earlier installation left.
+    let prefix = directory.path().join("my tools");
+    fs::create_dir_all(prefix.join("bin")).unwrap();
+    fs::write(prefix.join("bin/zinspect"), "an older version").unwrap();
+    let from = binary("zinspect").parent().unwrap().to_owned();
+    let script = repository().join("scripts/install.sh");
+    let install = |arguments: &[&Path]| {
+        let words = [Path::new("--prefix"), &prefix].into_iter().chain(arguments.iter().copied());
+        Command::new(&script).args(words).output().unwrap()
+    };
+    let done = install(&[Path::new("--from"), &from]);
+    assert!(done.status.success(), "{done:?}");
+    assert!(String::from_utf8_lossy(&done.stdout).contains("export PATH="), "the directory is in no PATH");
+    for tool in tools() {
+        let version = Command::new(prefix.join("bin").join(&tool)).arg("--version").output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&version.stdout), Tool::new(&tool).arg("--version").run().stdout);
+        let files = [
+            (format!("man/man1/{tool}.1"), page(&format!("man/{tool}.1"))),
+            (format!("bash-completion/completions/{tool}"), generated(&tool, "bash")),
+            (format!("zsh/site-functions/_{tool}"), generated(&tool, "zsh")),
+            (format!("fish/vendor_completions.d/{tool}.fish"), generated(&tool, "fish")),
+        ];
+        for (name, text) in files {
+            assert!(fs::read_to_string(prefix.join("share").join(&name)).unwrap() == text, "{name}");
+        }
+    }
+    assert!(prefix.join("share/man/man7/ztools.7").exists());
+    assert!(!install(&[Path::new("--form")]).status.success());
+}
+
+fn generated(tool: &str, shell: &str) -> String {
+    Tool::new(tool).args(["--generate", shell]).run().stdout
 }
