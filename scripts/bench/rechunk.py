@@ -4,7 +4,7 @@
     scripts/bench/rechunk.py [--rounds N] [--steps N] [--patience N] [--work DIR] [--only REGEX] [--no-build]
 
 The data are 2 GB of float32 (500, 721, 1440) in chunks of one step, in memory-backed storage; the output is in chunks of
-(240, 16, 16), and all may use 512 MB. Prints one JSON line per case; README.md explains the numbers.
+(240, 16, 16), or of --chunks, and all may use 512 MB. Prints one JSON line per case; README.md explains the numbers.
 """
 
 import argparse
@@ -15,10 +15,11 @@ from rewriting import OUT, measure, report, writing, zrecompress
 from side_by_side import HERE, build, python_with, say, stores, workspace
 
 BUDGET = 512 * 10**6
-CHUNKS = {"time": 240, "latitude": 16, "longitude": 16}
+DIMENSIONS = ("time", "latitude", "longitude")
 STEP_BYTES = 721 * 1440 * 4
 RECODE = "zrecompress, same chunks, --verify none"
 PLAIN, VERIFIED = "zrecompress, --verify none", "zrecompress, --verify full"
+ONE_PASS = "zrecompress, --verify none --scratch none"
 # The methods of rechunk_peers.py and their requirements: a module, the environment variable for its Python, and the
 # default path next to the binaries.
 RECHUNKER = ("rechunker", "RECHUNKER_PYTHON", "rechunker-venv")
@@ -42,6 +43,7 @@ def main():
     flags.add_argument("--only", default="", help="regular expression: the cases to run, in addition to the reference case")
     flags.add_argument("--cname", default="zstd", help="compressor of the output (default zstd, the default of zrecompress)")
     flags.add_argument("--clevel", type=int, default=3, help="its level (default 3)")
+    flags.add_argument("--chunks", default="240,16,16", help="chunks of the output (default 240,16,16)")
     flags.add_argument("--no-build", action="store_true", help="use the existing binary")
     args = flags.parse_args()
     if not args.no_build:
@@ -53,7 +55,7 @@ def main():
             stores("maps", data, args.steps)
         source = data / "v2.zarr"
         codec = {"cname": args.cname, "clevel": args.clevel, "shuffle": "shuffle"}
-        cases = [case for case in all_cases(work, source, codec) if wanted(case, args.only)]
+        cases = [case for case in all_cases(work, source, codec, args.chunks) if wanted(case, args.only)]
         others = measure(cases, [source], args.rounds, args.patience)
         ours = next(case for case in cases if case.name == PLAIN)
         for case in cases:
@@ -64,16 +66,18 @@ def wanted(case, only):
     return case.name == PLAIN or re.search(only, case.name)
 
 
-def all_cases(work, source, codec):
+def all_cases(work, source, codec, lengths):
     ours = [word for flag, value in codec.items() for word in (f"--{flag}", value)] + ["--max-memory", BUDGET]
-    chunks = ["--chunks", ",".join(f"{name}={length}" for name, length in CHUNKS.items())]
+    lengths = [int(length) for length in lengths.split(",")]
+    chunks = ["--chunks", ",".join(f"{name}={length}" for name, length in zip(DIMENSIONS, lengths))]
     yield zrecompress(work, PLAIN, source, *ours, *chunks, "--verify", "none")
     yield zrecompress(work, VERIFIED, source, *ours, *chunks, "--verify", "full")
+    yield zrecompress(work, ONE_PASS, source, *ours, *chunks, "--verify", "none", "--scratch", "none")
     yield zrecompress(work, RECODE, source, *ours, "--verify", "none")
     pythons = {needs: python_with(*needs) for needs in dict.fromkeys(PEERS.values())}
     for way, needs in PEERS.items():
         if python := pythons[needs]:
-            words = [json.dumps(list(CHUNKS.values())), BUDGET, json.dumps(codec)]
+            words = [json.dumps(lengths), BUDGET, json.dumps(codec)]
             yield writing(work, way, [python, HERE / "rechunk_peers.py", way, source, OUT, *words])
 
 
