@@ -73,9 +73,11 @@ fn plan_rows(plan: &PlanRecord) -> Vec<Row> {
     let shape = |shape: &[u64]| shape.iter().map(u64::to_string).collect::<Vec<_>>().join("×");
     let shards = plan.shard_shape.as_ref().map_or_else(String::new, |shard| format!(" in shards of {}", shape(shard)));
     let read = plan.bytes_to_read.map_or_else(String::new, |bytes| format!(", {} to read", human_bytes(bytes)));
+    let scratch = plan.temporary_bytes.filter(|bytes| *bytes > 0);
+    let scratch = scratch.map_or_else(String::new, |bytes| format!(", a scratch file of {}", human_bytes(bytes)));
     let note = format!(
-        "chunks of {}{shards}: {}, each source chunk read {reads}× and decoded {decodes}× on average{read}, peak memory {}, \
-         no temporary space",
+        "chunks of {}{shards}: {}, each source chunk read {reads}× and decoded {decodes}× on average{read}, peak memory \
+         {}{scratch}",
         shape(chunk),
         human_counted(regions, "region"),
         human_bytes(peak)
