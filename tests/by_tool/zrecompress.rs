@@ -38,7 +38,7 @@ fn decoded(array: &Path) -> Vec<(String, Vec<u8>)> {
     let filters = metadata["filters"].as_array().cloned().unwrap_or_default();
     let compressor = Some(&metadata["compressor"]).filter(|compressor| !compressor.is_null());
     let elements = metadata["chunks"].as_array().unwrap().iter().map(|length| length.as_u64().unwrap()).product();
-    let chain = Chain::v2(&metadata["dtype"], &filters, compressor, elements);
+    let chain = Chain::v2(&metadata["dtype"], &filters, compressor, elements).unwrap();
     let mut chunks = Vec::new();
     for (key, stored) in tree(array) {
         if !key.contains(".z") && !key.ends_with('/') {

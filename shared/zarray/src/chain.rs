@@ -74,11 +74,11 @@ pub struct DecodeScratch {
 
 impl Chain {
     /// The chain of a Zarr v2 array. `elements` is the number of elements of a chunk.
-    pub fn v2(dtype: &Value, filters: &[Value], compressor: Option<&Value>, elements: u64) -> Chain {
-        let mut size = Size { itemsize: itemsize_v2(dtype), elements: Some(elements) };
-        for filter in filters {
-            size = size.after(filter, itemsize_v2);
-        }
+    ///
+    /// # Errors
+    /// A chunk of more bytes than 64 bits can count.
+    pub fn v2(dtype: &Value, filters: &[Value], compressor: Option<&Value>, elements: u64) -> Result<Chain, String> {
+        let size = Size::new(itemsize_v2(dtype), Some(elements))?.after_all(filters, itemsize_v2)?;
         let mut chain = Chain {
             specs: filters.iter().chain(compressor).cloned().collect(),
             kept: filters.len(),
@@ -94,16 +94,16 @@ impl Chain {
                 Err(error) => (chain.kept, chain.unknown) = (chain.specs.len(), Some(error)),
             }
         }
-        chain
+        Ok(chain)
     }
 
     /// The chain of a Zarr v3 array, or of the inside of a shard, whose chunks have `chunk_shape`.
     ///
     /// # Errors
-    /// The error in a sharding codec, without whose metadata the chunks cannot be interpreted.
+    /// The error in a sharding codec, without whose metadata the chunks cannot be interpreted, and a chunk of more bytes than
+    /// 64 bits can count.
     pub fn v3(data_type: &Value, codecs: &[Value], chunk_shape: &[u64]) -> Result<Chain, String> {
-        let elements = chunk_shape.iter().try_fold(1u64, |product, length| product.checked_mul(*length));
-        let mut size = Size { itemsize: itemsize_v3(data_type), elements };
+        let elements = chunk_shape.iter().fold(1u64, |product, length| product.saturating_mul(*length));
         let mut tail: Vec<Codec> = Vec::new();
         let mut kept = codecs.len();
         let mut unknown = None;
@@ -122,9 +122,7 @@ impl Chain {
             }
             kept -= 1;
         }
-        for spec in &codecs[..kept] {
-            size = size.after(spec, itemsize_v3);
-        }
+        let size = Size::new(itemsize_v3(data_type), Some(elements))?.after_all(&codecs[..kept], itemsize_v3)?;
         let sharding = match codecs[..kept].iter().position(|spec| codec_name(spec) == "sharding_indexed") {
             Some(at) => {
                 let shape = transposed_shape(&codecs[..at], chunk_shape)?;
@@ -301,8 +299,23 @@ struct Size {
 }
 
 impl Size {
+    /// # Errors
+    /// A size of which the number of elements or bytes does not fit 64 bits: no check of it could fail.
+    fn new(itemsize: Option<u64>, elements: Option<u64>) -> Result<Size, String> {
+        let fits = elements != Some(u64::MAX) && itemsize.unwrap_or(0).checked_mul(elements.unwrap_or(0)).is_some();
+        fits.then_some(Size { itemsize, elements }).ok_or_else(|| "a chunk has 2^64 bytes or more".into())
+    }
+
     fn bytes(self) -> Option<u64> {
         self.itemsize?.checked_mul(self.elements?)
+    }
+
+    /// After these codecs.
+    fn after_all(self, specs: &[Value], itemsize_of: fn(&Value) -> Option<u64>) -> Result<Size, String> {
+        specs.iter().try_fold(self, |size, spec| {
+            let Size { itemsize, elements } = size.after(spec, itemsize_of);
+            Size::new(itemsize, elements)
+        })
     }
 
     /// After one more codec. `itemsize_of` reads the data types of the metadata's format.
@@ -352,7 +365,7 @@ mod tests {
             (json!([{"id": "nobody_knows"}]), None, None),
         ] {
             let filters = filters.as_array().expect("a list").clone();
-            let chain = Chain::v2(&json!("<f4"), &filters, Some(&compressor), 100);
+            let chain = Chain::v2(&json!("<f4"), &filters, Some(&compressor), 100).expect("a chain");
             assert_eq!((chain.itemsize, chain.chunk_bytes), (itemsize, bytes), "{filters:?}");
             assert_eq!((chain.kept, chain.tail.as_slice()), (filters.len(), &[Codec::Zlib][..]));
         }
@@ -382,8 +395,20 @@ mod tests {
         let chain = Chain::v3(&json!("int8"), codecs.as_array().expect("a list"), &[4]).expect("a chain");
         assert_eq!((chain.kept, chain.tail.as_slice()), (2, &[Codec::Gzip][..]));
         assert!(chain.unknown.is_some());
-        let chain = Chain::v2(&json!("<f4"), &[], Some(&json!({"id": "mystery"})), 4);
+        let chain = Chain::v2(&json!("<f4"), &[], Some(&json!({"id": "mystery"})), 4).expect("a chain");
         assert!(chain.unknown.is_some() && chain.tail.is_empty() && chain.kept == 1);
+    }
+
+    #[test]
+    fn a_chunk_of_more_bytes_than_can_be_counted_is_refused() {
+        let bytes = json!(["bytes"]);
+        let v3 = |shape: &[u64]| Chain::v3(&json!("float32"), bytes.as_array().expect("a list"), shape);
+        let v2 = |filters: &[Value], elements| Chain::v2(&json!("|u1"), filters, None, elements);
+        let wider = json!({"id": "astype", "encode_dtype": "<f8", "decode_dtype": "|u1"});
+        for chain in [v3(&[1 << 32, 1 << 32]), v3(&[1 << 62]), v2(&[], u64::MAX), v2(&[wider], 1 << 61)] {
+            assert!(chain.as_ref().is_err_and(|why| why.contains("2^64")), "{chain:?}");
+        }
+        assert_eq!(v3(&[1 << 61]).expect("a chain").chunk_bytes, Some(1 << 63));
     }
 
     #[test]
@@ -404,7 +429,7 @@ mod tests {
 
     #[test]
     fn decoding_undoes_the_whole_tail_and_checks_the_size() {
-        let mut chain = Chain::v2(&json!("<i2"), &[], None, 4);
+        let mut chain = Chain::v2(&json!("<i2"), &[], None, 4).expect("a chain");
         let (mut decoded, mut spare, mut workspace) = (Vec::new(), Vec::new(), Workspace::default());
         chain.decode_tail(&[1; 8], &mut decoded, &mut spare, 1, &mut workspace).expect("as it is");
         assert_eq!(decoded, [1; 8]);

@@ -13,7 +13,7 @@ pub struct Checksum {
 impl Checksum {
     /// The checksum that a codec of numcodecs is; `None` for any other codec.
     pub fn of(spec: &Value) -> Option<Checksum> {
-        let name = codec_name(spec);
+        let name = codec_name(spec).trim_start_matches("https://codec.zarrs.dev/bytes_to_bytes/");
         let (compute, at_start): (fn(&[u8]) -> u32, bool) = match name.strip_prefix("numcodecs.").unwrap_or(name) {
             "fletcher32" => (fletcher32, false),
             "adler32" => (adler32, true),

@@ -1,5 +1,5 @@
 //! Codecs that the fast path does not support: the codecs between the elements that callers see and the compressors of
-//! [`zcodec`] are decoded here, chunk by chunk, with [`zarrs`] if it has the codec.
+//! [`zcodec`] are decoded here, chunk by chunk, each to no more memory than its chunk may take.
 //!
 //! A codec is decoded only if the result is certain to equal that of zarr-python; otherwise it is an error.
 
@@ -8,10 +8,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use zarrs::array::{
-    ArrayToBytesCodecTraits, BytesRepresentation, BytesToBytesCodecTraits, Codec as Zarrs, CodecOptions, DataType,
-    FillValue,
-};
+use zarrs::array::{ArrayToBytesCodecTraits, Codec as Zarrs, CodecOptions, DataType, FillValue};
 use zarrs::metadata::v3::MetadataV3;
 use zcodec::{Codec, CodecError, codec_name, to_usize};
 use zstore::ByteRange;
@@ -23,6 +20,7 @@ use crate::fill::fill_element;
 use crate::grid::Grid;
 use crate::metadata::{Array, ZarrFormat};
 use crate::number::NumberType;
+use crate::pcodec;
 use crate::shard::{IndexLayout, ShardIndex};
 use crate::subset::{Subset, copy_subset};
 use crate::sums::{summed, unpacked};
@@ -54,9 +52,9 @@ enum Step {
     Own(Codec),
     /// A checksum.
     Checksum(Checksum),
-    /// Another compressor.
-    Bytes(Arc<dyn BytesToBytesCodecTraits>),
-    /// Produces an array, with elements in native byte order.
+    /// Numbers of this type.
+    Pcodec(NumberType),
+    /// Produces an array of a known size, with elements in native byte order.
     Array { codec: Arc<dyn ArrayToBytesCodecTraits>, shape: Vec<NonZeroU64>, data_type: DataType },
     /// numcodecs' `delta`: stored differences.
     Delta { stored: NumberType, to: NumberType },
@@ -88,7 +86,7 @@ impl Fallback {
         let inner = match array.format {
             ZarrFormat::V2 => {
                 let elements = Subset::whole(shape).elements();
-                Chain::v2(&array.dtype, &specs[..visible], None, elements)
+                Chain::v2(&array.dtype, &specs[..visible], None, elements)?
             }
             ZarrFormat::V3 => {
                 let to_bytes = json!({"name": "bytes", "configuration": {"endian": "little"}});
@@ -115,6 +113,11 @@ impl Fallback {
     /// # Errors
     /// What is wrong with the bytes.
     pub fn decode(&self, stored: &[u8], threads: usize, scratch: &mut DecodeScratch) -> Result<(), CodecError> {
+        if let Some(limit) =
+            scratch.workspace.limit.filter(|limit| self.chunk_bytes.is_some_and(|bytes| bytes > *limit))
+        {
+            return Err(CodecError::Memory { limit });
+        }
         match self.chunk_bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
             // No type is eight times as large as another; bits of booleans are, and become larger.
             Some(bytes) => {
@@ -142,7 +145,7 @@ impl Fallback {
             match step {
                 Step::Own(codec) => codec.decode(spare, None, decoded, threads, workspace)?,
                 Step::Shard(shard) => shard.decode(spare, threads, workspace.limit, decoded)?,
-                _ => step.decode(spare, decoded)?,
+                _ => step.decode(spare, workspace.limit.unwrap_or(u64::MAX), decoded)?,
             }
         }
         Ok(())
@@ -150,17 +153,24 @@ impl Fallback {
 }
 
 impl Step {
-    fn decode(&self, source: &[u8], target: &mut Vec<u8>) -> Result<(), CodecError> {
+    /// Decodes to at most `limit` bytes.
+    fn decode(&self, source: &[u8], limit: u64, target: &mut Vec<u8>) -> Result<(), CodecError> {
         let options = CodecOptions::default();
         let invalid = |detail: String| CodecError::Invalid { format: "encoded", detail };
         target.clear();
+        let longer = match self {
+            Step::Delta { stored, to } => (source.len() / stored.size).saturating_mul(to.size),
+            // The first byte says how many of the last bits are none.
+            Step::UnpackBits => source.len().saturating_sub(1).saturating_mul(8).saturating_sub(7),
+            _ => 0,
+        };
+        if longer as u64 > limit {
+            return Err(CodecError::Memory { limit });
+        }
         match self {
             Step::Own(_) | Step::Shard(_) => {}
             Step::Checksum(checksum) => target.extend_from_slice(checksum.unsealed(source)?),
-            Step::Bytes(codec) => {
-                let decoded = codec.decode(source.into(), &BytesRepresentation::UnboundedSize, &options);
-                target.extend_from_slice(&decoded.map_err(|error| invalid(error.to_string()))?);
-            }
+            Step::Pcodec(number) => pcodec::decode(*number, source, limit, target)?,
             Step::Array { codec, shape, data_type } => {
                 let decoded = codec.decode(source.into(), shape, data_type, &no_fill(data_type), &options);
                 let decoded = decoded.map_err(|error| invalid(error.to_string()))?;
@@ -228,7 +238,7 @@ impl<'a> Walk<'a> {
             (Some("delta" | "packbits" | "pcodec"), _) if self.transposed => None,
             (Some("delta"), _) => self.delta(spec).map(Some),
             (Some("packbits"), _) => self.numcodecs_packbits().map(Some),
-            (Some("pcodec"), _) => self.pcodec(spec).map(Some),
+            (Some("pcodec"), _) => self.pcodec().map(Some),
             (None, "sharding_indexed") => self.shard().map(Some),
             (None, "packbits") => self.zarrs_array(spec, &self.array.dtype.clone()).map(Some),
             (None, "bytes" | "endian") => self.bytes(spec),
@@ -247,11 +257,7 @@ impl<'a> Walk<'a> {
         let own = if self.is_v2() { Codec::from_v2(spec, 1) } else { Codec::from_v3(spec) };
         match own {
             Ok(codec) => Some(Step::Own(codec)),
-            Err(_) => match (Checksum::of(spec), zarrs_codec(spec)) {
-                (Some(checksum), _) => Some(Step::Checksum(checksum)),
-                (None, Some(Zarrs::BytesToBytes(codec))) => Some(Step::Bytes(codec)),
-                _ => None,
-            },
+            Err(_) => Checksum::of(spec).map(Step::Checksum),
         }
     }
 
@@ -295,15 +301,9 @@ impl<'a> Walk<'a> {
         is_bool.then_some(Step::UnpackBits)
     }
 
-    fn pcodec(&mut self, spec: &Value) -> Option<Step> {
-        let number = self.number.filter(|number| !number.big_endian)?;
-        let word = match number.kind {
-            'i' => "int",
-            'u' => "uint",
-            'f' => "float",
-            _ => return None,
-        };
-        self.zarrs_array(spec, &format!("{word}{}", 8 * number.size).into())
+    fn pcodec(&mut self) -> Option<Step> {
+        self.is_bytes = true;
+        self.number.filter(|number| pcodec::encodes(*number)).map(Step::Pcodec)
     }
 
     /// An array-to-bytes codec of `zarrs` for this type.

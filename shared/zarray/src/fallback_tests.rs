@@ -176,3 +176,33 @@ fn readers_do_not_notice() {
         assert_eq!(out, [0, 4, 0, 5]);
     }
 }
+
+/// Whatever a stream or a filter makes of a few bytes, it takes no more memory than there is, or than the chunk has.
+#[test]
+fn no_step_decodes_to_more_than_the_memory() {
+    let delta = json!([{"id": "delta", "dtype": "<i8", "astype": "|i1"}]);
+    let ones = pco::standalone::simple_compress(&vec![1.0f32; 1 << 22], &pco::ChunkConfig::default());
+    let ones = ones.expect("compresses");
+    for (array, stored, bytes) in [
+        (v2("<i8", 4000, delta, Value::Null), vec![1; 4000], 32_000),
+        (v2("|b1", 80_000, json!([{"id": "packbits"}]), Value::Null), vec![0; 10_001], 80_000),
+        (v2("<f4", 1 << 22, Value::Null, json!({"id": "pcodec", "level": 8})), ones.clone(), 1 << 24),
+    ] {
+        let (_, fallback) = Fallback::of(&array).expect("can be undone").expect("has to be undone");
+        for (limit, fits) in [(bytes, true), (bytes - 1, false), (100, false)] {
+            let mut scratch = DecodeScratch::default();
+            scratch.workspace.limit = Some(limit);
+            let done = fallback.decode(&stored, 1, &mut scratch);
+            assert_eq!(done, if fits { Ok(()) } else { Err(CodecError::Memory { limit }) }, "{}", array.dtype);
+            assert!(fits || scratch.decoded.capacity() <= 4000, "{}", scratch.decoded.capacity());
+        }
+    }
+    // Of a chunk of ten numbers, four million.
+    let array = v2("<f4", 10, Value::Null, json!({"id": "pcodec", "level": 8}));
+    let (_, fallback) = Fallback::of(&array).expect("can be undone").expect("has to be undone");
+    let mut scratch = DecodeScratch::default();
+    assert!(
+        matches!(fallback.decode(&ones, 1, &mut scratch), Err(CodecError::WrongSize { found, .. }) if found > 1 << 19)
+    );
+    assert!(scratch.decoded.capacity() < 1 << 18, "{}", scratch.decoded.capacity());
+}

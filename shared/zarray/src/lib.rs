@@ -28,6 +28,7 @@ mod number;
 mod opens;
 mod parallel;
 mod partial;
+mod pcodec;
 mod reader;
 mod sample;
 mod scalar_filter;

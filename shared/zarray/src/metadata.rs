@@ -205,7 +205,7 @@ pub fn array_v2(path: &str, zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Arra
         None => '.',
         Some(value) => separator(value)?,
     };
-    let chain = Chain::v2(&dtype, &filters, present("compressor"), grid.chunk_elements());
+    let chain = Chain::v2(&dtype, &filters, present("compressor"), grid.chunk_elements())?;
     Ok(Array {
         path: path.to_owned(),
         format: ZarrFormat::V2,

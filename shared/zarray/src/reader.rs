@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 use zcodec::{CodecError, to_usize};
 use zstore::{ByteRange, Stat, Store};
 
-use crate::chain::{DecodeScratch, Sharding};
+use crate::chain::{DecodeScratch, Sharding, most_encoded};
 use crate::decoder::Decoder;
-use crate::elements::Elements;
+use crate::elements::{Elements, Itemsize};
 use crate::error::ZarrError;
 use crate::grid::Grid;
 use crate::metadata::Array;
@@ -211,21 +211,46 @@ impl<'a> ChunkReader<'a> {
     }
 
     fn fetch_at(&self, index: &[u64], place: &Stored, stored: &mut Vec<u8>) -> Result<Attempt<Fetched>, ZarrError> {
+        let (most, damaged) = (self.most_stored(), |source| ZarrError::Chunk { place: self.place(index), source });
         let Some(len) = place.len else {
-            let stat = self.store.get(&place.key, stored)?;
+            let stat = self.store.get_up_to(&place.key, most, stored)?;
+            if let Some(stat) = stat.filter(|stat| stat.size > most) {
+                return Err(damaged(self.too_large(stat.size)));
+            }
             // If the object is missing, the buffer still holds old data.
             let bytes = if stat.is_some() { stored.len() as u64 } else { 0 };
             return Ok(Attempt::Done(Fetched { stat, present: stat.is_some(), bytes }));
         };
+        if len > most {
+            return Err(damaged(self.too_large(len)));
+        }
         let stat = self.store.get_range(&place.key, ByteRange::At { start: place.start, len }, stored)?;
         if !stat.is_some_and(|stat| place.is_of(stat)) {
             return Ok(Attempt::Replaced);
         }
         if stored.len() as u64 != len {
-            let source = CodecError::Short { format: "inner chunk", needed: len, found: stored.len() as u64 };
-            return Err(ZarrError::Chunk { place: self.place(index), source });
+            return Err(damaged(CodecError::Short { format: "inner chunk", needed: len, found: stored.len() as u64 }));
         }
         Ok(Attempt::Done(Fetched { stat, present: true, bytes: len }))
+    }
+
+    /// The most bytes that a stored chunk is read of: no codec makes more of the elements, and no more fit the memory.
+    fn most_stored(&self) -> u64 {
+        let limit = self.limit.unwrap_or(u64::MAX);
+        match self.elements().itemsize {
+            // The codecs of the fall-back may make larger elements, by up to eight times.
+            Itemsize::Fixed(_) => most_encoded(to_usize(self.chunk_bytes().saturating_mul(8))).min(limit),
+            Itemsize::Variable => limit,
+        }
+    }
+
+    fn too_large(&self, size: u64) -> CodecError {
+        match self.limit.filter(|limit| size > *limit) {
+            Some(limit) => CodecError::Memory { limit },
+            None => {
+                CodecError::Invalid { format: "chunk", detail: format!("{size} bytes are more than any codec makes") }
+            }
+        }
     }
 
     /// Locates chunk `index` and reads it there: again where its shard was replaced since its index was read. `absent` makes

@@ -177,3 +177,35 @@ proptest! {
         prop_assert_eq!(target, expected);
     }
 }
+
+/// Objects of a terabyte, of which nothing is stored, in the place of chunks: no memory is taken for them.
+#[test]
+fn objects_larger_than_the_memory_are_not_read() {
+    let (directory, store) = store_with("x/c/0", &[]);
+    let file = std::fs::File::options().write(true).open(directory.path().join("x/c/0")).expect("opens");
+    file.set_len(1 << 40).expect("grows");
+    let zstd = json!(["bytes", {"name": "zstd", "configuration": {"level": 1}}]);
+    let shards = json!([{"name": "sharding_indexed", "configuration": {"chunk_shape": [2], "codecs": ["bytes"],
+        "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}], "index_location": "start"}}]);
+    let damage = |array: &Array, limit: Option<u64>, bytes: &mut Vec<u8>| {
+        let reader = ChunkReader::new(&store, array).expect("readable");
+        let reader = match limit {
+            Some(limit) => reader.with_limit(limit),
+            None => reader,
+        };
+        let damage = match reader.fetch(&[0], bytes) {
+            Err(ZarrError::Chunk { source, .. }) => source,
+            other => panic!("{other:?}"),
+        };
+        assert!(bytes.capacity() < 1 << 20, "{}", bytes.capacity());
+        damage
+    };
+    let mut bytes = Vec::new();
+    let plain = array(&[4], &[4], zstd);
+    assert_eq!(damage(&plain, Some(1 << 20), &mut bytes), CodecError::Memory { limit: 1 << 20 });
+    assert!(damage(&plain, None, &mut bytes).to_string().contains("1099511627776 bytes"));
+    // The index of a shard may claim as much.
+    let index: Vec<u8> = [32u64, 1 << 39, u64::MAX, u64::MAX].iter().flat_map(|number| number.to_le_bytes()).collect();
+    std::os::unix::fs::FileExt::write_all_at(&file, &index, 0).expect("writes");
+    assert_eq!(damage(&array(&[4], &[4], shards), Some(1 << 20), &mut bytes), CodecError::Memory { limit: 1 << 20 });
+}

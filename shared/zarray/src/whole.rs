@@ -83,10 +83,11 @@ pub fn read_region(
             }
             let mut values = vec![fill; count];
             for number in numbers {
-                held += whole.variable(number, &mut values)?;
-                if held > most_bytes {
-                    return Err(too_large(held));
-                }
+                let fits = |bytes: u64| match held.saturating_add(bytes) {
+                    needed if needed > most_bytes => Err(too_large(needed)),
+                    _ => Ok(()),
+                };
+                held += whole.variable(number, &mut values, fits)?;
             }
             Ok(ArrayValues::Variable(values))
         }
@@ -161,8 +162,13 @@ impl Region<'_> {
         Ok(())
     }
 
-    /// Returns the bytes of the values of a chunk.
-    fn variable(&self, number: u64, values: &mut [Vec<u8>]) -> Result<u64, ZarrError> {
+    /// Takes in the values of a chunk, if they fit the memory beside the decoded chunk; returns their bytes.
+    fn variable(
+        &self,
+        number: u64,
+        values: &mut [Vec<u8>],
+        fits: impl Fn(u64) -> Result<(), ZarrError>,
+    ) -> Result<u64, ZarrError> {
         let reader = self.reader;
         let index = self.chunks.member(number);
         let damaged = |source| ZarrError::Chunk { place: reader.place(&index), source };
@@ -170,25 +176,29 @@ impl Region<'_> {
         let (mut scratch, mut bytes) = (DecodeScratch::default(), 0);
         reader.decode(&index, &stored, 1, &mut scratch).map_err(damaged)?;
         let (whole, (chunk, part)) = (self.region, self.inside(&index));
-        let items = separated(&scratch.decoded).filter(|items| items.len() as u64 >= chunk.elements());
-        let items = items
+        let decoded = scratch.decoded.len() as u64;
+        fits(decoded.saturating_add(chunk.elements().saturating_mul(size_of::<&[u8]>() as u64)))?;
+        let items = separated(&scratch.decoded, to_usize(chunk.elements()))
             .ok_or_else(|| damaged(CodecError::Invalid { format: "vlen", detail: "truncated element".to_owned() }))?;
         let stored = chunk.permuted(&reader.elements().order);
         for member in (0..part.elements()).map(|number| part.member(number)) {
             let picked: Vec<u64> = reader.elements().order.iter().map(|dimension| member[*dimension]).collect();
             let item = items[to_usize(stored.number(&picked))];
             bytes += item.len() as u64;
+            fits(decoded.saturating_add(bytes))?;
             values[to_usize(whole.number(&member))] = item.to_vec();
         }
         Ok(bytes)
     }
 }
 
-/// The elements of a chunk in the format of the `vlen` codecs of numcodecs: the count, then each element after its length,
-/// as 32-bit integers.
-pub(crate) fn separated(decoded: &[u8]) -> Option<Vec<&[u8]>> {
-    let (count, mut rest) = decoded.split_first_chunk::<4>()?;
-    let count = u32::from_le_bytes(*count) as usize;
+/// The first `count` elements of a chunk in the format of the `vlen` codecs of numcodecs: how many there are, then each after
+/// its length, as 32-bit integers.
+fn separated(decoded: &[u8], count: usize) -> Option<Vec<&[u8]>> {
+    let (stored, mut rest) = decoded.split_first_chunk::<4>()?;
+    if (u32::from_le_bytes(*stored) as usize) < count {
+        return None;
+    }
     let mut items = Vec::with_capacity(count.min(rest.len() / 4));
     for _ in 0..count {
         let (len, behind) = rest.split_first_chunk::<4>()?;
@@ -197,4 +207,58 @@ pub(crate) fn separated(decoded: &[u8]) -> Option<Vec<&[u8]>> {
         rest = behind;
     }
     Some(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use zstore::StoreOptions;
+
+    use super::*;
+
+    /// Three chunks of two texts each, of a megabyte.
+    fn texts() -> (tempfile::TempDir, Store, Array) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let text = br#"{"zarr_format": 2, "shape": [6], "chunks": [2], "dtype": "|O", "fill_value": "", "order": "C",
+            "filters": [{"id": "vlen-utf8"}], "compressor": null}"#;
+        for number in 0..3 {
+            let mut chunk = 2u32.to_le_bytes().to_vec();
+            for letter in [b'a', b'b'] {
+                chunk.extend((1u32 << 20).to_le_bytes());
+                chunk.extend(vec![letter; 1 << 20]);
+            }
+            fs::write(directory.path().join(number.to_string()), chunk).expect("writes");
+        }
+        let store = Store::open(directory.path(), &StoreOptions::default()).expect("a store");
+        let array = crate::array_v2("/", text, None).expect("an array");
+        (directory, store, array)
+    }
+
+    /// Beside the values, one decoded chunk is in memory.
+    #[test]
+    fn text_that_does_not_fit_the_memory_is_refused() {
+        let (_directory, store, array) = texts();
+        let read = |most: u64| read_whole(&store, &array, &Pool::new(1), most);
+        match read(10 << 20).expect("fits") {
+            ArrayValues::Variable(values) => {
+                assert!(values.len() == 6 && values.iter().all(|value| value.len() == 1 << 20));
+                assert_eq!((values[4][0], values[5][0]), (b'a', b'b'));
+            }
+            other => panic!("{other:?}"),
+        }
+        for most in [7 << 20, 4 << 20, 3 << 20] {
+            let error = read(most).expect_err("too large");
+            assert!(matches!(&error, ZarrError::TooLarge { .. }), "{most}: {error}");
+        }
+        assert!(matches!(read(1 << 20), Err(ZarrError::Chunk { source: CodecError::Memory { .. }, .. })));
+    }
+
+    #[test]
+    fn elements_are_counted_before_they_are_taken() {
+        assert_eq!(separated(&[2, 0, 0, 0, 1, 0, 0, 0, b'x', 0, 0, 0, 0], 2), Some(vec![&b"x"[..], b""]));
+        for bytes in [&[1, 0, 0, 0, 0, 0, 0, 0][..], &[2, 0, 0, 0, 9, 0, 0, 0, 1], &[2, 0]] {
+            assert_eq!(separated(bytes, 2), None, "{bytes:?}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::dataset::Dataset;
 use crate::decode_options::Mode;
 use crate::find::{HorizontalCoordinates, HorizontalDimensions};
 use crate::grid::CoordinateGrid;
-use crate::grid_error::GridError;
+use crate::grid_error::{GridError, GridFailure};
 
 /// Latitude and longitude shared by variables: their paths and dimensions.
 #[derive(Debug, Clone)]
@@ -77,15 +77,15 @@ impl GridCoordinates {
     /// Reads the coordinates of a grid, which may take `most_bytes` of memory.
     ///
     /// # Errors
-    /// Read errors of the store, units that are no angles, grids too large for the memory, and invalid coordinates: not finite,
-    /// not monotonic, latitude and longitude swapped.
+    /// [`GridFailure::Unusable`] for units that are no angles and invalid coordinates (not finite, not monotonic, latitude and
+    /// longitude swapped); [`GridFailure::Unread`] for read errors of the store and grids too large for the memory.
     pub fn read(
         store: &Store,
         dataset: &Dataset,
         source: &GridSource,
         pool: &Pool,
         most_bytes: u64,
-    ) -> Result<GridCoordinates, Failure> {
+    ) -> Result<GridCoordinates, GridFailure> {
         Reading { store, dataset, source, pool, most_bytes }.coordinates()
     }
 }
@@ -100,7 +100,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn coordinates(&self) -> Result<GridCoordinates, Failure> {
+    fn coordinates(&self) -> Result<GridCoordinates, GridFailure> {
         let (latitude, longitude) = (self.array(&self.source.latitude)?, self.array(&self.source.longitude)?);
         self.check_size(latitude)?;
         let (north, east) = (self.degrees(latitude)?, self.degrees(longitude)?);
@@ -127,7 +127,7 @@ impl Reading<'_> {
     }
 
     /// A grid must fit in memory before anything of it is read.
-    fn check_size(&self, latitude: &Array) -> Result<(), Failure> {
+    fn check_size(&self, latitude: &Array) -> Result<(), GridFailure> {
         let cells = latitude.shape.iter().fold(1u64, |product, length| product.saturating_mul(*length));
         let needed = cells.saturating_mul(CELL_BYTES);
         if needed <= self.most_bytes {
@@ -135,11 +135,11 @@ impl Reading<'_> {
         }
         let what = format!("{cells} cells need {} of memory", zwire::human_bytes(needed));
         let failure = Failure::usage(what).at(format!("{}: {}", self.store.location(), latitude.path));
-        Err(failure.hint("increase --max-memory"))
+        Err(GridFailure::Unread(failure.hint("increase --max-memory")))
     }
 
     /// Degrees of one unit of a coordinate; `None` if it has no units.
-    fn degrees(&self, array: &Array) -> Result<Option<f64>, Failure> {
+    fn degrees(&self, array: &Array) -> Result<Option<f64>, GridFailure> {
         match Units::of(array) {
             Units::Angle(angle) => Ok(Some(angle.degrees)),
             Units::Missing => Ok(None),
@@ -148,7 +148,8 @@ impl Reading<'_> {
                 let what = format!("units {units} are not degrees or radians, and cannot be converted to them");
                 let failure = Failure::new(Exit::Unreadable, what);
                 let failure = failure.at(format!("{}: {}", self.store.location(), array.path));
-                Err(failure.hint("correct the units, or name other coordinates with --lat-name and --lon-name"))
+                let hint = "correct the units, or name other coordinates with --lat-name and --lon-name";
+                Err(GridFailure::Unusable(failure.hint(hint)))
             }
         }
     }
@@ -162,7 +163,7 @@ impl Reading<'_> {
         arrays: [&Array; 2],
         degrees: [Option<f64>; 2],
         values: [&[f64]; 2],
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Vec<String>, GridFailure> {
         let without: Vec<&str> = arrays
             .iter()
             .zip(degrees)
@@ -181,21 +182,22 @@ impl Reading<'_> {
         Ok(vec![format!("{}: {names} {verb} no units; assumed to be degrees", self.store.location())])
     }
 
-    fn array(&self, path: &str) -> Result<&Array, Failure> {
+    fn array(&self, path: &str) -> Result<&Array, GridFailure> {
         let found = self.dataset.array(path);
         found.ok_or_else(|| {
-            Failure::new(Exit::Absent, "no longer exists").at(format!("{}: {path}", self.store.location()))
+            let failure = Failure::new(Exit::Absent, "no longer exists");
+            GridFailure::Unread(failure.at(format!("{}: {path}", self.store.location())))
         })
     }
 
-    fn wrong(&self, what: impl fmt::Display) -> Failure {
+    fn wrong(&self, what: impl fmt::Display) -> GridFailure {
         let GridSource { latitude, longitude, .. } = self.source;
         let paths = format!("{}: {latitude} and {longitude}", self.store.location());
-        Failure::new(Exit::Unreadable, what.to_string()).at(paths)
+        GridFailure::Unusable(Failure::new(Exit::Unreadable, what.to_string()).at(paths))
     }
 
     /// The coordinate of a dimension, in degrees.
-    fn numbers(&self, array: &Array, degrees: Option<f64>) -> Result<Vec<f64>, Failure> {
+    fn numbers(&self, array: &Array, degrees: Option<f64>) -> Result<Vec<f64>, GridFailure> {
         let (column, _) = read_coordinate(self.store, array, Mode::Cf, self.pool, self.most_bytes)?;
         let numbers = column.numbers().ok_or_else(|| self.wrong(format!("{} is not numeric", array.path)))?;
         Ok(in_degrees(numbers, degrees))
@@ -207,11 +209,11 @@ impl Reading<'_> {
         latitude: &Array,
         longitude: &Array,
         degrees: [Option<f64>; 2],
-    ) -> Result<(Vec<f64>, Vec<f64>), Failure> {
+    ) -> Result<(Vec<f64>, Vec<f64>), GridFailure> {
         let read = |array: &Array, degrees| {
             let Positions { values, fills } = read_positions(self.store, array, self.pool, self.most_bytes)?;
             let values = values.ok_or_else(|| self.wrong(format!("{} is not numeric", array.path)))?;
-            Ok::<_, Failure>((in_degrees(values, degrees), fills))
+            Ok::<_, GridFailure>((in_degrees(values, degrees), fills))
         };
         let ((mut lat, no_lat), (mut lon, no_lon)) = (read(latitude, degrees[0])?, read(longitude, degrees[1])?);
         let is_fill = |fills: &[bool], cell: usize| fills.get(cell).copied().unwrap_or(false);
@@ -229,7 +231,7 @@ impl Reading<'_> {
     }
 
     /// The CF bounds of a coordinate, if the store has them. Without units of their own they have those of the coordinate.
-    fn bounds(&self, array: &Array, degrees: Option<f64>) -> Result<Option<Vec<[f64; 2]>>, Failure> {
+    fn bounds(&self, array: &Array, degrees: Option<f64>) -> Result<Option<Vec<[f64; 2]>>, GridFailure> {
         let named = array.attributes.get("bounds").and_then(|name| name.as_str());
         let found = named.and_then(|name| self.dataset.named(array, name));
         let Some(found) = found.filter(|found| found.shape.as_slice() == [array.shape[0], 2]) else {
@@ -240,7 +242,7 @@ impl Reading<'_> {
     }
 
     /// Coordinates of two dimensions; of three if they are constant along the first.
-    fn still(&self, array: &Array, values: Vec<f64>) -> Result<Vec<f64>, Failure> {
+    fn still(&self, array: &Array, values: Vec<f64>) -> Result<Vec<f64>, GridFailure> {
         let rank = array.shape.len();
         let size = (array.shape[rank - 2] * array.shape[rank - 1]) as usize;
         let (first, others) = values.split_at(size.min(values.len()));

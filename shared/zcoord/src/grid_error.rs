@@ -1,11 +1,40 @@
-//! Errors of invalid grid coordinates.
+//! Errors of grid coordinates: of those that are no grid, and of those that cannot be read.
 
 use std::fmt;
+
+use zarray::ZarrError;
+use zwire::Failure;
 
 /// Latitudes this far beyond a pole are taken as the pole.
 const POLE_ROUNDING: f64 = 1e-4;
 /// Larger longitudes are not degrees, but metres or a fill value.
 const MOST_LONGITUDE: f64 = 1080.0;
+
+/// Why the coordinates of a grid are not there.
+#[derive(Debug, Clone)]
+pub enum GridFailure {
+    /// They are no positions, or their data type or a codec is not supported: their grid cannot be used, now or later.
+    Unusable(Failure),
+    /// They could not be read: damaged, too large for the memory, or the store failed.
+    Unread(Failure),
+}
+
+impl From<ZarrError> for GridFailure {
+    fn from(error: ZarrError) -> GridFailure {
+        match error {
+            ZarrError::Metadata { .. } => GridFailure::Unusable(error.into()),
+            error => GridFailure::Unread(error.into()),
+        }
+    }
+}
+
+impl From<GridFailure> for Failure {
+    fn from(failure: GridFailure) -> Failure {
+        match failure {
+            GridFailure::Unusable(failure) | GridFailure::Unread(failure) => failure,
+        }
+    }
+}
 
 /// Why coordinates are not a valid grid, as a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

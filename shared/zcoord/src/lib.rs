@@ -55,7 +55,7 @@ pub use find::{
 };
 pub use grid::CoordinateGrid;
 pub use grid_coordinates::{GridCoordinates, GridKind, GridSource};
-pub use grid_error::GridError;
+pub use grid_error::{GridError, GridFailure};
 pub use horizontal::Horizontal;
 pub use indices::Indices;
 pub use point::{Cell, Limits, LinearError, Match, Point, Weights};

@@ -82,6 +82,16 @@ pub enum StoreError {
         /// What is wrong with it.
         detail: String,
     },
+    /// An object that would be held whole, and is larger than the memory for that.
+    #[error("{place}: has {}, and the memory for it is limited to {}", zwire::human_bytes(*size), zwire::human_bytes(*limit))]
+    TooLarge {
+        /// Path or URL.
+        place: String,
+        /// Its bytes.
+        size: u64,
+        /// The most bytes.
+        limit: u64,
+    },
     /// The file system failed to read.
     #[error("{place}: cannot be read")]
     Read {
@@ -150,7 +160,7 @@ impl StoreError {
     pub fn exit(&self) -> Exit {
         match self {
             StoreError::Absent { .. } | StoreError::NotADirectory { .. } => Exit::Absent,
-            StoreError::BadUrl { .. } => Exit::Usage,
+            StoreError::BadUrl { .. } | StoreError::TooLarge { .. } => Exit::Usage,
             StoreError::Denied { .. } | StoreError::Network { .. } | StoreError::TimedOut { .. } => Exit::Refused,
             StoreError::NotListable { .. } => Exit::Refused,
             StoreError::Stopped { .. } => Exit::Terminated,
@@ -180,6 +190,7 @@ impl StoreError {
             | StoreError::NotListable { place }
             | StoreError::NotWritable { place, .. }
             | StoreError::Archive { place, .. }
+            | StoreError::TooLarge { place, .. }
             | StoreError::Read { place, .. }
             | StoreError::Write { place, .. }
             | StoreError::Unpublished { place, .. }

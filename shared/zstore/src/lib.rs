@@ -50,6 +50,8 @@ pub type ChildStream<'a> = Box<dyn Iterator<Item = Result<Child, StoreError>> + 
 pub struct Store {
     location: Location,
     backend: Backend,
+    /// The most bytes that an object may have to be read whole.
+    memory: u64,
 }
 
 enum Backend {
@@ -83,7 +85,7 @@ impl Store {
             Location::Local(path) => Backend::Local(LocalStore::open(path, options.stop.clone())?),
             Location::Remote(address) => Backend::Remote(RemoteStore::open(address, options)?),
         };
-        Ok(Store { location: location.clone(), backend })
+        Ok(Store { location: location.clone(), backend, memory: options.memory })
     }
 
     /// Where it is.
@@ -120,12 +122,27 @@ impl Store {
     /// Reads a whole object into `buffer` (its previous contents are overwritten). `None` if the object does not exist.
     ///
     /// # Errors
-    /// [`StoreError`] with the place; an absent object is none.
+    /// [`StoreError`] with the place; an absent object is none. [`StoreError::TooLarge`] for more than
+    /// [`StoreOptions::memory`].
     pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
+        let limit = self.memory;
+        match self.get_up_to(key, limit, buffer)? {
+            Some(Stat { size, .. }) if size > limit => {
+                Err(StoreError::TooLarge { place: self.place(key), size, limit })
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// As [`Store::get`]; but of an object of more than `most` bytes nothing is read, and `buffer` is empty.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn get_up_to(&self, key: &str, most: u64, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
         match &self.backend {
-            Backend::Local(store) => store.get(key, buffer),
-            Backend::Remote(store) => store.get(key, buffer),
-            Backend::Zip(store) => store.get(key, buffer),
+            Backend::Local(store) => store.get(key, most, buffer),
+            Backend::Remote(store) => store.get(key, most, buffer),
+            Backend::Zip(store) => store.get(key, most, buffer),
         }
     }
 

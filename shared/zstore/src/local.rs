@@ -53,8 +53,8 @@ impl LocalStore {
         Ok(metadata.is_file().then(|| LocalObject::new(file, file_stat(&metadata), path)))
     }
 
-    pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
-        self.open_object(key)?.map(|object| object.get(buffer)).transpose()
+    pub fn get(&self, key: &str, most: u64, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
+        self.open_object(key)?.map(|object| object.get(most, buffer)).transpose()
     }
 
     pub fn get_range(&self, key: &str, range: ByteRange, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
@@ -118,10 +118,12 @@ mod tests {
     fn a_directory_is_no_object() {
         let (_dir, store) = store();
         let mut buffer = Vec::new();
-        assert_eq!(store.get("a/b", &mut buffer).expect("no error"), None);
-        assert_eq!(store.get("a/b/0.0/below-a-file", &mut buffer).expect("no error"), None);
-        assert!(store.get("top", &mut buffer).expect("reads").is_some());
+        assert_eq!(store.get("a/b", 10, &mut buffer).expect("no error"), None);
+        assert_eq!(store.get("a/b/0.0/below-a-file", 10, &mut buffer).expect("no error"), None);
+        assert!(store.get("top", 1, &mut buffer).expect("reads").is_some());
         assert_eq!(buffer, b"x");
+        assert_eq!(store.get("a/b/0.0", 9, &mut buffer).expect("no error").map(|stat| stat.size), Some(10));
+        assert!(buffer.is_empty(), "not read");
     }
 
     #[test]
@@ -129,7 +131,7 @@ mod tests {
         let (dir, store) = store();
         let path = dir.path().join("a/0.0");
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("makes a pipe");
-        assert_eq!(store.get("a/0.0", &mut Vec::new()).expect("no error"), None);
+        assert_eq!(store.get("a/0.0", 10, &mut Vec::new()).expect("no error"), None);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct StoreOptions {
     pub timeout: Duration,
     /// Retries of one operation, with backoff and jitter.
     pub retries: usize,
-    /// The most bytes of an object that has to be held whole to be read: a compressed entry of an archive.
+    /// The most bytes of an object that is held whole to be read: a document, a chunk, a compressed entry of an archive.
     pub memory: u64,
     /// Becomes other than 0 when the process is asked to stop: every wait for a server then ends at once.
     pub stop: Arc<AtomicUsize>,
@@ -68,7 +68,7 @@ impl Default for StoreOptions {
             settings: Vec::new(),
             timeout: Duration::from_secs(60),
             retries: 5,
-            memory: 1 << 30,
+            memory: 2 << 30,
             stop: Arc::default(),
         }
     }

@@ -41,6 +41,7 @@ pub struct RemoteStore {
     prefix: Path,
     url: String,
     timeout: Duration,
+    memory: u64,
     stop: Arc<AtomicUsize>,
     runtime: &'static Runtime,
     secrets: Secrets,
@@ -66,6 +67,7 @@ impl RemoteStore {
             prefix,
             url: address.to_string(),
             timeout: options.timeout,
+            memory: options.memory,
             stop: Arc::clone(&options.stop),
             runtime,
             secrets,
@@ -148,9 +150,13 @@ impl RemoteStore {
         }
     }
 
-    /// Reads a body to its end, as long as it keeps coming; it must be as long as the answer's head says.
+    /// Reads a body to its end, as long as it keeps coming; it must be as long as the answer's head says. A server may answer
+    /// with more than it was asked for.
     async fn body(&self, key: &str, answer: GetResult, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
-        let expected = (answer.range.end - answer.range.start) as usize;
+        let size = answer.range.end - answer.range.start;
+        let expected = usize::try_from(size).ok().filter(|_| size <= self.memory);
+        let too_large = || StoreError::TooLarge { place: self.place(key), size, limit: self.memory };
+        let expected = expected.ok_or_else(too_large)?;
         buffer.clear();
         buffer.reserve(expected);
         let mut stream = answer.into_stream();
@@ -179,11 +185,15 @@ impl RemoteStore {
         }
     }
 
-    pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
+    pub fn get(&self, key: &str, most: u64, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
         self.wait(key, async {
             match self.request(key, None).await? {
                 Ok(answer) => {
                     let stat = stat(&answer.meta);
+                    if stat.size > most {
+                        buffer.clear();
+                        return Ok(Some(stat));
+                    }
                     self.body(key, answer, buffer).await.map(|()| Some(stat))
                 }
                 Err(Error::NotFound { .. }) => Ok(None),

@@ -25,7 +25,7 @@ impl Store {
             Location::Remote(address) => Backend::Remote(RemoteStore::create(address, options)?),
             Location::Zip(_) => return Err(read_only(location.to_string())),
         };
-        Ok(Store { location: location.clone(), backend })
+        Ok(Store { location: location.clone(), backend, memory: options.memory })
     }
 
     /// Writes an object. It appears whole or not at all, and replaces an older one of that key; directories above are made

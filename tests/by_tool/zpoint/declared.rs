@@ -114,6 +114,42 @@ fn a_chunk_that_is_declared_larger_than_the_memory_is_refused() {
     assert!(outcome.stderr.contains("/time") && outcome.stderr.contains("memory"), "{}", outcome.stderr);
 }
 
+/// A chunk whose bytes 64 bits cannot count: no size of what is stored could be checked against it.
+#[test]
+fn a_chunk_of_more_bytes_than_can_be_counted_is_refused() {
+    for chunks in [[1 << 62, 1, 4], [1 << 40, 1 << 40, 4]] {
+        let scene = Scene::of(&globe());
+        declare(&scene, "q", &[6, 19, 36], &chunks, "<f4", &["time", "lat", "lon"], json!({}));
+        fs::write(scene.store.join("q/0.0.0"), [0; 16]).unwrap();
+        let outcome = frugal(&scene, &[]).expect(3);
+        assert!(outcome.stderr.contains("/q") && outcome.stderr.contains("2^64"), "{}", outcome.stderr);
+        assert_eq!(values(&outcome, "t").len(), 6);
+        let out = scene.path("out.zarr");
+        for tool in ["zinspect", "zrecompress"] {
+            let arguments = [&scene.store, &out];
+            let outcome = harness::Tool::new(tool).args(&arguments[..if tool == "zinspect" { 1 } else { 2 }]).run();
+            assert!(outcome.code == 3 || outcome.code == 5, "{tool}: {}", outcome.code);
+            assert!(outcome.stderr.contains("2^64"), "{tool}: {}", outcome.stderr);
+        }
+    }
+}
+
+/// Objects of a terabyte, of which the file system stores nothing: a chunk, and a document.
+#[test]
+fn objects_larger_than_the_memory_are_refused() {
+    let scene = Scene::of(&globe());
+    declare(&scene, "q", &[6, 19, 36], &[6, 19, 36], "<f4", &["time", "lat", "lon"], json!({}));
+    let large = |path: &str| fs::File::create(scene.store.join(path)).unwrap().set_len(1 << 40).unwrap();
+    large("q/0.0.0");
+    let outcome = frugal(&scene, &[]).expect(3);
+    assert!(outcome.stderr.contains("q/0.0.0") && outcome.stderr.contains("memory"), "{}", outcome.stderr);
+    assert_eq!(values(&outcome, "t").len(), 6);
+    large("q/.zarray");
+    let outcome = frugal(&scene, &["--var", "t"]);
+    assert!(outcome.code == 2 || outcome.code == 3, "{}", outcome.code);
+    assert!(outcome.stderr.contains("q/.zarray: has 1.00 TiB"), "{}", outcome.stderr);
+}
+
 /// A chunk of text of a few kilobytes that decodes to gigabytes.
 #[test]
 fn text_that_decodes_to_more_than_the_memory_is_refused() {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::made::Field;
-use crate::scene::{Scene, first, globe, latitude, longitude, region, value, values};
+use crate::scene::{Scene, TIMES, first, globe, latitude, longitude, region, value, values};
 
 #[test]
 fn a_store_without_coordinates_has_no_points() {
@@ -170,4 +170,104 @@ fn how_the_coordinates_were_found_is_told() {
     let outcome = scene.at(0.0, 0.0, &["-v", "-o", &scene.text("out.csv")]).expect(0);
     assert!(outcome.stderr.contains("/lat (name), /lon (units)"), "{}", outcome.stderr);
     assert_eq!(outcome.of_type("match")[0]["found_by"], "/lat (name), /lon (units)");
+}
+
+/// The globe, and `q` on a second grid whose latitude has other values or attributes.
+fn two_grids(latitude: Field) -> Scene {
+    let mut fields = globe();
+    fields.push(latitude);
+    let east = Field::new("east", &[("cell", 5)], |at| at[0] as f64).dtype("<f8", Value::Null);
+    fields.push(east.attributes(json!({"standard_name": "longitude", "units": "degrees"})));
+    fields.push(Field::new("q", &[("run", 3), ("cell", 5)], |_| 1.0).attributes(json!({"coordinates": "north east"})));
+    Scene::of(&fields)
+}
+
+fn north(units: &str, value: impl Fn(&[usize]) -> f64 + 'static) -> Field {
+    let field = Field::new("north", &[("cell", 5)], value).dtype("<f8", Value::Null);
+    field.attributes(json!({"standard_name": "latitude", "units": units}))
+}
+
+/// Whatever is wrong with one grid, the variables of the others are read, with their own rows.
+#[test]
+fn a_grid_that_cannot_be_used_leaves_out_its_variables_alone() {
+    let cases = [
+        (north("m", |at| at[0] as f64), "units \"m\""),
+        (north("degrees", |_| f64::NAN), "not both finite"),
+        (north("degrees", |at| 100.0 * at[0] as f64), "latitude has values up to 400"),
+    ];
+    for (field, words) in cases {
+        let scene = two_grids(field);
+        let outcome = scene.at(50.0, 30.0, &[]).expect(0);
+        assert_eq!(values(&outcome, "t").len(), TIMES, "no row for each run");
+        assert_eq!(first(&outcome), Some(value(0, 4, 3)));
+        for words in ["1 array left out: /q: /north", words] {
+            assert!(outcome.stderr.contains(words), "{words}: {}", outcome.stderr);
+        }
+        let outcome = scene.at(50.0, 30.0, &["--var", "t", "--var", "q"]).expect(3);
+        assert_eq!(first(&outcome), Some(value(0, 4, 3)));
+        let errors = outcome.of_type("error");
+        assert!(errors.len() == 1 && errors[0]["path"].as_str().unwrap().ends_with("/q"), "{errors:?}");
+        let outcome = scene.at(50.0, 30.0, &["--var", "q"]).expect(5);
+        assert!(outcome.stderr.contains(words), "{words}: {}", outcome.stderr);
+    }
+}
+
+/// Damage is more than a grid that is no grid: the run does not count as complete.
+#[test]
+fn a_grid_whose_coordinates_are_damaged_is_an_error_record() {
+    let scene = two_grids(north("degrees", |at| at[0] as f64));
+    std::fs::write(scene.store.join("north/0"), [0; 7]).unwrap();
+    let outcome = scene.at(50.0, 30.0, &[]).expect(3);
+    assert_eq!(first(&outcome), Some(value(0, 4, 3)));
+    let errors = outcome.of_type("error");
+    assert!(errors.len() == 1 && errors[0]["path"].as_str().unwrap().contains("north"), "{errors:?}");
+    assert!(outcome.stderr.contains("1 array left out: /q"), "{}", outcome.stderr);
+}
+
+/// A projection without latitudes, and coordinates that only the user can choose, are matters of their own variables too.
+#[test]
+fn a_variable_on_a_projection_does_not_stop_the_others() {
+    let mut fields = globe();
+    let metres = |name: &'static str| {
+        let field = Field::new(name, &[(name, 4)], |at| 1000.0 * at[0] as f64).dtype("<f8", Value::Null);
+        field.attributes(json!({"standard_name": format!("projection_{name}_coordinate"), "units": "m"}))
+    };
+    fields.extend([metres("x"), metres("y"), Field::new("q", &[("y", 4), ("x", 4)], |_| 1.0)]);
+    let scene = Scene::of(&fields);
+    let outcome = scene.at(50.0, 30.0, &[]).expect(0);
+    assert_eq!(first(&outcome), Some(value(0, 4, 3)));
+    assert!(outcome.stderr.contains("left out: /q: ") && outcome.stderr.contains("projection"), "{}", outcome.stderr);
+    scene.at(50.0, 30.0, &["--var", "t", "--var", "q"]).expect(3);
+    scene.at(50.0, 30.0, &["--var", "q"]).expect(2);
+}
+
+/// Latitudes that are data: where the air of a cell came from.
+#[test]
+fn a_field_of_latitudes_is_data() {
+    let mut fields = globe();
+    let origin = Field::new("origin", &[("lat", 19), ("lon", 36)], |at| value(0, at[0], at[1]));
+    fields.push(origin.attributes(json!({"units": "degrees_north", "standard_name": "latitude"})));
+    let centre = Field::new("centre", &[("time", TIMES)], |at| at[0] as f64);
+    fields.push(centre.attributes(json!({"units": "degrees_north"})));
+    let scene = Scene::of(&fields);
+    let outcome = scene.at(50.0, 30.0, &[]).expect(0);
+    assert_eq!(values(&outcome, "origin"), [Some(value(0, 4, 3)); TIMES]);
+    assert!(outcome.stderr.contains("left out: /centre: it has no longitude"), "{}", outcome.stderr);
+    let outcome = scene.at(50.0, 30.0, &["--carry"]).expect(0);
+    assert_eq!(values(&outcome, "centre")[..3], [Some(0.0), Some(1.0), Some(2.0)]);
+}
+
+/// The corners of a grid are its coordinates or named, and read when they are asked for.
+#[test]
+fn coordinates_that_no_variable_has_are_named() {
+    let mut fields = globe();
+    for (name, units) in [("psi_lat", "degrees_north"), ("psi_lon", "degrees_east")] {
+        let field = Field::new(name, &[("y", 3), ("x", 3)], |at| 10.0 * (at[0] + at[1]) as f64);
+        fields.push(field.dtype("<f8", Value::Null).attributes(json!({"units": units})));
+    }
+    let scene = Scene::of(&fields);
+    let outcome = scene.at(0.0, 0.0, &[]).expect(0);
+    assert!(outcome.stderr.contains("left out: /psi_lat, /psi_lon: "), "{}", outcome.stderr);
+    let outcome = scene.at(0.0, 0.0, &["--var", "psi_lat"]).expect(0);
+    assert_eq!(values(&outcome, "psi_lat"), [Some(0.0)]);
 }

@@ -177,12 +177,8 @@ fn chain(name: &str, text: &[u8]) -> Option<Chain> {
     if name == ".zarray" {
         let compressor = Some(&metadata["compressor"]).filter(|compressor| !compressor.is_null());
         let filters = metadata["filters"].as_array().cloned().unwrap_or_default();
-        return Some(Chain::v2(
-            &metadata["dtype"],
-            &filters,
-            compressor,
-            numbers(&metadata["chunks"]).iter().product(),
-        ));
+        let elements = numbers(&metadata["chunks"]).iter().product();
+        return Some(Chain::v2(&metadata["dtype"], &filters, compressor, elements).unwrap());
     }
     let codecs = metadata["codecs"].as_array()?;
     let shape = numbers(&metadata["chunk_grid"]["configuration"]["chunk_shape"]);

@@ -183,7 +183,7 @@ impl<'a> Job<'a> {
                     continue;
                 }
                 for number in 0..self.points.len() {
-                    let record = lookup.record(source, grid, &self.points, number);
+                    let record = lookup.record(&source.name, grid, &self.points, number);
                     session.out.emit(&Record::Match(Box::new(record)))?;
                 }
                 first = first.or(Some(lookup));

@@ -1,5 +1,7 @@
 //! Arrays that are not extracted, and why.
 
+use zwire::Exit;
+
 /// An array that is not extracted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
@@ -7,8 +9,8 @@ pub struct LeftOut {
     pub path: String,
     /// Why, as a message.
     pub why: String,
-    /// Whether its data type or a codec is not supported.
-    pub unreadable: bool,
+    /// What it is an error of, if the array was requested.
+    pub exit: Exit,
 }
 
 /// The most paths that are listed for one reason.
@@ -17,12 +19,17 @@ const LISTED: usize = 100;
 impl LeftOut {
     /// An array that no point has values of.
     pub fn new(path: &str, why: impl Into<String>) -> LeftOut {
-        LeftOut { path: path.to_owned(), why: why.into(), unreadable: false }
+        LeftOut { path: path.to_owned(), why: why.into(), exit: Exit::Absent }
     }
 
-    /// An array that cannot be read.
+    /// An array that cannot be read, or whose coordinates cannot be used.
     pub fn unreadable(path: &str, why: impl Into<String>) -> LeftOut {
-        LeftOut { unreadable: true, ..LeftOut::new(path, why) }
+        LeftOut { exit: Exit::Unreadable, ..LeftOut::new(path, why) }
+    }
+
+    /// An array with coordinates that the user has to choose.
+    pub fn unclear(path: &str, why: impl Into<String>) -> LeftOut {
+        LeftOut { exit: Exit::Usage, ..LeftOut::new(path, why) }
     }
 }
 

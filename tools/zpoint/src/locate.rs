@@ -1,68 +1,61 @@
 //! Finds the cell of each point on each grid of each store.
 
 use zcli::Session;
-use zcoord::GridCoordinates;
+use zstore::Target;
 use zwire::{Exit, Failure};
 
+use crate::agree;
 use crate::lookup::Lookup;
 use crate::options::{Options, PointOptions};
 use crate::points::{OutOfBounds, Points};
 use crate::source::Source;
-use crate::{agree, valid};
+use crate::valid::nearest_valid;
 
-/// The cells of the points, by store and grid; and the points that are kept.
+/// Opens a store, and finds the cells of the points on each of its grids.
 ///
 /// # Errors
-/// Invalid grid coordinates; points outside the grid or with different cells, unless the flags allow them.
-pub fn locate(
+/// As [`Source::open`], and those of [`nearest_valid`].
+pub fn open(
     options: &Options,
+    name: &Target,
+    points: &Points,
+    session: &mut Session,
+) -> Result<(Source, Vec<Lookup>), Failure> {
+    let (source, grids) = Source::open(options, name, points, session)?;
+    let lookups = match &options.points.nearest_valid {
+        Some(wanted) => nearest_valid(wanted, &source, points, grids, &options.read.pool(&source.store))?,
+        None => grids.into_iter().map(|(_, lookup)| lookup).collect(),
+    };
+    Ok((source, lookups))
+}
+
+/// The points that are kept, and their cells by store and grid.
+///
+/// # Errors
+/// Points outside the grid or with different cells, unless the flags allow them.
+pub fn kept(
+    options: &PointOptions,
     sources: &[Source],
     mut points: Points,
+    mut lookups: Vec<Vec<Lookup>>,
     session: &Session,
 ) -> Result<(Points, Vec<Vec<Lookup>>), Failure> {
-    let mut lookups = Vec::new();
     let mut kept = vec![true; points.len()];
-    for source in sources {
-        let mut notes = Vec::new();
-        let grids = look_up(options, source, &points, &mut notes)?;
-        notes.iter().for_each(|note| session.status.warn(note));
-        for lookup in &grids {
-            let own = keep(&options.points, lookup, source, &points, session)?;
+    for (source, grids) in sources.iter().zip(&lookups) {
+        for lookup in grids {
+            let own = keep(options, lookup, source, &points, session)?;
             kept.iter_mut().zip(own).for_each(|(kept, own)| *kept &= own);
         }
-        lookups.push(grids);
     }
     if kept.contains(&false) {
         points = points.filtered(&kept);
         if points.len() == 0 {
             return Err(Failure::new(Exit::Absent, "all points are outside the grid").at(&sources[0].name));
         }
-        let again = sources.iter().map(|source| look_up(options, source, &points, &mut Vec::new()));
-        lookups = again.collect::<Result<_, Failure>>()?;
+        lookups.iter_mut().flatten().for_each(|lookup| *lookup = lookup.filtered(&kept));
     }
-    agree::check(options.points.same_cell, sources, &lookups, &points, session)?;
+    agree::check(options.same_cell, sources, &lookups, &points, session)?;
     Ok((points, lookups))
-}
-
-/// The cells of the points on each grid of a store; `notes` takes what was assumed.
-fn look_up(
-    options: &Options,
-    source: &Source,
-    points: &Points,
-    notes: &mut Vec<String>,
-) -> Result<Vec<Lookup>, Failure> {
-    let pool = options.read.pool(&source.store);
-    let grids = source.grids.iter().map(|grid| {
-        let coordinates = GridCoordinates::read(&source.store, &source.dataset, grid, &pool, options.read.memory / 2)?;
-        notes.extend_from_slice(&coordinates.notes);
-        let lookup = Lookup::of(&coordinates, points, &options.points, &pool)?;
-        Ok((coordinates, lookup))
-    });
-    let grids = grids.collect::<Result<Vec<(GridCoordinates, Lookup)>, Failure>>()?;
-    match &options.points.nearest_valid {
-        Some(wanted) => valid::nearest_valid(wanted, source, points, grids, &pool),
-        None => Ok(grids.into_iter().map(|(_, lookup)| lookup).collect()),
-    }
 }
 
 /// Handles points outside the grid according to `--out-of-bounds`; returns which points are kept.

@@ -7,8 +7,7 @@ use zcoord::{Cell, Column, GridCoordinates, GridKind, GridSource, Match, Point};
 use zwire::{Failure, MatchRecord, V1};
 
 use crate::options::PointOptions;
-use crate::points::{Method, Points};
-use crate::source::Source;
+use crate::points::{Method, Points, kept};
 
 /// Points searched together on a grid without axes.
 const TOGETHER: usize = 32;
@@ -87,13 +86,33 @@ impl Lookup {
         Ok(lookup)
     }
 
+    /// Of the points for which `keep` is true, and without the cells that only others need.
+    pub fn filtered(&self, keep: &[bool]) -> Lookup {
+        let (mut cells, mut numbers) = (Vec::new(), HashMap::new());
+        let mut renumbered = |cell: usize| {
+            *numbers.entry(cell).or_insert_with(|| {
+                cells.push(self.cells[cell]);
+                cells.len() - 1
+            })
+        };
+        let stencils = kept(&self.stencils, keep).into_iter().map(|stencil| match stencil {
+            Stencil::Empty => Stencil::Empty,
+            Stencil::One(cell) => Stencil::One(renumbered(cell)),
+            Stencil::Weighted(cells) => {
+                Stencil::Weighted(cells.into_iter().map(|(cell, weight)| (renumbered(cell), weight)).collect())
+            }
+        });
+        let stencils = stencils.collect();
+        Lookup { cells, stencils, nearest: kept(&self.nearest, keep), outside: kept(&self.outside, keep) }
+    }
+
     /// The record of a point.
-    pub fn record(&self, source: &Source, grid: &GridSource, points: &Points, number: usize) -> MatchRecord {
+    pub fn record(&self, store: &str, grid: &GridSource, points: &Points, number: usize) -> MatchRecord {
         let cell = self.nearest[number];
         let axes = grid.kind != GridKind::Points;
         MatchRecord {
             v: V1,
-            store: source.name.clone(),
+            store: store.to_owned(),
             point_id: points.ids[number].clone(),
             lat: points.latitudes[number],
             lon: points.longitudes[number],

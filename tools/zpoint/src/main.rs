@@ -7,6 +7,7 @@ mod cli;
 mod columns;
 mod emit;
 mod engine;
+mod grids;
 mod held;
 mod human;
 mod job;

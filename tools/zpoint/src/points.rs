@@ -155,9 +155,6 @@ impl Points {
 
     /// The points for which `keep` is true.
     pub fn filtered(&self, keep: &[bool]) -> Points {
-        fn kept<T: Clone>(values: &[T], keep: &[bool]) -> Vec<T> {
-            values.iter().zip(keep).filter(|(_, keep)| **keep).map(|(value, _)| value.clone()).collect()
-        }
         Points {
             ids: kept(&self.ids, keep),
             latitudes: kept(&self.latitudes, keep),
@@ -165,6 +162,11 @@ impl Points {
             carried: self.carried.iter().map(|(name, texts)| (name.clone(), kept(texts, keep))).collect(),
         }
     }
+}
+
+/// The values for which `keep` is true.
+pub fn kept<T: Clone>(values: &[T], keep: &[bool]) -> Vec<T> {
+    values.iter().zip(keep).filter(|(_, keep)| **keep).map(|(value, _)| value.clone()).collect()
 }
 
 fn check(latitude: f64, longitude: f64) -> Result<(), String> {

@@ -9,7 +9,7 @@ use crate::cli::{Args, EXAMPLES};
 use crate::human;
 use crate::job::Job;
 use crate::left_out::{LeftOut, listed};
-use crate::locate::locate;
+use crate::locate;
 use crate::options::DataOptions;
 use crate::points::Points;
 use crate::source::Source;
@@ -45,9 +45,10 @@ impl Tool for Args {
         let options = self.options(session)?;
         let names = stores(&self.stores, self.stores_from.as_deref())?;
         let points = Points::gather(&self.point.lat, &self.point.lon, self.point.points.as_deref())?;
-        let sources = names.iter().map(|name| Source::open(&options, name, session));
-        let sources = sources.collect::<Result<Vec<_>, Failure>>()?;
-        let (points, lookups) = locate(&options, &sources, points, session)?;
+        let opened = names.iter().map(|name| locate::open(&options, name, &points, session));
+        let opened = opened.collect::<Result<Vec<_>, Failure>>()?;
+        let (sources, lookups): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
+        let (points, lookups) = locate::kept(&options.points, &sources, points, lookups, session)?;
         let job = Job::plan(&options, &sources, points, lookups)?;
         for source in &sources {
             report_left_out(source, &options.data, session)?;
@@ -63,13 +64,12 @@ fn report_left_out(source: &Source, options: &DataOptions, session: &mut Session
     }
     let (asked, others): (Vec<&LeftOut>, Vec<&LeftOut>) =
         source.left_out.iter().partition(|left_out| options.asks_for(&left_out.path));
-    for LeftOut { path, why, unreadable } in asked {
-        let exit = if *unreadable { Exit::Unreadable } else { Exit::Absent };
-        let failure = Failure::new(exit, format!("left out: {why}"));
+    for LeftOut { path, why, exit } in asked {
+        let failure = Failure::new(*exit, format!("left out: {why}"));
         session.item_failed(&failure.at(format!("{}: {path}", source.name)))?;
     }
     for (name, filter) in &options.named {
-        if !source.dataset.arrays().any(|array| filter.matches(&array.path)) {
+        if !source.paths.iter().any(|path| filter.matches(path)) {
             let failure = Failure::new(Exit::Absent, format!("no array {name:?}"));
             session.item_failed(&failure.at(&source.name).hint("zinspect lists the arrays"))?;
         }

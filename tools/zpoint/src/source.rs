@@ -2,14 +2,17 @@
 
 use zarray::{Array, ChunkReader};
 use zcli::Session;
-use zcoord::{Column, Dataset, Decoder, GridSource, name, read_coordinate};
+use zcoord::{Column, Decoder, GridCoordinates, GridSource, name, read_coordinate};
 use zstore::{Store, Target};
 use zwire::Failure;
 
 use crate::axes::{Axes, Axis};
+use crate::grids::located;
 use crate::left_out::LeftOut;
+use crate::lookup::Lookup;
 use crate::opened::Opened;
 use crate::options::{DataOptions, Options};
+use crate::points::Points;
 use crate::roles::{Role, SampleDimension, sample_dimensions};
 use crate::variables::{Candidate, Candidates, no_variable};
 
@@ -19,8 +22,8 @@ pub struct Source {
     pub name: String,
     /// The store itself.
     pub store: Store,
-    /// Its arrays.
-    pub dataset: Dataset,
+    /// Paths of all its arrays.
+    pub paths: Vec<String>,
     /// The axes of its rows, slowest first.
     pub samples: Vec<Axis>,
     /// The variables of its columns, in path order.
@@ -51,13 +54,20 @@ pub struct Variable {
 }
 
 impl Source {
-    /// Opens a store and classifies its arrays.
+    /// Opens a store, classifies its arrays and finds the cells of the points on each of its grids.
     ///
     /// # Errors
-    /// The store cannot be opened, no variable is on a grid, coordinates are ambiguous, or a selection matches nothing.
-    pub fn open(options: &Options, name: &Target, session: &mut Session) -> Result<Source, Failure> {
+    /// The store cannot be opened, no variable is on a grid that can be used, or a selection matches nothing.
+    pub fn open(
+        options: &Options,
+        name: &Target,
+        points: &Points,
+        session: &mut Session,
+    ) -> Result<(Source, Vec<(GridCoordinates, Lookup)>), Failure> {
         let opened = Opened::open(&options.read, name, session)?;
-        let Candidates { found, grids, mut left_out, .. } = Candidates::of(&opened, &options.data)?;
+        let mut candidates = Candidates::of(&opened, &options.data)?;
+        let located = located(&options.points, &opened, &mut candidates, points, session)?;
+        let Candidates { found, grids, mut left_out, .. } = candidates;
         let rows = sample_dimensions(&opened, &options.data, &found)?;
         let mut axes = Axes::new(&opened, &options.data);
         let samples = rows.iter().map(|SampleDimension { name, array }| axes.get(array, name));
@@ -81,7 +91,8 @@ impl Source {
             return Err(no_variable(&opened, &left_out));
         }
         let Opened { name, store, dataset, .. } = opened;
-        Ok(Source { name, store, dataset, samples, variables, grids, left_out })
+        let paths = dataset.arrays().map(|array| array.path.clone()).collect();
+        Ok((Source { name, store, paths, samples, variables, grids, left_out }, located))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Selects the arrays to extract and their grids, and records why others are left out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use zarray::Array;
 use zcoord::{
-    Describes, Finder, GridKind, GridSource, HorizontalDimensions, NotFound, Rule, classify, dimensions, name,
+    Describes, Finder, GridKind, GridSource, Horizontal, HorizontalCoordinates, HorizontalDimensions, NotFound, Rule,
+    classify, dimensions, name,
 };
 use zwire::{Exit, Failure};
 
@@ -41,7 +42,7 @@ impl<'a> Candidates<'a> {
     /// The candidate variables: those requested, or all that do not describe others.
     ///
     /// # Errors
-    /// A variable with ambiguous coordinates, or no variable on a grid.
+    /// No variable on a grid.
     pub fn of(opened: &'a Opened, options: &'a DataOptions) -> Result<Candidates<'a>, Failure> {
         let describing = opened.dataset.described_by();
         let finder = Finder::new(&opened.dataset, &options.names);
@@ -57,7 +58,7 @@ impl<'a> Candidates<'a> {
         let mut all = Candidates::default();
         for array in opened.dataset.arrays().filter(is_meant) {
             match role(array, &describing, options) {
-                Role::Data => all.sort_out(array, &finder, opened, options)?,
+                Role::Data => all.sort_out(array, &finder, options),
                 Role::Described => {
                     all.left_out.push(LeftOut::new(&array.path, "it describes other arrays; name it with --var"));
                 }
@@ -76,35 +77,40 @@ impl<'a> Candidates<'a> {
         Ok(all)
     }
 
-    fn sort_out(
-        &mut self,
-        array: &'a Array,
-        finder: &Finder<'a>,
-        opened: &Opened,
-        options: &DataOptions,
-    ) -> Result<(), Failure> {
+    fn sort_out(&mut self, array: &'a Array, finder: &Finder<'a>, options: &DataOptions) {
+        let path = &array.path;
         let Some(names) = dimensions(array) else {
-            self.left_out.push(LeftOut::new(&array.path, "its dimensions have no names"));
-            return Ok(());
+            return self.left_out.push(LeftOut::new(path, "its dimensions have no names"));
         };
         let optional = !options.var.is_everything() || options.carry;
         match finder.find(array) {
-            Ok(found) if [&found.latitude.path, &found.longitude.path].contains(&&array.path) => {}
+            Ok(found) if is_horizontal(array, &found) && !options.asks_for(path) => {
+                self.left_out.push(LeftOut::new(path, "it is a latitude or longitude that no variable uses"));
+            }
             Ok(found) => {
                 let grid = Some(self.grid(GridSource::of(&found)));
                 self.found.push(Candidate { array, names, horizontal: Some(found.dimensions), grid });
             }
-            Err(NotFound::Unclear(why)) => {
-                return Err(Failure::usage(why).at(format!("{}: {}", opened.name, array.path)).hint(
-                    "name the coordinates with --lat-name and --lon-name, or leave the variable out with --var",
-                ));
-            }
+            Err(NotFound::Unclear(why)) => self.left_out.push(LeftOut::unclear(path, why)),
             Err(NotFound::None(_)) if optional => {
                 self.found.push(Candidate { array, names, horizontal: None, grid: None });
             }
-            Err(NotFound::None(why)) => self.left_out.push(LeftOut::new(&array.path, why)),
+            Err(NotFound::None(why)) => self.left_out.push(LeftOut::new(path, why)),
         }
-        Ok(())
+    }
+
+    /// Leaves out the variables on some grids, each with the reason why it cannot be used.
+    pub fn without_grids(&mut self, unusable: &BTreeMap<usize, String>) {
+        let why = |candidate: &Candidate| unusable.get(&candidate.grid?);
+        for candidate in self.found.extract_if(.., |candidate| why(candidate).is_some()) {
+            let why = why(&candidate).map(String::as_str).unwrap_or_default();
+            self.left_out.push(LeftOut::unreadable(&candidate.array.path, why));
+        }
+        // The others are numbered again.
+        let before = |number: &usize| unusable.range(..*number).count();
+        self.found.iter_mut().filter_map(|candidate| candidate.grid.as_mut()).for_each(|grid| *grid -= before(grid));
+        let mut number = 0..;
+        self.grids.retain(|_| number.next().is_some_and(|number| !unusable.contains_key(&number)));
     }
 
     /// The number of a grid.
@@ -133,14 +139,27 @@ fn role(array: &Array, describing: &HashMap<&str, Describes>, options: &DataOpti
     let horizontal = classify(array).is_some_and(|(_, by)| by != Rule::Name);
     match describing.get(array.path.as_str()) {
         _ if is_coordinate(array) => Role::Coordinate,
+        // Latitudes that nothing refers to may be data: the latitude of a storm, or that of another grid.
+        None => Role::Data,
         _ if options.asks_for(&array.path) => Role::Data,
         Some(Describes::Dimension) => Role::Coordinate,
-        _ if horizontal => Role::Coordinate,
-        None => Role::Data,
+        Some(_) if horizontal => Role::Coordinate,
         Some(Describes::Coordinate) if options.carry && classify(array).is_none() => Role::Data,
         Some(Describes::Other) if options.carry => Role::Described,
         Some(_) => Role::Coordinate,
     }
+}
+
+/// Whether an array is a latitude or longitude of the grid that it is on: the one in use, or another one, which by its metadata
+/// is one too and has the same dimensions.
+fn is_horizontal(array: &Array, found: &HorizontalCoordinates) -> bool {
+    let in_use = match classify(array) {
+        Some((Horizontal::Latitude, rule)) if rule != Rule::Name => Some(found.latitude),
+        Some((Horizontal::Longitude, rule)) if rule != Rule::Name => Some(found.longitude),
+        _ => None,
+    };
+    let is_own = [&found.latitude.path, &found.longitude.path].contains(&&array.path);
+    is_own || in_use.is_some_and(|in_use| dimensions(array) == dimensions(in_use))
 }
 
 /// Whether an array is the coordinate of its own dimension.
@@ -150,10 +169,15 @@ fn is_coordinate(array: &Array) -> bool {
 
 /// Why no variable has a latitude and a longitude, or none that has can be read.
 pub fn no_variable(opened: &Opened, left_out: &[LeftOut]) -> Failure {
-    let unreadable: Vec<&LeftOut> = left_out.iter().filter(|left_out| left_out.unreadable).collect();
+    let unreadable: Vec<&LeftOut> = left_out.iter().filter(|left_out| left_out.exit == Exit::Unreadable).collect();
     if !unreadable.is_empty() {
         let what = format!("no variable can be read: {}", listed(unreadable));
         return Failure::new(Exit::Unreadable, what).at(&opened.name).hint("zinspect shows data types and codecs");
+    }
+    if let Some(LeftOut { path, why, .. }) = left_out.iter().find(|left_out| left_out.exit == Exit::Usage) {
+        let failure = Failure::usage(why).at(format!("{}: {path}", opened.name));
+        return failure
+            .hint("name the coordinates with --lat-name and --lon-name, or leave the variable out with --var");
     }
     let because = match listed(left_out) {
         list if !list.is_empty() => format!(": {list}"),

@@ -33,8 +33,12 @@ impl LocalObject {
         self.file.read_exact_at(target, start).map_err(|error| read_failed(&self.path, error))
     }
 
-    /// Reads all of it into `buffer`.
-    pub(crate) fn get(&self, buffer: &mut Vec<u8>) -> Result<Stat, StoreError> {
+    /// Reads all of it into `buffer`, if that is no more than `most` bytes.
+    pub(crate) fn get(&self, most: u64, buffer: &mut Vec<u8>) -> Result<Stat, StoreError> {
+        if self.stat.size > most {
+            buffer.clear();
+            return Ok(self.stat);
+        }
         self.get_range(ByteRange::At { start: 0, len: self.stat.size }, buffer)
     }
 

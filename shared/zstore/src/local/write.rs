@@ -151,7 +151,7 @@ pub(super) mod tests {
 
     pub fn get(store: &LocalStore, key: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
-        store.get(key, &mut bytes).expect("reads").expect("is there");
+        store.get(key, u64::MAX, &mut bytes).expect("reads").expect("is there");
         bytes
     }
 
@@ -172,7 +172,7 @@ pub(super) mod tests {
         let (_dir, store) = store();
         let stat = store.put("t2m/c/0/0", b"chunk").expect("writes");
         assert_eq!(store.stat("t2m/c/0/0").expect("no error"), Some(stat));
-        assert_eq!(store.get("t2m/c/0/0", &mut Vec::new()).expect("reads"), Some(stat));
+        assert_eq!(store.get("t2m/c/0/0", u64::MAX, &mut Vec::new()).expect("reads"), Some(stat));
         assert_eq!(stat.size, 5);
         for nothing in ["t2m", "t2m/c/0/1", "t2m/c/0/0/below"] {
             assert_eq!(store.stat(nothing).expect("no error"), None, "{nothing}");

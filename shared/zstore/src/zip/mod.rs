@@ -112,10 +112,14 @@ impl ZipStore {
         self.directory.find(&self.key(key)).map(|entry| self.stat_of(entry))
     }
 
-    pub fn get(&self, key: &str, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
+    pub fn get(&self, key: &str, most: u64, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
         let key = self.key(key);
         let entry = match self.resolve(&key)? {
             None => return Ok(None),
+            Some(Resolved::Range(entry) | Resolved::Inline(entry)) if entry.size > most => {
+                buffer.clear();
+                entry
+            }
             Some(Resolved::Range(entry)) => {
                 let all = 0..entry.stored;
                 self.read(&key, entry, &[all], buffer)?;
