@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::{Kind, ObjectServer, Outcome, Tool, Zip, copy_tree, fixture, patch, tree};
+use harness::{Fault, Kind, ObjectServer, Outcome, Tool, Zip, copy_tree, fixture, patch, tree};
 use tempfile::TempDir;
 use zstore::{ByteRange, Location, Store, StoreError, StoreOptions};
 
@@ -176,6 +176,75 @@ fn damage_is_refused_by_name() {
         assert!(text.contains(what) && text.contains("x.zarr.zip"), "{what}: {text}");
         assert_eq!(error.exit(), zwire::Exit::Unreadable);
     }
+}
+
+/// What the end record says of the central directory leads out of the archive.
+#[test]
+fn a_directory_beyond_the_end_is_refused() {
+    const END64: &[u8; 4] = b"PK\x06\x06";
+    let wide = || Zip::with_headers(true, Vec::new()).with(".zgroup", b"{}", false).finish();
+    let mut archives = Vec::new();
+    for number in [1_u32 << 20, u32::MAX - 1] {
+        for offset in [12, 16] {
+            archives.push(patch(two(), Zip::END, 0, offset, &number.to_le_bytes()));
+        }
+    }
+    for number in [1_u64 << 20, u64::MAX / 2, u64::MAX] {
+        for offset in [40, 48] {
+            archives.push(patch(wide(), END64, 0, offset, &number.to_le_bytes()));
+        }
+        // Where the zip64 end record is, it is found all the same: right before its locator.
+        open(&patch(wide(), b"PK\x06\x07", 0, 8, &number.to_le_bytes())).map(drop).unwrap();
+    }
+    for archive in archives {
+        let error = open(&archive).map(drop).unwrap_err();
+        assert!(matches!(error, StoreError::Archive { .. }), "{error:?}");
+        assert!(error.to_string().contains("the central directory"), "{error}");
+    }
+}
+
+/// Parts of a compressed entry are read many times, and it is inflated once; the memory for that is bounded.
+#[test]
+fn an_inflated_entry_is_kept_while_there_is_room() {
+    let bytes = noise(1 << 20);
+    let archive = Zip::default().with(".zgroup", b"{}", false).with("big", &bytes, true).with("pad", &bytes, false);
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("x.zarr.zip"), archive.finish()).unwrap();
+    let server = ObjectServer::start(directory.path(), vec![]);
+    let part = |store: &Store, start: u64| {
+        let mut buffer = Vec::new();
+        store.get_range("big", ByteRange::At { start, len: 1000 }, &mut buffer).unwrap();
+        assert!(buffer == bytes[start as usize..start as usize + 1000]);
+    };
+    for (memory, reads) in [(64 << 20, 1), (3 << 20, 10)] {
+        let options = StoreOptions { memory, ..options() };
+        let store = Store::open(server.http_url("x.zarr.zip"), &options).unwrap();
+        part(&store, 0);
+        let before = server.count(Kind::Get);
+        (1..10).for_each(|number| part(&store, number * 100_000));
+        assert_eq!(server.count(Kind::Get) - before, reads - 1, "{memory}");
+    }
+}
+
+/// Every read would fetch the whole archive: it is fetched once, or refused with its size.
+#[test]
+fn a_server_without_ranges_is_asked_once_or_refused() {
+    let padding = noise(1 << 20);
+    let (directory, path) = archive(&Zip::of(&fixture(WEATHER), "in/", false).with("pad", &padding, false).finish());
+    let size = fs::metadata(&path).unwrap().len();
+    let server = ObjectServer::start(directory.path(), vec![Fault::NoRanges]);
+    let url = server.http_url("x.zarr.zip");
+    let store = Store::open(url.as_str(), &options()).unwrap();
+    assert_same(&store, &fixture(WEATHER));
+    assert!(server.bytes_sent() <= 4 * size, "{} of {size}", server.bytes_sent());
+    let before = server.bytes_sent();
+    let error = Store::open(url.as_str(), &StoreOptions { memory: size, ..options() }).map(drop).unwrap_err();
+    assert!(matches!(error, StoreError::NoRanges { .. }), "{error:?}");
+    assert!(server.bytes_sent() - before <= 2 * size, "{}", server.bytes_sent() - before);
+    let out = directory.path().join("out.zarr").display().to_string();
+    let refused = Tool::hermetic("zrecompress").args(["--max-memory", "1M", &url, &out]).run().expect(6);
+    assert!(refused.stderr.contains("does not support range requests"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("download it"), "{}", refused.stderr);
 }
 
 #[test]

@@ -24,24 +24,9 @@ const OTHERS: usize = 6;
 
 // ---- Running the tools
 
-/// A tool that sees nothing of the clouds and proxies that this machine is set up for.
-fn hermetic(tool: &str) -> Tool {
-    let mut tool = Tool::new(tool);
-    for (name, _) in std::env::vars_os() {
-        let upper = name.to_string_lossy().to_ascii_uppercase();
-        let cloud = ["AWS_", "GOOGLE_", "AZURE_", "SERVICE_ACCOUNT"].iter().any(|prefix| upper.starts_with(prefix));
-        if cloud || upper.ends_with("_PROXY") {
-            tool.0.env_remove(name);
-        }
-    }
-    // Azure's containers belong to accounts, and nothing else says to which.
-    tool.0.env("HOME", "/nonexistent").env("AZURE_STORAGE_ACCOUNT_NAME", "account");
-    tool
-}
-
 /// A tool whose clouds are all the server.
 fn through(server: &ObjectServer, tool: &str) -> Tool {
-    hermetic(tool).args(["--anonymous", "--endpoint", &server.endpoint()])
+    Tool::hermetic(tool).args(["--anonymous", "--endpoint", &server.endpoint()])
 }
 
 fn zinspect(server: &ObjectServer, store: &str) -> Tool {
@@ -69,7 +54,7 @@ fn answer(outcome: &Outcome, store: &str) -> (i32, Vec<Value>) {
 /// The answer of `zinspect` to a local store. The commands in it propose an output beside the store, which for a remote one
 /// is the current directory.
 fn local_answer(path: &Path, flags: &[&str]) -> (i32, Vec<Value>) {
-    let mut outcome = run(hermetic("zinspect").args(flags).arg(path));
+    let mut outcome = run(Tool::hermetic("zinspect").args(flags).arg(path));
     let beside = format!(" {}/", path.parent().unwrap().display());
     outcome.stdout = outcome.stdout.replace(path.to_str().unwrap(), "STORE").replace(&beside, " ");
     answer(&outcome, "STORE")
@@ -305,7 +290,7 @@ fn credentials_are_sent_when_there_are_any_and_wanted() {
     for anonymous in [true, false] {
         let server = serve(vec![]);
         for url in [server.s3_url(WEATHER), server.az_url(WEATHER)] {
-            let mut tool = hermetic("zinspect").args(["--endpoint", &server.endpoint(), &url]);
+            let mut tool = Tool::hermetic("zinspect").args(["--endpoint", &server.endpoint(), &url]);
             tool.0.envs(secrets);
             let tool = if anonymous { tool.arg("--anonymous") } else { tool };
             let outcome = run(tool).expect(0);
@@ -467,7 +452,7 @@ fn retries_have_an_end() {
 #[test]
 fn a_closed_port_is_refused_soon() {
     for url in ["s3://bucket/x.zarr", "gs://bucket/x.zarr", "az://bucket/x.zarr", &format!("{CLOSED}/x.zarr")] {
-        let tool = hermetic("zinspect").args(["--anonymous", "--endpoint", CLOSED, "--timeout", "5s", url]);
+        let tool = Tool::hermetic("zinspect").args(["--anonymous", "--endpoint", CLOSED, "--timeout", "5s", url]);
         let outcome = run_within(Duration::from_secs(20), tool).expect(6);
         assert!(the_error(&outcome)["path"].as_str().unwrap().starts_with(url));
     }
@@ -602,7 +587,7 @@ fn a_remote_source_gives_the_same_output() {
     let server = serve(vec![]);
     for store in [WEATHER, "v2-layout.zarr", "v3-sharded.zarr"] {
         let (_here, expected) = output();
-        run(hermetic("zrecompress").args(["--cname", "lz4"]).arg(fixture(store)).arg(&expected)).expect(0);
+        run(Tool::hermetic("zrecompress").args(["--cname", "lz4"]).arg(fixture(store)).arg(&expected)).expect(0);
         for url in clouds(&server, store) {
             let (_directory, target) = output();
             run(zrecompress(&server, &url, &target)).expect(0);
@@ -617,7 +602,7 @@ fn plain_http_gives_the_same_output_by_its_consolidated_metadata() {
     for store in [WEATHER, "v2-layout.zarr", "v3-dtypes.zarr"] {
         let (_here, expected) = output();
         let local =
-            hermetic("zrecompress").args(["--cname", "lz4", "--copy-unknown"]).arg(fixture(store)).arg(&expected);
+            Tool::hermetic("zrecompress").args(["--cname", "lz4", "--copy-unknown"]).arg(fixture(store)).arg(&expected);
         run(local).expect(0);
         let (_directory, target) = output();
         run(zrecompress(&server, &server.http_url(store), &target).arg("--copy-unknown")).expect(0);

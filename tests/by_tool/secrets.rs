@@ -53,7 +53,7 @@ impl Scene {
     /// A run in a world without credentials and proxies, after which no secret is anywhere.
     #[track_caller]
     fn run(&self, tool: &str, arguments: &[&str]) -> Outcome {
-        let outcome = hermetic(tool).args(arguments).args(["--endpoint", &self.server.endpoint()]).run();
+        let outcome = Tool::hermetic(tool).args(arguments).args(["--endpoint", &self.server.endpoint()]).run();
         self.assert_clean(&outcome);
         outcome
     }
@@ -69,19 +69,6 @@ impl Scene {
             }
         }
     }
-}
-
-fn hermetic(tool: &str) -> Tool {
-    let mut tool = Tool::new(tool);
-    for (name, _) in std::env::vars_os() {
-        let upper = name.to_string_lossy().to_ascii_uppercase();
-        let cloud = ["AWS_", "GOOGLE_", "AZURE_", "SERVICE_ACCOUNT"].iter().any(|prefix| upper.starts_with(prefix));
-        if cloud || upper.ends_with("_PROXY") {
-            tool.0.env_remove(name);
-        }
-    }
-    tool.0.env("HOME", "/nonexistent").env("AZURE_STORAGE_ACCOUNT_NAME", "account");
-    tool
 }
 
 const POINT: [&str; 5] = ["--lat=50", "--lon=0", "--var=t2m", "-f", "csv"];
@@ -129,6 +116,38 @@ fn plans_hold_no_credentials_and_are_private() {
     }
 }
 
+/// The plan holds no signature: that is said when it is made, and the parts are given the URL again.
+#[test]
+fn parts_of_a_signed_source_are_given_it_again() {
+    let signature = format!("sig={MARK}%2Bx");
+    let scene = Scene::with(vec![Fault::Needs { secret: signature.clone() }, Fault::Quotes]);
+    let url = format!("{}?sv=1&{signature}", scene.server.http_url(WEATHER));
+    let out = scene.path("out");
+    let prepared = scene.run("zrecompress", &["--prepare", "--parts", "2", "--cname", "zstd", &url, &out]).expect(0);
+    assert!(prepared.stderr.contains("--part I/N SRC DST"), "{}", prepared.stderr);
+    scene.run("zrecompress", &["--part", "1/2", &out]).expect(6);
+    scene.run("zrecompress", &["--part", "1/2", &fixture(WEATHER).display().to_string(), &out]).expect(2);
+    for part in ["1/2", "2/2"] {
+        scene.run("zrecompress", &["--part", part, &url, &out]).expect(0);
+    }
+    scene.run("zrecompress", &["--status", &url, &out]).expect(2);
+    scene.run("zrecompress", &["--status", &out]).expect(0);
+    scene.run("zrecompress", &["--finish", &url, &out]).expect(0);
+    let local = scene.path("local");
+    Tool::new("zrecompress").args(["--cname", "zstd", fixture(WEATHER).to_str().unwrap(), &local]).run().expect(0);
+    assert!(tree(Path::new(&out)) == tree(Path::new(&local)));
+}
+
+/// A slash in a password ends the host: the URL is refused, and nothing of the password is shown.
+#[test]
+fn a_slash_in_a_password_is_refused() {
+    let scene = Scene::with(vec![]);
+    for url in [format!("http://user:12/{MARK}@{CLOSED}/x.zarr"), format!("http://user/{MARK}@{CLOSED}/x.zarr")] {
+        let outcome = scene.run("zinspect", &[&url]).expect(2);
+        assert!(outcome.stderr.contains("%2F"), "{}", outcome.stderr);
+    }
+}
+
 /// A part of a plan, which holds no password, finds it where others look for it.
 #[test]
 fn a_netrc_file_has_the_password_of_a_host() {
@@ -137,7 +156,7 @@ fn a_netrc_file_has_the_password_of_a_host() {
     let (url, out) = (scene.server.http_url(WEATHER), scene.path("out"));
     let run = |tool: &str, password: &str, arguments: &[&str]| {
         fs::write(netrc.path(), format!("machine 127.0.0.1\nlogin user\npassword {password}\n")).unwrap();
-        let mut tool = hermetic(tool).args(arguments);
+        let mut tool = Tool::hermetic(tool).args(arguments);
         tool.0.env("NETRC", netrc.path());
         let outcome = tool.run();
         scene.assert_clean(&outcome);
@@ -231,8 +250,11 @@ fn what_is_refused_is_not_echoed() {
             &["zrecompress", "--cname", url, weather, &out],
             &["zrecompress", "--backup", url, "--in-place", weather],
         ] {
-            let outcome =
-                hermetic(arguments[0]).args(&arguments[1..]).args(quick).current_dir(scene.directory.path()).run();
+            let outcome = Tool::hermetic(arguments[0])
+                .args(&arguments[1..])
+                .args(quick)
+                .current_dir(scene.directory.path())
+                .run();
             assert_ne!(outcome.code, 0, "{arguments:?}: {}", outcome.stdout);
             assert_ne!(outcome.code, 101, "{arguments:?}: {}", outcome.stderr);
             scene.assert_clean(&outcome);
@@ -242,7 +264,8 @@ fn what_is_refused_is_not_echoed() {
         [format!("http://user:{MARK}@{CLOSED}"), format!("http://{CLOSED}/?{MARK}"), format!("x://{MARK}@{CLOSED}")]
     {
         for url in ["s3://bucket/x.zarr", "gs://bucket/x.zarr", "az://bucket/x.zarr"] {
-            let outcome = hermetic("zinspect").args([url, "--retries", "0", "--endpoint", &endpoint]).run().expect(2);
+            let outcome =
+                Tool::hermetic("zinspect").args([url, "--retries", "0", "--endpoint", &endpoint]).run().expect(2);
             scene.assert_clean(&outcome);
         }
     }
@@ -283,7 +306,7 @@ fn secrets_of_the_environment_stay_there() {
         ("s3://bucket/x.zarr", "AWS_SECRET_ACCESS_KEY"),
     ] {
         let value = if variable.contains("SAS") { format!("sv=1&sig={MARK}") } else { MARK.to_owned() };
-        let mut tool = hermetic("zinspect").args([url, "--retries=0", "--endpoint", &scene.server.endpoint()]);
+        let mut tool = Tool::hermetic("zinspect").args([url, "--retries=0", "--endpoint", &scene.server.endpoint()]);
         tool.0.env("AWS_ACCESS_KEY_ID", "me").env("AWS_SECRET_ACCESS_KEY", "k").env(variable, value);
         let outcome = tool.run().expect(6);
         scene.assert_clean(&outcome);

@@ -20,6 +20,21 @@ impl Tool {
         Tool(command)
     }
 
+    /// A tool that sees nothing of the clouds, proxies and home directory that this machine is set up with.
+    pub fn hermetic(tool: &str) -> Tool {
+        let mut tool = Tool::new(tool);
+        for (name, _) in std::env::vars_os() {
+            let upper = name.to_string_lossy().to_ascii_uppercase();
+            let cloud = ["AWS_", "GOOGLE_", "AZURE_", "SERVICE_ACCOUNT"].iter().any(|prefix| upper.starts_with(prefix));
+            if cloud || upper.ends_with("_PROXY") || upper == "NETRC" {
+                tool.0.env_remove(name);
+            }
+        }
+        // Azure's containers belong to accounts, and nothing else says to which.
+        tool.0.env("HOME", "/nonexistent").env("AZURE_STORAGE_ACCOUNT_NAME", "account");
+        tool
+    }
+
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Tool {
         self.0.arg(arg);
         self

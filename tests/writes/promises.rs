@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
+use harness::Fault;
 use zstore::{Object, Store, StoreOptions};
 
 use super::{Bucket, LARGE, bytes, create, get};
@@ -192,4 +193,47 @@ fn two_writers_of_one_object_both_finish() {
             assert!(get(store, "shard").unwrap().0 == content, "{}", store.location());
         }
     });
+}
+
+/// Between the look at an object and its replacement another may write it: no update is lost.
+#[test]
+fn of_many_who_replace_what_they_read_one_does() {
+    let bucket = Bucket::with(vec![]);
+    for url in bucket.clouds() {
+        bucket.create(&url).put("count", b"0").unwrap();
+        // A count and its writer, so that no two write the same object.
+        let count = |store: &Store| {
+            let (text, read) = get(store, "count").unwrap();
+            (String::from_utf8(text).unwrap().split(' ').next().unwrap().parse::<u64>().unwrap(), read)
+        };
+        thread::scope(|scope| {
+            for writer in 0..4 {
+                let (store, count) = (bucket.create(&url), &count);
+                scope.spawn(move || {
+                    for _ in 0..10 {
+                        loop {
+                            let (number, read) = count(&store);
+                            let text = format!("{} {writer}", number + 1);
+                            if store.put_over("count", text.as_bytes(), read).unwrap().is_some() {
+                                break;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(count(&bucket.create(&url)).0, 40, "{url}");
+    }
+}
+
+/// The answer to a replacement is lost: it is not done twice, and not taken for another's.
+#[test]
+fn a_replacement_whose_answer_is_lost_is_known() {
+    let bucket = Bucket::with(vec![Fault::LoseAnswer { key_contains: "object".into() }]);
+    for url in bucket.clouds() {
+        let store = bucket.create(&url);
+        let read = store.put("object", b"1").unwrap();
+        let written = store.put_over("object", b"2", read).unwrap();
+        assert_eq!(written, store.stat("object").unwrap(), "{url}");
+    }
 }

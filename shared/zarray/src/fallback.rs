@@ -74,7 +74,7 @@ impl Fallback {
         let Err(why) = Elements::of(array) else { return Ok(None) };
         let Some(shape) = array.chunk_shape().filter(|_| array.not_understood.is_none()) else { return Err(why) };
         // Of a shard whose inner chunks are encoded one by one, the fallback decodes those; else the shard as a whole.
-        let chain = array.chain.split_shards().map_or(&array.chain, |sharding| &sharding.inner);
+        let chain = array.chain.split_shards().map_or(&*array.chain, |sharding| &sharding.inner);
         let specs = &chain.specs[..chain.kept];
         let visible = visible(array.format, specs);
         let mut walk = Walk::start(array, chain, &specs[..visible], shape);
@@ -97,9 +97,9 @@ impl Fallback {
         };
         let chunk_bytes = inner.chunk_bytes;
         let mut decoded = array.clone();
-        match &mut decoded.chain.sharding {
+        match &mut Arc::make_mut(&mut decoded.chain).sharding {
             Some(sharding) if array.chain.split_shards().is_some() => sharding.inner = inner,
-            _ => decoded.chain = inner,
+            _ => decoded.chain = inner.into(),
         }
         Elements::of(&decoded)?;
         // Before a codec that is not known, the size is not known either.
@@ -373,7 +373,7 @@ struct WholeShard {
     index: IndexLayout,
     /// The inner chunks.
     grid: Grid,
-    chain: Chain,
+    chain: Arc<Chain>,
     /// How they are decoded that the chain alone cannot.
     fallback: Option<Fallback>,
     elements: Elements,
@@ -394,7 +394,7 @@ impl WholeShard {
         let inner = Array {
             shape: sharding.shape.clone(),
             grid: Some(grid.clone()),
-            chain,
+            chain: chain.into(),
             attributes: Map::new(),
             ..array.clone()
         };
@@ -406,7 +406,8 @@ impl WholeShard {
         let Itemsize::Fixed(itemsize) = elements.itemsize else { return None };
         let fill = fill_element(&shown);
         let chain = inner.chain;
-        Some((WholeShard { index: sharding.index, grid, chain, fallback, elements, itemsize, fill }, shown.chain.specs))
+        let specs = shown.chain.specs.clone();
+        Some((WholeShard { index: sharding.index, grid, chain, fallback, elements, itemsize, fill }, specs))
     }
 
     /// Decodes a shard into `target`, whose elements lie in the order of the inner chunks' elements.

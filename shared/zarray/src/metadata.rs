@@ -1,6 +1,7 @@
 //! Groups and arrays, out of the metadata of either Zarr format.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -82,8 +83,8 @@ pub struct Array {
     pub fill_value: Value,
     /// `C` or `F`; v2 only.
     pub order: Option<String>,
-    /// The codecs.
-    pub chain: Chain,
+    /// The codecs, which many arrays may share.
+    pub chain: Arc<Chain>,
     /// Its attributes.
     pub attributes: Map<String, Value>,
     /// What of its metadata has to be understood and is not: its objects may only be copied, all of them.
@@ -119,7 +120,7 @@ impl Array {
 
     /// The array with a regular grid of objects of `shape`.
     pub(crate) fn with_chunks(&self, shape: &[u64]) -> Option<Array> {
-        let chain = Chain::v3(&self.dtype, &self.chain.specs, shape).ok()?;
+        let chain = Chain::v3(&self.dtype, &self.chain.specs, shape).ok()?.into();
         let grid = Some(Grid::new(self.shape.clone(), shape.to_vec())?);
         Some(Array { grid, chain, attributes: Map::new(), ..self.clone() })
     }
@@ -205,7 +206,7 @@ pub fn array_v2(path: &str, zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Arra
         None => '.',
         Some(value) => separator(value)?,
     };
-    let chain = Chain::v2(&dtype, &filters, present("compressor"), grid.chunk_elements())?;
+    let chain = Chain::v2(&dtype, &filters, present("compressor"), grid.chunk_elements())?.into();
     Ok(Array {
         path: path.to_owned(),
         format: ZarrFormat::V2,

@@ -79,7 +79,7 @@ fn array_v3(path: &str, metadata: &Map<String, Value>, attributes: Map<String, V
         dtype,
         fill_value: metadata.get("fill_value").cloned().unwrap_or_default(),
         order: None,
-        chain,
+        chain: chain.into(),
         attributes,
         not_understood,
         shape,

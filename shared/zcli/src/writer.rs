@@ -117,18 +117,17 @@ impl WriterFlags {
     ) -> Result<Command, Failure> {
         let of_output = self.status || self.finish || self.part.is_some();
         if of_output {
-            let output = match (source, target) {
-                (Some(output), None) => Location::output(output)?,
-                (Some(_), Some(_)) => {
-                    return Err(Failure::usage("the plan already names the source: give only the output"));
-                }
+            let (source, output) = match (source, target) {
+                (Some(output), None) => (None, output),
+                (Some(_), Some(_)) if self.status => return Err(Failure::usage("--status takes only the output")),
+                (Some(source), Some(output)) => (Some(source.clone()), output),
                 _ => return Err(Failure::usage("missing argument: the prepared output")),
             };
-            let output = Command::prepared(output);
+            let output = Command::prepared(Location::output(output)?);
             return Ok(match self.part {
                 _ if self.status => Command::Status(output),
-                _ if self.finish => Command::Finish(output),
-                Some(part) => Command::Part(output, part),
+                _ if self.finish => Command::Finish { source, output },
+                Some(part) => Command::Part { source, output, part },
                 None => Command::Status(output),
             });
         }

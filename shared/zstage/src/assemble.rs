@@ -1,5 +1,7 @@
 //! Output objects without a corresponding source object: regions of pieces are read, combined, and encoded.
 
+use std::collections::BTreeSet;
+
 use zarray::{
     Array, ChunkReader, DecodeScratch, Elements, Itemsize, ShardBuilder, Subset, Timer, ZarrError, fill_element,
 };
@@ -41,13 +43,31 @@ pub fn assemble(
         }),
         Some(sharding) => assembly.shard(regions, &object, &sharding.chunk_shape, &plan.output_key(&index), scratch),
     };
+    let source = assembly.source();
     match done {
-        Ok(written) => Ok(Outcome { written, verified: verify && written.is_some(), ..assembly.outcome }),
+        Ok(written) => Ok(Outcome { source, written, verified: verify && written.is_some(), ..assembly.outcome }),
         Err(bad) if task.options.on_bad_chunk == OnBadChunk::Skip && bad.exit == Exit::Unreadable => {
             Ok(Outcome { bad: vec![bad], ..Outcome::default() })
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// Sum of [`source_hash`] over the source objects under `regions` as they are now.
+///
+/// # Errors
+/// The store's.
+pub fn sources_now(stores: &[Store], plan: &ArrayPlan, regions: &[(usize, Subset)]) -> Result<u64, Failure> {
+    let mut keys = BTreeSet::new();
+    for (number, region) in regions {
+        let piece = &plan.view.pieces()[*number];
+        let Some(grid) = piece.array.numbered() else { continue };
+        let objects = piece.in_source(region).chunks(grid.chunk_shape());
+        let key = |number| piece.array.key(&piece.array.keys.encode(&objects.member(number)));
+        keys.extend((0..objects.elements()).map(|number| (piece.store, key(number))));
+    }
+    let hash = |(store, key): &(usize, String)| Ok(source_hash(key, stores[*store].stat(key)?));
+    keys.iter().map(hash).try_fold(0, |sum: u64, hash: Result<u64, Failure>| Ok(sum.wrapping_add(hash?)))
 }
 
 /// One output object being assembled.
@@ -60,6 +80,9 @@ struct Assembly<'a> {
     fill: Vec<u8>,
     verify: bool,
     outcome: Outcome,
+    /// Stored bytes that were read, and the stored objects they are of: store, key and what was there.
+    bytes_read: u64,
+    sources: BTreeSet<(usize, String, Option<Stat>)>,
     /// The decoded output chunk, followed by the encoded one.
     decoded: Vec<u8>,
     encoded: Vec<u8>,
@@ -88,6 +111,8 @@ impl<'a> Assembly<'a> {
             fill,
             verify,
             outcome: Outcome { recompressed: true, ..Outcome::default() },
+            bytes_read: 0,
+            sources: BTreeSet::new(),
             decoded: Vec::new(),
             encoded: Vec::new(),
             part: Vec::new(),
@@ -156,7 +181,8 @@ impl<'a> Assembly<'a> {
             let mut timer = Timer::start();
             let fetched = reader.fetch_subset(&index, &within, &mut scratch.stored, &mut self.spare)?;
             scratch.seconds.read += timer.lap();
-            self.note_source(&reader.key(&index).0, fetched.stat, fetched.bytes);
+            self.bytes_read += fetched.bytes;
+            self.sources.insert((piece.store, reader.key(&index).0, fetched.stat));
             if !fetched.present {
                 continue;
             }
@@ -200,10 +226,11 @@ impl<'a> Assembly<'a> {
         Ok(reader)
     }
 
-    fn note_source(&mut self, key: &str, stat: Option<Stat>, bytes: u64) {
-        let source = self.outcome.source.get_or_insert(Stat { size: 0, tag: 0 });
-        source.size += bytes;
-        source.tag = source.tag.wrapping_add(source_hash(key, stat));
+    /// All source objects as one: their bytes, and the sum of their hashes as the tag.
+    fn source(&self) -> Option<Stat> {
+        let hashes = self.sources.iter().map(|(_, key, stat)| source_hash(key, *stat));
+        let tag = hashes.reduce(u64::wrapping_add)?;
+        Some(Stat { size: self.bytes_read, tag })
     }
 
     fn put(&mut self, key: &str, scratch: &mut WorkerScratch) -> Result<Stat, Failure> {

@@ -14,11 +14,23 @@ pub enum Command {
         output: Location,
     },
     /// One part of a prepared output.
-    Part(Location, Part),
+    Part {
+        /// The source with its credentials, which the plan does not hold; `None`: as the plan names it.
+        source: Option<Target>,
+        /// The output.
+        output: Location,
+        /// Which part.
+        part: Part,
+    },
     /// Which parts of a prepared output are done.
     Status(Location),
     /// Publish a prepared output whose parts are all done.
-    Finish(Location),
+    Finish {
+        /// As for a part.
+        source: Option<Target>,
+        /// The output.
+        output: Location,
+    },
 }
 
 impl Command {

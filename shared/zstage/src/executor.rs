@@ -8,7 +8,7 @@ use zstore::{Location, Stat, Store};
 use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
-use crate::assemble::assemble;
+use crate::assemble::{assemble, sources_now};
 use crate::chunk::ChunkScratch;
 use crate::encoding::Encoding;
 use crate::journal::{Done, Entry};
@@ -184,6 +184,7 @@ impl Workers<'_> {
             // From the first object on there is something that only the plan knows of.
             self.task.staged.keep();
         }
+        self.task.staged.check_lock()?;
         let outcome = match &item.source {
             ItemSource::View(ObjectSource::Regions(regions)) => {
                 assemble(self.task, plan, item, regions, self.verifies(item), scratch)?
@@ -207,8 +208,14 @@ impl Workers<'_> {
         Ok((Stats { sources, ..Stats::from(&outcome) }, outcome.bad))
     }
 
-    /// Hash of the source object that was read; 0 if there are several.
+    /// Sum of the hashes of the source objects that were read.
     fn sources(&self, plan: &ArrayPlan, item: &Item, outcome: &Outcome) -> Result<u64, Failure> {
+        if let ItemSource::View(ObjectSource::Regions(regions)) = &item.source {
+            return match outcome.source {
+                None if !outcome.bad.is_empty() => sources_now(self.task.stores, plan, regions),
+                source => Ok(source.map_or(0, |stat| stat.tag)),
+            };
+        }
         let Some(store) = self.task.source_of(plan, item) else { return Ok(0) };
         let source = match outcome.source {
             // It cannot be decoded and is skipped.

@@ -28,6 +28,10 @@ pub const READ: &str = "read";
 pub const JOURNAL: &str = "journal";
 /// Done-files of parts.
 pub const DONE: &str = "done";
+/// Leases of parts, on an object store.
+pub const CLAIMS: &str = "claims";
+/// Objects that are written only to learn the time of an object store.
+pub const CLOCK: &str = "clock";
 
 /// All entries that a folder can have.
 const NAMES: [&str; 9] = [PLAN, LOCK, NAMING, OBJECTS, FINISHING, DOCUMENTS, READ, JOURNAL, DONE];
@@ -141,14 +145,14 @@ pub fn give_up(output: &Location, folder: &Store, options: &StoreOptions) -> Res
         if was_begun {
             discard_objects(&objects, "")?;
         }
-        return discard(folder);
+        return empty_remote(folder);
     }
     // The plan goes last, so that an interrupted removal can be repeated.
     remove_entries(folder, &|name| ![LOCK, PLAN].contains(&name))?;
     folder.delete(PLAN)
 }
 
-/// Removes a folder with its contents. The caller holds its lock until this returns.
+/// Removes a folder with its contents, except the lock on an object store. The caller holds it until this returns.
 ///
 /// The journal goes first, because it must not name removed objects. The large entries go while the plan is there, so that
 /// `--resume` continues an interrupted removal. Then the folder is renamed in one step, so that no other run finds a folder
@@ -167,17 +171,15 @@ pub fn discard(folder: &Store) -> Result<(), StoreError> {
             remove_entries(folder, &|name| path.join(name).is_dir())?;
             retire_directory(path).map_err(|error| write_failed(path, error))
         }
-        Location::Remote(_) | Location::Zip(_) => {
-            empty_remote(folder)?;
-            folder.delete(LOCK)
-        }
+        // The lock goes when its lease is dropped.
+        Location::Remote(_) | Location::Zip(_) => empty_remote(folder),
     }
 }
 
 /// Removes the entries of a folder on an object store except its lock, one kind after the other; the plan before the mark that
 /// all work is done. Objects of other names belong to others.
 fn empty_remote(folder: &Store) -> Result<(), StoreError> {
-    for entry in [JOURNAL, DOCUMENTS, DONE] {
+    for entry in [JOURNAL, DOCUMENTS, DONE, CLAIMS, CLOCK] {
         discard_objects(folder, entry)?;
     }
     [PLAN, READ, FINISHING, NAMING].into_iter().try_for_each(|entry| folder.delete(entry))

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use zcodec::crc32c_append;
-use zstore::{Stat, Store, StoreError, is_temporary};
+use zstore::{ByteRange, Stat, Store, StoreError, is_temporary};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
@@ -137,11 +137,31 @@ impl<'a> Journal<'a> {
         if lines.is_empty() {
             return Ok(());
         }
+        self.staged.check_lock()?;
         self.staged.objects().sync()?;
         self.staged.folder().put(&format!("{}-{segment:06}.jsonl", self.folder), &lines)?;
         self.staged.keep();
         Ok(())
     }
+}
+
+/// Bytes of a segment that are read at a time.
+const PIECE: u64 = 1 << 20;
+
+/// Reads an object line by line, of which only a piece is held.
+fn each_line(store: &Store, key: &str, mut look: impl FnMut(&[u8])) -> Result<(), StoreError> {
+    let (mut start, mut piece, mut held) = (0, Vec::new(), Vec::new());
+    while store.get_range(key, ByteRange::At { start, len: PIECE }, &mut piece)?.is_some() && !piece.is_empty() {
+        start += piece.len() as u64;
+        held.extend_from_slice(&piece);
+        let complete = held.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        held[..complete].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).for_each(&mut look);
+        held.drain(..complete);
+    }
+    if !held.is_empty() {
+        look(&held);
+    }
+    Ok(())
 }
 
 fn folder(part: u32) -> String {
@@ -165,16 +185,14 @@ impl Completed {
         keys.retain(|key| key.ends_with(".jsonl") && !is_temporary(key.rsplit('/').next().unwrap_or_default()));
         keys.sort_unstable();
         let mut completed = Completed::default();
-        let mut text = Vec::new();
         for key in keys {
-            store.get(&key, &mut text)?;
-            for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            each_line(store, &key, |line| {
                 // A line that is incomplete after a crash is skipped, and its object is done again.
-                let Ok(entry) = serde_json::from_slice::<Entry>(line) else { continue };
+                let Ok(entry) = serde_json::from_slice::<Entry>(line) else { return };
                 if let Some(array) = paths.get(entry.path.as_str()) {
                     completed.0.insert((*array, entry.unit), entry.done());
                 }
-            }
+            })?;
         }
         Ok(completed)
     }
@@ -204,5 +222,29 @@ impl Entry {
             bytes: self.bytes,
             verified: self.verified,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zstore::StoreOptions;
+
+    use super::*;
+
+    /// Lines that lie across the pieces, one longer than a piece, and one without an end.
+    #[test]
+    fn a_segment_is_read_line_by_line() {
+        let directory = tempfile::tempdir().expect("directory");
+        let store = Store::create(directory.path(), &StoreOptions::default()).expect("opens");
+        let mut lines: Vec<Vec<u8>> = (0..3000_usize).map(|number| vec![b'a'; 1 + number % 997]).collect();
+        lines.insert(1000, vec![b'b'; 3 << 20]);
+        for end in ["", "\n", "\n\n"] {
+            let text = [lines.join(&b'\n').as_slice(), end.as_bytes()].concat();
+            store.put("1.jsonl", &text).expect("writes");
+            let mut found = Vec::new();
+            each_line(&store, "1.jsonl", |line| found.push(line.to_vec())).expect("reads");
+            assert!(found == lines, "{} of {}", found.len(), lines.len());
+        }
+        each_line(&store, "2.jsonl", |_| panic!("there is none")).expect("no line");
     }
 }

@@ -1,4 +1,6 @@
-//! The lock of an output: held from before the first write until the folder beside the output has been renamed.
+//! The lock of an output: held from before the first write until the folder beside the output has been removed.
+//!
+//! On a file system the lock is the kernel's, which releases it when the process ends; on an object store it is a lease.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -7,13 +9,13 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use zstore::{Location, Store, StoreError, write_failed};
+use zstore::{Location, Store, StoreError, StoreOptions, write_failed};
 
-/// The file that is locked while a run works on the output; on an object store, an object created with put-if-absent.
+use crate::lease::{self, Lease};
+use crate::owner::{MARK, Owner};
+
+/// The file that is locked while a run works on the output; on an object store, the lease of a run that works alone.
 pub const LOCK: &str = "lock";
-
-/// First bytes of a lock file, which tell it from another program's file of that name.
-const MARK: &[u8] = b"ztools ";
 
 /// Who may work on the output at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,34 +28,44 @@ pub enum Claim {
     Nothing,
 }
 
+/// A lock that is held until it is dropped.
+pub enum Lock {
+    /// Nothing is locked: the output is only read, or its file system knows no locks.
+    None,
+    /// The kernel's lock, held as long as the file is open.
+    File { _open: File },
+    /// A lease on an object store.
+    Lease(Lease),
+}
+
 /// The result of claiming a folder.
 pub enum Claimed {
-    /// Held as long as the file is open; `None` on object stores and on file systems without locks.
-    Held(Option<File>),
-    /// Another run created the lock object; whether that run is alive is unknown.
-    Taken,
+    /// The folder is this run's.
+    Held(Lock),
     /// The folder was removed by its owner in the meantime.
     Gone,
 }
 
-/// Takes the lock. A local lock ends with its process.
+/// Takes the lock. `options` are those of the folder.
 ///
 /// # Errors
-/// [`StoreError::Busy`] if another run holds it; [`StoreError::Write`].
-pub fn claim(folder: &Store, who: Claim, output: &Location) -> Result<Claimed, StoreError> {
-    match folder.location() {
-        Location::Local(path) => claim_local(&path.join(LOCK), who, output),
-        Location::Remote(_) | Location::Zip(_) => match folder.put_new(LOCK, &text())? {
-            true => Ok(Claimed::Held(None)),
-            false => Ok(Claimed::Taken),
-        },
+/// [`StoreError::Busy`] or [`StoreError::Locked`] if another run holds it; [`StoreError::Write`]; errors of the store.
+pub fn claim(folder: &Store, who: Claim, output: &Location, options: &StoreOptions) -> Result<Claimed, StoreError> {
+    match (folder.location(), who) {
+        (_, Claim::Nothing) => Ok(Claimed::Held(Lock::None)),
+        (Location::Local(path), who) => claim_local(&path.join(LOCK), who, output),
+        (Location::Remote(_) | Location::Zip(_), Claim::Alone) => {
+            lease::take_alone(folder, output, options).map(|lease| Claimed::Held(Lock::Lease(lease)))
+        }
+        (Location::Remote(_) | Location::Zip(_), Claim::Shared) => {
+            lease::take_shared(folder, output, options).map(|lease| Claimed::Held(Lock::Lease(lease)))
+        }
     }
 }
 
 fn claim_local(path: &Path, who: Claim, output: &Location) -> Result<Claimed, StoreError> {
     let operation = match who {
-        Claim::Nothing => return Ok(Claimed::Held(None)),
-        Claim::Alone => FlockOperation::NonBlockingLockExclusive,
+        Claim::Nothing | Claim::Alone => FlockOperation::NonBlockingLockExclusive,
         Claim::Shared => FlockOperation::NonBlockingLockShared,
     };
     let mut file = match File::options().create(true).truncate(false).read(true).write(true).open(path) {
@@ -65,13 +77,13 @@ fn claim_local(path: &Path, who: Claim, output: &Location) -> Result<Claimed, St
         Ok(()) if !is_at(&file, path) => Ok(Claimed::Gone),
         Ok(()) => {
             if who == Claim::Alone && file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-                file.write_all(&text()).map_err(|error| write_failed(path, error))?;
+                file.write_all(&Owner::this().text(0)).map_err(|error| write_failed(path, error))?;
             }
-            Ok(Claimed::Held(Some(file)))
+            Ok(Claimed::Held(Lock::File { _open: file }))
         }
         Err(Errno::WOULDBLOCK) => Err(StoreError::Busy { place: output.to_string() }),
         // A part may run twice at once; publishing may not.
-        Err(Errno::NOSYS | Errno::NOTSUP | Errno::NOLCK) if who == Claim::Shared => Ok(Claimed::Held(None)),
+        Err(Errno::NOSYS | Errno::NOTSUP | Errno::NOLCK) if who == Claim::Shared => Ok(Claimed::Held(Lock::None)),
         Err(error) => Err(write_failed(path, error.into())),
     }
 }
@@ -85,10 +97,4 @@ pub fn is_at(file: &File, path: &Path) -> bool {
 /// Whether the file is a lock of ours; empty if its owner was killed before writing to it.
 pub fn is_lock(path: &Path) -> bool {
     fs::read(path).is_ok_and(|text| text.is_empty() || text.starts_with(MARK))
-}
-
-/// Text of the lock: host and process.
-fn text() -> Vec<u8> {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    [MARK, format!("{host} {}\n", std::process::id()).as_bytes()].concat()
 }

@@ -1,9 +1,11 @@
 //! The source as its metadata describes it, and what is done with each array: decided before anything is written.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use zarray::{Array, Hierarchy, Node, Part, Pool};
+use zarray::{Array, Chain, Hierarchy, Node, Part, Pool};
 use zstore::{Location, Store, StoreError, Trail};
 use zwire::{Exit, Failure, Record};
 
@@ -91,7 +93,7 @@ impl<'a> OutputPlan<'a> {
     fn plan_arrays(&mut self, plan_array: &PlanArray, progress: &dyn Progress) -> Result<Vec<Failure>, Failure> {
         let (store, listable) = (self.store(), self.listable);
         let (groups, plans) = (&mut self.groups, &mut self.plans);
-        let mut failures = Vec::new();
+        let (mut failures, mut chains) = (Vec::new(), Chains::default());
         self.hierarchy.walk(
             &self.pool,
             |visit| match visit {
@@ -107,7 +109,7 @@ impl<'a> OutputPlan<'a> {
                 match planned {
                     Ok((group, plan)) => {
                         groups.extend(group);
-                        plans.extend(plan);
+                        plans.extend(plan.map(|plan: ArrayPlan| chains.share(plan)));
                     }
                     Err(failure) => failures.push(failure),
                 }
@@ -253,6 +255,24 @@ impl<'a> OutputPlan<'a> {
     fn stored_bytes(&self, plan: &ArrayPlan) -> Result<u64, Failure> {
         let sizes = self.store().list(plan.array.key_prefix())?.map(|object| object.map(|object| object.stat.size));
         Ok(sizes.sum::<Result<u64, StoreError>>()?)
+    }
+}
+
+/// The codecs of arrays by a hash of them: most arrays of a store have the same, which are held once.
+#[derive(Default)]
+struct Chains(HashMap<u64, Arc<Chain>>);
+
+impl Chains {
+    fn share(&mut self, mut plan: ArrayPlan) -> ArrayPlan {
+        let text = |chain: &Chain| format!("{chain:?}");
+        let own = text(&plan.array.chain);
+        let mut hasher = DefaultHasher::new();
+        own.hash(&mut hasher);
+        let held = self.0.entry(hasher.finish()).or_insert_with(|| Arc::clone(&plan.array.chain));
+        if text(held) == own {
+            plan.array.chain = Arc::clone(held);
+        }
+        plan
     }
 }
 

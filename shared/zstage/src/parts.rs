@@ -38,6 +38,7 @@ struct Done {
 /// # Errors
 /// [`StoreError::Write`].
 pub fn mark_done(staged: &StagedStore, part: Part, work: &Work) -> Result<(), Failure> {
+    staged.prove_lock()?;
     let seen = work.seen.iter().copied().enumerate().filter(|(_, seen)| *seen != Seen::default()).collect();
     let text = serde_json::to_vec(&Done { totals: work.totals, seen })
         .map_err(|error| Failure::new(Exit::Output, error.to_string()))?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use zarray::Pool;
+use zarray::{Pool, ZarrFormat};
 use zstore::{
     Location, METADATA, Store, complete_exchange, exchange, is_empty_directory, keep_permissions, move_directory,
     remove_left_behind, write_failed,
@@ -25,6 +25,7 @@ use crate::waiting::{waiting, waiting_document, waiting_documents_of};
 pub fn publish(staged: StagedStore, header: &Header, source: &Store, pool: &Pool) -> Result<(), Failure> {
     // From here on, what is half done can only be understood with the plan.
     staged.keep();
+    staged.prove_lock()?;
     staged.objects().sync()?;
     staged.replacements().sync()?;
     // Documents that an earlier run may have put there need not be written again; a new output has none.
@@ -48,6 +49,7 @@ pub fn publish(staged: StagedStore, header: &Header, source: &Store, pool: &Pool
     pool.map(below, |key| publish_document(&staged, &key, backup, look))
         .into_iter()
         .collect::<Result<(), Failure>>()?;
+    staged.prove_lock()?;
     for key in &root {
         publish_document(&staged, key, backup, look)?;
     }
@@ -140,8 +142,11 @@ fn complete(staged: &StagedStore, array: &str, backup: Option<&Path>) -> Result<
         return Ok(());
     }
     let (_, new) = places(staged, array)?;
-    carry_over(staged.objects(), array, &new, backup.is_some())?;
-    for key in waiting_documents_of(staged, array)? {
+    let documents = waiting_documents_of(staged, array)?;
+    let is_v3 = documents.iter().any(|key| key.ends_with("zarr.json"));
+    let format = if is_v3 { ZarrFormat::V3 } else { ZarrFormat::V2 };
+    carry_over(staged.objects(), array, format, &new, backup.is_some())?;
+    for key in documents {
         staged.replacements().put(&key, &waiting_document(staged, &key)?)?;
     }
     Ok(())

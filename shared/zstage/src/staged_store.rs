@@ -4,7 +4,7 @@
 //! objects go straight to their keys. The metadata documents wait in the folder. Either way nobody can
 //! open the output before it is whole, and whatever ends a run, the folder says how to go on.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use zwire::Failure;
 use crate::folder::{
     FINISHING, NAMING, OBJECTS, PLAN, check_folder, discard, empty, folder_of, give_up, remove_left_folders,
 };
-use crate::lock::{Claim, Claimed, LOCK, claim};
+use crate::lock::{Claim, Claimed, Lock, claim};
 use crate::options::Begin;
 use crate::plan_file::Header;
 use crate::strangers::check_replaceable;
@@ -33,8 +33,7 @@ pub struct StagedStore {
     replacements: Store,
     begin: Begin,
     kept: AtomicBool,
-    /// The lock, held as long as the file is open.
-    _lock: Option<File>,
+    lock: Lock,
 }
 
 impl StagedStore {
@@ -42,25 +41,21 @@ impl StagedStore {
     ///
     /// # Errors
     /// [`StoreError::Exists`] and [`StoreError::Strangers`] where something is there that must not be,
-    /// [`StoreError::Unfinished`] where another run left its folder, [`StoreError::Busy`] while that run goes on,
-    /// [`StoreError::Write`] where the folder cannot be made.
+    /// [`StoreError::Unfinished`] where another run left its folder, [`StoreError::Busy`] or [`StoreError::Locked`] while that
+    /// run goes on, [`StoreError::Write`] where the folder cannot be made.
     pub fn begin(output: &Location, begin: Begin, options: &StoreOptions) -> Result<StagedStore, StoreError> {
         check_local(output, begin)?;
         let books = bookkeeping(options);
-        let (mut folder, mut claimed) = claim_new(output, &books)?;
-        if matches!(claimed, Claimed::Taken) || folder.stat(PLAN)?.is_some() {
+        let (folder, lock) = claim_new(output, &books)?;
+        if folder.stat(PLAN)?.is_some() {
             if begin != Begin::Overwrite {
                 return Err(StoreError::Unfinished { place: output.to_string() });
             }
             give_up(output, &folder, options)?;
-            if folder.is_remote() {
-                (folder, claimed) = claim_new(output, &books)?;
-            }
         }
         // A run that was killed before it had a plan, or while it removed all this, may have left something.
         empty(&folder)?;
         remove_left_folders(folder.location())?;
-        let lock = if let Claimed::Held(lock) = claimed { lock } else { None };
         let staged = StagedStore::with(output, begin, folder, lock, options)?;
         // The previous owner of the lock may have published in the meantime.
         check_local(output, begin)?;
@@ -84,11 +79,12 @@ impl StagedStore {
     /// Opens an output that was begun before, as its plan says it was begun, and gives the text of the plan.
     ///
     /// # Errors
-    /// [`StoreError::NotBegun`] where there is no plan, [`StoreError::Busy`] where somebody works on it who does not share,
-    /// and [`zwire::Exit::Unreadable`] for a plan that is none.
+    /// [`StoreError::NotBegun`] where there is no plan, [`StoreError::Busy`] or [`StoreError::Locked`] where somebody works on it
+    /// who does not share, and [`zwire::Exit::Unreadable`] for a plan that is none.
     pub fn open(output: &Location, who: Claim, options: &StoreOptions) -> Result<(StagedStore, Vec<u8>), Failure> {
         let not_begun = || StoreError::NotBegun { place: output.to_string() };
-        let folder = Store::open_at(&folder_of(output)?, &bookkeeping(options)).map_err(|error| match error {
+        let books = bookkeeping(options);
+        let folder = Store::open_at(&folder_of(output)?, &books).map_err(|error| match error {
             StoreError::Absent { .. } => not_begun(),
             other => other,
         })?;
@@ -99,14 +95,7 @@ impl StagedStore {
         };
         // No lock file is created in a folder that is not ours.
         read()?;
-        let lock = match folder.is_remote() {
-            true => None,
-            false => match claim(&folder, who, output)? {
-                Claimed::Held(lock) => lock,
-                Claimed::Taken => None,
-                Claimed::Gone => return Err(not_begun().into()),
-            },
-        };
+        let Claimed::Held(lock) = claim(&folder, who, output, &books)? else { return Err(not_begun().into()) };
         // Read again under the lock: another run may have replaced the folder.
         let begin = read()?;
         let staged = StagedStore::with(output, begin, folder, lock, options)?;
@@ -114,28 +103,22 @@ impl StagedStore {
         Ok((staged, plan))
     }
 
-    /// Removes the lock of a run that ended before it had a plan, and says whether there was one. On an object store nobody can
-    /// know whether its owner is alive: the user decides by resuming.
+    /// Whether an unfinished run has left a plan.
     ///
     /// # Errors
-    /// The store's.
-    pub fn release(output: &Location, options: &StoreOptions) -> Result<bool, StoreError> {
-        if output.local().is_some() {
-            return Ok(false);
+    /// The store's; an output without a name of its own.
+    pub fn is_begun(output: &Location, options: &StoreOptions) -> Result<bool, StoreError> {
+        match Store::open_at(&folder_of(output)?, options) {
+            Err(StoreError::Absent { .. }) => Ok(false),
+            opened => Ok(opened?.stat(PLAN)?.is_some()),
         }
-        let folder = Store::open_at(&folder_of(output)?, &bookkeeping(options))?;
-        if folder.stat(PLAN)?.is_some() || folder.stat(LOCK)?.is_none() {
-            return Ok(false);
-        }
-        discard(&folder)?;
-        Ok(true)
     }
 
     fn with(
         output: &Location,
         begin: Begin,
         folder: Store,
-        lock: Option<File>,
+        lock: Lock,
         options: &StoreOptions,
     ) -> Result<StagedStore, StoreError> {
         let inside = || match folder.location() {
@@ -147,7 +130,7 @@ impl StagedStore {
             _ => (inside()?, inside()?),
         };
         let output = output.clone();
-        Ok(StagedStore { output, folder, objects, replacements, begin, kept: AtomicBool::new(false), _lock: lock })
+        Ok(StagedStore { output, folder, objects, replacements, begin, kept: AtomicBool::new(false), lock })
     }
 
     /// Where the finished output will be.
@@ -209,7 +192,28 @@ impl StagedStore {
 
     /// Whether it would be there to go on with after the run.
     pub fn is_kept(&self) -> bool {
-        self.kept.load(Ordering::Relaxed)
+        self.kept.load(Ordering::Relaxed) && !self.is_lost()
+    }
+
+    /// Checks before something is written that the output is still this run's: on an object store, the lock is lost by a run
+    /// that was cut off or stopped for too long.
+    ///
+    /// # Errors
+    /// [`StoreError::LockLost`]; errors of the store while the lock cannot be renewed.
+    pub fn check_lock(&self) -> Result<(), StoreError> {
+        if let Lock::Lease(lease) = &self.lock { lease.check() } else { Ok(()) }
+    }
+
+    /// The same, proved by a request: before the output is published.
+    ///
+    /// # Errors
+    /// As [`StagedStore::check_lock`].
+    pub fn prove_lock(&self) -> Result<(), StoreError> {
+        if let Lock::Lease(lease) = &self.lock { lease.prove() } else { Ok(()) }
+    }
+
+    fn is_lost(&self) -> bool {
+        matches!(&self.lock, Lock::Lease(lease) if lease.is_lost())
     }
 
     /// Gives the output its name, where it has none yet, and removes the folder.
@@ -217,6 +221,7 @@ impl StagedStore {
     /// # Errors
     /// [`StoreError::Unpublished`] where the name cannot be given; the output is whole, and kept.
     pub fn publish(self) -> Result<(), StoreError> {
+        self.prove_lock()?;
         self.objects.sync()?;
         self.keep();
         if let (true, Location::Local(output), Location::Local(inside)) =
@@ -248,7 +253,7 @@ impl StagedStore {
 
 impl Drop for StagedStore {
     fn drop(&mut self) {
-        if !self.is_kept() {
+        if !self.is_kept() && !self.is_lost() {
             // Nobody has begun to count on it. A failure leaves a folder whose name says what it is.
             let _ = discard(&self.folder);
         }
@@ -261,7 +266,7 @@ fn bookkeeping(options: &StoreOptions) -> StoreOptions {
 }
 
 /// Creates the folder if missing and takes its lock.
-fn claim_new(output: &Location, books: &StoreOptions) -> Result<(Store, Claimed), StoreError> {
+fn claim_new(output: &Location, books: &StoreOptions) -> Result<(Store, Lock), StoreError> {
     let location = folder_of(output)?;
     loop {
         check_folder(&location)?;
@@ -270,9 +275,8 @@ fn claim_new(output: &Location, books: &StoreOptions) -> Result<(Store, Claimed)
             Err(StoreError::Absent { .. }) => continue,
             other => other?,
         };
-        match claim(&folder, Claim::Alone, output)? {
-            Claimed::Gone => {}
-            claimed => return Ok((folder, claimed)),
+        if let Claimed::Held(lock) = claim(&folder, Claim::Alone, output, books)? {
+            return Ok((folder, lock));
         }
     }
 }

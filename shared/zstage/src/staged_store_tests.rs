@@ -190,9 +190,12 @@ fn the_lock_of_a_folder_that_is_gone_is_no_lock() {
     let location = Location::Local(output.clone());
     let staged = begin(&output, Begin::New).expect("begins");
     let folder = Store::open_at(&folder_of(&location).expect("a name"), &StoreOptions::default()).expect("opens");
-    assert!(matches!(claim(&folder, Claim::Alone, &location), Err(StoreError::Busy { .. })));
+    assert!(matches!(claim(&folder, Claim::Alone, &location, &StoreOptions::default()), Err(StoreError::Busy { .. })));
     staged.publish().expect("publishes");
-    assert!(matches!(claim(&folder, Claim::Alone, &location), Ok(Claimed::Gone)), "there is no folder");
+    assert!(
+        matches!(claim(&folder, Claim::Alone, &location, &StoreOptions::default()), Ok(Claimed::Gone)),
+        "there is no folder"
+    );
     assert_eq!(entries(&directory), 1, "and none is made");
 }
 

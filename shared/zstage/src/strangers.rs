@@ -36,9 +36,10 @@ impl Walk<'_> {
     /// Visits a group, an array, or a directory that is neither.
     fn node(&mut self, directory: &Path) -> Result<(), StoreError> {
         let prefix = key_of(self.store, directory);
-        if let Some(array) = array_at(directory, &prefix) {
+        let arrays = arrays_at(directory, &prefix);
+        if !arrays.is_empty() {
             return each_below(self.store, &prefix, &mut |key, _| {
-                if !is_of(&array, &key) {
+                if !arrays.iter().any(|array| is_of(array, &key)) {
                     self.found.push(key);
                 }
                 Ok(())
@@ -98,15 +99,16 @@ fn is_of(array: &Array, key: &str) -> bool {
     is_own || is_temporary(key.rsplit('/').next().unwrap_or_default())
 }
 
-/// The array in a directory, if its metadata can be read.
-pub fn array_at(directory: &Path, key: &str) -> Option<Array> {
+/// The arrays that the documents in a directory describe: one for each Zarr format, if they can be read.
+pub fn arrays_at(directory: &Path, key: &str) -> Vec<Array> {
     let path = format!("/{key}");
     let read = |name: &str| fs::read(directory.join(name)).ok();
     let v2 = read(".zarray").and_then(|text| array_v2(&path, &text, None).ok());
-    v2.or_else(|| match node_v3(&path, &read("zarr.json")?).ok()? {
+    let v3 = read("zarr.json").and_then(|text| match node_v3(&path, &text).ok()? {
         Node::Array(array) => Some(*array),
         Node::Group(_) => None,
-    })
+    });
+    v2.into_iter().chain(v3).collect()
 }
 
 #[cfg(test)]
@@ -144,6 +146,43 @@ mod tests {
             refused.ends_with("notes.txt, photos/1.jpg, z/README, z/t/.DS_Store, z/t/0.0.old and 2 more"),
             "{refused}"
         );
+    }
+
+    /// Some programs write documents of the other format beside those that are there.
+    #[test]
+    fn objects_of_both_formats_are_no_strangers() {
+        const ARRAY_V3: &str = r#"{"zarr_format": 3, "node_type": "array", "shape": [4, 4], "data_type": "float32",
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4, 4]}}, "fill_value": 0,
+            "chunk_key_encoding": {"name": "default"}, "codecs": [{"name": "bytes"}], "attributes": {}}"#;
+        let directory = tempfile::tempdir().expect("directory");
+        let put = |key: &str, text: &str| {
+            create_file(&directory.path().join(key)).expect("is new");
+            fs::write(directory.path().join(key), text).expect("writes");
+        };
+        for (key, text) in [("t/.zarray", ARRAY), ("t/zarr.json", ARRAY_V3), ("t/1.1", ""), ("t/c/0/0", "")] {
+            put(key, text);
+        }
+        check_replaceable(directory.path()).expect("nothing else");
+        put("t/c/1/1", "");
+        let refused = check_replaceable(directory.path()).expect_err("of neither").to_string();
+        assert!(refused.ends_with(": t/c/1/1"), "{refused}");
+    }
+
+    /// Of a chunk grid that is not known, any key may be a chunk or somebody's.
+    #[test]
+    fn below_an_array_with_an_unknown_grid_everything_but_its_documents_is_a_stranger() {
+        const ARRAY_V3: &str = r#"{"zarr_format": 3, "node_type": "array", "shape": [4, 4], "data_type": "float32",
+            "chunk_grid": {"name": "hexagonal", "configuration": {}}, "fill_value": 0,
+            "chunk_key_encoding": {"name": "default"}, "codecs": [{"name": "bytes"}], "attributes": {}}"#;
+        let directory = tempfile::tempdir().expect("directory");
+        let (document, chunk) = (directory.path().join("t/zarr.json"), directory.path().join("t/c/0/0"));
+        create_file(&document).expect("is new");
+        fs::write(&document, ARRAY_V3).expect("writes");
+        assert!(node_v3("/t", ARRAY_V3.as_bytes()).is_ok(), "it is an array");
+        check_replaceable(directory.path()).expect("documents only");
+        create_file(&chunk).expect("is new");
+        let refused = check_replaceable(directory.path()).expect_err("unknown").to_string();
+        assert!(refused.ends_with(": t/c/0/0"), "{refused}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use zstore::{METADATA, Object, is_temporary};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
+use crate::assemble::sources_now;
 use crate::objects::{ItemSource, source_of};
 use crate::output_plan::OutputPlan;
 use crate::placement::Placement;
@@ -119,16 +120,21 @@ impl LastLook<'_> {
         Ok(Some(sum))
     }
 
-    /// Hash of the source objects of a view that are copied or transcoded one to one.
+    /// Hash of the source objects of a view.
     fn viewed(&self, plan: &ArrayPlan) -> Result<Option<u64>, Failure> {
         let (sum, next, failed) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(None));
         let look = |unit: u64| -> Result<(), Failure> {
-            let Some((key, ItemSource::View(ObjectSource::Object { piece, .. }))) = source_of(plan, unit) else {
-                return Ok(());
+            let hash = match source_of(plan, unit) {
+                Some((key, ItemSource::View(ObjectSource::Object { piece, .. }))) => {
+                    let stat = self.plan.stores[plan.view.pieces()[piece].store].stat(&key)?;
+                    stat.map_or(0, |stat| source_hash(&key, Some(stat)))
+                }
+                Some((_, ItemSource::View(ObjectSource::Regions(regions)))) => {
+                    sources_now(self.plan.stores, plan, &regions)?
+                }
+                Some((_, ItemSource::Own)) | None => 0,
             };
-            if let Some(stat) = self.plan.stores[plan.view.pieces()[piece].store].stat(&key)? {
-                sum.fetch_add(source_hash(&key, Some(stat)), Ordering::Relaxed);
-            }
+            sum.fetch_add(hash, Ordering::Relaxed);
             self.check_stop()
         };
         self.plan.pool.broadcast(|_| {

@@ -12,7 +12,7 @@ use zwire::{Exit, Failure, RecompressRecord, Record};
 
 use super::*;
 use crate::{
-    Action, ArrayPlan, ArrayStats, Begin, Command, Encoding, NoProgress, OnBadChunk, Summary, Totals, Verify,
+    Action, ArrayPlan, ArrayStats, Begin, Command, Encoding, NoProgress, OnBadChunk, Progress, Summary, Totals, Verify,
     WriteOptions, Writer, run,
 };
 
@@ -139,9 +139,13 @@ fn make(directory: &Path, shape: [u64; 2], chunks: [u64; 2], sharded: bool, hole
 
 /// Runs the tool on `in.zarr`, and returns its totals.
 fn write(directory: &Path, tool: &ViewTool, resume: bool) -> Result<Totals, Failure> {
+    write_watched(directory, tool, resume, &NoProgress)
+}
+
+fn write_watched(directory: &Path, tool: &ViewTool, resume: bool, progress: &dyn Progress) -> Result<Totals, Failure> {
     let source = directory.join("in.zarr").into_os_string();
     let command = Command::Run { source: source.into(), output: Location::Local(directory.join("out.zarr")) };
-    match run(tool, &command, &options(resume), &NoProgress)?.summary {
+    match run(tool, &command, &options(resume), progress)?.summary {
         Summary::Totals(totals) => Ok(totals),
         other => panic!("no totals: {other:?}"),
     }
@@ -239,6 +243,58 @@ fn a_join_between_chunk_boundaries_assembles() {
         // Of five rows of objects, the first two have one source object each, under the others lie two.
         assert_eq!((totals.objects, totals.recompressed), (10, 6));
         assert_eq!(read(&directory.path().join("out.zarr")), (vec![20, 6], both(10, 6)));
+    }
+}
+
+/// Does something once all the work is done, before the output is published.
+struct AtTheEnd<'a>(&'a (dyn Fn() + Sync));
+
+impl Progress for AtTheEnd<'_> {
+    fn start(&self, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn finish(&self) {
+        (self.0)();
+    }
+    fn phase(&self, _: &'static str, _: f64) {}
+    fn warn(&self, _: &str) {}
+    fn item_failed(&self, _: &Failure) -> Result<(), Failure> {
+        Ok(())
+    }
+    fn emit(&self, _: &Record) -> Result<(), Failure> {
+        Ok(())
+    }
+    fn stopped(&self) -> Option<Exit> {
+        None
+    }
+    fn too_late(&self) {}
+}
+
+/// Every source object of an object that has several: changed, removed, added.
+#[test]
+fn a_source_of_several_that_changes_before_the_end_is_not_published() {
+    for sharded in [false, true] {
+        for (key, content) in [("1", Some(b"changed")), ("0", None), ("2", Some(b"came in"))] {
+            let directory = tempfile::tempdir().expect("directory");
+            make(&directory.path().join("in.zarr"), [10, 6], [4, 4], sharded, true);
+            let name = if sharded { format!("x/c/{key}/1") } else { format!("x/{key}.1") };
+            let path = directory.path().join("in.zarr").join(name);
+            let old = std::fs::read(&path).ok();
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("makes");
+            let change = || match content {
+                Some(content) => std::fs::write(&path, content).expect("writes"),
+                None => std::fs::remove_file(&path).expect("removes"),
+            };
+            let tool = ViewTool { view: &twice, compressor: None };
+            let refused = write_watched(directory.path(), &tool, false, &AtTheEnd(&change)).expect_err("it changed");
+            assert_eq!(refused.exit, Exit::Output, "{refused}");
+            assert!(refused.to_string().contains("another program") && !directory.path().join("out.zarr").exists());
+            match old {
+                Some(old) => std::fs::write(&path, old).expect("writes"),
+                None => std::fs::remove_file(&path).expect("removes"),
+            }
+            write(directory.path(), &tool, true).expect("goes on");
+            assert_eq!(read(&directory.path().join("out.zarr")).0, [20, 6]);
+        }
     }
 }
 

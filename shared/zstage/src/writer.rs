@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use zarray::{Array, Part, ZarrFormat, json};
-use zstore::{Location, Store, Target};
+use zstore::{Location, METADATA, Store, StoreError, StoreOptions, Target};
 use zwire::{Exit, Failure, Record, human_counted};
 
 use crate::array_plan::ArrayPlan;
@@ -117,6 +117,11 @@ pub enum Summary {
     },
     /// Which parts are done.
     Status(Status),
+    /// The output had been published before.
+    Complete {
+        /// Always `true`.
+        already_complete: bool,
+    },
     /// A dry run.
     Described(Map<String, Value>),
     /// Nothing was left to do, or nothing was done.
@@ -142,8 +147,8 @@ pub fn run<W: Writer>(
     let run = Run { tool, options, progress };
     match command {
         Command::Status(output) => run.status(output),
-        Command::Finish(output) => run.finish(output),
-        Command::Part(output, part) => run.part(output, *part),
+        Command::Finish { source, output } => run.finish(source.as_ref(), output),
+        Command::Part { source, output, part } => run.part(source.as_ref(), output, *part),
         Command::Run { source, output } => run.everything(source, output),
     }
 }
@@ -167,21 +172,37 @@ impl<W: Writer> Run<'_, W> {
         let options = self.options;
         let stores = [Store::open(source, &options.store)?];
         check_output(&stores[0], output, options.begin, options.dry_run)?;
-        match self.unfinished(output)? {
-            Some((staged, plan)) => self.resume(&stores, staged, plan),
-            None => self.begin(&stores, output),
+        if options.resume && StagedStore::is_begun(output, &options.store)? {
+            let (staged, plan) = self.open(output, Claim::Alone)?;
+            return self.resume(&stores, staged, plan);
+        }
+        if options.resume && options.begin == Begin::New && is_store(output, &options.store)? {
+            return Ok(self.complete(output));
+        }
+        self.begin(&stores, output)
+    }
+
+    /// Of an output that an earlier run has published, there is nothing to do.
+    fn complete(&self, output: &Location) -> Outcome {
+        self.progress.warn(&format!("{output}: already complete, nothing to do"));
+        Outcome::new(Exit::Done, Summary::Complete { already_complete: true })
+    }
+
+    /// Opens a prepared output; `None` if it has been published.
+    fn open_prepared(&self, output: &Location, who: Claim) -> Result<Option<Unfinished<W>>, Failure> {
+        let store = &self.options.store;
+        match StagedStore::is_begun(output, store)? {
+            false if is_store(output, store)? => Ok(None),
+            _ => self.open(output, who).map(Some),
         }
     }
 
-    /// The unfinished run to continue, where there is one.
-    fn unfinished(&self, output: &Location) -> Result<Option<Unfinished<W>>, Failure> {
-        if !self.options.resume {
-            return Ok(None);
-        }
-        match self.open(output, Claim::Alone) {
-            Err(_) if StagedStore::release(output, &self.options.store)? => Ok(None),
-            opened => opened.map(Some),
-        }
+    /// Opens the source of a plan, with the credentials of `source` where there are any.
+    fn source(&self, source: Option<&Target>, header: &Header) -> Result<Store, Failure> {
+        let source = source.cloned().unwrap_or_else(|| header.source.as_str().into());
+        let store = Store::open(source, &self.options.store)?;
+        self.check_same_run(header, &store, true)?;
+        Ok(store)
     }
 
     fn open(&self, output: &Location, who: Claim) -> Result<Unfinished<W>, Failure> {
@@ -216,6 +237,7 @@ impl<W: Writer> Run<'_, W> {
         let format = self.format(&body);
         let file = plan.prepare(W::TOOL, body.clone(), format, &staged, options, self.progress)?;
         if options.prepare.is_some() {
+            self.warn_credentials(stores[0].location());
             staged.keep();
             return Ok(Outcome::new(Exit::Done, Summary::Prepared { parts: file.header.parts }));
         }
@@ -260,8 +282,10 @@ impl<W: Writer> Run<'_, W> {
     }
 
     /// One part of a prepared output.
-    fn part(&self, output: &Location, part: Part) -> Result<Outcome, Failure> {
-        let (staged, file) = self.open(output, Claim::Shared)?;
+    fn part(&self, source: Option<&Target>, output: &Location, part: Part) -> Result<Outcome, Failure> {
+        let Some((staged, file)) = self.open_prepared(output, Claim::Shared)? else {
+            return Ok(self.complete(output));
+        };
         let header = &file.header;
         if part.of != header.parts {
             let text =
@@ -271,8 +295,7 @@ impl<W: Writer> Run<'_, W> {
         if parts::is_done(&staged, part.number)? {
             return Ok(Outcome::new(Exit::Done, Summary::PartDone { already_done: true }));
         }
-        let stores = [Store::open(header.source.as_str(), &self.options.store)?];
-        self.check_same_run(header, &stores[0], true)?;
+        let stores = [self.source(source, header)?];
         let body = self.tool.body(Some(&file.body))?;
         self.options.check_bad_chunks(header.in_place)?;
         // How the output was begun is in its plan, and not typed again.
@@ -320,8 +343,10 @@ impl<W: Writer> Run<'_, W> {
     }
 
     /// Publishes a prepared output whose parts are all done.
-    fn finish(&self, output: &Location) -> Result<Outcome, Failure> {
-        let (staged, file) = self.open(output, Claim::Alone)?;
+    fn finish(&self, source: Option<&Target>, output: &Location) -> Result<Outcome, Failure> {
+        let Some((staged, file)) = self.open_prepared(output, Claim::Alone)? else {
+            return Ok(self.complete(output));
+        };
         let missing = parts::missing(&staged, file.header.parts)?;
         if !missing.is_empty() {
             let text = format!("parts {} of {} are missing", parts::ranges(&missing), file.header.parts);
@@ -330,7 +355,7 @@ impl<W: Writer> Run<'_, W> {
         }
         let Work { totals, seen } = parts::sum(&staged, file.header.parts)?;
         sweep(&staged)?;
-        let stores = [Store::open(file.header.source.as_str(), &self.options.store)?];
+        let stores = [self.source(source, &file.header)?];
         if !staged.is_finishing()? {
             self.check_parts(&stores, &staged, &file, &seen)?;
         }
@@ -445,6 +470,7 @@ impl<W: Writer> Run<'_, W> {
         let path = staged.output().to_string();
         // The finished work is kept whatever the checks find.
         staged.keep();
+        staged.prove_lock()?;
         let looked = plan.check_unchanged(&staged, &work.seen, self.progress);
         looked.and_then(|()| publish(staged, header, plan.store(), &pool)).inspect_err(|_| {
             self.progress.warn(&format!("{path}: all chunks are written, but publishing failed; rerun with --resume"));
@@ -452,6 +478,15 @@ impl<W: Writer> Run<'_, W> {
         self.progress.too_late();
         self.warn_stale_copy(header);
         Ok(Outcome::new(exit_of(&totals), Summary::Totals(totals)))
+    }
+
+    /// The plan holds no credentials, and so the parts have none.
+    fn warn_credentials(&self, source: &Location) {
+        if source.has_credentials() {
+            let text = "its password or signature is not stored in the plan; give each part and --finish the source again: \
+                        --part I/N SRC DST";
+            self.progress.warn(&format!("{source}: {text}"));
+        }
     }
 
     /// A store above the one that was changed in place may hold a copy of its metadata.
@@ -474,6 +509,20 @@ impl<W: Writer> Run<'_, W> {
             false => format!("{path}: not written: {why}"),
         });
     }
+}
+
+/// Whether a location is a Zarr store.
+fn is_store(location: &Location, options: &StoreOptions) -> Result<bool, StoreError> {
+    let store = match Store::open_at(location, options) {
+        Err(StoreError::Absent { .. } | StoreError::NotADirectory { .. }) => return Ok(false),
+        opened => opened?,
+    };
+    for name in METADATA {
+        if store.stat(name)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The exit code of a run that lost nothing.

@@ -66,6 +66,14 @@ pub enum StoreError {
         /// URL.
         place: String,
     },
+    /// The server sends only whole objects, and this one is too large for that.
+    #[error("{place}: the server does not support range requests, and the whole object has {size}")]
+    NoRanges {
+        /// URL.
+        place: String,
+        /// Size of the object.
+        size: String,
+    },
     /// Stores of this kind are read-only.
     #[error("{place}: cannot be written: {what} are read-only")]
     NotWritable {
@@ -133,6 +141,22 @@ pub enum StoreError {
         /// Path or URL of the output.
         place: String,
     },
+    /// Another run holds the lock of an output on an object store.
+    #[error("{place}: another run is writing to it: {owner}, {seconds} s ago")]
+    Locked {
+        /// URL of the output.
+        place: String,
+        /// Its process and host.
+        owner: String,
+        /// Since it last renewed its lock.
+        seconds: u64,
+    },
+    /// The lock of this run on an output is another's now, or has expired.
+    #[error("{place}: another run took its lock; this run writes nothing more")]
+    LockLost {
+        /// URL of the output.
+        place: String,
+    },
     /// There is no unfinished run to continue.
     #[error("{place}: no unfinished run found")]
     NotBegun {
@@ -162,7 +186,7 @@ impl StoreError {
             StoreError::Absent { .. } | StoreError::NotADirectory { .. } => Exit::Absent,
             StoreError::BadUrl { .. } | StoreError::TooLarge { .. } => Exit::Usage,
             StoreError::Denied { .. } | StoreError::Network { .. } | StoreError::TimedOut { .. } => Exit::Refused,
-            StoreError::NotListable { .. } => Exit::Refused,
+            StoreError::NotListable { .. } | StoreError::NoRanges { .. } => Exit::Refused,
             StoreError::Stopped { .. } => Exit::Terminated,
             StoreError::Read { .. } | StoreError::Archive { .. } => Exit::Unreadable,
             StoreError::Write { .. }
@@ -170,6 +194,8 @@ impl StoreError {
             | StoreError::Strangers { .. }
             | StoreError::Unfinished { .. }
             | StoreError::Busy { .. }
+            | StoreError::Locked { .. }
+            | StoreError::LockLost { .. }
             | StoreError::Unpublished { .. } => Exit::Output,
             StoreError::NotBegun { .. } => Exit::Usage,
             // Not a usage error: as with a read-only file system, the output is at fault, not the command line.
@@ -188,6 +214,7 @@ impl StoreError {
             | StoreError::TimedOut { place, .. }
             | StoreError::Stopped { place }
             | StoreError::NotListable { place }
+            | StoreError::NoRanges { place, .. }
             | StoreError::NotWritable { place, .. }
             | StoreError::Archive { place, .. }
             | StoreError::TooLarge { place, .. }
@@ -196,6 +223,8 @@ impl StoreError {
             | StoreError::Unpublished { place, .. }
             | StoreError::Unfinished { place }
             | StoreError::Busy { place }
+            | StoreError::Locked { place, .. }
+            | StoreError::LockLost { place }
             | StoreError::NotBegun { place }
             | StoreError::Strangers { place, .. }
             | StoreError::Exists { place } => place,
@@ -214,10 +243,14 @@ impl StoreError {
                 "use --resume to continue it or --overwrite to discard it; with --in-place, remove its .plan directory to discard it"
             }
             StoreError::Busy { .. } => "wait until it ends, then use --resume",
+            StoreError::Locked { .. } => {
+                "wait until it ends; if it was killed, its lock expires a minute after it was last renewed"
+            }
             StoreError::NotBegun { .. } => "start without --resume, or use --prepare",
             StoreError::NotListable { .. } => {
                 "name one array, or use a store with consolidated metadata: plain HTTP servers cannot list objects"
             }
+            StoreError::NoRanges { .. } => "download it and use the local copy",
             StoreError::NotWritable { .. } => "choose a local directory, or an s3:, gs: or az: URL",
             StoreError::Denied { place, .. } if place.contains("://") => {
                 "use --anonymous for a public bucket; otherwise set the cloud provider's environment variables"

@@ -40,6 +40,8 @@ pub use write::Upload;
 
 use local::LocalStore;
 pub use local::walk::{Child, Trail};
+pub use remote::unique;
+
 use remote::RemoteStore;
 use zip::ZipStore;
 

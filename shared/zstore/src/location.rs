@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use url::Url;
+use zwire::decoded;
 
 use crate::object::is_key;
-use crate::target::decoded;
 use crate::{Address, StoreError, Target};
 
 /// A local directory, a remote address, or a zip archive.
@@ -88,6 +88,15 @@ impl Location {
     /// Whether it is an address and not a path.
     pub fn is_remote(&self) -> bool {
         self.local().is_none()
+    }
+
+    /// Whether it carries a password or a signature, which are never shown or stored.
+    pub fn has_credentials(&self) -> bool {
+        match self {
+            Location::Local(_) => false,
+            Location::Remote(address) => address.user().is_some() || address.query().is_some(),
+            Location::Zip(zip) => zip.archive.has_credentials(),
+        }
     }
 
     /// The path, where it is local: of an archive, the archive's.
@@ -242,6 +251,9 @@ fn plain(text: &str) -> Result<Location, String> {
 
 /// Credentials that no request could carry are refused, and not left out.
 fn check_credentials(address: &Address) -> Result<(), String> {
+    if address.is_ambiguous() {
+        return Err("write / in a password as %2F, and @ in a path as %40".into());
+    }
     let scheme = address.url().scheme();
     let is_web = scheme.starts_with("http");
     if address.user().is_some() && !is_web {

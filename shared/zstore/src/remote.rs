@@ -9,7 +9,7 @@ mod write;
 use std::future::Future;
 use std::ops::Range;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,12 +21,14 @@ use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
+use zwire::human_bytes;
 
 use crate::cloud::{Connection, connect};
 use crate::secrets::Secrets;
 use crate::{Address, ByteRange, Entries, Listing, Object, Stat, StoreError, StoreOptions};
 
 pub use upload::RemoteUpload;
+pub use write::unique;
 
 /// A body that brings less than this in one period of the time limit has stalled.
 const LEAST_PROGRESS: usize = 64 * 1024;
@@ -45,7 +47,13 @@ pub struct RemoteStore {
     stop: Arc<AtomicUsize>,
     runtime: &'static Runtime,
     secrets: Secrets,
+    /// The largest object that is read whole where part of it is wanted.
+    most_whole: u64,
+    ignores_ranges: AtomicBool,
 }
+
+/// The share of the memory limit for an object of which part is wanted, from a server that sends only whole ones.
+const WHOLE_SHARE: u64 = 4;
 
 impl RemoteStore {
     pub fn open(address: &Address, options: &StoreOptions) -> Result<RemoteStore, StoreError> {
@@ -71,7 +79,14 @@ impl RemoteStore {
             stop: Arc::clone(&options.stop),
             runtime,
             secrets,
+            most_whole: options.memory / WHOLE_SHARE,
+            ignores_ranges: AtomicBool::new(false),
         })
+    }
+
+    /// Whether the server has sent a whole object where part of it was asked for.
+    pub fn ignores_ranges(&self) -> bool {
+        self.ignores_ranges.load(Ordering::Relaxed)
     }
 
     fn path(&self, key: &str) -> Result<Path, StoreError> {
@@ -299,6 +314,10 @@ impl RemoteStore {
                 Err(error) => return Err(self.failed(key, error)),
             }
         }
+        if meta.size > self.most_whole {
+            return Err(StoreError::NoRanges { place: self.place(key), size: human_bytes(meta.size) });
+        }
+        self.ignores_ranges.store(true, Ordering::Relaxed);
         match self.request(key, None).await? {
             Ok(answer) => Ok(SecondTry::Answer(Box::new(answer))),
             Err(error) => Err(self.failed(key, error)),

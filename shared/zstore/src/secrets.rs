@@ -2,9 +2,8 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use zwire::redact;
+use zwire::{decoded, redact};
 
-use crate::target::decoded;
 use crate::{Address, Setting};
 
 /// Variables of the clouds whose values are secret.

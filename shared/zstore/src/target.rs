@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use url::Url;
-use zwire::redact_url;
+use zwire::{decoded, redact_url};
 
 use crate::netrc;
 
@@ -136,6 +136,20 @@ impl Address {
         self.query.as_deref()
     }
 
+    /// As it is shown and written down. An @ of the path is encoded: what is before one may be taken for a password.
+    fn shown(&self) -> String {
+        let host = self.bare[..url::Position::BeforePath].to_owned();
+        host + &self.bare[url::Position::BeforePath..].replace('@', "%40")
+    }
+
+    /// Whether a slash in a password, which ends the host, could have made this address.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        let path = self.bare.path();
+        self.bare.scheme().starts_with("http")
+            && path.contains('@')
+            && redact_url(self.bare.as_str()) != self.bare.as_str()
+    }
+
     /// The same with another path, percent-encoded.
     pub(crate) fn with_path(&self, path: &str) -> Address {
         let mut address = self.clone();
@@ -153,27 +167,14 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.bare.as_str().trim_end_matches('/'))
+        f.write_str(self.shown().trim_end_matches('/'))
     }
 }
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.bare.as_str())
+        write!(f, "{:?}", self.shown())
     }
-}
-
-/// Text with its percent-encoded bytes put back; as it is where they are not UTF-8.
-pub(crate) fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, others)) = rest.split_first() {
-        let hex = others.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        let byte = hex.filter(|hex| !hex.starts_with('+')).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &others[2..] } else { others };
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]
@@ -207,14 +208,5 @@ mod tests {
         assert_eq!(container.to_string(), "abfss://container@account.dfs.core.windows.net/x");
         assert_eq!(container.user(), None);
         assert!(!address("abfss://container:secret@account/x").to_string().contains("secret"));
-    }
-
-    #[test]
-    fn percent_encoding_is_undone_where_it_is_one() {
-        for (text, expected) in
-            [("a%20b", "a b"), ("100%", "100%"), ("%4", "%4"), ("%+1", "%+1"), ("%ff", "%ff"), ("%c3%a9", "é")]
-        {
-            assert_eq!(decoded(text), expected);
-        }
     }
 }

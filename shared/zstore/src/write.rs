@@ -1,5 +1,7 @@
 //! The write side of a store: objects that appear whole or not at all, in a directory and in a bucket alike.
 
+use std::time::SystemTime;
+
 use crate::local::{LocalStore, LocalUpload};
 use crate::remote::{RemoteStore, RemoteUpload};
 use crate::{Backend, Durability, Location, Stat, Store, StoreError, StoreOptions, Target};
@@ -76,17 +78,15 @@ impl Store {
     }
 
     /// Replaces an object that was read as `read`. If it has changed since, nothing is written and `None` returned. A write by
-    /// another program between this check and the replacement is not detected.
+    /// another program between this check and the replacement is detected by object stores with conditional writes, except for
+    /// objects that are written in parts.
     ///
     /// # Errors
     /// As [`Store::put`].
     pub fn put_over(&self, key: &str, bytes: &[u8], read: Stat) -> Result<Option<Stat>, StoreError> {
         match &self.backend {
             Backend::Local(store) => store.put_over(key, bytes, read),
-            Backend::Remote(store) => match store.stat(key)? {
-                Some(now) if now == read => store.put(key, bytes).map(Some),
-                _ => Ok(None),
-            },
+            Backend::Remote(store) => store.put_over(key, bytes, read),
             Backend::Zip(_) => Err(read_only(self.place(key))),
         }
     }
@@ -125,6 +125,20 @@ impl Store {
             Backend::Local(store) => store.stat(key),
             Backend::Remote(store) => store.stat(key),
             Backend::Zip(store) => Ok(store.stat(key)),
+        }
+    }
+
+    /// When an object was written last, by the clock of a remote server. `None` if the object does not exist.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn modified(&self, key: &str) -> Result<Option<SystemTime>, StoreError> {
+        match &self.backend {
+            Backend::Remote(store) => store.modified(key),
+            Backend::Local(_) | Backend::Zip(_) => {
+                let path = self.location().local().map(|path| path.join(key));
+                Ok(path.and_then(|path| path.metadata().ok()?.modified().ok()))
+            }
         }
     }
 

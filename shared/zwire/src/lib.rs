@@ -24,6 +24,6 @@ pub use record::{
     ArrayRecord, BenchRecord, ChoiceRecord, ChunkRecord, ConsolidatedRecord, ErrorRecord, ExtractionRecord,
     GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord, Summary, Timing, TrialRecord,
 };
-pub use redact::{redact, redact_url};
+pub use redact::{decoded, redact, redact_url};
 pub use summary::{ExtractPlanSummary, ExtractSummary, InspectSummary, SizesSummary, TrialSummary};
 pub use units::{human_bytes, human_count, human_counted, shell_quote};

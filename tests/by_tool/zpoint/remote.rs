@@ -11,16 +11,7 @@ use crate::scene::{Scene, globe, hours, latitude, longitude, temperature};
 
 /// A tool that sees nothing of the clouds and proxies that this machine is set up for.
 fn hermetic(server: &ObjectServer) -> Tool {
-    let mut tool = Tool::new("zpoint");
-    for (name, _) in std::env::vars_os() {
-        let upper = name.to_string_lossy().to_ascii_uppercase();
-        let cloud = ["AWS_", "GOOGLE_", "AZURE_", "SERVICE_ACCOUNT"].iter().any(|prefix| upper.starts_with(prefix));
-        if cloud || upper.ends_with("_PROXY") {
-            tool.0.env_remove(name);
-        }
-    }
-    tool.0.env("HOME", "/nonexistent").env("AZURE_STORAGE_ACCOUNT_NAME", "account");
-    tool.args(["--anonymous", "--endpoint", &server.endpoint()])
+    Tool::hermetic("zpoint").args(["--anonymous", "--endpoint", &server.endpoint()])
 }
 
 fn serve(scene: &Scene, faults: Vec<Fault>) -> ObjectServer {

@@ -79,6 +79,66 @@ fn what_no_reader_takes_for_a_chunk_stays_where_it_is() {
     }
 }
 
+/// The same array in Zarr v3, with keys of its own or (`shared`) those of Zarr v2.
+fn v3(shared: bool) -> serde_json::Value {
+    let keys = json!({"name": if shared { "v2" } else { "default" }, "configuration": {"separator": if shared { "." } else { "/" }}});
+    json!({"zarr_format": 3, "node_type": "array", "shape": [6, 8], "data_type": "float32", "fill_value": 0,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [3, 8]}}, "chunk_key_encoding": keys,
+        "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}], "attributes": {}})
+}
+
+/// Documents and chunks of the format that is not read stay, where both have chunks of their own.
+#[test]
+fn an_array_of_both_formats_keeps_the_other_one() {
+    for read_v3 in [false, true] {
+        let (directory, store) = maps(".");
+        put(&store, "t/zarr.json", v3(false).to_string().as_bytes());
+        let half: Vec<u8> = (0..24_u8).flat_map(|number| f32::from(number).to_le_bytes()).collect();
+        ["t/c/0/0", "t/c/1/0"].iter().for_each(|key| put(&store, key, &half));
+        if read_v3 {
+            put(&store, "zarr.json", br#"{"zarr_format": 3, "node_type": "group", "attributes": {}}"#);
+        }
+        let is_v3 = |key: &String| key.ends_with("zarr.json") || key.starts_with("t/c");
+        let others = |store: &Path| {
+            let mut found = tree(store);
+            found.retain(|key, _| is_v3(key) != read_v3 && key.starts_with("t/"));
+            found
+        };
+        let (before, chunks) = (others(&store), if read_v3 { "3,4" } else { "6,8" });
+        in_place(&store, &["--chunks", chunks, "--codec", "none"]).expect(0);
+        assert!(others(&store) == before && before.len() > 2, "{:?}", others(&store).keys());
+        match read_v3 {
+            false => assert_whole(&store, "."),
+            true => assert_eq!(fs::read(store.join("t/c/1/1")).unwrap().len(), 48),
+        }
+        // Both are parts of a Zarr store, which is replaced as a whole.
+        let (_other, source) = maps(".");
+        Tool::new("zrecompress").args(["--overwrite", "--codec", "none"]).arg(&source).arg(&store).run().expect(0);
+        assert!(tree(&store) == tree(&source));
+        drop(directory);
+    }
+}
+
+/// One of two descriptions of the same chunks would be wrong afterwards.
+#[test]
+fn an_array_whose_chunks_two_formats_share_is_not_replaced() {
+    for read_v3 in [false, true] {
+        let (directory, store) = maps(".");
+        let document = v3(true).to_string().replace("[3,8]", "[1,8]");
+        put(&store, "t/zarr.json", document.as_bytes());
+        if read_v3 {
+            put(&store, "zarr.json", br#"{"zarr_format": 3, "node_type": "group", "attributes": {}}"#);
+        }
+        let before = tree(&store);
+        for flags in [&["-n"][..], &[]] {
+            let outcome = in_place(&store, &[&RECHUNK[..], flags].concat()).expect(7);
+            assert!(outcome.stderr.contains("both Zarr formats"), "{}", outcome.stderr);
+        }
+        assert!(tree(&store) == before);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is begun");
+    }
+}
+
 /// It would be a chunk of the new array, or be lost: nothing is begun.
 #[test]
 fn what_could_be_taken_for_a_chunk_stops_the_run_before_it_starts() {

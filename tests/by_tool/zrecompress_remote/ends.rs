@@ -5,7 +5,7 @@ use std::fs;
 use harness::{Fault, Running, spawn};
 use rustix::process::Signal;
 
-use super::{CHUNKS, Cloud, OUT, assert_equal, end, expected, is_metadata, run};
+use super::{CHUNKS, Cloud, EXPIRED, OUT, assert_equal, end, expected, is_metadata, put_lock, run};
 
 /// In the middle of the work.
 const MIDDLE: &str = "out.zarr/u10/9.0.0";
@@ -95,8 +95,7 @@ fn a_plan_that_outlives_the_end_is_removed() {
     let lock = "out.zarr.plan/lock";
     let cloud = Cloud::new(vec![]);
     run(cloud.upload()).expect(0);
-    fs::create_dir_all(cloud.path("out.zarr.plan")).unwrap();
-    fs::write(cloud.path(lock), "host 1").unwrap();
+    put_lock(&cloud.path(lock), EXPIRED);
     let before = cloud.objects(OUT);
     // Without a plan, there is nothing to go on with; but what is there is not harmed.
     let outcome = run(cloud.upload().arg("--resume"));
@@ -110,20 +109,19 @@ fn a_plan_that_outlives_the_end_is_removed() {
 /// A run that was killed between its lock and its plan has done nothing; the way on that is named must be one.
 #[test]
 fn a_lock_without_a_plan_does_not_block_for_ever() {
-    let cloud = Cloud::new(vec![]);
-    fs::create_dir_all(cloud.path("out.zarr.plan")).unwrap();
-    fs::write(cloud.path("out.zarr.plan/lock"), "host 1").unwrap();
-    run(cloud.upload()).expect(7);
-    run(cloud.upload().arg("--overwrite")).expect(0);
-    cloud.assert_whole(&expected());
+    for flag in [None, Some("--overwrite"), Some("--resume")] {
+        let cloud = Cloud::new(vec![]);
+        put_lock(&cloud.path("out.zarr.plan/lock"), EXPIRED);
+        run(cloud.upload().args(flag)).expect(0);
+        cloud.assert_whole(&expected());
+    }
 }
 
 /// Objects below the output, where no plan says that a run of ours wrote them.
 #[test]
 fn a_lock_without_a_plan_makes_nothing_ours() {
     let cloud = Cloud::new(vec![]);
-    fs::create_dir_all(cloud.path("out.zarr.plan")).unwrap();
-    fs::write(cloud.path("out.zarr.plan/lock"), "ztools host 1\n").unwrap();
+    put_lock(&cloud.path("out.zarr.plan/lock"), EXPIRED);
     fs::create_dir_all(cloud.path("out.zarr/2020")).unwrap();
     fs::write(cloud.path("out.zarr/2020/precious"), "theirs").unwrap();
     run(cloud.upload().arg("--overwrite")).expect(7);
@@ -171,7 +169,7 @@ fn what_is_given_up_is_removed() {
     cloud.assert_whole(&super::local(&harness::fixture(super::WEATHER), &["--cname", "lz4", "--min-size", "0"]));
 }
 
-/// Two who go on at the same time do the same work, and spoil nothing.
+/// Of two who go on at the same time, one does, and nothing is spoiled.
 #[test]
 fn two_may_go_on_at_once() {
     let cloud = stalled_at(MIDDLE);

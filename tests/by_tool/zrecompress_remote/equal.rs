@@ -130,7 +130,7 @@ fn writes_are_under_way_together() {
 fn the_output_can_be_opened() {
     let cloud = Cloud::new(vec![]);
     run(cloud.upload()).expect(0);
-    let inspect = super::hermetic("zinspect").args(["--anonymous", "--endpoint", &cloud.server.endpoint()]);
+    let inspect = harness::Tool::hermetic("zinspect").args(["--anonymous", "--endpoint", &cloud.server.endpoint()]);
     let outcome = run(inspect.args(["--check-consolidated", "--sizes"]).arg(cloud.s3(OUT))).expect(0);
     assert_eq!(outcome.of_type("array").len(), 7);
     assert_eq!(outcome.record("array", "/u10")["codec"], "blosc(lz4,3,shuffle)");

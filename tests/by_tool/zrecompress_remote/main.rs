@@ -6,6 +6,7 @@ mod ends;
 mod equal;
 mod failures;
 mod in_place;
+mod locks;
 mod parts;
 mod refusals;
 mod shards;
@@ -13,7 +14,7 @@ mod shards;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use harness::{Fault, Kind, ObjectServer, Outcome, Running, Served, Tool, copy_tree, fixture, spawn, tree};
 use rustix::process::Signal;
@@ -74,7 +75,7 @@ impl Cloud {
     }
 
     fn zrecompress<A: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Tool {
-        hermetic("zrecompress").args(["--anonymous", "--endpoint", &self.server.endpoint()]).args(arguments)
+        Tool::hermetic("zrecompress").args(["--anonymous", "--endpoint", &self.server.endpoint()]).args(arguments)
     }
 
     /// The command that most tests give: a committed store to the bucket's output, one chunk after the other.
@@ -154,6 +155,17 @@ impl Cloud {
     }
 }
 
+/// A lock of a process on another machine, renewed `age` ago.
+fn put_lock(path: &Path, age: Duration) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, "ztools elsewhere 7 1 other/pid 0123456789abcdef 4\n").unwrap();
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(SystemTime::now() - age).unwrap();
+}
+
+/// After this, a lock that was not renewed has expired.
+const EXPIRED: Duration = Duration::from_secs(120);
+
 /// Does something with each of the three clouds, at the same time: the clouds' time is mostly waiting.
 fn on_every_cloud(action: impl Fn(usize) + Sync) {
     thread::scope(|scope| {
@@ -185,27 +197,13 @@ fn assert_equal(found: &Objects, expected: &Objects) {
 fn local(source: &Path, arguments: &[&str]) -> Objects {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join(OUT);
-    hermetic("zrecompress").arg(source).arg(&target).args(arguments).run().expect(0);
+    Tool::hermetic("zrecompress").arg(source).arg(&target).args(arguments).run().expect(0);
     objects(&target)
 }
 
 /// What [`Cloud::upload`] writes.
 fn expected() -> Objects {
     local(&fixture(WEATHER), &["--cname", "lz4"])
-}
-
-/// A tool that sees nothing of the clouds and proxies that this machine is set up for.
-fn hermetic(tool: &str) -> Tool {
-    let mut tool = Tool::new(tool);
-    for (name, _) in std::env::vars_os() {
-        let upper = name.to_string_lossy().to_ascii_uppercase();
-        let cloud = ["AWS_", "GOOGLE_", "AZURE_", "SERVICE_ACCOUNT"].iter().any(|prefix| upper.starts_with(prefix));
-        if cloud || upper.ends_with("_PROXY") {
-            tool.0.env_remove(name);
-        }
-    }
-    tool.0.env("HOME", "/nonexistent").env("AZURE_STORAGE_ACCOUNT_NAME", "account");
-    tool
 }
 
 fn run(tool: Tool) -> Outcome {

@@ -95,7 +95,11 @@ fn of_two_runs_the_second_is_refused() {
     let first = cloud.run_until_asked(cloud.upload(), stalled);
     let before = cloud.objects("");
     let outcome = run(cloud.upload()).expect(7);
-    assert!(outcome.stderr.contains("unfinished run") && outcome.stderr.contains("hint: "), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("another run is writing to it") && outcome.stderr.contains("hint: "),
+        "{}",
+        outcome.stderr
+    );
     assert_equal(&cloud.objects(""), &before);
     first.kill();
 }

@@ -2,10 +2,11 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::request::Request;
 
-/// The modification time of every object; no test requests a newer one.
+/// The modification time of every object in lists; no test requests a newer one.
 pub const HTTP_DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 pub const ISO_DATE: &str = "2026-01-01T00:00:00.000Z";
 
@@ -35,7 +36,7 @@ impl Answer {
 
     /// Success of a write, with the tag of the object.
     pub fn done(tag: &str) -> Answer {
-        Answer { headers: vec![format!("ETag: {tag}")], ..Answer::empty(200) }
+        Answer { headers: identity(tag), ..Answer::empty(200) }
     }
 
     /// The response to an Azure batch with a single request.
@@ -99,4 +100,32 @@ pub fn etag(content: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
     format!("\"{:016x}\"", hasher.finish())
+}
+
+/// The generation of an object with this tag, as Google counts them.
+pub fn generation(tag: &str) -> String {
+    u64::from_str_radix(tag.trim_matches('"'), 16).unwrap_or_default().to_string()
+}
+
+/// Headers that tell an object from an older one of its key.
+pub fn identity(tag: &str) -> Vec<String> {
+    vec![format!("ETag: {tag}"), format!("x-goog-generation: {}", generation(tag))]
+}
+
+/// A time as in HTTP headers.
+pub fn http_date(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // See https://howardhinnant.github.io/date_algorithms.html#civil_from_days
+    let since = days + 719_468;
+    let (era, of_era) = (since.div_euclid(146_097), since.rem_euclid(146_097));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let (day, month) = (of_year - (153 * shifted + 2) / 5 + 1, (shifted + 2) % 12);
+    let year = year + era * 400 + i64::from(month < 2);
+    let name = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][month as usize];
+    let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][days.rem_euclid(7) as usize];
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{weekday}, {day:02} {name} {year} {hour:02}:{minute:02}:{second:02} GMT")
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::Served;
-use super::answer::{Answer, HTTP_DATE, etag};
+use super::answer::{Answer, etag, http_date, identity};
 use super::faults::{Delivery, Fault, Taking};
 use super::request::{Kind, Request};
 use super::write::Writing;
@@ -141,11 +141,12 @@ impl Shared {
     fn object(&self, key: &str, range: Option<&str>) -> Answer {
         let writing = self.writing.lock();
         let Some(path) = self.file(key).filter(|path| path.is_file()) else { return Answer::error(404) };
+        let modified = path.metadata().unwrap().modified().unwrap();
         let content = fs::read(path).unwrap();
         let tag = etag(&content);
         let mut answer = Answer::whole(content, "application/octet-stream");
-        answer.headers.push(format!("Last-Modified: {HTTP_DATE}"));
-        answer.headers.push(format!("ETag: {tag}"));
+        answer.headers.push(format!("Last-Modified: {}", http_date(modified)));
+        answer.headers.extend(identity(&tag));
         answer.headers.extend_from_slice(writing.notes(key));
         match range {
             Some(range) => answer.part(range),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::PathBuf;
 
-use super::answer::{Answer, etag};
+use super::answer::{Answer, etag, generation};
 use super::list::{escape, unescape};
 use super::request::{Kind, Request};
 use super::shared::Shared;
@@ -96,10 +96,16 @@ impl Shared {
     }
 
     fn put(&self, writing: &mut Writing, request: &Request) -> Answer {
-        let only_new =
-            request.header("if-none-match") == Some("*") || request.header("x-goog-if-generation-match").is_some();
-        if only_new && self.file(&request.subject).is_some_and(|path| path.exists()) {
+        let wanted = request.header("x-goog-if-generation-match");
+        let only_new = request.header("if-none-match") == Some("*") || wanted == Some("0");
+        let tag = self.file(&request.subject).and_then(|path| fs::read(path).ok()).map(|content| etag(&content));
+        if only_new && tag.is_some() {
             return Answer::error(if request.header("x-ms-blob-type").is_some() { 409 } else { 412 });
+        }
+        let is_other_tag = request.header("if-match").is_some_and(|wanted| tag.as_deref() != Some(wanted));
+        let generation = tag.as_deref().map_or_else(|| "0".to_owned(), generation);
+        if is_other_tag || wanted.is_some_and(|wanted| wanted != generation) {
+            return Answer::error(412);
         }
         let note = |(name, value): (&String, &String)| name.contains("-meta-").then(|| format!("{name}: {value}"));
         writing.notes.insert(request.subject.clone(), request.headers.iter().filter_map(note).collect());

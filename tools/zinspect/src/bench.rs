@@ -24,7 +24,7 @@ pub fn bench(
 ) -> Result<Vec<BenchRecord>, Failure> {
     // The chunks of a rectilinear grid differ; the first one stands for all.
     let array = &*array.at_key(chunks.first().map_or("", |chunk| &chunk.key));
-    let chain = array.chain.split_shards().map_or(&array.chain, |sharding| &sharding.inner);
+    let chain = array.chain.split_shards().map_or(&*array.chain, |sharding| &sharding.inner);
     let mut stored = Vec::new();
     let alike = |chunk: &&ChunkRecord| chunk.uncompressed_bytes == chunks[0].uncompressed_bytes;
     for chunk in chunks.iter().filter(alike).take(cores) {

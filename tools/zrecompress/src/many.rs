@@ -57,12 +57,6 @@ fn one(options: &Options, selection: &Selection, output: &Location, session: &mu
         }
         options.encode.var = selection.paths.iter().map(|path| glob_escape(path)).collect();
     }
-    let begun = output.with_suffix(".plan").is_ok_and(|plan| plan.local().is_some_and(Path::exists));
-    if options.write.resume && !begun && output.local().is_some_and(Path::exists) {
-        // An earlier run finished this one.
-        return Ok(Outcome { exit: Exit::Done, summary: Summary::Nothing {} });
-    }
-    options.write.resume &= begun;
     let command = Command::Run { source: selection.store.clone(), output: output.clone() };
     zstage::run(&Recompress::new(&options), &command, &options.write, &session.listener())
 }

@@ -48,10 +48,14 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
 /// # Errors
 /// The system's.
 pub fn retire_directory(path: &Path) -> io::Result<()> {
+    retire_with(path, &remove_tree)
+}
+
+fn retire_with(path: &Path, remove: &dyn Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     let nameless = temporary_name(path)?;
     fs::rename(path, &nameless)?;
     // A network file system may keep an open file of it until it is closed; the next run removes what is left.
-    let _ = remove_tree(&nameless);
+    let _ = remove(&nameless);
     Ok(())
 }
 
@@ -185,6 +189,24 @@ pub mod tests {
         let mut kept = kept.to_vec();
         kept.sort_unstable();
         assert_eq!(names(directory.path()), kept);
+    }
+
+    /// NFS renames a file that is open when it is removed, and so its directory stays.
+    #[test]
+    fn what_cannot_be_removed_now_is_removed_by_the_next_run() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("out.plan");
+        create_file(&path.join("lock")).expect("is new");
+        let keeps_an_open_file = |nameless: &Path| {
+            fs::rename(nameless.join("lock"), nameless.join(".nfs0001"))?;
+            Err(io::ErrorKind::DirectoryNotEmpty.into())
+        };
+        retire_with(&path, &keeps_an_open_file).expect("the name is free");
+        assert!(!path.exists());
+        let left = names(directory.path());
+        assert!(left.len() == 1 && left[0].starts_with(".out.plan.tmp-"), "{left:?}");
+        remove_retired(&path).expect("removes");
+        assert!(is_empty_directory(directory.path()));
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use object_store::multipart::MultipartStore;
-use object_store::{Attribute, AttributeValue, Attributes, Error, ObjectStoreExt, PutMode, PutOptions, PutResult};
+use object_store::{
+    Attribute, AttributeValue, Attributes, Error, ObjectStoreExt, PutMode, PutOptions, PutResult, UpdateVersion,
+};
 
 use super::upload::PART;
 use super::*;
@@ -15,8 +17,8 @@ use crate::object::is_key;
 /// Metadata of an object that only one of many may write: which of them did.
 const WRITER: Attribute = Attribute::Metadata(Cow::Borrowed("writer"));
 
-/// A word that no other call writes, in whatever process: the hasher's keys are random.
-fn unique() -> String {
+/// A word that no other call returns, in whatever process: the hasher's keys are random.
+pub fn unique() -> String {
     format!("{:016x}", RandomState::new().hash_one(SystemTime::now()))
 }
 
@@ -82,6 +84,45 @@ impl RemoteStore {
         }
     }
 
+    /// Replaces an object that was read as `read`, where the server compares before it writes.
+    pub fn put_over(&self, key: &str, bytes: &[u8], read: Stat) -> Result<Option<Stat>, StoreError> {
+        let meta = self.wait(key, self.head(key))?;
+        let meta = match meta {
+            Ok(meta) if stat(&meta) == read => meta,
+            Ok(_) | Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(self.failed(key, error)),
+        };
+        // Parts have no condition.
+        if bytes.len() > PART {
+            return self.put(key, bytes).map(Some);
+        }
+        let mode = PutMode::Update(UpdateVersion { e_tag: meta.e_tag, version: meta.version });
+        let options = PutOptions { mode, ..PutOptions::default() };
+        let error = match self.send(key, Bytes::copy_from_slice(bytes), options)? {
+            Ok(result) => return self.written(key, bytes.len() as u64, result).map(Some),
+            Err(error) => error,
+        };
+        if is_unconditional(&error) {
+            return self.put(key, bytes).map(Some);
+        }
+        // An answer that was lost may have been that of success.
+        let mut found = Vec::new();
+        match self.get(key, bytes.len() as u64, &mut found)? {
+            Some(stat) if found == bytes => Ok(Some(stat)),
+            _ if matches!(error, Error::Precondition { .. }) => Ok(None),
+            _ => Err(self.failed(key, error)),
+        }
+    }
+
+    /// When an object was written last, by the clock of the server.
+    pub fn modified(&self, key: &str) -> Result<Option<SystemTime>, StoreError> {
+        match self.wait(key, self.head(key))? {
+            Ok(meta) => Ok(Some(meta.last_modified.into())),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed(key, error)),
+        }
+    }
+
     fn send(&self, key: &str, bytes: Bytes, how: PutOptions) -> Result<object_store::Result<PutResult>, StoreError> {
         let path = self.target(key)?;
         self.wait(key, self.answer(key, self.store.put_opts(&path, bytes.into(), how)))
@@ -111,4 +152,10 @@ impl RemoteStore {
             Err(error) => Err(self.failed(key, error)),
         }
     }
+}
+
+/// Whether a server knows no conditions, or says too little of its objects for one.
+fn is_unconditional(error: &Error) -> bool {
+    matches!(error, Error::NotImplemented { .. } | Error::NotSupported { .. })
+        || ["status code: 501", "Version required", "ETag required"].iter().any(|text| chain(error).contains(text))
 }

@@ -17,7 +17,7 @@ const TAIL: u64 = 128 * 1024;
 pub struct Archive {
     file: Source,
     pub stat: Stat,
-    /// The last bytes, which hold much that is read: the central directory, and often the metadata.
+    /// The last bytes, or all of them, which hold much that is read: the central directory, and often the metadata.
     tail: Vec<u8>,
 }
 
@@ -49,7 +49,13 @@ impl Archive {
         let store = RemoteStore::open(address, options)?;
         let mut tail = Vec::new();
         let stat = store.get_range("", ByteRange::Last { len: TAIL }, &mut tail)?;
-        let stat = stat.ok_or_else(|| StoreError::Absent { place: address.to_string() })?;
+        let mut stat = stat.ok_or_else(|| StoreError::Absent { place: address.to_string() })?;
+        if store.ignores_ranges() {
+            // Every read would fetch all of it: it is fetched once, and held.
+            stat = store
+                .get("", options.memory, &mut tail)?
+                .ok_or_else(|| StoreError::Absent { place: address.to_string() })?;
+        }
         Ok(Archive { file: Source::Remote(store), stat, tail })
     }
 

@@ -265,7 +265,7 @@ fn array_with(keys: ChunkKeys) -> Array {
         itemsize: Some(1),
         fill_value: json!(0),
         order: None,
-        chain,
+        chain: chain.into(),
         attributes: Map::new(),
         not_understood: None,
     }
