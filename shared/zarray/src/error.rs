@@ -12,6 +12,8 @@ pub enum ZarrError {
     NotZarr {
         /// Path or URL.
         place: String,
+        /// What was probably meant.
+        hint: String,
     },
     /// A store of another format.
     #[error("{place}: is {what}, not a Zarr store")]
@@ -64,7 +66,7 @@ impl ZarrError {
     /// Path or URL that it is about.
     pub fn place(&self) -> &str {
         match self {
-            ZarrError::NotZarr { place }
+            ZarrError::NotZarr { place, .. }
             | ZarrError::Foreign { place, .. }
             | ZarrError::Metadata { place, .. }
             | ZarrError::TooLarge { place, .. }
@@ -76,7 +78,7 @@ impl ZarrError {
     /// A hint, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            ZarrError::NotZarr { .. } => Some("give the directory that contains zarr.json or .zgroup".into()),
+            ZarrError::NotZarr { hint, .. } => Some(hint.clone()),
             ZarrError::Foreign { .. } => {
                 Some("open it with its own library, and write what is needed of it as a Zarr store".into())
             }

@@ -6,6 +6,7 @@ use crate::consolidated::{Consolidated, Span, inline_copies};
 use crate::foreign::{foreign, is_kerchunk};
 use crate::metadata::{Node, ZarrFormat, array_v2, group_v2};
 use crate::node_v3::node_v3;
+use crate::not_zarr::{meant, stores_below};
 use crate::{OrderedMap, Pool, ZarrError};
 
 /// Nodes on their way at once: enough to keep a hundred requests busy, few enough to hold.
@@ -81,9 +82,12 @@ impl<'a> Hierarchy<'a> {
             },
             (None, None, None) => {
                 let place = store.place("");
-                return Err(match foreign(store, pool)? {
+                // A folder of stores may hold files of other formats, too.
+                let stores = stores_below(store, pool);
+                let what = if stores.is_empty() { foreign(store, pool)? } else { None };
+                return Err(match what {
                     Some(what) => ZarrError::Foreign { place, what },
-                    None => ZarrError::NotZarr { place },
+                    None => ZarrError::NotZarr { hint: meant(&place, &stores), place },
                 });
             }
         };

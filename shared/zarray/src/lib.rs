@@ -24,6 +24,7 @@ mod hierarchy;
 pub mod json;
 mod metadata;
 mod node_v3;
+mod not_zarr;
 mod number;
 mod opens;
 mod parallel;

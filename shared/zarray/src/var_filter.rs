@@ -1,7 +1,7 @@
 //! Which arrays are meant: patterns over names and paths.
 
 use globset::{GlobBuilder, GlobMatcher};
-use zwire::Failure;
+use zwire::{Exit, Failure, did_you_mean};
 
 /// `text` as a pattern that only it matches.
 pub fn glob_escape(text: &str) -> String {
@@ -9,7 +9,26 @@ pub fn glob_escape(text: &str) -> String {
 }
 
 /// Patterns that select arrays.
-pub struct VarFilter(Vec<(bool, GlobMatcher)>);
+pub struct VarFilter(Vec<Pattern>);
+
+struct Pattern {
+    text: String,
+    glob: GlobMatcher,
+}
+
+impl Pattern {
+    /// With a slash, the whole path is compared, otherwise the name.
+    fn matches(&self, path: &str) -> bool {
+        match self.text.contains('/') {
+            true => self.glob.is_match(path) || self.glob.is_match(path.trim_start_matches('/')),
+            false => self.glob.is_match(name_of(path)),
+        }
+    }
+}
+
+fn name_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
 
 impl VarFilter {
     /// Compiles patterns: names or, with a slash, full paths.
@@ -21,7 +40,7 @@ impl VarFilter {
             let glob = GlobBuilder::new(pattern).literal_separator(true).build();
             let matcher =
                 glob.map_err(|error| Failure::usage(error.kind().to_string()).at(format!("--var {pattern}")))?;
-            Ok((pattern.contains('/'), matcher.compile_matcher()))
+            Ok(Pattern { text: pattern.clone(), glob: matcher.compile_matcher() })
         };
         patterns.iter().map(compile).collect::<Result<_, Failure>>().map(VarFilter)
     }
@@ -33,13 +52,21 @@ impl VarFilter {
 
     /// Whether the array at the absolute path `path` is one of them; without patterns every array is.
     pub fn matches(&self, path: &str) -> bool {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let relative = path.trim_start_matches('/');
-        self.0.is_empty()
-            || self.0.iter().any(|(whole, glob)| match whole {
-                true => glob.is_match(path) || glob.is_match(relative),
-                false => glob.is_match(name),
-            })
+        self.0.is_empty() || self.0.iter().any(|pattern| pattern.matches(path))
+    }
+
+    /// A failure for each pattern that matches none of the arrays at `paths`, with the closest name and those that exist.
+    pub fn unmatched(&self, paths: &[String]) -> Vec<Failure> {
+        let unmatched = self.0.iter().filter(|pattern| !paths.iter().any(|path| pattern.matches(path)));
+        let failure = |Pattern { text, .. }: &Pattern| {
+            let failure = Failure::new(Exit::Absent, format!("--var {text}: no such array"));
+            let shown = |path| if text.contains('/') { path } else { name_of(path) };
+            match did_you_mean(text, paths.iter().map(|path| shown(path.as_str()))) {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        };
+        unmatched.map(failure).collect()
     }
 }
 
@@ -58,5 +85,18 @@ mod tests {
         assert!(filter(&["a/*"]).matches("/a/t2m") && filter(&["/a/t2m"]).matches("/a/t2m"));
         assert!(!filter(&["/*"]).matches("/a/t2m") && filter(&["/**"]).matches("/a/t2m"));
         assert!(VarFilter::new(&["[".into()]).is_err());
+    }
+
+    #[test]
+    fn patterns_without_an_array_are_named_with_the_closest() {
+        let filter = VarFilter::new(&["t2m".into(), "u1".into(), "/b/t2m".into()]).expect("valid");
+        let failures = filter.unmatched(&["/a/t2m".into(), "/a/u10".into()]);
+        let texts: Vec<_> =
+            failures.iter().map(|failure| (failure.to_string(), failure.advice().unwrap_or(""))).collect();
+        let expected = [
+            ("--var u1: no such array".to_owned(), "did you mean u10? available: t2m, u10"),
+            ("--var /b/t2m: no such array".to_owned(), "did you mean /a/t2m? available: /a/t2m, /a/u10"),
+        ];
+        assert_eq!(texts, expected);
     }
 }

@@ -3,7 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use zwire::{Exit, Failure};
+use zwire::{Exit, Failure, shell_quote};
+
+use crate::file_kind::{FileKind, neighbour};
 
 /// Why a store or one of its objects cannot be read or written. Every variant names its path or URL.
 #[derive(Debug, thiserror::Error)]
@@ -15,10 +17,12 @@ pub enum StoreError {
         place: String,
     },
     /// The path exists but is not a directory.
-    #[error("{place}: is a file, not a store")]
+    #[error("{place}: is {}, not a Zarr store", kind.name())]
     NotADirectory {
         /// Path or URL.
         place: String,
+        /// What it is.
+        kind: FileKind,
     },
     /// The URL cannot be used.
     #[error("{place}: {detail}")]
@@ -207,7 +211,7 @@ impl StoreError {
     pub fn place(&self) -> &str {
         match self {
             StoreError::Absent { place }
-            | StoreError::NotADirectory { place }
+            | StoreError::NotADirectory { place, .. }
             | StoreError::BadUrl { place, .. }
             | StoreError::Denied { place, .. }
             | StoreError::Network { place, .. }
@@ -255,8 +259,9 @@ impl StoreError {
             StoreError::Denied { place, .. } if place.contains("://") => {
                 "use --anonymous for a public bucket; otherwise set the cloud provider's environment variables"
             }
-            StoreError::NotADirectory { place } if place.ends_with(".json") => {
-                "kerchunk references are not supported: open them with their own library, and write a Zarr store"
+            StoreError::NotADirectory { place, kind } => return Some(kind.hint(place)),
+            StoreError::Absent { place } if !place.contains("://") => {
+                return neighbour(place).map(|meant| format!("did you mean {}?", shell_quote(&meant)));
             }
             StoreError::TimedOut { .. } => "raise --timeout if the server is slow",
             _ => return None,
@@ -276,7 +281,7 @@ pub fn read_failed(path: &Path, source: io::Error) -> StoreError {
     let place = path.display().to_string();
     match source.kind() {
         io::ErrorKind::NotFound => StoreError::Absent { place },
-        io::ErrorKind::NotADirectory => StoreError::NotADirectory { place },
+        io::ErrorKind::NotADirectory => StoreError::NotADirectory { place, kind: FileKind::Other },
         io::ErrorKind::PermissionDenied => StoreError::Denied { place, source: source.into() },
         _ => StoreError::Read { place, source },
     }

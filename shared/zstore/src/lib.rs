@@ -7,6 +7,7 @@
 mod atomic;
 mod cloud;
 mod error;
+mod file_kind;
 mod local;
 mod location;
 mod netrc;
@@ -30,6 +31,7 @@ pub use atomic::{
     remove_tree, retire_directory,
 };
 pub use error::{StoreError, read_failed, write_failed};
+pub use file_kind::FileKind;
 pub use local::LocalObject;
 pub use location::{Location, ZipLocation};
 pub use object::{ByteRange, Entries, Listing, Object, Stat};

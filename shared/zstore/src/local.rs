@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use crate::{ByteRange, Durability, Stat, StoreError, read_failed};
+use crate::{ByteRange, Durability, FileKind, Stat, StoreError, read_failed};
 
 pub use object::LocalObject;
 pub use upload::LocalUpload;
@@ -30,7 +30,7 @@ impl LocalStore {
     pub fn open(root: &Path, stop: Arc<AtomicUsize>) -> Result<LocalStore, StoreError> {
         let metadata = fs::metadata(root).map_err(|error| read_failed(root, error))?;
         if !metadata.is_dir() {
-            return Err(StoreError::NotADirectory { place: root.display().to_string() });
+            return Err(StoreError::NotADirectory { place: root.display().to_string(), kind: FileKind::of(root) });
         }
         Ok(LocalStore { root: root.to_owned(), stop, durability: Durability::Deferred })
     }

@@ -9,6 +9,7 @@
 //!
 //! This crate does not depend on files, Zarr or terminals.
 
+mod closest;
 mod exit;
 mod failure;
 mod json;
@@ -17,6 +18,7 @@ mod redact;
 mod summary;
 mod units;
 
+pub use closest::{closest, did_you_mean};
 pub use exit::{EXIT_STATUS, Exit};
 pub use failure::Failure;
 pub use json::{V1, ratio, round3};
@@ -25,5 +27,5 @@ pub use record::{
     GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord, Summary, Timing, TrialRecord,
 };
 pub use redact::{decoded, redact, redact_url};
-pub use summary::{ExtractPlanSummary, ExtractSummary, InspectSummary, SizesSummary, TrialSummary};
+pub use summary::{ExtractPlanSummary, ExtractSummary, GainSummary, InspectSummary, SizesSummary, TrialSummary};
 pub use units::{human_bytes, human_count, human_counted, shell_quote};
