@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use harness::{Outcome, Tool, binary, fixture, repository, spawn_unread, tools, tree};
+use harness::{MakeArray, Outcome, Tool, binary, copy_tree, fixture, repository, spawn_unread, tools, tree};
 use tempfile::TempDir;
 
 /// Every tool, including the one used only by tests, because the shared crates implement the contract.
@@ -63,13 +63,42 @@ impl Example {
 #[test]
 fn help_has_numbered_examples_and_the_exit_codes() {
     for tool in tools() {
-        for flag in ["--help", "-h"] {
-            let outcome = Tool::new(&tool).arg(flag).run().expect(0);
-            assert_eq!(outcome.stderr, "", "{tool} {flag}");
-            for part in ["Usage:", "Examples:", "  1. ", "Exit status:", "130", "--json", "--quiet"] {
-                assert!(outcome.stdout.contains(part), "{tool} {flag} lacks {part:?}");
-            }
-            assert!(outcome.stdout.lines().filter(|line| line.contains(&tool)).count() > 3, "examples of {tool}");
+        let outcome = Tool::new(&tool).arg("--help").run().expect(0);
+        assert_eq!(outcome.stderr, "", "{tool}");
+        for part in ["Usage:", "Examples:", "  1. ", "Exit status:", "130", "--json", "--quiet"] {
+            assert!(outcome.stdout.contains(part), "{tool} --help lacks {part:?}");
+        }
+        assert!(outcome.stdout.lines().filter(|line| line.contains(&tool)).count() > 3, "examples of {tool}");
+    }
+}
+
+#[test]
+fn short_help_fits_one_screen() {
+    for tool in all_tools() {
+        let text = Tool::new(&tool).arg("-h").run().expect(0).stdout;
+        // The last line of the screen is the prompt.
+        assert!(text.lines().count() <= 23, "{} lines: {text}", text.lines().count());
+        for line in text.lines() {
+            assert!(line.chars().count() < 80 && !line.contains('…'), "{tool} -h: {line}");
+        }
+        let flags = text.lines().filter(|line| line.starts_with("  -") || line.starts_with("      --")).count();
+        assert!(flags >= if tool == "copy_store" { 5 } else { 10 }, "{tool} -h names {flags} flags: {text}");
+        for part in [&format!("Usage: {tool} [OPTIONS] "), "Examples:", &format!("{tool} --help"), "man "] {
+            assert!(text.contains(part), "{tool} -h lacks {part:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_mistyped_flag_or_value_names_the_closest() {
+    for tool in all_tools() {
+        for (typed, meant) in
+            [(&["--timign"][..], "--timing"), (&["--format", "tabel"], "table"), (&["--quite"], "--quiet")]
+        {
+            let outcome = Example::of(&tool).run(typed).expect(2);
+            let (error, hints) = outcome.stderr.split_once('\n').unwrap();
+            assert!(error.starts_with(&format!("{tool}: ")), "{tool}: {error}");
+            assert!(hints.contains("hint: ") && outcome.stderr.contains(meant), "{tool} {typed:?}: {}", outcome.stderr);
         }
     }
 }
@@ -178,6 +207,52 @@ fn quiet_means_quiet() {
         assert_eq!(outcome.stderr, "", "{tool}");
         let outcome = Example::without_source(&tool).run(&["-q"]).expect(4);
         assert!(!outcome.stderr.is_empty(), "{tool}: errors are printed nevertheless");
+        let outcome = Example::of(&tool).run(&["-q", "--format", "table"]).expect(0);
+        assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("", ""), "{tool} prints no table");
+    }
+}
+
+#[test]
+fn verbose_adds_something() {
+    for tool in all_tools() {
+        let plain = Example::of(&tool).run(&[]).expect(0);
+        let outcome = Example::of(&tool).run(&["-v"]).expect(0);
+        assert_eq!(outcome.stdout, plain.stdout, "{tool}: the records are the same");
+        let last = outcome.stderr.lines().last().unwrap();
+        assert!(last.starts_with(&format!("{tool}: ")) && last.contains(" s CPU time, peak memory "), "{tool}: {last}");
+    }
+}
+
+/// Paths that are no stores, and what the hint says.
+#[test]
+fn what_is_no_store_is_named_with_a_hint() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let write = |name: &str, content: &[u8]| std::fs::write(at(name), content).unwrap();
+    write("a.nc", b"CDF\x01");
+    write("b.grib", b"GRIB\0\0\0\x02");
+    write("ref.json", br#"{"version": 1, "refs": {}}"#);
+    write("list.txt", b"one.zarr\n");
+    std::fs::create_dir(at("folder")).unwrap();
+    for store in ["folder/one.zarr", "folder/two.zarr", "only.zarr"] {
+        copy_tree(&fixture("weather-v2.zarr"), &at(store));
+    }
+    for (path, what, hint) in [
+        ("a.nc", "is a NetCDF file, not a Zarr store", "to_zarr("),
+        ("b.grib", "is a GRIB file, not a Zarr store", "engine=\"cfgrib\""),
+        ("ref.json", "is a file of kerchunk references, not a Zarr store", "engine=\"kerchunk\""),
+        ("list.txt", "is a file, not a Zarr store", "--stores-from FILE"),
+        ("only.zarr/.zgroup", "is a metadata document of a Zarr store", "only.zarr"),
+        ("folder", "not a Zarr store", "folder/*.zarr"),
+        ("only", "no such store", "only.zarr?"),
+        ("onyl.zarr", "no such store", "only.zarr?"),
+        ("only.zarr/t2", "no such store", "only.zarr/t2m?"),
+    ] {
+        for tool in all_tools() {
+            let outcome = Example { source: at(path), ..Example::of(&tool) }.run(&[]).expect(4);
+            let (error, advice) = outcome.stderr.split_once("hint: ").unwrap_or((&outcome.stderr, ""));
+            assert!(error.contains(what) && advice.contains(hint), "{tool} {path}: {}", outcome.stderr);
+        }
     }
 }
 
@@ -201,23 +276,24 @@ fn the_format_follows_the_reader() {
     }
 }
 
-/// `script` (util-linux) runs the tool in a terminal.
-#[test]
-fn on_a_terminal_the_table_fits() {
+/// The output of a command in a terminal of 72 columns, by `script` (util-linux); `None` if that is not installed.
+fn on_terminal(command: &Command) -> Option<String> {
     if Command::new("script").arg("--version").output().is_err() {
         println!("skipped: script(1) not found");
-        return;
+        return None;
     }
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let inside = format!("stty cols 72 && {}", words.join(" "));
+    let output = Command::new("script").args(["-qec", &inside, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn on_a_terminal_the_table_fits() {
     for tool in all_tools() {
         let example = Example::of(&tool);
-        let command = example.command().0;
-        let words: Vec<String> = std::iter::once(command.get_program())
-            .chain(command.get_args())
-            .map(|word| format!("'{}'", word.to_str().unwrap()))
-            .collect();
-        let inside = format!("stty cols 72 && {}", words.join(" "));
-        let output = Command::new("script").args(["-qec", &inside, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
+        let Some(text) = on_terminal(&example.command().0) else { return };
         assert!(!text.contains("{\""), "{tool} prints a table: {text}");
         let visible = |line: &str| {
             let mut text = String::new();
@@ -230,7 +306,23 @@ fn on_a_terminal_the_table_fits() {
             text.trim_end().chars().count()
         };
         assert!(text.lines().count() > 3 && text.lines().all(|line| visible(line) <= 72), "{tool}: {text}");
+        let last = text.lines().last().unwrap();
+        assert!(last.split(", ").next().unwrap().ends_with(" s"), "{tool} ends with the elapsed time: {last}");
     }
+}
+
+#[test]
+fn long_work_shows_a_bar_from_its_start_and_removes_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (source, output) = (directory.path().join("a.zarr"), directory.path().join("b.zarr"));
+    // One chunk, so that nothing is finished while the bar is shown.
+    MakeArray { chunk: 8 << 20, chunks: 1, ..MakeArray::default() }.write(&source);
+    let arguments = ["--codec", "gzip", "--clevel", "9", "-j1", "--verify", "none"];
+    let command = Tool::new("zrecompress").args([&source, &output]).args(arguments).0;
+    let Some(text) = on_terminal(&command) else { return };
+    assert!(text.contains("  0%  0 B of 32.0 MiB"), "{text:?}");
+    let last = text.lines().last().unwrap();
+    assert!(last.contains("MiB/s") && !last.contains('%'), "the bar is gone, and the throughput is told: {text:?}");
 }
 
 #[test]
@@ -275,12 +367,53 @@ fn the_manual_page_is_that_of_the_flags() {
 }
 
 #[test]
-fn completions_know_the_flags() {
+fn completions_know_flags_choices_variables_and_dimensions() {
+    let store = fixture("weather-v2.zarr");
+    let store = store.to_str().unwrap();
+    let found = |tool: &str, words: &[&str]| -> Vec<String> {
+        let outcome = Tool::new(tool).args(["--complete", "fish"]).args(words).run().expect(0);
+        outcome.stdout.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+    };
     for tool in all_tools() {
-        for shell in ["bash", "zsh", "fish"] {
-            let text = Tool::new(&tool).args(["--generate", shell]).run().expect(0).stdout;
-            assert!(text.contains(&tool) && text.contains("timing"), "{tool} for {shell}");
+        assert_eq!(found(&tool, &["--ti"]).last().map(String::as_str), Some("--timing"), "{tool}");
+        assert_eq!(found(&tool, &[store, "--format", "t"]), ["table"], "{tool}");
+        let help = Tool::new(&tool).arg("--help").run().stdout;
+        if help.contains("--var <GLOB>") {
+            assert_eq!(found(&tool, &[store, "--var", "t"]), ["t2m", "time", "tp"], "{tool}");
         }
+        if help.contains("--sel <DIM") {
+            assert_eq!(found(&tool, &[store, "--sel=l"]), ["--sel=latitude=", "--sel=longitude="], "{tool}");
+        }
+    }
+}
+
+/// Each shell loads its script and completes with it, where it is installed.
+#[test]
+fn completion_works_in_the_shells() {
+    let bash = "COMP_WORDS=(zinspect STORE --var u); COMP_CWORD=3; _zinspect TOOL; echo \"${COMPREPLY[@]}\"";
+    let zsh = "_describe() { print -r -- ${found[*]} }; words=(TOOL STORE --var u); CURRENT=4; _zinspect";
+    let fish = "complete -C 'zinspect STORE --var u' | string match '*u10*'";
+    let store = fixture("weather-v2.zarr");
+    for (shell, arguments, test) in
+        [("bash", &["-c"][..], bash), ("zsh", &["-fc"], zsh), ("fish", &["--no-config", "-c"], fish)]
+    {
+        let tool = binary("zinspect");
+        let script = Tool::new("zinspect").args(["--generate", shell]).run().expect(0).stdout;
+        let test = test.replace("STORE", store.to_str().unwrap()).replace("TOOL", tool.to_str().unwrap());
+        let before = if shell == "zsh" { "compdef() { : }; " } else { "" };
+        let path = format!("{}:{}", tool.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new(shell);
+        command.args(arguments).arg(format!("{before}{script}\n{test}")).env("PATH", path);
+        let Ok(output) = command.output() else {
+            println!("skipped: {shell} not found");
+            continue;
+        };
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            text.contains("u10") && !text.contains("t2m"),
+            "{shell}: {text} {:?}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }
 

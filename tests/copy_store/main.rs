@@ -34,6 +34,8 @@ struct Args {
 }
 
 impl Tool for Args {
+    const MAIN_FLAGS: &'static [&'static str] = &["overwrite", "dry_run", "resume", "jobs", "quiet", "verbose"];
+
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("Copy a store", "copy_store a.zarr b.zarr"),
         ("Continue an interrupted run", "copy_store --resume a.zarr b.zarr"),

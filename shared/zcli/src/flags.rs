@@ -64,10 +64,10 @@ pub struct Common {
     /// Add elapsed time, CPU time and peak memory to the summary
     #[arg(long)]
     pub timing: bool,
-    /// Print only errors to stderr
+    /// Print only errors, and no table
     #[arg(short, long)]
     pub quiet: bool,
-    /// Print more to stderr
+    /// Print more, such as reasons and where the time went
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
     /// When to use colour
@@ -130,7 +130,7 @@ impl StoreFlags {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Work options")]
 pub struct JobFlags {
-    /// Workers: chunks processed in parallel [default: all available cores]
+    /// Chunks processed in parallel: the number of workers [default: all available cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
 }

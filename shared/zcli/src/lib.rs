@@ -1,8 +1,11 @@
 //! The command-line framework of the tools: it parses the flags, opens the output, handles signals, runs the tool, ends the
 //! stream with the summary, and returns the exit code. A tool adds its flags, its table columns and its job.
 
+mod bar;
+mod complete;
 mod flags;
 mod generate;
+mod help;
 mod output;
 mod signals;
 mod status;
@@ -18,16 +21,17 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::error::ErrorKind;
-use clap::{Arg, CommandFactory, FromArgMatches};
+use clap::{CommandFactory, FromArgMatches};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use zwire::{EXIT_STATUS, Exit, Failure, Record, Summary, V1, redact, redact_url};
+use zwire::{Exit, Failure, Record, Summary, V1, redact, redact_url};
 
+pub use bar::{Bar, Unit};
 pub use clap;
 pub use flags::{Color, Common, Format, Generate, JobFlags, MemoryFlags, StoreFlags, VarFlags, parse_duration};
 pub use output::{Encoder, Line, Output};
 pub use signals::Stop;
-pub use status::{Bar, Status};
+pub use status::Status;
 pub use stores::{Selection, selections, stores};
 pub use table::{Align, Column, Drops, Row, Table};
 pub use timing::Phases;
@@ -36,7 +40,11 @@ pub use zarray::{VarFilter, glob_escape};
 
 /// One tool: its parsed flags and its job.
 pub trait Tool: CommandFactory + FromArgMatches {
-    /// Numbered examples for the help and the manual page: description and command.
+    /// Ids of the flags that people need most, for `-h`; with the rest of it, they fit one screen.
+    const MAIN_FLAGS: &'static [&'static str];
+
+    /// Numbered examples for the help and the manual page: description and command. The lines of a long command end with a
+    /// backslash.
     const EXAMPLES: &'static [(&'static str, &'static str)];
 
     /// Whether this run writes data besides records. If so, it continues when its records are no longer read, and cleans up
@@ -122,10 +130,10 @@ impl Session {
 /// The `main` of a tool.
 pub fn main<T: Tool>() -> ExitCode {
     let started = Instant::now();
-    let command = with_sections::<T>(T::command());
+    let mut command = help::with_sections::<T>(T::command());
     let name = command.get_name().to_owned();
     report_bugs(&name);
-    let exit = match parse::<T>(command.clone(), std::env::args_os()) {
+    let exit = match parse::<T>(&mut command, std::env::args_os().collect()) {
         Ok(Parsed::Run(tool)) => run(&name, tool.as_ref(), started),
         Ok(Parsed::Print(text)) => print(&name, &text),
         Err(exit) => exit,
@@ -138,7 +146,14 @@ enum Parsed<T> {
     Print(Vec<u8>),
 }
 
-fn parse<T: Tool>(mut command: clap::Command, arguments: impl Iterator<Item = OsString>) -> Result<Parsed<T>, Exit> {
+fn parse<T: Tool>(command: &mut clap::Command, arguments: Vec<OsString>) -> Result<Parsed<T>, Exit> {
+    if let [_, flag, shell, words @ ..] = arguments.as_slice()
+        && flag == "--complete"
+    {
+        let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        return Ok(Parsed::Print(complete::complete(command, &shell.to_string_lossy(), &words).into_bytes()));
+    }
+    let in_full = arguments.iter().any(|argument| argument == "--help");
     let parsed = command.try_get_matches_from_mut(arguments).and_then(|mut matches| {
         if let Some(kind) = matches.get_one::<Generate>("generate") {
             return Ok(Parsed::Print(generate::generate(*kind, command.clone(), T::EXAMPLES)));
@@ -146,15 +161,14 @@ fn parse<T: Tool>(mut command: clap::Command, arguments: impl Iterator<Item = Os
         T::from_arg_matches_mut(&mut matches).map(|tool| Parsed::Run(Box::new(tool)))
     });
     parsed.or_else(|error| match error.kind() {
+        ErrorKind::DisplayHelp if !in_full => Ok(Parsed::Print(help::screen::<T>(command).into_bytes())),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let text = error.render();
             let text = if io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() };
             Ok(Parsed::Print(text.into_bytes()))
         }
         _ => {
-            let text = error.render();
-            let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            let text = if colour { text.ansi().to_string() } else { text.to_string() };
+            let text = help::usage_error(command.get_name(), &error.render().to_string());
             // The message quotes the command line. If stderr is closed, it is lost.
             let _ = write!(io::stderr(), "{}", without_secrets(text));
             Err(Exit::Usage)
@@ -175,9 +189,16 @@ fn without_secrets(text: String) -> String {
 
 fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     let common = tool.common();
-    let status = Status::new(name, common);
+    let status = Status::new(name, common, started);
     let stop = Stop::listen(tool.writes());
-    let out = match Output::open(common, tool.records_file(), tool.replaces(), tool.table(), tool.writes()) {
+    let out = match Output::open(
+        common,
+        tool.records_file(),
+        tool.replaces(),
+        tool.table(),
+        tool.writes(),
+        status.screen(),
+    ) {
         Ok(out) => out,
         Err(failure) => return status.failure(&failure),
     };
@@ -200,10 +221,14 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
             (failure.exit, Map::new())
         }
     };
-    let timing = common.timing.then(|| timing::measure(started, &session.phases));
+    let timing = (common.timing || common.verbose).then(|| timing::measure(started, &session.phases));
+    if let Some(timing) = timing.as_ref().filter(|_| !common.timing) {
+        session.status.detail(&timing::line(timing));
+    }
+    let timing = timing.filter(|_| common.timing);
     let errors = session.out.errors();
     let summary = Summary { v: V1, tool: name.to_owned(), exit, errors, totals, timing };
-    match session.out.finish(summary) {
+    match session.out.finish(summary, &session.status.elapsed()) {
         Ok(()) => exit,
         Err(failure) if failure.is_closed_pipe() => Exit::Done,
         Err(failure) if exit == Exit::Done || exit == Exit::Output => session.status.failure(&failure),
@@ -221,24 +246,6 @@ fn print(name: &str, text: &[u8]) -> Exit {
             Exit::Output
         }
     }
-}
-
-/// The sections at the end of `--help`, and the flag that prints the manual page.
-fn with_sections<T: Tool>(command: clap::Command) -> clap::Command {
-    let mut text = String::from("Examples:\n");
-    for (number, (what, how)) in T::EXAMPLES.iter().enumerate() {
-        text.push_str(&format!("  {}. {what}:\n       {how}\n", number + 1));
-    }
-    text.push_str("\nExit status:\n");
-    text.push_str(EXIT_STATUS);
-    let generate = Arg::new("generate")
-        .long("generate")
-        .value_name("WHAT")
-        .value_parser(clap::value_parser!(Generate))
-        .exclusive(true)
-        .help("Print the manual page or shell completions, and exit")
-        .help_heading("Other options");
-    command.after_help(text).arg(generate).version(env!("CARGO_PKG_VERSION"))
 }
 
 /// Reports a panic as an internal error, in one line. The process then exits with 101.

@@ -9,6 +9,7 @@ use zstore::{AtomicFile, Durability, Replace};
 use zwire::{Exit, Record, Summary};
 
 use crate::flags::{Color, Common, Format};
+use crate::status::Screen;
 use crate::table::{Printer, Table};
 use zwire::Failure;
 
@@ -30,8 +31,23 @@ pub struct Output {
     closed: bool,
     /// Whether plain text replaces the records.
     plain: bool,
+    /// Whether no table is printed (`--quiet`).
+    silent: bool,
     /// Whether the tool has set its own columns.
     table_is_set: bool,
+}
+
+/// Stdout on a terminal, where a progress bar may be shown.
+struct Terminal(Screen);
+
+impl Write for Terminal {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.print(|| io::stdout().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.print(|| io::stdout().flush())
+    }
 }
 
 /// An encoded record. Workers encode, because serialising records costs more than creating them.
@@ -66,6 +82,7 @@ impl Output {
         replaces: bool,
         table: Table,
         outlives_reader: bool,
+        screen: Screen,
     ) -> Result<Output, Failure> {
         let terminal = target.is_none() && io::stdout().is_terminal();
         let as_table = match common.format {
@@ -79,6 +96,7 @@ impl Output {
             Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
         };
         let (writer, target): (Box<dyn Write + Send>, _) = match target {
+            None if terminal => (Box::new(Terminal(screen)), None),
             None => (Box::new(io::stdout()), None),
             Some(path) => {
                 let (target, file) = create(path, replaces)?;
@@ -87,7 +105,11 @@ impl Output {
         };
         Ok(Output {
             writer: BufWriter::with_capacity(64 * 1024, writer),
-            printer: as_table.then(|| Printer::new(table, (terminal && !common.wide).then(terminal_width), colored)),
+            printer: as_table.then(|| {
+                let width = (terminal && !common.wide).then(terminal_width);
+                Printer::new(table, width, terminal, colored)
+            }),
+            silent: as_table && common.quiet && target.is_none(),
             target,
             replaces,
             flushed: Instant::now(),
@@ -112,7 +134,7 @@ impl Output {
         if matches!(record, Record::Error(_)) {
             self.errors += 1;
         }
-        if self.closed || self.plain {
+        if self.closed || self.plain || self.silent {
             return Ok(());
         }
         let written = match &mut self.printer {
@@ -219,13 +241,13 @@ impl Output {
     }
 
     /// Ends the stream with its summary, flushes it and checks for errors.
-    pub(crate) fn finish(&mut self, summary: Summary) -> Result<(), Failure> {
+    pub(crate) fn finish(&mut self, summary: Summary, elapsed: &str) -> Result<(), Failure> {
         if self.closed {
             return Ok(());
         }
         let written = match &mut self.printer {
-            _ if self.plain => Ok(()),
-            Some(printer) => self.writer.write_all(printer.finish(&summary).as_bytes()),
+            _ if self.plain || self.silent => Ok(()),
+            Some(printer) => self.writer.write_all(printer.finish(&summary, elapsed).as_bytes()),
             None => write_line(&mut self.writer, &Record::Summary(summary)),
         };
         let flushed = written.and_then(|()| self.writer.flush());

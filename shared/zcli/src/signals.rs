@@ -19,7 +19,7 @@ impl Stop {
     /// Installs the signal handlers. A tool that only reads exits at once; a tool that writes checks the flag and cleans up,
     /// and exits at once only at a second signal.
     pub fn listen(writes: bool) -> Stop {
-        let stop = Stop { signal: Arc::default(), too_late: Arc::default() };
+        let stop = Stop::never();
         let insist = Arc::new(AtomicBool::new(!writes));
         for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated), (SIGHUP, Exit::Terminated)] {
             // The order matters: the shutdown handler checks the flag before the same signal sets it. If handlers cannot be
@@ -29,6 +29,11 @@ impl Stop {
             let _ = flag::register_usize(signal, Arc::clone(&stop.signal), usize::from(exit.code()));
         }
         stop
+    }
+
+    /// No signal ever requests a stop: the default handlers end the process.
+    pub fn never() -> Stop {
+        Stop { signal: Arc::default(), too_late: Arc::default() }
     }
 
     /// Ignores signals from now on: the work is done and its result is published.

@@ -1,18 +1,16 @@
 //! Messages on stderr: errors, warnings, progress; never results.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use zwire::{Exit, redact};
+use indicatif::ProgressBar;
+use parking_lot::Mutex;
+use zwire::{Exit, Failure, redact};
 
+use crate::bar::{Bar, Unit};
 use crate::flags::{Color, Common};
-use zwire::Failure;
-
-/// No progress bar is shown for work shorter than this.
-const BAR_DELAY: Duration = Duration::from_millis(250);
 
 /// Prints messages.
 pub struct Status {
@@ -20,17 +18,31 @@ pub struct Status {
     quiet: bool,
     verbose: bool,
     progress: bool,
+    screen: Screen,
+    started: Instant,
+    /// Work done by all bars, and its unit.
+    worked: Arc<AtomicU64>,
+    unit: Mutex<Option<Unit>>,
 }
 
 impl Status {
-    pub(crate) fn new(name: &str, common: &Common) -> Status {
+    pub(crate) fn new(name: &str, common: &Common, started: Instant) -> Status {
         let terminal = io::stderr().is_terminal();
         let progress = match common.progress {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => terminal && !common.quiet,
         };
-        Status { name: name.to_owned(), quiet: common.quiet, verbose: common.verbose, progress }
+        Status {
+            name: name.to_owned(),
+            quiet: common.quiet,
+            verbose: common.verbose,
+            progress,
+            screen: Screen::default(),
+            started,
+            worked: Arc::default(),
+            unit: Mutex::default(),
+        }
     }
 
     /// Prints a failure, and returns its exit code.
@@ -62,47 +74,43 @@ impl Status {
 
     fn line(&self, text: &str) {
         // If stderr is closed, the message is lost.
-        let _ = writeln!(io::stderr(), "{}", redact(text));
+        let _ = self.screen.print(|| writeln!(io::stderr(), "{}", redact(text)));
     }
 
-    /// A progress bar over `total` bytes.
-    pub fn bar(&self, total: u64) -> Bar {
-        let done = AtomicU64::new(0);
-        Bar { wanted: self.progress, started: Instant::now(), total, done, shown: OnceLock::new() }
+    /// The terminal, for those who write to it, too.
+    pub(crate) fn screen(&self) -> Screen {
+        self.screen.clone()
+    }
+
+    /// A progress bar over `total` units of work; 0 if it is not known how many there are.
+    pub fn bar(&self, total: u64, unit: Unit) -> Bar {
+        *self.unit.lock() = Some(unit);
+        Bar::new(total, unit, self.progress.then(|| self.screen.clone()), Arc::clone(&self.worked))
+    }
+
+    /// Elapsed time and throughput: `12.3 s, 512 MiB/s`.
+    pub(crate) fn elapsed(&self) -> String {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let rate = self.unit.lock().and_then(|unit| unit.rate(self.worked.load(Ordering::Relaxed), seconds));
+        rate.map_or_else(|| format!("{seconds:.2} s"), |rate| format!("{seconds:.2} s, {rate}"))
     }
 }
 
-/// A progress bar, shown only for long work.
-pub struct Bar {
-    wanted: bool,
-    started: Instant,
-    total: u64,
-    done: AtomicU64,
-    shown: OnceLock<ProgressBar>,
-}
+/// The terminal, shared by messages, results and the progress bar, so that none is written over another.
+#[derive(Clone, Default)]
+pub struct Screen(Arc<Mutex<Option<ProgressBar>>>);
 
-impl Bar {
-    /// Advances the bar.
-    pub fn advance(&self, bytes: u64) {
-        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if self.wanted && self.started.elapsed() >= BAR_DELAY {
-            self.shown.get_or_init(|| self.draw()).set_position(done);
+impl Screen {
+    /// Writes to the terminal while the bar is hidden.
+    pub fn print<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &*self.0.lock() {
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 
-    fn draw(&self) -> ProgressBar {
-        let template = "{bar:30} {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let elapsed = self.started.elapsed();
-        ProgressBar::with_draw_target(Some(self.total), ProgressDrawTarget::stderr())
-            .with_style(style)
-            .with_elapsed(elapsed)
-    }
-
-    /// Removes the bar.
-    pub fn finish(&self) {
-        if let Some(bar) = self.shown.get() {
-            bar.finish_and_clear();
-        }
+    /// Shows this bar from now on.
+    pub fn set(&self, bar: Option<ProgressBar>) {
+        *self.0.lock() = bar;
     }
 }

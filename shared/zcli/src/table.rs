@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-use zwire::{Record, Summary, Timing};
+use zwire::{Record, Summary, human_counted};
 
-use zwire::{human_bytes, human_counted};
+use crate::timing;
 
 /// Rows used to choose the column widths.
 const FIRST_ROWS: usize = 256;
@@ -72,8 +73,8 @@ pub enum Row {
     Verbatim(String),
 }
 
-/// Turns a record into rows.
-pub type Rows = Box<dyn Fn(&Record) -> Vec<Row> + Send>;
+/// Turns a record into rows; those that were held back come with the summary.
+pub type Rows = Box<dyn FnMut(&Record) -> Vec<Row> + Send>;
 
 /// How the records of a tool are shown in a terminal.
 pub struct Table {
@@ -93,14 +94,15 @@ pub struct Printer {
     table: Table,
     /// Width of the terminal; `None` for a file, where lines are not truncated.
     width: Option<usize>,
+    terminal: bool,
     colored: bool,
     waiting: Vec<Row>,
     widths: Option<Vec<usize>>,
 }
 
 impl Printer {
-    pub fn new(table: Table, width: Option<usize>, colored: bool) -> Printer {
-        Printer { table, width, colored, waiting: Vec::new(), widths: None }
+    pub fn new(table: Table, width: Option<usize>, terminal: bool, colored: bool) -> Printer {
+        Printer { table, width, terminal, colored, waiting: Vec::new(), widths: None }
     }
 
     /// Replaces the table, before the first row.
@@ -115,18 +117,21 @@ impl Printer {
         if due && !self.table.tree { self.flush() } else { String::new() }
     }
 
-    /// The remaining text, with the footer.
-    pub fn finish(&mut self, summary: &Summary) -> String {
+    /// The remaining text, with the footer. `elapsed` is shown on a terminal only, so that equal work prints equal files.
+    pub fn finish(&mut self, summary: &Summary, elapsed: &str) -> String {
+        let rows = (self.table.rows)(&Record::Summary(summary.clone()));
+        self.waiting.extend(rows);
         if self.table.tree {
             draw_tree(&mut self.waiting);
         }
         let mut text = self.flush();
         let hidden = self.hidden();
-        for line in
-            hidden.into_iter().chain((self.table.footer)(summary)).chain(summary.timing.as_ref().map(timing_line))
-        {
-            text.push_str(&self.note(&line));
+        let mut lines: Vec<String> = hidden.into_iter().chain((self.table.footer)(summary)).collect();
+        match &summary.timing {
+            Some(timing) => lines.push(timing::line(timing)),
+            None => lines.extend(self.terminal.then(|| elapsed.to_owned())),
         }
+        lines.iter().for_each(|line| text.push_str(&self.note(line)));
         text
     }
 
@@ -171,7 +176,8 @@ impl Printer {
         text
     }
 
-    /// Column widths for these rows; if the terminal is narrower, columns shrink, the widest first.
+    /// Column widths for these rows. If the terminal is narrower, columns shrink as long as different cells stay different,
+    /// the widest first; then columns are hidden; then columns shrink further.
     fn measure(&self, rows: &[Row]) -> Vec<usize> {
         let columns = &self.table.columns;
         let mut widths: Vec<usize> = columns.iter().map(|column| column.title.width()).collect();
@@ -188,16 +194,19 @@ impl Printer {
         order.sort_by_key(|&number| (columns[number].drops, !is_constant(rows, number), Reverse(number)));
         let mut order = order.into_iter();
         let total = |widths: &[usize]| widths.iter().filter(|width| **width > 0).map(|width| width + 2).sum::<usize>();
-        let widest_above = |widths: &[usize], least: usize| {
-            let shrinks = (0..columns.len()).filter(|&number| columns[number].shrinks && widths[number] > least);
+        let readable: Vec<usize> =
+            (0..columns.len()).map(|number| distinct_width(rows, number, widths[number])).collect();
+        let widest_above = |widths: &[usize], least: &dyn Fn(usize) -> usize| {
+            let shrinks =
+                (0..columns.len()).filter(|&number| columns[number].shrinks && widths[number] > least(number));
             shrinks.max_by_key(|&number| widths[number])
         };
         while total(&widths) > terminal + 2 {
-            if let Some(number) = widest_above(&widths, READABLE) {
+            if let Some(number) = widest_above(&widths, &|number| readable[number]) {
                 widths[number] -= 1;
             } else if let Some(number) = order.next() {
                 widths[number] = 0;
-            } else if let Some(number) = widest_above(&widths, NARROWEST) {
+            } else if let Some(number) = widest_above(&widths, &|_| NARROWEST) {
                 widths[number] -= 1;
             } else {
                 break;
@@ -245,11 +254,6 @@ impl Printer {
     }
 }
 
-fn timing_line(timing: &Timing) -> String {
-    let memory = human_bytes(timing.peak_memory_bytes);
-    format!("{:.2} s, {:.2} s CPU time, peak memory {memory}", timing.seconds, timing.cpu_seconds)
-}
-
 /// Draws paths in walking order as a tree, from the end, because a branch depends on whether a sibling follows.
 fn draw_tree(rows: &mut [Row]) {
     let mut more_to_come: Vec<bool> = Vec::new();
@@ -282,6 +286,17 @@ fn is_constant(rows: &[Row], number: usize) -> bool {
     });
     let cells: Vec<_> = cells.collect();
     cells.len() > 1 && cells.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+/// The least width, and at least [`READABLE`], at which cells of a column that differ still differ when they are shortened.
+fn distinct_width(rows: &[Row], number: usize, width: usize) -> usize {
+    let cells = rows.iter().filter_map(|row| match row {
+        Row::Cells(cells) => cells.get(number).map(String::as_str),
+        Row::Note(_) | Row::Verbatim(_) => None,
+    });
+    let cells: BTreeSet<&str> = cells.collect();
+    let distinct = |width: &usize| cells.iter().map(|cell| shorten(cell, *width)).collect::<BTreeSet<_>>().len();
+    (READABLE.min(width)..width).find(|width| distinct(width) == cells.len()).unwrap_or(width)
 }
 
 /// `text` in `width` columns: what does not fit is replaced in the middle, because names often differ at their end.
@@ -341,7 +356,7 @@ mod tests {
     }
 
     fn print(width: Option<usize>, keys: &[&str]) -> String {
-        let mut printer = Printer::new(table(), width, false);
+        let mut printer = Printer::new(table(), width, false, false);
         let mut text = String::new();
         for key in keys {
             let record = KeyRecord { key: (*key).to_owned(), stored_bytes: 5, ..KeyRecord::default() };
@@ -355,7 +370,7 @@ mod tests {
             totals: serde_json::Map::new(),
             timing: None,
         };
-        text + &printer.finish(&summary)
+        text + &printer.finish(&summary, "1 s")
     }
 
     #[test]
@@ -389,12 +404,12 @@ mod tests {
         };
         let columns = drops.into_iter().enumerate().map(column).collect();
         let table = Table { columns, rows: Box::new(cells), tree: false, footer: |_| Vec::new() };
-        let mut printer = Printer::new(table, Some(width), false);
+        let mut printer = Printer::new(table, Some(width), false, false);
         let record = |key: &str| Record::Key(KeyRecord { key: key.into(), ..KeyRecord::default() });
         let mut text = printer.record(&record("cell_")) + &printer.record(&record("last_"));
         let summary =
             Summary { v: V1, tool: "t".into(), exit: Exit::Done, errors: 0, totals: Default::default(), timing: None };
-        text.push_str(&printer.finish(&summary));
+        text.push_str(&printer.finish(&summary, "1 s"));
         text
     }
 
@@ -419,11 +434,24 @@ mod tests {
     }
 
     #[test]
+    fn cells_that_differ_stay_different() {
+        let rows = |cells: &[&str]| cells.iter().map(|cell| Row::Cells(vec![(*cell).to_owned()])).collect::<Vec<_>>();
+        let codecs = ["blosc(lz4,5,shuffle)", "blosc(lz4,9,shuffle)", "none"];
+        assert_eq!(distinct_width(&rows(&codecs), 0, 20), 20);
+        assert_eq!(distinct_width(&rows(&codecs[1..]), 0, 20), READABLE);
+        assert_eq!(distinct_width(&rows(&["short"]), 0, 5), 5);
+        let lengths: Vec<String> = (0..9).map(|number| format!("/surface/geopotential_{number}00/mean")).collect();
+        let paths: Vec<&str> = lengths.iter().map(String::as_str).collect();
+        let width = distinct_width(&rows(&paths), 0, 30);
+        assert_eq!(shorten(paths[0], width), "/surface…000/mean");
+    }
+
+    #[test]
     fn notes_are_broken_between_words() {
-        let printer = Printer::new(table(), Some(12), false);
+        let printer = Printer::new(table(), Some(12), false, false);
         assert_eq!(printer.note("  one two three four"), "  one two\n  three four\n");
         assert_eq!(printer.note("  incomprehensibilities"), "  incompreh…\n");
-        assert_eq!(Printer::new(table(), None, false).note("  one two three four"), "  one two three four\n");
+        assert_eq!(Printer::new(table(), None, false, false).note("  one two three four"), "  one two three four\n");
     }
 
     #[test]
@@ -440,6 +468,16 @@ mod tests {
             })
             .collect();
         assert_eq!(drawn, ["/", "├ a/", "│ ├ b/", "a remark", "│ │ └ x", "│ └ c", "└ d"]);
+    }
+
+    #[test]
+    fn only_a_terminal_shows_the_elapsed_time() {
+        let summary =
+            Summary { v: V1, tool: "t".into(), exit: Exit::Done, errors: 0, totals: Default::default(), timing: None };
+        for (terminal, text) in [(true, "0 errors\n1.50 s, 2 GiB/s\n"), (false, "0 errors\n")] {
+            let mut printer = Printer::new(table(), Some(80), terminal, false);
+            assert_eq!(printer.finish(&summary, "1.50 s, 2 GiB/s"), text);
+        }
     }
 
     #[test]

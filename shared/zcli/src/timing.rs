@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Instant;
 
 use serde_json::Map;
-use zwire::{Timing, round3};
+use zwire::{Timing, human_bytes, round3};
 
 /// Seconds by phase, summed over all workers.
 #[derive(Default)]
@@ -33,6 +33,19 @@ pub fn measure(started: Instant, phases: &Phases) -> Timing {
         peak_memory_bytes: peak_memory().unwrap_or_default(),
         phases: by_phase,
     }
+}
+
+/// The totals in one line.
+pub fn line(timing: &Timing) -> String {
+    let Timing { seconds, cpu_seconds, peak_memory_bytes, phases } = timing;
+    let mut line =
+        format!("{seconds:.2} s, {cpu_seconds:.2} s CPU time, peak memory {}", human_bytes(*peak_memory_bytes));
+    for (index, (name, seconds)) in phases.iter().enumerate() {
+        let phase = name.trim_end_matches("_seconds");
+        let start = if index == 0 { "; summed over all workers: " } else { ", " };
+        line.push_str(&format!("{start}{phase} {:.2} s", seconds.as_f64().unwrap_or(0.0)));
+    }
+    line
 }
 
 /// User and system time of all threads (`utime` and `stime` in proc(5), in ticks of 1/100 s).
@@ -62,5 +75,6 @@ mod tests {
         let timing = measure(Instant::now(), &phases);
         assert_eq!(timing.phases["read_seconds"], 1.75);
         assert!(timing.peak_memory_bytes > 100_000);
+        assert!(line(&timing).ends_with("; summed over all workers: read 1.75 s"), "{}", line(&timing));
     }
 }

@@ -9,10 +9,11 @@ use zstage::{Begin, Command, OnBadChunk, Outcome, Progress, ScratchPlace, Summar
 use zstore::{Location, StoreOptions, Target};
 use zwire::{Exit, Failure, Record};
 
+use crate::bar::{Bar, Unit};
 use crate::flags::{JobFlags, MemoryFlags, StoreFlags, parse_duration};
 use crate::output::Output;
 use crate::signals::Stop;
-use crate::status::{Bar, Status};
+use crate::status::Status;
 use crate::timing::Phases;
 use crate::{Ending, Session};
 
@@ -177,15 +178,23 @@ impl Session {
 
 impl Progress for Listener<'_> {
     fn start(&self, bytes: u64) {
-        *self.bar.write() = Some(self.status.bar(bytes));
+        *self.bar.write() = Some(self.status.bar(bytes, Unit::Bytes));
+    }
+
+    fn start_items(&self, total: u64, plural: &'static str) {
+        *self.bar.write() = Some(self.status.bar(total, Unit::Items(plural)));
     }
 
     fn advance(&self, bytes: u64) {
         self.bar.read().iter().for_each(|bar| bar.advance(bytes));
     }
 
+    fn skip(&self, bytes: u64) {
+        self.bar.read().iter().for_each(|bar| bar.skip(bytes));
+    }
+
     fn finish(&self) {
-        self.bar.read().iter().for_each(Bar::finish);
+        *self.bar.write() = None;
     }
 
     fn phase(&self, name: &'static str, seconds: f64) {

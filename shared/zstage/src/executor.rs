@@ -159,12 +159,19 @@ impl Workers<'_> {
     fn object(&self, item: &Item, scratch: &mut WorkerScratch) {
         let plan = &self.task.plans[item.array];
         let before = scratch.seconds.total();
+        let bytes = plan.object_bytes().unwrap_or(item.stat.map_or(0, |stat| stat.size));
         let result = match self.resumed(plan, item) {
-            Ok(Some(stats)) => Ok((stats, Vec::new())),
-            Ok(None) => self.make(plan, item, scratch),
+            Ok(Some(stats)) => {
+                self.task.progress.skip(bytes);
+                Ok((stats, Vec::new()))
+            }
+            Ok(None) => {
+                let made = self.make(plan, item, scratch);
+                self.task.progress.advance(bytes);
+                made
+            }
             Err(failure) => Err(failure),
         };
-        self.task.progress.advance(plan.object_bytes().unwrap_or(item.stat.map_or(0, |stat| stat.size)));
         self.report.finished(item.array, &item.key, result, scratch.seconds.total() - before);
     }
 

@@ -7,8 +7,14 @@ pub trait Progress: Sync {
     /// Work over `bytes` decoded bytes begins.
     fn start(&self, bytes: u64);
 
+    /// Work over so many items begins, of which each counts as one.
+    fn start_items(&self, _total: u64, _plural: &'static str) {}
+
     /// More of it is done.
     fn advance(&self, bytes: u64);
+
+    /// More of it was done by an earlier run.
+    fn skip(&self, bytes: u64);
 
     /// All of it is done, or the run has ended.
     fn finish(&self);
@@ -45,6 +51,7 @@ pub struct NoProgress;
 impl Progress for NoProgress {
     fn start(&self, _: u64) {}
     fn advance(&self, _: u64) {}
+    fn skip(&self, _: u64) {}
     fn finish(&self) {}
     fn phase(&self, _: &'static str, _: f64) {}
     fn warn(&self, _: &str) {}

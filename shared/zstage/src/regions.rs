@@ -106,16 +106,22 @@ impl Regions<'_> {
         let regions = engine.plan();
         let key = format!("region {number:012}");
         self.report.started(array);
+        let share = plan.array.uncompressed_bytes().unwrap_or(0) / regions.regions().max(1);
         let result = match self.resumed(array, engine, number) {
-            Ok(Some(stats)) => Ok((stats, 0.0)),
-            Ok(None) => self
-                .remove_outputs(plan, regions, number)
-                .and_then(|()| engine.run(number, scratch))
-                .and_then(|outcome| self.record_done(array, number, &outcome)),
+            Ok(Some(stats)) => {
+                self.task.progress.skip(share);
+                Ok((stats, 0.0))
+            }
+            Ok(None) => {
+                let done = self
+                    .remove_outputs(plan, regions, number)
+                    .and_then(|()| engine.run(number, scratch))
+                    .and_then(|outcome| self.record_done(array, number, &outcome));
+                self.task.progress.advance(share);
+                done
+            }
             Err(failure) => Err(failure),
         };
-        let share = plan.array.uncompressed_bytes().unwrap_or(0) / regions.regions().max(1);
-        self.task.progress.advance(share);
         let seconds = result.as_ref().map_or(0.0, |(_, seconds)| *seconds);
         self.report.finished(array, &key, result.map(|(stats, _)| (stats, Vec::new())), seconds);
     }

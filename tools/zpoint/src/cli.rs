@@ -88,7 +88,7 @@ pub struct PointFlags {
     /// How to handle points more than half a cell outside the grid
     #[arg(long, value_name = "WHAT", value_parser = one_of(OUT_OF_BOUNDS), default_value = "error")]
     pub out_of_bounds: OutOfBounds,
-    /// Use the nearest cell where this variable is not missing at the first sample, for points near a coast
+    /// Use the nearest cell where VAR is not missing (at the first sample), for points near a coast
     #[arg(long, value_name = "VAR", requires = "search_radius")]
     pub nearest_valid: Option<String>,
     /// Search radius of --nearest-valid: 50km

@@ -1,7 +1,7 @@
 //! A planned extraction: the record of the plan, or the rows.
 
 use zarray::{CellDecoder, Pool, ScratchPool, Semaphore};
-use zcli::{Ending, Phases, Session};
+use zcli::{Ending, Phases, Session, Unit};
 use zcoord::Column;
 use zwire::{Exit, ExtractPlanSummary, ExtractSummary, Failure, Record};
 
@@ -112,17 +112,17 @@ impl<'a> Job<'a> {
         if emitter.takes_matches() {
             self.emit_matches(session)?;
         }
-        let bar = session.status.bar(shape.rows() * self.row_bytes());
+        let bar = session.status.bar(shape.rows(), Unit::Items("rows"));
         let mut stats = ReadStats::default();
         for number in 0..self.sources.len() {
             self.extract_from(number, session, |batch, read, session| {
                 stats.add(read);
                 emitter.write(&batch, session)?;
-                bar.advance(batch.rows as u64 * self.row_bytes());
+                bar.advance(batch.rows as u64);
                 Ok(())
             })?;
         }
-        bar.finish();
+        drop(bar);
         if session.stop.requested().is_some() {
             // Dropping the emitter removes the partial output.
             return Ok(Ending::without_totals(Exit::Interrupted));
@@ -167,11 +167,6 @@ impl<'a> Job<'a> {
 
     fn columns(&self) -> u64 {
         self.schema.variables.iter().map(|variable| variable.features.len() as u64).sum()
-    }
-
-    /// Bytes of a row, for the progress bar.
-    fn row_bytes(&self) -> u64 {
-        (self.columns() * 4).max(1)
     }
 
     /// Emits the cells of the points, for each store and grid whose cells differ from the first.

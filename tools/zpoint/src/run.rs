@@ -15,6 +15,21 @@ use crate::points::Points;
 use crate::source::Source;
 
 impl Tool for Args {
+    const MAIN_FLAGS: &'static [&'static str] = &[
+        "lat",
+        "lon",
+        "points",
+        "var",
+        "sel",
+        "isel",
+        "to",
+        "output",
+        "dry_run",
+        "nearest_valid",
+        "max_memory",
+        "anonymous",
+    ];
+
     const EXAMPLES: &'static [(&'static str, &'static str)] = EXAMPLES;
 
     fn writes(&self) -> bool {

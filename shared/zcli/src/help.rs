@@ -1,0 +1,118 @@
+//! Help: `-h` on one screen, the sections at the end of `--help`, and messages about a command line that is wrong.
+
+use clap::{Arg, Command};
+use unicode_width::UnicodeWidthStr;
+use zwire::EXIT_STATUS;
+
+use crate::Tool;
+use crate::flags::Generate;
+
+/// Columns of the smallest terminal.
+const WIDTH: usize = 80;
+
+/// Examples in `-h`.
+const EXAMPLES: usize = 2;
+
+/// `-h`: usage, the flags of [`Tool::MAIN_FLAGS`], and where the rest is.
+pub fn screen<T: Tool>(command: &mut Command) -> String {
+    let name = command.get_name().to_owned();
+    let about = clause(&command.get_about().map(ToString::to_string).unwrap_or_default());
+    let mut text = format!("{about}\n\n{}\n\n", command.render_usage());
+    let flags = T::MAIN_FLAGS.iter().filter_map(|id| command.get_arguments().find(|arg| arg.get_id() == id));
+    let flags: Vec<(String, &Arg)> = flags.map(|arg| (spelling(arg), arg)).collect();
+    let width = flags.iter().map(|(spelling, _)| spelling.width()).max().unwrap_or(0);
+    for (spelling, arg) in &flags {
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let line = format!("  {spelling:width$}  {}", clause(&help));
+        text.push_str(&(with_default(fitted(line), arg) + "\n"));
+    }
+    text.push_str("\nExamples:\n");
+    let short = T::EXAMPLES.iter().filter(|(_, how)| how.width() + 2 < WIDTH && !how.contains('\n'));
+    for (_, how) in short.take(EXAMPLES) {
+        text.push_str(&format!("  {how}\n"));
+    }
+    text + &format!("\nAll options, examples and exit codes: {name} --help, or man {name}\n")
+}
+
+/// A flag as it is typed: `-j, --jobs N`.
+fn spelling(arg: &Arg) -> String {
+    let short = arg.get_short().map_or_else(|| "    ".into(), |short| format!("-{short}, "));
+    let long = arg.get_long().map_or_else(String::new, |long| format!("--{long}"));
+    let value = arg.get_value_names().filter(|_| arg.get_action().takes_values()).unwrap_or_default();
+    let value = value.first().map_or_else(String::new, |name| format!(" {name}"));
+    format!("{short}{long}{value}")
+}
+
+/// A text up to its first full stop, colon, semicolon or bracket.
+fn clause(text: &str) -> String {
+    let end = [". ", ": ", "; ", " (", " [", "\n"].iter().filter_map(|end| text.find(end)).min();
+    text[..end.unwrap_or(text.len())].to_owned()
+}
+
+/// The line, without what follows its last comma if it is too long.
+fn fitted(line: String) -> String {
+    match line.rfind(", ").filter(|_| line.width() >= WIDTH) {
+        Some(comma) => fitted(line[..comma].to_owned()),
+        None => line,
+    }
+}
+
+/// The line with the default value of the flag, if both fit.
+fn with_default(line: String, arg: &Arg) -> String {
+    let default = arg.get_default_values().first().filter(|_| arg.get_action().takes_values());
+    let default = default.map(|value| format!("{line} [default: {}]", value.to_string_lossy()));
+    default.filter(|line| line.width() < WIDTH).unwrap_or(line)
+}
+
+/// The sections at the end of `--help`, and the flag that prints the manual page.
+pub fn with_sections<T: Tool>(command: Command) -> Command {
+    let mut text = String::from("Examples:\n");
+    for (number, (what, how)) in T::EXAMPLES.iter().enumerate() {
+        text.push_str(&format!("  {}. {what}:\n", number + 1));
+        how.lines().for_each(|line| text.push_str(&format!("       {line}\n")));
+    }
+    text.push_str("\nExit status:\n");
+    text.push_str(EXIT_STATUS);
+    let generate = Arg::new("generate")
+        .long("generate")
+        .value_name("WHAT")
+        .value_parser(clap::value_parser!(Generate))
+        .exclusive(true)
+        .help("Print the manual page or shell completions, and exit")
+        .help_heading("Other options");
+    command.after_help(text).arg(generate).version(env!("CARGO_PKG_VERSION"))
+}
+
+/// A message about the command line, in the form of all messages: `tool: what is wrong`, then hints.
+pub fn usage_error(name: &str, text: &str) -> String {
+    let lines =
+        text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let mut message = String::new();
+    for line in lines.filter(|line| !line.trim().is_empty()) {
+        let hint = line.trim_start().strip_prefix("tip: ").map(|tip| format!("hint: {tip}"));
+        let error = line.strip_prefix("error: ").map(|error| format!("{name}: {error}"));
+        message.push_str(&hint.or(error).unwrap_or_else(|| line.to_owned()));
+        message.push('\n');
+    }
+    message + &format!("hint: {name} -h shows the main options, {name} --help all of them\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clauses_end_at_punctuation() {
+        assert_eq!(clause("Select arrays by name (\"t2m\"); repeatable"), "Select arrays by name");
+        assert_eq!(clause("Memory limit, in bytes or 1.5 G. More"), "Memory limit, in bytes or 1.5 G");
+    }
+
+    #[test]
+    fn usage_errors_look_like_others() {
+        let text = "error: unexpected argument '--sise' found\n\n  tip: a similar argument exists: '--sizes'\n\n\
+                    Usage: t [OPTIONS]\n\nFor more information, try '--help'.\n";
+        let expected = "t: unexpected argument '--sise' found\nhint: a similar argument exists: '--sizes'\n\
+                        hint: t -h shows the main options, t --help all of them\n";
+        assert_eq!(usage_error("t", text), expected);
+    }
+}
