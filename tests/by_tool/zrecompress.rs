@@ -591,3 +591,17 @@ fn verify_finds_nothing_wrong_with_any_compressor() {
         assert_eq!(record["verified"], verified, "{verify}");
     }
 }
+
+#[test]
+fn mistyped_arrays_and_dimensions_name_the_closest() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("out.zarr");
+    for (arguments, error, hint) in [
+        (["--var", "t2"], "--var t2: no such array", "did you mean t2m? available: latitude, longitude, msl,"),
+        (["--chunks", "tiem=2"], "no array has tiem", "did you mean time? available: latitude, longitude, time"),
+    ] {
+        let run = Tool::new("zrecompress").arg(fixture("weather-v2.zarr")).arg(&output).args(arguments).run().expect(4);
+        assert!(run.stderr.contains(error) && run.stderr.contains(&format!("hint: {hint}")), "{}", run.stderr);
+        assert!(!output.exists());
+    }
+}

@@ -125,6 +125,9 @@ pub struct ArrayRecord {
     /// Stored objects if the array were complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects_expected: Option<u64>,
+    /// If some are missing: the share present in equal stretches along the first dimension with several chunks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub present_shares: Option<Vec<f64>>,
     /// Bytes stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stored_bytes: Option<u64>,
@@ -158,7 +161,10 @@ pub struct ArrayRecord {
     /// `blocks / ceil(blocks / threads)`: the maximum speed-up with these threads on one chunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_speedup: Option<f64>,
-    /// What limits decoding speed, in one word.
+    /// If recompressing gives more blocks: how many times more these threads could gain than now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recompressed_speedup: Option<f64>,
+    /// What limits decoding speed, or what is wrong, in one word.
     pub verdict: String,
     /// The verdict in one sentence.
     pub reason: String,
@@ -573,6 +579,8 @@ pub struct TrialRecord {
     /// Estimated seconds to encode it with all workers, without reading and writing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predicted_seconds: Option<f64>,
+    /// Its place by the objective among those tried, from 1.
+    pub rank: u64,
     /// Whether it is Pareto-optimal in size, encoding and decoding speed, and bytes per point.
     pub pareto: bool,
     /// Whether it was chosen for the array.
@@ -605,6 +613,9 @@ pub struct ChoiceRecord {
     /// New compression ratio of the sample.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
+    /// Estimated current size of the whole array.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_before: Option<u64>,
     /// Estimated new size of the whole array.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub predicted_bytes: Option<u64>,

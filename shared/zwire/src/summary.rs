@@ -24,6 +24,9 @@ pub struct InspectSummary {
     pub damaged_chunks: u64,
     /// Nodes whose metadata differs from the consolidated metadata.
     pub consolidated_differences: u64,
+    /// What recompressing could gain, if anything.
+    #[serde(flatten)]
+    pub gain: Option<GainSummary>,
     /// Keys that belong to no array, by kind, as `keys_KIND`.
     #[serde(flatten, serialize_with = "keys")]
     pub keys: BTreeMap<String, u64>,
@@ -43,6 +46,23 @@ pub struct SizesSummary {
     pub stored_bytes: u64,
     /// Bytes of metadata documents.
     pub metadata_bytes: u64,
+    /// Arrays of which objects are missing.
+    pub incomplete_arrays: u64,
+}
+
+/// The arrays of an [`InspectSummary`] that recompressing would help.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct GainSummary {
+    /// Number of arrays.
+    pub recompress_arrays: u64,
+    /// Their bytes, decoded.
+    pub recompress_bytes: u64,
+    /// Their stored bytes, with `--sizes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recompress_stored_bytes: Option<u64>,
+    /// How many times faster they could be decoded at most, with the threads assumed by the verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recompress_speedup: Option<f64>,
 }
 
 /// Totals of an extraction by `zpoint`.
@@ -100,6 +120,8 @@ pub struct TrialSummary {
     pub arrays: u64,
     /// Compressors that were tried, over all arrays.
     pub trials: u64,
+    /// Estimated current size of those of which chunks are stored.
+    pub bytes_before: u64,
     /// Size of these arrays with the chosen compressors.
     pub predicted_bytes: u64,
     /// Time to compress them.
@@ -136,7 +158,7 @@ mod tests {
         summary.keys = count("unknown");
         assert_eq!(
             line(&summary),
-            r#"{"stores":1,"groups":0,"arrays":2,"chunks":0,"uncompressed_bytes":0,"objects_present":0,"objects_expected":0,"stored_bytes":7,"metadata_bytes":0,"damaged_chunks":0,"consolidated_differences":0,"keys_unknown":2,"verdict_ok":2}"#
+            r#"{"stores":1,"groups":0,"arrays":2,"chunks":0,"uncompressed_bytes":0,"objects_present":0,"objects_expected":0,"stored_bytes":7,"metadata_bytes":0,"incomplete_arrays":0,"damaged_chunks":0,"consolidated_differences":0,"keys_unknown":2,"verdict_ok":2}"#
         );
     }
 }

@@ -24,7 +24,11 @@ use crate::trial::Objective;
 /// The thread count is not stored: --nthreads speeds up this run only. Readers can use as many threads as a chunk has blocks
 /// (--blocksize): zinspect shows the number of blocks, and --trial measures the effect of each choice.
 #[derive(Debug, Parser)]
-#[command(name = "zrecompress")]
+#[command(
+    name = "zrecompress",
+    override_usage = "zrecompress [OPTIONS] SRC DST\n       zrecompress [OPTIONS] --in-place SRC\n       \
+                      zrecompress [OPTIONS] --stores-from FILE --out-dir DIR"
+)]
 pub struct Args {
     /// Store, group or array to read: a path, or a URL (file, s3, gs, az, http or https)
     #[arg(value_name = "SRC")]
@@ -86,11 +90,11 @@ pub enum BadChunkFlag {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Trial options")]
 pub struct TrialFlags {
-    /// Try compressors on sampled chunks of each array and print the results; write nothing. --cname, --clevel, --shuffle,
+    /// Try compressors on sampled chunks of each array; print the results and write nothing. --cname, --clevel, --shuffle,
     /// --split and --blocksize restrict the candidates
     #[arg(long, group = "trying", conflicts_with_all = ["auto", "dry_run", "resume", "in_place", "prepare", "part", "status", "finish", "stores_from"])]
     pub trial: bool,
-    /// Try compressors on each array and recompress it with the best one for --objective
+    /// Use the best compressor for each array: the one that a trial finds best for --objective
     #[arg(long, group = "trying", conflicts_with_all = ["part", "status", "finish"])]
     pub auto: bool,
     /// Criterion for choosing the compressor

@@ -1,16 +1,16 @@
 //! What `zrecompress` adds to the common writer: which encoding each array gets, and the record of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zarray::{Array, VarFilter, ZarrFormat};
 use zcodec::{Blosc, Codec, SplitMode};
 use zstage::{
-    Action, ArrayPlan, ArrayStats, Begin, Convert, OnBadChunk, OutputPlan, PlanArray, Progress, WriteOptions, Writer,
+    ArrayPlan, ArrayStats, Begin, Convert, OnBadChunk, OutputPlan, PlanArray, Progress, WriteOptions, Writer,
 };
 use zstore::{Location, Store};
-use zwire::{Exit, Failure, RecompressRecord, Record, ratio, round3};
+use zwire::{Exit, Failure, RecompressRecord, Record, did_you_mean, ratio, round3};
 
 use crate::convert::Converter;
 use crate::options::{EncodeOptions, Options};
@@ -80,10 +80,9 @@ impl Writer for Recompress<'_> {
     }
 
     fn check(&self, body: &Body, store: &Store, plans: &[ArrayPlan]) -> Result<(), Failure> {
-        let selected = plans.iter().any(|plan| !matches!(plan.action, Action::Copy(_)));
-        if !body.encode.var.is_empty() && !selected {
-            let text = format!("no array matches --var {}", body.encode.var.join(" "));
-            return Err(Failure::new(Exit::Absent, text).at(store.location()));
+        let paths: Vec<String> = plans.iter().map(|plan| plan.array.path.clone()).collect();
+        if let Some(failure) = VarFilter::new(&body.encode.var)?.unmatched(&paths).into_iter().next() {
+            return Err(failure.at(store.location()));
         }
         if !body.encode.rechunks() {
             return Ok(());
@@ -92,7 +91,16 @@ impl Writer for Recompress<'_> {
         let arrays = plans.iter().map(|plan| &plan.array);
         let unused = shapes.chunks.unused(arrays.clone()).into_iter().chain(shapes.shards.unused(arrays)).next();
         if let Some(name) = unused {
-            return Err(Failure::new(Exit::Absent, format!("no array has {name}")).at(store.location()));
+            let failure = Failure::new(Exit::Absent, format!("no array has {name}")).at(store.location());
+            let dimensions: BTreeSet<&str> = plans
+                .iter()
+                .flat_map(|plan| plan.array.dimension_names.iter().flatten().flatten())
+                .map(String::as_str)
+                .collect();
+            return Err(match did_you_mean(&name, dimensions) {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            });
         }
         if self.write().on_bad_chunk == OnBadChunk::Copy && plans.iter().any(|plan| plan.rechunk().is_some()) {
             return Err(Failure::usage(

@@ -12,6 +12,20 @@ use crate::trial::{self, TrialOptions};
 use crate::{human, many};
 
 impl Tool for Args {
+    const MAIN_FLAGS: &'static [&'static str] = &[
+        "dry_run",
+        "cname",
+        "clevel",
+        "shuffle",
+        "chunks",
+        "auto",
+        "trial",
+        "var",
+        "resume",
+        "overwrite",
+        "max_memory",
+    ];
+
     const EXAMPLES: &'static [(&'static str, &'static str)] = EXAMPLES;
 
     fn writes(&self) -> bool {
@@ -23,7 +37,7 @@ impl Tool for Args {
     }
 
     fn table(&self) -> Table {
-        if self.trial.trial { trial::human::table() } else { human::table() }
+        if self.trial.trial { trial::human::table(self.common.verbose) } else { human::table() }
     }
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {

@@ -25,6 +25,9 @@ pub fn show<'a>(
     progress: &dyn Progress,
 ) -> Result<Ending, Failure> {
     let mut chooser = Chooser::new(options, Effort::EXACT, store);
+    let arrays: Vec<&Array> = arrays.collect();
+    let most = |array: &&Array| chooser.trial.most_measurements(array);
+    progress.start_items(arrays.iter().map(most).sum(), "measurements");
     let mut totals = TrialSummary::default();
     let mut failed: Vec<Exit> = Vec::new();
     for array in arrays {
@@ -33,7 +36,9 @@ pub fn show<'a>(
         }
         match chooser.choose(array, progress) {
             Ok(choice) => {
+                progress.skip(chooser.trial.most_measurements(array).saturating_sub(choice.measurements));
                 totals.arrays += 1;
+                totals.bytes_before = totals.bytes_before.saturating_add(choice.record.bytes_before.unwrap_or(0));
                 totals.trials += choice.trials.len() as u64;
                 totals.predicted_bytes =
                     totals.predicted_bytes.saturating_add(choice.record.predicted_bytes.unwrap_or(0));
@@ -51,6 +56,7 @@ pub fn show<'a>(
             }
         }
     }
+    progress.finish();
     totals.predicted_seconds = round3(totals.predicted_seconds);
     let failures = failed.len() as u64;
     let first = failed.first().copied().unwrap_or(Exit::Done);
@@ -133,6 +139,8 @@ pub(super) struct Choice {
     pub record: ChoiceRecord,
     /// The compressors tried; may be empty.
     pub trials: Vec<TrialRecord>,
+    /// How often a compressor was measured, but for repetitions.
+    pub measurements: u64,
 }
 
 impl<'a> Chooser<'a> {
@@ -159,11 +167,21 @@ impl<'a> Chooser<'a> {
         let compressor = tried.measured[chosen].candidate.compressor;
         self.known.insert(kind, (array.path.clone(), compressor));
         let record = choice_record(options, array, &compressor, Some(&tried));
-        Ok(Choice { compressor, record, trials: trial_records(options, array, &tried) })
+        Ok(Choice {
+            compressor,
+            record,
+            trials: trial_records(options, array, &tried),
+            measurements: tried.measurements,
+        })
     }
 
     fn untried(&self, array: &Array, compressor: Blosc, reason: String) -> Choice {
         let record = choice_record(self.trial.options, array, &compressor, None);
-        Choice { compressor, record: ChoiceRecord { reason: Some(reason), ..record }, trials: Vec::new() }
+        Choice {
+            compressor,
+            record: ChoiceRecord { reason: Some(reason), ..record },
+            trials: Vec::new(),
+            measurements: 0,
+        }
     }
 }

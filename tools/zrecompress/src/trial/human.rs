@@ -6,8 +6,11 @@ use serde_json::Value;
 use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{ChoiceRecord, Record, Summary, TrialRecord, human_bytes, human_count, human_counted};
 
-/// The table of a trial: one row per compressor, followed by the choice for each array.
-pub fn table() -> Table {
+/// Compressors shown of each array.
+const BEST: usize = 3;
+
+/// The table of a trial: the best compressors of each array (with `all`, every one), followed by the choice for it.
+pub fn table(all: bool) -> Table {
     let text =
         |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: Drops::Never };
     let number = |title| Column {
@@ -29,16 +32,27 @@ pub fn table() -> Table {
             number("SECONDS"),
             text("", false),
         ],
-        rows: Box::new(rows),
+        rows: Box::new(rows(all)),
         tree: false,
         footer,
     }
 }
 
-fn rows(record: &Record) -> Vec<Row> {
-    match record {
-        Record::Trial(trial) => vec![Row::Cells(cells(trial))],
-        Record::Choice(choice) => vec![Row::Note(sentence(choice)), Row::Verbatim(choice.command.clone())],
+/// The compressors of an array are held until its choice comes, so that the best can be told.
+fn rows(all: bool) -> impl FnMut(&Record) -> Vec<Row> + Send {
+    let mut tried: Vec<TrialRecord> = Vec::new();
+    move |record| match record {
+        Record::Trial(trial) => {
+            tried.push((**trial).clone());
+            Vec::new()
+        }
+        Record::Choice(choice) => {
+            let mut tried = std::mem::take(&mut tried);
+            tried.sort_by_key(|trial| (!trial.chosen, trial.rank));
+            let shown = if all { tried.len() } else { BEST };
+            let rows = tried.iter().take(shown).map(|trial| Row::Cells(cells(trial)));
+            rows.chain([Row::Note(sentence(choice)), Row::Verbatim(choice.command.clone())]).collect()
+        }
         // Errors are printed to stderr, which is the same terminal.
         _ => Vec::new(),
     }
@@ -98,13 +112,29 @@ fn sentence(choice: &ChoiceRecord) -> String {
 fn footer(summary: &Summary) -> Vec<String> {
     let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
     let Some(arrays) = number("arrays") else { return Vec::new() };
-    let size =
-        number("predicted_bytes").map_or_else(String::new, |bytes| format!(", {} predicted", human_bytes(bytes)));
-    vec![format!(
-        "trial: nothing is written. {}, {} tried{size}. pareto: Pareto-optimal in size, speed and bytes per point",
+    let (before, after) = (number("bytes_before").unwrap_or(0), number("predicted_bytes").unwrap_or(0));
+    let seconds = summary.totals.get("predicted_seconds").and_then(Value::as_f64).unwrap_or(0.0);
+    let mut lines = vec![format!(
+        "trial: nothing is written. {}, {} tried (-v shows all). pareto: Pareto-optimal in size, speed and bytes per point",
         human_counted(arrays, "array"),
         human_counted(number("trials").unwrap_or(0), "compressor"),
-    )]
+    )];
+    if before > 0 {
+        lines.push(format!(
+            "estimated for all: {} → {} ({}), {} s to compress",
+            human_bytes(before),
+            human_bytes(after),
+            change(before, after),
+            duration(seconds)
+        ));
+    }
+    lines
+}
+
+/// `12 % smaller`, `3 % larger`.
+fn change(before: u64, after: u64) -> String {
+    let percent = (after as f64 / before as f64 - 1.0) * 100.0;
+    format!("{:.0} % {}", percent.abs(), if percent > 0.0 { "larger" } else { "smaller" })
 }
 
 #[cfg(test)]
@@ -114,10 +144,28 @@ mod tests {
     #[test]
     fn row_has_a_cell_per_column() {
         let trial = TrialRecord { ratio: 2.0, encode_threaded_gb_per_second: Some(1.5), ..TrialRecord::default() };
-        assert_eq!(cells(&trial).len(), table().columns.len());
+        assert_eq!(cells(&trial).len(), table(false).columns.len());
         assert_eq!(cells(&trial)[3], "0.00/1.50");
+    }
+
+    #[test]
+    fn best_of_each_array_are_shown_the_chosen_one_first() {
         let choice = ChoiceRecord { path: "/t2m".into(), command: "zrecompress a b".into(), ..ChoiceRecord::default() };
-        let rows = rows(&Record::Choice(Box::new(choice)));
-        assert_eq!(rows[1], Row::Verbatim("zrecompress a b".into()));
+        for (all, shown) in [(false, "3 1 2"), (true, "3 1 2 4 5")] {
+            let mut rows = rows(all);
+            for rank in [4, 2, 5, 3, 1] {
+                let trial = TrialRecord { rank, chosen: rank == 3, codec: rank.to_string(), ..TrialRecord::default() };
+                assert!(rows(&Record::Trial(Box::new(trial))).is_empty());
+            }
+            let found = rows(&Record::Choice(Box::new(choice.clone())));
+            let codec = |row: &Row| if let Row::Cells(cells) = row { Some(cells[1].clone()) } else { None };
+            assert_eq!(found.iter().filter_map(codec).collect::<Vec<_>>().join(" "), shown);
+            assert_eq!(found.last(), Some(&Row::Verbatim("zrecompress a b".into())));
+        }
+    }
+
+    #[test]
+    fn changes_of_size_are_told_in_words() {
+        assert_eq!((change(100, 67), change(100, 103)), ("33 % smaller".into(), "3 % larger".into()));
     }
 }

@@ -7,16 +7,19 @@ use zwire::{ChoiceRecord, TrialRecord, ratio, round3, shell_quote};
 
 use super::measure::Measured;
 use super::options::TrialOptions;
+use super::rank::rank;
 use super::rounds::Tried;
 
 /// One record per compressor tried.
 pub fn trial_records(options: &TrialOptions, array: &Array, tried: &Tried) -> Vec<TrialRecord> {
+    let order = rank(options.objective, &tried.measured);
     let record = |(index, one): (usize, &Measured)| {
         let predicted = predicted(options, array, tried, one);
         TrialRecord {
             store: options.source.clone(),
             path: array.path.clone(),
             chosen: tried.chosen == Some(index),
+            rank: order.iter().position(|other| *other == index).map_or(0, |place| place as u64 + 1),
             predicted_bytes: predicted.map(|(bytes, _)| bytes),
             predicted_seconds: predicted.map(|(_, seconds)| seconds),
             ..trial_record(one)
@@ -54,14 +57,17 @@ fn trial_record(one: &Measured) -> TrialRecord {
 pub fn choice_record(options: &TrialOptions, array: &Array, codec: &Blosc, tried: Option<&Tried>) -> ChoiceRecord {
     let chosen = tried.and_then(|tried| Some((tried, &tried.measured[tried.chosen?])));
     let predicted = chosen.and_then(|(tried, one)| predicted(options, array, tried, one));
+    let ratio_before = tried.and_then(|tried| ratio(tried.samples.decoded_bytes, tried.samples.stored_bytes));
+    let decoded = chosen.zip(predicted).map(|((_, one), (bytes, _))| bytes as f64 / one.size());
     ChoiceRecord {
+        bytes_before: decoded.zip(ratio_before).map(|(decoded, ratio)| (decoded / ratio) as u64),
         store: options.source.clone(),
         path: array.path.clone(),
         objective: options.objective.name().to_owned(),
         from: array.chain.describe(),
         to: Compressor::Blosc(*codec).describe(),
         sampled: tried.map_or(0, |tried| tried.sampled),
-        ratio_before: tried.and_then(|tried| ratio(tried.samples.decoded_bytes, tried.samples.stored_bytes)),
+        ratio_before,
         ratio: chosen.map(|(_, one)| round3(1.0 / one.size())),
         predicted_bytes: predicted.map(|(bytes, _)| bytes),
         predicted_seconds: predicted.map(|(_, seconds)| seconds),

@@ -78,6 +78,8 @@ pub struct Tried {
     pub measured: Vec<Measured>,
     /// Index of the chosen compressor.
     pub chosen: Option<usize>,
+    /// How often a compressor was measured, but for repetitions.
+    pub measurements: u64,
 }
 
 impl Trial<'_> {
@@ -103,7 +105,17 @@ impl Trial<'_> {
         if let Some(exit) = progress.stopped() {
             return Err(Failure::stopped(exit));
         }
-        Ok(Tried { sampled: chunks.len() as u64, samples, measured, chosen })
+        let measurements = (measured.len() + measured.iter().filter(|one| one.thorough).count()) as u64;
+        Ok(Tried { sampled: chunks.len() as u64, samples, measured, chosen, measurements })
+    }
+
+    /// The most measurements that a trial of `array` makes, but for repetitions.
+    pub fn most_measurements(&self, array: &Array) -> u64 {
+        let chain = array.chain.innermost();
+        let bytes = chain.chunk_bytes.unwrap_or(self.effort.chunk_bytes as u64);
+        let candidates = candidates(&self.options.fixed, self.options.objective, chain.typesize(), bytes).len();
+        // The default is measured again with the leaders.
+        (candidates + candidates.min(self.effort.finalists + 1)) as u64
     }
 
     /// Memory in bytes that a trial of `array` uses, if available.
@@ -138,6 +150,7 @@ impl Trial<'_> {
         let mut measured = Vec::with_capacity(all.len());
         for candidate in all.iter().take_while(|_| progress.stopped().is_none()) {
             measured.push(measure(candidate, &beginnings, typesize, chunk_bytes, first)?);
+            progress.advance(1);
         }
         let order = rank(self.options.objective, &measured);
         let (leaders, others) = order.split_at(order.len().min(self.effort.finalists));
@@ -147,6 +160,7 @@ impl Trial<'_> {
         for &index in finalists.iter().take_while(|_| progress.stopped().is_none()) {
             let again = measure(&measured[index].candidate, &everything, typesize, chunk_bytes, second)?;
             measured[index] = Measured { thorough: true, ..again };
+            progress.advance(1);
         }
         let chosen = settle(self.options.objective, &finalists, &mut measured, |one| {
             if progress.stopped().is_none() {
