@@ -138,7 +138,137 @@ fn sizes_count_what_is_there_and_what_is_not() {
     assert_eq!(array["stored_bytes"], on_disk("tp/0.0.0") + on_disk("tp/1.0.0"));
     assert_eq!(array["ratio"], 1.0);
     let missing = inspect(&fixture("v3-sharded.zarr"), &["--sizes"]).expect(0).record("array", "/missing_all");
-    assert_eq!((&missing["verdict"], &missing["objects_present"]), (&json!("no_chunks"), &json!(0)));
+    assert_eq!((&missing["verdict"], &missing["objects_present"]), (&json!("missing_chunks"), &json!(0)));
+}
+
+/// A store with an array of eight chunks, of which these are stored.
+fn with_chunks(present: &[usize]) -> tempfile::TempDir {
+    let store = written(&[(".zgroup", GROUP)]);
+    let codec = blosc(Cname::Zstd, 1, 1 << 15);
+    MakeArray { chunk: 1 << 18, chunks: 8, codec, ..MakeArray::default() }.write(&store.path().join("x"));
+    for number in (0..8).filter(|number| !present.contains(number)) {
+        fs::remove_file(store.path().join("x").join(number.to_string())).unwrap();
+    }
+    store
+}
+
+#[test]
+fn missing_chunks_are_a_verdict_and_with_a_flag_a_fault() {
+    for (present, verdict, code) in [
+        (&[0, 1, 2, 3, 4, 5, 6, 7][..], "ok", 0),
+        (&[0, 1, 2, 4, 5], "ok", 1),
+        (&[0, 1, 2, 7], "missing_chunks", 1),
+        (&[3], "missing_chunks", 1),
+        (&[], "missing_chunks", 1),
+    ] {
+        let store = with_chunks(present);
+        let outcome = inspect(store.path(), &["--sizes"]).expect(0);
+        let array = outcome.record("array", "/x");
+        assert_eq!(array["verdict"], verdict, "{present:?}");
+        let summary = outcome.records().pop().unwrap();
+        assert_eq!(summary["incomplete_arrays"], u64::from(present.len() < 8), "{present:?}");
+        let shares: Vec<f64> = (0..8).map(|number| f64::from(u8::from(present.contains(&number)))).collect();
+        let expected = if (1..8).contains(&present.len()) { json!(shares) } else { Value::Null };
+        assert_eq!(array["present_shares"], expected, "{present:?}");
+        inspect(store.path(), &["--fail-on-missing"]).expect(code);
+        let other = inspect(store.path(), &["--fail-on-missing", "--format", "table"]).expect(code).stdout;
+        let strip: String = (0..8).map(|number| if present.contains(&number) { '█' } else { '·' }).collect();
+        let line = format!("    {strip} stored along dimension 0 (█ all, ▒ some, · none)");
+        assert_eq!(other.lines().any(|other| other == line), (1..8).contains(&present.len()), "{other}");
+    }
+}
+
+#[test]
+fn an_array_that_is_sparse_by_design_is_told_fairly() {
+    let scalar = ARRAY.replace("[2]", "[]").replace("[1]", "[]").replace("\"nan\"", "0");
+    let store = written(&[
+        (".zgroup", GROUP),
+        ("crs/.zarray", &scalar),
+        ("crs/.zattrs", r#"{"grid_mapping_name": "latitude_longitude"}"#),
+        ("number/.zarray", &scalar),
+    ]);
+    let outcome = inspect(store.path(), &["--fail-on-missing"]).expect(1);
+    assert_eq!(outcome.record("array", "/crs")["verdict"], "ok");
+    let number = outcome.record("array", "/number");
+    assert_eq!(number["verdict"], "missing_chunks");
+    for part in ["reads as the fill value 0", "either data are missing, or", "zarr-python does not write such chunks"] {
+        assert!(number["reason"].as_str().unwrap().contains(part), "{number}");
+    }
+    inspect(store.path(), &["--fail-on-missing", "--var", "crs"]).expect(0);
+}
+
+#[test]
+fn stores_and_arrays_that_are_alike_have_one_row() {
+    let directory = tempfile::tempdir().unwrap();
+    let make = MakeArray { chunk: 1 << 10, chunks: 1, ..MakeArray::default() };
+    for (store, arrays) in [("b1", 30), ("b2", 30), ("b3", 30), ("other", 2)] {
+        let path = directory.path().join(store);
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join(".zgroup"), GROUP).unwrap();
+        (0..arrays).for_each(|number| make.write(&path.join(format!("v{number:02}"))));
+    }
+    let run = |arguments: &[&str]| {
+        let stores = ["b1", "b2", "other", "b3"];
+        let tool = Tool::new("zinspect").current_dir(directory.path()).args(stores).args(["--format", "table"]);
+        tool.args(arguments).run().expect(0).stdout
+    };
+    let table = run(&["--sizes"]);
+    let starts: Vec<&str> = table.lines().map(|line| line.split("  ").next().unwrap()).collect();
+    let expected = [
+        "PATH",
+        "3 stores alike, b1 to b3, with the sizes of all together:",
+        "/",
+        "/v00 and 29 others alike",
+        "other:",
+        "/",
+        "/v00",
+        "/v01",
+    ];
+    assert_eq!(starts[..8], expected, "{table}");
+    assert!(table.lines().nth(3).unwrap().contains(" 90 "), "the objects of all are summed: {table}");
+    let all = run(&["-v"]);
+    assert_eq!(all.lines().filter(|line| line.starts_with("/v")).count(), 92, "{all}");
+    assert_eq!(all.lines().filter(|line| ["b1:", "b2:", "b3:", "other:"].contains(line)).count(), 4, "{all}");
+}
+
+#[test]
+fn arrays_are_sorted_as_asked() {
+    let store = written(&[(".zgroup", GROUP)]);
+    for (name, chunks, noise_bits) in [("a", 2, 32), ("b", 9, 0), ("c", 3, 32), ("d", 1, 16)] {
+        MakeArray { chunk: 1 << 14, chunks, noise_bits, ..MakeArray::default() }.write(&store.path().join(name));
+    }
+    for (by, field, sign) in [("stored", "stored_bytes", -1.0), ("ratio", "ratio", 1.0), ("chunks", "chunks", -1.0)] {
+        let outcome = inspect(store.path(), &["--sort", by]).expect(0);
+        let arrays = outcome.of_type("array");
+        let values: Vec<f64> = arrays.iter().map(|array| array[field].as_f64().unwrap() * sign).collect();
+        assert!(values.is_sorted() && values[0] < values[3], "{by}: {values:?}");
+        let paths: Vec<&str> = arrays.iter().map(|array| array["path"].as_str().unwrap()).collect();
+        let table = inspect(store.path(), &["--sort", by, "--format", "table"]).expect(0).stdout;
+        let rows: Vec<&str> =
+            table.lines().filter_map(|line| paths.iter().find(|path| line.starts_with(**path))).copied().collect();
+        assert_eq!(rows, paths, "{by}: {table}");
+    }
+    let by_chunks = inspect(store.path(), &["--sort", "chunks"]).expect(0).of_type("array");
+    assert_eq!(by_chunks[0]["path"], "/b");
+}
+
+#[test]
+fn what_recompressing_could_gain_is_the_end() {
+    let store = written(&[(".zgroup", GROUP)]);
+    for (name, blocksize) in [("one_block", 4 << 20), ("fine", 0)] {
+        MakeArray { codec: blosc(Cname::Zstd, 3, blocksize), ..MakeArray::default() }.write(&store.path().join(name));
+    }
+    let outcome = inspect(store.path(), &["--sizes"]).expect(0);
+    let (array, summary) = (outcome.record("array", "/one_block"), outcome.records().pop().unwrap());
+    assert_eq!((&array["recompressed_speedup"], &summary["recompress_speedup"]), (&json!(8.0), &json!(8.0)));
+    assert_eq!((&summary["recompress_arrays"], &summary["recompress_bytes"]), (&json!(1), &json!(8 << 20)));
+    assert_eq!(summary["recompress_stored_bytes"], array["stored_bytes"]);
+    let table = inspect(store.path(), &["--format", "table"]).expect(0).stdout;
+    let last = "1 array would benefit from recompressing (8.00 MiB decoded): decoding at most 8.0× faster with several \
+                threads per chunk; zrecompress --trial measures size and speed";
+    assert_eq!(table.lines().last(), Some(last));
+    let outcome = inspect(store.path(), &["--var", "fine"]).expect(0);
+    assert!(outcome.records().pop().unwrap().get("recompress_arrays").is_none(), "no gain is invented");
 }
 
 #[test]
@@ -162,7 +292,7 @@ fn keys_without_an_array_are_told() {
 fn a_wrong_separator_is_not_taken_for_an_empty_array() {
     let outcome = inspect(&fixture("broken/wrong-separator.zarr"), &["--sizes"]).expect(0);
     let array = outcome.record("array", "/t2m");
-    assert_eq!(array["verdict"], "no_chunks");
+    assert_eq!(array["verdict"], "missing_chunks");
     assert!(array["reason"].as_str().unwrap().contains("do not use the separator"), "{array}");
     assert!(outcome.of_type("key").iter().all(|key| key["kind"] == "wrong_separator"));
 }
@@ -295,6 +425,13 @@ fn var_chooses_arrays() {
     let paths: Vec<Value> = outcome.of_type("array").iter().map(|array| array["path"].clone()).collect();
     assert_eq!(paths, ["/a/b/absent", "/a/b/slash_3d", "/a/gaps_slash", "/gaps"]);
     assert!(outcome.of_type("group").is_empty());
+    let outcome = inspect(&fixture("v2-layout.zarr"), &["--var", "gaps", "--var", "gasp_slash"]).expect(3);
+    assert_eq!(outcome.of_type("array").len(), 1);
+    let error = &outcome.of_type("error")[0];
+    assert_eq!((&error["error"], &error["exit"]), (&json!("--var gasp_slash: no such array"), &json!(4)));
+    assert!(error["hint"].as_str().unwrap().starts_with("did you mean gaps_slash? available: "), "{error}");
+    let outcome = Tool::new("zinspect").args([fixture("deep.zarr"), fixture("v2-layout.zarr")]).arg("--var=t2m*").run();
+    assert_eq!(outcome.expect(4).of_type("error").len(), 1, "one error for all stores");
     let outcome = inspect(&fixture("v2-layout.zarr"), &["--var", "["]).expect(2);
     assert!(outcome.stderr.contains("--var ["), "{}", outcome.stderr);
 }

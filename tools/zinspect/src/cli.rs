@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use zcli::clap::{self, Parser};
+use zcli::clap::{self, Parser, ValueEnum};
 use zcli::{Common, JobFlags, StoreFlags, VarFlags};
 use zstore::Target;
 
@@ -13,7 +13,7 @@ use zstore::Target;
 /// Only metadata and 16 bytes of each sampled chunk are read. Blosc stores no thread count: the number of blocks in a chunk
 /// is fixed when it is written, and limits how many threads can decode the chunk in parallel.
 #[derive(Debug, Parser)]
-#[command(name = "zinspect")]
+#[command(name = "zinspect", override_usage = "zinspect [OPTIONS] STORE...")]
 pub struct Args {
     /// Stores: paths, or URLs (file, s3, gs, az, http, https); also a group or a single array
     #[arg(value_name = "STORE")]
@@ -28,6 +28,13 @@ pub struct Args {
     /// List the whole store: chunks present and expected, stored bytes, compression ratio, keys that belong to no array
     #[arg(long)]
     pub sizes: bool,
+    /// Exit with 1 if chunks are not stored (of the selected arrays; implies --sizes)
+    #[arg(long)]
+    pub fail_on_missing: bool,
+    /// Sort the arrays of each store: the largest first (stored), the worst compression ratio first (ratio), or the most chunks
+    /// first (chunks); stored and ratio imply --sizes
+    #[arg(long, value_name = "BY", value_enum)]
+    pub sort: Option<Sort>,
     /// Chunks to sample in each array; 0 reads only metadata
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub sample: u32,
@@ -37,7 +44,7 @@ pub struct Args {
     /// Measure decoding speed on the sampled chunks, with 1, 2, 4 … threads per chunk and with as many chunks in parallel
     #[arg(long)]
     pub bench: bool,
-    /// Compare consolidated metadata with the metadata of each node
+    /// Check consolidated metadata against each node
     #[arg(long)]
     pub check_consolidated: bool,
     /// Ignore consolidated metadata and walk the store
@@ -58,6 +65,17 @@ pub struct Args {
     pub store: StoreFlags,
     #[command(flatten)]
     pub common: Common,
+}
+
+/// The order of the arrays of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Sort {
+    /// Stored bytes, the most first.
+    Stored,
+    /// Compression ratio, the worst first.
+    Ratio,
+    /// Number of chunks, the most first.
+    Chunks,
 }
 
 /// Numbered examples for the help and the manual page.

@@ -6,6 +6,7 @@ use zcli::{Encoder, Line};
 use zstore::Store;
 use zwire::{ArrayRecord, ChunkRecord, Failure, GroupRecord, Record};
 
+use crate::cli::Sort;
 use crate::options::NodeOptions;
 use crate::sample::sample;
 use crate::sizes::Inventory;
@@ -14,14 +15,22 @@ use crate::verdict::judge;
 
 /// A node on its way from the workers to the output.
 pub enum Described {
-    /// Not selected.
-    Skipped,
+    /// Not selected: the path, if it is an array.
+    Skipped(Option<String>),
     /// A group.
     Group(Line),
     /// An array with its sampled chunks, and the input of `--bench`.
-    Array { counts: Counts, lines: Vec<Line>, bench: Option<(Box<Array>, Vec<ChunkRecord>)> },
+    Array { path: String, counts: Counts, lines: Vec<Line>, bench: Option<(Box<Array>, Vec<ChunkRecord>)> },
     /// A node that cannot be read.
     Failed(Failure),
+}
+
+impl Described {
+    /// Its place in an order, the first of which has the smallest rank.
+    pub fn rank(&self, sort: Option<Sort>) -> i64 {
+        let Described::Array { counts, .. } = self else { return i64::MIN };
+        sort.map_or(0, |sort| counts.rank(sort))
+    }
 }
 
 /// What the workers need to describe a node.
@@ -45,7 +54,8 @@ impl Describe<'_> {
             Ok(Node::Array(array)) if self.options.var.matches(&array.path) => {
                 self.array(array).unwrap_or_else(Described::Failed)
             }
-            Ok(_) => Described::Skipped,
+            Ok(Node::Array(array)) => Described::Skipped(Some(array.path)),
+            Ok(Node::Group(_)) => Described::Skipped(None),
         }
     }
 
@@ -62,11 +72,13 @@ impl Describe<'_> {
             record.zarrs_error = why_zarrs_cannot(self.store, &found)?;
         }
         judge(&mut record, &found, &sample, self.options.threads);
-        let counts = Counts::of(&record, &sample.chunks);
+        let counts = Counts::of(&record, &found, &sample.chunks);
+        let path = record.path.clone();
         let bench = self.options.bench.then(|| (found, sample.chunks.clone()));
         let chunks = sample.chunks.into_iter().map(|chunk| Record::Chunk(Box::new(chunk)));
         let records = std::iter::once(Record::Array(Box::new(record))).chain(chunks);
-        Ok(Described::Array { counts, lines: records.map(|record| self.encoder.encode(record)).collect(), bench })
+        let lines = records.map(|record| self.encoder.encode(record)).collect();
+        Ok(Described::Array { path, counts, lines, bench })
     }
 }
 

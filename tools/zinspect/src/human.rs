@@ -8,51 +8,132 @@ use zwire::{
     ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, Record, Summary, human_bytes, human_count, human_counted,
 };
 
+use crate::alike::{Shown, Store, Stores, name_of};
 use crate::options::TableOptions;
+use crate::presence::{first_divided, strip};
 
 /// The table.
-pub fn table(TableOptions { sizes, tree, verbose }: TableOptions) -> Table {
+pub fn table(options: TableOptions) -> Table {
     // Hidden first on a narrow terminal: columns that can be derived from others.
     let drops = |title| match title {
-        "DTYPE" | "CHUNK" | "RATIO" => Drops::Early,
-        "BLOCKS" => Drops::Late,
+        "DTYPE" | "CHUNK" => Drops::Early,
+        "SHAPE" | "BLOCKS" if options.sizes => Drops::Early,
+        "RATIO" | "BLOCKS" => Drops::Late,
         _ => Drops::Never,
     };
     let text =
         |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: drops(title) };
     let number =
         |title| Column { title: Cow::Borrowed(title), align: Align::Right, shrinks: false, drops: drops(title) };
-    let mut columns = vec![text(if tree { "NODE" } else { "PATH" }, true), text("DTYPE", false)];
+    let mut columns = vec![text(if options.tree { "NODE" } else { "PATH" }, true), text("DTYPE", false)];
     columns.extend([text("SHAPE", true), text("CHUNK", true), number("SIZE")]);
-    if sizes {
+    if options.sizes {
         columns.extend([number("STORED"), number("RATIO"), number("PRESENT")]);
     }
     columns.extend([text("CODEC", true), number("BLOCKS"), text("VERDICT", false)]);
-    Table {
-        columns,
-        rows: Box::new(move |record| match record {
-            Record::Group(group) => vec![Row::Cells(vec![group_path(&group.path, tree), "group".into()])],
-            Record::Array(array) => {
-                let mut rows = vec![Row::Cells(array_row(array, sizes))];
-                if verbose {
-                    rows.extend(reasons(array));
-                }
-                rows
+    let mut rows = Rows { options, store: None, stores: Stores::default() };
+    Table { columns, rows: Box::new(move |record| rows.of(record)), tree: options.tree, footer }
+}
+
+/// Turns records into rows: at once, or when all are known, so that what is alike has one row.
+struct Rows {
+    options: TableOptions,
+    /// The store of the last record.
+    store: Option<Store>,
+    stores: Stores,
+}
+
+impl Rows {
+    fn of(&mut self, record: &Record) -> Vec<Row> {
+        if matches!(record, Record::Summary(_)) {
+            return self.all();
+        }
+        let Some((name, entry)) = entry(record, self.options) else { return Vec::new() };
+        let mut rows = Vec::new();
+        if self.store.as_ref().is_none_or(|store| store.name() != name) {
+            rows.extend(self.options.several_stores.then(|| Row::Note(format!("{name}:"))));
+            self.stores.add_some(self.store.replace(Store::named(name)));
+        }
+        if self.options.verbose || self.options.tree {
+            rows.extend(self.rows(entry));
+            return rows;
+        }
+        if let Some(store) = &mut self.store {
+            match entry {
+                Entry::Node(node) => store.node(node),
+                Entry::Note(text) => store.note(text),
             }
-            Record::Chunk(chunk) if verbose || !chunk.problems.is_empty() => {
-                vec![Row::Note(indented(&chunk_line(chunk)))]
-            }
-            Record::Key(key) => {
-                vec![Row::Note(format!("{} ({}): {}", key.key, human_bytes(key.stored_bytes), key.kind))]
-            }
-            Record::Consolidated(difference) => vec![Row::Note(consolidated_line(difference))],
-            Record::Bench(bench) => vec![Row::Note(indented(&bench_line(bench)))],
-            // Errors are printed to stderr, which is the same terminal.
-            _ => Vec::new(),
-        }),
-        tree,
-        footer,
+        }
+        Vec::new()
     }
+
+    fn rows(&self, entry: Entry) -> Vec<Row> {
+        match entry {
+            Entry::Node(node) => node_rows(&node, 1, self.options),
+            Entry::Note(text) => vec![Row::Note(text)],
+        }
+    }
+
+    fn all(&mut self) -> Vec<Row> {
+        self.stores.add_some(self.store.take());
+        let named = self.options.several_stores;
+        let rows = |store: Store| store.into_rows(named, |node, count| node_rows(node, count, self.options));
+        self.stores.take().into_iter().flat_map(rows).collect()
+    }
+}
+
+/// What a record becomes.
+enum Entry {
+    Node(Shown),
+    Note(String),
+}
+
+fn note(store: &str, text: String) -> Option<(&str, Entry)> {
+    Some((store, Entry::Note(text)))
+}
+
+/// The store of a record, and what it becomes; none for records that are not shown.
+fn entry(record: &Record, TableOptions { verbose, .. }: TableOptions) -> Option<(&str, Entry)> {
+    match record {
+        Record::Group(group) => Some((&group.store, Entry::Node(Shown { path: group.path.clone(), array: None }))),
+        Record::Array(array) => {
+            let shown = Shown { path: array.path.clone(), array: Some(array.clone()) };
+            Some((&array.store, Entry::Node(shown)))
+        }
+        Record::Chunk(chunk) if verbose || !chunk.problems.is_empty() => {
+            note(&chunk.store, indented(&chunk_line(chunk)))
+        }
+        Record::Key(key) => note(&key.store, format!("{} ({}): {}", key.key, human_bytes(key.stored_bytes), key.kind)),
+        Record::Consolidated(difference) => note(&difference.store, consolidated_line(difference)),
+        Record::Bench(bench) => note(&bench.store, indented(&bench_line(bench))),
+        // Errors are printed to stderr, which is the same terminal.
+        _ => None,
+    }
+}
+
+/// The rows of a node that stands for `count` nodes.
+fn node_rows(node: &Shown, count: usize, options: TableOptions) -> Vec<Row> {
+    let Some(array) = &node.array else {
+        let path = name_of(&group_path(&node.path, options.tree), count);
+        return vec![Row::Cells(vec![path, String::new(), "group".into()])];
+    };
+    let path = name_of(&node.path, count);
+    let mut rows = vec![Row::Cells(array_row(array, path, options.sizes))];
+    rows.extend(array.present_shares.as_ref().map(|shares| Row::Note(indented(&presence_line(array, shares)))));
+    if options.verbose {
+        rows.extend(reasons(array));
+    }
+    rows
+}
+
+/// Which objects are stored, along the first dimension with several.
+fn presence_line(array: &ArrayRecord, shares: &[f64]) -> String {
+    let object = array.shard_shape.as_ref().or(array.chunk_shape.as_ref());
+    let counts = object.map(|object| array.shape.iter().zip(object).map(|(length, object)| length.div_ceil(*object)));
+    let dimension = counts.map_or(0, |counts| first_divided(&counts.collect::<Vec<_>>()));
+    let name = array.dimension_names.as_ref().and_then(|names| names.get(dimension)?.clone());
+    let name = name.unwrap_or_else(|| format!("dimension {dimension}"));
+    format!("{} stored along {name} (█ all, ▒ some, · none)", strip(shares))
 }
 
 /// In a tree, the path of a group ends with a slash.
@@ -82,15 +163,14 @@ fn bench_line(bench: &BenchRecord) -> String {
     format!("{what}: {:.2} GB/s, {:.2}×", bench.gb_per_second, bench.speedup)
 }
 
-fn array_row(array: &ArrayRecord, sizes: bool) -> Vec<String> {
+fn array_row(array: &ArrayRecord, path: String, sizes: bool) -> Vec<String> {
     let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "?".into(), human_bytes);
     let chunk = match (&array.chunk_shape, &array.chunk_lengths) {
         (Some(lengths), _) => shape(lengths),
         (None, Some(lengths)) => lengths.iter().map(|runs| bounds(runs)).collect::<Vec<_>>().join("×"),
         (None, None) => "?".into(),
     };
-    let mut row =
-        vec![array.path.clone(), dtype(&array.dtype), shape(&array.shape), chunk, bytes(array.uncompressed_bytes)];
+    let mut row = vec![path, dtype(&array.dtype), shape(&array.shape), chunk, bytes(array.uncompressed_bytes)];
     if sizes {
         row.push(bytes(array.stored_bytes));
         row.push(array.ratio.map_or_else(String::new, |ratio| format!("{ratio:.1}")));
@@ -182,5 +262,22 @@ fn footer(summary: &Summary) -> Vec<String> {
     if !verdicts.is_empty() {
         lines.push(format!("verdicts: {} (-v shows why)", verdicts.join(", ")));
     }
+    lines.extend(gain_line(summary));
     lines
+}
+
+/// What recompressing could gain, as far as it is known without trying.
+fn gain_line(summary: &Summary) -> Option<String> {
+    let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
+    let arrays = number("recompress_arrays")?;
+    let mut size = format!("{} decoded", human_bytes(number("recompress_bytes").unwrap_or(0)));
+    if let Some(stored) = number("recompress_stored_bytes") {
+        size.push_str(&format!(", {} stored", human_bytes(stored)));
+    }
+    let speedup = summary.totals.get("recompress_speedup").and_then(Value::as_f64);
+    let speedup = speedup.map_or_else(String::new, |speedup| {
+        format!(": decoding at most {speedup:.1}× faster with several threads per chunk")
+    });
+    let verb = format!("{} would benefit from recompressing ({size})", human_counted(arrays, "array"));
+    Some(format!("{verb}{speedup}; zrecompress --trial measures size and speed"))
 }

@@ -1,7 +1,7 @@
 //! One store: open → walk → describe → emit.
 
 use zarray::{Array, Hierarchy, OrderedMap, Pool};
-use zcli::Session;
+use zcli::{Bar, Session};
 use zstore::{Store, Target};
 use zwire::{ChunkRecord, Failure, Record};
 
@@ -19,12 +19,20 @@ const WINDOW: usize = 1024;
 ///
 /// # Errors
 /// Fails if the store cannot be opened or listed, or the output fails; nodes that fail are error records.
-pub fn inspect(options: &Options, name: &Target, session: &mut Session, totals: &mut Totals) -> Result<(), Failure> {
+pub fn inspect(
+    options: &Options,
+    name: &Target,
+    session: &mut Session,
+    bar: &Bar,
+    totals: &mut Totals,
+) -> Result<(), Failure> {
     let store = Store::open(name, &options.access.options(&session.stop))?;
     let name = store.location().to_string();
     let pool = Pool::new(options.access.readers(&store, options.jobs));
     let hierarchy = Hierarchy::open(&store, &pool, options.consolidated)?;
-    let mut inspection = Inspection { options, store: &store, name: &name, hierarchy: &hierarchy, session, totals };
+    let sorted = Vec::new();
+    let mut inspection =
+        Inspection { options, store: &store, name: &name, hierarchy: &hierarchy, session, bar, totals, sorted };
     if let Some(error) = &hierarchy.unusable {
         inspection.node_failed(&Failure::new(error.exit(), error.to_string()))?;
     }
@@ -45,7 +53,10 @@ struct Inspection<'a> {
     name: &'a str,
     hierarchy: &'a Hierarchy<'a>,
     session: &'a mut Session,
+    bar: &'a Bar,
     totals: &'a mut Totals,
+    /// With `--sort`, the arrays until all are known.
+    sorted: Vec<Described>,
 }
 
 impl<'a> Inspection<'a> {
@@ -61,7 +72,7 @@ impl<'a> Inspection<'a> {
                 result.is_ok()
             },
         );
-        result
+        result.and_then(|()| self.emit_sorted())
     }
 
     /// With `--sizes`, the nodes are needed before the list, and the list before the first record.
@@ -84,6 +95,7 @@ impl<'a> Inspection<'a> {
         let failures = std::mem::take(&mut inventory.failures);
         let describe = self.describe(Some(&inventory));
         OrderedMap::new(pool, WINDOW).run(visits, |visit| describe.visit(visit), |described| self.emit(described))?;
+        self.emit_sorted()?;
         for error in failures {
             self.node_failed(&error.into())?;
         }
@@ -109,13 +121,36 @@ impl<'a> Inspection<'a> {
 
     fn emit(&mut self, described: Described) -> Result<(), Failure> {
         match described {
-            Described::Skipped => Ok(()),
+            Described::Array { .. } if self.options.sort.is_some() => {
+                self.sorted.push(described);
+                Ok(())
+            }
+            described => self.emit_now(described),
+        }
+    }
+
+    fn emit_sorted(&mut self) -> Result<(), Failure> {
+        let mut sorted = std::mem::take(&mut self.sorted);
+        sorted.sort_by_key(|described| described.rank(self.options.sort));
+        sorted.into_iter().try_for_each(|described| self.emit_now(described))
+    }
+
+    fn emit_now(&mut self, described: Described) -> Result<(), Failure> {
+        match described {
+            Described::Skipped(path) => {
+                self.totals.paths.extend(path);
+                Ok(())
+            }
             Described::Failed(failure) => self.node_failed(&failure),
             Described::Group(line) => {
                 self.totals.summary.groups += 1;
                 self.session.out.emit_line(&line)
             }
-            Described::Array { counts, lines, bench } => {
+            Described::Array { path, counts, lines, bench } => {
+                self.bar.advance(1);
+                if !self.options.nodes.var.is_everything() {
+                    self.totals.paths.insert(path);
+                }
                 self.totals.add(counts);
                 for line in &lines {
                     self.session.out.emit_line(line)?;

@@ -1,12 +1,16 @@
 //! `zinspect`: shows what is in a Zarr store, and why reading it is slow.
 
+mod alike;
 mod bench;
 mod check;
 mod cli;
 mod describe;
 mod human;
 mod inspect;
+mod median;
+mod missing;
 mod options;
+mod presence;
 mod run;
 mod sample;
 mod sizes;

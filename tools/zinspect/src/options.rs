@@ -4,7 +4,7 @@ use zcli::{StoreFlags, VarFilter, stores};
 use zstore::Target;
 use zwire::Failure;
 
-use crate::cli::Args;
+use crate::cli::{Args, Sort};
 
 /// Options of a run.
 pub struct Options {
@@ -16,6 +16,10 @@ pub struct Options {
     pub jobs: usize,
     /// Whether the whole store is listed.
     pub sizes: bool,
+    /// Whether missing chunks are a fault.
+    pub fail_on_missing: bool,
+    /// The order of arrays; `None`: that of their paths.
+    pub sort: Option<Sort>,
     /// Whether consolidated metadata is used if present.
     pub consolidated: bool,
     /// Whether it is compared with the metadata of each node.
@@ -47,8 +51,10 @@ pub struct TableOptions {
     pub sizes: bool,
     /// Draw paths as a tree.
     pub tree: bool,
-    /// Show reasons and sampled chunks below the rows.
+    /// Show reasons and sampled chunks below the rows, and every store and array.
     pub verbose: bool,
+    /// Name the stores.
+    pub several_stores: bool,
 }
 
 impl Options {
@@ -69,7 +75,9 @@ impl Options {
             stores: stores(&args.stores, args.stores_from.as_deref())?,
             access: args.store.clone(),
             jobs: args.work.jobs(),
-            sizes: args.sizes,
+            sizes: lists(args),
+            fail_on_missing: args.fail_on_missing,
+            sort: args.sort,
             consolidated: !args.no_consolidated,
             check_consolidated: args.check_consolidated,
         })
@@ -79,6 +87,16 @@ impl Options {
 impl TableOptions {
     /// The options given by `args`.
     pub fn new(args: &Args) -> TableOptions {
-        TableOptions { sizes: args.sizes, tree: args.tree, verbose: args.common.verbose }
+        TableOptions {
+            sizes: lists(args),
+            tree: args.tree,
+            verbose: args.common.verbose,
+            several_stores: args.stores.len() > 1 || args.stores_from.is_some(),
+        }
     }
+}
+
+/// Whether the whole store is listed: asked for, or needed.
+fn lists(args: &Args) -> bool {
+    args.sizes || args.fail_on_missing || matches!(args.sort, Some(Sort::Stored | Sort::Ratio))
 }

@@ -1,6 +1,6 @@
 //! Runs `zinspect`: inspects each store in turn and returns the exit code.
 
-use zcli::{Common, Ending, Session, Table, Tool};
+use zcli::{Common, Ending, Session, Table, Tool, Unit};
 use zwire::{Exit, Failure};
 
 use crate::cli::{Args, EXAMPLES};
@@ -10,6 +10,21 @@ use crate::options::{Options, TableOptions};
 use crate::totals::Totals;
 
 impl Tool for Args {
+    const MAIN_FLAGS: &'static [&'static str] = &[
+        "verbose",
+        "var",
+        "sizes",
+        "sort",
+        "fail_on_missing",
+        "bench",
+        "check_consolidated",
+        "tree",
+        "stores_from",
+        "anonymous",
+        "json",
+        "quiet",
+    ];
+
     const EXAMPLES: &'static [(&'static str, &'static str)] = EXAMPLES;
 
     fn writes(&self) -> bool {
@@ -27,8 +42,9 @@ impl Tool for Args {
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
         let options = Options::new(self)?;
         let mut totals = Totals::new(options.stores.len(), options.sizes);
+        let bar = session.status.bar(0, Unit::Items("arrays"));
         for name in &options.stores {
-            if let Err(failure) = inspect(&options, name, session, &mut totals) {
+            if let Err(failure) = inspect(&options, name, session, &bar, &mut totals) {
                 if failure.is_closed_pipe() || failure.exit == Exit::Output {
                     return Err(failure);
                 }
@@ -36,6 +52,10 @@ impl Tool for Args {
                 totals.store_failed(&failure);
             }
         }
-        Ok(totals.ending())
+        drop(bar);
+        let paths: Vec<String> = std::mem::take(&mut totals.paths).into_iter().collect();
+        let unmatched = if totals.any_store() { options.nodes.var.unmatched(&paths) } else { Vec::new() };
+        unmatched.iter().try_for_each(|failure| session.item_failed(failure))?;
+        Ok(totals.ending(!unmatched.is_empty(), options.fail_on_missing))
     }
 }

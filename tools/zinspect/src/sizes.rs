@@ -7,14 +7,14 @@ use zarray::{Array, Grid, Key, Node, OrderedMap, Pool};
 use zstore::{Child, Object, Store, StoreError, Trail, is_temporary};
 use zwire::{ArrayRecord, Failure, KeyRecord, ratio};
 
+use crate::median::Sizes;
+use crate::presence::Layout;
+
 /// Directories that are read before those below them are.
 const WINDOW: usize = 1024;
 
 /// Maximum number of stray keys to show; all are counted.
 const SHOWN: usize = 1000;
-
-/// Number of different sizes up to which the median is exact.
-const EXACT_SIZES: usize = 4096;
 
 /// Counts and sizes of everything in a store.
 #[derive(Default)]
@@ -36,11 +36,13 @@ struct Stats {
     objects: u64,
     bytes: u64,
     sizes: Sizes,
+    /// Objects in each stretch of the array.
+    stretches: Vec<u64>,
 }
 
 /// The nodes of a store, by the directory that belongs to them.
 struct Owners<'n> {
-    arrays: HashMap<&'n str, &'n Array>,
+    arrays: HashMap<&'n str, (&'n Array, Option<Layout>)>,
     nodes: HashSet<&'n str>,
 }
 
@@ -58,7 +60,7 @@ impl Inventory {
         for node in nodes {
             owners.nodes.insert(node.path().trim_start_matches('/'));
             if let Node::Array(array) = node {
-                owners.arrays.insert(array.key_prefix(), array);
+                owners.arrays.insert(array.key_prefix(), (array, array.numbered().map(Layout::of)));
             }
         }
         if store.is_directory() {
@@ -81,8 +83,8 @@ impl Inventory {
         }
         let kind = match owners.of(&object.key) {
             None => kind_of_name(&object.key),
-            Some((array, relative)) => match array.key_kind(&object.key) {
-                Key::Chunk(_) => return self.count(array.key_prefix(), object.stat.size),
+            Some((array, layout, relative)) => match array.key_kind(&object.key) {
+                Key::Chunk(number) => return self.count(array.key_prefix(), object.stat.size, number.zip(layout)),
                 Key::OutsideGrid => "outside_grid",
                 Key::WrongSeparator => "wrong_separator",
                 Key::Metadata | Key::Stray => kind_of_name(relative),
@@ -106,6 +108,8 @@ impl Inventory {
             sum.objects += stats.objects;
             sum.bytes += stats.bytes;
             sum.sizes.merge(stats.sizes);
+            sum.stretches.resize(sum.stretches.len().max(stats.stretches.len()), 0);
+            sum.stretches.iter_mut().zip(stats.stretches).for_each(|(sum, count)| *sum += count);
         }
         for (kind, count) in other.stray_counts {
             *self.stray_counts.entry(kind).or_default() += count;
@@ -118,7 +122,7 @@ impl Inventory {
         self.failures.extend(other.failures);
     }
 
-    fn count(&mut self, prefix: &str, size: u64) {
+    fn count(&mut self, prefix: &str, size: u64, place: Option<(u64, Layout)>) {
         // The key is copied only for the first object of an array.
         let stats = match self.stats.get_mut(prefix) {
             Some(stats) => stats,
@@ -127,6 +131,9 @@ impl Inventory {
         stats.objects += 1;
         stats.bytes += size;
         stats.sizes.add(size);
+        if let Some((number, layout)) = place {
+            layout.count(number, &mut stats.stretches);
+        }
     }
 
     /// Completes the record of an array.
@@ -140,6 +147,9 @@ impl Inventory {
         record.object_min_bytes = stats.sizes.smallest;
         record.object_median_bytes = stats.sizes.median();
         record.object_max_bytes = stats.sizes.largest;
+        let is_incomplete = record.objects_expected.is_some_and(|expected| (1..expected).contains(&stats.objects));
+        record.present_shares =
+            array.numbered().filter(|_| is_incomplete).map(|grid| Layout::of(grid).shares(&stats.stretches));
     }
 
     /// The first keys that belong to no array, in key order.
@@ -165,11 +175,14 @@ fn decoded_bytes(array: &Array, objects: u64) -> Option<u64> {
 
 impl<'n> Owners<'n> {
     /// The array that a key belongs to, and the rest of the key.
-    fn of<'k>(&self, key: &'k str) -> Option<(&'n Array, &'k str)> {
-        if let Some(array) = self.arrays.get("") {
-            return Some((*array, key));
+    fn of<'k>(&self, key: &'k str) -> Option<(&'n Array, Option<Layout>, &'k str)> {
+        if let Some((array, layout)) = self.arrays.get("") {
+            return Some((*array, *layout, key));
         }
-        key.match_indices('/').find_map(|(slash, _)| Some((*self.arrays.get(&key[..slash])?, &key[slash + 1..])))
+        key.match_indices('/').find_map(|(slash, _)| {
+            let (array, layout) = *self.arrays.get(&key[..slash])?;
+            Some((array, layout, &key[slash + 1..]))
+        })
     }
 
     /// Reads all directories, those of a batch in parallel. The last ones come first, so that few are waiting.
@@ -226,81 +239,9 @@ fn kind_of_name(key: &str) -> &'static str {
     if left_behind || key.split('/').any(is_temporary) { "temporary" } else { "unknown" }
 }
 
-/// How often each size occurs, with the smallest and the largest. With more than [`EXACT_SIZES`] different sizes, they are
-/// rounded to within 0.1 %, so that the counts of ten million chunks need only a few kilobytes.
-#[derive(Default)]
-struct Sizes {
-    counts: BTreeMap<u64, u64>,
-    smallest: Option<u64>,
-    largest: Option<u64>,
-    coarse: bool,
-}
-
-impl Sizes {
-    fn add(&mut self, size: u64) {
-        self.smallest = Some(self.smallest.map_or(size, |smallest| smallest.min(size)));
-        self.largest = self.largest.max(Some(size));
-        self.count(size, 1);
-    }
-
-    fn count(&mut self, size: u64, times: u64) {
-        *self.counts.entry(if self.coarse { rounded(size) } else { size }).or_default() += times;
-        if !self.coarse && self.counts.len() > EXACT_SIZES {
-            self.coarse = true;
-            for (size, count) in std::mem::take(&mut self.counts) {
-                *self.counts.entry(rounded(size)).or_default() += count;
-            }
-        }
-    }
-
-    /// Adds the sizes that another part of the same array has.
-    fn merge(&mut self, other: Sizes) {
-        for size in other.smallest.into_iter().chain(other.largest) {
-            self.smallest = Some(self.smallest.map_or(size, |smallest| smallest.min(size)));
-            self.largest = self.largest.max(Some(size));
-        }
-        for (size, times) in other.counts {
-            self.count(size, times);
-        }
-    }
-
-    fn median(&self) -> Option<u64> {
-        let half = self.counts.values().sum::<u64>().div_ceil(2);
-        let mut seen = 0;
-        let middle = self.counts.iter().find(|(_, count)| {
-            seen += **count;
-            seen >= half
-        });
-        middle.map(|(size, _)| *size)
-    }
-}
-
-/// The ten highest bits of a size.
-fn rounded(size: u64) -> u64 {
-    let drop = (64 - size.leading_zeros()).saturating_sub(10);
-    size >> drop << drop
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_median_of_few_sizes_is_exact_and_of_many_close() {
-        let mut sizes = Sizes::default();
-        for size in [5, 1, 9, 7, 3] {
-            sizes.add(size);
-        }
-        assert_eq!((sizes.median(), sizes.smallest, sizes.largest), (Some(5), Some(1), Some(9)));
-        let mut sizes = Sizes::default();
-        for size in 0..200_000u64 {
-            sizes.add(size);
-        }
-        let median = sizes.median().expect("not empty") as f64;
-        assert!((median / 100_000.0 - 1.0).abs() < 0.002, "{median}");
-        assert!(sizes.counts.len() <= 2 * EXACT_SIZES);
-        assert_eq!((sizes.smallest, sizes.largest), (Some(0), Some(199_999)));
-    }
 
     #[test]
     fn leftovers_are_recognised() {

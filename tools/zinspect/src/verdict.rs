@@ -9,6 +9,7 @@ use zcli::glob_escape;
 use zcodec::{Blosc, Cname, Codec, Shuffle, max_speedup, predict_blocksize};
 use zwire::{ArrayRecord, ChunkRecord, human_bytes, human_count, human_counted, round3, shell_quote};
 
+use crate::missing;
 use crate::sample::Sample;
 
 /// Below this size, finding a chunk costs more than decoding it.
@@ -83,7 +84,8 @@ pub fn judge(record: &mut ArrayRecord, array: &Array, sample: &Sample, threads: 
         itemsize: chain.itemsize.unwrap_or(1),
         chunk_bytes: sample.chunks.iter().find_map(|chunk| chunk.uncompressed_bytes).or(chain.chunk_bytes),
     };
-    let verdict = case.unusable().unwrap_or_else(|| case.usable());
+    let verdict = case.unusable().unwrap_or_else(|| case.with_missing(case.usable()));
+    let gain = case.gain(&verdict);
     record.verdict = verdict.word.to_owned();
     record.reason = verdict.reason;
     match verdict.benefit {
@@ -91,6 +93,7 @@ pub fn judge(record: &mut ArrayRecord, array: &Array, sample: &Sample, threads: 
         Benefit::Yes(who, codec) => {
             record.recompress_helps = true;
             record.benefit = who;
+            record.recompressed_speedup = gain;
             record.command = Some(command(record, &codec));
         }
     }
@@ -143,11 +146,13 @@ impl Case<'_> {
                  reads as the fill value {}",
                 array.keys.separator, array.fill_value
             );
-            return Some(no("no_chunks", reason, "correct the separator in the metadata first"));
+            return Some(no(missing::WORD, reason, "correct the separator in the metadata first"));
+        }
+        if sample.nothing_stored && missing::is_container(array) {
+            return Some(no("ok", "a scalar that holds only attributes (a grid mapping)", "no data to recompress"));
         }
         if sample.nothing_stored {
-            let reason = format!("no chunks are stored: every value reads as the fill value {}", array.fill_value);
-            return Some(no("no_chunks", reason, "no data to recompress"));
+            return Some(no(missing::WORD, missing::all(record, array), "no data to recompress"));
         }
         let chunk = sample.chunks.iter().find(|chunk| shuffles_nothing(chunk, chain.itemsize))?;
         let reason = format!(
@@ -162,6 +167,25 @@ impl Case<'_> {
             _ => advised(itemsize, 0),
         };
         Some(Verdict { word: "useless_shuffle", reason, benefit: Benefit::Yes(who.into(), codec) })
+    }
+
+    /// The verdict, unless half of the chunks or more are missing: that matters more than their speed.
+    fn with_missing(&self, verdict: Verdict) -> Verdict {
+        match missing::mostly(self.record, self.array) {
+            Some(reason) => Verdict { word: missing::WORD, reason, ..verdict },
+            None => verdict,
+        }
+    }
+
+    /// How many times more the threads gain once a chunk has the blocks of the suggested codec.
+    fn gain(&self, verdict: &Verdict) -> Option<f64> {
+        let Benefit::Yes(_, codec) = &verdict.benefit else { return None };
+        // Uncompressed chunks are not decoded at all.
+        let chain = self.array.chain.innermost();
+        let bytes = self.chunk_bytes.filter(|_| chain.compressor().is_some() && verdict.word != "stored_raw")?;
+        let blocks = bytes.div_ceil(predict_blocksize(codec, self.itemsize, bytes).max(1));
+        let gain = max_speedup(blocks, self.threads.min(blocks)) / self.speedup.max(1.0);
+        (gain > 1.0).then(|| round3(gain))
     }
 
     fn usable(&self) -> Verdict {
