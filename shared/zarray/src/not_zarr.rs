@@ -18,9 +18,8 @@ pub fn stores_below(store: &Store, pool: &Pool) -> Vec<String> {
     let Ok(entries) = store.entries("") else { return Vec::new() };
     let directories = entries.directories.into_iter().filter(|name| !name.starts_with('.')).take(DIRECTORIES);
     let is_there = |key: String| matches!(store.get(&key, &mut Vec::new()), Ok(Some(_)));
-    let is_node = |name: String| {
-        DOCUMENTS.iter().any(|document| is_there(format!("{name}/{document}"))).then_some(name)
-    };
+    let is_node =
+        |name: String| DOCUMENTS.iter().any(|document| is_there(format!("{name}/{document}"))).then_some(name);
     pool.map(directories.collect(), is_node).into_iter().flatten().collect()
 }
 

@@ -252,6 +252,7 @@ struct AtTheEnd<'a>(&'a (dyn Fn() + Sync));
 impl Progress for AtTheEnd<'_> {
     fn start(&self, _: u64) {}
     fn advance(&self, _: u64) {}
+    fn skip(&self, _: u64) {}
     fn finish(&self) {
         (self.0)();
     }
