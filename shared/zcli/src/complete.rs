@@ -106,9 +106,9 @@ fn values(command: &Command, arg: &Arg, typed: &str, before: &[String]) -> Vec<C
             };
             names().arrays.into_iter().map(|path| text(shown(path), "variable")).collect()
         }
-        _ if value.starts_with("DIM") => {
+        _ if value.starts_with("DIM") || value == "SHAPE" => {
             let start = typed.rfind(',').map_or("", |comma| &typed[..=comma]);
-            let end = if value.contains('=') { "=" } else { "" };
+            let end = if value.contains('=') || value == "SHAPE" { "=" } else { "" };
             names().dimensions.into_iter().map(|name| text(format!("{start}{name}{end}"), "dimension")).collect()
         }
         _ => Vec::new(),
@@ -202,7 +202,8 @@ mod tests {
         let store = Arg::new("stores").value_name("STORE").num_args(0..);
         let var = Arg::new("var").long("var").value_name("GLOB").action(clap::ArgAction::Append);
         let sel = Arg::new("sel").long("sel").value_name("DIM=LABEL").action(clap::ArgAction::Append);
-        let mut command = Common::augment_args(Command::new("t")).args([store, var, sel]);
+        let chunks = Arg::new("chunks").long("chunks").value_name("SHAPE");
+        let mut command = Common::augment_args(Command::new("t")).args([store, var, sel, chunks]);
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         complete(&mut command, shell, &words).lines().map(str::to_owned).collect()
     }
@@ -245,6 +246,7 @@ mod tests {
         assert_eq!(lines("bash", &[path, "--var", "=", "u"]), ["u10"]);
         assert_eq!(lines("zsh", &[path, "--var", "/t"]), ["/t2m:variable", "/tp:variable"]);
         assert_eq!(lines("fish", &[path, "--sel", ""]), ["time=\tdimension", "x=\tdimension"]);
+        assert_eq!(lines("bash", &[path, "--chunks", "time", "=", "7,"]), ["7,time=", "7,x="]);
         let pattern = directory.path().join("*.zarr");
         assert_eq!(lines("bash", &[pattern.to_str().expect("UTF-8"), "--var", "u"]), ["u10"]);
         assert!(lines("bash", &["/nowhere", "--var", ""]).is_empty());

@@ -236,3 +236,13 @@ fn flags_for_one_output_are_refused_with_many() {
     let outcome = stores.run(&list, &["--in-place", "--backup", stores.path("old").to_str().unwrap()]);
     assert_eq!((outcome.code, stores.made().len()), (2, 0), "{}", outcome.stdout);
 }
+
+#[test]
+fn a_table_of_several_stores_names_each() {
+    let stores = Stores::new();
+    let table = stores.run(&stores.lines(&["a", "b"]), &["--codec", "zstd", "--format", "table"]).expect(0).stdout;
+    let names = |line: &&str| line.ends_with(".zarr:");
+    let headings: Vec<String> = ["a", "b"].map(|name| format!("{}:", stores.store(name).display())).into();
+    assert_eq!(table.lines().filter(names).collect::<Vec<_>>(), headings, "{table}");
+    assert!(names(&table.lines().nth(1).unwrap()), "a heading stands above the rows of its store: {table}");
+}

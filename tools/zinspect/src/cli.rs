@@ -18,13 +18,7 @@ pub struct Args {
     /// Stores: paths, or URLs (file, s3, gs, az, http, https); also a group or a single array
     #[arg(value_name = "STORE")]
     pub stores: Vec<Target>,
-    /// Read more stores from FILE ("-": stdin), one per line: paths, URLs, or records with a "store" field
-    #[arg(long, value_name = "FILE")]
-    pub stores_from: Option<PathBuf>,
 
-    /// Include the attributes of groups and arrays in their records
-    #[arg(long)]
-    pub attributes: bool,
     /// List the whole store: chunks present and expected, stored bytes, compression ratio, keys that belong to no array
     #[arg(long)]
     pub sizes: bool,
@@ -35,6 +29,9 @@ pub struct Args {
     /// first (chunks); stored and ratio imply --sizes
     #[arg(long, value_name = "BY", value_enum)]
     pub sort: Option<Sort>,
+    /// Show the hierarchy as a tree (with --format table)
+    #[arg(long)]
+    pub tree: bool,
     /// Chunks to sample in each array; 0 reads only metadata
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub sample: u32,
@@ -53,18 +50,21 @@ pub struct Args {
     /// Check whether the zarrs library can open each array, and show the error if not
     #[arg(long)]
     pub zarrs: bool,
-    /// Show the hierarchy as a tree (with --format table)
+    /// Include the attributes of groups and arrays in their records
     #[arg(long)]
-    pub tree: bool,
+    pub attributes: bool,
+    /// Read more stores from FILE ("-": stdin), one per line: paths, URLs, or records with a "store" field
+    #[arg(long, value_name = "FILE")]
+    pub stores_from: Option<PathBuf>,
 
     #[command(flatten)]
     pub var: VarFlags,
     #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
     pub work: JobFlags,
     #[command(flatten)]
     pub store: StoreFlags,
-    #[command(flatten)]
-    pub common: Common,
 }
 
 /// The order of the arrays of a store.
@@ -86,10 +86,12 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "Show what is really stored, for example to check that a cache is not empty",
         "zinspect --sizes cache/batch_*.zarr",
     ),
+    ("Fail if chunks of t2m are missing", "zinspect --fail-on-missing --var t2m -q era5.zarr"),
+    ("The arrays that take the most space first", "zinspect --sort stored era5.zarr"),
     ("Measure whether several threads per chunk help on this machine", "zinspect --bench --var t2m era5.zarr"),
     (
         "List the arrays that recompressing would help, as records for the next tool",
-        "zinspect --json s3://bucket/era5.zarr --anonymous | jq -c 'select(.recompress_helps)'",
+        "zinspect --json s3://bucket/era5.zarr --anonymous | \\\n  jq -c 'select(.recompress_helps)'",
     ),
     ("Check whether consolidated metadata is up to date (exit 1 if not)", "zinspect --check-consolidated -q era5.zarr"),
 ];

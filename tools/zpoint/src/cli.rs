@@ -276,18 +276,18 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("What that would read, and its ratio to the requested bytes", "zpoint -n era5.zarr --lat 51.5 --lon -0.1"),
     (
         "One week of some variables at many points, as training data",
-        "zpoint batch_*.zarr --points points.csv --var 't*' --sel time=2019-03-01:2019-03-07 -o series.parquet",
+        "zpoint batch_*.zarr --points points.csv --var 't*' \\\n  --sel time=2019-03-01:2019-03-07 -o series.parquet",
     ),
     (
         "One file per value of the dimension file_id",
-        "zpoint batch_*.zarr --lat 51.5 --lon 0 -f parquet --partition-by file_id -o features",
+        "zpoint batch_*.zarr --lat 51.5 --lon 0 \\\n  -f parquet --partition-by file_id -o features",
     ),
     (
         "Sea surface temperature at a harbour whose cell is land",
-        "zpoint ocean.zarr --lat 53.9 --lon 8.6 --var sst --nearest-valid sst --search-radius 50km",
+        "zpoint ocean.zarr --lat 53.9 --lon 8.6 --var sst \\\n  --nearest-valid sst --search-radius 50km",
     ),
-    ("Part 3 of 8, for a job array", "zpoint archive.zarr --points points.csv --part 3/8 -o part-3.parquet"),
-    ("Stores listed by another tool", "zinspect --json *.zarr | zpoint --stores-from - --lat 51.5 --lon 0 -f csv"),
+    ("Part 3 of 8, for a job array", "zpoint archive.zarr --points points.csv --part 3/8 \\\n  -o part-3.parquet"),
+    ("Stores listed by another tool", "zinspect --json *.zarr | \\\n  zpoint --stores-from - --lat 51.5 --lon 0 -f csv"),
 ];
 
 #[cfg(test)]

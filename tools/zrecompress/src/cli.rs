@@ -58,21 +58,21 @@ pub struct Args {
     pub backup: Option<PathBuf>,
 
     #[command(flatten)]
-    pub writer: WriterFlags,
+    pub encode: EncodeFlags,
     #[command(flatten)]
     pub trial: TrialFlags,
     #[command(flatten)]
-    pub encode: EncodeFlags,
-    #[command(flatten)]
-    pub many: ManyFlags,
+    pub memory: MemoryFlags,
     #[command(flatten)]
     pub work: JobFlags,
     #[command(flatten)]
-    pub memory: MemoryFlags,
+    pub common: Common,
+    #[command(flatten)]
+    pub writer: WriterFlags,
+    #[command(flatten)]
+    pub many: ManyFlags,
     #[command(flatten)]
     pub store: StoreFlags,
-    #[command(flatten)]
-    pub common: Common,
 }
 
 /// How to handle a chunk that cannot be decoded.
@@ -212,7 +212,7 @@ fn parse_blocksize(text: &str) -> Result<u64, String> {
 pub const EXAMPLES: &[(&str, &str)] = &[
     (
         "Recompress a store with zstd and bitshuffle, 16 chunks in parallel",
-        "zrecompress era5.zarr era5-zstd.zarr --cname zstd --clevel 3 --shuffle bitshuffle -j 16",
+        "zrecompress era5.zarr era5-zstd.zarr \\\n  --cname zstd --clevel 3 --shuffle bitshuffle -j 16",
     ),
     (
         "Few large chunks: 2 in parallel with 8 threads each",
@@ -227,7 +227,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ),
     (
         "Rechunk from maps to time series",
-        "zrecompress era5.zarr series.zarr --chunks time=744,latitude=16,longitude=16 --max-memory 8G",
+        "zrecompress era5.zarr series.zarr \\\n  --chunks time=744,latitude=16,longitude=16 --max-memory 8G",
     ),
     ("Write shards in Zarr v3", "zrecompress era5.zarr out.zarr --zarr-format 3 --shards time=96"),
     (
@@ -236,12 +236,13 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ),
     (
         "On many machines: prepare, run the parts in any order, finish",
-        "zrecompress --prepare --parts 8 era5.zarr out.zarr --clevel 5 && \
-         seq 8 | xargs -P4 -I{} zrecompress --part {}/8 out.zarr && zrecompress --finish out.zarr",
+        "zrecompress --prepare --parts 8 era5.zarr out.zarr --clevel 5 && \\\n\
+         seq 8 | xargs -P4 -I{} zrecompress --part {}/8 out.zarr && \\\n\
+         zrecompress --finish out.zarr",
     ),
     (
         "Only arrays flagged by zinspect",
-        "zinspect *.zarr | jq -c 'select(.verdict==\"few_blocks\")' | zrecompress --stores-from - --out-dir fixed",
+        "zinspect *.zarr | jq -c 'select(.verdict==\"few_blocks\")' | \\\n  zrecompress --stores-from - --out-dir fixed",
     ),
     ("Compare compressors on sampled chunks", "zrecompress --trial era5.zarr --var t2m"),
     (
@@ -250,6 +251,6 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ),
     (
         "Print the records of arrays that did not get smaller",
-        "zrecompress --json era5.zarr out.zarr | jq -c 'select(.type==\"recompress\" and .gain<=1)'",
+        "zrecompress --json era5.zarr out.zarr | \\\n  jq -c 'select(.type==\"recompress\" and .gain<=1)'",
     ),
 ];

@@ -6,8 +6,8 @@ use serde_json::Value;
 use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{PlanRecord, Record, Summary, human_bytes, human_count, human_counted};
 
-/// The table of a run or of a dry run.
-pub fn table() -> Table {
+/// The table of a run or of a dry run; of `several` stores, it names each.
+pub fn table(several: bool) -> Table {
     let text =
         |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: Drops::Never };
     let number = |title| Column {
@@ -27,9 +27,27 @@ pub fn table() -> Table {
             text("FROM", true),
             text("TO", true),
         ],
-        rows: Box::new(rows),
+        rows: Box::new(named(several)),
         tree: false,
         footer,
+    }
+}
+
+/// The rows of records, of `several` stores below a line with the name of each.
+fn named(several: bool) -> impl FnMut(&Record) -> Vec<Row> + Send {
+    let mut last = String::new();
+    move |record| {
+        let store = match record {
+            Record::Recompress(array) => Some(&array.store),
+            Record::Plan(plan) => Some(&plan.store),
+            _ => None,
+        };
+        let next = store.filter(|store| several && **store != last);
+        let heading = next.map(|store| {
+            last.clone_from(store);
+            Row::Note(format!("{store}:"))
+        });
+        heading.into_iter().chain(rows(record)).collect()
     }
 }
 

@@ -1,0 +1,168 @@
+//! Commands that are printed run as they are printed: the examples of `--help` and the manual pages, and those of the README.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use harness::{MakeArray, ObjectServer, Tool, binary, copy_tree, fixture, repository, tools};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Runs a command line in a directory, with the tools on the PATH. A pipeline fails where any of its commands does.
+fn shell(command: &str, directory: &Path, server: &ObjectServer) -> Output {
+    let tools = binary("zinspect").parent().unwrap().to_owned();
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let mut bash = Command::new("bash");
+    bash.args(["-c", &format!("set -o pipefail\n{command}")]).current_dir(directory).stdin(Stdio::null());
+    bash.env("PATH", path).env("AWS_ENDPOINT_URL", server.endpoint()).env("HOME", "/nonexistent");
+    bash.output().unwrap()
+}
+
+#[track_caller]
+fn assert_runs(command: &str, directory: &Path, server: &ObjectServer) {
+    let output = shell(command, directory, server);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{}\n$ {command}\n{stdout}{stderr}", output.status);
+}
+
+/// The examples of `--help`: those of the manual page are the same, as `pages.rs` tests.
+fn examples(tool: &str) -> Vec<String> {
+    let help = Tool::new(tool).arg("--help").run().stdout;
+    let text = help.split_once("Examples:\n").unwrap().1.split_once("\nExit status:").unwrap().0;
+    let mut found: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match line.strip_prefix("       ") {
+            None => found.push(String::new()),
+            Some(line) => {
+                let example = found.last_mut().unwrap();
+                *example += if example.is_empty() { "" } else { "\n" };
+                *example += line;
+            }
+        }
+    }
+    assert!(found.len() > 3 && found.iter().all(|example| !example.is_empty()), "{help}");
+    found
+}
+
+/// What a command names, in a new directory.
+fn scene(command: &str) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let era5 = fixture("era5-uk-v2.zarr");
+    for name in ["era5.zarr", "archive.zarr", "batch_0.zarr", "batch_1.zarr", "cache/batch_0.zarr"] {
+        let pattern = name.replace("0.zarr", "*.zarr").replace("1.zarr", "*.zarr");
+        if command.contains(&pattern) || (name == "era5.zarr" && command.contains(" *.zarr")) {
+            copy_tree(&era5, &at(name));
+            if command.contains("file_id") {
+                rename_time(&at(name));
+            }
+        }
+    }
+    if command.contains("big.zarr") || command.contains("few_blocks") {
+        fs::create_dir(at("big.zarr")).unwrap();
+        fs::write(at("big.zarr/.zgroup"), r#"{"zarr_format": 2}"#).unwrap();
+        // One block a chunk.
+        MakeArray::default().write(&at("big.zarr/t2m"));
+    }
+    if command.contains("ocean.zarr") {
+        ocean(&at("ocean.zarr"));
+    }
+    fs::write(at("points.csv"), "id,lat,lon\nlondon,51.5,-0.1\nparis,50.0,0.5\n").unwrap();
+    directory
+}
+
+/// Makes the time of a store its `file_id`.
+fn rename_time(store: &Path) {
+    fs::rename(store.join("time"), store.join("file_id")).unwrap();
+    let rename = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap();
+        fs::write(path, text.replace("\"time\"", "\"file_id\"").replace("hours since 1900-01-01", "1")).unwrap();
+    };
+    rename(&store.join("t2m/.zattrs"));
+    fs::write(store.join("file_id/.zattrs"), r#"{"_ARRAY_DIMENSIONS": ["file_id"]}"#).unwrap();
+    let _ = fs::remove_file(store.join(".zmetadata"));
+}
+
+/// A store of 3 × 3 cells around Heligoland, of which the land has no sea surface temperature.
+fn ocean(store: &Path) {
+    let array = |name: &str, shape: &[usize], dimensions: &[&str], units: &str, values: &[f32]| {
+        let path = store.join(name);
+        fs::create_dir_all(&path).unwrap();
+        let metadata = json!({
+            "zarr_format": 2, "shape": shape, "chunks": shape, "dtype": "<f4", "fill_value": "NaN", "order": "C",
+            "filters": null, "compressor": null,
+        });
+        fs::write(path.join(".zarray"), metadata.to_string()).unwrap();
+        let attributes = json!({"_ARRAY_DIMENSIONS": dimensions, "units": units});
+        fs::write(path.join(".zattrs"), attributes.to_string()).unwrap();
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        fs::write(path.join(vec!["0"; shape.len()].join(".")), bytes).unwrap();
+    };
+    let land = f32::NAN;
+    array("lat", &[3], &["lat"], "degrees_north", &[53.5, 53.75, 54.0]);
+    array("lon", &[3], &["lon"], "degrees_east", &[8.25, 8.5, 8.75]);
+    array("time", &[1], &["time"], "hours since 2019-01-01", &[0.0]);
+    let sst = [280.0, 281.0, land, 280.0, 281.0, land, 280.0, land, land];
+    array("sst", &[1, 3, 3], &["time", "lat", "lon"], "K", &sst);
+    fs::write(store.join(".zgroup"), r#"{"zarr_format": 2}"#).unwrap();
+}
+
+#[test]
+fn examples_run_as_printed() {
+    let bucket = tempfile::tempdir().unwrap();
+    copy_tree(&fixture("era5-uk-v2.zarr"), &bucket.path().join("era5.zarr"));
+    let server = ObjectServer::start(bucket.path(), vec![]);
+    for tool in tools() {
+        for example in examples(&tool) {
+            let directory = scene(&example);
+            if example.contains("--resume") {
+                let first = example.replace(" --resume", " --prepare --parts 1");
+                assert_runs(&first, directory.path(), &server);
+            }
+            assert_runs(&example, directory.path(), &server);
+        }
+    }
+}
+
+#[test]
+fn examples_fit_a_terminal_and_paste() {
+    for tool in tools() {
+        for example in examples(&tool) {
+            let lines: Vec<&str> = example.lines().collect();
+            for (number, line) in lines.iter().enumerate() {
+                assert!(line.chars().count() <= 72, "{tool}: {line}");
+                assert_eq!(line.ends_with('\\'), number + 1 < lines.len(), "{tool}: {line}");
+            }
+        }
+    }
+}
+
+/// The commands of the README, in its order, in a directory with its store.
+#[test]
+fn commands_of_the_readme_run_as_printed() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for store in ["weather-v2.zarr", "era5-uk-v2.zarr"] {
+        if readme.contains(&format!(" {store}")) {
+            copy_tree(&fixture(store), &directory.path().join(store));
+        }
+    }
+    let server = ObjectServer::start(directory.path(), vec![]);
+    let mut run = 0;
+    let mut lines = readme.lines();
+    while let Some(line) = lines.next() {
+        let Some(first) = line.strip_prefix("$ ") else { continue };
+        let mut command = first.to_owned();
+        while command.ends_with('\\') {
+            command += "\n";
+            command += lines.next().unwrap();
+        }
+        if tools().iter().any(|tool| command.starts_with(&format!("{tool} "))) {
+            assert_runs(&command, directory.path(), &server);
+            run += 1;
+        }
+    }
+    assert!(run > 5, "{run} commands found in README.md");
+}
