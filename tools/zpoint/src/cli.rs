@@ -287,7 +287,10 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "zpoint ocean.zarr --lat 53.9 --lon 8.6 --var sst \\\n  --nearest-valid sst --search-radius 50km",
     ),
     ("Part 3 of 8, for a job array", "zpoint archive.zarr --points points.csv --part 3/8 \\\n  -o part-3.parquet"),
-    ("Stores listed by another tool", "zinspect --json *.zarr | \\\n  zpoint --stores-from - --lat 51.5 --lon 0 -f csv"),
+    (
+        "Stores listed by another tool",
+        "zinspect --json *.zarr | \\\n  zpoint --stores-from - --lat 51.5 --lon 0 -f csv",
+    ),
 ];
 
 #[cfg(test)]

@@ -6,31 +6,21 @@ use serde_json::Value;
 use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{PlanRecord, Record, Summary, human_bytes, human_count, human_counted};
 
-/// The table of a run or of a dry run; of `several` stores, it names each.
-pub fn table(several: bool) -> Table {
-    let text =
-        |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: Drops::Never };
-    let number = |title| Column {
-        title: Cow::Borrowed(title),
-        align: Align::Right,
-        shrinks: false,
-        drops: Drops::late(title == "OBJECTS"),
-    };
-    Table {
-        columns: vec![
-            text("PATH", true),
-            text("ACTION", false),
-            number("OBJECTS"),
-            number("BEFORE"),
-            number("AFTER"),
-            number("GAIN"),
-            text("FROM", true),
-            text("TO", true),
-        ],
-        rows: Box::new(named(several)),
-        tree: false,
-        footer,
-    }
+/// The table of a run, or of a plan; of `several` stores, it names each.
+pub fn table(is_plan: bool, several: bool) -> Table {
+    let column = |title, align, shrinks, drops| Column { title: Cow::Borrowed(title), align, shrinks, drops };
+    let text = |title, drops| column(title, Align::Left, true, drops);
+    let number = |title, drops| column(title, Align::Right, false, drops);
+    let sizes: &[&str] = if is_plan { &["SIZE"] } else { &["BEFORE", "AFTER", "GAIN"] };
+    let mut columns = vec![
+        text("PATH", Drops::Never),
+        column("ACTION", Align::Left, false, Drops::Never),
+        number("OBJECTS", Drops::Late),
+    ];
+    columns.extend(sizes.iter().map(|title| number(title, Drops::Never)));
+    // zinspect shows how it was.
+    columns.extend([text("FROM", Drops::Early), text("TO", Drops::Never)]);
+    Table { columns, rows: Box::new(named(several)), tree: false, footer }
 }
 
 /// The rows of records, of `several` stores below a line with the name of each.
@@ -78,8 +68,6 @@ fn plan_rows(plan: &PlanRecord) -> Vec<Row> {
         plan.action.clone(),
         plan.objects_expected.map_or_else(|| "?".into(), human_count),
         plan.uncompressed_bytes.map_or_else(|| "?".into(), human_bytes),
-        String::new(),
-        String::new(),
         plan.from.clone(),
         plan.reason.clone().filter(|_| plan.action == "copy").unwrap_or_else(|| plan.to.clone()),
     ]);

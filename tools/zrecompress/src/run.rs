@@ -37,7 +37,10 @@ impl Tool for Args {
     }
 
     fn table(&self) -> Table {
-        if self.trial.trial { trial::human::table(self.common.verbose) } else { human::table(self.many.stores_from.is_some()) }
+        match self.trial.trial {
+            true => trial::human::table(self.common.verbose),
+            false => human::table(self.writer.dry_run, self.many.stores_from.is_some()),
+        }
     }
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
