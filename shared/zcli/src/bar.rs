@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use zwire::{human_bytes, human_count};
 
-use crate::status::Screen;
+use crate::screen::Screen;
 
 /// No progress bar is shown for work shorter than this.
 const DELAY: Duration = Duration::from_millis(250);

@@ -7,6 +7,7 @@ mod flags;
 mod generate;
 mod help;
 mod output;
+mod screen;
 mod signals;
 mod status;
 mod stores;

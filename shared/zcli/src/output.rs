@@ -9,7 +9,7 @@ use zstore::{AtomicFile, Durability, Replace};
 use zwire::{Exit, Record, Summary};
 
 use crate::flags::{Color, Common, Format};
-use crate::status::Screen;
+use crate::screen::Screen;
 use crate::table::{Printer, Table};
 use zwire::Failure;
 

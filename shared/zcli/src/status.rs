@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use indicatif::ProgressBar;
 use parking_lot::Mutex;
 use zwire::{Exit, Failure, redact};
 
 use crate::bar::{Bar, Unit};
 use crate::flags::{Color, Common};
+use crate::screen::Screen;
 
 /// Prints messages.
 pub struct Status {
@@ -93,24 +93,5 @@ impl Status {
         let seconds = self.started.elapsed().as_secs_f64();
         let rate = self.unit.lock().and_then(|unit| unit.rate(self.worked.load(Ordering::Relaxed), seconds));
         rate.map_or_else(|| format!("{seconds:.2} s"), |rate| format!("{seconds:.2} s, {rate}"))
-    }
-}
-
-/// The terminal, shared by messages, results and the progress bar, so that none is written over another.
-#[derive(Clone, Default)]
-pub struct Screen(Arc<Mutex<Option<ProgressBar>>>);
-
-impl Screen {
-    /// Writes to the terminal while the bar is hidden.
-    pub fn print<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &*self.0.lock() {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
-    }
-
-    /// Shows this bar from now on.
-    pub fn set(&self, bar: Option<ProgressBar>) {
-        *self.0.lock() = bar;
     }
 }
