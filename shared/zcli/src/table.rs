@@ -189,6 +189,7 @@ impl Printer {
             }
         }
         let Some(terminal) = self.width else { return widths };
+        let (natural, mut hidden) = (widths.clone(), Vec::new());
         let mut order: Vec<usize> =
             (0..columns.len()).filter(|number| columns[*number].drops != Drops::Never).collect();
         order.sort_by_key(|&number| (columns[number].drops, !is_constant(rows, number), Reverse(number)));
@@ -205,7 +206,10 @@ impl Printer {
             if let Some(number) = widest_above(&widths, &|number| readable[number]) {
                 widths[number] -= 1;
             } else if let Some(number) = order.next() {
-                widths[number] = 0;
+                hidden.push(number);
+                // The room that it leaves is for all others.
+                widths.clone_from(&natural);
+                hidden.iter().for_each(|number| widths[*number] = 0);
             } else if let Some(number) = widest_above(&widths, &|_| NARROWEST) {
                 widths[number] -= 1;
             } else {
@@ -424,6 +428,15 @@ mod tests {
         let text = wide_rows(21);
         let text = text.replace('\n', " ");
         assert!(text.contains("3 columns hidden (title1, title2, title4); use --wide to show all"), "{text}");
+    }
+
+    #[test]
+    fn the_room_of_a_hidden_column_is_for_the_others() {
+        let column = |title, drops| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks: true, drops };
+        let columns = vec![column("FROM", Drops::Early), column("TO", Drops::Never)];
+        let printer = Printer::new(Table { columns, ..table() }, Some(30), false, false);
+        let rows = [Row::Cells(vec!["x".repeat(40), "y".repeat(28)])];
+        assert_eq!(printer.measure(&rows), [0, 28]);
     }
 
     #[test]
