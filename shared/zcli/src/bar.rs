@@ -25,7 +25,9 @@ const MEASURABLE: f64 = 0.01;
 pub enum Unit {
     /// Bytes of data.
     Bytes,
-    /// Items with this plural.
+    /// Rows of a table.
+    Rows,
+    /// Items with this plural, whose number says little of the time they take.
     Items(&'static str),
 }
 
@@ -35,13 +37,18 @@ impl Unit {
     }
 
     fn noun(self) -> String {
-        if let Unit::Items(noun) = self { format!(" {noun}") } else { String::new() }
+        match self {
+            Unit::Bytes => String::new(),
+            Unit::Rows => " rows".into(),
+            Unit::Items(noun) => format!(" {noun}"),
+        }
     }
 
-    /// Work for each second; `None` if there was none, or for too short a time.
+    /// Work for each second; `None` if that says nothing, if there was none, or for too short a time.
     pub fn rate(self, worked: u64, seconds: f64) -> Option<String> {
         let rate = worked as f64 / seconds;
-        (worked > 0 && seconds >= MEASURABLE && rate >= 1.0)
+        let tells = !matches!(self, Unit::Items(_));
+        (tells && worked > 0 && seconds >= MEASURABLE && rate >= 1.0)
             .then(|| format!("{}{}/s", self.amount(rate as u64), self.noun()))
     }
 }
@@ -169,7 +176,8 @@ mod tests {
     fn items_are_counted_with_their_noun_and_without_a_total() {
         let bar = bar(0, Unit::Items("arrays"));
         bar.advance(3000);
-        assert_eq!(bar.counts.line(2.0), "3 000 arrays  1 500 arrays/s");
+        assert_eq!(bar.counts.line(2.0), "3 000 arrays");
+        assert_eq!(Unit::Rows.rate(3000, 2.0).as_deref(), Some("1 500 rows/s"));
         assert_eq!(Unit::Bytes.rate(0, 1.0), None);
         assert_eq!(Unit::Bytes.rate(1 << 40, 0.001), None);
     }

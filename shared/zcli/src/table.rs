@@ -176,8 +176,8 @@ impl Printer {
         text
     }
 
-    /// Column widths for these rows. If the terminal is narrower, columns shrink as long as different cells stay different,
-    /// the widest first; then columns are hidden; then columns shrink further.
+    /// Column widths for these rows. If the terminal is narrower, early columns are hidden; then columns shrink as long as
+    /// different cells stay different, the widest first; then late columns are hidden; then columns shrink further.
     fn measure(&self, rows: &[Row]) -> Vec<usize> {
         let columns = &self.table.columns;
         let mut widths: Vec<usize> = columns.iter().map(|column| column.title.width()).collect();
@@ -189,11 +189,13 @@ impl Printer {
             }
         }
         let Some(terminal) = self.width else { return widths };
+        let dropped = |drops: Drops| {
+            let mut order: Vec<usize> = (0..columns.len()).filter(|number| columns[*number].drops == drops).collect();
+            order.sort_by_key(|&number| (!is_constant(rows, number), Reverse(number)));
+            order.into_iter()
+        };
+        let (mut early, mut late) = (dropped(Drops::Early), dropped(Drops::Late));
         let (natural, mut hidden) = (widths.clone(), Vec::new());
-        let mut order: Vec<usize> =
-            (0..columns.len()).filter(|number| columns[*number].drops != Drops::Never).collect();
-        order.sort_by_key(|&number| (columns[number].drops, !is_constant(rows, number), Reverse(number)));
-        let mut order = order.into_iter();
         let total = |widths: &[usize]| widths.iter().filter(|width| **width > 0).map(|width| width + 2).sum::<usize>();
         let readable: Vec<usize> =
             (0..columns.len()).map(|number| distinct_width(rows, number, widths[number])).collect();
@@ -203,9 +205,12 @@ impl Printer {
             shrinks.max_by_key(|&number| widths[number])
         };
         while total(&widths) > terminal + 2 {
-            if let Some(number) = widest_above(&widths, &|number| readable[number]) {
+            if let Some(number) = early.next() {
+                hidden.push(number);
+                widths[number] = 0;
+            } else if let Some(number) = widest_above(&widths, &|number| readable[number]) {
                 widths[number] -= 1;
-            } else if let Some(number) = order.next() {
+            } else if let Some(number) = late.next() {
                 hidden.push(number);
                 // The room that it leaves is for all others.
                 widths.clone_from(&natural);
@@ -433,7 +438,7 @@ mod tests {
     #[test]
     fn the_room_of_a_hidden_column_is_for_the_others() {
         let column = |title, drops| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks: true, drops };
-        let columns = vec![column("FROM", Drops::Early), column("TO", Drops::Never)];
+        let columns = vec![column("FROM", Drops::Late), column("TO", Drops::Never)];
         let printer = Printer::new(Table { columns, ..table() }, Some(30), false, false);
         let rows = [Row::Cells(vec!["x".repeat(40), "y".repeat(28)])];
         assert_eq!(printer.measure(&rows), [0, 28]);

@@ -115,7 +115,9 @@ fn entry(record: &Record, TableOptions { verbose, .. }: TableOptions) -> Option<
 fn node_rows(node: &Shown, count: usize, options: TableOptions) -> Vec<Row> {
     let Some(array) = &node.array else {
         let path = name_of(&group_path(&node.path, options.tree), count);
-        return vec![Row::Cells(vec![path, String::new(), "group".into()])];
+        let mut cells = vec![String::new(); if options.sizes { 11 } else { 8 }];
+        (cells[0], cells[if options.sizes { 10 } else { 7 }]) = (path, "group".into());
+        return vec![Row::Cells(cells)];
     };
     let path = name_of(&node.path, count);
     let mut rows = vec![Row::Cells(array_row(array, path, options.sizes))];

@@ -112,7 +112,7 @@ impl<'a> Job<'a> {
         if emitter.takes_matches() {
             self.emit_matches(session)?;
         }
-        let bar = session.status.bar(shape.rows(), Unit::Items("rows"));
+        let bar = session.status.bar(shape.rows(), Unit::Rows);
         let mut stats = ReadStats::default();
         for number in 0..self.sources.len() {
             self.extract_from(number, session, |batch, read, session| {

@@ -210,6 +210,7 @@ fn parse_blocksize(text: &str) -> Result<u64, String> {
 
 /// Examples for `--help` and the man page.
 pub const EXAMPLES: &[(&str, &str)] = &[
+    ("Recompress a store with the default codec, zstd in Blosc", "zrecompress era5.zarr era5-zstd.zarr"),
     (
         "Recompress a store with zstd and bitshuffle, 16 chunks in parallel",
         "zrecompress era5.zarr era5-zstd.zarr \\\n  --cname zstd --clevel 3 --shuffle bitshuffle -j 16",

@@ -38,7 +38,7 @@ impl Tool for Args {
 
     fn table(&self) -> Table {
         match self.trial.trial {
-            true => trial::human::table(self.common.verbose),
+            true => trial::human::table(self.common.verbose, self.trial.objective),
             false => human::table(self.writer.dry_run, self.many.stores_from.is_some()),
         }
     }

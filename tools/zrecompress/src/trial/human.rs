@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::options::Objective;
 use serde_json::Value;
 use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{ChoiceRecord, Record, Summary, TrialRecord, human_bytes, human_count, human_counted};
@@ -10,14 +11,18 @@ use zwire::{ChoiceRecord, Record, Summary, TrialRecord, human_bytes, human_count
 const BEST: usize = 3;
 
 /// The table of a trial: the best compressors of each array (with `all`, every one), followed by the choice for it.
-pub fn table(all: bool) -> Table {
+pub fn table(all: bool, objective: Objective) -> Table {
     let text =
         |title, shrinks| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks, drops: Drops::Never };
     let number = |title| Column {
         title: Cow::Borrowed(title),
         align: Align::Right,
         shrinks: false,
-        drops: Drops::late(matches!(title, "BLOCKS" | "SECONDS" | "POINT")),
+        drops: match title {
+            "POINT" if objective != Objective::Point => Drops::Early,
+            "BLOCKS" | "SECONDS" => Drops::Early,
+            _ => Drops::Never,
+        },
     };
     Table {
         columns: vec![
@@ -144,7 +149,7 @@ mod tests {
     #[test]
     fn row_has_a_cell_per_column() {
         let trial = TrialRecord { ratio: 2.0, encode_threaded_gb_per_second: Some(1.5), ..TrialRecord::default() };
-        assert_eq!(cells(&trial).len(), table(false).columns.len());
+        assert_eq!(cells(&trial).len(), table(false, Objective::Size).columns.len());
         assert_eq!(cells(&trial)[3], "0.00/1.50");
     }
 
