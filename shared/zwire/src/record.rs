@@ -311,6 +311,9 @@ pub struct PlanRecord {
     /// Bytes of the whole array, decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uncompressed_bytes: Option<u64>,
+    /// Stored bytes of the source; only if listing the source is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_before: Option<u64>,
     /// Independent blocks that a new chunk will have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<u64>,
