@@ -97,9 +97,9 @@ pub struct StoreFlags {
     /// Timeout of a remote operation, including retries
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub timeout: Duration,
-    /// Retries per remote operation
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub retries: usize,
+    /// Retries per remote operation [default: as many as fit into --timeout]
+    #[arg(long, value_name = "N")]
+    pub retries: Option<usize>,
     /// Reads in flight, if more than --jobs [default: 64 for remote stores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub requests: Option<u16>,

@@ -192,6 +192,12 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     let common = tool.common();
     let status = Status::new(name, common, started);
     let stop = Stop::listen(tool.writes());
+    if tool.writes() && !common.quiet {
+        let text = format!("{name}: stopping after the chunks in progress; press again to stop now");
+        let screen = status.screen();
+        // If stderr is closed, the message is lost.
+        stop.when_interrupted(move || screen.print(|| drop(writeln!(io::stderr(), "{text}"))));
+    }
     let out = match Output::open(
         common,
         tool.records_file(),
@@ -203,6 +209,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
         Ok(out) => out,
         Err(failure) => return status.failure(&failure),
     };
+    warn_caches(&status);
     let mut session = Session { out, status, stop, phases: Phases::default() };
     let result = tool.run(&mut session);
     // After a signal, any failure is a consequence of the signal.
@@ -234,6 +241,17 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
         Err(failure) if failure.is_closed_pipe() => Exit::Done,
         Err(failure) if exit == Exit::Done || exit == Exit::Output => session.status.failure(&failure),
         Err(_) => exit,
+    }
+}
+
+/// URLs for fsspec may name a cache, which is left out.
+fn warn_caches(status: &Status) {
+    for argument in std::env::args() {
+        let url = zstore::without_caches(&argument);
+        if url != argument {
+            let cache = argument[..argument.len() - url.len()].to_owned();
+            status.warn(&format!("{cache} is ignored: nothing is cached; write {url}"));
+        }
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use zwire::Exit;
+
+/// How soon a signal is acknowledged.
+const ATTENTION: Duration = Duration::from_millis(50);
 
 /// Whether a signal requested a stop.
 #[derive(Clone)]
@@ -34,6 +38,20 @@ impl Stop {
     /// No signal ever requests a stop: the default handlers end the process.
     pub fn never() -> Stop {
         Stop { signal: Arc::default(), too_late: Arc::default() }
+    }
+
+    /// Calls `acknowledge` when the user interrupts the work, which may notice that late.
+    pub fn when_interrupted(&self, acknowledge: impl FnOnce() + Send + 'static) {
+        let stop = self.clone();
+        // Without a thread, the signal is only acknowledged by the end of the run.
+        let _ = std::thread::Builder::new().name("signals".into()).spawn(move || {
+            while stop.signal.load(Ordering::Relaxed) == 0 {
+                std::thread::sleep(ATTENTION);
+            }
+            if stop.requested() == Some(Exit::Interrupted) {
+                acknowledge();
+            }
+        });
     }
 
     /// Ignores signals from now on: the work is done and its result is published.

@@ -9,7 +9,9 @@ use zstore::{
     retire_directory, write_failed,
 };
 
-use crate::lock::{LOCK, is_at, is_lock};
+use crate::lease::{CLAIMS, CLOCK};
+use crate::lock::{is_at, is_lock};
+use crate::owner::LOCK;
 use crate::plan_file::Header;
 
 /// The plan file. Without it, the run has not begun.
@@ -28,10 +30,6 @@ pub const READ: &str = "read";
 pub const JOURNAL: &str = "journal";
 /// Done-files of parts.
 pub const DONE: &str = "done";
-/// Leases of parts, on an object store.
-pub const CLAIMS: &str = "claims";
-/// Objects that are written only to learn the time of an object store.
-pub const CLOCK: &str = "clock";
 
 /// All entries that a folder can have.
 const NAMES: [&str; 9] = [PLAN, LOCK, NAMING, OBJECTS, FINISHING, DOCUMENTS, READ, JOURNAL, DONE];

@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use zstore::{Location, Store, StoreError, StoreOptions, unique};
 
-use crate::folder::{CLAIMS, CLOCK};
-use crate::lock::LOCK;
-use crate::owner::{EXPIRY, Owner};
+use crate::owner::{EXPIRY, LOCK, Owner};
+
+/// Leases of parts.
+pub const CLAIMS: &str = "claims";
+/// Objects that are written only to learn the time of the server.
+pub const CLOCK: &str = "clock";
 
 /// How often a lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(10);

@@ -12,10 +12,7 @@ use rustix::io::Errno;
 use zstore::{Location, Store, StoreError, StoreOptions, write_failed};
 
 use crate::lease::{self, Lease};
-use crate::owner::{MARK, Owner};
-
-/// The file that is locked while a run works on the output; on an object store, the lease of a run that works alone.
-pub const LOCK: &str = "lock";
+use crate::owner::{LOCK, MARK, Owner};
 
 /// Who may work on the output at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

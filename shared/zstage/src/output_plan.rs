@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use zarray::{Array, Chain, Hierarchy, Node, Part, Pool};
-use zstore::{Location, Store, StoreError, Trail};
+use zarray::{Array, Chain, Hierarchy, Key, Node, Part, Pool};
+use zstore::{Location, Object, Store, StoreError, Trail};
 use zwire::{Exit, Failure, Record};
 
 use crate::array_plan::{Action, ArrayPlan};
@@ -224,10 +224,11 @@ impl<'a> OutputPlan<'a> {
         let name = self.store().location().to_string();
         for plan in &self.plans {
             let mut record = plan.record(&name);
-            if let (Some(regions), false) = (plan.regions(), self.store().is_remote()) {
+            record.bytes_before = if self.store().is_remote() { None } else { Some(self.stored_bytes(plan)?) };
+            if let (Some(regions), Some(stored)) = (plan.regions(), record.bytes_before) {
                 // The plan knows how much of the chunks is read, and how large they are only decoded.
                 let decoded = plan.array.uncompressed_bytes().unwrap_or(1).max(1);
-                let ratio = self.stored_bytes(plan)? as f64 / decoded as f64;
+                let ratio = stored as f64 / decoded as f64;
                 record.bytes_to_read = Some((regions.stats.read_bytes as f64 * ratio / ASSUMED_RATIO) as u64);
             }
             progress.emit(&Record::Plan(record))?;
@@ -253,7 +254,11 @@ impl<'a> OutputPlan<'a> {
 
     /// What is stored of an array.
     fn stored_bytes(&self, plan: &ArrayPlan) -> Result<u64, Failure> {
-        let sizes = self.store().list(plan.array.key_prefix())?.map(|object| object.map(|object| object.stat.size));
+        let size = |object: Object| match plan.array.key_kind(&object.key) {
+            Key::Chunk(_) => object.stat.size,
+            _ => 0,
+        };
+        let sizes = self.store().list(plan.array.key_prefix())?.map(|object| object.map(size));
         Ok(sizes.sum::<Result<u64, StoreError>>()?)
     }
 }

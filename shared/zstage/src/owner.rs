@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use zstore::unique;
 
+/// The file that is locked while a run works on the output; on an object store, the lease of a run that works alone.
+pub const LOCK: &str = "lock";
+
 /// First bytes of a lock, which tell it from another program's file of that name.
 pub const MARK: &[u8] = b"ztools ";
 

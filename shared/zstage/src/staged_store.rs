@@ -287,7 +287,8 @@ fn check_local(output: &Location, begin: Begin) -> Result<(), StoreError> {
     match begin {
         Begin::InPlace => Ok(()),
         Begin::Overwrite if is_replaceable(path) => check_replaceable(path),
-        _ => Err(StoreError::Exists { place: output.to_string() }),
+        Begin::Overwrite => Err(StoreError::NotReplaceable { place: output.to_string() }),
+        Begin::New => Err(StoreError::Exists { place: output.to_string() }),
     }
 }
 

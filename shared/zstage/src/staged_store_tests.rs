@@ -110,7 +110,7 @@ fn only_stores_and_empty_directories_are_overwritten() {
     fs::write(thesis.join("deep/chapter"), b"x").expect("writes");
     fs::create_dir(&empty).expect("creates");
     for output in [&thesis, &thesis.join("deep/chapter")] {
-        assert!(matches!(begin(output, Begin::Overwrite), Err(StoreError::Exists { .. })));
+        assert!(matches!(begin(output, Begin::Overwrite), Err(StoreError::NotReplaceable { .. })));
     }
     begin(&empty, Begin::Overwrite).expect("begins").publish().expect("publishes");
 }

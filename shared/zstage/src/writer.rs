@@ -170,7 +170,7 @@ impl<W: Writer> Run<'_, W> {
     /// Everything in one process, or only the plan.
     fn everything(&self, source: &Target, output: &Location) -> Result<Outcome, Failure> {
         let options = self.options;
-        let stores = [Store::open(source, &options.store)?];
+        let stores = [self.open_source(source, output)?];
         check_output(&stores[0], output, options.begin, options.dry_run)?;
         if options.resume && StagedStore::is_begun(output, &options.store)? {
             let (staged, plan) = self.open(output, Claim::Alone)?;
@@ -180,6 +180,17 @@ impl<W: Writer> Run<'_, W> {
             return Ok(self.complete(output));
         }
         self.begin(&stores, output)
+    }
+
+    fn open_source(&self, source: &Target, output: &Location) -> Result<Store, Failure> {
+        let store = &self.options.store;
+        match Store::open(source, store) {
+            Err(error @ StoreError::Absent { .. }) if output.local().is_some() && is_store(output, store)? => {
+                let failure = Failure::from(error);
+                Err(failure.hint(format!("{output} is a store: the source comes first, then the output")))
+            }
+            opened => Ok(opened?),
+        }
     }
 
     /// Of an output that an earlier run has published, there is nothing to do.

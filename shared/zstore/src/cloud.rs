@@ -10,10 +10,12 @@ use object_store::gcp::{GcpCredential, GoogleCloudStorage, GoogleCloudStorageBui
 use object_store::http::{HttpBuilder, HttpStore};
 use object_store::list::PaginatedListStore;
 use object_store::multipart::MultipartStore;
-use object_store::{ClientOptions, ObjectStore, Result, RetryConfig, StaticCredentialProvider};
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, Result, RetryConfig, StaticCredentialProvider};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
+use crate::http_headers;
 use crate::secrets::basic;
+use crate::trouble::Sender;
 use crate::{Address, Setting, StoreOptions};
 
 /// A server by what it can do.
@@ -25,18 +27,33 @@ pub struct Connection {
     pub writer: Option<Arc<dyn MultipartStore>>,
 }
 
+/// The longest that a server is tried which has never answered: its name may be mistyped.
+const FIRST_CONTACT: Duration = Duration::from_secs(5);
+
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How patiently a server is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// It has never answered.
+    FirstContact,
+    /// It has answered before, and an outage may pass.
+    Outage,
+}
+
 /// Connects to what an address names. Nothing is sent yet.
-pub fn connect(address: &Address, options: &StoreOptions) -> Result<Connection> {
+pub fn connect(address: &Address, options: &StoreOptions, patience: Patience) -> Result<Connection> {
     fn cloud<S: ObjectStore + PaginatedListStore + MultipartStore>(store: S) -> Connection {
         let store = Arc::new(store);
         Connection { store: store.clone(), lister: Some(store.clone()), writer: Some(store) }
     }
     let web = |store| Connection { store: Arc::new(store), lister: None, writer: None };
     match address.url().scheme() {
-        "s3" | "s3a" => s3(address, options).map(cloud),
-        "gs" => gcs(address, options).map(cloud),
-        "http" | "https" => plain_http(address, options).map(web),
-        _ => azure(address, options).map(cloud),
+        "s3" | "s3a" => s3(address, options, patience).map(cloud),
+        "gs" => gcs(address, options, patience).map(cloud),
+        "http" | "https" => plain_http(address, options, patience).map(web),
+        _ => azure(address, options, patience).map(cloud),
     }
 }
 
@@ -49,15 +66,38 @@ fn client(options: &StoreOptions) -> ClientOptions {
         .with_read_timeout(options.timeout / 3)
 }
 
-fn retry(options: &StoreOptions) -> RetryConfig {
-    RetryConfig { max_retries: options.retries, retry_timeout: options.timeout, ..RetryConfig::default() }
+fn retry(options: &StoreOptions, patience: Patience) -> RetryConfig {
+    let retry_timeout = match patience {
+        Patience::FirstContact => options.timeout.min(FIRST_CONTACT),
+        Patience::Outage => options.timeout,
+    };
+    let backoff = BackoffConfig { max_backoff: LONGEST_PAUSE.min(retry_timeout / 4), ..BackoffConfig::default() };
+    RetryConfig { backoff, max_retries: options.retries.unwrap_or(usize::MAX), retry_timeout }
 }
 
-fn s3(address: &Address, options: &StoreOptions) -> Result<AmazonS3> {
+/// Who sends the requests to an address.
+pub fn sender(address: &Address, options: &StoreOptions) -> Sender {
+    let has_credentials = match address.url().scheme() {
+        "s3" | "s3a" => has_aws_credentials() || has_setting(options, &["access_key"]),
+        "gs" => has_google_credentials() || has_setting(options, &["service_account", "credentials", "bearer"]),
+        "http" | "https" if address.query().is_some() => return Sender::SignedUrl,
+        "http" | "https" => address.user().is_some() || (address.is_private() && http_headers::are_set()),
+        _ if address.query().is_some() => return Sender::SignedUrl,
+        _ => has_azure_credentials() || has_setting(options, &["key", "sas", "token", "client_id"]),
+    };
+    match (options.anonymous, has_credentials) {
+        (true, _) => Sender::Anonymous,
+        (false, true) => Sender::Signed,
+        (false, false) if address.url().scheme().starts_with("http") => Sender::Visitor,
+        (false, false) => Sender::Unknown,
+    }
+}
+
+fn s3(address: &Address, options: &StoreOptions, patience: Patience) -> Result<AmazonS3> {
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(address.url().host_str().unwrap_or_default())
         .with_client_options(client(options))
-        .with_retry(retry(options))
+        .with_retry(retry(options, patience))
         // Objects are deleted one by one, which every server of this protocol knows.
         .with_disable_bulk_delete(true)
         .with_skip_signature(options.anonymous || !(has_aws_credentials() || has_setting(options, &["access_key"])));
@@ -73,13 +113,13 @@ fn s3(address: &Address, options: &StoreOptions) -> Result<AmazonS3> {
     builder.build()
 }
 
-fn gcs(address: &Address, options: &StoreOptions) -> Result<GoogleCloudStorage> {
+fn gcs(address: &Address, options: &StoreOptions, patience: Patience) -> Result<GoogleCloudStorage> {
     let anonymous = options.anonymous
         || !(has_google_credentials() || has_setting(options, &["service_account", "credentials", "bearer"]));
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(address.url().host_str().unwrap_or_default())
         .with_client_options(client(options))
-        .with_retry(retry(options))
+        .with_retry(retry(options, patience))
         .with_skip_signature(anonymous);
     if anonymous {
         // Writes are signed in any case. Without this, they would ask the cloud's own machines for credentials first.
@@ -95,10 +135,10 @@ fn gcs(address: &Address, options: &StoreOptions) -> Result<GoogleCloudStorage> 
     builder.build()
 }
 
-fn azure(address: &Address, options: &StoreOptions) -> Result<MicrosoftAzure> {
+fn azure(address: &Address, options: &StoreOptions, patience: Patience) -> Result<MicrosoftAzure> {
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_client_options(client(options))
-        .with_retry(retry(options))
+        .with_retry(retry(options, patience))
         .with_allow_http(true);
     builder = match address.url().scheme() {
         "az" | "azure" | "adl" => builder.with_container_name(address.url().host_str().unwrap_or_default()),
@@ -127,25 +167,31 @@ fn azure(address: &Address, options: &StoreOptions) -> Result<MicrosoftAzure> {
     builder.build()
 }
 
-fn plain_http(address: &Address, options: &StoreOptions) -> Result<HttpStore> {
+fn plain_http(address: &Address, options: &StoreOptions, patience: Patience) -> Result<HttpStore> {
     let mut url = address.url_with_query();
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
-    let mut client = client(options).with_default_headers(authorization(address));
+    let mut client = client(options).with_default_headers(authorization(address, options)?);
     for Setting { key, value } in &options.settings {
         client = client.with_config(key.parse()?, value);
     }
-    HttpBuilder::new().with_url(url).with_client_options(client).with_retry(retry(options)).build()
+    HttpBuilder::new().with_url(url).with_client_options(client).with_retry(retry(options, patience)).build()
 }
 
-/// The header that carries user and password, if there are any.
-fn authorization(address: &Address) -> HeaderMap {
+/// The headers of the environment, and that which carries user and password, if there are any.
+fn authorization(address: &Address, options: &StoreOptions) -> Result<HeaderMap> {
+    let mut headers = match address.is_private() && !options.anonymous {
+        true => http_headers::headers()
+            .map_err(|error| object_store::Error::Generic { store: "HTTP", source: error.into() })?,
+        false => HeaderMap::new(),
+    };
     let value = address.user().and_then(|(user, password)| {
         let mut value = HeaderValue::from_str(&format!("Basic {}", basic(user, password))).ok()?;
         value.set_sensitive(true);
         Some((AUTHORIZATION, value))
     });
-    value.into_iter().collect()
+    headers.extend(value);
+    Ok(headers)
 }
 
 fn endpoint(options: &StoreOptions) -> Option<&str> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use zwire::{Exit, Failure, shell_quote};
 
 use crate::file_kind::{FileKind, neighbour};
+use crate::trouble::Trouble;
 
 /// Why a store or one of its objects cannot be read or written. Every variant names its path or URL.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,12 @@ pub enum StoreError {
     #[error("{place}: no such store")]
     Absent {
         /// Path or URL.
+        place: String,
+    },
+    /// The bucket does not exist.
+    #[error("{place}: there is no such bucket")]
+    NoBucket {
+        /// URL.
         place: String,
     },
     /// The path exists but is not a directory.
@@ -175,6 +182,12 @@ pub enum StoreError {
         /// Names of some of them.
         others: String,
     },
+    /// The output exists and is not a Zarr store, which alone is replaced.
+    #[error("{place}: is not a Zarr store, and is not replaced")]
+    NotReplaceable {
+        /// Path.
+        place: String,
+    },
     /// The output already exists.
     #[error("{place}: already exists")]
     Exists {
@@ -187,7 +200,7 @@ impl StoreError {
     /// The exit code if this is the only error.
     pub fn exit(&self) -> Exit {
         match self {
-            StoreError::Absent { .. } | StoreError::NotADirectory { .. } => Exit::Absent,
+            StoreError::Absent { .. } | StoreError::NoBucket { .. } | StoreError::NotADirectory { .. } => Exit::Absent,
             StoreError::BadUrl { .. } | StoreError::TooLarge { .. } => Exit::Usage,
             StoreError::Denied { .. } | StoreError::Network { .. } | StoreError::TimedOut { .. } => Exit::Refused,
             StoreError::NotListable { .. } | StoreError::NoRanges { .. } => Exit::Refused,
@@ -196,6 +209,7 @@ impl StoreError {
             StoreError::Write { .. }
             | StoreError::Exists { .. }
             | StoreError::Strangers { .. }
+            | StoreError::NotReplaceable { .. }
             | StoreError::Unfinished { .. }
             | StoreError::Busy { .. }
             | StoreError::Locked { .. }
@@ -211,6 +225,7 @@ impl StoreError {
     pub fn place(&self) -> &str {
         match self {
             StoreError::Absent { place }
+            | StoreError::NoBucket { place }
             | StoreError::NotADirectory { place, .. }
             | StoreError::BadUrl { place, .. }
             | StoreError::Denied { place, .. }
@@ -231,6 +246,7 @@ impl StoreError {
             | StoreError::LockLost { place }
             | StoreError::NotBegun { place }
             | StoreError::Strangers { place, .. }
+            | StoreError::NotReplaceable { place }
             | StoreError::Exists { place } => place,
         }
     }
@@ -240,6 +256,9 @@ impl StoreError {
         let text = match self {
             StoreError::Exists { place } if place.contains("://") => {
                 "choose another name, or remove it first: a store in a bucket cannot be replaced atomically"
+            }
+            StoreError::NotReplaceable { .. } => {
+                "choose another name: --overwrite replaces only Zarr stores and empty directories"
             }
             StoreError::Strangers { .. } => "move them out of it, or choose another name",
             StoreError::Exists { .. } => "choose another name, or use --overwrite to replace a Zarr store",
@@ -256,8 +275,11 @@ impl StoreError {
             }
             StoreError::NoRanges { .. } => "download it and use the local copy",
             StoreError::NotWritable { .. } => "choose a local directory, or an s3:, gs: or az: URL",
-            StoreError::Denied { place, .. } if place.contains("://") => {
-                "use --anonymous for a public bucket; otherwise set the cloud provider's environment variables"
+            StoreError::Denied { source, .. } | StoreError::Network { source, .. } => {
+                return source.downcast_ref::<Trouble>().and_then(Trouble::hint);
+            }
+            StoreError::NoBucket { .. } => {
+                "check the name of the bucket, and --endpoint if the cloud is not the provider's own"
             }
             StoreError::NotADirectory { place, kind } => return Some(kind.hint(place)),
             StoreError::Absent { place } if !place.contains("://") => {

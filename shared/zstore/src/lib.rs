@@ -5,9 +5,11 @@
 //! not know what the bytes mean.
 
 mod atomic;
+mod aws_profile;
 mod cloud;
 mod error;
 mod file_kind;
+mod http_headers;
 mod local;
 mod location;
 mod netrc;
@@ -17,6 +19,7 @@ mod options;
 mod remote;
 mod secrets;
 mod target;
+mod trouble;
 mod write;
 mod zip;
 
@@ -33,7 +36,7 @@ pub use atomic::{
 pub use error::{StoreError, read_failed, write_failed};
 pub use file_kind::FileKind;
 pub use local::LocalObject;
-pub use location::{Location, ZipLocation};
+pub use location::{Location, ZipLocation, without_caches};
 pub use object::{ByteRange, Entries, Listing, Object, Stat};
 pub use open_object::{OpenObject, RemoteObject, ZipObject};
 pub use options::{Setting, StoreOptions, requests_in_flight};

@@ -47,7 +47,7 @@ impl ZipLocation {
     }
 }
 
-const REMOTE_SCHEMES: [&str; 10] = ["s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "http", "https"];
+const REMOTE_SCHEMES: [&str; 11] = ["s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss", "adl", "http", "https"];
 
 /// Ends of the names of zip archives.
 const ZIP_EXTENSIONS: [&str; 2] = ["zip", "ozx"];
@@ -64,6 +64,7 @@ impl Location {
         let Some(text) = target.typed().to_str() else {
             return Ok(zip_by_name(Location::Local(target.typed().into())));
         };
+        let text = without_caches(text);
         let parsed = match pipeline(text) {
             (base, None) => plain(base).map(zip_by_name),
             (base, Some(adapters)) => inner_directory(adapters).and_then(|inner| {
@@ -189,6 +190,15 @@ impl fmt::Display for Location {
     }
 }
 
+/// What fsspec puts before a URL to keep what it reads: nothing is kept here.
+const CACHES: [&str; 4] = ["simplecache::", "filecache::", "blockcache::", "cached::"];
+
+/// A path or URL without the caches of fsspec before it.
+pub fn without_caches(text: &str) -> &str {
+    let inside = CACHES.iter().find_map(|cache| text.strip_prefix(cache));
+    inside.map_or(text, without_caches)
+}
+
 /// The first part of a URL pipeline, and what follows its first `|`.
 fn pipeline(text: &str) -> (&str, Option<&str>) {
     let is_scheme = |text: &str| {
@@ -232,6 +242,11 @@ fn plain(text: &str) -> Result<Location, String> {
         return Ok(Location::Local(text.strip_prefix("file:").unwrap_or(text).into()));
     }
     let url = Url::parse(text).map_err(|error| error.to_string())?;
+    // As fsspec spells it.
+    let url = match url.scheme() {
+        "gcs" => Url::parse(&format!("gs{}", &text["gcs".len()..])).map_err(|error| error.to_string())?,
+        _ => url,
+    };
     if url.scheme() == "file" {
         return url.to_file_path().map(Location::Local).map_err(|()| "is not an absolute file path".into());
     }

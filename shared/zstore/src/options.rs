@@ -22,8 +22,8 @@ pub struct StoreOptions {
     pub settings: Vec<Setting>,
     /// The longest that one operation may take without its bytes arriving.
     pub timeout: Duration,
-    /// Retries of one operation, with backoff and jitter.
-    pub retries: usize,
+    /// Retries of one operation, with backoff and jitter; `None`: as many as fit into the time limit.
+    pub retries: Option<usize>,
     /// The most bytes of an object that is held whole to be read: a document, a chunk, a compressed entry of an archive.
     pub memory: u64,
     /// Becomes other than 0 when the process is asked to stop: every wait for a server then ends at once.
@@ -67,7 +67,7 @@ impl Default for StoreOptions {
             region: None,
             settings: Vec::new(),
             timeout: Duration::from_secs(60),
-            retries: 5,
+            retries: None,
             memory: 2 << 30,
             stop: Arc::default(),
         }

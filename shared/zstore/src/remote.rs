@@ -16,15 +16,16 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::{Either, select, try_join_all};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
-use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 use zwire::human_bytes;
 
-use crate::cloud::{Connection, connect};
+use crate::aws_profile;
+use crate::cloud::{Connection, Patience, connect, sender};
 use crate::secrets::Secrets;
+use crate::trouble::{Sender, Trouble};
 use crate::{Address, ByteRange, Entries, Listing, Object, Stat, StoreError, StoreOptions};
 
 pub use upload::RemoteUpload;
@@ -37,9 +38,10 @@ const LEAST_PROGRESS: usize = 64 * 1024;
 const ATTENTION: Duration = Duration::from_millis(100);
 
 pub struct RemoteStore {
-    store: Arc<dyn ObjectStore>,
-    lister: Option<Arc<dyn PaginatedListStore>>,
-    writer: Option<Arc<dyn MultipartStore>>,
+    /// For a server that has never answered, and for one that has.
+    connections: [Connection; 2],
+    has_answered: AtomicBool,
+    sender: Sender,
     prefix: Path,
     url: String,
     timeout: Duration,
@@ -58,20 +60,22 @@ const WHOLE_SHARE: u64 = 4;
 impl RemoteStore {
     pub fn open(address: &Address, options: &StoreOptions) -> Result<RemoteStore, StoreError> {
         let address = &if options.anonymous { address.clone() } else { address.with_login() };
+        let options = &with_profile(address, options)?;
         let secrets = Secrets::new(address, &options.settings);
         let bad =
             |error: Error| StoreError::BadUrl { place: address.to_string(), detail: secrets.hide(&chain(&error)) };
         // First: it also chooses the TLS provider, without which there are no clients.
         let runtime = runtime()?;
         check_endpoint(options)?;
-        let Connection { store, lister, writer } = connect(address, options).map_err(bad)?;
+        let connect = |patience| connect(address, options, patience).map_err(bad);
+        let connections = [connect(Patience::FirstContact)?, connect(Patience::Outage)?];
         // For HTTP the whole URL is the base; for a bucket, its path is a prefix of the keys.
-        let path = if lister.is_none() { "" } else { address.url().path().trim_matches('/') };
+        let path = if connections[0].lister.is_none() { "" } else { address.url().path().trim_matches('/') };
         let prefix = Path::from_url_path(path).map_err(|error| bad(error.into()))?;
         Ok(RemoteStore {
-            store,
-            lister,
-            writer,
+            connections,
+            has_answered: AtomicBool::new(false),
+            sender: sender(address, options),
             prefix,
             url: address.to_string(),
             timeout: options.timeout,
@@ -99,6 +103,10 @@ impl RemoteStore {
         if key.is_empty() { self.url.clone() } else { format!("{}/{key}", self.url) }
     }
 
+    fn connection(&self) -> &Connection {
+        &self.connections[usize::from(self.has_answered.load(Ordering::Relaxed))]
+    }
+
     /// Waits for something, unless the process is asked to stop meanwhile.
     fn wait<T>(&self, key: &str, future: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         self.runtime.block_on(async {
@@ -120,7 +128,11 @@ impl RemoteStore {
         key: &str,
         request: impl Future<Output = object_store::Result<T>>,
     ) -> Result<object_store::Result<T>, StoreError> {
-        timeout(self.limit(), request).await.map_err(|_| self.unanswered(key))
+        let answer = timeout(self.limit(), request).await.map_err(|_| self.unanswered(key))?;
+        if matches!(answer, Ok(_) | Err(Error::NotFound { .. })) {
+            self.has_answered.store(true, Ordering::Relaxed);
+        }
+        Ok(answer)
     }
 
     /// `object_store` retries within the time limit; the margin lets its own, better message win.
@@ -139,13 +151,13 @@ impl RemoteStore {
     /// Asks for (part of) an object: the answer's head.
     async fn request(&self, key: &str, range: Option<GetRange>) -> Result<object_store::Result<GetResult>, StoreError> {
         let path = self.path(key)?;
-        self.answer(key, self.store.get_opts(&path, GetOptions { range, ..GetOptions::default() })).await
+        self.answer(key, self.connection().store.get_opts(&path, GetOptions { range, ..GetOptions::default() })).await
     }
 
     async fn head(&self, key: &str) -> Result<object_store::Result<ObjectMeta>, StoreError> {
         let path = self.path(key)?;
         let options = GetOptions { head: true, ..GetOptions::default() };
-        let answer = self.answer(key, self.store.get_opts(&path, options)).await?;
+        let answer = self.answer(key, self.connection().store.get_opts(&path, options)).await?;
         Ok(answer.map(|result| result.meta))
     }
 
@@ -153,15 +165,23 @@ impl RemoteStore {
         let place = self.place(key);
         // In answers to lists, the status is only part of the text.
         let text = chain(&error);
-        let status = |code: u16| text.contains(&format!("status code: {code}"));
         // Servers and libraries quote requests, with the credentials in them.
-        let source = self.secrets.hide(&text).into();
+        let trouble = Trouble::of(&self.secrets.hide(&text), self.sender);
+        let is_denied = matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. });
         match error {
+            _ if trouble.is_no_bucket() => StoreError::NoBucket { place: self.url.clone() },
+            _ if is_denied || trouble.is_denial() => StoreError::Denied { place, source: trouble.into() },
             Error::NotFound { .. } => StoreError::Absent { place },
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => StoreError::Denied { place, source },
-            _ if status(403) || status(401) => StoreError::Denied { place, source },
-            _ if status(404) => StoreError::Absent { place },
-            _ => StoreError::Network { place, source },
+            _ if text.contains("status code: 404") => StoreError::Absent { place },
+            _ => StoreError::Network { place, source: trouble.into() },
+        }
+    }
+
+    /// Of an object that is not found: nothing, unless its bucket is not there.
+    fn absent(&self, key: &str, error: Error) -> Result<(), StoreError> {
+        match self.failed(key, error) {
+            StoreError::Absent { .. } => Ok(()),
+            other => Err(other),
         }
     }
 
@@ -211,7 +231,7 @@ impl RemoteStore {
                     }
                     self.body(key, answer, buffer).await.map(|()| Some(stat))
                 }
-                Err(Error::NotFound { .. }) => Ok(None),
+                Err(error @ Error::NotFound { .. }) => self.absent(key, error).map(|()| None),
                 Err(error) => Err(self.failed(key, error)),
             }
         })
@@ -261,7 +281,7 @@ impl RemoteStore {
         };
         let answer = match self.request(key, Some(wanted)).await? {
             Ok(answer) => answer,
-            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error @ Error::NotFound { .. }) => return self.absent(key, error).map(|()| None),
             Err(error) => match self.second_try(key, range, error).await? {
                 SecondTry::Answer(answer) => *answer,
                 SecondTry::Absent => return Ok(None),
@@ -345,7 +365,9 @@ impl RemoteStore {
 
     /// A list page by page, each within the time limit.
     fn pages(&self, prefix: &str, one_level: bool) -> Result<Pages<'_>, StoreError> {
-        let Some(lister) = &self.lister else { return Err(StoreError::NotListable { place: self.place(prefix) }) };
+        let Some(lister) = &self.connection().lister else {
+            return Err(StoreError::NotListable { place: self.place(prefix) });
+        };
         let path = self.path(prefix)?;
         let directory = if path.as_ref().is_empty() { String::new() } else { format!("{path}/") };
         Ok(Pages { remote: self, lister, key: prefix.to_owned(), directory, one_level, next: Next::First })
@@ -422,6 +444,23 @@ impl Iterator for Pages<'_> {
             page.result
         }))
     }
+}
+
+/// The options with those of the AWS profile, which others go before.
+fn with_profile(address: &Address, options: &StoreOptions) -> Result<StoreOptions, StoreError> {
+    let has_keys = options.settings.iter().any(|setting| setting.key.contains("access_key"));
+    if !matches!(address.url().scheme(), "s3" | "s3a") || options.anonymous || has_keys {
+        return Ok(options.clone());
+    }
+    let bad = |detail| StoreError::BadUrl { place: address.to_string(), detail };
+    let mut settings = aws_profile::settings().map_err(bad)?;
+    settings.retain(|setting| match setting.key.as_str() {
+        "aws_region" => options.region.is_none(),
+        "aws_endpoint" => options.endpoint.is_none(),
+        _ => true,
+    });
+    settings.extend(options.settings.iter().cloned());
+    Ok(StoreOptions { settings, ..options.clone() })
 }
 
 /// Credentials of an endpoint would be sent nowhere.

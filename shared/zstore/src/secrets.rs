@@ -4,10 +4,11 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use zwire::{decoded, redact};
 
-use crate::{Address, Setting};
+use crate::{Address, Setting, http_headers};
 
 /// Variables of the clouds whose values are secret.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 13] = [
+    "ZTOOLS_HTTP_TOKEN",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
@@ -37,6 +38,10 @@ impl Secrets {
             // A token may stand in the place of a user.
             secrets.extend(password.is_empty().then(|| user.to_owned()));
         }
+        let headers = http_headers::headers().unwrap_or_default();
+        let values = headers.values().filter_map(|value| value.to_str().ok());
+        // What follows the scheme of the credentials is as secret as all of it.
+        secrets.extend(values.flat_map(|value| [value, value.rsplit(' ').next().unwrap_or(value)]).map(str::to_owned));
         let environment = VARIABLES.iter().filter_map(|name| std::env::var(name).ok());
         for text in environment.chain(address.query().map(str::to_owned)) {
             let values = text.split('&').filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.to_owned());

@@ -125,10 +125,14 @@ impl Address {
     /// nobody else reads.
     pub(crate) fn with_login(&self) -> Address {
         let host = self.bare.host_str().unwrap_or_default();
-        let is_here = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
-        let is_private = self.bare.scheme() == "https" || (self.bare.scheme() == "http" && is_here);
-        let user = self.user.clone().or_else(|| netrc::login(host).filter(|_| is_private));
+        let user = self.user.clone().or_else(|| netrc::login(host).filter(|_| self.is_private()));
         Address { user, ..self.clone() }
+    }
+
+    /// Whether it is a web server's whose connection nobody else reads.
+    pub(crate) fn is_private(&self) -> bool {
+        let is_here = matches!(self.bare.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        self.bare.scheme() == "https" || (self.bare.scheme() == "http" && is_here)
     }
 
     /// What stands behind the question mark: a signature, or a token.

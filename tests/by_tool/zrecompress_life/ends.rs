@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use harness::{MakeArray, Running, Tool, copy_tree, tree};
-
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::sample::{Form, GZIP, LZ4, Sample, decoded};
-use crate::scene::{Scene, rewrite, spawn};
+use crate::scene::{Scene, rewrite, spawn, wait_for};
 
 fn small(form: Form) -> Sample {
     Sample { chunks: 8, ..Sample::new(form, GZIP) }
@@ -89,8 +89,7 @@ fn what_was_never_begun_leaves_nothing_in_the_output() {
     fs::write(scene.plan().join("lock"), "ztools host 1\n").unwrap();
     copy_tree(&scene.source, &scene.plan().join("store"));
     fs::rename(scene.plan().join("store/a0"), scene.plan().join("store/ghost")).unwrap();
-    scene.run(&["--resume"]).expect(2);
-    scene.run(&[]).expect(0);
+    scene.run(&["--resume"]).expect(0);
     assert!(tree(&scene.output) == scene.undisturbed());
     scene.assert_left(&[]);
 }
@@ -275,4 +274,19 @@ fn what_is_left_of_the_old_array_takes_no_place() {
     }
     tool(&["--finish"]).run().expect(0);
     assert!(harness::tree(&source) == whole && !plan.exists());
+}
+
+/// The chunks in progress may take long; that the signal was heard is said at once.
+#[test]
+fn an_interrupt_is_acknowledged() {
+    let sample = Sample { chunks: 200, elements: 20_000, ..Sample::new(Form::V2, LZ4) };
+    let scene = Scene::of(sample, &["--cname", "zlib", "--clevel", "9", "-j1"]);
+    for (signal, is_said) in [(Signal::INT, true), (Signal::TERM, false)] {
+        let child = spawn(scene.tool(&["--resume"]));
+        wait_for("the plan", || scene.is_begun());
+        child.signal(signal);
+        let outcome = child.end();
+        assert!([130, 143].contains(&outcome.code), "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.contains("press again to stop now"), is_said, "{}", outcome.stderr);
+    }
 }

@@ -120,17 +120,39 @@ fn flags_that_contradict_the_plan_are_named() {
     assert!(tree(&scene.output) == scene.undisturbed());
 }
 
+/// The same command begins, goes on, and has nothing to do once all is done.
 #[test]
-fn without_anything_begun_there_is_nothing_to_resume() {
+fn resume_is_the_same_before_and_after() {
     let scene = Scene::of(Sample::new(Form::V2, GZIP), &[]);
-    let outcome = scene.run(&["--resume"]).expect(2);
-    assert!(outcome.stderr.contains("no unfinished run found"), "{}", outcome.stderr);
-    assert!(!scene.output.exists() && !scene.plan().exists());
-    scene.run(&[]).expect(0);
-    let before = tree(&scene.output);
     scene.run(&["--resume"]).expect(0);
-    assert!(tree(&scene.output) == before);
+    let (before, kept) = (tree(&scene.output), inodes(&scene.output));
+    for again in [scene.run(&["--resume"]), scene.of_output(&["--finish"]), scene.of_output(&["--part", "1/4"])] {
+        let outcome = again.expect(0);
+        assert!(outcome.stderr.contains("already complete"), "{}", outcome.stderr);
+        assert_eq!(outcome.records().pop().unwrap()["already_complete"], true);
+    }
+    assert!(tree(&scene.output) == before && inodes(&scene.output) == kept);
     scene.assert_left(&[]);
+    // What is no store is no finished output.
+    fs::remove_dir_all(&scene.output).unwrap();
+    fs::create_dir_all(scene.output.join("thesis")).unwrap();
+    scene.run(&["--resume"]).expect(7);
+    scene.of_output(&["--finish"]).expect(2);
+}
+
+/// In place, everything is done already once all has the codec.
+#[test]
+fn resume_in_place_begins_and_ends_alike() {
+    let scene = Scene::in_place(Sample::new(Form::V2, LZ4), &["--cname", "zstd"]);
+    let values = decoded(&scene.source);
+    scene.run(&["--resume"]).expect(0);
+    let before = inodes(&scene.source);
+    scene.run(&["--resume"]).expect(0);
+    let chunks = |objects: std::collections::BTreeMap<String, u64>| {
+        objects.into_iter().filter(|(key, _)| !key.contains(".z")).collect::<Vec<_>>()
+    };
+    assert_eq!(chunks(inodes(&scene.source)), chunks(before));
+    assert!(decoded(&scene.source) == values);
 }
 
 #[test]
@@ -140,8 +162,6 @@ fn another_source_is_not_taken_for_the_one_that_was_begun() {
     harness::copy_tree(&scene.source, &other);
     let outcome = harness::Tool::new("zrecompress").arg(&other).arg(&scene.output).arg("--resume").run().expect(2);
     assert!(outcome.stderr.contains("source.zarr"), "{}", outcome.stderr);
-    let outcome = harness::Tool::new("zrecompress").args(["--in-place", "--resume"]).arg(&scene.source).run().expect(2);
-    assert!(outcome.stderr.contains("no unfinished run found"), "{}", outcome.stderr);
     fs::remove_dir_all(&other).unwrap();
     finish(&scene);
 }
@@ -236,4 +256,17 @@ fn after_an_interrupt_the_rest_is_done() {
         assert!(tree(&scene.output) == expected, "in place: {in_place}");
         scene.assert_left(&[]);
     }
+}
+
+/// A dry run and the run mean the same by BEFORE.
+#[test]
+fn a_dry_run_knows_the_stored_bytes() {
+    let scene = Scene::of(Sample::new(Form::V2, GZIP), &[]);
+    let planned = scene.run(&["-n"]).expect(0);
+    let done = scene.run(&[]).expect(0);
+    let before = |outcome: &Outcome, name: &str| -> Vec<u64> {
+        outcome.of_type(name).iter().map(|record| record["bytes_before"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(before(&planned, "plan"), before(&done, "recompress"));
+    assert!(before(&planned, "plan").iter().sum::<u64>() > 0);
 }

@@ -1,6 +1,6 @@
 //! Faults that the server simulates.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::answer::Answer;
 use super::request::{Kind, Request};
@@ -42,6 +42,10 @@ pub enum Fault {
     Needs { secret: String },
     /// Errors quote the request, with the credentials in it.
     Quotes,
+    /// The request is answered with this status and body.
+    Says { key_contains: String, status: u16, body: String },
+    /// After so many requests, all fail for a while.
+    Outage { after: usize, milliseconds: u64 },
     /// Every response is delayed.
     Slow { milliseconds: u64 },
 }
@@ -61,10 +65,33 @@ impl Shared {
                 let credentials = request.header("authorization").unwrap_or_default();
                 (!request.target.contains(secret) && !credentials.contains(secret)).then_some(403)
             }
+            Fault::Outage { after, milliseconds } => self.is_out(*after, *milliseconds).then_some(503),
             Fault::Complete { status } => (request.kind == Kind::Complete).then_some(*status),
             Fault::Part { number, status } => (request.query("partNumber") == number.to_string()).then_some(*status),
             _ => None,
         })
+    }
+
+    /// What the server says in place of an answer.
+    pub fn said(&self, request: &Request) -> Option<Answer> {
+        self.faults.iter().find_map(|fault| match fault {
+            Fault::Says { key_contains, status, body } if request.concerns(key_contains) => {
+                Some(Answer { status: *status, ..Answer::xml(body) })
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether an outage that begins with request `after` goes on.
+    fn is_out(&self, after: usize, milliseconds: u64) -> bool {
+        let served = self.served.lock().len();
+        let mut began = self.outage.lock();
+        let began = match (&*began, served >= after) {
+            (None, true) => *began.insert(Instant::now()),
+            (Some(began), _) => *began,
+            (None, false) => return false,
+        };
+        began.elapsed() < Duration::from_millis(milliseconds)
     }
 
     pub fn quotes(&self) -> bool {

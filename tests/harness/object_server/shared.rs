@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -33,6 +33,8 @@ pub struct Shared {
     pub connected: AtomicUsize,
     pub served: Mutex<Vec<Served>>,
     pub tries: Mutex<HashMap<String, usize>>,
+    /// When an outage began.
+    pub outage: Mutex<Option<Instant>>,
     /// Locked during reads and writes, so that objects are consistent.
     pub writing: Mutex<Writing>,
     pub under_way: AtomicUsize,
@@ -112,6 +114,7 @@ impl Shared {
         thread::sleep(self.delay());
         let range = request.range().filter(|_| !self.faults.iter().any(|fault| matches!(fault, Fault::NoRanges)));
         let answer = match self.failure(request) {
+            None if self.said(request).is_some() => self.said(request).unwrap(),
             Some(status) if self.quotes() => Answer::quoting(status, request),
             Some(status) => Answer::error(status),
             None => self.respond(request, range),

@@ -196,6 +196,18 @@ pub enum CodecFlag {
     Gzip,
     /// No compression.
     None,
+    /// A compressor inside Blosc, which `--cname` names.
+    #[value(hide = true)]
+    Lz4,
+    /// The same.
+    #[value(hide = true)]
+    Lz4hc,
+    /// The same.
+    #[value(hide = true)]
+    Blosclz,
+    /// The same.
+    #[value(hide = true)]
+    Zlib,
 }
 
 /// Allowed block sizes: c-blosc 1.21 enlarges blocks below 128 bytes, and its `BLOSC_MAX_BLOCKSIZE` is the upper limit.

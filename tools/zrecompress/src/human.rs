@@ -91,16 +91,27 @@ fn plan_rows(plan: &PlanRecord) -> Vec<Row> {
     vec![cells, Row::Note(note)]
 }
 
+/// The share of the stored bytes that is saved.
+fn saved(before: u64, after: u64) -> String {
+    let share = |part: u64| (100.0 * part as f64 / before as f64).round();
+    match before {
+        0 => String::new(),
+        _ if after > before => format!(" ({}% larger)", share(after - before)),
+        _ => format!(" ({}% saved)", share(before - after)),
+    }
+}
+
 fn footer(summary: &Summary) -> Vec<String> {
     let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
     let mut lines = Vec::new();
     if let (Some(before), Some(after)) = (number("bytes_before"), number("bytes_after")) {
         let verified = number("verified").unwrap_or(0);
         lines.push(format!(
-            "{}, {} → {}, {} verified",
+            "{}, {} → {}{}, {} verified",
             human_counted(number("objects").unwrap_or(0), "object"),
             human_bytes(before),
             human_bytes(after),
+            saved(before, after),
             human_count(verified)
         ));
     } else if let (Some(parts), Some(done)) = (number("parts"), number("done")) {
@@ -121,4 +132,18 @@ fn footer(summary: &Summary) -> Vec<String> {
         ));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_that_is_saved_is_told() {
+        for (before, after, text) in
+            [(0, 0, ""), (200, 100, " (50% saved)"), (100, 100, " (0% saved)"), (100, 250, " (150% larger)")]
+        {
+            assert_eq!(saved(before, after), text);
+        }
+    }
 }

@@ -32,7 +32,7 @@ impl Args {
     /// # Errors
     /// [`Exit::Usage`](zwire::Exit::Usage) with the flags that contradict each other.
     pub fn options(&self, stop: &Stop) -> Result<Options, Failure> {
-        let encode = self.encode.options();
+        let encode = self.encode.options()?;
         encode.check()?;
         let write = WriteOptions {
             on_bad_chunk: match self.on_bad_chunk {
@@ -81,15 +81,24 @@ impl Args {
 }
 
 impl EncodeFlags {
-    fn options(&self) -> EncodeOptions {
+    fn options(&self) -> Result<EncodeOptions, Failure> {
         let flags = self.clone();
-        EncodeOptions {
-            codec: flags.codec.map(|codec| match codec {
-                CodecFlag::Blosc => CodecName::Blosc,
-                CodecFlag::Zstd => CodecName::Zstd,
-                CodecFlag::Gzip => CodecName::Gzip,
-                CodecFlag::None => CodecName::None,
-            }),
+        let inside_blosc = |name: &str| {
+            let failure = Failure::usage(format!("--codec {name}: {name} is a compressor inside Blosc"));
+            failure.hint(format!("use --cname {name}"))
+        };
+        let codec = |codec| match codec {
+            CodecFlag::Blosc => Ok(CodecName::Blosc),
+            CodecFlag::Zstd => Ok(CodecName::Zstd),
+            CodecFlag::Gzip => Ok(CodecName::Gzip),
+            CodecFlag::None => Ok(CodecName::None),
+            CodecFlag::Lz4 => Err(inside_blosc("lz4")),
+            CodecFlag::Lz4hc => Err(inside_blosc("lz4hc")),
+            CodecFlag::Blosclz => Err(inside_blosc("blosclz")),
+            CodecFlag::Zlib => Err(inside_blosc("zlib")),
+        };
+        Ok(EncodeOptions {
+            codec: flags.codec.map(codec).transpose()?,
             cname: flags.cname,
             clevel: flags.clevel,
             shuffle: flags.shuffle,
@@ -102,7 +111,7 @@ impl EncodeFlags {
             min_size: flags.min_size,
             var: flags.var,
             copy_unknown: flags.copy_unknown,
-        }
+        })
     }
 }
 

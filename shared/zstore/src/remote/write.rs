@@ -31,7 +31,8 @@ impl RemoteStore {
 
     /// The store as one that can be written.
     pub(super) fn writer(&self, key: &str) -> Result<&Arc<dyn MultipartStore>, StoreError> {
-        self.writer
+        self.connection()
+            .writer
             .as_ref()
             .ok_or_else(|| StoreError::NotWritable { place: self.place(key), what: "plain HTTP servers" })
     }
@@ -77,7 +78,7 @@ impl RemoteStore {
     fn written_by(&self, key: &str) -> Result<Option<AttributeValue>, StoreError> {
         let path = self.path(key)?;
         let options = GetOptions { head: true, ..GetOptions::default() };
-        match self.wait(key, self.answer(key, self.store.get_opts(&path, options)))? {
+        match self.wait(key, self.answer(key, self.connection().store.get_opts(&path, options)))? {
             Ok(answer) => Ok(answer.attributes.get(&WRITER).cloned()),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed(key, error)),
@@ -125,7 +126,7 @@ impl RemoteStore {
 
     fn send(&self, key: &str, bytes: Bytes, how: PutOptions) -> Result<object_store::Result<PutResult>, StoreError> {
         let path = self.target(key)?;
-        self.wait(key, self.answer(key, self.store.put_opts(&path, bytes.into(), how)))
+        self.wait(key, self.answer(key, self.connection().store.put_opts(&path, bytes.into(), how)))
     }
 
     /// What the store will say of an object that it has just taken.
@@ -139,7 +140,7 @@ impl RemoteStore {
 
     pub fn delete(&self, key: &str) -> Result<(), StoreError> {
         let path = self.target(key)?;
-        match self.wait(key, self.answer(key, self.store.delete(&path)))? {
+        match self.wait(key, self.answer(key, self.connection().store.delete(&path)))? {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.failed(key, error)),
         }

@@ -1,0 +1,337 @@
+//! What a server's or a network's refusal means, in one sentence and with what can be done: never the server's own XML.
+
+use std::fmt;
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    kind: Kind,
+    /// What the server said beside that, if it says more.
+    detail: String,
+}
+
+/// Kinds of trouble that have different remedies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    NoBucket,
+    /// The bucket lies in this region, if the server says so.
+    OtherRegion(Option<String>),
+    NoCredentials,
+    NoLogin,
+    Anonymous,
+    Expired,
+    SignedUrlExpired,
+    UnknownKey,
+    WrongKey,
+    Clock,
+    Forbidden,
+    NoSuchHost,
+    NoConnection,
+    Certificate,
+    NotTls,
+    Tls,
+    Overloaded,
+    Server(u16),
+    Other,
+}
+
+/// Who sent a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// Credentials, or a signature in the URL.
+    Signed,
+    /// A signed URL.
+    SignedUrl,
+    /// Nobody, as asked for.
+    Anonymous,
+    /// Nobody, for want of credentials.
+    Unknown,
+    /// Nobody, to a web server.
+    Visitor,
+}
+
+impl Trouble {
+    /// Reads an error of the library: its chain of causes as text.
+    pub fn of(text: &str, sender: Sender) -> Trouble {
+        let kind = kind(text, sender);
+        let detail = match kind {
+            Kind::Other | Kind::Forbidden | Kind::Server(_) | Kind::Tls | Kind::NoConnection => detail(text),
+            _ => String::new(),
+        };
+        Trouble { kind, detail }
+    }
+
+    /// Whether the bucket does not exist.
+    pub fn is_no_bucket(&self) -> bool {
+        self.kind == Kind::NoBucket
+    }
+
+    /// Whether access was refused, and not only impossible.
+    pub fn is_denial(&self) -> bool {
+        use Kind::{
+            Anonymous, Clock, Expired, Forbidden, NoCredentials, NoLogin, SignedUrlExpired, UnknownKey, WrongKey,
+        };
+        matches!(
+            self.kind,
+            Anonymous
+                | Clock
+                | Expired
+                | Forbidden
+                | NoCredentials
+                | NoLogin
+                | SignedUrlExpired
+                | UnknownKey
+                | WrongKey
+        )
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match &self.kind {
+            Kind::NoBucket => return None,
+            Kind::OtherRegion(Some(region)) => return Some(format!("use --region {region}")),
+            Kind::OtherRegion(None) => "use --region with the region of the bucket",
+            Kind::NoCredentials => {
+                "use --anonymous for a public bucket; otherwise set AWS_PROFILE, or the cloud provider's environment variables"
+            }
+            Kind::NoLogin => {
+                "add user and password to ~/.netrc, set ZTOOLS_HTTP_TOKEN or ZTOOLS_HTTP_HEADERS, or use a signed URL"
+            }
+            Kind::Anonymous => "leave out --anonymous, and set the cloud provider's environment variables",
+            Kind::Expired => "renew the credentials, then run the command again",
+            Kind::SignedUrlExpired => "get a new signed URL",
+            Kind::UnknownKey => "check the access key, and that it belongs to this cloud and endpoint",
+            Kind::WrongKey => "check the secret key",
+            Kind::Clock => "set the clock of this machine",
+            Kind::Forbidden => "use credentials that may access it, or check the path",
+            Kind::NoSuchHost => "check the spelling of the host, the region, and the network",
+            Kind::NoConnection => "check the network, a proxy (HTTPS_PROXY), and --endpoint",
+            Kind::Certificate => "check the clock and the host; SSL_CERT_FILE names further certificates",
+            Kind::NotTls => "write http:// if the server has no TLS",
+            Kind::Tls => "check the host and its port; write http:// if the server has no TLS",
+            Kind::Overloaded => "use fewer --requests, or a longer --timeout",
+            Kind::Server(_) | Kind::Other => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match &self.kind {
+            Kind::NoBucket => "there is no such bucket",
+            Kind::OtherRegion(Some(region)) => return write!(f, "the bucket is in the region {region}"),
+            Kind::OtherRegion(None) => "the bucket is in another region",
+            Kind::NoCredentials => "no credentials were found, and it is not public",
+            Kind::NoLogin => "the server asks for a login",
+            Kind::Anonymous => "it is not public",
+            Kind::Expired => "the credentials have expired",
+            Kind::SignedUrlExpired => "the signed URL has expired",
+            Kind::UnknownKey => "the access key is not known",
+            Kind::WrongKey => "the signature is wrong",
+            Kind::Clock => "the clock of this machine differs from the server's",
+            Kind::Forbidden => "the server refuses access",
+            Kind::NoSuchHost => "the host was not found",
+            Kind::NoConnection => "cannot connect to the host",
+            Kind::Certificate => "the certificate of the host is not valid",
+            Kind::NotTls => "the server does not speak TLS",
+            Kind::Tls => "TLS failed",
+            Kind::Overloaded => "the server is overloaded",
+            Kind::Server(status) => return write!(f, "the server failed with status {status}{}", Behind(&self.detail)),
+            Kind::Other => return f.write_str(&self.detail),
+        };
+        write!(f, "{what}{}", Behind(&self.detail))
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+/// A detail behind a sentence.
+struct Behind<'a>(&'a str);
+
+impl fmt::Display for Behind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
+    }
+}
+
+fn kind(text: &str, sender: Sender) -> Kind {
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let denied = || match sender {
+        Sender::Signed | Sender::SignedUrl => Kind::Forbidden,
+        Sender::Anonymous => Kind::Anonymous,
+        Sender::Unknown => Kind::NoCredentials,
+        Sender::Visitor => Kind::NoLogin,
+    };
+    if has(&["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist", "InvalidBucketName"]) {
+        return Kind::NoBucket;
+    }
+    if has(&[
+        "PermanentRedirect",
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraint",
+        "redirect without LOCATION",
+    ]) {
+        return Kind::OtherRegion(region(text));
+    }
+    if has(&[
+        "Request has expired",
+        "Signature not valid in the specified time frame",
+        "Signature did not match. String",
+    ]) {
+        return Kind::SignedUrlExpired;
+    }
+    if has(&["ExpiredToken", "TokenRefreshRequired", "token is expired", "has expired", "invalid_grant"]) {
+        return if sender == Sender::SignedUrl { Kind::SignedUrlExpired } else { Kind::Expired };
+    }
+    let by_name: [(&[&str], Kind); 8] = [
+        (&["InvalidAccessKeyId", "InvalidToken"], Kind::UnknownKey),
+        (&["SignatureDoesNotMatch", "AuthenticationFailed"], Kind::WrongKey),
+        (&["RequestTimeTooSkewed"], Kind::Clock),
+        (&["dns error", "failed to lookup address", "Name or service not known"], Kind::NoSuchHost),
+        (&["InvalidContentType", "corrupt message", "wrong version number"], Kind::NotTls),
+        (&["invalid peer certificate", "certificate"], Kind::Certificate),
+        (&["HandshakeFailure", "handshake", "tls error", "TLS"], Kind::Tls),
+        (&["SlowDown", "TooManyRequests", "status code: 429", "status code: 503"], Kind::Overloaded),
+    ];
+    if let Some((_, kind)) = by_name.into_iter().find(|(words, _)| has(words)) {
+        return kind;
+    }
+    if has(&[
+        "Connection refused",
+        "No route to host",
+        "Network is unreachable",
+        "tcp connect error",
+        "error trying to connect",
+    ]) {
+        return Kind::NoConnection;
+    }
+    match status(text) {
+        Some(401 | 403) => denied(),
+        Some(status @ 500..) => Kind::Server(status),
+        _ if has(&["AccessDenied", "lacked the required", "not authorized"]) => denied(),
+        _ => Kind::Other,
+    }
+}
+
+fn status(text: &str) -> Option<u16> {
+    let (_, rest) = text.split_once("status code: ")?;
+    rest.get(..3)?.parse().ok()
+}
+
+/// The region that an answer of S3 names.
+fn region(text: &str) -> Option<String> {
+    let named = between(text, "<Region>", "</Region>").or_else(|| between(text, "expecting '", "'"));
+    named.filter(|region| !region.is_empty()).map(str::to_owned)
+}
+
+/// What the server or the library says, without its markup, without the request, and in one line.
+fn detail(text: &str) -> String {
+    let told = match (between(text, "<Code>", "</Code>"), between(text, "<Message>", "</Message>")) {
+        (Some(code), Some(message)) => format!("{message} ({code})"),
+        (None, Some(message)) => message.to_owned(),
+        (Some(code), None) => code.to_owned(),
+        (None, None) => json_message(text).unwrap_or_else(|| innermost(text)),
+    };
+    let line = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = if line.contains(['<', '{']) { String::new() } else { line };
+    if line.is_empty() {
+        status(text).map_or_else(|| "the request failed".into(), |status| format!("status {status}"))
+    } else {
+        line
+    }
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    text.split_once(start)?.1.split_once(end).map(|(inside, _)| inside)
+}
+
+/// The message of an answer in JSON.
+fn json_message(text: &str) -> Option<String> {
+    let message = text.split_once("\"message\"")?.1.split_once('"')?.1.split_once('"')?.0;
+    Some(message.to_owned())
+}
+
+/// The last cause, without what the library puts before it.
+fn innermost(text: &str) -> String {
+    let last = text.rsplit(" - ").next().unwrap_or(text);
+    let last = last.split_once("status code: ").map_or(last, |(_, rest)| rest);
+    last.rsplit(": ").next().unwrap_or(last).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_trouble_has_its_sentence_and_no_markup() {
+        let xml = |code: &str, message: &str| {
+            format!(
+                "Generic S3 error: Error performing GET http://h/b?list-type=2 in 3ms - Server returned non-2xx status code: \
+                 403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            )
+        };
+        let tcp = "Generic S3 error: Error performing GET http://h/x in 1s, after 5 retries, max_retries: 5 - HTTP error: error \
+                   sending request: client error (Connect): tcp connect error: Connection refused (os error 111)";
+        for (text, sender, says, hint) in [
+            (xml("NoSuchBucket", "The specified bucket does not exist"), Sender::Signed, "no such bucket", ""),
+            (
+                xml("AuthorizationHeaderMalformed", "the region 'us-east-1' is wrong; expecting 'eu-west-1'"),
+                Sender::Signed,
+                "region eu-west-1",
+                "--region eu-west-1",
+            ),
+            ("Received redirect without LOCATION, this".into(), Sender::Signed, "another region", "--region"),
+            (
+                xml("ExpiredToken", "The provided token has expired."),
+                Sender::Signed,
+                "credentials have expired",
+                "renew",
+            ),
+            (xml("AccessDenied", "Request has expired"), Sender::SignedUrl, "signed URL has expired", "new signed URL"),
+            (xml("InvalidAccessKeyId", "x"), Sender::Signed, "access key", "access key"),
+            (xml("SignatureDoesNotMatch", "x"), Sender::Signed, "signature", "secret key"),
+            (xml("RequestTimeTooSkewed", "x"), Sender::Signed, "clock", "clock"),
+            (
+                xml("AccessDenied", "Access Denied"),
+                Sender::Signed,
+                "refuses access: Access Denied (AccessDenied)",
+                "may access",
+            ),
+            (xml("AccessDenied", "Access Denied"), Sender::Unknown, "no credentials were found", "--anonymous"),
+            (xml("AccessDenied", "Access Denied"), Sender::Anonymous, "not public", "leave out --anonymous"),
+            (tcp.into(), Sender::Unknown, "cannot connect to the host: Connection refused", "HTTPS_PROXY"),
+            (
+                "dns error: failed to lookup address information".into(),
+                Sender::Unknown,
+                "host was not found",
+                "spelling",
+            ),
+            ("invalid peer certificate: Expired".into(), Sender::Unknown, "certificate", "SSL_CERT_FILE"),
+            (
+                "received corrupt message of type InvalidContentType".into(),
+                Sender::Unknown,
+                "does not speak TLS",
+                "http://",
+            ),
+            (xml("SlowDown", "Please reduce your request rate."), Sender::Signed, "overloaded", "--requests"),
+            (
+                "status code: 500 Internal Server Error: <html><body>oops</body></html>".into(),
+                Sender::Signed,
+                "status 500",
+                "",
+            ),
+            (
+                "{\"error\": {\"code\": 403, \"message\": \"no\"}} status code: 403 ".into(),
+                Sender::Signed,
+                "access: no",
+                "may",
+            ),
+        ] {
+            let trouble = Trouble::of(&text, sender);
+            let shown = trouble.to_string();
+            assert!(shown.contains(says) && !shown.contains(['<', '{', '\n']), "{shown}: {text}");
+            assert!(trouble.hint().unwrap_or_default().contains(hint), "{:?}: {text}", trouble.hint());
+        }
+    }
+}

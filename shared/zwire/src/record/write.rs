@@ -1,0 +1,112 @@
+//! What a writer will do and has done with each array.
+
+use serde::Serialize;
+
+use crate::V1;
+
+/// What a writer will do with one array.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PlanRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The source store, as given.
+    pub store: String,
+    /// Absolute path of the array.
+    pub path: String,
+    /// `recompress` or `copy`.
+    pub action: String,
+    /// Why the array is only copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The current codec, in short form.
+    pub from: String,
+    /// The new codec, in short form.
+    pub to: String,
+    /// Stored objects if the array is complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects_expected: Option<u64>,
+    /// Bytes of one decoded chunk; of a new one, if that changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_bytes: Option<u64>,
+    /// Bytes of the whole array, decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncompressed_bytes: Option<u64>,
+    /// Stored bytes of the source; only if listing the source is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_before: Option<u64>,
+    /// Independent blocks that a new chunk will have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<u64>,
+    /// Shape of a new chunk, if that changes; with sharding, of an inner chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_shape: Option<Vec<u64>>,
+    /// Shape of a new shard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard_shape: Option<Vec<u64>>,
+    /// Number of pieces in which the array is rechunked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions: Option<u64>,
+    /// Mean number of times a source chunk is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_reads: Option<f64>,
+    /// Maximum number of times a source chunk is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk_reads_most: Option<u64>,
+    /// Stored bytes that will be read, counting repeated reads; only if listing the source is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_to_read: Option<u64>,
+    /// Mean number of times a source byte is decoded; of a Blosc chunk only the required blocks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decodes: Option<f64>,
+    /// Decoded bytes of the output, including padding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_bytes: Option<u64>,
+    /// Peak memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
+    /// Bytes of a temporary store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temporary_bytes: Option<u64>,
+}
+
+/// The result for one array.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RecompressRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The source store, as given.
+    pub store: String,
+    /// Absolute path of the array.
+    pub path: String,
+    /// `recompress` or `copy`.
+    pub action: String,
+    /// Why the array was only copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The old codec, in short form.
+    pub from: String,
+    /// The new codec, in short form.
+    pub to: String,
+    /// Stored objects processed: the present chunks or shards.
+    pub objects: u64,
+    /// Stored bytes before.
+    pub bytes_before: u64,
+    /// Stored bytes after.
+    pub bytes_after: u64,
+    /// Decoded bytes; absent if nothing was decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncompressed_bytes: Option<u64>,
+    /// `bytes_before / bytes_after`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain: Option<f64>,
+    /// Objects that were read back, decoded and compared.
+    pub verified: u64,
+    /// Objects that failed.
+    pub failed: u64,
+    /// Seconds that workers spent on this array, summed, with `--timing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker_seconds: Option<f64>,
+    /// Decoded bytes per worker second, with `--timing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_worker_second: Option<f64>,
+}
