@@ -133,7 +133,7 @@ fn names(command: &Command, words: &[String]) -> Option<Names> {
     let has_flags = command.get_arguments().any(|arg| arg.get_id() == "anonymous");
     let flags = if has_flags { StoreFlags::from_arg_matches(&matches).ok() } else { None };
     let options = flags.map(|flags| flags.options(&Stop::never())).unwrap_or_default();
-    let options = StoreOptions { timeout: PATIENCE, retries: 0, ..options };
+    let options = StoreOptions { timeout: PATIENCE, retries: Some(0), ..options };
     let store = Store::open(first_match(&name).unwrap_or(name).as_str(), &options).ok()?;
     let pool = Pool::new(READERS);
     let hierarchy = Hierarchy::open(&store, &pool, true).ok()?;
