@@ -32,7 +32,7 @@ pub struct WriterFlags {
     /// Print the plan and write nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Continue an unfinished run
+    /// Continue an unfinished run; begin one that was not begun, and leave a finished one as it is
     #[arg(long, conflicts_with_all = ["overwrite", "dry_run"])]
     pub resume: bool,
     /// Maximum work lost in a crash: how often finished work is flushed to disk and recorded in the journal

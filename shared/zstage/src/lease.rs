@@ -23,6 +23,10 @@ const RENEWAL: Duration = Duration::from_secs(10);
 /// The longest that is written without a renewal: what is on its way then arrives before the lease expires.
 const TRUST: Duration = Duration::from_secs(30);
 
+/// How often renewing is tried during an outage, each time as long as a request to the folder may take, and the pause between.
+const OUTAGE_TRIES: usize = 5;
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How often taking a lease is tried while others release or take it.
 const TRIES: usize = 3;
 
@@ -154,7 +158,7 @@ impl Lease {
         } else if age < TRUST {
             Ok(())
         } else {
-            self.held.renew()
+            self.held.renew_patiently()
         }
     }
 
@@ -195,6 +199,17 @@ impl Held {
                 state = self.state.lock();
             }
         }
+    }
+
+    /// Renews it once an outage has passed.
+    fn renew_patiently(&self) -> Result<(), StoreError> {
+        for _ in 1..OUTAGE_TRIES {
+            match self.renew() {
+                Err(StoreError::Network { .. } | StoreError::TimedOut { .. }) => thread::sleep(PAUSE),
+                renewed => return renewed,
+            }
+        }
+        self.renew()
     }
 
     fn renew(&self) -> Result<(), StoreError> {
