@@ -4,7 +4,6 @@ use clap::{Arg, Command};
 use unicode_width::UnicodeWidthStr;
 use zwire::EXIT_STATUS;
 
-use crate::Tool;
 use crate::flags::Generate;
 
 /// Columns of the smallest terminal.
@@ -13,12 +12,15 @@ const WIDTH: usize = 80;
 /// Examples in `-h`.
 const EXAMPLES: usize = 2;
 
-/// `-h`: usage, the flags of [`Tool::MAIN_FLAGS`], and where the rest is.
-pub fn screen<T: Tool>(command: &mut Command) -> String {
+/// Numbered examples: description and command.
+type Examples = [(&'static str, &'static str)];
+
+/// `-h`: usage, the flags with the ids `main_flags`, and where the rest is.
+pub fn screen(command: &mut Command, main_flags: &[&str], examples: &Examples) -> String {
     let name = command.get_name().to_owned();
     let about = clause(&command.get_about().map(ToString::to_string).unwrap_or_default());
     let mut text = format!("{about}\n\n{}\n\n", command.render_usage());
-    let flags = T::MAIN_FLAGS.iter().filter_map(|id| command.get_arguments().find(|arg| arg.get_id() == id));
+    let flags = main_flags.iter().filter_map(|id| command.get_arguments().find(|arg| arg.get_id() == id));
     let flags: Vec<(String, &Arg)> = flags.map(|arg| (spelling(arg), arg)).collect();
     let width = flags.iter().map(|(spelling, _)| spelling.width()).max().unwrap_or(0);
     for (spelling, arg) in &flags {
@@ -27,7 +29,7 @@ pub fn screen<T: Tool>(command: &mut Command) -> String {
         text.push_str(&(with_default(fitted(line), arg) + "\n"));
     }
     text.push_str("\nExamples:\n");
-    let short = T::EXAMPLES.iter().filter(|(_, how)| how.width() + 2 < WIDTH && !how.contains('\n'));
+    let short = examples.iter().filter(|(_, how)| how.width() + 2 < WIDTH && !how.contains('\n'));
     for (_, how) in short.take(EXAMPLES) {
         text.push_str(&format!("  {how}\n"));
     }
@@ -65,9 +67,9 @@ fn with_default(line: String, arg: &Arg) -> String {
 }
 
 /// The sections at the end of `--help`, and the flag that prints the manual page.
-pub fn with_sections<T: Tool>(command: Command) -> Command {
+pub fn with_sections(command: Command, examples: &Examples) -> Command {
     let mut text = String::from("Examples:\n");
-    for (number, (what, how)) in T::EXAMPLES.iter().enumerate() {
+    for (number, (what, how)) in examples.iter().enumerate() {
         text.push_str(&format!("  {}. {what}:\n", number + 1));
         how.lines().for_each(|line| text.push_str(&format!("       {line}\n")));
     }

@@ -22,6 +22,16 @@ pub struct Recompress<'a> {
     options: &'a Options,
 }
 
+/// The failure of a pattern that matches no array. Of many, paths that do not are let pass: records of groups name some, too.
+fn unmatched(var: &[String], paths: &[String]) -> Result<Option<Failure>, Failure> {
+    let all = VarFilter::new(var)?;
+    if !paths.iter().any(|path| all.matches(path)) {
+        return Ok(all.unmatched(paths).into_iter().next());
+    }
+    let names: Vec<String> = var.iter().filter(|pattern| !pattern.starts_with('/')).cloned().collect();
+    Ok(VarFilter::new(&names)?.unmatched(paths).into_iter().next())
+}
+
 /// What the plan file keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Body {
@@ -81,7 +91,7 @@ impl Writer for Recompress<'_> {
 
     fn check(&self, body: &Body, store: &Store, plans: &[ArrayPlan]) -> Result<(), Failure> {
         let paths: Vec<String> = plans.iter().map(|plan| plan.array.path.clone()).collect();
-        if let Some(failure) = VarFilter::new(&body.encode.var)?.unmatched(&paths).into_iter().next() {
+        if let Some(failure) = unmatched(&body.encode.var, &paths)? {
             return Err(failure.at(store.location()));
         }
         if !body.encode.rechunks() {
