@@ -102,9 +102,7 @@ fn a_profile_of_aws_is_used() {
     let run = |profile: Option<&str>, more: &[&str]| {
         let mut tool = Tool::hermetic("zinspect").args(["--endpoint", &server.endpoint(), &server.s3_url(WEATHER)]);
         tool.0.env("AWS_SHARED_CREDENTIALS_FILE", &credentials).env("AWS_CONFIG_FILE", &config);
-        if let Some(profile) = profile {
-            tool.0.env("AWS_PROFILE", profile);
-        }
+        tool.0.envs(profile.map(|profile| ("AWS_PROFILE", profile)));
         tool.args(more).run()
     };
     run(Some("work"), &[]).expect(0);
@@ -126,9 +124,7 @@ fn a_token_comes_from_the_environment_or_a_file() {
     let headers = tempfile::NamedTempFile::new().unwrap();
     let run = |token: Option<&str>, file: Option<&str>, more: Option<&str>| {
         let mut tool = Tool::hermetic("zinspect").arg(server.http_url(WEATHER)).args(more);
-        if let Some(token) = token {
-            tool.0.env("ZTOOLS_HTTP_TOKEN", token);
-        }
+        tool.0.envs(token.map(|token| ("ZTOOLS_HTTP_TOKEN", token)));
         if let Some(text) = file {
             fs::write(headers.path(), text).unwrap();
             tool.0.env("ZTOOLS_HTTP_HEADERS", headers.path());
