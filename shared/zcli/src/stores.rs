@@ -125,8 +125,13 @@ mod tests {
         let expected = [("a.zarr", ""), ("b.zarr", ""), ("c", "/t /u")];
         assert_eq!(found, expected.map(|(store, paths)| (store.to_owned(), paths.to_owned())));
         std::fs::write(&path, "{\"type\":\"array\"}\n").expect("writes");
-        assert!(stores(&[], Some(&path), &StoreOptions::default()).expect_err("no store").to_string().contains("line 1"));
+        assert!(
+            stores(&[], Some(&path), &StoreOptions::default()).expect_err("no store").to_string().contains("line 1")
+        );
         assert_eq!(stores(&[], None, &StoreOptions::default()).expect_err("none").exit, zwire::Exit::Usage);
-        assert_eq!(stores(&[], Some(&dir.path().join("gone")), &StoreOptions::default()).expect_err("none").exit, zwire::Exit::Absent);
+        assert_eq!(
+            stores(&[], Some(&dir.path().join("gone")), &StoreOptions::default()).expect_err("none").exit,
+            zwire::Exit::Absent
+        );
     }
 }

@@ -126,7 +126,9 @@ fn target(column: &Column, label: &str) -> Option<f64> {
 
 fn number(column: &Column, row: usize) -> Option<f64> {
     match &column.values {
-        Values::Time(moments, _) => Some(moments[row]).filter(|moment| *moment != NOT_A_TIME).map(|moment| moment as f64),
+        Values::Time(moments, _) => {
+            Some(moments[row]).filter(|moment| *moment != NOT_A_TIME).map(|moment| moment as f64)
+        }
         _ => column.number(row),
     }
 }

@@ -186,7 +186,9 @@ impl Column {
                 });
                 Values::Text(texts.collect::<Option<Vec<_>>>()?.concat())
             }
-            _ if columns.iter().any(|column| matches!(column.values, Values::Time(..) | Values::Text(_))) => return None,
+            _ if columns.iter().any(|column| matches!(column.values, Values::Time(..) | Values::Text(_))) => {
+                return None;
+            }
             _ => {
                 let numbers = rows().map(|(column, row)| column.number(row).unwrap_or(f64::NAN)).collect();
                 return Some(Column::new(Kind::Float(64), Values::F64(numbers)));

@@ -12,7 +12,8 @@ impl Target {
         let Some((base, parts)) = self.typed().to_str().and_then(wildcards) else { return Ok(vec![self.clone()]) };
         let mut found = vec![base.to_owned()];
         for part in parts {
-            found = found.into_iter().map(|above| below(&above, part, options)).collect::<Result<Vec<_>, _>>()?.concat();
+            found =
+                found.into_iter().map(|above| below(&above, part, options)).collect::<Result<Vec<_>, _>>()?.concat();
         }
         match found.is_empty() {
             true => Err(StoreError::Absent { place: self.to_string() }),

@@ -314,7 +314,8 @@ fn a_single_array_is_a_store() {
     fields.push(Field::new("q", &[("lat", 19), ("lon", 36)], |_| 1.0));
     let scene = Scene::of(&fields);
     let array = scene.store.join("t");
-    let run = |flags: &[&str]| harness::Tool::new("zpoint").arg(&array).args(["--lat=50", "--lon=30"]).args(flags).run();
+    let run =
+        |flags: &[&str]| harness::Tool::new("zpoint").arg(&array).args(["--lat=50", "--lon=30"]).args(flags).run();
     let outcome = run(&[]).expect(0);
     assert_eq!(first(&outcome), Some(value(0, 4, 3)));
     assert!(outcome.of_type("row")[0].get("q").is_none());

@@ -203,6 +203,10 @@ fn formats_of_rows_are_formats() {
     assert!(scene.at(50.0, 30.0, &["--format", "csw"]).expect(2).stderr.contains("csv"));
     for flags in [["-o", "x.nc"], ["-f", "netcdf"]] {
         let outcome = scene.at(50.0, 30.0, &flags).expect(2);
-        assert!(outcome.stderr.contains("NetCDF is not written") && outcome.stderr.contains("to_netcdf"), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("NetCDF is not written") && outcome.stderr.contains("to_netcdf"),
+            "{}",
+            outcome.stderr
+        );
     }
 }

@@ -198,8 +198,7 @@ impl<'a> Axes<'a> {
     /// A usage failure that lists the existing dimensions.
     pub fn check_selections(&self) -> Result<(), Failure> {
         let mut known: Vec<&str> = self.known.keys().map(|(_, dimension, _)| dimension.as_str()).collect();
-        let Some(other) = self.selections.iter().find(|other| !known.contains(&other.dimension.as_str()))
-        else {
+        let Some(other) = self.selections.iter().find(|other| !known.contains(&other.dimension.as_str())) else {
             return Ok(());
         };
         known.sort_unstable();

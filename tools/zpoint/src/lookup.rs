@@ -145,7 +145,9 @@ impl Lookup {
 fn swapped(coordinates: &GridCoordinates, Point { lat, lon }: Point, options: &PointOptions) -> &'static str {
     let turned = Point { lat: lon, lon: lat };
     let is_point = lon.abs() <= 90.0;
-    match is_point && matches!(coordinates.grid.nearest_of_each(&[turned], &options.limits).first(), Some(Match::Inside(_))) {
+    match is_point
+        && matches!(coordinates.grid.nearest_of_each(&[turned], &options.limits).first(), Some(Match::Inside(_)))
+    {
         true => "; latitude and longitude look swapped",
         false => "",
     }

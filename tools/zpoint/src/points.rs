@@ -332,7 +332,9 @@ mod tests {
     fn all_bad_lines_are_reported_or_skipped() {
         let text = b"id,lat,lon\na,x,2\nb,1,2\nc,95,0\nb,3,4\n\xff,1,2\nd,1\ne,5,6\n";
         let error = read_bytes(text, false).expect_err("bad lines");
-        for words in ["line 2: ", "line 4: latitude 95", "line 5: id \"b\"", "line 6: it is not UTF-8", "line 7: 2 fields"] {
+        for words in
+            ["line 2: ", "line 4: latitude 95", "line 5: id \"b\"", "line 6: it is not UTF-8", "line 7: 2 fields"]
+        {
             assert!(error.contains(words), "{words}: {error}");
         }
         assert_eq!(read_bytes(text, true).expect("the others").ids, ["b", "e"]);

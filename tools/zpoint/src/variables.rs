@@ -184,7 +184,8 @@ pub fn no_variable(opened: &Opened, options: &DataOptions, left_out: &[LeftOut])
             .hint("name the coordinates with --lat-name and --lon-name, or leave the variable out with --var");
     }
     let paths = opened.paths();
-    let unmatched = if paths.iter().any(|path| options.var.matches(path)) { None } else { options.var.unmatched(&paths).pop() };
+    let unmatched =
+        if paths.iter().any(|path| options.var.matches(path)) { None } else { options.var.unmatched(&paths).pop() };
     if let Some(failure) = unmatched.filter(|_| !paths.is_empty() && opened.only.is_none()) {
         return failure.at(&opened.name);
     }

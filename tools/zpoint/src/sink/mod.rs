@@ -58,7 +58,9 @@ pub enum Format {
 impl Format {
     /// The format of this name.
     pub fn named(name: &str) -> Option<Format> {
-        [Format::Csv, Format::Jsonl, Format::Parquet, Format::Npy, Format::Zarr].into_iter().find(|format| format.name() == name)
+        [Format::Csv, Format::Jsonl, Format::Parquet, Format::Npy, Format::Zarr]
+            .into_iter()
+            .find(|format| format.name() == name)
     }
 
     /// The name in messages, also the usual file extension.
