@@ -191,7 +191,7 @@ def test_parquet_has_types_and_metadata(store: Path, expected: points.Columns, t
 def test_columns_are_described_beside(store: Path, expected: points.Columns, tmp_path: Path) -> None:
     """One record a column, in order, with its type as NumPy and Zarr call it."""
     path = output(store, tmp_path / "x.parquet")
-    records = of_type("column", path.with_suffix(".columns.jsonl"))
+    records = of_type("column", Path(f"{path}.columns.jsonl"))
     assert [record["column"] for record in records] == [*points.POINT_KEYS, *expected]
     for record in records:
         name = record["column"]
@@ -210,10 +210,10 @@ def test_a_matrix_of_one_type(store: Path, expected: points.Columns, tmp_path: P
     assert (matrix.dtype, matrix.shape) == (np.dtype("<f4"), (TIMES * len(ASKED), 3))
     for number, name in enumerate(names):
         points.assert_same_bits(matrix[:, number].copy(), expected[name], name)
-    rows = pd.read_csv(tmp_path / "x.rows.csv", parse_dates=["time"])
+    rows = pd.read_csv(tmp_path / "x.npy.rows.csv", parse_dates=["time"])
     assert list(rows.columns) == [*points.POINT_KEYS, "time"]
     np.testing.assert_array_equal(rows["time"].dt.tz_localize(None).to_numpy(), expected["time"])
-    records = [record for record in lines_of(tmp_path / "x.columns.jsonl") if "variable" in record]
+    records = [record for record in lines_of(tmp_path / "x.npy.columns.jsonl") if "variable" in record]
     assert [record["column"] for record in records] == names
 
 

@@ -101,7 +101,7 @@ def test_times_of_models(zarr_format: int, calendar: str, spell, tmp_path: Path)
         assert [row["time"] for row in csv.DictReader(lines)] == expected
     table = points.extract(tmp_path, store, EVERYWHERE[:1])
     assert table["time"].to_pylist() == expected
-    sidecar = (tmp_path / "extracted.columns.jsonl").read_text(encoding="utf-8").splitlines()
+    sidecar = (tmp_path / "extracted.parquet.columns.jsonl").read_text(encoding="utf-8").splitlines()
     (time,) = [record for record in map(json.loads, sidecar) if record["column"] == "time"]
     assert time["calendar"] in (calendar, "noleap")
 

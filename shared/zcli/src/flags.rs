@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use zarray::{Memory, VarFilter, available_cores};
 use zstore::{Setting, Store, StoreOptions, Target, requests_in_flight};
@@ -19,6 +20,32 @@ pub enum Format {
     Table,
     /// One JSON object per line.
     Jsonl,
+    /// A format that only one tool has, for what it writes besides records.
+    #[value(skip)]
+    Extra(&'static str),
+}
+
+impl Format {
+    /// The format that only this tool has.
+    pub fn extra(self) -> Option<&'static str> {
+        match self {
+            Format::Extra(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// A parser that knows further formats, each with its help.
+    pub fn parser<const N: usize>(extra: [(&'static str, &'static str); N]) -> impl TypedValueParser<Value = Format> {
+        let common = Format::value_variants().iter().filter_map(|format| format.to_possible_value());
+        let known = common.clone().map(|value| value.get_name().to_owned()).collect::<Vec<_>>();
+        let own = extra.iter().filter(|(name, _)| !known.iter().any(|known| known == name));
+        let own: Vec<(&'static str, &'static str)> = own.copied().collect();
+        let names = common.chain(own.iter().map(|(name, help)| PossibleValue::new(*name).help(*help)));
+        PossibleValuesParser::new(names).try_map(move |typed| match own.iter().find(|(name, _)| *name == typed) {
+            Some((name, _)) => Ok(Format::Extra(name)),
+            None => <Format as ValueEnum>::from_str(&typed, false),
+        })
+    }
 }
 
 /// When to use colour, or to show progress.

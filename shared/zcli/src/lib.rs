@@ -162,7 +162,9 @@ fn parse<T: Tool>(command: &mut clap::Command, arguments: Vec<OsString>) -> Resu
         T::from_arg_matches_mut(&mut matches).map(|tool| Parsed::Run(Box::new(tool)))
     });
     parsed.or_else(|error| match error.kind() {
-        ErrorKind::DisplayHelp if !in_full => Ok(Parsed::Print(help::screen(command, T::MAIN_FLAGS, T::EXAMPLES).into_bytes())),
+        ErrorKind::DisplayHelp if !in_full => {
+            Ok(Parsed::Print(help::screen(command, T::MAIN_FLAGS, T::EXAMPLES).into_bytes()))
+        }
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let text = error.render();
             let text = if io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() };

@@ -88,7 +88,7 @@ impl Output {
         let as_table = match common.format {
             Format::Table => true,
             Format::Jsonl => false,
-            Format::Auto => terminal && !common.json,
+            Format::Auto | Format::Extra(_) => terminal && !common.json,
         };
         let colored = match common.color {
             Color::Always => true,

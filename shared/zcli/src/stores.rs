@@ -9,16 +9,17 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use zstore::Target;
+use zstore::{StoreOptions, Target};
 use zwire::Failure;
 
-/// The stores given on the command line, then those read from `from` (`-` is stdin): one per line, as plain text or as a
+/// The stores given on the command line, URLs with wildcards expanded by listing, then those read from `from` (`-` is stdin): one per line, as plain text or as a
 /// record with a `store` field. Consecutive records of one store count once.
 ///
 /// # Errors
 /// `Exit::Absent` if the file cannot be read; `Exit::Usage` for a record without a store, or no store at all.
-pub fn stores(named: &[Target], from: Option<&Path>) -> Result<Vec<Target>, Failure> {
-    let mut stores = named.to_vec();
+pub fn stores(named: &[Target], from: Option<&Path>, options: &StoreOptions) -> Result<Vec<Target>, Failure> {
+    let expanded = named.iter().map(|name| name.expanded(options)).collect::<Result<Vec<_>, _>>()?;
+    let mut stores = expanded.concat();
     if let Some(path) = from {
         each_line(path, |found| {
             if stores.last() != Some(&found.store) {
@@ -115,7 +116,7 @@ mod tests {
         let path = dir.path().join("list");
         let text = "a.zarr\n\n{\"type\":\"array\",\"store\":\"b.zarr\"}\n{\"type\":\"array\",\"store\":\"b.zarr\"}\n{\"type\":\"summary\"}\n";
         std::fs::write(&path, text).expect("writes");
-        let named = stores(&["x".into()], Some(&path)).expect("stores");
+        let named = stores(&["x".into()], Some(&path), &StoreOptions::default()).expect("stores");
         assert_eq!(named, ["x", "a.zarr", "b.zarr"].map(Target::from));
         let text = format!("{text}{}\n{}\n", r#"{"store":"c","path":"/t"}"#, r#"{"store":"c","path":"/u"}"#);
         std::fs::write(&path, format!("{text}{}\n", r#"{"store":"a.zarr","path":"/t"}"#)).expect("writes");
@@ -124,8 +125,13 @@ mod tests {
         let expected = [("a.zarr", ""), ("b.zarr", ""), ("c", "/t /u")];
         assert_eq!(found, expected.map(|(store, paths)| (store.to_owned(), paths.to_owned())));
         std::fs::write(&path, "{\"type\":\"array\"}\n").expect("writes");
-        assert!(stores(&[], Some(&path)).expect_err("no store").to_string().contains("line 1"));
-        assert_eq!(stores(&[], None).expect_err("none").exit, zwire::Exit::Usage);
-        assert_eq!(stores(&[], Some(&dir.path().join("gone"))).expect_err("none").exit, zwire::Exit::Absent);
+        assert!(
+            stores(&[], Some(&path), &StoreOptions::default()).expect_err("no store").to_string().contains("line 1")
+        );
+        assert_eq!(stores(&[], None, &StoreOptions::default()).expect_err("none").exit, zwire::Exit::Usage);
+        assert_eq!(
+            stores(&[], Some(&dir.path().join("gone")), &StoreOptions::default()).expect_err("none").exit,
+            zwire::Exit::Absent
+        );
     }
 }

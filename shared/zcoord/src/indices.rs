@@ -79,6 +79,16 @@ impl Indices {
         }
     }
 
+    /// Each less `start`, which none is below.
+    pub fn counted_from(&self, start: u64) -> Indices {
+        match self {
+            Indices::Steps { start: first, step, count } => {
+                Indices::Steps { start: first.saturating_sub(start), step: *step, count: *count }
+            }
+            Indices::List(list) => Indices::List(list.iter().map(|index| index.saturating_sub(start)).collect()),
+        }
+    }
+
     /// Those that are in both.
     pub fn intersection(self, other: Indices) -> Indices {
         let (few, many) = if self.len() <= other.len() { (self, other) } else { (other, self) };

@@ -8,10 +8,10 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use crate::calendar::Calendar;
 use crate::indices::Indices;
-use crate::time::{format_iso, parse_label};
-use crate::values::{Column, Values};
+use crate::labels::{available, labelled};
+use crate::nearest::Nearest;
+use crate::values::Column;
 
 /// A selection of one dimension.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,10 +23,14 @@ pub struct Selection {
 }
 
 /// How indices are selected.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum By {
     /// The text after `--sel DIM=`.
     Label(String),
+    /// The same; of a label that is no coordinate value, the one that `nearest` finds.
+    Near(String, Nearest),
+    /// These, ascending.
+    Indices(Indices),
     /// Start, end and step after `--isel DIM=`.
     Index {
         /// First index; negative from the end.
@@ -60,8 +64,10 @@ pub enum SelectionError {
     Empty {
         /// The dimension.
         dimension: String,
-        /// First and last coordinate value, if there is a coordinate.
-        extent: Option<(String, String)>,
+        /// The coordinate values that there are, if there is a coordinate: all, or the first and the last.
+        available: Option<String>,
+        /// The one that is nearest to the label, if it is one.
+        nearest: Option<String>,
     },
     /// Several selections of one dimension have no index in common.
     Disjoint,
@@ -75,9 +81,11 @@ impl fmt::Display for SelectionError {
             }
             SelectionError::NoCoordinate(dimension) => write!(f, "{dimension} has no coordinate: use --isel"),
             SelectionError::BadLabel(what) => f.write_str(what),
-            SelectionError::Empty { dimension, extent: None } => write!(f, "the selection matches no {dimension}"),
-            SelectionError::Empty { dimension, extent: Some((first, last)) } => {
-                write!(f, "the selection matches no {dimension}; available: {first} to {last}")
+            SelectionError::Empty { dimension, available: None, .. } => {
+                write!(f, "the selection matches no {dimension}")
+            }
+            SelectionError::Empty { dimension, available: Some(available), .. } => {
+                write!(f, "the selection matches no {dimension}; available: {available}")
             }
             SelectionError::Disjoint => f.write_str("the selections do not overlap"),
         }
@@ -85,6 +93,19 @@ impl fmt::Display for SelectionError {
 }
 
 impl std::error::Error for SelectionError {}
+
+impl SelectionError {
+    /// What to do, if it is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            SelectionError::Empty { dimension, nearest: Some(label), .. } => {
+                Some(format!("the nearest is {label}: use --sel {dimension}={label}, or --sel-method nearest"))
+            }
+            SelectionError::Disjoint => Some("use one selection per dimension, such as a,b or a:b".into()),
+            _ => None,
+        }
+    }
+}
 
 /// The indices of a dimension of `length` that all of its selections select, ascending; without selections every index.
 ///
@@ -106,23 +127,6 @@ pub fn select<'a>(
     }
     let indices = indices.unwrap_or_else(|| Indices::all(length));
     if indices.is_empty() && length > 0 { Err(SelectionError::Disjoint) } else { Ok(indices) }
-}
-
-/// A coordinate value as text: whole numbers without a point, times as ISO 8601.
-pub fn label_of(column: &Column, row: usize) -> String {
-    match &column.values {
-        Values::F32(values) => values[row].to_string(),
-        Values::F64(values) => values[row].to_string(),
-        Values::I64(values) => values[row].to_string(),
-        Values::U64(values) => values[row].to_string(),
-        Values::Bool(values) => values[row].to_string(),
-        Values::Text(values) => values[row].clone(),
-        Values::Time(values, calendar) => {
-            let mut text = String::new();
-            format_iso(values[row], *calendar, &mut text);
-            text
-        }
-    }
 }
 
 /// Parses `--sel`.
@@ -161,7 +165,15 @@ pub fn parse_isel(text: &str) -> Result<Selection, String> {
 impl Selection {
     /// Whether it needs no coordinate.
     pub fn is_by_index(&self) -> bool {
-        !matches!(self.by, By::Label(_))
+        !matches!(self.by, By::Label(_) | By::Near(..))
+    }
+
+    /// What it selects of some consecutive `part` of a dimension, counted from the beginning of the part; `indices` are those
+    /// that it selects of the whole dimension. `None` if nothing.
+    pub fn within(&self, indices: &Indices, part: Range<u64>) -> Option<Selection> {
+        let inside = indices.clone().intersection(Indices::stepped(part.start, part.end, 1));
+        let by = By::Indices(inside.counted_from(part.start));
+        (!inside.is_empty()).then(|| Selection { dimension: self.dimension.clone(), by })
     }
 
     /// The indices that are selected of a dimension of `length` with this coordinate, ascending.
@@ -170,6 +182,7 @@ impl Selection {
     /// Any [`SelectionError`] but [`SelectionError::Disjoint`].
     pub fn resolve(&self, length: u64, coordinate: Option<&Column>) -> Result<Indices, SelectionError> {
         let dimension = || self.dimension.clone();
+        let needed = || coordinate.ok_or_else(|| SelectionError::NoCoordinate(dimension()));
         let from_end = |index: i64| match index {
             0.. => index.unsigned_abs().into(),
             _ => i128::from(length) + i128::from(index),
@@ -185,91 +198,36 @@ impl Selection {
                 let at = |bound: i64| u64::try_from(from_end(bound).max(0)).unwrap_or(u64::MAX).min(length);
                 Indices::stepped(start.map_or(0, at), end.map_or(length, at), *step)
             }
-            By::Label(label) => {
-                let column = coordinate.ok_or_else(|| SelectionError::NoCoordinate(dimension()))?;
-                Indices::List(labelled(column, label).map_err(SelectionError::BadLabel)?)
+            By::Indices(indices) => indices.clone(),
+            By::Label(label) => Indices::List(labelled(needed()?, label).map_err(SelectionError::BadLabel)?),
+            By::Near(label, nearest) => {
+                Indices::List(nearest.labelled(needed()?, label).map_err(SelectionError::BadLabel)?)
             }
         };
         match indices.is_empty() {
-            true => Err(SelectionError::Empty { dimension: dimension(), extent: coordinate.and_then(extent) }),
+            true => Err(SelectionError::Empty {
+                dimension: dimension(),
+                available: coordinate.and_then(available),
+                nearest: coordinate.zip(self.label()).and_then(|(column, label)| Nearest::ANY.label(column, label)),
+            }),
             false => Ok(indices),
         }
     }
-}
 
-/// First and last value of a coordinate.
-fn extent(column: &Column) -> Option<(String, String)> {
-    (!column.is_empty()).then(|| (label_of(column, 0), label_of(column, column.len() - 1)))
-}
-
-fn labelled(column: &Column, label: &str) -> Result<Vec<u64>, String> {
-    match &column.values {
-        Values::Time(moments, calendar) => {
-            let ranges = time_ranges(label, *calendar)?;
-            Ok(positions(moments.len(), |row| ranges.iter().any(|range| range.contains(&moments[row]))))
-        }
-        Values::Text(texts) => Ok(positions(texts.len(), |row| label.split(',').any(|part| part == texts[row]))),
-        _ => {
-            let ranges = number_ranges(label)?;
-            let within = |value: f64| {
-                // A coordinate stored as float32 differs from its decimal in the seventh digit.
-                let slack = value.abs().max(1.0) * 1e-6;
-                ranges.iter().any(|(low, high)| *low - slack <= value && value <= *high + slack)
-            };
-            Ok(positions(column.len(), |row| column.number(row).is_some_and(within)))
+    fn label(&self) -> Option<&str> {
+        match &self.by {
+            By::Label(label) | By::Near(label, _) => Some(label),
+            By::Index { .. } | By::One(_) | By::Indices(_) => None,
         }
     }
-}
-
-fn positions(length: usize, wanted: impl Fn(usize) -> bool) -> Vec<u64> {
-    (0..length).filter(|row| wanted(*row)).map(|row| row as u64).collect()
-}
-
-/// `850`, `500:850`, `850:500`, `:500`, `500,700,850`.
-fn number_ranges(label: &str) -> Result<Vec<(f64, f64)>, String> {
-    let number = |text: &str, open: f64| match text.trim() {
-        "" => Ok(open),
-        text => text.parse::<f64>().map_err(|_| format!("{text:?} is not a number")),
-    };
-    let range = |part: &str| match part.split_once(':') {
-        None => number(part, f64::NAN).map(|value| (value, value)),
-        Some((from, to)) => {
-            let (from, to) = (number(from, f64::NEG_INFINITY)?, number(to, f64::INFINITY)?);
-            Ok((from.min(to), from.max(to)))
-        }
-    };
-    label.split(',').map(range).collect()
-}
-
-/// Labels and ranges of labels: `2019-03`, `2019-03-01:2019-03-07`, `2019-03-01T06:30/2019-04`. A colon may also be one of a
-/// time of day: the range is cut where both sides are labels.
-fn time_ranges(label: &str, calendar: Calendar) -> Result<Vec<Range<i64>>, String> {
-    label.split(',').map(|part| time_range(part.trim(), calendar)).collect()
-}
-
-fn time_range(text: &str, calendar: Calendar) -> Result<Range<i64>, String> {
-    let whole = parse_label(text, calendar);
-    if whole.is_ok() {
-        return whole;
-    }
-    let side = |text: &str, open: i64| match text.trim() {
-        "" => Some(open..open),
-        text => parse_label(text, calendar).ok(),
-    };
-    let cuts = text.char_indices().filter(|(_, c)| matches!(c, ':' | '/')).map(|(at, _)| at);
-    for at in cuts {
-        let (from, to) = (side(&text[..at], i64::MIN + 1), side(&text[at + 1..], i64::MAX));
-        if let (Some(from), Some(to)) = (from, to) {
-            return Ok(from.start.min(to.start)..from.end.max(to.end));
-        }
-    }
-    whole
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::Kind;
+    use crate::calendar::Calendar;
+    use crate::time::parse_label;
+    use crate::values::{Kind, Values};
 
     fn levels() -> Column {
         Column::new(Kind::Float(64), Values::F64(vec![1000.0, 850.0, 500.0, f64::from(0.1f32)]))
@@ -287,7 +245,9 @@ mod tests {
         assert_eq!(sel("level=850:500", &levels()), Ok(vec![1, 2]));
         assert_eq!(sel("level=:500", &levels()), Ok(vec![2, 3]));
         assert_eq!(sel("level=1000,0.1", &levels()), Ok(vec![0, 3]));
-        assert!(sel("level=700", &levels()).expect_err("nothing").contains("available: 1000 to"));
+        assert!(sel("level=700", &levels()).expect_err("nothing").ends_with("available: 1000, 850, 500, 0.1"));
+        let many = Column::new(Kind::Int(64), Values::I64((0..100).collect()));
+        assert!(sel("level=700", &many).expect_err("nothing").ends_with("available: 0 to 99 (100 values)"));
         assert!(sel("level=x", &levels()).is_err());
     }
 
@@ -329,6 +289,23 @@ mod tests {
             assert_eq!(sel(text, &column), Ok(expected.collect()), "{text}");
         }
         assert!(sel("time=monday", &column).is_err() && sel("time=2020", &column).is_err());
+    }
+
+    /// As xarray's over a concatenation: indices of the whole, one part after the other.
+    #[test]
+    fn parts_have_their_share_of_a_selection() {
+        let share = |text: &str, part: Range<u64>| {
+            let selection = parse_isel(text).expect("parses");
+            let indices = selection.resolve(30, None).expect("selects");
+            let own = selection.within(&indices, part.clone())?;
+            let own = own.resolve(part.end - part.start, None).expect("selects");
+            Some(own.iter().collect::<Vec<_>>())
+        };
+        assert_eq!(share("time=8:12", 0..10), Some(vec![8, 9]));
+        assert_eq!(share("time=8:12", 10..20), Some(vec![0, 1]));
+        assert_eq!(share("time=8:12", 20..30), None);
+        assert_eq!(share("time=-1", 20..30), Some(vec![9]));
+        assert_eq!(share("time=::7", 10..20), Some(vec![4]));
     }
 
     #[test]

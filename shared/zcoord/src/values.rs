@@ -167,6 +167,36 @@ impl Column {
         Column { kind: self.kind, values, missing }
     }
 
+    /// Columns one after the other; `None` if they are of different kinds.
+    pub fn concatenated(columns: &[Column]) -> Option<Column> {
+        let first = columns.first()?;
+        let rows = || columns.iter().flat_map(|column| (0..column.len()).map(move |row| (column, row)));
+        let values = match &first.values {
+            Values::Time(_, calendar) => {
+                let times = columns.iter().map(|column| match &column.values {
+                    Values::Time(times, own) if own == calendar => Some(times.as_slice()),
+                    _ => None,
+                });
+                Values::Time(times.collect::<Option<Vec<_>>>()?.concat(), *calendar)
+            }
+            Values::Text(_) => {
+                let texts = columns.iter().map(|column| match &column.values {
+                    Values::Text(texts) => Some(texts.as_slice()),
+                    _ => None,
+                });
+                Values::Text(texts.collect::<Option<Vec<_>>>()?.concat())
+            }
+            _ if columns.iter().any(|column| matches!(column.values, Values::Time(..) | Values::Text(_))) => {
+                return None;
+            }
+            _ => {
+                let numbers = rows().map(|(column, row)| column.number(row).unwrap_or(f64::NAN)).collect();
+                return Some(Column::new(Kind::Float(64), Values::F64(numbers)));
+            }
+        };
+        Some(Column::new(first.kind, values))
+    }
+
     /// Indices as a column, for a dimension without a coordinate.
     pub fn indices(indices: &[u64]) -> Column {
         Column::new(Kind::Int(64), Values::I64(indices.iter().map(|index| *index as i64).collect()))

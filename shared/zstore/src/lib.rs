@@ -20,6 +20,7 @@ mod remote;
 mod secrets;
 mod target;
 mod trouble;
+mod wildcard;
 mod write;
 mod zip;
 

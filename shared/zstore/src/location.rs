@@ -144,6 +144,21 @@ impl Location {
         }
     }
 
+    /// The location above it, and its name there; `None` at the top, and in an archive.
+    pub fn parent(&self) -> Option<(Location, String)> {
+        match self.absolute() {
+            Location::Local(path) => {
+                let name = path.file_name()?.to_str()?.to_owned();
+                Some((Location::Local(path.parent()?.to_owned()), name))
+            }
+            Location::Remote(address) => {
+                let (above, name) = address.url().path().trim_end_matches('/').rsplit_once('/')?;
+                (!name.is_empty()).then(|| (Location::Remote(address.with_path(above)), name.to_owned()))
+            }
+            Location::Zip(_) => None,
+        }
+    }
+
     /// The place beside it whose name has `suffix` at its end: `out.zarr` gives `out.zarr.plan`.
     ///
     /// # Errors

@@ -99,7 +99,7 @@ fn an_output_with_damage_is_whole_otherwise() {
     let t = csv(&text, "t");
     assert_eq!((t[2].as_str(), t[3].as_str(), t[4].as_str()), ("lost", "lost", "40403.0"));
     assert_eq!(csv(&text, "u").len(), TIMES);
-    assert_eq!(scene.names(), ["out.columns.jsonl", "out.csv"]);
+    assert_eq!(scene.names(), ["out.csv", "out.csv.columns.jsonl"]);
 }
 
 /// Rows as plain CSV have no room for the record; the error goes to stderr, and the exit code is 3.

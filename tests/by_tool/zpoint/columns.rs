@@ -130,7 +130,7 @@ fn a_matrix_has_one_type() {
     let matrix: Vec<f32> = bytes[end..].as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
     let expected = (0..TIMES).flat_map(|time| [(time + 4) as f32, value(time, 4, 0) as f32]);
     assert_eq!(matrix, expected.collect::<Vec<_>>());
-    assert_eq!(scene.names(), ["out.columns.jsonl", "out.npy", "out.rows.csv"]);
+    assert_eq!(scene.names(), ["out.npy", "out.npy.columns.jsonl", "out.npy.rows.csv"]);
 }
 
 #[test]

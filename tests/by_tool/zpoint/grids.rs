@@ -271,3 +271,64 @@ fn coordinates_that_no_variable_has_are_named() {
     let outcome = scene.at(0.0, 0.0, &["--var", "psi_lat"]).expect(0);
     assert_eq!(values(&outcome, "psi_lat"), [Some(0.0)]);
 }
+
+/// What a selection could have been is listed, and found by its neighbours.
+#[test]
+fn labels_are_listed_and_found_nearby() {
+    let mut fields = globe();
+    let depth = Field::new("depth", &[("depth", 3)], |at| [0.494_025, 1.541_375, 2.645_669][at[0]]);
+    fields.push(depth.attributes(json!({"units": "m"})));
+    fields.push(Field::new("q", &[("depth", 3), ("lat", 19), ("lon", 36)], |at| at[0] as f64));
+    let scene = Scene::of(&fields);
+    let run = |flags: &[&str]| scene.at(50.0, 30.0, &[&["--var", "q"], flags].concat());
+    let outcome = run(&["--sel", "depth=0.494"]).expect(2);
+    for words in ["available: 0.494025, 1.541375, 2.645669", "--sel-method nearest", "the nearest is 0.494025"] {
+        assert!(outcome.stderr.contains(words), "{words}: {}", outcome.stderr);
+    }
+    let column = |outcome: &harness::Outcome| {
+        let row = outcome.of_type("row").remove(0);
+        row.as_object().unwrap().keys().find(|name| name.starts_with("q_")).unwrap().clone()
+    };
+    assert_eq!(column(&run(&["--sel", "depth=0.494", "--sel-method", "nearest"]).expect(0)), "q_0.494025");
+    assert_eq!(column(&run(&["--sel", "depth=2", "--sel-method", "pad"]).expect(0)), "q_1.541375");
+    run(&["--sel", "depth=0.494", "--sel-method", "nearest", "--sel-tolerance", "0.001"]).expect(0);
+    run(&["--sel", "depth=0.3", "--sel-method", "nearest", "--sel-tolerance", "0.001"]).expect(2);
+    run(&["--sel", "depth=0.494", "--sel-tolerance", "0.001"]).expect(2);
+}
+
+#[test]
+fn a_point_the_other_way_round_is_noticed() {
+    let scene = Scene::of(&region());
+    let outcome = scene.at(5.0, 45.0, &[]).expect(2);
+    assert!(outcome.stderr.contains("look swapped"), "{}", outcome.stderr);
+    let outcome = scene.at(5.0, -45.0, &[]).expect(2);
+    assert!(!outcome.stderr.contains("swapped"), "{}", outcome.stderr);
+    let outcome = scene.at(95.0, 10.0, &[]).expect(2);
+    assert!(outcome.stderr.contains("--lat 10 --lon 95"), "{}", outcome.stderr);
+}
+
+/// An array in place of its store: the same values, and no others.
+#[test]
+fn a_single_array_is_a_store() {
+    let mut fields = globe();
+    fields.push(Field::new("q", &[("lat", 19), ("lon", 36)], |_| 1.0));
+    let scene = Scene::of(&fields);
+    let array = scene.store.join("t");
+    let run =
+        |flags: &[&str]| harness::Tool::new("zpoint").arg(&array).args(["--lat=50", "--lon=30"]).args(flags).run();
+    let outcome = run(&[]).expect(0);
+    assert_eq!(first(&outcome), Some(value(0, 4, 3)));
+    assert!(outcome.of_type("row")[0].get("q").is_none());
+    assert_eq!(values(&run(&["--sel", "time=2019-03-01T02"]).expect(0), "t"), [Some(value(2, 4, 3))]);
+}
+
+#[test]
+fn a_mistyped_name_gets_the_closest() {
+    let mut fields = globe();
+    fields.push(Field::new("t2m", &[("lat", 19), ("lon", 36)], |_| 1.0));
+    let scene = Scene::of(&fields);
+    let outcome = scene.at(50.0, 30.0, &["--var", "t2n"]).expect(4);
+    assert!(outcome.stderr.contains("did you mean t2m?"), "{}", outcome.stderr);
+    let outcome = scene.at(50.0, 30.0, &["--sel", "tim=2019"]).expect(2);
+    assert!(outcome.stderr.contains("did you mean time?"), "{}", outcome.stderr);
+}

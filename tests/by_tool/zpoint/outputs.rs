@@ -175,3 +175,38 @@ fn a_reader_that_has_enough_is_no_failure() {
         assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{flags:?}");
     }
 }
+
+/// Outputs beside each other have sidecars of their own, or none.
+#[test]
+fn sidecars_belong_to_one_output() {
+    let scene = Scene::globe();
+    for name in ["x.csv", "x.parquet", "x.npy"] {
+        scene.at(50.0, 30.0, &["-o", &scene.text(name)]).expect(0);
+    }
+    let sidecars = ["x.csv.columns.jsonl", "x.npy.columns.jsonl", "x.npy.rows.csv", "x.parquet.columns.jsonl"];
+    assert!(sidecars.iter().all(|name| scene.names().contains(&(*name).to_owned())), "{:?}", scene.names());
+    let scene = Scene::globe();
+    for name in ["y.csv", "y.npy"] {
+        scene.at(50.0, 30.0, &["--no-sidecar", "-o", &scene.text(name)]).expect(0);
+    }
+    assert_eq!(scene.names(), ["y.csv", "y.npy"]);
+}
+
+/// `--format` takes the formats of rows as `-f` does.
+#[test]
+fn formats_of_rows_are_formats() {
+    let scene = Scene::globe();
+    let plain = scene.at(50.0, 30.0, &["-f", "csv"]).expect(0);
+    assert_eq!(scene.at(50.0, 30.0, &["--format", "csv"]).expect(0).stdout, plain.stdout);
+    scene.at(50.0, 30.0, &["--format", "parquet", "-o", &scene.text("a")]).expect(0);
+    assert_eq!(&fs::read(scene.path("a")).unwrap()[..4], b"PAR1");
+    assert!(scene.at(50.0, 30.0, &["--format", "csw"]).expect(2).stderr.contains("csv"));
+    for flags in [["-o", "x.nc"], ["-f", "netcdf"]] {
+        let outcome = scene.at(50.0, 30.0, &flags).expect(2);
+        assert!(
+            outcome.stderr.contains("NetCDF is not written") && outcome.stderr.contains("to_netcdf"),
+            "{}",
+            outcome.stderr
+        );
+    }
+}

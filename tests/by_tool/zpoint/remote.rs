@@ -198,8 +198,53 @@ fn a_zarr_output_at_a_url_is_the_local_one_and_appears_complete() {
     assert!(last.ends_with("remote.zarr/zarr.json"), "what opens the store comes last: {puts:?}");
     let again = hermetic(&server).arg(&source).args(POINT).args(["-o", &server.s3_url("remote.zarr")]).run().expect(7);
     assert!(again.stderr.contains("already exists"), "{}", again.stderr);
-    let rows = hermetic(&server).arg(&source).args(POINT).args(["-o", &server.s3_url("rows.csv")]).run().expect(2);
-    assert!(rows.stderr.contains("only Zarr is written to a URL"), "{}", rows.stderr);
+}
+
+/// Files of rows at a URL are the local ones, without sidecars.
+#[test]
+fn rows_go_to_any_url() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = fixtures().join("weather-v2.zarr");
+    let server = ObjectServer::start_writable(directory.path(), vec![]);
+    for name in ["rows.csv", "rows.jsonl", "rows.parquet", "rows.npy"] {
+        let flags = if name.ends_with("npy") { &["--cast", "f32"][..] } else { &[] };
+        let at = |output: &str| hermetic(&server).arg(&source).args(POINT).args(flags).args(["-o", output]).run();
+        let outcome = at(&server.s3_url(name)).expect(0);
+        assert_eq!(outcome.of_type("match").len(), 1, "{name}: {}", outcome.stdout);
+        let there = fs::read(directory.path().join(name)).unwrap();
+        let local = directory.path().join(format!("local.{name}"));
+        at(local.to_str().unwrap()).expect(0);
+        let rows = |bytes: &[u8]| match name.ends_with("jsonl") {
+            true => String::from_utf8_lossy(bytes).lines().filter(|line| line.contains("\"type\":\"row\"")).count(),
+            false => bytes.len(),
+        };
+        assert!(!there.is_empty() && rows(&there) == rows(&fs::read(&local).unwrap()), "{name}");
+        let again = at(&server.s3_url(name)).expect(7);
+        assert!(again.stderr.contains("already exists"), "{}", again.stderr);
+    }
+    let names = harness::tree(directory.path()).into_keys().filter(|name| name.starts_with("rows"));
+    assert_eq!(names.collect::<Vec<_>>(), ["rows.csv", "rows.jsonl", "rows.npy", "rows.parquet"]);
+}
+
+/// A bucket has no shell that would expand names.
+#[test]
+fn wildcards_in_a_url_are_expanded_by_listing() {
+    let scene = Scene::globe();
+    for name in ["batch_1.zarr", "batch_2.zarr"] {
+        crate::made::store(&scene.path(name), false, &globe());
+    }
+    let server = serve(&scene, vec![]);
+    let of = |pattern: &str| hermetic(&server).arg(server.s3_url(pattern)).args(POINT).run();
+    let stores = |outcome: Outcome| crate::scene::summary(&outcome)["stores"].as_u64();
+    assert_eq!(stores(of("batch_*.zarr").expect(0)), Some(2));
+    assert_eq!(stores(of("batch_?.zarr").expect(0)), Some(2));
+    assert_eq!(stores(of("*").expect(0)), Some(3));
+    assert!(of("bitch_*.zarr").expect(4).stderr.contains("no such store"));
+    let outcome = Tool::hermetic("zinspect")
+        .args(["--anonymous", "--endpoint", &server.endpoint(), &server.s3_url("batch_*.zarr")])
+        .run()
+        .expect(0);
+    assert!(outcome.stdout.contains("batch_1.zarr") && outcome.stdout.contains("batch_2.zarr"), "{}", outcome.stdout);
 }
 
 /// A hundred chunks of 4 MB, of which each of 64 requests holds a piece.

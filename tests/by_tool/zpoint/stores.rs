@@ -92,9 +92,70 @@ fn cells_that_are_the_same_otherwise_written_do_not_differ() {
 }
 
 #[test]
-fn one_store_that_is_not_there_ends_the_run() {
+fn one_store_of_many_that_is_not_there_is_a_failed_item() {
     let scene = Scene::globe();
-    let outcome = with(&scene, &"/nowhere/other.zarr".into(), &["-o", &scene.text("out.csv")]).expect(4);
+    let outcome = with(&scene, &"/nowhere/other.zarr".into(), &[]).expect(3);
     assert!(outcome.stderr.contains("/nowhere/other.zarr"), "{}", outcome.stderr);
-    assert!(scene.names().is_empty());
+    assert_eq!(values(&outcome, "t").len(), TIMES);
+    assert_eq!(outcome.of_type("error").len(), 1);
+    let outcome = with(&scene, &"/nowhere/other.zarr".into(), &["-o", &scene.text("out.csv")]).expect(3);
+    assert_eq!(scene.names(), ["out.csv", "out.csv.columns.jsonl"], "{}", outcome.stderr);
+    // None of them: as if each were given by itself.
+    let tool = harness::Tool::new("zpoint").args(["--lat=50", "--lon=30", "/nowhere/a.zarr", "/nowhere/b.zarr"]);
+    let outcome = tool.run().expect(4);
+    assert!(outcome.stderr.contains("a.zarr") && outcome.stderr.contains("b.zarr"), "{}", outcome.stderr);
+}
+
+/// A second globe whose times go on where those of the first end.
+fn later(scene: &Scene) -> PathBuf {
+    let mut fields = globe();
+    let field = Field::new("time", &[("time", TIMES)], |at| (at[0] + TIMES) as f64).dtype("<f8", json!(null));
+    fields[2] = field.attributes(json!({"units": "hours since 2019-03-01", "calendar": "standard"}));
+    beside(scene, &fields)
+}
+
+/// As in xarray over the concatenation of the stores.
+#[test]
+fn a_selection_is_one_over_all_stores() {
+    let scene = Scene::globe();
+    let other = later(&scene);
+    let times = |flags: &[&str]| {
+        let outcome = with(&scene, &other, flags).expect(0);
+        let hour = |row: serde_json::Value| row["time"].as_str().unwrap()[11..13].parse::<u32>().unwrap();
+        (outcome.of_type("row").into_iter().map(hour).collect::<Vec<_>>(), outcome.stderr)
+    };
+    for (flags, expected, empty) in [
+        (["--sel", "time=2019-03-01T07"], vec![7], true),
+        (["--sel", "time=2019-03-01T04:2019-03-01T07"], vec![4, 5, 6, 7], false),
+        (["--isel", "time=4:8"], vec![4, 5, 6, 7], false),
+        (["--isel", "time=-1"], vec![11], true),
+        (["--isel", "time=::5"], vec![0, 5, 10], false),
+        (["--isel", "time=0:2"], vec![0, 1], true),
+    ] {
+        let (found, stderr) = times(&flags);
+        assert_eq!(found, expected, "{flags:?}");
+        assert_eq!(stderr.contains("nothing selected in 1 store of 2"), empty, "{flags:?}: {stderr}");
+    }
+    let near = ["--sel", "time=2019-03-01T05:20", "--sel-method", "nearest"];
+    assert_eq!(times(&near).0, [5], "of all stores, the nearest");
+    // Only none anywhere is an error.
+    for flags in [["--sel", "time=2020"], ["--isel", "time=12"]] {
+        let outcome = with(&scene, &other, &flags).expect(2);
+        assert!(outcome.stderr.contains("time"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn rows_name_their_store_when_asked() {
+    let scene = Scene::globe();
+    let other = later(&scene);
+    let outcome = with(&scene, &other, &["--store-column", "--isel", "time=5:7"]).expect(0);
+    let stores: Vec<String> =
+        outcome.of_type("row").iter().map(|row| row["store"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(stores, [scene.text("source.zarr"), scene.text("other.zarr")]);
+    for name in ["out.parquet", "out.csv", "out.zarr", "out.npy"] {
+        with(&scene, &other, &["--store-column", "-o", &scene.text(name)]).expect(0);
+    }
+    let outcome = with(&scene, &other, &["--store-column", "-f", "csv", "--isel", "time=6"]).expect(0);
+    assert_eq!(crate::scene::csv(&outcome.stdout, "store"), [scene.text("other.zarr")]);
 }

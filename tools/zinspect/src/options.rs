@@ -1,6 +1,6 @@
 //! The options of `zinspect`, from its flags.
 
-use zcli::{StoreFlags, VarFilter, stores};
+use zcli::{Stop, StoreFlags, VarFilter, stores};
 use zstore::Target;
 use zwire::Failure;
 
@@ -62,7 +62,7 @@ impl Options {
     ///
     /// # Errors
     /// `Exit::Usage` for an invalid pattern or no store; `Exit::Absent` if the list of stores cannot be read.
-    pub fn new(args: &Args) -> Result<Options, Failure> {
+    pub fn new(args: &Args, stop: &Stop) -> Result<Options, Failure> {
         Ok(Options {
             nodes: NodeOptions {
                 var: args.var.filter()?,
@@ -72,7 +72,7 @@ impl Options {
                 bench: args.bench,
                 zarrs: args.zarrs,
             },
-            stores: stores(&args.stores, args.stores_from.as_deref())?,
+            stores: stores(&args.stores, args.stores_from.as_deref(), &args.store.options(stop))?,
             access: args.store.clone(),
             jobs: args.work.jobs(),
             sizes: lists(args),

@@ -40,7 +40,7 @@ impl Tool for Args {
     }
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
-        let options = Options::new(self)?;
+        let options = Options::new(self, &session.stop)?;
         let mut totals = Totals::new(options.stores.len(), options.sizes);
         let bar = session.status.bar(0, Unit::Items("arrays"));
         for name in &options.stores {

@@ -55,10 +55,33 @@ impl Axis {
 /// Key of an axis: the path of its coordinate, its name and its length.
 type Key = (Option<String>, String, u64);
 
+/// Why there is no axis.
+pub enum AxisFailure {
+    /// A selection matches nothing of it.
+    Nothing(Failure),
+    /// It could not be read, or a selection makes no sense for it.
+    Failed(Failure),
+}
+
+impl From<Failure> for AxisFailure {
+    fn from(failure: Failure) -> AxisFailure {
+        AxisFailure::Failed(failure)
+    }
+}
+
+impl From<AxisFailure> for Failure {
+    fn from(failure: AxisFailure) -> Failure {
+        match failure {
+            AxisFailure::Nothing(failure) | AxisFailure::Failed(failure) => failure,
+        }
+    }
+}
+
 /// The axes of a store, each read once.
 pub struct Axes<'a> {
     opened: &'a Opened,
     options: &'a DataOptions,
+    selections: &'a [Selection],
     known: HashMap<Key, Axis>,
     /// Notes on attributes of their coordinates that are not supported.
     pub remarks: Vec<String>,
@@ -66,18 +89,17 @@ pub struct Axes<'a> {
 
 impl<'a> Axes<'a> {
     /// Without any axis yet.
-    pub fn new(opened: &'a Opened, options: &'a DataOptions) -> Axes<'a> {
-        Axes { opened, options, known: HashMap::new(), remarks: Vec::new() }
+    pub fn new(opened: &'a Opened, options: &'a DataOptions, selections: &'a [Selection]) -> Axes<'a> {
+        Axes { opened, options, selections, known: HashMap::new(), remarks: Vec::new() }
     }
 
     /// The selected axis of a dimension of `array`.
     ///
     /// # Errors
     /// Read errors of the store, and selections that match nothing.
-    pub fn get(&mut self, array: &Array, dimension: &str) -> Result<Axis, Failure> {
-        let at = dimensions(array).and_then(|names| names.iter().position(|name| *name == dimension));
-        let length = at.map_or(0, |at| array.shape[at]);
-        let coordinate = self.opened.dataset.coordinate(array, dimension).filter(|found| found.shape == [length]);
+    pub fn get(&mut self, array: &Array, dimension: &str) -> Result<Axis, AxisFailure> {
+        let length = length_of(array, dimension);
+        let coordinate = self.coordinate(array, dimension, length);
         let key = (coordinate.map(|found| found.path.clone()), dimension.to_owned(), length);
         if let Some(axis) = self.known.get(&key) {
             return Ok(axis.clone());
@@ -94,6 +116,22 @@ impl<'a> Axes<'a> {
         Ok(axis)
     }
 
+    fn coordinate(&self, array: &Array, dimension: &str, length: u64) -> Option<&'a Array> {
+        self.opened.dataset.coordinate(array, dimension).filter(|found| found.shape == [length])
+    }
+
+    /// All coordinate values of a dimension of `array`; `None` if it has none.
+    ///
+    /// # Errors
+    /// Read errors of the store.
+    pub fn labels(&mut self, array: &Array, dimension: &str) -> Result<Option<Column>, Failure> {
+        let length = length_of(array, dimension);
+        match self.coordinate(array, dimension, length) {
+            Some(coordinate) => self.values(coordinate, 0..length).map(Some),
+            None => Ok(self.names(array, dimension, length)),
+        }
+    }
+
     /// The selected indices of a dimension, and their coordinate values, if there are any. Of a coordinate only the part is
     /// read that can be selected.
     fn select(
@@ -102,8 +140,8 @@ impl<'a> Axes<'a> {
         dimension: &str,
         length: u64,
         coordinate: Option<&Array>,
-    ) -> Result<(Indices, Option<Column>), Failure> {
-        let selections = || self.options.selections.iter().filter(|selection| selection.dimension == dimension);
+    ) -> Result<(Indices, Option<Column>), AxisFailure> {
+        let selections = || self.selections.iter().filter(|selection| selection.dimension == dimension);
         if let Some(coordinate) = coordinate
             && selections().next().is_some()
             && selections().all(Selection::is_by_index)
@@ -114,18 +152,15 @@ impl<'a> Axes<'a> {
             let column = self.values(coordinate, range)?;
             return Ok((indices.clone(), Some(picked(column, &indices, start))));
         }
-        let column = match coordinate {
-            Some(coordinate) => Some(self.values(coordinate, 0..length)?),
-            None => self.labels(array, dimension, length),
-        };
-        let selected = select(&self.options.selections, dimension, length, column.as_ref());
+        let column = self.labels(array, dimension)?;
+        let selected = select(self.selections, dimension, length, column.as_ref());
         let indices = selected.map_err(|error| self.failure(dimension, &error))?;
         let column = column.map(|column| picked(column, &indices, 0));
         Ok((indices, column))
     }
 
     /// The names of indices that an attribute has.
-    fn labels(&self, array: &Array, dimension: &str, length: u64) -> Option<Column> {
+    fn names(&self, array: &Array, dimension: &str, length: u64) -> Option<Column> {
         let labels = self.opened.dataset.labels(array, dimension)?;
         let fits = labels.len() as u64 == length;
         fits.then(|| Column::new(Kind::Text, Values::Text(labels.to_vec())))
@@ -145,11 +180,15 @@ impl<'a> Axes<'a> {
         Ok(column)
     }
 
-    fn failure(&self, dimension: &str, error: &SelectionError) -> Failure {
+    fn failure(&self, dimension: &str, error: &SelectionError) -> AxisFailure {
         let failure = Failure::usage(error.to_string()).at(format!("{}: {dimension}", self.opened.name));
+        let failure = match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        };
         match error {
-            SelectionError::Disjoint => failure.hint("use one selection per dimension, such as a,b or a:b"),
-            _ => failure,
+            SelectionError::Empty { .. } | SelectionError::Disjoint => AxisFailure::Nothing(failure),
+            _ => AxisFailure::Failed(failure),
         }
     }
 
@@ -159,16 +198,22 @@ impl<'a> Axes<'a> {
     /// A usage failure that lists the existing dimensions.
     pub fn check_selections(&self) -> Result<(), Failure> {
         let mut known: Vec<&str> = self.known.keys().map(|(_, dimension, _)| dimension.as_str()).collect();
-        let Some(other) = self.options.selections.iter().find(|other| !known.contains(&other.dimension.as_str()))
-        else {
+        let Some(other) = self.selections.iter().find(|other| !known.contains(&other.dimension.as_str())) else {
             return Ok(());
         };
         known.sort_unstable();
         known.dedup();
         let what = format!("no dimension {:?} to select from", other.dimension);
-        let hint = format!("dimensions: {}; select points with --lat and --lon", known.join(", "));
+        let names = zwire::did_you_mean(&other.dimension, known).unwrap_or_default();
+        let hint = format!("{names}; select points with --lat and --lon");
         Err(Failure::usage(what).at(&self.opened.name).hint(hint))
     }
+}
+
+/// The length of a dimension of an array.
+pub fn length_of(array: &Array, dimension: &str) -> u64 {
+    let at = dimensions(array).and_then(|names| names.iter().position(|name| *name == dimension));
+    at.map_or(0, |at| array.shape[at])
 }
 
 /// The values at `indices` of a column that begins at index `start`.

@@ -43,12 +43,14 @@ pub enum Role {
     Cell,
     /// A coordinate of the sample: time, file_id, …
     Sample,
+    /// The store of the sample. Text.
+    Store,
 }
 
 impl Role {
     /// Whether the key belongs to the point and not to the sample.
     pub fn is_of_point(self) -> bool {
-        self != Role::Sample
+        !matches!(self, Role::Sample | Role::Store)
     }
 }
 

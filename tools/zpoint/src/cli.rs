@@ -6,12 +6,12 @@ use zarray::{Part, PartialDecode};
 use zcli::clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use zcli::clap::{self, Args as ClapArgs, Parser};
 use zcli::{Common, JobFlags, MemoryFlags, StoreFlags, VarFlags};
-use zcoord::{Mode, Selection, parse_isel, parse_sel};
+use zcoord::{Mode, NearestMethod, Selection, Tolerance, parse_isel, parse_sel};
 use zstore::Target;
 
 use crate::naming::Template;
 use crate::points::{Method, OutOfBounds, SameCell};
-use crate::sink::{Format, Layout, TimeFormat};
+use crate::sink::{Format, Layout, NO_NETCDF, THROUGH_ZARR, TimeFormat};
 
 /// Extract time series at points from Zarr stores
 ///
@@ -32,6 +32,7 @@ use crate::sink::{Format, Layout, TimeFormat};
 #[derive(Debug, Parser)]
 #[command(
     name = "zpoint",
+    mut_arg("format", |format| format.value_parser(format_parser())),
     override_usage = "zpoint [OPTIONS] --lat=LAT --lon=LON STORE...\n       zpoint [OPTIONS] --points FILE STORE..."
 )]
 pub struct Args {
@@ -76,12 +77,15 @@ pub struct PointFlags {
     /// copied to the output
     #[arg(long, value_name = "FILE")]
     pub points: Option<PathBuf>,
+    /// Leave out lines of --points that are no points, with a warning, instead of stopping
+    #[arg(long, requires = "points")]
+    pub skip_bad_points: bool,
     /// How values at a point are computed: from the nearest cell or the four cells around it
     #[arg(long, value_name = "HOW", value_parser = one_of(METHODS), default_value = "nearest")]
     pub method: Method,
     /// Maximum distance to the cell in degrees, instead of half a cell: lat=0.2,lon=0.2
     #[arg(long, value_name = "DEGREES", value_parser = parse_tolerance)]
-    pub tolerance: Option<Tolerance>,
+    pub tolerance: Option<Degrees>,
     /// Maximum great-circle distance to the cell: 25km, 500m
     #[arg(long, value_name = "DISTANCE", value_parser = parse_distance)]
     pub max_distance: Option<f64>,
@@ -116,6 +120,13 @@ pub struct WhatFlags {
     /// Select by index, as in Python: level=0:3 (3 excluded), time=-1, time=::24; repeatable, once per dimension
     #[arg(long, value_name = "DIM=INDEX", value_parser = parse_isel)]
     pub isel: Vec<Selection>,
+    /// Take the coordinate value nearest to a label of --sel, the last one before it (pad) or the first one after it
+    /// (backfill), instead of one that is equal
+    #[arg(long, value_name = "HOW", value_parser = one_of(SEL_METHODS))]
+    pub sel_method: Option<NearestMethod>,
+    /// Maximum difference of --sel-method: 0.01 in the units of the coordinate, or 30min, 1h, 1D for times
+    #[arg(long, value_name = "DIFFERENCE")]
+    pub sel_tolerance: Option<Tolerance>,
     /// Also include variables and coordinates without latitude and longitude, such as one value per time, repeated in every row
     #[arg(long)]
     pub carry: bool,
@@ -142,8 +153,14 @@ pub struct WhatFlags {
 pub struct RowFlags {
     /// Output format [default: from the extension of --output: .csv, .parquet, .npy or .zarr, otherwise records; on standard
     /// output a table or records]
-    #[arg(short = 'f', long = "to", value_name = "FORMAT", value_parser = one_of(FORMATS))]
+    #[arg(short = 'f', long = "to", value_name = "FORMAT", value_parser = row_format())]
     pub to: Option<Format>,
+    /// Add a column with the store of each row
+    #[arg(long)]
+    pub store_column: bool,
+    /// Do not write NAME.columns.jsonl next to the output, nor the keys of the rows of a NumPy matrix
+    #[arg(long)]
+    pub no_sidecar: bool,
     /// One row per sample and point, or one row per value
     #[arg(long, value_name = "HOW", value_parser = one_of(LAYOUTS), default_value = "wide")]
     pub layout: Layout,
@@ -207,6 +224,13 @@ const FORMATS: [Choice<Format>; 5] = [
     ("npy", "One NumPy matrix, with files next to it that describe rows and columns", Format::Npy),
     ("zarr", "A Zarr v3 store with CF time series", Format::Zarr),
 ];
+const SEL_METHODS: [Choice<NearestMethod>; 5] = [
+    ("nearest", "Nearest value", NearestMethod::Nearest),
+    ("pad", "Last value that is not larger", NearestMethod::Pad),
+    ("ffill", "The same as pad", NearestMethod::Pad),
+    ("backfill", "First value that is not smaller", NearestMethod::Backfill),
+    ("bfill", "The same as backfill", NearestMethod::Backfill),
+];
 const LAYOUTS: [Choice<Layout>; 2] =
     [("wide", "All values of a sample and point", Layout::Wide), ("long", "One value per row", Layout::Long)];
 const TIME_FORMATS: [Choice<TimeFormat>; 3] = [
@@ -220,6 +244,19 @@ const PARTIAL_DECODE: [Choice<PartialDecode>; 3] = [
     ("on", "Always", PartialDecode::On),
     ("off", "Never", PartialDecode::Off),
 ];
+
+/// `--format` takes the formats of rows, too.
+fn format_parser() -> impl TypedValueParser<Value = zcli::Format> {
+    zcli::Format::parser(FORMATS.map(|(name, help, _)| (name, help)))
+}
+
+/// A parser of `--to`, which knows by name what it cannot do.
+fn row_format() -> impl TypedValueParser<Value = Format> {
+    let names = FORMATS.map(|(name, help, _)| PossibleValue::new(name).help(help));
+    let netcdf = ["netcdf", "nc", "netcdf4"].map(|name| PossibleValue::new(name).hide(true));
+    PossibleValuesParser::new(names.into_iter().chain(netcdf))
+        .try_map(|typed| Format::named(&typed).ok_or_else(|| format!("{NO_NETCDF}: {THROUGH_ZARR}")))
+}
 
 /// A parser of one of these choices.
 fn one_of<T, const N: usize>(choices: [Choice<T>; N]) -> impl TypedValueParser<Value = T>
@@ -235,15 +272,15 @@ where
 
 /// `--tolerance`, in degrees.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Tolerance {
+pub struct Degrees {
     /// Along the meridian.
     pub lat: Option<f64>,
     /// Along the parallel.
     pub lon: Option<f64>,
 }
 
-fn parse_tolerance(text: &str) -> Result<Tolerance, String> {
-    let mut tolerance = Tolerance::default();
+fn parse_tolerance(text: &str) -> Result<Degrees, String> {
+    let mut tolerance = Degrees::default();
     for part in text.split(',') {
         let (axis, degrees) = part.split_once('=').ok_or("expected lat=DEGREES,lon=DEGREES")?;
         let degrees = degrees.parse::<f64>().ok().filter(|degrees| (0.0..=360.0).contains(degrees));
@@ -303,7 +340,7 @@ mod tests {
         for bad in ["25", "km", "-1km", "1mile", "NaNkm"] {
             assert!(parse_distance(bad).is_err(), "{bad}");
         }
-        let both = Tolerance { lat: Some(0.2), lon: Some(0.5) };
+        let both = Degrees { lat: Some(0.2), lon: Some(0.5) };
         assert_eq!(parse_tolerance("lat=0.2,lon=0.5"), Ok(both));
         for bad in ["0.2", "lat=x", "time=1", "lat=-1"] {
             assert!(parse_tolerance(bad).is_err(), "{bad}");

@@ -160,7 +160,7 @@ impl<'a> Job<'a> {
     fn batch(&self, number: usize, span: &Span, columns: Vec<Column>) -> Batch {
         Batch {
             rows: samples_of(span) as usize * self.points.len(),
-            keys: key_columns(&self.sources[number], &self.points, &self.lookups[number][0], span),
+            keys: key_columns(&self.schema, &self.sources[number], &self.points, &self.lookups[number][0], span),
             features: if self.options.output.sink.cast_f32 { cast(columns) } else { columns },
         }
     }

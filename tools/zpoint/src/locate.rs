@@ -1,32 +1,104 @@
 //! Finds the cell of each point on each grid of each store.
 
 use zcli::Session;
+use zcoord::GridCoordinates;
 use zstore::Target;
 use zwire::{Exit, Failure};
 
-use crate::agree;
+use crate::axes::AxisFailure;
 use crate::lookup::Lookup;
+use crate::opened::Opened;
 use crate::options::{Options, PointOptions};
 use crate::points::{OutOfBounds, Points};
 use crate::source::Source;
 use crate::valid::nearest_valid;
+use crate::{agree, joined};
 
-/// Opens a store, and finds the cells of the points on each of its grids.
+/// The stores that have something selected, with the cells of the points by store and grid.
+pub struct Located {
+    /// In the order given.
+    pub sources: Vec<Source>,
+    /// The cells of the points on each grid of each store.
+    pub lookups: Vec<Vec<Lookup>>,
+    /// Number of stores in which nothing is selected.
+    pub empty: u64,
+}
+
+/// Opens all stores, and finds the cells of the points on each of their grids. Of several stores, one that cannot be read is a
+/// failed item, and one in which nothing is selected is counted.
 ///
 /// # Errors
-/// As [`Source::open`], and those of [`nearest_valid`].
-pub fn open(
+/// Invalid selections; the first failure, if no store can be read or has something selected.
+pub fn open(options: &Options, names: &[Target], points: &Points, session: &mut Session) -> Result<Located, Failure> {
+    let (mut failed, mut nothing) = (Vec::new(), Vec::new());
+    let mut stores = Vec::new();
+    for name in names {
+        match Opened::open(&options.read, name, session) {
+            Ok(store) => stores.push(store),
+            Err(failure) => failed.push(of_one(failure)?),
+        }
+    }
+    let selections = joined::selections(&stores, &options.data)?;
+    let (mut sources, mut lookups, mut empty) = (Vec::new(), Vec::new(), 0);
+    for (store, selections) in stores.into_iter().zip(selections) {
+        let Some(selections) = selections else {
+            empty += 1;
+            continue;
+        };
+        match Source::of(options, store, &selections, points, session) {
+            Ok((source, grids)) => {
+                lookups.push(looked_up(options, &source, grids, points)?);
+                sources.push(source);
+            }
+            Err(AxisFailure::Nothing(failure)) => nothing.push(failure),
+            Err(AxisFailure::Failed(failure)) => failed.push(of_one(failure)?),
+        }
+    }
+    empty += nothing.len() as u64;
+    if sources.is_empty() {
+        // What is wrong with most of them is more likely to be what is wrong.
+        let mut all = if failed.len() > nothing.len() { failed } else { nothing }.into_iter();
+        let first = all.next().unwrap_or_else(|| Failure::usage("the selection matches nothing"));
+        return Err(match (all.len(), first.exit) {
+            (0, _) => first,
+            (more, Exit::Usage) => none_of_all(&first, more),
+            _ => {
+                all.try_for_each(|failure| session.item_failed(&failure))?;
+                first
+            }
+        });
+    }
+    failed.iter().try_for_each(|failure| session.item_failed(failure))?;
+    Ok(Located { sources, lookups, empty })
+}
+
+/// The failure of one store, which does not concern the others.
+fn of_one(failure: Failure) -> Result<Failure, Failure> {
+    match failure.exit {
+        Exit::Absent | Exit::Unreadable | Exit::Refused => Ok(failure),
+        _ => Err(failure),
+    }
+}
+
+/// The first failure of several stores in which nothing is selected.
+fn none_of_all(first: &Failure, more: usize) -> Failure {
+    let failure = Failure::usage(format!("{first} (nor does it in {more} more)"));
+    match first.advice() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn looked_up(
     options: &Options,
-    name: &Target,
+    source: &Source,
+    grids: Vec<(GridCoordinates, Lookup)>,
     points: &Points,
-    session: &mut Session,
-) -> Result<(Source, Vec<Lookup>), Failure> {
-    let (source, grids) = Source::open(options, name, points, session)?;
-    let lookups = match &options.points.nearest_valid {
-        Some(wanted) => nearest_valid(wanted, &source, points, grids, &options.read.pool(&source.store))?,
-        None => grids.into_iter().map(|(_, lookup)| lookup).collect(),
-    };
-    Ok((source, lookups))
+) -> Result<Vec<Lookup>, Failure> {
+    match &options.points.nearest_valid {
+        Some(wanted) => nearest_valid(wanted, source, points, grids, &options.read.pool(&source.store)),
+        None => Ok(grids.into_iter().map(|(_, lookup)| lookup).collect()),
+    }
 }
 
 /// The points that are kept, and their cells by store and grid.

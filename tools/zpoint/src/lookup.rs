@@ -141,6 +141,18 @@ impl Lookup {
     }
 }
 
+/// What is added for a point outside of the grid that is inside the other way round.
+fn swapped(coordinates: &GridCoordinates, Point { lat, lon }: Point, options: &PointOptions) -> &'static str {
+    let turned = Point { lat: lon, lon: lat };
+    let is_point = lon.abs() <= 90.0;
+    match is_point
+        && matches!(coordinates.grid.nearest_of_each(&[turned], &options.limits).first(), Some(Match::Inside(_)))
+    {
+        true => "; latitude and longitude look swapped",
+        false => "",
+    }
+}
+
 fn found(coordinates: &GridCoordinates, point: Point, nearest: Match, options: &PointOptions) -> Found {
     let (cell, outside) = match nearest {
         Match::Inside(cell) => (Some(cell), None),
@@ -154,5 +166,6 @@ fn found(coordinates: &GridCoordinates, point: Point, nearest: Match, options: &
         (Method::Nearest, None, Some(cell)) => (vec![((cell.row, cell.column), 1.0)], None),
         (Method::Nearest, outside, _) => (Vec::new(), outside),
     };
+    let outside = outside.map(|why| format!("{why}{}", swapped(coordinates, point, options)));
     Found { weights, nearest: cell, outside }
 }

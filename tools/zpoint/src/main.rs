@@ -11,6 +11,7 @@ mod grids;
 mod held;
 mod human;
 mod job;
+mod joined;
 mod left_out;
 mod locate;
 mod lookup;

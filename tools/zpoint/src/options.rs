@@ -1,17 +1,18 @@
 //! Options from the command-line flags. Conflicting flags are rejected here, before any store is opened.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use zarray::{Part, PartialDecode, Pool, VarFilter};
 use zcli::Session;
-use zcoord::{CoordinateNames, DecodeOptions, Limits, Selection};
+use zcoord::{By, CoordinateNames, DecodeOptions, Limits, Nearest, Selection};
 use zstore::{Store, StoreOptions, requests_in_flight};
 use zwire::Failure;
 
 use crate::cli::Args;
 use crate::naming::Template;
 use crate::points::{Method, NearestValid, OutOfBounds, SameCell};
-use crate::sink::{self, Format};
+use crate::sink::{self, Format, NO_NETCDF, THROUGH_ZARR};
 
 /// All options of a run.
 pub struct Options {
@@ -30,7 +31,7 @@ pub struct DataOptions {
     /// The requested arrays.
     pub var: VarFilter,
     /// Those that are requested by exact name, one by one.
-    pub named: Vec<(String, VarFilter)>,
+    pub named: Vec<VarFilter>,
     /// Names of the latitude and longitude variables.
     pub names: CoordinateNames,
     /// Whether to include variables without latitude and longitude.
@@ -48,7 +49,7 @@ pub struct DataOptions {
 impl DataOptions {
     /// Whether an array is requested by its exact name.
     pub fn asks_for(&self, path: &str) -> bool {
-        self.named.iter().any(|(_, filter)| filter.matches(path))
+        self.named.iter().any(|filter| filter.matches(path))
     }
 }
 
@@ -76,6 +77,8 @@ pub struct OutputOptions {
     pub are_records: bool,
     /// Column names of variables with further dimensions.
     pub column_name: Option<Template>,
+    /// Whether rows have a column with the store.
+    pub store_column: bool,
     /// How rows are written.
     pub sink: sink::Options,
 }
@@ -96,12 +99,16 @@ pub struct ReadOptions {
     pub memory: u64,
     /// How stores are accessed.
     pub store: StoreOptions,
+    /// The threads that read from local stores, and from remote ones.
+    pools: [OnceLock<Arc<Pool>>; 2],
 }
 
 impl ReadOptions {
-    /// The threads that read from `store`.
-    pub fn pool(&self, store: &Store) -> Pool {
-        Pool::new(requests_in_flight(self.requests, store.is_remote(), self.jobs))
+    /// The threads that read from `store`: one store after the other has the same.
+    pub fn pool(&self, store: &Store) -> Arc<Pool> {
+        let remote = store.is_remote();
+        let new = || Arc::new(Pool::new(requests_in_flight(self.requests, remote, self.jobs)));
+        Arc::clone(self.pools[usize::from(remote)].get_or_init(new))
     }
 }
 
@@ -129,11 +136,11 @@ impl Args {
                 Failure::usage("--partition-by writes a directory, but no output is given").hint("name it with -o")
             );
         }
-        let is_url = file.is_some_and(|path| path.to_string_lossy().contains("://"));
-        if is_url && self.row_format() != Some(Format::Zarr) {
-            return Err(Failure::usage("only Zarr is written to a URL; other formats are written to local files")
-                .at("--output")
-                .hint("write a local file and copy it afterwards"));
+        if let Some(path) = file.filter(|path| is_netcdf(path) && self.row_format().is_none()) {
+            return Err(Failure::usage(NO_NETCDF).at(path.display()).hint(THROUGH_ZARR));
+        }
+        if self.rows.partition_by.is_some() && file.is_some_and(is_url) {
+            return Err(Failure::usage("--partition-by writes a local directory").at("--output"));
         }
         let known = ["jsonl", "ndjson", "json"];
         let is_records = |path: &Path| path.extension().is_none_or(|ending| known.iter().any(|known| ending == *known));
@@ -153,12 +160,14 @@ impl Args {
 
     /// Whether rows are records, on standard output or in a file.
     pub fn rows_are_records(&self) -> bool {
-        self.rows.partition_by.is_none() && matches!(self.row_format(), None | Some(Format::Jsonl))
+        let elsewhere = self.rows.partition_by.is_some() || self.rows_file().is_some_and(is_url);
+        !elsewhere && matches!(self.row_format(), None | Some(Format::Jsonl))
     }
 
     /// The format of the rows; `None`: that of records.
     fn row_format(&self) -> Option<Format> {
-        self.rows.to.or_else(|| match self.rows_file()?.extension()?.to_str()? {
+        let named = self.rows.to.or_else(|| sink::Format::named(self.common.format.extra()?));
+        named.or_else(|| match self.rows_file()?.extension()?.to_str()? {
             "csv" => Some(Format::Csv),
             "parquet" | "pq" => Some(Format::Parquet),
             "npy" => Some(Format::Npy),
@@ -170,17 +179,34 @@ impl Args {
     fn data_options(&self) -> Result<DataOptions, Failure> {
         let what = &self.what;
         let exact = self.var.var.iter().filter(|text| !text.contains(['*', '?', '[', '{']));
-        let named = exact.map(|text| Ok((text.clone(), VarFilter::new(std::slice::from_ref(text))?)));
+        let named = exact.map(|text| VarFilter::new(std::slice::from_ref(text)));
         Ok(DataOptions {
             var: self.var.filter()?,
             named: named.collect::<Result<_, Failure>>()?,
             names: CoordinateNames { latitude: self.point.lat_name.clone(), longitude: self.point.lon_name.clone() },
             carry: what.carry,
             decoding: DecodeOptions { mode: what.decode, fill_value_as_mask: what.fill_value_as_mask },
-            selections: what.sel.iter().chain(&what.isel).cloned().collect(),
+            selections: self.selections()?,
             row_dims: what.row_dims.clone(),
             feature_dims: what.feature_dims.clone(),
         })
+    }
+
+    /// The selections by value and by index; with --sel-method, of the coordinate value for a label.
+    fn selections(&self) -> Result<Vec<Selection>, Failure> {
+        let what = &self.what;
+        if what.sel_tolerance.is_some() && what.sel_method.is_none() {
+            let failure = Failure::usage("is a limit of --sel-method, which is not given");
+            return Err(failure.at("--sel-tolerance").hint("add --sel-method nearest"));
+        }
+        let near = |selection: Selection| match (&selection.by, what.sel_method) {
+            (By::Label(label), Some(method)) => {
+                let by = By::Near(label.clone(), Nearest { method, tolerance: what.sel_tolerance });
+                Selection { by, ..selection }
+            }
+            _ => selection,
+        };
+        Ok(what.sel.iter().cloned().map(near).chain(what.isel.iter().cloned()).collect())
     }
 
     fn point_options(&self) -> PointOptions {
@@ -207,10 +233,12 @@ impl Args {
             format: self.row_format().unwrap_or(Format::Jsonl),
             are_records: self.rows_are_records(),
             column_name: self.what.column_name.clone(),
+            store_column: rows.store_column,
             sink: sink::Options {
                 layout: rows.layout,
                 na_rep: rows.na_rep.clone(),
                 header: !rows.no_header,
+                sidecar: !rows.no_sidecar,
                 time_format: rows.time_format,
                 cast_f32: rows.cast_f32 == Some(true),
                 overwrite: rows.overwrite,
@@ -231,6 +259,16 @@ impl Args {
             requests: self.store.requests.map(usize::from),
             memory: self.memory.max_memory.bytes(),
             store: StoreOptions { memory: self.memory.max_memory.bytes(), ..self.store.options(&session.stop) },
+            pools: Default::default(),
         }
     }
+}
+
+fn is_netcdf(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    extension.is_some_and(|extension| ["nc", "nc4", "cdf", "netcdf"].contains(&extension.as_str()))
+}
+
+fn is_url(path: &Path) -> bool {
+    path.to_string_lossy().contains("://")
 }

@@ -77,20 +77,25 @@ impl Points {
     ///
     /// # Errors
     /// Usage failures: no points, a latitude without longitude, an invalid line (with its number).
-    pub fn gather(latitudes: &[f64], longitudes: &[f64], file: Option<&Path>) -> Result<Points, Failure> {
+    pub fn gather(
+        latitudes: &[f64],
+        longitudes: &[f64],
+        file: Option<&Path>,
+        bad: &mut BadLines,
+    ) -> Result<Points, Failure> {
         if latitudes.len() != longitudes.len() {
             let (lat, lon) = (latitudes.len(), longitudes.len());
             return Err(Failure::usage(format!("--lat is given {lat} times and --lon {lon} times")));
         }
         let mut points = Points::default();
         for (latitude, longitude) in latitudes.iter().zip(longitudes) {
-            check(*latitude, *longitude).map_err(|what| Failure::usage(what).at("--lat, --lon"))?;
+            check(*latitude, *longitude).map_err(|what| wrong_flags(&what, *latitude, *longitude))?;
             points.ids.push(points.len().to_string());
             points.latitudes.push(*latitude);
             points.longitudes.push(*longitude);
         }
         if let Some(path) = file {
-            points.read(path)?;
+            points.read(path, bad)?;
         }
         if points.len() == 0 {
             return Err(Failure::usage("no points given").hint("use --lat and --lon, or --points FILE"));
@@ -98,7 +103,7 @@ impl Points {
         Ok(points)
     }
 
-    fn read(&mut self, path: &Path) -> Result<(), Failure> {
+    fn read(&mut self, path: &Path, bad: &mut BadLines) -> Result<(), Failure> {
         let name = path.display().to_string();
         let reader: Box<dyn Read> = match name.as_str() {
             "-" => Box::new(io::stdin().lock()),
@@ -107,11 +112,12 @@ impl Points {
                 Box::new(file.map_err(|error| Failure::new(Exit::Absent, error.to_string()).at(&name))?)
             }
         };
-        self.read_csv(reader).map_err(|failure| failure.at(&name))
+        self.read_csv(reader, bad).and_then(|()| bad.failure()).map_err(|failure| failure.at(&name))
     }
 
-    fn read_csv(&mut self, reader: impl Read) -> Result<(), Failure> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(reader);
+    /// Reads all lines; those that are no points are collected.
+    fn read_csv(&mut self, reader: impl Read, bad: &mut BadLines) -> Result<(), Failure> {
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(reader);
         let header = reader.headers().map_err(|error| Failure::usage(error.to_string()))?.clone();
         let columns = Columns::of(&header).map_err(Failure::usage)?;
         let before = self.len();
@@ -121,31 +127,37 @@ impl Points {
         let mut seen: HashMap<String, u64> = self.ids.iter().map(|id| (id.clone(), 0)).collect();
         let mut record = csv::StringRecord::new();
         loop {
-            let more = reader.read_record(&mut record).map_err(|error| Failure::usage(error.to_string()))?;
-            if !more {
-                break;
+            let line = reader.position().line();
+            match reader.read_record(&mut record) {
+                Ok(false) => return Ok(()),
+                Ok(true) => {}
+                Err(error) if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
+                    bad.add(line, "it is not UTF-8".into());
+                    continue;
+                }
+                Err(error) => return Err(Failure::usage(error.to_string())),
             }
-            let line = record.position().map_or(0, csv::Position::line);
-            let bad = |what: String| Failure::usage(format!("line {line}: {what}"));
-            let number = |column: usize, name: &str| {
-                let text = record.get(column).unwrap_or_default();
-                text.parse::<f64>().map_err(|_| bad(format!("{name} is {text:?}, not a number")))
-            };
-            let (latitude, longitude) = (number(columns.latitude, "lat")?, number(columns.longitude, "lon")?);
-            check(latitude, longitude).map_err(bad)?;
-            let id = columns.id.and_then(|column| record.get(column));
-            let id = id.map_or_else(|| self.len().to_string(), str::to_owned);
-            if let Some(first) = seen.insert(id.clone(), line) {
-                return Err(bad(format!("id {id:?} is already used in line {first}")));
-            }
-            self.ids.push(id);
-            self.latitudes.push(latitude);
-            self.longitudes.push(longitude);
-            for ((position, _), (_, texts)) in columns.carried.iter().zip(&mut self.carried) {
-                texts.push(record.get(*position).unwrap_or_default().to_owned());
+            let line = record.position().map_or(line, csv::Position::line);
+            let found = columns.point(&record, header.len()).and_then(|(id, latitude, longitude)| {
+                let id = id.unwrap_or_else(|| self.len().to_string());
+                match seen.get(&id) {
+                    Some(first) => Err(format!("id {id:?} is already used in line {first}")),
+                    None => Ok((id, latitude, longitude)),
+                }
+            });
+            match found {
+                Ok((id, latitude, longitude)) => {
+                    seen.insert(id.clone(), line);
+                    self.ids.push(id);
+                    self.latitudes.push(latitude);
+                    self.longitudes.push(longitude);
+                    for ((position, _), (_, texts)) in columns.carried.iter().zip(&mut self.carried) {
+                        texts.push(record.get(*position).unwrap_or_default().to_owned());
+                    }
+                }
+                Err(what) => bad.add(line, what),
             }
         }
-        Ok(())
     }
 
     /// A point on the globe.
@@ -172,14 +184,72 @@ pub fn kept<T: Clone>(values: &[T], keep: &[bool]) -> Vec<T> {
 fn check(latitude: f64, longitude: f64) -> Result<(), String> {
     match (latitude, longitude) {
         (latitude, _) if !(-90.0..=90.0).contains(&latitude) => {
-            let swapped = (90.0..=360.0).contains(&latitude.abs()) && longitude.abs() <= 90.0;
-            let hint = if swapped { ": latitude and longitude look swapped" } else { "" };
+            let hint = if is_swapped(latitude, longitude) { ": latitude and longitude look swapped" } else { "" };
             Err(format!("latitude {latitude} is outside -90…90{hint}"))
         }
         (_, longitude) if !(-360.0..=360.0).contains(&longitude) => {
             Err(format!("longitude {longitude} is outside -360…360"))
         }
         _ => Ok(()),
+    }
+}
+
+/// A point of the command line that is none.
+fn wrong_flags(what: &str, latitude: f64, longitude: f64) -> Failure {
+    let failure = Failure::usage(what).at("--lat, --lon");
+    match is_swapped(latitude, longitude) {
+        true => failure.hint(format!("use --lat {longitude} --lon {latitude} if they are swapped")),
+        false => failure.hint("latitudes go from -90 to 90, longitudes from -180 to 180 or from 0 to 360"),
+    }
+}
+
+/// Whether this is a point only the other way round.
+fn is_swapped(latitude: f64, longitude: f64) -> bool {
+    (90.0..=360.0).contains(&latitude.abs()) && longitude.abs() <= 90.0
+}
+
+/// The lines of a points file that are no points.
+#[derive(Debug, Default)]
+pub struct BadLines {
+    /// Whether they are only left out.
+    skipped: bool,
+    /// How many.
+    pub count: usize,
+    /// What is wrong with the first of them.
+    listed: Vec<String>,
+}
+
+/// The most bad lines that are listed.
+const LISTED: usize = 20;
+
+impl BadLines {
+    /// None yet; `skipped`: they are only left out.
+    pub fn new(skipped: bool) -> BadLines {
+        BadLines { skipped, ..BadLines::default() }
+    }
+
+    fn add(&mut self, line: u64, what: String) {
+        self.count += 1;
+        if self.listed.len() < LISTED {
+            self.listed.push(format!("line {line}: {what}"));
+        }
+    }
+
+    /// All of them, as one message.
+    pub fn message(&self) -> String {
+        let more = match self.count - self.listed.len() {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        format!("{}{more}", self.listed.join("; "))
+    }
+
+    fn failure(&self) -> Result<(), Failure> {
+        match self.count {
+            0 => Ok(()),
+            _ if self.skipped => Ok(()),
+            _ => Err(Failure::usage(self.message()).hint("correct them, or use --skip-bad-points")),
+        }
     }
 }
 
@@ -203,6 +273,20 @@ impl Columns {
         let carried = header.iter().enumerate().filter(|(position, _)| !taken.contains(&Some(*position)));
         Ok(Columns { id, latitude, longitude, carried: carried.map(|(at, name)| (at, name.to_owned())).collect() })
     }
+
+    /// Id, latitude and longitude of a line that should have so many fields; or what is wrong with it.
+    fn point(&self, record: &csv::StringRecord, fields: usize) -> Result<(Option<String>, f64, f64), String> {
+        if record.len() != fields {
+            return Err(format!("{} fields where the header has {fields}", record.len()));
+        }
+        let number = |column: usize, name: &str| {
+            let text = record.get(column).unwrap_or_default();
+            text.parse::<f64>().map_err(|_| format!("{name} is {text:?}, not a number"))
+        };
+        let (latitude, longitude) = (number(self.latitude, "lat")?, number(self.longitude, "lon")?);
+        check(latitude, longitude)?;
+        Ok((self.id.and_then(|column| record.get(column)).map(str::to_owned), latitude, longitude))
+    }
 }
 
 #[cfg(test)]
@@ -210,8 +294,13 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Points, String> {
-        let mut points = Points::default();
-        points.read_csv(text.as_bytes()).map(|()| points).map_err(|failure| failure.to_string())
+        read_bytes(text.as_bytes(), false)
+    }
+
+    fn read_bytes(text: &[u8], skipped: bool) -> Result<Points, String> {
+        let (mut points, mut bad) = (Points::default(), BadLines::new(skipped));
+        let read = points.read_csv(text, &mut bad).and_then(|()| bad.failure());
+        read.map(|()| points).map_err(|failure| failure.to_string())
     }
 
     #[test]
@@ -227,7 +316,7 @@ mod tests {
     fn bad_lines_are_named_by_number() {
         for (text, words) in [
             ("id,lat,lon\na,1,2\nb,x,2\n", ["line 3", "\"x\""]),
-            ("id,lat,lon\na,1,2\nb,1\n", ["line: 3", "2 fields"]),
+            ("id,lat,lon\na,1,2\nb,1\n", ["line 3", "2 fields"]),
             ("id,lat,lon\na,NaN,2\n", ["line 2", "outside"]),
             ("id,lat,lon\na,151.2,-33.9\n", ["line 2", "swapped"]),
             ("id,lat,lon\na,1,2\na,2,3\n", ["line 3", "already used in line 2"]),
@@ -240,10 +329,27 @@ mod tests {
     }
 
     #[test]
+    fn all_bad_lines_are_reported_or_skipped() {
+        let text = b"id,lat,lon\na,x,2\nb,1,2\nc,95,0\nb,3,4\n\xff,1,2\nd,1\ne,5,6\n";
+        let error = read_bytes(text, false).expect_err("bad lines");
+        for words in
+            ["line 2: ", "line 4: latitude 95", "line 5: id \"b\"", "line 6: it is not UTF-8", "line 7: 2 fields"]
+        {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        assert_eq!(read_bytes(text, true).expect("the others").ids, ["b", "e"]);
+        let many = format!("lat,lon\n{}", "x,1\n".repeat(50));
+        assert!(read(&many).expect_err("all").ends_with("; and 30 more"));
+    }
+
+    #[test]
     fn flags_come_in_pairs() {
-        let points = Points::gather(&[51.5, -90.0], &[0.0, 359.9], None).expect("points");
-        assert_eq!(points.ids, ["0", "1"]);
-        assert!(Points::gather(&[1.0], &[], None).expect_err("one").to_string().contains("1 times"));
-        assert!(Points::gather(&[], &[], None).is_err());
+        let gather = |lat: &[f64], lon: &[f64]| Points::gather(lat, lon, None, &mut BadLines::default());
+        assert_eq!(gather(&[51.5, -90.0], &[0.0, 359.9]).expect("points").ids, ["0", "1"]);
+        assert!(gather(&[1.0], &[]).expect_err("one").to_string().contains("1 times"));
+        assert!(gather(&[], &[]).is_err());
+        let hint = |lat, lon| gather(&[lat], &[lon]).expect_err("none").advice().unwrap_or_default().to_owned();
+        assert_eq!(hint(151.2, -33.9), "use --lat -33.9 --lon 151.2 if they are swapped");
+        assert!(hint(951.0, 0.0).contains("-90 to 90"));
     }
 }

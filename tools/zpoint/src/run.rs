@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use zcli::{Common, Ending, Session, Table, Tool, stores};
-use zwire::{Exit, Failure};
+use zwire::Failure;
 
 use crate::cli::{Args, EXAMPLES};
 use crate::human;
 use crate::job::Job;
 use crate::left_out::{LeftOut, listed};
-use crate::locate;
+use crate::locate::{self, Located};
 use crate::options::DataOptions;
-use crate::points::Points;
+use crate::points::{BadLines, Points};
 use crate::source::Source;
 
 impl Tool for Args {
@@ -58,11 +58,18 @@ impl Tool for Args {
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
         let options = self.options(session)?;
-        let names = stores(&self.stores, self.stores_from.as_deref())?;
-        let points = Points::gather(&self.point.lat, &self.point.lon, self.point.points.as_deref())?;
-        let opened = names.iter().map(|name| locate::open(&options, name, &points, session));
-        let opened = opened.collect::<Result<Vec<_>, Failure>>()?;
-        let (sources, lookups): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
+        let names = stores(&self.stores, self.stores_from.as_deref(), &options.read.store)?;
+        let mut bad = BadLines::new(self.point.skip_bad_points);
+        let points = Points::gather(&self.point.lat, &self.point.lon, self.point.points.as_deref(), &mut bad)?;
+        if bad.count > 0 {
+            let count = zwire::human_counted(bad.count as u64, "point");
+            session.status.warn(&format!("{count} left out: {}", bad.message()));
+        }
+        let Located { sources, lookups, empty } = locate::open(&options, &names, &points, session)?;
+        if empty > 0 {
+            let count = zwire::human_counted(empty, "store");
+            session.status.warn(&format!("nothing selected in {count} of {}", names.len()));
+        }
         let (points, lookups) = locate::kept(&options.points, &sources, points, lookups, session)?;
         let job = Job::plan(&options, &sources, points, lookups)?;
         for source in &sources {
@@ -83,11 +90,8 @@ fn report_left_out(source: &Source, options: &DataOptions, session: &mut Session
         let failure = Failure::new(*exit, format!("left out: {why}"));
         session.item_failed(&failure.at(format!("{}: {path}", source.name)))?;
     }
-    for (name, filter) in &options.named {
-        if !source.paths.iter().any(|path| filter.matches(path)) {
-            let failure = Failure::new(Exit::Absent, format!("no array {name:?}"));
-            session.item_failed(&failure.at(&source.name).hint("zinspect lists the arrays"))?;
-        }
+    for failure in options.named.iter().flat_map(|filter| filter.unmatched(&source.paths)) {
+        session.item_failed(&failure.at(&source.name))?;
     }
     if !others.is_empty() {
         let count = zwire::human_counted(others.len() as u64, "array");

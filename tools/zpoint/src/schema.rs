@@ -27,7 +27,7 @@ pub fn schema(options: &Options, source: &Source, points: &Points) -> Result<Sch
         Some(_) => variable.array.path.trim_start_matches('/').replace('/', "_"),
     };
     let variables = source.variables.iter().map(|found| variable(options, source, found, unique(found)));
-    let schema = Schema { keys: keys(source, points), variables: variables.collect::<Result<_, Failure>>()? };
+    let schema = Schema { keys: keys(options, source, points), variables: variables.collect::<Result<_, Failure>>()? };
     let mut seen = HashMap::new();
     let columns = schema.variables.iter().flat_map(|found| found.features.iter().map(move |name| (name, &found.path)));
     let keys = schema.keys.iter().map(|key| (&key.name, &key.name));
@@ -79,7 +79,7 @@ fn dimension(axis: &Axis) -> Dimension {
     Dimension { name: axis.name.clone(), coordinate: axis.values(0..axis.len()), attributes: axis.attributes.clone() }
 }
 
-fn keys(source: &Source, points: &Points) -> Vec<Key> {
+fn keys(options: &Options, source: &Source, points: &Points) -> Vec<Key> {
     let key = |name: &str, kind, role, attributes: &[(&str, &str)]| {
         let attributes = attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
         Key { name: name.to_owned(), kind, role, attributes }
@@ -103,6 +103,9 @@ fn keys(source: &Source, points: &Points) -> Vec<Key> {
         attributes: axis.attributes.clone(),
     };
     keys.extend(source.samples.iter().map(sample));
+    if options.output.store_column {
+        keys.push(key("store", Kind::Text, Role::Store, &[]));
+    }
     keys
 }
 
@@ -147,7 +150,7 @@ fn describe(kind: Kind) -> String {
 }
 
 /// The keys of the rows of a batch: those of the points, then those of the samples.
-pub fn key_columns(source: &Source, points: &Points, lookup: &Lookup, span: &Span) -> Vec<KeyColumn> {
+pub fn key_columns(schema: &Schema, source: &Source, points: &Points, lookup: &Lookup, span: &Span) -> Vec<KeyColumn> {
     let samples: usize = span.iter().map(ExactSizeIterator::len).product();
     let count = points.len();
     let of_point: Vec<u32> = (0..samples).flat_map(|_| 0..count as u32).collect();
@@ -162,6 +165,9 @@ pub fn key_columns(source: &Source, points: &Points, lookup: &Lookup, span: &Spa
         let inner: usize = span[number + 1..].iter().map(ExactSizeIterator::len).product::<usize>() * count;
         let codes = (0..samples * count).map(|row| (row / inner.max(1) % range.len()) as u32).collect();
         keys.push(KeyColumn { distinct: axis.values(range.clone()), codes });
+    }
+    if schema.keys.iter().any(|key| key.role == Role::Store) {
+        keys.push(KeyColumn { distinct: text(std::slice::from_ref(&source.name)), codes: vec![0; samples * count] });
     }
     keys
 }

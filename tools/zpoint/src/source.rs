@@ -2,11 +2,11 @@
 
 use zarray::{Array, ChunkReader};
 use zcli::Session;
-use zcoord::{Column, Decoder, GridCoordinates, GridSource, name, read_coordinate};
-use zstore::{Store, Target};
+use zcoord::{Column, Decoder, GridCoordinates, GridSource, Selection, name, read_coordinate};
+use zstore::Store;
 use zwire::Failure;
 
-use crate::axes::{Axes, Axis};
+use crate::axes::{Axes, Axis, AxisFailure};
 use crate::grids::located;
 use crate::left_out::LeftOut;
 use crate::lookup::Lookup;
@@ -54,24 +54,24 @@ pub struct Variable {
 }
 
 impl Source {
-    /// Opens a store, classifies its arrays and finds the cells of the points on each of its grids.
+    /// Classifies the arrays of a store, and finds the cells of the points on each of its grids.
     ///
     /// # Errors
-    /// The store cannot be opened, no variable is on a grid that can be used, or a selection matches nothing.
-    pub fn open(
+    /// No variable is on a grid that can be used, or a selection matches nothing.
+    pub fn of(
         options: &Options,
-        name: &Target,
+        opened: Opened,
+        selections: &[Selection],
         points: &Points,
         session: &mut Session,
-    ) -> Result<(Source, Vec<(GridCoordinates, Lookup)>), Failure> {
-        let opened = Opened::open(&options.read, name, session)?;
+    ) -> Result<(Source, Vec<(GridCoordinates, Lookup)>), AxisFailure> {
         let mut candidates = Candidates::of(&opened, &options.data)?;
         let located = located(&options.points, &opened, &mut candidates, points, session)?;
         let Candidates { found, grids, mut left_out, .. } = candidates;
         let rows = sample_dimensions(&opened, &options.data, &found)?;
-        let mut axes = Axes::new(&opened, &options.data);
+        let mut axes = Axes::new(&opened, &options.data, selections);
         let samples = rows.iter().map(|SampleDimension { name, array }| axes.get(array, name));
-        let samples = samples.collect::<Result<Vec<Axis>, Failure>>()?;
+        let samples = samples.collect::<Result<Vec<Axis>, AxisFailure>>()?;
         let mut reading = Reading { opened: &opened, options: &options.data, rows: &rows, samples: &samples, axes };
         let mut variables = Vec::new();
         for candidate in found {
@@ -88,10 +88,10 @@ impl Source {
         reading.axes.remarks.iter().for_each(|remark| session.status.warn(remark));
         reading.axes.check_selections()?;
         if variables.iter().all(|variable| variable.grid.is_none()) {
-            return Err(no_variable(&opened, &left_out));
+            return Err(no_variable(&opened, &options.data, &left_out).into());
         }
-        let Opened { name, store, dataset, .. } = opened;
-        let paths = dataset.arrays().map(|array| array.path.clone()).collect();
+        let paths = opened.paths();
+        let Opened { name, store, .. } = opened;
         Ok((Source { name, store, paths, samples, variables, grids, left_out }, located))
     }
 }
@@ -110,7 +110,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// A variable with its axes; or why it cannot be one.
-    fn variable(&mut self, candidate: &Candidate) -> Result<Result<Variable, String>, Failure> {
+    fn variable(&mut self, candidate: &Candidate) -> Result<Result<Variable, String>, AxisFailure> {
         let (decoder, fill) = match self.decoding(candidate.array) {
             Ok(decoding) => decoding,
             Err(why) => return Ok(Err(why)),

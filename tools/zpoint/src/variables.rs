@@ -46,7 +46,11 @@ impl<'a> Candidates<'a> {
     pub fn of(opened: &'a Opened, options: &'a DataOptions) -> Result<Candidates<'a>, Failure> {
         let describing = opened.dataset.described_by();
         let finder = Finder::new(&opened.dataset, &options.names);
-        let matched = || opened.dataset.arrays().filter(|array| options.var.matches(&array.path));
+        let matches = |path: &str| match &opened.only {
+            Some(only) => path == only,
+            None => options.var.matches(path),
+        };
+        let matched = || opened.dataset.arrays().filter(|array| matches(&array.path));
         // Coordinates go with the variables that name them.
         let carried: HashSet<&str> = match options.carry {
             true => {
@@ -54,7 +58,7 @@ impl<'a> Candidates<'a> {
             }
             false => HashSet::new(),
         };
-        let is_meant = |array: &&Array| options.var.matches(&array.path) || carried.contains(array.path.as_str());
+        let is_meant = |array: &&Array| matches(&array.path) || carried.contains(array.path.as_str());
         let mut all = Candidates::default();
         for array in opened.dataset.arrays().filter(is_meant) {
             match role(array, &describing, options) {
@@ -72,7 +76,7 @@ impl<'a> Candidates<'a> {
         all.found.retain(|candidate| is_data(&candidate.array.path));
         all.left_out.retain(|left_out| !coordinates.contains(left_out.path.as_str()));
         if all.found.iter().all(|candidate| candidate.grid.is_none()) {
-            return Err(no_variable(opened, &all.left_out));
+            return Err(no_variable(opened, options, &all.left_out));
         }
         Ok(all)
     }
@@ -168,7 +172,7 @@ fn is_coordinate(array: &Array) -> bool {
 }
 
 /// Why no variable has a latitude and a longitude, or none that has can be read.
-pub fn no_variable(opened: &Opened, left_out: &[LeftOut]) -> Failure {
+pub fn no_variable(opened: &Opened, options: &DataOptions, left_out: &[LeftOut]) -> Failure {
     let unreadable: Vec<&LeftOut> = left_out.iter().filter(|left_out| left_out.exit == Exit::Unreadable).collect();
     if !unreadable.is_empty() {
         let what = format!("no variable can be read: {}", listed(unreadable));
@@ -178,6 +182,12 @@ pub fn no_variable(opened: &Opened, left_out: &[LeftOut]) -> Failure {
         let failure = Failure::usage(why).at(format!("{}: {path}", opened.name));
         return failure
             .hint("name the coordinates with --lat-name and --lon-name, or leave the variable out with --var");
+    }
+    let paths = opened.paths();
+    let unmatched =
+        if paths.iter().any(|path| options.var.matches(path)) { None } else { options.var.unmatched(&paths).pop() };
+    if let Some(failure) = unmatched.filter(|_| !paths.is_empty() && opened.only.is_none()) {
+        return failure.at(&opened.name);
     }
     let because = match listed(left_out) {
         list if !list.is_empty() => format!(": {list}"),

@@ -47,6 +47,7 @@ pub fn role_name(role: Role) -> &'static str {
         Role::Carried => "carried",
         Role::Cell => "cell",
         Role::Sample => "sample",
+        Role::Store => "store",
     }
 }
 

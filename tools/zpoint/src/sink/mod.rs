@@ -23,6 +23,7 @@ mod staging;
 mod table;
 mod text;
 mod time;
+mod uploaded;
 mod zarr;
 
 #[cfg(test)]
@@ -55,6 +56,13 @@ pub enum Format {
 }
 
 impl Format {
+    /// The format of this name.
+    pub fn named(name: &str) -> Option<Format> {
+        [Format::Csv, Format::Jsonl, Format::Parquet, Format::Npy, Format::Zarr]
+            .into_iter()
+            .find(|format| format.name() == name)
+    }
+
     /// The name in messages, also the usual file extension.
     pub fn name(self) -> &'static str {
         match self {
@@ -66,6 +74,12 @@ impl Format {
         }
     }
 }
+
+/// Why there is no NetCDF output, and the way to it.
+pub const NO_NETCDF: &str = "NetCDF is not written";
+/// The hint that goes with it.
+pub const THROUGH_ZARR: &str =
+    "write Zarr (-o x.zarr), then convert it in Python: xarray.open_zarr('x.zarr').to_netcdf('x.nc')";
 
 /// Table layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +110,8 @@ pub struct Options {
     pub na_rep: String,
     /// Whether CSV starts with a header line of column names.
     pub header: bool,
+    /// Whether there are files next to the output that describe it.
+    pub sidecar: bool,
     /// Time format; Zarr output always uses CF times.
     pub time_format: TimeFormat,
     /// Whether to convert all numeric features to 32-bit floats, with NaN for missing values.
@@ -108,7 +124,7 @@ pub struct Options {
     pub row_group_bytes: u64,
     /// The key to partition by: one directory per value.
     pub partition_by: Option<String>,
-    /// Connection options for the store of a Zarr output.
+    /// Connection options for an output that is not local.
     pub store: StoreOptions,
 }
 
@@ -118,6 +134,7 @@ impl Default for Options {
             layout: Layout::Wide,
             na_rep: String::new(),
             header: true,
+            sidecar: true,
             time_format: TimeFormat::Iso,
             cast_f32: false,
             overwrite: false,

@@ -4,7 +4,7 @@
 //! header length as two bytes, the header as a Python literal padded to a multiple of 64 bytes, then the elements.
 
 use std::fs::File;
-use std::io::{Seek, Write};
+use std::io::{self, Seek, Write};
 
 use zarray::Pool;
 use zwire::Failure;
@@ -41,21 +41,25 @@ impl Npy {
     /// # Errors
     /// Features have different types or are not numbers, or a write fails.
     pub fn begin(
-        main: &Staged,
-        rows: &Staged,
+        file: File,
+        place: String,
+        rows: Option<&Staged>,
         schema: &Schema,
         options: &Options,
         shape: Shape,
     ) -> Result<Npy, Failure> {
         let element = common_element(schema)?;
         let features: Vec<String> = columns::features(schema).map(String::from).collect();
-        let file = main.file()?;
-        let writer = file.try_clone().map_err(|error| write_failed(main.place(), &error))?;
-        let mut out = Outlet { writer: Box::new(writer), target: main.place(), bytes: 0 };
+        let writer = file.try_clone().map_err(|error| write_failed(&place, &error))?;
+        let mut out = Outlet { writer: Box::new(writer), target: place, bytes: 0 };
         out.write(&header(element, shape.rows(), features.len()))?;
         let keys = Schema { keys: schema.keys.clone(), variables: Vec::new() };
         let options = Options { header: true, ..options.clone() };
-        let keys = Text::begin(csv::lines(&keys, &options), Box::new(rows.file()?), rows.place())?;
+        let (keys_writer, keys_place): (Box<dyn Write + Send>, String) = match rows {
+            Some(rows) => (Box::new(rows.file()?), rows.place()),
+            None => (Box::new(io::sink()), String::new()),
+        };
+        let keys = Text::begin(csv::lines(&keys, &options), keys_writer, keys_place)?;
         Ok(Npy {
             matrix: Matrix { element, features },
             out,

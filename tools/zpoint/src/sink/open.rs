@@ -14,6 +14,7 @@ use super::failure::write_failed;
 use super::published::{Main, Published, beside};
 use super::staging::{Staged, What, refuse_existing};
 use super::text::Text;
+use super::uploaded::Uploaded;
 use super::{
     Format, Layout, Options, Shape, Sink, TimeFormat, columns, csv, dictionary, jsonl, npy, partition, table, zarr,
 };
@@ -41,7 +42,8 @@ pub fn open(
     let what = what(format, schema, options)?;
     // Sidecars cannot be written next to a URL.
     let is_remote = matches!(Location::parse(path)?, Location::Remote(_));
-    let sidecars = if is_remote { Vec::new() } else { sidecar_names(format, options.layout) };
+    let none = is_remote || !options.sidecar;
+    let sidecars = if none { Vec::new() } else { sidecar_names(format, options.layout) };
     for ending in &sidecars {
         refuse_existing(&beside(path, ending), &What::File, options.overwrite)?;
     }
@@ -58,8 +60,12 @@ pub fn open(
 
 /// Starts the output itself: a Zarr store with the common writer, otherwise a file or directory.
 fn begin(path: &Path, what: What, options: &Options) -> Result<Main, Failure> {
-    if what != What::Store {
-        return Staged::begin(path, what, options.overwrite).map(Main::Staged);
+    match (&what, Location::parse(path)?) {
+        (What::Store, _) => {}
+        (What::File, location @ Location::Remote(_)) => {
+            return Uploaded::begin(&location, options).map(Main::Uploaded);
+        }
+        _ => return Staged::begin(path, what, options.overwrite).map(Main::Staged),
     }
     refuse_existing(path, &what, options.overwrite)?;
     let location = Location::output(path)?;
@@ -142,16 +148,17 @@ fn inner(
     options: &Options,
     shape: Shape,
 ) -> Result<Box<dyn Sink + Send>, Failure> {
-    let main = match main {
+    let (file, place) = match main {
         Main::Store(store) => return Ok(Box::new(zarr::Zarr::begin(store, schema, options, shape)?)),
-        Main::Staged(main) => main,
+        Main::Staged(main) => match &options.partition_by {
+            Some(key) => return Ok(Box::new(partition::Partitions::begin(format, main, schema, options, key)?)),
+            None => (main.file()?, main.place()),
+        },
+        Main::Uploaded(main) => (main.file()?, main.place()),
     };
-    if let Some(key) = &options.partition_by {
-        return Ok(Box::new(partition::Partitions::begin(format, main, schema, options, key)?));
-    }
-    match (format, rows) {
-        (Format::Npy, Some(rows)) => Ok(Box::new(npy::Npy::begin(main, rows, schema, options, shape)?)),
-        _ => table::table(format, main.file()?, main.place(), schema, options, Some(shape)),
+    match format {
+        Format::Npy => Ok(Box::new(npy::Npy::begin(file, place, rows, schema, options, shape)?)),
+        _ => table::table(format, file, place, schema, options, Some(shape)),
     }
 }
 
@@ -182,9 +189,10 @@ mod tests {
             let path = directory.path().join(name);
             let written = fixture::saved(format, &path, &table, &Options::default(), 2).expect("writes");
             assert_eq!((written.rows, written.paths.last()), (4, Some(&path)));
-            let mut expected = vec![name, "out.columns.jsonl"];
+            let (dictionary, rows) = (format!("{name}.columns.jsonl"), format!("{name}.rows.csv"));
+            let mut expected = vec![name, &dictionary];
             if format == Format::Npy {
-                expected.push("out.rows.csv");
+                expected.push(&rows);
             }
             expected.sort_unstable();
             assert_eq!(names(directory.path()), expected);

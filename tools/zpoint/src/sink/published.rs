@@ -8,6 +8,7 @@ use zstage::NewStore;
 use zwire::{Exit, Failure};
 
 use super::staging::Staged;
+use super::uploaded::Uploaded;
 use super::{Sink, Written};
 use crate::batch::Batch;
 
@@ -25,6 +26,8 @@ pub struct Published {
 pub enum Main {
     /// A file, or a directory of partitions.
     Staged(Staged),
+    /// A file that is uploaded when it is complete.
+    Uploaded(Uploaded),
     /// A Zarr store, shared with the sink that writes it.
     Store(Arc<NewStore>),
 }
@@ -33,6 +36,7 @@ impl Main {
     fn publish(self) -> Result<PathBuf, Failure> {
         match self {
             Main::Staged(staged) => staged.publish(),
+            Main::Uploaded(uploaded) => uploaded.publish(),
             Main::Store(store) => {
                 let unshared = Arc::into_inner(store);
                 let store = unshared.ok_or_else(|| Failure::new(Exit::Bug, "the store is still being written"))?;
@@ -66,9 +70,9 @@ impl Sink for Published {
     }
 }
 
-/// Path of a sidecar: `out.csv` and `columns.jsonl` give `out.columns.jsonl`.
+/// Path of a sidecar: `out.csv` and `columns.jsonl` give `out.csv.columns.jsonl`, so that `out.parquet` has another one.
 pub fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".");
     name.push(ending);
     path.with_file_name(name)
@@ -79,9 +83,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sidecars_have_the_stem_of_the_output() {
+    fn sidecars_have_the_name_of_the_output() {
         for (path, expected) in
-            [("out.csv", "out.columns.jsonl"), ("a/b.c.zarr", "a/b.c.columns.jsonl"), ("x", "x.columns.jsonl")]
+            [("out.csv", "out.csv.columns.jsonl"), ("a/b.zarr", "a/b.zarr.columns.jsonl"), ("x", "x.columns.jsonl")]
         {
             assert_eq!(beside(Path::new(path), "columns.jsonl"), Path::new(expected));
         }

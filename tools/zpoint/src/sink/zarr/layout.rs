@@ -150,7 +150,7 @@ fn of_key(key: &Key, sample: &str) -> Array {
         Role::PointId => &[("cf_role", "timeseries_id")],
         Role::Latitude => &[("standard_name", "latitude"), ("units", "degrees_north")],
         Role::Longitude => &[("standard_name", "longitude"), ("units", "degrees_east")],
-        Role::Carried | Role::Cell | Role::Sample => &[],
+        Role::Carried | Role::Cell | Role::Sample | Role::Store => &[],
     };
     for (name, value) in defaults {
         attributes.entry((*name).to_owned()).or_insert_with(|| json!(value));
