@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(floats[..2], [281.6084, 250.0]);
         assert!(floats[2].is_nan());
         assert_eq!(floats[3..], [f32::INFINITY, 282.5, 251.0, 300.0, f32::NEG_INFINITY]);
-        let rows = std::fs::read_to_string(directory.path().join("x.rows.csv")).expect("reads");
+        let rows = std::fs::read_to_string(directory.path().join("x.npy.rows.csv")).expect("reads");
         assert!(rows.starts_with("point_id,lat,lon,time\n0,51.5,-0.125,2019-03-01T00:00:00Z\n"));
     }
 

@@ -63,7 +63,7 @@ fn begin(path: &Path, what: What, options: &Options) -> Result<Main, Failure> {
     match (&what, Location::parse(path)?) {
         (What::Store, _) => {}
         (What::File, location @ Location::Remote(_)) => {
-            return Uploaded::begin(&location, options).map(Main::Uploaded);
+            return Uploaded::begin(&location, options).map(|uploaded| Main::Uploaded(Box::new(uploaded)));
         }
         _ => return Staged::begin(path, what, options.overwrite).map(Main::Staged),
     }

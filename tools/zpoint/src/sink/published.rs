@@ -27,7 +27,7 @@ pub enum Main {
     /// A file, or a directory of partitions.
     Staged(Staged),
     /// A file that is uploaded when it is complete.
-    Uploaded(Uploaded),
+    Uploaded(Box<Uploaded>),
     /// A Zarr store, shared with the sink that writes it.
     Store(Arc<NewStore>),
 }
