@@ -248,7 +248,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
 
 /// URLs for fsspec may name a cache, which is left out.
 fn warn_caches(status: &Status) {
-    for argument in std::env::args() {
+    for argument in std::env::args_os().filter_map(|argument| argument.into_string().ok()) {
         let url = zstore::without_caches(&argument);
         if url != argument {
             let cache = argument[..argument.len() - url.len()].to_owned();

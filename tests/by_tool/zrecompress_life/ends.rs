@@ -279,10 +279,12 @@ fn what_is_left_of_the_old_array_takes_no_place() {
 /// The chunks in progress may take long; that the signal was heard is said at once.
 #[test]
 fn an_interrupt_is_acknowledged() {
-    let sample = Sample { chunks: 200, elements: 20_000, ..Sample::new(Form::V2, LZ4) };
-    let scene = Scene::of(sample, &["--cname", "zlib", "--clevel", "9", "-j1"]);
+    // A chunk takes longer than the signal to be noticed.
+    let sample = Sample { chunks: 8, elements: 4_000_000, ..Sample::new(Form::V2, LZ4) };
+    let first = Scene::of(sample, &["--cname", "zlib", "--clevel", "9", "-j1"]);
     for (signal, is_said) in [(Signal::INT, true), (Signal::TERM, false)] {
-        let child = spawn(scene.tool(&["--resume"]));
+        let scene = first.again();
+        let child = spawn(scene.tool(&[]));
         wait_for("the plan", || scene.is_begun());
         child.signal(signal);
         let outcome = child.end();

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use zcli::clap::builder::PossibleValue;
 use zcli::clap::{self, Parser, ValueEnum};
 use zcli::{Common, JobFlags, StoreFlags, VarFlags};
 use zstore::Target;
+
+use crate::totals::Sort;
 
 /// Show what is in a Zarr store, and why reading it is slow
 ///
@@ -67,15 +70,18 @@ pub struct Args {
     pub store: StoreFlags,
 }
 
-/// The order of the arrays of a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Sort {
-    /// Stored bytes, the most first.
-    Stored,
-    /// Compression ratio, the worst first.
-    Ratio,
-    /// Number of chunks, the most first.
-    Chunks,
+impl ValueEnum for Sort {
+    fn value_variants<'a>() -> &'a [Sort] {
+        &[Sort::Stored, Sort::Ratio, Sort::Chunks]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Sort::Stored => PossibleValue::new("stored").help("Stored bytes, the most first"),
+            Sort::Ratio => PossibleValue::new("ratio").help("Compression ratio, the worst first"),
+            Sort::Chunks => PossibleValue::new("chunks").help("Number of chunks, the most first"),
+        })
+    }
 }
 
 /// Numbered examples for the help and the manual page.

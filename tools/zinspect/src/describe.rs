@@ -6,11 +6,10 @@ use zcli::{Encoder, Line};
 use zstore::Store;
 use zwire::{ArrayRecord, ChunkRecord, Failure, GroupRecord, Record};
 
-use crate::cli::Sort;
 use crate::options::NodeOptions;
 use crate::sample::sample;
 use crate::sizes::Inventory;
-use crate::totals::Counts;
+use crate::totals::{Counts, Sort};
 use crate::verdict::judge;
 
 /// A node on its way from the workers to the output.

@@ -4,7 +4,8 @@ use zcli::{Stop, StoreFlags, VarFilter, stores};
 use zstore::Target;
 use zwire::Failure;
 
-use crate::cli::{Args, Sort};
+use crate::cli::Args;
+use crate::totals::Sort;
 
 /// Options of a run.
 pub struct Options {

@@ -6,9 +6,19 @@ use zarray::Array;
 use zcli::Ending;
 use zwire::{ArrayRecord, ChunkRecord, Exit, Failure, InspectSummary, SizesSummary, round3};
 
-use crate::cli::Sort;
 use crate::missing::missing;
 use crate::sizes::Inventory;
+
+/// The order of the arrays of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// Stored bytes, the most first.
+    Stored,
+    /// Compression ratio, the worst first.
+    Ratio,
+    /// Number of chunks, the most first.
+    Chunks,
+}
 
 /// The contribution of one array to the totals.
 pub struct Counts {
