@@ -20,9 +20,9 @@ const READERS: usize = 8;
 /// The script of a shell. `NAME` stands for the tool.
 pub fn script(shell: Generate, name: &str) -> String {
     let script = match shell {
-        Generate::Bash => include_str!("complete/bash.sh"),
-        Generate::Zsh => include_str!("complete/zsh.sh"),
-        _ => include_str!("complete/fish.sh"),
+        Generate::Bash => include_str!("complete/completion.bash"),
+        Generate::Zsh => include_str!("complete/completion.zsh"),
+        _ => include_str!("complete/completion.fish"),
     };
     script.replace("NAME", name)
 }
