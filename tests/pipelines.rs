@@ -31,7 +31,7 @@ fn the_command_of_a_verdict_works_and_cures_it() {
         .status()
         .unwrap();
     assert!(status.success(), "{command}");
-    let written = directory.path().join("it's a store-blosc.zarr");
+    let written = directory.path().join("it's a store.recompressed");
     let after = Tool::new("zinspect").arg(&written).run().expect(0).record("array", "/");
     assert_eq!((&after["verdict"], &after["recompress_helps"]), (&"ok".into(), &false.into()), "{after}");
 }

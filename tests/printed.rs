@@ -171,3 +171,25 @@ fn commands_of_the_readme_run_as_printed() {
     }
     assert!(run > 5, "{run} commands found in README.md");
 }
+
+#[test]
+fn commands_that_zinspect_prints_run_one_after_the_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = ObjectServer::start(directory.path(), vec![]);
+    let store = directory.path().join("slow.zarr");
+    fs::create_dir(&store).unwrap();
+    fs::write(store.join(".zgroup"), r#"{"zarr_format": 2}"#).unwrap();
+    for name in ["t2m", "u10"] {
+        MakeArray::default().write(&store.join(name));
+    }
+    let outcome = Tool::new("zinspect").current_dir(directory.path()).args(["--json", "slow.zarr"]).run().expect(0);
+    let commands: Vec<String> =
+        outcome.records().iter().filter_map(|record| Some(record["command"].as_str()?.to_owned())).collect();
+    assert_eq!(commands.len(), 2, "{}", outcome.stdout);
+    for command in &commands {
+        assert_runs(command, directory.path(), &server);
+    }
+    let names = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let stores: Vec<String> = names.filter(|name| name.ends_with(".zarr")).collect();
+    assert_eq!(stores, ["slow.zarr"], "what is written is not found by the next *.zarr");
+}

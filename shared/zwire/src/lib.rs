@@ -28,4 +28,4 @@ pub use record::{
 };
 pub use redact::{decoded, redact, redact_url};
 pub use summary::{ExtractPlanSummary, ExtractSummary, GainSummary, InspectSummary, SizesSummary, TrialSummary};
-pub use units::{human_bytes, human_count, human_counted, shell_quote};
+pub use units::{human_bytes, human_count, human_counted, recompressed_name, shell_quote};

@@ -46,9 +46,38 @@ pub fn shell_quote(text: &str) -> String {
     }
 }
 
+/// The output of a printed command that recompresses `array` of `store`: beside a local store, in the current directory for
+/// a URL. Each array has an output of its own, so that all printed commands can run, and none ends in `.zarr`, so that a later
+/// `*.zarr` does not find it.
+pub fn recompressed_name(store: &str, array: &str) -> String {
+    let name = store.trim_end_matches('/');
+    let stem = match name.rsplit('/').next() {
+        // The store has no name of its own.
+        Some("." | ".." | "") | None => "../copy",
+        Some(last) if name.contains("://") => last,
+        Some(_) => name,
+    };
+    let array = array.replace('/', "-");
+    let array = if array == "-" { "" } else { &array };
+    format!("{}{array}.recompressed", stem.strip_suffix(".zarr").unwrap_or(stem))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outputs_of_printed_commands_have_names_of_their_own() {
+        for (store, array, name) in [
+            ("/data/a.zarr/", "/t2m", "/data/a-t2m.recompressed"),
+            ("b", "/surface/t2m", "b-surface-t2m.recompressed"),
+            (".", "/t2m", "../copy-t2m.recompressed"),
+            ("my store.zarr", "/", "my store.recompressed"),
+            ("s3://bucket/dir/c.zarr", "/t2m", "c-t2m.recompressed"),
+        ] {
+            assert_eq!(recompressed_name(store, array), name);
+        }
+    }
 
     #[test]
     fn three_digits_and_a_unit() {

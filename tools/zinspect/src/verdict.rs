@@ -7,7 +7,9 @@
 use zarray::Array;
 use zcli::glob_escape;
 use zcodec::{Blosc, Cname, Codec, Shuffle, max_speedup, predict_blocksize};
-use zwire::{ArrayRecord, ChunkRecord, human_bytes, human_count, human_counted, round3, shell_quote};
+use zwire::{
+    ArrayRecord, ChunkRecord, human_bytes, human_count, human_counted, recompressed_name, round3, shell_quote,
+};
 
 use crate::missing;
 use crate::sample::Sample;
@@ -311,16 +313,8 @@ fn advised(itemsize: u64, blocksize: u64) -> Blosc {
 }
 
 fn command(record: &ArrayRecord, codec: &Blosc) -> String {
-    let name = record.store.trim_end_matches('/');
-    let stem = match name.rsplit('/').next() {
-        // The store has no name of its own, so the copy goes next to it.
-        Some("." | ".." | "") | None => "../copy",
-        _ => name.strip_suffix(".zarr").unwrap_or(name),
-    };
-    // The copy of a remote store goes to the current directory.
-    let stem = if stem.contains("://") { stem.rsplit('/').next().unwrap_or("store") } else { stem };
-    let mut words =
-        vec!["zrecompress".to_owned(), shell_quote(&record.store), shell_quote(&format!("{stem}-blosc.zarr"))];
+    let output = recompressed_name(&record.store, &record.path);
+    let mut words = vec!["zrecompress".to_owned(), shell_quote(&record.store), shell_quote(&output)];
     if record.path != "/" {
         words.push(format!("--var {}", shell_quote(&glob_escape(&record.path))));
     }

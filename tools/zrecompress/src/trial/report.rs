@@ -3,7 +3,7 @@
 use zarray::Array;
 use zcli::glob_escape;
 use zcodec::{Blosc, Compressor, SplitMode};
-use zwire::{ChoiceRecord, TrialRecord, ratio, round3, shell_quote};
+use zwire::{ChoiceRecord, TrialRecord, ratio, recompressed_name, round3, shell_quote};
 
 use super::measure::Measured;
 use super::options::TrialOptions;
@@ -88,7 +88,7 @@ fn predicted(options: &TrialOptions, array: &Array, tried: &Tried, one: &Measure
 
 /// The command that recompresses this array with `codec`, for a POSIX shell.
 fn command(options: &TrialOptions, array: &Array, codec: &Blosc) -> String {
-    let target = options.target.clone().unwrap_or_else(|| target_for(&options.source));
+    let target = options.target.clone().unwrap_or_else(|| recompressed_name(&options.source, &array.path));
     let mut words = vec!["zrecompress".to_owned(), shell_quote(&options.source), shell_quote(&target)];
     if array.path != "/" {
         words.push(format!("--var {}", shell_quote(&glob_escape(&array.path))));
@@ -102,32 +102,4 @@ fn command(options: &TrialOptions, array: &Array, codec: &Blosc) -> String {
     }
     words.extend(options.other_flags.iter().cloned());
     words.join(" ")
-}
-
-/// Default name of the output: next to a local source, in the current directory for a remote one.
-fn target_for(source: &str) -> String {
-    let name = source.trim_end_matches('/');
-    let stem = match name.rsplit('/').next() {
-        Some("." | ".." | "") | None => "../copy",
-        Some(last) if name.contains("://") => last,
-        Some(_) => name,
-    };
-    format!("{}-blosc.zarr", stem.strip_suffix(".zarr").unwrap_or(stem))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn default_output_is_next_to_local_source_or_in_current_directory() {
-        for (source, target) in [
-            ("/data/a.zarr/", "/data/a-blosc.zarr"),
-            ("b", "b-blosc.zarr"),
-            (".", "../copy-blosc.zarr"),
-            ("s3://bucket/dir/c.zarr", "c-blosc.zarr"),
-        ] {
-            assert_eq!(target_for(source), target);
-        }
-    }
 }

@@ -137,7 +137,8 @@ fn trial_gives_records_choice_and_command() {
     let by_ratio = 4.0 * 4.0 * (SIDE * SIDE) as f64 / chosen[0].ratio;
     assert!((predicted as f64 / by_ratio - 1.0).abs() < 0.01, "{predicted} {by_ratio}");
     assert!(choice.trials.iter().any(|trial| trial.pareto) && choice.record.ratio > choice.record.ratio_before);
-    let command = format!("zrecompress 'my store.zarr' 'my store-blosc.zarr' --var /t2m --cname {}", chosen[0].cname);
+    let command =
+        format!("zrecompress 'my store.zarr' 'my store-t2m.recompressed' --var /t2m --cname {}", chosen[0].cname);
     assert!(choice.record.command.starts_with(&command), "{}", choice.record.command);
     let split = format!("--split {}", chosen[0].split);
     assert_eq!(choice.record.command.contains(&split), chosen[0].split != "auto", "{}", choice.record.command);
