@@ -59,6 +59,11 @@ impl Stop {
         self.too_late.store(true, Ordering::Relaxed);
     }
 
+    /// Heeds signals again: another run begins.
+    pub fn begin(&self) {
+        self.too_late.store(false, Ordering::Relaxed);
+    }
+
     /// The flag, which is nonzero after a signal.
     pub fn flag(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.signal)

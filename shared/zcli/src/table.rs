@@ -229,7 +229,9 @@ impl Printer {
         let mut line = String::new();
         for (number, column) in self.table.columns.iter().enumerate().filter(|(number, _)| widths[*number] > 0) {
             let cell = printable(cells.get(number).map_or("", String::as_str));
-            let cell = if self.width.is_some() { shorten(&cell, widths[number]) } else { cell };
+            // A number that is shortened is another number.
+            let shortens = self.width.is_some() && column.align == Align::Left;
+            let cell = if shortens { shorten(&cell, widths[number]) } else { cell };
             let padding = " ".repeat(widths[number].saturating_sub(cell.width()));
             match column.align {
                 Align::Right => line.push_str(&(padding + &cell)),
@@ -442,6 +444,15 @@ mod tests {
         let printer = Printer::new(Table { columns, ..table() }, Some(30), false, false);
         let rows = [Row::Cells(vec!["x".repeat(40), "y".repeat(28)])];
         assert_eq!(printer.measure(&rows), [0, 28]);
+    }
+
+    #[test]
+    fn numbers_are_never_shortened() {
+        let column =
+            |title| Column { title: Cow::Borrowed(title), align: Align::Right, shrinks: false, drops: Drops::Never };
+        let printer =
+            Printer::new(Table { columns: vec![column("A"), column("B")], ..table() }, Some(40), false, false);
+        assert_eq!(printer.line(&["0.123456".into(), "1".into()], &[3, 1]), "0.123456  1");
     }
 
     #[test]

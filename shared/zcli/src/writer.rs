@@ -140,6 +140,7 @@ impl WriterFlags {
             (Some(source), Some(target)) => (source, target),
             (Some(source), None) if in_place => (source, source),
             _ if in_place => return Err(Failure::usage("missing argument: SRC")),
+            (Some(_), None) => return Err(Failure::usage("missing argument: DST, the store to write")),
             _ => return Err(Failure::usage("missing arguments: SRC and DST")),
         };
         let output = Location::output(target)?;
@@ -172,6 +173,7 @@ impl Session {
     /// Makes this session the listener of a run.
     pub fn listener(&mut self) -> Listener<'_> {
         let Session { out, status, stop, phases } = self;
+        stop.begin();
         Listener { out: Mutex::new(out), status, stop, phases, bar: RwLock::new(None) }
     }
 }

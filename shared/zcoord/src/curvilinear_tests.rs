@@ -133,7 +133,7 @@ fn shapes_that_do_not_fit_and_empty_grids_are_refused() {
     assert_eq!(refused(1, 2, vec![f64::NAN, 0.0], vec![0.0, f64::NAN]), nowhere);
     assert_eq!(refused(0, 0, Vec::new(), Vec::new()), nowhere);
     let swapped = refused(1, 2, vec![150.0, -170.0], vec![50.0, 51.0]);
-    assert_eq!(swapped, "latitude has values down to -170: latitude and longitude look swapped");
+    assert_eq!(swapped, "latitude has values down to -170: latitude and longitude may be swapped");
 }
 
 fn cells() -> impl Strategy<Value = (usize, usize, Vec<(f64, f64)>)> {

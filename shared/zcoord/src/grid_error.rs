@@ -85,7 +85,7 @@ pub(crate) fn check_latitudes(lat: &[f64], lon: &[f64]) -> Result<(), GridError>
     };
     let (lat, lon) = (largest(lat), largest(lon));
     let guess = if lon.abs() <= 90.0 && lat.abs() <= 360.0 {
-        "latitude and longitude look swapped"
+        "latitude and longitude may be swapped"
     } else {
         "not in degrees north"
     };

@@ -76,7 +76,7 @@ fn coordinates_that_are_not_finite_are_refused_by_index() {
 
 #[test]
 fn swapped_coordinates_are_called_so() {
-    let swapped = "latitude has values up to 180: latitude and longitude look swapped";
+    let swapped = "latitude has values up to 180: latitude and longitude may be swapped";
     assert_eq!(refused(&[0.0, 90.0, 180.0], &[-90.0, 0.0, 90.0]), swapped);
     assert_eq!(refused(&[0.0, 500_000.0], &[0.0, 100.0]), "latitude has values up to 500000: not in degrees north");
     assert_eq!(refused(&[0.0, 1.0], &[0.0, 5000.0]), "longitude has the value 5000: not in degrees east");

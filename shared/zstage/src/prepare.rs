@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zarray::{Key, ZarrFormat};
 use zstore::{Location, Store, make_empty_directory, remove_empty_directory, write_failed};
-use zwire::Failure;
+use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
 use crate::documents::{Convert, Documents};
@@ -112,6 +112,26 @@ impl OutputPlan<'_> {
     pub fn check_documents(&self, format: Format, in_place: bool) -> Result<(), Failure> {
         self.documents(format).write(&self.pool, &|_, _| Ok(()))?;
         self.check_format(in_place, format)
+    }
+
+    /// Checks that a finished output has the documents that this plan writes.
+    ///
+    /// # Errors
+    /// [`Exit::Output`] with the first document that is missing or differs; as [`OutputPlan::prepare`].
+    pub fn check_result(&self, format: Format, written: &Store) -> Result<(), Failure> {
+        let differs = |key: &str| {
+            Failure::new(Exit::Output, "the output exists, and was not written by this command from this source")
+                .at(written.place(key))
+                .hint("use another output, or --overwrite to replace it")
+        };
+        let compared = self.documents(format).write(&self.pool, &|key, text| {
+            let mut found = Vec::new();
+            match written.get(key, &mut found)? {
+                Some(_) if found == text => Ok(()),
+                _ => Err(differs(key)),
+            }
+        });
+        compared.map(|_| ())
     }
 
     fn documents<'b>(&'b self, format: Format<'b>) -> Documents<'b> {

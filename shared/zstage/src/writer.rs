@@ -177,9 +177,22 @@ impl<W: Writer> Run<'_, W> {
             return self.resume(&stores, staged, plan);
         }
         if options.resume && options.begin == Begin::New && is_store(output, &options.store)? {
-            return Ok(self.complete(output));
+            return self.check_complete(&stores, output);
         }
         self.begin(&stores, output)
+    }
+
+    /// Checks that an existing store is what this command writes: then there is nothing left to do.
+    fn check_complete(&self, stores: &[Store], output: &Location) -> Result<Outcome, Failure> {
+        let mut body = self.tool.body(None)?;
+        match self.plan_new(stores, output, &mut body)? {
+            Err(refused) => Ok(refused),
+            Ok(plan) => {
+                let written = Store::open_at(output, &self.options.store)?;
+                plan.check_result(self.format(&body), &written)?;
+                Ok(self.complete(output))
+            }
+        }
     }
 
     fn open_source(&self, source: &Target, output: &Location) -> Result<Store, Failure> {
@@ -229,16 +242,10 @@ impl<W: Writer> Run<'_, W> {
         // In place, the lock is taken before planning, so that no other run changes the store in between.
         let is_own_source = options.begin == Begin::InPlace && output.local().is_some() && !options.dry_run;
         let begun = if is_own_source { Some(begin()?) } else { None };
-        let mut plan = match self.plan(stores, output, &body, None)? {
+        let plan = match self.plan_new(stores, output, &mut body)? {
             Ok(plan) => plan,
             Err(refused) => return Ok(refused),
         };
-        if self.tool.refine(&mut body, &plan, output, self.progress)? {
-            plan = match self.plan(stores, output, &body, None)? {
-                Ok(plan) => plan,
-                Err(refused) => return Ok(refused),
-            };
-        }
         plan.check_swapped(options.backup.is_some())?;
         if options.dry_run {
             plan.check_documents(self.format(&body), options.begin == Begin::InPlace)?;
@@ -253,6 +260,19 @@ impl<W: Writer> Run<'_, W> {
             return Ok(Outcome::new(Exit::Done, Summary::Prepared { parts: file.header.parts }));
         }
         self.work(&plan, staged, &file.header)
+    }
+
+    /// Plans a new run. What the tool decides once the arrays are known goes to `body`.
+    fn plan_new<'s>(
+        &self,
+        stores: &'s [Store],
+        output: &Location,
+        body: &mut W::Body,
+    ) -> Result<PlannedOrRefused<'s>, Failure> {
+        match self.plan(stores, output, body, None)? {
+            Ok(plan) if self.tool.refine(body, &plan, output, self.progress)? => self.plan(stores, output, body, None),
+            planned => Ok(planned),
+        }
     }
 
     fn resume(&self, stores: &[Store], staged: StagedStore, file: PlanFile<W::Body>) -> Result<Outcome, Failure> {

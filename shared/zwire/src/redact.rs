@@ -96,7 +96,10 @@ fn bare(rest: &str, has_container: bool) -> Cow<'_, str> {
     let encoded = || host.to_ascii_lowercase().rfind("%40").map(|at| at + 3);
     match user.or_else(encoded) {
         Some(end) => without_query(&rest[end..]),
-        None if has_no_port(host) => format!("{}:{HIDDEN}", host.split(':').next().unwrap_or_default()).into(),
+        // A colon with nothing after it belongs to the message around the URL.
+        None if has_no_port(host) && !host.ends_with(':') => {
+            format!("{}:{HIDDEN}", host.split(':').next().unwrap_or_default()).into()
+        }
         None => without_query(rest),
     }
 }
@@ -222,6 +225,8 @@ mod tests {
     fn the_text_around_urls_stays() {
         for (text, expected) in [
             ("no URL at all?", "no URL at all?"),
+            ("s3://bucket: not a Zarr store", "s3://bucket: not a Zarr store"),
+            ("s3://: the URL names no bucket", "s3://: the URL names no bucket"),
             ("error for (https://u:secret@h/x?secret) after", "error for (https://h/x after"),
             ("open \"s3://b/x\": is that s3://b/y? no", "open \"s3://b/x\": is that s3://b/y? no"),
             ("a https://h/x?secret\nb \"https://h/y?secret\" c\n", "a https://h/x\nb \"https://h/y\" c\n"),

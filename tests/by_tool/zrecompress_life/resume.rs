@@ -131,6 +131,9 @@ fn resume_is_the_same_before_and_after() {
         assert!(outcome.stderr.contains("already complete"), "{}", outcome.stderr);
         assert_eq!(outcome.records().pop().unwrap()["already_complete"], true);
     }
+    // Another command writes another store.
+    let outcome = scene.run(&["--resume", "--clevel", "9"]).expect(7);
+    assert!(outcome.stderr.contains("was not written by this command"), "{}", outcome.stderr);
     assert!(tree(&scene.output) == before && inodes(&scene.output) == kept);
     scene.assert_left(&[]);
     // What is no store is no finished output.

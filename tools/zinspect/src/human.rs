@@ -238,6 +238,9 @@ fn chunk_line(chunk: &ChunkRecord) -> String {
 fn footer(summary: &Summary) -> Vec<String> {
     let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
     let Some(arrays) = number("arrays") else { return Vec::new() };
+    if arrays == 0 && number("groups") == Some(0) && summary.errors > 0 {
+        return Vec::new();
+    }
     let mut words = vec![human_counted(arrays, "array"), human_counted(number("groups").unwrap_or(0), "group")];
     words.push(format!("{} decoded", human_bytes(number("uncompressed_bytes").unwrap_or(0))));
     if let Some(stored) = number("stored_bytes") {

@@ -92,7 +92,9 @@ impl TableOptions {
             sizes: lists(args),
             tree: args.tree,
             verbose: args.common.verbose,
-            several_stores: args.stores.len() > 1 || args.stores_from.is_some(),
+            several_stores: args.stores.len() > 1
+                || args.stores_from.is_some()
+                || args.stores.iter().any(|store| store.to_string().contains('*')),
         }
     }
 }

@@ -148,7 +148,7 @@ fn swapped(coordinates: &GridCoordinates, Point { lat, lon }: Point, options: &P
     match is_point
         && matches!(coordinates.grid.nearest_of_each(&[turned], &options.limits).first(), Some(Match::Inside(_)))
     {
-        true => "; latitude and longitude look swapped",
+        true => "; latitude and longitude may be swapped",
         false => "",
     }
 }

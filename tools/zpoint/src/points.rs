@@ -184,7 +184,7 @@ pub fn kept<T: Clone>(values: &[T], keep: &[bool]) -> Vec<T> {
 fn check(latitude: f64, longitude: f64) -> Result<(), String> {
     match (latitude, longitude) {
         (latitude, _) if !(-90.0..=90.0).contains(&latitude) => {
-            let hint = if is_swapped(latitude, longitude) { ": latitude and longitude look swapped" } else { "" };
+            let hint = if is_swapped(latitude, longitude) { ": latitude and longitude may be swapped" } else { "" };
             Err(format!("latitude {latitude} is outside -90…90{hint}"))
         }
         (_, longitude) if !(-360.0..=360.0).contains(&longitude) => {

@@ -45,6 +45,9 @@ pub fn run(options: &Options, from: &Path, directory: &Path, session: &mut Sessi
         }
     }
     totals.insert("stores".into(), stores.len().into());
+    if let Some(exit) = session.stop.requested() {
+        return Ok(Ending::new(exit, &totals));
+    }
     let worst = failed.first().copied().unwrap_or(Exit::Done);
     Ok(Ending::new(Exit::of_items(stores.len() as u64, failed.len() as u64, worst), &totals))
 }
