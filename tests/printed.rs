@@ -177,11 +177,10 @@ fn commands_that_zinspect_prints_run_one_after_the_other() {
     let directory = tempfile::tempdir().unwrap();
     let server = ObjectServer::start(directory.path(), vec![]);
     let store = directory.path().join("slow.zarr");
-    fs::create_dir(&store).unwrap();
-    fs::write(store.join(".zgroup"), r#"{"zarr_format": 2}"#).unwrap();
-    for name in ["t2m", "u10"] {
-        MakeArray::default().write(&store.join(name));
-    }
+    copy_tree(&fixture("weather-v2.zarr"), &store);
+    // Two arrays of single streams.
+    copy_tree(&store.join("t2m"), &store.join("d2m"));
+    fs::remove_file(store.join(".zmetadata")).unwrap();
     let outcome = Tool::new("zinspect").current_dir(directory.path()).args(["--json", "slow.zarr"]).run().expect(0);
     let commands: Vec<String> =
         outcome.records().iter().filter_map(|record| Some(record["command"].as_str()?.to_owned())).collect();

@@ -97,7 +97,7 @@ fn bare(rest: &str, has_container: bool) -> Cow<'_, str> {
     match user.or_else(encoded) {
         Some(end) => without_query(&rest[end..]),
         // A colon with nothing after it belongs to the message around the URL.
-        None if has_no_port(host) && !host.ends_with(':') => {
+        None if has_no_port(host.trim_end()) => {
             format!("{}:{HIDDEN}", host.split(':').next().unwrap_or_default()).into()
         }
         None => without_query(rest),

@@ -237,7 +237,7 @@ fn wildcards_in_a_url_are_expanded_by_listing() {
     let of = |pattern: &str| hermetic(&server).arg(server.s3_url(pattern)).args(POINT).run();
     let stores = |outcome: Outcome| crate::scene::summary(&outcome)["stores"].as_u64();
     assert_eq!(stores(of("batch_*.zarr").expect(0)), Some(2));
-    assert_eq!(stores(of("batch_?.zarr").expect(0)), Some(2));
+    assert_eq!(stores(of("*_2.zarr").expect(0)), Some(1));
     assert_eq!(stores(of("*").expect(0)), Some(3));
     assert!(of("bitch_*.zarr").expect(4).stderr.contains("no such store"));
     let outcome = Tool::hermetic("zinspect")
