@@ -164,7 +164,7 @@ def listing(bucket, query):
     contents = "".join(
         f"<Contents><Key>{escape(key)}</Key><Size>{status.st_size}</Size>"
         f"<LastModified>{time.strftime('%Y-%m-%dT%H:%M:%S.000Z', time.gmtime(status.st_mtime))}</LastModified>"
-        f"<ETag>&quot;{status.st_mtime_ns:x}&quot;</ETag></Contents>"
+        f"<ETag>&quot;{status.st_mtime_ns:x}-{status.st_size:x}&quot;</ETag></Contents>"
         for key, status in keys
     )
     common = "".join(f"<CommonPrefixes><Prefix>{escape(each)}</Prefix></CommonPrefixes>" for each in sorted(folders))
