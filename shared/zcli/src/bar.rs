@@ -17,6 +17,9 @@ const DELAY: Duration = Duration::from_millis(250);
 /// Time between two drawings.
 const REPAINT: Duration = Duration::from_millis(100);
 
+/// The length of a drawn bar, in the units that its position has.
+const PER_MILLE: u64 = 1000;
+
 /// Work shorter than this has no meaningful rate.
 const MEASURABLE: f64 = 0.01;
 
@@ -60,27 +63,72 @@ pub struct Bar {
 }
 
 struct Counts {
-    total: u64,
+    /// Of the current step.
+    total: AtomicU64,
     unit: Unit,
     done: AtomicU64,
     /// What was done without work is not part of the rate.
     skipped: AtomicU64,
+    steps: Option<Steps>,
     /// Work of all bars of the run.
     worked: Arc<AtomicU64>,
     started: Instant,
 }
 
+/// The steps of a run over many stores. How much work a step is, is known when it begins.
+struct Steps {
+    number: u64,
+    plural: &'static str,
+    finished: AtomicU64,
+    /// Steps that needed no work.
+    without_work: AtomicU64,
+    /// What was done before the current step.
+    before: AtomicU64,
+}
+
 impl Bar {
     /// A bar on `screen`; none is drawn without a screen.
     pub(crate) fn new(total: u64, unit: Unit, screen: Option<Screen>, worked: Arc<AtomicU64>) -> Bar {
-        let (done, skipped) = (AtomicU64::new(0), AtomicU64::new(0));
-        let counts = Arc::new(Counts { total, unit, done, skipped, worked, started: Instant::now() });
+        Bar::with(total, unit, None, screen, worked)
+    }
+
+    /// A bar over so many steps, such as stores, on `screen`.
+    pub(crate) fn of_steps(
+        number: u64,
+        plural: &'static str,
+        unit: Unit,
+        screen: Option<Screen>,
+        worked: Arc<AtomicU64>,
+    ) -> Bar {
+        let zero = AtomicU64::default;
+        let steps = Steps { number, plural, finished: zero(), without_work: zero(), before: zero() };
+        Bar::with(0, unit, Some(steps), screen, worked)
+    }
+
+    fn with(total: u64, unit: Unit, steps: Option<Steps>, screen: Option<Screen>, worked: Arc<AtomicU64>) -> Bar {
+        let (total, done, skipped) = (AtomicU64::new(total), AtomicU64::new(0), AtomicU64::new(0));
+        let counts = Arc::new(Counts { total, unit, done, skipped, steps, worked, started: Instant::now() });
         let painter = screen.map(|screen| {
             let (end, ended) = channel();
             let counts = Arc::clone(&counts);
             (end, std::thread::spawn(move || paint(&counts, &screen, &ended)))
         });
         Bar { counts, painter }
+    }
+
+    /// Begins the work of a step.
+    pub fn begin_step(&self, total: u64) {
+        let Some(steps) = &self.counts.steps else { return };
+        steps.before.store(self.counts.done.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.counts.total.store(total, Ordering::Relaxed);
+    }
+
+    /// Counts a step that is over, or that needed no work.
+    pub fn end_step(&self) {
+        let Some(steps) = &self.counts.steps else { return };
+        let had_work = self.counts.total.swap(0, Ordering::Relaxed) > 0;
+        steps.without_work.fetch_add(u64::from(!had_work), Ordering::Relaxed);
+        steps.finished.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts work that was done.
@@ -107,20 +155,49 @@ impl Drop for Bar {
 }
 
 impl Counts {
+    /// The share of all work that is done, from 0 to 1.
+    fn share(&self) -> f64 {
+        let (total, done) = (self.total.load(Ordering::Relaxed), self.done.load(Ordering::Relaxed));
+        let of = |done: u64| if total == 0 { 0.0 } else { (done as f64 / total as f64).min(1.0) };
+        match &self.steps {
+            None => of(done),
+            Some(steps) => {
+                let current = of(done.saturating_sub(steps.before.load(Ordering::Relaxed)));
+                let finished = steps.finished.load(Ordering::Relaxed) as f64;
+                ((finished + current) / steps.number.max(1) as f64).min(1.0)
+            }
+        }
+    }
+
     /// What stands behind the bar.
     fn line(&self, seconds: f64) -> String {
-        let Counts { total, unit, .. } = *self;
+        let (total, unit) = (self.total.load(Ordering::Relaxed), self.unit);
         let done = self.done.load(Ordering::Relaxed);
         let worked = done.saturating_sub(self.skipped.load(Ordering::Relaxed));
         let rate = unit.rate(worked, seconds).map_or_else(String::new, |rate| format!("  {rate}"));
+        if let Some(steps) = &self.steps {
+            let (finished, share) = (steps.finished.load(Ordering::Relaxed), self.share());
+            let without_work = steps.without_work.load(Ordering::Relaxed) as f64 / steps.number.max(1) as f64;
+            let left = time_left((1.0 - share) * seconds / (share - without_work).max(0.0));
+            let (percent, finished, number) = (share * 100.0, human_count(finished), human_count(steps.number));
+            return format!(
+                "{percent:>3.0}%  {finished} of {number} {}, {}{rate}{left}",
+                steps.plural,
+                unit.amount(done)
+            );
+        }
         if total == 0 {
             return format!("{}{}{rate}", unit.amount(done), unit.noun());
         }
-        let percent = (done as f64 / total as f64 * 100.0).min(100.0);
-        let left = (total.saturating_sub(done)) as f64 / (worked as f64 / seconds);
-        let left = if left.is_finite() && worked > 0 { format!("  {} left", duration(left)) } else { String::new() };
+        let percent = self.share() * 100.0;
+        let left = time_left((total.saturating_sub(done)) as f64 / (worked as f64 / seconds));
         format!("{percent:>3.0}%  {} of {}{}{rate}{left}", unit.amount(done), unit.amount(total), unit.noun())
     }
+}
+
+/// What stands at the end of a bar; nothing if the time is not known.
+fn time_left(seconds: f64) -> String {
+    if seconds.is_finite() { format!("  {} left", duration(seconds)) } else { String::new() }
 }
 
 /// `12 s`, `3:05 min`, `5:20 h`.
@@ -138,12 +215,13 @@ fn paint(counts: &Counts, screen: &Screen, ended: &Receiver<()>) {
     if is_over(DELAY) {
         return;
     }
-    let template = if counts.total == 0 { "{spinner} {msg}" } else { "{bar:24} {msg}" };
+    let unknown = counts.steps.is_none() && counts.total.load(Ordering::Relaxed) == 0;
+    let template = if unknown { "{spinner} {msg}" } else { "{bar:24} {msg}" };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::with_draw_target(Some(counts.total), ProgressDrawTarget::stderr()).with_style(style);
+    let bar = ProgressBar::with_draw_target(Some(PER_MILLE), ProgressDrawTarget::stderr()).with_style(style);
     screen.set(Some(bar.clone()));
     loop {
-        bar.set_position(counts.done.load(Ordering::Relaxed).min(counts.total.max(1)));
+        bar.set_position((counts.share() * PER_MILLE as f64) as u64);
         bar.set_message(counts.line(counts.started.elapsed().as_secs_f64()));
         bar.tick();
         if is_over(REPAINT) {
@@ -170,6 +248,25 @@ mod tests {
         bar.advance(512 << 20);
         assert_eq!(bar.counts.line(2.0), " 88%  3.50 GiB of 4.00 GiB  256 MiB/s  2 s left");
         assert_eq!(bar.counts.worked.load(Ordering::Relaxed), 512 << 20);
+    }
+
+    #[test]
+    fn a_run_over_many_stores_has_one_bar() {
+        let bar = Bar::of_steps(4, "stores", Unit::Bytes, None, Arc::default());
+        assert_eq!(bar.counts.line(1.0), "  0%  0 of 4 stores, 0 B");
+        bar.end_step();
+        assert_eq!(
+            bar.counts.line(1.0),
+            " 25%  1 of 4 stores, 0 B",
+            "a store without work says nothing of the time left"
+        );
+        bar.begin_step(1 << 30);
+        bar.advance(512 << 20);
+        assert_eq!(bar.counts.line(2.0), " 38%  1 of 4 stores, 512 MiB  256 MiB/s  10 s left");
+        bar.advance(512 << 20);
+        bar.end_step();
+        bar.begin_step(3 << 30);
+        assert_eq!(bar.counts.line(4.0), " 50%  2 of 4 stores, 1.00 GiB  256 MiB/s  8 s left");
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl Status {
         }
     }
 
+    /// Whether details are printed.
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     fn write(&self, text: &str) {
         self.line(&format!("{}: {text}", self.name));
     }
@@ -86,6 +91,12 @@ impl Status {
     pub fn bar(&self, total: u64, unit: Unit) -> Bar {
         *self.unit.lock() = Some(unit);
         Bar::new(total, unit, self.progress.then(|| self.screen.clone()), Arc::clone(&self.worked))
+    }
+
+    /// A progress bar over so many steps, such as stores, whose work is known when each begins.
+    pub fn bar_of_steps(&self, number: u64, plural: &'static str, unit: Unit) -> Bar {
+        *self.unit.lock() = Some(unit);
+        Bar::of_steps(number, plural, unit, self.progress.then(|| self.screen.clone()), Arc::clone(&self.worked))
     }
 
     /// Elapsed time and throughput: `12.3 s, 512 MiB/s`.

@@ -12,21 +12,18 @@ use serde_json::Value;
 use zstore::{StoreOptions, Target};
 use zwire::Failure;
 
-/// The stores given on the command line, URLs with wildcards expanded by listing, then those read from `from` (`-` is stdin): one per line, as plain text or as a
-/// record with a `store` field. Consecutive records of one store count once.
+/// The stores given on the command line, then those read from `from` (`-` is stdin): one per line, as plain text or as a record
+/// with a `store` field. URLs with wildcards are expanded by listing. Consecutive lines of one store count once.
 ///
 /// # Errors
 /// `Exit::Absent` if the file cannot be read; `Exit::Usage` for a record without a store, or no store at all.
 pub fn stores(named: &[Target], from: Option<&Path>, options: &StoreOptions) -> Result<Vec<Target>, Failure> {
-    let expanded = named.iter().map(|name| name.expanded(options)).collect::<Result<Vec<_>, _>>()?;
-    let mut stores = expanded.concat();
-    if let Some(path) = from {
-        each_line(path, |found| {
-            if stores.last() != Some(&found.store) {
-                stores.push(found.store);
-            }
-        })?;
-    }
+    let mut stores = Vec::new();
+    each_store(named, from, options, |found| {
+        if found.origin == Origin::Argument || stores.last() != Some(&found.store) {
+            stores.push(found.store);
+        }
+    })?;
     if stores.is_empty() {
         return Err(Failure::usage("no store given").hint("give a STORE, or use --stores-from FILE"));
     }
@@ -42,16 +39,16 @@ pub struct Selection {
     pub paths: Vec<String>,
 }
 
-/// The stores read from `from`, each once, in order of first occurrence: a line of plain text selects the whole store, a
-/// record with `store` and `path` one array of it.
+/// The stores given on the command line and those read from `from`, each once, in order of first occurrence: a name or line of
+/// plain text selects the whole store, a record with `store` and `path` one array of it.
 ///
 /// # Errors
-/// As [`stores`].
-pub fn selections(from: &Path) -> Result<Vec<Selection>, Failure> {
+/// As [`stores`], but no store at all is no error.
+pub fn selections(named: &[Target], from: Option<&Path>, options: &StoreOptions) -> Result<Vec<Selection>, Failure> {
     let mut selections: Vec<Selection> = Vec::new();
     let mut numbers: HashMap<Target, usize> = HashMap::new();
     let mut whole: HashSet<Target> = HashSet::new();
-    each_line(from, |found| {
+    each_store(named, from, options, |found| {
         let number = *numbers.entry(found.store.clone()).or_insert_with(|| {
             selections.push(Selection { store: found.store.clone(), paths: Vec::new() });
             selections.len() - 1
@@ -67,13 +64,45 @@ pub fn selections(from: &Path) -> Result<Vec<Selection>, Failure> {
     Ok(selections)
 }
 
-/// The content of one line.
+/// A store that was named, and how.
 struct Found {
     store: Target,
     path: Option<String>,
+    origin: Origin,
 }
 
-fn each_line(path: &Path, mut see: impl FnMut(Found)) -> Result<(), Failure> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Argument,
+    Line,
+    Record,
+}
+
+/// Calls `see` for each store, those of wildcards one by one.
+fn each_store(
+    named: &[Target],
+    from: Option<&Path>,
+    options: &StoreOptions,
+    mut see: impl FnMut(Found),
+) -> Result<(), Failure> {
+    let mut see_all = |found: Found| -> Result<(), Failure> {
+        match found.origin {
+            // What a record names was found by a tool.
+            Origin::Record => see(found),
+            origin => {
+                let stores = found.store.expanded(options)?.into_iter();
+                stores.for_each(|store| see(Found { store, path: None, origin }));
+            }
+        }
+        Ok(())
+    };
+    for name in named {
+        see_all(Found { store: name.clone(), path: None, origin: Origin::Argument })?;
+    }
+    from.map_or(Ok(()), |path| each_line(path, see_all))
+}
+
+fn each_line(path: &Path, mut see: impl FnMut(Found) -> Result<(), Failure>) -> Result<(), Failure> {
     let place = path.display().to_string();
     let failed = |error: io::Error| Failure::new(zwire::Exit::Absent, error.to_string()).at(&place);
     let reader: Box<dyn BufRead> = match place.as_str() {
@@ -84,7 +113,7 @@ fn each_line(path: &Path, mut see: impl FnMut(Found)) -> Result<(), Failure> {
         let line = line.map_err(failed)?;
         let found = found_in(&line);
         let found = found.map_err(|what| Failure::usage(format!("line {}: {what}", number + 1)).at(&place))?;
-        found.map(&mut see);
+        found.map_or(Ok(()), &mut see)?;
     }
     Ok(())
 }
@@ -95,12 +124,14 @@ fn found_in(line: &[u8]) -> Result<Option<Found>, String> {
         return Ok(None);
     }
     if line[0] != b'{' {
-        return Ok(Some(Found { store: OsString::from_vec(line.to_vec()).into(), path: None }));
+        return Ok(Some(Found { store: OsString::from_vec(line.to_vec()).into(), path: None, origin: Origin::Line }));
     }
     let record: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let member = |key: &str| record.get(key).and_then(Value::as_str);
     match (member("store"), member("type")) {
-        (Some(store), _) => Ok(Some(Found { store: store.into(), path: member("path").map(str::to_owned) })),
+        (Some(store), _) => {
+            Ok(Some(Found { store: store.into(), path: member("path").map(str::to_owned), origin: Origin::Record }))
+        }
         (None, Some("summary" | "error")) => Ok(None),
         _ => Err("the record has no \"store\" field".into()),
     }
@@ -120,7 +151,7 @@ mod tests {
         assert_eq!(named, ["x", "a.zarr", "b.zarr"].map(Target::from));
         let text = format!("{text}{}\n{}\n", r#"{"store":"c","path":"/t"}"#, r#"{"store":"c","path":"/u"}"#);
         std::fs::write(&path, format!("{text}{}\n", r#"{"store":"a.zarr","path":"/t"}"#)).expect("writes");
-        let found = selections(&path).expect("selections");
+        let found = selections(&[], Some(&path), &StoreOptions::default()).expect("selections");
         let found: Vec<_> = found.iter().map(|found| (found.store.to_string(), found.paths.join(" "))).collect();
         let expected = [("a.zarr", ""), ("b.zarr", ""), ("c", "/t /u")];
         assert_eq!(found, expected.map(|(store, paths)| (store.to_owned(), paths.to_owned())));

@@ -1,5 +1,6 @@
 //! Flags shared by all tools that write stores, and the progress listener of a run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -166,25 +167,45 @@ pub struct Listener<'a> {
     status: &'a Status,
     stop: &'a Stop,
     phases: &'a Phases,
-    bar: RwLock<Option<Bar>>,
+    bar: RwLock<Option<Arc<Bar>>>,
+    /// The bar over all stores of a run, which counts their bytes.
+    steps: Option<Arc<Bar>>,
 }
 
 impl Session {
     /// Makes this session the listener of a run.
     pub fn listener(&mut self) -> Listener<'_> {
+        self.listener_with(None)
+    }
+
+    /// Makes this session the listener of a run over one of many stores, whose work is a step of `bar`.
+    pub fn listener_of_step(&mut self, bar: &Arc<Bar>) -> Listener<'_> {
+        self.listener_with(Some(Arc::clone(bar)))
+    }
+
+    fn listener_with(&mut self, steps: Option<Arc<Bar>>) -> Listener<'_> {
         let Session { out, status, stop, phases } = self;
         stop.begin();
-        Listener { out: Mutex::new(out), status, stop, phases, bar: RwLock::new(None) }
+        Listener { out: Mutex::new(out), status, stop, phases, bar: RwLock::new(None), steps }
     }
 }
 
 impl Progress for Listener<'_> {
     fn start(&self, bytes: u64) {
-        *self.bar.write() = Some(self.status.bar(bytes, Unit::Bytes));
+        let bar = match &self.steps {
+            None => Arc::new(self.status.bar(bytes, Unit::Bytes)),
+            Some(steps) => {
+                steps.begin_step(bytes);
+                Arc::clone(steps)
+            }
+        };
+        *self.bar.write() = Some(bar);
     }
 
     fn start_items(&self, total: u64, plural: &'static str) {
-        *self.bar.write() = Some(self.status.bar(total, Unit::Items(plural)));
+        // The bar over all stores counts bytes.
+        let own = self.steps.is_none().then(|| Arc::new(self.status.bar(total, Unit::Items(plural))));
+        *self.bar.write() = own;
     }
 
     fn advance(&self, bytes: u64) {
@@ -205,6 +226,12 @@ impl Progress for Listener<'_> {
 
     fn warn(&self, text: &str) {
         self.status.warn(text);
+    }
+
+    fn already_complete(&self, output: &Location) {
+        if self.steps.is_none() || self.status.is_verbose() {
+            self.status.warn(&format!("{output}: already complete, nothing to do"));
+        }
     }
 
     fn item_failed(&self, failure: &Failure) -> Result<(), Failure> {

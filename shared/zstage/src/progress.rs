@@ -1,5 +1,6 @@
 //! What a writer tells while it works. The command line implements it; tests do, too.
 
+use zstore::Location;
 use zwire::{Exit, Failure, Record};
 
 /// The listener of a run. Workers call it from several threads at once.
@@ -24,6 +25,11 @@ pub trait Progress: Sync {
 
     /// Something the user should know that is no failure.
     fn warn(&self, text: &str);
+
+    /// An output that an earlier run has published: there is nothing to do.
+    fn already_complete(&self, output: &Location) {
+        self.warn(&format!("{output}: already complete, nothing to do"));
+    }
 
     /// An item that failed; the run goes on.
     ///

@@ -208,7 +208,7 @@ impl<W: Writer> Run<'_, W> {
 
     /// Of an output that an earlier run has published, there is nothing to do.
     fn complete(&self, output: &Location) -> Outcome {
-        self.progress.warn(&format!("{output}: already complete, nothing to do"));
+        self.progress.already_complete(output);
         Outcome::new(Exit::Done, Summary::Complete { already_complete: true })
     }
 

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::{Outcome, Tool, tree};
+use harness::{Outcome, Tool, spawn, tree};
+use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -134,6 +135,9 @@ fn lists_that_cannot_be_are_refused_before_anything_is_written() {
     tool.arg("--out-dir").arg(stores.path("out")).run().expect(4);
     Tool::new("zrecompress").arg("--stores-from").arg(stores.path("list")).run().expect(2);
     Tool::new("zrecompress").arg("--out-dir").arg(stores.path("out")).run().expect(2);
+    let three = ["a", "b", "c"].map(|name| stores.store(name));
+    let outcome = Tool::new("zrecompress").args(&three).run().expect(2);
+    assert!(outcome.stderr.contains("3 arguments") && outcome.stderr.contains("--stores-from"), "{}", outcome.stderr);
     stores.tool(&stores.lines(&["a"]), &[]).arg(stores.store("b")).run().expect(2);
     assert!(!stores.path("out").exists());
 }
@@ -198,7 +202,15 @@ fn an_empty_list_is_no_work() {
 #[test]
 fn a_dry_run_of_many_writes_nothing() {
     let stores = Stores::new();
-    let outcome = stores.run(&stores.lines(&["a", "b"]), &["-n", "--chunks", "12,6,5"]).expect(0);
+    let flags = ["-n", "--chunks", "12,6,5", "-j", "3"];
+    let outcome = stores.run(&stores.lines(&["a", "b"]), &flags).expect(0);
+    let alone = stores.run(&stores.lines(&["a"]), &flags).expect(0);
+    // One store after the other has all workers and all memory.
+    for total in ["jobs", "memory_bytes"] {
+        assert_eq!(number(&outcome, total), number(&alone, total), "{total}");
+    }
+    let table = stores.run(&stores.lines(&["a", "b"]), &[&flags[..], &["--format", "table"]].concat()).expect(0).stdout;
+    assert!(table.contains("3 workers, peak memory ") && !table.contains("memory limit"), "{table}");
     assert_eq!(outcome.of_type("plan").len(), 6);
     assert!(!stores.path("out").exists());
 }
@@ -238,11 +250,64 @@ fn flags_for_one_output_are_refused_with_many() {
 }
 
 #[test]
-fn a_table_of_several_stores_names_each() {
+fn a_verbose_table_of_several_stores_names_each() {
     let stores = Stores::new();
-    let table = stores.run(&stores.lines(&["a", "b"]), &["--codec", "zstd", "--format", "table"]).expect(0).stdout;
+    let flags = ["--codec", "zstd", "--format", "table", "-v"];
+    let table = stores.run(&stores.lines(&["a", "b"]), &flags).expect(0).stdout;
     let names = |line: &&str| line.ends_with(".zarr:");
     let headings: Vec<String> = ["a", "b"].map(|name| format!("{}:", stores.store(name).display())).into();
     assert_eq!(table.lines().filter(names).collect::<Vec<_>>(), headings, "{table}");
     assert!(names(&table.lines().nth(1).unwrap()), "a heading stands above the rows of its store: {table}");
+}
+
+#[test]
+fn a_table_of_several_stores_has_a_row_for_each() {
+    let stores = Stores::new();
+    let list = stores.lines(&["a", "b", "c"]);
+    let flags = ["--codec", "zstd", "--format", "table"];
+    let table = stores.run(&list, &flags).expect(0).stdout;
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 5, "a heading, three stores, the sum: {table}");
+    for (line, name) in lines[1..].iter().zip(["a", "b", "c"]) {
+        assert!(line.starts_with(stores.store(name).to_str().unwrap()) && line.ends_with("zstd(3)"), "{table}");
+    }
+    assert!(lines[4].starts_with("3 stores, "), "{table}");
+    let again = stores.run(&list, &[&flags[..], &["--resume"]].concat()).expect(0);
+    assert_eq!((again.stdout.as_str(), again.stderr.as_str()), ("3 stores already complete\n", ""));
+    let verbose = stores.run(&list, &[&flags[..], &["--resume", "-v"]].concat()).expect(0);
+    assert_eq!(verbose.stderr.matches("already complete, nothing to do").count(), 3, "{}", verbose.stderr);
+    let records = stores.run(&list, &["--codec", "zstd", "--resume"]).expect(0);
+    assert_eq!((number(&records, "stores"), number(&records, "stores_complete")), (3, 3));
+}
+
+#[test]
+fn arguments_may_be_many_stores() {
+    let stores = Stores::new();
+    let tool = || Tool::new("zrecompress").arg("--out-dir").arg(stores.path("out"));
+    let three = ["a", "b", "c"].map(|name| stores.store(name));
+    for sources in [&three[..], &three[..2], &three[..1]] {
+        let outcome = tool().args(sources).args(["--cname", "lz4"]).run().expect(0);
+        assert_eq!(number(&outcome, "stores") as usize, sources.len());
+        assert_eq!(stores.made().len(), sources.len());
+        is_done(&stores.store("a"), &stores.output("a"), &["--cname", "lz4"]);
+        fs::remove_dir_all(stores.path("out")).unwrap();
+    }
+}
+
+#[test]
+fn a_signal_stops_the_later_stores() {
+    let stores = Stores::new();
+    let names: Vec<String> = (0..150).map(|number| format!("s{number:03}")).collect();
+    names.iter().for_each(|name| Maps { codec: GZIP, ..Maps::new(2) }.write(&stores.store(name)));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut running = spawn(stores.tool(&stores.lines(&names), &[]));
+    assert!(running.reaches(|| stores.output("s000").exists()));
+    running.signal(Signal::INT);
+    let outcome = running.end().expect(130);
+    assert_eq!(outcome.records().last().unwrap()["exit"], 130);
+    let done = names.iter().filter(|name| stores.output(name).exists()).count();
+    assert!((1..names.len()).contains(&done), "{done} of {} stores", names.len());
+    let outcome = stores.run(&stores.lines(&names), &["--resume"]).expect(0);
+    assert_eq!(number(&outcome, "stores_complete") as usize, done);
+    names.iter().for_each(|name| assert!(stores.output(name).exists(), "{name}"));
 }

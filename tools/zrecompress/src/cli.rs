@@ -27,7 +27,8 @@ use crate::trial::Objective;
 #[command(
     name = "zrecompress",
     override_usage = "zrecompress [OPTIONS] SRC DST\n       zrecompress [OPTIONS] --in-place SRC\n       \
-                      zrecompress [OPTIONS] --stores-from FILE --out-dir DIR"
+                      zrecompress [OPTIONS] --out-dir DIR SRC...\n       \
+                      zrecompress [OPTIONS] --out-dir DIR --stores-from FILE"
 )]
 pub struct Args {
     /// Store, group or array to read: a path, or a URL (file, s3, gs, az, http or https)
@@ -36,6 +37,9 @@ pub struct Args {
     /// Store to write; it must not exist: a path, or a URL (file, s3, gs or az)
     #[arg(value_name = "DST")]
     pub target: Option<Target>,
+    /// More stores to read, with --out-dir
+    #[arg(value_name = "SRC", hide = true)]
+    pub more: Vec<Target>,
 
     /// Blosc threads per chunk, limited to its number of blocks [default: cores not used by --jobs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -130,10 +134,10 @@ impl ValueEnum for Objective {
 #[command(next_help_heading = "Options for many machines and many stores")]
 pub struct ManyFlags {
     /// File with one store per line, or records that name a store and an array (only those arrays are recompressed); "-" is stdin
-    #[arg(long, value_name = "FILE", requires = "out_dir", conflicts_with_all = ["source", "target", "in_place", "prepare", "part", "status", "finish"])]
+    #[arg(long, value_name = "FILE", requires = "out_dir", conflicts_with = "source")]
     pub stores_from: Option<PathBuf>,
-    /// Directory for the outputs of --stores-from, named like their stores
-    #[arg(long, value_name = "DIR", requires = "stores_from")]
+    /// Directory for the outputs of many stores, named like them; all arguments are stores to read
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["trial", "in_place", "prepare", "part", "status", "finish"])]
     pub out_dir: Option<PathBuf>,
 }
 

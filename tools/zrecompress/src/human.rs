@@ -101,13 +101,19 @@ fn saved(before: u64, after: u64) -> String {
     }
 }
 
-fn footer(summary: &Summary) -> Vec<String> {
+/// The lines below a table.
+pub fn footer(summary: &Summary) -> Vec<String> {
     let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
     let mut lines = Vec::new();
+    if let Some(complete) = number("stores_complete").filter(|stores| *stores > 0) {
+        lines.push(format!("{} already complete", human_counted(complete, "store")));
+    }
     if let (Some(before), Some(after)) = (number("bytes_before"), number("bytes_after")) {
         let verified = number("verified").unwrap_or(0);
+        let done = number("stores").map(|stores| stores.saturating_sub(number("stores_complete").unwrap_or(0)));
+        let stores = done.map_or_else(String::new, |stores| format!("{}, ", human_counted(stores, "store")));
         lines.push(format!(
-            "{}, {} → {}{}, {} verified",
+            "{stores}{}, {} → {}{}, {} verified",
             human_counted(number("objects").unwrap_or(0), "object"),
             human_bytes(before),
             human_bytes(after),
@@ -125,9 +131,9 @@ fn footer(summary: &Summary) -> Vec<String> {
         ));
     } else if let Some(bytes) = number("uncompressed_bytes") {
         lines.push(format!(
-            "dry run: nothing is written. {} decoded, {} workers, memory limit {}",
+            "dry run: nothing is written. {} decoded, {}, peak memory {}",
             human_bytes(bytes),
-            number("jobs").unwrap_or(0),
+            human_counted(number("jobs").unwrap_or(0), "worker"),
             human_bytes(number("memory_bytes").unwrap_or(0))
         ));
     }

@@ -6,6 +6,7 @@ mod format;
 mod human;
 mod many;
 mod options;
+mod per_store;
 mod recompress;
 mod request;
 mod run;

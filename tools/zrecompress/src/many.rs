@@ -1,38 +1,44 @@
-//! Many stores in one run, named by lines or by the records of another tool.
+//! Many stores in one run, named by arguments, by lines or by the records of another tool.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use zcli::{Ending, Selection, Session, glob_escape, selections};
+use zcli::{Bar, Ending, Selection, Session, Unit, glob_escape};
 use zstage::{Command, Outcome, Summary};
 use zstore::{Location, Target, create_directories, write_failed};
-use zwire::{Exit, Failure};
+use zwire::{Exit, Failure, ratio};
 
 use crate::options::Options;
 use crate::recompress::Recompress;
 
-/// Recompresses every store that `from` names into `directory`, one after the other; one that fails does not stop the others.
+/// Recompresses every one of `stores` into `directory`, one after the other; one that fails does not stop the others.
 ///
 /// # Errors
-/// A list that cannot be read, or two stores of one name.
-pub fn run(options: &Options, from: &Path, directory: &Path, session: &mut Session) -> Result<Ending, Failure> {
+/// Two stores of one name, or a directory that cannot be made.
+pub fn run(
+    options: &Options,
+    stores: &[Selection],
+    directory: &Path,
+    session: &mut Session,
+) -> Result<Ending, Failure> {
     if directory.to_string_lossy().contains("://") {
         return Err(Failure::usage("must be a local directory, not a URL").at(directory.display()));
     }
-    let stores = selections(from)?;
-    check_names(&stores)?;
+    check_names(stores)?;
     if !options.write.dry_run {
         create_directories(directory).map_err(|error| write_failed(directory, error))?;
     }
+    let bar = Arc::new(session.status.bar_of_steps(stores.len() as u64, "stores", Unit::Bytes));
     let mut failed = Vec::new();
-    let mut totals = Map::new();
-    for selection in &stores {
+    let mut totals = Sums::default();
+    for selection in stores {
         let output = Location::Local(directory.join(name(&selection.store)));
-        match one(options, selection, &output, session) {
+        match one(options, selection, &output, session, &bar) {
             Ok(outcome) => {
-                add(&mut totals, &outcome.summary);
+                totals.add(&outcome.summary);
                 failed.extend(Some(outcome.exit).filter(|exit| *exit != Exit::Done));
             }
             Err(failure) => {
@@ -40,11 +46,13 @@ pub fn run(options: &Options, from: &Path, directory: &Path, session: &mut Sessi
                 failed.push(failure.exit);
             }
         }
+        bar.end_step();
         if session.stop.requested().is_some() {
             break;
         }
     }
-    totals.insert("stores".into(), stores.len().into());
+    drop(bar);
+    let totals = totals.of(stores.len());
     if let Some(exit) = session.stop.requested() {
         return Ok(Ending::new(exit, &totals));
     }
@@ -52,7 +60,13 @@ pub fn run(options: &Options, from: &Path, directory: &Path, session: &mut Sessi
     Ok(Ending::new(Exit::of_items(stores.len() as u64, failed.len() as u64, worst), &totals))
 }
 
-fn one(options: &Options, selection: &Selection, output: &Location, session: &mut Session) -> Result<Outcome, Failure> {
+fn one(
+    options: &Options,
+    selection: &Selection,
+    output: &Location,
+    session: &mut Session,
+    bar: &Arc<Bar>,
+) -> Result<Outcome, Failure> {
     let mut options = options.clone();
     if !selection.paths.is_empty() {
         if !options.encode.var.is_empty() {
@@ -61,17 +75,44 @@ fn one(options: &Options, selection: &Selection, output: &Location, session: &mu
         options.encode.var = selection.paths.iter().map(|path| glob_escape(path)).collect();
     }
     let command = Command::Run { source: selection.store.clone(), output: output.clone() };
-    zstage::run(&Recompress::new(&options), &command, &options.write, &session.listener())
+    zstage::run(&Recompress::new(&options), &command, &options.write, &session.listener_of_step(bar))
 }
 
-/// Adds the counts of another store.
-fn add(totals: &mut Map<String, Value>, summary: &Summary) {
-    let Ok(Value::Object(more)) = serde_json::to_value(summary) else { return };
-    for (key, value) in more {
-        if let Some(value) = value.as_u64() {
-            let sum = totals.get(&key).and_then(Value::as_u64).unwrap_or(0);
-            totals.insert(key, sum.saturating_add(value).into());
+/// What the summaries of all stores say together.
+#[derive(Default)]
+struct Sums {
+    counts: Map<String, Value>,
+    complete: u64,
+}
+
+/// Numbers that do not add up, because the stores are processed one after the other.
+const LARGEST: [&str; 2] = ["jobs", "memory_bytes"];
+
+impl Sums {
+    /// Adds the counts of another store.
+    fn add(&mut self, summary: &Summary) {
+        self.complete += u64::from(matches!(summary, Summary::Complete { .. }));
+        let Ok(Value::Object(more)) = serde_json::to_value(summary) else { return };
+        for (key, value) in more {
+            let Some(value) = value.as_u64() else { continue };
+            let before = self.counts.get(&key).and_then(Value::as_u64).unwrap_or(0);
+            let both = if LARGEST.contains(&key.as_str()) { before.max(value) } else { before.saturating_add(value) };
+            self.counts.insert(key, both.into());
         }
+    }
+
+    /// The totals of a run over so many stores.
+    fn of(self, stores: usize) -> Map<String, Value> {
+        let Sums { mut counts, complete } = self;
+        let count = |key: &str| counts.get(key).and_then(Value::as_u64);
+        if let Some(gain) = count("bytes_before").zip(count("bytes_after")).and_then(|(from, to)| ratio(from, to)) {
+            counts.insert("gain".into(), gain.into());
+        }
+        counts.insert("stores".into(), stores.into());
+        if complete > 0 {
+            counts.insert("stores_complete".into(), complete.into());
+        }
+        counts
     }
 }
 

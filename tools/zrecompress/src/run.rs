@@ -1,6 +1,6 @@
 //! The job of `zrecompress`: flags become options, and the common writer does the work.
 
-use zcli::{Common, Ending, Listener, Session, Table, Tool};
+use zcli::{Common, Ending, Listener, Session, Table, Tool, selections};
 use zstage::{OutputPlan, Planned, Progress, Writer};
 use zstore::{Store, Target};
 use zwire::{Exit, Failure};
@@ -9,7 +9,7 @@ use crate::cli::{Args, EXAMPLES};
 use crate::options::Options;
 use crate::recompress::{Recompress, recompressed};
 use crate::trial::{self, TrialOptions};
-use crate::{human, many};
+use crate::{human, many, per_store};
 
 impl Tool for Args {
     const MAIN_FLAGS: &'static [&'static str] = &[
@@ -39,7 +39,8 @@ impl Tool for Args {
     fn table(&self) -> Table {
         match self.trial.trial {
             true => trial::human::table(self.common.verbose, self.trial.objective),
-            false => human::table(self.writer.dry_run, self.many.stores_from.is_some()),
+            false if self.many.out_dir.is_some() && !self.common.verbose => per_store::table(self.writer.dry_run),
+            false => human::table(self.writer.dry_run, self.many.out_dir.is_some()),
         }
     }
 
@@ -49,12 +50,28 @@ impl Tool for Args {
             let source = self.source.as_ref().ok_or_else(|| Failure::usage("missing argument: SRC"))?;
             return try_out(source, &options, trial, &session.listener());
         }
-        if let (Some(from), Some(directory)) = (&self.many.stores_from, &self.many.out_dir) {
-            return many::run(&options, from, directory, session);
+        if let Some(directory) = &self.many.out_dir {
+            let stores = selections(&self.sources(), self.many.stores_from.as_deref(), &options.write.store)?;
+            if stores.is_empty() && self.many.stores_from.is_none() {
+                return Err(Failure::usage("missing arguments: the stores to read"));
+            }
+            return many::run(&options, &stores, directory, session);
+        }
+        if !self.more.is_empty() {
+            let count = self.sources().len();
+            let failure = Failure::usage(format!("{count} arguments, but one SRC and one DST are expected"));
+            return Err(failure.hint("for many stores, use --out-dir DIR SRC..., or --stores-from FILE --out-dir DIR"));
         }
         let command = self.writer.command(self.source.as_ref(), self.target.as_ref(), self.in_place)?;
         let outcome = zstage::run(&Recompress::new(&options), &command, &options.write, &session.listener())?;
         self.writer.ending(&outcome, session)
+    }
+}
+
+impl Args {
+    /// All arguments, which `--out-dir` makes sources.
+    fn sources(&self) -> Vec<Target> {
+        self.source.iter().chain(&self.target).chain(&self.more).cloned().collect()
     }
 }
 
