@@ -40,12 +40,12 @@ pub(crate) fn available(column: &Column) -> Option<String> {
 pub(crate) fn labelled(column: &Column, label: &str) -> Result<Vec<u64>, String> {
     match &column.values {
         Values::Time(moments, calendar) => {
-            let ranges = time_ranges(label, *calendar)?;
+            let ranges = time_ranges(label, *calendar, is_decreasing(column))?;
             Ok(positions(moments.len(), |row| ranges.iter().any(|range| range.contains(&moments[row]))))
         }
         Values::Text(texts) => Ok(positions(texts.len(), |row| label.split(',').any(|part| part == texts[row]))),
         _ => {
-            let ranges = number_ranges(label)?;
+            let ranges = number_ranges(label, is_decreasing(column))?;
             let within = |value: f64| {
                 // A coordinate stored as float32 differs from its decimal in the seventh digit.
                 let slack = value.abs().max(1.0) * 1e-6;
@@ -60,29 +60,44 @@ fn positions(length: usize, wanted: impl Fn(usize) -> bool) -> Vec<u64> {
     (0..length).filter(|row| wanted(*row)).map(|row| row as u64).collect()
 }
 
-/// `850`, `500:850`, `850:500`, `:500`, `500,700,850`.
-fn number_ranges(label: &str) -> Result<Vec<(f64, f64)>, String> {
+/// Whether the values go down, so that a range of them may begin with the larger one.
+fn is_decreasing(column: &Column) -> bool {
+    let ends = |length: usize| match &column.values {
+        Values::Time(moments, _) => moments[0] > moments[length - 1],
+        _ => column.number(0).zip(column.number(length - 1)).is_some_and(|(first, last)| first > last),
+    };
+    column.len() > 1 && ends(column.len())
+}
+
+/// A range that would be empty, as `slice` is of increasing values.
+fn reversed(from: &str, to: &str) -> String {
+    let (from, to) = (from.trim(), to.trim());
+    format!("the range {from}:{to} starts after it ends: use {to}:{from}")
+}
+
+/// `850`, `500:850`, `:500`, `500,700,850`; `850:500` of values that decrease.
+fn number_ranges(label: &str, decreasing: bool) -> Result<Vec<(f64, f64)>, String> {
     let number = |text: &str, open: f64| match text.trim() {
         "" => Ok(open),
         text => text.parse::<f64>().map_err(|_| format!("{text:?} is not a number")),
     };
     let range = |part: &str| match part.split_once(':') {
         None => number(part, f64::NAN).map(|value| (value, value)),
-        Some((from, to)) => {
-            let (from, to) = (number(from, f64::NEG_INFINITY)?, number(to, f64::INFINITY)?);
-            Ok((from.min(to), from.max(to)))
-        }
+        Some((from, to)) => match (number(from, f64::NEG_INFINITY)?, number(to, f64::INFINITY)?) {
+            (low, high) if low > high && !decreasing => Err(reversed(from, to)),
+            (from, to) => Ok((from.min(to), from.max(to))),
+        },
     };
     label.split(',').map(range).collect()
 }
 
 /// Labels and ranges of labels: `2019-03`, `2019-03-01:2019-03-07`, `2019-03-01T06:30/2019-04`. A colon may also be one of a
 /// time of day: the range is cut where both sides are labels.
-fn time_ranges(label: &str, calendar: Calendar) -> Result<Vec<Range<i64>>, String> {
-    label.split(',').map(|part| time_range(part.trim(), calendar)).collect()
+fn time_ranges(label: &str, calendar: Calendar, decreasing: bool) -> Result<Vec<Range<i64>>, String> {
+    label.split(',').map(|part| time_range(part.trim(), calendar, decreasing)).collect()
 }
 
-fn time_range(text: &str, calendar: Calendar) -> Result<Range<i64>, String> {
+fn time_range(text: &str, calendar: Calendar, decreasing: bool) -> Result<Range<i64>, String> {
     let whole = parse_label(text, calendar);
     if whole.is_ok() {
         return whole;
@@ -93,10 +108,13 @@ fn time_range(text: &str, calendar: Calendar) -> Result<Range<i64>, String> {
     };
     let cuts = text.char_indices().filter(|(_, c)| matches!(c, ':' | '/')).map(|(at, _)| at);
     for at in cuts {
-        let (from, to) = (side(&text[..at], i64::MIN + 1), side(&text[at + 1..], i64::MAX));
-        if let (Some(from), Some(to)) = (from, to) {
-            return Ok(from.start.min(to.start)..from.end.max(to.end));
-        }
+        let (first, second) = (&text[..at], &text[at + 1..]);
+        let (Some(from), Some(to)) = (side(first, i64::MIN + 1), side(second, i64::MAX)) else { continue };
+        return match (from.start..to.end, to.start..from.end) {
+            (_, backwards) if decreasing && !backwards.is_empty() => Ok(backwards),
+            (forwards, _) if !forwards.is_empty() => Ok(forwards),
+            _ => Err(reversed(first, second)),
+        };
     }
     whole
 }

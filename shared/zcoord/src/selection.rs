@@ -291,6 +291,27 @@ mod tests {
         assert!(sel("time=monday", &column).is_err() && sel("time=2020", &column).is_err());
     }
 
+    /// As in xarray, where such a slice is empty.
+    #[test]
+    fn a_range_that_starts_after_it_ends_is_refused_unless_values_decrease() {
+        let start = parse_label("2019-03-01", Calendar::ProlepticGregorian).expect("a label").start;
+        let calendar = Calendar::ProlepticGregorian;
+        let days = |order: &mut dyn Iterator<Item = i64>| {
+            let moments = order.map(|day| start + day * 86_400_000_000).collect();
+            Column::new(Kind::Time(calendar), Values::Time(moments, calendar))
+        };
+        let (up, down) = (days(&mut (0..9)), days(&mut (0..9).rev()));
+        for text in ["time=2019-03-04:2019-03-02", "time=2019-04:2019-03-02", "time=2019-03-01,2019-03-04/2019-03-02"] {
+            assert!(sel(text, &up).expect_err(text).contains("starts after it ends: use 2019-03-02:"), "{text}");
+        }
+        assert_eq!(sel("time=2019-03-07:2019-03", &up), Ok(vec![6, 7, 8]), "from that day to the end of the month");
+        assert_eq!(sel("time=2019-03-04:2019-03-02", &down), Ok(vec![5, 6, 7]));
+        assert_eq!(sel("time=2019-03-02:2019-03-04", &down), Ok(vec![5, 6, 7]));
+        assert_eq!(sel("time=:2019-03-02", &down), Ok(vec![7, 8]));
+        let numbers = Column::new(Kind::Int(64), Values::I64((0..9).collect()));
+        assert!(sel("x=5:3", &numbers).expect_err("reversed").contains("use 3:5"));
+    }
+
     /// As xarray's over a concatenation: indices of the whole, one part after the other.
     #[test]
     fn parts_have_their_share_of_a_selection() {
