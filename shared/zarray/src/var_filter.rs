@@ -60,6 +60,12 @@ impl VarFilter {
         let unmatched = self.0.iter().filter(|pattern| !paths.iter().any(|path| pattern.matches(path)));
         let failure = |Pattern { text, .. }: &Pattern| {
             let failure = Failure::new(Exit::Absent, format!("--var {text}: no such array"));
+            let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+            let exists = |part: &&str| paths.iter().any(|path| path == *part || name_of(path) == *part);
+            if parts.len() > 1 && parts.iter().all(exists) {
+                let flags: Vec<String> = parts.iter().map(|part| format!("--var {part}")).collect();
+                return failure.hint(format!("repeat the flag: {}", flags.join(" ")));
+            }
             let shown = |path| if text.contains('/') { path } else { name_of(path) };
             match did_you_mean(text, paths.iter().map(|path| shown(path.as_str()))) {
                 Some(hint) => failure.hint(hint),

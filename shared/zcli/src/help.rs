@@ -92,16 +92,55 @@ pub fn usage_error(name: &str, text: &str) -> String {
     let mut message = String::new();
     for line in lines.filter(|line| !line.trim().is_empty()) {
         let hint = line.trim_start().strip_prefix("tip: ").map(|tip| format!("hint: {tip}"));
-        let error = line.strip_prefix("error: ").map(|error| format!("{name}: {error}"));
+        let error = line.strip_prefix("error: ").map(|error| format!("{name}: {}", plain(error)));
         message.push_str(&hint.or(error).unwrap_or_else(|| line.to_owned()));
         message.push('\n');
     }
     message + &format!("hint: {name} -h shows the main options, {name} --help all of them\n")
 }
 
+/// The reason at the end of a message, in plain words instead of those of the implementation language.
+fn plain(error: &str) -> String {
+    let Some((what, reason)) = error.rsplit_once(": ") else { return error.to_owned() };
+    let range = reason.split_once(" is not in ").and_then(|(_, range)| range.split_once(".."));
+    let reason = match (reason, range) {
+        (_, Some((least, ""))) => format!("use a number of at least {least}"),
+        (_, Some((least, most))) => match (most.strip_prefix('='), most.parse::<u64>()) {
+            (Some(most), _) => format!("use a number from {least} to {most}"),
+            (None, Ok(end)) => format!("use a number from {least} to {}", end.saturating_sub(1)),
+            (None, Err(_)) => reason.to_owned(),
+        },
+        ("invalid float literal" | "cannot parse float from empty string", _) => "expected a number".to_owned(),
+        ("invalid digit found in string" | "cannot parse integer from empty string", _) => {
+            "expected a whole number".to_owned()
+        }
+        ("number too large to fit in target type", _) => "the number is too large".to_owned(),
+        ("number too small to fit in target type", _) => "the number is too small".to_owned(),
+        _ => reason.to_owned(),
+    };
+    format!("{what}: {reason}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasons_are_plain() {
+        for (reason, expected) in [
+            ("invalid float literal", "expected a number"),
+            ("invalid digit found in string", "expected a whole number"),
+            ("0 is not in 1..=1024", "use a number from 1 to 1024"),
+            ("0 is not in 1..4294967296", "use a number from 1 to 4294967295"),
+            ("0 is not in 1..", "use a number of at least 1"),
+            ("expected a number with ms, s, m or h, such as 30s", "expected a number with ms, s, m or h, such as 30s"),
+        ] {
+            let text = format!("error: invalid value 'x' for '--jobs <N>': {reason}\n");
+            let message = usage_error("t", &text);
+            let first = message.lines().next().unwrap_or_default();
+            assert_eq!(first, format!("t: invalid value 'x' for '--jobs <N>': {expected}"));
+        }
+    }
 
     #[test]
     fn clauses_end_at_punctuation() {

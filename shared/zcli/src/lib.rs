@@ -123,7 +123,7 @@ impl Session {
     /// # Errors
     /// As [`Output::emit`].
     pub fn item_failed(&mut self, failure: &Failure) -> Result<(), Failure> {
-        self.status.failure(failure);
+        self.status.item_failure(failure);
         self.out.emit(&Record::Error(failure.record()))
     }
 }
@@ -214,6 +214,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     warn_caches(&status);
     let mut session = Session { out, status, stop, phases: Phases::default() };
     let result = tool.run(&mut session);
+    session.status.count_hidden();
     // After a signal, any failure is a consequence of the signal.
     let result = session.stop.requested().map_or(result, |exit| Err(Failure::stopped(exit)));
     let (exit, totals) = match result {

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use zstore::{AtomicFile, Durability, Replace};
+use zstore::{AtomicFile, Durability, Replace, missing_directory};
 use zwire::{Exit, Record, Summary};
 
 use crate::flags::{Color, Common, Format};
@@ -293,7 +293,10 @@ fn create(path: &Path, replaces: bool) -> Result<(AtomicFile, File), Failure> {
 }
 
 fn write_failure(place: &str, error: &io::Error) -> Failure {
-    Failure::new(Exit::Output, error.to_string()).at(place)
+    match missing_directory(Path::new(place), error) {
+        Some(hint) => Failure::new(Exit::Output, "the directory does not exist").at(place).hint(hint),
+        None => Failure::new(Exit::Output, error.to_string()).at(place),
+    }
 }
 
 fn terminal_width() -> usize {

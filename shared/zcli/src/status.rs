@@ -12,6 +12,35 @@ use crate::bar::{Bar, Unit};
 use crate::flags::{Color, Common};
 use crate::screen::Screen;
 
+/// Failed items of one kind that a terminal shows.
+const SHOWN: u64 = 3;
+
+/// Counts failed items by kind: those with the same message but for its numbers.
+#[derive(Default)]
+struct Kinds(Vec<(String, u64)>);
+
+impl Kinds {
+    /// Counts one more of this kind; how many there are now.
+    fn add(&mut self, message: &str) -> u64 {
+        let kind = message.replace(|c: char| c.is_ascii_digit(), "");
+        match self.0.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, count)) => {
+                *count += 1;
+                *count
+            }
+            None => {
+                self.0.push((kind, 1));
+                1
+            }
+        }
+    }
+
+    /// How many were not shown.
+    fn hidden(&self) -> u64 {
+        self.0.iter().map(|(_, count)| count.saturating_sub(SHOWN)).sum()
+    }
+}
+
 /// Prints messages.
 pub struct Status {
     name: String,
@@ -23,6 +52,8 @@ pub struct Status {
     /// Work done by all bars, and its unit.
     worked: Arc<AtomicU64>,
     unit: Mutex<Option<Unit>>,
+    /// On a terminal, where failed items of one kind are counted after the first.
+    kinds: Option<Mutex<Kinds>>,
 }
 
 impl Status {
@@ -42,6 +73,7 @@ impl Status {
             started,
             worked: Arc::default(),
             unit: Mutex::default(),
+            kinds: (terminal && !common.verbose).then(Mutex::default),
         }
     }
 
@@ -52,6 +84,26 @@ impl Status {
             self.line(&format!("hint: {hint}"));
         }
         failure.exit
+    }
+
+    /// Prints the failure of an item. On a terminal, only the first failures of a kind are printed.
+    pub fn item_failure(&self, failure: &Failure) {
+        let before = self.kinds.as_ref().map_or(0, |kinds| kinds.lock().add(&failure.record().error));
+        match before {
+            0 | 1 => drop(self.failure(failure)),
+            // The hint was the same.
+            2..=SHOWN => self.write(&failure.to_string()),
+            _ => {}
+        }
+    }
+
+    /// Counts the failures that were not printed.
+    pub(crate) fn count_hidden(&self) {
+        let hidden = self.kinds.as_ref().map_or(0, |kinds| kinds.lock().hidden());
+        if hidden > 0 {
+            let errors = zwire::human_counted(hidden, "more error");
+            self.write(&format!("{errors} of these kinds; -v shows all"));
+        }
     }
 
     /// Prints a warning.
@@ -104,5 +156,19 @@ impl Status {
         let seconds = self.started.elapsed().as_secs_f64();
         let rate = self.unit.lock().and_then(|unit| unit.rate(self.worked.load(Ordering::Relaxed), seconds));
         rate.map_or_else(|| format!("{seconds:.2} s"), |rate| format!("{seconds:.2} s, {rate}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_counted_by_kind() {
+        let mut kinds = Kinds::default();
+        let counts: Vec<u64> = (0..5).map(|number| kinds.add(&format!("chunk {number}: checksum mismatch"))).collect();
+        assert_eq!(counts, [1, 2, 3, 4, 5]);
+        assert_eq!(kinds.add("permission denied"), 1);
+        assert_eq!(kinds.hidden(), 2);
     }
 }

@@ -154,8 +154,10 @@ impl WriterFlags {
     /// # Errors
     /// As [`Output::plain`].
     pub fn ending(&self, outcome: &Outcome, session: &mut Session) -> Result<Ending, Failure> {
-        if let (Summary::Status(status), true) = (&outcome.summary, self.missing) {
-            session.out.plain(&status.missing)?;
+        match &outcome.summary {
+            Summary::Status(status) if self.missing => session.out.plain(&status.missing)?,
+            Summary::Complete { .. } if self.missing => session.out.plain("")?,
+            _ => {}
         }
         Ok(Ending::new(outcome.exit, &outcome.summary))
     }
@@ -235,7 +237,7 @@ impl Progress for Listener<'_> {
     }
 
     fn item_failed(&self, failure: &Failure) -> Result<(), Failure> {
-        self.status.failure(failure);
+        self.status.item_failure(failure);
         self.emit(&Record::Error(failure.record()))
     }
 

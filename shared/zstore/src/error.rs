@@ -309,6 +309,13 @@ pub fn read_failed(path: &Path, source: io::Error) -> StoreError {
     }
 }
 
+/// The hint for a file that cannot be created because its directory does not exist.
+pub fn missing_directory(path: &Path, error: &io::Error) -> Option<String> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists())?;
+    let is_it = error.kind() == io::ErrorKind::NotFound;
+    is_it.then(|| format!("create the directory first: mkdir -p {}", zwire::shell_quote(&parent.to_string_lossy())))
+}
+
 /// Classifies a failed write of `path`.
 pub fn write_failed(path: &Path, source: io::Error) -> StoreError {
     let place = path.display().to_string();

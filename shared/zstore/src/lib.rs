@@ -34,7 +34,7 @@ pub use atomic::{
     link_or_copy, make_empty_directory, move_directory, remove_empty_directory, remove_left_behind, remove_retired,
     remove_tree, retire_directory,
 };
-pub use error::{StoreError, read_failed, write_failed};
+pub use error::{StoreError, missing_directory, read_failed, write_failed};
 pub use file_kind::FileKind;
 pub use local::LocalObject;
 pub use location::{Location, ZipLocation, without_caches};

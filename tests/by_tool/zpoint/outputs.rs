@@ -210,3 +210,53 @@ fn formats_of_rows_are_formats() {
         );
     }
 }
+
+#[test]
+fn a_name_that_contradicts_the_format_or_its_directory_is_refused_with_one_that_does_not() {
+    let scene = Scene::globe();
+    let text = |name: &str| scene.text(name);
+    for (flags, code, words) in [
+        (
+            vec!["-o".into(), text("x.parquet"), "-f".into(), "csv".into()],
+            2,
+            ["one of parquet", "x.csv, or -f parquet"],
+        ),
+        (vec!["-o".into(), text("x.jsonl"), "-f".into(), "npy".into()], 2, ["one of jsonl", "x.npy, or -f jsonl"]),
+        (
+            vec!["-o".into(), text("new/"), "-f".into(), "csv".into()],
+            2,
+            ["new/: is the name of a directory", "points.csv"],
+        ),
+        (vec!["-o".into(), text("none/x.csv")], 7, ["none/x.csv: the directory does not exist", "none"]),
+        (vec!["-o".into(), text("none/x.jsonl")], 7, ["none/x.jsonl: the directory does not exist", "none"]),
+    ] {
+        let outcome = scene.run(&at(&flags, &[])).expect(code);
+        words.iter().for_each(|word| assert!(outcome.stderr.contains(word), "{word}: {}", outcome.stderr));
+        assert!(
+            code == 2 || outcome.stderr.contains("hint: create the directory first: mkdir -p "),
+            "{}",
+            outcome.stderr
+        );
+        assert!(scene.names().is_empty(), "{:?}", scene.names());
+    }
+    let flags = vec!["-o".to_owned(), text("x.csv")];
+    scene.run(&at(&flags, &[])).expect(0);
+    let outcome = scene.run(&at(&flags, &[])).expect(7);
+    assert!(outcome.stderr.contains("x.csv: already exists"), "not its sidecar: {}", outcome.stderr);
+}
+
+#[test]
+fn a_table_of_many_points_shows_the_first_and_names_the_output() {
+    let scene = Scene::globe();
+    let lines: String = (0..50).map(|number| format!("p{number},0,{number}\n")).collect();
+    let points = scene.file("points.csv", &format!("id,lat,lon\n{lines}"));
+    let run = |name: &str, more: &[&str]| {
+        let output = scene.text(name);
+        scene.run(&[&["--points", &points, "-o", &output, "--format", "table"], more].concat()).expect(0).stdout
+    };
+    let table = run("x.csv", &[]);
+    assert_eq!(table.lines().filter(|line| line.starts_with('p')).count(), 20, "{table}");
+    assert!(table.contains("\n30 more points; -v lists all\n"), "{table}");
+    assert!(table.lines().last().unwrap().ends_with(&format!(" written to {}", scene.text("x.csv"))), "{table}");
+    assert_eq!(run("y.csv", &["-v"]).lines().filter(|line| line.starts_with('p')).count(), 50);
+}

@@ -47,7 +47,7 @@ fn a_file_that_is_not_there_or_empty_is_told() {
     let outcome = scene.run(&["--points", "/nowhere/points.csv"]).expect(4);
     assert!(outcome.stderr.contains("/nowhere/points.csv"), "{}", outcome.stderr);
     let path = scene.file("points.csv", "id,lat,lon\n");
-    assert!(scene.run(&["--points", &path]).expect(2).stderr.contains("no points given"));
+    assert!(scene.run(&["--points", &path]).expect(2).stderr.contains("has no points below its header"));
 }
 
 fn refused(arguments: &[&str]) -> Outcome {
@@ -61,10 +61,47 @@ fn invalid_points_are_refused() {
         (&["--lat=91", "--lon=0"], "91"),
         (&["--lat=0", "--lon=400"], "400"),
         (&["--lat=NaN", "--lon=0"], "NaN"),
-        (&["--lat=1", "--lat=2", "--lon=0"], "2 times"),
+        (&["--lat=1", "--lat=2", "--lon=0"], "2 latitudes and 1 longitude"),
         (&[], "--lat"),
     ] {
         let outcome = refused(arguments);
         assert!(outcome.stderr.contains(word), "{word}: {}", outcome.stderr);
     }
+}
+
+#[test]
+fn coordinates_without_flags_are_told_how_to_be_given() {
+    let scene = Scene::globe();
+    let store = scene.store.to_str().unwrap();
+    let run = |more: &[&str]| harness::Tool::new("zpoint").arg(store).args(more).run().expect(2).stderr;
+    for (more, hint) in [
+        (&["51.5", "-0.1"][..], "hint: use --lat 51.5 --lon -0.1"),
+        (&["51.5"], "hint: use --lat LAT --lon LON"),
+        (&["--lat", "x", "--lon", "1"], "expected a number"),
+        (&["--lat", "1"], "1 latitude and 0 longitudes are given"),
+        (&["--lat", "1", "--lon", "1", "-j", "0"], "use a number from 1 to 1024"),
+    ] {
+        let stderr = run(more);
+        assert!(stderr.contains(hint) && !stderr.contains("literal"), "{stderr}");
+    }
+    for (content, words) in [
+        ("", "is empty: expected a header"),
+        ("id;lat;lon\na;1;2\n", "semicolons"),
+        ("id,lat,lon\n", "no points below"),
+    ] {
+        let file = scene.file("points.csv", content);
+        let stderr = run(&["--points", &file]);
+        assert!(stderr.contains(words) && stderr.contains("points.csv: "), "{stderr}");
+    }
+}
+
+#[test]
+fn a_reversed_range_of_times_is_refused() {
+    let scene = Scene::globe();
+    let outcome = scene.at(0.0, 0.0, &["--sel", "time=2019-03-02:2019-03-01"]).expect(2);
+    assert!(
+        outcome.stderr.contains("time: the range 2019-03-02:2019-03-01 starts after it ends"),
+        "{}",
+        outcome.stderr
+    );
 }

@@ -37,7 +37,7 @@ use crate::sink::{Format, Layout, NO_NETCDF, THROUGH_ZARR, TimeFormat};
 )]
 pub struct Args {
     /// Stores: paths, or file, s3, gs, az, http or https URLs
-    #[arg(value_name = "STORE")]
+    #[arg(value_name = "STORE", allow_negative_numbers = true)]
     pub stores: Vec<Target>,
     /// Read more stores from FILE ("-": standard input), one per line, as text or as records with a "store" field
     #[arg(long, value_name = "FILE")]
@@ -117,7 +117,8 @@ pub struct WhatFlags {
     /// time=2019-03-01:2019-03-07 (both ends included); repeatable, once per dimension
     #[arg(long, value_name = "DIM=LABEL", value_parser = parse_sel)]
     pub sel: Vec<Selection>,
-    /// Select by index, as in Python: level=0:3 (3 excluded), time=-1, time=::24; repeatable, once per dimension
+    /// Select by index, as in Python: level=0:3 (3 excluded), time=-1, time=::24; repeatable, once per dimension. Over several
+    /// stores, indices of the first row dimension count through all of them, as in their concatenation
     #[arg(long, value_name = "DIM=INDEX", value_parser = parse_isel)]
     pub isel: Vec<Selection>,
     /// Take the coordinate value nearest to a label of --sel, the last one before it (pad) or the first one after it

@@ -6,8 +6,11 @@ use serde_json::Value;
 use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{ExtractionRecord, MatchRecord, Record, Summary, human_bytes, human_count, human_counted};
 
-/// The table of the plan, or of the cells of the points.
-pub fn table(dry_run: bool) -> Table {
+/// Points whose cells are listed.
+const LISTED: u64 = 20;
+
+/// The table of the plan, or of the cells of the points: of `all`, or of the first.
+pub fn table(dry_run: bool, all: bool) -> Table {
     let text = |title| Column { title: Cow::Borrowed(title), align: Align::Left, shrinks: true, drops: Drops::Never };
     let number =
         |title| Column { title: Cow::Borrowed(title), align: Align::Right, shrinks: false, drops: Drops::Late };
@@ -18,10 +21,18 @@ pub fn table(dry_run: bool) -> Table {
         let titles = ["LAT", "LON", "GRID_LAT", "GRID_LON", "KM"];
         std::iter::once(text("POINT")).chain(titles.map(number)).chain([text("STORE")]).collect()
     };
+    let mut matches = 0;
     Table {
         columns,
-        rows: Box::new(|record| match record {
-            Record::Match(found) => matched(found),
+        rows: Box::new(move |record| match record {
+            Record::Match(found) => {
+                matches += 1;
+                if all || matches <= LISTED { matched(found) } else { Vec::new() }
+            }
+            Record::Summary(_) if !all && matches > LISTED => {
+                let more = human_counted(matches - LISTED, "more point");
+                vec![Row::Note(format!("{more}; -v lists all"))]
+            }
             Record::Extraction(plan) => vec![Row::Cells(planned(plan))],
             _ => Vec::new(),
         }),
@@ -127,6 +138,8 @@ fn footer(summary: &Summary) -> Vec<String> {
     for (key, noun) in [("chunks_missing", "missing chunk"), ("chunks_failed", "damaged chunk")] {
         words.extend(number(key).filter(|count| *count > 0).map(|count| human_counted(count, noun)));
     }
-    words.extend(number("output_bytes").map(|bytes| format!("{} written", human_bytes(bytes))));
+    let output = summary.totals.get("outputs").and_then(|outputs| outputs.get(0)).and_then(Value::as_str);
+    let to = output.map_or_else(String::new, |output| format!(" to {output}"));
+    words.extend(number("output_bytes").map(|bytes| format!("{} written{to}", human_bytes(bytes))));
     vec![words.join(" · ")]
 }

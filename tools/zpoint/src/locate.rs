@@ -61,7 +61,7 @@ pub fn open(options: &Options, names: &[Target], points: &Points, session: &mut 
         let first = all.next().unwrap_or_else(|| Failure::usage("the selection matches nothing"));
         return Err(match (all.len(), first.exit) {
             (0, _) => first,
-            (more, Exit::Usage) => none_of_all(&first, more),
+            (more, Exit::Usage) => none_of_all(&first, more, all.last().as_ref()),
             _ => {
                 all.try_for_each(|failure| session.item_failed(&failure))?;
                 first
@@ -81,8 +81,9 @@ fn of_one(failure: Failure) -> Result<Failure, Failure> {
 }
 
 /// The first failure of several stores in which nothing is selected.
-fn none_of_all(first: &Failure, more: usize) -> Failure {
-    let failure = Failure::usage(format!("{first} (nor does it in {more} more)"));
+fn none_of_all(first: &Failure, more: usize, last: Option<&Failure>) -> Failure {
+    let last = last.map_or_else(String::new, |last| format!("; the last: {last}"));
+    let failure = Failure::usage(format!("{first} (nor does it in {more} more{last})"));
     match first.advice() {
         Some(hint) => failure.hint(hint),
         None => failure,

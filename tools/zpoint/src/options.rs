@@ -142,13 +142,32 @@ impl Args {
         if self.rows.partition_by.is_some() && file.is_some_and(is_url) {
             return Err(Failure::usage("--partition-by writes a local directory").at("--output"));
         }
-        let known = ["jsonl", "ndjson", "json"];
-        let is_records = |path: &Path| path.extension().is_none_or(|ending| known.iter().any(|known| ending == *known));
+        if let Some(path) = file.filter(|_| self.rows.partition_by.is_none()) {
+            self.check_name(path)?;
+        }
+        let is_records = |path: &Path| path.extension().is_none() || format_of(path) == Some(Format::Jsonl);
         let unknown = file.is_some_and(|path| !is_records(path)) || self.rows.partition_by.is_some();
         if unknown && self.row_format().is_none() && !self.read.dry_run {
             return Err(Failure::usage("cannot infer the format from the file name")
                 .at("--output")
                 .hint("use -f FORMAT"));
+        }
+        Ok(())
+    }
+
+    /// Rejects the name of an output that contradicts its format, or names a directory.
+    fn check_name(&self, path: &Path) -> Result<(), Failure> {
+        let (named, format) = (format_of(path), self.row_format().unwrap_or(Format::Jsonl));
+        if let Some(named) = named.filter(|named| *named != format) {
+            let (named, format) = (named.name(), format.name());
+            let failure = Failure::usage(format!("the name is one of {named}, but -f {format} is given"));
+            let name = path.with_extension(format);
+            return Err(failure.at(path.display()).hint(format!("use -o {}, or -f {named}", name.display())));
+        }
+        if format != Format::Zarr && path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            let failure = Failure::usage("is the name of a directory, but rows go to a file").at(path.display());
+            let name = path.join(format!("points.{}", format.name()));
+            return Err(failure.hint(format!("use -o {}, or --partition-by KEY", name.display())));
         }
         Ok(())
     }
@@ -167,13 +186,7 @@ impl Args {
     /// The format of the rows; `None`: that of records.
     fn row_format(&self) -> Option<Format> {
         let named = self.rows.to.or_else(|| sink::Format::named(self.common.format.extra()?));
-        named.or_else(|| match self.rows_file()?.extension()?.to_str()? {
-            "csv" => Some(Format::Csv),
-            "parquet" | "pq" => Some(Format::Parquet),
-            "npy" => Some(Format::Npy),
-            "zarr" => Some(Format::Zarr),
-            _ => None,
-        })
+        named.or_else(|| format_of(self.rows_file()?).filter(|format| *format != Format::Jsonl))
     }
 
     fn data_options(&self) -> Result<DataOptions, Failure> {
@@ -261,6 +274,18 @@ impl Args {
             store: StoreOptions { memory: self.memory.max_memory.bytes(), ..self.store.options(&session.stop) },
             pools: Default::default(),
         }
+    }
+}
+
+/// The format that a file name stands for.
+fn format_of(path: &Path) -> Option<Format> {
+    match path.extension()?.to_str()? {
+        "csv" => Some(Format::Csv),
+        "parquet" | "pq" => Some(Format::Parquet),
+        "npy" => Some(Format::Npy),
+        "zarr" => Some(Format::Zarr),
+        "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
+        _ => None,
     }
 }
 

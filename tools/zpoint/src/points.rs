@@ -84,8 +84,9 @@ impl Points {
         bad: &mut BadLines,
     ) -> Result<Points, Failure> {
         if latitudes.len() != longitudes.len() {
-            let (lat, lon) = (latitudes.len(), longitudes.len());
-            return Err(Failure::usage(format!("--lat is given {lat} times and --lon {lon} times")));
+            let count = |values: &[f64], noun: &str| zwire::human_counted(values.len() as u64, noun);
+            let what = format!("{} and {} are given", count(latitudes, "latitude"), count(longitudes, "longitude"));
+            return Err(Failure::usage(what).hint("give each point a --lat and a --lon"));
         }
         let mut points = Points::default();
         for (latitude, longitude) in latitudes.iter().zip(longitudes) {
@@ -96,6 +97,10 @@ impl Points {
         }
         if let Some(path) = file {
             points.read(path, bad)?;
+        }
+        if let (0, Some(path)) = (points.len(), file) {
+            let what = if bad.count == 0 { "has no points below its header" } else { "has no valid points" };
+            return Err(Failure::usage(what).at(path.display()));
         }
         if points.len() == 0 {
             return Err(Failure::usage("no points given").hint("use --lat and --lon, or --points FILE"));
@@ -265,6 +270,14 @@ impl Columns {
     fn of(header: &csv::StringRecord) -> Result<Columns, String> {
         let names: Vec<String> = header.iter().map(str::to_ascii_lowercase).collect();
         let find = |known: &[&str]| names.iter().position(|name| known.contains(&name.as_str()));
+        if header.iter().all(str::is_empty) {
+            return Err("is empty: expected a header such as id,lat,lon, then a line for each point".into());
+        }
+        let separators = [(';', "semicolons"), ('\t', "tabs")];
+        let other = separators.iter().find(|(separator, _)| header.len() == 1 && header[0].contains(*separator));
+        if let Some((_, name)) = other {
+            return Err(format!("line 1: the columns are separated by {name}: separate them by commas"));
+        }
         let missing = |what: &str| format!("line 1: the header has no column {what:?}: expected id,lat,lon,…");
         let latitude = find(&LATITUDE).ok_or_else(|| missing("lat"))?;
         let longitude = find(&LONGITUDE).ok_or_else(|| missing("lon"))?;
@@ -322,6 +335,10 @@ mod tests {
             ("id,lat,lon\na,1,2\na,2,3\n", ["line 3", "already used in line 2"]),
             ("id,latt,lon\na,1,2\n", ["line 1", "\"lat\""]),
             ("id,lat,lon\na,1,400\n", ["line 2", "longitude 400"]),
+            ("", ["is empty", "id,lat,lon"]),
+            ("\n\n", ["is empty", "id,lat,lon"]),
+            ("id;lat;lon\na;1;2\n", ["line 1", "semicolons"]),
+            ("id\tlat\tlon\na\t1\t2\n", ["line 1", "tabs"]),
         ] {
             let error = read(text).expect_err(text);
             assert!(words.iter().all(|word| error.contains(word)), "{error}");
@@ -346,7 +363,7 @@ mod tests {
     fn flags_come_in_pairs() {
         let gather = |lat: &[f64], lon: &[f64]| Points::gather(lat, lon, None, &mut BadLines::default());
         assert_eq!(gather(&[51.5, -90.0], &[0.0, 359.9]).expect("points").ids, ["0", "1"]);
-        assert!(gather(&[1.0], &[]).expect_err("one").to_string().contains("1 times"));
+        assert!(gather(&[1.0], &[]).expect_err("one").to_string().contains("1 latitude and 0 longitudes"));
         assert!(gather(&[], &[]).is_err());
         let hint = |lat, lon| gather(&[lat], &[lon]).expect_err("none").advice().unwrap_or_default().to_owned();
         assert_eq!(hint(151.2, -33.9), "use --lat -33.9 --lon 151.2 if they are swapped");

@@ -53,11 +53,12 @@ impl Tool for Args {
     }
 
     fn table(&self) -> Table {
-        human::table(self.read.dry_run)
+        human::table(self.read.dry_run, self.common.verbose)
     }
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
         let options = self.options(session)?;
+        self.check_stores()?;
         let names = stores(&self.stores, self.stores_from.as_deref(), &options.read.store)?;
         let mut bad = BadLines::new(self.point.skip_bad_points);
         let points = Points::gather(&self.point.lat, &self.point.lon, self.point.points.as_deref(), &mut bad)?;
@@ -76,6 +77,26 @@ impl Tool for Args {
             report_left_out(source, &options.data, session)?;
         }
         if options.read.dry_run { job.describe(session) } else { job.extract(session) }
+    }
+}
+
+impl Args {
+    /// Rejects coordinates without flags: `zpoint STORE 51.5 -0.1`.
+    fn check_stores(&self) -> Result<(), Failure> {
+        let is_number = |text: &str| text.parse::<f64>().is_ok() && !Path::new(text).exists();
+        let typed: Vec<String> = self.stores.iter().map(ToString::to_string).collect();
+        let numbers: Vec<&str> = typed.iter().map(String::as_str).filter(|text| is_number(text)).collect();
+        match numbers.as_slice() {
+            [] => Ok(()),
+            [lat, lon] => {
+                let failure = Failure::usage(format!("{lat} and {lon} are numbers, not stores"));
+                Err(failure.hint(format!("use --lat {lat} --lon {lon}")))
+            }
+            [first, ..] => {
+                let failure = Failure::usage(format!("{first} is a number, not a store"));
+                Err(failure.hint("use --lat LAT --lon LON for a point"))
+            }
+        }
     }
 }
 

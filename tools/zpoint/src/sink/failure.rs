@@ -2,14 +2,23 @@
 
 use std::fmt::Display;
 use std::io;
+use std::path::Path;
 
+use zstore::missing_directory;
 use zwire::{Exit, Failure};
 
 use super::Shape;
 
 /// The output device is full, or the output cannot be written.
 pub fn write_failed(target: impl Display, error: &io::Error) -> Failure {
-    Failure::new(Exit::Output, error.to_string()).at(target)
+    let place = target.to_string();
+    let hint = missing_directory(Path::new(&place), error);
+    let what = if hint.is_some() { "the directory does not exist".into() } else { error.to_string() };
+    let failure = Failure::new(Exit::Output, what).at(place);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 /// An integer or boolean is missing, which the format cannot represent.

@@ -44,6 +44,8 @@ pub fn open(
     let is_remote = matches!(Location::parse(path)?, Location::Remote(_));
     let none = is_remote || !options.sidecar;
     let sidecars = if none { Vec::new() } else { sidecar_names(format, options.layout) };
+    // The output is what the user named, and its sidecars are not.
+    refuse_existing(path, &what, options.overwrite)?;
     for ending in &sidecars {
         refuse_existing(&beside(path, ending), &What::File, options.overwrite)?;
     }
