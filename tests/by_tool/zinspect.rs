@@ -229,6 +229,7 @@ fn stores_and_arrays_that_are_alike_have_one_row() {
     let all = run(&["-v"]);
     assert_eq!(all.lines().filter(|line| line.starts_with("/v")).count(), 92, "{all}");
     assert_eq!(all.lines().filter(|line| ["b1:", "b2:", "b3:", "other:"].contains(line)).count(), 4, "{all}");
+    assert!(!run(&["-v", "--sizes"]).contains("alike"), "no heading without rows");
 }
 
 #[test]

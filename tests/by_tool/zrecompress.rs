@@ -605,3 +605,40 @@ fn mistyped_arrays_and_dimensions_name_the_closest() {
         assert!(!output.exists());
     }
 }
+
+#[test]
+fn shapes_that_fit_only_some_arrays_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = fixture("weather-v2.zarr");
+    let run = |name: &str, flags: &[&str]| recompress(&source, &directory.path().join(name), flags);
+    // Only the coordinates have one dimension.
+    for flags in [&["--chunks", "744"][..], &["--chunks", "2", "--var", "t2m"]] {
+        let outcome = run("a.zarr", flags).expect(2);
+        assert!(outcome.stderr.contains("no data array has as many dimensions"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("3 dimensions (time, latitude, longitude)"), "{}", outcome.stderr);
+        assert!(!directory.path().join("a.zarr").exists());
+    }
+    let outcome = run("b.zarr", &["--chunks", "2", "--var", "time", "--min-size", "0"]).expect(0);
+    assert_eq!(outcome.stderr, "", "a coordinate that is asked for by name is an array like others");
+}
+
+#[test]
+fn a_table_says_why_an_array_is_unchanged() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("x.zarr");
+    harness::copy_tree(&fixture("weather-v2.zarr"), &store);
+    let flags = ["--var", "t2m", "--format", "table"];
+    let table = recompress(&store, &directory.path().join("y.zarr"), &flags).expect(0).stdout;
+    let row = |table: &str| table.lines().find(|line| line.starts_with("/tp ")).unwrap().to_owned();
+    assert!(row(&table).contains(" copy ") && row(&table).ends_with("unchanged: not selected by --var"), "{table}");
+    let table = Tool::new("zrecompress").arg("--in-place").arg(&store).args(flags).run().expect(0).stdout;
+    assert!(row(&table).contains(" none ") && !row(&table).contains(" 0 B "), "{table}");
+}
+
+#[test]
+fn several_names_in_one_flag_are_told_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let outcome = recompress(&fixture("weather-v2.zarr"), &directory.path().join("x.zarr"), &["--var", "tp,t2m"]);
+    let outcome = outcome.expect(4);
+    assert!(outcome.stderr.contains("hint: repeat the flag: --var tp --var t2m"), "{}", outcome.stderr);
+}

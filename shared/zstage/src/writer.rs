@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use zarray::{Array, Part, ZarrFormat, json};
 use zstore::{Location, METADATA, Store, StoreError, StoreOptions, Target};
-use zwire::{Exit, Failure, Record, human_counted};
+use zwire::{Exit, Failure, Record, human_counted, shell_quote};
 
 use crate::array_plan::ArrayPlan;
 use crate::command::Command;
@@ -367,7 +367,9 @@ impl<W: Writer> Run<'_, W> {
 
     /// Which parts of a prepared output are done.
     fn status(&self, output: &Location) -> Result<Outcome, Failure> {
-        let (staged, file) = self.open(output, Claim::Nothing)?;
+        let Some((staged, file)) = self.open_prepared(output, Claim::Nothing)? else {
+            return Ok(self.complete(output));
+        };
         let status = parts::status(&staged, &file.header)?;
         let exit = if status.missing.is_empty() { Exit::Done } else { Exit::No };
         Ok(Outcome::new(exit, Summary::Status(status)))
@@ -381,7 +383,8 @@ impl<W: Writer> Run<'_, W> {
         let missing = parts::missing(&staged, file.header.parts)?;
         if !missing.is_empty() {
             let text = format!("parts {} of {} are missing", parts::ranges(&missing), file.header.parts);
-            let hint = format!("run each with {} --part I/N", W::TOOL);
+            let output = shell_quote(&output.to_string());
+            let hint = format!("run each with {} --part I/{} {output}", W::TOOL, file.header.parts);
             return Err(Failure::new(Exit::No, text).at(output).hint(hint));
         }
         let Work { totals, seen } = parts::sum(&staged, file.header.parts)?;

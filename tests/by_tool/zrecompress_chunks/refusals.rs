@@ -49,7 +49,8 @@ fn shapes_that_are_none_are_named() {
 fn what_fits_no_array_is_absent_and_what_does_not_fit_the_one_that_is_named_is_refused() {
     let scene = Scene::of(&Maps::new(2), &[]);
     refused(&scene, &["--chunks", "depth=5"], 4, &["depth"]);
-    refused(&scene, &["--chunks", "6,6,6,6"], 4, &["4 dimensions"]);
+    refused(&scene, &["--chunks", "6,6,6,6"], 2, &["no data array", "3 dimensions (time, lat, lon)"]);
+    refused(&scene, &["--chunks", "744"], 2, &["no data array", "/t", "3 dimensions (time, lat, lon)"]);
     refused(&scene, &["--chunks", "nothing:6,6,5"], 4, &["nothing"]);
     refused(&scene, &["--chunks", "time=6", "--chunks", "nothing:time=6"], 4, &["nothing"]);
     refused(&scene, &["--chunks", "t:depth=5"], 2, &["/t", "no dimension depth", "time, lat, lon"]);

@@ -39,6 +39,8 @@ fn four_parts_in_any_order_make_what_one_run_makes() {
             assert!(!scene.output.exists());
             let outcome = scene.of_output(&["--finish"]).expect(1);
             assert!(outcome.stderr.contains(&format!("parts {left} of 4")), "{}", outcome.stderr);
+            let command = format!("zrecompress --part I/4 {}", scene.output.display());
+            assert!(outcome.stderr.contains(&command), "{}", outcome.stderr);
             // What is not finished cannot be opened.
             Tool::new("zinspect").arg(&scene.output).run().expect(4);
         }
@@ -46,6 +48,9 @@ fn four_parts_in_any_order_make_what_one_run_makes() {
         missing(&scene, "");
         let summary = scene.of_output(&["--finish"]).expect(0).records().pop().unwrap();
         assert!(tree(&scene.output) == scene.undisturbed(), "{form:?}");
+        let status = scene.of_output(&["--status"]).expect(0);
+        assert_eq!(status.records().pop().unwrap()["already_complete"], true);
+        assert_eq!(scene.of_output(&["--status", "--missing"]).expect(0).stdout, "\n");
         let objects = if matches!(form, Form::Shards | Form::ShardsIndexFirst) { 12 } else { 42 };
         assert_eq!((&summary["objects"], &summary["failed"]), (&objects.into(), &0.into()));
         scene.assert_left(&[]);

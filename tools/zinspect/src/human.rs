@@ -75,6 +75,10 @@ impl Rows {
     }
 
     fn all(&mut self) -> Vec<Row> {
+        if self.options.verbose || self.options.tree {
+            // All rows have been shown.
+            return Vec::new();
+        }
         self.stores.add_some(self.store.take());
         let named = self.options.several_stores;
         let rows = |store: Store| store.into_rows(named, |node, count| node_rows(node, count, self.options));

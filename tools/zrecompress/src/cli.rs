@@ -27,8 +27,7 @@ use crate::trial::Objective;
 #[command(
     name = "zrecompress",
     override_usage = "zrecompress [OPTIONS] SRC DST\n       zrecompress [OPTIONS] --in-place SRC\n       \
-                      zrecompress [OPTIONS] --out-dir DIR SRC...\n       \
-                      zrecompress [OPTIONS] --out-dir DIR --stores-from FILE"
+                      zrecompress [OPTIONS] --out-dir DIR {SRC... | --stores-from FILE}"
 )]
 pub struct Args {
     /// Store, group or array to read: a path, or a URL (file, s3, gs, az, http or https)

@@ -6,8 +6,8 @@ use serde_json::Value;
 use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{PlanRecord, Record, Summary, human_bytes, human_count, human_counted};
 
-/// The table of a run, or of a plan; of `several` stores, it names each.
-pub fn table(is_plan: bool, several: bool) -> Table {
+/// The table of a run, or of a plan; of `several` stores, it names each. `in_place`, nothing is copied.
+pub fn table(is_plan: bool, several: bool, in_place: bool) -> Table {
     let column = |title, align, shrinks, drops| Column { title: Cow::Borrowed(title), align, shrinks, drops };
     let text = |title, drops| column(title, Align::Left, true, drops);
     let number = |title, drops| column(title, Align::Right, false, drops);
@@ -20,11 +20,11 @@ pub fn table(is_plan: bool, several: bool) -> Table {
     columns.extend(sizes.iter().map(|title| number(title, Drops::Never)));
     // zinspect shows how it was.
     columns.extend([text("FROM", Drops::Early), text("TO", Drops::Never)]);
-    Table { columns, rows: Box::new(named(several)), tree: false, footer }
+    Table { columns, rows: Box::new(named(several, in_place)), tree: false, footer }
 }
 
 /// The rows of records, of `several` stores below a line with the name of each.
-fn named(several: bool) -> impl FnMut(&Record) -> Vec<Row> + Send {
+fn named(several: bool, in_place: bool) -> impl FnMut(&Record) -> Vec<Row> + Send {
     let mut last = String::new();
     move |record| {
         let store = match record {
@@ -37,13 +37,24 @@ fn named(several: bool) -> impl FnMut(&Record) -> Vec<Row> + Send {
             last.clone_from(store);
             Row::Note(format!("{store}:"))
         });
-        heading.into_iter().chain(rows(record)).collect()
+        heading.into_iter().chain(rows(record, in_place)).collect()
     }
 }
 
-fn rows(record: &Record) -> Vec<Row> {
+/// What stands in place of the new codec of an array that is only copied.
+fn unchanged(reason: &str) -> String {
+    format!("unchanged: {reason}")
+}
+
+fn rows(record: &Record, in_place: bool) -> Vec<Row> {
     match record {
         Record::Recompress(array) => {
+            let reason = array.reason.as_ref().filter(|_| array.action == "copy");
+            let to = reason.map_or_else(|| array.to.clone(), |reason| unchanged(reason));
+            if in_place && array.action == "copy" {
+                let (path, from, none) = (array.path.clone(), array.from.clone(), String::new);
+                return vec![Row::Cells(vec![path, "none".into(), none(), none(), none(), none(), from, to])];
+            }
             let gain = array.gain.map_or_else(String::new, |gain| format!("{gain:.2}"));
             vec![Row::Cells(vec![
                 array.path.clone(),
@@ -53,23 +64,25 @@ fn rows(record: &Record) -> Vec<Row> {
                 human_bytes(array.bytes_after),
                 gain,
                 array.from.clone(),
-                array.reason.clone().filter(|_| array.action == "copy").unwrap_or_else(|| array.to.clone()),
+                to,
             ])]
         }
-        Record::Plan(plan) => plan_rows(plan),
+        Record::Plan(plan) => plan_rows(plan, in_place),
         // Errors are printed to stderr, which is the same terminal.
         _ => Vec::new(),
     }
 }
 
-fn plan_rows(plan: &PlanRecord) -> Vec<Row> {
+fn plan_rows(plan: &PlanRecord, in_place: bool) -> Vec<Row> {
+    let reason = plan.reason.as_ref().filter(|_| plan.action == "copy");
+    let action = if in_place && plan.action == "copy" { "none".to_owned() } else { plan.action.clone() };
     let cells = Row::Cells(vec![
         plan.path.clone(),
-        plan.action.clone(),
+        action,
         plan.objects_expected.map_or_else(|| "?".into(), human_count),
         plan.uncompressed_bytes.map_or_else(|| "?".into(), human_bytes),
         plan.from.clone(),
-        plan.reason.clone().filter(|_| plan.action == "copy").unwrap_or_else(|| plan.to.clone()),
+        reason.map_or_else(|| plan.to.clone(), |reason| unchanged(reason)),
     ]);
     let (Some(chunk), Some(regions), Some(reads), Some(decodes), Some(peak)) =
         (&plan.chunk_shape, plan.regions, plan.chunk_reads, plan.decodes, plan.peak_memory_bytes)
@@ -92,7 +105,7 @@ fn plan_rows(plan: &PlanRecord) -> Vec<Row> {
 }
 
 /// The share of the stored bytes that is saved.
-fn saved(before: u64, after: u64) -> String {
+pub fn saved(before: u64, after: u64) -> String {
     let share = |part: u64| (100.0 * part as f64 / before as f64).round();
     match before {
         0 => String::new(),

@@ -10,11 +10,11 @@ use zstage::{
     ArrayPlan, ArrayStats, Begin, Convert, OnBadChunk, OutputPlan, PlanArray, Progress, WriteOptions, Writer,
 };
 use zstore::{Location, Store};
-use zwire::{Exit, Failure, RecompressRecord, Record, did_you_mean, ratio, round3};
+use zwire::{Exit, Failure, RecompressRecord, Record, did_you_mean, human_counted, ratio, round3};
 
 use crate::convert::Converter;
 use crate::options::{EncodeOptions, Options};
-use crate::request::Request;
+use crate::request::{Request, is_coordinate};
 use crate::trial::{self, TrialOptions};
 
 /// `zrecompress` as a writer.
@@ -112,6 +112,10 @@ impl Writer for Recompress<'_> {
                 None => failure,
             });
         }
+        let misfits = body.misfits(plans)?;
+        if let (Some(array), true) = (misfits.first(), misfits.len() == body.data_arrays(plans)?.count()) {
+            return Err(no_fit(array).at(store.location()));
+        }
         if self.write().on_bad_chunk == OnBadChunk::Copy && plans.iter().any(|plan| plan.rechunk().is_some()) {
             return Err(Failure::usage(
                 "--on-bad-chunk copy cannot be combined with --chunks: chunks that cannot be decoded cannot be rechunked",
@@ -127,6 +131,13 @@ impl Writer for Recompress<'_> {
         output: &Location,
         progress: &dyn Progress,
     ) -> Result<bool, Failure> {
+        let misfits = body.misfits(&plan.plans)?;
+        if let Some(array) = misfits.first() {
+            let count = human_counted(misfits.len() as u64, "array");
+            let text =
+                format!("{count} with other dimensions than --chunks or --shards keep their chunks: {}", array.path);
+            progress.warn(&(text + if misfits.len() > 1 { ", …" } else { "" }));
+        }
         let Some(options) = &self.options.trial else { return Ok(false) };
         let source = plan.store().location().to_string();
         let options = TrialOptions { source, target: Some(output.to_string()), ..options.clone() };
@@ -178,7 +189,38 @@ impl Writer for Recompress<'_> {
     }
 }
 
+/// The failure of shapes that no data array fits.
+fn no_fit(array: &Array) -> Failure {
+    let names: Vec<&str> = array.dimension_names.iter().flatten().flatten().map(String::as_str).collect();
+    let dimensions = human_counted(array.shape.len() as u64, "dimension");
+    let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+    let what = format!(
+        "no data array has as many dimensions as --chunks or --shards has lengths: {} has {dimensions}{names}",
+        array.path
+    );
+    Failure::usage(what).hint("give a length for each dimension, or name some of them: --chunks DIM=N")
+}
+
 impl Body {
+    /// The arrays that are asked for and are not the coordinate of a dimension; if there are none, those coordinates.
+    fn data_arrays<'a>(&self, plans: &'a [ArrayPlan]) -> Result<impl Iterator<Item = &'a Array> + use<'a>, Failure> {
+        let var = VarFilter::new(&self.encode.var)?;
+        let asked: Vec<&Array> =
+            plans.iter().map(|plan| &plan.array).filter(|array| var.matches(&array.path)).collect();
+        let only_coordinates = asked.iter().all(|array| is_coordinate(array));
+        Ok(asked.into_iter().filter(move |array| only_coordinates || !is_coordinate(array)))
+    }
+
+    /// Data arrays that keep their chunks because no shape is for arrays with as many dimensions.
+    fn misfits<'a>(&self, plans: &'a [ArrayPlan]) -> Result<Vec<&'a Array>, Failure> {
+        let shapes = self.encode.shapes()?;
+        // A number has no dimension that could be divided.
+        let passes = |array: &&Array| {
+            !array.shape.is_empty() && (shapes.chunks.pass_over(array) || shapes.shards.pass_over(array))
+        };
+        Ok(self.data_arrays(plans)?.filter(passes).collect())
+    }
+
     /// The codecs that a trial chose.
     fn chosen(&self) -> BTreeMap<String, Blosc> {
         self.chosen.iter().filter_map(|(path, spec)| Some((path.clone(), blosc_of(spec)?))).collect()

@@ -134,14 +134,14 @@ fn unsupported(chain: &Chain) -> Option<String> {
 }
 
 /// Why a coordinate is only copied.
-const SMALL_COORDINATE: &str = "coordinate array smaller than --min-size";
+const SMALL_COORDINATE: &str = "coordinate below --min-size";
 
 fn is_small_coordinate(array: &Array, encode: &EncodeOptions) -> bool {
     is_coordinate(array) && array.uncompressed_bytes().is_some_and(|bytes| bytes < encode.min_size())
 }
 
 /// One dimension that bears the array's own name (CF conventions, section 1.2).
-fn is_coordinate(array: &Array) -> bool {
+pub fn is_coordinate(array: &Array) -> bool {
     let name = array.path.rsplit('/').next().unwrap_or_default();
     matches!(array.dimension_names.as_deref(), Some([Some(dimension)]) if dimension == name)
 }

@@ -40,7 +40,7 @@ impl Tool for Args {
         match self.trial.trial {
             true => trial::human::table(self.common.verbose, self.trial.objective),
             false if self.many.out_dir.is_some() && !self.common.verbose => per_store::table(self.writer.dry_run),
-            false => human::table(self.writer.dry_run, self.many.out_dir.is_some()),
+            false => human::table(self.writer.dry_run, self.many.out_dir.is_some(), self.in_place),
         }
     }
 

@@ -73,8 +73,12 @@ fn mismatched_rule_names_array_and_dimension() {
     }
     assert!(Rules::new(&["[:1".parse().expect("a rule")]).is_err(), "no glob");
     let unused = |typed: &[&str]| rules(typed).unused([&array].into_iter());
-    assert_eq!(unused(&["time=1,step=2", "u10:1,1,1", "5,5"]), ["step", "u10", "2 dimensions"]);
+    assert_eq!(unused(&["time=1,step=2", "u10:1,1,1", "5,5"]), ["step", "u10"]);
     assert!(unused(&["time=1", "t2m:1,1,1", "5,5,5"]).is_empty());
+    let passed_over = |typed: &[&str]| rules(typed).pass_over(&array);
+    assert!(passed_over(&["744"]) && passed_over(&["744", "u10:1,1,1"]));
+    assert!(!passed_over(&["744", "5,5,5"]) && !passed_over(&["744", "t2m:1,1,1"]));
+    assert!(!passed_over(&["step=3"]) && !passed_over(&["u10:1"]) && !passed_over(&[]), "it is not asked for");
 }
 
 #[test]

@@ -114,6 +114,16 @@ impl Rules {
         Ok(Some(shape))
     }
 
+    /// Whether there are rules for all arrays, but none has as many lengths as `array` has dimensions.
+    pub fn pass_over(&self, array: &Array) -> bool {
+        let fits = |(rule, filter): &(Rule, Option<VarFilter>)| match (filter, &rule.shape) {
+            (Some(filter), _) => filter.matches(&array.path),
+            (None, Shape::Listed(lengths)) => lengths.len() == array.shape.len(),
+            (None, Shape::Named(_)) => true,
+        };
+        self.0.iter().any(|(rule, _)| rule.glob.is_none()) && !self.0.iter().any(fits)
+    }
+
     /// Unused parts of the rules: dimension names that no array has, globs that match no array.
     pub fn unused<'a>(&self, arrays: impl Iterator<Item = &'a Array> + Clone) -> Vec<String> {
         let mut unused = Vec::new();
@@ -123,10 +133,7 @@ impl Rules {
                     let seen = arrays.clone().any(|array| filter.matches(&array.path));
                     unused.extend(rule.glob.clone().filter(|_| !seen));
                 }
-                (None, Shape::Listed(lengths)) => {
-                    let seen = arrays.clone().any(|array| array.shape.len() == lengths.len());
-                    unused.extend((!seen).then(|| format!("{} dimensions", lengths.len())));
-                }
+                (None, Shape::Listed(_)) => {}
                 (None, Shape::Named(pairs)) => {
                     let missing =
                         pairs.iter().filter(|(name, _)| !arrays.clone().any(|a| dimension(a, name).is_some()));

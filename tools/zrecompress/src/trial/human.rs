@@ -7,6 +7,8 @@ use serde_json::Value;
 use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{ChoiceRecord, Record, Summary, TrialRecord, human_bytes, human_count, human_counted};
 
+use crate::human::saved;
+
 /// Compressors shown of each array.
 const BEST: usize = 3;
 
@@ -98,7 +100,7 @@ fn speed(one: f64, threaded: Option<f64>) -> String {
 fn mark(trial: &TrialRecord) -> &'static str {
     match (trial.chosen, trial.pareto) {
         (true, _) => "chosen",
-        (false, true) => "pareto",
+        (false, true) => "trade-off",
         (false, false) => "",
     }
 }
@@ -120,26 +122,20 @@ fn footer(summary: &Summary) -> Vec<String> {
     let (before, after) = (number("bytes_before").unwrap_or(0), number("predicted_bytes").unwrap_or(0));
     let seconds = summary.totals.get("predicted_seconds").and_then(Value::as_f64).unwrap_or(0.0);
     let mut lines = vec![format!(
-        "trial: nothing is written. {}, {} tried (-v shows all). pareto: Pareto-optimal in size, speed and bytes per point",
+        "trial: nothing is written. {}, {} tried (-v shows all). trade-off: no other is better in size, speed and bytes per point together",
         human_counted(arrays, "array"),
         human_counted(number("trials").unwrap_or(0), "compressor"),
     )];
     if before > 0 {
         lines.push(format!(
-            "estimated for all: {} → {} ({}), {} s to compress",
+            "estimated for all: {} → {}{}, {} s to compress",
             human_bytes(before),
             human_bytes(after),
-            change(before, after),
+            saved(before, after),
             duration(seconds)
         ));
     }
     lines
-}
-
-/// `12 % smaller`, `3 % larger`.
-fn change(before: u64, after: u64) -> String {
-    let percent = (after as f64 / before as f64 - 1.0) * 100.0;
-    format!("{:.0} % {}", percent.abs(), if percent > 0.0 { "larger" } else { "smaller" })
 }
 
 #[cfg(test)]
@@ -167,10 +163,5 @@ mod tests {
             assert_eq!(found.iter().filter_map(codec).collect::<Vec<_>>().join(" "), shown);
             assert_eq!(found.last(), Some(&Row::Verbatim("zrecompress a b".into())));
         }
-    }
-
-    #[test]
-    fn changes_of_size_are_told_in_words() {
-        assert_eq!((change(100, 67), change(100, 103)), ("33 % smaller".into(), "3 % larger".into()));
     }
 }
