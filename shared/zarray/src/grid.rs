@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::subset::Subset;
 
 /// Consecutive chunks of one length along a dimension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Run {
     /// Number of its first chunk.
     first: u64,
@@ -20,10 +20,10 @@ struct Run {
 }
 
 /// The chunks along one dimension.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Axis {
     /// At least one, in order.
-    runs: Arc<[Run]>,
+    runs: Box<[Run]>,
     count: u64,
 }
 
@@ -64,9 +64,12 @@ impl Axis {
     }
 }
 
-/// Shape of an array and of the objects it is stored in (chunks, or shards).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grid {
+/// Shape of an array and of the objects it is stored in (chunks, or shards). Clones share their memory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Grid(Arc<Lengths>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Lengths {
     shape: Vec<u64>,
     chunk_shape: Vec<u64>,
     axes: Vec<Axis>,
@@ -87,7 +90,7 @@ impl Grid {
             return None;
         }
         let axes = shape.iter().zip(&chunk_shape).map(|(length, chunk)| Axis::even(*length, *chunk)).collect();
-        Some(Grid { shape, chunk_shape, axes, regular: true })
+        Some(Grid(Arc::new(Lengths { shape, chunk_shape, axes, regular: true })))
     }
 
     /// A rectilinear grid: for each dimension the lengths of its chunks, each with how often it is repeated. `None` if the rank
@@ -98,22 +101,23 @@ impl Grid {
         }
         let axes = shape.iter().zip(lengths).map(|(extent, lengths)| Axis::uneven(*extent, lengths));
         let axes: Vec<Axis> = axes.collect::<Option<_>>()?;
-        Some(Grid { shape, chunk_shape: axes.iter().map(Axis::longest).collect(), axes, regular: false })
+        let chunk_shape = axes.iter().map(Axis::longest).collect();
+        Some(Grid(Arc::new(Lengths { shape, chunk_shape, axes, regular: false })))
     }
 
     /// Shape of the array.
     pub fn shape(&self) -> &[u64] {
-        &self.shape
+        &self.0.shape
     }
 
     /// Shape of a chunk; of a rectilinear grid, the longest along each dimension.
     pub fn chunk_shape(&self) -> &[u64] {
-        &self.chunk_shape
+        &self.0.chunk_shape
     }
 
     /// Whether all chunks have the same shape by definition.
     pub fn is_regular(&self) -> bool {
-        self.regular
+        self.0.regular
     }
 
     /// The lengths of its chunks along each dimension, each with how many of them follow each other.
@@ -122,28 +126,28 @@ impl Grid {
             let end = axis.runs.get(at + 1).map_or(axis.count, |next| next.first);
             (axis.runs[at].length, end - axis.runs[at].first)
         };
-        self.axes.iter().map(|axis| (0..axis.runs.len()).map(|at| run(axis, at)).collect()).collect()
+        self.0.axes.iter().map(|axis| (0..axis.runs.len()).map(|at| run(axis, at)).collect()).collect()
     }
 
     /// Chunk `index`, in full even at the edge.
     pub fn chunk(&self, index: &[u64]) -> Subset {
-        let (start, shape) = index.iter().zip(&self.axes).map(|(chunk, axis)| axis.extent(*chunk)).unzip();
+        let (start, shape) = index.iter().zip(&self.0.axes).map(|(chunk, axis)| axis.extent(*chunk)).unzip();
         Subset::new(start, shape)
     }
 
     /// The first element and the length of chunk `chunk` along `dimension`.
     pub fn extent(&self, dimension: usize, chunk: u64) -> (u64, u64) {
-        self.axes[dimension].extent(chunk)
+        self.0.axes[dimension].extent(chunk)
     }
 
     /// The chunk along `dimension` that holds `element`.
     pub fn chunk_of(&self, dimension: usize, element: u64) -> u64 {
-        self.axes[dimension].chunk_of(element)
+        self.0.axes[dimension].chunk_of(element)
     }
 
     /// The chunks that `subset` touches, as a box of their indices.
     pub fn touched(&self, subset: &Subset) -> Subset {
-        let bounds = subset.start().iter().zip(subset.shape()).zip(&self.axes);
+        let bounds = subset.start().iter().zip(subset.shape()).zip(&self.0.axes);
         let bounds = bounds.map(|((start, length), axis)| {
             let first = axis.chunk_of(*start);
             (first, if *length == 0 { 0 } else { axis.chunk_of(start + length - 1) + 1 - first })
@@ -155,17 +159,17 @@ impl Grid {
     /// The same grid with its dimensions permuted: dimension `order[i]` becomes dimension `i`.
     pub fn permuted(&self, order: &[usize]) -> Grid {
         let pick = |from: &[u64]| order.iter().map(|dimension| from[*dimension]).collect();
-        Grid {
-            shape: pick(&self.shape),
-            chunk_shape: pick(&self.chunk_shape),
-            axes: order.iter().map(|dimension| self.axes[*dimension].clone()).collect(),
-            regular: self.regular,
-        }
+        Grid(Arc::new(Lengths {
+            shape: pick(&self.0.shape),
+            chunk_shape: pick(&self.0.chunk_shape),
+            axes: order.iter().map(|dimension| self.0.axes[*dimension].clone()).collect(),
+            regular: self.0.regular,
+        }))
     }
 
     /// Chunks along each dimension.
     pub fn counts(&self) -> Vec<u64> {
-        self.axes.iter().map(|axis| axis.count).collect()
+        self.0.axes.iter().map(|axis| axis.count).collect()
     }
 
     /// Number of chunks (`u64::MAX` if there are more).
@@ -181,22 +185,22 @@ impl Grid {
     /// Elements of a chunk, of a rectilinear grid of the largest (`u64::MAX` if there are more). Edge chunks are stored in
     /// full, too.
     pub fn chunk_elements(&self) -> u64 {
-        product(&self.chunk_shape)
+        product(&self.0.chunk_shape)
     }
 
     /// Elements of the array (`u64::MAX` if there are more).
     pub fn elements(&self) -> u64 {
-        product(&self.shape)
+        product(&self.0.shape)
     }
 
     /// Whether `index` is one of its chunks.
     pub fn contains(&self, index: &[u64]) -> bool {
-        index.len() == self.shape.len() && index.iter().zip(&self.axes).all(|(index, axis)| *index < axis.count)
+        index.len() == self.0.shape.len() && index.iter().zip(&self.0.axes).all(|(index, axis)| *index < axis.count)
     }
 
     /// The number of a chunk in C order (`u64::MAX` if it is larger).
     pub fn number(&self, index: &[u64]) -> u64 {
-        let counts = self.axes.iter().map(|axis| axis.count);
+        let counts = self.0.axes.iter().map(|axis| axis.count);
         index
             .iter()
             .zip(counts)
@@ -206,6 +210,7 @@ impl Grid {
     /// The chunk of that number in C order.
     pub fn index(&self, mut number: u64) -> Vec<u64> {
         let mut index: Vec<u64> = self
+            .0
             .axes
             .iter()
             .rev()

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use zarray::{Array, Chain, Hierarchy, Key, Node, Part, Pool};
+use zarray::{Array, Chain, Grid, Hierarchy, Key, Node, Part, Pool};
 use zstore::{Location, Object, Store, StoreError, Trail};
 use zwire::{Exit, Failure, Record};
 
@@ -93,7 +93,7 @@ impl<'a> OutputPlan<'a> {
     fn plan_arrays(&mut self, plan_array: &PlanArray, progress: &dyn Progress) -> Result<Vec<Failure>, Failure> {
         let (store, listable) = (self.store(), self.listable);
         let (groups, plans) = (&mut self.groups, &mut self.plans);
-        let (mut failures, mut chains) = (Vec::new(), Chains::default());
+        let (mut failures, mut equal) = (Vec::new(), Equal::default());
         self.hierarchy.walk(
             &self.pool,
             |visit| match visit {
@@ -109,7 +109,7 @@ impl<'a> OutputPlan<'a> {
                 match planned {
                     Ok((group, plan)) => {
                         groups.extend(group);
-                        plans.extend(plan.map(|plan: ArrayPlan| chains.share(plan)));
+                        plans.extend(plan.map(|plan: ArrayPlan| equal.share(plan)));
                     }
                     Err(failure) => failures.push(failure),
                 }
@@ -244,7 +244,7 @@ impl<'a> OutputPlan<'a> {
         let totals = [
             ("arrays", self.plans.len() as u64),
             ("recompress", self.plans.iter().filter(|plan| !matches!(plan.action, Action::Copy(_))).count() as u64),
-            ("objects_expected", sum(|array| array.numbered().map(zarray::Grid::len))),
+            ("objects_expected", sum(|array| array.numbered().map(Grid::len))),
             ("uncompressed_bytes", sum(Array::uncompressed_bytes)),
             ("jobs", jobs),
             ("memory_bytes", self.plans.iter().map(need).max().unwrap_or(0)),
@@ -263,21 +263,34 @@ impl<'a> OutputPlan<'a> {
     }
 }
 
-/// The codecs of arrays by a hash of them: most arrays of a store have the same, which are held once.
+/// What most arrays of a store have in common, which is held once.
 #[derive(Default)]
-struct Chains(HashMap<u64, Arc<Chain>>);
+struct Equal {
+    /// Codecs by a hash of them.
+    chains: HashMap<u64, Arc<Chain>>,
+    grids: HashSet<Grid>,
+}
 
-impl Chains {
+impl Equal {
     fn share(&mut self, mut plan: ArrayPlan) -> ArrayPlan {
         let text = |chain: &Chain| format!("{chain:?}");
         let own = text(&plan.array.chain);
         let mut hasher = DefaultHasher::new();
         own.hash(&mut hasher);
-        let held = self.0.entry(hasher.finish()).or_insert_with(|| Arc::clone(&plan.array.chain));
+        let held = self.chains.entry(hasher.finish()).or_insert_with(|| Arc::clone(&plan.array.chain));
         if text(held) == own {
             plan.array.chain = Arc::clone(held);
         }
+        plan.array.grid = plan.array.grid.take().map(|grid| self.grid(grid));
         plan
+    }
+
+    fn grid(&mut self, grid: Grid) -> Grid {
+        if let Some(held) = self.grids.get(&grid) {
+            return held.clone();
+        }
+        self.grids.insert(grid.clone());
+        grid
     }
 }
 

@@ -1,6 +1,6 @@
 //! What must be there before the first object is written: the documents, the backup, and the plan file.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -91,16 +91,15 @@ impl OutputPlan<'_> {
     /// Writes the documents and the checksums of their sources to the folder. Documents of an earlier run that are not needed
     /// any more are removed last.
     fn stage(&self, documents: &Documents, staged: &StagedStore) -> Result<Vec<String>, Failure> {
-        let written = Mutex::new(HashSet::new());
+        let earlier: Mutex<BTreeSet<String>> = Mutex::new(waiting(staged.folder())?.into_iter().collect());
         let notes = documents.write(&self.pool, &|key, text| {
             put_document(staged, key, text)?;
-            written.lock().insert(key.to_owned());
+            earlier.lock().remove(key);
             Ok(())
         })?;
         documents.read.save(staged)?;
-        let written = written.into_inner();
-        for key in waiting(staged.folder())?.iter().filter(|key| !written.contains(*key)) {
-            remove_document(staged, key)?;
+        for key in earlier.into_inner() {
+            remove_document(staged, &key)?;
         }
         Ok(notes)
     }
