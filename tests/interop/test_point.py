@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import xarray as xr
 
 import points
 from points import Point
@@ -155,6 +156,37 @@ def test_selections_are_those_of_xarray(option: str, select, levels: Path, tmp_p
         chosen = points.at_points(select(dataset), IN_LEVELS).load()
     table = points.extract(tmp_path, levels, IN_LEVELS, option)
     points.assert_same_columns(points.columns(table), points.rows(chosen, "time"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "labels"),
+    [
+        ("i8", np.arange(20190228, 20190312), ["20190301", "20190301:20190303", "20190228,20190305"]),
+        ("u8", np.arange(6, dtype="u8") + np.uint64(2**64 - 6), [str(2**64 - 3), f"{2**64 - 5}:{2**64 - 3}"]),
+        ("i8", 2**53 + np.arange(6), [str(2**53 + 1), f"{2**53 + 1}:{2**53 + 3}"]),
+        ("f8", 5_000_000.0 + np.arange(8), ["5000002", "5000002:5000004"]),
+        ("f4", 1e7 + np.arange(8), ["10000003", "10000003:10000005"]),
+        ("f4", np.arange(40) / 10, ["0.3", "1.1:1.7"]),
+    ],
+)
+@pytest.mark.parametrize("stores", [1, 2])
+def test_labels_of_large_numbers_are_those_of_xarray(stores: int, dtype: str, values, labels, tmp_path: Path) -> None:
+    """A neighbour of a value is another value, however large both are."""
+    values = np.asarray(values).astype(dtype)
+    dims = ("date", "lat", "lon")
+    made = []
+    for number, part in enumerate(np.array_split(values, stores)):
+        field = points.numbers((len(part), 3, 4), seed=number)
+        coordinates = {"date": part, "lat": np.arange(3.0), "lon": np.arange(4.0)}
+        made.append(points.write(xr.Dataset({"t": (dims, field)}, coordinates), tmp_path / f"{number}.zarr", 3))
+    whole = xr.concat([xr.open_zarr(store, consolidated=False) for store in made], "date").load()
+    for label in labels:
+        start, _, end = label.partition(":")
+        chosen = whole.sel(date=slice(values.dtype.type(start), values.dtype.type(end)) if end else [values.dtype.type(part) for part in label.split(",")])
+        near = [()] if end else [(), ("--sel-method=nearest", "--sel-tolerance=0")]
+        for options in near:
+            table = points.extract(tmp_path, made, [Point(1, 1)], f"--sel=date={label}", *options)
+            np.testing.assert_array_equal(table["t"].to_numpy(), chosen["t"].values[:, 1, 1])
 
 
 @pytest.mark.parametrize("period", ["2019-03", "2019-03-15", "2019-03-02:2019-03-04", "2019-03-30T20:2019-04-02"])

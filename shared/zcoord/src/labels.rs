@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::calendar::Calendar;
+use crate::number::{Number, rounding};
 use crate::time::{format_iso, parse_label};
 use crate::values::{Column, Values};
 
@@ -46,12 +47,14 @@ pub(crate) fn labelled(column: &Column, label: &str) -> Result<Vec<u64>, String>
         Values::Text(texts) => Ok(positions(texts.len(), |row| label.split(',').any(|part| part == texts[row]))),
         _ => {
             let ranges = number_ranges(label, is_decreasing(column))?;
-            let within = |value: f64| {
-                // A coordinate stored as float32 differs from its decimal in the seventh digit.
-                let slack = value.abs().max(1.0) * 1e-6;
-                ranges.iter().any(|(low, high)| *low - slack <= value && value <= *high + slack)
+            let within = |value: Number| {
+                let slack = rounding(&column.values, value);
+                ranges.iter().any(|(low, high)| {
+                    low.is_none_or(|low| low.minus(value) <= slack)
+                        && high.is_none_or(|high| value.minus(high) <= slack)
+                })
             };
-            Ok(positions(column.len(), |row| column.number(row).is_some_and(within)))
+            Ok(positions(column.len(), |row| Number::of(column, row).is_some_and(within)))
         }
     }
 }
@@ -62,11 +65,8 @@ fn positions(length: usize, wanted: impl Fn(usize) -> bool) -> Vec<u64> {
 
 /// Whether the values go down, so that a range of them may begin with the larger one.
 fn is_decreasing(column: &Column) -> bool {
-    let ends = |length: usize| match &column.values {
-        Values::Time(moments, _) => moments[0] > moments[length - 1],
-        _ => column.number(0).zip(column.number(length - 1)).is_some_and(|(first, last)| first > last),
-    };
-    column.len() > 1 && ends(column.len())
+    let value = |row| Number::of(column, row);
+    column.len() > 1 && value(0).zip(value(column.len() - 1)).is_some_and(|(first, last)| first.minus(last) > 0.0)
 }
 
 /// A range that would be empty, as `slice` is of increasing values.
@@ -75,20 +75,25 @@ fn reversed(from: &str, to: &str) -> String {
     format!("the range {from}:{to} starts after it ends: use {to}:{from}")
 }
 
+/// The first and the last value of a range; `None` where it is open.
+type NumberRange = (Option<Number>, Option<Number>);
+
 /// `850`, `500:850`, `:500`, `500,700,850`; `850:500` of values that decrease.
-fn number_ranges(label: &str, decreasing: bool) -> Result<Vec<(f64, f64)>, String> {
-    let number = |text: &str, open: f64| match text.trim() {
-        "" => Ok(open),
-        text => text.parse::<f64>().map_err(|_| format!("{text:?} is not a number")),
+fn number_ranges(label: &str, decreasing: bool) -> Result<Vec<NumberRange>, String> {
+    let number = |text: &str| match text.trim() {
+        "" => Ok(None),
+        text => Number::parse(text).map(Some).ok_or_else(|| format!("{text:?} is not a number")),
     };
     let range = |part: &str| match part.split_once(':') {
-        None => number(part, f64::NAN).map(|value| (value, value)),
-        Some((from, to)) => match (number(from, f64::NEG_INFINITY)?, number(to, f64::INFINITY)?) {
-            (low, high) if low > high && !decreasing => Err(reversed(from, to)),
-            (from, to) => Ok((from.min(to), from.max(to))),
+        None => number(part).map(|value| (value, value)),
+        Some((from, to)) => match (number(from)?, number(to)?) {
+            (Some(low), Some(high)) if low.minus(high) > 0.0 && !decreasing => Err(reversed(from, to)),
+            (Some(high), Some(low)) if high.minus(low) > 0.0 => Ok((Some(low), Some(high))),
+            bounds => Ok(bounds),
         },
     };
-    label.split(',').map(range).collect()
+    let parts = label.split(',').filter(|part| !part.trim().is_empty());
+    parts.map(range).collect()
 }
 
 /// Labels and ranges of labels: `2019-03`, `2019-03-01:2019-03-07`, `2019-03-01T06:30/2019-04`. A colon may also be one of a

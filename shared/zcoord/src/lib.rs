@@ -27,6 +27,7 @@ mod indices;
 mod labels;
 mod masks;
 mod nearest;
+mod number;
 mod numeric;
 mod packing;
 mod point;

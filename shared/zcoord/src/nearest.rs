@@ -3,8 +3,9 @@
 use std::str::FromStr;
 
 use crate::labels::{label_of, labelled};
+use crate::number::{Number, rounding};
 use crate::time::parse_label;
-use crate::values::{Column, NOT_A_TIME, Values};
+use crate::values::{Column, Values};
 
 /// Which coordinate value stands for a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +93,7 @@ impl Nearest {
         Some(label_of(column, usize::try_from(index).ok()?))
     }
 
-    fn index(self, column: &Column, target: f64) -> Result<Option<u64>, String> {
+    fn index(self, column: &Column, target: Number) -> Result<Option<u64>, String> {
         let most = match (self.tolerance, &column.values) {
             (None, _) => f64::INFINITY,
             (Some(Tolerance::Number(number)), values) if !matches!(values, Values::Time(..)) => number,
@@ -100,36 +101,29 @@ impl Nearest {
             (Some(Tolerance::Number(_)), _) => return Err("the tolerance of a time needs a unit, such as 1h".into()),
             (Some(Tolerance::Time(_)), _) => return Err("the tolerance of a number has no unit".into()),
         };
-        let allowed = |value: f64| match self.method {
+        // How much larger than the target a coordinate value is.
+        let allowed = |beyond: f64| match self.method {
             NearestMethod::Nearest => true,
-            NearestMethod::Pad => value <= target,
-            NearestMethod::Backfill => value >= target,
+            NearestMethod::Pad => beyond <= 0.0,
+            NearestMethod::Backfill => beyond >= 0.0,
         };
-        let candidates = (0..column.len()).filter_map(|row| Some((row, number(column, row)?)));
-        // A value stored with 32 bits is as far as its decimal digits say.
-        let slack = |value: f64| if matches!(column.values, Values::Time(..)) { 0.0 } else { value.abs() * 1e-6 };
-        let near = candidates.filter(|(_, value)| allowed(*value) && (value - target).abs() <= most + slack(*value));
-        let far = |value: f64| (value - target).abs();
-        let best = near.min_by(|(_, a), (_, b)| far(*a).total_cmp(&far(*b)).then(b.total_cmp(a)));
+        let candidates = (0..column.len()).filter_map(|row| {
+            let value = Number::of(column, row)?;
+            let beyond = value.minus(target);
+            let is_near = allowed(beyond) && beyond.abs() <= most + rounding(&column.values, value);
+            is_near.then_some((row, beyond))
+        });
+        let best = candidates.min_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs()).then(b.total_cmp(a)));
         Ok(best.map(|(row, _)| row as u64))
     }
 }
 
 /// A label as a number: of a time, its beginning in microseconds. `None` for ranges and text.
-fn target(column: &Column, label: &str) -> Option<f64> {
+fn target(column: &Column, label: &str) -> Option<Number> {
     match &column.values {
         Values::Text(_) | Values::Bool(_) => None,
-        Values::Time(_, calendar) => parse_label(label, *calendar).ok().map(|period| period.start as f64),
-        _ => label.parse().ok().filter(|number: &f64| number.is_finite()),
-    }
-}
-
-fn number(column: &Column, row: usize) -> Option<f64> {
-    match &column.values {
-        Values::Time(moments, _) => {
-            Some(moments[row]).filter(|moment| *moment != NOT_A_TIME).map(|moment| moment as f64)
-        }
-        _ => column.number(row),
+        Values::Time(_, calendar) => parse_label(label, *calendar).ok().map(|period| period.start.into()),
+        _ => Number::parse(label).filter(|number| number.is_finite()),
     }
 }
 
@@ -172,6 +166,25 @@ mod tests {
         assert_eq!(near(&even, Nearest, None, "15"), Ok(vec![1]), "of two, the larger");
         assert_eq!(near(&hours(), Nearest, None, "2019-03-01T08:00"), Ok(vec![1]));
         assert_eq!(near(&hours(), Pad, None, "2019-03-05"), Ok(vec![3]));
+    }
+
+    #[test]
+    fn a_tolerance_is_no_wider_for_large_values() {
+        let metres = Column::new(Kind::Float(64), Values::F64((0..5).map(|n| f64::from(5_000_000 + 2 * n)).collect()));
+        let names = Column::new(Kind::Int(64), Values::I64((0..4).map(|n| (1 << 53) + 2 * n).collect()));
+        let tenths = Column::new(Kind::Float(64), Values::F64(vec![0.6, 0.7, 0.8]));
+        let nearest = NearestMethod::Nearest;
+        for (column, tolerance, label, expected) in [
+            (&metres, "0.5", "5000003", vec![]),
+            (&metres, "1", "5000003", vec![2]),
+            (&metres, "0.5", "5000002.5", vec![1]),
+            (&names, "0", "9007199254740993", vec![]),
+            (&names, "1", "9007199254740993", vec![1]),
+            (&names, "0", "9007199254740994", vec![1]),
+            (&tenths, "0.1", "0.9", vec![2]),
+        ] {
+            assert_eq!(near(column, nearest, Some(tolerance), label), Ok(expected), "{label} {tolerance}");
+        }
     }
 
     #[test]

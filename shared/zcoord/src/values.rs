@@ -23,6 +23,23 @@ pub enum Values {
     Text(Vec<String>),
 }
 
+impl Values {
+    /// Adds values of the same type; `false` if they are of another.
+    fn append(&mut self, more: &Values) -> bool {
+        match (self, more) {
+            (Values::F32(all), Values::F32(more)) => all.extend_from_slice(more),
+            (Values::F64(all), Values::F64(more)) => all.extend_from_slice(more),
+            (Values::I64(all), Values::I64(more)) => all.extend_from_slice(more),
+            (Values::U64(all), Values::U64(more)) => all.extend_from_slice(more),
+            (Values::Bool(all), Values::Bool(more)) => all.extend_from_slice(more),
+            (Values::Time(all, own), Values::Time(more, other)) if own == other => all.extend_from_slice(more),
+            (Values::Text(all), Values::Text(more)) => all.extend_from_slice(more),
+            _ => return false,
+        }
+        true
+    }
+}
+
 /// The missing time (NumPy's `NaT`).
 pub const NOT_A_TIME: i64 = i64::MIN;
 
@@ -167,34 +184,21 @@ impl Column {
         Column { kind: self.kind, values, missing }
     }
 
-    /// Columns one after the other; `None` if they are of different kinds.
+    /// Columns one after the other; `None` if they are of different kinds. Numbers of different types become float64.
     pub fn concatenated(columns: &[Column]) -> Option<Column> {
-        let first = columns.first()?;
+        let (first, others) = columns.split_first()?;
         let rows = || columns.iter().flat_map(|column| (0..column.len()).map(move |row| (column, row)));
-        let values = match &first.values {
-            Values::Time(_, calendar) => {
-                let times = columns.iter().map(|column| match &column.values {
-                    Values::Time(times, own) if own == calendar => Some(times.as_slice()),
-                    _ => None,
-                });
-                Values::Time(times.collect::<Option<Vec<_>>>()?.concat(), *calendar)
-            }
-            Values::Text(_) => {
-                let texts = columns.iter().map(|column| match &column.values {
-                    Values::Text(texts) => Some(texts.as_slice()),
-                    _ => None,
-                });
-                Values::Text(texts.collect::<Option<Vec<_>>>()?.concat())
-            }
-            _ if columns.iter().any(|column| matches!(column.values, Values::Time(..) | Values::Text(_))) => {
-                return None;
-            }
-            _ => {
-                let numbers = rows().map(|(column, row)| column.number(row).unwrap_or(f64::NAN)).collect();
-                return Some(Column::new(Kind::Float(64), Values::F64(numbers)));
-            }
-        };
-        Some(Column::new(first.kind, values))
+        let mut values = first.values.clone();
+        if others.iter().all(|column| values.append(&column.values)) {
+            let is_masked = columns.iter().any(|column| !column.missing.is_empty());
+            let missing = rows().filter(|_| is_masked).map(|(column, row)| column.is_missing(row)).collect();
+            return Some(Column { kind: first.kind, values, missing });
+        }
+        if columns.iter().any(|column| matches!(column.values, Values::Time(..) | Values::Text(_))) {
+            return None;
+        }
+        let numbers = rows().map(|(column, row)| column.number(row).unwrap_or(f64::NAN)).collect();
+        Some(Column::new(Kind::Float(64), Values::F64(numbers)))
     }
 
     /// Indices as a column, for a dimension without a coordinate.
@@ -210,5 +214,23 @@ impl Column {
             Kind::Text => 24,
             _ => 8,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_one_type_keep_it_behind_one_another() {
+        let large = |missing| Column { missing, ..Column::new(Kind::Int(64), Values::I64(vec![(1 << 53) + 1, 7])) };
+        let both = Column::concatenated(&[large(vec![]), large(vec![false, true])]).expect("of one kind");
+        assert_eq!(both.values, Values::I64(vec![(1 << 53) + 1, 7, (1 << 53) + 1, 7]));
+        assert_eq!(both.missing, [false, false, false, true]);
+        let narrow = Column::new(Kind::Float(32), Values::F32(vec![0.1]));
+        let mixed = Column::concatenated(&[large(vec![true, false]), narrow.clone()]).expect("numbers");
+        assert!(matches!(mixed.values, Values::F64(ref all) if all[0].is_nan() && all[2] == f64::from(0.1f32)));
+        assert_eq!(Column::concatenated(&[narrow.clone(), narrow.clone()]).expect("alike").kind, Kind::Float(32));
+        assert_eq!(Column::concatenated(&[narrow, Column::new(Kind::Text, Values::Text(vec![]))]), None);
     }
 }
