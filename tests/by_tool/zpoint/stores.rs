@@ -145,6 +145,44 @@ fn a_selection_is_one_over_all_stores() {
     }
 }
 
+/// Without one of the stores, every later index would be another.
+#[test]
+fn a_selection_over_all_stores_needs_all_of_them() {
+    let scene = Scene::globe();
+    let other = later(&scene);
+    let run = |missing: &str, flags: &[&str]| {
+        let mut tool = harness::Tool::new("zpoint").args(["--lat=50", "--lon=30"]);
+        for store in [missing, &scene.text("source.zarr"), other.to_str().unwrap()] {
+            tool = tool.arg(store);
+        }
+        tool.args(flags).run()
+    };
+    // Its rows are along another dimension, or it has none.
+    let mut fields = globe();
+    fields[2] = Field::new("file_id", &[("file_id", 2)], |at| at[0] as f64);
+    fields[3] = Field::new("t", &[("file_id", 2), ("lat", ROWS), ("lon", COLUMNS)], |_| 1.0);
+    store(&scene.path("files.zarr"), false, &fields);
+    fields.remove(2);
+    fields[2] = Field::new("t", &[("lat", ROWS), ("lon", COLUMNS)], |_| 1.0);
+    store(&scene.path("still.zarr"), false, &fields);
+    let near = ["--sel", "time=2019-03-01T05:20", "--sel-method", "nearest"];
+    for (missing, code) in [("gone.zarr", 4), ("files.zarr", 2), ("still.zarr", 2)] {
+        for flags in [&["--isel", "time=0"][..], &["--isel", "time=4:8"], &near] {
+            let outcome = run(&scene.text(missing), flags).expect(code);
+            for words in [missing, "time is selected over all stores"] {
+                assert!(outcome.stderr.contains(words), "{words}: {}", outcome.stderr);
+            }
+            assert!(outcome.of_type("row").is_empty());
+        }
+    }
+    // What a store has of these does not depend on the others.
+    for flags in [&["--sel", "time=2019-03-01T07"][..], &["--isel", "lat=4"]] {
+        let outcome = run(&scene.text("gone.zarr"), flags);
+        assert!(!outcome.stderr.contains("over all stores"), "{}", outcome.stderr);
+    }
+    assert_eq!(values(&run(&scene.text("gone.zarr"), &["--sel", "time=2019-03-01T07"]).expect(3), "t").len(), 1);
+}
+
 #[test]
 fn rows_name_their_store_when_asked() {
     let scene = Scene::globe();

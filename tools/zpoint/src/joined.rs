@@ -16,29 +16,37 @@ use crate::variables::Candidates;
 struct Part<'a> {
     opened: &'a Opened,
     /// The dimension, and an array that has it.
-    dimension: SampleDimension<'a>,
+    dimension: &'a SampleDimension<'a>,
     range: Range<u64>,
 }
 
+/// The first dimension of the rows of a store, if they have one.
+type First<'a> = Result<Option<SampleDimension<'a>>, Failure>;
+
 /// The selections of each store; `None` for a store in which they select nothing. Those by value are the same in all: what a
-/// store has of them does not depend on the others.
+/// store has of them does not depend on the others, nor on stores that `failed` to open.
 ///
 /// # Errors
-/// An index outside of the concatenation, and read errors of the stores.
-pub fn selections(opened: &[Opened], options: &DataOptions) -> Result<Vec<Option<Vec<Selection>>>, Failure> {
-    let same = || Ok(opened.iter().map(|_| Some(options.selections.clone())).collect());
+/// An index outside of the concatenation, a store without a place in it, and read errors of the stores.
+pub fn selections(
+    opened: &[Opened],
+    failed: &[Failure],
+    options: &DataOptions,
+) -> Result<Vec<Option<Vec<Selection>>>, Failure> {
     let over_all = |selection: &Selection| !matches!(selection.by, By::Label(_));
-    if opened.len() < 2 || !options.selections.iter().any(over_all) {
-        return same();
+    if opened.len() + failed.len() < 2 || !options.selections.iter().any(over_all) {
+        return Ok(opened.iter().map(|_| Some(options.selections.clone())).collect());
     }
-    let Some(parts) = parts(opened, options) else { return same() };
-    let dimension = &parts[0].dimension.name;
+    let firsts: Vec<First> = opened.iter().map(|store| first(store, options)).collect();
     let mut of_stores: Vec<Option<Vec<Selection>>> = opened.iter().map(|_| Some(Vec::new())).collect();
     for selection in &options.selections {
-        if selection.dimension != *dimension || !over_all(selection) {
+        let dimension = &selection.dimension;
+        let is_joined = firsts.iter().flatten().flatten().any(|first| first.name == *dimension);
+        if !is_joined || !over_all(selection) {
             of_stores.iter_mut().flatten().for_each(|own| own.push(selection.clone()));
             continue;
         }
+        let parts = parts(opened, &firsts, failed, dimension).map_err(|failure| unplaced(failure, dimension))?;
         let total = parts.last().map_or(0, |part| part.range.end);
         let labels = if selection.is_by_index() { None } else { labels(&parts, options)? };
         let indices = selection.resolve(total, labels.as_ref()).map_err(|error| {
@@ -55,20 +63,39 @@ pub fn selections(opened: &[Opened], options: &DataOptions) -> Result<Vec<Option
     Ok(of_stores)
 }
 
-/// The parts of all stores; `None` if they are not parts of one dimension.
-fn parts<'a>(opened: &'a [Opened], options: &'a DataOptions) -> Option<Vec<Part<'a>>> {
-    let mut parts: Vec<Part> = Vec::new();
-    for store in opened {
-        let candidates = Candidates::of(store, options).ok()?;
-        let dimension = sample_dimensions(store, options, &candidates.found).ok()?.into_iter().next()?;
-        let start = parts.last().map_or(0, |part| part.range.end);
-        let length = length_of(dimension.array, &dimension.name);
-        if parts.first().is_some_and(|first| first.dimension.name != dimension.name) {
-            return None;
-        }
-        parts.push(Part { opened: store, dimension, range: start..start.checked_add(length)? });
+fn first<'a>(store: &'a Opened, options: &'a DataOptions) -> First<'a> {
+    let candidates = Candidates::of(store, options)?;
+    Ok(sample_dimensions(store, options, &candidates.found)?.into_iter().next())
+}
+
+/// The parts of all stores, or the failure of one that has no place among them: every index after it would be another.
+fn parts<'a>(
+    opened: &'a [Opened],
+    firsts: &'a [First<'a>],
+    failed: &[Failure],
+    dimension: &str,
+) -> Result<Vec<Part<'a>>, Failure> {
+    if let Some(failure) = failed.first() {
+        return Err(failure.clone());
     }
-    Some(parts)
+    let mut parts: Vec<Part> = Vec::new();
+    for (opened, first) in opened.iter().zip(firsts) {
+        let other = || Failure::usage(format!("its rows do not begin with {dimension}")).at(&opened.name);
+        let own = first.as_ref().map_err(Failure::clone)?.as_ref();
+        let own = own.filter(|own| own.name == dimension).ok_or_else(other)?;
+        let start = parts.last().map_or(0, |part| part.range.end);
+        let end = start.checked_add(length_of(own.array, dimension)).ok_or_else(other)?;
+        parts.push(Part { opened, dimension: own, range: start..end });
+    }
+    Ok(parts)
+}
+
+/// Why a store is needed that has no place in the concatenation.
+fn unplaced(failure: Failure, dimension: &str) -> Failure {
+    let why =
+        format!("leave it out, or use --sel without --sel-method: {dimension} is selected over all stores together");
+    let hint = failure.advice().map_or_else(|| why.clone(), |advice| format!("{advice}; {why}"));
+    failure.hint(hint)
 }
 
 /// The coordinate values of all parts; `None` if one has none, or they are of different kinds.

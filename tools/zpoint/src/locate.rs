@@ -28,7 +28,8 @@ pub struct Located {
 /// failed item, and one in which nothing is selected is counted.
 ///
 /// # Errors
-/// Invalid selections; the first failure, if no store can be read or has something selected.
+/// Invalid selections; one by index or nearest value over stores that cannot all be read; the first failure, if no store can
+/// be read or has something selected.
 pub fn open(options: &Options, names: &[Target], points: &Points, session: &mut Session) -> Result<Located, Failure> {
     let (mut failed, mut nothing) = (Vec::new(), Vec::new());
     let mut stores = Vec::new();
@@ -38,7 +39,7 @@ pub fn open(options: &Options, names: &[Target], points: &Points, session: &mut 
             Err(failure) => failed.push(of_one(failure)?),
         }
     }
-    let selections = joined::selections(&stores, &options.data)?;
+    let selections = joined::selections(&stores, &failed, &options.data)?;
     let (mut sources, mut lookups, mut empty) = (Vec::new(), Vec::new(), 0);
     for (store, selections) in stores.into_iter().zip(selections) {
         let Some(selections) = selections else {
