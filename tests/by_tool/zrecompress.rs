@@ -598,6 +598,8 @@ fn mistyped_arrays_and_dimensions_name_the_closest() {
     let output = directory.path().join("out.zarr");
     for (arguments, error, hint) in [
         (["--var", "t2"], "--var t2: no such array", "did you mean t2m? available: latitude, longitude, msl,"),
+        (["--var", "/t2"], "--var /t2: no such array", "did you mean /t2m? available: /latitude,"),
+        (["--var=/t2m", "--var=/t2"], "--var /t2: no such array", "did you mean /t2m?"),
         (["--chunks", "tiem=2"], "no array has tiem", "did you mean time? available: latitude, longitude, time"),
     ] {
         let run = Tool::new("zrecompress").arg(fixture("weather-v2.zarr")).arg(&output).args(arguments).run().expect(4);

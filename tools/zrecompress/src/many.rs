@@ -72,6 +72,7 @@ fn one(
         if !options.encode.var.is_empty() {
             return Err(Failure::usage("--var cannot be combined with records that name arrays"));
         }
+        options.var_of_records = true;
         options.encode.var = selection.paths.iter().map(|path| glob_escape(path)).collect();
     }
     let command = Command::Run { source: selection.store.clone(), output: output.clone() };

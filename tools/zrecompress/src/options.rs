@@ -24,6 +24,8 @@ pub struct Options {
     pub trial: Option<TrialOptions>,
     /// Whether records have seconds and throughput.
     pub timing: bool,
+    /// Whether the patterns of --var are paths that records name, of groups as well.
+    pub var_of_records: bool,
 }
 
 impl Args {
@@ -51,7 +53,7 @@ impl Args {
         };
         write.check_bad_chunks(self.in_place)?;
         let trial = (self.trial.trial || self.trial.auto).then(|| self.trial_options(&encode, &write)).transpose()?;
-        Ok(Options { encode, write, trial, timing: self.common.timing })
+        Ok(Options { encode, write, trial, timing: self.common.timing, var_of_records: false })
     }
 
     fn trial_options(&self, encode: &EncodeOptions, write: &WriteOptions) -> Result<TrialOptions, Failure> {

@@ -22,14 +22,13 @@ pub struct Recompress<'a> {
     options: &'a Options,
 }
 
-/// The failure of a pattern that matches no array. Of many, paths that do not are let pass: records of groups name some, too.
-fn unmatched(var: &[String], paths: &[String]) -> Result<Option<Failure>, Failure> {
+/// The failure of a pattern that matches no array. Records name groups, too: of their paths, and of those that a plan has
+/// from them, one that matches is enough.
+fn unmatched(options: &Options, var: &[String], paths: &[String]) -> Result<Option<Failure>, Failure> {
     let all = VarFilter::new(var)?;
-    if !paths.iter().any(|path| all.matches(path)) {
-        return Ok(all.unmatched(paths).into_iter().next());
-    }
-    let names: Vec<String> = var.iter().filter(|pattern| !pattern.starts_with('/')).cloned().collect();
-    Ok(VarFilter::new(&names)?.unmatched(paths).into_iter().next())
+    let is_typed = !options.var_of_records && !options.encode.var.is_empty();
+    let is_enough = !is_typed && paths.iter().any(|path| all.matches(path));
+    Ok(all.unmatched(paths).into_iter().next().filter(|_| !is_enough))
 }
 
 /// What the plan file keeps.
@@ -91,7 +90,7 @@ impl Writer for Recompress<'_> {
 
     fn check(&self, body: &Body, store: &Store, plans: &[ArrayPlan]) -> Result<(), Failure> {
         let paths: Vec<String> = plans.iter().map(|plan| plan.array.path.clone()).collect();
-        if let Some(failure) = unmatched(&body.encode.var, &paths)? {
+        if let Some(failure) = unmatched(self.options, &body.encode.var, &paths)? {
             return Err(failure.at(store.location()));
         }
         if !body.encode.rechunks() {
