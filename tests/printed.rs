@@ -178,13 +178,17 @@ fn commands_that_zinspect_prints_run_one_after_the_other() {
     let server = ObjectServer::start(directory.path(), vec![]);
     let store = directory.path().join("slow.zarr");
     copy_tree(&fixture("weather-v2.zarr"), &store);
-    // Two arrays of single streams.
-    copy_tree(&store.join("t2m"), &store.join("d2m"));
+    // Arrays of single streams, whose names are alike.
+    fs::create_dir(store.join("wind")).unwrap();
+    fs::write(store.join("wind/.zgroup"), r#"{"zarr_format": 2}"#).unwrap();
+    for name in ["wind-u", "wind/u"] {
+        copy_tree(&store.join("t2m"), &store.join(name));
+    }
     fs::remove_file(store.join(".zmetadata")).unwrap();
     let outcome = Tool::new("zinspect").current_dir(directory.path()).args(["--json", "slow.zarr"]).run().expect(0);
     let commands: Vec<String> =
         outcome.records().iter().filter_map(|record| Some(record["command"].as_str()?.to_owned())).collect();
-    assert_eq!(commands.len(), 2, "{}", outcome.stdout);
+    assert_eq!(commands.len(), 3, "{}", outcome.stdout);
     for command in &commands {
         assert_runs(command, directory.path(), &server);
     }

@@ -72,8 +72,8 @@ impl FileKind {
     pub fn hint(self, place: &str) -> String {
         let path = Path::new(place);
         let convert = |engine: &str| {
-            let output = path.with_extension("zarr");
-            let code = format!("import xarray; xarray.open_dataset({place:?}{engine}).to_zarr({output:?})");
+            let (input, output) = (python(place), python(&path.with_extension("zarr").display().to_string()));
+            let code = format!("import xarray; xarray.open_dataset({input}{engine}).to_zarr({output})");
             format!("convert it to a Zarr store: python -c {}", shell_quote(&code))
         };
         match self {
@@ -91,6 +91,12 @@ impl FileKind {
                 .into(),
         }
     }
+}
+
+/// Text as Python writes it.
+fn python(text: &str) -> String {
+    let escaped = text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n").replace('\r', r"\r");
+    format!("\"{escaped}\"")
 }
 
 /// The path that was probably meant by `place`, which does not exist: with `.zarr` added, or a neighbour with a similar name.
@@ -143,6 +149,19 @@ mod tests {
             ),
             "{hint}"
         );
+    }
+
+    #[test]
+    fn printed_python_has_names_as_they_are() {
+        for (name, written) in [
+            ("cafe\u{301}.nc", "\"cafe\u{301}.nc\""),
+            ("it's.nc", r#""it'\''s.nc""#),
+            (r#"a"b\c.nc"#, r#""a\"b\\c.nc""#),
+            ("a\nb\u{200b}\u{e9}.nc", "\"a\\nb\u{200b}\u{e9}.nc\""),
+        ] {
+            let hint = FileKind::NetCdf.hint(name);
+            assert!(hint.contains(&format!("xarray.open_dataset({written})")), "{hint}");
+        }
     }
 
     #[test]

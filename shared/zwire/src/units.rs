@@ -57,9 +57,11 @@ pub fn recompressed_name(store: &str, array: &str) -> String {
         Some(last) if name.contains("://") => last,
         Some(_) => name,
     };
-    let array = array.replace('/', "-");
-    let array = if array == "-" { "" } else { &array };
-    format!("{}{array}.recompressed", stem.strip_suffix(".zarr").unwrap_or(stem))
+    // What separates them stands in no name, so that no two arrays share one.
+    let escaped = array.trim_start_matches('/').replace('%', "%25").replace('-', "%2D").replace('+', "%2B");
+    let separator = if escaped.is_empty() { "" } else { "-" };
+    let array = escaped.replace('/', "+");
+    format!("{}{separator}{array}.recompressed", stem.strip_suffix(".zarr").unwrap_or(stem))
 }
 
 #[cfg(test)]
@@ -70,7 +72,11 @@ mod tests {
     fn outputs_of_printed_commands_have_names_of_their_own() {
         for (store, array, name) in [
             ("/data/a.zarr/", "/t2m", "/data/a-t2m.recompressed"),
-            ("b", "/surface/t2m", "b-surface-t2m.recompressed"),
+            ("b", "/surface/t2m", "b-surface+t2m.recompressed"),
+            ("b", "/surface-t2m", "b-surface%2Dt2m.recompressed"),
+            ("b-surface", "/t2m", "b-surface-t2m.recompressed"),
+            ("b", "/surface+t2m", "b-surface%2Bt2m.recompressed"),
+            ("b", "/surface%2Bt2m", "b-surface%252Bt2m.recompressed"),
             (".", "/t2m", "../copy-t2m.recompressed"),
             ("my store.zarr", "/", "my store.recompressed"),
             ("s3://bucket/dir/c.zarr", "/t2m", "c-t2m.recompressed"),
