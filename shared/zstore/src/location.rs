@@ -132,9 +132,7 @@ impl Location {
                 let absolute = || path.canonicalize().ok().and_then(|path| path.file_name().map(OsString::from));
                 path.file_name().map(OsString::from).or_else(absolute).unwrap_or_default()
             }
-            Location::Remote(address) => {
-                address.url().path().trim_end_matches('/').rsplit('/').next().unwrap_or("").into()
-            }
+            Location::Remote(address) => split_path(address.url().path()).map_or("".into(), |(_, name)| name.into()),
             Location::Zip(zip) if zip.inner.is_empty() => {
                 let name = zip.archive.name();
                 let stem = Path::new(&name).file_stem().filter(|_| has_zip_extension(Path::new(&name)));
@@ -152,8 +150,8 @@ impl Location {
                 Some((Location::Local(path.parent()?.to_owned()), name))
             }
             Location::Remote(address) => {
-                let (above, name) = address.url().path().trim_end_matches('/').rsplit_once('/')?;
-                (!name.is_empty()).then(|| (Location::Remote(address.with_path(above)), name.to_owned()))
+                let (above, name) = split_path(address.url().path())?;
+                Some((Location::Remote(address.with_path(above)), name))
             }
             Location::Zip(_) => None,
         }
@@ -317,10 +315,19 @@ fn has_zip_extension(path: &Path) -> bool {
     path.extension().is_some_and(|extension| ZIP_EXTENSIONS.iter().any(|zip| extension.eq_ignore_ascii_case(zip)))
 }
 
-/// A directory so that [`Location::parse`] reads it back.
-fn encoded(inner: &str) -> String {
-    let special = |c: char| matches!(c, '%' | '|' | '?' | '#' | ' ' | '"');
-    inner.chars().map(|c| if special(c) { format!("%{:02X}", u32::from(c)) } else { c.to_string() }).collect()
+/// The path of a URL above its last part, and that part as the name which it encodes. A slash may be encoded as well.
+fn split_path(path: &str) -> Option<(&str, String)> {
+    let path = path.trim_end_matches('/');
+    let (above, name) = path.rsplit_once('/')?;
+    let encoded = name.to_ascii_lowercase().rfind("%2f").map(|at| above.len() + 1 + at);
+    let (above, name) = encoded.map_or((above, name), |at| (&path[..at], &path[at + "%2f".len()..]));
+    Some((above, decoded(name))).filter(|(_, name)| is_key(name))
+}
+
+/// A key so that [`Location::parse`] reads it back from a URL.
+pub fn encoded(key: &str) -> String {
+    let special = |c: char| matches!(c, '%' | '|' | '?' | '#' | ' ' | '"' | '@' | '*' | '\\') || c.is_ascii_control();
+    key.chars().map(|c| if special(c) { format!("%{:02X}", u32::from(c)) } else { c.to_string() }).collect()
 }
 
 #[cfg(test)]
@@ -410,6 +417,26 @@ mod tests {
         }
         for text in ["x.zip/", "s3://b/x.zip/", "x.zipped", "a|b", "zip", "x.zip/a"] {
             assert!(!matches!(parse(text).expect(text), Location::Zip(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_what_urls_encode() {
+        for (text, above, name) in [
+            ("s3://b/dir%20x/a%20b.csv", "s3://b/dir%20x", "a b.csv"),
+            ("s3://b/a b.csv", "s3://b", "a b.csv"),
+            ("s3://b/caf\u{e9}.csv", "s3://b", "caf\u{e9}.csv"),
+            ("s3://b/a%2520b.csv/", "s3://b", "a%20b.csv"),
+            ("s3://b/x%2Fa%23.csv", "s3://b/x", "a#.csv"),
+            ("s3://b/%2Fetc%2fa.csv", "s3://b/%2Fetc", "a.csv"),
+        ] {
+            let (parent, found) = parse(text).expect(text).parent().expect(text);
+            assert_eq!((parent.to_string().as_str(), found.as_str()), (above, name), "{text}");
+            assert_eq!(parse(text).expect(text).name(), name, "{text}");
+            assert_eq!(parse(&format!("s3://b/{}", encoded(name))).expect(name).name(), name);
+        }
+        for text in ["s3://b", "s3://b/", "s3://b/a%2F..", "s3://b/a%2F"] {
+            assert_eq!(parse(text).expect(text).parent(), None, "{text}");
         }
     }
 

@@ -1,5 +1,8 @@
 //! URLs with wildcards in their path: `s3://bucket/*.zarr`, expanded by listing, as a shell expands paths.
 
+use zwire::decoded;
+
+use crate::location::encoded;
 use crate::{Store, StoreError, StoreOptions, Target};
 
 impl Target {
@@ -48,12 +51,14 @@ impl Pattern<'_> {
             return Ok(vec![format!("{above}/{part}")]);
         }
         let entries = Store::open(format!("{above}{}", self.query).as_str(), options)?.entries("")?;
+        // Of the URL, whose other parts are encoded, too.
+        let part = decoded(part);
         let mut names: Vec<String> = entries.directories.into_iter().chain(entries.files).collect();
         names.retain(|name| {
             matches(part.as_bytes(), name.as_bytes()) && (part.starts_with('.') || !name.starts_with('.'))
         });
         names.sort_unstable();
-        Ok(names.into_iter().map(|name| format!("{above}/{name}")).collect())
+        Ok(names.into_iter().map(|name| format!("{above}/{}", encoded(&name))).collect())
     }
 }
 

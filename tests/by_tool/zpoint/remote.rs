@@ -226,6 +226,28 @@ fn rows_go_to_any_url() {
     assert_eq!(names.collect::<Vec<_>>(), ["rows.csv", "rows.jsonl", "rows.npy", "rows.parquet"]);
 }
 
+#[test]
+fn an_output_has_the_key_that_its_url_encodes() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = ObjectServer::start_writable(directory.path(), vec![]);
+    let source = fixtures().join("weather-v2.zarr");
+    for (url, key) in [
+        ("dir%20x/a%20b.csv", "dir x/a b.csv"),
+        ("dir%20x/a b.csv2.csv", "dir x/a b.csv2.csv"),
+        ("c%23%2525.csv", "c#%25.csv"),
+        ("d%2Fe.csv", "d/e.csv"),
+    ] {
+        hermetic(&server).arg(&source).args(POINT).args(["-o", &server.s3_url(url)]).run().expect(0);
+        assert!(directory.path().join(key).exists(), "{key}: {:?}", harness::tree(directory.path()).keys());
+    }
+    // An array in place of its store, whose group is above it.
+    harness::copy_tree(&source, &directory.path().join("w s.zarr"));
+    fs::rename(directory.path().join("w s.zarr/t2m"), directory.path().join("w s.zarr/t 2m")).unwrap();
+    fs::remove_file(directory.path().join("w s.zarr/.zmetadata")).unwrap();
+    let outcome = hermetic(&server).arg(server.s3_url("w%20s.zarr/t%202m")).args(POINT).run().expect(0);
+    assert!(!outcome.of_type("row").is_empty(), "{}", outcome.stdout);
+}
+
 /// A bucket has no shell that would expand names.
 #[test]
 fn wildcards_in_a_url_are_expanded_by_listing() {
@@ -240,6 +262,15 @@ fn wildcards_in_a_url_are_expanded_by_listing() {
     assert_eq!(stores(of("*_2.zarr").expect(0)), Some(1));
     assert_eq!(stores(of("*").expect(0)), Some(3));
     assert!(of("bitch_*.zarr").expect(4).stderr.contains("no such store"));
+    // A name is any text, and a URL is not.
+    for (name, rows) in [("p%20q.zarr", 1), ("p q.zarr", 2), ("c#1.zarr", 3), ("c?2@3|zip:.zarr", 4)] {
+        let mut fields = globe();
+        (fields[2], fields[3]) = (hours(rows), temperature(rows, 19, 36));
+        crate::made::store(&scene.path(name), false, &fields);
+    }
+    let rows = |pattern: &str| of(pattern).expect(0).of_type("row").len();
+    assert_eq!([rows("p*.zarr"), rows("p%20*.zarr"), rows("p *.zarr"), rows("p%25*")], [3, 2, 2, 1]);
+    assert_eq!([rows("c*.zarr"), rows("c%23*.zarr")], [7, 3]);
     let outcome = Tool::hermetic("zinspect")
         .args(["--anonymous", "--endpoint", &server.endpoint(), &server.s3_url("batch_*.zarr")])
         .run()
