@@ -61,6 +61,30 @@ fn each_refusal_of_a_server_has_its_sentence() {
     }
 }
 
+/// Nor does a name of a store, whatever words it has, say what is wrong.
+#[test]
+fn a_name_is_no_cause() {
+    for (name, status, body, code, what) in [
+        ("TLS_2020.zarr", 500, "<html>oops</html>".to_owned(), 6, "failed with status 500"),
+        ("certificate.zarr", 500, "oops".into(), 6, "failed with status 500"),
+        ("NoSuchBucket.zarr", 403, xml("AccessDenied", "Access Denied"), 6, "refuses access"),
+        ("AccessDenied.zarr", 500, xml("InternalError", "again"), 6, "failed with status 500: again"),
+        ("SlowDown.zarr", 403, xml("InvalidAccessKeyId", "no"), 6, "access key is not known"),
+    ] {
+        let server = ObjectServer::start(&fixtures(), says(status, &body));
+        let outcome = signed("zinspect", &server).arg(server.s3_url(name)).args(["--retries", "1"]).run().expect(code);
+        assert!(outcome.stderr.contains(what), "{name}: {}", outcome.stderr);
+    }
+    for name in ["TLS_2020.zarr", "NoSuchBucket.zarr", "certificate.zarr"] {
+        let url = format!("http://{CLOSED}/{name}");
+        let outcome = Tool::hermetic("zinspect").arg(url).args(["--retries", "1", "--timeout", "3s"]).run().expect(6);
+        assert!(outcome.stderr.contains("cannot connect to the host"), "{name}: {}", outcome.stderr);
+        let server = ObjectServer::start(&fixtures(), vec![]);
+        let absent = Tool::hermetic("zinspect").arg(server.http_url(name)).run().expect(4);
+        assert!(absent.stderr.contains("not a Zarr store"), "{name}: {}", absent.stderr);
+    }
+}
+
 #[test]
 fn want_of_credentials_is_said() {
     let server = ObjectServer::start(&fixtures(), says(403, &xml("AccessDenied", "Access Denied")));
@@ -139,6 +163,36 @@ fn a_token_comes_from_the_environment_or_a_file() {
     run(Some("5ecretw0rx"), None, None).expect(6);
     run(Some("5ecretw0rd"), None, Some("--anonymous")).expect(6);
     run(None, Some("5ecretw0rd"), None).expect(2);
+}
+
+/// They are for the server that is named, and not for one to which it redirects.
+#[test]
+fn a_redirect_to_another_server_loses_the_headers() {
+    let target = ObjectServer::start(&fixtures(), vec![]);
+    let server = ObjectServer::start(&fixtures(), vec![Fault::Redirects { to: target.endpoint() }]);
+    let headers = tempfile::NamedTempFile::new().unwrap();
+    fs::write(headers.path(), "X-Api-Key: 5ecretw0rd\nAuthorization: Bearer 5ecretw0rd\n").unwrap();
+    let run = |url: String, variable: &str, value: &std::ffi::OsStr| {
+        let mut tool = Tool::hermetic("zpoint").arg(url).args(["--lat=10", "--lon=20", "-f", "csv"]);
+        tool.0.env(variable, value);
+        tool.run().expect(0).stdout
+    };
+    let has_secret = |served: &harness::Served| served.headers.values().any(|value| value.contains("5ecretw0rd"));
+    let with_user = server.http_url(WEATHER).replace("http://", "http://user:5ecretw0rd@");
+    for (url, variable, value) in [
+        (server.http_url(WEATHER), "ZTOOLS_HTTP_HEADERS", headers.path().as_os_str()),
+        (server.http_url(WEATHER), "ZTOOLS_HTTP_TOKEN", "5ecretw0rd".as_ref()),
+        (with_user, "LANG", "C".as_ref()),
+    ] {
+        let asked = server.served().len();
+        let redirected = run(url, variable, value);
+        assert_eq!(redirected, run(target.http_url(WEATHER), "LANG", "C".as_ref()));
+        let sent = &server.served()[asked..];
+        assert!(!sent.is_empty() && sent.iter().all(|served| served.headers.contains_key("authorization")), "{sent:?}");
+        assert!(target.served().iter().any(|served| served.range.is_some()), "ranges are kept");
+        assert!(!target.served().iter().any(has_secret), "{variable}");
+    }
+    assert!(server.served().iter().any(has_secret));
 }
 
 /// As fsspec spells them.

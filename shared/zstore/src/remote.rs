@@ -163,16 +163,14 @@ impl RemoteStore {
 
     fn failed(&self, key: &str, error: Error) -> StoreError {
         let place = self.place(key);
-        // In answers to lists, the status is only part of the text.
-        let text = chain(&error);
         // Servers and libraries quote requests, with the credentials in them.
-        let trouble = Trouble::of(&self.secrets.hide(&text), self.sender);
+        let trouble = Trouble::of(&self.secrets.hide(&chain(&error)), self.sender);
         let is_denied = matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. });
         match error {
             _ if trouble.is_no_bucket() => StoreError::NoBucket { place: self.url.clone() },
             _ if is_denied || trouble.is_denial() => StoreError::Denied { place, source: trouble.into() },
             Error::NotFound { .. } => StoreError::Absent { place },
-            _ if text.contains("status code: 404") => StoreError::Absent { place },
+            _ if trouble.is_absent() => StoreError::Absent { place },
             _ => StoreError::Network { place, source: trouble.into() },
         }
     }
