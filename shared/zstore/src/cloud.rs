@@ -14,6 +14,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, Result, RetryConfi
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 use crate::http_headers;
+use crate::redirects::PrivateConnector;
 use crate::secrets::basic;
 use crate::trouble::Sender;
 use crate::{Address, Setting, StoreOptions};
@@ -61,9 +62,17 @@ fn client(options: &StoreOptions) -> ClientOptions {
     ClientOptions::new()
         .with_allow_http(true)
         .with_timeout_disabled()
-        .with_connect_timeout(options.timeout.min(Duration::from_secs(10)))
-        // Several silent tries fit into the time limit of the operation.
-        .with_read_timeout(options.timeout / 3)
+        .with_connect_timeout(connect_timeout(options))
+        .with_read_timeout(read_timeout(options))
+}
+
+fn connect_timeout(options: &StoreOptions) -> Duration {
+    options.timeout.min(Duration::from_secs(10))
+}
+
+/// Several silent tries fit into the time limit of the operation.
+fn read_timeout(options: &StoreOptions) -> Duration {
+    options.timeout / 3
 }
 
 fn retry(options: &StoreOptions, patience: Patience) -> RetryConfig {
@@ -171,11 +180,21 @@ fn plain_http(address: &Address, options: &StoreOptions, patience: Patience) -> 
     let mut url = address.url_with_query();
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
-    let mut client = client(options).with_default_headers(authorization(address, options)?);
+    let mut client = client(options);
     for Setting { key, value } in &options.settings {
         client = client.with_config(key.parse()?, value);
     }
-    HttpBuilder::new().with_url(url).with_client_options(client).with_retry(retry(options, patience)).build()
+    let headers = authorization(address, options)?;
+    let builder = HttpBuilder::new().with_url(url.as_str()).with_client_options(client);
+    let builder = builder.with_retry(retry(options, patience));
+    match headers.is_empty() {
+        true => builder.build(),
+        false => {
+            let (connect_timeout, read_timeout) = (connect_timeout(options), read_timeout(options));
+            let server = url.origin();
+            builder.with_http_connector(PrivateConnector { server, headers, connect_timeout, read_timeout }).build()
+        }
+    }
 }
 
 /// The headers of the environment, and that which carries user and password, if there are any.

@@ -16,6 +16,7 @@ mod netrc;
 mod object;
 mod open_object;
 mod options;
+mod redirects;
 mod remote;
 mod secrets;
 mod target;

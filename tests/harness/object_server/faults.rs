@@ -44,6 +44,8 @@ pub enum Fault {
     Quotes,
     /// The request is answered with this status and body.
     Says { key_contains: String, status: u16, body: String },
+    /// Every request is redirected to another server, where the path is the same.
+    Redirects { to: String },
     /// After so many requests, all fail for a while.
     Outage { after: usize, milliseconds: u64 },
     /// Every response is delayed.
@@ -77,6 +79,11 @@ impl Shared {
         self.faults.iter().find_map(|fault| match fault {
             Fault::Says { key_contains, status, body } if request.concerns(key_contains) => {
                 Some(Answer { status: *status, ..Answer::xml(body) })
+            }
+            Fault::Redirects { to } => {
+                let mut answer = Answer::empty(302);
+                answer.headers.push(format!("Location: {to}{}", request.target));
+                Some(answer)
             }
             _ => None,
         })

@@ -11,6 +11,7 @@ mod request;
 mod shared;
 mod write;
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Served {
     pub target: String,
     /// The header with credentials.
     pub authorization: Option<String>,
+    /// All headers, by lower-case name.
+    pub headers: HashMap<String, String>,
     pub status: u16,
     /// Body bytes sent (or about to be sent if the client disconnected).
     pub bytes: u64,

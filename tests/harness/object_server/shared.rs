@@ -103,6 +103,7 @@ impl Shared {
             signed: request.header("authorization").is_some(),
             target: request.target.clone(),
             authorization: request.header("authorization").map(str::to_owned),
+            headers: request.headers.clone(),
             status,
             bytes: if request.method == "HEAD" { 0 } else { bytes as u64 },
         });
