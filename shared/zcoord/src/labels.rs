@@ -87,8 +87,10 @@ fn number_ranges(label: &str, decreasing: bool) -> Result<Vec<NumberRange>, Stri
     let range = |part: &str| match part.split_once(':') {
         None => number(part).map(|value| (value, value)),
         Some((from, to)) => match (number(from)?, number(to)?) {
-            (Some(low), Some(high)) if low.minus(high) > 0.0 && !decreasing => Err(reversed(from, to)),
-            (Some(high), Some(low)) if high.minus(low) > 0.0 => Ok((Some(low), Some(high))),
+            (Some(first), Some(last)) if first.minus(last) > 0.0 => match decreasing {
+                true => Ok((Some(last), Some(first))),
+                false => Err(reversed(from, to)),
+            },
             bounds => Ok(bounds),
         },
     };
