@@ -58,6 +58,15 @@ pub fn assemble(
 /// # Errors
 /// The store's.
 pub fn sources_now(stores: &[Store], plan: &ArrayPlan, regions: &[(usize, Subset)]) -> Result<u64, Failure> {
+    let hash = |(store, key): &(usize, String)| Ok(source_hash(key, stores[*store].stat(key)?));
+    sources_of(plan, regions)
+        .iter()
+        .map(hash)
+        .try_fold(0, |sum: u64, hash: Result<u64, Failure>| Ok(sum.wrapping_add(hash?)))
+}
+
+/// The source objects under `regions`, there or not: the number of their store, and their key.
+pub fn sources_of(plan: &ArrayPlan, regions: &[(usize, Subset)]) -> BTreeSet<(usize, String)> {
     let mut keys = BTreeSet::new();
     for (number, region) in regions {
         let piece = &plan.view.pieces()[*number];
@@ -66,8 +75,7 @@ pub fn sources_now(stores: &[Store], plan: &ArrayPlan, regions: &[(usize, Subset
         let key = |number| piece.array.key(&piece.array.keys.encode(&objects.member(number)));
         keys.extend((0..objects.elements()).map(|number| (piece.store, key(number))));
     }
-    let hash = |(store, key): &(usize, String)| Ok(source_hash(key, stores[*store].stat(key)?));
-    keys.iter().map(hash).try_fold(0, |sum: u64, hash: Result<u64, Failure>| Ok(sum.wrapping_add(hash?)))
+    keys
 }
 
 /// One output object being assembled.

@@ -223,7 +223,7 @@ impl Documents<'_> {
     fn optional(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
         let mut text = Vec::new();
         let text = self.store.get(key, &mut text)?.map(|_| text);
-        self.read.note(key, text.as_deref());
+        self.read.note(0, key, text.as_deref());
         Ok(text.map(|text| json::without_mark(&text).to_vec()))
     }
 }

@@ -191,7 +191,6 @@ impl Workers<'_> {
             // From the first object on there is something that only the plan knows of.
             self.task.staged.keep();
         }
-        self.task.staged.check_lock()?;
         let outcome = match &item.source {
             ItemSource::View(ObjectSource::Regions(regions)) => {
                 assemble(self.task, plan, item, regions, self.verifies(item), scratch)?

@@ -1,6 +1,7 @@
 //! `OUT.plan`, the folder beside an output: its entries, whether a folder of that name is ours, and its removal.
 
 use std::fs::{self, File};
+use std::panic::resume_unwind;
 use std::path::Path;
 
 use parking_lot::Mutex;
@@ -10,7 +11,7 @@ use zstore::{
 };
 
 use crate::lease::{CLAIMS, CLOCK};
-use crate::lock::{is_at, is_lock};
+use crate::lock::{Lock, is_at, is_lock};
 use crate::owner::LOCK;
 use crate::plan_file::Header;
 
@@ -127,13 +128,13 @@ fn remove_entries(folder: &Store, goes: &dyn Fn(&str) -> bool) -> Result<(), Sto
 ///
 /// # Errors
 /// [`StoreError::Exists`] if the output is already a store; errors of the store.
-pub fn give_up(output: &Location, folder: &Store, options: &StoreOptions) -> Result<(), StoreError> {
+pub fn give_up(output: &Location, folder: &Store, lock: &Lock, options: &StoreOptions) -> Result<(), StoreError> {
     let was_begun = folder.stat(PLAN)?.is_some();
     discard_objects(folder, JOURNAL)?;
     // From here on the folder must not look finished.
     folder.delete(FINISHING)?;
     if let Location::Remote(_) = output {
-        let objects = Store::create_at(output, options)?;
+        let objects = lock.guard(Store::create_at(output, options)?);
         for name in METADATA {
             if objects.stat(name)?.is_some() {
                 return Err(StoreError::Exists { place: output.to_string() });
@@ -194,10 +195,36 @@ pub fn discard_objects(store: &Store, prefix: &str) -> Result<(), StoreError> {
     let hands = if store.is_remote() { REMOVALS } else { 1 };
     let listing = Mutex::new(store.list(prefix)?);
     let next = || listing.lock().next();
-    let remove = || std::iter::from_fn(next).try_for_each(|object| store.delete(&object?.key));
+    in_parallel(hands, || std::iter::from_fn(next).try_for_each(|object| store.delete(&object?.key)))
+}
+
+/// Does the same `work` on several threads. The panic of one is that of all.
+fn in_parallel<E: Send>(threads: usize, work: impl Fn() -> Result<(), E> + Sync) -> Result<(), E> {
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..hands).map(|_| scope.spawn(remove)).collect();
-        let mine = remove();
-        others.into_iter().map(|hand| hand.join().unwrap_or(Ok(()))).fold(mine, Result::and)
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(&work)).collect();
+        let mine = work();
+        others
+            .into_iter()
+            .map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .fold(mine, Result::and)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn no_failure_of_a_thread_is_lost() {
+        for threads in [1, 4] {
+            let begun = AtomicUsize::new(0);
+            let last = || begun.fetch_add(1, Ordering::SeqCst) + 1 == threads;
+            assert_eq!(in_parallel(threads, || if last() { Err("failed") } else { Ok(()) }), Err("failed"));
+            begun.store(0, Ordering::SeqCst);
+            let panics = || in_parallel::<()>(threads, || if last() { panic!("in a thread") } else { Ok(()) });
+            assert!(std::panic::catch_unwind(panics).is_err(), "{threads}");
+        }
+    }
 }

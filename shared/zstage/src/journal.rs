@@ -137,7 +137,6 @@ impl<'a> Journal<'a> {
         if lines.is_empty() {
             return Ok(());
         }
-        self.staged.check_lock()?;
         self.staged.objects().sync()?;
         self.staged.folder().put(&format!("{}-{segment:06}.jsonl", self.folder), &lines)?;
         self.staged.keep();

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use zstore::{Location, Store, StoreError, StoreOptions, unique};
+use rustix::time::{ClockId, clock_gettime};
+use zstore::{Guard, Location, Store, StoreError, StoreOptions, unique};
 
 use crate::owner::{EXPIRY, LOCK, Owner};
 
@@ -20,8 +21,11 @@ pub const CLOCK: &str = "clock";
 /// How often a lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
 
-/// The longest that is written without a renewal: what is on its way then arrives before the lease expires.
+/// After this, a lease is renewed before a request begins.
 const TRUST: Duration = Duration::from_secs(30);
+
+/// After this, requests under way wait until the lease is renewed: what was sent before arrives before it expires.
+const PATIENCE: Duration = Duration::from_secs(55);
 
 /// How often renewing is tried during an outage, each time as long as a request to the folder may take, and the pause between.
 const OUTAGE_TRIES: usize = 5;
@@ -47,7 +51,8 @@ struct Held {
 
 struct State {
     renewals: u64,
-    renewed: Instant,
+    /// By [`now`], before the renewal was sent.
+    renewed: Duration,
     lost: bool,
     ended: bool,
 }
@@ -131,7 +136,7 @@ impl Lease {
         owner: Owner,
         options: &StoreOptions,
     ) -> Result<Lease, StoreError> {
-        let state = State { renewals: 0, renewed: Instant::now(), lost: false, ended: false };
+        let state = State { renewals: 0, renewed: now(), lost: false, ended: false };
         let held = Arc::new(Held {
             folder: Store::create_at(folder.location(), options)?,
             key,
@@ -145,27 +150,15 @@ impl Lease {
         Ok(Lease { held, renewer })
     }
 
-    /// Checks that the lease is this run's: without a request while it was renewed a moment ago.
+    /// What guards the stores that are written while the lease is held.
+    pub fn guard(&self) -> Arc<dyn Guard> {
+        self.held.clone()
+    }
+
+    /// Proves that the lease is this run's by renewing it.
     ///
     /// # Errors
     /// [`StoreError::LockLost`]; errors of the store while it cannot be renewed.
-    pub fn check(&self) -> Result<(), StoreError> {
-        let state = self.held.state.lock();
-        let (lost, age) = (state.lost, state.renewed.elapsed());
-        drop(state);
-        if lost {
-            Err(self.held.lost())
-        } else if age < TRUST {
-            Ok(())
-        } else {
-            self.held.renew_patiently()
-        }
-    }
-
-    /// Proves it by renewing the lease.
-    ///
-    /// # Errors
-    /// As [`Lease::check`].
     pub fn prove(&self) -> Result<(), StoreError> {
         self.held.renew()
     }
@@ -186,6 +179,37 @@ impl Drop for Lease {
             let _ = self.held.folder.delete(&self.held.key);
         }
     }
+}
+
+impl Guard for Held {
+    /// Without a request while the lease was renewed a moment ago.
+    fn check(&self) -> Result<(), StoreError> {
+        let (lost, age) = self.state.lock().seen();
+        if lost {
+            Err(self.lost())
+        } else if age < TRUST {
+            Ok(())
+        } else {
+            self.renew_patiently()
+        }
+    }
+
+    fn holds(&self) -> bool {
+        let (lost, age) = self.state.lock().seen();
+        !lost && age < PATIENCE
+    }
+}
+
+impl State {
+    /// Whether it is lost, and how long ago it was renewed.
+    fn seen(&self) -> (bool, Duration) {
+        (self.lost, now().saturating_sub(self.renewed))
+    }
+}
+
+/// Time since the machine was started, also while it was suspended.
+fn now() -> Duration {
+    clock_gettime(ClockId::Boottime).try_into().unwrap_or_default()
 }
 
 impl Held {
@@ -213,7 +237,7 @@ impl Held {
     }
 
     fn renew(&self) -> Result<(), StoreError> {
-        let (began, mut text) = (Instant::now(), Vec::new());
+        let (began, mut text) = (now(), Vec::new());
         let seen = self.folder.get(&self.key, &mut text)?.filter(|_| self.wrote(&text));
         let renewals = self.state.lock().renewals + 1;
         let renewed = match seen {
@@ -242,5 +266,45 @@ impl Held {
 
     fn lost(&self) -> StoreError {
         StoreError::LockLost { place: self.output.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A lease in a directory, last renewed `age` ago.
+    fn lease(directory: &std::path::Path, age: Duration) -> Lease {
+        let output = Location::Local(directory.join("out.zarr"));
+        let folder = Store::create(directory, &StoreOptions::default()).expect("opens");
+        let lease = take_alone(&folder, &output, &StoreOptions::default()).expect("is free");
+        lease.held.state.lock().renewed = now().saturating_sub(age);
+        lease
+    }
+
+    #[test]
+    fn requests_begin_and_go_on_only_while_the_lease_is_sure() {
+        for (age, holds) in [(Duration::ZERO, true), (TRUST, true), (PATIENCE, false), (EXPIRY, false)] {
+            let directory = tempfile::tempdir().expect("directory");
+            let lease = lease(directory.path(), age);
+            let guard = lease.guard();
+            assert_eq!(guard.holds(), holds, "{age:?}");
+            guard.check().expect("nobody took it");
+            assert!(guard.holds(), "renewed after {age:?}");
+        }
+    }
+
+    #[test]
+    fn a_lease_that_another_took_is_lost() {
+        let directory = tempfile::tempdir().expect("directory");
+        let lease = lease(directory.path(), TRUST);
+        let guard = lease.guard();
+        let theirs = Owner::this().text(0);
+        std::fs::write(directory.path().join(LOCK), &theirs).expect("writes");
+        assert!(guard.holds(), "not seen yet");
+        assert!(matches!(guard.check(), Err(StoreError::LockLost { .. })));
+        assert!(!guard.holds() && matches!(guard.check(), Err(StoreError::LockLost { .. })));
+        drop(lease);
+        assert_eq!(std::fs::read(directory.path().join(LOCK)).expect("stays"), theirs);
     }
 }

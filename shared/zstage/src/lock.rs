@@ -35,6 +35,13 @@ pub enum Lock {
     Lease(Lease),
 }
 
+impl Lock {
+    /// The same store, which is only written while the lock is held.
+    pub fn guard(&self, store: Store) -> Store {
+        if let Lock::Lease(lease) = self { store.into_guarded(lease.guard()) } else { store }
+    }
+}
+
 /// The result of claiming a folder.
 pub enum Claimed {
     /// The folder is this run's.

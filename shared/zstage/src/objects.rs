@@ -1,10 +1,12 @@
 //! The objects of all output arrays as one stream: listed lazily, or computed from their numbers.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use zarray::Key;
+use zarray::{Key, Pool};
 use zstore::{Listing, Stat, Store, StoreError, is_temporary};
+use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
 use crate::placement::Placement;
@@ -188,6 +190,21 @@ impl<'a> Objects<'a> {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Does something with each number of an object, on all threads of `pool`.
+///
+/// # Errors
+/// The first failure of `look`.
+pub fn each_unit(pool: &Pool, units: u64, look: impl Fn(u64) -> Result<(), Failure> + Sync) -> Result<(), Failure> {
+    let (next, failed) = (AtomicU64::new(0), Mutex::new(None));
+    pool.broadcast(|_| {
+        let mut units = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|unit| *unit < units));
+        if let Err(failure) = units.try_for_each(&look) {
+            *failed.lock() = Some(failure);
+        }
+    });
+    failed.into_inner().map_or(Ok(()), Err)
 }
 
 /// The key and source of the output object with this number.

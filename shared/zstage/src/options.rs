@@ -63,20 +63,6 @@ impl ScratchPlace {
             ScratchPlace::None => None,
         }
     }
-
-    /// Bytes that a scratch file may have: half of what is free now.
-    ///
-    /// # Errors
-    /// [`zwire::Exit::Usage`] if a named directory cannot be used.
-    pub fn available(&self, output: &Location) -> Result<u64, Failure> {
-        let Some(directory) = self.directory(output) else { return Ok(0) };
-        match rustix::fs::statvfs(directory) {
-            Ok(space) => Ok(space.f_bavail.saturating_mul(space.f_frsize) / 2),
-            Err(_) if *self == ScratchPlace::BesideOutput => Ok(0),
-            Err(error) => Err(Failure::usage(format!("cannot use the directory for scratch files: {error}"))
-                .at(directory.display().to_string())),
-        }
-    }
 }
 
 /// What a run is asked to do.

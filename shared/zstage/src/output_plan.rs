@@ -77,7 +77,7 @@ impl<'a> OutputPlan<'a> {
             readers,
             verify: options.verify != Verify::None,
             remote_output: matches!(output, Location::Remote(_)),
-            scratch_bytes: options.scratch.available(output)?,
+            scratch_bytes: 0,
         };
         let mut plan = OutputPlan { stores, hierarchy, listable, groups: Vec::new(), plans: Vec::new(), pool, memory };
         let failures = plan.plan_arrays(plan_array, progress)?;
@@ -122,23 +122,32 @@ impl<'a> OutputPlan<'a> {
         }
     }
 
-    /// Divides memory and cores, and plans the regions of rechunked arrays, as the plan of an unfinished run did.
+    /// Divides memory, cores and disk space, and plans the regions of rechunked arrays, as the plan of an unfinished run did.
     ///
     /// # Errors
-    /// A memory limit that nothing fits into; what cannot be done in place on an object store.
-    pub fn divide(&mut self, options: &WriteOptions, planned: Option<MemoryPlan>) -> Result<(), Failure> {
+    /// A memory limit that nothing fits into; a scratch directory that cannot be used; what cannot be done in place on an object
+    /// store.
+    pub fn divide(
+        &mut self,
+        output: &Location,
+        options: &WriteOptions,
+        planned: Option<&Header>,
+    ) -> Result<(), Failure> {
         self.check_in_place(options)?;
         divide(&mut self.plans, options.jobs, options.nthreads, options.verify != Verify::None, options.memory_bytes)?;
-        self.plan_regions(planned)
+        let parts = planned.map(|header| header.parts).or(options.prepare).unwrap_or(1);
+        self.memory.scratch_bytes = self.scratch_bytes(output, &options.scratch, parts)?;
+        self.plan_regions(planned.map_or(self.memory, |header| header.memory))
     }
 
-    /// Plans the regions of rechunked arrays.
+    /// Plans the regions of rechunked arrays for `memory`, with a scratch file no larger than there is space for now: its size
+    /// decides how often source chunks are read, and not what the regions are.
     ///
     /// # Errors
     /// As [`OutputPlan::divide`].
-    pub fn plan_regions(&mut self, planned: Option<MemoryPlan>) -> Result<(), Failure> {
+    pub fn plan_regions(&mut self, memory: MemoryPlan) -> Result<(), Failure> {
         if self.plans.iter().any(|plan| plan.rechunk().is_some()) {
-            self.memory = planned.unwrap_or(self.memory);
+            self.memory = MemoryPlan { scratch_bytes: memory.scratch_bytes.min(self.memory.scratch_bytes), ..memory };
             plan_regions(&mut self.plans, self.memory, &self.stores[0])?;
         }
         Ok(())
@@ -253,7 +262,10 @@ impl<'a> OutputPlan<'a> {
     }
 
     /// What is stored of an array.
-    fn stored_bytes(&self, plan: &ArrayPlan) -> Result<u64, Failure> {
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn stored_bytes(&self, plan: &ArrayPlan) -> Result<u64, Failure> {
         let size = |object: Object| match plan.array.key_kind(&object.key) {
             Key::Chunk(_) => object.stat.size,
             _ => 0,

@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use zstore::unique;
 
 /// The file that is locked while a run works on the output; on an object store, the lease of a run that works alone.
@@ -14,6 +16,9 @@ pub const MARK: &[u8] = b"ztools ";
 /// A lease that was not renewed for this long has expired.
 pub const EXPIRY: Duration = Duration::from_secs(60);
 
+/// The word for what a system does not tell.
+const UNKNOWN: &str = "-";
+
 /// The process that wrote a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
@@ -21,7 +26,7 @@ pub struct Owner {
     process: u32,
     /// When the process started, in ticks since the machine did: numbers of processes are used again.
     started: String,
-    /// The machine since it was started, and the name space in which processes have these numbers; `-` if unknown.
+    /// The machine since it was started, and the name space in which processes have these numbers.
     machine: String,
     /// A word of this lock alone.
     token: String,
@@ -32,8 +37,8 @@ impl Owner {
     pub fn this() -> Owner {
         let host = rustix::system::uname().nodename().to_string_lossy().replace(char::is_whitespace, "_");
         let process = std::process::id();
-        let started = started(process).unwrap_or_else(|| "-".into());
-        Owner { host, process, started, machine: machine().unwrap_or_else(|| "-".into()), token: unique() }
+        let known = |word: Option<String>| word.unwrap_or_else(|| UNKNOWN.into());
+        Owner { host, process, started: known(started(process)), machine: known(machine()), token: unique() }
     }
 
     /// A word that no other lock has.
@@ -57,9 +62,19 @@ impl Owner {
 
     /// Whether it may still work: a process of this machine is looked up, others renewed their lock less than [`EXPIRY`] ago.
     pub fn is_alive(&self, age: Duration) -> bool {
-        match machine().is_some_and(|machine| machine == self.machine) {
-            true => started(self.process).is_some_and(|started| started == self.started),
-            false => age < EXPIRY,
+        let is_here = machine().is_some_and(|machine| machine == self.machine);
+        match is_here && !exists(self.process) {
+            true => false,
+            false => self.may_be(started(self.process).filter(|_| is_here), age),
+        }
+    }
+
+    /// Whether it may be a process that was `started` then. Where that is not known, as of other users' processes on systems
+    /// that hide them, its lock was renewed less than [`EXPIRY`] ago.
+    fn may_be(&self, started: Option<String>, age: Duration) -> bool {
+        match started.filter(|_| self.started != UNKNOWN) {
+            Some(started) => started == self.started,
+            None => age < EXPIRY,
         }
     }
 }
@@ -70,7 +85,13 @@ impl std::fmt::Display for Owner {
     }
 }
 
-/// Start time of a process, if there is one of that number.
+/// Whether there is a process of that number, which may be another user's.
+fn exists(process: u32) -> bool {
+    let number = i32::try_from(process).ok().and_then(Pid::from_raw);
+    number.is_some_and(|number| test_kill_process(number) != Err(Errno::SRCH))
+}
+
+/// Start time of a process, if there is one of that number that may be looked at.
 fn started(process: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name of the program, in parentheses, may have spaces.
@@ -99,6 +120,11 @@ mod tests {
         let reused = Owner { started: "0".into(), ..owner.clone() };
         let ended = Owner { process: u32::MAX, ..owner.clone() };
         assert!(!reused.is_alive(young) && !ended.is_alive(young));
+        // A process that is there, of which nothing else is told, and one that did not know it of itself.
+        assert!(owner.may_be(None, young) && !owner.may_be(None, old));
+        let unknown = Owner { started: UNKNOWN.into(), ..owner.clone() };
+        assert!(unknown.is_alive(young) && !unknown.is_alive(old));
+        assert!(exists(1) && exists(owner.process) && !exists(u32::MAX) && !exists(0));
         let elsewhere = Owner { machine: "other".into(), ..ended };
         assert!(elsewhere.is_alive(young) && !elsewhere.is_alive(old));
     }

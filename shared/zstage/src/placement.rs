@@ -12,3 +12,10 @@ pub enum Placement {
     /// Nowhere: the array stays as it is.
     Unchanged,
 }
+
+impl Placement {
+    /// Whether all objects are written to a new place.
+    pub fn is_moved(self) -> bool {
+        matches!(self, Placement::New | Placement::Swap)
+    }
+}

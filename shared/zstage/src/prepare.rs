@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zarray::{Key, ZarrFormat};
-use zstore::{Location, Store, make_empty_directory, remove_empty_directory, write_failed};
-use zwire::{Exit, Failure};
+use zstore::{Location, Store, StoreError, make_empty_directory, remove_empty_directory, write_failed};
+use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
 use crate::documents::{Convert, Documents};
@@ -97,11 +97,33 @@ impl OutputPlan<'_> {
             earlier.lock().remove(key);
             Ok(())
         })?;
+        self.note_pieces(&documents.read)?;
         documents.read.save(staged)?;
         for key in earlier.into_inner() {
             remove_document(staged, &key)?;
         }
         Ok(notes)
+    }
+
+    /// Notes the documents of the arrays in other source stores: a view reads them, too.
+    fn note_pieces(&self, read: &ReadDocuments) -> Result<(), Failure> {
+        let pieces = self.plans.iter().flat_map(|plan| plan.view.pieces()).filter(|piece| piece.store > 0);
+        let keys: BTreeSet<(usize, String)> = pieces
+            .flat_map(|piece| {
+                let names: &[&str] = match piece.array.format {
+                    ZarrFormat::V2 => &[".zarray", ".zattrs"],
+                    ZarrFormat::V3 => &["zarr.json"],
+                };
+                names.iter().map(|name| (piece.store, piece.array.key(name)))
+            })
+            .collect();
+        let note = |(store, key): (usize, String)| -> Result<(), StoreError> {
+            let mut text = Vec::new();
+            let found = self.stores[store].get(&key, &mut text)?;
+            read.note(store, &key, found.map(|_| text.as_slice()));
+            Ok(())
+        };
+        Ok(self.pool.map(keys.into_iter().collect(), note).into_iter().collect::<Result<(), _>>()?)
     }
 
     /// Makes every document, and writes none: what would be refused is refused.
@@ -113,27 +135,8 @@ impl OutputPlan<'_> {
         self.check_format(in_place, format)
     }
 
-    /// Checks that a finished output has the documents that this plan writes.
-    ///
-    /// # Errors
-    /// [`Exit::Output`] with the first document that is missing or differs; as [`OutputPlan::prepare`].
-    pub fn check_result(&self, format: Format, written: &Store) -> Result<(), Failure> {
-        let differs = |key: &str| {
-            Failure::new(Exit::Output, "the output exists, and was not written by this command from this source")
-                .at(written.place(key))
-                .hint("use another output, or --overwrite to replace it")
-        };
-        let compared = self.documents(format).write(&self.pool, &|key, text| {
-            let mut found = Vec::new();
-            match written.get(key, &mut found)? {
-                Some(_) if found == text => Ok(()),
-                _ => Err(differs(key)),
-            }
-        });
-        compared.map(|_| ())
-    }
-
-    fn documents<'b>(&'b self, format: Format<'b>) -> Documents<'b> {
+    /// The documents of the output.
+    pub fn documents<'b>(&'b self, format: Format<'b>) -> Documents<'b> {
         let own = self.hierarchy.format();
         Documents {
             store: self.store(),

@@ -18,11 +18,11 @@ use crate::staged_store::StagedStore;
 use crate::swap::carry_over;
 use crate::waiting::{waiting, waiting_document, waiting_documents_of};
 
-/// Publishes `staged` as `header` describes; `source` is the source store. Can be repeated after an interruption.
+/// Publishes `staged` as `header` describes; `sources` are the source stores. Can be repeated after an interruption.
 ///
 /// # Errors
 /// The source has changed since it was read; errors of the store. The output is kept and can be finished later.
-pub fn publish(staged: StagedStore, header: &Header, source: &Store, pool: &Pool) -> Result<(), Failure> {
+pub fn publish(staged: StagedStore, header: &Header, sources: &[Store], pool: &Pool) -> Result<(), Failure> {
     // From here on, what is half done can only be understood with the plan.
     staged.keep();
     staged.prove_lock()?;
@@ -35,7 +35,7 @@ pub fn publish(staged: StagedStore, header: &Header, source: &Store, pool: &Pool
         header.swapped.iter().try_for_each(|array| end_exchange(&staged, array))?;
     }
     if look_at_source(&staged, is_finishing) {
-        check_documents(&staged, source, header, pool)?;
+        check_documents(&staged, sources, header, pool)?;
     }
     if !is_finishing && !staged.in_place() {
         check_not_discarded(&staged)?;

@@ -1,6 +1,7 @@
 //! Checksums of the source documents as they were read, compared again before publishing.
 
 use parking_lot::Mutex;
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use zarray::Pool;
 use zcodec::crc32c;
@@ -16,19 +17,19 @@ use crate::waiting::waiting_if_any;
 /// CRC-32C and length of a document; `None` if absent.
 type Checksum = Option<(u32, u64)>;
 
-/// A line of the list: key and checksum of a document.
+/// A line of the list: key and checksum of a document, and the number of its store.
 #[derive(Serialize, Deserialize)]
-struct Line(String, Checksum);
+struct Line(String, Checksum, #[serde(default)] usize);
 
 /// The documents read so far, as JSON lines.
 #[derive(Default)]
 pub struct ReadDocuments(Mutex<Vec<u8>>);
 
 impl ReadDocuments {
-    /// Notes a document that was read, or that is absent.
-    pub fn note(&self, key: &str, text: Option<&[u8]>) {
+    /// Notes a document of source store `store` that was read, or that is absent.
+    pub fn note(&self, store: usize, key: &str, text: Option<&[u8]>) {
         // A structure of numbers and strings always serialises.
-        let line = serde_json::to_vec(&Line(key.to_owned(), text.map(checksum))).unwrap_or_default();
+        let line = serde_json::to_vec(&Line(key.to_owned(), text.map(checksum), store)).unwrap_or_default();
         let mut lines = self.0.lock();
         lines.extend(line);
         lines.push(b'\n');
@@ -47,7 +48,7 @@ impl ReadDocuments {
 ///
 /// # Errors
 /// [`Exit::Output`] with the first document that differs; errors of the stores.
-pub fn check_documents(staged: &StagedStore, source: &Store, header: &Header, pool: &Pool) -> Result<(), Failure> {
+pub fn check_documents(staged: &StagedStore, sources: &[Store], header: &Header, pool: &Pool) -> Result<(), Failure> {
     let mut text = Vec::new();
     if staged.folder().get(READ, &mut text)?.is_none() {
         return Ok(());
@@ -57,7 +58,9 @@ pub fn check_documents(staged: &StagedStore, source: &Store, header: &Header, po
         let unusable = |error: serde_json::Error| {
             Failure::new(Exit::Unreadable, error.to_string()).at(staged.folder().place(READ))
         };
-        let Line(key, read) = serde_json::from_slice(line).map_err(unusable)?;
+        let Line(key, read, store) = serde_json::from_slice(line).map_err(unusable)?;
+        let source =
+            sources.get(store).ok_or_else(|| unusable(serde_json::Error::custom("a source store is missing")))?;
         let mut now = Vec::new();
         let now = source.get(&key, &mut now)?.map(|_| now);
         let is_same = now.as_deref().map(checksum) == read;

@@ -14,7 +14,6 @@ use crate::memory::COPY_PIECE;
 use crate::options::{OnBadChunk, Verify};
 use crate::rechunk::{Coders, Engine, ObjectSink, OnBad, RechunkPlan, RegionOutcome, Scratch, ShardSink};
 use crate::report::Report;
-use crate::staged_store::StagedStore;
 use crate::stats::Stats;
 use crate::task::Task;
 
@@ -39,12 +38,7 @@ impl Regions<'_> {
     pub fn run(&self, array: usize, units: Range<u64>) -> Result<(), Failure> {
         let plan = &self.task.plans[array];
         let (Some(rechunk), Some(regions)) = (plan.rechunk(), plan.regions()) else { return Ok(()) };
-        let sink = StoreSink {
-            plan,
-            staged: self.task.staged,
-            output: self.task.output(plan),
-            verify: self.task.options.verify == Verify::Full,
-        };
+        let sink = StoreSink { plan, output: self.task.output(plan), verify: self.task.options.verify == Verify::Full };
         let encoding = &rechunk.encoding;
         let encoder = |src: &[u8], dst: &mut Vec<u8>, threads: usize, workspace: &mut Workspace| {
             encode(encoding, src, dst, threads, workspace)
@@ -129,7 +123,6 @@ impl Regions<'_> {
     /// Removes objects of an earlier run from a region: if the source has changed since, this run may write fewer.
     fn remove_outputs(&self, plan: &ArrayPlan, regions: &RechunkPlan, number: u64) -> Result<(), Failure> {
         if self.task.again {
-            self.task.staged.check_lock()?;
             for key in plan.region_keys(regions, number) {
                 self.task.output(plan).delete(&key)?;
             }
@@ -221,7 +214,6 @@ impl Regions<'_> {
 /// The output store as a sink of the engine.
 struct StoreSink<'a> {
     plan: &'a ArrayPlan,
-    staged: &'a StagedStore,
     output: &'a Store,
     /// Whether to read back written objects.
     verify: bool,
@@ -242,7 +234,6 @@ impl StoreSink<'_> {
 impl ObjectSink for StoreSink<'_> {
     fn put(&self, index: &[u64], bytes: &[u8]) -> Result<(), Failure> {
         let key = self.key(index);
-        self.staged.check_lock()?;
         self.output.put(&key, bytes)?;
         let mut stored = Vec::new();
         if self.verify && (self.output.get(&key, &mut stored)?.is_none() || stored != bytes) {
@@ -253,7 +244,6 @@ impl ObjectSink for StoreSink<'_> {
 
     fn shard(&self, index: &[u64], reserved: usize) -> Result<Box<dyn ShardSink + '_>, Failure> {
         let key = self.key(index);
-        self.staged.check_lock()?;
         let upload = self.output.upload(&key, reserved)?;
         Ok(Box::new(StoredShard { sink: self, key, upload, checksum: 0 }))
     }

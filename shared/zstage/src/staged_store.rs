@@ -51,7 +51,7 @@ impl StagedStore {
             if begin != Begin::Overwrite {
                 return Err(StoreError::Unfinished { place: output.to_string() });
             }
-            give_up(output, &folder, options)?;
+            give_up(output, &folder, &lock, options)?;
         }
         // A run that was killed before it had a plan, or while it removed all this, may have left something.
         empty(&folder)?;
@@ -98,7 +98,7 @@ impl StagedStore {
         let Claimed::Held(lock) = claim(&folder, who, output, &books)? else { return Err(not_begun().into()) };
         // Read again under the lock: another run may have replaced the folder.
         let begin = read()?;
-        let staged = StagedStore::with(output, begin, folder, lock, options)?;
+        let staged = StagedStore::with(output, begin, lock.guard(folder), lock, options)?;
         staged.keep();
         Ok((staged, plan))
     }
@@ -123,10 +123,10 @@ impl StagedStore {
     ) -> Result<StagedStore, StoreError> {
         let inside = || match folder.location() {
             Location::Local(path) => Store::create_at(&Location::Local(path.join(OBJECTS)), options),
-            Location::Remote(_) | Location::Zip(_) => Store::create_at(output, options),
+            Location::Remote(_) | Location::Zip(_) => Ok(lock.guard(Store::create_at(output, options)?)),
         };
         let (replacements, objects) = match begin {
-            Begin::InPlace => (inside()?, Store::open_at(output, options)?.into_durable()),
+            Begin::InPlace => (inside()?, lock.guard(Store::open_at(output, options)?.into_durable())),
             _ => (inside()?, inside()?),
         };
         let output = output.clone();
@@ -195,19 +195,11 @@ impl StagedStore {
         self.kept.load(Ordering::Relaxed) && !self.is_lost()
     }
 
-    /// Checks before something is written that the output is still this run's: on an object store, the lock is lost by a run
-    /// that was cut off or stopped for too long.
+    /// Proves by a request, before the output is published, that it is still this run's: on an object store, the lock is lost
+    /// by a run that was cut off or stopped for too long.
     ///
     /// # Errors
     /// [`StoreError::LockLost`]; errors of the store while the lock cannot be renewed.
-    pub fn check_lock(&self) -> Result<(), StoreError> {
-        if let Lock::Lease(lease) = &self.lock { lease.check() } else { Ok(()) }
-    }
-
-    /// The same, proved by a request: before the output is published.
-    ///
-    /// # Errors
-    /// As [`StagedStore::check_lock`].
     pub fn prove_lock(&self) -> Result<(), StoreError> {
         if let Lock::Lease(lease) = &self.lock { lease.prove() } else { Ok(()) }
     }
@@ -276,7 +268,7 @@ fn claim_new(output: &Location, books: &StoreOptions) -> Result<(Store, Lock), S
             other => other?,
         };
         if let Claimed::Held(lock) = claim(&folder, Claim::Alone, output, books)? {
-            return Ok((folder, lock));
+            return Ok((lock.guard(folder), lock));
         }
     }
 }

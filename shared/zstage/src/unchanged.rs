@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use zarray::Key;
 use zcodec::{CodecError, Workspace};
 use zstore::{METADATA, Object, is_temporary};
@@ -10,9 +9,8 @@ use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
 use crate::assemble::sources_now;
-use crate::objects::{ItemSource, source_of};
+use crate::objects::{ItemSource, each_unit, source_of};
 use crate::output_plan::OutputPlan;
-use crate::placement::Placement;
 use crate::progress::Progress;
 use crate::read_documents::RESUME;
 use crate::rechunk::{Coders, Engine, ObjectSink, OnBad, ShardSink, source_hash};
@@ -31,7 +29,7 @@ impl OutputPlan<'_> {
     pub fn check_unchanged(&self, staged: &StagedStore, seen: &[Seen], progress: &dyn Progress) -> Result<(), Failure> {
         let look = LastLook { plan: self, staged, progress };
         let seen = |array: usize| seen.get(array).copied().unwrap_or_default();
-        let arrays = || self.plans.iter().enumerate().filter(|(_, plan)| is_moved(plan));
+        let arrays = || self.plans.iter().enumerate().filter(|(_, plan)| plan.placement.is_moved());
         let (listed, others): (Vec<_>, Vec<_>) = arrays().partition(|(_, plan)| look.is_listed(plan));
         self.pool
             .map(listed, |(array, plan)| look.check(plan, look.listed(plan)?, seen(array)))
@@ -42,11 +40,6 @@ impl OutputPlan<'_> {
             look.check(plan, sources, seen(array))
         })
     }
-}
-
-/// Whether all objects of an array are written to a new place.
-fn is_moved(plan: &ArrayPlan) -> bool {
-    matches!(plan.placement, Placement::New | Placement::Swap)
 }
 
 struct LastLook<'a> {
@@ -122,8 +115,8 @@ impl LastLook<'_> {
 
     /// Hash of the source objects of a view.
     fn viewed(&self, plan: &ArrayPlan) -> Result<Option<u64>, Failure> {
-        let (sum, next, failed) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(None));
-        let look = |unit: u64| -> Result<(), Failure> {
+        let sum = AtomicU64::new(0);
+        each_unit(&self.plan.pool, plan.units(), |unit| {
             let hash = match source_of(plan, unit) {
                 Some((key, ItemSource::View(ObjectSource::Object { piece, .. }))) => {
                     let stat = self.plan.stores[plan.view.pieces()[piece].store].stat(&key)?;
@@ -136,15 +129,8 @@ impl LastLook<'_> {
             };
             sum.fetch_add(hash, Ordering::Relaxed);
             self.check_stop()
-        };
-        self.plan.pool.broadcast(|_| {
-            let mut units =
-                std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|unit| *unit < plan.units()));
-            if let Err(failure) = units.try_for_each(look) {
-                *failed.lock() = Some(failure);
-            }
-        });
-        failed.into_inner().map_or(Ok(Some(sum.into_inner())), Err)
+        })?;
+        Ok(Some(sum.into_inner()))
     }
 
     fn check_stop(&self) -> Result<(), Failure> {

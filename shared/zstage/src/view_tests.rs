@@ -11,9 +11,13 @@ use zstore::{Location, Store, StoreOptions};
 use zwire::{Exit, Failure, RecompressRecord, Record};
 
 use super::*;
+use crate::output_plan::PartRun;
+use crate::prepare::Format;
+use crate::publish::publish;
+use crate::read_documents::check_documents;
 use crate::{
-    Action, ArrayPlan, ArrayStats, Begin, Command, Encoding, NoProgress, OnBadChunk, Progress, Summary, Totals, Verify,
-    WriteOptions, Writer, run,
+    Action, ArrayPlan, ArrayStats, Begin, Command, Encoding, NoProgress, OnBadChunk, OutputPlan, Planned, Progress,
+    StagedStore, Summary, Totals, Verify, WriteOptions, Writer, run,
 };
 
 /// A tool whose only plan is a view.
@@ -347,4 +351,69 @@ fn a_refused_view_leaves_nothing() {
     let outcome = run(&tool, &command, &options(false), &NoProgress).expect("ends");
     assert_eq!(outcome.exit, Exit::Usage);
     assert_eq!(std::fs::read_dir(directory.path()).expect("lists").count(), 1);
+}
+
+#[test]
+fn a_finished_view_that_lacks_an_object_is_not_complete() {
+    for holes in [false, true] {
+        let directory = tempfile::tempdir().expect("directory");
+        make(&directory.path().join("in.zarr"), [10, 6], [4, 4], false, holes);
+        let tool = ViewTool { view: &twice, compressor: None };
+        write(directory.path(), &tool, false).expect("writes");
+        let again = || {
+            let source = directory.path().join("in.zarr").into_os_string();
+            let output = Location::Local(directory.path().join("out.zarr"));
+            let command = Command::Run { source: source.into(), output };
+            run(&tool, &command, &options(true), &NoProgress)
+        };
+        assert!(matches!(again().expect("ends").summary, Summary::Complete { .. }), "{holes}");
+        std::fs::remove_file(directory.path().join("out.zarr/x/3.1")).expect("removes");
+        let refused = again().expect_err("one is missing");
+        assert!(refused.exit == Exit::Output && refused.to_string().contains("1 of its"), "{refused}");
+    }
+}
+
+/// A view of two stores: the documents of both are compared before it is published.
+#[test]
+fn documents_of_the_second_source_that_change_before_the_end_are_noticed() {
+    for sharded in [false, true] {
+        let directory = tempfile::tempdir().expect("directory");
+        let stores = ["one.zarr", "two.zarr"].map(|name| {
+            make(&directory.path().join(name), [8, 6], [4, 4], sharded, false);
+            Store::open(directory.path().join(name).as_os_str(), &StoreOptions::default()).expect("opens")
+        });
+        let second = Arc::new(crate::rechunk::testing::open_array(&directory.path().join("two.zarr"), "/x"));
+        let plan_array = |_: &Store, array: Array| {
+            let array = Arc::new(array);
+            let view = View::join(vec![(0, Arc::clone(&array)), (1, Arc::clone(&second))], 0);
+            Ok(ArrayPlan::of_view(&array, view.expect("joins"), Action::Copy("as it is")))
+        };
+        let (output, options) = (Location::Local(directory.path().join("out.zarr")), options(false));
+        let planned = OutputPlan::read(&stores, &output, &options, &plan_array, &NoProgress).expect("reads");
+        let Planned::Possible(mut plan) = planned else { panic!("it is possible") };
+        plan.divide(&output, &options, None).expect("fits");
+        let staged = StagedStore::begin(&output, Begin::New, &options.store).expect("begins");
+        let format = Format { wanted: None, convert: None };
+        let file = plan.prepare("view_tool", Body {}, format, &staged, &options, &NoProgress).expect("prepares");
+        let record = |_: &ArrayPlan, _: &ArrayStats| Record::Recompress(RecompressRecord::default());
+        let run = PartRun {
+            options: &options,
+            staged: &staged,
+            header: &file.header,
+            part: zarray::Part::WHOLE,
+            whole: true,
+            record: &record,
+            progress: &NoProgress,
+        };
+        plan.work(&run).expect("works");
+        let check = || check_documents(&staged, &stores, &file.header, &plan.pool);
+        check().expect("nothing has changed");
+        let name = if sharded { "two.zarr/x/zarr.json" } else { "two.zarr/x/.zarray" };
+        let text = std::fs::read_to_string(directory.path().join(name)).expect("reads");
+        std::fs::write(directory.path().join(name), text.replace(":9", ":8")).expect("writes");
+        let refused = check().expect_err("its fill value has changed");
+        assert!(refused.to_string().contains("two.zarr/x/") && refused.exit == Exit::Output, "{refused}");
+        publish(staged, &file.header, &stores, &plan.pool).expect_err("is not published");
+        assert!(!directory.path().join("out.zarr").exists());
+    }
 }

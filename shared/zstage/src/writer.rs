@@ -189,8 +189,12 @@ impl<W: Writer> Run<'_, W> {
             Err(refused) => Ok(refused),
             Ok(plan) => {
                 let written = Store::open_at(output, &self.options.store)?;
-                plan.check_result(self.format(&body), &written)?;
-                Ok(self.complete(output))
+                let objects = plan.check_finished(self.format(&body), &written, self.options)?;
+                let arrays = human_counted(plan.plans.len() as u64, "array");
+                let objects = human_counted(objects, "stored object");
+                let text = "already complete, nothing to do: the metadata of";
+                self.progress.warn(&format!("{output}: {text} {arrays} and {objects} compared, values not"));
+                Ok(Outcome::new(Exit::Done, Summary::Complete { already_complete: true }))
             }
         }
     }
@@ -281,7 +285,7 @@ impl<W: Writer> Run<'_, W> {
         if staged.is_finishing()? {
             // All was done but publishing; the source, being the output, may have changed its metadata since.
             sweep(&staged)?;
-            publish(staged, &file.header, &stores[0], &self.options.pool(&stores[0]))?;
+            publish(staged, &file.header, stores, &self.options.pool(&stores[0]))?;
             return Ok(Outcome::new(Exit::Done, Summary::Nothing {}));
         }
         let plan = match self.plan(stores, staged.output(), &body, Some(&file.header))? {
@@ -394,7 +398,7 @@ impl<W: Writer> Run<'_, W> {
             self.check_parts(&stores, &staged, &file, &seen)?;
         }
         let pool = self.options.pool(staged.objects());
-        publish(staged, &file.header, &stores[0], &pool)?;
+        publish(staged, &file.header, &stores, &pool)?;
         self.progress.too_late();
         Ok(Outcome::new(exit_of(&totals), Summary::Totals(totals)))
     }
@@ -409,13 +413,13 @@ impl<W: Writer> Run<'_, W> {
     ) -> Result<(), Failure> {
         let options = WriteOptions { begin: file.header.begin(), ..self.options.clone() };
         let body = self.tool.body(Some(&file.body))?;
-        check_documents(staged, &stores[0], &file.header, &options.pool(&stores[0]))?;
+        check_documents(staged, stores, &file.header, &options.pool(&stores[0]))?;
         let plan_array = self.tool.planner(&body, options.begin)?;
         let mut plan = match OutputPlan::read(stores, staged.output(), &options, &plan_array, self.progress)? {
             Planned::Possible(plan) => plan,
             Planned::Impossible(failures) => return failures.into_iter().next().map_or(Ok(()), Err),
         };
-        plan.plan_regions(Some(file.header.memory))?;
+        plan.plan_regions(file.header.memory)?;
         check_fingerprint(&file.header, &plan.plans, staged.output())?;
         plan.check_unchanged(staged, seen, self.progress)
     }
@@ -434,7 +438,7 @@ impl<W: Writer> Run<'_, W> {
             Planned::Impossible(failures) => return self.refuse(&failures).map(Err),
         };
         self.tool.check(body, plan.store(), &plan.plans)?;
-        plan.divide(self.options, planned.map(|header| header.memory))?;
+        plan.divide(output, self.options, planned)?;
         Ok(Ok(plan))
     }
 
@@ -506,7 +510,7 @@ impl<W: Writer> Run<'_, W> {
         staged.keep();
         staged.prove_lock()?;
         let looked = plan.check_unchanged(&staged, &work.seen, self.progress);
-        looked.and_then(|()| publish(staged, header, plan.store(), &pool)).inspect_err(|_| {
+        looked.and_then(|()| publish(staged, header, plan.stores, &pool)).inspect_err(|_| {
             self.progress.warn(&format!("{path}: all chunks are written, but publishing failed; rerun with --resume"));
         })?;
         self.progress.too_late();

@@ -9,6 +9,7 @@ mod aws_profile;
 mod cloud;
 mod error;
 mod file_kind;
+mod guard;
 mod http_headers;
 mod local;
 mod location;
@@ -37,6 +38,7 @@ pub use atomic::{
 };
 pub use error::{StoreError, missing_directory, read_failed, write_failed};
 pub use file_kind::FileKind;
+pub use guard::Guard;
 pub use local::LocalObject;
 pub use location::{Location, ZipLocation, without_caches};
 pub use object::{ByteRange, Entries, Listing, Object, Stat};

@@ -6,27 +6,28 @@
 mod upload;
 mod write;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::ops::Range;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::{Either, select, try_join_all};
+use futures::future::try_join_all;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore};
 use tokio::runtime::Runtime;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use zwire::human_bytes;
 
 use crate::aws_profile;
 use crate::cloud::{Connection, Patience, connect, sender};
 use crate::secrets::Secrets;
 use crate::trouble::{Sender, Trouble};
-use crate::{Address, ByteRange, Entries, Listing, Object, Stat, StoreError, StoreOptions};
+use crate::{Address, ByteRange, Entries, Guard, Listing, Object, Stat, StoreError, StoreOptions};
 
 pub use upload::RemoteUpload;
 pub use write::unique;
@@ -47,6 +48,7 @@ pub struct RemoteStore {
     timeout: Duration,
     memory: u64,
     stop: Arc<AtomicUsize>,
+    pub(crate) guard: Option<Arc<dyn Guard>>,
     runtime: &'static Runtime,
     secrets: Secrets,
     /// The largest object that is read whole where part of it is wanted.
@@ -81,6 +83,7 @@ impl RemoteStore {
             timeout: options.timeout,
             memory: options.memory,
             stop: Arc::clone(&options.stop),
+            guard: None,
             runtime,
             secrets,
             most_whole: options.memory / WHOLE_SHARE,
@@ -107,19 +110,37 @@ impl RemoteStore {
         &self.connections[usize::from(self.has_answered.load(Ordering::Relaxed))]
     }
 
-    /// Waits for something, unless the process is asked to stop meanwhile.
+    /// Waits for something, unless the process is asked to stop meanwhile. A store with a guard is asked nothing, not even
+    /// once more, before the guard has been checked: a process that was stopped for long goes on in the middle of a request.
     fn wait<T>(&self, key: &str, future: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        self.runtime.block_on(async {
-            let stopped = async {
-                while self.stop.load(Ordering::Relaxed) == 0 {
-                    sleep(ATTENTION).await;
+        let mut future = pin!(future);
+        let mut step = poll_fn(|context| match self.is_stopped() || !self.is_held() {
+            true => Poll::Ready(None),
+            false => future.as_mut().poll(context).map(Some),
+        });
+        loop {
+            self.guard.as_ref().map_or(Ok(()), |guard| guard.check())?;
+            let answer = self.runtime.block_on(async {
+                loop {
+                    if let Ok(answer) = timeout(ATTENTION, &mut step).await {
+                        return answer;
+                    }
                 }
-            };
-            match select(pin!(future), pin!(stopped)).await {
-                Either::Left((result, _)) => result,
-                Either::Right(_) => Err(StoreError::Stopped { place: self.place(key) }),
+            });
+            match answer {
+                Some(answer) => return answer,
+                None if self.is_stopped() => return Err(StoreError::Stopped { place: self.place(key) }),
+                None => {}
             }
-        })
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) != 0
+    }
+
+    fn is_held(&self) -> bool {
+        self.guard.as_ref().is_none_or(|guard| guard.holds())
     }
 
     /// One request and its answer, within the time limit.

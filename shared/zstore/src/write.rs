@@ -1,10 +1,11 @@
 //! The write side of a store: objects that appear whole or not at all, in a directory and in a bucket alike.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::local::{LocalStore, LocalUpload};
 use crate::remote::{RemoteStore, RemoteUpload};
-use crate::{Backend, Durability, Location, Stat, Store, StoreError, StoreOptions, Target};
+use crate::{Backend, Durability, Guard, Location, Stat, Store, StoreError, StoreOptions, Target};
 
 impl Store {
     /// Opens what `name` (a path or a URL) stands for, to write it. A local directory is made where it is missing (the one
@@ -61,6 +62,15 @@ impl Store {
     pub fn into_durable(mut self) -> Store {
         if let Backend::Local(store) = &mut self.backend {
             store.durability = Durability::Data;
+        }
+        self
+    }
+
+    /// The same store, to which each request is sent, and repeated, only while `guard` holds. Nobody but the kernel guards a
+    /// local one.
+    pub fn into_guarded(mut self, guard: Arc<dyn Guard>) -> Store {
+        if let Backend::Remote(store) = &mut self.backend {
+            store.guard = Some(guard);
         }
         self
     }

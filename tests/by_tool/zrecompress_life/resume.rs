@@ -143,6 +143,89 @@ fn resume_is_the_same_before_and_after() {
     scene.of_output(&["--finish"]).expect(2);
 }
 
+/// Keys of the chunks and shards of a store.
+fn chunks(store: &std::path::Path) -> Vec<String> {
+    let is_chunk = |key: &String| key.rsplit('/').next().unwrap().starts_with(|first: char| first.is_ascii_digit());
+    tree(store).into_keys().filter(is_chunk).collect()
+}
+
+/// How much of a finished output must be missing to be noticed.
+const ALL: usize = usize::MAX;
+
+#[test]
+fn a_finished_output_without_its_chunks_is_not_complete() {
+    let cases: [(Form, &[&str], usize); 7] = [
+        (Form::V2, &[], 1),
+        (Form::V3, &[], 1),
+        (Form::Shards, &[], 1),
+        (Form::V2, &["--zarr-format", "3"], 1),
+        (Form::V2, &["--chunks", "1500"], 1),
+        (Form::Checked, &["--chunks", "500", "--shards", "3000"], 1),
+        // Which of its chunks are there, a shard does not tell from outside.
+        (Form::Shards, &["--chunks", "1000"], ALL),
+    ];
+    for (form, flags, noticed) in cases {
+        let scene = Scene::of(Sample::new(form, GZIP), &[&["--cname", "lz4"], flags].concat());
+        scene.run(&[]).expect(0);
+        let all = chunks(&scene.output);
+        let complete = scene.run(&["--resume"]).expect(0);
+        assert_eq!(complete.records().pop().unwrap()["already_complete"], true);
+        let says = format!("the metadata of 2 arrays and {} stored objects compared", all.len());
+        assert!(complete.stderr.contains(&says), "{form:?} {flags:?}: {}", complete.stderr);
+        for lost in [1, all.len()] {
+            all.iter().take(lost).for_each(|key| drop(fs::remove_file(scene.output.join(key))));
+            let outcome = scene.run(&["--resume"]);
+            let code = if lost >= noticed.min(all.len()) { 7 } else { 0 };
+            assert_eq!(outcome.code, code, "{form:?} {flags:?} {lost}: {}", outcome.stderr);
+            assert!(code == 0 || outcome.stderr.contains("missing"), "{}", outcome.stderr);
+        }
+        scene.run(&["--overwrite"]).expect(0);
+        assert_eq!(chunks(&scene.output), all);
+        // Another chunk in place of one that is missing is none of them.
+        let (from, to) =
+            (scene.output.join(&all[0]), scene.output.join(all[0].replace("a0", "a1")).with_file_name("3"));
+        if !to.exists() && flags.is_empty() {
+            fs::rename(from, to).unwrap();
+            scene.run(&["--resume"]).expect(7);
+        }
+    }
+}
+
+#[test]
+fn chunks_that_were_left_out_on_request_are_not_missing() {
+    let flags = ["--cname", "lz4", "--on-bad-chunk", "skip"];
+    let scene = Scene::of(Sample::new(Form::V2, GZIP), &flags);
+    rewrite(&scene.source.join("a1/5"), b"damaged");
+    scene.run(&[]).expect(3);
+    scene.run(&["--resume"]).expect(0);
+}
+
+#[test]
+fn attributes_added_to_a_finished_output_are_no_difference() {
+    for form in [Form::V2, Form::V3, Form::Shards] {
+        let scene = Scene::of(Sample::new(form, GZIP), &["--cname", "lz4"]);
+        scene.run(&[]).expect(0);
+        let name = if form == Form::V2 { "a0/.zattrs" } else { "a0/zarr.json" };
+        let edit = |change: fn(&mut serde_json::Value)| {
+            let path = scene.output.join(name);
+            let mut document = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            change(&mut document);
+            fs::write(&path, serde_json::to_vec_pretty(&document).unwrap()).unwrap();
+        };
+        if form == Form::V2 {
+            edit(|document| document["history"] = "checked by hand".into());
+        } else {
+            edit(|document| document["attributes"]["history"] = "checked by hand".into());
+        }
+        let outcome = scene.run(&["--resume"]).expect(0);
+        assert!(outcome.stderr.contains("already complete"), "{}", outcome.stderr);
+        if form != Form::V2 {
+            edit(|document| document["fill_value"] = 7.into());
+            scene.run(&["--resume"]).expect(7);
+        }
+    }
+}
+
 /// In place, everything is done already once all has the codec.
 #[test]
 fn resume_in_place_begins_and_ends_alike() {

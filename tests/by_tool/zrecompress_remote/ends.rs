@@ -5,7 +5,7 @@ use std::fs;
 use harness::{Fault, Running, spawn};
 use rustix::process::Signal;
 
-use super::{CHUNKS, Cloud, EXPIRED, OUT, assert_equal, end, expected, is_metadata, put_lock, run};
+use super::{CHUNKS, Cloud, EXPIRED, OUT, WEATHER, assert_equal, end, expected, is_metadata, put_lock, run};
 
 /// In the middle of the work.
 const MIDDLE: &str = "out.zarr/u10/9.0.0";
@@ -183,4 +183,21 @@ fn two_may_go_on_at_once() {
         panic!("{outcomes:?}");
     }
     cloud.assert_whole(&expected());
+}
+
+/// The finished output and its source are compared by what each server lists, or answers.
+#[test]
+fn a_finished_output_without_a_chunk_is_not_complete() {
+    let cloud = Cloud::new(vec![]).with_store(WEATHER);
+    let web = cloud.server.http_url(WEATHER);
+    let local = cloud.path("local.zarr").display().to_string();
+    for (source, output, name) in [(&cloud.s3(WEATHER), &cloud.s3(OUT), OUT), (&web, &local, "local.zarr")] {
+        let resume = || run(cloud.zrecompress([source, output]).args(["--cname", "lz4", "--resume"]));
+        resume().expect(0);
+        let complete = resume().expect(0);
+        assert!(complete.stderr.contains("already complete"), "{}", complete.stderr);
+        fs::remove_file(cloud.path(name).join("u10/9.0.0")).unwrap();
+        let outcome = resume().expect(7);
+        assert!(outcome.stderr.contains(&format!("1 of its {CHUNKS} objects are missing")), "{}", outcome.stderr);
+    }
 }

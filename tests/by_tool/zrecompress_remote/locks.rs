@@ -131,6 +131,20 @@ fn a_run_that_lost_its_lock_writes_nothing_more() {
     assert!(cloud.path("out.zarr.plan/plan.json").exists(), "what is there now is the other's");
 }
 
+/// A chunk that began to be read while the lock was held, and arrives when it is another run's.
+#[test]
+fn what_was_begun_with_the_lock_is_not_written_without_it() {
+    let late = Fault::Late { key_contains: format!("{WEATHER}/u10/9.0.0"), milliseconds: 12_000 };
+    let cloud = Cloud::new(vec![late]).with_store(WEATHER);
+    let upload = cloud.zrecompress([cloud.s3(WEATHER), cloud.s3(OUT)]).args(["--cname", "lz4"]);
+    let child = cloud.run_until_asked(upload, "out.zarr/u10/8.0.0");
+    put_lock(&cloud.path(LOCK), Duration::ZERO);
+    let outcome = child.end().expect(7);
+    assert!(outcome.stderr.contains("another run took its lock"), "{}", outcome.stderr);
+    assert!(!cloud.was_asked(MIDDLE), "written into the store of another run");
+    cloud.assert_hidden();
+}
+
 /// Of many who begin at once, one does.
 #[test]
 fn of_many_who_begin_one_does() {

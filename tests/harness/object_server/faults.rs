@@ -50,11 +50,17 @@ pub enum Fault {
     Outage { after: usize, milliseconds: u64 },
     /// Every response is delayed.
     Slow { milliseconds: u64 },
+    /// The response for an object is delayed.
+    Late { key_contains: String, milliseconds: u64 },
 }
 
 impl Shared {
-    pub fn delay(&self) -> Duration {
-        let slow = |fault: &Fault| if let Fault::Slow { milliseconds } = fault { *milliseconds } else { 0 };
+    pub fn delay(&self, request: &Request) -> Duration {
+        let slow = |fault: &Fault| match fault {
+            Fault::Slow { milliseconds } => *milliseconds,
+            Fault::Late { key_contains, milliseconds } if request.concerns(key_contains) => *milliseconds,
+            _ => 0,
+        };
         Duration::from_millis(self.faults.iter().map(slow).sum())
     }
 

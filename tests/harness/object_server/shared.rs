@@ -112,7 +112,7 @@ impl Shared {
     /// Answers one request. An error closes the connection.
     fn answer(&self, request: &Request, stream: &TcpStream) -> io::Result<()> {
         self.most_at_once.fetch_max(self.under_way.fetch_add(1, SeqCst) + 1, SeqCst);
-        thread::sleep(self.delay());
+        thread::sleep(self.delay(request));
         let range = request.range().filter(|_| !self.faults.iter().any(|fault| matches!(fault, Fault::NoRanges)));
         let answer = match self.failure(request) {
             None if self.said(request).is_some() => self.said(request).unwrap(),

@@ -23,7 +23,7 @@ pub struct Archive {
 
 enum Source {
     Local(PathBuf, File),
-    Remote(RemoteStore),
+    Remote(Box<RemoteStore>),
 }
 
 impl Archive {
@@ -56,7 +56,7 @@ impl Archive {
                 .get("", options.memory, &mut tail)?
                 .ok_or_else(|| StoreError::Absent { place: address.to_string() })?;
         }
-        Ok(Archive { file: Source::Remote(store), stat, tail })
+        Ok(Archive { file: Source::Remote(Box::new(store)), stat, tail })
     }
 
     /// The last bytes.
