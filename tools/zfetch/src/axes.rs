@@ -1,5 +1,6 @@
 //! The dimensions of the arrays of a store, and the range of each that is fetched.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
@@ -65,14 +66,27 @@ impl Axes {
         !wanted.is_empty()
     }
 
-    /// Grows what is fetched to the chunk boundaries of `arrays`, whose objects are then copied as they are.
-    pub fn align<'a>(&mut self, arrays: impl Iterator<Item = &'a Array>) {
+    /// Grows what is fetched to the chunk boundaries of `arrays`, whose objects are then copied as they are. The largest decides:
+    /// one for which more bytes of the others would be fetched than it has itself is cut inside its chunks, unless `whole` says
+    /// that it cannot be.
+    pub fn align<'a>(&mut self, arrays: impl Iterator<Item = &'a Array>, whole: impl Fn(&Array) -> bool) {
+        let mut arrays: Vec<(&Array, bool)> = arrays.map(|array| (array, whole(array))).collect();
+        arrays.sort_by_key(|(array, whole)| (!whole, Reverse(array.uncompressed_bytes())));
         let mut lengths: Vec<Vec<u64>> = vec![Vec::new(); self.axes.len()];
-        for array in arrays {
+        // Bytes of the arrays that follow each axis.
+        let mut following = vec![0.0; self.axes.len()];
+        for (array, whole) in arrays {
             let (Some(own), Some(grid)) = (self.of.get(&array.path), array.numbered()) else { continue };
-            for (axis, length) in own.iter().zip(grid.chunk_shape()) {
-                if !lengths[*axis].contains(length) {
-                    lengths[*axis].push(*length);
+            let bytes = array.uncompressed_bytes().unwrap_or(0) as f64;
+            for (axis, chunk) in own.iter().zip(grid.chunk_shape()) {
+                let known = &mut lengths[*axis];
+                let before = self.axes[*axis].aligned(known);
+                known.push(*chunk);
+                let growth = self.axes[*axis].aligned(known) as f64 / before as f64 - 1.0;
+                if whole || known.len() == 1 || following[*axis] * growth <= bytes {
+                    following[*axis] += bytes;
+                } else {
+                    known.pop();
                 }
             }
         }
@@ -90,6 +104,14 @@ impl Axes {
             lengths.fold(1, |product: u64, length: u64| product.saturating_mul(length))
         };
         (product(|axis| &axis.wanted), product(|axis| &axis.fetched))
+    }
+}
+
+impl Axis {
+    /// Number of indices that are fetched if these chunk lengths are respected.
+    fn aligned(&self, chunks: &[u64]) -> u64 {
+        let ranges = self.wanted.iter().map(|range| aligned(range, chunks, self.length));
+        ranges.map(|range| range.end - range.start).sum()
     }
 }
 

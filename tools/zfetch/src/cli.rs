@@ -19,7 +19,7 @@ use zstore::Target;
 /// The output appears only when it is complete and verified. Until then, finished work is kept next to it in a directory that
 /// ends in .plan; use --resume to continue after an interruption.
 #[derive(Debug, Parser)]
-#[command(name = "zfetch", override_usage = "zfetch [OPTIONS] STORE --to DST")]
+#[command(name = "zfetch", override_usage = "zfetch [OPTIONS] STORE --to=DST")]
 pub struct Args {
     /// Store or group to read: a path, or a URL (file, s3, gs, az, http or https)
     #[arg(value_name = "STORE")]

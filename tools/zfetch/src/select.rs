@@ -52,7 +52,8 @@ impl<'a> Source<'a> {
         self.select_dimensions(&mut axes, options)?;
         self.select_cells(&mut axes, &named, options)?;
         let describing = self.dataset.described_by();
-        axes.align(arrays().filter(|array| !describing.contains_key(array.path.as_str()) || !can_be_cut(array)));
+        let data = arrays().filter(|array| !describing.contains_key(array.path.as_str()) || !can_be_cut(array));
+        axes.align(data, |array| !can_be_cut(array));
         Ok(axes)
     }
 
