@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{ObjectServer, Outcome, Tool, fixture, fixtures, tree};
+use harness::{Fault, ObjectServer, Outcome, Tool, fixture, fixtures, tree};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -24,10 +24,12 @@ fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// Keys of the objects that were asked for, without those of metadata.
+/// Keys of the objects that were transferred, without those of metadata.
 fn chunks(server: &ObjectServer) -> Vec<String> {
-    let is_metadata = |key: &str| key.ends_with(".zmetadata") || key.rsplit('/').next().unwrap().starts_with(['.', 'z']);
-    let mut keys: Vec<String> = server.served().into_iter().map(|served| served.key).collect();
+    let is_metadata =
+        |key: &str| key.ends_with(".zmetadata") || key.rsplit('/').next().unwrap().starts_with(['.', 'z']);
+    let served = server.served().into_iter().filter(|served| served.method == "GET" && served.status < 400);
+    let mut keys: Vec<String> = served.map(|served| served.key).collect();
     keys.retain(|key| !key.is_empty() && !is_metadata(key));
     keys
 }
@@ -38,7 +40,8 @@ fn only_the_chunks_of_the_selection_are_asked_for_and_nothing_is_listed() {
     let directory = directory();
     let out = directory.path().join("out.zarr");
     let url = server.http_url("weather-v2.zarr");
-    let outcome = Tool::hermetic("zfetch").args([&url, "--to"]).arg(&out).args(["--json", "--var", "t2m", "--isel", "time=0"]);
+    let outcome =
+        Tool::hermetic("zfetch").args([&url, "--to"]).arg(&out).args(["--json", "--var", "t2m", "--isel", "time=0"]);
     let outcome = outcome.run().expect(0);
     let keys = chunks(&server);
     let data: Vec<&String> = keys.iter().filter(|key| key.contains("t2m/")).collect();
@@ -159,4 +162,64 @@ fn upwards_and_back_again_is_the_same() {
     through([&url, "--to", back.to_str().unwrap()]);
     zfetch(&fixture("era5-uk-v2.zarr"), &direct).run().expect(0);
     assert_eq!(content(&back), content(&direct));
+}
+
+// ---- Servers that fail
+
+const WEATHER: &str = "weather-v2.zarr";
+
+/// Fetches the store of a server with these faults within `--timeout 2s`.
+fn through(faults: Vec<Fault>, target: &Path) -> Outcome {
+    let server = ObjectServer::start(&fixtures(), faults);
+    let tool =
+        Tool::hermetic("zfetch").args(["--anonymous", "--endpoint", &server.endpoint(), "--timeout", "2s", "--json"]);
+    tool.arg(server.s3_url(WEATHER)).arg("--to").arg(target).run()
+}
+
+/// What is wrong with a chunk, and what the error says.
+fn bad_chunks() -> Vec<(Fault, &'static str)> {
+    let key_contains = || "t2m/0".to_owned();
+    let page = "<html><body>Welcome</body></html>".to_owned();
+    vec![
+        (Fault::FlipByte { key_contains: key_contains() }, "its MD5 differs"),
+        (Fault::Says { key_contains: key_contains(), status: 200, body: page }, "always corrupt"),
+        (Fault::Truncate { key_contains: key_contains() }, "t2m/0"),
+        (Fault::ShortRange { key_contains: key_contains() }, "t2m/0"),
+        (Fault::Stall { key_contains: key_contains() }, "t2m/0"),
+        (Fault::Drip { key_contains: key_contains() }, "t2m/0"),
+        (Fault::Silence { key_contains: key_contains() }, "t2m/0"),
+        (Fault::Status { key_contains: key_contains(), status: 500 }, "t2m/0"),
+        (Fault::Status { key_contains: key_contains(), status: 403 }, "t2m/0"),
+    ]
+}
+
+#[test]
+fn no_bad_chunk_is_accepted_and_the_others_are_kept() {
+    for (fault, words) in bad_chunks() {
+        let directory = directory();
+        let out = directory.path().join("out.zarr");
+        let outcome = through(vec![fault.clone()], &out).expect(3);
+        assert!(outcome.stderr.contains(words), "{fault:?}: {}", outcome.stderr);
+        assert!(!out.exists(), "{fault:?}: nothing can be opened");
+        assert!(summary(&outcome)["failed"].as_u64().unwrap() > 0, "{fault:?}");
+        // The rest comes from the first run.
+        let server = ObjectServer::start(&fixtures(), vec![]);
+        let tool =
+            Tool::hermetic("zfetch").args(["--anonymous", "--endpoint", &server.endpoint(), "--json", "--resume"]);
+        let resumed = tool.arg(server.s3_url(WEATHER)).arg("--to").arg(&out).run().expect(0);
+        let chunks: Vec<String> = chunks(&server).into_iter().filter(|key| !key.contains("t2m/0")).collect();
+        assert!(summary(&resumed)["resumed"].as_u64().unwrap() > 20, "{fault:?}: {}", resumed.stdout);
+        assert_eq!(chunks, [""; 0], "{fault:?}");
+        zfetch(&fixture(WEATHER), &directory.path().join("direct.zarr")).run().expect(0);
+        assert_eq!(content(&out), content(&directory.path().join("direct.zarr")), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_storm_of_errors_is_lived_through() {
+    let directory = directory();
+    let out = directory.path().join("out.zarr");
+    through(vec![Fault::FirstTries { status: 503, times: 2 }], &out).expect(0);
+    zfetch(&fixture(WEATHER), &directory.path().join("direct.zarr")).run().expect(0);
+    assert_eq!(content(&out), content(&directory.path().join("direct.zarr")));
 }

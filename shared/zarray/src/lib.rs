@@ -36,6 +36,7 @@ mod reader;
 mod sample;
 mod scalar_filter;
 mod shard;
+mod stored_form;
 mod subset;
 mod sums;
 mod touched;
@@ -61,6 +62,7 @@ pub use parallel::{OrderedMap, Part, Permit, Pool, Scratch, ScratchPool, Semapho
 pub use reader::{ChunkReader, Fetched};
 pub use sample::{Listed, Sampled, sample};
 pub use shard::{IndexLayout, ShardBuilder, ShardEnd, ShardIndex, StoredIndex, find_shard_index, read_shard_index};
+pub use stored_form::HEAD_BYTES;
 pub use subset::{Subset, copy_subset};
 pub use touched::{Selected, TouchedChunk, TouchedChunks};
 pub use var_filter::{VarFilter, glob_escape};

@@ -34,7 +34,8 @@ impl FromStr for BoundingBox {
     fn from_str(text: &str) -> Result<BoundingBox, String> {
         let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
         let numbers: Option<Vec<f64>> = text.split(',').map(number).collect();
-        let Some([west, south, east, north]) = numbers.as_deref().and_then(|numbers| numbers.first_chunk::<4>()).copied()
+        let Some([west, south, east, north]) =
+            numbers.as_deref().and_then(|numbers| numbers.first_chunk::<4>()).copied()
         else {
             return Err("expected four numbers: WEST,SOUTH,EAST,NORTH".into());
         };
@@ -77,7 +78,8 @@ impl CoordinateGrid {
                 Some(CellRanges { rows: vec![rows], columns: around(inside, lon.len() as u64)? })
             }
             CoordinateGrid::Curvilinear(_) | CoordinateGrid::Scattered(_) => {
-                let inside = (0..lat.len()).filter(|cell| bounds.has_latitude(lat[*cell]) && bounds.has_longitude(lon[*cell]));
+                let inside =
+                    (0..lat.len()).filter(|cell| bounds.has_latitude(lat[*cell]) && bounds.has_longitude(lon[*cell]));
                 let cells: Vec<usize> = inside.collect();
                 let rows = span(cells.iter().map(|cell| cell / columns))?;
                 Some(CellRanges { rows: vec![rows], columns: vec![span(cells.iter().map(|cell| cell % columns))?] })

@@ -151,7 +151,9 @@ impl Dataset {
             let known = found.entry(&array.path).or_insert(describes);
             *known = describes.min(*known);
         };
-        self.arrays.values().for_each(|array| self.descriptions(array).into_iter().for_each(|(found, how)| add(found, how)));
+        self.arrays
+            .values()
+            .for_each(|array| self.descriptions(array).into_iter().for_each(|(found, how)| add(found, how)));
         found
     }
 

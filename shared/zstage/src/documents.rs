@@ -4,7 +4,8 @@
 use parking_lot::Mutex;
 
 use zarray::{
-    Array, Consolidated, Node, Pool, Span, ZarrError, ZarrFormat, array_v2, consolidated_v2, consolidated_v3, json, node_v3,
+    Array, Consolidated, Node, Pool, Span, ZarrError, ZarrFormat, array_v2, consolidated_v2, consolidated_v3, json,
+    node_v3,
 };
 use zstore::Store;
 use zwire::{Exit, Failure};

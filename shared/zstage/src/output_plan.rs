@@ -88,16 +88,8 @@ impl<'a> OutputPlan<'a> {
             remote_output: matches!(output, Location::Remote(_)),
             scratch_bytes: options.scratch.available(output)?,
         };
-        let mut plan = OutputPlan {
-            stores,
-            hierarchy,
-            listed,
-            selects,
-            groups: Vec::new(),
-            plans: Vec::new(),
-            pool,
-            memory,
-        };
+        let mut plan =
+            OutputPlan { stores, hierarchy, listed, selects, groups: Vec::new(), plans: Vec::new(), pool, memory };
         let failures = plan.plan_arrays(plan_array, progress)?;
         Ok(if failures.is_empty() { Planned::Possible(Box::new(plan)) } else { Planned::Impossible(failures) })
     }
@@ -203,6 +195,7 @@ impl<'a> OutputPlan<'a> {
             work,
             completed,
             journal: Journal::new(staged, part.number, options.checkpoint),
+            checks_arrivals: self.selects && options.verify != Verify::None,
             scratch: options.scratch.directory(staged.folder().location()),
             backup: header.backup.as_deref().map(std::path::Path::new),
             memory_bytes: options.memory_bytes,

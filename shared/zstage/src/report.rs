@@ -168,7 +168,8 @@ impl<'a> Report<'a> {
             let failures = std::mem::take(&mut own.failures);
             let record = (self.record)(&self.plans[due], &own.stats);
             let failed = failures.values().try_for_each(|failure| self.progress.item_failed(failure));
-            if let Err(failure) = failed.and_then(|()| record.iter().try_for_each(|record| self.progress.emit(record))) {
+            if let Err(failure) = failed.and_then(|()| record.iter().try_for_each(|record| self.progress.emit(record)))
+            {
                 state.end(failure);
             }
         }

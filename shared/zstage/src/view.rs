@@ -113,7 +113,12 @@ impl View {
             }
             boxes = longer;
         }
-        let piece = |(start, shape, offset)| Piece { store, array: Arc::clone(array), region: Subset::new(start, shape), offset };
+        let piece = |(start, shape, offset)| Piece {
+            store,
+            array: Arc::clone(array),
+            region: Subset::new(start, shape),
+            offset,
+        };
         Ok(View::Pieces(boxes.into_iter().map(piece).collect()))
     }
 

@@ -208,10 +208,7 @@ fn a_crop_is_transcoded_object_by_object() {
         let directory = tempfile::tempdir().expect("directory");
         make(&directory.path().join("in.zarr"), [12, 8], [4, 4], sharded, false);
         let zstd = Compressor::Blosc(Blosc::new(Cname::Zstd, 3, Shuffle::Shuffle));
-        let tool = ViewTool {
-            view: &|array| cropped(array, 4..11, 0..6),
-            compressor: Some(zstd),
-        };
+        let tool = ViewTool { view: &|array| cropped(array, 4..11, 0..6), compressor: Some(zstd) };
         let totals = write(directory.path(), &tool, false).expect("writes");
         assert_eq!((totals.objects, totals.recompressed), (4, 4));
         let values = expected((4..11).flat_map(|row| (0..6).map(move |column| [row, column])));
@@ -223,7 +220,9 @@ fn a_crop_is_transcoded_object_by_object() {
 #[test]
 fn a_crop_between_chunk_boundaries_assembles() {
     for sharded in [false, true] {
-        for (rows, columns) in [(vec![1..3], vec![5..7]), (vec![8..10, 0..3], vec![0..4]), (vec![4..9], vec![6..8, 0..2])] {
+        for (rows, columns) in
+            [(vec![1..3], vec![5..7]), (vec![8..10, 0..3], vec![0..4]), (vec![4..9], vec![6..8, 0..2])]
+        {
             let directory = tempfile::tempdir().expect("directory");
             make(&directory.path().join("in.zarr"), [10, 8], [4, 4], sharded, false);
             let ranges = [rows.clone(), columns.clone()];
@@ -363,10 +362,7 @@ fn what_lies_under_an_object_follows_from_its_index() {
 fn a_refused_view_leaves_nothing() {
     let directory = tempfile::tempdir().expect("directory");
     make(&directory.path().join("in.zarr"), [10, 6], [4, 4], false, false);
-    let tool = ViewTool {
-        view: &|array| cropped(array, 8..12, 0..2),
-        compressor: None,
-    };
+    let tool = ViewTool { view: &|array| cropped(array, 8..12, 0..2), compressor: None };
     let source = directory.path().join("in.zarr").into_os_string();
     let command = Command::Run { source: source.into(), output: Location::Local(directory.path().join("out.zarr")) };
     let outcome = run(&tool, &command, &options(false), &NoProgress).expect("ends");

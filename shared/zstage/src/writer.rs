@@ -422,10 +422,11 @@ impl<W: Writer> Run<'_, W> {
         let body = self.tool.body(Some(&file.body))?;
         check_documents(staged, &stores[0], &file.header, &options.pool(&stores[0]))?;
         let plan_array = self.tool.planner(&body, options.begin)?;
-        let mut plan = match OutputPlan::read(stores, staged.output(), &options, W::SELECTS, &plan_array, self.progress)? {
-            Planned::Possible(plan) => plan,
-            Planned::Impossible(failures) => return failures.into_iter().next().map_or(Ok(()), Err),
-        };
+        let mut plan =
+            match OutputPlan::read(stores, staged.output(), &options, W::SELECTS, &plan_array, self.progress)? {
+                Planned::Possible(plan) => plan,
+                Planned::Impossible(failures) => return failures.into_iter().next().map_or(Ok(()), Err),
+            };
         plan.plan_regions(Some(file.header.memory))?;
         check_fingerprint(&file.header, &plan.plans, staged.output())?;
         plan.check_unchanged(staged, seen, self.progress)

@@ -100,7 +100,8 @@ impl Axes {
     pub fn elements(&self, array: &str) -> (u64, u64) {
         let own = self.of.get(array).map_or(&[][..], Vec::as_slice);
         let product = |ranges: fn(&Axis) -> &[Range<u64>]| {
-            let lengths = own.iter().map(|axis| ranges(&self.axes[*axis]).iter().map(|range| range.end - range.start).sum());
+            let lengths =
+                own.iter().map(|axis| ranges(&self.axes[*axis]).iter().map(|range| range.end - range.start).sum());
             lengths.fold(1, |product: u64, length: u64| product.saturating_mul(length))
         };
         (product(|axis| &axis.wanted), product(|axis| &axis.fetched))

@@ -71,10 +71,21 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "zfetch era5.zarr --to europe.zarr \\\n  --var t2m --sel time=2019-03 --bbox=-10,35,30,60",
     ),
     ("The chunks around one point", "zfetch era5.zarr --to london.zarr --lat=51.5 --lon=-0.1"),
-    ("Dry run: objects, bytes, and how much more than asked for", "zfetch -n era5.zarr --to london.zarr --lat=51.5 --lon=-0.1"),
+    (
+        "Dry run: the objects, and how much more is fetched than asked for",
+        "zfetch -n era5.zarr --to london.zarr --lat=51.5 --lon=-0.1",
+    ),
     ("Continue after an interruption", "zfetch --resume era5.zarr --to copy.zarr"),
     (
         "Fetch, then extract the series",
-        "zpoint --lat=51.5 --lon=-0.1 -f csv \"$(zfetch era5.zarr --to near.zarr --lat=51.5 --lon=-0.1 |\n  jq -r 'select(.type==\"fetched\").path')\"",
+        "near=$(zfetch era5.zarr --to near.zarr --lat=51.5 --lon=-0.1 | \\\n  \
+         jq -r 'select(.type==\"fetched\").path') && \\\n\
+         zpoint \"$near\" --lat=51.5 --lon=-0.1 -f csv",
+    ),
+    (
+        "In parts, on many machines",
+        "zfetch --prepare --parts 4 era5.zarr --to copy.zarr --var t2m && \\\n\
+         seq 4 | xargs -P2 -I{} zfetch --part {}/4 --to copy.zarr && \\\n\
+         zfetch --finish --to copy.zarr",
     ),
 ];

@@ -64,9 +64,14 @@ fn footer(summary: &Summary) -> Vec<String> {
     let mut lines = Vec::new();
     if let (Some(objects), Some(bytes)) = (number("objects"), number("bytes")) {
         let missing = number("missing").filter(|missing| *missing > 0);
-        let missing = missing.map_or_else(String::new, |missing| format!(", {} missing in the source", human_count(missing)));
+        let missing =
+            missing.map_or_else(String::new, |missing| format!(", {} missing in the source", human_count(missing)));
         let verified = human_count(number("verified").unwrap_or(0));
-        lines.push(format!("{}, {}{missing}, {verified} verified", human_counted(objects, "object"), human_bytes(bytes)));
+        lines.push(format!(
+            "{}, {}{missing}, {verified} verified",
+            human_counted(objects, "object"),
+            human_bytes(bytes)
+        ));
     } else if let (Some(objects), Some(bytes)) = (number("objects_expected"), number("uncompressed_bytes")) {
         lines.push(format!(
             "dry run: nothing is written. {}, {} decoded",

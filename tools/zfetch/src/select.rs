@@ -132,7 +132,11 @@ impl<'a> Source<'a> {
             for (at, ranges) in found.dimensions.dimensions().into_iter().zip(ranges) {
                 if !axes.restrict(own[at], ranges) {
                     let text = "the selections do not overlap";
-                    return Err(Failure::usage(text).at(format!("{}: {}", self.store.location(), axes.axes[own[at]].name)));
+                    return Err(Failure::usage(text).at(format!(
+                        "{}: {}",
+                        self.store.location(),
+                        axes.axes[own[at]].name
+                    )));
                 }
             }
         }
@@ -162,7 +166,8 @@ impl<'a> Source<'a> {
             }
         }
         let span = |index: fn(&zcoord::Cell) -> usize| {
-            let (first, last) = (cells.iter().map(index).min().unwrap_or(0), cells.iter().map(index).max().unwrap_or(0));
+            let (first, last) =
+                (cells.iter().map(index).min().unwrap_or(0), cells.iter().map(index).max().unwrap_or(0));
             vec![first as u64..last as u64 + 1]
         };
         Ok(CellRanges { rows: span(|cell| cell.row), columns: span(|cell| cell.column) })
@@ -173,4 +178,3 @@ impl<'a> Source<'a> {
 fn can_be_cut(array: &Array) -> bool {
     array.itemsize.is_some() && Encoding::of(array.chain.innermost(), array.format).is_some()
 }
-

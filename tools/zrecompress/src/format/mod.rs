@@ -15,9 +15,9 @@ mod to_v2;
 mod to_v3;
 mod xarray;
 
+use serde_json::Value;
 pub use to_v2::{array_to_v2, group_to_v2};
 pub use to_v3::{array_to_v3, group_to_v3, notes};
-use serde_json::Value;
 use zarray::{Array, ChunkKeys};
 
 /// The keys of the chunks of `array` in the other format. v3 has an encoding for the keys of v2, so none changes on the way
