@@ -43,6 +43,7 @@ impl Example {
         let arguments = words.filter_map(|word| match word {
             "STORE" | "SRC" => Some(self.source.clone()),
             "DST" => Some(self.directory.path().join("out.zarr")),
+            "--to=DST" => Some(format!("--to={}", self.directory.path().join("out.zarr").display()).into()),
             "--lat=LAT" => Some("--lat=10".into()),
             "--lon=LON" => Some("--lon=20".into()),
             _ => None,
@@ -51,7 +52,14 @@ impl Example {
     }
 
     fn run(&self, more: &[&str]) -> Outcome {
-        self.command().args(more).run()
+        let mut outcome = self.command().args(more).run();
+        outcome.stdout = self.without_directory(&outcome.stdout);
+        outcome
+    }
+
+    /// Records without the name of the output directory, which differs from run to run.
+    fn without_directory(&self, text: &str) -> String {
+        text.replace(self.directory.path().to_str().unwrap(), "DIRECTORY")
     }
 
     /// The output of a tool that writes a store.
@@ -217,7 +225,8 @@ fn verbose_adds_something() {
     for tool in all_tools() {
         let plain = Example::of(&tool).run(&[]).expect(0);
         let outcome = Example::of(&tool).run(&["-v"]).expect(0);
-        assert_eq!(outcome.stdout, plain.stdout, "{tool}: the records are the same");
+        let mut more = outcome.stdout.lines();
+        assert!(plain.stdout.lines().all(|line| more.any(|other| other == line)), "{tool}: no record changes");
         let last = outcome.stderr.lines().last().unwrap();
         assert!(last.starts_with(&format!("{tool}: ")) && last.contains(" s CPU time, peak memory "), "{tool}: {last}");
     }
@@ -333,7 +342,7 @@ fn records_can_go_to_a_file_that_does_not_exist_yet() {
         let file = file.to_str().unwrap();
         assert_eq!(example.run(&["-o", file]).expect(0).stdout, "");
         let text = std::fs::read_to_string(file).unwrap();
-        assert_eq!(text, Example::of(&tool).run(&[]).expect(0).stdout, "{tool}");
+        assert_eq!(example.without_directory(&text), Example::of(&tool).run(&[]).expect(0).stdout, "{tool}");
         let again = Example::of(&tool).run(&["-o", file]).expect(7);
         assert!(again.stderr.contains("already exists"), "{tool}: {}", again.stderr);
         assert_eq!(std::fs::read_to_string(file).unwrap(), text, "{tool} does not change the file");

@@ -94,12 +94,12 @@ impl Writer for Copy {
         Ok(Body {})
     }
 
-    fn plan(&self, _: &Body, _: Begin, _: &Store, array: Array) -> Result<ArrayPlan, Failure> {
-        Ok(ArrayPlan::new(array, Action::Copy("as it is"), false))
+    fn plan(&self, _: &Body, _: Begin, _: &Store, array: Array) -> Result<Option<ArrayPlan>, Failure> {
+        Ok(Some(ArrayPlan::new(array, Action::Copy("as it is"), false)))
     }
 
-    fn record(&self, store: &str, plan: &ArrayPlan, array: &ArrayStats) -> Record {
-        Record::Recompress(RecompressRecord {
+    fn record(&self, store: &str, plan: &ArrayPlan, array: &ArrayStats) -> Option<Record> {
+        Some(Record::Recompress(RecompressRecord {
             store: store.to_owned(),
             path: plan.array.path.clone(),
             action: plan.action.name().to_owned(),
@@ -109,7 +109,7 @@ impl Writer for Copy {
             verified: array.stats.verified,
             failed: array.failed,
             ..RecompressRecord::default()
-        })
+        }))
     }
 }
 

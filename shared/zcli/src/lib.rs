@@ -2,12 +2,14 @@
 //! stream with the summary, and returns the exit code. A tool adds its flags, its table columns and its job.
 
 mod bar;
+mod choice;
 mod complete;
 mod flags;
 mod generate;
 mod help;
 mod output;
 mod screen;
+mod select;
 mod signals;
 mod status;
 mod stores;
@@ -28,9 +30,11 @@ use serde_json::{Map, Value};
 use zwire::{Exit, Failure, Record, Summary, V1, redact, redact_url};
 
 pub use bar::{Bar, Unit};
+pub use choice::{Choice, one_of};
 pub use clap;
 pub use flags::{Color, Common, Format, Generate, JobFlags, MemoryFlags, StoreFlags, VarFlags, parse_duration};
 pub use output::{Encoder, Line, Output};
+pub use select::SelectFlags;
 pub use signals::Stop;
 pub use status::Status;
 pub use stores::{Selection, selections, stores};

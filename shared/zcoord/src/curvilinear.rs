@@ -44,6 +44,11 @@ impl Curvilinear {
         (self.rows, self.columns)
     }
 
+    /// Latitudes and longitudes of cells, in C order.
+    pub(crate) fn coordinates(&self) -> (&[f64], &[f64]) {
+        (&self.lat, &self.lon)
+    }
+
     /// The nearest cell of each point on the sphere.
     pub(crate) fn nearest(&self, points: &[Point], limits: &Limits) -> Vec<Match> {
         let vectors: Vec<Vector> = points.iter().map(Point::unit).collect();

@@ -3,10 +3,10 @@
 //! As in xarray and CF, a dimension's coordinate is the one-dimensional array of its name; others are named in
 //! `coordinates`. Names are looked up in an array's own group first, then in the groups above it (CF section 2.7).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
-use zarray::{Array, Node};
+use zarray::{Array, Hierarchy, Node, Pool, ZarrError};
 
 /// Attributes, besides `coordinates`, whose values name arrays that describe others and are not data themselves (CF
 /// appendix A).
@@ -38,6 +38,24 @@ pub enum Describes {
 }
 
 impl Dataset {
+    /// Reads the metadata of all nodes; those that cannot be read are returned beside it.
+    pub fn read(hierarchy: &Hierarchy, pool: &Pool) -> (Dataset, Vec<ZarrError>) {
+        let (mut dataset, mut failed) = (Dataset::default(), Vec::new());
+        hierarchy.walk(
+            pool,
+            |visit| visit,
+            |visit| {
+                match visit {
+                    Ok(node) => dataset.add(node),
+                    Err(error) => failed.push(error),
+                }
+                true
+            },
+        );
+        dataset.complete();
+        (dataset, failed)
+    }
+
     /// Adds a node.
     pub fn add(&mut self, node: Node) {
         match node {
@@ -133,20 +151,32 @@ impl Dataset {
             let known = found.entry(&array.path).or_insert(describes);
             *known = describes.min(*known);
         };
-        for array in self.arrays.values() {
-            for coordinate in
-                dimensions(array).unwrap_or_default().iter().filter_map(|name| self.coordinate(array, name))
-            {
-                add(coordinate, Describes::Dimension);
-            }
-            for coordinate in self.auxiliary(array) {
-                add(coordinate, Describes::Coordinate);
-            }
-            for text in NAMING.iter().filter_map(|name| array.attributes.get(*name)?.as_str()) {
-                let words = text.split_whitespace().filter(|word| !word.ends_with(':'));
-                for named in words.filter_map(|word| self.named(array, word)) {
-                    add(named, Describes::Other);
-                }
+        self.arrays
+            .values()
+            .for_each(|array| self.descriptions(array).into_iter().for_each(|(found, how)| add(found, how)));
+        found
+    }
+
+    /// The arrays that describe `array`, and how.
+    fn descriptions<'a>(&'a self, array: &'a Array) -> Vec<(&'a Array, Describes)> {
+        let names = dimensions(array).unwrap_or_default();
+        let coordinates = names.into_iter().filter_map(|name| self.coordinate(array, name));
+        let mut found: Vec<_> = coordinates.map(|coordinate| (coordinate, Describes::Dimension)).collect();
+        found.extend(self.auxiliary(array).into_iter().map(|coordinate| (coordinate, Describes::Coordinate)));
+        for text in NAMING.iter().filter_map(|name| array.attributes.get(*name)?.as_str()) {
+            let words = text.split_whitespace().filter(|word| !word.ends_with(':'));
+            found.extend(words.filter_map(|word| self.named(array, word)).map(|named| (named, Describes::Other)));
+        }
+        found
+    }
+
+    /// Paths of these arrays and of all that describe them: coordinates, their bounds, grid mappings.
+    pub fn with_descriptions<'a>(&'a self, arrays: impl IntoIterator<Item = &'a Array>) -> BTreeSet<&'a str> {
+        let mut waiting: Vec<&Array> = arrays.into_iter().collect();
+        let mut found = BTreeSet::new();
+        while let Some(array) = waiting.pop() {
+            if found.insert(array.path.as_str()) {
+                waiting.extend(self.descriptions(array).into_iter().map(|(describing, _)| describing));
             }
         }
         found
@@ -213,6 +243,14 @@ mod tests {
         assert_eq!(path(dataset.named(&dataset.arrays["/surface/deeper/u"], "time")), Some("/surface/time".into()));
         assert_eq!(path(dataset.named(t2m, "/lon")), Some("/lon".into()));
         assert_eq!(dataset.auxiliary(t2m).len(), 1);
+    }
+
+    #[test]
+    fn what_describes_an_array_comes_along() {
+        let dataset = dataset();
+        let with = |path: &str| dataset.with_descriptions([&dataset.arrays[path]]).into_iter().collect::<Vec<_>>();
+        assert_eq!(with("/surface/t2m"), ["/crs", "/lat", "/lat_bnds", "/lon", "/surface/t2m", "/surface/time"]);
+        assert_eq!(with("/surface/deeper/u"), ["/surface/deeper/u", "/surface/time"]);
     }
 
     #[test]

@@ -60,6 +60,15 @@ impl CoordinateGrid {
         }
     }
 
+    /// Latitudes and longitudes as stored, in degrees: of rows and of columns, or of cells.
+    pub(crate) fn coordinates(&self) -> (&[f64], &[f64]) {
+        match self {
+            CoordinateGrid::Rectilinear(grid) => grid.coordinates(),
+            CoordinateGrid::Curvilinear(grid) => grid.coordinates(),
+            CoordinateGrid::Scattered(grid) => grid.coordinates(),
+        }
+    }
+
     /// The nearest cell of a point, and whether the point is in it.
     ///
     /// On rectilinear grids each axis is searched separately, as by xarray's `.sel(method="nearest")`: the larger

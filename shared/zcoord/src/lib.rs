@@ -6,6 +6,7 @@ mod anemoi;
 mod angle;
 mod attribute;
 mod axis;
+mod bounding_box;
 mod calendar;
 mod clock;
 mod coordinate;
@@ -45,6 +46,7 @@ mod time;
 mod unroll;
 mod values;
 
+pub use bounding_box::{BoundingBox, CellRanges};
 pub use calendar::Calendar;
 pub use clock::{Clock, Clocks};
 pub use coordinate::{decoder, read_coordinate, read_coordinate_range};

@@ -82,7 +82,7 @@ impl std::error::Error for LinearError {}
 
 impl Point {
     /// Why this point is invalid, if it is.
-    pub(crate) fn problem(&self) -> Option<String> {
+    pub fn problem(&self) -> Option<String> {
         let Point { lat, lon } = self;
         match () {
             () if !lat.is_finite() => Some(format!("the latitude of the point is {lat}")),

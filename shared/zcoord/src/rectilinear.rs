@@ -38,6 +38,11 @@ impl Rectilinear {
         (self.lat.stored.len(), self.lon.stored.len())
     }
 
+    /// Latitudes of rows and longitudes of columns, as stored.
+    pub(crate) fn coordinates(&self) -> (&[f64], &[f64]) {
+        (&self.lat.stored, &self.lon.stored)
+    }
+
     /// The nearest cell of a point on the sphere.
     pub(crate) fn nearest(&self, point: Point, limits: &Limits) -> Match {
         let (row, column) = (self.lat.nearest(point.lat), self.lon.nearest(point.lon));

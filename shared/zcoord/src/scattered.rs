@@ -34,6 +34,11 @@ impl Scattered {
         self.lat.len()
     }
 
+    /// Latitudes and longitudes of cells.
+    pub(crate) fn coordinates(&self) -> (&[f64], &[f64]) {
+        (&self.lat, &self.lon)
+    }
+
     /// The nearest cell of each point on the sphere.
     pub(crate) fn nearest(&self, points: &[Point], limits: &Limits) -> Vec<Match> {
         let vectors: Vec<Vector> = points.iter().map(Point::unit).collect();

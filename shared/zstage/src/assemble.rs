@@ -238,7 +238,7 @@ impl<'a> Assembly<'a> {
     fn source(&self) -> Option<Stat> {
         let hashes = self.sources.iter().map(|(_, key, stat)| source_hash(key, *stat));
         let tag = hashes.reduce(u64::wrapping_add)?;
-        Some(Stat { size: self.bytes_read, tag })
+        Some(Stat::new(self.bytes_read, tag))
     }
 
     fn put(&mut self, key: &str, scratch: &mut WorkerScratch) -> Result<Stat, Failure> {

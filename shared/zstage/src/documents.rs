@@ -3,13 +3,17 @@
 
 use parking_lot::Mutex;
 
-use zarray::{Array, Consolidated, Node, Pool, Span, ZarrError, ZarrFormat, array_v2, json, node_v3};
+use zarray::{
+    Array, Consolidated, Node, Pool, Span, ZarrError, ZarrFormat, array_v2, consolidated_v2, consolidated_v3, json,
+    node_v3,
+};
 use zstore::Store;
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
 use crate::edits::{Edits, replaced};
 use crate::read_documents::ReadDocuments;
+use crate::retire::without_copies;
 
 const MISSING: &str = "a member to be changed is missing";
 
@@ -24,6 +28,8 @@ pub struct Documents<'a> {
     pub wanted: ZarrFormat,
     /// Copies of documents that the source may not have on their own.
     pub consolidated: Option<&'a Consolidated>,
+    /// Whether arrays of the source may be left out: consolidated metadata is then made from the documents that are written.
+    pub selects: bool,
     /// The groups, in path order, without the leading slash.
     pub groups: Vec<&'a str>,
     pub plans: &'a [ArrayPlan],
@@ -52,16 +58,6 @@ pub trait Convert: Sync {
     /// # Errors
     /// What that format cannot express.
     fn node(&self, wanted: ZarrFormat, texts: &NodeTexts, is_array: bool) -> Result<Converted, Failure>;
-
-    /// The consolidated metadata of all documents (key and text), as its key and text.
-    ///
-    /// # Errors
-    /// A document that is not JSON.
-    fn consolidate(
-        &self,
-        wanted: ZarrFormat,
-        documents: Vec<(String, Vec<u8>)>,
-    ) -> Result<(&'static str, Vec<u8>), Failure>;
 }
 
 impl Documents<'_> {
@@ -99,45 +95,52 @@ impl Documents<'_> {
     /// The same documents, with the changes.
     fn edit(&self, pool: &Pool, put: &Put) -> Result<Vec<String>, Failure> {
         let edits = Edits::new(self.plans.iter().map(|plan| (plan.array.key_prefix(), plan.new_members(&plan.array))));
+        let copies = Copies::new(self.selects && self.groups.contains(&""), self.format, put);
+        if self.selects && self.consolidated.is_some() && self.format == ZarrFormat::V2 {
+            // Its copies are read in place of the documents.
+            self.optional(".zmetadata")?;
+        }
         let written: Vec<Result<_, Failure>> = pool.map(self.nodes(), |(prefix, is_array)| {
             let texts = self.read(prefix, is_array)?;
             let name = name_of(self.format, is_array);
             let place = || self.store.place(&key(prefix, name));
-            put(
-                &key(prefix, name),
-                &edits.node(&texts.node, prefix, is_array).ok_or_else(|| cannot_be_changed(place()))?,
-            )?;
-            if let Some(attributes) = &texts.attributes {
-                put(&key(prefix, ".zattrs"), attributes)?;
+            let node = match (self.selects && !is_array, without_copies(&texts.node)) {
+                (true, Some(alone)) => alone,
+                _ => edits.node(&texts.node, prefix, is_array).ok_or_else(|| cannot_be_changed(place()))?,
+            };
+            copies.put(key(prefix, name), node)?;
+            if let Some(attributes) = texts.attributes {
+                copies.put(key(prefix, ".zattrs"), attributes)?;
             }
-            let copies = key(prefix, ".zmetadata");
-            if let Some(text) = self.optional(&copies)?.filter(|_| !is_array && self.format == ZarrFormat::V2) {
-                let edited =
-                    edits.consolidated(&text, prefix).ok_or_else(|| cannot_be_changed(self.store.place(&copies)))?;
-                put(&copies, &edited)?;
+            if self.selects || is_array || self.format == ZarrFormat::V3 {
+                return Ok(());
+            }
+            let consolidated = key(prefix, ".zmetadata");
+            if let Some(text) = self.optional(&consolidated)? {
+                let edited = edits.consolidated(&text, prefix);
+                put(&consolidated, &edited.ok_or_else(|| cannot_be_changed(self.store.place(&consolidated)))?)?;
             }
             Ok(())
         });
-        written.into_iter().collect::<Result<(), Failure>>().map(|()| Vec::new())
+        written.into_iter().collect::<Result<(), Failure>>()?;
+        copies.finish().map_err(|failure| failure.at(self.store.location()))?;
+        Ok(Vec::new())
     }
 
     /// The documents of the other format.
     fn convert(&self, convert: &dyn Convert, pool: &Pool, put: &Put) -> Result<Vec<String>, Failure> {
         let plans: std::collections::HashMap<&str, &ArrayPlan> =
             self.plans.iter().map(|plan| (plan.array.key_prefix(), plan)).collect();
-        let copies = self.has_consolidated()?.then(|| Mutex::new(Vec::new()));
+        let copies = Copies::new(self.has_consolidated()?, self.wanted, put);
         let written: Vec<Result<_, Failure>> = pool.map(self.nodes(), |(prefix, is_array)| {
             let texts = self.read(prefix, is_array)?;
             let place = || self.store.place(&key(prefix, name_of(self.format, is_array)));
             let (texts, notes) = self
                 .converted(convert, prefix, &texts, plans.get(prefix).copied())
                 .map_err(|failure| failure.at(place()))?;
-            let node = (name_of(self.wanted, is_array), texts.node);
-            for (name, text) in std::iter::once(node).chain(texts.attributes.map(|text| (".zattrs", text))) {
-                put(&key(prefix, name), &text)?;
-                if let Some(copies) = &copies {
-                    copies.lock().push((key(prefix, name), text));
-                }
+            copies.put(key(prefix, name_of(self.wanted, is_array)), texts.node)?;
+            if let Some(attributes) = texts.attributes {
+                copies.put(key(prefix, ".zattrs"), attributes)?;
             }
             Ok(notes.into_iter().map(|note| format!("{}: {note}", place())).collect::<Vec<_>>())
         });
@@ -145,12 +148,7 @@ impl Documents<'_> {
         for notes in written {
             all_notes.extend(notes?);
         }
-        if let Some(copies) = copies {
-            let copies = copies.into_inner();
-            let (key, text) =
-                convert.consolidate(self.wanted, copies).map_err(|failure| failure.at(self.store.location()))?;
-            put(key, &text)?;
-        }
+        copies.finish().map_err(|failure| failure.at(self.store.location()))?;
         Ok(all_notes)
     }
 
@@ -199,6 +197,10 @@ impl Documents<'_> {
             Some(self.consolidated?.text()[range(span?)?].to_vec())
         };
         let key_of_node = key(prefix, name_of(self.format, is_array));
+        if let Some(node) = copied(|span| span.node.clone()).filter(|_| self.selects) {
+            let attributes = copied(|span| span.attributes.clone());
+            return Ok(NodeTexts { node, attributes });
+        }
         let node = match self.optional(&key_of_node)? {
             Some(text) => text,
             // A node that had its document when the store was walked has it now, or is being changed.
@@ -225,6 +227,43 @@ impl Documents<'_> {
         let text = self.store.get(key, &mut text)?.map(|_| text);
         self.read.note(0, key, text.as_deref());
         Ok(text.map(|text| json::without_mark(&text).to_vec()))
+    }
+}
+
+/// Where documents go, of which consolidated metadata keeps copies where there is any.
+struct Copies<'a> {
+    kept: Option<Mutex<Vec<(String, Vec<u8>)>>>,
+    format: ZarrFormat,
+    put: &'a Put<'a>,
+}
+
+impl<'a> Copies<'a> {
+    fn new(consolidates: bool, format: ZarrFormat, put: &'a Put<'a>) -> Copies<'a> {
+        Copies { kept: consolidates.then(Mutex::default), format, put }
+    }
+
+    /// Hands on a document. In v3 that of the root holds the copies, and comes last.
+    fn put(&self, key: String, text: Vec<u8>) -> Result<(), Failure> {
+        if self.kept.is_none() || key != "zarr.json" {
+            (self.put)(&key, &text)?;
+        }
+        if let Some(kept) = &self.kept {
+            kept.lock().push((key, text));
+        }
+        Ok(())
+    }
+
+    /// Hands on the consolidated metadata.
+    fn finish(self) -> Result<(), Failure> {
+        let Some(kept) = self.kept else { return Ok(()) };
+        let mut documents = kept.into_inner();
+        if self.format == ZarrFormat::V2 {
+            return (self.put)(".zmetadata", &consolidated_v2(documents.into_iter()).map_err(unreadable)?);
+        }
+        let root = documents.iter().position(|(key, _)| key == "zarr.json").map(|at| documents.swap_remove(at).1);
+        let path = |key: String| key.trim_end_matches("zarr.json").trim_end_matches('/').to_owned();
+        let nodes = documents.into_iter().map(|(key, text)| (path(key), text));
+        (self.put)("zarr.json", &consolidated_v3(&root.unwrap_or_default(), nodes).map_err(unreadable)?)
     }
 }
 

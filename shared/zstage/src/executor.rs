@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use zarray::{Array, Key, Pool, ScratchPool, Semaphore};
-use zstore::{Location, Stat, Store};
+use zstore::{Location, Stat};
 use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
@@ -15,6 +15,7 @@ use crate::journal::{Done, Entry};
 use crate::objects::{Item, ItemSource, Next, Objects, Work};
 use crate::options::Verify;
 use crate::placement::Placement;
+use crate::received::EtagKind;
 use crate::rechunk::source_hash;
 use crate::report::Report;
 use crate::seconds::Seconds;
@@ -45,6 +46,7 @@ impl Task<'_> {
             memory: Semaphore::new(self.memory_bytes),
             scratch: ScratchPool::new(self.options.jobs, || ChunkScratch::with_limit(Some(self.memory_bytes))),
             report: &report,
+            etags: self.stores.iter().filter(|_| self.checks_arrivals).map(|_| EtagKind::default()).collect(),
             seconds: Mutex::default(),
             met: AtomicU64::new(0),
         };
@@ -133,6 +135,8 @@ struct Workers<'a> {
     memory: Semaphore,
     scratch: ScratchPool<ChunkScratch>,
     report: &'a Report<'a>,
+    /// Of each source store, what its ETags are; empty if copies are not checked as they arrive.
+    etags: Vec<EtagKind>,
     seconds: Mutex<Seconds>,
     /// Units of the journal that were met again.
     met: AtomicU64,
@@ -198,11 +202,11 @@ impl Workers<'_> {
             ItemSource::View(ObjectSource::Object { piece, .. }) => {
                 let piece = &plan.view.pieces()[*piece];
                 let encoding = plan.encoding_of(&piece.array)?;
-                self.job(plan, item, &self.task.stores[piece.store], &piece.array, encoding.as_ref()).run(scratch)?
+                self.job(plan, item, piece.store, &piece.array, encoding.as_ref()).run(scratch)?
             }
             ItemSource::Own => {
                 let array = plan.array.at_key(&item.key);
-                self.job(plan, item, self.task.store(), &array, plan.encoding()).run(scratch)?
+                self.job(plan, item, 0, &array, plan.encoding()).run(scratch)?
             }
         };
         if outcome.written.is_none() && self.task.again && plan.placement != Placement::InPlace {
@@ -235,12 +239,12 @@ impl Workers<'_> {
         &'j self,
         plan: &'j ArrayPlan,
         item: &'j Item,
-        store: &'j Store,
+        store: usize,
         array: &'j Array,
         encoding: Option<&'j Encoding>,
     ) -> Job<'j> {
         Job {
-            store,
+            store: &self.task.stores[store],
             array,
             encoding,
             output: self.task.output(plan),
@@ -250,6 +254,7 @@ impl Workers<'_> {
             on_bad_chunk: self.task.options.on_bad_chunk,
             backup: self.task.backup,
             scratch: &self.scratch,
+            etags: self.etags.get(store),
         }
     }
 
@@ -324,7 +329,7 @@ impl Workers<'_> {
         let output = self.task.output(plan);
         match output.location() {
             // A PUT that was answered is kept; to ask for each would cost a request an object.
-            Location::Remote(_) | Location::Zip(_) => Ok(Some(Stat { size: done.bytes, tag: 0 })),
+            Location::Remote(_) | Location::Zip(_) => Ok(Some(Stat::new(done.bytes, 0))),
             Location::Local(_) => {
                 let stat = output.stat(&plan.new_key(&item.key, item.unit))?;
                 Ok(stat.filter(|stat| done.is_there_as(*stat)))

@@ -114,7 +114,7 @@ impl Finished<'_> {
 
     /// Whether the source is listed, and not asked for each object.
     fn is_listed(&self, plan: &ArrayPlan) -> bool {
-        self.plan.listable && plan.view.is_whole()
+        self.plan.listed && plan.view.is_whole()
     }
 
     /// The objects of an array in the output.

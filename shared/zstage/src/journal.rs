@@ -60,7 +60,7 @@ impl Done {
 
     /// Whether all the source objects of a region are those that were read, by the hash of them all.
     pub fn is_of_sources(&self, hash: u64) -> bool {
-        self.is_of(Stat { size: 0, tag: hash })
+        self.is_of(Stat::new(0, hash))
     }
 
     /// Objects that were written.
@@ -215,8 +215,8 @@ impl Completed {
 impl Entry {
     fn done(&self) -> Done {
         Done {
-            source: fingerprint(Stat { size: self.source_bytes, tag: self.source_tag }),
-            output: fingerprint(Stat { size: self.bytes, tag: self.tag }),
+            source: fingerprint(Stat::new(self.source_bytes, self.source_tag)),
+            output: fingerprint(Stat::new(self.bytes, self.tag)),
             objects: u32::try_from(self.objects).unwrap_or(u32::MAX),
             bytes: self.bytes,
             verified: self.verified,

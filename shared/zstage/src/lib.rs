@@ -35,6 +35,7 @@ mod prepare;
 mod progress;
 mod publish;
 mod read_documents;
+mod received;
 pub mod rechunk;
 mod regions;
 mod report;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use zarray::{Array, Chain, Grid, Hierarchy, Key, Node, Part, Pool};
 use zstore::{Location, Object, Store, StoreError, Trail};
-use zwire::{Exit, Failure, Record};
+use zwire::{Exit, Failure, PlanRecord, Record};
 
 use crate::array_plan::{Action, ArrayPlan};
 use crate::journal::{Completed, Journal};
@@ -32,8 +32,10 @@ pub struct OutputPlan<'a> {
     pub stores: &'a [Store],
     /// The nodes of the first.
     pub hierarchy: Hierarchy<'a>,
-    /// Whether the server can list what it holds.
-    pub listable: bool,
+    /// Whether objects are found by listing the source; otherwise their keys are computed.
+    pub listed: bool,
+    /// Whether arrays of the source may be left out.
+    pub selects: bool,
     /// Paths of the groups.
     pub groups: Vec<String>,
     /// In path order.
@@ -44,8 +46,11 @@ pub struct OutputPlan<'a> {
     pub memory: MemoryPlan,
 }
 
-/// Decides on one array.
-pub type PlanArray<'a> = dyn Fn(&Store, Array) -> Result<ArrayPlan, Failure> + Sync + 'a;
+/// Decides on one array; `None` leaves it out.
+pub type PlanArray<'a> = dyn Fn(&Store, Array) -> Result<Option<ArrayPlan>, Failure> + Sync + 'a;
+
+/// Adds to the record of an array in a dry run.
+pub type CompleteRecord<'a> = dyn Fn(&ArrayPlan, &mut PlanRecord) + 'a;
 
 /// What the metadata allows.
 pub enum Planned<'a> {
@@ -56,7 +61,8 @@ pub enum Planned<'a> {
 }
 
 impl<'a> OutputPlan<'a> {
-    /// Reads the metadata of the whole source and plans every array.
+    /// Reads the metadata of the whole source and plans every array. With `selects`, arrays may be left out: consolidated
+    /// metadata is believed, and keys are computed, so that nothing is listed of what is not needed.
     ///
     /// # Errors
     /// A source that is not a Zarr store, and what the store answers.
@@ -64,13 +70,16 @@ impl<'a> OutputPlan<'a> {
         stores: &'a [Store],
         output: &Location,
         options: &WriteOptions,
+        selects: bool,
         plan_array: &PlanArray,
         progress: &dyn Progress,
     ) -> Result<Planned<'a>, Failure> {
         let store = &stores[0];
         let readers = options.readers(store, output);
         let pool = Pool::new(readers);
-        let (hierarchy, listable) = open(store, &pool)?;
+        let listed = !selects && is_listable(store)?;
+        // Stale consolidated metadata would lose arrays where all are wanted: it is then used only if nothing can be listed.
+        let hierarchy = Hierarchy::open(store, &pool, !listed)?;
         let memory = MemoryPlan {
             memory_bytes: options.memory_bytes,
             jobs: options.jobs,
@@ -79,7 +88,8 @@ impl<'a> OutputPlan<'a> {
             remote_output: matches!(output, Location::Remote(_)),
             scratch_bytes: 0,
         };
-        let mut plan = OutputPlan { stores, hierarchy, listable, groups: Vec::new(), plans: Vec::new(), pool, memory };
+        let mut plan =
+            OutputPlan { stores, hierarchy, listed, selects, groups: Vec::new(), plans: Vec::new(), pool, memory };
         let failures = plan.plan_arrays(plan_array, progress)?;
         Ok(if failures.is_empty() { Planned::Possible(Box::new(plan)) } else { Planned::Impossible(failures) })
     }
@@ -91,7 +101,7 @@ impl<'a> OutputPlan<'a> {
 
     /// Plans every array; what stands in the way is returned.
     fn plan_arrays(&mut self, plan_array: &PlanArray, progress: &dyn Progress) -> Result<Vec<Failure>, Failure> {
-        let (store, listable) = (self.store(), self.listable);
+        let (store, listable) = (self.store(), self.listed || self.selects);
         let (groups, plans) = (&mut self.groups, &mut self.plans);
         let (mut failures, mut equal) = (Vec::new(), Equal::default());
         self.hierarchy.walk(
@@ -102,7 +112,7 @@ impl<'a> OutputPlan<'a> {
                     let text = "its chunk keys must be listed, but this server cannot list objects";
                     Err(Failure::new(Exit::Unreadable, text).at(store.place(array.key_prefix())))
                 }
-                Ok(Node::Array(array)) => plan_array(store, *array).map(|plan| (None, Some(plan))),
+                Ok(Node::Array(array)) => plan_array(store, *array).map(|plan| (None, plan)),
                 Err(error) => Err(error.into()),
             },
             |planned: Result<_, Failure>| {
@@ -177,7 +187,7 @@ impl<'a> OutputPlan<'a> {
         let PartRun { options, staged, header, part, .. } = *run;
         let of_many = part.of > 1;
         // A run that does everything lists what is there; a part, and a run on a server that cannot list, computes its keys.
-        let listed = self.listable && run.whole;
+        let listed = self.listed && run.whole;
         let work = match listed {
             true => Work::Listed,
             false => Work::Units { units: crate::array_plan::units(&self.plans, part), of_many },
@@ -194,6 +204,7 @@ impl<'a> OutputPlan<'a> {
             work,
             completed,
             journal: Journal::new(staged, part.number, options.checkpoint),
+            checks_arrivals: self.selects && options.verify != Verify::None,
             scratch: options.scratch.directory(staged.folder().location()),
             backup: header.backup.as_deref().map(std::path::Path::new),
             memory_bytes: options.memory_bytes,
@@ -225,11 +236,16 @@ impl<'a> OutputPlan<'a> {
         Ok(strays)
     }
 
-    /// The plan as records; nothing is written. Returns the totals.
+    /// The plan as records, each completed by `complete`; nothing is written. Returns the totals.
     ///
     /// # Errors
     /// What the store answers, and a stream of records that cannot be written.
-    pub fn describe(&self, options: &WriteOptions, progress: &dyn Progress) -> Result<Map<String, Value>, Failure> {
+    pub fn describe(
+        &self,
+        options: &WriteOptions,
+        complete: &CompleteRecord,
+        progress: &dyn Progress,
+    ) -> Result<Map<String, Value>, Failure> {
         let name = self.store().location().to_string();
         for plan in &self.plans {
             let mut record = plan.record(&name);
@@ -240,6 +256,7 @@ impl<'a> OutputPlan<'a> {
                 let ratio = stored as f64 / decoded as f64;
                 record.bytes_to_read = Some((regions.stats.read_bytes as f64 * ratio / ASSUMED_RATIO) as u64);
             }
+            complete(plan, &mut record);
             progress.emit(&Record::Plan(record))?;
         }
         let sum = |field: fn(&Array) -> Option<u64>| {
@@ -325,13 +342,11 @@ pub struct PartRun<'a> {
     pub progress: &'a dyn Progress,
 }
 
-/// Opens the hierarchy as it really is. Stale consolidated metadata would lose arrays, so it is used only where the store
-/// cannot be listed.
-fn open<'a>(store: &'a Store, pool: &Pool) -> Result<(Hierarchy<'a>, bool), Failure> {
-    let listable = match store.list("") {
-        Ok(mut objects) => objects.next().transpose().map(|_| true)?,
-        Err(StoreError::NotListable { .. }) => false,
-        Err(error) => return Err(error.into()),
-    };
-    Ok((Hierarchy::open(store, pool, !listable)?, listable))
+/// Whether the server can list what it holds.
+fn is_listable(store: &Store) -> Result<bool, Failure> {
+    match store.list("") {
+        Ok(mut objects) => Ok(objects.next().transpose().map(|_| true)?),
+        Err(StoreError::NotListable { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }

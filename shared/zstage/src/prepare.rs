@@ -50,7 +50,7 @@ impl OutputPlan<'_> {
         options: &WriteOptions,
         progress: &dyn Progress,
     ) -> Result<PlanFile<T>, Failure> {
-        if options.prepare.is_some() && self.listable {
+        if options.prepare.is_some() && self.listed {
             self.check_separators()?;
         }
         let documents = self.documents(format);
@@ -143,6 +143,7 @@ impl OutputPlan<'_> {
             format: own,
             wanted: format.wanted.unwrap_or(own),
             consolidated: self.hierarchy.consolidated(),
+            selects: self.selects,
             groups: self.groups.iter().map(|path| path.trim_start_matches('/')).collect(),
             plans: &self.plans,
             convert: format.convert,

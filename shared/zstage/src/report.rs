@@ -17,8 +17,8 @@ const REPORTED_FAILURES: usize = 1000;
 /// A run is aborted after this many refusals (credentials, network).
 const REFUSALS: u64 = 100;
 
-/// Makes the record of a finished array.
-pub type ArrayRecord<'a> = dyn Fn(&ArrayPlan, &ArrayStats) -> Record + Sync + 'a;
+/// Makes the record of a finished array, if it has one.
+pub type ArrayRecord<'a> = dyn Fn(&ArrayPlan, &ArrayStats) -> Option<Record> + Sync + 'a;
 
 /// The report shared by all workers.
 pub struct Report<'a> {
@@ -168,7 +168,8 @@ impl<'a> Report<'a> {
             let failures = std::mem::take(&mut own.failures);
             let record = (self.record)(&self.plans[due], &own.stats);
             let failed = failures.values().try_for_each(|failure| self.progress.item_failed(failure));
-            if let Err(failure) = failed.and_then(|()| self.progress.emit(&record)) {
+            if let Err(failure) = failed.and_then(|()| record.iter().try_for_each(|record| self.progress.emit(record)))
+            {
                 state.end(failure);
             }
         }

@@ -28,6 +28,8 @@ pub struct Task<'a> {
     /// Whether there may have been earlier runs, which may have left what is in no journal.
     pub again: bool,
     pub journal: Journal<'a>,
+    /// Whether what is copied is checked as it arrives.
+    pub checks_arrivals: bool,
     /// Directory for scratch files.
     pub scratch: Option<&'a Path>,
     /// Where the chunks go that are replaced in place.

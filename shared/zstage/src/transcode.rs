@@ -15,6 +15,7 @@ use crate::memory::COPY_PIECE;
 use crate::objects::Item;
 use crate::options::OnBadChunk;
 use crate::placement::Placement;
+use crate::received::{Arrival, EtagKind, Received};
 use crate::seconds::Seconds;
 use crate::stats::Stats;
 
@@ -47,6 +48,8 @@ pub struct Outcome {
     pub bad: Vec<Failure>,
     /// Whether another program wrote the object in the meantime, so that it must be read again.
     pub changed: bool,
+    /// Why what arrived is not what the store holds, so that it must be read again.
+    pub corrupt: Option<String>,
 }
 
 impl Outcome {
@@ -90,6 +93,8 @@ pub struct Job<'a> {
     pub backup: Option<&'a Path>,
     /// Decode and encode buffers.
     pub scratch: &'a ScratchPool<ChunkScratch>,
+    /// What the ETags of the source store are; `None`: copies are not checked as they arrive.
+    pub etags: Option<&'a EtagKind>,
 }
 
 impl Job<'_> {
@@ -98,24 +103,32 @@ impl Job<'_> {
     /// # Errors
     /// The source object is unreadable, or (exit code [`Exit::Output`]) the output cannot be written.
     pub fn run(&self, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
+        let (mut corrupt, mut sum) = (None, None);
         for _ in 0..TRIES {
-            let outcome = self.once(scratch)?;
-            if !outcome.changed {
-                return Ok(outcome);
+            let outcome = self.once(scratch, &mut sum)?;
+            match outcome.corrupt {
+                Some(why) => corrupt = Some(why),
+                None if outcome.changed => {}
+                None => return Ok(outcome),
             }
         }
-        Err(Failure::new(Exit::Output, "another program keeps writing to it").at(self.place()))
+        Err(match corrupt {
+            Some(why) => Failure::new(Exit::Unreadable, format!("received {TRIES} times, always corrupt: {why}")),
+            None => Failure::new(Exit::Output, "another program keeps writing to it"),
+        }
+        .at(self.place()))
     }
 
-    fn once(&self, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
+    fn once(&self, scratch: &mut WorkerScratch, sum: &mut Option<[u8; 16]>) -> Result<Outcome, Failure> {
         let done = match self.encoding {
-            None => return self.copy(scratch),
+            None => return self.copy(scratch, sum),
             Some(encoding) if self.array.chain.sharding.is_some() => self.transcode_shard(encoding, scratch),
             Some(encoding) => self.transcode(encoding, scratch),
         };
         match (done, self.on_bad_chunk) {
             (Err(bad), OnBadChunk::Copy) if bad.exit == Exit::Unreadable => {
-                let copied = if self.plan.placement == Placement::InPlace { self.kept() } else { self.copy(scratch) };
+                let copied =
+                    if self.plan.placement == Placement::InPlace { self.kept() } else { self.copy(scratch, sum) };
                 copied.map(|outcome| Outcome { bad: vec![bad], ..outcome })
             }
             (Err(bad), OnBadChunk::Skip) if bad.exit == Exit::Unreadable => {
@@ -136,12 +149,12 @@ impl Job<'_> {
         self.plan.new_key(&self.item.key, self.item.unit)
     }
 
-    /// Copies the object unchanged, in pieces, because a shard may not fit in memory.
-    fn copy(&self, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
+    /// Copies the object unchanged, in pieces, because a shard may not fit in memory. `sum` is the MD5 of the last attempt.
+    fn copy(&self, scratch: &mut WorkerScratch, sum: &mut Option<[u8; 16]>) -> Result<Outcome, Failure> {
         let WorkerScratch { stored, seconds } = scratch;
         let mut timer = Timer::start();
         let key = self.output_key();
-        let (mut output, mut read) = (None, None);
+        let (mut output, mut read, mut received) = (None, None, None);
         let (mut done, mut checksum) = (0, 0);
         let (source, written) = loop {
             let range = ByteRange::At { start: done, len: COPY_PIECE };
@@ -153,6 +166,13 @@ impl Job<'_> {
             done += stored.len() as u64;
             checksum = crc32c_append(checksum, stored);
             let ends = done >= stat.size || stored.is_empty();
+            if let Some(etags) = self.etags {
+                received.get_or_insert_with(|| Received::new(etags, stat)).add(stored);
+                let arrived = received.take_if(|_| ends).map(|all| all.end(etags, stat, &self.array.chain, sum));
+                if let Some(Arrival::Corrupt(why)) = arrived {
+                    return Ok(Outcome { corrupt: Some(why), ..Outcome::default() });
+                }
+            }
             if ends && output.is_none() {
                 break (stat, self.output.put(&key, stored)?);
             }

@@ -85,7 +85,7 @@ impl LastLook<'_> {
 
     /// Hash of the stored source objects of an array; `None` for servers that cannot list, which are read-only archives.
     fn listed(&self, plan: &ArrayPlan) -> Result<Option<u64>, Failure> {
-        if !self.plan.listable {
+        if !self.can_look() {
             return Ok(None);
         }
         let mut sum = 0u64;
@@ -101,7 +101,7 @@ impl LastLook<'_> {
 
     /// Hash of the source objects of a rechunked array, each counted as often as it is read.
     fn rechunked(&self, plan: &ArrayPlan) -> Result<Option<u64>, Failure> {
-        let Some(regions) = plan.regions().filter(|_| self.plan.listable) else { return Ok(None) };
+        let Some(regions) = plan.regions().filter(|_| self.can_look()) else { return Ok(None) };
         let encode = |_: &[u8], _: &mut Vec<u8>, _: usize, _: &mut Workspace| -> Result<(), CodecError> { Ok(()) };
         let coders = Coders { encode: &encode, decode: None };
         let stopped = || self.progress.stopped().is_some();
@@ -113,8 +113,16 @@ impl LastLook<'_> {
         Ok(Some(sum))
     }
 
+    /// Whether the source objects are looked at again: not one by one on a server, where each look costs as much as a chunk.
+    fn can_look(&self) -> bool {
+        self.plan.listed || !self.plan.store().is_remote()
+    }
+
     /// Hash of the source objects of a view.
     fn viewed(&self, plan: &ArrayPlan) -> Result<Option<u64>, Failure> {
+        if self.plan.selects && !self.can_look() {
+            return Ok(None);
+        }
         let sum = AtomicU64::new(0);
         each_unit(&self.plan.pool, plan.units(), |unit| {
             let hash = match source_of(plan, unit) {

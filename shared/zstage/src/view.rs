@@ -1,12 +1,16 @@
 //! The source elements that make up an output array.
 //!
-//! A view is a whole array, a chunk-aligned crop of one, or several arrays joined along a dimension. Together with the
+//! A view is a whole array, a crop of one, or several arrays joined along a dimension. Together with the
 //! output's chunk grid it gives the source of each output object, computed from the object's index alone, so that 10^7
 //! objects need no list.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use zarray::{Array, Grid, Subset};
+
+/// So many pieces, such as those of a crop, are all looked at for each object.
+const FEW_PIECES: usize = 16;
 
 /// A box of a source array and its position in the output.
 #[derive(Debug, Clone)]
@@ -27,7 +31,7 @@ pub enum View {
     /// The whole array named by the plan, from the first source store.
     #[default]
     Whole,
-    /// Pieces that do not overlap, in ascending order along the joined dimension.
+    /// Pieces that do not overlap, in ascending order along the joined dimension, if there is one.
     Pieces(Vec<Piece>),
 }
 
@@ -52,13 +56,6 @@ pub enum ViewError {
     Irregular(String),
     /// The crop extends outside the array or has a different rank.
     Outside(String),
-    /// The crop does not start on a chunk boundary in this dimension.
-    Unaligned {
-        /// The array.
-        path: String,
-        /// The dimension.
-        dimension: usize,
-    },
     /// The arrays differ in rank, data type, or the length of a dimension other than the joined one.
     Different {
         /// The first array.
@@ -75,9 +72,6 @@ impl std::fmt::Display for ViewError {
         match self {
             ViewError::Irregular(path) => write!(f, "{path}: its chunk grid is not regular"),
             ViewError::Outside(path) => write!(f, "{path}: the region lies outside the array"),
-            ViewError::Unaligned { path, dimension } => {
-                write!(f, "{path}: the region does not start on a chunk boundary in dimension {dimension}")
-            }
             ViewError::Different { path, other } => {
                 write!(f, "{other}: shape or data type does not match {path}, with which it is concatenated")
             }
@@ -89,29 +83,43 @@ impl std::fmt::Display for ViewError {
 impl std::error::Error for ViewError {}
 
 impl View {
-    /// The box `region` of an array in source store `store`; it must start on chunk boundaries.
+    /// A crop of an array in source store `store`: of each dimension these ranges of indices, joined in the order given. Where
+    /// they start and end on chunk boundaries, stored objects are copied.
     ///
     /// # Errors
-    /// [`ViewError::Irregular`], [`ViewError::Outside`] and [`ViewError::Unaligned`].
-    pub fn crop(store: usize, array: Arc<Array>, region: Subset) -> Result<View, ViewError> {
+    /// [`ViewError::Irregular`], and [`ViewError::Outside`] for another number of dimensions and ranges that are empty or end
+    /// outside the array.
+    pub fn crop(store: usize, array: &Arc<Array>, ranges: &[Vec<Range<u64>>]) -> Result<View, ViewError> {
         let path = || array.path.clone();
         let grid = array.numbered().filter(|grid| grid.is_regular()).ok_or_else(|| ViewError::Irregular(path()))?;
-        let inside = region.shape().len() == grid.shape().len()
-            && region
-                .start()
-                .iter()
-                .zip(region.shape())
-                .zip(grid.shape())
-                .all(|((start, n), length)| start + n <= *length);
-        if !inside {
+        let inside = |(ranges, length): (&Vec<Range<u64>>, &u64)| {
+            !ranges.is_empty() && ranges.iter().all(|range| range.start < range.end && range.end <= *length)
+        };
+        if ranges.len() != grid.shape().len() || !ranges.iter().zip(grid.shape()).all(inside) {
             return Err(ViewError::Outside(path()));
         }
-        let unaligned = region.start().iter().zip(grid.chunk_shape()).position(|(start, chunk)| start % chunk != 0);
-        if let Some(dimension) = unaligned {
-            return Err(ViewError::Unaligned { path: path(), dimension });
+        // Starts in the source, lengths and offsets in the output: one box for each combination of ranges.
+        let mut boxes = vec![(Vec::new(), Vec::new(), Vec::new())];
+        for ranges in ranges {
+            let mut offset = 0;
+            let mut longer = Vec::with_capacity(boxes.len() * ranges.len());
+            for range in ranges {
+                for (starts, lengths, offsets) in &boxes {
+                    let with = |list: &Vec<u64>, value| list.iter().copied().chain([value]).collect::<Vec<u64>>();
+                    let length = range.end - range.start;
+                    longer.push((with(starts, range.start), with(lengths, length), with(offsets, offset)));
+                }
+                offset += range.end - range.start;
+            }
+            boxes = longer;
         }
-        let offset = vec![0; region.shape().len()];
-        Ok(View::Pieces(vec![Piece { store, array, region, offset }]))
+        let piece = |(start, shape, offset)| Piece {
+            store,
+            array: Arc::clone(array),
+            region: Subset::new(start, shape),
+            offset,
+        };
+        Ok(View::Pieces(boxes.into_iter().map(piece).collect()))
     }
 
     /// Joins the arrays (each with the index of its store) along `dimension`.
@@ -188,6 +196,9 @@ impl View {
     /// The pieces that may overlap a box of the output, by binary search because a join may have thousands.
     fn touched(&self, object: &Subset) -> std::ops::Range<usize> {
         let pieces = self.pieces();
+        if pieces.len() <= FEW_PIECES {
+            return 0..pieces.len();
+        }
         let ends_before = |piece: &Piece| {
             let ends = piece.offset.iter().zip(piece.region.shape()).map(|(offset, length)| offset + length);
             ends.zip(object.start()).any(|(end, start)| end <= *start)

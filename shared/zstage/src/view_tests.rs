@@ -1,5 +1,6 @@
 //! Crops and joins, from a small store to an output that is read back: values, and which objects were copied as they were.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use zarray::{Array, ArrayValues, Hierarchy, Node, Pool, Subset, read_whole};
 use zcodec::{Blosc, Cname, Compressor, Shuffle, Workspace};
 use zstore::{Location, Store, StoreOptions};
-use zwire::{Exit, Failure, RecompressRecord, Record};
+use zwire::{Exit, Failure, Record};
 
 use super::*;
 use crate::output_plan::PartRun;
@@ -38,18 +39,19 @@ impl Writer for ViewTool<'_> {
         Ok(Body {})
     }
 
-    fn plan(&self, _: &Body, _: Begin, _: &Store, array: Array) -> Result<ArrayPlan, Failure> {
+    fn plan(&self, _: &Body, _: Begin, _: &Store, array: Array) -> Result<Option<ArrayPlan>, Failure> {
         let array = Arc::new(array);
         let view = (self.view)(&array).map_err(|error| Failure::usage(error.to_string()))?;
         let encoding = |compressor: &Compressor| {
             let chain = array.chain.innermost();
             Action::Recompress(Encoding::new(*compressor, chain, array.format))
         };
-        Ok(ArrayPlan::of_view(&array, view, self.compressor.as_ref().map_or(Action::Copy("as it is"), encoding)))
+        let action = self.compressor.as_ref().map_or(Action::Copy("as it is"), encoding);
+        Ok(Some(ArrayPlan::of_view(&array, view, action)))
     }
 
-    fn record(&self, _: &str, _: &ArrayPlan, _: &ArrayStats) -> Record {
-        Record::Recompress(RecompressRecord::default())
+    fn record(&self, _: &str, _: &ArrayPlan, _: &ArrayStats) -> Option<Record> {
+        None
     }
 }
 
@@ -184,12 +186,15 @@ fn expected(indices: impl Iterator<Item = [u64; 2]>) -> Vec<u16> {
     indices.map(|index| element(&index)).collect()
 }
 
+fn cropped(array: &Arc<Array>, rows: Range<u64>, columns: Range<u64>) -> Result<View, ViewError> {
+    View::crop(0, array, &[vec![rows], vec![columns]])
+}
+
 #[test]
 fn a_crop_copies_the_stored_bytes_under_new_keys() {
     let directory = tempfile::tempdir().expect("directory");
     make(&directory.path().join("in.zarr"), [10, 7], [4, 3], false, false);
-    let region = || Subset::new(vec![4, 3], vec![5, 4]);
-    let tool = ViewTool { view: &|array| View::crop(0, Arc::clone(array), region()), compressor: None };
+    let tool = ViewTool { view: &|array| cropped(array, 4..9, 3..7), compressor: None };
     let totals = write(directory.path(), &tool, false).expect("writes");
     assert_eq!((totals.objects, totals.recompressed, totals.verified), (4, 0, 4));
     let values = expected((4..9).flat_map(|row| (3..7).map(move |column| [row, column])));
@@ -207,14 +212,32 @@ fn a_crop_is_transcoded_object_by_object() {
         let directory = tempfile::tempdir().expect("directory");
         make(&directory.path().join("in.zarr"), [12, 8], [4, 4], sharded, false);
         let zstd = Compressor::Blosc(Blosc::new(Cname::Zstd, 3, Shuffle::Shuffle));
-        let tool = ViewTool {
-            view: &|array| View::crop(0, Arc::clone(array), Subset::new(vec![4, 0], vec![7, 6])),
-            compressor: Some(zstd),
-        };
+        let tool = ViewTool { view: &|array| cropped(array, 4..11, 0..6), compressor: Some(zstd) };
         let totals = write(directory.path(), &tool, false).expect("writes");
         assert_eq!((totals.objects, totals.recompressed), (4, 4));
         let values = expected((4..11).flat_map(|row| (0..6).map(move |column| [row, column])));
         assert_eq!(read(&directory.path().join("out.zarr")), (vec![7, 6], values));
+    }
+}
+
+/// Between chunk boundaries, and of two ranges of a dimension in another order than stored.
+#[test]
+fn a_crop_between_chunk_boundaries_assembles() {
+    for sharded in [false, true] {
+        for (rows, columns) in
+            [(vec![1..3], vec![5..7]), (vec![8..10, 0..3], vec![0..4]), (vec![4..9], vec![6..8, 0..2])]
+        {
+            let directory = tempfile::tempdir().expect("directory");
+            make(&directory.path().join("in.zarr"), [10, 8], [4, 4], sharded, false);
+            let ranges = [rows.clone(), columns.clone()];
+            let tool = ViewTool { view: &|array| View::crop(0, array, &ranges), compressor: None };
+            write(directory.path(), &tool, false).expect("writes");
+            let (rows, columns): (Vec<u64>, Vec<u64>) =
+                (rows.into_iter().flatten().collect(), columns.into_iter().flatten().collect());
+            let values = expected(rows.iter().flat_map(|row| columns.iter().map(|column| [*row, *column])));
+            let shape = vec![rows.len() as u64, columns.len() as u64];
+            assert_eq!(read(&directory.path().join("out.zarr")), (shape, values), "{ranges:?}");
+        }
     }
 }
 
@@ -328,9 +351,10 @@ fn what_lies_under_an_object_follows_from_its_index() {
     let box_of = |start: [u64; 2], shape: [u64; 2]| Subset::new(start.to_vec(), shape.to_vec());
     assert_eq!(under(2, 0), ObjectSource::Regions(vec![(0, box_of([8, 0], [2, 4])), (1, box_of([10, 0], [2, 4]))]));
     assert_eq!(under(3, 1), ObjectSource::Regions(vec![(1, box_of([12, 4], [4, 2]))]));
-    let crop = |start: [u64; 2], shape: [u64; 2]| View::crop(0, Arc::clone(&array), box_of(start, shape)).map(drop);
-    assert_eq!(crop([1, 0], [4, 4]), Err(ViewError::Unaligned { path: "/x".into(), dimension: 0 }));
-    assert_eq!(crop([8, 0], [4, 4]), Err(ViewError::Outside("/x".into())));
+    for rows in [8..12, 3..3] {
+        assert_eq!(cropped(&array, rows, 0..4).map(drop), Err(ViewError::Outside("/x".into())));
+    }
+    assert_eq!(View::crop(0, &array, &[vec![0..4]]).map(drop), Err(ViewError::Outside("/x".into())));
     assert_eq!(View::join(Vec::new(), 0).map(drop), Err(ViewError::Empty));
     let mut other = (*array).clone();
     other.dtype = Value::from("<f4");
@@ -342,10 +366,7 @@ fn what_lies_under_an_object_follows_from_its_index() {
 fn a_refused_view_leaves_nothing() {
     let directory = tempfile::tempdir().expect("directory");
     make(&directory.path().join("in.zarr"), [10, 6], [4, 4], false, false);
-    let tool = ViewTool {
-        view: &|array| View::crop(0, Arc::clone(array), Subset::new(vec![1, 0], vec![2, 2])),
-        compressor: None,
-    };
+    let tool = ViewTool { view: &|array| cropped(array, 8..12, 0..2), compressor: None };
     let source = directory.path().join("in.zarr").into_os_string();
     let command = Command::Run { source: source.into(), output: Location::Local(directory.path().join("out.zarr")) };
     let outcome = run(&tool, &command, &options(false), &NoProgress).expect("ends");
@@ -386,16 +407,16 @@ fn documents_of_the_second_source_that_change_before_the_end_are_noticed() {
         let plan_array = |_: &Store, array: Array| {
             let array = Arc::new(array);
             let view = View::join(vec![(0, Arc::clone(&array)), (1, Arc::clone(&second))], 0);
-            Ok(ArrayPlan::of_view(&array, view.expect("joins"), Action::Copy("as it is")))
+            Ok(Some(ArrayPlan::of_view(&array, view.expect("joins"), Action::Copy("as it is"))))
         };
         let (output, options) = (Location::Local(directory.path().join("out.zarr")), options(false));
-        let planned = OutputPlan::read(&stores, &output, &options, &plan_array, &NoProgress).expect("reads");
+        let planned = OutputPlan::read(&stores, &output, &options, false, &plan_array, &NoProgress).expect("reads");
         let Planned::Possible(mut plan) = planned else { panic!("it is possible") };
         plan.divide(&output, &options, None).expect("fits");
         let staged = StagedStore::begin(&output, Begin::New, &options.store).expect("begins");
         let format = Format { wanted: None, convert: None };
         let file = plan.prepare("view_tool", Body {}, format, &staged, &options, &NoProgress).expect("prepares");
-        let record = |_: &ArrayPlan, _: &ArrayStats| Record::Recompress(RecompressRecord::default());
+        let record = |_: &ArrayPlan, _: &ArrayStats| None;
         let run = PartRun {
             options: &options,
             staged: &staged,

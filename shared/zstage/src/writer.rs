@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use zarray::{Array, Part, ZarrFormat, json};
 use zstore::{Location, METADATA, Store, StoreError, StoreOptions, Target};
-use zwire::{Exit, Failure, Record, human_counted, shell_quote};
+use zwire::{Exit, Failure, PlanRecord, Record, human_counted, shell_quote};
 
 use crate::array_plan::ArrayPlan;
 use crate::command::Command;
@@ -33,6 +33,9 @@ pub trait Writer: Sync {
     /// The tool's name in the plan file.
     const TOOL: &'static str;
 
+    /// Whether the output may be a part of the source: see [`OutputPlan::read`].
+    const SELECTS: bool = false;
+
     /// What decides the bytes: as the command line says, or of an unfinished run, which the command line must not
     /// contradict.
     ///
@@ -40,11 +43,12 @@ pub trait Writer: Sync {
     /// [`Exit::Usage`] with the flag that differs.
     fn body(&self, planned: Option<&Self::Body>) -> Result<Self::Body, Failure>;
 
-    /// What is done with one array of the source, in an output that was begun as `begin` says.
+    /// What is done with one array of the source, in an output that was begun as `begin` says; `None` leaves it out, which only
+    /// a tool that selects does.
     ///
     /// # Errors
     /// What stands in the way of this array, and so of the output.
-    fn plan(&self, body: &Self::Body, begin: Begin, store: &Store, array: Array) -> Result<ArrayPlan, Failure>;
+    fn plan(&self, body: &Self::Body, begin: Begin, store: &Store, array: Array) -> Result<Option<ArrayPlan>, Failure>;
 
     /// Makes the planner of single arrays; work that all arrays share is done once.
     ///
@@ -86,8 +90,11 @@ pub trait Writer: Sync {
         None
     }
 
-    /// The record of a finished array of the source store `store`.
-    fn record(&self, store: &str, plan: &ArrayPlan, stats: &ArrayStats) -> Record;
+    /// Completes the record of an array in a dry run.
+    fn complete(&self, _body: &Self::Body, _plan: &ArrayPlan, _record: &mut PlanRecord) {}
+
+    /// The record of a finished array of the source store `store`, if it has one.
+    fn record(&self, store: &str, plan: &ArrayPlan, stats: &ArrayStats) -> Option<Record>;
 }
 
 /// How a run ended.
@@ -253,7 +260,7 @@ impl<W: Writer> Run<'_, W> {
         plan.check_swapped(options.backup.is_some())?;
         if options.dry_run {
             plan.check_documents(self.format(&body), options.begin == Begin::InPlace)?;
-            return Ok(Outcome::new(Exit::Done, Summary::Described(plan.describe(options, self.progress)?)));
+            return self.describe(&plan, &body);
         }
         let staged = begun.map_or_else(begin, Ok)?;
         let format = self.format(&body);
@@ -264,6 +271,13 @@ impl<W: Writer> Run<'_, W> {
             return Ok(Outcome::new(Exit::Done, Summary::Prepared { parts: file.header.parts }));
         }
         self.work(&plan, staged, &file.header)
+    }
+
+    /// A dry run.
+    fn describe(&self, plan: &OutputPlan, body: &W::Body) -> Result<Outcome, Failure> {
+        let complete = |plan: &ArrayPlan, record: &mut PlanRecord| self.tool.complete(body, plan, record);
+        let totals = plan.describe(self.options, &complete, self.progress)?;
+        Ok(Outcome::new(Exit::Done, Summary::Described(totals)))
     }
 
     /// Plans a new run. What the tool decides once the arrays are known goes to `body`.
@@ -294,7 +308,7 @@ impl<W: Writer> Run<'_, W> {
         };
         if self.options.dry_run {
             plan.check_documents(self.format(&body), self.options.begin == Begin::InPlace)?;
-            return Ok(Outcome::new(Exit::Done, Summary::Described(plan.describe(self.options, self.progress)?)));
+            return self.describe(&plan, &body);
         }
         check_fingerprint(&file.header, &plan.plans, staged.output())?;
         plan.check_swapped(file.header.backup.is_some())?;
@@ -415,10 +429,11 @@ impl<W: Writer> Run<'_, W> {
         let body = self.tool.body(Some(&file.body))?;
         check_documents(staged, stores, &file.header, &options.pool(&stores[0]))?;
         let plan_array = self.tool.planner(&body, options.begin)?;
-        let mut plan = match OutputPlan::read(stores, staged.output(), &options, &plan_array, self.progress)? {
-            Planned::Possible(plan) => plan,
-            Planned::Impossible(failures) => return failures.into_iter().next().map_or(Ok(()), Err),
-        };
+        let mut plan =
+            match OutputPlan::read(stores, staged.output(), &options, W::SELECTS, &plan_array, self.progress)? {
+                Planned::Possible(plan) => plan,
+                Planned::Impossible(failures) => return failures.into_iter().next().map_or(Ok(()), Err),
+            };
         plan.plan_regions(file.header.memory)?;
         check_fingerprint(&file.header, &plan.plans, staged.output())?;
         plan.check_unchanged(staged, seen, self.progress)
@@ -433,7 +448,7 @@ impl<W: Writer> Run<'_, W> {
         planned: Option<&Header>,
     ) -> Result<PlannedOrRefused<'s>, Failure> {
         let plan_array = self.tool.planner(body, self.options.begin)?;
-        let mut plan = match OutputPlan::read(stores, output, self.options, &plan_array, self.progress)? {
+        let mut plan = match OutputPlan::read(stores, output, self.options, W::SELECTS, &plan_array, self.progress)? {
             Planned::Possible(plan) => plan,
             Planned::Impossible(failures) => return self.refuse(&failures).map(Err),
         };

@@ -80,7 +80,7 @@ fn is_absent(error: &io::Error) -> bool {
 /// Size, and the time of the last change to the nanosecond.
 pub fn file_stat(metadata: &fs::Metadata) -> Stat {
     let tag = metadata.mtime().wrapping_mul(1_000_000_000).wrapping_add(metadata.mtime_nsec());
-    Stat { size: metadata.len(), tag: tag as u64 }
+    Stat::new(metadata.len(), tag as u64)
 }
 
 #[cfg(test)]

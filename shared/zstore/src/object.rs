@@ -9,6 +9,15 @@ pub struct Stat {
     pub size: u64,
     /// Changes when the object is rewritten: made of its ETag, or of the time it was last modified.
     pub tag: u64,
+    /// The MD5 of its content, if its ETag has the form of one.
+    pub md5: Option<[u8; 16]>,
+}
+
+impl Stat {
+    /// Without an MD5.
+    pub fn new(size: u64, tag: u64) -> Stat {
+        Stat { size, tag, md5: None }
+    }
 }
 
 /// One stored object.

@@ -403,12 +403,21 @@ impl RemoteStore {
 fn stat(meta: &ObjectMeta) -> Stat {
     let modified = meta.last_modified.timestamp_nanos_opt().unwrap_or_default();
     let tag = meta.e_tag.as_deref().map_or_else(|| fnv1a(&modified.to_le_bytes()), etag_number);
-    Stat { size: meta.size, tag }
+    Stat { size: meta.size, tag, md5: meta.e_tag.as_deref().and_then(md5_of) }
 }
 
 /// An ETag as a number. Azure puts it into quotation marks in answers about an object, and not in lists.
 fn etag_number(etag: &str) -> u64 {
     fnv1a(etag.trim_matches('"').as_bytes())
+}
+
+/// The MD5 that an ETag may be: 32 hexadecimal digits. Objects that were uploaded in parts have a number behind theirs.
+fn md5_of(etag: &str) -> Option<[u8; 16]> {
+    let digits = etag.trim_matches('"').as_bytes();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = digits.as_chunks::<2>().0.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    let bytes: Option<Vec<u8>> = pairs.collect();
+    bytes?.try_into().ok().filter(|_| digits.len() == 32)
 }
 
 /// The 64-bit FNV-1a hash: the same in every version of this program, for tags are written down.

@@ -24,8 +24,11 @@ pub use failure::Failure;
 pub use json::{V1, ratio, round3};
 pub use record::{
     ArrayRecord, BenchRecord, ChoiceRecord, ChunkRecord, ConsolidatedRecord, ErrorRecord, ExtractionRecord,
-    GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord, Summary, Timing, TrialRecord,
+    FetchRecord, FetchedRecord, GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord,
+    Summary, Timing, TrialRecord,
 };
 pub use redact::{decoded, redact, redact_url};
-pub use summary::{ExtractPlanSummary, ExtractSummary, GainSummary, InspectSummary, SizesSummary, TrialSummary};
+pub use summary::{
+    ExtractPlanSummary, ExtractSummary, FetchSummary, GainSummary, InspectSummary, SizesSummary, TrialSummary,
+};
 pub use units::{human_bytes, human_count, human_counted, recompressed_name, shell_quote};

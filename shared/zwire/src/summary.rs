@@ -4,6 +4,29 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+/// Totals of `zfetch`.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct FetchSummary {
+    /// Stores given.
+    pub stores: u64,
+    /// Arrays fetched.
+    pub arrays: u64,
+    /// Stored objects fetched.
+    pub objects: u64,
+    /// Objects that the source does not have.
+    pub missing: u64,
+    /// Stored bytes fetched.
+    pub bytes: u64,
+    /// Objects that were decoded and encoded again.
+    pub recoded: u64,
+    /// Objects that were verified.
+    pub verified: u64,
+    /// Objects that an earlier run had fetched.
+    pub resumed: u64,
+    /// Objects that failed.
+    pub failed: u64,
+}
+
 /// Totals of `zinspect`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct InspectSummary {

@@ -1,8 +1,8 @@
 //! Responses of the server.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use md5::{Digest, Md5};
 
 use super::request::Request;
 
@@ -95,16 +95,16 @@ impl Answer {
     }
 }
 
-/// A hash of the content, as in most object stores.
+/// The MD5 of the content, as in S3 and Google Cloud Storage.
 pub fn etag(content: &[u8]) -> String {
-    let mut hasher = DefaultHasher::new();
-    content.hash(&mut hasher);
-    format!("\"{:016x}\"", hasher.finish())
+    let digits: String = Md5::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{digits}\"")
 }
 
 /// The generation of an object with this tag, as Google counts them.
 pub fn generation(tag: &str) -> String {
-    u64::from_str_radix(tag.trim_matches('"'), 16).unwrap_or_default().to_string()
+    let digits = tag.trim_matches('"');
+    u64::from_str_radix(&digits[..digits.len().min(15)], 16).unwrap_or_default().to_string()
 }
 
 /// Headers that tell an object from an older one of its key.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use zarray::{Part, PartialDecode};
 use zcli::clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use zcli::clap::{self, Args as ClapArgs, Parser};
-use zcli::{Common, JobFlags, MemoryFlags, StoreFlags, VarFlags};
-use zcoord::{Mode, NearestMethod, Selection, Tolerance, parse_isel, parse_sel};
+use zcli::{Choice, Common, JobFlags, MemoryFlags, SelectFlags, StoreFlags, VarFlags, one_of};
+use zcoord::Mode;
 use zstore::Target;
 
 use crate::naming::Template;
@@ -33,6 +33,7 @@ use crate::sink::{Format, Layout, NO_NETCDF, THROUGH_ZARR, TimeFormat};
 #[command(
     name = "zpoint",
     mut_arg("format", |format| format.value_parser(format_parser())),
+    mut_arg("isel", |isel| isel.help(ISEL)),
     override_usage = "zpoint [OPTIONS] --lat=LAT --lon=LON STORE...\n       zpoint [OPTIONS] --points FILE STORE..."
 )]
 pub struct Args {
@@ -113,21 +114,8 @@ pub struct PointFlags {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Selection options")]
 pub struct WhatFlags {
-    /// Select by coordinate value: level=850, level=500,850, level=500:850, time=2019-03 (the whole month),
-    /// time=2019-03-01:2019-03-07 (both ends included); repeatable, once per dimension
-    #[arg(long, value_name = "DIM=LABEL", value_parser = parse_sel)]
-    pub sel: Vec<Selection>,
-    /// Select by index, as in Python: level=0:3 (3 excluded), time=-1, time=::24; repeatable, once per dimension. Over several
-    /// stores, indices of the first row dimension count through all of them, as in their concatenation
-    #[arg(long, value_name = "DIM=INDEX", value_parser = parse_isel)]
-    pub isel: Vec<Selection>,
-    /// Take the coordinate value nearest to a label of --sel, the last one before it (pad) or the first one after it
-    /// (backfill), instead of one that is equal
-    #[arg(long, value_name = "HOW", value_parser = one_of(SEL_METHODS))]
-    pub sel_method: Option<NearestMethod>,
-    /// Maximum difference of --sel-method: 0.01 in the units of the coordinate, or 30min, 1h, 1D for times
-    #[arg(long, value_name = "DIFFERENCE")]
-    pub sel_tolerance: Option<Tolerance>,
+    #[command(flatten)]
+    pub select: SelectFlags,
     /// Also include variables and coordinates without latitude and longitude, such as one value per time, repeated in every row
     #[arg(long)]
     pub carry: bool,
@@ -202,9 +190,6 @@ pub struct ReadFlags {
     pub partial_decode: PartialDecode,
 }
 
-/// The name of a choice, its help, and its value.
-type Choice<T> = (&'static str, &'static str, T);
-
 const METHODS: [Choice<Method>; 2] = [
     ("nearest", "Value of the nearest cell", Method::Nearest),
     ("linear", "Bilinear interpolation between four cells", Method::Linear),
@@ -225,13 +210,6 @@ const FORMATS: [Choice<Format>; 5] = [
     ("npy", "One NumPy matrix, with files next to it that describe rows and columns", Format::Npy),
     ("zarr", "A Zarr v3 store with CF time series", Format::Zarr),
 ];
-const SEL_METHODS: [Choice<NearestMethod>; 5] = [
-    ("nearest", "Nearest value", NearestMethod::Nearest),
-    ("pad", "Last value that is not larger", NearestMethod::Pad),
-    ("ffill", "The same as pad", NearestMethod::Pad),
-    ("backfill", "First value that is not smaller", NearestMethod::Backfill),
-    ("bfill", "The same as backfill", NearestMethod::Backfill),
-];
 const LAYOUTS: [Choice<Layout>; 2] =
     [("wide", "All values of a sample and point", Layout::Wide), ("long", "One value per row", Layout::Long)];
 const TIME_FORMATS: [Choice<TimeFormat>; 3] = [
@@ -246,6 +224,10 @@ const PARTIAL_DECODE: [Choice<PartialDecode>; 3] = [
     ("off", "Never", PartialDecode::Off),
 ];
 
+/// What `--isel` means over several stores.
+const ISEL: &str = "Select by index, as in Python: level=0:3 (3 excluded), time=-1, time=::24; repeatable, once per dimension. Over \
+                    several stores, indices of the first row dimension count through all of them, as in their concatenation";
+
 /// `--format` takes the formats of rows, too.
 fn format_parser() -> impl TypedValueParser<Value = zcli::Format> {
     zcli::Format::parser(FORMATS.map(|(name, help, _)| (name, help)))
@@ -257,18 +239,6 @@ fn row_format() -> impl TypedValueParser<Value = Format> {
     let netcdf = ["netcdf", "nc", "netcdf4"].map(|name| PossibleValue::new(name).hide(true));
     PossibleValuesParser::new(names.into_iter().chain(netcdf))
         .try_map(|typed| Format::named(&typed).ok_or_else(|| format!("{NO_NETCDF}: {THROUGH_ZARR}")))
-}
-
-/// A parser of one of these choices.
-fn one_of<T, const N: usize>(choices: [Choice<T>; N]) -> impl TypedValueParser<Value = T>
-where
-    T: Clone + Send + Sync + 'static,
-{
-    let names = choices.each_ref().map(|(name, help, _)| PossibleValue::new(*name).help(*help));
-    PossibleValuesParser::new(names).try_map(move |typed| {
-        let found = choices.iter().find(|(name, ..)| *name == typed);
-        found.map(|(.., value)| value.clone()).ok_or("not one of the choices")
-    })
 }
 
 /// `--tolerance`, in degrees.

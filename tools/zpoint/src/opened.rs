@@ -66,21 +66,8 @@ fn arrays(hierarchy: &Hierarchy, pool: &Pool, session: &mut Session) -> Result<D
     if let Some(error) = &hierarchy.unusable {
         session.status.warn(&error.to_string());
     }
-    let mut dataset = Dataset::default();
-    let mut failed = Vec::new();
-    hierarchy.walk(
-        pool,
-        |visit| visit,
-        |visit| {
-            match visit {
-                Ok(node) => dataset.add(node),
-                Err(error) => failed.push(Failure::from(error)),
-            }
-            true
-        },
-    );
-    failed.iter().try_for_each(|failure| session.item_failed(failure))?;
-    dataset.complete();
+    let (dataset, failed) = Dataset::read(hierarchy, pool);
+    failed.into_iter().try_for_each(|error| session.item_failed(&error.into()))?;
     Ok(dataset)
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use zarray::{Part, PartialDecode, Pool, VarFilter};
 use zcli::Session;
-use zcoord::{By, CoordinateNames, DecodeOptions, Limits, Nearest, Selection};
+use zcoord::{CoordinateNames, DecodeOptions, Limits, Selection};
 use zstore::{Store, StoreOptions, requests_in_flight};
 use zwire::Failure;
 
@@ -199,27 +199,10 @@ impl Args {
             names: CoordinateNames { latitude: self.point.lat_name.clone(), longitude: self.point.lon_name.clone() },
             carry: what.carry,
             decoding: DecodeOptions { mode: what.decode, fill_value_as_mask: what.fill_value_as_mask },
-            selections: self.selections()?,
+            selections: what.select.selections()?,
             row_dims: what.row_dims.clone(),
             feature_dims: what.feature_dims.clone(),
         })
-    }
-
-    /// The selections by value and by index; with --sel-method, of the coordinate value for a label.
-    fn selections(&self) -> Result<Vec<Selection>, Failure> {
-        let what = &self.what;
-        if what.sel_tolerance.is_some() && what.sel_method.is_none() {
-            let failure = Failure::usage("is a limit of --sel-method, which is not given");
-            return Err(failure.at("--sel-tolerance").hint("add --sel-method nearest"));
-        }
-        let near = |selection: Selection| match (&selection.by, what.sel_method) {
-            (By::Label(label), Some(method)) => {
-                let by = By::Near(label.clone(), Nearest { method, tolerance: what.sel_tolerance });
-                Selection { by, ..selection }
-            }
-            _ => selection,
-        };
-        Ok(what.sel.iter().cloned().map(near).chain(what.isel.iter().cloned()).collect())
     }
 
     fn point_options(&self) -> PointOptions {

@@ -71,7 +71,7 @@ impl Writer for Recompress<'_> {
         }
     }
 
-    fn plan(&self, body: &Body, begin: Begin, store: &Store, array: Array) -> Result<ArrayPlan, Failure> {
+    fn plan(&self, body: &Body, begin: Begin, store: &Store, array: Array) -> Result<Option<ArrayPlan>, Failure> {
         self.planner(body, begin)?(store, array)
     }
 
@@ -85,7 +85,7 @@ impl Writer for Recompress<'_> {
             tries: self.options.trial.is_some() || !chosen.is_empty(),
             chosen,
         };
-        Ok(Box::new(move |store: &Store, array: Array| request.plan(store, array)))
+        Ok(Box::new(move |store: &Store, array: Array| request.plan(store, array).map(Some)))
     }
 
     fn check(&self, body: &Body, store: &Store, plans: &[ArrayPlan]) -> Result<(), Failure> {
@@ -154,13 +154,13 @@ impl Writer for Recompress<'_> {
         Some(&Converter)
     }
 
-    fn record(&self, store: &str, plan: &ArrayPlan, array: &ArrayStats) -> Record {
+    fn record(&self, store: &str, plan: &ArrayPlan, array: &ArrayStats) -> Option<Record> {
         let ArrayStats { stats, failed, seconds } = *array;
         // An array all of whose chunks turned out to be in the wanted encoding was only copied.
         let untouched = plan.encoding().is_some_and(|encoding| encoding.unchanged) && stats.recompressed == 0;
         let recompressed = plan.encoding().is_some() && !untouched;
         let timing = self.options.timing;
-        Record::Recompress(RecompressRecord {
+        Some(Record::Recompress(RecompressRecord {
             store: store.to_owned(),
             path: plan.array.path.clone(),
             action: match plan.rechunk() {
@@ -184,7 +184,7 @@ impl Writer for Recompress<'_> {
             bytes_per_worker_second: timing
                 .then(|| (stats.uncompressed_bytes.max(stats.bytes_before) as f64 / seconds.max(1e-9)).round()),
             ..RecompressRecord::default()
-        })
+        }))
     }
 }
 

@@ -81,7 +81,7 @@ fn try_out(source: &Target, options: &Options, trial: &TrialOptions, listener: &
     let tool = Recompress::new(options);
     let body = tool.body(None)?;
     let plan_array = tool.planner(&body, options.write.begin)?;
-    match OutputPlan::read(&stores, stores[0].location(), &options.write, &plan_array, listener)? {
+    match OutputPlan::read(&stores, stores[0].location(), &options.write, false, &plan_array, listener)? {
         Planned::Possible(plan) => {
             tool.check(&body, plan.store(), &plan.plans)?;
             let trial = TrialOptions { source: stores[0].location().to_string(), ..trial.clone() };

@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn source_hash_depends_on_key_size_and_tag() {
-        let stat = |size, tag| Some(Stat { size, tag });
+        let stat = |size, tag| Some(Stat::new(size, tag));
         let all = [("a", stat(1, 2)), ("b", stat(1, 2)), ("a", stat(2, 2)), ("a", stat(1, 3)), ("a", None)];
         let mut hashes: Vec<u64> = all.iter().map(|(key, stat)| source_hash(key, *stat)).collect();
         assert_eq!(hashes[0], source_hash("a", stat(1, 2)));

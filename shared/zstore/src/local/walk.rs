@@ -144,7 +144,7 @@ impl Children<'_> {
             Err(error) if is_absent(&error) => Ok(None),
             // A link to itself.
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-                Ok(Some(Child::Link(Object { key, stat: Stat { size: 0, tag: 0 } })))
+                Ok(Some(Child::Link(Object { key, stat: Stat::new(0, 0) })))
             }
             Err(error) => Err(failed(error)),
         }

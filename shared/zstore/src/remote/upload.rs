@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::future::join;
 use object_store::MultipartId;
 use object_store::multipart::{MultipartStore, PartId};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::*;
 
@@ -42,6 +42,9 @@ pub struct RemoteUpload<'a> {
     /// Parts so far; nothing for those that have not arrived.
     parts: Vec<Option<PartId>>,
     id: Option<MultipartId>,
+    /// The request that begins the upload, until it is answered: a process that is asked to stop meanwhile must learn the id all
+    /// the same, to give the upload up.
+    creating: Option<JoinHandle<object_store::Result<MultipartId>>>,
     before: Before,
     under_way: JoinSet<Result<(usize, object_store::Result<PartId>), tokio::time::error::Elapsed>>,
 }
@@ -67,6 +70,7 @@ impl RemoteStore {
             first: None,
             parts: Vec::new(),
             id: None,
+            creating: None,
             before: Before::Unknown,
             under_way: JoinSet::new(),
         })
@@ -125,9 +129,13 @@ impl RemoteUpload<'_> {
             return Ok(id.clone());
         }
         let (remote, key) = (self.remote, &self.key);
-        let create = remote.answer(key, self.writer.create_multipart(&self.path));
+        let (writer, path) = (Arc::clone(&self.writer), self.path.clone());
+        let creating = remote.runtime.spawn(async move { writer.create_multipart(&path).await });
+        let creating = self.creating.insert(creating);
+        let create = remote.answer(key, created(creating));
         let (id, before) = remote.wait(key, async { Ok(join(create, remote.head(key)).await) })?;
         let id = id?.map_err(|error| remote.failed(key, error))?;
+        self.creating = None;
         self.before = match before {
             Ok(Ok(meta)) => Before::Object(meta),
             Ok(Err(Error::NotFound { .. })) => Before::Nothing,
@@ -212,13 +220,25 @@ impl RemoteUpload<'_> {
     }
 }
 
+/// The id of an upload that a task begins.
+async fn created(task: &mut JoinHandle<object_store::Result<MultipartId>>) -> object_store::Result<MultipartId> {
+    task.await.unwrap_or_else(|error| Err(Error::Generic { store: "upload", source: error.into() }))
+}
+
 impl Drop for RemoteUpload<'_> {
     /// Parts of an object that never becomes one would be stored, and paid for, until somebody looks.
     fn drop(&mut self) {
-        let Some(id) = self.id.take() else { return };
+        let (id, creating) = (self.id.take(), self.creating.take());
+        if id.is_none() && creating.is_none() {
+            return;
+        }
         let farewell = async {
             // A part that arrives after the end would stay.
             self.under_way.shutdown().await;
+            let id = match (id, creating) {
+                (None, Some(mut creating)) => created(&mut creating).await?,
+                (id, _) => id.unwrap_or_default(),
+            };
             self.writer.abort_multipart(&self.path, &id).await
         };
         let limit = FAREWELL.min(self.remote.timeout);

@@ -132,7 +132,7 @@ impl RemoteStore {
     /// What the store will say of an object that it has just taken.
     pub(super) fn written(&self, key: &str, size: u64, result: PutResult) -> Result<Stat, StoreError> {
         match result.e_tag {
-            Some(tag) => Ok(Stat { size, tag: etag_number(&tag) }),
+            Some(tag) => Ok(Stat { size, tag: etag_number(&tag), md5: md5_of(&tag) }),
             // Its tag is made of the time of the change, which only the object's head says.
             None => self.stat(key)?.ok_or_else(|| StoreError::Absent { place: self.place(key) }),
         }

@@ -105,7 +105,7 @@ impl ZipStore {
 
     fn stat_of(&self, entry: &Entry) -> Stat {
         let identity = [self.archive.stat.tag, entry.offset, u64::from(entry.crc)].map(u64::to_le_bytes);
-        Stat { size: entry.size, tag: fnv1a(identity.as_flattened()) }
+        Stat::new(entry.size, fnv1a(identity.as_flattened()))
     }
 
     pub fn stat(&self, key: &str) -> Option<Stat> {

@@ -12,7 +12,7 @@ pub use end::{ErrorRecord, Summary, Timing};
 pub use extract::{ExtractionRecord, MatchRecord, RowRecord};
 pub use read::{ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, GroupRecord, KeyRecord};
 pub use trial::{ChoiceRecord, TrialRecord};
-pub use write::{PlanRecord, RecompressRecord};
+pub use write::{FetchRecord, FetchedRecord, PlanRecord, RecompressRecord};
 
 /// One line of a stream.
 #[derive(Debug, Clone, Serialize)]
@@ -34,6 +34,10 @@ pub enum Record {
     Plan(PlanRecord),
     /// The result of recompressing one array.
     Recompress(RecompressRecord),
+    /// What was fetched of one array.
+    Fetch(FetchRecord),
+    /// A store that was fetched.
+    Fetched(FetchedRecord),
     /// A compressor that was tried on chunks of an array.
     Trial(Box<TrialRecord>),
     /// The compressor that was chosen for an array.

@@ -67,6 +67,9 @@ pub struct PlanRecord {
     /// Bytes of a temporary store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temporary_bytes: Option<u64>,
+    /// Decoded bytes to fetch for each byte that was selected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amplification: Option<f64>,
 }
 
 /// The result for one array.
@@ -109,4 +112,51 @@ pub struct RecompressRecord {
     /// Decoded bytes per worker second, with `--timing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_worker_second: Option<f64>,
+}
+
+/// What was fetched of one array.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct FetchRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The source store, as given.
+    pub store: String,
+    /// Absolute path of the array.
+    pub path: String,
+    /// Its shape in the output.
+    pub shape: Vec<u64>,
+    /// Stored objects fetched.
+    pub objects: u64,
+    /// Objects that the source does not have.
+    pub missing: u64,
+    /// Stored bytes fetched.
+    pub bytes: u64,
+    /// Objects that were decoded and encoded again, because the range ends inside a chunk.
+    pub recoded: u64,
+    /// Objects that were verified.
+    pub verified: u64,
+    /// Objects that failed.
+    pub failed: u64,
+}
+
+/// A store that was fetched.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct FetchedRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// The source store, as given.
+    pub store: String,
+    /// The output: an absolute path, or a URL.
+    pub path: String,
+    /// Whether an earlier run had fetched it.
+    pub already_complete: bool,
+    /// Stored objects fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<u64>,
+    /// Objects that the source does not have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<u64>,
+    /// Stored bytes fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }

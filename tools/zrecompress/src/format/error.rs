@@ -30,6 +30,13 @@ impl fmt::Display for FormatError {
 
 impl std::error::Error for FormatError {}
 
+/// A document that cannot be read is not what its format prescribes.
+impl From<String> for FormatError {
+    fn from(what: String) -> FormatError {
+        FormatError::Invalid(what)
+    }
+}
+
 impl From<FormatError> for Failure {
     fn from(error: FormatError) -> Failure {
         Failure::new(Exit::Unreadable, error.to_string())

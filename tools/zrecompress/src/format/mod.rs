@@ -5,19 +5,17 @@
 //! elements, and xarray, which has to see the same dimensions and the same values missing.
 
 mod compressors;
-mod consolidated;
 mod dtype;
 mod error;
 mod fill;
 mod filters;
 mod float;
-mod members;
 mod time_unit;
 mod to_v2;
 mod to_v3;
 mod xarray;
 
-pub use consolidated::{consolidated_v2, consolidated_v3};
+use serde_json::Value;
 pub use to_v2::{array_to_v2, group_to_v2};
 pub use to_v3::{array_to_v3, group_to_v3, notes};
 use zarray::{Array, ChunkKeys};
@@ -26,6 +24,11 @@ use zarray::{Array, ChunkKeys};
 /// there; on the way back the `c` in front goes, which v2 cannot spell.
 pub fn keys_after(array: &Array) -> ChunkKeys {
     ChunkKeys { prefixed: false, separator: array.keys.separator }
+}
+
+/// A list of lengths: a shape.
+fn lengths(value: Value) -> Option<Vec<u64>> {
+    value.as_array()?.iter().map(Value::as_u64).collect()
 }
 
 #[cfg(test)]

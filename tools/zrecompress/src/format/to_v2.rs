@@ -1,11 +1,12 @@
 //! `zarr.json` to `.zarray` and `.zattrs`.
 
 use serde_json::{Value, json};
+use zarray::Members;
 
 use super::dtype::{ByteOrder, DType};
 use super::error::{FormatError, invalid, unsupported};
 use super::fill::Fill;
-use super::members::{Members, lengths};
+use super::lengths;
 use super::{compressors, filters, xarray};
 
 /// Members of `zarr.json` that the specification names, and the consolidated copies.
@@ -77,7 +78,7 @@ pub fn group_to_v2(zarr_json: &[u8]) -> Result<Documents, FormatError> {
 }
 
 fn attributes_of(node: &Members) -> Result<Members, FormatError> {
-    Members::optional("\"attributes\"", node.get("attributes").filter(|text| *text != b"null"))
+    Ok(Members::optional("\"attributes\"", node.get("attributes").filter(|text| *text != b"null"))?)
 }
 
 /// Members that the specification does not name come back as what they were in v2.

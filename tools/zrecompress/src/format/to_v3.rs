@@ -1,11 +1,12 @@
 //! `.zarray` and `.zattrs` to `zarr.json`.
 
 use serde_json::{Value, json};
+use zarray::Members;
 
 use super::dtype::{ByteOrder, DType, Element};
 use super::error::{FormatError, invalid, unsupported};
 use super::fill::Fill;
-use super::members::{Members, lengths};
+use super::lengths;
 use super::{compressors, filters, xarray};
 
 /// Members of `.zarray` that Zarr v2 names.

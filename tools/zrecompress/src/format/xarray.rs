@@ -6,12 +6,12 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use zarray::Members;
 
 use super::dtype::DType;
 use super::error::{FormatError, invalid, unsupported};
 use super::fill::Fill;
 use super::float::rounded;
-use super::members::Members;
 
 /// The attribute in which xarray keeps the names of dimensions in v2.
 const DIMENSIONS: &str = "_ARRAY_DIMENSIONS";

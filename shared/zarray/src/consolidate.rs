@@ -1,17 +1,16 @@
-//! Consolidated metadata: the convention of zarr-python 3 in v3, that of zarr-python 2 in v2. Both documents hold a copy of
+//! Makes consolidated metadata: the convention of zarr-python 3 in v3, that of zarr-python 2 in v2. Both documents hold a copy of
 //! every other one, so they are assembled as text, and only the members of each are parsed.
 
 use serde_json::json;
 
-use super::error::FormatError;
-use super::members::Members;
+use crate::members::Members;
 
 /// The `zarr.json` of the root, with copies of all nodes below it. `nodes` are their paths, without a slash in front, and their
 /// documents, in any order.
 ///
 /// # Errors
 /// A document is not a JSON object.
-pub fn consolidated_v3(root: &[u8], nodes: impl Iterator<Item = (String, Vec<u8>)>) -> Result<Vec<u8>, FormatError> {
+pub fn consolidated_v3(root: &[u8], nodes: impl Iterator<Item = (String, Vec<u8>)>) -> Result<Vec<u8>, String> {
     let mut nodes: Vec<(String, Vec<u8>)> = nodes.collect();
     // zarr-python: upper levels first, and by name without regard to case within a level.
     nodes.sort_by_cached_key(|(path, _)| (path.matches('/').count(), path.to_lowercase(), path.clone()));
@@ -30,7 +29,7 @@ pub fn consolidated_v3(root: &[u8], nodes: impl Iterator<Item = (String, Vec<u8>
 ///
 /// # Errors
 /// A document is not a JSON object.
-pub fn consolidated_v2(documents: impl Iterator<Item = (String, Vec<u8>)>) -> Result<Vec<u8>, FormatError> {
+pub fn consolidated_v2(documents: impl Iterator<Item = (String, Vec<u8>)>) -> Result<Vec<u8>, String> {
     let mut documents: Vec<(String, Vec<u8>)> = documents.collect();
     documents.sort();
     let mut copies = Members::default();

@@ -4,9 +4,8 @@
 //! `NaN`, numbers such as `1.50`, integers of any length.
 
 use serde_json::Value;
-use zarray::json;
 
-use super::error::{FormatError, invalid};
+use crate::json;
 
 /// The members of a JSON object, each with its value as text, in document order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,10 +21,10 @@ impl Members {
     /// Reads a document. `name` is what errors call it.
     ///
     /// # Errors
-    /// It is not JSON, or not an object.
-    pub fn read(name: &str, text: &[u8]) -> Result<Members, FormatError> {
-        json::parse(text).map_err(|error| invalid(format!("{name} is not JSON: {error}")))?;
-        let found = json::members(text, 0).ok_or_else(|| invalid(format!("{name} is not a JSON object")))?;
+    /// It is not JSON, or not an object: a sentence without the path of the document.
+    pub fn read(name: &str, text: &[u8]) -> Result<Members, String> {
+        json::parse(text).map_err(|error| format!("{name} is not JSON: {error}"))?;
+        let found = json::members(text, 0).ok_or_else(|| format!("{name} is not a JSON object"))?;
         Ok(Members(found.into_iter().map(|(key, range)| (key, text[range].to_vec())).collect()))
     }
 
@@ -33,7 +32,7 @@ impl Members {
     ///
     /// # Errors
     /// As [`Members::read`].
-    pub fn optional(name: &str, text: Option<&[u8]>) -> Result<Members, FormatError> {
+    pub fn optional(name: &str, text: Option<&[u8]>) -> Result<Members, String> {
         text.map_or_else(|| Ok(Members::default()), |text| Members::read(name, text))
     }
 
@@ -94,11 +93,6 @@ impl Members {
     pub fn document(&self) -> Vec<u8> {
         pretty(&self.text())
     }
-}
-
-/// A list of lengths: a shape.
-pub fn lengths(value: Value) -> Option<Vec<u64>> {
-    value.as_array()?.iter().map(Value::as_u64).collect()
 }
 
 /// JSON text with each member and element on a line of its own, two spaces a level, and empty objects and lists on one line.
@@ -163,7 +157,7 @@ mod tests {
     #[test]
     fn other_things_are_refused() {
         for (text, word) in [("[1]", "not a JSON object"), ("{\"a\": }", "not JSON"), ("", "not JSON")] {
-            assert!(Members::read(".zattrs", text.as_bytes()).expect_err(text).to_string().contains(word));
+            assert!(Members::read(".zattrs", text.as_bytes()).expect_err(text).contains(word));
         }
     }
 

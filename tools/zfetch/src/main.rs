@@ -1,0 +1,14 @@
+//! `zfetch`: the part of a Zarr store that is needed, fetched from an object store and verified.
+
+mod axes;
+mod cli;
+mod crop;
+mod fetch;
+mod human;
+mod options;
+mod run;
+mod select;
+
+fn main() -> std::process::ExitCode {
+    zcli::main::<cli::Args>()
+}

@@ -1,0 +1,70 @@
+//! What the flags of `zfetch` mean.
+
+use zcli::{Stop, VarFilter};
+use zcoord::{BoundingBox, Point, Selection};
+use zstage::WriteOptions;
+use zwire::Failure;
+
+use crate::cli::Args;
+
+/// What a run is asked to do.
+pub struct Options {
+    /// Which part of the source.
+    pub select: SelectOptions,
+    /// What every writer is asked.
+    pub write: WriteOptions,
+    /// Whether each array has a record.
+    pub verbose: bool,
+}
+
+/// Which part of the source is fetched.
+pub struct SelectOptions {
+    /// Variables.
+    pub var: VarFilter,
+    /// Ranges of dimensions.
+    pub selections: Vec<Selection>,
+    /// A box of cells.
+    pub bbox: Option<BoundingBox>,
+    /// Points whose cells are wanted.
+    pub points: Vec<Point>,
+}
+
+impl SelectOptions {
+    /// Whether nothing is selected, so that everything is fetched.
+    pub fn is_everything(&self) -> bool {
+        self.var.is_everything() && self.selections.is_empty() && self.bbox.is_none() && self.points.is_empty()
+    }
+}
+
+impl Args {
+    /// What the command line means.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`](zwire::Exit::Usage) for selections and points that make no sense.
+    pub fn options(&self, stop: &Stop) -> Result<Options, Failure> {
+        let select = SelectOptions {
+            var: self.var.filter()?,
+            selections: self.select.selections()?,
+            bbox: self.cells.bbox,
+            points: self.points()?,
+        };
+        let write = self.writer.options(false, &self.work, &self.memory, &self.source, stop);
+        Ok(Options { select, write, verbose: self.common.verbose })
+    }
+
+    fn points(&self) -> Result<Vec<Point>, Failure> {
+        let (lat, lon) = (&self.cells.lat, &self.cells.lon);
+        if lat.len() != lon.len() {
+            return Err(Failure::usage(format!(
+                "{} and {} do not match: each point needs both",
+                zwire::human_counted(lat.len() as u64, "--lat"),
+                zwire::human_counted(lon.len() as u64, "--lon")
+            )));
+        }
+        let points: Vec<Point> = lat.iter().zip(lon).map(|(lat, lon)| Point { lat: *lat, lon: *lon }).collect();
+        match points.iter().find_map(Point::problem) {
+            Some(problem) => Err(Failure::usage(problem).at("--lat, --lon")),
+            None => Ok(points),
+        }
+    }
+}
