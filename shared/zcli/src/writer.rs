@@ -230,9 +230,9 @@ impl Progress for Listener<'_> {
         self.status.warn(text);
     }
 
-    fn already_complete(&self, output: &Location) {
+    fn already_complete(&self, text: &str) {
         if self.steps.is_none() || self.status.is_verbose() {
-            self.status.warn(&format!("{output}: already complete, nothing to do"));
+            self.status.warn(text);
         }
     }
 

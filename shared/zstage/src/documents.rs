@@ -230,9 +230,12 @@ impl Documents<'_> {
     }
 }
 
+/// Keys and texts of documents.
+type Texts = Vec<(String, Vec<u8>)>;
+
 /// Where documents go, of which consolidated metadata keeps copies where there is any.
 struct Copies<'a> {
-    kept: Option<Mutex<Vec<(String, Vec<u8>)>>>,
+    kept: Option<Mutex<Texts>>,
     format: ZarrFormat,
     put: &'a Put<'a>,
 }

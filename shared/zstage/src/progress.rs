@@ -1,6 +1,5 @@
 //! What a writer tells while it works. The command line implements it; tests do, too.
 
-use zstore::Location;
 use zwire::{Exit, Failure, Record};
 
 /// The listener of a run. Workers call it from several threads at once.
@@ -27,8 +26,8 @@ pub trait Progress: Sync {
     fn warn(&self, text: &str);
 
     /// An output that an earlier run has published: there is nothing to do.
-    fn already_complete(&self, output: &Location) {
-        self.warn(&format!("{output}: already complete, nothing to do"));
+    fn already_complete(&self, text: &str) {
+        self.warn(text);
     }
 
     /// An item that failed; the run goes on.

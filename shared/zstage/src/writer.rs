@@ -199,9 +199,8 @@ impl<W: Writer> Run<'_, W> {
                 let objects = plan.check_finished(self.format(&body), &written, self.options)?;
                 let arrays = human_counted(plan.plans.len() as u64, "array");
                 let objects = human_counted(objects, "stored object");
-                let text = "already complete, nothing to do: the metadata of";
-                self.progress.warn(&format!("{output}: {text} {arrays} and {objects} compared, values not"));
-                Ok(Outcome::new(Exit::Done, Summary::Complete { already_complete: true }))
+                let compared = format!(": the metadata of {arrays} and {objects} compared, values not");
+                Ok(self.complete(output, &compared))
             }
         }
     }
@@ -218,8 +217,8 @@ impl<W: Writer> Run<'_, W> {
     }
 
     /// Of an output that an earlier run has published, there is nothing to do.
-    fn complete(&self, output: &Location) -> Outcome {
-        self.progress.already_complete(output);
+    fn complete(&self, output: &Location, compared: &str) -> Outcome {
+        self.progress.already_complete(&format!("{output}: already complete, nothing to do{compared}"));
         Outcome::new(Exit::Done, Summary::Complete { already_complete: true })
     }
 
@@ -333,7 +332,7 @@ impl<W: Writer> Run<'_, W> {
     /// One part of a prepared output.
     fn part(&self, source: Option<&Target>, output: &Location, part: Part) -> Result<Outcome, Failure> {
         let Some((staged, file)) = self.open_prepared(output, Claim::Shared)? else {
-            return Ok(self.complete(output));
+            return Ok(self.complete(output, ""));
         };
         let header = &file.header;
         if part.of != header.parts {
@@ -386,7 +385,7 @@ impl<W: Writer> Run<'_, W> {
     /// Which parts of a prepared output are done.
     fn status(&self, output: &Location) -> Result<Outcome, Failure> {
         let Some((staged, file)) = self.open_prepared(output, Claim::Nothing)? else {
-            return Ok(self.complete(output));
+            return Ok(self.complete(output, ""));
         };
         let status = parts::status(&staged, &file.header)?;
         let exit = if status.missing.is_empty() { Exit::Done } else { Exit::No };
@@ -396,7 +395,7 @@ impl<W: Writer> Run<'_, W> {
     /// Publishes a prepared output whose parts are all done.
     fn finish(&self, source: Option<&Target>, output: &Location) -> Result<Outcome, Failure> {
         let Some((staged, file)) = self.open_prepared(output, Claim::Alone)? else {
-            return Ok(self.complete(output));
+            return Ok(self.complete(output, ""));
         };
         let missing = parts::missing(&staged, file.header.parts)?;
         if !missing.is_empty() {

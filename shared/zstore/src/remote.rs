@@ -119,7 +119,7 @@ impl RemoteStore {
             false => future.as_mut().poll(context).map(Some),
         });
         loop {
-            self.guard.as_ref().map_or(Ok(()), |guard| guard.check())?;
+            self.check_guard()?;
             let answer = self.runtime.block_on(async {
                 loop {
                     if let Ok(answer) = timeout(ATTENTION, &mut step).await {
@@ -133,6 +133,10 @@ impl RemoteStore {
                 None => {}
             }
         }
+    }
+
+    fn check_guard(&self) -> Result<(), StoreError> {
+        self.guard.as_ref().map_or(Ok(()), |guard| guard.check())
     }
 
     fn is_stopped(&self) -> bool {

@@ -5,7 +5,6 @@
 use std::mem;
 
 use bytes::Bytes;
-use futures::future::join;
 use object_store::MultipartId;
 use object_store::multipart::{MultipartStore, PartId};
 use tokio::task::{JoinHandle, JoinSet};
@@ -114,6 +113,7 @@ impl RemoteUpload<'_> {
         while self.under_way.len() >= PARTS_AT_ONCE {
             self.receive()?;
         }
+        self.remote.check_guard()?;
         let (writer, path, limit) = (Arc::clone(&self.writer), self.path.clone(), self.remote.limit());
         let sending = async move {
             let request = writer.put_part(&path, &id, number, Bytes::from(part).into());
@@ -129,19 +129,21 @@ impl RemoteUpload<'_> {
             return Ok(id.clone());
         }
         let (remote, key) = (self.remote, &self.key);
+        remote.check_guard()?;
         let (writer, path) = (Arc::clone(&self.writer), self.path.clone());
         let creating = remote.runtime.spawn(async move { writer.create_multipart(&path).await });
         let creating = self.creating.insert(creating);
-        let create = remote.answer(key, created(creating));
-        let (id, before) = remote.wait(key, async { Ok(join(create, remote.head(key)).await) })?;
-        let id = id?.map_err(|error| remote.failed(key, error))?;
+        // The id first, and alone: it must not be lost to a stop that comes between two answers.
+        let answer = remote.wait(key, async { Ok(remote.answer(key, created(creating)).await) })??;
         self.creating = None;
+        let id = answer.map_err(|error| remote.failed(key, error))?;
+        self.id = Some(id.clone());
+        let before = remote.wait(key, async { Ok(remote.head(key).await) })?;
         self.before = match before {
             Ok(Ok(meta)) => Before::Object(meta),
             Ok(Err(Error::NotFound { .. })) => Before::Nothing,
             _ => Before::Unknown,
         };
-        self.id = Some(id.clone());
         Ok(id)
     }
 
