@@ -276,6 +276,13 @@ fn what_is_left_of_the_old_array_takes_no_place() {
     assert!(harness::tree(&source) == whole && !plan.exists());
 }
 
+/// Whether a finished object lies in a directory that is being written.
+fn has_objects(directory: &std::path::Path) -> bool {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut visible = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+    visible.any(|entry| entry.path().is_file() || has_objects(&entry.path()))
+}
+
 /// The chunks in progress may take long; that the signal was heard is said at once.
 #[test]
 fn an_interrupt_is_acknowledged() {
@@ -285,7 +292,9 @@ fn an_interrupt_is_acknowledged() {
     for (signal, is_said) in [(Signal::INT, true), (Signal::TERM, false)] {
         let scene = first.again();
         let child = spawn(scene.tool(&[]));
-        wait_for("the plan", || scene.is_begun());
+        wait_for("the first chunk", || has_objects(&scene.plan().join("store")));
+        // The next chunk is in progress, and takes much longer than this.
+        std::thread::sleep(std::time::Duration::from_millis(300));
         child.signal(signal);
         let outcome = child.end();
         assert!([130, 143].contains(&outcome.code), "{}", outcome.stderr);
