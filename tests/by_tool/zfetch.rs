@@ -147,6 +147,65 @@ fn parts_make_the_same_store_and_a_second_run_is_complete() {
 }
 
 #[test]
+fn an_output_of_another_batch_is_not_taken_for_this_one() {
+    let directory = directory();
+    let at = |name: &str| directory.path().join(name);
+    // The same grid a day later: only the values differ.
+    harness::copy_tree(&fixture("era5-uk-v2.zarr"), &at("next.zarr"));
+    let chunk = at("next.zarr/time/0");
+    let mut bytes = fs::read(&chunk).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&chunk, bytes).unwrap();
+    zfetch(&fixture("era5-uk-v2.zarr"), &at("out.zarr")).run().expect(0);
+    zfetch(&fixture("era5-uk-v2.zarr"), &at("out.zarr")).arg("--resume").run().expect(0);
+    let refused = zfetch(&at("next.zarr"), &at("out.zarr")).arg("--resume").run().expect(7);
+    assert!(
+        refused.stderr.contains("not those of the source") && refused.stderr.contains("time"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn an_array_that_arrives_empty_is_named() {
+    let directory = directory();
+    let source = directory.path().join("in.zarr");
+    harness::copy_tree(&fixture(WEATHER), &source);
+    for entry in fs::read_dir(source.join("u10")).unwrap().map(Result::unwrap) {
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let outcome = zfetch(&source, &directory.path().join("out.zarr")).run().expect(0);
+    assert!(outcome.stderr.contains("no chunk is stored of") && outcome.stderr.contains("/u10"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_part_that_would_not_be_true_is_refused() {
+    let directory = directory();
+    let at = |name: &str| directory.path().join(name);
+    harness::copy_tree(&fixture(WEATHER), &at("nc.zarr"));
+    let group = r#"{"zarr_format": 2, "_nczarr_superblock": {"version": "2.0.0"}}"#;
+    fs::write(at("nc.zarr/.zgroup"), group).unwrap();
+    let refused = zfetch(&at("nc.zarr"), &at("out.zarr")).args(["--isel", "time=0"]).run().expect(2);
+    assert!(refused.stderr.contains("NCZarr"), "{}", refused.stderr);
+    zfetch(&at("nc.zarr"), &at("out.zarr")).run().expect(0);
+}
+
+#[test]
+fn cut_arrays_are_checked_as_they_arrive() {
+    let directory = directory();
+    let out = directory.path().join("out.zarr");
+    let server = ObjectServer::start(&fixtures(), vec![Fault::FlipByte { key_contains: "latitude/0".into() }]);
+    let tool = Tool::hermetic("zfetch").args(["--anonymous", "--endpoint", &server.endpoint(), "--json"]);
+    let tool = tool.arg(server.s3_url(WEATHER)).arg("--to").arg(&out);
+    let outcome = tool.args(["--isel", "latitude=3:5", "--var", "latitude", "--var", "t2m"]).run().expect(3);
+    assert!(outcome.stderr.contains("latitude/0") && outcome.stderr.contains("MD5"), "{}", outcome.stderr);
+    assert!(!out.exists());
+}
+
+#[test]
 fn upwards_and_back_again_is_the_same() {
     let directory = directory();
     let root = directory.path().join("root");
@@ -222,4 +281,115 @@ fn a_storm_of_errors_is_lived_through() {
     through(vec![Fault::FirstTries { status: 503, times: 2 }], &out).expect(0);
     zfetch(&fixture(WEATHER), &directory.path().join("direct.zarr")).run().expect(0);
     assert_eq!(content(&out), content(&directory.path().join("direct.zarr")));
+}
+
+// ---- The cache
+
+fn cached(source: &str, cache: &Path) -> Tool {
+    Tool::hermetic("zfetch").arg(source).arg("--cache").arg(cache).args(["--json", "--var", "t2m", "--isel", "time=0"])
+}
+
+fn path_of(outcome: &Outcome) -> std::path::PathBuf {
+    records(outcome).iter().find(|record| record["type"] == "fetched").unwrap()["path"].as_str().unwrap().into()
+}
+
+#[test]
+fn the_second_time_nothing_is_transferred() {
+    let server = ObjectServer::start(&fixtures(), vec![]);
+    let directory = directory();
+    let cache = directory.path().join("cache");
+    let url = server.http_url(WEATHER);
+    let first = cached(&url, &cache).run().expect(0);
+    assert!(path_of(&first).join(".zmetadata").exists() && path_of(&first).starts_with(&cache));
+    let before = server.served().len();
+    let second = cached(&url, &cache).run().expect(0);
+    assert_eq!(path_of(&second), path_of(&first));
+    assert_eq!((summary(&second)["reused"].as_u64(), summary(&second)["objects"].as_u64()), (Some(1), Some(0)));
+    let asked = server.served().split_off(before);
+    assert!(asked.iter().all(|served| served.method == "HEAD") && asked.len() <= 5, "{asked:?}");
+    // Another selection is another entry.
+    let other = cached(&url, &cache).args(["--isel", "latitude=0:10"]).run().expect(0);
+    assert_ne!(path_of(&other), path_of(&first));
+    // Without the server.
+    drop(server);
+    let offline = cached(&url, &cache).arg("--offline").run().expect(0);
+    assert_eq!(path_of(&offline), path_of(&first));
+    let absent = cached(&url, &cache).args(["--offline", "--isel", "latitude=0"]).run().expect(4);
+    assert!(absent.stderr.contains("not in the cache"), "{}", absent.stderr);
+}
+
+#[test]
+fn a_source_that_changed_is_fetched_again_beside_the_old_version() {
+    let directory = directory();
+    let (source, cache) = (directory.path().join("in.zarr"), directory.path().join("cache"));
+    harness::copy_tree(&fixture(WEATHER), &source);
+    let fetch = || path_of(&cached(source.to_str().unwrap(), &cache).run().expect(0));
+    let first = fetch();
+    assert_eq!(fetch(), first);
+    let text = fs::read_to_string(source.join(".zmetadata")).unwrap();
+    fs::write(source.join(".zmetadata"), text + "\n").unwrap();
+    let second = fetch();
+    assert_ne!(second, first);
+    assert!(first.exists(), "somebody may read it");
+    assert_eq!((content(&first), fetch()), (content(&second), second));
+}
+
+#[test]
+fn a_second_process_waits_for_the_first() {
+    let server = ObjectServer::start(&fixtures(), vec![Fault::Slow { milliseconds: 100 }]);
+    let directory = directory();
+    let cache = directory.path().join("cache");
+    let url = server.http_url(WEATHER);
+    let both = [0, 1].map(|_| harness::spawn(cached(&url, &cache)));
+    let outcomes = both.map(|child| child.end());
+    let reused: u64 = outcomes.iter().map(|outcome| summary(outcome)["reused"].as_u64().unwrap()).sum();
+    assert_eq!((outcomes.each_ref().map(|outcome| outcome.code), reused), ([0, 0], 1), "{outcomes:?}");
+    assert_eq!(path_of(&outcomes[0]), path_of(&outcomes[1]));
+    let mut data = chunks(&server);
+    let all = data.len();
+    data.sort_unstable();
+    data.dedup();
+    assert!(data.iter().any(|key| key.contains("t2m/")) && data.len() == all, "each chunk once");
+}
+
+#[test]
+fn a_killed_run_leaves_no_entry_and_is_continued() {
+    let directory = directory();
+    let cache = directory.path().join("cache");
+    let slow = ObjectServer::start(&fixtures(), vec![Fault::Stall { key_contains: "u10/23".into() }]);
+    let url = |server: &ObjectServer| server.s3_url(WEATHER);
+    let tool = |server: &ObjectServer| {
+        let tool = Tool::hermetic("zfetch").args(["--anonymous", "--endpoint", &server.endpoint(), "--json"]);
+        tool.arg(url(server)).arg("--cache").arg(&cache)
+    };
+    let child = harness::spawn(tool(&slow).args(["--checkpoint", "10ms"]));
+    harness::wait_for("the chunks", || chunks(&slow).len() > 20);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    child.signal(rustix::process::Signal::KILL);
+    child.end();
+    let server = ObjectServer::start(&fixtures(), vec![]);
+    let offline = tool(&server).arg("--offline").run().expect(4);
+    assert!(offline.stderr.contains("not in the cache"), "{}", offline.stderr);
+    let outcome = tool(&server).run().expect(0);
+    assert!(summary(&outcome)["resumed"].as_u64().unwrap() > 0, "{}", outcome.stdout);
+    zfetch(&fixture(WEATHER), &directory.path().join("direct.zarr")).run().expect(0);
+    assert_eq!(content(&path_of(&outcome)), content(&directory.path().join("direct.zarr")));
+}
+
+#[test]
+fn several_stores_have_a_record_each_and_one_that_fails_stops_none() {
+    let directory = directory();
+    let tool = Tool::hermetic("zfetch").args(["--json", "--cache"]).arg(directory.path().join("cache"));
+    let tool = tool.arg(fixture(WEATHER)).arg("/nowhere/x.zarr").arg(fixture("era5-uk-v2.zarr"));
+    let outcome = tool.args(["--var", "t2m", "--isel", "time=0"]).run().expect(3);
+    let fetched = records(&outcome).into_iter().filter(|record| record["type"] == "fetched").count();
+    assert_eq!(
+        (fetched, summary(&outcome)["stores"].as_u64(), summary(&outcome)["errors"].as_u64()),
+        (2, Some(2), Some(1))
+    );
+    let other = directory.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("thesis.tex"), "").unwrap();
+    let refused = cached(fixture(WEATHER).to_str().unwrap(), &other).run().expect(2);
+    assert!(refused.stderr.contains("not a cache of zfetch") && fs::read_dir(&other).unwrap().count() == 1);
 }

@@ -7,7 +7,7 @@ mod run;
 mod store;
 mod zip;
 
-pub use life::{Running, directory, inodes, remove_plan, rewrite, spawn, spawn_unread};
+pub use life::{Running, directory, inodes, remove_plan, rewrite, spawn, spawn_unread, wait_for};
 pub use object_server::{Fault, Kind, ObjectServer, Served};
 pub use run::{Outcome, Tool};
 pub use store::{MakeArray, copy_tree, fixture, fixtures, tree};

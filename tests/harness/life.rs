@@ -49,6 +49,16 @@ pub fn remove_plan(output: &Path) {
     }
 }
 
+/// Waits until something is so.
+#[track_caller]
+pub fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + HANGS;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
 /// Starts a tool.
 pub fn spawn(tool: Tool) -> Running {
     let (mut running, stdout) = spawn_unread(tool);

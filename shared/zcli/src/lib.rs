@@ -15,6 +15,7 @@ mod status;
 mod stores;
 mod table;
 mod timing;
+mod totals;
 mod writer;
 
 use std::ffi::OsString;
@@ -40,7 +41,8 @@ pub use status::Status;
 pub use stores::{Selection, selections, stores};
 pub use table::{Align, Column, Drops, Row, Table};
 pub use timing::Phases;
-pub use writer::{Listener, VerifyFlag, WriterFlags};
+pub use totals::Totals;
+pub use writer::{Listener, VerifyFlag, WriterFlags, parts_line};
 pub use zarray::{VarFilter, glob_escape};
 
 /// One tool: its parsed flags and its job.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use parking_lot::{Mutex, RwLock};
+use serde_json::Value;
 use zarray::Part;
 use zstage::{Begin, Command, OnBadChunk, Outcome, Progress, ScratchPlace, Summary, Verify, WriteOptions};
 use zstore::{Location, StoreOptions, Target};
-use zwire::{Exit, Failure, Record};
+use zwire::{Exit, Failure, Record, human_counted};
 
 use crate::bar::{Bar, Unit};
 use crate::flags::{JobFlags, MemoryFlags, StoreFlags, parse_duration};
@@ -161,6 +162,21 @@ impl WriterFlags {
         }
         Ok(Ending::new(outcome.exit, &outcome.summary))
     }
+}
+
+/// The last line of a table of `--status` or `--prepare`.
+pub fn parts_line(summary: &zwire::Summary) -> Option<String> {
+    let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
+    let parts = number("parts")?;
+    let counted = human_counted(parts, "part");
+    Some(match number("done") {
+        None => format!("{counted} prepared: run each with --part I/{parts}, then use --finish"),
+        Some(done) => {
+            let missing = summary.totals.get("missing").and_then(Value::as_str).unwrap_or_default();
+            let missing = if missing.is_empty() { String::new() } else { format!("; missing: {missing}") };
+            format!("{done} of {counted} done{missing}")
+        }
+    })
 }
 
 /// Receives the progress of a run from several worker threads and writes it to the session's output.

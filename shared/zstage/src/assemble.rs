@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use zarray::{
-    Array, ChunkReader, DecodeScratch, Elements, Itemsize, ShardBuilder, Subset, Timer, ZarrError, fill_element,
+    Array, ChunkReader, DecodeScratch, Elements, Fetched, Itemsize, ShardBuilder, Subset, Timer, ZarrError,
+    fill_element,
 };
 use zcodec::{CodecError, Workspace, crc32c, crc32c_append};
 use zstore::{Stat, Store};
@@ -14,6 +15,7 @@ use crate::chunk::{decode, encode};
 use crate::encoding::Encoding;
 use crate::objects::Item;
 use crate::options::OnBadChunk;
+use crate::received::Received;
 use crate::rechunk::source_hash;
 use crate::task::Task;
 use crate::transcode::{Outcome, WorkerScratch};
@@ -187,7 +189,7 @@ impl<'a> Assembly<'a> {
             let start = inside.start().iter().zip(whole.start()).map(|(at, origin)| at - origin).collect();
             let within = Subset::new(start, inside.shape().to_vec()).permuted(&order);
             let mut timer = Timer::start();
-            let fetched = reader.fetch_subset(&index, &within, &mut scratch.stored, &mut self.spare)?;
+            let fetched = self.fetch(piece, &reader, &index, &within, &mut scratch.stored)?;
             scratch.seconds.read += timer.lap();
             self.bytes_read += fetched.bytes;
             self.sources.insert((piece.store, reader.key(&index).0, fetched.stat));
@@ -214,6 +216,32 @@ impl<'a> Assembly<'a> {
             scratch.seconds.gather += timer.lap();
         }
         Ok(present)
+    }
+
+    /// Reads what `within` needs of a source chunk. Where objects are checked as they arrive, that is all of it.
+    fn fetch(
+        &mut self,
+        piece: &Piece,
+        reader: &ChunkReader,
+        index: &[u64],
+        within: &Subset,
+        stored: &mut Vec<u8>,
+    ) -> Result<Fetched, Failure> {
+        let Some(arrivals) = self.task.arrivals.get(piece.store).copied() else {
+            return Ok(reader.fetch_subset(index, within, stored, &mut self.spare)?);
+        };
+        let mut corrupt = String::new();
+        for _ in 0..arrivals.tries() {
+            let fetched = reader.fetch(index, stored)?;
+            let (Some(stat), None) = (fetched.stat, reader.key(index).1) else { return Ok(fetched) };
+            let mut received = Received::new(arrivals, stat);
+            received.add(stored);
+            match received.check(&piece.array.chain) {
+                Ok(()) => return Ok(fetched),
+                Err(why) => corrupt = why,
+            }
+        }
+        Err(arrivals.failure(&corrupt, reader.place(index)))
     }
 
     /// A reader for a source array, after checking that its elements are stored like those of the output.

@@ -15,7 +15,6 @@ use crate::journal::{Done, Entry};
 use crate::objects::{Item, ItemSource, Next, Objects, Work};
 use crate::options::Verify;
 use crate::placement::Placement;
-use crate::received::EtagKind;
 use crate::rechunk::source_hash;
 use crate::report::Report;
 use crate::seconds::Seconds;
@@ -46,7 +45,6 @@ impl Task<'_> {
             memory: Semaphore::new(self.memory_bytes),
             scratch: ScratchPool::new(self.options.jobs, || ChunkScratch::with_limit(Some(self.memory_bytes))),
             report: &report,
-            etags: self.stores.iter().filter(|_| self.checks_arrivals).map(|_| EtagKind::default()).collect(),
             seconds: Mutex::default(),
             met: AtomicU64::new(0),
         };
@@ -135,8 +133,6 @@ struct Workers<'a> {
     memory: Semaphore,
     scratch: ScratchPool<ChunkScratch>,
     report: &'a Report<'a>,
-    /// Of each source store, what its ETags are; empty if copies are not checked as they arrive.
-    etags: Vec<EtagKind>,
     seconds: Mutex<Seconds>,
     /// Units of the journal that were met again.
     met: AtomicU64,
@@ -254,7 +250,7 @@ impl Workers<'_> {
             on_bad_chunk: self.task.options.on_bad_chunk,
             backup: self.task.backup,
             scratch: &self.scratch,
-            etags: self.etags.get(store),
+            arrivals: self.task.arrivals.get(store).copied(),
         }
     }
 

@@ -60,7 +60,7 @@ pub use documents::{Convert, Converted, NodeTexts};
 pub use edits::{Changes, replaced};
 pub use encoding::{Encoding, is_self_describing};
 pub use journal::Journal;
-pub use lock::Claim;
+pub use lock::{Claim, FileLock};
 pub use new_store::NewStore;
 pub use options::{Begin, OnBadChunk, ScratchPlace, Verify, WriteOptions};
 pub use output_plan::{OutputPlan, PlanArray, Planned};

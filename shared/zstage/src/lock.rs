@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -89,6 +90,43 @@ fn claim_local(path: &Path, who: Claim, output: &Location) -> Result<Claimed, St
         // A part may run twice at once; publishing may not.
         Err(Errno::NOSYS | Errno::NOTSUP | Errno::NOLCK) if who == Claim::Shared => Ok(Claimed::Held(Lock::None)),
         Err(error) => Err(write_failed(path, error.into())),
+    }
+}
+
+/// A lock on a local file, held until it is dropped. Others wait for it.
+#[derive(Debug)]
+pub struct FileLock {
+    _open: File,
+}
+
+/// How often a lock that another process holds is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+impl FileLock {
+    /// Takes the lock of the file at `path`, which is created if missing; `waits` is called once if another process holds it,
+    /// and `stopped` ends the wait.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`], also on file systems without locks; [`StoreError::Stopped`].
+    pub fn wait(path: &Path, waits: impl FnOnce(), stopped: impl Fn() -> bool) -> Result<FileLock, StoreError> {
+        let failed = |error| write_failed(path, error);
+        let mut waits = Some(waits);
+        loop {
+            let file =
+                File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) if is_at(&file, path) => return Ok(FileLock { _open: file }),
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) if stopped() => {
+                    return Err(StoreError::Stopped { place: path.display().to_string() });
+                }
+                Err(Errno::WOULDBLOCK) => {
+                    waits.take().into_iter().for_each(|waits| waits());
+                    std::thread::sleep(AGAIN);
+                }
+                Err(error) => return Err(failed(error.into())),
+            }
+        }
     }
 }
 

@@ -186,7 +186,7 @@ impl<'a> Objects<'a> {
         }
         match self.store.list(plan.array.key_prefix()) {
             Ok(listing) => Ok(Keys::Listed(listing)),
-            Err(StoreError::NotListable { .. }) => Ok(Keys::Computed(units)),
+            Err(StoreError::NotListable { .. }) if plan.array.numbered().is_some() => Ok(Keys::Computed(units)),
             Err(error) => Err(error),
         }
     }

@@ -18,6 +18,13 @@ pub enum Begin {
     InPlace,
 }
 
+impl Begin {
+    /// Whether an output that is there is replaced.
+    pub fn replaces(self) -> bool {
+        self == Begin::Overwrite
+    }
+}
+
 /// Which objects are verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verify {

@@ -17,6 +17,7 @@ use crate::options::{Begin, Verify, WriteOptions};
 use crate::placement::Placement;
 use crate::plan_file::{Header, MemoryPlan};
 use crate::progress::Progress;
+use crate::received::Arrivals;
 use crate::rechunk::ASSUMED_RATIO;
 use crate::report::ArrayRecord;
 use crate::staged_store::StagedStore;
@@ -194,6 +195,8 @@ impl<'a> OutputPlan<'a> {
         };
         let strays = if listed && !header.in_place { self.strays_outside_arrays()? } else { 0 };
         let completed = Completed::read(staged.folder(), part.number, &self.plans)?;
+        let checked = self.stores.iter().filter(|_| self.selects && options.verify != Verify::None);
+        let arrivals = checked.map(Arrivals::of).collect::<Result<_, _>>()?;
         let task = Task {
             options,
             // A part may always have run before; where a look costs a request, only what the journal tells counts.
@@ -204,7 +207,7 @@ impl<'a> OutputPlan<'a> {
             work,
             completed,
             journal: Journal::new(staged, part.number, options.checkpoint),
-            checks_arrivals: self.selects && options.verify != Verify::None,
+            arrivals,
             scratch: options.scratch.directory(staged.folder().location()),
             backup: header.backup.as_deref().map(std::path::Path::new),
             memory_bytes: options.memory_bytes,

@@ -1,24 +1,63 @@
 //! Checks of the bytes of an object as they arrive, before it is written: against its MD5, where the store has one, and against
 //! the form that its codec gives it.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-
 use md5::{Digest, Md5};
 use zarray::{Chain, HEAD_BYTES};
-use zstore::Stat;
+use zstore::{Stat, Store, StoreError};
+use zwire::{Exit, Failure};
 
-/// Whether the ETags of a store are MD5 sums. S3 and Google Cloud Storage have them; with a key of the user's own (SSE-C,
-/// SSE-KMS) they look the same and are none.
-#[derive(Debug, Default)]
-pub struct EtagKind(AtomicU8);
+/// Documents at the root of a store, the smallest first.
+const DOCUMENTS: [&str; 4] = [".zgroup", "zarr.json", ".zarray", ".zmetadata"];
 
-const UNKNOWN: u8 = 0;
-const MD5: u8 = 1;
-const OTHER: u8 = 2;
+/// Number of attempts on an object that arrives corrupt.
+pub const TRIES: usize = 5;
 
-impl EtagKind {
-    fn get(&self) -> u8 {
-        self.0.load(Ordering::Relaxed)
+/// What is known of the objects of a source store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrivals {
+    /// Whether its ETags are MD5 sums. S3 and Google Cloud Storage have them; with a key of the user's own (SSE-C, SSE-KMS) they
+    /// look the same and are none.
+    etags_are_md5: bool,
+    /// Whether it is worth while to ask again.
+    is_remote: bool,
+}
+
+impl Arrivals {
+    /// Compares a metadata document of the store with its ETag.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn of(store: &Store) -> Result<Arrivals, StoreError> {
+        let mut arrivals = Arrivals { etags_are_md5: false, is_remote: store.is_remote() };
+        if !arrivals.is_remote {
+            return Ok(arrivals);
+        }
+        for key in DOCUMENTS {
+            let mut text = Vec::new();
+            if let Some(stat) = store.get(key, &mut text)? {
+                arrivals.etags_are_md5 = stat.md5 == Some(Md5::digest(&text).into());
+                break;
+            }
+        }
+        Ok(arrivals)
+    }
+
+    /// Number of attempts on an object.
+    pub fn tries(self) -> usize {
+        if self.is_remote { TRIES } else { 1 }
+    }
+
+    /// The failure of an object at `place` that was corrupt at every attempt.
+    pub fn failure(self, why: &str, place: String) -> Failure {
+        if !self.is_remote {
+            return Failure::new(Exit::Unreadable, why).at(place);
+        }
+        let failure =
+            Failure::new(Exit::Unreadable, format!("received {TRIES} times, always corrupt: {why}")).at(place);
+        match self.etags_are_md5 {
+            true => failure.hint("if only some ETags of the store are MD5 sums, use --verify none"),
+            false => failure,
+        }
     }
 }
 
@@ -26,25 +65,14 @@ impl EtagKind {
 pub struct Received {
     head: Vec<u8>,
     size: u64,
-    md5: Option<Md5>,
-}
-
-/// What was found about an object that arrived in full.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Arrival {
-    /// It is what the store holds, by this check.
-    Verified(&'static str),
-    /// Nothing speaks against it.
-    Plausible,
-    /// It is not what it should be, for this reason.
-    Corrupt(String),
+    md5: Option<(Md5, [u8; 16])>,
 }
 
 impl Received {
-    /// An object whose ETag may be an MD5 sum.
-    pub fn new(kind: &EtagKind, stat: Stat) -> Received {
-        let looks_like_it = stat.md5.is_some() && kind.get() != OTHER;
-        Received { head: Vec::new(), size: 0, md5: looks_like_it.then(Md5::new) }
+    /// An object of a store.
+    pub fn new(arrivals: Arrivals, stat: Stat) -> Received {
+        let expected = stat.md5.filter(|_| arrivals.etags_are_md5);
+        Received { head: Vec::new(), size: 0, md5: expected.map(|expected| (Md5::new(), expected)) }
     }
 
     /// The next bytes.
@@ -52,28 +80,22 @@ impl Received {
         let missing = HEAD_BYTES.saturating_sub(self.head.len()).min(bytes.len());
         self.head.extend_from_slice(&bytes[..missing]);
         self.size += bytes.len() as u64;
-        if let Some(md5) = &mut self.md5 {
+        if let Some((md5, _)) = &mut self.md5 {
             md5.update(bytes);
         }
     }
 
-    /// What is known once all bytes are there. `before` is the sum of the last attempt, if that differed from the ETag: equal
-    /// bytes received twice mean that the ETag is no MD5, unless those of other objects of the store were.
-    pub fn end(self, kind: &EtagKind, stat: Stat, chain: &Chain, before: &mut Option<[u8; 16]>) -> Arrival {
-        if let Err(why) = chain.check_form(&self.head, self.size) {
-            return Arrival::Corrupt(why);
+    /// Checks it, once all bytes are there; `chain` are the codecs of its array.
+    ///
+    /// # Errors
+    /// Why it is not what the store holds.
+    pub fn check(self, chain: &Chain) -> Result<(), String> {
+        if let Some((md5, expected)) = self.md5
+            && md5.finalize().as_slice() != expected
+        {
+            return Err("its MD5 differs from the one in its ETag".into());
         }
-        let (Some(md5), Some(expected)) = (self.md5, stat.md5) else { return Arrival::Plausible };
-        let found: [u8; 16] = md5.finalize().into();
-        if found == expected {
-            kind.0.store(MD5, Ordering::Relaxed);
-            return Arrival::Verified("md5");
-        }
-        if kind.get() == UNKNOWN && before.replace(found) == Some(found) {
-            kind.0.store(OTHER, Ordering::Relaxed);
-            return Arrival::Plausible;
-        }
-        Arrival::Corrupt("its MD5 differs from the one in its ETag".into())
+        chain.check_form(&self.head, self.size)
     }
 }
 
@@ -83,52 +105,26 @@ mod tests {
 
     use super::*;
 
-    fn chain() -> Chain {
-        Chain::v2(&json!("<u2"), &[], None, 2).expect("a chain")
-    }
-
-    fn arrive(kind: &EtagKind, etag: [u8; 16], bytes: &[u8], before: &mut Option<[u8; 16]>) -> Arrival {
-        let stat = Stat { md5: Some(etag), ..Stat::new(bytes.len() as u64, 0) };
-        let mut received = Received::new(kind, stat);
+    fn arrive(arrivals: Arrivals, etag: &[u8], bytes: &[u8]) -> Result<(), String> {
+        let chain = Chain::v2(&json!("<u2"), &[], None, 2).expect("a chain");
+        let stat = Stat { md5: Some(Md5::digest(etag).into()), ..Stat::new(bytes.len() as u64, 0) };
+        let mut received = Received::new(arrivals, stat);
         bytes.chunks(3).for_each(|part| received.add(part));
-        received.end(kind, stat, &chain(), before)
-    }
-
-    fn sum(bytes: &[u8]) -> [u8; 16] {
-        Md5::digest(bytes).into()
+        received.check(&chain)
     }
 
     #[test]
     fn a_flipped_byte_is_found_where_etags_are_sums() {
-        let kind = EtagKind::default();
-        assert_eq!(arrive(&kind, sum(b"abcd"), b"abcd", &mut None), Arrival::Verified("md5"));
-        let mut before = None;
-        for _ in 0..3 {
-            assert!(matches!(arrive(&kind, sum(b"abcd"), b"abcE", &mut before), Arrival::Corrupt(_)));
-        }
-    }
-
-    #[test]
-    fn etags_that_only_look_like_sums_are_let_be() {
-        let (kind, mut before) = (EtagKind::default(), None);
-        assert!(matches!(arrive(&kind, [7; 16], b"abcd", &mut before), Arrival::Corrupt(_)), "once more");
-        assert_eq!(arrive(&kind, [7; 16], b"abcd", &mut before), Arrival::Plausible);
-        assert_eq!(arrive(&kind, [8; 16], b"efgh", &mut None), Arrival::Plausible);
-        let mut other = None;
-        let kind = EtagKind::default();
-        assert!(matches!(arrive(&kind, sum(b"abcd"), b"abcE", &mut other), Arrival::Corrupt(_)));
-        assert_eq!(
-            arrive(&kind, sum(b"abcd"), b"abcd", &mut other),
-            Arrival::Verified("md5"),
-            "the second time it is right"
-        );
+        let sums = Arrivals { etags_are_md5: true, is_remote: true };
+        assert_eq!(arrive(sums, b"abcd", b"abcd"), Ok(()));
+        assert!(arrive(sums, b"abcd", b"abcE").expect_err("flipped").contains("MD5"));
+        let others = Arrivals { etags_are_md5: false, ..sums };
+        assert_eq!(arrive(others, b"abcd", b"abcE"), Ok(()), "nothing is known of it");
     }
 
     #[test]
     fn the_form_is_checked_without_a_sum() {
-        let kind = EtagKind::default();
-        let mut received = Received::new(&kind, Stat::new(5, 0));
-        received.add(b"abcde");
-        assert!(matches!(received.end(&kind, Stat::new(5, 0), &chain(), &mut None), Arrival::Corrupt(_)));
+        let others = Arrivals { etags_are_md5: false, is_remote: true };
+        assert!(arrive(others, b"", b"abcde").is_err());
     }
 }

@@ -11,6 +11,7 @@ use crate::objects::{Item, ItemSource, Work};
 use crate::options::WriteOptions;
 use crate::placement::Placement;
 use crate::progress::Progress;
+use crate::received::Arrivals;
 use crate::report::ArrayRecord;
 use crate::staged_store::StagedStore;
 use crate::view::ObjectSource;
@@ -28,8 +29,8 @@ pub struct Task<'a> {
     /// Whether there may have been earlier runs, which may have left what is in no journal.
     pub again: bool,
     pub journal: Journal<'a>,
-    /// Whether what is copied is checked as it arrives.
-    pub checks_arrivals: bool,
+    /// What is known of the objects of each source store; empty if they are not checked as they arrive.
+    pub arrivals: Vec<Arrivals>,
     /// Directory for scratch files.
     pub scratch: Option<&'a Path>,
     /// Where the chunks go that are replaced in place.

@@ -15,7 +15,7 @@ use crate::memory::COPY_PIECE;
 use crate::objects::Item;
 use crate::options::OnBadChunk;
 use crate::placement::Placement;
-use crate::received::{Arrival, EtagKind, Received};
+use crate::received::{Arrivals, Received};
 use crate::seconds::Seconds;
 use crate::stats::Stats;
 
@@ -93,8 +93,8 @@ pub struct Job<'a> {
     pub backup: Option<&'a Path>,
     /// Decode and encode buffers.
     pub scratch: &'a ScratchPool<ChunkScratch>,
-    /// What the ETags of the source store are; `None`: copies are not checked as they arrive.
-    pub etags: Option<&'a EtagKind>,
+    /// What is known of the objects of the source store; `None`: copies are not checked as they arrive.
+    pub arrivals: Option<Arrivals>,
 }
 
 impl Job<'_> {
@@ -103,32 +103,33 @@ impl Job<'_> {
     /// # Errors
     /// The source object is unreadable, or (exit code [`Exit::Output`]) the output cannot be written.
     pub fn run(&self, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
-        let (mut corrupt, mut sum) = (None, None);
+        let mut corrupt = None;
         for _ in 0..TRIES {
-            let outcome = self.once(scratch, &mut sum)?;
-            match outcome.corrupt {
-                Some(why) => corrupt = Some(why),
-                None if outcome.changed => {}
-                None => return Ok(outcome),
+            let mut outcome = self.once(scratch)?;
+            match (outcome.corrupt.take(), self.arrivals) {
+                (Some(why), Some(arrivals)) if arrivals.tries() == 1 => {
+                    return Err(arrivals.failure(&why, self.place()));
+                }
+                (Some(why), _) => corrupt = Some(why),
+                (None, _) if outcome.changed => {}
+                (None, _) => return Ok(outcome),
             }
         }
-        Err(match corrupt {
-            Some(why) => Failure::new(Exit::Unreadable, format!("received {TRIES} times, always corrupt: {why}")),
-            None => Failure::new(Exit::Output, "another program keeps writing to it"),
-        }
-        .at(self.place()))
+        Err(match (corrupt, self.arrivals) {
+            (Some(why), Some(arrivals)) => arrivals.failure(&why, self.place()),
+            _ => Failure::new(Exit::Output, "another program keeps writing to it").at(self.place()),
+        })
     }
 
-    fn once(&self, scratch: &mut WorkerScratch, sum: &mut Option<[u8; 16]>) -> Result<Outcome, Failure> {
+    fn once(&self, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
         let done = match self.encoding {
-            None => return self.copy(scratch, sum),
+            None => return self.copy(scratch),
             Some(encoding) if self.array.chain.sharding.is_some() => self.transcode_shard(encoding, scratch),
             Some(encoding) => self.transcode(encoding, scratch),
         };
         match (done, self.on_bad_chunk) {
             (Err(bad), OnBadChunk::Copy) if bad.exit == Exit::Unreadable => {
-                let copied =
-                    if self.plan.placement == Placement::InPlace { self.kept() } else { self.copy(scratch, sum) };
+                let copied = if self.plan.placement == Placement::InPlace { self.kept() } else { self.copy(scratch) };
                 copied.map(|outcome| Outcome { bad: vec![bad], ..outcome })
             }
             (Err(bad), OnBadChunk::Skip) if bad.exit == Exit::Unreadable => {
@@ -149,8 +150,8 @@ impl Job<'_> {
         self.plan.new_key(&self.item.key, self.item.unit)
     }
 
-    /// Copies the object unchanged, in pieces, because a shard may not fit in memory. `sum` is the MD5 of the last attempt.
-    fn copy(&self, scratch: &mut WorkerScratch, sum: &mut Option<[u8; 16]>) -> Result<Outcome, Failure> {
+    /// Copies the object unchanged, in pieces, because a shard may not fit in memory.
+    fn copy(&self, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
         let WorkerScratch { stored, seconds } = scratch;
         let mut timer = Timer::start();
         let key = self.output_key();
@@ -166,10 +167,10 @@ impl Job<'_> {
             done += stored.len() as u64;
             checksum = crc32c_append(checksum, stored);
             let ends = done >= stat.size || stored.is_empty();
-            if let Some(etags) = self.etags {
-                received.get_or_insert_with(|| Received::new(etags, stat)).add(stored);
-                let arrived = received.take_if(|_| ends).map(|all| all.end(etags, stat, &self.array.chain, sum));
-                if let Some(Arrival::Corrupt(why)) = arrived {
+            if let Some(arrivals) = self.arrivals {
+                received.get_or_insert_with(|| Received::new(arrivals, stat)).add(stored);
+                let checked = received.take_if(|_| ends).map_or(Ok(()), |all| all.check(&self.array.chain));
+                if let Err(why) = checked {
                     return Ok(Outcome { corrupt: Some(why), ..Outcome::default() });
                 }
             }

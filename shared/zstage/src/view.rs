@@ -93,7 +93,8 @@ impl View {
         let path = || array.path.clone();
         let grid = array.numbered().filter(|grid| grid.is_regular()).ok_or_else(|| ViewError::Irregular(path()))?;
         let inside = |(ranges, length): (&Vec<Range<u64>>, &u64)| {
-            !ranges.is_empty() && ranges.iter().all(|range| range.start < range.end && range.end <= *length)
+            let is_inside = |range: &Range<u64>| range.start < range.end && range.end <= *length;
+            !ranges.is_empty() && (*ranges == [0..*length] || ranges.iter().all(is_inside))
         };
         if ranges.len() != grid.shape().len() || !ranges.iter().zip(grid.shape()).all(inside) {
             return Err(ViewError::Outside(path()));

@@ -36,6 +36,9 @@ pub trait Writer: Sync {
     /// Whether the output may be a part of the source: see [`OutputPlan::read`].
     const SELECTS: bool = false;
 
+    /// The flag before the output in commands, with a space after it; empty where the output is an argument.
+    const OUTPUT_FLAG: &'static str = "";
+
     /// What decides the bytes: as the command line says, or of an unfinished run, which the command line must not
     /// contradict.
     ///
@@ -401,7 +404,7 @@ impl<W: Writer> Run<'_, W> {
         if !missing.is_empty() {
             let text = format!("parts {} of {} are missing", parts::ranges(&missing), file.header.parts);
             let output = shell_quote(&output.to_string());
-            let hint = format!("run each with {} --part I/{} {output}", W::TOOL, file.header.parts);
+            let hint = format!("run each with {} --part I/{} {}{output}", W::TOOL, file.header.parts, W::OUTPUT_FLAG);
             return Err(Failure::new(Exit::No, text).at(output).hint(hint));
         }
         let Work { totals, seen } = parts::sum(&staged, file.header.parts)?;
@@ -500,7 +503,7 @@ impl<W: Writer> Run<'_, W> {
         if totals.lost > 0 {
             let failed = human_counted(totals.lost, "object");
             self.warn_kept(&staged, &format!("unfinished: {failed} failed"));
-            if self.options.on_bad_chunk == OnBadChunk::Error && totals.unreadable > 0 {
+            if !W::SELECTS && self.options.on_bad_chunk == OnBadChunk::Error && totals.unreadable > 0 {
                 self.progress.warn("use --on-bad-chunk copy or skip to finish despite unreadable chunks");
             }
             return Ok(Outcome::new(totals.exit_of_lost(), Summary::Totals(totals)));
@@ -535,9 +538,9 @@ impl<W: Writer> Run<'_, W> {
     /// The plan holds no credentials, and so the parts have none.
     fn warn_credentials(&self, source: &Location) {
         if source.has_credentials() {
-            let text = "its password or signature is not stored in the plan; give each part and --finish the source again: \
-                        --part I/N SRC DST";
-            self.progress.warn(&format!("{source}: {text}"));
+            let text =
+                "its password or signature is not stored in the plan; give each part and --finish the source again";
+            self.progress.warn(&format!("{source}: {text}: --part I/N SRC {}DST", W::OUTPUT_FLAG));
         }
     }
 

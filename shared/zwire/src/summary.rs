@@ -9,6 +9,8 @@ use serde::{Serialize, Serializer};
 pub struct FetchSummary {
     /// Stores given.
     pub stores: u64,
+    /// Stores that were in the cache already.
+    pub reused: u64,
     /// Arrays fetched.
     pub arrays: u64,
     /// Stored objects fetched.

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use harness::{Outcome, Tool, copy_tree, tree};
-pub use harness::{directory, inodes, rewrite, spawn};
+pub use harness::{directory, inodes, rewrite, spawn, wait_for};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -153,16 +152,6 @@ impl Scene {
             entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
-    }
-}
-
-/// Waits until something is so.
-#[track_caller]
-pub fn wait_for(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        std::thread::sleep(Duration::from_micros(200));
     }
 }
 

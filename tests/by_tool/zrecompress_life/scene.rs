@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use harness::{Outcome, Tool, copy_tree, tree};
-pub use harness::{directory, inodes, rewrite, spawn};
+pub use harness::{directory, inodes, rewrite, spawn, wait_for};
 use tempfile::TempDir;
 
 use crate::sample::Sample;
 
 /// Nothing that these tests wait for takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Scene {
     pub directory: TempDir,
@@ -136,14 +134,4 @@ impl Scene {
 
 fn owned(flags: &[&str]) -> Vec<String> {
     flags.iter().map(|flag| (*flag).to_owned()).collect()
-}
-
-/// Waits until something is so.
-#[track_caller]
-pub fn wait_for(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        std::thread::sleep(Duration::from_micros(200));
-    }
 }

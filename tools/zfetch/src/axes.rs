@@ -80,12 +80,15 @@ impl Axes {
             let bytes = array.uncompressed_bytes().unwrap_or(0) as f64;
             for (axis, chunk) in own.iter().zip(grid.chunk_shape()) {
                 let known = &mut lengths[*axis];
+                let is_known = known.contains(chunk);
                 let before = self.axes[*axis].aligned(known);
                 known.push(*chunk);
-                let growth = self.axes[*axis].aligned(known) as f64 / before as f64 - 1.0;
-                if whole || known.len() == 1 || following[*axis] * growth <= bytes {
+                let growth = self.axes[*axis].aligned(known) as f64 / before.max(1) as f64 - 1.0;
+                let follows = whole || known.len() == 1 || following[*axis] * growth <= bytes;
+                if follows {
                     following[*axis] += bytes;
-                } else {
+                }
+                if is_known || !follows {
                     known.pop();
                 }
             }
@@ -116,14 +119,15 @@ impl Axis {
     }
 }
 
-/// What a dimension belongs to.
+/// What a dimension belongs to: its coordinate; without one, dimensions of one name and length are the same in all groups, as
+/// xarray aligns the groups of a tree.
 fn owner(dataset: &Dataset, array: &Array, name: &str, at: usize) -> String {
     if name.is_empty() {
         return format!("{}[{at}]", array.path);
     }
     match dataset.coordinate(array, name).filter(|found| found.shape == [array.shape[at]]) {
         Some(coordinate) => coordinate.path.clone(),
-        None => format!("{}{name}", &array.path[..array.path.rfind('/').map_or(0, |slash| slash + 1)]),
+        None => name.to_owned(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Command-line flags of `zfetch`.
 
+use std::path::PathBuf;
+
 use zcli::clap::{self, Args as ClapArgs, Parser};
 use zcli::{Common, JobFlags, MemoryFlags, SelectFlags, StoreFlags, VarFlags, WriterFlags};
 use zcoord::BoundingBox;
@@ -7,9 +9,10 @@ use zstore::Target;
 
 /// Fetch a Zarr store, or the part of it that a selection needs, and verify it
 ///
-/// Copies STORE to the new store --to: from a cloud or a web server to a local disk, to another cloud, or upwards. With a
-/// selection, only the chunks that it touches are transferred. Their keys are computed from the metadata, so that nothing is
-/// listed, and their stored bytes are copied, not decoded.
+/// Copies STORE to the new store --to: from a cloud or a web server to a local disk, to another cloud, or upwards. Without --to,
+/// it goes into the cache, and the record "fetched" has its path; the same request finds it there again as long as the metadata
+/// of STORE is unchanged, and a second process waits for it. With a selection, only the chunks that it touches are transferred.
+/// Their keys are computed from the metadata, so that nothing is listed, and their stored bytes are copied, not decoded.
 ///
 /// The output is cropped: the range of each dimension grows to chunk boundaries, shapes shrink to it, chunks get new keys, and
 /// coordinates are cut to the same range. Every reader of Zarr finds what is there and nothing else; no chunk that was not
@@ -19,14 +22,23 @@ use zstore::Target;
 /// The output appears only when it is complete and verified. Until then, finished work is kept next to it in a directory that
 /// ends in .plan; use --resume to continue after an interruption.
 #[derive(Debug, Parser)]
-#[command(name = "zfetch", override_usage = "zfetch [OPTIONS] STORE --to=DST")]
+#[command(name = "zfetch", override_usage = "zfetch [OPTIONS] STORE --to=DST\n       zfetch [OPTIONS] STORE...")]
 pub struct Args {
-    /// Store or group to read: a path, or a URL (file, s3, gs, az, http or https)
+    /// Stores or groups to read: paths, or URLs (file, s3, gs, az, http or https)
     #[arg(value_name = "STORE")]
-    pub store: Option<Target>,
-    /// Store to write; it must not exist: a path, or a URL (file, s3, gs or az)
+    pub stores: Vec<Target>,
+    /// Read more stores from FILE ("-": standard input), one per line, as text or as records with a "store" field
+    #[arg(long, value_name = "FILE", conflicts_with = "to")]
+    pub stores_from: Option<PathBuf>,
+    /// Store to write, instead of an entry of the cache; it must not exist: a path, or a URL (file, s3, gs or az)
     #[arg(long, value_name = "DST")]
     pub to: Option<Target>,
+    /// Directory of the cache [default: $ZTOOLS_CACHE, or ztools in $XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, value_name = "DIR", conflicts_with = "to")]
+    pub cache: Option<PathBuf>,
+    /// Use only what is in the cache, and ask no server whether it is current
+    #[arg(long, conflicts_with_all = ["to", "dry_run", "overwrite"])]
+    pub offline: bool,
 
     #[command(flatten)]
     pub var: VarFlags,
@@ -78,7 +90,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("Continue after an interruption", "zfetch --resume era5.zarr --to copy.zarr"),
     (
         "Fetch, then extract the series",
-        "near=$(zfetch era5.zarr --to near.zarr --lat=51.5 --lon=-0.1 | \\\n  \
+        "near=$(zfetch era5.zarr --cache cache --lat=51.5 --lon=-0.1 | \\\n  \
          jq -r 'select(.type==\"fetched\").path') && \\\n\
          zpoint \"$near\" --lat=51.5 --lon=-0.1 -f csv",
     ),

@@ -10,6 +10,7 @@ use zstage::{Action, ArrayPlan, View};
 use zwire::Failure;
 
 use crate::axes::Axes;
+use crate::select::can_be_cut;
 
 /// The part of the source that is fetched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -56,12 +57,29 @@ impl Crop {
             return Ok(Some(ArrayPlan::new(array, COPY, false)));
         }
         let array = Arc::new(array);
+        if !is_aligned(&array, &ranges) && !can_be_cut(&array) {
+            let text = "cannot be cut inside its chunks: its elements have no fixed size, or it has a codec that cannot be written";
+            let failure = Failure::new(zwire::Exit::Unreadable, text);
+            return Err(failure.hint("leave it out with --var, or select all of it"));
+        }
         let view = View::crop(0, &array, &ranges).map_err(|error| {
             let failure = Failure::new(zwire::Exit::Unreadable, error.to_string());
             failure.hint("leave it out with --var, or select all of it")
         })?;
         Ok(Some(ArrayPlan::of_view(&array, view, COPY)))
     }
+}
+
+/// Whether the ranges are those of whole chunks, so that objects are copied.
+fn is_aligned(array: &Array, ranges: &[Vec<Range<u64>>]) -> bool {
+    let Some(grid) = array.numbered() else { return true };
+    ranges.iter().zip(grid.chunk_shape()).zip(&array.shape).all(|((ranges, chunk), length)| {
+        let starts = ranges.iter().all(|range| range.start % chunk == 0);
+        // Only the last range may end inside a chunk: at the end of the dimension.
+        let mut ends = ranges.iter().rev();
+        let last = ends.next().is_none_or(|range| range.end % chunk == 0 || range.end == *length);
+        starts && last && ends.all(|range| range.end % chunk == 0)
+    })
 }
 
 /// Stored bytes are copied.

@@ -46,6 +46,9 @@ fn rows(record: &Record) -> Vec<Row> {
             human_bytes(array.bytes),
             array.store.clone(),
         ],
+        Record::Fetched(store) if store.already_complete => {
+            vec![store.path.clone(), "complete".into(), String::new(), String::new(), store.store.clone()]
+        }
         Record::Fetched(store) => vec![
             store.path.clone(),
             or_unknown(store.objects, human_count),
@@ -61,7 +64,10 @@ fn rows(record: &Record) -> Vec<Row> {
 
 fn footer(summary: &Summary) -> Vec<String> {
     let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = zcli::parts_line(summary).into_iter().collect();
+    if let Some(reused) = number("reused").filter(|reused| *reused > 0) {
+        lines.push(format!("{} in the cache already", human_counted(reused, "store")));
+    }
     if let (Some(objects), Some(bytes)) = (number("objects"), number("bytes")) {
         let missing = number("missing").filter(|missing| *missing > 0);
         let missing =

@@ -1,6 +1,8 @@
 //! `zfetch`: the part of a Zarr store that is needed, fetched from an object store and verified.
 
 mod axes;
+mod cache;
+mod cached;
 mod cli;
 mod crop;
 mod fetch;

@@ -1,7 +1,7 @@
 //! What the flags of `zfetch` mean.
 
 use zcli::{Stop, VarFilter};
-use zcoord::{BoundingBox, Point, Selection};
+use zcoord::{BoundingBox, By, Point, Selection};
 use zstage::WriteOptions;
 use zwire::Failure;
 
@@ -15,6 +15,12 @@ pub struct Options {
     pub write: WriteOptions,
     /// Whether each array has a record.
     pub verbose: bool,
+    /// Whether it is one part of many.
+    pub is_part: bool,
+    /// What is selected, as text that is the same for the same selection.
+    pub request: String,
+    /// The same in short, for the name of a directory.
+    pub readable: String,
 }
 
 /// Which part of the source is fetched.
@@ -49,7 +55,33 @@ impl Args {
             points: self.points()?,
         };
         let write = self.writer.options(false, &self.work, &self.memory, &self.source, stop);
-        Ok(Options { select, write, verbose: self.common.verbose })
+        let SelectOptions { selections, bbox, points, .. } = &select;
+        let request = format!("var {:?} select {selections:?} box {bbox:?} points {points:?}", self.var.var);
+        let readable = self.readable(&select);
+        Ok(Options {
+            select,
+            write,
+            verbose: self.common.verbose,
+            is_part: self.writer.part.is_some(),
+            request,
+            readable,
+        })
+    }
+
+    /// The selection in short: `_t2m_2019-03_51.5_-0.1`.
+    fn readable(&self, select: &SelectOptions) -> String {
+        let label = |selection: &Selection| match &selection.by {
+            By::Label(label) | By::Near(label, _) => label.clone(),
+            By::One(index) => index.to_string(),
+            By::Index { start, end, .. } => {
+                let bound = |bound: &Option<i64>| bound.map_or_else(String::new, |bound| bound.to_string());
+                format!("{}:{}", bound(start), bound(end))
+            }
+            By::Indices(_) => String::new(),
+        };
+        let points = select.points.iter().map(|point| format!("{}_{}", point.lat, point.lon));
+        let parts = self.var.var.iter().cloned().chain(select.selections.iter().map(label)).chain(points);
+        parts.chain(select.bbox.map(|_| "box".to_owned())).map(|part| format!("_{part}")).collect()
     }
 
     fn points(&self) -> Result<Vec<Point>, Failure> {

@@ -1,17 +1,19 @@
-//! The job of `zfetch`: select → plan → fetch → report.
+//! The job of `zfetch`: select → plan → fetch → report, to an output or into the cache.
 
 use zcli::{Common, Ending, Session, Table, Tool};
-use zstage::{Command, Outcome, Summary};
-use zstore::{Location, Target};
+use zstage::{Command, Summary};
+use zstore::Target;
 use zwire::{Exit, Failure, FetchSummary, FetchedRecord, Record};
 
+use crate::cached;
 use crate::cli::{Args, EXAMPLES};
 use crate::fetch::Fetch;
 use crate::human;
+use crate::options::Options;
 
 impl Tool for Args {
     const MAIN_FLAGS: &'static [&'static str] =
-        &["to", "var", "sel", "isel", "bbox", "lat", "lon", "dry_run", "resume", "overwrite", "anonymous", "requests"];
+        &["to", "cache", "var", "sel", "isel", "bbox", "lat", "lon", "dry_run", "resume", "offline", "anonymous"];
 
     const EXAMPLES: &'static [(&'static str, &'static str)] = EXAMPLES;
 
@@ -29,69 +31,65 @@ impl Tool for Args {
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
         let options = self.options(&session.stop)?;
-        let command = self.command()?;
-        let fetch = Fetch::new(&options, self.store.as_ref());
-        let outcome = zstage::run(&fetch, &command, &options.write, &session.listener())?;
-        match (&outcome.summary, &command) {
-            (Summary::Totals(totals), _) => {
-                let summary = FetchSummary {
-                    stores: 1,
-                    arrays: totals.arrays.unwrap_or(0),
-                    objects: totals.objects,
-                    missing: fetch.missing(),
-                    bytes: totals.bytes_before,
-                    recoded: totals.recompressed,
-                    verified: totals.verified,
-                    resumed: totals.resumed,
-                    failed: totals.failed,
-                };
-                self.report(&command, &outcome, Some(&summary), session)?;
-                Ok(Ending::new(outcome.exit, &summary))
-            }
-            (Summary::Complete { .. }, _) => {
-                self.report(&command, &outcome, None, session)?;
-                self.writer.ending(&outcome, session)
-            }
-            _ => self.writer.ending(&outcome, session),
+        match &self.to {
+            Some(to) => self.to_output(to, &options, session),
+            None if self.has_parts() => Err(Failure::usage("parts of a store need an output").hint("add --to DST")),
+            None => cached::run(self, &options, session),
         }
     }
 }
 
 impl Args {
-    fn command(&self) -> Result<Command, Failure> {
-        match (&self.store, &self.to) {
-            (None, Some(to)) => self.writer.command(Some(to), None, false),
-            (Some(_), None) => Err(Failure::usage("missing argument: --to DST, the store to write")),
-            (store, to) => self.writer.command(store.as_ref(), to.as_ref(), false),
-        }
+    fn has_parts(&self) -> bool {
+        let writer = &self.writer;
+        writer.prepare || writer.part.is_some() || writer.status || writer.finish
     }
 
-    /// The record of a store that is complete.
-    fn report(
-        &self,
-        command: &Command,
-        outcome: &Outcome,
-        summary: Option<&FetchSummary>,
-        session: &mut Session,
-    ) -> Result<(), Failure> {
-        let (Command::Run { output, .. } | Command::Finish { output, .. }) = command else { return Ok(()) };
-        if !matches!(outcome.exit, Exit::Done) {
-            return Ok(());
-        }
-        let record = FetchedRecord {
-            store: self.store.as_ref().map(Target::to_string).unwrap_or_default(),
-            path: absolute(output),
-            already_complete: summary.is_none(),
-            objects: summary.map(|summary| summary.objects),
-            missing: summary.map(|summary| summary.missing),
-            bytes: summary.map(|summary| summary.bytes),
-            ..FetchedRecord::default()
+    /// Fetches one store to `to`, or does one step of it.
+    fn to_output(&self, to: &Target, options: &Options, session: &mut Session) -> Result<Ending, Failure> {
+        let source = match self.stores.as_slice() {
+            [] => None,
+            [one] => Some(one),
+            _ => {
+                let failure = Failure::usage("--to takes one store");
+                return Err(failure.hint("leave out --to to fetch several stores into the cache"));
+            }
         };
-        session.out.emit(&Record::Fetched(record))
+        if source.is_none() && !self.has_parts() {
+            return Err(Failure::usage("missing argument: STORE"));
+        }
+        let command = match source {
+            None => self.writer.command(Some(to), None, false)?,
+            Some(source) => self.writer.command(Some(source), Some(to), false)?,
+        };
+        let fetch = Fetch::new(options, source, false);
+        let outcome = zstage::run(&fetch, &command, &options.write, &session.listener())?;
+        fetch.warning().iter().for_each(|warning| session.status.warn(warning));
+        let summary = match &outcome.summary {
+            Summary::Totals(totals) => Some(fetch.summary(totals)),
+            Summary::Complete { .. } => None,
+            _ => return self.writer.ending(&outcome, session),
+        };
+        if let (Command::Run { output, .. } | Command::Finish { output, .. }, Exit::Done) = (&command, outcome.exit) {
+            let path = output.absolute().to_string();
+            session.out.emit(&Record::Fetched(fetched(source, path, summary.as_ref())))?;
+        }
+        match summary {
+            Some(summary) => Ok(Ending::new(outcome.exit, &summary)),
+            None => self.writer.ending(&outcome, session),
+        }
     }
 }
 
-/// A path or URL that other tools can open from any directory.
-fn absolute(output: &Location) -> String {
-    output.absolute().to_string()
+/// The record of a complete output; without a summary, an earlier run has fetched it.
+pub fn fetched(source: Option<&Target>, path: String, summary: Option<&FetchSummary>) -> FetchedRecord {
+    FetchedRecord {
+        store: source.map(Target::to_string).unwrap_or_default(),
+        path,
+        already_complete: summary.is_none(),
+        objects: summary.map(|summary| summary.objects),
+        missing: summary.map(|summary| summary.missing),
+        bytes: summary.map(|summary| summary.bytes),
+        ..FetchedRecord::default()
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zarray::{Array, Hierarchy, Pool};
+use zarray::{Array, Elements, Hierarchy, Itemsize, Pool, ZarrFormat, fill_element};
 use zcoord::{
     CellRanges, Column, CoordinateNames, Dataset, Finder, GridCoordinates, GridSource, Indices, Limits, Match, Mode,
     Point, Selection, read_coordinate, select,
@@ -11,7 +11,7 @@ use zstage::Encoding;
 use zstore::Store;
 use zwire::{Exit, Failure, did_you_mean};
 
-use crate::axes::Axes;
+use crate::axes::{Axes, Axis};
 use crate::options::SelectOptions;
 
 /// A source whose metadata has been read.
@@ -21,6 +21,10 @@ pub struct Source<'a> {
     pub pool: &'a Pool,
     /// Bytes of memory for coordinates.
     pub memory: u64,
+    /// Whether its consolidated metadata was read in place of the documents of arrays.
+    pub consolidated: bool,
+    /// Whether netCDF-C wrote it, which repeats the lengths of dimensions in the attributes of groups.
+    is_nczarr: bool,
 }
 
 impl<'a> Source<'a> {
@@ -33,10 +37,11 @@ impl<'a> Source<'a> {
         if let Some(error) = hierarchy.unusable {
             return Err(error.into());
         }
+        let consolidated = hierarchy.consolidated().is_some();
         let (dataset, failed) = Dataset::read(&hierarchy, pool);
         match failed.into_iter().next() {
             Some(error) => Err(error.into()),
-            None => Ok(Source { store, dataset, pool, memory }),
+            None => Ok(Source { store, dataset, pool, memory, consolidated, is_nczarr: is_nczarr(store)? }),
         }
     }
 
@@ -51,10 +56,22 @@ impl<'a> Source<'a> {
         let mut axes = Axes::of(&self.dataset, arrays());
         self.select_dimensions(&mut axes, options)?;
         self.select_cells(&mut axes, &named, options)?;
+        self.check_attributes(&axes, options)?;
         let describing = self.dataset.described_by();
         let data = arrays().filter(|array| !describing.contains_key(array.path.as_str()) || !can_be_cut(array));
         axes.align(data, |array| !can_be_cut(array));
         Ok(axes)
+    }
+
+    /// Keys of the documents of the arrays that are fetched; none if consolidated metadata has them all.
+    pub fn documents(&self, axes: &Axes) -> Vec<String> {
+        let names = |array: &Array| match array.format {
+            ZarrFormat::V2 => &[".zarray", ".zattrs"][..],
+            ZarrFormat::V3 => &["zarr.json"],
+        };
+        let keys = |array: &Array| names(array).iter().map(|name| array.key(name)).collect::<Vec<_>>();
+        let arrays = axes.of.keys().filter_map(|path| self.dataset.array(path));
+        arrays.filter(|_| !self.consolidated).flat_map(keys).collect()
     }
 
     /// The arrays that `--var` names, or all.
@@ -88,7 +105,7 @@ impl<'a> Source<'a> {
                 continue;
             }
             let by_label = !own().all(Selection::is_by_index);
-            let column = if by_label { self.labels(&axis.array, &axis.name)? } else { None };
+            let column = if by_label { self.labels(axis)? } else { None };
             let found = select(own(), &axis.name, axis.length, column.as_ref()).map_err(|error| {
                 let failure = Failure::usage(error.to_string()).at(format!("{}: {}", self.store.location(), axis.name));
                 match error.hint() {
@@ -96,18 +113,46 @@ impl<'a> Source<'a> {
                     None => failure,
                 }
             })?;
-            axes.restrict(number, &[Indices::span(&found)]);
+            if !axes.restrict(number, &[Indices::span(&found)]) {
+                return Err(self.no_overlap(&axes.axes[number].name));
+            }
         }
         Ok(())
     }
 
-    /// The coordinate values of a dimension of an array, if it has any.
-    fn labels(&self, array: &str, dimension: &str) -> Result<Option<Column>, Failure> {
-        let Some(array) = self.dataset.array(array) else { return Ok(None) };
-        let Some(coordinate) = self.dataset.coordinate(array, dimension) else {
-            let labels = self.dataset.labels(array, dimension);
-            return Ok(labels.map(|labels| Column::new(zcoord::Kind::Text, zcoord::Values::Text(labels.to_vec()))));
-        };
+    /// Lengths and names that attributes repeat would no longer be true, and are not rewritten.
+    fn check_attributes(&self, axes: &Axes, options: &SelectOptions) -> Result<(), Failure> {
+        let hint = "fetch all of it; zpoint selects from what is there";
+        if self.is_nczarr && !options.is_everything() {
+            let text =
+                "a part of a store of netCDF-C (NCZarr) cannot be fetched: its groups repeat the lengths of dimensions";
+            return Err(Failure::usage(text).at(self.store.location()).hint(hint));
+        }
+        let is_cut = |axis: &&Axis| axis.wanted != [0..axis.length];
+        let named = |axis: &Axis| Some(self.dataset.labels(self.dataset.array(&axis.array)?, &axis.name)?.len());
+        match axes.axes.iter().filter(is_cut).find(|axis| named(axis).is_some()) {
+            None => Ok(()),
+            Some(axis) => {
+                let text = format!("the names along {} are in an attribute, which cannot be cut", axis.name);
+                Err(Failure::usage(text).at(format!("{}: {}", self.store.location(), axis.array)).hint(hint))
+            }
+        }
+    }
+
+    fn no_overlap(&self, dimension: &str) -> Failure {
+        Failure::usage("the selections do not overlap").at(format!("{}: {dimension}", self.store.location()))
+    }
+
+    /// The coordinate values of a dimension, if it has any.
+    fn labels(&self, axis: &Axis) -> Result<Option<Column>, Failure> {
+        let Some(array) = self.dataset.array(&axis.array) else { return Ok(None) };
+        let at = || format!("{}: {}", self.store.location(), array.path);
+        let Some(coordinate) = self.dataset.coordinate(array, &axis.name) else { return Ok(None) };
+        if coordinate.shape != [axis.length] {
+            let (name, length, own) = (&axis.name, axis.length, coordinate.shape.first().copied().unwrap_or(0));
+            let text = format!("{name} has length {length}, and its coordinate {} has {own} values", coordinate.path);
+            return Err(Failure::usage(text).at(at()).hint("leave it out with --var, or use --isel"));
+        }
         let (column, _) = read_coordinate(self.store, coordinate, Mode::Cf, self.pool, self.memory)?;
         Ok(Some(column))
     }
@@ -131,12 +176,7 @@ impl<'a> Source<'a> {
             let ranges = [&grids[&key].rows, &grids[&key].columns];
             for (at, ranges) in found.dimensions.dimensions().into_iter().zip(ranges) {
                 if !axes.restrict(own[at], ranges) {
-                    let text = "the selections do not overlap";
-                    return Err(Failure::usage(text).at(format!(
-                        "{}: {}",
-                        self.store.location(),
-                        axes.axes[own[at]].name
-                    )));
+                    return Err(self.no_overlap(&axes.axes[own[at]].name));
                 }
             }
         }
@@ -174,7 +214,21 @@ impl<'a> Source<'a> {
     }
 }
 
+/// Whether netCDF-C wrote a store of Zarr v2.
+fn is_nczarr(store: &Store) -> Result<bool, Failure> {
+    for key in [".nczarr", ".zgroup", ".zattrs"] {
+        let mut text = Vec::new();
+        let is_there = store.get(key, &mut text)?.is_some();
+        if is_there && (key == ".nczarr" || String::from_utf8_lossy(&text).to_ascii_lowercase().contains("\"_nczarr_"))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether an array can be cut between chunk boundaries: its chunks are decoded and encoded again.
-fn can_be_cut(array: &Array) -> bool {
-    array.itemsize.is_some() && Encoding::of(array.chain.innermost(), array.format).is_some()
+pub fn can_be_cut(array: &Array) -> bool {
+    let is_fixed = Elements::of(array).is_ok_and(|elements| matches!(elements.itemsize, Itemsize::Fixed(_)));
+    is_fixed && fill_element(array).is_ok() && Encoding::of(array.chain.innermost(), array.format).is_some()
 }

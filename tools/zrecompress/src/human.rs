@@ -133,15 +133,8 @@ pub fn footer(summary: &Summary) -> Vec<String> {
             saved(before, after),
             human_count(verified)
         ));
-    } else if let (Some(parts), Some(done)) = (number("parts"), number("done")) {
-        let missing = summary.totals.get("missing").and_then(Value::as_str).unwrap_or_default();
-        let missing = if missing.is_empty() { String::new() } else { format!("; missing: {missing}") };
-        lines.push(format!("{done} of {} done{missing}", human_counted(parts, "part")));
-    } else if let Some(parts) = number("parts") {
-        lines.push(format!(
-            "{} prepared: run each with --part I/{parts}, then use --finish",
-            human_counted(parts, "part")
-        ));
+    } else if let Some(line) = zcli::parts_line(summary) {
+        lines.push(line);
     } else if let Some(bytes) = number("uncompressed_bytes") {
         lines.push(format!(
             "dry run: nothing is written. {} decoded, {}, peak memory {}",

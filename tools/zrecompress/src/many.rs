@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use zcli::{Bar, Ending, Selection, Session, Unit, glob_escape};
+use zcli::{Bar, Ending, Selection, Session, Totals, Unit, glob_escape};
 use zstage::{Command, Outcome, Summary};
 use zstore::{Location, Target, create_directories, write_failed};
 use zwire::{Exit, Failure, ratio};
@@ -82,31 +82,23 @@ fn one(
 /// What the summaries of all stores say together.
 #[derive(Default)]
 struct Sums {
-    counts: Map<String, Value>,
+    counts: Totals,
     complete: u64,
 }
-
-/// Numbers that do not add up, because the stores are processed one after the other.
-const LARGEST: [&str; 2] = ["jobs", "memory_bytes"];
 
 impl Sums {
     /// Adds the counts of another store.
     fn add(&mut self, summary: &Summary) {
         self.complete += u64::from(matches!(summary, Summary::Complete { .. }));
-        let Ok(Value::Object(more)) = serde_json::to_value(summary) else { return };
-        for (key, value) in more {
-            let Some(value) = value.as_u64() else { continue };
-            let before = self.counts.get(&key).and_then(Value::as_u64).unwrap_or(0);
-            let both = if LARGEST.contains(&key.as_str()) { before.max(value) } else { before.saturating_add(value) };
-            self.counts.insert(key, both.into());
-        }
+        self.counts.add(summary);
     }
 
     /// The totals of a run over so many stores.
     fn of(self, stores: usize) -> Map<String, Value> {
-        let Sums { mut counts, complete } = self;
-        let count = |key: &str| counts.get(key).and_then(Value::as_u64);
-        if let Some(gain) = count("bytes_before").zip(count("bytes_after")).and_then(|(from, to)| ratio(from, to)) {
+        let Sums { counts, complete } = self;
+        let gain = counts.get("bytes_before").zip(counts.get("bytes_after")).and_then(|(from, to)| ratio(from, to));
+        let mut counts = counts.into_map();
+        if let Some(gain) = gain {
             counts.insert("gain".into(), gain.into());
         }
         counts.insert("stores".into(), stores.into());
