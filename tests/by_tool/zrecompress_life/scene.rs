@@ -10,8 +10,6 @@ use tempfile::TempDir;
 
 use crate::sample::Sample;
 
-/// Nothing that these tests wait for takes longer.
-
 pub struct Scene {
     pub directory: TempDir,
     pub source: PathBuf,

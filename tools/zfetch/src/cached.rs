@@ -1,29 +1,26 @@
 //! Fetches stores into the cache, one after the other; what is there and still current is used again.
 
 use serde_json::{Value, json};
-use zcli::{Ending, Session, Totals, stores};
+use zcli::{Ending, Session, Totals};
 use zstage::{Command, Summary, WriteOptions};
 use zstore::{Location, METADATA, Store, Target};
 use zwire::{Exit, Failure, FetchSummary, Record};
 
 use crate::cache::{Cache, Entry, Marker, default_directory, documents};
-use crate::cli::Args;
-use crate::fetch::Fetch;
+use crate::fetch::{Fetch, fetched};
 use crate::options::Options;
-use crate::run::fetched;
 
-/// Fetches every store that the command line names; one that fails does not stop the others.
+/// Fetches every store; one that fails does not stop the others.
 ///
 /// # Errors
-/// A directory that is no cache, and a list of stores that cannot be read.
-pub fn run(args: &Args, options: &Options, session: &mut Session) -> Result<Ending, Failure> {
-    let directory = args.cache.clone().map_or_else(default_directory, Ok)?;
+/// A directory that is no cache.
+pub fn run(options: &Options, names: &[Target], session: &mut Session) -> Result<Ending, Failure> {
+    let directory = options.cache.clone().map_or_else(default_directory, Ok)?;
     let cache = Cache::open(&directory)?;
-    let names = stores(&args.stores, args.stores_from.as_deref(), &options.write.store)?;
     let mut totals = Totals::default();
     let mut failed = Vec::new();
-    for name in &names {
-        let job = Job { args, options, cache: &cache, name };
+    for name in names {
+        let job = Job { options, cache: &cache, name };
         match job.run(session) {
             Ok((exit, summary)) => {
                 totals.add(&summary);
@@ -44,7 +41,6 @@ pub fn run(args: &Args, options: &Options, session: &mut Session) -> Result<Endi
 
 /// One store.
 struct Job<'a> {
-    args: &'a Args,
     options: &'a Options,
     cache: &'a Cache,
     name: &'a Target,
@@ -60,7 +56,7 @@ impl Job<'_> {
         if let Some(marker) = self.current(&location, &entry)? {
             return self.reuse(&entry, &marker, session);
         }
-        if self.args.offline {
+        if self.options.offline {
             let failure = Failure::new(Exit::Absent, "this selection of it is not in the cache").at(&location);
             return Err(failure.hint("leave out --offline to fetch it"));
         }
@@ -78,7 +74,7 @@ impl Job<'_> {
     /// The marker of the entry, if it is complete and the source is as it was.
     fn current(&self, location: &Location, entry: &Entry) -> Result<Option<Marker>, Failure> {
         let Some(marker) = entry.marker().filter(|_| !self.options.write.begin.replaces()) else { return Ok(None) };
-        if self.args.offline {
+        if self.options.offline {
             return Ok(Some(marker));
         }
         let store = Store::open_at(location, &self.options.write.store)?;

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use zarray::Array;
 use zstage::{ArrayPlan, ArrayStats, Begin, Totals, Writer};
 use zstore::{Store, Target};
-use zwire::{Failure, FetchRecord, FetchSummary, PlanRecord, Record};
+use zwire::{Failure, FetchRecord, FetchSummary, FetchedRecord, PlanRecord, Record};
 
 use crate::crop::Crop;
 use crate::options::Options;
@@ -141,5 +141,18 @@ impl Writer for Fetch<'_> {
                 ..FetchRecord::default()
             })
         })
+    }
+}
+
+/// The record of a complete output; without a summary, an earlier run has fetched it.
+pub fn fetched(source: Option<&Target>, path: String, summary: Option<&FetchSummary>) -> FetchedRecord {
+    FetchedRecord {
+        store: source.map(Target::to_string).unwrap_or_default(),
+        path,
+        already_complete: summary.is_none(),
+        objects: summary.map(|summary| summary.objects),
+        missing: summary.map(|summary| summary.missing),
+        bytes: summary.map(|summary| summary.bytes),
+        ..FetchedRecord::default()
     }
 }

@@ -1,5 +1,7 @@
 //! What the flags of `zfetch` mean.
 
+use std::path::PathBuf;
+
 use zcli::{Stop, VarFilter};
 use zcoord::{BoundingBox, By, Point, Selection};
 use zstage::WriteOptions;
@@ -17,6 +19,10 @@ pub struct Options {
     pub verbose: bool,
     /// Whether it is one part of many.
     pub is_part: bool,
+    /// Directory of the cache, if it is named.
+    pub cache: Option<PathBuf>,
+    /// Whether no server is asked.
+    pub offline: bool,
     /// What is selected, as text that is the same for the same selection.
     pub request: String,
     /// The same in short, for the name of a directory.
@@ -63,6 +69,8 @@ impl Args {
             write,
             verbose: self.common.verbose,
             is_part: self.writer.part.is_some(),
+            cache: self.cache.clone(),
+            offline: self.offline,
             request,
             readable,
         })

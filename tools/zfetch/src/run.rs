@@ -1,13 +1,13 @@
 //! The job of `zfetch`: select → plan → fetch → report, to an output or into the cache.
 
-use zcli::{Common, Ending, Session, Table, Tool};
+use zcli::{Common, Ending, Session, Table, Tool, stores};
 use zstage::{Command, Summary};
 use zstore::Target;
-use zwire::{Exit, Failure, FetchSummary, FetchedRecord, Record};
+use zwire::{Exit, Failure, Record};
 
 use crate::cached;
 use crate::cli::{Args, EXAMPLES};
-use crate::fetch::Fetch;
+use crate::fetch::{Fetch, fetched};
 use crate::human;
 use crate::options::Options;
 
@@ -34,7 +34,10 @@ impl Tool for Args {
         match &self.to {
             Some(to) => self.to_output(to, &options, session),
             None if self.has_parts() => Err(Failure::usage("parts of a store need an output").hint("add --to DST")),
-            None => cached::run(self, &options, session),
+            None => {
+                let names = stores(&self.stores, self.stores_from.as_deref(), &options.write.store)?;
+                cached::run(&options, &names, session)
+            }
         }
     }
 }
@@ -78,18 +81,5 @@ impl Args {
             Some(summary) => Ok(Ending::new(outcome.exit, &summary)),
             None => self.writer.ending(&outcome, session),
         }
-    }
-}
-
-/// The record of a complete output; without a summary, an earlier run has fetched it.
-pub fn fetched(source: Option<&Target>, path: String, summary: Option<&FetchSummary>) -> FetchedRecord {
-    FetchedRecord {
-        store: source.map(Target::to_string).unwrap_or_default(),
-        path,
-        already_complete: summary.is_none(),
-        objects: summary.map(|summary| summary.objects),
-        missing: summary.map(|summary| summary.missing),
-        bytes: summary.map(|summary| summary.bytes),
-        ..FetchedRecord::default()
     }
 }
