@@ -393,3 +393,22 @@ fn several_stores_have_a_record_each_and_one_that_fails_stops_none() {
     let refused = cached(fixture(WEATHER).to_str().unwrap(), &other).run().expect(2);
     assert!(refused.stderr.contains("not a cache of zfetch") && fs::read_dir(&other).unwrap().count() == 1);
 }
+
+/// A request that is under way when the signal comes is given up without a word of the runtime.
+#[test]
+fn a_signal_ends_a_request_under_way() {
+    let server = ObjectServer::start(&fixtures(), vec![Fault::Silence { key_contains: "t2m/".into() }]);
+    for _ in 0..10 {
+        let directory = directory();
+        let url = server.http_url(WEATHER);
+        let before = server.served().len();
+        let child = harness::spawn(cached(&url, &directory.path().join("cache")));
+        harness::wait_for("the chunk", || {
+            server.served().iter().skip(before).any(|served| served.key.contains("t2m/0"))
+        });
+        child.signal(rustix::process::Signal::INT);
+        let outcome = child.end();
+        assert_eq!(outcome.code, 130, "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("internal error"), "{}", outcome.stderr);
+    }
+}

@@ -52,10 +52,6 @@ impl Bucket {
         }
     }
 
-    fn s3(&self) -> Store {
-        self.create(&self.server.s3_url("s3.zarr"))
-    }
-
     /// Keys of all objects behind the server.
     fn keys(&self) -> Vec<String> {
         tree(self.directory.path()).into_keys().filter(|key| !key.ends_with('/')).collect()

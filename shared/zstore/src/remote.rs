@@ -113,6 +113,8 @@ impl RemoteStore {
     /// Waits for something, unless the process is asked to stop meanwhile. A store with a guard is asked nothing, not even
     /// once more, before the guard has been checked: a process that was stopped for long goes on in the middle of a request.
     fn wait<T>(&self, key: &str, future: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        // A request that is given up looks for the runtime when it is dropped, which must be while it is still the current one.
+        let _context = self.runtime.enter();
         let mut future = pin!(future);
         let mut step = poll_fn(|context| match self.is_stopped() || !self.is_held() {
             true => Poll::Ready(None),

@@ -67,7 +67,8 @@ fn a_signal_before_anything_is_done_leaves_a_way_on() {
     let first = "out.zarr/latitude/0";
     let cloud = stalled_at(first);
     let child = cloud.run_until_asked(cloud.upload(), first);
-    assert_eq!(end(child, Signal::INT).code, 130);
+    let outcome = end(child, Signal::INT);
+    assert_eq!(outcome.code, 130, "{}", outcome.stderr);
     cloud.assert_hidden();
     cloud.assert_way_on();
 }

@@ -12,7 +12,7 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use zarray::Pool;
 use zstage::FileLock;
-use zstore::{AtomicFile, Durability, Location, Replace, Store, create_directories, write_failed};
+use zstore::{AtomicFile, Durability, Location, Replace, Store, create_directories, is_temporary, write_failed};
 use zwire::{Exit, Failure};
 
 /// The file that makes a directory a cache. Programs that make backups leave such directories out:
@@ -75,7 +75,11 @@ impl Cache {
     pub fn open(directory: &Path) -> Result<Cache, Failure> {
         let stamp = directory.join(STAMP);
         if !stamp.exists() {
-            let is_free = fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none());
+            // Another process may be making it a cache at the same time.
+            let is_stamp = |name: &str| name == STAMP || is_temporary(name);
+            let is_free = fs::read_dir(directory).map_or(true, |mut entries| {
+                entries.all(|entry| entry.is_ok_and(|entry| is_stamp(&entry.file_name().to_string_lossy())))
+            });
             if !is_free {
                 let failure = Failure::usage("the directory is not a cache of zfetch, and not empty");
                 return Err(failure.at(directory.display()).hint("name another one with --cache"));
