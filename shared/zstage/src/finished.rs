@@ -74,7 +74,7 @@ fn is_only_attributes(key: &str) -> bool {
     matches!(key.rsplit('/').next(), Some(".zattrs" | ".zmetadata"))
 }
 
-/// Whether two documents describe the same node but for its attributes. A program that changes these prints the document anew.
+/// Whether two documents describe the same node but for its attributes. A program that changes these reprints the document.
 fn describe_alike(one: &[u8], other: &[u8]) -> bool {
     let node = |text: &[u8]| {
         let mut document = json::parse(text).ok()?;
