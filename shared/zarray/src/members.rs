@@ -141,6 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::json::any_json;
 
     #[test]
     fn spelling_survives() {
@@ -159,22 +160,6 @@ mod tests {
         for (text, word) in [("[1]", "not a JSON object"), ("{\"a\": }", "not JSON"), ("", "not JSON")] {
             assert!(Members::read(".zattrs", text.as_bytes()).expect_err(text).contains(word));
         }
-    }
-
-    fn any_json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            ".*".prop_map(Value::from)
-        ];
-        leaf.prop_recursive(4, 32, 5, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-                prop::collection::vec((".*", inner), 0..5)
-                    .prop_map(|members| Value::Object(members.into_iter().collect())),
-            ]
-        })
     }
 
     proptest! {

@@ -68,7 +68,8 @@ fn footer(summary: &Summary) -> Vec<String> {
     if let Some(reused) = number("reused").filter(|reused| *reused > 0) {
         lines.push(format!("{} in the cache already", human_counted(reused, "store")));
     }
-    if let (Some(objects), Some(bytes)) = (number("objects"), number("bytes")) {
+    let all_reused = number("reused").is_some() && number("reused") == number("stores");
+    if let (Some(objects), Some(bytes), false) = (number("objects"), number("bytes"), all_reused) {
         let missing = number("missing").filter(|missing| *missing > 0);
         let missing =
             missing.map_or_else(String::new, |missing| format!(", {} missing in the source", human_count(missing)));
