@@ -23,9 +23,28 @@ pub fn round3(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
+/// `value` rounded to three significant digits: a throughput, which on a slow machine is small and still not 0.
+pub fn three_digits(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let scale = 10f64.powi(2 - value.abs().log10().floor() as i32);
+    (value * scale).round() / scale
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_throughputs_are_not_0() {
+        for (value, rounded) in
+            [(0.000_312_34, 0.000_312), (1.309_4, 1.31), (12_345.0, 12_300.0), (0.0, 0.0), (-2.0, -2.0)]
+        {
+            assert_eq!(three_digits(value), rounded);
+        }
+        assert!(three_digits(f64::NAN).is_nan() && three_digits(f64::INFINITY).is_infinite());
+    }
 
     #[test]
     fn ratios_are_rounded_and_never_infinite() {

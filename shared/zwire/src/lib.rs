@@ -21,7 +21,7 @@ mod units;
 pub use closest::{closest, did_you_mean};
 pub use exit::{EXIT_STATUS, Exit};
 pub use failure::Failure;
-pub use json::{V1, ratio, round3};
+pub use json::{V1, ratio, round3, three_digits};
 pub use record::{
     ArrayRecord, BenchRecord, ChoiceRecord, ChunkRecord, ConsolidatedRecord, ErrorRecord, ExtractionRecord,
     FetchRecord, FetchedRecord, GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord,

@@ -6,7 +6,7 @@ use zarray::{Array, Chain, Pool, ZarrError, read_shard_index};
 use zcli::Stop;
 use zcodec::Workspace;
 use zstore::{ByteRange, Store};
-use zwire::{BenchRecord, ChunkRecord, Failure, round3};
+use zwire::{BenchRecord, ChunkRecord, Failure, round3, three_digits};
 
 /// Each measurement is the best round within this time.
 const LONG_ENOUGH: Duration = Duration::from_millis(100);
@@ -64,7 +64,7 @@ pub fn bench(
                 mode: mode.to_owned(),
                 threads: threads as u64,
                 chunks: decoded as u64,
-                gb_per_second: round3(speed),
+                gb_per_second: three_digits(speed),
                 speedup: round3(speed / base),
                 ..BenchRecord::default()
             });

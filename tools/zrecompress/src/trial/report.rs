@@ -3,7 +3,7 @@
 use zarray::Array;
 use zcli::glob_escape;
 use zcodec::{Blosc, Compressor, SplitMode};
-use zwire::{ChoiceRecord, TrialRecord, ratio, recompressed_name, round3, shell_quote};
+use zwire::{ChoiceRecord, TrialRecord, ratio, recompressed_name, round3, shell_quote, three_digits};
 
 use super::measure::Measured;
 use super::options::TrialOptions;
@@ -30,7 +30,7 @@ pub fn trial_records(options: &TrialOptions, array: &Array, tried: &Tried) -> Ve
 
 fn trial_record(one: &Measured) -> TrialRecord {
     let codec = one.candidate.compressor;
-    let gigabytes = |bytes: f64| round3(bytes / 1e9);
+    let gigabytes = |bytes: f64| three_digits(bytes / 1e9);
     TrialRecord {
         codec: Compressor::Blosc(codec).describe(),
         cname: codec.cname.name().to_owned(),
