@@ -2,7 +2,9 @@
 # Runs every test: unit and end-to-end tests of the workspace, then the interoperability tests with zarr-python and xarray.
 #
 # Needs cargo and a C compiler; uses cargo-nextest if installed. The Python environment is created from pinned packages
-# in target/venv; without Python 3.11 or newer, the interoperability tests are skipped.
+# in target/venv; without Python 3.11 or newer, the interoperability tests are skipped. So are the tests over servers that are
+# not installed (nginx; Azurite on the PATH or in target/azurite: npm install --prefix target/azurite azurite), unless
+# ZTOOLS_SERVERS=all, which makes a missing one a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -26,6 +28,11 @@ if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11
     venv_job=$!
     trap 'kill "$venv_job" 2>/dev/null || true' EXIT
 fi
+
+PATH=$PATH:/usr/sbin:$target/azurite/node_modules/.bin
+for server in nginx azurite-blob; do
+    command -v $server >/dev/null || echo "skipped: tests over $server: it is not installed"
+done
 
 # Build once, together with the tests, so that no test has to call cargo.
 cargo build --workspace --bins --tests --locked

@@ -111,6 +111,69 @@ fn a_mistyped_flag_or_value_names_the_closest() {
     }
 }
 
+/// Any two letters of a flag may have changed places.
+#[test]
+fn a_flag_with_swapped_letters_names_the_one_that_is_meant() {
+    for tool in all_tools() {
+        let help = Tool::new(&tool).arg("--help").run().stdout;
+        for (flag, typed) in [("--var", "--vra"), ("--jobs", "--josb"), ("--sel", "--sle"), ("--lat", "--lta")] {
+            if help.contains(&format!("{flag} <")) {
+                let outcome = Example::of(&tool).run(&[typed, "1"]).expect(2);
+                let hint = format!("hint: a similar argument exists: '{flag}'");
+                assert!(outcome.stderr.contains(&hint), "{tool} {typed}: {}", outcome.stderr);
+            }
+        }
+    }
+}
+
+/// The end of a pipe that found nothing.
+#[test]
+fn a_list_without_stores_is_no_work_and_no_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let list = directory.path().join("list");
+    std::fs::write(&list, "{\"type\":\"summary\",\"v\":1}\n\n").unwrap();
+    for tool in tools() {
+        let help = Tool::new(&tool).arg("--help").run().stdout;
+        let more: &[&str] = match tool.as_str() {
+            "zrecompress" => &["--out-dir"],
+            "zfetch" => &["--cache"],
+            _ => &[],
+        };
+        assert!(help.contains("--stores-from"), "{tool}");
+        let command = || {
+            let command = Tool::new(&tool).args(more).args(more.iter().map(|_| directory.path().join("output")));
+            if tool == "zpoint" { command.args(["--lat=50", "--lon=10"]) } else { command }
+        };
+        let outcome = command().arg("--stores-from").arg(&list).run().expect(0);
+        let words = format!("{tool}: {}: no store is listed; nothing to do\n", list.display());
+        assert_eq!(outcome.stderr, words);
+        assert_eq!(outcome.records().len(), 1, "{tool}: {}", outcome.stdout);
+        let outcome = command().args(["--stores-from", "-"]).run_on("").expect(0);
+        assert!(outcome.stderr.contains("standard input: no store is listed"), "{tool}: {}", outcome.stderr);
+        command().run().expect(2);
+    }
+}
+
+/// An output that is not there yet is not mistaken for its plan, and no flag is named that a tool does not have.
+#[test]
+fn an_unfinished_output_is_named_with_what_continues_it() {
+    for tool in all_tools() {
+        let help = Tool::new(&tool).arg("--help").run().stdout;
+        if !help.contains("--prepare") {
+            continue;
+        }
+        let example = Example::of(&tool);
+        example.run(&["--prepare", "--parts", "2"]).expect(0);
+        let plan = example.written().into_keys().find_map(|key| Some(key.split_once(".plan/")?.0.to_owned())).unwrap();
+        let output = example.directory.path().join(plan);
+        let outcome = example.run(&[]).expect(7);
+        assert!(outcome.stderr.contains("use --resume to continue it or --overwrite"), "{tool}: {}", outcome.stderr);
+        assert!(!outcome.stderr.contains("--in-place"), "{tool}: {}", outcome.stderr);
+        let reader = Tool::new("zinspect").arg(&output).run().expect(4);
+        assert!(!reader.stderr.contains(".plan") && reader.stderr.contains("--resume"), "{}", reader.stderr);
+    }
+}
+
 #[test]
 fn version_is_that_of_the_workspace() {
     for tool in all_tools() {

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """An object store on the loopback interface that counts what it sends: read-only S3, path-style, without signatures.
 
-    object_server.py ROOT [--port N] [--latency MS]
+    object_server.py ROOT [--port N] [--latency MS] [--etags FILE]
 
-ROOT/BUCKET/KEY is the object /BUCKET/KEY. GET and HEAD, with ranges; GET /BUCKET?list-type=2 lists under a prefix, with or
-without a delimiter, all in one page. Prints the port once it listens, and when its standard input ends, one line of JSON:
+ROOT/BUCKET/KEY is the object /BUCKET/KEY. GET and HEAD, with ranges; GET /BUCKET?prefix= lists, with or without a
+delimiter, all in one page; HEAD /BUCKET asks whether it is there. ETags are those of FILE ("ETAG /BUCKET/KEY"), else time and
+size. Prints the port once it listens, and when its standard input ends, one line of JSON:
 
     requests, bytes (of the bodies, listings included), in_flight (the most at one time), missing (answered with 404)
 """
@@ -29,8 +30,9 @@ def main():
     flags.add_argument("root", type=Path)
     flags.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free port)")
     flags.add_argument("--latency", type=float, default=0, help="milliseconds before each answer (default 0)")
+    flags.add_argument("--etags", type=Path, help="file with the ETags of the objects")
     args = flags.parse_args()
-    server = Server(args.port, args.root.resolve(), args.latency / 1e3)
+    server = Server(args.port, args.root.resolve(), args.latency / 1e3, read_etags(args.etags))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
     sys.stdin.read()
@@ -41,9 +43,9 @@ def main():
 class Server(ThreadingHTTPServer):
     request_queue_size = 1024
 
-    def __init__(self, port, root, latency):
+    def __init__(self, port, root, latency, etags):
         super().__init__(("127.0.0.1", port), Handler)
-        self.root, self.latency = root, latency
+        self.root, self.latency, self.etags = root, latency, etags
         self.lock, self.counts, self.now = threading.Lock(), Counter(), 0
 
     def enter(self):
@@ -59,6 +61,10 @@ class Server(ThreadingHTTPServer):
     def count(self, name, number):
         with self.lock:
             self.counts[name] += number
+
+    def etag(self, path, status):
+        given = self.etags.get(f"/{path.relative_to(self.root).as_posix()}")
+        return given or f"{status.st_mtime_ns:x}-{status.st_size:x}"
 
     def counted(self):
         return {name: self.counts[name] for name in ("requests", "bytes", "in_flight", "missing")}
@@ -82,8 +88,10 @@ class Handler(BaseHTTPRequestHandler):
             path, query = unquote(url.path).strip("/"), parse_qs(url.query, keep_blank_values=True)
             if ".." in path.split("/"):
                 self.refuse(403, "AccessDenied")
-            elif "list-type" in query:
-                self.text(200, listing(self.server.root / path, query))
+            elif query.keys() & {"list-type", "prefix"}:  # version 2 or 1
+                self.text(200, listing(self.server, path, query))
+            elif self.command == "HEAD" and "/" not in path and (self.server.root / path).is_dir():
+                self.text(200, "")
             else:
                 self.object(self.server.root / path)
         except (BrokenPipeError, ConnectionResetError):
@@ -103,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
             start, stop = wanted(asked, status.st_size) if asked else (0, status.st_size)
             if asked and start >= stop:
                 return self.refuse(416, "InvalidRange")
-            headers = {"ETag": f'"{status.st_mtime_ns:x}-{status.st_size:x}"', "Accept-Ranges": "bytes"}
+            headers = {"ETag": f'"{self.server.etag(path, status)}"', "Accept-Ranges": "bytes"}
             headers["Last-Modified"] = formatdate(status.st_mtime, usegmt=True)
             if asked:
                 headers["Content-Range"] = f"bytes {start}-{stop - 1}/{status.st_size}"
@@ -148,8 +156,14 @@ def wanted(header, size):
     return int(first), min(size, int(last) + 1) if last else size
 
 
-def listing(bucket, query):
+def read_etags(path):
+    lines = path.read_text().splitlines() if path else []
+    return {key: etag for etag, _, key in (line.partition(" ") for line in lines)}
+
+
+def listing(server, bucket, query):
     """ListObjectsV2, limited to the fields that clients read."""
+    bucket = server.root / bucket
     prefix, delimiter = (query.get(name, [""])[0] for name in ("prefix", "delimiter"))
     keys, folders = [], set()
     for path in sorted(bucket.rglob("*")):
@@ -160,12 +174,12 @@ def listing(bucket, query):
         if cut:
             folders.add(prefix + below + delimiter)
         else:
-            keys.append((key, path.stat()))
+            keys.append((key, path, path.stat()))
     contents = "".join(
         f"<Contents><Key>{escape(key)}</Key><Size>{status.st_size}</Size>"
         f"<LastModified>{time.strftime('%Y-%m-%dT%H:%M:%S.000Z', time.gmtime(status.st_mtime))}</LastModified>"
-        f"<ETag>&quot;{status.st_mtime_ns:x}-{status.st_size:x}&quot;</ETag></Contents>"
-        for key, status in keys
+        f"<ETag>&quot;{server.etag(path, status)}&quot;</ETag></Contents>"
+        for key, path, status in keys
     )
     common = "".join(f"<CommonPrefixes><Prefix>{escape(each)}</Prefix></CommonPrefixes>" for each in sorted(folders))
     count = f"<KeyCount>{len(keys) + len(folders)}</KeyCount><IsTruncated>false</IsTruncated>"

@@ -6,6 +6,10 @@
     stores.py levels DIR STEPS      one float32 array (STEPS, 37, 721, 1440), one chunk per level, and again one chunk per step
     stores.py series DIR STEPS      hourly maps of two variables with CF coordinates: lz4 and zstd, v2 and v3, consolidated
     stores.py wide DIR N            one v2 store of N small arrays (96, 16, 16) with CF coordinates, consolidated
+    stores.py fetch-small DIR N     store.zarr: one array of N chunks of 100 KB that cannot be compressed, consolidated, as the next
+    stores.py fetch-large DIR N     the same with chunks of 128 MiB
+    stores.py fetch-grid DIR N      store.zarr: N variables of 500 chunks each, with CF coordinates
+    stores.py fetch-many DIR N      44 stores of the metadata of N variables each, with CF coordinates
     stores.py points FILE N         a CSV file of N random points (id, lat, lon)
     stores.py digest STORE...       a digest of the decoded values of each store
     stores.py tables FILE...        shape and digest of the float32 values of each table: .npy, or .csv behind its `time`
@@ -144,6 +148,54 @@ def blocks(directory, count):
     return {"arrays": count}
 
 
+def fetch_small(directory, count):
+    return noise(directory / "store.zarr", 100_000, count)
+
+
+def fetch_large(directory, count):
+    return noise(directory / "store.zarr", 128 << 20, count)
+
+
+def noise(path, chunk, count):
+    """One array of bytes that no codec makes smaller."""
+    store = zarr.create_group(path, zarr_format=2).store
+    array = create(store, 2, "noise", (count * chunk,), (chunk,), ("sample",), dtype="u1", fill_value=0)
+    rng = np.random.default_rng(4)
+    for start in range(0, count * chunk, chunk):
+        array[start : start + chunk] = rng.integers(0, 256, chunk, dtype="u1")
+    zarr.consolidate_metadata(store, zarr_format=2)
+    return {"stored_bytes": count * chunk}
+
+
+def fetch_grid(directory, count):
+    """A point touches 10 of the 500 chunks of a variable."""
+    steps, side = 240, (100, 200)
+    grid = {"chunks": (24, 20, 20), "dims": ("time", "latitude", "longitude"), "fill_value": np.nan}
+    store = zarr.create_group(directory / "store.zarr", zarr_format=2).store
+    coordinates(store, 2, steps, np.linspace(70, 45.25, side[0]), np.linspace(-20, 29.75, side[1]))
+    every = frames(count * steps, *side)
+    for i in range(count):
+        create(store, 2, f"feature_{i}", (steps, *side), **grid)[:] = np.stack([next(every) for _ in range(steps)])
+    zarr.consolidate_metadata(store, zarr_format=2)
+    return {"arrays": count}
+
+
+def fetch_many(directory, count, stores=44):
+    """The same documents for all stores: only reading them is measured."""
+    first = directory / "0.zarr"
+    store = zarr.create_group(first, zarr_format=2).store
+    coordinates(store, 2, 96, np.linspace(60, 45, 16), np.linspace(0, 15, 16))
+    grid = {"chunks": (24, 16, 16), "dims": ("time", "latitude", "longitude"), "fill_value": np.nan}
+    for i in range(count):
+        create(store, 2, f"feature_{i:04}", (96, 16, 16), **grid)
+    zarr.consolidate_metadata(store, zarr_format=2)
+    for path in first.glob("feature_*"):  # readers take their metadata from .zmetadata
+        shutil.rmtree(path)
+    for number in range(1, stores):
+        shutil.copytree(first, directory / f"{number}.zarr", copy_function=os.link)
+    return {"stores": stores, "arrays": count}
+
+
 def coordinates(store, version, steps, latitudes, longitudes):
     """CF coordinates, one chunk each. No fill value: xarray treats that of version 2 as missing, and 0 is a longitude."""
     hours = {"units": "hours since 2019-01-01", "calendar": "proleptic_gregorian"}
@@ -240,7 +292,8 @@ def same(count, peer, *ours):
     return {"arrays": count}
 
 
-MAKERS = {maker.__name__: maker for maker in (features, field, maps, levels, series, wide, blocks)}
+FETCHED = fetch_small, fetch_large, fetch_grid, fetch_many
+MAKERS = {maker.__name__.replace("_", "-"): maker for maker in (features, field, maps, levels, series, wide, blocks, *FETCHED)}
 
 
 def main():

@@ -368,6 +368,13 @@ fn a_server_that_cannot_list_says_so() {
 
     let outcome = run(zinspect(&server, &server.http_url(WEATHER)).arg("--sizes")).expect(6);
     assert_place(&outcome, &server.http_url(WEATHER));
+    for words in ["cannot list its objects", "without --sizes, no list is needed"] {
+        assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
+    }
+    let all = run(zinspect(&server, &server.http_url("*.zarr"))).expect(6);
+    for words in ["a plain HTTP server cannot list its stores", "name each store", "--stores-from FILE"] {
+        assert!(all.stderr.contains(words), "{}", all.stderr);
+    }
 
     let (directory, target) = output();
     let outcome = run(zrecompress(&server, &url, &target)).expect(6);

@@ -231,6 +231,35 @@ fn a_server_that_never_answered_is_not_waited_for() {
     assert!(began.elapsed().as_secs() < 12, "{:?}", began.elapsed());
 }
 
+/// Each of its objects would be waited for in full: a few in a row are enough.
+#[test]
+fn a_server_that_dies_ends_the_run_soon() {
+    for (tool, to) in [("zrecompress", None), ("zfetch", Some("--to"))] {
+        let directory = tempfile::tempdir().unwrap();
+        let run = |server: &ObjectServer, name: &str| {
+            let short = ["--anonymous", "--timeout", "1s", "--requests", "1", "-j1", &server.s3_url(WEATHER)];
+            let command = Tool::hermetic(tool).args(["--endpoint", &server.endpoint()]).args(short).args(to);
+            command.arg(directory.path().join(name)).run()
+        };
+        let healthy = ObjectServer::start(&fixtures(), vec![]);
+        run(&healthy, "healthy.zarr").expect(0);
+        // zfetch lists nothing, and a dozen objects are left; zrecompress ends with the next page of its list.
+        let first = if tool == "zfetch" { "u10/11.0.0" } else { "u10/13.0.0" };
+        let is_read =
+            |served: &harness::Served| served.method == "GET" && served.range.is_none() && served.key.ends_with(first);
+        let after = healthy.served().iter().rposition(is_read).unwrap();
+        let server = ObjectServer::start(&fixtures(), vec![Fault::Dies { after }]);
+        let outcome = run(&server, "out.zarr").expect(if tool == "zfetch" { 3 } else { 6 });
+        let words = "not requested: the server did not answer the 5 requests before it";
+        assert!(outcome.stdout.contains(words), "{tool}: {}", outcome.stdout);
+        let errors = outcome.of_type("error").len();
+        assert!(errors > 10 || tool != "zfetch", "{tool}: every object is named: {}", outcome.stdout);
+        let asked = server.served().into_iter().skip(after).map(|served| served.target);
+        let asked: std::collections::BTreeSet<String> = asked.collect();
+        assert!(asked.len() <= 6, "{tool}: {asked:?}");
+    }
+}
+
 #[test]
 fn arguments_that_are_not_meant_are_named() {
     let directory = tempfile::tempdir().unwrap();
@@ -246,4 +275,85 @@ fn arguments_that_are_not_meant_are_named() {
     let outcome = run(&["--overwrite", "a.zarr", "thesis"]).expect(7);
     assert!(outcome.stderr.contains("thesis: is not a Zarr store, and is not replaced"), "{}", outcome.stderr);
     assert!(directory.path().join("thesis/chapter").exists());
+}
+
+#[test]
+fn requests_are_paid_for_by_who_asks() {
+    let server = ObjectServer::start(&fixtures(), vec![]);
+    let all_have = |name: &str, value: &str| {
+        let served = server.served();
+        assert!(!served.is_empty());
+        served.iter().all(|served| served.headers.get(name).is_some_and(|found| found == value))
+    };
+    let s3 = server.s3_url(WEATHER);
+    signed("zinspect", &server).args([&s3, "--requester-pays", "--sizes"]).run().expect(0);
+    assert!(all_have("x-amz-request-payer", "requester"));
+    let server = ObjectServer::start(&fixtures(), vec![]);
+    let google = || signed("zinspect", &server).args([&server.gs_url(WEATHER), "--anonymous", "--sizes"]);
+    google().arg("--requester-pays=my-project").run().expect(0);
+    let served = server.served();
+    assert!(served.iter().all(|served| served.headers["x-goog-user-project"] == "my-project"), "{served:?}");
+    let outcome = google().arg("--requester-pays").run().expect(2);
+    assert!(outcome.stderr.contains("--requester-pays=PROJECT"), "{}", outcome.stderr);
+}
+
+/// Metadata servers are beyond the proxy, which counts.
+#[test]
+fn nobody_asks_for_the_role_of_a_machine_unless_told() {
+    let (server, proxy) = (ObjectServer::start(&fixtures(), vec![]), ObjectServer::start(&fixtures(), vec![]));
+    let run = |url: String, flags: &[&str]| {
+        let mut tool = Tool::hermetic("zinspect").args(["--endpoint", &server.endpoint(), &url]).args(flags);
+        tool.0.env("HTTP_PROXY", proxy.endpoint()).env("NO_PROXY", "127.0.0.1");
+        tool.run()
+    };
+    for url in [server.s3_url(WEATHER), server.gs_url(WEATHER), server.az_url(WEATHER)] {
+        let began = std::time::Instant::now();
+        run(url, &[]).expect(0);
+        assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    }
+    assert!(proxy.served().is_empty(), "{:?}", proxy.served());
+    run(server.s3_url(WEATHER), &["--store-option=skip_signature=false", "--timeout=2s"]).expect(6);
+    assert!(proxy.served().iter().any(|served| served.target.contains("169.254.169.254")), "{:?}", proxy.served());
+}
+
+/// S3 gives checksums to those who ask for them, with a signed header, and not in lists.
+#[test]
+fn checksums_are_asked_for_where_they_are_signed() {
+    let server = ObjectServer::start(&fixtures(), vec![]);
+    signed("zinspect", &server).args([&server.s3_url(WEATHER), "--sizes"]).run().expect(0);
+    for served in server.served() {
+        let asks = served.headers.contains_key("x-amz-checksum-mode");
+        assert_eq!(asks, served.kind != harness::Kind::List, "{served:?}");
+        assert_eq!(served.authorization.unwrap().contains("x-amz-checksum-mode"), asks);
+    }
+    // Where that is forbidden, and reading is not.
+    let forbids = Fault::Forbids { header: "x-amz-checksum-mode".into() };
+    let server = ObjectServer::start(&fixtures(), vec![forbids]);
+    signed("zinspect", &server).args([&server.s3_url(WEATHER), "--sizes"]).run().expect(0);
+}
+
+#[test]
+fn a_deadline_ends_every_tool() {
+    let server = ObjectServer::start(&fixtures(), vec![Fault::Silence { key_contains: "t2m/0".into() }]);
+    let (url, directory) = (server.s3_url(WEATHER), tempfile::tempdir().unwrap());
+    let out = directory.path().join("out.zarr");
+    let out = out.to_str().unwrap();
+    for arguments in [
+        &["zinspect", &url][..],
+        &["zpoint", "--lat=50", "--lon=0", "-f", "csv", &url],
+        &["zrecompress", "--cname=lz4", &url, out],
+        &["zfetch", &url, "--to", out, "--overwrite"],
+    ] {
+        let began = std::time::Instant::now();
+        let tool = Tool::hermetic(arguments[0]).args(["--anonymous", "--endpoint", &server.endpoint()]);
+        let outcome = tool.args(&arguments[1..]).args(["--deadline", "2s"]).run();
+        assert_eq!(outcome.code, 6, "{arguments:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("--deadline"), "{arguments:?}: {}", outcome.stderr);
+        assert!((2..12).contains(&began.elapsed().as_secs()), "{arguments:?}: {:?}", began.elapsed());
+        assert!(!std::path::Path::new(out).exists());
+    }
+    // What ends before is not touched by it.
+    let healthy = ObjectServer::start(&fixtures(), vec![]);
+    let tool = Tool::hermetic("zinspect").args(["--anonymous", "--endpoint", &healthy.endpoint(), "--deadline", "1h"]);
+    tool.arg(healthy.s3_url(WEATHER)).run().expect(0);
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{Fault, ObjectServer, Outcome, Tool, fixture, fixtures, tree};
+use harness::{Fault, ObjectServer, Outcome, Tool, content, fixture, fixtures, tree};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -58,17 +58,6 @@ fn only_the_chunks_of_the_selection_are_asked_for_and_nothing_is_listed() {
     assert_eq!(summary(&outcome)["failed"], 0);
 }
 
-/// The files of a store: metadata parsed, because copies in consolidated metadata are indented otherwise; without these.
-fn content(store: &Path) -> Vec<(String, Result<Value, Vec<u8>>)> {
-    let files = tree(store).into_iter().filter(|(key, _)| !key.ends_with(".zmetadata"));
-    let parsed = |(key, bytes): (String, Vec<u8>)| {
-        let is_document = key.rsplit('/').next().unwrap().starts_with(".z");
-        let value = if is_document { Ok(serde_json::from_slice(&bytes).unwrap()) } else { Err(bytes) };
-        (key, value)
-    };
-    files.map(parsed).collect()
-}
-
 #[test]
 fn a_whole_store_is_copied_byte_for_byte() {
     let directory = directory();
@@ -105,6 +94,8 @@ fn names_and_selections_that_do_not_exist_are_refused_with_those_that_do() {
         (&["--bbox=100,-50,110,-40"], 2, &["no grid cell"]),
         (&["--lat=-50", "--lon=100"], 2, &["point -50, 100"]),
         (&["--lat=50"], 2, &["--lon"]),
+        (&["--lat=179", "--lon=45"], 2, &["latitude 179", "use --lat 45 --lon 179 if they are swapped"]),
+        (&["--lat=951", "--lon=0"], 2, &["latitude 951", "latitudes go from -90 to 90"]),
         (&["--bbox=1,2,3"], 2, &["WEST,SOUTH,EAST,NORTH"]),
     ] {
         let outcome = zfetch(&era5, &directory.path().join("out.zarr")).args(flags).run().expect(code);
@@ -283,132 +274,54 @@ fn a_storm_of_errors_is_lived_through() {
     assert_eq!(content(&out), content(&directory.path().join("direct.zarr")));
 }
 
-// ---- The cache
-
-fn cached(source: &str, cache: &Path) -> Tool {
-    Tool::hermetic("zfetch").arg(source).arg("--cache").arg(cache).args(["--json", "--var", "t2m", "--isel", "time=0"])
-}
-
-fn path_of(outcome: &Outcome) -> std::path::PathBuf {
-    records(outcome).iter().find(|record| record["type"] == "fetched").unwrap()["path"].as_str().unwrap().into()
-}
+// ---- The layout of the source
 
 #[test]
-fn the_second_time_nothing_is_transferred() {
+fn a_mirror_has_the_chunks_that_the_points_touch_in_their_places() {
     let server = ObjectServer::start(&fixtures(), vec![]);
     let directory = directory();
-    let cache = directory.path().join("cache");
-    let url = server.http_url(WEATHER);
-    let first = cached(&url, &cache).run().expect(0);
-    assert!(path_of(&first).join(".zmetadata").exists() && path_of(&first).starts_with(&cache));
-    let before = server.served().len();
-    let second = cached(&url, &cache).run().expect(0);
-    assert_eq!(path_of(&second), path_of(&first));
-    assert_eq!((summary(&second)["reused"].as_u64(), summary(&second)["objects"].as_u64()), (Some(1), Some(0)));
-    let asked = server.served().split_off(before);
-    assert!(asked.iter().all(|served| served.method == "HEAD") && asked.len() <= 5, "{asked:?}");
-    // Another selection is another entry.
-    let other = cached(&url, &cache).args(["--isel", "latitude=0:10"]).run().expect(0);
-    assert_ne!(path_of(&other), path_of(&first));
-    // Without the server.
-    drop(server);
-    let offline = cached(&url, &cache).arg("--offline").run().expect(0);
-    assert_eq!(path_of(&offline), path_of(&first));
-    let absent = cached(&url, &cache).args(["--offline", "--isel", "latitude=0"]).run().expect(4);
-    assert!(absent.stderr.contains("not in the cache"), "{}", absent.stderr);
-}
-
-#[test]
-fn a_source_that_changed_is_fetched_again_beside_the_old_version() {
-    let directory = directory();
-    let (source, cache) = (directory.path().join("in.zarr"), directory.path().join("cache"));
-    harness::copy_tree(&fixture(WEATHER), &source);
-    let fetch = || path_of(&cached(source.to_str().unwrap(), &cache).run().expect(0));
-    let first = fetch();
-    assert_eq!(fetch(), first);
-    let text = fs::read_to_string(source.join(".zmetadata")).unwrap();
-    fs::write(source.join(".zmetadata"), text + "\n").unwrap();
-    let second = fetch();
-    assert_ne!(second, first);
-    assert!(first.exists(), "somebody may read it");
-    assert_eq!((content(&first), fetch()), (content(&second), second));
-}
-
-#[test]
-fn a_second_process_waits_for_the_first() {
-    let server = ObjectServer::start(&fixtures(), vec![Fault::Slow { milliseconds: 100 }]);
-    let directory = directory();
-    let cache = directory.path().join("cache");
-    let url = server.http_url(WEATHER);
-    let both = [0, 1].map(|_| harness::spawn(cached(&url, &cache)));
-    let outcomes = both.map(|child| child.end());
-    let reused: u64 = outcomes.iter().map(|outcome| summary(outcome)["reused"].as_u64().unwrap()).sum();
-    assert_eq!((outcomes.each_ref().map(|outcome| outcome.code), reused), ([0, 0], 1), "{outcomes:?}");
-    assert_eq!(path_of(&outcomes[0]), path_of(&outcomes[1]));
-    let mut data = chunks(&server);
-    let all = data.len();
-    data.sort_unstable();
-    data.dedup();
-    assert!(data.iter().any(|key| key.contains("t2m/")) && data.len() == all, "each chunk once");
-}
-
-#[test]
-fn a_killed_run_leaves_no_entry_and_is_continued() {
-    let directory = directory();
-    let cache = directory.path().join("cache");
-    let slow = ObjectServer::start(&fixtures(), vec![Fault::Stall { key_contains: "u10/23".into() }]);
-    let url = |server: &ObjectServer| server.s3_url(WEATHER);
-    let tool = |server: &ObjectServer| {
-        let tool = Tool::hermetic("zfetch").args(["--anonymous", "--endpoint", &server.endpoint(), "--json"]);
-        tool.arg(url(server)).arg("--cache").arg(&cache)
+    let (out, points) = (directory.path().join("out.zarr"), directory.path().join("points.csv"));
+    fs::write(&points, "station,lat,lon\na,80,10\nbad,x,1\nb,-80,300\n").unwrap();
+    let fetch = |flags: &[&str]| {
+        let tool = Tool::hermetic("zfetch").arg(server.http_url(WEATHER)).arg("--to").arg(&out).arg("--json");
+        tool.args(["--layout", "mirror", "--var", "u10", "--isel", "time=3:5", "--points"])
+            .arg(&points)
+            .args(flags)
+            .run()
     };
-    let child = harness::spawn(tool(&slow).args(["--checkpoint", "10ms"]));
-    harness::wait_for("the chunks", || chunks(&slow).len() > 20);
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    child.signal(rustix::process::Signal::KILL);
-    child.end();
-    let server = ObjectServer::start(&fixtures(), vec![]);
-    let offline = tool(&server).arg("--offline").run().expect(4);
-    assert!(offline.stderr.contains("not in the cache"), "{}", offline.stderr);
-    let outcome = tool(&server).run().expect(0);
-    assert!(summary(&outcome)["resumed"].as_u64().unwrap() > 0, "{}", outcome.stdout);
-    zfetch(&fixture(WEATHER), &directory.path().join("direct.zarr")).run().expect(0);
-    assert_eq!(content(&path_of(&outcome)), content(&directory.path().join("direct.zarr")));
+    let refused = fetch(&[]).expect(2);
+    assert!(refused.stderr.contains("line 3") && refused.stderr.contains("--skip-bad-points"), "{}", refused.stderr);
+    let plan = fetch(&["--skip-bad-points", "-n"]).expect(0);
+    assert!(plan.stderr.contains("1 point left out"), "{}", plan.stderr);
+    let planned = plan.record("plan", "/u10")["objects_expected"].as_u64().unwrap();
+    let before = chunks(&server).len();
+    fetch(&["--skip-bad-points"]).expect(0);
+    let source = tree(&fixture(WEATHER));
+    let written = tree(&out);
+    let own = |tree: &std::collections::BTreeMap<String, Vec<u8>>| {
+        tree.keys()
+            .filter(|key| key.starts_with("u10/") && !key.contains("/.") && !key.ends_with('/'))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let (all, ours) = (own(&source), own(&written));
+    assert_eq!(ours.len() as u64, planned);
+    assert!(!ours.is_empty() && ours.len() < all.len(), "{ours:?} of {all:?}");
+    assert!(ours.iter().all(|key| written[key] == source[key]));
+    let parsed = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap();
+    assert_eq!(parsed(&written["u10/.zarray"]), parsed(&source["u10/.zarray"]));
+    assert_eq!(chunks(&server).split_off(before).iter().filter(|key| key.contains("/u10/")).count(), ours.len());
+    let coverage: Value = serde_json::from_slice(&written[".zfetch.json"]).unwrap();
+    assert_eq!(coverage["arrays"], serde_json::json!({"/u10": 0}));
+    // A finished mirror is found complete; another one is not taken for it.
+    assert_eq!(records(&fetch(&["--skip-bad-points", "--resume"]).expect(0))[0]["already_complete"], true);
+    fetch(&["--skip-bad-points", "--resume", "--isel", "time=3:4"]).expect(7);
 }
 
 #[test]
-fn several_stores_have_a_record_each_and_one_that_fails_stops_none() {
-    let directory = directory();
-    let tool = Tool::hermetic("zfetch").args(["--json", "--cache"]).arg(directory.path().join("cache"));
-    let tool = tool.arg(fixture(WEATHER)).arg("/nowhere/x.zarr").arg(fixture("era5-uk-v2.zarr"));
-    let outcome = tool.args(["--var", "t2m", "--isel", "time=0"]).run().expect(3);
-    let fetched = records(&outcome).into_iter().filter(|record| record["type"] == "fetched").count();
-    assert_eq!(
-        (fetched, summary(&outcome)["stores"].as_u64(), summary(&outcome)["errors"].as_u64()),
-        (2, Some(2), Some(1))
-    );
-    let other = directory.path().join("other");
-    fs::create_dir(&other).unwrap();
-    fs::write(other.join("thesis.tex"), "").unwrap();
-    let refused = cached(fixture(WEATHER).to_str().unwrap(), &other).run().expect(2);
-    assert!(refused.stderr.contains("not a cache of zfetch") && fs::read_dir(&other).unwrap().count() == 1);
-}
-
-/// A request that is under way when the signal comes is given up without a word of the runtime.
-#[test]
-fn a_signal_ends_a_request_under_way() {
-    let server = ObjectServer::start(&fixtures(), vec![Fault::Silence { key_contains: "t2m/".into() }]);
-    for _ in 0..10 {
-        let directory = directory();
-        let url = server.http_url(WEATHER);
-        let before = server.served().len();
-        let child = harness::spawn(cached(&url, &directory.path().join("cache")));
-        harness::wait_for("the chunk", || {
-            server.served().iter().skip(before).any(|served| served.key.contains("t2m/0"))
-        });
-        child.signal(rustix::process::Signal::INT);
-        let outcome = child.end();
-        assert_eq!(outcome.code, 130, "{}", outcome.stderr);
-        assert!(!outcome.stderr.contains("internal error"), "{}", outcome.stderr);
-    }
+fn a_mirror_is_a_local_store() {
+    let tool =
+        zfetch(&fixture(WEATHER), Path::new("s3://bucket/out.zarr")).args(["--layout", "mirror", "--isel", "time=0"]);
+    let refused = tool.run().expect(2);
+    assert!(refused.stderr.contains("local stores only"), "{}", refused.stderr);
 }

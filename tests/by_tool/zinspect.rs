@@ -361,6 +361,29 @@ fn an_array_that_no_library_opens_is_described() {
     }
 }
 
+/// An unknown codec is no failure, and the end says how many arrays have one, and of how many chunks all that is known.
+#[test]
+fn the_last_line_counts_unknown_codecs_and_sampled_chunks() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("a.zarr");
+    harness::copy_tree(&fixture("weather-v2.zarr"), &store);
+    let document = store.join("t2m/.zarray");
+    let mut array: Value = serde_json::from_slice(&fs::read(&document).unwrap()).unwrap();
+    array["compressor"] = serde_json::json!({"id": "gribberish"});
+    fs::write(&document, array.to_string()).unwrap();
+    fs::remove_file(store.join(".zmetadata")).unwrap();
+    let table = inspect(&store, &["--format", "table"]).expect(0).stdout;
+    let end = |text: &str| text.lines().skip_while(|line| !line.starts_with("7 arrays")).collect::<Vec<_>>().join(" ");
+    assert!(end(&table).contains("1 unknown_codec"), "{table}");
+    assert!(end(&table).contains("7 of 34 chunks sampled"), "{table}");
+    let none = inspect(&store, &["--format", "table", "--sample", "0"]).expect(0).stdout;
+    assert!(end(&none).contains("0 of 34 chunks sampled"), "{none}");
+    let outcome = inspect(&store, &["--json", "--sample", "2"]).expect(0);
+    let summary = outcome.records().pop().unwrap();
+    let sampled = outcome.of_type("chunk").len();
+    assert_eq!((summary["sampled_chunks"].as_u64(), &summary["chunks"]), (Some(sampled as u64), &34.into()));
+}
+
 #[test]
 fn several_stores_fail_each_for_itself() {
     let outcome = Tool::new("zinspect").arg(fixture("deep.zarr")).arg("/nowhere").run().expect(3);

@@ -596,13 +596,16 @@ fn verify_finds_nothing_wrong_with_any_compressor() {
 fn mistyped_arrays_and_dimensions_name_the_closest() {
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("out.zarr");
-    for (arguments, error, hint) in [
-        (["--var", "t2"], "--var t2: no such array", "did you mean t2m? available: latitude, longitude, msl,"),
-        (["--var", "/t2"], "--var /t2: no such array", "did you mean /t2m? available: /latitude,"),
-        (["--var=/t2m", "--var=/t2"], "--var /t2: no such array", "did you mean /t2m?"),
-        (["--chunks", "tiem=2"], "no array has tiem", "did you mean time? available: latitude, longitude, time"),
+    for (arguments, code, error, hint) in [
+        (["--var", "t2"], 4, "--var t2: no such array", "did you mean t2m? available: latitude, longitude, msl,"),
+        (["--var", "/t2"], 4, "--var /t2: no such array", "did you mean /t2m? available: /latitude,"),
+        (["--var=/t2m", "--var=/t2"], 4, "--var /t2: no such array", "did you mean /t2m?"),
+        (["--chunks", "t2:1,1,1"], 4, "no array matches t2", "did you mean t2m?"),
+        // As of any selection, a dimension that does not exist is a wrong argument.
+        (["--chunks", "tiem=2"], 2, "no array has tiem", "did you mean time? available: latitude, longitude, time"),
     ] {
-        let run = Tool::new("zrecompress").arg(fixture("weather-v2.zarr")).arg(&output).args(arguments).run().expect(4);
+        let tool = Tool::new("zrecompress").arg(fixture("weather-v2.zarr")).arg(&output).args(arguments);
+        let run = tool.run().expect(code);
         assert!(run.stderr.contains(error) && run.stderr.contains(&format!("hint: {hint}")), "{}", run.stderr);
         assert!(!output.exists());
     }

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use zarray::Array;
 use zcli::clap::{self, Parser};
 use zcli::{
-    Align, Column, Common, Drops, Ending, JobFlags, MemoryFlags, Row, Session, StoreFlags, Table, Tool, WriterFlags,
+    Align, Column, Common, Drops, Ending, JobFlags, MemoryFlags, Row, Session, StoreFlags, Table, Tool, VerifyFlags,
+    WriterFlags,
 };
-use zstage::{Action, ArrayPlan, ArrayStats, Begin, Writer};
+use zstage::{Action, ArrayPlan, ArrayStats, Begin, Sources, WriteOptions, Writer};
 use zstore::{Store, Target};
 use zwire::{Failure, RecompressRecord, Record, Summary, human_bytes, human_count};
 
@@ -21,6 +22,8 @@ struct Args {
     /// The store to write, which must not exist
     #[arg(value_name = "DST")]
     target: Option<Target>,
+    #[command(flatten)]
+    verify: VerifyFlags,
     #[command(flatten)]
     writer: WriterFlags,
     #[command(flatten)]
@@ -59,6 +62,7 @@ impl Tool for Args {
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
         let options = self.writer.options(false, &self.work, &self.memory, &self.store, &session.stop);
+        let options = WriteOptions { verify: self.verify.verify(), ..options };
         let command = self.writer.command(self.source.as_ref(), self.target.as_ref(), false)?;
         let outcome = zstage::run(&Copy, &command, &options, &session.listener())?;
         self.writer.ending(&outcome, session)
@@ -90,7 +94,7 @@ impl Writer for Copy {
 
     const TOOL: &'static str = "copy_store";
 
-    fn body(&self, _: Option<&Body>) -> Result<Body, Failure> {
+    fn body(&self, _: Option<&Body>, _: &Sources) -> Result<Body, Failure> {
         Ok(Body {})
     }
 

@@ -8,9 +8,9 @@ mod store;
 mod zip;
 
 pub use life::{Running, directory, inodes, remove_plan, rewrite, spawn, spawn_unread, wait_for};
-pub use object_server::{Fault, Kind, ObjectServer, Served};
+pub use object_server::{Break, Fault, Kind, ObjectServer, Served};
 pub use run::{Outcome, Tool};
-pub use store::{MakeArray, copy_tree, fixture, fixtures, tree};
+pub use store::{MakeArray, content, copy_tree, fixture, fixtures, tree};
 pub use zip::{Zip, patch};
 
 use std::path::{Path, PathBuf};

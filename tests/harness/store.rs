@@ -40,6 +40,21 @@ pub fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
+/// The files of a store without consolidated metadata, in which copies are indented otherwise; documents are parsed.
+pub fn content(store: &Path) -> Vec<(String, Result<Value, Vec<u8>>)> {
+    let files = tree(store).into_iter().filter(|(key, _)| !key.ends_with(".zmetadata"));
+    let parsed = |(key, bytes): (String, Vec<u8>)| {
+        let name = key.rsplit('/').next().unwrap();
+        if !(name.starts_with(".z") || name == "zarr.json") {
+            return (key, Err(bytes));
+        }
+        let mut document: Value = serde_json::from_slice(&bytes).unwrap();
+        document.as_object_mut().and_then(|fields| fields.remove("consolidated_metadata"));
+        (key, Ok(document))
+    };
+    files.map(parsed).collect()
+}
+
 /// Copies a directory recursively.
 pub fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from zarr.codecs import BloscCodec, BytesCodec, ShardingCodec
 
 from ztools import XARRAY_STORES, run
 
@@ -138,3 +139,108 @@ def test_a_box_over_the_meridian_is_in_order_from_west_to_east(source, tmp_path:
     lon = xr.open_zarr(part).lon.values
     steps = np.diff(lon) % 360
     assert (steps == 5).all() and lon[0] > 180 > lon[-1]
+
+
+MIRRORED = {
+    "a day": (["--sel", "time=2019-03-02"], {"time": slice(24, 48)}),
+    "a level": (["--sel", "level=850", "--var", "u"], {"level": [1]}),
+    "a box": (["--bbox=100,35,130,60"], {"lat": slice(6, 12), "lon": slice(20, 27)}),
+    "two points far apart": (["--lat=80", "--lon=10", "--lat=-80", "--lon=300"], {"lat": [2, 34], "lon": [2, 60]}),
+}
+
+
+@pytest.mark.parametrize("selection", MIRRORED)
+@pytest.mark.parametrize("layout", STORES)
+def test_a_mirror_has_the_selection_in_its_place(source, layout: str, selection: str, tmp_path: Path) -> None:
+    whole, part = source(layout), tmp_path / "part.zarr"
+    flags, indexers = MIRRORED[selection]
+    run("zfetch", whole, "--to", part, "--layout", "mirror", *flags).assert_done()
+    found, expected = xr.open_zarr(part), xr.open_zarr(whole)
+    assert found.attrs == expected.attrs and found.sizes == {k: expected.sizes[k] for k in found.sizes}
+    for name, coordinate in found.coords.items():
+        np.testing.assert_array_equal(coordinate.values, expected[name].values, err_msg=name)
+    for name in found.data_vars:
+        own = {dim: index for dim, index in indexers.items() if dim in found[name].dims}
+        if selection.startswith("two points") and {"lat", "lon"} <= set(own):
+            # The points, and not all combinations of their coordinates.
+            own = {dim: xr.DataArray(index, dims="point") for dim, index in own.items()}
+        np.testing.assert_array_equal(found[name].isel(own).values, expected[name].isel(own).values, err_msg=name)
+    sizes = {path.stat().st_size for path in part.rglob("*") if path.is_file()}
+    assert 0 not in sizes
+    chunks = [path for path in (part / "t2m").rglob("*") if path.is_file() and path.name[0] not in ".z"] if "t2m" in found else []
+    total = [path for path in (whole / "t2m").rglob("*") if path.is_file() and path.name[0] not in ".z"]
+    assert len(chunks) < len(total)
+
+
+def test_our_readers_refuse_what_was_not_fetched(source, tmp_path: Path) -> None:
+    whole, part = source("v2"), tmp_path / "part.zarr"
+    run("zfetch", whole, "--to", part, "--layout", "mirror", "--lat=51.5", "--lon=-0.1", "--var", "t2m").assert_done()
+    near = ("--lat=51.5", "--lon=-0.1", "--var", "t2m")
+    rows = run("zpoint", whole, *near).of_type("row")
+    assert len(rows) == TIMES and run("zpoint", part, *near).of_type("row") == rows
+    far = run("zpoint", part, "--lat=-51.5", "--lon=100", "--var", "t2m")
+    assert far.code != 0 and "was not fetched" in far.stderr, far.stderr
+    copy = run("zrecompress", part, tmp_path / "copy.zarr")
+    assert copy.code == 5 and "only some of its chunks were fetched" in copy.stderr, copy.stderr
+    assert not (tmp_path / "copy.zarr").exists()
+
+
+SHAPE, SHARDS, INNER = (50, 64), (24, 20), (6, 5)
+
+
+@pytest.fixture(scope="module", params=["start", "end", "nested"])
+def sharded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    """A sharded array, some inner chunks and a shard of which are not stored, and its values."""
+    path = tmp_path_factory.mktemp("sharded") / "in.zarr"
+    codec = ShardingCodec(
+        chunk_shape=INNER,
+        codecs=[BytesCodec(), BloscCodec(cname="lz4", typesize=4)],
+        index_location="start" if request.param == "start" else "end",
+    )
+    if request.param == "nested":
+        codec = ShardingCodec(chunk_shape=(12, 10), codecs=[codec])
+    group = zarr.create_group(path, zarr_format=3)
+    array = group.create_array(
+        "a",
+        shape=SHAPE,
+        chunks=SHARDS,
+        dtype="f4",
+        fill_value=-1,
+        serializer=codec,
+        compressors=None,
+        dimension_names=("y", "x"),
+    )
+    values = np.random.default_rng(0).normal(size=SHAPE).astype("f4")
+    values[6:12, 5:20] = -1
+    values[24:48, 40:60] = -1
+    array[:] = values
+    return path, values
+
+
+def aligned(first: int, last: int, chunk: int, length: int) -> slice:
+    return slice(first // chunk * chunk, min(-(-last // chunk) * chunk, length))
+
+
+@pytest.mark.parametrize("how", ["auto", "whole", "inner"])
+def test_parts_of_shards(sharded: tuple[Path, np.ndarray], how: str, tmp_path: Path) -> None:
+    source, values = sharded
+    rng = np.random.default_rng(1)
+    for turn in range(12):
+        (top, bottom), (left, right) = (sorted(rng.choice(length + 1, 2, replace=False)) for length in SHAPE)
+        part = tmp_path / f"{turn}.zarr"
+        run(
+            "zfetch", source, "--to", part, "--shards", how, "--isel", f"y={top}:{bottom}", "--isel", f"x={left}:{right}"
+        ).assert_done()
+        found = zarr.open_group(part, mode="r")["a"]
+        assert found.metadata.chunk_grid == zarr.open_group(source, mode="r")["a"].metadata.chunk_grid
+        outer = (12, 10) if "12" in str(found.metadata.codecs[0].chunk_shape) else INNER
+        candidates = {
+            kind: tuple(
+                aligned(first, last, chunk, length)
+                for first, last, chunk, length in zip((top, left), (bottom, right), chunks, SHAPE, strict=True)
+            )
+            for kind, chunks in {"inner": outer, "whole": SHARDS}.items()
+        }
+        sizes = {kind: values[box].size for kind, box in candidates.items()}
+        expected = how if how != "auto" else ("inner" if 2 * sizes["inner"] < sizes["whole"] else "whole")
+        np.testing.assert_array_equal(found[:], values[candidates[expected]], err_msg=f"{turn}: {expected}")

@@ -57,24 +57,28 @@ impl FromStr for Memory {
     }
 }
 
-/// Bytes from `512`, `64K`, `4M`, `8G`, `1T` (powers of 1024; `KiB` and so on are the same).
+/// Bytes from `512`, `64K`, `4M`, `8G`, `1T` (powers of 1024; `KiB` and so on are the same) or `500MB` (powers of 1000).
 ///
 /// # Errors
 /// A message with the expected format.
 #[allow(clippy::cast_possible_truncation, reason = "checked to be in range")]
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let power = match &text[digits.len()..].to_ascii_lowercase()[..] {
-        "" | "b" => 0,
-        "k" | "kib" => 1,
-        "m" | "mib" => 2,
-        "g" | "gib" => 3,
-        "t" | "tib" => 4,
+    let (base, power) = match &text[digits.len()..].to_ascii_lowercase()[..] {
+        "" | "b" => (1024f64, 0),
+        "k" | "kib" => (1024.0, 1),
+        "m" | "mib" => (1024.0, 2),
+        "g" | "gib" => (1024.0, 3),
+        "t" | "tib" => (1024.0, 4),
+        "kb" => (1000.0, 1),
+        "mb" => (1000.0, 2),
+        "gb" => (1000.0, 3),
+        "tb" => (1000.0, 4),
         _ => return Err("expected a number of bytes with K, M, G or T, such as 8G".into()),
     };
     let number: f64 =
         digits.parse().map_err(|_| "expected a number of bytes with K, M, G or T, such as 8G".to_owned())?;
-    let bytes = number * 1024f64.powi(power);
+    let bytes = number * base.powi(power);
     if bytes.is_finite() && (0.0..1e18).contains(&bytes) { Ok(bytes as u64) } else { Err("is out of range".into()) }
 }
 
@@ -87,6 +91,7 @@ mod tests {
         assert_eq!(parse_size("4M"), Ok(4 << 20));
         assert_eq!(parse_size("1.5k"), Ok(1536));
         assert_eq!(parse_size("0"), Ok(0));
+        assert_eq!(parse_size("500MB"), Ok(500_000_000));
         assert_eq!("8GiB".parse(), Ok(Memory::Bytes(8 << 30)));
         assert_eq!("20%".parse(), Ok(Memory::Percent(20.0)));
         for bad in ["", "x", "4Q", "-1", "0%", "101%", "NaN", "1e30"] {

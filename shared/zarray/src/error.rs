@@ -47,6 +47,12 @@ pub enum ZarrError {
         /// What is wrong with it. Its text is already part of this error's.
         source: CodecError,
     },
+    /// A chunk of a store of which only some chunks were fetched, and not this one.
+    #[error("{place}: was not fetched: this store has only the chunks of a selection (zfetch --layout mirror)")]
+    NotFetched {
+        /// Path or URL of the object.
+        place: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -56,7 +62,7 @@ impl ZarrError {
     /// The exit code of this error alone.
     pub fn exit(&self) -> Exit {
         match self {
-            ZarrError::NotZarr { .. } => Exit::Absent,
+            ZarrError::NotZarr { .. } | ZarrError::NotFetched { .. } => Exit::Absent,
             ZarrError::Foreign { .. } | ZarrError::Metadata { .. } | ZarrError::Chunk { .. } => Exit::Unreadable,
             ZarrError::TooLarge { .. } => Exit::Usage,
             ZarrError::Store(error) => error.exit(),
@@ -70,6 +76,7 @@ impl ZarrError {
             | ZarrError::Foreign { place, .. }
             | ZarrError::Metadata { place, .. }
             | ZarrError::TooLarge { place, .. }
+            | ZarrError::NotFetched { place }
             | ZarrError::Chunk { place, .. } => place,
             ZarrError::Store(error) => error.place(),
         }
@@ -86,6 +93,9 @@ impl ZarrError {
                 Some("the chunk is too large for Blosc: rechunk or shard the array, or exclude it with --var".into())
             }
             ZarrError::TooLarge { .. } => Some("increase --max-memory".into()),
+            ZarrError::NotFetched { .. } => {
+                Some("select what was fetched, or fetch what is needed from the original store".into())
+            }
             ZarrError::Chunk { source: CodecError::Memory { .. }, .. } => Some("increase --max-memory".into()),
             ZarrError::Chunk { .. } | ZarrError::Metadata { .. } => None,
             ZarrError::Store(error) => error.hint(),

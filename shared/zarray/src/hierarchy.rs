@@ -3,6 +3,7 @@
 use zstore::{Store, StoreError, Trail};
 
 use crate::consolidated::{Consolidated, Span, inline_copies};
+use crate::coverage::{COVERAGE, Fetched};
 use crate::foreign::{foreign, is_kerchunk};
 use crate::metadata::{Node, ZarrFormat, array_v2, group_v2};
 use crate::node_v3::node_v3;
@@ -24,6 +25,8 @@ pub struct Hierarchy<'a> {
     root: Node,
     format: ZarrFormat,
     consolidated: Option<Consolidated>,
+    /// What was fetched of it, if only a part was.
+    fetched: Fetched,
     /// Whether netCDF-C 4.8.0 wrote it, which has documents of its own beside those of Zarr.
     is_nczarr: bool,
     /// The error in the consolidated metadata, if it could not be used.
@@ -38,12 +41,13 @@ impl<'a> Hierarchy<'a> {
     /// [`ZarrError::Metadata`] if that of the root is invalid.
     pub fn open(store: &'a Store, pool: &Pool, consolidated: bool) -> Result<Hierarchy<'a>, ZarrError> {
         // Asked for together: one round trip, not four.
-        let keys = vec!["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs", ".nczarr"];
+        let keys = vec!["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs", ".nczarr", COVERAGE];
         let mut found = Vec::new();
         for answer in pool.map(keys, |key| read(store, key)) {
             found.push(answer?);
         }
-        let [v3, zmetadata, zgroup, zarray, zattrs, nczarr] = <[_; 6]>::try_from(found).unwrap_or_default();
+        let [v3, zmetadata, zgroup, zarray, zattrs, nczarr, coverage] = <[_; 7]>::try_from(found).unwrap_or_default();
+        let fetched = Fetched::of(store, coverage)?;
         if zmetadata.as_deref().is_some_and(is_kerchunk) {
             return Err(ZarrError::Foreign { place: store.place(""), what: "a set of kerchunk references (Parquet)" });
         }
@@ -54,7 +58,7 @@ impl<'a> Hierarchy<'a> {
         if let Some(text) = v3 {
             let copies = inline_copies(&text);
             let root = copies.as_ref().map_or(text.as_slice(), |(_, root)| root);
-            let root = node_v3("/", root).map_err(metadata_error("zarr.json"))?;
+            let root = fetched.mark(node_v3("/", root).map_err(metadata_error("zarr.json"))?);
             let cut = copies.filter(|_| consolidated).map(|(member, _)| Consolidated::v3(text, &member));
             let (consolidated, unusable) = match cut {
                 None => (None, None),
@@ -63,7 +67,15 @@ impl<'a> Hierarchy<'a> {
                     (None, Some(metadata_error("zarr.json")(format!("consolidated metadata {detail}"))))
                 }
             };
-            return Ok(Hierarchy { store, root, format: ZarrFormat::V3, consolidated, is_nczarr: false, unusable });
+            return Ok(Hierarchy {
+                store,
+                root,
+                format: ZarrFormat::V3,
+                consolidated,
+                fetched,
+                is_nczarr: false,
+                unusable,
+            });
         }
         let mut unusable = None;
         let copy = zmetadata.filter(|_| consolidated).and_then(|text| {
@@ -91,7 +103,8 @@ impl<'a> Hierarchy<'a> {
                 });
             }
         };
-        Ok(Hierarchy { store, root, format: ZarrFormat::V2, consolidated: copy, is_nczarr: nczarr.is_some(), unusable })
+        let (root, is_nczarr) = (fetched.mark(root), nczarr.is_some());
+        Ok(Hierarchy { store, root, format: ZarrFormat::V2, consolidated: copy, fetched, is_nczarr, unusable })
     }
 
     /// Format of the whole hierarchy.
@@ -112,6 +125,7 @@ impl<'a> Hierarchy<'a> {
     /// Visits every node in path order: `map` on the workers, `emit` on the calling thread in order. `emit` returns whether
     /// to go on.
     pub fn walk<T: Send>(&self, pool: &Pool, map: impl Fn(Visit) -> T + Sync, mut emit: impl FnMut(T) -> bool) {
+        let map = |visit: Visit| map(visit.map(|node| self.fetched.mark(node)));
         match &self.consolidated {
             Some(consolidated) => self.walk_consolidated(consolidated, pool, &map, &mut emit),
             None => {

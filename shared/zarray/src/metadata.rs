@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::chain::Chain;
+use crate::chunk_set::ChunkSet;
 use crate::grid::{ChunkKeys, Grid, Key, KeyKind};
 use crate::json;
 
@@ -89,6 +90,8 @@ pub struct Array {
     pub attributes: Map<String, Value>,
     /// What of its metadata has to be understood and is not: its objects may only be copied, all of them.
     pub not_understood: Option<String>,
+    /// The chunks that are there, if only some of them were fetched.
+    pub fetched: Option<Arc<ChunkSet>>,
 }
 
 impl Array {
@@ -225,6 +228,7 @@ pub fn array_v2(path: &str, zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Arra
         chain,
         attributes,
         not_understood: None,
+        fetched: None,
     })
 }
 

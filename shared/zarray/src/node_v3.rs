@@ -82,6 +82,7 @@ fn array_v3(path: &str, metadata: &Map<String, Value>, attributes: Map<String, V
         chain: chain.into(),
         attributes,
         not_understood,
+        fetched: None,
         shape,
     })
 }

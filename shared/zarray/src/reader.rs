@@ -286,7 +286,9 @@ impl<'a> ChunkReader<'a> {
     /// Where chunk `index` is stored, or the result if it is missing from the index of its shard.
     pub(crate) fn locate(&self, index: &[u64], buffer: &mut Vec<u8>) -> Result<Result<Stored, Fetched>, ZarrError> {
         let (key, _) = self.key(index);
-        let Some((shard, inner)) = self.shard_of(index) else {
+        let shard = self.shard_of(index);
+        self.check_fetched(shard.as_ref().map_or(index, |(shard, _)| shard), &key)?;
+        let Some((shard, inner)) = shard else {
             return Ok(Ok(Stored { key, start: 0, len: None, shard: None }));
         };
         let shard = self.shard(shard, &key, buffer)?;
@@ -297,6 +299,14 @@ impl<'a> ChunkReader<'a> {
                 None => Err(Fetched { stat: Some(*stat), ..Fetched::ABSENT }),
             }),
             Err(error) => Err(ZarrError::Chunk { place: self.store.place(&key), source: error.clone() }),
+        }
+    }
+
+    /// Of a store of which only some objects were fetched, the others are not missing, but unknown.
+    fn check_fetched(&self, object: &[u64], key: &str) -> Result<(), ZarrError> {
+        match &self.array.fetched {
+            Some(fetched) if !fetched.contains(object) => Err(ZarrError::NotFetched { place: self.store.place(key) }),
+            _ => Ok(()),
         }
     }
 

@@ -85,6 +85,34 @@ impl ShardIndex {
         entries.chunks_exact(16).enumerate().map(entry).collect::<Result<_, _>>().map(ShardIndex)
     }
 
+    /// Checks that no two inner chunks share bytes, unless they are the same bytes, nor any the index, in a shard of `size` bytes.
+    ///
+    /// # Errors
+    /// [`CodecError::Invalid`] with the inner chunk.
+    pub fn check_overlaps(&self, layout: &IndexLayout, size: u64) -> Result<(), CodecError> {
+        let len = layout.len().unwrap_or(u64::MAX);
+        let index = if layout.at_end { size.saturating_sub(len)..size } else { 0..len };
+        let stored = |(number, entry): (usize, &Option<(u64, u64)>)| entry.map(|(start, len)| (start, len, number));
+        let mut stored: Vec<(u64, u64, usize)> = self.0.iter().enumerate().filter_map(stored).collect();
+        stored.retain(|(_, len, _)| *len > 0);
+        stored.sort_unstable();
+        let overlaps = |number: usize, what: String| {
+            Err(CodecError::Invalid { format: "shard", detail: format!("inner chunk {number} overlaps {what}") })
+        };
+        if let Some((.., number)) =
+            stored.iter().find(|(start, len, _)| *start < index.end && start + len > index.start)
+        {
+            return overlaps(*number, "the index".into());
+        }
+        match stored
+            .windows(2)
+            .find(|pair| pair[1].0 < pair[0].0 + pair[0].1 && (pair[0].0, pair[0].1) != (pair[1].0, pair[1].1))
+        {
+            Some(pair) => overlaps(pair[1].2, format!("inner chunk {}", pair[0].2)),
+            None => Ok(()),
+        }
+    }
+
     /// The bytes of the index.
     pub fn encode(&self, layout: &IndexLayout) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.0.len() * 16 + 4);
@@ -201,6 +229,19 @@ mod tests {
                 assert!(ShardIndex::parse(&layout, &bytes[1..], 40).is_err(), "cut");
             }
         }
+    }
+
+    #[test]
+    fn inner_chunks_share_no_bytes() {
+        let layout = IndexLayout { at_end: false, checksum: true, big_endian: false, chunks: 3 };
+        let check = |entries: [Option<(u64, u64)>; 3]| ShardIndex(entries.to_vec()).check_overlaps(&layout, 100);
+        assert_eq!(check([Some((62, 10)), None, Some((52, 10))]), Ok(()));
+        assert_eq!(check([Some((62, 10)), Some((70, 0)), Some((62, 10))]), Ok(()), "equal ones may be stored once");
+        assert!(check([Some((60, 10)), None, Some((52, 10))]).is_err());
+        assert!(check([Some((51, 10)), None, None]).is_err(), "the index is at the start");
+        let at_end = IndexLayout { at_end: true, ..layout };
+        assert!(ShardIndex(vec![Some((40, 10)), None, None]).check_overlaps(&at_end, 100).is_err());
+        assert!(ShardIndex(vec![Some((0, 48)), None, None]).check_overlaps(&at_end, 100).is_ok());
     }
 
     #[test]

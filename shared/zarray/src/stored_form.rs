@@ -13,6 +13,22 @@ pub const HEAD_BYTES: usize = 16;
 const CHECKSUM: u64 = 4;
 
 impl Chain {
+    /// What [`Chain::check_form`] checks, in a word: the compressor whose header it reads, or the size.
+    pub fn form(&self) -> &'static str {
+        if self.unknown.is_some() || self.sharding.is_some() {
+            return "size";
+        }
+        let mut compressors = self.tail.iter().rev().filter(|codec| !matches!(codec, Codec::Crc32c));
+        match compressors.next() {
+            Some(Codec::Blosc(..)) => "blosc",
+            Some(Codec::Zstd) => "zstd",
+            Some(Codec::Gzip) => "gzip",
+            Some(Codec::Bz2) => "bz2",
+            Some(Codec::Zlib) => "zlib",
+            _ => "size",
+        }
+    }
+
     /// Checks an object of `size` bytes that starts with `head` ([`HEAD_BYTES`], or all of a smaller one). Shards and codecs
     /// whose form does not show are let pass.
     ///

@@ -1,5 +1,6 @@
 //! The progress bar, drawn by a thread of its own: it appears even if the first item takes long, and workers only count.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -7,15 +8,21 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
+use unicode_width::UnicodeWidthStr;
 use zwire::{human_bytes, human_count};
 
-use crate::screen::Screen;
+use crate::screen::{Screen, terminal_width};
 
 /// No progress bar is shown for work shorter than this.
 const DELAY: Duration = Duration::from_millis(250);
 
 /// Time between two drawings.
 const REPAINT: Duration = Duration::from_millis(100);
+
+/// Columns of a drawn bar, if the terminal is wide enough, and the fewest.
+const WIDEST: usize = 24;
+const NARROWEST: usize = 4;
 
 /// The length of a drawn bar, in the units that its position has.
 const PER_MILLE: u64 = 1000;
@@ -63,7 +70,6 @@ pub struct Bar {
 }
 
 struct Counts {
-    /// Of the current step.
     total: AtomicU64,
     unit: Unit,
     done: AtomicU64,
@@ -75,15 +81,57 @@ struct Counts {
     started: Instant,
 }
 
-/// The steps of a run over many stores. How much work a step is, is known when it begins.
+/// The steps of a run over many stores.
 struct Steps {
     number: u64,
     plural: &'static str,
     finished: AtomicU64,
     /// Steps that needed no work.
     without_work: AtomicU64,
-    /// What was done before the current step.
-    before: AtomicU64,
+    /// Those under way.
+    running: Mutex<Vec<Arc<Work>>>,
+}
+
+/// The work of a step, which is known when it begins.
+#[derive(Default)]
+struct Work {
+    total: AtomicU64,
+    done: AtomicU64,
+}
+
+/// One step of a bar, until it is dropped. Several may be under way at the same time.
+pub struct Step {
+    counts: Arc<Counts>,
+    work: Arc<Work>,
+}
+
+impl Step {
+    /// Begins its work.
+    pub fn begin(&self, total: u64) {
+        self.work.total.store(total, Ordering::Relaxed);
+    }
+
+    /// Counts work that was done.
+    pub fn advance(&self, amount: u64) {
+        self.work.done.fetch_add(amount, Ordering::Relaxed);
+        self.counts.advance(amount);
+    }
+
+    /// Counts work that an earlier run had done.
+    pub fn skip(&self, amount: u64) {
+        self.work.done.fetch_add(amount, Ordering::Relaxed);
+        self.counts.skip(amount);
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        let Some(steps) = &self.counts.steps else { return };
+        let had_work = self.work.total.load(Ordering::Relaxed) > 0;
+        steps.running.lock().retain(|work| !Arc::ptr_eq(work, &self.work));
+        steps.without_work.fetch_add(u64::from(!had_work), Ordering::Relaxed);
+        steps.finished.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Bar {
@@ -101,7 +149,7 @@ impl Bar {
         worked: Arc<AtomicU64>,
     ) -> Bar {
         let zero = AtomicU64::default;
-        let steps = Steps { number, plural, finished: zero(), without_work: zero(), before: zero() };
+        let steps = Steps { number, plural, finished: zero(), without_work: zero(), running: Mutex::default() };
         Bar::with(0, unit, Some(steps), screen, worked)
     }
 
@@ -116,31 +164,21 @@ impl Bar {
         Bar { counts, painter }
     }
 
-    /// Begins the work of a step.
-    pub fn begin_step(&self, total: u64) {
-        let Some(steps) = &self.counts.steps else { return };
-        steps.before.store(self.counts.done.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.counts.total.store(total, Ordering::Relaxed);
-    }
-
-    /// Counts a step that is over, or that needed no work.
-    pub fn end_step(&self) {
-        let Some(steps) = &self.counts.steps else { return };
-        let had_work = self.counts.total.swap(0, Ordering::Relaxed) > 0;
-        steps.without_work.fetch_add(u64::from(!had_work), Ordering::Relaxed);
-        steps.finished.fetch_add(1, Ordering::Relaxed);
+    /// One more step begins; it ends when it is dropped.
+    pub fn step(&self) -> Step {
+        let work = Arc::<Work>::default();
+        self.counts.steps.iter().for_each(|steps| steps.running.lock().push(Arc::clone(&work)));
+        Step { counts: Arc::clone(&self.counts), work }
     }
 
     /// Counts work that was done.
     pub fn advance(&self, amount: u64) {
-        self.counts.done.fetch_add(amount, Ordering::Relaxed);
-        self.counts.worked.fetch_add(amount, Ordering::Relaxed);
+        self.counts.advance(amount);
     }
 
     /// Counts work that an earlier run had done.
     pub fn skip(&self, amount: u64) {
-        self.counts.done.fetch_add(amount, Ordering::Relaxed);
-        self.counts.skipped.fetch_add(amount, Ordering::Relaxed);
+        self.counts.skip(amount);
     }
 }
 
@@ -155,14 +193,26 @@ impl Drop for Bar {
 }
 
 impl Counts {
+    fn advance(&self, amount: u64) {
+        self.done.fetch_add(amount, Ordering::Relaxed);
+        self.worked.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    fn skip(&self, amount: u64) {
+        self.done.fetch_add(amount, Ordering::Relaxed);
+        self.skipped.fetch_add(amount, Ordering::Relaxed);
+    }
+
     /// The share of all work that is done, from 0 to 1.
     fn share(&self) -> f64 {
-        let (total, done) = (self.total.load(Ordering::Relaxed), self.done.load(Ordering::Relaxed));
-        let of = |done: u64| if total == 0 { 0.0 } else { (done as f64 / total as f64).min(1.0) };
+        let share = |total: &AtomicU64, done: &AtomicU64| match total.load(Ordering::Relaxed) {
+            0 => 0.0,
+            total => (done.load(Ordering::Relaxed) as f64 / total as f64).min(1.0),
+        };
         match &self.steps {
-            None => of(done),
+            None => share(&self.total, &self.done),
             Some(steps) => {
-                let current = of(done.saturating_sub(steps.before.load(Ordering::Relaxed)));
+                let current: f64 = steps.running.lock().iter().map(|work| share(&work.total, &work.done)).sum();
                 let finished = steps.finished.load(Ordering::Relaxed) as f64;
                 ((finished + current) / steps.number.max(1) as f64).min(1.0)
             }
@@ -210,19 +260,31 @@ fn duration(seconds: f64) -> String {
     }
 }
 
+/// The bar before a line, as wide as fits the terminal.
+fn template(line: &str, terminal: usize) -> String {
+    // The cursor stays behind the last letter.
+    let room = terminal.saturating_sub(line.width() + 2);
+    match room.min(WIDEST) {
+        NARROWEST.. => format!("{{bar:{}}} {{wide_msg}}", room.min(WIDEST)),
+        _ => "{wide_msg}".into(),
+    }
+}
+
 fn paint(counts: &Counts, screen: &Screen, ended: &Receiver<()>) {
     let is_over = |time| ended.recv_timeout(time) != Err(RecvTimeoutError::Timeout);
     if is_over(DELAY) {
         return;
     }
     let unknown = counts.steps.is_none() && counts.total.load(Ordering::Relaxed) == 0;
-    let template = if unknown { "{spinner} {msg}" } else { "{bar:24} {msg}" };
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::with_draw_target(Some(PER_MILLE), ProgressDrawTarget::stderr()).with_style(style);
+    let bar = ProgressBar::with_draw_target(Some(PER_MILLE), ProgressDrawTarget::stderr());
     screen.set(Some(bar.clone()));
     loop {
+        let line = counts.line(counts.started.elapsed().as_secs_f64());
+        let template =
+            if unknown { "{spinner} {wide_msg}".into() } else { template(&line, terminal_width(io::stderr())) };
+        bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_position((counts.share() * PER_MILLE as f64) as u64);
-        bar.set_message(counts.line(counts.started.elapsed().as_secs_f64()));
+        bar.set_message(line);
         bar.tick();
         if is_over(REPAINT) {
             break;
@@ -254,19 +316,24 @@ mod tests {
     fn a_run_over_many_stores_has_one_bar() {
         let bar = Bar::of_steps(4, "stores", Unit::Bytes, None, Arc::default());
         assert_eq!(bar.counts.line(1.0), "  0%  0 of 4 stores, 0 B");
-        bar.end_step();
+        drop(bar.step());
         assert_eq!(
             bar.counts.line(1.0),
             " 25%  1 of 4 stores, 0 B",
             "a store without work says nothing of the time left"
         );
-        bar.begin_step(1 << 30);
-        bar.advance(512 << 20);
+        let step = bar.step();
+        step.begin(1 << 30);
+        step.advance(512 << 20);
         assert_eq!(bar.counts.line(2.0), " 38%  1 of 4 stores, 512 MiB  256 MiB/s  10 s left");
-        bar.advance(512 << 20);
-        bar.end_step();
-        bar.begin_step(3 << 30);
+        step.advance(512 << 20);
+        drop(step);
+        let both = [bar.step(), bar.step()];
+        both[0].begin(3 << 30);
         assert_eq!(bar.counts.line(4.0), " 50%  2 of 4 stores, 1.00 GiB  256 MiB/s  8 s left");
+        both[1].begin(1 << 30);
+        both[1].skip(512 << 20);
+        assert_eq!(bar.counts.line(4.0), " 62%  2 of 4 stores, 1.50 GiB  256 MiB/s  4 s left");
     }
 
     #[test]
@@ -277,6 +344,21 @@ mod tests {
         assert_eq!(Unit::Rows.rate(3000, 2.0).as_deref(), Some("1 500 rows/s"));
         assert_eq!(Unit::Bytes.rate(0, 1.0), None);
         assert_eq!(Unit::Bytes.rate(1 << 40, 0.001), None);
+    }
+
+    #[test]
+    fn a_bar_fits_the_terminal_with_its_line() {
+        let bar = Bar::of_steps(4400, "stores", Unit::Bytes, None, Arc::default());
+        let step = bar.step();
+        step.begin(1 << 40);
+        step.advance(513 << 30);
+        let line = bar.counts.line(86_000.0);
+        for (terminal, columns) in [(200, 24), (80, 80 - 2 - line.width()), (60, 0)] {
+            let template = template(&line, terminal);
+            let expected =
+                if columns == 0 { "{wide_msg}".to_owned() } else { format!("{{bar:{columns}}} {{wide_msg}}") };
+            assert_eq!(template, expected, "{line}");
+        }
     }
 
     #[test]

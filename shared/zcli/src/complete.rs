@@ -50,6 +50,12 @@ struct Candidate {
 }
 
 fn candidates(command: &Command, words: &[String]) -> Vec<Candidate> {
+    if let [first, rest @ ..] = words
+        && !rest.is_empty()
+        && let Some(subcommand) = command.find_subcommand(first)
+    {
+        return candidates_of_subcommand(subcommand, rest);
+    }
     let Some((typed, before)) = words.split_last() else { return Vec::new() };
     if before.iter().any(|word| word == "--") {
         return Vec::new();
@@ -63,6 +69,14 @@ fn candidates(command: &Command, words: &[String]) -> Vec<Candidate> {
         Some(arg) => values(command, arg, typed, before),
         None if typed.starts_with('-') => flags(command),
         None => Vec::new(),
+    }
+}
+
+/// Those of a subcommand, whose first argument is what it does.
+fn candidates_of_subcommand(command: &Command, words: &[String]) -> Vec<Candidate> {
+    match (words, command.get_positionals().next()) {
+        ([typed], Some(action)) if !typed.starts_with('-') => values(command, action, typed, &[]),
+        _ => candidates(command, words),
     }
 }
 
@@ -235,6 +249,19 @@ mod tests {
 
     fn name(format: &Format) -> String {
         format.to_possible_value().expect("not hidden").get_name().to_owned()
+    }
+
+    #[test]
+    fn the_actions_of_a_subcommand_are_completed() {
+        let action = Arg::new("action").value_parser(["list", "verify"]);
+        let cache = Command::new("cache").arg(action).arg(Arg::new("size").long("max-size"));
+        let mut command = Common::augment_args(Command::new("t")).subcommand(cache);
+        let mut lines = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            complete(&mut command, "bash", &words)
+        };
+        assert_eq!(lines(&["cache", "v"]), "verify\n");
+        assert_eq!(lines(&["cache", "list", "--m"]), "--max-size\n");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Flags that mean the same in every tool that has them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use zarray::{Memory, VarFilter, available_cores};
-use zstore::{Setting, Store, StoreOptions, Target, requests_in_flight};
+use zarray::{Memory, VarFilter, available_cores, parse_size};
+use zstore::{Payer, Rate, Setting, Store, StoreOptions, Target, requests_in_flight};
 use zwire::Failure;
 
 use crate::signals::Stop;
@@ -121,15 +122,27 @@ pub struct StoreFlags {
     /// Set an option of the cloud or its connections, such as aws_request_payer=true; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     pub store_option: Vec<Setting>,
-    /// Timeout of a remote operation, including retries
+    /// The requester pays for S3 requests; on Google Cloud Storage, give the PROJECT
+    #[arg(long, value_name = "PROJECT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub requester_pays: Option<String>,
+    /// Status that stands for a missing object besides 404, such as 403 [default: 403 is decided by a probe]
+    #[arg(long, value_name = "STATUS", value_parser = clap::value_parser!(u16).range(400..=499))]
+    pub missing_status: Option<u16>,
+    /// Timeout of a remote operation, including retries; connecting, waiting and stalls have shares of it
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub timeout: Duration,
     /// Retries per remote operation [default: as many as fit into --timeout]
     #[arg(long, value_name = "N")]
     pub retries: Option<usize>,
-    /// Reads in flight, if more than --jobs [default: 64 for remote stores]
+    /// Stop the run after this time, such as 6h; what was written is consistent
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub deadline: Option<Duration>,
+    /// Requests in flight to a remote store [default: as many as it takes, 16 to 256]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub requests: Option<u16>,
+    /// Limit what all remote stores transfer together, in bytes per second, such as 500MB/s
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub rate: Option<Arc<Rate>>,
 }
 
 impl StoreFlags {
@@ -140,6 +153,7 @@ impl StoreFlags {
 
     /// The options of the store layer; waiting ends when `stop` is set.
     pub fn options(&self, stop: &Stop) -> StoreOptions {
+        self.deadline.into_iter().for_each(|time| stop.after(time));
         StoreOptions {
             anonymous: self.anonymous,
             endpoint: self.endpoint.clone(),
@@ -147,6 +161,13 @@ impl StoreFlags {
             settings: self.store_option.clone(),
             timeout: self.timeout,
             retries: self.retries,
+            requests: self.requests.map(usize::from),
+            rate: self.rate.clone(),
+            missing_status: self.missing_status,
+            payer: match self.requester_pays.as_deref() {
+                None => Payer::Owner,
+                Some(project) => Payer::Requester(Some(project.to_owned()).filter(|project| !project.is_empty())),
+            },
             stop: stop.flag(),
             ..StoreOptions::default()
         }
@@ -216,6 +237,16 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// `500MB/s`, `10M`; a bare number is bytes per second.
+///
+/// # Errors
+/// A message with the expected format.
+pub fn parse_rate(text: &str) -> Result<Arc<Rate>, String> {
+    let bytes = parse_size(text.trim_end_matches("/s")).ok().filter(|bytes| *bytes > 0);
+    let bytes = bytes.ok_or("expected a number of bytes per second with K, M or G, such as 500MB/s")?;
+    Ok(Arc::new(Rate::new(bytes)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,6 +258,16 @@ mod tests {
         assert_eq!(parse_duration("7"), Ok(Duration::from_secs(7)));
         for bad in ["", "s", "-1s", "0", "1y", "NaN"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rates() {
+        for good in ["500MB/s", "10M", "1000", "2.5GiB/s"] {
+            assert!(parse_rate(good).is_ok(), "{good}");
+        }
+        for bad in ["", "0", "fast", "10m/h", "-1M"] {
+            assert!(parse_rate(bad).is_err(), "{bad}");
         }
     }
 }

@@ -9,16 +9,18 @@ use crate::complete::script;
 use crate::flags::Generate;
 
 /// The manual page, or the completions for a shell.
-pub fn generate(kind: Generate, command: Command, examples: &[(&str, &str)]) -> Vec<u8> {
+pub fn generate(kind: Generate, command: Command, sections: &[(&str, &str)], examples: &[(&str, &str)]) -> Vec<u8> {
     match kind {
-        Generate::Man => manual(command, examples),
+        Generate::Man => manual(command, sections, examples),
         shell => script(shell, command.get_name()).into_bytes(),
     }
 }
 
-fn manual(mut command: Command, examples: &[(&str, &str)]) -> Vec<u8> {
+fn manual(mut command: Command, sections: &[(&str, &str)], examples: &[(&str, &str)]) -> Vec<u8> {
     let version = command.get_version().unwrap_or_default().to_owned();
     let usage = command.render_usage().to_string();
+    command.build();
+    let subcommands: Vec<Command> = command.get_subcommands().cloned().collect();
     let man = Man::new(command).manual("ztools manual").source(format!("ztools {version}"));
     let mut text = Vec::new();
     // Writing to memory cannot fail.
@@ -29,6 +31,11 @@ fn manual(mut command: Command, examples: &[(&str, &str)]) -> Vec<u8> {
     let _ = man.render_options_section(&mut text);
 
     let mut roff = Roff::new();
+    subcommands.iter().for_each(|subcommand| section(&mut roff, subcommand));
+    for (title, lines) in sections {
+        roff.control("SH", [*title]);
+        verbatim(&mut roff, &lines.lines().collect::<Vec<_>>());
+    }
     roff.control("SH", ["EXAMPLES"]);
     for (number, (what, how)) in examples.iter().enumerate() {
         roff.control("PP", []);
@@ -41,6 +48,28 @@ fn manual(mut command: Command, examples: &[(&str, &str)]) -> Vec<u8> {
     roff.text([roman("ztools(7)")]);
     let _ = roff.to_writer(&mut text);
     text
+}
+
+/// A subcommand: what it does, its actions, and its own flags.
+fn section(roff: &mut Roff, command: &Command) {
+    roff.control("SH", [command.get_name().to_uppercase().as_str()]);
+    roff.text([roman(format!("{}.", command.get_about().map(ToString::to_string).unwrap_or_default()))]);
+    for arg in command.get_arguments().filter(|arg| arg.get_help_heading().is_none() && arg.get_id() != "help") {
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        for value in arg.get_possible_values().iter().filter(|_| arg.is_positional()) {
+            let help = value.get_help().map(ToString::to_string).unwrap_or_default();
+            entry(roff, value.get_name(), &help);
+        }
+        if arg.get_possible_values().is_empty() || !arg.is_positional() {
+            entry(roff, crate::help::spelling(arg).trim_start(), &help);
+        }
+    }
+}
+
+fn entry(roff: &mut Roff, name: &str, help: &str) {
+    roff.control("TP", []);
+    roff.text([bold(name)]);
+    roff.text([roman(help)]);
 }
 
 /// The ways to call the tool, one a line: the usage of `-h`.

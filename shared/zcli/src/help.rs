@@ -1,8 +1,9 @@
 //! Help: `-h` on one screen, the sections at the end of `--help`, and messages about a command line that is wrong.
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 use unicode_width::UnicodeWidthStr;
-use zwire::EXIT_STATUS;
+use zwire::{EXIT_STATUS, closest};
 
 use crate::flags::Generate;
 
@@ -36,8 +37,12 @@ pub fn screen(command: &mut Command, main_flags: &[&str], examples: &Examples) -
     text + &format!("\nAll options, examples and exit codes: {name} --help, or man {name}\n")
 }
 
-/// A flag as it is typed: `-j, --jobs N`.
-fn spelling(arg: &Arg) -> String {
+/// A flag as it is typed: `-j, --jobs N`; of an argument, the name of its value.
+pub fn spelling(arg: &Arg) -> String {
+    if arg.is_positional() {
+        let name = arg.get_value_names().and_then(|names| names.first());
+        return name.map(ToString::to_string).unwrap_or_default();
+    }
     let short = arg.get_short().map_or_else(|| "    ".into(), |short| format!("-{short}, "));
     let long = arg.get_long().map_or_else(String::new, |long| format!("--{long}"));
     let value = arg.get_value_names().filter(|_| arg.get_action().takes_values()).unwrap_or_default();
@@ -83,6 +88,20 @@ pub fn with_sections(command: Command, examples: &Examples) -> Command {
         .help("Print the manual page or shell completions, and exit")
         .help_heading("Other options");
     command.after_help(text).arg(generate).version(env!("CARGO_PKG_VERSION"))
+}
+
+/// The error with the closest flag to one that does not exist: letters that are swapped are close for a person.
+pub fn with_closest_flag(mut error: clap::Error, command: &Command) -> clap::Error {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else { return error };
+    let is_unknown = error.kind() == ErrorKind::UnknownArgument;
+    let flags = command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(Arg::get_long);
+    let meant = typed.strip_prefix("--").and_then(|typed| closest(typed, flags)).filter(|_| is_unknown);
+    if let Some(meant) = meant.map(|meant| format!("--{meant}")) {
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(meant));
+        // It is not meant as a value.
+        error.insert(ContextKind::Suggested, ContextValue::None);
+    }
+    error
 }
 
 /// A message about the command line, in the form of all messages: `tool: what is wrong`, then hints.
@@ -146,6 +165,21 @@ mod tests {
     fn clauses_end_at_punctuation() {
         assert_eq!(clause("Select arrays by name (\"t2m\"); repeatable"), "Select arrays by name");
         assert_eq!(clause("Memory limit, in bytes or 1.5 G. More"), "Memory limit, in bytes or 1.5 G");
+    }
+
+    #[test]
+    fn the_closest_flag_is_offered() {
+        let command = || Command::new("t").arg(Arg::new("var").long("var")).arg(Arg::new("jobs").long("jobs"));
+        let message = |typed: &str| {
+            let error = command().try_get_matches_from(["t", typed]).expect_err("no such flag");
+            usage_error("t", &with_closest_flag(error, &command()).render().to_string())
+        };
+        for (typed, meant) in [("--vra", "--var"), ("--vra=t2m", "--var"), ("--josb", "--jobs"), ("--vars", "--var")] {
+            let text = message(typed);
+            assert!(text.contains(&format!("hint: a similar argument exists: '{meant}'")), "{text}");
+            assert!(!text.contains("as a value"), "{text}");
+        }
+        assert!(!message("--xyz").contains("similar"));
     }
 
     #[test]

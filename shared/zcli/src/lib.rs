@@ -30,7 +30,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use zwire::{Exit, Failure, Record, Summary, V1, redact, redact_url};
 
-pub use bar::{Bar, Unit};
+pub use bar::{Bar, Step, Unit};
 pub use choice::{Choice, one_of};
 pub use clap;
 pub use flags::{Color, Common, Format, Generate, JobFlags, MemoryFlags, StoreFlags, VarFlags, parse_duration};
@@ -42,7 +42,7 @@ pub use stores::{Selection, selections, stores};
 pub use table::{Align, Column, Drops, Row, Table};
 pub use timing::Phases;
 pub use totals::Totals;
-pub use writer::{Listener, VerifyFlag, WriterFlags, parts_line};
+pub use writer::{Listener, VerifyFlag, VerifyFlags, WriterFlags, parts_line};
 pub use zarray::{VarFilter, glob_escape};
 
 /// One tool: its parsed flags and its job.
@@ -53,6 +53,9 @@ pub trait Tool: CommandFactory + FromArgMatches {
     /// Numbered examples for the help and the manual page: description and command. The lines of a long command end with a
     /// backslash.
     const EXAMPLES: &'static [(&'static str, &'static str)];
+
+    /// Further sections of the manual page: title, and lines that are printed as they are.
+    const SECTIONS: &'static [(&'static str, &'static str)] = &[];
 
     /// Whether this run writes data besides records. If so, it continues when its records are no longer read, and cleans up
     /// at the first signal.
@@ -160,10 +163,12 @@ fn parse<T: Tool>(command: &mut clap::Command, arguments: Vec<OsString>) -> Resu
         let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         return Ok(Parsed::Print(complete::complete(command, &shell.to_string_lossy(), &words).into_bytes()));
     }
-    let in_full = arguments.iter().any(|argument| argument == "--help");
+    // The help of a subcommand is short, and is shown in full.
+    let in_full = arguments.iter().any(|argument| argument == "--help")
+        || arguments.get(1).is_some_and(|word| command.find_subcommand(word).is_some());
     let parsed = command.try_get_matches_from_mut(arguments).and_then(|mut matches| {
         if let Some(kind) = matches.get_one::<Generate>("generate") {
-            return Ok(Parsed::Print(generate::generate(*kind, command.clone(), T::EXAMPLES)));
+            return Ok(Parsed::Print(generate::generate(*kind, command.clone(), T::SECTIONS, T::EXAMPLES)));
         }
         T::from_arg_matches_mut(&mut matches).map(|tool| Parsed::Run(Box::new(tool)))
     });
@@ -177,6 +182,7 @@ fn parse<T: Tool>(command: &mut clap::Command, arguments: Vec<OsString>) -> Resu
             Ok(Parsed::Print(text.into_bytes()))
         }
         _ => {
+            let error = help::with_closest_flag(error, command);
             let text = help::usage_error(command.get_name(), &error.render().to_string());
             // The message quotes the command line. If stderr is closed, it is lost.
             let _ = write!(io::stderr(), "{}", without_secrets(text));
@@ -220,6 +226,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     warn_caches(&status);
     let mut session = Session { out, status, stop, phases: Phases::default() };
     let result = tool.run(&mut session);
+    zstore::take_notices().iter().for_each(|text| session.status.warn(text));
     session.status.count_hidden();
     // After a signal, any failure is a consequence of the signal.
     let result = session.stop.requested().map_or(result, |exit| Err(Failure::stopped(exit)));

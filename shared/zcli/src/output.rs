@@ -9,7 +9,7 @@ use zstore::{AtomicFile, Durability, Replace, missing_directory};
 use zwire::{Exit, Record, Summary};
 
 use crate::flags::{Color, Common, Format};
-use crate::screen::Screen;
+use crate::screen::{Screen, terminal_width};
 use crate::table::{Printer, Table};
 use zwire::Failure;
 
@@ -106,7 +106,7 @@ impl Output {
         Ok(Output {
             writer: BufWriter::with_capacity(64 * 1024, writer),
             printer: as_table.then(|| {
-                let width = (terminal && !common.wide).then(terminal_width);
+                let width = (terminal && !common.wide).then(|| terminal_width(io::stdout()));
                 Printer::new(table, width, terminal, colored)
             }),
             silent: as_table && common.quiet && target.is_none(),
@@ -297,9 +297,4 @@ fn write_failure(place: &str, error: &io::Error) -> Failure {
         Some(hint) => Failure::new(Exit::Output, "the directory does not exist").at(place).hint(hint),
         None => Failure::new(Exit::Output, error.to_string()).at(place),
     }
-}
-
-fn terminal_width() -> usize {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
-    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(80)
 }

@@ -1,20 +1,26 @@
-//! Signals that ask the process to stop.
+//! Signals that ask the process to stop, and its deadline, which does so as well.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
-use zwire::Exit;
+use zwire::{Exit, Failure};
 
 /// How soon a signal is acknowledged.
 const ATTENTION: Duration = Duration::from_millis(50);
+
+/// The flag at the deadline; no signal has this exit code.
+const DEADLINE: usize = Exit::Refused as usize;
 
 /// Whether a signal requested a stop.
 #[derive(Clone)]
 pub struct Stop {
     signal: Arc<AtomicUsize>,
+    writes: bool,
+    has_deadline: Arc<AtomicBool>,
     /// Set when the work is done: later signals are ignored.
     too_late: Arc<AtomicBool>,
 }
@@ -23,7 +29,7 @@ impl Stop {
     /// Installs the signal handlers. A tool that only reads exits at once; a tool that writes checks the flag and cleans up,
     /// and exits at once only at a second signal.
     pub fn listen(writes: bool) -> Stop {
-        let stop = Stop::never();
+        let stop = Stop { writes, ..Stop::never() };
         let insist = Arc::new(AtomicBool::new(!writes));
         for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated), (SIGHUP, Exit::Terminated)] {
             // The order matters: the shutdown handler checks the flag before the same signal sets it. If handlers cannot be
@@ -37,7 +43,25 @@ impl Stop {
 
     /// No signal ever requests a stop: the default handlers end the process.
     pub fn never() -> Stop {
-        Stop { signal: Arc::default(), too_late: Arc::default() }
+        Stop { signal: Arc::default(), writes: true, has_deadline: Arc::default(), too_late: Arc::default() }
+    }
+
+    /// Requests a stop after this time, counted from the first call. As at a signal, a tool that only reads ends at once.
+    pub fn after(&self, time: Duration) {
+        if self.has_deadline.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let stop = self.clone();
+        // Without a thread there is no deadline, but each request still has its own limit.
+        let _ = std::thread::Builder::new().name("deadline".into()).spawn(move || {
+            std::thread::sleep(time);
+            let _ = stop.signal.compare_exchange(0, DEADLINE, Ordering::Relaxed, Ordering::Relaxed);
+            if !stop.writes && stop.requested() == Some(Exit::Refused) {
+                // If stderr is closed, the message is lost.
+                let _ = writeln!(io::stderr(), "{}", Failure::stopped(Exit::Refused));
+                std::process::exit(i32::from(Exit::Refused.code()));
+            }
+        });
     }
 
     /// Calls `acknowledge` when the user interrupts the work, which may notice that late.
@@ -69,11 +93,12 @@ impl Stop {
         Arc::clone(&self.signal)
     }
 
-    /// The exit code of the received signal, if any.
+    /// The exit code of the received signal, or of the deadline, if any.
     pub fn requested(&self) -> Option<Exit> {
         match self.signal.load(Ordering::Relaxed) {
             0 => None,
             _ if self.too_late.load(Ordering::Relaxed) => None,
+            DEADLINE => Some(Exit::Refused),
             code if code == usize::from(Exit::Interrupted.code()) => Some(Exit::Interrupted),
             _ => Some(Exit::Terminated),
         }

@@ -12,11 +12,14 @@ use serde_json::Value;
 use zstore::{StoreOptions, Target};
 use zwire::Failure;
 
+use crate::Session;
+
 /// The stores given on the command line, then those read from `from` (`-` is stdin): one per line, as plain text or as a record
 /// with a `store` field. URLs with wildcards are expanded by listing. Consecutive lines of one store count once.
 ///
 /// # Errors
-/// `Exit::Absent` if the file cannot be read; `Exit::Usage` for a record without a store, or no store at all.
+/// `Exit::Absent` if the file cannot be read; `Exit::Usage` for a record without a store, or if neither a store nor a file is
+/// given. A file without any store is no error: it is the end of a pipe that found nothing.
 pub fn stores(named: &[Target], from: Option<&Path>, options: &StoreOptions) -> Result<Vec<Target>, Failure> {
     let mut stores = Vec::new();
     each_store(named, from, options, |found| {
@@ -24,10 +27,25 @@ pub fn stores(named: &[Target], from: Option<&Path>, options: &StoreOptions) -> 
             stores.push(found.store);
         }
     })?;
-    if stores.is_empty() {
-        return Err(Failure::usage("no store given").hint("give a STORE, or use --stores-from FILE"));
+    if named.is_empty() && from.is_none() {
+        return Err(no_store());
     }
     Ok(stores)
+}
+
+fn no_store() -> Failure {
+    Failure::usage("no store given").hint("give a STORE, or use --stores-from FILE")
+}
+
+impl Session {
+    /// Says that a list has no store, and that there is nothing to do.
+    pub fn note_no_stores(&self, from: Option<&Path>) {
+        let list = match from.map(|path| path.display().to_string()) {
+            Some(list) if list != "-" => list,
+            _ => "standard input".into(),
+        };
+        self.status.warn(&format!("{list}: no store is listed; nothing to do"));
+    }
 }
 
 /// A store and its selected arrays.
@@ -43,7 +61,7 @@ pub struct Selection {
 /// plain text selects the whole store, a record with `store` and `path` one array of it.
 ///
 /// # Errors
-/// As [`stores`], but no store at all is no error.
+/// As [`stores`].
 pub fn selections(named: &[Target], from: Option<&Path>, options: &StoreOptions) -> Result<Vec<Selection>, Failure> {
     let mut selections: Vec<Selection> = Vec::new();
     let mut numbers: HashMap<Target, usize> = HashMap::new();
@@ -58,6 +76,9 @@ pub fn selections(named: &[Target], from: Option<&Path>, options: &StoreOptions)
             None => drop(whole.insert(found.store)),
         }
     })?;
+    if named.is_empty() && from.is_none() {
+        return Err(no_store());
+    }
     for selection in selections.iter_mut().filter(|selection| whole.contains(&selection.store)) {
         selection.paths.clear();
     }
@@ -155,6 +176,9 @@ mod tests {
         let found: Vec<_> = found.iter().map(|found| (found.store.to_string(), found.paths.join(" "))).collect();
         let expected = [("a.zarr", ""), ("b.zarr", ""), ("c", "/t /u")];
         assert_eq!(found, expected.map(|(store, paths)| (store.to_owned(), paths.to_owned())));
+        std::fs::write(&path, "\n{\"type\":\"summary\"}\n").expect("writes");
+        assert_eq!(stores(&[], Some(&path), &StoreOptions::default()).expect("nothing to do"), []);
+        assert_eq!(selections(&[], None, &StoreOptions::default()).expect_err("none").exit, zwire::Exit::Usage);
         std::fs::write(&path, "{\"type\":\"array\"}\n").expect("writes");
         assert!(
             stores(&[], Some(&path), &StoreOptions::default()).expect_err("no store").to_string().contains("line 1")

@@ -67,10 +67,21 @@ impl Drops {
 pub enum Row {
     /// One cell per column.
     Cells(Vec<String>),
+    /// The same, with a first cell to be copied, such as a path: where it does not fit, it has a line of its own.
+    Whole(Vec<String>),
     /// A note below a row, wrapped at the width of the terminal.
     Note(String),
     /// A line to be copied, such as a command: never wrapped.
     Verbatim(String),
+}
+
+impl Row {
+    fn cells(&self) -> Option<&Vec<String>> {
+        match self {
+            Row::Cells(cells) | Row::Whole(cells) => Some(cells),
+            Row::Note(_) | Row::Verbatim(_) => None,
+        }
+    }
 }
 
 /// Turns a record into rows; those that were held back come with the summary.
@@ -168,6 +179,7 @@ impl Printer {
         for row in &rows {
             match row {
                 Row::Cells(cells) => text.push_str(&(self.line(cells, &widths) + "\n")),
+                Row::Whole(cells) => text.push_str(&self.whole(cells, &widths)),
                 Row::Note(note) => text.push_str(&self.note(note)),
                 Row::Verbatim(line) => text.push_str(&(printable(line) + "\n")),
             }
@@ -182,7 +194,7 @@ impl Printer {
         let columns = &self.table.columns;
         let mut widths: Vec<usize> = columns.iter().map(|column| column.title.width()).collect();
         for row in rows {
-            if let Row::Cells(cells) = row {
+            if let Some(cells) = row.cells() {
                 for (width, cell) in widths.iter_mut().zip(cells) {
                     *width = (*width).max(cell.width());
                 }
@@ -224,6 +236,17 @@ impl Printer {
         widths
     }
 
+    /// The lines of a row whose first cell is never shortened.
+    fn whole(&self, cells: &[String], widths: &[usize]) -> String {
+        match cells.split_first() {
+            Some((first, others)) if self.width.is_some() && printable(first).width() > widths[0] => {
+                let others: Vec<String> = std::iter::once(String::new()).chain(others.iter().cloned()).collect();
+                format!("{}\n{}\n", printable(first), self.line(&others, widths))
+            }
+            _ => self.line(cells, widths) + "\n",
+        }
+    }
+
     fn line(&self, cells: &[String], widths: &[usize]) -> String {
         let last = self.table.columns.len().saturating_sub(1);
         let mut line = String::new();
@@ -251,17 +274,19 @@ impl Printer {
         let note = printable(note);
         let Some(width) = self.width else { return note + "\n" };
         let indent = " ".repeat(note.len() - note.trim_start().len());
+        // A path that is longer than a line is whole, to be copied.
+        let fitted = |line: &str| if line.contains('/') { line.to_owned() } else { cut(line, width) };
         let mut text = String::new();
         let mut line = String::new();
         for word in note.split_whitespace() {
             if !line.is_empty() && line.width() + 1 + word.width() > width {
-                text.push_str(&(cut(&line, width) + "\n"));
+                text.push_str(&(fitted(&line) + "\n"));
                 line.clear();
             }
             line.push_str(if line.is_empty() { &indent } else { " " });
             line.push_str(word);
         }
-        text + &cut(&line, width) + "\n"
+        text + &fitted(&line) + "\n"
     }
 }
 
@@ -291,19 +316,15 @@ fn printable(text: &str) -> String {
 
 /// Whether all rows, at least two, have the same text in a column.
 fn is_constant(rows: &[Row], number: usize) -> bool {
-    let cells = rows.iter().filter_map(|row| match row {
-        Row::Cells(cells) => Some(cells.get(number)),
-        Row::Note(_) | Row::Verbatim(_) => None,
-    });
-    let cells: Vec<_> = cells.collect();
+    let cells: Vec<_> = rows.iter().filter_map(|row| Some(row.cells()?.get(number))).collect();
     cells.len() > 1 && cells.windows(2).all(|pair| pair[0] == pair[1])
 }
 
 /// The least width, and at least [`READABLE`], at which cells of a column that differ still differ when they are shortened.
 fn distinct_width(rows: &[Row], number: usize, width: usize) -> usize {
     let cells = rows.iter().filter_map(|row| match row {
-        Row::Cells(cells) => cells.get(number).map(String::as_str),
-        Row::Note(_) | Row::Verbatim(_) => None,
+        Row::Whole(_) if number == 0 => None,
+        row => row.cells()?.get(number).map(String::as_str),
     });
     let cells: BTreeSet<&str> = cells.collect();
     let distinct = |width: &usize| cells.iter().map(|cell| shorten(cell, *width)).collect::<BTreeSet<_>>().len();
@@ -397,6 +418,23 @@ mod tests {
         assert_eq!(text, "KEY\na/ver…deed\n1 column\nhidden\n(SIZE);\nuse --wide\nto show\nall\n0 errors\n");
     }
 
+    #[test]
+    fn a_cell_to_be_copied_is_never_shortened() {
+        let whole = |record: &Record| match record {
+            Record::Key(key) => vec![Row::Whole(vec![key.key.clone(), key.stored_bytes.to_string()])],
+            _ => Vec::new(),
+        };
+        let printed = |width| {
+            let mut printer = Printer::new(Table { rows: Box::new(whole), ..table() }, Some(width), false, false);
+            let record = |key: &str| Record::Key(KeyRecord { key: key.into(), ..KeyRecord::default() });
+            let rows = printer.record(&record("/short")) + &printer.record(&record("/a/path/that/is/to/be/copied"));
+            rows + &printer.flush()
+        };
+        let path = "/a/path/that/is/to/be/copied";
+        assert_eq!(printed(40), format!("KEY{:27}SIZE\n/short{:27}0\n{path}{:5}0\n", "", "", ""));
+        assert_eq!(printed(22), format!("KEY{:15}SIZE\n/short{:15}0\n{path}\n{:21}0\n", "", "", ""));
+    }
+
     /// Five columns of six letters each, of which the second is the same in all rows.
     fn wide_rows(width: usize) -> String {
         let drops = [Drops::Never, Drops::Late, Drops::Early, Drops::Late, Drops::Late];
@@ -480,6 +518,7 @@ mod tests {
         let printer = Printer::new(table(), Some(12), false, false);
         assert_eq!(printer.note("  one two three four"), "  one two\n  three four\n");
         assert_eq!(printer.note("  incomprehensibilities"), "  incompreh…\n");
+        assert_eq!(printer.note("written to /a/long/path.zarr"), "written to\n/a/long/path.zarr\n");
         assert_eq!(Printer::new(table(), None, false, false).note("  one two three four"), "  one two three four\n");
     }
 
@@ -492,7 +531,7 @@ mod tests {
         let drawn: Vec<&str> = rows
             .iter()
             .map(|row| match row {
-                Row::Cells(cells) => cells[0].as_str(),
+                Row::Cells(cells) | Row::Whole(cells) => cells[0].as_str(),
                 Row::Note(note) | Row::Verbatim(note) => note,
             })
             .collect();

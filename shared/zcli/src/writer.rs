@@ -7,11 +7,13 @@ use clap::{Args, ValueEnum};
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use zarray::Part;
-use zstage::{Begin, Command, OnBadChunk, Outcome, Progress, ScratchPlace, Summary, Verify, WriteOptions};
+use zstage::{
+    ArrivalCheck, Begin, Command, OnBadChunk, OnChange, Outcome, Progress, ScratchPlace, Summary, Verify, WriteOptions,
+};
 use zstore::{Location, StoreOptions, Target};
 use zwire::{Exit, Failure, Record, human_counted};
 
-use crate::bar::{Bar, Unit};
+use crate::bar::{Bar, Step, Unit};
 use crate::flags::{JobFlags, MemoryFlags, StoreFlags, parse_duration};
 use crate::output::Output;
 use crate::signals::Stop;
@@ -22,12 +24,28 @@ use crate::{Ending, Session};
 /// Help heading of the flags that divide a run into parts.
 const MANY: &str = "Options for many machines and many stores";
 
-/// Flags of tools that write stores.
+/// The flag of tools that verify what they have encoded.
 #[derive(Debug, Clone, Args)]
-pub struct WriterFlags {
+pub struct VerifyFlags {
     /// Objects to read back, decode and compare before DST is published: all, the first and every 16th of each array, or none
     #[arg(long, value_name = "WHAT", value_enum, default_value = "full")]
     pub verify: VerifyFlag,
+}
+
+impl VerifyFlags {
+    /// What is verified.
+    pub fn verify(&self) -> Verify {
+        match self.verify {
+            VerifyFlag::None => Verify::None,
+            VerifyFlag::Sample => Verify::Sample,
+            VerifyFlag::Full => Verify::Full,
+        }
+    }
+}
+
+/// Flags of tools that write stores.
+#[derive(Debug, Clone, Args)]
+pub struct WriterFlags {
     /// Replace DST if it exists, once the new store is complete; discard any unfinished run
     #[arg(long)]
     pub overwrite: bool,
@@ -72,8 +90,8 @@ pub enum VerifyFlag {
 }
 
 impl WriterFlags {
-    /// Converts the flags to the options of a run. Options that only some tools offer keep their defaults: no backup, no
-    /// Blosc threads, bad chunks are errors.
+    /// Converts the flags to the options of a run. Options that only some tools offer keep their defaults: full verification, no
+    /// checks on arrival, no backup, no Blosc threads, bad chunks are errors, changed objects are read again.
     pub fn options(
         &self,
         in_place: bool,
@@ -91,14 +109,13 @@ impl WriterFlags {
             resume: self.resume,
             dry_run: self.dry_run,
             prepare: self.parts.filter(|_| self.prepare),
-            verify: match self.verify {
-                VerifyFlag::None => Verify::None,
-                VerifyFlag::Sample => Verify::Sample,
-                VerifyFlag::Full => Verify::Full,
-            },
+            verify: Verify::Full,
+            arrival: ArrivalCheck::None,
             on_bad_chunk: OnBadChunk::Error,
+            on_change: OnChange::Refetch,
             checkpoint: self.checkpoint,
             backup: None,
+            keep_journal: None,
             jobs: work.jobs(),
             nthreads: None,
             memory_bytes: memory.max_memory.bytes(),
@@ -186,8 +203,8 @@ pub struct Listener<'a> {
     stop: &'a Stop,
     phases: &'a Phases,
     bar: RwLock<Option<Arc<Bar>>>,
-    /// The bar over all stores of a run, which counts their bytes.
-    steps: Option<Arc<Bar>>,
+    /// Of a run over many stores, its step in the bar over all of them.
+    step: Option<Step>,
 }
 
 impl Session {
@@ -196,42 +213,40 @@ impl Session {
         self.listener_with(None)
     }
 
-    /// Makes this session the listener of a run over one of many stores, whose work is a step of `bar`.
-    pub fn listener_of_step(&mut self, bar: &Arc<Bar>) -> Listener<'_> {
-        self.listener_with(Some(Arc::clone(bar)))
+    /// Makes this session the listener of a run over one of many stores, whose work is a step of a bar.
+    pub fn listener_of_step(&mut self, step: Step) -> Listener<'_> {
+        self.listener_with(Some(step))
     }
 
-    fn listener_with(&mut self, steps: Option<Arc<Bar>>) -> Listener<'_> {
+    fn listener_with(&mut self, step: Option<Step>) -> Listener<'_> {
         let Session { out, status, stop, phases } = self;
         stop.begin();
-        Listener { out: Mutex::new(out), status, stop, phases, bar: RwLock::new(None), steps }
+        Listener { out: Mutex::new(out), status, stop, phases, bar: RwLock::new(None), step }
     }
 }
 
 impl Progress for Listener<'_> {
     fn start(&self, bytes: u64) {
-        let bar = match &self.steps {
-            None => Arc::new(self.status.bar(bytes, Unit::Bytes)),
-            Some(steps) => {
-                steps.begin_step(bytes);
-                Arc::clone(steps)
-            }
-        };
-        *self.bar.write() = Some(bar);
+        match &self.step {
+            None => *self.bar.write() = Some(Arc::new(self.status.bar(bytes, Unit::Bytes))),
+            Some(step) => step.begin(bytes),
+        }
     }
 
     fn start_items(&self, total: u64, plural: &'static str) {
         // The bar over all stores counts bytes.
-        let own = self.steps.is_none().then(|| Arc::new(self.status.bar(total, Unit::Items(plural))));
+        let own = self.step.is_none().then(|| Arc::new(self.status.bar(total, Unit::Items(plural))));
         *self.bar.write() = own;
     }
 
     fn advance(&self, bytes: u64) {
         self.bar.read().iter().for_each(|bar| bar.advance(bytes));
+        self.step.iter().for_each(|step| step.advance(bytes));
     }
 
     fn skip(&self, bytes: u64) {
         self.bar.read().iter().for_each(|bar| bar.skip(bytes));
+        self.step.iter().for_each(|step| step.skip(bytes));
     }
 
     fn finish(&self) {
@@ -247,7 +262,7 @@ impl Progress for Listener<'_> {
     }
 
     fn already_complete(&self, text: &str) {
-        if self.steps.is_none() || self.status.is_verbose() {
+        if self.step.is_none() || self.status.is_verbose() {
             self.status.warn(text);
         }
     }

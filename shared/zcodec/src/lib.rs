@@ -56,6 +56,11 @@ pub fn crc32c_append(before: u32, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(before, bytes)
 }
 
+/// CRC-32C of bytes whose start has the checksum `before`, and whose `len` last bytes have `after`.
+pub fn crc32c_combine(before: u32, after: u32, len: usize) -> u32 {
+    crc32c::crc32c_combine(before, after, len)
+}
+
 /// A size or an index in memory; the largest one, which no buffer has, if the machine cannot have it.
 pub fn to_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)

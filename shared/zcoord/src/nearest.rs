@@ -89,8 +89,13 @@ impl Nearest {
 
     /// The coordinate value for a label, as text.
     pub(crate) fn label(self, column: &Column, label: &str) -> Option<String> {
+        self.row(column, label).map(|row| label_of(column, row))
+    }
+
+    /// The row of the coordinate value for a label.
+    pub(crate) fn row(self, column: &Column, label: &str) -> Option<usize> {
         let index = self.index(column, target(column, label)?).ok()??;
-        Some(label_of(column, usize::try_from(index).ok()?))
+        usize::try_from(index).ok()
     }
 
     fn index(self, column: &Column, target: Number) -> Result<Option<u64>, String> {

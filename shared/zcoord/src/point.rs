@@ -92,6 +92,20 @@ impl Point {
         }
     }
 
+    /// The same with latitude and longitude exchanged, if only that is a point.
+    pub fn swapped(&self) -> Option<Point> {
+        let is_swapped = (90.0..=360.0).contains(&self.lat.abs()) && self.lon.abs() <= 90.0;
+        is_swapped.then_some(Point { lat: self.lon, lon: self.lat })
+    }
+
+    /// What to do about flags that give this point, which is invalid.
+    pub fn hint(&self) -> String {
+        match self.swapped() {
+            Some(Point { lat, lon }) => format!("use --lat {lat} --lon {lon} if they are swapped"),
+            None => "latitudes go from -90 to 90, longitudes from -180 to 180 or from 0 to 360".into(),
+        }
+    }
+
     pub(crate) fn unit(&self) -> [f64; 3] {
         unit(self.lat, self.lon)
     }

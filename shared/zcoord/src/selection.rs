@@ -214,7 +214,7 @@ impl Selection {
         }
     }
 
-    fn label(&self) -> Option<&str> {
+    pub(crate) fn label(&self) -> Option<&str> {
         match &self.by {
             By::Label(label) | By::Near(label, _) => Some(label),
             By::Index { .. } | By::One(_) | By::Indices(_) => None,

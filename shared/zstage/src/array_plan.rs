@@ -10,6 +10,7 @@ use zwire::{Exit, Failure, PlanRecord, round3};
 
 use crate::edits::Changes;
 use crate::encoding::{Encoding, is_self_describing};
+use crate::options::Shards;
 use crate::placement::Placement;
 use crate::rechunk::{Layout, RechunkPlan};
 use crate::view::View;
@@ -44,6 +45,8 @@ pub struct ArrayPlan {
     pub action: Action,
     /// Where to write its objects.
     pub placement: Placement,
+    /// How shards are copied of which the view needs a part.
+    pub shards: Shards,
     /// The new chunk key encoding, if it changes.
     pub new_keys: Option<ChunkKeys>,
     /// Threads per object.
@@ -66,7 +69,8 @@ impl ArrayPlan {
     pub fn new(mut array: Array, action: Action, in_place: bool) -> ArrayPlan {
         array.attributes = serde_json::Map::new();
         let placement = if in_place { placement_in_place(&array, &action) } else { Placement::New };
-        ArrayPlan { array, view: View::Whole, action, placement, new_keys: None, threads: 1, need: 0 }
+        let shards = Shards::Whole;
+        ArrayPlan { array, view: View::Whole, action, placement, shards, new_keys: None, threads: 1, need: 0 }
     }
 
     /// A plan for a view, written to a new store. `array` defines everything except the shape.
@@ -177,7 +181,7 @@ impl ArrayPlan {
     pub fn new_key(&self, key: &str, unit: Option<u64>) -> String {
         match (self.array.numbered(), unit) {
             (Some(grid), Some(unit)) if self.new_keys.is_some() || !self.view.is_whole() => {
-                self.output_key(&grid.index(unit))
+                self.output_key(&self.index(grid, unit))
             }
             _ => key.to_owned(),
         }
@@ -196,7 +200,29 @@ impl ArrayPlan {
 
     /// Units of work: stored objects. An array without numbered objects is one unit.
     pub fn units(&self) -> u64 {
-        self.regions().map_or_else(|| self.array.numbered().map_or(1, Grid::len), RechunkPlan::regions)
+        let objects = || match self.view.chosen() {
+            Some(chunks) => chunks.len(),
+            None => self.array.numbered().map_or(1, Grid::len),
+        };
+        self.regions().map_or_else(objects, RechunkPlan::regions)
+    }
+
+    /// The index of object number `unit` in `grid`, that of the array.
+    pub fn index(&self, grid: &Grid, unit: u64) -> Vec<u64> {
+        self.view.chosen().map_or_else(|| grid.index(unit), |chunks| chunks.index(unit))
+    }
+
+    /// Objects of the source grid that are processed.
+    pub fn objects_expected(&self) -> u64 {
+        self.view.chosen().map_or_else(|| self.array.numbered().map_or(0, Grid::len), |chunks| chunks.len())
+    }
+
+    /// Decoded bytes of the output's objects.
+    pub fn uncompressed_bytes(&self) -> Option<u64> {
+        match self.view.chosen() {
+            Some(chunks) => self.object_bytes().map(|bytes| bytes.saturating_mul(chunks.len())),
+            None => self.array.uncompressed_bytes(),
+        }
     }
 
     /// Decoded size of a unit in bytes.
@@ -242,10 +268,10 @@ impl ArrayPlan {
             to: self.new_codec(),
             objects_expected: match layout {
                 Some(layout) => layout.objects(&self.array.shape).map(|grid| grid.len()),
-                None => self.array.numbered().map(Grid::len),
+                None => self.array.numbered().map(|_| self.units()),
             },
             chunk_bytes: self.new_chunk_bytes(),
-            uncompressed_bytes: self.array.uncompressed_bytes(),
+            uncompressed_bytes: self.uncompressed_bytes(),
             blocks: self.blocks(),
             chunk_shape: layout.map(|layout| layout.chunks.clone()),
             shard_shape: layout.and_then(|layout| Some(layout.shards.as_ref()?.0.clone())),

@@ -14,9 +14,10 @@ use crate::array_plan::ArrayPlan;
 use crate::chunk::{decode, encode};
 use crate::encoding::Encoding;
 use crate::objects::Item;
-use crate::options::OnBadChunk;
+use crate::options::{ArrivalCheck, OnBadChunk};
 use crate::received::Received;
 use crate::rechunk::source_hash;
+use crate::sums::Check;
 use crate::task::Task;
 use crate::transcode::{Outcome, WorkerScratch};
 use crate::view::Piece;
@@ -47,7 +48,11 @@ pub fn assemble(
     };
     let source = assembly.source();
     match done {
-        Ok(written) => Ok(Outcome { source, written, verified: verify && written.is_some(), ..assembly.outcome }),
+        Ok(written) => {
+            let is_checked = written.is_some() && task.options.arrival != ArrivalCheck::None;
+            let (verified, checked) = (verify && written.is_some(), is_checked.then_some(Check::Decode));
+            Ok(Outcome { source, written, verified, checked, ..assembly.outcome })
+        }
         Err(bad) if task.options.on_bad_chunk == OnBadChunk::Skip && bad.exit == Exit::Unreadable => {
             Ok(Outcome { bad: vec![bad], ..Outcome::default() })
         }
@@ -237,7 +242,7 @@ impl<'a> Assembly<'a> {
             let mut received = Received::new(arrivals, stat);
             received.add(stored);
             match received.check(&piece.array.chain) {
-                Ok(()) => return Ok(fetched),
+                Ok(_) => return Ok(fetched),
                 Err(why) => corrupt = why,
             }
         }

@@ -4,16 +4,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use zarray::{Array, Key, Pool, ScratchPool, Semaphore};
-use zstore::{Location, Stat};
 use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
 use crate::assemble::{assemble, sources_now};
+use crate::changes::Changes;
 use crate::chunk::ChunkScratch;
 use crate::encoding::Encoding;
-use crate::journal::{Done, Entry};
+use crate::gather::gather;
+use crate::inner_chunks::is_gathered;
+use crate::journal::Entry;
+use crate::large::{LARGE, LargeObjects};
 use crate::objects::{Item, ItemSource, Next, Objects, Work};
-use crate::options::Verify;
+use crate::options::{ArrivalCheck, OnBadChunk, Verify};
 use crate::placement::Placement;
 use crate::rechunk::source_hash;
 use crate::report::Report;
@@ -35,8 +38,7 @@ impl Task<'_> {
     /// # Errors
     /// What ended it before its time.
     pub fn run(&self, pool: &Pool, strays: u64) -> Result<stats::Work, Failure> {
-        let expected =
-            self.plans.iter().filter_map(|plan| plan.array.uncompressed_bytes()).fold(0, u64::saturating_add);
+        let expected = self.plans.iter().filter_map(ArrayPlan::uncompressed_bytes).fold(0, u64::saturating_add);
         self.progress.start(expected);
         let report = Report::new(self.plans, self.record, self.progress, strays);
         let workers = Workers {
@@ -47,6 +49,8 @@ impl Task<'_> {
             report: &report,
             seconds: Mutex::default(),
             met: AtomicU64::new(0),
+            large: LargeObjects::new(self.stores, self.staged, self.again, self.memory_bytes),
+            changes: Changes::new(self.options.on_change),
         };
         pool.broadcast(|_| workers.worker());
         let rechunked = self.rechunk(&report);
@@ -56,6 +60,7 @@ impl Task<'_> {
         if may_have_vanished && !report.is_over() && self.progress.stopped().is_none() {
             self.remove_vanished(pool)?;
         }
+        workers.changes.warning().iter().for_each(|warning| self.progress.warn(warning));
         let Workers { seconds, .. } = workers;
         seconds.into_inner().report(self.progress);
         self.progress.finish();
@@ -136,12 +141,16 @@ struct Workers<'a> {
     seconds: Mutex<Seconds>,
     /// Units of the journal that were met again.
     met: AtomicU64,
+    large: LargeObjects<'a>,
+    changes: Changes,
 }
 
 impl Workers<'_> {
     fn worker(&self) {
         let mut scratch = WorkerScratch::default();
-        while self.task.progress.stopped().is_none() && !self.report.is_over() {
+        let is_over = || self.task.progress.stopped().is_some() || self.report.is_over();
+        let working = self.large.working();
+        while !is_over() {
             match self.objects.next(self.report) {
                 Next::Item(item) => self.object(&item, &mut scratch),
                 Next::ArrayDone(array) => self.report.listed(array),
@@ -153,6 +162,8 @@ impl Workers<'_> {
                 Next::End => break,
             }
         }
+        drop(working);
+        self.large.help(&self.memory, is_over);
         self.seconds.lock().add(&scratch.seconds);
     }
 
@@ -192,6 +203,9 @@ impl Workers<'_> {
             self.task.staged.keep();
         }
         let outcome = match &item.source {
+            ItemSource::View(ObjectSource::Regions(regions)) if is_gathered(plan, regions) => {
+                gather(self.task, &self.changes, plan, item.unit, regions, self.verifies(item), scratch)?
+            }
             ItemSource::View(ObjectSource::Regions(regions)) => {
                 assemble(self.task, plan, item, regions, self.verifies(item), scratch)?
             }
@@ -211,7 +225,14 @@ impl Workers<'_> {
         }
         self.enter(plan, item, &outcome)?;
         let sources = self.sources(plan, item, &outcome)?;
-        Ok((Stats { sources, ..Stats::from(&outcome) }, outcome.bad))
+        let copies = self.task.options.on_bad_chunk == OnBadChunk::Copy;
+        let bad_copied = if copies { outcome.bad.len() as u64 } else { 0 };
+        let mut stats = Stats { sources, bad_copied, ..Stats::from(&outcome) };
+        if is_of_regions(item) && outcome.written.is_none() && outcome.bad.is_empty() {
+            // None of its source objects was there.
+            stats.objects = 0;
+        }
+        Ok((stats, outcome.bad))
     }
 
     /// Sum of the hashes of the source objects that were read.
@@ -241,6 +262,7 @@ impl Workers<'_> {
     ) -> Job<'j> {
         Job {
             store: &self.task.stores[store],
+            store_number: store,
             array,
             encoding,
             output: self.task.output(plan),
@@ -250,7 +272,10 @@ impl Workers<'_> {
             on_bad_chunk: self.task.options.on_bad_chunk,
             backup: self.task.backup,
             scratch: &self.scratch,
+            large: &self.large,
+            changes: &self.changes,
             arrivals: self.task.arrivals.get(store).copied(),
+            arrival: self.task.options.arrival,
         }
     }
 
@@ -269,11 +294,13 @@ impl Workers<'_> {
         else {
             return Ok(());
         };
+        // How many bytes of several objects were read is not known when they are looked at again.
+        let source_bytes = if is_of_regions(item) { 0 } else { source.size };
         self.task.journal.note(&Entry {
             path: plan.array.path.clone(),
             unit,
             key: item.key.clone(),
-            source_bytes: source.size,
+            source_bytes,
             source_tag: source.tag,
             bytes: written.size,
             tag: written.tag,
@@ -288,48 +315,16 @@ impl Workers<'_> {
     fn resumed(&self, plan: &ArrayPlan, item: &Item) -> Result<Option<Stats>, Failure> {
         let Some(done) = self.task.completed.get(item.array, item.unit) else { return Ok(None) };
         self.met.fetch_add(1, Ordering::Relaxed);
-        if self.verifies(item) && !done.verified {
+        // Large objects are read back only where their checksum needs it, see `copy`.
+        let is_exempt = self.task.options.arrival == ArrivalCheck::Auto && done.bytes > LARGE;
+        if self.verifies(item) && !done.verified && !is_exempt {
             return Ok(None);
         }
-        let source = match (item.stat, self.task.source_of(plan, item)) {
-            (Some(stat), _) => Some(stat),
-            (None, Some(store)) => store.stat(&item.key)?,
-            // Several source objects: they are not looked at again one by one, and the object is made again.
-            (None, None) => return Ok(None),
-        };
-        let Some(source) = source else {
-            self.task.remove_output(plan, &item.key, item.unit)?;
-            return Ok(None);
-        };
-        let Some(written) = self.still_there(plan, item, done, source)? else { return Ok(None) };
-        Ok(Some(Stats {
-            objects: 1,
-            bytes_before: source.size,
-            bytes_after: written.size,
-            uncompressed_bytes: plan.object_bytes().unwrap_or(0),
-            verified: u64::from(done.verified),
-            recompressed: u64::from(plan.encoding().is_some()),
-            resumed: 1,
-            written: 1,
-            sources: source_hash(&item.key, Some(source)),
-        }))
+        self.task.resumed(&self.changes, plan, item, done)
     }
+}
 
-    fn still_there(&self, plan: &ArrayPlan, item: &Item, done: &Done, source: Stat) -> Result<Option<Stat>, Failure> {
-        if plan.placement == Placement::InPlace {
-            return Ok(Some(source).filter(|stat| done.is_there_as(*stat)));
-        }
-        if !done.is_of(source) {
-            return Ok(None);
-        }
-        let output = self.task.output(plan);
-        match output.location() {
-            // A PUT that was answered is kept; to ask for each would cost a request an object.
-            Location::Remote(_) | Location::Zip(_) => Ok(Some(Stat::new(done.bytes, 0))),
-            Location::Local(_) => {
-                let stat = output.stat(&plan.new_key(&item.key, item.unit))?;
-                Ok(stat.filter(|stat| done.is_there_as(*stat)))
-            }
-        }
-    }
+/// Whether it is made of several source objects.
+fn is_of_regions(item: &Item) -> bool {
+    matches!(item.source, ItemSource::View(ObjectSource::Regions(_)))
 }

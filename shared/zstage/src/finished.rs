@@ -200,7 +200,7 @@ impl Finished<'_> {
         let Some(grid) = plan.array.numbered() else { return Ok(Stored::default()) };
         each_unit(&self.plan.pool, plan.units(), |unit| {
             if self.is_made(plan, unit)? {
-                expected.lock().add(&plan.output_key(&grid.index(unit)));
+                expected.lock().add(&plan.output_key(&plan.index(grid, unit)));
             }
             Ok(())
         })?;
@@ -229,7 +229,7 @@ impl Finished<'_> {
             self.each_source(plan, |_, _| has = true)?;
             return Ok(has);
         }
-        let units = plan.array.numbered().map_or(0, zarray::Grid::len);
+        let units = if plan.array.numbered().is_some() { plan.units() } else { 0 };
         let made = (0..units).map(|unit| self.is_made(plan, unit)).find(|made| !matches!(made, Ok(false)));
         Ok(made.unwrap_or(Ok(false))?)
     }

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use parking_lot::Mutex;
 use zstore::{
-    Location, METADATA, Store, StoreError, StoreOptions, is_empty_directory, is_temporary, remove_retired, remove_tree,
-    retire_directory, write_failed,
+    Location, METADATA, Store, StoreError, StoreOptions, is_at, is_empty_directory, is_temporary, remove_retired,
+    remove_tree, retire_directory, write_failed,
 };
 
 use crate::lease::{CLAIMS, CLOCK};
-use crate::lock::{Lock, is_at, is_lock};
+use crate::lock::{Lock, is_lock};
 use crate::owner::LOCK;
 use crate::plan_file::Header;
 
@@ -21,6 +21,8 @@ pub const PLAN: &str = "plan.json";
 pub const NAMING: &str = "naming";
 /// Objects of a new local output, and objects that will replace old ones.
 pub const OBJECTS: &str = "store";
+/// Large objects of which some parts have arrived.
+pub const LARGE: &str = "large";
 /// Present once all the work is done and only publishing is left to do.
 pub const FINISHING: &str = "finishing";
 /// Documents of the output until it is published.
@@ -33,7 +35,7 @@ pub const JOURNAL: &str = "journal";
 pub const DONE: &str = "done";
 
 /// All entries that a folder can have.
-const NAMES: [&str; 9] = [PLAN, LOCK, NAMING, OBJECTS, FINISHING, DOCUMENTS, READ, JOURNAL, DONE];
+const NAMES: [&str; 10] = [PLAN, LOCK, NAMING, OBJECTS, LARGE, FINISHING, DOCUMENTS, READ, JOURNAL, DONE];
 
 /// Location of an output's folder: beside the output, never inside it.
 ///

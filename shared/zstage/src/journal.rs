@@ -163,8 +163,24 @@ fn each_line(store: &Store, key: &str, mut look: impl FnMut(&[u8])) -> Result<()
     Ok(())
 }
 
+/// Reads the entries of a segment. A line that is incomplete after a crash is skipped, and its object is done again.
+fn each_entry(store: &Store, key: &str, mut look: impl FnMut(Entry)) -> Result<(), StoreError> {
+    each_line(store, key, |line| serde_json::from_slice(line).ok().into_iter().for_each(&mut look))
+}
+
 fn folder(part: u32) -> String {
     format!("{JOURNAL}/{part}")
+}
+
+/// Keys of the segments below `folder`, the oldest of each part first.
+///
+/// # Errors
+/// The store's.
+pub fn segments(store: &Store, folder: &str) -> Result<Vec<String>, StoreError> {
+    let mut keys: Vec<String> = store.list(folder)?.map(|object| Ok(object?.key)).collect::<Result<_, StoreError>>()?;
+    keys.retain(|key| key.ends_with(".jsonl") && !is_temporary(key.rsplit('/').next().unwrap_or_default()));
+    keys.sort_unstable();
+    Ok(keys)
 }
 
 /// What earlier runs of one part have done, by array (its number in the plan) and unit: some 50 bytes an object.
@@ -179,15 +195,9 @@ impl Completed {
     pub fn read(store: &Store, part: u32, plans: &[ArrayPlan]) -> Result<Completed, Failure> {
         let paths: HashMap<&str, usize> =
             plans.iter().enumerate().map(|(number, plan)| (plan.array.path.as_str(), number)).collect();
-        let mut keys: Vec<String> =
-            store.list(&folder(part))?.map(|object| Ok(object?.key)).collect::<Result<_, StoreError>>()?;
-        keys.retain(|key| key.ends_with(".jsonl") && !is_temporary(key.rsplit('/').next().unwrap_or_default()));
-        keys.sort_unstable();
         let mut completed = Completed::default();
-        for key in keys {
-            each_line(store, &key, |line| {
-                // A line that is incomplete after a crash is skipped, and its object is done again.
-                let Ok(entry) = serde_json::from_slice::<Entry>(line) else { return };
+        for key in segments(store, &folder(part))? {
+            each_entry(store, &key, |entry| {
                 if let Some(array) = paths.get(entry.path.as_str()) {
                     completed.0.insert((*array, entry.unit), entry.done());
                 }
@@ -213,6 +223,16 @@ impl Completed {
 }
 
 impl Entry {
+    /// The entries of a segment, in order.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn read_segment(store: &Store, key: &str) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        each_entry(store, key, |entry| entries.push(entry))?;
+        Ok(entries)
+    }
+
     fn done(&self) -> Done {
         Done {
             source: fingerprint(Stat::new(self.source_bytes, self.source_tag)),

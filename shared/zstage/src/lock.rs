@@ -4,13 +4,12 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use zstore::{Location, Store, StoreError, StoreOptions, write_failed};
+use zstore::{Location, Store, StoreError, StoreOptions, create_directories, is_at, write_failed};
 
 use crate::lease::{self, Lease};
 use crate::owner::{LOCK, MARK, Owner};
@@ -102,38 +101,51 @@ pub struct FileLock {
 /// How often a lock that another process holds is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// Attempts on a lock file that another process keeps removing.
+const TRIES: usize = 10;
+
 impl FileLock {
-    /// Takes the lock of the file at `path`, which is created if missing; `waits` is called once if another process holds it,
+    /// Takes the lock of the file at `path`, which is created with its directory if missing; `waits` is called once if another process holds it,
     /// and `stopped` ends the wait.
     ///
     /// # Errors
     /// [`StoreError::Write`], also on file systems without locks; [`StoreError::Stopped`].
     pub fn wait(path: &Path, waits: impl FnOnce(), stopped: impl Fn() -> bool) -> Result<FileLock, StoreError> {
-        let failed = |error| write_failed(path, error);
         let mut waits = Some(waits);
         loop {
-            let file =
-                File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) if is_at(&file, path) => return Ok(FileLock { _open: file }),
-                Ok(()) => {}
-                Err(Errno::WOULDBLOCK) if stopped() => {
-                    return Err(StoreError::Stopped { place: path.display().to_string() });
-                }
-                Err(Errno::WOULDBLOCK) => {
+            match FileLock::attempt(path)? {
+                Some(lock) => return Ok(lock),
+                None if stopped() => return Err(StoreError::Stopped { place: path.display().to_string() }),
+                None => {
                     waits.take().into_iter().for_each(|waits| waits());
                     std::thread::sleep(AGAIN);
                 }
-                Err(error) => return Err(failed(error.into())),
             }
         }
     }
-}
 
-/// Whether an open file is still the one at `path`: the folder may have been removed and created again in the meantime.
-pub fn is_at(file: &File, path: &Path) -> bool {
-    let number = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    file.metadata().ok().map(number).is_some_and(|ours| fs::metadata(path).ok().map(number) == Some(ours))
+    /// Takes the lock of the file at `path`, which is created with its directory if missing; `None` if another process holds it.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`], also on file systems without locks.
+    pub fn attempt(path: &Path) -> Result<Option<FileLock>, StoreError> {
+        let failed = |error| write_failed(path, error);
+        // The file, or its directory, may be removed after any step.
+        for _ in 0..TRIES {
+            path.parent().map_or(Ok(()), create_directories).map_err(failed)?;
+            let file = match File::options().create(true).truncate(false).read(true).write(true).open(path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                other => other.map_err(failed)?,
+            };
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) if is_at(&file, path) => return Ok(Some(FileLock { _open: file })),
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) => return Ok(None),
+                Err(error) => return Err(failed(error.into())),
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Whether the file is a lock of ours; empty if its owner was killed before writing to it.

@@ -9,6 +9,7 @@ use zstore::{Listing, Stat, Store, StoreError, is_temporary};
 use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
+use crate::inner_chunks::few_inner_chunks;
 use crate::placement::Placement;
 use crate::report::Report;
 use crate::view::ObjectSource;
@@ -210,11 +211,16 @@ pub fn each_unit(pool: &Pool, units: u64, look: impl Fn(u64) -> Result<(), Failu
 /// The key and source of the output object with this number.
 pub fn source_of(plan: &ArrayPlan, unit: u64) -> Option<(String, ItemSource)> {
     let grid = plan.array.numbered()?;
-    let index = grid.index(unit);
+    let index = plan.index(grid, unit);
     if plan.view.is_whole() {
         return Some((plan.array.key(&plan.array.keys.encode(&index)), ItemSource::Own));
     }
-    let under = plan.view.under(grid, &index);
+    let mut under = plan.view.under(grid, &index);
+    if let ObjectSource::Object { piece, .. } = under
+        && let Some(region) = few_inner_chunks(plan, piece, &grid.chunk(&index))
+    {
+        under = ObjectSource::Regions(vec![(piece, region)]);
+    }
     let key = match &under {
         ObjectSource::Object { piece, index } => {
             let array = &plan.view.pieces()[*piece].array;

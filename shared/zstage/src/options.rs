@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use zarray::Pool;
 use zstore::{Location, Store, StoreOptions, requests_in_flight};
 use zwire::Failure;
@@ -47,6 +48,41 @@ pub enum OnBadChunk {
     Skip,
 }
 
+/// How objects are checked as they arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArrivalCheck {
+    /// Not at all: they are decoded, or nobody asks.
+    None,
+    /// By their size.
+    Size,
+    /// By the strongest check that needs no other request and no decoding.
+    Auto,
+    /// Besides, every chunk is decoded.
+    Decode,
+}
+
+/// How shards are copied of which a view needs a part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shards {
+    /// As smaller shards, if less than half of their inner chunks are needed.
+    #[default]
+    Auto,
+    /// Whole.
+    Whole,
+    /// As smaller shards of the inner chunks that are needed.
+    Inner,
+}
+
+/// What happens when a source object changes between two requests, or since an earlier run read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnChange {
+    /// It is read again from the start.
+    Refetch,
+    /// The run ends.
+    Stop,
+}
+
 /// Where the scratch files of rechunking go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScratchPlace {
@@ -85,12 +121,18 @@ pub struct WriteOptions {
     pub prepare: Option<u32>,
     /// What is read back and compared.
     pub verify: Verify,
+    /// How objects that are copied are checked as they arrive.
+    pub arrival: ArrivalCheck,
     /// What happens to a chunk that cannot be decoded.
     pub on_bad_chunk: OnBadChunk,
+    /// What happens when a source object changes.
+    pub on_change: OnChange,
     /// How often finished work is synced and entered in the journal.
     pub checkpoint: Duration,
     /// Directory that keeps what is replaced in place.
     pub backup: Option<PathBuf>,
+    /// Directory to which the journal is moved when a local output is published, for [`check_stored`](crate::check_stored).
+    pub keep_journal: Option<PathBuf>,
     /// Workers: chunks processed in parallel.
     pub jobs: usize,
     /// Blosc threads inside one chunk; `None` chooses.

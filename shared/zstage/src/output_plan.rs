@@ -13,13 +13,14 @@ use crate::array_plan::{Action, ArrayPlan};
 use crate::journal::{Completed, Journal};
 use crate::memory::{divide, plan_regions};
 use crate::objects::Work;
-use crate::options::{Begin, Verify, WriteOptions};
+use crate::options::{ArrivalCheck, Begin, Verify, WriteOptions};
 use crate::placement::Placement;
 use crate::plan_file::{Header, MemoryPlan};
 use crate::progress::Progress;
 use crate::received::Arrivals;
 use crate::rechunk::ASSUMED_RATIO;
 use crate::report::ArrayRecord;
+use crate::sources::Sources;
 use crate::staged_store::StagedStore;
 use crate::stats;
 use crate::task::Task;
@@ -32,7 +33,7 @@ pub struct OutputPlan<'a> {
     /// The source stores; the plans' own arrays lie in the first.
     pub stores: &'a [Store],
     /// The nodes of the first.
-    pub hierarchy: Hierarchy<'a>,
+    pub hierarchy: Arc<Hierarchy<'a>>,
     /// Whether objects are found by listing the source; otherwise their keys are computed.
     pub listed: bool,
     /// Whether arrays of the source may be left out.
@@ -42,7 +43,7 @@ pub struct OutputPlan<'a> {
     /// In path order.
     pub plans: Vec<ArrayPlan>,
     /// Threads that read.
-    pub pool: Pool,
+    pub pool: Arc<Pool>,
     /// What regions are planned for.
     pub memory: MemoryPlan,
 }
@@ -62,29 +63,22 @@ pub enum Planned<'a> {
 }
 
 impl<'a> OutputPlan<'a> {
-    /// Reads the metadata of the whole source and plans every array. With `selects`, arrays may be left out: consolidated
-    /// metadata is believed, and keys are computed, so that nothing is listed of what is not needed.
+    /// Reads the metadata of the whole source and plans every array.
     ///
     /// # Errors
-    /// A source that is not a Zarr store, and what the store answers.
+    /// What the store answers, and a signal.
     pub fn read(
-        stores: &'a [Store],
+        sources: &Sources<'a>,
         output: &Location,
         options: &WriteOptions,
-        selects: bool,
         plan_array: &PlanArray,
         progress: &dyn Progress,
     ) -> Result<Planned<'a>, Failure> {
-        let store = &stores[0];
-        let readers = options.readers(store, output);
-        let pool = Pool::new(readers);
-        let listed = !selects && is_listable(store)?;
-        // Stale consolidated metadata would lose arrays where all are wanted: it is then used only if nothing can be listed.
-        let hierarchy = Hierarchy::open(store, &pool, !listed)?;
+        let Sources { stores, hierarchy, listed, selects, pool } = sources.clone();
         let memory = MemoryPlan {
             memory_bytes: options.memory_bytes,
             jobs: options.jobs,
-            readers,
+            readers: options.readers(&stores[0], output),
             verify: options.verify != Verify::None,
             remote_output: matches!(output, Location::Remote(_)),
             scratch_bytes: 0,
@@ -112,6 +106,11 @@ impl<'a> OutputPlan<'a> {
                 Ok(Node::Array(array)) if array.numbered().is_none() && !listable => {
                     let text = "its chunk keys must be listed, but this server cannot list objects";
                     Err(Failure::new(Exit::Unreadable, text).at(store.place(array.key_prefix())))
+                }
+                Ok(Node::Array(array)) if array.fetched.is_some() => {
+                    let text = "only some of its chunks were fetched (zfetch --layout mirror)";
+                    let failure = Failure::new(Exit::Unreadable, text).at(store.place(array.key_prefix()));
+                    Err(failure.hint("fetch the selection with --layout crop, or leave out the array with --var"))
                 }
                 Ok(Node::Array(array)) => plan_array(store, *array).map(|plan| (None, plan)),
                 Err(error) => Err(error.into()),
@@ -195,7 +194,8 @@ impl<'a> OutputPlan<'a> {
         };
         let strays = if listed && !header.in_place { self.strays_outside_arrays()? } else { 0 };
         let completed = Completed::read(staged.folder(), part.number, &self.plans)?;
-        let checked = self.stores.iter().filter(|_| self.selects && options.verify != Verify::None);
+        let is_checked = matches!(options.arrival, ArrivalCheck::Auto | ArrivalCheck::Decode);
+        let checked = self.stores.iter().filter(|_| is_checked);
         let arrivals = checked.map(Arrivals::of).collect::<Result<_, _>>()?;
         let task = Task {
             options,
@@ -250,9 +250,12 @@ impl<'a> OutputPlan<'a> {
         progress: &dyn Progress,
     ) -> Result<Map<String, Value>, Failure> {
         let name = self.store().location().to_string();
+        let mut estimated: Option<u64> = None;
         for plan in &self.plans {
             let mut record = plan.record(&name);
-            record.bytes_before = if self.store().is_remote() { None } else { Some(self.stored_bytes(plan)?) };
+            // Of a part, those of the whole array say nothing.
+            let is_asked = self.store().is_remote() || self.selects;
+            record.bytes_before = if is_asked { None } else { Some(self.stored_bytes(plan)?) };
             if let (Some(regions), Some(stored)) = (plan.regions(), record.bytes_before) {
                 // The plan knows how much of the chunks is read, and how large they are only decoded.
                 let decoded = plan.array.uncompressed_bytes().unwrap_or(1).max(1);
@@ -260,11 +263,11 @@ impl<'a> OutputPlan<'a> {
                 record.bytes_to_read = Some((regions.stats.read_bytes as f64 * ratio / ASSUMED_RATIO) as u64);
             }
             complete(plan, &mut record);
+            estimated = record.estimated_bytes.map_or(estimated, |bytes| Some(estimated.unwrap_or(0) + bytes));
             progress.emit(&Record::Plan(record))?;
         }
-        let sum = |field: fn(&Array) -> Option<u64>| {
-            self.plans.iter().filter_map(|plan| field(&plan.array)).fold(0u64, u64::saturating_add)
-        };
+        let sum =
+            |field: fn(&ArrayPlan) -> Option<u64>| self.plans.iter().filter_map(field).fold(0u64, u64::saturating_add);
         let jobs = options.jobs as u64;
         let need = |plan: &ArrayPlan| match plan.regions() {
             Some(regions) => regions.stats.peak_memory_bytes,
@@ -273,12 +276,13 @@ impl<'a> OutputPlan<'a> {
         let totals = [
             ("arrays", self.plans.len() as u64),
             ("recompress", self.plans.iter().filter(|plan| !matches!(plan.action, Action::Copy(_))).count() as u64),
-            ("objects_expected", sum(|array| array.numbered().map(Grid::len))),
-            ("uncompressed_bytes", sum(Array::uncompressed_bytes)),
+            ("objects_expected", sum(|plan| plan.array.numbered().map(|_| plan.objects_expected()))),
+            ("uncompressed_bytes", sum(ArrayPlan::uncompressed_bytes)),
             ("jobs", jobs),
             ("memory_bytes", self.plans.iter().map(need).max().unwrap_or(0)),
         ];
-        Ok(totals.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect())
+        let totals = totals.into_iter().chain(estimated.map(|bytes| ("estimated_bytes", bytes)));
+        Ok(totals.map(|(key, value)| (key.to_owned(), value.into())).collect())
     }
 
     /// What is stored of an array.
@@ -343,13 +347,4 @@ pub struct PartRun<'a> {
     pub record: &'a ArrayRecord<'a>,
     /// Where it is reported.
     pub progress: &'a dyn Progress,
-}
-
-/// Whether the server can list what it holds.
-fn is_listable(store: &Store) -> Result<bool, Failure> {
-    match store.list("") {
-        Ok(mut objects) => Ok(objects.next().transpose().map(|_| true)?),
-        Err(StoreError::NotListable { .. }) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -147,7 +147,11 @@ pub fn fingerprint(plans: &[ArrayPlan]) -> u32 {
             array.chain.specs,
             decided
         ]);
-        if pieces.is_empty() { own.to_string() } else { json!([own, pieces]).to_string() }
+        match plan.view.chosen() {
+            Some(chunks) => json!([own, pieces, **chunks]).to_string(),
+            None if pieces.is_empty() => own.to_string(),
+            None => json!([own, pieces]).to_string(),
+        }
     };
     plans.iter().fold(0, |crc, plan| crc32c(format!("{crc:08x}{}", describe(plan)).as_bytes()))
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zarray::{Key, ZarrFormat};
+use zarray::{Coverage, Key, ZarrFormat};
 use zstore::{Location, Store, StoreError, make_empty_directory, remove_empty_directory, write_failed};
 use zwire::Failure;
 
@@ -97,6 +98,14 @@ impl OutputPlan<'_> {
             earlier.lock().remove(key);
             Ok(())
         })?;
+        let mut coverage = Coverage::default();
+        for plan in &self.plans {
+            plan.view.chosen().into_iter().for_each(|set| coverage.add(plan.array.path.clone(), Arc::clone(set)));
+        }
+        for (key, text) in coverage.documents() {
+            put_document(staged, &key, &text)?;
+            earlier.lock().remove(&key);
+        }
         self.note_pieces(&documents.read)?;
         documents.read.save(staged)?;
         for key in earlier.into_inner() {

@@ -18,11 +18,18 @@ use crate::staged_store::StagedStore;
 use crate::swap::carry_over;
 use crate::waiting::{waiting, waiting_document, waiting_documents_of};
 
-/// Publishes `staged` as `header` describes; `sources` are the source stores. Can be repeated after an interruption.
+/// Publishes `staged` as `header` describes; `sources` are the source stores, and the journal is moved to `keep_journal`. Can be
+/// repeated after an interruption.
 ///
 /// # Errors
 /// The source has changed since it was read; errors of the store. The output is kept and can be finished later.
-pub fn publish(staged: StagedStore, header: &Header, sources: &[Store], pool: &Pool) -> Result<(), Failure> {
+pub fn publish(
+    staged: StagedStore,
+    header: &Header,
+    sources: &[Store],
+    pool: &Pool,
+    keep_journal: Option<&Path>,
+) -> Result<(), Failure> {
     // From here on, what is half done can only be understood with the plan.
     staged.keep();
     staged.prove_lock()?;
@@ -62,6 +69,7 @@ pub fn publish(staged: StagedStore, header: &Header, sources: &[Store], pool: &P
         };
         pool.map(keys, remove).into_iter().collect::<Result<(), Failure>>()?;
     }
+    keep_journal.map_or(Ok(()), |kept| staged.keep_journal(kept))?;
     Ok(staged.publish()?)
 }
 

@@ -1,13 +1,12 @@
-//! Checks of the bytes of an object as they arrive, before it is written: against its MD5, where the store has one, and against
-//! the form that its codec gives it.
+//! Checks of the bytes of an object as they arrive, before it is written: against the checksum that the store has of it, and
+//! against the form that its codec gives it.
 
 use md5::{Digest, Md5};
 use zarray::{Chain, HEAD_BYTES};
-use zstore::{Stat, Store, StoreError};
+use zstore::{METADATA, Stat, Store, StoreError};
 use zwire::{Exit, Failure};
 
-/// Documents at the root of a store, the smallest first.
-const DOCUMENTS: [&str; 4] = [".zgroup", "zarr.json", ".zarray", ".zmetadata"];
+use crate::sums::{Check, Sum, Verdict};
 
 /// Number of attempts on an object that arrives corrupt.
 pub const TRIES: usize = 5;
@@ -32,10 +31,10 @@ impl Arrivals {
         if !arrivals.is_remote {
             return Ok(arrivals);
         }
-        for key in DOCUMENTS {
+        for key in METADATA {
             let mut text = Vec::new();
             if let Some(stat) = store.get(key, &mut text)? {
-                arrivals.etags_are_md5 = stat.md5 == Some(Md5::digest(&text).into());
+                arrivals.etags_are_md5 = stat.is_tagged_with(Md5::digest(&text).into());
                 break;
             }
         }
@@ -55,7 +54,7 @@ impl Arrivals {
         let failure =
             Failure::new(Exit::Unreadable, format!("received {TRIES} times, always corrupt: {why}")).at(place);
         match self.etags_are_md5 {
-            true => failure.hint("if only some ETags of the store are MD5 sums, use --verify none"),
+            true => failure.hint("if only some ETags of the store are MD5 sums, use --verify size"),
             false => failure,
         }
     }
@@ -65,14 +64,13 @@ impl Arrivals {
 pub struct Received {
     head: Vec<u8>,
     size: u64,
-    md5: Option<(Md5, [u8; 16])>,
+    sum: Option<Sum>,
 }
 
 impl Received {
     /// An object of a store.
     pub fn new(arrivals: Arrivals, stat: Stat) -> Received {
-        let expected = stat.md5.filter(|_| arrivals.etags_are_md5);
-        Received { head: Vec::new(), size: 0, md5: expected.map(|expected| (Md5::new(), expected)) }
+        Received { head: Vec::new(), size: 0, sum: Sum::of(stat, arrivals.etags_are_md5) }
     }
 
     /// The next bytes.
@@ -80,34 +78,50 @@ impl Received {
         let missing = HEAD_BYTES.saturating_sub(self.head.len()).min(bytes.len());
         self.head.extend_from_slice(&bytes[..missing]);
         self.size += bytes.len() as u64;
-        if let Some((md5, _)) = &mut self.md5 {
-            md5.update(bytes);
-        }
+        self.sum.iter_mut().for_each(|sum| sum.add(bytes));
     }
 
-    /// Checks it, once all bytes are there; `chain` are the codecs of its array.
+    /// Whether all its bytes are needed for the check, and not only the first.
+    pub fn needs_all(&self) -> bool {
+        self.sum.is_some()
+    }
+
+    /// Passes over the next bytes, which are not needed.
+    pub fn skip(&mut self, bytes: usize) {
+        self.size += bytes as u64;
+    }
+
+    /// Checks it, once all bytes are there, and says how; `chain` are the codecs of its array.
     ///
     /// # Errors
     /// Why it is not what the store holds.
-    pub fn check(self, chain: &Chain) -> Result<(), String> {
-        if let Some((md5, expected)) = self.md5
-            && md5.finalize().as_slice() != expected
-        {
-            return Err("its MD5 differs from the one in its ETag".into());
+    pub fn check(self, chain: &Chain) -> Result<Check, String> {
+        let mut done = Check::of_form(chain.form());
+        if let Some(sum) = self.sum {
+            let check = sum.check();
+            match sum.compare() {
+                Verdict::Same => done = check,
+                Verdict::Different => {
+                    return Err(format!("its {} differs from the one that the server has", check.name()));
+                }
+                Verdict::Unknown => {}
+            }
         }
-        chain.check_form(&self.head, self.size)
+        chain.check_form(&self.head, self.size).map(|()| done)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use zstore::Checksum;
 
     use super::*;
 
-    fn arrive(arrivals: Arrivals, etag: &[u8], bytes: &[u8]) -> Result<(), String> {
+    fn arrive(arrivals: Arrivals, etag: &[u8], bytes: &[u8]) -> Result<Check, String> {
         let chain = Chain::v2(&json!("<u2"), &[], None, 2).expect("a chain");
-        let stat = Stat { md5: Some(Md5::digest(etag).into()), ..Stat::new(bytes.len() as u64, 0) };
+        let checksum = Some(Checksum::EtagMd5(Md5::digest(etag).into()));
+        let stat = Stat { checksum, ..Stat::new(bytes.len() as u64, 0) };
         let mut received = Received::new(arrivals, stat);
         bytes.chunks(3).for_each(|part| received.add(part));
         received.check(&chain)
@@ -116,10 +130,10 @@ mod tests {
     #[test]
     fn a_flipped_byte_is_found_where_etags_are_sums() {
         let sums = Arrivals { etags_are_md5: true, is_remote: true };
-        assert_eq!(arrive(sums, b"abcd", b"abcd"), Ok(()));
+        assert_eq!(arrive(sums, b"abcd", b"abcd"), Ok(Check::Md5));
         assert!(arrive(sums, b"abcd", b"abcE").expect_err("flipped").contains("MD5"));
         let others = Arrivals { etags_are_md5: false, ..sums };
-        assert_eq!(arrive(others, b"abcd", b"abcE"), Ok(()), "nothing is known of it");
+        assert_eq!(arrive(others, b"abcd", b"abcE"), Ok(Check::Size), "nothing else is known of it");
     }
 
     #[test]

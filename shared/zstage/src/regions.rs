@@ -1,8 +1,10 @@
 //! Rechunks arrays region by region; all workers share the regions of one array before the next.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use zcodec::{CodecError, Workspace, crc32c, crc32c_append};
 use zstore::{ByteRange, Store, StoreError, Upload};
 use zwire::{Exit, Failure};
@@ -15,6 +17,7 @@ use crate::options::{OnBadChunk, Verify};
 use crate::rechunk::{Coders, Engine, ObjectSink, OnBad, RechunkPlan, RegionOutcome, Scratch, ShardSink};
 use crate::report::Report;
 use crate::stats::Stats;
+use crate::sums::Checks;
 use crate::task::Task;
 
 /// Shared state for the regions of all arrays.
@@ -38,7 +41,12 @@ impl Regions<'_> {
     pub fn run(&self, array: usize, units: Range<u64>) -> Result<(), Failure> {
         let plan = &self.task.plans[array];
         let (Some(rechunk), Some(regions)) = (plan.rechunk(), plan.regions()) else { return Ok(()) };
-        let sink = StoreSink { plan, output: self.task.output(plan), verify: self.task.options.verify == Verify::Full };
+        let sink = StoreSink {
+            plan,
+            output: self.task.output(plan),
+            verify: self.task.options.verify == Verify::Full,
+            written: self.task.again.then(Mutex::default),
+        };
         let encoding = &rechunk.encoding;
         let encoder = |src: &[u8], dst: &mut Vec<u8>, threads: usize, workspace: &mut Workspace| {
             encode(encoding, src, dst, threads, workspace)
@@ -66,7 +74,7 @@ impl Regions<'_> {
                     if number >= group.end {
                         return;
                     }
-                    self.region(array, &engine, scratch.as_ref(), number);
+                    self.region(array, &engine, &sink, scratch.as_ref(), number);
                 }
             };
             std::thread::scope(|scope| {
@@ -95,7 +103,7 @@ impl Regions<'_> {
         }
     }
 
-    fn region(&self, array: usize, engine: &Engine, scratch: Option<&Scratch>, number: u64) {
+    fn region(&self, array: usize, engine: &Engine, sink: &StoreSink, scratch: Option<&Scratch>, number: u64) {
         let plan = &self.task.plans[array];
         let regions = engine.plan();
         let key = format!("region {number:012}");
@@ -107,9 +115,9 @@ impl Regions<'_> {
                 Ok((stats, 0.0))
             }
             Ok(None) => {
-                let done = self
-                    .remove_outputs(plan, regions, number)
-                    .and_then(|()| engine.run(number, scratch))
+                let done = engine
+                    .run(number, scratch)
+                    .and_then(|outcome| sink.remove_others(regions, number).map(|()| outcome))
                     .and_then(|outcome| self.record_done(array, number, &outcome));
                 self.task.progress.advance(share);
                 done
@@ -118,16 +126,6 @@ impl Regions<'_> {
         };
         let seconds = result.as_ref().map_or(0.0, |(_, seconds)| *seconds);
         self.report.finished(array, &key, result.map(|(stats, _)| (stats, Vec::new())), seconds);
-    }
-
-    /// Removes objects of an earlier run from a region: if the source has changed since, this run may write fewer.
-    fn remove_outputs(&self, plan: &ArrayPlan, regions: &RechunkPlan, number: u64) -> Result<(), Failure> {
-        if self.task.again {
-            for key in plan.region_keys(regions, number) {
-                self.task.output(plan).delete(&key)?;
-            }
-        }
-        Ok(())
     }
 
     /// Whether the objects of a completed region still exist with the recorded count and total size.
@@ -178,7 +176,9 @@ impl Regions<'_> {
             uncompressed_bytes: outcome.bytes_encoded,
             recompressed: outcome.objects,
             verified: if verified { outcome.objects } else { 0 },
+            checks: Checks::default(),
             resumed: 0,
+            bad_copied: 0,
             written: outcome.objects,
             sources: outcome.sources,
         };
@@ -217,9 +217,30 @@ struct StoreSink<'a> {
     output: &'a Store,
     /// Whether to read back written objects.
     verify: bool,
+    /// Keys of the objects of the regions under way, if there may have been earlier runs.
+    written: Option<Mutex<HashSet<String>>>,
 }
 
 impl StoreSink<'_> {
+    fn note(&self, key: String) {
+        if let Some(written) = &self.written {
+            written.lock().insert(key);
+        }
+    }
+
+    /// Removes the objects of a region that this run has not written: if the source has changed since an earlier run, there may be fewer.
+    /// What it has written was never missing: another process may have counted on it.
+    fn remove_others(&self, regions: &RechunkPlan, number: u64) -> Result<(), Failure> {
+        let Some(written) = &self.written else { return Ok(()) };
+        for key in self.plan.region_keys(regions, number) {
+            let is_written = written.lock().remove(&key);
+            if !is_written {
+                self.output.delete(&key)?;
+            }
+        }
+        Ok(())
+    }
+
     fn key(&self, index: &[u64]) -> String {
         self.plan.output_key(index)
     }
@@ -239,6 +260,7 @@ impl ObjectSink for StoreSink<'_> {
         if self.verify && (self.output.get(&key, &mut stored)?.is_none() || stored != bytes) {
             return Err(self.verify_failure(&key));
         }
+        self.note(key);
         Ok(())
     }
 
@@ -270,6 +292,7 @@ impl ShardSink for StoredShard<'_> {
         if sink.verify && !is_stored(sink.output, &key, start, stat.size, checksum)? {
             return Err(sink.verify_failure(&key));
         }
+        sink.note(key);
         Ok(())
     }
 }

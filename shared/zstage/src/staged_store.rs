@@ -11,11 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use zstore::{Location, Store, StoreError, StoreOptions, give_name, is_replaceable};
+use zstore::{
+    Location, Store, StoreError, StoreOptions, give_name, is_replaceable, move_directory, remove_tree, write_failed,
+};
 use zwire::Failure;
 
 use crate::folder::{
-    FINISHING, NAMING, OBJECTS, PLAN, check_folder, discard, empty, folder_of, give_up, remove_left_folders,
+    FINISHING, JOURNAL, NAMING, OBJECTS, PLAN, check_folder, discard, empty, folder_of, give_up, remove_left_folders,
 };
 use crate::lock::{Claim, Claimed, Lock, claim};
 use crate::options::Begin;
@@ -49,7 +51,8 @@ impl StagedStore {
         let (folder, lock) = claim_new(output, &books)?;
         if folder.stat(PLAN)?.is_some() {
             if begin != Begin::Overwrite {
-                return Err(StoreError::Unfinished { place: output.to_string() });
+                let in_place = begin == Begin::InPlace;
+                return Err(StoreError::Unfinished { place: output.to_string(), in_place });
             }
             give_up(output, &folder, &lock, options)?;
         }
@@ -208,6 +211,21 @@ impl StagedStore {
         matches!(&self.lock, Lock::Lease(lease) if lease.is_lost())
     }
 
+    /// Moves the journal to `kept` before it would be removed with the folder: once all is written, no resume needs it.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`].
+    pub fn keep_journal(&self, kept: &Path) -> Result<(), StoreError> {
+        let Location::Local(folder) = self.folder.location() else { return Ok(()) };
+        let journal = folder.join(JOURNAL);
+        // A run that was killed after this step has moved it already.
+        if journal.exists() {
+            let moved = remove_tree(kept).and_then(|()| move_directory(&journal, kept));
+            moved.map_err(|error| write_failed(kept, error))?;
+        }
+        Ok(())
+    }
+
     /// Gives the output its name, where it has none yet, and removes the folder.
     ///
     /// # Errors
@@ -254,7 +272,9 @@ impl Drop for StagedStore {
 
 /// The journal is written to the end: a signal stops the work, and then what was done is entered.
 fn bookkeeping(options: &StoreOptions) -> StoreOptions {
-    StoreOptions { stop: Arc::default(), timeout: options.timeout.min(BOOKS_TIMEOUT), ..options.clone() }
+    let timeout = options.timeout.min(BOOKS_TIMEOUT);
+    // A lease is kept through an outage.
+    StoreOptions { stop: Arc::default(), timeout, keeps_trying: true, ..options.clone() }
 }
 
 /// Creates the folder if missing and takes its lock.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use zwire::{Exit, ratio};
 
+use crate::sums::Checks;
+
 /// Counters of one or several objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -18,8 +20,12 @@ pub struct Stats {
     pub recompressed: u64,
     /// Objects read back and compared.
     pub verified: u64,
+    /// How objects were checked as they arrived.
+    pub checks: Checks,
     /// Objects done by an earlier run.
     pub resumed: u64,
+    /// Bad chunks that were copied as they are stored.
+    pub bad_copied: u64,
     /// Objects in the output.
     pub written: u64,
     /// The sum of [`crate::rechunk::source_hash`] over all source objects that were read.
@@ -35,7 +41,9 @@ impl Stats {
         self.uncompressed_bytes += other.uncompressed_bytes;
         self.recompressed += other.recompressed;
         self.verified += other.verified;
+        self.checks.add(&other.checks);
         self.resumed += other.resumed;
+        self.bad_copied += other.bad_copied;
         self.written += other.written;
         self.sources = self.sources.wrapping_add(other.sources);
     }
@@ -91,10 +99,16 @@ pub struct Totals {
     pub recompressed: u64,
     /// Transferred objects that were read back and compared.
     pub verified: u64,
+    /// How objects were checked as they arrived; those of earlier runs do not count.
+    #[serde(skip_serializing_if = "Checks::is_empty")]
+    pub checks: Checks,
     /// Transferred objects that an earlier run had done.
     pub resumed: u64,
     /// Objects that failed.
     pub failed: u64,
+    /// Of those, bad chunks that were copied as they are stored.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub bad_chunks_copied: u64,
     /// Stored bytes of the source.
     pub bytes_before: u64,
     /// Stored bytes of the output.
@@ -115,13 +129,19 @@ pub struct Totals {
     pub refused: u64,
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Totals {
     /// Adds the counts of an array.
     pub fn add_stats(&mut self, stats: &Stats) {
         self.objects += stats.objects;
         self.recompressed += stats.recompressed;
         self.verified += stats.verified;
+        self.checks.add(&stats.checks);
         self.resumed += stats.resumed;
+        self.bad_chunks_copied += stats.bad_copied;
         self.bytes_before += stats.bytes_before;
         self.bytes_after += stats.bytes_after;
         self.gain = ratio(self.bytes_before, self.bytes_after);
@@ -137,8 +157,10 @@ impl Totals {
         self.objects += other.objects;
         self.recompressed += other.recompressed;
         self.verified += other.verified;
+        self.checks.add(&other.checks);
         self.resumed += other.resumed;
         self.failed += other.failed;
+        self.bad_chunks_copied += other.bad_chunks_copied;
         self.bytes_before += other.bytes_before;
         self.bytes_after += other.bytes_after;
         self.skipped_keys += other.skipped_keys;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use zarray::{Array, Key, Node, array_v2, node_v3};
+use zarray::{Array, COVERAGE, Key, Node, array_v2, node_v3};
 use zstore::{METADATA, StoreError, is_temporary, read_failed};
 
 /// Number of names in a message.
@@ -47,7 +47,8 @@ impl Walk<'_> {
         }
         each_in(directory, &mut |path, is_directory| {
             let name = path.file_name().unwrap_or_default();
-            let is_document = name == ".zattrs" || METADATA.iter().any(|document| name == *document);
+            let is_document =
+                name == ".zattrs" || name == COVERAGE || METADATA.iter().any(|document| name == *document);
             match is_directory {
                 true => self.node(path)?,
                 false if !is_document => self.found.push(key_of(self.store, path)),

@@ -1,26 +1,28 @@
-//! Transcodes one object from source to output. Bytes to bytes; values are not interpreted.
+//! Makes one object of one source object. Bytes to bytes; values are not interpreted.
 
 use std::path::Path;
 
 use zarray::{Array, ScratchPool, Timer, ZarrError};
-use zcodec::{crc32c, crc32c_append};
+use zcodec::crc32c;
 use zstore::{ByteRange, Stat, Store};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
 use crate::backup::keep_replaced;
+use crate::changes::Changes;
 use crate::chunk::{ChunkScratch, check_decodes, recode};
 use crate::encoding::Encoding;
-use crate::memory::COPY_PIECE;
+use crate::large::LargeObjects;
 use crate::objects::Item;
-use crate::options::OnBadChunk;
+use crate::options::{ArrivalCheck, OnBadChunk};
 use crate::placement::Placement;
-use crate::received::{Arrivals, Received};
+use crate::received::Arrivals;
 use crate::seconds::Seconds;
 use crate::stats::Stats;
+use crate::sums::Check;
 
 /// Number of attempts on an object that another program writes at the same time.
-const TRIES: usize = 5;
+pub const TRIES: usize = 5;
 
 /// Buffers and timings that a worker keeps from object to object.
 #[derive(Default)]
@@ -48,6 +50,8 @@ pub struct Outcome {
     pub bad: Vec<Failure>,
     /// Whether another program wrote the object in the meantime, so that it must be read again.
     pub changed: bool,
+    /// How what arrived was checked.
+    pub checked: Option<Check>,
     /// Why what arrived is not what the store holds, so that it must be read again.
     pub corrupt: Option<String>,
 }
@@ -67,6 +71,7 @@ impl From<&Outcome> for Stats {
             uncompressed_bytes: outcome.uncompressed_bytes,
             recompressed: u64::from(outcome.recompressed),
             verified: u64::from(outcome.verified),
+            checks: outcome.checked.into(),
             written: u64::from(outcome.written.is_some()),
             ..Stats::default()
         }
@@ -77,6 +82,8 @@ impl From<&Outcome> for Stats {
 pub struct Job<'a> {
     /// The store of the source object.
     pub store: &'a Store,
+    /// Its index among the source stores.
+    pub store_number: usize,
     /// The array of the source object.
     pub array: &'a Array,
     /// The encoding of the output; `None` copies the stored bytes.
@@ -93,8 +100,14 @@ pub struct Job<'a> {
     pub backup: Option<&'a Path>,
     /// Decode and encode buffers.
     pub scratch: &'a ScratchPool<ChunkScratch>,
+    /// Large objects, which are copied by several workers.
+    pub large: &'a LargeObjects<'a>,
+    /// Source objects that have changed.
+    pub changes: &'a Changes,
     /// What is known of the objects of the source store; `None`: copies are not checked as they arrive.
     pub arrivals: Option<Arrivals>,
+    /// How copies are checked as they arrive.
+    pub arrival: ArrivalCheck,
 }
 
 impl Job<'_> {
@@ -106,12 +119,13 @@ impl Job<'_> {
         let mut corrupt = None;
         for _ in 0..TRIES {
             let mut outcome = self.once(scratch)?;
+            self.check_stored(&mut outcome, scratch)?;
             match (outcome.corrupt.take(), self.arrivals) {
                 (Some(why), Some(arrivals)) if arrivals.tries() == 1 => {
                     return Err(arrivals.failure(&why, self.place()));
                 }
                 (Some(why), _) => corrupt = Some(why),
-                (None, _) if outcome.changed => {}
+                (None, _) if outcome.changed => self.changes.met(|| self.place())?,
                 (None, _) => return Ok(outcome),
             }
         }
@@ -148,70 +162,6 @@ impl Job<'_> {
     /// The key of the output object.
     pub fn output_key(&self) -> String {
         self.plan.new_key(&self.item.key, self.item.unit)
-    }
-
-    /// Copies the object unchanged, in pieces, because a shard may not fit in memory.
-    fn copy(&self, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
-        let WorkerScratch { stored, seconds } = scratch;
-        let mut timer = Timer::start();
-        let key = self.output_key();
-        let (mut output, mut read, mut received) = (None, None, None);
-        let (mut done, mut checksum) = (0, 0);
-        let (source, written) = loop {
-            let range = ByteRange::At { start: done, len: COPY_PIECE };
-            let Some(stat) = self.store.get_range(&self.item.key, range, stored)? else { return self.absent() };
-            if *read.get_or_insert(stat) != stat {
-                return Ok(Outcome::changed());
-            }
-            seconds.read += timer.lap();
-            done += stored.len() as u64;
-            checksum = crc32c_append(checksum, stored);
-            let ends = done >= stat.size || stored.is_empty();
-            if let Some(arrivals) = self.arrivals {
-                received.get_or_insert_with(|| Received::new(arrivals, stat)).add(stored);
-                let checked = received.take_if(|_| ends).map_or(Ok(()), |all| all.check(&self.array.chain));
-                if let Err(why) = checked {
-                    return Ok(Outcome { corrupt: Some(why), ..Outcome::default() });
-                }
-            }
-            if ends && output.is_none() {
-                break (stat, self.output.put(&key, stored)?);
-            }
-            let mut upload = output.take().map_or_else(|| self.output.upload(&key, 0), Ok)?;
-            upload.write(stored)?;
-            if ends {
-                break (stat, upload.finish(&[])?);
-            }
-            output = Some(upload);
-            seconds.write += timer.lap();
-        };
-        seconds.write += timer.lap();
-        let mut outcome =
-            Outcome { source: Some(source), written: Some(written), crc32c: checksum, ..Outcome::default() };
-        if self.verify {
-            if self.checksum_of_output(&key, stored)? != checksum {
-                return Err(self.verify_failure("the stored bytes differ from those copied"));
-            }
-            seconds.verify += timer.lap();
-            outcome.verified = true;
-        }
-        Ok(outcome)
-    }
-
-    /// CRC-32C of the stored output object.
-    fn checksum_of_output(&self, key: &str, buffer: &mut Vec<u8>) -> Result<u32, Failure> {
-        let (mut done, mut checksum) = (0, 0);
-        loop {
-            let range = ByteRange::At { start: done, len: COPY_PIECE };
-            let Some(stat) = self.read_output(key, range, buffer)? else {
-                return Err(self.verify_failure("the object is missing"));
-            };
-            checksum = crc32c_append(checksum, buffer);
-            done += buffer.len() as u64;
-            if done >= stat.size || buffer.is_empty() {
-                return Ok(checksum);
-            }
-        }
     }
 
     fn transcode(&self, encoding: &Encoding, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use zarray::Key;
+use zarray::{COVERAGE, Key};
 use zcodec::{CodecError, Workspace};
 use zstore::{METADATA, Object, is_temporary};
 use zwire::{Exit, Failure};
@@ -73,7 +73,8 @@ impl LastLook<'_> {
         for object in output.list(plan.array.key_prefix())? {
             let key = object?.key;
             let name = key.rsplit('/').next().unwrap_or_default();
-            found += u64::from(name != ".zattrs" && !METADATA.contains(&name) && !is_temporary(name));
+            let is_document = [".zattrs", COVERAGE].contains(&name) || METADATA.contains(&name);
+            found += u64::from(!is_document && !is_temporary(name));
         }
         if found == written {
             return Ok(());

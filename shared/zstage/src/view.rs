@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use zarray::{Array, Grid, Subset};
+use zarray::{Array, ChunkSet, Grid, Subset};
 
 /// So many pieces, such as those of a crop, are all looked at for each object.
 const FEW_PIECES: usize = 16;
@@ -33,6 +33,8 @@ pub enum View {
     Whole,
     /// Pieces that do not overlap, in ascending order along the joined dimension, if there is one.
     Pieces(Vec<Piece>),
+    /// Some chunks of a whole array, in their places.
+    Chunks(Box<(Piece, Arc<ChunkSet>)>),
 }
 
 /// The source of one output object.
@@ -155,6 +157,20 @@ impl View {
         Ok(View::Pieces(pieces))
     }
 
+    /// Some chunks of an array in source store `store`, in their places; the others are absent.
+    pub fn chunks(store: usize, array: &Arc<Array>, chunks: Arc<ChunkSet>) -> View {
+        let (region, offset) = (Subset::whole(&array.shape), vec![0; array.shape.len()]);
+        View::Chunks(Box::new((Piece { store, array: Arc::clone(array), region, offset }, chunks)))
+    }
+
+    /// The chunks, if only some are wanted.
+    pub fn chosen(&self) -> Option<&Arc<ChunkSet>> {
+        match self {
+            View::Chunks(part) => Some(&part.1),
+            View::Whole | View::Pieces(_) => None,
+        }
+    }
+
     /// Whether this is the whole of the plan's own array.
     pub fn is_whole(&self) -> bool {
         matches!(self, View::Whole)
@@ -165,11 +181,15 @@ impl View {
         match self {
             View::Whole => &[],
             View::Pieces(pieces) => pieces,
+            View::Chunks(part) => std::slice::from_ref(&part.0),
         }
     }
 
     /// The shape of the output; `None` if it is that of the source.
     pub fn shape(&self) -> Option<Vec<u64>> {
+        if self.chosen().is_some() {
+            return None;
+        }
         let ends = self.pieces().iter().map(|piece| {
             let extents = piece.offset.iter().zip(piece.region.shape());
             extents.map(|(offset, length)| offset + length).collect::<Vec<u64>>()

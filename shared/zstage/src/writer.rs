@@ -22,6 +22,7 @@ use crate::prepare::{Format, absolute};
 use crate::progress::Progress;
 use crate::publish::{publish, sweep};
 use crate::read_documents::{START_OVER, check_documents};
+use crate::sources::Sources;
 use crate::staged_store::StagedStore;
 use crate::stats::{ArrayStats, Seen, Totals, Work};
 
@@ -33,7 +34,7 @@ pub trait Writer: Sync {
     /// The tool's name in the plan file.
     const TOOL: &'static str;
 
-    /// Whether the output may be a part of the source: see [`OutputPlan::read`].
+    /// Whether the output may be a part of the source: see [`Sources::open`].
     const SELECTS: bool = false;
 
     /// The flag before the output in commands, with a space after it; empty where the output is an argument.
@@ -44,7 +45,7 @@ pub trait Writer: Sync {
     ///
     /// # Errors
     /// [`Exit::Usage`] with the flag that differs.
-    fn body(&self, planned: Option<&Self::Body>) -> Result<Self::Body, Failure>;
+    fn body(&self, planned: Option<&Self::Body>, sources: &Sources) -> Result<Self::Body, Failure>;
 
     /// What is done with one array of the source, in an output that was begun as `begin` says; `None` leaves it out, which only
     /// a tool that selects does.
@@ -194,8 +195,9 @@ impl<W: Writer> Run<'_, W> {
 
     /// Checks that an existing store is what this command writes: then there is nothing left to do.
     fn check_complete(&self, stores: &[Store], output: &Location) -> Result<Outcome, Failure> {
-        let mut body = self.tool.body(None)?;
-        match self.plan_new(stores, output, &mut body)? {
+        let sources = self.sources(stores, output)?;
+        let mut body = self.tool.body(None, &sources)?;
+        match self.plan_new(&sources, output, &mut body)? {
             Err(refused) => Ok(refused),
             Ok(plan) => {
                 let written = Store::open_at(output, &self.options.store)?;
@@ -250,12 +252,13 @@ impl<W: Writer> Run<'_, W> {
 
     fn begin(&self, stores: &[Store], output: &Location) -> Result<Outcome, Failure> {
         let options = self.options;
-        let mut body = self.tool.body(None)?;
         let begin = || StagedStore::begin(output, options.begin, &options.store);
         // In place, the lock is taken before planning, so that no other run changes the store in between.
         let is_own_source = options.begin == Begin::InPlace && output.local().is_some() && !options.dry_run;
         let begun = if is_own_source { Some(begin()?) } else { None };
-        let plan = match self.plan_new(stores, output, &mut body)? {
+        let sources = self.sources(stores, output)?;
+        let mut body = self.tool.body(None, &sources)?;
+        let plan = match self.plan_new(&sources, output, &mut body)? {
             Ok(plan) => plan,
             Err(refused) => return Ok(refused),
         };
@@ -285,26 +288,33 @@ impl<W: Writer> Run<'_, W> {
     /// Plans a new run. What the tool decides once the arrays are known goes to `body`.
     fn plan_new<'s>(
         &self,
-        stores: &'s [Store],
+        sources: &Sources<'s>,
         output: &Location,
         body: &mut W::Body,
     ) -> Result<PlannedOrRefused<'s>, Failure> {
-        match self.plan(stores, output, body, None)? {
-            Ok(plan) if self.tool.refine(body, &plan, output, self.progress)? => self.plan(stores, output, body, None),
+        match self.plan(sources, output, body, None)? {
+            Ok(plan) if self.tool.refine(body, &plan, output, self.progress)? => self.plan(sources, output, body, None),
             planned => Ok(planned),
         }
     }
 
     fn resume(&self, stores: &[Store], staged: StagedStore, file: PlanFile<W::Body>) -> Result<Outcome, Failure> {
         self.check_same_run(&file.header, &stores[0], false)?;
-        let body = self.tool.body(Some(&file.body))?;
+        let sources = self.sources(stores, staged.output())?;
+        let body = self.tool.body(Some(&file.body), &sources)?;
         if staged.is_finishing()? {
             // All was done but publishing; the source, being the output, may have changed its metadata since.
             sweep(&staged)?;
-            publish(staged, &file.header, stores, &self.options.pool(&stores[0]))?;
+            publish(
+                staged,
+                &file.header,
+                stores,
+                &self.options.pool(&stores[0]),
+                self.options.keep_journal.as_deref(),
+            )?;
             return Ok(Outcome::new(Exit::Done, Summary::Nothing {}));
         }
-        let plan = match self.plan(stores, staged.output(), &body, Some(&file.header))? {
+        let plan = match self.plan(&sources, staged.output(), &body, Some(&file.header))? {
             Ok(plan) => plan,
             Err(refused) => return Ok(refused),
         };
@@ -347,12 +357,13 @@ impl<W: Writer> Run<'_, W> {
             return Ok(Outcome::new(Exit::Done, Summary::PartDone { already_done: true }));
         }
         let stores = [self.source(source, header)?];
-        let body = self.tool.body(Some(&file.body))?;
+        let sources = self.sources(&stores, staged.output())?;
+        let body = self.tool.body(Some(&file.body), &sources)?;
         self.options.check_bad_chunks(header.in_place)?;
         // How the output was begun is in its plan, and not typed again.
         let options = WriteOptions { begin: header.begin(), ..self.options.clone() };
         let run = Run { options: &options, ..*self };
-        let plan = match run.plan(&stores, staged.output(), &body, Some(header))? {
+        let plan = match run.plan(&sources, staged.output(), &body, Some(header))? {
             Ok(plan) => plan,
             Err(refused) => return Ok(refused),
         };
@@ -414,7 +425,7 @@ impl<W: Writer> Run<'_, W> {
             self.check_parts(&stores, &staged, &file, &seen)?;
         }
         let pool = self.options.pool(staged.objects());
-        publish(staged, &file.header, &stores, &pool)?;
+        publish(staged, &file.header, &stores, &pool, self.options.keep_journal.as_deref())?;
         self.progress.too_late();
         Ok(Outcome::new(exit_of(&totals), Summary::Totals(totals)))
     }
@@ -428,14 +439,14 @@ impl<W: Writer> Run<'_, W> {
         seen: &[Seen],
     ) -> Result<(), Failure> {
         let options = WriteOptions { begin: file.header.begin(), ..self.options.clone() };
-        let body = self.tool.body(Some(&file.body))?;
+        let sources = self.sources(stores, staged.output())?;
+        let body = self.tool.body(Some(&file.body), &sources)?;
         check_documents(staged, stores, &file.header, &options.pool(&stores[0]))?;
         let plan_array = self.tool.planner(&body, options.begin)?;
-        let mut plan =
-            match OutputPlan::read(stores, staged.output(), &options, W::SELECTS, &plan_array, self.progress)? {
-                Planned::Possible(plan) => plan,
-                Planned::Impossible(failures) => return failures.into_iter().next().map_or(Ok(()), Err),
-            };
+        let mut plan = match OutputPlan::read(&sources, staged.output(), &options, &plan_array, self.progress)? {
+            Planned::Possible(plan) => plan,
+            Planned::Impossible(failures) => return failures.into_iter().next().map_or(Ok(()), Err),
+        };
         plan.plan_regions(file.header.memory)?;
         check_fingerprint(&file.header, &plan.plans, staged.output())?;
         plan.check_unchanged(staged, seen, self.progress)
@@ -444,13 +455,13 @@ impl<W: Writer> Run<'_, W> {
     /// The plan of every array; how the run ends where that is not possible.
     fn plan<'s>(
         &self,
-        stores: &'s [Store],
+        sources: &Sources<'s>,
         output: &Location,
         body: &W::Body,
         planned: Option<&Header>,
     ) -> Result<PlannedOrRefused<'s>, Failure> {
         let plan_array = self.tool.planner(body, self.options.begin)?;
-        let mut plan = match OutputPlan::read(stores, output, self.options, W::SELECTS, &plan_array, self.progress)? {
+        let mut plan = match OutputPlan::read(sources, output, self.options, &plan_array, self.progress)? {
             Planned::Possible(plan) => plan,
             Planned::Impossible(failures) => return self.refuse(&failures).map(Err),
         };
@@ -464,6 +475,10 @@ impl<W: Writer> Run<'_, W> {
         failures.iter().try_for_each(|failure| self.progress.item_failed(failure))?;
         let exit = failures.first().map_or(Exit::Unreadable, |failure| failure.exit);
         Ok(Outcome::new(exit, Summary::Nothing {}))
+    }
+
+    fn sources<'s>(&self, stores: &'s [Store], output: &Location) -> Result<Sources<'s>, Failure> {
+        Sources::open(stores, output, self.options, W::SELECTS)
     }
 
     fn format(&self, body: &W::Body) -> Format<'_> {
@@ -527,7 +542,9 @@ impl<W: Writer> Run<'_, W> {
         staged.keep();
         staged.prove_lock()?;
         let looked = plan.check_unchanged(&staged, &work.seen, self.progress);
-        looked.and_then(|()| publish(staged, header, plan.stores, &pool)).inspect_err(|_| {
+        let keep_journal = self.options.keep_journal.as_deref();
+        let published = looked.and_then(|()| publish(staged, header, plan.stores, &pool, keep_journal));
+        published.inspect_err(|_| {
             self.progress.warn(&format!("{path}: all chunks are written, but publishing failed; rerun with --resume"));
         })?;
         self.progress.too_late();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use zwire::{Exit, Failure, shell_quote};
 
-use crate::file_kind::{FileKind, neighbour};
+use crate::file_kind::{FileKind, is_unfinished, neighbour};
 use crate::trouble::Trouble;
 
 /// Why a store or one of its objects cannot be read or written. Every variant names its path or URL.
@@ -48,6 +48,12 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The server answers in the same way whether an object is missing or forbidden, and nothing but metadata could be read.
+    #[error("{place}: absent or forbidden: the server answers 403 for both")]
+    Hidden {
+        /// URL.
+        place: String,
+    },
     /// The request failed after all retries.
     #[error("{place}: request failed")]
     Network {
@@ -57,6 +63,12 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The object was replaced or removed between its parts.
+    #[error("{place}: changed while it was being read")]
+    Changed {
+        /// URL.
+        place: String,
+    },
     /// No data, or too little, arrived within the time limit.
     #[error("{place}: timed out: {detail}")]
     TimedOut {
@@ -64,6 +76,14 @@ pub enum StoreError {
         place: String,
         /// Which time limit was exceeded.
         detail: String,
+    },
+    /// The server has not answered several requests in a row, and is not asked any more.
+    #[error("{place}: not requested: the server did not answer {}", before(*requests))]
+    Dead {
+        /// URL.
+        place: String,
+        /// How many requests.
+        requests: usize,
     },
     /// The process was asked to stop while waiting for the server.
     #[error("{place}: stopped")]
@@ -74,6 +94,12 @@ pub enum StoreError {
     /// The server cannot list its objects.
     #[error("{place}: this server cannot list its objects")]
     NotListable {
+        /// URL.
+        place: String,
+    },
+    /// A wildcard for a server that cannot list its stores.
+    #[error("{place}: a plain HTTP server cannot list its stores, so * stands for none")]
+    NoWildcards {
         /// URL.
         place: String,
     },
@@ -145,6 +171,8 @@ pub enum StoreError {
     Unfinished {
         /// Path or URL of the output.
         place: String,
+        /// Whether this run would change a store in place, so that there is nothing to overwrite.
+        in_place: bool,
     },
     /// Another run is writing to the output.
     #[error("{place}: another run is writing to it")]
@@ -203,7 +231,9 @@ impl StoreError {
             StoreError::Absent { .. } | StoreError::NoBucket { .. } | StoreError::NotADirectory { .. } => Exit::Absent,
             StoreError::BadUrl { .. } | StoreError::TooLarge { .. } => Exit::Usage,
             StoreError::Denied { .. } | StoreError::Network { .. } | StoreError::TimedOut { .. } => Exit::Refused,
-            StoreError::NotListable { .. } | StoreError::NoRanges { .. } => Exit::Refused,
+            StoreError::NotListable { .. } | StoreError::NoWildcards { .. } => Exit::Refused,
+            StoreError::NoRanges { .. } | StoreError::Dead { .. } => Exit::Refused,
+            StoreError::Changed { .. } | StoreError::Hidden { .. } => Exit::Refused,
             StoreError::Stopped { .. } => Exit::Terminated,
             StoreError::Read { .. } | StoreError::Archive { .. } => Exit::Unreadable,
             StoreError::Write { .. }
@@ -231,8 +261,12 @@ impl StoreError {
             | StoreError::Denied { place, .. }
             | StoreError::Network { place, .. }
             | StoreError::TimedOut { place, .. }
+            | StoreError::Dead { place, .. }
+            | StoreError::Changed { place }
+            | StoreError::Hidden { place }
             | StoreError::Stopped { place }
             | StoreError::NotListable { place }
+            | StoreError::NoWildcards { place }
             | StoreError::NoRanges { place, .. }
             | StoreError::NotWritable { place, .. }
             | StoreError::Archive { place, .. }
@@ -240,7 +274,7 @@ impl StoreError {
             | StoreError::Read { place, .. }
             | StoreError::Write { place, .. }
             | StoreError::Unpublished { place, .. }
-            | StoreError::Unfinished { place }
+            | StoreError::Unfinished { place, .. }
             | StoreError::Busy { place }
             | StoreError::Locked { place, .. }
             | StoreError::LockLost { place }
@@ -262,8 +296,11 @@ impl StoreError {
             }
             StoreError::Strangers { .. } => "move them out of it, or choose another name",
             StoreError::Exists { .. } => "choose another name, or use --overwrite to replace a Zarr store",
-            StoreError::Unfinished { .. } => {
-                "use --resume to continue it or --overwrite to discard it; with --in-place, remove its .plan directory to discard it"
+            StoreError::Unfinished { in_place: false, .. } => {
+                "use --resume to continue it or --overwrite to discard it"
+            }
+            StoreError::Unfinished { in_place: true, .. } => {
+                "use --resume to continue it, or remove its .plan directory to discard it"
             }
             StoreError::Busy { .. } => "wait until it ends, then use --resume",
             StoreError::Locked { .. } => {
@@ -271,7 +308,11 @@ impl StoreError {
             }
             StoreError::NotBegun { .. } => "start without --resume, or use --prepare",
             StoreError::NotListable { .. } => {
-                "name one array, or use a store with consolidated metadata: plain HTTP servers cannot list objects"
+                "use the s3:, gs: or az: URL of the store, or a copy on disk; over plain HTTP, what can be read is a store \
+                 with consolidated metadata, or one array that is named"
+            }
+            StoreError::NoWildcards { .. } => {
+                "name each store, or list their URLs, one a line, with --stores-from FILE; s3:, gs: and az: URLs are expanded"
             }
             StoreError::NoRanges { .. } => "download it and use the local copy",
             StoreError::NotWritable { .. } => "choose a local directory, or an s3:, gs: or az: URL",
@@ -282,9 +323,17 @@ impl StoreError {
                 "check the name of the bucket, and --endpoint if the cloud is not the provider's own"
             }
             StoreError::NotADirectory { place, kind } => return Some(kind.hint(place)),
+            StoreError::Absent { place } if is_unfinished(place) => {
+                "the run that writes it is not finished: continue that run with --resume, or with --part and --finish"
+            }
             StoreError::Absent { place } if !place.contains("://") => {
                 return neighbour(place).map(|meant| format!("did you mean {}?", shell_quote(&meant)));
             }
+            StoreError::Dead { .. } => "check the server and the network, then run the command again",
+            StoreError::Hidden { .. } => {
+                "use credentials that may list the bucket, or --missing-status 403 if its chunks may be missing"
+            }
+            StoreError::Changed { .. } => "run the command again when nobody writes to the store",
             StoreError::TimedOut { .. } => "raise --timeout if the server is slow",
             _ => return None,
         };
@@ -296,6 +345,11 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         Failure::from_error(error.exit(), error.place(), &error, error.hint())
     }
+}
+
+/// Requests before one that was not sent.
+fn before(requests: usize) -> String {
+    if requests == 1 { "the request before it".into() } else { format!("the {requests} requests before it") }
 }
 
 /// Classifies a failed read of `path`.

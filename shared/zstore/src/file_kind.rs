@@ -99,6 +99,14 @@ fn python(text: &str) -> String {
     format!("\"{escaped}\"")
 }
 
+/// How the name of the folder of an unfinished output ends.
+const PLAN: &str = ".plan";
+
+/// Whether `place` is the output of a run that has not finished.
+pub fn is_unfinished(place: &str) -> bool {
+    !place.contains("://") && Path::new(&format!("{}{PLAN}", place.trim_end_matches('/'))).is_dir()
+}
+
 /// The path that was probably meant by `place`, which does not exist: with `.zarr` added, or a neighbour with a similar name.
 pub fn neighbour(place: &str) -> Option<String> {
     let path = Path::new(place.trim_end_matches('/'));
@@ -106,7 +114,7 @@ pub fn neighbour(place: &str) -> Option<String> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let names =
         fs::read_dir(parent).ok()?.take(NEIGHBOURS).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|other| !other.starts_with('.')).collect();
+    let mut names: Vec<String> = names.filter(|other| !other.starts_with('.') && !other.ends_with(PLAN)).collect();
     names.sort_unstable();
     let with_extension = format!("{name}.zarr");
     let meant = match names.contains(&with_extension) {
@@ -176,6 +184,9 @@ mod tests {
             assert_eq!(found(typed), place(meant), "{typed}");
         }
         assert_eq!(found("nothing_like_it"), None);
+        fs::create_dir(directory.path().join("copy.zarr.plan")).expect("is made");
+        assert_eq!(found("copy.zarr"), None, "an output that is not there yet is not its plan");
+        assert!(is_unfinished(directory.path().join("copy.zarr").to_str().expect("UTF-8")));
         assert_eq!(neighbour("/nowhere/at-all.zarr"), None);
     }
 }

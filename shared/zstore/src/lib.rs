@@ -6,6 +6,7 @@
 
 mod atomic;
 mod aws_profile;
+mod checksum;
 mod cloud;
 mod error;
 mod file_kind;
@@ -14,6 +15,7 @@ mod http_headers;
 mod local;
 mod location;
 mod netrc;
+mod notices;
 mod object;
 mod open_object;
 mod options;
@@ -21,6 +23,7 @@ mod redirects;
 mod remote;
 mod secrets;
 mod target;
+mod transport;
 mod trouble;
 mod wildcard;
 mod write;
@@ -32,19 +35,22 @@ use std::path::Path;
 
 pub use atomic::{
     AtomicDirectory, AtomicFile, Durability, METADATA, Replace, complete_exchange, create_directories, create_file,
-    exchange, give_name, is_empty_directory, is_own_temporary, is_replaceable, is_temporary, keep_permissions,
-    link_or_copy, make_empty_directory, move_directory, remove_empty_directory, remove_left_behind, remove_retired,
-    remove_tree, retire_directory,
+    disk_usage, exchange, give_name, is_empty_directory, is_own_temporary, is_replaceable, is_temporary,
+    keep_permissions, link_or_copy, make_empty_directory, move_directory, remove_empty_directory, remove_file,
+    remove_left_behind, remove_retired, remove_tree, retire_directory,
 };
+pub use checksum::Checksum;
 pub use error::{StoreError, missing_directory, read_failed, write_failed};
 pub use file_kind::FileKind;
 pub use guard::Guard;
-pub use local::LocalObject;
+pub use local::{LocalObject, PartialObject, READERS, READERS_TEXT, is_at, mark_in_use};
 pub use location::{Location, ZipLocation, without_caches};
+pub use notices::take_notices;
 pub use object::{ByteRange, Entries, Listing, Object, Stat};
 pub use open_object::{OpenObject, RemoteObject, ZipObject};
-pub use options::{Setting, StoreOptions, requests_in_flight};
+pub use options::{Payer, Setting, StoreOptions, requests_in_flight};
 pub use target::{Address, Target};
+pub use transport::Rate;
 pub use write::Upload;
 
 use local::LocalStore;
@@ -67,7 +73,7 @@ pub struct Store {
 
 enum Backend {
     Local(LocalStore),
-    Remote(RemoteStore),
+    Remote(Box<RemoteStore>),
     Zip(Box<ZipStore>),
 }
 
@@ -94,7 +100,7 @@ impl Store {
             },
             Location::Local(path) if is_zip(path) => return Store::open_at(&location.clone().into_zip(), options),
             Location::Local(path) => Backend::Local(LocalStore::open(path, options.stop.clone())?),
-            Location::Remote(address) => Backend::Remote(RemoteStore::open(address, options)?),
+            Location::Remote(address) => Backend::Remote(Box::new(RemoteStore::open(address, options)?)),
         };
         Ok(Store { location: location.clone(), backend, memory: options.memory })
     }
@@ -111,6 +117,11 @@ impl Store {
             Backend::Remote(_) => true,
             Backend::Zip(store) => store.is_remote(),
         }
+    }
+
+    /// Whether the server has sent a whole object where part of it was asked for.
+    pub fn ignores_ranges(&self) -> bool {
+        matches!(&self.backend, Backend::Remote(store) if store.ignores_ranges())
     }
 
     /// Path or URL of a key, for messages.
@@ -157,6 +168,18 @@ impl Store {
         }
     }
 
+    /// Reads the first `most` bytes of an object, or all where it is shorter, into `buffer` (overwritten). A server then gives its
+    /// checksum of the whole object, as with [`Store::get`] and unlike with a range.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn get_start(&self, key: &str, most: u64, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
+        match &self.backend {
+            Backend::Remote(store) => store.get_start(key, most, buffer),
+            Backend::Local(_) | Backend::Zip(_) => self.get_range(key, ByteRange::At { start: 0, len: most }, buffer),
+        }
+    }
+
     /// Reads part of an object into `buffer` (its previous contents are overwritten) and says what the whole object is like.
     /// `None` if the object does not exist.
     ///
@@ -175,7 +198,7 @@ impl Store {
     /// object.
     ///
     /// # Errors
-    /// As [`Store::get`]; [`StoreError::Network`] where the object changed in between.
+    /// As [`Store::get`]; [`StoreError::Changed`] where the object changed in between.
     pub fn get_ranges(
         &self,
         key: &str,

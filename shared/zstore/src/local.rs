@@ -1,6 +1,8 @@
 //! A directory as a store.
 
+mod in_use;
 mod object;
+mod partial;
 mod upload;
 pub mod walk;
 mod write;
@@ -15,7 +17,9 @@ use std::sync::atomic::AtomicUsize;
 
 use crate::{ByteRange, Durability, FileKind, Stat, StoreError, read_failed};
 
+pub use in_use::{READERS, READERS_TEXT, mark_in_use};
 pub use object::LocalObject;
+pub use partial::PartialObject;
 pub use upload::LocalUpload;
 
 pub struct LocalStore {
@@ -24,6 +28,8 @@ pub struct LocalStore {
     stop: Arc<AtomicUsize>,
     /// What survives a crash once an object has taken the place of an older one.
     pub durability: Durability,
+    /// Held open for a store in a cache.
+    _in_use: Option<File>,
 }
 
 impl LocalStore {
@@ -32,7 +38,8 @@ impl LocalStore {
         if !metadata.is_dir() {
             return Err(StoreError::NotADirectory { place: root.display().to_string(), kind: FileKind::of(root) });
         }
-        Ok(LocalStore { root: root.to_owned(), stop, durability: Durability::Deferred })
+        let in_use = mark_in_use(root);
+        Ok(LocalStore { root: root.to_owned(), stop, durability: Durability::Deferred, _in_use: in_use })
     }
 
     fn path(&self, key: &str) -> PathBuf {
@@ -81,6 +88,12 @@ fn is_absent(error: &io::Error) -> bool {
 pub fn file_stat(metadata: &fs::Metadata) -> Stat {
     let tag = metadata.mtime().wrapping_mul(1_000_000_000).wrapping_add(metadata.mtime_nsec());
     Stat::new(metadata.len(), tag as u64)
+}
+
+/// Whether an open file is still the one at `path`: it may have been removed or replaced in the meantime.
+pub fn is_at(file: &File, path: &Path) -> bool {
+    let number = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    file.metadata().ok().map(number).is_some_and(|ours| fs::metadata(path).ok().map(number) == Some(ours))
 }
 
 #[cfg(test)]

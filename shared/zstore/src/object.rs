@@ -1,22 +1,44 @@
 //! Keys, and what a store says of the objects that have them.
 
-use crate::StoreError;
+use std::cmp::Ordering;
 
-/// What a store says of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+use crate::{Checksum, StoreError};
+
+/// What a store says of an object. Two of them are equal if size and tag are: not every answer has a checksum.
+#[derive(Debug, Clone, Copy)]
 pub struct Stat {
     /// Its size.
     pub size: u64,
     /// Changes when the object is rewritten: made of its ETag, or of the time it was last modified.
     pub tag: u64,
-    /// The MD5 of its content, if its ETag has the form of one.
-    pub md5: Option<[u8; 16]>,
+    /// Its checksum, if the store has one.
+    pub checksum: Option<Checksum>,
 }
 
 impl Stat {
-    /// Without an MD5.
+    /// Without a checksum.
     pub fn new(size: u64, tag: u64) -> Stat {
-        Stat { size, tag, md5: None }
+        Stat { size, tag, checksum: None }
+    }
+}
+
+impl PartialEq for Stat {
+    fn eq(&self, other: &Stat) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Stat {}
+
+impl PartialOrd for Stat {
+    fn partial_cmp(&self, other: &Stat) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Stat {
+    fn cmp(&self, other: &Stat) -> Ordering {
+        (self.size, self.tag).cmp(&(other.size, other.tag))
     }
 }
 

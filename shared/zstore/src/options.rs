@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use crate::Target;
+use crate::transport::Rate;
 
 /// How to connect to remote stores.
 #[derive(Debug, Clone)]
@@ -20,14 +21,34 @@ pub struct StoreOptions {
     pub region: Option<String>,
     /// Further settings, by the names that the clouds' configuration has.
     pub settings: Vec<Setting>,
-    /// The longest that one operation may take without its bytes arriving.
+    /// The longest that one request may take with all its tries; the clocks of its steps follow from it. A body that keeps coming
+    /// may take longer.
     pub timeout: Duration,
     /// Retries of one operation, with backoff and jitter; `None`: as many as fit into the time limit.
     pub retries: Option<usize>,
+    /// Requests in flight to one store; `None`: as many as it takes.
+    pub requests: Option<usize>,
+    /// Limits what all stores with these options transfer.
+    pub rate: Option<Arc<Rate>>,
+    /// A status that stands for a missing object, such as 403; 404 does in any case.
+    pub missing_status: Option<u16>,
+    /// Who pays for requests.
+    pub payer: Payer,
     /// The most bytes of an object that is held whole to be read: a document, a chunk, a compressed entry of an archive.
     pub memory: u64,
+    /// Whether a server that does not answer any more is asked again and again.
+    pub keeps_trying: bool,
     /// Becomes other than 0 when the process is asked to stop: every wait for a server then ends at once.
     pub stop: Arc<AtomicUsize>,
+}
+
+/// Who pays for requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payer {
+    /// The owner of the bucket.
+    Owner,
+    /// Who asks; on Google Cloud Storage, this project.
+    Requester(Option<String>),
 }
 
 /// A setting of a cloud or of its connections, such as `aws_request_payer=true`. Its value may be secret, and is not shown.
@@ -68,7 +89,12 @@ impl Default for StoreOptions {
             settings: Vec::new(),
             timeout: Duration::from_secs(60),
             retries: None,
+            requests: None,
+            rate: None,
+            missing_status: None,
+            payer: Payer::Owner,
             memory: 2 << 30,
+            keeps_trying: false,
             stop: Arc::default(),
         }
     }

@@ -17,13 +17,12 @@ use url::{Origin, Url};
 const MOST_REDIRECTS: usize = 10;
 
 /// Makes clients that send headers to one server, and to no other.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PrivateConnector {
     /// Scheme, host and port.
     pub server: Origin,
     pub headers: HeaderMap,
     pub connect_timeout: Duration,
-    pub read_timeout: Duration,
 }
 
 impl HttpConnector for PrivateConnector {
@@ -32,8 +31,7 @@ impl HttpConnector for PrivateConnector {
         let builder = ClientBuilder::new()
             .redirect(Policy::none())
             .user_agent(concat!("ztools/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(self.connect_timeout)
-            .read_timeout(self.read_timeout);
+            .connect_timeout(self.connect_timeout);
         let client = configured(builder, client).and_then(ClientBuilder::build).map_err(failed)?;
         let (server, headers) = (self.server.clone(), self.headers.clone());
         Ok(HttpClient::new(PrivateClient { client, server, headers }))

@@ -64,6 +64,16 @@ impl Trouble {
         Trouble { kind, status: status(text), detail }
     }
 
+    /// The status of the answer.
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// Whether access to one object was refused, and not to all for want of valid credentials.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self.kind, Kind::Forbidden | Kind::NoCredentials | Kind::NoLogin | Kind::Anonymous)
+    }
+
     /// Whether there is no such object.
     pub fn is_absent(&self) -> bool {
         self.status == Some(404)
@@ -100,7 +110,8 @@ impl Trouble {
             Kind::OtherRegion(Some(region)) => return Some(format!("use --region {region}")),
             Kind::OtherRegion(None) => "use --region with the region of the bucket",
             Kind::NoCredentials => {
-                "use --anonymous for a public bucket; otherwise set AWS_PROFILE, or the cloud provider's environment variables"
+                "use --anonymous for a public bucket; otherwise set AWS_PROFILE, or the cloud provider's environment variables; \
+                 --store-option skip_signature=false uses the role of this machine"
             }
             Kind::NoLogin => {
                 "add user and password to ~/.netrc, set ZTOOLS_HTTP_TOKEN or ZTOOLS_HTTP_HEADERS, or use a signed URL"

@@ -9,7 +9,7 @@ impl Target {
     /// The stores that a URL with `*` in its path stands for, in order of their names; anything else is itself.
     ///
     /// # Errors
-    /// [`StoreError::Absent`] if no name matches, [`StoreError::NotListable`] from plain HTTP servers, and other errors of the
+    /// [`StoreError::Absent`] if no name matches, [`StoreError::NoWildcards`] from plain HTTP servers, and other errors of the
     /// listing.
     pub fn expanded(&self, options: &StoreOptions) -> Result<Vec<Target>, StoreError> {
         let Some(pattern) = self.typed().to_str().and_then(Pattern::of) else { return Ok(vec![self.clone()]) };
@@ -50,7 +50,11 @@ impl Pattern<'_> {
         if !part.contains('*') {
             return Ok(vec![format!("{above}/{part}")]);
         }
-        let entries = Store::open(format!("{above}{}", self.query).as_str(), options)?.entries("")?;
+        let entries = Store::open(format!("{above}{}", self.query).as_str(), options)?.entries("");
+        let entries = entries.map_err(|error| match error {
+            StoreError::NotListable { .. } => StoreError::NoWildcards { place: format!("{above}/{part}") },
+            other => other,
+        })?;
         // Of the URL, whose other parts are encoded, too.
         let part = decoded(part);
         let mut names: Vec<String> = entries.directories.into_iter().chain(entries.files).collect();

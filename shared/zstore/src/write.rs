@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::local::{LocalStore, LocalUpload};
+use crate::local::{LocalStore, LocalUpload, PartialObject};
 use crate::remote::{RemoteStore, RemoteUpload};
 use crate::{Backend, Durability, Guard, Location, Stat, Store, StoreError, StoreOptions, Target};
 
@@ -25,7 +25,7 @@ impl Store {
     pub fn create_at(location: &Location, options: &StoreOptions) -> Result<Store, StoreError> {
         let backend = match location {
             Location::Local(path) => Backend::Local(LocalStore::create(path)?),
-            Location::Remote(address) => Backend::Remote(RemoteStore::create(address, options)?),
+            Location::Remote(address) => Backend::Remote(Box::new(RemoteStore::create(address, options)?)),
             Location::Zip(_) => return Err(read_only(location.to_string())),
         };
         Ok(Store { location: location.clone(), backend, memory: options.memory })
@@ -112,6 +112,30 @@ impl Store {
             Backend::Remote(store) => Backing::Remote(store.upload(key, reserved)?),
             Backend::Zip(_) => return Err(read_only(self.place(key))),
         }))
+    }
+
+    /// Opens an object in the making that outlives the process; with `create` it is begun if it is not there. It is in the store
+    /// under this key, which must not be that of an object. `None` without `create`, while another process has it, and from stores
+    /// that are not directories.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`].
+    pub fn partial(&self, key: &str, create: bool) -> Result<Option<PartialObject>, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => store.partial(key, create),
+            Backend::Remote(_) | Backend::Zip(_) => Ok(None),
+        }
+    }
+
+    /// Makes a partial object, which is on the same file system and has all its `len` bytes, the object `key`.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn finish_partial(&self, partial: &PartialObject, key: &str, len: u64) -> Result<Stat, StoreError> {
+        match &self.backend {
+            Backend::Local(store) => partial.finish(store, key, len),
+            Backend::Remote(_) | Backend::Zip(_) => Err(read_only(self.place(key))),
+        }
     }
 
     /// Removes an object. That there is none is no error. Directories above it stay.

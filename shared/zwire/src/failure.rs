@@ -27,6 +27,11 @@ impl Failure {
         Failure { path: redact_url(&path.to_string()), ..self }
     }
 
+    /// The same failure with this path, if it has none.
+    pub fn or_at(self, path: impl fmt::Display) -> Failure {
+        if self.path.is_empty() { self.at(path) } else { self }
+    }
+
     /// An error at `path`, with its chain of causes. A message that already starts with its path keeps it once.
     pub fn from_error(exit: Exit, path: &str, error: &dyn Error, hint: Option<String>) -> Failure {
         let text = error.to_string();
@@ -48,9 +53,13 @@ impl Failure {
         Failure { hint: Some(redact(&hint.into()).into_owned()), ..self }
     }
 
-    /// A run that was interrupted by a signal.
+    /// A run that was interrupted by a signal, or (with [`Exit::Refused`]) by its deadline.
     pub fn stopped(exit: Exit) -> Failure {
-        Failure::new(exit, "interrupted by a signal")
+        match exit {
+            Exit::Refused => Failure::new(exit, "stopped: the deadline of the run has passed (--deadline)")
+                .hint("raise --deadline; writers continue with --resume"),
+            _ => Failure::new(exit, "interrupted by a signal"),
+        }
     }
 
     /// An output that is no longer read (closed pipe).

@@ -23,9 +23,9 @@ pub use exit::{EXIT_STATUS, Exit};
 pub use failure::Failure;
 pub use json::{V1, ratio, round3, three_digits};
 pub use record::{
-    ArrayRecord, BenchRecord, ChoiceRecord, ChunkRecord, ConsolidatedRecord, ErrorRecord, ExtractionRecord,
-    FetchRecord, FetchedRecord, GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord,
-    Summary, Timing, TrialRecord,
+    ArrayRecord, BenchRecord, CacheEntryRecord, ChoiceRecord, ChunkRecord, ConsolidatedRecord, ErrorRecord,
+    ExtractionRecord, FetchRecord, FetchedRecord, GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord,
+    Record, RowRecord, Summary, Timing, TrialRecord,
 };
 pub use redact::{decoded, redact, redact_url};
 pub use summary::{

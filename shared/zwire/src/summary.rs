@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 /// Totals of `zfetch`.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct FetchSummary {
     /// Stores given.
     pub stores: u64,
@@ -21,8 +21,11 @@ pub struct FetchSummary {
     pub bytes: u64,
     /// Objects that were decoded and encoded again.
     pub recoded: u64,
-    /// Objects that were verified.
+    /// Objects that were read back and compared with what arrived.
     pub verified: u64,
+    /// Objects by the strongest check that was made as they arrived.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub checks: BTreeMap<String, u64>,
     /// Objects that an earlier run had fetched.
     pub resumed: u64,
     /// Objects that failed.
@@ -45,6 +48,8 @@ pub struct InspectSummary {
     /// Totals of `--sizes`.
     #[serde(flatten)]
     pub sizes: Option<SizesSummary>,
+    /// Chunks whose first bytes were read.
+    pub sampled_chunks: u64,
     /// Sampled chunks that are damaged or do not match the metadata.
     pub damaged_chunks: u64,
     /// Nodes whose metadata differs from the consolidated metadata.
@@ -177,13 +182,13 @@ mod tests {
         let line = |summary: &InspectSummary| serde_json::to_string(summary).expect("a summary serialises");
         assert_eq!(
             line(&summary),
-            r#"{"stores":1,"groups":0,"arrays":2,"chunks":0,"uncompressed_bytes":0,"damaged_chunks":0,"consolidated_differences":0,"verdict_ok":2}"#
+            r#"{"stores":1,"groups":0,"arrays":2,"chunks":0,"uncompressed_bytes":0,"sampled_chunks":0,"damaged_chunks":0,"consolidated_differences":0,"verdict_ok":2}"#
         );
         summary.sizes = Some(SizesSummary { stored_bytes: 7, ..SizesSummary::default() });
         summary.keys = count("unknown");
         assert_eq!(
             line(&summary),
-            r#"{"stores":1,"groups":0,"arrays":2,"chunks":0,"uncompressed_bytes":0,"objects_present":0,"objects_expected":0,"stored_bytes":7,"metadata_bytes":0,"incomplete_arrays":0,"damaged_chunks":0,"consolidated_differences":0,"keys_unknown":2,"verdict_ok":2}"#
+            r#"{"stores":1,"groups":0,"arrays":2,"chunks":0,"uncompressed_bytes":0,"objects_present":0,"objects_expected":0,"stored_bytes":7,"metadata_bytes":0,"incomplete_arrays":0,"sampled_chunks":0,"damaged_chunks":0,"consolidated_differences":0,"keys_unknown":2,"verdict_ok":2}"#
         );
     }
 }

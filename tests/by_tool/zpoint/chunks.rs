@@ -59,6 +59,21 @@ fn a_damaged_chunk_costs_its_own_cells() {
     }
 }
 
+/// As a file without the permission to read it, a link in a circle can be read by nobody, not even by root.
+#[test]
+fn a_chunk_file_that_cannot_be_read_costs_its_own_cells() {
+    let scene = scene(LZ4);
+    let chunk = scene.store.join("t/1.0.0");
+    fs::remove_file(&chunk).unwrap();
+    std::os::unix::fs::symlink("1.0.0", &chunk).unwrap();
+    only_the_second_chunk_is_lost(&scene.at(50.0, 30.0, &[]).expect(3), "source.zarr/t/1.0.0");
+    scene.at(50.0, 30.0, &["-n"]).expect(0);
+    fs::remove_file(&chunk).unwrap();
+    fs::write(&chunk, "damaged").unwrap();
+    fs::set_permissions(&chunk, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+    only_the_second_chunk_is_lost(&scene.at(50.0, 30.0, &[]).expect(3), "source.zarr/t/1.0.0");
+}
+
 #[test]
 fn a_checksum_is_looked_at() {
     let scene = scene(Codec::Zlib);

@@ -138,7 +138,13 @@ fn a_selection_is_one_over_all_stores() {
     }
     let near = ["--sel", "time=2019-03-01T05:20", "--sel-method", "nearest"];
     assert_eq!(times(&near).0, [5], "of all stores, the nearest");
-    // Only none anywhere is an error.
+    // Only none anywhere is an error, which names the range over all.
+    for (label, nearest) in [("time=2099", "2019-03-01T11"), ("time=1999", "2019-03-01T00")] {
+        let outcome = with(&scene, &other, &["--sel", label]).expect(2);
+        let range = "2 stores: the selection matches no time; available: 2019-03-01T00:00:00Z to 2019-03-01T11:00:00Z";
+        assert!(outcome.stderr.contains(range), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(&format!("the nearest is {nearest}")), "{}", outcome.stderr);
+    }
     for flags in [["--sel", "time=2020"], ["--isel", "time=12"]] {
         let outcome = with(&scene, &other, &flags).expect(2);
         assert!(outcome.stderr.contains("time"), "{}", outcome.stderr);

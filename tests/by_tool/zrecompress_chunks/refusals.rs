@@ -46,9 +46,9 @@ fn shapes_that_are_none_are_named() {
 }
 
 #[test]
-fn what_fits_no_array_is_absent_and_what_does_not_fit_the_one_that_is_named_is_refused() {
+fn an_array_that_is_not_there_is_absent_and_a_shape_that_does_not_fit_is_refused() {
     let scene = Scene::of(&Maps::new(2), &[]);
-    refused(&scene, &["--chunks", "depth=5"], 4, &["depth"]);
+    refused(&scene, &["--chunks", "depth=5"], 2, &["no array has depth", "available: lat, lon, time"]);
     refused(&scene, &["--chunks", "6,6,6,6"], 2, &["no data array", "3 dimensions (time, lat, lon)"]);
     refused(&scene, &["--chunks", "744"], 2, &["no data array", "/t", "3 dimensions (time, lat, lon)"]);
     refused(&scene, &["--chunks", "nothing:6,6,5"], 4, &["nothing"]);

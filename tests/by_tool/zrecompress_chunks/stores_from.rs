@@ -195,6 +195,7 @@ fn an_empty_list_is_no_work() {
     for list in ["", "\n\n", "{\"type\":\"summary\",\"v\":1}\n"] {
         let outcome = stores.run(list, &[]).expect(0);
         assert_eq!(summary(&outcome)["stores"], 0);
+        assert!(outcome.stderr.ends_with("list: no store is listed; nothing to do\n"), "{}", outcome.stderr);
         assert!(stores.made().is_empty());
     }
 }
@@ -278,6 +279,21 @@ fn a_table_of_several_stores_has_a_row_for_each() {
     assert_eq!(verbose.stderr.matches("already complete, nothing to do").count(), 3, "{}", verbose.stderr);
     let records = stores.run(&list, &["--codec", "zstd", "--resume"]).expect(0);
     assert_eq!((number(&records, "stores"), number(&records, "stores_complete")), (3, 3));
+}
+
+/// Of many stores, a failure names its own, and the last line counts those that are done.
+#[test]
+fn what_fails_of_many_is_named_and_not_counted_as_done() {
+    let stores = Stores::new();
+    let output = stores.output("b");
+    fs::create_dir_all(output.parent().unwrap()).unwrap();
+    let begun = Tool::new("zrecompress").arg(stores.store("b")).arg(&output);
+    begun.args(["--clevel", "9", "--prepare", "--parts", "2"]).run().expect(0);
+    let flags = ["--clevel", "1", "--resume", "--format", "table"];
+    let outcome = stores.run(&stores.lines(&["a", "b", "c"]), &flags).expect(3);
+    let words = format!("zrecompress: {}: --clevel differs from the unfinished run", output.display());
+    assert!(outcome.stderr.contains(&words), "{}", outcome.stderr);
+    assert!(outcome.stdout.lines().any(|line| line.starts_with("2 of 3 stores, ")), "{}", outcome.stdout);
 }
 
 #[test]

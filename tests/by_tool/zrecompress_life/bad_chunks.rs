@@ -61,7 +61,9 @@ fn bad_chunks_end_in_no_output_a_copy_or_nothing() {
         the_rest_is_right(&scene, &keys);
         assert!(keys.iter().all(|key| !scene.output.join(key).exists()));
         scene.assert_left(&[]);
-        names(&copied.run(&["--on-bad-chunk", "copy"]).expect(3), &keys);
+        let outcome = copied.run(&["--on-bad-chunk", "copy"]).expect(3);
+        names(&outcome, &keys);
+        assert_eq!(outcome.records().pop().unwrap()["bad_chunks_copied"], keys.len());
         the_rest_is_right(&copied, &keys);
         assert!(keys.iter().all(|key| fs::read(copied.output.join(key)).unwrap() == b"damaged"));
         copied.assert_left(&[]);

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread::{self, JoinHandle};
 
-pub use faults::Fault;
+pub use faults::{Break, Fault};
 pub use request::Kind;
 use shared::Shared;
 

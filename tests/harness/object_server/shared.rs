@@ -4,22 +4,25 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{self, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
 use super::Served;
-use super::answer::{Answer, etag, http_date, identity};
-use super::faults::{Delivery, Fault, Taking};
+use super::answer::{Answer, etag, http_date};
+use super::faults::{Break, Delivery, Fault, Taking};
 use super::request::{Kind, Request};
 use super::write::Writing;
 
 /// Delay between the bytes of a slow body.
 const DRIP: Duration = Duration::from_millis(20);
+
+/// Bytes that come at once of a body that trickles.
+const TRICKLE: usize = 20;
 
 /// State shared by the threads of the server.
 #[derive(Default)]
@@ -33,10 +36,16 @@ pub struct Shared {
     pub connected: AtomicUsize,
     pub served: Mutex<Vec<Served>>,
     pub tries: Mutex<HashMap<String, usize>>,
+    /// Requests that a storm has seen.
+    pub stormed: AtomicUsize,
+    /// How often objects were replaced.
+    pub replaced: Mutex<HashMap<String, usize>>,
     /// When an outage began.
     pub outage: Mutex<Option<Instant>>,
     /// Locked during reads and writes, so that objects are consistent.
     pub writing: Mutex<Writing>,
+    /// Tags of files by path, time and length.
+    pub tags: Mutex<HashMap<(PathBuf, SystemTime, usize), String>>,
     pub under_way: AtomicUsize,
     pub most_at_once: AtomicUsize,
 }
@@ -114,26 +123,33 @@ impl Shared {
         self.most_at_once.fetch_max(self.under_way.fetch_add(1, SeqCst) + 1, SeqCst);
         thread::sleep(self.delay(request));
         let range = request.range().filter(|_| !self.faults.iter().any(|fault| matches!(fault, Fault::NoRanges)));
-        let answer = match self.failure(request) {
+        let broken = self.broken(request);
+        let mut answer = match self.failure(request) {
             None if self.said(request).is_some() => self.said(request).unwrap(),
             Some(status) if self.quotes() => Answer::quoting(status, request),
             Some(status) => Answer::error(status),
-            None => self.respond(request, range),
+            None => self.respond(request, range, broken),
         };
-        let delivery = self.delivery(request, &answer);
+        if answer.status == 404 && self.masks() {
+            answer = Answer::error(403);
+        }
+        if answer.status >= 400 {
+            answer.headers.extend(self.retry_after());
+        }
+        let delivery = self.delivery(request, &answer, broken);
         // Recorded before it is sent, because the client continues as soon as it has the response.
         self.under_way.fetch_sub(1, SeqCst);
         self.record(request, answer.status, delivery.bytes(&answer));
         self.send(request, &answer, delivery, stream)
     }
 
-    fn respond(&self, request: &Request, range: Option<&str>) -> Answer {
+    fn respond(&self, request: &Request, range: Option<&str>, broken: Option<Break>) -> Answer {
         let (service, key) = request.place();
         match (request.kind, service) {
             (Kind::List, _) => self.list(&request.query),
             (Kind::Get | Kind::Head, "bucket" | "files") => {
-                let mut answer = self.object(key, range);
-                self.spoil(request, &mut answer);
+                let mut answer = self.object(key, range, request.header("if-match"));
+                self.spoil(request, &mut answer, broken);
                 answer
             }
             (Kind::Get | Kind::Head, _) => Answer::error(404),
@@ -142,20 +158,35 @@ impl Shared {
         }
     }
 
-    fn object(&self, key: &str, range: Option<&str>) -> Answer {
+    fn object(&self, key: &str, range: Option<&str>, wanted: Option<&str>) -> Answer {
         let writing = self.writing.lock();
         let Some(path) = self.file(key).filter(|path| path.is_file()) else { return Answer::error(404) };
         let modified = path.metadata().unwrap().modified().unwrap();
-        let content = fs::read(path).unwrap();
-        let tag = etag(&content);
+        let mut content = fs::read(&path).unwrap();
+        content.extend(vec![b' '; self.replacements(key)]);
+        let identity = self.identity(key, &self.tag(&path, modified, &content));
+        let is_wanted = |wanted: &str| identity.iter().any(|header| *header == format!("ETag: {wanted}"));
+        if wanted.is_some_and(|wanted| !is_wanted(wanted)) {
+            return Answer::error(412);
+        }
         let mut answer = Answer::whole(content, "application/octet-stream");
         answer.headers.push(format!("Last-Modified: {}", http_date(modified)));
-        answer.headers.extend(identity(&tag));
+        answer.headers.extend(identity);
         answer.headers.extend_from_slice(writing.notes(key));
         match range {
             Some(range) => answer.part(range),
             None => answer,
         }
+    }
+
+    /// The tag of a file, which is computed once for the many parts of a large one.
+    fn tag(&self, path: &Path, modified: SystemTime, content: &[u8]) -> String {
+        let mut tags = self.tags.lock();
+        let key = (path.to_owned(), modified, content.len());
+        if tags.len() > 1000 {
+            tags.clear();
+        }
+        tags.entry(key).or_insert_with(|| etag(content)).clone()
     }
 
     fn send(&self, request: &Request, answer: &Answer, delivery: Delivery, stream: &TcpStream) -> io::Result<()> {
@@ -165,12 +196,20 @@ impl Shared {
             Delivery::Lost => return Err(io::ErrorKind::ConnectionAborted.into()),
             _ => {}
         }
-        let mut message = answer.head().into_bytes();
+        let head = answer.head().into_bytes();
+        if let Delivery::Trickle = delivery {
+            writer.write_all(&head)?;
+            return answer.body.chunks(TRICKLE).try_for_each(|bytes| {
+                thread::sleep(DRIP);
+                writer.write_all(bytes)
+            });
+        }
+        let mut message = head;
         if request.method != "HEAD" {
             message.extend(&answer.body[..delivery.bytes(answer)]);
         }
         match delivery {
-            Delivery::Whole | Delivery::Nothing | Delivery::Lost => writer.write_all(&message),
+            Delivery::Whole | Delivery::Nothing | Delivery::Lost | Delivery::Trickle => writer.write_all(&message),
             Delivery::ThenSilence(_) => writer.write_all(&message).and_then(|()| hang_on(stream)),
             Delivery::ThenClose(_) => writer.write_all(&message).and(Err(io::ErrorKind::ConnectionAborted.into())),
             Delivery::Drip => message.iter().try_for_each(|byte| {

@@ -1,11 +1,12 @@
 //! The dimensions of the arrays of a store, and the range of each that is fetched.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use zarray::Array;
 use zcoord::{Dataset, dimensions};
+use zstage::{Shards, inner_chunks};
 
 /// A dimension that arrays share: in xarray's words, an index of the dataset.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,9 @@ pub struct Axes {
     pub axes: Vec<Axis>,
     /// Those of each array, by its path.
     pub of: BTreeMap<String, Vec<usize>>,
+    /// Points of grids: the axes of each grid, and the indices of its cells along them. Only where cells between points are not
+    /// wanted.
+    pub points: Vec<(Vec<usize>, Vec<Vec<u64>>)>,
 }
 
 /// What tells dimensions apart: the path of the coordinate, or else the group and the name; and the length.
@@ -68,17 +72,22 @@ impl Axes {
 
     /// Grows what is fetched to the chunk boundaries of `arrays`, whose objects are then copied as they are. The largest decides:
     /// one for which more bytes of the others would be fetched than it has itself is cut inside its chunks, unless `whole` says
-    /// that it cannot be.
-    pub fn align<'a>(&mut self, arrays: impl Iterator<Item = &'a Array>, whole: impl Fn(&Array) -> bool) {
+    /// that it cannot be. `shards`: how shards are fetched of which some inner chunks are asked for.
+    pub fn align<'a>(
+        &mut self,
+        arrays: impl Iterator<Item = &'a Array>,
+        whole: impl Fn(&Array) -> bool,
+        shards: Shards,
+    ) {
         let mut arrays: Vec<(&Array, bool)> = arrays.map(|array| (array, whole(array))).collect();
         arrays.sort_by_key(|(array, whole)| (!whole, Reverse(array.uncompressed_bytes())));
         let mut lengths: Vec<Vec<u64>> = vec![Vec::new(); self.axes.len()];
         // Bytes of the arrays that follow each axis.
         let mut following = vec![0.0; self.axes.len()];
         for (array, whole) in arrays {
-            let (Some(own), Some(grid)) = (self.of.get(&array.path), array.numbered()) else { continue };
+            let (Some(own), Some(unit)) = (self.of.get(&array.path), self.unit(array, shards)) else { continue };
             let bytes = array.uncompressed_bytes().unwrap_or(0) as f64;
-            for (axis, chunk) in own.iter().zip(grid.chunk_shape()) {
+            for (axis, chunk) in own.iter().zip(&unit) {
                 let known = &mut lengths[*axis];
                 let is_known = known.contains(chunk);
                 let before = self.axes[*axis].aligned(known);
@@ -99,9 +108,38 @@ impl Axes {
         }
     }
 
+    /// The points of an array with these axes: those of its grid, if it has all its axes.
+    pub fn points_of(&self, own: &[usize]) -> Option<(&[usize], &[Vec<u64>])> {
+        let (axes, cells) = self.points.iter().find(|(axes, _)| axes.iter().all(|axis| own.contains(axis)))?;
+        Some((axes, cells))
+    }
+
+    /// The shape of what is copied of an array without decoding it: chunks, shards or inner chunks.
+    fn unit(&self, array: &Array, shards: Shards) -> Option<Vec<u64>> {
+        let (whole, own) = (array.numbered()?.chunk_shape(), self.of.get(&array.path)?);
+        let elements = |unit: &[u64]| {
+            let lengths =
+                own.iter().zip(unit).map(|(axis, chunk)| self.axes[*axis].aligned(std::slice::from_ref(chunk)));
+            lengths.fold(1, |product: u64, length| product.saturating_mul(length))
+        };
+        let inner = inner_chunks(array).filter(|inner| match shards {
+            Shards::Auto => elements(inner).saturating_mul(2) < elements(whole),
+            Shards::Whole => false,
+            Shards::Inner => true,
+        });
+        Some(inner.unwrap_or(whole).to_vec())
+    }
+
     /// Elements of an array that are asked for, and that are fetched.
     pub fn elements(&self, array: &str) -> (u64, u64) {
         let own = self.of.get(array).map_or(&[][..], Vec::as_slice);
+        if let Some((of_points, cells)) = self.points_of(own) {
+            let others = own.iter().filter(|axis| !of_points.contains(axis)).map(|axis| &self.axes[*axis].wanted);
+            let others = others.map(|wanted| wanted.iter().map(|range| range.end - range.start).sum::<u64>());
+            let distinct: BTreeSet<&Vec<u64>> = cells.iter().collect();
+            let wanted = others.fold(distinct.len() as u64, u64::saturating_mul);
+            return (wanted, wanted);
+        }
         let product = |ranges: fn(&Axis) -> &[Range<u64>]| {
             let lengths =
                 own.iter().map(|axis| ranges(&self.axes[*axis]).iter().map(|range| range.end - range.start).sum());
@@ -182,7 +220,8 @@ mod tests {
     #[test]
     fn what_is_asked_for_twice_is_what_both_ask_for() {
         let axis = Axis { name: "x".into(), length: 10, array: "/a".into(), wanted: vec![0..10], fetched: vec![0..10] };
-        let mut axes = Axes { axes: vec![axis], of: BTreeMap::from([("/a".into(), vec![0])]) };
+        let of = BTreeMap::from([("/a".into(), vec![0])]);
+        let mut axes = Axes { axes: vec![axis], of, points: Vec::new() };
         assert!(axes.restrict(0, &[8..10, 0..3]) && axes.restrict(0, &[1..9]));
         assert_eq!(axes.axes[0].wanted, [8..9, 1..3]);
         axes.axes[0].fetched = vec![8..10, 0..4];

@@ -1,123 +1,232 @@
-//! Fetches stores into the cache, one after the other; what is there and still current is used again.
+//! Fetches stores into the cache, several at once; what is there and still current is used again.
 
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
 use serde_json::{Value, json};
-use zcli::{Ending, Session, Totals};
-use zstage::{Command, Summary, WriteOptions};
+use zarray::{OrderedMap, Pool};
+use zcli::{Bar, Ending, Listener, Session, Totals, Unit};
+use zstage::{Begin, Command, Progress, Summary, WriteOptions};
 use zstore::{Location, METADATA, Store, Target};
 use zwire::{Exit, Failure, FetchSummary, Record};
 
-use crate::cache::{Cache, Entry, Marker, default_directory, documents};
-use crate::fetch::{Fetch, fetched};
+use crate::buffered::{Buffered, Kept};
+use crate::cache::{Cache, Entry, Marker, default_directory, documents, evict};
+use crate::fetch::{Fetch, Room, fetched};
 use crate::options::Options;
+
+/// Stores that are fetched at the same time: while the metadata of one is read, others transfer.
+const STORES: usize = 8;
 
 /// Fetches every store; one that fails does not stop the others.
 ///
 /// # Errors
 /// A directory that is no cache.
-pub fn run(options: &Options, names: &[Target], session: &mut Session) -> Result<Ending, Failure> {
+pub fn run(mut options: Options, names: &[Target], session: &mut Session) -> Result<Ending, Failure> {
     let directory = options.cache.clone().map_or_else(default_directory, Ok)?;
     let cache = Cache::open(&directory)?;
-    let mut totals = Totals::default();
-    let mut failed = Vec::new();
-    for name in names {
-        let job = Job { options, cache: &cache, name };
-        match job.run(session) {
-            Ok((exit, summary)) => {
-                totals.add(&summary);
-                failed.extend(Some(exit).filter(|exit| *exit != Exit::Done));
+    let at_once = names.len().clamp(1, STORES);
+    options.write.memory_bytes /= at_once as u64;
+    let bar = session.status.bar_of_steps(names.len() as u64, "stores", Unit::Bytes);
+    let (mut totals, mut failed) = (Totals::default(), Vec::new());
+    let run = Run { options: &options, cache: &cache, in_use: Mutex::default(), reserved: Mutex::default() };
+    let listener = session.listener();
+    let stopped = || listener.stopped().is_some();
+    let pool = Pool::new(at_once);
+    OrderedMap::new(&pool, at_once).stop(&stopped).run(
+        names,
+        |name| {
+            let (kept, done) = run.store(name, &bar, &listener);
+            (name, kept, done)
+        },
+        |(name, kept, done)| {
+            kept.emit(&listener)?;
+            match done {
+                Ok((exit, summary)) => {
+                    totals.add(&summary);
+                    failed.extend(Some(exit).filter(|exit| *exit != Exit::Done));
+                }
+                Err(failure) => {
+                    listener.item_failed(&failure.clone().or_at(name))?;
+                    failed.push(failure.exit);
+                }
             }
-            Err(failure) => {
-                session.item_failed(&failure)?;
-                failed.push(failure.exit);
-            }
-        }
-        if let Some(exit) = session.stop.requested() {
-            return Ok(Ending::new(exit, &totals.into_map()));
-        }
+            Ok::<(), Failure>(())
+        },
+    )?;
+    drop(bar);
+    // What was fetched may be larger than was expected.
+    if failed.len() < names.len() {
+        run.make_room(0, &listener)?;
+    }
+    if let Some(exit) = listener.stopped() {
+        return Ok(Ending::new(exit, &totals.into_map()));
     }
     let worst = failed.first().copied().unwrap_or(Exit::Done);
     Ok(Ending::new(Exit::of_items(names.len() as u64, failed.len() as u64, worst), &totals.into_map()))
 }
 
-/// One store.
-struct Job<'a> {
+/// What the stores of a run have in common.
+struct Run<'a> {
     options: &'a Options,
     cache: &'a Cache,
+    /// Entries of this run, marked as in use so that no other process evicts them before it ends.
+    in_use: Mutex<Vec<File>>,
+    /// Bytes of the selections that are being fetched.
+    reserved: Mutex<u64>,
+}
+
+impl Run<'_> {
+    /// One store: what it told, and how it ended.
+    fn store(&self, name: &Target, bar: &Bar, listener: &Listener) -> (Kept, Result<(Exit, Value), Failure>) {
+        let buffered = Buffered::new(listener, bar.step());
+        let done = Location::parse(name).map_err(Failure::from).and_then(|location| {
+            let location = location.absolute();
+            let entry = self.cache.entry(&location, &self.options.request, &self.options.readable);
+            Job { run: self, name, location, entry, progress: &buffered }.run()
+        });
+        (buffered.kept(), done)
+    }
+
+    /// Reserves `bytes`, and evicts entries until all that is reserved fits into the limit of the cache.
+    fn make_room(&self, bytes: u64, progress: &dyn Progress) -> Result<(), Failure> {
+        let Some(most) = self.options.max_size.filter(|_| !self.options.write.dry_run) else { return Ok(()) };
+        // One eviction at a time.
+        let mut reserved = self.reserved.lock();
+        *reserved += bytes;
+        let bytes = *reserved;
+        let evicted = evict(self.cache, most.saturating_sub(bytes), false)?;
+        for entry in evicted.entries.iter().filter(|entry| entry.evicted == Some(true)) {
+            progress.emit(&Record::CacheEntry(Box::new(entry.clone())))?;
+        }
+        let kept = evicted.entries.iter().filter(|entry| entry.evicted == Some(false)).count();
+        if evicted.disk_bytes.saturating_add(bytes) > most {
+            let text = format!(
+                "the cache takes {}, more than --max-size {}: {} in use or pinned",
+                zwire::human_bytes(evicted.disk_bytes.saturating_add(bytes)),
+                zwire::human_bytes(most),
+                if kept == 1 { "1 entry is".to_owned() } else { format!("{kept} entries are") }
+            );
+            progress.warn(&text);
+        }
+        Ok(())
+    }
+}
+
+/// One store.
+struct Job<'a> {
+    run: &'a Run<'a>,
     name: &'a Target,
+    location: Location,
+    entry: Entry,
+    progress: &'a dyn Progress,
 }
 
 impl Job<'_> {
-    fn run(&self, session: &mut Session) -> Result<(Exit, Value), Failure> {
-        let location = Location::parse(self.name)?.absolute();
-        let entry = self.cache.entry(&location, &self.options.request, &self.options.readable);
-        if self.options.write.dry_run {
-            return self.fetch(&location, &entry, None, session);
+    fn run(&self) -> Result<(Exit, Value), Failure> {
+        let Job { entry, location, .. } = self;
+        if self.options().write.dry_run {
+            return self.fetch(None);
         }
-        if let Some(marker) = self.current(&location, &entry)? {
-            return self.reuse(&entry, &marker, session);
+        if let Some(marker) = self.current()? {
+            return self.reuse(&marker);
         }
-        if self.options.offline {
-            let failure = Failure::new(Exit::Absent, "this selection of it is not in the cache").at(&location);
+        if self.options().offline {
+            let failure = Failure::new(Exit::Absent, "this selection of it is not in the cache").at(location);
             return Err(failure.hint("leave out --offline to fetch it"));
         }
-        let waits = || session.status.warn(&format!("{location}: another zfetch is fetching it; waiting"));
-        let lock = entry.lock(waits, || session.stop.requested().is_some())?;
+        let waits = || self.progress.warn(&format!("{location}: another zfetch is fetching it; waiting"));
+        let lock = entry.lock(waits, || self.progress.stopped().is_some())?;
         // The one that was waited for may have fetched it.
-        let done = match self.current(&location, &entry)? {
-            Some(marker) => self.reuse(&entry, &marker, session),
-            None => self.fetch(&location, &entry, entry.marker().as_ref(), session),
+        let done = match self.current()? {
+            Some(marker) => self.reuse(&marker),
+            None => self.fetch(entry.marker().as_ref()),
         };
+        if done.is_err() && entry.marker().is_none() && !entry.is_begun(None) {
+            // Nothing was begun.
+            entry.discard()?;
+        }
         drop(lock);
         done
     }
 
-    /// The marker of the entry, if it is complete and the source is as it was.
-    fn current(&self, location: &Location, entry: &Entry) -> Result<Option<Marker>, Failure> {
-        let Some(marker) = entry.marker().filter(|_| !self.options.write.begin.replaces()) else { return Ok(None) };
-        if self.options.offline {
-            return Ok(Some(marker));
-        }
-        let store = Store::open_at(location, &self.options.write.store)?;
-        let current = marker.is_current(&store, &self.options.write.pool(&store))?;
-        Ok(Some(marker).filter(|_| current))
+    fn options(&self) -> &Options {
+        self.run.options
     }
 
-    fn reuse(&self, entry: &Entry, marker: &Marker, session: &mut Session) -> Result<(Exit, Value), Failure> {
-        let path = entry.path(marker).display().to_string();
-        session.out.emit(&Record::Fetched(fetched(Some(self.name), path, None)))?;
+    /// The marker of the entry, if it is complete and the source is as it was.
+    fn current(&self) -> Result<Option<Marker>, Failure> {
+        let write = &self.options().write;
+        let Some(marker) = self.entry.marker().filter(|_| !write.begin.replaces()) else { return Ok(None) };
+        // From now on it is not evicted; it may have been just before.
+        let in_use = self.entry.mark_in_use(&marker);
+        let Some(marker) = self.entry.marker() else { return Ok(None) };
+        if !self.options().offline {
+            let store = Store::open_at(&self.location, &write.store)?;
+            if !marker.is_current(&store, &write.pool(&store))? {
+                return Ok(None);
+            }
+        }
+        self.run.in_use.lock().extend(in_use);
+        Ok(Some(marker))
+    }
+
+    fn reuse(&self, marker: &Marker) -> Result<(Exit, Value), Failure> {
+        let path = self.entry.path(marker).display().to_string();
+        self.progress.emit(&Record::Fetched(fetched(Some(self.name), path, None)))?;
         Ok((Exit::Done, json!(FetchSummary { stores: 1, reused: 1, ..FetchSummary::default() })))
     }
 
     /// Fetches the version after `old`.
-    fn fetch(
-        &self,
-        location: &Location,
-        entry: &Entry,
-        old: Option<&Marker>,
-        session: &mut Session,
-    ) -> Result<(Exit, Value), Failure> {
-        let dry_run = self.options.write.dry_run;
+    fn fetch(&self, old: Option<&Marker>) -> Result<(Exit, Value), Failure> {
+        let Job { entry, location, .. } = self;
+        let options = self.options();
+        let dry_run = options.write.dry_run;
         let path = if dry_run { entry.planned() } else { entry.next(old)? };
-        let store = Store::open_at(location, &self.options.write.store)?;
-        let pool = self.options.write.pool(&store);
+        let store = Store::open_at(location, &options.write.store)?;
+        let pool = options.write.pool(&store);
         let root = METADATA.into_iter().chain([".zattrs"]).map(str::to_owned).collect();
         let mut watched = documents(&store, root, &pool)?;
-        let fetch = Fetch::new(self.options, Some(self.name), true);
+        let own = AtomicU64::new(0);
+        let make_room = |bytes| {
+            own.fetch_add(bytes, Ordering::Relaxed);
+            self.run.make_room(bytes, self.progress)
+        };
+        let room = Room { max_size: options.max_size.filter(|_| !dry_run), make: &make_room };
+        let fetch = Fetch::new(options, Some(self.name), Some(room));
         let command = Command::Run { source: self.name.clone(), output: Location::Local(path.clone()) };
-        // What an earlier run has begun is continued.
-        let begin = zstage::Begin::New;
-        let write = WriteOptions { resume: !dry_run, begin, ..self.options.write.clone() };
-        let outcome = zstage::run(&fetch, &command, &write, &session.listener())?;
-        fetch.warning().iter().for_each(|warning| session.status.warn(warning));
+        let keep_journal = Some(entry.next_checksums(old));
+        let write = WriteOptions { resume: !dry_run, begin: Begin::New, keep_journal, ..options.write.clone() };
+        let again = WriteOptions { resume: false, begin: Begin::Overwrite, ..write.clone() };
+        // What an earlier run has begun is continued, unless the source has changed since in a way that does not allow it.
+        let is_begun = !dry_run && entry.is_begun(old);
+        let first = if is_begun && options.write.begin.replaces() { &again } else { &write };
+        let outcome = match zstage::run(&fetch, &command, first, self.progress) {
+            Err(failure) if is_begun && failure.exit == Exit::Usage && first.resume => {
+                zstage::run(&fetch, &command, &again, self.progress)
+            }
+            done => done,
+        };
+        *self.run.reserved.lock() -= own.load(Ordering::Relaxed);
+        let outcome = outcome?;
+        fetch.warning().iter().for_each(|warning| self.progress.warn(warning));
         let summary = match &outcome.summary {
             Summary::Totals(totals) => fetch.summary(totals),
+            // An earlier run was killed when all was published but the marker.
+            Summary::Complete { .. } | Summary::Nothing {} if outcome.exit == Exit::Done && !dry_run => {
+                FetchSummary { stores: 1, ..FetchSummary::default() }
+            }
             other => return Ok((outcome.exit, json!(other))),
         };
         if outcome.exit == Exit::Done {
             watched.extend(documents(&store, fetch.documents(), &pool)?);
             let counts = [summary.objects, summary.missing, summary.bytes];
-            entry.complete(old, Marker::new(location, &self.options.request, watched, counts))?;
-            session.out.emit(&Record::Fetched(fetched(Some(self.name), path.display().to_string(), Some(&summary))))?;
+            entry.complete(old, Marker::new(location, &options.request, watched, counts))?;
+            entry.remove_older()?;
+            self.run.in_use.lock().extend(entry.marker().and_then(|marker| entry.mark_in_use(&marker)));
+            let path = path.display().to_string();
+            self.progress.emit(&Record::Fetched(fetched(Some(self.name), path, Some(&summary))))?;
         }
         Ok((outcome.exit, json!(summary)))
     }

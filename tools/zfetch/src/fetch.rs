@@ -1,14 +1,16 @@
 //! What `zfetch` adds to the common writer: a crop of the source, and the record of each array.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use zarray::Array;
-use zstage::{ArrayPlan, ArrayStats, Begin, Totals, Writer};
+use zstage::{ArrayPlan, ArrayStats, Begin, Checks, Sources, Totals, Writer};
 use zstore::{Store, Target};
-use zwire::{Failure, FetchRecord, FetchSummary, FetchedRecord, PlanRecord, Record};
+use zwire::{Exit, Failure, FetchRecord, FetchSummary, FetchedRecord, PlanRecord, Record, human_bytes};
 
 use crate::crop::Crop;
+use crate::estimate::stored_bytes;
 use crate::options::Options;
 use crate::select::Source;
 
@@ -17,8 +19,8 @@ pub struct Fetch<'a> {
     options: &'a Options,
     /// The source, if the command line names it.
     source: Option<&'a Target>,
-    /// Whether it goes into the cache, which keeps track of the documents of the source.
-    cached: bool,
+    /// If it goes into the cache, how room is made there.
+    room: Option<Room<'a>>,
     /// Whether it is one part of many.
     is_part: bool,
     /// Objects that the source does not have.
@@ -27,19 +29,31 @@ pub struct Fetch<'a> {
     documents: Mutex<Vec<String>>,
     /// Paths of arrays of several chunks of which none is stored.
     empty: Mutex<Vec<String>>,
+    /// Estimated stored bytes of each array, by its path.
+    estimates: Mutex<HashMap<String, u64>>,
+}
+
+/// The limit of a cache, and what evicts from it until so many bytes more fit.
+#[derive(Clone, Copy)]
+pub struct Room<'a> {
+    /// Bytes.
+    pub max_size: Option<u64>,
+    /// Makes room for so many.
+    pub make: &'a (dyn Fn(u64) -> Result<(), Failure> + Sync),
 }
 
 impl<'a> Fetch<'a> {
     /// A run with these options.
-    pub fn new(options: &'a Options, source: Option<&'a Target>, cached: bool) -> Fetch<'a> {
+    pub fn new(options: &'a Options, source: Option<&'a Target>, room: Option<Room<'a>>) -> Fetch<'a> {
         Fetch {
             options,
             source,
-            cached,
+            room,
             is_part: options.is_part,
             missing: AtomicU64::new(0),
             documents: Mutex::default(),
             empty: Mutex::default(),
+            estimates: Mutex::default(),
         }
     }
 
@@ -54,6 +68,7 @@ impl<'a> Fetch<'a> {
             bytes: totals.bytes_before,
             recoded: totals.recompressed,
             verified: totals.verified,
+            checks: named(&totals.checks),
             resumed: totals.resumed,
             failed: totals.failed,
         }
@@ -75,15 +90,11 @@ impl<'a> Fetch<'a> {
     }
 
     /// What the command line selects of the source.
-    fn select(&self) -> Result<Crop, Failure> {
-        let source = self.source.ok_or_else(|| Failure::usage("missing argument: STORE"))?;
-        let write = &self.options.write;
-        let store = Store::open(source, &write.store)?;
-        let pool = write.pool(&store);
-        let source = Source::read(&store, &pool, write.memory_bytes / 2)?;
+    fn select(&self, sources: &Sources) -> Result<Crop, Failure> {
+        let source = Source::read(sources, self.options.write.memory_bytes / 2)?;
         let axes = source.select(&self.options.select)?;
         *self.documents.lock() = source.documents(&axes);
-        Ok(Crop::of(&axes, source.dataset.arrays()))
+        Ok(source.crop(&axes, &self.options.select))
     }
 }
 
@@ -96,13 +107,13 @@ impl Writer for Fetch<'_> {
 
     const OUTPUT_FLAG: &'static str = "--to ";
 
-    fn body(&self, planned: Option<&Crop>) -> Result<Crop, Failure> {
+    fn body(&self, planned: Option<&Crop>, sources: &Sources) -> Result<Crop, Failure> {
         match planned {
-            None => self.select(),
-            Some(planned) if self.source.is_none() || (self.options.select.is_everything() && !self.cached) => {
+            None => self.select(sources),
+            Some(planned) if self.source.is_none() || (self.options.select.is_everything() && self.room.is_none()) => {
                 Ok(planned.clone())
             }
-            Some(planned) => match self.select()? == *planned {
+            Some(planned) => match self.select(sources)? == *planned {
                 true => Ok(planned.clone()),
                 false => Err(Failure::usage("the selection differs from the unfinished run")),
             },
@@ -114,8 +125,27 @@ impl Writer for Fetch<'_> {
         crop.plan(array).map_err(|failure| failure.at(store.place(&path)))
     }
 
+    /// Estimates the stored bytes for a dry run, and makes room for them in the cache before anything is fetched.
+    fn check(&self, _: &Crop, store: &Store, plans: &[ArrayPlan]) -> Result<(), Failure> {
+        let limit = self.room.and_then(|room| Some((room, room.max_size?)));
+        let write = &self.options.write;
+        if limit.is_none() && !write.dry_run {
+            return Ok(());
+        }
+        let estimates = stored_bytes(store, plans, &write.pool(store))?;
+        let bytes = estimates.iter().copied().fold(0, u64::saturating_add);
+        *self.estimates.lock() = plans.iter().map(|plan| plan.array.path.clone()).zip(estimates).collect();
+        let Some((room, most)) = limit else { return Ok(()) };
+        if bytes > most {
+            let text = format!("about {} are selected, more than --max-size {}", human_bytes(bytes), human_bytes(most));
+            return Err(Failure::new(Exit::Output, text).at(store.location()));
+        }
+        (room.make)(bytes)
+    }
+
     fn complete(&self, crop: &Crop, plan: &ArrayPlan, record: &mut PlanRecord) {
         record.amplification = Some(zwire::round3(crop.amplification(&plan.array.path)));
+        record.estimated_bytes = self.estimates.lock().get(&plan.array.path).copied();
     }
 
     fn record(&self, store: &str, plan: &ArrayPlan, array: &ArrayStats) -> Option<Record> {
@@ -137,11 +167,16 @@ impl Writer for Fetch<'_> {
                 bytes: stats.bytes_before,
                 recoded: stats.recompressed,
                 verified: stats.verified,
+                checks: named(&stats.checks),
                 failed: array.failed,
                 ..FetchRecord::default()
             })
         })
     }
+}
+
+fn named(checks: &Checks) -> BTreeMap<String, u64> {
+    checks.counts().map(|(check, count)| (check.to_owned(), count)).collect()
 }
 
 /// The record of a complete output; without a summary, an earlier run has fetched it.

@@ -1,12 +1,15 @@
 //! `zfetch`: the part of a Zarr store that is needed, fetched from an object store and verified.
 
 mod axes;
+mod buffered;
 mod cache;
 mod cached;
 mod cli;
 mod crop;
+mod estimate;
 mod fetch;
 mod human;
+mod mirror;
 mod options;
 mod run;
 mod select;

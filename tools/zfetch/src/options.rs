@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use md5::{Digest, Md5};
 use zcli::{Stop, VarFilter};
-use zcoord::{BoundingBox, By, Point, Selection};
-use zstage::WriteOptions;
+use zcoord::{BadLines, BoundingBox, By, Point, Points, Selection};
+use zstage::{ArrivalCheck, OnChange, Shards, Verify, WriteOptions};
 use zwire::Failure;
 
-use crate::cli::Args;
+use crate::cli::{Args, CellFlags, LayoutFlag, OnChangeFlag, ShardsFlag, VerifyFlag};
 
 /// What a run is asked to do.
 pub struct Options {
@@ -23,11 +24,19 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// Whether no server is asked.
     pub offline: bool,
+    /// Bytes that the cache may take.
+    pub max_size: Option<u64>,
     /// What is selected, as text that is the same for the same selection.
     pub request: String,
     /// The same in short, for the name of a directory.
     pub readable: String,
 }
+
+/// Characters of the points of a request; of more, the MD5 stands for them.
+const MOST_CHARACTERS: usize = 1000;
+
+/// Points that are spelled out in names.
+const MOST_NAMED: usize = 3;
 
 /// Which part of the source is fetched.
 pub struct SelectOptions {
@@ -39,6 +48,23 @@ pub struct SelectOptions {
     pub bbox: Option<BoundingBox>,
     /// Points whose cells are wanted.
     pub points: Vec<Point>,
+    /// How it is laid out.
+    pub layout: Layout,
+    /// How shards are fetched.
+    pub shards: Shards,
+}
+
+/// How a part of a store is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// As a smaller store.
+    Crop,
+    /// As the source, without the other chunks.
+    Mirror,
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl SelectOptions {
@@ -53,16 +79,44 @@ impl Args {
     ///
     /// # Errors
     /// [`Exit::Usage`](zwire::Exit::Usage) for selections and points that make no sense.
-    pub fn options(&self, stop: &Stop) -> Result<Options, Failure> {
+    pub fn options(&self, stop: &Stop, warn: impl FnOnce(&str)) -> Result<Options, Failure> {
         let select = SelectOptions {
             var: self.var.filter()?,
             selections: self.select.selections()?,
             bbox: self.cells.bbox,
-            points: self.points()?,
+            points: self.points(warn)?,
+            layout: if self.cells.layout == LayoutFlag::Mirror { Layout::Mirror } else { Layout::Crop },
+            shards: match self.shards {
+                ShardsFlag::Auto => Shards::Auto,
+                ShardsFlag::Whole => Shards::Whole,
+                ShardsFlag::Inner => Shards::Inner,
+            },
+        };
+        let on_change = match self.on_change {
+            OnChangeFlag::Refetch => OnChange::Refetch,
+            OnChangeFlag::Stop => OnChange::Stop,
         };
         let write = self.writer.options(false, &self.work, &self.memory, &self.source, stop);
-        let SelectOptions { selections, bbox, points, .. } = &select;
-        let request = format!("var {:?} select {selections:?} box {bbox:?} points {points:?}", self.var.var);
+        let (verify, arrival) = match self.verify {
+            VerifyFlag::None => (Verify::None, ArrivalCheck::None),
+            VerifyFlag::Size => (Verify::None, ArrivalCheck::Size),
+            VerifyFlag::Auto => (Verify::Full, ArrivalCheck::Auto),
+            VerifyFlag::Decode => (Verify::Full, ArrivalCheck::Decode),
+        };
+        let write = WriteOptions { on_change, verify, arrival, ..write };
+        let SelectOptions { selections, bbox, points, shards, .. } = &select;
+        let points = format!("{points:?}");
+        let points = if points.len() <= MOST_CHARACTERS { points } else { hex(&Md5::digest(points)) };
+        let mut request = format!("var {:?} select {selections:?} box {bbox:?} points {points}", self.var.var);
+        if select.layout == Layout::Mirror {
+            request.push_str(" mirror");
+        }
+        if *shards != Shards::Auto {
+            request.push_str(&format!(" shards {shards:?}"));
+        }
+        if let Some(endpoint) = &self.source.endpoint {
+            request.push_str(&format!(" endpoint {endpoint}"));
+        }
         let readable = self.readable(&select);
         Ok(Options {
             select,
@@ -71,6 +125,7 @@ impl Args {
             is_part: self.writer.part.is_some(),
             cache: self.cache.clone(),
             offline: self.offline,
+            max_size: self.max_size,
             request,
             readable,
         })
@@ -87,24 +142,26 @@ impl Args {
             }
             By::Indices(_) => String::new(),
         };
-        let points = select.points.iter().map(|point| format!("{}_{}", point.lat, point.lon));
+        let points = match select.points.as_slice() {
+            points if points.len() > MOST_NAMED => vec![format!("{}_points", points.len())],
+            points => points.iter().map(|point| format!("{}_{}", point.lat, point.lon)).collect(),
+        };
         let parts = self.var.var.iter().cloned().chain(select.selections.iter().map(label)).chain(points);
+        let parts = parts.chain((select.layout == Layout::Mirror).then(|| "mirror".to_owned()));
         parts.chain(select.bbox.map(|_| "box".to_owned())).map(|part| format!("_{part}")).collect()
     }
 
-    fn points(&self) -> Result<Vec<Point>, Failure> {
-        let (lat, lon) = (&self.cells.lat, &self.cells.lon);
-        if lat.len() != lon.len() {
-            return Err(Failure::usage(format!(
-                "{} and {} do not match: each point needs both",
-                zwire::human_counted(lat.len() as u64, "--lat"),
-                zwire::human_counted(lon.len() as u64, "--lon")
-            )));
+    /// The points of the command line; `warn` is told of lines that are left out.
+    fn points(&self, warn: impl FnOnce(&str)) -> Result<Vec<Point>, Failure> {
+        let CellFlags { lat, lon, points: file, .. } = &self.cells;
+        if lat.is_empty() && lon.is_empty() && file.is_none() {
+            return Ok(Vec::new());
         }
-        let points: Vec<Point> = lat.iter().zip(lon).map(|(lat, lon)| Point { lat: *lat, lon: *lon }).collect();
-        match points.iter().find_map(Point::problem) {
-            Some(problem) => Err(Failure::usage(problem).at("--lat, --lon")),
-            None => Ok(points),
+        let mut bad = BadLines::new(self.cells.skip_bad_points);
+        let points = Points::gather(lat, lon, file.as_deref(), &mut bad)?;
+        if bad.count > 0 {
+            warn(&format!("{} left out: {}", zwire::human_counted(bad.count as u64, "point"), bad.message()));
         }
+        Ok((0..points.len()).map(|number| points.point(number)).collect())
     }
 }

@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 
-use zarray::{Array, Elements, Hierarchy, Itemsize, Pool, ZarrFormat, fill_element};
+use zarray::{Array, Pool, ZarrFormat};
 use zcoord::{
-    CellRanges, Column, CoordinateNames, Dataset, Finder, GridCoordinates, GridSource, Indices, Limits, Match, Mode,
-    Point, Selection, read_coordinate, select,
+    Cell, CellRanges, Column, CoordinateGrid, CoordinateNames, Dataset, Finder, GridCoordinates, GridSource, Indices,
+    Limits, Match, Mode, Point, Selection, read_coordinate, select,
 };
-use zstage::Encoding;
+use zstage::Sources;
 use zstore::Store;
 use zwire::{Exit, Failure, did_you_mean};
 
 use crate::axes::{Axes, Axis};
-use crate::options::SelectOptions;
+use crate::crop::{Crop, can_be_cut};
+use crate::mirror::Mirror;
+use crate::options::{Layout, SelectOptions};
 
 /// A source whose metadata has been read.
 pub struct Source<'a> {
@@ -32,16 +34,24 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     /// No Zarr store, or a node that cannot be read.
-    pub fn read(store: &'a Store, pool: &'a Pool, memory: u64) -> Result<Source<'a>, Failure> {
-        let hierarchy = Hierarchy::open(store, pool, true)?;
-        if let Some(error) = hierarchy.unusable {
+    pub fn read(sources: &'a Sources, memory: u64) -> Result<Source<'a>, Failure> {
+        let Sources { hierarchy, pool, .. } = sources;
+        let store = sources.store();
+        if let Some(error) = &hierarchy.unusable {
             return Err(error.into());
         }
         let consolidated = hierarchy.consolidated().is_some();
-        let (dataset, failed) = Dataset::read(&hierarchy, pool);
+        let (dataset, failed) = Dataset::read(hierarchy, pool);
         match failed.into_iter().next() {
             Some(error) => Err(error.into()),
-            None => Ok(Source { store, dataset, pool, memory, consolidated, is_nczarr: is_nczarr(store)? }),
+            None => Ok(Source {
+                store,
+                dataset,
+                pool,
+                memory,
+                consolidated,
+                is_nczarr: hierarchy.format() == ZarrFormat::V2 && is_nczarr(store, pool)?,
+            }),
         }
     }
 
@@ -56,11 +66,27 @@ impl<'a> Source<'a> {
         let mut axes = Axes::of(&self.dataset, arrays());
         self.select_dimensions(&mut axes, options)?;
         self.select_cells(&mut axes, &named, options)?;
-        self.check_attributes(&axes, options)?;
+        if options.layout == Layout::Crop {
+            self.check_attributes(&axes, options)?;
+        }
+        if options.layout == Layout::Mirror {
+            return Ok(axes);
+        }
         let describing = self.dataset.described_by();
         let data = arrays().filter(|array| !describing.contains_key(array.path.as_str()) || !can_be_cut(array));
-        axes.align(data, |array| !can_be_cut(array));
+        axes.align(data, |array| !can_be_cut(array), options.shards);
         Ok(axes)
+    }
+
+    /// What is fetched, laid out as `options` say.
+    pub fn crop(&self, axes: &Axes, options: &SelectOptions) -> Crop {
+        let describing = self.dataset.described_by();
+        let data = self.dataset.arrays().filter(|array| !describing.contains_key(array.path.as_str()));
+        match options.layout {
+            Layout::Crop => Crop::of(axes, self.dataset.arrays(), options.shards),
+            // What describes others is read whole.
+            Layout::Mirror => Crop::in_place(axes, Mirror::of(axes, data), &self.dataset),
+        }
     }
 
     /// Keys of the documents of the arrays that are fetched; none if consolidated metadata has them all.
@@ -165,16 +191,43 @@ impl<'a> Source<'a> {
         let names = CoordinateNames::default();
         let finder = Finder::new(&self.dataset, &names);
         let mut grids: HashMap<(String, String), CellRanges> = HashMap::new();
+        // Cells of points whose neighbours are not wanted.
+        let mut points: HashMap<(String, String), Vec<Cell>> = HashMap::new();
         for array in named {
             let Ok(found) = finder.find(array) else { continue };
             let source = GridSource::of(&found);
             let key = (source.latitude.clone(), source.longitude.clone());
             if !grids.contains_key(&key) {
-                grids.insert(key.clone(), self.cells(&source, options)?);
+                let grid = GridCoordinates::read(self.store, &self.dataset, &source, self.pool, self.memory)?.grid;
+                let at = || format!("{}: {} and {}", self.store.location(), source.latitude, source.longitude);
+                let ranges = match &options.bbox {
+                    Some(bounds) => grid
+                        .within_box(bounds)
+                        .ok_or_else(|| Failure::usage("the box contains no grid cell").at(at()))?,
+                    None => {
+                        let cells = cells_of(&grid, &options.points).map_err(|failure| failure.at(at()))?;
+                        let ranges = span(&cells);
+                        if options.layout == Layout::Mirror {
+                            points.insert(key.clone(), cells);
+                        }
+                        ranges
+                    }
+                };
+                grids.insert(key.clone(), ranges);
             }
             let own = axes.of.get(&array.path).cloned().unwrap_or_default();
+            let dimensions = found.dimensions.dimensions();
+            if let Some(cells) = points.get(&key) {
+                let of_points: Vec<usize> = dimensions.iter().map(|at| own[*at]).collect();
+                if !axes.points.iter().any(|(known, _)| *known == of_points) {
+                    let along = |cell: &Cell| [cell.row as u64, cell.column as u64][..of_points.len()].to_vec();
+                    let cells = cells.iter().map(along).collect();
+                    axes.points.push((of_points, cells));
+                }
+                continue;
+            }
             let ranges = [&grids[&key].rows, &grids[&key].columns];
-            for (at, ranges) in found.dimensions.dimensions().into_iter().zip(ranges) {
+            for (at, ranges) in dimensions.into_iter().zip(ranges) {
                 if !axes.restrict(own[at], ranges) {
                     return Err(self.no_overlap(&axes.axes[own[at]].name));
                 }
@@ -187,48 +240,33 @@ impl<'a> Source<'a> {
                 .hint("select by dimension with --sel or --isel; zinspect lists the arrays")),
         }
     }
-
-    /// The cells of a grid that are asked for.
-    fn cells(&self, source: &GridSource, options: &SelectOptions) -> Result<CellRanges, Failure> {
-        let grid = GridCoordinates::read(self.store, &self.dataset, source, self.pool, self.memory)?.grid;
-        let at = || format!("{}: {} and {}", self.store.location(), source.latitude, source.longitude);
-        if let Some(bounds) = &options.bbox {
-            return grid.within_box(bounds).ok_or_else(|| Failure::usage("the box contains no grid cell").at(at()));
-        }
-        let points: Vec<Point> = options.points.clone();
-        let mut cells = Vec::with_capacity(points.len());
-        for (point, found) in points.iter().zip(grid.nearest_of_each(&points, &Limits::default())) {
-            match found {
-                Match::Inside(cell) => cells.push(cell),
-                Match::Outside { why, .. } => {
-                    return Err(Failure::usage(format!("point {}, {}: {why}", point.lat, point.lon)).at(at()));
-                }
-            }
-        }
-        let span = |index: fn(&zcoord::Cell) -> usize| {
-            let (first, last) =
-                (cells.iter().map(index).min().unwrap_or(0), cells.iter().map(index).max().unwrap_or(0));
-            vec![first as u64..last as u64 + 1]
-        };
-        Ok(CellRanges { rows: span(|cell| cell.row), columns: span(|cell| cell.column) })
-    }
 }
 
-/// Whether netCDF-C wrote a store of Zarr v2.
-fn is_nczarr(store: &Store) -> Result<bool, Failure> {
-    for key in [".nczarr", ".zgroup", ".zattrs"] {
+/// The cell of each point.
+fn cells_of(grid: &CoordinateGrid, points: &[Point]) -> Result<Vec<Cell>, Failure> {
+    let found = grid.nearest_of_each(points, &Limits::default());
+    let cell = |(point, found): (&Point, Match)| match found {
+        Match::Inside(cell) => Ok(cell),
+        Match::Outside { why, .. } => Err(Failure::usage(format!("point {}, {}: {why}", point.lat, point.lon))),
+    };
+    points.iter().zip(found).map(cell).collect()
+}
+
+/// The ranges that hold all of these cells.
+fn span(cells: &[Cell]) -> CellRanges {
+    let span = |index: fn(&Cell) -> usize| {
+        let (first, last) = (cells.iter().map(index).min().unwrap_or(0), cells.iter().map(index).max().unwrap_or(0));
+        vec![first as u64..last as u64 + 1]
+    };
+    CellRanges { rows: span(|cell| cell.row), columns: span(|cell| cell.column) }
+}
+
+/// Whether netCDF-C wrote a store of Zarr v2. The documents are asked for together: one round trip.
+fn is_nczarr(store: &Store, pool: &Pool) -> Result<bool, Failure> {
+    let says_so = |key: &str| -> Result<bool, Failure> {
         let mut text = Vec::new();
         let is_there = store.get(key, &mut text)?.is_some();
-        if is_there && (key == ".nczarr" || String::from_utf8_lossy(&text).to_ascii_lowercase().contains("\"_nczarr_"))
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Whether an array can be cut between chunk boundaries: its chunks are decoded and encoded again.
-pub fn can_be_cut(array: &Array) -> bool {
-    let is_fixed = Elements::of(array).is_ok_and(|elements| matches!(elements.itemsize, Itemsize::Fixed(_)));
-    is_fixed && fill_element(array).is_ok() && Encoding::of(array.chain.innermost(), array.format).is_some()
+        Ok(is_there && (key == ".nczarr" || String::from_utf8_lossy(&text).to_ascii_lowercase().contains("\"_nczarr_")))
+    };
+    pool.map(vec![".nczarr", ".zgroup", ".zattrs"], says_so).into_iter().try_fold(false, |any, one| Ok(any | one?))
 }

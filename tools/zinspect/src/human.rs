@@ -257,6 +257,9 @@ fn footer(summary: &Summary) -> Vec<String> {
         (Some(present), None) => words.push(format!("{} present", human_counted(present, "object"))),
         _ => {}
     }
+    if let (Some(sampled), Some(chunks)) = (number("sampled_chunks"), number("chunks")) {
+        words.push(format!("{} of {} sampled", human_count(sampled), human_counted(chunks, "chunk")));
+    }
     for (key, value) in &summary.totals {
         if let (Some(kind), Some(count)) = (key.strip_prefix("keys_"), value.as_u64()) {
             words.push(human_counted(count, &format!("{kind} key")));

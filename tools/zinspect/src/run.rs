@@ -41,6 +41,9 @@ impl Tool for Args {
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
         let options = Options::new(self, &session.stop)?;
+        if options.stores.is_empty() {
+            session.note_no_stores(self.stores_from.as_deref());
+        }
         let mut totals = Totals::new(options.stores.len(), options.sizes);
         let bar = session.status.bar(0, Unit::Items("arrays"));
         for name in &options.stores {

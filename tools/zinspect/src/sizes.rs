@@ -49,6 +49,15 @@ struct Owners<'n> {
 /// A directory to be read, and the way to it.
 type Waiting = (String, Trail);
 
+/// The failure of a list, with what works without one.
+fn unlisted(error: StoreError) -> Failure {
+    match error {
+        StoreError::NotListable { .. } => Failure::from(error)
+            .hint("use the s3:, gs: or az: URL of the store, or a copy on disk; without --sizes, no list is needed"),
+        error => error.into(),
+    }
+}
+
 impl Inventory {
     /// Sorts every object of `store` to its node.
     ///
@@ -67,7 +76,7 @@ impl Inventory {
             return owners.walk(store, pool);
         }
         let mut inventory = Inventory::default();
-        for object in store.list("")? {
+        for object in store.list("").map_err(unlisted)? {
             inventory.sort(object?, &owners);
         }
         Ok(inventory)

@@ -29,6 +29,7 @@ pub struct Counts {
     stored_bytes: Option<u64>,
     ratio: Option<f64>,
     is_incomplete: bool,
+    sampled_chunks: u64,
     damaged_chunks: u64,
     verdict: String,
     /// Whether recompressing helps, and how much faster it makes decoding at most.
@@ -59,6 +60,7 @@ impl Counts {
             stored_bytes: record.stored_bytes,
             ratio: record.ratio,
             is_incomplete: missing(record, array).is_some(),
+            sampled_chunks: chunks.len() as u64,
             damaged_chunks: chunks.iter().filter(|chunk| !chunk.problems.is_empty()).count() as u64,
             verdict: record.verdict.clone(),
             helps: record.recompress_helps,
@@ -114,6 +116,7 @@ impl Totals {
             sizes.stored_bytes += counts.stored_bytes.unwrap_or(0);
             sizes.incomplete_arrays += u64::from(counts.is_incomplete);
         }
+        summary.sampled_chunks += counts.sampled_chunks;
         summary.damaged_chunks += counts.damaged_chunks;
         if counts.helps {
             self.gain(&counts);

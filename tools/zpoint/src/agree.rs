@@ -1,10 +1,11 @@
 //! Whether all stores, and all grids of one store, have the same cell for a point.
 
 use zcli::Session;
+use zcoord::Points;
 use zwire::{Exit, Failure};
 
 use crate::lookup::Lookup;
-use crate::points::{Points, SameCell};
+use crate::points::SameCell;
 use crate::source::Source;
 
 /// Cells closer to each other than this, in degrees, are the same: coordinates stored in different precision differ by

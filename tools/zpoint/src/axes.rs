@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use zarray::{Array, ZarrError};
 use zcoord::{
-    Column, Indices, Kind, Selection, SelectionError, Values, dimensions, is_time, read_coordinate_range, select,
+    Column, Indices, Kind, Missed, Selection, SelectionError, Values, dimensions, is_time, read_coordinate_range,
+    select,
 };
 use zwire::Failure;
 
@@ -57,8 +58,8 @@ type Key = (Option<String>, String, u64);
 
 /// Why there is no axis.
 pub enum AxisFailure {
-    /// A selection matches nothing of it.
-    Nothing(Failure),
+    /// A selection matches nothing of it; what it has missed, if that is a value.
+    Nothing(Failure, Option<Box<Missed>>),
     /// It could not be read, or a selection makes no sense for it.
     Failed(Failure),
 }
@@ -72,7 +73,7 @@ impl From<Failure> for AxisFailure {
 impl From<AxisFailure> for Failure {
     fn from(failure: AxisFailure) -> Failure {
         match failure {
-            AxisFailure::Nothing(failure) | AxisFailure::Failed(failure) => failure,
+            AxisFailure::Nothing(failure, _) | AxisFailure::Failed(failure) => failure,
         }
     }
 }
@@ -154,7 +155,7 @@ impl<'a> Axes<'a> {
         }
         let column = self.labels(array, dimension)?;
         let selected = select(self.selections, dimension, length, column.as_ref());
-        let indices = selected.map_err(|error| self.failure(dimension, &error))?;
+        let indices = selected.map_err(|error| self.failure(dimension, &error, column.as_ref()))?;
         let column = column.map(|column| picked(column, &indices, 0));
         Ok((indices, column))
     }
@@ -180,14 +181,20 @@ impl<'a> Axes<'a> {
         Ok(column)
     }
 
-    fn failure(&self, dimension: &str, error: &SelectionError) -> AxisFailure {
+    fn failure(&self, dimension: &str, error: &SelectionError, column: Option<&Column>) -> AxisFailure {
         let failure = Failure::usage(error.to_string()).at(format!("{}: {dimension}", self.opened.name));
         let failure = match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,
         };
         match error {
-            SelectionError::Empty { .. } | SelectionError::Disjoint => AxisFailure::Nothing(failure),
+            SelectionError::Empty { .. } | SelectionError::Disjoint => {
+                let own = self.selections.iter().find(|selection| selection.dimension == dimension);
+                AxisFailure::Nothing(
+                    failure,
+                    own.zip(column).and_then(|(own, column)| Missed::of(own, column)).map(Box::new),
+                )
+            }
             _ => AxisFailure::Failed(failure),
         }
     }

@@ -9,7 +9,8 @@ use zarray::{
 };
 use zcli::Phases;
 use zcoord::Column;
-use zwire::Failure;
+use zstore::StoreError;
+use zwire::{Exit, Failure};
 
 use crate::columns::{Raw, Rows, arranged, columns};
 use crate::held;
@@ -26,7 +27,7 @@ pub struct ReadStats {
     pub chunks: u64,
     /// Chunks that are not stored.
     pub chunks_missing: u64,
-    /// Damaged chunks.
+    /// Chunks that are damaged or cannot be read.
     pub chunks_failed: u64,
     /// Chunks decoded in full.
     pub chunks_whole: u64,
@@ -65,7 +66,7 @@ impl ReadStats {
 pub struct Features {
     /// One column for each feature, variable by variable.
     pub columns: Vec<Column>,
-    /// Damaged chunks.
+    /// Chunks that are damaged or cannot be read.
     pub failures: Vec<Failure>,
     /// Read statistics.
     pub stats: ReadStats,
@@ -179,7 +180,7 @@ impl<'a> Engine<'a> {
     /// returns true.
     ///
     /// # Errors
-    /// Read errors of the store, and those of `deliver`. A damaged chunk is a failure in the batch, and its cells are missing.
+    /// Read errors of the store, and those of `deliver`. A chunk that is damaged or cannot be read is a failure in the batch, and its cells are missing.
     pub fn run(
         &self,
         spans: &[Span],
@@ -228,7 +229,7 @@ impl<'a> Engine<'a> {
         for done in batch.iter().flatten() {
             match &done.outcome {
                 Ok((read, _)) => stats.count(read),
-                Err(error @ ZarrError::Chunk { .. }) => {
+                Err(error) if is_of_one_chunk(error, self.source.store.is_remote()) => {
                     stats.chunks_failed += 1;
                     failures.push(error.into());
                 }
@@ -333,6 +334,12 @@ impl<'a> Series<'a> {
     }
 }
 
+/// Whether an error concerns one chunk alone: it is damaged, or its file cannot be read. What a server refuses concerns the run.
+fn is_of_one_chunk(error: &ZarrError, is_remote: bool) -> bool {
+    let is_denied = matches!(error, ZarrError::Store(StoreError::Denied { .. }));
+    error.exit() == Exit::Unreadable || (is_denied && !is_remote)
+}
+
 /// For each sample of a batch, its sample of the variable; `None` if they are identical.
 fn sample_of(variable: &Variable, span: &Span, own: &[u64]) -> Option<Vec<usize>> {
     let has = |number: usize| variable.roles.contains(&Role::Sample(number));
@@ -384,11 +391,25 @@ impl Engine<'_> {
                     let whole_bytes = series.reader.stored_bytes(&task.steps.chunk)?.unwrap_or(0);
                     Ok(Some(Probe { chunks, read_bytes: read.bytes, whole_bytes }))
                 }
-                Err(ZarrError::Chunk { .. }) => Ok(None),
+                Err(error) if is_of_one_chunk(&error, self.source.store.is_remote()) => Ok(None),
                 Err(error) => Err(Failure::from(error)),
             }
         });
         let found: Result<Vec<Option<Probe>>, Failure> = found.into_iter().collect();
         Ok(found?.into_iter().flatten().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_permission_concerns_its_chunk_and_a_refusal_of_a_server_the_run() {
+        let denied = ZarrError::Store(StoreError::Denied { place: "t/0".into(), source: "permission denied".into() });
+        assert!(is_of_one_chunk(&denied, false));
+        assert!(!is_of_one_chunk(&denied, true));
+        let silent = ZarrError::Store(StoreError::TimedOut { place: "t/0".into(), detail: String::new() });
+        assert!(!is_of_one_chunk(&silent, true));
     }
 }

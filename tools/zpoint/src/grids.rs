@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use zcli::Session;
-use zcoord::{GridCoordinates, GridFailure};
+use zcoord::{GridCoordinates, GridFailure, Points};
 use zwire::{Exit, Failure};
 
 use crate::lookup::Lookup;
 use crate::opened::Opened;
 use crate::options::PointOptions;
-use crate::points::Points;
 use crate::variables::Candidates;
 
 /// Reads the coordinates of the grids of a store, and finds the cells of the points on each. Variables on a grid whose

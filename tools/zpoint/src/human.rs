@@ -135,7 +135,7 @@ fn footer(summary: &Summary) -> Vec<String> {
         human_counted(number("blocks_decoded").unwrap_or(0), "block"),
         human_counted(whole, "whole chunk")
     ));
-    for (key, noun) in [("chunks_missing", "missing chunk"), ("chunks_failed", "damaged chunk")] {
+    for (key, noun) in [("chunks_missing", "missing chunk"), ("chunks_failed", "unreadable chunk")] {
         words.extend(number(key).filter(|count| *count > 0).map(|count| human_counted(count, noun)));
     }
     let output = summary.totals.get("outputs").and_then(|outputs| outputs.get(0)).and_then(Value::as_str);

@@ -2,7 +2,7 @@
 
 use zarray::{CellDecoder, Pool, ScratchPool, Semaphore};
 use zcli::{Ending, Phases, Session, Unit};
-use zcoord::Column;
+use zcoord::{Column, Points};
 use zwire::{Exit, ExtractPlanSummary, ExtractSummary, Failure, Record};
 
 use crate::agree;
@@ -12,7 +12,6 @@ use crate::engine::{Engine, Features, ReadContext, ReadStats};
 use crate::lookup::Lookup;
 use crate::options::Options;
 use crate::plan::{self, Batches};
-use crate::points::Points;
 use crate::schema::{cast, check_same, key_columns, schema};
 use crate::sink::{self, Format, Shape};
 use crate::source::Source;

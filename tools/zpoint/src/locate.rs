@@ -1,7 +1,7 @@
 //! Finds the cell of each point on each grid of each store.
 
 use zcli::Session;
-use zcoord::GridCoordinates;
+use zcoord::{GridCoordinates, Missed, Points};
 use zstore::Target;
 use zwire::{Exit, Failure};
 
@@ -9,7 +9,7 @@ use crate::axes::AxisFailure;
 use crate::lookup::Lookup;
 use crate::opened::Opened;
 use crate::options::{Options, PointOptions};
-use crate::points::{OutOfBounds, Points};
+use crate::points::OutOfBounds;
 use crate::source::Source;
 use crate::valid::nearest_valid;
 use crate::{agree, joined};
@@ -31,7 +31,7 @@ pub struct Located {
 /// Invalid selections; one by index or nearest value over stores that cannot all be read; the first failure, if no store can
 /// be read or has something selected.
 pub fn open(options: &Options, names: &[Target], points: &Points, session: &mut Session) -> Result<Located, Failure> {
-    let (mut failed, mut nothing) = (Vec::new(), Vec::new());
+    let (mut failed, mut nothing, mut missed) = (Vec::new(), Vec::new(), Vec::new());
     let mut stores = Vec::new();
     for name in names {
         match Opened::open(&options.read, name, session) {
@@ -51,23 +51,16 @@ pub fn open(options: &Options, names: &[Target], points: &Points, session: &mut 
                 lookups.push(looked_up(options, &source, grids, points)?);
                 sources.push(source);
             }
-            Err(AxisFailure::Nothing(failure)) => nothing.push(failure),
+            Err(AxisFailure::Nothing(failure, own)) => {
+                nothing.push(failure);
+                missed.extend(own.map(|own| *own));
+            }
             Err(AxisFailure::Failed(failure)) => failed.push(of_one(failure)?),
         }
     }
     empty += nothing.len() as u64;
     if sources.is_empty() {
-        // What is wrong with most of them is more likely to be what is wrong.
-        let mut all = if failed.len() > nothing.len() { failed } else { nothing }.into_iter();
-        let first = all.next().unwrap_or_else(|| Failure::usage("the selection matches nothing"));
-        return Err(match (all.len(), first.exit) {
-            (0, _) => first,
-            (more, Exit::Usage) => none_of_all(&first, more, all.last().as_ref()),
-            _ => {
-                all.try_for_each(|failure| session.item_failed(&failure))?;
-                first
-            }
-        });
+        return Err(nothing_anywhere(failed, nothing, &missed, session)?);
     }
     failed.iter().try_for_each(|failure| session.item_failed(failure))?;
     Ok(Located { sources, lookups, empty })
@@ -79,6 +72,33 @@ fn of_one(failure: Failure) -> Result<Failure, Failure> {
         Exit::Absent | Exit::Unreadable | Exit::Refused => Ok(failure),
         _ => Err(failure),
     }
+}
+
+/// Why there is no store in which something is selected.
+fn nothing_anywhere(
+    failed: Vec<Failure>,
+    nothing: Vec<Failure>,
+    missed: &[Missed],
+    session: &mut Session,
+) -> Result<Failure, Failure> {
+    if nothing.len() > 1 && nothing.len() >= failed.len() && nothing.len() == missed.len() {
+        // As over their concatenation.
+        if let Some(error) = Missed::joined(missed) {
+            let failure = Failure::usage(error.to_string()).at(format!("{} stores", nothing.len()));
+            return Ok(error.hint().map_or(failure.clone(), |hint| failure.hint(hint)));
+        }
+    }
+    // What is wrong with most of them is more likely to be what is wrong.
+    let mut all = if failed.len() > nothing.len() { failed } else { nothing }.into_iter();
+    let first = all.next().unwrap_or_else(|| Failure::usage("the selection matches nothing"));
+    Ok(match (all.len(), first.exit) {
+        (0, _) => first,
+        (more, Exit::Usage) => none_of_all(&first, more, all.last().as_ref()),
+        _ => {
+            all.try_for_each(|failure| session.item_failed(&failure))?;
+            first
+        }
+    })
 }
 
 /// The first failure of several stores in which nothing is selected.
@@ -123,7 +143,7 @@ pub fn kept(
     }
     if kept.contains(&false) {
         points = points.filtered(&kept);
-        if points.len() == 0 {
+        if points.is_empty() {
             return Err(Failure::new(Exit::Absent, "all points are outside the grid").at(&sources[0].name));
         }
         lookups.iter_mut().flatten().for_each(|lookup| *lookup = lookup.filtered(&kept));

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use zarray::Pool;
-use zcoord::{Cell, Column, GridCoordinates, GridKind, GridSource, Match, Point};
+use zcoord::{Cell, Column, GridCoordinates, GridKind, GridSource, Match, Point, Points, kept};
 use zwire::{Failure, MatchRecord, V1};
 
 use crate::options::PointOptions;
-use crate::points::{Method, Points, kept};
+use crate::points::Method;
 
 /// Points searched together on a grid without axes.
 const TOGETHER: usize = 32;

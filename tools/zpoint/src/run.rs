@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use zcli::{Common, Ending, Session, Table, Tool, stores};
-use zwire::Failure;
+use zcoord::{BadLines, Points};
+use zwire::{Exit, ExtractSummary, Failure};
 
 use crate::cli::{Args, EXAMPLES};
 use crate::human;
@@ -11,7 +12,6 @@ use crate::job::Job;
 use crate::left_out::{LeftOut, listed};
 use crate::locate::{self, Located};
 use crate::options::DataOptions;
-use crate::points::{BadLines, Points};
 use crate::source::Source;
 
 impl Tool for Args {
@@ -60,6 +60,10 @@ impl Tool for Args {
         let options = self.options(session)?;
         self.check_stores()?;
         let names = stores(&self.stores, self.stores_from.as_deref(), &options.read.store)?;
+        if names.is_empty() {
+            session.note_no_stores(self.stores_from.as_deref());
+            return Ok(Ending::new(Exit::Done, &ExtractSummary::default()));
+        }
         let mut bad = BadLines::new(self.point.skip_bad_points);
         let points = Points::gather(&self.point.lat, &self.point.lon, self.point.points.as_deref(), &mut bad)?;
         if bad.count > 0 {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zcoord::{Column, Kind, Values};
+use zcoord::{Column, Kind, Points, Values};
 use zwire::Failure;
 
 use crate::axes::Axis;
@@ -11,7 +11,7 @@ use crate::columns::between_kind;
 use crate::lookup::Lookup;
 use crate::naming::plain_name;
 use crate::options::Options;
-use crate::points::{Method, Points};
+use crate::points::Method;
 use crate::source::{self, Source};
 use crate::spans::Span;
 

@@ -2,7 +2,7 @@
 
 use zarray::{Array, ChunkReader};
 use zcli::Session;
-use zcoord::{Column, Decoder, GridCoordinates, GridSource, Selection, name, read_coordinate};
+use zcoord::{Column, Decoder, GridCoordinates, GridSource, Points, Selection, name, read_coordinate};
 use zstore::Store;
 use zwire::Failure;
 
@@ -12,7 +12,6 @@ use crate::left_out::LeftOut;
 use crate::lookup::Lookup;
 use crate::opened::Opened;
 use crate::options::{DataOptions, Options};
-use crate::points::Points;
 use crate::roles::{Role, SampleDimension, sample_dimensions};
 use crate::variables::{Candidate, Candidates, no_variable};
 

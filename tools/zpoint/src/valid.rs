@@ -2,13 +2,13 @@
 
 use zarray::{CellDecoder, PartialDecode, Pool, ScratchPool, Semaphore, available_cores};
 use zcli::Phases;
-use zcoord::{Cell, Column, GridCoordinates, name};
+use zcoord::{Cell, Column, GridCoordinates, Points, name};
 use zwire::Failure;
 
 use crate::agree::same;
 use crate::engine::{Engine, ReadContext};
 use crate::lookup::{Lookup, Stencil};
-use crate::points::{NearestValid, Points};
+use crate::points::NearestValid;
 use crate::source::Source;
 use crate::spans::Span;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use zarray::parse_size;
 use zcli::clap::builder::PossibleValue;
 use zcli::clap::{self, Args as ClapArgs, Parser, ValueEnum};
-use zcli::{Common, JobFlags, MemoryFlags, StoreFlags, WriterFlags};
+use zcli::{Common, JobFlags, MemoryFlags, StoreFlags, VerifyFlags, WriterFlags};
 use zstore::Target;
 
 use crate::trial::Objective;
@@ -70,6 +70,8 @@ pub struct Args {
     pub work: JobFlags,
     #[command(flatten)]
     pub common: Common,
+    #[command(flatten)]
+    pub verify: VerifyFlags,
     #[command(flatten)]
     pub writer: WriterFlags,
     #[command(flatten)]

@@ -114,6 +114,18 @@ pub fn saved(before: u64, after: u64) -> String {
     }
 }
 
+/// How many of several stores were written.
+fn stores_done(summary: &Summary) -> Option<String> {
+    let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
+    let stores = number("stores")?;
+    let (failed, complete) = (number("stores_failed").unwrap_or(0), number("stores_complete").unwrap_or(0));
+    let done = stores.saturating_sub(failed + complete);
+    Some(match failed {
+        0 => human_counted(done, "store"),
+        _ => format!("{} of {}", human_count(done), human_counted(stores, "store")),
+    })
+}
+
 /// The lines below a table.
 pub fn footer(summary: &Summary) -> Vec<String> {
     let number = |key: &str| summary.totals.get(key).and_then(Value::as_u64);
@@ -123,10 +135,14 @@ pub fn footer(summary: &Summary) -> Vec<String> {
     }
     if let (Some(before), Some(after)) = (number("bytes_before"), number("bytes_after")) {
         let verified = number("verified").unwrap_or(0);
-        let done = number("stores").map(|stores| stores.saturating_sub(number("stores_complete").unwrap_or(0)));
-        let stores = done.map_or_else(String::new, |stores| format!("{}, ", human_counted(stores, "store")));
+        let stores = stores_done(summary).map_or_else(String::new, |stores| stores + ", ");
+        let copied = number("bad_chunks_copied").unwrap_or(0);
+        let copied = match copied {
+            0 => String::new(),
+            _ => format!(", {} copied as stored", human_counted(copied, "bad chunk")),
+        };
         lines.push(format!(
-            "{stores}{}, {} → {}{}, {} verified",
+            "{stores}{}, {} → {}{}, {} verified{copied}",
             human_counted(number("objects").unwrap_or(0), "object"),
             human_bytes(before),
             human_bytes(after),
@@ -149,6 +165,32 @@ pub fn footer(summary: &Summary) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stores_that_failed_are_not_counted_as_done() {
+        let summary = |totals: Value| Summary {
+            totals: totals.as_object().cloned().unwrap_or_default(),
+            v: zwire::V1,
+            tool: "zrecompress".into(),
+            exit: zwire::Exit::Partial,
+            errors: 0,
+            timing: None,
+        };
+        let line = |totals: Value| footer(&summary(totals)).pop().unwrap_or_default();
+        let counts = |stores: Value| {
+            let mut counts = serde_json::json!({"objects": 3, "bytes_before": 8, "bytes_after": 4, "verified": 3});
+            counts
+                .as_object_mut()
+                .into_iter()
+                .for_each(|counts| counts.extend(stores.as_object().cloned().unwrap_or_default()));
+            line(counts)
+        };
+        let rest = "3 objects, 8 B → 4 B (50% saved), 3 verified";
+        assert_eq!(counts(serde_json::json!({"stores": 44})), format!("44 stores, {rest}"));
+        assert_eq!(counts(serde_json::json!({"stores": 44, "stores_failed": 1})), format!("43 of 44 stores, {rest}"));
+        let bad = counts(serde_json::json!({"bad_chunks_copied": 2}));
+        assert_eq!(bad, format!("{rest}, 2 bad chunks copied as stored"));
+    }
 
     #[test]
     fn the_share_that_is_saved_is_told() {

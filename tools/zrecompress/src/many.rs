@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use zcli::{Bar, Ending, Selection, Session, Totals, Unit, glob_escape};
+use zcli::{Ending, Selection, Session, Step, Totals, Unit, glob_escape};
 use zstage::{Command, Outcome, Summary};
 use zstore::{Location, Target, create_directories, write_failed};
 use zwire::{Exit, Failure, ratio};
@@ -31,12 +30,12 @@ pub fn run(
     if !options.write.dry_run {
         create_directories(directory).map_err(|error| write_failed(directory, error))?;
     }
-    let bar = Arc::new(session.status.bar_of_steps(stores.len() as u64, "stores", Unit::Bytes));
+    let bar = session.status.bar_of_steps(stores.len() as u64, "stores", Unit::Bytes);
     let mut failed = Vec::new();
     let mut totals = Sums::default();
     for selection in stores {
         let output = Location::Local(directory.join(name(&selection.store)));
-        match one(options, selection, &output, session, &bar) {
+        match one(options, selection, &output, session, bar.step()) {
             Ok(outcome) => {
                 totals.add(&outcome.summary);
                 failed.extend(Some(outcome.exit).filter(|exit| *exit != Exit::Done));
@@ -46,13 +45,12 @@ pub fn run(
                 failed.push(failure.exit);
             }
         }
-        bar.end_step();
         if session.stop.requested().is_some() {
             break;
         }
     }
     drop(bar);
-    let totals = totals.of(stores.len());
+    let totals = totals.of(stores.len(), failed.len());
     if let Some(exit) = session.stop.requested() {
         return Ok(Ending::new(exit, &totals));
     }
@@ -65,18 +63,21 @@ fn one(
     selection: &Selection,
     output: &Location,
     session: &mut Session,
-    bar: &Arc<Bar>,
+    step: Step,
 ) -> Result<Outcome, Failure> {
     let mut options = options.clone();
     if !selection.paths.is_empty() {
         if !options.encode.var.is_empty() {
-            return Err(Failure::usage("--var cannot be combined with records that name arrays"));
+            let failure = Failure::usage("--var cannot be combined with records that name arrays");
+            return Err(failure.at(&selection.store));
         }
         options.var_of_records = true;
         options.encode.var = selection.paths.iter().map(|path| glob_escape(path)).collect();
     }
     let command = Command::Run { source: selection.store.clone(), output: output.clone() };
-    zstage::run(&Recompress::new(&options), &command, &options.write, &session.listener_of_step(bar))
+    let done = zstage::run(&Recompress::new(&options), &command, &options.write, &session.listener_of_step(step));
+    // Of many, the one that it is about.
+    done.map_err(|failure| failure.or_at(output))
 }
 
 /// What the summaries of all stores say together.
@@ -93,8 +94,8 @@ impl Sums {
         self.counts.add(summary);
     }
 
-    /// The totals of a run over so many stores.
-    fn of(self, stores: usize) -> Map<String, Value> {
+    /// The totals of a run over so many stores, of which some failed.
+    fn of(self, stores: usize, failed: usize) -> Map<String, Value> {
         let Sums { counts, complete } = self;
         let gain = counts.get("bytes_before").zip(counts.get("bytes_after")).and_then(|(from, to)| ratio(from, to));
         let mut counts = counts.into_map();
@@ -102,6 +103,9 @@ impl Sums {
             counts.insert("gain".into(), gain.into());
         }
         counts.insert("stores".into(), stores.into());
+        if failed > 0 {
+            counts.insert("stores_failed".into(), failed.into());
+        }
         if complete > 0 {
             counts.insert("stores_complete".into(), complete.into());
         }

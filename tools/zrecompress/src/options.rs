@@ -42,6 +42,7 @@ impl Args {
                 BadChunkFlag::Copy => OnBadChunk::Copy,
                 BadChunkFlag::Skip => OnBadChunk::Skip,
             },
+            verify: self.verify.verify(),
             backup: self.backup.clone(),
             nthreads: self.nthreads.map(usize::from),
             scratch: match &self.scratch {

@@ -87,7 +87,7 @@ impl Sums {
         let to = match self.codecs.len() {
             0 => String::new(),
             1 => self.codecs.into_iter().next().unwrap_or_default(),
-            several => format!("{several} codecs (-v shows them)"),
+            several => format!("{several} codecs (-v)"),
         };
         let counts = [self.store, human_count(self.arrays), human_count(self.copied), objects];
         Row::Cells(counts.into_iter().chain(sizes).chain([to]).collect())
@@ -120,7 +120,7 @@ mod tests {
         let first = row(["a", "2", "1", "4", "5.86 KiB", "1.95 KiB", "3.00", "zstd"]);
         assert_eq!(rows(&array("b", "recompress", "zstd")), [first]);
         assert_eq!(rows(&array("b", "rechunk", "lz4")), []);
-        let last = row(["b", "2", "0", "4", "5.86 KiB", "1.95 KiB", "3.00", "2 codecs (-v shows them)"]);
+        let last = row(["b", "2", "0", "4", "5.86 KiB", "1.95 KiB", "3.00", "2 codecs (-v)"]);
         assert_eq!(rows(&array("c", "copy", "zstd")), [last]);
     }
 }

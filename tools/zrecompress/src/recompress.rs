@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zarray::{Array, VarFilter, ZarrFormat};
 use zcodec::{Blosc, Codec, SplitMode};
+use zstage::rechunk::Unused;
 use zstage::{
-    ArrayPlan, ArrayStats, Begin, Convert, OnBadChunk, OutputPlan, PlanArray, Progress, WriteOptions, Writer,
+    ArrayPlan, ArrayStats, Begin, Convert, OnBadChunk, OutputPlan, PlanArray, Progress, Sources, WriteOptions, Writer,
 };
 use zstore::{Location, Store};
 use zwire::{Exit, Failure, RecompressRecord, Record, did_you_mean, human_counted, ratio, round3};
@@ -63,7 +64,7 @@ impl Writer for Recompress<'_> {
 
     const TOOL: &'static str = "zrecompress";
 
-    fn body(&self, planned: Option<&Body>) -> Result<Body, Failure> {
+    fn body(&self, planned: Option<&Body>, _: &Sources) -> Result<Body, Failure> {
         let given = &self.options.encode;
         match planned {
             None => Ok(Body { encode: given.clone(), chosen: BTreeMap::new() }),
@@ -99,17 +100,8 @@ impl Writer for Recompress<'_> {
         let shapes = body.encode.shapes()?;
         let arrays = plans.iter().map(|plan| &plan.array);
         let unused = shapes.chunks.unused(arrays.clone()).into_iter().chain(shapes.shards.unused(arrays)).next();
-        if let Some(name) = unused {
-            let failure = Failure::new(Exit::Absent, format!("no array has {name}")).at(store.location());
-            let dimensions: BTreeSet<&str> = plans
-                .iter()
-                .flat_map(|plan| plan.array.dimension_names.iter().flatten().flatten())
-                .map(String::as_str)
-                .collect();
-            return Err(match did_you_mean(&name, dimensions) {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            });
+        if let Some(unused) = unused {
+            return Err(not_there(&unused, &paths, plans).at(store.location()));
         }
         let misfits = body.misfits(plans)?;
         if let (Some(array), true) = (misfits.first(), misfits.len() == body.data_arrays(plans)?.count()) {
@@ -186,6 +178,23 @@ impl Writer for Recompress<'_> {
             ..RecompressRecord::default()
         }))
     }
+}
+
+/// The failure of a shape for a dimension or an array that is not there. What a store lacks is absent, and a dimension is no
+/// node of it but part of the request.
+fn not_there(unused: &Unused, paths: &[String], plans: &[ArrayPlan]) -> Failure {
+    let (failure, hint) = match unused {
+        Unused::Array(glob) => {
+            let failure = Failure::new(Exit::Absent, format!("no array matches {glob}"));
+            (failure, did_you_mean(glob, paths.iter().map(|path| path.trim_start_matches('/'))))
+        }
+        Unused::Dimension(name) => {
+            let names = plans.iter().flat_map(|plan| plan.array.dimension_names.iter().flatten().flatten());
+            let names: BTreeSet<&str> = names.map(String::as_str).collect();
+            (Failure::usage(format!("no array has {name}")), did_you_mean(name, names))
+        }
+    };
+    hint.map_or(failure.clone(), |hint| failure.hint(hint))
 }
 
 /// The failure of shapes that no data array fits.

@@ -1,7 +1,7 @@
 //! The job of `zrecompress`: flags become options, and the common writer does the work.
 
 use zcli::{Common, Ending, Listener, Session, Table, Tool, selections};
-use zstage::{OutputPlan, Planned, Progress, Writer};
+use zstage::{OutputPlan, Planned, Progress, Sources, Writer};
 use zstore::{Store, Target};
 use zwire::{Exit, Failure};
 
@@ -52,8 +52,8 @@ impl Tool for Args {
         }
         if let Some(directory) = &self.many.out_dir {
             let stores = selections(&self.sources(), self.many.stores_from.as_deref(), &options.write.store)?;
-            if stores.is_empty() && self.many.stores_from.is_none() {
-                return Err(Failure::usage("missing arguments: the stores to read"));
+            if stores.is_empty() {
+                session.note_no_stores(self.many.stores_from.as_deref());
             }
             return many::run(&options, &stores, directory, session);
         }
@@ -79,9 +79,10 @@ impl Args {
 fn try_out(source: &Target, options: &Options, trial: &TrialOptions, listener: &Listener) -> Result<Ending, Failure> {
     let stores = [Store::open(source, &options.write.store)?];
     let tool = Recompress::new(options);
-    let body = tool.body(None)?;
+    let sources = Sources::open(&stores, stores[0].location(), &options.write, false)?;
+    let body = tool.body(None, &sources)?;
     let plan_array = tool.planner(&body, options.write.begin)?;
-    match OutputPlan::read(&stores, stores[0].location(), &options.write, false, &plan_array, listener)? {
+    match OutputPlan::read(&sources, stores[0].location(), &options.write, &plan_array, listener)? {
         Planned::Possible(plan) => {
             tool.check(&body, plan.store(), &plan.plans)?;
             let trial = TrialOptions { source: stores[0].location().to_string(), ..trial.clone() };

@@ -1,6 +1,6 @@
 //! Tests of [`super`] and of the shape rules.
 
-use super::super::rules::Rule;
+use super::super::rules::{Rule, Unused};
 use super::*;
 
 /// A Zarr v3 array of 100 × 50 × 40 `float32` with dimensions time, latitude, longitude.
@@ -73,7 +73,8 @@ fn mismatched_rule_names_array_and_dimension() {
     }
     assert!(Rules::new(&["[:1".parse().expect("a rule")]).is_err(), "no glob");
     let unused = |typed: &[&str]| rules(typed).unused([&array].into_iter());
-    assert_eq!(unused(&["time=1,step=2", "u10:1,1,1", "5,5"]), ["step", "u10"]);
+    let expected = [Unused::Dimension("step".into()), Unused::Array("u10".into())];
+    assert_eq!(unused(&["time=1,step=2", "u10:1,1,1", "5,5"]), expected);
     assert!(unused(&["time=1", "t2m:1,1,1", "5,5,5"]).is_empty());
     let passed_over = |typed: &[&str]| rules(typed).pass_over(&array);
     assert!(passed_over(&["744"]) && passed_over(&["744", "u10:1,1,1"]));

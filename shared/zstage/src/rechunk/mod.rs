@@ -36,6 +36,6 @@ pub use layout::{Layout, Shapes};
 pub use memory::{ASSUMED_RATIO, Assumptions, Resources};
 pub use outcome::{RegionOutcome, source_hash};
 pub use plan::RechunkPlan;
-pub use rules::{Rule, Rules};
+pub use rules::{Rule, Rules, Unused};
 pub use scratch::Scratch;
 pub use sink::{ObjectSink, ShardSink};

@@ -54,6 +54,15 @@ fn length(text: &str) -> Result<Length, String> {
     }
 }
 
+/// A part of a rule that is for nothing in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unused {
+    /// A glob that matches no array.
+    Array(String),
+    /// A dimension that no array has.
+    Dimension(String),
+}
+
 /// Rules in command-line order.
 #[derive(Default)]
 pub struct Rules(Vec<(Rule, Option<VarFilter>)>);
@@ -124,20 +133,20 @@ impl Rules {
         self.0.iter().any(|(rule, _)| rule.glob.is_none()) && !self.0.iter().any(fits)
     }
 
-    /// Unused parts of the rules: dimension names that no array has, globs that match no array.
-    pub fn unused<'a>(&self, arrays: impl Iterator<Item = &'a Array> + Clone) -> Vec<String> {
+    /// Unused parts of the rules.
+    pub fn unused<'a>(&self, arrays: impl Iterator<Item = &'a Array> + Clone) -> Vec<Unused> {
         let mut unused = Vec::new();
         for (rule, filter) in &self.0 {
             match (filter, &rule.shape) {
                 (Some(filter), _) => {
                     let seen = arrays.clone().any(|array| filter.matches(&array.path));
-                    unused.extend(rule.glob.clone().filter(|_| !seen));
+                    unused.extend(rule.glob.clone().filter(|_| !seen).map(Unused::Array));
                 }
                 (None, Shape::Listed(_)) => {}
                 (None, Shape::Named(pairs)) => {
                     let missing =
                         pairs.iter().filter(|(name, _)| !arrays.clone().any(|a| dimension(a, name).is_some()));
-                    unused.extend(missing.map(|(name, _)| name.clone()));
+                    unused.extend(missing.map(|(name, _)| Unused::Dimension(name.clone())));
                 }
             }
         }

@@ -8,6 +8,9 @@ use std::path::Path;
 use super::name::{left_behind, temporary_name};
 use super::system::is_unknown;
 
+/// Unit of the number of blocks of a file, whatever the file system.
+const BLOCK_BYTES: u64 = 512;
+
 /// Makes a directory and those above it, where they are missing.
 ///
 /// # Errors
@@ -30,6 +33,37 @@ pub fn make_empty_directory(path: &Path) -> io::Result<()> {
 /// The system's.
 pub fn remove_empty_directory(path: &Path) -> io::Result<()> {
     fs::remove_dir(path)
+}
+
+/// Removes a file. That there is none is no error.
+///
+/// # Errors
+/// The system's.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Bytes that a directory takes on the disk with all that is in it, as `du` counts them. What disappears meanwhile counts no more.
+///
+/// # Errors
+/// The system's.
+pub fn disk_usage(path: &Path) -> io::Result<u64> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        other => other?,
+    };
+    let own = metadata.blocks() * BLOCK_BYTES;
+    if !metadata.is_dir() {
+        return Ok(own);
+    }
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        other => other?,
+    };
+    entries.into_iter().try_fold(own, |sum, entry| Ok(sum + disk_usage(&entry?.path())?))
 }
 
 /// Removes a directory with all that is in it. That there is none is no error.
@@ -171,6 +205,22 @@ pub mod tests {
             remove_tree(&directory.path().join("b")).expect("that there is none is no error");
         }
         assert!(is_empty_directory(directory.path()));
+    }
+
+    #[test]
+    fn the_space_of_a_tree_is_counted_in_blocks() {
+        let directory = tempfile::tempdir().expect("directory");
+        let empty = disk_usage(directory.path()).expect("counts");
+        for name in ["a/x", "b/c/y"] {
+            create_file(&directory.path().join(name)).expect("is new");
+            fs::write(directory.path().join(name), vec![1; 10_000]).expect("writes");
+        }
+        let used = disk_usage(directory.path()).expect("counts");
+        assert!(used >= empty + 20_000 && used < empty + 100_000, "{used}");
+        assert_eq!(disk_usage(&directory.path().join("none")).expect("counts"), 0);
+        remove_file(&directory.path().join("a/x")).expect("removes");
+        remove_file(&directory.path().join("a/x")).expect("that there is none is no error");
+        assert!(disk_usage(directory.path()).expect("counts") < used);
     }
 
     #[test]

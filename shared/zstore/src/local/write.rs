@@ -1,6 +1,6 @@
 //! Objects of a directory are written under a temporary name of their own beside their place, and renamed.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl LocalStore {
     }
 
     /// The path of a key that does not lead out of the store, wherever it comes from.
-    fn inside(&self, key: &str) -> Result<PathBuf, StoreError> {
+    pub(super) fn inside(&self, key: &str) -> Result<PathBuf, StoreError> {
         let path = self.path(key);
         match is_key(key) {
             true => Ok(path),
@@ -91,12 +91,26 @@ impl LocalStore {
 
     /// Makes the directories between the store and an object. The store itself is not made: one that was removed
     /// meanwhile stays removed.
-    fn make_directories(&self, key: &str) -> io::Result<()> {
+    pub(super) fn make_directories(&self, key: &str) -> io::Result<()> {
         key.match_indices('/').try_for_each(|(end, _)| match fs::create_dir(self.root.join(&key[..end])) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(()),
         })
     }
+}
+
+/// Moves a finished file to the place of an object.
+pub(super) fn give_key(store: &LocalStore, file: &File, path: &Path, key: &str) -> Result<Stat, StoreError> {
+    let target = store.inside(key)?;
+    let failed = |error| write_failed(&target, error);
+    let stat = file_stat(&file.metadata().map_err(failed)?);
+    let moved = match fs::rename(path, &target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            store.make_directories(key).and_then(|()| fs::rename(path, &target))
+        }
+        other => other,
+    };
+    moved.map(|()| stat).map_err(failed)
 }
 
 /// Has a file take the place of the object that is there, if there is one, once all `len` bytes are in it.

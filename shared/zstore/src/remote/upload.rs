@@ -19,7 +19,7 @@ pub const PART: usize = 8 << 20;
 const PARTS_AT_ONCE: usize = 2;
 
 /// The longest wait for the end of an upload that is given up.
-const FAREWELL: Duration = Duration::from_secs(5);
+const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The parts grow, so that the 10,000 that S3 and Google Cloud Storage allow hold 5 TiB, up to 2 GiB: Azure's blocks end
 /// below 4 GiB.
@@ -45,7 +45,7 @@ pub struct RemoteUpload<'a> {
     /// the same, to give the upload up.
     creating: Option<JoinHandle<object_store::Result<MultipartId>>>,
     before: Before,
-    under_way: JoinSet<Result<(usize, object_store::Result<PartId>), tokio::time::error::Elapsed>>,
+    under_way: JoinSet<(usize, object_store::Result<PartId>)>,
 }
 
 /// What had the key when the upload began.
@@ -114,11 +114,8 @@ impl RemoteUpload<'_> {
             self.receive()?;
         }
         self.remote.check_guard()?;
-        let (writer, path, limit) = (Arc::clone(&self.writer), self.path.clone(), self.remote.limit());
-        let sending = async move {
-            let request = writer.put_part(&path, &id, number, Bytes::from(part).into());
-            timeout(limit, request).await.map(|answer| (number, answer))
-        };
+        let (writer, path) = (Arc::clone(&self.writer), self.path.clone());
+        let sending = async move { (number, writer.put_part(&path, &id, number, Bytes::from(part).into()).await) };
         self.under_way.spawn_on(sending, self.remote.runtime.handle());
         Ok(())
     }
@@ -134,7 +131,7 @@ impl RemoteUpload<'_> {
         let creating = remote.runtime.spawn(async move { writer.create_multipart(&path).await });
         let creating = self.creating.insert(creating);
         // The id first, and alone: it must not be lost to a stop that comes between two answers.
-        let answer = remote.wait(key, async { Ok(remote.answer(key, created(creating)).await) })??;
+        let answer = remote.wait(key, async { Ok(created(creating).await) })?;
         self.creating = None;
         let id = answer.map_err(|error| remote.failed(key, error))?;
         self.id = Some(id.clone());
@@ -153,12 +150,11 @@ impl RemoteUpload<'_> {
         let arrived = remote.wait(key, async { Ok(under_way.join_next().await) })?;
         match arrived {
             None => Ok(()),
-            Some(Ok(Ok((number, Ok(part))))) => {
+            Some(Ok((number, Ok(part)))) => {
                 self.parts[number] = Some(part);
                 Ok(())
             }
-            Some(Ok(Ok((_, Err(error))))) => Err(remote.failed(key, error)),
-            Some(Ok(Err(_))) => Err(remote.unanswered(key)),
+            Some(Ok((_, Err(error)))) => Err(remote.failed(key, error)),
             Some(Err(error)) => Err(StoreError::Network { place: remote.place(key), source: error.into() }),
         }
     }
@@ -195,8 +191,8 @@ impl RemoteUpload<'_> {
             return Err(self.broken("a part of the upload is missing"));
         };
         let (remote, key) = (self.remote, &self.key);
-        let answer = remote.wait(key, remote.answer(key, self.writer.complete_multipart(&self.path, id, parts)));
-        match answer.and_then(|answer| answer.map_err(|error| remote.failed(key, error))) {
+        let answer = self.writer.complete_multipart(&self.path, id, parts);
+        match remote.wait(key, async { answer.await.map_err(|error| remote.failed(key, error)) }) {
             Ok(result) => {
                 self.id = None;
                 remote.written(key, self.len, result)
@@ -243,7 +239,7 @@ impl Drop for RemoteUpload<'_> {
             };
             self.writer.abort_multipart(&self.path, &id).await
         };
-        let limit = FAREWELL.min(self.remote.timeout);
+        let limit = ABORT_TIMEOUT.min(self.remote.transport.clocks.operation);
         // Best effort: buckets have rules for what is left behind, and there is nobody to tell.
         let _ = self.remote.runtime.block_on(async { timeout(limit, farewell).await });
     }

@@ -10,8 +10,10 @@ use object_store::{
     Attribute, AttributeValue, Attributes, Error, ObjectStoreExt, PutMode, PutOptions, PutResult, UpdateVersion,
 };
 
+use super::identity::etag_number;
 use super::upload::PART;
 use super::*;
+use crate::Checksum;
 use crate::object::is_key;
 
 /// Metadata of an object that only one of many may write: which of them did.
@@ -31,7 +33,7 @@ impl RemoteStore {
 
     /// The store as one that can be written.
     pub(super) fn writer(&self, key: &str) -> Result<&Arc<dyn MultipartStore>, StoreError> {
-        self.connection()
+        self.connection
             .writer
             .as_ref()
             .ok_or_else(|| StoreError::NotWritable { place: self.place(key), what: "plain HTTP servers" })
@@ -76,9 +78,8 @@ impl RemoteStore {
 
     /// Who wrote an object with [`RemoteStore::put_new`].
     fn written_by(&self, key: &str) -> Result<Option<AttributeValue>, StoreError> {
-        let path = self.path(key)?;
         let options = GetOptions { head: true, ..GetOptions::default() };
-        match self.wait(key, self.answer(key, self.connection().store.get_opts(&path, options)))? {
+        match self.wait(key, self.request(key, options))? {
             Ok(answer) => Ok(answer.attributes.get(&WRITER).cloned()),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed(key, error)),
@@ -126,13 +127,13 @@ impl RemoteStore {
 
     fn send(&self, key: &str, bytes: Bytes, how: PutOptions) -> Result<object_store::Result<PutResult>, StoreError> {
         let path = self.target(key)?;
-        self.wait(key, self.answer(key, self.connection().store.put_opts(&path, bytes.into(), how)))
+        self.wait(key, async { Ok(self.connection.store.put_opts(&path, bytes.into(), how).await) })
     }
 
     /// What the store will say of an object that it has just taken.
     pub(super) fn written(&self, key: &str, size: u64, result: PutResult) -> Result<Stat, StoreError> {
         match result.e_tag {
-            Some(tag) => Ok(Stat { size, tag: etag_number(&tag), md5: md5_of(&tag) }),
+            Some(tag) => Ok(Stat { size, tag: etag_number(&tag), checksum: Checksum::of_etag(&tag) }),
             // Its tag is made of the time of the change, which only the object's head says.
             None => self.stat(key)?.ok_or_else(|| StoreError::Absent { place: self.place(key) }),
         }
@@ -140,7 +141,7 @@ impl RemoteStore {
 
     pub fn delete(&self, key: &str) -> Result<(), StoreError> {
         let path = self.target(key)?;
-        match self.wait(key, self.answer(key, self.connection().store.delete(&path)))? {
+        match self.wait(key, async { Ok(self.connection.store.delete(&path).await) })? {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.failed(key, error)),
         }
@@ -149,8 +150,7 @@ impl RemoteStore {
     pub fn stat(&self, key: &str) -> Result<Option<Stat>, StoreError> {
         match self.wait(key, self.head(key))? {
             Ok(meta) => Ok(Some(stat(&meta))),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.failed(key, error)),
+            Err(error) => self.wait(key, self.absent(key, error)).map(|()| None),
         }
     }
 }

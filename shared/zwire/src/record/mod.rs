@@ -12,7 +12,7 @@ pub use end::{ErrorRecord, Summary, Timing};
 pub use extract::{ExtractionRecord, MatchRecord, RowRecord};
 pub use read::{ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, GroupRecord, KeyRecord};
 pub use trial::{ChoiceRecord, TrialRecord};
-pub use write::{FetchRecord, FetchedRecord, PlanRecord, RecompressRecord};
+pub use write::{CacheEntryRecord, FetchRecord, FetchedRecord, PlanRecord, RecompressRecord};
 
 /// One line of a stream.
 #[derive(Debug, Clone, Serialize)]
@@ -38,6 +38,8 @@ pub enum Record {
     Fetch(FetchRecord),
     /// A store that was fetched.
     Fetched(FetchedRecord),
+    /// An entry of the cache.
+    CacheEntry(Box<CacheEntryRecord>),
     /// A compressor that was tried on chunks of an array.
     Trial(Box<TrialRecord>),
     /// The compressor that was chosen for an array.

@@ -1,5 +1,7 @@
 //! What a writer will do and has done with each array.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::V1;
@@ -34,6 +36,9 @@ pub struct PlanRecord {
     /// Stored bytes of the source; only if listing the source is free.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_before: Option<u64>,
+    /// Stored bytes that are read, estimated from the sizes of a few objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_bytes: Option<u64>,
     /// Independent blocks that a new chunk will have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<u64>,
@@ -133,8 +138,11 @@ pub struct FetchRecord {
     pub bytes: u64,
     /// Objects that were decoded and encoded again, because the range ends inside a chunk.
     pub recoded: u64,
-    /// Objects that were verified.
+    /// Objects that were read back and compared with what arrived.
     pub verified: u64,
+    /// Objects by the strongest check that was made as they arrived: `md5`, `blosc`, `shard_index`, `size`, `decode` and others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub checks: BTreeMap<String, u64>,
     /// Objects that failed.
     pub failed: u64,
 }
@@ -159,4 +167,43 @@ pub struct FetchedRecord {
     /// Stored bytes fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+}
+
+/// An entry of the cache: a store, or a selection of one.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct CacheEntryRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// Its name, which is that of its directory.
+    pub name: String,
+    /// The source store; absent while nothing of it is complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// The cached store, if it is complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Whether it is complete.
+    pub complete: bool,
+    /// Whether it is pinned, and never evicted.
+    pub pinned: bool,
+    /// Stored objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<u64>,
+    /// Bytes on the disk, of all its versions.
+    pub disk_bytes: u64,
+    /// When it was last fetched or read by one of the tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<String>,
+    /// Objects that were compared with their checksums.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<u64>,
+    /// Objects that are missing or differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<u64>,
+    /// Whether it has been evicted; with a dry run, whether it would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evicted: Option<bool>,
+    /// Why it has not been evicted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }

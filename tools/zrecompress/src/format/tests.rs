@@ -268,5 +268,6 @@ fn array_with(keys: ChunkKeys) -> Array {
         chain: chain.into(),
         attributes: Map::new(),
         not_understood: None,
+        fetched: None,
     }
 }

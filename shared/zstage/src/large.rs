@@ -1,0 +1,177 @@
+//! Large objects, copied over a network to a local disk: fetched in parts, side by side, by all workers that have no object of their
+//! own. Each part that has arrived is noted beside the file with its checksum, so that a killed run continues with the others.
+//!
+//! Notes are believed only as far as the checksums of what is in the file bear them out: in a crash of the machine they may outlive
+//! the bytes. The owner of the object reads all parts back in order while others still arrive, and gives the file its key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use zarray::{Scratch, ScratchPool, Semaphore};
+use zstore::{Stat, Store};
+use zwire::Failure;
+
+use crate::changes::Changes;
+use crate::folder::LARGE as FOLDER;
+use crate::object_parts::{ObjectParts, PART};
+use crate::staged_store::StagedStore;
+
+/// Objects with more bytes are fetched in parts.
+pub const LARGE: u64 = 4 * PART;
+
+/// Of the memory limit, this share is for parts in flight, but no less than so many parts.
+const SHARE: u64 = 256;
+const FEWEST_PARTS: u64 = 6;
+
+/// How often a worker without an object looks whether it is needed.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
+
+/// The large objects that are being fetched.
+pub struct LargeObjects<'a> {
+    stores: &'a [Store],
+    staged: &'a StagedStore,
+    /// Whether an earlier run may have left parts.
+    again: bool,
+    /// A buffer for each part in flight.
+    buffers: ScratchPool<Vec<u8>>,
+    open: Mutex<Open>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Open {
+    objects: Vec<Arc<ObjectParts>>,
+    /// Workers that may still begin an object.
+    working: usize,
+}
+
+/// A source object and what it becomes.
+pub struct Names {
+    /// Index of its store.
+    pub store: usize,
+    pub key: String,
+    pub output_key: String,
+}
+
+/// A worker that may still begin an object.
+pub struct Working<'a>(&'a LargeObjects<'a>);
+
+/// An object that others help to fetch.
+pub struct Shared<'a> {
+    objects: &'a LargeObjects<'a>,
+    pub parts: Arc<ObjectParts>,
+}
+
+impl<'a> LargeObjects<'a> {
+    /// Large objects of `stores` in an output. `again`: there may have been earlier runs.
+    pub fn new(stores: &'a [Store], staged: &'a StagedStore, again: bool, memory_bytes: u64) -> LargeObjects<'a> {
+        let buffers = (memory_bytes / SHARE / PART).max(FEWEST_PARTS).min(memory_bytes / PART).max(1);
+        let buffers = ScratchPool::new(zcodec::to_usize(buffers), Vec::new);
+        LargeObjects { stores, staged, again, buffers, open: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Waits for a buffer for a part.
+    pub fn buffer(&self) -> Scratch<'_, Vec<u8>> {
+        self.buffers.take()
+    }
+
+    /// Whether objects from this store are fetched in parts if they are large.
+    pub fn takes(&self, store: &Store) -> bool {
+        store.is_remote() && self.staged.is_private() && !store.ignores_ranges()
+    }
+
+    /// Begins an object that was found as `stat`; `None` if another process has begun it and goes on.
+    ///
+    /// # Errors
+    /// [`zwire::Exit::Output`].
+    pub fn begin(&self, names: &Names, stat: Stat) -> Result<Option<ObjectParts>, Failure> {
+        match self.staged.folder().partial(&names.partial(), true)? {
+            Some(file) => ObjectParts::begin(names.store, &names.key, stat, file).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// An object of which an earlier run has left parts, unless it has changed since.
+    ///
+    /// # Errors
+    /// As [`LargeObjects::begin`]; errors of the source; a changed object that ends the run.
+    pub fn left(&self, names: &Names, changes: &Changes) -> Result<Option<ObjectParts>, Failure> {
+        let store = &self.stores[names.store];
+        if !self.again || !self.takes(store) {
+            return Ok(None);
+        }
+        let Some(file) = self.staged.folder().partial(&names.partial(), false)? else { return Ok(None) };
+        let Some(mut parts) = ObjectParts::left(names.store, &names.key, file)? else { return Ok(None) };
+        match store.stat(&names.key)? {
+            Some(now) if now == parts.stat => {
+                parts.stat = now;
+                Ok(Some(parts))
+            }
+            _ => {
+                changes.met(|| store.place(&names.key))?;
+                parts.file.clear()?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Lets other workers help with an object until the answer is dropped.
+    pub fn share(&self, parts: ObjectParts) -> Shared<'_> {
+        // What has arrived is kept whatever ends the run.
+        self.staged.keep();
+        let parts = Arc::new(parts);
+        self.open.lock().objects.push(Arc::clone(&parts));
+        self.changed.notify_all();
+        Shared { objects: self, parts }
+    }
+
+    /// Says that the calling worker may still begin an object.
+    pub fn working(&self) -> Working<'_> {
+        self.open.lock().working += 1;
+        Working(self)
+    }
+
+    /// Fetches parts of the objects of others until no worker has an object any more.
+    pub fn help(&self, memory: &Semaphore, is_over: impl Fn() -> bool) {
+        let mut open = self.open.lock();
+        while !is_over() && open.working > 0 {
+            match open.objects.iter().find(|parts| parts.are_missing()).cloned() {
+                None => drop(self.changed.wait_for(&mut open, LOOK_AROUND)),
+                Some(parts) => MutexGuard::unlocked(&mut open, || {
+                    let _permit = memory.acquire(PART);
+                    parts.fetch_one(&self.stores[parts.store], || self.buffer());
+                }),
+            }
+        }
+    }
+}
+
+impl Names {
+    /// Key of the partial object in the folder.
+    fn partial(&self) -> String {
+        format!("{FOLDER}/{}", self.output_key)
+    }
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.open.lock().working -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Shared<'_> {
+    /// Fetches one of its missing parts on this thread; `false` if there is none.
+    pub fn fetch_one(&self, store: &Store) -> bool {
+        self.parts.fetch_one(store, || self.objects.buffer())
+    }
+}
+
+impl Drop for Shared<'_> {
+    /// Nobody writes to the file any more when it is removed, or begun again.
+    fn drop(&mut self) {
+        self.objects.open.lock().objects.retain(|open| !Arc::ptr_eq(open, &self.parts));
+        self.parts.close();
+    }
+}

@@ -1,0 +1,59 @@
+//! The source stores of a run: opened once, with the metadata at their root, for everything that is decided from it.
+
+use std::sync::Arc;
+
+use zarray::{Hierarchy, Pool};
+use zstore::{Location, Store, StoreError};
+use zwire::Failure;
+
+use crate::options::WriteOptions;
+
+/// Source stores, of which the first is opened as a hierarchy.
+#[derive(Clone)]
+pub struct Sources<'a> {
+    /// The stores.
+    pub stores: &'a [Store],
+    /// The nodes of the first.
+    pub hierarchy: Arc<Hierarchy<'a>>,
+    /// Whether objects are found by listing the source; otherwise their keys are computed.
+    pub listed: bool,
+    /// Whether arrays of the source may be left out.
+    pub selects: bool,
+    /// Threads that read.
+    pub pool: Arc<Pool>,
+}
+
+impl<'a> Sources<'a> {
+    /// Reads the metadata at the root. With `selects`, arrays may be left out: consolidated metadata is believed, and keys are
+    /// computed, so that nothing is listed of what is not needed.
+    ///
+    /// # Errors
+    /// A source that is not a Zarr store, and what the store answers.
+    pub fn open(
+        stores: &'a [Store],
+        output: &Location,
+        options: &WriteOptions,
+        selects: bool,
+    ) -> Result<Sources<'a>, Failure> {
+        let store = &stores[0];
+        let pool = Arc::new(Pool::new(options.readers(store, output)));
+        let listed = !selects && is_listable(store)?;
+        // Stale consolidated metadata would lose arrays where all are wanted: it is then used only if nothing can be listed.
+        let hierarchy = Arc::new(Hierarchy::open(store, &pool, !listed)?);
+        Ok(Sources { stores, hierarchy, listed, selects, pool })
+    }
+
+    /// The first store.
+    pub fn store(&self) -> &'a Store {
+        &self.stores[0]
+    }
+}
+
+/// Whether the server can list what it holds.
+fn is_listable(store: &Store) -> Result<bool, Failure> {
+    match store.list("") {
+        Ok(mut objects) => Ok(objects.next().transpose().map(|_| true)?),
+        Err(StoreError::NotListable { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

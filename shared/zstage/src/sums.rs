@@ -1,0 +1,341 @@
+//! Checksums of objects, computed while they arrive and compared with those that their server has.
+
+use std::collections::BTreeMap;
+
+use crc_fast::CrcAlgorithm;
+use md5::{Digest, Md5};
+use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zstore::{Checksum, Stat};
+
+/// What clients take for the size of a part, in MiB; the first ones are the most usual.
+const PART_MIB: [u64; 21] = [8, 16, 5, 50, 64, 10, 32, 100, 128, 25, 20, 15, 6, 7, 12, 40, 60, 200, 256, 500, 512];
+
+/// So many of those that fit are tried.
+const MOST_GUESSES: usize = 4;
+
+/// How an object was checked as it arrived, the weakest way first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Check {
+    /// By its size.
+    Size,
+    /// By the first bytes that its compressor writes.
+    Header,
+    /// By its Blosc header.
+    Blosc,
+    /// By the index of its inner chunks.
+    ShardIndex,
+    /// By its CRC-32.
+    Crc32,
+    /// By its CRC-32C.
+    Crc32c,
+    /// By its CRC-64/NVME.
+    Crc64Nvme,
+    /// By the MD5 of the MD5s of its parts.
+    PartsMd5,
+    /// By its MD5.
+    Md5,
+    /// By its SHA-1.
+    Sha1,
+    /// By its SHA-256.
+    Sha256,
+    /// By decoding all its chunks.
+    Decode,
+}
+
+impl Check {
+    const ALL: [Check; 12] = [
+        Check::Size,
+        Check::Header,
+        Check::Blosc,
+        Check::ShardIndex,
+        Check::Crc32,
+        Check::Crc32c,
+        Check::Crc64Nvme,
+        Check::PartsMd5,
+        Check::Md5,
+        Check::Sha1,
+        Check::Sha256,
+        Check::Decode,
+    ];
+
+    /// The check of a form, by its name in `zarray`.
+    pub fn of_form(form: &str) -> Check {
+        match form {
+            "size" => Check::Size,
+            "blosc" => Check::Blosc,
+            _ => Check::Header,
+        }
+    }
+
+    /// Its name in records.
+    pub fn key(self) -> &'static str {
+        match self {
+            Check::Size => "size",
+            Check::Header => "header",
+            Check::Blosc => "blosc",
+            Check::ShardIndex => "shard_index",
+            Check::Crc32 => "crc32",
+            Check::Crc32c => "crc32c",
+            Check::Crc64Nvme => "crc64nvme",
+            Check::PartsMd5 => "parts_md5",
+            Check::Md5 => "md5",
+            Check::Sha1 => "sha1",
+            Check::Sha256 => "sha256",
+            Check::Decode => "decode",
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Check::Size | Check::Header | Check::Blosc | Check::ShardIndex => "form",
+            Check::Crc32 => "CRC-32",
+            Check::Crc32c => "CRC-32C",
+            Check::Crc64Nvme => "CRC-64/NVME",
+            Check::PartsMd5 => "MD5 of parts",
+            Check::Md5 => "MD5",
+            Check::Sha1 => "SHA-1",
+            Check::Sha256 => "SHA-256",
+            Check::Decode => "content",
+        }
+    }
+}
+
+/// Number of objects that were checked in each way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checks([u64; Check::ALL.len()]);
+
+impl Checks {
+    /// Counts those of other objects.
+    pub fn add(&mut self, others: &Checks) {
+        self.0.iter_mut().zip(others.0).for_each(|(number, other)| *number += other);
+    }
+
+    /// The names of the ways in records, each with its number.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Check::ALL.iter().zip(self.0).filter(|(_, number)| *number > 0).map(|(check, number)| (check.key(), number))
+    }
+
+    /// Whether nothing was checked.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|number| *number == 0)
+    }
+}
+
+impl Serialize for Checks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.counts())
+    }
+}
+
+impl<'de> Deserialize<'de> for Checks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Checks, D::Error> {
+        let counts = BTreeMap::<String, u64>::deserialize(deserializer)?;
+        Ok(Checks(Check::ALL.map(|check| counts.get(check.key()).copied().unwrap_or(0))))
+    }
+}
+
+impl From<Option<Check>> for Checks {
+    fn from(check: Option<Check>) -> Checks {
+        let mut checks = Checks::default();
+        check.into_iter().for_each(|check| checks.0[check as usize] += 1);
+        checks
+    }
+}
+
+/// The checksum of an object that is arriving.
+pub struct Sum {
+    state: State,
+    check: Check,
+    /// Whether another one proves that the object is corrupt.
+    is_certain: bool,
+}
+
+enum State {
+    Crc(crc_fast::Digest, u64),
+    Md5(Md5, [u8; 16]),
+    Sha(Context, Vec<u8>),
+    Parts(Vec<Parts>, [u8; 16]),
+}
+
+/// What came of the comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// They are the same.
+    Same,
+    /// They are not: the object is corrupt.
+    Different,
+    /// Nothing is known of the object.
+    Unknown,
+}
+
+impl Sum {
+    /// The sum of an object with these properties; `etags_are_md5` says what an ETag is worth.
+    pub fn of(stat: Stat, etags_are_md5: bool) -> Option<Sum> {
+        let crc = |algorithm, sum| State::Crc(crc_fast::Digest::new(algorithm), sum);
+        let (check, state) = match stat.checksum? {
+            Checksum::Crc32(sum) => (Check::Crc32, crc(CrcAlgorithm::Crc32IsoHdlc, sum.into())),
+            Checksum::Crc32c(sum) => (Check::Crc32c, crc(CrcAlgorithm::Crc32Iscsi, sum.into())),
+            Checksum::Crc64Nvme(sum) => (Check::Crc64Nvme, crc(CrcAlgorithm::Crc64Nvme, sum)),
+            Checksum::Md5(sum) => (Check::Md5, State::Md5(Md5::new(), sum)),
+            Checksum::Sha1(sum) => (Check::Sha1, State::Sha(Context::new(&SHA1_FOR_LEGACY_USE_ONLY), sum.into())),
+            Checksum::Sha256(sum) => (Check::Sha256, State::Sha(Context::new(&SHA256), sum.into())),
+            Checksum::EtagMd5(sum) if etags_are_md5 => (Check::Md5, State::Md5(Md5::new(), sum)),
+            Checksum::EtagParts(sum, parts) if etags_are_md5 => {
+                (Check::PartsMd5, State::Parts(guesses(stat.size, parts), sum))
+            }
+            Checksum::EtagMd5(_) | Checksum::EtagParts(..) => return None,
+        };
+        // The size of the parts is a guess, unless there is only one.
+        let is_certain = !matches!(stat.checksum, Some(Checksum::EtagParts(_, 2..)));
+        Some(Sum { state, check, is_certain })
+    }
+
+    /// What it is.
+    pub fn check(&self) -> Check {
+        self.check
+    }
+
+    /// The next bytes of the object.
+    pub fn add(&mut self, bytes: &[u8]) {
+        match &mut self.state {
+            State::Crc(digest, _) => digest.update(bytes),
+            State::Md5(digest, _) => digest.update(bytes),
+            State::Sha(context, _) => context.update(bytes),
+            State::Parts(guesses, _) => guesses.iter_mut().for_each(|parts| parts.add(bytes)),
+        }
+    }
+
+    /// Compares, once all bytes are there.
+    pub fn compare(self) -> Verdict {
+        let same = match self.state {
+            State::Crc(digest, expected) => digest.finalize() == expected,
+            State::Md5(digest, expected) => digest.finalize().as_slice() == expected,
+            State::Sha(context, expected) => context.finish().as_ref() == expected,
+            State::Parts(guesses, expected) => guesses.into_iter().any(|parts| parts.finish() == expected),
+        };
+        match (same, self.is_certain) {
+            (true, _) => Verdict::Same,
+            (false, true) => Verdict::Different,
+            (false, false) => Verdict::Unknown,
+        }
+    }
+}
+
+/// The MD5s of the parts of an object, whose size is a guess.
+struct Parts {
+    size: u64,
+    /// Bytes missing of the part that is being filled.
+    missing: u64,
+    part: Md5,
+    sums: Md5,
+}
+
+impl Parts {
+    fn new(size: u64) -> Parts {
+        Parts { size, missing: size, part: Md5::new(), sums: Md5::new() }
+    }
+
+    fn add(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.missing == 0 {
+                self.end_part();
+            }
+            let len = usize::try_from(self.missing).unwrap_or(usize::MAX).min(bytes.len());
+            self.part.update(&bytes[..len]);
+            self.missing -= len as u64;
+            bytes = &bytes[len..];
+        }
+    }
+
+    fn end_part(&mut self) {
+        let part = std::mem::replace(&mut self.part, Md5::new());
+        self.sums.update(part.finalize());
+        self.missing = self.size;
+    }
+
+    fn finish(mut self) -> [u8; 16] {
+        self.end_part();
+        self.sums.finalize().into()
+    }
+}
+
+/// Sizes of parts that give this number of them.
+fn guesses(size: u64, parts: u32) -> Vec<Parts> {
+    let parts = u64::from(parts);
+    if parts == 1 {
+        return vec![Parts::new(size.max(1))];
+    }
+    let mib = PART_MIB.iter().map(|mib| mib << 20);
+    let decimal = PART_MIB.iter().map(|mega| mega * 1_000_000);
+    // Some divide by the number of parts, and round up to whole MiB.
+    let even = std::iter::once(size.div_ceil(parts).next_multiple_of(1 << 20));
+    let mut fitting: Vec<u64> = mib.chain(even).chain(decimal).filter(|part| size.div_ceil(*part) == parts).collect();
+    let mut seen = std::collections::HashSet::new();
+    fitting.retain(|part| seen.insert(*part));
+    fitting.into_iter().take(MOST_GUESSES).map(Parts::new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(checksum: Checksum, bytes: &[u8]) -> Verdict {
+        let stat = Stat { checksum: Some(checksum), ..Stat::new(bytes.len() as u64, 0) };
+        let mut sum = Sum::of(stat, true).expect("a sum");
+        bytes.chunks(7 << 10).for_each(|part| sum.add(part));
+        sum.compare()
+    }
+
+    /// The check values of the catalogues, of `123456789`.
+    #[test]
+    fn known_sums_are_found_and_flipped_bytes_as_well() {
+        let md5 = Md5::digest(b"123456789").into();
+        let sha = |algorithm| ring::digest::digest(algorithm, b"123456789").as_ref().to_vec();
+        for checksum in [
+            Checksum::Crc32(0xcbf4_3926),
+            Checksum::Crc32c(0xe306_9283),
+            Checksum::Crc64Nvme(0xae8b_1486_0a79_9888),
+            Checksum::Md5(md5),
+            Checksum::EtagMd5(md5),
+            Checksum::EtagParts(Md5::digest(Md5::digest(b"123456789")).into(), 1),
+            Checksum::Sha1(sha(&SHA1_FOR_LEGACY_USE_ONLY).try_into().expect("20 bytes")),
+            Checksum::Sha256(sha(&SHA256).try_into().expect("32 bytes")),
+        ] {
+            assert_eq!(verdict(checksum, b"123456789"), Verdict::Same, "{checksum:?}");
+            assert_eq!(verdict(checksum, b"123456788"), Verdict::Different, "{checksum:?}");
+        }
+    }
+
+    #[test]
+    fn an_etag_is_believed_only_where_the_store_is_known_for_it() {
+        let stat = Stat { checksum: Some(Checksum::EtagMd5([0; 16])), ..Stat::new(1, 0) };
+        assert!(Sum::of(stat, false).is_none() && Sum::of(Stat::new(1, 0), true).is_none());
+    }
+
+    #[test]
+    fn ways_are_named_and_counted() {
+        let mut checks = Checks::default();
+        assert!(checks.is_empty());
+        (0..3).for_each(|_| checks.add(&Some(Check::Crc32c).into()));
+        checks.add(&Some(Check::Size).into());
+        let text = serde_json::to_string(&checks).expect("serializes");
+        assert_eq!(text, r#"{"size":1,"crc32c":3}"#);
+        assert_eq!(serde_json::from_str::<Checks>(&text).expect("parses"), checks);
+        assert!(Check::ALL.iter().enumerate().all(|(number, check)| *check as usize == number));
+    }
+
+    #[test]
+    fn the_size_of_parts_is_guessed() {
+        let bytes: Vec<u8> = (0..20_500_000u32).map(|index| (index >> 5) as u8).collect();
+        for (part, parts) in [(8 << 20, 3), (5 << 20, 4), (7 << 20, 3), (16 << 20, 2), (10_000_000, 3)] {
+            let sums: Vec<u8> = bytes.chunks(part).flat_map(|part| Md5::digest(part).to_vec()).collect();
+            let etag = Checksum::EtagParts(Md5::digest(&sums).into(), parts);
+            assert_eq!(verdict(etag, &bytes), Verdict::Same, "{part}");
+            // Another size of parts would give another sum as well.
+            assert_eq!(verdict(etag, &bytes[1..]), Verdict::Unknown, "{part}");
+        }
+        assert_eq!(verdict(Checksum::EtagParts([0; 16], 9999), &bytes), Verdict::Unknown);
+    }
+}

@@ -1,0 +1,176 @@
+//! How many requests are in flight to one store: fewer when the server has too many of them, and slowly more when it has not.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// At the start.
+const START: f64 = 64.0;
+/// However overloaded the server is.
+const LEAST: f64 = 16.0;
+/// However well it answers.
+const MOST: f64 = 256.0;
+
+/// More for each answer until the server has refused one; from then on, one more for each round of answers.
+const EAGER: f64 = 0.25;
+
+/// The requests in flight.
+#[derive(Debug)]
+pub struct Window {
+    state: Mutex<State>,
+    freed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    limit: f64,
+    /// Whether the limit stays as it is.
+    fixed: bool,
+    in_flight: usize,
+    /// When it was halved last.
+    halved: Option<Instant>,
+}
+
+/// One request in flight.
+#[derive(Debug)]
+pub struct Permit(Arc<Window>);
+
+impl Window {
+    /// As many requests as asked for, else as many as the server takes.
+    pub fn new(asked: Option<usize>) -> Arc<Window> {
+        let limit = asked.map_or(START, |asked| asked.max(1) as f64);
+        let state = State { limit, fixed: asked.is_some(), in_flight: 0, halved: None };
+        Arc::new(Window { state: Mutex::new(state), freed: Notify::new() })
+    }
+
+    /// Waits until there is room for a request.
+    pub async fn enter(self: &Arc<Self>) -> Permit {
+        loop {
+            if self.take() {
+                return Permit(Arc::clone(self));
+            }
+            self.freed.notified().await;
+        }
+    }
+
+    fn take(&self) -> bool {
+        let mut state = self.state.lock();
+        let has_room = state.in_flight < state.limit as usize;
+        state.in_flight += usize::from(has_room);
+        // One notice may stand for several that left while nobody waited.
+        if state.in_flight < state.limit as usize {
+            self.freed.notify_one();
+        }
+        has_room
+    }
+
+    /// The server refused a request, sent at this time, because it has too many. Of those that were in flight together, one counts.
+    pub fn refused(&self, sent: Instant) {
+        let mut state = self.state.lock();
+        if !state.fixed && state.halved.is_none_or(|halved| halved < sent) {
+            state.limit = (state.limit / 2.0).max(LEAST);
+            state.halved = Some(Instant::now());
+        }
+    }
+
+    /// The server answered.
+    pub fn answered(&self) {
+        let mut state = self.state.lock();
+        // Where there are fewer requests than allowed, nothing is learned about more of them.
+        if state.fixed || state.in_flight + 1 < state.limit as usize {
+            return;
+        }
+        let more = if state.halved.is_some() { 1.0 / state.limit } else { EAGER };
+        state.limit = (state.limit + more).min(MOST);
+        self.freed.notify_one();
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.state.lock().in_flight -= 1;
+        self.0.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn limit(window: &Window) -> usize {
+        window.state.lock().limit as usize
+    }
+
+    fn fill(window: &Arc<Window>) -> Vec<Permit> {
+        std::iter::from_fn(|| window.take().then(|| Permit(Arc::clone(window)))).collect()
+    }
+
+    #[test]
+    fn it_halves_once_for_requests_in_flight_together_and_grows_slowly() {
+        let window = Window::new(None);
+        let mut all = fill(&window);
+        assert_eq!(all.len(), 64);
+        let sent = Instant::now();
+        std::thread::sleep(Duration::from_millis(1));
+        (0..64).for_each(|_| window.refused(sent));
+        assert_eq!(limit(&window), 32);
+        assert!(!window.take(), "there are more in flight already");
+        all.truncate(32);
+        (0..31).for_each(|_| window.answered());
+        assert_eq!(limit(&window), 32);
+        (0..3).for_each(|_| window.answered());
+        assert_eq!(limit(&window), 33);
+        for _ in 0..9 {
+            std::thread::sleep(Duration::from_millis(1));
+            window.refused(Instant::now());
+        }
+        assert_eq!(limit(&window), 16);
+    }
+
+    #[test]
+    fn it_grows_to_its_end_while_the_server_answers_and_is_asked_for_more() {
+        let window = Window::new(None);
+        (0..1000).for_each(|_| window.answered());
+        assert_eq!(limit(&window), 64, "nobody asks for more");
+        let mut all = fill(&window);
+        for _ in 0..2000 {
+            window.answered();
+            all.extend(fill(&window));
+        }
+        assert_eq!((limit(&window), all.len()), (256, 256));
+    }
+
+    #[test]
+    fn a_number_that_is_asked_for_stays() {
+        let window = Window::new(Some(3));
+        let all = fill(&window);
+        window.refused(Instant::now());
+        (0..100).for_each(|_| window.answered());
+        assert_eq!((limit(&window), all.len()), (3, 3));
+    }
+
+    #[test]
+    fn everybody_who_waits_gets_in() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let window = Window::new(Some(4));
+            let tasks: Vec<_> = (0..200)
+                .map(|_| {
+                    let window = Arc::clone(&window);
+                    tokio::spawn(async move {
+                        let _permit = window.enter().await;
+                        tokio::time::sleep(Duration::from_micros(50)).await;
+                    })
+                })
+                .collect();
+            for task in tasks {
+                tokio::time::timeout(Duration::from_secs(20), task).await.expect("nobody is forgotten").expect("ends");
+            }
+            assert_eq!(window.state.lock().in_flight, 0);
+        });
+    }
+}

@@ -1,0 +1,83 @@
+//! The marker of a complete entry: what was fetched, and the metadata of the source at that time.
+
+use serde::{Deserialize, Serialize};
+use zarray::Pool;
+use zstore::{Location, Store};
+use zwire::Failure;
+
+/// Version of entries: others are not found.
+pub const V: u32 = 1;
+
+/// A metadata document of the source: its key, size and tag; neither if it is absent.
+pub type Document = (String, Option<(u64, u64)>);
+
+/// The marker of a complete entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// Version of the marker.
+    pub v: u32,
+    /// The source, without credentials.
+    pub store: String,
+    /// What was selected.
+    pub request: String,
+    /// The metadata documents of the source as they were.
+    documents: Vec<Document>,
+    /// Number of the version.
+    pub version: u64,
+    /// Stored objects that were fetched.
+    pub objects: u64,
+    /// Objects that the source does not have.
+    pub missing: u64,
+    /// Stored bytes that were fetched.
+    pub bytes: u64,
+    /// Name of the store in the entry.
+    #[serde(default)]
+    pub name: String,
+    /// Bytes on the disk; 0 if they were not counted.
+    #[serde(default)]
+    pub disk_bytes: u64,
+}
+
+impl Marker {
+    /// A marker of what was fetched from `source` while its documents were these.
+    pub fn new(
+        source: &Location,
+        request: &str,
+        documents: Vec<Document>,
+        [objects, missing, bytes]: [u64; 3],
+    ) -> Marker {
+        Marker {
+            v: V,
+            store: source.to_string(),
+            request: request.to_owned(),
+            documents,
+            version: 0,
+            objects,
+            missing,
+            bytes,
+            name: String::new(),
+            disk_bytes: 0,
+        }
+    }
+
+    /// Whether the documents of the source are as they were.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn is_current(&self, store: &Store, pool: &Pool) -> Result<bool, Failure> {
+        let keys = self.documents.iter().map(|(key, _)| key.clone()).collect();
+        Ok(documents(store, keys, pool)? == self.documents)
+    }
+}
+
+/// Documents as they are now.
+///
+/// # Errors
+/// The store's.
+pub fn documents(store: &Store, keys: Vec<String>, pool: &Pool) -> Result<Vec<Document>, Failure> {
+    let look = |key: String| -> Result<Document, Failure> {
+        let stat = store.stat(&key)?;
+        Ok((key, stat.map(|stat| (stat.size, stat.tag))))
+    };
+    pool.map(keys, look).into_iter().collect()
+}
