@@ -137,10 +137,15 @@ def wide(directory, count):
 
 def blocks(directory, count):
     """A regional archive: chunks of 255 KiB, each a single Blosc block."""
-    side, steps = (204, 320), 24
-    grid = {"chunks": (1, *side), "dims": ("time", "latitude", "longitude"), "fill_value": np.nan}
-    store = zarr.create_group(directory / "v2.zarr", zarr_format=2).store
-    coordinates(store, 2, steps, np.linspace(70, 19.25, side[0]), np.linspace(-20, 59.75, side[1]))
+    return regional(directory / "v2.zarr", count, steps=24, side=(204, 320), chunks=(1, 204, 320))
+
+
+def regional(path, count, steps, side, chunks):
+    """Variables on a regional grid of a quarter degree."""
+    grid = {"chunks": chunks, "dims": ("time", "latitude", "longitude"), "fill_value": np.nan}
+    store = zarr.create_group(path, zarr_format=2).store
+    rows, columns = (np.arange(length) * 0.25 for length in side)
+    coordinates(store, 2, steps, 70 - rows, columns - 20)
     every = frames(count * steps, *side)
     for i in range(count):
         create(store, 2, f"feature_{i:03}", (steps, *side), **grid)[:] = np.stack([next(every) for _ in range(steps)])
@@ -169,15 +174,7 @@ def noise(path, chunk, count):
 
 def fetch_grid(directory, count):
     """A point touches 10 of the 500 chunks of a variable."""
-    steps, side = 240, (100, 200)
-    grid = {"chunks": (24, 20, 20), "dims": ("time", "latitude", "longitude"), "fill_value": np.nan}
-    store = zarr.create_group(directory / "store.zarr", zarr_format=2).store
-    coordinates(store, 2, steps, np.linspace(70, 45.25, side[0]), np.linspace(-20, 29.75, side[1]))
-    every = frames(count * steps, *side)
-    for i in range(count):
-        create(store, 2, f"feature_{i}", (steps, *side), **grid)[:] = np.stack([next(every) for _ in range(steps)])
-    zarr.consolidate_metadata(store, zarr_format=2)
-    return {"arrays": count}
+    return regional(directory / "store.zarr", count, steps=240, side=(100, 200), chunks=(24, 20, 20))
 
 
 def fetch_many(directory, count, stores=44):

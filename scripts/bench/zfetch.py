@@ -52,8 +52,8 @@ def tasks(scale):
     yield Task("stores, 20 ms", "many", max(1, int(3930 * scale)), latency=20, flags=("-n", "--cache"))
 
 
-def main():
-    args = arguments()
+def prepared(args):
+    """Our binary, and a Python with the peers; what both benchmarks of zfetch need before they start."""
     if nginx() is None:
         sys.exit("nginx with its Lua module is not installed (Debian: nginx-extras)")
     if not (args.no_build or args.binary):
@@ -62,6 +62,12 @@ def main():
     python = python_with("obstore", "FETCH_PEERS_PYTHON", "fetch-peers-venv")
     os.environ.pop("AWS_CA_BUNDLE", None)  # rclone 1.60 ends with it
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    return binary, python
+
+
+def main():
+    args = arguments()
+    binary, python = prepared(args)
     with workspace(args.work) as work:
         for task in tasks(args.scale):
             if any(re.search(args.only, f"{task.name}: {name}") for name in (OURS, "s5cmd", "rclone", "obstore")):

@@ -17,7 +17,6 @@ then the same of the second run, with the bytes that it transferred.
 import argparse
 import filecmp
 import json
-import os
 import re
 import subprocess
 import sys
@@ -25,9 +24,9 @@ import time
 from typing import NamedTuple
 
 import fetch_peers
-from fetch_server import Server, nginx
-from side_by_side import TARGET, build, python_with, say, stores, workspace
-from zfetch import OURS, is_chunk, remove
+from fetch_server import Server
+from side_by_side import say, stores, workspace
+from zfetch import OURS, is_chunk, prepared, remove
 
 
 class Fault(NamedTuple):
@@ -60,14 +59,7 @@ class Outcome(NamedTuple):
 
 def main():
     args = arguments()
-    if nginx() is None:
-        sys.exit("nginx with its Lua module is not installed (Debian: nginx-extras)")
-    if not (args.no_build or args.binary):
-        build(["-p", "zfetch"])
-    binary = args.binary or TARGET / "release/zfetch"
-    python = python_with("obstore", "FETCH_PEERS_PYTHON", "fetch-peers-venv")
-    os.environ.pop("AWS_CA_BUNDLE", None)  # rclone 1.60 ends with it
-    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    binary, python = prepared(args)
     rows = []
     with workspace(args.work) as work:
         for fault in FAULTS:

@@ -12,14 +12,6 @@ fn zfetch(source: &Path, target: &Path) -> Tool {
     Tool::hermetic("zfetch").arg(source).arg("--to").arg(target).arg("--json")
 }
 
-fn records(outcome: &Outcome) -> Vec<Value> {
-    outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn summary(outcome: &Outcome) -> Value {
-    records(outcome).pop().unwrap()
-}
-
 fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
 }
@@ -55,7 +47,7 @@ fn only_the_chunks_of_the_selection_are_asked_for_and_nothing_is_listed() {
     once.sort_unstable();
     once.dedup();
     assert_eq!(once.len(), data.len(), "each chunk once: {data:?}");
-    assert_eq!(summary(&outcome)["failed"], 0);
+    assert_eq!(outcome.summary()["failed"], 0);
 }
 
 #[test]
@@ -64,9 +56,9 @@ fn a_whole_store_is_copied_byte_for_byte() {
     let out = directory.path().join("out.zarr");
     let outcome = zfetch(&fixture("era5-uk-v2.zarr"), &out).run().expect(0);
     assert_eq!(content(&out), content(&fixture("era5-uk-v2.zarr")));
-    let fetched = &records(&outcome)[0];
+    let fetched = &outcome.records()[0];
     assert_eq!((fetched["type"].as_str(), fetched["path"].as_str()), (Some("fetched"), out.to_str()));
-    assert_eq!(summary(&outcome)["recoded"], 0);
+    assert_eq!(outcome.summary()["recoded"], 0);
 }
 
 #[test]
@@ -77,7 +69,7 @@ fn a_chunk_that_is_not_there_is_counted_and_stays_missing() {
     let chunk = tree(&source.join("t2m")).into_keys().find(|key| !key.starts_with('.')).unwrap();
     fs::remove_file(source.join("t2m").join(&chunk)).unwrap();
     let outcome = zfetch(&source, &out).arg("-v").run().expect(0);
-    let array = records(&outcome).into_iter().find(|record| record["path"] == "/t2m").unwrap();
+    let array = outcome.records().into_iter().find(|record| record["path"] == "/t2m").unwrap();
     assert_eq!((array["type"].as_str(), array["missing"].as_u64()), (Some("fetch"), Some(1)));
     assert!(!out.join("t2m").join(&chunk).exists());
 }
@@ -111,7 +103,7 @@ fn a_dry_run_shows_the_amplification_and_writes_nothing() {
     let directory = directory();
     let outcome = zfetch(&fixture("era5-uk-v2.zarr"), &directory.path().join("out.zarr"));
     let outcome = outcome.args(["-n", "--var", "t2m", "--isel", "time=0"]).run().expect(0);
-    let plan = records(&outcome).into_iter().find(|record| record["path"] == "/t2m").unwrap();
+    let plan = outcome.records().into_iter().find(|record| record["path"] == "/t2m").unwrap();
     assert_eq!(plan["type"], "plan");
     assert!(plan["amplification"].as_f64().unwrap() > 1.0 && plan["objects_expected"].as_u64().unwrap() > 0, "{plan}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -132,7 +124,7 @@ fn parts_make_the_same_store_and_a_second_run_is_complete() {
     to(&["--finish"]).expect(0);
     assert_eq!(tree(&one), tree(&parts));
     let again = zfetch(&era5, &one).args(select).arg("--resume").run().expect(0);
-    assert_eq!(records(&again)[0]["already_complete"], true);
+    assert_eq!(again.records()[0]["already_complete"], true);
     let other = zfetch(&era5, &one).args(["--var", "t2m", "--isel", "time=0:3", "--resume"]).run().expect(7);
     assert!(other.stderr.contains("not written by this command"), "{}", other.stderr);
 }
@@ -251,14 +243,14 @@ fn no_bad_chunk_is_accepted_and_the_others_are_kept() {
         let outcome = through(vec![fault.clone()], &out).expect(3);
         assert!(outcome.stderr.contains(words), "{fault:?}: {}", outcome.stderr);
         assert!(!out.exists(), "{fault:?}: nothing can be opened");
-        assert!(summary(&outcome)["failed"].as_u64().unwrap() > 0, "{fault:?}");
+        assert!(outcome.summary()["failed"].as_u64().unwrap() > 0, "{fault:?}");
         // The rest comes from the first run.
         let server = ObjectServer::start(&fixtures(), vec![]);
         let tool =
             Tool::hermetic("zfetch").args(["--anonymous", "--endpoint", &server.endpoint(), "--json", "--resume"]);
         let resumed = tool.arg(server.s3_url(WEATHER)).arg("--to").arg(&out).run().expect(0);
         let chunks: Vec<String> = chunks(&server).into_iter().filter(|key| !key.contains("t2m/0")).collect();
-        assert!(summary(&resumed)["resumed"].as_u64().unwrap() > 20, "{fault:?}: {}", resumed.stdout);
+        assert!(resumed.summary()["resumed"].as_u64().unwrap() > 20, "{fault:?}: {}", resumed.stdout);
         assert_eq!(chunks, [""; 0], "{fault:?}");
         zfetch(&fixture(WEATHER), &directory.path().join("direct.zarr")).run().expect(0);
         assert_eq!(content(&out), content(&directory.path().join("direct.zarr")), "{fault:?}");
@@ -314,7 +306,7 @@ fn a_mirror_has_the_chunks_that_the_points_touch_in_their_places() {
     let coverage: Value = serde_json::from_slice(&written[".zfetch.json"]).unwrap();
     assert_eq!(coverage["arrays"], serde_json::json!({"/u10": 0}));
     // A finished mirror is found complete; another one is not taken for it.
-    assert_eq!(records(&fetch(&["--skip-bad-points", "--resume"]).expect(0))[0]["already_complete"], true);
+    assert_eq!(fetch(&["--skip-bad-points", "--resume"]).expect(0).records()[0]["already_complete"], true);
     fetch(&["--skip-bad-points", "--resume", "--isel", "time=3:4"]).expect(7);
 }
 

@@ -10,14 +10,6 @@ use tempfile::TempDir;
 
 const WEATHER: &str = "weather-v2.zarr";
 
-fn records(outcome: &Outcome) -> Vec<Value> {
-    outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn summary(outcome: &Outcome) -> Value {
-    records(outcome).pop().unwrap()
-}
-
 fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
 }
@@ -27,7 +19,7 @@ fn cached(source: &str, cache: &Path) -> Tool {
 }
 
 fn path_of(outcome: &Outcome) -> std::path::PathBuf {
-    records(outcome).iter().find(|record| record["type"] == "fetched").unwrap()["path"].as_str().unwrap().into()
+    outcome.records().iter().find(|record| record["type"] == "fetched").unwrap()["path"].as_str().unwrap().into()
 }
 
 #[test]
@@ -41,7 +33,7 @@ fn the_second_time_nothing_is_transferred() {
     let before = server.served().len();
     let second = cached(&url, &cache).run().expect(0);
     assert_eq!(path_of(&second), path_of(&first));
-    assert_eq!((summary(&second)["reused"].as_u64(), summary(&second)["objects"].as_u64()), (Some(1), Some(0)));
+    assert_eq!((second.summary()["reused"].as_u64(), second.summary()["objects"].as_u64()), (Some(1), Some(0)));
     let asked = server.served().split_off(before);
     assert!(asked.iter().all(|served| served.method == "HEAD") && asked.len() <= 5, "{asked:?}");
     // Another selection is another entry.
@@ -79,7 +71,7 @@ fn a_second_process_waits_for_the_first() {
     let url = server.http_url(WEATHER);
     let both = [0, 1].map(|_| harness::spawn(cached(&url, &cache)));
     let outcomes = both.map(|child| child.end());
-    let reused: u64 = outcomes.iter().map(|outcome| summary(outcome)["reused"].as_u64().unwrap()).sum();
+    let reused: u64 = outcomes.iter().map(|outcome| outcome.summary()["reused"].as_u64().unwrap()).sum();
     assert_eq!((outcomes.each_ref().map(|outcome| outcome.code), reused), ([0, 0], 1), "{outcomes:?}");
     assert_eq!(path_of(&outcomes[0]), path_of(&outcomes[1]));
     let mut data = chunks(&server);
@@ -107,7 +99,7 @@ fn a_killed_run_leaves_no_entry_and_is_continued() {
     let offline = tool().arg("--offline").run().expect(4);
     assert!(offline.stderr.contains("not in the cache"), "{}", offline.stderr);
     let outcome = tool().run().expect(0);
-    assert!(summary(&outcome)["resumed"].as_u64().unwrap() > 0, "{}", outcome.stdout);
+    assert!(outcome.summary()["resumed"].as_u64().unwrap() > 0, "{}", outcome.stdout);
     zfetch(&fixture(WEATHER), &directory.path().join("direct.zarr")).run().expect(0);
     assert_eq!(content(&path_of(&outcome)), content(&directory.path().join("direct.zarr")));
 }
@@ -118,9 +110,9 @@ fn several_stores_have_a_record_each_and_one_that_fails_stops_none() {
     let tool = Tool::hermetic("zfetch").args(["--json", "--cache"]).arg(directory.path().join("cache"));
     let tool = tool.arg(fixture(WEATHER)).arg("/nowhere/x.zarr").arg(fixture("era5-uk-v2.zarr"));
     let outcome = tool.args(["--var", "t2m", "--isel", "time=0"]).run().expect(3);
-    let fetched = records(&outcome).into_iter().filter(|record| record["type"] == "fetched").count();
+    let fetched = outcome.records().into_iter().filter(|record| record["type"] == "fetched").count();
     assert_eq!(
-        (fetched, summary(&outcome)["stores"].as_u64(), summary(&outcome)["errors"].as_u64()),
+        (fetched, outcome.summary()["stores"].as_u64(), outcome.summary()["errors"].as_u64()),
         (2, Some(2), Some(1))
     );
     let other = directory.path().join("other");
@@ -230,7 +222,7 @@ fn the_least_recently_used_is_evicted_and_what_is_pinned_or_in_use_stays() {
     assert_eq!(names(&cache), all);
     let list = cache_command(&["list"], &cache).run().expect(0);
     let bytes = list.of_type("cache_entry")[0]["disk_bytes"].as_u64().unwrap();
-    let total = summary(&list)["disk_bytes"].as_u64().unwrap();
+    let total = list.summary()["disk_bytes"].as_u64().unwrap();
     assert!(bytes > 0 && total >= 3 * bytes / 2, "{}", list.stdout);
     let most = (total - 1).to_string();
     // Nothing happens in a dry run.
@@ -274,7 +266,7 @@ fn an_entry_that_is_read_is_not_evicted() {
 fn fetching_makes_room_first_and_refuses_what_cannot_fit() {
     let directory = directory();
     let (cache, all) = three(directory.path());
-    let total = summary(&cache_command(&["list"], &cache).run().expect(0))["disk_bytes"].as_u64().unwrap();
+    let total = cache_command(&["list"], &cache).run().expect(0).summary()["disk_bytes"].as_u64().unwrap();
     let fourth = directory.path().join("d.zarr");
     copy_tree(&fixture(WEATHER), &fourth);
     let fetch = |most: &str| {
@@ -297,7 +289,7 @@ fn bytes_that_changed_on_the_disk_are_found_without_the_source() {
     let directory = directory();
     let (cache, all) = three(directory.path());
     let sound = cache_command(&["verify"], &cache).run().expect(0);
-    assert!(summary(&sound)["verified"].as_u64().unwrap() > 3 && summary(&sound)["not_verified"] == 0);
+    assert!(sound.summary()["verified"].as_u64().unwrap() > 3 && sound.summary()["not_verified"] == 0);
     for store in ["a", "b", "c"] {
         fs::remove_dir_all(directory.path().join(format!("{store}.zarr"))).unwrap();
     }
@@ -329,7 +321,7 @@ fn arrays_that_were_cut_are_verified_too() {
     let tool = Tool::hermetic("zfetch").arg(fixture(WEATHER)).arg("--cache").arg(&cache).arg("--json");
     let fetched = tool.args(["--isel", "latitude=3:5", "--var", "latitude", "--var", "t2m"]).run().expect(0);
     let verified = cache_command(&["verify"], &cache).run().expect(0);
-    assert_eq!(summary(&verified)["verified"], summary(&fetched)["objects"]);
+    assert_eq!(verified.summary()["verified"], fetched.summary()["objects"]);
     let chunk = path_of(&fetched).join("latitude/0");
     let mut bytes = fs::read(&chunk).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
@@ -341,16 +333,23 @@ fn arrays_that_were_cut_are_verified_too() {
 fn a_run_that_was_killed_before_the_marker_is_completed() {
     let directory = directory();
     let cache = directory.path().join("cache");
-    let first = cached(fixture(WEATHER).to_str().unwrap(), &cache).run().expect(0);
+    let source = directory.path().join("in.zarr");
+    copy_tree(&fixture(WEATHER), &source);
+    let first = cached(source.to_str().unwrap(), &cache).run().expect(0);
     // All was published, and then the process ended.
     let marker = path_of(&first).join("../../entry.json");
     fs::remove_file(&marker).unwrap();
     assert_eq!(cache_command(&["list"], &cache).run().expect(0).of_type("cache_entry")[0]["complete"], false);
-    let again = cached(fixture(WEATHER).to_str().unwrap(), &cache).run().expect(0);
+    // Meanwhile the source has changed, in chunks alone.
+    let changed = source.join("t2m/0.0.0");
+    fs::copy(source.join("t2m/1.0.0"), &changed).unwrap();
+    let again = cached(source.to_str().unwrap(), &cache).run().expect(0);
     assert_eq!(path_of(&again), path_of(&first));
     assert!(marker.exists());
-    let third = cached(fixture(WEATHER).to_str().unwrap(), &cache).run().expect(0);
-    assert_eq!(summary(&third)["reused"], 1);
+    assert!(fs::read(path_of(&again).join("t2m/0.0.0")).unwrap() == fs::read(&changed).unwrap());
+    cache_command(&["verify"], &cache).run().expect(0);
+    let third = cached(source.to_str().unwrap(), &cache).run().expect(0);
+    assert_eq!(third.summary()["reused"], 1);
 }
 
 #[test]
@@ -421,7 +420,10 @@ fn a_damaged_journal_is_a_finding_and_the_other_entries_are_verified() {
     let checksums = cache.join(&all[0]).join("checksums-1/1");
     let segment = fs::read_dir(&checksums).unwrap().next().unwrap().unwrap().path();
     let text = fs::read_to_string(&segment).unwrap();
-    fs::write(&segment, text.replacen("\"unit\":0", "\"unit\":99999999999999", 1)).unwrap();
+    let damaged = text.replacen("\"unit\":0", "\"unit\":99999999999999", 1);
+    let damaged = damaged.replacen("\"path\":\"/t2m\",\"unit\":1,", "\"path\":\"/x\",\"unit\":99999999999999,", 1);
+    assert!(damaged.contains("\"/x\""), "{damaged}");
+    fs::write(&segment, damaged).unwrap();
     let store = cache_command(&["path", &all[1]], &cache).run().expect(0).stdout;
     fs::write(Path::new(store.trim()).join("t2m/.zarray"), "{").unwrap();
     let found = cache_command(&["verify"], &cache).run().expect(1);
@@ -454,10 +456,12 @@ fn many_stores_share_a_small_cache() {
     for outcome in both.map(|child| child.end()) {
         let outcome = outcome.expect(0);
         assert_eq!(outcome.of_type("fetched").len(), 8, "{}", outcome.stdout);
-        for fetched in outcome.of_type("fetched") {
-            assert!(!fetched["path"].as_str().unwrap().is_empty());
-        }
     }
+    // What was in use then is not any more.
+    cache_command(&["evict", "--max-size", "3M"], &cache).run().expect(0);
+    let left = cache_command(&["list"], &cache).run().expect(0).summary();
+    let [entries, bytes] = ["entries", "disk_bytes"].map(|name| left[name].as_u64().unwrap());
+    assert!(entries > 0 && entries < 24 && bytes <= 3 << 20, "{left}");
 }
 
 #[test]

@@ -98,10 +98,6 @@ fn parts(server: &ObjectServer) -> Vec<u64> {
     parts
 }
 
-fn summary(outcome: &Outcome) -> Value {
-    outcome.of_type("summary").pop().unwrap()
-}
-
 #[test]
 fn a_large_object_arrives_in_parts_side_by_side() {
     let scene = Scene::new();
@@ -109,7 +105,7 @@ fn a_large_object_arrives_in_parts_side_by_side() {
     let outcome = scene.tool(&server, &[]).run().expect(0);
     assert_eq!(parts(&server), (0..PARTS).collect::<Vec<_>>(), "each part once");
     assert!(server.most_at_once() >= 4, "{} at once", server.most_at_once());
-    assert_eq!((summary(&outcome)["objects"].as_u64(), summary(&outcome)["verified"].as_u64()), (Some(1), Some(1)));
+    assert_eq!((outcome.summary()["objects"].as_u64(), outcome.summary()["verified"].as_u64()), (Some(1), Some(1)));
     scene.check_same();
     // One request after the other where that is asked for.
     fs::remove_dir_all(scene.path("out.zarr")).unwrap();

@@ -122,6 +122,12 @@ impl Outcome {
         records
     }
 
+    /// The summary, after checking the output as [`Outcome::records`] does.
+    #[track_caller]
+    pub fn summary(&self) -> Value {
+        self.records().pop().unwrap()
+    }
+
     /// The records of one type, without checking the output otherwise.
     pub fn of_type(&self, name: &str) -> Vec<Value> {
         let parse = |line: &str| serde_json::from_str::<Value>(line).ok();

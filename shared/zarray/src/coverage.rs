@@ -18,17 +18,20 @@ pub const COVERAGE: &str = ".zfetch.json";
 /// Version of the document.
 const V: u32 = 1;
 
-/// Boxes of an array that are repeated in its own directory.
+/// Boxes of an array that are repeated in its own directory; of more, the document there refers to the ones above.
 const MOST_BOXES: usize = 1000;
 
 /// The document.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Document {
     v: u32,
     /// Sets of chunks, which arrays share.
     chunks: Vec<ChunkSet>,
     /// For each array of which only some chunks are there, by its path, the number of its set.
     arrays: BTreeMap<String, usize>,
+    /// Whether the chunks are named by the document of a group above.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    above: bool,
 }
 
 /// The chunks that are there of each array that is not complete.
@@ -46,21 +49,25 @@ impl Coverage {
         self.0.insert(path, chunks);
     }
 
-    /// The documents of a store: keys and texts. One for the root, for every group with such arrays, and for each of these unless it has
-    /// very many boxes.
+    /// The documents of a store: keys and texts. One for the root, for every group with such arrays, and for each of these; that of one
+    /// with very many boxes refers to those above.
     pub fn documents(&self) -> Vec<(String, Vec<u8>)> {
-        let mut found: BTreeMap<String, Coverage> = BTreeMap::new();
+        let key = |prefix: &str| if prefix.is_empty() { COVERAGE.to_owned() } else { format!("{prefix}/{COVERAGE}") };
+        let (mut found, mut above) = (BTreeMap::<String, Coverage>::new(), Vec::new());
         for (path, set) in &self.0 {
             let below = path.trim_start_matches('/');
             let groups = below.match_indices('/').map(|(at, _)| &below[..at]);
-            let own = Some(below).filter(|own| !own.is_empty() && set.boxes() <= MOST_BOXES);
+            let own = Some(below).filter(|own| !own.is_empty());
+            if let Some(own) = own.filter(|_| set.boxes() > MOST_BOXES) {
+                above.push((key(own), text(Document { v: V, above: true, ..Document::default() })));
+            }
+            let own = own.filter(|_| set.boxes() <= MOST_BOXES);
             for prefix in std::iter::once("").chain(groups).chain(own) {
                 let relative = format!("/{}", below[prefix.len()..].trim_start_matches('/'));
                 found.entry(prefix.to_owned()).or_default().add(relative, Arc::clone(set));
             }
         }
-        let key = |prefix: &str| if prefix.is_empty() { COVERAGE.to_owned() } else { format!("{prefix}/{COVERAGE}") };
-        found.iter().map(|(prefix, coverage)| (key(prefix), coverage.text())).collect()
+        found.iter().map(|(prefix, coverage)| (key(prefix), coverage.text())).chain(above).collect()
     }
 
     /// Whether all arrays are complete.
@@ -68,18 +75,22 @@ impl Coverage {
         self.0.is_empty()
     }
 
-    /// Parses the document.
+    /// Parses the document; `None` for one that refers to those above.
     ///
     /// # Errors
     /// A message: another version, or no such document.
-    pub fn parse(text: &[u8]) -> Result<Coverage, String> {
-        let Document { v, chunks, arrays } = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    pub fn parse(text: &[u8]) -> Result<Option<Coverage>, String> {
+        let Document { v, chunks, arrays, above } = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if v != V {
             return Err(format!("version {v} of the document is not supported"));
         }
+        if above {
+            return Ok(None);
+        }
         let chunks: Vec<Arc<ChunkSet>> = chunks.into_iter().map(Arc::new).collect();
         let set = |number: usize| chunks.get(number).cloned().ok_or_else(|| format!("there is no set {number}"));
-        arrays.into_iter().map(|(path, number)| Ok((path, set(number)?))).collect::<Result<_, String>>().map(Coverage)
+        let arrays = arrays.into_iter().map(|(path, number)| Ok((path, set(number)?)));
+        arrays.collect::<Result<_, String>>().map(|arrays| Some(Coverage(arrays)))
     }
 
     /// The document.
@@ -95,9 +106,13 @@ impl Coverage {
             });
             arrays.insert(path.clone(), number);
         }
-        // A structure of numbers and strings always serialises.
-        serde_json::to_vec(&Document { v: V, chunks, arrays }).unwrap_or_default()
+        text(Document { v: V, chunks, arrays, above: false })
     }
+}
+
+fn text(document: Document) -> Vec<u8> {
+    // A structure of numbers and strings always serialises.
+    serde_json::to_vec(&document).unwrap_or_default()
 }
 
 /// What was fetched of an opened store, which may lie below the one with the document.
@@ -117,26 +132,28 @@ impl Fetched {
     /// # Errors
     /// [`ZarrError::Metadata`] for a document that cannot be understood.
     pub fn of(store: &Store, found: Option<Vec<u8>>) -> Result<Fetched, ZarrError> {
-        if let Some(text) = found {
-            return Fetched::parse(&text, store.place(COVERAGE), String::new());
+        let is_below = found.is_some();
+        if let Some(text) = found
+            && let Some(coverage) = parse(&text, store.place(COVERAGE))?
+        {
+            return Ok(Fetched { coverage, within: String::new() });
         }
-        let Some(path) = store.location().local().and_then(|path| path.canonicalize().ok()) else {
-            return Ok(Fetched::default());
-        };
-        for above in path.ancestors().skip(1).take(MOST_ABOVE) {
+        let path = store.location().local().and_then(|path| path.canonicalize().ok());
+        for above in path.iter().flat_map(|path| path.ancestors().skip(1).take(MOST_ABOVE)) {
             let document = above.join(COVERAGE);
-            if let Ok(text) = std::fs::read(&document) {
-                let within = path.strip_prefix(above).map(|within| within.to_string_lossy().into_owned());
-                return Fetched::parse(&text, document.display().to_string(), within.unwrap_or_default());
+            let Ok(text) = std::fs::read(&document) else { continue };
+            if let Some(coverage) = parse(&text, document.display().to_string())? {
+                let within = path.as_ref().and_then(|path| path.strip_prefix(above).ok());
+                let within = within.map(|within| within.to_string_lossy().into_owned()).unwrap_or_default();
+                return Ok(Fetched { coverage, within });
             }
         }
-        Ok(Fetched::default())
-    }
-
-    fn parse(text: &[u8], place: String, within: String) -> Result<Fetched, ZarrError> {
-        match Coverage::parse(text) {
-            Ok(coverage) => Ok(Fetched { coverage, within }),
-            Err(detail) => Err(ZarrError::Metadata { place, detail }),
+        match is_below {
+            false => Ok(Fetched::default()),
+            true => Err(ZarrError::Metadata {
+                place: store.place(COVERAGE),
+                detail: "the chunks that are there are named above it; open the store at its top".into(),
+            }),
         }
     }
 
@@ -151,6 +168,10 @@ impl Fetched {
         }
         node
     }
+}
+
+fn parse(text: &[u8], place: String) -> Result<Option<Coverage>, ZarrError> {
+    Coverage::parse(text).map_err(|detail| ZarrError::Metadata { place, detail })
 }
 
 #[cfg(test)]
@@ -169,7 +190,7 @@ mod tests {
         coverage.add("/t2m".into(), Arc::clone(&set));
         coverage.add("/u10".into(), Arc::new((*set).clone()));
         let text = coverage.text();
-        assert_eq!(Coverage::parse(&text).as_ref(), Ok(&coverage));
+        assert_eq!(Coverage::parse(&text).as_ref(), Ok(&Some(coverage.clone())));
         let expected = r#"{"v":1,"chunks":[[[[0,2],[3,5]]]],"arrays":{"/t2m":0,"/u10":0}}"#;
         assert_eq!(String::from_utf8(text).expect("is text"), expected);
         assert!(coverage.of("/t2m").is_some() && coverage.of("/other").is_none());
@@ -185,8 +206,37 @@ mod tests {
         let expected = ["", "b/", "g/", "g/h/", "g/h/a/"].map(|prefix| format!("{prefix}{COVERAGE}"));
         assert_eq!(keys, expected.each_ref().map(String::as_str));
         for (number, path) in [(0, "/g/h/a"), (0, "/b"), (1, "/"), (2, "/h/a"), (3, "/a"), (4, "/")] {
-            assert!(Coverage::parse(&documents[number].1).expect("parses").of(path).is_some(), "{number} {path}");
+            let coverage = Coverage::parse(&documents[number].1).expect("parses").expect("names chunks");
+            assert!(coverage.of(path).is_some(), "{number} {path}");
         }
+    }
+
+    #[test]
+    fn the_document_of_an_array_with_very_many_boxes_refers_to_the_one_above() {
+        let directory = tempfile::tempdir().expect("directory");
+        let many = ChunkSet::from((0..=MOST_BOXES as u64).map(|at| vec![2 * at..2 * at + 1]).collect::<Vec<_>>());
+        let (mut coverage, many) = (Coverage::default(), Arc::new(many));
+        coverage.add("/g/a".into(), Arc::clone(&many));
+        for (key, text) in coverage.documents() {
+            let path = directory.path().join(key);
+            std::fs::create_dir_all(path.parent().expect("has one")).expect("makes");
+            std::fs::write(path, text).expect("writes");
+        }
+        let array = directory.path().join("g/a");
+        let text = std::fs::read(array.join(COVERAGE)).expect("reads");
+        assert!(text.len() < 100 && Coverage::parse(&text) == Ok(None));
+        let open = || {
+            let location = zstore::Location::parse(array.to_str().expect("is text")).expect("a location");
+            Store::open_at(&location, &zstore::StoreOptions::default()).expect("opens")
+        };
+        let fetched = Fetched::of(&open(), Some(text.clone())).expect("is found above");
+        assert_eq!((fetched.within.as_str(), fetched.coverage.of("/a")), ("a", Some(&many)));
+        // Copied away from its group, it is refused.
+        for above in [directory.path().join(COVERAGE), directory.path().join("g").join(COVERAGE)] {
+            std::fs::remove_file(above).expect("removes");
+        }
+        let refused = Fetched::of(&open(), Some(text)).err().expect("nothing is above");
+        assert!(refused.to_string().contains("named above it"), "{refused}");
     }
 
     #[test]

@@ -9,8 +9,9 @@ use zstore::{AtomicFile, Durability, Replace, missing_directory};
 use zwire::{Exit, Record, Summary};
 
 use crate::flags::{Color, Common, Format};
+use crate::printer::Printer;
 use crate::screen::{Screen, terminal_width};
-use crate::table::{Printer, Table};
+use crate::table::Table;
 use zwire::Failure;
 
 /// Maximum time that lines are buffered, so that readers of a slow stream see progress.

@@ -26,7 +26,7 @@ pub struct Compared {
 }
 
 /// Reads every object of `store` that the journal in the directory `journal` names, and compares its size and its checksum;
-/// `failed` is told of each that differs. One segment of the journal is held in memory.
+/// `failed` is called with each that differs. One segment of the journal is held in memory.
 ///
 /// # Errors
 /// [`Exit::Absent`] if there is no journal, errors of the store, and those of `failed`.
@@ -44,8 +44,8 @@ pub fn check_stored(
     for segment in segments(&segments_of, "")?.into_iter().rev() {
         let mut entries = Entry::read_segment(&segments_of, &segment)?;
         entries.reverse();
-        // A number that the array does not have would be that of a damaged journal.
-        let is_known = |entry: &Entry| arrays.get(&entry.path).is_none_or(|array| entry.unit < units(array));
+        // A path or a number that the store does not have would be that of a damaged journal.
+        let is_known = |entry: &Entry| arrays.get(&entry.path).is_some_and(|array| entry.unit < units(array));
         let damaged = entries.iter().filter(|entry| !is_known(entry)).count();
         if damaged > 0 {
             compared.failed += damaged as u64;
@@ -65,21 +65,23 @@ pub fn check_stored(
     Ok(compared)
 }
 
-/// The objects that were met: a bit each, by the path of their array and their number in its grid.
+/// Objects in one block of bits: 8 KiB.
+const BLOCK: u64 = 1 << 16;
+
+/// The objects that were met: a bit each, in blocks by the path of their array and their number in its grid. Of a part of a large
+/// array only the blocks that were met are there.
 #[derive(Default)]
-struct Seen(HashMap<String, Vec<u64>>);
+struct Seen(HashMap<String, HashMap<u64, Vec<u64>>>);
 
 impl Seen {
     /// Whether the object of an entry is met for the first time.
     fn insert(&mut self, entry: &Entry) -> bool {
-        let (word, bit) = ((entry.unit / 64) as usize, 1 << (entry.unit % 64));
         if !self.0.contains_key(&entry.path) {
-            self.0.insert(entry.path.clone(), Vec::new());
+            self.0.insert(entry.path.clone(), HashMap::new());
         }
-        let Some(words) = self.0.get_mut(&entry.path) else { return true };
-        if words.len() <= word {
-            words.resize(word + 1, 0);
-        }
+        let Some(blocks) = self.0.get_mut(&entry.path) else { return true };
+        let words = blocks.entry(entry.unit / BLOCK).or_insert_with(|| vec![0; (BLOCK / 64) as usize]);
+        let (word, bit) = ((entry.unit % BLOCK / 64) as usize, 1 << (entry.unit % 64));
         let is_new = words[word] & bit == 0;
         words[word] |= bit;
         is_new
@@ -143,8 +145,12 @@ fn units(array: &Array) -> u64 {
 /// Whether stored bytes are those of a chunk that was encoded when it was written: its journal has the checksum of the decoded
 /// bytes. Of shards that were encoded, only the size is known.
 fn holds_chunk(store: &Store, array: &Array, key: &str, entry: &Entry) -> Result<bool, Failure> {
+    // Of what was copied, the journal has the checksum of the stored bytes.
+    if entry.decoded_bytes == 0 {
+        return Ok(false);
+    }
     if array.chain.sharding.is_some() {
-        return Ok(entry.source_bytes != entry.bytes);
+        return Ok(true);
     }
     let Some(encoding) = Encoding::of(array.chain.innermost(), array.format) else { return Ok(false) };
     let (mut stored, mut decoded) = (Vec::new(), Vec::new());

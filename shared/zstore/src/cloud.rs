@@ -233,8 +233,8 @@ fn endpoint(options: &StoreOptions) -> Option<&str> {
     options.endpoint.as_ref().and_then(|endpoint| endpoint.typed().to_str())
 }
 
-/// Without credentials, a request would first wait for a metadata server, which may not be there; public buckets need none. Whoever
-/// wants the role of a machine sets `skip_signature=false`.
+/// Without credentials, a request would first wait for a metadata server, which may not be there; public buckets need none. The
+/// role of a machine is used with `skip_signature=false`.
 fn has_aws_credentials(options: &StoreOptions) -> bool {
     let variables = [
         "AWS_ACCESS_KEY_ID",

@@ -159,8 +159,12 @@ impl RemoteStore {
     }
 
     async fn head(&self, key: &str) -> Result<object_store::Result<ObjectMeta>, StoreError> {
-        let options = GetOptions { head: true, ..GetOptions::default() };
-        Ok(self.request(key, options).await?.map(|result| result.meta))
+        Ok(self.head_answer(key).await?.map(|answer| answer.meta))
+    }
+
+    /// The answer to a request for the head alone, with the checksums in its headers.
+    async fn head_answer(&self, key: &str) -> Result<object_store::Result<GetResult>, StoreError> {
+        self.request(key, GetOptions { head: true, ..GetOptions::default() }).await
     }
 
     fn failed(&self, key: &str, error: Error) -> StoreError {

@@ -1,7 +1,7 @@
 //! Fetches stores into the cache, several at once; what is there and still current is used again.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ const STORES: usize = 8;
 /// A directory that is no cache.
 pub fn run(mut options: Options, names: &[Target], session: &mut Session) -> Result<Ending, Failure> {
     let directory = options.cache.clone().map_or_else(default_directory, Ok)?;
-    let cache = Cache::open(&directory)?;
+    let cache = if options.write.dry_run { Cache::planned(&directory)? } else { Cache::open(&directory)? };
     let at_once = names.len().clamp(1, STORES);
     options.write.memory_bytes /= at_once as u64;
     let bar = session.status.bar_of_steps(names.len() as u64, "stores", Unit::Bytes);
@@ -58,7 +58,7 @@ pub fn run(mut options: Options, names: &[Target], session: &mut Session) -> Res
     drop(bar);
     // What was fetched may be larger than was expected.
     if failed.len() < names.len() {
-        run.make_room(0, &listener)?;
+        run.make_room(&listener)?;
     }
     if let Some(exit) = listener.stopped() {
         return Ok(Ending::new(exit, &totals.into_map()));
@@ -73,12 +73,12 @@ struct Run<'a> {
     cache: &'a Cache,
     /// Entries of this run, marked as in use so that no other process evicts them before it ends.
     in_use: Mutex<Vec<File>>,
-    /// Bytes of the selections that are being fetched.
-    reserved: Mutex<u64>,
+    /// Bytes of the selections that are being fetched, by the name of their entry.
+    reserved: Mutex<HashMap<String, u64>>,
 }
 
 impl Run<'_> {
-    /// One store: what it told, and how it ended.
+    /// One store: what is printed of it, and how it ended.
     fn store(&self, name: &Target, bar: &Bar, listener: &Listener) -> (Kept, Result<(Exit, Value), Failure>) {
         let buffered = Buffered::new(listener, bar.step());
         let done = Location::parse(name).map_err(Failure::from).and_then(|location| {
@@ -89,22 +89,20 @@ impl Run<'_> {
         (buffered.kept(), done)
     }
 
-    /// Reserves `bytes`, and evicts entries until all that is reserved fits into the limit of the cache.
-    fn make_room(&self, bytes: u64, progress: &dyn Progress) -> Result<(), Failure> {
+    /// Evicts entries until the others, with what is reserved for them, fit into the limit of the cache.
+    fn make_room(&self, progress: &dyn Progress) -> Result<(), Failure> {
         let Some(most) = self.options.max_size.filter(|_| !self.options.write.dry_run) else { return Ok(()) };
         // One eviction at a time.
-        let mut reserved = self.reserved.lock();
-        *reserved += bytes;
-        let bytes = *reserved;
-        let evicted = evict(self.cache, most.saturating_sub(bytes), false)?;
+        let reserved = self.reserved.lock();
+        let evicted = evict(self.cache, most, &reserved, false)?;
         for entry in evicted.entries.iter().filter(|entry| entry.evicted == Some(true)) {
             progress.emit(&Record::CacheEntry(Box::new(entry.clone())))?;
         }
         let kept = evicted.entries.iter().filter(|entry| entry.evicted == Some(false)).count();
-        if evicted.disk_bytes.saturating_add(bytes) > most {
+        if evicted.bytes > most {
             let text = format!(
                 "the cache takes {}, more than --max-size {}: {} in use or pinned",
-                zwire::human_bytes(evicted.disk_bytes.saturating_add(bytes)),
+                zwire::human_bytes(evicted.bytes),
                 zwire::human_bytes(most),
                 if kept == 1 { "1 entry is".to_owned() } else { format!("{kept} entries are") }
             );
@@ -143,8 +141,8 @@ impl Job<'_> {
             Some(marker) => self.reuse(&marker),
             None => self.fetch(entry.marker().as_ref()),
         };
-        if done.is_err() && entry.marker().is_none() && !entry.is_begun(None) {
-            // Nothing was begun.
+        // Nothing was begun, and nothing is there that was published just before it was marked.
+        if done.is_err() && entry.marker().is_none() && !entry.is_begun(None) && !entry.planned().exists() {
             entry.discard()?;
         }
         drop(lock);
@@ -160,7 +158,7 @@ impl Job<'_> {
         let write = &self.options().write;
         let Some(marker) = self.entry.marker().filter(|_| !write.begin.replaces()) else { return Ok(None) };
         // From now on it is not evicted; it may have been just before.
-        let in_use = self.entry.mark_in_use(&marker);
+        let Some(in_use) = self.entry.mark_in_use(&marker) else { return Ok(None) };
         let Some(marker) = self.entry.marker() else { return Ok(None) };
         if !self.options().offline {
             let store = Store::open_at(&self.location, &write.store)?;
@@ -168,7 +166,7 @@ impl Job<'_> {
                 return Ok(None);
             }
         }
-        self.run.in_use.lock().extend(in_use);
+        self.run.in_use.lock().push(in_use);
         Ok(Some(marker))
     }
 
@@ -188,10 +186,9 @@ impl Job<'_> {
         let pool = options.write.pool(&store);
         let root = METADATA.into_iter().chain([".zattrs"]).map(str::to_owned).collect();
         let mut watched = documents(&store, root, &pool)?;
-        let own = AtomicU64::new(0);
         let make_room = |bytes| {
-            own.fetch_add(bytes, Ordering::Relaxed);
-            self.run.make_room(bytes, self.progress)
+            self.run.reserved.lock().insert(entry.name().to_owned(), bytes);
+            self.run.make_room(self.progress)
         };
         let room = Room { max_size: options.max_size.filter(|_| !dry_run), make: &make_room };
         let fetch = Fetch::new(options, Some(self.name), Some(room));
@@ -206,21 +203,21 @@ impl Job<'_> {
             Err(failure) if is_begun && failure.exit == Exit::Usage && first.resume => {
                 zstage::run(&fetch, &command, &again, self.progress)
             }
+            // An earlier run was killed when all was published but the marker: of which state of the source it is, nobody knows.
+            Ok(outcome) if !dry_run && matches!(outcome.summary, Summary::Complete { .. }) => {
+                zstage::run(&fetch, &command, &again, self.progress)
+            }
             done => done,
         };
-        *self.run.reserved.lock() -= own.load(Ordering::Relaxed);
+        self.run.reserved.lock().remove(entry.name());
         let outcome = outcome?;
         fetch.warning().iter().for_each(|warning| self.progress.warn(warning));
         let summary = match &outcome.summary {
             Summary::Totals(totals) => fetch.summary(totals),
-            // An earlier run was killed when all was published but the marker.
-            Summary::Complete { .. } | Summary::Nothing {} if outcome.exit == Exit::Done && !dry_run => {
-                FetchSummary { stores: 1, ..FetchSummary::default() }
-            }
             other => return Ok((outcome.exit, json!(other))),
         };
         if outcome.exit == Exit::Done {
-            watched.extend(documents(&store, fetch.documents(), &pool)?);
+            watched.extend(fetch.documents());
             let counts = [summary.objects, summary.missing, summary.bytes];
             entry.complete(old, Marker::new(location, &options.request, watched, counts))?;
             entry.remove_older()?;

@@ -9,6 +9,7 @@ use zstage::{ArrayPlan, ArrayStats, Begin, Checks, Sources, Totals, Writer};
 use zstore::{Store, Target};
 use zwire::{Exit, Failure, FetchRecord, FetchSummary, FetchedRecord, PlanRecord, Record, human_bytes};
 
+use crate::cache::{Document, documents};
 use crate::crop::Crop;
 use crate::estimate::stored_bytes;
 use crate::options::Options;
@@ -25,8 +26,8 @@ pub struct Fetch<'a> {
     is_part: bool,
     /// Objects that the source does not have.
     missing: AtomicU64,
-    /// Keys of the documents of what was selected.
-    documents: Mutex<Vec<String>>,
+    /// The documents of what was selected, as they were before it was fetched.
+    documents: Mutex<Vec<Document>>,
     /// Paths of arrays of several chunks of which none is stored.
     empty: Mutex<Vec<String>>,
     /// Estimated stored bytes of each array, by its path.
@@ -84,8 +85,9 @@ impl<'a> Fetch<'a> {
         ))
     }
 
-    /// Keys of the documents of the arrays that were selected; none if consolidated metadata has them all.
-    pub fn documents(&self) -> Vec<String> {
+    /// The documents of the arrays that go into the cache, as they were before these were fetched; none if consolidated metadata has
+    /// them all.
+    pub fn documents(&self) -> Vec<Document> {
         self.documents.lock().clone()
     }
 
@@ -93,7 +95,9 @@ impl<'a> Fetch<'a> {
     fn select(&self, sources: &Sources) -> Result<Crop, Failure> {
         let source = Source::read(sources, self.options.write.memory_bytes / 2)?;
         let axes = source.select(&self.options.select)?;
-        *self.documents.lock() = source.documents(&axes);
+        if self.room.is_some() {
+            *self.documents.lock() = documents(source.store, source.documents(&axes), &sources.pool)?;
+        }
         Ok(source.crop(&axes, &self.options.select))
     }
 }

@@ -151,7 +151,7 @@ impl Args {
         parts.chain(select.bbox.map(|_| "box".to_owned())).map(|part| format!("_{part}")).collect()
     }
 
-    /// The points of the command line; `warn` is told of lines that are left out.
+    /// The points of the command line; `warn` gets a message if lines are left out.
     fn points(&self, warn: impl FnOnce(&str)) -> Result<Vec<Point>, Failure> {
         let CellFlags { lat, lon, points: file, .. } = &self.cells;
         if lat.is_empty() && lon.is_empty() && file.is_none() {

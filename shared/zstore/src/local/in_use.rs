@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -20,13 +21,18 @@ const MOST_ABOVE: usize = 16;
 /// `None` for a store that is in no cache, and where files cannot be locked.
 pub fn mark_in_use(root: &Path) -> Option<File> {
     let root = root.canonicalize().ok()?;
-    let mut file = root.ancestors().skip(2).take(MOST_ABOVE).find_map(|above| File::open(above.join(READERS)).ok())?;
-    let mut text = String::new();
-    file.by_ref().take(READERS_TEXT.len() as u64 + 1).read_to_string(&mut text).ok()?;
-    if text != READERS_TEXT || flock(&file, FlockOperation::NonBlockingLockShared).is_err() {
-        return None;
-    }
+    let file = root.ancestors().skip(2).take(MOST_ABOVE).find_map(|above| open_readers(&above.join(READERS)))?;
+    flock(&file, FlockOperation::NonBlockingLockShared).ok()?;
     // In a cache of another user the time stays as it is.
     let _ = file.set_modified(SystemTime::now());
     Some(file)
+}
+
+/// Opens a file of this name if it is one of a cache: others may use the name for a file or a named pipe of their own.
+fn open_readers(path: &Path) -> Option<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = File::options().read(true).custom_flags(flags).open(path).ok()?;
+    let mut text = String::new();
+    (&file).take(READERS_TEXT.len() as u64 + 1).read_to_string(&mut text).ok()?;
+    (text == READERS_TEXT).then_some(file)
 }

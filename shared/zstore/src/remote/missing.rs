@@ -70,8 +70,12 @@ impl RemoteStore {
         let above = rest.rsplit_once('/').map_or(String::new(), |(above, _)| format!("{above}/"));
         // It starts as no chunk does.
         let nowhere = format!("{first}/{above}nothing-{}", unique());
-        let masked = is_denied(&self.head(nowhere.trim_start_matches('/')).await?);
-        self.absence.masked.lock().insert(first.to_owned(), masked);
+        let answer = self.head(nowhere.trim_start_matches('/')).await?;
+        let masked = is_denied(&answer);
+        // Any other error is of this moment.
+        if masked || matches!(answer, Err(Error::NotFound { .. })) {
+            self.absence.masked.lock().insert(first.to_owned(), masked);
+        }
         Ok(masked)
     }
 

@@ -148,8 +148,8 @@ impl RemoteStore {
     }
 
     pub fn stat(&self, key: &str) -> Result<Option<Stat>, StoreError> {
-        match self.wait(key, self.head(key))? {
-            Ok(meta) => Ok(Some(stat(&meta))),
+        match self.wait(key, self.head_answer(key))? {
+            Ok(answer) => Ok(Some(stat_of(&answer))),
             Err(error) => self.wait(key, self.absent(key, error)).map(|()| None),
         }
     }

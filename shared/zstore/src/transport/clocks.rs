@@ -24,6 +24,12 @@ impl Clocks {
         Clocks { operation: timeout, connect, response: timeout / 3, stall: timeout / 3 }
     }
 
+    /// Time for a request with so many bytes in its body: they may leave at the least rate at which bodies may arrive.
+    pub fn response_to(&self, bytes: usize) -> Duration {
+        let body = Duration::from_secs_f64(bytes as f64 / LEAST_BYTES_A_MINUTE * 60.0);
+        (self.response + body).min(self.operation)
+    }
+
     /// Whether a body that brought `bytes` in a period is too slow.
     pub fn is_too_slow(&self, bytes: u64) -> bool {
         (bytes as f64) < LEAST_BYTES_A_MINUTE * self.stall.as_secs_f64() / 60.0
@@ -79,6 +85,14 @@ mod tests {
             assert!(!clocks.is_too_slow((1100.0 * period) as u64), "{seconds}");
             assert!(clocks.connect < clocks.response && clocks.response * 3 <= clocks.operation);
         }
+    }
+
+    #[test]
+    fn a_request_with_a_body_has_time_to_send_it() {
+        let clocks = Clocks::new(Duration::from_secs(600));
+        assert_eq!(clocks.response_to(0), Duration::from_secs(200));
+        assert_eq!(clocks.response_to(65_536), Duration::from_secs(260));
+        assert_eq!(clocks.response_to(usize::MAX >> 12), clocks.operation);
     }
 
     #[test]

@@ -134,11 +134,12 @@ impl Service {
     async fn send_until_answered(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let mut effort = self.transport.effort(usize::MAX);
         let mut last = None;
+        let most = self.transport.clocks.response_to(request.body().content_length());
         loop {
             let permit = self.transport.window.enter().await;
             self.pay(&request).await;
             let sent = Instant::now();
-            let limit = self.transport.clocks.response.min(effort.left());
+            let limit = most.min(effort.left());
             let outcome = self.attempt(&request, limit, permit).await;
             effort.tried(sent.elapsed());
             if !self.transport.contact.has_answered() {
@@ -159,7 +160,7 @@ impl Service {
                 Outcome::Failed(error) => return Err(error),
             };
             // A try that had less time than the others tells less than they do.
-            let result = last.take_if(|_| limit < self.transport.clocks.response).unwrap_or(result);
+            let result = last.take_if(|_| limit < most).unwrap_or(result);
             match pause {
                 Some(pause) => sleep(pause).await,
                 None => return result,

@@ -33,19 +33,24 @@ impl Cache {
     /// A directory with other things in it, and one that cannot be written.
     pub fn open(directory: &Path) -> Result<Cache, Failure> {
         if !is_stamped(directory) {
-            // Another process may be making it a cache at the same time.
-            let is_stamp = |name: &str| name == STAMP || is_temporary(name);
-            let is_free = fs::read_dir(directory).map_or(true, |mut entries| {
-                entries.all(|entry| entry.is_ok_and(|entry| is_stamp(&entry.file_name().to_string_lossy())))
-            });
-            if !is_free {
-                let failure = Failure::usage("the directory is not a cache of zfetch, and not empty");
-                return Err(failure.at(directory.display()).hint("name another one with --cache"));
-            }
+            check_free(directory)?;
             create_directories(directory).map_err(|error| write_failed(directory, error))?;
             write(&directory.join(STAMP), STAMP_TEXT.as_bytes())?;
         }
         Cache::existing(directory)
+    }
+
+    /// The cache as [`Cache::open`] would open it; nothing is written.
+    ///
+    /// # Errors
+    /// A directory with other things in it.
+    pub fn planned(directory: &Path) -> Result<Cache, Failure> {
+        if is_stamped(directory) {
+            return Cache::existing(directory);
+        }
+        check_free(directory)?;
+        let directory = std::path::absolute(directory).map_err(|error| write_failed(directory, error))?;
+        Ok(Cache { directory })
     }
 
     /// Opens a cache that is there.
@@ -66,7 +71,7 @@ impl Cache {
         &self.directory
     }
 
-    /// The entry of a request: `readable` tells people what it is.
+    /// The entry of a request: `readable` describes it in its name.
     pub fn entry(&self, source: &Location, request: &str, readable: &str) -> Entry {
         let key: String = Md5::digest(format!("{}\n{source}\n{request}", V))
             .iter()
@@ -94,6 +99,20 @@ impl Cache {
         entries.sort_by(|a: &Entry, b: &Entry| a.name().cmp(b.name()));
         Ok(entries)
     }
+}
+
+/// Refuses a directory with other things in it.
+fn check_free(directory: &Path) -> Result<(), Failure> {
+    // Another process may be making it a cache at the same time.
+    let is_stamp = |name: &str| name == STAMP || is_temporary(name);
+    let is_free = fs::read_dir(directory).map_or(true, |mut entries| {
+        entries.all(|entry| entry.is_ok_and(|entry| is_stamp(&entry.file_name().to_string_lossy())))
+    });
+    if is_free {
+        return Ok(());
+    }
+    let failure = Failure::usage("the directory is not a cache of zfetch, and not empty");
+    Err(failure.at(directory.display()).hint("name another one with --cache"))
 }
 
 fn is_stamped(directory: &Path) -> bool {
@@ -172,6 +191,10 @@ mod tests {
         Cache::existing(directory.path()).expect("it has its stamp");
         let other = tempfile::tempdir().expect("directory");
         write(&other.path().join("thesis.tex"), b"").expect("writes");
+        assert!(Cache::planned(other.path()).is_err());
+        let planned = directory.path().join("planned");
+        assert_eq!(Cache::planned(&planned).expect("is free").directory(), planned);
+        assert!(!planned.exists(), "nothing is written");
         assert!(Cache::open(other.path()).err().is_some_and(|failure| failure.to_string().contains("not a cache")));
     }
 }

@@ -182,13 +182,25 @@ impl Entry {
         Ok(sum)
     }
 
-    /// Removes it, unless another process fetches or reads it. `false` if one does.
+    /// Evicts it, unless it is pinned, or another process fetches or reads it. With `dry_run`, nothing is removed.
     ///
     /// # Errors
     /// The system's.
-    pub fn remove(&self) -> Result<bool, Failure> {
+    pub fn evict(&self, dry_run: bool) -> Result<CacheEntryRecord, Failure> {
+        let record = self.record()?;
+        let reason = match () {
+            () if record.pinned => Some("pinned"),
+            () if dry_run => None,
+            () => (!self.remove()?).then_some("in use"),
+        };
+        Ok(CacheEntryRecord { evicted: Some(reason.is_none()), reason: reason.map(str::to_owned), ..record })
+    }
+
+    /// Removes it, unless another process fetches or reads it. `false` if one does.
+    fn remove(&self) -> Result<bool, Failure> {
+        // Another process may have evicted it.
         if !self.directory.exists() {
-            return Ok(false);
+            return Ok(true);
         }
         let Some(_fetching) = FileLock::attempt(&self.directory.join(LOCK))? else { return Ok(false) };
         let Some(_reading) = FileLock::attempt(&self.directory.join(READERS))? else { return Ok(false) };

@@ -13,4 +13,4 @@ mod marker;
 pub use directory::{Cache, default_directory};
 pub use entry::Entry;
 pub use evict::evict;
-pub use marker::{Marker, documents};
+pub use marker::{Document, Marker, documents};

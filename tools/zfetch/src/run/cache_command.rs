@@ -1,5 +1,6 @@
 //! `zfetch cache`: lists, verifies, evicts and pins what is in the cache.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -125,26 +126,12 @@ fn verify(entries: &[Entry], pool: &Pool, session: &mut Session) -> Result<Endin
 fn remove(cache: &Cache, entries: &[Entry], args: &CacheArgs, session: &mut Session) -> Result<Ending, Failure> {
     let evicted = match (args.max_size, args.entries.is_empty()) {
         (Some(_), false) => return Err(Failure::usage("--max-size chooses the entries itself; leave out their names")),
-        (Some(most), true) => evict(cache, most, args.dry_run)?.entries,
+        (Some(most), true) => evict(cache, most, &HashMap::new(), args.dry_run)?.entries,
         (None, true) => {
             let failure = Failure::usage("nothing to evict is named");
             return Err(failure.hint("name entries, or use --max-size SIZE to evict the least recently used"));
         }
-        (None, false) => {
-            let mut records = Vec::new();
-            for entry in entries {
-                let mut record = entry.record()?;
-                let reason = match () {
-                    () if record.pinned => Some("pinned"),
-                    () if args.dry_run => None,
-                    () => (!entry.remove()?).then_some("in use"),
-                };
-                record.evicted = Some(reason.is_none());
-                record.reason = reason.map(str::to_owned);
-                records.push(record);
-            }
-            records
-        }
+        (None, false) => entries.iter().map(|entry| entry.evict(args.dry_run)).collect::<Result<_, Failure>>()?,
     };
     let gone = |record: &&CacheEntryRecord| record.evicted == Some(true);
     let bytes: u64 = evicted.iter().filter(gone).map(|record| record.disk_bytes).sum();

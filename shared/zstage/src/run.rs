@@ -1,0 +1,397 @@
+//! The job of every writer: open → plan → prepare → work → publish, in one process. `run_parts.rs` has the steps of many.
+
+use std::path::Path;
+
+use zarray::{Part, json};
+use zstore::{Location, METADATA, Store, StoreError, StoreOptions, Target};
+use zwire::{Exit, Failure, PlanRecord, human_counted};
+
+use crate::array_plan::ArrayPlan;
+use crate::command::Command;
+use crate::lock::Claim;
+use crate::options::{Begin, OnBadChunk, WriteOptions};
+use crate::outcome::{Outcome, Summary};
+use crate::output_plan::{OutputPlan, PartRun, Planned};
+use crate::overlap::check_output;
+use crate::plan_file::{self, Header, PlanFile};
+use crate::prepare::{Format, absolute};
+use crate::progress::Progress;
+use crate::publish::{publish, sweep};
+use crate::read_documents::START_OVER;
+use crate::sources::Sources;
+use crate::staged_store::StagedStore;
+use crate::stats::{ArrayStats, Totals, Work};
+use crate::writer::Writer;
+
+/// Does one step of writing an output.
+///
+/// # Errors
+/// What ends the run before its time; what is done is kept, and can be resumed.
+pub fn run<W: Writer>(
+    tool: &W,
+    command: &Command,
+    options: &WriteOptions,
+    progress: &dyn Progress,
+) -> Result<Outcome, Failure> {
+    let run = Run { tool, options, progress };
+    match command {
+        Command::Status(output) => run.status(output),
+        Command::Finish { source, output } => run.finish(source.as_ref(), output),
+        Command::Part { source, output, part } => run.part(source.as_ref(), output, *part),
+        Command::Run { source, output } => run.everything(source, output),
+    }
+}
+
+/// A run of a tool.
+pub struct Run<'a, W> {
+    pub tool: &'a W,
+    pub options: &'a WriteOptions,
+    pub progress: &'a dyn Progress,
+}
+
+/// An unfinished output, and its plan.
+pub type Unfinished<W> = (StagedStore, PlanFile<<W as Writer>::Body>);
+
+/// A plan that is possible, or how the run ended because it is not.
+pub type PlannedOrRefused<'a> = Result<Box<OutputPlan<'a>>, Outcome>;
+
+impl<W: Writer> Run<'_, W> {
+    /// Everything in one process, or only the plan.
+    fn everything(&self, source: &Target, output: &Location) -> Result<Outcome, Failure> {
+        let options = self.options;
+        let stores = [self.open_source(source, output)?];
+        check_output(&stores[0], output, options.begin, options.dry_run)?;
+        if options.resume && StagedStore::is_begun(output, &options.store)? {
+            let (staged, plan) = self.open(output, Claim::Alone)?;
+            return self.resume(&stores, staged, plan);
+        }
+        if options.resume && options.begin == Begin::New && is_store(output, &options.store)? {
+            return self.check_complete(&stores, output);
+        }
+        self.begin(&stores, output)
+    }
+
+    /// Checks that an existing store is what this command writes: then there is nothing left to do.
+    fn check_complete(&self, stores: &[Store], output: &Location) -> Result<Outcome, Failure> {
+        let sources = self.sources(stores, output)?;
+        let mut body = self.tool.body(None, &sources)?;
+        match self.plan_new(&sources, output, &mut body)? {
+            Err(refused) => Ok(refused),
+            Ok(plan) => {
+                let written = Store::open_at(output, &self.options.store)?;
+                let objects = plan.check_finished(self.format(&body), &written, self.options)?;
+                let arrays = human_counted(plan.plans.len() as u64, "array");
+                let objects = human_counted(objects, "stored object");
+                let compared = format!(": the metadata of {arrays} and {objects} compared, values not");
+                Ok(self.complete(output, &compared))
+            }
+        }
+    }
+
+    fn open_source(&self, source: &Target, output: &Location) -> Result<Store, Failure> {
+        let store = &self.options.store;
+        match Store::open(source, store) {
+            Err(error @ StoreError::Absent { .. }) if output.local().is_some() && is_store(output, store)? => {
+                let failure = Failure::from(error);
+                Err(failure.hint(format!("{output} is a store: the source comes first, then the output")))
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    /// Of an output that an earlier run has published, there is nothing to do.
+    pub fn complete(&self, output: &Location, compared: &str) -> Outcome {
+        self.progress.already_complete(&format!("{output}: already complete, nothing to do{compared}"));
+        Outcome::new(Exit::Done, Summary::Complete { already_complete: true })
+    }
+
+    /// Opens a prepared output; `None` if it has been published.
+    pub fn open_prepared(&self, output: &Location, who: Claim) -> Result<Option<Unfinished<W>>, Failure> {
+        let store = &self.options.store;
+        match StagedStore::is_begun(output, store)? {
+            false if is_store(output, store)? => Ok(None),
+            _ => self.open(output, who).map(Some),
+        }
+    }
+
+    /// Opens the source of a plan, with the credentials of `source` where there are any.
+    pub fn source(&self, source: Option<&Target>, header: &Header) -> Result<Store, Failure> {
+        let source = source.cloned().unwrap_or_else(|| header.source.as_str().into());
+        let store = Store::open(source, &self.options.store)?;
+        self.check_same_run(header, &store, true)?;
+        Ok(store)
+    }
+
+    fn open(&self, output: &Location, who: Claim) -> Result<Unfinished<W>, Failure> {
+        let (staged, text) = StagedStore::open(output, who, &self.options.store)?;
+        let plan = PlanFile::parse(&text, W::TOOL, &staged.folder().place("plan.json"))?;
+        Ok((staged, plan))
+    }
+
+    fn begin(&self, stores: &[Store], output: &Location) -> Result<Outcome, Failure> {
+        let options = self.options;
+        let begin = || StagedStore::begin(output, options.begin, &options.store);
+        // In place, the lock is taken before planning, so that no other run changes the store in between.
+        let is_own_source = options.begin == Begin::InPlace && output.local().is_some() && !options.dry_run;
+        let begun = if is_own_source { Some(begin()?) } else { None };
+        let sources = self.sources(stores, output)?;
+        let mut body = self.tool.body(None, &sources)?;
+        let plan = match self.plan_new(&sources, output, &mut body)? {
+            Ok(plan) => plan,
+            Err(refused) => return Ok(refused),
+        };
+        plan.check_swapped(options.backup.is_some())?;
+        if options.dry_run {
+            plan.check_documents(self.format(&body), options.begin == Begin::InPlace)?;
+            return self.describe(&plan, &body);
+        }
+        let staged = begun.map_or_else(begin, Ok)?;
+        let format = self.format(&body);
+        let file = plan.prepare(W::TOOL, body.clone(), format, &staged, options, self.progress)?;
+        if options.prepare.is_some() {
+            self.warn_credentials(stores[0].location());
+            staged.keep();
+            return Ok(Outcome::new(Exit::Done, Summary::Prepared { parts: file.header.parts }));
+        }
+        self.work(&plan, staged, &file.header)
+    }
+
+    /// A dry run.
+    fn describe(&self, plan: &OutputPlan, body: &W::Body) -> Result<Outcome, Failure> {
+        let complete = |plan: &ArrayPlan, record: &mut PlanRecord| self.tool.complete(body, plan, record);
+        let totals = plan.describe(self.options, &complete, self.progress)?;
+        Ok(Outcome::new(Exit::Done, Summary::Described(totals)))
+    }
+
+    /// Plans a new run. What the tool decides once the arrays are known goes to `body`.
+    fn plan_new<'s>(
+        &self,
+        sources: &Sources<'s>,
+        output: &Location,
+        body: &mut W::Body,
+    ) -> Result<PlannedOrRefused<'s>, Failure> {
+        match self.plan(sources, output, body, None)? {
+            Ok(plan) if self.tool.refine(body, &plan, output, self.progress)? => self.plan(sources, output, body, None),
+            planned => Ok(planned),
+        }
+    }
+
+    fn resume(&self, stores: &[Store], staged: StagedStore, file: PlanFile<W::Body>) -> Result<Outcome, Failure> {
+        self.check_same_run(&file.header, &stores[0], false)?;
+        let sources = self.sources(stores, staged.output())?;
+        let body = self.tool.body(Some(&file.body), &sources)?;
+        if staged.is_finishing()? {
+            // All was done but publishing; the source, being the output, may have changed its metadata since.
+            sweep(&staged)?;
+            publish(
+                staged,
+                &file.header,
+                stores,
+                &self.options.pool(&stores[0]),
+                self.options.keep_journal.as_deref(),
+            )?;
+            return Ok(Outcome::new(Exit::Done, Summary::Nothing {}));
+        }
+        let plan = match self.plan(&sources, staged.output(), &body, Some(&file.header))? {
+            Ok(plan) => plan,
+            Err(refused) => return Ok(refused),
+        };
+        if self.options.dry_run {
+            plan.check_documents(self.format(&body), self.options.begin == Begin::InPlace)?;
+            return self.describe(&plan, &body);
+        }
+        check_fingerprint(&file.header, &plan.plans, staged.output())?;
+        plan.check_swapped(file.header.backup.is_some())?;
+        sweep(&staged)?;
+        plan.write_documents(self.format(&body), &staged)?;
+        if self.options.prepare.is_some() {
+            return Ok(Outcome::new(Exit::Done, Summary::Prepared { parts: file.header.parts }));
+        }
+        self.work(&plan, staged, &file.header)
+    }
+
+    /// All the work in one process, and publishing.
+    fn work(&self, plan: &OutputPlan, staged: StagedStore, header: &Header) -> Result<Outcome, Failure> {
+        let work = self.do_part(plan, &staged, header, Part::WHOLE, true).inspect_err(|_| {
+            let interrupted = self.progress.stopped().is_some();
+            let why = if interrupted { "interrupted" } else { "the run failed" };
+            self.warn_kept(&staged, why);
+        })?;
+        self.conclude(plan, staged, header, &work)
+    }
+
+    pub fn do_part(
+        &self,
+        plan: &OutputPlan,
+        staged: &StagedStore,
+        header: &Header,
+        part: Part,
+        whole: bool,
+    ) -> Result<Work, Failure> {
+        let store = plan.store().location().to_string();
+        let record = |plan: &ArrayPlan, stats: &ArrayStats| self.tool.record(&store, plan, stats);
+        let (options, progress) = (self.options, self.progress);
+        plan.work(&PartRun { options, staged, header, part, whole, record: &record, progress })
+    }
+
+    /// The plan of every array; how the run ends where that is not possible.
+    pub fn plan<'s>(
+        &self,
+        sources: &Sources<'s>,
+        output: &Location,
+        body: &W::Body,
+        planned: Option<&Header>,
+    ) -> Result<PlannedOrRefused<'s>, Failure> {
+        let plan_array = self.tool.planner(body, self.options.begin)?;
+        let mut plan = match OutputPlan::read(sources, output, self.options, &plan_array, self.progress)? {
+            Planned::Possible(plan) => plan,
+            Planned::Impossible(failures) => return self.refuse(&failures).map(Err),
+        };
+        self.tool.check(body, plan.store(), &plan.plans)?;
+        plan.divide(output, self.options, planned)?;
+        Ok(Ok(plan))
+    }
+
+    /// Reports everything that stands in the way; nothing has been written.
+    fn refuse(&self, failures: &[Failure]) -> Result<Outcome, Failure> {
+        failures.iter().try_for_each(|failure| self.progress.item_failed(failure))?;
+        let exit = failures.first().map_or(Exit::Unreadable, |failure| failure.exit);
+        Ok(Outcome::new(exit, Summary::Nothing {}))
+    }
+
+    pub fn sources<'s>(&self, stores: &'s [Store], output: &Location) -> Result<Sources<'s>, Failure> {
+        Sources::open(stores, output, self.options, W::SELECTS)
+    }
+
+    fn format(&self, body: &W::Body) -> Format<'_> {
+        Format { wanted: self.tool.format(body), convert: self.tool.convert() }
+    }
+
+    /// The command line must not contradict the unfinished run.
+    fn check_same_run(&self, header: &Header, store: &Store, is_part: bool) -> Result<(), Failure> {
+        let options = self.options;
+        if (options.begin == Begin::InPlace) != header.in_place && !is_part {
+            return Err(Failure::usage("--in-place differs from the unfinished run"));
+        }
+        if absolute(store.location()) != header.source {
+            let text = format!("the unfinished run has another source: {}", header.source);
+            return Err(Failure::usage(text).at(store.location()));
+        }
+        let backup = options.backup.as_ref().map(|directory| absolute(&Location::Local(directory.clone())));
+        if backup.is_some() && backup != header.backup {
+            return Err(Failure::usage("--backup differs from the unfinished run"));
+        }
+        Ok(())
+    }
+
+    /// Publishes the output, or keeps it for a resume.
+    fn conclude(
+        &self,
+        plan: &OutputPlan,
+        staged: StagedStore,
+        header: &Header,
+        work: &Work,
+    ) -> Result<Outcome, Failure> {
+        let totals = work.totals;
+        if let Some(exit) = self.progress.stopped() {
+            self.warn_kept(&staged, "interrupted");
+            return Ok(Outcome::new(exit, Summary::Totals(totals)));
+        }
+        if totals.lost > 0 {
+            let failed = human_counted(totals.lost, "object");
+            self.warn_kept(&staged, &format!("unfinished: {failed} failed"));
+            if !W::SELECTS && self.options.on_bad_chunk == OnBadChunk::Error && totals.unreadable > 0 {
+                self.progress.warn("use --on-bad-chunk copy or skip to finish despite unreadable chunks");
+            }
+            return Ok(Outcome::new(totals.exit_of_lost(), Summary::Totals(totals)));
+        }
+        if totals.skipped_keys > 0 {
+            let strays = human_counted(totals.skipped_keys, "key");
+            let what = if header.in_place { "kept" } else { "not copied" };
+            let source = &header.source;
+            self.progress
+                .warn(&format!("{source}: {strays} outside any array {what}; use zinspect --sizes to list them"));
+        }
+        let pool = self.options.pool(staged.objects());
+        // The last moment at which a signal still stops it.
+        staged.objects().sync()?;
+        if let Some(exit) = self.progress.stopped() {
+            self.warn_kept(&staged, "interrupted");
+            return Ok(Outcome::new(exit, Summary::Totals(totals)));
+        }
+        let path = staged.output().to_string();
+        // The finished work is kept whatever the checks find.
+        staged.keep();
+        staged.prove_lock()?;
+        let looked = plan.check_unchanged(&staged, &work.seen, self.progress);
+        let keep_journal = self.options.keep_journal.as_deref();
+        let published = looked.and_then(|()| publish(staged, header, plan.stores, &pool, keep_journal));
+        published.inspect_err(|_| {
+            self.progress.warn(&format!("{path}: all chunks are written, but publishing failed; rerun with --resume"));
+        })?;
+        self.progress.too_late();
+        self.warn_stale_copy(header);
+        Ok(Outcome::new(exit_of(&totals), Summary::Totals(totals)))
+    }
+
+    /// The plan holds no credentials, and so the parts have none.
+    fn warn_credentials(&self, source: &Location) {
+        if source.has_credentials() {
+            let text =
+                "its password or signature is not stored in the plan; give each part and --finish the source again";
+            self.progress.warn(&format!("{source}: {text}: --part I/N SRC {}DST", W::OUTPUT_FLAG));
+        }
+    }
+
+    /// A store above the one that was changed in place may hold a copy of its metadata.
+    fn warn_stale_copy(&self, header: &Header) {
+        let Some(above) = Path::new(&header.source).parent().filter(|_| header.in_place) else { return };
+        let copies = std::fs::read(above.join("zarr.json")).unwrap_or_default();
+        let consolidated = json::member(&copies, 0, "consolidated_metadata");
+        let has_copies = consolidated.is_some_and(|range| &copies[range] != b"null");
+        if has_copies || above.join(".zmetadata").exists() {
+            self.progress
+                .warn(&format!("{}: consolidated metadata is out of date; consolidate it again", above.display()));
+        }
+    }
+
+    /// Warns that the output is unfinished and how to continue.
+    fn warn_kept(&self, staged: &StagedStore, why: &str) {
+        let path = staged.output();
+        self.progress.warn(&match staged.is_kept() {
+            true => format!("{path}: {why}; finished work is kept, rerun with --resume to continue"),
+            false => format!("{path}: not written: {why}"),
+        });
+    }
+}
+
+/// Whether a location is a Zarr store.
+fn is_store(location: &Location, options: &StoreOptions) -> Result<bool, StoreError> {
+    let store = match Store::open_at(location, options) {
+        Err(StoreError::Absent { .. } | StoreError::NotADirectory { .. }) => return Ok(false),
+        opened => opened?,
+    };
+    for name in METADATA {
+        if store.stat(name)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The exit code of a run that lost nothing.
+pub fn exit_of(totals: &Totals) -> Exit {
+    if totals.failed > 0 { Exit::Partial } else { Exit::Done }
+}
+
+pub fn check_fingerprint(header: &Header, plans: &[ArrayPlan], output: &Location) -> Result<(), Failure> {
+    match header.fingerprint == plan_file::fingerprint(plans) {
+        true => Ok(()),
+        false => Err(Failure::usage(format!(
+            "the arrays of the source differ from the plan (written by version {})",
+            header.version
+        ))
+        .at(output)
+        .hint(if header.in_place { START_OVER } else { "start over with --overwrite" })),
+    }
+}
