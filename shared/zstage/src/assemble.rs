@@ -232,7 +232,7 @@ impl<'a> Assembly<'a> {
         within: &Subset,
         stored: &mut Vec<u8>,
     ) -> Result<Fetched, Failure> {
-        let Some(arrivals) = self.task.arrivals.get(piece.store).copied() else {
+        let Some(arrivals) = self.task.arrivals.get(piece.store) else {
             return Ok(reader.fetch_subset(index, within, stored, &mut self.spare)?);
         };
         let mut corrupt = String::new();

@@ -34,7 +34,14 @@ impl Job<'_> {
         let copied = match may_be_large && self.large.takes(self.store) {
             // However many workers there are, only some have a piece of a large object at the same time.
             true => self.copy_pieces(PART, &mut self.large.buffer(), &mut scratch.seconds)?,
-            false => self.copy_pieces(COPY_PIECE, &mut scratch.stored, &mut scratch.seconds)?,
+            false => {
+                let copied = self.copy_pieces(COPY_PIECE, &mut scratch.stored, &mut scratch.seconds)?;
+                if self.store.is_remote() {
+                    // Most workers wait for a response, and need no buffer until it comes.
+                    scratch.stored = Vec::new();
+                }
+                copied
+            }
         };
         match copied {
             Copied::Ended(outcome) => Ok(*outcome),

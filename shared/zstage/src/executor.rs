@@ -274,7 +274,7 @@ impl Workers<'_> {
             scratch: &self.scratch,
             large: &self.large,
             changes: &self.changes,
-            arrivals: self.task.arrivals.get(store).copied(),
+            arrivals: self.task.arrivals.get(store),
             arrival: self.task.options.arrival,
         }
     }

@@ -162,7 +162,7 @@ impl<'a> Gathering<'a> {
         scratch: &mut WorkerScratch,
     ) -> Result<(), Stop> {
         let store = &self.task.stores[piece.store];
-        let arrivals = self.task.arrivals.get(piece.store).copied();
+        let arrivals = self.task.arrivals.get(piece.store);
         let mut timer = Timer::start();
         let found = read_index(store, key, sharding, arrivals, &mut scratch.stored)?;
         scratch.seconds.read += timer.lap();
@@ -241,7 +241,7 @@ fn read_index(
     store: &Store,
     key: &str,
     sharding: &Sharding,
-    arrivals: Option<Arrivals>,
+    arrivals: Option<&Arrivals>,
     buffer: &mut Vec<u8>,
 ) -> Result<Option<(ShardIndex, Stat)>, Failure> {
     let mut why = String::new();
@@ -260,7 +260,7 @@ fn read_index(
     Err(damaged(arrivals, &why, store.place(key)))
 }
 
-fn damaged(arrivals: Option<Arrivals>, why: &str, place: String) -> Failure {
+fn damaged(arrivals: Option<&Arrivals>, why: &str, place: String) -> Failure {
     match arrivals {
         Some(arrivals) => arrivals.failure(why, place),
         None => Failure::new(Exit::Unreadable, why).at(place),
@@ -273,7 +273,7 @@ struct Source<'a> {
     key: &'a str,
     stat: Stat,
     sharding: &'a Sharding,
-    arrivals: Option<Arrivals>,
+    arrivals: Option<&'a Arrivals>,
 }
 
 impl Source<'_> {

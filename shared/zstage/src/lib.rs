@@ -36,6 +36,7 @@ mod outcome;
 mod output_plan;
 mod overlap;
 mod owner;
+mod part_size;
 mod parts;
 mod placement;
 mod plan_file;

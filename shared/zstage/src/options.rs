@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zarray::Pool;
-use zstore::{Location, Store, StoreOptions, requests_in_flight};
+use zstore::{Location, MOST_REQUESTS, Store, StoreOptions, requests_in_flight};
 use zwire::Failure;
 
 /// What a new run may do to what is there.
@@ -152,6 +152,13 @@ impl WriteOptions {
     pub fn readers(&self, store: &Store, output: &Location) -> usize {
         let remote = store.is_remote() || matches!(output, Location::Remote(_));
         requests_in_flight(self.requests, remote, self.jobs)
+    }
+
+    /// Threads that read from `store`. Where objects are only copied, a thread costs no more than its object, so that there are as
+    /// many as the farthest store may need; how many of them have a request in flight is decided by the store.
+    pub fn workers(&self, store: &Store, output: &Location, copies: bool) -> usize {
+        let readers = self.readers(store, output);
+        if copies && store.is_remote() && self.requests.is_none() { readers.max(MOST_REQUESTS) } else { readers }
     }
 
     /// Refuses what would erase chunks of the only copy.

@@ -1,24 +1,28 @@
 //! Checks of the bytes of an object as they arrive, before it is written: against the checksum that the store has of it, and
 //! against the form that its codec gives it.
 
+use std::sync::Arc;
+
 use md5::{Digest, Md5};
 use zarray::{Chain, HEAD_BYTES};
 use zstore::{METADATA, Stat, Store, StoreError};
 use zwire::{Exit, Failure};
 
+use crate::part_size::PartSize;
 use crate::sums::{Check, Sum, Verdict};
 
 /// Number of attempts on an object that arrives corrupt.
 pub const TRIES: usize = 5;
 
 /// What is known of the objects of a source store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Arrivals {
     /// Whether its ETags are MD5 sums. S3 and Google Cloud Storage have them; with a key of the user's own (SSE-C, SSE-KMS) they
     /// look the same and are none.
     etags_are_md5: bool,
     /// Whether it is worth while to ask again.
     is_remote: bool,
+    part_size: Arc<PartSize>,
 }
 
 impl Arrivals {
@@ -27,7 +31,7 @@ impl Arrivals {
     /// # Errors
     /// The store's.
     pub fn of(store: &Store) -> Result<Arrivals, StoreError> {
-        let mut arrivals = Arrivals { etags_are_md5: false, is_remote: store.is_remote() };
+        let mut arrivals = Arrivals { etags_are_md5: false, is_remote: store.is_remote(), part_size: Arc::default() };
         if !arrivals.is_remote {
             return Ok(arrivals);
         }
@@ -42,12 +46,12 @@ impl Arrivals {
     }
 
     /// Number of attempts on an object.
-    pub fn tries(self) -> usize {
+    pub fn tries(&self) -> usize {
         if self.is_remote { TRIES } else { 1 }
     }
 
     /// The failure of an object at `place` that was corrupt at every attempt.
-    pub fn failure(self, why: &str, place: String) -> Failure {
+    pub fn failure(&self, why: &str, place: String) -> Failure {
         if !self.is_remote {
             return Failure::new(Exit::Unreadable, why).at(place);
         }
@@ -69,8 +73,8 @@ pub struct Received {
 
 impl Received {
     /// An object of a store.
-    pub fn new(arrivals: Arrivals, stat: Stat) -> Received {
-        Received { head: Vec::new(), size: 0, sum: Sum::of(stat, arrivals.etags_are_md5) }
+    pub fn new(arrivals: &Arrivals, stat: Stat) -> Received {
+        Received { head: Vec::new(), size: 0, sum: Sum::of(stat, arrivals.etags_are_md5, &arrivals.part_size) }
     }
 
     /// The next bytes.
@@ -118,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    fn arrive(arrivals: Arrivals, etag: &[u8], bytes: &[u8]) -> Result<Check, String> {
+    fn arrive(arrivals: &Arrivals, etag: &[u8], bytes: &[u8]) -> Result<Check, String> {
         let chain = Chain::v2(&json!("<u2"), &[], None, 2).expect("a chain");
         let checksum = Some(Checksum::EtagMd5(Md5::digest(etag).into()));
         let stat = Stat { checksum, ..Stat::new(bytes.len() as u64, 0) };
@@ -129,16 +133,16 @@ mod tests {
 
     #[test]
     fn a_flipped_byte_is_found_where_etags_are_sums() {
-        let sums = Arrivals { etags_are_md5: true, is_remote: true };
-        assert_eq!(arrive(sums, b"abcd", b"abcd"), Ok(Check::Md5));
-        assert!(arrive(sums, b"abcd", b"abcE").expect_err("flipped").contains("MD5"));
+        let sums = Arrivals { etags_are_md5: true, is_remote: true, part_size: Arc::default() };
+        assert_eq!(arrive(&sums, b"abcd", b"abcd"), Ok(Check::Md5));
+        assert!(arrive(&sums, b"abcd", b"abcE").expect_err("flipped").contains("MD5"));
         let others = Arrivals { etags_are_md5: false, ..sums };
-        assert_eq!(arrive(others, b"abcd", b"abcE"), Ok(Check::Size), "nothing else is known of it");
+        assert_eq!(arrive(&others, b"abcd", b"abcE"), Ok(Check::Size), "nothing else is known of it");
     }
 
     #[test]
     fn the_form_is_checked_without_a_sum() {
-        let others = Arrivals { etags_are_md5: false, is_remote: true };
-        assert!(arrive(others, b"", b"abcde").is_err());
+        let others = Arrivals { etags_are_md5: false, is_remote: true, part_size: Arc::default() };
+        assert!(arrive(&others, b"", b"abcde").is_err());
     }
 }

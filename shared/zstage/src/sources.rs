@@ -36,7 +36,7 @@ impl<'a> Sources<'a> {
         selects: bool,
     ) -> Result<Sources<'a>, Failure> {
         let store = &stores[0];
-        let pool = Arc::new(Pool::new(options.readers(store, output)));
+        let pool = Arc::new(Pool::new(options.workers(store, output, selects)));
         let listed = !selects && is_listable(store)?;
         // Stale consolidated metadata would lose arrays where all are wanted: it is then used only if nothing can be listed.
         let hierarchy = Arc::new(Hierarchy::open(store, &pool, !listed)?);

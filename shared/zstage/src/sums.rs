@@ -1,6 +1,7 @@
 //! Checksums of objects, computed while they arrive and compared with those that their server has.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crc_fast::CrcAlgorithm;
 use md5::{Digest, Md5};
@@ -8,11 +9,7 @@ use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zstore::{Checksum, Stat};
 
-/// What clients take for the size of a part, in MiB; the first ones are the most usual.
-const PART_MIB: [u64; 21] = [8, 16, 5, 50, 64, 10, 32, 100, 128, 25, 20, 15, 6, 7, 12, 40, 60, 200, 256, 500, 512];
-
-/// So many of those that fit are tried.
-const MOST_GUESSES: usize = 4;
+use crate::part_size::{PartSize, Search};
 
 /// How an object was checked as it arrived, the weakest way first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,7 +153,7 @@ enum State {
     Crc(crc_fast::Digest, u64),
     Md5(Md5, [u8; 16]),
     Sha(Context, Vec<u8>),
-    Parts(Vec<Parts>, [u8; 16]),
+    Parts(Vec<Parts>, [u8; 16], Option<Search>),
 }
 
 /// What came of the comparison.
@@ -171,8 +168,9 @@ pub enum Verdict {
 }
 
 impl Sum {
-    /// The sum of an object with these properties; `etags_are_md5` says what an ETag is worth.
-    pub fn of(stat: Stat, etags_are_md5: bool) -> Option<Sum> {
+    /// The sum of an object with these properties; `etags_are_md5` says what an ETag is worth, `part_size` what is known of the parts
+    /// of the store's objects.
+    pub fn of(stat: Stat, etags_are_md5: bool, part_size: &Arc<PartSize>) -> Option<Sum> {
         let crc = |algorithm, sum| State::Crc(crc_fast::Digest::new(algorithm), sum);
         let (check, state) = match stat.checksum? {
             Checksum::Crc32(sum) => (Check::Crc32, crc(CrcAlgorithm::Crc32IsoHdlc, sum.into())),
@@ -183,7 +181,8 @@ impl Sum {
             Checksum::Sha256(sum) => (Check::Sha256, State::Sha(Context::new(&SHA256), sum.into())),
             Checksum::EtagMd5(sum) if etags_are_md5 => (Check::Md5, State::Md5(Md5::new(), sum)),
             Checksum::EtagParts(sum, parts) if etags_are_md5 => {
-                (Check::PartsMd5, State::Parts(guesses(stat.size, parts), sum))
+                let (sizes, search) = part_size.guesses(stat.size, parts);
+                (Check::PartsMd5, State::Parts(sizes.into_iter().map(Parts::new).collect(), sum, search))
             }
             Checksum::EtagMd5(_) | Checksum::EtagParts(..) => return None,
         };
@@ -203,7 +202,7 @@ impl Sum {
             State::Crc(digest, _) => digest.update(bytes),
             State::Md5(digest, _) => digest.update(bytes),
             State::Sha(context, _) => context.update(bytes),
-            State::Parts(guesses, _) => guesses.iter_mut().for_each(|parts| parts.add(bytes)),
+            State::Parts(guesses, ..) => guesses.iter_mut().for_each(|parts| parts.add(bytes)),
         }
     }
 
@@ -213,7 +212,12 @@ impl Sum {
             State::Crc(digest, expected) => digest.finalize() == expected,
             State::Md5(digest, expected) => digest.finalize().as_slice() == expected,
             State::Sha(context, expected) => context.finish().as_ref() == expected,
-            State::Parts(guesses, expected) => guesses.into_iter().any(|parts| parts.finish() == expected),
+            State::Parts(guesses, expected, search) => {
+                let mut sums = guesses.into_iter().map(|parts| (parts.size, parts.finish()));
+                let found = sums.find(|(_, sum)| *sum == expected).map(|(size, _)| size);
+                found.iter().for_each(|size| search.iter().for_each(|search| search.found(*size)));
+                found.is_some()
+            }
         };
         match (same, self.is_certain) {
             (true, _) => Verdict::Same,
@@ -261,29 +265,13 @@ impl Parts {
     }
 }
 
-/// Sizes of parts that give this number of them.
-fn guesses(size: u64, parts: u32) -> Vec<Parts> {
-    let parts = u64::from(parts);
-    if parts == 1 {
-        return vec![Parts::new(size.max(1))];
-    }
-    let mib = PART_MIB.iter().map(|mib| mib << 20);
-    let decimal = PART_MIB.iter().map(|mega| mega * 1_000_000);
-    // Some divide by the number of parts, and round up to whole MiB.
-    let even = std::iter::once(size.div_ceil(parts).next_multiple_of(1 << 20));
-    let mut fitting: Vec<u64> = mib.chain(even).chain(decimal).filter(|part| size.div_ceil(*part) == parts).collect();
-    let mut seen = std::collections::HashSet::new();
-    fitting.retain(|part| seen.insert(*part));
-    fitting.into_iter().take(MOST_GUESSES).map(Parts::new).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn verdict(checksum: Checksum, bytes: &[u8]) -> Verdict {
         let stat = Stat { checksum: Some(checksum), ..Stat::new(bytes.len() as u64, 0) };
-        let mut sum = Sum::of(stat, true).expect("a sum");
+        let mut sum = Sum::of(stat, true, &Arc::default()).expect("a sum");
         bytes.chunks(7 << 10).for_each(|part| sum.add(part));
         sum.compare()
     }
@@ -311,7 +299,10 @@ mod tests {
     #[test]
     fn an_etag_is_believed_only_where_the_store_is_known_for_it() {
         let stat = Stat { checksum: Some(Checksum::EtagMd5([0; 16])), ..Stat::new(1, 0) };
-        assert!(Sum::of(stat, false).is_none() && Sum::of(Stat::new(1, 0), true).is_none());
+        assert!(
+            Sum::of(stat, false, &Arc::default()).is_none()
+                && Sum::of(Stat::new(1, 0), true, &Arc::default()).is_none()
+        );
     }
 
     #[test]

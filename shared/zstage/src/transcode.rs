@@ -105,7 +105,7 @@ pub struct Job<'a> {
     /// Source objects that have changed.
     pub changes: &'a Changes,
     /// What is known of the objects of the source store; `None`: copies are not checked as they arrive.
-    pub arrivals: Option<Arrivals>,
+    pub arrivals: Option<&'a Arrivals>,
     /// How copies are checked as they arrive.
     pub arrival: ArrivalCheck,
 }

@@ -48,7 +48,7 @@ pub use location::{Location, ZipLocation, without_caches};
 pub use notices::take_notices;
 pub use object::{ByteRange, Entries, Listing, Object, Stat};
 pub use open_object::{OpenObject, RemoteObject, ZipObject};
-pub use options::{Payer, Setting, StoreOptions, requests_in_flight};
+pub use options::{MOST_REQUESTS, Payer, Setting, StoreOptions, requests_in_flight};
 pub use target::{Address, Target};
 pub use transport::Rate;
 pub use write::Upload;

@@ -71,9 +71,9 @@ impl<'a, I> OrderedMap<'a, I> {
     where
         I: Send,
     {
-        match self.pool.threads_from_outside() {
-            None => self.run_alone(items, work, deliver),
-            Some(threads) => self.run_on(threads, items.into_iter(), &work, deliver),
+        match self.pool.is_caller() {
+            true => self.run_alone(items, work, deliver),
+            false => self.run_on_workers(items.into_iter(), &work, deliver),
         }
     }
 
@@ -117,9 +117,8 @@ impl<'a, I> OrderedMap<'a, I> {
         Ok(())
     }
 
-    fn run_on<T: Send, E>(
+    fn run_on_workers<T: Send, E>(
         &self,
-        threads: &rayon::ThreadPool,
         mut items: impl Iterator<Item = I>,
         work: &(impl Fn(I) -> T + Sync),
         mut deliver: impl FnMut(T) -> Result<(), E>,
@@ -127,10 +126,12 @@ impl<'a, I> OrderedMap<'a, I> {
     where
         I: Send,
     {
-        let results = Results::default();
-        threads.in_place_scope_fifo(|scope| {
+        let (results, queue) = (Results::default(), Queue::new(self.pool));
+        let put = |(number, item)| results.put(number, || work(item));
+        let take_all = || std::iter::from_fn(|| queue.take()).for_each(put);
+        self.pool.scope(|begin| {
             // However this thread returns, items not yet started are not started any more.
-            let _over = Over(&results.over);
+            let _over = Over { results: &results.over, queue: &queue };
             let mut permits: VecDeque<Option<Permit>> = VecDeque::new();
             let mut held: Option<I> = None;
             let mut more = true;
@@ -145,8 +146,9 @@ impl<'a, I> OrderedMap<'a, I> {
                         break;
                     };
                     permits.push_back(permit);
-                    let (number, results) = (results.begin(), &results);
-                    scope.spawn_fifo(move |_| results.put(number, || work(item)));
+                    if queue.put(results.begin(), item) && !begin(Box::new(take_all)) {
+                        queue.lose_job().into_iter().for_each(put);
+                    }
                     // A result that is there already is not kept waiting for the next item.
                     if results.is_ready() {
                         break;
@@ -174,6 +176,70 @@ impl<'a, I> OrderedMap<'a, I> {
             Some((memory, cost)) if first => Some(Some(memory.acquire(cost(item)))),
             Some((memory, cost)) => memory.try_acquire(cost(item)).map(Some),
         }
+    }
+}
+
+/// Items on their way to the workers. A job takes them one after the other, so that threads are begun, or woken, for a job and not
+/// for an item.
+struct Queue<I> {
+    state: Mutex<Waiting<I>>,
+    changed: Condvar,
+    workers: usize,
+    /// Whether jobs without an item wait for the next one, instead of giving their thread to other work.
+    waits: bool,
+}
+
+struct Waiting<I> {
+    items: VecDeque<(u64, I)>,
+    /// Jobs that take items, and those of them that wait for one.
+    jobs: usize,
+    idle: usize,
+    is_closed: bool,
+}
+
+impl<I> Queue<I> {
+    fn new(pool: &Pool) -> Queue<I> {
+        let state = Waiting { items: VecDeque::new(), jobs: 0, idle: 0, is_closed: false };
+        Queue { state: Mutex::new(state), changed: Condvar::new(), workers: pool.workers(), waits: pool.may_wait() }
+    }
+
+    /// Adds an item. Whether one more job is to take items.
+    fn put(&self, number: u64, item: I) -> bool {
+        let mut state = self.state.lock();
+        state.items.push_back((number, item));
+        if state.idle > 0 {
+            self.changed.notify_one();
+        }
+        let more = state.jobs < self.workers && state.items.len() > state.idle;
+        state.jobs += usize::from(more);
+        more
+    }
+
+    /// The next item. Without one, the job ends, unless it waits.
+    fn take(&self) -> Option<(u64, I)> {
+        let mut state = self.state.lock();
+        loop {
+            let item = state.items.pop_front().filter(|_| !state.is_closed);
+            if item.is_some() || !self.waits || state.is_closed {
+                state.jobs -= usize::from(item.is_none());
+                return item;
+            }
+            state.idle += 1;
+            self.changed.wait(&mut state);
+            state.idle -= 1;
+        }
+    }
+
+    /// A job could not be begun; an item, if there is no other job to take it.
+    fn lose_job(&self) -> Option<(u64, I)> {
+        let mut state = self.state.lock();
+        state.jobs -= 1;
+        if state.jobs == 0 { state.items.pop_front() } else { None }
+    }
+
+    fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.changed.notify_all();
     }
 }
 
@@ -245,11 +311,15 @@ impl<T> Results<T> {
 }
 
 /// Says that the run is over when it is dropped.
-struct Over<'a>(&'a AtomicBool);
+struct Over<'a, I> {
+    results: &'a AtomicBool,
+    queue: &'a Queue<I>,
+}
 
-impl Drop for Over<'_> {
+impl<I> Drop for Over<'_, I> {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.results.store(true, Ordering::Relaxed);
+        self.queue.close();
     }
 }
 

@@ -1,46 +1,151 @@
 //! Threads that share work, and results that keep its order.
+//!
+//! Threads that compute, no more than there are cores, stay and take work from each other (rayon). Threads that wait for a store
+//! may be hundreds, for each of many stores: they are started for each piece of work and end with it, because idle threads that
+//! look for work in each other's queues would keep the cores busy.
 
-use rayon::prelude::*;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
-/// A fixed number of worker threads.
-pub struct Pool {
-    /// Nothing for a single worker, which is the calling thread.
-    threads: Option<rayon::ThreadPool>,
+use parking_lot::Mutex;
+
+/// A number of worker threads.
+pub struct Pool(Threads);
+
+enum Threads {
+    /// The calling thread.
+    Caller,
+    Computing(rayon::ThreadPool),
+    Waiting(Waiting),
+}
+
+/// So many threads at most, and what tells their pool from others.
+struct Waiting {
+    workers: usize,
+    pool: u64,
+}
+
+/// Work for one worker.
+pub(super) type Job<'env> = Box<dyn FnOnce() + Send + 'env>;
+
+thread_local! {
+    /// The pool of threads that wait which has started this thread.
+    static POOL: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+impl Waiting {
+    fn new(workers: usize) -> Waiting {
+        static POOLS: AtomicU64 = AtomicU64::new(0);
+        Waiting { workers, pool: POOLS.fetch_add(1, Ordering::Relaxed) }
+    }
 }
 
 impl Pool {
     /// A pool of `workers` threads (at least one). A system that refuses that many gets the work done by fewer.
     pub fn new(workers: usize) -> Pool {
-        let threads = (workers > 1).then(|| {
-            rayon::ThreadPoolBuilder::new().num_threads(workers).thread_name(|n| format!("worker-{n}")).build()
-        });
-        Pool { threads: threads.and_then(Result::ok) }
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        match workers {
+            0 | 1 => Pool(Threads::Caller),
+            _ if workers > cores => Pool(Threads::Waiting(Waiting::new(workers))),
+            _ => Pool::computing(workers),
+        }
+    }
+
+    fn computing(workers: usize) -> Pool {
+        let name = |number| format!("worker-{number}");
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(workers).thread_name(name).build();
+        Pool(threads.map_or(Threads::Caller, Threads::Computing))
     }
 
     /// Number of workers.
     pub fn workers(&self) -> usize {
-        self.threads.as_ref().map_or(1, rayon::ThreadPool::current_num_threads)
+        match &self.0 {
+            Threads::Caller => 1,
+            Threads::Computing(threads) => threads.current_num_threads(),
+            Threads::Waiting(waiting) => waiting.workers,
+        }
     }
 
-    /// The threads, for a caller that is not one of them and may wait for them; `None` for a single worker.
-    pub(super) fn threads_from_outside(&self) -> Option<&rayon::ThreadPool> {
-        self.threads.as_ref().filter(|threads| threads.current_thread_index().is_none())
+    /// Whether work is done on the calling thread: there is no other one, or it is a worker itself.
+    pub(super) fn is_caller(&self) -> bool {
+        match &self.0 {
+            Threads::Caller => true,
+            Threads::Computing(threads) => threads.current_thread_index().is_some(),
+            Threads::Waiting(waiting) => POOL.get() == Some(waiting.pool),
+        }
+    }
+
+    /// Whether its workers may wait for more work: no other work waits for their threads.
+    pub(super) fn may_wait(&self) -> bool {
+        matches!(self.0, Threads::Waiting(_))
+    }
+
+    /// Gives `body` a function that begins a job on a worker, and waits for all of them. The function returns false where the system
+    /// refuses a thread.
+    pub(super) fn scope<'env, R>(&self, body: impl FnOnce(&dyn Fn(Job<'env>) -> bool) -> R) -> R {
+        match &self.0 {
+            Threads::Caller => body(&|job| {
+                job();
+                true
+            }),
+            Threads::Computing(threads) => threads.in_place_scope_fifo(|scope| {
+                body(&|job| {
+                    scope.spawn_fifo(|_| job());
+                    true
+                })
+            }),
+            Threads::Waiting(Waiting { pool, .. }) => thread::scope(|scope| {
+                body(&|job| {
+                    let work = || {
+                        POOL.set(Some(*pool));
+                        job();
+                    };
+                    thread::Builder::new().name("worker".into()).spawn_scoped(scope, work).is_ok()
+                })
+            }),
+        }
     }
 
     /// `work` on every item, by all workers; the results in the order of the items.
     pub fn map<I: Send, T: Send>(&self, items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
-        match &self.threads {
-            None => items.into_iter().map(work).collect(),
-            Some(threads) => threads.install(|| items.into_par_iter().with_max_len(1).map(&work).collect()),
+        let jobs = items.len().min(self.workers());
+        if jobs < 2 || (self.may_wait() && self.is_caller()) {
+            return items.into_iter().map(work).collect();
         }
+        let mut results: Vec<Option<T>> = std::iter::repeat_with(|| None).take(items.len()).collect();
+        let slots = Mutex::new(items.into_iter().zip(&mut results));
+        let next = || slots.lock().next();
+        let run = || {
+            while let Some((item, slot)) = next() {
+                *slot = Some(work(item));
+            }
+        };
+        self.scope(|begin| {
+            if !(0..jobs).all(|_| begin(Box::new(run))) {
+                run();
+            }
+        });
+        drop(slots);
+        results.into_iter().flatten().collect()
     }
 
     /// `work` once on every worker, at the same time; it is given the number of its worker.
     pub fn broadcast(&self, work: impl Fn(usize) + Sync) {
-        match &self.threads {
-            None => work(0),
-            Some(threads) => {
+        match &self.0 {
+            Threads::Caller => work(0),
+            Threads::Computing(threads) => {
                 threads.broadcast(|context| work(context.index()));
+            }
+            Threads::Waiting(Waiting { workers, .. }) => {
+                let work = &work;
+                self.scope(|begin| {
+                    if !(1..*workers).all(|worker| begin(Box::new(move || work(worker))))
+                        || !begin(Box::new(|| work(0)))
+                    {
+                        work(0);
+                    }
+                });
             }
         }
     }
@@ -48,27 +153,45 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
+
+    fn pools() -> [Pool; 4] {
+        [
+            Pool::new(1),
+            Pool::computing(2),
+            Pool(Threads::Waiting(Waiting::new(4))),
+            Pool(Threads::Waiting(Waiting::new(300))),
+        ]
+    }
 
     #[test]
     fn results_keep_the_order() {
         let items: Vec<u64> = (0..1000).collect();
-        for workers in [1, 4] {
-            let squares = Pool::new(workers).map(items.clone(), |item| item * item);
+        for pool in pools() {
+            let squares = pool.map(items.clone(), |item| item * item);
             assert!(squares.iter().zip(&items).all(|(square, item)| *square == item * item));
+            assert_eq!(squares.len(), items.len());
+        }
+    }
+
+    #[test]
+    fn maps_may_be_nested() {
+        for pool in pools() {
+            let sums = pool.map((0..20u64).collect(), |item| {
+                pool.map((0..20u64).collect(), |other| item * other).into_iter().sum::<u64>()
+            });
+            assert_eq!(sums, (0..20).map(|item| item * 190).collect::<Vec<_>>());
         }
     }
 
     #[test]
     fn broadcast_reaches_every_worker() {
-        for workers in [1, 3] {
+        for pool in pools() {
             let seen = Mutex::new(Vec::new());
-            Pool::new(workers).broadcast(|worker| seen.lock().expect("not poisoned").push(worker));
-            let mut seen = seen.into_inner().expect("not poisoned");
+            pool.broadcast(|worker| seen.lock().push(worker));
+            let mut seen = seen.into_inner();
             seen.sort_unstable();
-            assert_eq!(seen, (0..workers).collect::<Vec<_>>());
+            assert_eq!(seen, (0..pool.workers()).collect::<Vec<_>>());
         }
     }
 }

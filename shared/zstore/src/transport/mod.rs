@@ -147,7 +147,7 @@ impl Service {
             }
             let (pause, result) = match outcome {
                 Outcome::Final(response) => {
-                    self.transport.window.answered();
+                    self.transport.window.answered(sent.elapsed());
                     return Ok(response);
                 }
                 Outcome::Refused(response, asked) => {

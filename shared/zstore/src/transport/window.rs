@@ -1,17 +1,23 @@
 //! How many requests are in flight to one store: fewer when the server has too many of them, and slowly more when it has not.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use crate::MOST_REQUESTS;
 
 /// At the start.
 const START: f64 = 64.0;
 /// However overloaded the server is.
 const LEAST: f64 = 16.0;
 /// However well it answers.
-const MOST: f64 = 256.0;
+const MOST: f64 = MOST_REQUESTS as f64;
+
+/// What one process can do with small answers, in a second. More requests in flight than it can do while one of them is under way
+/// only wait, and each holds a buffer.
+const ANSWERS_A_SECOND: f64 = 5000.0;
 
 /// More for each answer until the server has refused one; from then on, one more for each round of answers.
 const EAGER: f64 = 0.25;
@@ -31,6 +37,8 @@ struct State {
     in_flight: usize,
     /// When it was halved last.
     halved: Option<Instant>,
+    /// The shortest time that a response took: the round trip, without the time in queues.
+    round_trip: Duration,
 }
 
 /// One request in flight.
@@ -41,7 +49,7 @@ impl Window {
     /// As many requests as asked for, else as many as the server takes.
     pub fn new(asked: Option<usize>) -> Arc<Window> {
         let limit = asked.map_or(START, |asked| asked.max(1) as f64);
-        let state = State { limit, fixed: asked.is_some(), in_flight: 0, halved: None };
+        let state = State { limit, fixed: asked.is_some(), in_flight: 0, halved: None, round_trip: Duration::MAX };
         Arc::new(Window { state: Mutex::new(state), freed: Notify::new() })
     }
 
@@ -75,15 +83,20 @@ impl Window {
         }
     }
 
-    /// The server answered.
-    pub fn answered(&self) {
+    /// The server answered after this time.
+    pub fn answered(&self, after: Duration) {
         let mut state = self.state.lock();
+        state.round_trip = state.round_trip.min(after);
         // Where there are fewer requests than allowed, nothing is learned about more of them.
         if state.fixed || state.in_flight + 1 < state.limit as usize {
             return;
         }
+        let useful = (state.round_trip.as_secs_f64() * ANSWERS_A_SECOND).clamp(START, MOST);
         let more = if state.halved.is_some() { 1.0 / state.limit } else { EAGER };
-        state.limit = (state.limit + more).min(MOST);
+        if state.limit + more > useful {
+            return;
+        }
+        state.limit += more;
         self.freed.notify_one();
     }
 }
@@ -100,6 +113,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    /// A round trip that needs as many requests as there may be.
+    const FAR: Duration = Duration::from_millis(100);
 
     fn limit(window: &Window) -> usize {
         window.state.lock().limit as usize
@@ -120,9 +136,9 @@ mod tests {
         assert_eq!(limit(&window), 32);
         assert!(!window.take(), "there are more in flight already");
         all.truncate(32);
-        (0..31).for_each(|_| window.answered());
+        (0..31).for_each(|_| window.answered(FAR));
         assert_eq!(limit(&window), 32);
-        (0..3).for_each(|_| window.answered());
+        (0..3).for_each(|_| window.answered(FAR));
         assert_eq!(limit(&window), 33);
         for _ in 0..9 {
             std::thread::sleep(Duration::from_millis(1));
@@ -134,14 +150,29 @@ mod tests {
     #[test]
     fn it_grows_to_its_end_while_the_server_answers_and_is_asked_for_more() {
         let window = Window::new(None);
-        (0..1000).for_each(|_| window.answered());
+        (0..1000).for_each(|_| window.answered(FAR));
         assert_eq!(limit(&window), 64, "nobody asks for more");
         let mut all = fill(&window);
         for _ in 0..2000 {
-            window.answered();
+            window.answered(FAR);
             all.extend(fill(&window));
         }
         assert_eq!((limit(&window), all.len()), (256, 256));
+    }
+
+    #[test]
+    fn it_grows_only_as_far_as_the_round_trip_needs() {
+        for (round_trip, most) in [(1, 64), (20, 100), (30, 150), (200, 256)] {
+            let window = Window::new(None);
+            let mut all = fill(&window);
+            for number in 0..2000 {
+                // Most answers have waited in a queue.
+                let queued = if number % 10 == 0 { 0 } else { 500 };
+                window.answered(Duration::from_millis(round_trip + queued));
+                all.extend(fill(&window));
+            }
+            assert_eq!((limit(&window), all.len()), (most, most), "{round_trip} ms");
+        }
     }
 
     #[test]
@@ -149,7 +180,7 @@ mod tests {
         let window = Window::new(Some(3));
         let all = fill(&window);
         window.refused(Instant::now());
-        (0..100).for_each(|_| window.answered());
+        (0..100).for_each(|_| window.answered(FAR));
         assert_eq!((limit(&window), all.len()), (3, 3));
     }
 
