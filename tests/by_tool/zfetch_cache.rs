@@ -489,3 +489,91 @@ fn an_unfinished_fetch_of_a_source_that_has_changed_begins_again() {
     let outcome = tool().run().expect(0);
     assert!(path_of(&outcome).join("v10/0.0.0").exists() && !path_of(&outcome).join("u10").exists());
 }
+
+/// Damages some chunks of what was fetched: one has a flipped byte, one is empty, one is gone.
+fn damage(store: &Path) -> Vec<PathBuf> {
+    let damaged: Vec<String> = tree(store).into_keys().filter(|key| key.starts_with("t2m/0.")).take(3).collect();
+    let [flipped, empty, gone] = [0, 1, 2].map(|number| store.join(&damaged[number]));
+    let mut bytes = fs::read(&flipped).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&flipped, bytes).unwrap();
+    fs::write(&empty, b"").unwrap();
+    fs::remove_file(&gone).unwrap();
+    vec![flipped, empty, gone]
+}
+
+#[test]
+fn damaged_objects_of_the_cache_are_fetched_again() {
+    let server = ObjectServer::start(&fixtures(), vec![]);
+    for layout in ["crop", "mirror"] {
+        let directory = directory();
+        let cache = directory.path().join("cache");
+        let url = server.http_url(WEATHER);
+        let select = ["--var", "t2m", "--isel", "time=0:2", "--layout", layout, "--cache"];
+        let first = Tool::hermetic("zfetch").arg(&url).args(select).arg(&cache).arg("--json").run().expect(0);
+        let store = path_of(&first);
+        let before = tree(&store);
+        let damaged = damage(&store);
+        let verify = || Tool::hermetic("zfetch").args(["cache", "verify", "--json", "--cache"]).arg(&cache).run();
+        assert_eq!(verify().expect(1).summary()["failed"], 3);
+        let served = server.served().len();
+        let mut lines: Vec<String> = damaged[..2].iter().map(|path| path.display().to_string()).collect();
+        let key = damaged[2].strip_prefix(&store).unwrap();
+        lines.push(serde_json::json!({"type": "finding", "store": store, "key": key}).to_string());
+        let repair = |lines: &str| {
+            Tool::hermetic("zfetch").args(["--repair", "-", "--json", "--cache"]).arg(&cache).run_on(lines)
+        };
+        let repaired = repair(&lines.join("\n")).expect(0);
+        assert_eq!(repaired.summary()["objects"], 3, "{repaired:?}");
+        assert_eq!(path_of(&repaired), store);
+        let asked: Vec<_> =
+            server.served().split_off(served).into_iter().filter(|asked| asked.key.contains("t2m/0.")).collect();
+        assert_eq!(asked.len(), 3, "{asked:?}");
+        assert_eq!(tree(&store), before, "{layout}");
+        assert_eq!(verify().expect(0).summary()["failed"], 0);
+        // What is no chunk of the entry is named, and the others are repaired.
+        let gone = &damaged[2];
+        fs::remove_file(gone).unwrap();
+        let strange = store.join("t2m/77.77.77");
+        let partly = repair(&format!("{}\n{}\n/elsewhere/t2m/0.0.0\n", gone.display(), strange.display())).expect(3);
+        assert!(partly.stderr.contains("77.77.77") && partly.stderr.contains("/elsewhere"), "{}", partly.stderr);
+        assert_eq!(tree(&store), before);
+    }
+}
+
+#[test]
+fn a_repair_refuses_a_source_that_has_changed() {
+    let directory = directory();
+    let (source, cache) = (directory.path().join("in.zarr"), directory.path().join("cache"));
+    copy_tree(&fixture(WEATHER), &source);
+    let store = path_of(&cached(source.to_str().unwrap(), &cache).run().expect(0));
+    let chunk = tree(&store).into_keys().find(|key| key.starts_with("t2m/0.")).unwrap();
+    let before = fs::read(store.join(&chunk)).unwrap();
+    fs::write(store.join(&chunk), b"").unwrap();
+    let text = fs::read_to_string(source.join(".zmetadata")).unwrap();
+    fs::write(source.join(".zmetadata"), text + "\n").unwrap();
+    let repair = Tool::hermetic("zfetch").args(["--repair", "-", "--json", "--cache"]).arg(&cache);
+    let refused = repair.run_on(&store.join(&chunk).display().to_string()).expect(4);
+    assert!(refused.stderr.contains("has changed since it was fetched"), "{}", refused.stderr);
+    assert!(fs::read(store.join(&chunk)).unwrap().is_empty() && !before.is_empty());
+}
+
+#[test]
+fn an_output_outside_the_cache_is_repaired_with_its_selection() {
+    let directory = directory();
+    let output = directory.path().join("out.zarr");
+    let select = ["--var", "t2m", "--isel", "time=0:2", "--json", "--to"];
+    let fetch = || Tool::hermetic("zfetch").arg(fixture(WEATHER)).args(select).arg(&output);
+    fetch().run().expect(0);
+    let before = tree(&output);
+    let lines: Vec<String> = damage(&output).iter().map(|path| path.display().to_string()).collect();
+    let repaired = fetch().args(["--repair", "-"]).run_on(&lines.join("\n")).expect(0);
+    assert_eq!(repaired.summary()["objects"], 3);
+    assert_eq!(tree(&output), before);
+    assert!(!directory.path().join("out.zarr.plan").exists());
+    // Another selection is another store.
+    let other = fetch().args(["--isel", "latitude=0:1", "--repair", "-"]).run_on(&lines.join("\n")).expect(7);
+    assert!(other.stderr.contains("was not written by this command"), "{}", other.stderr);
+    assert_eq!(tree(&output), before);
+}

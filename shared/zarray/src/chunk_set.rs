@@ -87,15 +87,29 @@ impl ChunkSet {
 
     /// Whether a chunk is among them.
     pub fn contains(&self, index: &[u64]) -> bool {
-        let is_in = |ranges: &Vec<Range<u64>>| {
+        self.box_of(index).is_some()
+    }
+
+    /// The number of a chunk, as [`ChunkSet::index`] takes it.
+    pub fn number(&self, index: &[u64]) -> Option<u64> {
+        let at = self.box_of(index)?;
+        let before = if at == 0 { 0 } else { self.ends[at - 1] };
+        let within = self.boxes[at].iter().zip(index);
+        Some(before + within.fold(0, |number, (range, at)| number * (range.end - range.start) + (at - range.start)))
+    }
+
+    /// The box that a chunk is in.
+    fn box_of(&self, index: &[u64]) -> Option<usize> {
+        let is_in = |number: &usize| {
+            let ranges = &self.boxes[*number];
             ranges.len() == index.len() && ranges.iter().zip(index).all(|(range, at)| range.contains(at))
         };
-        let Some(at) = index.get(self.along) else { return self.boxes.iter().any(is_in) };
+        let Some(at) = index.get(self.along) else { return (0..self.boxes.len()).find(is_in) };
         // A box that holds the chunk starts no farther before it than the longest box is long.
         let start = |number: &u32| self.boxes[*number as usize].get(self.along).map_or(0, |range| range.start);
         let first = self.by_start.partition_point(|number| start(number) < at.saturating_sub(self.longest));
         let near = self.by_start[first..].iter().take_while(|number| start(number) <= *at);
-        near.map(|number| &self.boxes[*number as usize]).any(is_in)
+        near.map(|number| *number as usize).find(is_in)
     }
 
     /// Number of boxes.
@@ -128,6 +142,10 @@ mod tests {
                 let expected = distinct.binary_search(&[row, column]).is_ok();
                 assert_eq!(set.contains(&[4, row, column]), expected, "{row} {column}");
                 assert_eq!(set.contains(&[5, row, column]), (10..500).contains(&row) && column == 3);
+                for index in [[4, row, column], [5, row, column]] {
+                    assert!(set.number(&index).is_none_or(|number| set.index(number) == index), "{index:?}");
+                    assert_eq!(set.number(&index).is_some(), set.contains(&index));
+                }
             }
         }
         let text = serde_json::to_string(&boxes(&[&[0..2, 3..5]])).expect("serialises");

@@ -40,7 +40,7 @@ pub use output::{Encoder, Line, Output};
 pub use select::SelectFlags;
 pub use signals::Stop;
 pub use status::Status;
-pub use stores::{Selection, selections, stores};
+pub use stores::{Selection, open_lines, selections, stores};
 pub use table::{Align, Column, Drops, Row, Table};
 pub use timing::Phases;
 pub use totals::Totals;

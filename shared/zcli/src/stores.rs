@@ -123,14 +123,25 @@ fn each_store(
     from.map_or(Ok(()), |path| each_line(path, see_all))
 }
 
+/// Opens a file of lines; "-" is standard input.
+///
+/// # Errors
+/// [`zwire::Exit::Absent`].
+pub fn open_lines(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
+    let place = path.display().to_string();
+    match place.as_str() {
+        "-" => Ok(Box::new(io::stdin().lock())),
+        _ => match File::open(path) {
+            Ok(file) => Ok(Box::new(BufReader::new(file))),
+            Err(error) => Err(Failure::new(zwire::Exit::Absent, error.to_string()).at(&place)),
+        },
+    }
+}
+
 fn each_line(path: &Path, mut see: impl FnMut(Found) -> Result<(), Failure>) -> Result<(), Failure> {
     let place = path.display().to_string();
     let failed = |error: io::Error| Failure::new(zwire::Exit::Absent, error.to_string()).at(&place);
-    let reader: Box<dyn BufRead> = match place.as_str() {
-        "-" => Box::new(io::stdin().lock()),
-        _ => Box::new(BufReader::new(File::open(path).map_err(failed)?)),
-    };
-    for (number, line) in reader.split(b'\n').enumerate() {
+    for (number, line) in open_lines(path)?.split(b'\n').enumerate() {
         let line = line.map_err(failed)?;
         let found = found_in(&line);
         let found = found.map_err(|what| Failure::usage(format!("line {}: {what}", number + 1)).at(&place))?;

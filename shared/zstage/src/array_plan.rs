@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use serde_json::{Value, json};
-use zarray::{Array, Chain, ChunkKeys, Grid, Part, ZarrFormat};
+use zarray::{Array, Chain, ChunkKeys, Grid, Key, Part, ZarrFormat};
 use zcodec::{Compressor, codec_name, predict_blocksize};
 use zwire::{Exit, Failure, PlanRecord, round3};
 
@@ -210,6 +210,19 @@ impl ArrayPlan {
     /// The index of object number `unit` in `grid`, that of the array.
     pub fn index(&self, grid: &Grid, unit: u64) -> Vec<u64> {
         self.view.chosen().map_or_else(|| grid.index(unit), |chunks| chunks.index(unit))
+    }
+
+    /// The number of the object with this key in the output, if it is one of those that are written.
+    pub fn unit_of(&self, output_key: &str) -> Option<u64> {
+        let Key::Chunk(Some(unit)) = self.array.key_kind(output_key) else { return None };
+        let unit = match self.view.chosen() {
+            Some(chunks) => chunks.number(&self.array.numbered()?.index(unit))?,
+            None => unit,
+        };
+        // An array that gets other keys, or other chunks, has numbers of its own.
+        let is_it =
+            self.rechunk().is_none() && self.output_key(&self.index(self.array.numbered()?, unit)) == output_key;
+        is_it.then_some(unit)
     }
 
     /// Objects of the source grid that are processed.

@@ -82,6 +82,12 @@ impl Task<'_> {
                     0..plan.units()
                 }
                 Work::Units { units, .. } => units[array].clone(),
+                Work::Chosen(units) => {
+                    let regions = self.regions(report);
+                    units[array].iter().try_for_each(|unit| regions.run(array, *unit..*unit + 1))?;
+                    report.listed(array);
+                    continue;
+                }
             };
             self.regions(report).run(array, units)?;
             report.listed(array);

@@ -51,7 +51,11 @@ impl OutputPlan<'_> {
         counts.into_iter().sum()
     }
 
-    fn check_described(&self, format: Format, written: &Store) -> Result<(), Failure> {
+    /// Checks that `written` has the documents of this plan, whatever attributes they were given since.
+    ///
+    /// # Errors
+    /// As [`OutputPlan::check_finished`].
+    pub fn check_described(&self, format: Format, written: &Store) -> Result<(), Failure> {
         let is_same = |key: &str, text: &[u8]| -> Result<bool, StoreError> {
             let mut found = Vec::new();
             Ok(is_only_attributes(key) || (written.get(key, &mut found)?.is_some() && describe_alike(&found, text)))

@@ -70,12 +70,18 @@ pub enum Work {
         /// Whether there are other parts.
         of_many: bool,
     },
+    /// Single units of each array, in order.
+    Chosen(Vec<Vec<u64>>),
 }
 
 impl Work {
     /// Whether an array is processed entirely by other parts.
     pub fn passes_over(&self, array: usize) -> bool {
-        matches!(self, Work::Units { of_many: true, units } if units[array].is_empty())
+        match self {
+            Work::Listed => false,
+            Work::Units { units, of_many } => *of_many && units[array].is_empty(),
+            Work::Chosen(units) => units[array].is_empty(),
+        }
     }
 }
 
@@ -98,6 +104,7 @@ enum Keys<'a> {
     Listed(Listing<'a>),
     /// These units, present or not.
     Computed(Range<u64>),
+    Chosen(std::slice::Iter<'a, u64>),
 }
 
 impl<'a> Objects<'a> {
@@ -133,6 +140,7 @@ impl<'a> Objects<'a> {
                 }
             }
         }
+        let computed = |unit| source_of(plan, unit).map(|(key, source)| (key, source, Some(unit), None));
         let found = match &mut state.keys {
             Some(Keys::Listed(listing)) => match listing.next() {
                 None => None,
@@ -154,10 +162,8 @@ impl<'a> Objects<'a> {
                     Key::WrongSeparator => return Next::WrongSeparator(state.array),
                 },
             },
-            Some(Keys::Computed(units)) => units.next().and_then(|unit| {
-                let (key, source) = source_of(plan, unit)?;
-                Some((key, source, Some(unit), None))
-            }),
+            Some(Keys::Computed(units)) => units.next().and_then(computed),
+            Some(Keys::Chosen(units)) => units.next().copied().and_then(computed),
             None => None,
         };
         match found {
@@ -179,6 +185,7 @@ impl<'a> Objects<'a> {
         let units = match self.work {
             Work::Listed => 0..plan.units(),
             Work::Units { units, .. } => units[array].clone(),
+            Work::Chosen(units) => return Ok(Keys::Chosen(units[array].iter())),
         };
         // Without a known grid no key can be computed: such an array is one unit, which is listed.
         let listed = matches!(self.work, Work::Listed) || (plan.array.numbered().is_none() && !units.is_empty());

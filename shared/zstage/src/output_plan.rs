@@ -194,9 +194,6 @@ impl<'a> OutputPlan<'a> {
         };
         let strays = if listed && !header.in_place { self.strays_outside_arrays()? } else { 0 };
         let completed = Completed::read(staged.folder(), part.number, &self.plans)?;
-        let is_checked = matches!(options.arrival, ArrivalCheck::Auto | ArrivalCheck::Decode);
-        let checked = self.stores.iter().filter(|_| is_checked);
-        let arrivals = checked.map(Arrivals::of).collect::<Result<_, _>>()?;
         let task = Task {
             options,
             // A part may always have run before; where a look costs a request, only what the journal tells counts.
@@ -207,7 +204,7 @@ impl<'a> OutputPlan<'a> {
             work,
             completed,
             journal: Journal::new(staged, part.number, options.checkpoint),
-            arrivals,
+            arrivals: self.arrivals(options)?,
             scratch: options.scratch.directory(staged.folder().location()),
             backup: header.backup.as_deref().map(std::path::Path::new),
             memory_bytes: options.memory_bytes,
@@ -215,6 +212,16 @@ impl<'a> OutputPlan<'a> {
             progress: run.progress,
         };
         task.run(&self.pool, strays)
+    }
+
+    /// What is known of the objects of each source store; empty if they are not checked as they arrive.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn arrivals(&self, options: &WriteOptions) -> Result<Vec<Arrivals>, Failure> {
+        let is_checked = matches!(options.arrival, ArrivalCheck::Auto | ArrivalCheck::Decode);
+        let checked = self.stores.iter().filter(|_| is_checked);
+        Ok(checked.map(Arrivals::of).collect::<Result<_, _>>()?)
     }
 
     /// Objects that lie below no array and are no metadata of a node; they are not carried over.

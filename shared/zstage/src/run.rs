@@ -164,7 +164,7 @@ impl<W: Writer> Run<'_, W> {
     }
 
     /// Plans a new run. What the tool decides once the arrays are known goes to `body`.
-    fn plan_new<'s>(
+    pub fn plan_new<'s>(
         &self,
         sources: &Sources<'s>,
         output: &Location,
@@ -263,7 +263,7 @@ impl<W: Writer> Run<'_, W> {
         Sources::open(stores, output, self.options, W::SELECTS)
     }
 
-    fn format(&self, body: &W::Body) -> Format<'_> {
+    pub fn format(&self, body: &W::Body) -> Format<'_> {
         Format { wanted: self.tool.format(body), convert: self.tool.convert() }
     }
 

@@ -41,7 +41,9 @@ pub fn check_stored(
     let mut seen = Seen::default();
     let mut compared = Compared::default();
     // The newest first: of an object that was written twice, the last entry counts.
-    for segment in segments(&segments_of, "")?.into_iter().rev() {
+    let mut segments = segments(&segments_of, "")?;
+    segments.sort_by(|one, other| name_of(other).cmp(name_of(one)));
+    for segment in segments {
         let mut entries = Entry::read_segment(&segments_of, &segment)?;
         entries.reverse();
         // A path or a number that the store does not have would be that of a damaged journal.
@@ -63,6 +65,11 @@ pub fn check_stored(
         }
     }
     Ok(compared)
+}
+
+/// The name of a segment, which begins with the time of its run.
+fn name_of(segment: &str) -> &str {
+    segment.rsplit('/').next().unwrap_or(segment)
 }
 
 /// Objects in one block of bits: 8 KiB.

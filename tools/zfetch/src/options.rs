@@ -28,6 +28,8 @@ pub struct Options {
     pub max_size: Option<u64>,
     /// What is selected, as text that is the same for the same selection.
     pub request: String,
+    /// The options that select it, as they were given.
+    pub arguments: Vec<String>,
     /// The same in short, for the name of a directory.
     pub readable: String,
 }
@@ -61,6 +63,46 @@ pub enum Layout {
     Crop,
     /// As the source, without the other chunks.
     Mirror,
+}
+
+/// Options that say what is fetched, each with a value, and those without.
+const SELECTING: [&str; 13] = [
+    "--var",
+    "--sel",
+    "--isel",
+    "--sel-method",
+    "--sel-tolerance",
+    "--bbox",
+    "--lat",
+    "--lon",
+    "--layout",
+    "--shards",
+    "--points",
+    "--endpoint",
+    "--region",
+];
+const FLAGS: [&str; 2] = ["--skip-bad-points", "--anonymous"];
+
+/// The arguments that select, of those of a command line; the path of a file is made absolute.
+fn selecting(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut arguments = arguments.take_while(|argument| argument != "--");
+    while let Some(argument) = arguments.next() {
+        let (name, value) = match argument.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (argument.as_str(), None),
+        };
+        if FLAGS.contains(&name) {
+            found.push(argument);
+        } else if SELECTING.contains(&name)
+            && let Some(value) = value.or_else(|| arguments.next())
+        {
+            let absolute = || std::path::absolute(&value).ok().map(|path| path.display().to_string());
+            let value = if name == "--points" { absolute().unwrap_or(value) } else { value };
+            found.push(format!("{name}={value}"));
+        }
+    }
+    found
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -127,6 +169,7 @@ impl Args {
             offline: self.offline,
             max_size: self.max_size,
             request,
+            arguments: selecting(std::env::args().skip(1)),
             readable,
         })
     }

@@ -1,6 +1,7 @@
 //! The job of `zfetch`: select → plan → fetch → report, to an output or into the cache.
 
 mod cache_command;
+mod repair;
 
 use zcli::{Common, Ending, Session, Table, Tool, stores};
 use zstage::{Command, Summary};
@@ -42,6 +43,9 @@ impl Tool for Args {
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
         if let Some(Subcommand::Cache(cache)) = &self.command {
             return cache_command::run(cache, session);
+        }
+        if let Some(file) = &self.repair {
+            return repair::run(self, file, session);
         }
         let options = self.options(&session.stop, |text| session.status.warn(text))?;
         match &self.to {

@@ -20,6 +20,9 @@ pub struct Marker {
     pub store: String,
     /// What was selected.
     pub request: String,
+    /// The options that select it.
+    #[serde(default)]
+    pub arguments: Vec<String>,
     /// The metadata documents of the source as they were.
     documents: Vec<Document>,
     /// Number of the version.
@@ -42,7 +45,7 @@ impl Marker {
     /// A marker of what was fetched from `source` while its documents were these.
     pub fn new(
         source: &Location,
-        request: &str,
+        (request, arguments): (&str, &[String]),
         documents: Vec<Document>,
         [objects, missing, bytes]: [u64; 3],
     ) -> Marker {
@@ -50,6 +53,7 @@ impl Marker {
             v: V,
             store: source.to_string(),
             request: request.to_owned(),
+            arguments: arguments.to_vec(),
             documents,
             version: 0,
             objects,

@@ -1,0 +1,202 @@
+//! `zfetch --repair`: fetches again what was found damaged or missing, into the stores where it was found.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use serde_json::Value;
+use zcli::{Ending, Session, Totals, open_lines};
+use zstage::{Command, Progress, Summary, WriteOptions};
+use zstore::{Location, Store, Target};
+use zwire::{Exit, Failure, Record, human_counted, shell_quote};
+
+use crate::cache::{Cache, Entry, Marker, default_directory};
+use crate::cli::Args;
+use crate::fetch::{Fetch, fetched};
+use crate::options::Options;
+
+/// Fetches again what the lines of `file` name.
+///
+/// # Errors
+/// A file that cannot be read, and a store that is not what was fetched.
+pub fn run(args: &Args, file: &Path, session: &mut Session) -> Result<Ending, Failure> {
+    let (paths, unnamed) =
+        paths(open_lines(file)?).map_err(|error| Failure::new(Exit::Absent, error.to_string()).at(file.display()))?;
+    if unnamed > 0 {
+        let text =
+            format!("{}: name no object; use zvalidate --missing or --corrupt", human_counted(unnamed, "record"));
+        session.status.warn(&text);
+    }
+    match &args.to {
+        Some(to) => repair_output(args, to, &paths, session),
+        None => repair_cache(args, &paths, session),
+    }
+}
+
+/// The paths of objects: a line of text is one, and a record with `store` and `key` names one. Also the number of records without.
+fn paths(lines: impl BufRead) -> std::io::Result<(Vec<String>, u64)> {
+    let (mut paths, mut unnamed) = (Vec::new(), 0);
+    for line in lines.split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(line.trim_ascii()).into_owned();
+        match serde_json::from_str::<Value>(&line) {
+            _ if line.is_empty() => {}
+            Ok(Value::Object(record)) => {
+                let text = |name: &str| record.get(name).and_then(Value::as_str);
+                match (text("store"), text("key"), text("type")) {
+                    (Some(store), Some(key), _) => paths.push(format!("{}/{key}", store.trim_end_matches('/'))),
+                    (_, _, Some("finding")) => unnamed += 1,
+                    _ => {}
+                }
+            }
+            _ => paths.push(line),
+        }
+    }
+    Ok((paths, unnamed))
+}
+
+/// Into the output of an earlier run with the same selection.
+fn repair_output(args: &Args, to: &Target, paths: &[String], session: &mut Session) -> Result<Ending, Failure> {
+    let [source] = args.stores.as_slice() else {
+        return Err(Failure::usage("--repair with --to takes the one store that was fetched"));
+    };
+    let options = args.options(&session.stop, |text| session.status.warn(text))?;
+    let output = Command::resolved(Location::output(to)?);
+    let mut keys = Vec::new();
+    let root = output.local().map_or_else(|| output.to_string(), |path| absolute(path).display().to_string());
+    for path in paths {
+        let whole =
+            if output.local().is_some() { absolute(Path::new(path)).display().to_string() } else { path.clone() };
+        match whole.strip_prefix(&root).and_then(|key| key.strip_prefix('/')) {
+            Some(key) => keys.push(key.to_owned()),
+            None => session.item_failed(&elsewhere(path, &format!("not in {}", shell_quote(&to.to_string()))))?,
+        }
+    }
+    let fetch = Fetch::new(&options, Some(source), None);
+    let listener = session.listener();
+    let outcome = zstage::repair(&fetch, (source, &output), &keys, &options.write, &listener)?;
+    let Summary::Totals(totals) = &outcome.summary else { return Ok(Ending::without_totals(outcome.exit)) };
+    let summary = fetch.summary(totals);
+    if outcome.exit == Exit::Done {
+        session.out.emit(&Record::Fetched(fetched(Some(source), output.absolute().to_string(), Some(&summary))))?;
+    }
+    let exit = if keys.len() < paths.len() && outcome.exit == Exit::Done { Exit::Partial } else { outcome.exit };
+    Ok(Ending::new(exit, &summary))
+}
+
+/// Into the entries of the cache: each knows what it was fetched from.
+fn repair_cache(args: &Args, paths: &[String], session: &mut Session) -> Result<Ending, Failure> {
+    if !args.stores.is_empty() {
+        let failure = Failure::usage("--repair finds the entries of the cache by the paths");
+        return Err(failure.hint("leave out the stores, or add --to DST for a store outside the cache"));
+    }
+    let directory = args.cache.clone().map_or_else(default_directory, Ok)?;
+    let cache = Cache::existing(&directory)?;
+    let entries = cache.entries()?;
+    let mut found: BTreeMap<usize, Vec<PathBuf>> = BTreeMap::new();
+    let (mut totals, mut exits) = (Totals::default(), Vec::new());
+    for path in paths {
+        let whole = absolute(Path::new(path));
+        match entries.iter().position(|entry| entry.contains(&whole)) {
+            Some(entry) => found.entry(entry).or_default().push(whole),
+            None => {
+                session.item_failed(&elsewhere(path, &format!("not in the cache {}", cache.directory().display())))?;
+                exits.push(Exit::Partial);
+            }
+        }
+    }
+    for (entry, paths) in found {
+        let done = repair_entry(&entries[entry], &paths, session, &mut totals);
+        exits.push(match done {
+            Ok(exit) => exit,
+            Err(failure) => {
+                session.item_failed(&failure)?;
+                failure.exit
+            }
+        });
+        if let Some(exit) = session.stop.requested() {
+            return Ok(Ending::new(exit, &totals.into_map()));
+        }
+    }
+    let failed: Vec<Exit> = exits.iter().copied().filter(|exit| *exit != Exit::Done).collect();
+    let worst = failed.first().copied().unwrap_or(Exit::Done);
+    Ok(Ending::new(Exit::of_items(exits.len() as u64, failed.len() as u64, worst), &totals.into_map()))
+}
+
+fn repair_entry(entry: &Entry, paths: &[PathBuf], session: &mut Session, totals: &mut Totals) -> Result<Exit, Failure> {
+    let listener = session.listener();
+    let _lock = entry.lock(|| (), || listener.stopped().is_some())?;
+    let again = |text: &str| {
+        let failure = Failure::new(Exit::Absent, text).at(entry.name());
+        failure.hint("run the command that fetched it again, with --overwrite if it is complete")
+    };
+    let Some(marker) = entry.marker() else { return Err(again("the entry is not complete")) };
+    let _in_use = entry.mark_in_use(&marker);
+    let (source, options) = options_of(&marker, session)?;
+    if options.request != marker.request {
+        return Err(again("what it selects cannot be told from its options any more"));
+    }
+    let store = Store::open(source.clone(), &options.write.store)?;
+    if !marker.is_current(&store, &options.write.pool(&store))? {
+        return Err(again("the metadata of its source has changed since it was fetched"));
+    }
+    let root = entry.path(&marker);
+    let relative = |path: &PathBuf| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned());
+    let keys: Vec<String> = paths.iter().filter_map(relative).collect();
+    let fetch = Fetch::new(&options, Some(&source), None);
+    let write = WriteOptions { keep_journal: entry.checksums(&marker), ..options.write.clone() };
+    let output = Location::Local(root);
+    let outcome = zstage::repair(&fetch, (&source, &output), &keys, &write, &listener)?;
+    if let Summary::Totals(done) = &outcome.summary {
+        let summary = fetch.summary(done);
+        totals.add(&serde_json::json!(summary));
+        if outcome.exit == Exit::Done {
+            listener.emit(&Record::Fetched(fetched(Some(&source), output.to_string(), Some(&summary))))?;
+        }
+    }
+    Ok(if keys.len() < paths.len() && outcome.exit == Exit::Done { Exit::Partial } else { outcome.exit })
+}
+
+/// The source of an entry, and the options with which it was fetched, where the command line has no others.
+fn options_of(marker: &Marker, session: &Session) -> Result<(Target, Options), Failure> {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    let name = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
+    let overridden = |argument: &String| given.iter().any(|given| name(given) == name(argument));
+    let kept = marker.arguments.iter().filter(|argument| !overridden(argument)).cloned();
+    let program = "zfetch".to_owned();
+    let all = [program, marker.store.clone()].into_iter().chain(kept).chain(given.iter().cloned());
+    let merged =
+        Args::try_parse_from(all).map_err(|error| Failure::usage(error.kind().to_string()).at(&marker.store))?;
+    let source = merged.stores.first().cloned().unwrap_or_else(|| marker.store.as_str().into());
+    let options = merged.options(&session.stop, |text| session.status.warn(text))?;
+    Ok((source, options))
+}
+
+fn elsewhere(path: &str, what: &str) -> Failure {
+    Failure::new(Exit::Absent, what).at(path)
+}
+
+/// A path without links, as far as it exists.
+fn absolute(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let existing = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match existing {
+        Some((above, real)) => path.strip_prefix(above).map_or_else(|_| path.clone(), |rest| real.join(rest)),
+        None => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_records_name_objects() {
+        let text = "c/a.zarr/t2m/0.0\n\n{\"type\":\"finding\",\"store\":\"c/b.zarr/\",\"key\":\"t2m/c/0\"}\n{\"type\":\"finding\",\"store\":\"x\"}\n{\"type\":\"summary\",\"store\":\"x\"}\n";
+        assert_eq!(
+            paths(text.as_bytes()).expect("reads"),
+            (vec!["c/a.zarr/t2m/0.0".into(), "c/b.zarr/t2m/c/0".into()], 1)
+        );
+    }
+}
