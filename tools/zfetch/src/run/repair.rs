@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
 use serde_json::Value;
+use zcli::clap::Parser;
 use zcli::{Ending, Session, Totals, open_lines};
 use zstage::{Command, Progress, Summary, WriteOptions};
 use zstore::{Location, Store, Target};
@@ -125,8 +125,7 @@ fn repair_cache(args: &Args, paths: &[String], session: &mut Session) -> Result<
 }
 
 fn repair_entry(entry: &Entry, paths: &[PathBuf], session: &mut Session, totals: &mut Totals) -> Result<Exit, Failure> {
-    let listener = session.listener();
-    let _lock = entry.lock(|| (), || listener.stopped().is_some())?;
+    let _lock = entry.lock(|| (), || session.stop.requested().is_some())?;
     let again = |text: &str| {
         let failure = Failure::new(Exit::Absent, text).at(entry.name());
         failure.hint("run the command that fetched it again, with --overwrite if it is complete")
@@ -147,6 +146,7 @@ fn repair_entry(entry: &Entry, paths: &[PathBuf], session: &mut Session, totals:
     let fetch = Fetch::new(&options, Some(&source), None);
     let write = WriteOptions { keep_journal: entry.checksums(&marker), ..options.write.clone() };
     let output = Location::Local(root);
+    let listener = session.listener();
     let outcome = zstage::repair(&fetch, (&source, &output), &keys, &write, &listener)?;
     if let Summary::Totals(done) = &outcome.summary {
         let summary = fetch.summary(done);
