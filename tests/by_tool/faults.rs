@@ -105,7 +105,8 @@ fn one_refusal_with_retry_after() {
     let pause = Fault::Storm { status: 503, percent: 0, retry_after: "2".into() };
     let began = Instant::now();
     // The first pause of its own would be far shorter.
-    Scene::new().passes(vec![Fault::FirstTries { status: 503, times: 1 }, pause], &["--retries", "1", "--timeout", "30s"]);
+    Scene::new()
+        .passes(vec![Fault::FirstTries { status: 503, times: 1 }, pause], &["--retries", "1", "--timeout", "30s"]);
     assert!(began.elapsed() >= Duration::from_secs(2), "the pause that was asked for");
 }
 

@@ -169,8 +169,10 @@ fn most_of_a_shard_is_fetched_as_the_whole_of_it_unless_inner_chunks_are_asked_f
 #[test]
 fn a_changed_byte_of_a_gathered_shard_is_found() {
     let scene = Scene::new("end");
-    let fetch = || Tool::hermetic("zfetch").arg(scene.path("in.zarr")).arg("--cache").arg(scene.path("cache")).arg("--json");
-    let verify = || Tool::hermetic("zfetch").args(["cache", "verify", "--json", "--cache"]).arg(scene.path("cache")).run();
+    let fetch =
+        || Tool::hermetic("zfetch").arg(scene.path("in.zarr")).arg("--cache").arg(scene.path("cache")).arg("--json");
+    let verify =
+        || Tool::hermetic("zfetch").args(["cache", "verify", "--json", "--cache"]).arg(scene.path("cache")).run();
     let fetched = fetch().args(["--isel", "y=0:96", "--isel", "x=0:96", "--shards", "inner"]).run().expect(0);
     verify().expect(0);
     let shard = PathBuf::from(fetched.of_type("fetched")[0]["path"].as_str().unwrap()).join("c/0/0");

@@ -36,6 +36,9 @@ pub fn check(
         return Err(Failure::from(error).hint(hint));
     }
     let is_first = context.options.part.number == 1;
+    if is_first {
+        unfinished(context, sink)?;
+    }
     if let Some(listing) = listing.as_mut().filter(|_| is_first) {
         listing.report(context, sink)?;
     }
@@ -59,6 +62,19 @@ pub fn check(
         store_size(context, bytes, decoded, sink)?;
     }
     Ok(())
+}
+
+/// A run that writes this store, or wrote it once, and has not been finished: its plan lies beside it.
+fn unfinished(context: &Context, sink: &mut Sink) -> Result<(), Failure> {
+    let Some(path) = context.store.location().local().filter(|_| context.store.is_directory()) else { return Ok(()) };
+    let Some(name) = path.canonicalize().ok().and_then(|path| path.into_os_string().into_string().ok()) else {
+        return Ok(());
+    };
+    let plan = format!("{name}.plan");
+    if !std::path::Path::new(&plan).is_dir() {
+        return Ok(());
+    }
+    sink.emit(Finding::new(Kind::UnfinishedOutput, format!("{plan} is there")))
 }
 
 /// The size of the store against what is expected of it.
@@ -154,16 +170,29 @@ impl OneArray<'_> {
         sink.summary.chunks_damaged += result.damaged;
         (record.chunks_checked, record.chunks_damaged) = (Some(result.chunks), Some(result.damaged));
         if result.inner_missing > 0 {
-            let found = format!("{} of the inner chunks of stored shards", result.inner_missing);
-            let finding = Finding::of(Kind::MissingInnerChunks, self.array, found).count(result.inner_missing);
-            let is_serious = self.context.options.expect.chunks.is_some() || Fill::of(self.array) != Fill::Ordinary;
-            sink.emit(if is_serious { finding.severity(Severity::Warning) } else { finding })?;
+            self.inner(&result, listed.unwrap_or(&Presence::default()), sink)?;
         }
         if let (Some(reader), Some(values)) = (&reader, &values) {
             let present = result.found.as_ref().map_or(counts.present, |found| found.present.len());
             self.values((reader.grid(), values), present, &result, record, digest, sink)?;
         }
         Ok(result.found.take())
+    }
+
+    /// Inner chunks that are missing: one by one where every shard could be looked into, else together.
+    fn inner(&self, result: &ChunksResult, presence: &Presence, sink: &mut Sink) -> Result<(), Failure> {
+        let is_all = self.context.part_is_all() && result.lost_shards == 0 && self.array.fetched.is_none();
+        let shards = self.array.numbered().map(Grid::len);
+        let found = result.found.as_ref().map_or(presence.present.len(), |found| found.present.len());
+        if let Some(grid) = self.array.chunk_grid().filter(|_| is_all && shards == Some(found)) {
+            let empty = Listing::default();
+            let check = ArrayCheck::new(self.context, self.labels, &empty, self.array, presence);
+            return check.inner(&grid, &result.inner_present, sink);
+        }
+        let found = format!("{} of the inner chunks of stored shards", result.inner_missing);
+        let finding = Finding::of(Kind::MissingInnerChunks, self.array, found).count(result.inner_missing);
+        let is_serious = self.context.options.expect.chunks.is_some() || Fill::of(self.array) != Fill::Ordinary;
+        sink.emit(if is_serious { finding.severity(Severity::Warning) } else { finding })
     }
 
     /// The values, as a whole.

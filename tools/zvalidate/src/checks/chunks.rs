@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use roaring::RoaringTreemap;
 use zarray::{Array, Chain, ChunkReader, DecodeScratch, Grid, OrderedMap, Part, ScratchPool, Semaphore, ZarrError};
 use zcli::Bar;
 use zcodec::CodecError;
 use zstore::{ByteRange, Stat};
-use zwire::Failure;
+use zwire::{Exit, Failure};
 
 use crate::checks::headers::{HEAD, Problem, examine};
 use crate::checks::listing::Presence;
@@ -46,8 +47,10 @@ pub struct ObjectResult {
     pub chunks: u64,
     /// Chunks that are damaged.
     pub damaged: u64,
-    /// Inner chunks that are not in the shard.
+    /// Inner chunks that are not in the shard, though they lie inside of the array.
     pub inner_missing: u64,
+    /// The others, by their numbers in the grid of chunks.
+    pub inner_present: Vec<u64>,
     /// What is wrong.
     pub problems: Vec<Problem>,
     /// Why it could not be checked.
@@ -71,6 +74,10 @@ pub struct ChunksResult {
     pub values: Option<ArrayValues>,
     /// Inner chunks that are not in their shards.
     pub inner_missing: u64,
+    /// The others, by their numbers in the grid of chunks.
+    pub inner_present: RoaringTreemap,
+    /// Shards of which nothing is known: missing, or damaged.
+    pub lost_shards: u64,
     /// Whether every stored chunk was decoded.
     pub is_complete: bool,
     /// Chunks of the kinds that are reported once for an array, with the first key.
@@ -161,6 +168,10 @@ impl<'a> Job<'a> {
     fn object(&self, grid: &Grid, number: u64, buffers: &mut Buffers) -> ObjectResult {
         let index = grid.index(number);
         let mut result = ObjectResult { number, ..ObjectResult::default() };
+        // A list has told of objects without bytes and of impossible sizes.
+        if self.presence.is_some_and(|presence| presence.is_odd(number)) {
+            return ObjectResult { chunks: 1, damaged: 1, ..result };
+        }
         let checked = match self.array.chain.split_shards() {
             Some(_) => shards::check(self, &index, buffers, &mut result),
             None => self.chunk(&index, buffers, &mut result),
@@ -189,12 +200,6 @@ impl<'a> Job<'a> {
             return Ok(());
         };
         (result.size, result.chunks) = (size, 1);
-        // A list has told of objects without bytes and of impossible sizes.
-        let known = self.presence.is_some_and(|presence| presence.is_odd(result.number));
-        if known {
-            result.damaged = 1;
-            return Ok(());
-        }
         let array = self.array.at(index);
         self.examine(&array.chain, &key, (0, size), None, &buffers.stored, result)?;
         if result.damaged == 0
@@ -284,6 +289,17 @@ const GROUPED: [Kind; 2] = [Kind::Typesize, Kind::ExtraBytes];
 
 impl ChunksResult {
     fn add(&mut self, job: &Job, grid: &Grid, object: ObjectResult, sink: &mut Sink) -> Result<(), Failure> {
+        let key = || job.array.key(&job.array.keys.encode(&grid.index(object.number)));
+        if object.is_missing && job.presence.is_some() {
+            // It was removed meanwhile, or the server forbids to read it and takes that for absence.
+            self.is_complete = false;
+            let failure = Failure::new(Exit::Refused, "is listed, and not there when it is read");
+            sink.failed(
+                &failure
+                    .at(job.context.store.place(&key()))
+                    .hint("check the permissions, and that no writer is running"),
+            )?;
+        }
         if let Some(failure) = &object.failure {
             self.is_complete = false;
             sink.failed(failure)?;
@@ -294,11 +310,12 @@ impl ChunksResult {
         self.chunks += object.chunks;
         self.damaged += object.damaged;
         self.inner_missing += object.inner_missing;
+        self.inner_present.extend(&object.inner_present);
+        self.lost_shards += u64::from(object.inner_present.is_empty());
         sink.summary.decoded_bytes += object.decoded;
         if object.damaged > 0 {
             self.is_complete = false;
         }
-        let key = || job.array.key(&job.array.keys.encode(&grid.index(object.number)));
         for problem in object.problems {
             if GROUPED.contains(&problem.kind) {
                 self.grouped.entry(problem.kind).or_insert_with(|| (0, key(), problem)).0 += 1;
@@ -335,21 +352,6 @@ fn stratified(items: impl Iterator<Item = u64> + Send, share: f64) -> impl Itera
             *rank == 0 || stratum(*rank) > stratum(*rank - 1)
         })
         .map(|(_, number)| number)
-}
-
-/// The key of the object that holds chunk `index` of the grid of chunks, and the number of the chunk in it where it is a shard.
-pub fn key_of(array: &Array, chunks: &Grid, index: &[u64]) -> (String, Option<u64>) {
-    let shards = array.chain.split_shards().zip(array.numbered());
-    let Some((_, shards)) = shards else { return (array.key(&array.keys.encode(index)), None) };
-    let (mut shard, mut inner) = (Vec::with_capacity(index.len()), 0);
-    for (dimension, chunk) in index.iter().enumerate() {
-        let (element, length) = chunks.extent(dimension, *chunk);
-        let object = shards.chunk_of(dimension, element);
-        let (start, extent) = shards.extent(dimension, object);
-        inner = inner * (extent / length.max(1)) + (element - start) / length.max(1);
-        shard.push(object);
-    }
-    (array.key(&array.keys.encode(&shard)), Some(inner))
 }
 
 #[cfg(test)]

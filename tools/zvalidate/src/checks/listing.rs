@@ -10,6 +10,7 @@ use zstore::{Object, StoreError};
 use zwire::{Failure, Severity, human_bytes, human_count, human_counted};
 
 use crate::checks::holes::{Holes, holes};
+use crate::checks::keys::key_of;
 use crate::finding::Finding;
 use crate::kinds::Kind;
 use crate::labels::Labels;
@@ -288,6 +289,15 @@ impl Fill {
         }
     }
 
+    /// How bad it is that whole steps are missing, and that some chunks are.
+    fn severities(self) -> [Severity; 2] {
+        match self {
+            Fill::Null => [Severity::Error; 2],
+            Fill::Missing => [Severity::Error, Severity::Warning],
+            Fill::Ordinary => [Severity::Warning, Severity::Info],
+        }
+    }
+
     fn sentence(self, array: &Array) -> String {
         match self {
             Fill::Null => "they read as undefined values, because the fill value is null".to_owned(),
@@ -367,11 +377,7 @@ impl<'a> ArrayCheck<'a> {
     /// How bad it is that whole steps are missing, and that some chunks are.
     fn severities(&self, share: f64, sink: &mut Sink) -> Result<[Severity; 2], Failure> {
         let Some(wanted) = self.context.options.expect.chunks else {
-            return Ok(match Fill::of(self.array) {
-                Fill::Null => [Severity::Error; 2],
-                Fill::Missing => [Severity::Error, Severity::Warning],
-                Fill::Ordinary => [Severity::Warning, Severity::Info],
-            });
+            return Ok(Fill::of(self.array).severities());
         };
         if wanted.0 >= 1.0 {
             return Ok([Severity::Error; 2]);
@@ -448,17 +454,7 @@ impl<'a> ArrayCheck<'a> {
             let finding =
                 Finding::of(kind, self.array, format!("not stored: {}", sentence.replacen("they read", "it reads", 1)));
             let finding = finding.key(&key).severity(severity);
-            // Along the first dimension with several chunks, by coordinate value.
-            let dimension = grid.counts().iter().position(|count| *count > 1);
-            sink.emit(match dimension {
-                None => finding,
-                Some(dimension) => {
-                    let (start, length) = grid.extent(dimension, index[dimension]);
-                    let last = (start + length).min(grid.shape()[dimension]).saturating_sub(1);
-                    let labels = self.labels.of(self.array, dimension, [start, last]);
-                    finding.steps(&self.context.dimension(self.array, dimension), [start, last], labels)
-                }
-            })?;
+            sink.emit(self.along(finding, grid, &index))?;
         }
         let more = all - shown as u64;
         if more > 0 {
@@ -466,6 +462,48 @@ impl<'a> ArrayCheck<'a> {
             sink.emit(Finding::of(kind, self.array, found).count(more).severity(severity))?;
         }
         Ok(())
+    }
+
+    /// Reports inner chunks that are missing from stored shards, of which `present` are there.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn inner(&self, grid: &Grid, present: &RoaringTreemap, sink: &mut Sink) -> Result<(), Failure> {
+        let [steps, scattered] = match self.context.options.expect.chunks {
+            Some(_) => [Severity::Error; 2],
+            None => Fill::of(self.array).severities(),
+        };
+        let fill = Fill::of(self.array).sentence(self.array);
+        let holes = holes(grid, present);
+        for (dimension, ranges) in &holes.steps {
+            for range in ranges {
+                self.steps(grid, *dimension, range.start..range.end, steps, &fill, sink)?;
+            }
+        }
+        let limit = if self.context.options.limit == 0 { u64::MAX } else { self.context.options.limit };
+        let first = holes.first_scattered(grid, present, limit);
+        for number in &first {
+            let index = grid.index(*number);
+            let (key, inner) = key_of(self.array, grid, &index);
+            let finding = Finding::of(Kind::MissingInnerChunks, self.array, format!("not in its shard: {fill}"));
+            let finding = finding.key(&key).inner(inner).severity(scattered);
+            sink.emit(self.along(finding, grid, &index))?;
+        }
+        let more = holes.scattered - (first.len() as u64).min(holes.scattered);
+        if more > 0 {
+            let found = format!("{} more missing inner chunks; --limit 0 prints all", human_count(more));
+            sink.emit(Finding::of(Kind::MissingInnerChunks, self.array, found).count(more).severity(scattered))?;
+        }
+        Ok(())
+    }
+
+    /// The finding with the steps of a chunk along the first dimension with several, by coordinate value.
+    fn along(&self, finding: Finding, grid: &Grid, index: &[u64]) -> Finding {
+        let Some(dimension) = grid.counts().iter().position(|count| *count > 1) else { return finding };
+        let (start, length) = grid.extent(dimension, index[dimension]);
+        let last = (start + length).min(grid.shape()[dimension]).saturating_sub(1);
+        let labels = self.labels.of(self.array, dimension, [start, last]);
+        finding.steps(&self.context.dimension(self.array, dimension), [start, last], labels)
     }
 
     fn key(&self, number: u64) -> String {

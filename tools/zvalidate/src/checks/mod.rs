@@ -6,6 +6,7 @@ pub mod chunks;
 pub mod coordinates;
 pub mod headers;
 pub mod holes;
+pub mod keys;
 pub mod listing;
 pub mod metadata;
 pub mod nan;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use zarray::{Array, Grid};
 use zwire::{Failure, Severity, human_counted};
 
+use crate::checks::keys::key_of;
 use crate::checks::values::{ChunkValues, EdgeBox, Values};
 use crate::finding::Finding;
 use crate::kernel::Stats;
@@ -143,7 +144,11 @@ impl ArrayValues {
             return Ok(());
         }
         if about.values.is_float() && (min.is_infinite() || max.is_infinite()) {
-            sink.emit(Finding::of(Kind::InfiniteValues, about.array, format!("from {min} to {max}")))?;
+            sink.emit(Finding::of(
+                Kind::InfiniteValues,
+                about.array,
+                format!("from {} to {}", shown(min), shown(max)),
+            ))?;
         }
         let (low, high) = valid_range(about.array);
         let below = low.filter(|low| min < *low);
@@ -152,7 +157,8 @@ impl ArrayValues {
             return Ok(());
         }
         let bound = |bound: Option<f64>| bound.map_or("any".to_owned(), |bound| bound.to_string());
-        let finding = Finding::of(Kind::OutOfRange, about.array, format!("from {min} to {max}, as stored"));
+        let finding =
+            Finding::of(Kind::OutOfRange, about.array, format!("from {} to {}, as stored", shown(min), shown(max)));
         sink.emit(finding.expected(format!("from {} to {}", bound(low), bound(high))))
     }
 
@@ -243,13 +249,14 @@ impl ArrayValues {
             if self.stats.values < 16 {
                 return Ok(());
             }
-            let found = format!("all of {} are {}", human_counted(self.stats.values, "value"), self.stats.min);
+            let found = format!("all of {} are {}", human_counted(self.stats.values, "value"), shown(self.stats.min));
             return sink.emit(Finding::of(Kind::ConstantArray, about.array, found).severity(severity(self.stats.min)));
         }
         let Some(dimension) = about.values.dimension() else { return Ok(()) };
         for range in self.runs(about, dimension, Stats::is_constant) {
             let value = self.steps_in(&range).first().map_or(0.0, |step| step.min);
-            let found = format!("{}, each with one value ({value})", human_counted(range.end - range.start, "step"));
+            let found =
+                format!("{}, each with one value ({})", human_counted(range.end - range.start, "step"), shown(value));
             let finding = Finding::of(Kind::ConstantSteps, about.array, found).severity(severity(value));
             sink.emit(about.steps(finding.count(range.end - range.start), dimension, &range))?;
         }
@@ -267,7 +274,7 @@ impl About<'_> {
     /// The finding at a chunk, with its steps along the dimension that is looked at.
     fn chunk(&self, finding: Finding, number: u64) -> Finding {
         let index = self.grid.index(number);
-        let (key, inner) = super::chunks::key_of(self.array, self.grid, &index);
+        let (key, inner) = key_of(self.array, self.grid, &index);
         let finding = finding.key(&key).inner(inner);
         match self.values.dimension() {
             None => finding,
@@ -314,6 +321,15 @@ fn valid_range(array: &Array) -> (Option<f64>, Option<f64>) {
     match array.attributes.get("valid_range").and_then(Value::as_array).map(Vec::as_slice) {
         Some([low, high]) => (low.as_f64(), high.as_f64()),
         _ => (number("valid_min"), number("valid_max")),
+    }
+}
+
+/// A number in few digits.
+fn shown(value: f64) -> String {
+    if value != 0.0 && value.is_finite() && !(1e-4..1e9).contains(&value.abs()) {
+        format!("{value:e}")
+    } else {
+        value.to_string()
     }
 }
 

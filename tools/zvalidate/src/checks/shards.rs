@@ -52,9 +52,7 @@ pub fn check(job: &Job, index: &[u64], buffers: &mut Buffers, result: &mut Objec
             return Ok(());
         }
     };
-    let inside = shard.inside();
-    result.inner_missing =
-        inside.iter().filter(|number| entries.0.get(**number).copied().flatten().is_none()).count() as u64;
+    shard.count(&entries, result);
     match reader {
         Some(reader) => shard.decode(reader, &entries, is_whole, buffers, result),
         None => shard.headers(&entries, buffers, result),
@@ -93,15 +91,25 @@ impl Shard<'_> {
         chunks.map(|(shard, chunk)| shard / chunk.max(&1)).collect()
     }
 
-    /// Numbers of the inner chunks that lie inside of the array.
-    fn inside(&self) -> Vec<usize> {
+    /// Counts the inner chunks inside of the array: those that are there, and those that are not.
+    fn count(&self, entries: &ShardIndex, result: &mut ObjectResult) {
         let counts = self.counts();
-        let all: u64 = counts.iter().product();
-        let is_inside = |number: &u64| {
-            let start = self.element(&counts, *number);
-            start.iter().zip(&self.array.shape).all(|(start, length)| start < length)
-        };
-        (0..all).filter(is_inside).map(to_usize).collect()
+        let lengths = self.array.shape.iter().zip(&self.sharding.chunk_shape);
+        let chunks: Vec<u64> = lengths.map(|(length, chunk)| length.div_ceil(*chunk.max(&1))).collect();
+        for (number, entry) in entries.0.iter().enumerate() {
+            let element = self.element(&counts, number as u64);
+            if element.iter().zip(&self.array.shape).any(|(start, length)| start >= length) {
+                continue;
+            }
+            if entry.is_none() {
+                result.inner_missing += 1;
+                continue;
+            }
+            let index = element.iter().zip(&self.sharding.chunk_shape).map(|(start, length)| start / length.max(&1));
+            let number =
+                index.zip(&chunks).fold(0, |number: u64, (index, count)| number.saturating_mul(*count) + index);
+            result.inner_present.push(number);
+        }
     }
 
     /// First element of an inner chunk in the array.
