@@ -32,7 +32,7 @@ pub struct Args {
     /// How thoroughly to check [default: full for local stores, header for remote ones]
     #[arg(long, value_name = "LEVEL", value_parser = one_of(LEVELS))]
     pub level: Option<Level>,
-    /// Check the bytes of a share of the chunks of each array, spread over all of it, such as 5%
+    /// Check the bytes of a share of the chunks, such as 5%, spread over each array
     #[arg(long, value_name = "SHARE")]
     pub sample: Option<Share>,
     /// Check the bytes of part I of N of the chunks; the first part also checks everything else

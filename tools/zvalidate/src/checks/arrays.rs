@@ -7,9 +7,10 @@ use zstore::StoreError;
 use zwire::{CheckRecord, Failure, Severity, human_bytes};
 
 use crate::checks::across::Digest;
-use crate::checks::chunks::{ChunksResult, Job};
+use crate::checks::chunks::{self, ChunksResult};
 use crate::checks::listing::{ArrayCheck, Counts, Fill, Listing, Presence};
 use crate::checks::nan::About;
+use crate::checks::object::Job;
 use crate::checks::values::Values;
 use crate::finding::Finding;
 use crate::kinds::Kind;
@@ -165,7 +166,7 @@ impl OneArray<'_> {
             values: values.as_ref(),
             presence: listed,
         };
-        let mut result = job.run(bar, sink)?;
+        let mut result = chunks::check(&job, bar, sink)?;
         sink.summary.chunks_checked += result.chunks;
         sink.summary.chunks_damaged += result.damaged;
         (record.chunks_checked, record.chunks_damaged) = (Some(result.chunks), Some(result.damaged));

@@ -1,65 +1,25 @@
 //! The bytes of the stored objects of one array: headers, or all of them, on every worker, in the order of the grid.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use roaring::RoaringTreemap;
-use zarray::{Array, Chain, ChunkReader, DecodeScratch, Grid, OrderedMap, Part, ScratchPool, Semaphore, ZarrError};
+use zarray::{Array, ChunkReader, Grid, OrderedMap, Part, ScratchPool, Semaphore, ZarrError};
 use zcli::Bar;
-use zcodec::CodecError;
-use zstore::{ByteRange, Stat};
 use zwire::{Exit, Failure};
 
-use crate::checks::headers::{HEAD, Problem, examine};
+use crate::checks::headers::{HEAD, Problem};
 use crate::checks::listing::Presence;
 use crate::checks::nan::ArrayValues;
+use crate::checks::object::{Buffers, Job, ObjectResult, problem_of};
 use crate::checks::shards;
-use crate::checks::values::{ChunkValues, Values};
 use crate::finding::Finding;
 use crate::kinds::Kind;
 use crate::level::Level;
-use crate::open::Context;
 use crate::sink::Sink;
 
 /// Objects whose results are waited for, for each worker.
 const AHEAD: usize = 8;
-
-/// Buffers of a worker.
-#[derive(Default)]
-pub struct Buffers {
-    /// Stored bytes.
-    pub stored: Vec<u8>,
-    /// Decoded bytes.
-    pub scratch: DecodeScratch,
-}
-
-/// What was found of one object.
-#[derive(Default)]
-pub struct ObjectResult {
-    /// Its number in the grid of objects.
-    pub number: u64,
-    /// Whether it is not stored.
-    pub is_missing: bool,
-    /// Its size, if it is.
-    pub size: u64,
-    /// Chunks that were checked.
-    pub chunks: u64,
-    /// Chunks that are damaged.
-    pub damaged: u64,
-    /// Inner chunks that are not in the shard, though they lie inside of the array.
-    pub inner_missing: u64,
-    /// The others, by their numbers in the grid of chunks.
-    pub inner_present: Vec<u64>,
-    /// What is wrong.
-    pub problems: Vec<Problem>,
-    /// Why it could not be checked.
-    pub failure: Option<Failure>,
-    /// The values of each chunk, by its number in the grid of chunks.
-    pub values: Vec<(u64, ChunkValues)>,
-    /// Bytes that were decoded.
-    pub decoded: u64,
-}
 
 /// The results of an array.
 #[derive(Default)]
@@ -84,204 +44,91 @@ pub struct ChunksResult {
     grouped: BTreeMap<Kind, (u64, String, Problem)>,
 }
 
-/// One array whose objects are checked.
-pub struct Job<'a> {
-    /// The store.
-    pub context: &'a Context<'a>,
-    /// The array.
-    pub array: &'a Array,
-    /// Reads its chunks; `None` if its codecs are not known.
-    pub reader: Option<&'a ChunkReader<'a>>,
-    /// How its values are looked at.
-    pub values: Option<&'a Values>,
-    /// What a list says of it, if there is one.
-    pub presence: Option<&'a Presence>,
+/// Checks the objects of an array.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn check(job: &Job, bar: &Bar, sink: &mut Sink) -> Result<ChunksResult, Failure> {
+    let mut result = ChunksResult { is_complete: job.context.part_is_all(), ..ChunksResult::default() };
+    result.found = job.presence.is_none().then(Presence::default);
+    result.values = job.values.map(|_| ArrayValues::default());
+    let Some(grid) = job.array.numbered() else { return Ok(result) };
+    let numbers = numbers(job, grid);
+    let context = job.context;
+    let pool = context.pool;
+    let buffers = ScratchPool::new(pool.workers(), Buffers::default);
+    let memory = Semaphore::new(context.options.memory);
+    let cost = cost(job);
+    let stop = sink.session.stop.clone();
+    let is_stopped = || stop.requested().is_some();
+    let cost_of = |_: &u64| cost;
+    OrderedMap::new(pool, AHEAD * pool.workers()).stop(&is_stopped).memory(&memory, &cost_of).run(
+        numbers,
+        |number| object(job, grid, number, &mut buffers.take()),
+        |object| {
+            bar.advance(object.decoded.max(object.size.min(HEAD)));
+            result.add(job, grid, object, sink)
+        },
+    )?;
+    result.report_grouped(job.array, sink)?;
+    Ok(result)
 }
 
-impl<'a> Job<'a> {
-    /// Checks the objects of the array.
-    ///
-    /// # Errors
-    /// The output cannot be written.
-    pub fn run(&self, bar: &Bar, sink: &mut Sink) -> Result<ChunksResult, Failure> {
-        let mut result = ChunksResult { is_complete: self.context.part_is_all(), ..ChunksResult::default() };
-        result.found = self.presence.is_none().then(Presence::default);
-        result.values = self.values.map(|_| ArrayValues::default());
-        let Some(grid) = self.array.numbered() else { return Ok(result) };
-        let numbers = self.numbers(grid);
-        let context = self.context;
-        let pool = context.pool;
-        let buffers = ScratchPool::new(pool.workers(), Buffers::default);
-        let memory = Semaphore::new(context.options.memory);
-        let cost = self.cost();
-        let stop = sink.session.stop.clone();
-        let is_stopped = || stop.requested().is_some();
-        let cost_of = |_: &u64| cost;
-        OrderedMap::new(pool, AHEAD * pool.workers()).stop(&is_stopped).memory(&memory, &cost_of).run(
-            numbers,
-            |number| self.object(grid, number, &mut buffers.take()),
-            |object| {
-                bar.advance(object.decoded.max(object.size.min(HEAD)));
-                result.add(self, grid, object, sink)
-            },
-        )?;
-        result.report_grouped(self.array, sink)?;
-        Ok(result)
-    }
-
-    /// The numbers of the objects that are looked at: those that are present, or all where that is not known.
-    fn numbers(&self, grid: &Grid) -> Box<dyn Iterator<Item = u64> + Send + 'a> {
-        let part = self.context.options.part;
-        let range = |len: u64| Part::ranges(part, &[(len, 1)]).swap_remove(0);
-        let all: Box<dyn Iterator<Item = u64> + Send> = match (self.presence, &self.array.fetched) {
-            (Some(presence), _) => {
-                let range = range(presence.present.len());
-                Box::new(
-                    presence
-                        .present
-                        .iter()
-                        .skip(zcodec::to_usize(range.start))
-                        .take(zcodec::to_usize(range.end - range.start)),
-                )
-            }
-            (None, Some(fetched)) => {
-                let (fetched, grid) = (Arc::clone(fetched), grid.clone());
-                Box::new(range(fetched.len()).map(move |number| grid.number(&fetched.index(number))))
-            }
-            (None, None) => Box::new(range(grid.len())),
-        };
-        match self.context.options.sample {
-            Some(share) if share < 1.0 => Box::new(stratified(all, share)),
-            _ => all,
+/// The numbers of the objects that are looked at: those that are present, or all where that is not known.
+fn numbers<'a>(job: &Job<'a>, grid: &Grid) -> Box<dyn Iterator<Item = u64> + Send + 'a> {
+    let part = job.context.options.part;
+    let range = |len: u64| Part::ranges(part, &[(len, 1)]).swap_remove(0);
+    let all: Box<dyn Iterator<Item = u64> + Send> = match (job.presence, &job.array.fetched) {
+        (Some(presence), _) => {
+            let range = range(presence.present.len());
+            Box::new(
+                presence
+                    .present
+                    .iter()
+                    .skip(zcodec::to_usize(range.start))
+                    .take(zcodec::to_usize(range.end - range.start)),
+            )
         }
-    }
-
-    /// Bytes of memory that one object takes.
-    fn cost(&self) -> u64 {
-        let decoded = self.reader.map_or(0, ChunkReader::chunk_bytes);
-        let full = self.context.level == Level::Full;
-        let bytes = if full { decoded.saturating_mul(2) } else { 4 * HEAD };
-        let shard = if self.array.chain.split_shards().is_some() && full { shards::WHOLE } else { 0 };
-        bytes.saturating_add(shard).clamp(1, self.context.options.memory)
-    }
-
-    fn object(&self, grid: &Grid, number: u64, buffers: &mut Buffers) -> ObjectResult {
-        let index = grid.index(number);
-        let mut result = ObjectResult { number, ..ObjectResult::default() };
-        // A list has told of objects without bytes and of impossible sizes.
-        if self.presence.is_some_and(|presence| presence.is_odd(number)) {
-            return ObjectResult { chunks: 1, damaged: 1, ..result };
+        (None, Some(fetched)) => {
+            let (fetched, grid) = (Arc::clone(fetched), grid.clone());
+            Box::new(range(fetched.len()).map(move |number| grid.number(&fetched.index(number))))
         }
-        let checked = match self.array.chain.split_shards() {
-            Some(_) => shards::check(self, &index, buffers, &mut result),
-            None => self.chunk(&index, buffers, &mut result),
-        };
-        if let Err(error) = checked {
-            match error {
-                ZarrError::Chunk { source, .. } => result.problem(problem_of(&source)),
-                ZarrError::NotFetched { .. } => {}
-                error => result.failure = Some(Failure::from(error)),
-            }
-        }
-        result
-    }
-
-    /// One object that is one chunk.
-    fn chunk(&self, index: &[u64], buffers: &mut Buffers, result: &mut ObjectResult) -> Result<(), ZarrError> {
-        let key = self.array.key(&self.array.keys.encode(index));
-        let Buffers { stored, .. } = buffers;
-        let whole = self.reader.filter(|_| self.context.level == Level::Full);
-        let stat = match whole {
-            Some(reader) => reader.fetch(index, stored)?.stat,
-            None => self.context.store.get_range(&key, ByteRange::At { start: 0, len: HEAD }, stored)?,
-        };
-        let Some(Stat { size, .. }) = stat else {
-            result.is_missing = true;
-            return Ok(());
-        };
-        (result.size, result.chunks) = (size, 1);
-        let array = self.array.at(index);
-        self.examine(&array.chain, &key, (0, size), None, &buffers.stored, result)?;
-        if result.damaged == 0
-            && let Some(reader) = whole
-        {
-            let number = reader.grid().number(index);
-            self.decode(reader, (index, number, None), &buffers.stored, &mut buffers.scratch, result);
-        }
-        Ok(())
-    }
-
-    /// Checks the first bytes of a chunk that lies at `start` in its object. `head` may be all of it.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn examine(
-        &self,
-        chain: &Chain,
-        key: &str,
-        (start, size): (u64, u64),
-        inner: Option<u64>,
-        head: &[u8],
-        result: &mut ObjectResult,
-    ) -> Result<(), ZarrError> {
-        let mut table = |range: Range<u64>| {
-            let mut bytes = Vec::new();
-            let range = ByteRange::At { start: start + range.start, len: range.end - range.start };
-            self.context.store.get_range(key, range, &mut bytes)?;
-            Ok(bytes)
-        };
-        let problems = examine(chain, head, size, &mut table)?;
-        result.damaged += u64::from(problems.iter().any(Problem::is_damage));
-        result.problems.extend(problems.into_iter().map(|problem| Problem { inner, ..problem }));
-        Ok(())
-    }
-
-    /// Decodes the chunk with this index and number in the grid of chunks, and its number in its shard, and looks at its values.
-    pub fn decode(
-        &self,
-        reader: &ChunkReader,
-        (index, number, inner): (&[u64], u64, Option<u64>),
-        bytes: &[u8],
-        scratch: &mut DecodeScratch,
-        result: &mut ObjectResult,
-    ) {
-        match reader.decode(index, bytes, 1, scratch) {
-            Err(error) => {
-                result.damaged += 1;
-                result.problems.push(Problem { inner, ..problem_of(&error) });
-            }
-            Ok(()) => {
-                result.decoded += scratch.decoded.len() as u64;
-                if let Some(values) = self.values {
-                    result.values.push((number, values.scan(reader, index, &scratch.decoded)));
-                }
-            }
-        }
-    }
-}
-
-impl ObjectResult {
-    /// A problem that makes the object damaged.
-    fn problem(&mut self, problem: Problem) {
-        self.chunks = self.chunks.max(1);
-        self.damaged += 1;
-        self.problems.push(problem);
-    }
-}
-
-/// A decoding error as a problem.
-pub fn problem_of(error: &CodecError) -> Problem {
-    let kind = match error {
-        CodecError::Memory { .. } | CodecError::TooLarge { .. } => Kind::TooLarge,
-        CodecError::Checksum { .. } => Kind::ChecksumMismatch,
-        CodecError::WrongSize { .. } => Kind::WrongNbytes,
-        CodecError::Short { format: "shard index", .. } => Kind::ShardIndex,
-        CodecError::Short { .. } => Kind::Truncated,
-        CodecError::Invalid { format: "shard", .. } => Kind::ShardIndex,
-        CodecError::Unknown { .. } | CodecError::Configuration { .. } => Kind::UnknownCodec,
-        CodecError::Invalid { .. } => Kind::Undecodable,
+        (None, None) => Box::new(range(grid.len())),
     };
-    Problem::new(kind, error.to_string())
+    match job.context.options.sample {
+        Some(share) if share < 1.0 => Box::new(stratified(all, share)),
+        _ => all,
+    }
+}
+
+/// Bytes of memory that one object takes.
+fn cost(job: &Job) -> u64 {
+    let decoded = job.reader.map_or(0, ChunkReader::chunk_bytes);
+    let full = job.context.level == Level::Full;
+    let bytes = if full { decoded.saturating_mul(2) } else { 4 * HEAD };
+    let shard = if job.array.chain.split_shards().is_some() && full { shards::WHOLE } else { 0 };
+    bytes.saturating_add(shard).clamp(1, job.context.options.memory)
+}
+
+fn object(job: &Job, grid: &Grid, number: u64, buffers: &mut Buffers) -> ObjectResult {
+    let index = grid.index(number);
+    let mut result = ObjectResult { number, ..ObjectResult::default() };
+    // A list has told of objects without bytes and of impossible sizes.
+    if job.presence.is_some_and(|presence| presence.is_odd(number)) {
+        return ObjectResult { chunks: 1, damaged: 1, ..result };
+    }
+    let checked = match job.array.chain.split_shards() {
+        Some(_) => shards::check(job, &index, buffers, &mut result),
+        None => job.chunk(&index, buffers, &mut result),
+    };
+    if let Err(error) = checked {
+        match error {
+            ZarrError::Chunk { source, .. } => result.problem(problem_of(&source)),
+            ZarrError::NotFetched { .. } => {}
+            error => result.failure = Some(Failure::from(error)),
+        }
+    }
+    result
 }
 
 /// Kinds that are reported once for an array.
@@ -326,9 +173,7 @@ impl ChunksResult {
             sink.emit(finding)?;
         }
         if let (Some(sum), Some(values), Some(reader)) = (&mut self.values, job.values, job.reader) {
-            for (number, chunk) in &object.values {
-                sum.add(reader.grid(), values.dimension(), *number, chunk);
-            }
+            sum.add(reader.grid(), values.dimension(), &object.values);
         }
         Ok(())
     }

@@ -10,5 +10,6 @@ pub mod keys;
 pub mod listing;
 pub mod metadata;
 pub mod nan;
+pub mod object;
 pub mod shards;
 pub mod values;

@@ -9,7 +9,7 @@ use zarray::{Array, Grid};
 use zwire::{Failure, Severity, human_counted};
 
 use crate::checks::keys::key_of;
-use crate::checks::values::{ChunkValues, EdgeBox, Values};
+use crate::checks::values::{EdgeBox, ObjectValues, Values};
 use crate::finding::Finding;
 use crate::kernel::Stats;
 use crate::kinds::Kind;
@@ -63,26 +63,27 @@ pub struct About<'a> {
 }
 
 impl ArrayValues {
-    /// Adds what a chunk holds. `dimension` is that of the steps.
-    pub fn add(&mut self, grid: &Grid, dimension: Option<usize>, number: u64, chunk: &ChunkValues) {
-        self.stats.merge(&chunk.stats);
-        let (first, steps) = (zcodec::to_usize(chunk.steps.0), &chunk.steps.1);
+    /// Adds what an object holds. `dimension` is that of the steps.
+    pub fn add(&mut self, grid: &Grid, dimension: Option<usize>, object: &ObjectValues) {
+        self.stats.merge(&object.stats);
+        let (first, steps) = (zcodec::to_usize(object.steps.0), &object.steps.1);
         if self.steps.len() < first + steps.len() {
             self.steps.resize(first + steps.len(), Stats::default());
         }
         self.steps[first..].iter_mut().zip(steps).for_each(|(sum, step)| sum.merge(step));
-        let is_empty = chunk.stats.is_empty();
-        if is_empty {
-            self.empty.insert(number);
+        for (number, is_empty) in &object.chunks {
+            if *is_empty {
+                self.empty.insert(*number);
+            }
+            let place = place(grid, dimension, *number);
+            if self.places.len() < MOST_PLACES || self.places.contains_key(&place) {
+                self.places.entry(place).or_default()[usize::from(*is_empty)] += 1;
+            }
         }
-        let place = place(grid, dimension, number);
-        if self.places.len() < MOST_PLACES || self.places.contains_key(&place) {
-            self.places.entry(place).or_default()[usize::from(is_empty)] += 1;
-        }
-        for found in &chunk.boxes {
+        for (number, found) in &object.boxes {
             if self.boxes.len() < MOST_BOXES {
-                self.boxes.push((number, *found));
-                *self.patterns.entry((place, *found)).or_default() += 1;
+                self.boxes.push((*number, *found));
+                *self.patterns.entry((place(grid, dimension, *number), *found)).or_default() += 1;
             }
         }
     }

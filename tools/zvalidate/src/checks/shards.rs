@@ -8,8 +8,8 @@ use zarray::{
 use zcodec::{CodecError, to_usize};
 use zstore::{ByteRange, Stat};
 
-use crate::checks::chunks::{Buffers, Job, ObjectResult, problem_of};
 use crate::checks::headers::{HEAD, Problem};
+use crate::checks::object::{Buffers, Job, ObjectResult, problem_of};
 use crate::kinds::Kind;
 use crate::level::Level;
 

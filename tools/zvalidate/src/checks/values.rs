@@ -48,6 +48,41 @@ pub struct ChunkValues {
     pub boxes: Vec<EdgeBox>,
 }
 
+/// What the values of all chunks of an object are like; a shard may have very many.
+#[derive(Debug, Default)]
+pub struct ObjectValues {
+    /// All values.
+    pub stats: Stats,
+    /// Index of the first step, and the values of each.
+    pub steps: (u64, Vec<Stats>),
+    /// The number of each chunk in the grid of chunks, and whether all its values are missing.
+    pub chunks: Vec<(u64, bool)>,
+    /// Boxes of missing values by chunk.
+    pub boxes: Vec<(u64, EdgeBox)>,
+}
+
+impl ObjectValues {
+    /// Adds a chunk.
+    pub fn add(&mut self, number: u64, chunk: ChunkValues) {
+        self.stats.merge(&chunk.stats);
+        self.chunks.push((number, chunk.stats.is_empty()));
+        self.boxes.extend(chunk.boxes.into_iter().map(|found| (number, found)));
+        let (first, steps) = chunk.steps;
+        if self.steps.1.is_empty() {
+            self.steps = (first, steps);
+            return;
+        }
+        // Chunks come in the order of the grid, so that an earlier step is rare.
+        let before = to_usize(self.steps.0.saturating_sub(first));
+        self.steps.1.splice(0..0, std::iter::repeat_n(Stats::default(), before));
+        self.steps.0 -= before as u64;
+        let at = to_usize(first - self.steps.0);
+        let end = (at + steps.len()).max(self.steps.1.len());
+        self.steps.1.resize(end, Stats::default());
+        self.steps.1[at..].iter_mut().zip(&steps).for_each(|(sum, step)| sum.merge(step));
+    }
+}
+
 impl Values {
     /// How the values of `array` are looked at; `None` if they are no numbers, or a filter encodes them.
     pub fn new(array: &Array, reader: &ChunkReader) -> Option<Values> {
