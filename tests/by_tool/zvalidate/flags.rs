@@ -88,6 +88,20 @@ fn rules_of_a_file_are_those_of_the_flags() {
     assert!(absent.stderr.contains("/nowhere/rules.toml"), "{}", absent.stderr);
 }
 
+/// The rules that the README shows are rules.
+#[test]
+fn the_rules_of_the_readme_are_read() {
+    let readme = fs::read_to_string(harness::repository().join("README.md")).unwrap();
+    let rules = readme.split_once("```toml\n").unwrap().1.split_once("```").unwrap().0;
+    let scene = Scene::sound(Format::V3);
+    let file = scene.directory.path().join("rules.toml");
+    fs::write(&file, rules).unwrap();
+    run(&scene, &["--rules", file.to_str().unwrap()]).expect(0);
+    scene.remove(&scene.key("u10", [3, 0, 0]));
+    let outcome = run(&scene, &["--rules", file.to_str().unwrap()]).expect(1);
+    assert_eq!(outcome.of_type("finding")[0]["severity"], "error");
+}
+
 #[test]
 fn annotations_are_those_of_github() {
     let scene = faulty();

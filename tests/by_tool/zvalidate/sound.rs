@@ -61,6 +61,15 @@ fn frames_of_zarr_python_3_0_have_typesize_1() {
     assert_eq!(code, 1);
     assert!(!found.is_empty() && found.iter().all(|finding| finding["kind"] == "typesize"), "{found:#?}");
     assert!(found[0]["count"].as_u64().unwrap() > 1, "once for an array: {found:#?}");
+    // The command that is printed cures it.
+    let directory = tempfile::tempdir().unwrap();
+    harness::copy_tree(&fixture("typesize1.zarr"), &directory.path().join("a.zarr"));
+    let outcome = Tool::new("zvalidate").current_dir(directory.path()).arg("a.zarr").run().expect(1);
+    let finding = outcome.of_type("finding").into_iter().find(|finding| finding["kind"] == "typesize").unwrap();
+    let words: Vec<&str> = finding["command"].as_str().unwrap().split(' ').collect();
+    Tool::new(words[0]).current_dir(directory.path()).args(&words[1..]).run().expect(0);
+    let (_, cured) = serious(&directory.path().join(words[2]), &[]);
+    assert!(cured.iter().all(|finding| finding["kind"] != "typesize"), "{cured:#?}");
 }
 
 /// Each store in `broken/` has one kind of damage.
@@ -87,4 +96,31 @@ fn every_broken_store_is_noticed() {
     }
     let (code, _) = serious(&fixtures().join("broken/truncated-root.zarr"), &[]);
     assert_eq!(code, 5);
+}
+
+/// What was not fetched is not missing, and what was is.
+#[test]
+fn a_cache_of_some_chunks_is_complete_with_those() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = directory.path().join("cache.zarr");
+    let fetch = Tool::new("zfetch").arg(fixture("era5-uk-v2.zarr")).arg("--to").arg(&cache);
+    fetch.args(["--layout", "mirror", "--sel", "time=2019-03-03:2019-03-05"]).run().expect(0);
+    for level in ["list", "header", "full"] {
+        let flags = ["--level", level, "--expect-chunks", "all", "--min-ratio", "10%"];
+        assert_eq!(serious(&cache, &flags), (0, vec![]), "{level}");
+    }
+    std::fs::remove_file(cache.join("t2m/3.0.0")).unwrap();
+    let (code, found) = serious(&cache, &[]);
+    assert_eq!((code, found.len(), &found[0]["key"]), (1, 1, &"t2m/3.0.0".into()), "{found:#?}");
+}
+
+/// A group and a single array are checked as stores.
+#[test]
+fn parts_of_a_store_are_stores() {
+    let store = fixture("era5-uk-v2.zarr");
+    let outcome = Tool::new("zvalidate").arg(store.join("t2m")).run().expect(0);
+    assert_eq!(outcome.record("check", "/")["chunks_checked"], 31);
+    let list = format!("{0}\n{0}\n", store.display());
+    let outcome = Tool::new("zvalidate").args(["--level", "list", "--stores-from", "-"]).run_on(&list).expect(0);
+    assert_eq!(outcome.summary()["stores"], 1);
 }

@@ -3,11 +3,8 @@
 
 use zarray::NumberType;
 
-/// Lanes of a kernel: a multiple of what a vector register holds.
-const LANES: usize = 16;
-
-/// Elements after which the counters of the lanes, of 32 bits, are summed up.
-const STRETCH: usize = 1 << 28;
+/// Groups of lanes after which the counters are summed up.
+const RUN: usize = 4096;
 
 /// What one pass over values finds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,94 +61,69 @@ pub struct Scanner {
     fill: Option<u64>,
 }
 
-macro_rules! float_kernel {
-    ($name:ident, $float:ty, $bits:ty) => {
-        fn $name<const FILL: bool>(bytes: &[u8], big_endian: bool, fill: u64) -> Stats {
-            const SIZE: usize = size_of::<$float>();
+macro_rules! kernel {
+    ($name:ident, $type:ty, $bits:ty, $lanes:literal, $none:expr, $from_bits:expr) => {
+        fn $name<const FILL: bool, const SWAP: bool>(bytes: &[u8], fill: u64) -> Stats {
+            const SIZE: usize = size_of::<$type>();
+            const NONE: ($type, $type) = $none;
             let fill = fill as $bits;
-            let load = |bytes: &[u8; SIZE]| {
-                let bits = <$bits>::from_le_bytes(*bytes);
-                if big_endian { bits.swap_bytes() } else { bits }
-            };
-            let (mut nan, mut fills) = ([0u32; LANES], [0u32; LANES]);
-            let (mut min, mut max) = ([<$float>::INFINITY; LANES], [<$float>::NEG_INFINITY; LANES]);
-            let mut one = |lane: usize, bits: $bits| {
-                let value = <$float>::from_bits(bits);
-                let is_fill = FILL && bits == fill;
-                // Neither NaN nor the fill value is smaller or larger than anything.
-                let (low, high) = if is_fill { (<$float>::INFINITY, <$float>::NEG_INFINITY) } else { (value, value) };
-                nan[lane] += u32::from(value != value);
-                fills[lane] += u32::from(is_fill);
-                min[lane] = if low < min[lane] { low } else { min[lane] };
-                max[lane] = if high > max[lane] { high } else { max[lane] };
-            };
+            let (mut nans, mut fills) = (0u64, 0u64);
+            let (mut min, mut max) = ([NONE.0; $lanes], [NONE.1; $lanes]);
             let (values, _) = bytes.as_chunks::<SIZE>();
-            let (groups, rest) = values.as_chunks::<LANES>();
-            for group in groups {
-                for lane in 0..LANES {
-                    one(lane, load(&group[lane]));
+            let (groups, rest) = values.as_chunks::<$lanes>();
+            // Counters as narrow as the values are summed up before they overflow.
+            for run in groups.chunks(RUN.min(<$bits>::MAX as usize)) {
+                let (mut nan, mut equal) = ([0 as $bits; $lanes], [0 as $bits; $lanes]);
+                for group in run {
+                    let mut bits = [0; $lanes];
+                    for lane in 0..$lanes {
+                        let stored = <$bits>::from_le_bytes(group[lane]);
+                        bits[lane] = if SWAP { stored.swap_bytes() } else { stored };
+                    }
+                    for lane in 0..$lanes {
+                        let value: $type = $from_bits(bits[lane]);
+                        let is_fill = FILL && bits[lane] == fill;
+                        nan[lane] += <$bits>::from(value != value);
+                        equal[lane] += <$bits>::from(is_fill);
+                        // Neither NaN nor the fill value is smaller or larger than anything.
+                        let low = if is_fill { NONE.0 } else { value };
+                        let high = if is_fill { NONE.1 } else { value };
+                        min[lane] = if low < min[lane] { low } else { min[lane] };
+                        max[lane] = if high > max[lane] { high } else { max[lane] };
+                    }
                 }
+                nans += nan.iter().map(|count| *count as u64).sum::<u64>();
+                fills += equal.iter().map(|count| *count as u64).sum::<u64>();
             }
-            rest.iter().for_each(|value| one(0, load(value)));
-            Stats {
-                values: values.len() as u64,
-                nan: nan.iter().map(|count| u64::from(*count)).sum(),
-                fill: fills.iter().map(|count| u64::from(*count)).sum(),
-                min: f64::from(min.into_iter().fold(<$float>::INFINITY, <$float>::min)),
-                max: f64::from(max.into_iter().fold(<$float>::NEG_INFINITY, <$float>::max)),
+            let mut stats = Stats { values: values.len() as u64, nan: nans, fill: fills, ..Stats::default() };
+            for (low, high) in min.into_iter().zip(max).filter(|(low, high)| low <= high) {
+                (stats.min, stats.max) = (stats.min.min(low as f64), stats.max.max(high as f64));
             }
-        }
-    };
-}
-
-macro_rules! integer_kernel {
-    ($name:ident, $int:ty) => {
-        fn $name<const FILL: bool>(bytes: &[u8], big_endian: bool, fill: u64) -> Stats {
-            const SIZE: usize = size_of::<$int>();
-            let fill = fill as $int;
-            let load = |bytes: &[u8; SIZE]| {
-                let value = <$int>::from_le_bytes(*bytes);
-                if big_endian { value.swap_bytes() } else { value }
-            };
-            let mut fills = [0u32; LANES];
-            let (mut min, mut max) = ([<$int>::MAX; LANES], [<$int>::MIN; LANES]);
-            let mut one = |lane: usize, value: $int| {
-                let is_fill = FILL && value == fill;
-                let (low, high) = if is_fill { (<$int>::MAX, <$int>::MIN) } else { (value, value) };
-                fills[lane] += u32::from(is_fill);
-                min[lane] = min[lane].min(low);
-                max[lane] = max[lane].max(high);
-            };
-            let (values, _) = bytes.as_chunks::<SIZE>();
-            let (groups, rest) = values.as_chunks::<LANES>();
-            for group in groups {
-                for lane in 0..LANES {
-                    one(lane, load(&group[lane]));
-                }
-            }
-            rest.iter().for_each(|value| one(0, load(value)));
-            let fill: u64 = fills.iter().map(|count| u64::from(*count)).sum();
-            let values = values.len() as u64;
-            let (mut stats, any) = (Stats { values, fill, ..Stats::default() }, fill < values);
-            if any {
-                stats.min = min.into_iter().min().unwrap_or(0) as f64;
-                stats.max = max.into_iter().max().unwrap_or(0) as f64;
-            }
+            let Some(first) = rest.first() else { return stats };
+            // The last group is filled up with its first value, which changes no extreme and is taken off the counts.
+            let mut group = [*first; $lanes];
+            group[..rest.len()].copy_from_slice(rest);
+            let tail = $name::<FILL, SWAP>(group.as_flattened(), fill as u64);
+            let one = $name::<FILL, SWAP>([*first; $lanes].as_flattened(), fill as u64);
+            let padding = ($lanes - rest.len()) as u64;
+            stats.nan += tail.nan - if one.nan > 0 { padding } else { 0 };
+            stats.fill += tail.fill - if one.fill > 0 { padding } else { 0 };
+            (stats.min, stats.max) = (stats.min.min(tail.min), stats.max.max(tail.max));
             stats
         }
     };
 }
 
-float_kernel!(f32s, f32, u32);
-float_kernel!(f64s, f64, u64);
-integer_kernel!(i8s, i8);
-integer_kernel!(i16s, i16);
-integer_kernel!(i32s, i32);
-integer_kernel!(i64s, i64);
-integer_kernel!(u8s, u8);
-integer_kernel!(u16s, u16);
-integer_kernel!(u32s, u32);
-integer_kernel!(u64s, u64);
+kernel!(f32s, f32, u32, 16, (f32::INFINITY, f32::NEG_INFINITY), f32::from_bits);
+kernel!(f64s, f64, u64, 8, (f64::INFINITY, f64::NEG_INFINITY), f64::from_bits);
+kernel!(i8s, i8, u8, 32, (i8::MAX, i8::MIN), |bits: u8| bits as i8);
+kernel!(i16s, i16, u16, 16, (i16::MAX, i16::MIN), |bits: u16| bits as i16);
+kernel!(i32s, i32, u32, 8, (i32::MAX, i32::MIN), |bits: u32| bits as i32);
+kernel!(i64s, i64, u64, 8, (i64::MAX, i64::MIN), |bits: u64| bits as i64);
+kernel!(u8s, u8, u8, 32, (u8::MAX, u8::MIN), |bits: u8| bits as u8);
+kernel!(u16s, u16, u16, 16, (u16::MAX, u16::MIN), |bits: u16| bits as u16);
+kernel!(u32s, u32, u32, 8, (u32::MAX, u32::MIN), |bits: u32| bits as u32);
+kernel!(u64s, u64, u64, 8, (u64::MAX, u64::MIN), |bits: u64| bits as u64);
 
 /// 16-bit floats, which few processors calculate with: one after the other.
 fn halves(bytes: &[u8], number: NumberType, fill: Option<u64>) -> Stats {
@@ -207,22 +179,14 @@ impl Scanner {
 
     /// One pass over the elements in `bytes`.
     pub fn scan(&self, bytes: &[u8]) -> Stats {
-        let stretch = STRETCH * self.number.size;
-        if bytes.len() <= stretch {
-            return self.stretch(bytes);
-        }
-        let mut stats = Stats::default();
-        bytes.chunks(stretch).for_each(|part| stats.merge(&self.stretch(part)));
-        stats
-    }
-
-    fn stretch(&self, bytes: &[u8]) -> Stats {
         let NumberType { kind, size, big_endian } = self.number;
         macro_rules! run {
             ($kernel:ident) => {
-                match self.fill {
-                    Some(fill) => $kernel::<true>(bytes, big_endian, fill),
-                    None => $kernel::<false>(bytes, big_endian, 0),
+                match (self.fill, big_endian) {
+                    (Some(fill), false) => $kernel::<true, false>(bytes, fill),
+                    (Some(fill), true) => $kernel::<true, true>(bytes, fill),
+                    (None, false) => $kernel::<false, false>(bytes, 0),
+                    (None, true) => $kernel::<false, true>(bytes, 0),
                 }
             };
         }
@@ -270,6 +234,33 @@ mod tests {
         let big_endian = NumberType { big_endian: true, ..F32 };
         let fill = (-9999f32).to_be_bytes();
         assert_eq!(Scanner::new(big_endian, Some(&fill)).expect("a kernel").scan(&big), stats);
+    }
+
+    /// Any number of values, in any place.
+    #[test]
+    fn every_value_counts_once() {
+        for count in (0..70usize).chain([300, 5000, 70_000]) {
+            for at in [0, count / 2, count.saturating_sub(1)] {
+                let mut values = vec![1i16; count];
+                let mut reals = vec![1f32; count];
+                if count > 0 {
+                    (values[at], reals[at]) = (-5, f32::NAN);
+                }
+                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_be_bytes()).collect();
+                let number = NumberType { kind: 'i', size: 2, big_endian: true };
+                let stats = Scanner::new(number, Some(&[0, 1])).expect("a kernel").scan(&bytes);
+                let one = u64::from(count > 0);
+                assert_eq!((stats.values, stats.fill), (count as u64, count as u64 - one), "{count} {at}");
+                assert!(count == 0 || (stats.min, stats.max) == (-5.0, -5.0), "{count} {at}");
+                let stats = Scanner::new(F32, None).expect("a kernel").scan(&floats(&reals));
+                assert_eq!((stats.values, stats.nan), (count as u64, one), "{count} {at}");
+                assert!(count < 2 || (stats.min, stats.max) == (1.0, 1.0), "{count} {at}");
+                let bytes = vec![7u8; count];
+                let number = NumberType { kind: 'u', size: 1, big_endian: false };
+                let stats = Scanner::new(number, Some(&[7])).expect("a kernel").scan(&bytes);
+                assert_eq!(stats.fill, count as u64);
+            }
+        }
     }
 
     #[test]

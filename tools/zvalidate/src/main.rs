@@ -2,6 +2,7 @@
 
 mod checks;
 mod cli;
+mod commands;
 mod expect;
 mod finding;
 mod human;

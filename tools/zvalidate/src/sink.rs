@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use zcli::Session;
 use zwire::{CheckRecord, Failure, Record, Severity, ValidateSummary};
 
+use crate::commands::command;
 use crate::finding::Finding;
 use crate::kinds::{KINDS, Kind};
 use crate::policy::Policy;
@@ -102,6 +103,7 @@ impl<'s> Sink<'s> {
         if record.hint.is_empty() {
             about.hint.clone_into(&mut record.hint);
         }
+        record.command = command(finding.kind, &record);
         if self.annotations {
             self.annotate(&record);
         }

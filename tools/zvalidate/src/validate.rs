@@ -48,7 +48,9 @@ impl<'s> Run<'s> {
         let pool = Pool::new(self.options.access.readers(&store, self.options.jobs));
         let hierarchy = Hierarchy::open(&store, &pool, true)?;
         let level = self.options.level.unwrap_or(if store.is_remote() { Level::Header } else { Level::Full });
-        self.warn_level(level);
+        if self.lowest.is_none() {
+            self.warn_level(level);
+        }
         self.lowest = Some(self.lowest.map_or(level, |lowest| lowest.min(level)));
         let nodes = Nodes::read(&hierarchy, &pool);
         let options = self.options;

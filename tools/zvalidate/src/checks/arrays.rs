@@ -53,7 +53,7 @@ pub fn check(
         let check = OneArray { context, labels, listing: listing.as_ref(), array, is_coordinate };
         let record = check.run(bar, digest, sink)?;
         bytes += record.stored_bytes.unwrap_or(0);
-        decoded = decoded.saturating_add(array.uncompressed_bytes().unwrap_or(0));
+        decoded = decoded.saturating_add(decoded_bytes(array));
         sink.checked(record)?;
     }
     digest.bytes = bytes;
@@ -76,6 +76,17 @@ fn unfinished(context: &Context, sink: &mut Sink) -> Result<(), Failure> {
         return Ok(());
     }
     sink.emit(Finding::new(Kind::UnfinishedOutput, format!("{plan} is there")))
+}
+
+/// Bytes of an array, decoded; of one of which only some chunks were fetched, of these.
+fn decoded_bytes(array: &Array) -> u64 {
+    match (&array.fetched, array.numbered()) {
+        (Some(fetched), Some(grid)) => {
+            let object = grid.chunk_elements().saturating_mul(array.itemsize.unwrap_or(0));
+            object.saturating_mul(fetched.len()).min(array.uncompressed_bytes().unwrap_or(0))
+        }
+        _ => array.uncompressed_bytes().unwrap_or(0),
+    }
 }
 
 /// The size of the store against what is expected of it.

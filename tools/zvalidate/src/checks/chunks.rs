@@ -56,9 +56,11 @@ pub fn check(job: &Job, bar: &Bar, sink: &mut Sink) -> Result<ChunksResult, Fail
     let numbers = numbers(job, grid);
     let context = job.context;
     let pool = context.pool;
-    let buffers = ScratchPool::new(pool.workers(), Buffers::default);
-    let memory = Semaphore::new(context.options.memory);
     let cost = cost(job);
+    let memory = Semaphore::new(context.options.memory);
+    // Workers that wait for a network are many; buffers stay as large as their largest chunk.
+    let fitting = zcodec::to_usize(context.options.memory / cost.max(1)).max(1);
+    let buffers = ScratchPool::new(pool.workers().min(fitting), Buffers::default);
     let stop = sink.session.stop.clone();
     let is_stopped = || stop.requested().is_some();
     let cost_of = |_: &u64| cost;

@@ -1,11 +1,11 @@
 //! What a list of the store shows: objects present and missing, objects of impossible sizes, and keys that belong to no array.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use roaring::RoaringTreemap;
 use serde_json::Value;
 use zarray::{Array, Found, Grid, Owners, Sizes, Tally, ZarrFormat};
-use zcodec::Codec;
+use zcodec::{Codec, to_usize};
 use zstore::{Object, StoreError};
 use zwire::{Failure, Severity, human_bytes, human_count, human_counted};
 
@@ -233,7 +233,7 @@ impl Listing {
     pub fn report(&mut self, context: &Context, sink: &mut Sink) -> Result<(), Failure> {
         self.failures.sort_by(|a, b| a.place().cmp(b.place()));
         let failures = std::mem::take(&mut self.failures);
-        let known: Vec<&str> = context.nodes.failed.iter().map(zarray::ZarrError::place).collect();
+        let known: HashSet<&str> = context.nodes.failed.iter().map(zarray::ZarrError::place).collect();
         for error in failures.into_iter().filter(|error| !known.contains(&error.place())) {
             sink.failed(&error.into())?;
         }
@@ -362,9 +362,11 @@ impl<'a> ArrayCheck<'a> {
         if let Some(fetched) = &self.array.fetched {
             // What was not fetched is not missing.
             let numbers = (0..fetched.len()).map(|number| grid.number(&fetched.index(number)));
-            let missing: Vec<u64> = numbers.filter(|number| !self.presence.present.contains(*number)).collect();
-            self.scattered(grid, &missing, missing.len() as u64, Severity::Error, sink)?;
-            return Ok(Counts { expected: Some(fetched.len()), present, missing: Some(missing.len() as u64) });
+            let missing = || numbers.clone().filter(|number| !self.presence.present.contains(*number));
+            let (all, limit) = (missing().count() as u64, self.context.options.limit);
+            let first: Vec<u64> = missing().take(if limit == 0 { usize::MAX } else { to_usize(limit) }).collect();
+            self.scattered(grid, &first, all, Severity::Error, sink)?;
+            return Ok(Counts { expected: Some(fetched.len()), present, missing: Some(all) });
         }
         let expected = grid.len();
         let missing = expected.saturating_sub(present);
@@ -450,7 +452,7 @@ impl<'a> ArrayCheck<'a> {
         let kind = if fill == Fill::Null { Kind::MissingNullFill } else { Kind::MissingChunks };
         let sentence = fill.sentence(self.array);
         let limit = self.context.options.limit;
-        let shown = if limit == 0 { first.len() } else { first.len().min(limit as usize) };
+        let shown = if limit == 0 { first.len() } else { first.len().min(to_usize(limit)) };
         for number in &first[..shown] {
             let index = grid.index(*number);
             let key = self.array.key(&self.array.keys.encode(&index));

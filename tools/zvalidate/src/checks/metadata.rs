@@ -1,7 +1,7 @@
 //! Metadata: nodes that cannot be read, codecs and extensions that are not known, dimensions that disagree, and consolidated
 //! metadata that is out of date.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use zarray::{Array, ChunkReader, Hierarchy, ZarrError, ZarrFormat, differences};
 use zstore::StoreError;
@@ -9,6 +9,7 @@ use zwire::{Failure, Severity};
 
 use crate::finding::Finding;
 use crate::kinds::Kind;
+use crate::level::Level;
 use crate::open::Context;
 use crate::sink::Sink;
 
@@ -78,6 +79,8 @@ type Lengths<'a> = BTreeMap<(&'a str, &'a str), (u64, &'a str)>;
 /// Arrays of a group share the lengths of their dimensions, unless they are levels of a pyramid.
 fn dimension_lengths(context: &Context, sink: &mut Sink) -> Result<(), Failure> {
     let mut known: Lengths = BTreeMap::new();
+    let pyramids = context.nodes.groups.iter().filter(|group| group.is_pyramid);
+    let pyramids: HashSet<&str> = pyramids.map(|group| group.path.trim_end_matches('/')).collect();
     // Coordinates first: they say how long a dimension is.
     let is_coordinate = |array: &Array| {
         array
@@ -88,8 +91,7 @@ fn dimension_lengths(context: &Context, sink: &mut Sink) -> Result<(), Failure> 
     let all = || context.nodes.dataset.arrays();
     for array in all().filter(|array| is_coordinate(array)).chain(all().filter(|array| !is_coordinate(array))) {
         let group = group_of(&array.path);
-        let path = if group.is_empty() { "/" } else { group };
-        if context.nodes.groups.iter().any(|group| group.path == path && group.is_pyramid) {
+        if pyramids.contains(group) {
             continue;
         }
         for (name, length) in array.dimension_names.iter().flatten().zip(&array.shape) {
@@ -135,7 +137,9 @@ fn dimension_coordinates(context: &Context, sink: &mut Sink) -> Result<(), Failu
 
 /// Consolidated metadata against the documents of each node, which takes a few small reads for each.
 fn consolidated(context: &Context, hierarchy: &Hierarchy, sink: &mut Sink) -> Result<(), Failure> {
-    let Some(copy) = hierarchy.consolidated().filter(|_| sink.wants(Kind::ConsolidatedStale)) else { return Ok(()) };
+    // Over a network that takes longer than a list.
+    let is_wanted = sink.wants(Kind::ConsolidatedStale) && !(context.store.is_remote() && context.level == Level::List);
+    let Some(copy) = hierarchy.consolidated().filter(|_| is_wanted) else { return Ok(()) };
     let found = match differences(context.store, copy, hierarchy.format(), context.pool) {
         Ok(found) => found,
         Err(ZarrError::Store(StoreError::NotListable { .. })) => return Ok(()),

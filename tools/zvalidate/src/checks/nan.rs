@@ -104,11 +104,8 @@ impl ArrayValues {
         self.nan_share(about, sink)?;
         self.extremes(about, sink)?;
         if self.stats.is_empty() {
-            if about.is_complete {
-                let found = format!("all of {} are NaN or the fill value", human_counted(self.stats.values, "value"));
-                sink.emit(Finding::of(Kind::AllNan, about.array, found).count(self.stats.values))?;
-            }
-            return Ok(());
+            let found = format!("all of {} are NaN or the fill value", human_counted(self.stats.values, "value"));
+            return sink.emit(Finding::of(Kind::AllNan, about.array, found).count(self.stats.values));
         }
         let empty_steps = self.nan_steps(about, sink)?;
         self.nan_chunks(about, &empty_steps, sink)?;
