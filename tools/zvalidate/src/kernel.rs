@@ -1,6 +1,8 @@
 //! The kernels: one pass over the decoded bytes of a chunk, by data type. Written so that the compiler vectorises them: a few
 //! lanes side by side, no branches.
 
+use std::convert::identity;
+
 use zarray::NumberType;
 
 /// Groups of lanes after which the counters are summed up.
@@ -120,10 +122,10 @@ kernel!(i8s, i8, u8, 32, (i8::MAX, i8::MIN), |bits: u8| bits as i8);
 kernel!(i16s, i16, u16, 16, (i16::MAX, i16::MIN), |bits: u16| bits as i16);
 kernel!(i32s, i32, u32, 8, (i32::MAX, i32::MIN), |bits: u32| bits as i32);
 kernel!(i64s, i64, u64, 8, (i64::MAX, i64::MIN), |bits: u64| bits as i64);
-kernel!(u8s, u8, u8, 32, (u8::MAX, u8::MIN), |bits: u8| bits as u8);
-kernel!(u16s, u16, u16, 16, (u16::MAX, u16::MIN), |bits: u16| bits as u16);
-kernel!(u32s, u32, u32, 8, (u32::MAX, u32::MIN), |bits: u32| bits as u32);
-kernel!(u64s, u64, u64, 8, (u64::MAX, u64::MIN), |bits: u64| bits as u64);
+kernel!(u8s, u8, u8, 32, (u8::MAX, u8::MIN), identity);
+kernel!(u16s, u16, u16, 16, (u16::MAX, u16::MIN), identity);
+kernel!(u32s, u32, u32, 8, (u32::MAX, u32::MIN), identity);
+kernel!(u64s, u64, u64, 8, (u64::MAX, u64::MIN), identity);
 
 /// 16-bit floats, which few processors calculate with: one after the other.
 fn halves(bytes: &[u8], number: NumberType, fill: Option<u64>) -> Stats {
