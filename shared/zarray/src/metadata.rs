@@ -180,6 +180,12 @@ impl Array {
         self.chunk_grid().map(|grid| grid.len())
     }
 
+    /// Whether it is a scalar whose value means nothing: it exists for its attributes (CF grid mappings).
+    pub fn is_container(&self) -> bool {
+        const CONTAINERS: [&str; 3] = ["grid_mapping_name", "crs_wkt", "spatial_ref"];
+        self.shape.is_empty() && CONTAINERS.iter().any(|name| self.attributes.contains_key(*name))
+    }
+
     /// Bytes of the whole array, decoded.
     pub fn uncompressed_bytes(&self) -> Option<u64> {
         let elements = self.shape.iter().fold(1u64, |product, length| product.saturating_mul(*length));

@@ -151,6 +151,17 @@ pub fn find_shard_index(
     Ok(stat.map(|stat| StoredIndex { stat, index: ShardIndex::parse(layout, buffer, stat.size) }))
 }
 
+/// The index of a shard that is in memory.
+///
+/// # Errors
+/// As [`ShardIndex::parse`].
+pub fn index_of_shard(layout: &IndexLayout, shard: &[u8]) -> Result<ShardIndex, CodecError> {
+    let size = shard.len() as u64;
+    let len = to_usize(layout.len().unwrap_or(u64::MAX)).min(shard.len());
+    let bytes = if layout.at_end { &shard[shard.len() - len..] } else { &shard[..len] };
+    ShardIndex::parse(layout, bytes, size)
+}
+
 /// As [`find_shard_index`], but a damaged index is an error.
 ///
 /// # Errors

@@ -113,6 +113,11 @@ impl Status {
         }
     }
 
+    /// Prints a line for another program that reads messages, without the name of the tool.
+    pub fn plain(&self, text: &str) {
+        self.line(text);
+    }
+
     /// Prints a detail, with `--verbose`.
     pub fn detail(&self, text: &str) {
         if self.verbose {

@@ -158,6 +158,52 @@ pub struct TrialSummary {
     pub predicted_seconds: f64,
 }
 
+/// Totals of `zvalidate`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ValidateSummary {
+    /// Stores given.
+    pub stores: u64,
+    /// Arrays checked.
+    pub arrays: u64,
+    /// How thoroughly: `list`, `header` or `full`; of several stores, the least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// Stored objects (chunks, or shards) if all arrays were complete.
+    pub objects_expected: u64,
+    /// Stored objects that are present.
+    pub objects_present: u64,
+    /// Stored objects that are missing.
+    pub objects_missing: u64,
+    /// Bytes of the stored objects.
+    pub stored_bytes: u64,
+    /// Bytes of all arrays, decoded.
+    pub uncompressed_bytes: u64,
+    /// Chunks (with sharding: inner chunks) whose bytes were checked.
+    pub chunks_checked: u64,
+    /// Chunks that are damaged or do not match the metadata.
+    pub chunks_damaged: u64,
+    /// Bytes that were decoded.
+    pub decoded_bytes: u64,
+    /// Arrays that could not be checked at this level.
+    pub arrays_unchecked: u64,
+    /// Finding records; those above the limit of a kind and an array are counted together in one.
+    pub findings: u64,
+    /// Findings by severity, as `severity_NAME`.
+    #[serde(flatten, serialize_with = "severities")]
+    pub severities: BTreeMap<String, u64>,
+    /// Findings by kind, as `kind_NAME`.
+    #[serde(flatten, serialize_with = "kinds")]
+    pub kinds: BTreeMap<String, u64>,
+}
+
+fn severities<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    prefixed("severity_", counts, serializer)
+}
+
+fn kinds<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    prefixed("kind_", counts, serializer)
+}
+
 fn keys<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
     prefixed("keys_", counts, serializer)
 }

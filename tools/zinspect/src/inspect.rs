@@ -1,12 +1,11 @@
 //! One store: open → walk → describe → emit.
 
-use zarray::{Array, Hierarchy, OrderedMap, Pool};
+use zarray::{Array, Hierarchy, OrderedMap, Pool, differences};
 use zcli::{Bar, Session};
 use zstore::{Store, Target};
-use zwire::{ChunkRecord, Failure, Record};
+use zwire::{ChunkRecord, ConsolidatedRecord, Failure, Record};
 
 use crate::bench::bench;
-use crate::check;
 use crate::describe::{Describe, Described};
 use crate::options::Options;
 use crate::sizes::Inventory;
@@ -181,9 +180,16 @@ impl<'a> Inspection<'a> {
             self.session.status.warn(&format!("{}: has no consolidated metadata", self.name));
             return Ok(());
         };
-        for difference in check::differences(self.store, self.name, copy, self.hierarchy.format(), pool)? {
+        for found in differences(self.store, copy, self.hierarchy.format(), pool)? {
             self.totals.summary.consolidated_differences += 1;
-            self.session.out.emit(&Record::Consolidated(difference))?;
+            let record = ConsolidatedRecord {
+                store: self.name.to_owned(),
+                path: found.path,
+                difference: found.difference.to_owned(),
+                members: found.members,
+                ..ConsolidatedRecord::default()
+            };
+            self.session.out.emit(&Record::Consolidated(record))?;
         }
         Ok(())
     }

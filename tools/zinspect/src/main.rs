@@ -2,12 +2,10 @@
 
 mod alike;
 mod bench;
-mod check;
 mod cli;
 mod describe;
 mod human;
 mod inspect;
-mod median;
 mod missing;
 mod options;
 mod presence;

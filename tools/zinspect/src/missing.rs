@@ -7,21 +7,13 @@ use zwire::{ArrayRecord, human_count};
 /// The verdict.
 pub const WORD: &str = "missing_chunks";
 
-/// Attributes of variables that exist only for their attributes (CF grid mappings).
-const CONTAINERS: [&str; 3] = ["grid_mapping_name", "crs_wkt", "spatial_ref"];
-
 /// Why chunks may rightly be missing.
 const SPARSE: &str = "either data are missing, or they hold only that value (zarr-python does not write such chunks)";
-
-/// Whether the array is a scalar whose value means nothing.
-pub fn is_container(array: &Array) -> bool {
-    array.shape.is_empty() && CONTAINERS.iter().any(|name| array.attributes.contains_key(*name))
-}
 
 /// The number of missing objects, if it is known and not 0.
 pub fn missing(record: &ArrayRecord, array: &Array) -> Option<u64> {
     let missing = record.objects_expected?.saturating_sub(record.objects_present?);
-    (missing > 0 && !is_container(array)).then_some(missing)
+    (missing > 0 && !array.is_container()).then_some(missing)
 }
 
 /// The reason if half of the objects or more are missing.

@@ -150,7 +150,7 @@ impl Case<'_> {
             );
             return Some(no(missing::WORD, reason, "correct the separator in the metadata first"));
         }
-        if sample.nothing_stored && missing::is_container(array) {
+        if sample.nothing_stored && array.is_container() {
             return Some(no("ok", "a scalar that holds only attributes (a grid mapping)", "no data to recompress"));
         }
         if sample.nothing_stored {

@@ -4,6 +4,7 @@ mod end;
 mod extract;
 mod read;
 mod trial;
+mod validate;
 mod write;
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ pub use end::{ErrorRecord, Summary, Timing};
 pub use extract::{ExtractionRecord, MatchRecord, RowRecord};
 pub use read::{ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, GroupRecord, KeyRecord};
 pub use trial::{ChoiceRecord, TrialRecord};
+pub use validate::{CheckRecord, FindingRecord, Severity};
 pub use write::{CacheEntryRecord, FetchRecord, FetchedRecord, PlanRecord, RecompressRecord};
 
 /// One line of a stream.
@@ -50,6 +52,10 @@ pub enum Record {
     Extraction(Box<ExtractionRecord>),
     /// A row of an extraction: names and values.
     Row(RowRecord),
+    /// Something wrong, or worth knowing, about a store.
+    Finding(Box<FindingRecord>),
+    /// What was checked of an array.
+    Check(Box<CheckRecord>),
     /// An item that failed; the run continues.
     Error(ErrorRecord),
     /// The last line of every stream.

@@ -10,12 +10,15 @@ const EXACT_SIZES: usize = 4096;
 #[derive(Default)]
 pub struct Sizes {
     counts: BTreeMap<u64, u64>,
+    /// The smallest size.
     pub smallest: Option<u64>,
+    /// The largest size.
     pub largest: Option<u64>,
     coarse: bool,
 }
 
 impl Sizes {
+    /// Adds a size.
     pub fn add(&mut self, size: u64) {
         self.smallest = Some(self.smallest.map_or(size, |smallest| smallest.min(size)));
         self.largest = self.largest.max(Some(size));
@@ -43,6 +46,7 @@ impl Sizes {
         }
     }
 
+    /// The median; `None` if there is no size.
     pub fn median(&self) -> Option<u64> {
         let half = self.counts.values().sum::<u64>().div_ceil(2);
         let mut seen = 0;

@@ -3,9 +3,25 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
-use zarray::{Consolidated, Hierarchy, Node, Pool, Span, ZarrError, ZarrFormat, json};
 use zstore::{Store, StoreError};
-use zwire::{ConsolidatedRecord, Failure};
+
+use crate::consolidated::{Consolidated, Span};
+use crate::error::ZarrError;
+use crate::hierarchy::Hierarchy;
+use crate::json;
+use crate::metadata::{Node, ZarrFormat};
+use crate::parallel::Pool;
+
+/// A difference between consolidated metadata and the metadata of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Absolute path of the node.
+    pub path: String,
+    /// `missing` (not in the consolidated metadata), `gone` (only there), or `differs`.
+    pub difference: &'static str,
+    /// Top-level members that differ.
+    pub members: Vec<String>,
+}
 
 /// The differences, in path order. If the server cannot list objects, only the nodes in the consolidated metadata are
 /// compared; nodes missing from it are not found.
@@ -14,20 +30,13 @@ use zwire::{ConsolidatedRecord, Failure};
 /// Fails if the store cannot be read.
 pub fn differences(
     store: &Store,
-    name: &str,
     copy: &Consolidated,
     format: ZarrFormat,
     pool: &Pool,
-) -> Result<Vec<ConsolidatedRecord>, Failure> {
+) -> Result<Vec<Difference>, ZarrError> {
     let named: Vec<(String, &Span)> = copy.paths().collect();
-    let record = |path: &str, difference: &str, members| ConsolidatedRecord {
-        store: name.to_owned(),
-        path: path.to_owned(),
-        difference: difference.to_owned(),
-        members,
-        ..ConsolidatedRecord::default()
-    };
-    let compared = pool.map(named.iter().collect(), |(path, span)| {
+    let record = |path: &str, difference, members| Difference { path: path.to_owned(), difference, members };
+    let compared = pool.map(named.iter().collect(), |(path, span)| -> Result<_, StoreError> {
         let own = own_metadata(store, path, format)?;
         let Some(own) = own else { return Ok(Some(record(path, "gone", Vec::new()))) };
         let members = differing(&copied_metadata(copy, span, format), &own);
@@ -35,7 +44,7 @@ pub fn differences(
     });
     let mut found = Vec::new();
     for difference in compared {
-        found.extend(difference.map_err(|error: StoreError| Failure::from(error))?);
+        found.extend(difference?);
     }
 
     // In v3 the root holds the consolidated metadata, which does not contain the root itself.
@@ -55,7 +64,7 @@ pub fn differences(
         },
     );
     match failed {
-        Some(error) => Err(error.into()),
+        Some(error) => Err(error),
         None => {
             found.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
             Ok(found)

@@ -1,0 +1,253 @@
+//! Every array of a store: what is listed of it, then its chunks; and the store as a whole.
+
+use serde_json::Value;
+use zarray::{Array, ChunkReader, Grid};
+use zcli::Bar;
+use zstore::StoreError;
+use zwire::{CheckRecord, Failure, Severity, human_bytes};
+
+use crate::checks::across::Digest;
+use crate::checks::chunks::{self, ChunksResult};
+use crate::checks::listing::{ArrayCheck, Counts, Fill, Listing, Presence};
+use crate::checks::nan::About;
+use crate::checks::object::Job;
+use crate::checks::values::Values;
+use crate::finding::Finding;
+use crate::kinds::Kind;
+use crate::labels::Labels;
+use crate::level::Level;
+use crate::open::Context;
+use crate::sink::Sink;
+
+/// Lists the store and checks each of its arrays.
+///
+/// # Errors
+/// The store cannot be listed, or the output cannot be written.
+pub fn check(
+    context: &Context,
+    labels: &Labels,
+    bar: &Bar,
+    digest: &mut Digest,
+    sink: &mut Sink,
+) -> Result<(), Failure> {
+    let mut listing = Listing::take(context)?;
+    if listing.is_none() && context.level == Level::List {
+        let error = StoreError::NotListable { place: context.store.place("") };
+        let hint = "use --level header, which asks for each chunk, or the s3:, gs: or az: URL of the store";
+        return Err(Failure::from(error).hint(hint));
+    }
+    let is_first = context.options.part.number == 1;
+    if is_first {
+        unfinished(context, sink)?;
+    }
+    if let Some(listing) = listing.as_mut().filter(|_| is_first) {
+        listing.report(context, sink)?;
+    }
+    let described = context.nodes.dataset.described_by();
+    let (mut bytes, mut decoded) = (0u64, 0u64);
+    for array in context.arrays() {
+        if sink.session.stop.requested().is_some() {
+            return Ok(());
+        }
+        let is_coordinate = described.contains_key(array.path.as_str());
+        let check = OneArray { context, labels, listing: listing.as_ref(), array, is_coordinate };
+        let record = check.run(bar, digest, sink)?;
+        bytes += record.stored_bytes.unwrap_or(0);
+        decoded = decoded.saturating_add(decoded_bytes(array));
+        sink.checked(record)?;
+    }
+    digest.bytes = bytes;
+    sink.summary.stored_bytes += bytes;
+    sink.summary.uncompressed_bytes = sink.summary.uncompressed_bytes.saturating_add(decoded);
+    if is_first {
+        store_size(context, bytes, decoded, sink)?;
+    }
+    Ok(())
+}
+
+/// A run that writes this store, or wrote it once, and has not been finished: its plan lies beside it.
+fn unfinished(context: &Context, sink: &mut Sink) -> Result<(), Failure> {
+    let Some(path) = context.store.location().local().filter(|_| context.store.is_directory()) else { return Ok(()) };
+    let Some(name) = path.canonicalize().ok().and_then(|path| path.into_os_string().into_string().ok()) else {
+        return Ok(());
+    };
+    let plan = format!("{name}.plan");
+    if !std::path::Path::new(&plan).is_dir() {
+        return Ok(());
+    }
+    sink.emit(Finding::new(Kind::UnfinishedOutput, format!("{plan} is there")))
+}
+
+/// Bytes of an array, decoded; of one of which only some chunks were fetched, of these.
+fn decoded_bytes(array: &Array) -> u64 {
+    match (&array.fetched, array.numbered()) {
+        (Some(fetched), Some(grid)) => {
+            let object = grid.chunk_elements().saturating_mul(array.itemsize.unwrap_or(0));
+            object.saturating_mul(fetched.len()).min(array.uncompressed_bytes().unwrap_or(0))
+        }
+        _ => array.uncompressed_bytes().unwrap_or(0),
+    }
+}
+
+/// The size of the store against what is expected of it.
+fn store_size(context: &Context, bytes: u64, decoded: u64, sink: &mut Sink) -> Result<(), Failure> {
+    let expect = &context.options.expect;
+    if let Some(least) = expect.min_size.filter(|least| bytes < *least) {
+        let finding = Finding::new(Kind::StoreTooSmall, human_bytes(bytes));
+        sink.emit(finding.expected(format!("at least {} (--min-size)", human_bytes(least))))?;
+    }
+    let ratio = bytes as f64 / decoded.max(1) as f64;
+    if let Some(least) = expect.min_ratio.filter(|least| decoded > 0 && ratio < *least) {
+        let found = format!("{} stored of {} decoded: {:.3}%", human_bytes(bytes), human_bytes(decoded), ratio * 100.0);
+        let finding = Finding::new(Kind::LowRatio, found);
+        sink.emit(finding.expected(format!("at least {:.3}% (--min-ratio)", least * 100.0)))?;
+    }
+    Ok(())
+}
+
+/// One array.
+struct OneArray<'a> {
+    context: &'a Context<'a>,
+    labels: &'a Labels<'a>,
+    listing: Option<&'a Listing>,
+    array: &'a Array,
+    is_coordinate: bool,
+}
+
+impl OneArray<'_> {
+    fn run(&self, bar: &Bar, digest: &mut Digest, sink: &mut Sink) -> Result<CheckRecord, Failure> {
+        let nothing = Presence::default();
+        let listed = self.listing.map(|listing| listing.arrays.get(&self.array.path).unwrap_or(&nothing));
+        let mut counts = Counts::default();
+        if let Some(presence) = listed {
+            counts = self.presence(presence, sink)?;
+        }
+        let mut record = CheckRecord {
+            path: self.array.path.clone(),
+            level: self.context.level.name().to_owned(),
+            stored_bytes: listed.map(|presence| presence.bytes),
+            ..CheckRecord::default()
+        };
+        if self.context.level > Level::List {
+            let found = self.chunks(listed, &mut counts, bar, digest, &mut record, sink)?;
+            if let Some(found) = found.filter(|_| self.listing.is_none()) {
+                record.stored_bytes = Some(found.bytes);
+                counts = self.presence(&found, sink)?;
+            }
+        }
+        (record.expected, record.present, record.missing) = (counts.expected, Some(counts.present), counts.missing);
+        let summary = &mut sink.summary;
+        summary.objects_present += counts.present;
+        summary.objects_expected = summary.objects_expected.saturating_add(counts.expected.unwrap_or(counts.present));
+        summary.objects_missing = summary.objects_missing.saturating_add(counts.missing.unwrap_or(0));
+        Ok(record)
+    }
+
+    /// What is missing; only the first part reports it.
+    fn presence(&self, presence: &Presence, sink: &mut Sink) -> Result<Counts, Failure> {
+        let empty = Listing::default();
+        let listing = self.listing.unwrap_or(&empty);
+        let check = ArrayCheck::new(self.context, self.labels, listing, self.array, presence);
+        match self.context.options.part.number {
+            1 => check.report(sink),
+            _ => Ok(check.counts()),
+        }
+    }
+
+    fn chunks(
+        &self,
+        listed: Option<&Presence>,
+        counts: &mut Counts,
+        bar: &Bar,
+        digest: &mut Digest,
+        record: &mut CheckRecord,
+        sink: &mut Sink,
+    ) -> Result<Option<Presence>, Failure> {
+        let reader = ChunkReader::new(self.context.store, self.array).ok();
+        let reader = reader.map(|reader| reader.with_limit(self.context.options.memory));
+        let full = self.context.level == Level::Full;
+        if reader.is_none() && full {
+            sink.summary.arrays_unchecked += 1;
+        }
+        let values = reader.as_ref().filter(|_| full).and_then(|reader| Values::new(self.array, reader));
+        let job = Job {
+            context: self.context,
+            array: self.array,
+            reader: reader.as_ref(),
+            values: values.as_ref(),
+            presence: listed,
+        };
+        let mut result = chunks::check(&job, bar, sink)?;
+        sink.summary.chunks_checked += result.chunks;
+        sink.summary.chunks_damaged += result.damaged;
+        (record.chunks_checked, record.chunks_damaged) = (Some(result.chunks), Some(result.damaged));
+        if result.inner_missing > 0 {
+            self.inner(&result, listed.unwrap_or(&Presence::default()), sink)?;
+        }
+        if let (Some(reader), Some(values)) = (&reader, &values) {
+            let present = result.found.as_ref().map_or(counts.present, |found| found.present.len());
+            self.values((reader.grid(), values), present, &result, record, digest, sink)?;
+        }
+        Ok(result.found.take())
+    }
+
+    /// Inner chunks that are missing: one by one where every shard could be looked into, else together.
+    fn inner(&self, result: &ChunksResult, presence: &Presence, sink: &mut Sink) -> Result<(), Failure> {
+        let is_all = self.context.part_is_all() && result.lost_shards == 0 && self.array.fetched.is_none();
+        let shards = self.array.numbered().map(Grid::len);
+        let found = result.found.as_ref().map_or(presence.present.len(), |found| found.present.len());
+        if let Some(grid) = self.array.chunk_grid().filter(|_| is_all && shards == Some(found)) {
+            let empty = Listing::default();
+            let check = ArrayCheck::new(self.context, self.labels, &empty, self.array, presence);
+            return check.inner(&grid, &result.inner_present, sink);
+        }
+        let found = format!("{} of the inner chunks of stored shards", result.inner_missing);
+        let finding = Finding::of(Kind::MissingInnerChunks, self.array, found).count(result.inner_missing);
+        let is_serious = self.context.options.expect.chunks.is_some() || Fill::of(self.array) != Fill::Ordinary;
+        sink.emit(if is_serious { finding.severity(Severity::Warning) } else { finding })
+    }
+
+    /// The values, as a whole.
+    fn values(
+        &self,
+        (grid, values): (&Grid, &Values),
+        present: u64,
+        result: &ChunksResult,
+        record: &mut CheckRecord,
+        digest: &mut Digest,
+        sink: &mut Sink,
+    ) -> Result<(), Failure> {
+        let Some(found) = &result.values else { return Ok(()) };
+        let stats = &found.stats;
+        let all = self.array.shape.iter().fold(1u64, |product, length| product.saturating_mul(*length));
+        let is_all = result.is_complete;
+        let missing = if is_all && self.array.fetched.is_none() { all.saturating_sub(stats.values) } else { 0 };
+        (record.values, record.nan_share) = (Some(stats.values), found.share(stats.nan));
+        record.fill_share = found.share(stats.fill).filter(|_| stats.fill > 0);
+        record.missing_share = (missing > 0).then(|| missing as f64 / all as f64);
+        if stats.min <= stats.max {
+            (record.min, record.max) = (Some(number(stats.min)), Some(number(stats.max)));
+            digest.range(&self.array.path, stats.min, stats.max);
+        }
+        let about = About {
+            context: self.context,
+            labels: self.labels,
+            array: self.array,
+            grid,
+            values,
+            missing,
+            is_complete: is_all && present > 0,
+            is_coordinate: self.is_coordinate,
+        };
+        found.report(&about, sink)
+    }
+}
+
+/// A number as records have it: infinities as strings.
+fn number(value: f64) -> Value {
+    match value {
+        f64::INFINITY => "Infinity".into(),
+        f64::NEG_INFINITY => "-Infinity".into(),
+        value => value.into(),
+    }
+}

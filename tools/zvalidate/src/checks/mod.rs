@@ -1,0 +1,15 @@
+//! What is checked, one file a check. Each is a function from an opened store to findings in the sink.
+
+pub mod across;
+pub mod arrays;
+pub mod chunks;
+pub mod coordinates;
+pub mod headers;
+pub mod holes;
+pub mod keys;
+pub mod listing;
+pub mod metadata;
+pub mod nan;
+pub mod object;
+pub mod shards;
+pub mod values;

@@ -1,0 +1,167 @@
+//! One stored object: its bytes against the metadata, and its values.
+
+use std::ops::Range;
+
+use zarray::{Array, Chain, ChunkReader, DecodeScratch, ZarrError};
+use zcodec::CodecError;
+use zstore::{ByteRange, Stat};
+use zwire::Failure;
+
+use crate::checks::headers::{HEAD, Problem, examine};
+use crate::checks::listing::Presence;
+use crate::checks::values::{ObjectValues, Values};
+use crate::kinds::Kind;
+use crate::level::Level;
+use crate::open::Context;
+
+/// Buffers of a worker.
+#[derive(Default)]
+pub struct Buffers {
+    /// Stored bytes.
+    pub stored: Vec<u8>,
+    /// Decoded bytes.
+    pub scratch: DecodeScratch,
+}
+
+/// What was found of one object.
+#[derive(Default)]
+pub struct ObjectResult {
+    /// Its number in the grid of objects.
+    pub number: u64,
+    /// Whether it is not stored.
+    pub is_missing: bool,
+    /// Its size, if it is.
+    pub size: u64,
+    /// Chunks that were checked.
+    pub chunks: u64,
+    /// Chunks that are damaged.
+    pub damaged: u64,
+    /// Inner chunks that are not in the shard, though they lie inside of the array.
+    pub inner_missing: u64,
+    /// The others, by their numbers in the grid of chunks.
+    pub inner_present: Vec<u64>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// Why it could not be checked.
+    pub failure: Option<Failure>,
+    /// The values of its chunks.
+    pub values: ObjectValues,
+    /// Bytes that were decoded.
+    pub decoded: u64,
+}
+
+/// The array that objects belong to, and how they are checked.
+pub struct Job<'a> {
+    /// The store.
+    pub context: &'a Context<'a>,
+    /// The array.
+    pub array: &'a Array,
+    /// Reads its chunks; `None` if its codecs are not known.
+    pub reader: Option<&'a ChunkReader<'a>>,
+    /// How its values are looked at.
+    pub values: Option<&'a Values>,
+    /// What a list says of it, if there is one.
+    pub presence: Option<&'a Presence>,
+}
+
+impl Job<'_> {
+    /// One object that is one chunk.
+    ///
+    /// # Errors
+    /// The store's; damage is part of the result.
+    pub fn chunk(&self, index: &[u64], buffers: &mut Buffers, result: &mut ObjectResult) -> Result<(), ZarrError> {
+        let key = self.array.key(&self.array.keys.encode(index));
+        let Buffers { stored, .. } = buffers;
+        let whole = self.reader.filter(|_| self.context.level == Level::Full);
+        let stat = match whole {
+            Some(reader) => reader.fetch(index, stored)?.stat,
+            None => self.context.store.get_range(&key, ByteRange::At { start: 0, len: HEAD }, stored)?,
+        };
+        let Some(Stat { size, .. }) = stat else {
+            result.is_missing = true;
+            return Ok(());
+        };
+        (result.size, result.chunks) = (size, 1);
+        let array = self.array.at(index);
+        self.examine(&array.chain, &key, (0, size), None, &buffers.stored, result)?;
+        if result.damaged == 0
+            && let Some(reader) = whole
+        {
+            let number = reader.grid().number(index);
+            self.decode(reader, (index, number, None), &buffers.stored, &mut buffers.scratch, result);
+        }
+        Ok(())
+    }
+
+    /// Checks the first bytes of a chunk that lies at `start` in its object. `head` may be all of it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn examine(
+        &self,
+        chain: &Chain,
+        key: &str,
+        (start, size): (u64, u64),
+        inner: Option<u64>,
+        head: &[u8],
+        result: &mut ObjectResult,
+    ) -> Result<(), ZarrError> {
+        let mut table = |range: Range<u64>| {
+            let mut bytes = Vec::new();
+            let range = ByteRange::At { start: start + range.start, len: range.end - range.start };
+            self.context.store.get_range(key, range, &mut bytes)?;
+            Ok(bytes)
+        };
+        let problems = examine(chain, head, size, &mut table)?;
+        result.damaged += u64::from(problems.iter().any(Problem::is_damage));
+        result.problems.extend(problems.into_iter().map(|problem| Problem { inner, ..problem }));
+        Ok(())
+    }
+
+    /// Decodes the chunk with this index and number in the grid of chunks, and its number in its shard, and looks at its values.
+    pub fn decode(
+        &self,
+        reader: &ChunkReader,
+        (index, number, inner): (&[u64], u64, Option<u64>),
+        bytes: &[u8],
+        scratch: &mut DecodeScratch,
+        result: &mut ObjectResult,
+    ) {
+        match reader.decode(index, bytes, 1, scratch) {
+            Err(error) => {
+                result.damaged += 1;
+                result.problems.push(Problem { inner, ..problem_of(&error) });
+            }
+            Ok(()) => {
+                result.decoded += scratch.decoded.len() as u64;
+                if let Some(values) = self.values {
+                    result.values.add(number, values.scan(reader, index, &scratch.decoded));
+                }
+            }
+        }
+    }
+}
+
+impl ObjectResult {
+    /// A problem that makes the object damaged.
+    pub fn problem(&mut self, problem: Problem) {
+        self.chunks = self.chunks.max(1);
+        self.damaged += 1;
+        self.problems.push(problem);
+    }
+}
+
+/// A decoding error as a problem.
+pub fn problem_of(error: &CodecError) -> Problem {
+    let kind = match error {
+        CodecError::Memory { .. } | CodecError::TooLarge { .. } => Kind::TooLarge,
+        CodecError::Checksum { .. } => Kind::ChecksumMismatch,
+        CodecError::WrongSize { .. } => Kind::WrongNbytes,
+        CodecError::Short { format: "shard index", .. } => Kind::ShardIndex,
+        CodecError::Short { .. } => Kind::Truncated,
+        CodecError::Invalid { format: "shard", .. } => Kind::ShardIndex,
+        CodecError::Unknown { .. } | CodecError::Configuration { .. } => Kind::UnknownCodec,
+        CodecError::Invalid { .. } => Kind::Undecodable,
+    };
+    Problem::new(kind, error.to_string())
+}

@@ -1,0 +1,138 @@
+//! The flags of `zvalidate`; `options.rs` turns them into options.
+
+use std::path::PathBuf;
+
+use zarray::{Part, parse_size};
+use zcli::clap::{self, Args as ClapArgs, Parser};
+use zcli::{Choice, Common, JobFlags, MemoryFlags, StoreFlags, VarFlags, one_of};
+use zstore::Target;
+
+use crate::expect::{Annotations, Expect, ExpectChunks, NanRule, Share, StepRule};
+use crate::level::Level;
+
+/// Check that Zarr stores are complete, intact and consistent
+///
+/// Checks each STORE and reports everything that it finds; it never stops at the first finding. Each finding is a record: what
+/// kind, how bad (error, warning or info), where (store, array, key, steps along a dimension by coordinate value), what was
+/// expected and found, and what to do. A check record for each array counts its chunks and values. The exit code is 0 if there
+/// are no errors and warnings, 1 if there are, and 3 if something could not be checked and nothing else was found.
+///
+/// The level list reads metadata and coordinates, and lists the names and sizes of all objects; header also reads the first
+/// bytes of each chunk and the index of each shard; full decodes every chunk. Several stores are also compared with each other:
+/// variables, data types, units, grids, and whether their coordinates overlap or leave gaps.
+#[derive(Debug, Parser)]
+#[command(name = "zvalidate", override_usage = "zvalidate [OPTIONS] STORE...")]
+pub struct Args {
+    /// Stores: paths, or URLs (file, s3, gs, az, http, https); also a group or a single array
+    #[arg(value_name = "STORE")]
+    pub stores: Vec<Target>,
+    /// Read more stores from FILE ("-": stdin), one per line: paths, URLs, or records with a "store" field
+    #[arg(long, value_name = "FILE")]
+    pub stores_from: Option<PathBuf>,
+    /// How thoroughly to check [default: full for local stores, header for remote ones]
+    #[arg(long, value_name = "LEVEL", value_parser = one_of(LEVELS))]
+    pub level: Option<Level>,
+    /// Check the bytes of a share of the chunks, such as 5%, spread over each array
+    #[arg(long, value_name = "SHARE")]
+    pub sample: Option<Share>,
+    /// Check the bytes of part I of N of the chunks; the first part also checks everything else
+    #[arg(long, value_name = "I/N")]
+    pub part: Option<Part>,
+
+    #[command(flatten)]
+    pub expect: ExpectFlags,
+    #[command(flatten)]
+    pub report: ReportFlags,
+    #[command(flatten)]
+    pub var: VarFlags,
+    #[command(flatten)]
+    pub work: JobFlags,
+    #[command(flatten)]
+    pub memory: MemoryFlags,
+    #[command(flatten)]
+    pub store: StoreFlags,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+const LEVELS: [Choice<Level>; 3] = [
+    ("list", "Metadata, coordinates, names and sizes of objects", Level::List),
+    ("header", "Also the first bytes of each chunk, and the indexes of shards", Level::Header),
+    ("full", "Also every value", Level::Full),
+];
+
+/// Flags that say what is expected.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Expectations")]
+pub struct ExpectFlags {
+    /// Chunks that must be stored in each array: all, or a share such as 95%. Without it, missing chunks are errors or warnings
+    /// unless the fill value is an ordinary value, which zarr-python does not store
+    #[arg(long, value_name = "all|SHARE")]
+    pub expect_chunks: Option<ExpectChunks>,
+    /// Smallest size of a store in bytes, such as 280G
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub min_size: Option<u64>,
+    /// Smallest size of a store as a share of its decoded size, such as 5%
+    #[arg(long, value_name = "SHARE")]
+    pub min_ratio: Option<Share>,
+    /// Check only the coordinates of this dimension; repeatable
+    #[arg(long, value_name = "DIM")]
+    pub dim: Vec<String>,
+    /// Step of a coordinate, such as 1h or 0.25; with a dimension, time=1h. Without one, that of every time dimension for a
+    /// time, of the dimensions of --dim for a number
+    #[arg(long, value_name = "[DIM=]STEP")]
+    pub expect_step: Vec<StepRule>,
+    /// First and last value of a coordinate, such as file_id=0:94 or time=2019-03-01:2019-03-31; with --expect-step, or for
+    /// whole numbers, all values between them
+    #[arg(long, value_name = "DIM=FIRST:LAST")]
+    pub expect: Vec<Expect>,
+    /// Arrays that may be NaN in any part
+    #[arg(long, value_name = "GLOB")]
+    pub allow_nan: Vec<String>,
+    /// Largest share of NaN and fill values, such as 0.01, of all arrays or of those that match
+    #[arg(long, value_name = "[GLOB=]SHARE")]
+    pub max_nan: Vec<NanRule>,
+    /// Read rules from a TOML file, whose keys are these flags; flags of the command line come after it
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+}
+
+/// Flags about what is reported.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Reports")]
+pub struct ReportFlags {
+    /// Report only these kinds of findings, separated by commas; repeatable (the manual page lists all)
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub check: Vec<String>,
+    /// Do not report these kinds of findings
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// Findings of a kind printed for each array; the others are counted; 0 prints all
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u64,
+    /// Also print findings as annotations for a CI system, on stderr
+    #[arg(long, value_name = "SYSTEM", value_parser = one_of(SYSTEMS))]
+    pub annotations: Option<Annotations>,
+}
+
+const SYSTEMS: [Choice<Annotations>; 1] = [("github", "GitHub Actions workflow commands", Annotations::Github)];
+
+/// Numbered examples for the help and the manual page.
+pub const EXAMPLES: &[(&str, &str)] = &[
+    ("Check a local store, down to every value", "zvalidate era5.zarr"),
+    ("Is my copy complete? Names and sizes only", "zvalidate --level list --expect-chunks all era5.zarr"),
+    (
+        "Check a cache before it is used: all batches, and that they fit together",
+        "zvalidate --level header cache/batch_*.zarr",
+    ),
+    ("Which hours are missing?", "zvalidate --level list --dim time --expect-step 1h era5.zarr"),
+    ("Check a share of a large archive", "zvalidate --level full --sample 5% s3://bucket/era5.zarr --anonymous"),
+    (
+        "Fail if more than 1 % of t2m is NaN, and stay quiet otherwise",
+        "zvalidate -q --var t2m --max-nan t2m=0.01 era5.zarr",
+    ),
+    (
+        "List the damaged and missing chunks",
+        "zvalidate era5.zarr | \\\n  jq -r 'select(.type == \"finding\" and .key) | .key'",
+    ),
+];

@@ -1,0 +1,120 @@
+//! The options of `zvalidate`, from its flags and its rules file.
+
+use zarray::{Memory, Part, VarFilter, parse_size};
+use zcli::{Stop, StoreFlags, stores};
+use zstore::Target;
+use zwire::Failure;
+
+use crate::cli::Args;
+use crate::expect::{Expect, ExpectChunks, NanRule, Share, StepRule};
+use crate::kinds::kinds;
+use crate::level::Level;
+use crate::policy::{NanLimit, Policy};
+use crate::rules::Rules;
+
+/// Options of a run.
+pub struct Options {
+    /// Paths and URLs.
+    pub stores: Vec<Target>,
+    /// Options of the store layer.
+    pub access: StoreFlags,
+    /// Workers.
+    pub jobs: usize,
+    /// Bytes of memory for chunks and coordinates.
+    pub memory: u64,
+    /// How thoroughly; `None`: full for local stores, header for remote ones.
+    pub level: Option<Level>,
+    /// Share of the chunks whose bytes are checked.
+    pub sample: Option<f64>,
+    /// The part of the chunks whose bytes are checked.
+    pub part: Part,
+    /// Selected arrays.
+    pub var: VarFilter,
+    /// What is expected.
+    pub expect: Expectations,
+    /// What is reported.
+    pub policy: Policy,
+    /// Findings of a kind printed for each array; 0 for all.
+    pub limit: u64,
+    /// Whether findings are also printed as annotations.
+    pub annotations: bool,
+}
+
+/// What is expected of the stores.
+#[derive(Default)]
+pub struct Expectations {
+    /// Chunks that must be stored.
+    pub chunks: Option<ExpectChunks>,
+    /// Smallest size of a store in bytes.
+    pub min_size: Option<u64>,
+    /// Smallest share of its decoded size.
+    pub min_ratio: Option<f64>,
+    /// The dimensions whose coordinates are checked; empty: all.
+    pub dims: Vec<String>,
+    /// Steps of coordinates.
+    pub steps: Vec<StepRule>,
+    /// Values of coordinates.
+    pub values: Vec<Expect>,
+}
+
+impl Options {
+    /// The options given by `args`, after those of its rules file.
+    ///
+    /// # Errors
+    /// `Exit::Usage` for an unknown kind, an invalid pattern or rules file, or no store; `Exit::Absent` if a file cannot be
+    /// read.
+    pub fn new(args: &Args, stop: &Stop) -> Result<Options, Failure> {
+        let rules = args.expect.rules.as_deref().map(Rules::read).transpose()?.unwrap_or_default();
+        let (expect, report) = (&args.expect, &args.report);
+        let both = |rules: &[String], flags: &[String]| [rules, flags].concat();
+        let policy = Policy {
+            only: kinds("--check", &both(&rules.check, &report.check))?,
+            skip: kinds("--skip", &both(&rules.skip, &report.skip))?,
+            severities: rules.severities()?,
+            allow_nan: filters(&both(&rules.allow_nan, &expect.allow_nan))?,
+            max_nan: limits(&rules.max_nan()?, &expect.max_nan)?,
+        };
+        let expect = Expectations {
+            chunks: expect.expect_chunks.or(rules.expect_chunks()?),
+            min_size: expect.min_size.or(rules
+                .min_size
+                .as_deref()
+                .map(|text| rules.parsed("min-size", parse_size(text)))
+                .transpose()?),
+            min_ratio: expect.min_ratio.or(rules.min_ratio()?).map(|Share(share)| share),
+            dims: both(&rules.dim, &expect.dim),
+            steps: [rules.steps()?, expect.expect_step.clone()].concat(),
+            values: [rules.expect()?, expect.expect.clone()].concat(),
+        };
+        Ok(Options {
+            stores: stores(&args.stores, args.stores_from.as_deref(), &args.store.options(stop))?,
+            access: args.store.clone(),
+            jobs: args.work.jobs(),
+            memory: memory(args.memory.max_memory),
+            level: args.level.or(rules.level()?),
+            sample: args.sample.map(|Share(share)| share),
+            part: args.part.unwrap_or(Part::WHOLE),
+            var: args.var.filter()?,
+            expect,
+            policy,
+            limit: report.limit,
+            annotations: report.annotations.is_some(),
+        })
+    }
+}
+
+fn memory(limit: Memory) -> u64 {
+    limit.bytes()
+}
+
+fn filters(globs: &[String]) -> Result<Vec<VarFilter>, Failure> {
+    globs.iter().map(|glob| VarFilter::new(std::slice::from_ref(glob))).collect()
+}
+
+fn limits(rules: &[NanRule], flags: &[NanRule]) -> Result<Vec<NanLimit>, Failure> {
+    let limit = |rule: &NanRule| {
+        let arrays = VarFilter::new(std::slice::from_ref(&rule.glob))?;
+        Ok(NanLimit { arrays, share: rule.share })
+    };
+    rules.iter().chain(flags).map(limit).collect()
+}

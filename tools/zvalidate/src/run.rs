@@ -1,0 +1,64 @@
+//! Runs `zvalidate`: checks each store in turn, then compares them, and returns the exit code.
+
+use zcli::{Common, Ending, Session, Table, Tool, Unit};
+use zwire::{Exit, Failure};
+
+use crate::cli::{Args, EXAMPLES};
+use crate::human;
+use crate::kinds::LISTED;
+use crate::options::Options;
+use crate::sink::Sink;
+use crate::validate::Run;
+
+impl Tool for Args {
+    const MAIN_FLAGS: &'static [&'static str] = &[
+        "verbose",
+        "var",
+        "level",
+        "sample",
+        "expect_chunks",
+        "expect_step",
+        "max_nan",
+        "skip",
+        "rules",
+        "stores_from",
+        "json",
+        "quiet",
+    ];
+
+    const EXAMPLES: &'static [(&'static str, &'static str)] = EXAMPLES;
+
+    const SECTIONS: &'static [(&'static str, &'static str)] = &[("KINDS OF FINDINGS", LISTED)];
+
+    fn writes(&self) -> bool {
+        false
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn table(&self) -> Table {
+        human::table(self.common.verbose, self.stores.len() > 1 || self.stores_from.is_some())
+    }
+
+    fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
+        let options = Options::new(self, &session.stop)?;
+        if options.stores.is_empty() {
+            session.note_no_stores(self.stores_from.as_deref());
+        }
+        let bar = session.status.bar(0, Unit::Bytes);
+        let sink = Sink::new(session, &options.policy, options.limit, options.annotations);
+        let mut run = Run::new(&options, sink, &bar);
+        for name in &options.stores {
+            if let Err(failure) = run.store(name) {
+                if failure.is_closed_pipe() || failure.exit == Exit::Output {
+                    return Err(failure);
+                }
+                run.store_failed(&failure)?;
+            }
+        }
+        run.compare()?;
+        run.ending()
+    }
+}

@@ -1,0 +1,166 @@
+//! Where findings go: they are filtered, counted, limited and printed here, in the order in which they come.
+
+use std::collections::BTreeMap;
+
+use zcli::Session;
+use zwire::{CheckRecord, Failure, Record, Severity, ValidateSummary};
+
+use crate::commands::command;
+use crate::finding::Finding;
+use crate::kinds::{KINDS, Kind};
+use crate::policy::Policy;
+
+/// Takes the findings of a run.
+pub struct Sink<'s> {
+    /// Output, messages, signals.
+    pub session: &'s mut Session,
+    /// The totals.
+    pub summary: ValidateSummary,
+    policy: &'s Policy,
+    /// Findings of a kind about one array that are printed; the others are counted.
+    limit: u64,
+    /// GitHub workflow commands are printed besides.
+    annotations: bool,
+    store: String,
+    /// Printed and hidden findings of the store by array and kind.
+    counts: BTreeMap<(String, Kind), Counts>,
+    /// Errors and warnings.
+    pub serious: u64,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Counts {
+    shown: u64,
+    hidden: u64,
+    /// Errors and warnings among them.
+    serious: u64,
+    severity: Severity,
+}
+
+impl<'s> Sink<'s> {
+    /// A sink that prints at most `limit` findings of a kind about one array.
+    pub fn new(session: &'s mut Session, policy: &'s Policy, limit: u64, annotations: bool) -> Sink<'s> {
+        Sink {
+            session,
+            summary: ValidateSummary::default(),
+            policy,
+            limit,
+            annotations,
+            store: String::new(),
+            counts: BTreeMap::new(),
+            serious: 0,
+        }
+    }
+
+    /// The findings that follow are about this store.
+    pub fn begin(&mut self, store: &str) {
+        self.store = store.to_owned();
+    }
+
+    /// Whether findings of this kind are wanted, so that a check for them is worth its time.
+    pub fn wants(&self, kind: Kind) -> bool {
+        self.policy.wants(kind)
+    }
+
+    /// What is allowed.
+    pub fn policy(&self) -> &'s Policy {
+        self.policy
+    }
+
+    /// Reports a finding.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn emit(&mut self, finding: Finding) -> Result<(), Failure> {
+        if !self.policy.reports(&finding) {
+            return Ok(());
+        }
+        let severity = self.policy.severity(&finding);
+        self.summary.findings += 1;
+        *self.summary.severities.entry(severity.name().to_owned()).or_default() += 1;
+        *self.summary.kinds.entry(finding.kind.about().name.to_owned()).or_default() += 1;
+        let serious = u64::from(severity > Severity::Info);
+        self.serious += serious;
+        let path = finding.record.path.clone().unwrap_or_default();
+        let counts = self.counts.entry((path, finding.kind)).or_default();
+        counts.severity = counts.severity.max(severity);
+        counts.serious += serious;
+        if self.limit > 0 && counts.shown >= self.limit {
+            counts.hidden += 1;
+            return Ok(());
+        }
+        counts.shown += 1;
+        self.print(finding, severity)
+    }
+
+    fn print(&mut self, finding: Finding, severity: Severity) -> Result<(), Failure> {
+        let about = finding.kind.about();
+        let mut record = finding.record;
+        (record.kind, record.severity) = (about.name.to_owned(), severity);
+        if record.store.is_empty() {
+            record.store.clone_from(&self.store);
+        }
+        if record.hint.is_empty() {
+            about.hint.clone_into(&mut record.hint);
+        }
+        record.command = command(finding.kind, &record);
+        if self.annotations {
+            self.annotate(&record);
+        }
+        self.session.out.emit(&Record::Finding(Box::new(record)))
+    }
+
+    /// A GitHub workflow command, on stderr, where it is recognised, too.
+    fn annotate(&self, record: &zwire::FindingRecord) {
+        let command = match record.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "notice",
+        };
+        let place = [Some(record.store.as_str()), record.path.as_deref(), record.key.as_deref()];
+        let place = place.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let escaped = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        let title = escaped(&record.kind).replace(':', "%3A").replace(',', "%2C");
+        self.session
+            .status
+            .plain(&format!("::{command} title={title}::{}", escaped(&format!("{place}: {}", record.found))));
+    }
+
+    /// Reports what was checked of an array, after the findings about it.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn checked(&mut self, mut record: CheckRecord) -> Result<(), Failure> {
+        let about = self.counts.range((record.path.clone(), KINDS[0].kind)..);
+        let about = about.take_while(|((path, _), _)| *path == record.path);
+        record.findings = about.map(|(_, counts)| counts.serious).sum();
+        record.store.clone_from(&self.store);
+        self.summary.arrays += 1;
+        self.session.out.emit(&Record::Check(Box::new(record)))
+    }
+
+    /// Something could not be checked.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn failed(&mut self, failure: &Failure) -> Result<(), Failure> {
+        self.session.item_failed(failure)
+    }
+
+    /// The findings about the store are complete: those that were not printed are counted in one for each kind and array.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn end(&mut self) -> Result<(), Failure> {
+        for ((path, kind), counts) in std::mem::take(&mut self.counts) {
+            if counts.hidden == 0 {
+                continue;
+            }
+            let found = format!("{} more of this kind; --limit 0 prints all", counts.hidden);
+            let finding = Finding::new(kind, found).count(counts.hidden);
+            let finding = if path.is_empty() { finding } else { finding.path(&path) };
+            self.print(finding, counts.severity)?;
+        }
+        Ok(())
+    }
+}
