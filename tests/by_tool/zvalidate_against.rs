@@ -251,51 +251,45 @@ fn invalid_arguments() {
     run(&["--against", &store, "--max-memory", "100"]).expect(3);
 }
 
-/// An array of any type, without compression.
+/// An array of 5 by 7 elements of any type, without compression.
 struct Raw {
-    dtype: Value,
+    dtype: String,
     itemsize: usize,
-    v3_codec: Value,
-    fill: Value,
-    shape: Vec<usize>,
 }
 
+const ROWS: usize = 5;
+const COLUMNS: usize = 7;
+
 impl Raw {
-    /// Writes `bytes`, the elements in C order, in chunks of this shape: as v2 or v3.
-    fn write(&self, store: &Path, is_v3: bool, chunk: &[usize], order: &str, bytes: &[u8]) -> PathBuf {
+    /// Writes `bytes`, the elements in C order, in chunks of this shape and order.
+    fn write(&self, store: &Path, chunk: [usize; 2], order: &str, bytes: &[u8]) -> PathBuf {
         fs::create_dir_all(store).unwrap();
-        let document = match is_v3 {
-            false => {
-                json!({"zarr_format": 2, "shape": self.shape, "chunks": chunk, "dtype": self.dtype, "order": order,
-                "fill_value": self.fill, "filters": null, "compressor": null, "dimension_separator": "/"})
-            }
-            true => json!({"zarr_format": 3, "node_type": "array", "shape": self.shape, "data_type": self.dtype,
-                "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}},
-                "chunk_key_encoding": {"name": "default"}, "codecs": [self.v3_codec], "fill_value": self.fill}),
-        };
-        fs::write(store.join(if is_v3 { "zarr.json" } else { ".zarray" }), document.to_string()).unwrap();
-        let counts = [self.shape[0].div_ceil(chunk[0]), self.shape[1].div_ceil(chunk[1])];
+        let document = json!({"zarr_format": 2, "shape": [ROWS, COLUMNS], "chunks": chunk, "dtype": self.dtype,
+            "order": order, "fill_value": null, "filters": null, "compressor": null});
+        fs::write(store.join(".zarray"), document.to_string()).unwrap();
+        let counts = [ROWS.div_ceil(chunk[0]), COLUMNS.div_ceil(chunk[1])];
         for (row, column) in (0..counts[0]).flat_map(|row| (0..counts[1]).map(move |column| (row, column))) {
-            let element = |r: usize, c: usize| {
+            let mut content = Vec::new();
+            for number in 0..chunk[0] * chunk[1] {
+                let (r, c) = match order {
+                    "F" => (number % chunk[0], number / chunk[0]),
+                    _ => (number / chunk[1], number % chunk[1]),
+                };
                 let (r, c) = (row * chunk[0] + r, column * chunk[1] + c);
-                let at = (r * self.shape[1] + c) * self.itemsize;
-                let inside = r < self.shape[0] && c < self.shape[1];
-                if inside { bytes[at..at + self.itemsize].to_vec() } else { vec![0xaa; self.itemsize] }
-            };
-            let content: Vec<u8> = match order {
-                "F" => (0..chunk[1]).flat_map(|c| (0..chunk[0]).flat_map(move |r| element(r, c))).collect(),
-                _ => (0..chunk[0]).flat_map(|r| (0..chunk[1]).flat_map(move |c| element(r, c))).collect(),
-            };
-            let key = if is_v3 { format!("c/{row}/{column}") } else { format!("{row}/{column}") };
-            fs::create_dir_all(store.join(&key).parent().unwrap()).unwrap();
-            fs::write(store.join(key), content).unwrap();
+                let at = (r * COLUMNS + c) * self.itemsize;
+                match r < ROWS && c < COLUMNS {
+                    true => content.extend_from_slice(&bytes[at..at + self.itemsize]),
+                    false => content.extend(vec![0xaa; self.itemsize]),
+                }
+            }
+            fs::write(store.join(format!("{row}.{column}")), content).unwrap();
         }
         store.to_owned()
     }
 }
 
 fn v2(dtype: &str, itemsize: usize) -> Raw {
-    Raw { dtype: json!(dtype), itemsize, v3_codec: Value::Null, fill: Value::Null, shape: vec![5, 7] }
+    Raw { dtype: dtype.to_owned(), itemsize }
 }
 
 /// Two orders of bytes, of dimensions, two chunkings.
@@ -337,16 +331,15 @@ fn every_data_type_in_every_layout() {
             _ => size,
         };
         let swapped: Vec<u8> = bytes.chunks(unit).flat_map(|word| word.iter().rev().copied()).collect();
-        let one = v2(&name('<'), size).write(&path(&format!("{number}-a")), false, &[2, 3], "C", &bytes);
+        let one = v2(&name('<'), size).write(&path(&format!("{number}-a")), [2, 3], "C", &bytes);
         let layouts = [([2, 3], "C"), ([2, 3], "F"), ([4, 2], "F"), ([5, 7], "C"), ([1, 7], "C")];
         for (layout, (chunk, order)) in layouts.into_iter().enumerate() {
-            let two = v2(&name('>'), size).write(&path(&format!("{number}-{layout}")), false, &chunk, order, &swapped);
+            let two = v2(&name('>'), size).write(&path(&format!("{number}-{layout}")), chunk, order, &swapped);
             against(&one, &two, &[]).expect(0);
             let mut changed = swapped.clone();
             // Element [3, 4].
             changed[25 * size] ^= 1;
-            let two =
-                v2(&name('>'), size).write(&path(&format!("{number}-{layout}-c")), false, &chunk, order, &changed);
+            let two = v2(&name('>'), size).write(&path(&format!("{number}-{layout}-c")), chunk, order, &changed);
             let record = against(&one, &two, &[]).expect(1).record("compare", "/");
             assert_eq!(
                 (&record["differing"], &record["first_index"]),
@@ -363,15 +356,15 @@ fn nan_and_zero_are_as_in_numpy() {
     let path = |name: &str| directory.path().join(name);
     let words = |change: fn(usize) -> f64| -> Vec<u8> { (0..35).flat_map(|at| change(at).to_le_bytes()).collect() };
     let array = || v2("<f8", 8);
-    let one = array().write(&path("a"), false, &[2, 3], "C", &words(|at| if at % 2 == 0 { f64::NAN } else { 0.0 }));
+    let one = array().write(&path("a"), [2, 3], "C", &words(|at| if at % 2 == 0 { f64::NAN } else { 0.0 }));
     let same = words(|at| if at % 2 == 0 { f64::from_bits(f64::NAN.to_bits() | 99) } else { -0.0 });
     for (number, chunk) in [[2, 3], [5, 2]].into_iter().enumerate() {
-        let two = array().write(&path(&format!("b{number}")), false, &chunk, "C", &same);
+        let two = array().write(&path(&format!("b{number}")), chunk, "C", &same);
         let record = against(&one, &two, &[]).expect(0).record("compare", "/");
         assert_eq!(record["result"], "equal");
     }
     let infinite = words(|at| if at % 2 == 0 { f64::NAN } else { f64::INFINITY });
-    let two = array().write(&path("c"), false, &[2, 3], "C", &infinite);
+    let two = array().write(&path("c"), [2, 3], "C", &infinite);
     let record = against(&one, &two, &["--atol", "1e300", "--rtol", "1e300"]).expect(1).record("compare", "/");
     assert_eq!((&record["differing"], &record["max_abs_difference"]), (&17.into(), &"Infinity".into()));
 }

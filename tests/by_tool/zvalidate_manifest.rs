@@ -159,7 +159,7 @@ fn other_bytes_with_the_same_values_are_only_noted() {
     let scene = Scene::sound(Format::V2);
     let manifest = manifest_of(&scene);
     scene.rewrite("t2m", |array| {
-        array.compressor = Compressor::Blosc(zcodec::Blosc::new(zcodec::Cname::Lz4, 1, zcodec::Shuffle::None));
+        array.compressor = Compressor::Blosc(zcodec::Blosc::new(zcodec::Cname::Lz4, 1, zcodec::Shuffle::Noshuffle));
     });
     // The document of the array has changed, and is restored: Blosc describes itself.
     let outcome = check(&scene.store(), &manifest, &[]).expect(1);

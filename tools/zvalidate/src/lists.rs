@@ -134,14 +134,14 @@ impl Lists {
     /// # Errors
     /// The list cannot be written, or is no longer read.
     pub fn put(&mut self, sign: Sign, store: &str, key: &str) -> Result<(), Failure> {
-        if self.last.as_ref().is_some_and(|(last, listed)| *last == sign && listed == key) {
-            return Ok(());
-        }
-        self.last = Some((sign, key.to_owned()));
         let path = match self.several_stores {
             true => format!("{}/{key}", store.trim_end_matches('/')),
             false => key.to_owned(),
         };
+        if self.last.as_ref().is_some_and(|(last, listed)| *last == sign && *listed == path) {
+            return Ok(());
+        }
+        self.last = Some((sign, path.clone()));
         let list = match sign {
             Sign::Missing => self.missing.as_mut(),
             Sign::Differs => self.corrupt.as_mut(),
