@@ -199,7 +199,7 @@ fn archives_and_tables() {
     against(&theirs.store(), &archive, &[]).expect(1);
     let table = Tool::new("zvalidate").args(["--format", "table"]).arg(&archive).arg("--against").arg(theirs.store());
     let outcome = table.run().expect(1);
-    assert!(outcome.stdout.contains("[9, 9, 7]") && outcome.stdout.contains("1 array differ"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("[9, 9, 7]") && outcome.stdout.contains("1 array differs"), "{}", outcome.stdout);
 }
 
 /// Chunks of a store that is gone are not missing chunks.

@@ -82,6 +82,7 @@ fn footer(summary: &Summary) -> Vec<String> {
         match (number("arrays_differing") + number("severity_error") + number("severity_warning"), summary.errors) {
             (0, 0) => "the stores are equal".to_owned(),
             (0, errors) => format!("no differences found, but {} could not be compared", human_counted(errors, "item")),
+            _ if number("arrays_differing") == 1 => "1 array differs".to_owned(),
             _ => format!("{} differ", human_counted(number("arrays_differing"), "array")),
         };
     vec![line.join(" · "), verdict]

@@ -13,6 +13,12 @@ use crate::value_type::{Class, doubles};
 /// Bytes of a shard that are compared at once.
 const PIECE: u64 = 4 << 20;
 
+/// Regions that fit the memory side by side. Like the next, it is the same on every machine, so that the output is.
+const SHARES: u64 = 8;
+
+/// Workers that regions are cut for: with fewer, little is decoded twice in vain; more have something to do in large arrays.
+const WORKERS: u64 = 4;
+
 /// Two arrays.
 pub struct Pair<'a> {
     /// The array of the store that is checked.
@@ -67,17 +73,11 @@ pub struct ItemResult {
 }
 
 impl<'a> Pair<'a> {
-    /// Two arrays of one shape; `memory` bytes are for all of `workers`.
+    /// Two arrays of one shape; `memory` bytes are for all workers.
     ///
     /// # Errors
     /// A message if their values cannot be compared.
-    pub fn new(
-        ours: Parts<'a>,
-        theirs: Parts<'a>,
-        tolerance: Tolerance,
-        memory: u64,
-        workers: usize,
-    ) -> Result<Pair<'a>, String> {
+    pub fn new(ours: Parts<'a>, theirs: Parts<'a>, tolerance: Tolerance, memory: u64) -> Result<Pair<'a>, String> {
         let is_mixed = ours.value.name != theirs.value.name;
         let both_numbers = |parts: &Parts| matches!(parts.value.class, Class::Number(_));
         if is_mixed && !(both_numbers(&ours) && both_numbers(&theirs)) {
@@ -89,12 +89,12 @@ impl<'a> Pair<'a> {
         } else if ours.reader.grid() == theirs.reader.grid() {
             Walk::Chunks
         } else {
-            let share = memory / workers.max(1) as u64;
+            let share = memory / SHARES;
             let chunks = chunk_memory(&ours).saturating_add(chunk_memory(&theirs));
             // A region is held of one side, and once more while a part of it is compared.
             let bytes = (share.saturating_sub(chunks) / 2).max(1);
             let itemsize = ours.itemsize.max(theirs.itemsize).max(16) as u64;
-            let limits = Limits { itemsize, bytes, workers: workers as u64 };
+            let limits = Limits { itemsize, bytes, workers: WORKERS };
             let regions = Regions::new(ours.reader.grid(), theirs.reader.grid(), limits);
             Walk::Regions(regions.ok_or("their chunk grids cannot be cut into regions")?)
         };

@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_region_that_no_memory_holds_is_the_smallest() {
         let (one, other) = (grid(&[1 << 20, 64], &[1 << 20, 1]), grid(&[1 << 20, 64], &[1, 64]));
-        let regions = Regions::new(&one, &other, limits(16, 4)).expect("regions");
+        let regions = Regions::new(&one, &other, limits(3, 4)).expect("regions");
         assert_eq!(regions.elements(), 1);
         assert_eq!(Regions::new(&grid(&[], &[]), &grid(&[], &[]), limits(16, 4)).expect("regions").len(), 1);
         assert_eq!(

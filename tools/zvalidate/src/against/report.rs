@@ -44,9 +44,8 @@ pub fn values(
 ) -> Result<(), Failure> {
     let array = comparison.arrays[0];
     let parts = |side: usize| Parts::new(&comparison.sides[side].store, comparison.arrays[side], options.memory);
-    let pair = parts(0).and_then(|ours| {
-        parts(1).and_then(|theirs| Pair::new(ours, theirs, against.tolerance, options.memory, pool.workers()))
-    });
+    let pair = parts(0)
+        .and_then(|ours| parts(1).and_then(|theirs| Pair::new(ours, theirs, against.tolerance, options.memory)));
     let pair = match pair {
         Ok(pair) => pair,
         Err(why) => {
@@ -82,8 +81,6 @@ struct All<'a> {
     failed: u64,
     found: Found,
     differing_chunks: roaring::RoaringTreemap,
-    /// The chunk that was reported last.
-    last: Option<u64>,
 }
 
 impl<'a> All<'a> {
@@ -98,7 +95,6 @@ impl<'a> All<'a> {
             failed: 0,
             found: Found::default(),
             differing_chunks: roaring::RoaringTreemap::new(),
-            last: None,
         }
     }
 
@@ -131,15 +127,13 @@ impl<'a> All<'a> {
             }
             self.found.differing += found.differing;
             self.found.first = [self.found.first, found.first].into_iter().flatten().min();
-            self.differing_chunks.insert(number);
-            if self.last != Some(number) {
+            if self.differing_chunks.insert(number) {
                 let finding = self.chunk(number, &found);
                 match self.against.each_chunk {
                     true => sink.emit(finding)?,
                     false => sink.note(&finding)?,
                 }
             }
-            self.last = Some(number);
         }
         for (_, error) in item.failed {
             self.failed += 1;
@@ -158,7 +152,10 @@ impl<'a> All<'a> {
     fn chunk(&self, number: u64, found: &Found) -> Finding {
         let reader = &self.pair.ours.reader;
         let (key, inner) = reader.key(&reader.grid().index(number));
-        let text = format!("{} differs", human_counted(found.differing, "value"));
+        // A chunk that lies in several regions is reported with the first of them that differs.
+        let at_least = if self.pair.amplification() > 1.0 { "at least " } else { "" };
+        let verb = if found.differing == 1 { "differs" } else { "differ" };
+        let text = format!("{at_least}{} {verb}", human_counted(found.differing, "value"));
         let mut finding = Finding::of(Kind::ChunkDiffers, self.pair.ours.array, text).key(&key).inner(inner);
         finding.record.first_index = found.first.map(|first| self.index(first));
         finding.record.differing = Some(found.differing);
