@@ -20,12 +20,12 @@ pub fn differences(ours: &Array, theirs: &Array) -> Vec<Finding> {
     if ours.shape != theirs.shape {
         differs(Kind::ShapeDiffers, format!("{:?}", ours.shape), format!("{:?}", theirs.shape));
     }
-    let types = [ours, theirs].map(|array| type_name(array));
+    let types = [ours, theirs].map(type_name);
     if types[0] != types[1] {
         let [found, expected] = types;
         differs(Kind::DtypeDiffers, found, expected);
     }
-    let names = [ours, theirs].map(|array| dimension_names(array));
+    let names = [ours, theirs].map(dimension_names);
     if names[0] != names[1] {
         let [found, expected] = names;
         differs(Kind::DimensionNamesDiffer, found, expected);
