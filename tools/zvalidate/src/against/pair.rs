@@ -93,7 +93,7 @@ impl<'a> Pair<'a> {
             let chunks = chunk_memory(&ours).saturating_add(chunk_memory(&theirs));
             // A region is held of one side, and once more while a part of it is compared.
             let bytes = (share.saturating_sub(chunks) / 2).max(1);
-            let itemsize = ours.itemsize.max(theirs.itemsize).max(16) as u64;
+            let itemsize = bytes_of_element(&ours).max(bytes_of_element(&theirs));
             let limits = Limits { itemsize, bytes, workers: WORKERS };
             let regions = Regions::new(ours.reader.grid(), theirs.reader.grid(), limits);
             Walk::Regions(regions.ok_or("their chunk grids cannot be cut into regions")?)
@@ -133,7 +133,7 @@ impl<'a> Pair<'a> {
             Walk::Shards => chunks.saturating_add(2 * PIECE),
             Walk::Chunks => chunks,
             Walk::Regions(regions) => {
-                let itemsize = self.ours.itemsize.max(self.theirs.itemsize).max(16) as u64;
+                let itemsize = bytes_of_element(&self.ours).max(bytes_of_element(&self.theirs));
                 chunks.saturating_add(regions.elements().saturating_mul(2 * itemsize))
             }
         }
@@ -400,6 +400,11 @@ impl ItemResult {
             Err(error) => self.failed.push((number(), error)),
         }
     }
+}
+
+/// Bytes of an element; estimated for variable length.
+fn bytes_of_element(parts: &Parts) -> u64 {
+    if parts.itemsize == 0 { 32 } else { parts.itemsize as u64 }
 }
 
 /// Bytes of memory that a chunk takes: stored, decoded, and as a part.
