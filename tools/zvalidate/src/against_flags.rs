@@ -10,7 +10,7 @@ use crate::against::kernel::Tolerance;
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Comparison")]
 pub struct AgainstFlags {
-    /// Compare the values of STORE with those of OTHER, whatever their chunks, codecs, shards or format; nothing else is checked
+    /// Compare values with those of OTHER, whatever the chunks, codecs, shards and format of both; nothing else is checked
     #[arg(long, value_name = "OTHER", conflicts_with_all = ["level", "sample", "part"])]
     pub against: Option<Target>,
     /// Relative difference to OTHER that counts as equal, such as 1e-6

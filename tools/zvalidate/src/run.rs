@@ -24,8 +24,6 @@ impl Tool for Args {
         "max_nan",
         "skip",
         "against",
-        "manifest",
-        "corrupt",
         "rules",
         "stores_from",
         "json",
