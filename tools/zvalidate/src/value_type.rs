@@ -56,6 +56,10 @@ impl ValueType {
             None => unknown(shown),
         };
         let size = element.as_ref().and_then(Element::size).unwrap_or(stored);
+        let is_structure = shown.dtype.is_array() || shown.dtype.pointer("/configuration/fields").is_some();
+        if is_structure && is_big_endian(shown, None) {
+            return Err(format!("big-endian structures such as {} are not supported", shown.dtype));
+        }
         let swap = if is_big_endian(shown, element.as_ref()) && filters.is_none() { unit } else { 0 };
         Ok(ValueType { name, class, size, swap, filters })
     }
@@ -127,8 +131,31 @@ fn unknown(array: &Array) -> (String, Class, usize) {
     };
     match complex {
         Some(part) => (format!("complex{}", 16 * part), Class::Complex(part), part),
-        None => (text.map_or_else(|| array.dtype.to_string(), ToOwned::to_owned), Class::Bytes, 1),
+        None => {
+            let plain = || text.map_or_else(|| array.dtype.to_string(), ToOwned::to_owned);
+            (structure(array).unwrap_or_else(plain), Class::Bytes, 1)
+        }
     }
+}
+
+/// The name of a structure of little-endian numbers: `struct(a: int32, b: float64)`. Others are named as the metadata spells them.
+fn structure(array: &Array) -> Option<String> {
+    let fields = match array.format {
+        ZarrFormat::V2 => array.dtype.as_array()?,
+        ZarrFormat::V3 => array.dtype.pointer("/configuration/fields")?.as_array()?,
+    };
+    let field = |field: &Value| {
+        let pair = field.as_array().filter(|pair| pair.len() == 2);
+        let name = field.get("name").or_else(|| pair?.first())?.as_str()?;
+        let data_type = field.get("data_type").or_else(|| pair?.get(1))?;
+        let number = match array.format {
+            ZarrFormat::V2 => NumberType::from_v2(data_type)?,
+            ZarrFormat::V3 => NumberType::from_v3(data_type.as_str()?, false)?,
+        };
+        (!number.big_endian).then(|| format!("{name}: {}", number_name(number)))
+    };
+    let fields: Vec<String> = fields.iter().map(field).collect::<Option<_>>()?;
+    Some(format!("struct({})", fields.join(", ")))
 }
 
 fn is_big_endian(array: &Array, element: Option<&Element>) -> bool {
@@ -202,6 +229,14 @@ mod tests {
             ("bool", v2(json!("|b1"), Value::Null), v3(json!("bool"), little.clone())),
             ("complex128", v2(json!("<c16"), Value::Null), v3(json!("complex128"), big.clone())),
             ("datetime64[ns]", v2(json!("<M8[ns]"), Value::Null), v3(time("ns"), little)),
+            (
+                "struct(a: int32, b: float64)",
+                v2(json!([["a", "<i4"], ["b", "<f8"]]), Value::Null),
+                v3(
+                    json!({"name": "structured", "configuration": {"fields": [["a", "int32"], ["b", "float64"]]}}),
+                    json!([{"name": "bytes", "configuration": {"endian": "little"}}]),
+                ),
+            ),
             ("string", v2(json!("|O"), json!([{"id": "vlen-utf8"}])), v3(json!("string"), json!(["vlen-utf8"]))),
         ] {
             assert_eq!((two.name.as_str(), three.name.as_str()), (name, name));
