@@ -14,7 +14,7 @@ use crate::value_type::{Class, doubles};
 const PIECE: u64 = 4 << 20;
 
 /// Regions that fit the memory side by side. Like the next, it is the same on every machine, so that the output is.
-const SHARES: u64 = 8;
+const SHARES: u64 = 4;
 
 /// Workers that regions are cut for: with fewer, little is decoded twice in vain; more have something to do in large arrays.
 const WORKERS: u64 = 4;
