@@ -160,6 +160,11 @@ impl Output {
         }
     }
 
+    /// Prints no records on stdout, because the tool itself prints something else there. A file still gets them.
+    pub fn without_records(&mut self) {
+        self.plain |= self.target.is_none();
+    }
+
     /// Emits one line of plain text instead of records, for scripts.
     ///
     /// # Errors

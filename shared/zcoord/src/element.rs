@@ -7,7 +7,7 @@ use crate::decode_error::DecodeError;
 
 /// The type of an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Element {
+pub enum Element {
     /// A number or truth value.
     Number(NumberType),
     /// NumPy's `datetime64`: the unit as a type string spells it (`ns`, `25s`), and whether big endian.

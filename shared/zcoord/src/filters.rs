@@ -14,7 +14,7 @@ use crate::stored::{Stored, with_type};
 
 /// Decodes the elementwise filters of an array.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Filters {
+pub struct Filters {
     /// Type of the elements in a decoded chunk.
     pub encoded: NumberType,
     /// In decoding order.

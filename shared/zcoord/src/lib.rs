@@ -57,6 +57,8 @@ pub use dataset::{Dataset, Describes, dimensions, name};
 pub use decode::{Decoded, Decoder};
 pub use decode_error::DecodeError;
 pub use decode_options::{DecodeOptions, Mode};
+pub use element::Element;
+pub use filters::Filters;
 pub use find::{
     CoordinateNames, Finder, HorizontalCoordinates, HorizontalDimensions, NotFound, Rule, classify, is_time,
 };

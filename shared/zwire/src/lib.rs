@@ -23,13 +23,13 @@ pub use exit::{EXIT_STATUS, Exit};
 pub use failure::Failure;
 pub use json::{V1, ratio, round3, three_digits};
 pub use record::{
-    ArrayRecord, BenchRecord, CacheEntryRecord, CheckRecord, ChoiceRecord, ChunkRecord, ConsolidatedRecord,
-    ErrorRecord, ExtractionRecord, FetchRecord, FetchedRecord, FindingRecord, GroupRecord, KeyRecord, MatchRecord,
-    PlanRecord, RecompressRecord, Record, RowRecord, Severity, Summary, Timing, TrialRecord,
+    ArrayRecord, BenchRecord, CacheEntryRecord, CheckRecord, ChoiceRecord, ChunkRecord, CompareRecord,
+    ConsolidatedRecord, ErrorRecord, ExtractionRecord, FetchRecord, FetchedRecord, FindingRecord, GroupRecord,
+    KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord, Severity, Summary, Timing, TrialRecord,
 };
 pub use redact::{decoded, redact, redact_url};
 pub use summary::{
-    ExtractPlanSummary, ExtractSummary, FetchSummary, GainSummary, InspectSummary, SizesSummary, TrialSummary,
-    ValidateSummary,
+    AgainstSummary, ExtractPlanSummary, ExtractSummary, FetchSummary, GainSummary, InspectSummary, ManifestSummary,
+    SizesSummary, TrialSummary, ValidateSummary,
 };
 pub use units::{human_bytes, human_count, human_counted, recompressed_name, shell_quote};

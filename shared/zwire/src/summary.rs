@@ -186,6 +186,12 @@ pub struct ValidateSummary {
     pub decoded_bytes: u64,
     /// Arrays that could not be checked at this level.
     pub arrays_unchecked: u64,
+    /// Totals of `--against`.
+    #[serde(flatten)]
+    pub against: Option<AgainstSummary>,
+    /// Totals of `--write-manifest` and `--manifest`.
+    #[serde(flatten)]
+    pub manifest: Option<ManifestSummary>,
     /// Finding records; those above the limit of a kind and an array are counted together in one.
     pub findings: u64,
     /// Findings by severity, as `severity_NAME`.
@@ -194,6 +200,40 @@ pub struct ValidateSummary {
     /// Findings by kind, as `kind_NAME`.
     #[serde(flatten, serialize_with = "kinds")]
     pub kinds: BTreeMap<String, u64>,
+}
+
+/// What `zvalidate --against` adds to a [`ValidateSummary`].
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct AgainstSummary {
+    /// The other store.
+    pub against: String,
+    /// Arrays of both stores.
+    pub arrays_compared: u64,
+    /// Arrays that differ in values, metadata, or are in only one store.
+    pub arrays_differing: u64,
+    /// Values that were compared.
+    pub values_compared: u64,
+    /// Values that differ.
+    pub values_differing: u64,
+    /// Chunks whose stored bytes are equal, so that they were not decoded.
+    pub chunks_identical: u64,
+}
+
+/// What a manifest adds to a [`ValidateSummary`].
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ManifestSummary {
+    /// The file.
+    pub manifest: String,
+    /// Objects of the store, or of the manifest.
+    pub manifest_objects: u64,
+    /// Objects whose bytes are as in the manifest.
+    pub objects_same: u64,
+    /// Objects whose bytes differ from the manifest.
+    pub objects_changed: u64,
+    /// Objects of the manifest that are not in the store.
+    pub objects_gone: u64,
+    /// Objects that are not in the manifest.
+    pub objects_new: u64,
 }
 
 fn severities<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {

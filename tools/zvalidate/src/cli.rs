@@ -7,8 +7,11 @@ use zcli::clap::{self, Args as ClapArgs, Parser};
 use zcli::{Choice, Common, JobFlags, MemoryFlags, StoreFlags, VarFlags, one_of};
 use zstore::Target;
 
+use crate::against_flags::AgainstFlags;
 use crate::expect::{Annotations, Expect, ExpectChunks, NanRule, Share, StepRule};
 use crate::level::Level;
+use crate::lists::ListFlags;
+use crate::manifest_flags::ManifestFlags;
 
 /// Check that Zarr stores are complete, intact and consistent
 ///
@@ -39,6 +42,12 @@ pub struct Args {
     #[arg(long, value_name = "I/N")]
     pub part: Option<Part>,
 
+    #[command(flatten)]
+    pub against: AgainstFlags,
+    #[command(flatten)]
+    pub manifest: ManifestFlags,
+    #[command(flatten)]
+    pub lists: ListFlags,
     #[command(flatten)]
     pub expect: ExpectFlags,
     #[command(flatten)]
@@ -131,6 +140,16 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "Fail if more than 1 % of t2m is NaN, and stay quiet otherwise",
         "zvalidate -q --var t2m --max-nan t2m=0.01 era5.zarr",
     ),
+    ("Is the rechunked store equal to the original?", "zvalidate series.zarr --against era5.zarr"),
+    (
+        "Is a store that was rounded close enough?",
+        "zvalidate rounded.zarr --against era5.zarr --rtol 1e-3 --skip attributes_differ",
+    ),
+    (
+        "Write down what a store holds, and check it later",
+        "zvalidate era5.zarr --write-manifest era5.manifest\nzvalidate era5.zarr --manifest era5.manifest",
+    ),
+    ("List the keys of damaged objects, one per line", "zvalidate era5.zarr --corrupt -"),
     (
         "List the damaged and missing chunks",
         "zvalidate era5.zarr | \\\n  jq -r 'select(.type == \"finding\" and .key) | .key'",

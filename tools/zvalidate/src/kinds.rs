@@ -245,6 +245,54 @@ kinds! {
     RangesDiffer "ranges_differ" Warning Full
         "the values of a variable differ by orders of magnitude from the other stores"
         "check the units of the variable";
+    OnlyInOne "only_in_one" Error List
+        "a node is in only one of the two stores (--against)"
+        "copy it, or leave it out with --var";
+    ShapeDiffers "shape_differs" Error List
+        "an array has another shape in the other store (--against)"
+        "copy the array again";
+    DtypeDiffers "dtype_differs" Error List
+        "an array has another data type in the other store (--against)"
+        "convert one of the arrays; the values of numbers were compared";
+    DimensionNamesDiffer "dimension_names_differ" Error List
+        "an array has other dimension names in the other store (--against)"
+        "correct dimension_names (Zarr v3) or the attribute _ARRAY_DIMENSIONS (v2)";
+    AttributesDiffer "attributes_differ" Error List
+        "a node has other attributes in the other store (--against)"
+        "copy the attributes again; --skip attributes_differ ignores them";
+    FillValueDiffers "fill_value_differs" Info List
+        "an array has another fill value in the other store (--against)"
+        "none needed if no chunk is missing";
+    ValuesDiffer "values_differ" Error Full
+        "values of an array differ from the other store (--against)"
+        "copy the array again; -v lists the chunks, --rtol and --atol allow small differences";
+    ChunkDiffers "chunk_differs" Info Full
+        "values of a chunk differ from the other store (--against -v)"
+        "copy the chunk again";
+    ChunksInOne "chunks_in_one" Info Full
+        "chunks are stored in only one of the stores, and hold the fill value (--against)"
+        "none needed: readers get the same values";
+    ObjectMissing "object_missing" Error List
+        "an object of the manifest is missing (--manifest)"
+        "fetch or write the object again";
+    ObjectChanged "object_changed" Error List
+        "an object is not the one of the manifest (--manifest)"
+        "fetch or write the object again, or write a new manifest if it was meant to change";
+    ObjectRecoded "object_recoded" Info Full
+        "an object has other bytes than in the manifest, and the same values (--manifest)"
+        "none needed: it was compressed again";
+    ObjectNew "object_new" Warning List
+        "an object is not in the manifest (--manifest)"
+        "remove it, or write a new manifest";
+    ArrayChanged "array_changed" Error Full
+        "an array has other values than in the manifest (--manifest)"
+        "write the array again, or write a new manifest";
+    ArrayRechunked "array_rechunked" Info Full
+        "an array has other chunks than in the manifest, and the same values (--manifest)"
+        "write a new manifest to check its objects";
+    ManifestInvalid "manifest_invalid" Error List
+        "the manifest does not end as it should: it was cut (--manifest)"
+        "write the manifest again";
 }
 
 impl Kind {

@@ -1,5 +1,7 @@
 //! `zvalidate`: checks that Zarr stores are complete, intact and consistent.
 
+mod against;
+mod against_flags;
 mod checks;
 mod cli;
 mod commands;
@@ -10,14 +12,20 @@ mod kernel;
 mod kinds;
 mod labels;
 mod level;
+mod lists;
+mod manifest;
+mod manifest_flags;
 mod open;
 mod options;
+mod parts;
 mod policy;
 mod rules;
 mod run;
 mod series;
+mod side;
 mod sink;
 mod validate;
+mod value_type;
 
 fn main() -> std::process::ExitCode {
     zcli::main::<cli::Args>()

@@ -5,10 +5,12 @@ use zcli::{Stop, StoreFlags, stores};
 use zstore::Target;
 use zwire::Failure;
 
+use crate::against_flags::Against;
 use crate::cli::Args;
 use crate::expect::{Expect, ExpectChunks, NanRule, Share, StepRule};
 use crate::kinds::kinds;
 use crate::level::Level;
+use crate::manifest_flags::Manifest;
 use crate::policy::{NanLimit, Policy};
 use crate::rules::Rules;
 
@@ -30,6 +32,10 @@ pub struct Options {
     pub part: Part,
     /// Selected arrays.
     pub var: VarFilter,
+    /// The store to compare with.
+    pub against: Option<Against>,
+    /// A manifest that is written or checked.
+    pub manifest: Option<Manifest>,
     /// What is expected.
     pub expect: Expectations,
     /// What is reported.
@@ -95,6 +101,8 @@ impl Options {
             sample: args.sample.map(|Share(share)| share),
             part: args.part.unwrap_or(Part::WHOLE),
             var: args.var.filter()?,
+            against: Against::new(&args.against, args.common.verbose),
+            manifest: Manifest::new(&args.manifest),
             expect,
             policy,
             limit: report.limit,

@@ -3,9 +3,12 @@
 use zcli::{Common, Ending, Session, Table, Tool, Unit};
 use zwire::{Exit, Failure};
 
+use crate::against;
 use crate::cli::{Args, EXAMPLES};
 use crate::human;
 use crate::kinds::LISTED;
+use crate::lists::Lists;
+use crate::manifest;
 use crate::options::Options;
 use crate::sink::Sink;
 use crate::validate::Run;
@@ -20,6 +23,7 @@ impl Tool for Args {
         "expect_step",
         "max_nan",
         "skip",
+        "against",
         "rules",
         "stores_from",
         "json",
@@ -31,7 +35,7 @@ impl Tool for Args {
     const SECTIONS: &'static [(&'static str, &'static str)] = &[("KINDS OF FINDINGS", LISTED)];
 
     fn writes(&self) -> bool {
-        false
+        self.manifest.write_manifest.is_some()
     }
 
     fn common(&self) -> &Common {
@@ -39,6 +43,9 @@ impl Tool for Args {
     }
 
     fn table(&self) -> Table {
+        if self.against.against.is_some() {
+            return against::human::table(self.common.verbose);
+        }
         human::table(self.common.verbose, self.stores.len() > 1 || self.stores_from.is_some())
     }
 
@@ -48,7 +55,16 @@ impl Tool for Args {
             session.note_no_stores(self.stores_from.as_deref());
         }
         let bar = session.status.bar(0, Unit::Bytes);
-        let sink = Sink::new(session, &options.policy, options.limit, options.annotations);
+        let several = options.stores.len() > 1;
+        let lists = Lists::open(&self.lists, several, session)?;
+        let mut sink = Sink::new(session, &options.policy, options.limit, options.annotations);
+        sink.lists = lists;
+        if let Some(manifest) = &options.manifest {
+            return manifest::run(&options, manifest, sink, &bar);
+        }
+        if let Some(against) = &options.against {
+            return against::run(&options, against, sink, &bar);
+        }
         let mut run = Run::new(&options, sink, &bar);
         for name in &options.stores {
             if let Err(failure) = run.store(name) {

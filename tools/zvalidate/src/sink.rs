@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use roaring::RoaringTreemap;
+use zarray::Array;
 use zcli::Session;
 use zwire::{CheckRecord, Failure, Record, Severity, ValidateSummary};
 
 use crate::commands::command;
 use crate::finding::Finding;
 use crate::kinds::{KINDS, Kind};
+use crate::lists::{Lists, Sign};
 use crate::policy::Policy;
 
 /// Takes the findings of a run.
@@ -16,6 +19,8 @@ pub struct Sink<'s> {
     pub session: &'s mut Session,
     /// The totals.
     pub summary: ValidateSummary,
+    /// Lists of keys that are written besides.
+    pub lists: Option<Lists>,
     policy: &'s Policy,
     /// Findings of a kind about one array that are printed; the others are counted.
     limit: u64,
@@ -43,6 +48,7 @@ impl<'s> Sink<'s> {
         Sink {
             session,
             summary: ValidateSummary::default(),
+            lists: None,
             policy,
             limit,
             annotations,
@@ -76,6 +82,9 @@ impl<'s> Sink<'s> {
             return Ok(());
         }
         let severity = self.policy.severity(&finding);
+        if let Some(lists) = &mut self.lists {
+            lists.finding(&finding, &self.store)?;
+        }
         self.summary.findings += 1;
         *self.summary.severities.entry(severity.name().to_owned()).or_default() += 1;
         *self.summary.kinds.entry(finding.kind.about().name.to_owned()).or_default() += 1;
@@ -144,7 +153,42 @@ impl<'s> Sink<'s> {
     /// # Errors
     /// The output cannot be written.
     pub fn failed(&mut self, failure: &Failure) -> Result<(), Failure> {
+        if let Some(lists) = &mut self.lists {
+            lists.failed(&failure.record().path, &self.store);
+        }
         self.session.item_failed(failure)
+    }
+
+    /// Lists an object, where lists are written.
+    ///
+    /// # Errors
+    /// A list cannot be written.
+    pub fn list(&mut self, sign: Sign, key: &str) -> Result<(), Failure> {
+        self.lists.as_mut().map_or(Ok(()), |lists| lists.put(sign, &self.store, key))
+    }
+
+    /// Lists the objects of an array, after the findings about it, where lists are written.
+    ///
+    /// # Errors
+    /// A list cannot be written.
+    pub fn list_array(&mut self, array: &Array, present: &RoaringTreemap) -> Result<(), Failure> {
+        self.lists.as_mut().map_or(Ok(()), |lists| lists.array(array, present, &self.store))
+    }
+
+    /// Takes note of a finding that is not reported, for the lists.
+    ///
+    /// # Errors
+    /// A list cannot be written.
+    pub fn note(&mut self, finding: &Finding) -> Result<(), Failure> {
+        self.lists.as_mut().map_or(Ok(()), |lists| lists.finding(finding, &self.store))
+    }
+
+    /// Completes the lists.
+    ///
+    /// # Errors
+    /// A list cannot be written.
+    pub fn finish_lists(&mut self) -> Result<(), Failure> {
+        self.lists.take().map_or(Ok(()), Lists::finish)
     }
 
     /// The findings about the store are complete: those that were not printed are counted in one for each kind and array.

@@ -1,5 +1,6 @@
 //! The records, one struct per type. Fields are printed in the order of the struct.
 
+mod compare;
 mod end;
 mod extract;
 mod read;
@@ -9,6 +10,7 @@ mod write;
 
 use serde::Serialize;
 
+pub use compare::CompareRecord;
 pub use end::{ErrorRecord, Summary, Timing};
 pub use extract::{ExtractionRecord, MatchRecord, RowRecord};
 pub use read::{ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, GroupRecord, KeyRecord};
@@ -56,6 +58,8 @@ pub enum Record {
     Finding(Box<FindingRecord>),
     /// What was checked of an array.
     Check(Box<CheckRecord>),
+    /// What was compared of an array of two stores.
+    Compare(Box<CompareRecord>),
     /// An item that failed; the run continues.
     Error(ErrorRecord),
     /// The last line of every stream.

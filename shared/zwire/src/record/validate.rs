@@ -61,6 +61,18 @@ pub struct FindingRecord {
     /// What it stands for: so many chunks, steps, values or keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Index of the first value that differs between two stores, in C order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_index: Option<Vec<u64>>,
+    /// Values that differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub differing: Option<u64>,
+    /// Values that were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared: Option<u64>,
+    /// Largest absolute difference of two numbers, in the units in which they are stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_abs_difference: Option<Value>,
     /// What was expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,

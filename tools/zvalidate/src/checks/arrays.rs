@@ -133,7 +133,11 @@ impl OneArray<'_> {
             if let Some(found) = found.filter(|_| self.listing.is_none()) {
                 record.stored_bytes = Some(found.bytes);
                 counts = self.presence(&found, sink)?;
+                sink.list_array(self.array, &found.present)?;
             }
+        }
+        if let Some(presence) = listed {
+            sink.list_array(self.array, &presence.present)?;
         }
         (record.expected, record.present, record.missing) = (counts.expected, Some(counts.present), counts.missing);
         let summary = &mut sink.summary;

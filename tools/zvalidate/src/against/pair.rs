@@ -1,0 +1,422 @@
+//! Compares the values of two arrays of one shape: chunk by chunk where their chunks are the same, else region by region.
+
+use zarray::{ScratchPool, Subset, ZarrError, read_region};
+use zcodec::to_usize;
+use zstore::ByteRange;
+
+use crate::against::encoding::{are_shards_alike, is_alike};
+use crate::against::kernel::{Found, Tolerance, compare};
+use crate::against::regions::{Limits, Regions};
+use crate::parts::{PartBuffers, Parts};
+use crate::value_type::{Class, doubles};
+
+/// Bytes of a shard that are compared at once.
+const PIECE: u64 = 4 << 20;
+
+/// Regions that fit the memory side by side. Like the next, it is the same on every machine, so that the output is.
+const SHARES: u64 = 4;
+
+/// Workers that regions are cut for: with fewer, little is decoded twice in vain; more have something to do in large arrays.
+const WORKERS: u64 = 4;
+
+/// Two arrays.
+pub struct Pair<'a> {
+    /// The array of the store that is checked.
+    pub ours: Parts<'a>,
+    /// The array that it is compared with.
+    pub theirs: Parts<'a>,
+    tolerance: Tolerance,
+    /// Whether equal stored bytes are equal values.
+    is_alike: bool,
+    /// Whether they are numbers of two types.
+    is_mixed: bool,
+    walk: Walk,
+}
+
+/// How the arrays are walked.
+enum Walk {
+    /// Shards with the same inner chunks.
+    Shards,
+    /// The same chunks.
+    Chunks,
+    /// Boxes that fit the memory.
+    Regions(Regions),
+}
+
+/// Buffers of a worker.
+#[derive(Default)]
+pub struct PairBuffers {
+    ours: PartBuffers,
+    theirs: PartBuffers,
+    a: Vec<u8>,
+    b: Vec<u8>,
+    region: Vec<u8>,
+}
+
+/// What was found of one item: a shard, a chunk or a region.
+#[derive(Default)]
+pub struct ItemResult {
+    /// Values that were compared.
+    pub compared: u64,
+    /// Chunks of our array that differ, by number, with the number of their first differing value in the array.
+    pub differing: Vec<(u64, Found)>,
+    /// Chunks whose stored bytes are equal, so that they were not decoded.
+    pub identical: u64,
+    /// Chunks that only our store, and only the other has, and that hold the fill value.
+    pub one_sided: [u64; 2],
+    /// Chunks that only a part of the array was fetched without.
+    pub skipped: u64,
+    /// Chunks of our array that could not be compared, and why.
+    pub failed: Vec<(u64, ZarrError)>,
+    /// Bytes that were compared.
+    pub bytes: u64,
+}
+
+impl<'a> Pair<'a> {
+    /// Two arrays of one shape; `memory` bytes are for all workers.
+    ///
+    /// # Errors
+    /// A message if their values cannot be compared.
+    pub fn new(ours: Parts<'a>, theirs: Parts<'a>, tolerance: Tolerance, memory: u64) -> Result<Pair<'a>, String> {
+        let is_mixed = ours.value.name != theirs.value.name;
+        let both_numbers = |parts: &Parts| matches!(parts.value.class, Class::Number(_));
+        if is_mixed && !(both_numbers(&ours) && both_numbers(&theirs)) {
+            return Err(format!("values of type {} and {} cannot be compared", ours.value.name, theirs.value.name));
+        }
+        let is_alike = is_alike(&ours, &theirs);
+        let walk = if is_alike && are_shards_alike(ours.array, theirs.array) {
+            Walk::Shards
+        } else if ours.reader.grid() == theirs.reader.grid() {
+            Walk::Chunks
+        } else {
+            let share = memory / SHARES;
+            let chunks = chunk_memory(&ours).saturating_add(chunk_memory(&theirs));
+            // A region is held of one side, and once more while a part of it is compared.
+            let bytes = (share.saturating_sub(chunks) / 2).max(1);
+            let itemsize = bytes_of_element(&ours).max(bytes_of_element(&theirs));
+            let limits = Limits { itemsize, bytes, workers: WORKERS };
+            let regions = Regions::new(ours.reader.grid(), theirs.reader.grid(), limits);
+            Walk::Regions(regions.ok_or("their chunk grids cannot be cut into regions")?)
+        };
+        Ok(Pair { ours, theirs, tolerance, is_alike, is_mixed, walk })
+    }
+
+    /// Shards, chunks or regions.
+    pub fn items(&self) -> u64 {
+        match &self.walk {
+            Walk::Shards => self.ours.array.grid.as_ref().map_or(0, zarray::Grid::len),
+            Walk::Chunks => self.ours.reader.grid().len(),
+            Walk::Regions(regions) => regions.len(),
+        }
+    }
+
+    /// How often a byte is decoded on average.
+    pub fn amplification(&self) -> f64 {
+        match &self.walk {
+            Walk::Regions(regions) => regions.amplification,
+            _ => 1.0,
+        }
+    }
+
+    /// The least bytes of memory that it takes.
+    pub fn needed(&self) -> u64 {
+        match &self.walk {
+            Walk::Shards => chunk_memory(&self.ours).saturating_add(chunk_memory(&self.theirs)),
+            _ => self.cost(),
+        }
+    }
+
+    /// Bytes of memory that an item takes.
+    pub fn cost(&self) -> u64 {
+        let chunks = chunk_memory(&self.ours).saturating_add(chunk_memory(&self.theirs));
+        match &self.walk {
+            Walk::Shards => chunks.saturating_add(2 * PIECE),
+            Walk::Chunks => chunks,
+            Walk::Regions(regions) => {
+                let itemsize = bytes_of_element(&self.ours).max(bytes_of_element(&self.theirs));
+                chunks.saturating_add(regions.elements().saturating_mul(2 * itemsize))
+            }
+        }
+    }
+
+    /// Compares an item.
+    pub fn item(&self, number: u64, buffers: &ScratchPool<PairBuffers>, memory: u64) -> ItemResult {
+        let mut buffers = buffers.take();
+        let mut result = ItemResult::default();
+        match &self.walk {
+            Walk::Shards => self.shard(number, &mut buffers, memory, &mut result),
+            Walk::Chunks => self.chunk(number, &mut buffers, memory, &mut result),
+            Walk::Regions(regions) => {
+                let region = regions.region(number);
+                let first = || self.ours.reader.grid().number(&self.ours.reader.grid().touched(&region).member(0));
+                let done = match self.ours.itemsize {
+                    0 => self.texts(&region, memory, &mut result),
+                    _ => self.region(&region, &mut buffers, &mut result),
+                };
+                result.note(first, done);
+            }
+        }
+        result
+    }
+
+    /// Compares a shard: as bytes, else by its chunks.
+    fn shard(&self, number: u64, buffers: &mut PairBuffers, memory: u64, result: &mut ItemResult) {
+        let Some(shards) = &self.ours.array.grid else { return };
+        let index = shards.index(number);
+        let array = Subset::whole(&self.ours.array.shape);
+        let Some(elements) = shards.chunk(&index).intersection(&array) else { return };
+        let grid = self.ours.reader.grid();
+        let chunks = grid.touched(&elements);
+        let is_known = |parts: &Parts| parts.array.fetched.is_none();
+        if is_known(&self.ours) && is_known(&self.theirs) {
+            let keys = [&self.ours, &self.theirs].map(|parts| parts.array.key(&parts.array.keys.encode(&index)));
+            match self.same_objects(&keys, buffers) {
+                Ok(Some(size)) => {
+                    result.identical += chunks.elements();
+                    result.compared += elements.elements();
+                    result.bytes += size;
+                    return;
+                }
+                Ok(None) => {}
+                Err(error) => return result.failed.push((grid.number(&chunks.member(0)), error)),
+            }
+        }
+        for member in 0..chunks.elements() {
+            self.chunk(grid.number(&chunks.member(member)), buffers, memory, result);
+        }
+    }
+
+    /// The size of two objects with the same bytes; `None` if they differ or one is missing.
+    fn same_objects(&self, keys: &[String; 2], buffers: &mut PairBuffers) -> Result<Option<u64>, ZarrError> {
+        let mut start = 0;
+        loop {
+            let range = ByteRange::At { start, len: PIECE };
+            let ours = self.ours.store.get_range(&keys[0], range, &mut buffers.a)?;
+            let theirs = self.theirs.store.get_range(&keys[1], range, &mut buffers.b)?;
+            let (Some(ours), Some(theirs)) = (ours, theirs) else { return Ok(None) };
+            if ours.size != theirs.size || buffers.a != buffers.b {
+                return Ok(None);
+            }
+            start += buffers.a.len() as u64;
+            if start >= ours.size || buffers.a.is_empty() {
+                return Ok(Some(ours.size));
+            }
+        }
+    }
+
+    /// Compares chunk `number`, which both arrays have.
+    fn chunk(&self, number: u64, buffers: &mut PairBuffers, memory: u64, result: &mut ItemResult) {
+        let index = self.ours.reader.grid().index(number);
+        let done = self.chunk_at(&index, number, buffers, memory, result);
+        result.note(|| number, done);
+    }
+
+    fn chunk_at(
+        &self,
+        index: &[u64],
+        number: u64,
+        buffers: &mut PairBuffers,
+        memory: u64,
+        result: &mut ItemResult,
+    ) -> Result<(), ZarrError> {
+        let part = self.ours.inside(index);
+        let present = [self.ours.fetch(index, &mut buffers.ours)?, self.theirs.fetch(index, &mut buffers.theirs)?];
+        if present == [true; 2] && self.is_alike && buffers.ours.stored == buffers.theirs.stored {
+            result.identical += 1;
+            result.bytes += buffers.ours.stored.len() as u64;
+            result.compared += part.elements();
+            return Ok(());
+        }
+        if self.ours.itemsize == 0 {
+            return self.texts(&part, memory, result);
+        }
+        let found = match present {
+            [false, false] => {
+                let found = self.compare(self.ours.fill(index)?, self.theirs.fill(index)?);
+                Found { differing: found.differing * part.elements(), ..found }
+            }
+            [true, true] => self.decoded(index, &part, buffers)?,
+            [true, false] => {
+                self.ours.part(index, &part, &mut buffers.ours, &mut buffers.a)?;
+                filled(self.theirs.fill(index)?, &part, &mut buffers.b);
+                self.compare(&buffers.a, &buffers.b)
+            }
+            [false, true] => {
+                self.theirs.part(index, &part, &mut buffers.theirs, &mut buffers.b)?;
+                filled(self.ours.fill(index)?, &part, &mut buffers.a);
+                self.compare(&buffers.a, &buffers.b)
+            }
+        };
+        result.one_sided[0] += u64::from(present == [true, false] && found.differing == 0);
+        result.one_sided[1] += u64::from(present == [false, true] && found.differing == 0);
+        self.add(number, &part, found, result);
+        Ok(())
+    }
+
+    /// Compares two fetched chunks.
+    fn decoded(&self, index: &[u64], part: &Subset, buffers: &mut PairBuffers) -> Result<Found, ZarrError> {
+        let same_order = self.ours.reader.elements() == self.theirs.reader.elements();
+        let is_whole = part.elements() == self.ours.reader.chunk(index).elements();
+        if same_order && is_whole {
+            self.ours.decode(index, &mut buffers.ours)?;
+            self.theirs.decode(index, &mut buffers.theirs)?;
+            let (a, b) = (&buffers.ours.scratch.decoded, &buffers.theirs.scratch.decoded);
+            let is_same = self.is_alike_decoded() && a == b;
+            if is_same || (self.ours.is_c_order() && a.len() == b.len()) {
+                return Ok(if is_same { Found::default() } else { self.compare(a, b) });
+            }
+        }
+        self.ours.part(index, part, &mut buffers.ours, &mut buffers.a)?;
+        self.theirs.part(index, part, &mut buffers.theirs, &mut buffers.b)?;
+        Ok(self.compare(&buffers.a, &buffers.b))
+    }
+
+    fn is_alike_decoded(&self) -> bool {
+        self.ours.value.is_stored_like(&self.theirs.value)
+    }
+
+    /// Compares elements, as decoded chunks hold them.
+    fn compare(&self, a: &[u8], b: &[u8]) -> Found {
+        if self.is_alike_decoded() && a == b {
+            return Found::default();
+        }
+        let (a, b) = (self.ours.value.values(a), self.theirs.value.values(b));
+        if self.is_mixed {
+            let (class, size) = (doubles::CLASS, doubles::SIZE);
+            let (a, b) = (doubles::of(self.ours.value.class, &a), doubles::of(self.theirs.value.class, &b));
+            return compare(class, size, &a, &b, self.tolerance);
+        }
+        compare(self.ours.value.class, self.ours.value.size, &a, &b, self.tolerance)
+    }
+
+    /// Adds what was found in `part`, which lies in our chunk `number`.
+    fn add(&self, number: u64, part: &Subset, found: Found, result: &mut ItemResult) {
+        result.compared += part.elements();
+        result.bytes += part.elements().saturating_mul(self.ours.itemsize as u64);
+        if found.differing > 0 || found.max > 0.0 {
+            let whole = Subset::whole(&self.ours.array.shape);
+            let first = found.first.map(|first| whole.number(&part.member(first)));
+            result.differing.push((number, Found { first, ..found }));
+        }
+    }
+
+    /// Compares a region: theirs is put together, then each of our chunks is held against it.
+    fn region(&self, region: &Subset, buffers: &mut PairBuffers, result: &mut ItemResult) -> Result<(), ZarrError> {
+        let stored = self.assemble(region, buffers)?;
+        let (ours, theirs) = (self.ours.reader.grid(), self.theirs.reader.grid());
+        let (chunks, their_chunks) = (ours.touched(region), theirs.touched(region));
+        for index in (0..chunks.elements()).map(|member| chunks.member(member)) {
+            let Some(part) = ours.chunk(&index).intersection(region) else { continue };
+            let touched = theirs.touched(&part);
+            let mut at =
+                (0..touched.elements()).map(|member| stored[to_usize(their_chunks.number(&touched.member(member)))]);
+            let (any, all) = (at.clone().any(|stored| stored), at.all(|stored| stored));
+            let number = ours.number(&index);
+            match self.part(&index, &part, region, buffers) {
+                Err(error) => result.note(|| number, Err(error)),
+                Ok((is_stored, found)) => {
+                    // A chunk that reaches into several regions is counted where it begins.
+                    let begins = part.start() == ours.chunk(&index).start();
+                    result.one_sided[0] += u64::from(begins && is_stored && !all && found.differing == 0);
+                    result.one_sided[1] += u64::from(begins && !is_stored && any && found.differing == 0);
+                    self.add(number, &part, found, result);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts their region together, in C order; whether each of their chunks is stored.
+    fn assemble(&self, region: &Subset, buffers: &mut PairBuffers) -> Result<Vec<bool>, ZarrError> {
+        let grid = self.theirs.reader.grid();
+        let chunks = grid.touched(region);
+        let mut stored = Vec::with_capacity(to_usize(chunks.elements()));
+        let size = self.theirs.itemsize;
+        buffers.region.resize(to_usize(region.elements()) * size, 0);
+        for index in (0..chunks.elements()).map(|member| chunks.member(member)) {
+            let Some(part) = grid.chunk(&index).intersection(region) else { continue };
+            let is_stored = self.theirs.fetch(&index, &mut buffers.theirs)?;
+            match is_stored {
+                true => self.theirs.part(&index, &part, &mut buffers.theirs, &mut buffers.b)?,
+                false => filled(self.theirs.fill(&index)?, &part, &mut buffers.b),
+            }
+            zarray::copy_subset(&part, &part, &buffers.b, region, &mut buffers.region, size);
+            stored.push(is_stored);
+        }
+        Ok(stored)
+    }
+
+    /// Whether our chunk `index` is stored, and what differs of its `part` from their region.
+    fn part(
+        &self,
+        index: &[u64],
+        part: &Subset,
+        region: &Subset,
+        buffers: &mut PairBuffers,
+    ) -> Result<(bool, Found), ZarrError> {
+        let is_stored = self.ours.fetch(index, &mut buffers.ours)?;
+        match is_stored {
+            true => self.ours.part(index, part, &mut buffers.ours, &mut buffers.a)?,
+            false => filled(self.ours.fill(index)?, part, &mut buffers.a),
+        }
+        if part == region {
+            return Ok((is_stored, self.compare(&buffers.a, &buffers.region)));
+        }
+        let size = self.theirs.itemsize;
+        buffers.b.resize(to_usize(part.elements()) * size, 0);
+        zarray::copy_subset(part, region, &buffers.region, part, &mut buffers.b, size);
+        Ok((is_stored, self.compare(&buffers.a, &buffers.b)))
+    }
+
+    /// Compares elements of variable length.
+    fn texts(&self, region: &Subset, memory: u64, result: &mut ItemResult) -> Result<(), ZarrError> {
+        let read = |parts: &Parts| read_region(parts.store, parts.array, region, &zarray::Pool::new(1), memory / 2);
+        let (ours, theirs) = (read(&self.ours)?, read(&self.theirs)?);
+        let (zarray::ArrayValues::Variable(ours), zarray::ArrayValues::Variable(theirs)) = (ours, theirs) else {
+            return Ok(());
+        };
+        result.compared += region.elements();
+        let grid = self.ours.reader.grid();
+        let whole = Subset::whole(&self.ours.array.shape);
+        for (at, _) in ours.iter().zip(&theirs).enumerate().filter(|(_, (a, b))| a != b) {
+            let element = region.member(at as u64);
+            let chunk = grid.number(grid.touched(&Subset::new(element.clone(), vec![1; element.len()])).start());
+            let first = Some(whole.number(&element));
+            match result.differing.iter_mut().rfind(|(number, _)| *number == chunk) {
+                Some((_, found)) => found.differing += 1,
+                None => result.differing.push((chunk, Found { differing: 1, first, max: 0.0 })),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ItemResult {
+    /// Notes a chunk that could not be compared.
+    fn note(&mut self, number: impl FnOnce() -> u64, done: Result<(), ZarrError>) {
+        match done {
+            Ok(()) => {}
+            Err(ZarrError::NotFetched { .. }) => self.skipped += 1,
+            Err(error) => self.failed.push((number(), error)),
+        }
+    }
+}
+
+/// Bytes of an element; estimated for variable length.
+fn bytes_of_element(parts: &Parts) -> u64 {
+    if parts.itemsize == 0 { 32 } else { parts.itemsize as u64 }
+}
+
+/// Bytes of memory that a chunk takes: stored, decoded, and as a part.
+fn chunk_memory(parts: &Parts) -> u64 {
+    parts.reader.chunk_bytes().saturating_mul(3)
+}
+
+/// The fill value, once for each element of `part`.
+fn filled(fill: &[u8], part: &Subset, target: &mut Vec<u8>) {
+    target.clear();
+    match fill.first().filter(|first| fill.iter().all(|byte| byte == *first)) {
+        Some(first) => target.resize(to_usize(part.elements()) * fill.len(), *first),
+        None => (0..part.elements()).for_each(|_| target.extend_from_slice(fill)),
+    }
+}
