@@ -10,6 +10,7 @@ mod kernel;
 mod kinds;
 mod labels;
 mod level;
+mod map;
 mod open;
 mod options;
 mod policy;

@@ -1,14 +1,28 @@
 //! Runs `zvalidate`: checks each store in turn, then compares them, and returns the exit code.
 
-use zcli::{Common, Ending, Session, Table, Tool, Unit};
+use std::io::IsTerminal;
+use std::path::Path;
+
+use zcli::{Common, Ending, Format, Session, Table, Tool, Unit};
 use zwire::{Exit, Failure};
 
 use crate::cli::{Args, EXAMPLES};
 use crate::human;
 use crate::kinds::LISTED;
+use crate::map::Maps;
 use crate::options::Options;
 use crate::sink::Sink;
 use crate::validate::Run;
+
+impl Args {
+    /// Whether each array has a strip of its chunks: on a terminal, and where it is asked for.
+    fn strips(&self) -> bool {
+        let common = &self.common;
+        let is_table = !common.json && matches!(common.format, Format::Auto | Format::Table);
+        let is_terminal = is_table && common.output.is_none() && std::io::stdout().is_terminal();
+        is_terminal || self.report.map.iter().any(|path| path == Path::new("-"))
+    }
+}
 
 impl Tool for Args {
     const MAIN_FLAGS: &'static [&'static str] = &[
@@ -39,7 +53,7 @@ impl Tool for Args {
     }
 
     fn table(&self) -> Table {
-        human::table(self.common.verbose, self.stores.len() > 1 || self.stores_from.is_some())
+        human::table(self.common.verbose, self.stores.len() > 1 || self.stores_from.is_some(), self.strips())
     }
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
@@ -48,7 +62,9 @@ impl Tool for Args {
             session.note_no_stores(self.stores_from.as_deref());
         }
         let bar = session.status.bar(0, Unit::Bytes);
-        let sink = Sink::new(session, &options.policy, options.limit, options.annotations);
+        let strips = self.strips();
+        let mut sink = Sink::new(session, &options.policy, options.limit, options.annotations);
+        sink.maps = Maps::new(options.maps.clone(), strips);
         let mut run = Run::new(&options, sink, &bar);
         for name in &options.stores {
             if let Err(failure) = run.store(name) {

@@ -8,6 +8,7 @@ use zwire::{CheckRecord, Failure, Record, Severity, ValidateSummary};
 use crate::commands::command;
 use crate::finding::Finding;
 use crate::kinds::{KINDS, Kind};
+use crate::map::Maps;
 use crate::policy::Policy;
 
 /// Takes the findings of a run.
@@ -16,6 +17,8 @@ pub struct Sink<'s> {
     pub session: &'s mut Session,
     /// The totals.
     pub summary: ValidateSummary,
+    /// The maps that are drawn.
+    pub maps: Maps,
     policy: &'s Policy,
     /// Findings of a kind about one array that are printed; the others are counted.
     limit: u64,
@@ -43,6 +46,7 @@ impl<'s> Sink<'s> {
         Sink {
             session,
             summary: ValidateSummary::default(),
+            maps: Maps::default(),
             policy,
             limit,
             annotations,

@@ -1,0 +1,8 @@
+#![no_main]
+//! `shard_index`, see `targets.rs`.
+
+#[allow(dead_code)]
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::shard_index(bytes));
