@@ -114,18 +114,23 @@ pub struct Cells {
 }
 
 impl Cells {
-    /// The cells of what was seen, in at most so many rows and columns.
-    pub fn new(seen: &Seen, most_columns: usize, most_rows: usize) -> Cells {
+    /// The cells of what was seen: at most so many columns, and rows as far as that makes no more than `most` cells.
+    pub fn new(seen: &Seen, most_columns: usize, most_rows: usize, most: usize) -> Cells {
         let counts = seen.grid.counts();
         // The dimensions before it have one chunk each.
         let dimension = counts.iter().position(|count| *count > 1).unwrap_or(0);
         let length = if seen.grid.is_empty() { 0 } else { counts.get(dimension).copied().unwrap_or(1) };
         let others = counts.iter().skip(dimension + 1).fold(1u64, |product, count| product.saturating_mul(*count));
-        let (columns, rows) = (Division::new(length, most_columns), Division::new(others, most_rows));
+        let columns = Division::new(length, most_columns);
+        let rows = Division::new(others, most_rows.min(most / columns.count().max(1)));
         let cells = vec![Cell::default(); columns.count() * rows.count()];
         let mut cells = Cells { dimension, columns, rows, cells };
         cells.expect(seen);
-        seen.present.iter().for_each(|number| cells.count(number, |cell| &mut cell.present));
+        if seen.fetched.is_none() && seen.present.len() == seen.grid.len() {
+            cells.cells.iter_mut().for_each(|cell| cell.present = cell.expected);
+        } else {
+            seen.present.iter().for_each(|number| cells.count(number, |cell| &mut cell.present));
+        }
         seen.damaged.iter().for_each(|number| cells.count(number, |cell| &mut cell.damaged));
         seen.empty.iter().for_each(|number| cells.count(number, |cell| &mut cell.empty));
         cells
@@ -181,7 +186,7 @@ pub mod tests {
         };
         let (present, damaged, empty) = (of("#xn"), of("x"), of("n"));
         let seen = Seen { grid: &grid, present: &present, damaged: &damaged, empty: &empty, fetched: None };
-        Cells::new(&seen, most[0], most[1])
+        Cells::new(&seen, most[0], most[1], usize::MAX)
     }
 
     fn worst(cells: &Cells, row: usize) -> Vec<State> {
@@ -214,7 +219,7 @@ pub mod tests {
         let grid = Grid::new(vec![0, 5], vec![2, 1]).expect("a grid");
         let none = RoaringTreemap::new();
         let seen = Seen { grid: &grid, present: &none, damaged: &none, empty: &none, fetched: None };
-        assert_eq!(Cells::new(&seen, 9, 9).total(), Cell::default());
+        assert_eq!(Cells::new(&seen, 9, 9, 81).total(), Cell::default());
     }
 
     #[test]
@@ -222,8 +227,8 @@ pub mod tests {
         let grid = Grid::new(vec![u64::MAX, 1 << 40], vec![1, 1]).expect("a grid");
         let none = RoaringTreemap::new();
         let seen = Seen { grid: &grid, present: &none, damaged: &none, empty: &none, fetched: None };
-        let cells = Cells::new(&seen, 100, 10);
-        assert!(cells.columns.count() <= 100 && cells.rows.count() <= 10);
+        let cells = Cells::new(&seen, 100, 10, 500);
+        assert!(cells.columns.count() <= 100 && cells.rows.count() <= 5);
         assert_eq!(cells.row(0)[0].worst(), (State::Missing, 1.0));
     }
 }

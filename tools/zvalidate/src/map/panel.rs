@@ -58,12 +58,7 @@ pub struct Panel {
 impl Panel {
     /// The panel of an array, of at most `most` cells or one row.
     pub fn new(subject: &Subject, seen: &Seen, most: usize) -> Panel {
-        let columns = MOST_COLUMNS.min(most.max(64));
-        let mut cells = Cells::new(seen, columns, 1);
-        let rows = (most / cells.columns.count().max(1)).clamp(1, MOST_ROWS);
-        if rows > 1 && cells.rows.length > 1 {
-            cells = Cells::new(seen, columns, rows);
-        }
+        let cells = Cells::new(seen, MOST_COLUMNS.min(most.max(64)), MOST_ROWS, most);
         let name = |dimension: usize| subject.dimensions.get(dimension).cloned().unwrap_or_default();
         let counts = seen.grid.counts();
         let others = (cells.dimension + 1..counts.len()).filter(|dimension| counts[*dimension] > 1);

@@ -16,8 +16,6 @@ pub const LINE: u32 = 16;
 pub enum Anchor {
     /// It begins there.
     Start,
-    /// Its middle is there.
-    Middle,
     /// It ends there.
     End,
 }

@@ -327,7 +327,7 @@ mod tests {
 
         fn text(&mut self, x: f64, y: f64, anchor: Anchor, _: Color, text: &str) -> io::Result<()> {
             let width = f64::from(CHARACTER) * text.chars().count() as f64;
-            let shift = [0.0, width / 2.0, width][anchor as usize];
+            let shift = [0.0, width][anchor as usize];
             self.1.push((x - shift, y, text.to_owned()));
             Ok(())
         }

@@ -65,7 +65,7 @@ impl Pen for Canvas {
 
     fn text(&mut self, x: f64, y: f64, anchor: Anchor, color: Color, text: &str) -> io::Result<()> {
         let width = CHARACTER as usize * text.chars().count();
-        let shift = [0, width / 2, width][anchor as usize];
+        let shift = [0, width][anchor as usize];
         let (mut left, top) = ((x.max(0.0) as usize).saturating_sub(shift), y.max(0.0) as usize);
         for character in text.chars() {
             let raster = |character| get_raster(character, FontWeight::Regular, RasterHeight::Size16);

@@ -10,7 +10,7 @@ pub const LEGEND: &str = "MAP, along the first dimension: █ all chunks stored,
 
 /// The strip of an array. `Seen` is all that is known.
 pub fn strip(seen: &Seen) -> String {
-    Cells::new(seen, MOST, 1).row(0).iter().map(character).collect()
+    Cells::new(seen, MOST, 1, MOST).row(0).iter().map(character).collect()
 }
 
 fn character(cell: &Cell) -> char {

@@ -43,7 +43,7 @@ impl Pen for Svg<'_> {
     }
 
     fn text(&mut self, x: f64, y: f64, anchor: Anchor, color: Color, text: &str) -> io::Result<()> {
-        let anchor = ["start", "middle", "end"][anchor as usize];
+        let anchor = ["start", "end"][anchor as usize];
         let (x, y, color) = (number(x), number(y + 12.0), hex(color));
         writeln!(
             self.out,
