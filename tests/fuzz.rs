@@ -176,6 +176,12 @@ fn consolidated() {
     fuzz("consolidated", &documents(&[".zmetadata", "zarr.json"]), targets::consolidated);
 }
 
+/// Only the committed inputs: metadata and a chunk each.
+#[test]
+fn chunk_decode() {
+    fuzz("chunk_decode", &[], targets::chunk_decode);
+}
+
 // ---- Indexes and archives
 
 #[test]

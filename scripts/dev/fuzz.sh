@@ -43,7 +43,6 @@ for name in ${2:-$(targets) zip_archives}; do
     mkdir -p "$target/corpus/$name"
     "$binaries/$name" -max_total_time="$seconds" -max_len=20000 -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
         -artifact_prefix="$target/failed/$name-" "$target/corpus/$name" "tests/fuzz/corpus/$name" 2>"$target/$name.log" || status=1
-    tail -n 40 "$target/$name.log" | grep -E "^(stat::number_of|stat::peak|Done|SUMMARY)|panicked|Test unit written" |
-        sed "s/^/$name: /"
+    tail -n 40 "$target/$name.log" | sed -nE "/^(stat::number_of|stat::peak|Done|SUMMARY)|panicked|Test unit written/s/^/$name: /p"
 done
 exit $status

@@ -1,8 +1,13 @@
 //! What the parsers of foreign bytes must hold for any input: none of it panics, and no way of reading contradicts another. Both
 //! the fuzz targets of this folder and `tests/fuzz.rs` call these functions.
 
-use zarray::{Consolidated, IndexLayout, ShardIndex, array_v2, node_v3};
+use std::path::Path;
+
+use zarray::{
+    Array, ChunkReader, Consolidated, DecodeScratch, IndexLayout, Itemsize, Node, ShardIndex, Subset, array_v2, node_v3,
+};
 use zcodec::{BlockTable, HEADER_LEN, Header, Workspace, decode_block, decode_cells, decompress};
+use zstore::{Store, StoreOptions};
 
 /// Frames that declare more are not decoded: it is the callers that bound memory.
 const MOST_BYTES: usize = 1 << 20;
@@ -87,6 +92,47 @@ pub fn consolidated(bytes: &[u8]) {
         && let Ok(copies) = Consolidated::v3(bytes.to_vec(), &member)
     {
         read(&copies);
+    }
+}
+
+/// Bytes of memory for the chunk of any metadata.
+const LIMIT: u64 = 16 << 20;
+
+/// A chunk behind the metadata of its array, and a zero byte between them: it decodes to the bytes that its metadata say, and a part
+/// of it to the same part.
+pub fn chunk_decode(bytes: &[u8]) {
+    let Some(end) = bytes.iter().position(|byte| *byte == 0) else { return };
+    let (document, stored) = (&bytes[..end], &bytes[end + 1..]);
+    if let Ok(array) = array_v2("/a", document, None) {
+        decode(&array, stored);
+    }
+    if let Ok(Node::Array(array)) = node_v3("/a", document) {
+        decode(&array, stored);
+    }
+}
+
+fn decode(array: &Array, stored: &[u8]) {
+    // Nothing of it is read.
+    let Ok(store) = Store::open(Path::new("/"), &StoreOptions::default()) else { return };
+    let Ok(reader) = ChunkReader::new(&store, array) else { return };
+    let reader = reader.with_limit(LIMIT);
+    let (index, mut scratch) = (vec![0; array.shape.len()], DecodeScratch::default());
+    if reader.chunk_bytes() > LIMIT || reader.decode(&index, stored, 1, &mut scratch).is_err() {
+        return;
+    }
+    let whole = std::mem::take(&mut scratch.decoded);
+    assert!(whole.len() as u64 <= LIMIT, "{} bytes", whole.len());
+    let Itemsize::Fixed(size) = reader.elements().itemsize else { return };
+    let chunk = reader.chunk(&index);
+    assert_eq!(whole.len() as u64, chunk.elements() * size as u64);
+    let rank = chunk.shape().len();
+    for part in [chunk.clone(), Subset::new(vec![0; rank], vec![1; rank])] {
+        let mut target = vec![0; part.elements() as usize * size];
+        if part.elements() <= chunk.elements()
+            && reader.decode_subset(&index, stored, &part, &mut target, 1, &mut scratch).is_ok()
+        {
+            assert!(target == whole[..target.len()], "a part differs from the whole");
+        }
     }
 }
 

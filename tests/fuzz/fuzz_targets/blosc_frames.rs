@@ -1,5 +1,5 @@
-#![no_main]
 //! `blosc_frames`, see `targets.rs`.
+#![no_main]
 
 #[allow(dead_code)]
 #[path = "../targets.rs"]

@@ -1,5 +1,5 @@
-#![no_main]
 //! `metadata_v3`, see `targets.rs`.
+#![no_main]
 
 #[allow(dead_code)]
 #[path = "../targets.rs"]

@@ -1,5 +1,5 @@
-#![no_main]
 //! `shard_index`, see `targets.rs`.
+#![no_main]
 
 #[allow(dead_code)]
 #[path = "../targets.rs"]

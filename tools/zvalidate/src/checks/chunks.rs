@@ -8,7 +8,7 @@ use zarray::{Array, ChunkReader, Grid, OrderedMap, Part, ScratchPool, Semaphore,
 use zcli::Bar;
 use zwire::{Exit, Failure};
 
-use crate::checks::drawn::Damage;
+use crate::checks::damage::Damage;
 use crate::checks::headers::{HEAD, Problem};
 use crate::checks::listing::Presence;
 use crate::checks::nan::ArrayValues;
