@@ -3,6 +3,7 @@
 //! pen that writes SVG or paints pixels.
 
 mod cells;
+mod colors;
 mod file;
 mod panel;
 mod pen;

@@ -6,6 +6,7 @@ use std::io;
 use zwire::human_count;
 
 use super::cells::State;
+use super::colors::{GREY, INK, LEGEND, LINES, PAPER, class, color, mixed};
 use super::panel::{Axis, Panel};
 use super::pen::{Anchor, CHARACTER, Color, LINE, Pen, Rectangle};
 
@@ -16,47 +17,6 @@ const PLOT: u32 = 960;
 /// Characters of a name at the left, and of a remark at the right.
 const NAME: usize = 26;
 const REMARK: usize = 34;
-
-const INK: Color = [0x22, 0x22, 0x22];
-const GREY: Color = [0x70, 0x70, 0x70];
-const LINES: Color = [0xb0, 0xb0, 0xb0];
-const PAPER: Color = [0xff, 0xff, 0xff];
-
-/// The states of the legend.
-const LEGEND: [(State, &str); 4] = [
-    (State::Stored, "stored"),
-    (State::Missing, "missing"),
-    (State::Damaged, "damaged"),
-    (State::Empty, "all NaN or fill value"),
-];
-
-/// The colour of a state: from Okabe and Ito's set, which can be told apart with any colour vision.
-fn color(state: State) -> Color {
-    match state {
-        State::Outside => PAPER,
-        State::Stored => [0x9c, 0xc3, 0xe0],
-        State::Empty => [0xf0, 0xc8, 0x20],
-        State::Missing => [0xd5, 0x4a, 0x00],
-        State::Damaged => [0x10, 0x10, 0x10],
-    }
-}
-
-fn class(state: State) -> &'static str {
-    match state {
-        State::Outside => "outside",
-        State::Stored => "stored",
-        State::Empty => "empty",
-        State::Missing => "missing",
-        State::Damaged => "damaged",
-    }
-}
-
-/// The colour of a state that a share of the chunks of a cell is in: never so pale that it is not seen.
-fn mixed(state: State, share: f64) -> Color {
-    let weight = if share >= 1.0 { 1.0 } else { 0.45 + 0.45 * (share * 4.0).round() / 4.0 };
-    let (full, stored) = (color(state), color(State::Stored));
-    std::array::from_fn(|at| (f64::from(stored[at]) * (1.0 - weight) + f64::from(full[at]) * weight).round() as u8)
-}
 
 /// Panels that stand above one axis.
 struct Group<'p> {
@@ -368,14 +328,5 @@ mod tests {
         assert_eq!((count(&seen, "stored"), count(&seen, "missing")), (29, 1));
         let (seen, _) = drawn(&[panel("/t2m", 900, 1, &[3], &[])], 0);
         assert_eq!((count(&seen, "stored"), count(&seen, "missing")), (2, 1));
-    }
-
-    #[test]
-    fn a_small_share_is_seen() {
-        let stored = color(State::Stored);
-        let pale = mixed(State::Missing, 0.001);
-        let distance: i32 = (0..3).map(|at| (i32::from(stored[at]) - i32::from(pale[at])).abs()).sum();
-        assert!(distance > 100, "{pale:?}");
-        assert_eq!(mixed(State::Damaged, 1.0), color(State::Damaged));
     }
 }
