@@ -214,11 +214,11 @@ impl<'p> Picture<'p> {
         let y = f64::from(y) - 3.0;
         pen.rectangle(Rectangle { x: left, y, width, height: 1.0 }, LINES, "axis", None)?;
         pen.text(left - f64::from(GAP), y + 6.0, Anchor::End, GREY, &cut(&axis.name, NAME))?;
-        let last_start = left + width - f64::from(CHARACTER) * (axis.last.chars().count() + 2) as f64;
+        let last_start = left + width - f64::from(CHARACTER) * (axis.last.chars().count() + 1) as f64;
         let mut free = left;
         for (column, label) in &axis.ticks {
             let x = left + *column as f64 * width / axis.columns.max(1) as f64;
-            let end = x + f64::from(CHARACTER) * (label.chars().count() + 2) as f64;
+            let end = x + f64::from(CHARACTER) * (label.chars().count() + 1) as f64;
             pen.rectangle(Rectangle { x, y, width: 1.0, height: 5.0 }, LINES, "axis", None)?;
             if x >= free && end <= last_start {
                 pen.text(x, y + 6.0, Anchor::Start, GREY, label)?;
