@@ -11,7 +11,7 @@ Prints one JSON line per case; README.md explains the numbers.
 
 import argparse
 import re
-import sys
+import statistics
 
 from side_by_side import CORES, TARGET, Case, build, emit, floor_mb, in_turn, ratio, say, stores, workspace
 
@@ -57,8 +57,11 @@ def header(work, args):
 def listing(work, args):
     store = made(work, "keys", args.keys) / "v2.zarr"
     find = Case("find", ["sh", "-c", 'find "$1" | wc -l', "sh", store], work / "find")
-    ours = Case("list", [*ZVALIDATE, "--level", "list", store], work / "list")
-    report(args, find, ours, goal="at least 0.5", chunks=args.keys)
+    # Names alone do not tell the sizes: this find asks for them, too.
+    sizes = Case("find with sizes", ["sh", "-c", 'find "$1" -size +0 | wc -l', "sh", store], work / "sizes")
+    for peer, goal in ((find, "at least 0.5"), (sizes, "none")):
+        ours = Case("list", [*ZVALIDATE, "--level", "list", store], work / "list")
+        report(args, peer, ours, goal, chunks=args.keys)
 
 
 def made(work, maker, count):
@@ -70,9 +73,9 @@ def made(work, maker, count):
 
 
 def report(args, peer, ours, goal, **more):
+    # A store with findings would end the run by its exit code.
     say(f"{ours.name}:")
     in_turn([peer, ours], 1)  # warms the caches
-    sound(ours)
     for case in (peer, ours):
         case.forget()
     others = in_turn([peer, ours], args.rounds, args.patience)
@@ -86,6 +89,7 @@ def report(args, peer, ours, goal, **more):
         peer_seconds=round(peer.median, 4),
         ratio=median,
         ratio_quartiles=quartiles,
+        processor_ratio=round(statistics.median(peer.busy_seconds) / statistics.median(ours.busy_seconds), 3),
         goal=goal,
         ours_peak_mb=round(ours.peak_mb, 1),
         peer_peak_mb=round(peer.peak_mb, 1),
@@ -93,13 +97,6 @@ def report(args, peer, ours, goal, **more):
         rounds=args.rounds,
         others_share=others,
     )
-
-
-def sound(case):
-    """A store with faults is checked at another speed: nothing may be found."""
-    with open(case.stdout) as lines:
-        if '"findings":0' not in list(lines)[-1].replace(" ", ""):
-            sys.exit(f"{case.name}: the store is not sound")
 
 
 if __name__ == "__main__":
