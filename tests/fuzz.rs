@@ -3,26 +3,25 @@
 //!
 //! In the normal tests each target runs over a few thousand inputs that are always the same. `scripts/dev/fuzz.sh` sets
 //! `FUZZ_SECONDS` (and `FUZZ_SEED`): then it runs for that time, and every input lies in `FUZZ_DIRECTORY` while it is tried,
-//! so that one which kills the process is still there. `FUZZ_INPUT=FILE` runs one input again.
+//! so that one which kills the process is still there. `FUZZ_INPUT=FILE` runs one input again, and `FUZZ_SEEDS=DIR` writes the seeds
+//! of each target there. The inputs that libFuzzer found are seeds, too: `fuzz/` has its targets, and `fuzz/corpus/` the inputs.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+#[path = "fuzz/targets.rs"]
+mod targets;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use harness::{Zip, fixtures, tree};
-use zarray::{Consolidated, IndexLayout, ShardIndex, array_v2, node_v3};
-use zcodec::{
-    BlockTable, Blosc, Cname, HEADER_LEN, Header, Shuffle, Workspace, decode_block, decode_cells, decompress,
-};
+use harness::{Zip, fixtures, repository, tree};
+use zarray::ShardIndex;
+use zcodec::{Blosc, Cname, Shuffle, Workspace};
 use zstore::{ByteRange, Object, Store, StoreOptions};
 
 /// Inputs of a target in the normal tests.
 const INPUTS: u64 = 3_000;
-
-/// Frames that declare more are not decoded: it is the callers that bound memory.
-const MOST_BYTES: usize = 1 << 20;
 
 /// A small generator of random numbers.
 struct Random(u64);
@@ -74,6 +73,15 @@ impl Random {
     }
 }
 
+/// The committed inputs of a target.
+fn corpus(name: &str) -> Vec<Vec<u8>> {
+    let directory = repository().join("tests/fuzz/corpus").join(name);
+    let files = fs::read_dir(directory).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files.collect();
+    files.sort();
+    files.into_iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
 /// Tries inputs made from `seeds`, for as long as the environment says.
 fn fuzz(name: &str, seeds: &[Vec<u8>], target: impl Fn(&[u8])) {
     let variable = |name: &str| std::env::var(name).ok();
@@ -83,11 +91,17 @@ fn fuzz(name: &str, seeds: &[Vec<u8>], target: impl Fn(&[u8])) {
     let directory = PathBuf::from(variable("FUZZ_DIRECTORY").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into()));
     let limit = variable("FUZZ_SECONDS").map(|seconds| Duration::from_secs_f64(seconds.parse().unwrap()));
     let seed = variable("FUZZ_SEED").map_or(1, |seed| seed.parse().unwrap());
+    let seeds = [seeds.to_vec(), corpus(name)].concat();
+    if let Some(directory) = variable("FUZZ_SEEDS") {
+        let directory = Path::new(&directory).join(name);
+        fs::create_dir_all(&directory).unwrap();
+        seeds.iter().enumerate().for_each(|(at, seed)| fs::write(directory.join(at.to_string()), seed).unwrap());
+    }
     let (mut random, started, current) = (Random(seed), Instant::now(), directory.join(format!("{name}.current")));
     seeds.iter().for_each(|seed| target(seed));
     let mut tried = 0;
     while limit.map_or(tried < INPUTS, |limit| started.elapsed() < limit) {
-        let input = random.input(seeds);
+        let input = random.input(&seeds);
         if limit.is_some() {
             fs::write(&current, &input).unwrap();
         }
@@ -120,58 +134,14 @@ fn frames() -> Vec<Vec<u8>> {
     frames
 }
 
-fn header(bytes: &[u8]) -> Option<Header> {
-    Header::parse(bytes).ok().filter(|header| header.nbytes as usize <= MOST_BYTES)
-}
-
-/// Whole and block by block: what both give is the same.
 #[test]
 fn blosc_frames() {
-    fuzz("frames", &frames(), |bytes| {
-        let Some(header) = header(bytes) else { return };
-        let (mut whole, mut block, mut workspace) = (Vec::new(), Vec::new(), Workspace::default());
-        let decoded = decompress(bytes, &mut whole, 1, &mut workspace);
-        let Some(Ok(table)) = bytes.get(HEADER_LEN..).map(|rest| BlockTable::parse(&header, rest)) else { return };
-        for index in 0..header.blocks() {
-            let place = table.block(index).and_then(|at| bytes.get(at.start as usize..at.end as usize));
-            let Some(stored) = place else { continue };
-            let single = decode_block(&header, index, stored, &mut block, &mut workspace);
-            if let (Ok(_), Ok(_)) = (&decoded, single) {
-                let at = header.block_bytes(index);
-                assert!(block == whole[at.start as usize..at.end as usize], "block {index}");
-            }
-        }
-    });
+    fuzz("blosc_frames", &frames(), targets::blosc_frames);
 }
 
-/// A few cells of a block are those of the block, where it can be decoded.
 #[test]
-fn cells_of_frames() {
-    fuzz("cells", &frames(), |bytes| {
-        let Some(header) = header(bytes) else { return };
-        let Some(Ok(table)) = bytes.get(HEADER_LEN..).map(|rest| BlockTable::parse(&header, rest)) else { return };
-        let (mut block, mut workspace) = (Vec::new(), Workspace::default());
-        for index in 0..header.blocks() {
-            let place = table.block(index).and_then(|at| bytes.get(at.start as usize..at.end as usize));
-            let Some(stored) = place else { continue };
-            let at = header.block_bytes(index);
-            let len = (at.end - at.start) as usize;
-            let offsets: Vec<u32> = [0, len / 3 / 4 * 4, len.saturating_sub(4), len].map(|at| at as u32).to_vec();
-            for (offsets, itemsize) in [(&offsets[..2], 4), (&offsets[..3], 2), (&offsets[2..3], 3), (&offsets[..], 1)]
-            {
-                let mut out = vec![0; offsets.len() * itemsize];
-                // From a buffer that held something else before.
-                workspace = if index % 2 == 0 { workspace } else { Workspace::default() };
-                let cells = decode_cells(&header, index, stored, offsets, itemsize, &mut out, &mut workspace);
-                let whole = decode_block(&header, index, stored, &mut block, &mut workspace);
-                if let (Ok(_), Ok(_)) = (cells, whole) {
-                    for (cell, at) in out.chunks(itemsize).zip(offsets) {
-                        assert_eq!(cell, &block[*at as usize..*at as usize + itemsize], "block {index} at {at}");
-                    }
-                }
-            }
-        }
-    });
+fn blosc_cells() {
+    fuzz("blosc_cells", &frames(), targets::blosc_cells);
 }
 
 // ---- Documents
@@ -192,38 +162,33 @@ fn documents(names: &[&str]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn metadata_documents() {
-    let v2 = documents(&[".zarray", ".zattrs", ".zgroup"]);
-    fuzz("metadata-v2", &v2, |bytes| {
-        let _ = array_v2("/a", bytes, Some(bytes));
-        let _ = array_v2("/a", bytes, None);
-    });
-    let v3 = documents(&["zarr.json"]);
-    fuzz("metadata-v3", &v3, |bytes| drop(node_v3("/a", bytes)));
-    let consolidated = documents(&[".zmetadata", "zarr.json"]);
-    fuzz("consolidated", &consolidated, |bytes| {
-        let Ok(copy) = Consolidated::v2(bytes.to_vec()) else { return };
-        let _ = copy.root();
-        copy.paths().for_each(|(path, span)| drop(copy.node(&path, span)));
-    });
+fn metadata_v2() {
+    fuzz("metadata_v2", &documents(&[".zarray", ".zattrs", ".zgroup"]), targets::metadata_v2);
+}
+
+#[test]
+fn metadata_v3() {
+    fuzz("metadata_v3", &documents(&["zarr.json"]), targets::metadata_v3);
+}
+
+#[test]
+fn consolidated() {
+    fuzz("consolidated", &documents(&[".zmetadata", "zarr.json"]), targets::consolidated);
+}
+
+/// Only the committed inputs: metadata and a chunk each.
+#[test]
+fn chunk_decode() {
+    fuzz("chunk_decode", &[], targets::chunk_decode);
 }
 
 // ---- Indexes and archives
 
-/// An index never names bytes that are not in the shard.
 #[test]
-fn shard_indexes() {
-    let layout = |checksum, big_endian| IndexLayout { at_end: true, checksum, big_endian, chunks: 9 };
+fn shard_index() {
     let index = ShardIndex((0..9).map(|number| (number != 4).then_some((number * 100, 100))).collect());
-    let layouts = [layout(true, false), layout(false, false), layout(false, true)];
-    let seeds = layouts.map(|layout| index.encode(&layout));
-    fuzz("shard-index", &seeds, |bytes| {
-        for layout in layouts {
-            let Ok(index) = ShardIndex::parse(&layout, bytes, 1000) else { continue };
-            assert_eq!(index.0.len(), 9);
-            assert!(index.0.iter().flatten().all(|(offset, len)| offset + len <= 1000));
-        }
-    });
+    let seeds = targets::layouts().map(|layout| index.encode(&layout));
+    fuzz("shard_index", &seeds, targets::shard_index);
 }
 
 /// An archive reads to its end or is refused, and every key has the size that the list says.

@@ -10,6 +10,8 @@
     stores.py fetch-large DIR N     the same with chunks of 128 MiB
     stores.py fetch-grid DIR N      store.zarr: N variables of 500 chunks each, with CF coordinates
     stores.py fetch-many DIR N      44 stores of the metadata of N variables each, with CF coordinates
+    stores.py small-chunks DIR N    one v2 store: a float32 array of N chunks of 1 MiB, which are links to 256 files
+    stores.py keys DIR N            one v2 store: an array of N uncompressed chunks of one element, all in one directory
     stores.py points FILE N         a CSV file of N random points (id, lat, lon)
     stores.py digest STORE...       a digest of the decoded values of each store
     stores.py tables FILE...        shape and digest of the float32 values of each table: .npy, or .csv behind its `time`
@@ -193,6 +195,35 @@ def fetch_many(directory, count, stores=44):
     return {"stores": stores, "arrays": count}
 
 
+def small_chunks(directory, count, different=256):
+    """As many chunks as a large archive has, in little memory: what is measured is opening, reading and decoding them."""
+    side = (256, 1024)
+    store = zarr.create_group(directory / "v2.zarr", zarr_format=2).store
+    grid = {"chunks": (1, *side), "dims": ("time", "latitude", "longitude"), "fill_value": np.nan}
+    array = create(store, 2, "t2m", (count, *side), codec=ZSTD, **grid)
+    for i, frame in enumerate(frames(min(count, different), *side)):
+        array[i] = frame
+    for i in range(different, count):
+        os.link(directory / f"v2.zarr/t2m/{i % different}.0.0", directory / f"v2.zarr/t2m/{i}.0.0")
+    return {"decoded_bytes": array.nbytes}
+
+
+def keys(directory, count):
+    """Links to a few files: only listing them is measured."""
+    store = zarr.create_group(directory / "v2.zarr", zarr_format=2).store
+    one = {"chunks": (1, 1), "dims": ("time", "cell"), "dtype": "u1", "fill_value": 0}
+    side = 1000
+    create(store, 2, "t", (-(-count // side), side), codec=None, **one)
+    for i in range(count):
+        path = directory / f"v2.zarr/t/{i // side}.{i % side}"
+        if i % 30_000 == 0:  # file systems have a limit for the links to a file
+            first = path
+            first.write_bytes(b"1")
+        else:
+            os.link(first, path)
+    return {"keys": count}
+
+
 def coordinates(store, version, steps, latitudes, longitudes):
     """CF coordinates, one chunk each. No fill value: xarray treats that of version 2 as missing, and 0 is a longitude."""
     hours = {"units": "hours since 2019-01-01", "calendar": "proleptic_gregorian"}
@@ -231,8 +262,10 @@ def frames(count, rows, columns):
 
 
 def create(store, version, name, shape, chunks, dims, shards=None, codec=LZ4, dtype="f4", **more):
-    """A float32 array, by default in Blosc lz4; without a name it is the root of the store."""
-    if version == 2:
+    """An array, by default float32 in Blosc lz4; without a name it is the root of the store."""
+    if codec is None:
+        blosc, dimensions = None, {"attributes": {"_ARRAY_DIMENSIONS": dims}}
+    elif version == 2:
         blosc = Blosc(**codec, shuffle=Blosc.SHUFFLE)
         dimensions = {"attributes": {"_ARRAY_DIMENSIONS": dims}}
     else:
@@ -290,7 +323,7 @@ def same(count, peer, *ours):
 
 
 FETCHED = fetch_small, fetch_large, fetch_grid, fetch_many
-MAKERS = {maker.__name__.replace("_", "-"): maker for maker in (features, field, maps, levels, series, wide, blocks, *FETCHED)}
+MAKERS = {maker.__name__.replace("_", "-"): maker for maker in (features, field, maps, levels, series, wide, blocks, small_chunks, keys, *FETCHED)}
 
 
 def main():

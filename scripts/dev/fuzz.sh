@@ -1,16 +1,48 @@
 #!/usr/bin/env bash
-# Fuzzes everything that parses bytes which others wrote, for a bounded time: fuzz.sh [SECONDS] [TARGET]
+# Fuzzes everything that parses bytes which others wrote, with libFuzzer and coverage: fuzz.sh [SECONDS] [TARGET]
 #
-# SECONDS is for each target (default 60); TARGET is one of blosc_frames, cells_of_frames, metadata_documents (three documents),
-# shard_indexes, zip_archives (default: all). FUZZ_SEED makes other inputs; without it, every run has its own. What fails is
-# kept in target/fuzz, and the message says how to run it again. An input that kills the process is left as TARGET.current.
+# SECONDS is for each target (default 60); TARGET is one of those in tests/fuzz/fuzz_targets, or zip_archives, which needs a file
+# for each input and runs without coverage (default: all). The corpus starts from tests/fuzz/corpus and grows in target/fuzz/corpus;
+# what fails is left in target/fuzz/failed. fuzz.sh --merge writes the inputs that add coverage back to tests/fuzz/corpus.
+# Needs cargo and a C++ compiler; `cargo fuzz run --fuzz-dir tests/fuzz TARGET` does the same with a nightly toolchain.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+target=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
+host=$(rustc -vV | sed -n 's/^host: //p')
+mkdir -p "$target/failed"
+
+# The flags of cargo-fuzz, apart from the sanitizer, which only a nightly compiler has.
+coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
+coverage+=" -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing"
+RUSTFLAGS=$coverage cargo build --release --locked --manifest-path tests/fuzz/Cargo.toml --target "$host" \
+    --target-dir "$target/build"
+binaries=$target/build/$host/release
+
+targets() { for file in tests/fuzz/fuzz_targets/*.rs; do basename "$file" .rs; done; }
+
+if [ "${1:-}" = --merge ]; then
+    for name in $(targets); do
+        rm -rf "$target/merged"
+        mkdir -p "$target/merged" "$target/corpus/$name"
+        "$binaries/$name" -set_cover_merge=1 -use_counters=0 -max_len=4096 "$target/merged" "$target/corpus/$name" "tests/fuzz/corpus/$name" 2>/dev/null
+        rm -rf "tests/fuzz/corpus/$name"
+        mv "$target/merged" "tests/fuzz/corpus/$name"
+        echo "$name: $(find "tests/fuzz/corpus/$name" -type f | wc -l) inputs"
+    done
+    exit
+fi
+
 seconds=${1:-60}
-target=${2:-}
-export FUZZ_SECONDS=$seconds
-export FUZZ_SEED=${FUZZ_SEED:-$(date +%s)}
-export FUZZ_DIRECTORY=${FUZZ_DIRECTORY:-${CARGO_TARGET_DIR:-$PWD/target}/fuzz}
-mkdir -p "$FUZZ_DIRECTORY"
-echo "seed $FUZZ_SEED, $seconds s for each target; failures in $FUZZ_DIRECTORY"
-cargo test --workspace --locked --test fuzz -- --nocapture --test-threads=1 ${target:+"$target"}
+status=0
+for name in ${2:-$(targets) zip_archives}; do
+    if [ "$name" = zip_archives ]; then
+        FUZZ_SECONDS=$seconds FUZZ_SEED=${FUZZ_SEED:-$(date +%s)} FUZZ_DIRECTORY=$target/failed \
+            cargo test -p ztools-tests --locked --test fuzz -- --nocapture --test-threads=1 zip_archives || status=1
+        continue
+    fi
+    mkdir -p "$target/corpus/$name"
+    "$binaries/$name" -max_total_time="$seconds" -max_len=20000 -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
+        -artifact_prefix="$target/failed/$name-" "$target/corpus/$name" "tests/fuzz/corpus/$name" 2>"$target/$name.log" || status=1
+    tail -n 40 "$target/$name.log" | sed -nE "/^(stat::number_of|stat::peak|Done|SUMMARY)|panicked|Test unit written/s/^/$name: /p"
+done
+exit $status

@@ -53,7 +53,7 @@ pub use cells::{CellDecoder, CellScratch, Cells, CellsRead, PartialDecode};
 pub use chain::{Chain, DecodeScratch, Sharding};
 pub use chunk_set::ChunkSet;
 pub use consolidate::{consolidated_v2, consolidated_v3};
-pub use consolidated::{Consolidated, Span};
+pub use consolidated::{Consolidated, Span, inline_copies};
 pub use consolidated_check::{Difference, differences};
 pub use coverage::{COVERAGE, Coverage};
 pub use elements::{Elements, Itemsize};

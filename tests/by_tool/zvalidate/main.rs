@@ -5,5 +5,6 @@ mod across;
 mod faults;
 mod flags;
 mod made;
+mod map;
 mod size;
 mod sound;

@@ -119,6 +119,13 @@ pub struct ReportFlags {
     /// Findings of a kind printed for each array; the others are counted; 0 prints all
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: u64,
+    /// Draw the chunks of each array along its first dimension: stored, missing, damaged, all NaN. FILE is a picture (.svg or
+    /// .png), which must not exist; "-" adds a strip of characters to the table, as on a terminal; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub map: Vec<PathBuf>,
+    /// Replace an existing picture (--map)
+    #[arg(long)]
+    pub overwrite: bool,
     /// Also print findings as annotations for a CI system, on stderr
     #[arg(long, value_name = "SYSTEM", value_parser = one_of(SYSTEMS))]
     pub annotations: Option<Annotations>,
@@ -150,6 +157,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "zvalidate era5.zarr --write-manifest era5.manifest\nzvalidate era5.zarr --manifest era5.manifest",
     ),
     ("List the keys of damaged objects, one per line", "zvalidate era5.zarr --corrupt -"),
+    ("See where the holes are", "zvalidate --map holes.svg era5.zarr"),
     (
         "List the damaged and missing chunks",
         "zvalidate era5.zarr | \\\n  jq -r 'select(.type == \"finding\" and .key) | .key'",

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::map::LEGEND;
 use serde_json::Value;
 use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{CheckRecord, FindingRecord, Record, Severity, Summary, human_bytes, human_count, human_counted};
@@ -18,7 +19,7 @@ const NOTES: usize = 60;
 const KEYS: usize = 3;
 
 /// The table.
-pub fn table(verbose: bool, several_stores: bool) -> Table {
+pub fn table(verbose: bool, several_stores: bool, strips: bool) -> Table {
     let column = |title: &'static str, align, drops| Column {
         title: Cow::Borrowed(title),
         align,
@@ -29,9 +30,11 @@ pub fn table(verbose: bool, several_stores: bool) -> Table {
     if several_stores {
         columns.push(Column { shrinks: true, ..column("STORE", Align::Left, Drops::Never) });
     }
+    columns.extend([column("PATH", Align::Left, Drops::Never), column("PRESENT", Align::Right, Drops::Never)]);
+    if strips {
+        columns.push(column("MAP", Align::Left, Drops::Late));
+    }
     columns.extend([
-        column("PATH", Align::Left, Drops::Never),
-        column("PRESENT", Align::Right, Drops::Never),
         column("CHECKED", Align::Right, Drops::Late),
         column("STORED", Align::Right, Drops::Early),
         column("NAN", Align::Right, Drops::Late),
@@ -40,8 +43,16 @@ pub fn table(verbose: bool, several_stores: bool) -> Table {
         column("MAX", Align::Right, Drops::Early),
         column("RESULT", Align::Left, Drops::Never),
     ]);
-    let mut rows =
-        Rows { verbose, several_stores, arrays: Vec::new(), sound: 0, groups: BTreeMap::new(), order: Vec::new() };
+    let mut rows = Rows {
+        verbose,
+        several_stores,
+        strips,
+        has_holes: false,
+        arrays: Vec::new(),
+        sound: 0,
+        groups: BTreeMap::new(),
+        order: Vec::new(),
+    };
     Table { columns, rows: Box::new(move |record| rows.of(record)), tree: false, footer }
 }
 
@@ -61,6 +72,10 @@ type GroupKey = (String, String, String);
 struct Rows {
     verbose: bool,
     several_stores: bool,
+    /// Whether each array has a strip of its chunks.
+    strips: bool,
+    /// Whether a strip shows anything but stored chunks.
+    has_holes: bool,
     /// Whether an array is sound, and its row.
     arrays: Vec<(bool, Row)>,
     /// Rows of sound arrays that are not kept.
@@ -86,7 +101,8 @@ impl Rows {
             self.sound += 1;
             return;
         }
-        self.arrays.push((is_sound, Row::Cells(cells(check, self.several_stores))));
+        self.has_holes |= check.map.as_ref().is_some_and(|map| map.chars().any(|character| character != '█'));
+        self.arrays.push((is_sound, Row::Cells(cells(check, self.several_stores, self.strips))));
     }
 
     fn finding(&mut self, finding: &FindingRecord) {
@@ -127,6 +143,9 @@ impl Rows {
                 "{} without errors and warnings; -v shows all",
                 human_counted(hidden, "more array")
             )));
+        }
+        if self.has_holes {
+            rows.push(Row::Note(LEGEND.to_owned()));
         }
         let mut order = std::mem::take(&mut self.order);
         // The worst first; of the same severity, in the order in which they were found.
@@ -197,7 +216,7 @@ fn noun(kind: &str) -> &'static str {
     }
 }
 
-fn cells(check: &CheckRecord, several_stores: bool) -> Vec<String> {
+fn cells(check: &CheckRecord, several_stores: bool, strips: bool) -> Vec<String> {
     let count = |count: Option<u64>| count.map(human_count).unwrap_or_default();
     let present = match (check.present, check.expected) {
         (Some(present), Some(expected)) if present != expected => {
@@ -216,9 +235,11 @@ fn cells(check: &CheckRecord, several_stores: bool) -> Vec<String> {
         count => human_counted(count, "finding"),
     };
     let mut cells = if several_stores { vec![check.store.clone()] } else { Vec::new() };
+    cells.extend([check.path.clone(), present]);
+    if strips {
+        cells.push(check.map.clone().unwrap_or_default());
+    }
     cells.extend([
-        check.path.clone(),
-        present,
         count(check.chunks_checked),
         check.stored_bytes.map(human_bytes).unwrap_or_default(),
         share(check.nan_share),

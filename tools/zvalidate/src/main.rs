@@ -15,6 +15,7 @@ mod level;
 mod lists;
 mod manifest;
 mod manifest_flags;
+mod map;
 mod open;
 mod options;
 mod parts;

@@ -1,5 +1,7 @@
 //! The options of `zvalidate`, from its flags and its rules file.
 
+use std::path::{Path, PathBuf};
+
 use zarray::{Memory, Part, VarFilter, parse_size};
 use zcli::{Stop, StoreFlags, stores};
 use zstore::Target;
@@ -11,6 +13,7 @@ use crate::expect::{Expect, ExpectChunks, NanRule, Share, StepRule};
 use crate::kinds::kinds;
 use crate::level::Level;
 use crate::manifest_flags::Manifest;
+use crate::map::MapFile;
 use crate::policy::{NanLimit, Policy};
 use crate::rules::Rules;
 
@@ -42,6 +45,8 @@ pub struct Options {
     pub policy: Policy,
     /// Findings of a kind printed for each array; 0 for all.
     pub limit: u64,
+    /// Pictures that are drawn.
+    pub maps: Vec<MapFile>,
     /// Whether findings are also printed as annotations.
     pub annotations: bool,
 }
@@ -106,6 +111,7 @@ impl Options {
             expect,
             policy,
             limit: report.limit,
+            maps: maps(&report.map, report.overwrite)?,
             annotations: report.annotations.is_some(),
         })
     }
@@ -113,6 +119,11 @@ impl Options {
 
 fn memory(limit: Memory) -> u64 {
     limit.bytes()
+}
+
+/// The pictures; "-" is a strip in the table.
+fn maps(paths: &[PathBuf], overwrite: bool) -> Result<Vec<MapFile>, Failure> {
+    paths.iter().filter(|path| *path != Path::new("-")).map(|path| MapFile::new(path, overwrite)).collect()
 }
 
 fn filters(globs: &[String]) -> Result<Vec<VarFilter>, Failure> {

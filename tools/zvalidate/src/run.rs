@@ -1,6 +1,9 @@
 //! Runs `zvalidate`: checks each store in turn, then compares them, and returns the exit code.
 
-use zcli::{Common, Ending, Session, Table, Tool, Unit};
+use std::io::IsTerminal;
+use std::path::Path;
+
+use zcli::{Common, Ending, Format, Session, Table, Tool, Unit};
 use zwire::{Exit, Failure};
 
 use crate::against;
@@ -9,9 +12,20 @@ use crate::human;
 use crate::kinds::LISTED;
 use crate::lists::Lists;
 use crate::manifest;
+use crate::map::Maps;
 use crate::options::Options;
 use crate::sink::Sink;
 use crate::validate::Run;
+
+impl Args {
+    /// Whether each array has a strip of its chunks: on a terminal, and where it is asked for.
+    fn strips(&self) -> bool {
+        let common = &self.common;
+        let is_table = !common.json && matches!(common.format, Format::Auto | Format::Table);
+        let is_terminal = is_table && common.output.is_none() && std::io::stdout().is_terminal();
+        is_terminal || self.report.map.iter().any(|path| path == Path::new("-"))
+    }
+}
 
 impl Tool for Args {
     const MAIN_FLAGS: &'static [&'static str] = &[
@@ -46,7 +60,7 @@ impl Tool for Args {
         if self.against.against.is_some() {
             return against::human::table(self.common.verbose);
         }
-        human::table(self.common.verbose, self.stores.len() > 1 || self.stores_from.is_some())
+        human::table(self.common.verbose, self.stores.len() > 1 || self.stores_from.is_some(), self.strips())
     }
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
@@ -59,6 +73,8 @@ impl Tool for Args {
         let lists = Lists::open(&self.lists, several, session)?;
         let mut sink = Sink::new(session, &options.policy, options.limit, options.annotations);
         sink.lists = lists;
+        let strips = self.strips();
+        sink.maps = Maps::new(options.maps.clone(), strips);
         if let Some(manifest) = &options.manifest {
             return manifest::run(&options, manifest, sink, &bar);
         }

@@ -11,6 +11,7 @@ use crate::commands::command;
 use crate::finding::Finding;
 use crate::kinds::{KINDS, Kind};
 use crate::lists::{Lists, Sign};
+use crate::map::Maps;
 use crate::policy::Policy;
 
 /// Takes the findings of a run.
@@ -21,6 +22,8 @@ pub struct Sink<'s> {
     pub summary: ValidateSummary,
     /// Lists of keys that are written besides.
     pub lists: Option<Lists>,
+    /// The maps that are drawn.
+    pub maps: Maps,
     policy: &'s Policy,
     /// Findings of a kind about one array that are printed; the others are counted.
     limit: u64,
@@ -49,6 +52,7 @@ impl<'s> Sink<'s> {
             session,
             summary: ValidateSummary::default(),
             lists: None,
+            maps: Maps::default(),
             policy,
             limit,
             annotations,

@@ -113,6 +113,9 @@ impl<'s> Run<'s> {
         let unmatched = if opened { self.options.var.unmatched(&paths) } else { Vec::new() };
         unmatched.iter().try_for_each(|failure| self.sink.failed(failure))?;
         self.sink.finish_lists()?;
+        if self.sink.session.stop.requested().is_none() {
+            self.sink.maps.finish(self.lowest.map_or("none", Level::name))?;
+        }
         self.sink.summary.level = self.lowest.map(|level| level.name().to_owned());
         let summary = &self.sink.summary;
         let failed = Exit::of_items(summary.stores, self.failed_stores, self.worst.unwrap_or(Exit::Unreadable));

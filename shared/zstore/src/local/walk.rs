@@ -128,15 +128,16 @@ impl Children<'_> {
     /// What an entry is; nothing for one that is gone since the directory was read, and for a link to nothing.
     fn child(&self, entry: &DirEntry) -> Result<Option<Child>, StoreError> {
         let name = entry.file_name();
-        let (key, path) = (join(&self.key, &name), self.path.join(&name));
-        let failed = |error| read_failed(&path, error);
+        // Made only where it is needed: there may be millions of names.
+        let (key, path) = (join(&self.key, &name), || self.path.join(&name));
+        let failed = |error| read_failed(&path(), error);
         let kind = entry.file_type().map_err(failed)?;
         if kind.is_dir() {
             return Ok(Some(Child::Directory(key)));
         }
-        let metadata = if kind.is_symlink() { fs::metadata(&path) } else { entry.metadata() };
+        let metadata = if kind.is_symlink() { fs::metadata(path()) } else { entry.metadata() };
         match metadata {
-            Ok(metadata) if metadata.is_dir() && self.store.follows(&self.path, &path) => {
+            Ok(metadata) if metadata.is_dir() && self.store.follows(&self.path, &path()) => {
                 Ok(Some(Child::Directory(key)))
             }
             Ok(metadata) if metadata.is_dir() => Ok(Some(Child::Link(Object { key, stat: file_stat(&metadata) }))),

@@ -132,6 +132,9 @@ pub struct CheckRecord {
     /// Largest value as stored, apart from NaN and the fill value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<Value>,
+    /// Its chunks along the first dimension, as a strip of characters (`--map -`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map: Option<String>,
     /// Findings about it that are errors or warnings.
     pub findings: u64,
 }

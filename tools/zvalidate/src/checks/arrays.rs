@@ -8,6 +8,7 @@ use zwire::{CheckRecord, Failure, Severity, human_bytes};
 
 use crate::checks::across::Digest;
 use crate::checks::chunks::{self, ChunksResult};
+use crate::checks::drawn::Drawn;
 use crate::checks::listing::{ArrayCheck, Counts, Fill, Listing, Presence};
 use crate::checks::nan::About;
 use crate::checks::object::Job;
@@ -42,6 +43,9 @@ pub fn check(
     }
     if let Some(listing) = listing.as_mut().filter(|_| is_first) {
         listing.report(context, sink)?;
+    }
+    if sink.maps.has_pictures() {
+        sink.maps.begin(context.arrays().count());
     }
     let described = context.nodes.dataset.described_by();
     let (mut bytes, mut decoded) = (0u64, 0u64);
@@ -139,6 +143,9 @@ impl OneArray<'_> {
         if let Some(presence) = listed {
             sink.list_array(self.array, &presence.present)?;
         }
+        if self.context.level == Level::List {
+            record.map = self.drawn().add(listed.unwrap_or(&nothing), None, &mut sink.maps);
+        }
         (record.expected, record.present, record.missing) = (counts.expected, Some(counts.present), counts.missing);
         let summary = &mut sink.summary;
         summary.objects_present += counts.present;
@@ -156,6 +163,11 @@ impl OneArray<'_> {
             1 => check.report(sink),
             _ => Ok(check.counts()),
         }
+    }
+
+    fn drawn(&self) -> Drawn<'_> {
+        let OneArray { context, labels, array, is_coordinate, .. } = *self;
+        Drawn { context, labels, array, is_coordinate }
     }
 
     fn chunks(
@@ -192,6 +204,8 @@ impl OneArray<'_> {
             let present = result.found.as_ref().map_or(counts.present, |found| found.present.len());
             self.values((reader.grid(), values), present, &result, record, digest, sink)?;
         }
+        let presence = result.found.as_ref().or(listed);
+        record.map = self.drawn().add(presence.unwrap_or(&Presence::default()), Some(&result), &mut sink.maps);
         Ok(result.found.take())
     }
 

@@ -8,6 +8,7 @@ use zarray::{Array, ChunkReader, Grid, OrderedMap, Part, ScratchPool, Semaphore,
 use zcli::Bar;
 use zwire::{Exit, Failure};
 
+use crate::checks::damage::Damage;
 use crate::checks::headers::{HEAD, Problem};
 use crate::checks::listing::Presence;
 use crate::checks::nan::ArrayValues;
@@ -40,6 +41,8 @@ pub struct ChunksResult {
     pub lost_shards: u64,
     /// Whether every stored chunk was decoded.
     pub is_complete: bool,
+    /// The damaged chunks.
+    pub damage: Damage,
     /// Chunks of the kinds that are reported once for an array, with the first key.
     grouped: BTreeMap<Kind, (u64, String, Problem)>,
 }
@@ -164,6 +167,7 @@ impl ChunksResult {
         sink.summary.decoded_bytes += object.decoded;
         if object.damaged > 0 {
             self.is_complete = false;
+            self.damage.add(job.array, grid, object.number, &object.problems);
         }
         for problem in object.problems {
             if GROUPED.contains(&problem.kind) {

@@ -55,6 +55,11 @@ impl Presence {
         self.odd.contains_key(&number)
     }
 
+    /// The objects of impossible sizes that are kept.
+    pub fn odd_numbers(&self) -> impl Iterator<Item = u64> {
+        self.odd.keys().copied()
+    }
+
     /// Counts an object that a read has found, and judged by its bytes.
     pub fn add_found(&mut self, number: u64, size: u64) {
         self.bytes += size;

@@ -4,6 +4,8 @@ pub mod across;
 pub mod arrays;
 pub mod chunks;
 pub mod coordinates;
+pub mod damage;
+pub mod drawn;
 pub mod headers;
 pub mod holes;
 pub mod keys;

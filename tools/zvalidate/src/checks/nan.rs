@@ -88,6 +88,11 @@ impl ArrayValues {
         }
     }
 
+    /// The chunks that hold only missing values.
+    pub fn empty(&self) -> &RoaringTreemap {
+        &self.empty
+    }
+
     /// Share of missing values among those of stored chunks.
     pub fn share(&self, count: u64) -> Option<f64> {
         (self.stats.values > 0).then(|| round6(count as f64 / self.stats.values as f64))
