@@ -5,6 +5,7 @@ mod against_flags;
 mod checks;
 mod cli;
 mod commands;
+mod doubles;
 mod expect;
 mod finding;
 mod human;

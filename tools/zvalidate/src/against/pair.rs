@@ -7,8 +7,9 @@ use zstore::ByteRange;
 use crate::against::encoding::{are_shards_alike, is_alike};
 use crate::against::kernel::{Found, Tolerance, compare};
 use crate::against::regions::{Limits, Regions};
+use crate::doubles;
 use crate::parts::{PartBuffers, Parts};
-use crate::value_type::{Class, doubles};
+use crate::value_type::Class;
 
 /// Bytes of a shard that are compared at once.
 const PIECE: u64 = 4 << 20;
