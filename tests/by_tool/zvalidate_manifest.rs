@@ -145,9 +145,10 @@ fn changed_missing_and_new_objects_are_found() {
             let tool = Tool::new("zvalidate").arg(scene.store()).arg("--manifest").arg(&manifest);
             tool.args([&format!("--{flag}"), "-"]).run().expect(1).stdout
         });
-        assert_eq!(lists, [format!("{missing}\n"), format!("{changed}\n")]);
+        let store = scene.store().display().to_string();
+        assert_eq!(lists, [format!("{store}/{missing}\n"), format!("{store}/{changed}\n")]);
         let all = check(&scene.store(), &manifest, &["--combined", "-"]).expect(1).stdout;
-        for line in [format!("* {changed}"), format!("- {missing}"), "+ t2m/notes".to_owned()] {
+        for line in [format!("* {store}/{changed}"), format!("- {store}/{missing}"), format!("+ {store}/t2m/notes")] {
             assert!(all.lines().any(|found| found == line), "{line}: {all}");
         }
         assert!(all.lines().filter(|line| line.starts_with("= ")).count() > 10);
@@ -217,6 +218,7 @@ fn lists_of_the_checks() {
         }
         scene.remove(&missing);
         let run = |arguments: &[&str]| Tool::new("zvalidate").arg(scene.store()).args(arguments).run();
+        let [damaged, missing] = [&damaged, &missing].map(|key| format!("{}/{key}", scene.store().display()));
         assert_eq!(run(&["--missing", "-"]).expect(1).stdout, format!("{missing}\n"));
         assert_eq!(run(&["--corrupt", "-"]).expect(1).stdout, format!("{damaged}\n"));
         let all = run(&["--combined", "-"]).expect(1).stdout;
@@ -228,10 +230,8 @@ fn lists_of_the_checks() {
         assert_eq!(fs::read_to_string(list).unwrap(), format!("{missing}\n"));
         assert!(fs::read_to_string(records).unwrap().contains("\"type\":\"summary\""));
         run(&["--missing", "-", "--corrupt", "-"]).expect(2);
-        // Of several stores, lines name the store.
         let outcome =
             Tool::new("zvalidate").args([scene.store(), scene.store()]).args(["--corrupt", "-"]).run().expect(1);
-        let line = format!("{}/{damaged}\n", scene.store().display());
-        assert_eq!(outcome.stdout, line.repeat(2));
+        assert_eq!(outcome.stdout, format!("{damaged}\n").repeat(2));
     }
 }

@@ -145,7 +145,6 @@ fn listed() -> Vec<Fault> {
             located: |_| "94.4%".into(),
             besides: &["missing_chunks"],
             plant: |scene| scene.remove(&scene.key("u10", [3, 0, 0])),
-            ..DEFAULT
         },
         Fault {
             kind: "outside_grid",

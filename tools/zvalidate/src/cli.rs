@@ -153,7 +153,10 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "Write down what a store holds, and check it later",
         "zvalidate era5.zarr --write-manifest era5.manifest\nzvalidate era5.zarr --manifest era5.manifest",
     ),
-    ("List the keys of damaged objects, one per line", "zvalidate era5.zarr --corrupt -"),
+    (
+        "List the paths of damaged objects, one per line, as zfetch --repair reads them",
+        "zvalidate era5.zarr --corrupt -",
+    ),
     ("See where the holes are", "zvalidate --map holes.svg era5.zarr"),
     (
         "List the damaged and missing chunks",

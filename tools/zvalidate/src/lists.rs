@@ -1,5 +1,5 @@
-//! `--missing`, `--corrupt` and `--combined`: the keys of objects, one per line, as rclone's `check` writes them. Of one store they
-//! are keys; of several, the path of the store, a slash and the key.
+//! `--missing`, `--corrupt` and `--combined`: the paths of objects, one per line, with the signs of rclone's `check`. A path is that
+//! of the store, a slash and the key, so that `zfetch --repair` finds the store.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
@@ -19,13 +19,13 @@ use crate::kinds::Kind;
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Lists")]
 pub struct ListFlags {
-    /// Write the keys of missing objects to FILE, one per line; with "-" to stdout, instead of records
+    /// Write the paths (STORE/KEY) of missing objects to FILE, one per line, as zfetch --repair reads them; with "-" to stdout, instead of records
     #[arg(long, value_name = "FILE")]
     pub missing: Option<PathBuf>,
-    /// Write the keys of objects that are damaged or differ to FILE, one per line; with "-" to stdout, instead of records
+    /// Write the paths of objects that are damaged or differ to FILE, one per line; with "-" to stdout, instead of records
     #[arg(long, value_name = "FILE")]
     pub corrupt: Option<PathBuf>,
-    /// Write the keys of all objects to FILE, after a sign: "=" sound, "-" missing, "+" extra, "*" damaged or different, "!"
+    /// Write the paths of all objects to FILE, after a sign: "=" sound, "-" missing, "+" extra, "*" damaged or different, "!"
     /// not readable; with "-" to stdout, instead of records
     #[arg(long, value_name = "FILE")]
     pub combined: Option<PathBuf>,
@@ -91,8 +91,6 @@ pub struct Lists {
     missing: Option<List>,
     corrupt: Option<List>,
     combined: Option<List>,
-    /// Whether lines name the store.
-    several_stores: bool,
     /// Keys of the objects of the array that were found to be damaged.
     damaged: BTreeSet<String>,
     /// Keys of objects that could not be read.
@@ -106,7 +104,7 @@ impl Lists {
     ///
     /// # Errors
     /// `Exit::Usage` for two lists on stdout; `Exit::Output` if a file exists or cannot be created.
-    pub fn open(flags: &ListFlags, several_stores: bool, session: &mut Session) -> Result<Option<Lists>, Failure> {
+    pub fn open(flags: &ListFlags, session: &mut Session) -> Result<Option<Lists>, Failure> {
         let paths = [&flags.missing, &flags.corrupt, &flags.combined];
         let is_stdout = |path: &&Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
         match paths.iter().filter(|path| is_stdout(path)).count() {
@@ -122,7 +120,6 @@ impl Lists {
             missing: open(&flags.missing)?,
             corrupt: open(&flags.corrupt)?,
             combined: open(&flags.combined)?,
-            several_stores,
             damaged: BTreeSet::new(),
             failed: BTreeSet::new(),
             last: None,
@@ -134,10 +131,7 @@ impl Lists {
     /// # Errors
     /// The list cannot be written, or is no longer read.
     pub fn put(&mut self, sign: Sign, store: &str, key: &str) -> Result<(), Failure> {
-        let path = match self.several_stores {
-            true => format!("{}/{key}", store.trim_end_matches('/')),
-            false => key.to_owned(),
-        };
+        let path = format!("{}/{key}", store.trim_end_matches('/'));
         if self.last.as_ref().is_some_and(|(last, listed)| *last == sign && *listed == path) {
             return Ok(());
         }

@@ -69,8 +69,7 @@ impl Tool for Args {
             session.note_no_stores(self.stores_from.as_deref());
         }
         let bar = session.status.bar(0, Unit::Bytes);
-        let several = options.stores.len() > 1;
-        let lists = Lists::open(&self.lists, several, session)?;
+        let lists = Lists::open(&self.lists, session)?;
         let mut sink = Sink::new(session, &options.policy, options.limit, options.annotations);
         sink.lists = lists;
         let strips = self.strips();

@@ -170,7 +170,7 @@ mod tests {
         let _lock = entry.lock(|| panic!("nobody holds it"), || false).expect("locks");
         let path = entry.next(None).expect("makes");
         assert!(path.ends_with("1/era5.zarr") && entry.marker().is_none());
-        let marker = Marker::new(&source, "", vec![(".zmetadata".into(), Some((7, 1)))], [3, 1, 99]);
+        let marker = Marker::new(&source, ("", &[]), vec![(".zmetadata".into(), Some((7, 1)))], [3, 1, 99]);
         entry.complete(None, marker).expect("marks");
         assert!(entry.marker().is_none(), "its store is not there");
         create_directories(&path).expect("makes");
