@@ -2,12 +2,14 @@
 //! touched, and nor are the metadata documents, which must be those that the same command would write today.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use zarray::Part;
-use zstore::{Location, Store, Target};
+use zstore::{Location, Store, StoreError, StoreOptions, Target};
 use zwire::{Exit, Failure};
 
-use crate::journal::{Completed, Journal};
+use crate::folder::JOURNAL;
+use crate::journal::{Completed, Journal, segments};
 use crate::objects::Work;
 use crate::options::{Begin, WriteOptions};
 use crate::outcome::{Outcome, Summary};
@@ -66,7 +68,7 @@ pub fn repair<W: Writer>(
     let work = task.run(&plan.pool, 0);
     staged.objects().sync()?;
     if let Some(kept) = &options.keep_journal {
-        staged.add_to_journal(kept)?;
+        add_to_journal(&staged, kept)?;
     }
     staged.publish()?;
     let totals = work?.totals;
@@ -77,6 +79,17 @@ pub fn repair<W: Writer>(
         None => exit_of(&totals),
     };
     Ok(Outcome::new(exit, Summary::Totals(totals)))
+}
+
+/// Adds the segments of the journal to those that were kept of earlier runs: the name of a segment begins with the time of its run.
+fn add_to_journal(staged: &StagedStore, kept: &Path) -> Result<(), StoreError> {
+    let kept = Store::create_at(&Location::Local(kept.to_owned()), &StoreOptions::default())?;
+    let mut text = Vec::new();
+    for key in segments(staged.folder(), JOURNAL)? {
+        staged.folder().get(&key, &mut text)?;
+        kept.put(key.strip_prefix(JOURNAL).unwrap_or(&key).trim_start_matches('/'), &text)?;
+    }
+    kept.sync()
 }
 
 impl OutputPlan<'_> {

@@ -19,7 +19,6 @@ use zwire::Failure;
 use crate::folder::{
     FINISHING, JOURNAL, NAMING, OBJECTS, PLAN, check_folder, discard, empty, folder_of, give_up, remove_left_folders,
 };
-use crate::journal::segments;
 use crate::lock::{Claim, Claimed, Lock, claim};
 use crate::options::Begin;
 use crate::plan_file::Header;
@@ -225,20 +224,6 @@ impl StagedStore {
             moved.map_err(|error| write_failed(kept, error))?;
         }
         Ok(())
-    }
-
-    /// Adds the segments of the journal to those that were kept of an earlier run: the names of later ones sort behind them.
-    ///
-    /// # Errors
-    /// [`StoreError::Write`].
-    pub fn add_to_journal(&self, kept: &Path) -> Result<(), StoreError> {
-        let kept = Store::create_at(&Location::Local(kept.to_owned()), &StoreOptions::default())?;
-        let mut text = Vec::new();
-        for key in segments(&self.folder, JOURNAL)? {
-            self.folder.get(&key, &mut text)?;
-            kept.put(key.strip_prefix(JOURNAL).unwrap_or(&key).trim_start_matches('/'), &text)?;
-        }
-        kept.sync()
     }
 
     /// Gives the output its name, where it has none yet, and removes the folder.

@@ -27,7 +27,7 @@ use zstore::Target;
     name = "zfetch",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
-    override_usage = "zfetch [OPTIONS] STORE --to=DST\n       zfetch [OPTIONS] STORE...\n       zfetch [OPTIONS] --repair=FILE\n       zfetch cache ACTION [ENTRY...]"
+    override_usage = "zfetch [OPTIONS] STORE --to=DST\n       zfetch [OPTIONS] STORE...\n       zfetch cache ACTION [ENTRY...]"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -85,6 +85,21 @@ pub struct Args {
     pub on_change: OnChangeFlag,
     #[command(flatten)]
     pub source: StoreFlags,
+}
+
+impl Args {
+    /// This command line with the store of an earlier one, and with those of its `arguments` to which this one has no others.
+    ///
+    /// # Errors
+    /// What is wrong with them together.
+    pub fn with_earlier(store: &str, arguments: &[String]) -> Result<Args, String> {
+        let given: Vec<String> = std::env::args().skip(1).collect();
+        let name = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
+        let is_given = |argument: &&String| given.iter().any(|given| name(given) == name(argument));
+        let kept = arguments.iter().filter(|argument| !is_given(argument));
+        let all = ["zfetch", store].into_iter().map(str::to_owned).chain(kept.cloned()).chain(given.iter().cloned());
+        Args::try_parse_from(all).map_err(|error| error.kind().to_string())
+    }
 }
 
 /// What is done instead of fetching.

@@ -1,5 +1,9 @@
 //! The flags of `zvalidate`; `options.rs` turns them into options.
 
+mod against;
+mod lists;
+mod manifest;
+
 use std::path::PathBuf;
 
 use zarray::{Part, parse_size};
@@ -7,11 +11,11 @@ use zcli::clap::{self, Args as ClapArgs, Parser};
 use zcli::{Choice, Common, JobFlags, MemoryFlags, StoreFlags, VarFlags, one_of};
 use zstore::Target;
 
-use crate::against_flags::AgainstFlags;
 use crate::expect::{Annotations, Expect, ExpectChunks, NanRule, Share, StepRule};
 use crate::level::Level;
-use crate::lists::ListFlags;
-use crate::manifest_flags::ManifestFlags;
+use against::AgainstFlags;
+use lists::ListFlags;
+use manifest::ManifestFlags;
 
 /// Check that Zarr stores are complete, intact and consistent
 ///
@@ -149,10 +153,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("Is the rechunked store equal to the archive?", "zvalidate era5.zarr --against archive.zarr"),
     ("Is a store that was rounded close enough?", "zvalidate era5.zarr --against archive.zarr --rtol 1e-3"),
-    (
-        "Write down what a store holds, and check it later",
-        "zvalidate era5.zarr --write-manifest era5.manifest\nzvalidate era5.zarr --manifest era5.manifest",
-    ),
+    ("Write down what a store holds", "zvalidate era5.zarr --write-manifest new.manifest"),
     (
         "List the paths of damaged objects, one per line, as zfetch --repair reads them",
         "zvalidate era5.zarr --corrupt -",

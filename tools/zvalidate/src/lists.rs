@@ -8,30 +8,24 @@ use std::path::{Path, PathBuf};
 use roaring::RoaringTreemap;
 use zarray::Array;
 use zcli::Session;
-use zcli::clap::{self, Args as ClapArgs};
 use zstore::{AtomicFile, Durability, Replace, write_failed};
 use zwire::{Exit, Failure};
 
 use crate::finding::Finding;
 use crate::kinds::Kind;
 
-/// Flags that write lists of keys.
-#[derive(Debug, Clone, ClapArgs)]
-#[command(next_help_heading = "Lists")]
-pub struct ListFlags {
-    /// Write the paths (STORE/KEY) of missing objects to FILE, one per line, as zfetch --repair reads them; with "-" to stdout, instead of records
-    #[arg(long, value_name = "FILE")]
+/// Where lists are written: "-" is stdout.
+#[derive(Debug, Clone, Default)]
+pub struct ListPaths {
+    /// Of missing objects.
     pub missing: Option<PathBuf>,
-    /// Write the paths of objects that are damaged or differ to FILE, one per line; with "-" to stdout, instead of records
-    #[arg(long, value_name = "FILE")]
+    /// Of objects that are damaged or differ.
     pub corrupt: Option<PathBuf>,
-    /// Write the paths of all objects to FILE, after a sign: "=" sound, "-" missing, "+" extra, "*" damaged or different, "!"
-    /// not readable; with "-" to stdout, instead of records
-    #[arg(long, value_name = "FILE")]
+    /// Of all objects.
     pub combined: Option<PathBuf>,
 }
 
-impl ListFlags {
+impl ListPaths {
     /// Whether any list is written.
     pub fn is_any(&self) -> bool {
         [&self.missing, &self.corrupt, &self.combined].iter().any(|path| path.is_some())
@@ -104,7 +98,7 @@ impl Lists {
     ///
     /// # Errors
     /// `Exit::Usage` for two lists on stdout; `Exit::Output` if a file exists or cannot be created.
-    pub fn open(flags: &ListFlags, session: &mut Session) -> Result<Option<Lists>, Failure> {
+    pub fn open(flags: &ListPaths, session: &mut Session) -> Result<Option<Lists>, Failure> {
         let paths = [&flags.missing, &flags.corrupt, &flags.combined];
         let is_stdout = |path: &&Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
         match paths.iter().filter(|path| is_stdout(path)).count() {

@@ -1,10 +1,10 @@
 //! `zvalidate`: checks that Zarr stores are complete, intact and consistent.
 
 mod against;
-mod against_flags;
 mod checks;
 mod cli;
 mod commands;
+mod comparison;
 mod doubles;
 mod expect;
 mod finding;
@@ -15,7 +15,7 @@ mod labels;
 mod level;
 mod lists;
 mod manifest;
-mod manifest_flags;
+mod manifest_file;
 mod map;
 mod open;
 mod options;

@@ -7,12 +7,14 @@ use zcli::{Stop, StoreFlags, stores};
 use zstore::Target;
 use zwire::Failure;
 
-use crate::against_flags::Against;
+use crate::against::kernel::Tolerance;
 use crate::cli::Args;
+use crate::comparison::Against;
 use crate::expect::{Expect, ExpectChunks, NanRule, Share, StepRule};
 use crate::kinds::kinds;
 use crate::level::Level;
-use crate::manifest_flags::Manifest;
+use crate::lists::ListPaths;
+use crate::manifest_file::Manifest;
 use crate::map::MapFile;
 use crate::policy::{NanLimit, Policy};
 use crate::rules::Rules;
@@ -106,8 +108,8 @@ impl Options {
             sample: args.sample.map(|Share(share)| share),
             part: args.part.unwrap_or(Part::WHOLE),
             var: args.var.filter()?,
-            against: Against::new(&args.against, args.common.verbose),
-            manifest: Manifest::new(&args.manifest),
+            against: args.comparison(),
+            manifest: args.manifest_file(),
             expect,
             policy,
             limit: report.limit,
@@ -136,4 +138,26 @@ fn limits(rules: &[NanRule], flags: &[NanRule]) -> Result<Vec<NanLimit>, Failure
         Ok(NanLimit { arrays, share: rule.share })
     };
     rules.iter().chain(flags).map(limit).collect()
+}
+
+impl Args {
+    /// The comparison that is asked for.
+    fn comparison(&self) -> Option<Against> {
+        let flags = &self.against;
+        let other = flags.against.clone()?;
+        let tolerance = Tolerance { rtol: flags.rtol.unwrap_or(0.0), atol: flags.atol.unwrap_or(0.0) };
+        Some(Against { other, tolerance, each_chunk: self.common.verbose })
+    }
+
+    /// The manifest that is written or checked.
+    fn manifest_file(&self) -> Option<Manifest> {
+        let check = || self.manifest.manifest.clone().map(Manifest::Check);
+        self.manifest.write_manifest.clone().map(Manifest::Write).or_else(check)
+    }
+
+    /// Where lists are written.
+    pub fn list_paths(&self) -> ListPaths {
+        let flags = self.lists.clone();
+        ListPaths { missing: flags.missing, corrupt: flags.corrupt, combined: flags.combined }
+    }
 }

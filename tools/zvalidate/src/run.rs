@@ -69,7 +69,7 @@ impl Tool for Args {
             session.note_no_stores(self.stores_from.as_deref());
         }
         let bar = session.status.bar(0, Unit::Bytes);
-        let lists = Lists::open(&self.lists, session)?;
+        let lists = Lists::open(&self.list_paths(), session)?;
         let mut sink = Sink::new(session, &options.policy, options.limit, options.annotations);
         sink.lists = lists;
         let strips = self.strips();

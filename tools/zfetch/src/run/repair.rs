@@ -5,7 +5,6 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use zcli::clap::Parser;
 use zcli::{Ending, Session, Totals, open_lines};
 use zstage::{Command, Progress, Summary, WriteOptions};
 use zstore::{Location, Store, Target};
@@ -160,14 +159,8 @@ fn repair_entry(entry: &Entry, paths: &[PathBuf], session: &mut Session, totals:
 
 /// The source of an entry, and the options with which it was fetched, where the command line has no others.
 fn options_of(marker: &Marker, session: &Session) -> Result<(Target, Options), Failure> {
-    let given: Vec<String> = std::env::args().skip(1).collect();
-    let name = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
-    let overridden = |argument: &String| given.iter().any(|given| name(given) == name(argument));
-    let kept = marker.arguments.iter().filter(|argument| !overridden(argument)).cloned();
-    let program = "zfetch".to_owned();
-    let all = [program, marker.store.clone()].into_iter().chain(kept).chain(given.iter().cloned());
-    let merged =
-        Args::try_parse_from(all).map_err(|error| Failure::usage(error.kind().to_string()).at(&marker.store))?;
+    let merged = Args::with_earlier(&marker.store, &marker.arguments)
+        .map_err(|error| Failure::usage(error).at(&marker.store))?;
     let source = merged.stores.first().cloned().unwrap_or_else(|| marker.store.as_str().into());
     let options = merged.options(&session.stop, |text| session.status.warn(text))?;
     Ok((source, options))

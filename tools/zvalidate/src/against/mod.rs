@@ -14,7 +14,7 @@ use zcli::{Bar, Ending};
 use zwire::{AgainstSummary, CompareRecord, Exit, Failure, Record};
 
 use crate::against::report::{Comparison, values};
-use crate::against_flags::Against;
+use crate::comparison::Against;
 use crate::finding::Finding;
 use crate::kinds::Kind;
 use crate::options::Options;

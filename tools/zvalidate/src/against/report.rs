@@ -7,7 +7,7 @@ use zwire::{CompareRecord, Exit, Failure, human_count, human_counted};
 
 use crate::against::kernel::Found;
 use crate::against::pair::{ItemResult, Pair, PairBuffers};
-use crate::against_flags::Against;
+use crate::comparison::Against;
 use crate::finding::Finding;
 use crate::kinds::Kind;
 use crate::options::Options;

@@ -11,7 +11,7 @@ mod write;
 use zcli::{Bar, Ending};
 use zwire::{Exit, Failure};
 
-use crate::manifest_flags::Manifest;
+use crate::manifest_file::Manifest;
 use crate::options::Options;
 use crate::side::Side;
 use crate::sink::Sink;
