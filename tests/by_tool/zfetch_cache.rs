@@ -564,25 +564,6 @@ fn a_repair_refuses_a_source_that_has_changed() {
 }
 
 #[test]
-fn an_output_outside_the_cache_is_repaired_with_its_selection() {
-    let directory = directory();
-    let output = directory.path().join("out.zarr");
-    let select = ["--var", "t2m", "--isel", "time=240:480", "--json", "--to"];
-    let fetch = || Tool::hermetic("zfetch").arg(fixture(ERA5)).args(select).arg(&output);
-    fetch().run().expect(0);
-    let before = tree(&output);
-    let lines: Vec<String> = damage(&output).iter().map(|path| path.display().to_string()).collect();
-    let repaired = fetch().args(["--repair", "-"]).run_on(&lines.join("\n")).expect(0);
-    assert_eq!(repaired.summary()["objects"], 3);
-    assert_eq!(tree(&output), before);
-    assert!(!directory.path().join("out.zarr.plan").exists());
-    // Another selection is another store.
-    let other = fetch().args(["--isel", "latitude=0:1", "--repair", "-"]).run_on(&lines.join("\n")).expect(7);
-    assert!(other.stderr.contains("was not written by this command"), "{}", other.stderr);
-    assert_eq!(tree(&output), before);
-}
-
-#[test]
 fn what_zvalidate_finds_in_the_cache_is_fetched_again() {
     let directory = directory();
     let cache = directory.path().join("cache");

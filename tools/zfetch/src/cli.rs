@@ -49,10 +49,9 @@ pub struct Args {
     /// entries and those in use are kept
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "to")]
     pub max_size: Option<u64>,
-    /// Fetch again the objects that FILE ("-": standard input) names, and replace them in place: paths, one per line, as zvalidate
-    /// --corrupt and --missing print them, or records with the fields "store" and "key". In the cache, each entry knows its
-    /// source; with --to, repeat the STORE and the selection that were fetched
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["stores_from", "max_size", "offline", "dry_run", "resume", "overwrite", "prepare", "part", "status", "finish"])]
+    /// Fetch again the objects of the cache that FILE ("-": standard input) names, and replace them in place: paths, one per line,
+    /// as zvalidate --corrupt and --missing print them, or records with the fields "store" and "key"
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "stores_from", "max_size", "offline", "dry_run", "resume", "overwrite", "prepare", "part", "status", "finish"])]
     pub repair: Option<PathBuf>,
     /// Use only what is in the cache, and ask no server whether it is current
     #[arg(long, conflicts_with_all = ["to", "dry_run", "overwrite"])]

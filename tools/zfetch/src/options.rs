@@ -18,7 +18,7 @@ pub struct Options {
     pub write: WriteOptions,
     /// Whether each array has a record.
     pub verbose: bool,
-    /// Whether it is one part of many.
+    /// Whether it is one part of many, or a repair.
     pub is_part: bool,
     /// Directory of the cache, if it is named.
     pub cache: Option<PathBuf>,
@@ -164,7 +164,7 @@ impl Args {
             select,
             write,
             verbose: self.common.verbose,
-            is_part: self.writer.part.is_some(),
+            is_part: self.writer.part.is_some() || self.repair.is_some(),
             cache: self.cache.clone(),
             offline: self.offline,
             max_size: self.max_size,

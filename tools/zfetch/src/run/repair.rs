@@ -1,4 +1,5 @@
-//! `zfetch --repair`: fetches again what was found damaged or missing, into the stores where it was found.
+//! `zfetch --repair`: fetches again what was found damaged or missing in the cache. Only there is it known what was selected: an output
+//! of another selection may look the same.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -6,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use zcli::{Ending, Session, Totals, open_lines};
-use zstage::{Command, Progress, Summary, WriteOptions};
+use zstage::{Progress, Summary, WriteOptions};
 use zstore::{Location, Store, Target};
-use zwire::{Exit, Failure, Record, human_counted, shell_quote};
+use zwire::{Exit, Failure, Record, human_counted};
 
 use crate::cache::{Cache, Entry, Marker, default_directory};
 use crate::cli::Args;
@@ -27,10 +28,7 @@ pub fn run(args: &Args, file: &Path, session: &mut Session) -> Result<Ending, Fa
             format!("{}: name no object; use zvalidate --missing or --corrupt", human_counted(unnamed, "record"));
         session.status.warn(&text);
     }
-    match &args.to {
-        Some(to) => repair_output(args, to, &paths, session),
-        None => repair_cache(args, &paths, session),
-    }
+    repair_cache(args, &paths, session)
 }
 
 /// The paths of objects: a line of text is one, and a record with `store` and `key` names one. Also the number of records without.
@@ -55,40 +53,11 @@ fn paths(lines: impl BufRead) -> std::io::Result<(Vec<String>, u64)> {
     Ok((paths, unnamed))
 }
 
-/// Into the output of an earlier run with the same selection.
-fn repair_output(args: &Args, to: &Target, paths: &[String], session: &mut Session) -> Result<Ending, Failure> {
-    let [source] = args.stores.as_slice() else {
-        return Err(Failure::usage("--repair with --to takes the one store that was fetched"));
-    };
-    let options = args.options(&session.stop, |text| session.status.warn(text))?;
-    let output = Command::resolved(Location::output(to)?);
-    let mut keys = Vec::new();
-    let root = output.local().map_or_else(|| output.to_string(), |path| absolute(path).display().to_string());
-    for path in paths {
-        let whole =
-            if output.local().is_some() { absolute(Path::new(path)).display().to_string() } else { path.clone() };
-        match whole.strip_prefix(&root).and_then(|key| key.strip_prefix('/')) {
-            Some(key) => keys.push(key.to_owned()),
-            None => session.item_failed(&elsewhere(path, &format!("not in {}", shell_quote(&to.to_string()))))?,
-        }
-    }
-    let fetch = Fetch::new(&options, Some(source), None);
-    let listener = session.listener();
-    let outcome = zstage::repair(&fetch, (source, &output), &keys, &options.write, &listener)?;
-    let Summary::Totals(totals) = &outcome.summary else { return Ok(Ending::without_totals(outcome.exit)) };
-    let summary = fetch.summary(totals);
-    if outcome.exit == Exit::Done {
-        session.out.emit(&Record::Fetched(fetched(Some(source), output.absolute().to_string(), Some(&summary))))?;
-    }
-    let exit = if keys.len() < paths.len() && outcome.exit == Exit::Done { Exit::Partial } else { outcome.exit };
-    Ok(Ending::new(exit, &summary))
-}
-
 /// Into the entries of the cache: each knows what it was fetched from.
 fn repair_cache(args: &Args, paths: &[String], session: &mut Session) -> Result<Ending, Failure> {
     if !args.stores.is_empty() {
         let failure = Failure::usage("--repair finds the entries of the cache by the paths");
-        return Err(failure.hint("leave out the stores, or add --to DST for a store outside the cache"));
+        return Err(failure.hint("leave out the stores"));
     }
     let directory = args.cache.clone().map_or_else(default_directory, Ok)?;
     let cache = Cache::existing(&directory)?;
