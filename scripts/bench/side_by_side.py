@@ -186,6 +186,22 @@ def in_turn(cases, rounds, patience=0):
     return round(worst, 3)
 
 
+def comparison(peer, ours, rounds, others):
+    """The figures of a peer and ours that every comparison reports."""
+    median, quartiles = ratio(peer, ours)
+    return dict(
+        ours_seconds=round(ours.median, 4),
+        peer_seconds=round(peer.median, 4),
+        ratio=median,
+        ratio_quartiles=quartiles,
+        ours_peak_mb=round(ours.peak_mb, 1),
+        peer_peak_mb=round(peer.peak_mb, 1),
+        peak_floor_mb=floor_mb(),
+        rounds=rounds,
+        others_share=others,
+    )
+
+
 DISTURBED = 0.05
 
 

@@ -8,7 +8,7 @@ Prints one JSON line per case; README.md explains the numbers.
 
 import argparse
 
-from side_by_side import TARGET, Case, build, emit, floor_mb, in_turn, peers_python, ratio, say, stores, workspace
+from side_by_side import TARGET, Case, build, comparison, emit, in_turn, peers_python, say, stores, workspace
 
 # The fastest code that a user of zarr-python would write to visit every array.
 PEER = """
@@ -55,20 +55,11 @@ def compare(work, data, version, kind, args):
         case.forget()
     others = in_turn([*ours, peer], args.rounds, args.patience)
     for case in ours:
-        median, quartiles = ratio(peer, case)
         emit(
             bench="inspect",
             case=f"{version} {kind}, {case.name}",
             arrays=args.arrays,
-            ours_seconds=round(case.median, 4),
-            peer_seconds=round(peer.median, 4),
-            ratio=median,
-            ratio_quartiles=quartiles,
-            ours_peak_mb=round(case.peak_mb, 1),
-            peer_peak_mb=round(peer.peak_mb, 1),
-            peak_floor_mb=floor_mb(),
-            rounds=args.rounds,
-            others_share=others,
+            **comparison(peer, case, args.rounds, others),
         )
 
 

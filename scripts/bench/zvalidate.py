@@ -13,7 +13,7 @@ import argparse
 import re
 import statistics
 
-from side_by_side import CORES, TARGET, Case, build, emit, floor_mb, in_turn, ratio, say, stores, workspace
+from side_by_side import CORES, TARGET, Case, build, comparison, emit, in_turn, say, stores, workspace
 
 ZVALIDATE = [TARGET / "release/zvalidate", "--json"]
 BARE_LOOP = TARGET / "release/examples/bare_loop"
@@ -79,23 +79,14 @@ def report(args, peer, ours, goal, **more):
     for case in (peer, ours):
         case.forget()
     others = in_turn([peer, ours], args.rounds, args.patience)
-    median, quartiles = ratio(peer, ours)
     emit(
         bench="zvalidate",
         case=ours.name,
         peer=peer.name,
         **more,
-        ours_seconds=round(ours.median, 4),
-        peer_seconds=round(peer.median, 4),
-        ratio=median,
-        ratio_quartiles=quartiles,
         processor_ratio=round(statistics.median(peer.busy_seconds) / statistics.median(ours.busy_seconds), 3),
         goal=goal,
-        ours_peak_mb=round(ours.peak_mb, 1),
-        peer_peak_mb=round(peer.peak_mb, 1),
-        peak_floor_mb=floor_mb(),
-        rounds=args.rounds,
-        others_share=others,
+        **comparison(peer, ours, args.rounds, others),
     )
 
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use zarray::{Array, Key, Pool, ScratchPool, Semaphore};
-use zwire::Failure;
+use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
 use crate::assemble::{assemble, sources_now};
@@ -82,12 +82,8 @@ impl Task<'_> {
                     0..plan.units()
                 }
                 Work::Units { units, .. } => units[array].clone(),
-                Work::Chosen(units) => {
-                    let regions = self.regions(report);
-                    units[array].iter().try_for_each(|unit| regions.run(array, *unit..*unit + 1))?;
-                    report.listed(array);
-                    continue;
-                }
+                // Single objects are chosen only of arrays that keep their chunks.
+                Work::Chosen(_) => 0..0,
             };
             self.regions(report).run(array, units)?;
             report.listed(array);
@@ -203,7 +199,10 @@ impl Workers<'_> {
             0 => item.stat.map_or(0, |stat| stat.size).saturating_mul(UNKNOWN_NEED),
             need => need,
         };
-        let _permit = self.memory.acquire(need);
+        // A server that ignores ranges sends whole objects.
+        let whole = || item.stat.map(|stat| stat.size).or(plan.object_bytes()).unwrap_or(0);
+        let ignores_ranges = self.task.source_of(plan, item).is_some_and(zstore::Store::ignores_ranges);
+        let _permit = self.memory.acquire(if ignores_ranges { need.max(whole()) } else { need });
         if !self.task.staged.is_private() {
             // From the first object on there is something that only the plan knows of.
             self.task.staged.keep();
@@ -225,6 +224,13 @@ impl Workers<'_> {
                 self.job(plan, item, 0, &array, plan.encoding()).run(scratch)?
             }
         };
+        if matches!(self.task.work, Work::Chosen(_)) && outcome.written.is_none() && outcome.bad.is_empty() {
+            let key = plan.new_key(&item.key, item.unit);
+            if self.task.output(plan).stat(&key)?.is_some() {
+                let failure = Failure::new(Exit::Absent, "not in the source any more; the old object is kept");
+                return Err(failure.at(self.task.output(plan).place(&key)));
+            }
+        }
         if outcome.written.is_none() && self.task.again && plan.placement != Placement::InPlace {
             // An earlier run may have written what this one leaves out.
             self.task.remove_output(plan, &item.key, item.unit)?;

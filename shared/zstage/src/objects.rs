@@ -205,6 +205,9 @@ impl<'a> Objects<'a> {
 /// # Errors
 /// The first failure of `look`.
 pub fn each_unit(pool: &Pool, units: u64, look: impl Fn(u64) -> Result<(), Failure> + Sync) -> Result<(), Failure> {
+    if units < 2 {
+        return (0..units).try_for_each(look);
+    }
     let (next, failed) = (AtomicU64::new(0), Mutex::new(None));
     pool.broadcast(|_| {
         let mut units = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|unit| *unit < units));

@@ -61,7 +61,7 @@ fn fitting(size: u64, parts: u64) -> Vec<u64> {
     // Some divide by the number of parts, and round up to whole MiB.
     let even = std::iter::once(size.div_ceil(parts).next_multiple_of(1 << 20));
     let mut fitting: Vec<u64> = Vec::new();
-    for part in mib.chain(even).chain(decimal).filter(|part| size.div_ceil(*part) == parts) {
+    for part in mib.chain(even).chain(decimal).filter(|part| *part > 0 && size.div_ceil(*part) == parts) {
         if !fitting.contains(&part) {
             fitting.push(part);
         }
@@ -93,6 +93,7 @@ mod tests {
     #[test]
     fn one_part_is_the_whole_object() {
         let part_size = Arc::new(PartSize::default());
+        assert!(part_size.guesses(0, 2).0.is_empty(), "nothing has no two parts");
         assert_eq!((part_size.guesses(12, 1).0, part_size.guesses(0, 1).0), (vec![12], vec![1]));
     }
 }

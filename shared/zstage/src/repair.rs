@@ -37,6 +37,8 @@ pub fn repair<W: Writer>(
     let run = Run { tool, options, progress };
     let stores = [Store::open(source.clone(), &options.store)?];
     let written = Store::open_at(output, &options.store)?;
+    // The lock is taken before planning, so that no other run changes the store in between.
+    let staged = StagedStore::begin(output, Begin::InPlace, &options.store)?;
     let sources = run.sources(&stores, output)?;
     let mut body = tool.body(None, &sources)?;
     let plan = match run.plan_new(&sources, output, &mut body)? {
@@ -46,7 +48,6 @@ pub fn repair<W: Writer>(
     plan.check_described(run.format(&body), &written)?;
     let (units, failures) = plan.units_of(keys, &written);
     failures.iter().try_for_each(|failure| progress.item_failed(failure))?;
-    let staged = StagedStore::begin(output, Begin::InPlace, &options.store)?;
     let store = plan.store().location().to_string();
     let record = |plan: &_, stats: &ArrayStats| tool.record(&store, plan, stats);
     let task = Task {
@@ -105,7 +106,7 @@ impl OutputPlan<'_> {
             match array.and_then(|array| Some((array, self.plans[*array].unit_of(key)?))) {
                 Some((array, unit)) => units[*array].push(unit),
                 None => {
-                    let failure = Failure::new(Exit::Absent, "it is not a chunk that was fetched");
+                    let failure = Failure::new(Exit::Absent, "not a chunk of this store");
                     failures.push(
                         failure
                             .at(written.place(key))

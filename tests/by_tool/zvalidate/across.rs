@@ -110,7 +110,7 @@ fn what_differs_between_batches_is_named() {
 
 /// The cache of the story: 0.4 of 286 GB.
 #[test]
-fn a_batch_that_is_much_smaller_than_its_sisters_stands_out() {
+fn a_batch_that_is_much_smaller_than_the_others_stands_out() {
     let scenes = batches(Format::V2, |_, _| {});
     for entry in ["t2m", "u10", "tp", "raw"].iter().flat_map(|name| std::fs::read_dir(scenes[1].path(name)).unwrap()) {
         let path = entry.unwrap().path();
@@ -126,4 +126,60 @@ fn a_batch_that_is_much_smaller_than_its_sisters_stands_out() {
     // By itself, the same store names the steps.
     let outcome = Tool::new("zvalidate").args(["--level", "list"]).arg(scenes[1].store()).run().expect(1);
     assert!(outcome.stdout.contains("missing_steps"), "{}", outcome.stdout);
+}
+
+#[test]
+fn the_same_types_in_both_formats_are_no_difference() {
+    let formats = [Format::V2, Format::V3, Format::Sharded];
+    let mut scenes: Vec<Scene> = Vec::new();
+    for (number, format) in formats.into_iter().enumerate() {
+        scenes.push(batches(format, |_, _| {}).remove(number));
+    }
+    let outcome = run(&scenes);
+    let kinds: Vec<Value> = outcome.of_type("finding").iter().map(|finding| finding["kind"].clone()).collect();
+    assert!(!kinds.contains(&json!("dtypes_differ")), "{}", outcome.stdout);
+}
+
+#[test]
+fn the_sign_of_zero_is_no_difference_of_grids() {
+    run(&batches(Format::V2, |number, arrays| {
+        if let Data::F64(values) = &mut array(arrays, "longitude").data {
+            values[0] = if number == 1 { -0.0 } else { 0.0 };
+        }
+    }))
+    .expect(0);
+}
+
+#[test]
+fn a_dry_batch_is_worth_a_note_and_no_more() {
+    let scenes = batches(Format::V2, |number, arrays| {
+        if let Data::F32(values) = &mut array(arrays, "tp").data {
+            let scale = if number == 2 { 1e-5 } else { 1e-2 };
+            values.iter_mut().enumerate().for_each(|(index, value)| *value = (index % 100) as f32 * scale);
+        }
+    });
+    let outcome = run(&scenes).expect(0);
+    let found: Vec<Value> =
+        outcome.of_type("finding").into_iter().filter(|finding| finding["kind"] == "ranges_differ").collect();
+    assert!(found.len() == 1 && found[0]["severity"] == "info", "{}", outcome.stdout);
+}
+
+/// Longitudes jump once in a crop across the meridian at which their grid starts; twice, or to values that were there, they do not.
+#[test]
+fn longitudes_are_in_order_but_for_one_turn() {
+    let check = |longitudes: [f64; 8]| {
+        let mut arrays = arrays();
+        array(&mut arrays, "longitude").data = Data::F64(longitudes.to_vec());
+        let scene = Scene::of(Format::V2, arrays);
+        let outcome = Tool::new("zvalidate").arg("--json").arg(scene.store()).run();
+        let mut kinds: Vec<String> =
+            outcome.of_type("finding").iter().map(|finding| finding["kind"].as_str().unwrap().to_owned()).collect();
+        kinds.dedup();
+        (outcome.code, kinds)
+    };
+    assert_eq!(check([356.0, 357.0, 358.0, 359.0, 0.0, 1.0, 2.0, 3.0]), (0, vec![]));
+    let (code, kinds) = check([0.0, 90.0, 180.0, 270.0, 0.0, 90.0, 180.0, 270.0]);
+    assert!(code == 1 && kinds.contains(&"coordinate_duplicates".to_owned()), "{kinds:?}");
+    let (code, kinds) = check([359.0, 1.0, 359.5, 1.5, 359.6, 1.6, 359.7, 1.7]);
+    assert!(code == 1 && kinds.contains(&"coordinate_order".to_owned()), "{kinds:?}");
 }

@@ -158,7 +158,8 @@ impl Job<'_> {
         let write = &self.options().write;
         let Some(marker) = self.entry.marker().filter(|_| !write.begin.replaces()) else { return Ok(None) };
         // From now on it is not evicted; it may have been just before.
-        let Some(in_use) = self.entry.mark_in_use(&marker) else { return Ok(None) };
+        // Where files cannot be locked, it is used all the same.
+        let in_use = self.entry.mark_in_use(&marker);
         let Some(marker) = self.entry.marker() else { return Ok(None) };
         if !self.options().offline {
             let store = Store::open_at(&self.location, &write.store)?;
@@ -166,7 +167,7 @@ impl Job<'_> {
                 return Ok(None);
             }
         }
-        self.run.in_use.lock().push(in_use);
+        self.run.in_use.lock().extend(in_use);
         Ok(Some(marker))
     }
 

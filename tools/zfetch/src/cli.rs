@@ -1,5 +1,6 @@
 //! Command-line flags of `zfetch`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use zarray::parse_size;
@@ -49,8 +50,8 @@ pub struct Args {
     /// entries and those in use are kept
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "to")]
     pub max_size: Option<u64>,
-    /// Fetch again the objects of the cache that FILE ("-": standard input) names, and replace them in place: paths, one per line,
-    /// as zvalidate --corrupt and --missing print them, or records with the fields "store" and "key"
+    /// Repair the cached objects listed in FILE ("-": standard input): fetch them again and replace them in place. FILE has paths,
+    /// one per line, as zvalidate --corrupt and --missing print them, or records with the fields "store" and "key"
     #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "stores_from", "max_size", "offline", "dry_run", "resume", "overwrite", "prepare", "part", "status", "finish"])]
     pub repair: Option<PathBuf>,
     /// Use only what is in the cache, and ask no server whether it is current
@@ -92,11 +93,11 @@ impl Args {
     /// # Errors
     /// What is wrong with them together.
     pub fn with_earlier(store: &str, arguments: &[String]) -> Result<Args, String> {
-        let given: Vec<String> = std::env::args().skip(1).collect();
-        let name = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
-        let is_given = |argument: &&String| given.iter().any(|given| name(given) == name(argument));
-        let kept = arguments.iter().filter(|argument| !is_given(argument));
-        let all = ["zfetch", store].into_iter().map(str::to_owned).chain(kept.cloned()).chain(given.iter().cloned());
+        let given: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let name = |argument: &str| argument.split('=').next().unwrap_or_default().to_owned();
+        let is_given = |argument: &str| given.iter().any(|given| name(&given.to_string_lossy()) == name(argument));
+        let kept = arguments.iter().filter(|argument| !is_given(argument)).map(OsString::from);
+        let all = ["zfetch", store].into_iter().map(OsString::from).chain(kept).chain(given.iter().cloned());
         Args::try_parse_from(all).map_err(|error| error.kind().to_string())
     }
 }

@@ -1,5 +1,6 @@
 //! What the flags of `zfetch` mean.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use md5::{Digest, Md5};
@@ -65,8 +66,8 @@ pub enum Layout {
     Mirror,
 }
 
-/// Options that say what is fetched, each with a value, and those without.
-const SELECTING: [&str; 13] = [
+/// Options that say what is fetched and how it is reached, each with a value, and those without. No secret is among them.
+const SELECTING: [&str; 14] = [
     "--var",
     "--sel",
     "--isel",
@@ -80,13 +81,16 @@ const SELECTING: [&str; 13] = [
     "--points",
     "--endpoint",
     "--region",
+    "--missing-status",
 ];
-const FLAGS: [&str; 2] = ["--skip-bad-points", "--anonymous"];
+const FLAGS: [&str; 3] = ["--skip-bad-points", "--anonymous", "--requester-pays"];
 
 /// The arguments that select, of those of a command line; the path of a file is made absolute.
-fn selecting(arguments: impl Iterator<Item = String>) -> Vec<String> {
+pub fn selecting(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
     let mut found = Vec::new();
-    let mut arguments = arguments.take_while(|argument| argument != "--");
+    // Bytes that are no UTF-8 are in no option that selects.
+    let mut arguments =
+        arguments.map(|argument| argument.to_string_lossy().into_owned()).take_while(|text| text != "--");
     while let Some(argument) = arguments.next() {
         let (name, value) = match argument.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
@@ -98,7 +102,8 @@ fn selecting(arguments: impl Iterator<Item = String>) -> Vec<String> {
             && let Some(value) = value.or_else(|| arguments.next())
         {
             let absolute = || std::path::absolute(&value).ok().map(|path| path.display().to_string());
-            let value = if name == "--points" { absolute().unwrap_or(value) } else { value };
+            let is_file = name == "--points" && value != "-";
+            let value = if is_file { absolute().unwrap_or(value) } else { value };
             found.push(format!("{name}={value}"));
         }
     }
@@ -169,7 +174,7 @@ impl Args {
             offline: self.offline,
             max_size: self.max_size,
             request,
-            arguments: selecting(std::env::args().skip(1)),
+            arguments: selecting(std::env::args_os().skip(1)),
             readable,
         })
     }
@@ -206,5 +211,31 @@ impl Args {
             warn(&format!("{} left out: {}", zwire::human_counted(bad.count as u64, "point"), bad.message()));
         }
         Ok((0..points.len()).map(|number| points.point(number)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_that_select_are_kept() {
+        let kept = |arguments: &[&str]| selecting(arguments.iter().map(OsString::from));
+        let all = [
+            "s3://b/x",
+            "--var",
+            "t2m",
+            "--isel=time=0:2",
+            "--cache",
+            "c",
+            "--anonymous",
+            "--requester-pays",
+            "--store-option",
+        ];
+        let selects = ["--var=t2m", "--isel=time=0:2", "--anonymous", "--requester-pays"];
+        assert_eq!(kept(&[&all[..], &["token=secret"]].concat()), selects);
+        assert_eq!(kept(&["--points", "-", "--", "--var", "x"]), ["--points=-"]);
+        assert!(kept(&["--points", "p.csv"])[0].starts_with("--points=/"));
+        assert!(kept(&["--var"]).is_empty());
     }
 }

@@ -84,7 +84,7 @@ kinds! {
         "all chunks of some steps along a dimension are missing"
         "fetch or write these steps again";
     MissingChunks "missing_chunks" Warning List
-        "chunks are missing here and there"
+        "scattered chunks are missing"
         "fetch or write these chunks again";
     MissingNullFill "missing_null_fill" Error List
         "chunks are missing where the fill value is null: readers return undefined values"
@@ -106,7 +106,7 @@ kinds! {
         "continue the run with --resume, or remove the .plan directory";
     UnknownKey "unknown_key" Info List
         "an object belongs to no node"
-        "remove it if nobody needs it";
+        "remove it if it is not needed";
     Link "link" Info List
         "a link leads out of the store"
         "copy what it leads to if the store is to be complete by itself";
@@ -240,7 +240,7 @@ kinds! {
         "steps are missing between two stores"
         "fetch or write the missing steps";
     SmallStore "small_store" Warning List
-        "a store is much smaller than its sisters"
+        "a store is much smaller than the other stores"
         "fetch the store again";
     RangesDiffer "ranges_differ" Warning Full
         "the values of a variable differ by orders of magnitude from the other stores"

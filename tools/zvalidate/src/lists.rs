@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use roaring::RoaringTreemap;
-use zarray::Array;
+use zarray::{Array, Key};
 use zcli::Session;
 use zstore::{AtomicFile, Durability, Replace, write_failed};
 use zwire::{Exit, Failure};
@@ -176,6 +176,15 @@ impl Lists {
         let Some(grid) = array.numbered() else {
             return damaged.iter().try_for_each(|key| self.put(Sign::Differs, store, key));
         };
+        if self.missing.is_none() && self.combined.is_none() {
+            let number = |key: &String| match array.key_kind(key) {
+                Key::Chunk(number) => number,
+                _ => None,
+            };
+            let mut damaged: Vec<&String> = damaged.iter().collect();
+            damaged.sort_by_cached_key(|key| number(key));
+            return damaged.into_iter().try_for_each(|key| self.put(Sign::Differs, store, key));
+        }
         let numbers: Box<dyn Iterator<Item = u64>> = match &array.fetched {
             // What was not fetched is not missing.
             Some(fetched) => Box::new((0..fetched.len()).map(|number| grid.number(&fetched.index(number)))),

@@ -38,7 +38,8 @@ impl Side {
         let pool = Pool::new(options.access.readers(&store, options.jobs));
         let (mut arrays, mut groups, mut failed, mut paths) =
             (BTreeMap::new(), BTreeMap::new(), Vec::new(), Vec::new());
-        Hierarchy::open(&store, &pool, true)?.walk(
+        // What other readers see without consolidated metadata counts, where it can be listed at a small cost.
+        Hierarchy::open(&store, &pool, store.is_remote())?.walk(
             &pool,
             |visit| visit,
             |visit| {

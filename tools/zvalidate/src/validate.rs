@@ -83,7 +83,7 @@ impl<'s> Run<'s> {
         }
     }
 
-    /// Reports a store that could not be checked at all. Metadata of the root that cannot be read is a finding, too.
+    /// Reports a store that could not be checked at all.
     ///
     /// # Errors
     /// The output cannot be written.

@@ -37,6 +37,11 @@ pub struct ValueType {
 }
 
 impl ValueType {
+    /// The name of an array's data type, the same in both Zarr formats; one that is not supported as the metadata spells it.
+    pub fn name_of(array: &Array) -> String {
+        ValueType::of(array).map_or_else(|_| array.dtype.to_string(), |value| value.name)
+    }
+
     /// The type of the values of `array`.
     ///
     /// # Errors

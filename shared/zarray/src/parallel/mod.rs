@@ -3,6 +3,8 @@
 mod ordered;
 mod part;
 mod pool;
+mod queue;
+mod results;
 mod scratch_pool;
 mod semaphore;
 mod timer;

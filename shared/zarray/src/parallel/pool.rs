@@ -47,9 +47,13 @@ impl Pool {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         match workers {
             0 | 1 => Pool(Threads::Caller),
-            _ if workers > cores => Pool(Threads::Waiting(Waiting::new(workers))),
+            _ if workers > cores => Pool::waiting(workers),
             _ => Pool::computing(workers),
         }
+    }
+
+    pub(super) fn waiting(workers: usize) -> Pool {
+        Pool(Threads::Waiting(Waiting::new(workers)))
     }
 
     fn computing(workers: usize) -> Pool {
@@ -156,12 +160,7 @@ mod tests {
     use super::*;
 
     fn pools() -> [Pool; 4] {
-        [
-            Pool::new(1),
-            Pool::computing(2),
-            Pool(Threads::Waiting(Waiting::new(4))),
-            Pool(Threads::Waiting(Waiting::new(300))),
-        ]
+        [Pool::new(1), Pool::computing(2), Pool::waiting(4), Pool::waiting(300)]
     }
 
     #[test]

@@ -100,9 +100,12 @@ fn repair_entry(entry: &Entry, paths: &[PathBuf], session: &mut Session, totals:
     };
     let Some(marker) = entry.marker() else { return Err(again("the entry is not complete")) };
     let _in_use = entry.mark_in_use(&marker);
+    if marker.arguments.iter().any(|argument| argument == "--points=-") {
+        return Err(again("its points came from standard input and are not known any more"));
+    }
     let (source, options) = options_of(&marker, session)?;
     if options.request != marker.request {
-        return Err(again("what it selects cannot be told from its options any more"));
+        return Err(again("its selection has changed: was the file of --points edited?"));
     }
     let store = Store::open(source.clone(), &options.write.store)?;
     if !marker.is_current(&store, &options.write.pool(&store))? {
@@ -111,6 +114,12 @@ fn repair_entry(entry: &Entry, paths: &[PathBuf], session: &mut Session, totals:
     let root = entry.path(&marker);
     let relative = |path: &PathBuf| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned());
     let keys: Vec<String> = paths.iter().filter_map(relative).collect();
+    for path in paths.iter().filter(|path| relative(path).is_none()) {
+        session.item_failed(&elsewhere(&path.display().to_string(), "not in the current version of the entry"))?;
+    }
+    if keys.is_empty() {
+        return Ok(Exit::Partial);
+    }
     let fetch = Fetch::new(&options, Some(&source), None);
     let write = WriteOptions { keep_journal: entry.checksums(&marker), ..options.write.clone() };
     let output = Location::Local(root);

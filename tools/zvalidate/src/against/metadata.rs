@@ -20,7 +20,7 @@ pub fn differences(ours: &Array, theirs: &Array) -> Vec<Finding> {
     if ours.shape != theirs.shape {
         differs(Kind::ShapeDiffers, format!("{:?}", ours.shape), format!("{:?}", theirs.shape));
     }
-    let types = [ours, theirs].map(type_name);
+    let types = [ours, theirs].map(ValueType::name_of);
     if types[0] != types[1] {
         let [found, expected] = types;
         differs(Kind::DtypeDiffers, found, expected);
@@ -85,10 +85,6 @@ fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
         }
         (a, b) => a == b,
     }
-}
-
-fn type_name(array: &Array) -> String {
-    ValueType::of(array).map_or_else(|_| array.dtype.to_string(), |value| value.name)
 }
 
 fn dimension_names(array: &Array) -> String {

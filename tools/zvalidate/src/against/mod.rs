@@ -9,7 +9,7 @@ mod pair;
 mod regions;
 mod report;
 
-use zarray::Pool;
+use zarray::{Pool, ZarrError};
 use zcli::{Bar, Ending};
 use zwire::{AgainstSummary, CompareRecord, Exit, Failure, Record};
 
@@ -106,7 +106,10 @@ impl Run<'_, '_> {
                 // A node that cannot be read is there, too.
                 let other = if ours.is_some() { self.theirs } else { self.ours };
                 let place = other.store.place(path.trim_start_matches('/'));
-                if !other.failed.iter().any(|error| error.place().starts_with(&place)) {
+                let is_below = |error: &ZarrError| {
+                    error.place().strip_prefix(&*place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                };
+                if !other.failed.iter().any(is_below) {
                     let only = if ours.is_some() { self.ours } else { self.theirs };
                     self.sink.emit(Finding::at(Kind::OnlyInOne, path, format!("it is only in {}", only.name)))?;
                 }

@@ -7,7 +7,7 @@ use zstore::ByteRange;
 use crate::against::encoding::{are_shards_alike, is_alike};
 use crate::against::kernel::{Found, Tolerance, compare};
 use crate::against::regions::{Limits, Regions};
-use crate::doubles;
+use crate::mixed;
 use crate::parts::{PartBuffers, Parts};
 use crate::value_type::Class;
 
@@ -282,10 +282,10 @@ impl<'a> Pair<'a> {
             return Found::default();
         }
         let (a, b) = (self.ours.value.values(a), self.theirs.value.values(b));
-        if self.is_mixed {
-            let (class, size) = (doubles::CLASS, doubles::SIZE);
-            let (a, b) = (doubles::of(self.ours.value.class, &a), doubles::of(self.theirs.value.class, &b));
-            return compare(class, size, &a, &b, self.tolerance);
+        if let (true, Class::Number(ours), Class::Number(theirs)) =
+            (self.is_mixed, self.ours.value.class, self.theirs.value.class)
+        {
+            return mixed::compare([ours, theirs], &a, &b, self.tolerance);
         }
         compare(self.ours.value.class, self.ours.value.size, &a, &b, self.tolerance)
     }

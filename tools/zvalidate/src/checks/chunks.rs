@@ -118,7 +118,7 @@ fn cost(job: &Job) -> u64 {
 fn object(job: &Job, grid: &Grid, number: u64, buffers: &mut Buffers) -> ObjectResult {
     let index = grid.index(number);
     let mut result = ObjectResult { number, ..ObjectResult::default() };
-    // A list has told of objects without bytes and of impossible sizes.
+    // Objects without bytes and of impossible sizes were reported with the list.
     if job.presence.is_some_and(|presence| presence.is_odd(number)) {
         return ObjectResult { chunks: 1, damaged: 1, ..result };
     }

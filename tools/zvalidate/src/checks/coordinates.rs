@@ -15,7 +15,7 @@ use crate::open::Context;
 use crate::series::{Series, Step};
 use crate::sink::Sink;
 
-/// Runs of faults of one coordinate that are told one by one.
+/// Runs of faults of one coordinate that are reported one by one.
 const MOST_RUNS: usize = 1000;
 
 /// Checks the coordinates of a store.
@@ -113,7 +113,11 @@ impl Coordinate<'_> {
             |row: &usize| column.is_missing(*row) || column.number(*row).is_some_and(|number| !number.is_finite());
         let wrong: Vec<usize> = (0..column.len()).filter(is_wrong).collect();
         let (first, last) = (*wrong.first()?, *wrong.last()?);
-        let found = format!("{} of {} not a value", human_count(wrong.len() as u64), human_count(column.len() as u64));
+        let found = format!(
+            "{} of {} NaN, infinite or the fill value",
+            human_count(wrong.len() as u64),
+            human_count(column.len() as u64)
+        );
         let labels = [label_of(column, first), label_of(column, last)];
         Some(self.finding(Kind::CoordinateMissingValues, found, [first, last], labels).count(wrong.len() as u64))
     }
@@ -143,15 +147,18 @@ impl Coordinate<'_> {
         let sign = if down > up { -1.0 } else { 1.0 };
         let mut duplicates: Vec<(usize, usize)> = Vec::new();
         let mut turns: Vec<usize> = Vec::new();
+        let mut wraps = 0;
         for row in 1..series.len() {
             let difference = sign * series.difference(row, row - 1);
             if difference == 0.0 {
                 duplicates.push((row - 1, row));
-            } else if difference < 0.0 && !self.is_meridian(series, row, turns.len()) {
+            } else if difference < 0.0 && wraps == 0 && self.is_wrap(series, row) {
+                wraps = 1;
+            } else if difference < 0.0 {
                 turns.push(row);
             }
         }
-        if !turns.is_empty() {
+        if wraps + turns.len() > 0 {
             // Values that come again are not side by side.
             let mut rows: Vec<usize> = (0..series.len()).collect();
             rows.sort_by(|a, b| series.value(*a).total_cmp(&series.value(*b)).then(a.cmp(b)));
@@ -170,10 +177,10 @@ impl Coordinate<'_> {
         Ok(duplicates.len() + turns.len())
     }
 
-    /// A crop across the meridian at which a grid starts jumps once by a full turn.
-    fn is_meridian(&self, series: &Series, row: usize, turns: usize) -> bool {
+    /// Whether longitudes jump by about a full turn, as a crop across the meridian at which a grid starts does once.
+    fn is_wrap(&self, series: &Series, row: usize) -> bool {
         let is_longitude = classify(self.array).is_some_and(|(which, _)| which == Horizontal::Longitude);
-        is_longitude && turns == 0 && series.difference(row, row - 1).abs() > 180.0
+        is_longitude && series.difference(row, row - 1).abs() > 180.0
     }
 
     /// Duplicates in runs: `a a b b` is one run of two values.
@@ -215,11 +222,14 @@ impl Coordinate<'_> {
     fn gaps(&self, series: &Series, sink: &mut Sink) -> Result<(), Failure> {
         let Some(step) = series.step() else { return Ok(()) };
         let severity = if series.is_time() { Severity::Warning } else { Severity::Info };
+        let mut wraps = 0;
         for row in 1..series.len() {
             let difference = series.difference(row, row - 1).abs();
             let labels = || [series.label(row - 1), series.label(row)];
             let missing = step.missing(difference);
-            if missing > 0 && !(difference > 180.0 && self.is_meridian(series, row, 0)) {
+            if missing > 0 && wraps == 0 && self.is_wrap(series, row) {
+                wraps = 1;
+            } else if missing > 0 {
                 let found =
                     format!("{} missing between {} and {}", human_counted(missing, "step"), labels()[0], labels()[1]);
                 let finding = self.finding(Kind::CoordinateGaps, found, [row - 1, row], labels());

@@ -1,4 +1,4 @@
-//! Which objects of a grid are missing: whole steps along a dimension, or some here and there.
+//! Which objects of a grid are missing: whole steps along a dimension, or scattered ones.
 
 use std::ops::Range;
 

@@ -62,7 +62,7 @@ impl ArrayLine {
         ArrayLine {
             path: array.path.clone(),
             shape: array.shape.clone(),
-            dtype: ValueType::of(array).map_or_else(|_| array.dtype.to_string(), |value| value.name),
+            dtype: ValueType::name_of(array),
             chunks: array.grid.as_ref().map(|grid| grid.chunk_shape().to_vec()).unwrap_or_default(),
             zarr_format: array.format.number(),
         }
