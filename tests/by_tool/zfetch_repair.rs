@@ -82,7 +82,7 @@ fn what_the_source_has_no_more_is_no_success() {
     fs::write(&chunk, b"damaged").unwrap();
     fs::remove_file(source.join("t2m/3.0.0")).unwrap();
     let repair = Tool::hermetic("zfetch").args(["--repair", "-", "--json", "--cache"]).arg(&cache);
-    let kept = repair.run_on(&chunk.display().to_string()).expect(4);
+    let kept = repair.run_on(&chunk.display().to_string()).expect(3);
     assert!(kept.stderr.contains("t2m/3.0.0") && kept.stderr.contains("not in the source any more"), "{}", kept.stderr);
     assert_eq!(fs::read(&chunk).unwrap(), b"damaged", "gone, it would be read as fill values");
     // What is not an object of the current version is named.

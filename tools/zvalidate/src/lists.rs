@@ -172,6 +172,8 @@ impl Lists {
     /// # Errors
     /// As [`Lists::put`].
     pub fn array(&mut self, array: &Array, present: &RoaringTreemap, store: &str) -> Result<(), Failure> {
+        // The same store may be given twice.
+        self.last = None;
         let (damaged, failed) = (std::mem::take(&mut self.damaged), std::mem::take(&mut self.failed));
         let Some(grid) = array.numbered() else {
             return damaged.iter().try_for_each(|key| self.put(Sign::Differs, store, key));
