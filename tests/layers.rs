@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokens::Token;
 
 /// Shared crates, lowest first; a crate may use those before it.
-const LAYERS: [&str; 7] = ["zwire", "zcodec", "zstore", "zarray", "zcoord", "zstage", "zcli"];
+const LAYERS: [&str; 8] = ["zwire", "zcodec", "zstore", "zarray", "zcoord", "zvalue", "zstage", "zcli"];
 
 /// Packages that belong to one crate.
 const OWNERS: [(&str, &str); 11] = [

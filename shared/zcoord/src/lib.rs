@@ -39,6 +39,7 @@ mod rectilinear;
 mod rule;
 mod scattered;
 mod selection;
+mod series;
 mod sphere;
 mod stored;
 #[cfg(test)]
@@ -75,6 +76,7 @@ pub use points::{BadLines, Points, kept};
 pub use rectilinear::Rectilinear;
 pub use scattered::Scattered;
 pub use selection::{By, Selection, SelectionError, parse_isel, parse_sel, select};
+pub use series::{Series, Step};
 pub use sphere::EARTH_RADIUS_KM;
 pub use time::{Datetime64, Iso, TimeUnits, datetime64_unit, format_iso, is_time_units, parse_label};
 pub use values::{Column, Kind, NOT_A_TIME, Values};

@@ -3,7 +3,7 @@
 use zstore::Target;
 use zwire::Failure;
 
-use crate::against::kernel::Tolerance;
+use zvalue::Tolerance;
 
 /// What is compared with.
 pub struct Against {

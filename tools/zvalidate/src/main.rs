@@ -16,18 +16,14 @@ mod lists;
 mod manifest;
 mod manifest_file;
 mod map;
-mod mixed;
 mod open;
 mod options;
-mod parts;
 mod policy;
 mod rules;
 mod run;
-mod series;
 mod side;
 mod sink;
 mod validate;
-mod value_type;
 
 fn main() -> std::process::ExitCode {
     zcli::main::<cli::Args>()

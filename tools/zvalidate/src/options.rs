@@ -7,7 +7,6 @@ use zcli::{Stop, StoreFlags, stores};
 use zstore::Target;
 use zwire::Failure;
 
-use crate::against::kernel::Tolerance;
 use crate::cli::Args;
 use crate::comparison::Against;
 use crate::expect::{Expect, ExpectChunks, NanRule, Share, StepRule};
@@ -18,6 +17,7 @@ use crate::manifest_file::Manifest;
 use crate::map::MapFile;
 use crate::policy::{NanLimit, Policy};
 use crate::rules::Rules;
+use zvalue::Tolerance;
 
 /// Options of a run.
 pub struct Options {

@@ -4,7 +4,7 @@ use serde_json::Value;
 use zarray::{Array, Chain, codec_name};
 use zcodec::Codec;
 
-use crate::parts::Parts;
+use zvalue::Parts;
 
 /// Whether chunks (with sharding: inner chunks) of both with equal bytes have equal values. Levels of compressors and the settings
 /// of Blosc do not matter, because the bytes describe themselves.

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value};
 use zarray::{Array, fill_element};
 
-use crate::against::kernel::{Tolerance, compare};
 use crate::finding::Finding;
 use crate::kinds::Kind;
-use crate::value_type::ValueType;
+use zvalue::ValueType;
+use zvalue::{Tolerance, compare};
 
 /// Attributes that a finding names.
 const NAMED: usize = 5;

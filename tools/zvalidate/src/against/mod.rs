@@ -3,7 +3,6 @@
 
 mod encoding;
 pub mod human;
-pub mod kernel;
 mod metadata;
 mod pair;
 mod regions;

@@ -5,11 +5,10 @@ use zcodec::to_usize;
 use zstore::ByteRange;
 
 use crate::against::encoding::{are_shards_alike, is_alike};
-use crate::against::kernel::{Found, Tolerance, compare};
 use crate::against::regions::{Limits, Regions};
-use crate::mixed;
-use crate::parts::{PartBuffers, Parts};
-use crate::value_type::Class;
+use zvalue::Class;
+use zvalue::{Difference, Tolerance, compare};
+use zvalue::{PartBuffers, Parts};
 
 /// Bytes of a shard that are compared at once.
 const PIECE: u64 = 4 << 20;
@@ -60,7 +59,7 @@ pub struct ItemResult {
     /// Values that were compared.
     pub compared: u64,
     /// Chunks of our array that differ, by number, with the number of their first differing value in the array.
-    pub differing: Vec<(u64, Found)>,
+    pub differing: Vec<(u64, Difference)>,
     /// Chunks whose stored bytes are equal, so that they were not decoded.
     pub identical: u64,
     /// Chunks that only our store, and only the other has, and that hold the fill value.
@@ -234,7 +233,7 @@ impl<'a> Pair<'a> {
         let found = match present {
             [false, false] => {
                 let found = self.compare(self.ours.fill(index)?, self.theirs.fill(index)?);
-                Found { differing: found.differing * part.elements(), ..found }
+                Difference { differing: found.differing * part.elements(), ..found }
             }
             [true, true] => self.decoded(index, &part, buffers)?,
             [true, false] => {
@@ -255,7 +254,7 @@ impl<'a> Pair<'a> {
     }
 
     /// Compares two fetched chunks.
-    fn decoded(&self, index: &[u64], part: &Subset, buffers: &mut PairBuffers) -> Result<Found, ZarrError> {
+    fn decoded(&self, index: &[u64], part: &Subset, buffers: &mut PairBuffers) -> Result<Difference, ZarrError> {
         let same_order = self.ours.reader.elements() == self.theirs.reader.elements();
         let is_whole = part.elements() == self.ours.reader.chunk(index).elements();
         if same_order && is_whole {
@@ -264,7 +263,7 @@ impl<'a> Pair<'a> {
             let (a, b) = (&buffers.ours.scratch.decoded, &buffers.theirs.scratch.decoded);
             let is_same = self.is_alike_decoded() && a == b;
             if is_same || (self.ours.is_c_order() && a.len() == b.len()) {
-                return Ok(if is_same { Found::default() } else { self.compare(a, b) });
+                return Ok(if is_same { Difference::default() } else { self.compare(a, b) });
             }
         }
         self.ours.part(index, part, &mut buffers.ours, &mut buffers.a)?;
@@ -277,27 +276,27 @@ impl<'a> Pair<'a> {
     }
 
     /// Compares elements, as decoded chunks hold them.
-    fn compare(&self, a: &[u8], b: &[u8]) -> Found {
+    fn compare(&self, a: &[u8], b: &[u8]) -> Difference {
         if self.is_alike_decoded() && a == b {
-            return Found::default();
+            return Difference::default();
         }
         let (a, b) = (self.ours.value.values(a), self.theirs.value.values(b));
         if let (true, Class::Number(ours), Class::Number(theirs)) =
             (self.is_mixed, self.ours.value.class, self.theirs.value.class)
         {
-            return mixed::compare([ours, theirs], &a, &b, self.tolerance);
+            return zvalue::compare_mixed([ours, theirs], &a, &b, self.tolerance);
         }
         compare(self.ours.value.class, self.ours.value.size, &a, &b, self.tolerance)
     }
 
     /// Adds what was found in `part`, which lies in our chunk `number`.
-    fn add(&self, number: u64, part: &Subset, found: Found, result: &mut ItemResult) {
+    fn add(&self, number: u64, part: &Subset, found: Difference, result: &mut ItemResult) {
         result.compared += part.elements();
         result.bytes += part.elements().saturating_mul(self.ours.itemsize as u64);
         if found.differing > 0 || found.max > 0.0 {
             let whole = Subset::whole(&self.ours.array.shape);
             let first = found.first.map(|first| whole.number(&part.member(first)));
-            result.differing.push((number, Found { first, ..found }));
+            result.differing.push((number, Difference { first, ..found }));
         }
     }
 
@@ -354,7 +353,7 @@ impl<'a> Pair<'a> {
         part: &Subset,
         region: &Subset,
         buffers: &mut PairBuffers,
-    ) -> Result<(bool, Found), ZarrError> {
+    ) -> Result<(bool, Difference), ZarrError> {
         let is_stored = self.ours.fetch(index, &mut buffers.ours)?;
         match is_stored {
             true => self.ours.part(index, part, &mut buffers.ours, &mut buffers.a)?,
@@ -385,7 +384,7 @@ impl<'a> Pair<'a> {
             let first = Some(whole.number(&element));
             match result.differing.iter_mut().rfind(|(number, _)| *number == chunk) {
                 Some((_, found)) => found.differing += 1,
-                None => result.differing.push((chunk, Found { differing: 1, first, max: 0.0 })),
+                None => result.differing.push((chunk, Difference { differing: 1, first, max: 0.0 })),
             }
         }
         Ok(())

@@ -5,15 +5,15 @@ use zarray::{Array, OrderedMap, Pool, ScratchPool, Semaphore, Subset};
 use zcli::Bar;
 use zwire::{CompareRecord, Exit, Failure, human_count, human_counted};
 
-use crate::against::kernel::Found;
 use crate::against::pair::{ItemResult, Pair, PairBuffers};
 use crate::comparison::Against;
 use crate::finding::Finding;
 use crate::kinds::Kind;
 use crate::options::Options;
-use crate::parts::Parts;
 use crate::side::Side;
 use crate::sink::Sink;
+use zvalue::Difference;
+use zvalue::Parts;
 
 /// Items whose results are waited for, for each worker.
 const AHEAD: usize = 4;
@@ -79,7 +79,7 @@ struct All<'a> {
     one_sided: [u64; 2],
     skipped: u64,
     failed: u64,
-    found: Found,
+    found: Difference,
     differing_chunks: roaring::RoaringTreemap,
 }
 
@@ -93,7 +93,7 @@ impl<'a> All<'a> {
             one_sided: [0; 2],
             skipped: 0,
             failed: 0,
-            found: Found::default(),
+            found: Difference::default(),
             differing_chunks: roaring::RoaringTreemap::new(),
         }
     }
@@ -149,7 +149,7 @@ impl<'a> All<'a> {
         Subset::whole(&self.pair.ours.array.shape).member(number)
     }
 
-    fn chunk(&self, number: u64, found: &Found) -> Finding {
+    fn chunk(&self, number: u64, found: &Difference) -> Finding {
         let reader = &self.pair.ours.reader;
         let (key, inner) = reader.key(&reader.grid().index(number));
         // A chunk that lies in several regions is reported with the first of them that differs.
@@ -176,7 +176,7 @@ impl<'a> All<'a> {
         record.result = match self.found {
             _ if self.found.differing > 0 => "different".into(),
             _ if self.failed > 0 || (self.compared == 0 && self.skipped > 0) => "not_compared".into(),
-            Found { max, .. } if max > 0.0 => "close".into(),
+            Difference { max, .. } if max > 0.0 => "close".into(),
             _ => "equal".into(),
         };
         if self.failed > FAILURES {

@@ -12,9 +12,9 @@ use zwire::{Failure, Severity, human_bytes, human_counted};
 use crate::finding::Finding;
 use crate::kinds::Kind;
 use crate::open::Context;
-use crate::series::Series;
 use crate::sink::Sink;
-use crate::value_type::ValueType;
+use zcoord::Series;
+use zvalue::ValueType;
 
 /// A store is much smaller than the other stores below this share of the median.
 const SMALL: f64 = 0.25;

@@ -12,8 +12,8 @@ use crate::expect::Expect;
 use crate::finding::Finding;
 use crate::kinds::Kind;
 use crate::open::Context;
-use crate::series::{Series, Step};
 use crate::sink::Sink;
+use zcoord::{Series, Step};
 
 /// Runs of faults of one coordinate that are reported one by one.
 const MOST_RUNS: usize = 1000;

@@ -6,8 +6,8 @@ use zstore::{ByteRange, Store};
 
 use crate::manifest::hash::{ValueHash, text};
 use crate::manifest::line::ObjectLine;
-use crate::parts::{PartBuffers, Parts};
 use crate::side::Side;
+use zvalue::{PartBuffers, Parts};
 
 /// Bytes that are read at once.
 const PIECE: u64 = 4 << 20;

@@ -14,7 +14,7 @@
 use ring::digest::{SHA256, digest};
 use zarray::Subset;
 
-use crate::value_type::Class;
+use zvalue::Class;
 
 /// How values become words.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use zarray::Array;
 
-use crate::value_type::ValueType;
+use zvalue::ValueType;
 
 /// The version of the format.
 pub const VERSION: u32 = 1;

@@ -1,6 +1,9 @@
 //! The values of a coordinate as a series: differences without loss, and labels.
 
-use zcoord::{Calendar, Column, NOT_A_TIME, Values, label_of, parse_label};
+use crate::calendar::Calendar;
+use crate::labels::label_of;
+use crate::time::{Iso, parse_label};
+use crate::values::{Column, NOT_A_TIME, Values};
 
 /// Microseconds of a day.
 const DAY: f64 = 86_400e6;
@@ -160,7 +163,7 @@ impl<'a> Series<'a> {
     /// A number as the series would label it.
     pub fn label_of(&self, value: f64) -> String {
         match self.calendar() {
-            Some(calendar) => zcoord::Iso(value as i64, calendar).to_string(),
+            Some(calendar) => Iso(value as i64, calendar).to_string(),
             None => value.to_string(),
         }
     }
@@ -183,9 +186,8 @@ impl<'a> Series<'a> {
 
 #[cfg(test)]
 mod tests {
-    use zcoord::Kind;
-
     use super::*;
+    use crate::values::Kind;
 
     fn times(hours: &[f64]) -> Column {
         let moments = hours.iter().map(|hours| (hours * 3.6e9) as i64).collect();

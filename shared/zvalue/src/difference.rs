@@ -22,7 +22,7 @@ pub struct Tolerance {
 
 /// What differs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Found {
+pub struct Difference {
     /// Values that differ.
     pub differing: u64,
     /// Position of the first of them.
@@ -31,9 +31,9 @@ pub struct Found {
     pub max: f64,
 }
 
-impl Found {
+impl Difference {
     /// Adds what differs in the values that follow the `before` values of `self`.
-    fn add(&mut self, before: usize, more: Found) {
+    fn add(&mut self, before: usize, more: Difference) {
         self.first = self.first.or(more.first.map(|first| first + before as u64));
         self.differing += more.differing;
         self.max = self.max.max(more.max);
@@ -41,9 +41,9 @@ impl Found {
 }
 
 /// Compares `a` with the reference `b`: values of `size` bytes each. Both have the same length.
-pub fn compare(class: Class, size: usize, a: &[u8], b: &[u8], tolerance: Tolerance) -> Found {
+pub fn compare(class: Class, size: usize, a: &[u8], b: &[u8], tolerance: Tolerance) -> Difference {
     debug_assert_eq!(a.len(), b.len());
-    let mut found = Found::default();
+    let mut found = Difference::default();
     if size == 0 || a == b {
         return found;
     }
@@ -56,7 +56,7 @@ pub fn compare(class: Class, size: usize, a: &[u8], b: &[u8], tolerance: Toleran
     found
 }
 
-fn compare_block(class: Class, size: usize, a: &[u8], b: &[u8], tolerance: Tolerance) -> Found {
+fn compare_block(class: Class, size: usize, a: &[u8], b: &[u8], tolerance: Tolerance) -> Difference {
     match class {
         Class::Number(number) => match (number.kind, number.size) {
             ('f', 2) => floats(a, b, tolerance, |bytes| f64::from(f16::from_le_bytes(bytes))),
@@ -88,7 +88,7 @@ fn compare_block(class: Class, size: usize, a: &[u8], b: &[u8], tolerance: Toler
 }
 
 /// Runs over pairs of values: `look` returns whether they are equal, and their distance.
-fn pairs<const N: usize>(a: &[u8], b: &[u8], look: impl Fn([u8; N], [u8; N]) -> (bool, f64)) -> Found {
+fn pairs<const N: usize>(a: &[u8], b: &[u8], look: impl Fn([u8; N], [u8; N]) -> (bool, f64)) -> Difference {
     let (a, b) = (a.as_chunks::<N>().0, b.as_chunks::<N>().0);
     let (mut differing, mut max) = (0u64, 0f64);
     for (a, b) in a.iter().zip(b) {
@@ -97,10 +97,15 @@ fn pairs<const N: usize>(a: &[u8], b: &[u8], look: impl Fn([u8; N], [u8; N]) -> 
         max = if distance > max { distance } else { max };
     }
     let first = if differing > 0 { a.iter().zip(b).position(|(a, b)| !look(*a, *b).0) } else { None };
-    Found { differing, first: first.map(|first| first as u64), max }
+    Difference { differing, first: first.map(|first| first as u64), max }
 }
 
-fn floats<const N: usize>(a: &[u8], b: &[u8], tolerance: Tolerance, read: impl Fn([u8; N]) -> f64 + Copy) -> Found {
+fn floats<const N: usize>(
+    a: &[u8],
+    b: &[u8],
+    tolerance: Tolerance,
+    read: impl Fn([u8; N]) -> f64 + Copy,
+) -> Difference {
     let Tolerance { rtol, atol } = tolerance;
     pairs(a, b, |a, b| {
         let (a, b) = (read(a), read(b));
@@ -110,7 +115,12 @@ fn floats<const N: usize>(a: &[u8], b: &[u8], tolerance: Tolerance, read: impl F
     })
 }
 
-fn signed<const N: usize>(a: &[u8], b: &[u8], tolerance: Tolerance, read: impl Fn([u8; N]) -> i64 + Copy) -> Found {
+fn signed<const N: usize>(
+    a: &[u8],
+    b: &[u8],
+    tolerance: Tolerance,
+    read: impl Fn([u8; N]) -> i64 + Copy,
+) -> Difference {
     let Tolerance { rtol, atol } = tolerance;
     pairs(a, b, |a, b| {
         let (a, b) = (read(a), read(b));
@@ -119,7 +129,12 @@ fn signed<const N: usize>(a: &[u8], b: &[u8], tolerance: Tolerance, read: impl F
     })
 }
 
-fn unsigned<const N: usize>(a: &[u8], b: &[u8], tolerance: Tolerance, read: impl Fn([u8; N]) -> u64 + Copy) -> Found {
+fn unsigned<const N: usize>(
+    a: &[u8],
+    b: &[u8],
+    tolerance: Tolerance,
+    read: impl Fn([u8; N]) -> u64 + Copy,
+) -> Difference {
     let Tolerance { rtol, atol } = tolerance;
     pairs(a, b, |a, b| {
         let (a, b) = (read(a), read(b));
@@ -134,7 +149,7 @@ fn complex<const N: usize>(
     b: &[u8],
     tolerance: Tolerance,
     read: impl Fn([u8; N]) -> (f64, f64) + Copy,
-) -> Found {
+) -> Difference {
     let Tolerance { rtol, atol } = tolerance;
     pairs(a, b, |a, b| {
         let (a, b) = (read(a), read(b));
@@ -147,7 +162,7 @@ fn complex<const N: usize>(
 }
 
 /// Times have no tolerance, and no distance from `NaT`.
-fn times(a: &[u8], b: &[u8]) -> Found {
+fn times(a: &[u8], b: &[u8]) -> Difference {
     pairs(a, b, |a, b| {
         let (a, b) = (i64::from_le_bytes(a), i64::from_le_bytes(b));
         let is_time = (a != i64::MIN) & (b != i64::MIN);
@@ -155,8 +170,8 @@ fn times(a: &[u8], b: &[u8]) -> Found {
     })
 }
 
-fn bytes(size: usize, a: &[u8], b: &[u8]) -> Found {
-    let mut found = Found::default();
+fn bytes(size: usize, a: &[u8], b: &[u8]) -> Difference {
+    let mut found = Difference::default();
     for (number, (a, b)) in a.chunks_exact(size).zip(b.chunks_exact(size)).enumerate() {
         if a != b {
             found.first = found.first.or(Some(number as u64));
@@ -178,8 +193,8 @@ mod tests {
     }
 
     /// The naive loop: NumPy's definition, value by value.
-    fn naive(kind: char, size: usize, a: &[u8], b: &[u8], tolerance: Tolerance) -> Found {
-        let mut found = Found::default();
+    fn naive(kind: char, size: usize, a: &[u8], b: &[u8], tolerance: Tolerance) -> Difference {
+        let mut found = Difference::default();
         for (at, (a, b)) in a.chunks_exact(size).zip(b.chunks_exact(size)).enumerate() {
             let read = |bytes: &[u8]| match (NumberType { kind, size, big_endian: false }).decode(bytes) {
                 Some(Number::Int(value)) => (value as f64, Some(value)),
@@ -234,7 +249,7 @@ mod tests {
             }
             let found = compare(Class::Bytes, size, a, &b, Tolerance::default());
             let first = (!a.is_empty()).then(|| (flip.index(a.len()) / size) as u64);
-            prop_assert_eq!(found, Found { differing: u64::from(!a.is_empty()), first, max: 0.0 });
+            prop_assert_eq!(found, Difference { differing: u64::from(!a.is_empty()), first, max: 0.0 });
         }
     }
 
@@ -250,7 +265,7 @@ mod tests {
         let wide = Tolerance { rtol: 1e9, atol: 1e9 };
         for tolerance in [Tolerance::default(), wide] {
             let found = compare(number('f', 8), 8, &a, &b, tolerance);
-            assert_eq!(found, Found { differing: 3, first: Some(3), max: f64::INFINITY });
+            assert_eq!(found, Difference { differing: 3, first: Some(3), max: f64::INFINITY });
         }
         // Pairs: NaN in either part is NaN.
         let found = compare(Class::Complex(8), 16, &a, &b, Tolerance::default());
@@ -267,6 +282,6 @@ mod tests {
             &times([i64::MIN, 0, 9]),
             Tolerance { rtol: 9.0, atol: 9.0 },
         );
-        assert_eq!(found, Found { differing: 2, first: Some(1), max: 4.0 });
+        assert_eq!(found, Difference { differing: 2, first: Some(1), max: 4.0 });
     }
 }

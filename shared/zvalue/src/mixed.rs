@@ -3,12 +3,12 @@
 use half::{bf16, f16};
 use zarray::{Number, NumberType};
 
-use crate::against::kernel::{Found, Tolerance};
+use crate::difference::{Difference, Tolerance};
 
 /// Compares `a` with the reference `b`, both little endian and of the same length in numbers; as
-/// [`crate::against::kernel::compare`].
-pub fn compare([a_type, b_type]: [NumberType; 2], a: &[u8], b: &[u8], tolerance: Tolerance) -> Found {
-    let mut found = Found::default();
+/// [`crate::compare`].
+pub fn compare([a_type, b_type]: [NumberType; 2], a: &[u8], b: &[u8], tolerance: Tolerance) -> Difference {
+    let mut found = Difference::default();
     let pairs = a.chunks_exact(a_type.size.max(1)).zip(b.chunks_exact(b_type.size.max(1)));
     for (position, (a, b)) in pairs.enumerate() {
         let (a, b) = (number(a_type, a), number(b_type, b));
@@ -96,7 +96,10 @@ mod tests {
         let bytes = |values: [f32; 3]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let doubles: Vec<u8> = [f64::NAN, 1.0, 0.0].iter().flat_map(|value| value.to_le_bytes()).collect();
         let types = [type_of('f', 4), type_of('f', 8)];
-        assert_eq!(compare(types, &bytes([f32::NAN, 1.0, -0.0]), &doubles, Tolerance::default()), Found::default());
+        assert_eq!(
+            compare(types, &bytes([f32::NAN, 1.0, -0.0]), &doubles, Tolerance::default()),
+            Difference::default()
+        );
         let found = compare(types, &bytes([1.0, f32::NAN, 0.0]), &doubles, Tolerance { atol: 9.0, rtol: 9.0 });
         assert_eq!((found.differing, found.max), (2, 0.0));
     }
