@@ -46,6 +46,7 @@ impl Example {
             "STORE" | "SRC" => Some(self.source.clone()),
             "DST" => Some(self.directory.path().join("out.zarr")),
             "--to=DST" => Some(format!("--to={}", self.directory.path().join("out.zarr").display()).into()),
+            "--dim=DIM" => Some("--dim=time".into()),
             "--lat=LAT" => Some("--lat=10".into()),
             "--lon=LON" => Some("--lon=20".into()),
             _ => None,

@@ -56,12 +56,20 @@ fn scene(command: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     let era5 = fixture("era5-uk-v2.zarr");
-    for name in ["era5.zarr", "archive.zarr", "batch_0.zarr", "batch_1.zarr", "cache/batch_0.zarr"] {
+    for name in [
+        "era5.zarr",
+        "archive.zarr",
+        "batch_0.zarr",
+        "batch_1.zarr",
+        "cache/batch_0.zarr",
+        "month_0.zarr",
+        "month_1.zarr",
+    ] {
         let pattern = name.replace("0.zarr", "*.zarr").replace("1.zarr", "*.zarr");
         if command.contains(&pattern) || (name == "era5.zarr" && command.contains(" *.zarr")) {
             copy_tree(&era5, &at(name));
             if command.contains("file_id") {
-                rename_time(&at(name));
+                rename_time(&at(name), name.ends_with("_1.zarr"));
             }
         }
     }
@@ -78,15 +86,22 @@ fn scene(command: &str) -> TempDir {
     directory
 }
 
-/// Makes the time of a store its `file_id`.
-fn rename_time(store: &Path) {
-    fs::rename(store.join("time"), store.join("file_id")).unwrap();
-    let rename = |path: &Path| {
-        let text = fs::read_to_string(path).unwrap();
-        fs::write(path, text.replace("\"time\"", "\"file_id\"").replace("hours since 1900-01-01", "1")).unwrap();
-    };
-    rename(&store.join("t2m/.zattrs"));
+/// Makes the time of a store its `file_id`, from 0; of the second batch, those that follow.
+fn rename_time(store: &Path, is_second: bool) {
+    let metadata = fs::read_to_string(store.join("time/.zarray")).unwrap();
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    let length = metadata["shape"][0].as_i64().unwrap();
+    fs::remove_dir_all(store.join("time")).unwrap();
+    fs::create_dir(store.join("file_id")).unwrap();
+    let own = json!({"zarr_format": 2, "shape": [length], "chunks": [length], "dtype": "<i8", "fill_value": null,
+        "order": "C", "filters": null, "compressor": null});
+    fs::write(store.join("file_id/.zarray"), own.to_string()).unwrap();
     fs::write(store.join("file_id/.zattrs"), r#"{"_ARRAY_DIMENSIONS": ["file_id"]}"#).unwrap();
+    let start = if is_second { length } else { 0 };
+    let ids: Vec<u8> = (start..start + length).flat_map(i64::to_le_bytes).collect();
+    fs::write(store.join("file_id/0"), ids).unwrap();
+    let attributes = fs::read_to_string(store.join("t2m/.zattrs")).unwrap();
+    fs::write(store.join("t2m/.zattrs"), attributes.replace("\"time\"", "\"file_id\"")).unwrap();
     let _ = fs::remove_file(store.join(".zmetadata"));
 }
 

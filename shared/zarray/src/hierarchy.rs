@@ -186,6 +186,26 @@ impl<'a> Hierarchy<'a> {
         })
     }
 
+    /// The node at the absolute `path`, without a walk; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ZarrError::Metadata`] if its metadata is invalid; the store's.
+    pub fn node(&self, path: &str) -> Result<Option<Node>, ZarrError> {
+        let node = match &self.consolidated {
+            _ if path == "/" => Some(self.root.clone()),
+            Some(consolidated) => {
+                let span = consolidated.span(path.trim_start_matches('/')).filter(|span| span.node.is_some());
+                let wrong = |detail| ZarrError::Metadata {
+                    place: self.store.place(path.trim_start_matches('/')),
+                    detail: format!("in consolidated metadata: {detail}"),
+                };
+                span.map(|span| consolidated.node(path, span)).transpose().map_err(wrong)?
+            }
+            None => self.load(path.trim_start_matches('/'))?,
+        };
+        Ok(node.map(|node| self.fetched.mark(node)))
+    }
+
     /// The node at `path` (without the leading slash). Nothing: a directory that has no metadata of its own.
     fn load(&self, path: &str) -> Result<Option<Node>, ZarrError> {
         let absolute = format!("/{path}");

@@ -146,8 +146,8 @@ impl WriterFlags {
             let output = Command::prepared(Location::output(output)?);
             return Ok(match self.part {
                 _ if self.status => Command::Status(output),
-                _ if self.finish => Command::Finish { source, output },
-                Some(part) => Command::Part { source, output, part },
+                _ if self.finish => Command::Finish { sources: source.into_iter().collect(), output },
+                Some(part) => Command::Part { sources: source.into_iter().collect(), output, part },
                 None => Command::Status(output),
             });
         }
@@ -164,7 +164,7 @@ impl WriterFlags {
         };
         let output = Location::output(target)?;
         let output = if in_place { Command::resolved(output) } else { output };
-        Ok(Command::Run { source: source.clone(), output })
+        Ok(Command::Run { sources: vec![source.clone()], output })
     }
 
     /// Ends a run: exit code, summary, and with `--missing` the missing parts.

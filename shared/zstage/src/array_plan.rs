@@ -49,6 +49,8 @@ pub struct ArrayPlan {
     pub shards: Shards,
     /// The new chunk key encoding, if it changes.
     pub new_keys: Option<ChunkKeys>,
+    /// The new chunk shape of an array without shards that is not rechunked, but put together from others.
+    pub new_chunks: Option<Vec<u64>>,
     /// Threads per object.
     pub threads: usize,
     /// Memory in bytes to process one object.
@@ -70,7 +72,17 @@ impl ArrayPlan {
         array.attributes = serde_json::Map::new();
         let placement = if in_place { placement_in_place(&array, &action) } else { Placement::New };
         let shards = Shards::Whole;
-        ArrayPlan { array, view: View::Whole, action, placement, shards, new_keys: None, threads: 1, need: 0 }
+        ArrayPlan {
+            array,
+            view: View::Whole,
+            action,
+            placement,
+            shards,
+            new_keys: None,
+            new_chunks: None,
+            threads: 1,
+            need: 0,
+        }
     }
 
     /// A plan for a view, written to a new store. `array` defines everything except the shape.
@@ -81,6 +93,13 @@ impl ArrayPlan {
             array.shape = shape;
         }
         ArrayPlan { view, ..ArrayPlan::new(array, action, false) }
+    }
+
+    /// The same with another chunk shape, of an array without shards.
+    pub fn with_chunks(mut self, chunks: Vec<u64>) -> ArrayPlan {
+        self.array.grid = Grid::new(self.array.shape.clone(), chunks.clone());
+        self.new_chunks = Some(chunks);
+        self
     }
 
     /// Whether its objects are created one by one, each from its source objects.
@@ -96,6 +115,11 @@ impl ArrayPlan {
     /// The array without the codecs that are left out where it gets other chunks: those that are decoded and not encoded again.
     fn decoded(&self) -> Cow<'_, Array> {
         if self.rechunk().is_some() { self.array.as_decoded() } else { Cow::Borrowed(&self.array) }
+    }
+
+    /// Whether objects may be put together from regions of others.
+    pub fn may_be_assembled(&self) -> bool {
+        matches!(self.view, View::Join(_))
     }
 
     /// The new encoding, where there is one.
@@ -151,6 +175,10 @@ impl ArrayPlan {
             _ => Changes::new(),
         };
         members.extend(self.view.shape().map(|shape| ("shape", json!(shape))));
+        members.extend(self.new_chunks.as_ref().map(|chunks| match array.format {
+            ZarrFormat::V2 => ("chunks", json!(chunks)),
+            ZarrFormat::V3 => ("chunk_grid", json!({"name": "regular", "configuration": {"chunk_shape": chunks}})),
+        }));
         members
     }
 

@@ -11,6 +11,7 @@ use zstore::{Stat, Store};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
+use crate::assemble_texts::assemble_texts;
 use crate::chunk::{decode, encode};
 use crate::encoding::Encoding;
 use crate::objects::Item;
@@ -38,6 +39,9 @@ pub fn assemble(
     let (Some(grid), Some(unit)) = (plan.array.numbered(), item.unit) else { return Ok(Outcome::default()) };
     let index = grid.index(unit);
     let object = Subset::chunk(&index, grid.chunk_shape());
+    if Elements::of(&plan.array).is_ok_and(|elements| elements.itemsize == Itemsize::Variable) {
+        return assemble_texts(task, plan, &index, regions, verify, scratch);
+    }
     let mut assembly = Assembly::new(task, plan, verify)?;
     let done = match &plan.array.chain.sharding {
         None => assembly.chunk(regions, &object, scratch).and_then(|present| match present {
@@ -76,7 +80,7 @@ pub fn sources_now(stores: &[Store], plan: &ArrayPlan, regions: &[(usize, Subset
 pub fn sources_of(plan: &ArrayPlan, regions: &[(usize, Subset)]) -> BTreeSet<(usize, String)> {
     let mut keys = BTreeSet::new();
     for (number, region) in regions {
-        let piece = &plan.view.pieces()[*number];
+        let piece = plan.view.piece(*number);
         let Some(grid) = piece.array.numbered() else { continue };
         let objects = piece.in_source(region).chunks(grid.chunk_shape());
         let key = |number| piece.array.key(&piece.array.keys.encode(&objects.member(number)));
@@ -101,8 +105,9 @@ struct Assembly<'a> {
     /// The decoded output chunk, followed by the encoded one.
     decoded: Vec<u8>,
     encoded: Vec<u8>,
-    /// A decoded part of a source chunk.
+    /// A decoded part of a source chunk, and its converted elements.
     part: Vec<u8>,
+    converted: Vec<u8>,
     spare: Vec<u8>,
     decoder: DecodeScratch,
     workspace: Workspace,
@@ -114,7 +119,7 @@ impl<'a> Assembly<'a> {
         let encoding = plan.encoding().cloned().map_or_else(|| plan.own_encoding(), Ok)?;
         let elements = Elements::of(&plan.array).map_err(refused)?;
         let Itemsize::Fixed(itemsize) = elements.itemsize else {
-            return Err(refused("variable-length elements can be concatenated only along chunk boundaries".into()));
+            return Err(refused("its elements have variable length".into()));
         };
         let fill = fill_element(&plan.array).map_err(refused)?;
         Ok(Assembly {
@@ -131,6 +136,7 @@ impl<'a> Assembly<'a> {
             decoded: Vec::new(),
             encoded: Vec::new(),
             part: Vec::new(),
+            converted: Vec::new(),
             spare: Vec::new(),
             decoder: DecodeScratch::default(),
             workspace: Workspace::default(),
@@ -151,7 +157,7 @@ impl<'a> Assembly<'a> {
         let mut present = false;
         for (number, region) in regions {
             if let Some(region) = region.intersection(chunk) {
-                present |= self.region(&self.plan.view.pieces()[*number], &region, chunk, scratch)?;
+                present |= self.region(&self.plan.view.piece(*number), &region, chunk, scratch)?;
             }
         }
         if present {
@@ -181,7 +187,8 @@ impl<'a> Assembly<'a> {
         scratch: &mut WorkerScratch,
     ) -> Result<bool, Failure> {
         let store = &self.task.stores[piece.store];
-        let reader = self.reader(store, &piece.array)?;
+        let (reader, itemsize) = self.reader(store, piece)?;
+        let fill = self.fill_of(piece, store)?;
         let order = self.elements.order.clone();
         let source = piece.in_source(region);
         let grid = reader.grid().chunk_shape();
@@ -198,22 +205,29 @@ impl<'a> Assembly<'a> {
             scratch.seconds.read += timer.lap();
             self.bytes_read += fetched.bytes;
             self.sources.insert((piece.store, reader.key(&index).0, fetched.stat));
-            if !fetched.present {
-                continue;
+            let elements = inside.elements() as usize;
+            match (fetched.present, &fill) {
+                (true, _) => {
+                    self.part.resize(elements * itemsize, 0);
+                    let (stored, part) = (&scratch.stored, &mut self.part);
+                    reader
+                        .decode_subset(&index, stored, &within, part, self.plan.threads, &mut self.decoder)
+                        .map_err(|source| ZarrError::Chunk { place: reader.place(&index), source })?;
+                    scratch.seconds.decode += timer.lap();
+                    self.convert(piece, || reader.place(&index))?;
+                }
+                (false, None) => continue,
+                // It is read as another value than a missing chunk of the output.
+                (false, Some(fill)) => self.converted = fill.repeat(elements),
             }
             present = true;
-            self.part.resize(inside.elements() as usize * self.itemsize, 0);
-            reader
-                .decode_subset(&index, &scratch.stored, &within, &mut self.part, self.plan.threads, &mut self.decoder)
-                .map_err(|source| ZarrError::Chunk { place: reader.place(&index), source })?;
-            scratch.seconds.decode += timer.lap();
             let start = inside.start().iter().zip(source.start()).zip(region.start());
             let start = start.map(|((at, from), to)| at - from + to).collect();
             let target = Subset::new(start, inside.shape().to_vec()).permuted(&order);
             zarray::copy_subset(
                 &target,
                 &target,
-                &self.part,
+                if piece.recode.is_some() { &self.converted } else { &self.part },
                 &chunk.permuted(&order),
                 &mut self.decoded,
                 self.itemsize,
@@ -249,10 +263,34 @@ impl<'a> Assembly<'a> {
         Err(arrivals.failure(&corrupt, reader.place(index)))
     }
 
-    /// A reader for a source array, after checking that its elements are stored like those of the output.
-    fn reader<'r>(&self, store: &'r Store, array: &'r Array) -> Result<ChunkReader<'r>, Failure> {
+    /// Converts the decoded part of a source chunk to elements of the output.
+    fn convert(&mut self, piece: &Piece, place: impl Fn() -> String) -> Result<(), Failure> {
+        let Some(recode) = &piece.recode else { return Ok(()) };
+        self.converted.clear();
+        recode.recode(&self.part, &mut self.converted).map_err(|why| Failure::new(Exit::Unreadable, why).at(place()))
+    }
+
+    /// The element of the output for those of a missing source chunk; `None`: it is missing in the output, too.
+    fn fill_of(&self, piece: &Piece, store: &Store) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(recode) = &piece.recode else { return Ok(None) };
+        let refused = |what: String| Failure::new(Exit::Unreadable, what).at(store.place(piece.array.key_prefix()));
+        let mut converted = Vec::with_capacity(self.itemsize);
+        recode.recode(&fill_element(&piece.array).map_err(refused)?, &mut converted).map_err(refused)?;
+        Ok((converted != self.fill).then_some(converted))
+    }
+
+    /// A reader for a source array and the size of its elements, after checking that they are stored like those of the output, or are
+    /// converted.
+    fn reader<'r>(&self, store: &'r Store, piece: &'r Piece) -> Result<(ChunkReader<'r>, usize), Failure> {
+        let array = &*piece.array;
         let refused = |what: String| Failure::new(Exit::Unreadable, what).at(store.place(array.key_prefix()));
         let reader = ChunkReader::new(store, array).map_err(refused)?;
+        let Itemsize::Fixed(itemsize) = reader.elements().itemsize else {
+            return Err(refused("its elements have variable length".into()));
+        };
+        if piece.recode.is_some() && reader.elements().order == self.elements.order {
+            return Ok((reader, itemsize));
+        }
         let kept = |array: &Array| {
             let chain = array.chain.innermost();
             chain.specs[..chain.kept].to_vec()
@@ -264,7 +302,7 @@ impl<'a> Assembly<'a> {
                 self.plan.array.path
             )));
         }
-        Ok(reader)
+        Ok((reader, itemsize))
     }
 
     /// All source objects as one: their bytes, and the sum of their hashes as the tag.

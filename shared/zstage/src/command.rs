@@ -8,15 +8,15 @@ use zstore::{Location, Target};
 pub enum Command {
     /// Everything, or only the plan.
     Run {
-        /// The source store.
-        source: Target,
+        /// The source stores.
+        sources: Vec<Target>,
         /// The output.
         output: Location,
     },
     /// One part of a prepared output.
     Part {
-        /// The source with its credentials, which the plan does not hold; `None`: as the plan names it.
-        source: Option<Target>,
+        /// The sources with their credentials, which the plan does not hold; none: as the plan names them.
+        sources: Vec<Target>,
         /// The output.
         output: Location,
         /// Which part.
@@ -27,7 +27,7 @@ pub enum Command {
     /// Publish a prepared output whose parts are all done.
     Finish {
         /// As for a part.
-        source: Option<Target>,
+        sources: Vec<Target>,
         /// The output.
         output: Location,
     },

@@ -1,7 +1,10 @@
 //! The metadata documents of the output: those of the source with the members that change replaced in place, or the same
 //! said in the other Zarr format.
 
+use std::collections::BTreeMap;
+
 use parking_lot::Mutex;
+use serde_json::{Map, Value};
 
 use zarray::{
     Array, Consolidated, Node, Pool, Span, ZarrError, ZarrFormat, array_v2, consolidated_v2, consolidated_v3, json,
@@ -16,6 +19,9 @@ use crate::read_documents::ReadDocuments;
 use crate::retire::without_copies;
 
 const MISSING: &str = "a member to be changed is missing";
+
+/// New attributes, by the start of the keys of a node.
+pub type Attributes = BTreeMap<String, Map<String, Value>>;
 
 /// Where a finished document goes: its key and its text.
 pub type Put<'a> = dyn Fn(&str, &[u8]) -> Result<(), Failure> + Sync + 'a;
@@ -35,6 +41,8 @@ pub struct Documents<'a> {
     pub plans: &'a [ArrayPlan],
     /// What converts documents, where the output has another format.
     pub convert: Option<&'a dyn Convert>,
+    /// New attributes of nodes.
+    pub attributes: &'a Attributes,
     /// The source documents read to make them.
     pub read: ReadDocuments,
 }
@@ -108,8 +116,10 @@ impl Documents<'_> {
                 (true, Some(alone)) => alone,
                 _ => edits.node(&texts.node, prefix, is_array).ok_or_else(|| cannot_be_changed(place()))?,
             };
+            let (node, attributes) =
+                self.with_attributes(prefix, node, texts.attributes).ok_or_else(|| cannot_be_changed(place()))?;
             copies.put(key(prefix, name), node)?;
-            if let Some(attributes) = texts.attributes {
+            if let Some(attributes) = attributes {
                 copies.put(key(prefix, ".zattrs"), attributes)?;
             }
             if self.selects || is_array || self.format == ZarrFormat::V3 {
@@ -125,6 +135,20 @@ impl Documents<'_> {
         written.into_iter().collect::<Result<(), Failure>>()?;
         copies.finish().map_err(|failure| failure.at(self.store.location()))?;
         Ok(Vec::new())
+    }
+
+    /// The texts of a node with its new attributes, if it has any. Nothing: the member is missing.
+    fn with_attributes(
+        &self,
+        prefix: &str,
+        node: Vec<u8>,
+        attributes: Option<Vec<u8>>,
+    ) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+        let Some(new) = self.attributes.get(prefix) else { return Some((node, attributes)) };
+        match self.format {
+            ZarrFormat::V2 => Some((node, serde_json::to_vec_pretty(new).ok())),
+            ZarrFormat::V3 => Some((replaced(&node, &vec![("attributes", Value::Object(new.clone()))])?, None)),
+        }
     }
 
     /// The documents of the other format.

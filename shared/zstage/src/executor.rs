@@ -215,7 +215,7 @@ impl Workers<'_> {
                 assemble(self.task, plan, item, regions, self.verifies(item), scratch)?
             }
             ItemSource::View(ObjectSource::Object { piece, .. }) => {
-                let piece = &plan.view.pieces()[*piece];
+                let piece = plan.view.piece(*piece);
                 let encoding = plan.encoding_of(&piece.array)?;
                 self.job(plan, item, piece.store, &piece.array, encoding.as_ref()).run(scratch)?
             }

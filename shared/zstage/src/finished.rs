@@ -217,7 +217,7 @@ impl Finished<'_> {
             None => Ok(false),
             Some((key, ItemSource::Own)) => has(0, &key),
             Some((key, ItemSource::View(ObjectSource::Object { piece, .. }))) => {
-                has(plan.view.pieces()[piece].store, &key)
+                has(plan.view.piece(piece).store, &key)
             }
             Some((_, ItemSource::View(ObjectSource::Regions(regions)))) => {
                 let mut found = sources_of(plan, &regions).into_iter().map(|(store, key)| has(store, &key));
@@ -251,8 +251,8 @@ impl Finished<'_> {
 
 /// Whether any source array of a plan has shards.
 fn has_shards(plan: &ArrayPlan) -> bool {
-    let pieces = plan.view.pieces().iter().map(|piece| &*piece.array);
-    std::iter::once(&plan.array).chain(pieces).any(|array| array.chain.sharding.is_some())
+    let is_sharded = |array: &Array| array.chain.sharding.is_some();
+    is_sharded(&plan.array) || plan.view.pieces().any(|piece| is_sharded(&piece.array))
 }
 
 #[cfg(test)]

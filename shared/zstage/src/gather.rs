@@ -123,7 +123,7 @@ impl<'a> Gathering<'a> {
 
     /// Appends the inner chunks of a region that are stored.
     fn region(&mut self, number: usize, region: &Subset, scratch: &mut WorkerScratch) -> Result<(), Stop> {
-        let piece = &self.plan.view.pieces()[number];
+        let piece = &*self.plan.view.piece(number);
         let (Some(grid), Some(sharding)) = (piece.array.numbered(), piece.array.chain.split_shards()) else {
             return Ok(());
         };

@@ -13,8 +13,9 @@ type Regions<'a> = &'a [(usize, Subset)];
 pub fn is_gathered(plan: &ArrayPlan, regions: Regions) -> bool {
     let Some(sharding) = plan.array.chain.split_shards().filter(|_| plan.encoding().is_none()) else { return false };
     let fits = |number: usize| {
-        let piece = &plan.view.pieces()[number];
-        let alike = piece.array.chain.specs == plan.array.chain.specs
+        let piece = &*plan.view.piece(number);
+        let alike = piece.recode.is_none()
+            && piece.array.chain.specs == plan.array.chain.specs
             && piece.array.fill_value == plan.array.fill_value
             && piece.array.dtype == plan.array.dtype
             && piece.array.chain.split_shards().is_some();
@@ -43,12 +44,13 @@ pub fn inner_chunks(array: &Array) -> Option<&[u64]> {
 
 /// The elements in the output of a source shard of which so few inner chunks are needed that it is not copied whole.
 pub fn few_inner_chunks(plan: &ArrayPlan, piece: usize, shard: &Subset) -> Option<Subset> {
-    let source = &plan.view.pieces()[piece].array;
+    let viewed = plan.view.piece(piece);
+    let source = &viewed.array;
     let inner = inner_chunks(source).filter(|_| plan.shards != Shards::Whole)?;
     let needed = shard.intersection(&Subset::whole(&plan.array.shape))?;
     let regions = [(piece, needed)];
     let [(_, region)] = &regions;
-    let start = plan.view.pieces()[piece].in_source(region);
+    let start = viewed.in_source(region);
     let all =
         Subset::new(start.start().to_vec(), shard.shape().to_vec()).intersection(&Subset::whole(&source.shape))?;
     let (needed, all) = (region.chunks(inner).elements(), all.chunks(inner).elements());

@@ -9,6 +9,7 @@
 
 mod array_plan;
 mod assemble;
+mod assemble_texts;
 mod backup;
 mod changes;
 mod chunk;
@@ -23,6 +24,7 @@ mod finished;
 mod folder;
 mod gather;
 mod inner_chunks;
+mod join;
 mod journal;
 mod large;
 mod lease;
@@ -73,10 +75,11 @@ mod writer;
 
 pub use array_plan::{Action, ArrayPlan, Rechunk};
 pub use command::Command;
-pub use documents::{Convert, Converted, NodeTexts};
+pub use documents::{Attributes, Convert, Converted, NodeTexts};
 pub use edits::{Changes, replaced};
 pub use encoding::{Encoding, is_self_describing};
 pub use inner_chunks::inner_chunks;
+pub use join::{Join, JoinedArray, Recode, Run as JoinRun};
 pub use journal::Journal;
 pub use lock::{Claim, FileLock};
 pub use new_store::NewStore;

@@ -44,6 +44,11 @@ pub fn divide(
         if plan.rechunk().is_some() {
             continue;
         }
+        if plan.encoding().is_none() && plan.may_be_assembled() {
+            let bytes = plan.object_bytes().unwrap_or(COPY_PIECE);
+            plan.need = bytes.saturating_mul(COPIES_DECODED_AGAIN).min(budget);
+            continue;
+        }
         if plan.encoding().is_none() {
             plan.need = plan.object_bytes().unwrap_or(COPY_PIECE).min(COPY_PIECE);
             continue;

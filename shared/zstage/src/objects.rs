@@ -233,7 +233,7 @@ pub fn source_of(plan: &ArrayPlan, unit: u64) -> Option<(String, ItemSource)> {
     }
     let key = match &under {
         ObjectSource::Object { piece, index } => {
-            let array = &plan.view.pieces()[*piece].array;
+            let array = &plan.view.piece(*piece).array;
             array.key(&array.keys.encode(index))
         }
         ObjectSource::Regions(_) => plan.output_key(&index),

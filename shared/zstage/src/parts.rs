@@ -84,7 +84,7 @@ pub fn missing(staged: &StagedStore, parts: u32) -> Result<Vec<u32>, StoreError>
 pub fn status(staged: &StagedStore, header: &Header) -> Result<Status, StoreError> {
     let missing = missing(staged, header.parts)?;
     Ok(Status {
-        source: header.source.clone(),
+        source: header.first_source().to_owned(),
         parts: header.parts,
         done: u64::from(header.parts) - missing.len() as u64,
         missing: ranges(&missing),

@@ -1,5 +1,7 @@
 //! `OUT.plan/plan.json`: what every process that continues an output, does a part of it or publishes it must know.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -9,6 +11,7 @@ use zwire::{Exit, Failure};
 use crate::array_plan::ArrayPlan;
 use crate::options::Begin;
 use crate::placement::Placement;
+use crate::view::Piece;
 
 /// The plan as it is stored: what every writer has, and the tool's own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,8 +33,8 @@ pub struct Header {
     pub tool: String,
     /// The version of the tool.
     pub version: String,
-    /// The source store: an absolute path, or a URL.
-    pub source: String,
+    /// The source stores: absolute paths, or URLs.
+    pub sources: Vec<String>,
     /// Whether the source itself is changed.
     pub in_place: bool,
     /// Whether a store that has the output's name is replaced.
@@ -74,9 +77,14 @@ pub struct MemoryPlan {
 }
 
 /// Version of the document.
-pub const V: u32 = 1;
+pub const V: u32 = 2;
 
 impl Header {
+    /// The first source store.
+    pub fn first_source(&self) -> &str {
+        self.sources.first().map_or("", String::as_str)
+    }
+
     /// How the output was begun.
     pub fn begin(&self) -> Begin {
         match (self.in_place, self.overwrite) {
@@ -129,14 +137,12 @@ pub fn fingerprint(plans: &[ArrayPlan]) -> u32 {
         let encoding = plan.encoding().map(|it| (it.compressor.to_v2(), it.typesize, it.checksum));
         let layout = plan.rechunk().map(|rechunk| (&rechunk.layout.chunks, rechunk.layout.object_shape()));
         let decided = json!([plan.action.name(), encoding, layout, plan.placement == Placement::InPlace]);
-        let pieces: Vec<_> = plan
-            .view
-            .pieces()
-            .iter()
-            .map(|piece| {
-                json!([piece.store, piece.array.path, piece.region.start(), piece.region.shape(), piece.offset])
-            })
-            .collect();
+        let piece = |piece: Cow<Piece>| {
+            let recode = piece.recode.as_ref().map(|recode| recode.describe());
+            let (start, shape) = (piece.region.start(), piece.region.shape());
+            json!([piece.store, piece.array.path, start, shape, piece.offset, recode])
+        };
+        let pieces: Vec<_> = plan.view.pieces().map(piece).collect();
         let own = json!([
             array.path,
             array.shape,
@@ -178,7 +184,7 @@ mod tests {
             v: V,
             tool: tool.into(),
             version: "0".into(),
-            source: "s".into(),
+            sources: vec!["s".into()],
             in_place: false,
             overwrite: false,
             backup: None,

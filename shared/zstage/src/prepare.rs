@@ -14,7 +14,7 @@ use zstore::{Location, Store, StoreError, make_empty_directory, remove_empty_dir
 use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
-use crate::documents::{Convert, Documents};
+use crate::documents::{Attributes, Convert, Documents};
 use crate::options::WriteOptions;
 use crate::output_plan::OutputPlan;
 use crate::placement::Placement;
@@ -35,6 +35,8 @@ pub struct Format<'a> {
     pub wanted: Option<ZarrFormat>,
     /// What converts documents from one format to the other.
     pub convert: Option<&'a dyn Convert>,
+    /// New attributes of nodes.
+    pub attributes: &'a Attributes,
 }
 
 impl OutputPlan<'_> {
@@ -66,7 +68,7 @@ impl OutputPlan<'_> {
             v: plan_file::V,
             tool: tool.to_owned(),
             version: env!("CARGO_PKG_VERSION").into(),
-            source: absolute(self.store().location()),
+            sources: self.stores.iter().map(|store| absolute(store.location())).collect(),
             in_place: staged.in_place(),
             overwrite: options.begin == crate::options::Begin::Overwrite,
             backup,
@@ -123,7 +125,7 @@ impl OutputPlan<'_> {
                     ZarrFormat::V2 => &[".zarray", ".zattrs"],
                     ZarrFormat::V3 => &["zarr.json"],
                 };
-                names.iter().map(|name| (piece.store, piece.array.key(name)))
+                names.iter().map(|name| (piece.store, piece.array.key(name))).collect::<Vec<_>>()
             })
             .collect();
         let note = |(store, key): (usize, String)| -> Result<(), StoreError> {
@@ -156,6 +158,7 @@ impl OutputPlan<'_> {
             groups: self.groups.iter().map(|path| path.trim_start_matches('/')).collect(),
             plans: &self.plans,
             convert: format.convert,
+            attributes: format.attributes,
             read: ReadDocuments::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use zarray::{Part, json};
+use zarray::{Part, Pool, json};
 use zstore::{Location, METADATA, Store, StoreError, StoreOptions, Target};
 use zwire::{Exit, Failure, PlanRecord, human_counted};
 
@@ -36,9 +36,9 @@ pub fn run<W: Writer>(
     let run = Run { tool, options, progress };
     match command {
         Command::Status(output) => run.status(output),
-        Command::Finish { source, output } => run.finish(source.as_ref(), output),
-        Command::Part { source, output, part } => run.part(source.as_ref(), output, *part),
-        Command::Run { source, output } => run.everything(source, output),
+        Command::Finish { sources, output } => run.finish(sources, output),
+        Command::Part { sources, output, part } => run.part(sources, output, *part),
+        Command::Run { sources, output } => run.everything(sources, output),
     }
 }
 
@@ -57,10 +57,10 @@ pub type PlannedOrRefused<'a> = Result<Box<OutputPlan<'a>>, Outcome>;
 
 impl<W: Writer> Run<'_, W> {
     /// Everything in one process, or only the plan.
-    fn everything(&self, source: &Target, output: &Location) -> Result<Outcome, Failure> {
+    fn everything(&self, sources: &[Target], output: &Location) -> Result<Outcome, Failure> {
         let options = self.options;
-        let stores = [self.open_source(source, output)?];
-        check_output(&stores[0], output, options.begin, options.dry_run)?;
+        let stores = self.open_sources(sources, |source| self.open_source(source, output))?;
+        stores.iter().try_for_each(|store| check_output(store, output, options.begin, options.dry_run))?;
         if options.resume && StagedStore::is_begun(output, &options.store)? {
             let (staged, plan) = self.open(output, Claim::Alone)?;
             return self.resume(&stores, staged, plan);
@@ -114,12 +114,26 @@ impl<W: Writer> Run<'_, W> {
         }
     }
 
-    /// Opens the source of a plan, with the credentials of `source` where there are any.
-    pub fn source(&self, source: Option<&Target>, header: &Header) -> Result<Store, Failure> {
-        let source = source.cloned().unwrap_or_else(|| header.source.as_str().into());
-        let store = Store::open(source, &self.options.store)?;
-        self.check_same_run(header, &store, true)?;
-        Ok(store)
+    /// Opens the sources of a plan, with the credentials of `given` where there are any.
+    pub fn planned_sources(&self, given: &[Target], header: &Header) -> Result<Vec<Store>, Failure> {
+        let planned: Vec<Target> = header.sources.iter().map(|source| source.as_str().into()).collect();
+        let sources = if given.is_empty() { &planned } else { given };
+        let stores = self.open_sources(sources, |source| Ok(Store::open(source, &self.options.store)?))?;
+        self.check_same_run(header, &stores, true)?;
+        Ok(stores)
+    }
+
+    /// Opens all sources side by side, each with `open`; one at least.
+    fn open_sources(
+        &self,
+        sources: &[Target],
+        open: impl Fn(&Target) -> Result<Store, Failure> + Sync,
+    ) -> Result<Vec<Store>, Failure> {
+        match sources {
+            [] => Err(Failure::usage("no source is given")),
+            [only] => Ok(vec![open(only)?]),
+            several => Pool::new(self.options.jobs).map(several.iter().collect(), open).into_iter().collect(),
+        }
     }
 
     fn open(&self, output: &Location, who: Claim) -> Result<Unfinished<W>, Failure> {
@@ -149,7 +163,7 @@ impl<W: Writer> Run<'_, W> {
         let format = self.format(&body);
         let file = plan.prepare(W::TOOL, body.clone(), format, &staged, options, self.progress)?;
         if options.prepare.is_some() {
-            self.warn_credentials(stores[0].location());
+            stores.iter().for_each(|store| self.warn_credentials(store.location()));
             staged.keep();
             return Ok(Outcome::new(Exit::Done, Summary::Prepared { parts: file.header.parts }));
         }
@@ -177,7 +191,7 @@ impl<W: Writer> Run<'_, W> {
     }
 
     fn resume(&self, stores: &[Store], staged: StagedStore, file: PlanFile<W::Body>) -> Result<Outcome, Failure> {
-        self.check_same_run(&file.header, &stores[0], false)?;
+        self.check_same_run(&file.header, stores, false)?;
         let sources = self.sources(stores, staged.output())?;
         let body = self.tool.body(Some(&file.body), &sources)?;
         if staged.is_finishing()? {
@@ -263,18 +277,24 @@ impl<W: Writer> Run<'_, W> {
         Sources::open(stores, output, self.options, W::SELECTS)
     }
 
-    pub fn format(&self, body: &W::Body) -> Format<'_> {
-        Format { wanted: self.tool.format(body), convert: self.tool.convert() }
+    pub fn format<'b>(&'b self, body: &'b W::Body) -> Format<'b> {
+        let attributes = self.tool.attributes(body);
+        Format { wanted: self.tool.format(body), convert: self.tool.convert(), attributes }
     }
 
     /// The command line must not contradict the unfinished run.
-    fn check_same_run(&self, header: &Header, store: &Store, is_part: bool) -> Result<(), Failure> {
+    fn check_same_run(&self, header: &Header, stores: &[Store], is_part: bool) -> Result<(), Failure> {
         let options = self.options;
         if (options.begin == Begin::InPlace) != header.in_place && !is_part {
             return Err(Failure::usage("--in-place differs from the unfinished run"));
         }
-        if absolute(store.location()) != header.source {
-            let text = format!("the unfinished run has another source: {}", header.source);
+        if stores.len() != header.sources.len() {
+            let (planned, given) = (header.sources.len(), stores.len());
+            return Err(Failure::usage(format!("the unfinished run has {planned} sources, and {given} are given")));
+        }
+        let differs = |(store, source): &(&Store, &String)| absolute(store.location()) != **source;
+        if let Some((store, source)) = stores.iter().zip(&header.sources).find(differs) {
+            let text = format!("the unfinished run has another source: {source}");
             return Err(Failure::usage(text).at(store.location()));
         }
         let backup = options.backup.as_ref().map(|directory| absolute(&Location::Local(directory.clone())));
@@ -308,7 +328,7 @@ impl<W: Writer> Run<'_, W> {
         if totals.skipped_keys > 0 {
             let strays = human_counted(totals.skipped_keys, "key");
             let what = if header.in_place { "kept" } else { "not copied" };
-            let source = &header.source;
+            let source = header.first_source();
             self.progress
                 .warn(&format!("{source}: {strays} outside any array {what}; use zinspect --sizes to list them"));
         }
@@ -345,7 +365,7 @@ impl<W: Writer> Run<'_, W> {
 
     /// A store above the one that was changed in place may hold a copy of its metadata.
     fn warn_stale_copy(&self, header: &Header) {
-        let Some(above) = Path::new(&header.source).parent().filter(|_| header.in_place) else { return };
+        let Some(above) = Path::new(header.first_source()).parent().filter(|_| header.in_place) else { return };
         let copies = std::fs::read(above.join("zarr.json")).unwrap_or_default();
         let consolidated = json::member(&copies, 0, "consolidated_metadata");
         let has_copies = consolidated.is_some_and(|range| &copies[range] != b"null");

@@ -19,7 +19,7 @@ use crate::writer::Writer;
 
 impl<W: Writer> Run<'_, W> {
     /// One part of a prepared output.
-    pub fn part(&self, source: Option<&Target>, output: &Location, part: Part) -> Result<Outcome, Failure> {
+    pub fn part(&self, given: &[Target], output: &Location, part: Part) -> Result<Outcome, Failure> {
         let Some((staged, file)) = self.open_prepared(output, Claim::Shared)? else {
             return Ok(self.complete(output, ""));
         };
@@ -32,7 +32,7 @@ impl<W: Writer> Run<'_, W> {
         if parts::is_done(&staged, part.number)? {
             return Ok(Outcome::new(Exit::Done, Summary::PartDone { already_done: true }));
         }
-        let stores = [self.source(source, header)?];
+        let stores = self.planned_sources(given, header)?;
         let sources = self.sources(&stores, staged.output())?;
         let body = self.tool.body(Some(&file.body), &sources)?;
         self.options.check_bad_chunks(header.in_place)?;
@@ -69,7 +69,7 @@ impl<W: Writer> Run<'_, W> {
     }
 
     /// Publishes a prepared output whose parts are all done.
-    pub fn finish(&self, source: Option<&Target>, output: &Location) -> Result<Outcome, Failure> {
+    pub fn finish(&self, given: &[Target], output: &Location) -> Result<Outcome, Failure> {
         let Some((staged, file)) = self.open_prepared(output, Claim::Alone)? else {
             return Ok(self.complete(output, ""));
         };
@@ -82,7 +82,7 @@ impl<W: Writer> Run<'_, W> {
         }
         let Work { totals, seen } = parts::sum(&staged, file.header.parts)?;
         sweep(&staged)?;
-        let stores = [self.source(source, &file.header)?];
+        let stores = self.planned_sources(given, &file.header)?;
         if !staged.is_finishing()? {
             self.check_parts(&stores, &staged, &file, &seen)?;
         }

@@ -24,8 +24,8 @@ pub struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    /// Reads the metadata at the root. With `selects`, arrays may be left out: consolidated metadata is believed, and keys are
-    /// computed, so that nothing is listed of what is not needed.
+    /// Reads the metadata at the root. With `selects`, arrays may be left out: consolidated metadata of a remote store is believed, and
+    /// keys are computed, so that nothing is listed of what is not needed.
     ///
     /// # Errors
     /// A source that is not a Zarr store, and what the store answers.
@@ -38,8 +38,8 @@ impl<'a> Sources<'a> {
         let store = &stores[0];
         let pool = Arc::new(Pool::new(options.workers(store, output, selects)));
         let listed = !selects && is_listable(store)?;
-        // Stale consolidated metadata would lose arrays where all are wanted: it is then used only if nothing can be listed.
-        let hierarchy = Arc::new(Hierarchy::open(store, &pool, !listed)?);
+        // Stale consolidated metadata would lose arrays: it is used only where listing costs requests, or cannot be done.
+        let hierarchy = Arc::new(Hierarchy::open(store, &pool, !listed && store.is_remote())?);
         Ok(Sources { stores, hierarchy, listed, selects, pool })
     }
 

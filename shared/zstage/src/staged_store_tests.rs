@@ -14,7 +14,7 @@ fn open(output: &Path, who: Claim) -> Result<StagedStore, Failure> {
 
 /// What a plan has at least.
 const PLAN_TEXT: &[u8] =
-    br#"{"v": 1, "tool": "t", "version": "0", "source": "s", "in_place": false, "parts": 1, "fingerprint": 0,
+    br#"{"v": 1, "tool": "t", "version": "0", "sources": ["s"], "in_place": false, "parts": 1, "fingerprint": 0,
     "cut": {"memory_bytes": 1, "jobs": 1, "readers": 1, "verify": true, "remote_output": false}}"#;
 
 fn refused(opened: Result<StagedStore, Failure>) -> String {

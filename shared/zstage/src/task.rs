@@ -56,9 +56,7 @@ impl<'a> Task<'a> {
     pub fn source_of(&self, plan: &ArrayPlan, item: &Item) -> Option<&'a Store> {
         match &item.source {
             ItemSource::Own => Some(self.store()),
-            ItemSource::View(ObjectSource::Object { piece, .. }) => {
-                Some(&self.stores[plan.view.pieces()[*piece].store])
-            }
+            ItemSource::View(ObjectSource::Object { piece, .. }) => Some(&self.stores[plan.view.piece(*piece).store]),
             ItemSource::View(ObjectSource::Regions(_)) => None,
         }
     }

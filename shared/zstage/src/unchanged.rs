@@ -128,7 +128,7 @@ impl LastLook<'_> {
         each_unit(&self.plan.pool, plan.units(), |unit| {
             let hash = match source_of(plan, unit) {
                 Some((key, ItemSource::View(ObjectSource::Object { piece, .. }))) => {
-                    let stat = self.plan.stores[plan.view.pieces()[piece].store].stat(&key)?;
+                    let stat = self.plan.stores[plan.view.piece(piece).store].stat(&key)?;
                     stat.map_or(0, |stat| source_hash(&key, Some(stat)))
                 }
                 Some((_, ItemSource::View(ObjectSource::Regions(regions)))) => {

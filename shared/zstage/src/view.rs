@@ -4,10 +4,13 @@
 //! output's chunk grid it gives the source of each output object, computed from the object's index alone, so that 10^7
 //! objects need no list.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use zarray::{Array, ChunkSet, Grid, Subset};
+
+use crate::join::{Join, Recode};
 
 /// So many pieces, such as those of a crop, are all looked at for each object.
 const FEW_PIECES: usize = 16;
@@ -23,6 +26,8 @@ pub struct Piece {
     pub region: Subset,
     /// Position of its first element in the output.
     pub offset: Vec<u64>,
+    /// How its elements become those of the output; `None`: they are the same.
+    pub recode: Option<Arc<dyn Recode>>,
 }
 
 /// The source elements of an output array.
@@ -31,8 +36,10 @@ pub enum View {
     /// The whole array named by the plan, from the first source store.
     #[default]
     Whole,
-    /// Pieces that do not overlap, in ascending order along the joined dimension, if there is one.
+    /// Pieces that do not overlap.
     Pieces(Vec<Piece>),
+    /// Ranges of several arrays, one after the other along a dimension.
+    Join(Box<Join>),
     /// Some chunks of a whole array, in their places.
     Chunks(Box<(Piece, Arc<ChunkSet>)>),
 }
@@ -58,7 +65,7 @@ pub enum ViewError {
     Irregular(String),
     /// The crop extends outside the array or has a different rank.
     Outside(String),
-    /// The arrays differ in rank, data type, or the length of a dimension other than the joined one.
+    /// The arrays differ in rank, or the length of a dimension other than the joined one.
     Different {
         /// The first array.
         path: String,
@@ -75,7 +82,7 @@ impl std::fmt::Display for ViewError {
             ViewError::Irregular(path) => write!(f, "{path}: its chunk grid is not regular"),
             ViewError::Outside(path) => write!(f, "{path}: the region lies outside the array"),
             ViewError::Different { path, other } => {
-                write!(f, "{other}: shape or data type does not match {path}, with which it is concatenated")
+                write!(f, "{other}: its shape does not match {path}, with which it is concatenated")
             }
             ViewError::Empty => f.write_str("no arrays to concatenate"),
         }
@@ -121,53 +128,30 @@ impl View {
             array: Arc::clone(array),
             region: Subset::new(start, shape),
             offset,
+            recode: None,
         };
         Ok(View::Pieces(boxes.into_iter().map(piece).collect()))
     }
 
-    /// Joins the arrays (each with the index of its store) along `dimension`.
+    /// Joins whole arrays (each with the index of its store) along `dimension`.
     ///
     /// # Errors
-    /// [`ViewError::Irregular`], [`ViewError::Different`] and [`ViewError::Empty`].
+    /// As [`Join::new`].
     pub fn join(arrays: Vec<(usize, Arc<Array>)>, dimension: usize) -> Result<View, ViewError> {
-        let first = arrays.first().map(|(_, array)| Arc::clone(array)).ok_or(ViewError::Empty)?;
-        let mut pieces = Vec::with_capacity(arrays.len());
-        let mut at = 0;
-        for (store, array) in arrays {
-            if !array.numbered().is_some_and(Grid::is_regular) {
-                return Err(ViewError::Irregular(array.path.clone()));
-            }
-            let others = |array: &Array| {
-                let lengths = array.shape.iter().enumerate().filter(|(axis, _)| *axis != dimension);
-                lengths.map(|(_, length)| *length).collect::<Vec<u64>>()
-            };
-            let fits = array.shape.len() == first.shape.len()
-                && dimension < first.shape.len()
-                && others(&array) == others(&first)
-                && array.dtype == first.dtype;
-            if !fits {
-                return Err(ViewError::Different { path: first.path.clone(), other: array.path.clone() });
-            }
-            let mut offset = vec![0; array.shape.len()];
-            offset[dimension] = at;
-            at += array.shape[dimension];
-            let region = Subset::whole(&array.shape);
-            pieces.push(Piece { store, array, region, offset });
-        }
-        Ok(View::Pieces(pieces))
+        Ok(View::Join(Box::new(Join::whole(arrays, dimension)?)))
     }
 
     /// Some chunks of an array in source store `store`, in their places; the others are absent.
     pub fn chunks(store: usize, array: &Arc<Array>, chunks: Arc<ChunkSet>) -> View {
         let (region, offset) = (Subset::whole(&array.shape), vec![0; array.shape.len()]);
-        View::Chunks(Box::new((Piece { store, array: Arc::clone(array), region, offset }, chunks)))
+        View::Chunks(Box::new((Piece { store, array: Arc::clone(array), region, offset, recode: None }, chunks)))
     }
 
     /// The chunks, if only some are wanted.
     pub fn chosen(&self) -> Option<&Arc<ChunkSet>> {
         match self {
             View::Chunks(part) => Some(&part.1),
-            View::Whole | View::Pieces(_) => None,
+            View::Whole | View::Pieces(_) | View::Join(_) => None,
         }
     }
 
@@ -176,21 +160,50 @@ impl View {
         matches!(self, View::Whole)
     }
 
-    /// The pieces; empty for a whole array.
-    pub fn pieces(&self) -> &[Piece] {
+    /// Number of pieces; 0 for a whole array.
+    pub fn len(&self) -> usize {
         match self {
-            View::Whole => &[],
-            View::Pieces(pieces) => pieces,
-            View::Chunks(part) => std::slice::from_ref(&part.0),
+            View::Whole => 0,
+            View::Pieces(pieces) => pieces.len(),
+            View::Join(join) => join.len(),
+            View::Chunks(_) => 1,
+        }
+    }
+
+    /// A piece.
+    ///
+    /// # Panics
+    /// Of a whole array, and if there are not so many.
+    pub fn piece(&self, number: usize) -> Cow<'_, Piece> {
+        match self {
+            View::Pieces(pieces) => Cow::Borrowed(&pieces[number]),
+            View::Join(join) => Cow::Owned(join.piece(number)),
+            View::Whole | View::Chunks(_) => Cow::Borrowed(self.only()),
+        }
+    }
+
+    /// All pieces; none of a whole array.
+    pub fn pieces(&self) -> impl Iterator<Item = Cow<'_, Piece>> {
+        (0..self.len()).map(|number| self.piece(number))
+    }
+
+    /// The piece of which some chunks are viewed.
+    #[allow(clippy::panic)] // A caller that asks a whole array for a piece is wrong.
+    fn only(&self) -> &Piece {
+        match self {
+            View::Chunks(part) => &part.0,
+            _ => panic!("a whole array has no pieces"),
         }
     }
 
     /// The shape of the output; `None` if it is that of the source.
     pub fn shape(&self) -> Option<Vec<u64>> {
-        if self.chosen().is_some() {
-            return None;
+        match self {
+            View::Whole | View::Chunks(_) => return None,
+            View::Join(join) => return Some(join.shape()),
+            View::Pieces(_) => {}
         }
-        let ends = self.pieces().iter().map(|piece| {
+        let ends = self.pieces().map(|piece| {
             let extents = piece.offset.iter().zip(piece.region.shape());
             extents.map(|(offset, length)| offset + length).collect::<Vec<u64>>()
         });
@@ -203,10 +216,10 @@ impl View {
         let Some(object) = clipped else { return ObjectSource::Regions(Vec::new()) };
         let regions: Vec<(usize, Subset)> = self
             .touched(&object)
-            .filter_map(|number| Some((number, self.pieces()[number].placed().intersection(&object)?)))
+            .filter_map(|number| Some((number, self.piece(number).placed().intersection(&object)?)))
             .collect();
         match regions.as_slice() {
-            [(number, region)] if *region == object => match self.pieces()[*number].object(output, index) {
+            [(number, region)] if *region == object => match self.object(*number, output, index) {
                 Some(index) => ObjectSource::Object { piece: *number, index },
                 None => ObjectSource::Regions(regions),
             },
@@ -214,12 +227,18 @@ impl View {
         }
     }
 
+    /// The stored object of a piece that is the output object `index`.
+    fn object(&self, number: usize, output: &Grid, index: &[u64]) -> Option<Vec<u64>> {
+        self.piece(number).object(output, index)
+    }
+
     /// The pieces that may overlap a box of the output, by binary search because a join may have thousands.
     fn touched(&self, object: &Subset) -> std::ops::Range<usize> {
-        let pieces = self.pieces();
-        if pieces.len() <= FEW_PIECES {
-            return 0..pieces.len();
-        }
+        let pieces = match self {
+            View::Join(join) => return join.touched(object),
+            View::Pieces(pieces) if pieces.len() > FEW_PIECES => pieces,
+            _ => return 0..self.len(),
+        };
         let ends_before = |piece: &Piece| {
             let ends = piece.offset.iter().zip(piece.region.shape()).map(|(offset, length)| offset + length);
             ends.zip(object.start()).any(|(end, start)| end <= *start)
@@ -248,6 +267,9 @@ impl Piece {
     /// The stored source object with the same elements as the output object `index`, if any: both grids must have the
     /// same chunk there, containing the same elements of their arrays.
     fn object(&self, output: &Grid, index: &[u64]) -> Option<Vec<u64>> {
+        if self.recode.is_some() {
+            return None;
+        }
         let source = self.array.numbered().filter(|source| source.chunk_shape() == output.chunk_shape())?;
         let starts = index.iter().zip(output.chunk_shape()).zip(&self.offset).zip(self.region.start());
         let own = starts.zip(source.chunk_shape()).map(|((((index, length), offset), start), chunk)| {

@@ -17,8 +17,8 @@ use crate::prepare::Format;
 use crate::publish::publish;
 use crate::read_documents::check_documents;
 use crate::{
-    Action, ArrayPlan, ArrayStats, ArrivalCheck, Begin, Command, Encoding, NoProgress, OnBadChunk, OnChange,
-    OutputPlan, Planned, Progress, Sources, StagedStore, Summary, Totals, Verify, WriteOptions, Writer, run,
+    Action, ArrayPlan, ArrayStats, ArrivalCheck, Attributes, Begin, Command, Encoding, NoProgress, OnBadChunk,
+    OnChange, OutputPlan, Planned, Progress, Sources, StagedStore, Summary, Totals, Verify, WriteOptions, Writer, run,
 };
 
 /// A tool whose only plan is a view.
@@ -153,7 +153,7 @@ fn write(directory: &Path, tool: &ViewTool, resume: bool) -> Result<Totals, Fail
 
 fn write_watched(directory: &Path, tool: &ViewTool, resume: bool, progress: &dyn Progress) -> Result<Totals, Failure> {
     let source = directory.join("in.zarr").into_os_string();
-    let command = Command::Run { source: source.into(), output: Location::Local(directory.join("out.zarr")) };
+    let command = Command::Run { sources: vec![source.into()], output: Location::Local(directory.join("out.zarr")) };
     match run(tool, &command, &options(resume), progress)?.summary {
         Summary::Totals(totals) => Ok(totals),
         other => panic!("no totals: {other:?}"),
@@ -372,7 +372,8 @@ fn a_refused_view_leaves_nothing() {
     make(&directory.path().join("in.zarr"), [10, 6], [4, 4], false, false);
     let tool = ViewTool { view: &|array| cropped(array, 8..12, 0..2), compressor: None };
     let source = directory.path().join("in.zarr").into_os_string();
-    let command = Command::Run { source: source.into(), output: Location::Local(directory.path().join("out.zarr")) };
+    let command =
+        Command::Run { sources: vec![source.into()], output: Location::Local(directory.path().join("out.zarr")) };
     let outcome = run(&tool, &command, &options(false), &NoProgress).expect("ends");
     assert_eq!(outcome.exit, Exit::Usage);
     assert_eq!(std::fs::read_dir(directory.path()).expect("lists").count(), 1);
@@ -388,7 +389,7 @@ fn a_finished_view_that_lacks_an_object_is_not_complete() {
         let again = || {
             let source = directory.path().join("in.zarr").into_os_string();
             let output = Location::Local(directory.path().join("out.zarr"));
-            let command = Command::Run { source: source.into(), output };
+            let command = Command::Run { sources: vec![source.into()], output };
             run(&tool, &command, &options(true), &NoProgress)
         };
         assert!(matches!(again().expect("ends").summary, Summary::Complete { .. }), "{holes}");
@@ -419,7 +420,7 @@ fn documents_of_the_second_source_that_change_before_the_end_are_noticed() {
         let Planned::Possible(mut plan) = planned else { panic!("it is possible") };
         plan.divide(&output, &options, None).expect("fits");
         let staged = StagedStore::begin(&output, Begin::New, &options.store).expect("begins");
-        let format = Format { wanted: None, convert: None };
+        let format = Format { wanted: None, convert: None, attributes: &Attributes::new() };
         let file = plan.prepare("view_tool", Body {}, format, &staged, &options, &NoProgress).expect("prepares");
         let record = |_: &ArrayPlan, _: &ArrayStats| None;
         let run = PartRun {

@@ -7,12 +7,15 @@ use zstore::{Location, Store};
 use zwire::{Failure, PlanRecord, Record};
 
 use crate::array_plan::ArrayPlan;
-use crate::documents::Convert;
+use crate::documents::{Attributes, Convert};
 use crate::options::Begin;
 use crate::output_plan::{OutputPlan, PlanArray};
 use crate::progress::Progress;
 use crate::sources::Sources;
 use crate::stats::ArrayStats;
+
+/// All nodes keep their attributes.
+static NO_ATTRIBUTES: Attributes = Attributes::new();
 
 /// What a tool adds to the common writer.
 pub trait Writer: Sync {
@@ -80,6 +83,11 @@ pub trait Writer: Sync {
     /// What converts documents to that format.
     fn convert(&self) -> Option<&dyn Convert> {
         None
+    }
+
+    /// New attributes of nodes, by the start of their keys.
+    fn attributes<'b>(&self, _body: &'b Self::Body) -> &'b Attributes {
+        &NO_ATTRIBUTES
     }
 
     /// Completes the record of an array in a dry run.

@@ -23,13 +23,14 @@ pub use exit::{EXIT_STATUS, Exit};
 pub use failure::Failure;
 pub use json::{V1, ratio, round3, three_digits};
 pub use record::{
-    ArrayRecord, BenchRecord, CacheEntryRecord, CheckRecord, ChoiceRecord, ChunkRecord, CompareRecord,
-    ConsolidatedRecord, ErrorRecord, ExtractionRecord, FetchRecord, FetchedRecord, FindingRecord, GroupRecord,
-    KeyRecord, MatchRecord, PlanRecord, RecompressRecord, Record, RowRecord, Severity, Summary, Timing, TrialRecord,
+    ArrayRecord, BatchRecord, BenchRecord, CacheEntryRecord, CheckRecord, ChoiceRecord, ChunkRecord, CompareRecord,
+    ConcatRecord, ConflictRecord, ConsolidatedRecord, CoordinateRecord, DuplicateRecord, ErrorRecord, ExtractionRecord,
+    FetchRecord, FetchedRecord, FindingRecord, GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord,
+    Record, RowRecord, Severity, Summary, Timing, TrialRecord,
 };
 pub use redact::{decoded, redact, redact_url};
 pub use summary::{
-    AgainstSummary, ExtractPlanSummary, ExtractSummary, FetchSummary, GainSummary, InspectSummary, ManifestSummary,
-    SizesSummary, TrialSummary, ValidateSummary,
+    AgainstSummary, ConcatSummary, DedupSummary, ExtractPlanSummary, ExtractSummary, FetchSummary, GainSummary,
+    InspectSummary, ManifestSummary, SizesSummary, TrialSummary, ValidateSummary,
 };
 pub use units::{human_bytes, human_count, human_counted, recompressed_name, shell_quote};

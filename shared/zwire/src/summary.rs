@@ -278,3 +278,58 @@ mod tests {
         );
     }
 }
+
+/// Totals of `zdedup`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct DedupSummary {
+    /// Stores given.
+    pub batches: u64,
+    /// The dimension.
+    pub dim: String,
+    /// Coordinate values in all batches.
+    pub values: u64,
+    /// Different values.
+    pub unique: u64,
+    /// Values beyond the first occurrence of each.
+    pub duplicates: u64,
+    /// Values that occur more than once, with the same data each time.
+    pub identical: u64,
+    /// Values that occur more than once, with different data.
+    pub conflicting: u64,
+    /// Places where the coordinate leaves out a step.
+    pub gaps: u64,
+    /// Steps that are missing there.
+    pub missing_steps: u64,
+    /// Values that are smaller than the one before them.
+    pub unsorted: u64,
+    /// Neighbouring values that are much closer than a step.
+    pub near_duplicates: u64,
+    /// Values that are NaN, not a time, or marked as missing.
+    pub missing_values: u64,
+    /// Totals of the concatenation.
+    #[serde(flatten)]
+    pub concat: Option<ConcatSummary>,
+}
+
+/// What a concatenation adds to a [`DedupSummary`].
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ConcatSummary {
+    /// Values along the dimension in the output.
+    pub kept: u64,
+    /// Arrays written.
+    pub arrays: u64,
+    /// Stored objects written.
+    pub objects: u64,
+    /// Objects whose stored bytes were copied.
+    pub copied: u64,
+    /// Objects that were encoded again.
+    pub recoded: u64,
+    /// Stored bytes of the output.
+    pub bytes: u64,
+    /// Objects that were read back and compared.
+    pub verified: u64,
+    /// Objects that an earlier run had written.
+    pub resumed: u64,
+    /// Objects that failed.
+    pub failed: u64,
+}

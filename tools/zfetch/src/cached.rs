@@ -193,7 +193,7 @@ impl Job<'_> {
         };
         let room = Room { max_size: options.max_size.filter(|_| !dry_run), make: &make_room };
         let fetch = Fetch::new(options, Some(self.name), Some(room));
-        let command = Command::Run { source: self.name.clone(), output: Location::Local(path.clone()) };
+        let command = Command::Run { sources: vec![self.name.clone()], output: Location::Local(path.clone()) };
         let keep_journal = Some(entry.next_checksums(old));
         let write = WriteOptions { resume: !dry_run, begin: Begin::New, keep_journal, ..options.write.clone() };
         let again = WriteOptions { resume: false, begin: Begin::Overwrite, ..write.clone() };

@@ -52,7 +52,8 @@ fn key(plan: &ArrayPlan, unit: u64) -> Option<String> {
     }
     match plan.view.under(grid, &index) {
         ObjectSource::Object { piece, index } => {
-            let array = &plan.view.pieces()[piece].array;
+            let viewed = plan.view.piece(piece);
+            let array = &viewed.array;
             Some(array.key(&array.keys.encode(&index)))
         }
         ObjectSource::Regions(_) => None,

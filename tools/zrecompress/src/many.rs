@@ -74,7 +74,7 @@ fn one(
         options.var_of_records = true;
         options.encode.var = selection.paths.iter().map(|path| glob_escape(path)).collect();
     }
-    let command = Command::Run { source: selection.store.clone(), output: output.clone() };
+    let command = Command::Run { sources: vec![selection.store.clone()], output: output.clone() };
     let done = zstage::run(&Recompress::new(&options), &command, &options.write, &session.listener_of_step(step));
     // Of many, the one that it is about.
     done.map_err(|failure| failure.or_at(output))

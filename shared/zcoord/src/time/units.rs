@@ -45,6 +45,21 @@ impl TimeUnits {
         self.calendar
     }
 
+    /// What is added to a count of `other` so that it counts in these units; `None` if units or calendars differ, or if it is not a whole
+    /// number.
+    pub fn offset_from(self, other: TimeUnits) -> Option<i64> {
+        if self.unit != other.unit || self.calendar != other.calendar {
+            return None;
+        }
+        let difference = other.reference - self.reference;
+        let offset = match self.unit {
+            Unit::Micros(micros) if difference % i128::from(micros) == 0 => difference / i128::from(micros),
+            Unit::Micros(_) => return None,
+            Unit::Nanosecond => difference.checked_mul(1000)?,
+        };
+        i64::try_from(offset).ok()
+    }
+
     /// The time of a whole number of units, rounded to the nearest microsecond; `None` if it does not fit.
     pub fn decode_int(self, count: i64) -> Option<i64> {
         moment(self.reference + self.unit.micros(i128::from(count)))

@@ -1,6 +1,7 @@
 //! The records, one struct per type. Fields are printed in the order of the struct.
 
 mod compare;
+mod dedup;
 mod end;
 mod extract;
 mod read;
@@ -11,6 +12,7 @@ mod write;
 use serde::Serialize;
 
 pub use compare::CompareRecord;
+pub use dedup::{BatchRecord, ConcatRecord, ConflictRecord, CoordinateRecord, DuplicateRecord};
 pub use end::{ErrorRecord, Summary, Timing};
 pub use extract::{ExtractionRecord, MatchRecord, RowRecord};
 pub use read::{ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, GroupRecord, KeyRecord};
@@ -60,6 +62,16 @@ pub enum Record {
     Check(Box<CheckRecord>),
     /// What was compared of an array of two stores.
     Compare(Box<CompareRecord>),
+    /// A batch of a concatenation.
+    Batch(Box<BatchRecord>),
+    /// A coordinate value that occurs more than once.
+    Duplicate(Box<DuplicateRecord>),
+    /// A variable that differs under two occurrences of a coordinate value.
+    Conflict(Box<ConflictRecord>),
+    /// Something wrong with the coordinate of a concatenation: a gap, or a value out of order.
+    Coordinate(Box<CoordinateRecord>),
+    /// The result of concatenating one array.
+    Concat(Box<ConcatRecord>),
     /// An item that failed; the run continues.
     Error(ErrorRecord),
     /// The last line of every stream.

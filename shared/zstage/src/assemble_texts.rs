@@ -1,0 +1,111 @@
+//! Output chunks of elements of variable length that are put together from regions of others: labels of samples, mostly.
+
+use std::collections::BTreeSet;
+
+use zarray::{ArrayValues, Pool, Subset, Timer, fill_element, read_region};
+use zcodec::{CodecError, Workspace, crc32c, to_usize};
+use zstore::Stat;
+use zwire::{Exit, Failure};
+
+use crate::array_plan::ArrayPlan;
+use crate::assemble::sources_of;
+use crate::chunk::{decode, encode};
+use crate::rechunk::source_hash;
+use crate::task::Task;
+use crate::transcode::{Outcome, WorkerScratch};
+
+/// Creates the output chunk `index` from `regions`, boxes of pieces in output indices. No object is written if none of the source
+/// chunks is present.
+///
+/// # Errors
+/// Shards, a codec that is not supported, a source chunk that cannot be decoded, or a read or write that fails.
+pub fn assemble_texts(
+    task: &Task,
+    plan: &ArrayPlan,
+    index: &[u64],
+    regions: &[(usize, Subset)],
+    verify: bool,
+    scratch: &mut WorkerScratch,
+) -> Result<Outcome, Failure> {
+    let refused = |what: String| Failure::new(Exit::Unreadable, what).at(&plan.array.path);
+    let Some(grid) = plan.array.numbered().filter(|_| plan.array.chain.sharding.is_none()) else {
+        return Err(refused("shards of elements of variable length cannot be put together".into()));
+    };
+    let encoding = plan.encoding().cloned().map_or_else(|| plan.own_encoding(), Ok)?;
+    let mut timer = Timer::start();
+    // Looked at before they are read: a change in between is found when the output is published.
+    let mut sources: BTreeSet<(usize, String, Option<Stat>)> = BTreeSet::new();
+    for (store, key) in sources_of(plan, regions) {
+        let stat = task.stores[store].stat(&key)?;
+        sources.insert((store, key, stat));
+    }
+    let tag = sources.iter().map(|(_, key, stat)| source_hash(key, *stat)).fold(0, u64::wrapping_add);
+    let bytes_read = sources.iter().filter_map(|(_, _, stat)| stat.map(|stat| stat.size)).sum();
+    let source = (!sources.is_empty()).then(|| Stat::new(bytes_read, tag));
+    if sources.iter().all(|(_, _, stat)| stat.is_none()) {
+        return Ok(Outcome { source, recompressed: true, ..Outcome::default() });
+    }
+    let chunk = Subset::chunk(index, grid.chunk_shape());
+    let mut elements = vec![fill_element(&plan.array).map_err(refused)?; to_usize(chunk.elements())];
+    for (number, region) in regions {
+        let piece = plan.view.piece(*number);
+        if piece.recode.is_some() {
+            return Err(refused(
+                "elements of variable length with different fill values cannot be put together".into(),
+            ));
+        }
+        let store = &task.stores[piece.store];
+        let values = read_region(store, &piece.array, &piece.in_source(region), &Pool::new(1), task.memory_bytes)?;
+        let ArrayValues::Variable(values) = values else { continue };
+        for (at, value) in values.into_iter().enumerate() {
+            let member: Vec<u64> =
+                region.member(at as u64).iter().zip(chunk.start()).map(|(at, start)| at - start).collect();
+            let position = to_usize(Subset::whole(chunk.shape()).number(&member));
+            elements[position] = value;
+        }
+    }
+    scratch.seconds.read += timer.lap();
+    let decoded = joined(&elements);
+    let (mut encoded, mut workspace) = (Vec::new(), Workspace::default());
+    let failed = |what: &str| {
+        let failure = Failure::new(Exit::Output, format!("verification failed: {what}")).at(&plan.array.path);
+        failure.hint("the disk or memory of this machine may be faulty")
+    };
+    encode(&encoding, &decoded, &mut encoded, plan.threads, &mut workspace)
+        .map_err(|error: CodecError| failed(&error.to_string()))?;
+    scratch.seconds.encode += timer.lap();
+    let output = task.output(plan);
+    let key = plan.output_key(index);
+    let written = output.put(&key, &encoded)?;
+    scratch.seconds.write += timer.lap();
+    if verify {
+        let mut again = Vec::new();
+        let is_stored = output.get(&key, &mut scratch.stored)?.is_some() && scratch.stored == encoded;
+        let is_same = decode(&encoding, &encoded, &mut again, plan.threads, &mut workspace).is_ok() && again == decoded;
+        scratch.seconds.verify += timer.lap();
+        if !is_stored || !is_same {
+            return Err(failed("the stored bytes differ from those written"));
+        }
+    }
+    Ok(Outcome {
+        source,
+        written: Some(written),
+        verified: verify,
+        recompressed: true,
+        uncompressed_bytes: decoded.len() as u64,
+        crc32c: crc32c(&crc32c(&decoded).to_le_bytes()),
+        ..Outcome::default()
+    })
+}
+
+/// Elements as `vlen-utf8` and `vlen-bytes` of numcodecs have them: their number, then each preceded by its length, all as 32-bit
+/// little-endian integers.
+fn joined(elements: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4 + elements.iter().map(|element| 4 + element.len()).sum::<usize>());
+    bytes.extend_from_slice(&(elements.len() as u32).to_le_bytes());
+    for element in elements {
+        bytes.extend_from_slice(&(element.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(element);
+    }
+    bytes
+}

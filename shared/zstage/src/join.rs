@@ -1,0 +1,185 @@
+//! Ranges of several arrays, one after the other along a dimension.
+//!
+//! The arrays of 10^4 batches mostly differ in nothing but their length along the dimension, so that a few arrays stand for all,
+//! and the ranges are shared by all variables.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use zarray::{Array, Grid, Subset, fill_element};
+
+use crate::view::{Piece, ViewError};
+
+/// A range of a source array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Index of the source store.
+    pub store: usize,
+    /// First index along the dimension.
+    pub start: u64,
+    /// Number of indices.
+    pub length: u64,
+    /// Where it begins in the output.
+    pub offset: u64,
+}
+
+/// Makes the elements of the output from those of a source array.
+pub trait Recode: fmt::Debug + Send + Sync {
+    /// Appends the converted elements of `source`, both as decoded chunks hold them, to `target`.
+    ///
+    /// # Errors
+    /// A message that names a value that the output cannot hold.
+    fn recode(&self, source: &[u8], target: &mut Vec<u8>) -> Result<(), String>;
+
+    /// The conversion as text, for the plan.
+    fn describe(&self) -> String;
+}
+
+/// An array that is joined, and how its elements become those of the output.
+#[derive(Debug, Clone)]
+pub struct JoinedArray {
+    /// The array.
+    pub array: Arc<Array>,
+    /// `None`: the elements are the same.
+    pub recode: Option<Arc<dyn Recode>>,
+}
+
+/// Ranges of arrays.
+#[derive(Debug, Clone)]
+pub struct Join {
+    /// The arrays that differ; the first defines the elements of the output.
+    arrays: Vec<JoinedArray>,
+    /// For each source store, which of them it has.
+    array_of: Arc<[u32]>,
+    dimension: usize,
+    runs: Arc<[Run]>,
+}
+
+/// Elements that stay what they are, of arrays with another fill value: missing chunks are written.
+#[derive(Debug)]
+struct OtherFill;
+
+impl Recode for OtherFill {
+    fn recode(&self, source: &[u8], target: &mut Vec<u8>) -> Result<(), String> {
+        target.extend_from_slice(source);
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "fill".into()
+    }
+}
+
+impl Join {
+    /// A join of `runs` along `dimension`; `array_of` tells for each source store which of `arrays` is its own.
+    ///
+    /// # Errors
+    /// [`ViewError::Irregular`], [`ViewError::Different`], [`ViewError::Outside`] and [`ViewError::Empty`].
+    pub fn new(
+        mut arrays: Vec<JoinedArray>,
+        array_of: Arc<[u32]>,
+        dimension: usize,
+        runs: Arc<[Run]>,
+    ) -> Result<Join, ViewError> {
+        let first = Arc::clone(&arrays.first().ok_or(ViewError::Empty)?.array);
+        if runs.is_empty() {
+            return Err(ViewError::Empty);
+        }
+        let others = |array: &Array| -> Vec<u64> {
+            let lengths = array.shape.iter().enumerate().filter(|(axis, _)| *axis != dimension);
+            lengths.map(|(_, length)| *length).collect()
+        };
+        let fill = fill_element(&first).ok();
+        for JoinedArray { array, recode } in &mut arrays {
+            if !array.numbered().is_some_and(Grid::is_regular) {
+                return Err(ViewError::Irregular(array.path.clone()));
+            }
+            if dimension >= array.shape.len() || others(array) != others(&first) {
+                return Err(ViewError::Different { path: first.path.clone(), other: array.path.clone() });
+            }
+            if recode.is_none() && !is_stored_alike(array, &first) {
+                return Err(ViewError::Different { path: first.path.clone(), other: array.path.clone() });
+            }
+            if recode.is_none() && array.fill_value != first.fill_value && fill_element(array).ok() != fill {
+                *recode = Some(Arc::new(OtherFill));
+            }
+        }
+        let is_inside = |run: &Run| {
+            let array = array_of.get(run.store).and_then(|number| arrays.get(*number as usize));
+            array.is_some_and(|array| run.start + run.length <= array.array.shape[dimension])
+        };
+        match runs.iter().all(is_inside) {
+            true => Ok(Join { arrays, array_of, dimension, runs }),
+            false => Err(ViewError::Outside(first.path.clone())),
+        }
+    }
+
+    /// Whole arrays, each with the index of its store.
+    ///
+    /// # Errors
+    /// As [`Join::new`].
+    pub fn whole(arrays: Vec<(usize, Arc<Array>)>, dimension: usize) -> Result<Join, ViewError> {
+        let stores = arrays.iter().map(|(store, _)| store + 1).max().unwrap_or(0);
+        let mut array_of = vec![0; stores];
+        let (mut runs, mut offset) = (Vec::with_capacity(arrays.len()), 0);
+        for (number, (store, array)) in arrays.iter().enumerate() {
+            let is_another = |(earlier, other): &&(usize, Arc<Array>)| earlier == store && !Arc::ptr_eq(other, array);
+            if let Some((_, other)) = arrays[..number].iter().find(is_another) {
+                return Err(ViewError::Different { path: other.path.clone(), other: array.path.clone() });
+            }
+            array_of[*store] = number as u32;
+            let length = array.shape.get(dimension).copied().unwrap_or(0);
+            runs.push(Run { store: *store, start: 0, length, offset });
+            offset += length;
+        }
+        let arrays = arrays.into_iter().map(|(_, array)| JoinedArray { array, recode: None }).collect();
+        Join::new(arrays, array_of.into(), dimension, runs.into())
+    }
+
+    /// Number of ranges.
+    pub fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// A range as a box of its array.
+    pub fn piece(&self, number: usize) -> Piece {
+        let run = self.runs[number];
+        let JoinedArray { array, recode } = &self.arrays[self.array_of[run.store] as usize];
+        let mut start = vec![0; array.shape.len()];
+        let (mut shape, mut offset) = (array.shape.clone(), start.clone());
+        start[self.dimension] = run.start;
+        shape[self.dimension] = run.length;
+        offset[self.dimension] = run.offset;
+        let region = Subset::new(start, shape);
+        Piece { store: run.store, array: Arc::clone(array), region, offset, recode: recode.clone() }
+    }
+
+    /// The shape of the output.
+    pub fn shape(&self) -> Vec<u64> {
+        let mut shape = self.arrays[0].array.shape.clone();
+        shape[self.dimension] = self.runs.last().map_or(0, |run| run.offset + run.length);
+        shape
+    }
+
+    /// The ranges that overlap a box of the output.
+    pub fn touched(&self, object: &Subset) -> Range<usize> {
+        let (start, length) = (object.start()[self.dimension], object.shape()[self.dimension]);
+        let first = self.runs.partition_point(|run| run.offset + run.length <= start);
+        first..first + self.runs[first..].partition_point(|run| run.offset < start + length)
+    }
+}
+
+/// Whether elements of both are stored alike: the same bytes of a decoded chunk are the same values.
+fn is_stored_alike(a: &Array, b: &Array) -> bool {
+    let kept = |array: &Array| {
+        let chain = array.chain.innermost();
+        chain.specs[..chain.kept].to_vec()
+    };
+    a.format == b.format && a.dtype == b.dtype && a.order == b.order && kept(a) == kept(b)
+}

@@ -1,0 +1,294 @@
+//! `zdedup`: duplicates are found and told apart by their data; the concatenation holds each value once, and is safe under faults.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use harness::{Outcome, Tool, spawn, tree};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const ROWS: usize = 2;
+const COLUMNS: usize = 3;
+
+/// A batch in Zarr v2, without compression: chunks hold one file_id each.
+struct Batch {
+    ids: Vec<i64>,
+    /// Added to all values of the variable.
+    offset: f32,
+    latitudes: Vec<f64>,
+    units: &'static str,
+    dtype: &'static str,
+    chunk: usize,
+}
+
+impl Batch {
+    fn of(ids: impl IntoIterator<Item = i64>) -> Batch {
+        Batch {
+            ids: ids.into_iter().collect(),
+            offset: 0.0,
+            latitudes: vec![51.5, 51.25],
+            units: "K",
+            dtype: "<f4",
+            chunk: 1,
+        }
+    }
+
+    fn value(&self, id: i64, cell: usize) -> f32 {
+        self.offset + 100.0 * id as f32 + cell as f32
+    }
+
+    fn write(&self, path: &Path) {
+        let length = self.ids.len();
+        document(path, ".zgroup", &json!({"zarr_format": 2}));
+        let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let ids: Vec<u8> = self.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+        array(path, "file_id", &[length], &[length.max(1)], "<i8", json!({"_ARRAY_DIMENSIONS": ["file_id"]}));
+        if length > 0 {
+            fs::write(path.join("file_id/0"), ids).unwrap();
+        }
+        array(path, "lat", &[ROWS], &[ROWS], "<f8", json!({"_ARRAY_DIMENSIONS": ["lat"], "units": "degrees_north"}));
+        fs::write(path.join("lat/0"), bytes(&self.latitudes)).unwrap();
+        let attributes = json!({"_ARRAY_DIMENSIONS": ["file_id", "lat", "lon"], "units": self.units});
+        array(path, "t2m", &[length, ROWS, COLUMNS], &[self.chunk, ROWS, COLUMNS], self.dtype, attributes);
+        for (number, ids) in self.ids.chunks(self.chunk).enumerate() {
+            let padded = ids.iter().map(Some).chain(std::iter::repeat(None)).take(self.chunk);
+            let values =
+                padded.flat_map(|id| (0..ROWS * COLUMNS).map(move |cell| id.map_or(0.0, |id| self.value(*id, cell))));
+            let bytes: Vec<u8> = match self.dtype {
+                "<f4" => values.flat_map(f32::to_le_bytes).collect(),
+                _ => values.flat_map(|value| f64::from(value).to_le_bytes()).collect(),
+            };
+            fs::write(path.join(format!("t2m/{number}.0.0")), bytes).unwrap();
+        }
+    }
+}
+
+fn document(path: &Path, key: &str, value: &Value) {
+    fs::create_dir_all(path.join(key).parent().unwrap()).unwrap();
+    fs::write(path.join(key), serde_json::to_vec(value).unwrap()).unwrap();
+}
+
+fn array(path: &Path, name: &str, shape: &[usize], chunks: &[usize], dtype: &str, attributes: Value) {
+    let metadata = json!({"zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": dtype, "fill_value": 0,
+        "order": "C", "filters": null, "compressor": null});
+    document(path, &format!("{name}/.zarray"), &metadata);
+    document(path, &format!("{name}/.zattrs"), &attributes);
+}
+
+/// Batches in a directory, named `batch_00.zarr` and so on.
+fn batches(all: &[Batch]) -> (TempDir, Vec<PathBuf>) {
+    let directory = harness::directory();
+    let paths = all.iter().enumerate().map(|(number, batch)| {
+        let path = directory.path().join(format!("batch_{number:02}.zarr"));
+        batch.write(&path);
+        path
+    });
+    let paths = paths.collect();
+    (directory, paths)
+}
+
+fn zdedup(paths: &[PathBuf], more: &[&str]) -> Outcome {
+    Tool::new("zdedup").args(["--json", "--dim", "file_id"]).args(more).args(paths).run()
+}
+
+/// The rows of the output: file_id, and the first value of the variable.
+fn rows(store: &Path) -> Vec<(i64, f32)> {
+    let metadata: Value = serde_json::from_slice(&fs::read(store.join("t2m/.zarray")).unwrap()).unwrap();
+    let (length, chunk) = (metadata["shape"][0].as_u64().unwrap(), metadata["chunks"][0].as_u64().unwrap());
+    let ids = fs::read(store.join("file_id/0")).unwrap();
+    let row = |row: u64| {
+        let id = i64::from_le_bytes(ids[8 * row as usize..][..8].try_into().unwrap());
+        let bytes = fs::read(store.join(format!("t2m/{}.0.0", row / chunk))).unwrap();
+        let at = (row % chunk) as usize * ROWS * COLUMNS * 4;
+        (id, f32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()))
+    };
+    (0..length).map(row).collect()
+}
+
+/// The batches of the archive that this tool was made for: 22 with 95 file_ids, of which 26 occur twice.
+fn seed() -> Vec<Batch> {
+    let mut all = vec![Batch::of(0..4), Batch::of(0..4), Batch::of(4..7)];
+    let mut next = 7;
+    for number in 0..19 {
+        let start = if number < 11 { next - 2 } else { next };
+        let length = if number < 8 { 5 } else { 4 };
+        next = start + length;
+        all.push(Batch::of(start..next));
+    }
+    all
+}
+
+#[test]
+fn the_26_duplicates_of_22_batches() {
+    let (directory, paths) = batches(&seed());
+    let found = zdedup(&paths, &[]).expect(1);
+    let summary = found.summary();
+    let number = |key: &str| summary[key].as_u64().unwrap();
+    assert_eq!((number("batches"), number("values"), number("unique")), (22, 95, 69));
+    assert_eq!((number("duplicates"), number("identical"), number("conflicting")), (26, 26, 0));
+    let first = &found.of_type("duplicate")[0];
+    assert_eq!((&first["value"], &first["data"]), (&json!("0"), &json!("identical")));
+    assert_eq!(first["indices"], json!([0, 0]));
+    assert!(first["stores"][1].as_str().unwrap().ends_with("batch_01.zarr"));
+    let batch = &found.of_type("batch")[1];
+    assert_eq!((&batch["duplicates"], &batch["kept"], &batch["last"]), (&json!(4), &json!(0), &json!("3")));
+    let output = directory.path().join("all.zarr");
+    let written = zdedup(&paths, &["-o", output.to_str().unwrap()]).expect(0).summary();
+    assert_eq!((&written["kept"], &written["recoded"]), (&json!(69), &json!(1)), "only file_id is encoded again");
+    let expected: Vec<(i64, f32)> = (0..69).map(|id| (id, 100.0 * id as f32)).collect();
+    assert_eq!(rows(&output), expected);
+    // Nothing is left to do.
+    let again = zdedup(&paths, &["--resume", "-o", output.to_str().unwrap()]).expect(0);
+    assert!(again.stderr.contains("already complete"), "{}", again.stderr);
+    assert_eq!(zdedup(&[output], &[]).expect(0).summary()["duplicates"], 0);
+}
+
+#[test]
+fn conflicts_are_located_and_stop_the_run() {
+    let changed = Batch { offset: 0.5, ..Batch::of(2..5) };
+    let (directory, paths) = batches(&[Batch::of(0..4), changed]);
+    let found = zdedup(&paths, &[]).expect(1);
+    assert_eq!(found.summary()["conflicting"], 2);
+    let conflict = &found.of_type("conflict")[0];
+    assert_eq!(
+        (&conflict["path"], &conflict["value"], &conflict["differing"]),
+        (&json!("/t2m"), &json!("2"), &json!(6))
+    );
+    assert_eq!((&conflict["index"], &conflict["other_index"]), (&json!(2), &json!(0)));
+    assert_eq!(conflict["max_abs_difference"], 0.5);
+    let output = directory.path().join("all.zarr");
+    let target = output.to_str().unwrap();
+    let refused = zdedup(&paths, &["-o", target]).expect(1);
+    assert!(refused.stderr.contains("2 values occur more than once with different data"), "{}", refused.stderr);
+    assert!(!output.exists() && !directory.path().join("all.zarr.plan").exists());
+    let first = |id: i64| 100.0 * id as f32;
+    for (flags, kept) in [
+        (&["--keep", "first"][..], vec![first(2), first(3)]),
+        (&["--keep", "last"], vec![first(2) + 0.5, first(3) + 0.5]),
+        (&["--prefer", "batch_01*"], vec![first(2) + 0.5, first(3) + 0.5]),
+        (&["--overlap", "retain"], vec![first(2), first(3)]),
+        (&["--overlap", "replace"], vec![first(2) + 0.5, first(3) + 0.5]),
+        (&["--overlap", "newer"], vec![first(2), first(3)]),
+    ] {
+        zdedup(&paths, &[&["--sort", "--overwrite", "-o", target], flags].concat()).expect(0);
+        let rows = rows(&output);
+        assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [0, 1, 2, 3, 4], "{flags:?}");
+        assert_eq!([rows[2].1, rows[3].1], kept[..], "{flags:?}");
+    }
+    zdedup(&paths, &["--keep", "none", "--overwrite", "-o", target]).expect(0);
+    assert_eq!(rows(&output).iter().map(|row| row.0).collect::<Vec<_>>(), [0, 1, 4]);
+    zdedup(&paths, &["--keep", "error", "--overwrite", "-o", target]).expect(1);
+    zdedup(&paths, &["--overlap", "error", "--overwrite", "-o", target]).expect(1);
+}
+
+#[test]
+fn other_chunks_are_put_together() {
+    for chunk in [2, 3, 5] {
+        let all = [(0..4), (2..7), (7..8), (8..8), (9..14)];
+        let all: Vec<Batch> = all.into_iter().map(|ids| Batch { chunk, ..Batch::of(ids) }).collect();
+        let (directory, paths) = batches(&all);
+        let output = directory.path().join("all.zarr");
+        let written = zdedup(&paths, &["-o", output.to_str().unwrap()]).expect(0).summary();
+        assert!(written["recoded"].as_u64().unwrap() > 1);
+        let expected: Vec<(i64, f32)> = (0..14).filter(|id| *id != 8).map(|id| (id, 100.0 * id as f32)).collect();
+        assert_eq!(rows(&output), expected, "chunks of {chunk}");
+        assert_eq!(written["gaps"], 1);
+        let raw = zdedup(&paths, &["--copy", "raw", "--overwrite", "-o", output.to_str().unwrap()]).expect(2);
+        assert!(raw.stderr.contains("--copy raw"), "{}", raw.stderr);
+    }
+}
+
+#[test]
+fn batches_that_do_not_agree_are_refused() {
+    for (name, batch, exit, words) in [
+        ("grid", Batch { latitudes: vec![51.5, 51.0], ..Batch::of(4..6) }, 5, "1 value is not those in"),
+        ("units", Batch { units: "degC", ..Batch::of(4..6) }, 5, "units is \"degC\""),
+        ("dtype", Batch { dtype: "<f8", ..Batch::of(4..6) }, 5, "has data type float64, and float32"),
+    ] {
+        let (directory, paths) = batches(&[Batch::of(0..4), batch]);
+        let output = directory.path().join("all.zarr");
+        let refused = zdedup(&paths, &["-o", output.to_str().unwrap()]).expect(exit);
+        assert!(refused.stderr.contains(words), "{name}: {}", refused.stderr);
+        assert!(!output.exists(), "{name}");
+    }
+    let jitter = Batch { latitudes: vec![51.5, 51.25 + 1e-9], ..Batch::of(4..6) };
+    let (directory, paths) = batches(&[Batch::of(0..4), jitter]);
+    let output = directory.path().join("all.zarr");
+    let target = output.to_str().unwrap();
+    zdedup(&paths, &["-o", target]).expect(5);
+    zdedup(&paths, &["--coord-tolerance", "1e-6", "-o", target]).expect(0);
+    assert_eq!(fs::read(output.join("lat/0")).unwrap(), fs::read(paths[0].join("lat/0")).unwrap());
+    zdedup(&paths, &["--join", "override", "--overwrite", "-o", target]).expect(0);
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let (directory, paths) = batches(&[Batch::of(0..4), Batch::of(4..6)]);
+    let absent = Tool::new("zdedup").args(["--json", "--dim", "file_ids"]).args(&paths[..1]).run().expect(4);
+    assert!(absent.stderr.contains("did you mean file_id"), "{}", absent.stderr);
+    let scalar = Tool::new("zdedup").args(["--json", "--dim", "lon"]).args(&paths).run().expect(4);
+    assert!(scalar.stderr.contains("has no coordinate"), "{}", scalar.stderr);
+    Tool::new("zdedup").args(["--json"]).args(&paths).run().expect(2);
+    let gone = directory.path().join("gone.zarr");
+    let partial = Tool::new("zdedup").args(["--json", "--dim", "file_id"]).args(&paths).arg(&gone).run().expect(3);
+    assert_eq!(partial.of_type("error").len(), 1);
+    fs::remove_dir_all(paths[1].join("t2m")).unwrap();
+    let output = directory.path().join("all.zarr");
+    let refused = zdedup(&paths, &["-o", output.to_str().unwrap()]).expect(5);
+    assert!(refused.stderr.contains("no array /t2m"), "{}", refused.stderr);
+}
+
+#[test]
+fn parts_together_are_the_whole() {
+    let (directory, paths) = batches(&seed());
+    let whole = directory.path().join("whole.zarr");
+    let parts = directory.path().join("parts.zarr");
+    zdedup(&paths, &["-o", whole.to_str().unwrap()]).expect(0);
+    let target = parts.to_str().unwrap();
+    zdedup(&paths, &["--prepare", "--parts", "3", "-o", target]).expect(0);
+    for part in ["2/3", "1/3"] {
+        Tool::new("zdedup").args(["--json", "--part", part, "-o", target]).run().expect(0);
+    }
+    let status = Tool::new("zdedup").args(["--json", "--status", "-o", target]).run().expect(1);
+    assert_eq!(status.summary()["missing"], "3");
+    Tool::new("zdedup").args(["--json", "--finish", "-o", target]).run().expect(1);
+    Tool::new("zdedup").args(["--json", "--part", "3/3", "-o", target]).run().expect(0);
+    Tool::new("zdedup").args(["--json", "--finish", "-o", target]).run().expect(0);
+    assert_eq!(tree(&whole), tree(&parts));
+}
+
+#[test]
+fn a_batch_that_changes_is_noticed() {
+    let (directory, paths) = batches(&[Batch::of(0..4), Batch::of(4..6)]);
+    let output = directory.path().join("all.zarr");
+    let target = output.to_str().unwrap();
+    zdedup(&paths, &["--prepare", "--parts", "1", "-o", target]).expect(0);
+    Tool::new("zdedup").args(["--json", "--part", "1/1", "-o", target]).run().expect(0);
+    fs::write(paths[1].join("t2m/0.0.0"), [7; 24]).unwrap();
+    let refused = Tool::new("zdedup").args(["--json", "--finish", "-o", target]).run().expect(7);
+    assert!(refused.stderr.contains("another program"), "{}", refused.stderr);
+    assert!(!output.exists());
+}
+
+#[test]
+fn killed_runs_resume_to_the_same_bytes() {
+    let all: Vec<Batch> = (0..12).map(|number| Batch::of(number * 40..number * 40 + 50)).collect();
+    let (directory, paths) = batches(&all);
+    let whole = directory.path().join("whole.zarr");
+    zdedup(&paths, &["-o", whole.to_str().unwrap()]).expect(0);
+    for round in 0..6 {
+        let output = directory.path().join(format!("killed_{round}.zarr"));
+        let tool = || {
+            let tool = Tool::new("zdedup").args(["--json", "--dim", "file_id", "--resume", "--checkpoint", "0s", "-o"]);
+            tool.arg(&output).args(&paths)
+        };
+        let plan = output.with_extension("zarr.plan");
+        let mut running = spawn(tool());
+        running.reaches(|| plan.exists() || output.exists());
+        std::thread::sleep(std::time::Duration::from_millis(7 * round));
+        running.kill();
+        tool().run().expect(0);
+        assert_eq!(tree(&output), tree(&whole), "round {round}");
+    }
+}

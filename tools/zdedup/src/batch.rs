@@ -1,0 +1,83 @@
+//! A batch: one of the stores that are concatenated, and its coordinate along the dimension.
+
+use zarray::{Array, Hierarchy, Node, Pool};
+use zcoord::{Column, Mode, dimensions, name, read_coordinate};
+use zstore::{Store, StoreOptions, Target};
+use zwire::{Exit, Failure, did_you_mean};
+
+/// A store and its coordinate.
+pub struct Batch {
+    /// The store, as given.
+    pub name: String,
+    /// How it is opened again, to compare data.
+    pub target: Target,
+    /// The values of the coordinate.
+    pub column: Column,
+    /// A note on attributes of the coordinate that are not supported.
+    pub note: Option<String>,
+}
+
+impl Batch {
+    /// Opens a store and reads its coordinate `dim`, which may take `memory` bytes.
+    ///
+    /// # Errors
+    /// `Exit::Absent` if there is no such store or coordinate; `Exit::Unreadable` if it cannot be read.
+    pub fn open(
+        target: &Target,
+        dim: &str,
+        options: &StoreOptions,
+        pool: &Pool,
+        memory: u64,
+    ) -> Result<Batch, Failure> {
+        let store = Store::open(target, options)?;
+        // Stale consolidated metadata has old lengths: it is used only where every look costs a request.
+        let hierarchy = Hierarchy::open(&store, pool, store.is_remote())?;
+        let array = coordinate(&hierarchy, dim, pool).map_err(|failure| failure.at(store.location()))?;
+        let (column, note) = read_coordinate(&store, &array, Mode::Cf, pool, memory)?;
+        Ok(Batch { name: store.location().to_string(), target: target.clone(), column, note })
+    }
+
+    /// Number of its values.
+    pub fn len(&self) -> u64 {
+        self.column.len() as u64
+    }
+}
+
+/// The coordinate of a dimension: the one-dimensional array of its name, at the root or else in the only group that has one.
+fn coordinate(hierarchy: &Hierarchy, dim: &str, pool: &Pool) -> Result<Array, Failure> {
+    if let Some(Node::Array(array)) = hierarchy.node(&format!("/{dim}"))?
+        && is_coordinate(&array, dim)
+    {
+        return Ok(*array);
+    }
+    let (mut found, mut dims) = (Vec::new(), std::collections::BTreeSet::new());
+    hierarchy.walk(
+        pool,
+        |visit| visit,
+        |visit| {
+            if let Ok(Node::Array(array)) = visit {
+                dims.extend(dimensions(&array).unwrap_or_default().into_iter().map(str::to_owned));
+                found.extend(is_coordinate(&array, dim).then_some(*array));
+            }
+            true
+        },
+    );
+    match (found.pop(), found.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (Some(_), false) => Err(Failure::usage(format!("several groups have a coordinate {dim}"))
+            .hint("give the group that is to be concatenated in place of the store")),
+        (None, _) if dims.contains(dim) => {
+            let failure = Failure::new(Exit::Absent, format!("the dimension {dim} has no coordinate"));
+            Err(failure.hint("duplicates are found by coordinate values; write them as an array of that name"))
+        }
+        (None, _) => {
+            let failure = Failure::new(Exit::Absent, format!("no dimension {dim}"));
+            let hint = did_you_mean(dim, dims.iter().map(String::as_str));
+            Err(hint.map_or(failure.clone(), |hint| failure.hint(hint)))
+        }
+    }
+}
+
+fn is_coordinate(array: &Array, dim: &str) -> bool {
+    name(&array.path) == dim && dimensions(array).is_some_and(|names| names == [dim])
+}

@@ -1,0 +1,190 @@
+//! Which values go into the concatenation, and from which batch.
+
+use std::cmp::Ordering;
+
+use zstage::JoinRun;
+use zwire::{Exit, Failure, human_counted};
+
+use crate::cli::{KeepFlag, OverlapFlag};
+use crate::coordinate::Coordinate;
+use crate::duplicates::Duplicates;
+use crate::options::Rule;
+
+/// The rows that are kept, in the order of the output.
+///
+/// # Errors
+/// `Exit::No` if the rule is to stop at duplicates or overlaps.
+pub fn choose(
+    coordinate: &Coordinate,
+    duplicates: &Duplicates,
+    rule: &Rule,
+    names: &[&str],
+) -> Result<Vec<usize>, Failure> {
+    let mut is_kept = vec![true; coordinate.len()];
+    let mut keep_only = |rows: &[usize], kept: Option<usize>| {
+        rows.iter().filter(|row| kept != Some(**row)).for_each(|row| is_kept[*row] = false);
+    };
+    let first = |rows: &[usize]| rows.first().copied();
+    match rule {
+        Rule::Keep(KeepFlag::Error) if duplicates.len() > 0 => return Err(has_duplicates(duplicates)),
+        Rule::Overlap(OverlapFlag::Error) => check_overlaps(coordinate, names)?,
+        Rule::Overlap(OverlapFlag::Newer) => {
+            older(coordinate).into_iter().for_each(|row| keep_only(&[row], None));
+        }
+        Rule::Keep(KeepFlag::Last) | Rule::Overlap(OverlapFlag::Replace) => {
+            duplicates.values().for_each(|rows| keep_only(rows, rows.last().copied()));
+        }
+        Rule::Keep(KeepFlag::None) => duplicates.values().for_each(|rows| keep_only(rows, None)),
+        Rule::Prefer(globs) => {
+            let rank = |row: &usize| {
+                let path = format!("/{}", names[coordinate.position(*row).batch].trim_start_matches('/'));
+                globs.iter().position(|glob| glob.matches(&path)).unwrap_or(globs.len())
+            };
+            duplicates.values().for_each(|rows| keep_only(rows, rows.iter().copied().min_by_key(rank)));
+        }
+        Rule::Identical | Rule::Keep(KeepFlag::First | KeepFlag::Error) | Rule::Overlap(OverlapFlag::Retain) => {
+            duplicates.values().for_each(|rows| keep_only(rows, first(rows)));
+        }
+    }
+    Ok((0..coordinate.len()).filter(|row| is_kept[*row]).collect())
+}
+
+/// The same rows by value, in the direction of the coordinate.
+pub fn by_value(coordinate: &Coordinate, mut rows: Vec<usize>) -> Vec<usize> {
+    rows.sort_by(|a, b| coordinate.compare(*a, *b));
+    if coordinate.is_decreasing() {
+        rows.reverse();
+    }
+    rows
+}
+
+/// The rows as ranges of the batches.
+pub fn runs(coordinate: &Coordinate, rows: &[usize]) -> Vec<JoinRun> {
+    let mut runs: Vec<JoinRun> = Vec::new();
+    for (offset, row) in rows.iter().enumerate() {
+        let position = coordinate.position(*row);
+        match runs.last_mut() {
+            Some(last) if last.store == position.batch && last.start + last.length == position.index => {
+                last.length += 1
+            }
+            _ => runs.push(JoinRun { store: position.batch, start: position.index, length: 1, offset: offset as u64 }),
+        }
+    }
+    runs
+}
+
+fn has_duplicates(duplicates: &Duplicates) -> Failure {
+    let text = format!("{} more than once", occur(duplicates.len() as u64));
+    Failure::new(Exit::No, text).hint("use --keep first, --keep last or --keep none to decide")
+}
+
+/// "1 value occurs", "3 values occur".
+pub fn occur(values: u64) -> String {
+    format!("{} {}", human_counted(values, "value"), if values == 1 { "occurs" } else { "occur" })
+}
+
+/// The smallest and the largest value of a batch.
+pub fn extremes(coordinate: &Coordinate, batch: usize) -> Option<(usize, usize)> {
+    let rows = || coordinate.rows(batch).filter(|row| !coordinate.is_missing(*row));
+    let least = rows().min_by(|a, b| coordinate.compare(*a, *b))?;
+    let most = rows().max_by(|a, b| coordinate.compare(*a, *b))?;
+    Some((least, most))
+}
+
+/// Stops if the range of a batch begins before the end of one given before it.
+fn check_overlaps(coordinate: &Coordinate, names: &[&str]) -> Result<(), Failure> {
+    let mut farthest: Option<usize> = None;
+    for (batch, name) in names.iter().enumerate() {
+        let Some((least, most)) = extremes(coordinate, batch) else { continue };
+        if let Some(before) = farthest.filter(|before| coordinate.compare(least, *before) != Ordering::Greater) {
+            let other = names[coordinate.position(before).batch];
+            let text = format!(
+                "begins at {}, and {other} before it ends at {}",
+                coordinate.label(least),
+                coordinate.label(before)
+            );
+            let failure = Failure::new(Exit::No, text).at(name);
+            return Err(failure.hint("use --overlap newer, replace or retain to decide"));
+        }
+        farthest = Some(most);
+    }
+    Ok(())
+}
+
+/// Rows that are not beyond all values of the batches before theirs.
+fn older(coordinate: &Coordinate) -> Vec<usize> {
+    let (mut older, mut farthest): (Vec<usize>, Option<usize>) = (Vec::new(), None);
+    let batches = (0..coordinate.len()).map(|row| coordinate.position(row).batch).max().map_or(0, |last| last + 1);
+    for batch in 0..batches {
+        let is_older = |row: &usize| {
+            farthest.is_some_and(|before| coordinate.compare(*row, before) != Ordering::Greater)
+                && !coordinate.is_missing(*row)
+        };
+        older.extend(coordinate.rows(batch).filter(is_older));
+        let most = extremes(coordinate, batch).map(|(_, most)| most);
+        farthest = match (farthest, most) {
+            (Some(before), Some(most)) if coordinate.compare(most, before) != Ordering::Greater => Some(before),
+            (before, most) => most.or(before),
+        };
+    }
+    older
+}
+
+#[cfg(test)]
+mod tests {
+    use zarray::VarFilter;
+    use zcoord::{Column, Kind, Values};
+    use zstore::Target;
+
+    use super::*;
+    use crate::batch::Batch;
+
+    const NAMES: [&str; 3] = ["a.zarr", "b.zarr", "dir/c.zarr"];
+
+    fn chosen(batches: [&[i64]; 3], rule: &Rule) -> Result<Vec<usize>, Failure> {
+        let batch = |values: &&[i64]| Batch {
+            name: "b".into(),
+            target: Target::from("b"),
+            column: Column::new(Kind::Int(64), Values::I64(values.to_vec())),
+            note: None,
+        };
+        let coordinate = Coordinate::new(&batches.iter().map(batch).collect::<Vec<_>>()).expect("numbers");
+        let sorted = coordinate.sorted();
+        let duplicates = Duplicates::find(&coordinate, &sorted);
+        choose(&coordinate, &duplicates, rule, &NAMES)
+    }
+
+    #[test]
+    fn rules_decide_which_occurrence_is_kept() {
+        // Rows 0 to 2, 3 to 5, 6 to 8.
+        let batches: [&[i64]; 3] = [&[0, 1, 2], &[2, 3, 4], &[2, 5, 0]];
+        let kept = |rule: Rule| chosen(batches, &rule).expect("decided");
+        assert_eq!(kept(Rule::Identical), [0, 1, 2, 4, 5, 7]);
+        assert_eq!(kept(Rule::Overlap(OverlapFlag::Retain)), [0, 1, 2, 4, 5, 7]);
+        assert_eq!(kept(Rule::Keep(KeepFlag::Last)), [1, 4, 5, 6, 7, 8]);
+        assert_eq!(kept(Rule::Overlap(OverlapFlag::Replace)), [1, 4, 5, 6, 7, 8]);
+        assert_eq!(kept(Rule::Keep(KeepFlag::None)), [1, 4, 5, 7]);
+        assert_eq!(kept(Rule::Overlap(OverlapFlag::Newer)), [0, 1, 2, 4, 5, 7]);
+        let glob = |text: &str| VarFilter::new(&[text.to_owned()]).expect("a pattern");
+        assert_eq!(kept(Rule::Prefer(vec![glob("c*"), glob("b*")])), [1, 4, 5, 6, 7, 8]);
+        assert_eq!(kept(Rule::Prefer(vec![glob("b*")])), [0, 1, 3, 4, 5, 7]);
+        for rule in [Rule::Keep(KeepFlag::Error), Rule::Overlap(OverlapFlag::Error)] {
+            assert_eq!(chosen(batches, &rule).expect_err("refused").exit, Exit::No);
+        }
+        let apart: [&[i64]; 3] = [&[0, 1], &[2], &[]];
+        assert_eq!(chosen(apart, &Rule::Overlap(OverlapFlag::Error)).expect("apart"), [0, 1, 2]);
+    }
+
+    #[test]
+    fn rows_that_follow_each_other_are_one_range() {
+        let column = |values: &[i64]| Column::new(Kind::Int(64), Values::I64(values.to_vec()));
+        let batch =
+            |values: &[i64]| Batch { name: "b".into(), target: Target::from("b"), column: column(values), note: None };
+        let coordinate = Coordinate::new(&[batch(&[0, 1, 2]), batch(&[5, 4])]).expect("numbers");
+        let run = |store, start, length, offset| JoinRun { store, start, length, offset };
+        assert_eq!(runs(&coordinate, &[0, 2, 3, 4]), [run(0, 0, 1, 0), run(0, 2, 1, 1), run(1, 0, 2, 2)]);
+        let sorted = by_value(&coordinate, vec![0, 2, 3, 4]);
+        assert_eq!(sorted, [0, 2, 4, 3]);
+        assert_eq!(runs(&coordinate, &sorted).len(), 4);
+    }
+}

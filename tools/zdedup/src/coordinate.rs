@@ -1,0 +1,148 @@
+//! The coordinate values of all batches, one after the other: a row for each.
+
+use std::cmp::Ordering;
+
+use zcoord::{Column, Values, label_of};
+use zwire::{Exit, Failure};
+
+use crate::batch::Batch;
+
+/// The values of all batches.
+pub struct Coordinate {
+    column: Column,
+    /// The first row of each batch, and the number of rows.
+    starts: Vec<u64>,
+}
+
+/// Where a value is: in which batch, and at which index along the dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Number of the batch.
+    pub batch: usize,
+    /// Index.
+    pub index: u64,
+}
+
+impl Coordinate {
+    /// Puts the coordinates of all batches together.
+    ///
+    /// # Errors
+    /// `Exit::Unreadable` if they are of different kinds or calendars.
+    pub fn new(batches: &[Batch]) -> Result<Coordinate, Failure> {
+        let columns: Vec<Column> = batches.iter().map(|batch| batch.column.clone()).collect();
+        let column = Column::concatenated(&columns).ok_or_else(|| different(batches))?;
+        let mut starts = vec![0];
+        starts.extend(batches.iter().scan(0, |end, batch| {
+            *end += batch.len();
+            Some(*end)
+        }));
+        Ok(Coordinate { column, starts })
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.column.len()
+    }
+
+    /// The values.
+    pub fn column(&self) -> &Column {
+        &self.column
+    }
+
+    /// The rows of a batch.
+    pub fn rows(&self, batch: usize) -> std::ops::Range<usize> {
+        self.starts[batch] as usize..self.starts[batch + 1] as usize
+    }
+
+    /// Where a row is.
+    pub fn position(&self, row: usize) -> Position {
+        let batch = self.starts.partition_point(|start| *start <= row as u64) - 1;
+        Position { batch, index: row as u64 - self.starts[batch] }
+    }
+
+    /// A value as text.
+    pub fn label(&self, row: usize) -> String {
+        label_of(&self.column, row)
+    }
+
+    /// Whether a value is missing: NaN, not a time, or marked as missing.
+    pub fn is_missing(&self, row: usize) -> bool {
+        self.column.is_missing(row)
+    }
+
+    /// The order of two values that are not missing; -0.0 equals 0.0.
+    pub fn compare(&self, a: usize, b: usize) -> Ordering {
+        match &self.column.values {
+            Values::F32(values) => values[a].partial_cmp(&values[b]).unwrap_or(Ordering::Equal),
+            Values::F64(values) => values[a].partial_cmp(&values[b]).unwrap_or(Ordering::Equal),
+            Values::I64(values) | Values::Time(values, _) => values[a].cmp(&values[b]),
+            Values::U64(values) => values[a].cmp(&values[b]),
+            Values::Bool(values) => values[a].cmp(&values[b]),
+            Values::Text(values) => values[a].cmp(&values[b]),
+        }
+    }
+
+    /// All rows with a value, by value; those of the same value in order.
+    pub fn sorted(&self) -> Vec<usize> {
+        let mut rows: Vec<usize> = (0..self.len()).filter(|row| !self.is_missing(*row)).collect();
+        rows.sort_by(|a, b| self.compare(*a, *b));
+        rows
+    }
+
+    /// Whether the values go down: most neighbours in a batch do.
+    pub fn is_decreasing(&self) -> bool {
+        let mut balance = 0i64;
+        for batch in 0..self.starts.len() - 1 {
+            let rows = self.rows(batch);
+            let pairs = rows.clone().zip(rows.skip(1));
+            let pairs = pairs.filter(|(a, b)| !self.is_missing(*a) && !self.is_missing(*b));
+            balance += pairs.map(|(a, b)| self.compare(b, a) as i64).sum::<i64>();
+        }
+        balance < 0
+    }
+}
+
+/// The failure of coordinates that cannot be compared.
+fn different(batches: &[Batch]) -> Failure {
+    let kind = |batch: &Batch| match &batch.column.values {
+        Values::Time(_, calendar) => format!("times of the calendar {}", calendar.name()),
+        Values::Text(_) => "text".into(),
+        _ => "numbers".into(),
+    };
+    let first = batches.iter().find(|batch| !batch.column.is_empty()).or(batches.first());
+    let other = batches.iter().find(|batch| first.is_some_and(|first| kind(first) != kind(batch)));
+    let (Some(first), Some(other)) = (first, other) else {
+        return Failure::new(Exit::Unreadable, "the coordinates of the batches are of different kinds");
+    };
+    let text = format!("its coordinate holds {}, and that of {} {}", kind(other), first.name, kind(first));
+    Failure::new(Exit::Unreadable, text).at(&other.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use zcoord::Kind;
+    use zstore::Target;
+
+    use super::*;
+
+    fn batch(values: &[f64]) -> Batch {
+        let column = Column::new(Kind::Float(64), Values::F64(values.to_vec()));
+        Batch { name: "b".into(), target: Target::from("b"), column, note: None }
+    }
+
+    #[test]
+    fn rows_have_positions_and_an_order() {
+        let batches = [batch(&[3.0, f64::NAN]), batch(&[]), batch(&[-0.0, 3.0, 0.0])];
+        let coordinate = Coordinate::new(&batches).expect("of one kind");
+        let at = |row| (coordinate.position(row).batch, coordinate.position(row).index);
+        assert_eq!([0, 1, 2, 4].map(at), [(0, 0), (0, 1), (2, 0), (2, 2)]);
+        assert_eq!(coordinate.sorted(), [2, 4, 0, 3]);
+        assert_eq!((coordinate.rows(0), coordinate.rows(1), coordinate.rows(2)), (0..2, 2..2, 2..5));
+        assert!(!coordinate.is_decreasing());
+        assert!(Coordinate::new(&[batch(&[2.0, 1.0])]).expect("numbers").is_decreasing());
+        let text = Column::new(Kind::Text, Values::Text(vec!["a".into()]));
+        let text = Batch { name: "t".into(), target: Target::from("t"), column: text, note: None };
+        let failure = Coordinate::new(&[batch(&[1.0]), text]).map(drop).expect_err("of two kinds");
+        assert!(failure.to_string().contains("holds text"), "{failure}");
+    }
+}

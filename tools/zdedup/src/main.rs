@@ -1,0 +1,21 @@
+//! `zdedup`: concatenates Zarr stores along a dimension, and reports every coordinate value that occurs more than once.
+
+mod align;
+mod attributes;
+mod batch;
+mod choose;
+mod cli;
+mod compare;
+mod concat;
+mod coordinate;
+mod duplicates;
+mod human;
+mod options;
+mod overlap;
+mod report;
+mod run;
+mod time_shift;
+
+fn main() -> std::process::ExitCode {
+    zcli::main::<cli::Args>()
+}

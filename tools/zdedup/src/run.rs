@@ -1,0 +1,208 @@
+//! The job of `zdedup`: open the batches → find duplicates → compare their data → report; with an output, choose → write.
+
+use std::path::Path;
+
+use zarray::Pool;
+use zcli::{Common, Ending, Session, Table, Tool};
+use zstage::{Outcome, Summary};
+use zstore::{MOST_REQUESTS, Target};
+use zwire::{ConcatSummary, DedupSummary, Exit, Failure, human_counted};
+
+use crate::batch::Batch;
+use crate::choose::{by_value, choose, occur, runs};
+use crate::cli::{Args, EXAMPLES};
+use crate::concat::Concat;
+use crate::coordinate::Coordinate;
+use crate::duplicates::Duplicates;
+use crate::human;
+use crate::options::Options;
+use crate::report::Report;
+
+/// Batches that are opened at the same time for each core: opening waits for disks and servers.
+const OPENED_PER_CORE: usize = 4;
+
+impl Tool for Args {
+    const MAIN_FLAGS: &'static [&'static str] =
+        &["dim", "output", "dry_run", "keep", "prefer", "overlap", "sort", "join", "combine_attrs", "var", "resume"];
+
+    const EXAMPLES: &'static [(&'static str, &'static str)] = EXAMPLES;
+
+    fn writes(&self) -> bool {
+        self.target().is_some()
+    }
+
+    /// Records go to standard output: the output is a store.
+    fn records_file(&self) -> Option<&Path> {
+        None
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn table(&self) -> Table {
+        human::table(self.target().is_some())
+    }
+
+    fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
+        let options = Options::new(self, &session.stop)?;
+        let target = self.target();
+        if self.is_step() {
+            let target = target.ok_or_else(|| Failure::usage("missing option: -o DST, the prepared output"))?;
+            return self.step(&options, &target, session);
+        }
+        let dim = options.dim.clone().ok_or_else(|| Failure::usage("missing option: --dim DIM"))?;
+        let targets = self.batches(&options)?;
+        if targets.is_empty() {
+            session.note_no_stores(self.stores_from.as_deref());
+            return Ok(Ending::new(Exit::Done, &DedupSummary { dim, ..DedupSummary::default() }));
+        }
+        let (batches, failed) = open(&targets, &dim, &options, session)?;
+        if let Some(failure) = failed.filter(|_| target.is_some() || batches.is_empty()) {
+            return Err(failure);
+        }
+        let coordinate = Coordinate::new(&batches)?;
+        let sorted = coordinate.sorted();
+        let duplicates = Duplicates::find(&coordinate, &sorted);
+        let report = Report {
+            batches: &batches,
+            coordinate: &coordinate,
+            sorted: &sorted,
+            duplicates: &duplicates,
+            options: &options,
+            dim: &dim,
+        };
+        let mut summary = report.emit(session)?;
+        let names: Vec<&str> = batches.iter().map(|batch| batch.name.as_str()).collect();
+        let kept = choose(&coordinate, &duplicates, &options.rule, &names);
+        let Some(target) = target else {
+            // Without an output, what a rule says of duplicates is only shown.
+            report.batches(&kept.unwrap_or_default(), session)?;
+            return Ok(Ending::new(verdict(&summary, session), &summary));
+        };
+        check(&summary, &options)?;
+        let kept = if options.sorts { by_value(&coordinate, kept?) } else { kept? };
+        if kept.is_empty() {
+            return Err(Failure::new(Exit::No, "no value is kept: nothing would be written").at(&target));
+        }
+        report.batches(&kept, session)?;
+        if summary.unsorted > 0 && !options.sorts {
+            let values = human_counted(summary.unsorted, "value");
+            session.status.warn(&format!("{values} out of order in the output; use --sort to sort it by {dim}"));
+        }
+        self.write(&options, targets, &target, &coordinate, &kept, &mut summary, session)
+    }
+}
+
+impl Args {
+    /// Writes the concatenation of the rows in `kept`.
+    #[allow(clippy::too_many_arguments)] // Each is one thing.
+    fn write(
+        &self,
+        options: &Options,
+        targets: Vec<Target>,
+        target: &Target,
+        coordinate: &Coordinate,
+        kept: &[usize],
+        summary: &mut DedupSummary,
+        session: &mut Session,
+    ) -> Result<Ending, Failure> {
+        let concat = Concat::new(options, Some(runs(coordinate, kept)));
+        let command = self.command(targets, target)?;
+        let outcome = zstage::run(&concat, &command, &options.write, &session.listener())?;
+        summary.concat = totals(&outcome, &concat, kept.len() as u64);
+        match &outcome.summary {
+            Summary::Totals(_) | Summary::Complete { .. } | Summary::Nothing {} => {
+                Ok(Ending::new(outcome.exit, &*summary))
+            }
+            _ => self.writer.ending(&outcome, session),
+        }
+    }
+
+    /// A step of an output that was prepared.
+    fn step(&self, options: &Options, target: &Target, session: &mut Session) -> Result<Ending, Failure> {
+        let sources =
+            if self.stores.is_empty() && self.stores_from.is_none() { Vec::new() } else { self.batches(options)? };
+        let command = self.command(sources, target)?;
+        let outcome = zstage::run(&Concat::new(options, None), &command, &options.write, &session.listener())?;
+        self.writer.ending(&outcome, session)
+    }
+}
+
+/// Opens all batches side by side. Those that cannot be opened are reported; the first failure is returned.
+fn open(
+    targets: &[Target],
+    dim: &str,
+    options: &Options,
+    session: &mut Session,
+) -> Result<(Vec<Batch>, Option<Failure>), Failure> {
+    let write = &options.write;
+    let pool = Pool::new((write.jobs * OPENED_PER_CORE).min(MOST_REQUESTS).min(targets.len()));
+    let memory = (write.memory_bytes / 2 / targets.len() as u64).max(1 << 20);
+    let one = Pool::new(1);
+    let opened =
+        pool.map(targets.iter().collect(), |target: &Target| Batch::open(target, dim, &write.store, &one, memory));
+    let (mut batches, mut first) = (Vec::new(), None);
+    for opened in opened {
+        match opened {
+            Ok(batch) => {
+                batch.note.iter().for_each(|note| session.status.warn(&format!("{}: {dim}: {note}", batch.name)));
+                batches.push(batch);
+            }
+            Err(failure) if targets.len() == 1 => return Err(failure),
+            Err(failure) => {
+                session.item_failed(&failure)?;
+                first = first.or(Some(failure));
+            }
+        }
+    }
+    Ok((batches, first))
+}
+
+/// Refuses to write what nobody has decided on.
+fn check(summary: &DedupSummary, options: &Options) -> Result<(), Failure> {
+    if summary.missing_values > 0 {
+        let values = human_counted(summary.missing_values, "value");
+        let text = format!("{values} of {} missing: such rows cannot be told apart", summary.dim);
+        return Err(Failure::new(Exit::No, text));
+    }
+    if options.rule.decides_conflicts() || summary.duplicates == 0 {
+        return Ok(());
+    }
+    let decide = "use --keep first or --keep last, --prefer GLOB or --overlap to decide";
+    if summary.conflicting > 0 {
+        let text = format!("{} more than once with different data", occur(summary.conflicting));
+        return Err(Failure::new(Exit::No, text).hint(decide));
+    }
+    let known = summary.identical;
+    let values = summary.values - summary.unique;
+    if known == 0 || (known < values && !options.compares) {
+        return Err(Failure::new(Exit::No, "the data of duplicates were not compared").hint(decide));
+    }
+    Ok(())
+}
+
+/// The verdict on the batches.
+fn verdict(summary: &DedupSummary, session: &Session) -> Exit {
+    let found = summary.duplicates + summary.gaps + summary.unsorted + summary.near_duplicates + summary.missing_values;
+    match session.out.errors() > 0 {
+        _ if found > 0 => Exit::No,
+        true => Exit::Partial,
+        false => Exit::Done,
+    }
+}
+
+fn totals(outcome: &Outcome, concat: &Concat, kept: u64) -> Option<ConcatSummary> {
+    let Summary::Totals(totals) = &outcome.summary else { return None };
+    Some(ConcatSummary {
+        kept,
+        arrays: totals.arrays.unwrap_or(0),
+        objects: totals.objects,
+        copied: concat.copied(),
+        recoded: totals.recompressed,
+        bytes: totals.bytes_after,
+        verified: totals.verified,
+        resumed: totals.resumed,
+        failed: totals.failed,
+    })
+}
