@@ -105,6 +105,29 @@ fn rename_time(store: &Path, is_second: bool) {
     let _ = fs::remove_file(store.join(".zmetadata"));
 }
 
+/// A batch along `file_id`, whose values follow from it.
+fn batch(store: &Path, ids: std::ops::Range<i64>) {
+    let array = |name: &str, shape: &[i64], chunks: &[i64], dtype: &str, dimensions: &[&str]| {
+        fs::create_dir_all(store.join(name)).unwrap();
+        let metadata = json!({
+            "zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": dtype, "fill_value": null, "order": "C",
+            "filters": null, "compressor": null,
+        });
+        fs::write(store.join(name).join(".zarray"), metadata.to_string()).unwrap();
+        let attributes = json!({"_ARRAY_DIMENSIONS": dimensions});
+        fs::write(store.join(name).join(".zattrs"), attributes.to_string()).unwrap();
+    };
+    let length = ids.end - ids.start;
+    array("file_id", &[length], &[length], "<i8", &["file_id"]);
+    array("t2m", &[length, 2], &[1, 2], "<f4", &["file_id", "cell"]);
+    fs::write(store.join(".zgroup"), r#"{"zarr_format": 2}"#).unwrap();
+    fs::write(store.join("file_id/0"), ids.clone().flat_map(i64::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    for (number, id) in ids.enumerate() {
+        let values: Vec<u8> = [id as f32, 0.5].into_iter().flat_map(f32::to_le_bytes).collect();
+        fs::write(store.join(format!("t2m/{number}.0")), values).unwrap();
+    }
+}
+
 /// A store of 3 × 3 cells around Heligoland, of which the land has no sea surface temperature.
 fn ocean(store: &Path) {
     let array = |name: &str, shape: &[usize], dimensions: &[&str], units: &str, values: &[f32]| {
@@ -168,6 +191,9 @@ fn commands_of_the_readme_run_as_printed() {
         if readme.contains(&format!(" {store}")) {
             copy_tree(&fixture(store), &directory.path().join(store));
         }
+    }
+    for (name, ids) in [("batch_00", 0..4), ("batch_01", 0..4), ("batch_02", 4..7), ("next", 7..9)] {
+        batch(&directory.path().join(format!("{name}.zarr")), ids);
     }
     let server = ObjectServer::start(directory.path(), vec![]);
     let mut run = 0;

@@ -11,6 +11,8 @@
     stores.py fetch-grid DIR N      store.zarr: N variables of 500 chunks each, with CF coordinates
     stores.py fetch-many DIR N      44 stores of the metadata of N variables each, with CF coordinates
     stores.py small-chunks DIR N    one v2 store: a float32 array of N chunks of 1 MiB, which are links to 256 files
+    stores.py batches DIR N         8 stores of N maps (361, 720) each along file_id, of which every store shares 2 with the one before it
+    stores.py batches-many DIR N    44 stores of N small variables each, with a file_id that follows from store to store
     stores.py keys DIR N            one v2 store: an array of N uncompressed chunks of one element, all in one directory
     stores.py points FILE N         a CSV file of N random points (id, lat, lon)
     stores.py digest STORE...       a digest of the decoded values of each store
@@ -224,6 +226,45 @@ def keys(directory, count):
     return {"keys": count}
 
 
+def batches(directory, count, stores=8):
+    """Maps that follow from their file_id: one per chunk, and, in `b`, three per chunk."""
+    side, start = (361, 720), 0
+    maps = list(frames(16, *side))
+    for number in range(stores):
+        store = zarr.create_group(directory / f"{number}.zarr", zarr_format=2).store
+        ids = np.arange(start, start + count)
+        start += count - 2
+        file_id(store, ids)
+        for name, length in (("a", 1), ("b", 3)):
+            grid = {"chunks": (length, *side), "dims": ("file_id", "latitude", "longitude"), "fill_value": np.nan}
+            array = create(store, 2, name, (count, *side), **grid)
+            array[:] = np.stack([maps[i % len(maps)] + np.float32(i) for i in ids])
+        zarr.consolidate_metadata(store, zarr_format=2)
+    return {"decoded_bytes": 2 * stores * array.nbytes}
+
+
+def batches_many(directory, count, stores=44):
+    """Only metadata and the coordinate are there: no value occurs twice."""
+    for number in range(stores):
+        path = directory / f"{number}.zarr"
+        if number:
+            shutil.copytree(directory / "0.zarr", path, copy_function=os.link)
+            shutil.rmtree(path / "file_id")
+        store = zarr.open_group(path, zarr_format=2).store
+        file_id(store, np.arange(4 * number, 4 * number + 4))
+        if not number:
+            grid = {"chunks": (1, 16, 16), "dims": ("file_id", "latitude", "longitude"), "fill_value": np.nan}
+            for i in range(count):
+                create(store, 2, f"feature_{i:04}", (4, 16, 16), **grid)
+            zarr.consolidate_metadata(store, zarr_format=2)
+    return {"stores": stores, "arrays": count}
+
+
+def file_id(store, ids):
+    one_chunk = {"shape": ids.shape, "chunks": ids.shape, "dims": ("file_id",), "dtype": "i8", "fill_value": None}
+    create(store, 2, "file_id", **one_chunk)[:] = ids
+
+
 def coordinates(store, version, steps, latitudes, longitudes):
     """CF coordinates, one chunk each. No fill value: xarray treats that of version 2 as missing, and 0 is a longitude."""
     hours = {"units": "hours since 2019-01-01", "calendar": "proleptic_gregorian"}
@@ -323,7 +364,7 @@ def same(count, peer, *ours):
 
 
 FETCHED = fetch_small, fetch_large, fetch_grid, fetch_many
-MAKERS = {maker.__name__.replace("_", "-"): maker for maker in (features, field, maps, levels, series, wide, blocks, small_chunks, keys, *FETCHED)}
+MAKERS = {maker.__name__.replace("_", "-"): maker for maker in (features, field, maps, levels, series, wide, blocks, small_chunks, keys, batches, batches_many, *FETCHED)}
 
 
 def main():

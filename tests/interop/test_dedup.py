@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from ztools import run
+from ztools import binary, run
 
 ROWS, COLUMNS, TIMES = 6, 8, 5
 
@@ -162,3 +164,67 @@ def test_missing_chunks_are_read_as_the_fill_values_of_their_batch(tmp_path: Pat
     run("zdedup", "--dim", "file_id", "-o", tmp_path / "all.zarr", *paths).assert_done()
     with xr.open_zarr(tmp_path / "all.zarr", mask_and_scale=False) as found:
         np.testing.assert_array_equal(found["x"].values[:, 0], [np.nan, 7, np.nan, -1, 7, -1])
+
+
+@pytest.mark.parametrize("layout", ["v2", "v3", "v3-sharded"])
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_appended_batches_are_xarrays_concatenation(tmp_path: Path, layout: str, chunk: int) -> None:
+    ranges = [[0, 1, 2, 3, 4], [4, 5, 6, 7], [8], [7, 8, 9, 10]]
+    paths = [save(batch(ids), tmp_path / f"b{n}.zarr", layout, chunk) for n, ids in enumerate(ranges)]
+    datasets = decoded(paths)
+    store = tmp_path / "all.zarr"
+    run("zdedup", "--dim", "file_id", "-o", store, paths[0]).assert_done()
+    for number, path in enumerate(paths[1:], start=2):
+        done = run("zdedup", "--dim", "file_id", "--append-to", store, path)
+        done.assert_done()
+        wanted = expected(datasets[:number])
+        # The attributes of the store are kept.
+        assert_same(store, wanted.assign_attrs(datasets[0].attrs))
+    again = run("zdedup", "--dim", "file_id", "--append-to", store, *paths)
+    again.assert_done()
+    assert "nothing to append" in again.stderr
+
+
+def test_readers_in_between_see_the_old_store_or_the_new_one(tmp_path: Path) -> None:
+    """A chunk that was partly filled is replaced, and the run is killed at random moments."""
+    first = save(batch(np.arange(4)), tmp_path / "first.zarr", "v2", chunk=3)
+    later = save(batch(np.arange(4, 200)), tmp_path / "later.zarr", "v2", chunk=3)
+    old, new = (xr.open_zarr(path).load() for path in (first, later))
+    for milliseconds in (0, 20, 60, 120):
+        store = tmp_path / f"all_{milliseconds}.zarr"
+        run("zdedup", "--dim", "file_id", "-o", store, first).assert_done()
+        command = [binary("zdedup"), "--json", "--dim", "file_id", "--checkpoint", "0s", "--append-to", store, later]
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(milliseconds / 1000)
+        child.kill()
+        child.wait(timeout=60)
+        for _ in range(2):
+            with xr.open_zarr(store, consolidated=True) as found:
+                found = found.load()
+            assert found.sizes["file_id"] in (4, 200)
+            np.testing.assert_array_equal(found["t2m"].values[:4], old["t2m"].values)
+            np.testing.assert_array_equal(found["file_id"].values, np.arange(found.sizes["file_id"]))
+            run("zdedup", "--dim", "file_id", "--resume", "--append-to", store, later).assert_done()
+        np.testing.assert_array_equal(found["t2m"].values[4:], new["t2m"].values)
+
+
+def test_a_missing_coordinate_value_is_no_duplicate(tmp_path: Path) -> None:
+    paths = []
+    for number, values in enumerate(([0.0, np.nan], [1.0, np.nan])):
+        dataset = xr.Dataset({"x": (("level",), np.arange(2.0))}, coords={"level": values})
+        dataset["level"].encoding["_FillValue"] = None
+        dataset.to_zarr(tmp_path / f"n{number}.zarr")
+        paths.append(tmp_path / f"n{number}.zarr")
+    found = run("zdedup", "--dim", "level", *paths)
+    assert found.code == 1
+    assert (found.summary["missing_values"], found.summary["duplicates"]) == (2, 0)
+    refused = run("zdedup", "--dim", "level", "-o", tmp_path / "all.zarr", *paths)
+    assert refused.code == 1 and "missing" in refused.stderr and not (tmp_path / "all.zarr").exists()
+
+
+def test_longitude_conventions_are_not_mixed(tmp_path: Path) -> None:
+    west, east = batch([0, 1]), batch([2, 3])
+    east = east.assign_coords(lon=("lon", east.lon.values % 360, east.lon.attrs))
+    paths = [save(dataset, tmp_path / f"{n}.zarr", "v3") for n, dataset in enumerate((west, east))]
+    refused = run("zdedup", "--dim", "file_id", "-o", tmp_path / "all.zarr", *paths)
+    assert refused.code == 5 and "lon" in refused.stderr and "not those in" in refused.stderr

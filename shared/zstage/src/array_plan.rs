@@ -13,7 +13,7 @@ use crate::encoding::{Encoding, is_self_describing};
 use crate::options::Shards;
 use crate::placement::Placement;
 use crate::rechunk::{Layout, RechunkPlan};
-use crate::view::View;
+use crate::view::{ObjectSource, View};
 
 /// How the chunks of an array are processed.
 pub enum Action {
@@ -95,6 +95,18 @@ impl ArrayPlan {
         ArrayPlan { view, ..ArrayPlan::new(array, action, false) }
     }
 
+    /// The same, written to the first source store itself: only what comes from other stores.
+    pub fn appended(mut self) -> ArrayPlan {
+        self.placement = match self.view {
+            View::Join(join) => {
+                self.view = View::Join(Box::new(join.appended_chunks()));
+                Placement::Append
+            }
+            _ => Placement::Unchanged,
+        };
+        self
+    }
+
     /// The same with another chunk shape, of an array without shards.
     pub fn with_chunks(mut self, chunks: Vec<u64>) -> ArrayPlan {
         self.array.grid = Grid::new(self.array.shape.clone(), chunks.clone());
@@ -136,11 +148,37 @@ impl ArrayPlan {
     /// # Errors
     /// Writing a codec of the output is not supported.
     pub fn encoding_of(&self, source: &Array) -> Result<Option<Encoding>, Failure> {
+        let is_same = source.chain.specs == self.array.chain.specs;
+        // What the metadata of the output names is not what chunks of another encoding have.
+        let of_source = |encoding: Encoding| Encoding { unchanged: encoding.unchanged && is_same, ..encoding };
         match self.encoding() {
-            Some(encoding) => Ok(Some(encoding.clone())),
-            None if source.chain.specs == self.array.chain.specs => Ok(None),
-            None => self.own_encoding().map(Some),
+            Some(encoding) => Ok(Some(of_source(encoding.clone()))),
+            None if is_same => Ok(None),
+            None => self.own_encoding().map(|encoding| Some(of_source(encoding))),
         }
+    }
+
+    /// Objects of a join that are copied as they are stored, and all that are written: what lies under an object depends only on its index
+    /// along the joined dimension.
+    pub fn copied_objects(&self) -> Option<(u64, u64)> {
+        let View::Join(join) = &self.view else { return None };
+        let grid = self.array.numbered()?;
+        let counts = grid.counts();
+        let axis = join.dimension();
+        let others: u64 = counts.iter().enumerate().filter(|(at, _)| *at != axis).map(|(_, count)| *count).product();
+        let first = if self.view.chosen().is_some() { counts[axis] - self.units() / others.max(1) } else { 0 };
+        let is_copied = |number: &u64| {
+            let mut index = vec![0; counts.len()];
+            index[axis] = *number;
+            match self.view.under(grid, &index) {
+                ObjectSource::Object { piece, .. } => {
+                    self.encoding().is_none() && self.view.piece(piece).array.chain.specs == self.array.chain.specs
+                }
+                ObjectSource::Regions(_) => false,
+            }
+        };
+        let copied = (first..counts[axis]).filter(is_copied).count() as u64;
+        Some((copied * others, (counts[axis] - first) * others))
     }
 
     /// The encoding described by the output's metadata.

@@ -6,7 +6,7 @@ use zarray::{
     Array, ChunkReader, DecodeScratch, Elements, Fetched, Itemsize, ShardBuilder, Subset, Timer, ZarrError,
     fill_element,
 };
-use zcodec::{CodecError, Workspace, crc32c, crc32c_append};
+use zcodec::{CodecError, Workspace, crc32c, crc32c_append, crc32c_combine};
 use zstore::{Stat, Store};
 use zwire::{Exit, Failure};
 
@@ -16,6 +16,8 @@ use crate::chunk::{decode, encode};
 use crate::encoding::Encoding;
 use crate::objects::Item;
 use crate::options::{ArrivalCheck, OnBadChunk};
+use crate::placement::Placement;
+use crate::read_back::checksum_of;
 use crate::received::Received;
 use crate::rechunk::source_hash;
 use crate::sums::Check;
@@ -37,7 +39,7 @@ pub fn assemble(
     scratch: &mut WorkerScratch,
 ) -> Result<Outcome, Failure> {
     let (Some(grid), Some(unit)) = (plan.array.numbered(), item.unit) else { return Ok(Outcome::default()) };
-    let index = grid.index(unit);
+    let index = plan.index(grid, unit);
     let object = Subset::chunk(&index, grid.chunk_shape());
     if Elements::of(&plan.array).is_ok_and(|elements| elements.itemsize == Itemsize::Variable) {
         return assemble_texts(task, plan, &index, regions, verify, scratch);
@@ -76,8 +78,17 @@ pub fn sources_now(stores: &[Store], plan: &ArrayPlan, regions: &[(usize, Subset
         .try_fold(0, |sum: u64, hash: Result<u64, Failure>| Ok(sum.wrapping_add(hash?)))
 }
 
-/// The source objects under `regions`, there or not: the number of their store, and their key.
+/// The source objects under `regions` that are not the output's own, there or not: the number of their store, and their key.
 pub fn sources_of(plan: &ArrayPlan, regions: &[(usize, Subset)]) -> BTreeSet<(usize, String)> {
+    let is_other = |(number, _): &&(usize, Subset)| !is_own(plan, &plan.view.piece(*number));
+    objects_of(plan, regions.iter().filter(is_other))
+}
+
+/// All objects under `regions`, there or not.
+pub fn objects_of<'r>(
+    plan: &ArrayPlan,
+    regions: impl Iterator<Item = &'r (usize, Subset)>,
+) -> BTreeSet<(usize, String)> {
     let mut keys = BTreeSet::new();
     for (number, region) in regions {
         let piece = plan.view.piece(*number);
@@ -87,6 +98,22 @@ pub fn sources_of(plan: &ArrayPlan, regions: &[(usize, Subset)]) -> BTreeSet<(us
         keys.extend((0..objects.elements()).map(|number| (piece.store, key(number))));
     }
     keys
+}
+
+/// Whether a piece lies in the store that is written, whose chunks change when they are: what is appended to them comes from others.
+pub fn is_own(plan: &ArrayPlan, piece: &Piece) -> bool {
+    plan.placement == Placement::Append && piece.store == 0
+}
+
+/// The element that stands for those of missing chunks of a piece, if it is not `fill`, that of the output.
+///
+/// # Errors
+/// A message: a fill value that is not supported, or cannot be converted.
+pub fn other_fill(piece: &Piece, fill: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    let Some(recode) = &piece.recode else { return Ok(None) };
+    let mut converted = Vec::with_capacity(fill.len());
+    recode.recode(&fill_element(&piece.array)?, &mut converted)?;
+    Ok((converted != fill).then_some(converted))
 }
 
 /// One output object being assembled.
@@ -204,7 +231,9 @@ impl<'a> Assembly<'a> {
             let fetched = self.fetch(piece, &reader, &index, &within, &mut scratch.stored)?;
             scratch.seconds.read += timer.lap();
             self.bytes_read += fetched.bytes;
-            self.sources.insert((piece.store, reader.key(&index).0, fetched.stat));
+            if !is_own(self.plan, piece) {
+                self.sources.insert((piece.store, reader.key(&index).0, fetched.stat));
+            }
             let elements = inside.elements() as usize;
             match (fetched.present, &fill) {
                 (true, _) => {
@@ -272,11 +301,8 @@ impl<'a> Assembly<'a> {
 
     /// The element of the output for those of a missing source chunk; `None`: it is missing in the output, too.
     fn fill_of(&self, piece: &Piece, store: &Store) -> Result<Option<Vec<u8>>, Failure> {
-        let Some(recode) = &piece.recode else { return Ok(None) };
         let refused = |what: String| Failure::new(Exit::Unreadable, what).at(store.place(piece.array.key_prefix()));
-        let mut converted = Vec::with_capacity(self.itemsize);
-        recode.recode(&fill_element(&piece.array).map_err(refused)?, &mut converted).map_err(refused)?;
-        Ok((converted != self.fill).then_some(converted))
+        other_fill(piece, &self.fill).map_err(refused)
     }
 
     /// A reader for a source array and the size of its elements, after checking that they are stored like those of the output, or are
@@ -341,7 +367,7 @@ impl<'a> Assembly<'a> {
         };
         let inner_chunks = object.chunks(inner);
         let mut shard = ShardBuilder::new(layout);
-        let mut upload = None;
+        let (mut upload, mut checksum, mut len) = (None, 0, 0);
         for number in 0..inner_chunks.elements() {
             let chunk = Subset::chunk(&inner_chunks.member(number), inner);
             if !self.chunk(regions, &chunk, scratch)? {
@@ -354,12 +380,21 @@ impl<'a> Assembly<'a> {
             let mut timer = Timer::start();
             shard.append(number as usize, self.encoded.len());
             upload.write(&self.encoded)?;
+            checksum = crc32c_append(checksum, &self.encoded);
+            len += self.encoded.len();
             scratch.seconds.write += timer.lap();
         }
         let Some(mut upload) = upload else { return Ok(None) };
         let end = shard.finish();
         upload.write(&end.append)?;
-        Ok(Some(upload.finish(&end.start)?))
+        let body = crc32c_append(checksum, &end.append);
+        let expected = crc32c_combine(crc32c(&end.start), body, len + end.append.len());
+        let written = upload.finish(&end.start)?;
+        let output = self.task.output(self.plan);
+        if self.verify && checksum_of(output, key, &mut scratch.stored)? != Some(expected) {
+            return Err(self.failed("the stored bytes differ from those written"));
+        }
+        Ok(Some(written))
     }
 
     fn failed(&self, what: &str) -> Failure {

@@ -1,14 +1,14 @@
-//! Output chunks of elements of variable length that are put together from regions of others: labels of samples, mostly.
+//! Output chunks of elements of variable length, assembled from regions of others: labels of samples, mostly.
 
 use std::collections::BTreeSet;
 
-use zarray::{ArrayValues, Pool, Subset, Timer, fill_element, read_region};
+use zarray::{Array, ArrayValues, Elements, Pool, Subset, Timer, fill_element, read_region};
 use zcodec::{CodecError, Workspace, crc32c, to_usize};
 use zstore::Stat;
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
-use crate::assemble::sources_of;
+use crate::assemble::{objects_of, sources_of};
 use crate::chunk::{decode, encode};
 use crate::rechunk::source_hash;
 use crate::task::Task;
@@ -29,8 +29,12 @@ pub fn assemble_texts(
 ) -> Result<Outcome, Failure> {
     let refused = |what: String| Failure::new(Exit::Unreadable, what).at(&plan.array.path);
     let Some(grid) = plan.array.numbered().filter(|_| plan.array.chain.sharding.is_none()) else {
-        return Err(refused("shards of elements of variable length cannot be put together".into()));
+        return Err(refused("shards of elements of variable length cannot be assembled".into()));
     };
+    let in_c_order = |array: &Array| Elements::of(array).is_ok_and(|elements| elements.order.is_sorted());
+    if !in_c_order(&plan.array) {
+        return Err(refused("elements of variable length can only be assembled in C order".into()));
+    }
     let encoding = plan.encoding().cloned().map_or_else(|| plan.own_encoding(), Ok)?;
     let mut timer = Timer::start();
     // Looked at before they are read: a change in between is found when the output is published.
@@ -42,20 +46,27 @@ pub fn assemble_texts(
     let tag = sources.iter().map(|(_, key, stat)| source_hash(key, *stat)).fold(0, u64::wrapping_add);
     let bytes_read = sources.iter().filter_map(|(_, _, stat)| stat.map(|stat| stat.size)).sum();
     let source = (!sources.is_empty()).then(|| Stat::new(bytes_read, tag));
-    if sources.iter().all(|(_, _, stat)| stat.is_none()) {
+    let is_there = |(store, key): (usize, String)| task.stores[store].stat(&key).map(|stat| stat.is_some());
+    let present = objects_of(plan, regions.iter()).into_iter().map(is_there);
+    if !present.collect::<Result<Vec<bool>, _>>()?.contains(&true) {
         return Ok(Outcome { source, recompressed: true, ..Outcome::default() });
     }
     let chunk = Subset::chunk(index, grid.chunk_shape());
     let mut elements = vec![fill_element(&plan.array).map_err(refused)?; to_usize(chunk.elements())];
     for (number, region) in regions {
         let piece = plan.view.piece(*number);
-        if piece.recode.is_some() {
-            return Err(refused(
-                "elements of variable length with different fill values cannot be put together".into(),
-            ));
+        if piece.recode.is_some() || !in_c_order(&piece.array) {
+            let text = "elements of variable length with another fill value or order of dimensions cannot be assembled";
+            return Err(refused(text.into()));
         }
         let store = &task.stores[piece.store];
-        let values = read_region(store, &piece.array, &piece.in_source(region), &Pool::new(1), task.memory_bytes)?;
+        let values = read_region(
+            store,
+            &piece.array,
+            &piece.in_source(region),
+            &Pool::new(1),
+            task.memory_bytes / task.options.jobs.max(1) as u64,
+        )?;
         let ArrayValues::Variable(values) = values else { continue };
         for (at, value) in values.into_iter().enumerate() {
             let member: Vec<u64> =

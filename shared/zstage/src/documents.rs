@@ -15,6 +15,7 @@ use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
 use crate::edits::{Edits, replaced};
+use crate::placement::Placement;
 use crate::read_documents::ReadDocuments;
 use crate::retire::without_copies;
 
@@ -103,7 +104,10 @@ impl Documents<'_> {
     /// The same documents, with the changes.
     fn edit(&self, pool: &Pool, put: &Put) -> Result<Vec<String>, Failure> {
         let edits = Edits::new(self.plans.iter().map(|plan| (plan.array.key_prefix(), plan.new_members(&plan.array))));
-        let copies = Copies::new(self.selects && self.groups.contains(&""), self.format, put);
+        // A store that is appended to has consolidated metadata only if it had it.
+        let appends = self.plans.iter().any(|plan| plan.placement == Placement::Append);
+        let consolidates = self.selects && self.groups.contains(&"") && (!appends || self.has_consolidated()?);
+        let copies = Copies::new(consolidates, self.format, put);
         if self.selects && self.consolidated.is_some() && self.format == ZarrFormat::V2 {
             // Its copies are read in place of the documents.
             self.optional(".zmetadata")?;
@@ -112,7 +116,9 @@ impl Documents<'_> {
             let texts = self.read(prefix, is_array)?;
             let name = name_of(self.format, is_array);
             let place = || self.store.place(&key(prefix, name));
-            let node = match (self.selects && !is_array, without_copies(&texts.node)) {
+            // A group below the root of a store that is appended to keeps its copies, which change with their arrays.
+            let loses_copies = self.selects && !is_array && (!appends || prefix.is_empty());
+            let node = match (loses_copies, without_copies(&texts.node)) {
                 (true, Some(alone)) => alone,
                 _ => edits.node(&texts.node, prefix, is_array).ok_or_else(|| cannot_be_changed(place()))?,
             };
@@ -122,7 +128,8 @@ impl Documents<'_> {
             if let Some(attributes) = attributes {
                 copies.put(key(prefix, ".zattrs"), attributes)?;
             }
-            if self.selects || is_array || self.format == ZarrFormat::V3 {
+            let has_copies = !self.selects || (appends && !prefix.is_empty());
+            if !has_copies || is_array || self.format == ZarrFormat::V3 {
                 return Ok(());
             }
             let consolidated = key(prefix, ".zmetadata");
@@ -137,7 +144,7 @@ impl Documents<'_> {
         Ok(Vec::new())
     }
 
-    /// The texts of a node with its new attributes, if it has any. Nothing: the member is missing.
+    /// The texts of a node with its new attributes, if it has any; `None` if they cannot be read.
     fn with_attributes(
         &self,
         prefix: &str,
@@ -146,8 +153,23 @@ impl Documents<'_> {
     ) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
         let Some(new) = self.attributes.get(prefix) else { return Some((node, attributes)) };
         match self.format {
-            ZarrFormat::V2 => Some((node, serde_json::to_vec_pretty(new).ok())),
-            ZarrFormat::V3 => Some((replaced(&node, &vec![("attributes", Value::Object(new.clone()))])?, None)),
+            ZarrFormat::V2 => {
+                let old = attributes.unwrap_or_else(|| b"{}".to_vec());
+                Some((node, Some(attributes_text(&old, 0, new)?)))
+            }
+            ZarrFormat::V3 => match json::member(&node, 0, "attributes") {
+                Some(range) => {
+                    let text = attributes_text(&node, range.start, new)?;
+                    Some((json::splice(&node, &[(range, text)]), None))
+                }
+                None => {
+                    let start = node.iter().position(|byte| *byte == b'{')? + 1;
+                    let mut text = b"\n  \"attributes\": ".to_vec();
+                    text.extend(attributes_text(b"{}", 0, new)?);
+                    text.push(b',');
+                    Some((json::splice(&node, &[(start..start, text)]), None))
+                }
+            },
         }
     }
 
@@ -292,6 +314,23 @@ impl<'a> Copies<'a> {
         let nodes = documents.into_iter().map(|(key, text)| (path(key), text));
         (self.put)("zarr.json", &consolidated_v3(&root.unwrap_or_default(), nodes).map_err(unreadable)?)
     }
+}
+
+/// The attributes `new` as text. Those that the object at `at` has keep their text: NaN, and the digits of numbers.
+fn attributes_text(old: &[u8], at: usize, new: &Map<String, Value>) -> Option<Vec<u8>> {
+    let members: BTreeMap<String, std::ops::Range<usize>> = json::members(old, at)?.into_iter().collect();
+    let mut text = b"{".to_vec();
+    for (number, (name, value)) in new.iter().enumerate() {
+        text.extend_from_slice(if number == 0 { b"\n    " } else { b",\n    " });
+        text.extend(serde_json::to_vec(name).ok()?);
+        text.extend_from_slice(b": ");
+        match members.get(name) {
+            Some(range) => text.extend_from_slice(&old[range.clone()]),
+            None => text.extend(serde_json::to_vec(value).ok()?),
+        }
+    }
+    text.extend_from_slice(if new.is_empty() { b"}" } else { b"\n  }" });
+    Some(text)
 }
 
 /// The name of a node's own document.

@@ -231,8 +231,9 @@ impl Workers<'_> {
                 return Err(failure.at(self.task.output(plan).place(&key)));
             }
         }
-        if outcome.written.is_none() && self.task.again && plan.placement != Placement::InPlace {
-            // An earlier run may have written what this one leaves out.
+        let may_be_there = self.task.again || plan.placement == Placement::Append;
+        if outcome.written.is_none() && may_be_there && plan.placement != Placement::InPlace {
+            // An earlier run may have written what this one leaves out, or another program a chunk beyond the shape.
             self.task.remove_output(plan, &item.key, item.unit)?;
         }
         self.enter(plan, item, &outcome)?;

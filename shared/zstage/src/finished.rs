@@ -2,12 +2,12 @@
 //! array. Values are not compared, but for small copied coordinates: batches of one archive differ in little else.
 
 use parking_lot::Mutex;
-use zarray::{Array, Key, Subset, json};
+use zarray::{Array, Key, Subset, fill_element, json};
 use zstore::{Store, StoreError};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::{ArrayPlan, Rechunk};
-use crate::assemble::sources_of;
+use crate::assemble::{other_fill, sources_of};
 use crate::objects::{ItemSource, each_unit, source_of};
 use crate::options::{OnBadChunk, WriteOptions};
 use crate::output_plan::OutputPlan;
@@ -219,6 +219,7 @@ impl Finished<'_> {
             Some((key, ItemSource::View(ObjectSource::Object { piece, .. }))) => {
                 has(plan.view.piece(piece).store, &key)
             }
+            Some((_, ItemSource::View(ObjectSource::Regions(regions)))) if writes_fill(plan, &regions) => Ok(true),
             Some((_, ItemSource::View(ObjectSource::Regions(regions)))) => {
                 let mut found = sources_of(plan, &regions).into_iter().map(|(store, key)| has(store, &key));
                 found.find(|found| !matches!(found, Ok(false))).unwrap_or(Ok(false))
@@ -247,6 +248,12 @@ impl Finished<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether missing chunks under `regions` are written, because they are read as another fill value than that of the output.
+fn writes_fill(plan: &ArrayPlan, regions: &[(usize, Subset)]) -> bool {
+    let Ok(fill) = fill_element(&plan.array) else { return false };
+    regions.iter().any(|(number, _)| other_fill(&plan.view.piece(*number), &fill).is_ok_and(|fill| fill.is_some()))
 }
 
 /// Whether any source array of a plan has shards.

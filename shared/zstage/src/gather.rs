@@ -10,6 +10,7 @@ use zstore::{Stat, Store, StoreError, Upload};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
+use crate::assemble::is_own;
 use crate::changes::Changes;
 use crate::decoded::decode_chunks;
 use crate::memory::COPY_PIECE;
@@ -166,7 +167,9 @@ impl<'a> Gathering<'a> {
         let mut timer = Timer::start();
         let found = read_index(store, key, sharding, arrivals, &mut scratch.stored)?;
         scratch.seconds.read += timer.lap();
-        self.sources.insert((piece.store, key.to_owned(), found.as_ref().map(|(_, stat)| *stat)));
+        if !is_own(self.plan, piece) {
+            self.sources.insert((piece.store, key.to_owned(), found.as_ref().map(|(_, stat)| *stat)));
+        }
         let Some((index, stat)) = found else { return Ok(()) };
         self.bytes_read += sharding.index.len().unwrap_or_default();
         let mut stored: Vec<Stored> = wanted

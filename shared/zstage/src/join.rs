@@ -7,7 +7,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use zarray::{Array, Grid, Subset, fill_element};
+use zarray::{Array, ChunkSet, Grid, Subset, fill_element};
+use zcodec::crc32c_append;
 
 use crate::view::{Piece, ViewError};
 
@@ -54,20 +55,23 @@ pub struct Join {
     array_of: Arc<[u32]>,
     dimension: usize,
     runs: Arc<[Run]>,
+    /// The chunks of the output that are written; `None`: all.
+    chosen: Option<Arc<ChunkSet>>,
 }
 
-/// Elements that stay what they are, of arrays with another fill value: missing chunks are written.
+/// Elements that stay what they are, of arrays whose chunks cannot be used as they are stored: missing ones are read as another fill
+/// value, or they are other shards.
 #[derive(Debug)]
-struct OtherFill;
+struct SameElements;
 
-impl Recode for OtherFill {
+impl Recode for SameElements {
     fn recode(&self, source: &[u8], target: &mut Vec<u8>) -> Result<(), String> {
         target.extend_from_slice(source);
         Ok(())
     }
 
     fn describe(&self) -> String {
-        "fill".into()
+        "same elements".into()
     }
 }
 
@@ -101,8 +105,9 @@ impl Join {
             if recode.is_none() && !is_stored_alike(array, &first) {
                 return Err(ViewError::Different { path: first.path.clone(), other: array.path.clone() });
             }
-            if recode.is_none() && array.fill_value != first.fill_value && fill_element(array).ok() != fill {
-                *recode = Some(Arc::new(OtherFill));
+            let other_fill = array.fill_value != first.fill_value && fill_element(array).ok() != fill;
+            if recode.is_none() && (other_fill || !has_same_shards(array, &first)) {
+                *recode = Some(Arc::new(SameElements));
             }
         }
         let is_inside = |run: &Run| {
@@ -110,7 +115,7 @@ impl Join {
             array.is_some_and(|array| run.start + run.length <= array.array.shape[dimension])
         };
         match runs.iter().all(is_inside) {
-            true => Ok(Join { arrays, array_of, dimension, runs }),
+            true => Ok(Join { arrays, array_of, dimension, runs, chosen: None }),
             false => Err(ViewError::Outside(first.path.clone())),
         }
     }
@@ -135,6 +140,46 @@ impl Join {
         }
         let arrays = arrays.into_iter().map(|(_, array)| JoinedArray { array, recode: None }).collect();
         Join::new(arrays, array_of.into(), dimension, runs.into())
+    }
+
+    /// Writes only the chunks that hold elements of other stores than the first: those that are appended to it.
+    pub fn appended_chunks(mut self) -> Join {
+        let shape = self.shape();
+        let chunk = self.arrays[0].array.numbered().map(|grid| grid.chunk_shape().to_vec()).unwrap_or_default();
+        let own: u64 = self.runs.iter().filter(|run| run.store == 0).map(|run| run.length).sum();
+        let range = |axis: usize| {
+            let count = shape[axis].div_ceil(chunk[axis].max(1));
+            if axis == self.dimension { own / chunk[axis].max(1)..count } else { 0..count }
+        };
+        self.chosen = Some(Arc::new(ChunkSet::from(vec![(0..chunk.len()).map(range).collect::<Vec<_>>()])));
+        self
+    }
+
+    /// The chunks that are written, if not all are.
+    pub fn chosen(&self) -> Option<&Arc<ChunkSet>> {
+        self.chosen.as_ref()
+    }
+
+    /// CRC-32C over everything that decides which elements of which store are where.
+    pub fn fingerprint(&self) -> u32 {
+        let mut crc = 0;
+        for run in self.runs.iter() {
+            let array = u64::from(self.array_of[run.store]);
+            for number in [run.store as u64, run.start, run.length, run.offset, array] {
+                crc = crc32c_append(crc, &number.to_le_bytes());
+            }
+        }
+        for JoinedArray { array, recode } in &self.arrays {
+            let recode = recode.as_ref().map(|recode| recode.describe());
+            let text = format!("{} {:?} {:?} {recode:?}", array.path, array.shape, array.chain.specs);
+            crc = crc32c_append(crc, text.as_bytes());
+        }
+        crc
+    }
+
+    /// The joined dimension.
+    pub fn dimension(&self) -> usize {
+        self.dimension
     }
 
     /// Number of ranges.
@@ -175,8 +220,17 @@ impl Join {
     }
 }
 
+/// Whether stored objects of both are laid out alike: plain chunks, or shards of the same inner chunks.
+fn has_same_shards(a: &Array, b: &Array) -> bool {
+    match (&a.chain.sharding, &b.chain.sharding) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.chunk_shape == b.chunk_shape && a.index == b.index,
+        _ => false,
+    }
+}
+
 /// Whether elements of both are stored alike: the same bytes of a decoded chunk are the same values.
-fn is_stored_alike(a: &Array, b: &Array) -> bool {
+pub fn is_stored_alike(a: &Array, b: &Array) -> bool {
     let kept = |array: &Array| {
         let chain = array.chain.innermost();
         chain.specs[..chain.kept].to_vec()

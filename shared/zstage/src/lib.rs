@@ -79,7 +79,7 @@ pub use documents::{Attributes, Convert, Converted, NodeTexts};
 pub use edits::{Changes, replaced};
 pub use encoding::{Encoding, is_self_describing};
 pub use inner_chunks::inner_chunks;
-pub use join::{Join, JoinedArray, Recode, Run as JoinRun};
+pub use join::{Join, JoinedArray, Recode, Run as JoinRun, is_stored_alike};
 pub use journal::Journal;
 pub use lock::{Claim, FileLock};
 pub use new_store::NewStore;

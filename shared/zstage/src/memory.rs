@@ -45,8 +45,11 @@ pub fn divide(
             continue;
         }
         if plan.encoding().is_none() && plan.may_be_assembled() {
-            let bytes = plan.object_bytes().unwrap_or(COPY_PIECE);
-            plan.need = bytes.saturating_mul(COPIES_DECODED_AGAIN).min(budget);
+            // Of a shard, one inner chunk at a time.
+            let bytes =
+                plan.chain().chunk_bytes.filter(|_| plan.array.chain.sharding.is_some()).or(plan.object_bytes());
+            let bytes = bytes.unwrap_or(COPY_PIECE).saturating_mul(COPIES_DECODED_AGAIN);
+            plan.need = bytes.saturating_add(COPY_PIECE).min(budget);
             continue;
         }
         if plan.encoding().is_none() {

@@ -7,6 +7,9 @@ pub enum Placement {
     New,
     /// In place of the old ones, one by one: whichever of the two a reader meets, it can decode.
     InPlace,
+    /// Into the store itself, beyond the shape that readers see. A chunk that crosses it is replaced by one with the same elements up to
+    /// there.
+    Append,
     /// Beside the old ones; the whole array is exchanged when all are written.
     Swap,
     /// Nowhere: the array stays as it is.
@@ -14,8 +17,8 @@ pub enum Placement {
 }
 
 impl Placement {
-    /// Whether all objects are written to a new place.
+    /// Whether all objects that are written come from elsewhere, so that these can be looked at again.
     pub fn is_moved(self) -> bool {
-        matches!(self, Placement::New | Placement::Swap)
+        matches!(self, Placement::New | Placement::Append | Placement::Swap)
     }
 }

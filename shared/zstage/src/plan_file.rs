@@ -11,7 +11,7 @@ use zwire::{Exit, Failure};
 use crate::array_plan::ArrayPlan;
 use crate::options::Begin;
 use crate::placement::Placement;
-use crate::view::Piece;
+use crate::view::{Piece, View};
 
 /// The plan as it is stored: what every writer has, and the tool's own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,7 +142,10 @@ pub fn fingerprint(plans: &[ArrayPlan]) -> u32 {
             let (start, shape) = (piece.region.start(), piece.region.shape());
             json!([piece.store, piece.array.path, start, shape, piece.offset, recode])
         };
-        let pieces: Vec<_> = plan.view.pieces().map(piece).collect();
+        let pieces: Vec<_> = match &plan.view {
+            View::Join(join) => vec![json!(join.fingerprint())],
+            view => view.pieces().map(piece).collect(),
+        };
         let own = json!([
             array.path,
             array.shape,

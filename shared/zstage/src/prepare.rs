@@ -101,7 +101,7 @@ impl OutputPlan<'_> {
             Ok(())
         })?;
         let mut coverage = Coverage::default();
-        for plan in &self.plans {
+        for plan in self.plans.iter().filter(|plan| plan.view.is_partial()) {
             plan.view.chosen().into_iter().for_each(|set| coverage.add(plan.array.path.clone(), Arc::clone(set)));
         }
         for (key, text) in coverage.documents() {

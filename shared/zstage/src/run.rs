@@ -146,7 +146,9 @@ impl<W: Writer> Run<'_, W> {
         let options = self.options;
         let begin = || StagedStore::begin(output, options.begin, &options.store);
         // In place, the lock is taken before planning, so that no other run changes the store in between.
-        let is_own_source = options.begin == Begin::InPlace && output.local().is_some() && !options.dry_run;
+        let is_appended_to = stores.len() > 1;
+        let is_own_source =
+            options.begin == Begin::InPlace && (output.local().is_some() || is_appended_to) && !options.dry_run;
         let begun = if is_own_source { Some(begin()?) } else { None };
         let sources = self.sources(stores, output)?;
         let mut body = self.tool.body(None, &sources)?;

@@ -6,7 +6,7 @@ use zarray::{Hierarchy, Pool};
 use zstore::{Location, Store, StoreError};
 use zwire::Failure;
 
-use crate::options::WriteOptions;
+use crate::options::{Begin, WriteOptions};
 
 /// Source stores, of which the first is opened as a hierarchy.
 #[derive(Clone)]
@@ -38,8 +38,10 @@ impl<'a> Sources<'a> {
         let store = &stores[0];
         let pool = Arc::new(Pool::new(options.workers(store, output, selects)));
         let listed = !selects && is_listable(store)?;
-        // Stale consolidated metadata would lose arrays: it is used only where listing costs requests, or cannot be done.
-        let hierarchy = Arc::new(Hierarchy::open(store, &pool, !listed && store.is_remote())?);
+        // Stale consolidated metadata would lose arrays, and chunks of a store that is changed: it is used only where listing costs
+        // requests, or cannot be done.
+        let trusts = !listed && store.is_remote() && options.begin != Begin::InPlace;
+        let hierarchy = Arc::new(Hierarchy::open(store, &pool, trusts)?);
         Ok(Sources { stores, hierarchy, listed, selects, pool })
     }
 

@@ -65,7 +65,7 @@ pub enum ViewError {
     Irregular(String),
     /// The crop extends outside the array or has a different rank.
     Outside(String),
-    /// The arrays differ in rank, or the length of a dimension other than the joined one.
+    /// The arrays differ in rank, in the length of a dimension other than the joined one, or in how elements are stored.
     Different {
         /// The first array.
         path: String,
@@ -82,7 +82,10 @@ impl std::fmt::Display for ViewError {
             ViewError::Irregular(path) => write!(f, "{path}: its chunk grid is not regular"),
             ViewError::Outside(path) => write!(f, "{path}: the region lies outside the array"),
             ViewError::Different { path, other } => {
-                write!(f, "{other}: its shape does not match {path}, with which it is concatenated")
+                write!(
+                    f,
+                    "{other}: cannot be concatenated with {path}, which has another shape, byte order, order of dimensions or filters"
+                )
             }
             ViewError::Empty => f.write_str("no arrays to concatenate"),
         }
@@ -151,8 +154,14 @@ impl View {
     pub fn chosen(&self) -> Option<&Arc<ChunkSet>> {
         match self {
             View::Chunks(part) => Some(&part.1),
-            View::Whole | View::Pieces(_) | View::Join(_) => None,
+            View::Join(join) => join.chosen(),
+            View::Whole | View::Pieces(_) => None,
         }
+    }
+
+    /// Whether other chunks of the output are not there, and must not be taken for missing ones.
+    pub fn is_partial(&self) -> bool {
+        matches!(self, View::Chunks(_))
     }
 
     /// Whether this is the whole of the plan's own array.

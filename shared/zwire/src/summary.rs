@@ -296,6 +296,8 @@ pub struct DedupSummary {
     pub identical: u64,
     /// Values that occur more than once, with different data.
     pub conflicting: u64,
+    /// Values that occur more than once, whose data were not all compared.
+    pub not_compared: u64,
     /// Places where the coordinate leaves out a step.
     pub gaps: u64,
     /// Steps that are missing there.

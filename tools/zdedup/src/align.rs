@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use zarray::{Array, Grid, Hierarchy, Node, Pool, VarFilter, ZarrFormat};
-use zcoord::{Dataset, Mode, is_time_units, read_coordinate};
+use zarray::{Array, Grid, Hierarchy, Node, Pool, VarFilter, ZarrFormat, fill_element};
+use zcoord::{Column, Dataset, Mode, is_time_units, name, read_coordinate};
 use zstage::{Attributes, JoinRun, JoinedArray, Recode, Sources, View};
 use zstore::Store;
 use zvalue::{Parts, Tolerance, ValueType};
@@ -22,11 +22,23 @@ use crate::overlap::{Overlap, OverlapBuffers};
 use crate::time_shift::TimeShift;
 
 /// Attributes that decide what stored values mean.
-const MEANING: [&str; 6] = ["units", "calendar", "scale_factor", "add_offset", "_FillValue", "missing_value"];
+const MEANING: [&str; 7] =
+    ["units", "calendar", "scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned"];
+
+/// What differs in the meaning of stored values between two arrays: an attribute, or in Zarr v2, where it marks missing values, the fill
+/// value. Attributes for which `is_exempt` holds may differ.
+pub fn meaning_differs(a: &Array, b: &Array, is_exempt: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let differs = |name: &&&str| !is_exempt(name) && a.attributes.get(**name) != b.attributes.get(**name);
+    let attribute = MEANING.iter().find(differs).copied();
+    let is_mask = a.format == ZarrFormat::V2 && b.format == ZarrFormat::V2;
+    let other_fill = || is_mask && a.fill_value != b.fill_value && fill_element(a).ok() != fill_element(b).ok();
+    attribute.or_else(|| other_fill().then_some("fill_value"))
+}
 
 /// The batches, as far as they differ from the first.
 pub struct Aligned {
-    dim: String,
+    /// The dimension.
+    pub dim: String,
     /// Different lengths along the dimension, that of the first batch first.
     lengths: Vec<u64>,
     /// Which of them each batch has.
@@ -75,11 +87,18 @@ impl Aligned {
             length_of: Vec::new(),
             disagreements: Vec::new(),
         };
-        alignment.add_length(sources.stores.first().map(Store::location), alignment.length_of_first())?;
+        let lengths = alignment.lengths_of_first();
+        alignment.disagreements.extend(other_length(sources.store(), dim, &lengths));
+        alignment.add_length(Some(sources.store().location()), lengths.first().map(|(_, length)| *length))?;
         for batch in 1..sources.stores.len() {
             alignment.batch(batch, &sources.pool)?;
         }
         alignment.finish()
+    }
+
+    /// Whether an array of some batch is stored otherwise than that of the first.
+    pub fn differs(&self, array: &Array) -> bool {
+        self.others.contains_key(&array.path)
     }
 
     /// The view of an array of the first batch; `None` if it does not lie along the dimension.
@@ -136,8 +155,10 @@ enum Agreement {
 }
 
 impl Alignment<'_> {
-    fn length_of_first(&self) -> Option<u64> {
-        length(self.first.arrays(), self.dim)
+    /// The length of the dimension in each array of the first batch that has it.
+    fn lengths_of_first(&self) -> Vec<(String, u64)> {
+        let wanted = self.first.arrays().filter(|array| self.is_wanted(array));
+        wanted.filter_map(|array| Some((array.path.clone(), array.shape[axis(array, self.dim)?]))).collect()
     }
 
     fn add_length(&mut self, place: Option<impl ToString>, length: Option<u64>) -> Result<(), Failure> {
@@ -156,7 +177,7 @@ impl Alignment<'_> {
     fn batch(&mut self, batch: usize, pool: &Pool) -> Result<(), Failure> {
         let store = &self.stores[batch];
         let hierarchy = Hierarchy::open(store, pool, store.is_remote())?;
-        let (mut found, mut own_length) = (BTreeSet::new(), None);
+        let (mut found, mut lengths) = (BTreeSet::new(), Vec::new());
         let mut disagreements = Vec::new();
         let mut looks = Vec::new();
         hierarchy.walk(
@@ -176,9 +197,7 @@ impl Alignment<'_> {
                 }
                 Ok(Looked::Array { array, agreement, is_time }) => {
                     found.insert(array.path.clone());
-                    if let Some(axis) = axis(&array, self.dim) {
-                        own_length = own_length.or(array.shape.get(axis).copied());
-                    }
+                    lengths.extend(axis(&array, self.dim).map(|axis| (array.path.clone(), array.shape[axis])));
                     let except: &[&str] = if is_time { &["units", "calendar"] } else { &[] };
                     let added = self.combiner.add(array.key_prefix(), &array.attributes, except);
                     let differs = |name: String| attribute_differs(store, array.key_prefix(), &name);
@@ -194,9 +213,10 @@ impl Alignment<'_> {
             let failure = Failure::new(Exit::Unreadable, format!("no array {}, which the first batch has", array.path));
             disagreements.push(failure.at(store.location()).hint("leave it out with --var"));
         }
+        disagreements.extend(other_length(store, self.dim, &lengths));
         self.disagreements.append(&mut disagreements);
         match self.disagreements.is_empty() {
-            true => self.add_length(Some(store.location()), own_length),
+            true => self.add_length(Some(store.location()), lengths.first().map(|(_, length)| *length)),
             // There will be no output.
             false => Ok(()),
         }
@@ -255,11 +275,11 @@ impl Alignment<'_> {
             return Err(differs(format!("has shape {:?}, and {:?} in {first_store}", array.shape, first.shape)));
         }
         let recode = if is_time { shift(array, first, dimension).map_err(differs)? } else { None };
-        let is_same = |name: &&&str| array.attributes.get(**name) == first.attributes.get(**name);
-        if let Some(name) =
-            MEANING.iter().find(|name| !is_same(name) && !(is_time && matches!(**name, "units" | "calendar")))
-        {
-            let shown = |array: &Array| array.attributes.get(*name).map_or("none".to_owned(), Value::to_string);
+        if let Some(name) = meaning_differs(array, first, |name| is_time && matches!(name, "units" | "calendar")) {
+            let shown = |array: &Array| match name {
+                "fill_value" => array.fill_value.to_string(),
+                name => array.attributes.get(name).map_or("none".to_owned(), Value::to_string),
+            };
             return Err(differs(format!("{name} is {}, and {} in {first_store}", shown(array), shown(first))));
         }
         if dimension.is_none() {
@@ -284,7 +304,11 @@ impl Alignment<'_> {
         if array.shape.is_empty() || is_time {
             let read = |store: &Store, array: &Array| read_coordinate(store, array, Mode::Cf, &Pool::new(1), memory);
             let (own, expected) = (read(store, array)?.0, read(&self.stores[0], first)?.0);
-            return if own.values == expected.values { Ok(()) } else { Err(self.other_values(None)) };
+            return if is_close(&own, &expected, self.options.tolerance) {
+                Ok(())
+            } else {
+                Err(self.other_values(None))
+            };
         }
         let refused = |what: String| Failure::new(Exit::Unreadable, what);
         let expected = Parts::new(&self.stores[0], first, memory).map_err(refused)?;
@@ -357,15 +381,27 @@ enum Looked {
     LeftOut,
 }
 
-/// The length of the dimension in a store.
-fn length<'a>(mut arrays: impl Iterator<Item = &'a Array>, dim: &str) -> Option<u64> {
-    arrays.find_map(|array| axis(array, dim).map(|axis| array.shape[axis]))
+/// The failure of a store whose arrays have different lengths along the dimension, such as one that was only half appended to.
+fn other_length(store: &Store, dim: &str, lengths: &[(String, u64)]) -> Option<Failure> {
+    let own = lengths.iter().find(|(path, _)| name(path) == dim).or(lengths.first())?;
+    let (path, length) = lengths.iter().find(|(_, length)| *length != own.1)?;
+    let text = format!("has length {length} along {dim}, and {} has {}", own.0, own.1);
+    Some(Failure::new(Exit::Unreadable, text).at(store.place(path.trim_start_matches('/'))))
 }
 
 /// Paths of the arrays that go into the output: those that are selected, and all that describe them.
 fn wanted(dataset: &Dataset, var: &VarFilter) -> BTreeSet<String> {
     let selected = dataset.arrays().filter(|array| var.matches(&array.path));
     dataset.with_descriptions(selected).into_iter().map(str::to_owned).collect()
+}
+
+/// Whether all values are equal, or numbers that differ by no more than `tolerance`; NaN equals NaN.
+fn is_close(a: &Column, b: &Column, tolerance: f64) -> bool {
+    let close = |(a, b): (f64, f64)| a == b || (a - b).abs() <= tolerance || (a.is_nan() && b.is_nan());
+    match (a.numbers(), b.numbers()) {
+        (Some(a), Some(b)) => a.len() == b.len() && a.into_iter().zip(b).all(close),
+        _ => a.values == b.values,
+    }
 }
 
 fn is_time(array: &Array) -> bool {

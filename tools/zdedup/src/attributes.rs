@@ -7,8 +7,8 @@ use zstage::Attributes;
 
 use crate::cli::CombineFlag;
 
-/// Attributes that are compared elsewhere, or that hold the names of dimensions.
-const OTHERS: [&str; 2] = ["_ARRAY_DIMENSIONS", "_nczarr_attrs"];
+/// Attributes that hold the names of dimensions, and of another program.
+const NOT_COMBINED: [&str; 2] = ["_ARRAY_DIMENSIONS", "_nczarr_attrs"];
 
 /// The attributes of all nodes, combined from batch to batch.
 pub struct Combiner {
@@ -35,7 +35,7 @@ impl Combiner {
     /// The name of an attribute that differs, if that is not allowed.
     pub fn add(&mut self, prefix: &str, other: &Map<String, Value>, except: &[&str]) -> Result<(), String> {
         let Some(node) = self.nodes.get_mut(prefix) else { return Ok(()) };
-        let is_compared = |name: &str| !OTHERS.contains(&name) && !except.contains(&name);
+        let is_compared = |name: &str| !NOT_COMBINED.contains(&name) && !except.contains(&name);
         let names: BTreeSet<String> =
             node.attributes.keys().chain(other.keys()).filter(|name| is_compared(name)).cloned().collect();
         for name in names {

@@ -1,7 +1,7 @@
 //! A batch: one of the stores that are concatenated, and its coordinate along the dimension.
 
 use zarray::{Array, Hierarchy, Node, Pool};
-use zcoord::{Column, Mode, dimensions, name, read_coordinate};
+use zcoord::{Column, Mode, Values, dimensions, name, read_coordinate};
 use zstore::{Store, StoreOptions, Target};
 use zwire::{Exit, Failure, did_you_mean};
 
@@ -28,12 +28,14 @@ impl Batch {
         options: &StoreOptions,
         pool: &Pool,
         memory: u64,
+        trusts: bool,
     ) -> Result<Batch, Failure> {
         let store = Store::open(target, options)?;
-        // Stale consolidated metadata has old lengths: it is used only where every look costs a request.
-        let hierarchy = Hierarchy::open(&store, pool, store.is_remote())?;
+        // Stale consolidated metadata has old lengths: it is used only where every look costs a request, and not of a store that is changed.
+        let hierarchy = Hierarchy::open(&store, pool, trusts && store.is_remote())?;
         let array = coordinate(&hierarchy, dim, pool).map_err(|failure| failure.at(store.location()))?;
         let (column, note) = read_coordinate(&store, &array, Mode::Cf, pool, memory)?;
+        check_precision(&store, &array, &column, pool, memory)?;
         Ok(Batch { name: store.location().to_string(), target: target.clone(), column, note })
     }
 
@@ -43,8 +45,29 @@ impl Batch {
     }
 }
 
+/// Times are compared as microseconds: those that are finer might be taken for duplicates.
+fn check_precision(store: &Store, array: &Array, column: &Column, pool: &Pool, memory: u64) -> Result<(), Failure> {
+    let units = array.attributes.get("units").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let is_fine = units.trim_start().starts_with("nano")
+        || units.trim_start().starts_with("ns ")
+        || array.dtype.to_string().contains("ns");
+    if !is_fine || !matches!(column.values, Values::Time(..)) {
+        return Ok(());
+    }
+    let raw = Array { attributes: serde_json::Map::new(), ..array.clone() };
+    let (raw, _) = read_coordinate(store, &raw, Mode::Raw, pool, memory)?;
+    let finer = |count: &i64| count % 1000 != 0;
+    match &raw.values {
+        Values::I64(counts) if counts.iter().any(finer) => {
+            let failure = Failure::new(Exit::Unreadable, "times that are finer than a microsecond are not supported");
+            Err(failure.at(store.place(array.key_prefix())))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The coordinate of a dimension: the one-dimensional array of its name, at the root or else in the only group that has one.
-fn coordinate(hierarchy: &Hierarchy, dim: &str, pool: &Pool) -> Result<Array, Failure> {
+pub fn coordinate(hierarchy: &Hierarchy, dim: &str, pool: &Pool) -> Result<Array, Failure> {
     if let Some(Node::Array(array)) = hierarchy.node(&format!("/{dim}"))?
         && is_coordinate(&array, dim)
     {

@@ -1,6 +1,7 @@
 //! Which values go into the concatenation, and from which batch.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use zstage::JoinRun;
 use zwire::{Exit, Failure, human_counted};
@@ -10,41 +11,48 @@ use crate::coordinate::Coordinate;
 use crate::duplicates::Duplicates;
 use crate::options::Rule;
 
-/// The rows that are kept, in the order of the output.
+/// The rows that are kept, in the order of the output. `conflicting` are the numbers of the duplicates with different data.
 ///
 /// # Errors
-/// `Exit::No` if the rule is to stop at duplicates or overlaps.
+/// `Exit::No` if the rule is to stop at duplicates or overlaps, or leaves a conflict undecided.
 pub fn choose(
     coordinate: &Coordinate,
     duplicates: &Duplicates,
+    conflicting: &BTreeSet<usize>,
     rule: &Rule,
     names: &[&str],
 ) -> Result<Vec<usize>, Failure> {
     let mut is_kept = vec![true; coordinate.len()];
-    let mut keep_only = |rows: &[usize], kept: Option<usize>| {
+    let keep_only = |is_kept: &mut Vec<bool>, rows: &[usize], kept: Option<usize>| {
         rows.iter().filter(|row| kept != Some(**row)).for_each(|row| is_kept[*row] = false);
     };
-    let first = |rows: &[usize]| rows.first().copied();
     match rule {
         Rule::Keep(KeepFlag::Error) if duplicates.len() > 0 => return Err(has_duplicates(duplicates)),
         Rule::Overlap(OverlapFlag::Error) => check_overlaps(coordinate, names)?,
-        Rule::Overlap(OverlapFlag::Newer) => {
-            older(coordinate).into_iter().for_each(|row| keep_only(&[row], None));
-        }
+        Rule::Overlap(OverlapFlag::Newer) => keep_only(&mut is_kept, &older(coordinate), None),
         Rule::Keep(KeepFlag::Last) | Rule::Overlap(OverlapFlag::Replace) => {
-            duplicates.values().for_each(|rows| keep_only(rows, rows.last().copied()));
+            duplicates.values().for_each(|rows| keep_only(&mut is_kept, rows, rows.last().copied()));
         }
-        Rule::Keep(KeepFlag::None) => duplicates.values().for_each(|rows| keep_only(rows, None)),
-        Rule::Prefer(globs) => {
-            let rank = |row: &usize| {
-                let path = format!("/{}", names[coordinate.position(*row).batch].trim_start_matches('/'));
-                globs.iter().position(|glob| glob.matches(&path)).unwrap_or(globs.len())
-            };
-            duplicates.values().for_each(|rows| keep_only(rows, rows.iter().copied().min_by_key(rank)));
+        Rule::Keep(KeepFlag::None) => duplicates.values().for_each(|rows| keep_only(&mut is_kept, rows, None)),
+        Rule::Prefer(preferred) => {
+            for (number, rows) in duplicates.values().enumerate() {
+                let rank = |row: &usize| preferred.rank(names[coordinate.position(*row).batch]);
+                let best = rows.iter().copied().min_by_key(rank);
+                let is_preferred = best.is_some_and(|best| rank(&best) < preferred.len());
+                if !is_preferred && conflicting.contains(&number) {
+                    let text =
+                        format!("no --prefer names a store with {}, whose data conflict", coordinate.label(rows[0]));
+                    return Err(Failure::new(Exit::No, text));
+                }
+                keep_only(&mut is_kept, rows, best);
+            }
         }
-        Rule::Identical | Rule::Keep(KeepFlag::First | KeepFlag::Error) | Rule::Overlap(OverlapFlag::Retain) => {
-            duplicates.values().for_each(|rows| keep_only(rows, first(rows)));
-        }
+        Rule::Identical | Rule::Keep(KeepFlag::First | KeepFlag::Error) | Rule::Overlap(OverlapFlag::Retain) => {}
+    }
+    // Whatever the rule, no value is kept twice.
+    for rows in duplicates.values() {
+        let first = rows.iter().copied().find(|row| is_kept[*row]);
+        keep_only(&mut is_kept, rows, first);
     }
     Ok((0..coordinate.len()).filter(|row| is_kept[*row]).collect())
 }
@@ -83,30 +91,26 @@ pub fn occur(values: u64) -> String {
     format!("{} {}", human_counted(values, "value"), if values == 1 { "occurs" } else { "occur" })
 }
 
-/// The smallest and the largest value of a batch.
-pub fn extremes(coordinate: &Coordinate, batch: usize) -> Option<(usize, usize)> {
+/// The first and the last row of a batch along the coordinate.
+pub fn ends(coordinate: &Coordinate, batch: usize) -> Option<(usize, usize)> {
     let rows = || coordinate.rows(batch).filter(|row| !coordinate.is_missing(*row));
-    let least = rows().min_by(|a, b| coordinate.compare(*a, *b))?;
-    let most = rows().max_by(|a, b| coordinate.compare(*a, *b))?;
-    Some((least, most))
+    let first = rows().min_by(|a, b| coordinate.along(*a, *b))?;
+    let last = rows().max_by(|a, b| coordinate.along(*a, *b))?;
+    Some((first, last))
 }
 
 /// Stops if the range of a batch begins before the end of one given before it.
 fn check_overlaps(coordinate: &Coordinate, names: &[&str]) -> Result<(), Failure> {
     let mut farthest: Option<usize> = None;
     for (batch, name) in names.iter().enumerate() {
-        let Some((least, most)) = extremes(coordinate, batch) else { continue };
-        if let Some(before) = farthest.filter(|before| coordinate.compare(least, *before) != Ordering::Greater) {
+        let Some((first, last)) = ends(coordinate, batch) else { continue };
+        if let Some(before) = farthest.filter(|before| coordinate.along(first, *before) != Ordering::Greater) {
             let other = names[coordinate.position(before).batch];
-            let text = format!(
-                "begins at {}, and {other} before it ends at {}",
-                coordinate.label(least),
-                coordinate.label(before)
-            );
-            let failure = Failure::new(Exit::No, text).at(name);
-            return Err(failure.hint("use --overlap newer, replace or retain to decide"));
+            let (begins, ends) = (coordinate.label(first), coordinate.label(before));
+            let failure = Failure::new(Exit::No, format!("begins at {begins}, and {other} before it ends at {ends}"));
+            return Err(failure.at(name).hint("use --overlap newer, replace or retain to decide"));
         }
-        farthest = Some(most);
+        farthest = Some(last);
     }
     Ok(())
 }
@@ -114,17 +118,16 @@ fn check_overlaps(coordinate: &Coordinate, names: &[&str]) -> Result<(), Failure
 /// Rows that are not beyond all values of the batches before theirs.
 fn older(coordinate: &Coordinate) -> Vec<usize> {
     let (mut older, mut farthest): (Vec<usize>, Option<usize>) = (Vec::new(), None);
-    let batches = (0..coordinate.len()).map(|row| coordinate.position(row).batch).max().map_or(0, |last| last + 1);
-    for batch in 0..batches {
+    for batch in 0..coordinate.batches() {
         let is_older = |row: &usize| {
-            farthest.is_some_and(|before| coordinate.compare(*row, before) != Ordering::Greater)
+            farthest.is_some_and(|before| coordinate.along(*row, before) != Ordering::Greater)
                 && !coordinate.is_missing(*row)
         };
         older.extend(coordinate.rows(batch).filter(is_older));
-        let most = extremes(coordinate, batch).map(|(_, most)| most);
-        farthest = match (farthest, most) {
-            (Some(before), Some(most)) if coordinate.compare(most, before) != Ordering::Greater => Some(before),
-            (before, most) => most.or(before),
+        let last = ends(coordinate, batch).map(|(_, last)| last);
+        farthest = match (farthest, last) {
+            (Some(before), Some(last)) if coordinate.along(last, before) != Ordering::Greater => Some(before),
+            (before, last) => last.or(before),
         };
     }
     older
@@ -132,12 +135,12 @@ fn older(coordinate: &Coordinate) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use zarray::VarFilter;
     use zcoord::{Column, Kind, Values};
     use zstore::Target;
 
     use super::*;
     use crate::batch::Batch;
+    use crate::options::Preferred;
 
     const NAMES: [&str; 3] = ["a.zarr", "b.zarr", "dir/c.zarr"];
 
@@ -151,7 +154,7 @@ mod tests {
         let coordinate = Coordinate::new(&batches.iter().map(batch).collect::<Vec<_>>()).expect("numbers");
         let sorted = coordinate.sorted();
         let duplicates = Duplicates::find(&coordinate, &sorted);
-        choose(&coordinate, &duplicates, rule, &NAMES)
+        choose(&coordinate, &duplicates, &BTreeSet::from([0]), rule, &NAMES)
     }
 
     #[test]
@@ -165,12 +168,22 @@ mod tests {
         assert_eq!(kept(Rule::Overlap(OverlapFlag::Replace)), [1, 4, 5, 6, 7, 8]);
         assert_eq!(kept(Rule::Keep(KeepFlag::None)), [1, 4, 5, 7]);
         assert_eq!(kept(Rule::Overlap(OverlapFlag::Newer)), [0, 1, 2, 4, 5, 7]);
-        let glob = |text: &str| VarFilter::new(&[text.to_owned()]).expect("a pattern");
-        assert_eq!(kept(Rule::Prefer(vec![glob("c*"), glob("b*")])), [1, 4, 5, 6, 7, 8]);
-        assert_eq!(kept(Rule::Prefer(vec![glob("b*")])), [0, 1, 3, 4, 5, 7]);
-        for rule in [Rule::Keep(KeepFlag::Error), Rule::Overlap(OverlapFlag::Error)] {
+        let prefer = |globs: &[&str]| {
+            let globs: Vec<String> = globs.iter().map(|glob| (*glob).to_owned()).collect();
+            Rule::Prefer(Preferred::new(&globs).expect("patterns"))
+        };
+        assert_eq!(kept(prefer(&["c*", "b*"])), [1, 4, 5, 6, 7, 8]);
+        assert_eq!(kept(prefer(&["a*", "b*"])), [0, 1, 2, 4, 5, 7]);
+        // The data of the first duplicate, 0, conflict in a and c.
+        for rule in [Rule::Keep(KeepFlag::Error), Rule::Overlap(OverlapFlag::Error), prefer(&["b*"])] {
             assert_eq!(chosen(batches, &rule).expect_err("refused").exit, Exit::No);
         }
+        let twice: [&[i64]; 3] = [&[0, 1], &[2, 2, 3], &[]];
+        assert_eq!(chosen(twice, &Rule::Overlap(OverlapFlag::Newer)).expect("newer"), [0, 1, 2, 4]);
+        let down: [&[i64]; 3] = [&[9, 8, 7], &[7, 6, 5], &[]];
+        assert_eq!(chosen(down, &Rule::Overlap(OverlapFlag::Newer)).expect("newer"), [0, 1, 2, 4, 5]);
+        let apart: [&[i64]; 3] = [&[9, 8], &[7, 6], &[]];
+        assert_eq!(chosen(apart, &Rule::Overlap(OverlapFlag::Error)).expect("apart").len(), 4);
         let apart: [&[i64]; 3] = [&[0, 1], &[2], &[]];
         assert_eq!(chosen(apart, &Rule::Overlap(OverlapFlag::Error)).expect("apart"), [0, 1, 2]);
     }

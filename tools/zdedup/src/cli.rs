@@ -16,8 +16,12 @@ use zstore::Target;
 /// With -o, the concatenation is written: each value once. Of identical duplicates the first is kept; conflicting ones stop the
 /// run before anything is written, unless --keep, --prefer or --overlap decides. All other coordinates, data types, units and
 /// calendars must agree with those of the first STORE; times that count from different dates are rewritten to count from that of
-/// the first. Chunks that are the same in the output are copied as they are stored, without decoding; others are put together and
-/// encoded like those of the first STORE.
+/// the first. Chunks that are the same in the output are copied as they are stored, without decoding; others are assembled and encoded
+/// like those of the first STORE.
+///
+/// With --append-to, values that the store does not have are appended to it in place: chunks first, beyond the shape that
+/// readers see, then the metadata, consolidated metadata last. Readers that use consolidated metadata see the old store or the new
+/// one; to others, arrays have different lengths for a moment at the end. What is in the store already is never changed.
 ///
 /// The output appears only when it is complete and verified. Until then, finished work is kept next to it in a directory that
 /// ends in .plan; use --resume to continue after an interruption.
@@ -25,7 +29,7 @@ use zstore::Target;
 #[command(
     name = "zdedup",
     mut_arg("output", |output| output.help(OUTPUT).value_name("DST")),
-    override_usage = "zdedup [OPTIONS] --dim=DIM STORE...\n       zdedup [OPTIONS] --dim=DIM -o DST STORE..."
+    override_usage = "zdedup [OPTIONS] --dim=DIM STORE...\n       zdedup [OPTIONS] --dim=DIM -o DST STORE...\n       zdedup [OPTIONS] --dim=DIM --append-to=DST STORE..."
 )]
 pub struct Args {
     /// Stores to concatenate, in this order: paths, or URLs (file, s3, gs, az, http or https)
@@ -37,6 +41,10 @@ pub struct Args {
     /// Dimension along which the stores are concatenated; it must have a coordinate of its name
     #[arg(short, long, value_name = "DIM")]
     pub dim: Option<String>,
+    /// Append to this store, in place, the values that it does not have. Readers see the old store until everything is written; an
+    /// interrupted run is continued with --resume
+    #[arg(long, value_name = "DST", conflicts_with_all = ["output", "overwrite", "prepare", "part", "status", "finish", "sort", "prefer", "var", "combine_attrs"])]
+    pub append_to: Option<Target>,
 
     #[command(flatten)]
     pub decide: DecideFlags,
@@ -192,7 +200,11 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ),
     (
         "Later batches are corrections: let them replace earlier ones, and sort by time",
-        "zdedup --dim time --overlap replace --sort -o era5.zarr month_*.zarr",
+        "zdedup --dim time --overlap replace --sort -o year.zarr month_*.zarr",
+    ),
+    (
+        "Append tomorrow's batch; what the store has already is left out",
+        "zdedup --dim file_id --append-to archive.zarr batch_*.zarr",
     ),
     ("Resume after a crash, a full disk or Ctrl-C", "zdedup --dim file_id --resume -o all.zarr batch_*.zarr"),
     (
@@ -202,3 +214,51 @@ pub const EXAMPLES: &[(&str, &str)] = &[
          zdedup --finish -o all.zarr",
     ),
 ];
+
+/// Further sections of the man page. `tests/by_tool/zdedup` makes these batches, and compares what is printed.
+pub const SECTIONS: &[(&str, &str)] = &[("THE 26 DUPLICATES", DUPLICATES), ("WHAT IS COPIED", COPIED)];
+
+const DUPLICATES: &str = "\
+A model was trained on 22 batches of weather, 95 file_ids in all. Batch 0 and
+batch 1 both held the file_ids 0 to 3, and later batches began before the end
+of the one before them: 26 file_ids came twice, and counted twice in training.
+Nothing had failed; concatenating batches never compares coordinates.
+
+  $ zdedup --dim file_id --format table batch_*.zarr | head -n 10
+  BATCH          VALUES  FIRST  LAST  DUPLICATES  KEPT
+  batch_00.zarr       4  0      3              0     4
+  batch_01.zarr       4  0      3              4     0
+  0 … 3 also in batch_00.zarr: identical
+  batch_02.zarr       3  4      6              0     3
+  batch_03.zarr       5  5      9              2     3
+  5 … 6 also in batch_02.zarr: identical
+  batch_04.zarr       5  8      12             2     3
+  8 … 9 also in batch_03.zarr: identical
+  batch_05.zarr       5  11     15             2     3
+
+The data of all 26 are identical, so that it does not matter which is kept:
+
+  $ zdedup --dim file_id batch_*.zarr | tail -n 1 | \\
+      jq -c '[.values, .unique, .duplicates, .identical, .conflicting]'
+  [95,69,26,26,0]
+
+For conflicting data, a record for each variable shows where and by how much,
+and nothing is written until you decide. Here:
+
+  $ zdedup --dim file_id -o all.zarr batch_*.zarr | tail -n 1 | \\
+      jq -c '[.kept, .copied, .recoded]'
+  [69,70,1]
+
+69 file_ids. Their chunks are those of the batches, byte for byte; only the
+coordinate was assembled and encoded again.";
+
+const COPIED: &str = "\
+A chunk of the output is copied as it is stored if it holds the same elements
+as a chunk of one batch: chunks of the same shape, and a batch that begins in
+the output where a chunk begins. Chunks of one index along the dimension are
+always copied. All others are assembled from the batches that lie under them
+and encoded with the codecs of the first batch. Coordinates along the
+dimension, of which each batch has a small chunk, get larger ones.
+
+A chunk that a batch does not store stays missing, unless the fill value of
+that batch is another than that of the first: then it is written.";

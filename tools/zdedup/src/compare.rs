@@ -12,14 +12,12 @@ use zstore::Store;
 use zvalue::{Difference, Parts, Tolerance};
 use zwire::{ConflictRecord, Exit, Failure, Record};
 
+use crate::align::meaning_differs;
 use crate::batch::Batch;
 use crate::coordinate::Coordinate;
 use crate::duplicates::Stretch;
 use crate::options::Options;
 use crate::overlap::{Overlap, OverlapBuffers};
-
-/// Attributes that decide what stored values mean.
-const MEANING: [&str; 6] = ["units", "calendar", "scale_factor", "add_offset", "_FillValue", "missing_value"];
 
 /// Variables in flight for each worker.
 const WINDOW: usize = 4;
@@ -38,8 +36,8 @@ pub struct Comparison<'a> {
     options: &'a Options,
     dim: &'a str,
     pool: Pool,
-    /// The batch that was opened last: stretches come by their first batch.
-    first: Mutex<Option<Arc<Opened>>>,
+    /// The batches that were opened last, of first and of other occurrences: stretches come in their order.
+    last: [Mutex<Option<Arc<Opened>>>; 2],
 }
 
 /// What was found under the values of a stretch: how many variables differ under each, and whether any could not be compared.
@@ -54,7 +52,7 @@ impl<'a> Comparison<'a> {
     /// A comparison of these batches.
     pub fn new(batches: &'a [Batch], coordinate: &'a Coordinate, options: &'a Options, dim: &'a str) -> Comparison<'a> {
         let pool = Pool::new(options.write.jobs);
-        Comparison { batches, coordinate, options, dim, pool, first: Mutex::new(None) }
+        Comparison { batches, coordinate, options, dim, pool, last: Default::default() }
     }
 
     /// Compares what is under a stretch; each difference is emitted, and each variable that cannot be compared.
@@ -62,10 +60,10 @@ impl<'a> Comparison<'a> {
     /// # Errors
     /// A batch cannot be opened; the output cannot be written.
     pub fn stretch(&self, stretch: Stretch, session: &mut Session) -> Result<Compared, Failure> {
-        let first = self.first(stretch.first.batch)?;
+        let first = self.opened(stretch.first.batch, 0)?;
         let other = match stretch.first.batch == stretch.other.batch {
             true => Arc::clone(&first),
-            false => Arc::new(self.open(stretch.other.batch)?),
+            false => self.opened(stretch.other.batch, 1)?,
         };
         let mut compared = Compared { conflicting: vec![0; stretch.length as usize], complete: true };
         let (first, other) = (&*first, &*other);
@@ -95,13 +93,14 @@ impl<'a> Comparison<'a> {
         Ok(compared)
     }
 
-    /// The batch with the first occurrences.
-    fn first(&self, number: usize) -> Result<Arc<Opened>, Failure> {
-        if let Some(opened) = self.first.lock().as_ref().filter(|opened| opened.number == number) {
+    /// A batch, which is opened if it was not the last one.
+    fn opened(&self, number: usize, side: usize) -> Result<Arc<Opened>, Failure> {
+        let mut last = self.last[side].lock();
+        if let Some(opened) = last.as_ref().filter(|opened| opened.number == number) {
             return Ok(Arc::clone(opened));
         }
         let opened = Arc::new(self.open(number)?);
-        *self.first.lock() = Some(Arc::clone(&opened));
+        *last = Some(Arc::clone(&opened));
         Ok(opened)
     }
 
@@ -141,11 +140,12 @@ impl<'a> Comparison<'a> {
         if axis(b, self.dim) != Some(dimension) {
             return Err(refused(format!("{} is another dimension in {}", self.dim, other.store.location())));
         }
-        if let Some(attribute) = MEANING.iter().find(|name| a.attributes.get(**name) != b.attributes.get(**name)) {
-            return Err(refused(format!(
-                "{attribute} is another in {}: values are not compared",
-                other.store.location()
-            )));
+        if let Some(what) = meaning_differs(a, b, |_| false) {
+            return Err(refused(format!("{what} is another in {}: values are not compared", other.store.location())));
+        }
+        let lengths = [(first, a), (other, b)].map(|(opened, array)| (opened.number, array.shape[dimension]));
+        if lengths.iter().any(|(number, length)| *length != self.batches[*number].len()) {
+            return Err(refused(format!("its length along {} is not that of the coordinate", self.dim)));
         }
         let limit = self.options.write.memory_bytes;
         let first_parts = Parts::new(&first.store, a, limit).map_err(refused)?;

@@ -1,11 +1,13 @@
 //! What `zdedup` adds to the common writer: a join of all batches, and the record of each array.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use zarray::Array;
+use zcoord::{Column, Mode, read_coordinate};
 use zstage::{
     Action, ArrayPlan, ArrayStats, Attributes, Begin, Encoding, JoinRun, OutputPlan, PlanArray, Progress, Sources,
     View, Writer,
@@ -14,6 +16,7 @@ use zstore::{Location, Store};
 use zwire::{ConcatRecord, Exit, Failure, PlanRecord, Record};
 
 use crate::align::Aligned;
+use crate::batch::coordinate;
 use crate::cli::CopyFlag;
 use crate::compare::axis;
 use crate::options::Options;
@@ -26,7 +29,11 @@ pub struct Concat<'a> {
     options: &'a Options,
     /// What is kept of each batch; `None` for a step of an output that was prepared.
     runs: Option<Vec<JoinRun>>,
+    /// The coordinate of the store that is appended to, as the choice was made from it.
+    before: Option<&'a Column>,
     aligned: Mutex<Option<Arc<Aligned>>>,
+    /// Whether all ranges fit chunks of a length along the dimension.
+    fitting: Mutex<HashMap<u64, bool>>,
     /// Objects whose stored bytes were copied.
     copied: AtomicU64,
 }
@@ -38,8 +45,11 @@ pub struct Body {
     dim: String,
     /// Ranges of the batches: number of the batch, start, length.
     ranges: Vec<(usize, u64, u64)>,
-    /// How chunks are written.
+    /// Whether all chunks are encoded again.
     recode: bool,
+    /// Whether the first store is the output.
+    #[serde(default)]
+    append: bool,
     /// New attributes of nodes.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     attributes: Attributes,
@@ -58,8 +68,15 @@ impl Body {
 
 impl<'a> Concat<'a> {
     /// A concatenation of these ranges.
-    pub fn new(options: &'a Options, runs: Option<Vec<JoinRun>>) -> Concat<'a> {
-        Concat { options, runs, aligned: Mutex::default(), copied: AtomicU64::new(0) }
+    pub fn new(options: &'a Options, runs: Option<Vec<JoinRun>>, before: Option<&'a Column>) -> Concat<'a> {
+        Concat {
+            options,
+            runs,
+            before,
+            aligned: Mutex::default(),
+            fitting: Mutex::default(),
+            copied: AtomicU64::new(0),
+        }
     }
 
     /// Objects whose stored bytes were copied.
@@ -75,44 +92,75 @@ impl<'a> Concat<'a> {
         array: &Array,
     ) -> Result<ArrayPlan, Failure> {
         let Some(view) = aligned.view(array, runs)? else {
-            return Ok(ArrayPlan::new(array.clone(), Action::Copy("no such dimension"), false));
+            let plan = ArrayPlan::new(array.clone(), Action::Copy("no such dimension"), body.append);
+            return Ok(plan);
         };
         let action = match body.recode {
             false => Action::Copy("stored chunks where possible"),
-            true => Action::Recompress(
-                Encoding::of(array.chain.innermost(), array.format).ok_or_else(cannot_encode(array))?,
-            ),
+            true => {
+                let encoding = Encoding::of(array.chain.innermost(), array.format).ok_or_else(cannot_encode(array))?;
+                // Also those that have this encoding already.
+                Action::Recompress(Encoding { unchanged: false, ..encoding })
+            }
         };
         let plan = ArrayPlan::of_view(array, view, action);
-        let plan = match coordinate_chunks(array, &body.dim, &plan) {
+        let plan = match coordinate_chunks(array, &body.dim, &plan).filter(|_| !body.append) {
             Some(chunks) => plan.with_chunks(chunks),
             None => plan,
         };
-        self.check(array, body, runs, &plan)?;
-        Ok(plan)
+        self.check(array, aligned, runs, &plan)?;
+        Ok(if body.append { plan.appended() } else { plan })
     }
 
-    /// Chunks that are put together must be encoded, and are not wanted with `--copy raw`.
-    fn check(&self, array: &Array, body: &Body, runs: &[JoinRun], plan: &ArrayPlan) -> Result<(), Failure> {
-        let Some(axis) = axis(array, &body.dim) else { return Ok(()) };
-        let is_whole = array.shape.len() == 1 && plan.new_chunks.is_some();
-        let chunk = plan.array.numbered().map_or(1, |grid| grid.chunk_shape()[axis]);
-        let cut = runs.iter().find(|run| !run.offset.is_multiple_of(chunk) || !run.start.is_multiple_of(chunk));
-        let ends = runs.iter().rev().skip(1).find(|run| !run.length.is_multiple_of(chunk));
-        let Some(run) = cut.or(ends).filter(|_| !is_whole) else { return Ok(()) };
+    /// Chunks that are assembled must be encoded, and are not wanted with `--copy raw`, except those of coordinates.
+    fn check(&self, array: &Array, aligned: &Aligned, runs: &[JoinRun], plan: &ArrayPlan) -> Result<(), Failure> {
+        let (Some(axis), Some(grid)) = (axis(array, &aligned.dim), plan.array.numbered()) else { return Ok(()) };
+        let is_copied = plan.new_chunks.is_none()
+            && match aligned.differs(array) {
+                false => self.fits(runs, grid.chunk_shape()[axis]),
+                true => plan.copied_objects().is_some_and(|(copied, all)| copied == all),
+            };
+        if is_copied {
+            return Ok(());
+        }
         if self.options.copy == CopyFlag::Raw && array.shape.len() > 1 {
             let text = format!(
-                "--copy raw: chunks have {chunk} indices along {}, and a batch begins at {} in the output with index {} of its own",
-                body.dim, run.offset, run.start
+                "--copy raw: the chunks of some batches cannot be copied: they have {} indices along {}, or are encoded otherwise",
+                grid.chunk_shape()[axis],
+                aligned.dim
             );
             return Err(Failure::usage(text).at(&array.path).hint("use --copy auto"));
         }
         Encoding::of(array.chain.innermost(), array.format).map(drop).ok_or_else(cannot_encode(array))
     }
+
+    /// Whether all ranges begin and end where chunks of this length do. Most arrays have the same.
+    fn fits(&self, runs: &[JoinRun], chunk: u64) -> bool {
+        let fits = |run: &JoinRun| run.offset.is_multiple_of(chunk) && run.start.is_multiple_of(chunk);
+        let is_full = |run: &JoinRun| run.length.is_multiple_of(chunk);
+        *self
+            .fitting
+            .lock()
+            .entry(chunk)
+            .or_insert_with(|| runs.iter().all(fits) && runs.iter().rev().skip(1).all(is_full))
+    }
+}
+
+/// Another program may have appended to the store since its coordinate was read: now, it is locked.
+fn check_before(sources: &Sources, dim: &str, before: &Column, options: &Options) -> Result<(), Failure> {
+    let store = sources.store();
+    let array = coordinate(&sources.hierarchy, dim, &sources.pool).map_err(|failure| failure.at(store.location()))?;
+    let memory = options.write.memory_bytes / 2;
+    let (now, _) = read_coordinate(store, &array, Mode::Cf, &sources.pool, memory)?;
+    if now.values == before.values {
+        return Ok(());
+    }
+    let failure = Failure::new(Exit::Output, format!("{dim} was changed by another program; nothing is appended"));
+    Err(failure.at(store.location()).hint("run the command again"))
 }
 
 fn cannot_encode(array: &Array) -> impl FnOnce() -> Failure {
-    let text = format!("chunks have to be put together, and cannot be encoded with {}", array.chain.describe());
+    let text = format!("chunks have to be assembled, and cannot be encoded with {}", array.chain.describe());
     let failure = Failure::new(Exit::Unreadable, text).at(&array.path);
     || failure.hint("recompress the batches first: zrecompress SRC DST")
 }
@@ -142,11 +190,15 @@ impl Writer for Concat<'_> {
         let aligned = Arc::new(Aligned::read(sources, self.options, &dim)?);
         *self.aligned.lock() = Some(Arc::clone(&aligned));
         let recode = self.options.copy == CopyFlag::Recode;
+        let append = self.options.appends;
+        if let (None, Some(before)) = (planned, self.before) {
+            check_before(sources, &dim, before, self.options)?;
+        }
         match (planned, &self.runs) {
             (Some(planned), None) => Ok(planned.clone()),
             (planned, runs) => {
                 let ranges: Vec<_> = runs.iter().flatten().map(|run| (run.store, run.start, run.length)).collect();
-                let body = Body { dim, ranges, recode, attributes: aligned.attributes.clone() };
+                let body = Body { dim, ranges, recode, append, attributes: aligned.attributes.clone() };
                 match planned.is_none_or(|planned| *planned == body) {
                     true => Ok(body),
                     false => {
@@ -188,6 +240,9 @@ impl Writer for Concat<'_> {
 
     fn complete(&self, _: &Body, plan: &ArrayPlan, record: &mut PlanRecord) {
         record.action = action(plan).into();
+        if let Some((copied, all)) = plan.copied_objects() {
+            (record.objects_copied, record.objects_recoded) = (Some(copied), Some(all - copied));
+        }
     }
 
     fn record(&self, store: &str, plan: &ArrayPlan, array: &ArrayStats) -> Option<Record> {

@@ -12,6 +12,8 @@ pub struct Coordinate {
     column: Column,
     /// The first row of each batch, and the number of rows.
     starts: Vec<u64>,
+    /// Whether the values go down: most neighbours in a batch do.
+    is_decreasing: bool,
 }
 
 /// Where a value is: in which batch, and at which index along the dimension.
@@ -36,7 +38,14 @@ impl Coordinate {
             *end += batch.len();
             Some(*end)
         }));
-        Ok(Coordinate { column, starts })
+        let mut coordinate = Coordinate { column, starts, is_decreasing: false };
+        coordinate.is_decreasing = coordinate.goes_down();
+        Ok(coordinate)
+    }
+
+    /// Number of batches.
+    pub fn batches(&self) -> usize {
+        self.starts.len() - 1
     }
 
     /// Number of rows.
@@ -89,10 +98,19 @@ impl Coordinate {
         rows
     }
 
-    /// Whether the values go down: most neighbours in a batch do.
+    /// Whether the values go down.
     pub fn is_decreasing(&self) -> bool {
+        self.is_decreasing
+    }
+
+    /// The order of two values along the coordinate: a later one is greater, also if the values go down.
+    pub fn along(&self, a: usize, b: usize) -> Ordering {
+        if self.is_decreasing { self.compare(b, a) } else { self.compare(a, b) }
+    }
+
+    fn goes_down(&self) -> bool {
         let mut balance = 0i64;
-        for batch in 0..self.starts.len() - 1 {
+        for batch in 0..self.batches() {
             let rows = self.rows(batch);
             let pairs = rows.clone().zip(rows.skip(1));
             let pairs = pairs.filter(|(a, b)| !self.is_missing(*a) && !self.is_missing(*b));

@@ -1,6 +1,7 @@
 //! How the records of `zdedup` are shown in a terminal: a row for each batch, and below it where its duplicates are.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde_json::Value;
 use zcli::{Align, Column, Drops, Row, Table};
@@ -74,10 +75,16 @@ impl Rows {
             Record::Batch(batch) => self.batches.push((**batch).clone()),
             Record::Plan(plan) => {
                 return vec![Row::Note(format!(
-                    "{}: {} ({}), {}",
+                    "{}: {} {}{}, {} decoded",
                     plan.path,
                     plan.action,
                     plan.objects_expected.map_or_else(|| "?".into(), |objects| human_counted(objects, "object")),
+                    match (plan.objects_copied, plan.objects_recoded) {
+                        (Some(copied), Some(recoded)) => {
+                            format!(" ({} copied, {} encoded again)", human_count(copied), human_count(recoded))
+                        }
+                        _ => String::new(),
+                    },
                     plan.uncompressed_bytes.map_or_else(|| "?".into(), human_bytes)
                 ))];
             }
@@ -150,6 +157,8 @@ impl Rows {
     fn all(&mut self) -> Vec<Row> {
         let mut rows = Vec::new();
         let mut left = NOTES;
+        let mut runs: HashMap<&str, Vec<&Run>> = HashMap::new();
+        self.runs.iter().for_each(|run| runs.entry(run.store.as_str()).or_default().push(run));
         for batch in &self.batches {
             rows.push(Row::Whole(vec![
                 batch.store.clone(),
@@ -159,7 +168,7 @@ impl Rows {
                 human_count(batch.duplicates),
                 human_count(batch.kept),
             ]));
-            let own: Vec<&Run> = self.runs.iter().filter(|run| run.store == batch.store).collect();
+            let own = runs.remove(batch.store.as_str()).unwrap_or_default();
             for run in own.iter().take(left) {
                 let data = run.data.replace('_', " ");
                 rows.push(Row::Note(format!("{} also in {}: {data}", range(&run.values), run.first_store)));
@@ -220,7 +229,10 @@ fn footer(summary: &Summary) -> Vec<String> {
         human_count(number("unique")),
         human_counted(duplicates, "duplicate"),
     ));
-    if summary.totals.contains_key("kept") {
+    if summary.totals.contains_key("objects_expected") {
+        let (values, bytes) = (number("kept"), human_bytes(number("uncompressed_bytes")));
+        lines.push(format!("dry run: nothing is written. {}, {bytes} decoded", human_counted(values, "value")));
+    } else if summary.totals.contains_key("kept") {
         lines.push(format!(
             "{} written: {} copied, {} encoded again, {}, {} verified",
             human_counted(number("objects"), "object"),

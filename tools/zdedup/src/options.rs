@@ -22,6 +22,8 @@ pub struct Options {
     pub join: JoinFlag,
     /// Largest difference of coordinates that counts as equal.
     pub tolerance: f64,
+    /// Whether the first batch is the store that the others are appended to.
+    pub appends: bool,
     /// What happens to attributes.
     pub combine: CombineFlag,
     /// How chunks are written.
@@ -38,18 +40,53 @@ pub struct Options {
 pub enum Rule {
     /// The first if the data are identical; conflicts stop the run.
     Identical,
-    /// As `--keep` says.
+    /// `--keep`.
     Keep(KeepFlag),
-    /// Those of stores whose name matches the first of these that any does, else the first.
-    Prefer(Vec<VarFilter>),
-    /// As `--overlap` says.
+    /// Those of stores with a name that `--prefer` prefers.
+    Prefer(Preferred),
+    /// `--overlap`.
     Overlap(OverlapFlag),
 }
 
 impl Rule {
     /// Whether duplicates with conflicting data have an answer.
     pub fn decides_conflicts(&self) -> bool {
-        !matches!(self, Rule::Identical)
+        !matches!(self, Rule::Identical | Rule::Overlap(OverlapFlag::Error))
+    }
+}
+
+/// Patterns of store names, the most preferred first.
+pub struct Preferred(Vec<(String, VarFilter)>);
+
+impl Preferred {
+    /// Compiles patterns.
+    ///
+    /// # Errors
+    /// `Exit::Usage`.
+    pub fn new(globs: &[String]) -> Result<Preferred, Failure> {
+        let compile = |glob: &String| {
+            let invalid = |_| Failure::usage("the pattern is invalid").at(format!("--prefer {glob}"));
+            VarFilter::new(std::slice::from_ref(glob)).map(|filter| (glob.clone(), filter)).map_err(invalid)
+        };
+        globs.iter().map(compile).collect::<Result<_, _>>().map(Preferred)
+    }
+
+    /// Number of patterns.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The number of the first pattern that a store's name matches; [`Preferred::len`] if there is none.
+    pub fn rank(&self, name: &str) -> usize {
+        let path = format!("/{}", name.trim_start_matches('/'));
+        self.0.iter().position(|(_, filter)| filter.matches(&path)).unwrap_or(self.len())
+    }
+
+    /// The failure of a pattern that matches none of the stores.
+    pub fn unmatched(&self, names: &[&str]) -> Option<Failure> {
+        let path = |name: &str| format!("/{}", name.trim_start_matches('/'));
+        let (glob, _) = self.0.iter().find(|(_, filter)| !names.iter().any(|name| filter.matches(&path(name))))?;
+        Some(Failure::usage("no store has a name that matches").at(format!("--prefer {glob}")))
     }
 }
 
@@ -60,15 +97,20 @@ impl Options {
     /// `Exit::Usage` for an invalid pattern.
     pub fn new(args: &Args, stop: &Stop) -> Result<Options, Failure> {
         let decide = &args.decide;
-        let prefer: Vec<VarFilter> =
-            decide.prefer.iter().map(|glob| VarFilter::new(std::slice::from_ref(glob))).collect::<Result<_, _>>()?;
+        let prefer = Preferred::new(&decide.prefer)?;
         let rule = match (decide.keep, decide.overlap) {
             (_, Some(overlap)) => Rule::Overlap(overlap),
-            _ if !prefer.is_empty() => Rule::Prefer(prefer),
+            _ if prefer.len() > 0 => Rule::Prefer(prefer),
             (Some(keep), None) => Rule::Keep(keep),
             (None, None) => Rule::Identical,
         };
-        let write = args.writer.options(false, &args.work, &args.memory, &args.source, stop);
+        let appends = args.append_to.is_some();
+        if let (true, Some(flag)) = (appends, replacing(decide.keep, decide.overlap)) {
+            let failure =
+                Failure::usage(format!("--append-to keeps what the store has, and cannot be combined with {flag}"));
+            return Err(failure.hint("write a new store with -o"));
+        }
+        let write = args.writer.options(appends, &args.work, &args.memory, &args.source, stop);
         let write = WriteOptions { verify: args.verify.verify(), arrival: ArrivalCheck::Auto, ..write };
         Ok(Options {
             dim: args.dim.clone(),
@@ -77,7 +119,8 @@ impl Options {
             sorts: decide.sort,
             join: args.agree.join,
             tolerance: args.agree.coord_tolerance,
-            combine: args.agree.combine_attrs,
+            appends,
+            combine: if appends { CombineFlag::Override } else { args.agree.combine_attrs },
             copy: args.agree.copy,
             var: args.var.filter()?,
             write,
@@ -86,18 +129,36 @@ impl Options {
     }
 }
 
+/// The flag that would change what a store has.
+fn replacing(keep: Option<KeepFlag>, overlap: Option<OverlapFlag>) -> Option<&'static str> {
+    match (keep, overlap) {
+        (Some(KeepFlag::Last), _) => Some("--keep last"),
+        (Some(KeepFlag::None), _) => Some("--keep none"),
+        (_, Some(OverlapFlag::Replace)) => Some("--overlap replace"),
+        _ => None,
+    }
+}
+
 impl Args {
     /// The store that is written, if any.
     pub fn target(&self) -> Option<Target> {
-        self.common.output.as_deref().map(Target::from)
+        self.append_to.clone().or_else(|| self.common.output.as_deref().map(Target::from))
     }
 
-    /// The stores, in order.
+    /// The stores, in order; the one that is appended to comes first.
     ///
     /// # Errors
-    /// As [`zcli::stores`].
+    /// As [`zcli::stores`]; `Exit::Usage` if a store is appended to itself.
     pub fn batches(&self, options: &Options) -> Result<Vec<Target>, Failure> {
-        stores(&self.stores, self.stores_from.as_deref(), &options.write.store)
+        let batches = stores(&self.stores, self.stores_from.as_deref(), &options.write.store)?;
+        let Some(first) = &self.append_to else { return Ok(batches) };
+        let own = Command::resolved(Location::output(first)?);
+        for batch in &batches {
+            if Command::resolved(Location::parse(batch)?).to_string() == own.to_string() {
+                return Err(Failure::usage("a store cannot be appended to itself").at(batch));
+            }
+        }
+        Ok(std::iter::once(first.clone()).chain(batches).collect())
     }
 
     /// Whether this is a step of an output that was prepared: it reads the batches from the plan.
@@ -112,6 +173,7 @@ impl Args {
     /// `Exit::Usage` for an output that cannot be written.
     pub fn command(&self, sources: Vec<Target>, target: &Target) -> Result<Command, Failure> {
         let output = Location::output(target)?;
+        let output = if self.append_to.is_some() { Command::resolved(output) } else { output };
         Ok(match self.writer.part {
             _ if self.writer.status => Command::Status(output),
             _ if self.writer.finish => Command::Finish { sources, output },

@@ -1,10 +1,12 @@
 //! The report: duplicates with the result of their comparison, faults of the coordinate, batches, totals.
 
+use std::collections::BTreeSet;
+
 use zcli::{Session, Unit};
 use zwire::{BatchRecord, CoordinateRecord, DedupSummary, DuplicateRecord, Exit, Failure, Record};
 
 use crate::batch::Batch;
-use crate::choose::extremes;
+use crate::choose::ends;
 use crate::compare::Comparison;
 use crate::coordinate::Coordinate;
 use crate::duplicates::{Duplicates, Fault, Stretch, faults, stretches};
@@ -28,11 +30,12 @@ struct Data {
 }
 
 impl Report<'_> {
-    /// Compares the data of duplicates, and emits everything but the batches.
+    /// Compares the data of duplicates, and emits everything but the batches. Returns the totals, and the numbers of the duplicates whose
+    /// data conflict.
     ///
     /// # Errors
     /// A batch cannot be opened; the output cannot be written.
-    pub fn emit(&self, session: &mut Session) -> Result<DedupSummary, Failure> {
+    pub fn emit(&self, session: &mut Session) -> Result<(DedupSummary, BTreeSet<usize>), Failure> {
         let mut summary = DedupSummary {
             batches: self.batches.len() as u64,
             dim: self.dim.to_owned(),
@@ -42,10 +45,14 @@ impl Report<'_> {
             ..DedupSummary::default()
         };
         let data = if self.options.compares { Some(self.compare(session)?) } else { None };
+        let mut conflicting = BTreeSet::new();
         for (number, rows) in self.duplicates.values().enumerate() {
             let data = data.as_ref().map(|data| data[number]);
-            summary.conflicting += u64::from(data.is_some_and(|data| data.conflicting > 0));
+            if data.is_some_and(|data| data.conflicting > 0) {
+                conflicting.insert(number);
+            }
             summary.identical += u64::from(data.is_some_and(|data| data.conflicting == 0 && !data.unknown));
+            summary.not_compared += u64::from(data.is_none_or(|data| data.conflicting == 0 && data.unknown));
             session.out.emit(&self.duplicate(rows, data))?;
         }
         for found in faults(self.coordinate, self.sorted) {
@@ -71,7 +78,8 @@ impl Report<'_> {
                 ..CoordinateRecord::default()
             })))?;
         }
-        Ok(summary)
+        summary.conflicting = conflicting.len() as u64;
+        Ok((summary, conflicting))
     }
 
     /// Emits the batches, with what is kept of each.
@@ -85,7 +93,7 @@ impl Report<'_> {
         let later = self.duplicates.values().flat_map(|rows| &rows[1..]);
         later.for_each(|row| beyond[self.coordinate.position(*row).batch] += 1);
         for (number, batch) in self.batches.iter().enumerate() {
-            let ends = extremes(self.coordinate, number);
+            let ends = ends(self.coordinate, number);
             session.out.emit(&Record::Batch(Box::new(BatchRecord {
                 store: batch.name.clone(),
                 dim: self.dim.to_owned(),

@@ -4,28 +4,34 @@ use std::path::Path;
 
 use zarray::Pool;
 use zcli::{Common, Ending, Session, Table, Tool};
-use zstage::{Outcome, Summary};
-use zstore::{MOST_REQUESTS, Target};
+use zcoord::Column;
+use zstage::{Command, Outcome, StagedStore, Summary};
+use zstore::{Location, MOST_REQUESTS, Target};
 use zwire::{ConcatSummary, DedupSummary, Exit, Failure, human_counted};
 
 use crate::batch::Batch;
 use crate::choose::{by_value, choose, occur, runs};
-use crate::cli::{Args, EXAMPLES};
+use crate::cli::{Args, EXAMPLES, SECTIONS};
 use crate::concat::Concat;
 use crate::coordinate::Coordinate;
 use crate::duplicates::Duplicates;
 use crate::human;
-use crate::options::Options;
+use crate::options::{Options, Rule};
 use crate::report::Report;
 
 /// Batches that are opened at the same time for each core: opening waits for disks and servers.
 const OPENED_PER_CORE: usize = 4;
+
+/// Bytes that each coordinate may take at least: most take far less than their share.
+const LEAST_MEMORY: u64 = 64 << 20;
 
 impl Tool for Args {
     const MAIN_FLAGS: &'static [&'static str] =
         &["dim", "output", "dry_run", "keep", "prefer", "overlap", "sort", "join", "combine_attrs", "var", "resume"];
 
     const EXAMPLES: &'static [(&'static str, &'static str)] = EXAMPLES;
+
+    const SECTIONS: &'static [(&'static str, &'static str)] = SECTIONS;
 
     fn writes(&self) -> bool {
         self.target().is_some()
@@ -52,6 +58,12 @@ impl Tool for Args {
             return self.step(&options, &target, session);
         }
         let dim = options.dim.clone().ok_or_else(|| Failure::usage("missing option: --dim DIM"))?;
+        if let (true, true, Some(store)) = (options.appends, options.write.resume, &target)
+            && StagedStore::is_begun(&Command::resolved(Location::output(store)?), &options.write.store)?
+        {
+            // What is appended was decided; the store may be in the middle of it.
+            return self.resume_append(&options, store, session);
+        }
         let targets = self.batches(&options)?;
         if targets.is_empty() {
             session.note_no_stores(self.stores_from.as_deref());
@@ -72,9 +84,14 @@ impl Tool for Args {
             options: &options,
             dim: &dim,
         };
-        let mut summary = report.emit(session)?;
         let names: Vec<&str> = batches.iter().map(|batch| batch.name.as_str()).collect();
-        let kept = choose(&coordinate, &duplicates, &options.rule, &names);
+        if let Rule::Prefer(preferred) = &options.rule
+            && let Some(failure) = preferred.unmatched(&names)
+        {
+            return Err(failure);
+        }
+        let (mut summary, conflicting) = report.emit(session)?;
+        let kept = choose(&coordinate, &duplicates, &conflicting, &options.rule, &names);
         let Some(target) = target else {
             // Without an output, what a rule says of duplicates is only shown.
             report.batches(&kept.unwrap_or_default(), session)?;
@@ -82,15 +99,25 @@ impl Tool for Args {
         };
         check(&summary, &options)?;
         let kept = if options.sorts { by_value(&coordinate, kept?) } else { kept? };
+        let kept = if options.appends { appended(&coordinate, kept) } else { kept };
+        if options.appends && kept.len() == coordinate.rows(0).len() {
+            let values = human_counted((coordinate.len() - kept.len()) as u64, "value");
+            session
+                .status
+                .warn(&format!("{target}: nothing to append: {values} of {dim} are there already or not wanted"));
+            report.batches(&kept, session)?;
+            return Ok(Ending::new(Exit::Done, &summary));
+        }
         if kept.is_empty() {
             return Err(Failure::new(Exit::No, "no value is kept: nothing would be written").at(&target));
         }
         report.batches(&kept, session)?;
-        if summary.unsorted > 0 && !options.sorts {
+        if summary.unsorted > 0 && !options.sorts && !options.appends {
             let values = human_counted(summary.unsorted, "value");
             session.status.warn(&format!("{values} out of order in the output; use --sort to sort it by {dim}"));
         }
-        self.write(&options, targets, &target, &coordinate, &kept, &mut summary, session)
+        let before = if options.appends { batches.first().map(|store| &store.column) } else { None };
+        self.write(&options, targets, &target, &coordinate, &kept, before, &mut summary, session)
     }
 }
 
@@ -104,13 +131,20 @@ impl Args {
         target: &Target,
         coordinate: &Coordinate,
         kept: &[usize],
+        before: Option<&Column>,
         summary: &mut DedupSummary,
         session: &mut Session,
     ) -> Result<Ending, Failure> {
-        let concat = Concat::new(options, Some(runs(coordinate, kept)));
+        let concat = Concat::new(options, Some(runs(coordinate, kept)), before);
         let command = self.command(targets, target)?;
         let outcome = zstage::run(&concat, &command, &options.write, &session.listener())?;
         summary.concat = totals(&outcome, &concat, kept.len() as u64);
+        if let Summary::Described(plan) = &outcome.summary {
+            let mut ending = Ending::new(outcome.exit, &*summary);
+            ending.totals.insert("kept".into(), kept.len().into());
+            ending.totals.extend(plan.clone());
+            return Ok(ending);
+        }
         match &outcome.summary {
             Summary::Totals(_) | Summary::Complete { .. } | Summary::Nothing {} => {
                 Ok(Ending::new(outcome.exit, &*summary))
@@ -119,14 +153,30 @@ impl Args {
         }
     }
 
+    /// Continues an interrupted run that appends to a store.
+    fn resume_append(&self, options: &Options, store: &Target, session: &mut Session) -> Result<Ending, Failure> {
+        let concat = Concat::new(options, None, None);
+        let command = self.command(self.batches(options)?, store)?;
+        let outcome = zstage::run(&concat, &command, &options.write, &session.listener())?;
+        let dim = options.dim.clone().unwrap_or_default();
+        let concat = totals(&outcome, &concat, 0);
+        Ok(Ending::new(outcome.exit, &DedupSummary { dim, concat, ..DedupSummary::default() }))
+    }
+
     /// A step of an output that was prepared.
     fn step(&self, options: &Options, target: &Target, session: &mut Session) -> Result<Ending, Failure> {
         let sources =
             if self.stores.is_empty() && self.stores_from.is_none() { Vec::new() } else { self.batches(options)? };
         let command = self.command(sources, target)?;
-        let outcome = zstage::run(&Concat::new(options, None), &command, &options.write, &session.listener())?;
+        let outcome = zstage::run(&Concat::new(options, None, None), &command, &options.write, &session.listener())?;
         self.writer.ending(&outcome, session)
     }
+}
+
+/// The rows when the other batches are appended to the first, which keeps all of its own.
+fn appended(coordinate: &Coordinate, kept: Vec<usize>) -> Vec<usize> {
+    let own = coordinate.rows(0);
+    own.clone().chain(kept.into_iter().filter(|row| !own.contains(row))).collect()
 }
 
 /// Opens all batches side by side. Those that cannot be opened are reported; the first failure is returned.
@@ -138,10 +188,12 @@ fn open(
 ) -> Result<(Vec<Batch>, Option<Failure>), Failure> {
     let write = &options.write;
     let pool = Pool::new((write.jobs * OPENED_PER_CORE).min(MOST_REQUESTS).min(targets.len()));
-    let memory = (write.memory_bytes / 2 / targets.len() as u64).max(1 << 20);
+    let memory = (write.memory_bytes / 2 / targets.len() as u64).max(LEAST_MEMORY);
     let one = Pool::new(1);
-    let opened =
-        pool.map(targets.iter().collect(), |target: &Target| Batch::open(target, dim, &write.store, &one, memory));
+    let opened = pool.map(targets.iter().enumerate().collect(), |(number, target): (usize, &Target)| {
+        let trusts = !(options.appends && number == 0);
+        Batch::open(target, dim, &write.store, &one, memory, trusts)
+    });
     let (mut batches, mut first) = (Vec::new(), None);
     for opened in opened {
         match opened {
@@ -159,7 +211,7 @@ fn open(
     Ok((batches, first))
 }
 
-/// Refuses to write what nobody has decided on.
+/// Refuses to write if no flag decides about what was found.
 fn check(summary: &DedupSummary, options: &Options) -> Result<(), Failure> {
     if summary.missing_values > 0 {
         let values = human_counted(summary.missing_values, "value");
@@ -174,10 +226,13 @@ fn check(summary: &DedupSummary, options: &Options) -> Result<(), Failure> {
         let text = format!("{} more than once with different data", occur(summary.conflicting));
         return Err(Failure::new(Exit::No, text).hint(decide));
     }
-    let known = summary.identical;
-    let values = summary.values - summary.unique;
-    if known == 0 || (known < values && !options.compares) {
-        return Err(Failure::new(Exit::No, "the data of duplicates were not compared").hint(decide));
+    if summary.not_compared > 0 {
+        let values = human_counted(summary.not_compared, "value");
+        return Err(Failure::new(
+            Exit::No,
+            format!("the data of {values} that occur more than once were not compared"),
+        )
+        .hint(decide));
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Times that count from another date than those of the output.
 
 use serde_json::Value;
-use zarray::{Array, Number, NumberType};
+use zarray::{Array, Number, NumberType, ZarrFormat, codec_name, fill_element};
 use zcoord::{Element, TimeUnits};
-use zstage::Recode;
+use zstage::{Recode, is_stored_alike};
 
 /// Adds a whole number of units to counts of time.
 #[derive(Debug)]
@@ -22,6 +22,11 @@ impl TimeShift {
     /// A message that says why there is none.
     pub fn between(source: &Array, target: &Array) -> Result<Option<TimeShift>, String> {
         let (from, to) = (units(source)?, units(target)?);
+        let is_packed =
+            |array: &Array| ["scale_factor", "add_offset"].iter().any(|name| array.attributes.contains_key(*name));
+        if !is_stored_alike(source, target) || has_filters(target) || is_packed(source) || is_packed(target) {
+            return Err("its times count from another date, and are packed or stored otherwise".into());
+        }
         let texts =
             || [source, target].map(|array| array.attributes.get("units").map(Value::to_string).unwrap_or_default());
         let offset = to.offset_from(from).ok_or_else(|| {
@@ -33,8 +38,14 @@ impl TimeShift {
         }
         let number = Element::of(target).ok().and_then(|element| element.number());
         let number = number.ok_or_else(|| format!("times of type {} cannot be converted", target.dtype))?;
-        // The fill value of the metadata is a time like others; 0 is, mostly.
         let mut missing = Vec::new();
+        // The fill value of v2 marks missing times, unless it is 0, which readers of coordinates take for a time.
+        if let (ZarrFormat::V2, Ok(from), Ok(to)) = (source.format, fill_element(source), fill_element(target))
+            && !source.fill_value.is_null()
+            && from.iter().any(|byte| *byte != 0)
+        {
+            missing.push((from, to));
+        }
         for name in ["_FillValue", "missing_value"] {
             let element = |array: &Array| array.attributes.get(name).and_then(|value| number.element(value));
             missing.extend(element(source).zip(element(target)));
@@ -73,6 +84,13 @@ impl Recode for TimeShift {
     fn describe(&self) -> String {
         format!("time{:+}", self.offset)
     }
+}
+
+/// Whether codecs change elements before they become bytes.
+fn has_filters(array: &Array) -> bool {
+    let chain = array.chain.innermost();
+    let is_layout = |name: &str| matches!(name, "bytes" | "endian" | "transpose");
+    chain.specs[..chain.kept].iter().any(|spec| !is_layout(codec_name(spec)))
 }
 
 fn units(array: &Array) -> Result<TimeUnits, String> {

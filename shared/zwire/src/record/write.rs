@@ -72,6 +72,12 @@ pub struct PlanRecord {
     /// Bytes of a temporary store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temporary_bytes: Option<u64>,
+    /// Objects whose stored bytes are copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects_copied: Option<u64>,
+    /// Objects that are put together from others and encoded again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects_recoded: Option<u64>,
     /// Decoded bytes to fetch for each byte that was selected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amplification: Option<f64>,

@@ -1,110 +1,14 @@
 //! `zdedup`: duplicates are found and told apart by their data; the concatenation holds each value once, and is safe under faults.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod append;
+mod scene;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use harness::{Outcome, Tool, spawn, tree};
-use serde_json::{Value, json};
-use tempfile::TempDir;
-
-const ROWS: usize = 2;
-const COLUMNS: usize = 3;
-
-/// A batch in Zarr v2, without compression: chunks hold one file_id each.
-struct Batch {
-    ids: Vec<i64>,
-    /// Added to all values of the variable.
-    offset: f32,
-    latitudes: Vec<f64>,
-    units: &'static str,
-    dtype: &'static str,
-    chunk: usize,
-}
-
-impl Batch {
-    fn of(ids: impl IntoIterator<Item = i64>) -> Batch {
-        Batch {
-            ids: ids.into_iter().collect(),
-            offset: 0.0,
-            latitudes: vec![51.5, 51.25],
-            units: "K",
-            dtype: "<f4",
-            chunk: 1,
-        }
-    }
-
-    fn value(&self, id: i64, cell: usize) -> f32 {
-        self.offset + 100.0 * id as f32 + cell as f32
-    }
-
-    fn write(&self, path: &Path) {
-        let length = self.ids.len();
-        document(path, ".zgroup", &json!({"zarr_format": 2}));
-        let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-        let ids: Vec<u8> = self.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-        array(path, "file_id", &[length], &[length.max(1)], "<i8", json!({"_ARRAY_DIMENSIONS": ["file_id"]}));
-        if length > 0 {
-            fs::write(path.join("file_id/0"), ids).unwrap();
-        }
-        array(path, "lat", &[ROWS], &[ROWS], "<f8", json!({"_ARRAY_DIMENSIONS": ["lat"], "units": "degrees_north"}));
-        fs::write(path.join("lat/0"), bytes(&self.latitudes)).unwrap();
-        let attributes = json!({"_ARRAY_DIMENSIONS": ["file_id", "lat", "lon"], "units": self.units});
-        array(path, "t2m", &[length, ROWS, COLUMNS], &[self.chunk, ROWS, COLUMNS], self.dtype, attributes);
-        for (number, ids) in self.ids.chunks(self.chunk).enumerate() {
-            let padded = ids.iter().map(Some).chain(std::iter::repeat(None)).take(self.chunk);
-            let values =
-                padded.flat_map(|id| (0..ROWS * COLUMNS).map(move |cell| id.map_or(0.0, |id| self.value(*id, cell))));
-            let bytes: Vec<u8> = match self.dtype {
-                "<f4" => values.flat_map(f32::to_le_bytes).collect(),
-                _ => values.flat_map(|value| f64::from(value).to_le_bytes()).collect(),
-            };
-            fs::write(path.join(format!("t2m/{number}.0.0")), bytes).unwrap();
-        }
-    }
-}
-
-fn document(path: &Path, key: &str, value: &Value) {
-    fs::create_dir_all(path.join(key).parent().unwrap()).unwrap();
-    fs::write(path.join(key), serde_json::to_vec(value).unwrap()).unwrap();
-}
-
-fn array(path: &Path, name: &str, shape: &[usize], chunks: &[usize], dtype: &str, attributes: Value) {
-    let metadata = json!({"zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": dtype, "fill_value": 0,
-        "order": "C", "filters": null, "compressor": null});
-    document(path, &format!("{name}/.zarray"), &metadata);
-    document(path, &format!("{name}/.zattrs"), &attributes);
-}
-
-/// Batches in a directory, named `batch_00.zarr` and so on.
-fn batches(all: &[Batch]) -> (TempDir, Vec<PathBuf>) {
-    let directory = harness::directory();
-    let paths = all.iter().enumerate().map(|(number, batch)| {
-        let path = directory.path().join(format!("batch_{number:02}.zarr"));
-        batch.write(&path);
-        path
-    });
-    let paths = paths.collect();
-    (directory, paths)
-}
-
-fn zdedup(paths: &[PathBuf], more: &[&str]) -> Outcome {
-    Tool::new("zdedup").args(["--json", "--dim", "file_id"]).args(more).args(paths).run()
-}
-
-/// The rows of the output: file_id, and the first value of the variable.
-fn rows(store: &Path) -> Vec<(i64, f32)> {
-    let metadata: Value = serde_json::from_slice(&fs::read(store.join("t2m/.zarray")).unwrap()).unwrap();
-    let (length, chunk) = (metadata["shape"][0].as_u64().unwrap(), metadata["chunks"][0].as_u64().unwrap());
-    let ids = fs::read(store.join("file_id/0")).unwrap();
-    let row = |row: u64| {
-        let id = i64::from_le_bytes(ids[8 * row as usize..][..8].try_into().unwrap());
-        let bytes = fs::read(store.join(format!("t2m/{}.0.0", row / chunk))).unwrap();
-        let at = (row % chunk) as usize * ROWS * COLUMNS * 4;
-        (id, f32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()))
-    };
-    (0..length).map(row).collect()
-}
+use harness::{Tool, spawn, tree};
+use scene::{Batch, batches, rows, zdedup};
+use serde_json::json;
 
 /// The batches of the archive that this tool was made for: 22 with 95 file_ids, of which 26 occur twice.
 fn seed() -> Vec<Batch> {
@@ -291,4 +195,38 @@ fn killed_runs_resume_to_the_same_bytes() {
         tool().run().expect(0);
         assert_eq!(tree(&output), tree(&whole), "round {round}");
     }
+}
+
+/// The story of the manual page: its commands on these batches print what stands there.
+#[test]
+fn the_story_of_the_manual_page_is_true() {
+    let source = fs::read_to_string(harness::repository().join("tools/zdedup/src/cli.rs")).unwrap();
+    let story = source.split_once("const DUPLICATES").unwrap().1.split_once("\";\n").unwrap().0.replace("\\\\", "\\");
+    let (directory, _) = batches(&seed());
+    let tools = harness::binary("zdedup").parent().unwrap().to_owned();
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let has_jq = std::process::Command::new("jq").arg("--version").output().is_ok();
+    let mut lines = story.lines().map(|line| line.strip_prefix("  ").unwrap_or("")).peekable();
+    let mut run = 0;
+    while let Some(line) = lines.next() {
+        let Some(first) = line.strip_prefix("$ ") else { continue };
+        let mut command = first.to_owned();
+        while command.ends_with('\\') {
+            command += "\n";
+            command += lines.next().unwrap();
+        }
+        let mut expected = String::new();
+        while let Some(line) = lines.next_if(|line| !line.is_empty() && !line.starts_with("$ ")) {
+            expected += line;
+            expected += "\n";
+        }
+        if command.contains("jq ") && !has_jq {
+            continue;
+        }
+        let mut bash = std::process::Command::new("bash");
+        let output = bash.args(["-c", &command]).current_dir(directory.path()).env("PATH", &path).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "$ {command}");
+        run += 1;
+    }
+    assert!(run == if has_jq { 3 } else { 1 }, "{run} commands");
 }
