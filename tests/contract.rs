@@ -166,10 +166,13 @@ fn an_unfinished_output_is_named_with_what_continues_it() {
             continue;
         }
         let example = Example::of(&tool);
-        example.run(&["--prepare", "--parts", "2"]).expect(0);
+        // Without an output, this tool only reports.
+        let own = example.directory.path().join("out.zarr").display().to_string();
+        let output_flag: &[&str] = if tool == "zdedup" { &["-o", &own] } else { &[] };
+        example.run(&[&["--prepare", "--parts", "2"], output_flag].concat()).expect(0);
         let plan = example.written().into_keys().find_map(|key| Some(key.split_once(".plan/")?.0.to_owned())).unwrap();
         let output = example.directory.path().join(plan);
-        let outcome = example.run(&[]).expect(7);
+        let outcome = example.run(output_flag).expect(7);
         assert!(outcome.stderr.contains("use --resume to continue it or --overwrite"), "{tool}: {}", outcome.stderr);
         assert!(!outcome.stderr.contains("--in-place"), "{tool}: {}", outcome.stderr);
         let reader = Tool::new("zinspect").arg(&output).run().expect(4);
@@ -403,7 +406,8 @@ fn long_work_shows_a_bar_from_its_start_and_removes_it() {
 
 #[test]
 fn records_can_go_to_a_file_that_does_not_exist_yet() {
-    for tool in all_tools() {
+    // The output of zdedup is a store.
+    for tool in all_tools().into_iter().filter(|tool| tool != "zdedup") {
         let example = Example::of(&tool);
         let file = example.directory.path().join("records.jsonl");
         let file = file.to_str().unwrap();

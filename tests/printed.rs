@@ -69,7 +69,7 @@ fn scene(command: &str) -> TempDir {
         if command.contains(&pattern) || (name == "era5.zarr" && command.contains(" *.zarr")) {
             copy_tree(&era5, &at(name));
             if command.contains("file_id") {
-                rename_time(&at(name), name.ends_with("_1.zarr"));
+                rename_time(&at(name), name.ends_with("_1.zarr") && command.starts_with("zdedup"));
             }
         }
     }

@@ -8,9 +8,9 @@ use zstore::Stat;
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
-use crate::assemble::{objects_of, sources_of};
 use crate::chunk::{decode, encode};
 use crate::rechunk::source_hash;
+use crate::source_objects::{objects_of, sources_of};
 use crate::task::Task;
 use crate::transcode::{Outcome, WorkerScratch};
 

@@ -7,7 +7,7 @@ use zarray::{Array, Key, Pool, ScratchPool, Semaphore};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
-use crate::assemble::{assemble, sources_now};
+use crate::assemble::assemble;
 use crate::changes::Changes;
 use crate::chunk::ChunkScratch;
 use crate::encoding::Encoding;
@@ -21,6 +21,7 @@ use crate::placement::Placement;
 use crate::rechunk::source_hash;
 use crate::report::Report;
 use crate::seconds::Seconds;
+use crate::source_objects::sources_now;
 use crate::stats::{self, Stats};
 use crate::task::Task;
 use crate::transcode::{Job, Outcome, WorkerScratch};

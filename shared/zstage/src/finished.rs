@@ -7,12 +7,12 @@ use zstore::{Store, StoreError};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::{ArrayPlan, Rechunk};
-use crate::assemble::{other_fill, sources_of};
 use crate::objects::{ItemSource, each_unit, source_of};
 use crate::options::{OnBadChunk, WriteOptions};
 use crate::output_plan::OutputPlan;
 use crate::prepare::Format;
 use crate::rechunk::source_hash;
+use crate::source_objects::{other_fill, sources_of};
 use crate::view::ObjectSource;
 
 /// Of an array with more objects, which of them a rechunked source makes is not worked out.

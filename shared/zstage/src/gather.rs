@@ -10,18 +10,18 @@ use zstore::{Stat, Store, StoreError, Upload};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
-use crate::assemble::is_own;
 use crate::changes::Changes;
 use crate::decoded::decode_chunks;
 use crate::memory::COPY_PIECE;
 use crate::options::ArrivalCheck;
+use crate::piece::Piece;
 use crate::read_back::checksum_of;
 use crate::received::Arrivals;
 use crate::rechunk::source_hash;
+use crate::source_objects::is_own;
 use crate::sums::Check;
 use crate::task::Task;
 use crate::transcode::{Outcome, TRIES, WorkerScratch};
-use crate::view::Piece;
 
 /// Bytes between two inner chunks that are read rather than asking twice.
 const GAP: u64 = 64 << 10;

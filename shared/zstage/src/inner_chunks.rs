@@ -4,7 +4,7 @@ use zarray::{Array, Grid, Subset};
 
 use crate::array_plan::ArrayPlan;
 use crate::options::Shards;
-use crate::view::Piece;
+use crate::piece::Piece;
 
 /// Regions of an array, by the number of their piece.
 type Regions<'a> = &'a [(usize, Subset)];

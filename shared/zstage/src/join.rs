@@ -3,14 +3,13 @@
 //! The arrays of 10^4 batches mostly differ in nothing but their length along the dimension, so that a few arrays stand for all,
 //! and the ranges are shared by all variables.
 
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use zarray::{Array, ChunkSet, Grid, Subset, fill_element};
 use zcodec::crc32c_append;
 
-use crate::view::{Piece, ViewError};
+use crate::piece::{Piece, Recode, ViewError};
 
 /// A range of a source array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,18 +22,6 @@ pub struct Run {
     pub length: u64,
     /// Where it begins in the output.
     pub offset: u64,
-}
-
-/// Makes the elements of the output from those of a source array.
-pub trait Recode: fmt::Debug + Send + Sync {
-    /// Appends the converted elements of `source`, both as decoded chunks hold them, to `target`.
-    ///
-    /// # Errors
-    /// A message that names a value that the output cannot hold.
-    fn recode(&self, source: &[u8], target: &mut Vec<u8>) -> Result<(), String>;
-
-    /// The conversion as text, for the plan.
-    fn describe(&self) -> String;
 }
 
 /// An array that is joined, and how its elements become those of the output.

@@ -10,8 +10,9 @@ use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
 use crate::options::Begin;
+use crate::piece::Piece;
 use crate::placement::Placement;
-use crate::view::{Piece, View};
+use crate::view::View;
 
 /// The plan as it is stored: what every writer has, and the tool's own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,13 +5,13 @@ use zstore::{Location, Stat};
 use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
-use crate::assemble::sources_now;
 use crate::changes::Changes;
 use crate::inner_chunks::is_gathered;
 use crate::journal::Done;
 use crate::objects::{Item, ItemSource};
 use crate::placement::Placement;
 use crate::rechunk::source_hash;
+use crate::source_objects::sources_now;
 use crate::stats::Stats;
 use crate::sums::Checks;
 use crate::task::Task;

@@ -39,8 +39,8 @@ impl<'a> Sources<'a> {
         let pool = Arc::new(Pool::new(options.workers(store, output, selects)));
         let listed = !selects && is_listable(store)?;
         // Stale consolidated metadata would lose arrays, and chunks of a store that is changed: it is used only where listing costs
-        // requests, or cannot be done.
-        let trusts = !listed && store.is_remote() && options.begin != Begin::InPlace;
+        // requests or cannot be done, and where a part of one store is selected.
+        let trusts = !listed && (store.is_remote() || stores.len() == 1) && options.begin != Begin::InPlace;
         let hierarchy = Arc::new(Hierarchy::open(store, &pool, trusts)?);
         Ok(Sources { stores, hierarchy, listed, selects, pool })
     }

@@ -8,13 +8,13 @@ use zstore::{METADATA, Object, is_temporary};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
-use crate::assemble::sources_now;
 use crate::objects::{ItemSource, each_unit, source_of};
 use crate::output_plan::OutputPlan;
 use crate::placement::Placement;
 use crate::progress::Progress;
 use crate::read_documents::RESUME;
 use crate::rechunk::{Coders, Engine, ObjectSink, OnBad, ShardSink, source_hash};
+use crate::source_objects::sources_now;
 use crate::staged_store::StagedStore;
 use crate::stats::Seen;
 use crate::view::ObjectSource;

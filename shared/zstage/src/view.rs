@@ -10,25 +10,11 @@ use std::sync::Arc;
 
 use zarray::{Array, ChunkSet, Grid, Subset};
 
-use crate::join::{Join, Recode};
+use crate::join::Join;
+use crate::piece::{Piece, ViewError};
 
 /// So many pieces, such as those of a crop, are all looked at for each object.
 const FEW_PIECES: usize = 16;
-
-/// A box of a source array and its position in the output.
-#[derive(Debug, Clone)]
-pub struct Piece {
-    /// Index of the array's store among the sources of a run.
-    pub store: usize,
-    /// The source array.
-    pub array: Arc<Array>,
-    /// The box, in source array indices.
-    pub region: Subset,
-    /// Position of its first element in the output.
-    pub offset: Vec<u64>,
-    /// How its elements become those of the output; `None`: they are the same.
-    pub recode: Option<Arc<dyn Recode>>,
-}
 
 /// The source elements of an output array.
 #[derive(Debug, Clone, Default)]
@@ -57,42 +43,6 @@ pub enum ObjectSource {
     /// Anything else: a box in output indices for each overlapping piece; empty if there is none.
     Regions(Vec<(usize, Subset)>),
 }
-
-/// Why arrays cannot be viewed as requested.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ViewError {
-    /// The chunk grid of this array is not regular.
-    Irregular(String),
-    /// The crop extends outside the array or has a different rank.
-    Outside(String),
-    /// The arrays differ in rank, in the length of a dimension other than the joined one, or in how elements are stored.
-    Different {
-        /// The first array.
-        path: String,
-        /// The one that differs.
-        other: String,
-    },
-    /// No arrays to concatenate.
-    Empty,
-}
-
-impl std::fmt::Display for ViewError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            ViewError::Irregular(path) => write!(f, "{path}: its chunk grid is not regular"),
-            ViewError::Outside(path) => write!(f, "{path}: the region lies outside the array"),
-            ViewError::Different { path, other } => {
-                write!(
-                    f,
-                    "{other}: cannot be concatenated with {path}, which has another shape, byte order, order of dimensions or filters"
-                )
-            }
-            ViewError::Empty => f.write_str("no arrays to concatenate"),
-        }
-    }
-}
-
-impl std::error::Error for ViewError {}
 
 impl View {
     /// A crop of an array in source store `store`: of each dimension these ranges of indices, joined in the order given. Where
@@ -258,34 +208,6 @@ impl View {
         };
         let first = pieces.partition_point(ends_before);
         first..first + pieces[first..].partition_point(starts_within)
-    }
-}
-
-impl Piece {
-    /// The box that the piece fills in the output.
-    pub fn placed(&self) -> Subset {
-        Subset::new(self.offset.clone(), self.region.shape().to_vec())
-    }
-
-    /// Converts a box of the output within the piece to source array indices.
-    pub fn in_source(&self, region: &Subset) -> Subset {
-        let start = region.start().iter().zip(&self.offset).zip(self.region.start());
-        Subset::new(start.map(|((at, offset), start)| at - offset + start).collect(), region.shape().to_vec())
-    }
-
-    /// The stored source object with the same elements as the output object `index`, if any: both grids must have the
-    /// same chunk there, containing the same elements of their arrays.
-    fn object(&self, output: &Grid, index: &[u64]) -> Option<Vec<u64>> {
-        if self.recode.is_some() {
-            return None;
-        }
-        let source = self.array.numbered().filter(|source| source.chunk_shape() == output.chunk_shape())?;
-        let starts = index.iter().zip(output.chunk_shape()).zip(&self.offset).zip(self.region.start());
-        let own = starts.zip(source.chunk_shape()).map(|((((index, length), offset), start), chunk)| {
-            let at = (index * length).checked_sub(*offset)? + start;
-            at.is_multiple_of(*chunk).then_some(at / chunk)
-        });
-        own.collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use zarray::{Array, Grid, Hierarchy, Node, Pool, VarFilter, ZarrFormat, fill_element};
+use zarray::{Array, Grid, Hierarchy, Node, Pool, VarFilter, ZarrFormat};
 use zcoord::{Column, Dataset, Mode, is_time_units, name, read_coordinate};
 use zstage::{Attributes, JoinRun, JoinedArray, Recode, Sources, View};
 use zstore::Store;
@@ -13,27 +13,13 @@ use zvalue::{Parts, Tolerance, ValueType};
 use zwire::{Exit, Failure, human_counted};
 
 use crate::attributes::Combiner;
-use crate::cli::JoinFlag;
-use crate::compare::axis;
 use crate::coordinate::Position;
 use crate::duplicates::Stretch;
 use crate::options::Options;
 use crate::overlap::{Overlap, OverlapBuffers};
+use crate::rules::JoinMode;
 use crate::time_shift::TimeShift;
-
-/// Attributes that decide what stored values mean.
-const MEANING: [&str; 7] =
-    ["units", "calendar", "scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned"];
-
-/// What differs in the meaning of stored values between two arrays: an attribute, or in Zarr v2, where it marks missing values, the fill
-/// value. Attributes for which `is_exempt` holds may differ.
-pub fn meaning_differs(a: &Array, b: &Array, is_exempt: impl Fn(&str) -> bool) -> Option<&'static str> {
-    let differs = |name: &&&str| !is_exempt(name) && a.attributes.get(**name) != b.attributes.get(**name);
-    let attribute = MEANING.iter().find(differs).copied();
-    let is_mask = a.format == ZarrFormat::V2 && b.format == ZarrFormat::V2;
-    let other_fill = || is_mask && a.fill_value != b.fill_value && fill_element(a).ok() != fill_element(b).ok();
-    attribute.or_else(|| other_fill().then_some("fill_value"))
-}
+use crate::variables::{axis, meaning_differs};
 
 /// The batches, as far as they differ from the first.
 pub struct Aligned {
@@ -297,7 +283,7 @@ impl Alignment<'_> {
 
     /// Compares the values of an array that does not lie along the dimension.
     fn same_values(&self, store: &Store, array: &Array, first: &Array, is_time: bool) -> Result<(), Failure> {
-        if self.options.join == JoinFlag::Override {
+        if self.options.join == JoinMode::Override {
             return Ok(());
         }
         let memory = self.options.write.memory_bytes / 4;

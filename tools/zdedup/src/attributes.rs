@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 use zstage::Attributes;
 
-use crate::cli::CombineFlag;
+use crate::rules::Combine;
 
 /// Attributes that hold the names of dimensions, and of another program.
 const NOT_COMBINED: [&str; 2] = ["_ARRAY_DIMENSIONS", "_nczarr_attrs"];
 
 /// The attributes of all nodes, combined from batch to batch.
 pub struct Combiner {
-    how: CombineFlag,
+    how: Combine,
     nodes: BTreeMap<String, Combined>,
 }
 
@@ -24,7 +24,7 @@ struct Combined {
 
 impl Combiner {
     /// Begins with the attributes of the nodes of the first batch, by the start of their keys.
-    pub fn new(how: CombineFlag, nodes: impl Iterator<Item = (String, Map<String, Value>)>) -> Combiner {
+    pub fn new(how: Combine, nodes: impl Iterator<Item = (String, Map<String, Value>)>) -> Combiner {
         let combined = |attributes| Combined { attributes, dropped: BTreeSet::new(), changed: false };
         Combiner { how, nodes: nodes.map(|(prefix, attributes)| (prefix, combined(attributes))).collect() }
     }
@@ -44,13 +44,13 @@ impl Combiner {
                 continue;
             }
             match (self.how, own, theirs) {
-                (CombineFlag::Override, ..) => {}
-                (CombineFlag::Identical, ..) | (CombineFlag::NoConflicts, Some(_), Some(_)) => return Err(name),
-                (CombineFlag::NoConflicts | CombineFlag::DropConflicts, None, Some(value)) => {
+                (Combine::Override, ..) => {}
+                (Combine::Identical, ..) | (Combine::NoConflicts, Some(_), Some(_)) => return Err(name),
+                (Combine::NoConflicts | Combine::DropConflicts, None, Some(value)) => {
                     node.attributes.insert(name, value.clone());
                     node.changed = true;
                 }
-                (CombineFlag::DropConflicts, Some(_), Some(_)) => {
+                (Combine::DropConflicts, Some(_), Some(_)) => {
                     node.attributes.shift_remove(&name);
                     node.dropped.insert(name);
                     node.changed = true;
@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    fn combined(how: CombineFlag, batches: &[Value]) -> Result<(Value, Vec<String>), String> {
+    fn combined(how: Combine, batches: &[Value]) -> Result<(Value, Vec<String>), String> {
         let map = |value: &Value| value.as_object().cloned().unwrap_or_default();
         let first = map(&batches[0]);
         let mut combiner = Combiner::new(how, [(String::new(), first.clone())].into_iter());
@@ -100,12 +100,12 @@ mod tests {
     #[test]
     fn attributes_are_combined_in_the_words_of_xarray() {
         let batches = [json!({"a": 1, "b": 2, "units": "K"}), json!({"a": 1, "b": 3, "c": 4}), json!({"a": 1, "b": 2})];
-        let (attributes, dropped) = combined(CombineFlag::DropConflicts, &batches).expect("combined");
+        let (attributes, dropped) = combined(Combine::DropConflicts, &batches).expect("combined");
         assert_eq!((attributes, dropped), (json!({"a": 1, "units": "K", "c": 4}), vec!["b".to_owned()]));
-        assert_eq!(combined(CombineFlag::Override, &batches).expect("combined").0, batches[0]);
-        assert_eq!(combined(CombineFlag::NoConflicts, &batches), Err("b".into()));
-        assert_eq!(combined(CombineFlag::Identical, &batches[..2]), Err("b".into()));
+        assert_eq!(combined(Combine::Override, &batches).expect("combined").0, batches[0]);
+        assert_eq!(combined(Combine::NoConflicts, &batches), Err("b".into()));
+        assert_eq!(combined(Combine::Identical, &batches[..2]), Err("b".into()));
         let agree = [json!({"a": 1}), json!({"c": 2})];
-        assert_eq!(combined(CombineFlag::NoConflicts, &agree).expect("combined").0, json!({"a": 1, "c": 2}));
+        assert_eq!(combined(Combine::NoConflicts, &agree).expect("combined").0, json!({"a": 1, "c": 2}));
     }
 }

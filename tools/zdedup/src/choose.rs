@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use zstage::JoinRun;
 use zwire::{Exit, Failure, human_counted};
 
-use crate::cli::{KeepFlag, OverlapFlag};
 use crate::coordinate::Coordinate;
 use crate::duplicates::Duplicates;
 use crate::options::Rule;
+use crate::rules::{Keep, OverlapRule};
 
 /// The rows that are kept, in the order of the output. `conflicting` are the numbers of the duplicates with different data.
 ///
@@ -27,13 +27,13 @@ pub fn choose(
         rows.iter().filter(|row| kept != Some(**row)).for_each(|row| is_kept[*row] = false);
     };
     match rule {
-        Rule::Keep(KeepFlag::Error) if duplicates.len() > 0 => return Err(has_duplicates(duplicates)),
-        Rule::Overlap(OverlapFlag::Error) => check_overlaps(coordinate, names)?,
-        Rule::Overlap(OverlapFlag::Newer) => keep_only(&mut is_kept, &older(coordinate), None),
-        Rule::Keep(KeepFlag::Last) | Rule::Overlap(OverlapFlag::Replace) => {
+        Rule::Keep(Keep::Error) if duplicates.len() > 0 => return Err(has_duplicates(duplicates)),
+        Rule::Overlap(OverlapRule::Error) => check_overlaps(coordinate, names)?,
+        Rule::Overlap(OverlapRule::Newer) => keep_only(&mut is_kept, &older(coordinate), None),
+        Rule::Keep(Keep::Last) | Rule::Overlap(OverlapRule::Replace) => {
             duplicates.values().for_each(|rows| keep_only(&mut is_kept, rows, rows.last().copied()));
         }
-        Rule::Keep(KeepFlag::None) => duplicates.values().for_each(|rows| keep_only(&mut is_kept, rows, None)),
+        Rule::Keep(Keep::None) => duplicates.values().for_each(|rows| keep_only(&mut is_kept, rows, None)),
         Rule::Prefer(preferred) => {
             for (number, rows) in duplicates.values().enumerate() {
                 let rank = |row: &usize| preferred.rank(names[coordinate.position(*row).batch]);
@@ -47,7 +47,7 @@ pub fn choose(
                 keep_only(&mut is_kept, rows, best);
             }
         }
-        Rule::Identical | Rule::Keep(KeepFlag::First | KeepFlag::Error) | Rule::Overlap(OverlapFlag::Retain) => {}
+        Rule::Identical | Rule::Keep(Keep::First | Keep::Error) | Rule::Overlap(OverlapRule::Retain) => {}
     }
     // Whatever the rule, no value is kept twice.
     for rows in duplicates.values() {
@@ -163,11 +163,11 @@ mod tests {
         let batches: [&[i64]; 3] = [&[0, 1, 2], &[2, 3, 4], &[2, 5, 0]];
         let kept = |rule: Rule| chosen(batches, &rule).expect("decided");
         assert_eq!(kept(Rule::Identical), [0, 1, 2, 4, 5, 7]);
-        assert_eq!(kept(Rule::Overlap(OverlapFlag::Retain)), [0, 1, 2, 4, 5, 7]);
-        assert_eq!(kept(Rule::Keep(KeepFlag::Last)), [1, 4, 5, 6, 7, 8]);
-        assert_eq!(kept(Rule::Overlap(OverlapFlag::Replace)), [1, 4, 5, 6, 7, 8]);
-        assert_eq!(kept(Rule::Keep(KeepFlag::None)), [1, 4, 5, 7]);
-        assert_eq!(kept(Rule::Overlap(OverlapFlag::Newer)), [0, 1, 2, 4, 5, 7]);
+        assert_eq!(kept(Rule::Overlap(OverlapRule::Retain)), [0, 1, 2, 4, 5, 7]);
+        assert_eq!(kept(Rule::Keep(Keep::Last)), [1, 4, 5, 6, 7, 8]);
+        assert_eq!(kept(Rule::Overlap(OverlapRule::Replace)), [1, 4, 5, 6, 7, 8]);
+        assert_eq!(kept(Rule::Keep(Keep::None)), [1, 4, 5, 7]);
+        assert_eq!(kept(Rule::Overlap(OverlapRule::Newer)), [0, 1, 2, 4, 5, 7]);
         let prefer = |globs: &[&str]| {
             let globs: Vec<String> = globs.iter().map(|glob| (*glob).to_owned()).collect();
             Rule::Prefer(Preferred::new(&globs).expect("patterns"))
@@ -175,17 +175,17 @@ mod tests {
         assert_eq!(kept(prefer(&["c*", "b*"])), [1, 4, 5, 6, 7, 8]);
         assert_eq!(kept(prefer(&["a*", "b*"])), [0, 1, 2, 4, 5, 7]);
         // The data of the first duplicate, 0, conflict in a and c.
-        for rule in [Rule::Keep(KeepFlag::Error), Rule::Overlap(OverlapFlag::Error), prefer(&["b*"])] {
+        for rule in [Rule::Keep(Keep::Error), Rule::Overlap(OverlapRule::Error), prefer(&["b*"])] {
             assert_eq!(chosen(batches, &rule).expect_err("refused").exit, Exit::No);
         }
         let twice: [&[i64]; 3] = [&[0, 1], &[2, 2, 3], &[]];
-        assert_eq!(chosen(twice, &Rule::Overlap(OverlapFlag::Newer)).expect("newer"), [0, 1, 2, 4]);
+        assert_eq!(chosen(twice, &Rule::Overlap(OverlapRule::Newer)).expect("newer"), [0, 1, 2, 4]);
         let down: [&[i64]; 3] = [&[9, 8, 7], &[7, 6, 5], &[]];
-        assert_eq!(chosen(down, &Rule::Overlap(OverlapFlag::Newer)).expect("newer"), [0, 1, 2, 4, 5]);
+        assert_eq!(chosen(down, &Rule::Overlap(OverlapRule::Newer)).expect("newer"), [0, 1, 2, 4, 5]);
         let apart: [&[i64]; 3] = [&[9, 8], &[7, 6], &[]];
-        assert_eq!(chosen(apart, &Rule::Overlap(OverlapFlag::Error)).expect("apart").len(), 4);
+        assert_eq!(chosen(apart, &Rule::Overlap(OverlapRule::Error)).expect("apart").len(), 4);
         let apart: [&[i64]; 3] = [&[0, 1], &[2], &[]];
-        assert_eq!(chosen(apart, &Rule::Overlap(OverlapFlag::Error)).expect("apart"), [0, 1, 2]);
+        assert_eq!(chosen(apart, &Rule::Overlap(OverlapRule::Error)).expect("apart"), [0, 1, 2]);
     }
 
     #[test]

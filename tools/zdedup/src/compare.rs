@@ -6,18 +6,18 @@ use parking_lot::Mutex;
 
 use serde_json::Value;
 use zarray::{Array, OrderedMap, Pool, ScratchPool, Semaphore};
-use zcli::{Session, VarFilter};
-use zcoord::{Dataset, dimensions, name};
+use zcli::Session;
+use zcoord::Dataset;
 use zstore::Store;
 use zvalue::{Difference, Parts, Tolerance};
 use zwire::{ConflictRecord, Exit, Failure, Record};
 
-use crate::align::meaning_differs;
 use crate::batch::Batch;
 use crate::coordinate::Coordinate;
 use crate::duplicates::Stretch;
 use crate::options::Options;
 use crate::overlap::{Overlap, OverlapBuffers};
+use crate::variables::{axis, is_variable, meaning_differs};
 
 /// Variables in flight for each worker.
 const WINDOW: usize = 4;
@@ -179,14 +179,4 @@ impl<'a> Comparison<'a> {
 /// A difference as a value of a record.
 pub fn largest(difference: f64) -> Value {
     if difference.is_finite() { difference.into() } else { "Infinity".into() }
-}
-
-/// The number of the joined dimension in an array.
-pub fn axis(array: &Array, dim: &str) -> Option<usize> {
-    dimensions(array)?.iter().position(|name| *name == dim)
-}
-
-/// Whether an array is a variable along `dim`, and not the coordinate itself.
-pub fn is_variable(array: &Array, dim: &str, var: &VarFilter) -> bool {
-    axis(array, dim).is_some() && !(name(&array.path) == dim && array.shape.len() == 1) && var.matches(&array.path)
 }

@@ -17,9 +17,9 @@ use zwire::{ConcatRecord, Exit, Failure, PlanRecord, Record};
 
 use crate::align::Aligned;
 use crate::batch::coordinate;
-use crate::cli::CopyFlag;
-use crate::compare::axis;
 use crate::options::Options;
+use crate::rules::CopyMode;
+use crate::variables::axis;
 
 /// Chunk length of coordinates along the dimension: one of their chunks holds those of many batches.
 const COORDINATE_CHUNK: u64 = 1 << 17;
@@ -123,7 +123,7 @@ impl<'a> Concat<'a> {
         if is_copied {
             return Ok(());
         }
-        if self.options.copy == CopyFlag::Raw && array.shape.len() > 1 {
+        if self.options.copy == CopyMode::Raw && array.shape.len() > 1 {
             let text = format!(
                 "--copy raw: the chunks of some batches cannot be copied: they have {} indices along {}, or are encoded otherwise",
                 grid.chunk_shape()[axis],
@@ -189,7 +189,7 @@ impl Writer for Concat<'_> {
         let dim = dim.ok_or_else(|| Failure::usage("missing option: --dim DIM"))?;
         let aligned = Arc::new(Aligned::read(sources, self.options, &dim)?);
         *self.aligned.lock() = Some(Arc::clone(&aligned));
-        let recode = self.options.copy == CopyFlag::Recode;
+        let recode = self.options.copy == CopyMode::Recode;
         let append = self.options.appends;
         if let (None, Some(before)) = (planned, self.before) {
             check_before(sources, &dim, before, self.options)?;

@@ -13,8 +13,10 @@ mod human;
 mod options;
 mod overlap;
 mod report;
+mod rules;
 mod run;
 mod time_shift;
+mod variables;
 
 fn main() -> std::process::ExitCode {
     zcli::main::<cli::Args>()

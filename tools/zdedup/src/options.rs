@@ -7,6 +7,7 @@ use zstore::{Location, Target};
 use zwire::Failure;
 
 use crate::cli::{Args, CombineFlag, CompareFlag, CopyFlag, JoinFlag, KeepFlag, OverlapFlag};
+use crate::rules::{Combine, CopyMode, JoinMode, Keep, OverlapRule};
 
 /// Options of a run.
 pub struct Options {
@@ -19,15 +20,15 @@ pub struct Options {
     /// Whether the output is sorted.
     pub sorts: bool,
     /// How other coordinates must agree.
-    pub join: JoinFlag,
+    pub join: JoinMode,
     /// Largest difference of coordinates that counts as equal.
     pub tolerance: f64,
     /// Whether the first batch is the store that the others are appended to.
     pub appends: bool,
     /// What happens to attributes.
-    pub combine: CombineFlag,
+    pub combine: Combine,
     /// How chunks are written.
-    pub copy: CopyFlag,
+    pub copy: CopyMode,
     /// The variables of the output.
     pub var: VarFilter,
     /// How the output is written, and how stores are reached.
@@ -41,17 +42,17 @@ pub enum Rule {
     /// The first if the data are identical; conflicts stop the run.
     Identical,
     /// `--keep`.
-    Keep(KeepFlag),
+    Keep(Keep),
     /// Those of stores with a name that `--prefer` prefers.
     Prefer(Preferred),
     /// `--overlap`.
-    Overlap(OverlapFlag),
+    Overlap(OverlapRule),
 }
 
 impl Rule {
     /// Whether duplicates with conflicting data have an answer.
     pub fn decides_conflicts(&self) -> bool {
-        !matches!(self, Rule::Identical | Rule::Overlap(OverlapFlag::Error))
+        !matches!(self, Rule::Identical | Rule::Overlap(OverlapRule::Error))
     }
 }
 
@@ -99,9 +100,9 @@ impl Options {
         let decide = &args.decide;
         let prefer = Preferred::new(&decide.prefer)?;
         let rule = match (decide.keep, decide.overlap) {
-            (_, Some(overlap)) => Rule::Overlap(overlap),
+            (_, Some(overlap)) => Rule::Overlap(overlap.into()),
             _ if prefer.len() > 0 => Rule::Prefer(prefer),
-            (Some(keep), None) => Rule::Keep(keep),
+            (Some(keep), None) => Rule::Keep(keep.into()),
             (None, None) => Rule::Identical,
         };
         let appends = args.append_to.is_some();
@@ -117,11 +118,11 @@ impl Options {
             compares: decide.compare == CompareFlag::Data,
             rule,
             sorts: decide.sort,
-            join: args.agree.join,
+            join: args.agree.join.into(),
             tolerance: args.agree.coord_tolerance,
             appends,
-            combine: if appends { CombineFlag::Override } else { args.agree.combine_attrs },
-            copy: args.agree.copy,
+            combine: if appends { Combine::Override } else { args.agree.combine_attrs.into() },
+            copy: args.agree.copy.into(),
             var: args.var.filter()?,
             write,
             verbose: args.common.verbose,
@@ -161,6 +162,12 @@ impl Args {
         Ok(std::iter::once(first.clone()).chain(batches).collect())
     }
 
+    /// Whether a flag is given that makes sense only for an output.
+    pub fn needs_output(&self) -> bool {
+        let writer = &self.writer;
+        writer.prepare || writer.dry_run || writer.resume || writer.overwrite
+    }
+
     /// Whether this is a step of an output that was prepared: it reads the batches from the plan.
     pub fn is_step(&self) -> bool {
         let writer = &self.writer;
@@ -180,5 +187,57 @@ impl Args {
             Some(part) => Command::Part { sources, output, part },
             None => Command::Run { sources, output },
         })
+    }
+}
+
+impl From<KeepFlag> for Keep {
+    fn from(flag: KeepFlag) -> Keep {
+        match flag {
+            KeepFlag::First => Keep::First,
+            KeepFlag::Last => Keep::Last,
+            KeepFlag::None => Keep::None,
+            KeepFlag::Error => Keep::Error,
+        }
+    }
+}
+
+impl From<OverlapFlag> for OverlapRule {
+    fn from(flag: OverlapFlag) -> OverlapRule {
+        match flag {
+            OverlapFlag::Error => OverlapRule::Error,
+            OverlapFlag::Newer => OverlapRule::Newer,
+            OverlapFlag::Replace => OverlapRule::Replace,
+            OverlapFlag::Retain => OverlapRule::Retain,
+        }
+    }
+}
+
+impl From<JoinFlag> for JoinMode {
+    fn from(flag: JoinFlag) -> JoinMode {
+        match flag {
+            JoinFlag::Exact => JoinMode::Exact,
+            JoinFlag::Override => JoinMode::Override,
+        }
+    }
+}
+
+impl From<CombineFlag> for Combine {
+    fn from(flag: CombineFlag) -> Combine {
+        match flag {
+            CombineFlag::Identical => Combine::Identical,
+            CombineFlag::NoConflicts => Combine::NoConflicts,
+            CombineFlag::DropConflicts => Combine::DropConflicts,
+            CombineFlag::Override => Combine::Override,
+        }
+    }
+}
+
+impl From<CopyFlag> for CopyMode {
+    fn from(flag: CopyFlag) -> CopyMode {
+        match flag {
+            CopyFlag::Auto => CopyMode::Auto,
+            CopyFlag::Raw => CopyMode::Raw,
+            CopyFlag::Recode => CopyMode::Recode,
+        }
     }
 }

@@ -57,7 +57,9 @@ impl Tool for Args {
             let target = target.ok_or_else(|| Failure::usage("missing option: -o DST, the prepared output"))?;
             return self.step(&options, &target, session);
         }
-        let dim = options.dim.clone().ok_or_else(|| Failure::usage("missing option: --dim DIM"))?;
+        if target.is_none() && self.needs_output() {
+            return Err(Failure::usage("missing option: -o DST, the store to write"));
+        }
         if let (true, true, Some(store)) = (options.appends, options.write.resume, &target)
             && StagedStore::is_begun(&Command::resolved(Location::output(store)?), &options.write.store)?
         {
@@ -65,10 +67,11 @@ impl Tool for Args {
             return self.resume_append(&options, store, session);
         }
         let targets = self.batches(&options)?;
-        if targets.is_empty() {
+        if targets.len() == usize::from(options.appends) {
             session.note_no_stores(self.stores_from.as_deref());
-            return Ok(Ending::new(Exit::Done, &DedupSummary { dim, ..DedupSummary::default() }));
+            return Ok(Ending::new(Exit::Done, &DedupSummary::default()));
         }
+        let dim = options.dim.clone().ok_or_else(|| Failure::usage("missing option: --dim DIM"))?;
         let (batches, failed) = open(&targets, &dim, &options, session)?;
         if let Some(failure) = failed.filter(|_| target.is_some() || batches.is_empty()) {
             return Err(failure);
