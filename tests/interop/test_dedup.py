@@ -193,7 +193,7 @@ def test_readers_in_between_see_the_old_store_or_the_new_one(tmp_path: Path) -> 
     for milliseconds in (0, 20, 60, 120):
         store = tmp_path / f"all_{milliseconds}.zarr"
         run("zdedup", "--dim", "file_id", "-o", store, first).assert_done()
-        command = [binary("zdedup"), "--json", "--dim", "file_id", "--checkpoint", "0s", "--append-to", store, later]
+        command = [binary("zdedup"), "--json", "--dim", "file_id", "--checkpoint", "10ms", "--append-to", store, later]
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(milliseconds / 1000)
         child.kill()

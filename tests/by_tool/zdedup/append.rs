@@ -113,7 +113,7 @@ fn a_killed_append_is_continued() {
         let (directory, store, paths) = archive(&[with(0..7), with(7..160), with(150..300)]);
         let before = tree(&store);
         let tool = |more: &[&str]| {
-            let tool = Tool::new("zdedup").args(["--json", "--dim", "file_id", "--checkpoint", "0s", "--append-to"]);
+            let tool = Tool::new("zdedup").args(["--json", "--dim", "file_id", "--checkpoint", "10ms", "--append-to"]);
             tool.arg(&store).args(more).args(&paths)
         };
         let plan = directory.path().join("archive.zarr.plan");
