@@ -63,6 +63,11 @@ impl<'a> Series<'a> {
         self.column.len()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.column.is_empty()
+    }
+
     /// Whether they are times.
     pub fn is_time(&self) -> bool {
         matches!(self.column.values, Values::Time(..))

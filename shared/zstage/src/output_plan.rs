@@ -271,7 +271,7 @@ impl<'a> OutputPlan<'a> {
             }
             complete(plan, &mut record);
             estimated = record.estimated_bytes.map_or(estimated, |bytes| Some(estimated.unwrap_or(0) + bytes));
-            progress.emit(&Record::Plan(record))?;
+            progress.emit(&Record::Plan(Box::new(record)))?;
         }
         let sum =
             |field: fn(&ArrayPlan) -> Option<u64>| self.plans.iter().filter_map(field).fold(0u64, u64::saturating_add);

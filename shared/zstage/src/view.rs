@@ -129,6 +129,11 @@ impl View {
         }
     }
 
+    /// Whether there are no pieces.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// A piece.
     ///
     /// # Panics

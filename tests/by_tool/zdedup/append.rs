@@ -61,7 +61,7 @@ fn new_values_are_appended_and_known_ones_left_out() {
         assert_eq!(seen(&store), expected(0..10), "chunks of {chunk}");
         assert!(!directory.path().join("archive.zarr.plan").exists());
         // All documents agree with the consolidated ones: another tool reads the same.
-        let whole = zdedup(&[store.clone()], &[]).expect(0).summary();
+        let whole = zdedup(std::slice::from_ref(&store), &[]).expect(0).summary();
         assert_eq!((&whole["values"], &whole["gaps"]), (&json!(10), &json!(0)));
         Tool::new("zvalidate").args(["--json", "--level", "full"]).arg(&store).run().expect(0);
         // Once more, nothing happens.
@@ -80,7 +80,7 @@ fn conflicts_and_flags_that_would_change_the_store_are_refused() {
     for flags in [&["--keep", "last"][..], &["--keep", "none"], &["--overlap", "replace"], &["--sort"]] {
         append(&store, &paths, flags).expect(2);
     }
-    append(&store, &[store.clone()], &[]).expect(2);
+    append(&store, std::slice::from_ref(&store), &[]).expect(2);
     let dry = append(&store, &paths, &["--keep", "first", "-n"]).expect(0);
     assert!(!dry.of_type("plan").is_empty());
     assert_eq!(tree(&store), before);

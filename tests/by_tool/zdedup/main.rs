@@ -184,7 +184,8 @@ fn killed_runs_resume_to_the_same_bytes() {
     for round in 0..6 {
         let output = directory.path().join(format!("killed_{round}.zarr"));
         let tool = || {
-            let tool = Tool::new("zdedup").args(["--json", "--dim", "file_id", "--resume", "--checkpoint", "10ms", "-o"]);
+            let tool =
+                Tool::new("zdedup").args(["--json", "--dim", "file_id", "--resume", "--checkpoint", "10ms", "-o"]);
             tool.arg(&output).args(&paths)
         };
         let plan = output.with_extension("zarr.plan");

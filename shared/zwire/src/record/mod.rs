@@ -37,7 +37,7 @@ pub enum Record {
     /// A measured decoding speed.
     Bench(BenchRecord),
     /// What a writer will do.
-    Plan(PlanRecord),
+    Plan(Box<PlanRecord>),
     /// The result of recompressing one array.
     Recompress(RecompressRecord),
     /// What was fetched of one array.
