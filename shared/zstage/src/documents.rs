@@ -103,7 +103,7 @@ impl Documents<'_> {
 
     /// The same documents, with the changes.
     fn edit(&self, pool: &Pool, put: &Put) -> Result<Vec<String>, Failure> {
-        let edits = Edits::new(self.plans.iter().map(|plan| (plan.array.key_prefix(), plan.new_members(&plan.array))));
+        let edits = Edits::new(self.plans.iter().map(|plan| (plan.array.key_prefix(), plan.changed_members(&plan.array))));
         // A store that is appended to has consolidated metadata only if it had it.
         let appends = self.plans.iter().any(|plan| plan.placement == Placement::Append);
         let consolidates = self.selects && self.groups.contains(&"") && (!appends || self.has_consolidated()?);
@@ -209,11 +209,11 @@ impl Documents<'_> {
         let Some(plan) = plan else { return convert.node(self.wanted, texts, false) };
         if self.wanted == ZarrFormat::V2 {
             // The changes come first: shards, which v2 cannot express, may be among what goes.
-            let node = replaced(&texts.node, &plan.new_members(&plan.array)).ok_or_else(|| unreadable(MISSING))?;
+            let node = replaced(&texts.node, &plan.changed_members(&plan.array)).ok_or_else(|| unreadable(MISSING))?;
             return convert.node(self.wanted, &NodeTexts { node, attributes: texts.attributes.clone() }, true);
         }
         let (mut converted, notes) = convert.node(self.wanted, texts, true)?;
-        let changes = plan.new_members(&parse_array(self.wanted, prefix, &converted.node).map_err(unreadable)?);
+        let changes = plan.changed_members(&parse_array(self.wanted, prefix, &converted.node).map_err(unreadable)?);
         converted.node = replaced(&converted.node, &changes).ok_or_else(|| unreadable(MISSING))?;
         Ok((converted, notes))
     }

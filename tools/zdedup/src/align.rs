@@ -5,17 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use zarray::{Array, Grid, Hierarchy, Node, Pool, VarFilter, ZarrFormat};
-use zcoord::{Column, Dataset, Mode, is_time_units, name, read_coordinate};
-use zstage::{Attributes, JoinRun, JoinedArray, Recode, Sources, View};
+use zarray::{Array, Grid, Hierarchy, Node, Pool, Subset, VarFilter, ZarrFormat};
+use zcoord::{Column, Dataset, Mode, is_time_units, name, read_coordinate_part};
+use zstage::{Attributes, JoinRun, JoinedArray, Recode, Sources, View, ViewError};
 use zstore::Store;
 use zvalue::{Parts, Tolerance, ValueType};
 use zwire::{Exit, Failure, human_counted};
 
 use crate::attributes::Combiner;
+use crate::byte_order::SwapBytes;
 use crate::coordinate::Position;
+use crate::crop::{Crop, Window};
 use crate::duplicates::Stretch;
-use crate::options::Options;
+use crate::options::OutputOptions;
 use crate::overlap::{Overlap, OverlapBuffers};
 use crate::rules::JoinMode;
 use crate::time_shift::TimeShift;
@@ -25,6 +27,8 @@ use crate::variables::{axis, meaning_differs};
 pub struct Aligned {
     /// The dimension.
     pub dim: String,
+    /// What the output has of the other dimensions.
+    pub crop: Crop,
     /// Different lengths along the dimension, that of the first batch first.
     lengths: Vec<u64>,
     /// Which of them each batch has.
@@ -40,11 +44,13 @@ pub struct Aligned {
 }
 
 impl Aligned {
-    /// Compares the metadata and coordinates of all batches with those of the first.
+    /// Compares the metadata and coordinates of all batches with those of the first. Values may take `memory` bytes.
     ///
     /// # Errors
     /// The first disagreement, and how many there are; a batch that cannot be read.
-    pub fn read(sources: &Sources, options: &Options, dim: &str) -> Result<Aligned, Failure> {
+    pub fn read(sources: &Sources, output: &OutputOptions, memory: u64, dim: &str) -> Result<Aligned, Failure> {
+        let crop = crop(sources, output, memory, dim)?;
+        let var = VarFilter::new(&output.var)?;
         let (first, failed) = Dataset::read(&sources.hierarchy, &sources.pool);
         if let Some(error) = failed.into_iter().next() {
             return Err(error.into());
@@ -63,11 +69,14 @@ impl Aligned {
         nodes.extend(first.arrays().map(|array| (array.key_prefix().to_owned(), array.attributes.clone())));
         let mut alignment = Alignment {
             stores: sources.stores,
-            options,
+            output,
+            memory,
             dim,
-            wanted: wanted(&first, &options.var),
+            crop,
+            wanted: wanted(&first, &var),
+            var,
             first,
-            combiner: Combiner::new(options.combine, nodes.into_iter()),
+            combiner: Combiner::new(output.combine_attrs, nodes.into_iter()),
             others: BTreeMap::new(),
             lengths: Vec::new(),
             length_of: Vec::new(),
@@ -87,19 +96,29 @@ impl Aligned {
         self.others.contains_key(&array.path)
     }
 
-    /// The view of an array of the first batch; `None` if it does not lie along the dimension.
+    /// The view of an array of the first batch; `None` for the whole of one that does not lie along the dimension.
     ///
     /// # Errors
     /// Arrays that cannot be joined.
     pub fn view(&self, array: &Array, runs: &Arc<[JoinRun]>) -> Result<Option<View>, Failure> {
-        let Some(dimension) = axis(array, &self.dim) else { return Ok(None) };
+        let refused = |error: ViewError| Failure::new(Exit::Unreadable, error.to_string());
+        let window = self.crop.window(array, 0);
+        let Some(dimension) = axis(array, &self.dim) else {
+            if window == Window::whole(array) {
+                return Ok(None);
+            }
+            let ranges: Vec<Vec<_>> = window.ranges().map(|range| vec![range]).collect();
+            let mut array = array.clone();
+            array.attributes = serde_json::Map::new();
+            return View::crop(0, &Arc::new(array), &ranges).map(Some).map_err(refused);
+        };
         let with_length = |length: &u64| {
             let mut array = array.clone();
             array.attributes = serde_json::Map::new();
             array.shape[dimension] = *length;
             let grid = array.numbered().and_then(|grid| Grid::new(array.shape.clone(), grid.chunk_shape().to_vec()));
             array.grid = grid;
-            JoinedArray { array: Arc::new(array), recode: None }
+            JoinedArray { array: Arc::new(array), recode: None, start: window.start.clone() }
         };
         let mut arrays: Vec<JoinedArray> = self.lengths.iter().map(with_length).collect();
         let mut array_of = Arc::clone(&self.length_of);
@@ -111,8 +130,7 @@ impl Aligned {
             }
             array_of = own.into();
         }
-        let join = zstage::Join::new(arrays, array_of, dimension, Arc::clone(runs));
-        let join = join.map_err(|error| Failure::new(Exit::Unreadable, error.to_string()))?;
+        let join = zstage::Join::new(arrays, array_of, dimension, window.shape, Arc::clone(runs)).map_err(refused)?;
         Ok(Some(View::Join(Box::new(join))))
     }
 }
@@ -120,8 +138,13 @@ impl Aligned {
 /// The comparison with the first batch.
 struct Alignment<'a> {
     stores: &'a [Store],
-    options: &'a Options,
+    output: &'a OutputOptions,
+    /// Bytes that values may take.
+    memory: u64,
     dim: &'a str,
+    crop: Crop,
+    /// The variables of the output.
+    var: VarFilter,
     first: Dataset,
     /// Paths of the arrays that go into the output.
     wanted: BTreeSet<String>,
@@ -168,7 +191,7 @@ impl Alignment<'_> {
         let mut looks = Vec::new();
         hierarchy.walk(
             pool,
-            |visit| visit.map_err(Failure::from).and_then(|node| self.node(store, node)),
+            |visit| visit.map_err(Failure::from).and_then(|node| self.node(batch, node)),
             |looked| {
                 looks.push(looked);
                 true
@@ -214,7 +237,8 @@ impl Alignment<'_> {
     }
 
     /// Compares a node with that of the first batch.
-    fn node(&self, store: &Store, node: Node) -> Result<Looked, Failure> {
+    fn node(&self, batch: usize, node: Node) -> Result<Looked, Failure> {
+        let store = &self.stores[batch];
         let array = match node {
             Node::Group(group) => {
                 return Ok(Looked::Group(group.path.trim_start_matches('/').to_owned(), group.attributes));
@@ -223,7 +247,7 @@ impl Alignment<'_> {
         };
         let at = |failure: Failure| failure.at(store.place(array.key_prefix()));
         let Some(first) = self.first.array(&array.path) else {
-            if !self.options.var.is_everything() && !self.options.var.matches(&array.path) {
+            if !self.var.is_everything() && !self.var.matches(&array.path) {
                 return Ok(Looked::LeftOut);
             }
             let failure = Failure::new(Exit::Unreadable, "the first batch has no such array");
@@ -233,12 +257,12 @@ impl Alignment<'_> {
             return Ok(Looked::LeftOut);
         }
         let is_time = is_time(first) && is_time(&array);
-        let agreement = self.array(store, &array, first, is_time).map_err(at)?;
+        let agreement = self.array(batch, &array, first, is_time).map_err(at)?;
         Ok(Looked::Array { array, agreement, is_time })
     }
 
     /// Compares an array with that of the first batch.
-    fn array(&self, store: &Store, array: &Array, first: &Array, is_time: bool) -> Result<Agreement, Failure> {
+    fn array(&self, batch: usize, array: &Array, first: &Array, is_time: bool) -> Result<Agreement, Failure> {
         let first_store = self.stores[0].location();
         let differs = |what: String| Failure::new(Exit::Unreadable, what);
         let dimension = axis(first, self.dim);
@@ -256,7 +280,9 @@ impl Alignment<'_> {
         if own != expected {
             return Err(differs(format!("has data type {own}, and {expected} in {first_store}")));
         }
-        let pairs = array.shape.iter().zip(&first.shape).enumerate().filter(|(axis, _)| Some(*axis) != dimension);
+        let [own_window, window] = [self.crop.window(array, batch), self.crop.window(first, 0)];
+        let pairs = own_window.shape.iter().zip(&window.shape).enumerate();
+        let pairs = pairs.filter(|(axis, _)| Some(*axis) != dimension);
         if array.shape.len() != first.shape.len() || pairs.into_iter().any(|(_, (own, other))| own != other) {
             return Err(differs(format!("has shape {:?}, and {:?} in {first_store}", array.shape, first.shape)));
         }
@@ -269,28 +295,44 @@ impl Alignment<'_> {
             return Err(differs(format!("{name} is {}, and {} in {first_store}", shown(array), shown(first))));
         }
         if dimension.is_none() {
-            self.same_values(store, array, first, is_time)?;
+            self.same_values(batch, array, first, is_time)?;
             return Ok(Agreement::Same);
         }
+        let recode = recode.or_else(|| SwapBytes::between(array, first));
+        if let (None, Some(what)) = (&recode, stored_differently(array, first)) {
+            return Err(differs(format!("{what} in {first_store}"))
+                .hint("recompress the batches to the same layout first: zrecompress SRC DST"));
+        }
         Ok(match recode {
-            None if is_stored_like(array, first) => Agreement::Same,
+            None if is_stored_like(array, first)
+                && own_window.start == window.start
+                && (self.crop.is_empty() || is_as_long(array, first, dimension)) =>
+            {
+                Agreement::Same
+            }
             recode => {
                 let array = Array { attributes: serde_json::Map::new(), ..array.clone() };
-                Agreement::Other(Box::new(JoinedArray { array: Arc::new(array), recode }))
+                Agreement::Other(Box::new(JoinedArray { array: Arc::new(array), recode, start: own_window.start }))
             }
         })
     }
 
     /// Compares the values of an array that does not lie along the dimension.
-    fn same_values(&self, store: &Store, array: &Array, first: &Array, is_time: bool) -> Result<(), Failure> {
-        if self.options.join == JoinMode::Override {
+    fn same_values(&self, batch: usize, array: &Array, first: &Array, is_time: bool) -> Result<(), Failure> {
+        if self.output.join == JoinMode::Override {
             return Ok(());
         }
-        let memory = self.options.write.memory_bytes / 4;
+        let store = &self.stores[batch];
+        let windows = [self.crop.window(first, 0), self.crop.window(array, batch)];
+        let memory = self.memory;
         if array.shape.is_empty() || is_time {
-            let read = |store: &Store, array: &Array| read_coordinate(store, array, Mode::Cf, &Pool::new(1), memory);
-            let (own, expected) = (read(store, array)?.0, read(&self.stores[0], first)?.0);
-            return if is_close(&own, &expected, self.options.tolerance) {
+            let read = |store: &Store, array: &Array, window: &Window| {
+                let part = Subset::new(window.start.clone(), window.shape.clone());
+                read_coordinate_part(store, array, &part, Mode::Cf, &Pool::new(1), memory)
+            };
+            let own = read(store, array, &windows[1])?.0;
+            let expected = read(&self.stores[0], first, &windows[0])?.0;
+            return if is_close(&own, &expected, self.output.coord_tolerance) {
                 Ok(())
             } else {
                 Err(self.other_values(None))
@@ -299,10 +341,10 @@ impl Alignment<'_> {
         let refused = |what: String| Failure::new(Exit::Unreadable, what);
         let expected = Parts::new(&self.stores[0], first, memory).map_err(refused)?;
         let own = Parts::new(store, array, memory).map_err(refused)?;
-        let tolerance = Tolerance { rtol: 0.0, atol: self.options.tolerance };
-        let overlap = Overlap::new(expected, own, 0, tolerance, memory).map_err(refused)?;
-        let start = Position { batch: 0, index: 0 };
-        let stretch = Stretch { first: start, other: start, length: array.shape[0] };
+        let tolerance = Tolerance { rtol: 0.0, atol: self.output.coord_tolerance };
+        let [first_at, own_at] = windows.clone().map(|window| Position { batch: 0, index: window.start[0] });
+        let stretch = Stretch { first: first_at, other: own_at, length: windows[0].shape[0] };
+        let overlap = Overlap::new(expected, own, windows, 0, tolerance, memory).map_err(refused)?;
         let differences = overlap.compare(&stretch, &mut OverlapBuffers::default())?;
         let differing: u64 = differences.iter().map(|(_, difference)| difference.differing).sum();
         let largest = differences.iter().map(|(_, difference)| difference.max).fold(0.0, f64::max);
@@ -350,6 +392,7 @@ impl Alignment<'_> {
         };
         Ok(Aligned {
             dim: self.dim.to_owned(),
+            crop: self.crop,
             lengths: self.lengths,
             length_of: self.length_of.into(),
             others: self.others,
@@ -358,6 +401,20 @@ impl Alignment<'_> {
             note,
         })
     }
+}
+
+/// What the output has of the other dimensions.
+fn crop(sources: &Sources, output: &OutputOptions, memory: u64, dim: &str) -> Result<Crop, Failure> {
+    if output.join != JoinMode::Inner {
+        return Ok(Crop::default());
+    }
+    Crop::read(sources.stores, dim, &sources.pool, memory, output.coord_tolerance)
+}
+
+/// Whether both have the same lengths, except along the joined dimension.
+fn is_as_long(array: &Array, first: &Array, dimension: Option<usize>) -> bool {
+    let lengths = array.shape.iter().zip(&first.shape).enumerate();
+    lengths.filter(|(axis, _)| Some(*axis) != dimension).all(|(_, (own, other))| own == other)
 }
 
 /// A node that was looked at.
@@ -402,6 +459,16 @@ fn shift(array: &Array, first: &Array, dimension: Option<usize>) -> Result<Optio
     }
     let shift = TimeShift::between(array, first)?;
     Ok(shift.map(|shift| Arc::new(shift) as Arc<dyn Recode>))
+}
+
+/// What keeps elements of both from being put together.
+fn stored_differently(array: &Array, first: &Array) -> Option<String> {
+    let order = |array: &Array| array.order.clone().unwrap_or_else(|| "C".to_owned());
+    if order(array) != order(first) {
+        return Some(format!("is stored in order {}, and {}", order(array), order(first)));
+    }
+    let differ = || format!("is encoded with {}, and {}", array.chain.describe(), first.chain.describe());
+    (!zstage::is_stored_alike(array, first)).then(differ)
 }
 
 /// Whether an array is stored like the first batch's, apart from its length.

@@ -14,6 +14,7 @@ use zwire::{ConflictRecord, Exit, Failure, Record};
 
 use crate::batch::Batch;
 use crate::coordinate::Coordinate;
+use crate::crop::Crop;
 use crate::duplicates::Stretch;
 use crate::options::Options;
 use crate::overlap::{Overlap, OverlapBuffers};
@@ -35,6 +36,8 @@ pub struct Comparison<'a> {
     coordinate: &'a Coordinate,
     options: &'a Options,
     dim: &'a str,
+    /// What is compared of the other dimensions.
+    crop: &'a Crop,
     pool: Pool,
     /// The batches that were opened last, of first and of other occurrences: stretches come in their order.
     last: [Mutex<Option<Arc<Opened>>>; 2],
@@ -50,9 +53,15 @@ pub struct Compared {
 
 impl<'a> Comparison<'a> {
     /// A comparison of these batches.
-    pub fn new(batches: &'a [Batch], coordinate: &'a Coordinate, options: &'a Options, dim: &'a str) -> Comparison<'a> {
+    pub fn new(
+        batches: &'a [Batch],
+        coordinate: &'a Coordinate,
+        options: &'a Options,
+        dim: &'a str,
+        crop: &'a Crop,
+    ) -> Comparison<'a> {
         let pool = Pool::new(options.write.jobs);
-        Comparison { batches, coordinate, options, dim, pool, last: Default::default() }
+        Comparison { batches, coordinate, options, dim, crop, pool, last: Default::default() }
     }
 
     /// Compares what is under a stretch; each difference is emitted, and each variable that cannot be compared.
@@ -150,8 +159,9 @@ impl<'a> Comparison<'a> {
         let limit = self.options.write.memory_bytes;
         let first_parts = Parts::new(&first.store, a, limit).map_err(refused)?;
         let other_parts = Parts::new(&other.store, b, limit).map_err(refused)?;
+        let windows = [self.crop.window(a, first.number), self.crop.window(b, other.number)];
         let overlap =
-            Overlap::new(first_parts, other_parts, dimension, Tolerance::default(), limit).map_err(refused)?;
+            Overlap::new(first_parts, other_parts, windows, dimension, Tolerance::default(), limit).map_err(refused)?;
         let _permit = memory.acquire(overlap.cost());
         let differences = overlap.compare(stretch, &mut buffers.take())?;
         Ok((overlap.elements(), differences))

@@ -7,17 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use zarray::Array;
-use zcoord::{Column, Mode, read_coordinate};
+use zcoord::{Column, Mode, name, read_coordinate};
+use zstage::rechunk::{Layout, Shapes};
 use zstage::{
-    Action, ArrayPlan, ArrayStats, Attributes, Begin, Encoding, JoinRun, OutputPlan, PlanArray, Progress, Sources,
-    View, Writer,
+    Action, ArrayPlan, ArrayStats, Attributes, Begin, Encoding, JoinRun, OutputPlan,
+    PlanArray, Progress, Sources, View, Writer, as_planned,
 };
 use zstore::{Location, Store};
 use zwire::{ConcatRecord, Exit, Failure, PlanRecord, Record};
 
 use crate::align::Aligned;
 use crate::batch::coordinate;
-use crate::options::Options;
+use crate::crop::Crop;
+use crate::options::{Options, OutputOptions};
 use crate::rules::CopyMode;
 use crate::variables::axis;
 
@@ -45,8 +47,12 @@ pub struct Body {
     dim: String,
     /// Ranges of the batches: number of the batch, start, length.
     ranges: Vec<(usize, u64, u64)>,
-    /// Whether all chunks are encoded again.
-    recode: bool,
+    /// What decides the output besides them.
+    #[serde(flatten)]
+    output: OutputOptions,
+    /// What the output has of other dimensions.
+    #[serde(default, skip_serializing_if = "Crop::is_empty")]
+    crop: Crop,
     /// Whether the first store is the output.
     #[serde(default)]
     append: bool,
@@ -89,25 +95,18 @@ impl<'a> Concat<'a> {
         body: &Body,
         aligned: &Aligned,
         runs: &Arc<[JoinRun]>,
+        shapes: &Shapes,
         array: &Array,
     ) -> Result<ArrayPlan, Failure> {
         let Some(view) = aligned.view(array, runs)? else {
             let plan = ArrayPlan::new(array.clone(), Action::Copy("no such dimension"), body.append);
             return Ok(plan);
         };
-        let action = match body.recode {
-            false => Action::Copy("stored chunks where possible"),
-            true => {
-                let encoding = Encoding::of(array.chain.innermost(), array.format).ok_or_else(cannot_encode(array))?;
-                // Also those that have this encoding already.
-                Action::Recompress(Encoding { unchanged: false, ..encoding })
-            }
-        };
-        let plan = ArrayPlan::of_view(array, view, action);
-        let plan = match coordinate_chunks(array, &body.dim, &plan).filter(|_| !body.append) {
-            Some(chunks) => plan.with_chunks(chunks),
-            None => plan,
-        };
+        if !matches!(view, View::Join(_)) {
+            return Ok(ArrayPlan::of_view(array, view, Action::Copy("no such dimension")));
+        }
+        let plan = ArrayPlan::of_view(array, view, Action::Copy("stored chunks where possible"));
+        let plan = if body.append { plan } else { laid_out(body, shapes, array, plan)? };
         self.check(array, aligned, runs, &plan)?;
         Ok(if body.append { plan.appended() } else { plan })
     }
@@ -115,15 +114,15 @@ impl<'a> Concat<'a> {
     /// Chunks that are assembled must be encoded, and are not wanted with `--copy raw`, except those of coordinates.
     fn check(&self, array: &Array, aligned: &Aligned, runs: &[JoinRun], plan: &ArrayPlan) -> Result<(), Failure> {
         let (Some(axis), Some(grid)) = (axis(array, &aligned.dim), plan.array.numbered()) else { return Ok(()) };
-        let is_copied = plan.new_chunks.is_none()
-            && match aligned.differs(array) {
+        let is_copied = plan.new_members.is_none()
+            && match aligned.differs(array) || !aligned.crop.is_empty() {
                 false => self.fits(runs, grid.chunk_shape()[axis]),
                 true => plan.copied_objects().is_some_and(|(copied, all)| copied == all),
             };
-        if is_copied {
+        if is_copied || plan.encoding().is_some() {
             return Ok(());
         }
-        if self.options.copy == CopyMode::Raw && array.shape.len() > 1 {
+        if self.options.output.copy == CopyMode::Raw && array.shape.len() > 1 {
             let text = format!(
                 "--copy raw: the chunks of some batches cannot be copied: they have {} indices along {}, or are encoded otherwise",
                 grid.chunk_shape()[axis],
@@ -146,6 +145,13 @@ impl<'a> Concat<'a> {
     }
 }
 
+/// A store that is appended to keeps its values.
+fn check_area(crop: &Crop, sources: &Sources) -> Result<(), Failure> {
+    let Some(name) = crop.cropped_in_first() else { return Ok(()) };
+    let text = format!("--join inner: a store has not all values of {name} that the store to append to has");
+    Err(Failure::new(Exit::Unreadable, text).at(sources.store().location()).hint("write a new store with -o"))
+}
+
 /// Another program may have appended to the store since its coordinate was read: now, it is locked.
 fn check_before(sources: &Sources, dim: &str, before: &Column, options: &Options) -> Result<(), Failure> {
     let store = sources.store();
@@ -165,14 +171,90 @@ fn cannot_encode(array: &Array) -> impl FnOnce() -> Failure {
     || failure.hint("recompress the batches first: zrecompress SRC DST")
 }
 
-/// The chunk shape of a coordinate along the dimension, in place of one small chunk for each batch.
+/// The plan with the layout and the codec of the output: those that were asked for, and larger chunks for the coordinate.
+fn laid_out(body: &Body, shapes: &Shapes, array: &Array, plan: ArrayPlan) -> Result<ArrayPlan, Failure> {
+    let chain = array.chain.innermost();
+    let encoding = match (is_coordinate(array, &body.dim), body.output.codec.is_given()) {
+        (false, true) => {
+            let compressor = body.output.codec.compressor(chain.itemsize.unwrap_or(1));
+            Some(Encoding::new(compressor, chain, array.format))
+        }
+        _ if body.output.copy == CopyMode::Recode => Some(Encoding::of(chain, array.format).ok_or_else(cannot_encode(array))?),
+        _ => None,
+    };
+    let own = Layout::of(&plan.array);
+    let layout = match coordinate_chunks(array, &body.dim, &plan) {
+        Some(chunks) => Some(Layout { chunks, shards: None }),
+        None if body.output.chunk.is_given() && !is_coordinate(array, &body.dim) => {
+            Some(Layout::new(&plan.array, shapes, array.format)?)
+        }
+        None => None,
+    };
+    let layout = layout.filter(|layout| Some(layout) != own.as_ref());
+    let Some(layout) = layout.or_else(|| own.filter(|_| encoding.is_some())) else { return Ok(plan) };
+    let mut plan = plan.laid_out(&layout, encoding)?;
+    if let (CopyMode::Recode, Action::Recompress(encoding)) = (body.output.copy, &mut plan.action) {
+        // Also chunks that have this encoding already.
+        encoding.unchanged = false;
+    }
+    Ok(plan)
+}
+
+/// Whether an array is the coordinate of the dimension.
+fn is_coordinate(array: &Array, dim: &str) -> bool {
+    array.shape.len() == 1 && axis(array, dim) == Some(0) && name(&array.path) == dim
+}
+
+/// The chunk shape of a one-dimensional array along the dimension, in place of one small chunk for each batch.
 fn coordinate_chunks(array: &Array, dim: &str, plan: &ArrayPlan) -> Option<Vec<u64>> {
     if array.shape.len() != 1 || axis(array, dim) != Some(0) || array.chain.sharding.is_some() {
         return None;
     }
     let (own, total) = (array.numbered()?.chunk_shape()[0], *plan.array.shape.first()?);
     let wanted = total.clamp(1, COORDINATE_CHUNK);
+    Encoding::of(array.chain.innermost(), array.format)?;
     (own < wanted).then(|| vec![wanted])
+}
+
+/// Reads of a source chunk above which the user is told.
+const FEW_READS: f64 = 2.0;
+
+/// A note on arrays whose source chunks are read again and again, because the chunks of the output divide them.
+fn reads_again(plans: &[ArrayPlan]) -> Option<String> {
+    let most = plans.iter().filter_map(|plan| Some((reads_per_chunk(plan)?, plan)));
+    let (reads, plan) = most.max_by(|(a, _), (b, _)| a.total_cmp(b)).filter(|(reads, _)| *reads > FEW_READS)?;
+    Some(format!(
+        "{}: the chunks of the output divide those of the stores, each of which is read {reads:.0} times; it is faster to concatenate \
+         first, and then to change the chunks with zrecompress --chunks",
+        plan.array.path
+    ))
+}
+
+/// How many objects of the output need a chunk of the joined arrays, on average.
+fn reads_per_chunk(plan: &ArrayPlan) -> Option<f64> {
+    let View::Join(join) = &plan.view else { return None };
+    plan.new_members.as_ref()?;
+    let piece = join.piece(0);
+    let (own, source) = (plan.array.numbered()?.chunk_shape(), piece.array.numbered()?.chunk_shape());
+    let reads = |(own, source): (&u64, &u64)| (own + source - gcd(*own, *source)) as f64 / *own as f64;
+    Some(own.iter().zip(source).map(reads).product())
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+impl Body {
+    /// Checks the shapes that were asked for, and returns a note on arrays that keep theirs.
+    fn check_shapes(&self, plans: &[ArrayPlan]) -> Result<Option<String>, Failure> {
+        if !self.output.chunk.is_given() {
+            return Ok(None);
+        }
+        let is_data = |array: &&Array| axis(array, &self.dim).is_some() && !is_coordinate(array, &self.dim);
+        let all: Vec<&Array> = plans.iter().map(|plan| &plan.array).collect();
+        let data: Vec<&Array> = all.iter().copied().filter(is_data).collect();
+        self.output.chunk.shapes()?.check(&all, &data)
+    }
 }
 
 impl Writer for Concat<'_> {
@@ -187,26 +269,32 @@ impl Writer for Concat<'_> {
     fn body(&self, planned: Option<&Body>, sources: &Sources) -> Result<Body, Failure> {
         let dim = planned.map(|planned| planned.dim.clone()).or_else(|| self.options.dim.clone());
         let dim = dim.ok_or_else(|| Failure::usage("missing option: --dim DIM"))?;
-        let aligned = Arc::new(Aligned::read(sources, self.options, &dim)?);
+        let given = &self.options.output;
+        let output = planned.map_or_else(|| Ok(given.clone()), |planned| as_planned(given, &planned.output))?;
+        let aligned = Arc::new(Aligned::read(sources, &output, self.options.write.memory_bytes / 4, &dim)?);
         *self.aligned.lock() = Some(Arc::clone(&aligned));
-        let recode = self.options.copy == CopyMode::Recode;
-        let append = self.options.appends;
+        if self.options.appends {
+            check_area(&aligned.crop, sources)?;
+        }
         if let (None, Some(before)) = (planned, self.before) {
             check_before(sources, &dim, before, self.options)?;
         }
-        match (planned, &self.runs) {
-            (Some(planned), None) => Ok(planned.clone()),
-            (planned, runs) => {
-                let ranges: Vec<_> = runs.iter().flatten().map(|run| (run.store, run.start, run.length)).collect();
-                let body = Body { dim, ranges, recode, append, attributes: aligned.attributes.clone() };
-                match planned.is_none_or(|planned| *planned == body) {
-                    true => Ok(body),
-                    false => {
-                        Err(Failure::usage("the batches or the choice of duplicates differ from the unfinished run")
-                            .hint("start over with --overwrite"))
-                    }
-                }
-            }
+        let ranges = |runs: &[JoinRun]| runs.iter().map(|run| (run.store, run.start, run.length)).collect();
+        let body = Body {
+            dim,
+            ranges: match (&self.runs, planned) {
+                (None, Some(planned)) => planned.ranges.clone(),
+                (runs, _) => ranges(runs.as_deref().unwrap_or_default()),
+            },
+            output,
+            crop: aligned.crop.clone(),
+            append: planned.map_or(self.options.appends, |planned| planned.append),
+            attributes: aligned.attributes.clone(),
+        };
+        match planned.is_none_or(|planned| *planned == body) {
+            true => Ok(body),
+            false => Err(Failure::usage("the batches or the choice of duplicates differ from the unfinished run")
+                .hint("start over with --overwrite")),
         }
     }
 
@@ -215,23 +303,40 @@ impl Writer for Concat<'_> {
     }
 
     fn planner<'b>(&'b self, body: &'b Body, _: Begin) -> Result<Box<PlanArray<'b>>, Failure> {
-        let runs = body.runs();
+        let (runs, shapes) = (body.runs(), body.output.chunk.shapes()?);
         let aligned = self.aligned.lock().clone();
         let aligned = aligned.ok_or_else(|| Failure::new(Exit::Bug, "the batches were not compared"))?;
         Ok(Box::new(move |store: &Store, array: Array| {
             if !aligned.wanted.contains(&array.path) {
                 return Ok(None);
             }
-            let plan = self.array(body, &aligned, &runs, &array);
+            let plan = self.array(body, &aligned, &runs, &shapes, &array);
             plan.map(Some).map_err(|failure| failure.at(store.place(array.key_prefix())))
         }))
     }
 
-    fn refine(&self, _: &mut Body, _: &OutputPlan, _: &Location, progress: &dyn Progress) -> Result<bool, Failure> {
+    fn refine(
+        &self,
+        body: &mut Body,
+        plan: &OutputPlan,
+        _: &Location,
+        progress: &dyn Progress,
+    ) -> Result<bool, Failure> {
+        body.check_shapes(&plan.plans)?.iter().for_each(|note| progress.warn(note));
+        let cropped: Vec<String> =
+            body.crop.dimensions().map(|(name, length)| format!("{length} values of {name}")).collect();
+        if !cropped.is_empty() {
+            progress.warn(&format!("--join inner: the output has the {} that all stores have", cropped.join(", ")));
+        }
+        reads_again(&plan.plans).iter().for_each(|note| progress.warn(note));
         if let Some(note) = self.aligned.lock().as_ref().and_then(|aligned| aligned.note.clone()) {
             progress.warn(&note);
         }
         Ok(false)
+    }
+
+    fn check(&self, body: &Body, store: &Store, plans: &[ArrayPlan]) -> Result<(), Failure> {
+        body.check_shapes(plans).map(drop).map_err(|failure| failure.at(store.location()))
     }
 
     fn attributes<'b>(&self, body: &'b Body) -> &'b Attributes {

@@ -3,11 +3,13 @@
 mod align;
 mod attributes;
 mod batch;
+mod byte_order;
 mod choose;
 mod cli;
 mod compare;
 mod concat;
 mod coordinate;
+mod crop;
 mod duplicates;
 mod human;
 mod options;

@@ -9,6 +9,7 @@ use crate::batch::Batch;
 use crate::choose::ends;
 use crate::compare::Comparison;
 use crate::coordinate::Coordinate;
+use crate::crop::Crop;
 use crate::duplicates::{Duplicates, Fault, Stretch, faults, stretches};
 use crate::options::Options;
 
@@ -20,6 +21,7 @@ pub struct Report<'a> {
     pub duplicates: &'a Duplicates,
     pub options: &'a Options,
     pub dim: &'a str,
+    pub crop: &'a Crop,
 }
 
 /// The result of comparing the data of a value: variables that differ, and whether all could be compared.
@@ -115,7 +117,7 @@ impl Report<'_> {
         if stretches.is_empty() {
             return Ok(data);
         }
-        let comparison = Comparison::new(self.batches, self.coordinate, self.options, self.dim);
+        let comparison = Comparison::new(self.batches, self.coordinate, self.options, self.dim, self.crop);
         let total: u64 = stretches.iter().map(|stretch| stretch.length).sum();
         let bar = session.status.bar(total, Unit::Items("values"));
         let number_of = self.numbers();

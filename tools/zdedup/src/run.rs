@@ -6,7 +6,7 @@ use zarray::Pool;
 use zcli::{Common, Ending, Session, Table, Tool};
 use zcoord::Column;
 use zstage::{Command, Outcome, StagedStore, Summary};
-use zstore::{Location, MOST_REQUESTS, Target};
+use zstore::{Location, MOST_REQUESTS, Store, Target};
 use zwire::{ConcatSummary, DedupSummary, Exit, Failure, human_counted};
 
 use crate::batch::Batch;
@@ -14,10 +14,12 @@ use crate::choose::{by_value, choose, occur, runs};
 use crate::cli::{Args, EXAMPLES, SECTIONS};
 use crate::concat::Concat;
 use crate::coordinate::Coordinate;
+use crate::crop::Crop;
 use crate::duplicates::Duplicates;
 use crate::human;
 use crate::options::{Options, Rule};
 use crate::report::Report;
+use crate::rules::JoinMode;
 
 /// Batches that are opened at the same time for each core: opening waits for disks and servers.
 const OPENED_PER_CORE: usize = 4;
@@ -79,6 +81,10 @@ impl Tool for Args {
         let coordinate = Coordinate::new(&batches)?;
         let sorted = coordinate.sorted();
         let duplicates = Duplicates::find(&coordinate, &sorted);
+        let crop = match options.output.join == JoinMode::Inner && options.compares && duplicates.beyond() > 0 {
+            true => common(&batches, &dim, &options)?,
+            false => Crop::default(),
+        };
         let report = Report {
             batches: &batches,
             coordinate: &coordinate,
@@ -86,6 +92,7 @@ impl Tool for Args {
             duplicates: &duplicates,
             options: &options,
             dim: &dim,
+            crop: &crop,
         };
         let names: Vec<&str> = batches.iter().map(|batch| batch.name.as_str()).collect();
         if let Rule::Prefer(preferred) = &options.rule
@@ -212,6 +219,14 @@ fn open(
         }
     }
     Ok((batches, first))
+}
+
+/// What all batches have of the other dimensions.
+fn common(batches: &[Batch], dim: &str, options: &Options) -> Result<Crop, Failure> {
+    let open = |batch: &Batch| Store::open(&batch.target, &options.write.store);
+    let stores = batches.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let pool = Pool::new((options.write.jobs * OPENED_PER_CORE).min(MOST_REQUESTS));
+    Crop::read(&stores, dim, &pool, options.write.memory_bytes / 4, options.output.coord_tolerance)
 }
 
 /// Refuses to write if no flag decides about what was found.

@@ -1,0 +1,83 @@
+//! Other chunks, shards or codecs for an output that is put together from objects of several arrays.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+use zarray::{Array, ZarrFormat};
+use zcodec::MAX_NBYTES;
+use zwire::{Exit, Failure};
+
+use crate::array_plan::{Action, ArrayPlan};
+use crate::edits::Changes;
+use crate::encoding::Encoding;
+use crate::rechunk::Layout;
+use crate::view::View;
+
+impl ArrayPlan {
+    /// The same with another layout and encoding: `None` keeps the codecs of the array. Objects that have them already are still copied.
+    ///
+    /// # Errors
+    /// `Exit::Usage` if a chunk would be too large for the compressor; `Exit::Unreadable` if codecs of the array cannot be kept in other
+    /// chunks or cannot be written.
+    pub fn laid_out(mut self, layout: &Layout, encoding: Option<Encoding>) -> Result<ArrayPlan, Failure> {
+        let refused = |what: String| Failure::new(Exit::Unreadable, what).at(&self.array.path);
+        if matches!(self.array.as_decoded(), Cow::Owned(_)) {
+            let text = format!("chunks with {} cannot be put together", self.array.chain.describe());
+            return Err(refused(text));
+        }
+        let of_codec = match &encoding {
+            Some(encoding) => encoding.clone(),
+            None => self.own_encoding()?,
+        };
+        let limit = if of_codec.is_blosc() { MAX_NBYTES } else { u64::MAX };
+        layout.check_size(&self.array, self.chain().itemsize.unwrap_or(1), limit)?;
+        let members = layout_members(layout, &of_codec, &self.array);
+        let member = |name: &str| members.iter().find(|(member, _)| *member == name).map(|(_, value)| value);
+        let own = &self.array.chain.specs[..self.array.chain.filters()];
+        let filters = member("filters").and_then(Value::as_array).map_or(own, Vec::as_slice);
+        let codecs = member("codecs").and_then(Value::as_array).map_or(filters, Vec::as_slice);
+        let array = self.array.with_encoding(layout.object_shape(), codecs, member("compressor")).map_err(refused)?;
+        if !has_same_objects(&array, &self.array)
+            && let View::Join(join) = self.view
+        {
+            self.view = View::Join(Box::new(join.assembled()));
+        }
+        self.array = array;
+        self.new_members = Some(members);
+        if let Some(encoding) = encoding {
+            self.action = Action::Recompress(Encoding { unchanged: true, ..encoding });
+        }
+        Ok(self)
+    }
+}
+
+/// Whether stored objects hold the same: chunks with the same codecs before the compressor, or shards of the same chunks.
+fn has_same_objects(a: &Array, b: &Array) -> bool {
+    let kept = |array: &Array| {
+        let chain = array.chain.innermost();
+        chain.specs[..chain.kept].to_vec()
+    };
+    let shards = |array: &Array| array.chain.sharding.as_ref().map(|shards| (shards.chunk_shape.clone(), shards.index));
+    kept(a) == kept(b) && shards(a) == shards(b)
+}
+
+/// The metadata members that a layout and an encoding change in `array`.
+pub fn layout_members(layout: &Layout, encoding: &Encoding, array: &Array) -> Changes {
+    let decoded = array.as_decoded();
+    let chain = decoded.chain.innermost();
+    match array.format {
+        ZarrFormat::V2 => {
+            let filters = &chain.specs[..chain.kept];
+            let mut members = vec![("chunks", json!(layout.chunks)), ("compressor", encoding.compressor.to_v2())];
+            if filters != &array.chain.specs[..array.chain.filters()] {
+                members.push(("filters", if filters.is_empty() { Value::Null } else { json!(filters) }));
+            }
+            members
+        }
+        ZarrFormat::V3 => {
+            let grid = json!({"name": "regular", "configuration": {"chunk_shape": layout.object_shape()}});
+            let codecs = layout.codecs_v3(&decoded, encoding.tail_v3(chain));
+            vec![("chunk_grid", grid), ("codecs", codecs.into())]
+        }
+    }
+}
