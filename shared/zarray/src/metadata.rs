@@ -133,7 +133,12 @@ impl Array {
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn with_encoding(&self, objects: &[u64], codecs: &[Value], compressor: Option<&Value>) -> Result<Array, String> {
+    pub fn with_encoding(
+        &self,
+        objects: &[u64],
+        codecs: &[Value],
+        compressor: Option<&Value>,
+    ) -> Result<Array, String> {
         let elements = objects.iter().fold(1u64, |product, length| product.saturating_mul(*length));
         let chain = match self.format {
             ZarrFormat::V2 => Chain::v2(&self.dtype, codecs, compressor.filter(|spec| !spec.is_null()), elements)?,

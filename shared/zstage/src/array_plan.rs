@@ -10,7 +10,7 @@ use zwire::{Exit, Failure, PlanRecord, round3};
 
 use crate::edits::Changes;
 use crate::encoding::{Encoding, is_self_describing};
-use crate::new_layout::layout_members;
+use crate::layout_members::layout_members;
 use crate::options::Shards;
 use crate::placement::Placement;
 use crate::rechunk::{Layout, RechunkPlan};
@@ -42,6 +42,8 @@ pub struct ArrayPlan {
     pub array: Array,
     /// The source elements of the array.
     pub view: View,
+    /// The source store that has the documents of the array.
+    pub origin: usize,
     /// What to do with its chunks.
     pub action: Action,
     /// Where to write its objects.
@@ -76,6 +78,7 @@ impl ArrayPlan {
         ArrayPlan {
             array,
             view: View::Whole,
+            origin: 0,
             action,
             placement,
             shards,

@@ -93,7 +93,8 @@ impl Join {
         }
         let has_extent = |array: &Array, start: &[u64]| {
             let ends = start.iter().zip(&extent).map(|(start, length)| start + length);
-            let inside = ends.zip(&array.shape).enumerate().all(|(axis, (end, length))| axis == dimension || end <= *length);
+            let inside =
+                ends.zip(&array.shape).enumerate().all(|(axis, (end, length))| axis == dimension || end <= *length);
             array.shape.len() == extent.len() && start.len() == extent.len() && inside
         };
         let fill = fill_element(&first).ok();
@@ -143,7 +144,8 @@ impl Join {
         let extent = arrays.first().map(|(_, array)| array.shape.clone()).unwrap_or_default();
         let differs = |(_, array): &&(usize, Arc<Array>)| {
             let lengths = array.shape.iter().zip(&extent).enumerate();
-            array.shape.len() != extent.len() || lengths.filter(|(axis, _)| *axis != dimension).any(|(_, (a, b))| a != b)
+            array.shape.len() != extent.len()
+                || lengths.filter(|(axis, _)| *axis != dimension).any(|(_, (a, b))| a != b)
         };
         if let (Some((_, first)), Some((_, other))) = (arrays.first(), arrays.iter().find(differs)) {
             return Err(ViewError::Different { path: first.path.clone(), other: other.path.clone() });
@@ -195,11 +197,23 @@ impl Join {
         }
         for JoinedArray { array, recode, start } in &self.arrays {
             let recode = recode.as_ref().map(|recode| recode.describe());
-            let text =
-                format!("{} {:?} {:?} {recode:?} {start:?} {:?}", array.path, array.shape, array.chain.specs, self.extent);
+            let text = format!(
+                "{} {:?} {:?} {recode:?} {start:?} {:?}",
+                array.path, array.shape, array.chain.specs, self.extent
+            );
             crc = crc32c_append(crc, text.as_bytes());
         }
         crc
+    }
+
+    /// What tells these ranges from others: arrays may share them.
+    pub fn ranges_id(&self) -> usize {
+        self.runs.as_ptr() as usize
+    }
+
+    /// The source stores of the ranges.
+    pub fn stores(&self) -> impl Iterator<Item = usize> {
+        self.runs.iter().map(|run| run.store)
     }
 
     /// The joined dimension.

@@ -46,7 +46,7 @@ pub struct Args {
     pub dim: Option<String>,
     /// Append to this store, in place, the values that it does not have. Readers see the old store until everything is written; an
     /// interrupted run is continued with --resume
-    #[arg(long, value_name = "DST", conflicts_with_all = ["output", "overwrite", "prepare", "part", "status", "finish", "sort", "prefer", "var", "combine_attrs", "codec", "cname", "clevel", "shuffle", "split", "blocksize", "chunks", "shards", "no_shards"])]
+    #[arg(long, value_name = "DST", conflicts_with_all = ["output", "overwrite", "prepare", "part", "status", "finish", "sort", "merge", "prefer", "var", "combine_attrs", "codec", "cname", "clevel", "shuffle", "split", "blocksize", "chunks", "shards", "no_shards"])]
     pub append_to: Option<Target>,
 
     #[command(flatten)]
@@ -80,7 +80,8 @@ const CHUNKS: &str = "Chunk shape of the output: \"time=744,latitude=16\" or \"7
                       keep the chunk length of the first STORE. \"t2m:time=744\" applies only to arrays whose name matches the glob. \
                       Repeatable; the last match wins";
 
-const CODEC: &str = "Codec of the output chunks [default: that of the first STORE; blosc if another codec option is given]";
+const CODEC: &str =
+    "Codec of the output chunks [default: that of the first STORE; blosc if another codec option is given]";
 
 /// What is done about duplicates.
 #[derive(Debug, Clone, ClapArgs)]
@@ -103,6 +104,10 @@ pub struct DecideFlags {
     /// Sort the output by the coordinate
     #[arg(long)]
     pub sort: bool,
+    /// Merge stores that have other variables for the same values: all must have the same values, and the same data of variables that
+    /// they share
+    #[arg(long)]
+    pub merge: bool,
 }
 
 /// What must agree between stores.

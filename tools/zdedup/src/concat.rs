@@ -1,88 +1,93 @@
 //! What `zdedup` adds to the common writer: a join of all batches, and the record of each array.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-use zarray::Array;
-use zcoord::{Column, Mode, name, read_coordinate};
-use zstage::rechunk::{Layout, Shapes};
+use zarray::{Array, Hierarchy, Node};
+use zcoord::{Column, Mode, read_coordinate};
+use zstage::rechunk::Shapes;
 use zstage::{
-    Action, ArrayPlan, ArrayStats, Attributes, Begin, Encoding, JoinRun, OutputPlan,
-    PlanArray, Progress, Sources, View, Writer, as_planned,
+    Action, ArrayPlan, ArrayStats, Attributes, Begin, Encoding, JoinRun, OutputPlan, PlanArray, Progress, Sources,
+    View, Writer, as_planned,
 };
 use zstore::{Location, Store};
 use zwire::{ConcatRecord, Exit, Failure, PlanRecord, Record};
 
-use crate::align::Aligned;
+use crate::align::{AlignRequest, align};
+use crate::aligned::Aligned;
 use crate::batch::coordinate;
 use crate::crop::Crop;
+use crate::layout::{cannot_encode, laid_out, reads_again};
 use crate::options::{Options, OutputOptions};
-use crate::rules::CopyMode;
+use crate::plan_body::{Body, GroupRuns};
+use crate::rules::{CopyMode, JoinMode};
 use crate::variables::axis;
-
-/// Chunk length of coordinates along the dimension: one of their chunks holds those of many batches.
-const COORDINATE_CHUNK: u64 = 1 << 17;
 
 /// `zdedup` as a writer.
 pub struct Concat<'a> {
     options: &'a Options,
-    /// What is kept of each batch; `None` for a step of an output that was prepared.
-    runs: Option<Vec<JoinRun>>,
+    /// What is kept of the batches of each group; `None` for a step of an output that was prepared.
+    groups: Option<Vec<GroupRuns>>,
     /// The coordinate of the store that is appended to, as the choice was made from it.
     before: Option<&'a Column>,
-    aligned: Mutex<Option<Arc<Aligned>>>,
+    /// The batches of each group.
+    aligned: Mutex<Option<Arc<Vec<Aligned>>>>,
     /// Whether all ranges fit chunks of a length along the dimension.
     fitting: Mutex<HashMap<u64, bool>>,
     /// Objects whose stored bytes were copied.
     copied: AtomicU64,
 }
 
-/// What the plan file keeps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Body {
-    /// The dimension.
-    dim: String,
-    /// Ranges of the batches: number of the batch, start, length.
-    ranges: Vec<(usize, u64, u64)>,
-    /// What decides the output besides them.
-    #[serde(flatten)]
-    output: OutputOptions,
-    /// What the output has of other dimensions.
-    #[serde(default, skip_serializing_if = "Crop::is_empty")]
-    crop: Crop,
-    /// Whether the first store is the output.
-    #[serde(default)]
-    append: bool,
-    /// New attributes of nodes.
-    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
-    attributes: Attributes,
-}
-
-impl Body {
-    fn runs(&self) -> Arc<[JoinRun]> {
-        let run = |offset: &mut u64, (store, start, length): &(usize, u64, u64)| {
-            let run = JoinRun { store: *store, start: *start, length: *length, offset: *offset };
-            *offset += length;
-            Some(run)
-        };
-        self.ranges.iter().scan(0, run).collect()
-    }
-}
-
 impl<'a> Concat<'a> {
     /// A concatenation of these ranges.
-    pub fn new(options: &'a Options, runs: Option<Vec<JoinRun>>, before: Option<&'a Column>) -> Concat<'a> {
+    pub fn new(options: &'a Options, groups: Option<Vec<GroupRuns>>, before: Option<&'a Column>) -> Concat<'a> {
         Concat {
             options,
-            runs,
+            groups,
             before,
             aligned: Mutex::default(),
             fitting: Mutex::default(),
             copied: AtomicU64::new(0),
         }
+    }
+
+    /// Bytes that values which are compared may take.
+    fn memory(&self) -> u64 {
+        self.options.write.memory_bytes / 4
+    }
+
+    /// Compares the batches of each group, and the first batches of all groups.
+    fn align(
+        &self,
+        groups: &[GroupRuns],
+        sources: &Sources,
+        output: &OutputOptions,
+        crop: &Crop,
+        dim: &str,
+    ) -> Result<Vec<Aligned>, Failure> {
+        let (stores, pool) = (sources.stores, &*sources.pool);
+        let appends = self.options.appends;
+        let request = AlignRequest { stores, pool, output, memory: self.memory(), dim, crop, appends };
+        let firsts: Vec<usize> = groups.iter().filter_map(|group| group.batches.first().copied()).collect();
+        let align_group = |(number, group): (usize, &GroupRuns)| {
+            if number == 0 {
+                return align(&group.batches, &firsts[1..], &sources.hierarchy, &request);
+            }
+            let first = &stores[firsts[number]];
+            let hierarchy = Hierarchy::open(first, pool, first.is_remote())?;
+            if hierarchy.format() != sources.hierarchy.format() {
+                let text = format!("is of another Zarr format than {}", stores[firsts[0]].location());
+                return Err(Failure::new(Exit::Unreadable, text)
+                    .at(first.location())
+                    .hint("convert it with zrecompress --zarr-format"));
+            }
+            let aligned = align(&group.batches, &firsts[number + 1..], &hierarchy, &request)?;
+            check_groups(&aligned.arrays, &sources.hierarchy).map_err(|failure| failure.at(first.location()))?;
+            Ok(aligned)
+        };
+        groups.iter().enumerate().map(align_group).collect()
     }
 
     /// Objects whose stored bytes were copied.
@@ -145,6 +150,19 @@ impl<'a> Concat<'a> {
     }
 }
 
+/// Arrays of other stores go into groups that the first one has.
+fn check_groups(arrays: &[Array], hierarchy: &Hierarchy) -> Result<(), Failure> {
+    let group = |array: &Array| array.path.rsplit_once('/').map_or(String::new(), |(group, _)| group.to_owned());
+    let groups: BTreeSet<String> = arrays.iter().map(group).filter(|group| !group.is_empty()).collect();
+    for group in groups {
+        if !matches!(hierarchy.node(&group)?, Some(Node::Group(_))) {
+            let text = format!("--merge: the first store has no group {group}");
+            return Err(Failure::new(Exit::Unreadable, text).hint("merge the groups one by one: STORE/GROUP"));
+        }
+    }
+    Ok(())
+}
+
 /// A store that is appended to keeps its values.
 fn check_area(crop: &Crop, sources: &Sources) -> Result<(), Failure> {
     let Some(name) = crop.cropped_in_first() else { return Ok(()) };
@@ -165,98 +183,6 @@ fn check_before(sources: &Sources, dim: &str, before: &Column, options: &Options
     Err(failure.at(store.location()).hint("run the command again"))
 }
 
-fn cannot_encode(array: &Array) -> impl FnOnce() -> Failure {
-    let text = format!("chunks have to be assembled, and cannot be encoded with {}", array.chain.describe());
-    let failure = Failure::new(Exit::Unreadable, text).at(&array.path);
-    || failure.hint("recompress the batches first: zrecompress SRC DST")
-}
-
-/// The plan with the layout and the codec of the output: those that were asked for, and larger chunks for the coordinate.
-fn laid_out(body: &Body, shapes: &Shapes, array: &Array, plan: ArrayPlan) -> Result<ArrayPlan, Failure> {
-    let chain = array.chain.innermost();
-    let encoding = match (is_coordinate(array, &body.dim), body.output.codec.is_given()) {
-        (false, true) => {
-            let compressor = body.output.codec.compressor(chain.itemsize.unwrap_or(1));
-            Some(Encoding::new(compressor, chain, array.format))
-        }
-        _ if body.output.copy == CopyMode::Recode => Some(Encoding::of(chain, array.format).ok_or_else(cannot_encode(array))?),
-        _ => None,
-    };
-    let own = Layout::of(&plan.array);
-    let layout = match coordinate_chunks(array, &body.dim, &plan) {
-        Some(chunks) => Some(Layout { chunks, shards: None }),
-        None if body.output.chunk.is_given() && !is_coordinate(array, &body.dim) => {
-            Some(Layout::new(&plan.array, shapes, array.format)?)
-        }
-        None => None,
-    };
-    let layout = layout.filter(|layout| Some(layout) != own.as_ref());
-    let Some(layout) = layout.or_else(|| own.filter(|_| encoding.is_some())) else { return Ok(plan) };
-    let mut plan = plan.laid_out(&layout, encoding)?;
-    if let (CopyMode::Recode, Action::Recompress(encoding)) = (body.output.copy, &mut plan.action) {
-        // Also chunks that have this encoding already.
-        encoding.unchanged = false;
-    }
-    Ok(plan)
-}
-
-/// Whether an array is the coordinate of the dimension.
-fn is_coordinate(array: &Array, dim: &str) -> bool {
-    array.shape.len() == 1 && axis(array, dim) == Some(0) && name(&array.path) == dim
-}
-
-/// The chunk shape of a one-dimensional array along the dimension, in place of one small chunk for each batch.
-fn coordinate_chunks(array: &Array, dim: &str, plan: &ArrayPlan) -> Option<Vec<u64>> {
-    if array.shape.len() != 1 || axis(array, dim) != Some(0) || array.chain.sharding.is_some() {
-        return None;
-    }
-    let (own, total) = (array.numbered()?.chunk_shape()[0], *plan.array.shape.first()?);
-    let wanted = total.clamp(1, COORDINATE_CHUNK);
-    Encoding::of(array.chain.innermost(), array.format)?;
-    (own < wanted).then(|| vec![wanted])
-}
-
-/// Reads of a source chunk above which the user is told.
-const FEW_READS: f64 = 2.0;
-
-/// A note on arrays whose source chunks are read again and again, because the chunks of the output divide them.
-fn reads_again(plans: &[ArrayPlan]) -> Option<String> {
-    let most = plans.iter().filter_map(|plan| Some((reads_per_chunk(plan)?, plan)));
-    let (reads, plan) = most.max_by(|(a, _), (b, _)| a.total_cmp(b)).filter(|(reads, _)| *reads > FEW_READS)?;
-    Some(format!(
-        "{}: the chunks of the output divide those of the stores, each of which is read {reads:.0} times; it is faster to concatenate \
-         first, and then to change the chunks with zrecompress --chunks",
-        plan.array.path
-    ))
-}
-
-/// How many objects of the output need a chunk of the joined arrays, on average.
-fn reads_per_chunk(plan: &ArrayPlan) -> Option<f64> {
-    let View::Join(join) = &plan.view else { return None };
-    plan.new_members.as_ref()?;
-    let piece = join.piece(0);
-    let (own, source) = (plan.array.numbered()?.chunk_shape(), piece.array.numbered()?.chunk_shape());
-    let reads = |(own, source): (&u64, &u64)| (own + source - gcd(*own, *source)) as f64 / *own as f64;
-    Some(own.iter().zip(source).map(reads).product())
-}
-
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-impl Body {
-    /// Checks the shapes that were asked for, and returns a note on arrays that keep theirs.
-    fn check_shapes(&self, plans: &[ArrayPlan]) -> Result<Option<String>, Failure> {
-        if !self.output.chunk.is_given() {
-            return Ok(None);
-        }
-        let is_data = |array: &&Array| axis(array, &self.dim).is_some() && !is_coordinate(array, &self.dim);
-        let all: Vec<&Array> = plans.iter().map(|plan| &plan.array).collect();
-        let data: Vec<&Array> = all.iter().copied().filter(is_data).collect();
-        self.output.chunk.shapes()?.check(&all, &data)
-    }
-}
-
 impl Writer for Concat<'_> {
     type Body = Body;
 
@@ -266,30 +192,38 @@ impl Writer for Concat<'_> {
 
     const OUTPUT_FLAG: &'static str = "-o ";
 
+    const IN_PLACE_FLAG: &'static str = "--append-to";
+
     fn body(&self, planned: Option<&Body>, sources: &Sources) -> Result<Body, Failure> {
         let dim = planned.map(|planned| planned.dim.clone()).or_else(|| self.options.dim.clone());
         let dim = dim.ok_or_else(|| Failure::usage("missing option: --dim DIM"))?;
         let given = &self.options.output;
         let output = planned.map_or_else(|| Ok(given.clone()), |planned| as_planned(given, &planned.output))?;
-        let aligned = Arc::new(Aligned::read(sources, &output, self.options.write.memory_bytes / 4, &dim)?);
-        *self.aligned.lock() = Some(Arc::clone(&aligned));
+        let groups = match (&self.groups, planned) {
+            (None, Some(planned)) => planned.groups.clone(),
+            (groups, _) => groups.clone().unwrap_or_default(),
+        };
+        let crop = match output.join {
+            JoinMode::Inner => Crop::read(sources.stores, &dim, &sources.pool, self.memory(), output.coord_tolerance)?,
+            _ => Crop::default(),
+        };
+        let aligned = self.align(&groups, sources, &output, &crop, &dim)?;
+        let mut attributes = Attributes::new();
+        aligned.iter().rev().for_each(|group| attributes.extend(group.attributes.clone()));
+        *self.aligned.lock() = Some(Arc::new(aligned));
         if self.options.appends {
-            check_area(&aligned.crop, sources)?;
+            check_area(&crop, sources)?;
         }
         if let (None, Some(before)) = (planned, self.before) {
             check_before(sources, &dim, before, self.options)?;
         }
-        let ranges = |runs: &[JoinRun]| runs.iter().map(|run| (run.store, run.start, run.length)).collect();
         let body = Body {
             dim,
-            ranges: match (&self.runs, planned) {
-                (None, Some(planned)) => planned.ranges.clone(),
-                (runs, _) => ranges(runs.as_deref().unwrap_or_default()),
-            },
+            groups,
             output,
-            crop: aligned.crop.clone(),
+            crop,
             append: planned.map_or(self.options.appends, |planned| planned.append),
-            attributes: aligned.attributes.clone(),
+            attributes,
         };
         match planned.is_none_or(|planned| *planned == body) {
             true => Ok(body),
@@ -303,16 +237,37 @@ impl Writer for Concat<'_> {
     }
 
     fn planner<'b>(&'b self, body: &'b Body, _: Begin) -> Result<Box<PlanArray<'b>>, Failure> {
-        let (runs, shapes) = (body.runs(), body.output.chunk.shapes()?);
-        let aligned = self.aligned.lock().clone();
-        let aligned = aligned.ok_or_else(|| Failure::new(Exit::Bug, "the batches were not compared"))?;
+        let groups = self.aligned.lock().clone();
+        let groups = groups.ok_or_else(|| Failure::new(Exit::Bug, "the batches were not compared"))?;
+        let runs = body.groups.first().map(GroupRuns::runs).unwrap_or_else(|| Vec::new().into());
+        let shapes = body.output.chunk.shapes()?;
         Ok(Box::new(move |store: &Store, array: Array| {
-            if !aligned.wanted.contains(&array.path) {
+            let Some(aligned) = groups.first().filter(|aligned| aligned.wanted.contains(&array.path)) else {
                 return Ok(None);
-            }
-            let plan = self.array(body, &aligned, &runs, &shapes, &array);
+            };
+            let plan = self.array(body, aligned, &runs, &shapes, &array);
             plan.map(Some).map_err(|failure| failure.at(store.place(array.key_prefix())))
         }))
+    }
+
+    fn added(&self, body: &Body) -> Result<Vec<ArrayPlan>, Failure> {
+        let groups = self.aligned.lock().clone();
+        let groups = groups.ok_or_else(|| Failure::new(Exit::Bug, "the batches were not compared"))?;
+        let shapes = body.output.chunk.shapes()?;
+        let mut plans: Vec<ArrayPlan> = Vec::new();
+        let mut paths: BTreeSet<&str> =
+            groups.iter().take(1).flat_map(|group| &group.wanted).map(String::as_str).collect();
+        for (aligned, group) in groups.iter().zip(&body.groups).skip(1) {
+            let runs = group.runs();
+            for array in &aligned.arrays {
+                if paths.insert(&array.path) {
+                    let plan =
+                        self.array(body, aligned, &runs, &shapes, array).map_err(|failure| failure.at(&array.path))?;
+                    plans.push(ArrayPlan { origin: aligned.first, ..plan });
+                }
+            }
+        }
+        Ok(plans)
     }
 
     fn refine(
@@ -329,9 +284,12 @@ impl Writer for Concat<'_> {
             progress.warn(&format!("--join inner: the output has the {} that all stores have", cropped.join(", ")));
         }
         reads_again(&plan.plans).iter().for_each(|note| progress.warn(note));
-        if let Some(note) = self.aligned.lock().as_ref().and_then(|aligned| aligned.note.clone()) {
-            progress.warn(&note);
-        }
+        self.aligned
+            .lock()
+            .iter()
+            .flat_map(|groups| groups.iter())
+            .filter_map(|group| group.note.as_ref())
+            .for_each(|note| progress.warn(note));
         Ok(false)
     }
 

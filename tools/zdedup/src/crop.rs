@@ -211,7 +211,8 @@ fn common(length: u64, batches: &[&Matched]) -> Result<Common, (usize, String)> 
         return Err((*batch, "--join inner: the values that all stores have do not follow each other here".into()));
     }
     let start = |matched: &&Matched| {
-        let stretch = matched.stretches.iter().find(|stretch| (stretch.first..stretch.first + stretch.length).contains(&left));
+        let stretch =
+            matched.stretches.iter().find(|stretch| (stretch.first..stretch.first + stretch.length).contains(&left));
         stretch.map_or(0, |stretch| stretch.own + left - stretch.first)
     };
     Ok(Common {

@@ -20,6 +20,8 @@ pub struct Options {
     pub rule: Rule,
     /// Whether the output is sorted.
     pub sorts: bool,
+    /// Whether stores with different variables are merged.
+    pub merges: bool,
     /// Whether the first batch is the store that the others are appended to.
     pub appends: bool,
     /// What decides the output.
@@ -149,6 +151,7 @@ impl Options {
             compares: decide.compare == CompareFlag::Data,
             rule,
             sorts: decide.sort,
+            merges: decide.merge,
             appends,
             output: OutputOptions {
                 join: args.agree.join.into(),

@@ -39,9 +39,8 @@ impl Shapes {
             return Err(not_there(&unused, all));
         }
         // A number has no dimension that could be divided.
-        let passes = |array: &&&Array| {
-            !array.shape.is_empty() && (self.chunks.pass_over(array) || self.shards.pass_over(array))
-        };
+        let passes =
+            |array: &&&Array| !array.shape.is_empty() && (self.chunks.pass_over(array) || self.shards.pass_over(array));
         let misfits: Vec<&&Array> = data.iter().filter(passes).collect();
         let Some(first) = misfits.first() else { return Ok(None) };
         if misfits.len() == data.len() {
