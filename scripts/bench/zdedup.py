@@ -42,7 +42,7 @@ def copy(work, args):
     files = [path / "a" for path in batches]
     target = work / "cp"
     command = 'mkdir "$1" && target=$1 && shift && n=0 && for array; do cp -r "$array" "$target/$n"; n=$((n+1)); done'
-    peer = Case("cp -r", ["sh", "-c", command, "sh", target, *files], work / "cp.out", before=lambda: remove(target))
+    peer = Case("cp -r", ["sh", "-c", command, "sh", target, *files], work / "peer.txt", before=lambda: remove(target))
     for verify in ("none", "full"):
         name = f"copy, verify {verify}"
         flags = ["--var", "a", "--verify", verify, "--keep", "first", "--compare", "none"]
@@ -66,8 +66,8 @@ def recode(work, args):
 
 def reported(work, args):
     batches = made(work, "batches-many", args.arrays)
-    ours = Case("report", [*ZDEDUP, *batches], work / "report.out")
-    peer = Case("xarray", [peers_python(), HERE / "zdedup_peers.py", "ids", "file_id", *batches], work / "ids.out")
+    ours = Case("report", [*ZDEDUP, *batches], work / "report.txt")
+    peer = Case("xarray", [peers_python(), HERE / "zdedup_peers.py", "ids", "file_id", *batches], work / "ids.txt")
     report(args, peer, ours, goal="under a second", stores=len(batches), arrays=args.arrays)
 
 

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use zarray::{
-    Array, ChunkReader, DecodeScratch, Elements, Fetched, Itemsize, ShardBuilder, Subset, Timer, ZarrError,
-    fill_element,
-};
-use zcodec::{CodecError, Workspace, crc32c, crc32c_append, crc32c_combine};
+use zarray::{Array, ChunkReader, Elements, Fetched, Itemsize, ShardBuilder, Subset, Timer, ZarrError, fill_element};
+use zcodec::{CodecError, crc32c, crc32c_append, crc32c_combine, to_usize};
 use zstore::{Stat, Store};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
 use crate::assemble_texts::assemble_texts;
+use crate::assembly_buffers::{AssemblyBuffers, fill_with};
 use crate::chunk::{decode, encode};
 use crate::encoding::Encoding;
 use crate::objects::Item;
@@ -44,7 +42,7 @@ pub fn assemble(
     if Elements::of(&plan.array).is_ok_and(|elements| elements.itemsize == Itemsize::Variable) {
         return assemble_texts(task, plan, &index, regions, verify, scratch);
     }
-    let mut assembly = Assembly::new(task, plan, verify)?;
+    let mut assembly = Assembly::new(task, plan, verify, std::mem::take(&mut scratch.assembly))?;
     let done = match &plan.array.chain.sharding {
         None => assembly.chunk(regions, &object, scratch).and_then(|present| match present {
             true => assembly.put(&plan.output_key(&index), scratch).map(Some),
@@ -53,6 +51,7 @@ pub fn assemble(
         Some(sharding) => assembly.shard(regions, &object, &sharding.chunk_shape, &plan.output_key(&index), scratch),
     };
     let source = assembly.source();
+    scratch.assembly = assembly.buffers;
     match done {
         Ok(written) => {
             let is_checked = written.is_some() && task.options.arrival != ArrivalCheck::None;
@@ -79,19 +78,16 @@ struct Assembly<'a> {
     /// Stored bytes that were read, and the stored objects they are of: store, key and what was there.
     bytes_read: u64,
     sources: BTreeSet<(usize, String, Option<Stat>)>,
-    /// The decoded output chunk, followed by the encoded one.
-    decoded: Vec<u8>,
-    encoded: Vec<u8>,
-    /// A decoded part of a source chunk, and its converted elements.
-    part: Vec<u8>,
-    converted: Vec<u8>,
-    spare: Vec<u8>,
-    decoder: DecodeScratch,
-    workspace: Workspace,
+    buffers: AssemblyBuffers,
 }
 
 impl<'a> Assembly<'a> {
-    fn new(task: &'a Task<'a>, plan: &'a ArrayPlan, verify: bool) -> Result<Assembly<'a>, Failure> {
+    fn new(
+        task: &'a Task<'a>,
+        plan: &'a ArrayPlan,
+        verify: bool,
+        buffers: AssemblyBuffers,
+    ) -> Result<Assembly<'a>, Failure> {
         let refused = |what: String| Failure::new(Exit::Unreadable, what).at(&plan.array.path);
         let encoding = plan.encoding().cloned().map_or_else(|| plan.own_encoding(), Ok)?;
         let elements = Elements::of(&plan.array).map_err(refused)?;
@@ -110,13 +106,7 @@ impl<'a> Assembly<'a> {
             outcome: Outcome { recompressed: true, ..Outcome::default() },
             bytes_read: 0,
             sources: BTreeSet::new(),
-            decoded: Vec::new(),
-            encoded: Vec::new(),
-            part: Vec::new(),
-            converted: Vec::new(),
-            spare: Vec::new(),
-            decoder: DecodeScratch::default(),
-            workspace: Workspace::default(),
+            buffers,
         })
     }
 
@@ -127,10 +117,7 @@ impl<'a> Assembly<'a> {
         chunk: &Subset,
         scratch: &mut WorkerScratch,
     ) -> Result<bool, Failure> {
-        self.decoded.clear();
-        let elements = chunk.elements() as usize;
-        self.decoded.reserve_exact(elements * self.itemsize);
-        (0..elements).for_each(|_| self.decoded.extend_from_slice(&self.fill));
+        fill_with(&mut self.buffers.decoded, &self.fill, to_usize(chunk.elements()));
         let mut present = false;
         for (number, region) in regions {
             if let Some(region) = region.intersection(chunk) {
@@ -139,16 +126,27 @@ impl<'a> Assembly<'a> {
         }
         if present {
             let mut timer = Timer::start();
-            let encoded =
-                encode(&self.encoding, &self.decoded, &mut self.encoded, self.plan.threads, &mut self.workspace);
+            let encoded = encode(
+                &self.encoding,
+                &self.buffers.decoded,
+                &mut self.buffers.encoded,
+                self.plan.threads,
+                &mut self.buffers.workspace,
+            );
             encoded.map_err(|error| self.failed(&error.to_string()))?;
-            self.outcome.uncompressed_bytes += self.decoded.len() as u64;
-            self.outcome.crc32c = crc32c_append(self.outcome.crc32c, &crc32c(&self.decoded).to_le_bytes());
+            self.outcome.uncompressed_bytes += self.buffers.decoded.len() as u64;
+            self.outcome.crc32c = crc32c_append(self.outcome.crc32c, &crc32c(&self.buffers.decoded).to_le_bytes());
             scratch.seconds.encode += timer.lap();
             if self.verify {
-                decode(&self.encoding, &self.encoded, &mut self.part, self.plan.threads, &mut self.workspace)
-                    .and_then(|()| same(&self.part, &self.decoded))
-                    .map_err(|error| self.failed(&error.to_string()))?;
+                decode(
+                    &self.encoding,
+                    &self.buffers.encoded,
+                    &mut self.buffers.part,
+                    self.plan.threads,
+                    &mut self.buffers.workspace,
+                )
+                .and_then(|()| same(&self.buffers.part, &self.buffers.decoded))
+                .map_err(|error| self.failed(&error.to_string()))?;
                 scratch.seconds.verify += timer.lap();
             }
         }
@@ -187,17 +185,17 @@ impl<'a> Assembly<'a> {
             let elements = inside.elements() as usize;
             match (fetched.present, &fill) {
                 (true, _) => {
-                    self.part.resize(elements * itemsize, 0);
-                    let (stored, part) = (&scratch.stored, &mut self.part);
+                    self.buffers.part.resize(elements * itemsize, 0);
+                    let (stored, part) = (&scratch.stored, &mut self.buffers.part);
                     reader
-                        .decode_subset(&index, stored, &within, part, self.plan.threads, &mut self.decoder)
+                        .decode_subset(&index, stored, &within, part, self.plan.threads, &mut self.buffers.decoder)
                         .map_err(|source| ZarrError::Chunk { place: reader.place(&index), source })?;
                     scratch.seconds.decode += timer.lap();
                     self.convert(piece, || reader.place(&index))?;
                 }
                 (false, None) => continue,
                 // It is read as another value than a missing chunk of the output.
-                (false, Some(fill)) => self.converted = fill.repeat(elements),
+                (false, Some(fill)) => self.buffers.converted = fill.repeat(elements),
             }
             present = true;
             let start = inside.start().iter().zip(source.start()).zip(region.start());
@@ -206,9 +204,9 @@ impl<'a> Assembly<'a> {
             zarray::copy_subset(
                 &target,
                 &target,
-                if piece.recode.is_some() { &self.converted } else { &self.part },
+                if piece.recode.is_some() { &self.buffers.converted } else { &self.buffers.part },
                 &chunk.permuted(&order),
-                &mut self.decoded,
+                &mut self.buffers.decoded,
                 self.itemsize,
             );
             scratch.seconds.gather += timer.lap();
@@ -226,7 +224,7 @@ impl<'a> Assembly<'a> {
         stored: &mut Vec<u8>,
     ) -> Result<Fetched, Failure> {
         let Some(arrivals) = self.task.arrivals.get(piece.store) else {
-            return Ok(reader.fetch_subset(index, within, stored, &mut self.spare)?);
+            return Ok(reader.fetch_subset(index, within, stored, &mut self.buffers.spare)?);
         };
         let mut corrupt = String::new();
         for _ in 0..arrivals.tries() {
@@ -245,8 +243,10 @@ impl<'a> Assembly<'a> {
     /// Converts the decoded part of a source chunk to elements of the output.
     fn convert(&mut self, piece: &Piece, place: impl Fn() -> String) -> Result<(), Failure> {
         let Some(recode) = &piece.recode else { return Ok(()) };
-        self.converted.clear();
-        recode.recode(&self.part, &mut self.converted).map_err(|why| Failure::new(Exit::Unreadable, why).at(place()))
+        self.buffers.converted.clear();
+        recode
+            .recode(&self.buffers.part, &mut self.buffers.converted)
+            .map_err(|why| Failure::new(Exit::Unreadable, why).at(place()))
     }
 
     /// The element of the output for those of a missing source chunk; `None`: it is missing in the output, too.
@@ -291,10 +291,10 @@ impl<'a> Assembly<'a> {
     fn put(&mut self, key: &str, scratch: &mut WorkerScratch) -> Result<Stat, Failure> {
         let mut timer = Timer::start();
         let output = self.task.output(self.plan);
-        let stat = output.put(key, &self.encoded)?;
+        let stat = output.put(key, &self.buffers.encoded)?;
         scratch.seconds.write += timer.lap();
         if self.verify {
-            let stored = output.get(key, &mut scratch.stored)?.is_some() && scratch.stored == self.encoded;
+            let stored = output.get(key, &mut scratch.stored)?.is_some() && scratch.stored == self.buffers.encoded;
             scratch.seconds.verify += timer.lap();
             if !stored {
                 return Err(self.failed("the stored bytes differ from those written"));
@@ -328,10 +328,10 @@ impl<'a> Assembly<'a> {
                 none => none.insert(self.task.output(self.plan).upload(key, layout.reserved() as usize)?),
             };
             let mut timer = Timer::start();
-            shard.append(number as usize, self.encoded.len());
-            upload.write(&self.encoded)?;
-            checksum = crc32c_append(checksum, &self.encoded);
-            len += self.encoded.len();
+            shard.append(number as usize, self.buffers.encoded.len());
+            upload.write(&self.buffers.encoded)?;
+            checksum = crc32c_append(checksum, &self.buffers.encoded);
+            len += self.buffers.encoded.len();
             scratch.seconds.write += timer.lap();
         }
         let Some(mut upload) = upload else { return Ok(None) };

@@ -129,7 +129,7 @@ impl Job<'_> {
     /// Copies the object in parts. This thread checks them in order as they arrive, and fetches those that are missing; other
     /// threads help.
     fn copy_in_parts(&self, parts: ObjectParts, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
-        let WorkerScratch { stored, seconds } = scratch;
+        let WorkerScratch { stored, seconds, .. } = scratch;
         let shared = self.large.share(parts);
         let parts = &*shared.parts;
         let mut timer = Timer::start();

@@ -10,6 +10,7 @@
 mod array_plan;
 mod assemble;
 mod assemble_texts;
+mod assembly_buffers;
 mod backup;
 mod changes;
 mod chunk;

@@ -24,7 +24,7 @@ impl Job<'_> {
     /// The errors of [`Job::run`].
     pub fn transcode_shard(&self, encoding: &Encoding, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
         let Some(sharding) = &self.array.chain.sharding else { return Ok(Outcome::default()) };
-        let WorkerScratch { stored, seconds } = scratch;
+        let WorkerScratch { stored, seconds, .. } = scratch;
         let (layout, threads) = (sharding.index, self.plan.threads);
 
         let mut timer = Timer::start();

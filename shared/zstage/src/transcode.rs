@@ -8,6 +8,7 @@ use zstore::{ByteRange, Stat, Store};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
+use crate::assembly_buffers::AssemblyBuffers;
 use crate::backup::keep_replaced;
 use crate::changes::Changes;
 use crate::chunk::{ChunkScratch, check_decodes, recode};
@@ -29,6 +30,8 @@ pub const TRIES: usize = 5;
 pub struct WorkerScratch {
     /// A stored object.
     pub stored: Vec<u8>,
+    /// For objects that are put together.
+    pub assembly: AssemblyBuffers,
     /// Time spent per phase.
     pub seconds: Seconds,
 }
@@ -165,7 +168,7 @@ impl Job<'_> {
     }
 
     fn transcode(&self, encoding: &Encoding, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
-        let WorkerScratch { stored, seconds } = scratch;
+        let WorkerScratch { stored, seconds, .. } = scratch;
         let threads = self.plan.threads;
         let mut timer = Timer::start();
         let source = self.store.get(&self.item.key, stored)?;
