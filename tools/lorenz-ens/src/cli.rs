@@ -1,0 +1,217 @@
+//! The command-line flags of `lorenz-ens`; `options.rs` turns them into options.
+
+use std::path::PathBuf;
+
+use zcli::clap::{self, Args as ClapArgs, Parser};
+use zcli::{Choice, Common, JobFlags, MemoryFlags, StoreFlags, VerifyFlags, WriterFlags, one_of};
+
+use crate::codec::CodecOptions;
+use crate::ensemble::Method;
+use crate::initial::Rng;
+use crate::options::{RowFormat, To};
+use crate::system::Integrator;
+
+/// Integrate ensembles of the Lorenz-63 system
+///
+/// Integrates --members members from initial conditions around --center, or those of --ics, by --steps steps: one member at a
+/// time, in the vector lanes of the processor, or on all threads. All methods give the same trajectories, bit for bit, and with
+/// the default options exactly those of the lecture that NumPy computes.
+///
+/// Without -o, the final state of each member is printed; with --every, the states on the way. With -o DST, all trajectories are
+/// written as a Zarr store (dimensions member and time), or as CSV or JSON Lines if DST ends in .csv or .jsonl. Chunks are
+/// computed as they are written, so that the output may be larger than memory. The store appears only when it is complete;
+/// until then, finished work is kept next to it in a directory that ends in .plan; use --resume to continue after an
+/// interruption.
+///
+/// Members whose state becomes NaN or infinite are reported with the step, and the exit code is 1.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lorenz-ens",
+    mut_arg("output", |output| output.help(OUTPUT).value_name("DST")),
+    override_usage = "lorenz-ens [OPTIONS] --members=N\n       lorenz-ens [OPTIONS] --members=N -o DST"
+)]
+pub struct Args {
+    #[command(flatten)]
+    pub ensemble: EnsembleFlags,
+    #[command(flatten)]
+    pub method: MethodFlags,
+    #[command(flatten)]
+    pub format: FormatFlags,
+    #[command(flatten)]
+    pub verify: VerifyFlags,
+    #[command(flatten)]
+    pub writer: WriterFlags,
+    #[command(flatten)]
+    pub memory: MemoryFlags,
+    #[command(flatten)]
+    pub work: JobFlags,
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub store: StoreFlags,
+}
+
+const OUTPUT: &str = "Write the trajectories to DST, which must not exist: a Zarr store at a path or URL (file, s3, gs or az), or a file that ends in .csv or .jsonl";
+
+/// What is integrated.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Ensemble")]
+pub struct EnsembleFlags {
+    /// Number of members
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "ics")]
+    pub members: Option<u64>,
+    /// Steps of each member; 0 gives the initial conditions
+    #[arg(short, long, value_name = "N", default_value_t = 5000)]
+    pub steps: u64,
+    /// Model time of a step
+    #[arg(long, value_name = "TIME", default_value_t = 0.01, value_parser = positive)]
+    pub dt: f64,
+    /// Seed of the initial conditions
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub seed: u32,
+    /// Generator of the initial conditions
+    #[arg(long, value_name = "NAME", value_parser = one_of(RNGS), default_value = "numpy")]
+    pub rng: Rng,
+    /// Mean of the initial conditions
+    #[arg(long, value_name = "X,Y,Z", default_value = "-10,-10,25", value_parser = state, allow_hyphen_values = true)]
+    pub center: [f64; 3],
+    /// Standard deviation of the initial conditions
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.5, value_parser = finite, allow_hyphen_values = true)]
+    pub spread: f64,
+    /// Read the initial conditions from a CSV file with the columns x, y and z, a line for each member
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "rng", "center", "spread"])]
+    pub ics: Option<PathBuf>,
+    /// Parameter sigma
+    #[arg(long, value_name = "NUMBER", default_value_t = 10.0, value_parser = finite, allow_hyphen_values = true)]
+    pub sigma: f64,
+    /// Parameter rho
+    #[arg(long, value_name = "NUMBER", default_value_t = 28.0, value_parser = finite, allow_hyphen_values = true)]
+    pub rho: f64,
+    /// Parameter beta [default: 8/3]
+    #[arg(long, value_name = "NUMBER", default_value_t = 8.0 / 3.0, hide_default_value = true, value_parser = finite, allow_hyphen_values = true)]
+    pub beta: f64,
+    /// How a step is made
+    #[arg(long, value_name = "NAME", value_parser = one_of(INTEGRATORS), default_value = "euler")]
+    pub integrator: Integrator,
+}
+
+const RNGS: [Choice<Rng>; 2] = [
+    ("numpy", "numpy.random.RandomState(seed).randn: MT19937 and the polar method", Rng::Numpy),
+    ("philox", "Philox4x32-10 and the Box-Muller transform", Rng::Philox),
+];
+
+const INTEGRATORS: [Choice<Integrator>; 2] = [
+    ("euler", "Euler's method, as in the lecture", Integrator::Euler),
+    ("rk4", "the Runge-Kutta method of fourth order", Integrator::Rk4),
+];
+
+/// How it is integrated, and what is reported.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Methods")]
+pub struct MethodFlags {
+    /// How members are integrated; auto is the fastest for the amount of work
+    #[arg(long, value_name = "NAME", value_parser = one_of(METHODS), default_value = "auto")]
+    pub method: MethodChoice,
+    /// Report or write the states of every K-th step
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    pub every: Option<u64>,
+    /// Format of the trajectories [default: by the name of DST]
+    #[arg(short = 'f', long, value_name = "FORMAT", value_parser = one_of(TO))]
+    pub to: Option<To>,
+    /// What to do with members whose state becomes NaN or infinite
+    #[arg(long, value_name = "WHAT", value_parser = one_of(ON_DIVERGENCE), default_value = "keep")]
+    pub on_divergence: OnDivergence,
+    /// Integrate with every method and set of instructions, and check that the final states are identical
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `--method`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MethodChoice(pub Option<Method>);
+
+/// `--on-divergence`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDivergence {
+    /// Go on.
+    Keep,
+    /// Write nothing.
+    Stop,
+}
+
+const METHODS: [Choice<MethodChoice>; 4] = [
+    ("auto", "the fastest", MethodChoice(None)),
+    ("serial", "one member at a time", MethodChoice(Some(Method::Serial))),
+    ("vector", "vector lanes of one thread", MethodChoice(Some(Method::Vector))),
+    ("parallel", "vector lanes of -j threads", MethodChoice(Some(Method::Parallel))),
+];
+
+const TO: [Choice<To>; 3] = [
+    ("zarr", "a Zarr store", To::Zarr),
+    ("csv", "a line for each time and member", To::Rows(RowFormat::Csv)),
+    ("jsonl", "an object for each time and member", To::Rows(RowFormat::Jsonl)),
+];
+
+const ON_DIVERGENCE: [Choice<OnDivergence>; 2] = [
+    ("keep", "keep them", OnDivergence::Keep),
+    ("stop", "stop before anything is written", OnDivergence::Stop),
+];
+
+/// How stores are written.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Options for stores")]
+pub struct FormatFlags {
+    /// Version of the Zarr format
+    #[arg(long, value_name = "VERSION", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub zarr_format: u8,
+    /// Members and times of a chunk [default: 4 MiB, of up to 512 members]
+    #[arg(long, value_name = "MEMBERS,TIMES", value_parser = chunk)]
+    pub chunks: Option<(u64, u64)>,
+    /// Compressor inside Blosc, or none
+    #[arg(long, value_name = "NAME", value_parser = ["zstd", "lz4", "lz4hc", "blosclz", "zlib", "none"], default_value = "zstd")]
+    pub cname: String,
+    /// Compression level
+    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub clevel: u8,
+    /// Shuffle filter of Blosc
+    #[arg(long, value_name = "FILTER", value_parser = ["shuffle", "bitshuffle", "noshuffle"], default_value = "shuffle")]
+    pub shuffle: String,
+}
+
+impl FormatFlags {
+    /// The compressor.
+    pub fn codec(&self) -> CodecOptions {
+        CodecOptions { cname: self.cname.clone(), clevel: self.clevel, shuffle: self.shuffle.clone() }
+    }
+}
+
+fn finite(text: &str) -> Result<f64, String> {
+    text.trim().parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| "must be a finite number".into())
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    finite(text).ok().filter(|number| *number > 0.0).ok_or_else(|| "must be a positive number".into())
+}
+
+fn state(text: &str) -> Result<[f64; 3], String> {
+    let values: Vec<f64> = text.split(',').map(finite).collect::<Result<_, _>>()?;
+    <[f64; 3]>::try_from(values).map_err(|_| "must be three numbers: X,Y,Z".into())
+}
+
+fn chunk(text: &str) -> Result<(u64, u64), String> {
+    let wrong = || "must be two positive numbers: MEMBERS,TIMES, such as 64,1000".to_owned();
+    let (members, times) = text.split_once(',').ok_or_else(wrong)?;
+    let number = |text: &str| text.trim().parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(wrong);
+    Ok((number(members)?, number(times)?))
+}
+
+/// Examples for `--help` and the man page.
+pub const EXAMPLES: &[(&str, &str)] = &[
+    ("The lecture's ensemble: 30 members, 5,000 steps; print the final states", "lorenz-ens --members 30"),
+    ("Write all trajectories as a Zarr store", "lorenz-ens --members 30 -o ens.zarr"),
+    ("Print every 100th step as CSV", "lorenz-ens --members 30 --every 100 --to csv | head -n 4"),
+    ("Check that all methods agree bit for bit", "lorenz-ens --members 1000 --check"),
+];
+
+/// Further sections of the man page.
+pub const SECTIONS: &[(&str, &str)] = &[];

@@ -1,0 +1,22 @@
+//! `lorenz-ens`: integrates ensembles of the Lorenz-63 system, one member at a time, in vector lanes, on all threads, bit for bit alike.
+
+mod advance;
+mod cli;
+mod codec;
+mod divergence;
+mod documents;
+mod ensemble;
+mod human;
+mod initial;
+mod kernel;
+mod options;
+mod output;
+mod random;
+mod run;
+mod starts;
+mod system;
+mod trajectories;
+
+fn main() -> std::process::ExitCode {
+    zcli::main::<cli::Args>()
+}

@@ -1,0 +1,182 @@
+//! The options of `lorenz-ens`, from its flags.
+
+use std::path::PathBuf;
+
+use zcli::Stop;
+use zstage::WriteOptions;
+use zstore::Target;
+use zwire::Failure;
+
+use crate::cli::{Args, OnDivergence};
+use crate::codec::CodecOptions;
+use crate::ensemble::Method;
+use crate::initial::Initial;
+use crate::system::System;
+use crate::trajectories::Trajectories;
+
+/// Options of a run.
+pub struct Options {
+    /// The ensemble.
+    pub ensemble: EnsembleOptions,
+    /// How it is integrated; `None`: the fastest.
+    pub method: Option<Method>,
+    /// Steps between states that are written or reported; `None`: only the last ones.
+    pub every: Option<u64>,
+    /// Members that diverge end the run.
+    pub stops: bool,
+    /// Version of Zarr.
+    pub zarr_format: u8,
+    /// How chunks are compressed.
+    pub codec: CodecOptions,
+    /// Members and times of a chunk.
+    pub chunks: Option<(u64, u64)>,
+    /// How outputs are written.
+    pub write: WriteOptions,
+    /// Whether each array has a record.
+    pub verbose: bool,
+}
+
+/// What is integrated.
+pub struct EnsembleOptions {
+    /// The system.
+    pub system: System,
+    /// Initial conditions.
+    pub initial: Initial,
+    /// Steps of each member.
+    pub steps: u64,
+}
+
+/// Where rows or a store go.
+pub enum Place {
+    /// Final states, or with `--every` states on the way, as records.
+    Records,
+    /// A Zarr store.
+    Store(Target),
+    /// A file of rows.
+    File(PathBuf, RowFormat),
+    /// Rows on standard output.
+    Stdout(RowFormat),
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowFormat {
+    Csv,
+    Jsonl,
+}
+
+/// `--to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    Zarr,
+    Rows(RowFormat),
+}
+
+impl Options {
+    /// The options given by `args`.
+    ///
+    /// # Errors
+    /// An ensemble that is not given, or given twice; a file of initial conditions that cannot be read.
+    pub fn new(args: &Args, stop: &Stop) -> Result<Options, Failure> {
+        let write = args.writer.options(false, &args.work, &args.memory, &args.store, stop);
+        Ok(Options {
+            ensemble: ensemble(args)?,
+            method: args.method.method.0,
+            every: args.method.every,
+            stops: args.method.on_divergence == OnDivergence::Stop,
+            zarr_format: args.format.zarr_format,
+            codec: args.format.codec(),
+            chunks: args.format.chunks,
+            write: WriteOptions { verify: args.verify.verify(), ..write },
+            verbose: args.common.verbose,
+        })
+    }
+
+    /// The method for the whole ensemble.
+    pub fn method(&self) -> Method {
+        let EnsembleOptions { initial, steps, .. } = &self.ensemble;
+        self.method.unwrap_or_else(|| Method::for_work(initial.members(), *steps, self.write.jobs))
+    }
+
+    /// The trajectories that are written.
+    ///
+    /// # Errors
+    /// More than can be counted.
+    pub fn trajectories(&self) -> Result<Trajectories, Failure> {
+        let EnsembleOptions { system, initial, steps } = &self.ensemble;
+        let mut spec = Trajectories {
+            system: *system,
+            initial: initial.clone(),
+            steps: *steps,
+            every: self.every.unwrap_or(1),
+            chunks: [1, 1],
+        };
+        let (members, times) = (initial.members(), spec.times());
+        if members.checked_mul(times).and_then(|values| values.checked_mul(64)).is_none() {
+            return Err(Failure::usage("the trajectories are too large to be written").hint("raise --every, or use --stats"));
+        }
+        spec.chunks = match self.chunks {
+            None => Trajectories::default_chunks(members, times),
+            Some((chunk_members, chunk_times)) => [chunk_members.clamp(1, members), chunk_times.clamp(1, times)],
+        };
+        Ok(spec)
+    }
+}
+
+fn ensemble(args: &Args) -> Result<EnsembleOptions, Failure> {
+    let flags = &args.ensemble;
+    let initial = match (&flags.ics, flags.members) {
+        (Some(path), _) => Initial::read(path)?,
+        (None, None) => {
+            return Err(Failure::usage("missing option: --members N, the number of members").hint("lorenz-ens --members 30"));
+        }
+        (None, Some(members)) => Initial::Drawn {
+            members,
+            rng: flags.rng,
+            seed: flags.seed,
+            center: flags.center,
+            spread: flags.spread,
+        },
+    };
+    let system = System {
+        sigma: flags.sigma,
+        rho: flags.rho,
+        beta: flags.beta,
+        dt: flags.dt,
+        integrator: flags.integrator,
+    };
+    Ok(EnsembleOptions { system, initial, steps: flags.steps })
+}
+
+impl Args {
+    /// Where the result goes.
+    ///
+    /// # Errors
+    /// A format that cannot be written there.
+    pub fn place(&self) -> Result<Place, Failure> {
+        let target = self.common.output.as_deref().filter(|path| path.as_os_str() != "-");
+        let Some(path) = target else {
+            return match self.method.to {
+                None => Ok(Place::Records),
+                Some(To::Rows(format)) => Ok(Place::Stdout(format)),
+                Some(To::Zarr) => Err(Failure::usage("missing option: -o DST, the store to write")),
+            };
+        };
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+        let by_name = match extension.as_deref() {
+            Some("csv") => To::Rows(RowFormat::Csv),
+            Some("jsonl" | "ndjson") => To::Rows(RowFormat::Jsonl),
+            _ => To::Zarr,
+        };
+        Ok(match self.method.to.unwrap_or(by_name) {
+            To::Zarr => Place::Store(Target::from(path)),
+            To::Rows(format) => Place::File(path.to_owned(), format),
+        })
+    }
+
+    /// Whether this is a step of an output that was prepared: it reads the ensemble from the plan.
+    pub fn is_step(&self) -> bool {
+        let writer = &self.writer;
+        writer.part.is_some() || writer.status || writer.finish
+    }
+}
