@@ -7,6 +7,7 @@ use zcli::{Choice, Common, JobFlags, MemoryFlags, StoreFlags, VerifyFlags, Write
 
 use crate::codec::CodecOptions;
 use crate::ensemble::Method;
+use crate::grid::{self, FileIds, GridShape};
 use crate::initial::Rng;
 use crate::options::{RowFormat, To};
 use crate::system::Integrator;
@@ -23,18 +24,23 @@ use crate::system::Integrator;
 /// until then, finished work is kept next to it in a directory that ends in .plan; use --resume to continue after an
 /// interruption.
 ///
+/// With --grid, DST is a directory of stores: batches of weather-like variables over file_id, time, latitude and longitude, with a
+/// member in each cell of the grid, for tests and demonstrations without data. A file_id has the same data in every batch.
+///
 /// Members whose state becomes NaN or infinite are reported with the step, and the exit code is 1.
 #[derive(Debug, Parser)]
 #[command(
     name = "lorenz-ens",
     mut_arg("output", |output| output.help(OUTPUT).value_name("DST")),
-    override_usage = "lorenz-ens [OPTIONS] --members=N\n       lorenz-ens [OPTIONS] --members=N -o DST"
+    override_usage = "lorenz-ens [OPTIONS] --members=N\n       lorenz-ens [OPTIONS] --members=N -o DST\n       lorenz-ens [OPTIONS] --grid=GRID -o DST"
 )]
 pub struct Args {
     #[command(flatten)]
     pub ensemble: EnsembleFlags,
     #[command(flatten)]
     pub method: MethodFlags,
+    #[command(flatten)]
+    pub grid: GridFlags,
     #[command(flatten)]
     pub format: FormatFlags,
     #[command(flatten)]
@@ -58,14 +64,14 @@ const OUTPUT: &str = "Write the trajectories to DST, which must not exist: a Zar
 #[command(next_help_heading = "Ensemble")]
 pub struct EnsembleFlags {
     /// Number of members
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "ics")]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all = ["ics", "grid"])]
     pub members: Option<u64>,
     /// Steps of each member; 0 gives the initial conditions
     #[arg(short, long, value_name = "N", default_value_t = 5000)]
     pub steps: u64,
-    /// Model time of a step
-    #[arg(long, value_name = "TIME", default_value_t = 0.01, value_parser = positive)]
-    pub dt: f64,
+    /// Model time of a step [default: 0.01, or 0.02 with --grid]
+    #[arg(long, value_name = "TIME", value_parser = positive)]
+    pub dt: Option<f64>,
     /// Seed of the initial conditions
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u32,
@@ -112,7 +118,7 @@ pub struct MethodFlags {
     /// How members are integrated; auto is the fastest for the amount of work
     #[arg(long, value_name = "NAME", value_parser = one_of(METHODS), default_value = "auto")]
     pub method: MethodChoice,
-    /// Report or write the states of every K-th step
+    /// Report or write the states of every K-th step [with --grid: steps between times, default 2]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
     pub every: Option<u64>,
     /// Format of the trajectories [default: by the name of DST]
@@ -129,6 +135,13 @@ pub struct MethodFlags {
 /// `--method`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MethodChoice(pub Option<Method>);
+
+/// `--chunks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkShape {
+    pub members: Option<u64>,
+    pub times: u64,
+}
 
 /// `--on-divergence`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +170,31 @@ const ON_DIVERGENCE: [Choice<OnDivergence>; 2] = [
     ("stop", "stop before anything is written", OnDivergence::Stop),
 ];
 
+/// Batches on a grid.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Weather-like batches")]
+pub struct GridFlags {
+    /// Write batches of weather-like fields on a latitude-longitude grid, with a member in each cell: DST is the directory of
+    /// batch_00.zarr and so on
+    #[arg(long, value_name = "LAT0:LAT1:N,LON0:LON1:M", value_parser = GridShape::parse, conflicts_with_all = ["ics", "check"], allow_hyphen_values = true)]
+    pub grid: Option<GridShape>,
+    /// Number of batches [default: 1, or 22 with --faults]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub batches: Option<u64>,
+    /// file_ids of the batches: N in each, or a range A:B for each, which may overlap [default: 4]
+    #[arg(long, value_name = "N|A:B,…", value_parser = FileIds::parse, requires = "grid", allow_hyphen_values = true)]
+    pub file_ids: Option<FileIds>,
+    /// Times of each file_id
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub times: u64,
+    /// Number of variables
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=grid::MOST_VARIABLES as u64))]
+    pub variables: u64,
+    /// Plant faults: 26 file_ids that occur twice, a file that is all NaN, missing chunks and a damaged chunk
+    #[arg(long, requires = "grid")]
+    pub faults: bool,
+}
+
 /// How stores are written.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Options for stores")]
@@ -164,9 +202,9 @@ pub struct FormatFlags {
     /// Version of the Zarr format
     #[arg(long, value_name = "VERSION", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
     pub zarr_format: u8,
-    /// Members and times of a chunk [default: 4 MiB, of up to 512 members]
-    #[arg(long, value_name = "MEMBERS,TIMES", value_parser = chunk)]
-    pub chunks: Option<(u64, u64)>,
+    /// Members and times of a chunk; with --grid, times of a chunk of whole maps [default: 4 MiB, of up to 512 members]
+    #[arg(long, value_name = "[MEMBERS,]TIMES", value_parser = chunk)]
+    pub chunks: Option<ChunkShape>,
     /// Compressor inside Blosc, or none
     #[arg(long, value_name = "NAME", value_parser = ["zstd", "lz4", "lz4hc", "blosclz", "zlib", "none"], default_value = "zstd")]
     pub cname: String,
@@ -198,11 +236,13 @@ fn state(text: &str) -> Result<[f64; 3], String> {
     <[f64; 3]>::try_from(values).map_err(|_| "must be three numbers: X,Y,Z".into())
 }
 
-fn chunk(text: &str) -> Result<(u64, u64), String> {
-    let wrong = || "must be two positive numbers: MEMBERS,TIMES, such as 64,1000".to_owned();
-    let (members, times) = text.split_once(',').ok_or_else(wrong)?;
+fn chunk(text: &str) -> Result<ChunkShape, String> {
+    let wrong = || "must be positive numbers: MEMBERS,TIMES, such as 64,1000, or TIMES".to_owned();
     let number = |text: &str| text.trim().parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(wrong);
-    Ok((number(members)?, number(times)?))
+    match text.split_once(',') {
+        None => Ok(ChunkShape { members: None, times: number(text)? }),
+        Some((members, times)) => Ok(ChunkShape { members: Some(number(members)?), times: number(times)? }),
+    }
 }
 
 /// Examples for `--help` and the man page.
@@ -210,6 +250,10 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("The lecture's ensemble: 30 members, 5,000 steps; print the final states", "lorenz-ens --members 30"),
     ("Write all trajectories as a Zarr store", "lorenz-ens --members 30 -o ens.zarr"),
     ("Print every 100th step as CSV", "lorenz-ens --members 30 --every 100 --to csv | head -n 4"),
+    (
+        "Make an archive of 22 batches with the faults of a real one, and find its duplicates",
+        "lorenz-ens --grid 90:-90:19,0:350:36 --faults --times 4 --variables 3 -o archive && \\\n  zdedup --dim file_id archive/batch_*.zarr --format table | tail -n 1",
+    ),
     ("Check that all methods agree bit for bit", "lorenz-ens --members 1000 --check"),
 ];
 

@@ -6,6 +6,7 @@ mod codec;
 mod divergence;
 mod documents;
 mod ensemble;
+mod grid;
 mod human;
 mod initial;
 mod kernel;

@@ -7,12 +7,24 @@ use zstage::WriteOptions;
 use zstore::Target;
 use zwire::Failure;
 
-use crate::cli::{Args, OnDivergence};
+use crate::cli::{Args, ChunkShape, EnsembleFlags, OnDivergence};
 use crate::codec::CodecOptions;
 use crate::ensemble::Method;
+use crate::grid::{BatchSpec, Faults, FileIds, GridShape, SEED_BATCHES};
 use crate::initial::Initial;
-use crate::system::System;
+use crate::system::{Integrator, System};
 use crate::trajectories::Trajectories;
+
+/// The time step of an ensemble.
+const ENSEMBLE_DT: f64 = 0.01;
+
+/// The time step of the members of a grid, and steps between times: a day is about as long as errors take to double twice.
+const GRID_DT: f64 = 0.02;
+
+const GRID_EVERY: u64 = 2;
+
+/// file_ids of a batch.
+const GRID_FILES: u64 = 4;
 
 /// Options of a run.
 pub struct Options {
@@ -29,7 +41,7 @@ pub struct Options {
     /// How chunks are compressed.
     pub codec: CodecOptions,
     /// Members and times of a chunk.
-    pub chunks: Option<(u64, u64)>,
+    pub chunks: Option<ChunkShape>,
     /// How outputs are written.
     pub write: WriteOptions,
     /// Whether each array has a record.
@@ -117,7 +129,9 @@ impl Options {
         }
         spec.chunks = match self.chunks {
             None => Trajectories::default_chunks(members, times),
-            Some((chunk_members, chunk_times)) => [chunk_members.clamp(1, members), chunk_times.clamp(1, times)],
+            Some(ChunkShape { members: wanted, times: wanted_times }) => {
+                [wanted.unwrap_or(members).clamp(1, members), wanted_times.clamp(1, times)]
+            }
         };
         Ok(spec)
     }
@@ -138,17 +152,75 @@ fn ensemble(args: &Args) -> Result<EnsembleOptions, Failure> {
             spread: flags.spread,
         },
     };
-    let system = System {
-        sigma: flags.sigma,
-        rho: flags.rho,
-        beta: flags.beta,
-        dt: flags.dt,
-        integrator: flags.integrator,
-    };
-    Ok(EnsembleOptions { system, initial, steps: flags.steps })
+    Ok(EnsembleOptions { system: flags.system(ENSEMBLE_DT), initial, steps: flags.steps })
+}
+
+impl EnsembleFlags {
+    /// The system, with a time step where none is given.
+    fn system(&self, dt: f64) -> System {
+        System {
+            sigma: self.sigma,
+            rho: self.rho,
+            beta: self.beta,
+            dt: self.dt.unwrap_or(dt),
+            integrator: self.integrator,
+        }
+    }
 }
 
 impl Args {
+    /// The batches of a grid, and the faults in them.
+    ///
+    /// # Errors
+    /// Options that do not fit together.
+    pub fn batches(&self, grid: GridShape) -> Result<(Vec<BatchSpec>, Option<Faults>), Failure> {
+        let (flags, ensemble) = (&self.grid, &self.ensemble);
+        if ensemble.integrator != Integrator::Euler {
+            return Err(Failure::usage("--grid integrates with Euler's method only").hint("leave out --integrator"));
+        }
+        if flags.faults && flags.variables < Faults::VARIABLES {
+            return Err(Failure::usage(format!("--faults needs at least {} variables", Faults::VARIABLES)));
+        }
+        let batches = self.batch_count();
+        let ranges = match &flags.file_ids {
+            None if flags.faults => Faults::file_ids(batches),
+            given => given.clone().unwrap_or(FileIds::Each(GRID_FILES)).ranges(batches).map_err(Failure::usage)?,
+        };
+        let faults = Faults::of(&ranges).filter(|_| flags.faults);
+        let every = self.method.every.unwrap_or(GRID_EVERY);
+        if flags.times.saturating_mul(every) > u64::from(u32::MAX) {
+            return Err(Failure::usage("--times and --every are too large for --grid"));
+        }
+        let spec = |(number, file_ids): (u64, [i64; 2])| {
+            let faults = faults.filter(|faults| faults.batch == number);
+            BatchSpec {
+                grid,
+                file_ids,
+                times: flags.times,
+                every,
+                variables: flags.variables,
+                system: ensemble.system(GRID_DT),
+                center: ensemble.center,
+                spread: ensemble.spread,
+                seed: ensemble.seed,
+                chunk_times: self.format.chunks.map(|chunks| chunks.times),
+                nan_file: faults.map(|faults| faults.nan_file),
+                damaged_file: faults.map(|faults| faults.damaged_file),
+            }
+        };
+        Ok(((0..).zip(ranges).map(spec).collect(), faults))
+    }
+
+    /// Number of batches.
+    pub fn batch_count(&self) -> u64 {
+        self.grid.batches.unwrap_or(if self.grid.faults { SEED_BATCHES } else { 1 })
+    }
+
+    /// Whether batches are written.
+    pub fn is_grid(&self) -> bool {
+        self.grid.grid.is_some() || self.grid.batches.is_some()
+    }
+
     /// Where the result goes.
     ///
     /// # Errors

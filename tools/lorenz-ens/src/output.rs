@@ -11,7 +11,8 @@ use zwire::{Exit, Failure, GeneratedRecord, Record};
 
 use crate::codec::CodecOptions;
 use crate::divergence::Divergence;
-use crate::trajectories::{TrajectoryStore, Trajectories};
+use crate::grid::{BatchSpec, BatchStore};
+use crate::trajectories::{Trajectories, TrajectoryStore};
 
 /// The name of the source store in plans and messages.
 pub const SOURCE: &str = "lorenz-ens:";
@@ -35,6 +36,8 @@ pub struct Body {
 pub enum Content {
     /// All trajectories.
     Trajectories(Trajectories),
+    /// A batch on a grid.
+    Batch(BatchSpec),
 }
 
 impl Body {
@@ -50,6 +53,7 @@ impl Body {
             Content::Trajectories(spec) => {
                 Box::new(TrajectoryStore::new(spec, spec.initial.ensemble(memory)?, self.format(), tag)?)
             }
+            Content::Batch(spec) => Box::new(BatchStore::new(spec, self.format(), tag)?),
         })
     }
 }
@@ -70,6 +74,16 @@ impl Output {
     /// A writer.
     pub fn new(wanted: Option<Body>, memory: u64, verbose: bool) -> Output {
         Output { wanted, planned: Mutex::default(), memory, verbose }
+    }
+
+    /// The key of the chunk that is to be damaged once the store is published; none without a compressor, whose damage nobody would see.
+    pub fn damaged_key(&self) -> Option<String> {
+        let planned = self.planned.lock();
+        let body = self.wanted.as_ref().or(planned.as_ref()).filter(|body| body.codec.cname != "none")?;
+        match &body.content {
+            Content::Batch(spec) => spec.damaged_key(body.format()),
+            Content::Trajectories(_) => None,
+        }
     }
 
     /// What diverges, according to the command line or the plan.

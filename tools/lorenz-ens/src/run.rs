@@ -6,12 +6,13 @@ use zarray::Pool;
 use zcli::{Common, Ending, Session, Table, Tool};
 use zstage::{Command, Outcome, Summary};
 use zstore::{Location, Target};
-use zwire::{EnsembleSummary, Exit, Failure, GeneratedSummary, Record, StateRecord, number};
+use zwire::{EnsembleSummary, Exit, Failure, GeneratedSummary, Record, StateRecord, human_bytes, number};
 
 use crate::advance::advance;
 use crate::cli::{Args, EXAMPLES, SECTIONS};
 use crate::divergence::{Divergence, has_diverged};
 use crate::ensemble::{Ensemble, Method};
+use crate::grid::{self, BatchSpec, Batches};
 use crate::human::{self, Rows};
 use crate::kernel::Lanes;
 use crate::options::{EnsembleOptions, Options, Place};
@@ -49,6 +50,9 @@ impl Tool for Args {
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {
         let place = self.place()?;
+        if self.is_grid() {
+            return self.grid(place, session);
+        }
         if self.is_step() {
             let Place::Store(target) = place else {
                 return Err(Failure::usage("missing option: -o DST, the prepared output"));
@@ -65,6 +69,36 @@ impl Tool for Args {
 }
 
 impl Args {
+    /// Writes batches on a grid, or does a step of batches that were prepared.
+    fn grid(&self, place: Place, session: &mut Session) -> Result<Ending, Failure> {
+        let Place::Store(directory) = place else {
+            return Err(Failure::usage("missing option: -o DST, the directory of the batches"));
+        };
+        let write = self.writer.options(false, &self.work, &self.memory, &self.store, &session.stop);
+        let write = zstage::WriteOptions { verify: self.verify.verify(), ..write };
+        let output = |body| Output::new(body, write.memory_bytes, self.common.verbose);
+        let batches = match self.grid.grid.filter(|_| !self.is_step()) {
+            None if !self.is_step() => return Err(Failure::usage("missing option: --grid GRID")),
+            None => {
+                let outputs = (0..self.batch_count()).map(|_| output(None)).collect();
+                Batches { directory: &directory, outputs, specs: Vec::new(), faults: None }
+            }
+            Some(shape) => {
+                let (specs, faults) = self.batches(shape)?;
+                specs.iter().try_for_each(|spec| check_batch(spec, &write))?;
+                let body = |spec: &BatchSpec| Body {
+                    content: Content::Batch(spec.clone()),
+                    zarr_format: self.format.zarr_format,
+                    codec: self.format.codec(),
+                    diverged: Divergence::default(),
+                };
+                let outputs = specs.iter().map(|spec| output(Some(body(spec)))).collect();
+                Batches { directory: &directory, outputs, specs, faults }
+            }
+        };
+        grid::write(&batches, &self.writer, &write, session)
+    }
+
     /// Whether a flag is given that makes sense only for a store.
     fn needs_store(&self) -> bool {
         let writer = &self.writer;
@@ -142,6 +176,20 @@ impl Args {
             _ => self.writer.ending(&outcome, session).map(|ending| Ending { exit, ..ending }),
         }
     }
+}
+
+/// Refuses a batch that is too large to be counted, or whose states do not fit into the memory.
+fn check_batch(spec: &BatchSpec, write: &zstage::WriteOptions) -> Result<(), Failure> {
+    let states = spec.grid.cells().saturating_mul(BatchSpec::STATE_BYTES).saturating_mul(write.jobs as u64 + 1);
+    if spec.bytes().is_none() {
+        return Err(Failure::usage("the batches are too large to be written").hint("reduce --grid, --times or --file-ids"));
+    }
+    if states > write.memory_bytes {
+        let (states, memory) = (human_bytes(states), human_bytes(write.memory_bytes));
+        let text = format!("the states of all cells need {states}, but --max-memory is {memory}");
+        return Err(Failure::usage(text).hint("raise --max-memory, or reduce --grid or -j"));
+    }
+    Ok(())
 }
 
 /// Totals of a store that was written.

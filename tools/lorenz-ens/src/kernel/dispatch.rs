@@ -1,6 +1,7 @@
 //! Runs the steps with the instructions that the processor has. The only unsafe code of the tool: a function that was compiled
 //! for instructions may only be called where they are.
 
+use super::cells::{self, Cells, Mix, Pack, Times};
 use super::{Lanes, Members, Path, step};
 use crate::system::{System, Variable};
 
@@ -23,6 +24,7 @@ pub fn is_available(lanes: Lanes) -> bool {
             is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw")
         }
         #[cfg(not(target_arch = "x86_64"))]
         Lanes::Avx2 | Lanes::Avx512 => false,
@@ -60,10 +62,89 @@ pub fn trace(
     }
 }
 
+/// Cells at once, in single precision.
+const CELLS: usize = 32;
+
+const BASELINE_CELLS: usize = 16;
+
+/// See [`cells::advance`].
+pub fn advance_cells(lanes: Lanes, system: &System, cells: &mut Cells, steps: u32) {
+    match lanes {
+        #[cfg(target_arch = "x86_64")]
+        Lanes::Avx512 if is_available(lanes) => x86::advance_cells_avx512(system, cells, steps),
+        #[cfg(target_arch = "x86_64")]
+        Lanes::Avx2 if is_available(lanes) => x86::advance_cells_avx2(system, cells, steps),
+        Lanes::Scalar => cells::advance::<1>(system, cells, steps),
+        _ => cells::advance::<BASELINE_CELLS>(system, cells, steps),
+    }
+}
+
+/// What the maps of a chunk are made of.
+#[derive(Clone, Copy)]
+pub struct MapsOf<'a> {
+    pub system: &'a System,
+    pub base: &'a [f32],
+    pub mix: &'a Mix,
+    pub pack: Pack,
+    pub times: Times,
+}
+
+/// See [`cells::maps`].
+pub fn maps(lanes: Lanes, of: MapsOf, cells: &mut Cells, maps: &mut [u8]) {
+    match lanes {
+        #[cfg(target_arch = "x86_64")]
+        Lanes::Avx512 if is_available(lanes) => x86::maps_avx512(of, cells, maps),
+        #[cfg(target_arch = "x86_64")]
+        Lanes::Avx2 if is_available(lanes) => x86::maps_avx2(of, cells, maps),
+        Lanes::Scalar => cells::maps::<1>(of.system, cells, of.base, of.mix, of.pack, of.times, maps),
+        _ => cells::maps::<BASELINE_CELLS>(of.system, cells, of.base, of.mix, of.pack, of.times, maps),
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod x86 {
-    use super::{AVX2, AVX512, Members, Path, System, Variable, step};
+    use super::{AVX2, AVX512, CELLS, Cells, MapsOf, Members, Path, System, Variable, cells, step};
+
+    pub fn advance_cells_avx2(system: &System, cells: &mut Cells, steps: u32) {
+        #[target_feature(enable = "avx2")]
+        fn run(system: &System, cells: &mut Cells, steps: u32) {
+            cells::advance::<CELLS>(system, cells, steps);
+        }
+        assert!(is_x86_feature_detected!("avx2"));
+        // SAFETY: the processor has AVX2, as the line above has checked.
+        unsafe { run(system, cells, steps) }
+    }
+
+    pub fn advance_cells_avx512(system: &System, cells: &mut Cells, steps: u32) {
+        #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw")]
+        fn run(system: &System, cells: &mut Cells, steps: u32) {
+            cells::advance::<CELLS>(system, cells, steps);
+        }
+        assert!(super::is_available(super::Lanes::Avx512));
+        // SAFETY: the processor has these parts of AVX-512, as the line above has checked.
+        unsafe { run(system, cells, steps) }
+    }
+
+    pub fn maps_avx2(of: MapsOf, cells: &mut Cells, maps: &mut [u8]) {
+        #[target_feature(enable = "avx2")]
+        fn run(of: MapsOf, cells: &mut Cells, maps: &mut [u8]) {
+            cells::maps::<CELLS>(of.system, cells, of.base, of.mix, of.pack, of.times, maps);
+        }
+        assert!(is_x86_feature_detected!("avx2"));
+        // SAFETY: the processor has AVX2, as the line above has checked.
+        unsafe { run(of, cells, maps) }
+    }
+
+    pub fn maps_avx512(of: MapsOf, cells: &mut Cells, maps: &mut [u8]) {
+        #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw")]
+        fn run(of: MapsOf, cells: &mut Cells, maps: &mut [u8]) {
+            cells::maps::<CELLS>(of.system, cells, of.base, of.mix, of.pack, of.times, maps);
+        }
+        assert!(super::is_available(super::Lanes::Avx512));
+        // SAFETY: the processor has these parts of AVX-512, as the line above has checked.
+        unsafe { run(of, cells, maps) }
+    }
 
     pub fn advance_avx2(system: &System, members: &mut Members, steps: u64) {
         #[target_feature(enable = "avx2")]

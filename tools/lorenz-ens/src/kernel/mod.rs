@@ -4,8 +4,12 @@
 //! and without fused multiply-add: whatever the number of lanes, the result is the same bit for bit. Several registers are
 //! interleaved, because each operation of a step waits for the one before it.
 
+mod cells;
 mod dispatch;
 mod step;
+
+pub use cells::{Cells, Mix, Pack, Times};
+pub use dispatch::MapsOf;
 
 use crate::system::{System, Variable};
 
@@ -66,6 +70,17 @@ impl Lanes {
     /// of the state now, and `every` steps are integrated after each.
     pub fn trace(self, system: &System, members: &mut Members, variable: Variable, path: Path, rows: &mut [[u8; 8]]) {
         dispatch::trace(self, system, members, variable, path, rows);
+    }
+
+    /// Integrates the members of all cells of a grid by `steps` steps of Euler's method, in single precision.
+    pub fn advance_cells(self, system: &System, cells: &mut Cells, steps: u32) {
+        dispatch::advance_cells(self, system, cells, steps);
+    }
+
+    /// Writes the maps of a variable on a grid at successive times to `maps`, one after the other, and integrates all cells to the time
+    /// after the last.
+    pub fn maps(self, of: MapsOf, cells: &mut Cells, maps: &mut [u8]) {
+        dispatch::maps(self, of, cells, maps);
     }
 }
 
@@ -164,6 +179,44 @@ mod tests {
                     assert_eq!(z[member].to_bits(), at(3 * times as u64)[2].to_bits(), "{lanes:?}");
                 }
             }
+        }
+    }
+
+    /// A grid of `count` cells, with values of one variable at five times, from the third on.
+    fn grid(lanes: Lanes, count: usize, pack: Pack) -> (Vec<u8>, Cells) {
+        let value = |offset: f32| (0..count).map(|cell| offset + 0.01 * cell as f32).collect::<Vec<_>>();
+        let mut cells = Cells { x: value(-10.0), y: value(-9.0), z: value(25.0) };
+        let mix = Mix { weights: [3.0, -1.5, 20.0], noise: 4.0, low: -600.0, high: 700.0, key: 5 };
+        let base = value(-20.0);
+        let times = Times { first: 2, count: 5, every: 2 };
+        let mut maps = vec![0; count * 5 * if matches!(pack, Pack::Int16(_)) { 2 } else { 4 }];
+        let system = System { dt: 0.02, ..system(Integrator::Euler) };
+        lanes.maps(MapsOf { system: &system, base: &base, mix: &mix, pack, times }, &mut cells, &mut maps);
+        lanes.advance_cells(&system, &mut cells, 3);
+        (maps, cells)
+    }
+
+    #[test]
+    fn fields_are_the_same_bytes_with_all_instructions() {
+        for count in [1, 31, 32, 100] {
+            for pack in [Pack::Int16(-32768), Pack::Float32 { scale: 0.25, offset: 100.0 }] {
+                let (expected, cells) = grid(Lanes::Scalar, count, pack);
+                for lanes in Lanes::available() {
+                    let (found, after) = grid(lanes, count, pack);
+                    assert!(found == expected && after.x == cells.x && after.z == cells.z, "{lanes:?} {count}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn packed_and_unpacked_fields_agree() {
+        let (packed, _) = grid(Lanes::best(), 50, Pack::Int16(-32768));
+        let (plain, _) = grid(Lanes::best(), 50, Pack::Float32 { scale: 0.25, offset: 100.0 });
+        for (packed, plain) in packed.as_chunks::<2>().0.iter().zip(plain.as_chunks::<4>().0) {
+            let packed = i16::from_le_bytes(*packed);
+            assert!((-600..=700).contains(&packed));
+            assert_eq!(f32::from(packed) * 0.25 + 100.0, f32::from_le_bytes(*plain));
         }
     }
 

@@ -1,0 +1,14 @@
+//! Weather-like batches on a latitude-longitude grid, with a member of the system in each cell.
+
+mod batch;
+mod faults;
+mod fields;
+mod layout;
+mod run;
+mod variables;
+
+pub use batch::{BatchSpec, BatchStore};
+pub use faults::{Faults, SEED_BATCHES};
+pub use layout::{FileIds, GridShape};
+pub use run::{Batches, write};
+pub use variables::MOST as MOST_VARIABLES;
