@@ -2,7 +2,7 @@
 //! only those are integrated again to find the step.
 
 use serde::{Deserialize, Serialize};
-use zwire::{DivergedRecord, Exit, Failure, human_counted};
+use zwire::{DivergedRecord, Exit, Failure, human_count};
 
 use crate::ensemble::Ensemble;
 use crate::kernel::Lanes;
@@ -24,7 +24,8 @@ pub struct Divergence {
 /// Whether any member has diverged.
 pub fn has_diverged(ensemble: &Ensemble) -> bool {
     // A sum is finite unless a value is not, or it overflows, and then each is looked at.
-    !ensemble.x.iter().chain(&ensemble.y).chain(&ensemble.z).sum::<f64>().is_finite() && diverged(ensemble).next().is_some()
+    !ensemble.x.iter().chain(&ensemble.y).chain(&ensemble.z).sum::<f64>().is_finite()
+        && diverged(ensemble).next().is_some()
 }
 
 fn diverged(ensemble: &Ensemble) -> impl Iterator<Item = usize> {
@@ -68,7 +69,8 @@ impl Divergence {
         let (member, step) = self.first.first()?;
         let others = match self.members - 1 {
             0 => String::new(),
-            others => format!(", and {} more", human_counted(others, "member")),
+            1 => ", and 1 more member".to_owned(),
+            others => format!(", and {} more members", human_count(others)),
         };
         Some(format!("member {member} is not finite from step {step} on{others}"))
     }

@@ -109,7 +109,8 @@ impl ArraySpec {
             ZarrFormat::V3 => (below.strip_prefix("c/")?, '/'),
         };
         let index: Vec<u64> = text.split(separator).map(|part| part.parse().ok()).collect::<Option<_>>()?;
-        let is_inside = index.len() == self.shape.len() && index.iter().zip(self.counts()).all(|(at, count)| *at < count);
+        let is_inside =
+            index.len() == self.shape.len() && index.iter().zip(self.counts()).all(|(at, count)| *at < count);
         is_inside.then_some(index)
     }
 

@@ -19,7 +19,9 @@ pub enum Rows {
 /// The table.
 pub fn table(rows: Rows) -> Table {
     let columns = match rows {
-        Rows::States => columns(&[("MEMBER", false), ("STEP", true), ("TIME", false), ("X", false), ("Y", false), ("Z", false)]),
+        Rows::States => {
+            columns(&[("MEMBER", false), ("STEP", true), ("TIME", false), ("X", false), ("Y", false), ("Z", false)])
+        }
         Rows::Statistics => columns(&[
             ("TIME", false),
             ("VAR", false),
@@ -40,14 +42,22 @@ pub fn table(rows: Rows) -> Table {
             ("EFFICIENCY", true),
             ("PREDICTED", true),
             ("START", true),
+            ("IDENTICAL", false),
         ]),
-        Rows::Arrays => columns(&[("PATH", false), ("SHAPE", true), ("OBJECTS", false), ("DECODED", false), ("STORED", false), ("CODEC", true)]),
+        Rows::Arrays => columns(&[
+            ("PATH", false),
+            ("SHAPE", true),
+            ("OBJECTS", false),
+            ("DECODED", false),
+            ("STORED", false),
+            ("CODEC", true),
+        ]),
     };
     Table { columns, rows: Box::new(rows_of), tree: false, footer }
 }
 
 fn columns(titles: &[(&'static str, bool)]) -> Vec<Column> {
-    let texts = ["METHOD", "WITH", "PATH", "SHAPE", "CODEC", "VAR"];
+    let texts = ["METHOD", "WITH", "IDENTICAL", "PATH", "SHAPE", "CODEC", "VAR"];
     let column = |(title, drops): &(&'static str, bool)| Column {
         title: Cow::Borrowed(*title),
         align: if texts.contains(title) { Align::Left } else { Align::Right },
@@ -65,7 +75,12 @@ fn rows_of(record: &Record) -> Vec<Row> {
         Record::Generated(array) => vec![Row::Whole(array_cells(array))],
         Record::Plan(plan) => vec![Row::Note(plan_text(plan))],
         Record::Diverged(member) => {
-            let text = format!("member {} is not finite from step {} on (time {})", member.member, member.step, short(member.time));
+            let text = format!(
+                "member {} is not finite from step {} on (time {})",
+                member.member,
+                member.step,
+                short(member.time)
+            );
             vec![Row::Note(text)]
         }
         _ => Vec::new(),
@@ -80,14 +95,8 @@ fn state_cells(state: &StateRecord) -> Vec<String> {
 
 fn statistics_cells(statistics: &StatisticsRecord) -> Vec<String> {
     let mut cells = vec![short(statistics.time), statistics.variable.clone()];
-    let values = [
-        &statistics.mean,
-        &statistics.spread,
-        &statistics.q05,
-        &statistics.q50,
-        &statistics.q95,
-        &statistics.error,
-    ];
+    let values =
+        [&statistics.mean, &statistics.spread, &statistics.q05, &statistics.q50, &statistics.q95, &statistics.error];
     cells.extend(values.map(value));
     cells
 }
@@ -97,12 +106,13 @@ fn method_cells(method: &MethodRecord) -> Vec<String> {
         method.method.clone(),
         method.instructions.clone(),
         human_count(method.jobs),
-        format!("{:.6}", method.seconds),
-        format!("{:.2e}", method.member_steps_per_second),
-        format!("{:.1}", method.speedup),
-        format!("{:.2}", method.efficiency),
-        format!("{:.1}", method.predicted_speedup),
-        format!("{:.6}", method.startup_seconds),
+        method.seconds.map_or_else(String::new, |seconds| format!("{seconds:.6}")),
+        method.member_steps_per_second.map_or_else(String::new, |rate| format!("{rate:.2e}")),
+        method.speedup.map_or_else(String::new, |speedup| format!("{speedup:.1}")),
+        method.efficiency.map_or_else(String::new, |efficiency| format!("{efficiency:.2}")),
+        method.predicted_speedup.map_or_else(String::new, |speedup| format!("{speedup:.1}")),
+        method.startup_seconds.map_or_else(String::new, |seconds| format!("{seconds:.6}")),
+        if method.identical { "yes".into() } else { "NO".into() },
     ]
 }
 
@@ -161,7 +171,9 @@ fn footer(summary: &Summary) -> Vec<String> {
     if let Some(rows) = number("rows") {
         lines.push(human_counted(rows, "row"));
     }
-    if let (Some(objects), Some(bytes), Some(stored)) = (number("objects"), number("uncompressed_bytes"), number("bytes")) {
+    if let (Some(objects), Some(bytes), Some(stored)) =
+        (number("objects"), number("uncompressed_bytes"), number("bytes"))
+    {
         let verified = human_count(number("verified").unwrap_or(0));
         let objects = human_counted(objects, "object");
         lines.push(format!("{objects}, {} → {}, {verified} verified", human_bytes(bytes), human_bytes(stored)));

@@ -58,8 +58,11 @@ impl Initial {
     pub fn ensemble(&self, memory: u64) -> Result<Ensemble, Failure> {
         let bytes = self.members().saturating_mul(STATE_BYTES);
         if bytes > memory {
-            let text =
-                format!("the states of all members need {}, but --max-memory is {}", human_bytes(bytes), human_bytes(memory));
+            let text = format!(
+                "the states of all members need {}, but --max-memory is {}",
+                human_bytes(bytes),
+                human_bytes(memory)
+            );
             return Err(Failure::usage(text).hint("raise --max-memory, or reduce --members"));
         }
         let mut ensemble = Ensemble::default();
@@ -88,13 +91,16 @@ impl Initial {
             std::io::ErrorKind::NotFound => Failure::new(Exit::Absent, "no such file").at(path.display()),
             _ => wrong(error.to_string()),
         })?;
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).flexible(true).from_reader(file);
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).flexible(true).from_reader(file);
         let mut columns = [0, 1, 2];
         let mut states = Vec::new();
         for (number, row) in reader.records().enumerate() {
             let row = row.map_err(|error| wrong(error.to_string()))?;
             let line = row.position().map_or(number as u64 + 1, |position| position.line());
-            if number == 0 && let Some(named) = header(&row) {
+            if number == 0
+                && let Some(named) = header(&row)
+            {
                 columns = named;
                 continue;
             }

@@ -3,6 +3,7 @@
 mod advance;
 mod cli;
 mod codec;
+mod compare;
 mod divergence;
 mod documents;
 mod ensemble;
@@ -10,11 +11,17 @@ mod grid;
 mod human;
 mod initial;
 mod kernel;
+mod lyapunov;
 mod options;
 mod output;
+mod place;
+mod plot;
 mod random;
+mod rows;
 mod run;
+mod sink;
 mod starts;
+mod statistics;
 mod system;
 mod trajectories;
 

@@ -1,7 +1,5 @@
 //! The options of `lorenz-ens`, from its flags.
 
-use std::path::PathBuf;
-
 use zcli::Stop;
 use zstage::WriteOptions;
 use zstore::Target;
@@ -12,6 +10,7 @@ use crate::codec::CodecOptions;
 use crate::ensemble::Method;
 use crate::grid::{BatchSpec, Faults, FileIds, GridShape, SEED_BATCHES};
 use crate::initial::Initial;
+use crate::place::{Place, RowFormat, To};
 use crate::system::{Integrator, System};
 use crate::trajectories::Trajectories;
 
@@ -58,32 +57,6 @@ pub struct EnsembleOptions {
     pub steps: u64,
 }
 
-/// Where rows or a store go.
-pub enum Place {
-    /// Final states, or with `--every` states on the way, as records.
-    Records,
-    /// A Zarr store.
-    Store(Target),
-    /// A file of rows.
-    File(PathBuf, RowFormat),
-    /// Rows on standard output.
-    Stdout(RowFormat),
-}
-
-/// How rows are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RowFormat {
-    Csv,
-    Jsonl,
-}
-
-/// `--to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum To {
-    Zarr,
-    Rows(RowFormat),
-}
-
 impl Options {
     /// The options given by `args`.
     ///
@@ -125,7 +98,9 @@ impl Options {
         };
         let (members, times) = (initial.members(), spec.times());
         if members.checked_mul(times).and_then(|values| values.checked_mul(64)).is_none() {
-            return Err(Failure::usage("the trajectories are too large to be written").hint("raise --every, or use --stats"));
+            return Err(
+                Failure::usage("the trajectories are too large to be written").hint("raise --every, or use --stats")
+            );
         }
         spec.chunks = match self.chunks {
             None => Trajectories::default_chunks(members, times),
@@ -142,15 +117,13 @@ fn ensemble(args: &Args) -> Result<EnsembleOptions, Failure> {
     let initial = match (&flags.ics, flags.members) {
         (Some(path), _) => Initial::read(path)?,
         (None, None) => {
-            return Err(Failure::usage("missing option: --members N, the number of members").hint("lorenz-ens --members 30"));
+            return Err(
+                Failure::usage("missing option: --members N, the number of members").hint("lorenz-ens --members 30")
+            );
         }
-        (None, Some(members)) => Initial::Drawn {
-            members,
-            rng: flags.rng,
-            seed: flags.seed,
-            center: flags.center,
-            spread: flags.spread,
-        },
+        (None, Some(members)) => {
+            Initial::Drawn { members, rng: flags.rng, seed: flags.seed, center: flags.center, spread: flags.spread }
+        }
     };
     Ok(EnsembleOptions { system: flags.system(ENSEMBLE_DT), initial, steps: flags.steps })
 }

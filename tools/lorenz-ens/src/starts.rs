@@ -37,11 +37,6 @@ impl Starts {
         Starts { system, initial, members, steps, kept: Mutex::default() }
     }
 
-    /// The initial conditions.
-    pub fn initial(&self) -> &Ensemble {
-        &self.initial
-    }
-
     /// The states of a block of members where chunk number `chunk` starts.
     pub fn at(&self, block: u64, chunk: u64) -> Ensemble {
         let found = {

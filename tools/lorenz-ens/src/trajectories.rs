@@ -105,7 +105,12 @@ impl TrajectoryStore {
     ///
     /// # Errors
     /// Only a bug.
-    pub fn new(spec: &Trajectories, initial: Ensemble, format: ZarrFormat, tag: u64) -> Result<TrajectoryStore, Failure> {
+    pub fn new(
+        spec: &Trajectories,
+        initial: Ensemble,
+        format: ZarrFormat,
+        tag: u64,
+    ) -> Result<TrajectoryStore, Failure> {
         let arrays = spec.arrays();
         let documents = documents(format, &spec.attributes(), &arrays)?;
         let [members, times] = spec.chunks;

@@ -94,17 +94,23 @@ pub struct MethodRecord {
     /// Threads.
     pub jobs: u64,
     /// Seconds: the fastest of several runs.
-    pub seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
     /// Steps of single members in a second.
-    pub member_steps_per_second: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member_steps_per_second: Option<f64>,
     /// How many times faster than the serial method.
-    pub speedup: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speedup: Option<f64>,
     /// Speed-up over one thread with the same instructions, divided by the number of threads.
-    pub efficiency: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub efficiency: Option<f64>,
     /// Seconds to start the threads.
-    pub startup_seconds: f64,
-    /// Speed-up over the serial method that the start-up cost allows, if all else were divided evenly (Amdahl's law).
-    pub predicted_speedup: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub startup_seconds: Option<f64>,
+    /// Speed-up over the serial method if only starting the threads were not divided among them (Amdahl's law).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_speedup: Option<f64>,
     /// Whether the result equals that of the serial method, bit for bit.
     pub identical: bool,
 }

@@ -44,7 +44,8 @@ impl Faults {
             return seed();
         }
         let others = i64::try_from(batches).unwrap_or(i64::MAX) - 1;
-        let overlap = |number: i64| if others == 0 { 0 } else { DUPLICATES / others + i64::from(number < DUPLICATES % others) };
+        let overlap =
+            |number: i64| if others == 0 { 0 } else { DUPLICATES / others + i64::from(number < DUPLICATES % others) };
         let most = overlap(0);
         let mut ranges = vec![[0, most + OWN]];
         for number in 0..others {

@@ -36,9 +36,8 @@ impl Wave {
 
     /// Factors of cosine and sine at a latitude in radians.
     fn at(&self, latitude: f64) -> [f64; 2] {
-        let profile = |[a, b, c]: [f64; 3]| {
-            latitude.cos() * (a + b * (2.0 * latitude).sin() + c * (3.0 * latitude).cos())
-        };
+        let profile =
+            |[a, b, c]: [f64; 3]| latitude.cos() * (a + b * (2.0 * latitude).sin() + c * (3.0 * latitude).cos());
         [profile(self.cosine), profile(self.sine)]
     }
 }

@@ -86,7 +86,11 @@ impl FileIds {
     /// What is wrong, in words.
     pub fn parse(text: &str) -> Result<FileIds, String> {
         if let Ok(count) = text.parse::<u64>() {
-            return if count > 0 { Ok(FileIds::Each(count)) } else { Err("a batch must have at least one file_id".into()) };
+            return if count > 0 {
+                Ok(FileIds::Each(count))
+            } else {
+                Err("a batch must have at least one file_id".into())
+            };
         }
         let range = |part: &str| {
             let (start, end) = part.split_once(':')?;
@@ -125,7 +129,9 @@ mod tests {
         let grid = GridShape::parse("90:-90:3, 0:270:4").expect("a grid");
         assert_eq!((0..3).map(|row| grid.latitude.at(row)).collect::<Vec<_>>(), [90.0, 0.0, -90.0]);
         assert_eq!((grid.longitude.at(3), grid.cells()), (270.0, 12));
-        for bad in ["", "90:-90:3", "91:0:2,0:1:2", "0:0:2,0:1:2", "0:1:0,0:1:2", "0:1:x,0:1:2", "0:1:99999999,0:1:99999999"] {
+        for bad in
+            ["", "90:-90:3", "91:0:2,0:1:2", "0:0:2,0:1:2", "0:1:0,0:1:2", "0:1:x,0:1:2", "0:1:99999999,0:1:99999999"]
+        {
             assert!(GridShape::parse(bad).is_err(), "{bad}");
         }
     }

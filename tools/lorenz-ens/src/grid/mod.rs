@@ -4,11 +4,9 @@ mod batch;
 mod faults;
 mod fields;
 mod layout;
-mod run;
 mod variables;
 
 pub use batch::{BatchSpec, BatchStore};
-pub use faults::{Faults, SEED_BATCHES};
+pub use faults::{Faults, SEED_BATCHES, damage};
 pub use layout::{FileIds, GridShape};
-pub use run::{Batches, write};
 pub use variables::MOST as MOST_VARIABLES;

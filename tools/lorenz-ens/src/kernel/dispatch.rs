@@ -2,7 +2,8 @@
 //! for instructions may only be called where they are.
 
 use super::cells::{self, Cells, Mix, Pack, Times};
-use super::{Lanes, Members, Path, step};
+use super::lanes::{Lanes, Members, Path};
+use super::step;
 use crate::system::{System, Variable};
 
 /// Members at once: several registers of each variable, so that the chains of operations of some hide the latency of the others,

@@ -6,25 +6,14 @@
 
 mod cells;
 mod dispatch;
+mod lanes;
 mod step;
 
 pub use cells::{Cells, Mix, Pack, Times};
 pub use dispatch::MapsOf;
+pub use lanes::{Lanes, Members, Path};
 
 use crate::system::{System, Variable};
-
-/// A set of instructions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lanes {
-    /// One member at a time.
-    Scalar,
-    /// Vectors that every processor of the target has: SSE2 on x86-64, NEON on 64-bit ARM.
-    Baseline,
-    /// AVX2, if the processor has it.
-    Avx2,
-    /// AVX-512, if the processor has it.
-    Avx512,
-}
 
 impl Lanes {
     /// The fastest that this processor has.
@@ -84,24 +73,6 @@ impl Lanes {
     }
 }
 
-/// The states of some members.
-pub struct Members<'a> {
-    pub x: &'a mut [f64],
-    pub y: &'a mut [f64],
-    pub z: &'a mut [f64],
-}
-
-/// The states along a trajectory that are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Path {
-    /// How many.
-    pub times: usize,
-    /// Steps from one to the next.
-    pub every: u64,
-    /// Length of a row: at least `times`.
-    pub row: usize,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,8 +95,7 @@ mod tests {
         for _ in 0..steps {
             let k1 = tendency(state);
             if system.integrator == Integrator::Euler {
-                state =
-                    [state[0] + k1[0] * system.dt, state[1] + k1[1] * system.dt, state[2] + k1[2] * system.dt];
+                state = [state[0] + k1[0] * system.dt, state[1] + k1[1] * system.dt, state[2] + k1[2] * system.dt];
                 continue;
             }
             let half = 0.5 * system.dt;
@@ -133,9 +103,7 @@ mod tests {
             let k3 = tendency(moved(state, k2, half));
             let k4 = tendency(moved(state, k3, system.dt));
             let sixth = system.dt / 6.0;
-            state = std::array::from_fn(|i| {
-                state[i] + sixth * (k1[i] + 2.0 * k2[i] + 2.0 * k3[i] + k4[i])
-            });
+            state = std::array::from_fn(|i| state[i] + sixth * (k1[i] + 2.0 * k2[i] + 2.0 * k3[i] + k4[i]));
         }
         state
     }
@@ -175,7 +143,11 @@ mod tests {
                     for time in 0..times {
                         assert_eq!(rows[member * path.row + time], at(3 * time as u64)[1].to_le_bytes());
                     }
-                    assert_eq!(rows[member * path.row + times], (-1.0f64).to_le_bytes(), "the rest of a row is left alone");
+                    assert_eq!(
+                        rows[member * path.row + times],
+                        (-1.0f64).to_le_bytes(),
+                        "the rest of a row is left alone"
+                    );
                     assert_eq!(z[member].to_bits(), at(3 * times as u64)[2].to_bits(), "{lanes:?}");
                 }
             }

@@ -1,6 +1,6 @@
 //! Steps of several members, written for any number of lanes: the compiler makes vector instructions of the loops over lanes.
 
-use super::{Members, Path};
+use super::lanes::{Members, Path};
 use crate::system::{Integrator, System, Variable};
 
 /// Times of a trace that are collected before they are written to their rows: few enough to stay in the first cache.

@@ -7,8 +7,7 @@ use zstage::{Command, Summary, WriteOptions};
 use zstore::{Location, Target, create_directories};
 use zwire::{Exit, Failure, GeneratedRecord, GeneratedSummary, Record};
 
-use crate::grid::batch::BatchSpec;
-use crate::grid::faults::{Faults, damage};
+use crate::grid::{BatchSpec, Faults, damage};
 use crate::output::{Output, SOURCE};
 
 /// The batches to write.
@@ -59,7 +58,8 @@ pub fn write(
                 None => Ok(Ending::new(outcome.exit, &totals)),
             };
         }
-        let faults = batches.faults.filter(|faults| faults.batch == number as u64 && is_written && writer.part.is_none());
+        let faults =
+            batches.faults.filter(|faults| faults.batch == number as u64 && is_written && writer.part.is_none());
         if let (Some(_), Some(key)) = (faults, output.damaged_key()) {
             damage(&location, &key, &options.store)?;
             totals.faults = Some(Faults::PLANTED);
@@ -81,8 +81,9 @@ fn command(writer: &WriterFlags, location: &Location) -> Command {
 /// Makes the directory of the batches.
 fn make(directory: &Target) -> Result<(), Failure> {
     match Location::output(directory)? {
-        Location::Local(path) if !path.is_dir() => create_directories(&path)
-            .map_err(|error| Failure::new(Exit::Output, error.to_string()).at(path.display())),
+        Location::Local(path) if !path.is_dir() => {
+            create_directories(&path).map_err(|error| Failure::new(Exit::Output, error.to_string()).at(path.display()))
+        }
         _ => Ok(()),
     }
 }
