@@ -13,7 +13,7 @@ fn sizes_that_are_zero_or_too_large_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     for (arguments, words) in [
         (&["--members", "0"][..], "--members"),
-        (&["--members", "-3"], "--members"),
+        (&["--members", "-3"], "'-3'"),
         (&["--members", "1000000000000000"], "but --max-memory is"),
         (&["--members", "18446744073709551615", "--stats"], "but --max-memory is"),
         (&["--members", "1000000000000", "--steps", "1000000000000000", "-o", "a.zarr"], "too large to be written"),
@@ -137,7 +137,7 @@ fn a_full_disk_is_an_output_error_and_can_be_continued() {
         "mount -t tmpfs -o size=2m none '{place}' || exit 77
         cd '{place}'
         '{0}' --members 200 --cname none -o full.zarr && exit 1
-        [ $? = 3 ] || [ $? = 7 ] || exit 2
+        code=$?; [ $code = 3 ] || [ $code = 7 ] || exit 2
         [ -e full.zarr ] && exit 3
         rm -rf full.zarr.plan
         '{0}' --members 2000 -o full.csv; [ $? = 7 ] || exit 4

@@ -84,7 +84,7 @@ pub struct EnsembleFlags {
     /// Standard deviation of the initial conditions
     #[arg(long, value_name = "NUMBER", default_value_t = 0.5, value_parser = finite, allow_hyphen_values = true)]
     pub spread: f64,
-    /// Read the initial conditions from a CSV file with the columns x, y and z, a line for each member
+    /// Read the initial conditions from a file; CSV with the columns x, y and z, a line for each member
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "rng", "center", "spread"])]
     pub ics: Option<PathBuf>,
     /// Parameter sigma
@@ -261,8 +261,8 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("Write all trajectories as a Zarr store", "lorenz-ens --members 30 -o ens.zarr"),
     ("Print every 100th step as CSV", "lorenz-ens --members 30 --every 100 --to csv | head -n 4"),
     (
-        "Make an archive of 22 batches with the faults of a real one, and find its duplicates",
-        "lorenz-ens --grid 90:-90:19,0:350:36 --faults --times 4 --variables 3 -o archive && \\\n  zdedup --dim file_id archive/batch_*.zarr --format table | tail -n 1",
+        "Make an archive of 22 batches with the faults of a real one",
+        "lorenz-ens --grid 90:-90:19,0:350:36 --faults --times 4 -o archive",
     ),
     (
         "Measure the methods against each other, and draw the result",
@@ -270,7 +270,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ),
     (
         "Statistics of a larger ensemble over time as CSV, without keeping its trajectories",
-        "lorenz-ens --members 20000 --steps 2000 --every 200 --stats -o spread.csv",
+        "lorenz-ens --members 9000 --steps 2000 --every 200 --stats -o spread.csv",
     ),
     ("Check that all methods agree bit for bit", "lorenz-ens --members 1000 --check"),
 ];
@@ -307,7 +307,9 @@ and writes its own members:
   26
 
 On one machine that is slower than threads: each process starts, reads the
-plan, and draws the initial conditions again. On many machines it is the way
+plan, and draws the initial conditions again. 0.5 GB of trajectories on two
+cores took 0.42 s in two processes, 0.04 s of it for the plan and for
+finishing, and 0.33 s in one process with two threads. On many machines it is the way
 that needs nothing but a shared file system or a bucket.";
 
 const COMPUTED: &str = "\
@@ -324,7 +326,8 @@ and NumPy's quantiles: exact for up to 131,072 members, else from a histogram
 with 65,536 bins between minimum and maximum. error is the root mean square
 distance from member 0. The Lyapunov exponent is the mean over up to 256
 members, each with a twin that starts 1e-8 away and is moved back every 0.5
-units of time; its error is the standard error of that mean. Only the current
+units of time, after a quarter of the steps, when members have become
+independent; its error is the standard error of that mean. Only the current
 states are held: 24 bytes for each member.
 
 A member whose state is not finite stays so. With -o, all members are therefore

@@ -15,7 +15,7 @@ pub struct ArraySpec {
     pub chunks: Vec<u64>,
     /// How elements are stored.
     pub element: Element,
-    /// Its fill value.
+    /// Its fill value; `null`: none, where the format allows that.
     pub fill: Value,
     /// Its dimensions.
     pub dimensions: Vec<String>,
@@ -66,7 +66,7 @@ impl Element {
 impl ArraySpec {
     /// A coordinate of its own dimension.
     pub fn coordinate(name: &str, length: u64, chunk: u64, element: Element, attributes: Value) -> ArraySpec {
-        let fill = if element == Element::Float64 { json!("NaN") } else { json!(0) };
+        let fill = if element == Element::Float64 { json!("NaN") } else { Value::Null };
         ArraySpec {
             name: name.into(),
             shape: vec![length],
@@ -126,7 +126,7 @@ impl ArraySpec {
             "zarr_format": 3, "node_type": "array", "shape": self.shape, "data_type": self.element.v3(),
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": self.chunks}},
             "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-            "fill_value": self.fill, "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
+            "fill_value": if self.fill.is_null() { json!(0) } else { self.fill.clone() }, "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
             "attributes": self.attributes, "dimension_names": self.dimensions,
         })
     }

@@ -24,9 +24,6 @@ pub enum Method {
 }
 
 impl Method {
-    /// All, in order.
-    pub const ALL: [Method; 3] = [Method::Serial, Method::Vector, Method::Parallel];
-
     /// The name in records.
     pub fn name(self) -> &'static str {
         match self {
@@ -130,7 +127,7 @@ mod tests {
         for count in [1, 30, 100, 257] {
             let mut expected = start(count);
             expected.advance(&system, 500, Method::Serial, &Pool::new(1));
-            for method in Method::ALL {
+            for method in [Method::Serial, Method::Vector, Method::Parallel] {
                 for jobs in [1, 2, 5] {
                     let mut ensemble = start(count);
                     ensemble.advance(&system, 500, method, &Pool::new(jobs));

@@ -87,24 +87,24 @@ impl Initial {
     /// A file that cannot be read; [`Exit::Unreadable`] with the line that is malformed.
     pub fn read(path: &Path) -> Result<Initial, Failure> {
         let wrong = |text: String| Failure::new(Exit::Unreadable, text).at(path.display());
-        let file = std::fs::File::open(path).map_err(|error| match error.kind() {
+        let bytes = std::fs::read(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Failure::new(Exit::Absent, "no such file").at(path.display()),
             _ => wrong(error.to_string()),
         })?;
-        let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).flexible(true).from_reader(file);
         let mut columns = [0, 1, 2];
-        let mut states = Vec::new();
-        for (number, row) in reader.records().enumerate() {
-            let row = row.map_err(|error| wrong(error.to_string()))?;
-            let line = row.position().map_or(number as u64 + 1, |position| position.line());
-            if number == 0
-                && let Some(named) = header(&row)
-            {
-                columns = named;
+        let (mut states, mut is_first) = (Vec::new(), true);
+        for (line, bytes) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+            let at_line = |what: String| wrong(format!("line {line}: {what}"));
+            let text = std::str::from_utf8(bytes).map_err(|_| at_line("is not UTF-8 text".into()))?;
+            if text.trim().is_empty() {
                 continue;
             }
-            states.push(state(&row, columns).map_err(|what| wrong(format!("line {line}: {what}")))?);
+            let fields: Vec<&str> = text.trim_start_matches('\u{feff}').split(',').map(unquoted).collect();
+            match header(&fields).filter(|_| is_first) {
+                Some(named) => columns = named,
+                None => states.push(state(&fields, columns).map_err(at_line)?),
+            }
+            is_first = false;
         }
         match states.is_empty() {
             true => Err(wrong("no member is listed".into()).hint("write a line x,y,z for each member")),
@@ -113,13 +113,19 @@ impl Initial {
     }
 }
 
+/// A field without the spaces and quotes around it.
+fn unquoted(field: &str) -> &str {
+    let field = field.trim();
+    field.strip_prefix('"').and_then(|field| field.strip_suffix('"')).unwrap_or(field)
+}
+
 /// The columns of x, y and z, if the row is a header.
-fn header(row: &csv::StringRecord) -> Option<[usize; 3]> {
+fn header(row: &[&str]) -> Option<[usize; 3]> {
     let column = |name: &str| row.iter().position(|field| field.eq_ignore_ascii_case(name));
     Some([column("x")?, column("y")?, column("z")?])
 }
 
-fn state(row: &csv::StringRecord, columns: [usize; 3]) -> Result<[f64; 3], String> {
+fn state(row: &[&str], columns: [usize; 3]) -> Result<[f64; 3], String> {
     let mut state = [0.0; 3];
     for ((value, column), name) in state.iter_mut().zip(columns).zip(["x", "y", "z"]) {
         let field = row.get(column).ok_or_else(|| format!("{name} is missing: found {} of 3 columns", row.len()))?;
@@ -148,7 +154,8 @@ mod tests {
         let initial = Initial::Drawn { members: 30, rng: Rng::Numpy, seed: 42, center, spread: 0.5 };
         let ensemble = initial.ensemble(1 << 20).expect("fits");
         // [-10, -10, 25] + np.random.randn(30, 3) * 0.5 after np.random.seed(42)
-        let first = [-9.751642923494383, -10.069132150585593, 25.323844269050347];
+        let drawn = [0.4967141530112327, -0.13826430117118466, 0.6476885381006925];
+        let first: [f64; 3] = std::array::from_fn(|i| center[i] + drawn[i] * 0.5);
         assert_eq!(ensemble.state(0).map(f64::to_bits), first.map(f64::to_bits));
         assert_eq!(ensemble.len(), 30);
         assert!(initial.ensemble(30 * 24 - 1).is_err_and(|failure| failure.exit == Exit::Usage));

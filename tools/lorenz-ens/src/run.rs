@@ -22,21 +22,8 @@ use batches::Batches;
 use report::Report;
 
 impl Tool for Args {
-    const MAIN_FLAGS: &'static [&'static str] = &[
-        "members",
-        "steps",
-        "dt",
-        "ics",
-        "integrator",
-        "method",
-        "grid",
-        "every",
-        "stats",
-        "compare",
-        "plot",
-        "output",
-        "to",
-    ];
+    const MAIN_FLAGS: &'static [&'static str] =
+        &["members", "steps", "ics", "integrator", "method", "every", "stats", "compare", "plot", "grid", "output"];
 
     const EXAMPLES: &'static [(&'static str, &'static str)] = EXAMPLES;
 

@@ -387,7 +387,7 @@ mod tests {
     #[test]
     fn a_file_is_the_same_in_every_batch() {
         let other = BatchSpec { file_ids: [4, 7], nan_file: None, ..spec(None) };
-        assert!(object(&spec(None), "q_1000/0.0.0.0") == object(&other, "q_1000/1.0.0.0"));
+        assert!(object(&spec(None), "z_1000/0.0.0.0") == object(&other, "z_1000/1.0.0.0"));
         assert!(object(&spec(None), "v10/0.0.0.0") != object(&spec(None), "v10/1.0.0.0"));
     }
 }

@@ -105,7 +105,11 @@ pub fn maps(lanes: Lanes, of: MapsOf, cells: &mut Cells, maps: &mut [u8]) {
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod x86 {
-    use super::{AVX2, AVX512, CELLS, Cells, MapsOf, Members, Path, System, Variable, cells, step};
+    use crate::kernel::cells::{self, Cells};
+    use crate::kernel::dispatch::{AVX2, AVX512, CELLS, MapsOf, is_available};
+    use crate::kernel::lanes::{Lanes, Members, Path};
+    use crate::kernel::step;
+    use crate::system::{System, Variable};
 
     pub fn advance_cells_avx2(system: &System, cells: &mut Cells, steps: u32) {
         #[target_feature(enable = "avx2")]
@@ -122,7 +126,7 @@ mod x86 {
         fn run(system: &System, cells: &mut Cells, steps: u32) {
             cells::advance::<CELLS>(system, cells, steps);
         }
-        assert!(super::is_available(super::Lanes::Avx512));
+        assert!(is_available(Lanes::Avx512));
         // SAFETY: the processor has these parts of AVX-512, as the line above has checked.
         unsafe { run(system, cells, steps) }
     }
@@ -142,7 +146,7 @@ mod x86 {
         fn run(of: MapsOf, cells: &mut Cells, maps: &mut [u8]) {
             cells::maps::<CELLS>(of.system, cells, of.base, of.mix, of.pack, of.times, maps);
         }
-        assert!(super::is_available(super::Lanes::Avx512));
+        assert!(is_available(Lanes::Avx512));
         // SAFETY: the processor has these parts of AVX-512, as the line above has checked.
         unsafe { run(of, cells, maps) }
     }
@@ -162,7 +166,7 @@ mod x86 {
         fn run(system: &System, members: &mut Members, steps: u64) {
             step::advance::<AVX512>(system, members, steps);
         }
-        assert!(super::is_available(super::Lanes::Avx512));
+        assert!(is_available(Lanes::Avx512));
         // SAFETY: the processor has these parts of AVX-512, as the line above has checked.
         unsafe { run(system, members, steps) }
     }
@@ -182,7 +186,7 @@ mod x86 {
         fn run(system: &System, members: &mut Members, variable: Variable, path: Path, rows: &mut [[u8; 8]]) {
             step::trace::<AVX512>(system, members, variable, path, rows);
         }
-        assert!(super::is_available(super::Lanes::Avx512));
+        assert!(is_available(Lanes::Avx512));
         // SAFETY: the processor has these parts of AVX-512, as the line above has checked.
         unsafe { run(system, members, variable, path, rows) }
     }
