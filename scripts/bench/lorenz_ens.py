@@ -167,7 +167,7 @@ def memory(work, args):
         ratios, speeds = [], []
         for _ in range(args.rounds):
             out = work / "memory.zarr"
-            flags = ["--members", str(members), "--steps", str(steps), "--cname", "none", "--verify", "none", f"-j{jobs}"]
+            flags = ["--members", str(members), "--steps", str(steps), "--codec", "none", "--verify", "none", f"-j{jobs}"]
             started = time.perf_counter()
             subprocess.run([TOOL, "--json", *flags, "-o", out], check=True, stdout=subprocess.DEVNULL)
             seconds = time.perf_counter() - started

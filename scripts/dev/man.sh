@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-cargo build --quiet --workspace --bins
+# As scripts/test.sh builds: without the tests, dependencies have other features, and would be compiled a second time.
+cargo build --quiet --workspace --bins --tests --locked
 for folder in tools/*/; do
     tool=$(basename "$folder")
     [ -f "$folder/Cargo.toml" ] || continue

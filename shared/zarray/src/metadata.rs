@@ -128,6 +128,26 @@ impl Array {
         Some(Array { grid, chain, attributes: Map::new(), ..self.clone() })
     }
 
+    /// The array with stored objects of another shape, and these codecs in place of its own: all of them in v3, the filters and the
+    /// compressor in v2.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn with_encoding(
+        &self,
+        objects: &[u64],
+        codecs: &[Value],
+        compressor: Option<&Value>,
+    ) -> Result<Array, String> {
+        let elements = objects.iter().fold(1u64, |product, length| product.saturating_mul(*length));
+        let chain = match self.format {
+            ZarrFormat::V2 => Chain::v2(&self.dtype, codecs, compressor.filter(|spec| !spec.is_null()), elements)?,
+            ZarrFormat::V3 => Chain::v3(&self.dtype, codecs, objects)?,
+        };
+        let grid = Grid::new(self.shape.clone(), objects.to_vec()).ok_or("its chunks have a length of 0")?;
+        Ok(Array { grid: Some(grid), chain: chain.into(), ..self.clone() })
+    }
+
     /// As [`Array::at`], by the key of the object.
     pub fn at_key(&self, key: &str) -> Cow<'_, Array> {
         self.index_of(key).map_or(Cow::Borrowed(self), |index| self.at(&index))

@@ -4,6 +4,7 @@
 mod bar;
 mod choice;
 mod complete;
+mod encode_flags;
 mod flags;
 mod generate;
 mod help;
@@ -35,6 +36,7 @@ use zwire::{Exit, Failure, Record, Summary, V1, redact, redact_url};
 pub use bar::{Bar, Step, Unit};
 pub use choice::{Choice, one_of};
 pub use clap;
+pub use encode_flags::{ChunkFlags, CodecFlag, CodecFlags};
 pub use flags::{Color, Common, Format, Generate, JobFlags, MemoryFlags, StoreFlags, VarFlags, parse_duration};
 pub use output::{Encoder, Line, Output};
 pub use select::SelectFlags;

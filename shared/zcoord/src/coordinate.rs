@@ -76,7 +76,7 @@ pub fn read_coordinate(
     pool: &Pool,
     most_bytes: u64,
 ) -> Result<(Column, Option<String>), ZarrError> {
-    read_part(store, array, &Subset::whole(&array.shape), mode, pool, most_bytes)
+    read_coordinate_part(store, array, &Subset::whole(&array.shape), mode, pool, most_bytes)
 }
 
 /// As [`read_coordinate`], of the values with these indices of a coordinate of one dimension.
@@ -92,10 +92,14 @@ pub fn read_coordinate_range(
     most_bytes: u64,
 ) -> Result<(Column, Option<String>), ZarrError> {
     let part = Subset::new(vec![range.start], vec![range.end.saturating_sub(range.start)]);
-    read_part(store, array, &part, mode, pool, most_bytes)
+    read_coordinate_part(store, array, &part, mode, pool, most_bytes)
 }
 
-fn read_part(
+/// As [`read_coordinate`], of a box of the coordinate.
+///
+/// # Errors
+/// As [`read_coordinate`].
+pub fn read_coordinate_part(
     store: &Store,
     array: &Array,
     part: &Subset,

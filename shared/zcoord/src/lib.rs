@@ -52,7 +52,7 @@ mod values;
 pub use bounding_box::{BoundingBox, CellRanges};
 pub use calendar::Calendar;
 pub use clock::{Clock, Clocks};
-pub use coordinate::{decoder, read_coordinate, read_coordinate_range};
+pub use coordinate::{decoder, read_coordinate, read_coordinate_part, read_coordinate_range};
 pub use curvilinear::Curvilinear;
 pub use dataset::{Dataset, Describes, dimensions, name};
 pub use decode::{Decoded, Decoder};

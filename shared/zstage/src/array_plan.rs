@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde_json::{Value, json};
-use zarray::{Array, Chain, ChunkKeys, Grid, Key, Part, ZarrFormat};
+use serde_json::json;
+use zarray::{Array, Chain, ChunkKeys, Grid, Key, Part};
 use zcodec::{Compressor, codec_name, predict_blocksize};
 use zwire::{Exit, Failure, PlanRecord, round3};
 
 use crate::edits::Changes;
 use crate::encoding::{Encoding, is_self_describing};
+use crate::layout_members::layout_members;
 use crate::options::Shards;
 use crate::placement::Placement;
 use crate::rechunk::{Layout, RechunkPlan};
@@ -41,6 +42,8 @@ pub struct ArrayPlan {
     pub array: Array,
     /// The source elements of the array.
     pub view: View,
+    /// The source store that has the documents of the array.
+    pub origin: usize,
     /// What to do with its chunks.
     pub action: Action,
     /// Where to write its objects.
@@ -49,8 +52,8 @@ pub struct ArrayPlan {
     pub shards: Shards,
     /// The new chunk key encoding, if it changes.
     pub new_keys: Option<ChunkKeys>,
-    /// The new chunk shape of an array without shards that is not rechunked, but put together from others.
-    pub new_chunks: Option<Vec<u64>>,
+    /// Members of the metadata that describe another layout or codec, of an array that is put together from others.
+    pub new_members: Option<Changes>,
     /// Threads per object.
     pub threads: usize,
     /// Memory in bytes to process one object.
@@ -75,11 +78,12 @@ impl ArrayPlan {
         ArrayPlan {
             array,
             view: View::Whole,
+            origin: 0,
             action,
             placement,
             shards,
             new_keys: None,
-            new_chunks: None,
+            new_members: None,
             threads: 1,
             need: 0,
         }
@@ -104,13 +108,6 @@ impl ArrayPlan {
             }
             _ => Placement::Unchanged,
         };
-        self
-    }
-
-    /// The same with another chunk shape, of an array without shards.
-    pub fn with_chunks(mut self, chunks: Vec<u64>) -> ArrayPlan {
-        self.array.grid = Grid::new(self.array.shape.clone(), chunks.clone());
-        self.new_chunks = Some(chunks);
         self
     }
 
@@ -172,7 +169,8 @@ impl ArrayPlan {
             index[axis] = *number;
             match self.view.under(grid, &index) {
                 ObjectSource::Object { piece, .. } => {
-                    self.encoding().is_none() && self.view.piece(piece).array.chain.specs == self.array.chain.specs
+                    self.encoding().is_none_or(|encoding| encoding.unchanged)
+                        && self.view.piece(piece).array.chain.specs == self.array.chain.specs
                 }
                 ObjectSource::Regions(_) => false,
             }
@@ -206,17 +204,16 @@ impl ArrayPlan {
     }
 
     /// The metadata members that change in `array`: the source, or the same array in the other format.
-    pub fn new_members(&self, array: &Array) -> Changes {
+    pub fn changed_members(&self, array: &Array) -> Changes {
         let mut members = match (&self.action, self.encoding()) {
-            (Action::Rechunk(rechunk), _) => rechunk.new_members(array),
-            (_, Some(encoding)) if !encoding.unchanged => vec![encoding.new_member(array)],
+            (Action::Rechunk(rechunk), _) => layout_members(&rechunk.layout, &rechunk.encoding, array),
+            (_, Some(encoding)) if !encoding.unchanged && self.new_members.is_none() => {
+                vec![encoding.new_member(array)]
+            }
             _ => Changes::new(),
         };
         members.extend(self.view.shape().map(|shape| ("shape", json!(shape))));
-        members.extend(self.new_chunks.as_ref().map(|chunks| match array.format {
-            ZarrFormat::V2 => ("chunks", json!(chunks)),
-            ZarrFormat::V3 => ("chunk_grid", json!({"name": "regular", "configuration": {"chunk_shape": chunks}})),
-        }));
+        members.extend(self.new_members.iter().flatten().cloned());
         members
     }
 
@@ -382,30 +379,6 @@ impl Action {
             Action::Copy(because) => Some((*because).to_owned()),
             Action::Recompress(encoding) if encoding.unchanged => Some("only chunks not yet in this codec".into()),
             Action::Recompress(_) | Action::Rechunk(_) => None,
-        }
-    }
-}
-
-impl Rechunk {
-    /// The metadata members that change in `array`.
-    fn new_members(&self, array: &Array) -> Changes {
-        let decoded = array.as_decoded();
-        let chain = decoded.chain.innermost();
-        match array.format {
-            ZarrFormat::V2 => {
-                let filters = &chain.specs[..chain.kept];
-                let mut members =
-                    vec![("chunks", json!(self.layout.chunks)), ("compressor", self.encoding.compressor.to_v2())];
-                if filters != &array.chain.specs[..array.chain.filters()] {
-                    members.push(("filters", if filters.is_empty() { Value::Null } else { json!(filters) }));
-                }
-                members
-            }
-            ZarrFormat::V3 => {
-                let grid = json!({"name": "regular", "configuration": {"chunk_shape": self.layout.object_shape()}});
-                let codecs = self.layout.codecs_v3(&decoded, self.encoding.tail_v3(chain));
-                vec![("chunk_grid", grid), ("codecs", codecs.into())]
-            }
         }
     }
 }

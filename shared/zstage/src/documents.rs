@@ -1,7 +1,7 @@
 //! The metadata documents of the output: those of the source with the members that change replaced in place, or the same
 //! said in the other Zarr format.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
@@ -29,7 +29,11 @@ pub type Put<'a> = dyn Fn(&str, &[u8]) -> Result<(), Failure> + Sync + 'a;
 
 /// The documents of a hierarchy.
 pub struct Documents<'a> {
+    pub stores: &'a [Store],
+    /// The first of them.
     pub store: &'a Store,
+    /// The stores of arrays that the first does not have, by the start of their keys.
+    pub origins: HashMap<&'a str, usize>,
     pub format: ZarrFormat,
     /// The format of the output.
     pub wanted: ZarrFormat,
@@ -103,7 +107,8 @@ impl Documents<'_> {
 
     /// The same documents, with the changes.
     fn edit(&self, pool: &Pool, put: &Put) -> Result<Vec<String>, Failure> {
-        let edits = Edits::new(self.plans.iter().map(|plan| (plan.array.key_prefix(), plan.new_members(&plan.array))));
+        let edits =
+            Edits::new(self.plans.iter().map(|plan| (plan.array.key_prefix(), plan.changed_members(&plan.array))));
         // A store that is appended to has consolidated metadata only if it had it.
         let appends = self.plans.iter().any(|plan| plan.placement == Placement::Append);
         let consolidates = self.selects && self.groups.contains(&"") && (!appends || self.has_consolidated()?);
@@ -175,8 +180,7 @@ impl Documents<'_> {
 
     /// The documents of the other format.
     fn convert(&self, convert: &dyn Convert, pool: &Pool, put: &Put) -> Result<Vec<String>, Failure> {
-        let plans: std::collections::HashMap<&str, &ArrayPlan> =
-            self.plans.iter().map(|plan| (plan.array.key_prefix(), plan)).collect();
+        let plans: HashMap<&str, &ArrayPlan> = self.plans.iter().map(|plan| (plan.array.key_prefix(), plan)).collect();
         let copies = Copies::new(self.has_consolidated()?, self.wanted, put);
         let written: Vec<Result<_, Failure>> = pool.map(self.nodes(), |(prefix, is_array)| {
             let texts = self.read(prefix, is_array)?;
@@ -209,11 +213,11 @@ impl Documents<'_> {
         let Some(plan) = plan else { return convert.node(self.wanted, texts, false) };
         if self.wanted == ZarrFormat::V2 {
             // The changes come first: shards, which v2 cannot express, may be among what goes.
-            let node = replaced(&texts.node, &plan.new_members(&plan.array)).ok_or_else(|| unreadable(MISSING))?;
+            let node = replaced(&texts.node, &plan.changed_members(&plan.array)).ok_or_else(|| unreadable(MISSING))?;
             return convert.node(self.wanted, &NodeTexts { node, attributes: texts.attributes.clone() }, true);
         }
         let (mut converted, notes) = convert.node(self.wanted, texts, true)?;
-        let changes = plan.new_members(&parse_array(self.wanted, prefix, &converted.node).map_err(unreadable)?);
+        let changes = plan.changed_members(&parse_array(self.wanted, prefix, &converted.node).map_err(unreadable)?);
         converted.node = replaced(&converted.node, &changes).ok_or_else(|| unreadable(MISSING))?;
         Ok((converted, notes))
     }
@@ -238,7 +242,8 @@ impl Documents<'_> {
 
     /// The documents of a node in the source.
     fn read(&self, prefix: &str, is_array: bool) -> Result<NodeTexts, Failure> {
-        let span = self.consolidated.and_then(|copy| copy.span(prefix));
+        let origin = self.origins.get(prefix).copied().unwrap_or(0);
+        let span = self.consolidated.filter(|_| origin == 0).and_then(|copy| copy.span(prefix));
         let copied = |range: fn(&Span) -> Option<std::ops::Range<usize>>| {
             Some(self.consolidated?.text()[range(span?)?].to_vec())
         };
@@ -247,12 +252,12 @@ impl Documents<'_> {
             let attributes = copied(|span| span.attributes.clone());
             return Ok(NodeTexts { node, attributes });
         }
-        let node = match self.optional(&key_of_node)? {
+        let node = match self.optional_of(origin, &key_of_node)? {
             Some(text) => text,
             // A node that had its document when the store was walked has it now, or is being changed.
             None => copied(|span| span.node.clone()).ok_or_else(|| {
                 Failure::from(ZarrError::Metadata {
-                    place: self.store.place(&key_of_node),
+                    place: self.stores[origin].place(&key_of_node),
                     detail: "was deleted".into(),
                 })
             })?,
@@ -260,18 +265,23 @@ impl Documents<'_> {
         if self.format == ZarrFormat::V3 {
             return Ok(NodeTexts { node, attributes: None });
         }
-        let attributes = match self.optional(&key(prefix, ".zattrs"))? {
+        let attributes = match self.optional_of(origin, &key(prefix, ".zattrs"))? {
             Some(text) => Some(text),
             None => copied(|span| span.attributes.clone()),
         };
         Ok(NodeTexts { node, attributes })
     }
 
-    /// A document without the byte order mark before it: it may come to stand in another.
+    /// A document of the first store.
     fn optional(&self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.optional_of(0, key)
+    }
+
+    /// A document without the byte order mark before it: it may come to stand in another.
+    fn optional_of(&self, store: usize, key: &str) -> Result<Option<Vec<u8>>, Failure> {
         let mut text = Vec::new();
-        let text = self.store.get(key, &mut text)?.map(|_| text);
-        self.read.note(0, key, text.as_deref());
+        let text = self.stores[store].get(key, &mut text)?.map(|_| text);
+        self.read.note(store, key, text.as_deref());
         Ok(text.map(|text| json::without_mark(&text).to_vec()))
     }
 }

@@ -31,6 +31,16 @@ pub struct JoinedArray {
     pub array: Arc<Array>,
     /// `None`: the elements are the same.
     pub recode: Option<Arc<dyn Recode>>,
+    /// The first index of each dimension other than the joined one.
+    pub start: Vec<u64>,
+}
+
+impl JoinedArray {
+    /// An array from its first index.
+    pub fn new(array: Arc<Array>, recode: Option<Arc<dyn Recode>>) -> JoinedArray {
+        let start = vec![0; array.shape.len()];
+        JoinedArray { array, recode, start }
+    }
 }
 
 /// Ranges of arrays.
@@ -41,6 +51,8 @@ pub struct Join {
     /// For each source store, which of them it has.
     array_of: Arc<[u32]>,
     dimension: usize,
+    /// The shape of the output; along the joined dimension, that of the first array.
+    extent: Vec<u64>,
     runs: Arc<[Run]>,
     /// The chunks of the output that are written; `None`: all.
     chosen: Option<Arc<ChunkSet>>,
@@ -63,7 +75,8 @@ impl Recode for SameElements {
 }
 
 impl Join {
-    /// A join of `runs` along `dimension`; `array_of` tells for each source store which of `arrays` is its own.
+    /// A join of `runs` along `dimension`; `array_of` tells for each source store which of `arrays` is its own. Of the other dimensions,
+    /// each array gives as many indices as `extent` has.
     ///
     /// # Errors
     /// [`ViewError::Irregular`], [`ViewError::Different`], [`ViewError::Outside`] and [`ViewError::Empty`].
@@ -71,22 +84,25 @@ impl Join {
         mut arrays: Vec<JoinedArray>,
         array_of: Arc<[u32]>,
         dimension: usize,
+        extent: Vec<u64>,
         runs: Arc<[Run]>,
     ) -> Result<Join, ViewError> {
         let first = Arc::clone(&arrays.first().ok_or(ViewError::Empty)?.array);
         if runs.is_empty() {
             return Err(ViewError::Empty);
         }
-        let others = |array: &Array| -> Vec<u64> {
-            let lengths = array.shape.iter().enumerate().filter(|(axis, _)| *axis != dimension);
-            lengths.map(|(_, length)| *length).collect()
+        let has_extent = |array: &Array, start: &[u64]| {
+            let ends = start.iter().zip(&extent).map(|(start, length)| start + length);
+            let inside =
+                ends.zip(&array.shape).enumerate().all(|(axis, (end, length))| axis == dimension || end <= *length);
+            array.shape.len() == extent.len() && start.len() == extent.len() && inside
         };
         let fill = fill_element(&first).ok();
-        for JoinedArray { array, recode } in &mut arrays {
+        for JoinedArray { array, recode, start } in &mut arrays {
             if !array.numbered().is_some_and(Grid::is_regular) {
                 return Err(ViewError::Irregular(array.path.clone()));
             }
-            if dimension >= array.shape.len() || others(array) != others(&first) {
+            if dimension >= array.shape.len() || !has_extent(array, start) {
                 return Err(ViewError::Different { path: first.path.clone(), other: array.path.clone() });
             }
             if recode.is_none() && !is_stored_alike(array, &first) {
@@ -102,7 +118,7 @@ impl Join {
             array.is_some_and(|array| run.start + run.length <= array.array.shape[dimension])
         };
         match runs.iter().all(is_inside) {
-            true => Ok(Join { arrays, array_of, dimension, runs, chosen: None }),
+            true => Ok(Join { arrays, array_of, dimension, extent, runs, chosen: None }),
             false => Err(ViewError::Outside(first.path.clone())),
         }
     }
@@ -125,8 +141,17 @@ impl Join {
             runs.push(Run { store: *store, start: 0, length, offset });
             offset += length;
         }
-        let arrays = arrays.into_iter().map(|(_, array)| JoinedArray { array, recode: None }).collect();
-        Join::new(arrays, array_of.into(), dimension, runs.into())
+        let extent = arrays.first().map(|(_, array)| array.shape.clone()).unwrap_or_default();
+        let differs = |(_, array): &&(usize, Arc<Array>)| {
+            let lengths = array.shape.iter().zip(&extent).enumerate();
+            array.shape.len() != extent.len()
+                || lengths.filter(|(axis, _)| *axis != dimension).any(|(_, (a, b))| a != b)
+        };
+        if let (Some((_, first)), Some((_, other))) = (arrays.first(), arrays.iter().find(differs)) {
+            return Err(ViewError::Different { path: first.path.clone(), other: other.path.clone() });
+        }
+        let arrays = arrays.into_iter().map(|(_, array)| JoinedArray::new(array, None)).collect();
+        Join::new(arrays, array_of.into(), dimension, extent, runs.into())
     }
 
     /// Writes only the chunks that hold elements of other stores than the first: those that are appended to it.
@@ -140,6 +165,20 @@ impl Join {
         };
         self.chosen = Some(Arc::new(ChunkSet::from(vec![(0..chunk.len()).map(range).collect::<Vec<_>>()])));
         self
+    }
+
+    /// The same with no object that is copied or transcoded: those of the output hold other parts of the array.
+    pub fn assembled(mut self) -> Join {
+        for JoinedArray { recode, .. } in &mut self.arrays {
+            recode.get_or_insert_with(|| Arc::new(SameElements));
+        }
+        self
+    }
+
+    /// Decoded bytes of the largest chunk of the arrays.
+    pub fn largest_chunk(&self) -> u64 {
+        let bytes = self.arrays.iter().filter_map(|joined| joined.array.chain.innermost().chunk_bytes);
+        bytes.max().unwrap_or(0)
     }
 
     /// The chunks that are written, if not all are.
@@ -156,12 +195,25 @@ impl Join {
                 crc = crc32c_append(crc, &number.to_le_bytes());
             }
         }
-        for JoinedArray { array, recode } in &self.arrays {
+        for JoinedArray { array, recode, start } in &self.arrays {
             let recode = recode.as_ref().map(|recode| recode.describe());
-            let text = format!("{} {:?} {:?} {recode:?}", array.path, array.shape, array.chain.specs);
+            let text = format!(
+                "{} {:?} {:?} {recode:?} {start:?} {:?}",
+                array.path, array.shape, array.chain.specs, self.extent
+            );
             crc = crc32c_append(crc, text.as_bytes());
         }
         crc
+    }
+
+    /// What tells these ranges from others: arrays may share them.
+    pub fn ranges_id(&self) -> usize {
+        self.runs.as_ptr() as usize
+    }
+
+    /// The source stores of the ranges.
+    pub fn stores(&self) -> impl Iterator<Item = usize> {
+        self.runs.iter().map(|run| run.store)
     }
 
     /// The joined dimension.
@@ -182,9 +234,8 @@ impl Join {
     /// A range as a box of its array.
     pub fn piece(&self, number: usize) -> Piece {
         let run = self.runs[number];
-        let JoinedArray { array, recode } = &self.arrays[self.array_of[run.store] as usize];
-        let mut start = vec![0; array.shape.len()];
-        let (mut shape, mut offset) = (array.shape.clone(), start.clone());
+        let JoinedArray { array, recode, start } = &self.arrays[self.array_of[run.store] as usize];
+        let (mut start, mut shape, mut offset) = (start.clone(), self.extent.clone(), vec![0; array.shape.len()]);
         start[self.dimension] = run.start;
         shape[self.dimension] = run.length;
         offset[self.dimension] = run.offset;
@@ -194,7 +245,7 @@ impl Join {
 
     /// The shape of the output.
     pub fn shape(&self) -> Vec<u64> {
-        let mut shape = self.arrays[0].array.shape.clone();
+        let mut shape = self.extent.clone();
         shape[self.dimension] = self.runs.last().map_or(0, |run| run.offset + run.length);
         shape
     }

@@ -44,12 +44,15 @@ pub fn divide(
         if plan.rechunk().is_some() {
             continue;
         }
-        if plan.encoding().is_none() && plan.may_be_assembled() {
+        if plan.may_be_assembled() {
             // Of a shard, one inner chunk at a time.
-            let bytes =
-                plan.chain().chunk_bytes.filter(|_| plan.array.chain.sharding.is_some()).or(plan.object_bytes());
-            let bytes = bytes.unwrap_or(COPY_PIECE).saturating_mul(COPIES_DECODED_AGAIN);
-            plan.need = bytes.saturating_add(COPY_PIECE).min(budget);
+            let own = plan.chain().chunk_bytes.filter(|_| plan.array.chain.sharding.is_some()).or(plan.object_bytes());
+            let bytes = own.unwrap_or(COPY_PIECE).max(plan.view.largest_chunk());
+            let need = bytes.saturating_mul(COPIES_DECODED_AGAIN).saturating_add(COPY_PIECE);
+            plan.need = need.min(budget);
+            let at_once = (budget / need.max(1)).min(objects).clamp(1, jobs as u64) as usize;
+            let blocks = plan.blocks().and_then(|blocks| usize::try_from(blocks).ok()).unwrap_or(usize::MAX);
+            plan.threads = nthreads.unwrap_or((jobs / at_once).max(1)).min(blocks.max(1));
             continue;
         }
         if plan.encoding().is_none() {

@@ -89,6 +89,14 @@ impl<'a> OutputPlan<'a> {
         Ok(if failures.is_empty() { Planned::Possible(Box::new(plan)) } else { Planned::Impossible(failures) })
     }
 
+    /// Adds arrays that the first source store does not have.
+    pub fn add(&mut self, plans: Vec<ArrayPlan>) {
+        if !plans.is_empty() {
+            self.plans.extend(plans);
+            self.plans.sort_by(|a, b| a.array.path.cmp(&b.array.path));
+        }
+    }
+
     /// The first source store.
     pub fn store(&self) -> &'a Store {
         &self.stores[0]

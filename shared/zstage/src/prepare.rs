@@ -10,13 +10,14 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zarray::{Coverage, Key, ZarrFormat};
-use zstore::{Location, Store, StoreError, make_empty_directory, remove_empty_directory, write_failed};
+use zstore::{Location, Store, make_empty_directory, remove_empty_directory, write_failed};
 use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
 use crate::documents::{Attributes, Convert, Documents};
 use crate::options::WriteOptions;
 use crate::output_plan::OutputPlan;
+use crate::piece_documents::PieceDocuments;
 use crate::placement::Placement;
 use crate::plan_file::{self, Header, PlanFile};
 use crate::progress::Progress;
@@ -108,33 +109,12 @@ impl OutputPlan<'_> {
             put_document(staged, &key, &text)?;
             earlier.lock().remove(&key);
         }
-        self.note_pieces(&documents.read)?;
+        documents.read.note_pieces(&PieceDocuments::read(&self.plans, self.stores, &self.pool)?);
         documents.read.save(staged)?;
         for key in earlier.into_inner() {
             remove_document(staged, &key)?;
         }
         Ok(notes)
-    }
-
-    /// Notes the documents of the arrays in other source stores: a view reads them, too.
-    fn note_pieces(&self, read: &ReadDocuments) -> Result<(), Failure> {
-        let pieces = self.plans.iter().flat_map(|plan| plan.view.pieces()).filter(|piece| piece.store > 0);
-        let keys: BTreeSet<(usize, String)> = pieces
-            .flat_map(|piece| {
-                let names: &[&str] = match piece.array.format {
-                    ZarrFormat::V2 => &[".zarray", ".zattrs"],
-                    ZarrFormat::V3 => &["zarr.json"],
-                };
-                names.iter().map(|name| (piece.store, piece.array.key(name))).collect::<Vec<_>>()
-            })
-            .collect();
-        let note = |(store, key): (usize, String)| -> Result<(), StoreError> {
-            let mut text = Vec::new();
-            let found = self.stores[store].get(&key, &mut text)?;
-            read.note(store, &key, found.map(|_| text.as_slice()));
-            Ok(())
-        };
-        Ok(self.pool.map(keys.into_iter().collect(), note).into_iter().collect::<Result<(), _>>()?)
     }
 
     /// Makes every document, and writes none: what would be refused is refused.
@@ -150,7 +130,14 @@ impl OutputPlan<'_> {
     pub fn documents<'b>(&'b self, format: Format<'b>) -> Documents<'b> {
         let own = self.hierarchy.format();
         Documents {
+            stores: self.stores,
             store: self.store(),
+            origins: self
+                .plans
+                .iter()
+                .filter(|plan| plan.origin > 0)
+                .map(|plan| (plan.array.key_prefix(), plan.origin))
+                .collect(),
             format: own,
             wanted: format.wanted.unwrap_or(own),
             consolidated: self.hierarchy.consolidated(),

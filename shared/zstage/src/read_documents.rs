@@ -9,6 +9,7 @@ use zstore::{Store, StoreError};
 use zwire::{Exit, Failure};
 
 use crate::folder::READ;
+use crate::piece_documents::PieceDocuments;
 use crate::plan_file::Header;
 use crate::retire::without_copies;
 use crate::staged_store::StagedStore;
@@ -35,6 +36,15 @@ impl ReadDocuments {
         lines.push(b'\n');
     }
 
+    /// Notes the documents of joined arrays.
+    pub fn note_pieces(&self, pieces: &[PieceDocuments]) {
+        let mut lines = self.0.lock();
+        for documents in pieces {
+            lines.extend(serde_json::to_vec(documents).unwrap_or_default());
+            lines.push(b'\n');
+        }
+    }
+
     /// Writes the list to the folder.
     ///
     /// # Errors
@@ -54,10 +64,18 @@ pub fn check_documents(staged: &StagedStore, sources: &[Store], header: &Header,
         return Ok(());
     }
     let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    let unusable =
+        |error: serde_json::Error| Failure::new(Exit::Unreadable, error.to_string()).at(staged.folder().place(READ));
+    let (pieces, lines): (Vec<&[u8]>, Vec<&[u8]>) = lines.into_iter().partition(|line| line.starts_with(b"{"));
+    for line in pieces {
+        let documents: PieceDocuments = serde_json::from_slice(line).map_err(unusable)?;
+        if let Some(number) = documents.changed(sources, pool)? {
+            let source =
+                sources.get(number).ok_or_else(|| unusable(serde_json::Error::custom("a source store is missing")))?;
+            return Err(changed(staged, source, header, "")?);
+        }
+    }
     let check = |line: &[u8]| {
-        let unusable = |error: serde_json::Error| {
-            Failure::new(Exit::Unreadable, error.to_string()).at(staged.folder().place(READ))
-        };
         let Line(key, read, store) = serde_json::from_slice(line).map_err(unusable)?;
         let source =
             sources.get(store).ok_or_else(|| unusable(serde_json::Error::custom("a source store is missing")))?;
@@ -91,7 +109,8 @@ fn changed(staged: &StagedStore, source: &Store, header: &Header, key: &str) -> 
         false if header.in_place => ("the run began; nothing has been replaced by it", RESUME),
         false => ("the run began; the output is not published", RESUME),
     };
-    Ok(Failure::new(Exit::Output, format!("was changed by another program since {since}"))
+    let what = if key.is_empty() { "its metadata was" } else { "was" };
+    Ok(Failure::new(Exit::Output, format!("{what} changed by another program since {since}"))
         .at(source.place(key))
         .hint(hint))
 }

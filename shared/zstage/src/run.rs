@@ -263,6 +263,7 @@ impl<W: Writer> Run<'_, W> {
             Planned::Possible(plan) => plan,
             Planned::Impossible(failures) => return self.refuse(&failures).map(Err),
         };
+        plan.add(self.tool.added(body)?);
         self.tool.check(body, plan.store(), &plan.plans)?;
         plan.divide(output, self.options, planned)?;
         Ok(Ok(plan))
@@ -288,7 +289,7 @@ impl<W: Writer> Run<'_, W> {
     fn check_same_run(&self, header: &Header, stores: &[Store], is_part: bool) -> Result<(), Failure> {
         let options = self.options;
         if (options.begin == Begin::InPlace) != header.in_place && !is_part {
-            return Err(Failure::usage("--in-place differs from the unfinished run"));
+            return Err(Failure::usage(format!("{} differs from the unfinished run", W::IN_PLACE_FLAG)));
         }
         if stores.len() != header.sources.len() {
             let (planned, given) = (header.sources.len(), stores.len());

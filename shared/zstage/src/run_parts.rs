@@ -109,6 +109,7 @@ impl<W: Writer> Run<'_, W> {
             Planned::Possible(plan) => plan,
             Planned::Impossible(failures) => return failures.into_iter().next().map_or(Ok(()), Err),
         };
+        plan.add(self.tool.added(&body)?);
         plan.plan_regions(file.header.memory)?;
         check_fingerprint(&file.header, &plan.plans, staged.output())?;
         plan.check_unchanged(staged, seen, self.progress)

@@ -109,6 +109,14 @@ impl View {
         }
     }
 
+    /// Decoded bytes of the largest chunk of the joined arrays; 0 of other views.
+    pub fn largest_chunk(&self) -> u64 {
+        match self {
+            View::Join(join) => join.largest_chunk(),
+            _ => 0,
+        }
+    }
+
     /// Whether other chunks of the output are not there, and must not be taken for missing ones.
     pub fn is_partial(&self) -> bool {
         matches!(self, View::Chunks(_))

@@ -439,7 +439,7 @@ fn documents_of_the_second_source_that_change_before_the_end_are_noticed() {
         let text = std::fs::read_to_string(directory.path().join(name)).expect("reads");
         std::fs::write(directory.path().join(name), text.replace(":9", ":8")).expect("writes");
         let refused = check().expect_err("its fill value has changed");
-        assert!(refused.to_string().contains("two.zarr/x/") && refused.exit == Exit::Output, "{refused}");
+        assert!(refused.to_string().contains("two.zarr") && refused.exit == Exit::Output, "{refused}");
         publish(staged, &file.header, &stores, &plan.pool, None).expect_err("is not published");
         assert!(!directory.path().join("out.zarr").exists());
     }

@@ -31,6 +31,9 @@ pub trait Writer: Sync {
     /// The flag before the output in commands, with a space after it; empty where the output is an argument.
     const OUTPUT_FLAG: &'static str = "";
 
+    /// The flag that writes to the source itself.
+    const IN_PLACE_FLAG: &'static str = "--in-place";
+
     /// Opens a source store, by default at its path or URL; a tool that computes its data opens a store that generates them. `planned` is
     /// what an unfinished run has decided, if its plan was read before.
     ///
@@ -60,6 +63,14 @@ pub trait Writer: Sync {
     /// Options that cannot be applied to any array.
     fn planner<'a>(&'a self, body: &'a Self::Body, begin: Begin) -> Result<Box<PlanArray<'a>>, Failure> {
         Ok(Box::new(move |store: &Store, array: Array| self.plan(body, begin, store, array)))
+    }
+
+    /// The plans of arrays that the first source store does not have, as views of others.
+    ///
+    /// # Errors
+    /// What stands in their way.
+    fn added(&self, _body: &Self::Body) -> Result<Vec<ArrayPlan>, Failure> {
+        Ok(Vec::new())
     }
 
     /// Looks at the plans of all arrays together.

@@ -74,6 +74,13 @@ impl ValueType {
         self.class == other.class && self.swap == other.swap && self.filters == other.filters && self.name == other.name
     }
 
+    /// The size of a number in bytes, if both differ in nothing but their byte order.
+    pub fn swapped(&self, other: &ValueType) -> Option<usize> {
+        let is_same = self.class == other.class && self.filters == other.filters && self.name == other.name;
+        let size = self.swap.max(other.swap);
+        (is_same && size > 1 && self.swap.min(other.swap) == 0 && self.size == other.size).then_some(size)
+    }
+
     /// The little-endian values without filters of the elements of a decoded chunk.
     pub fn values<'b>(&self, elements: &'b [u8]) -> Cow<'b, [u8]> {
         match &self.filters {

@@ -279,6 +279,10 @@ mod tests {
     }
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Totals of `zdedup`.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct DedupSummary {
@@ -308,6 +312,12 @@ pub struct DedupSummary {
     pub near_duplicates: u64,
     /// Values that are NaN, not a time, or marked as missing.
     pub missing_values: u64,
+    /// With --merge: groups of stores with different variables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged: Option<u64>,
+    /// With --merge: values that some stores have and those with other variables do not.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unmatched: u64,
     /// Totals of the concatenation.
     #[serde(flatten)]
     pub concat: Option<ConcatSummary>,
@@ -316,8 +326,9 @@ pub struct DedupSummary {
 /// What a concatenation adds to a [`DedupSummary`].
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ConcatSummary {
-    /// Values along the dimension in the output.
-    pub kept: u64,
+    /// Values along the dimension in the output; not known to a run that continues an append.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<u64>,
     /// Arrays written.
     pub arrays: u64,
     /// Stored objects written.

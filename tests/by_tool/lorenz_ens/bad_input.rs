@@ -136,15 +136,15 @@ fn a_full_disk_is_an_output_error_and_can_be_continued() {
     let script = format!(
         "mount -t tmpfs -o size=2m none '{place}' || exit 77
         cd '{place}'
-        '{0}' --members 200 --cname none -o full.zarr && exit 1
+        '{0}' --members 200 --codec none -o full.zarr && exit 1
         code=$?; [ $code = 3 ] || [ $code = 7 ] || exit 2
         [ -e full.zarr ] && exit 3
         rm -rf full.zarr.plan
         '{0}' --members 2000 -o full.csv; [ $? = 7 ] || exit 4
         [ -z \"$(ls -A)\" ] || exit 5
-        '{0}' --members 20 --cname none -q -o fits.zarr && exit 6
+        '{0}' --members 20 --codec none -q -o fits.zarr && exit 6
         mount -o remount,size=64m '{place}'
-        '{0}' --members 20 --cname none -q --resume -o fits.zarr || exit 7
+        '{0}' --members 20 --codec none -q --resume -o fits.zarr || exit 7
         [ -e fits.zarr ] && [ ! -e fits.zarr.plan ]",
         tool.display()
     );

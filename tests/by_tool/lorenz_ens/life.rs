@@ -87,7 +87,7 @@ fn a_store_behind_a_url_is_the_same() {
 #[test]
 fn memory_is_bounded() {
     let directory = harness::directory();
-    let more = ["--members", "2000", "--steps", "4000", "--max-memory", "40M", "--cname", "none", "--timing"];
+    let more = ["--members", "2000", "--steps", "4000", "--max-memory", "40M", "--codec", "none", "--timing"];
     let outcome = lorenz(directory.path(), &[&more[..], &["--verify", "none", "-o", "a.zarr"]].concat()).expect(0);
     let summary = outcome.summary();
     assert!(summary["uncompressed_bytes"].as_u64().unwrap() > 190_000_000);

@@ -81,7 +81,7 @@ fn trajectories_are_the_same_in_every_format() {
     let at = |name: &str| directory.path().join(name);
     let ensemble = ["--members", "40", "--steps", "90", "--every", "3"];
     let write = |more: &[&str]| lorenz(directory.path(), &[&ensemble[..], more].concat()).expect(0);
-    let stored = ["--cname", "none", "--zarr-format", "2", "--chunks", "16,10", "-o", "ens.zarr"];
+    let stored = ["--codec", "none", "--zarr-format", "2", "--chunks", "16,10", "-o", "ens.zarr"];
     let summary = write(&stored).summary();
     assert_eq!((&summary["arrays"], &summary["objects"]), (&json!(5), &json!(2 + 3 * 3 * 4)));
     assert_eq!(summary["verified"], summary["objects"]);

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use zcli::clap::{self, Args as ClapArgs, Parser};
-use zcli::{Choice, Common, JobFlags, MemoryFlags, StoreFlags, VerifyFlags, WriterFlags, one_of};
+use zcli::{Choice, CodecFlags, Common, JobFlags, MemoryFlags, StoreFlags, VerifyFlags, WriterFlags, one_of};
 
-use crate::codec::CodecOptions;
 use crate::ensemble::Method;
 use crate::grid::{self, FileIds, GridShape};
 use crate::initial::Rng;
@@ -43,6 +42,8 @@ pub struct Args {
     pub grid: GridFlags,
     #[command(flatten)]
     pub format: FormatFlags,
+    #[command(flatten)]
+    pub codec: CodecFlags,
     #[command(flatten)]
     pub verify: VerifyFlags,
     #[command(flatten)]
@@ -149,10 +150,10 @@ pub struct MethodFlags {
 pub struct MethodChoice(pub Option<Method>);
 
 /// `--chunks`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ChunkShape {
     pub members: Option<u64>,
-    pub times: u64,
+    pub times: Option<u64>,
 }
 
 /// `--on-divergence`.
@@ -212,25 +213,10 @@ pub struct FormatFlags {
     /// Version of the Zarr format
     #[arg(long, value_name = "VERSION", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
     pub zarr_format: u8,
-    /// Members and times of a chunk; with --grid, times of a chunk of whole maps [default: 4 MiB, of up to 512 members]
-    #[arg(long, value_name = "[MEMBERS,]TIMES", value_parser = chunk)]
+    /// Chunk shape: "64,1000" or "member=64,time=1000"; -1 is the whole dimension. With --grid, "time=6"; chunks hold whole maps
+    /// [default: 4 MiB, of up to 512 members]
+    #[arg(long, value_name = "SHAPE", value_parser = chunk, allow_hyphen_values = true)]
     pub chunks: Option<ChunkShape>,
-    /// Compressor inside Blosc, or none
-    #[arg(long, value_name = "NAME", value_parser = ["zstd", "lz4", "lz4hc", "blosclz", "zlib", "none"], default_value = "zstd")]
-    pub cname: String,
-    /// Compression level
-    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=9))]
-    pub clevel: u8,
-    /// Shuffle filter of Blosc
-    #[arg(long, value_name = "FILTER", value_parser = ["shuffle", "bitshuffle", "noshuffle"], default_value = "shuffle")]
-    pub shuffle: String,
-}
-
-impl FormatFlags {
-    /// The compressor.
-    pub fn codec(&self) -> CodecOptions {
-        CodecOptions { cname: self.cname.clone(), clevel: self.clevel, shuffle: self.shuffle.clone() }
-    }
 }
 
 fn finite(text: &str) -> Result<f64, String> {
@@ -247,12 +233,27 @@ fn state(text: &str) -> Result<[f64; 3], String> {
 }
 
 fn chunk(text: &str) -> Result<ChunkShape, String> {
-    let wrong = || "must be positive numbers: MEMBERS,TIMES, such as 64,1000, or TIMES".to_owned();
-    let number = |text: &str| text.trim().parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(wrong);
-    match text.split_once(',') {
-        None => Ok(ChunkShape { members: None, times: number(text)? }),
-        Some((members, times)) => Ok(ChunkShape { members: Some(number(members)?), times: number(times)? }),
+    let wrong =
+        || "must be MEMBERS,TIMES, such as 64,1000 or member=64,time=1000; -1 is the whole dimension".to_owned();
+    let number = |text: &str| match text.trim() {
+        "-1" => Ok(u64::MAX),
+        text => text.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(wrong),
+    };
+    let mut shape = ChunkShape::default();
+    let parts: Vec<&str> = text.split(',').collect();
+    for (left, part) in (0..parts.len()).rev().zip(&parts) {
+        // Without names: the last number is for times.
+        let (name, length) = part.split_once('=').unwrap_or((if left == 0 { "time" } else { "member" }, part));
+        let place = match name.trim() {
+            "member" => &mut shape.members,
+            "time" => &mut shape.times,
+            _ => return Err(wrong()),
+        };
+        if place.replace(number(length)?).is_some() {
+            return Err(wrong());
+        }
     }
+    Ok(shape)
 }
 
 /// Examples for `--help` and the man page.
@@ -346,7 +347,7 @@ are smooth, and compress as weather does.
 
 --faults, all in the last batch, in file_ids that no other batch has: u10 of
 the last but one is NaN at all times; of v10 the last one is missing; the first
-chunk of t2m of the last one is damaged (unless --cname none). Of 22 batches,
+chunk of t2m of the last one is damaged (if it is a Blosc frame). Of 22 batches,
 the file_ids are those of the archive in which 26 duplicates were found.
 
 --prepare, --part, --status and --finish work on all batches; give --batches

@@ -2,7 +2,6 @@
 
 mod advance;
 mod cli;
-mod codec;
 mod compare;
 mod divergence;
 mod documents;

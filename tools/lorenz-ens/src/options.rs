@@ -1,12 +1,11 @@
 //! The options of `lorenz-ens`, from its flags.
 
 use zcli::Stop;
-use zstage::WriteOptions;
+use zstage::{CodecOptions, WriteOptions};
 use zstore::Target;
 use zwire::Failure;
 
 use crate::cli::{Args, ChunkShape, EnsembleFlags, OnDivergence};
-use crate::codec::CodecOptions;
 use crate::ensemble::Method;
 use crate::grid::{BatchSpec, Faults, FileIds, GridShape, SEED_BATCHES};
 use crate::initial::Initial;
@@ -70,7 +69,7 @@ impl Options {
             every: args.method.every,
             stops: args.method.on_divergence == OnDivergence::Stop,
             zarr_format: args.format.zarr_format,
-            codec: args.format.codec(),
+            codec: args.codec.options()?,
             chunks: args.format.chunks,
             write: WriteOptions { verify: args.verify.verify(), ..write },
             verbose: args.common.verbose,
@@ -102,10 +101,11 @@ impl Options {
                 Failure::usage("the trajectories are too large to be written").hint("raise --every, or use --stats")
             );
         }
+        let default = Trajectories::default_chunks(members, times);
         spec.chunks = match self.chunks {
-            None => Trajectories::default_chunks(members, times),
+            None => default,
             Some(ChunkShape { members: wanted, times: wanted_times }) => {
-                [wanted.unwrap_or(members).clamp(1, members), wanted_times.clamp(1, times)]
+                [wanted.unwrap_or(default[0]).clamp(1, members), wanted_times.unwrap_or(default[1]).clamp(1, times)]
             }
         };
         Ok(spec)
@@ -176,7 +176,7 @@ impl Args {
                 center: ensemble.center,
                 spread: ensemble.spread,
                 seed: ensemble.seed,
-                chunk_times: self.format.chunks.map(|chunks| chunks.times),
+                chunk_times: self.format.chunks.and_then(|chunks| chunks.times),
                 nan_file: faults.map(|faults| faults.nan_file),
                 damaged_file: faults.map(|faults| faults.damaged_file),
             }

@@ -4,12 +4,11 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zarray::{Array, ZarrFormat};
-use zcodec::crc32c;
-use zstage::{Action, ArrayPlan, ArrayStats, Begin, Encoding, Sources, Writer};
+use zcodec::{Compressor, crc32c};
+use zstage::{Action, ArrayPlan, ArrayStats, Begin, CodecOptions, Encoding, Sources, Writer};
 use zstore::{Generator, Store, StoreOptions, Target};
 use zwire::{Exit, Failure, GeneratedRecord, Record};
 
-use crate::codec::CodecOptions;
 use crate::divergence::Divergence;
 use crate::grid::{BatchSpec, BatchStore};
 use crate::trajectories::{Trajectories, TrajectoryStore};
@@ -76,10 +75,14 @@ impl Output {
         Output { wanted, planned: Mutex::default(), memory, verbose }
     }
 
-    /// The key of the chunk that is to be damaged once the store is published; none without a compressor, whose damage nobody would see.
+    /// The key of the chunk that is to be damaged once the store is published; none without Blosc frames, whose headers show it.
     pub fn damaged_key(&self) -> Option<String> {
         let planned = self.planned.lock();
-        let body = self.wanted.as_ref().or(planned.as_ref()).filter(|body| body.codec.cname != "none")?;
+        let body = self
+            .wanted
+            .as_ref()
+            .or(planned.as_ref())
+            .filter(|body| matches!(body.codec.compressor(1), Compressor::Blosc(_)))?;
         match &body.content {
             Content::Batch(spec) => spec.damaged_key(body.format()),
             Content::Trajectories(_) => None,
@@ -122,7 +125,7 @@ impl Writer for Output {
     }
 
     fn plan(&self, body: &Body, _: Begin, _: &Store, array: Array) -> Result<Option<ArrayPlan>, Failure> {
-        let encoding = Encoding::new(body.codec.compressor(), &array.chain, array.format);
+        let encoding = Encoding::new(body.codec.compressor(array.itemsize.unwrap_or(1)), &array.chain, array.format);
         Ok(Some(ArrayPlan::new(array, Action::Recompress(encoding), false)))
     }
 
@@ -158,9 +161,9 @@ fn difference(planned: &Result<Value, serde_json::Error>, wanted: &Result<Value,
 
 fn first_difference(planned: &Value, wanted: &Value) -> Option<String> {
     let (Value::Object(planned), Value::Object(wanted)) = (planned, wanted) else { return None };
-    let (name, (a, b)) = planned
-        .iter()
-        .filter_map(|(name, value)| Some((name, (value, wanted.get(name)?))))
-        .find(|(_, (a, b))| a != b)?;
-    first_difference(a, b).or_else(|| Some(name.clone()))
+    // Options that were not given are not in the plan.
+    let names = planned.keys().chain(wanted.keys());
+    let name = names.into_iter().find(|name| planned.get(*name) != wanted.get(*name))?;
+    let inner = planned.get(name).zip(wanted.get(name)).and_then(|(planned, wanted)| first_difference(planned, wanted));
+    inner.or_else(|| Some(name.clone()))
 }

@@ -92,6 +92,7 @@ impl Args {
         let write = self.writer.options(false, &self.work, &self.memory, &self.store, &session.stop);
         let write = WriteOptions { verify: self.verify.verify(), ..write };
         let output = |body| Output::new(body, write.memory_bytes, self.common.verbose);
+        let codec = self.codec.options()?;
         let batches = match self.grid.grid.filter(|_| !self.is_step()) {
             None if !self.is_step() => return Err(Failure::usage("missing option: --grid GRID")),
             None => {
@@ -104,7 +105,7 @@ impl Args {
                 let body = |spec: &BatchSpec| Body {
                     content: Content::Batch(spec.clone()),
                     zarr_format: self.format.zarr_format,
-                    codec: self.format.codec(),
+                    codec: codec.clone(),
                     diverged: Divergence::default(),
                 };
                 let outputs = specs.iter().map(|spec| output(Some(body(spec)))).collect();

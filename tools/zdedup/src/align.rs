@@ -4,129 +4,130 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
-use zarray::{Array, Grid, Hierarchy, Node, Pool, VarFilter, ZarrFormat};
-use zcoord::{Column, Dataset, Mode, is_time_units, name, read_coordinate};
-use zstage::{Attributes, JoinRun, JoinedArray, Recode, Sources, View};
+use zarray::{Array, Hierarchy, Node, Pool, Subset, VarFilter, ZarrFormat};
+use zcoord::{Dataset, Mode, name, read_coordinate_part};
+use zstage::JoinedArray;
 use zstore::Store;
 use zvalue::{Parts, Tolerance, ValueType};
 use zwire::{Exit, Failure, human_counted};
 
+use crate::aligned::{Aligned, OtherArrays};
+use crate::alike::{is_as_long, is_close, is_stored_like, is_time, shift, stored_differently};
 use crate::attributes::Combiner;
+use crate::byte_order::SwapBytes;
 use crate::coordinate::Position;
+use crate::crop::{Crop, Window};
 use crate::duplicates::Stretch;
-use crate::options::Options;
+use crate::options::OutputOptions;
 use crate::overlap::{Overlap, OverlapBuffers};
 use crate::rules::JoinMode;
-use crate::time_shift::TimeShift;
 use crate::variables::{axis, meaning_differs};
 
-/// The batches, as far as they differ from the first.
-pub struct Aligned {
-    /// The dimension.
-    pub dim: String,
-    /// Different lengths along the dimension, that of the first batch first.
-    lengths: Vec<u64>,
-    /// Which of them each batch has.
-    length_of: Arc<[u32]>,
-    /// Arrays that differ from the first batch's in more than their length, by path: batch and array.
-    others: BTreeMap<String, Vec<(usize, JoinedArray)>>,
-    /// New attributes of nodes.
-    pub attributes: Attributes,
-    /// Paths of the arrays that go into the output.
-    pub wanted: BTreeSet<String>,
-    /// A note on attributes that were dropped.
-    pub note: Option<String>,
+/// Compares the metadata and coordinates of the batches `members` with those of the first of them, whose nodes are in `hierarchy`. Of the
+/// batches `apart`, which have other variables, only what they share without the dimension is compared.
+///
+/// # Errors
+/// The first disagreement, and how many there are; a batch that cannot be read.
+pub fn align(
+    members: &[usize],
+    apart: &[usize],
+    hierarchy: &Hierarchy,
+    request: &AlignRequest,
+) -> Result<Aligned, Failure> {
+    let AlignRequest { stores, pool, output, dim, .. } = *request;
+    let var = VarFilter::new(&output.var)?;
+    let (dataset, failed) = Dataset::read(hierarchy, pool);
+    if let Some(error) = failed.into_iter().next() {
+        return Err(error.into());
+    }
+    let mut nodes = Vec::new();
+    hierarchy.walk(
+        pool,
+        |visit| visit,
+        |visit| {
+            if let Ok(Node::Group(group)) = visit {
+                nodes.push((group.path.trim_start_matches('/').to_owned(), group.attributes));
+            }
+            true
+        },
+    );
+    nodes.extend(dataset.arrays().map(|array| (array.key_prefix().to_owned(), array.attributes.clone())));
+    let first = members.first().copied().unwrap_or(0);
+    let mut alignment = Alignment {
+        request,
+        number: first,
+        wanted: wanted(&dataset, &var),
+        var,
+        first: dataset,
+        combiner: Combiner::new(output.combine_attrs, nodes.into_iter()),
+        others: BTreeMap::new(),
+        lengths: Vec::new(),
+        length_of: vec![0; stores.len()],
+        disagreements: Vec::new(),
+    };
+    let lengths = alignment.lengths_of_first();
+    alignment.disagreements.extend(other_length(&stores[first], dim, &lengths));
+    alignment.add_length(first, lengths.first().map(|(_, length)| *length))?;
+    for batch in members.iter().skip(1) {
+        alignment.batch(*batch, Batches::Same)?;
+    }
+    for batch in apart {
+        alignment.batch(*batch, Batches::Apart)?;
+    }
+    alignment.finish()
 }
 
-impl Aligned {
-    /// Compares the metadata and coordinates of all batches with those of the first.
-    ///
-    /// # Errors
-    /// The first disagreement, and how many there are; a batch that cannot be read.
-    pub fn read(sources: &Sources, options: &Options, dim: &str) -> Result<Aligned, Failure> {
-        let (first, failed) = Dataset::read(&sources.hierarchy, &sources.pool);
-        if let Some(error) = failed.into_iter().next() {
-            return Err(error.into());
+impl AlignRequest<'_> {
+    /// What to do about stores with other variables.
+    fn of_variables(&self) -> &'static str {
+        match self.appends {
+            true => "--append-to needs all variables of the store, and no others; write a new store with -o",
+            false => "leave it out with --var; or use --merge if stores have different variables for the same values",
         }
-        let mut nodes = Vec::new();
-        sources.hierarchy.walk(
-            &sources.pool,
-            |visit| visit,
-            |visit| {
-                if let Ok(Node::Group(group)) = visit {
-                    nodes.push((group.path.trim_start_matches('/').to_owned(), group.attributes));
-                }
-                true
-            },
-        );
-        nodes.extend(first.arrays().map(|array| (array.key_prefix().to_owned(), array.attributes.clone())));
-        let mut alignment = Alignment {
-            stores: sources.stores,
-            options,
-            dim,
-            wanted: wanted(&first, &options.var),
-            first,
-            combiner: Combiner::new(options.combine, nodes.into_iter()),
-            others: BTreeMap::new(),
-            lengths: Vec::new(),
-            length_of: Vec::new(),
-            disagreements: Vec::new(),
-        };
-        let lengths = alignment.lengths_of_first();
-        alignment.disagreements.extend(other_length(sources.store(), dim, &lengths));
-        alignment.add_length(Some(sources.store().location()), lengths.first().map(|(_, length)| *length))?;
-        for batch in 1..sources.stores.len() {
-            alignment.batch(batch, &sources.pool)?;
-        }
-        alignment.finish()
     }
+}
 
-    /// Whether an array of some batch is stored otherwise than that of the first.
-    pub fn differs(&self, array: &Array) -> bool {
-        self.others.contains_key(&array.path)
-    }
+/// What all comparisons of batches have in common.
+pub struct AlignRequest<'a> {
+    /// All batches.
+    pub stores: &'a [Store],
+    /// Threads that read.
+    pub pool: &'a Pool,
+    /// What must agree.
+    pub output: &'a OutputOptions,
+    /// Bytes that values may take.
+    pub memory: u64,
+    /// The dimension.
+    pub dim: &'a str,
+    /// What the output has of the other dimensions.
+    pub crop: &'a Crop,
+    /// Whether batches are appended to the first one.
+    pub appends: bool,
+}
 
-    /// The view of an array of the first batch; `None` if it does not lie along the dimension.
-    ///
-    /// # Errors
-    /// Arrays that cannot be joined.
-    pub fn view(&self, array: &Array, runs: &Arc<[JoinRun]>) -> Result<Option<View>, Failure> {
-        let Some(dimension) = axis(array, &self.dim) else { return Ok(None) };
-        let with_length = |length: &u64| {
-            let mut array = array.clone();
-            array.attributes = serde_json::Map::new();
-            array.shape[dimension] = *length;
-            let grid = array.numbered().and_then(|grid| Grid::new(array.shape.clone(), grid.chunk_shape().to_vec()));
-            array.grid = grid;
-            JoinedArray { array: Arc::new(array), recode: None }
-        };
-        let mut arrays: Vec<JoinedArray> = self.lengths.iter().map(with_length).collect();
-        let mut array_of = Arc::clone(&self.length_of);
-        if let Some(others) = self.others.get(&array.path) {
-            let mut own = array_of.to_vec();
-            for (batch, other) in others {
-                own[*batch] = arrays.len() as u32;
-                arrays.push(other.clone());
-            }
-            array_of = own.into();
-        }
-        let join = zstage::Join::new(arrays, array_of, dimension, Arc::clone(runs));
-        let join = join.map_err(|error| Failure::new(Exit::Unreadable, error.to_string()))?;
-        Ok(Some(View::Join(Box::new(join))))
-    }
+/// Which batches are compared with the first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Batches {
+    /// Those with the same variables.
+    Same,
+    /// Those with other variables for the same values.
+    Apart,
 }
 
 /// The comparison with the first batch.
 struct Alignment<'a> {
-    stores: &'a [Store],
-    options: &'a Options,
-    dim: &'a str,
+    request: &'a AlignRequest<'a>,
+    /// The number of the first batch, and its nodes.
+    number: usize,
     first: Dataset,
+    /// The variables of the output.
+    var: VarFilter,
     /// Paths of the arrays that go into the output.
     wanted: BTreeSet<String>,
     combiner: Combiner,
-    others: BTreeMap<String, Vec<(usize, JoinedArray)>>,
+    others: BTreeMap<String, OtherArrays>,
     lengths: Vec<u64>,
     length_of: Vec<u32>,
     disagreements: Vec<Failure>,
@@ -144,31 +145,31 @@ impl Alignment<'_> {
     /// The length of the dimension in each array of the first batch that has it.
     fn lengths_of_first(&self) -> Vec<(String, u64)> {
         let wanted = self.first.arrays().filter(|array| self.is_wanted(array));
-        wanted.filter_map(|array| Some((array.path.clone(), array.shape[axis(array, self.dim)?]))).collect()
+        wanted.filter_map(|array| Some((array.path.clone(), array.shape[axis(array, self.request.dim)?]))).collect()
     }
 
-    fn add_length(&mut self, place: Option<impl ToString>, length: Option<u64>) -> Result<(), Failure> {
-        let absent = || Failure::new(Exit::Absent, format!("no variable has the dimension {}", self.dim));
-        let place = place.map(|place| place.to_string()).unwrap_or_default();
-        let length = length.ok_or_else(|| absent().at(place))?;
+    fn add_length(&mut self, batch: usize, length: Option<u64>) -> Result<(), Failure> {
+        let absent = || Failure::new(Exit::Absent, format!("no variable has the dimension {}", self.request.dim));
+        let length = length.ok_or_else(|| absent().at(self.request.stores[batch].location()))?;
         let number = self.lengths.iter().position(|known| *known == length).unwrap_or_else(|| {
             self.lengths.push(length);
             self.lengths.len() - 1
         });
-        self.length_of.push(number as u32);
+        self.length_of[batch] = number as u32;
         Ok(())
     }
 
     /// Compares a batch.
-    fn batch(&mut self, batch: usize, pool: &Pool) -> Result<(), Failure> {
-        let store = &self.stores[batch];
+    fn batch(&mut self, batch: usize, kind: Batches) -> Result<(), Failure> {
+        let pool = self.request.pool;
+        let store = &self.request.stores[batch];
         let hierarchy = Hierarchy::open(store, pool, store.is_remote())?;
         let (mut found, mut lengths) = (BTreeSet::new(), Vec::new());
         let mut disagreements = Vec::new();
         let mut looks = Vec::new();
         hierarchy.walk(
             pool,
-            |visit| visit.map_err(Failure::from).and_then(|node| self.node(store, node)),
+            |visit| visit.map_err(Failure::from).and_then(|node| self.node(batch, kind, node)),
             |looked| {
                 looks.push(looked);
                 true
@@ -183,26 +184,30 @@ impl Alignment<'_> {
                 }
                 Ok(Looked::Array { array, agreement, is_time }) => {
                     found.insert(array.path.clone());
-                    lengths.extend(axis(&array, self.dim).map(|axis| (array.path.clone(), array.shape[axis])));
+                    lengths.extend(axis(&array, self.request.dim).map(|axis| (array.path.clone(), array.shape[axis])));
                     let except: &[&str] = if is_time { &["units", "calendar"] } else { &[] };
                     let added = self.combiner.add(array.key_prefix(), &array.attributes, except);
                     let differs = |name: String| attribute_differs(store, array.key_prefix(), &name);
                     disagreements.extend(added.err().map(differs));
                     if let Agreement::Other(other) = agreement {
-                        self.others.entry(array.path.clone()).or_default().push((batch, *other));
+                        self.others.entry(array.path.clone()).or_default().add(batch, *other);
                     }
                 }
                 Ok(Looked::LeftOut) => {}
             }
         }
+        if kind == Batches::Apart {
+            self.disagreements.append(&mut disagreements);
+            return Ok(());
+        }
         for array in self.first.arrays().filter(|array| self.is_wanted(array) && !found.contains(&array.path)) {
             let failure = Failure::new(Exit::Unreadable, format!("no array {}, which the first batch has", array.path));
-            disagreements.push(failure.at(store.location()).hint("leave it out with --var"));
+            disagreements.push(failure.at(store.location()).hint(self.request.of_variables()));
         }
-        disagreements.extend(other_length(store, self.dim, &lengths));
+        disagreements.extend(other_length(store, self.request.dim, &lengths));
         self.disagreements.append(&mut disagreements);
         match self.disagreements.is_empty() {
-            true => self.add_length(Some(store.location()), lengths.first().map(|(_, length)| *length)),
+            true => self.add_length(batch, lengths.first().map(|(_, length)| *length)),
             // There will be no output.
             false => Ok(()),
         }
@@ -214,7 +219,8 @@ impl Alignment<'_> {
     }
 
     /// Compares a node with that of the first batch.
-    fn node(&self, store: &Store, node: Node) -> Result<Looked, Failure> {
+    fn node(&self, batch: usize, kind: Batches, node: Node) -> Result<Looked, Failure> {
+        let store = &self.request.stores[batch];
         let array = match node {
             Node::Group(group) => {
                 return Ok(Looked::Group(group.path.trim_start_matches('/').to_owned(), group.attributes));
@@ -223,25 +229,32 @@ impl Alignment<'_> {
         };
         let at = |failure: Failure| failure.at(store.place(array.key_prefix()));
         let Some(first) = self.first.array(&array.path) else {
-            if !self.options.var.is_everything() && !self.options.var.matches(&array.path) {
+            if kind == Batches::Apart {
+                return Ok(Looked::LeftOut);
+            }
+            if !self.var.is_everything() && !self.var.matches(&array.path) {
                 return Ok(Looked::LeftOut);
             }
             let failure = Failure::new(Exit::Unreadable, "the first batch has no such array");
-            return Err(at(failure.hint("leave it out with --var")));
+            return Err(at(failure.hint(self.request.of_variables())));
         };
         if !self.is_wanted(first) {
             return Ok(Looked::LeftOut);
         }
+        if kind == Batches::Apart && axis(first, self.request.dim).is_some() {
+            // What both have along the dimension is compared value by value.
+            return Ok(Looked::LeftOut);
+        }
         let is_time = is_time(first) && is_time(&array);
-        let agreement = self.array(store, &array, first, is_time).map_err(at)?;
+        let agreement = self.array(batch, &array, first, is_time).map_err(at)?;
         Ok(Looked::Array { array, agreement, is_time })
     }
 
     /// Compares an array with that of the first batch.
-    fn array(&self, store: &Store, array: &Array, first: &Array, is_time: bool) -> Result<Agreement, Failure> {
-        let first_store = self.stores[0].location();
+    fn array(&self, batch: usize, array: &Array, first: &Array, is_time: bool) -> Result<Agreement, Failure> {
+        let first_store = self.request.stores[self.number].location();
         let differs = |what: String| Failure::new(Exit::Unreadable, what);
-        let dimension = axis(first, self.dim);
+        let dimension = axis(first, self.request.dim);
         if array.format != first.format {
             let number = |format: ZarrFormat| format.number();
             let text = format!("is Zarr v{}, and {first_store} is v{}", number(array.format), number(first.format));
@@ -256,7 +269,10 @@ impl Alignment<'_> {
         if own != expected {
             return Err(differs(format!("has data type {own}, and {expected} in {first_store}")));
         }
-        let pairs = array.shape.iter().zip(&first.shape).enumerate().filter(|(axis, _)| Some(*axis) != dimension);
+        let [own_window, window] =
+            [self.request.crop.window(array, batch), self.request.crop.window(first, self.number)];
+        let pairs = own_window.shape.iter().zip(&window.shape).enumerate();
+        let pairs = pairs.filter(|(axis, _)| Some(*axis) != dimension);
         if array.shape.len() != first.shape.len() || pairs.into_iter().any(|(_, (own, other))| own != other) {
             return Err(differs(format!("has shape {:?}, and {:?} in {first_store}", array.shape, first.shape)));
         }
@@ -269,40 +285,56 @@ impl Alignment<'_> {
             return Err(differs(format!("{name} is {}, and {} in {first_store}", shown(array), shown(first))));
         }
         if dimension.is_none() {
-            self.same_values(store, array, first, is_time)?;
+            self.same_values(batch, array, first, is_time)?;
             return Ok(Agreement::Same);
         }
+        let recode = recode.or_else(|| SwapBytes::between(array, first));
+        if let (None, Some(what)) = (&recode, stored_differently(array, first)) {
+            return Err(differs(format!("{what} in {first_store}"))
+                .hint("recompress the batches to the same layout first: zrecompress SRC DST"));
+        }
         Ok(match recode {
-            None if is_stored_like(array, first) => Agreement::Same,
+            None if is_stored_like(array, first)
+                && own_window.start == window.start
+                && (self.request.crop.is_empty() || is_as_long(array, first, dimension)) =>
+            {
+                Agreement::Same
+            }
             recode => {
                 let array = Array { attributes: serde_json::Map::new(), ..array.clone() };
-                Agreement::Other(Box::new(JoinedArray { array: Arc::new(array), recode }))
+                Agreement::Other(Box::new(JoinedArray { array: Arc::new(array), recode, start: own_window.start }))
             }
         })
     }
 
     /// Compares the values of an array that does not lie along the dimension.
-    fn same_values(&self, store: &Store, array: &Array, first: &Array, is_time: bool) -> Result<(), Failure> {
-        if self.options.join == JoinMode::Override {
+    fn same_values(&self, batch: usize, array: &Array, first: &Array, is_time: bool) -> Result<(), Failure> {
+        if self.request.output.join == JoinMode::Override {
             return Ok(());
         }
-        let memory = self.options.write.memory_bytes / 4;
+        let store = &self.request.stores[batch];
+        let windows = [self.request.crop.window(first, self.number), self.request.crop.window(array, batch)];
+        let memory = self.request.memory;
         if array.shape.is_empty() || is_time {
-            let read = |store: &Store, array: &Array| read_coordinate(store, array, Mode::Cf, &Pool::new(1), memory);
-            let (own, expected) = (read(store, array)?.0, read(&self.stores[0], first)?.0);
-            return if is_close(&own, &expected, self.options.tolerance) {
+            let read = |store: &Store, array: &Array, window: &Window| {
+                let part = Subset::new(window.start.clone(), window.shape.clone());
+                read_coordinate_part(store, array, &part, Mode::Cf, &Pool::new(1), memory)
+            };
+            let own = read(store, array, &windows[1])?.0;
+            let expected = read(&self.request.stores[self.number], first, &windows[0])?.0;
+            return if is_close(&own, &expected, self.request.output.coord_tolerance) {
                 Ok(())
             } else {
                 Err(self.other_values(None))
             };
         }
         let refused = |what: String| Failure::new(Exit::Unreadable, what);
-        let expected = Parts::new(&self.stores[0], first, memory).map_err(refused)?;
+        let expected = Parts::new(&self.request.stores[self.number], first, memory).map_err(refused)?;
         let own = Parts::new(store, array, memory).map_err(refused)?;
-        let tolerance = Tolerance { rtol: 0.0, atol: self.options.tolerance };
-        let overlap = Overlap::new(expected, own, 0, tolerance, memory).map_err(refused)?;
-        let start = Position { batch: 0, index: 0 };
-        let stretch = Stretch { first: start, other: start, length: array.shape[0] };
+        let tolerance = Tolerance { rtol: 0.0, atol: self.request.output.coord_tolerance };
+        let [first_at, own_at] = windows.clone().map(|window| Position { batch: 0, index: window.start[0] });
+        let stretch = Stretch { first: first_at, other: own_at, length: windows[0].shape[0] };
+        let overlap = Overlap::new(expected, own, windows, 0, tolerance, memory).map_err(refused)?;
         let differences = overlap.compare(&stretch, &mut OverlapBuffers::default())?;
         let differing: u64 = differences.iter().map(|(_, difference)| difference.differing).sum();
         let largest = differences.iter().map(|(_, difference)| difference.max).fold(0.0, f64::max);
@@ -310,7 +342,7 @@ impl Alignment<'_> {
     }
 
     fn other_values(&self, differing: Option<(u64, f64)>) -> Failure {
-        let first = self.stores[0].location();
+        let first = self.request.stores[self.number].location();
         let failure = |text| Failure::new(Exit::Unreadable, text);
         let hint = "use --join override to take the values of the first batch";
         match differing {
@@ -348,14 +380,21 @@ impl Alignment<'_> {
                 Some(format!("{counted}: {}{more}", names.join(", ")))
             }
         };
+        // Those of the first of all batches are planned from its nodes.
+        let wanted = self.first.arrays().filter(|array| self.number > 0 && self.wanted.contains(&array.path));
+        let arrays = wanted.cloned().collect();
         Ok(Aligned {
-            dim: self.dim.to_owned(),
+            dim: self.request.dim.to_owned(),
+            arrays,
+            first: self.number,
+            crop: self.request.crop.clone(),
             lengths: self.lengths,
             length_of: self.length_of.into(),
             others: self.others,
             wanted: self.wanted,
             attributes: self.combiner.changed(),
             note,
+            last_kinds: Mutex::new(Vec::new().into()),
         })
     }
 }
@@ -379,40 +418,6 @@ fn other_length(store: &Store, dim: &str, lengths: &[(String, u64)]) -> Option<F
 fn wanted(dataset: &Dataset, var: &VarFilter) -> BTreeSet<String> {
     let selected = dataset.arrays().filter(|array| var.matches(&array.path));
     dataset.with_descriptions(selected).into_iter().map(str::to_owned).collect()
-}
-
-/// Whether all values are equal, or numbers that differ by no more than `tolerance`; NaN equals NaN.
-fn is_close(a: &Column, b: &Column, tolerance: f64) -> bool {
-    let close = |(a, b): (f64, f64)| a == b || (a - b).abs() <= tolerance || (a.is_nan() && b.is_nan());
-    match (a.numbers(), b.numbers()) {
-        (Some(a), Some(b)) => a.len() == b.len() && a.into_iter().zip(b).all(close),
-        _ => a.values == b.values,
-    }
-}
-
-fn is_time(array: &Array) -> bool {
-    array.attributes.get("units").and_then(Value::as_str).is_some_and(is_time_units)
-}
-
-/// The conversion of times, if they count from another date.
-fn shift(array: &Array, first: &Array, dimension: Option<usize>) -> Result<Option<Arc<dyn Recode>>, String> {
-    let same = |name: &str| array.attributes.get(name) == first.attributes.get(name);
-    if (same("units") && same("calendar")) || dimension.is_none() {
-        return Ok(None);
-    }
-    let shift = TimeShift::between(array, first)?;
-    Ok(shift.map(|shift| Arc::new(shift) as Arc<dyn Recode>))
-}
-
-/// Whether an array is stored like the first batch's, apart from its length.
-fn is_stored_like(array: &Array, first: &Array) -> bool {
-    let chunks = |array: &Array| array.numbered().map(|grid| grid.chunk_shape().to_vec());
-    array.chain.specs == first.chain.specs
-        && array.dtype == first.dtype
-        && array.order == first.order
-        && array.fill_value == first.fill_value
-        && array.keys == first.keys
-        && chunks(array) == chunks(first)
 }
 
 fn attribute_differs(store: &Store, prefix: &str, name: &str) -> Failure {

@@ -1,12 +1,19 @@
 //! A batch: one of the stores that are concatenated, and its coordinate along the dimension.
 
-use zarray::{Array, Hierarchy, Node, Pool};
-use zcoord::{Column, Mode, Values, dimensions, name, read_coordinate};
+use std::collections::BTreeSet;
+
+use zarray::{Array, Hierarchy, Node, Pool, VarFilter};
+use zcoord::{Column, Dataset, Mode, Values, dimensions, name, read_coordinate};
 use zstore::{Store, StoreOptions, Target};
 use zwire::{Exit, Failure, did_you_mean};
 
+use crate::variables::is_variable;
+
 /// A store and its coordinate.
+#[derive(Clone)]
 pub struct Batch {
+    /// Its number among all stores.
+    pub number: usize,
     /// The store, as given.
     pub name: String,
     /// How it is opened again, to compare data.
@@ -15,20 +22,24 @@ pub struct Batch {
     pub column: Column,
     /// A note on attributes of the coordinate that are not supported.
     pub note: Option<String>,
+    /// Paths of its variables along the dimension, if they were asked for.
+    pub variables: BTreeSet<String>,
 }
 
 impl Batch {
-    /// Opens a store and reads its coordinate `dim`, which may take `memory` bytes.
+    /// Opens store `number` and reads its coordinate `dim`, which may take `memory` bytes; with `var`, the names of the variables along
+    /// the dimension, too.
     ///
     /// # Errors
     /// `Exit::Absent` if there is no such store or coordinate; `Exit::Unreadable` if it cannot be read.
     pub fn open(
-        target: &Target,
+        (number, target): (usize, &Target),
         dim: &str,
         options: &StoreOptions,
         pool: &Pool,
         memory: u64,
         trusts: bool,
+        var: Option<&VarFilter>,
     ) -> Result<Batch, Failure> {
         let store = Store::open(target, options)?;
         // Stale consolidated metadata has old lengths: it is used only where every look costs a request, and not of a store that is changed.
@@ -36,12 +47,32 @@ impl Batch {
         let array = coordinate(&hierarchy, dim, pool).map_err(|failure| failure.at(store.location()))?;
         let (column, note) = read_coordinate(&store, &array, Mode::Cf, pool, memory)?;
         check_precision(&store, &array, &column, pool, memory)?;
-        Ok(Batch { name: store.location().to_string(), target: target.clone(), column, note })
+        let variables = var.map_or_else(|| Ok(BTreeSet::new()), |var| variables(&hierarchy, dim, pool, var))?;
+        Ok(Batch { number, name: store.location().to_string(), target: target.clone(), column, note, variables })
+    }
+
+    /// A batch of these values, which has no store.
+    #[cfg(test)]
+    pub fn of_column(column: Column) -> Batch {
+        let variables = BTreeSet::new();
+        Batch { number: 0, name: "b".into(), target: Target::from("b"), column, note: None, variables }
     }
 
     /// Number of its values.
     pub fn len(&self) -> u64 {
         self.column.len() as u64
+    }
+}
+
+/// Paths of the variables along the dimension.
+fn variables(hierarchy: &Hierarchy, dim: &str, pool: &Pool, var: &VarFilter) -> Result<BTreeSet<String>, Failure> {
+    let (dataset, failed) = Dataset::read(hierarchy, pool);
+    match failed.into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => {
+            let variables = dataset.arrays().filter(|array| is_variable(array, dim, var));
+            Ok(variables.map(|array| array.path.clone()).collect())
+        }
     }
 }
 
@@ -73,7 +104,7 @@ pub fn coordinate(hierarchy: &Hierarchy, dim: &str, pool: &Pool) -> Result<Array
     {
         return Ok(*array);
     }
-    let (mut found, mut dims) = (Vec::new(), std::collections::BTreeSet::new());
+    let (mut found, mut dims) = (Vec::new(), BTreeSet::new());
     hierarchy.walk(
         pool,
         |visit| visit,

@@ -136,7 +136,6 @@ fn older(coordinate: &Coordinate) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use zcoord::{Column, Kind, Values};
-    use zstore::Target;
 
     use super::*;
     use crate::batch::Batch;
@@ -145,12 +144,7 @@ mod tests {
     const NAMES: [&str; 3] = ["a.zarr", "b.zarr", "dir/c.zarr"];
 
     fn chosen(batches: [&[i64]; 3], rule: &Rule) -> Result<Vec<usize>, Failure> {
-        let batch = |values: &&[i64]| Batch {
-            name: "b".into(),
-            target: Target::from("b"),
-            column: Column::new(Kind::Int(64), Values::I64(values.to_vec())),
-            note: None,
-        };
+        let batch = |values: &&[i64]| Batch::of_column(Column::new(Kind::Int(64), Values::I64(values.to_vec())));
         let coordinate = Coordinate::new(&batches.iter().map(batch).collect::<Vec<_>>()).expect("numbers");
         let sorted = coordinate.sorted();
         let duplicates = Duplicates::find(&coordinate, &sorted);
@@ -191,8 +185,7 @@ mod tests {
     #[test]
     fn rows_that_follow_each_other_are_one_range() {
         let column = |values: &[i64]| Column::new(Kind::Int(64), Values::I64(values.to_vec()));
-        let batch =
-            |values: &[i64]| Batch { name: "b".into(), target: Target::from("b"), column: column(values), note: None };
+        let batch = |values: &[i64]| Batch::of_column(column(values));
         let coordinate = Coordinate::new(&[batch(&[0, 1, 2]), batch(&[5, 4])]).expect("numbers");
         let run = |store, start, length, offset| JoinRun { store, start, length, offset };
         assert_eq!(runs(&coordinate, &[0, 2, 3, 4]), [run(0, 0, 1, 0), run(0, 2, 1, 1), run(1, 0, 2, 2)]);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use zcli::clap::{self, Args as ClapArgs, Parser, ValueEnum};
-use zcli::{Common, JobFlags, MemoryFlags, StoreFlags, VarFlags, VerifyFlags, WriterFlags};
+use zcli::{ChunkFlags, CodecFlags, Common, JobFlags, MemoryFlags, StoreFlags, VarFlags, VerifyFlags, WriterFlags};
 use zstore::Target;
 
 /// Concatenate Zarr stores along a dimension without duplicates
@@ -17,7 +17,8 @@ use zstore::Target;
 /// run before anything is written, unless --keep, --prefer or --overlap decides. All other coordinates, data types, units and
 /// calendars must agree with those of the first STORE; times that count from different dates are rewritten to count from that of
 /// the first. Chunks that are the same in the output are copied as they are stored, without decoding; others are assembled and encoded
-/// like those of the first STORE.
+/// like those of the first STORE, or as the codec options say. Other chunk shapes (--chunks, --shards) apply to variables along --dim,
+/// except its coordinate.
 ///
 /// With --append-to, values that the store does not have are appended to it in place: chunks first, beyond the shape that
 /// readers see, then the metadata, consolidated metadata last. Readers that use consolidated metadata see the old store or the new
@@ -28,6 +29,8 @@ use zstore::Target;
 #[derive(Debug, Parser)]
 #[command(
     name = "zdedup",
+    mut_arg("chunks", |chunks| chunks.help(CHUNKS)),
+    mut_arg("codec", |codec| codec.help(CODEC)),
     mut_arg("output", |output| output.help(OUTPUT).value_name("DST")),
     override_usage = "zdedup [OPTIONS] --dim=DIM STORE...\n       zdedup [OPTIONS] --dim=DIM -o DST STORE...\n       zdedup [OPTIONS] --dim=DIM --append-to=DST STORE..."
 )]
@@ -43,13 +46,17 @@ pub struct Args {
     pub dim: Option<String>,
     /// Append to this store, in place, the values that it does not have. Readers see the old store until everything is written; an
     /// interrupted run is continued with --resume
-    #[arg(long, value_name = "DST", conflicts_with_all = ["output", "overwrite", "prepare", "part", "status", "finish", "sort", "prefer", "var", "combine_attrs"])]
+    #[arg(long, value_name = "DST", conflicts_with_all = ["output", "overwrite", "prepare", "part", "status", "finish", "sort", "merge", "prefer", "var", "combine_attrs", "codec", "cname", "clevel", "shuffle", "split", "blocksize", "chunks", "shards", "no_shards"])]
     pub append_to: Option<Target>,
 
     #[command(flatten)]
     pub decide: DecideFlags,
     #[command(flatten)]
     pub agree: AgreeFlags,
+    #[command(flatten)]
+    pub codec: CodecFlags,
+    #[command(flatten)]
+    pub chunk: ChunkFlags,
     #[command(flatten)]
     pub var: VarFlags,
     #[command(flatten)]
@@ -68,6 +75,13 @@ pub struct Args {
 
 const OUTPUT: &str =
     "Store to write, which must not exist: a path, or a URL (file, s3, gs or az). Without it, nothing is written";
+
+const CHUNKS: &str = "Chunk shape of the output: \"time=744,latitude=16\" or \"744,16,16\"; -1 is the whole dimension; dimensions not named \
+                      keep the chunk length of the first STORE. \"t2m:time=744\" applies only to arrays whose name matches the glob. \
+                      Repeatable; the last match wins";
+
+const CODEC: &str =
+    "Codec of the output chunks [default: that of the first STORE; blosc if another codec option is given]";
 
 /// What is done about duplicates.
 #[derive(Debug, Clone, ClapArgs)]
@@ -90,17 +104,22 @@ pub struct DecideFlags {
     /// Sort the output by the coordinate
     #[arg(long)]
     pub sort: bool,
+    /// Merge stores that have other variables for the same values: all must have the same values, and the same data of variables that
+    /// they share
+    #[arg(long)]
+    pub merge: bool,
 }
 
 /// What must agree between stores.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Options for agreement")]
 pub struct AgreeFlags {
-    /// How variables without --dim are joined, such as latitudes: they must have the same values in all stores (exact), or those of the
-    /// first STORE are used (override)
+    /// How variables without --dim are joined, such as latitudes: they must have the same values in all stores (exact); the output has
+    /// only the range of each dimension that all stores have (inner); or those of the first STORE are used (override)
     #[arg(long, value_name = "HOW", value_enum, default_value = "exact")]
     pub join: JoinFlag,
-    /// Largest absolute difference of variables without --dim that counts as equal; the values of the first STORE are used
+    /// Largest absolute difference of variables without --dim that counts as equal, also for --join inner; the values of the first
+    /// STORE are used
     #[arg(long, value_name = "NUMBER", default_value_t = 0.0, value_parser = parse_tolerance)]
     pub coord_tolerance: f64,
     /// Attributes of the output: those of the first STORE without those that differ in others (drop_conflicts); all, if none differ
@@ -152,6 +171,8 @@ pub enum OverlapFlag {
 pub enum JoinFlag {
     /// The same values.
     Exact,
+    /// Only values that all stores have.
+    Inner,
     /// Those of the first store.
     Override,
 }

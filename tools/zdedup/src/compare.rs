@@ -14,6 +14,7 @@ use zwire::{ConflictRecord, Exit, Failure, Record};
 
 use crate::batch::Batch;
 use crate::coordinate::Coordinate;
+use crate::crop::Crop;
 use crate::duplicates::Stretch;
 use crate::options::Options;
 use crate::overlap::{Overlap, OverlapBuffers};
@@ -35,6 +36,10 @@ pub struct Comparison<'a> {
     coordinate: &'a Coordinate,
     options: &'a Options,
     dim: &'a str,
+    /// What is compared of the other dimensions.
+    crop: &'a Crop,
+    /// Whether variables that only one of two stores has are no fault.
+    only_shared: bool,
     pool: Pool,
     /// The batches that were opened last, of first and of other occurrences: stretches come in their order.
     last: [Mutex<Option<Arc<Opened>>>; 2],
@@ -50,9 +55,16 @@ pub struct Compared {
 
 impl<'a> Comparison<'a> {
     /// A comparison of these batches.
-    pub fn new(batches: &'a [Batch], coordinate: &'a Coordinate, options: &'a Options, dim: &'a str) -> Comparison<'a> {
+    pub fn new(
+        batches: &'a [Batch],
+        coordinate: &'a Coordinate,
+        options: &'a Options,
+        dim: &'a str,
+        crop: &'a Crop,
+        only_shared: bool,
+    ) -> Comparison<'a> {
         let pool = Pool::new(options.write.jobs);
-        Comparison { batches, coordinate, options, dim, pool, last: Default::default() }
+        Comparison { batches, coordinate, options, dim, crop, only_shared, pool, last: Default::default() }
     }
 
     /// Compares what is under a stretch; each difference is emitted, and each variable that cannot be compared.
@@ -120,7 +132,8 @@ impl<'a> Comparison<'a> {
         let is_wanted = |array: &&Array| is_variable(array, self.dim, &self.options.var);
         let shared = first.dataset.arrays().filter(is_wanted).map(|array| (array, other.dataset.array(&array.path)));
         let only = other.dataset.arrays().filter(is_wanted).filter(|array| first.dataset.array(&array.path).is_none());
-        shared.chain(only.map(|array| (array, None))).collect()
+        let all = shared.chain(only.map(|array| (array, None)));
+        all.filter(|(_, other)| !self.only_shared || other.is_some()).collect()
     }
 
     /// Compares a variable: the values under each coordinate value, and what differs.
@@ -150,8 +163,10 @@ impl<'a> Comparison<'a> {
         let limit = self.options.write.memory_bytes;
         let first_parts = Parts::new(&first.store, a, limit).map_err(refused)?;
         let other_parts = Parts::new(&other.store, b, limit).map_err(refused)?;
+        let number = |opened: &Opened| self.batches[opened.number].number;
+        let windows = [self.crop.window(a, number(first)), self.crop.window(b, number(other))];
         let overlap =
-            Overlap::new(first_parts, other_parts, dimension, Tolerance::default(), limit).map_err(refused)?;
+            Overlap::new(first_parts, other_parts, windows, dimension, Tolerance::default(), limit).map_err(refused)?;
         let _permit = memory.acquire(overlap.cost());
         let differences = overlap.compare(stretch, &mut buffers.take())?;
         Ok((overlap.elements(), differences))

@@ -1,82 +1,93 @@
 //! What `zdedup` adds to the common writer: a join of all batches, and the record of each array.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-use zarray::Array;
+use zarray::{Array, Hierarchy, Node};
 use zcoord::{Column, Mode, read_coordinate};
+use zstage::rechunk::Shapes;
 use zstage::{
     Action, ArrayPlan, ArrayStats, Attributes, Begin, Encoding, JoinRun, OutputPlan, PlanArray, Progress, Sources,
-    View, Writer,
+    View, Writer, as_planned,
 };
 use zstore::{Location, Store};
 use zwire::{ConcatRecord, Exit, Failure, PlanRecord, Record};
 
-use crate::align::Aligned;
+use crate::align::{AlignRequest, align};
+use crate::aligned::Aligned;
 use crate::batch::coordinate;
-use crate::options::Options;
-use crate::rules::CopyMode;
+use crate::crop::Crop;
+use crate::layout::{cannot_encode, laid_out, reads_again};
+use crate::options::{Options, OutputOptions};
+use crate::plan_body::{Body, GroupRuns};
+use crate::rules::{CopyMode, JoinMode};
 use crate::variables::axis;
-
-/// Chunk length of coordinates along the dimension: one of their chunks holds those of many batches.
-const COORDINATE_CHUNK: u64 = 1 << 17;
 
 /// `zdedup` as a writer.
 pub struct Concat<'a> {
     options: &'a Options,
-    /// What is kept of each batch; `None` for a step of an output that was prepared.
-    runs: Option<Vec<JoinRun>>,
+    /// What is kept of the batches of each group; `None` for a step of an output that was prepared.
+    groups: Option<Vec<GroupRuns>>,
     /// The coordinate of the store that is appended to, as the choice was made from it.
     before: Option<&'a Column>,
-    aligned: Mutex<Option<Arc<Aligned>>>,
+    /// The batches of each group.
+    aligned: Mutex<Option<Arc<Vec<Aligned>>>>,
     /// Whether all ranges fit chunks of a length along the dimension.
     fitting: Mutex<HashMap<u64, bool>>,
     /// Objects whose stored bytes were copied.
     copied: AtomicU64,
 }
 
-/// What the plan file keeps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Body {
-    /// The dimension.
-    dim: String,
-    /// Ranges of the batches: number of the batch, start, length.
-    ranges: Vec<(usize, u64, u64)>,
-    /// Whether all chunks are encoded again.
-    recode: bool,
-    /// Whether the first store is the output.
-    #[serde(default)]
-    append: bool,
-    /// New attributes of nodes.
-    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
-    attributes: Attributes,
-}
-
-impl Body {
-    fn runs(&self) -> Arc<[JoinRun]> {
-        let run = |offset: &mut u64, (store, start, length): &(usize, u64, u64)| {
-            let run = JoinRun { store: *store, start: *start, length: *length, offset: *offset };
-            *offset += length;
-            Some(run)
-        };
-        self.ranges.iter().scan(0, run).collect()
-    }
-}
-
 impl<'a> Concat<'a> {
     /// A concatenation of these ranges.
-    pub fn new(options: &'a Options, runs: Option<Vec<JoinRun>>, before: Option<&'a Column>) -> Concat<'a> {
+    pub fn new(options: &'a Options, groups: Option<Vec<GroupRuns>>, before: Option<&'a Column>) -> Concat<'a> {
         Concat {
             options,
-            runs,
+            groups,
             before,
             aligned: Mutex::default(),
             fitting: Mutex::default(),
             copied: AtomicU64::new(0),
         }
+    }
+
+    /// Bytes that values which are compared may take.
+    fn memory(&self) -> u64 {
+        self.options.write.memory_bytes / 4
+    }
+
+    /// Compares the batches of each group, and the first batches of all groups.
+    fn align(
+        &self,
+        groups: &[GroupRuns],
+        sources: &Sources,
+        output: &OutputOptions,
+        crop: &Crop,
+        dim: &str,
+    ) -> Result<Vec<Aligned>, Failure> {
+        let (stores, pool) = (sources.stores, &*sources.pool);
+        let appends = self.options.appends;
+        let request = AlignRequest { stores, pool, output, memory: self.memory(), dim, crop, appends };
+        let firsts: Vec<usize> = groups.iter().filter_map(|group| group.batches.first().copied()).collect();
+        let align_group = |(number, group): (usize, &GroupRuns)| {
+            if number == 0 {
+                return align(&group.batches, &firsts[1..], &sources.hierarchy, &request);
+            }
+            let first = &stores[firsts[number]];
+            let hierarchy = Hierarchy::open(first, pool, first.is_remote())?;
+            if hierarchy.format() != sources.hierarchy.format() {
+                let text = format!("is of another Zarr format than {}", stores[firsts[0]].location());
+                return Err(Failure::new(Exit::Unreadable, text)
+                    .at(first.location())
+                    .hint("convert it with zrecompress --zarr-format"));
+            }
+            let aligned = align(&group.batches, &firsts[number + 1..], &hierarchy, &request)?;
+            check_groups(&aligned.arrays, &sources.hierarchy).map_err(|failure| failure.at(first.location()))?;
+            Ok(aligned)
+        };
+        groups.iter().enumerate().map(align_group).collect()
     }
 
     /// Objects whose stored bytes were copied.
@@ -89,25 +100,18 @@ impl<'a> Concat<'a> {
         body: &Body,
         aligned: &Aligned,
         runs: &Arc<[JoinRun]>,
+        shapes: &Shapes,
         array: &Array,
     ) -> Result<ArrayPlan, Failure> {
         let Some(view) = aligned.view(array, runs)? else {
             let plan = ArrayPlan::new(array.clone(), Action::Copy("no such dimension"), body.append);
             return Ok(plan);
         };
-        let action = match body.recode {
-            false => Action::Copy("stored chunks where possible"),
-            true => {
-                let encoding = Encoding::of(array.chain.innermost(), array.format).ok_or_else(cannot_encode(array))?;
-                // Also those that have this encoding already.
-                Action::Recompress(Encoding { unchanged: false, ..encoding })
-            }
-        };
-        let plan = ArrayPlan::of_view(array, view, action);
-        let plan = match coordinate_chunks(array, &body.dim, &plan).filter(|_| !body.append) {
-            Some(chunks) => plan.with_chunks(chunks),
-            None => plan,
-        };
+        if !matches!(view, View::Join(_)) {
+            return Ok(ArrayPlan::of_view(array, view, Action::Copy("no such dimension")));
+        }
+        let plan = ArrayPlan::of_view(array, view, Action::Copy("stored chunks where possible"));
+        let plan = if body.append { plan } else { laid_out(body, shapes, array, plan)? };
         self.check(array, aligned, runs, &plan)?;
         Ok(if body.append { plan.appended() } else { plan })
     }
@@ -115,15 +119,15 @@ impl<'a> Concat<'a> {
     /// Chunks that are assembled must be encoded, and are not wanted with `--copy raw`, except those of coordinates.
     fn check(&self, array: &Array, aligned: &Aligned, runs: &[JoinRun], plan: &ArrayPlan) -> Result<(), Failure> {
         let (Some(axis), Some(grid)) = (axis(array, &aligned.dim), plan.array.numbered()) else { return Ok(()) };
-        let is_copied = plan.new_chunks.is_none()
-            && match aligned.differs(array) {
+        let is_copied = plan.new_members.is_none()
+            && match aligned.differs(array) || !aligned.crop.is_empty() {
                 false => self.fits(runs, grid.chunk_shape()[axis]),
                 true => plan.copied_objects().is_some_and(|(copied, all)| copied == all),
             };
-        if is_copied {
+        if is_copied || plan.encoding().is_some() {
             return Ok(());
         }
-        if self.options.copy == CopyMode::Raw && array.shape.len() > 1 {
+        if self.options.output.copy == CopyMode::Raw && array.shape.len() > 1 {
             let text = format!(
                 "--copy raw: the chunks of some batches cannot be copied: they have {} indices along {}, or are encoded otherwise",
                 grid.chunk_shape()[axis],
@@ -146,6 +150,26 @@ impl<'a> Concat<'a> {
     }
 }
 
+/// Arrays of other stores go into groups that the first one has.
+fn check_groups(arrays: &[Array], hierarchy: &Hierarchy) -> Result<(), Failure> {
+    let group = |array: &Array| array.path.rsplit_once('/').map_or(String::new(), |(group, _)| group.to_owned());
+    let groups: BTreeSet<String> = arrays.iter().map(group).filter(|group| !group.is_empty()).collect();
+    for group in groups {
+        if !matches!(hierarchy.node(&group)?, Some(Node::Group(_))) {
+            let text = format!("--merge: the first store has no group {group}");
+            return Err(Failure::new(Exit::Unreadable, text).hint("merge the groups one by one: STORE/GROUP"));
+        }
+    }
+    Ok(())
+}
+
+/// A store that is appended to keeps its values.
+fn check_area(crop: &Crop, sources: &Sources) -> Result<(), Failure> {
+    let Some(name) = crop.cropped_in_first() else { return Ok(()) };
+    let text = format!("--join inner: a store has not all values of {name} that the store to append to has");
+    Err(Failure::new(Exit::Unreadable, text).at(sources.store().location()).hint("write a new store with -o"))
+}
+
 /// Another program may have appended to the store since its coordinate was read: now, it is locked.
 fn check_before(sources: &Sources, dim: &str, before: &Column, options: &Options) -> Result<(), Failure> {
     let store = sources.store();
@@ -159,22 +183,6 @@ fn check_before(sources: &Sources, dim: &str, before: &Column, options: &Options
     Err(failure.at(store.location()).hint("run the command again"))
 }
 
-fn cannot_encode(array: &Array) -> impl FnOnce() -> Failure {
-    let text = format!("chunks have to be assembled, and cannot be encoded with {}", array.chain.describe());
-    let failure = Failure::new(Exit::Unreadable, text).at(&array.path);
-    || failure.hint("recompress the batches first: zrecompress SRC DST")
-}
-
-/// The chunk shape of a coordinate along the dimension, in place of one small chunk for each batch.
-fn coordinate_chunks(array: &Array, dim: &str, plan: &ArrayPlan) -> Option<Vec<u64>> {
-    if array.shape.len() != 1 || axis(array, dim) != Some(0) || array.chain.sharding.is_some() {
-        return None;
-    }
-    let (own, total) = (array.numbered()?.chunk_shape()[0], *plan.array.shape.first()?);
-    let wanted = total.clamp(1, COORDINATE_CHUNK);
-    (own < wanted).then(|| vec![wanted])
-}
-
 impl Writer for Concat<'_> {
     type Body = Body;
 
@@ -184,29 +192,43 @@ impl Writer for Concat<'_> {
 
     const OUTPUT_FLAG: &'static str = "-o ";
 
+    const IN_PLACE_FLAG: &'static str = "--append-to";
+
     fn body(&self, planned: Option<&Body>, sources: &Sources) -> Result<Body, Failure> {
         let dim = planned.map(|planned| planned.dim.clone()).or_else(|| self.options.dim.clone());
         let dim = dim.ok_or_else(|| Failure::usage("missing option: --dim DIM"))?;
-        let aligned = Arc::new(Aligned::read(sources, self.options, &dim)?);
-        *self.aligned.lock() = Some(Arc::clone(&aligned));
-        let recode = self.options.copy == CopyMode::Recode;
-        let append = self.options.appends;
+        let given = &self.options.output;
+        let output = planned.map_or_else(|| Ok(given.clone()), |planned| as_planned(given, &planned.output))?;
+        let groups = match (&self.groups, planned) {
+            (None, Some(planned)) => planned.groups.clone(),
+            (groups, _) => groups.clone().unwrap_or_default(),
+        };
+        let crop = match output.join {
+            JoinMode::Inner => Crop::read(sources.stores, &dim, &sources.pool, self.memory(), output.coord_tolerance)?,
+            _ => Crop::default(),
+        };
+        let aligned = self.align(&groups, sources, &output, &crop, &dim)?;
+        let mut attributes = Attributes::new();
+        aligned.iter().rev().for_each(|group| attributes.extend(group.attributes.clone()));
+        *self.aligned.lock() = Some(Arc::new(aligned));
+        if self.options.appends {
+            check_area(&crop, sources)?;
+        }
         if let (None, Some(before)) = (planned, self.before) {
             check_before(sources, &dim, before, self.options)?;
         }
-        match (planned, &self.runs) {
-            (Some(planned), None) => Ok(planned.clone()),
-            (planned, runs) => {
-                let ranges: Vec<_> = runs.iter().flatten().map(|run| (run.store, run.start, run.length)).collect();
-                let body = Body { dim, ranges, recode, append, attributes: aligned.attributes.clone() };
-                match planned.is_none_or(|planned| *planned == body) {
-                    true => Ok(body),
-                    false => {
-                        Err(Failure::usage("the batches or the choice of duplicates differ from the unfinished run")
-                            .hint("start over with --overwrite"))
-                    }
-                }
-            }
+        let body = Body {
+            dim,
+            groups,
+            output,
+            crop,
+            append: planned.map_or(self.options.appends, |planned| planned.append),
+            attributes,
+        };
+        match planned.is_none_or(|planned| *planned == body) {
+            true => Ok(body),
+            false => Err(Failure::usage("the batches or the choice of duplicates differ from the unfinished run")
+                .hint("start over with --overwrite")),
         }
     }
 
@@ -215,23 +237,64 @@ impl Writer for Concat<'_> {
     }
 
     fn planner<'b>(&'b self, body: &'b Body, _: Begin) -> Result<Box<PlanArray<'b>>, Failure> {
-        let runs = body.runs();
-        let aligned = self.aligned.lock().clone();
-        let aligned = aligned.ok_or_else(|| Failure::new(Exit::Bug, "the batches were not compared"))?;
+        let groups = self.aligned.lock().clone();
+        let groups = groups.ok_or_else(|| Failure::new(Exit::Bug, "the batches were not compared"))?;
+        let runs = body.groups.first().map(GroupRuns::runs).unwrap_or_else(|| Vec::new().into());
+        let shapes = body.output.chunk.shapes()?;
         Ok(Box::new(move |store: &Store, array: Array| {
-            if !aligned.wanted.contains(&array.path) {
+            let Some(aligned) = groups.first().filter(|aligned| aligned.wanted.contains(&array.path)) else {
                 return Ok(None);
-            }
-            let plan = self.array(body, &aligned, &runs, &array);
+            };
+            let plan = self.array(body, aligned, &runs, &shapes, &array);
             plan.map(Some).map_err(|failure| failure.at(store.place(array.key_prefix())))
         }))
     }
 
-    fn refine(&self, _: &mut Body, _: &OutputPlan, _: &Location, progress: &dyn Progress) -> Result<bool, Failure> {
-        if let Some(note) = self.aligned.lock().as_ref().and_then(|aligned| aligned.note.clone()) {
-            progress.warn(&note);
+    fn added(&self, body: &Body) -> Result<Vec<ArrayPlan>, Failure> {
+        let groups = self.aligned.lock().clone();
+        let groups = groups.ok_or_else(|| Failure::new(Exit::Bug, "the batches were not compared"))?;
+        let shapes = body.output.chunk.shapes()?;
+        let mut plans: Vec<ArrayPlan> = Vec::new();
+        let mut paths: BTreeSet<&str> =
+            groups.iter().take(1).flat_map(|group| &group.wanted).map(String::as_str).collect();
+        for (aligned, group) in groups.iter().zip(&body.groups).skip(1) {
+            let runs = group.runs();
+            for array in &aligned.arrays {
+                if paths.insert(&array.path) {
+                    let plan =
+                        self.array(body, aligned, &runs, &shapes, array).map_err(|failure| failure.at(&array.path))?;
+                    plans.push(ArrayPlan { origin: aligned.first, ..plan });
+                }
+            }
         }
+        Ok(plans)
+    }
+
+    fn refine(
+        &self,
+        body: &mut Body,
+        plan: &OutputPlan,
+        _: &Location,
+        progress: &dyn Progress,
+    ) -> Result<bool, Failure> {
+        body.check_shapes(&plan.plans)?.iter().for_each(|note| progress.warn(note));
+        let cropped: Vec<String> =
+            body.crop.dimensions().map(|(name, length)| format!("{length} values of {name}")).collect();
+        if !cropped.is_empty() {
+            progress.warn(&format!("--join inner: the output has the {} that all stores have", cropped.join(", ")));
+        }
+        reads_again(&plan.plans).iter().for_each(|note| progress.warn(note));
+        self.aligned
+            .lock()
+            .iter()
+            .flat_map(|groups| groups.iter())
+            .filter_map(|group| group.note.as_ref())
+            .for_each(|note| progress.warn(note));
         Ok(false)
+    }
+
+    fn check(&self, body: &Body, store: &Store, plans: &[ArrayPlan]) -> Result<(), Failure> {
+        body.check_shapes(plans).map(drop).map_err(|failure| failure.at(store.location()))
     }
 
     fn attributes<'b>(&self, body: &'b Body) -> &'b Attributes {

@@ -32,15 +32,20 @@ impl Coordinate {
     /// `Exit::Unreadable` if they are of different kinds or calendars.
     pub fn new(batches: &[Batch]) -> Result<Coordinate, Failure> {
         let columns: Vec<Column> = batches.iter().map(|batch| batch.column.clone()).collect();
-        let column = Column::concatenated(&columns).ok_or_else(|| different(batches))?;
+        Coordinate::of_columns(&columns).ok_or_else(|| different(batches))
+    }
+
+    /// Puts columns together; `None` if they are of different kinds or calendars.
+    pub fn of_columns(columns: &[Column]) -> Option<Coordinate> {
+        let column = Column::concatenated(columns)?;
         let mut starts = vec![0];
-        starts.extend(batches.iter().scan(0, |end, batch| {
-            *end += batch.len();
+        starts.extend(columns.iter().scan(0, |end, column| {
+            *end += column.len() as u64;
             Some(*end)
         }));
         let mut coordinate = Coordinate { column, starts, is_decreasing: false };
         coordinate.is_decreasing = coordinate.goes_down();
-        Ok(coordinate)
+        Some(coordinate)
     }
 
     /// Number of batches.
@@ -139,13 +144,12 @@ fn different(batches: &[Batch]) -> Failure {
 #[cfg(test)]
 mod tests {
     use zcoord::Kind;
-    use zstore::Target;
 
     use super::*;
 
     fn batch(values: &[f64]) -> Batch {
         let column = Column::new(Kind::Float(64), Values::F64(values.to_vec()));
-        Batch { name: "b".into(), target: Target::from("b"), column, note: None }
+        Batch::of_column(column)
     }
 
     #[test]
@@ -159,7 +163,7 @@ mod tests {
         assert!(!coordinate.is_decreasing());
         assert!(Coordinate::new(&[batch(&[2.0, 1.0])]).expect("numbers").is_decreasing());
         let text = Column::new(Kind::Text, Values::Text(vec!["a".into()]));
-        let text = Batch { name: "t".into(), target: Target::from("t"), column: text, note: None };
+        let text = Batch::of_column(text);
         let failure = Coordinate::new(&[batch(&[1.0]), text]).map(drop).expect_err("of two kinds");
         assert!(failure.to_string().contains("holds text"), "{failure}");
     }

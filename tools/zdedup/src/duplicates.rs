@@ -156,18 +156,12 @@ pub fn stretches(coordinate: &Coordinate, duplicates: &Duplicates) -> Vec<Stretc
 #[cfg(test)]
 mod tests {
     use zcoord::{Column, Kind, Values};
-    use zstore::Target;
 
     use super::*;
     use crate::batch::Batch;
 
     fn coordinate(batches: &[&[i64]]) -> Coordinate {
-        let batch = |values: &&[i64]| Batch {
-            name: "b".into(),
-            target: Target::from("b"),
-            column: Column::new(Kind::Int(64), Values::I64(values.to_vec())),
-            note: None,
-        };
+        let batch = |values: &&[i64]| Batch::of_column(Column::new(Kind::Int(64), Values::I64(values.to_vec())));
         Coordinate::new(&batches.iter().map(batch).collect::<Vec<_>>()).expect("numbers")
     }
 

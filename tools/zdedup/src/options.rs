@@ -1,8 +1,9 @@
 //! The options of `zdedup`, from its flags.
 
+use serde::{Deserialize, Serialize};
 use zarray::VarFilter;
 use zcli::{Stop, stores};
-use zstage::{ArrivalCheck, Command, WriteOptions};
+use zstage::{ArrivalCheck, ChunkOptions, CodecOptions, Command, WriteOptions};
 use zstore::{Location, Target};
 use zwire::Failure;
 
@@ -19,22 +20,49 @@ pub struct Options {
     pub rule: Rule,
     /// Whether the output is sorted.
     pub sorts: bool,
-    /// How other coordinates must agree.
-    pub join: JoinMode,
-    /// Largest difference of coordinates that counts as equal.
-    pub tolerance: f64,
+    /// Whether stores with different variables are merged.
+    pub merges: bool,
     /// Whether the first batch is the store that the others are appended to.
     pub appends: bool,
-    /// What happens to attributes.
-    pub combine: Combine,
-    /// How chunks are written.
-    pub copy: CopyMode,
+    /// What decides the output.
+    pub output: OutputOptions,
     /// The variables of the output.
     pub var: VarFilter,
     /// How the output is written, and how stores are reached.
     pub write: WriteOptions,
     /// Whether each array has a record.
     pub verbose: bool,
+}
+
+/// What decides the output besides the batches and the choice of duplicates. The plan file keeps it, without what is not given.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutputOptions {
+    /// How other coordinates must agree.
+    #[serde(skip_serializing_if = "is_default")]
+    pub join: JoinMode,
+    /// Largest difference of coordinates that counts as equal.
+    #[serde(skip_serializing_if = "is_default")]
+    pub coord_tolerance: f64,
+    /// What happens to attributes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub combine_attrs: Combine,
+    /// How chunks are written.
+    #[serde(skip_serializing_if = "is_default")]
+    pub copy: CopyMode,
+    /// Patterns of the variables of the output.
+    #[serde(skip_serializing_if = "is_default")]
+    pub var: Vec<String>,
+    /// The codec, if it is not that of the first batch.
+    #[serde(flatten)]
+    pub codec: CodecOptions,
+    /// The chunk shapes, if they are not those of the first batch.
+    #[serde(flatten)]
+    pub chunk: ChunkOptions,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Which occurrences of duplicates are kept.
@@ -111,6 +139,11 @@ impl Options {
                 Failure::usage(format!("--append-to keeps what the store has, and cannot be combined with {flag}"));
             return Err(failure.hint("write a new store with -o"));
         }
+        let (codec, chunk) = (args.codec.options()?, args.chunk.options());
+        if args.agree.copy == CopyFlag::Raw && (codec.is_given() || chunk.is_given()) {
+            return Err(Failure::usage("--copy raw cannot be combined with codec or chunk options")
+                .hint("stored chunks have the codec and shape of the batches; use --copy auto"));
+        }
         let write = args.writer.options(appends, &args.work, &args.memory, &args.source, stop);
         let write = WriteOptions { verify: args.verify.verify(), arrival: ArrivalCheck::Auto, ..write };
         Ok(Options {
@@ -118,11 +151,17 @@ impl Options {
             compares: decide.compare == CompareFlag::Data,
             rule,
             sorts: decide.sort,
-            join: args.agree.join.into(),
-            tolerance: args.agree.coord_tolerance,
+            merges: decide.merge,
             appends,
-            combine: if appends { Combine::Override } else { args.agree.combine_attrs.into() },
-            copy: args.agree.copy.into(),
+            output: OutputOptions {
+                join: args.agree.join.into(),
+                coord_tolerance: args.agree.coord_tolerance,
+                combine_attrs: if appends { Combine::Override } else { args.agree.combine_attrs.into() },
+                copy: args.agree.copy.into(),
+                var: args.var.var.clone(),
+                codec,
+                chunk,
+            },
             var: args.var.filter()?,
             write,
             verbose: args.common.verbose,
@@ -216,6 +255,7 @@ impl From<JoinFlag> for JoinMode {
     fn from(flag: JoinFlag) -> JoinMode {
         match flag {
             JoinFlag::Exact => JoinMode::Exact,
+            JoinFlag::Inner => JoinMode::Inner,
             JoinFlag::Override => JoinMode::Override,
         }
     }

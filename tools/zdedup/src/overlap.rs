@@ -1,9 +1,10 @@
 //! The values of a variable under a stretch of duplicates, in two batches.
 
-use zarray::{Array, ArrayValues, Pool, Subset, ZarrError, copy_subset, read_region};
+use zarray::{ArrayValues, Pool, Subset, ZarrError, copy_subset, read_region};
 use zcodec::to_usize;
 use zvalue::{Class, Difference, PartBuffers, Parts, Tolerance, compare, compare_mixed};
 
+use crate::crop::Window;
 use crate::duplicates::Stretch;
 
 /// Buffers of a worker.
@@ -20,6 +21,10 @@ pub struct OverlapBuffers {
 pub struct Overlap<'a> {
     first: Parts<'a>,
     other: Parts<'a>,
+    /// Where each begins; 0 along the joined dimension.
+    start: [Vec<u64>; 2],
+    /// The shape of both, whatever their length along the joined dimension.
+    shape: Vec<u64>,
     dimension: usize,
     tolerance: Tolerance,
     /// Whether equal stored bytes are equal values.
@@ -32,22 +37,25 @@ pub struct Overlap<'a> {
 pub type Differences = Vec<(u64, Difference)>;
 
 impl<'a> Overlap<'a> {
-    /// A variable that has the joined dimension at `dimension`.
+    /// The boxes `windows` of a variable that has the joined dimension at `dimension`.
     ///
     /// # Errors
     /// A message if its values cannot be compared.
     pub fn new(
         first: Parts<'a>,
         other: Parts<'a>,
+        windows: [Window; 2],
         dimension: usize,
         tolerance: Tolerance,
         memory: u64,
     ) -> Result<Overlap<'a>, String> {
-        let lengths = |array: &Array| {
-            let others = array.shape.iter().enumerate().filter(|(axis, _)| *axis != dimension);
+        let lengths = |window: &Window| {
+            let others = window.shape.iter().enumerate().filter(|(axis, _)| *axis != dimension);
             others.map(|(_, length)| *length).collect::<Vec<u64>>()
         };
-        if first.array.shape.len() != other.array.shape.len() || lengths(first.array) != lengths(other.array) {
+        let [mut own, mut theirs] = windows;
+        (own.start[dimension], theirs.start[dimension]) = (0, 0);
+        if own.shape.len() != theirs.shape.len() || lengths(&own) != lengths(&theirs) {
             return Err(format!("shapes {:?} and {:?} do not match", first.array.shape, other.array.shape));
         }
         let numbers = [&first, &other].iter().all(|parts| matches!(parts.value.class, Class::Number(_)));
@@ -58,12 +66,21 @@ impl<'a> Overlap<'a> {
             && first.reader.elements() == other.reader.elements()
             && first.reader.grid().chunk_shape() == other.reader.grid().chunk_shape()
             && first.array.chain.innermost().specs == other.array.chain.innermost().specs;
-        Ok(Overlap { first, other, dimension, tolerance, is_alike, memory })
+        Ok(Overlap {
+            first,
+            other,
+            start: [own.start, theirs.start],
+            shape: own.shape,
+            dimension,
+            tolerance,
+            is_alike,
+            memory,
+        })
     }
 
     /// Values under one coordinate value.
     pub fn elements(&self) -> u64 {
-        let lengths = self.first.array.shape.iter().enumerate().filter(|(axis, _)| *axis != self.dimension);
+        let lengths = self.shape.iter().enumerate().filter(|(axis, _)| *axis != self.dimension);
         lengths.map(|(_, length)| *length).product()
     }
 
@@ -97,15 +114,15 @@ impl<'a> Overlap<'a> {
 
     /// The box of a range of the joined dimension.
     fn region(&self, start: u64, length: u64) -> Subset {
-        let mut shape = self.first.array.shape.clone();
-        let mut starts = vec![0; shape.len()];
+        let (mut starts, mut shape) = (self.start[0].clone(), self.shape.clone());
         (starts[self.dimension], shape[self.dimension]) = (start, length);
         Subset::new(starts, shape)
     }
 
     /// The same box in the other batch.
     fn moved(&self, part: &Subset, stretch: &Stretch) -> Subset {
-        let mut start = part.start().to_vec();
+        let mut start: Vec<u64> = part.start().iter().zip(&self.start[0]).map(|(at, start)| at - start).collect();
+        start.iter_mut().zip(&self.start[1]).for_each(|(at, start)| *at += start);
         start[self.dimension] = start[self.dimension] - stretch.first.index + stretch.other.index;
         Subset::new(start, part.shape().to_vec())
     }

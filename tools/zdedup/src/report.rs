@@ -9,6 +9,7 @@ use crate::batch::Batch;
 use crate::choose::ends;
 use crate::compare::Comparison;
 use crate::coordinate::Coordinate;
+use crate::crop::Crop;
 use crate::duplicates::{Duplicates, Fault, Stretch, faults, stretches};
 use crate::options::Options;
 
@@ -20,6 +21,9 @@ pub struct Report<'a> {
     pub duplicates: &'a Duplicates,
     pub options: &'a Options,
     pub dim: &'a str,
+    pub crop: &'a Crop,
+    /// Whether variables that only one of two stores has are no fault.
+    pub only_shared: bool,
 }
 
 /// The result of comparing the data of a value: variables that differ, and whether all could be compared.
@@ -82,6 +86,14 @@ impl Report<'_> {
         Ok((summary, conflicting))
     }
 
+    /// Compares the data of duplicates; returns the number of those whose data conflict.
+    ///
+    /// # Errors
+    /// As [`Report::emit`].
+    pub fn conflicting(&self, session: &mut Session) -> Result<u64, Failure> {
+        Ok(self.compare(session)?.iter().filter(|data| data.conflicting > 0).count() as u64)
+    }
+
     /// Emits the batches, with what is kept of each.
     ///
     /// # Errors
@@ -115,7 +127,8 @@ impl Report<'_> {
         if stretches.is_empty() {
             return Ok(data);
         }
-        let comparison = Comparison::new(self.batches, self.coordinate, self.options, self.dim);
+        let comparison =
+            Comparison::new(self.batches, self.coordinate, self.options, self.dim, self.crop, self.only_shared);
         let total: u64 = stretches.iter().map(|stretch| stretch.length).sum();
         let bar = session.status.bar(total, Unit::Items("values"));
         let number_of = self.numbers();

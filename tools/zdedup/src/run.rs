@@ -4,20 +4,22 @@ use std::path::Path;
 
 use zarray::Pool;
 use zcli::{Common, Ending, Session, Table, Tool};
-use zcoord::Column;
 use zstage::{Command, Outcome, StagedStore, Summary};
-use zstore::{Location, MOST_REQUESTS, Target};
+use zstore::{Location, MOST_REQUESTS, Store, Target};
 use zwire::{ConcatSummary, DedupSummary, Exit, Failure, human_counted};
 
 use crate::batch::Batch;
-use crate::choose::{by_value, choose, occur, runs};
+use crate::choose::occur;
 use crate::cli::{Args, EXAMPLES, SECTIONS};
 use crate::concat::Concat;
 use crate::coordinate::Coordinate;
-use crate::duplicates::Duplicates;
+use crate::crop::Crop;
 use crate::human;
-use crate::options::{Options, Rule};
-use crate::report::Report;
+use crate::merge::{groups, match_groups};
+use crate::options::Options;
+use crate::plan_body::GroupRuns;
+use crate::rules::JoinMode;
+use crate::survey::{Survey, totals};
 
 /// Batches that are opened at the same time for each core: opening waits for disks and servers.
 const OPENED_PER_CORE: usize = 4;
@@ -76,75 +78,74 @@ impl Tool for Args {
         if let Some(failure) = failed.filter(|_| target.is_some() || batches.is_empty()) {
             return Err(failure);
         }
-        let coordinate = Coordinate::new(&batches)?;
-        let sorted = coordinate.sorted();
-        let duplicates = Duplicates::find(&coordinate, &sorted);
-        let report = Report {
-            batches: &batches,
-            coordinate: &coordinate,
-            sorted: &sorted,
-            duplicates: &duplicates,
-            options: &options,
-            dim: &dim,
+        let crop = match options.output.join == JoinMode::Inner && options.compares {
+            true => common(&batches, &dim, &options)?,
+            false => Crop::default(),
         };
-        let names: Vec<&str> = batches.iter().map(|batch| batch.name.as_str()).collect();
-        if let Rule::Prefer(preferred) = &options.rule
-            && let Some(failure) = preferred.unmatched(&names)
-        {
-            return Err(failure);
+        let mut surveys = groups(batches, options.merges)
+            .into_iter()
+            .map(|group| Survey::new(group, &options, &dim, &crop, session))
+            .collect::<Result<Vec<_>, Failure>>()?;
+        if options.merges && surveys.len() == 1 {
+            session.status.warn("--merge: all stores have the same variables");
         }
-        let (mut summary, conflicting) = report.emit(session)?;
-        let kept = choose(&coordinate, &duplicates, &conflicting, &options.rule, &names);
+        let mut summary = totals(&surveys);
+        match_groups(&mut surveys, &crop, &options, &dim, session, &mut summary)?;
         let Some(target) = target else {
             // Without an output, what a rule says of duplicates is only shown.
-            report.batches(&kept.unwrap_or_default(), session)?;
+            for survey in &surveys {
+                survey.emit_batches(survey.kept.as_deref().unwrap_or_default(), &options, &dim, &crop, session)?;
+            }
             return Ok(Ending::new(verdict(&summary, session), &summary));
         };
         check(&summary, &options)?;
-        let kept = if options.sorts { by_value(&coordinate, kept?) } else { kept? };
-        let kept = if options.appends { appended(&coordinate, kept) } else { kept };
-        if options.appends && kept.len() == coordinate.rows(0).len() {
-            let values = human_counted((coordinate.len() - kept.len()) as u64, "value");
-            session
-                .status
-                .warn(&format!("{target}: nothing to append: {values} of {dim} are there already or not wanted"));
-            report.batches(&kept, session)?;
-            return Ok(Ending::new(Exit::Done, &summary));
+        for survey in &mut surveys {
+            let kept = std::mem::replace(&mut survey.kept, Ok(Vec::new()))?;
+            let kept = if options.appends { appended(&survey.coordinate, kept) } else { kept };
+            let is_appended = options.appends && kept.len() == survey.coordinate.rows(0).len();
+            if kept.is_empty() && !is_appended {
+                return Err(Failure::new(Exit::No, "no value is kept: nothing would be written").at(&target));
+            }
+            survey.emit_batches(&kept, &options, &dim, &crop, session)?;
+            if is_appended {
+                let values = human_counted((survey.coordinate.len() - kept.len()) as u64, "value");
+                session
+                    .status
+                    .warn(&format!("{target}: nothing to append: {values} of {dim} are there already or not wanted"));
+                return Ok(Ending::new(Exit::Done, &summary));
+            }
+            survey.kept = Ok(kept);
         }
-        if kept.is_empty() {
-            return Err(Failure::new(Exit::No, "no value is kept: nothing would be written").at(&target));
-        }
-        report.batches(&kept, session)?;
         if summary.unsorted > 0 && !options.sorts && !options.appends {
             let values = human_counted(summary.unsorted, "value");
             session.status.warn(&format!("{values} out of order in the output; use --sort to sort it by {dim}"));
         }
-        let before = if options.appends { batches.first().map(|store| &store.column) } else { None };
-        self.write(&options, targets, &target, &coordinate, &kept, before, &mut summary, session)
+        self.write(&options, targets, &target, &surveys, &mut summary, session)
     }
 }
 
 impl Args {
-    /// Writes the concatenation of the rows in `kept`.
-    #[allow(clippy::too_many_arguments)] // Each is one thing.
+    /// Writes the concatenation of the rows that are kept.
     fn write(
         &self,
         options: &Options,
         targets: Vec<Target>,
         target: &Target,
-        coordinate: &Coordinate,
-        kept: &[usize],
-        before: Option<&Column>,
+        surveys: &[Survey],
         summary: &mut DedupSummary,
         session: &mut Session,
     ) -> Result<Ending, Failure> {
-        let concat = Concat::new(options, Some(runs(coordinate, kept)), before);
+        let first = surveys.first();
+        let before = first.and_then(|first| first.batches.first()).map(|store| &store.column);
+        let kept = first.map_or(0, |first| first.rows().len() as u64);
+        let groups = surveys.iter().map(GroupRuns::of).collect();
+        let concat = Concat::new(options, Some(groups), before.filter(|_| options.appends));
         let command = self.command(targets, target)?;
         let outcome = zstage::run(&concat, &command, &options.write, &session.listener())?;
-        summary.concat = totals(&outcome, &concat, kept.len() as u64);
+        summary.concat = totals_of(&outcome, &concat, Some(kept));
         if let Summary::Described(plan) = &outcome.summary {
             let mut ending = Ending::new(outcome.exit, &*summary);
-            ending.totals.insert("kept".into(), kept.len().into());
+            ending.totals.insert("kept".into(), kept.into());
             ending.totals.extend(plan.clone());
             return Ok(ending);
         }
@@ -162,7 +163,7 @@ impl Args {
         let command = self.command(self.batches(options)?, store)?;
         let outcome = zstage::run(&concat, &command, &options.write, &session.listener())?;
         let dim = options.dim.clone().unwrap_or_default();
-        let concat = totals(&outcome, &concat, 0);
+        let concat = totals_of(&outcome, &concat, None);
         Ok(Ending::new(outcome.exit, &DedupSummary { dim, concat, ..DedupSummary::default() }))
     }
 
@@ -195,7 +196,7 @@ fn open(
     let one = Pool::new(1);
     let opened = pool.map(targets.iter().enumerate().collect(), |(number, target): (usize, &Target)| {
         let trusts = !(options.appends && number == 0);
-        Batch::open(target, dim, &write.store, &one, memory, trusts)
+        Batch::open((number, target), dim, &write.store, &one, memory, trusts, options.merges.then_some(&options.var))
     });
     let (mut batches, mut first) = (Vec::new(), None);
     for opened in opened {
@@ -214,6 +215,14 @@ fn open(
     Ok((batches, first))
 }
 
+/// What all batches have of the other dimensions.
+fn common(batches: &[Batch], dim: &str, options: &Options) -> Result<Crop, Failure> {
+    let open = |batch: &Batch| Store::open(&batch.target, &options.write.store);
+    let stores = batches.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let pool = Pool::new((options.write.jobs * OPENED_PER_CORE).min(MOST_REQUESTS));
+    Crop::read(&stores, dim, &pool, options.write.memory_bytes / 4, options.output.coord_tolerance)
+}
+
 /// Refuses to write if no flag decides about what was found.
 fn check(summary: &DedupSummary, options: &Options) -> Result<(), Failure> {
     if summary.missing_values > 0 {
@@ -221,7 +230,12 @@ fn check(summary: &DedupSummary, options: &Options) -> Result<(), Failure> {
         let text = format!("{values} of {} missing: such rows cannot be told apart", summary.dim);
         return Err(Failure::new(Exit::No, text));
     }
-    if options.rule.decides_conflicts() || summary.duplicates == 0 {
+    if summary.unmatched > 0 {
+        let values = human_counted(summary.unmatched, "value");
+        let text = format!("--merge: {values} of {} not in the stores of all variables", summary.dim);
+        return Err(Failure::new(Exit::No, text).hint("give stores with the same values, or write two outputs"));
+    }
+    if options.rule.decides_conflicts() || (summary.duplicates == 0 && summary.conflicting == 0) {
         return Ok(());
     }
     let decide = "use --keep first or --keep last, --prefer GLOB or --overlap to decide";
@@ -242,7 +256,13 @@ fn check(summary: &DedupSummary, options: &Options) -> Result<(), Failure> {
 
 /// The verdict on the batches.
 fn verdict(summary: &DedupSummary, session: &Session) -> Exit {
-    let found = summary.duplicates + summary.gaps + summary.unsorted + summary.near_duplicates + summary.missing_values;
+    let found = summary.duplicates
+        + summary.unmatched
+        + summary.conflicting
+        + summary.gaps
+        + summary.unsorted
+        + summary.near_duplicates
+        + summary.missing_values;
     match session.out.errors() > 0 {
         _ if found > 0 => Exit::No,
         true => Exit::Partial,
@@ -250,7 +270,7 @@ fn verdict(summary: &DedupSummary, session: &Session) -> Exit {
     }
 }
 
-fn totals(outcome: &Outcome, concat: &Concat, kept: u64) -> Option<ConcatSummary> {
+fn totals_of(outcome: &Outcome, concat: &Concat, kept: Option<u64>) -> Option<ConcatSummary> {
     let Summary::Totals(totals) = &outcome.summary else { return None };
     Some(ConcatSummary {
         kept,

@@ -22,7 +22,12 @@ pub fn axis(array: &Array, dim: &str) -> Option<usize> {
     dimensions(array)?.iter().position(|name| *name == dim)
 }
 
+/// Whether an array is the coordinate of the dimension.
+pub fn is_coordinate(array: &Array, dim: &str) -> bool {
+    array.shape.len() == 1 && axis(array, dim) == Some(0) && name(&array.path) == dim
+}
+
 /// Whether an array is a variable along `dim`, and not the coordinate itself.
 pub fn is_variable(array: &Array, dim: &str, var: &VarFilter) -> bool {
-    axis(array, dim).is_some() && !(name(&array.path) == dim && array.shape.len() == 1) && var.matches(&array.path)
+    axis(array, dim).is_some() && !is_coordinate(array, dim) && var.matches(&array.path)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use zarray::parse_size;
 use zcli::clap::builder::PossibleValue;
 use zcli::clap::{self, Args as ClapArgs, Parser, ValueEnum};
-use zcli::{Common, JobFlags, MemoryFlags, StoreFlags, VerifyFlags, WriterFlags};
+use zcli::{ChunkFlags, CodecFlags, Common, JobFlags, MemoryFlags, StoreFlags, VerifyFlags, WriterFlags};
 use zstore::Target;
 
 use crate::trial::Objective;
@@ -26,6 +26,7 @@ use crate::trial::Objective;
 #[derive(Debug, Parser)]
 #[command(
     name = "zrecompress",
+    mut_arg("shards", |shards| shards.help(SHARDS)),
     override_usage = "zrecompress [OPTIONS] SRC DST\n       zrecompress [OPTIONS] --in-place SRC\n       \
                       zrecompress [OPTIONS] --out-dir DIR {SRC... | --stores-from FILE}"
 )]
@@ -79,6 +80,9 @@ pub struct Args {
     #[command(flatten)]
     pub store: StoreFlags,
 }
+
+const SHARDS: &str = "New shard shape, a multiple of the chunk shape, in the same syntax; Zarr v3 only. A shard larger than the memory limit \
+                      is written in slices; the order of its chunks (not their values) then depends on --max-memory and --jobs";
 
 /// How to handle a chunk that cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -144,37 +148,11 @@ pub struct ManyFlags {
 
 /// Flags that determine the bytes of the output; `None` if not given.
 #[derive(Debug, Clone, Default, ClapArgs)]
-#[command(next_help_heading = "Codec options")]
 pub struct EncodeFlags {
-    /// Codec of the output chunks [default: blosc]
-    #[arg(long, value_name = "CODEC", value_enum)]
-    pub codec: Option<CodecFlag>,
-    /// Compressor inside Blosc [default: zstd]
-    #[arg(long, value_name = "NAME", value_parser = ["zstd", "lz4", "lz4hc", "blosclz", "zlib"])]
-    pub cname: Option<String>,
-    /// Compression level: 0 to 9, or up to 22 with --codec zstd [default: 3, or 5 with --codec gzip]
-    #[arg(long, value_name = "LEVEL", allow_negative_numbers = true)]
-    pub clevel: Option<i32>,
-    /// Shuffle filter of Blosc; auto is bitshuffle for 1-byte elements, otherwise shuffle [default: auto]
-    #[arg(long, value_name = "FILTER", value_parser = ["auto", "shuffle", "bitshuffle", "noshuffle"])]
-    pub shuffle: Option<String>,
-    /// Whether Blosc splits each block into one stream per byte position; auto lets Blosc choose [default: auto]
-    #[arg(long, value_name = "MODE", value_parser = ["auto", "always", "never"])]
-    pub split: Option<String>,
-    /// Blosc block size in bytes; threads work on separate blocks; 0 lets Blosc choose [default: 0]
-    #[arg(long, value_name = "SIZE", value_parser = parse_blocksize)]
-    pub blocksize: Option<u64>,
-    /// New chunk shape: "time=744,latitude=16" or "744,16,16"; -1 is the whole dimension; dimensions not named keep their chunk
-    /// length. "t2m:time=744" applies only to arrays whose name matches the glob. Repeatable; the last match wins
-    #[arg(long, value_name = "SHAPE", allow_hyphen_values = true, help_heading = "Chunk options")]
-    pub chunks: Vec<String>,
-    /// New shard shape, a multiple of the chunk shape, in the same syntax; Zarr v3 only. A shard larger than the memory limit is
-    /// written in slices; the order of its chunks (not their values) then depends on --max-memory and --jobs
-    #[arg(long, value_name = "SHAPE", allow_hyphen_values = true, help_heading = "Chunk options")]
-    pub shards: Vec<String>,
-    /// Store the chunks of sharded arrays as separate objects
-    #[arg(long, conflicts_with = "shards", help_heading = "Chunk options")]
-    pub no_shards: bool,
+    #[command(flatten)]
+    pub codec: CodecFlags,
+    #[command(flatten)]
+    pub chunk: ChunkFlags,
     /// Zarr format of the output [default: same as SRC]
     #[arg(long, value_name = "FORMAT", value_parser = clap::value_parser!(u8).range(2..=3), help_heading = "Chunk options")]
     pub zarr_format: Option<u8>,
@@ -188,41 +166,6 @@ pub struct EncodeFlags {
     /// Copy arrays that cannot be decoded unchanged, instead of failing
     #[arg(long, help_heading = "Selection options")]
     pub copy_unknown: bool,
-}
-
-/// `--codec`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CodecFlag {
-    /// Blosc: blocks can be decoded separately.
-    Blosc,
-    /// One Zstandard frame per chunk.
-    Zstd,
-    /// One gzip member per chunk.
-    Gzip,
-    /// No compression.
-    None,
-    /// A compressor inside Blosc, which `--cname` names.
-    #[value(hide = true)]
-    Lz4,
-    /// The same.
-    #[value(hide = true)]
-    Lz4hc,
-    /// The same.
-    #[value(hide = true)]
-    Blosclz,
-    /// The same.
-    #[value(hide = true)]
-    Zlib,
-}
-
-/// Allowed block sizes: c-blosc 1.21 enlarges blocks below 128 bytes, and its `BLOSC_MAX_BLOCKSIZE` is the upper limit.
-const BLOCKSIZES: std::ops::RangeInclusive<u64> = 128..=(i32::MAX as u64 - 255 * 4) / 3;
-
-fn parse_blocksize(text: &str) -> Result<u64, String> {
-    match parse_size(text)? {
-        size if size == 0 || BLOCKSIZES.contains(&size) => Ok(size),
-        _ => Err(format!("the block size must be {} to {} bytes", BLOCKSIZES.start(), BLOCKSIZES.end())),
-    }
 }
 
 /// Examples for `--help` and the man page.

@@ -1,17 +1,17 @@
 //! What `zrecompress` adds to the common writer: which encoding each array gets, and the record of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zarray::{Array, VarFilter, ZarrFormat};
 use zcodec::{Blosc, Codec, SplitMode};
-use zstage::rechunk::Unused;
 use zstage::{
     ArrayPlan, ArrayStats, Begin, Convert, OnBadChunk, OutputPlan, PlanArray, Progress, Sources, WriteOptions, Writer,
+    as_planned,
 };
 use zstore::{Location, Store};
-use zwire::{Exit, Failure, RecompressRecord, Record, did_you_mean, human_counted, ratio, round3};
+use zwire::{Failure, RecompressRecord, Record, ratio, round3};
 
 use crate::convert::Converter;
 use crate::options::{EncodeOptions, Options};
@@ -68,7 +68,7 @@ impl Writer for Recompress<'_> {
         let given = &self.options.encode;
         match planned {
             None => Ok(Body { encode: given.clone(), chosen: BTreeMap::new() }),
-            Some(planned) => Ok(Body { encode: given.resume(&planned.encode)?, chosen: planned.chosen.clone() }),
+            Some(planned) => Ok(Body { encode: as_planned(given, &planned.encode)?, chosen: planned.chosen.clone() }),
         }
     }
 
@@ -81,7 +81,7 @@ impl Writer for Recompress<'_> {
         let request = Request {
             encode: &body.encode,
             var: VarFilter::new(&body.encode.var)?,
-            shapes: body.encode.shapes()?,
+            shapes: body.encode.chunk.shapes()?,
             in_place: begin == Begin::InPlace,
             tries: self.options.trial.is_some() || !chosen.is_empty(),
             chosen,
@@ -94,19 +94,10 @@ impl Writer for Recompress<'_> {
         if let Some(failure) = unmatched(self.options, &body.encode.var, &paths)? {
             return Err(failure.at(store.location()));
         }
-        if !body.encode.rechunks() {
+        if !body.encode.chunk.is_given() {
             return Ok(());
         }
-        let shapes = body.encode.shapes()?;
-        let arrays = plans.iter().map(|plan| &plan.array);
-        let unused = shapes.chunks.unused(arrays.clone()).into_iter().chain(shapes.shards.unused(arrays)).next();
-        if let Some(unused) = unused {
-            return Err(not_there(&unused, &paths, plans).at(store.location()));
-        }
-        let misfits = body.misfits(plans)?;
-        if let (Some(array), true) = (misfits.first(), misfits.len() == body.data_arrays(plans)?.count()) {
-            return Err(no_fit(array).at(store.location()));
-        }
+        body.check_shapes(plans).map_err(|failure| failure.at(store.location()))?;
         if self.write().on_bad_chunk == OnBadChunk::Copy && plans.iter().any(|plan| plan.rechunk().is_some()) {
             return Err(Failure::usage(
                 "--on-bad-chunk copy cannot be combined with --chunks: chunks that cannot be decoded cannot be rechunked",
@@ -122,12 +113,8 @@ impl Writer for Recompress<'_> {
         output: &Location,
         progress: &dyn Progress,
     ) -> Result<bool, Failure> {
-        let misfits = body.misfits(&plan.plans)?;
-        if let Some(array) = misfits.first() {
-            let count = human_counted(misfits.len() as u64, "array");
-            let text =
-                format!("{count} with other dimensions than --chunks or --shards keep their chunks: {}", array.path);
-            progress.warn(&(text + if misfits.len() > 1 { ", …" } else { "" }));
+        if let Some(note) = body.check_shapes(&plan.plans)? {
+            progress.warn(&note);
         }
         let Some(options) = &self.options.trial else { return Ok(false) };
         let source = plan.store().location().to_string();
@@ -180,35 +167,6 @@ impl Writer for Recompress<'_> {
     }
 }
 
-/// The failure of a shape for a dimension or an array that is not there. What a store lacks is absent, and a dimension is no
-/// node of it but part of the request.
-fn not_there(unused: &Unused, paths: &[String], plans: &[ArrayPlan]) -> Failure {
-    let (failure, hint) = match unused {
-        Unused::Array(glob) => {
-            let failure = Failure::new(Exit::Absent, format!("no array matches {glob}"));
-            (failure, did_you_mean(glob, paths.iter().map(|path| path.trim_start_matches('/'))))
-        }
-        Unused::Dimension(name) => {
-            let names = plans.iter().flat_map(|plan| plan.array.dimension_names.iter().flatten().flatten());
-            let names: BTreeSet<&str> = names.map(String::as_str).collect();
-            (Failure::usage(format!("no array has {name}")), did_you_mean(name, names))
-        }
-    };
-    hint.map_or(failure.clone(), |hint| failure.hint(hint))
-}
-
-/// The failure of shapes that no data array fits.
-fn no_fit(array: &Array) -> Failure {
-    let names: Vec<&str> = array.dimension_names.iter().flatten().flatten().map(String::as_str).collect();
-    let dimensions = human_counted(array.shape.len() as u64, "dimension");
-    let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
-    let what = format!(
-        "no data array has as many dimensions as --chunks or --shards has lengths: {} has {dimensions}{names}",
-        array.path
-    );
-    Failure::usage(what).hint("give a length for each dimension, or name some of them: --chunks DIM=N")
-}
-
 impl Body {
     /// The arrays that are asked for and are not the coordinate of a dimension; if there are none, those coordinates.
     fn data_arrays<'a>(&self, plans: &'a [ArrayPlan]) -> Result<impl Iterator<Item = &'a Array> + use<'a>, Failure> {
@@ -219,14 +177,11 @@ impl Body {
         Ok(asked.into_iter().filter(move |array| only_coordinates || !is_coordinate(array)))
     }
 
-    /// Data arrays that keep their chunks because no shape is for arrays with as many dimensions.
-    fn misfits<'a>(&self, plans: &'a [ArrayPlan]) -> Result<Vec<&'a Array>, Failure> {
-        let shapes = self.encode.shapes()?;
-        // A number has no dimension that could be divided.
-        let passes = |array: &&Array| {
-            !array.shape.is_empty() && (shapes.chunks.pass_over(array) || shapes.shards.pass_over(array))
-        };
-        Ok(self.data_arrays(plans)?.filter(passes).collect())
+    /// Checks the shapes that were asked for, and returns a note on data arrays that keep their chunks.
+    fn check_shapes(&self, plans: &[ArrayPlan]) -> Result<Option<String>, Failure> {
+        let all: Vec<&Array> = plans.iter().map(|plan| &plan.array).collect();
+        let data: Vec<&Array> = self.data_arrays(plans)?.collect();
+        self.encode.chunk.shapes()?.check(&all, &data)
     }
 
     /// The codecs that a trial chose.

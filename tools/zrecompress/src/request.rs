@@ -52,7 +52,7 @@ impl Request<'_> {
             };
         }
         let chosen = self.chosen.get(&array.path).copied();
-        if encode.rechunks() && is_small_coordinate(array, encode) {
+        if encode.chunk.is_given() && is_small_coordinate(array, encode) {
             // Before its chunks are asked about: a rule for all arrays need not fit it.
             return Ok(Action::Copy(SMALL_COORDINATE));
         }
@@ -61,7 +61,7 @@ impl Request<'_> {
             true => None,
             false => self.new_layout(array).map_err(|failure| failure.at(path()))?,
         };
-        let asked = self.tries || encode.names_a_codec() || chosen.is_some();
+        let asked = self.tries || encode.codec.is_given() || chosen.is_some();
         if layout.is_none() && encode.format().is_some() && !asked {
             return Ok(Action::Copy("no codec requested"));
         }
@@ -77,7 +77,7 @@ impl Request<'_> {
         let decoded = if layout.is_some() { array.as_decoded() } else { Cow::Borrowed(array) };
         let chain = decoded.chain.innermost();
         let compressor = chosen.map(Compressor::Blosc);
-        let compressor = compressor.unwrap_or_else(|| encode.compressor(chain.itemsize.unwrap_or(1)));
+        let compressor = compressor.unwrap_or_else(|| encode.codec.compressor(chain.itemsize.unwrap_or(1)));
         let encoding = Encoding::new(compressor, chain, array.format);
         if let Some(layout) = layout {
             return self.rechunk(&decoded, encoding, layout, path());
@@ -106,7 +106,7 @@ impl Request<'_> {
 
     /// The layout that an array gets, where that is not the one it has.
     fn new_layout(&self, array: &Array) -> Result<Option<Layout>, Failure> {
-        if !self.encode.rechunks() {
+        if !self.encode.chunk.is_given() {
             return Ok(None);
         }
         let regular = array.grid.as_ref().is_some_and(Grid::is_regular);

@@ -7,28 +7,8 @@ use serde_json::{Value, json};
 use zarray::{Array, Grid, IndexLayout, ZarrFormat};
 use zwire::{Exit, Failure};
 
-use super::rules::{Rules, words};
-
-/// The shape options from the command line.
-pub struct Shapes {
-    /// `--chunks`.
-    pub chunks: Rules,
-    /// `--shards`.
-    pub shards: Rules,
-    /// `--no-shards`.
-    pub no_shards: bool,
-}
-
-impl Shapes {
-    /// Whether anything of it is for `array`.
-    ///
-    /// # Errors
-    /// A rule for this very array that does not fit it.
-    pub fn concern(&self, array: &Array) -> Result<bool, Failure> {
-        let matches = |rules: &Rules| rules.apply(array, &array.shape, |_, length| length).map(|shape| shape.is_some());
-        Ok((self.no_shards && array.chain.sharding.is_some()) || matches(&self.chunks)? || matches(&self.shards)?)
-    }
-}
+use super::rules::words;
+use super::shapes::Shapes;
 
 /// The shapes that an array gets.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Tests of [`super`] and of the shape rules.
 
-use super::super::rules::{Rule, Unused};
+use super::super::rules::{Rule, Rules, Unused};
 use super::*;
 
 /// A Zarr v3 array of 100 × 50 × 40 `float32` with dimensions time, latitude, longitude.

@@ -24,6 +24,7 @@ mod rules;
 mod run;
 mod scratch;
 mod search;
+mod shapes;
 mod shards;
 mod sink;
 #[cfg(test)]
@@ -32,10 +33,11 @@ mod vlen;
 mod write;
 
 pub use engine::{Coders, Engine, OnBad};
-pub use layout::{Layout, Shapes};
+pub use layout::Layout;
 pub use memory::{ASSUMED_RATIO, Assumptions, Resources};
 pub use outcome::{RegionOutcome, source_hash};
 pub use plan::RechunkPlan;
 pub use rules::{Rule, Rules, Unused};
 pub use scratch::Scratch;
+pub use shapes::Shapes;
 pub use sink::{ObjectSink, ShardSink};
