@@ -138,6 +138,16 @@ def test_statistics_are_those_of_numpy(lecture):
         assert (record["min"], record["max"]) == (values.min(), values.max())
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_statistics_are_written_as_a_store(tmp_path, lecture, zarr_format):
+    store = tmp_path / "stats.zarr"
+    run("lorenz-ens", "--members", "30", "--stats", "--every", "500", "--zarr-format", str(zarr_format), "-o", store).assert_done()
+    dataset = opened(store, zarr_format)
+    np.testing.assert_allclose(dataset.y_mean.values, lecture[:, ::500, 1].mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(dataset.z_q50.values, np.median(lecture[:, ::500, 2], axis=0), rtol=1e-12)
+    assert (dataset.time.values == np.arange(0, STEPS + 1, 500) * 0.01).all()
+
+
 def test_xarray_opens_and_plots_an_ensemble(tmp_path):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")

@@ -28,7 +28,7 @@ fn sizes_that_are_zero_or_too_large_are_refused() {
         (&["--members", "3", "--chunks", "0,5", "-o", "a.zarr"], "--chunks"),
         (&["--members", "3", "--to", "zarr"], "missing option: -o DST"),
         (&["--members", "3", "--prepare", "--parts", "2"], "missing option: -o DST"),
-        (&["--members", "3", "--stats", "-o", "a.zarr"], "--stats"),
+        (&["--members", "3", "--stats", "--resume", "-o", "a.zarr"], "--stats"),
         (&["-o", "a.zarr"], "missing option: --members N"),
     ] {
         let outcome = lorenz(directory.path(), arguments).expect(2);

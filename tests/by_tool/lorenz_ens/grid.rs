@@ -58,6 +58,9 @@ fn options_of_a_grid_that_do_not_fit_are_refused() {
         let outcome = lorenz(directory.path(), arguments).expect(2);
         assert!(outcome.stderr.contains(words), "{arguments:?}: {}", outcome.stderr);
     }
+    let grid = ["--grid", "90:-90:9,0:350:36", "--dt", "0.4", "-o", "a"];
+    let diverged = lorenz(directory.path(), &grid).expect(1);
+    assert!(diverged.stderr.contains("file_id 0 become infinite or NaN"), "{}", diverged.stderr);
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 

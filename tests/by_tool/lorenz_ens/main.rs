@@ -148,6 +148,14 @@ fn statistics_do_not_keep_trajectories() {
     }
     let [one, three] = ["s-j1.csv", "s-j3.csv"].map(|name| fs::read(directory.path().join(name)).unwrap());
     assert!(one == three && one.starts_with(b"step,time,variable,members,mean,"));
+    for format in ["2", "3"] {
+        let name = format!("s{format}.zarr");
+        let store = [&more[..], &["--zarr-format", format, "-o", &name]].concat();
+        assert_eq!(lorenz(directory.path(), &store).expect(0).summary()["arrays"], 31);
+        lorenz(directory.path(), &store).expect(7);
+        let key = if format == "2" { "x_mean/0" } else { "x_mean/c/0" };
+        assert_eq!(numbers(&directory.path().join(name).join(key))[0], first["mean"].as_f64().unwrap());
+    }
     let long = lorenz(directory.path(), &["--members", "100", "--steps", "20000", "--integrator", "rk4", "--stats"])
         .expect(0)
         .summary();

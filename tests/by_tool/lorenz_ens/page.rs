@@ -5,7 +5,7 @@ use std::process::Command;
 
 #[test]
 fn the_story_of_the_manual_page_is_true() {
-    let source = fs::read_to_string(harness::repository().join("tools/lorenz-ens/src/cli.rs")).unwrap();
+    let source = fs::read_to_string(harness::repository().join("tools/lorenz-ens/src/sections.rs")).unwrap();
     let story = source.split_once("const LECTURE").unwrap().1.split_once("\";\n").unwrap().0.replace("\\\\", "\\");
     let directory = tempfile::tempdir().unwrap();
     let tools = harness::binary("lorenz-ens").parent().unwrap().to_owned();

@@ -18,9 +18,11 @@ mod plot;
 mod random;
 mod rows;
 mod run;
+mod sections;
 mod sink;
 mod starts;
 mod statistics;
+mod statistics_store;
 mod system;
 mod trajectories;
 

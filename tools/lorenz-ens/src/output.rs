@@ -52,7 +52,7 @@ impl Body {
             Content::Trajectories(spec) => {
                 Box::new(TrajectoryStore::new(spec, spec.initial.ensemble(memory)?, self.format(), tag)?)
             }
-            Content::Batch(spec) => Box::new(BatchStore::new(spec, self.format(), tag)?),
+            Content::Batch(spec) => Box::new(BatchStore::new(spec, self.format(), tag, memory)?),
         })
     }
 }

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use zcli::{Common, Ending, Session, Table, Tool};
 use zstage::WriteOptions;
-use zwire::{Failure, human_bytes};
+use zwire::{Exit, Failure, human_bytes};
 
-use crate::cli::{Args, EXAMPLES, SECTIONS};
+use crate::cli::{Args, EXAMPLES};
 use crate::divergence::Divergence;
 use crate::grid::BatchSpec;
 use crate::human::{self, Rows};
@@ -18,6 +18,7 @@ use crate::options::Options;
 use crate::output::{Body, Content, Output};
 use crate::place::Place;
 use crate::plot;
+use crate::sections::SECTIONS;
 use batches::Batches;
 use report::Report;
 
@@ -68,22 +69,26 @@ impl Tool for Args {
         let report = Report { options: &options, flags: &self.method, overwrite: self.writer.overwrite };
         match place {
             _ if report.measures() => report.measure(session),
-            Place::Store(_) if self.method.stats => {
-                Err(Failure::usage("--stats writes CSV or JSON Lines").hint("write -o FILE.csv, or leave out -o"))
-            }
+            Place::Store(_) if self.method.stats && self.is_prepared() => Err(Failure::usage(
+                "statistics are written in one go: --stats takes no --prepare, --resume or --dry-run",
+            )),
+            Place::Store(_) if self.method.stats => report.states(&place, session),
             Place::Store(target) => {
                 report.plot(session, Vec::new())?;
                 self.store(&options, &target, session)
             }
-            _ if self.writer.prepare || self.writer.dry_run || self.writer.resume => {
-                Err(Failure::usage("missing option: -o DST, the store to write"))
-            }
+            _ if self.is_prepared() => Err(Failure::usage("missing option: -o DST, the store to write")),
             place => report.states(&place, session),
         }
     }
 }
 
 impl Args {
+    /// Whether the output is one that the common writer plans.
+    fn is_prepared(&self) -> bool {
+        self.writer.prepare || self.writer.dry_run || self.writer.resume
+    }
+
     /// Writes batches on a grid, or does a step of batches that were prepared.
     fn grid(&self, place: Place, session: &mut Session) -> Result<Ending, Failure> {
         let Place::Store(directory) = place else {
@@ -128,6 +133,11 @@ fn check_batch(spec: &BatchSpec, write: &WriteOptions) -> Result<(), Failure> {
         let (states, memory) = (human_bytes(states), human_bytes(write.memory_bytes));
         let text = format!("the states of all cells need {states}, but --max-memory is {memory}");
         return Err(Failure::usage(text).hint("raise --max-memory, or reduce --grid or -j"));
+    }
+    if let Some(file_id) = spec.diverging_file() {
+        let text =
+            format!("the members of file_id {file_id} become infinite or NaN with a time step of {}", spec.system.dt);
+        return Err(Failure::new(Exit::No, text).hint("reduce --dt"));
     }
     Ok(())
 }

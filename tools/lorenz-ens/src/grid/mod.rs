@@ -4,9 +4,11 @@ mod batch;
 mod faults;
 mod fields;
 mod layout;
+mod spec;
 mod variables;
 
-pub use batch::{BatchSpec, BatchStore};
+pub use batch::BatchStore;
 pub use faults::{Faults, SEED_BATCHES, damage};
 pub use layout::{FileIds, GridShape};
+pub use spec::BatchSpec;
 pub use variables::MOST as MOST_VARIABLES;

@@ -64,6 +64,7 @@ pub fn trace(
 }
 
 /// Cells at once, in single precision.
+#[cfg(target_arch = "x86_64")]
 const CELLS: usize = 32;
 
 const BASELINE_CELLS: usize = 16;

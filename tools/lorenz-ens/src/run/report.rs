@@ -1,8 +1,10 @@
 //! What is reported without a store: states, statistics, measures, checks and pictures.
 
-use zarray::{Pool, available_cores};
+use serde_json::json;
+use zarray::{Pool, ZarrFormat, available_cores};
 use zcli::{Ending, Session, Unit};
-use zwire::{EnsembleSummary, Exit, Failure, MethodRecord, Record, StateRecord, number};
+use zstore::Location;
+use zwire::{EnsembleSummary, Exit, Failure, GeneratedSummary, MethodRecord, Record, StateRecord, number};
 
 use super::store::{report, totals};
 use crate::advance::advance;
@@ -18,6 +20,7 @@ use crate::plot::{self, Figure};
 use crate::rows::{self, Rows};
 use crate::sink::Sink;
 use crate::statistics;
+use crate::statistics_store;
 use crate::trajectories::time_of;
 
 /// Times at which statistics are reported by default.
@@ -160,7 +163,9 @@ impl Report<'_> {
     ) -> Result<Ensemble, Failure> {
         let EnsembleOptions { system, steps, .. } = &self.options.ensemble;
         let every = self.flags.every.unwrap_or(steps.div_ceil(TIMES).max(1));
+        let store = if let Place::Store(target) = place { Some(Location::output(target)?) } else { None };
         let mut sink = Sink::open(place, statistics::COLUMNS, self.overwrite, session)?;
+        let mut kept = Vec::new();
         let (pool, method) = (Pool::new(self.options.write.jobs), self.options.method());
         let mut states = initial.clone();
         let bar = session.status.bar(steps / every + 1, Unit::Items("times"));
@@ -173,6 +178,7 @@ impl Report<'_> {
             }
             for record in statistics::at(time * every, system.dt, &states, &pool) {
                 match sink.is_csv() {
+                    _ if store.is_some() => kept.push(record),
                     true => sink.write(statistics::csv(&record).as_bytes(), 1, session)?,
                     false if sink.takes_records() => sink.record(&Record::Statistics(Box::new(record)), session)?,
                     false => {
@@ -189,7 +195,18 @@ impl Report<'_> {
             summary.lyapunov_error = found.error;
             summary.lyapunov_members = Some(found.members);
         }
-        self.finish(sink, place, summary)?;
+        match &store {
+            Some(output) => {
+                let format = if self.options.zarr_format == 2 { ZarrFormat::V2 } else { ZarrFormat::V3 };
+                let options = &self.options.write.store;
+                let attributes = json!({"Conventions": "CF-1.11", "title": "Statistics of an ensemble of the Lorenz-63 system",
+                    "members": initial.len(), "lyapunov": summary.lyapunov, "lyapunov_error": summary.lyapunov_error});
+                let arrays = statistics_store::write(&kept, attributes, output, format, self.overwrite, options)?;
+                summary.written =
+                    Some(GeneratedSummary { stores: 1, arrays, objects: arrays, ..GeneratedSummary::default() });
+            }
+            None => self.finish(sink, place, summary)?,
+        }
         Ok(states)
     }
 
