@@ -137,8 +137,7 @@ pub struct MethodFlags {
     /// Measure the parallel method with these numbers of threads [default: 1,2,4 and so on]
     #[arg(long, value_name = "N,…", num_args = 0..=1, require_equals = true, default_missing_value = "0", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub scaling: Option<Vec<u16>>,
-    /// Report or write statistics of the ensemble at every K-th step instead of states [default: 100 times], and the leading Lyapunov
-    /// exponent
+    /// Report or write statistics instead of states; at every K-th step, by default 100 times, with the leading Lyapunov exponent
     #[arg(long, conflicts_with_all = ["check", "compare", "scaling", "grid"])]
     pub stats: bool,
     /// Draw the attractor and the spread over time, and with --compare or --scaling the speed-up, to a .svg or .png file
@@ -186,7 +185,7 @@ const ON_DIVERGENCE: [Choice<OnDivergence>; 2] =
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Weather-like batches")]
 pub struct GridFlags {
-    /// Write batches of weather-like fields on a grid LAT0:LAT1:N,LON0:LON1:M, with a member in each cell: DST is the directory of
+    /// Write weather-like batches on a grid; LAT0:LAT1:N,LON0:LON1:M, with a member in each cell: DST is the directory of
     /// batch_00.zarr and so on
     #[arg(long, value_name = "GRID", value_parser = GridShape::parse, conflicts_with_all = ["ics", "check"], allow_hyphen_values = true)]
     pub grid: Option<GridShape>,
