@@ -64,12 +64,17 @@ fn scene(command: &str) -> TempDir {
         "cache/batch_0.zarr",
         "month_0.zarr",
         "month_1.zarr",
+        "weather_0.zarr",
+        "rain_0.zarr",
     ] {
         let pattern = name.replace("0.zarr", "*.zarr").replace("1.zarr", "*.zarr");
         if command.contains(&pattern) || (name == "era5.zarr" && command.contains(" *.zarr")) {
             copy_tree(&era5, &at(name));
             if command.contains("file_id") {
                 rename_time(&at(name), name.ends_with("_1.zarr") && command.starts_with("zdedup"));
+            }
+            if name.starts_with("rain") {
+                fs::rename(at(name).join("t2m"), at(name).join("tp")).unwrap();
             }
         }
     }

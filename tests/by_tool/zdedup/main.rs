@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod append;
+mod places;
 mod scene;
 
 use std::fs;

@@ -224,6 +224,14 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "zdedup --dim time --overlap replace --sort -o year.zarr month_*.zarr",
     ),
     (
+        "Chunks that hold 8 file_ids, with another codec",
+        "zdedup --dim file_id --chunks file_id=8 --cname zstd \\\n  -o all.zarr batch_*.zarr",
+    ),
+    (
+        "Two sources that have different variables for the same file_ids",
+        "zdedup --dim file_id --merge -o all.zarr weather_*.zarr rain_*.zarr",
+    ),
+    (
         "Append tomorrow's batch; what the store has already is left out",
         "zdedup --dim file_id --append-to archive.zarr batch_*.zarr",
     ),
@@ -237,7 +245,8 @@ pub const EXAMPLES: &[(&str, &str)] = &[
 ];
 
 /// Further sections of the man page. `tests/by_tool/zdedup` makes these batches, and compares what is printed.
-pub const SECTIONS: &[(&str, &str)] = &[("THE 26 DUPLICATES", DUPLICATES), ("WHAT IS COPIED", COPIED)];
+pub const SECTIONS: &[(&str, &str)] =
+    &[("THE 26 DUPLICATES", DUPLICATES), ("WHAT MUST AGREE", AGREEMENT), ("WHAT IS COPIED", COPIED)];
 
 const DUPLICATES: &str = "\
 A model was trained on 22 batches of weather, 95 file_ids in all. Batch 0 and
@@ -273,6 +282,27 @@ and nothing is written until you decide. Here:
 69 file_ids. Their chunks are those of the batches, byte for byte; only the
 coordinate was assembled and encoded again.";
 
+const AGREEMENT: &str = "\
+The first batch defines the output: its variables, data types, units, packing
+and chunks. What differs in another batch is handled as follows:
+
+  times that count from another date   shifted, if that is exact, else refused
+  byte order                           converted
+  chunks, shards, codecs, separators   decoded and encoded
+  fill value of missing chunks         written where it is read differently
+  attributes                           --combine-attrs
+  latitudes and other coordinates      refused; --coord-tolerance, --join
+  area                                 refused; --join inner crops all to the
+                                       range that they have in common
+  variables                            refused; --var, or --merge
+  data type, units, scale, offset,     refused
+  calendar, order of dimensions
+
+With --merge, stores are first put into groups with the same variables. Each
+group is concatenated; all must have the same coordinate values, and variables
+of several groups the same data. The order of the values is that of the first
+group.";
+
 const COPIED: &str = "\
 A chunk of the output is copied as it is stored if it holds the same elements
 as a chunk of one batch: chunks of the same shape, and a batch that begins in
@@ -280,6 +310,12 @@ the output where a chunk begins. Chunks of one index along the dimension are
 always copied. All others are assembled from the batches that lie under them
 and encoded with the codecs of the first batch. Coordinates along the
 dimension, of which each batch has a small chunk, get larger ones.
+
+With --chunks, --shards or a codec option, chunks that have the new shape and
+codec already are still copied. If the new chunks divide those of the batches,
+each of these is read and decoded again for every chunk that needs a part of
+it; a warning says how often. Concatenate first then, and change the chunks
+with zrecompress, which reads each once.
 
 A chunk that a batch does not store stays missing, unless the fill value of
 that batch is another than that of the first: then it is written.";
