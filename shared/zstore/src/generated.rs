@@ -1,6 +1,6 @@
 //! A store that is only read, and whose objects a program makes when they are read: its documents are held, its chunks computed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::{ByteRange, Entries, Listing, Object, Stat, StoreError};
 
@@ -9,8 +9,8 @@ pub trait Generator: Send + Sync {
     /// Metadata documents: keys and texts.
     fn documents(&self) -> &[(String, Vec<u8>)];
 
-    /// Keys of the other objects, all of them.
-    fn keys(&self) -> Box<dyn Iterator<Item = String> + Send + '_>;
+    /// Keys of the other objects below a directory, or all of them if that is empty; others may be among them.
+    fn keys(&self, directory: &str) -> Box<dyn Iterator<Item = String> + Send + '_>;
 
     /// Size of such an object in bytes, known without making it; `None` if there is no object of this key.
     fn size(&self, key: &str) -> Option<u64>;
@@ -29,15 +29,19 @@ pub trait Generator: Send + Sync {
 pub struct GeneratedStore {
     name: String,
     generator: Box<dyn Generator>,
+    /// Where each document is.
+    documents: HashMap<String, usize>,
 }
 
 impl GeneratedStore {
     pub fn new(name: String, generator: Box<dyn Generator>) -> GeneratedStore {
-        GeneratedStore { name, generator }
+        let keys = generator.documents().iter().enumerate().map(|(at, (key, _))| (key.clone(), at));
+        let documents = keys.collect();
+        GeneratedStore { name, generator, documents }
     }
 
     fn document(&self, key: &str) -> Option<&[u8]> {
-        self.generator.documents().iter().find(|(own, _)| own == key).map(|(_, text)| text.as_slice())
+        self.documents.get(key).map(|at| self.generator.documents()[*at].1.as_slice())
     }
 
     pub fn stat(&self, key: &str) -> Option<Stat> {
@@ -88,10 +92,10 @@ impl GeneratedStore {
         Ok(Some(stat))
     }
 
-    pub fn list<'a>(&'a self, prefix: &str) -> Listing<'a> {
+    pub fn list(&self, prefix: &str) -> Listing<'_> {
         let below = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         let documents = self.generator.documents().iter().map(|(key, _)| key.clone());
-        let keys = documents.chain(self.generator.keys()).filter(move |key| key.starts_with(&below));
+        let keys = documents.chain(self.generator.keys(prefix)).filter(move |key| key.starts_with(&below));
         Box::new(keys.filter_map(|key| self.stat(&key).map(|stat| Ok(Object { key, stat }))))
     }
 
@@ -123,12 +127,12 @@ mod tests {
             &self.0
         }
 
-        fn keys(&self) -> Box<dyn Iterator<Item = String> + Send + '_> {
+        fn keys(&self, _: &str) -> Box<dyn Iterator<Item = String> + Send + '_> {
             Box::new((0..3).map(|number| format!("x/{number}")))
         }
 
         fn size(&self, key: &str) -> Option<u64> {
-            self.keys().any(|own| own == key).then_some(key.len() as u64)
+            self.keys("").any(|own| own == key).then_some(key.len() as u64)
         }
 
         fn tag(&self) -> u64 {

@@ -38,12 +38,7 @@ fn outputs_and_appends_in_every_cloud_are_those_on_a_disk() {
     let store = local.path().join("all.zarr");
     zdedup(&paths[..2], &["-o", store.to_str().unwrap()]).expect(0);
     let first = tree(&store);
-    Tool::new("zdedup")
-        .args(["--json", "--dim", "file_id", "--append-to"])
-        .arg(&store)
-        .args(&paths)
-        .run()
-        .expect(0);
+    Tool::new("zdedup").args(["--json", "--dim", "file_id", "--append-to"]).arg(&store).args(&paths).run().expect(0);
     let both = tree(&store);
     for number in 0..3 {
         let bucket = Bucket::new();

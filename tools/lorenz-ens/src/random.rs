@@ -5,7 +5,7 @@ use rand_mt::Mt;
 /// Where random numbers come from.
 pub enum Normals {
     /// `numpy.random.RandomState(seed).randn`: MT19937, and the polar method, which makes two numbers at a time.
-    RandomState { generator: Mt, spare: Option<f64> },
+    RandomState { generator: Box<Mt>, spare: Option<f64> },
     /// Philox4x32 with ten rounds, keyed by the seed, and Box-Muller: number `i` can be had without those before it.
     Philox { key: [u32; 2], next: u64 },
 }
@@ -16,7 +16,7 @@ const UNIT: f64 = 1.0 / 9_007_199_254_740_992.0;
 impl Normals {
     /// `numpy.random.RandomState(seed)`.
     pub fn random_state(seed: u32) -> Normals {
-        Normals::RandomState { generator: Mt::new(seed), spare: None }
+        Normals::RandomState { generator: Box::new(Mt::new(seed)), spare: None }
     }
 
     /// Philox with a seed.

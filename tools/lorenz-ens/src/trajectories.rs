@@ -148,8 +148,10 @@ impl Generator for TrajectoryStore {
         &self.documents
     }
 
-    fn keys(&self) -> Box<dyn Iterator<Item = String> + Send + '_> {
-        Box::new(self.arrays.iter().flat_map(|array| array.keys(self.format)))
+    fn keys(&self, directory: &str) -> Box<dyn Iterator<Item = String> + Send + '_> {
+        let is_all = directory.is_empty();
+        let found: Vec<&ArraySpec> = self.arrays.iter().filter(|array| is_all || array.name == directory).collect();
+        Box::new(found.into_iter().flat_map(|array| array.keys(self.format)))
     }
 
     fn size(&self, key: &str) -> Option<u64> {
@@ -215,7 +217,7 @@ mod tests {
         cut.generate("x/2.5", &mut buffer).expect("generates");
         let last: Vec<f64> = buffer.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
         assert!(last[0].is_finite() && last[1..].iter().all(|value| value.is_nan()), "one member, one time");
-        assert_eq!(cut.keys().count(), 1 + 1 + 3 * 3 * 6);
+        assert_eq!(cut.keys("").count(), 1 + 1 + 3 * 3 * 6);
         assert_eq!((cut.size("x/2.5"), cut.size("x/3.0"), cut.size("w/0.0")), (Some(96), None, None));
     }
 

@@ -165,8 +165,10 @@ impl Generator for BatchStore {
         &self.documents
     }
 
-    fn keys(&self) -> Box<dyn Iterator<Item = String> + Send + '_> {
-        Box::new(self.arrays.iter().flat_map(|array| array.keys(self.format)))
+    fn keys(&self, directory: &str) -> Box<dyn Iterator<Item = String> + Send + '_> {
+        let is_all = directory.is_empty();
+        let found: Vec<&ArraySpec> = self.arrays.iter().filter(|array| is_all || array.name == directory).collect();
+        Box::new(found.into_iter().flat_map(|array| array.keys(self.format)))
     }
 
     fn size(&self, key: &str) -> Option<u64> {
