@@ -54,6 +54,29 @@ pub fn recode(
     Ok(true)
 }
 
+/// As [`recode`], of a chunk that is not needed any more: if it is stored without codecs, its bytes are moved to `chunk.decoded`, and not
+/// copied.
+pub fn recode_owned(
+    chain: &Chain,
+    encoding: &Encoding,
+    stored: &mut Vec<u8>,
+    threads: usize,
+    chunk: &mut ChunkScratch,
+    seconds: &mut Seconds,
+) -> Result<bool, CodecError> {
+    if !chain.tail.is_empty() || chain.chunk_bytes != Some(stored.len() as u64) {
+        return recode(chain, encoding, stored, threads, chunk, seconds);
+    }
+    std::mem::swap(stored, &mut chunk.decoded);
+    if encoding.unchanged {
+        return Ok(false);
+    }
+    let mut timer = Timer::start();
+    encode(encoding, &chunk.decoded, &mut chunk.encoded, threads, &mut chunk.workspace)?;
+    seconds.encode += timer.lap();
+    Ok(true)
+}
+
 /// Encodes a decoded chunk.
 pub fn encode(
     encoding: &Encoding,

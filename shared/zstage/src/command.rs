@@ -39,7 +39,7 @@ impl Command {
     pub fn resolved(output: Location) -> Location {
         match &output {
             Location::Local(path) => path.canonicalize().map_or(output, Location::Local),
-            Location::Remote(_) | Location::Zip(_) => output,
+            Location::Remote(_) | Location::Zip(_) | Location::Generated(_) => output,
         }
     }
 

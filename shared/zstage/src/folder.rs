@@ -173,7 +173,7 @@ pub fn discard(folder: &Store) -> Result<(), StoreError> {
             retire_directory(path).map_err(|error| write_failed(path, error))
         }
         // The lock goes when its lease is dropped.
-        Location::Remote(_) | Location::Zip(_) => empty_remote(folder),
+        Location::Remote(_) | Location::Zip(_) | Location::Generated(_) => empty_remote(folder),
     }
 }
 

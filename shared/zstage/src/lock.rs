@@ -58,10 +58,10 @@ pub fn claim(folder: &Store, who: Claim, output: &Location, options: &StoreOptio
     match (folder.location(), who) {
         (_, Claim::Nothing) => Ok(Claimed::Held(Lock::None)),
         (Location::Local(path), who) => claim_local(&path.join(LOCK), who, output),
-        (Location::Remote(_) | Location::Zip(_), Claim::Alone) => {
+        (Location::Remote(_) | Location::Zip(_) | Location::Generated(_), Claim::Alone) => {
             lease::take_alone(folder, output, options).map(|lease| Claimed::Held(Lock::Lease(lease)))
         }
-        (Location::Remote(_) | Location::Zip(_), Claim::Shared) => {
+        (Location::Remote(_) | Location::Zip(_) | Location::Generated(_), Claim::Shared) => {
             lease::take_shared(folder, output, options).map(|lease| Claimed::Held(Lock::Lease(lease)))
         }
     }

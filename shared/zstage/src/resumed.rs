@@ -104,7 +104,7 @@ impl Task<'_> {
         let output = self.output(plan);
         match output.location() {
             // A PUT that was answered is kept; to ask for each would cost a request an object.
-            Location::Remote(_) | Location::Zip(_) => Ok(Some(Stat::new(done.bytes, 0))),
+            Location::Remote(_) | Location::Zip(_) | Location::Generated(_) => Ok(Some(Stat::new(done.bytes, 0))),
             Location::Local(_) => {
                 let stat = output.stat(&plan.new_key(&item.key, item.unit))?;
                 Ok(stat.filter(|stat| done.is_there_as(*stat)))

@@ -90,12 +90,11 @@ impl<W: Writer> Run<'_, W> {
 
     fn open_source(&self, source: &Target, output: &Location) -> Result<Store, Failure> {
         let store = &self.options.store;
-        match Store::open(source, store) {
-            Err(error @ StoreError::Absent { .. }) if output.local().is_some() && is_store(output, store)? => {
-                let failure = Failure::from(error);
+        match self.tool.open(source, None, store) {
+            Err(failure) if failure.exit == Exit::Absent && output.local().is_some() && is_store(output, store)? => {
                 Err(failure.hint(format!("{output} is a store: the source comes first, then the output")))
             }
-            opened => Ok(opened?),
+            opened => opened,
         }
     }
 
@@ -115,10 +114,11 @@ impl<W: Writer> Run<'_, W> {
     }
 
     /// Opens the sources of a plan, with the credentials of `given` where there are any.
-    pub fn planned_sources(&self, given: &[Target], header: &Header) -> Result<Vec<Store>, Failure> {
+    pub fn planned_sources(&self, given: &[Target], file: &PlanFile<W::Body>) -> Result<Vec<Store>, Failure> {
+        let PlanFile { header, body } = file;
         let planned: Vec<Target> = header.sources.iter().map(|source| source.as_str().into()).collect();
         let sources = if given.is_empty() { &planned } else { given };
-        let stores = self.open_sources(sources, |source| Ok(Store::open(source, &self.options.store)?))?;
+        let stores = self.open_sources(sources, |source| self.tool.open(source, Some(body), &self.options.store))?;
         self.check_same_run(header, &stores, true)?;
         Ok(stores)
     }

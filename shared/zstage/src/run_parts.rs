@@ -32,7 +32,7 @@ impl<W: Writer> Run<'_, W> {
         if parts::is_done(&staged, part.number)? {
             return Ok(Outcome::new(Exit::Done, Summary::PartDone { already_done: true }));
         }
-        let stores = self.planned_sources(given, header)?;
+        let stores = self.planned_sources(given, &file)?;
         let sources = self.sources(&stores, staged.output())?;
         let body = self.tool.body(Some(&file.body), &sources)?;
         self.options.check_bad_chunks(header.in_place)?;
@@ -82,7 +82,7 @@ impl<W: Writer> Run<'_, W> {
         }
         let Work { totals, seen } = parts::sum(&staged, file.header.parts)?;
         sweep(&staged)?;
-        let stores = self.planned_sources(given, &file.header)?;
+        let stores = self.planned_sources(given, &file)?;
         if !staged.is_finishing()? {
             self.check_parts(&stores, &staged, &file, &seen)?;
         }

@@ -126,7 +126,9 @@ impl StagedStore {
     ) -> Result<StagedStore, StoreError> {
         let inside = || match folder.location() {
             Location::Local(path) => Store::create_at(&Location::Local(path.join(OBJECTS)), options),
-            Location::Remote(_) | Location::Zip(_) => Ok(lock.guard(Store::create_at(output, options)?)),
+            Location::Remote(_) | Location::Zip(_) | Location::Generated(_) => {
+                Ok(lock.guard(Store::create_at(output, options)?))
+            }
         };
         let (replacements, objects) = match begin {
             Begin::InPlace => (inside()?, lock.guard(Store::open_at(output, options)?.into_durable())),

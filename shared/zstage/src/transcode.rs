@@ -11,7 +11,7 @@ use crate::array_plan::ArrayPlan;
 use crate::assembly_buffers::AssemblyBuffers;
 use crate::backup::keep_replaced;
 use crate::changes::Changes;
-use crate::chunk::{ChunkScratch, check_decodes, recode};
+use crate::chunk::{ChunkScratch, check_decodes, recode_owned};
 use crate::encoding::Encoding;
 use crate::large::LargeObjects;
 use crate::objects::Item;
@@ -175,7 +175,7 @@ impl Job<'_> {
         seconds.read += timer.lap();
         let Some(source) = source else { return self.absent() };
         let chunk = &mut *self.scratch.take();
-        let recompressed = recode(self.array.chain.innermost(), encoding, stored, threads, chunk, seconds)
+        let recompressed = recode_owned(self.array.chain.innermost(), encoding, stored, threads, chunk, seconds)
             .map_err(|source| ZarrError::Chunk { place: self.place(), source })?;
         let mut outcome = Outcome {
             source: Some(source),
@@ -197,7 +197,12 @@ impl Job<'_> {
             seconds.verify += timer.lap();
         }
         let key = self.output_key();
-        let Some(written) = self.put(&key, if recompressed { &chunk.encoded } else { stored }, source)? else {
+        let bytes = match recompressed {
+            true => &chunk.encoded,
+            false if self.array.chain.innermost().tail.is_empty() => &chunk.decoded,
+            false => &*stored,
+        };
+        let Some(written) = self.put(&key, bytes, source)? else {
             return Ok(Outcome::changed());
         };
         outcome.written = Some(written);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zarray::{Array, ZarrFormat};
-use zstore::{Location, Store};
+use zstore::{Location, Store, StoreOptions, Target};
 use zwire::{Failure, PlanRecord, Record};
 
 use crate::array_plan::ArrayPlan;
@@ -33,6 +33,15 @@ pub trait Writer: Sync {
 
     /// The flag that writes to the source itself.
     const IN_PLACE_FLAG: &'static str = "--in-place";
+
+    /// Opens a source store, by default at its path or URL; a tool that computes its data opens a store that generates them. `planned` is
+    /// what an unfinished run has decided, if its plan was read before.
+    ///
+    /// # Errors
+    /// The store's.
+    fn open(&self, source: &Target, _planned: Option<&Self::Body>, options: &StoreOptions) -> Result<Store, Failure> {
+        Ok(Store::open(source, options)?)
+    }
 
     /// What decides the bytes: as the command line says, or of an unfinished run, which the command line must not
     /// contradict.

@@ -10,6 +10,7 @@ mod checksum;
 mod cloud;
 mod error;
 mod file_kind;
+mod generated;
 mod guard;
 mod http_headers;
 mod local;
@@ -42,17 +43,19 @@ pub use atomic::{
 pub use checksum::Checksum;
 pub use error::{StoreError, missing_directory, read_failed, write_failed};
 pub use file_kind::FileKind;
+pub use generated::Generator;
 pub use guard::Guard;
 pub use local::{LocalObject, PartialObject, READERS, READERS_TEXT, is_at, mark_in_use};
 pub use location::{Location, ZipLocation, without_caches};
 pub use notices::take_notices;
 pub use object::{ByteRange, Entries, Listing, Object, Stat};
-pub use open_object::{OpenObject, RemoteObject, ZipObject};
+pub use open_object::{GeneratedObject, OpenObject, RemoteObject, ZipObject};
 pub use options::{MOST_REQUESTS, Payer, Setting, StoreOptions, requests_in_flight};
 pub use target::{Address, Target};
 pub use transport::Rate;
 pub use write::Upload;
 
+use generated::GeneratedStore;
 use local::LocalStore;
 pub use local::walk::{Child, Trail};
 pub use remote::unique;
@@ -75,6 +78,7 @@ enum Backend {
     Local(LocalStore),
     Remote(Box<RemoteStore>),
     Zip(Box<ZipStore>),
+    Generated(GeneratedStore),
 }
 
 impl Store {
@@ -101,8 +105,15 @@ impl Store {
             Location::Local(path) if is_zip(path) => return Store::open_at(&location.clone().into_zip(), options),
             Location::Local(path) => Backend::Local(LocalStore::open(path, options.stop.clone())?),
             Location::Remote(address) => Backend::Remote(Box::new(RemoteStore::open(address, options)?)),
+            Location::Generated(name) => return Err(StoreError::Absent { place: name.clone() }),
         };
         Ok(Store { location: location.clone(), backend, memory: options.memory })
+    }
+
+    /// A store whose objects `generator` makes; `name` stands for it in messages and plans.
+    pub fn generated(name: &str, generator: Box<dyn Generator>) -> Store {
+        let backend = Backend::Generated(GeneratedStore::new(name.to_owned(), generator));
+        Store { location: Location::Generated(name.to_owned()), backend, memory: u64::MAX }
     }
 
     /// Where it is.
@@ -113,7 +124,7 @@ impl Store {
     /// Whether reads cross a network, so that many should run concurrently.
     pub fn is_remote(&self) -> bool {
         match &self.backend {
-            Backend::Local(_) => false,
+            Backend::Local(_) | Backend::Generated(_) => false,
             Backend::Remote(_) => true,
             Backend::Zip(store) => store.is_remote(),
         }
@@ -138,6 +149,7 @@ impl Store {
             Backend::Local(store) => Ok(store.open_object(key)?.map(OpenObject::Local)),
             Backend::Remote(store) => Ok(Some(OpenObject::Remote(RemoteObject(store, key)))),
             Backend::Zip(store) => Ok(Some(OpenObject::Zip(ZipObject(store, key)))),
+            Backend::Generated(store) => Ok(Some(OpenObject::Generated(GeneratedObject(store, key)))),
         }
     }
 
@@ -165,6 +177,7 @@ impl Store {
             Backend::Local(store) => store.get(key, most, buffer),
             Backend::Remote(store) => store.get(key, most, buffer),
             Backend::Zip(store) => store.get(key, most, buffer),
+            Backend::Generated(store) => store.get(key, most, buffer),
         }
     }
 
@@ -176,7 +189,9 @@ impl Store {
     pub fn get_start(&self, key: &str, most: u64, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
         match &self.backend {
             Backend::Remote(store) => store.get_start(key, most, buffer),
-            Backend::Local(_) | Backend::Zip(_) => self.get_range(key, ByteRange::At { start: 0, len: most }, buffer),
+            Backend::Local(_) | Backend::Zip(_) | Backend::Generated(_) => {
+                self.get_range(key, ByteRange::At { start: 0, len: most }, buffer)
+            }
         }
     }
 
@@ -190,6 +205,7 @@ impl Store {
             Backend::Local(store) => store.get_range(key, range, buffer),
             Backend::Remote(store) => store.get_range(key, range, buffer),
             Backend::Zip(store) => store.get_range(key, range, buffer),
+            Backend::Generated(store) => store.get_range(key, range, buffer),
         }
     }
 
@@ -209,6 +225,7 @@ impl Store {
             Backend::Local(store) => store.get_ranges(key, ranges, buffer),
             Backend::Remote(store) => store.get_ranges(key, ranges, buffer),
             Backend::Zip(store) => store.get_ranges(key, ranges, buffer),
+            Backend::Generated(store) => store.get_ranges(key, ranges, buffer),
         }
     }
 
@@ -221,6 +238,7 @@ impl Store {
             Backend::Local(store) => store.list(prefix),
             Backend::Remote(store) => store.list(prefix),
             Backend::Zip(store) => Ok(store.list(prefix)),
+            Backend::Generated(store) => Ok(store.list(prefix)),
         }
     }
 
@@ -233,6 +251,7 @@ impl Store {
             Backend::Local(store) => store.entries(prefix),
             Backend::Remote(store) => store.entries(prefix),
             Backend::Zip(store) => Ok(store.entries(prefix)),
+            Backend::Generated(store) => Ok(store.entries(prefix)),
         }?;
         entries.directories.sort_unstable();
         entries.files.sort_unstable();
@@ -252,7 +271,7 @@ impl Store {
     pub fn children(&self, prefix: &str) -> Result<Option<ChildStream<'_>>, StoreError> {
         match &self.backend {
             Backend::Local(store) => Ok(Some(Box::new(store.children(prefix)?))),
-            Backend::Remote(_) | Backend::Zip(_) => Ok(None),
+            Backend::Remote(_) | Backend::Zip(_) | Backend::Generated(_) => Ok(None),
         }
     }
 
@@ -260,7 +279,7 @@ impl Store {
     pub fn enter(&self, trail: &Trail, prefix: &str) -> Option<Trail> {
         match &self.backend {
             Backend::Local(store) => store.enter(trail, prefix),
-            Backend::Remote(_) | Backend::Zip(_) => Some(trail.clone()),
+            Backend::Remote(_) | Backend::Zip(_) | Backend::Generated(_) => Some(trail.clone()),
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum Location {
     Remote(Address),
     /// A directory in a zip archive, which is only read.
     Zip(ZipLocation),
+    /// A store whose objects are made when they are read. No text stands for it: it is only shown.
+    Generated(String),
 }
 
 /// A directory in a zip archive.
@@ -94,7 +96,7 @@ impl Location {
     /// Whether it carries a password or a signature, which are never shown or stored.
     pub fn has_credentials(&self) -> bool {
         match self {
-            Location::Local(_) => false,
+            Location::Local(_) | Location::Generated(_) => false,
             Location::Remote(address) => address.user().is_some() || address.query().is_some(),
             Location::Zip(zip) => zip.archive.has_credentials(),
         }
@@ -104,7 +106,7 @@ impl Location {
     pub fn local(&self) -> Option<&Path> {
         match self {
             Location::Local(path) => Some(path),
-            Location::Remote(_) => None,
+            Location::Remote(_) | Location::Generated(_) => None,
             Location::Zip(zip) => zip.archive.local(),
         }
     }
@@ -118,7 +120,7 @@ impl Location {
     pub fn absolute(&self) -> Location {
         match self {
             Location::Local(path) => Location::Local(path.canonicalize().unwrap_or_else(|_| path.clone())),
-            Location::Remote(_) => self.clone(),
+            Location::Remote(_) | Location::Generated(_) => self.clone(),
             Location::Zip(ZipLocation { archive, inner }) => {
                 Location::Zip(ZipLocation { archive: Box::new(archive.absolute()), inner: inner.clone() })
             }
@@ -139,6 +141,7 @@ impl Location {
                 stem.map_or(name.clone(), OsString::from)
             }
             Location::Zip(zip) => zip.inner.rsplit('/').next().unwrap_or("").into(),
+            Location::Generated(name) => name.into(),
         }
     }
 
@@ -153,7 +156,7 @@ impl Location {
                 let (above, name) = split_path(address.url().path())?;
                 Some((Location::Remote(address.with_path(above)), name))
             }
-            Location::Zip(_) => None,
+            Location::Zip(_) | Location::Generated(_) => None,
         }
     }
 
@@ -177,7 +180,7 @@ impl Location {
                 let path = format!("{}{suffix}", path.ok_or_else(nameless)?);
                 Ok(Location::Remote(address.with_path(&path)))
             }
-            Location::Zip(_) => Err(nameless()),
+            Location::Zip(_) | Location::Generated(_) => Err(nameless()),
         }
     }
 
@@ -186,7 +189,7 @@ impl Location {
         let base = self.to_string();
         match key {
             "" => base,
-            _ if base.ends_with("|zip:") => format!("{base}{key}"),
+            _ if base.ends_with("|zip:") || matches!(self, Location::Generated(_)) => format!("{base}{key}"),
             _ => format!("{}/{key}", base.trim_end_matches('/')),
         }
     }
@@ -197,6 +200,7 @@ impl fmt::Display for Location {
         match self {
             Location::Local(path) => path.display().fmt(f),
             Location::Remote(address) => address.fmt(f),
+            Location::Generated(name) => name.fmt(f),
             Location::Zip(ZipLocation { archive, inner }) if inner.is_empty() && is_zip_name(archive) => archive.fmt(f),
             Location::Zip(ZipLocation { archive, inner }) => write!(f, "{archive}|zip:{}", encoded(inner)),
         }
@@ -307,7 +311,7 @@ fn is_zip_name(location: &Location) -> bool {
         Location::Remote(address) => {
             has_zip_extension(Path::new(address.url().path())) && !address.url().path().ends_with('/')
         }
-        Location::Zip(_) => false,
+        Location::Zip(_) | Location::Generated(_) => false,
     }
 }
 

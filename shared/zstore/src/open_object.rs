@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::error::StoreError;
+use crate::generated::GeneratedStore;
 use crate::local::LocalObject;
 use crate::object::{ByteRange, Stat};
 use crate::remote::RemoteStore;
@@ -17,7 +18,12 @@ pub enum OpenObject<'a> {
     Remote(RemoteObject<'a>),
     /// A key of an archive, which is open already.
     Zip(ZipObject<'a>),
+    /// A key of a generated store.
+    Generated(GeneratedObject<'a>),
 }
+
+/// A key of a generated store.
+pub struct GeneratedObject<'a>(pub(crate) &'a GeneratedStore, pub(crate) &'a str);
 
 /// A key of a zip archive.
 pub struct ZipObject<'a>(pub(crate) &'a ZipStore, pub(crate) &'a str);
@@ -35,6 +41,7 @@ impl OpenObject<'_> {
             OpenObject::Local(object) => object.get_range(range, buffer).map(Some),
             OpenObject::Remote(RemoteObject(store, key)) => store.get_range(key, range, buffer),
             OpenObject::Zip(ZipObject(store, key)) => store.get_range(key, range, buffer),
+            OpenObject::Generated(GeneratedObject(store, key)) => store.get_range(key, range, buffer),
         }
     }
 
@@ -47,6 +54,7 @@ impl OpenObject<'_> {
             OpenObject::Local(object) => object.get_ranges(ranges, buffer).map(Some),
             OpenObject::Remote(RemoteObject(store, key)) => store.get_ranges(key, ranges, buffer),
             OpenObject::Zip(ZipObject(store, key)) => store.get_ranges(key, ranges, buffer),
+            OpenObject::Generated(GeneratedObject(store, key)) => store.get_ranges(key, ranges, buffer),
         }
     }
 
@@ -54,7 +62,7 @@ impl OpenObject<'_> {
     pub fn local(&self) -> Option<&LocalObject> {
         match self {
             OpenObject::Local(object) => Some(object),
-            OpenObject::Remote(_) | OpenObject::Zip(_) => None,
+            OpenObject::Remote(_) | OpenObject::Zip(_) | OpenObject::Generated(_) => None,
         }
     }
 }

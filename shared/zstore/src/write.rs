@@ -26,7 +26,7 @@ impl Store {
         let backend = match location {
             Location::Local(path) => Backend::Local(LocalStore::create(path)?),
             Location::Remote(address) => Backend::Remote(Box::new(RemoteStore::create(address, options)?)),
-            Location::Zip(_) => return Err(read_only(location.to_string())),
+            Location::Zip(_) | Location::Generated(_) => return Err(read_only(location.to_string())),
         };
         Ok(Store { location: location.clone(), backend, memory: options.memory })
     }
@@ -42,7 +42,7 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => store.put(key, bytes),
             Backend::Remote(store) => store.put(key, bytes),
-            Backend::Zip(_) => Err(read_only(self.place(key))),
+            Backend::Zip(_) | Backend::Generated(_) => Err(read_only(self.place(key))),
         }
     }
 
@@ -53,7 +53,7 @@ impl Store {
     pub fn put_private(&self, key: &str, bytes: &[u8]) -> Result<Stat, StoreError> {
         match &self.backend {
             Backend::Local(store) => store.put_private(key, bytes),
-            Backend::Remote(_) | Backend::Zip(_) => self.put(key, bytes),
+            Backend::Remote(_) | Backend::Zip(_) | Backend::Generated(_) => self.put(key, bytes),
         }
     }
 
@@ -83,7 +83,7 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => store.put_new(key, bytes),
             Backend::Remote(store) => store.put_new(key, bytes),
-            Backend::Zip(_) => Err(read_only(self.place(key))),
+            Backend::Zip(_) | Backend::Generated(_) => Err(read_only(self.place(key))),
         }
     }
 
@@ -97,7 +97,7 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => store.put_over(key, bytes, read),
             Backend::Remote(store) => store.put_over(key, bytes, read),
-            Backend::Zip(_) => Err(read_only(self.place(key))),
+            Backend::Zip(_) | Backend::Generated(_) => Err(read_only(self.place(key))),
         }
     }
 
@@ -110,7 +110,7 @@ impl Store {
         Ok(Upload(match &self.backend {
             Backend::Local(store) => Backing::Local(store.upload(key, reserved)?),
             Backend::Remote(store) => Backing::Remote(store.upload(key, reserved)?),
-            Backend::Zip(_) => return Err(read_only(self.place(key))),
+            Backend::Zip(_) | Backend::Generated(_) => return Err(read_only(self.place(key))),
         }))
     }
 
@@ -123,7 +123,7 @@ impl Store {
     pub fn partial(&self, key: &str, create: bool) -> Result<Option<PartialObject>, StoreError> {
         match &self.backend {
             Backend::Local(store) => store.partial(key, create),
-            Backend::Remote(_) | Backend::Zip(_) => Ok(None),
+            Backend::Remote(_) | Backend::Zip(_) | Backend::Generated(_) => Ok(None),
         }
     }
 
@@ -134,7 +134,7 @@ impl Store {
     pub fn finish_partial(&self, partial: &PartialObject, key: &str, len: u64) -> Result<Stat, StoreError> {
         match &self.backend {
             Backend::Local(store) => partial.finish(store, key, len),
-            Backend::Remote(_) | Backend::Zip(_) => Err(read_only(self.place(key))),
+            Backend::Remote(_) | Backend::Zip(_) | Backend::Generated(_) => Err(read_only(self.place(key))),
         }
     }
 
@@ -146,7 +146,7 @@ impl Store {
         match &self.backend {
             Backend::Local(store) => store.delete(key),
             Backend::Remote(store) => store.delete(key),
-            Backend::Zip(_) => Err(read_only(self.place(key))),
+            Backend::Zip(_) | Backend::Generated(_) => Err(read_only(self.place(key))),
         }
     }
 
@@ -159,6 +159,7 @@ impl Store {
             Backend::Local(store) => store.stat(key),
             Backend::Remote(store) => store.stat(key),
             Backend::Zip(store) => Ok(store.stat(key)),
+            Backend::Generated(store) => Ok(store.stat(key)),
         }
     }
 
@@ -169,7 +170,7 @@ impl Store {
     pub fn modified(&self, key: &str) -> Result<Option<SystemTime>, StoreError> {
         match &self.backend {
             Backend::Remote(store) => store.modified(key),
-            Backend::Local(_) | Backend::Zip(_) => {
+            Backend::Local(_) | Backend::Zip(_) | Backend::Generated(_) => {
                 let path = self.location().local().map(|path| path.join(key));
                 Ok(path.and_then(|path| path.metadata().ok()?.modified().ok()))
             }
@@ -183,7 +184,7 @@ impl Store {
     pub fn sync(&self) -> Result<(), StoreError> {
         match &self.backend {
             Backend::Local(store) => store.sync(),
-            Backend::Remote(_) | Backend::Zip(_) => Ok(()),
+            Backend::Remote(_) | Backend::Zip(_) | Backend::Generated(_) => Ok(()),
         }
     }
 }

@@ -24,13 +24,14 @@ pub use failure::Failure;
 pub use json::{V1, ratio, round3, three_digits};
 pub use record::{
     ArrayRecord, BatchRecord, BenchRecord, CacheEntryRecord, CheckRecord, ChoiceRecord, ChunkRecord, CompareRecord,
-    ConcatRecord, ConflictRecord, ConsolidatedRecord, CoordinateRecord, DuplicateRecord, ErrorRecord, ExtractionRecord,
-    FetchRecord, FetchedRecord, FindingRecord, GroupRecord, KeyRecord, MatchRecord, PlanRecord, RecompressRecord,
-    Record, RowRecord, Severity, Summary, Timing, TrialRecord,
+    ConcatRecord, ConflictRecord, ConsolidatedRecord, CoordinateRecord, DivergedRecord, DuplicateRecord, ErrorRecord,
+    ExtractionRecord, FetchRecord, FetchedRecord, FindingRecord, GeneratedRecord, GroupRecord, KeyRecord, MatchRecord,
+    MethodRecord, PlanRecord, RecompressRecord, Record, RowRecord, Severity, StateRecord, StatisticsRecord, Summary,
+    Timing, TrialRecord, number,
 };
 pub use redact::{decoded, redact, redact_url};
 pub use summary::{
-    AgainstSummary, ConcatSummary, DedupSummary, ExtractPlanSummary, ExtractSummary, FetchSummary, GainSummary,
-    InspectSummary, ManifestSummary, SizesSummary, TrialSummary, ValidateSummary,
+    AgainstSummary, ConcatSummary, DedupSummary, EnsembleSummary, ExtractPlanSummary, ExtractSummary, FetchSummary,
+    GainSummary, GeneratedSummary, InspectSummary, ManifestSummary, SizesSummary, TrialSummary, ValidateSummary,
 };
 pub use units::{human_bytes, human_count, human_counted, recompressed_name, shell_quote};

@@ -346,3 +346,64 @@ pub struct ConcatSummary {
     /// Objects that failed.
     pub failed: u64,
 }
+
+/// Totals of `lorenz-ens`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct EnsembleSummary {
+    /// Members.
+    pub members: u64,
+    /// Steps of each.
+    pub steps: u64,
+    /// Steps of all members.
+    pub member_steps: u64,
+    /// Members whose state became NaN or infinite.
+    pub diverged: u64,
+    /// The instructions that were used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// Whether all methods agreed bit for bit, with `--check`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identical: Option<bool>,
+    /// The leading Lyapunov exponent, per unit of model time, with `--stats`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lyapunov: Option<f64>,
+    /// Its standard error over the members.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lyapunov_error: Option<f64>,
+    /// Members of which it was computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lyapunov_members: Option<u64>,
+    /// Rows of `--every` or of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// The file that was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Totals of the stores that were written.
+    #[serde(flatten)]
+    pub written: Option<GeneratedSummary>,
+}
+
+/// What written stores add to an [`EnsembleSummary`].
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct GeneratedSummary {
+    /// Stores.
+    pub stores: u64,
+    /// Arrays.
+    pub arrays: u64,
+    /// Stored objects.
+    pub objects: u64,
+    /// Decoded bytes.
+    pub uncompressed_bytes: u64,
+    /// Stored bytes.
+    pub bytes: u64,
+    /// Objects that were read back and compared.
+    pub verified: u64,
+    /// Objects that an earlier run had written.
+    pub resumed: u64,
+    /// Objects that failed.
+    pub failed: u64,
+    /// Faults that were planted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faults: Option<u64>,
+}

@@ -31,7 +31,7 @@ impl Archive {
         match location {
             Location::Local(path) => Archive::local(path.clone()),
             Location::Remote(address) => Archive::remote(address, options),
-            Location::Zip(_) => Err(StoreError::Absent { place: location.to_string() }),
+            Location::Zip(_) | Location::Generated(_) => Err(StoreError::Absent { place: location.to_string() }),
         }
     }
 

@@ -3,6 +3,7 @@
 mod compare;
 mod dedup;
 mod end;
+mod ensemble;
 mod extract;
 mod read;
 mod trial;
@@ -14,6 +15,7 @@ use serde::Serialize;
 pub use compare::CompareRecord;
 pub use dedup::{BatchRecord, ConcatRecord, ConflictRecord, CoordinateRecord, DuplicateRecord};
 pub use end::{ErrorRecord, Summary, Timing};
+pub use ensemble::{DivergedRecord, GeneratedRecord, MethodRecord, StateRecord, StatisticsRecord, number};
 pub use extract::{ExtractionRecord, MatchRecord, RowRecord};
 pub use read::{ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, GroupRecord, KeyRecord};
 pub use trial::{ChoiceRecord, TrialRecord};
@@ -72,6 +74,16 @@ pub enum Record {
     Coordinate(Box<CoordinateRecord>),
     /// The result of concatenating one array.
     Concat(Box<ConcatRecord>),
+    /// The state of a member of an ensemble.
+    State(StateRecord),
+    /// The distribution of a variable over the members of an ensemble.
+    Statistics(Box<StatisticsRecord>),
+    /// A member whose state became NaN or infinite.
+    Diverged(DivergedRecord),
+    /// A measured way of integrating an ensemble.
+    Method(Box<MethodRecord>),
+    /// An array of a generated store.
+    Generated(Box<GeneratedRecord>),
     /// An item that failed; the run continues.
     Error(ErrorRecord),
     /// The last line of every stream.

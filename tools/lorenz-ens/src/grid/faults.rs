@@ -1,0 +1,111 @@
+//! Faults of real archives, planted in batches: file_ids that occur twice, chunks that are missing or damaged, a file that is all NaN.
+
+use zcodec::HEADER_LEN;
+use zstore::{Location, Store, StoreOptions};
+use zwire::{Exit, Failure};
+
+/// Batches of the archive in which the faults were found.
+pub const SEED_BATCHES: u64 = 22;
+
+/// file_ids that occur twice.
+const DUPLICATES: i64 = 26;
+
+/// file_ids of a batch that only it has.
+const OWN: i64 = 3;
+
+/// Where faults are planted: all in the last batch, in files that no other batch has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Faults {
+    /// The batch.
+    pub batch: u64,
+    /// The file whose second variable is all NaN.
+    pub nan_file: i64,
+    /// The file of whose third variable all chunks are missing, and of whose first variable one is damaged.
+    pub damaged_file: i64,
+}
+
+impl Faults {
+    /// Variables that are needed.
+    pub const VARIABLES: u64 = 3;
+
+    /// How many there are, besides the file_ids that occur twice.
+    pub const PLANTED: u64 = 3;
+
+    /// The faults of batches with these file_ids.
+    pub fn of(ranges: &[[i64; 2]]) -> Option<Faults> {
+        let [first, end] = *ranges.last()?;
+        let nan_file = if end - first > 1 { end - 2 } else { end - 1 };
+        Some(Faults { batch: ranges.len() as u64 - 1, nan_file, damaged_file: end - 1 })
+    }
+
+    /// file_ids of which 26 occur twice: for 22 batches those of the archive, with 95 in all.
+    pub fn file_ids(batches: u64) -> Vec<[i64; 2]> {
+        if batches == SEED_BATCHES {
+            return seed();
+        }
+        let others = i64::try_from(batches).unwrap_or(i64::MAX) - 1;
+        let overlap =
+            |number: i64| if others == 0 { 0 } else { DUPLICATES / others + i64::from(number < DUPLICATES % others) };
+        let most = overlap(0);
+        let mut ranges = vec![[0, most + OWN]];
+        for number in 0..others {
+            let start = ranges.last().map_or(0, |[_, end]| *end) - overlap(number);
+            ranges.push([start, start + most + OWN]);
+        }
+        ranges
+    }
+}
+
+fn seed() -> Vec<[i64; 2]> {
+    let mut ranges = vec![[0, 4], [0, 4], [4, 7]];
+    for number in 0..SEED_BATCHES as i64 - 3 {
+        let end = ranges.last().map_or(0, |[_, end]| *end);
+        let start = if number < 11 { end - 2 } else { end };
+        ranges.push([start, start + if number < 8 { 5 } else { 4 }]);
+    }
+    ranges
+}
+
+/// Damages the object `key` of a published store: the header of its Blosc frame becomes zeros. Doing it again changes nothing.
+///
+/// # Errors
+/// An object that is not there; the store's.
+pub fn damage(output: &Location, key: &str, options: &StoreOptions) -> Result<(), Failure> {
+    let store = Store::create_at(output, options)?;
+    let mut bytes = Vec::new();
+    if store.get(key, &mut bytes)?.is_none() {
+        return Err(Failure::new(Exit::Output, "the chunk to be damaged is missing").at(store.place(key)));
+    }
+    let header = bytes.len().min(HEADER_LEN);
+    bytes[..header].fill(0);
+    store.put(key, &bytes)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn duplicates(ranges: &[[i64; 2]]) -> (usize, usize) {
+        let mut ids: Vec<i64> = ranges.iter().flat_map(|[start, end]| *start..*end).collect();
+        let all = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        (all, all - ids.len())
+    }
+
+    #[test]
+    fn there_are_26_duplicates() {
+        assert_eq!(duplicates(&Faults::file_ids(22)), (95, 26));
+        for batches in [2, 3, 5, 21, 23, 40] {
+            let ranges = Faults::file_ids(batches);
+            assert_eq!((ranges.len() as u64, duplicates(&ranges).1), (batches, 26));
+            let faults = Faults::of(&ranges).expect("batches");
+            let others = &ranges[..ranges.len() - 1];
+            for file in [faults.nan_file, faults.damaged_file] {
+                assert!(others.iter().all(|[start, end]| !(*start..*end).contains(&file)), "{batches}");
+            }
+        }
+        assert_eq!(duplicates(&Faults::file_ids(1)).1, 0);
+    }
+}

@@ -1,0 +1,31 @@
+//! `lorenz-ens`: integrates ensembles of the Lorenz-63 system, one member at a time, in vector lanes, on all threads, bit for bit alike.
+
+mod advance;
+mod cli;
+mod compare;
+mod divergence;
+mod documents;
+mod ensemble;
+mod grid;
+mod human;
+mod initial;
+mod kernel;
+mod lyapunov;
+mod options;
+mod output;
+mod place;
+mod plot;
+mod random;
+mod rows;
+mod run;
+mod sections;
+mod sink;
+mod starts;
+mod statistics;
+mod statistics_store;
+mod system;
+mod trajectories;
+
+fn main() -> std::process::ExitCode {
+    zcli::main::<cli::Args>()
+}

@@ -1,0 +1,200 @@
+//! The panels of a picture, for any backend.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use zwire::{Exit, Failure};
+
+use super::figure::Figure;
+
+/// Colours that people with colour blindness can tell apart (Okabe and Ito).
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+];
+
+/// Spread below which nothing is drawn on the logarithmic axis.
+const SMALLEST: f64 = 1e-3;
+
+/// Draws all panels.
+///
+/// # Errors
+/// Only a bug.
+pub fn draw<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> Result<(), Failure> {
+    panels(area, figure).map_err(|error| Failure::new(Exit::Bug, format!("the picture cannot be drawn: {error}")))
+}
+
+type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+
+fn panels<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> Drawn<B> {
+    area.fill(&WHITE)?;
+    let area = area.titled(&figure.title, ("sans-serif", 20))?;
+    let (top, bottom) = if figure.methods.is_empty() {
+        (area, None)
+    } else {
+        let (top, bottom) = area.split_vertically(590);
+        (top, Some(bottom))
+    };
+    let (left, right) = top.split_horizontally(600);
+    attractor(&left, figure)?;
+    spread(&right, figure)?;
+    bottom.map_or(Ok(()), |bottom| speedup(&bottom, figure))?;
+    top.present()
+}
+
+fn attractor<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> Drawn<B> {
+    let points = || figure.attractor.iter().flatten().filter(|(x, z)| x.is_finite() && z.is_finite());
+    let xs = range(points().map(|(x, _)| *x));
+    let zs = range(points().map(|(_, z)| *z));
+    let mut chart = ChartBuilder::on(area)
+        .caption("Attractor", ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(44)
+        .y_label_area_size(64)
+        .build_cartesian_2d(xs, zs)?;
+    let label = |value: &f64| short(*value);
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc("x")
+        .y_desc("z")
+        .x_label_formatter(&label)
+        .y_label_formatter(&label)
+        .label_style(("sans-serif", 14))
+        .draw()?;
+    for (member, points) in figure.attractor.iter().enumerate() {
+        let colour = COLOURS[member % COLOURS.len()].mix(0.35);
+        for part in points.split(|(x, z)| !x.is_finite() || !z.is_finite()) {
+            chart.draw_series(LineSeries::new(part.iter().copied(), colour))?;
+        }
+    }
+    let ends =
+        figure.attractor.iter().filter_map(|points| points.last()).filter(|(x, z)| x.is_finite() && z.is_finite());
+    chart.draw_series(ends.map(|end| Circle::new(*end, 3, BLACK.filled())))?;
+    Ok(())
+}
+
+fn spread<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> Drawn<B> {
+    let last = figure.spread.last().map_or(1.0, |(time, ..)| *time).max(1e-9);
+    let values =
+        || figure.spread.iter().flat_map(|(_, spread, error)| [*spread, *error]).filter(|value| *value > SMALLEST);
+    let low = values().filter(|value| value.is_finite()).fold(f64::INFINITY, f64::min);
+    let high = values().filter(|value| value.is_finite()).fold(0.0, f64::max);
+    let (low, high) = if high > 0.0 { (low / 1.5, high * 1.5) } else { (0.1, 10.0) };
+    let mut chart = ChartBuilder::on(area)
+        .caption("Spread of x over time", ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(44)
+        .y_label_area_size(64)
+        .build_cartesian_2d(0.0..last, (low..high).log_scale())?;
+    let label = |value: &f64| short(*value);
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc("model time")
+        .y_desc("standard deviation, distance")
+        .x_label_formatter(&label)
+        .y_label_formatter(&label)
+        .label_style(("sans-serif", 14))
+        .draw()?;
+    type Value = fn(&(f64, f64, f64)) -> f64;
+    let series: [(&str, Value); 2] = [("standard deviation", |row| row.1), ("distance from member 0", |row| row.2)];
+    for (number, (name, value)) in series.into_iter().enumerate() {
+        let colour = COLOURS[number];
+        let points = figure
+            .spread
+            .iter()
+            .map(|row| (row.0, value(row)))
+            .filter(|(_, value)| *value > SMALLEST && value.is_finite());
+        chart
+            .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerRight)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.4))
+        .label_font(("sans-serif", 14))
+        .draw()?;
+    Ok(())
+}
+
+/// Bars of the speed-up over the serial method; a line marks what Amdahl's law predicts.
+fn speedup<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> Drawn<B> {
+    let of = |value: Option<f64>| value.unwrap_or(0.0);
+    let methods = &figure.methods;
+    let most = methods.iter().map(|method| of(method.speedup).max(of(method.predicted_speedup))).fold(1.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .caption("Speed-up over one member at a time (line: predicted by Amdahl's law)", ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(44)
+        .y_label_area_size(64)
+        .build_cartesian_2d(0.0..methods.len() as f64, 0.0..most * 1.15)?;
+    let name = |at: &f64| {
+        let number = at.floor() as usize;
+        let is_middle = (at.fract() - 0.5).abs() < 1e-6;
+        methods.get(number).filter(|_| is_middle).map_or(String::new(), |method| {
+            let jobs = if method.jobs > 1 { format!(" -j{}", method.jobs) } else { String::new() };
+            format!("{}{jobs} ({})", method.method, method.instructions)
+        })
+    };
+    let label = |value: &f64| short(*value);
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_labels(methods.len() * 2 + 1)
+        .x_label_formatter(&name)
+        .y_desc("speed-up")
+        .y_label_formatter(&label)
+        .label_style(("sans-serif", 14))
+        .draw()?;
+    for (number, method) in methods.iter().enumerate() {
+        let (left, right) = (number as f64 + 0.2, number as f64 + 0.8);
+        let height = of(method.speedup);
+        let colour = COLOURS[number % COLOURS.len()].mix(0.8);
+        chart.draw_series([Rectangle::new([(left, 0.0), (right, height)], colour.filled())])?;
+        let style = TextStyle::from(("sans-serif", 14).into_font()).pos(plotters::style::text_anchor::Pos::new(
+            plotters::style::text_anchor::HPos::Center,
+            plotters::style::text_anchor::VPos::Bottom,
+        ));
+        let text = format!("{height:.1}");
+        chart.draw_series([Text::new(text, (number as f64 + 0.5, height), style)])?;
+        if let Some(predicted) = method.predicted_speedup {
+            let line = [(left - 0.05, predicted), (right + 0.05, predicted)];
+            chart.draw_series([PathElement::new(line, BLACK.stroke_width(2))])?;
+        }
+    }
+    Ok(())
+}
+
+/// The range of finite values, a little wider.
+fn range(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    match low <= high {
+        true => {
+            let margin = ((high - low) * 0.04).max(1e-6);
+            low - margin..high + margin
+        }
+        false => 0.0..1.0,
+    }
+}
+
+/// A number on an axis.
+fn short(value: f64) -> String {
+    let text = if value != 0.0 && (value.abs() < 1e-2 || value.abs() >= 1e5) {
+        format!("{value:.0e}")
+    } else {
+        format!("{value:.2}")
+    };
+    match text.contains('.') && !text.contains('e') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}

@@ -1,0 +1,106 @@
+//! Where rows go: records of the stream, or lines of CSV or JSON in a file that appears only when it is complete.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use zcli::Session;
+use zstore::{AtomicFile, Durability, Replace, missing_directory};
+use zwire::{Exit, Failure, Record};
+
+use crate::place::{Place, RowFormat};
+
+/// A sink for rows.
+pub struct Sink {
+    target: Option<(AtomicFile, BufWriter<std::fs::File>)>,
+    format: RowFormat,
+    /// Whether rows are records of the stream.
+    records: bool,
+    overwrite: bool,
+    rows: u64,
+}
+
+impl Sink {
+    /// The sink of rows with these columns.
+    ///
+    /// # Errors
+    /// A file that exists, or cannot be made.
+    pub fn open(place: &Place, columns: &str, overwrite: bool, session: &mut Session) -> Result<Sink, Failure> {
+        let (target, format, records) = match place {
+            Place::File(path, format) => (Some(create(path, overwrite)?), *format, false),
+            Place::Stdout(RowFormat::Csv) => (None, RowFormat::Csv, false),
+            _ => (None, RowFormat::Jsonl, true),
+        };
+        let mut sink = Sink { target, format, records, overwrite, rows: 0 };
+        if sink.format == RowFormat::Csv {
+            sink.write(format!("{columns}\n").as_bytes(), 0, session)?;
+        }
+        Ok(sink)
+    }
+
+    /// Whether rows are lines of CSV.
+    pub fn is_csv(&self) -> bool {
+        self.format == RowFormat::Csv
+    }
+
+    /// Whether rows are records of the stream, and not lines.
+    pub fn takes_records(&self) -> bool {
+        self.records
+    }
+
+    /// Number of rows so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Takes a record.
+    ///
+    /// # Errors
+    /// As [`zcli::Output::emit`].
+    pub fn record(&mut self, record: &Record, session: &mut Session) -> Result<(), Failure> {
+        self.rows += 1;
+        session.out.emit(record)
+    }
+
+    /// Takes complete lines.
+    ///
+    /// # Errors
+    /// A full disk; an output that is not read any more.
+    pub fn write(&mut self, lines: &[u8], rows: u64, session: &mut Session) -> Result<(), Failure> {
+        self.rows += rows;
+        match &mut self.target {
+            None => session.out.bytes(lines),
+            Some((target, writer)) => writer.write_all(lines).map_err(|error| failure(target.target(), &error)),
+        }
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub fn finish(self) -> Result<(), Failure> {
+        let Some((target, writer)) = self.target else { return Ok(()) };
+        let path = target.target().to_owned();
+        writer.into_inner().map_err(|error| failure(&path, error.error()))?;
+        let replace = if self.overwrite { Replace::File } else { Replace::Never };
+        target.publish(replace, Durability::Full).map_err(|error| failure(&path, &error))
+    }
+}
+
+/// A new file, under a temporary name.
+pub fn create(path: &Path, overwrite: bool) -> Result<(AtomicFile, BufWriter<std::fs::File>), Failure> {
+    if !overwrite && path.symlink_metadata().is_ok() {
+        let failure = Failure::new(Exit::Output, "already exists").at(path.display());
+        return Err(failure.hint("choose another name, or use --overwrite"));
+    }
+    let target = AtomicFile::create(path).map_err(|error| failure(path, &error))?;
+    let file = target.file().try_clone().map_err(|error| failure(path, &error))?;
+    Ok((target, BufWriter::with_capacity(1 << 20, file)))
+}
+
+/// A file that cannot be written.
+pub fn failure(path: &Path, error: &std::io::Error) -> Failure {
+    match missing_directory(path, error) {
+        Some(hint) => Failure::new(Exit::Output, "the directory does not exist").at(path.display()).hint(hint),
+        None => Failure::new(Exit::Output, error.to_string()).at(path.display()),
+    }
+}
