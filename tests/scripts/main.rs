@@ -3,6 +3,7 @@
 
 mod archive;
 mod one_job;
+mod pipeline;
 
 use std::process::{Command, Stdio};
 
