@@ -3,6 +3,7 @@
 
 mod archive;
 mod one_job;
+mod parts;
 mod pipeline;
 
 use std::process::{Command, Stdio};
