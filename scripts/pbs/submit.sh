@@ -36,25 +36,24 @@ script() { # STEP FLAG...
     {
         printf '#!/usr/bin/env bash\n#PBS -N %s\n#PBS -j oe\n#PBS -r y\n' "${name:0:15}"
         echo 'cd "$PBS_O_WORKDIR" || exit'
+        printf 'export PATH=%q\n' "$PATH" # jobs begin with that of a login
         printf 'exec %q %s %s' "$split" "$step" "$*"
         printf ' %q' "${rest[@]}"
         echo
     } >"$name.$step.pbs"
 }
-script prepare
-# shellcheck disable=SC2016 # the index and the cores are known when the job runs
-script part -i '"${PBS_ARRAY_INDEX:-$PART}"' -j '"${NCPUS:-1}"'
-script finish
-
 missing=$("$split" missing "${rest[@]:0:$((${#list[@]} + 4))}" -- "$@") || [ -n "$missing" ] || exit
+script prepare
+# An array has at least two elements, in one range: a single part is a job of its own.
+which=() index=$missing
+case $missing in *[,-]*) which=(-J "1-$parts") ;; esac
+# shellcheck disable=SC2016 # the index and the cores are known when the job runs
+script part -i '"${PBS_ARRAY_INDEX:-'"$index"'}"' -j '"${NCPUS:-1}"'
+script finish
 after=()
 if [ -n "$missing" ]; then
     # The first job is held until the others are in the queue: one that has ended cannot be waited for.
     prepare=$(qsub -h "${options[@]}" "$name.prepare.pbs")
-    case $missing in
-    *[,-]*) which=(-J "1-$parts") ;; # an array has at least two elements, in one range
-    *) which=(-v "PART=$missing") ;;
-    esac
     array=$(qsub "${options[@]}" "${of_parts[@]}" "${which[@]}" -W "depend=afterok:$prepare" "$name.part.pbs")
     after=(-W "depend=afterok:$array")
 fi

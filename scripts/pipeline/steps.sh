@@ -5,14 +5,17 @@
 
 # Runs a command with its time limit: `step NAME SOURCE ITEM COMMAND...`. Its records are in $records, its exit code is returned.
 step() {
-    local name=$1 source=$2 item=$3 code=0 begin=$EPOCHREALTIME late=''
+    local name=$1 source=$2 item=$3 code=0 begin=$EPOCHREALTIME since=$SECONDS late=''
     shift 3
     records=$state/$source/${item:-all}.$name.jsonl
     timeout --kill-after=15s "${option[deadline]}" "$@" >"$records" 2>"${records%.jsonl}.err" 8>&- &
     child=$!
     wait "$child" || code=$?
     child=''
-    if [ "$code" = 124 ] || [ "$code" = 137 ]; then late="time limit of ${option[deadline]}" code=6; fi
+    # 137 is also a kill for other reasons, such as too much memory.
+    if [ "$code" = 124 ] || { [ "$code" = 137 ] && [ "$SECONDS" -ge "$((since + $(seconds "${option[deadline]}")))" ]; }; then
+        late="time limit of ${option[deadline]}" code=6
+    fi
     tail -n 1 "$records" | jq -cR --arg run "$run" --arg step "$name" --arg source "$source" --arg batch "$item" \
         --argjson exit "$code" --arg begin "$begin" --arg until "$EPOCHREALTIME" --arg late "$late" --rawfile err "${records%.jsonl}.err" '
         (fromjson? // {}) as $s | def seconds: sub(","; ".") | tonumber;
@@ -34,8 +37,8 @@ skip() { # NAME SOURCE
 # --- One batch
 
 item() { # NUMBER STORE
-    local name=${2%/}
-    name=${name##*/}
+    local name=${2%%[?#]*} # signatures stay out of names
+    name=${name%/} name=${name##*/}
     printf '%05d-%s' "$1" "${name//[^A-Za-z0-9._-]/_}"
 }
 

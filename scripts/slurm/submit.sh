@@ -6,7 +6,7 @@
 #   -n PARTS    number of parts (default 16); a part should take minutes, and sites allow about 1,000
 #   -m MAX      parts that run at the same time (default: as many as there is room for)
 #   -l STORES   file with the stores to divide, for zvalidate
-#   -w          wait for the end; the exit code is that of the last job
+#   -w          wait for the end; the exit code is that of the last job, or 1 if parts are missing
 #
 # TOOL and ARG are those of ../parts.sh. The same command again submits only what is missing. Options of sbatch for the parts
 # are taken from PART_OPTS ("--cpus-per-task=8 --mem=32G --time=2:00:00"); account, partition and the like from the variables
@@ -57,3 +57,5 @@ if [ -n "$missing" ]; then
     after=(--dependency="afterok:$array")
 fi
 submit finish ${wait:+"$wait"} "${after[@]}"
+# A job that was cancelled, because a part failed, has exit code 0.
+if [ -n "$wait" ]; then "$split" missing "${flags[@]}" -- "$@" >&2 || exit 1; fi

@@ -103,6 +103,15 @@ fn parts_on_a_cluster_equal_one_process() {
     }
     cluster.wait_for_jobs();
     assert_equal(root.path(), "recompressed.zarr");
+
+    // A part that fails is the exit code of who waits.
+    let wait = |name: &str, source: &str| {
+        let script = cluster.script("slurm/submit.sh", root.path()).args(["-w", "-n", "2", "-o", name, "--"]);
+        script.args(["zrecompress", source]).run()
+    };
+    wait("torn.zarr", "c.zarr").expect(1);
+    assert!(!root.path().join("torn.zarr").exists());
+    wait("again.zarr", "a.zarr").expect(0);
 }
 
 #[test]
@@ -188,5 +197,16 @@ fn pbs_scripts_run_on_the_qsub_of_slurm() {
     cluster.wait_for_jobs();
     for (name, _, _) in JOBS {
         assert_equal(root.path(), name);
+    } // A single missing part is no array.
+    let parts = |step: &[&str]| {
+        let script = cluster.script("parts.sh", root.path()).args(step).args(["-o", "second.zarr", "-n", "3", "--"]);
+        script.args(["zrecompress", "weather.zarr", "--clevel", "5"]).run().expect(0);
+    };
+    for step in [&["prepare"][..], &["part", "-i", "1"], &["part", "-i", "3"]] {
+        parts(step);
     }
+    let script = cluster.script("pbs/submit.sh", root.path()).args(["-n", "3", "-o", "second.zarr", "--"]);
+    script.args(JOBS[0].2).run().expect(0);
+    cluster.wait_for_jobs();
+    assert!(tree(&root.path().join("second.zarr")) == tree(&root.path().join("one/recompressed.zarr")));
 }
