@@ -16,6 +16,9 @@ step() {
     if [ "$code" = 124 ] || { [ "$code" = 137 ] && [ "$SECONDS" -ge "$((since + $(seconds "${option[deadline]}")))" ]; }; then
         late="time limit of ${option[deadline]}" code=6
     fi
+    # A batch in which the selection matches nothing, such as those of other months, is left out.
+    nothing_selected=''
+    if [ "$name $code" = "fetch 2" ] && grep -q "the selection matches no" "${records%.jsonl}.err"; then nothing_selected=1 code=0; fi
     tail -n 1 "$records" | jq -cR --arg run "$run" --arg step "$name" --arg source "$source" --arg batch "$item" \
         --argjson exit "$code" --arg begin "$begin" --arg until "$EPOCHREALTIME" --arg late "$late" --rawfile err "${records%.jsonl}.err" '
         (fromjson? // {}) as $s | def seconds: sub(","; ".") | tonumber;
@@ -23,7 +26,7 @@ step() {
             seconds: ((($until | seconds) - ($begin | seconds)) * 1000 | round / 1000),
             bytes: ($s | .output_bytes // .bytes // .bytes_after // .estimated_bytes // .stored_bytes),
             objects: ($s | .objects // .objects_expected // .verified), findings: $s.findings, duplicates: $s.duplicates, rows: $s.rows,
-            skipped: (if ($s.reused // 0) > 0 or $s.already_complete then true else null end),
+            skipped: (if ($s.reused // 0) > 0 or $s.already_complete or ($s.exit == 2 and $exit == 0) then true else null end),
             error: (if $exit < 2 then null elif $late != "" then $late else ($err | split("\n")[0] // "") end)} |
         with_entries(select(.value != null and .value != ""))' >>"$log"
     [ "$code" -le 1 ] || say "$name of $source ${item:-(all batches)}: exit code $code: ${late:-$(head -n 1 "${records%.jsonl}.err")}"
@@ -52,6 +55,7 @@ batch() { # SOURCE ITEM STORE
         return
     fi
     step fetch "$source" "$item" "${fetch[@]}" -- "$3" || return
+    if [ -n "$nothing_selected" ]; then : >"$ready"; return; fi
     path=$(jq -r 'select(.type == "fetched").path' "$records")
     kill -0 $$ 2>/dev/null || return 143
     if ! is_valid "$source" "$item" "$path"; then
@@ -144,7 +148,8 @@ content() { # OUTPUT
 joined() { # SOURCE
     local paths=() file
     mapfile -t paths < <(cat "$state/$1"/*.ready)
-    for file in "$state/$1"/*.ready; do cat "${file%.ready}.valid"; done >"$state/$1/inputs"
+    [ ${#paths[@]} -gt 0 ] || { say "$1: the selection matches no batch"; finish_run 2; }
+    for file in "$state/$1"/*.ready; do [ ! -s "$file" ] || cat "${file%.ready}.valid"; done >"$state/$1/inputs"
     made dedup "$1" "$out/$1.zarr" \
         zdedup --json --dim "${option[dim]}" "${keep[@]}" --max-memory "$memory" -o "$out/$1.zarr" -- "${paths[@]}"
 }

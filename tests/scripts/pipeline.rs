@@ -208,6 +208,28 @@ fn damage_in_the_cache_is_repaired_and_holes_of_the_source_stop_the_run() {
 }
 
 #[test]
+fn batches_outside_of_the_selection_are_left_out() {
+    let root = directory();
+    local(root.path(), 5);
+    if script("pipeline.sh").is_none() {
+        return;
+    }
+    let stores: Vec<String> = (0..5).map(|number| format!("an archive/batch_{number:02}.zarr")).collect();
+    let run = run_local(root.path(), &["--sel", "file_id=4:6", "--format", "csv"]).args(&stores).run().expect(0);
+    // Of five batches, 4, 5 and 6 are in the third, and 5 and 6 in the fourth.
+    assert_eq!(
+        (counts(&run, "fetch"), counts(&run, "validate")),
+        ([5, 3, 0], [2, 0, 0]),
+        "{} {}",
+        run.stdout,
+        run.stderr
+    );
+    assert_eq!(fs::read_to_string(root.path().join("out/all.csv")).unwrap().lines().count(), 4);
+    let none = run_local(root.path(), &["--sel", "file_id=400"]).args(&stores).run().expect(2);
+    assert!(none.stderr.contains("matches no batch"), "{}", none.stderr);
+}
+
+#[test]
 fn conflicts_stop_the_run_until_the_user_decides() {
     let root = directory();
     let archive = local(root.path(), 2);
