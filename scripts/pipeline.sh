@@ -48,7 +48,7 @@ for source in "${sources[@]}"; do
 done
 wait_for_all
 
-[ -z "$dry_run" ] || finish_run 0
+[ -z "$dry_run" ] || finish_run "$worst"
 # A concatenation of some of the batches would look complete.
 require_all_batches
 for source in "${sources[@]}"; do

@@ -277,6 +277,7 @@ fn mistakes_are_named_before_anything_is_written() {
         (vec!["-o", "out", "--lat=1", "--lon=1", "--source", "a=nowhere"], 2, "NAME=FILE"),
         (vec!["nowhere.toml"], 4, "nowhere.toml"),
         (vec!["-o", "out", "--lat=57", "--lon=-2", "nowhere.zarr"], 4, "nowhere.zarr"),
+        (vec!["-n", "-o", "out", "--lat=57", "--lon=-2", "nowhere.zarr"], 4, "nowhere.zarr"),
     ] {
         let run = script("pipeline.sh").unwrap().current_dir(root.path()).args(&arguments).run();
         assert!(run.code == code && run.stderr.contains(says), "{arguments:?}: {} {}", run.code, run.stderr);
