@@ -5,7 +5,7 @@
 
 # Runs a command with its time limit: `step NAME SOURCE ITEM COMMAND...`. Its records are in $records, its exit code is returned.
 step() {
-    local name=$1 source=$2 item=$3 code=0 begin=$EPOCHREALTIME since=$SECONDS late=''
+    local name=$1 source=$2 item=$3 code=0 begin=$EPOCHREALTIME since=$SECONDS reason=''
     shift 3
     records=$state/$source/${item:-all}.$name.jsonl
     timeout --kill-after=15s "${option[deadline]}" "$@" >"$records" 2>"${records%.jsonl}.err" 8>&- &
@@ -14,22 +14,26 @@ step() {
     child=''
     # 137 is also a kill for other reasons, such as too much memory.
     if [ "$code" = 124 ] || { [ "$code" = 137 ] && [ "$SECONDS" -ge "$((since + $(seconds "${option[deadline]}")))" ]; }; then
-        late="time limit of ${option[deadline]}" code=6
+        reason="time limit of ${option[deadline]}" code=6
+    elif [ "$code" -gt 1 ]; then
+        # The first item that failed, or what the tool said.
+        reason=$(jq -nr 'first(inputs | select(.type == "error")) | "\(.path): \(.error)"' "$records" 2>/dev/null) || true
+        : "${reason:=$(head -n 1 "${records%.jsonl}.err")}"
     fi
     # A batch in which the selection matches nothing, such as those of other months, is left out.
     nothing_selected=''
-    if [ "$name $code" = "fetch 2" ] && grep -q "the selection matches no" "${records%.jsonl}.err"; then nothing_selected=1 code=0; fi
+    if [ "$name $code" = "fetch 2" ] && grep -q "the selection matches no" "${records%.jsonl}.err"; then nothing_selected=1 code=0 reason=''; fi
     tail -n 1 "$records" | jq -cR --arg run "$run" --arg step "$name" --arg source "$source" --arg batch "$item" \
-        --argjson exit "$code" --arg begin "$begin" --arg until "$EPOCHREALTIME" --arg late "$late" --rawfile err "${records%.jsonl}.err" '
+        --argjson exit "$code" --arg begin "$begin" --arg until "$EPOCHREALTIME" --arg error "$reason" '
         (fromjson? // {}) as $s | def seconds: sub(","; ".") | tonumber;
         {type: "step", v: 1, run: $run, step: $step, source: $source, batch: $batch, exit: $exit,
             seconds: ((($until | seconds) - ($begin | seconds)) * 1000 | round / 1000),
             bytes: ($s | .output_bytes // .bytes // .bytes_after // .estimated_bytes // .stored_bytes),
             objects: ($s | .objects // .objects_expected // .verified), findings: $s.findings, duplicates: $s.duplicates, rows: $s.rows,
             skipped: (if ($s.reused // 0) > 0 or $s.already_complete or ($s.exit == 2 and $exit == 0) then true else null end),
-            error: (if $exit < 2 then null elif $late != "" then $late else ($err | split("\n")[0] // "") end)} |
+            error: $error} |
         with_entries(select(.value != null and .value != ""))' >>"$log"
-    [ "$code" -le 1 ] || say "$name of $source ${item:-(all batches)}: exit code $code: ${late:-$(head -n 1 "${records%.jsonl}.err")}"
+    [ "$code" -le 1 ] || say "$name of $source ${item:-(all batches)}: exit code $code: $reason"
     return "$code"
 }
 

@@ -10,19 +10,24 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use cluster::Cluster;
-use harness::{Fault, MakeArray, ObjectServer, Tool, copy_tree, directory, fixture, is_installed, tree};
+use harness::{Fault, MakeArray, ObjectServer, Tool, copy_tree, directory, fixture, is_installed, tools, tree};
 use serde_json::Value;
 
 /// What is divided: a name of the output, flags of the script, and the command line without the output.
 type Job = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const JOBS: [Job; 5] = [
+const JOBS: [Job; 6] = [
     ("recompressed.zarr", &[], &["zrecompress", "weather.zarr", "--clevel", "5"]),
     ("fetched.zarr", &[], &["zfetch", "weather.zarr", "--var", "u10", "--var", "tp"]),
     ("all.zarr", &[], &["zdedup", "--dim", "time", "--keep", "first", "a.zarr", "b.zarr"]),
     ("series.csv", &[], &["zpoint", "--points", "points.csv", "weather.zarr", "--var", "t2m"]),
+    ("ensemble.zarr", &[], &["lorenz-ens", "--members", "2000", "--steps", "200"]),
     ("report.jsonl", &["-l", "stores"], &["zvalidate", "--level", "full"]),
 ];
+
+fn jobs() -> impl Iterator<Item = Job> {
+    JOBS.into_iter().filter(|(_, _, command)| tools().iter().any(|tool| tool == command[0]))
+}
 
 /// A directory with what the jobs read, and with the outputs of single processes in `one`.
 fn scene(directory: &Path) {
@@ -38,7 +43,7 @@ fn scene(directory: &Path) {
     copy_tree(&directory.join("a.zarr"), &directory.join("c.zarr"));
     fs::write(directory.join("c.zarr/t2m/0.0.0"), "torn").unwrap();
     fs::write(directory.join("stores"), "a.zarr\nb.zarr\nweather.zarr\nc.zarr\nnowhere.zarr\n").unwrap();
-    for (name, _, command) in JOBS {
+    for (name, _, command) in jobs() {
         let tool = Tool::new(command[0]).current_dir(directory).args(&command[1..]);
         let one = format!("one/{name}");
         match command[0] {
@@ -80,7 +85,7 @@ fn parts_on_a_cluster_equal_one_process() {
         let script = cluster.script("slurm/submit.sh", root.path()).args(["-n", "4"]).args(flags);
         script.args(["-o", name, "--"]).args(command)
     };
-    for (number, job) in JOBS.into_iter().enumerate() {
+    for (number, job) in jobs().enumerate() {
         // The memory of a job is that of its tool.
         let mut script = submit(job);
         script.0.env("PART_OPTS", "--mem=400M");
@@ -91,14 +96,14 @@ fn parts_on_a_cluster_equal_one_process() {
         }
     }
     cluster.wait_for_jobs();
-    for (name, _, _) in JOBS {
+    for (name, _, _) in jobs() {
         assert_equal(root.path(), name);
         assert!(
             !root.path().join(format!("{name}.plan")).exists() && !root.path().join(format!("{name}.parts")).exists()
         );
     }
     // Again: there is nothing to do.
-    for job in JOBS {
+    for job in jobs() {
         submit(job).run().expect(0);
     }
     cluster.wait_for_jobs();
@@ -190,12 +195,12 @@ fn pbs_scripts_run_on_the_qsub_of_slurm() {
     let Some(cluster) = Cluster::start() else { return };
     let root = directory();
     scene(root.path());
-    for (name, flags, command) in JOBS {
+    for (name, flags, command) in jobs() {
         let script = cluster.script("pbs/submit.sh", root.path()).args(["-n", "3"]).args(flags);
         script.args(["-o", name, "--"]).args(command).run().expect(0);
     }
     cluster.wait_for_jobs();
-    for (name, _, _) in JOBS {
+    for (name, _, _) in jobs() {
         assert_equal(root.path(), name);
     } // A single missing part is no array.
     let parts = |step: &[&str]| {
