@@ -3,8 +3,9 @@
 #
 # Needs cargo and a C compiler; uses cargo-nextest if installed. The Python environment is created from pinned packages
 # in target/venv; without Python 3.11 or newer, the interoperability tests are skipped. So are the tests over servers that are
-# not installed (nginx; Azurite on the PATH or in target/azurite: npm install --prefix target/azurite azurite), unless
-# ZTOOLS_SERVERS=all, which makes a missing one a failure.
+# not installed (nginx; Azurite on the PATH or in target/azurite: npm install --prefix target/azurite azurite), and those of the
+# cluster scripts without Slurm (slurmctld, slurmd, munge; qsub for PBS), unless ZTOOLS_SERVERS=all, which makes a missing one
+# a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -30,8 +31,8 @@ if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11
 fi
 
 PATH=$PATH:/usr/sbin:$target/azurite/node_modules/.bin
-for server in nginx azurite-blob; do
-    command -v $server >/dev/null || echo "skipped: tests over $server: it is not installed"
+for server in nginx azurite-blob slurmctld slurmd munged qsub; do
+    command -v $server >/dev/null || echo "skipped: tests with $server: it is not installed"
 done
 
 # Build once, together with the tests, so that no test has to call cargo.

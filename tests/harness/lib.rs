@@ -3,12 +3,14 @@
 
 mod life;
 mod object_server;
+mod programs;
 mod run;
 mod store;
 mod zip;
 
 pub use life::{Running, directory, inodes, remove_plan, rewrite, spawn, spawn_unread, wait_for};
 pub use object_server::{Break, Fault, Kind, ObjectServer, Served};
+pub use programs::{free_port, is_installed};
 pub use run::{Outcome, Tool};
 pub use store::{MakeArray, content, copy_tree, fixture, fixtures, tree};
 pub use zip::{Zip, patch};

@@ -8,7 +8,9 @@ use std::process::Command;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use ring::hmac;
 
-use crate::server::{Process, Server, free_port, is_installed};
+use harness::{free_port, is_installed};
+
+use crate::server::{Process, Server};
 
 /// The account that every Azurite has.
 const ACCOUNT: &str = "devstoreaccount1";

@@ -6,7 +6,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::server::{Process, Server, free_port, is_installed};
+use harness::{free_port, is_installed};
+
+use crate::server::{Process, Server};
 
 /// Static files; `None` if nginx is not installed.
 pub fn start(root: &Path) -> Option<Server> {

@@ -1,10 +1,10 @@
 //! A running server, and the command lines that reach it.
 
 use std::any::Any;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::{env, fs};
 
 use harness::{Tool, wait_for};
 
@@ -72,22 +72,4 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// A free port on the loopback interface.
-pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
-/// Whether a program is on the `PATH`. Says so if it is not, and fails where all servers are wanted.
-#[track_caller]
-pub fn is_installed(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path).any(|directory| directory.join(program).is_file());
-    let all = env::var_os("ZTOOLS_SERVERS").is_some_and(|servers| servers == "all");
-    assert!(found || !all, "{program} is not installed, and ZTOOLS_SERVERS=all");
-    if !found {
-        eprintln!("skipped: {program} is not installed");
-    }
-    found
 }

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Finds the values that occur in several batches, drops their duplicates, and checks that every value is there once.
+#
+#   dedup.sh DIM OUT STORE... [FLAG...]
+#
+# Prints the duplicates as records. Identical duplicates are dropped: OUT has each value once. Duplicates whose data differ
+# end the run with exit code 1 before anything is written, unless a FLAG of zdedup decides (--keep last, --prefer GLOB,
+# --overlap replace). The same command again continues an interrupted run.
+set -eu
+usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d'; }
+case ${1-} in -h | --help) usage; exit ;; esac
+[ $# -ge 3 ] || { usage >&2; exit 2; }
+dim=$1 out=$2
+shift 2
+report=$(zdedup --json --dim "$dim" --resume -o "$out" "$@") || { code=$?; printf '%s\n' "$report"; exit "$code"; }
+printf '%s\n' "$report"
+again=$(zdedup --json --dim "$dim" --compare none "$out") || [ $? = 1 ]
+printf '%s\n' "$again" | jq -e 'select(.type == "summary") | .duplicates == 0' >/dev/null || {
+    echo "dedup.sh: $out still has duplicates" >&2
+    exit 1
+}

@@ -1,0 +1,133 @@
+# shellcheck shell=bash
+# The options of pipeline.sh, from its arguments and from a TOML file.
+# shellcheck disable=SC2034 # used by pipeline.sh
+
+declare -A option=([dim]=file_id [format]=parquet [max-memory]=20% [deadline]=1h)
+declare -A stores=() # of each source, one per line
+sources=() select=() around=() store_flags=() dry_run='' accept='' recompress='' json=''
+[ -t 1 ] || json=1
+
+is_path_key() { case $1 in output | points | rules | cache) true ;; *) false ;; esac; }
+
+set_option() { # NAME VALUE [DIRECTORY that relative paths count from]
+    local value=$2
+    if is_path_key "$1" && [ -n "${3-}" ]; then case $value in /*) ;; *) value=$3/$value ;; esac; fi
+    case $1 in
+    output | dim | keep | rules | format | cache | jobs | max-memory | deadline) option[$1]=$value ;;
+    lat | lon | points) around+=("--$1=$value") ;;
+    var | sel) select+=("--$1=$value") ;;
+    store-flag) store_flags+=("$value") ;;
+    accept) accept=$value ;;
+    recompress) recompress=$value ;;
+    *) die "unknown option: $1" 2 "pipeline.sh --help lists all" ;;
+    esac
+}
+
+add_source() { # NAME STORES
+    [[ $1 =~ ^[A-Za-z0-9._-]+$ ]] || die "the name of a source has other characters than letters, digits, ., _ and -: $1" 2
+    [ -n "$2" ] || die "source $1 has no stores" 2
+    [ -n "${stores[$1]-}" ] || sources+=("$1")
+    stores[$1]=${stores[$1]-}$2$'\n'
+}
+
+# Of TOML: comments, tables, keys with strings, numbers, booleans and lists of strings, also over several lines.
+read_toml() { # FILE
+    local line key='' value='' table='' directory texts number=0
+    directory=$(cd "$(dirname "$1")" && pwd)
+    while IFS= read -r line || [ -n "$line" ]; do
+        number=$((number + 1))
+        if [[ $line =~ ^([^\"#]*(\"[^\"]*\"[^\"#]*)*)# ]]; then line=${BASH_REMATCH[1]}; fi
+        if [ -n "$key" ]; then
+            value+=" $line"
+        elif [[ $line =~ ^[[:space:]]*$ ]]; then
+            continue
+        elif [[ $line =~ ^[[:space:]]*\[([a-z]+)\][[:space:]]*$ ]]; then
+            table=${BASH_REMATCH[1]}
+            continue
+        elif [[ $line =~ ^[[:space:]]*\"?([A-Za-z0-9._-]+)\"?[[:space:]]*=(.*)$ ]]; then
+            key=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
+        else
+            die "$1, line $number: cannot read: $line" 2
+        fi
+        value=${value#"${value%%[![:space:]]*}"} value=${value%"${value##*[![:space:]]}"}
+        case $value in '['*']') ;; '['*) continue ;; esac # a list goes on
+        texts=()
+        local rest=$value
+        while [[ $rest =~ \"([^\"]*)\"(.*)$ ]]; do texts+=("${BASH_REMATCH[1]}") rest=${BASH_REMATCH[2]}; done
+        case $value in
+        true) texts=(1) ;;
+        false) texts=('') ;;
+        '['* | \"*\") ;;
+        [0-9.-]*) texts=("$value") ;;
+        *) die "$1, line $number: not a string, number, boolean or list of strings: $value" 2 ;;
+        esac
+        for line in ${texts[@]+"${texts[@]}"}; do
+            case $table in
+            '') set_option "$key" "$line" "$directory" ;;
+            sources) add_source "$key" "$(listed "$line" "$directory")" ;;
+            *) die "$1: unknown table: [$table]" 2 "the tables are: [sources]" ;;
+            esac
+        done
+        key=''
+    done <"$1"
+    [ -z "$key" ] || die "$1: the list of $key does not end" 2
+}
+
+# A store; the stores that a pattern matches; or those in a file of stores (not a URL, and no directory).
+listed() { # TEXT DIRECTORY
+    local text=$1
+    case $text in
+    *://* | file:*) echo "$text"; return ;;
+    /*) ;;
+    *) text=$2/$text ;;
+    esac
+    case $text in
+    *[*?]*) compgen -G "$text" | sort || die "no store matches: $text" 4 ;;
+    *.zip | *.ozx) echo "$text" ;;
+    *) if [ -f "$text" ]; then grep -v '^[[:space:]]*\(#\|$\)' "$text"; else echo "$text"; fi ;;
+    esac
+}
+
+read_arguments() {
+    local name value
+    while [ $# -gt 0 ]; do
+        case $1 in
+        -h | --help) usage; exit ;;
+        -n | --dry-run) dry_run=1 ;;
+        --json) json=1 ;;
+        --accept | --recompress) set_option "${1#--}" 1 ;;
+        --source=*=* | --source)
+            if [ "$1" = --source ]; then shift; fi
+            value=${1-} value=${value#--source=}
+            [ -f "${value#*=}" ] || die "--source takes NAME=FILE, not '$value'" 2
+            add_source "${value%%=*}" "$(listed "${value#*=}" "$PWD")"
+            ;;
+        --*=*) name=${1%%=*}; set_option "${name#--}" "${1#*=}" ;;
+        -o | --*)
+            [ $# -gt 1 ] || die "$1 takes a value" 2
+            name=${1#--} name=${name/#-o/output}
+            set_option "$name" "$2"
+            shift
+            ;;
+        -*) die "unknown option: $1" 2 "pipeline.sh --help lists all" ;;
+        *.toml) [ -f "$1" ] || die "$1: no such file" 4; read_toml "$1" ;;
+        *) add_source all "$1" ;;
+        esac
+        shift
+    done
+}
+
+check_options() {
+    local needed
+    for needed in jq flock timeout zinspect zfetch zvalidate zdedup zpoint zrecompress; do
+        command -v $needed >/dev/null || die "$needed is not installed" 2
+    done
+    [ -n "${option[output]-}" ] || die "no output directory; use -o DIR" 2
+    [ ${#sources[@]} -gt 0 ] || die "no stores" 2 "pipeline.sh --help shows how to name them"
+    [ ${#around[@]} -gt 0 ] || die "no point; use --lat and --lon, or --points FILE" 2
+    case ${option[format]} in parquet | csv) ;; *) die "--format is parquet or csv, not '${option[format]}'" 2 ;; esac
+    [[ ${option[deadline]} =~ ^[1-9][0-9]*[smh]?$ ]] || die "--deadline takes a time such as 90s, 30m or 6h, not '${option[deadline]}'" 2
+    [[ ${option[jobs]-1} =~ ^[1-9][0-9]{0,3}$ ]] || die "--jobs takes a number, not '${option[jobs]}'" 2
+    cache=${option[cache]:-${option[output]}/cache}
+    batch_count=$(for needed in "${sources[@]}"; do printf %s "${stores[$needed]}"; done | wc -l)
+}

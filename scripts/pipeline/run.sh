@@ -1,0 +1,178 @@
+# shellcheck shell=bash
+# A run of pipeline.sh: its lock, its share of the memory, work in parallel, the log and the summary.
+# shellcheck disable=SC2154,SC2034 # variables of pipeline.sh and of the files beside this one
+
+child='' worst=0 running=0 run='' begun=$EPOCHREALTIME
+
+start_run() {
+    run=$(date -u +%Y%m%dT%H%M%SZ)-$$
+    if [ -n "$dry_run" ]; then
+        # Nothing is written, so the records of the steps are kept elsewhere.
+        scratch=$(mktemp -d)
+        state=$scratch
+        trap 'rm -rf "$scratch"' EXIT
+    else
+        mkdir -p "$out"
+        state=$out/state
+        lock_output
+    fi
+    mkdir -p "${sources[@]/#/$state/}"
+    rm -f "$state"/*/*.ready
+    log=$state/../log.jsonl
+    [ -z "$dry_run" ] || log=$state/log.jsonl
+    trap 'stop 130' INT
+    trap 'stop 143' TERM
+    plan_memory
+    record run time "$(date -u +%FT%TZ)" output "$out" sources:json "${#sources[@]}" batches:json "$batch_count" \
+        jobs:json "$jobs" max_memory_bytes:json "$memory" deadline "${option[deadline]}"
+}
+
+# One run at a time. Steps of a run that was killed may still be at work: they hold the second lock.
+lock_output() {
+    exec 8>"$out/.lock" 9>"$out/.lock-steps"
+    flock -n 8 || die "$out: another run is at work there" 7
+    if ! flock -n 9; then
+        say "waiting for the steps of a run that was killed"
+        flock -w "$(seconds "${option[deadline]}")" 9 || die "$out: the steps of an earlier run do not end" 7
+    fi
+}
+
+stop() { # CODE: what was written is consistent; the same command goes on
+    trap '' INT TERM
+    # shellcheck disable=SC2046 # a list of numbers
+    kill -TERM $(jobs -p) 2>/dev/null || true
+    wait || true
+    say "stopped; the same command continues"
+    finish_run "$1"
+}
+
+# A line of the log: a type, and names with their values (NAME:json for numbers and booleans).
+record() {
+    local type=$1 arguments=() names=''
+    shift
+    while [ $# -gt 0 ]; do
+        case $1 in
+        *:json) arguments+=(--argjson "${1%:json}" "$2") ;;
+        *) arguments+=(--arg "$1" "$2") ;;
+        esac
+        names+=", ${1%:json}: \$${1%:json}"
+        shift 2
+    done
+    jq -cn --arg type "$type" --arg run "$run" "${arguments[@]}" \
+        "{type: \$type, v: 1, run: \$run$names} | with_entries(select(.value != \"\" and .value != null))" >>"$log"
+}
+
+elapsed() { LC_ALL=C awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { gsub(",", ".", a); gsub(",", ".", b); printf "%.3f", b - a }'; }
+
+# --- Work in parallel, and the end
+
+in_background() {
+    while [ "$running" -ge "$jobs" ]; do one_has_ended; done
+    "$@" &
+    running=$((running + 1))
+}
+
+one_has_ended() {
+    local code=0
+    wait -n || code=$?
+    running=$((running - 1))
+    [ "$code" = 0 ] || fail "$code"
+}
+
+wait_for_all() { while [ "$running" -gt 0 ]; do one_has_ended; done; }
+
+# The exit code of the run: that of all failures, or 3 if they differ.
+fail() { # CODE
+    if [ "$worst" = 0 ] || [ "$worst" = "$1" ]; then worst=$1; else worst=3; fi
+}
+
+require_all_batches() {
+    local source number store lost=0
+    for source in "${sources[@]}"; do
+        number=0
+        while IFS= read -r store; do
+            number=$((number + 1))
+            [ -e "$state/$source/$(item "$number" "$store").ready" ] || lost=$((lost + 1))
+        done < <(printf %s "${stores[$source]}")
+    done
+    [ "$lost" = 0 ] || {
+        say "$lost of $batch_count batches cannot be used; the same command tries them again"
+        [ "$worst" != 0 ] || worst=3
+        [ "$lost" = "$batch_count" ] || [ "$worst" = 1 ] || worst=3
+        finish_run "$worst"
+    }
+}
+
+# Batches at a time, and the memory of each, in bytes.
+plan_memory() {
+    local cores total largest
+    total=$(awk '/^MemTotal/ { printf "%d", $2 * 1024 }' /proc/meminfo)
+    for limit in /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; do
+        [ ! -r "$limit" ] || total=$(awk -v t="$total" '{ printf "%d", ($1 + 0 > 0 && $1 + 0 < t) ? $1 : t }' "$limit")
+    done
+    memory=$(bytes "${option[max-memory]}" "$total")
+    [ -n "$memory" ] || die "--max-memory takes a size such as 8G or 20%, not '${option[max-memory]}'" 2
+    cores=$(nproc)
+    jobs=${option[jobs]-}
+    if [ -z "$jobs" ]; then
+        # A worker holds a chunk as it is stored, decoded, and as the next one arrives.
+        largest=$(largest_chunk)
+        jobs=$((memory / (4 * largest + 64 * 1024 * 1024)))
+        # Over a network a batch mostly waits.
+        case ${stores[*]} in *://*) cores=$((cores * 4)) ;; esac
+        [ "$jobs" -le "$cores" ] || jobs=$cores
+        [ "$jobs" -ge 1 ] || jobs=1
+    fi
+    local share=$((memory / jobs))
+    fetch=(zfetch --json --cache "$cache" --max-memory "$share" "${select[@]}" "${around[@]}" "${store_flags[@]}")
+    check=(zvalidate --json --level full --max-memory "$share")
+    [ -z "${option[rules]-}" ] || check+=(--rules "${option[rules]}")
+    keep=()
+    [ -z "${option[keep]-}" ] || keep=(--keep "${option[keep]}")
+}
+
+# Bytes of the largest decoded chunk in the first batch of each source.
+largest_chunk() {
+    local source
+    for source in "${sources[@]}"; do head -n 1 <<<"${stores[$source]}"; done |
+        timeout "${option[deadline]}" zinspect --json --sample 0 "${store_flags[@]}" --stores-from - 2>/dev/null 8>&- |
+        jq -n '[inputs | select(.type == "array") | .chunk_bytes // 0] | max // 1' || true
+}
+
+bytes() { # SIZE TOTAL
+    LC_ALL=C awk -v text="$1" -v total="$2" 'BEGIN {
+        if (text !~ /^[0-9.]+([KMGT]i?B?|B|%)?$/) exit
+        unit = text; gsub(/[0-9.iB]/, "", unit)
+        scale = unit == "%" ? total / 100 : unit == "" ? 1 : 1024 ^ index("KMGT", unit)
+        printf "%d", text * scale }'
+}
+
+seconds() { # TIME
+    case $1 in *h) echo $((${1%h} * 3600)) ;; *m) echo $((${1%m} * 60)) ;; *) echo "${1%s}" ;; esac
+}
+
+# Prints the summary and ends: seconds, bytes and outcomes of each step.
+finish_run() { # CODE
+    record summary exit:json "$1" seconds:json "$(elapsed "$begun")"
+    local rows
+    rows=$(jq -c -n --arg run "$run" '
+        [inputs | select(.run == $run)] | .[-1] as $last |
+        (map(select(.type == "step")) | group_by(.step) | sort_by(.[0] as $s |
+            ["plan", "fetch", "verify", "validate", "repair", "validate-again", "dedup", "point", "recompress"] | index($s.step)) |
+            .[] | {type: "step_total", v: 1, step: .[0].step, runs: length, skipped: map(select(.skipped)) | length,
+                failed: map(select(.exit > 0)) | length, seconds: (map(.seconds) | add * 1000 | round / 1000),
+                bytes: (map(.bytes // 0) | add)}),
+        ($last | {type, v, exit, seconds})' "$log")
+    [ -z "$dry_run" ] || rows=$(jq -c 'select(.step == "plan")' "$log")$'\n'$rows
+    if [ -n "$json" ]; then
+        printf '%s\n' "$rows"
+    else
+        [ -z "$dry_run" ] || jq -r 'select(.step == "plan" and .type == "step") |
+            "\(.source) \(.batch): \(.objects) objects, about \(.bytes) bytes to fetch"' <<<"$rows"
+        printf '%-15s %6s %8s %7s %10s %14s\n' STEP RUNS SKIPPED FAILED SECONDS BYTES
+        jq -r 'select(.type == "step_total") | [.step, .runs, .skipped, .failed, .seconds, .bytes] | @tsv' <<<"$rows" |
+            awk -F'\t' '{ printf "%-15s %6d %8d %7d %10.2f %14d\n", $1, $2, $3, $4, $5, $6 }'
+        jq -r 'select(.type == "summary") | "\(.seconds) s, exit code \(.exit)"' <<<"$rows"
+    fi
+    exit "$1"
+}

@@ -1,0 +1,255 @@
+//! `parts.sh`, which divides the work of a tool, and what asks engines for parts: job scripts and requests, run as the engine
+//! would run them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use harness::{Fault, MakeArray, ObjectServer, Tool, directory, fixture, tree};
+use serde_json::{Value, json};
+
+use crate::script;
+
+/// Writes a program into the directory `bin`, which comes first on the PATH of a script with [`with_programs`].
+fn program(directory: &Path, name: &str, text: &str) {
+    let path = directory.join("bin").join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, format!("#!/usr/bin/env bash\n{text}")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn with_programs(mut tool: Tool, directory: &Path) -> Tool {
+    let path = tool.0.get_envs().find(|(name, _)| *name == "PATH").unwrap().1.unwrap().to_string_lossy().into_owned();
+    let scripts = harness::repository().join("scripts");
+    tool.0.env("PATH", format!("{}:{path}:{}", directory.join("bin").display(), scripts.display()));
+    tool.current_dir(directory)
+}
+
+#[test]
+fn parts_are_prepared_listed_and_published_once() {
+    let root = directory();
+    let Some(_) = script("parts.sh") else { return };
+    let source = fixture("weather-v2.zarr");
+    let parts = |step: &str, flags: &[&str]| {
+        let tool =
+            script("parts.sh").unwrap().current_dir(root.path()).arg(step).args(["-o", "my out.zarr", "-n", "5"]);
+        tool.args(flags).args(["--", "zrecompress"]).arg(&source).args(["--clevel", "5"])
+    };
+    let missing = || {
+        let run = parts("missing", &[]).run();
+        (run.code, run.stdout.trim().to_owned())
+    };
+    assert_eq!(missing(), (1, "1-5".to_owned()), "nothing is prepared");
+    parts("prepare", &[]).run().expect(0);
+    parts("prepare", &[]).run().expect(0);
+    for index in ["2", "5"] {
+        parts("part", &["-i", index, "-j", "1", "-m", "500M"]).run().expect(0);
+    }
+    assert_eq!(missing(), (1, "1,3-4".to_owned()));
+    parts("finish", &[]).run().expect(1);
+    assert!(!root.path().join("my out.zarr").exists());
+    for index in ["1", "2", "3", "4"] {
+        parts("part", &["-i", index]).run().expect(0);
+    }
+    assert_eq!(missing(), (0, String::new()));
+    parts("finish", &[]).run().expect(0);
+    parts("finish", &[]).run().expect(0);
+    assert_eq!(missing(), (0, String::new()));
+    let one = root.path().join("one.zarr");
+    Tool::new("zrecompress").arg(&source).arg(&one).args(["--clevel", "5"]).run().expect(0);
+    assert!(tree(&root.path().join("my out.zarr")) == tree(&one));
+}
+
+#[test]
+fn tables_of_points_are_joined() {
+    let root = directory();
+    let Some(_) = script("parts.sh") else { return };
+    fs::write(root.path().join("points.csv"), "lat,lon\n51.5,-0.1\n10,20\n").unwrap();
+    let source = fixture("weather-v2.zarr");
+    let parts = |step: &str, out: &str, flags: &[&str], more: &[&str]| {
+        let tool =
+            script("parts.sh").unwrap().current_dir(root.path()).arg(step).args(["-o", out, "-n", "3"]).args(flags);
+        tool.args(["--", "zpoint", "--points", "points.csv"]).arg(&source).args(more)
+    };
+    for out in ["t.csv", "t.parquet"] {
+        parts("part", out, &["-i", "1"], &[]).run().expect(4);
+        parts("prepare", out, &[], &[]).run().expect(0);
+        for index in ["3", "1"] {
+            parts("part", out, &["-i", index], &[]).run().expect(0);
+        }
+        let early = parts("finish", out, &[], &[]).run().expect(1);
+        assert!(early.stderr.contains("parts are missing: 2"), "{}", early.stderr);
+        let other = parts("part", out, &["-i", "2"], &["--var", "t2m"]).run().expect(7);
+        assert!(other.stderr.contains("other arguments"), "{}", other.stderr);
+        parts("part", out, &["-i", "2"], &[]).run().expect(0);
+        parts("finish", out, &[], &[]).run().expect(0);
+        parts("finish", out, &[], &[]).run().expect(0);
+        assert!(!root.path().join(format!("{out}.parts")).exists());
+    }
+    let zpoint = Tool::new("zpoint").current_dir(root.path()).args(["--points", "points.csv"]).arg(&source);
+    zpoint.args(["-o", "one.csv"]).run().expect(0);
+    for name in ["", ".columns.jsonl"] {
+        let text = |table: &str| fs::read_to_string(root.path().join(format!("{table}{name}"))).unwrap();
+        assert_eq!(text("t.csv"), text("one.csv"));
+    }
+    assert_eq!(fs::read_dir(root.path().join("t.parquet")).unwrap().count(), 3);
+}
+
+#[test]
+fn mistakes_are_named() {
+    let Some(_) = script("parts.sh") else { return };
+    for (arguments, says) in [
+        (&["run"][..], "unknown step"),
+        (&["part", "-n", "3", "zpoint"], "no output"),
+        (&["part", "-o", "a.csv", "-n", "0", "zpoint"], "-n takes"),
+        (&["part", "-o", "a.csv", "-n", "3", "-i", "4", "zpoint"], "-i takes"),
+        (&["prepare", "-o", "a.npy", "-n", "3", "zpoint"], ".csv or .parquet"),
+        (&["prepare", "-o", "a.jsonl", "-n", "3", "zvalidate"], "-l FILE"),
+        (&["prepare", "-o", "a", "-n", "3", "zinspect"], "not a tool that can be divided"),
+        (&["prepare", "-o", "a", "-n", "3"], "no tool"),
+    ] {
+        let run = script("parts.sh").unwrap().args(arguments).run().expect(2);
+        assert!(run.stderr.contains(says), "{arguments:?}: {}", run.stderr);
+    }
+}
+
+/// A part has the cores and seven tenths of the memory of its job; only a network that failed is tried again.
+#[test]
+fn a_part_of_slurm_uses_its_job_and_is_requeued_for_exit_code_6() {
+    let root = directory();
+    program(root.path(), "scontrol", "echo scontrol \"$@\"");
+    for (code, restarts, requeued) in [(0, 0, false), (6, 0, true), (6, 3, false), (2, 0, false), (5, 0, false)] {
+        program(root.path(), "split", &format!("echo \"$@\"; exit {code}"));
+        let Some(tool) = script("slurm/part.sbatch") else { return };
+        let mut tool =
+            with_programs(tool, root.path()).args(["split", "-o", "my out.zarr", "-n", "4", "--", "zrecompress"]);
+        for (name, value) in [("SLURM_ARRAY_JOB_ID", 7), ("SLURM_ARRAY_TASK_ID", 3), ("SLURM_CPUS_PER_TASK", 2)] {
+            tool.0.env(name, value.to_string());
+        }
+        tool.0.env("SLURM_MEM_PER_CPU", "500").env("SLURM_RESTART_COUNT", restarts.to_string());
+        let run = tool.run().expect(code);
+        assert!(
+            run.stdout.starts_with("part -i 3 -j 2 -m 700M -o my out.zarr -n 4 -- zrecompress\n"),
+            "{}",
+            run.stdout
+        );
+        assert_eq!(run.stdout.contains("scontrol requeue 7_3\n"), requeued, "{}", run.stdout);
+    }
+}
+
+/// Runs a container as an engine would: a shell reads the command line from the manifest or request.
+const RUN_CONTAINER: &str = r#"
+run() { # JSON WITH command AND args
+    local words=()
+    while IFS= read -r word; do words+=("$(jq -r . <<<"$word")"); done < <(jq -c '(.command + (.args // []))[]' <<<"$1")
+    CPUS=1 MEMORY=1000000000 "${words[@]}" >>log 2>&1
+}
+"#;
+
+/// The store in a bucket, whose chunks a tool on Kubernetes or AWS Batch reads and writes.
+fn bucket(root: &Path) -> ObjectServer {
+    fs::create_dir(root.join("bucket")).unwrap();
+    MakeArray { chunk: 1 << 10, chunks: 9, ..MakeArray::default() }.write(&root.join("bucket/it's in.zarr"));
+    Tool::new("zrecompress")
+        .arg(root.join("bucket/it's in.zarr"))
+        .arg(root.join("one.zarr"))
+        .args(["--clevel", "5"])
+        .run()
+        .expect(0);
+    ObjectServer::start_writable(&root.join("bucket"), vec![Fault::Slow { milliseconds: 1 }])
+}
+
+fn with_bucket(tool: Tool, root: &Path, server: &ObjectServer) -> Tool {
+    let mut tool = with_programs(tool, root);
+    tool.0
+        .env("AWS_ENDPOINT_URL", server.endpoint())
+        .env("AWS_ACCESS_KEY_ID", "key")
+        .env("AWS_SECRET_ACCESS_KEY", "secret");
+    let out = ["-n", "3", "-o", "s3://bucket/out.zarr"];
+    tool.args(out).args(["zrecompress", "s3://bucket/it's in.zarr", "--clevel", "5"])
+}
+
+fn assert_published(root: &Path) {
+    let log = fs::read_to_string(root.join("log")).unwrap_or_default();
+    let stored =
+        |path: &str| tree(&root.join(path)).into_iter().filter(|(key, _)| !key.ends_with('/')).collect::<Vec<_>>();
+    assert!(stored("bucket/out.zarr") == stored("one.zarr"), "{log}");
+    let plan = root.join("bucket/out.zarr.plan");
+    assert!(
+        !plan.exists() || stored("bucket/out.zarr.plan").is_empty(),
+        "the plan is removed: {:?}",
+        tree(&plan).keys()
+    );
+}
+
+#[test]
+fn kubernetes_jobs_run_each_index() {
+    let root = directory();
+    let Some(tool) = script("k8s/submit.sh") else { return };
+    let server = bucket(root.path());
+    let manifests = with_bucket(tool.arg("-p"), root.path(), &server).run().expect(0).stdout;
+    let jobs: Vec<Value> = serde_json::Deserializer::from_str(&manifests).into_iter().map(Result::unwrap).collect();
+    assert_eq!(jobs.len(), 3);
+    let part = &jobs[1]["spec"];
+    assert_eq!((&part["completionMode"], &part["completions"]), (&json!("Indexed"), &json!(3)));
+    // 6 and signals match no rule, and are counted and tried again.
+    for job in &jobs {
+        let rules = job["spec"]["podFailurePolicy"]["rules"].as_array().unwrap();
+        let of = |code: i64| {
+            let holds = |rule: &&Value| {
+                rule["onExitCodes"]["values"].as_array().is_some_and(|codes| codes.contains(&json!(code)))
+            };
+            rules.iter().find(holds).map(|rule| rule["action"].as_str().unwrap())
+        };
+        assert_eq!([2, 4, 5].map(of), [Some("FailJob"); 3]);
+        assert_eq!([6, 130, 137, 143].map(of), [None; 4]);
+        assert!(of(3).is_some());
+    }
+    // kubectl runs what it is given.
+    let kubectl = format!(
+        "set -u\n{RUN_CONTAINER}
+        case $1 in
+        apply)
+            job=$(cat) count=$(jq '.spec.completions // 1' <<<\"$job\") state=Complete
+            for ((index = count - 1; index >= 0; index--)); do
+                JOB_COMPLETION_INDEX=$index run \"$(jq -c '.spec.template.spec.containers[0]' <<<\"$job\")\" || state=Failed
+            done
+            echo \"$state\" >state ;;
+        get) printf '{{\"status\": {{\"conditions\": [{{\"type\": \"%s\", \"status\": \"True\"}}]}}}}' \"$(cat state)\" ;;
+        esac"
+    );
+    program(root.path(), "kubectl", &kubectl);
+    let run = with_bucket(script("k8s/submit.sh").unwrap(), root.path(), &server).run();
+    assert_eq!(run.code, 0, "{}: {}", run.stderr, fs::read_to_string(root.path().join("log")).unwrap());
+    assert_published(root.path());
+    let failing =
+        script("k8s/submit.sh").unwrap().args(["-o", "s3://bucket/b.zarr", "zrecompress", "s3://bucket/none.zarr"]);
+    let run = with_programs(failing, root.path()).run().expect(1);
+    assert!(run.stderr.contains("-prepare has failed"), "{}", run.stderr);
+}
+
+#[test]
+fn jobs_of_aws_batch_run_each_index() {
+    let root = directory();
+    let Some(tool) = script("awsbatch/submit.sh") else { return };
+    let server = bucket(root.path());
+    let requests = with_bucket(tool.arg("-p"), root.path(), &server).run().expect(0).stdout;
+    let jobs: Vec<Value> = serde_json::Deserializer::from_str(&requests).into_iter().map(Result::unwrap).collect();
+    assert_eq!(
+        (&jobs[1]["arrayProperties"]["size"], &jobs[2]["dependsOn"][0]["jobId"]),
+        (&json!(3), &json!("ID-OF-PART"))
+    );
+    assert_eq!(jobs[0]["retryStrategy"]["evaluateOnExit"][4], json!({"onExitCode": "*", "action": "EXIT"}));
+    let aws = format!(
+        "set -u\n{RUN_CONTAINER}
+        request=$4 count=$(jq '.arrayProperties.size // 1' <<<\"$4\")
+        for ((index = 0; index < count; index++)); do
+            AWS_BATCH_JOB_ARRAY_INDEX=$index run \"$(jq -c .containerOverrides <<<\"$request\")\" || exit
+        done
+        echo \"id-of-$(jq -r .jobName <<<\"$request\")\""
+    );
+    program(root.path(), "aws", &aws);
+    let run = with_bucket(script("awsbatch/submit.sh").unwrap(), root.path(), &server).run().expect(0);
+    assert!(run.stdout.starts_with("id-of-zrecompress-") && run.stdout.ends_with("-finish\n"), "{}", run.stdout);
+    assert_published(root.path());
+}
