@@ -46,7 +46,7 @@ pub use stores::{Selection, open_lines, selections, stores};
 pub use table::{Align, Column, Drops, Row, Table};
 pub use timing::Phases;
 pub use totals::Totals;
-pub use writer::{Listener, VerifyFlag, VerifyFlags, WriterFlags, parts_line};
+pub use writer::{Listener, VerifyFlag, VerifyFlags, WriterFlags, part_of, parts_line};
 pub use zarray::{VarFilter, glob_escape};
 
 /// One tool: its parsed flags and its job.

@@ -171,6 +171,9 @@ impl Output {
     /// As [`Output::emit`].
     pub fn plain(&mut self, text: &str) -> Result<(), Failure> {
         self.plain = true;
+        if text.is_empty() {
+            return Ok(());
+        }
         let written = writeln!(self.writer, "{text}");
         self.written(written)
     }

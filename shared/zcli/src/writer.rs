@@ -59,20 +59,26 @@ pub struct WriterFlags {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub checkpoint: Duration,
     /// Write only the plan for SRC to DST, divided into --parts parts
-    #[arg(long, requires = "parts", conflicts_with_all = ["resume", "dry_run", "status", "finish"], help_heading = MANY)]
+    #[arg(long, group = "of_parts", requires = "parts", conflicts_with_all = ["resume", "dry_run", "status", "finish"], help_heading = MANY)]
     pub prepare: bool,
-    /// Number of parts in the plan
-    #[arg(long, value_name = "N", requires = "prepare", value_parser = clap::value_parser!(u32).range(1..), help_heading = MANY)]
+    /// Number of parts, with --prepare or --part-index
+    #[arg(long, value_name = "N", requires = "of_parts", value_parser = clap::value_parser!(u32).range(1..), help_heading = MANY)]
     pub parts: Option<u32>,
     /// Process part I of the N parts that DST was prepared for. A part can safely run twice, run concurrently, or be killed
     #[arg(long, value_name = "I/N", conflicts_with_all = ["prepare", "status", "finish", "overwrite", "dry_run"], help_heading = MANY)]
-    pub part: Option<Part>,
+    part: Option<Part>,
+    /// Process a part as --part does, counted from 0 as cloud array jobs count: --part-index 0 --parts 8 is --part 1/8
+    #[arg(long, value_name = "K", group = "of_parts", requires = "parts", conflicts_with_all = ["part", "status", "finish", "overwrite", "dry_run"], help_heading = MANY)]
+    part_index: Option<u32>,
     /// Show which parts of DST are finished; the exit code is 1 while any is missing
     #[arg(long, conflicts_with_all = ["finish", "overwrite"], help_heading = MANY)]
     pub status: bool,
     /// With --status: print only the missing parts, in job-array syntax ("3,7-9")
     #[arg(long, requires = "status", help_heading = MANY)]
     pub missing: bool,
+    /// With --missing: count parts from 0, as --part-index does
+    #[arg(long, requires = "missing", help_heading = MANY)]
+    pub from_zero: bool,
     /// Assemble the finished parts into DST
     #[arg(long, conflicts_with_all = ["overwrite", "dry_run"], help_heading = MANY)]
     pub finish: bool,
@@ -90,6 +96,19 @@ pub enum VerifyFlag {
 }
 
 impl WriterFlags {
+    /// The part to process, if only one is.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] for an index that is not below the number of parts.
+    pub fn part(&self) -> Result<Option<Part>, Failure> {
+        part_of(self.part, self.part_index, self.parts)
+    }
+
+    /// Whether only a part is processed.
+    pub fn is_part(&self) -> bool {
+        self.part.is_some() || self.part_index.is_some()
+    }
+
     /// Converts the flags to the options of a run. Options that only some tools offer keep their defaults: full verification, no
     /// checks on arrival, no backup, no Blosc threads, bad chunks are errors, changed objects are read again.
     pub fn options(
@@ -135,7 +154,7 @@ impl WriterFlags {
         target: Option<&Target>,
         in_place: bool,
     ) -> Result<Command, Failure> {
-        let of_output = self.status || self.finish || self.part.is_some();
+        let of_output = self.status || self.finish || self.is_part();
         if of_output {
             let (source, output) = match (source, target) {
                 (Some(output), None) => (None, output),
@@ -144,7 +163,7 @@ impl WriterFlags {
                 _ => return Err(Failure::usage("missing argument: the prepared output")),
             };
             let output = Command::prepared(Location::output(output)?);
-            return Ok(match self.part {
+            return Ok(match self.part()? {
                 _ if self.status => Command::Status(output),
                 _ if self.finish => Command::Finish { sources: source.into_iter().collect(), output },
                 Some(part) => Command::Part { sources: source.into_iter().collect(), output, part },
@@ -173,12 +192,38 @@ impl WriterFlags {
     /// As [`Output::plain`].
     pub fn ending(&self, outcome: &Outcome, session: &mut Session) -> Result<Ending, Failure> {
         match &outcome.summary {
+            Summary::Status(status) if self.missing && self.from_zero => {
+                session.out.plain(&from_zero(&status.missing))?;
+            }
             Summary::Status(status) if self.missing => session.out.plain(&status.missing)?,
             Summary::Complete { .. } if self.missing => session.out.plain("")?,
             _ => {}
         }
         Ok(Ending::new(outcome.exit, &outcome.summary))
     }
+}
+
+/// The part that `--part`, or `--part-index` with `--parts`, names.
+///
+/// # Errors
+/// [`Exit::Usage`] for an index that is not below the number of parts.
+pub fn part_of(part: Option<Part>, index: Option<u32>, parts: Option<u32>) -> Result<Option<Part>, Failure> {
+    match (index, parts) {
+        (Some(index), Some(of)) if index < of => Ok(Some(Part { number: index + 1, of })),
+        (Some(index), Some(of)) => {
+            let text =
+                format!("--part-index {index} is not in the range 0 to {} of --parts {of}", of.saturating_sub(1));
+            Err(Failure::usage(text))
+        }
+        _ => Ok(part),
+    }
+}
+
+/// Numbers of parts in job-array syntax, counted from 0.
+fn from_zero(missing: &str) -> String {
+    let number = |text: &str| text.parse::<u32>().map_or_else(|_| text.to_owned(), |number| (number - 1).to_string());
+    let range = |text: &str| text.split('-').map(number).collect::<Vec<_>>().join("-");
+    missing.split(',').map(range).collect::<Vec<_>>().join(",")
 }
 
 /// The last line of a table of `--status` or `--prepare`.

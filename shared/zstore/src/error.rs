@@ -245,7 +245,7 @@ impl StoreError {
             | StoreError::Locked { .. }
             | StoreError::LockLost { .. }
             | StoreError::Unpublished { .. } => Exit::Output,
-            StoreError::NotBegun { .. } => Exit::Usage,
+            StoreError::NotBegun { .. } => Exit::Absent,
             // Not a usage error: as with a read-only file system, the output is at fault, not the command line.
             StoreError::NotWritable { .. } => Exit::Output,
         }
@@ -306,7 +306,7 @@ impl StoreError {
             StoreError::Locked { .. } => {
                 "wait until it ends; if it was killed, its lock expires a minute after it was last renewed"
             }
-            StoreError::NotBegun { .. } => "start without --resume, or use --prepare",
+            StoreError::NotBegun { .. } => "prepare it first, with --prepare --parts N",
             StoreError::NotListable { .. } => {
                 "use the s3:, gs: or az: URL of the store, or a copy on disk; over plain HTTP, what can be read is a store \
                  with consolidated metadata, or one array that is named"

@@ -152,13 +152,23 @@ fn parts_together_are_the_whole() {
     zdedup(&paths, &["-o", whole.to_str().unwrap()]).expect(0);
     let target = parts.to_str().unwrap();
     zdedup(&paths, &["--prepare", "--parts", "3", "-o", target]).expect(0);
-    for part in ["2/3", "1/3"] {
-        Tool::new("zdedup").args(["--json", "--part", part, "-o", target]).run().expect(0);
+    // The second and the first, the latter as cloud array jobs count.
+    for part in [&["--part", "2/3"][..], &["--part-index", "0", "--parts", "3"]] {
+        Tool::new("zdedup").args(["--json", "-o", target]).args(part).run().expect(0);
+    }
+    let missing = Tool::new("zdedup").args(["--status", "--missing", "--from-zero", "-o", target]).run().expect(1);
+    assert_eq!(missing.stdout, "2\n");
+    for (part, parts) in [("3", "3"), ("4294967295", "4294967295")] {
+        let outside = ["--json", "--part-index", part, "--parts", parts, "-o", target];
+        let refused = Tool::new("zdedup").args(outside).run().expect(2);
+        assert!(refused.stderr.contains("not in the range 0 to"), "{}", refused.stderr);
     }
     let status = Tool::new("zdedup").args(["--json", "--status", "-o", target]).run().expect(1);
     assert_eq!(status.summary()["missing"], "3");
     Tool::new("zdedup").args(["--json", "--finish", "-o", target]).run().expect(1);
     Tool::new("zdedup").args(["--json", "--part", "3/3", "-o", target]).run().expect(0);
+    let missing = Tool::new("zdedup").args(["--status", "--missing", "-o", target]).run().expect(0);
+    assert_eq!(missing.stdout, "");
     Tool::new("zdedup").args(["--json", "--finish", "-o", target]).run().expect(0);
     assert_eq!(tree(&whole), tree(&parts));
 }

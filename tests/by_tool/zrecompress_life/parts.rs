@@ -50,7 +50,7 @@ fn four_parts_in_any_order_make_what_one_run_makes() {
         assert!(tree(&scene.output) == scene.undisturbed(), "{form:?}");
         let status = scene.of_output(&["--status"]).expect(0);
         assert_eq!(status.records().pop().unwrap()["already_complete"], true);
-        assert_eq!(scene.of_output(&["--status", "--missing"]).expect(0).stdout, "\n");
+        assert_eq!(scene.of_output(&["--status", "--missing"]).expect(0).stdout, "");
         let objects = if matches!(form, Form::Shards | Form::ShardsIndexFirst) { 12 } else { 42 };
         assert_eq!((&summary["objects"], &summary["failed"]), (&objects.into(), &0.into()));
         scene.assert_left(&[]);
@@ -121,7 +121,7 @@ fn in_place_parts_change_the_store_itself() {
 fn parts_that_there_are_not_are_refused() {
     let scene = Scene::of(Sample::new(Form::V2, GZIP), &[]);
     for flags in [&["--part", "1/4"][..], &["--status"], &["--finish"]] {
-        let outcome = scene.of_output(flags).expect(2);
+        let outcome = scene.of_output(flags).expect(4);
         assert!(outcome.stderr.contains("no unfinished run found"), "{flags:?}: {}", outcome.stderr);
         scene_is_untouched(&scene);
     }

@@ -222,6 +222,6 @@ impl Args {
     /// Whether this is a step of an output that was prepared: it reads the ensemble from the plan.
     pub fn is_step(&self) -> bool {
         let writer = &self.writer;
-        writer.part.is_some() || writer.status || writer.finish
+        writer.is_part() || writer.status || writer.finish
     }
 }

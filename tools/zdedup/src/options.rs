@@ -210,7 +210,7 @@ impl Args {
     /// Whether this is a step of an output that was prepared: it reads the batches from the plan.
     pub fn is_step(&self) -> bool {
         let writer = &self.writer;
-        writer.part.is_some() || writer.status || writer.finish
+        writer.is_part() || writer.status || writer.finish
     }
 
     /// The step of writing `target`.
@@ -220,7 +220,7 @@ impl Args {
     pub fn command(&self, sources: Vec<Target>, target: &Target) -> Result<Command, Failure> {
         let output = Location::output(target)?;
         let output = if self.append_to.is_some() { Command::resolved(output) } else { output };
-        Ok(match self.writer.part {
+        Ok(match self.writer.part()? {
             _ if self.writer.status => Command::Status(output),
             _ if self.writer.finish => Command::Finish { sources, output },
             Some(part) => Command::Part { sources, output, part },

@@ -98,7 +98,7 @@ impl Tool for Args {
             }
             return Ok(Ending::new(verdict(&summary, session), &summary));
         };
-        check(&summary, &options)?;
+        check(&summary, &options).map_err(|failure| failure.at(&target))?;
         for survey in &mut surveys {
             let kept = std::mem::replace(&mut survey.kept, Ok(Vec::new()))?;
             let kept = if options.appends { appended(&survey.coordinate, kept) } else { kept };

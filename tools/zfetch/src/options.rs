@@ -169,7 +169,7 @@ impl Args {
             select,
             write,
             verbose: self.common.verbose,
-            is_part: self.writer.part.is_some() || self.repair.is_some(),
+            is_part: self.writer.is_part() || self.repair.is_some(),
             cache: self.cache.clone(),
             offline: self.offline,
             max_size: self.max_size,

@@ -66,7 +66,7 @@ impl Tool for Args {
 impl Args {
     fn has_parts(&self) -> bool {
         let writer = &self.writer;
-        writer.prepare || writer.part.is_some() || writer.status || writer.finish
+        writer.prepare || writer.is_part() || writer.status || writer.finish
     }
 
     /// Rejects `zfetch SRC DST`: the second of two paths is where nothing is.

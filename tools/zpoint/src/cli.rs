@@ -185,6 +185,12 @@ pub struct ReadFlags {
     /// Extract part I of N of the rows: a contiguous range, split at chunk boundaries where possible; a part may be empty
     #[arg(long, value_name = "I/N")]
     pub part: Option<Part>,
+    /// Extract a part as --part does, counted from 0 as cloud array jobs count: --part-index 0 --parts 8 is --part 1/8
+    #[arg(long, value_name = "K", requires = "parts", conflicts_with = "part")]
+    pub part_index: Option<u32>,
+    /// Number of parts, with --part-index
+    #[arg(long, value_name = "N", requires = "part_index")]
+    pub parts: Option<u32>,
     /// Whether to decode single blocks of Blosc chunks
     #[arg(long, value_name = "WHEN", value_parser = one_of(PARTIAL_DECODE), default_value = "auto")]
     pub partial_decode: PartialDecode,

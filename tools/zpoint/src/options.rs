@@ -125,7 +125,7 @@ impl Args {
             session.out.bytes(&[])?;
         }
         let (data, points) = (self.data_options()?, self.point_options());
-        Ok(Options { data, points, output, read: self.read_options(session) })
+        Ok(Options { data, points, output, read: self.read_options(session)? })
     }
 
     /// Rejects conflicting flags.
@@ -246,17 +246,17 @@ impl Args {
         }
     }
 
-    fn read_options(&self, session: &Session) -> ReadOptions {
-        ReadOptions {
+    fn read_options(&self, session: &Session) -> Result<ReadOptions, Failure> {
+        Ok(ReadOptions {
             dry_run: self.read.dry_run,
-            part: self.read.part.unwrap_or(Part::WHOLE),
+            part: zcli::part_of(self.read.part, self.read.part_index, self.read.parts)?.unwrap_or(Part::WHOLE),
             partial: self.read.partial_decode,
             jobs: self.work.jobs(),
             requests: self.store.requests.map(usize::from),
             memory: self.memory.max_memory.bytes(),
             store: StoreOptions { memory: self.memory.max_memory.bytes(), ..self.store.options(&session.stop) },
             pools: Default::default(),
-        }
+        })
     }
 }
 

@@ -33,12 +33,12 @@ pub fn write(
     session: &mut Session,
 ) -> Result<Ending, Failure> {
     let (mut totals, mut ending) = (GeneratedSummary::default(), None);
-    if writer.part.is_none() && !writer.status && !writer.finish && !options.dry_run {
+    if !writer.is_part() && !writer.status && !writer.finish && !options.dry_run {
         make(batches.directory)?;
     }
     for (number, output) in batches.outputs.iter().enumerate() {
         let location = location(batches.directory, number, batches.outputs.len())?;
-        let outcome = zstage::run(output, &command(writer, &location), options, &session.listener())?;
+        let outcome = zstage::run(output, &command(writer, &location)?, options, &session.listener())?;
         let is_written = match &outcome.summary {
             Summary::Totals(written) => {
                 add(&mut totals, written);
@@ -58,8 +58,7 @@ pub fn write(
                 None => Ok(Ending::new(outcome.exit, &totals)),
             };
         }
-        let faults =
-            batches.faults.filter(|faults| faults.batch == number as u64 && is_written && writer.part.is_none());
+        let faults = batches.faults.filter(|faults| faults.batch == number as u64 && is_written && !writer.is_part());
         if let (Some(_), Some(key)) = (faults, output.damaged_key()) {
             damage(&location, &key, &options.store)?;
             totals.faults = Some(Faults::PLANTED);
@@ -68,14 +67,14 @@ pub fn write(
     Ok(ending.unwrap_or_else(|| Ending::new(Exit::Done, &totals)))
 }
 
-fn command(writer: &WriterFlags, location: &Location) -> Command {
+fn command(writer: &WriterFlags, location: &Location) -> Result<Command, Failure> {
     let (sources, output) = (vec![Target::from(SOURCE)], location.clone());
-    match writer.part {
+    Ok(match writer.part()? {
         _ if writer.status => Command::Status(output),
         _ if writer.finish => Command::Finish { sources: Vec::new(), output },
         Some(part) => Command::Part { sources: Vec::new(), output, part },
         None => Command::Run { sources, output },
-    }
+    })
 }
 
 /// Makes the directory of the batches.

@@ -56,7 +56,7 @@ impl Args {
     fn command(&self, target: &Target) -> Result<Command, Failure> {
         let output = Location::output(target)?;
         let sources = vec![Target::from(SOURCE)];
-        Ok(match self.writer.part {
+        Ok(match self.writer.part()? {
             _ if self.writer.status => Command::Status(output),
             _ if self.writer.finish => Command::Finish { sources: Vec::new(), output },
             Some(part) => Command::Part { sources: Vec::new(), output, part },
