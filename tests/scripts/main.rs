@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod archive;
+mod demo;
 mod one_job;
 mod parts;
 mod pipeline;
