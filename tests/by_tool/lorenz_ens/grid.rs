@@ -99,6 +99,11 @@ fn a_generated_archive_feeds_all_other_tools() {
         assert!(findings.iter().any(|finding| finding.contains(path)), "{path}: {findings:?}");
     }
 
+    // A file that is all NaN is a step along file_id that is missing.
+    let findings = faulty.of_type("finding");
+    let empty = findings.iter().find(|finding| finding["kind"] == "nan_steps").unwrap();
+    assert_eq!((&empty["path"], &empty["dim"]), (&"/u10".into(), &"file_id".into()), "{empty}");
+
     let concat =
         run("zdedup", &["--dim", "file_id", "--var", "msl", "--var", "tp", "-o", "all.zarr"]).args(&batches).run();
     assert_eq!(concat.expect(0).summary()["kept"], 69);

@@ -1,6 +1,6 @@
 //! Where values are missing or all equal: the statistics of an array, collected over its chunks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use roaring::RoaringTreemap;
@@ -113,7 +113,8 @@ impl ArrayValues {
             return sink.emit(Finding::of(Kind::AllNan, about.array, found).count(self.stats.values));
         }
         let empty_steps = self.nan_steps(about, sink)?;
-        self.nan_chunks(about, &empty_steps, sink)?;
+        let empty_slabs = self.nan_slabs(about, sink)?;
+        self.nan_chunks(about, &empty_steps, &empty_slabs, sink)?;
         self.nan_boxes(about, &empty_steps, sink)?;
         self.constant(about, sink)
     }
@@ -177,6 +178,33 @@ impl ArrayValues {
         Ok(ranges)
     }
 
+    /// Reports indices of dimensions before that of the steps under which everything is missing, such as a file; they are returned.
+    fn nan_slabs(&self, about: &About, sink: &mut Sink) -> Result<Vec<(usize, Range<u64>)>, Failure> {
+        let mut slabs: Vec<(usize, Range<u64>)> = Vec::new();
+        for dimension in about.values.outer_dimensions().iter().copied().filter(|_| about.is_complete) {
+            let counts = about.grid.counts();
+            let chunks = about.grid.len() / counts[dimension].max(1);
+            let mut empty: BTreeMap<u64, u64> = BTreeMap::new();
+            for number in &self.empty {
+                *empty.entry(about.grid.index(number)[dimension]).or_default() += 1;
+            }
+            let is_slab = |(_, count): &(u64, u64)| *count == chunks && counts[dimension] > 1;
+            for (index, _) in empty.into_iter().filter(is_slab) {
+                match slabs.last_mut() {
+                    Some((last, range)) if *last == dimension && range.end == index => range.end += 1,
+                    _ => slabs.push((dimension, index..index + 1)),
+                }
+            }
+        }
+        for (dimension, range) in &slabs {
+            let found = format!("{}, all NaN or the fill value", human_counted(range.end - range.start, "step"));
+            let values = about.array.shape.iter().product::<u64>() / about.array.shape[*dimension].max(1);
+            let finding = Finding::of(Kind::NanSteps, about.array, found).count(values * (range.end - range.start));
+            sink.emit(about.steps(finding, *dimension, range))?;
+        }
+        Ok(slabs)
+    }
+
     fn steps_in(&self, range: &Range<u64>) -> &[Stats] {
         &self.steps[zcodec::to_usize(range.start)..zcodec::to_usize(range.end)]
     }
@@ -204,12 +232,22 @@ impl ArrayValues {
     }
 
     /// Chunks without data where most others at the same place have some.
-    fn nan_chunks(&self, about: &About, empty_steps: &[Range<u64>], sink: &mut Sink) -> Result<(), Failure> {
+    fn nan_chunks(
+        &self,
+        about: &About,
+        empty_steps: &[Range<u64>],
+        empty_slabs: &[(usize, Range<u64>)],
+        sink: &mut Sink,
+    ) -> Result<(), Failure> {
         let dimension = about.values.dimension();
         for number in &self.empty {
             let counts = self.places.get(&place(about.grid, dimension, number)).copied().unwrap_or_default();
             let stands_out = counts[0] + counts[1] >= ENOUGH && counts[0] > counts[1];
-            if stands_out && !about.is_in(dimension, number, empty_steps) {
+            let is_in_slab = |(dimension, range): &(usize, Range<u64>)| {
+                about.is_in(Some(*dimension), number, std::slice::from_ref(range))
+            };
+            let is_reported = about.is_in(dimension, number, empty_steps) || empty_slabs.iter().any(is_in_slab);
+            if stands_out && !is_reported {
                 let [others, _] = counts;
                 let finding = Finding::of(Kind::NanChunks, about.array, "all values are NaN or the fill value");
                 let finding = finding.expected(format!("data, as in {others} other chunks at the same place"));

@@ -131,6 +131,11 @@ impl Values {
         self.step.map(|at| self.order[at])
     }
 
+    /// The dimensions before that of the steps, of which a chunk holds one index: forecasts or files, mostly.
+    pub fn outer_dimensions(&self) -> &[usize] {
+        self.step.map_or(&[], |at| &self.order[..at])
+    }
+
     /// Whether values are floating-point numbers.
     pub fn is_float(&self) -> bool {
         self.scanner.is_float()
