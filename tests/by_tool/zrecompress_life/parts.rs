@@ -25,7 +25,7 @@ fn missing(scene: &Scene, parts: &str) {
     let summary = outcome.records().pop().unwrap();
     assert_eq!((&summary["missing"], &summary["parts"]), (&parts.into(), &4.into()), "{summary}");
     let outcome = scene.of_output(&["--status", "--missing"]).expect(code);
-    assert!(outcome.stdout.lines().next().unwrap() == parts, "{}", outcome.stdout);
+    assert_eq!(outcome.stdout.lines().next().unwrap_or_default(), parts);
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn resume_is_the_same_before_and_after() {
     fs::remove_dir_all(&scene.output).unwrap();
     fs::create_dir_all(scene.output.join("thesis")).unwrap();
     scene.run(&["--resume"]).expect(7);
-    scene.of_output(&["--finish"]).expect(2);
+    scene.of_output(&["--finish"]).expect(4);
 }
 
 /// Keys of the chunks and shards of a store.

@@ -158,7 +158,7 @@ fn what_was_not_prepared_has_no_parts() {
     let cloud = Cloud::new(vec![]);
     let output = cloud.s3(OUT);
     for flags in [&["--part", "1/3"][..], &["--status"], &["--finish"]] {
-        let outcome = run(cloud.zrecompress(flags).arg(&output)).expect(2);
+        let outcome = run(cloud.zrecompress(flags).arg(&output)).expect(4);
         assert!(outcome.stderr.contains(&output), "{}", outcome.stderr);
     }
     prepare(&cloud, fixture(WEATHER).to_str().unwrap(), &output);
