@@ -124,3 +124,37 @@ def test_parts_have_the_same_area(tmp_path: Path) -> None:
         run("zdedup", "--part", part, "-o", output).assert_done()
     run("zdedup", "--finish", "-o", output).assert_done()
     assert_same(output, inner(decoded(paths)))
+
+
+def line(path: Path, ids: list[int], lat: list[float]) -> Path:
+    values = np.array(ids)[:, None] * 100.0 + np.nan_to_num(np.array(lat), nan=50, posinf=60)[None, :]
+    dataset = xr.Dataset({"t": (("file_id", "lat"), values)}, coords={"file_id": ids, "lat": lat})
+    dataset["lat"].encoding["_FillValue"] = None
+    dataset.to_zarr(path)
+    return path
+
+
+def test_the_nearest_value_within_the_tolerance_is_taken(tmp_path: Path) -> None:
+    paths = [line(tmp_path / "a.zarr", [0], [0, 1, 2, 3]), line(tmp_path / "b.zarr", [1], [-1, 0, 1, 2, 3])]
+    command = ["zdedup", "--dim", "file_id", "--join", "inner", "--coord-tolerance", "1"]
+    run(*command, "-o", tmp_path / "all.zarr", *paths).assert_done()
+    with xr.open_zarr(tmp_path / "all.zarr") as found:
+        assert list(found.lat.values) == [0, 1, 2, 3]
+        np.testing.assert_array_equal(found.t.values, [[0, 1, 2, 3], [100, 101, 102, 103]])
+
+
+@pytest.mark.parametrize("lat", [[0, 1, np.nan], [0, np.nan, 2], [0, 1, np.inf], [1, 1, 2]])
+def test_equal_coordinates_are_whole_whatever_they_hold(tmp_path: Path, lat: list[float]) -> None:
+    paths = [line(tmp_path / f"{n}.zarr", [n], lat) for n in range(2)]
+    run("zdedup", "--dim", "file_id", "--join", "inner", "-o", tmp_path / "all.zarr", *paths).assert_done()
+    with xr.open_zarr(tmp_path / "all.zarr") as found:
+        np.testing.assert_array_equal(found.lat.values, lat)
+
+
+def test_a_store_that_cannot_be_read_does_not_mix_up_the_others(tmp_path: Path) -> None:
+    first = line(tmp_path / "a.zarr", [0, 1], [0, 1, 2])
+    last = line(tmp_path / "c.zarr", [1, 2], [1, 2, 3])
+    (tmp_path / "b.zarr").mkdir()
+    found = run("zdedup", "--dim", "file_id", "--join", "inner", first, tmp_path / "b.zarr", last)
+    assert found.code == 1 and len(found.of_type("error")) == 1
+    assert (found.summary["identical"], found.summary["conflicting"]) == (1, 0)

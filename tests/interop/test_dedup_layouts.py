@@ -203,3 +203,29 @@ def test_batches_with_other_shards(tmp_path: Path, first: str) -> None:
     assert_same(tmp_path / "all.zarr", expected(decoded(paths)))
     shards = arrays(tmp_path / "all.zarr")["t2m"].shards
     assert shards == (None if first == "v3" else (1, TIMES, 6, 8))
+
+
+@pytest.mark.parametrize("flags", [["--codec", "zstd", "--chunks", "file_id=99999999999999"], ["--shards", "t2m:file_id=9999999999"]])
+def test_chunks_that_do_not_fit_the_memory_are_refused_before_the_work(tmp_path: Path, flags: list[str]) -> None:
+    path = save(batch([0, 1]), tmp_path / "b.zarr", "v3")
+    refused = run("zdedup", "--dim", "file_id", *flags, "-o", tmp_path / "all.zarr", path)
+    assert refused.code == 2 and ("memory" in refused.stderr or "too many" in refused.stderr), refused.stderr
+    assert not (tmp_path / "all.zarr").exists() and not (tmp_path / "all.zarr.plan").exists()
+
+
+def test_rules_are_for_variables_of_one_dimension_too(tmp_path: Path) -> None:
+    paths = [save(batch(ids), tmp_path / f"b{n}.zarr", "v2", chunk=2) for n, ids in enumerate(RANGES)]
+    run("zdedup", "--dim", "file_id", "--chunks", "flag:file_id=2", "-o", tmp_path / "all.zarr", *paths).assert_done()
+    assert arrays(tmp_path / "all.zarr")["flag"].chunks == (2,)
+    assert_same(tmp_path / "all.zarr", expected(decoded(paths)))
+
+
+def test_null_and_zero_as_fill_values_are_different(tmp_path: Path) -> None:
+    """In Zarr v2, the one masks nothing, and the other masks 0."""
+    values = np.zeros((3, ROWS, COLUMNS), dtype="f4")
+    paths = [write_v2(tmp_path / f"{n}.zarr", values, [n * 3, n * 3 + 1, n * 3 + 2], "C", "<f4", None) for n in range(2)]
+    for path, fill in zip(paths, (None, 0.0)):
+        document = json.loads((path / "x/.zarray").read_text())
+        (path / "x/.zarray").write_text(json.dumps(document | {"fill_value": fill}))
+    refused = run("zdedup", "--dim", "file_id", "-o", tmp_path / "all.zarr", *paths)
+    assert refused.code == 5 and "fill_value" in refused.stderr and not (tmp_path / "all.zarr").exists()

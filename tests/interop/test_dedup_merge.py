@@ -126,3 +126,80 @@ def test_the_same_variables_need_no_merge(tmp_path: Path) -> None:
     assert_same(tmp_path / "all.zarr", expected(decoded(first)))
     without = run(*DIM, "-o", tmp_path / "other.zarr", *first, save_rain(rain([3]), tmp_path / "r.zarr", "v3"))
     assert without.code == 5 and "--merge" in without.stderr
+
+
+def store(path: Path, variables: dict, ids=(0, 1), coords=None, attrs=None) -> Path:
+    """A small store; variables by name: dimensions and values, or also attributes."""
+    dataset = xr.Dataset(variables, coords={"file_id": list(ids), **(coords or {})}, attrs=attrs or {})
+    for name in dataset.data_vars:
+        dataset[name].encoding["_FillValue"] = None
+    dataset.to_zarr(path, zarr_format=2)
+    return path
+
+
+def test_attributes_are_those_of_the_first_group(tmp_path: Path) -> None:
+    """Those that differ between stores of the second group are dropped there, and nothing else."""
+    packed = np.array([0, 1], dtype="i2")
+    first = store(tmp_path / "a.zarr", {"p": (("file_id",), packed, {"scale_factor": 2.0}), "t": (("file_id",), [0.0, 1.0])}, attrs={"a": 1, "b": 2})
+    plain = {"p": (("file_id",), packed[:1], {"scale_factor": 2.0, "note": "x"}), "r": (("file_id",), [5.0])}
+    other = {"p": (("file_id",), packed[1:], {"scale_factor": 2.0, "note": "y"}), "r": (("file_id",), [6.0])}
+    second = [store(tmp_path / "b.zarr", plain, [0], attrs={"a": 1, "c": 3}), store(tmp_path / "c.zarr", other, [1], attrs={"a": 2})]
+    run(*DIM, "--merge", "-o", tmp_path / "all.zarr", first, *second).assert_done()
+    with xr.open_zarr(tmp_path / "all.zarr") as found:
+        assert list(found.p.values) == [0.0, 2.0] and list(found.r.values) == [5.0, 6.0]
+        assert found.attrs == {"b": 2, "c": 3}
+
+
+@pytest.mark.parametrize("flags", [[], ["--compare", "none"], ["--keep", "last"], ["--prefer", "b*"]])
+def test_no_rule_decides_between_groups(tmp_path: Path, flags: list[str]) -> None:
+    first = store(tmp_path / "a.zarr", {"flag": (("file_id",), [1, 1]), "t": (("file_id",), [0.0, 1.0])})
+    second = store(tmp_path / "b.zarr", {"flag": (("file_id",), [2, 2]), "r": (("file_id",), [0.0, 1.0])})
+    refused = run(*DIM, "--merge", *flags, "-o", tmp_path / "all.zarr", first, second)
+    assert refused.code == 1 and "in variables that several stores have" in refused.stderr, refused.stderr
+    assert not (tmp_path / "all.zarr").exists()
+
+
+def test_values_that_cannot_be_compared_stop_the_merge(tmp_path: Path) -> None:
+    first = store(tmp_path / "a.zarr", {"x": (("file_id",), [1.0, 1.0], {"units": "K"}), "t": (("file_id",), [0.0, 1.0])})
+    second = store(tmp_path / "b.zarr", {"x": (("file_id",), [1.0, 1.0], {"units": "degC"}), "r": (("file_id",), [0.0, 1.0])})
+    refused = run(*DIM, "--merge", "-o", tmp_path / "all.zarr", first, second)
+    assert refused.code == 1 and "could not be compared" in refused.stderr and not (tmp_path / "all.zarr").exists()
+    assert refused.of_type("error")
+
+
+def test_all_groups_are_compared_with_each_other(tmp_path: Path) -> None:
+    first = store(tmp_path / "a.zarr", {"t": (("file_id",), [0.0, 1.0])})
+    second = store(tmp_path / "b.zarr", {"r": (("file_id",), [0.0, 1.0]), "q": (("file_id",), [5.0, 5.0])})
+    third = store(tmp_path / "c.zarr", {"s": (("file_id",), [0.0, 1.0]), "q": (("file_id",), [9.0, 5.0])})
+    refused = run(*DIM, "--merge", "-o", tmp_path / "all.zarr", first, second, third)
+    assert refused.code == 1 and "1 value of file_id with different data" in refused.stderr
+    assert [(record["path"], record["value"]) for record in refused.of_type("conflict")] == [("/q", "0")]
+
+
+def test_what_no_reader_could_open_is_refused(tmp_path: Path) -> None:
+    first = store(tmp_path / "a.zarr", {"t": (("file_id", "lat"), np.zeros((2, 3))), "mask": (("file_id", "lat"), np.zeros((2, 3)))}, coords={"lat": [0, 1, 2]})
+    longer = store(tmp_path / "b.zarr", {"r": (("file_id", "lat"), np.zeros((2, 5)))})
+    refused = run(*DIM, "--merge", "-o", tmp_path / "all.zarr", first, longer)
+    assert refused.code == 5 and "the dimension lat has length" in refused.stderr
+    static = store(tmp_path / "c.zarr", {"r": (("file_id",), [0.0, 1.0]), "mask": (("lat",), np.zeros(3))}, coords={"lat": [0, 1, 2]})
+    refused = run(*DIM, "--merge", "-o", tmp_path / "all.zarr", first, static)
+    assert refused.code == 5 and "/mask" in refused.stderr and "along file_id" in refused.stderr
+    group = store(tmp_path / "d.zarr", {"t": (("file_id",), [0.0, 1.0])})
+    xr.Dataset({"y": (("z",), [1.0])}).to_zarr(group / "x", zarr_format=2)
+    array = store(tmp_path / "e.zarr", {"x": (("file_id",), [0.0, 1.0])})
+    refused = run(*DIM, "--merge", "-o", tmp_path / "all.zarr", group, array)
+    assert refused.code == 5 and "/x is a group in the first store" in refused.stderr
+    assert not (tmp_path / "all.zarr").exists()
+
+
+def test_raw_copies_are_checked_in_each_group(tmp_path: Path) -> None:
+    def chunked(path: Path, name: str, ids: list[int]) -> Path:
+        dataset = xr.Dataset({name: (("file_id", "lat"), np.zeros((len(ids), 3)))}, coords={"file_id": ids})
+        dataset[name].encoding["chunks"] = (2, 3)
+        dataset.to_zarr(path, zarr_format=2)
+        return path
+
+    first = chunked(tmp_path / "a.zarr", "t", [0, 1, 2, 3])
+    second = [chunked(tmp_path / "b.zarr", "r", [0]), chunked(tmp_path / "c.zarr", "r", [1, 2, 3])]
+    refused = run(*DIM, "--merge", "--copy", "raw", "-o", tmp_path / "all.zarr", first, *second)
+    assert refused.code == 2 and "/r" in refused.stderr and not (tmp_path / "all.zarr").exists()

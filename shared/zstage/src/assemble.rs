@@ -23,6 +23,9 @@ use crate::sums::Check;
 use crate::task::Task;
 use crate::transcode::{Outcome, WorkerScratch};
 
+/// The share of the memory limit that a worker may keep from object to object.
+const KEPT_SHARE: u64 = 128;
+
 /// Creates the output object of `item` from `regions`, boxes of pieces in output indices. No object is written if none
 /// of the source chunks is present.
 ///
@@ -51,7 +54,10 @@ pub fn assemble(
         Some(sharding) => assembly.shard(regions, &object, &sharding.chunk_shape, &plan.output_key(&index), scratch),
     };
     let source = assembly.source();
-    scratch.assembly = assembly.buffers;
+    // Workers without an object keep their buffers, too: only small ones.
+    if assembly.buffers.bytes() <= task.memory_bytes / KEPT_SHARE {
+        scratch.assembly = assembly.buffers;
+    }
     match done {
         Ok(written) => {
             let is_checked = written.is_some() && task.options.arrival != ArrivalCheck::None;

@@ -23,6 +23,14 @@ pub struct AssemblyBuffers {
     pub workspace: Workspace,
 }
 
+impl AssemblyBuffers {
+    /// Bytes of the buffers.
+    pub fn bytes(&self) -> u64 {
+        let AssemblyBuffers { decoded, encoded, part, converted, spare, .. } = self;
+        [decoded, encoded, part, converted, spare].iter().map(|buffer| buffer.capacity() as u64).sum()
+    }
+}
+
 /// Fills `buffer` with `count` elements.
 pub fn fill_with(buffer: &mut Vec<u8>, element: &[u8], count: usize) {
     buffer.clear();

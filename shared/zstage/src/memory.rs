@@ -48,7 +48,20 @@ pub fn divide(
             // Of a shard, one inner chunk at a time.
             let own = plan.chain().chunk_bytes.filter(|_| plan.array.chain.sharding.is_some()).or(plan.object_bytes());
             let bytes = own.unwrap_or(COPY_PIECE).max(plan.view.largest_chunk());
-            let need = bytes.saturating_mul(COPIES_DECODED_AGAIN).saturating_add(COPY_PIECE);
+            let index =
+                plan.array.chain.sharding.as_ref().map_or(0, |sharding| sharding.index.chunks.saturating_mul(16));
+            let copies = bytes.saturating_mul(COPIES_DECODED_AGAIN).saturating_add(index);
+            // Chunks as the sources have them are worked on one at a time, if need be; others were asked for.
+            if plan.new_members.is_some() && copies > budget {
+                return Err(Failure::usage(format!(
+                    "one object needs {} of memory, but --max-memory is {}",
+                    human_bytes(copies),
+                    human_bytes(budget)
+                ))
+                .at(&plan.array.path)
+                .hint("choose smaller --chunks or --shards, or raise --max-memory"));
+            }
+            let need = copies.saturating_add(COPY_PIECE);
             plan.need = need.min(budget);
             let at_once = (budget / need.max(1)).min(objects).clamp(1, jobs as u64) as usize;
             let blocks = plan.blocks().and_then(|blocks| usize::try_from(blocks).ok()).unwrap_or(usize::MAX);

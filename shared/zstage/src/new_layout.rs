@@ -22,7 +22,7 @@ impl ArrayPlan {
     pub fn laid_out(mut self, layout: &Layout, encoding: Option<Encoding>) -> Result<ArrayPlan, Failure> {
         let refused = |what: String| Failure::new(Exit::Unreadable, what).at(&self.array.path);
         if matches!(self.array.as_decoded(), Cow::Owned(_)) {
-            let text = format!("chunks with {} cannot be put together", self.array.chain.describe());
+            let text = format!("chunks with {} cannot be assembled", self.array.chain.describe());
             return Err(refused(text));
         }
         let of_codec = match &encoding {

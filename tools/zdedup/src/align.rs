@@ -241,6 +241,11 @@ impl Alignment<'_> {
         if !self.is_wanted(first) {
             return Ok(Looked::LeftOut);
         }
+        if kind == Batches::Apart && axis(first, self.request.dim).is_some() != axis(&array, self.request.dim).is_some()
+        {
+            let text = format!("only one of the stores has it along {}", self.request.dim);
+            return Err(at(Failure::new(Exit::Unreadable, text).hint("leave it out with --var")));
+        }
         if kind == Batches::Apart && axis(first, self.request.dim).is_some() {
             // What both have along the dimension is compared value by value.
             return Ok(Looked::LeftOut);

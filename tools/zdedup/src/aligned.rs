@@ -57,10 +57,10 @@ impl OtherArrays {
     }
 }
 
-/// Whether both are read alike; arrays that are converted are told apart.
+/// Whether both are read alike.
 fn is_same(a: &JoinedArray, b: &JoinedArray) -> bool {
-    a.recode.is_none()
-        && b.recode.is_none()
+    let recode = |array: &JoinedArray| array.recode.as_ref().map(|recode| recode.describe());
+    recode(a) == recode(b)
         && a.start == b.start
         && a.array.shape == b.array.shape
         && a.array.grid == b.array.grid

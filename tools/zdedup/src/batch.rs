@@ -1,6 +1,7 @@
 //! A batch: one of the stores that are concatenated, and its coordinate along the dimension.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use zarray::{Array, Hierarchy, Node, Pool, VarFilter};
 use zcoord::{Column, Dataset, Mode, Values, dimensions, name, read_coordinate};
@@ -23,7 +24,7 @@ pub struct Batch {
     /// A note on attributes of the coordinate that are not supported.
     pub note: Option<String>,
     /// Paths of its variables along the dimension, if they were asked for.
-    pub variables: BTreeSet<String>,
+    pub variables: Arc<BTreeSet<String>>,
 }
 
 impl Batch {
@@ -48,13 +49,14 @@ impl Batch {
         let (column, note) = read_coordinate(&store, &array, Mode::Cf, pool, memory)?;
         check_precision(&store, &array, &column, pool, memory)?;
         let variables = var.map_or_else(|| Ok(BTreeSet::new()), |var| variables(&hierarchy, dim, pool, var))?;
+        let variables = Arc::new(variables);
         Ok(Batch { number, name: store.location().to_string(), target: target.clone(), column, note, variables })
     }
 
     /// A batch of these values, which has no store.
     #[cfg(test)]
     pub fn of_column(column: Column) -> Batch {
-        let variables = BTreeSet::new();
+        let variables = Arc::default();
         Batch { number: 0, name: "b".into(), target: Target::from("b"), column, note: None, variables }
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use zarray::{Array, Hierarchy, Node};
-use zcoord::{Column, Mode, read_coordinate};
+use zarray::{Array, Elements, Hierarchy, Itemsize, Node, Pool};
+use zcoord::{Column, Mode, dimensions, read_coordinate};
 use zstage::rechunk::Shapes;
 use zstage::{
     Action, ArrayPlan, ArrayStats, Attributes, Begin, Encoding, JoinRun, OutputPlan, PlanArray, Progress, Sources,
@@ -34,8 +34,8 @@ pub struct Concat<'a> {
     before: Option<&'a Column>,
     /// The batches of each group.
     aligned: Mutex<Option<Arc<Vec<Aligned>>>>,
-    /// Whether all ranges fit chunks of a length along the dimension.
-    fitting: Mutex<HashMap<u64, bool>>,
+    /// Whether the ranges of a group fit chunks of a length along the dimension.
+    fitting: Mutex<HashMap<(usize, u64), bool>>,
     /// Objects whose stored bytes were copied.
     copied: AtomicU64,
 }
@@ -71,9 +71,13 @@ impl<'a> Concat<'a> {
         let appends = self.options.appends;
         let request = AlignRequest { stores, pool, output, memory: self.memory(), dim, crop, appends };
         let firsts: Vec<usize> = groups.iter().filter_map(|group| group.batches.first().copied()).collect();
+        let later = |number: usize| -> Vec<usize> {
+            groups.iter().skip(number + 1).flat_map(|group| &group.batches).copied().collect()
+        };
+        let nodes = if groups.len() > 1 { group_paths(&sources.hierarchy, pool) } else { BTreeSet::new() };
         let align_group = |(number, group): (usize, &GroupRuns)| {
             if number == 0 {
-                return align(&group.batches, &firsts[1..], &sources.hierarchy, &request);
+                return align(&group.batches, &later(0), &sources.hierarchy, &request);
             }
             let first = &stores[firsts[number]];
             let hierarchy = Hierarchy::open(first, pool, first.is_remote())?;
@@ -83,8 +87,8 @@ impl<'a> Concat<'a> {
                     .at(first.location())
                     .hint("convert it with zrecompress --zarr-format"));
             }
-            let aligned = align(&group.batches, &firsts[number + 1..], &hierarchy, &request)?;
-            check_groups(&aligned.arrays, &sources.hierarchy).map_err(|failure| failure.at(first.location()))?;
+            let aligned = align(&group.batches, &later(number), &hierarchy, &request)?;
+            check_groups(&aligned.arrays, &nodes).map_err(|failure| failure.at(first.location()))?;
             Ok(aligned)
         };
         groups.iter().enumerate().map(align_group).collect()
@@ -119,15 +123,28 @@ impl<'a> Concat<'a> {
     /// Chunks that are assembled must be encoded, and are not wanted with `--copy raw`, except those of coordinates.
     fn check(&self, array: &Array, aligned: &Aligned, runs: &[JoinRun], plan: &ArrayPlan) -> Result<(), Failure> {
         let (Some(axis), Some(grid)) = (axis(array, &aligned.dim), plan.array.numbered()) else { return Ok(()) };
+        let is_raw = self.options.output.copy == CopyMode::Raw && array.shape.len() > 1;
+        let is_text = Elements::of(array).is_ok_and(|elements| elements.itemsize == Itemsize::Variable);
+        let can_encode = plan.encoding().is_some() || Encoding::of(array.chain.innermost(), array.format).is_some();
+        let can_assemble = can_encode && !(is_text && plan.array.chain.sharding.is_some());
+        if can_assemble && !is_raw {
+            return Ok(());
+        }
         let is_copied = plan.new_members.is_none()
             && match aligned.differs(array) || !aligned.crop.is_empty() {
                 false => self.fits(runs, grid.chunk_shape()[axis]),
                 true => plan.copied_objects().is_some_and(|(copied, all)| copied == all),
             };
-        if is_copied || plan.encoding().is_some() {
+        if is_copied {
             return Ok(());
         }
-        if self.options.output.copy == CopyMode::Raw && array.shape.len() > 1 {
+        if can_encode && !can_assemble {
+            let text = "shards of elements of variable length cannot be assembled";
+            return Err(Failure::new(Exit::Unreadable, text)
+                .at(&array.path)
+                .hint("use --no-shards, or leave it out with --var"));
+        }
+        if is_raw {
             let text = format!(
                 "--copy raw: the chunks of some batches cannot be copied: they have {} indices along {}, or are encoded otherwise",
                 grid.chunk_shape()[axis],
@@ -135,7 +152,7 @@ impl<'a> Concat<'a> {
             );
             return Err(Failure::usage(text).at(&array.path).hint("use --copy auto"));
         }
-        Encoding::of(array.chain.innermost(), array.format).map(drop).ok_or_else(cannot_encode(array))
+        Err(cannot_encode(array)())
     }
 
     /// Whether all ranges begin and end where chunks of this length do. Most arrays have the same.
@@ -145,22 +162,93 @@ impl<'a> Concat<'a> {
         *self
             .fitting
             .lock()
-            .entry(chunk)
+            .entry((runs.as_ptr() as usize, chunk))
             .or_insert_with(|| runs.iter().all(fits) && runs.iter().rev().skip(1).all(is_full))
     }
 }
 
-/// Arrays of other stores go into groups that the first one has.
-fn check_groups(arrays: &[Array], hierarchy: &Hierarchy) -> Result<(), Failure> {
-    let group = |array: &Array| array.path.rsplit_once('/').map_or(String::new(), |(group, _)| group.to_owned());
-    let groups: BTreeSet<String> = arrays.iter().map(group).filter(|group| !group.is_empty()).collect();
-    for group in groups {
-        if !matches!(hierarchy.node(&group)?, Some(Node::Group(_))) {
-            let text = format!("--merge: the first store has no group {group}");
-            return Err(Failure::new(Exit::Unreadable, text).hint("merge the groups one by one: STORE/GROUP"));
+/// Paths of the groups of a store.
+fn group_paths(hierarchy: &Hierarchy, pool: &Pool) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    hierarchy.walk(
+        pool,
+        |visit| visit,
+        |visit| {
+            if let Ok(Node::Group(group)) = visit {
+                paths.insert(group.path.trim_end_matches('/').to_owned());
+            }
+            true
+        },
+    );
+    paths
+}
+
+/// Arrays of other stores go into groups that the first one has, and take no group's place.
+fn check_groups(arrays: &[Array], groups: &BTreeSet<String>) -> Result<(), Failure> {
+    let refused = |text: String| {
+        let failure = Failure::new(Exit::Unreadable, text);
+        failure.hint("merge the groups one by one: STORE/GROUP; or leave arrays out with --var")
+    };
+    for array in arrays {
+        let parent = array.path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        if groups.contains(&array.path) {
+            return Err(refused(format!("--merge: {} is a group in the first store", array.path)));
+        }
+        if !groups.contains(parent) {
+            return Err(refused(format!("--merge: the first store has no group {parent}")));
         }
     }
     Ok(())
+}
+
+/// Dimensions of the same name and group have the same length in all arrays, or xarray could not open the output.
+fn check_lengths(plans: &[ArrayPlan]) -> Result<(), Failure> {
+    let mut seen: HashMap<(&str, &str), (u64, &str)> = HashMap::new();
+    for plan in plans {
+        let array = &plan.array;
+        let parent = array.path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        for (name, length) in dimensions(array).unwrap_or_default().into_iter().zip(&array.shape) {
+            let (other, path) = *seen.entry((parent, name)).or_insert((*length, &array.path));
+            if other != *length {
+                let text = format!(
+                    "--merge: the dimension {name} has length {length} in {}, and {other} in {path}",
+                    array.path
+                );
+                return Err(Failure::new(Exit::Unreadable, text).hint("leave one out with --var"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Attributes that change: of each node as the first group that has it combined them.
+fn attributes(aligned: &[Aligned]) -> Attributes {
+    let mut all = Attributes::new();
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    for (number, group) in aligned.iter().enumerate() {
+        let of_array = |prefix: &str| group.wanted.contains(&format!("/{prefix}"));
+        let changed = group.attributes.iter();
+        // The groups of the hierarchy are those of the first store.
+        let own = changed.filter(|(prefix, _)| number == 0 || (of_array(prefix) && !known.contains(prefix.as_str())));
+        all.extend(own.map(|(prefix, attributes)| (prefix.clone(), attributes.clone())));
+        known.extend(group.wanted.iter().map(|path| path.trim_start_matches('/')));
+    }
+    all
+}
+
+/// A plan that was edited may name stores that there are not.
+fn check_numbers(groups: &[GroupRuns], stores: usize) -> Result<(), Failure> {
+    let is_store = |number: &usize| *number < stores;
+    let is_valid = |group: &GroupRuns| {
+        let ranges =
+            group.ranges.iter().all(|(store, start, length)| is_store(store) && start.checked_add(*length).is_some());
+        !group.batches.is_empty() && group.batches.iter().all(is_store) && ranges
+    };
+    match !groups.is_empty() && groups.iter().all(is_valid) {
+        true => Ok(()),
+        false => Err(Failure::new(Exit::Unreadable, "the plan names stores that it does not have")
+            .hint("remove the .plan directory next to the output, then run the command again")),
+    }
 }
 
 /// A store that is appended to keeps its values.
@@ -203,13 +291,13 @@ impl Writer for Concat<'_> {
             (None, Some(planned)) => planned.groups.clone(),
             (groups, _) => groups.clone().unwrap_or_default(),
         };
+        check_numbers(&groups, sources.stores.len())?;
         let crop = match output.join {
             JoinMode::Inner => Crop::read(sources.stores, &dim, &sources.pool, self.memory(), output.coord_tolerance)?,
             _ => Crop::default(),
         };
         let aligned = self.align(&groups, sources, &output, &crop, &dim)?;
-        let mut attributes = Attributes::new();
-        aligned.iter().rev().for_each(|group| attributes.extend(group.attributes.clone()));
+        let attributes = attributes(&aligned);
         *self.aligned.lock() = Some(Arc::new(aligned));
         if self.options.appends {
             check_area(&crop, sources)?;
@@ -294,6 +382,9 @@ impl Writer for Concat<'_> {
     }
 
     fn check(&self, body: &Body, store: &Store, plans: &[ArrayPlan]) -> Result<(), Failure> {
+        if body.groups.len() > 1 {
+            check_lengths(plans).map_err(|failure| failure.at(store.location()))?;
+        }
         body.check_shapes(plans).map(drop).map_err(|failure| failure.at(store.location()))
     }
 

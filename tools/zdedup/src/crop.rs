@@ -164,12 +164,21 @@ fn coordinates(store: &Store, dim: &str, pool: &Pool, memory: u64) -> Result<BTr
 fn stretches(first: &Column, own: &Column, tolerance: f64) -> Vec<Stretch> {
     let place: Box<dyn Fn(usize) -> Option<usize>> = match (first.numbers(), own.numbers()) {
         (Some(first), Some(own)) => {
-            let mut sorted: Vec<(f64, usize)> = own.into_iter().zip(0..).collect();
+            // Values that are the same throughout need not be found one by one: NaN, and values that occur twice.
+            if first.len() == own.len() && first.iter().zip(&own).all(|(a, b)| a == b || (a.is_nan() && b.is_nan())) {
+                return vec![Stretch { first: 0, own: 0, length: first.len() as u64 }];
+            }
+            let numbers = own.into_iter().zip(0..).filter(|(value, _)| !value.is_nan());
+            let mut sorted: Vec<(f64, usize)> = numbers.collect();
             sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
             Box::new(move |row| {
                 let value = first[row];
-                let at = sorted.partition_point(|(own, _)| *own < value - tolerance);
-                sorted.get(at).filter(|(own, _)| (own - value).abs() <= tolerance).map(|(_, index)| *index)
+                // The nearest one, which is beside the place where the value would be.
+                let at = sorted.partition_point(|(own, _)| *own < value);
+                let distance = |own: f64| if own == value { 0.0 } else { (own - value).abs() };
+                let beside = sorted[at.saturating_sub(1)..].iter().take(2);
+                let nearest = beside.min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)));
+                nearest.filter(|(own, _)| distance(*own) <= tolerance).map(|(_, index)| *index)
             })
         }
         _ => {
@@ -263,6 +272,14 @@ mod tests {
         for other in [&[0.0, 1.0, 3.0][..], &[3.0, 2.0, 1.0, 0.0], &[0.0, 1.0, 9.0, 2.0, 3.0]] {
             assert!(found(&[&first, other], 0.0).expect_err("no range").1.contains("follow"), "{other:?}");
         }
+        // The nearest value counts, not the first within the tolerance.
+        let common = found(&[&first, &[-1.0, 0.0, 1.0, 2.0, 3.0]], 1.0).expect("a range");
+        assert_eq!((common.length, common.starts), (4, vec![0, 1]));
+        // Equal columns are whole, whatever is in them.
+        let odd = [f64::NAN, 1.0, 1.0, f64::INFINITY];
+        assert_eq!(found(&[&odd, &odd], 0.0).expect("all").length, 4);
+        let common = found(&[&[1.0, f64::INFINITY], &[0.0, 1.0, f64::INFINITY]], 0.0).expect("a range");
+        assert_eq!((common.length, common.starts), (2, vec![0, 1]));
         // A gap outside of what all have does not matter.
         let common = found(&[&first, &[0.0, 2.0, 3.0], &[2.0, 3.0]], 0.0).expect("a range");
         assert_eq!((common.length, common.starts), (2, vec![2, 1, 0]));

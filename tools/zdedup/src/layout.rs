@@ -26,13 +26,12 @@ pub fn laid_out(body: &Body, shapes: &Shapes, array: &Array, plan: ArrayPlan) ->
         _ => None,
     };
     let own = Layout::of(&plan.array);
-    let layout = match coordinate_chunks(array, &body.dim, &plan) {
-        Some(chunks) => Some(Layout { chunks, shards: None }),
-        None if body.output.chunk.is_given() && !is_coordinate(array, &body.dim) => {
-            Some(Layout::new(&plan.array, shapes, array.format)?)
-        }
-        None => None,
+    let asked = match body.output.chunk.is_given() && !is_coordinate(array, &body.dim) {
+        true => Some(Layout::new(&plan.array, shapes, array.format)?).filter(|layout| Some(layout) != own.as_ref()),
+        false => None,
     };
+    let larger = || coordinate_chunks(array, &body.dim, &plan).map(|chunks| Layout { chunks, shards: None });
+    let layout = asked.or_else(larger);
     let layout = layout.filter(|layout| Some(layout) != own.as_ref());
     let Some(layout) = layout.or_else(|| own.filter(|_| encoding.is_some())) else { return Ok(plan) };
     let mut plan = plan.laid_out(&layout, encoding)?;
@@ -73,7 +72,7 @@ fn reads_per_chunk(plan: &ArrayPlan) -> Option<f64> {
     let View::Join(join) = &plan.view else { return None };
     plan.new_members.as_ref()?;
     let piece = join.piece(0);
-    let (own, source) = (plan.array.numbered()?.chunk_shape(), piece.array.numbered()?.chunk_shape());
+    let (own, source) = (plan.array.numbered()?.chunk_shape(), piece.array.chunk_shape()?);
     let reads = |(own, source): (&u64, &u64)| (own + source - gcd(*own, *source)) as f64 / *own as f64;
     Some(own.iter().zip(source).map(reads).product())
 }

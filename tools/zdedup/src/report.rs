@@ -86,12 +86,15 @@ impl Report<'_> {
         Ok((summary, conflicting))
     }
 
-    /// Compares the data of duplicates; returns the number of those whose data conflict.
+    /// Compares the data of duplicates; returns the numbers of those whose data conflict, and of those that could not be compared.
     ///
     /// # Errors
     /// As [`Report::emit`].
-    pub fn conflicting(&self, session: &mut Session) -> Result<u64, Failure> {
-        Ok(self.compare(session)?.iter().filter(|data| data.conflicting > 0).count() as u64)
+    pub fn conflicting(&self, session: &mut Session) -> Result<(u64, u64), Failure> {
+        let data = self.compare(session)?;
+        let conflicting = data.iter().filter(|data| data.conflicting > 0).count();
+        let unknown = data.iter().filter(|data| data.conflicting == 0 && data.unknown).count();
+        Ok((conflicting as u64, unknown as u64))
     }
 
     /// Emits the batches, with what is kept of each.

@@ -1,7 +1,10 @@
 //! The job of `zdedup`: open the batches → find duplicates → compare their data → report; with an output, choose → write.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use zarray::Pool;
 use zcli::{Common, Ending, Session, Table, Tool};
 use zstage::{Command, Outcome, StagedStore, Summary};
@@ -16,7 +19,7 @@ use crate::coordinate::Coordinate;
 use crate::crop::Crop;
 use crate::human;
 use crate::merge::{groups, match_groups};
-use crate::options::Options;
+use crate::options::{Options, Rule};
 use crate::plan_body::GroupRuns;
 use crate::rules::JoinMode;
 use crate::survey::{Survey, totals};
@@ -82,6 +85,12 @@ impl Tool for Args {
             true => common(&batches, &dim, &options)?,
             false => Crop::default(),
         };
+        let names: Vec<&str> = batches.iter().map(|batch| batch.name.as_str()).collect();
+        if let Rule::Prefer(preferred) = &options.rule
+            && let Some(failure) = preferred.unmatched(&names)
+        {
+            return Err(failure);
+        }
         let mut surveys = groups(batches, options.merges)
             .into_iter()
             .map(|group| Survey::new(group, &options, &dim, &crop, session))
@@ -90,7 +99,7 @@ impl Tool for Args {
             session.status.warn("--merge: all stores have the same variables");
         }
         let mut summary = totals(&surveys);
-        match_groups(&mut surveys, &crop, &options, &dim, session, &mut summary)?;
+        let between = match_groups(&mut surveys, &crop, &options, &dim, session, &mut summary)?;
         let Some(target) = target else {
             // Without an output, what a rule says of duplicates is only shown.
             for survey in &surveys {
@@ -98,7 +107,7 @@ impl Tool for Args {
             }
             return Ok(Ending::new(verdict(&summary, session), &summary));
         };
-        check(&summary, &options).map_err(|failure| failure.at(&target))?;
+        between.check(&dim).and_then(|()| check(&summary, &options)).map_err(|failure| failure.at(&target))?;
         for survey in &mut surveys {
             let kept = std::mem::replace(&mut survey.kept, Ok(Vec::new()))?;
             let kept = if options.appends { appended(&survey.coordinate, kept) } else { kept };
@@ -151,7 +160,9 @@ impl Args {
         }
         match &outcome.summary {
             Summary::Totals(_) | Summary::Complete { .. } | Summary::Nothing {} => {
-                Ok(Ending::new(outcome.exit, &*summary))
+                // What could not be compared was reported, and a rule decided.
+                let is_partial = outcome.exit == Exit::Done && session.out.errors() > 0;
+                Ok(Ending::new(if is_partial { Exit::Partial } else { outcome.exit }, &*summary))
             }
             _ => self.writer.ending(&outcome, session),
         }
@@ -194,14 +205,26 @@ fn open(
     let pool = Pool::new((write.jobs * OPENED_PER_CORE).min(MOST_REQUESTS).min(targets.len()));
     let memory = (write.memory_bytes / 2 / targets.len() as u64).max(LEAST_MEMORY);
     let one = Pool::new(1);
+    let known = Mutex::default();
     let opened = pool.map(targets.iter().enumerate().collect(), |(number, target): (usize, &Target)| {
         let trusts = !(options.appends && number == 0);
-        Batch::open((number, target), dim, &write.store, &one, memory, trusts, options.merges.then_some(&options.var))
+        let opened = Batch::open(
+            (number, target),
+            dim,
+            &write.store,
+            &one,
+            memory,
+            trusts,
+            options.merges.then_some(&options.var),
+        );
+        opened.map(|batch| shared(batch, &known))
     });
     let (mut batches, mut first) = (Vec::new(), None);
     for opened in opened {
         match opened {
             Ok(batch) => {
+                // Among those that could be opened.
+                let batch = Batch { number: batches.len(), ..batch };
                 batch.note.iter().for_each(|note| session.status.warn(&format!("{}: {dim}: {note}", batch.name)));
                 batches.push(batch);
             }
@@ -213,6 +236,19 @@ fn open(
         }
     }
     Ok((batches, first))
+}
+
+/// The batch with its names of variables held once, where others have the same.
+fn shared(batch: Batch, known: &Mutex<Vec<Arc<BTreeSet<String>>>>) -> Batch {
+    let mut known = known.lock();
+    let variables = match known.iter().find(|names| **names == batch.variables) {
+        Some(names) => Arc::clone(names),
+        None => {
+            known.push(Arc::clone(&batch.variables));
+            Arc::clone(&batch.variables)
+        }
+    };
+    Batch { variables, ..batch }
 }
 
 /// What all batches have of the other dimensions.

@@ -8,7 +8,7 @@ use crate::choose::{by_value, choose};
 use crate::coordinate::Coordinate;
 use crate::crop::Crop;
 use crate::duplicates::Duplicates;
-use crate::options::{Options, Rule};
+use crate::options::Options;
 use crate::report::Report;
 
 /// A group of batches, and what was found.
@@ -31,7 +31,7 @@ impl Survey {
     /// Finds and compares duplicates, and reports them.
     ///
     /// # Errors
-    /// Batches whose values are not comparable; a pattern that matches no store; a batch that cannot be opened; an output that cannot be
+    /// Batches whose values are not comparable; a batch that cannot be opened; an output that cannot be
     /// written.
     pub fn new(
         batches: Vec<Batch>,
@@ -44,11 +44,6 @@ impl Survey {
         let sorted = coordinate.sorted();
         let duplicates = Duplicates::find(&coordinate, &sorted);
         let names: Vec<&str> = batches.iter().map(|batch| batch.name.as_str()).collect();
-        if let Rule::Prefer(preferred) = &options.rule
-            && let Some(failure) = preferred.unmatched(&names)
-        {
-            return Err(failure);
-        }
         let mut survey = Survey {
             batches: Vec::new(),
             coordinate,

@@ -82,7 +82,7 @@ impl Recode for TimeShift {
     }
 
     fn describe(&self) -> String {
-        format!("time{:+}", self.offset)
+        format!("time{:+} {:?}", self.offset, self.missing)
     }
 }
 

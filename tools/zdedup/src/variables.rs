@@ -13,7 +13,9 @@ pub fn meaning_differs(a: &Array, b: &Array, is_exempt: impl Fn(&str) -> bool) -
     let differs = |name: &&&str| !is_exempt(name) && a.attributes.get(**name) != b.attributes.get(**name);
     let attribute = MEANING.iter().find(differs).copied();
     let is_mask = a.format == ZarrFormat::V2 && b.format == ZarrFormat::V2;
-    let other_fill = || is_mask && a.fill_value != b.fill_value && fill_element(a).ok() != fill_element(b).ok();
+    // Null masks nothing, although missing chunks are read as 0.
+    let is_other = || a.fill_value.is_null() != b.fill_value.is_null() || fill_element(a).ok() != fill_element(b).ok();
+    let other_fill = || is_mask && a.fill_value != b.fill_value && is_other();
     attribute.or_else(|| other_fill().then_some("fill_value"))
 }
 
