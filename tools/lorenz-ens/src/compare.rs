@@ -36,7 +36,7 @@ impl Work<'_> {
         Measured { seconds: started.elapsed().as_secs_f64(), last }
     }
 
-    /// The fastest of several runs, threads started anew in each as a program has to.
+    /// The fastest of several runs, each starts its own threads, as a program has to.
     fn fastest(&self, method: Method, jobs: usize, session: &Session) -> Result<Measured, Failure> {
         let (started, mut best, mut runs) = (Instant::now(), None::<Measured>, 0);
         while runs < FEWEST_RUNS || started.elapsed().as_secs_f64() < SECONDS {
