@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """zrecompress on few large chunks against the same values in small ones, under one memory limit: whole processes, in turn.
 
-    scripts/bench/large_chunks.py [--rounds N] [--steps N] [--patience N] [--work DIR] [--no-build]
+    scripts/bench/large_chunks.py [--rounds N] [--steps N] [--patience N] [--only REGEX] [--work DIR] [--no-build]
 
 The data are float32 in chunks of 154 MB, (1, 37, 721, 1440), and in chunks of 4.15 MB, in memory-backed storage. Prints one
 JSON line per case; README.md explains the numbers.
 """
 
-import argparse
 
+import re
+
+from arguments import arguments
 from rewriting import measure, report, zrecompress
 from side_by_side import CORES, build, say, stores, workspace
 
@@ -21,13 +23,8 @@ AGAINST = {LARGE: SMALL, INSIDE: SMALL, LARGE_VERIFIED: SMALL_VERIFIED}
 
 
 def main():
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one warm-up round")
-    flags.add_argument("--steps", type=int, default=6, help="chunks of 154 MB (default 6)")
-    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to repeat, in total (default 20)")
-    flags.add_argument("--work", help="directory to use and keep, 500 MB per step (default: a temporary one in /dev/shm)")
-    flags.add_argument("--no-build", action="store_true", help="use the existing binary")
-    args = flags.parse_args()
+    sizes = [("--steps", 6, "chunks of 154 MB")]
+    args = arguments(__doc__, rounds=5, space="500 MB per step", sizes=sizes).parse_args()
     if not args.no_build:
         build(["-p", "zrecompress"])
     with workspace(args.work) as work:
@@ -36,6 +33,8 @@ def main():
             say(f"making two stores of {args.steps} steps of 37 maps")
             stores("levels", data, args.steps)
         cases = {case.name: case for case in all_cases(work, data)}
+        chosen = [name for name in cases if re.search(args.only, name)]
+        cases = {name: cases[name] for name in cases if name in chosen or name in [AGAINST.get(each) for each in chosen]}
         others = measure(list(cases.values()), data.glob("*.zarr"), args.rounds, args.patience)
         for case in cases.values():
             references = [cases[AGAINST[case.name]]] if case.name in AGAINST else []

@@ -11,7 +11,6 @@ grid     weather-like batches: the speed of making fields against that of encodi
 Prints one JSON line per case; README.md explains the numbers. In process, the fastest of the runs in a second counts.
 """
 
-import argparse
 import json
 import mmap
 import os
@@ -20,21 +19,16 @@ import statistics
 import subprocess
 import time
 
+from arguments import arguments
 from rewriting import remove
-from side_by_side import HERE, TARGET, Case, build, comparison, emit, in_turn, peers_python, python_with, say, workspace
+from side_by_side import HERE, TARGET, Case, build, comparison, emit, in_turn, peers_python, python_with, say, skip, workspace
 
 TOOL = TARGET / "release/lorenz-ens"
 SECONDS = "1"
 
 
 def main():
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5)")
-    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to repeat, in total (default 20)")
-    flags.add_argument("--only", default="", help="regular expression: the cases to run")
-    flags.add_argument("--work", help="directory to use and keep (default: a temporary one in /dev/shm)")
-    flags.add_argument("--no-build", action="store_true", help="use the existing binaries")
-    args = flags.parse_args()
+    args = arguments(__doc__, rounds=5).parse_args()
     if not args.no_build:
         build(["--workspace", "--bin", "lorenz-ens"])
     with workspace(args.work) as work:
@@ -78,7 +72,7 @@ def c_kernel(work):
     try:
         subprocess.run(command, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        say(f"skipping the C kernel: {error}")
+        skip("C AVX2", error)
         return None
     return binary
 

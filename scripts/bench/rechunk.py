@@ -7,10 +7,10 @@ The data are 2 GB of float32 (500, 721, 1440) in chunks of one step, in memory-b
 (240, 16, 16), or of --chunks, and all may use 512 MB. Prints one JSON line per case; README.md explains the numbers.
 """
 
-import argparse
 import json
 import re
 
+from arguments import arguments
 from rewriting import OUT, measure, report, writing, zrecompress
 from side_by_side import HERE, build, python_with, say, stores, workspace
 
@@ -35,16 +35,10 @@ PEERS = {
 
 
 def main():
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--rounds", type=int, default=3, help="measured rounds (default 3), after one warm-up round")
-    flags.add_argument("--steps", type=int, default=500, help="source chunks of 4.15 MB (default 500)")
-    flags.add_argument("--patience", type=int, default=5, help="disturbed rounds to repeat, in total (default 5)")
-    flags.add_argument("--work", help="directory to use and keep, 15 MB per step (default: a temporary one in /dev/shm)")
-    flags.add_argument("--only", default="", help="regular expression: the cases to run, in addition to the reference case")
+    sizes = [("--steps", 500, "source chunks of 4.15 MB"), ("--clevel", 3, "level of the compressor")]
+    flags = arguments(__doc__, rounds=3, patience=5, space="15 MB per step", sizes=sizes)
     flags.add_argument("--cname", default="zstd", help="compressor of the output (default zstd, the default of zrecompress)")
-    flags.add_argument("--clevel", type=int, default=3, help="its level (default 3)")
     flags.add_argument("--chunks", default="240,16,16", help="chunks of the output (default 240,16,16)")
-    flags.add_argument("--no-build", action="store_true", help="use the existing binary")
     args = flags.parse_args()
     if not args.no_build:
         build(["-p", "zrecompress"])

@@ -33,8 +33,19 @@ def emit(**record):
 
 def peers_python():
     """The interpreter with zarr and numcodecs: $ZTOOLS_PEERS_PYTHON, else the one created by scripts/test.sh."""
-    ours = TARGET / "venv/bin/python"
-    return os.environ.get("ZTOOLS_PEERS_PYTHON") or (str(ours) if ours.exists() else "python3")
+    return os.environ.get("ZTOOLS_PEERS_PYTHON") or first_python("venv", "peers-venv")
+
+
+def first_python(*environments):
+    """The interpreter of the first of these virtual environments next to the binaries, else that of the system."""
+    paths = [TARGET / environment / "bin/python" for environment in environments]
+    return next((str(path) for path in paths if path.exists()), "python3")
+
+
+def skip(peer, reason):
+    """A row of the table for what cannot be measured here."""
+    say(f"skipping {peer}: {reason}")
+    emit(bench=Path(sys.argv[0]).stem, peer=peer, skipped=str(reason))
 
 
 def zarrs_reencode():
@@ -42,15 +53,15 @@ def zarrs_reencode():
     name = os.environ.get("ZARRS_REENCODE", "zarrs_reencode")
     path = shutil.which(name)
     if path is None:
-        say(f"skipping zarrs_reencode: {name} not found (cargo install zarrs_tools, or set ZARRS_REENCODE)")
+        skip("zarrs_reencode", f"{name} not found (cargo install zarrs_tools, or set ZARRS_REENCODE)")
     return path
 
 
 def python_with(module, variable, beside):
-    """A Python with a module: the one in the environment variable, else that of a virtual environment next to the binaries,
-    else the one with zarr. None, with a printed reason, if the module is missing."""
-    ours = TARGET / beside / "bin/python"
-    python = os.environ.get(variable) or (str(ours) if ours.exists() else peers_python())
+    """A Python with a module: the one in the environment variable, else that of a virtual environment next to the binaries:
+    its own, that of all peers (requirements-peers.txt), or the one with zarr. None, with a row that names the reason, if the
+    module is missing."""
+    python = os.environ.get(variable) or first_python(beside, "peers-venv", "venv")
     try:
         done = subprocess.run([python, "-c", f"import {module}"], capture_output=True, text=True)
         reason = done.stderr.strip().splitlines()[-1:] if done.returncode else None
@@ -58,7 +69,7 @@ def python_with(module, variable, beside):
         reason = error
     if reason is None:
         return python
-    say(f"skipping the cases of {module}: {python}: {reason} (install it, or set {variable})")
+    skip(module, f"{python}: {reason} (install it, or set {variable})")
     return None
 
 

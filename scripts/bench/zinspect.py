@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """zinspect against zarr-python on stores of many arrays: whole processes, in turn, with the same question for both.
 
-    scripts/bench/zinspect.py [--rounds N] [--arrays N] [--patience N] [--work DIR] [--no-build]
+    scripts/bench/zinspect.py [--rounds N] [--arrays N] [--patience N] [--only REGEX] [--work DIR] [--no-build]
 
 Prints one JSON line per case; README.md explains the numbers.
 """
 
-import argparse
 
+import re
+
+from arguments import arguments
 from side_by_side import TARGET, Case, build, comparison, emit, in_turn, peers_python, say, stores, workspace
 
 # The fastest code that a user of zarr-python would write to visit every array.
@@ -21,13 +23,8 @@ for name, array in sorted(group.arrays()):
 
 
 def main():
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one warm-up round")
-    flags.add_argument("--arrays", type=int, default=3930, help="arrays in each store (default 3930)")
-    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to repeat, in total (default 20)")
-    flags.add_argument("--work", help="directory to use and keep (default: a temporary one in /dev/shm)")
-    flags.add_argument("--no-build", action="store_true", help="use the existing binary")
-    args = flags.parse_args()
+    sizes = [("--arrays", 3930, "arrays in each store")]
+    args = arguments(__doc__, rounds=5, sizes=sizes).parse_args()
     if not args.no_build:
         build(["-p", "zinspect"])
     with workspace(args.work) as work:
@@ -37,7 +34,8 @@ def main():
             stores("features", data, args.arrays)
         for version in ("v2", "v3"):
             for kind in ("consolidated", "plain"):
-                compare(work, data, version, kind, args)
+                if re.search(args.only, f"{version} {kind}"):
+                    compare(work, data, version, kind, args)
 
 
 def compare(work, data, version, kind, args):
@@ -58,6 +56,8 @@ def compare(work, data, version, kind, args):
         emit(
             bench="inspect",
             case=f"{version} {kind}, {case.name}",
+            peer=peer.name,
+            goal="at least 10",
             arrays=args.arrays,
             **comparison(peer, case, args.rounds, others),
         )

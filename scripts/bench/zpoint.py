@@ -14,13 +14,13 @@
 explains the numbers.
 """
 
-import argparse
 import json
 import re
 import statistics
 import sys
 from typing import NamedTuple
 
+from arguments import arguments
 from object_store import Served, free_port
 from side_by_side import CORES, HERE, TARGET, Case, build, emit, floor_mb, in_turn, python_with, ratio, say, stores
 from side_by_side import workspace
@@ -86,7 +86,7 @@ def tasks(args):
 
 
 def main():
-    args = arguments()
+    args = parsed()
     if not args.no_build:
         build(["-p", "zpoint"])
     binary = TARGET / "release/zpoint"
@@ -102,19 +102,15 @@ def main():
                 compare(task, [case for name, case in cases.items() if wanted(task, name, args.only)], args, makes)
 
 
-def arguments():
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one warm-up round")
-    flags.add_argument("--steps", type=int, default=240, help="hours, two maps of 4.15 MB each (default 240)")
-    flags.add_argument("--arrays", type=int, default=3930, help="variables of the wide store (default 3930)")
-    flags.add_argument("--blocks", type=int, default=220, help="variables of the task `blocks` (default 220)")
-    flags.add_argument("--places", type=int, default=1000, help="points of the task `points` (default 1000)")
-    flags.add_argument("--latency", type=float, default=20, help="milliseconds before each remote answer (default 20)")
-    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to repeat, per task (default 20)")
-    flags.add_argument("--work", help="directory to use and keep, 2 GB (default: a temporary one in /dev/shm)")
-    flags.add_argument("--only", default="", help="regular expression: the cases to run, in addition to the reference cases")
-    flags.add_argument("--no-build", action="store_true", help="use the existing binary")
-    return flags.parse_args()
+def parsed():
+    sizes = [
+        ("--steps", 240, "hours, two maps of 4.15 MB each"),
+        ("--arrays", 3930, "variables of the wide store"),
+        ("--blocks", 220, "variables of the task `blocks`"),
+        ("--places", 1000, "points of the task `points`"),
+        ("--latency", 20.0, "milliseconds before each remote answer"),
+    ]
+    return arguments(__doc__, rounds=5, space="2 GB", sizes=sizes).parse_args()
 
 
 def python_for(needs):

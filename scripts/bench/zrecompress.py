@@ -7,11 +7,11 @@ The data are float32 in chunks of 4 MiB, in memory-backed storage. Prints one JS
 numbers.
 """
 
-import argparse
 import json
 import re
 import shutil
 
+from arguments import arguments
 from rewriting import OUT, measure, report, writing, zrecompress
 from side_by_side import CORES, TARGET, build, say, stores, workspace, zarrs_reencode
 
@@ -27,14 +27,8 @@ AGAINST = {VERIFIED: [PLAIN], INSIDE: [PLAIN], V3: [V3_PEER], SHARDED: [SHARDED_
 
 
 def main():
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one warm-up round")
-    flags.add_argument("--chunks", type=int, default=250, help="chunks of 4 MiB, a multiple of 10 (default 250)")
-    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to repeat, in total (default 20)")
-    flags.add_argument("--work", help="directory to use and keep, 17 MB per chunk (default: a temporary one in /dev/shm)")
-    flags.add_argument("--only", default="", help="regular expression: the cases to run, in addition to the bare loop")
-    flags.add_argument("--no-build", action="store_true", help="use the existing binaries")
-    args = flags.parse_args()
+    sizes = [("--chunks", 250, "chunks of 4 MiB, a multiple of 10")]
+    args = arguments(__doc__, rounds=5, space="17 MB per chunk", sizes=sizes).parse_args()
     if not args.no_build:
         build(["-p", "zrecompress"], ["-p", "zcodec", "--example", "bare_loop"])
     with workspace(args.work) as work:

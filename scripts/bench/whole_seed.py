@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""The whole of the seed, from the batches of an archive to a table of one point: pipeline.sh against the same in Python.
+
+    scripts/bench/whole_seed.py [--rounds N] [--features N] [--maps N] [--latency MS] [--only REGEX] [--work DIR] [--no-build]
+
+features  44 batches of 2 sources, many variables on a regional grid: what counts is the number of requests
+maps      44 batches of 2 sources, few variables in chunks of global maps: what counts is the number of bytes
+Both have the 26 duplicates among 95 file_ids of the seed, and are behind an object server on loopback (nginx, else
+object_server.py) with --latency before each answer. The tables must have the same rows and values. "again" is a second run, which
+finds the batches in its cache. Prints one JSON line per case; README.md explains the numbers.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from arguments import arguments
+from fetch_server import Fetched, Server, nginx
+from object_store import Served, free_port
+from pairs import compare_pair
+from side_by_side import HERE, ROOT, TARGET, build, python_with, say, workspace
+
+SOURCES = "era5", "gfs"
+POINT = "52.5", "0.0"
+PARTS = 22
+# 69 file_ids in 15 batches, and 7 batches that repeat 26 of them.
+RANGES = [each for at in range(0, 24, 4) for each in (f"{at}:{at + 4}",) * 2] + ["24:29", "24:26"]
+RANGES += [f"{at}:{at + 5}" for at in range(29, 69, 5)]
+GOAL = "at least 20"
+PEERS = "xarray, zarr, dask, s3fs, pyarrow"
+
+
+def main():
+    sizes = [
+        ("--features", 60, "variables of the task `features`"),
+        ("--maps", 2, "variables of the task `maps`, 0.3 GB each"),
+        ("--latency", 20.0, "milliseconds before each answer"),
+    ]
+    args = arguments(__doc__, rounds=3, patience=5, space="3 GB", sizes=sizes).parse_args()
+    if not args.no_build:
+        build(["--workspace", "--bins", "--locked"])
+    python = python_with(PEERS, "PIPELINE_PEERS_PYTHON", "peers-venv")
+    if python is None:
+        return
+    os.environ["PATH"] = f"{TARGET / 'release'}:{os.environ['PATH']}"
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    tasks = {
+        "features": ["--grid", "60:50:41,-10:5:61", "--times", "8", "--variables", args.features],
+        "maps": ["--grid", "90:-90:181,0:359:360", "--times", "24", "--variables", args.maps],
+    }
+    with workspace(args.work) as work:
+        for task, shape in tasks.items():
+            bucket = work / "buckets" / f"seed-{task}-{shape[-1]}"
+            if re.search(args.only, task):
+                make(bucket, shape)
+                for way in ("loop", "threads"):
+                    compare(work, task, bucket, way, python, args)
+
+
+def make(bucket: Path, shape: list) -> None:
+    """The batches of each source, made once."""
+    for seed, source in enumerate(SOURCES):
+        if not (bucket / source).exists():
+            say(f"making {bucket.name}/{source}")
+            bucket.mkdir(parents=True, exist_ok=True)
+            flags = ["--batches", PARTS, "--file-ids", ",".join(RANGES), "--seed", seed, "--verify", "none", "--json"]
+            command = [TARGET / "release/lorenz-ens", *shape, *flags, "-o", bucket / source]
+            subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
+
+
+def compare(work: Path, task: str, bucket: Path, way: str, python: str, args) -> None:
+    """A first run with an empty cache, and one that finds it full."""
+    served = Reader(bucket, args.latency)
+    mine, theirs = work / "pipeline", work / "peer"
+    lists = [word for source in SOURCES for word in ("--source", f"{source}={stores_file(work, bucket, source)}")]
+    flags = ["--store-flag", "--anonymous", "--store-flag", f"--endpoint={served.endpoint}", "--format", "parquet", "--json"]
+    ours = [ROOT / "scripts/pipeline.sh", *lists, "--lat", POINT[0], "--lon", POINT[1], *flags, "-o", mine]
+    script = [python, HERE / "whole_seed_peer.py", way, served.endpoint, bucket.name]
+    peer = [*script, ",".join(SOURCES), PARTS, *POINT, theirs]
+    cases = [("first run", lambda out: lambda: shutil.rmtree(out, ignore_errors=True)), ("again", lambda out: lambda: None)]
+    for name, before in cases:
+        compare_pair(
+            args,
+            served.case(f"xarray + dask + zarr-python, {way}", peer, work / "peer.txt", before(theirs)),
+            served.case(f"{task}, {name}", ours, work / "pipeline.txt", before(mine)),
+            GOAL if name == "first run" else "none",
+            check=lambda: same_tables(python, mine, theirs),
+            stored_bytes=sum(path.stat().st_size for path in bucket.rglob("*") if path.is_file()),
+            latency_ms=args.latency,
+            server=served.name,
+        )
+    for out in (mine, theirs):
+        shutil.rmtree(out)
+
+
+class Reader:
+    """How cases read the bucket: nginx if it is installed, since object_server.py is slower than its clients."""
+
+    def __init__(self, bucket: Path, latency: float):
+        self.root, self.latency, self.port = bucket.parent, latency, free_port()
+        self.name = "nginx" if nginx() else "object_server.py"
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+
+    def case(self, *case):
+        if self.name == "nginx":
+            return Fetched(Server(self.root, latency=self.latency, port=self.port), *case)
+        return Served(self.root, self.port, self.latency, *case)
+
+
+def stores_file(work: Path, bucket: Path, source: str) -> Path:
+    path = work / f"{source}.txt"
+    path.write_text("".join(f"s3://{bucket.name}/{source}/batch_{number:02}.zarr\n" for number in range(PARTS)))
+    return path
+
+
+SAME = """
+import sys, numpy as np, pandas as pd
+mine, theirs = (pd.read_parquet(path).sort_values(["file_id", "time"]).reset_index(drop=True) for path in sys.argv[1:])
+names = [name for name in theirs if name not in ("file_id", "time", "latitude", "longitude")]
+same = len(mine) == len(theirs) and names and all(
+    np.array_equal(mine[name].to_numpy(), theirs[name].to_numpy(), equal_nan=mine[name].dtype.kind == "f")
+    for name in ["file_id", *names]
+)
+print(len(mine), "rows of", len(names), "variables", file=sys.stderr)
+sys.exit(0 if same else f"{sys.argv[1:]}: the tables differ: {len(mine)} and {len(theirs)} rows of {names[:3]}")
+"""
+
+
+def same_tables(python: str, mine: Path, theirs: Path) -> None:
+    for source in SOURCES:
+        tables = [out / f"{source}.parquet" for out in (mine, theirs)]
+        if subprocess.run([python, "-c", SAME, *tables]).returncode:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
