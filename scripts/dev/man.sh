@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the manual pages from the flag definitions.
+# Writes the manual pages from the flag definitions, and the schemas of records from their types.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -9,4 +9,7 @@ for folder in tools/*/; do
     tool=$(basename "$folder")
     [ -f "$folder/Cargo.toml" ] || continue
     "${CARGO_TARGET_DIR:-target}/debug/$tool" --generate man >"man/$tool.1"
+done
+for schema in records columns manifest; do
+    "${CARGO_TARGET_DIR:-target}/debug/record_schema" "$schema" >"man/schema/$schema.json"
 done

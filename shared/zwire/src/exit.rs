@@ -1,5 +1,8 @@
 //! The one table of exit codes.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 /// The exit code of a process; the same for every tool.
@@ -45,6 +48,21 @@ pub const EXIT_STATUS: &str = concat!(
 );
 
 impl Exit {
+    /// Every exit code.
+    pub const ALL: [Exit; 11] = [
+        Exit::Done,
+        Exit::No,
+        Exit::Usage,
+        Exit::Partial,
+        Exit::Absent,
+        Exit::Unreadable,
+        Exit::Refused,
+        Exit::Output,
+        Exit::Bug,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ];
+
     /// The number that the process ends with.
     pub fn code(self) -> u8 {
         self as u8
@@ -68,25 +86,27 @@ impl Serialize for Exit {
     }
 }
 
+impl JsonSchema for Exit {
+    fn schema_name() -> Cow<'static, str> {
+        "exit".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "enum": Exit::ALL.map(Exit::code)})
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn table_names_every_code() {
-        for exit in [
-            Exit::Done,
-            Exit::No,
-            Exit::Usage,
-            Exit::Partial,
-            Exit::Absent,
-            Exit::Unreadable,
-            Exit::Refused,
-            Exit::Output,
-            Exit::Bug,
-            Exit::Interrupted,
-            Exit::Terminated,
-        ] {
+        for exit in Exit::ALL {
             assert!(EXIT_STATUS.contains(&exit.code().to_string()), "{exit:?} is not in the table");
         }
     }

@@ -15,6 +15,7 @@ mod failure;
 mod json;
 mod record;
 mod redact;
+mod schema;
 mod summary;
 mod units;
 
@@ -31,7 +32,8 @@ pub use record::{
 };
 pub use redact::{decoded, redact, redact_url};
 pub use summary::{
-    AgainstSummary, ConcatSummary, DedupSummary, EnsembleSummary, ExtractPlanSummary, ExtractSummary, FetchSummary,
-    GainSummary, GeneratedSummary, InspectSummary, ManifestSummary, SizesSummary, TrialSummary, ValidateSummary,
+    AgainstSummary, CheckSummary, ConcatSummary, DedupSummary, EnsembleSummary, ExtractPlanSummary, ExtractSummary,
+    FetchSummary, GainSummary, GeneratedSummary, InspectSummary, ManifestSummary, SizesSummary, TrialSummary,
+    ValidateSummary,
 };
 pub use units::{human_bytes, human_count, human_counted, recompressed_name, shell_quote};

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
+use crate::schema::counts;
+
 /// Totals of `zfetch`.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct FetchSummary {
     /// Stores given.
     pub stores: u64,
@@ -33,7 +36,7 @@ pub struct FetchSummary {
 }
 
 /// Totals of `zinspect`.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct InspectSummary {
     /// Stores given.
     pub stores: u64,
@@ -59,14 +62,16 @@ pub struct InspectSummary {
     pub gain: Option<GainSummary>,
     /// Keys that belong to no array, by kind, as `keys_KIND`.
     #[serde(flatten, serialize_with = "keys")]
+    #[schemars(schema_with = "keys_schema")]
     pub keys: BTreeMap<String, u64>,
     /// Arrays by verdict, as `verdict_WORD`.
     #[serde(flatten, serialize_with = "verdicts")]
+    #[schemars(schema_with = "verdicts_schema")]
     pub verdicts: BTreeMap<String, u64>,
 }
 
 /// Totals that a list of the whole store adds to an [`InspectSummary`].
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct SizesSummary {
     /// Stored objects (chunks, or shards) that belong to arrays.
     pub objects_present: u64,
@@ -81,7 +86,7 @@ pub struct SizesSummary {
 }
 
 /// The arrays of an [`InspectSummary`] that recompressing would help.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct GainSummary {
     /// Number of arrays.
     pub recompress_arrays: u64,
@@ -96,7 +101,7 @@ pub struct GainSummary {
 }
 
 /// Totals of an extraction by `zpoint`.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ExtractSummary {
     /// Stores given.
     pub stores: u64,
@@ -131,7 +136,7 @@ pub struct ExtractSummary {
 }
 
 /// Totals of a dry run of `zpoint`.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ExtractPlanSummary {
     /// Stores given.
     pub stores: u64,
@@ -144,7 +149,7 @@ pub struct ExtractPlanSummary {
 }
 
 /// Totals of `zrecompress --trial`.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct TrialSummary {
     /// Arrays on which compressors were tried.
     pub arrays: u64,
@@ -159,7 +164,7 @@ pub struct TrialSummary {
 }
 
 /// Totals of `zvalidate`.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ValidateSummary {
     /// Stores given.
     pub stores: u64,
@@ -168,22 +173,12 @@ pub struct ValidateSummary {
     /// How thoroughly: `list`, `header` or `full`; of several stores, the least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
-    /// Stored objects (chunks, or shards) if all arrays were complete.
-    pub objects_expected: u64,
-    /// Stored objects that are present.
-    pub objects_present: u64,
-    /// Stored objects that are missing.
-    pub objects_missing: u64,
+    /// Totals of the checks of chunks; of no comparison and no manifest.
+    #[serde(flatten)]
+    pub checks: Option<CheckSummary>,
     /// Bytes of the stored objects.
-    pub stored_bytes: u64,
-    /// Bytes of all arrays, decoded.
-    pub uncompressed_bytes: u64,
-    /// Chunks (with sharding: inner chunks) whose bytes were checked.
-    pub chunks_checked: u64,
-    /// Chunks that are damaged or do not match the metadata.
-    pub chunks_damaged: u64,
-    /// Bytes that were decoded.
-    pub decoded_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<u64>,
     /// Arrays that could not be checked at this level.
     pub arrays_unchecked: u64,
     /// Totals of `--against`.
@@ -196,14 +191,35 @@ pub struct ValidateSummary {
     pub findings: u64,
     /// Findings by severity, as `severity_NAME`.
     #[serde(flatten, serialize_with = "severities")]
+    #[schemars(schema_with = "severities_schema")]
     pub severities: BTreeMap<String, u64>,
     /// Findings by kind, as `kind_NAME`.
     #[serde(flatten, serialize_with = "kinds")]
+    #[schemars(schema_with = "kinds_schema")]
     pub kinds: BTreeMap<String, u64>,
 }
 
+/// What the checks of chunks add to a [`ValidateSummary`].
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct CheckSummary {
+    /// Stored objects (chunks, or shards) if all arrays were complete.
+    pub objects_expected: u64,
+    /// Stored objects that are present.
+    pub objects_present: u64,
+    /// Stored objects that are missing.
+    pub objects_missing: u64,
+    /// Bytes of all arrays, decoded.
+    pub uncompressed_bytes: u64,
+    /// Chunks (with sharding: inner chunks) whose bytes were checked.
+    pub chunks_checked: u64,
+    /// Chunks that are damaged or do not match the metadata.
+    pub chunks_damaged: u64,
+    /// Bytes that were decoded.
+    pub decoded_bytes: u64,
+}
+
 /// What `zvalidate --against` adds to a [`ValidateSummary`].
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct AgainstSummary {
     /// The other store.
     pub against: String,
@@ -220,7 +236,7 @@ pub struct AgainstSummary {
 }
 
 /// What a manifest adds to a [`ValidateSummary`].
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ManifestSummary {
     /// The file.
     pub manifest: String,
@@ -250,6 +266,22 @@ fn keys<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<
 
 fn verdicts<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
     prefixed("verdict_", counts, serializer)
+}
+
+fn severities_schema(_: &mut SchemaGenerator) -> Schema {
+    counts("severity_", "Findings of a severity.")
+}
+
+fn kinds_schema(_: &mut SchemaGenerator) -> Schema {
+    counts("kind_", "Findings of a kind.")
+}
+
+fn keys_schema(_: &mut SchemaGenerator) -> Schema {
+    counts("keys_", "Keys of a kind that belong to no array.")
+}
+
+fn verdicts_schema(_: &mut SchemaGenerator) -> Schema {
+    counts("verdict_", "Arrays with a verdict.")
 }
 
 /// Counts as fields whose names start with `prefix`.
@@ -284,7 +316,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// Totals of `zdedup`.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct DedupSummary {
     /// Stores given.
     pub batches: u64,
@@ -324,7 +356,7 @@ pub struct DedupSummary {
 }
 
 /// What a concatenation adds to a [`DedupSummary`].
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ConcatSummary {
     /// Values along the dimension in the output; not known to a run that continues an append.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -348,7 +380,7 @@ pub struct ConcatSummary {
 }
 
 /// Totals of `lorenz-ens`.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct EnsembleSummary {
     /// Members.
     pub members: u64,
@@ -385,7 +417,7 @@ pub struct EnsembleSummary {
 }
 
 /// What written stores add to an [`EnsembleSummary`].
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct GeneratedSummary {
     /// Stores.
     pub stores: u64,

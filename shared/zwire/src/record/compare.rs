@@ -1,12 +1,13 @@
 //! What `zvalidate --against` compared of an array.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::V1;
 
 /// An array of two stores.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct CompareRecord {
     /// Version of the record.
     pub v: V1,
@@ -27,6 +28,7 @@ pub struct CompareRecord {
     pub first_index: Option<Vec<u64>>,
     /// Largest absolute difference of two numbers, in the units in which they are stored.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::number")]
     pub max_abs_difference: Option<Value>,
     /// Chunks (with sharding: inner chunks) whose stored bytes are equal, so that they were not decoded.
     pub chunks_identical: u64,

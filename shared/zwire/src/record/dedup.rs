@@ -1,12 +1,13 @@
 //! What `zdedup` reports: batches, duplicate coordinate values, and what was concatenated.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::V1;
 
 /// A batch of a concatenation.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct BatchRecord {
     /// Version of the record.
     pub v: V1,
@@ -29,7 +30,7 @@ pub struct BatchRecord {
 }
 
 /// A coordinate value that occurs more than once.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct DuplicateRecord {
     /// Version of the record.
     pub v: V1,
@@ -49,7 +50,7 @@ pub struct DuplicateRecord {
 }
 
 /// A variable that differs under two occurrences of a coordinate value.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ConflictRecord {
     /// Version of the record.
     pub v: V1,
@@ -73,11 +74,12 @@ pub struct ConflictRecord {
     pub differing: u64,
     /// Largest absolute difference, in the units in which the values are stored; absent if they are no numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::number")]
     pub max_abs_difference: Option<Value>,
 }
 
 /// Something wrong with the coordinate of a concatenation.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct CoordinateRecord {
     /// Version of the record.
     pub v: V1,
@@ -101,7 +103,7 @@ pub struct CoordinateRecord {
 }
 
 /// The result of concatenating one array.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ConcatRecord {
     /// Version of the record.
     pub v: V1,

@@ -1,12 +1,13 @@
 //! What went wrong, and how a stream ends.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{Exit, V1};
 
 /// An item that failed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ErrorRecord {
     /// Version of the record.
     pub v: V1,
@@ -22,7 +23,7 @@ pub struct ErrorRecord {
 }
 
 /// The last line of a stream.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Summary {
     /// Version of the record.
     pub v: V1,
@@ -34,6 +35,7 @@ pub struct Summary {
     pub errors: u64,
     /// The totals of the tool.
     #[serde(flatten)]
+    #[schemars(skip)]
     pub totals: Map<String, Value>,
     /// Where the time went, with `--timing`.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -41,7 +43,7 @@ pub struct Summary {
 }
 
 /// Time and memory of a run.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Timing {
     /// Wall-clock time of the whole run.
     pub seconds: f64,
@@ -51,5 +53,6 @@ pub struct Timing {
     pub peak_memory_bytes: u64,
     /// Seconds by phase, summed over the workers.
     #[serde(flatten)]
+    #[schemars(schema_with = "crate::schema::phases")]
     pub phases: Map<String, Value>,
 }

@@ -1,5 +1,6 @@
 //! What `lorenz-ens` reports: states, statistics, methods, members that diverged, and what was written.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ pub fn number(value: f64) -> Value {
 }
 
 /// The state of a member.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct StateRecord {
     /// Version of the record.
     pub v: V1,
@@ -27,15 +28,18 @@ pub struct StateRecord {
     /// Model time.
     pub time: f64,
     /// The state.
+    #[schemars(schema_with = "crate::schema::number")]
     pub x: Value,
     /// The state.
+    #[schemars(schema_with = "crate::schema::number")]
     pub y: Value,
     /// The state.
+    #[schemars(schema_with = "crate::schema::number")]
     pub z: Value,
 }
 
 /// The distribution of a variable over the members, at one time.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct StatisticsRecord {
     /// Version of the record.
     pub v: V1,
@@ -48,29 +52,39 @@ pub struct StatisticsRecord {
     /// Members with a finite value.
     pub members: u64,
     /// Mean.
+    #[schemars(schema_with = "crate::schema::number")]
     pub mean: Value,
     /// Standard deviation.
+    #[schemars(schema_with = "crate::schema::number")]
     pub spread: Value,
     /// Minimum.
+    #[schemars(schema_with = "crate::schema::number")]
     pub min: Value,
     /// Quantile 0.05.
+    #[schemars(schema_with = "crate::schema::number")]
     pub q05: Value,
     /// Quantile 0.25.
+    #[schemars(schema_with = "crate::schema::number")]
     pub q25: Value,
     /// Median.
+    #[schemars(schema_with = "crate::schema::number")]
     pub q50: Value,
     /// Quantile 0.75.
+    #[schemars(schema_with = "crate::schema::number")]
     pub q75: Value,
     /// Quantile 0.95.
+    #[schemars(schema_with = "crate::schema::number")]
     pub q95: Value,
     /// Maximum.
+    #[schemars(schema_with = "crate::schema::number")]
     pub max: Value,
     /// Root mean square distance of the members from the first one.
+    #[schemars(schema_with = "crate::schema::number")]
     pub error: Value,
 }
 
 /// A member whose state became NaN or infinite.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct DivergedRecord {
     /// Version of the record.
     pub v: V1,
@@ -83,7 +97,7 @@ pub struct DivergedRecord {
 }
 
 /// A measured way of integrating the same members.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct MethodRecord {
     /// Version of the record.
     pub v: V1,
@@ -116,7 +130,7 @@ pub struct MethodRecord {
 }
 
 /// What was written of a generated store.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct GeneratedRecord {
     /// Version of the record.
     pub v: V1,

@@ -1,12 +1,13 @@
 //! Points and their values.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::V1;
 
 /// The grid cell of a point.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct MatchRecord {
     /// Version of the record.
     pub v: V1,
@@ -43,7 +44,7 @@ pub struct MatchRecord {
 }
 
 /// What an extraction will read from one store. Byte counts are estimated from a chunk of some variables.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ExtractionRecord {
     /// Version of the record.
     pub v: V1,
@@ -88,7 +89,7 @@ pub struct ExtractionRecord {
 }
 
 /// A row of an extraction.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct RowRecord {
     /// Version of the record.
     pub v: V1,

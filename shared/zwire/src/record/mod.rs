@@ -10,6 +10,7 @@ mod trial;
 mod validate;
 mod write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use compare::CompareRecord;
@@ -23,7 +24,7 @@ pub use validate::{CheckRecord, FindingRecord, Severity};
 pub use write::{CacheEntryRecord, FetchRecord, FetchedRecord, PlanRecord, RecompressRecord};
 
 /// One line of a stream.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Record {
     /// A group of a hierarchy.

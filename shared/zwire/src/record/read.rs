@@ -1,12 +1,13 @@
 //! What is in a store, as `zinspect` and its like report it: nodes, keys, chunks, speeds.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::V1;
 
 /// A group.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct GroupRecord {
     /// Version of the record.
     pub v: V1,
@@ -25,7 +26,7 @@ pub struct GroupRecord {
 }
 
 /// An array. The fields after `codecs` are present only if requested and known.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ArrayRecord {
     /// Version of the record.
     pub v: V1,
@@ -142,7 +143,7 @@ pub struct ArrayRecord {
 }
 
 /// One sampled chunk.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ChunkRecord {
     /// Version of the record.
     pub v: V1,
@@ -195,7 +196,7 @@ pub struct ChunkRecord {
 }
 
 /// A key that belongs to no array.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct KeyRecord {
     /// Version of the record.
     pub v: V1,
@@ -212,7 +213,7 @@ pub struct KeyRecord {
 }
 
 /// A difference between consolidated metadata and the metadata of a node.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ConsolidatedRecord {
     /// Version of the record.
     pub v: V1,
@@ -228,7 +229,7 @@ pub struct ConsolidatedRecord {
 }
 
 /// A measured decoding speed. Measurements differ from run to run.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct BenchRecord {
     /// Version of the record.
     pub v: V1,

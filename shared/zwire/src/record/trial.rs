@@ -1,11 +1,12 @@
 //! Compressors that were tried, and the one that was chosen.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::V1;
 
 /// A compressor that was tried on sampled chunks of an array. Measurements differ from run to run.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct TrialRecord {
     /// Version of the record.
     pub v: V1,
@@ -63,7 +64,7 @@ pub struct TrialRecord {
 }
 
 /// The compressor that was chosen for an array.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ChoiceRecord {
     /// Version of the record.
     pub v: V1,

@@ -1,12 +1,13 @@
 //! What `zvalidate` reports: findings, and what was checked of each array.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::V1;
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing; the data may well be as they should be.
@@ -30,7 +31,7 @@ impl Severity {
 }
 
 /// Something wrong, or worth knowing, about a store.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct FindingRecord {
     /// Version of the record.
     pub v: V1,
@@ -72,6 +73,7 @@ pub struct FindingRecord {
     pub compared: Option<u64>,
     /// Largest absolute difference of two numbers, in the units in which they are stored.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::number")]
     pub max_abs_difference: Option<Value>,
     /// What was expected.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +88,7 @@ pub struct FindingRecord {
 }
 
 /// What was checked of one array.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct CheckRecord {
     /// Version of the record.
     pub v: V1,

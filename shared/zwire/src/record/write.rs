@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::V1;
 
 /// What a writer will do with one array.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct PlanRecord {
     /// Version of the record.
     pub v: V1,
@@ -84,7 +85,7 @@ pub struct PlanRecord {
 }
 
 /// The result for one array.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct RecompressRecord {
     /// Version of the record.
     pub v: V1,
@@ -126,7 +127,7 @@ pub struct RecompressRecord {
 }
 
 /// What was fetched of one array.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct FetchRecord {
     /// Version of the record.
     pub v: V1,
@@ -154,7 +155,7 @@ pub struct FetchRecord {
 }
 
 /// A store that was fetched.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct FetchedRecord {
     /// Version of the record.
     pub v: V1,
@@ -176,7 +177,7 @@ pub struct FetchedRecord {
 }
 
 /// An entry of the cache: a store, or a selection of one.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct CacheEntryRecord {
     /// Version of the record.
     pub v: V1,
