@@ -178,12 +178,12 @@ def threads(work, args):
     store, out = grid_store(work, args.file_ids), work / "threads.zarr"
     counts = [1 << n for n in range(CORES.bit_length()) if 1 << n <= CORES]
     counts += [CORES] if counts[-1] != CORES else []
-    members = ["--members", 65536, "--every", 5000]
+    members = ["--members", 16384, "--steps", 200_000, "--every", 200_000]
     commands = {
         "zrecompress": lambda n: [BIN / "zrecompress", store, out, "--json", "--overwrite", "--verify", "none", "-j", n, "--nthreads", 1],
         "zvalidate --level full": lambda n: [BIN / "zvalidate", "--json", "--level", "full", store, "-j", n],
         "zpoint, 1,000 points": lambda n: zpoint(work, store, 1000, "-j", n),
-        "lorenz-ens, 65,536 members": lambda n: [BIN / "lorenz-ens", "--json", *members, "-j", n],
+        "lorenz-ens, 16,384 members": lambda n: [BIN / "lorenz-ens", "--json", *members, "-j", n],
     }
     for case, command in commands.items():
         cases = [(n, Case(f"{n} threads", command(n), work / "scaling.out")) for n in counts]
