@@ -71,7 +71,8 @@ fn scene(command: &str) -> TempDir {
         if command.contains(&pattern) || (name == "era5.zarr" && command.contains(" *.zarr")) {
             copy_tree(&era5, &at(name));
             if command.contains("file_id") {
-                rename_time(&at(name), name.ends_with("_1.zarr") && command.starts_with("zdedup"));
+                let follows = command.starts_with("zdedup") || command.starts_with("zvalidate");
+                rename_time(&at(name), name.ends_with("_1.zarr") && follows);
             }
             if name.starts_with("rain") {
                 fs::rename(at(name).join("t2m"), at(name).join("tp")).unwrap();
@@ -83,6 +84,9 @@ fn scene(command: &str) -> TempDir {
         fs::write(at("big.zarr/.zgroup"), r#"{"zarr_format": 2}"#).unwrap();
         // One block a chunk.
         MakeArray::default().write(&at("big.zarr/t2m"));
+    }
+    if command.contains("merged.zarr") {
+        batch(&at("merged.zarr"), 0..95);
     }
     if command.contains("ocean.zarr") {
         ocean(&at("ocean.zarr"));

@@ -1,9 +1,10 @@
 //! Every object of a store, sorted to the array that it belongs to. A local store is walked directory by directory, several at a
-//! time; any other is one streaming list. Nothing is held here: what is counted is up to the [`Tally`].
+//! time, and a large directory is shared by all workers; any other is one streaming list. Nothing is held here: what is counted is up to the [`Tally`].
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use zstore::{Child, Object, Store, StoreError, Trail, is_temporary};
+use zstore::{Child, Children, Names, Object, Store, StoreError, Trail, is_temporary};
 
 use crate::coverage::COVERAGE;
 use crate::grid::Key;
@@ -12,6 +13,12 @@ use crate::parallel::{OrderedMap, Pool};
 
 /// Directories that are read before those below them are.
 const WINDOW: usize = 1024;
+
+/// Names of a directory that one worker looks at.
+const NAMES: usize = 4096;
+
+/// Shares of a large directory that are read before they are looked at: some megabytes of names.
+const SHARES: usize = 16;
 
 /// What an object is.
 #[derive(Debug, Clone, Copy)]
@@ -43,8 +50,24 @@ pub struct Owners<'n> {
     nodes: HashSet<&'n str>,
 }
 
-/// A directory to be read, and the way to it.
-type Waiting = (String, Trail);
+/// What is still to be looked at, and the way to it.
+enum Waiting<'s> {
+    /// A directory.
+    Directory(String, Trail),
+    /// The rest of a large one.
+    Rest(Children<'s>, Trail),
+    /// Some names of a large one.
+    Names(Names<'s>, Trail),
+}
+
+/// A walk through a local store.
+struct Walk<'w, 's> {
+    owners: &'w Owners<'w>,
+    store: &'s Store,
+    /// Whether a large directory is being shared: of several, each has a worker of its own, so that few names are held.
+    is_shared: AtomicBool,
+    workers: usize,
+}
 
 impl<'n> Owners<'n> {
     /// The owners of the keys of a store with these groups (absolute paths) and arrays.
@@ -68,12 +91,22 @@ impl<'n> Owners<'n> {
     /// # Errors
     /// The store cannot be listed, or a signal came; of a local store, what cannot be read is [failed](Tally::failed).
     pub fn count<T: Tally>(&self, store: &Store, pool: &Pool) -> Result<T, StoreError> {
+        self.count_below(store, pool, &[""])
+    }
+
+    /// Counts every object of `store` below these directories, none of which lies in another one.
+    ///
+    /// # Errors
+    /// As [`Owners::count`].
+    pub fn count_below<T: Tally>(&self, store: &Store, pool: &Pool, directories: &[&str]) -> Result<T, StoreError> {
         if store.is_directory() {
-            return self.walk(store, pool);
+            return self.walk(store, pool, directories);
         }
         let mut tally = T::default();
-        for object in store.list("")? {
-            self.sort(object?, &mut tally);
+        for directory in directories {
+            for object in store.list(directory)? {
+                self.sort(object?, &mut tally);
+            }
         }
         Ok(tally)
     }
@@ -109,48 +142,100 @@ impl<'n> Owners<'n> {
     }
 
     /// Reads all directories, those of a batch in parallel. The last ones come first, so that few are waiting.
-    fn walk<T: Tally>(&self, store: &Store, pool: &Pool) -> Result<T, StoreError> {
+    fn walk<T: Tally>(&self, store: &Store, pool: &Pool, directories: &[&str]) -> Result<T, StoreError> {
+        let walk = Walk { owners: self, store, is_shared: AtomicBool::new(false), workers: pool.workers() };
         let mut tally = T::default();
-        let mut waiting: Vec<Waiting> = vec![(String::new(), Trail::default())];
+        let begin = |directory: &&str| Waiting::Directory((*directory).to_owned(), Trail::default());
+        let mut waiting: Vec<Waiting> = directories.iter().map(begin).collect();
         while !waiting.is_empty() {
             let batch = waiting.split_off(waiting.len().saturating_sub(WINDOW));
             OrderedMap::new(pool, WINDOW).run(
                 batch,
-                |directory| self.directory::<T>(store, directory),
+                |item| walk.step::<T>(item),
                 |found| {
-                    let (part, below) = found?;
+                    let (part, more) = found?;
                     tally.merge(part);
-                    waiting.extend(below);
+                    waiting.extend(more);
                     Ok::<(), StoreError>(())
                 },
             )?;
         }
         Ok(tally)
     }
+}
+
+impl<'s> Walk<'_, 's> {
+    /// What is found at once, and what is to be looked at then.
+    fn step<T: Tally>(&self, item: Waiting<'s>) -> Result<(T, Vec<Waiting<'s>>), StoreError> {
+        let (mut tally, mut more) = (T::default(), Vec::new());
+        match item {
+            Waiting::Directory(prefix, trail) => self.directory(&prefix, &trail, &mut tally, &mut more)?,
+            Waiting::Rest(children, trail) => self.share(children, &trail, &mut more)?,
+            Waiting::Names(names, trail) => self.names(names, &trail, &mut tally, &mut more),
+        }
+        Ok((tally, more))
+    }
 
     /// What lies in one directory, and the directories below it.
-    fn directory<T: Tally>(&self, store: &Store, (prefix, trail): Waiting) -> Result<(T, Vec<Waiting>), StoreError> {
-        let (mut tally, mut below) = (T::default(), Vec::new());
-        let Some(trail) = store.enter(&trail, &prefix) else { return Ok((tally, below)) };
-        let children = match store.children(&prefix) {
+    fn directory(
+        &self,
+        prefix: &str,
+        trail: &Trail,
+        tally: &mut impl Tally,
+        more: &mut Vec<Waiting<'s>>,
+    ) -> Result<(), StoreError> {
+        let Some(trail) = self.store.enter(trail, prefix) else { return Ok(()) };
+        let mut children = match self.store.children(prefix) {
             Err(error @ StoreError::Stopped { .. }) => return Err(error),
             // Gone since the directory above was read.
-            Err(StoreError::Absent { .. }) | Ok(None) => return Ok((tally, below)),
+            Err(StoreError::Absent { .. }) | Ok(None) => return Ok(()),
             Err(error) => {
                 tally.failed(error);
-                return Ok((tally, below));
+                return Ok(());
             }
             Ok(Some(children)) => children,
         };
-        for child in children {
+        loop {
+            let (names, is_more) = children.names(NAMES)?;
+            if is_more && self.workers > 1 && !self.is_shared.swap(true, Ordering::Relaxed) {
+                more.push(Waiting::Names(names, trail.clone()));
+                return self.share(children, &trail, more);
+            }
+            self.names(names, &trail, tally, more);
+            if !is_more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads more names of a large directory, for all workers.
+    fn share(&self, mut children: Children<'s>, trail: &Trail, more: &mut Vec<Waiting<'s>>) -> Result<(), StoreError> {
+        let mut is_more = true;
+        for _ in 0..SHARES {
+            let (names, is_full) = children.names(NAMES)?;
+            more.push(Waiting::Names(names, trail.clone()));
+            is_more = is_full;
+            if !is_more {
+                break;
+            }
+        }
+        match is_more {
+            // First of the next batch: it is read while the others are looked at.
+            true => more.insert(0, Waiting::Rest(children, trail.clone())),
+            false => self.is_shared.store(false, Ordering::Relaxed),
+        }
+        Ok(())
+    }
+
+    fn names(&self, names: Names<'s>, trail: &Trail, tally: &mut impl Tally, more: &mut Vec<Waiting<'s>>) {
+        for child in names.children() {
             match child {
-                Ok(Child::Object(object)) => self.sort(object, &mut tally),
-                Ok(Child::Directory(key)) => below.push((key, trail.clone())),
+                Ok(Child::Object(object)) => self.owners.sort(object, tally),
+                Ok(Child::Directory(key)) => more.push(Waiting::Directory(key, trail.clone())),
                 Ok(Child::Link(link)) => tally.add(link, Found::Stray("link", None)),
                 Err(error) => tally.failed(error),
             }
         }
-        Ok((tally, below))
     }
 }
 

@@ -7,6 +7,7 @@ use zwire::EXIT_STATUS;
 
 use crate::complete::script;
 use crate::flags::Generate;
+use crate::help::title;
 
 /// The manual page, or the completions for a shell.
 pub fn generate(kind: Generate, command: Command, sections: &[(&str, &str)], examples: &[(&str, &str)]) -> Vec<u8> {
@@ -39,7 +40,7 @@ fn manual(mut command: Command, sections: &[(&str, &str)], examples: &[(&str, &s
     roff.control("SH", ["EXAMPLES"]);
     for (number, (what, how)) in examples.iter().enumerate() {
         roff.control("PP", []);
-        roff.text([roman(format!("{}. {what}:", number + 1))]);
+        roff.text([roman(format!("{}. {}", number + 1, title(what)))]);
         verbatim(&mut roff, &how.lines().collect::<Vec<_>>());
     }
     roff.control("SH", ["EXIT STATUS"]);

@@ -71,11 +71,16 @@ fn with_default(line: String, arg: &Arg) -> String {
     default.filter(|line| line.width() < WIDTH).unwrap_or(line)
 }
 
+/// The line above an example.
+pub fn title(what: &str) -> String {
+    if what.ends_with('?') { what.to_owned() } else { format!("{what}:") }
+}
+
 /// The sections at the end of `--help`, and the flag that prints the manual page.
 pub fn with_sections(command: Command, examples: &Examples) -> Command {
     let mut text = String::from("Examples:\n");
     for (number, (what, how)) in examples.iter().enumerate() {
-        text.push_str(&format!("  {}. {what}:\n", number + 1));
+        text.push_str(&format!("  {}. {}\n", number + 1, title(what)));
         how.lines().for_each(|line| text.push_str(&format!("       {line}\n")));
     }
     text.push_str("\nExit status:\n");

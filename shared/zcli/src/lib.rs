@@ -242,10 +242,8 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
             if !tool.keeps_failed() {
                 session.out.discard();
             }
-            // The failure is also a record, unless the output itself failed.
-            if failure.exit != Exit::Output || tool.writes() {
-                let _ = session.out.emit(&Record::Error(failure.record()));
-            }
+            // The failure is also a record; of an output that failed itself, nothing is written any more.
+            let _ = session.out.emit(&Record::Error(failure.record()));
             (failure.exit, Map::new())
         }
     };

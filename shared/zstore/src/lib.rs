@@ -57,14 +57,11 @@ pub use write::Upload;
 
 use generated::GeneratedStore;
 use local::LocalStore;
-pub use local::walk::{Child, Trail};
+pub use local::walk::{Child, Children, Names, Trail};
 pub use remote::unique;
 
 use remote::RemoteStore;
 use zip::ZipStore;
-
-/// A stream of what lies below a directory.
-pub type ChildStream<'a> = Box<dyn Iterator<Item = Result<Child, StoreError>> + Send + 'a>;
 
 /// A store that can be read and, unless it is a plain HTTP server or a zip archive, written. Cheap to share between threads.
 pub struct Store {
@@ -268,9 +265,9 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::list`].
-    pub fn children(&self, prefix: &str) -> Result<Option<ChildStream<'_>>, StoreError> {
+    pub fn children(&self, prefix: &str) -> Result<Option<Children<'_>>, StoreError> {
         match &self.backend {
-            Backend::Local(store) => Ok(Some(Box::new(store.children(prefix)?))),
+            Backend::Local(store) => store.children(prefix).map(Some),
             Backend::Remote(_) | Backend::Zip(_) | Backend::Generated(_) => Ok(None),
         }
     }

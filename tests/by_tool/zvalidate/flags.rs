@@ -67,6 +67,27 @@ fn nan_is_allowed_by_variable() {
     run(&scene, &["--max-nan", "1%", "--max-nan", "t2m=0.05", "--skip", "nan_steps"]).expect(0);
 }
 
+/// A missing chunk counts once, where readers get NaN for it, and not where they get an ordinary value.
+#[test]
+fn missing_chunks_are_part_of_the_share_of_nan() {
+    for format in [Format::V2, Format::V3] {
+        let scene = Scene::sound(format);
+        // 240 of 4,400 values.
+        ["t2m", "u10"].iter().for_each(|name| scene.remove(&scene.key(name, [2, 1, 0])));
+        let over = run(&scene, &["--max-nan", "5%", "--check", "too_many_nan"]).expect(1);
+        let found = over.of_type("finding");
+        assert_eq!(
+            (found.len(), &found[0]["path"], &found[0]["count"]),
+            (1, &"/t2m".into(), &240.into()),
+            "{found:#?}"
+        );
+        let shares = "5.455% (0.000% NaN, 0.000% fill value, 5.455% in missing chunks)";
+        assert_eq!(found[0]["found"], shares, "{found:#?}");
+        assert_eq!(over.record("check", "/u10")["missing_share"], over.record("check", "/t2m")["missing_share"]);
+        run(&scene, &["--max-nan", "5.5%", "--check", "too_many_nan"]).expect(0);
+    }
+}
+
 #[test]
 fn rules_of_a_file_are_those_of_the_flags() {
     let scene = faulty();
@@ -109,25 +130,6 @@ fn annotations_are_those_of_github() {
     let line = outcome.stderr.lines().find(|line| line.starts_with("::warning ")).unwrap();
     assert!(line.starts_with("::warning title=missing_chunks::") && line.contains("/tp tp/3.0.0: "), "{line}");
     outcome.records();
-}
-
-/// Parts together read every chunk once.
-#[test]
-fn parts_are_disjoint_and_complete() {
-    for format in [Format::V2, Format::Sharded] {
-        let scene = Scene::sound(format);
-        let whole = run(&scene, &[]).expect(0).summary();
-        scene.change(&scene.key("u10", [2, 1, 0]), |bytes| bytes.truncate(60));
-        let (mut chunks, mut found) = (0, 0);
-        for part in ["1/3", "2/3", "3/3"] {
-            let outcome = run(&scene, &["--part", part]);
-            chunks += outcome.summary()["chunks_checked"].as_u64().unwrap();
-            found += outcome.summary()["chunks_damaged"].as_u64().unwrap();
-        }
-        let lost = if format == Format::V2 { 0 } else { 7 };
-        assert_eq!(chunks + lost, whole["chunks_checked"].as_u64().unwrap(), "{format:?}");
-        assert_eq!(found, 1);
-    }
 }
 
 #[test]

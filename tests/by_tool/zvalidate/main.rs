@@ -1,10 +1,13 @@
-//! `zvalidate`, end to end: planted faults in every format, sound stores, stores against each other, rules.
+//! `zvalidate`, end to end: planted faults in every format, sound stores, stores against each other, rules, parts, lists.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod across;
 mod faults;
 mod flags;
+mod lessons;
+mod lists;
 mod made;
 mod map;
+mod parts;
 mod size;
 mod sound;

@@ -27,6 +27,12 @@ use manifest::ManifestFlags;
 /// The level list reads metadata and coordinates, and lists the names and sizes of all objects; header also reads the first
 /// bytes of each chunk and the index of each shard; full decodes every chunk. Several stores are also compared with each other:
 /// variables, data types, units, grids, and whether their coordinates overlap or leave gaps.
+///
+/// The findings of all parts of --part I/N together are those of one run. An array of the same path belongs to the same part in
+/// every store, and is not divided, because most findings about values follow from all chunks of an array; the largest arrays
+/// are assigned first, each to the part that has least to do. The first part also checks metadata, coordinates, keys that
+/// belong to no array, the size of each store, and the stores against each other. There is work for as many parts as there are
+/// arrays.
 #[derive(Debug, Parser)]
 #[command(name = "zvalidate", override_usage = "zvalidate [OPTIONS] STORE...")]
 pub struct Args {
@@ -42,9 +48,15 @@ pub struct Args {
     /// Check the bytes of a share of the chunks, such as 5%, spread over each array
     #[arg(long, value_name = "SHARE")]
     pub sample: Option<Share>,
-    /// Check the bytes of part I of N of the chunks; the first part also checks everything else
+    /// Check part I of N of the arrays: each array belongs to one part; the first part also checks everything else
     #[arg(long, value_name = "I/N")]
     pub part: Option<Part>,
+    /// Check a part as --part does, counted from 0 as cloud array jobs count: --part-index 0 --parts 8 is --part 1/8
+    #[arg(long, value_name = "K", requires = "parts", conflicts_with = "part")]
+    pub part_index: Option<u32>,
+    /// Number of parts, with --part-index
+    #[arg(long, value_name = "N", requires = "part_index")]
+    pub parts: Option<u32>,
 
     #[command(flatten)]
     pub against: AgainstFlags,
@@ -102,7 +114,8 @@ pub struct ExpectFlags {
     /// Arrays that may be NaN in any part
     #[arg(long, value_name = "GLOB")]
     pub allow_nan: Vec<String>,
-    /// Largest share of NaN and fill values, such as 0.01, of all arrays or of those that match
+    /// Largest share of NaN and fill values, such as 0.01, of all arrays or of those that match; those of missing chunks count
+    /// unless the fill value is an ordinary value
     #[arg(long, value_name = "[GLOB=]SHARE")]
     pub max_nan: Vec<NanRule>,
     /// Read rules from a TOML file, whose keys are these flags; flags of the command line come after it
@@ -142,8 +155,17 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("Check a local store, down to every value", "zvalidate era5.zarr"),
     ("Is my copy complete? Names and sizes only", "zvalidate --level list --expect-chunks all era5.zarr"),
     (
-        "Check a cache before it is used: all batches, and that they fit together",
+        "Is a cache data, or only metadata and NaN? Check it before it is used",
+        "zvalidate --expect-chunks all --min-ratio 5% --max-nan 10% \\\n  cache/batch_*.zarr && echo ready",
+    ),
+    (
+        "Check a cache without decoding it: all batches, and that they fit together",
         "zvalidate --level header cache/batch_*.zarr",
+    ),
+    ("Do batches overlap, or leave gaps?", "zvalidate --level list --dim file_id batch_*.zarr"),
+    (
+        "Is each of 95 file_ids there once, after batches were put together?",
+        "zvalidate --level list --dim file_id --expect file_id=0:94 merged.zarr",
     ),
     ("Which hours are missing?", "zvalidate --level list --dim time --expect-step 1h era5.zarr"),
     ("Check a share of a large archive", "zvalidate --level full --sample 5% s3://bucket/era5.zarr --anonymous"),
@@ -159,6 +181,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
         "zvalidate era5.zarr --corrupt -",
     ),
     ("See where the holes are", "zvalidate --map holes.svg era5.zarr"),
+    ("Divide a large archive among four machines", "zvalidate --part 2/4 era5.zarr"),
     (
         "List the damaged and missing chunks",
         "zvalidate era5.zarr | \\\n  jq -r 'select(.type == \"finding\" and .key) | .key'",

@@ -183,7 +183,8 @@ impl Lists {
                 Key::Chunk(number) => number,
                 _ => None,
             };
-            let mut damaged: Vec<&String> = damaged.iter().collect();
+            let is_missing = |key: &String| number(key).is_some_and(|number| !present.contains(number));
+            let mut damaged: Vec<&String> = damaged.iter().filter(|key| !is_missing(key)).collect();
             damaged.sort_by_cached_key(|key| number(key));
             return damaged.into_iter().try_for_each(|key| self.put(Sign::Differs, store, key));
         }
@@ -200,7 +201,7 @@ impl Lists {
             }
             let key = array.key(&array.keys.encode(&grid.index(number)));
             let sign = match is_present {
-                _ if damaged.contains(&key) => Sign::Differs,
+                true if damaged.contains(&key) => Sign::Differs,
                 _ if failed.contains(&key) => Sign::Error,
                 true => Sign::Same,
                 false if array.is_container() => continue,

@@ -1,9 +1,10 @@
 //! An opened store: its nodes, and what every check needs.
 
-use zarray::{Array, Hierarchy, Node, Part, Pool, ZarrError};
+use zarray::{Array, Hierarchy, Node, Pool, ZarrError};
 use zcoord::Dataset;
 use zstore::Store;
 
+use crate::division::Division;
 use crate::level::Level;
 use crate::options::Options;
 
@@ -69,6 +70,8 @@ pub struct Context<'a> {
     pub pool: &'a Pool,
     /// How thoroughly it is checked.
     pub level: Level,
+    /// The arrays of this part.
+    pub division: &'a Division,
 }
 
 impl<'a> Context<'a> {
@@ -78,9 +81,15 @@ impl<'a> Context<'a> {
         self.nodes.dataset.arrays().filter(move |array| var.matches(&array.path))
     }
 
-    /// Whether the bytes of all objects are looked at, not only of a part or a sample.
-    pub fn part_is_all(&self) -> bool {
-        self.options.part == Part::WHOLE && self.options.sample.is_none_or(|share| share >= 1.0)
+    /// Those that this part checks.
+    pub fn own_arrays(&self) -> impl Iterator<Item = &'a Array> {
+        let division = self.division;
+        self.arrays().filter(move |array| division.has(&array.path))
+    }
+
+    /// Whether the bytes of all objects are looked at, not only of a sample.
+    pub fn sample_is_all(&self) -> bool {
+        self.options.sample.is_none_or(|share| share >= 1.0)
     }
 
     /// Name of a dimension; its number where it has none.

@@ -33,7 +33,7 @@ pub struct Options {
     pub level: Option<Level>,
     /// Share of the chunks whose bytes are checked.
     pub sample: Option<f64>,
-    /// The part of the chunks whose bytes are checked.
+    /// The part of the arrays that is checked.
     pub part: Part,
     /// Selected arrays.
     pub var: VarFilter,
@@ -106,7 +106,7 @@ impl Options {
             memory: memory(args.memory.max_memory),
             level: args.level.or(rules.level()?),
             sample: args.sample.map(|Share(share)| share),
-            part: args.part.unwrap_or(Part::WHOLE),
+            part: zcli::part_of(args.part, args.part_index, args.parts)?.unwrap_or(Part::WHOLE),
             var: args.var.filter()?,
             against: args.comparison(),
             manifest: args.manifest_file(),

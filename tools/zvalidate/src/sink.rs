@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use roaring::RoaringTreemap;
 use zarray::Array;
 use zcli::Session;
-use zwire::{CheckRecord, Failure, Record, Severity, ValidateSummary};
+use zwire::{CheckRecord, CheckSummary, Failure, Record, Severity, ValidateSummary};
 
 use crate::commands::command;
 use crate::finding::Finding;
@@ -24,6 +24,8 @@ pub struct Sink<'s> {
     pub lists: Option<Lists>,
     /// The maps that are drawn.
     pub maps: Maps,
+    /// Whether findings and errors are dropped, because another part reports them.
+    pub is_muted: bool,
     policy: &'s Policy,
     /// Findings of a kind about one array that are printed; the others are counted.
     limit: u64,
@@ -53,6 +55,7 @@ impl<'s> Sink<'s> {
             summary: ValidateSummary::default(),
             lists: None,
             maps: Maps::default(),
+            is_muted: false,
             policy,
             limit,
             annotations,
@@ -72,6 +75,11 @@ impl<'s> Sink<'s> {
         self.policy.wants(kind)
     }
 
+    /// The totals of the checks of chunks.
+    pub fn checks(&mut self) -> &mut CheckSummary {
+        self.summary.checks.get_or_insert_default()
+    }
+
     /// What is allowed.
     pub fn policy(&self) -> &'s Policy {
         self.policy
@@ -82,7 +90,7 @@ impl<'s> Sink<'s> {
     /// # Errors
     /// The output cannot be written.
     pub fn emit(&mut self, finding: Finding) -> Result<(), Failure> {
-        if !self.policy.reports(&finding) {
+        if self.is_muted || !self.policy.reports(&finding) {
             return Ok(());
         }
         let severity = self.policy.severity(&finding);
@@ -157,6 +165,9 @@ impl<'s> Sink<'s> {
     /// # Errors
     /// The output cannot be written.
     pub fn failed(&mut self, failure: &Failure) -> Result<(), Failure> {
+        if self.is_muted {
+            return Ok(());
+        }
         if let Some(lists) = &mut self.lists {
             lists.failed(&failure.record().path, &self.store);
         }

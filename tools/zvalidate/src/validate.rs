@@ -9,6 +9,7 @@ use zwire::{Exit, Failure};
 
 use crate::checks::across::Across;
 use crate::checks::{arrays, coordinates, metadata};
+use crate::division::Division;
 use crate::labels::Labels;
 use crate::level::Level;
 use crate::open::{Context, Nodes};
@@ -21,6 +22,7 @@ pub struct Run<'s> {
     sink: Sink<'s>,
     bar: &'s Bar,
     across: Across,
+    division: Division,
     failed_stores: u64,
     worst: Option<Exit>,
     /// Paths of all arrays, if there is a selection.
@@ -32,9 +34,10 @@ impl<'s> Run<'s> {
     /// A run whose findings go to `sink`.
     pub fn new(options: &'s Options, sink: Sink<'s>, bar: &'s Bar) -> Run<'s> {
         let across = Across::default();
-        let mut run =
-            Run { options, sink, bar, across, failed_stores: 0, worst: None, paths: BTreeSet::new(), lowest: None };
+        let (division, paths) = (Division::new(options.part), BTreeSet::new());
+        let mut run = Run { options, sink, bar, across, division, failed_stores: 0, worst: None, paths, lowest: None };
         run.sink.summary.stores = options.stores.len() as u64;
+        run.sink.checks();
         run
     }
 
@@ -54,21 +57,24 @@ impl<'s> Run<'s> {
         self.lowest = Some(self.lowest.map_or(level, |lowest| lowest.min(level)));
         let nodes = Nodes::read(&hierarchy, &pool);
         let options = self.options;
-        let context = Context { options, store: &store, name: &name, nodes: &nodes, pool: &pool, level };
+        self.division.add(nodes.dataset.arrays().filter(|array| options.var.matches(&array.path)));
+        let division = &self.division;
+        let context = Context { options, store: &store, name: &name, nodes: &nodes, pool: &pool, level, division };
         if !options.var.is_everything() {
             self.paths.extend(nodes.dataset.arrays().map(|array| array.path.clone()));
         }
         self.sink.begin(&name);
         let labels = Labels::new(&context);
         let mut digest = self.across.digest(&name);
-        if options.part.number == 1 {
+        if division.has_rest() {
             metadata::check(&context, &hierarchy, &mut self.sink)?;
-            coordinates::check(&context, &mut digest, &mut self.sink)?;
         }
+        // Other parts only have to know which arrays are coordinates.
+        self.sink.is_muted = !division.has_rest();
+        coordinates::check(&context, &mut digest, &mut self.sink)?;
+        self.sink.is_muted = false;
         arrays::check(&context, &labels, self.bar, &mut digest, &mut self.sink)?;
-        if options.part.number == 1 {
-            self.across.add(&context, digest, &mut self.sink)?;
-        }
+        self.across.add(&context, digest, &mut self.sink)?;
         self.sink.end()
     }
 
@@ -99,7 +105,9 @@ impl<'s> Run<'s> {
     /// # Errors
     /// The output cannot be written.
     pub fn compare(&mut self) -> Result<(), Failure> {
-        std::mem::take(&mut self.across).report(&mut self.sink)?;
+        if self.division.has_rest() {
+            std::mem::take(&mut self.across).report(&mut self.sink)?;
+        }
         self.sink.end()
     }
 

@@ -6,8 +6,10 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, ReadDir};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{LocalStore, file_stat, is_absent};
@@ -37,10 +39,22 @@ pub enum Child {
 
 /// The children of a directory, as it is read.
 pub struct Children<'a> {
+    directory: Arc<Directory<'a>>,
+    entries: ReadDir,
+}
+
+/// Names of a directory that were read, and not yet looked at: to ask for their sizes takes much longer than to read them, and
+/// several threads may share it.
+pub struct Names<'a> {
+    directory: Arc<Directory<'a>>,
+    entries: Vec<io::Result<DirEntry>>,
+}
+
+/// A directory of a store.
+struct Directory<'a> {
     store: &'a LocalStore,
     key: String,
     path: PathBuf,
-    entries: ReadDir,
 }
 
 impl LocalStore {
@@ -87,7 +101,7 @@ impl LocalStore {
     fn directory(&self, prefix: &str) -> Result<Children<'_>, StoreError> {
         let path = self.path(prefix);
         let entries = fs::read_dir(&path).map_err(|error| read_failed(&path, error))?;
-        Ok(Children { store: self, key: prefix.to_owned(), path, entries })
+        Ok(Children { directory: Arc::new(Directory { store: self, key: prefix.to_owned(), path }), entries })
     }
 
     /// The way on into the directory `prefix`; `None` if it goes in circles.
@@ -124,9 +138,31 @@ fn is_part_of_a_chunk_key(name: &OsStr) -> bool {
     name == "c" || name.to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-impl Children<'_> {
+impl<'a> Children<'a> {
+    /// The next `most` names, or those that are left, and whether there may be more.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`] after a signal.
+    pub fn names(&mut self, most: usize) -> Result<(Names<'a>, bool), StoreError> {
+        self.directory.store.check_stop(&self.directory.key)?;
+        let entries: Vec<_> = self.entries.by_ref().take(most).collect();
+        let is_more = entries.len() == most;
+        Ok((Names { directory: Arc::clone(&self.directory), entries }, is_more))
+    }
+}
+
+impl Names<'_> {
+    /// What they are.
+    pub fn children(self) -> impl Iterator<Item = Result<Child, StoreError>> {
+        let Names { directory, entries } = self;
+        entries.into_iter().filter_map(move |entry| directory.child(entry).transpose())
+    }
+}
+
+impl Directory<'_> {
     /// What an entry is; nothing for one that is gone since the directory was read, and for a link to nothing.
-    fn child(&self, entry: &DirEntry) -> Result<Option<Child>, StoreError> {
+    fn child(&self, entry: io::Result<DirEntry>) -> Result<Option<Child>, StoreError> {
+        let entry = entry.map_err(|error| read_failed(&self.path, error))?;
         let name = entry.file_name();
         // Made only where it is needed: there may be millions of names.
         let (key, path) = (join(&self.key, &name), || self.path.join(&name));
@@ -157,10 +193,7 @@ impl Iterator for Children<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let child = match self.entries.next()? {
-                Ok(entry) => self.child(&entry),
-                Err(error) => Err(read_failed(&self.path, error)),
-            };
+            let child = self.directory.child(self.entries.next()?);
             if let Some(child) = child.transpose() {
                 return Some(child);
             }
@@ -215,7 +248,6 @@ fn join(key: &str, name: &OsStr) -> String {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
-    use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
 
     use super::*;

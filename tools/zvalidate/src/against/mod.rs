@@ -14,6 +14,7 @@ use zwire::{AgainstSummary, CompareRecord, Exit, Failure, Record};
 
 use crate::against::report::{Comparison, values};
 use crate::comparison::Against;
+use crate::division::Division;
 use crate::finding::Finding;
 use crate::kinds::Kind;
 use crate::options::Options;
@@ -56,12 +57,17 @@ impl Run<'_, '_> {
         for error in self.ours.failed.iter().chain(&self.theirs.failed) {
             self.sink.failed(&Failure::from(error))?;
         }
-        self.groups()?;
+        let mut division = Division::new(self.options.part);
+        division.add(self.ours.arrays.values());
+        division.add(self.theirs.arrays.values());
+        if division.has_rest() {
+            self.groups()?;
+        }
         let (ours, theirs) = (&self.ours.arrays, &self.theirs.arrays);
         let more = theirs.keys().filter(|path| !ours.contains_key(*path));
         let mut paths: Vec<&String> = ours.keys().chain(more).collect();
         paths.sort_unstable();
-        for path in paths {
+        for path in paths.into_iter().filter(|path| division.has(path)) {
             if self.sink.session.stop.requested().is_some() {
                 return Ok(());
             }

@@ -16,6 +16,9 @@ const PIECE: u64 = 4 << 20;
 /// Regions that fit the memory side by side. Like the next, it is the same on every machine, so that the output is.
 const SHARES: u64 = 4;
 
+/// Bytes of memory that a region of small chunks may take.
+const ENOUGH: u64 = 64 << 20;
+
 /// Workers that regions are cut for: with fewer, little is decoded twice in vain; more have something to do in large arrays.
 const WORKERS: u64 = 4;
 
@@ -64,6 +67,10 @@ pub struct ItemResult {
     pub identical: u64,
     /// Chunks that only our store, and only the other has, and that hold the fill value.
     pub one_sided: [u64; 2],
+    /// Objects of our array, by number, that are not stored while the other store has chunks there, and, of shards, the stored ones.
+    pub lacking: Vec<u64>,
+    /// Shards of our array of which a chunk is stored.
+    pub stored: Vec<u64>,
     /// Chunks that only a part of the array was fetched without.
     pub skipped: u64,
     /// Chunks of our array that could not be compared, and why.
@@ -89,8 +96,9 @@ impl<'a> Pair<'a> {
         } else if ours.reader.grid() == theirs.reader.grid() {
             Walk::Chunks
         } else {
-            let share = memory / SHARES;
             let chunks = chunk_memory(&ours).saturating_add(chunk_memory(&theirs));
+            // To decode some chunks several times costs less than memory that is new to a core; large chunks need large regions.
+            let share = (memory / SHARES).min(ENOUGH.max(chunks.saturating_mul(2)));
             // A region is held of one side, and once more while a part of it is compared.
             let bytes = (share.saturating_sub(chunks) / 2).max(1);
             let itemsize = bytes_of_element(&ours).max(bytes_of_element(&theirs));
@@ -107,6 +115,18 @@ impl<'a> Pair<'a> {
             Walk::Shards => self.ours.array.grid.as_ref().map_or(0, zarray::Grid::len),
             Walk::Chunks => self.ours.reader.grid().len(),
             Walk::Regions(regions) => regions.len(),
+        }
+    }
+
+    /// Bytes of an item of one side, decoded.
+    pub fn item_bytes(&self) -> u64 {
+        match &self.walk {
+            Walk::Shards => {
+                let elements = self.ours.array.grid.as_ref().map_or(1, zarray::Grid::chunk_elements);
+                elements.saturating_mul(bytes_of_element(&self.ours))
+            }
+            Walk::Chunks => self.ours.reader.chunk_bytes(),
+            Walk::Regions(regions) => regions.elements().saturating_mul(bytes_of_element(&self.ours)),
         }
     }
 
@@ -172,6 +192,7 @@ impl<'a> Pair<'a> {
             let keys = [&self.ours, &self.theirs].map(|parts| parts.array.key(&parts.array.keys.encode(&index)));
             match self.same_objects(&keys, buffers) {
                 Ok(Some(size)) => {
+                    result.stored.push(number);
                     result.identical += chunks.elements();
                     result.compared += elements.elements();
                     result.bytes += size;
@@ -222,6 +243,7 @@ impl<'a> Pair<'a> {
         let part = self.ours.inside(index);
         let present = [self.ours.fetch(index, &mut buffers.ours)?, self.theirs.fetch(index, &mut buffers.theirs)?];
         if present == [true; 2] && self.is_alike && buffers.ours.stored == buffers.theirs.stored {
+            self.note_stored(index, present, result);
             result.identical += 1;
             result.bytes += buffers.ours.stored.len() as u64;
             result.compared += part.elements();
@@ -247,10 +269,30 @@ impl<'a> Pair<'a> {
                 self.compare(&buffers.a, &buffers.b)
             }
         };
+        self.note_stored(index, present, result);
         result.one_sided[0] += u64::from(present == [true, false] && found.differing == 0);
         result.one_sided[1] += u64::from(present == [false, true] && found.differing == 0);
         self.add(number, &part, found, result);
         Ok(())
+    }
+
+    /// Takes note of the object of our chunk, and of whether it and what the other store has there are stored.
+    fn note_stored(&self, index: &[u64], [ours, theirs]: [bool; 2], result: &mut ItemResult) {
+        let array = self.ours.array;
+        let (Some(grid), is_shard) = (&array.grid, array.chain.split_shards().is_some()) else { return };
+        let number = || match is_shard {
+            true => grid.number(grid.touched(&self.ours.inside(index)).start()),
+            false => grid.number(index),
+        };
+        let list = match ours {
+            true if is_shard => &mut result.stored,
+            false if theirs => &mut result.lacking,
+            _ => return,
+        };
+        let number = number();
+        if list.last() != Some(&number) {
+            list.push(number);
+        }
     }
 
     /// Compares two fetched chunks.
@@ -315,6 +357,7 @@ impl<'a> Pair<'a> {
             match self.part(&index, &part, region, buffers) {
                 Err(error) => result.note(|| number, Err(error)),
                 Ok((is_stored, found)) => {
+                    self.note_stored(&index, [is_stored, any], result);
                     // A chunk that reaches into several regions is counted where it begins.
                     let begins = part.start() == ours.chunk(&index).start();
                     result.one_sided[0] += u64::from(begins && is_stored && !all && found.differing == 0);

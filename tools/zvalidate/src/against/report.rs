@@ -1,13 +1,15 @@
 //! The values of two arrays of one shape: all their items on every worker, what was found in order.
 
 use serde_json::Value;
-use zarray::{Array, OrderedMap, Pool, ScratchPool, Semaphore, Subset};
+use zarray::{Array, OrderedMap, Pool, ScratchPool, Semaphore, Subset, ZarrError};
 use zcli::Bar;
 use zwire::{CompareRecord, Exit, Failure, human_count, human_counted};
 
 use crate::against::pair::{ItemResult, Pair, PairBuffers};
+use crate::checks::object::problem_of;
 use crate::comparison::Against;
 use crate::finding::Finding;
+use crate::groups::{Groups, group_len};
 use crate::kinds::Kind;
 use crate::options::Options;
 use crate::side::Side;
@@ -61,7 +63,7 @@ pub fn values(
         return sink.failed(&failure.hint("increase --max-memory"));
     }
     let mut all = All::new(&pair, against);
-    all.run(options, pool, bar, sink)?;
+    all.run(comparison, options, pool, bar, sink)?;
     for side in comparison.sides {
         if let Err(failure) = side.still_there() {
             return sink.failed(&failure);
@@ -81,6 +83,9 @@ struct All<'a> {
     failed: u64,
     found: Difference,
     differing_chunks: roaring::RoaringTreemap,
+    /// Objects that only the other store has, and shards that ours has.
+    lacking: roaring::RoaringTreemap,
+    stored: roaring::RoaringTreemap,
 }
 
 impl<'a> All<'a> {
@@ -95,22 +100,35 @@ impl<'a> All<'a> {
             failed: 0,
             found: Difference::default(),
             differing_chunks: roaring::RoaringTreemap::new(),
+            lacking: roaring::RoaringTreemap::new(),
+            stored: roaring::RoaringTreemap::new(),
         }
     }
 
-    fn run(&mut self, options: &Options, pool: &Pool, bar: &Bar, sink: &mut Sink) -> Result<(), Failure> {
+    fn run(
+        &mut self,
+        comparison: &Comparison,
+        options: &Options,
+        pool: &Pool,
+        bar: &Bar,
+        sink: &mut Sink,
+    ) -> Result<(), Failure> {
         let pair = self.pair;
         let buffers = ScratchPool::new(pool.workers(), PairBuffers::default);
         let (memory, cost) = (Semaphore::new(options.memory), pair.cost().max(1));
         let stop = sink.session.stop.clone();
         let is_stopped = || stop.requested().is_some();
-        let cost_of = |_: &u64| cost;
+        let cost_of = |_: &Vec<u64>| cost;
+        let is_remote = comparison.sides.iter().any(|side| side.store.is_remote());
+        let groups = Groups::new(0..pair.items(), group_len(pair.item_bytes(), is_remote));
         OrderedMap::new(pool, AHEAD * pool.workers()).stop(&is_stopped).memory(&memory, &cost_of).run(
-            0..pair.items(),
-            |number| pair.item(number, &buffers, options.memory),
-            |item| {
-                bar.advance(item.bytes);
-                self.add(item, sink)
+            groups,
+            |group| group.into_iter().map(|number| pair.item(number, &buffers, options.memory)).collect::<Vec<_>>(),
+            |items| {
+                items.into_iter().try_for_each(|item| {
+                    bar.advance(item.bytes);
+                    self.add(item, sink)
+                })
             },
         )
     }
@@ -119,6 +137,8 @@ impl<'a> All<'a> {
         self.compared += item.compared;
         self.identical += item.identical;
         self.skipped += item.skipped;
+        self.lacking.extend(item.lacking);
+        self.stored.extend(item.stored);
         (0..2).for_each(|side| self.one_sided[side] += item.one_sided[side]);
         for (number, found) in item.differing {
             self.found.max = self.found.max.max(found.max);
@@ -135,9 +155,11 @@ impl<'a> All<'a> {
                 }
             }
         }
-        for (_, error) in item.failed {
+        for (number, error) in item.failed {
             self.failed += 1;
-            if self.failed <= FAILURES {
+            if let Some(finding) = self.damaged(number, &error) {
+                sink.emit(finding)?;
+            } else if self.failed <= FAILURES {
                 sink.failed(&Failure::from(error))?;
             }
         }
@@ -147,6 +169,18 @@ impl<'a> All<'a> {
     /// The index of the value with this number.
     fn index(&self, number: u64) -> Vec<u64> {
         Subset::whole(&self.pair.ours.array.shape).member(number)
+    }
+
+    /// Our chunk as a damaged one, if the error says so: the other store's damage is no finding about ours.
+    fn damaged(&self, number: u64, error: &ZarrError) -> Option<Finding> {
+        let ZarrError::Chunk { place, source } = error else { return None };
+        let reader = &self.pair.ours.reader;
+        let (key, inner) = reader.key(&reader.grid().index(number));
+        let ours = self.pair.ours.store.place(&key);
+        let is_ours = place.strip_prefix(&*ours).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+        let problem = problem_of(source);
+        let finding = Finding::of(problem.kind, self.pair.ours.array, problem.found).key(&key).inner(inner);
+        is_ours.then_some(finding)
     }
 
     fn chunk(&self, number: u64, found: &Difference) -> Finding {
@@ -187,6 +221,7 @@ impl<'a> All<'a> {
         self.one_sided(sink)?;
         let mut all = roaring::RoaringTreemap::new();
         all.insert_range(0..self.pair.ours.array.numbered().map_or(0, zarray::Grid::len));
+        all -= &self.lacking - &self.stored;
         sink.list_array(self.pair.ours.array, &all)?;
         if self.found.differing == 0 {
             return Ok(());

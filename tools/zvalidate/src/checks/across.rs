@@ -55,8 +55,8 @@ pub struct Digest {
     variables: BTreeMap<String, Variable>,
     axes: BTreeMap<String, Axis>,
     ranges: BTreeMap<String, [f64; 2]>,
-    /// Bytes of its objects.
-    pub bytes: u64,
+    /// Bytes of its objects, if they are known.
+    pub bytes: Option<u64>,
     decoded: u64,
 }
 
@@ -105,12 +105,14 @@ impl Digest {
     }
 }
 
+type Other = (String, BTreeMap<String, Axis>, Option<u64>, u64);
+
 /// The stores of a run.
 #[derive(Default)]
 pub struct Across {
     first: Option<Digest>,
-    /// Of every store: name, coordinates, bytes stored and decoded.
-    others: Vec<(String, BTreeMap<String, Axis>, u64, u64)>,
+    /// Of every store: name, coordinates, bytes stored, if they are known, and decoded.
+    others: Vec<Other>,
 }
 
 impl Across {
@@ -142,7 +144,14 @@ impl Across {
         self.others.push((digest.name.clone(), digest.axes.clone(), digest.bytes, digest.decoded));
         match &self.first {
             None => self.first = Some(digest),
-            Some(first) => differences(first, &digest, sink)?,
+            Some(first) if context.division.has_rest() => differences(first, &digest, sink)?,
+            // The arrays of another part have no ranges.
+            Some(first) => {
+                for (path, own) in &digest.variables {
+                    let Some(expected) = first.variables.get(path) else { continue };
+                    ranges(first, path, own, expected, sink)?;
+                }
+            }
         }
         Ok(())
     }
@@ -206,16 +215,17 @@ impl Across {
 
     /// Stores with far fewer bytes for their decoded size than the others.
     fn small(&self, sink: &mut Sink) -> Result<(), Failure> {
-        let share = |(_, _, bytes, decoded): &(String, BTreeMap<String, Axis>, u64, u64)| {
-            *bytes as f64 / (*decoded).max(1) as f64
-        };
+        let share = |(_, _, bytes, decoded): &Other| bytes.unwrap_or(0) as f64 / (*decoded).max(1) as f64;
+        if self.others.iter().any(|(_, _, bytes, _)| bytes.is_none()) {
+            return Ok(());
+        }
         let mut shares: Vec<f64> = self.others.iter().map(share).collect();
         shares.sort_unstable_by(f64::total_cmp);
         // Of two stores, the larger is the measure.
         let Some(measure) = shares.get(shares.len() / 2).copied().filter(|_| shares.len() > 1) else { return Ok(()) };
         for store in self.others.iter().filter(|store| share(store) < SMALL * measure) {
             sink.begin(&store.0);
-            let found = format!("{} for {} decoded", human_bytes(store.2), human_bytes(store.3));
+            let found = format!("{} for {} decoded", human_bytes(store.2.unwrap_or(0)), human_bytes(store.3));
             let expected = format!("about {}, as in the other stores", human_bytes((measure * store.3 as f64) as u64));
             sink.emit(Finding::new(Kind::SmallStore, found).expected(expected))?;
         }

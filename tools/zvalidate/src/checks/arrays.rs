@@ -8,10 +8,13 @@ use zwire::{CheckRecord, Failure, Severity, human_bytes};
 
 use crate::checks::across::Digest;
 use crate::checks::chunks::{self, ChunksResult};
+use crate::checks::completeness::{ArrayCheck, Counts};
 use crate::checks::drawn::Drawn;
-use crate::checks::listing::{ArrayCheck, Counts, Fill, Listing, Presence};
+use crate::checks::fill::Fill;
+use crate::checks::listing::Listing;
 use crate::checks::nan::About;
 use crate::checks::object::Job;
+use crate::checks::presence::Presence;
 use crate::checks::values::Values;
 use crate::finding::Finding;
 use crate::kinds::Kind;
@@ -37,19 +40,22 @@ pub fn check(
         let hint = "use --level header, which asks for each chunk, or the s3:, gs: or az: URL of the store";
         return Err(Failure::from(error).hint(hint));
     }
-    let is_first = context.options.part.number == 1;
+    let is_first = context.division.has_rest();
     if is_first {
         unfinished(context, sink)?;
     }
-    if let Some(listing) = listing.as_mut().filter(|_| is_first) {
-        listing.report(context, sink)?;
+    if let Some(listing) = &mut listing {
+        listing.failures(context, sink)?;
+        if is_first {
+            listing.strays(sink)?;
+        }
     }
     if sink.maps.has_pictures() {
-        sink.maps.begin(context.arrays().count());
+        sink.maps.begin(context.own_arrays().count());
     }
     let described = context.nodes.dataset.described_by();
     let (mut bytes, mut decoded) = (0u64, 0u64);
-    for array in context.arrays() {
+    for array in context.own_arrays() {
         if sink.session.stop.requested().is_some() {
             return Ok(());
         }
@@ -60,11 +66,11 @@ pub fn check(
         decoded = decoded.saturating_add(decoded_bytes(array));
         sink.checked(record)?;
     }
-    digest.bytes = bytes;
-    sink.summary.stored_bytes += bytes;
-    sink.summary.uncompressed_bytes = sink.summary.uncompressed_bytes.saturating_add(decoded);
+    *sink.summary.stored_bytes.get_or_insert_default() += bytes;
+    let total = sink.checks();
+    total.uncompressed_bytes = total.uncompressed_bytes.saturating_add(decoded);
     if is_first {
-        store_size(context, bytes, decoded, sink)?;
+        whole(context, listing.as_ref(), (bytes, decoded), digest, sink)?;
     }
     Ok(())
 }
@@ -91,6 +97,29 @@ fn decoded_bytes(array: &Array) -> u64 {
         }
         _ => array.uncompressed_bytes().unwrap_or(0),
     }
+}
+
+/// The store as a whole. A part knows the sizes of the arrays of other parts only where the store is listed.
+fn whole(
+    context: &Context,
+    listing: Option<&Listing>,
+    (bytes, decoded): (u64, u64),
+    digest: &mut Digest,
+    sink: &mut Sink,
+) -> Result<(), Failure> {
+    let (bytes, decoded) = match listing {
+        _ if context.division.is_whole() => (bytes, decoded),
+        Some(listing) => context.arrays().fold((0, 0u64), |(bytes, decoded), array| {
+            let stored = listing.arrays.get(&array.path).map_or(0, |presence| presence.bytes);
+            (bytes + stored, decoded.saturating_add(decoded_bytes(array)))
+        }),
+        None => {
+            sink.session.status.warn("the size of a store that cannot be listed is not known to a part: not checked");
+            return Ok(());
+        }
+    };
+    digest.bytes = Some(bytes);
+    store_size(context, bytes, decoded, sink)
 }
 
 /// The size of the store against what is expected of it.
@@ -147,22 +176,18 @@ impl OneArray<'_> {
             record.map = self.drawn().add(listed.unwrap_or(&nothing), None, &mut sink.maps);
         }
         (record.expected, record.present, record.missing) = (counts.expected, Some(counts.present), counts.missing);
-        let summary = &mut sink.summary;
+        let summary = sink.checks();
         summary.objects_present += counts.present;
         summary.objects_expected = summary.objects_expected.saturating_add(counts.expected.unwrap_or(counts.present));
         summary.objects_missing = summary.objects_missing.saturating_add(counts.missing.unwrap_or(0));
         Ok(record)
     }
 
-    /// What is missing; only the first part reports it.
+    /// What is missing.
     fn presence(&self, presence: &Presence, sink: &mut Sink) -> Result<Counts, Failure> {
         let empty = Listing::default();
         let listing = self.listing.unwrap_or(&empty);
-        let check = ArrayCheck::new(self.context, self.labels, listing, self.array, presence);
-        match self.context.options.part.number {
-            1 => check.report(sink),
-            _ => Ok(check.counts()),
-        }
+        ArrayCheck::new(self.context, self.labels, listing, self.array, presence).report(sink)
     }
 
     fn drawn(&self) -> Drawn<'_> {
@@ -194,8 +219,9 @@ impl OneArray<'_> {
             presence: listed,
         };
         let mut result = chunks::check(&job, bar, sink)?;
-        sink.summary.chunks_checked += result.chunks;
-        sink.summary.chunks_damaged += result.damaged;
+        let total = sink.checks();
+        (total.chunks_checked, total.chunks_damaged) =
+            (total.chunks_checked + result.chunks, total.chunks_damaged + result.damaged);
         (record.chunks_checked, record.chunks_damaged) = (Some(result.chunks), Some(result.damaged));
         if result.inner_missing > 0 {
             self.inner(&result, listed.unwrap_or(&Presence::default()), sink)?;
@@ -211,7 +237,7 @@ impl OneArray<'_> {
 
     /// Inner chunks that are missing: one by one where every shard could be looked into, else together.
     fn inner(&self, result: &ChunksResult, presence: &Presence, sink: &mut Sink) -> Result<(), Failure> {
-        let is_all = self.context.part_is_all() && result.lost_shards == 0 && self.array.fetched.is_none();
+        let is_all = self.context.sample_is_all() && result.lost_shards == 0 && self.array.fetched.is_none();
         let shards = self.array.numbered().map(Grid::len);
         let found = result.found.as_ref().map_or(presence.present.len(), |found| found.present.len());
         if let Some(grid) = self.array.chunk_grid().filter(|_| is_all && shards == Some(found)) {
@@ -240,6 +266,8 @@ impl OneArray<'_> {
         let all = self.array.shape.iter().fold(1u64, |product, length| product.saturating_mul(*length));
         let is_all = result.is_complete;
         let missing = if is_all && self.array.fetched.is_none() { all.saturating_sub(stats.values) } else { 0 };
+        // Where the fill value is an ordinary value, readers get no NaN for a missing chunk.
+        let unknown = if Fill::of(self.array) == Fill::Ordinary { 0 } else { missing };
         (record.values, record.nan_share) = (Some(stats.values), found.share(stats.nan));
         record.fill_share = found.share(stats.fill).filter(|_| stats.fill > 0);
         record.missing_share = (missing > 0).then(|| missing as f64 / all as f64);
@@ -253,7 +281,7 @@ impl OneArray<'_> {
             array: self.array,
             grid,
             values,
-            missing,
+            missing: unknown,
             is_complete: is_all && present > 0,
             is_coordinate: self.is_coordinate,
         };

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roaring::RoaringTreemap;
-use zarray::{Array, ChunkReader, Grid, OrderedMap, Part, ScratchPool, Semaphore, ZarrError};
+use zarray::{Array, ChunkReader, Grid, OrderedMap, ScratchPool, Semaphore, ZarrError};
 use zcli::Bar;
 use zwire::{Exit, Failure};
 
 use crate::checks::damage::Damage;
 use crate::checks::headers::{HEAD, Problem};
-use crate::checks::listing::Presence;
 use crate::checks::nan::ArrayValues;
 use crate::checks::object::{Buffers, Job, ObjectResult, problem_of};
+use crate::checks::presence::Presence;
 use crate::checks::shards;
 use crate::finding::Finding;
+use crate::groups::{Groups, group_len};
 use crate::kinds::Kind;
 use crate::level::Level;
 use crate::sink::Sink;
@@ -52,7 +53,7 @@ pub struct ChunksResult {
 /// # Errors
 /// The output cannot be written.
 pub fn check(job: &Job, bar: &Bar, sink: &mut Sink) -> Result<ChunksResult, Failure> {
-    let mut result = ChunksResult { is_complete: job.context.part_is_all(), ..ChunksResult::default() };
+    let mut result = ChunksResult { is_complete: job.context.sample_is_all(), ..ChunksResult::default() };
     result.found = job.presence.is_none().then(Presence::default);
     result.values = job.values.map(|_| ArrayValues::default());
     let Some(grid) = job.array.numbered() else { return Ok(result) };
@@ -66,43 +67,55 @@ pub fn check(job: &Job, bar: &Bar, sink: &mut Sink) -> Result<ChunksResult, Fail
     let buffers = ScratchPool::new(pool.workers().min(fitting), Buffers::default);
     let stop = sink.session.stop.clone();
     let is_stopped = || stop.requested().is_some();
-    let cost_of = |_: &u64| cost;
-    OrderedMap::new(pool, AHEAD * pool.workers()).stop(&is_stopped).memory(&memory, &cost_of).run(
-        numbers,
-        |number| object(job, grid, number, &mut buffers.take()),
-        |object| {
+    let cost_of = |_: &Vec<u64>| cost;
+    let read = |group: Vec<u64>| {
+        let mut buffers = buffers.take();
+        group.into_iter().map(|number| object(job, grid, number, &mut buffers)).collect::<Vec<_>>()
+    };
+    let mut deliver = |objects: Vec<ObjectResult>| {
+        objects.into_iter().try_for_each(|object| {
             bar.advance(object.decoded.max(object.size.min(HEAD)));
             result.add(job, grid, object, sink)
-        },
-    )?;
+        })
+    };
+    let mut groups = Groups::new(numbers, group_len(object_bytes(job, grid), context.store.is_remote()));
+    match [groups.next(), groups.next()] {
+        [None, _] => {}
+        // An array of few small chunks is not worth a task.
+        [Some(only), None] if only.len() > 1 => deliver(read(only))?,
+        first => {
+            let groups = first.into_iter().flatten().chain(groups);
+            OrderedMap::new(pool, AHEAD * pool.workers())
+                .stop(&is_stopped)
+                .memory(&memory, &cost_of)
+                .run(groups, read, deliver)?;
+        }
+    }
     result.report_grouped(job.array, sink)?;
     Ok(result)
 }
 
 /// The numbers of the objects that are looked at: those that are present, or all where that is not known.
 fn numbers<'a>(job: &Job<'a>, grid: &Grid) -> Box<dyn Iterator<Item = u64> + Send + 'a> {
-    let part = job.context.options.part;
-    let range = |len: u64| Part::ranges(part, &[(len, 1)]).swap_remove(0);
     let all: Box<dyn Iterator<Item = u64> + Send> = match (job.presence, &job.array.fetched) {
-        (Some(presence), _) => {
-            let range = range(presence.present.len());
-            Box::new(
-                presence
-                    .present
-                    .iter()
-                    .skip(zcodec::to_usize(range.start))
-                    .take(zcodec::to_usize(range.end - range.start)),
-            )
-        }
+        (Some(presence), _) => Box::new(presence.present.iter()),
         (None, Some(fetched)) => {
             let (fetched, grid) = (Arc::clone(fetched), grid.clone());
-            Box::new(range(fetched.len()).map(move |number| grid.number(&fetched.index(number))))
+            Box::new((0..fetched.len()).map(move |number| grid.number(&fetched.index(number))))
         }
-        (None, None) => Box::new(range(grid.len())),
+        (None, None) => Box::new(0..grid.len()),
     };
     match job.context.options.sample {
         Some(share) if share < 1.0 => Box::new(stratified(all, share)),
         _ => all,
+    }
+}
+
+/// Bytes of one object that are looked at.
+fn object_bytes(job: &Job, grid: &Grid) -> u64 {
+    match job.context.level {
+        Level::Full => grid.chunk_elements().saturating_mul(job.array.itemsize.unwrap_or(1)),
+        _ => HEAD,
     }
 }
 
@@ -164,7 +177,7 @@ impl ChunksResult {
         self.inner_missing += object.inner_missing;
         self.inner_present.extend(&object.inner_present);
         self.lost_shards += u64::from(object.inner_present.is_empty());
-        sink.summary.decoded_bytes += object.decoded;
+        sink.checks().decoded_bytes += object.decoded;
         if object.damaged > 0 {
             self.is_complete = false;
             self.damage.add(job.array, grid, object.number, &object.problems);

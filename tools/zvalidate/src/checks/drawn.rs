@@ -4,7 +4,7 @@ use roaring::RoaringTreemap;
 use zarray::Array;
 
 use crate::checks::chunks::ChunksResult;
-use crate::checks::listing::Presence;
+use crate::checks::presence::Presence;
 use crate::labels::Labels;
 use crate::map::{Maps, Seen, Subject, strip};
 use crate::open::Context;
@@ -33,7 +33,7 @@ impl Drawn<'_> {
         let empty = result.and_then(|result| result.values.as_ref()).map_or(&none, |values| values.empty());
         let is_sharded = self.array.chain.split_shards().is_some();
         let fetched = self.array.fetched.as_deref();
-        let inner = self.array.chunk_grid().filter(|_| is_sharded && self.context.part_is_all() && fetched.is_none());
+        let inner = self.array.chunk_grid().filter(|_| is_sharded && self.context.sample_is_all() && fetched.is_none());
         if let (Some(grid), Some(result)) = (inner, result) {
             let present = &result.inner_present | &result.damage.chunks;
             let seen = Seen { grid: &grid, present: &present, damaged: &result.damage.chunks, empty, fetched: None };

@@ -54,7 +54,7 @@ pub struct About<'a> {
     pub grid: &'a Grid,
     /// How its values are looked at.
     pub values: &'a Values,
-    /// Values of missing chunks.
+    /// Values of missing chunks that read as NaN or as a value for missing data.
     pub missing: u64,
     /// Whether every stored chunk was decoded.
     pub is_complete: bool,

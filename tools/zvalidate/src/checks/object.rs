@@ -8,7 +8,7 @@ use zstore::{ByteRange, Stat};
 use zwire::Failure;
 
 use crate::checks::headers::{HEAD, Problem, examine};
-use crate::checks::listing::Presence;
+use crate::checks::presence::Presence;
 use crate::checks::values::{ObjectValues, Values};
 use crate::kinds::Kind;
 use crate::level::Level;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use zarray::{Array, ChunkReader, Itemsize, NumberType, ZarrFormat, fill_element};
 use zcodec::{codec_name, to_usize};
 
-use crate::checks::listing::Fill;
+use crate::checks::fill::Fill;
 use crate::kernel::{Scanner, Stats};
 
 /// Steps of fewer values are not looked at one by one.

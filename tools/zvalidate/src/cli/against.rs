@@ -8,7 +8,7 @@ use zstore::Target;
 #[command(next_help_heading = "Comparison")]
 pub struct AgainstFlags {
     /// Compare values with those of OTHER, whatever the chunks, codecs, shards and format of both; nothing else is checked
-    #[arg(long, value_name = "OTHER", conflicts_with_all = ["level", "sample", "part"])]
+    #[arg(long, value_name = "OTHER", conflicts_with_all = ["level", "sample"])]
     pub against: Option<Target>,
     /// Relative difference to OTHER that counts as equal, such as 1e-6
     #[arg(long, value_name = "X", requires = "against", value_parser = tolerance)]

@@ -136,7 +136,7 @@ impl OneArray<'_> {
             let found = format!("{} of {}: {error}", digested.line.key, human_bytes(digested.line.size));
             sink.emit(Finding::of(Kind::Undecodable, self.array, found).key(&digested.line.key))?;
         }
-        sink.summary.stored_bytes += digested.line.size;
+        *sink.summary.stored_bytes.get_or_insert_default() += digested.line.size;
         writer.object(Line::Object(digested.line))
     }
 }
