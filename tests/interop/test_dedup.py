@@ -103,6 +103,31 @@ def test_conflicts_are_decided_by_keep(tmp_path: Path, keep: str) -> None:
     assert_same(tmp_path / "all.zarr", expected(decoded(paths), keep=keep))
 
 
+@pytest.mark.parametrize("differs", [False, True])
+def test_duplicates_whose_times_count_from_other_dates_are_compared(tmp_path: Path, differs: bool) -> None:
+    """Equal times are identical data, whatever date they count from; xarray sees the same."""
+    paths = []
+    for number, ids in enumerate([[0, 1, 2], [2, 3]]):
+        hours = np.asarray(ids) * 24 + np.array([[6], [18]])
+        valid = (np.datetime64("2019-01-01", "ns") + hours.T.astype("m8[h]")).astype("M8[ns]")
+        if differs and number:
+            valid[0, 1] += np.timedelta64(1, "h")
+        dataset = batch(ids).assign(valid=(("file_id", "lead"), valid))
+        dataset["valid"].encoding = {"units": f"hours since 2019-01-0{1 + number}", "dtype": "i8"}
+        dataset["time"].encoding = {"units": "hours since 2019-01-01", "dtype": "i8"}
+        paths.append(save(dataset, tmp_path / f"b{number}.zarr", "v2"))
+    report = run("zdedup", "--dim", "file_id", *paths)
+    assert report.code == 1
+    summary = report.summary
+    assert (summary["duplicates"], summary["identical"], summary["not_compared"]) == (1, int(not differs), 0)
+    if differs:
+        (conflict,) = report.of_type("conflict")
+        assert (conflict["path"], conflict["differing"], conflict["max_abs_difference"]) == ("/valid", 1, 1)
+        return
+    run("zdedup", "--dim", "file_id", "-o", tmp_path / "all.zarr", *paths).assert_done()
+    assert_same(tmp_path / "all.zarr", expected(decoded(paths)))
+
+
 def test_sorted_by_time_with_other_reference_dates(tmp_path: Path) -> None:
     """Each month counts from its own date, as xarray writes it."""
     days = [np.datetime64("2019-03-01", "ns"), np.datetime64("2019-01-01", "ns"), np.datetime64("2019-02-01", "ns")]

@@ -209,7 +209,7 @@ def test_batches_with_other_shards(tmp_path: Path, first: str) -> None:
 def test_chunks_that_do_not_fit_the_memory_are_refused_before_the_work(tmp_path: Path, flags: list[str]) -> None:
     path = save(batch([0, 1]), tmp_path / "b.zarr", "v3")
     refused = run("zdedup", "--dim", "file_id", *flags, "-o", tmp_path / "all.zarr", path)
-    assert refused.code == 2 and ("memory" in refused.stderr or "too many" in refused.stderr), refused.stderr
+    assert refused.code == 2 and ("memory" in refused.stderr or "more than" in refused.stderr), refused.stderr
     assert not (tmp_path / "all.zarr").exists() and not (tmp_path / "all.zarr.plan").exists()
 
 

@@ -25,7 +25,7 @@ const ARRAY_TO_BYTES: [&str; 10] = [
 const CHECKSUMS: [&str; 4] = ["fletcher32", "adler32", "crc32", "crc32c"];
 
 /// Inner chunks of a shard whose index (16 bytes each) still fits a memory: 2^32.
-const MOST_INNER_CHUNKS: u64 = 1 << 32;
+pub const MOST_INNER_CHUNKS: u64 = 1 << 32;
 
 /// A codec chain.
 #[derive(Debug, Clone)]

@@ -50,7 +50,7 @@ mod whole;
 
 pub use budget::{Memory, available_cores, available_memory, parse_size};
 pub use cells::{CellDecoder, CellScratch, Cells, CellsRead, PartialDecode};
-pub use chain::{Chain, DecodeScratch, Sharding};
+pub use chain::{Chain, DecodeScratch, MOST_INNER_CHUNKS, Sharding};
 pub use chunk_set::ChunkSet;
 pub use consolidate::{consolidated_v2, consolidated_v3};
 pub use consolidated::{Consolidated, Span, inline_copies};

@@ -79,6 +79,7 @@ impl<W: Writer> Run<'_, W> {
             Err(refused) => Ok(refused),
             Ok(plan) => {
                 let written = Store::open_at(output, &self.options.store)?;
+                self.tool.check_finished(&body, &written)?;
                 let objects = plan.check_finished(self.format(&body), &written, self.options)?;
                 let arrays = human_counted(plan.plans.len() as u64, "array");
                 let objects = human_counted(objects, "stored object");
@@ -169,7 +170,32 @@ impl<W: Writer> Run<'_, W> {
             staged.keep();
             return Ok(Outcome::new(Exit::Done, Summary::Prepared { parts: file.header.parts }));
         }
-        self.work(&plan, staged, &file.header)
+        if stores.len() == 1 {
+            return self.work(&body, &plan, staged, &file.header);
+        }
+        drop(plan);
+        let (body, plan) = self.plan_again(stores, &staged, &file)?;
+        self.work(&body, &plan, staged, &file.header)
+    }
+
+    /// Plans once more from the documents whose checksums are known now: several stores take long to compare, and what was compared must
+    /// be what the checksums are of. A part does the same in its own process.
+    fn plan_again<'s>(
+        &self,
+        stores: &'s [Store],
+        staged: &StagedStore,
+        file: &PlanFile<W::Body>,
+    ) -> Result<(W::Body, Box<OutputPlan<'s>>), Failure> {
+        let changed = || {
+            let text = "the metadata of a source was changed by another program while the sources were compared; nothing is written";
+            Failure::new(Exit::Output, text).at(staged.output()).hint("run the command again")
+        };
+        let sources = self.sources(stores, staged.output())?;
+        let body = self.tool.body(None, &sources)?;
+        let plan = self.plan(&sources, staged.output(), &body, Some(&file.header))?.map_err(|_| changed())?;
+        let is_same = serde_json::to_value(&body).ok() == serde_json::to_value(&file.body).ok()
+            && file.header.fingerprint == plan_file::fingerprint(&plan.plans);
+        if is_same { Ok((body, plan)) } else { Err(changed()) }
     }
 
     /// A dry run.
@@ -223,17 +249,23 @@ impl<W: Writer> Run<'_, W> {
         if self.options.prepare.is_some() {
             return Ok(Outcome::new(Exit::Done, Summary::Prepared { parts: file.header.parts }));
         }
-        self.work(&plan, staged, &file.header)
+        self.work(&body, &plan, staged, &file.header)
     }
 
     /// All the work in one process, and publishing.
-    fn work(&self, plan: &OutputPlan, staged: StagedStore, header: &Header) -> Result<Outcome, Failure> {
+    fn work(
+        &self,
+        body: &W::Body,
+        plan: &OutputPlan,
+        staged: StagedStore,
+        header: &Header,
+    ) -> Result<Outcome, Failure> {
         let work = self.do_part(plan, &staged, header, Part::WHOLE, true).inspect_err(|_| {
             let interrupted = self.progress.stopped().is_some();
             let why = if interrupted { "interrupted" } else { "the run failed" };
             self.warn_kept(&staged, why);
         })?;
-        self.conclude(plan, staged, header, &work)
+        self.conclude(body, plan, staged, header, &work)
     }
 
     pub fn do_part(
@@ -310,6 +342,7 @@ impl<W: Writer> Run<'_, W> {
     /// Publishes the output, or keeps it for a resume.
     fn conclude(
         &self,
+        body: &W::Body,
         plan: &OutputPlan,
         staged: StagedStore,
         header: &Header,
@@ -346,7 +379,10 @@ impl<W: Writer> Run<'_, W> {
         // The finished work is kept whatever the checks find.
         staged.keep();
         staged.prove_lock()?;
-        let looked = plan.check_unchanged(&staged, &work.seen, self.progress);
+        let looked = plan
+            .check_unchanged(&staged, &work.seen, self.progress)
+            .and_then(|()| self.tool.check_written(body, &plan.plans, staged.objects(), &pool))
+            .and_then(|()| self.tool.before_publishing(body, staged.objects()));
         let keep_journal = self.options.keep_journal.as_deref();
         let published = looked.and_then(|()| publish(staged, header, plan.stores, &pool, keep_journal));
         published.inspect_err(|_| {

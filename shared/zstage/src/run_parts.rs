@@ -85,6 +85,7 @@ impl<W: Writer> Run<'_, W> {
         let stores = self.planned_sources(given, &file)?;
         if !staged.is_finishing()? {
             self.check_parts(&stores, &staged, &file, &seen)?;
+            self.tool.before_publishing(&file.body, staged.objects())?;
         }
         let pool = self.options.pool(staged.objects());
         publish(staged, &file.header, &stores, &pool, self.options.keep_journal.as_deref())?;
@@ -112,6 +113,7 @@ impl<W: Writer> Run<'_, W> {
         plan.add(self.tool.added(&body)?);
         plan.plan_regions(file.header.memory)?;
         check_fingerprint(&file.header, &plan.plans, staged.output())?;
-        plan.check_unchanged(staged, seen, self.progress)
+        plan.check_unchanged(staged, seen, self.progress)?;
+        self.tool.check_written(&body, &plan.plans, staged.objects(), &sources.pool)
     }
 }

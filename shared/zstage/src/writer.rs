@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zarray::{Array, ZarrFormat};
+use zarray::{Array, Pool, ZarrFormat};
 use zstore::{Location, Store, StoreOptions, Target};
 use zwire::{Failure, PlanRecord, Record};
 
@@ -93,6 +93,36 @@ pub trait Writer: Sync {
         _progress: &dyn Progress,
     ) -> Result<bool, Failure> {
         Ok(false)
+    }
+
+    /// Looks at what was written of an output that is about to be published; `written` is the store of its objects.
+    ///
+    /// # Errors
+    /// What is wrong with it: it is not published.
+    fn check_written(
+        &self,
+        _body: &Self::Body,
+        _plans: &[ArrayPlan],
+        _written: &Store,
+        _pool: &Pool,
+    ) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Compares what a finished output says of itself in its attributes with what is asked for now.
+    ///
+    /// # Errors
+    /// [`Exit::Output`](zwire::Exit::Output) with what differs.
+    fn check_finished(&self, _body: &Self::Body, _written: &Store) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Changes stored objects of an output, once all are written and before it is published. Can be repeated.
+    ///
+    /// # Errors
+    /// The store's.
+    fn before_publishing(&self, _body: &Self::Body, _objects: &Store) -> Result<(), Failure> {
+        Ok(())
     }
 
     /// The Zarr format of the output; `None`: the source's.

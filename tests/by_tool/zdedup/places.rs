@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use harness::{ObjectServer, Outcome, Tool, binary, tree};
+use harness::{Fault, ObjectServer, Outcome, Tool, binary, tree};
 use serde_json::json;
 
 use crate::scene::{Batch, batches, rows, zdedup};
@@ -67,6 +67,29 @@ fn batches_in_a_bucket_are_those_on_a_disk() {
     let tool = Tool::hermetic("zdedup").args(["--json", "--dim", "file_id", "--anonymous", "--endpoint"]);
     tool.arg(server.endpoint()).arg("-o").arg(&copy).args(&urls).run().expect(0);
     assert!(tree(&copy) == tree(&store));
+}
+
+/// Other content than was compared is never published: neither metadata nor coordinate values.
+#[test]
+fn batches_that_change_between_comparison_and_copy_are_noticed() {
+    let (local, paths) = batches(&[Batch::of(0..4), Batch::of(4..6)]);
+    let metadata = fs::read_to_string(paths[1].join("t2m/.zarray")).unwrap();
+    let other = metadata.replace("\"compressor\":null", "\"compressor\":{\"id\":\"zlib\",\"level\":1}");
+    assert_ne!(metadata, other);
+    // 3 occurs in the other batch.
+    let ids = String::from_utf8([3i64, 5].iter().flat_map(|id| id.to_le_bytes()).collect()).unwrap();
+    let cases = [("batch_01.zarr/t2m/.zarray", other, "metadata"), ("batch_01.zarr/file_id/0", ids, "were chosen")];
+    for (key, content, said) in cases {
+        let changes = Fault::Changes { key_contains: key.into(), times: 1, content };
+        let server = ObjectServer::start(local.path(), vec![changes]);
+        let output = local.path().join("all.zarr");
+        let tool = Tool::hermetic("zdedup").args(["--json", "--dim", "file_id", "--anonymous", "-o"]).arg(&output);
+        let urls = ["batch_00.zarr", "batch_01.zarr"].map(|store| server.s3_url(store));
+        let refused = tool.args(["--endpoint", &server.endpoint()]).args(urls).run().expect(7);
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+        assert!(!output.exists());
+        let _ = fs::remove_dir_all(local.path().join("all.zarr.plan"));
+    }
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub enum Fault {
     Quotes,
     /// The request is answered with this status and body.
     Says { key_contains: String, status: u16, body: String },
+    /// After it was read so many times, the object has this content.
+    Changes { key_contains: String, times: usize, content: String },
     /// Every request is redirected to another server, where the path is the same.
     Redirects { to: String },
     /// After so many requests, all fail for a while.
@@ -203,6 +205,15 @@ impl Shared {
 
     /// Corrupts a response with (part of) an object, if requested.
     pub fn spoil(&self, request: &Request, answer: &mut Answer, broken: Option<Break>) {
+        for fault in &self.faults {
+            if let Fault::Changes { key_contains, times, content } = fault
+                && request.concerns(key_contains)
+                && request.kind == Kind::Get
+                && self.tries_of("change", request) > *times
+            {
+                *answer = Answer::whole(content.clone().into_bytes(), "application/octet-stream");
+            }
+        }
         if broken == Some(Break::Flip) {
             let half = answer.body.len() / 2;
             answer.body.get_mut(half).into_iter().for_each(|byte| *byte ^= 0x55);

@@ -12,6 +12,7 @@ use zstore::Store;
 use zvalue::{Difference, Parts, Tolerance};
 use zwire::{ConflictRecord, Exit, Failure, Record};
 
+use crate::alike::{is_time, shift};
 use crate::batch::Batch;
 use crate::coordinate::Coordinate;
 use crate::crop::Crop;
@@ -153,7 +154,9 @@ impl<'a> Comparison<'a> {
         if axis(b, self.dim) != Some(dimension) {
             return Err(refused(format!("{} is another dimension in {}", self.dim, other.store.location())));
         }
-        if let Some(what) = meaning_differs(a, b, |_| false) {
+        let is_time = is_time(a) && is_time(b);
+        let recode = if is_time { shift(b, a, Some(dimension)).map_err(refused)? } else { None };
+        if let Some(what) = meaning_differs(a, b, |name| is_time && matches!(name, "units" | "calendar")) {
             return Err(refused(format!("{what} is another in {}: values are not compared", other.store.location())));
         }
         let lengths = [(first, a), (other, b)].map(|(opened, array)| (opened.number, array.shape[dimension]));
@@ -167,6 +170,7 @@ impl<'a> Comparison<'a> {
         let windows = [self.crop.window(a, number(first)), self.crop.window(b, number(other))];
         let overlap =
             Overlap::new(first_parts, other_parts, windows, dimension, Tolerance::default(), limit).map_err(refused)?;
+        let overlap = overlap.with_recode(recode);
         let _permit = memory.acquire(overlap.cost());
         let differences = overlap.compare(stretch, &mut buffers.take())?;
         Ok((overlap.elements(), differences))

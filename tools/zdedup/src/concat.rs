@@ -388,6 +388,16 @@ impl Writer for Concat<'_> {
         body.check_shapes(plans).map(drop).map_err(|failure| failure.at(store.location()))
     }
 
+    fn check_written(
+        &self,
+        body: &Body,
+        plans: &[ArrayPlan],
+        written: &Store,
+        pool: &Pool,
+    ) -> Result<(), Failure> {
+        body.check_coordinate(plans, written, pool, self.memory())
+    }
+
     fn attributes<'b>(&self, body: &'b Body) -> &'b Attributes {
         &body.attributes
     }

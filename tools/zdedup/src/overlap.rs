@@ -1,7 +1,10 @@
 //! The values of a variable under a stretch of duplicates, in two batches.
 
+use std::sync::Arc;
+
 use zarray::{ArrayValues, Pool, Subset, ZarrError, copy_subset, read_region};
 use zcodec::to_usize;
+use zstage::Recode;
 use zvalue::{Class, Difference, PartBuffers, Parts, Tolerance, compare, compare_mixed};
 
 use crate::crop::Window;
@@ -29,6 +32,8 @@ pub struct Overlap<'a> {
     tolerance: Tolerance,
     /// Whether equal stored bytes are equal values.
     is_alike: bool,
+    /// What makes elements of the other those of the first, such as times that count from another date.
+    recode: Option<Arc<dyn Recode>>,
     /// Bytes that elements of variable length may take.
     memory: u64,
 }
@@ -74,8 +79,14 @@ impl<'a> Overlap<'a> {
             dimension,
             tolerance,
             is_alike,
+            recode: None,
             memory,
         })
+    }
+
+    /// The same, with elements of the other that are converted before they are compared.
+    pub fn with_recode(self, recode: Option<Arc<dyn Recode>>) -> Overlap<'a> {
+        Overlap { is_alike: self.is_alike && recode.is_none(), recode, ..self }
     }
 
     /// Values under one coordinate value.
@@ -172,6 +183,12 @@ impl<'a> Overlap<'a> {
             let Some(inside) = grid.chunk(&index).intersection(&moved) else { continue };
             read_part(&self.other, &index, &inside, other, piece)?;
             copy_subset(&inside, &inside, piece, &moved, b, size);
+        }
+        if let Some(recode) = &self.recode {
+            piece.clear();
+            let place = || self.other.store.place(self.other.array.key_prefix());
+            recode.recode(b, piece).map_err(|detail| ZarrError::Metadata { place: place(), detail })?;
+            std::mem::swap(b, piece);
         }
         if self.first.value.is_stored_like(&self.other.value) && a == b {
             return Ok(());

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use zarray::Array;
+use zarray::{Array, Pool};
+use zcodec::crc32c_append;
+use zcoord::{Column, Mode, Values, read_coordinate};
 use zstage::{ArrayPlan, Attributes, JoinRun};
-use zwire::Failure;
+use zstore::Store;
+use zwire::{Exit, Failure};
 
 use crate::choose::runs;
 use crate::crop::Crop;
@@ -20,6 +23,9 @@ pub struct GroupRuns {
     pub batches: Vec<usize>,
     /// Number of a batch, first index, number of indices.
     pub ranges: Vec<(usize, u64, u64)>,
+    /// Checksum of the coordinate values of these ranges.
+    #[serde(default)]
+    pub values: u32,
 }
 
 impl GroupRuns {
@@ -31,6 +37,7 @@ impl GroupRuns {
         GroupRuns {
             batches: survey.batches.iter().map(|batch| batch.number).collect(),
             ranges: runs(&survey.coordinate, &rows).iter().map(range).collect(),
+            values: checksum(survey.coordinate.column(), rows.iter().copied()),
         }
     }
 
@@ -43,6 +50,20 @@ impl GroupRuns {
         };
         self.ranges.iter().scan(0, run).collect()
     }
+}
+
+/// CRC-32C of some values of a coordinate, in this order.
+fn checksum(column: &Column, rows: impl Iterator<Item = usize>) -> u32 {
+    rows.fold(0, |sum, row| match &column.values {
+        Values::F32(values) => crc32c_append(sum, &values[row].to_le_bytes()),
+        Values::F64(values) => crc32c_append(sum, &values[row].to_le_bytes()),
+        Values::I64(values) | Values::Time(values, _) => crc32c_append(sum, &values[row].to_le_bytes()),
+        Values::U64(values) => crc32c_append(sum, &values[row].to_le_bytes()),
+        Values::Bool(values) => crc32c_append(sum, &[u8::from(values[row])]),
+        Values::Text(values) => {
+            crc32c_append(crc32c_append(sum, &values[row].len().to_le_bytes()), values[row].as_bytes())
+        }
+    })
 }
 
 /// What the plan file keeps.
@@ -67,6 +88,31 @@ pub struct Body {
 }
 
 impl Body {
+    /// Reads the coordinate as it was written and compares it with what was chosen: no other program changed it in between, and no value
+    /// that was left out came back. Of a store that is appended to, that are the values it had and the new ones.
+    ///
+    /// # Errors
+    /// [`Exit::Output`] if they differ; a chunk that cannot be read.
+    pub fn check_coordinate(
+        &self,
+        plans: &[ArrayPlan],
+        written: &Store,
+        pool: &Pool,
+        memory: u64,
+    ) -> Result<(), Failure> {
+        let Some(plan) = plans.iter().find(|plan| is_coordinate(&plan.array, &self.dim)) else { return Ok(()) };
+        let Some(expected) = self.groups.first().map(|group| group.values) else { return Ok(()) };
+        let (column, _) = read_coordinate(written, &plan.array, Mode::Cf, pool, memory)?;
+        if checksum(&column, 0..column.len()) == expected {
+            return Ok(());
+        }
+        let text = "the values that were written are not those that were chosen: a source was changed by another program; \
+                    the output is not published";
+        Err(Failure::new(Exit::Output, text)
+            .at(written.place(plan.array.key_prefix()))
+            .hint("remove the .plan directory next to the output, then run the command again"))
+    }
+
     /// Checks the shapes that were asked for, and returns a note on arrays that keep theirs.
     pub fn check_shapes(&self, plans: &[ArrayPlan]) -> Result<Option<String>, Failure> {
         if !self.output.chunk.is_given() {

@@ -4,7 +4,7 @@
 //! last rule that matches an array applies. Dimensions that it does not name keep their chunk length.
 
 use serde_json::{Value, json};
-use zarray::{Array, Grid, IndexLayout, ZarrFormat};
+use zarray::{Array, Grid, IndexLayout, MOST_INNER_CHUNKS, ZarrFormat};
 use zwire::{Exit, Failure};
 
 use super::rules::words;
@@ -48,6 +48,10 @@ impl Layout {
         check_multiples(array, &shape, &chunks)?;
         let per_shard =
             shape.iter().zip(&chunks).fold(1u64, |product, (shard, chunk)| product.saturating_mul(shard / chunk));
+        if per_shard > MOST_INNER_CHUNKS {
+            let text = format!("shards of {} would have more than {MOST_INNER_CHUNKS} chunks", words(&shape));
+            return Err(failed(text).hint("choose smaller --shards"));
+        }
         let index = old.shards.map_or(DEFAULT_INDEX, |(_, index)| index);
         Ok(Layout { chunks, shards: Some((shape, IndexLayout { chunks: per_shard, ..index })) })
     }

@@ -1,0 +1,78 @@
+//! Many batches, many values and many variables in bounded memory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use harness::{Outcome, Tool};
+use serde_json::{Value, json};
+
+use crate::scene::{Batch, batches};
+
+/// Bytes that a run may take whatever the number of batches, values and variables.
+const MOST_MEMORY: u64 = 150_000_000;
+
+fn peak(outcome: &Outcome) -> u64 {
+    outcome.records().pop().unwrap()["timing"]["peak_memory_bytes"].as_u64().unwrap()
+}
+
+/// Runs `zdedup` on the stores that a file names: command lines are shorter.
+fn zdedup_of(list: &Path, more: &[&str]) -> Outcome {
+    let limit = std::time::Duration::from_secs(300);
+    Tool::new("zdedup").args(["--json", "--dim", "file_id", "--stores-from"]).arg(list).args(more).run_within(limit)
+}
+
+fn list_of(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| format!("{}\n", path.display())).collect()
+}
+
+#[test]
+fn ten_thousand_batches_of_a_million_values() {
+    const BATCHES: usize = 10_000;
+    const VALUES: i64 = 100;
+    // Each begins with the last value of the one before.
+    let batch = |number: usize| {
+        let first = number as i64 * (VALUES - 1);
+        Batch { chunk: VALUES as usize, ..Batch::of(first..first + VALUES) }
+    };
+    let (directory, paths) = batches(&(0..BATCHES).map(batch).collect::<Vec<_>>());
+    let list = directory.path().join("stores.txt");
+    fs::write(&list, list_of(&paths)).unwrap();
+    let report = zdedup_of(&list, &[]).expect(1);
+    let summary = report.summary();
+    let counts = ["batches", "values", "duplicates", "identical"].map(|name| summary[name].as_u64().unwrap());
+    assert_eq!(counts, [BATCHES as u64, 1_000_000, BATCHES as u64 - 1, BATCHES as u64 - 1]);
+    assert!(peak(&report) < MOST_MEMORY, "{}", peak(&report));
+    let output = directory.path().join("all.zarr");
+    let planned = zdedup_of(&list, &["-n", "-o", output.to_str().unwrap()]).expect(0);
+    assert_eq!(planned.summary()["kept"], 1_000_000 - (BATCHES as u64 - 1));
+    assert!(peak(&planned) < MOST_MEMORY, "{}", peak(&planned));
+    assert!(!output.exists());
+}
+
+#[test]
+fn four_thousand_variables() {
+    const VARIABLES: usize = 3_930;
+    let all: Vec<Batch> = (0..6).map(|number| Batch::of(number * 3..number * 3 + 4)).collect();
+    let (directory, paths) = batches(&all);
+    for path in &paths {
+        let document = |name: &str| fs::read(path.join("t2m").join(name)).unwrap();
+        let [metadata, attributes] = [".zarray", ".zattrs"].map(document);
+        for number in 0..VARIABLES {
+            let variable = path.join(format!("v{number:04}"));
+            fs::create_dir(&variable).unwrap();
+            fs::write(variable.join(".zarray"), &metadata).unwrap();
+            fs::write(variable.join(".zattrs"), &attributes).unwrap();
+        }
+    }
+    let list = directory.path().join("stores.txt");
+    fs::write(&list, list_of(&paths)).unwrap();
+    let report = zdedup_of(&list, &[]).expect(1);
+    assert_eq!(report.summary()["identical"], 5);
+    assert!(peak(&report) < MOST_MEMORY, "{}", peak(&report));
+    let output = directory.path().join("all.zarr");
+    let written = zdedup_of(&list, &["-o", output.to_str().unwrap()]).expect(0);
+    assert_eq!(written.summary()["kept"], 19);
+    assert!(peak(&written) < MOST_MEMORY, "{}", peak(&written));
+    let last: Value = serde_json::from_slice(&fs::read(output.join("v3929/.zarray")).unwrap()).unwrap();
+    assert_eq!(last["shape"], json!([19, 2, 3]));
+}
