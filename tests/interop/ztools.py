@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import schemas
+
 REPO = Path(__file__).resolve().parents[2]
 FIXTURES = REPO / "tests/fixtures"
 BROKEN = FIXTURES / "broken"
@@ -73,8 +75,11 @@ def binary(tool: str) -> Path:
 
 
 def run(tool: str, *args: str | Path) -> Run:
-    """Run a tool with JSON lines as its output. Every line has to parse."""
+    """Run a tool with JSON lines as its output. Every line has to parse, and to follow the schema of the records."""
     command = [binary(tool), "--json", *args]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     records = [json.loads(line) for line in done.stdout.splitlines()]
+    # Of long streams, the first and the last records.
+    faults = schemas.faults(records[:200] + records[200:][-200:])
+    assert not faults, f"{command}\n" + "\n".join(faults[:5])
     return Run(done.returncode, records, done.stdout, done.stderr)

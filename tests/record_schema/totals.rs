@@ -40,7 +40,12 @@ struct Plan {
     jobs: u64,
     /// With `--dry-run`: peak memory.
     memory_bytes: u64,
-    /// With `--dry-run`: stored bytes that are read, estimated from the sizes of a few objects.
+}
+
+/// What a dry run of `zfetch` adds.
+#[derive(JsonSchema, Serialize)]
+struct Estimate {
+    /// With `--dry-run`: stored bytes to fetch, estimated from the sizes of a few objects.
     estimated_bytes: u64,
 }
 
@@ -113,7 +118,7 @@ pub fn by_tool() -> Map<String, Value> {
     Map::from_iter([
         fields("lorenz-ens", vec![of::<EnsembleSummary>(), of::<Plan>(), of::<Written>(), of::<Steps>()]),
         fields("zdedup", vec![of::<DedupSummary>(), of::<Plan>(), of::<Written>(), of::<Steps>()]),
-        fields("zfetch", vec![of::<FetchSummary>(), of::<Cache>(), of::<Plan>(), of::<Written>(), of::<Steps>()]),
+        fields("zfetch", vec![of::<FetchSummary>(), of::<Cache>(), of::<Plan>(), of::<Estimate>(), of::<Steps>()]),
         fields("zinspect", vec![of::<InspectSummary>()]),
         fields("zpoint", vec![of::<ExtractSummary>(), of::<ExtractPlanSummary>()]),
         fields("zrecompress", vec![of::<Written>(), of::<TrialSummary>(), of::<Plan>(), of::<Steps>(), of::<Stores>()]),
@@ -128,14 +133,18 @@ fn of<T: JsonSchema>() -> Map<String, Value> {
     schema.as_object().cloned().unwrap_or_default()
 }
 
-/// One schema with the fields of all; of fields of one name, the first.
+/// One schema with the fields of all; of fields of one name and type, the first.
 fn merged(tool: &str, schemas: Vec<Map<String, Value>>) -> Value {
     let (mut properties, mut patterns) = (Map::new(), Map::new());
     for schema in schemas {
         for (key, fields) in [("properties", &mut properties), ("patternProperties", &mut patterns)] {
             let more = schema.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
             for (name, field) in more {
-                fields.entry(name).or_insert(field);
+                let known = fields.entry(name).or_insert_with(|| field.clone());
+                // What a step counts, and what another step lists.
+                if known["type"] != field["type"] {
+                    *known = json!({"anyOf": [known.take(), field]});
+                }
             }
         }
     }
