@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The whole of the seed, from the batches of an archive to a table of one point: pipeline.sh against the same in Python.
+"""From the batches of an archive to a table of one point: pipeline.sh against the same job in Python.
 
-    scripts/bench/whole_seed.py [--rounds N] [--features N] [--maps N] [--latency MS] [--only REGEX] [--work DIR] [--no-build]
+    scripts/bench/pipeline.py [--rounds N] [--features N] [--maps N] [--batches N] [--latency MS] [--only REGEX] [--work DIR] [--no-build]
 
 features  44 batches of 2 sources, many variables on a regional grid: what counts is the number of requests
 maps      44 batches of 2 sources, few variables in chunks of global maps: what counts is the number of bytes
-Both have the 26 duplicates among 95 file_ids of the seed, and are behind an object server on loopback (nginx, else
+Both have 26 duplicates among 95 file_ids, as the archive of the article (README.md) had, and are behind an object server on loopback (nginx, else
 object_server.py) with --latency before each answer. The tables must have the same rows and values. "again" is a second run, which
 finds the batches in its cache. Prints one JSON line per case; README.md explains the numbers.
 """
@@ -25,7 +25,6 @@ from side_by_side import HERE, ROOT, TARGET, build, python_with, say, workspace
 
 SOURCES = "era5", "gfs"
 POINT = "52.5", "0.0"
-PARTS = 22
 # 69 file_ids in 15 batches, and 7 batches that repeat 26 of them.
 RANGES = [each for at in range(0, 24, 4) for each in (f"{at}:{at + 4}",) * 2] + ["24:29", "24:26"]
 RANGES += [f"{at}:{at + 5}" for at in range(29, 69, 5)]
@@ -37,6 +36,7 @@ def main():
     sizes = [
         ("--features", 60, "variables of the task `features`"),
         ("--maps", 2, "variables of the task `maps`, 0.3 GB each"),
+        ("--batches", 22, "batches of each source, at most 22"),
         ("--latency", 20.0, "milliseconds before each answer"),
     ]
     args = arguments(__doc__, rounds=3, patience=5, space="3 GB", sizes=sizes).parse_args()
@@ -53,47 +53,55 @@ def main():
     }
     with workspace(args.work) as work:
         for task, shape in tasks.items():
-            bucket = work / "buckets" / f"seed-{task}-{shape[-1]}"
+            bucket = work / "buckets" / f"pipeline-{task}-{shape[-1]}-{args.batches}"
             if re.search(args.only, task):
-                make(bucket, shape)
+                make(bucket, shape, args.batches)
                 for way in ("loop", "threads"):
                     compare(work, task, bucket, way, python, args)
 
 
-def make(bucket: Path, shape: list) -> None:
+def make(bucket: Path, shape: list, batches: int) -> None:
     """The batches of each source, made once."""
     for seed, source in enumerate(SOURCES):
         if not (bucket / source).exists():
             say(f"making {bucket.name}/{source}")
             bucket.mkdir(parents=True, exist_ok=True)
-            flags = ["--batches", PARTS, "--file-ids", ",".join(RANGES), "--seed", seed, "--verify", "none", "--json"]
+            flags = ["--batches", batches, "--file-ids", ",".join(RANGES[:batches]), "--seed", seed, "--verify", "none", "--json"]
             command = [TARGET / "release/lorenz-ens", *shape, *flags, "-o", bucket / source]
             subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
 
 
 def compare(work: Path, task: str, bucket: Path, way: str, python: str, args) -> None:
-    """A first run with an empty cache, and one that finds it full."""
+    """A first run with an empty cache, and one that finds it full; both by pipeline.sh and by its steps alone."""
     served = Reader(bucket, args.latency)
-    mine, theirs = work / "pipeline", work / "peer"
-    lists = [word for source in SOURCES for word in ("--source", f"{source}={stores_file(work, bucket, source)}")]
+    theirs = work / "peer"
+    script = [python, HERE / "pipeline_peer.py", way, served.endpoint, bucket.name]
+    peer = [*script, ",".join(SOURCES), args.batches, *POINT, theirs]
+    lists = [f"{source}={stores_file(work, bucket, source, args.batches)}" for source in SOURCES]
+    for name, mine, ours in ours_of(work, served, lists):
+        for run, before in (("first run", lambda out: lambda: shutil.rmtree(out, ignore_errors=True)), ("again", lambda out: lambda: None)):
+            compare_pair(
+                args,
+                served.case(f"xarray + dask + zarr-python, {way}", peer, work / "peer.txt", before(theirs)),
+                served.case(f"{task}, {name}, {run}", ours, work / "pipeline.txt", before(mine)),
+                GOAL if run == "first run" else "none",
+                check=lambda: same_tables(python, mine, theirs),
+                stored_bytes=sum(path.stat().st_size for path in bucket.rglob("*") if path.is_file()),
+                latency_ms=args.latency,
+                server=served.name,
+            )
+        shutil.rmtree(mine)
+    shutil.rmtree(theirs)
+
+
+def ours_of(work: Path, served: "Reader", lists: list):
+    """The names of our ways, their output directories and commands."""
+    mine = work / "pipeline"
     flags = ["--store-flag", "--anonymous", "--store-flag", f"--endpoint={served.endpoint}", "--format", "parquet", "--json"]
-    ours = [ROOT / "scripts/pipeline.sh", *lists, "--lat", POINT[0], "--lon", POINT[1], *flags, "-o", mine]
-    script = [python, HERE / "whole_seed_peer.py", way, served.endpoint, bucket.name]
-    peer = [*script, ",".join(SOURCES), PARTS, *POINT, theirs]
-    cases = [("first run", lambda out: lambda: shutil.rmtree(out, ignore_errors=True)), ("again", lambda out: lambda: None)]
-    for name, before in cases:
-        compare_pair(
-            args,
-            served.case(f"xarray + dask + zarr-python, {way}", peer, work / "peer.txt", before(theirs)),
-            served.case(f"{task}, {name}", ours, work / "pipeline.txt", before(mine)),
-            GOAL if name == "first run" else "none",
-            check=lambda: same_tables(python, mine, theirs),
-            stored_bytes=sum(path.stat().st_size for path in bucket.rglob("*") if path.is_file()),
-            latency_ms=args.latency,
-            server=served.name,
-        )
-    for out in (mine, theirs):
-        shutil.rmtree(out)
+    sources = [word for each in lists for word in ("--source", each)]
+    yield "pipeline.sh", mine, [ROOT / "scripts/pipeline.sh", *sources, "--lat", POINT[0], "--lon", POINT[1], *flags, "-o", mine]
+    mine = work / "steps"
+    yield "its steps", mine, [HERE / "pipeline_steps.sh", mine, *POINT, served.endpoint, *lists]
 
 
 class Reader:
@@ -110,9 +118,9 @@ class Reader:
         return Served(self.root, self.port, self.latency, *case)
 
 
-def stores_file(work: Path, bucket: Path, source: str) -> Path:
+def stores_file(work: Path, bucket: Path, source: str, batches: int) -> Path:
     path = work / f"{source}.txt"
-    path.write_text("".join(f"s3://{bucket.name}/{source}/batch_{number:02}.zarr\n" for number in range(PARTS)))
+    path.write_text("".join(f"s3://{bucket.name}/{source}/batch_{number:02}.zarr\n" for number in range(batches)))
     return path
 
 

@@ -1,7 +1,7 @@
-"""What a user of xarray and zarr-python measures for the tables of the seed (seed_tables.py): prints the seconds, as JSON.
+"""What a user of xarray and zarr-python measures for lessons.py: prints the seconds, as JSON.
 
-    seed_peers.py read STORE              all values of t2m, by zarr-python
-    seed_peers.py batches STORE SIZE      one cell of all variables, SIZE file_ids at a time, by xarray and dask
+    lessons_peers.py read STORE              all values of t2m, by zarr-python
+    lessons_peers.py batches STORE SIZE      one cell of all variables, SIZE file_ids at a time, by xarray and dask
 """
 
 import json

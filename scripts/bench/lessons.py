@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""The tables of the seed, measured with these tools: threads of a chunk, workers × threads, batch sizes, Amdahl's law.
+"""The tables of the article (README.md names it), measured with these tools: threads of a chunk, workers × threads, batch sizes,
+Amdahl's law.
 
-    scripts/bench/seed_tables.py [--rounds N] [--steps N] [--files N] [--only REGEX] [--work DIR] [--no-build]
+    scripts/bench/lessons.py [--rounds N] [--steps N] [--files N] [--only REGEX] [--work DIR] [--no-build]
 
 threads     decoding one chunk with 1 thread and with all, and as many chunks side by side, for chunks of 1 to 32 blocks
             (zinspect --bench); whether the number of threads that wrote a chunk changes it, or how fast zarr-python reads it
 workers     zrecompress with workers × threads, on many chunks of 4 MB and on one of 100 MB
 batches     one point of 69 file_ids in batches of 3, 10 and 69 (zpoint, xarray with dask), and zrecompress in less and less memory
 amdahl      the speed-up on all cores, predicted from a run on one, and measured
-arithmetic  what the seed's own figures give: nothing is measured
+arithmetic  what the article's own figures give: nothing is measured
 Prints one JSON line per row of a table; README.md explains the numbers.
 """
 
@@ -49,7 +50,7 @@ def main():
 
 
 def row(table, **cells):
-    emit(bench="seed_tables", table=table, cores=CORES, row=cells)
+    emit(bench="lessons", table=table, cores=CORES, row=cells)
 
 
 def tool(name, *words):
@@ -60,7 +61,7 @@ def tool(name, *words):
 
 def maps(work, steps, *flags):
     """A store of t2m in maps (721, 1440) of int16, two to a chunk, or as many as the flags want."""
-    name = "-".join(re.sub(r"\W+", "", str(word)) for word in ("seed-maps", steps, *flags))
+    name = "-".join(re.sub(r"\W+", "", str(word)) for word in ("lesson-maps", steps, *flags))
     if not (work / name).exists():
         tool("lorenz-ens", *MAPS, "--times", steps, *flags, "-o", work / name)
     return work / name / "batch_00.zarr"
@@ -78,7 +79,7 @@ def measured(cases, args):
 
 def recompressed(work, source, name, *flags):
     """The store in another codec, made once."""
-    output = work / f"seed-{re.sub(r'[^a-z0-9]+', '-', name)}.zarr"
+    output = work / f"lesson-{re.sub(r'[^a-z0-9]+', '-', name)}.zarr"
     if not output.exists():
         tool("zrecompress", source, output, "--json", "--verify", "none", *flags)
     return output
@@ -92,7 +93,7 @@ def threads(work, args):
     source = maps(work, args.steps, "--cname", "lz4")
     counts = [1, 8]
     written = [recompressed(work, source, f"written by {n} of {args.steps}", "-j", 1, "--nthreads", n) for n in counts]
-    reads = [Case(f"zarr-python, {n}", [python, HERE / "seed_peers.py", "read", path], work / "read.out") for n, path in zip(counts, written)]
+    reads = [Case(f"zarr-python, {n}", [python, HERE / "lessons_peers.py", "read", path], work / "read.out") for n, path in zip(counts, written)]
     others = measured(reads, args) if python else None
     for count, path, case in zip(counts, written, reads):
         chunk = next(record for record in tool("zinspect", "--json", "--var", "t2m", path) if record["type"] == "chunk")
@@ -123,7 +124,7 @@ def decoding(name, store, args):
         codec=name,
         blocks=blocks,
         most_threads=chunk.get("max_threads", 1),
-        one_thread_gb_per_second=one,
+        gb_per_second_of_one_thread=one,
         **{f"{CORES}_threads_speedup": round(best["inside", CORES] / one, 2) if ("inside", CORES) in best else 1},
         **{f"{CORES}_threads_at_best": round(blocks / math.ceil(blocks / min(CORES, chunk.get("max_threads", 1))), 2)},
         **{f"{CORES}_chunks_speedup": round(best["across", CORES] / one, 2) if ("across", CORES) in best else "not measured"},
@@ -131,7 +132,7 @@ def decoding(name, store, args):
 
 
 def workers(work, args):
-    out = work / "seed-workers.zarr"
+    out = work / "lesson-workers.zarr"
     layouts = {"chunks of 4 MB": maps(work, args.steps, "--cname", "lz4")}
     layouts[f"one chunk of {args.steps * 721 * 1440 * 2 // 10**6} MB"] = maps(work, args.steps, "--cname", "lz4", "--chunks", f"time={args.steps}")
     pairs = sorted({(1, 1), (1, CORES), (CORES, 1), (CORES, CORES)})
@@ -158,7 +159,7 @@ def workers(work, args):
 
 
 def batches(work, args):
-    archive = work / f"seed-files-{args.files}"
+    archive = work / f"lesson-files-{args.files}"
     if not archive.exists():
         tool("lorenz-ens", *FILES, "--file-ids", args.files, "-o", archive)
     store, python = archive / "batch_00.zarr", python_with("xarray, dask, zarr", "PIPELINE_PEERS_PYTHON", "peers-venv")
@@ -166,7 +167,7 @@ def batches(work, args):
     for size in (3, 10, args.files):
         cases.append((size, "zpoint, a process for each batch", Case(f"zpoint, {size}", point(work, store, size, args.files), work / "b.out")))
         if python:
-            command = [python, HERE / "seed_peers.py", "batches", store, size]
+            command = [python, HERE / "lessons_peers.py", "batches", store, size]
             cases.append((size, "xarray + dask, .load() of each batch", Case(f"xarray, {size}", command, work / "b.out")))
     others = measured([case for _, _, case in cases], args)
     for size, program, case in cases:
@@ -190,7 +191,7 @@ def point(work, store, size, files):
 
 def memory(work, args):
     """The same work in less and less memory: what a batch is to these tools."""
-    source, out = maps(work, args.steps, "--cname", "lz4"), work / "seed-memory.zarr"
+    source, out = maps(work, args.steps, "--cname", "lz4"), work / "lesson-memory.zarr"
     limits = ["2G", "128M", "64M", "40M"]
     chunks = ["--chunks", f"time={args.steps},latitude=103,longitude=90"]
     flags = ["--json", "--overwrite", "--verify", "none", *chunks]
@@ -209,7 +210,7 @@ def memory(work, args):
 
 def amdahl(work, args):
     """The parallel part of a run on one thread is the time of its phases; the rest is serial."""
-    source, out = maps(work, args.steps, "--cname", "lz4"), work / "seed-amdahl.zarr"
+    source, out = maps(work, args.steps, "--cname", "lz4"), work / "lesson-amdahl.zarr"
     flags = ["--json", "--timing", "--verify", "none", "--overwrite", "--nthreads", 1]
     runs = {jobs: [tool("zrecompress", source, out, *flags, "-j", jobs)[-1] for _ in range(max(args.rounds, 1))] for jobs in (1, CORES)}
     shutil.rmtree(out, ignore_errors=True)
@@ -239,19 +240,19 @@ def arithmetic(work, args):
     """Lesson 9: 600 s of loading and 600 s of extraction on one thread; lesson 11: 22 batches in rounds."""
     for count, theirs in ((1, 600), (8, 75), (16, 38), (32, 15), (64, 10), (96, 8)):
         row(
-            "The seed's workers, by Amdahl's law (seconds of a batch; not measured)",
+            "The article's workers, by Amdahl's law (seconds of a batch; not measured)",
             workers=count,
-            extraction_in_the_seed=theirs,
+            extraction_in_the_article=theirs,
             extraction_at_best=round(600 / count, 1),
             whole_batch=round(600 + 600 / count, 1),
             speedup=round(1200 / (600 + 600 / count), 2),
         )
     for name, count, seconds, theirs in (("8 × 12", 8, 1500, 4125), ("16 × 6", 16, 1550, 2131)):
         row(
-            "The seed's workers × threads, in whole rounds (not measured)",
+            "The article's workers × threads, in whole rounds (not measured)",
             workers_times_threads=name,
             rounds=math.ceil(22 / count),
-            seconds_in_the_seed=theirs,
+            seconds_in_the_article=theirs,
             seconds=math.ceil(22 / count) * seconds,
         )
 

@@ -1,8 +1,8 @@
 """The pipeline as its users write it, with xarray, dask and zarr-python: from the batches of an archive to a table of one point.
 
-    whole_seed_peer.py WAY ENDPOINT BUCKET SOURCES BATCHES LAT LON OUT
+    pipeline_peer.py WAY ENDPOINT BUCKET SOURCES BATCHES LAT LON OUT
 
-    loop      one batch after another, each loaded by dask on 32 threads: the program of the seed
+    loop      one batch after another, each loaded by dask on 32 threads: the program of the article
     threads   the same, 8 batches at a time in a ThreadPoolExecutor
 
 For each of the comma-separated SOURCES: open each batch, select the nearest cell, load it, write it to OUT/cache, read it back
