@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use zarray::{Array, Pool, ZarrFormat};
+use zarray::{Array, Pool, ZarrFormat, json};
 use zcodec::{crc32c, crc32c_append};
 use zstore::{Store, StoreError};
 
@@ -72,12 +72,26 @@ fn keys(array: &Array) -> impl Iterator<Item = String> {
 
 fn checksum(store: &Store, keys: &[String]) -> Result<u32, StoreError> {
     let (mut sum, mut text) = (0, Vec::new());
+    // The metadata of remote stores was read from the one document that holds all, if there is one.
+    if store.is_remote() && reads_consolidated(store, &mut text)? {
+        return Ok(crc32c(&text));
+    }
     for key in keys {
         let found = store.get(key, &mut text)?.map(|_| crc32c(&text));
         sum = crc32c_append(sum, key.as_bytes());
         sum = crc32c_append(sum, &found.map_or([0; 5], present));
     }
     Ok(sum)
+}
+
+/// Reads the consolidated metadata of a store; whether there is any.
+fn reads_consolidated(store: &Store, text: &mut Vec<u8>) -> Result<bool, StoreError> {
+    if store.get(".zmetadata", text)?.is_some() {
+        return Ok(true);
+    }
+    let is_root = store.get("zarr.json", text)?.is_some();
+    let member = json::member(text, 0, "consolidated_metadata").filter(|_| is_root);
+    Ok(member.is_some_and(|range| &text[range] != b"null"))
 }
 
 /// A checksum that differs from that of a document that is absent.

@@ -12,13 +12,17 @@ use crate::scene::{Batch, batches};
 const MOST_MEMORY: u64 = 150_000_000;
 
 fn peak(outcome: &Outcome) -> u64 {
-    outcome.records().pop().unwrap()["timing"]["peak_memory_bytes"].as_u64().unwrap()
+    outcome.summary()["peak_memory_bytes"].as_u64().unwrap()
 }
 
 /// Runs `zdedup` on the stores that a file names: command lines are shorter.
 fn zdedup_of(list: &Path, more: &[&str]) -> Outcome {
     let limit = std::time::Duration::from_secs(300);
-    Tool::new("zdedup").args(["--json", "--dim", "file_id", "--stores-from"]).arg(list).args(more).run_within(limit)
+    Tool::new("zdedup")
+        .args(["--json", "--timing", "--dim", "file_id", "--stores-from"])
+        .arg(list)
+        .args(more)
+        .run_within(limit)
 }
 
 fn list_of(paths: &[PathBuf]) -> String {

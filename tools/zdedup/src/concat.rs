@@ -23,7 +23,7 @@ use crate::layout::{cannot_encode, laid_out, reads_again};
 use crate::options::{Options, OutputOptions};
 use crate::plan_body::{Body, GroupRuns};
 use crate::rules::{CopyMode, JoinMode};
-use crate::variables::axis;
+use crate::variables::{axis, is_coordinate};
 
 /// `zdedup` as a writer.
 pub struct Concat<'a> {
@@ -32,6 +32,8 @@ pub struct Concat<'a> {
     groups: Option<Vec<GroupRuns>>,
     /// The coordinate of the store that is appended to, as the choice was made from it.
     before: Option<&'a Column>,
+    /// Attributes of the coordinate: plans have none, and times are read by them.
+    coordinate: Mutex<serde_json::Map<String, serde_json::Value>>,
     /// The batches of each group.
     aligned: Mutex<Option<Arc<Vec<Aligned>>>>,
     /// Whether the ranges of a group fit chunks of a length along the dimension.
@@ -47,6 +49,7 @@ impl<'a> Concat<'a> {
             options,
             groups,
             before,
+            coordinate: Mutex::default(),
             aligned: Mutex::default(),
             fitting: Mutex::default(),
             copied: AtomicU64::new(0),
@@ -107,6 +110,9 @@ impl<'a> Concat<'a> {
         shapes: &Shapes,
         array: &Array,
     ) -> Result<ArrayPlan, Failure> {
+        if is_coordinate(array, &body.dim) {
+            *self.coordinate.lock() = array.attributes.clone();
+        }
         let Some(view) = aligned.view(array, runs)? else {
             let plan = ArrayPlan::new(array.clone(), Action::Copy("no such dimension"), body.append);
             return Ok(plan);
@@ -388,14 +394,10 @@ impl Writer for Concat<'_> {
         body.check_shapes(plans).map(drop).map_err(|failure| failure.at(store.location()))
     }
 
-    fn check_written(
-        &self,
-        body: &Body,
-        plans: &[ArrayPlan],
-        written: &Store,
-        pool: &Pool,
-    ) -> Result<(), Failure> {
-        body.check_coordinate(plans, written, pool, self.memory())
+    fn check_written(&self, body: &Body, plans: &[ArrayPlan], written: &Store, pool: &Pool) -> Result<(), Failure> {
+        let Some(plan) = plans.iter().find(|plan| is_coordinate(&plan.array, &body.dim)) else { return Ok(()) };
+        let array = Array { attributes: self.coordinate.lock().clone(), ..plan.array.clone() };
+        body.check_coordinate(&array, written, pool, self.memory())
     }
 
     fn attributes<'b>(&self, body: &'b Body) -> &'b Attributes {

@@ -88,28 +88,21 @@ pub struct Body {
 }
 
 impl Body {
-    /// Reads the coordinate as it was written and compares it with what was chosen: no other program changed it in between, and no value
+    /// Reads the coordinate `array` as it was written and compares it with what was chosen: no other program changed it in between, and no value
     /// that was left out came back. Of a store that is appended to, that are the values it had and the new ones.
     ///
     /// # Errors
     /// [`Exit::Output`] if they differ; a chunk that cannot be read.
-    pub fn check_coordinate(
-        &self,
-        plans: &[ArrayPlan],
-        written: &Store,
-        pool: &Pool,
-        memory: u64,
-    ) -> Result<(), Failure> {
-        let Some(plan) = plans.iter().find(|plan| is_coordinate(&plan.array, &self.dim)) else { return Ok(()) };
+    pub fn check_coordinate(&self, array: &Array, written: &Store, pool: &Pool, memory: u64) -> Result<(), Failure> {
         let Some(expected) = self.groups.first().map(|group| group.values) else { return Ok(()) };
-        let (column, _) = read_coordinate(written, &plan.array, Mode::Cf, pool, memory)?;
+        let (column, _) = read_coordinate(written, array, Mode::Cf, pool, memory)?;
         if checksum(&column, 0..column.len()) == expected {
             return Ok(());
         }
         let text = "the values that were written are not those that were chosen: a source was changed by another program; \
                     the output is not published";
         Err(Failure::new(Exit::Output, text)
-            .at(written.place(plan.array.key_prefix()))
+            .at(written.place(array.key_prefix()))
             .hint("remove the .plan directory next to the output, then run the command again"))
     }
 
