@@ -70,8 +70,10 @@ fn equal_encodings_are_not_decoded() {
         // The three coordinates are one chunk each; variables have 9 × 2 chunks.
         assert_eq!(summary["chunks_identical"], 3 + 4 * 18, "{format:?}");
         theirs.change(&key, |bytes| bytes[9] ^= 1);
-        let outcome = against(&ours.store(), &theirs.store(), &[]).expect(3);
-        assert!(!outcome.of_type("error").is_empty());
+        // Both have to be decoded now, and ours is found to be damaged.
+        let outcome = against(&ours.store(), &theirs.store(), &[]).expect(1);
+        assert_eq!(outcome.of_type("finding")[0]["key"], key, "{}", outcome.stdout);
+        assert_eq!(outcome.record("compare", "/u10")["result"], "not_compared");
     }
     // Copied chunks are equal across formats, too.
     let summary = against(&Scene::sound(Format::V2).store(), &Scene::sound(Format::V3).store(), &["--var", "t2m"]);
@@ -161,6 +163,18 @@ fn metadata_that_differ_are_named() {
         }
         against(&scene.store(), &sound.store(), &["--skip", kinds[0]]).expect(0);
     }
+}
+
+/// Another fill value is worth knowing: chunks that are not stored would read otherwise.
+#[test]
+fn another_fill_value_is_a_note() {
+    let sound = Scene::sound(Format::V3);
+    let mut changed = arrays();
+    changed.iter_mut().find(|array| array.name == "u10").unwrap().fill = json!("NaN");
+    let outcome = against(&Scene::of(Format::V2, changed).store(), &sound.store(), &[]).expect(0);
+    let found = outcome.of_type("finding");
+    let note = found.iter().find(|finding| finding["kind"] == "fill_value_differs").unwrap();
+    assert_eq!((&note["path"], &note["severity"]), (&"/u10".into(), &"info".into()), "{note}");
 }
 
 #[test]

@@ -173,7 +173,12 @@ fn other_bytes_with_the_same_values_are_only_noted() {
     let outcome = check(&other.store(), &manifest, &[]).expect(1);
     let kinds: Vec<_> = findings(&outcome).into_iter().filter(|(kind, ..)| kind.starts_with("array_")).collect();
     assert!(kinds.iter().all(|(kind, ..)| kind == "array_rechunked") && kinds.len() == 4, "{kinds:?}");
+    // And with another value.
     other.set("t2m", |index, value| *value += if index == [1, 1, 1] { 1.0 } else { 0.0 });
+    let outcome = check(&other.store(), &manifest, &[]).expect(1);
+    let changed: Vec<Value> =
+        outcome.of_type("finding").into_iter().filter(|finding| finding["kind"] == "array_changed").collect();
+    assert_eq!((changed.len(), &changed[0]["path"], &changed[0]["severity"]), (1, &"/t2m".into(), &"error".into()));
 }
 
 #[test]

@@ -125,6 +125,45 @@ def test_stores_of_xarray(tmp_path: Path) -> None:
     assert (finding["first_index"], finding["differing"]) == ([25, 19, 23], 1)
 
 
+@pytest.mark.parametrize("layout", range(4))
+def test_lists_name_the_objects_that_numpy_says(layout: int, tmp_path: Path) -> None:
+    """Missing are those that only the other store has, corrupt those that hold other values or cannot be decoded."""
+    random = np.random.default_rng(layout)
+    values = random.normal(0, 1, SHAPE).astype("f4")
+    chunks = (4, 5, 3)
+    counts = [-(-length // chunk) for length, chunk in zip(SHAPE, chunks, strict=True)]
+    every = [tuple(index) for index in np.ndindex(*counts)]
+    picked = [every[number] for number in random.choice(len(every), 9, replace=False)]
+    missing, damaged, different = picked[:3], picked[3:6], picked[6:]
+    changed = values.copy()
+    for index in different:
+        changed[tuple(number * chunk for number, chunk in zip(index, chunks, strict=True))] += 1
+    store = write(tmp_path / "store", changed, zarr_format=2, chunks=chunks)
+    others = [
+        {"zarr_format": 2, "chunks": chunks},
+        {"zarr_format": 3, "chunks": (13, 2, 8)},
+        {"zarr_format": 3, "chunks": (2, 2, 2), "shards": (8, 20, 6)},
+        {"zarr_format": 2, "chunks": (13, 17, 8), "order": "F"},
+    ]
+    other = write(tmp_path / "other", values, **others[layout])
+    key = {index: ".".join(map(str, index)) for index in every}
+    for index in missing:
+        (store / key[index]).unlink()
+    for index in damaged:
+        (store / key[index]).write_bytes(b"not a chunk")
+
+    def listed(flag: str) -> list[str]:
+        file = tmp_path / flag
+        assert compare(store, other, flag, str(file)).code == 1
+        return file.read_text().splitlines()
+
+    assert listed("--missing") == [f"{store}/{key[index]}" for index in sorted(missing)]
+    assert listed("--corrupt") == [f"{store}/{key[index]}" for index in sorted(damaged + different)]
+    combined = dict(line.split(" ", 1)[::-1] for line in listed("--combined"))
+    assert len(combined) == len(every)
+    assert sum(sign == "=" for sign in combined.values()) == len(every) - 9
+
+
 def test_manifest_of_rechunked_stores(tmp_path: Path) -> None:
     """Hashes of values are equal in any chunks, and those of bytes are SHA-256."""
     import hashlib

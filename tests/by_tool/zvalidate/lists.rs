@@ -35,10 +35,7 @@ fn a_comparison_lists_missing_and_corrupt_objects() {
         };
         ours.set("t2m", |index, value| *value += if index[0] == 49 && index[1] == 0 { 1.0 } else { 0.0 });
         ours.remove(&ours.key("t2m", missing));
-        ours.change(&ours.key("t2m", damaged), |bytes| {
-            let middle = bytes.len() / 3;
-            bytes[middle..middle + 200].fill(0x55);
-        });
+        ours.change(&ours.key("t2m", damaged), |bytes| bytes[24..90].fill(0xff));
         // Neither has it, and the fill value 0 is what both read.
         for scene in [&ours, &theirs] {
             fs::remove_dir_all(scene.path(if scene.format == Format::V2 { "tp" } else { "tp/c" })).unwrap();

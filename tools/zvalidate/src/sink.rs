@@ -24,7 +24,7 @@ pub struct Sink<'s> {
     pub lists: Option<Lists>,
     /// The maps that are drawn.
     pub maps: Maps,
-    /// Whether findings and errors are dropped, because another part reports them.
+    /// Whether findings are only counted, and errors dropped, because another part reports them.
     pub is_muted: bool,
     policy: &'s Policy,
     /// Findings of a kind about one array that are printed; the others are counted.
@@ -90,10 +90,15 @@ impl<'s> Sink<'s> {
     /// # Errors
     /// The output cannot be written.
     pub fn emit(&mut self, finding: Finding) -> Result<(), Failure> {
-        if self.is_muted || !self.policy.reports(&finding) {
+        if !self.policy.reports(&finding) {
             return Ok(());
         }
         let severity = self.policy.severity(&finding);
+        if self.is_muted {
+            let path = finding.record.path.unwrap_or_default();
+            self.counts.entry((path, finding.kind)).or_default().serious += u64::from(severity > Severity::Info);
+            return Ok(());
+        }
         if let Some(lists) = &mut self.lists {
             lists.finding(&finding, &self.store)?;
         }

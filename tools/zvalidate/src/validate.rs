@@ -66,11 +66,9 @@ impl<'s> Run<'s> {
         self.sink.begin(&name);
         let labels = Labels::new(&context);
         let mut digest = self.across.digest(&name);
-        if division.has_rest() {
-            metadata::check(&context, &hierarchy, &mut self.sink)?;
-        }
-        // Other parts only have to know which arrays are coordinates.
+        // Other parts have to know which arrays are coordinates, and how many findings are about each of their arrays.
         self.sink.is_muted = !division.has_rest();
+        metadata::check(&context, &hierarchy, &mut self.sink)?;
         coordinates::check(&context, &mut digest, &mut self.sink)?;
         self.sink.is_muted = false;
         arrays::check(&context, &labels, self.bar, &mut digest, &mut self.sink)?;

@@ -131,16 +131,6 @@ pub fn listed() -> Vec<Fault> {
             plant: |scene| scene.change(&chunk(scene), |bytes| bytes.truncate(9)),
             ..DEFAULT
         },
-        // A chunk that the grid does not cut: one at the edge is mostly padding.
-        Fault {
-            kind: "small_object",
-            path: "/t2m",
-            formats: UNSHARDED,
-            flags: &["--level", "list"],
-            located: |scene| scene.key("t2m", [2, 0, 0]),
-            plant: |scene| scene.change(&scene.key("t2m", [2, 0, 0]), |bytes| bytes.truncate(20)),
-            ..DEFAULT
-        },
         Fault {
             kind: "unfinished_output",
             formats: &[V3],

@@ -157,6 +157,21 @@ fn every_planted_fault_is_found_named_and_located() {
     assert!(failed.is_empty(), "{} of {cases} cases failed:\n{}", failed.len(), failed.concat());
 }
 
+/// One that the grid does not cut: a chunk at the edge is mostly padding.
+#[test]
+fn an_object_much_smaller_than_the_others_is_a_note() {
+    for format in UNSHARDED {
+        let scene = Scene::sound(*format);
+        let key = scene.key("t2m", [2, 0, 0]);
+        scene.change(&key, |bytes| bytes.truncate(20));
+        let outcome = Tool::new("zvalidate").args(["--json", "--level", "list"]).arg(scene.store()).run().expect(0);
+        let found = outcome.of_type("finding");
+        let small: Vec<&Value> = found.iter().filter(|finding| finding["kind"] == "small_object").collect();
+        assert_eq!((small.len(), &small[0]["key"]), (1, &key.into()), "{found:#?}");
+        assert!(small[0]["expected"].as_str().unwrap().contains("median"), "{}", small[0]);
+    }
+}
+
 /// What is worth knowing and no fault: the exit code is 0.
 #[test]
 fn notes_are_found_and_do_not_fail() {

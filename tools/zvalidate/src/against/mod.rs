@@ -2,9 +2,11 @@
 //! their arrays → compare metadata → compare values → emit.
 
 mod encoding;
+mod fill;
 pub mod human;
 mod metadata;
 mod pair;
+mod region;
 mod regions;
 mod report;
 

@@ -1,10 +1,10 @@
 //! Compares the values of two arrays of one shape: chunk by chunk where their chunks are the same, else region by region.
 
-use zarray::{ScratchPool, Subset, ZarrError, read_region};
-use zcodec::to_usize;
+use zarray::{ScratchPool, Subset, ZarrError};
 use zstore::ByteRange;
 
 use crate::against::encoding::{are_shards_alike, is_alike};
+use crate::against::fill::filled;
 use crate::against::regions::{Limits, Regions};
 use zvalue::Class;
 use zvalue::{Difference, Tolerance, compare};
@@ -49,11 +49,11 @@ enum Walk {
 /// Buffers of a worker.
 #[derive(Default)]
 pub struct PairBuffers {
-    ours: PartBuffers,
-    theirs: PartBuffers,
-    a: Vec<u8>,
-    b: Vec<u8>,
-    region: Vec<u8>,
+    pub(super) ours: PartBuffers,
+    pub(super) theirs: PartBuffers,
+    pub(super) a: Vec<u8>,
+    pub(super) b: Vec<u8>,
+    pub(super) region: Vec<u8>,
 }
 
 /// What was found of one item: a shard, a chunk or a region.
@@ -277,7 +277,7 @@ impl<'a> Pair<'a> {
     }
 
     /// Takes note of the object of our chunk, and of whether it and what the other store has there are stored.
-    fn note_stored(&self, index: &[u64], [ours, theirs]: [bool; 2], result: &mut ItemResult) {
+    pub(super) fn note_stored(&self, index: &[u64], [ours, theirs]: [bool; 2], result: &mut ItemResult) {
         let array = self.ours.array;
         let (Some(grid), is_shard) = (&array.grid, array.chain.split_shards().is_some()) else { return };
         let number = || match is_shard {
@@ -318,7 +318,7 @@ impl<'a> Pair<'a> {
     }
 
     /// Compares elements, as decoded chunks hold them.
-    fn compare(&self, a: &[u8], b: &[u8]) -> Difference {
+    pub(super) fn compare(&self, a: &[u8], b: &[u8]) -> Difference {
         if self.is_alike_decoded() && a == b {
             return Difference::default();
         }
@@ -332,7 +332,7 @@ impl<'a> Pair<'a> {
     }
 
     /// Adds what was found in `part`, which lies in our chunk `number`.
-    fn add(&self, number: u64, part: &Subset, found: Difference, result: &mut ItemResult) {
+    pub(super) fn add(&self, number: u64, part: &Subset, found: Difference, result: &mut ItemResult) {
         result.compared += part.elements();
         result.bytes += part.elements().saturating_mul(self.ours.itemsize as u64);
         if found.differing > 0 || found.max > 0.0 {
@@ -341,102 +341,11 @@ impl<'a> Pair<'a> {
             result.differing.push((number, Difference { first, ..found }));
         }
     }
-
-    /// Compares a region: theirs is put together, then each of our chunks is held against it.
-    fn region(&self, region: &Subset, buffers: &mut PairBuffers, result: &mut ItemResult) -> Result<(), ZarrError> {
-        let stored = self.assemble(region, buffers)?;
-        let (ours, theirs) = (self.ours.reader.grid(), self.theirs.reader.grid());
-        let (chunks, their_chunks) = (ours.touched(region), theirs.touched(region));
-        for index in (0..chunks.elements()).map(|member| chunks.member(member)) {
-            let Some(part) = ours.chunk(&index).intersection(region) else { continue };
-            let touched = theirs.touched(&part);
-            let mut at =
-                (0..touched.elements()).map(|member| stored[to_usize(their_chunks.number(&touched.member(member)))]);
-            let (any, all) = (at.clone().any(|stored| stored), at.all(|stored| stored));
-            let number = ours.number(&index);
-            match self.part(&index, &part, region, buffers) {
-                Err(error) => result.note(|| number, Err(error)),
-                Ok((is_stored, found)) => {
-                    self.note_stored(&index, [is_stored, any], result);
-                    // A chunk that reaches into several regions is counted where it begins.
-                    let begins = part.start() == ours.chunk(&index).start();
-                    result.one_sided[0] += u64::from(begins && is_stored && !all && found.differing == 0);
-                    result.one_sided[1] += u64::from(begins && !is_stored && any && found.differing == 0);
-                    self.add(number, &part, found, result);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts their region together, in C order; whether each of their chunks is stored.
-    fn assemble(&self, region: &Subset, buffers: &mut PairBuffers) -> Result<Vec<bool>, ZarrError> {
-        let grid = self.theirs.reader.grid();
-        let chunks = grid.touched(region);
-        let mut stored = Vec::with_capacity(to_usize(chunks.elements()));
-        let size = self.theirs.itemsize;
-        buffers.region.resize(to_usize(region.elements()) * size, 0);
-        for index in (0..chunks.elements()).map(|member| chunks.member(member)) {
-            let Some(part) = grid.chunk(&index).intersection(region) else { continue };
-            let is_stored = self.theirs.fetch(&index, &mut buffers.theirs)?;
-            match is_stored {
-                true => self.theirs.part(&index, &part, &mut buffers.theirs, &mut buffers.b)?,
-                false => filled(self.theirs.fill(&index)?, &part, &mut buffers.b),
-            }
-            zarray::copy_subset(&part, &part, &buffers.b, region, &mut buffers.region, size);
-            stored.push(is_stored);
-        }
-        Ok(stored)
-    }
-
-    /// Whether our chunk `index` is stored, and what differs of its `part` from their region.
-    fn part(
-        &self,
-        index: &[u64],
-        part: &Subset,
-        region: &Subset,
-        buffers: &mut PairBuffers,
-    ) -> Result<(bool, Difference), ZarrError> {
-        let is_stored = self.ours.fetch(index, &mut buffers.ours)?;
-        match is_stored {
-            true => self.ours.part(index, part, &mut buffers.ours, &mut buffers.a)?,
-            false => filled(self.ours.fill(index)?, part, &mut buffers.a),
-        }
-        if part == region {
-            return Ok((is_stored, self.compare(&buffers.a, &buffers.region)));
-        }
-        let size = self.theirs.itemsize;
-        buffers.b.resize(to_usize(part.elements()) * size, 0);
-        zarray::copy_subset(part, region, &buffers.region, part, &mut buffers.b, size);
-        Ok((is_stored, self.compare(&buffers.a, &buffers.b)))
-    }
-
-    /// Compares elements of variable length.
-    fn texts(&self, region: &Subset, memory: u64, result: &mut ItemResult) -> Result<(), ZarrError> {
-        let read = |parts: &Parts| read_region(parts.store, parts.array, region, &zarray::Pool::new(1), memory / 2);
-        let (ours, theirs) = (read(&self.ours)?, read(&self.theirs)?);
-        let (zarray::ArrayValues::Variable(ours), zarray::ArrayValues::Variable(theirs)) = (ours, theirs) else {
-            return Ok(());
-        };
-        result.compared += region.elements();
-        let grid = self.ours.reader.grid();
-        let whole = Subset::whole(&self.ours.array.shape);
-        for (at, _) in ours.iter().zip(&theirs).enumerate().filter(|(_, (a, b))| a != b) {
-            let element = region.member(at as u64);
-            let chunk = grid.number(grid.touched(&Subset::new(element.clone(), vec![1; element.len()])).start());
-            let first = Some(whole.number(&element));
-            match result.differing.iter_mut().rfind(|(number, _)| *number == chunk) {
-                Some((_, found)) => found.differing += 1,
-                None => result.differing.push((chunk, Difference { differing: 1, first, max: 0.0 })),
-            }
-        }
-        Ok(())
-    }
 }
 
 impl ItemResult {
     /// Notes a chunk that could not be compared.
-    fn note(&mut self, number: impl FnOnce() -> u64, done: Result<(), ZarrError>) {
+    pub(super) fn note(&mut self, number: impl FnOnce() -> u64, done: Result<(), ZarrError>) {
         match done {
             Ok(()) => {}
             Err(ZarrError::NotFetched { .. }) => self.skipped += 1,
@@ -453,13 +362,4 @@ fn bytes_of_element(parts: &Parts) -> u64 {
 /// Bytes of memory that a chunk takes: stored, decoded, and as a part.
 fn chunk_memory(parts: &Parts) -> u64 {
     parts.reader.chunk_bytes().saturating_mul(3)
-}
-
-/// The fill value, once for each element of `part`.
-fn filled(fill: &[u8], part: &Subset, target: &mut Vec<u8>) {
-    target.clear();
-    match fill.first().filter(|first| fill.iter().all(|byte| byte == *first)) {
-        Some(first) => target.resize(to_usize(part.elements()) * fill.len(), *first),
-        None => (0..part.elements()).for_each(|_| target.extend_from_slice(fill)),
-    }
 }

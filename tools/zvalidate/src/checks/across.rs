@@ -22,6 +22,9 @@ const SMALL: f64 = 0.25;
 /// Largest absolute values that differ by this factor are of other units.
 const ORDERS: f64 = 20.0;
 
+/// Distances of a store that are kept.
+const FEW: usize = 4;
+
 /// Attributes that change what values mean.
 const MEANING: [&str; 4] = ["units", "calendar", "scale_factor", "add_offset"];
 
@@ -44,6 +47,8 @@ struct Axis {
     /// First and last value, in increasing order, with their labels; `None` for text.
     ends: Option<([f64; 2], [String; 2])>,
     step: Option<f64>,
+    /// Distances between neighbours, where they are too few to tell a step.
+    distances: Vec<f64>,
     /// Whether it is part of the grid: stores are not joined along it.
     is_grid: bool,
 }
@@ -76,22 +81,26 @@ impl Digest {
         let rows = if is_up { rows } else { [rows[1], rows[0]] };
         let ends = (rows.map(|row| series.value(row)), rows.map(|row| series.label(row)));
         let step = series.step().map(|step| step.length());
-        self.add_axis(array, dim, series.len(), hasher.finish(), Some(ends), step);
+        let pairs = if step.is_some() { 0 } else { FEW.min(series.len().saturating_sub(1)) };
+        let distances = (0..pairs).map(|row| (series.value(row + 1) - series.value(row)).abs()).collect();
+        self.add_axis(array, dim, (series.len(), hasher.finish()), Some(ends), step);
+        if let Some(axis) = self.axes.get_mut(&array.path) {
+            axis.distances = distances;
+        }
     }
 
     /// Adds a coordinate of texts.
     pub fn texts(&mut self, array: &Array, dim: &str, column: &Column) {
         let mut hasher = DefaultHasher::new();
         (0..column.len()).for_each(|row| label_of(column, row).hash(&mut hasher));
-        self.add_axis(array, dim, column.len(), hasher.finish(), None, None);
+        self.add_axis(array, dim, (column.len(), hasher.finish()), None, None);
     }
 
     fn add_axis(
         &mut self,
         array: &Array,
         dim: &str,
-        length: usize,
-        hash: u64,
+        (length, hash): (usize, u64),
         ends: Option<([f64; 2], [String; 2])>,
         step: Option<f64>,
     ) {
@@ -100,7 +109,7 @@ impl Digest {
             text("axis") == "Z" || !text("positive").is_empty() || dim.contains("level") || dim == "pressure";
         let is_space = matches!(text("axis"), "X" | "Y") || matches!(dim, "x" | "y");
         let is_grid = classify(array).is_some() || is_vertical || is_space;
-        let axis = Axis { dim: dim.to_owned(), length, hash, ends, step, is_grid };
+        let axis = Axis { dim: dim.to_owned(), length, hash, ends, step, distances: Vec::new(), is_grid };
         self.axes.insert(array.path.clone(), axis);
     }
 }
@@ -179,6 +188,7 @@ impl Across {
         }
         let ends = |axis: &Axis| axis.ends.as_ref().map_or([0.0; 2], |(ends, _)| *ends);
         parts.sort_by(|a, b| ends(a.1)[0].total_cmp(&ends(b.1)[0]));
+        let common = common_step(&parts);
         // The store that reaches farthest so far.
         let mut farthest = parts[0];
         for (name, axis) in parts.iter().skip(1).copied() {
@@ -192,7 +202,7 @@ impl Across {
                 (finding.record.dim, finding.record.labels) =
                     (Some(axis.dim.clone()), Some([after[0].clone(), last.clone()]));
                 sink.emit(finding.expected(format!("values after {}", before[1])))?;
-            } else if let Some(step) = axis.step.or(farthest.1.step).filter(|step| between > 1.5 * step) {
+            } else if let Some(step) = axis.step.or(farthest.1.step).or(common).filter(|step| between > 1.5 * step) {
                 let missing = ((between / step).round() as u64).saturating_sub(1).max(1);
                 let found = format!(
                     "{} missing between {} ({}) and {}",
@@ -231,6 +241,15 @@ impl Across {
         }
         Ok(())
     }
+}
+
+/// The step of batches of few values each, as most of their neighbours have it.
+fn common_step(parts: &[(&str, &Axis)]) -> Option<f64> {
+    let mut distances: Vec<f64> = parts.iter().flat_map(|(_, axis)| axis.distances.iter().copied()).collect();
+    distances.sort_unstable_by(f64::total_cmp);
+    let median = *distances.get(distances.len() / 2)?;
+    let alike = distances.iter().filter(|distance| (*distance - median).abs() <= 1e-3 * median).count();
+    (median > 0.0 && distances.len() > FEW && alike * 10 >= distances.len() * 7).then_some(median)
 }
 
 /// How a store differs from the first. Stores that share no variable are not compared.

@@ -46,9 +46,9 @@ pub fn check(
     }
     if let Some(listing) = &mut listing {
         listing.failures(context, sink)?;
-        if is_first {
-            listing.strays(sink)?;
-        }
+        sink.is_muted = !is_first;
+        listing.strays(sink)?;
+        sink.is_muted = false;
     }
     if sink.maps.has_pictures() {
         sink.maps.begin(context.own_arrays().count());
