@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Builds the tools and installs them with their manual pages and shell completions.
+# Installs the tools with their manual pages, shell completions and schemas of records.
 #
-# Usage: scripts/install.sh [--prefix DIR] [--from DIR]
+# Usage: install.sh [--prefix DIR] [--from DIR]
 #
-#   --prefix DIR   where to install: DIR/bin, DIR/share/man and the completions below DIR/share [default: ~/.local]
+#   --prefix DIR   where to install: DIR/bin and DIR/share [default: ~/.local]
 #   --from DIR     install the binaries in DIR instead of building
 #
-# Needs cargo and a C compiler. Files of an earlier installation are replaced; each is complete at any moment.
+# Beside the sources (scripts/install.sh), it builds the tools, which needs cargo and a C compiler. In a release that was unpacked, it
+# copies what is there, and needs nothing. Files of an earlier installation are replaced; each is complete at any moment.
 set -euo pipefail
 prefix=${HOME:-/usr/local}/.local from=
 
@@ -26,12 +27,7 @@ done
 mkdir -p "$prefix"
 prefix=$(cd "$prefix" && pwd)
 [ -z "$from" ] || from=$(cd "$from" && pwd)
-cd "$(dirname "$0")/.."
-
-if [ -z "$from" ]; then
-    cargo build --profile dist --workspace --bins --locked
-    from=${CARGO_TARGET_DIR:-$PWD/target}/dist
-fi
+cd "$(dirname "$0")"
 
 # Writes standard input to a file through a temporary name, because a file that is in use cannot be overwritten.
 put() {
@@ -41,19 +37,37 @@ put() {
     mv -f "$2.new" "$2"
 }
 
-for folder in tools/*/; do
-    tool=$(basename "$folder")
-    [ -f "$folder/Cargo.toml" ] || continue
-    put 755 "$prefix/bin/$tool" <"$from/$tool"
-    "$from/$tool" --generate bash | put 644 "$prefix/share/bash-completion/completions/$tool"
-    "$from/$tool" --generate zsh | put 644 "$prefix/share/zsh/site-functions/_$tool"
-    "$from/$tool" --generate fish | put 644 "$prefix/share/fish/vendor_completions.d/$tool.fish"
-    echo "$prefix/bin/$tool"
-done
-for page in man/*.[1-9]; do
-    name=$(basename "$page")
-    put 644 "$prefix/share/man/man${name##*.}/$name" <"$page"
-done
+if [ -d bin ] && [ -d share ]; then
+    [ -z "$from" ] || { echo "install.sh: --from is for the sources, not for a release" >&2 && exit 2; }
+    find share -type f | while IFS= read -r file; do put 644 "$prefix/$file" <"$file"; done
+    for tool in bin/*; do
+        put 755 "$prefix/$tool" <"$tool"
+        echo "$prefix/$tool"
+    done
+else
+    cd ..
+    if [ -z "$from" ]; then
+        cargo build --profile dist --workspace --bins --locked
+        from=${CARGO_TARGET_DIR:-$PWD/target}/dist
+    fi
+    for folder in tools/*/; do
+        tool=$(basename "$folder")
+        [ -f "$folder/Cargo.toml" ] || continue
+        put 755 "$prefix/bin/$tool" <"$from/$tool"
+        "$from/$tool" --generate bash | put 644 "$prefix/share/bash-completion/completions/$tool"
+        "$from/$tool" --generate zsh | put 644 "$prefix/share/zsh/site-functions/_$tool"
+        "$from/$tool" --generate fish | put 644 "$prefix/share/fish/vendor_completions.d/$tool.fish"
+        echo "$prefix/bin/$tool"
+    done
+    for page in man/*.[1-9]; do
+        name=$(basename "$page")
+        put 644 "$prefix/share/man/man${name##*.}/$name" <"$page"
+    done
+    for schema in man/schema/*.json; do
+        name=$(basename "$schema")
+        put 644 "$prefix/share/ztools/schema/$name" <"$schema"
+    done
+fi
 
 case :$PATH: in
     *:"$prefix/bin":*) ;;
