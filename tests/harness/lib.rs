@@ -6,6 +6,7 @@ mod object_server;
 mod programs;
 mod run;
 mod store;
+mod story;
 mod zip;
 
 pub use life::{Running, directory, inodes, remove_plan, rewrite, spawn, spawn_unread, wait_for};
@@ -13,6 +14,7 @@ pub use object_server::{Break, Fault, Kind, ObjectServer, Served};
 pub use programs::{free_port, is_installed};
 pub use run::{Outcome, Tool};
 pub use store::{MakeArray, content, copy_tree, fixture, fixtures, tree};
+pub use story::run_story;
 pub use zip::{Zip, patch};
 
 use std::path::{Path, PathBuf};

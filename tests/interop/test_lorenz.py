@@ -126,14 +126,66 @@ def test_initial_conditions_are_those_of_random_state(seed):
     assert (states == expected).all()
 
 
+QUANTILES = ("q05", "q25", "q50", "q75", "q95")
+
+
+def test_quantiles_of_many_members_are_those_of_numpy(tmp_path):
+    """Also with a member that is about to diverge, far from all others."""
+    rng = np.random.RandomState(3)
+    ics = rng.randn(150_000, 3)
+    ics[77] = [1e200, -1e250, 1e300]
+    np.savetxt(tmp_path / "ics.csv", ics, delimiter=",", fmt="%.17g")
+    done = run("lorenz-ens", "--ics", tmp_path / "ics.csv", "--steps", "0", "--stats")
+    done.assert_done()
+    for record, values in zip(done.of_type("statistics"), ics.T, strict=True):
+        assert [record[name] for name in QUANTILES] == list(np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]))
+        assert (record["min"], record["max"], record["members"]) == (values.min(), values.max(), 150_000)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_attributes_tell_of_which_ensemble_a_store_is(tmp_path, zarr_format):
+    options = ["--seed", "7", "--rho", "27.5", "--center=-1,2,3.5", "--steps", "20", "--every", "5", "--zarr-format", str(zarr_format)]
+    run("lorenz-ens", "--members", "6", *options, "-o", tmp_path / "ens.zarr").assert_done()
+    attrs = opened(tmp_path / "ens.zarr", zarr_format).attrs
+    expected = {"members": 6, "rng": "numpy", "seed": 7, "center": [-1.0, 2.0, 3.5], "spread": 0.5, "sigma": 10.0, "rho": 27.5,
+                "beta": 8 / 3, "dt": 0.01, "integrator": "euler", "steps": 20, "every": 5, "Conventions": "CF-1.11"}
+    assert {name: attrs[name] for name in expected} == expected
+    grid = ["--grid", "60:-60:5,0:350:6", "--batches", "2", "--file-ids", "0:3,2:5", "--times", "3", "--variables", "4"]
+    run("lorenz-ens", *grid, "--zarr-format", str(zarr_format), "-o", tmp_path / "a").assert_done()
+    attrs = opened(tmp_path / "a" / "batch_01.zarr", zarr_format).attrs
+    expected = {"batches": 2, "batch": 1, "grid": "60:-60:5,0:350:6", "file_ids": [2, 5], "times": 3, "variables": 4, "seed": 42,
+                "every": 2, "dt": 0.02, "faults": 0}
+    assert {name: attrs[name] for name in expected} == expected
+    run("lorenz-ens", "--members", "6", *options, "--stats", "-o", tmp_path / "stats.zarr").assert_done()
+    assert opened(tmp_path / "stats.zarr", zarr_format).attrs["seed"] == 7
+
+
+def test_a_store_that_xarray_rewrote_is_still_known(tmp_path):
+    """xarray prints numbers and attributes in its own way."""
+    run("lorenz-ens", "--members", "6", "--steps", "9", "--codec", "none", "-o", tmp_path / "ens.zarr").assert_done()
+    import zarr
+
+    zarr.open_group(tmp_path / "ens.zarr").attrs["history"] = "looked at"
+    for seed, code in [("42", 0), ("7", 7)]:
+        done = run("lorenz-ens", "--members", "6", "--steps", "9", "--codec", "none", "--seed", seed, "--resume", "-o", tmp_path / "ens.zarr")
+        assert done.code == code, done.stderr
+
+
+@pytest.mark.parametrize("method", ["serial", "vector", "parallel"])
+def test_stores_are_the_same_by_every_method(tmp_path, lecture, method):
+    run("lorenz-ens", "--members", "30", "--method", method, "-j", "2", "-o", tmp_path / "ens.zarr").assert_done()
+    dataset = opened(tmp_path / "ens.zarr", 3)
+    for number, name in enumerate("xyz"):
+        assert (dataset[name].values == lecture[:, :, number]).all(), name
+
+
 def test_statistics_are_those_of_numpy(lecture):
     done = run("lorenz-ens", "--members", "30", "--stats", "--every", "500")
     done.assert_done()
     for record in done.of_type("statistics"):
         values = lecture[:, record["step"], "xyz".index(record["variable"])]
         quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
-        found = [record[name] for name in ("q05", "q25", "q50", "q75", "q95")]
-        np.testing.assert_allclose(found, quantiles, rtol=1e-12, atol=1e-12)
+        assert [record[name] for name in QUANTILES] == list(quantiles)
         np.testing.assert_allclose([record["mean"], record["spread"]], [values.mean(), values.std()], rtol=1e-12, atol=1e-12)
         assert (record["min"], record["max"]) == (values.min(), values.max())
 

@@ -1,5 +1,7 @@
 //! One output, many processes: which parts are done.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use zarray::Part;
 use zstore::StoreError;
@@ -21,6 +23,27 @@ pub struct Status {
     pub done: u64,
     /// The others, in job-array syntax: `3,7-9`.
     pub missing: String,
+}
+
+impl Status {
+    /// Adds an output that was prepared for the same parts: a part is done if it is done for all outputs.
+    pub fn add(&mut self, other: &Status) {
+        let all: BTreeSet<u32> = numbers(&self.missing).chain(numbers(&other.missing)).collect();
+        let all: Vec<u32> = all.into_iter().collect();
+        self.parts = self.parts.max(other.parts);
+        self.done = u64::from(self.parts).saturating_sub(all.len() as u64);
+        self.missing = ranges(&all);
+    }
+}
+
+/// The numbers in job-array syntax.
+fn numbers(text: &str) -> impl Iterator<Item = u32> {
+    text.split(',')
+        .filter_map(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            Some(first.parse().ok()?..=last.parse().ok()?)
+        })
+        .flatten()
 }
 
 /// Contents of a done-file.
@@ -143,6 +166,17 @@ mod tests {
             [(&[][..], ""), (&[3], "3"), (&[3, 7, 8, 9], "3,7-9"), (&[1, 2, 3], "1-3"), (&[1, 3], "1,3")]
         {
             assert_eq!(ranges(numbers), text);
+            assert_eq!(super::numbers(text).collect::<Vec<_>>(), numbers);
         }
+    }
+
+    #[test]
+    fn a_part_is_done_if_all_outputs_have_it() {
+        let status = |missing: &str, done| Status { source: String::new(), parts: 5, done, missing: missing.into() };
+        let mut all = status("1,4-5", 2);
+        all.add(&status("", 5));
+        assert_eq!(all, status("1,4-5", 2));
+        all.add(&status("2,4", 3));
+        assert_eq!(all, status("1-2,4-5", 1));
     }
 }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use zstore::{
     Location, Store, StoreError, StoreOptions, give_name, is_replaceable, move_directory, remove_tree, write_failed,
 };
@@ -21,7 +23,7 @@ use crate::folder::{
 };
 use crate::lock::{Claim, Claimed, Lock, claim};
 use crate::options::Begin;
-use crate::plan_file::Header;
+use crate::plan_file::{Header, PlanFile};
 use crate::strangers::check_replaceable;
 
 /// The longest that a signal waits for the journal.
@@ -72,11 +74,7 @@ impl StagedStore {
         if self.in_place() || matches!(self.output, Location::Local(_)) {
             return Ok(());
         }
-        match self.objects.list("")?.next() {
-            None => Ok(()),
-            Some(Ok(_)) => Err(StoreError::Exists { place: self.output.to_string() }),
-            Some(Err(error)) => Err(error),
-        }
+        check_empty(&self.objects)
     }
 
     /// Opens an output that was begun before, as its plan says it was begun, and gives the text of the plan.
@@ -114,6 +112,42 @@ impl StagedStore {
         match Store::open_at(&folder_of(output)?, options) {
             Err(StoreError::Absent { .. }) => Ok(false),
             opened => Ok(opened?.stat(PLAN)?.is_some()),
+        }
+    }
+
+    /// The plan that an unfinished run of `tool` has left, read without its lock; `None` if there is none.
+    ///
+    /// # Errors
+    /// The store's; [`zwire::Exit::Unreadable`] for the plan of another tool.
+    pub fn plan_of<T: Serialize + DeserializeOwned>(
+        output: &Location,
+        tool: &str,
+        options: &StoreOptions,
+    ) -> Result<Option<PlanFile<T>>, Failure> {
+        let mut text = Vec::new();
+        match Store::open_at(&folder_of(output)?, options) {
+            Err(StoreError::Absent { .. }) => Ok(None),
+            opened => {
+                let folder = opened?;
+                let found = folder.get(PLAN, &mut text)?;
+                found.map(|_| PlanFile::parse(&text, tool, &folder.place(PLAN))).transpose()
+            }
+        }
+    }
+
+    /// Refuses an output that a new run could not begin, before work that takes long. Only [`StagedStore::begin`] takes the lock: what
+    /// is found here may change until then.
+    ///
+    /// # Errors
+    /// As [`StagedStore::begin`].
+    pub fn check_free(output: &Location, begin: Begin, options: &StoreOptions) -> Result<(), StoreError> {
+        check_local(output, begin)?;
+        if begin == Begin::New && StagedStore::is_begun(output, options)? {
+            return Err(StoreError::Unfinished { place: output.to_string(), in_place: false });
+        }
+        match output {
+            Location::Remote(_) => check_empty(&Store::create_at(output, options)?),
+            Location::Local(_) | Location::Zip(_) | Location::Generated(_) => Ok(()),
         }
     }
 
@@ -269,6 +303,14 @@ impl Drop for StagedStore {
             // Nobody has begun to count on it. A failure leaves a folder whose name says what it is.
             let _ = discard(&self.folder);
         }
+    }
+}
+
+fn check_empty(objects: &Store) -> Result<(), StoreError> {
+    match objects.list("")?.next() {
+        None => Ok(()),
+        Some(Ok(_)) => Err(StoreError::Exists { place: objects.location().to_string() }),
+        Some(Err(error)) => Err(error),
     }
 }
 

@@ -21,8 +21,17 @@ pub trait Generator: Send + Sync {
     /// Makes such an object in `buffer`, which is overwritten.
     ///
     /// # Errors
-    /// A message.
-    fn generate(&self, key: &str, buffer: &mut Vec<u8>) -> Result<(), String>;
+    /// [`NotGenerated::Stopped`] if the process was asked to stop; a message otherwise.
+    fn generate(&self, key: &str, buffer: &mut Vec<u8>) -> Result<(), NotGenerated>;
+}
+
+/// Why an object was not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotGenerated {
+    /// The process was asked to stop.
+    Stopped,
+    /// What is wrong, in words.
+    Failed(&'static str),
 }
 
 /// The store of a generator.
@@ -57,9 +66,12 @@ impl GeneratedStore {
                 buffer.clear();
                 buffer.extend_from_slice(text);
             }
-            None => self.generator.generate(key, buffer).map_err(|detail| {
+            None => self.generator.generate(key, buffer).map_err(|error| {
                 let place = format!("{}{key}", self.name);
-                StoreError::Read { place, source: std::io::Error::other(detail) }
+                match error {
+                    NotGenerated::Stopped => StoreError::Stopped { place },
+                    NotGenerated::Failed(detail) => StoreError::Read { place, source: std::io::Error::other(detail) },
+                }
             })?,
         }
         Ok(Some(stat))
@@ -119,8 +131,8 @@ mod tests {
     use super::*;
     use crate::{Location, Store};
 
-    /// Objects that hold their own key.
-    struct Keys(Vec<(String, Vec<u8>)>);
+    /// Objects that hold their own key, unless it is asked to stop.
+    struct Keys(Vec<(String, Vec<u8>)>, bool);
 
     impl Generator for Keys {
         fn documents(&self) -> &[(String, Vec<u8>)] {
@@ -139,15 +151,23 @@ mod tests {
             7
         }
 
-        fn generate(&self, key: &str, buffer: &mut Vec<u8>) -> Result<(), String> {
+        fn generate(&self, key: &str, buffer: &mut Vec<u8>) -> Result<(), NotGenerated> {
             key.as_bytes().clone_into(buffer);
-            if key == "x/2" { Err("cannot be made".into()) } else { Ok(()) }
+            match key {
+                "x/1" if self.1 => Err(NotGenerated::Stopped),
+                "x/2" => Err(NotGenerated::Failed("cannot be made")),
+                _ => Ok(()),
+            }
         }
     }
 
     fn store() -> Store {
+        store_of(false)
+    }
+
+    fn store_of(stops: bool) -> Store {
         let documents = vec![(".zgroup".to_owned(), b"{}".to_vec()), ("x/.zarray".to_owned(), b"[]".to_vec())];
-        Store::generated("keys:", Box::new(Keys(documents)))
+        Store::generated("keys:", Box::new(Keys(documents, stops)))
     }
 
     #[test]
@@ -165,6 +185,7 @@ mod tests {
         assert_eq!(buffer, b"x0");
         let error = store.get("x/2", &mut buffer).expect_err("cannot be made");
         assert!(error.to_string().contains("keys:x/2"), "{error}");
+        assert!(matches!(store_of(true).get("x/1", &mut buffer), Err(StoreError::Stopped { .. })));
     }
 
     #[test]

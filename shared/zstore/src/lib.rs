@@ -43,7 +43,7 @@ pub use atomic::{
 pub use checksum::Checksum;
 pub use error::{StoreError, missing_directory, read_failed, write_failed};
 pub use file_kind::FileKind;
-pub use generated::Generator;
+pub use generated::{Generator, NotGenerated};
 pub use guard::Guard;
 pub use local::{LocalObject, PartialObject, READERS, READERS_TEXT, is_at, mark_in_use};
 pub use location::{Location, ZipLocation, without_caches};

@@ -29,6 +29,7 @@ fn sizes_that_are_zero_or_too_large_are_refused() {
         (&["--members", "3", "--to", "zarr"], "missing option: -o DST"),
         (&["--members", "3", "--prepare", "--parts", "2"], "missing option: -o DST"),
         (&["--members", "3", "--stats", "--resume", "-o", "a.zarr"], "--stats"),
+        (&["--members", "10", "--max-memory", "100", "--stats"], "but --max-memory is"),
         (&["-o", "a.zarr"], "missing option: --members N"),
     ] {
         let outcome = lorenz(directory.path(), arguments).expect(2);

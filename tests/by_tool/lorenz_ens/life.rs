@@ -1,8 +1,10 @@
 //! Runs that are divided into parts, killed and resumed, and outputs behind URLs: always the same bytes.
 
+use std::fs;
 use std::time::Duration;
 
 use harness::{ObjectServer, Tool, spawn, tree};
+use rustix::process::Signal;
 
 use crate::lorenz;
 
@@ -64,6 +66,112 @@ fn a_resumed_run_must_be_the_same() {
         assert!(outcome.stderr.contains(&format!("{flag} differs from the unfinished run")), "{}", outcome.stderr);
     }
     lorenz(directory.path(), &[&ENSEMBLE[..], &["--resume", "-o", "a.zarr"]].concat()).expect(0);
+}
+
+/// The attributes of a finished store tell of which ensemble it is.
+#[test]
+fn a_finished_store_of_another_ensemble_is_not_complete() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("ics.csv"), "1,2,3\n4,5,6\n").unwrap();
+    fs::write(directory.path().join("other.csv"), "1,2,3\n4,5,7\n").unwrap();
+    let run =
+        |base: &[&str], more: &[&str]| lorenz(directory.path(), &[base, more, &["--steps", "50", "--resume"]].concat());
+    for format in ["2", "3"] {
+        let (drawn, given) = (format!("drawn{format}.zarr"), format!("given{format}.zarr"));
+        let drawn = ["--members", "9", "--zarr-format", format, "-o", &drawn];
+        run(&drawn, &[]).expect(0);
+        assert!(run(&drawn, &[]).expect(0).stderr.contains("already complete"));
+        for (more, words) in [
+            (&["--seed", "7"][..], "--seed 42, not with --seed 7"),
+            (&["--rng", "philox"], "--rng numpy, not with --rng philox"),
+            (&["--center", "-10,-10,25.5"], "--center -10.0,-10.0,25.0, not with --center -10.0,-10.0,25.5"),
+            (&["--spread", "0.25"], "--spread 0.5"),
+            (&["--sigma", "11"], "--sigma 10.0"),
+            (&["--rho", "27"], "--rho 28.0"),
+            (&["--beta", "2"], "--beta 2.66"),
+            (&["--dt", "0.02"], "--dt 0.01"),
+            (&["--integrator", "rk4"], "--integrator euler"),
+        ] {
+            let refused = run(&drawn, more).expect(7);
+            assert!(refused.stderr.contains(words), "{more:?}: {}", refused.stderr);
+        }
+        let given = ["--zarr-format", format, "-o", &given];
+        run(&given, &["--ics", "ics.csv"]).expect(0);
+        run(&given, &["--ics", "ics.csv"]).expect(0);
+        assert!(run(&given, &["--ics", "other.csv"]).expect(7).stderr.contains("--ics crc32c:"));
+        assert!(run(&given, &["--members", "2"]).expect(7).stderr.contains("do not have rng"));
+    }
+    let refused =
+        lorenz(directory.path(), &["--members", "9", "--steps", "60", "--resume", "-o", "drawn3.zarr"]).expect(7);
+    assert!(refused.stderr.contains("--steps 50, not with --steps 60"), "{}", refused.stderr);
+    let other = ["--members", "9", "--steps", "50", "--zarr-format", "2", "--resume", "-o", "drawn3.zarr"];
+    assert!(lorenz(directory.path(), &other).expect(7).stderr.contains("--zarr-format 2"));
+}
+
+/// A signal ends an integration at once, however far the next time is.
+#[test]
+fn a_signal_ends_a_long_integration() {
+    let directory = tempfile::tempdir().unwrap();
+    let far = ["--steps", "9007199254740992", "--every", "4503599627370496"];
+    let grid = ["--grid", "90:-90:181,0:359:360", "--times", "2", "--every", "10000000", "--dt", "1e-9"];
+    for arguments in [
+        [&["-m", "3000", "-o", "a.zarr"][..], &far].concat(),
+        [&["-m", "3", "--prepare", "--parts", "2", "-o", "b.zarr"], &far[..]].concat(),
+        [&["-m", "3", "--stats", "-o", "a.csv"], &far[..]].concat(),
+        [&["-m", "3", "-o", "b.csv"], &far[..]].concat(),
+        [&["-m", "3", "--plot", "a.svg"], &far[..]].concat(),
+        [&["-m", "3", "--compare"], &far[..2]].concat(),
+        [&["-o", "grid"], &grid[..]].concat(),
+    ] {
+        let running = spawn(Tool::new("lorenz-ens").current_dir(directory.path()).arg("--json").args(&arguments));
+        std::thread::sleep(Duration::from_millis(700));
+        running.signal(Signal::TERM);
+        let outcome = running.end_within(Duration::from_secs(20));
+        assert!([143, -15].contains(&outcome.code), "{arguments:?}: {} {}", outcome.code, outcome.stderr);
+    }
+    assert!(!directory.path().join("a.csv").exists() && !directory.path().join("a.svg").exists());
+}
+
+/// `--every` beyond `--steps`: only the initial conditions, and nothing is integrated after them.
+#[test]
+fn nothing_is_integrated_after_the_last_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let far = ["-m", "3", "--steps", "10", "--every", "9007199254740992"];
+    for output in ["a.zarr", "a.csv", "a.jsonl"] {
+        let tool = Tool::new("lorenz-ens").current_dir(directory.path()).args(far).args(["-o", output]);
+        tool.run_within(Duration::from_secs(20)).expect(0);
+    }
+    let grid = ["--grid", "90:-90:19,0:350:36", "--times", "1", "--every", "9007199254740992", "-o", "grid"];
+    let tool = Tool::new("lorenz-ens").current_dir(directory.path()).args(grid);
+    tool.run_within(Duration::from_secs(20)).expect(0);
+    assert_eq!(fs::read_to_string(directory.path().join("a.csv")).unwrap().lines().count(), 4);
+}
+
+#[test]
+fn what_exists_is_noticed_before_anything_is_computed() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["a.csv", "a.jsonl", "a.svg"] {
+        fs::write(directory.path().join(name), "mine").unwrap();
+    }
+    lorenz(directory.path(), &["-m", "3", "--steps", "9", "-o", "a.zarr"]).expect(0);
+    let before = tree(directory.path());
+    // This would take years.
+    let far = ["-m", "3", "--steps", "9007199254740992", "--every", "4503599627370496"];
+    for more in [
+        &["-o", "a.zarr"][..],
+        &["-o", "a.csv"],
+        &["-o", "a.jsonl"],
+        &["--plot", "a.svg"],
+        &["--stats", "-o", "a.zarr"],
+        &["--stats", "-o", "a.csv"],
+        &["--stats", "--plot", "a.svg"],
+        &["--stats", "--on-divergence", "stop", "-o", "a.csv"],
+    ] {
+        let tool = Tool::new("lorenz-ens").current_dir(directory.path()).args(far).args(more);
+        let outcome = tool.run_within(Duration::from_secs(20)).expect(7);
+        assert!(outcome.stderr.contains("already exists"), "{more:?}: {}", outcome.stderr);
+    }
+    assert!(tree(directory.path()) == before);
 }
 
 #[test]

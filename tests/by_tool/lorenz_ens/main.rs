@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod bad_input;
+mod combinations;
 mod grid;
 mod life;
+mod memory;
 mod page;
+mod plots;
+mod steps;
 
 use std::fs;
 use std::path::Path;
@@ -161,31 +165,4 @@ fn statistics_do_not_keep_trajectories() {
         .summary();
     let (exponent, error) = (long["lyapunov"].as_f64().unwrap(), long["lyapunov_error"].as_f64().unwrap());
     assert!((exponent - 0.9056).abs() < 4.0 * error && error < 0.01, "{exponent} ± {error}");
-}
-
-#[test]
-fn methods_are_measured_and_drawn() {
-    let directory = tempfile::tempdir().unwrap();
-    let at = |name: &str| directory.path().join(name);
-    let work = ["--members", "64", "--steps", "200"];
-    let compared = lorenz(directory.path(), &[&work[..], &["--compare", "--plot", "a.svg", "-j2"]].concat()).expect(0);
-    let methods = compared.of_type("method");
-    let names: Vec<&str> = methods.iter().map(|method| method["method"].as_str().unwrap()).collect();
-    assert_eq!(names, ["serial", "vector", "parallel"]);
-    for method in &methods {
-        assert!(method["seconds"].as_f64() > Some(0.0) && method["member_steps_per_second"].as_f64() > Some(0.0));
-        assert_eq!(method["identical"], true);
-    }
-    assert!(methods[2]["predicted_speedup"].as_f64() > Some(0.0) && methods[2]["startup_seconds"].is_number());
-    let svg = fs::read_to_string(at("a.svg")).unwrap();
-    assert!(svg.contains("Attractor") && svg.contains("speed-up"), "labelled");
-    let scaled = lorenz(directory.path(), &[&work[..], &["--scaling=1,2,3", "--plot", "b.png"]].concat()).expect(0);
-    let jobs: Vec<u64> = scaled.of_type("method").iter().map(|method| method["jobs"].as_u64().unwrap()).collect();
-    assert_eq!(jobs, [1, 1, 2, 3]);
-    let picture = png::Decoder::new(std::io::Cursor::new(fs::read(at("b.png")).unwrap())).read_info().unwrap();
-    assert!(picture.info().width >= 800);
-    let exists = lorenz(directory.path(), &[&work[..], &["--plot", "a.svg"]].concat()).expect(7);
-    assert!(exists.stderr.contains("a.svg: already exists"), "{}", exists.stderr);
-    let format = lorenz(directory.path(), &[&work[..], &["--plot", "a.jpg"]].concat()).expect(2);
-    assert!(format.stderr.contains("use .svg or .png"), "{}", format.stderr);
 }

@@ -1,5 +1,7 @@
 //! The command-line flags of `lorenz-ens`; `options.rs` turns them into options.
 
+mod combinations;
+
 use std::path::PathBuf;
 
 use zcli::clap::{self, Args as ClapArgs, Parser};
@@ -31,6 +33,7 @@ use crate::system::Integrator;
 #[command(
     name = "lorenz-ens",
     mut_arg("output", |output| output.help(OUTPUT).value_name("DST")),
+    mut_args(combinations::with_conflicts),
     override_usage = "lorenz-ens [OPTIONS] --members=N\n       lorenz-ens [OPTIONS] --members=N -o DST\n       lorenz-ens [OPTIONS] --grid=GRID -o DST"
 )]
 pub struct Args {
@@ -58,6 +61,9 @@ pub struct Args {
     pub store: StoreFlags,
 }
 
+/// More steps cannot be counted in a floating-point number, as the model time is.
+const MOST_STEPS: u64 = 1 << 53;
+
 const OUTPUT: &str = "Write the trajectories to DST, which must not exist: a Zarr store at a path or URL (file, s3, gs or az), or a file that ends in .csv or .jsonl";
 
 /// What is integrated.
@@ -65,10 +71,10 @@ const OUTPUT: &str = "Write the trajectories to DST, which must not exist: a Zar
 #[command(next_help_heading = "Ensemble")]
 pub struct EnsembleFlags {
     /// Number of members
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all = ["ics", "grid"])]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub members: Option<u64>,
     /// Steps of each member; 0 gives the initial conditions
-    #[arg(short, long, value_name = "N", default_value_t = 5000)]
+    #[arg(short, long, value_name = "N", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(..=MOST_STEPS))]
     pub steps: u64,
     /// Model time of a step [default: 0.01, or 0.02 with --grid]
     #[arg(long, value_name = "TIME", value_parser = positive)]
@@ -86,7 +92,7 @@ pub struct EnsembleFlags {
     #[arg(long, value_name = "NUMBER", default_value_t = 0.5, value_parser = finite, allow_hyphen_values = true)]
     pub spread: f64,
     /// Read the initial conditions from a file; CSV with the columns x, y and z, a line for each member
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "rng", "center", "spread"])]
+    #[arg(long, value_name = "FILE")]
     pub ics: Option<PathBuf>,
     /// Parameter sigma
     #[arg(long, value_name = "NUMBER", default_value_t = 10.0, value_parser = finite, allow_hyphen_values = true)]
@@ -116,11 +122,12 @@ const INTEGRATORS: [Choice<Integrator>; 2] = [
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Methods")]
 pub struct MethodFlags {
-    /// How members are integrated; auto is the fastest for the amount of work
+    /// How members are integrated; auto is the fastest for the amount of work. The chunks of a Zarr store are made on -j threads
+    /// with either
     #[arg(long, value_name = "NAME", value_parser = one_of(METHODS), default_value = "auto")]
     pub method: MethodChoice,
     /// Report or write the states of every K-th step [with --grid: steps between times, default 2]
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..=MOST_STEPS))]
     pub every: Option<u64>,
     /// Format of the trajectories [default: by the name of DST]
     #[arg(short = 'f', long, value_name = "FORMAT", value_parser = one_of(TO))]
@@ -132,16 +139,16 @@ pub struct MethodFlags {
     #[arg(long)]
     pub check: bool,
     /// Measure all methods on the same work: seconds, member-steps per second, speed-up, efficiency, and what Amdahl's law predicts
-    #[arg(long, conflicts_with_all = ["check", "scaling"])]
+    #[arg(long)]
     pub compare: bool,
     /// Measure the parallel method with these numbers of threads [default: 1,2,4 and so on]
     #[arg(long, value_name = "N,…", num_args = 0..=1, require_equals = true, default_missing_value = "0", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(0..=1024))]
     pub scaling: Option<Vec<u16>>,
     /// Report or write statistics instead of states; at every K-th step, by default 100 times, with the leading Lyapunov exponent
-    #[arg(long, conflicts_with_all = ["check", "compare", "scaling", "grid"])]
+    #[arg(long)]
     pub stats: bool,
     /// Draw the attractor and the spread over time, and with --compare or --scaling the speed-up, to a .svg or .png file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["grid", "check"])]
+    #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
 }
 
@@ -187,22 +194,22 @@ const ON_DIVERGENCE: [Choice<OnDivergence>; 2] =
 pub struct GridFlags {
     /// Write weather-like batches on a grid; LAT0:LAT1:N,LON0:LON1:M, with a member in each cell: DST is the directory of
     /// batch_00.zarr and so on
-    #[arg(long, value_name = "GRID", value_parser = GridShape::parse, conflicts_with_all = ["ics", "check"], allow_hyphen_values = true)]
+    #[arg(long, value_name = "GRID", value_parser = GridShape::parse, allow_hyphen_values = true)]
     pub grid: Option<GridShape>,
-    /// Number of batches [default: 1, or 22 with --faults]
+    /// Number of batches [default: 1, or 22 with --faults]; a step of batches that were prepared knows it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub batches: Option<u64>,
     /// file_ids of the batches: N in each, or a range A:B for each, which may overlap [default: 4]
-    #[arg(long, value_name = "N|A:B,…", value_parser = FileIds::parse, requires = "grid", allow_hyphen_values = true)]
+    #[arg(long, value_name = "N|A:B,…", value_parser = FileIds::parse, allow_hyphen_values = true)]
     pub file_ids: Option<FileIds>,
-    /// Times of each file_id
-    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub times: u64,
-    /// Number of variables
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=grid::MOST_VARIABLES as u64))]
-    pub variables: u64,
+    /// Times of each file_id [default: 24]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub times: Option<u64>,
+    /// Number of variables [default: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=grid::MOST_VARIABLES as u64))]
+    pub variables: Option<u64>,
     /// Plant faults: 26 file_ids that occur twice, a file that is all NaN, missing chunks and a damaged chunk
-    #[arg(long, requires = "grid")]
+    #[arg(long)]
     pub faults: bool,
 }
 
@@ -210,9 +217,9 @@ pub struct GridFlags {
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Options for stores")]
 pub struct FormatFlags {
-    /// Version of the Zarr format
-    #[arg(long, value_name = "VERSION", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
-    pub zarr_format: u8,
+    /// Version of the Zarr format [default: 3]
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub zarr_format: Option<u8>,
     /// Chunk shape: "64,1000" or "member=64,time=1000"; -1 is the whole dimension. With --grid, "time=6"; chunks hold whole maps
     /// [default: 4 MiB, of up to 512 members]
     #[arg(long, value_name = "SHAPE", value_parser = chunk, allow_hyphen_values = true)]

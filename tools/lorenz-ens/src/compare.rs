@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use zarray::Pool;
-use zcli::Session;
+use zarray::{Pool, available_cores};
+use zcli::{Session, Stop};
 use zwire::{Failure, MethodRecord, Record, three_digits};
 
+use crate::advance::{Integration, check_stop, in_pieces};
 use crate::ensemble::{Ensemble, Method, block};
 use crate::kernel::Lanes;
 use crate::system::System;
@@ -22,51 +23,62 @@ pub struct Work<'a> {
     pub steps: u64,
 }
 
+/// Copies of all states that are held at once: the initial and final ones of the serial method, and those of another.
+pub const COPIES: u64 = 3;
+
 /// A result.
 struct Measured {
     seconds: f64,
-    last: Ensemble,
+    /// Whether the final states are those of the serial method.
+    identical: bool,
 }
 
 impl Work<'_> {
-    fn once(&self, method: Method, pool: &Pool) -> Measured {
+    fn once(&self, method: Method, pool: &Pool, stop: &Stop) -> Result<(f64, Ensemble), Failure> {
         let mut last = self.initial.clone();
         let started = Instant::now();
-        last.advance(self.system, self.steps, method, pool);
-        Measured { seconds: started.elapsed().as_secs_f64(), last }
+        Integration { system: self.system, method, pool, stop }.advance(&mut last, self.steps)?;
+        Ok((started.elapsed().as_secs_f64(), last))
     }
 
-    /// The fastest of several runs, each starts its own threads, as a program has to.
-    fn fastest(&self, method: Method, jobs: usize, session: &Session) -> Result<Measured, Failure> {
-        let (started, mut best, mut runs) = (Instant::now(), None::<Measured>, 0);
+    /// The fastest of several runs, each starts its own threads, as a program has to. `serial` are the final states of the serial
+    /// method, which it fills itself.
+    fn fastest(
+        &self,
+        method: Method,
+        jobs: usize,
+        serial: &mut Option<Ensemble>,
+        session: &Session,
+    ) -> Result<Measured, Failure> {
+        let (started, mut best, mut runs) = (Instant::now(), f64::INFINITY, 0);
+        let mut identical = true;
         while runs < FEWEST_RUNS || started.elapsed().as_secs_f64() < SECONDS {
-            if let Some(exit) = session.stop.requested() {
-                return Err(Failure::stopped(exit));
-            }
+            check_stop(&session.stop)?;
             let begun = Instant::now();
             let pool = Pool::new(if method == Method::Parallel { jobs } else { 1 });
             let starting = begun.elapsed().as_secs_f64();
-            let run = self.once(method, &pool);
-            let run = Measured { seconds: run.seconds + starting, ..run };
-            if best.as_ref().is_none_or(|best| run.seconds < best.seconds) {
-                best = Some(run);
+            let (seconds, last) = self.once(method, &pool, &session.stop)?;
+            best = best.min(seconds + starting);
+            match serial {
+                Some(serial) => identical &= is_same(&last, serial),
+                None => *serial = Some(last),
             }
             runs += 1;
-            if best.as_ref().is_some_and(|best| best.seconds > 10.0 * SECONDS) {
+            if best > 10.0 * SECONDS {
                 break;
             }
         }
-        best.ok_or_else(|| Failure::usage("nothing was measured"))
+        Ok(Measured { seconds: best, identical })
     }
 
     fn member_steps(&self) -> f64 {
         self.initial.len() as f64 * self.steps as f64
     }
 
-    /// Threads that have work: the members are divided into whole groups of lanes.
+    /// Threads that have work, and a core: the members are divided into whole groups of lanes.
     fn busy(&self, jobs: usize) -> f64 {
         let block = block(self.initial.len(), Lanes::best().width(), jobs);
-        self.initial.len().div_ceil(block).min(jobs).max(1) as f64
+        self.initial.len().div_ceil(block).min(jobs).min(available_cores()).max(1) as f64
     }
 }
 
@@ -85,9 +97,10 @@ fn startup(jobs: usize) -> f64 {
 /// # Errors
 /// A signal; an output that cannot be written.
 pub fn compare(work: &Work, jobs: usize, session: &mut Session) -> Result<(bool, Vec<MethodRecord>), Failure> {
-    let serial = work.fastest(Method::Serial, 1, session)?;
-    let vector = work.fastest(Method::Vector, 1, session)?;
-    let parallel = work.fastest(Method::Parallel, jobs, session)?;
+    let mut last = None;
+    let serial = work.fastest(Method::Serial, 1, &mut last, session)?;
+    let vector = work.fastest(Method::Vector, 1, &mut last, session)?;
+    let parallel = work.fastest(Method::Parallel, jobs, &mut last, session)?;
     let records = [
         record(work, Method::Serial, 1, &serial, &serial, &serial),
         record(work, Method::Vector, 1, &vector, &serial, &vector),
@@ -101,11 +114,12 @@ pub fn compare(work: &Work, jobs: usize, session: &mut Session) -> Result<(bool,
 /// # Errors
 /// As [`compare`].
 pub fn scaling(work: &Work, jobs: &[usize], session: &mut Session) -> Result<(bool, Vec<MethodRecord>), Failure> {
-    let serial = work.fastest(Method::Serial, 1, session)?;
-    let vector = work.fastest(Method::Vector, 1, session)?;
+    let mut last = None;
+    let serial = work.fastest(Method::Serial, 1, &mut last, session)?;
+    let vector = work.fastest(Method::Vector, 1, &mut last, session)?;
     let mut records = vec![record(work, Method::Serial, 1, &serial, &serial, &serial)];
     for jobs in jobs {
-        let parallel = work.fastest(Method::Parallel, *jobs, session)?;
+        let parallel = work.fastest(Method::Parallel, *jobs, &mut last, session)?;
         records.push(record(work, Method::Parallel, *jobs, &parallel, &serial, &vector));
     }
     emit(records, session)
@@ -139,7 +153,7 @@ fn record(
         efficiency: Some(three_digits(one_thread.seconds / measured.seconds / jobs as f64)),
         startup_seconds: is_parallel.then_some(start),
         predicted_speedup: is_parallel.then(|| speedup(start + one_thread.seconds / work.busy(jobs))),
-        identical: is_same(&measured.last, &serial.last),
+        identical: measured.identical,
         ..MethodRecord::default()
     }
 }
@@ -153,10 +167,11 @@ fn lanes(method: Method) -> Lanes {
 /// # Errors
 /// As [`compare`].
 pub fn check(work: &Work, jobs: usize, session: &mut Session) -> Result<bool, Failure> {
-    let serial = work.once(Method::Serial, &Pool::new(1));
+    let stop = session.stop.clone();
+    let serial = work.once(Method::Serial, &Pool::new(1), &stop)?.1;
     let mut all = true;
     let mut emit = |method: Method, lanes: Lanes, jobs: usize, last: &Ensemble| {
-        let identical = is_same(last, &serial.last);
+        let identical = is_same(last, &serial);
         all &= identical;
         session.out.emit(&Record::Method(Box::new(MethodRecord {
             method: method.name().into(),
@@ -166,14 +181,14 @@ pub fn check(work: &Work, jobs: usize, session: &mut Session) -> Result<bool, Fa
             ..MethodRecord::default()
         })))
     };
-    emit(Method::Serial, Lanes::Scalar, 1, &serial.last)?;
+    emit(Method::Serial, Lanes::Scalar, 1, &serial)?;
     for lanes in Lanes::available().into_iter().skip(1) {
         let mut last = work.initial.clone();
-        lanes.advance(work.system, &mut last.members(), work.steps);
+        in_pieces(last.len(), work.steps, &stop, |steps| lanes.advance(work.system, &mut last.members(), steps))?;
         emit(Method::Vector, lanes, 1, &last)?;
     }
     for jobs in [1, 2, jobs.max(3)] {
-        let last = work.once(Method::Parallel, &Pool::new(jobs)).last;
+        let last = work.once(Method::Parallel, &Pool::new(jobs), &stop)?.1;
         emit(Method::Parallel, Lanes::best(), jobs, &last)?;
     }
     Ok(all)

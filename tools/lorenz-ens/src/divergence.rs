@@ -2,8 +2,10 @@
 //! only those are integrated again to find the step.
 
 use serde::{Deserialize, Serialize};
+use zcli::Stop;
 use zwire::{DivergedRecord, Exit, Failure, human_count};
 
+use crate::advance::check_stop;
 use crate::ensemble::Ensemble;
 use crate::kernel::Lanes;
 use crate::system::System;
@@ -11,6 +13,9 @@ use crate::trajectories::time_of;
 
 /// Members of which the step is found; the others are counted.
 const LISTED: usize = 100;
+
+/// Steps between two looks whether a signal has come.
+const STEPS_PER_LOOK: u64 = 1 << 16;
 
 /// What diverged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,17 +39,22 @@ fn diverged(ensemble: &Ensemble) -> impl Iterator<Item = usize> {
 
 impl Divergence {
     /// What diverged on the way from `initial` to `last`, which is `steps` steps or more later.
-    pub fn find(system: &System, initial: &Ensemble, last: &Ensemble) -> Divergence {
+    ///
+    /// # Errors
+    /// A signal.
+    pub fn find(system: &System, initial: &Ensemble, last: &Ensemble, stop: &Stop) -> Result<Divergence, Failure> {
         if !has_diverged(last) {
-            return Divergence::default();
+            return Ok(Divergence::default());
         }
-        let members: Vec<usize> = diverged(last).collect();
-        let listed = &members[..members.len().min(LISTED)];
+        let listed: Vec<usize> = diverged(last).take(LISTED).collect();
         let mut states = Ensemble::default();
         listed.iter().for_each(|member| states.push(initial.state(*member)));
         let mut found = vec![None; listed.len()];
-        let mut step = 0;
+        let mut step = 0u64;
         while found.iter().any(Option::is_none) {
+            if step.is_multiple_of(STEPS_PER_LOOK) {
+                check_stop(stop)?;
+            }
             for number in diverged(&states) {
                 found[number] = found[number].or(Some(step));
             }
@@ -52,7 +62,7 @@ impl Divergence {
             step += 1;
         }
         let first = listed.iter().zip(found).filter_map(|(member, step)| Some((*member as u64, step?)));
-        Divergence { members: members.len() as u64, first: first.collect() }
+        Ok(Divergence { members: diverged(last).count() as u64, first: first.collect() })
     }
 
     /// The members as records.
@@ -96,7 +106,7 @@ mod tests {
         initial.push([0.0, 0.0, 1.0]);
         let mut last = initial.clone();
         Lanes::best().advance(&system, &mut last.members(), 50);
-        let found = Divergence::find(&system, &initial, &last);
+        let found = Divergence::find(&system, &initial, &last, &Stop::never()).expect("no signal");
         assert_eq!(found.members, 1, "{last:?}");
         let (member, step) = found.first[0];
         assert_eq!(member, 1);
@@ -106,7 +116,8 @@ mod tests {
         Lanes::Scalar.advance(&system, &mut before.members(), 1);
         assert!(has_diverged(&before));
         assert!(found.text().is_some_and(|text| text.starts_with("member 1 is not finite from step ")));
-        assert_eq!(Divergence::find(&system, &initial, &initial), Divergence::default());
+        let none = Divergence::find(&system, &initial, &initial, &Stop::never()).expect("no signal");
+        assert_eq!(none, Divergence::default());
     }
 
     #[test]

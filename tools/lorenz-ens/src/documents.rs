@@ -4,6 +4,9 @@ use serde_json::{Map, Value, json};
 use zarray::{ZarrFormat, consolidated_v2, consolidated_v3};
 use zwire::{Exit, Failure};
 
+/// Elements of a chunk of a coordinate.
+pub const COORDINATE_CHUNK: u64 = 1 << 17;
+
 /// An array of a generated store, as it is before it is compressed.
 #[derive(Debug, Clone)]
 pub struct ArraySpec {
@@ -65,12 +68,12 @@ impl Element {
 
 impl ArraySpec {
     /// A coordinate of its own dimension.
-    pub fn coordinate(name: &str, length: u64, chunk: u64, element: Element, attributes: Value) -> ArraySpec {
+    pub fn coordinate(name: &str, length: u64, element: Element, attributes: Value) -> ArraySpec {
         let fill = if element == Element::Float64 { json!("NaN") } else { Value::Null };
         ArraySpec {
             name: name.into(),
             shape: vec![length],
-            chunks: vec![chunk.clamp(1, length.max(1))],
+            chunks: vec![COORDINATE_CHUNK.min(length.max(1))],
             element,
             fill,
             dimensions: vec![name.into()],
@@ -88,17 +91,19 @@ impl ArraySpec {
         self.shape.iter().zip(&self.chunks).map(|(length, chunk)| length.div_ceil(*chunk)).collect()
     }
 
+    /// The key of a chunk.
+    pub fn key(&self, format: ZarrFormat, index: &[u64]) -> String {
+        key(&self.name, format, index)
+    }
+
     /// Keys of all chunks.
     pub fn keys(&self, format: ZarrFormat) -> impl Iterator<Item = String> + Send + use<> {
         let (counts, name) = (self.counts(), self.name.clone());
         (0..counts.iter().product()).map(move |number: u64| {
             let mut rest = number;
-            let mut index: Vec<String> = counts.iter().rev().map(|count| take(&mut rest, *count)).collect();
+            let mut index: Vec<u64> = counts.iter().rev().map(|count| take(&mut rest, *count)).collect();
             index.reverse();
-            match format {
-                ZarrFormat::V2 => format!("{name}/{}", index.join(".")),
-                ZarrFormat::V3 => format!("{name}/c/{}", index.join("/")),
-            }
+            key(&name, format, &index)
         })
     }
 
@@ -132,11 +137,20 @@ impl ArraySpec {
     }
 }
 
+/// The key of a chunk of an array.
+fn key(name: &str, format: ZarrFormat, index: &[u64]) -> String {
+    let join = |separator| index.iter().map(u64::to_string).collect::<Vec<_>>().join(separator);
+    match format {
+        ZarrFormat::V2 => format!("{name}/{}", join(".")),
+        ZarrFormat::V3 => format!("{name}/c/{}", join("/")),
+    }
+}
+
 /// The last digit of a mixed-radix number, which is taken off.
-fn take(rest: &mut u64, count: u64) -> String {
+fn take(rest: &mut u64, count: u64) -> u64 {
     let digit = *rest % count;
     *rest /= count;
-    digit.to_string()
+    digit
 }
 
 /// The members of an object.
@@ -187,7 +201,7 @@ mod tests {
         let spec = ArraySpec {
             shape: vec![5, 7],
             chunks: vec![2, 7],
-            ..ArraySpec::coordinate("x", 1, 1, Element::Float64, json!({}))
+            ..ArraySpec::coordinate("x", 1, Element::Float64, json!({}))
         };
         for (format, key) in [(ZarrFormat::V2, "x/1.0"), (ZarrFormat::V3, "x/c/1/0")] {
             let keys: Vec<String> = spec.keys(format).collect();
@@ -202,7 +216,7 @@ mod tests {
 
     #[test]
     fn documents_are_valid_and_consolidated() {
-        let spec = ArraySpec::coordinate("time", 3, 2, Element::Float64, json!({"units": "1"}));
+        let spec = ArraySpec::coordinate("time", 3, Element::Float64, json!({"units": "1"}));
         for (format, key) in [(ZarrFormat::V2, ".zmetadata"), (ZarrFormat::V3, "zarr.json")] {
             let all = documents(format, &Map::new(), std::slice::from_ref(&spec)).expect("documents");
             let text = &all.iter().find(|(own, _)| own == key).expect("is there").1;

@@ -51,6 +51,12 @@ pub struct Ensemble {
 }
 
 impl Ensemble {
+    /// No members yet, with room for so many.
+    pub fn with_capacity(members: usize) -> Ensemble {
+        let room = || Vec::with_capacity(members);
+        Ensemble { x: room(), y: room(), z: room() }
+    }
+
     /// Number of members.
     pub fn len(&self) -> usize {
         self.x.len()

@@ -118,8 +118,11 @@ fn method_cells(method: &MethodRecord) -> Vec<String> {
 
 fn array_cells(array: &GeneratedRecord) -> Vec<String> {
     let shape: Vec<String> = array.shape.iter().map(u64::to_string).collect();
+    // Of a whole store, its name tells more than the path of its root.
+    let name = array.store.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let path = if array.path == "/" { name } else { &array.path };
     vec![
-        array.path.clone(),
+        path.to_owned(),
         shape.join("×"),
         human_count(array.objects),
         human_bytes(array.uncompressed_bytes),

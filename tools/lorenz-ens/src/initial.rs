@@ -1,11 +1,13 @@
-//! Initial conditions: drawn around a centre, or read from a CSV file.
-
-use std::path::Path;
+//! Initial conditions: drawn around a centre, or given.
 
 use serde::{Deserialize, Serialize};
-use zwire::{Exit, Failure, human_bytes};
+use serde_json::json;
+use zwire::{Failure, human_bytes};
 
+use crate::documents::members;
 use crate::ensemble::{Ensemble, STATE_BYTES};
+use crate::ics::Ics;
+use crate::parameters::Parameters;
 use crate::random::Normals;
 
 /// Where initial conditions come from.
@@ -28,7 +30,7 @@ pub enum Initial {
     /// Given: those of a file, which the plan of an output keeps.
     Given {
         /// The members.
-        states: Vec<[f64; 3]>,
+        states: Ics,
     },
 }
 
@@ -47,27 +49,65 @@ impl Initial {
     pub fn members(&self) -> u64 {
         match self {
             Initial::Drawn { members, .. } => *members,
-            Initial::Given { states } => states.len() as u64,
+            Initial::Given { states } => states.states().len() as u64,
         }
     }
 
-    /// All members, if their states fit into `memory` bytes.
+    /// Bytes of so many copies of the states, and of what they are made from.
+    pub fn bytes(&self, copies: u64) -> u64 {
+        let given = if matches!(self, Initial::Given { .. }) { STATE_BYTES } else { 0 };
+        self.members().saturating_mul(copies * STATE_BYTES + given)
+    }
+
+    /// Bytes of the states in a run that writes them from a plan: the text of a plan that keeps them is held several times.
+    pub fn bytes_to_write(&self) -> u64 {
+        const TEXT_BYTES: u64 = 2 * STATE_BYTES;
+        const TEXTS: u64 = 4;
+        let text = if matches!(self, Initial::Given { .. }) { TEXTS * TEXT_BYTES } else { 0 };
+        self.bytes(1).saturating_add(self.members().saturating_mul(text))
+    }
+
+    /// What decides the members, by the names of the flags.
+    pub fn parameters(&self) -> Parameters {
+        members(match self {
+            Initial::Given { states } => json!({"members": states.states().len(), "ics": states.checksum()}),
+            Initial::Drawn { members, rng, seed, center, spread } => {
+                json!({"members": members, "rng": rng, "seed": seed, "center": center, "spread": spread})
+            }
+        })
+    }
+
+    /// The first members.
+    pub fn first(&self, count: u64) -> Initial {
+        match self {
+            Initial::Given { states } => {
+                let states = states.states();
+                Initial::Given { states: Ics::new(states[..states.len().min(count as usize)].to_vec()) }
+            }
+            Initial::Drawn { members, rng, seed, center, spread } => {
+                let (rng, seed, center, spread) = (*rng, *seed, *center, *spread);
+                Initial::Drawn { members: (*members).min(count), rng, seed, center, spread }
+            }
+        }
+    }
+
+    /// All members, if the `need` bytes of memory for their states are no more than `memory`.
     ///
     /// # Errors
-    /// [`Exit::Usage`] if they do not, or if there is none.
-    pub fn ensemble(&self, memory: u64) -> Result<Ensemble, Failure> {
-        let bytes = self.members().saturating_mul(STATE_BYTES);
-        if bytes > memory {
+    /// [`zwire::Exit::Usage`] if they are.
+    pub fn ensemble(&self, need: u64, memory: u64) -> Result<Ensemble, Failure> {
+        if need > memory {
             let text = format!(
                 "the states of all members need {}, but --max-memory is {}",
-                human_bytes(bytes),
+                human_bytes(need),
                 human_bytes(memory)
             );
-            return Err(Failure::usage(text).hint("raise --max-memory, or reduce --members"));
+            let hint = if matches!(self, Initial::Given { .. }) { "" } else { ", or reduce --members" };
+            return Err(Failure::usage(text).hint(format!("raise --max-memory{hint}")));
         }
-        let mut ensemble = Ensemble::default();
+        let mut ensemble = Ensemble::with_capacity(self.members() as usize);
         match self {
-            Initial::Given { states } => states.iter().for_each(|state| ensemble.push(*state)),
+            Initial::Given { states } => states.states().iter().for_each(|state| ensemble.push(*state)),
             Initial::Drawn { members, rng, seed, center, spread } => {
                 let mut normals = match rng {
                     Rng::Numpy => Normals::random_state(*seed),
@@ -80,107 +120,34 @@ impl Initial {
         }
         Ok(ensemble)
     }
-
-    /// Reads members from a CSV file: three columns, with or without a header that names them x, y and z.
-    ///
-    /// # Errors
-    /// A file that cannot be read; [`Exit::Unreadable`] with the line that is malformed.
-    pub fn read(path: &Path) -> Result<Initial, Failure> {
-        let wrong = |text: String| Failure::new(Exit::Unreadable, text).at(path.display());
-        let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Failure::new(Exit::Absent, "no such file").at(path.display()),
-            _ => wrong(error.to_string()),
-        })?;
-        let mut columns = [0, 1, 2];
-        let (mut states, mut is_first) = (Vec::new(), true);
-        for (line, bytes) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
-            let at_line = |what: String| wrong(format!("line {line}: {what}"));
-            let text = std::str::from_utf8(bytes).map_err(|_| at_line("is not UTF-8 text".into()))?;
-            if text.trim().is_empty() {
-                continue;
-            }
-            let fields: Vec<&str> = text.trim_start_matches('\u{feff}').split(',').map(unquoted).collect();
-            match header(&fields).filter(|_| is_first) {
-                Some(named) => columns = named,
-                None => states.push(state(&fields, columns).map_err(at_line)?),
-            }
-            is_first = false;
-        }
-        match states.is_empty() {
-            true => Err(wrong("no member is listed".into()).hint("write a line x,y,z for each member")),
-            false => Ok(Initial::Given { states }),
-        }
-    }
-}
-
-/// A field without the spaces and quotes around it.
-fn unquoted(field: &str) -> &str {
-    let field = field.trim();
-    field.strip_prefix('"').and_then(|field| field.strip_suffix('"')).unwrap_or(field)
-}
-
-/// The columns of x, y and z, if the row is a header.
-fn header(row: &[&str]) -> Option<[usize; 3]> {
-    let column = |name: &str| row.iter().position(|field| field.eq_ignore_ascii_case(name));
-    Some([column("x")?, column("y")?, column("z")?])
-}
-
-fn state(row: &[&str], columns: [usize; 3]) -> Result<[f64; 3], String> {
-    let mut state = [0.0; 3];
-    for ((value, column), name) in state.iter_mut().zip(columns).zip(["x", "y", "z"]) {
-        let field = row.get(column).ok_or_else(|| format!("{name} is missing: found {} of 3 columns", row.len()))?;
-        *value = match field.parse::<f64>() {
-            Ok(number) if number.is_finite() => number,
-            _ => return Err(format!("{name} is not a finite number: {field:?}")),
-        };
-    }
-    Ok(state)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Initial, Failure> {
-        let directory = tempfile::tempdir().expect("directory");
-        let path = directory.path().join("ics.csv");
-        std::fs::write(&path, text).expect("writes");
-        Initial::read(&path)
-    }
-
     #[test]
     fn the_lecture_draws_these_members() {
         let center = [-10.0, -10.0, 25.0];
         let initial = Initial::Drawn { members: 30, rng: Rng::Numpy, seed: 42, center, spread: 0.5 };
-        let ensemble = initial.ensemble(1 << 20).expect("fits");
+        let ensemble = initial.ensemble(initial.bytes(1), 30 * 24).expect("fits");
         // [-10, -10, 25] + np.random.randn(30, 3) * 0.5 after np.random.seed(42)
         let drawn = [0.4967141530112327, -0.13826430117118466, 0.6476885381006925];
         let first: [f64; 3] = std::array::from_fn(|i| center[i] + drawn[i] * 0.5);
         assert_eq!(ensemble.state(0).map(f64::to_bits), first.map(f64::to_bits));
         assert_eq!(ensemble.len(), 30);
-        assert!(initial.ensemble(30 * 24 - 1).is_err_and(|failure| failure.exit == Exit::Usage));
+        let refused = initial.ensemble(initial.bytes(1), 30 * 24 - 1);
+        assert!(refused.is_err_and(|failure| failure.exit == zwire::Exit::Usage));
     }
 
     #[test]
-    fn members_are_read_in_any_order_of_columns() {
-        let states = vec![[1.0, 2.0, 3.0], [-4.0, 5.5, 6e1]];
-        let given = Initial::Given { states };
-        assert_eq!(read("1,2,3\n-4, 5.5 ,6e1\n").expect("reads"), given);
-        assert_eq!(read("member,z,y,x\n0,3,2,1\n1,6e1,5.5,-4\n").expect("reads"), given);
-    }
-
-    #[test]
-    fn a_malformed_line_is_named() {
-        for (text, expected) in [
-            ("x,y,z\n1,2,3\n1,two,3\n", "line 3: y is not a finite number: \"two\""),
-            ("1,2\n", "line 1: z is missing: found 2 of 3 columns"),
-            ("1,2,3\n\n1,2,inf\n", "line 3: z is not a finite number: \"inf\""),
-            ("x,y,z\n", "no member is listed"),
-            ("", "no member is listed"),
-        ] {
-            let failure = read(text).expect_err(text);
-            assert!(failure.to_string().contains(expected), "{failure}");
-            assert_eq!(failure.exit, Exit::Unreadable);
+    fn the_first_members_are_those_of_all() {
+        let drawn = Initial::Drawn { members: 9, rng: Rng::Philox, seed: 1, center: [0.0; 3], spread: 1.0 };
+        let given = Initial::Given { states: Ics::new(vec![[1.0, 2.0, 3.0]; 9]) };
+        for initial in [drawn, given] {
+            let all = initial.ensemble(0, 0).expect("fits");
+            assert_eq!(initial.first(4).ensemble(0, 0).expect("fits"), all.slice(0..4));
+            assert_eq!(initial.first(40).members(), 9);
         }
     }
 }

@@ -1,14 +1,15 @@
 //! The options of `lorenz-ens`, from its flags.
 
-use zcli::Stop;
-use zstage::{CodecOptions, WriteOptions};
-use zstore::Target;
-use zwire::Failure;
+use zcli::{Format, Stop};
+use zstage::{CodecOptions, Verify, WriteOptions};
+use zwire::{Failure, human_count};
 
 use crate::cli::{Args, ChunkShape, EnsembleFlags, OnDivergence};
 use crate::ensemble::Method;
 use crate::grid::{BatchSpec, Faults, FileIds, GridShape, SEED_BATCHES};
+use crate::ics::Ics;
 use crate::initial::Initial;
+use crate::kernel::Lanes;
 use crate::place::{Place, RowFormat, To};
 use crate::system::{Integrator, System};
 use crate::trajectories::Trajectories;
@@ -21,8 +22,15 @@ const GRID_DT: f64 = 0.02;
 
 const GRID_EVERY: u64 = 2;
 
-/// file_ids of a batch.
+/// The most steps from the first time of a file to the last: every file is integrated on its own.
+const GRID_STEPS: u64 = 10_000_000;
+
+/// file_ids of a batch, their times, and variables.
 const GRID_FILES: u64 = 4;
+
+const GRID_TIMES: u64 = 24;
+
+const GRID_VARIABLES: u64 = 8;
 
 /// Options of a run.
 pub struct Options {
@@ -30,7 +38,7 @@ pub struct Options {
     pub ensemble: EnsembleOptions,
     /// How it is integrated; `None`: the fastest.
     pub method: Option<Method>,
-    /// Steps between states that are written or reported; `None`: only the last ones.
+    /// Steps between states that are written or reported, no more than one beyond the last; `None`: only the last states.
     pub every: Option<u64>,
     /// Members that diverge end the run.
     pub stops: bool,
@@ -62,18 +70,24 @@ impl Options {
     /// # Errors
     /// An ensemble that is not given, or given twice; a file of initial conditions that cannot be read.
     pub fn new(args: &Args, stop: &Stop) -> Result<Options, Failure> {
-        let write = args.writer.options(false, &args.work, &args.memory, &args.store, stop);
+        let write = args.write_options(stop);
+        let ensemble = ensemble(args, write.memory_bytes)?;
         Ok(Options {
-            ensemble: ensemble(args)?,
             method: args.method.method.0,
-            every: args.method.every,
+            every: args.method.every.map(|every| every.min(ensemble.steps.saturating_add(1))),
+            ensemble,
             stops: args.method.on_divergence == OnDivergence::Stop,
-            zarr_format: args.format.zarr_format,
+            zarr_format: args.zarr_format(),
             codec: args.codec.options()?,
             chunks: args.format.chunks,
-            write: WriteOptions { verify: args.verify.verify(), ..write },
+            write,
             verbose: args.common.verbose,
         })
+    }
+
+    /// The instructions for the chunks of a store.
+    pub fn lanes(&self) -> Lanes {
+        if self.method == Some(Method::Serial) { Lanes::Scalar } else { Lanes::best() }
     }
 
     /// The method for the whole ensemble.
@@ -112,10 +126,10 @@ impl Options {
     }
 }
 
-fn ensemble(args: &Args) -> Result<EnsembleOptions, Failure> {
+fn ensemble(args: &Args, memory: u64) -> Result<EnsembleOptions, Failure> {
     let flags = &args.ensemble;
     let initial = match (&flags.ics, flags.members) {
-        (Some(path), _) => Initial::read(path)?,
+        (Some(path), _) => Initial::Given { states: Ics::read(path, memory)? },
         (None, None) => {
             return Err(
                 Failure::usage("missing option: --members N, the number of members").hint("lorenz-ens --members 30")
@@ -142,17 +156,34 @@ impl EnsembleFlags {
 }
 
 impl Args {
-    /// The batches of a grid, and the faults in them.
+    /// The options of the common writer.
+    pub fn write_options(&self, stop: &Stop) -> WriteOptions {
+        let write = self.writer.options(false, &self.work, &self.memory, &self.store, stop);
+        WriteOptions { verify: self.verify.verify(), ..write }
+    }
+
+    /// The version of Zarr.
+    pub fn zarr_format(&self) -> u8 {
+        self.format.zarr_format.unwrap_or(3)
+    }
+
+    /// The batches of a grid.
     ///
     /// # Errors
     /// Options that do not fit together.
-    pub fn batches(&self, grid: GridShape) -> Result<(Vec<BatchSpec>, Option<Faults>), Failure> {
+    pub fn batches(&self, grid: GridShape) -> Result<Vec<BatchSpec>, Failure> {
         let (flags, ensemble) = (&self.grid, &self.ensemble);
         if ensemble.integrator != Integrator::Euler {
             return Err(Failure::usage("--grid integrates with Euler's method only").hint("leave out --integrator"));
         }
-        if flags.faults && flags.variables < Faults::VARIABLES {
-            return Err(Failure::usage(format!("--faults needs at least {} variables", Faults::VARIABLES)));
+        let variables = flags.variables.unwrap_or(GRID_VARIABLES);
+        if flags.faults && variables < Faults::VARIABLES {
+            let text = format!("--faults needs at least {} variables: --variables is {variables}", Faults::VARIABLES);
+            return Err(Failure::usage(text));
+        }
+        if self.format.chunks.is_some_and(|chunks| chunks.members.is_some()) {
+            let text = "--chunks: with --grid, chunks hold whole maps, and only their times can be chosen";
+            return Err(Failure::usage(text).hint("--chunks time=6"));
         }
         let batches = self.batch_count();
         let ranges = match &flags.file_ids {
@@ -161,17 +192,16 @@ impl Args {
         };
         let faults = Faults::of(&ranges).filter(|_| flags.faults);
         let every = self.method.every.unwrap_or(GRID_EVERY);
-        if flags.times.saturating_mul(every) > u64::from(u32::MAX) {
-            return Err(Failure::usage("--times and --every are too large for --grid"));
-        }
         let spec = |(number, file_ids): (u64, [i64; 2])| {
             let faults = faults.filter(|faults| faults.batch == number);
             BatchSpec {
+                batch: number,
+                batches,
                 grid,
                 file_ids,
-                times: flags.times,
+                times: flags.times.unwrap_or(GRID_TIMES),
                 every,
-                variables: flags.variables,
+                variables,
                 system: ensemble.system(GRID_DT),
                 center: ensemble.center,
                 spread: ensemble.spread,
@@ -181,7 +211,14 @@ impl Args {
                 damaged_file: faults.map(|faults| faults.damaged_file),
             }
         };
-        Ok(((0..).zip(ranges).map(spec).collect(), faults))
+        let specs: Vec<BatchSpec> = (0..).zip(ranges).map(spec).collect();
+        if specs.first().is_some_and(|spec| spec.steps() > GRID_STEPS) {
+            let most = human_count(GRID_STEPS);
+            let text =
+                format!("--times and --every: the members of a grid are integrated by no more than {most} steps");
+            return Err(Failure::usage(text));
+        }
+        Ok(specs)
     }
 
     /// Number of batches.
@@ -189,34 +226,81 @@ impl Args {
         self.grid.batches.unwrap_or(if self.grid.faults { SEED_BATCHES } else { 1 })
     }
 
-    /// Whether batches are written.
-    pub fn is_grid(&self) -> bool {
-        self.grid.grid.is_some() || self.grid.batches.is_some()
-    }
-
     /// Where the result goes.
     ///
     /// # Errors
-    /// A format that cannot be written there.
+    /// A format that cannot be written there; options for another one.
     pub fn place(&self) -> Result<Place, Failure> {
         let target = self.common.output.as_deref().filter(|path| path.as_os_str() != "-");
-        let Some(path) = target else {
-            return match self.method.to {
-                None => Ok(Place::Records),
-                Some(To::Rows(format)) => Ok(Place::Stdout(format)),
-                Some(To::Zarr) => Err(Failure::usage("missing option: -o DST, the store to write")),
-            };
+        let place = match (target, self.method.to) {
+            (Some(path), to) => Place::of(path, to)?,
+            (None, None) => Place::Records,
+            (None, Some(To::Rows(format))) => Place::Stdout(format),
+            (None, Some(To::Zarr)) => return Err(Failure::usage("missing option: -o DST, the store to write")),
         };
-        let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-        let by_name = match extension.as_deref() {
-            Some("csv") => To::Rows(RowFormat::Csv),
-            Some("jsonl" | "ndjson") => To::Rows(RowFormat::Jsonl),
-            _ => To::Zarr,
-        };
-        Ok(match self.method.to.unwrap_or(by_name) {
-            To::Zarr => Place::Store(Target::from(path)),
-            To::Rows(format) => Place::File(path.to_owned(), format),
-        })
+        if matches!(place, Place::Stdout(RowFormat::Csv)) && (self.common.json || self.common.format != Format::Auto) {
+            let text = "--to csv prints rows instead of records: it cannot be used with --json or --format";
+            return Err(Failure::usage(text).hint("write the rows to a file with -o FILE.csv"));
+        }
+        self.check_place(&place)?;
+        Ok(place)
+    }
+
+    /// Refuses options for stores and grids without one, and `--overwrite` of nothing.
+    fn check_place(&self, place: &Place) -> Result<(), Failure> {
+        if let (Some(flag), false) = (self.for_stores(), matches!(place, Place::Store(_))) {
+            return Err(match place {
+                Place::File(path, _) => {
+                    Failure::usage(format!("{flag} is for Zarr stores, which -o does not name")).at(path.display())
+                }
+                _ => Failure::usage(format!("missing option: -o DST, the store that {flag} is for")),
+            });
+        }
+        if let (Some(flag), None, false) = (self.for_grids(), self.grid.grid, self.is_step()) {
+            return Err(Failure::usage(format!("missing option: --grid GRID, for {flag}")));
+        }
+        let writes = !matches!(place, Place::Records | Place::Stdout(_)) || self.method.plot.is_some();
+        if self.writer.overwrite && !writes {
+            return Err(Failure::usage("missing option: -o DST, the output that --overwrite replaces"));
+        }
+        Ok(())
+    }
+
+    /// The first option that is for grids only.
+    fn for_grids(&self) -> Option<&'static str> {
+        let flags = &self.grid;
+        let all = [
+            ("--batches", flags.batches.is_some()),
+            ("--file-ids", flags.file_ids.is_some()),
+            ("--times", flags.times.is_some()),
+            ("--variables", flags.variables.is_some()),
+            ("--faults", flags.faults),
+        ];
+        all.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
+
+    /// The first option that is for stores only.
+    fn for_stores(&self) -> Option<&'static str> {
+        let (codec, writer) = (&self.codec, &self.writer);
+        let all = [
+            ("--chunks", self.format.chunks.is_some()),
+            ("--zarr-format", self.format.zarr_format.is_some()),
+            ("--codec", codec.codec.is_some()),
+            ("--cname", codec.cname.is_some()),
+            ("--clevel", codec.clevel.is_some()),
+            ("--shuffle", codec.shuffle.is_some()),
+            ("--split", codec.split.is_some()),
+            ("--blocksize", codec.blocksize.is_some()),
+            ("--verify", self.verify.verify() != Verify::Full),
+            ("--prepare", writer.prepare),
+            ("--resume", writer.resume),
+            ("--dry-run", writer.dry_run),
+            ("--status", writer.status),
+            ("--finish", writer.finish),
+            ("--part", writer.is_part()),
+            ("--grid", self.grid.grid.is_some()),
+        ];
+        all.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
     }
 
     /// Whether this is a step of an output that was prepared: it reads the ensemble from the plan.

@@ -2,16 +2,19 @@
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use zarray::{Array, ZarrFormat};
+use zcli::Stop;
 use zcodec::{Compressor, crc32c};
 use zstage::{Action, ArrayPlan, ArrayStats, Begin, CodecOptions, Encoding, Sources, Writer};
 use zstore::{Generator, Store, StoreOptions, Target};
 use zwire::{Exit, Failure, GeneratedRecord, Record};
 
 use crate::divergence::Divergence;
-use crate::grid::{BatchSpec, BatchStore};
-use crate::trajectories::{Trajectories, TrajectoryStore};
+use crate::grid::{BatchSpec, BatchStore, damage};
+use crate::kernel::Lanes;
+use crate::parameters::{Parameters, check_written, difference, flag};
+use crate::trajectories::{Making, Trajectories, TrajectoryStore};
 
 /// The name of the source store in plans and messages.
 pub const SOURCE: &str = "lorenz-ens:";
@@ -44,16 +47,87 @@ impl Body {
         if self.zarr_format == 2 { ZarrFormat::V2 } else { ZarrFormat::V3 }
     }
 
-    /// Makes the objects, from at most so many bytes of initial conditions.
-    fn generator(&self, memory: u64) -> Result<Box<dyn Generator>, Failure> {
+    /// Makes the objects.
+    fn generator(&self, making: &Making) -> Result<Box<dyn Generator>, Failure> {
         let text = serde_json::to_vec(&self.content).unwrap_or_default();
         let tag = u64::from(crc32c(&text));
+        let making = making.clone();
         Ok(match &self.content {
-            Content::Trajectories(spec) => {
-                Box::new(TrajectoryStore::new(spec, spec.initial.ensemble(memory)?, self.format(), tag)?)
-            }
-            Content::Batch(spec) => Box::new(BatchStore::new(spec, self.format(), tag, memory)?),
+            Content::Trajectories(spec) => Box::new(TrajectoryStore::new(spec, self.format(), tag, making)?),
+            Content::Batch(spec) => Box::new(BatchStore::new(spec, self.format(), tag, making.memory, making.stop)?),
         })
+    }
+
+    /// What decides the values, by the names of the flags.
+    pub fn parameters(&self) -> Parameters {
+        match &self.content {
+            Content::Trajectories(spec) => spec.parameters(),
+            Content::Batch(spec) => spec.parameters(),
+        }
+    }
+
+    /// What decides the chunks.
+    fn chunks(&self) -> Value {
+        match &self.content {
+            Content::Trajectories(spec) => json!(spec.chunks),
+            Content::Batch(spec) => json!(spec.chunk_times),
+        }
+    }
+
+    /// The key of the chunk that is damaged before the store is published; none without Blosc frames, whose headers show it.
+    fn damaged_key(&self) -> Option<String> {
+        match &self.content {
+            Content::Batch(spec) if matches!(self.codec.compressor(1), Compressor::Blosc(_)) => {
+                spec.damaged_key(self.format())
+            }
+            _ => None,
+        }
+    }
+
+    /// How many faults are planted.
+    pub fn faults(&self) -> u64 {
+        match &self.content {
+            Content::Batch(spec) => spec.faults(self.damaged_key().is_some()),
+            Content::Trajectories(_) => 0,
+        }
+    }
+
+    /// Checks that a finished output was written with these parameters.
+    ///
+    /// # Errors
+    /// [`Exit::Output`] with the first that differs.
+    pub fn check_written(&self, written: &Store) -> Result<(), Failure> {
+        check_written(written, &self.parameters())?;
+        let key = if self.format() == ZarrFormat::V2 { ".zgroup" } else { "zarr.json" };
+        if written.stat(key)?.is_some() {
+            return Ok(());
+        }
+        let text = format!("the output exists, and was not written with --zarr-format {}", self.zarr_format);
+        let failure = Failure::new(Exit::Output, text).at(written.location());
+        Err(failure.hint("use another output, or --overwrite to replace it"))
+    }
+
+    /// The first flag that says something else in `other`.
+    pub fn differing_flag(&self, other: &Body) -> Option<String> {
+        let names = |body: &Body| json!([body.codec, body.chunks(), body.zarr_format]);
+        let [own, others] = [self, other].map(|body| body.parameters());
+        if let Some((name, ..)) = difference(&own, &others).or_else(|| difference(&others, &own)) {
+            return Some(flag(name));
+        }
+        if names(self) == names(other) {
+            return None;
+        }
+        if self.zarr_format != other.zarr_format {
+            return Some("--zarr-format".into());
+        }
+        if self.chunks() != other.chunks() {
+            return Some("--chunks".into());
+        }
+        // Options that were not given are not in the plan.
+        let codec = |body: &Body| crate::documents::members(json!(body.codec));
+        let (own, others) = (codec(self), codec(other));
+        let mut names = own.keys().chain(others.keys());
+        names.find(|name| own.get(*name) != others.get(*name)).map(|name| flag(name))
     }
 }
 
@@ -63,30 +137,16 @@ pub struct Output {
     pub wanted: Option<Body>,
     /// What the plan says, once it is known.
     planned: Mutex<Option<Body>>,
-    /// Bytes for the states of all members.
-    memory: u64,
+    making: Making,
     /// Whether each array has a record.
     verbose: bool,
 }
 
 impl Output {
-    /// A writer.
-    pub fn new(wanted: Option<Body>, memory: u64, verbose: bool) -> Output {
-        Output { wanted, planned: Mutex::default(), memory, verbose }
-    }
-
-    /// The key of the chunk that is to be damaged once the store is published; none without Blosc frames, whose headers show it.
-    pub fn damaged_key(&self) -> Option<String> {
-        let planned = self.planned.lock();
-        let body = self
-            .wanted
-            .as_ref()
-            .or(planned.as_ref())
-            .filter(|body| matches!(body.codec.compressor(1), Compressor::Blosc(_)))?;
-        match &body.content {
-            Content::Batch(spec) => spec.damaged_key(body.format()),
-            Content::Trajectories(_) => None,
-        }
+    /// A writer. `memory` is the limit.
+    pub fn new(wanted: Option<Body>, lanes: Lanes, memory: u64, stop: &Stop, verbose: bool) -> Output {
+        let making = Making { lanes, memory, stop: stop.clone() };
+        Output { wanted, planned: Mutex::default(), making, verbose }
     }
 
     /// What diverges, according to the command line or the plan.
@@ -108,16 +168,16 @@ impl Writer for Output {
     fn open(&self, _: &Target, planned: Option<&Body>, _: &StoreOptions) -> Result<Store, Failure> {
         let body = planned.or(self.wanted.as_ref()).ok_or_else(|| Failure::usage("missing option: --members N"))?;
         *self.planned.lock() = Some(body.clone());
-        Ok(Store::generated(SOURCE, body.generator(self.memory)?))
+        Ok(Store::generated(SOURCE, body.generator(&self.making)?))
     }
 
     fn body(&self, planned: Option<&Body>, _: &Sources) -> Result<Body, Failure> {
         match (planned, &self.wanted) {
-            (Some(planned), Some(wanted)) if planned != wanted => Err(Failure::usage(format!(
-                "{} differs from the unfinished run",
-                difference(&serde_json::to_value(planned), &serde_json::to_value(wanted))
-            ))
-            .hint("start over with --overwrite")),
+            (Some(planned), Some(wanted)) if planned != wanted => {
+                let differs = planned.differing_flag(wanted).unwrap_or_else(|| "the ensemble".into());
+                let failure = Failure::usage(format!("{differs} differs from the unfinished run"));
+                Err(failure.hint("start over with --overwrite"))
+            }
             (Some(planned), _) => Ok(planned.clone()),
             (None, Some(wanted)) => Ok(wanted.clone()),
             (None, None) => Err(Failure::new(Exit::Bug, "no ensemble was asked for")),
@@ -127,6 +187,14 @@ impl Writer for Output {
     fn plan(&self, body: &Body, _: Begin, _: &Store, array: Array) -> Result<Option<ArrayPlan>, Failure> {
         let encoding = Encoding::new(body.codec.compressor(array.itemsize.unwrap_or(1)), &array.chain, array.format);
         Ok(Some(ArrayPlan::new(array, Action::Recompress(encoding), false)))
+    }
+
+    fn check_finished(&self, body: &Body, written: &Store) -> Result<(), Failure> {
+        body.check_written(written)
+    }
+
+    fn before_publishing(&self, body: &Body, objects: &Store) -> Result<(), Failure> {
+        body.damaged_key().map_or(Ok(()), |key| damage(objects, &key))
     }
 
     fn complete(&self, _: &Body, _: &ArrayPlan, record: &mut zwire::PlanRecord) {
@@ -151,19 +219,4 @@ impl Writer for Output {
             }))
         })
     }
-}
-
-/// The first option that differs, by the name of its flag.
-fn difference(planned: &Result<Value, serde_json::Error>, wanted: &Result<Value, serde_json::Error>) -> String {
-    let (Ok(planned), Ok(wanted)) = (planned, wanted) else { return "an option".into() };
-    first_difference(planned, wanted).map_or("an option".into(), |name| format!("--{}", name.replace('_', "-")))
-}
-
-fn first_difference(planned: &Value, wanted: &Value) -> Option<String> {
-    let (Value::Object(planned), Value::Object(wanted)) = (planned, wanted) else { return None };
-    // Options that were not given are not in the plan.
-    let names = planned.keys().chain(wanted.keys());
-    let name = names.into_iter().find(|name| planned.get(*name) != wanted.get(*name))?;
-    let inner = planned.get(name).zip(wanted.get(name)).and_then(|(planned, wanted)| first_difference(planned, wanted));
-    inner.or_else(|| Some(name.clone()))
 }

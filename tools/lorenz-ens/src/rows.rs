@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use zarray::{OrderedMap, Pool};
+use zarray::{OrderedMap, Semaphore};
 use zcli::{Session, Unit};
 use zwire::{Failure, Record, StateRecord, number};
 
-use crate::ensemble::{Ensemble, Method};
+use crate::advance::{Integration, check_stop};
+use crate::ensemble::{Ensemble, STATE_BYTES};
 use crate::sink::Sink;
-use crate::system::System;
 use crate::trajectories::time_of;
 
 /// Columns of a row.
@@ -17,16 +17,21 @@ pub const COLUMNS: &str = "step,time,member,x,y,z";
 /// Rows that are formatted at once by a worker.
 const BATCH: usize = 4096;
 
-/// Bytes of states that wait to be formatted.
-const WAITING_BYTES: usize = 16 << 20;
+/// The largest row of text, in bytes.
+const ROW_BYTES: u64 = 192;
+
+/// The most bytes of states that wait to be formatted, and the share of the memory that they may take; formatted rows take as much.
+const WAITING_BYTES: u64 = 16 << 20;
+
+const WAITING_SHARE: u64 = 4;
 
 /// What is written of an ensemble.
 pub struct Rows<'a> {
-    pub system: &'a System,
+    pub how: Integration<'a>,
     pub steps: u64,
     pub every: u64,
-    pub method: Method,
-    pub pool: &'a Pool,
+    /// Memory for rows.
+    pub memory: u64,
 }
 
 impl Rows<'_> {
@@ -38,14 +43,13 @@ impl Rows<'_> {
         let times = self.steps / self.every + 1;
         let members = ensemble.len();
         let bar = session.status.bar(times.saturating_mul(members as u64), Unit::Rows);
-        let at_once = (WAITING_BYTES / (24 * members.max(1))).clamp(1, 1024) as u64;
+        let waiting_bytes = (self.memory / WAITING_SHARE).min(WAITING_BYTES);
+        let at_once = (waiting_bytes / (STATE_BYTES * members.max(1) as u64)).clamp(1, 1024);
         let mut waiting: Vec<(u64, Ensemble)> = Vec::new();
         for time in 0..times {
-            if let Some(exit) = session.stop.requested() {
-                return Err(Failure::stopped(exit));
-            }
+            check_stop(&session.stop)?;
             if time > 0 {
-                ensemble.advance(self.system, self.every, self.method, self.pool);
+                self.how.advance(ensemble, self.every)?;
             }
             waiting.push((time * self.every, ensemble.clone()));
             if waiting.len() as u64 == at_once || time + 1 == times {
@@ -58,7 +62,7 @@ impl Rows<'_> {
     }
 
     fn flush(&self, waiting: &[(u64, Ensemble)], sink: &mut Sink, session: &mut Session) -> Result<(), Failure> {
-        let dt = self.system.dt;
+        let dt = self.how.system.dt;
         if sink.takes_records() {
             for (step, ensemble) in waiting {
                 for member in 0..ensemble.len() {
@@ -77,7 +81,10 @@ impl Rows<'_> {
             let lines = if is_csv { csv(step, dt, members, ensemble) } else { json(step, dt, members, ensemble) };
             (lines, rows)
         };
-        OrderedMap::new(self.pool, 64).run(pieces, format, |(lines, rows)| sink.write(&lines, rows, session))
+        let memory = Semaphore::new((self.memory / WAITING_SHARE).max(BATCH as u64 * ROW_BYTES));
+        let need = |_: &(u64, &Ensemble, usize)| BATCH as u64 * ROW_BYTES;
+        let map = OrderedMap::new(self.how.pool, 64).memory(&memory, &need);
+        map.run(pieces, format, |(lines, rows)| sink.write(&lines, rows, session))
     }
 }
 

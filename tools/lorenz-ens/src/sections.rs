@@ -47,13 +47,23 @@ Initial conditions: center + spread*randn(members, 3). --rng numpy draws as
 numpy.random.RandomState(seed) does.
 
 --stats: the mean, the standard deviation of all members, minimum and maximum,
-and NumPy's quantiles: exact for up to 131,072 members, else from a histogram
-with 65,536 bins between minimum and maximum. error is the root mean square
+and NumPy's quantiles. Minimum, maximum and quantiles are exact for any number
+of members: the values around a quantile are selected, not estimated. Mean and
+standard deviation are sums in an order that does not depend on -j. Members
+that are not finite are left out and counted. error is the root mean square
 distance from member 0. The Lyapunov exponent is the mean over up to 256
 members, each with a twin that starts 1e-8 away and is moved back every 0.5
 units of time, after a quarter of the steps, when members have become
-independent; its error is the standard error of that mean. Only the current
-states are held: 24 bytes for each member.
+independent; its error is the standard error of that mean.
+
+Memory: --stats holds the initial and the current states and one variable, 56
+bytes for each member; -o a Zarr store 24 bytes, and 48 while it looks which
+members diverge; --ics adds 24 bytes, and with -o 192 for the plan, which keeps
+the members. What does not fit into --max-memory is refused.
+
+The attributes of a store are the options that decide its values, by name:
+members, seed, rng, center, spread (or ics, a checksum), sigma, rho, beta, dt,
+integrator, steps and every. --resume of a finished store compares them.
 
 A member whose state is not finite stays so. With -o, all members are therefore
 integrated once to the end before anything is written, which takes a fraction
@@ -71,11 +81,13 @@ are smooth, and compress as weather does.
 
 --faults, all in the last batch, in file_ids that no other batch has: u10 of
 the last but one is NaN at all times; of v10 the last one is missing; the first
-chunk of t2m of the last one is damaged (if it is a Blosc frame). Of 22 batches,
+chunk of t2m of the last one is damaged, before the store gets its name (if it
+is a Blosc frame). Of 22 batches,
 the file_ids are those of the archive in which 26 duplicates were found.
 
 Before anything is written, members of a sample of the cells are integrated, and
 a time step with which they diverge is refused.
 
---prepare, --part, --status and --finish work on all batches; give --batches
-with each.";
+--prepare, --part, --status and --finish work on all batches: the plan knows how
+many there are. The attributes of each batch are the options that decide its
+values, and --resume refuses an archive that was written with others.";

@@ -17,6 +17,8 @@ pub struct Sink {
     records: bool,
     overwrite: bool,
     rows: u64,
+    /// The line with the names of the columns, until the first row is written.
+    header: Option<String>,
 }
 
 impl Sink {
@@ -24,17 +26,14 @@ impl Sink {
     ///
     /// # Errors
     /// A file that exists, or cannot be made.
-    pub fn open(place: &Place, columns: &str, overwrite: bool, session: &mut Session) -> Result<Sink, Failure> {
+    pub fn open(place: &Place, columns: &str, overwrite: bool) -> Result<Sink, Failure> {
         let (target, format, records) = match place {
             Place::File(path, format) => (Some(create(path, overwrite)?), *format, false),
             Place::Stdout(RowFormat::Csv) => (None, RowFormat::Csv, false),
             _ => (None, RowFormat::Jsonl, true),
         };
-        let mut sink = Sink { target, format, records, overwrite, rows: 0 };
-        if sink.format == RowFormat::Csv {
-            sink.write(format!("{columns}\n").as_bytes(), 0, session)?;
-        }
-        Ok(sink)
+        let header = (format == RowFormat::Csv).then(|| format!("{columns}\n"));
+        Ok(Sink { target, format, records, overwrite, rows: 0, header })
     }
 
     /// Whether rows are lines of CSV.
@@ -66,6 +65,9 @@ impl Sink {
     /// # Errors
     /// A full disk; an output that is not read any more.
     pub fn write(&mut self, lines: &[u8], rows: u64, session: &mut Session) -> Result<(), Failure> {
+        if let Some(header) = self.header.take() {
+            self.write(header.as_bytes(), 0, session)?;
+        }
         self.rows += rows;
         match &mut self.target {
             None => session.out.bytes(lines),
@@ -86,12 +88,21 @@ impl Sink {
     }
 }
 
-/// A new file, under a temporary name.
-pub fn create(path: &Path, overwrite: bool) -> Result<(AtomicFile, BufWriter<std::fs::File>), Failure> {
+/// Refuses a file that exists, unless it is to be overwritten.
+///
+/// # Errors
+/// [`Exit::Output`].
+pub fn check_free(path: &Path, overwrite: bool) -> Result<(), Failure> {
     if !overwrite && path.symlink_metadata().is_ok() {
         let failure = Failure::new(Exit::Output, "already exists").at(path.display());
         return Err(failure.hint("choose another name, or use --overwrite"));
     }
+    Ok(())
+}
+
+/// A new file, under a temporary name.
+pub fn create(path: &Path, overwrite: bool) -> Result<(AtomicFile, BufWriter<std::fs::File>), Failure> {
+    check_free(path, overwrite)?;
     let target = AtomicFile::create(path).map_err(|error| failure(path, &error))?;
     let file = target.file().try_clone().map_err(|error| failure(path, &error))?;
     Ok((target, BufWriter::with_capacity(1 << 20, file)))

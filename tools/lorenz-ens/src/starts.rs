@@ -4,23 +4,27 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use zcli::Stop;
+use zwire::Failure;
 
+use crate::advance::in_pieces;
 use crate::ensemble::{Ensemble, STATE_BYTES};
 use crate::kernel::Lanes;
 use crate::system::System;
 
-/// Memory for states that are kept: the chunks of an array are made in order, so that few are needed again.
-const KEPT_BYTES: u64 = 64 << 20;
-
 /// States at the starts of chunks: kept where they are known, else integrated from the nearest that are.
 pub struct Starts {
     system: System,
+    lanes: Lanes,
     initial: Ensemble,
     /// Members in a chunk.
     members: usize,
     /// Steps from the start of a chunk to that of the next.
     steps: u64,
     kept: Mutex<Kept>,
+    /// Memory for those that are kept: the chunks of an array are made in order, so that few are needed again.
+    kept_bytes: u64,
+    stop: Stop,
 }
 
 #[derive(Default)]
@@ -30,15 +34,30 @@ struct Kept {
     order: VecDeque<(u64, u64)>,
 }
 
+/// The members and times of a chunk, as far as its start depends on them.
+#[derive(Debug, Clone, Copy)]
+pub struct Blocks {
+    /// Members in a chunk.
+    pub members: u64,
+    /// Steps from the start of a chunk to that of the next.
+    pub steps: u64,
+    /// Memory for states that are kept.
+    pub kept_bytes: u64,
+}
+
 impl Starts {
-    /// Of chunks of so many members, from one of which to the next are so many steps.
-    pub fn new(system: System, initial: Ensemble, members: u64, steps: u64) -> Starts {
-        let members = usize::try_from(members).unwrap_or(usize::MAX).max(1);
-        Starts { system, initial, members, steps, kept: Mutex::default() }
+    /// The starts of all chunks; members begin at `initial`.
+    pub fn new(system: System, lanes: Lanes, initial: Ensemble, blocks: Blocks, stop: Stop) -> Starts {
+        let members = usize::try_from(blocks.members).unwrap_or(usize::MAX).max(1);
+        let Blocks { steps, kept_bytes, .. } = blocks;
+        Starts { system, lanes, initial, members, steps, kept: Mutex::default(), kept_bytes, stop }
     }
 
     /// The states of a block of members where chunk number `chunk` starts.
-    pub fn at(&self, block: u64, chunk: u64) -> Ensemble {
+    ///
+    /// # Errors
+    /// A signal.
+    pub fn at(&self, block: u64, chunk: u64) -> Result<Ensemble, Failure> {
         let found = {
             let kept = self.kept.lock();
             let nearest = kept.states.range((block, 0)..=(block, chunk)).next_back();
@@ -48,17 +67,19 @@ impl Starts {
             Some((at, states)) => (at, Ensemble::clone(&states)),
             None => {
                 let start = block as usize * self.members;
-                (0, self.initial.slice(start..self.initial.len().min(start + self.members)))
+                let end = start.saturating_add(self.members).min(self.initial.len());
+                (0, self.initial.slice(start..end))
             }
         };
-        Lanes::best().advance(&self.system, &mut states.members(), (chunk - at) * self.steps);
-        states
+        let advance = |steps| self.lanes.advance(&self.system, &mut states.members(), steps);
+        in_pieces(self.members.min(self.initial.len()), (chunk - at) * self.steps, &self.stop, advance)?;
+        Ok(states)
     }
 
     /// Keeps the states at the start of a chunk.
     pub fn keep(&self, block: u64, chunk: u64, states: Ensemble) {
         let bytes = states.len() as u64 * STATE_BYTES;
-        let most = (KEPT_BYTES / bytes.max(1)).max(4) as usize;
+        let most = (self.kept_bytes / bytes.max(1)).max(1) as usize;
         let mut kept = self.kept.lock();
         if kept.states.insert((block, chunk), Arc::new(states)).is_none() {
             kept.order.push_back((block, chunk));
@@ -81,17 +102,29 @@ mod tests {
         let system = System { sigma: 10.0, rho: 28.0, beta: 8.0 / 3.0, dt: 0.01, integrator: Integrator::Rk4 };
         let mut initial = Ensemble::default();
         (0..10).for_each(|member| initial.push([member as f64, 1.0, 20.0]));
-        let starts = Starts::new(system, initial.clone(), 4, 50);
-        let direct = starts.at(2, 3);
+        let blocks = Blocks { members: 4, steps: 50, kept_bytes: 1 << 10 };
+        let starts = Starts::new(system, Lanes::best(), initial.clone(), blocks, Stop::never());
+        let at = |block, chunk| starts.at(block, chunk).expect("no signal");
+        let direct = at(2, 3);
         assert_eq!(direct.len(), 2, "the last block is shorter");
-        starts.keep(2, 1, starts.at(2, 1));
-        starts.keep(2, 2, starts.at(2, 2));
-        assert_eq!(starts.at(2, 3), direct);
-        assert_eq!(starts.at(0, 0), initial.slice(0..4));
-        // What is kept is bounded.
-        let many = Starts { initial: Ensemble::default(), ..Starts::new(system, initial, 4, 1) };
-        let large = Ensemble { x: vec![0.0; 1 << 20], y: vec![0.0; 1 << 20], z: vec![0.0; 1 << 20] };
-        (0..9).for_each(|chunk| many.keep(0, chunk, large.clone()));
-        assert_eq!(many.kept.lock().states.len(), 4);
+        starts.keep(2, 1, at(2, 1));
+        starts.keep(2, 2, at(2, 2));
+        assert_eq!(at(2, 3), direct);
+        assert_eq!(at(0, 0), initial.slice(0..4));
+        // What is kept is bounded: 96 bytes each.
+        (0..20).for_each(|chunk| starts.keep(0, chunk, initial.slice(0..4)));
+        assert_eq!(starts.kept.lock().states.len(), 10);
+        assert_eq!(starts.kept.lock().states.keys().next(), Some(&(0, 10)));
+    }
+
+    #[test]
+    fn a_signal_ends_a_long_way() {
+        let system = System { sigma: 10.0, rho: 28.0, beta: 8.0 / 3.0, dt: 0.01, integrator: Integrator::Euler };
+        let mut initial = Ensemble::default();
+        initial.push([1.0, 1.0, 20.0]);
+        let stop = Stop::never();
+        stop.flag().store(143, std::sync::atomic::Ordering::Relaxed);
+        let blocks = Blocks { members: 1, steps: 1 << 50, kept_bytes: 0 };
+        assert!(Starts::new(system, Lanes::best(), initial, blocks, stop).at(0, 1).is_err());
     }
 }

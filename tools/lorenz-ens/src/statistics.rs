@@ -1,8 +1,8 @@
 //! Statistics of an ensemble at one time: two passes over the states, whatever came before.
 //!
 //! Members are added up in blocks of a fixed size, and the sums of blocks in order, so that the result does not depend on the number
-//! of threads. Members that are not finite are left out. Quantiles are those of NumPy (linear interpolation between the
-//! neighbours), exact for up to [`EXACT`] members, else from a histogram with [`BINS`] bins between minimum and maximum.
+//! of threads. Members that are not finite are left out. Quantiles are those of NumPy (linear interpolation between the two values
+//! around them, which are selected, not estimated), in one copy of a variable.
 
 use zarray::Pool;
 use zwire::{StatisticsRecord, number};
@@ -13,12 +13,6 @@ use crate::trajectories::time_of;
 
 /// Members of a block.
 const BLOCK: usize = 16_384;
-
-/// So many members are sorted.
-pub const EXACT: usize = 131_072;
-
-/// Bins of a histogram.
-pub const BINS: usize = 65_536;
 
 const QUANTILES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 
@@ -43,8 +37,8 @@ struct Sums {
     max: f64,
 }
 
-/// The distribution of some values.
-pub fn distribution(values: &[f64], pool: &Pool) -> Distribution {
+/// The distribution of some values; `scratch` becomes as long as these.
+pub fn distribution(values: &[f64], pool: &Pool, scratch: &mut Vec<f64>) -> Distribution {
     let first_pass = |block: &[f64]| {
         let mut sums = Sums { members: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
         for value in block.iter().copied().filter(|value| value.is_finite()) {
@@ -93,69 +87,59 @@ pub fn distribution(values: &[f64], pool: &Pool) -> Distribution {
         spread: (squares / sums.members as f64).sqrt(),
         min: sums.min,
         max: sums.max,
-        quantiles: quantiles(values, &sums, pool),
+        quantiles: quantiles(values, scratch),
         error: (errors / others).sqrt(),
     }
 }
 
-fn quantiles(values: &[f64], sums: &Sums, pool: &Pool) -> [f64; 5] {
-    if sums.members as usize > EXACT {
-        return estimated(values, sums, pool);
-    }
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
+/// The quantiles of the finite values, of which there is one at least.
+fn quantiles(values: &[f64], scratch: &mut Vec<f64>) -> [f64; 5] {
+    scratch.clear();
+    scratch.reserve_exact(values.len());
+    scratch.extend(values.iter().copied().filter(|value| value.is_finite()));
+    let last = scratch.len().saturating_sub(1);
+    let neighbours = |quantile: f64| {
+        let below = (quantile * last as f64).floor() as usize;
+        (below, (below + 1).min(last))
+    };
+    let mut ranks: Vec<usize> =
+        QUANTILES.iter().flat_map(|quantile| [neighbours(*quantile).0, neighbours(*quantile).1]).collect();
+    ranks.sort_unstable();
+    ranks.dedup();
+    select(scratch, 0, &ranks);
     QUANTILES.map(|quantile| {
-        let at = quantile * (sorted.len() - 1) as f64;
-        let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-        below + (above - below) * at.fract()
+        let (below, above) = neighbours(quantile);
+        between(scratch[below], scratch[above], quantile * last as f64 - below as f64)
     })
 }
 
-/// Quantiles from a histogram: at most the width of a bin from the exact ones.
-fn estimated(values: &[f64], sums: &Sums, pool: &Pool) -> [f64; 5] {
-    let width = (sums.max - sums.min) / BINS as f64;
-    if width <= 0.0 || !width.is_finite() {
-        return [sums.min; 5];
-    }
-    let count = |block: &[f64]| {
-        let mut bins = vec![0u64; BINS];
-        for value in block.iter().filter(|value| value.is_finite()) {
-            bins[(((value - sums.min) / width) as usize).min(BINS - 1)] += 1;
-        }
-        bins
-    };
-    // Few large pieces, because each has a histogram; whole numbers add up alike in any order.
-    let piece = values.len().div_ceil(pool.workers() * 2).max(BLOCK);
-    let mut bins = vec![0u64; BINS];
-    for part in pool.map(values.chunks(piece).collect(), count) {
-        bins.iter_mut().zip(part).for_each(|(bin, count)| *bin += count);
-    }
-    QUANTILES.map(|quantile| {
-        let wanted = quantile * (sums.members - 1) as f64;
-        let mut before = 0.0;
-        for (bin, count) in bins.iter().enumerate() {
-            let count = *count as f64;
-            if before + count > wanted {
-                return sums.min + width * (bin as f64 + (wanted - before + 0.5) / count);
-            }
-            before += count;
-        }
-        sums.max
-    })
+/// Puts the values of these ranks, which rise, where they would be if all were sorted; the first of `values` has rank `first`.
+fn select(values: &mut [f64], first: usize, ranks: &[usize]) {
+    let Some(rank) = ranks.get(ranks.len() / 2) else { return };
+    let (lower, upper) = ranks.split_at(ranks.len() / 2);
+    let (before, _, after) = values.select_nth_unstable_by(rank - first, f64::total_cmp);
+    select(before, first, lower);
+    select(after, rank + 1, &upper[1..]);
+}
+
+/// A value between two others, as NumPy computes it.
+fn between(below: f64, above: f64, share: f64) -> f64 {
+    let difference = above - below;
+    if share >= 0.5 { above - difference * (1.0 - share) } else { below + difference * share }
 }
 
 /// Names of the columns of [`csv`].
 pub const COLUMNS: &str = "step,time,variable,members,mean,spread,min,q05,q25,q50,q75,q95,max,error";
 
 /// The distributions of all variables at one time.
-pub fn at(step: u64, dt: f64, ensemble: &Ensemble, pool: &Pool) -> [StatisticsRecord; 3] {
+pub fn at(step: u64, dt: f64, ensemble: &Ensemble, pool: &Pool, scratch: &mut Vec<f64>) -> [StatisticsRecord; 3] {
     Variable::ALL.map(|variable| {
         let values = match variable {
             Variable::X => &ensemble.x,
             Variable::Y => &ensemble.y,
             Variable::Z => &ensemble.z,
         };
-        let found = distribution(values, pool);
+        let found = distribution(values, pool, scratch);
         let [q05, q25, q50, q75, q95] = found.quantiles.map(number);
         StatisticsRecord {
             step,
@@ -191,32 +175,41 @@ pub fn csv(record: &StatisticsRecord) -> String {
 mod tests {
     use super::*;
 
+    fn of(values: &[f64], jobs: usize) -> Distribution {
+        distribution(values, &Pool::new(jobs), &mut Vec::new())
+    }
+
     #[test]
     fn small_ensembles_are_exact() {
         let values = [4.0, 1.0, 3.0, 2.0, 5.0, f64::NAN];
-        let found = distribution(&values, &Pool::new(1));
+        let found = of(&values, 1);
         // numpy.quantile(values, [.05, .25, .5, .75, .95])
         assert_eq!(found.quantiles, [1.2, 2.0, 3.0, 4.0, 4.8]);
         assert_eq!((found.members, found.mean, found.min, found.max), (5, 3.0, 1.0, 5.0));
         assert_eq!(found.spread, 2f64.sqrt());
         assert_eq!(found.error, ((9.0 + 1.0 + 4.0 + 1.0) / 4.0f64).sqrt());
-        assert!(distribution(&[f64::NAN], &Pool::new(1)).mean.is_nan());
-        assert_eq!(distribution(&[7.0], &Pool::new(1)).quantiles, [7.0; 5]);
+        assert!(of(&[f64::NAN], 1).mean.is_nan());
+        assert_eq!(of(&[7.0], 1).quantiles, [7.0; 5]);
+        assert_eq!(of(&[7.0, 8.0], 1).quantiles, [7.05, 7.25, 7.5, 7.75, 7.95]);
     }
 
+    /// Also with members that are about to diverge, far from all others.
     #[test]
-    fn large_ensembles_are_close_and_do_not_depend_on_threads() {
+    fn large_ensembles_are_exact_and_do_not_depend_on_threads() {
         let mut normals = crate::random::Normals::philox(3);
-        let values: Vec<f64> = (0..EXACT + 10).map(|_| normals.draw()).collect();
-        let found = distribution(&values, &Pool::new(1));
+        let mut values: Vec<f64> = (0..200_000).map(|_| normals.draw()).collect();
+        (values[7], values[99_999], values[150_000]) = (1e300, -1e250, f64::INFINITY);
+        let found = of(&values, 1);
         for jobs in [2, 5] {
-            assert_eq!(distribution(&values, &Pool::new(jobs)), found);
+            assert_eq!(of(&values, jobs), found);
         }
-        let mut sorted = values.clone();
+        let mut sorted: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
         sorted.sort_unstable_by(f64::total_cmp);
-        for (quantile, found_at) in QUANTILES.iter().zip(found.quantiles) {
-            let exact = sorted[(quantile * (sorted.len() - 1) as f64) as usize];
-            assert!((exact - found_at).abs() < 2.0 * (found.max - found.min) / BINS as f64, "{exact} {found_at}");
+        for (quantile, found) in QUANTILES.iter().zip(found.quantiles) {
+            let at = quantile * (sorted.len() - 1) as f64;
+            let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+            assert_eq!(found, between(below, above, at.fract()), "{quantile}");
         }
+        assert!((found.quantiles[2]).abs() < 0.01 && (found.quantiles[4] - 1.645).abs() < 0.02, "{found:?}");
     }
 }

@@ -3,14 +3,18 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use zarray::ZarrFormat;
-use zstore::Generator;
-use zwire::Failure;
+use zcli::Stop;
+use zstore::{Generator, NotGenerated};
+use zwire::{Failure, human_bytes};
 
-use crate::documents::{ArraySpec, Element, documents, members};
-use crate::ensemble::Ensemble;
+use crate::advance::{PIECE, check_stop, in_pieces};
+use crate::documents::{ArraySpec, Element, members};
+use crate::ensemble::{Ensemble, STATE_BYTES};
+use crate::generated_arrays::GeneratedArrays;
 use crate::initial::Initial;
 use crate::kernel::{Lanes, Path};
-use crate::starts::Starts;
+use crate::parameters::{Parameters, of_system};
+use crate::starts::{Blocks, Starts};
 use crate::system::{System, Variable};
 
 /// Bytes of a chunk by default.
@@ -19,8 +23,10 @@ const CHUNK_BYTES: u64 = 4 << 20;
 /// Members of a chunk by default: then a chunk is as good for the series of a member as for the ensemble at a time.
 const CHUNK_MEMBERS: u64 = 512;
 
-/// Elements of a chunk of a coordinate.
-const COORDINATE_CHUNK: u64 = 1 << 17;
+/// The most memory for states that are kept at the starts of chunks, and the share of the memory limit that they may take.
+const KEPT_BYTES: u64 = 64 << 20;
+
+const KEPT_SHARE: u64 = 8;
 
 /// What is written: with the initial conditions, all that decides the values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,8 +60,8 @@ impl Trajectories {
         let member = json!({"long_name": "ensemble member", "units": "1", "standard_name": "realization"});
         let time = json!({"long_name": "model time", "units": "1", "axis": "T"});
         let mut arrays = vec![
-            ArraySpec::coordinate("member", count, COORDINATE_CHUNK, Element::Int64, member),
-            ArraySpec::coordinate("time", times, COORDINATE_CHUNK, Element::Float64, time),
+            ArraySpec::coordinate("member", count, Element::Int64, member),
+            ArraySpec::coordinate("time", times, Element::Float64, time),
         ];
         arrays.extend(Variable::ALL.map(|variable| ArraySpec {
             name: variable.name().into(),
@@ -69,16 +75,57 @@ impl Trajectories {
         arrays
     }
 
+    /// What decides the values, by the names of the flags.
+    pub fn parameters(&self) -> Parameters {
+        let mut all = self.initial.parameters();
+        all.extend(of_system(&self.system));
+        all.extend(members(json!({"steps": self.steps, "every": self.every})));
+        all
+    }
+
     fn attributes(&self) -> Map<String, Value> {
-        let System { sigma, rho, beta, dt, integrator } = self.system;
-        members(json!({
+        let mut all = members(json!({
             "Conventions": "CF-1.11",
             "title": "Ensemble of the Lorenz-63 system",
             "source": format!("lorenz-ens {}", env!("CARGO_PKG_VERSION")),
             "references": "Lorenz, E. N. (1963): Deterministic nonperiodic flow. J. Atmos. Sci. 20, 130-141",
-            "sigma": sigma, "rho": rho, "beta": beta, "dt": dt, "integrator": integrator.name(),
-            "steps": self.steps, "every": self.every,
-        }))
+        }));
+        all.extend(self.parameters());
+        all
+    }
+
+    /// Bytes of the states of the members in a chunk, and of those that are kept with a memory limit.
+    fn block_bytes(&self, memory: u64) -> (u64, u64) {
+        let block = self.chunks[0].saturating_mul(STATE_BYTES);
+        (block, (memory / KEPT_SHARE).min(KEPT_BYTES).max(block))
+    }
+
+    /// What is left of `memory` for chunks that are compressed.
+    ///
+    /// # Errors
+    /// States that do not fit beside a chunk.
+    pub fn chunks_memory(&self, memory: u64) -> Result<u64, Failure> {
+        self.memory_for_chunks(memory).ok_or_else(|| {
+            let states = human_bytes(self.initial.bytes_to_write());
+            let [members, times] = self.chunks;
+            let chunk = human_bytes(members.saturating_mul(times).saturating_mul(3 * 8));
+            let memory = human_bytes(memory);
+            let text = format!(
+                "the states of all members need {states} and one object needs {chunk}, but --max-memory is {memory}"
+            );
+            Failure::usage(text).hint("raise --max-memory, choose smaller --chunks, or reduce --members")
+        })
+    }
+
+    /// What is left of `memory` for chunks that are compressed, if all states are held as well; `None` if one chunk does not fit.
+    fn memory_for_chunks(&self, memory: u64) -> Option<u64> {
+        let [members, times] = self.chunks;
+        let (block, kept) = self.block_bytes(memory);
+        let left = memory.checked_sub(self.initial.bytes_to_write())?.checked_sub(kept)?;
+        // Each chunk in the making holds the states of its members as well as the values, three times (see zstage).
+        let chunk = members.saturating_mul(times).saturating_mul(3 * 8);
+        let share = chunk as f64 / chunk.saturating_add(block) as f64;
+        (chunk.saturating_add(block) <= left).then(|| (left as f64 * share) as u64)
     }
 }
 
@@ -93,88 +140,119 @@ fn long_name(variable: Variable) -> &'static str {
 /// Makes the objects of the store.
 pub struct TrajectoryStore {
     spec: Trajectories,
-    format: ZarrFormat,
-    arrays: Vec<ArraySpec>,
-    documents: Vec<(String, Vec<u8>)>,
+    lanes: Lanes,
+    arrays: GeneratedArrays,
     starts: Starts,
+    stop: Stop,
     tag: u64,
 }
 
+/// How chunks are made: nothing of this changes a byte.
+#[derive(Clone)]
+pub struct Making {
+    /// With which instructions.
+    pub lanes: Lanes,
+    /// The limit of memory.
+    pub memory: u64,
+    /// What ends it.
+    pub stop: Stop,
+}
+
 impl TrajectoryStore {
-    /// The store of `spec`, whose members begin at `initial`.
+    /// The store of `spec`.
     ///
     /// # Errors
-    /// Only a bug.
-    pub fn new(
-        spec: &Trajectories,
-        initial: Ensemble,
-        format: ZarrFormat,
-        tag: u64,
-    ) -> Result<TrajectoryStore, Failure> {
-        let arrays = spec.arrays();
-        let documents = documents(format, &spec.attributes(), &arrays)?;
+    /// States that do not fit into memory.
+    pub fn new(spec: &Trajectories, format: ZarrFormat, tag: u64, making: Making) -> Result<TrajectoryStore, Failure> {
+        let arrays = GeneratedArrays::new(format, &spec.attributes(), spec.arrays())?;
         let [members, times] = spec.chunks;
-        let starts = Starts::new(spec.system, initial, members, times * spec.every);
-        Ok(TrajectoryStore { spec: spec.clone(), format, arrays, documents, starts, tag })
-    }
-
-    fn find(&self, key: &str) -> Option<(usize, Vec<u64>)> {
-        let (name, below) = key.split_once('/')?;
-        let number = self.arrays.iter().position(|array| array.name == name)?;
-        Some((number, self.arrays[number].index(self.format, below)?))
+        let Making { lanes, memory, stop } = making;
+        let initial = spec.initial.ensemble(spec.initial.bytes_to_write(), memory)?;
+        let blocks =
+            Blocks { members, steps: times.saturating_mul(spec.every), kept_bytes: spec.block_bytes(memory).1 };
+        let starts = Starts::new(spec.system, lanes, initial, blocks, stop.clone());
+        Ok(TrajectoryStore { spec: spec.clone(), lanes, arrays, starts, stop, tag })
     }
 
     /// Writes a chunk of a variable; what lies beyond the last member or time is NaN.
-    fn trajectories(&self, variable: Variable, index: &[u64], buffer: &mut [u8]) {
+    fn trajectories(&self, variable: Variable, index: &[u64], buffer: &mut [u8]) -> Result<(), Failure> {
         let [_, times] = self.spec.chunks;
         let (block, chunk) = (index[0], index[1]);
-        let mut states = self.starts.at(block, chunk);
+        let mut states = self.starts.at(block, chunk)?;
         let row = times as usize;
         let count = (self.spec.times() - chunk * times).min(times) as usize;
-        let path = Path { times: count, every: self.spec.every, row };
+        let goes_on = (chunk + 1) * times < self.spec.times();
+        let path = Path { times: count, every: self.spec.every, row, goes_on };
         let (values, _) = buffer.as_chunks_mut::<8>();
         if states.len() * row < values.len() || count < row {
             values.fill(f64::NAN.to_le_bytes());
         }
-        Lanes::best().trace(&self.spec.system, &mut states.members(), variable, path, values);
-        if count == row {
+        self.trace(&mut states, variable, path, values)?;
+        if goes_on {
             self.starts.keep(block, chunk + 1, states);
         }
+        Ok(())
+    }
+
+    /// As [`Lanes::trace`], in pieces.
+    fn trace(
+        &self,
+        states: &mut Ensemble,
+        variable: Variable,
+        path: Path,
+        values: &mut [[u8; 8]],
+    ) -> Result<(), Failure> {
+        let system = &self.spec.system;
+        let to_next = (states.len() as u64).saturating_mul(path.every).max(1);
+        let at_once = ((PIECE / to_next) as usize).clamp(1, path.times.max(1));
+        for first in (0..path.times).step_by(at_once) {
+            check_stop(&self.stop)?;
+            let times = at_once.min(path.times - first);
+            let goes_on = path.goes_on || first + times < path.times;
+            // A single step to the next time may take long.
+            let is_long = to_next > PIECE;
+            let piece = Path { times, goes_on: goes_on && !is_long, ..path };
+            self.lanes.trace(system, &mut states.members(), variable, piece, &mut values[first..]);
+            if goes_on && is_long {
+                let advance = |steps| self.lanes.advance(system, &mut states.members(), steps);
+                in_pieces(to_next.div_ceil(path.every) as usize, path.every, &self.stop, advance)?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl Generator for TrajectoryStore {
     fn documents(&self) -> &[(String, Vec<u8>)] {
-        &self.documents
+        &self.arrays.documents
     }
 
     fn keys(&self, directory: &str) -> Box<dyn Iterator<Item = String> + Send + '_> {
-        let is_all = directory.is_empty();
-        let found: Vec<&ArraySpec> = self.arrays.iter().filter(|array| is_all || array.name == directory).collect();
-        Box::new(found.into_iter().flat_map(|array| array.keys(self.format)))
+        self.arrays.keys(directory)
     }
 
     fn size(&self, key: &str) -> Option<u64> {
-        self.find(key).map(|(array, _)| self.arrays[array].chunk_bytes())
+        self.arrays.find(key).map(|(array, _)| self.arrays.specs[array].chunk_bytes())
     }
 
     fn tag(&self) -> u64 {
         self.tag
     }
 
-    fn generate(&self, key: &str, buffer: &mut Vec<u8>) -> Result<(), String> {
-        let (array, index) = self.find(key).ok_or("no chunk has this key")?;
-        let spec = &self.arrays[array];
-        let bytes = usize::try_from(spec.chunk_bytes()).map_err(|_| "the chunk is too large")?;
-        buffer.resize(bytes, 0);
-        let first = index[0] * spec.chunks[0];
+    fn generate(&self, key: &str, buffer: &mut Vec<u8>) -> Result<(), NotGenerated> {
+        let (array, index) = self.arrays.begin(key, buffer)?;
+        let first = index[0] * self.arrays.specs[array].chunks[0];
         let (values, _) = buffer.as_chunks_mut::<8>();
         match array {
             0 => values.iter_mut().zip(first..).for_each(|(value, member)| *value = member.to_le_bytes()),
             1 => values.iter_mut().zip(first..).for_each(|(value, time)| {
                 *value = time_of(time * self.spec.every, self.spec.system.dt).to_le_bytes();
             }),
-            variable => self.trajectories(Variable::ALL[variable - 2], &index, buffer),
+            variable => {
+                let made = self.trajectories(Variable::ALL[variable - 2], &index, buffer);
+                // Only a signal ends it.
+                made.map_err(|_| NotGenerated::Stopped)?;
+            }
         }
         Ok(())
     }
@@ -191,14 +269,51 @@ mod tests {
     use crate::initial::Rng;
     use crate::system::Integrator;
 
+    fn making() -> Making {
+        Making { lanes: Lanes::best(), memory: 1 << 30, stop: Stop::never() }
+    }
+
+    #[test]
+    fn a_long_way_between_times_is_interrupted_and_changes_nothing() {
+        let system = System { sigma: 10.0, rho: 28.0, beta: 8.0 / 3.0, dt: 1e-7, integrator: Integrator::Euler };
+        let initial = Initial::Drawn { members: 3, rng: Rng::Numpy, seed: 1, center: [0.0, 1.0, 20.0], spread: 1.0 };
+        let store = |every, stop: &Stop| {
+            let spec = Trajectories { system, initial: initial.clone(), steps: 2 * every, every, chunks: [3, 2] };
+            let making = Making { stop: stop.clone(), ..making() };
+            TrajectoryStore::new(&spec, ZarrFormat::V2, 0, making).expect("documents")
+        };
+        let stop = Stop::never();
+        let mut buffer = Vec::new();
+        // More member-steps from one time to the next than a piece has.
+        let every = PIECE / 3 + 1000;
+        store(every, &stop).generate("z/0.0", &mut buffer).expect("generates");
+        let mut direct = initial.ensemble(0, 0).expect("fits");
+        Lanes::best().advance(&system, &mut direct.members(), every);
+        assert_eq!(buffer.as_chunks::<8>().0[1], direct.z[0].to_le_bytes());
+        stop.flag().store(143, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(store(1 << 40, &stop).generate("z/0.0", &mut buffer), Err(NotGenerated::Stopped));
+        assert_eq!(store(1 << 40, &stop).generate("time/0", &mut buffer), Ok(()));
+    }
+
+    #[test]
+    fn memory_is_left_for_chunks_or_refused() {
+        let system = System { sigma: 10.0, rho: 28.0, beta: 8.0 / 3.0, dt: 0.01, integrator: Integrator::Euler };
+        let initial =
+            Initial::Drawn { members: 1_000_000, rng: Rng::Numpy, seed: 1, center: [0.0, 1.0, 20.0], spread: 1.0 };
+        let spec = Trajectories { system, initial, steps: 99, every: 1, chunks: [500, 100] };
+        assert_eq!(spec.memory_for_chunks(24_000_000), None);
+        let left = spec.memory_for_chunks(40_000_000).expect("fits");
+        assert!((10_000_000..11_000_000).contains(&left), "{left}");
+        assert_eq!(Trajectories { chunks: [500, 2_000], ..spec }.memory_for_chunks(40_000_000), None);
+    }
+
     #[test]
     fn chunks_of_any_shape_hold_the_same_values() {
         let system = System { sigma: 10.0, rho: 28.0, beta: 8.0 / 3.0, dt: 0.01, integrator: Integrator::Euler };
         let initial = Initial::Drawn { members: 7, rng: Rng::Numpy, seed: 1, center: [0.0, 1.0, 20.0], spread: 1.0 };
         let store = |chunks| {
             let spec = Trajectories { system, initial: initial.clone(), steps: 41, every: 2, chunks };
-            let ensemble = initial.ensemble(u64::MAX).expect("fits");
-            TrajectoryStore::new(&spec, ensemble, ZarrFormat::V2, 0).expect("documents")
+            TrajectoryStore::new(&spec, ZarrFormat::V2, 0, making()).expect("documents")
         };
         let value = |store: &TrajectoryStore, member: u64, time: u64| {
             let [members, times] = store.spec.chunks;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use zarray::ZarrFormat;
-use zstore::Generator;
+use zcli::Stop;
+use zstore::{Generator, NotGenerated};
 use zwire::Failure;
 
-use crate::documents::{ArraySpec, documents};
+use crate::advance::{PIECE, check_stop, in_pieces};
+use crate::generated_arrays::GeneratedArrays;
 use crate::grid::fields::{climate, initial};
 use crate::grid::spec::{BatchSpec, COORDINATES, MISSING};
 use crate::grid::variables::GridVariable;
@@ -17,22 +19,14 @@ use crate::kernel::{Cells, Lanes, MapsOf, Mix, Pack, Times};
 /// Amplitude of the noise, in units of the resolution: what the last bits of measured fields hold.
 const NOISE: f32 = 6.0;
 
-/// Memory for states that are kept where a map fills a chunk.
-const KEPT_BYTES: u64 = 256 << 20;
-
-/// The share of the memory limit that they may take.
-const KEPT_SHARE: u64 = 8;
-
 /// A member state in each cell, at a file and a time.
 type Kept = (u64, u64, Arc<Cells>);
 
 /// Makes the objects of a batch.
 pub struct BatchStore {
     spec: BatchSpec,
-    format: ZarrFormat,
     variables: Vec<GridVariable>,
-    arrays: Vec<ArraySpec>,
-    documents: Vec<(String, Vec<u8>)>,
+    arrays: GeneratedArrays,
     /// States at the starts of chunks, the oldest first.
     kept: Mutex<VecDeque<Kept>>,
     /// Buffers for states.
@@ -40,30 +34,27 @@ pub struct BatchStore {
     tag: u64,
     /// How many states are kept.
     most_kept: usize,
+    stop: Stop,
 }
 
 impl BatchStore {
-    /// The store of `spec`.
+    /// The store of `spec`, with a memory limit.
     ///
     /// # Errors
     /// Only a bug.
-    pub fn new(spec: &BatchSpec, format: ZarrFormat, tag: u64, memory: u64) -> Result<BatchStore, Failure> {
+    pub fn new(spec: &BatchSpec, format: ZarrFormat, tag: u64, memory: u64, stop: Stop) -> Result<BatchStore, Failure> {
         let variables = GridVariable::first(spec.variables as usize);
-        let arrays = spec.arrays(&variables);
-        let documents = documents(format, &spec.attributes(), &arrays)?;
+        let arrays = GeneratedArrays::new(format, &spec.attributes(), spec.arrays(&variables))?;
         let (kept, spare) = (Mutex::default(), Mutex::default());
-        let most_kept = ((memory / KEPT_SHARE).min(KEPT_BYTES) / (spec.grid.cells() * 12).max(1)).max(2) as usize;
-        Ok(BatchStore { spec: spec.clone(), format, variables, arrays, documents, kept, spare, tag, most_kept })
-    }
-
-    fn find(&self, key: &str) -> Option<(usize, Vec<u64>)> {
-        let (name, below) = key.split_once('/')?;
-        let number = self.arrays.iter().position(|array| array.name == name)?;
-        Some((number, self.arrays[number].index(self.format, below)?))
+        let most_kept = spec.most_kept(memory) as usize;
+        Ok(BatchStore { spec: spec.clone(), variables, arrays, kept, spare, tag, most_kept, stop })
     }
 
     /// The states of a file at a time, from the nearest that are kept.
-    fn states(&self, file: u64, time: u64) -> Cells {
+    ///
+    /// # Errors
+    /// A signal.
+    fn states(&self, file: u64, time: u64) -> Result<Cells, Failure> {
         let found = {
             let kept = self.kept.lock();
             let earlier = kept.iter().filter(|(at_file, at_time, _)| *at_file == file && *at_time <= time);
@@ -87,9 +78,13 @@ impl BatchStore {
                 0
             }
         };
-        let steps = (time - from) * self.spec.every;
-        Lanes::best().advance_cells(&self.spec.system, &mut cells, steps as u32);
-        cells
+        self.advance(&mut cells, (time - from) * self.spec.every)?;
+        Ok(cells)
+    }
+
+    fn advance(&self, cells: &mut Cells, steps: u64) -> Result<(), Failure> {
+        let advance = |steps| Lanes::best().advance_cells(&self.spec.system, cells, steps as u32);
+        in_pieces(self.spec.grid.cells() as usize, steps, &self.stop, advance)
     }
 
     fn keep(&self, file: u64, time: u64, cells: Cells) {
@@ -104,14 +99,19 @@ impl BatchStore {
     }
 
     /// Writes the maps of a chunk of a variable.
-    fn maps(&self, number: usize, index: &[u64], buffer: &mut [u8]) {
-        let (spec, variable, array) = (&self.spec, &self.variables[number], &self.arrays[COORDINATES + number]);
+    ///
+    /// # Errors
+    /// A signal.
+    fn maps(&self, number: usize, index: &[u64], buffer: &mut [u8]) -> Result<(), Failure> {
+        let (spec, variable) = (&self.spec, &self.variables[number]);
+        let array = &self.arrays.specs[COORDINATES + number];
         let (file, first) = (index[0], index[1] * array.chunks[1]);
         let file_id = spec.file_ids[0] + file as i64;
         let kind = &variable.kind;
         let (resolution, offset) = (kind.resolution, variable.offset());
         if spec.nan_file == Some(file_id) && number == 1 {
-            return fill_missing(kind.packed, buffer);
+            fill_missing(kind.packed, buffer);
+            return Ok(());
         }
         let count = (spec.times - first).min(array.chunks[1]);
         let base = climate(&spec.grid, (kind.equator - offset) / resolution, kind.pole / resolution);
@@ -127,22 +127,42 @@ impl BatchStore {
             true => Pack::Int16(MISSING),
             false => Pack::Float32 { scale: resolution as f32, offset: offset as f32 },
         };
-        let mut cells = self.states(file, first);
-        let times = Times { first: first as u32, count: count as usize, every: spec.every as u32 };
+        let mut cells = self.states(file, first)?;
+        let map = (spec.grid.cells() * array.element.bytes()) as usize;
         if count < array.chunks[1] {
-            let written = (count * spec.grid.cells() * array.element.bytes()) as usize;
-            fill_missing(kind.packed, &mut buffer[written..]);
+            fill_missing(kind.packed, &mut buffer[count as usize * map..]);
         }
-        Lanes::best().maps(MapsOf { system: &spec.system, base: &base, mix: &mix, pack, times }, &mut cells, buffer);
-        match first + count < spec.times {
+        let goes_on = first + count < spec.times;
+        let to_next = spec.grid.cells().saturating_mul(spec.every).max(1);
+        let at_once = (PIECE / to_next).clamp(1, count);
+        for start in (0..count).step_by(at_once as usize) {
+            check_stop(&self.stop)?;
+            let times = at_once.min(count - start);
+            let goes_on = goes_on || start + times < count;
+            // The way to a single next time may be long.
+            let is_long = to_next > PIECE;
+            let times = Times {
+                first: (first + start) as u32,
+                count: times as usize,
+                every: spec.every as u32,
+                goes_on: goes_on && !is_long,
+            };
+            let maps = MapsOf { system: &spec.system, base: &base, mix: &mix, pack, times };
+            Lanes::best().maps(maps, &mut cells, &mut buffer[start as usize * map..]);
+            if goes_on && is_long {
+                self.advance(&mut cells, spec.every)?;
+            }
+        }
+        match goes_on {
             true => self.keep(file, first + count, cells),
             false => self.spare.lock().push(cells),
         }
+        Ok(())
     }
 
-    fn coordinate(&self, number: usize, values: &mut [[u8; 8]]) {
+    fn coordinate(&self, number: usize, first: u64, values: &mut [[u8; 8]]) {
         let spec = &self.spec;
-        for (index, value) in (0u64..).zip(values) {
+        for (index, value) in (first..).zip(values) {
             *value = match number {
                 0 => (spec.file_ids[0] + index as i64).to_le_bytes(),
                 1 => index.to_le_bytes(),
@@ -162,34 +182,34 @@ fn fill_missing(packed: bool, buffer: &mut [u8]) {
 
 impl Generator for BatchStore {
     fn documents(&self) -> &[(String, Vec<u8>)] {
-        &self.documents
+        &self.arrays.documents
     }
 
     fn keys(&self, directory: &str) -> Box<dyn Iterator<Item = String> + Send + '_> {
-        let is_all = directory.is_empty();
-        let found: Vec<&ArraySpec> = self.arrays.iter().filter(|array| is_all || array.name == directory).collect();
-        Box::new(found.into_iter().flat_map(|array| array.keys(self.format)))
+        self.arrays.keys(directory)
     }
 
     fn size(&self, key: &str) -> Option<u64> {
-        let (array, index) = self.find(key)?;
+        let (array, index) = self.arrays.find(key)?;
         let is_missing = array.checked_sub(COORDINATES).is_some_and(|variable| self.spec.is_missing(variable, &index));
-        (!is_missing).then(|| self.arrays[array].chunk_bytes())
+        (!is_missing).then(|| self.arrays.specs[array].chunk_bytes())
     }
 
     fn tag(&self) -> u64 {
         self.tag
     }
 
-    fn generate(&self, key: &str, buffer: &mut Vec<u8>) -> Result<(), String> {
-        let (number, index) = self.find(key).ok_or("no chunk has this key")?;
-        let bytes = usize::try_from(self.arrays[number].chunk_bytes()).map_err(|_| "the chunk is too large")?;
-        buffer.resize(bytes, 0);
+    fn generate(&self, key: &str, buffer: &mut Vec<u8>) -> Result<(), NotGenerated> {
+        let (number, index) = self.arrays.begin(key, buffer)?;
         match number.checked_sub(COORDINATES) {
-            None => self.coordinate(number, buffer.as_chunks_mut().0),
-            Some(variable) => self.maps(variable, &index, buffer),
+            None => {
+                let first = index[0] * self.arrays.specs[number].chunks[0];
+                self.coordinate(number, first, buffer.as_chunks_mut().0);
+                Ok(())
+            }
+            // Only a signal ends it.
+            Some(variable) => self.maps(variable, &index, buffer).map_err(|_| NotGenerated::Stopped),
         }
-        Ok(())
     }
 }
 

@@ -6,6 +6,8 @@ use crate::system::{Integrator, System};
 
 fn spec(chunk_times: Option<u64>) -> BatchSpec {
     BatchSpec {
+        batch: 0,
+        batches: 1,
         grid: GridShape::parse("90:-90:19,0:350:36").expect("a grid"),
         file_ids: [5, 7],
         times: 10,
@@ -21,8 +23,12 @@ fn spec(chunk_times: Option<u64>) -> BatchSpec {
     }
 }
 
+fn store_of(spec: &BatchSpec, format: ZarrFormat) -> BatchStore {
+    BatchStore::new(spec, format, 0, 0, Stop::never()).expect("documents")
+}
+
 fn object(spec: &BatchSpec, key: &str) -> Vec<u8> {
-    let store = BatchStore::new(spec, ZarrFormat::V2, 0, 0).expect("documents");
+    let store = store_of(spec, ZarrFormat::V2);
     let mut buffer = Vec::new();
     store.generate(key, &mut buffer).expect("generates");
     buffer
@@ -33,7 +39,7 @@ fn chunks_of_any_length_hold_the_same_values() {
     let whole = object(&spec(None), "u10/0.0.0.0");
     let map = 19 * 36 * 4;
     assert_eq!(whole.len(), 10 * map);
-    let store = BatchStore::new(&spec(Some(3)), ZarrFormat::V2, 0, 0).expect("documents");
+    let store = store_of(&spec(Some(3)), ZarrFormat::V2);
     for chunk in [2, 0, 1, 3] {
         let mut buffer = Vec::new();
         store.generate(&format!("u10/0.{chunk}.0.0"), &mut buffer).expect("generates");
@@ -59,7 +65,7 @@ fn values_are_plausible_and_the_planted_day_is_missing() {
 #[test]
 fn chunks_of_the_damaged_file_are_missing() {
     let damaged = BatchSpec { damaged_file: Some(6), ..spec(None) };
-    let store = BatchStore::new(&damaged, ZarrFormat::V3, 0, 0).expect("documents");
+    let store = store_of(&damaged, ZarrFormat::V3);
     assert_eq!((store.size("v10/c/1/0/0/0"), store.size("v10/c/0/0/0/0")), (None, Some(10 * 19 * 36 * 4)));
     assert_eq!(damaged.damaged_key(ZarrFormat::V3).as_deref(), Some("t2m/c/1/0/0/0"));
     assert_eq!(damaged.damaged_key(ZarrFormat::V2).as_deref(), Some("t2m/1.0.0.0"));
@@ -67,9 +73,49 @@ fn chunks_of_the_damaged_file_are_missing() {
 
 #[test]
 fn a_time_step_that_is_too_long_is_noticed() {
-    assert_eq!(spec(None).diverging_file(), None);
+    let diverging = |spec: BatchSpec| spec.diverging_file(&Stop::never()).expect("no signal");
+    assert_eq!(diverging(spec(None)), None);
     let system = System { dt: 0.3, ..spec(None).system };
-    assert_eq!(BatchSpec { system, ..spec(None) }.diverging_file(), Some(5));
+    assert_eq!(diverging(BatchSpec { system, ..spec(None) }), Some(5));
+    // Nothing is integrated after the last time.
+    assert_eq!(diverging(BatchSpec { system, times: 1, every: 1 << 40, ..spec(None) }), None);
+}
+
+#[test]
+fn a_long_way_between_times_is_interrupted_and_changes_nothing() {
+    let system = System { dt: 1e-7, ..spec(None).system };
+    let grid = GridShape::parse("10:-10:3,0:20:3").expect("a grid");
+    // More steps from one time to the next than a piece has.
+    let every = PIECE / 9 + 100;
+    let two = BatchSpec { grid, system, times: 2, every, nan_file: None, ..spec(None) };
+    let last = object(&two, "u10/0.0.0.0")[36..].to_vec();
+    assert!(last == object(&BatchSpec { chunk_times: Some(1), ..two.clone() }, "u10/0.1.0.0"));
+    let one = BatchSpec { times: 1, every: 1 << 31, ..two };
+    assert_eq!(object(&one, "u10/0.0.0.0").len(), 36, "ends at once");
+    let stop = Stop::never();
+    stop.flag().store(143, std::sync::atomic::Ordering::Relaxed);
+    let stopped = BatchStore::new(&spec(None), ZarrFormat::V2, 0, 0, stop).expect("documents");
+    assert_eq!(stopped.generate("u10/0.0.0.0", &mut Vec::new()), Err(NotGenerated::Stopped));
+}
+
+#[test]
+fn memory_is_left_for_chunks_or_refused() {
+    let large = BatchSpec { grid: GridShape::parse("90:-90:721,0:359.75:1440").expect("a grid"), ..spec(None) };
+    let (need, left) = large.memory_for_chunks(40_000_000);
+    assert!(need > 50_000_000 && left.is_none(), "{need}");
+    let (_, left) = large.memory_for_chunks(100_000_000);
+    assert!(left.is_some_and(|left| (15_000_000..40_000_000).contains(&left)), "{left:?}");
+}
+
+#[test]
+fn parameters_name_all_that_decides_the_values() {
+    let found = spec(None).parameters();
+    for name in
+        ["batches", "batch", "grid", "file_ids", "times", "every", "variables", "seed", "center", "spread", "rho", "dt"]
+    {
+        assert!(found.contains_key(name), "{name}");
+    }
+    assert_eq!((&found["faults"], &found["grid"]), (&1.into(), &"90:-90:19,0:350:36".into()));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Faults of real archives, planted in batches: file_ids that occur twice, chunks that are missing or damaged, a file that is all NaN.
 
 use zcodec::HEADER_LEN;
-use zstore::{Location, Store, StoreOptions};
+use zstore::Store;
 use zwire::{Exit, Failure};
 
 /// Batches of the archive in which the faults were found.
@@ -27,9 +27,6 @@ pub struct Faults {
 impl Faults {
     /// Variables that are needed.
     pub const VARIABLES: u64 = 3;
-
-    /// How many there are, besides the file_ids that occur twice.
-    pub const PLANTED: u64 = 3;
 
     /// The faults of batches with these file_ids.
     pub fn of(ranges: &[[i64; 2]]) -> Option<Faults> {
@@ -66,19 +63,18 @@ fn seed() -> Vec<[i64; 2]> {
     ranges
 }
 
-/// Damages the object `key` of a published store: the header of its Blosc frame becomes zeros. Doing it again changes nothing.
+/// Damages the object `key`: the header of its Blosc frame becomes zeros. Doing it again changes nothing.
 ///
 /// # Errors
 /// An object that is not there; the store's.
-pub fn damage(output: &Location, key: &str, options: &StoreOptions) -> Result<(), Failure> {
-    let store = Store::create_at(output, options)?;
+pub fn damage(objects: &Store, key: &str) -> Result<(), Failure> {
     let mut bytes = Vec::new();
-    if store.get(key, &mut bytes)?.is_none() {
-        return Err(Failure::new(Exit::Output, "the chunk to be damaged is missing").at(store.place(key)));
+    if objects.get(key, &mut bytes)?.is_none() {
+        return Err(Failure::new(Exit::Output, "the chunk to be damaged is missing").at(objects.place(key)));
     }
     let header = bytes.len().min(HEADER_LEN);
     bytes[..header].fill(0);
-    store.put(key, &bytes)?;
+    objects.put(key, &bytes)?;
     Ok(())
 }
 

@@ -29,6 +29,11 @@ impl Axis {
         }
     }
 
+    /// As it is typed.
+    pub fn text(&self) -> String {
+        format!("{}:{}:{}", self.first, self.last, self.count)
+    }
+
     /// The coordinate of a cell.
     pub fn at(&self, index: u64) -> f64 {
         match self.count {
@@ -64,11 +69,19 @@ impl GridShape {
         }
     }
 
+    /// As it is typed.
+    pub fn text(&self) -> String {
+        format!("{},{}", self.latitude.text(), self.longitude.text())
+    }
+
     /// Number of cells.
     pub fn cells(&self) -> u64 {
         self.latitude.count * self.longitude.count
     }
 }
+
+/// The largest `file_id`, and the smallest but for its sign.
+pub const LARGEST_ID: i64 = 1 << 62;
 
 /// The `file_id`s of each batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,10 +99,10 @@ impl FileIds {
     /// What is wrong, in words.
     pub fn parse(text: &str) -> Result<FileIds, String> {
         if let Ok(count) = text.parse::<u64>() {
-            return if count > 0 {
-                Ok(FileIds::Each(count))
-            } else {
-                Err("a batch must have at least one file_id".into())
+            return match count {
+                0 => Err("a batch must have at least one file_id".into()),
+                _ if count > LARGEST_ID as u64 => Err(too_large()),
+                _ => Ok(FileIds::Each(count)),
             };
         }
         let range = |part: &str| {
@@ -98,18 +111,21 @@ impl FileIds {
             (start < end).then_some([start, end])
         };
         let ranges: Option<Vec<[i64; 2]>> = text.split(',').map(range).collect();
-        ranges.map(FileIds::Ranges).ok_or_else(|| "must be N for each batch, or a range A:B for each: 0:4,4:8".into())
+        let ranges = ranges.ok_or("must be N for each batch, or a range A:B for each: 0:4,4:8")?;
+        let is_small = |id: &i64| (-LARGEST_ID..=LARGEST_ID).contains(id);
+        if ranges.iter().flatten().all(is_small) { Ok(FileIds::Ranges(ranges)) } else { Err(too_large()) }
     }
 
     /// The range of each of `batches` batches.
     ///
     /// # Errors
-    /// Another number of ranges.
+    /// Another number of ranges; more `file_id`s than can be counted.
     pub fn ranges(&self, batches: u64) -> Result<Vec<[i64; 2]>, String> {
         match self {
             FileIds::Each(count) => {
-                let count = i64::try_from(*count).unwrap_or(i64::MAX / 2);
-                let at = |batch: u64| (batch as i64).saturating_mul(count);
+                let last = count.checked_mul(batches).filter(|last| *last <= LARGEST_ID as u64);
+                last.ok_or_else(|| format!("--batches and --file-ids: {}", too_large()))?;
+                let at = |batch: u64| (batch * count) as i64;
                 Ok((0..batches).map(|batch| [at(batch), at(batch + 1)]).collect())
             }
             FileIds::Ranges(ranges) if ranges.len() as u64 == batches => Ok(ranges.clone()),
@@ -118,6 +134,10 @@ impl FileIds {
             }
         }
     }
+}
+
+fn too_large() -> String {
+    "file_ids must not be beyond 2^62".into()
 }
 
 #[cfg(test)]
@@ -129,6 +149,7 @@ mod tests {
         let grid = GridShape::parse("90:-90:3, 0:270:4").expect("a grid");
         assert_eq!((0..3).map(|row| grid.latitude.at(row)).collect::<Vec<_>>(), [90.0, 0.0, -90.0]);
         assert_eq!((grid.longitude.at(3), grid.cells()), (270.0, 12));
+        assert_eq!(grid.text(), "90:-90:3,0:270:4");
         for bad in
             ["", "90:-90:3", "91:0:2,0:1:2", "0:0:2,0:1:2", "0:1:0,0:1:2", "0:1:x,0:1:2", "0:1:99999999,0:1:99999999"]
         {
@@ -141,8 +162,11 @@ mod tests {
         assert_eq!(FileIds::parse("3").and_then(|ids| ids.ranges(2)), Ok(vec![[0, 3], [3, 6]]));
         assert_eq!(FileIds::parse("0:4,2:5").and_then(|ids| ids.ranges(2)), Ok(vec![[0, 4], [2, 5]]));
         assert!(FileIds::parse("0:4").and_then(|ids| ids.ranges(2)).is_err());
-        for bad in ["", "0", "4:4", "a:b", "0:4,"] {
+        for bad in ["", "0", "4:4", "a:b", "0:4,", "5000000000000000000", "0:9223372036854775807"] {
             assert!(FileIds::parse(bad).is_err(), "{bad}");
         }
+        let many = FileIds::parse("4611686018427387904").expect("2^62");
+        assert_eq!(many.ranges(1), Ok(vec![[0, 1 << 62]]));
+        assert!(many.ranges(2).is_err_and(|text| text.contains("--file-ids")));
     }
 }

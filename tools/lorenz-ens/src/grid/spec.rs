@@ -3,12 +3,16 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use zarray::ZarrFormat;
+use zcli::Stop;
+use zwire::Failure;
 
+use crate::advance::in_pieces;
 use crate::documents::{ArraySpec, Element, members};
 use crate::grid::fields::initial;
 use crate::grid::layout::{Axis, GridShape};
 use crate::grid::variables::GridVariable;
 use crate::kernel::Lanes;
+use crate::parameters::{Parameters, of_system};
 use crate::system::System;
 
 /// Bytes of a chunk by default.
@@ -25,9 +29,29 @@ const SAMPLED_CELLS: u64 = 32;
 
 const SAMPLED_FILES: usize = 100;
 
+/// The most bytes of states that are kept, and the share of the memory limit that they may take.
+const KEPT_BYTES: u64 = 256 << 20;
+
+const KEPT_SHARE: u64 = 8;
+
+/// States that are kept at least.
+const FEWEST_KEPT: u64 = 2;
+
+/// Bytes of the state of a cell, and of the part of a variable that does not change.
+const STATE_BYTES: u64 = 12;
+
+const BASE_BYTES: u64 = 4;
+
+/// More decoded bytes are not written.
+const MOST_BYTES: u64 = 1 << 60;
+
 /// What decides the values of a batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BatchSpec {
+    /// The number of the batch, from 0.
+    pub batch: u64,
+    /// How many batches there are.
+    pub batches: u64,
     /// The grid.
     pub grid: GridShape,
     /// The `file_id`s: first, and the one after the last.
@@ -55,9 +79,6 @@ pub struct BatchSpec {
 }
 
 impl BatchSpec {
-    /// Memory for the state of a cell, and the part of a variable that does not change.
-    pub const STATE_BYTES: u64 = 16;
-
     fn files(&self) -> u64 {
         self.file_ids[1].abs_diff(self.file_ids[0])
     }
@@ -82,23 +103,64 @@ impl BatchSpec {
         variable == 2 && self.damaged_file.is_some_and(|file| (file - self.file_ids[0]) as u64 == index[0])
     }
 
+    /// How many faults are planted in it.
+    pub fn faults(&self, is_damaged: bool) -> u64 {
+        u64::from(self.nan_file.is_some()) + u64::from(self.damaged_file.is_some()) * (1 + u64::from(is_damaged))
+    }
+
+    /// Steps from the first time of a file to its last.
+    pub fn steps(&self) -> u64 {
+        self.times.saturating_sub(1).saturating_mul(self.every)
+    }
+
     /// The first file whose members diverge, as far as a sample of the cells tells.
-    pub fn diverging_file(&self) -> Option<i64> {
+    ///
+    /// # Errors
+    /// A signal.
+    pub fn diverging_file(&self, stop: &Stop) -> Result<Option<i64>, Failure> {
         let coarse = |axis: Axis| Axis { count: axis.count.min(SAMPLED_CELLS), ..axis };
         let GridShape { latitude, longitude } = self.grid;
         let sample = GridShape { latitude: coarse(latitude), longitude: coarse(longitude) };
-        let steps = (self.times * self.every).min(u64::from(u32::MAX)) as u32;
-        (self.file_ids[0]..self.file_ids[1]).take(SAMPLED_FILES).find(|file_id| {
-            let mut cells = initial(&sample, self.center, self.spread, self.seed, *file_id);
-            Lanes::best().advance_cells(&self.system, &mut cells, steps);
-            cells.x.iter().chain(&cells.y).chain(&cells.z).any(|value| !value.is_finite())
-        })
+        for file_id in (self.file_ids[0]..self.file_ids[1]).take(SAMPLED_FILES) {
+            let mut cells = initial(&sample, self.center, self.spread, self.seed, file_id);
+            let advance = |steps| Lanes::best().advance_cells(&self.system, &mut cells, steps as u32);
+            in_pieces(sample.cells() as usize, self.steps(), stop, advance)?;
+            if cells.x.iter().chain(&cells.y).chain(&cells.z).any(|value| !value.is_finite()) {
+                return Ok(Some(file_id));
+            }
+        }
+        Ok(None)
     }
 
-    /// Bytes of all variables, decoded; `None` if they cannot be counted.
+    /// Bytes of all variables, decoded; `None` if they are too many.
     pub fn bytes(&self) -> Option<u64> {
         let cells = self.shape().into_iter().try_fold(4u64, u64::checked_mul)?;
-        cells.checked_mul(self.variables)
+        cells.checked_mul(self.variables).filter(|bytes| *bytes <= MOST_BYTES)
+    }
+
+    /// How many states are kept with a memory limit.
+    pub fn most_kept(&self, memory: u64) -> u64 {
+        let states = (self.grid.cells() * STATE_BYTES).max(1);
+        ((memory / KEPT_SHARE).min(KEPT_BYTES) / states).max(FEWEST_KEPT)
+    }
+
+    /// What is needed for the states and a single chunk, and what is left of `memory` for chunks that are compressed; `None` if that
+    /// is not enough.
+    pub fn memory_for_chunks(&self, memory: u64) -> (u64, Option<u64>) {
+        let cells = self.grid.cells();
+        let kept = cells * STATE_BYTES * self.most_kept(memory);
+        let in_making = cells * (STATE_BYTES + BASE_BYTES);
+        // Chunks are held three times (see zstage); those of packed variables are the smaller ones.
+        let chunk = |bytes| 3 * bytes * cells * self.chunk_times(bytes);
+        let need = kept + in_making + chunk(4);
+        let share = chunk(2) as f64 / (chunk(2) + in_making) as f64;
+        (need, memory.checked_sub(need).map(|_| ((memory - kept) as f64 * share) as u64))
+    }
+
+    /// Times of a chunk of elements of so many bytes.
+    fn chunk_times(&self, bytes: u64) -> u64 {
+        let map = self.grid.cells() * bytes;
+        self.chunk_times.unwrap_or(CHUNK_BYTES / map.max(1)).clamp(1, self.times.max(1))
     }
 
     fn array(&self, variable: &GridVariable) -> ArraySpec {
@@ -106,8 +168,7 @@ impl BatchSpec {
             true => (Element::Int16, json!(MISSING)),
             false => (Element::Float32, json!("NaN")),
         };
-        let map = self.grid.cells() * element.bytes();
-        let times = self.chunk_times.unwrap_or(CHUNK_BYTES / map.max(1)).clamp(1, self.times.max(1));
+        let times = self.chunk_times(element.bytes());
         let kind = &variable.kind;
         let mut attributes = members(json!({"long_name": kind.long_name, "units": kind.units}));
         if !kind.standard_name.is_empty() {
@@ -141,21 +202,34 @@ impl BatchSpec {
         let lat = json!({"long_name": "latitude", "standard_name": "latitude", "units": "degrees_north", "axis": "Y"});
         let lon = json!({"long_name": "longitude", "standard_name": "longitude", "units": "degrees_east", "axis": "X"});
         let mut arrays = vec![
-            ArraySpec::coordinate("file_id", self.files(), self.files(), Element::Int64, id),
-            ArraySpec::coordinate("time", self.times, self.times, Element::Int64, time),
-            ArraySpec::coordinate("latitude", latitude.count, latitude.count, Element::Float64, lat),
-            ArraySpec::coordinate("longitude", longitude.count, longitude.count, Element::Float64, lon),
+            ArraySpec::coordinate("file_id", self.files(), Element::Int64, id),
+            ArraySpec::coordinate("time", self.times, Element::Int64, time),
+            ArraySpec::coordinate("latitude", latitude.count, Element::Float64, lat),
+            ArraySpec::coordinate("longitude", longitude.count, Element::Float64, lon),
         ];
         arrays.extend(variables.iter().map(|variable| self.array(variable)));
         arrays
     }
 
+    /// What decides the values, by the names of the flags.
+    pub fn parameters(&self) -> Parameters {
+        let mut all = members(json!({
+            "batches": self.batches, "batch": self.batch, "grid": self.grid.text(), "file_ids": self.file_ids,
+            "times": self.times, "variables": self.variables, "seed": self.seed, "center": self.center, "spread": self.spread,
+        }));
+        all.extend(of_system(&self.system));
+        all.extend(members(json!({"every": self.every, "faults": self.faults(true)})));
+        all
+    }
+
     /// Attributes of the group.
     pub fn attributes(&self) -> Map<String, Value> {
-        members(json!({
+        let mut all = members(json!({
             "Conventions": "CF-1.11",
             "title": "Weather-like fields of Lorenz-63 members, for tests",
             "source": format!("lorenz-ens {}", env!("CARGO_PKG_VERSION")),
-        }))
+        }));
+        all.extend(self.parameters());
+        all
     }
 }

@@ -43,6 +43,8 @@ pub struct Times {
     pub count: usize,
     /// Steps from one to the next.
     pub every: u32,
+    /// Whether they follow the last one as well.
+    pub goes_on: bool,
 }
 
 /// The states of the members of all cells.
@@ -144,7 +146,8 @@ pub fn advance<const L: usize>(system: &System, cells: &mut Cells, steps: u32) {
     }
 }
 
-/// Writes the maps of a variable at successive times, one after the other, and integrates all cells to the time after the last.
+/// Writes the maps of a variable at successive times, one after the other, and integrates all cells to the last of them, or to the
+/// time after it.
 /// `base` is the part of each cell that does not change.
 #[inline(always)]
 pub fn maps<const L: usize>(
@@ -191,7 +194,9 @@ fn each<const L: usize, const B: usize>(
                     rest.iter_mut().zip(mixed).for_each(|(value, mixed)| *value = pack(mixed));
                 }
             }
-            group.advance(&system, times.every);
+            if times.goes_on || time + 1 < times.count {
+                group.advance(&system, times.every);
+            }
         }
         group.store(cells, first);
     }

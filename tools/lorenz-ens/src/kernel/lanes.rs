@@ -29,4 +29,6 @@ pub struct Path {
     pub every: u64,
     /// Length of a row: at least `times`.
     pub row: usize,
+    /// Whether `every` steps follow the last one as well.
+    pub goes_on: bool,
 }

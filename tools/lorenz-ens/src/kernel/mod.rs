@@ -56,7 +56,7 @@ impl Lanes {
     }
 
     /// Writes `times` values of one variable of each member to `rows`, a row per member, as little-endian bytes: the first value is that
-    /// of the state now, and `every` steps are integrated after each.
+    /// of the state now, and `every` steps are integrated from each to the next.
     pub fn trace(self, system: &System, members: &mut Members, variable: Variable, path: Path, rows: &mut [[u8; 8]]) {
         dispatch::trace(self, system, members, variable, path, rows);
     }
@@ -66,8 +66,8 @@ impl Lanes {
         dispatch::advance_cells(self, system, cells, steps);
     }
 
-    /// Writes the maps of a variable on a grid at successive times to `maps`, one after the other, and integrates all cells to the time
-    /// after the last.
+    /// Writes the maps of a variable on a grid at successive times to `maps`, one after the other, and integrates all cells to the last
+    /// of them, or to the time after it.
     pub fn maps(self, of: MapsOf, cells: &mut Cells, maps: &mut [u8]) {
         dispatch::maps(self, of, cells, maps);
     }
@@ -131,9 +131,11 @@ mod tests {
     fn a_trace_is_the_states_on_the_way() {
         let system = system(Integrator::Euler);
         for lanes in Lanes::available() {
-            for (count, times) in [(1, 1), (5, 9), (33, 64), (40, 130)] {
+            for (count, times, goes_on) in
+                [(1, 1, true), (1, 1, false), (5, 9, true), (33, 64, false), (40, 130, true), (40, 130, false)]
+            {
                 let [mut x, mut y, mut z] = start(count);
-                let path = Path { times, every: 3, row: times + 2 };
+                let path = Path { times, every: 3, row: times + 2, goes_on };
                 let mut rows = vec![(-1.0f64).to_le_bytes(); count * path.row];
                 let mut members = Members { x: &mut x, y: &mut y, z: &mut z };
                 lanes.trace(&system, &mut members, Variable::Y, path, &mut rows);
@@ -148,7 +150,8 @@ mod tests {
                         (-1.0f64).to_le_bytes(),
                         "the rest of a row is left alone"
                     );
-                    assert_eq!(z[member].to_bits(), at(3 * times as u64)[2].to_bits(), "{lanes:?}");
+                    let last = if goes_on { times } else { times - 1 };
+                    assert_eq!(z[member].to_bits(), at(3 * last as u64)[2].to_bits(), "{lanes:?}");
                 }
             }
         }
@@ -160,7 +163,7 @@ mod tests {
         let mut cells = Cells { x: value(-10.0), y: value(-9.0), z: value(25.0) };
         let mix = Mix { weights: [3.0, -1.5, 20.0], noise: 4.0, low: -600.0, high: 700.0, key: 5 };
         let base = value(-20.0);
-        let times = Times { first: 2, count: 5, every: 2 };
+        let times = Times { first: 2, count: 5, every: 2, goes_on: true };
         let mut maps = vec![0; count * 5 * if matches!(pack, Pack::Int16(_)) { 2 } else { 4 }];
         let system = System { dt: 0.02, ..system(Integrator::Euler) };
         lanes.maps(MapsOf { system: &system, base: &base, mix: &mix, pack, times }, &mut cells, &mut maps);

@@ -128,7 +128,8 @@ fn trace_one<const L: usize, const V: usize>(system: &System, members: &mut Memb
         let count = L.min(members.x.len() - first);
         for start in (0..path.times).step_by(TILE) {
             let times = TILE.min(path.times - start);
-            fill::<L, V>(system, &mut group, path.every, &mut tile[..times]);
+            let goes_on = path.goes_on || start + times < path.times;
+            fill::<L, V>(system, &mut group, path.every, &mut tile[..times], goes_on);
             for lane in 0..count {
                 let at = (first + lane) * path.row + start;
                 for (value, states) in rows[at..at + times].iter_mut().zip(&tile) {
@@ -140,24 +141,35 @@ fn trace_one<const L: usize, const V: usize>(system: &System, members: &mut Memb
     }
 }
 
-/// States of a variable at successive times.
+/// States of a variable at successive times; `goes_on`: `every` steps follow the last one as well.
 #[inline(always)]
-fn fill<const L: usize, const V: usize>(system: &System, group: &mut Group<L>, every: u64, tile: &mut [[f64; L]]) {
+fn fill<const L: usize, const V: usize>(
+    system: &System,
+    group: &mut Group<L>,
+    every: u64,
+    tile: &mut [[f64; L]],
+    goes_on: bool,
+) {
     let (mut own, system) = (*group, *system);
+    let Some((last, before)) = tile.split_last_mut() else { return };
     match (system.integrator, every) {
         // The common case, in which the state stays in registers.
         (Integrator::Euler, 1) => {
-            for states in tile {
+            for states in before {
                 *states = *own.variable::<V>();
                 own.euler(&system);
             }
         }
         _ => {
-            for states in tile {
+            for states in before {
                 *states = *own.variable::<V>();
                 own.advance(&system, every);
             }
         }
+    }
+    *last = *own.variable::<V>();
+    if goes_on {
+        own.advance(&system, every);
     }
     *group = own;
 }

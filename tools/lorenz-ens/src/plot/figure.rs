@@ -1,14 +1,13 @@
 //! What is drawn: a sample of the trajectories, their spread, and methods that were measured.
 
-use zarray::Pool;
-use zwire::MethodRecord;
+use zwire::{Failure, MethodRecord, human_count};
 
-use crate::ensemble::{Ensemble, Method};
+use crate::advance::{Integration, check_stop};
+use crate::ensemble::Ensemble;
 use crate::statistics::distribution;
-use crate::system::System;
 
 /// Members and states of the picture: more would not be seen.
-const MEMBERS: usize = 10_000;
+pub const MEMBERS: u64 = 10_000;
 const DRAWN: usize = 12;
 const POINTS: u64 = 5_000;
 const TIMES: u64 = 500;
@@ -27,31 +26,37 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// The picture of an ensemble.
-    pub fn of(system: &System, initial: &Ensemble, steps: u64, pool: &Pool) -> Figure {
-        let members = initial.len();
+    /// The picture of an ensemble of so many members, the first of which are `ensemble`.
+    ///
+    /// # Errors
+    /// A signal.
+    pub fn of(how: &Integration, mut ensemble: Ensemble, members: u64, steps: u64) -> Result<Figure, Failure> {
+        let system = how.system;
         let title = format!(
-            "{members} member{} of the Lorenz-63 system, {steps} steps of {} ({})",
+            "{} member{} of the Lorenz-63 system, {} steps of {} ({})",
+            human_count(members),
             if members == 1 { "" } else { "s" },
+            human_count(steps),
             system.dt,
             system.integrator.name()
         );
-        let mut ensemble = initial.slice(0..members.min(MEMBERS));
         let every = steps.div_ceil(POINTS).max(1);
+        let times = steps / every;
         let drawn = ensemble.len().min(DRAWN);
-        let (mut attractor, mut spread) = (vec![Vec::new(); drawn], Vec::new());
-        for number in 0..=steps / every {
+        let (mut attractor, mut spread, mut scratch) = (vec![Vec::new(); drawn], Vec::new(), Vec::new());
+        for number in 0..=times {
+            check_stop(how.stop)?;
             if number > 0 {
-                ensemble.advance(system, every, Method::Vector, pool);
+                how.advance(&mut ensemble, every)?;
             }
             for (member, points) in attractor.iter_mut().enumerate() {
                 points.push((ensemble.x[member], ensemble.z[member]));
             }
-            if number.is_multiple_of((steps / every).div_ceil(TIMES).max(1)) {
-                let found = distribution(&ensemble.x, pool);
+            if number.is_multiple_of(times.div_ceil(TIMES).max(1)) {
+                let found = distribution(&ensemble.x, how.pool, &mut scratch);
                 spread.push(((number * every) as f64 * system.dt, found.spread, found.error));
             }
         }
-        Figure { attractor, spread, methods: Vec::new(), title }
+        Ok(Figure { attractor, spread, methods: Vec::new(), title })
     }
 }

@@ -2,7 +2,7 @@
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use zwire::{Exit, Failure};
+use zwire::{Exit, Failure, MethodRecord};
 
 use super::figure::Figure;
 
@@ -31,7 +31,7 @@ type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType
 
 fn panels<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> Drawn<B> {
     area.fill(&WHITE)?;
-    let area = area.titled(&figure.title, ("sans-serif", 20))?;
+    let area = area.titled(&figure.title, ("sans-serif", 24))?;
     let (top, bottom) = if figure.methods.is_empty() {
         (area, None)
     } else {
@@ -50,8 +50,10 @@ fn attractor<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -
     let xs = range(points().map(|(x, _)| *x));
     let zs = range(points().map(|(_, z)| *z));
     let mut chart = ChartBuilder::on(area)
-        .caption("Attractor", ("sans-serif", 18))
+        .caption("Attractor", ("sans-serif", 21))
         .margin(12)
+        // The last number of an axis is centred below its end.
+        .margin_right(28)
         .x_label_area_size(44)
         .y_label_area_size(64)
         .build_cartesian_2d(xs, zs)?;
@@ -63,7 +65,7 @@ fn attractor<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -
         .y_desc("z")
         .x_label_formatter(&label)
         .y_label_formatter(&label)
-        .label_style(("sans-serif", 14))
+        .label_style(("sans-serif", 17))
         .draw()?;
     for (member, points) in figure.attractor.iter().enumerate() {
         let colour = COLOURS[member % COLOURS.len()].mix(0.35);
@@ -85,8 +87,10 @@ fn spread<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> D
     let high = values().filter(|value| value.is_finite()).fold(0.0, f64::max);
     let (low, high) = if high > 0.0 { (low / 1.5, high * 1.5) } else { (0.1, 10.0) };
     let mut chart = ChartBuilder::on(area)
-        .caption("Spread of x over time", ("sans-serif", 18))
+        .caption("Spread of x over time", ("sans-serif", 21))
         .margin(12)
+        // The last number of an axis is centred below its end.
+        .margin_right(28)
         .x_label_area_size(44)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..last, (low..high).log_scale())?;
@@ -98,7 +102,7 @@ fn spread<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> D
         .y_desc("standard deviation, distance")
         .x_label_formatter(&label)
         .y_label_formatter(&label)
-        .label_style(("sans-serif", 14))
+        .label_style(("sans-serif", 17))
         .draw()?;
     type Value = fn(&(f64, f64, f64)) -> f64;
     let series: [(&str, Value); 2] = [("standard deviation", |row| row.1), ("distance from member 0", |row| row.2)];
@@ -111,7 +115,8 @@ fn spread<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> D
             .filter(|(_, value)| *value > SMALLEST && value.is_finite());
         chart
             .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
-            .label(name)
+            // Room at the right border of the box.
+            .label(format!("{name}  "))
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
     }
     chart
@@ -119,7 +124,7 @@ fn spread<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> D
         .position(SeriesLabelPosition::LowerRight)
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK.mix(0.4))
-        .label_font(("sans-serif", 14))
+        .label_font(("sans-serif", 17))
         .draw()?;
     Ok(())
 }
@@ -130,18 +135,17 @@ fn speedup<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> 
     let methods = &figure.methods;
     let most = methods.iter().map(|method| of(method.speedup).max(of(method.predicted_speedup))).fold(1.0, f64::max);
     let mut chart = ChartBuilder::on(area)
-        .caption("Speed-up over one member at a time (line: predicted by Amdahl's law)", ("sans-serif", 18))
+        .caption("Speed-up over one member at a time (line: predicted by Amdahl's law)", ("sans-serif", 21))
         .margin(12)
+        // The last number of an axis is centred below its end.
+        .margin_right(28)
         .x_label_area_size(44)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..methods.len() as f64, 0.0..most * 1.15)?;
     let name = |at: &f64| {
         let number = at.floor() as usize;
         let is_middle = (at.fract() - 0.5).abs() < 1e-6;
-        methods.get(number).filter(|_| is_middle).map_or(String::new(), |method| {
-            let jobs = if method.jobs > 1 { format!(" -j{}", method.jobs) } else { String::new() };
-            format!("{}{jobs} ({})", method.method, method.instructions)
-        })
+        methods.get(number).filter(|_| is_middle).map_or(String::new(), |method| bar_name(method, methods.len()))
     };
     let label = |value: &f64| short(*value);
     chart
@@ -152,25 +156,44 @@ fn speedup<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> 
         .x_label_formatter(&name)
         .y_desc("speed-up")
         .y_label_formatter(&label)
-        .label_style(("sans-serif", 14))
+        .label_style(("sans-serif", 17))
         .draw()?;
     for (number, method) in methods.iter().enumerate() {
         let (left, right) = (number as f64 + 0.2, number as f64 + 0.8);
         let height = of(method.speedup);
         let colour = COLOURS[number % COLOURS.len()].mix(0.8);
         chart.draw_series([Rectangle::new([(left, 0.0), (right, height)], colour.filled())])?;
-        let style = TextStyle::from(("sans-serif", 14).into_font()).pos(plotters::style::text_anchor::Pos::new(
+        let style = TextStyle::from(("sans-serif", 17).into_font()).pos(plotters::style::text_anchor::Pos::new(
             plotters::style::text_anchor::HPos::Center,
             plotters::style::text_anchor::VPos::Bottom,
         ));
         let text = format!("{height:.1}");
-        chart.draw_series([Text::new(text, (number as f64 + 0.5, height), style)])?;
+        let top = above_line(height, method.predicted_speedup, most);
+        chart.draw_series([Text::new(text, (number as f64 + 0.5, top), style)])?;
         if let Some(predicted) = method.predicted_speedup {
             let line = [(left - 0.05, predicted), (right + 0.05, predicted)];
             chart.draw_series([PathElement::new(line, BLACK.stroke_width(2))])?;
         }
     }
     Ok(())
+}
+
+/// What stands below the bar of a method, one of so many: short where there is little room.
+fn bar_name(method: &MethodRecord, of: usize) -> String {
+    const MOST_IN_FULL: usize = 5;
+    let is_parallel = method.startup_seconds.is_some();
+    match (of > MOST_IN_FULL, is_parallel) {
+        (true, true) => format!("-j{}", method.jobs),
+        (true, false) => method.method.clone(),
+        (false, true) => format!("{} -j{} ({})", method.method, method.jobs, method.instructions),
+        (false, false) => format!("{} ({})", method.method, method.instructions),
+    }
+}
+
+/// Where the number of a bar stands: on the bar, or on the line right above it, which would strike it through.
+fn above_line(height: f64, line: Option<f64>, most: f64) -> f64 {
+    const TEXT_SHARE: f64 = 0.1;
+    line.filter(|line| (height..height + TEXT_SHARE * most).contains(line)).unwrap_or(height)
 }
 
 /// The range of finite values, a little wider.
@@ -196,5 +219,27 @@ fn short(value: f64) -> String {
     match text.contains('.') && !text.contains('e') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_not_struck_through_and_names_are_short() {
+        assert_eq!(above_line(5.0, Some(5.2), 10.0), 5.2);
+        assert_eq!(above_line(5.0, Some(6.5), 10.0), 5.0);
+        assert_eq!((above_line(5.0, Some(4.9), 10.0), above_line(5.0, None, 10.0)), (5.0, 5.0));
+        let method = |jobs, startup_seconds| MethodRecord {
+            method: "parallel".into(),
+            instructions: "avx2".into(),
+            jobs,
+            startup_seconds,
+            ..MethodRecord::default()
+        };
+        assert_eq!(bar_name(&method(2, Some(0.1)), 3), "parallel -j2 (avx2)");
+        assert_eq!(bar_name(&method(16, Some(0.1)), 9), "-j16");
+        assert_eq!(bar_name(&method(1, None), 9), "parallel");
     }
 }

@@ -1,104 +1,150 @@
 //! Writes the batches of a grid, one store after the other.
 
-use std::path::Path;
-
-use zcli::{Ending, Session, WriterFlags};
-use zstage::{Command, Summary, WriteOptions};
+use zcli::{Ending, Session, Unit};
+use zstage::{Begin, Command, StagedStore, Summary, WriteOptions};
 use zstore::{Location, Target, create_directories};
-use zwire::{Exit, Failure, GeneratedRecord, GeneratedSummary, Record};
+use zwire::{Exit, Failure, GeneratedRecord, GeneratedSummary, Record, human_bytes, human_counted};
 
-use crate::grid::{BatchSpec, Faults, damage};
-use crate::output::{Output, SOURCE};
+use crate::cli::Args;
+use crate::divergence::Divergence;
+use crate::grid::{BatchSpec, GridShape};
+use crate::kernel::Lanes;
+use crate::output::{Body, Content, Output, SOURCE};
+use crate::prepared::{finished, locations, plan_of};
 
-/// The batches to write.
-pub struct Batches<'a> {
-    /// The directory, or the prefix in a bucket.
-    pub directory: &'a Target,
-    /// The body of each; none in a step of batches that were prepared.
-    pub outputs: Vec<Output>,
-    /// What each holds.
-    pub specs: Vec<BatchSpec>,
-    /// What is planted.
-    pub faults: Option<Faults>,
+/// A batch, and where it is written.
+struct Batch {
+    spec: BatchSpec,
+    body: Body,
+    location: Location,
 }
 
-/// Writes them, or does one step of it.
-///
-/// # Errors
-/// The first batch that fails ends the run; those before it are finished.
-pub fn write(
-    batches: &Batches,
-    writer: &WriterFlags,
-    options: &WriteOptions,
-    session: &mut Session,
-) -> Result<Ending, Failure> {
-    let (mut totals, mut ending) = (GeneratedSummary::default(), None);
-    if !writer.is_part() && !writer.status && !writer.finish && !options.dry_run {
-        make(batches.directory)?;
-    }
-    for (number, output) in batches.outputs.iter().enumerate() {
-        let location = location(batches.directory, number, batches.outputs.len())?;
-        let outcome = zstage::run(output, &command(writer, &location)?, options, &session.listener())?;
-        let is_written = match &outcome.summary {
-            Summary::Totals(written) => {
-                add(&mut totals, written);
-                let spec = batches.specs.get(number);
-                spec.map_or(Ok(()), |spec| session.out.emit(&record(&location, spec, written)))?;
-                true
-            }
-            Summary::Complete { .. } | Summary::Nothing {} => true,
-            Summary::Prepared { .. } | Summary::PartDone { .. } | Summary::Status(_) | Summary::Described(_) => {
-                ending = Some(writer.ending(&outcome, session)?);
-                false
-            }
+impl Args {
+    /// Writes batches on a grid.
+    pub(super) fn grid(&self, shape: GridShape, directory: &Target, session: &mut Session) -> Result<Ending, Failure> {
+        let write = self.write_options(&session.stop);
+        let (specs, codec) = (self.batches(shape)?, self.codec.options()?);
+        let directory = Location::output(directory)?;
+        let locations = locations(&directory, specs.len() as u64)?;
+        let body = |spec: &BatchSpec| Body {
+            content: Content::Batch(spec.clone()),
+            zarr_format: self.zarr_format(),
+            codec: codec.clone(),
+            diverged: Divergence::default(),
         };
-        if outcome.exit != Exit::Done {
-            return match ending {
-                Some(ending) => Ok(ending),
-                None => Ok(Ending::new(outcome.exit, &totals)),
-            };
+        let batches: Vec<Batch> = specs
+            .into_iter()
+            .zip(locations)
+            .map(|(spec, location)| Batch { body: body(&spec), spec, location })
+            .collect();
+        let memory = memory_for_chunks(&batches, write.memory_bytes)?;
+        if !write.dry_run {
+            batches.iter().try_for_each(|batch| check_output(batch, &write))?;
         }
-        let faults = batches.faults.filter(|faults| faults.batch == number as u64 && is_written && !writer.is_part());
-        if let (Some(_), Some(key)) = (faults, output.damaged_key()) {
-            damage(&location, &key, &options.store)?;
-            totals.faults = Some(Faults::PLANTED);
+        for batch in &batches {
+            check_divergence(&batch.spec, session)?;
         }
+        if !write.dry_run {
+            make(&directory)?;
+        }
+        let chunks = WriteOptions { memory_bytes: memory, ..write.clone() };
+        self.write(&batches, &directory, write.memory_bytes, &chunks, session)
     }
-    Ok(ending.unwrap_or_else(|| Ending::new(Exit::Done, &totals)))
+
+    /// Writes them. The first batch that fails ends the run; those before it are finished.
+    fn write(
+        &self,
+        batches: &[Batch],
+        directory: &Location,
+        memory: u64,
+        options: &WriteOptions,
+        session: &mut Session,
+    ) -> Result<Ending, Failure> {
+        let (mut totals, mut ending, mut complete) = (GeneratedSummary::default(), None, 0);
+        let bar = session.status.bar_of_steps(batches.len() as u64, "batches", Unit::Bytes);
+        for Batch { spec, body, location } in batches {
+            let output = Output::new(Some(body.clone()), Lanes::best(), memory, &session.stop, self.common.verbose);
+            let command = Command::Run { sources: vec![Target::from(SOURCE)], output: location.clone() };
+            let outcome = zstage::run(&output, &command, options, &session.listener_of_step(bar.step()))?;
+            match &outcome.summary {
+                Summary::Totals(written) => {
+                    add(&mut totals, written);
+                    session.out.emit(&record(location, spec, body, written))?;
+                }
+                Summary::Complete { .. } => complete += 1,
+                Summary::Nothing {} => {}
+                _ => ending = Some(self.writer.ending(&outcome, session)?),
+            }
+            if outcome.exit != Exit::Done {
+                return Ok(ending.unwrap_or_else(|| Ending::new(outcome.exit, &totals)));
+            }
+            let faults = if ending.is_none() { body.faults() } else { 0 };
+            totals.faults = Some(totals.faults.unwrap_or(0) + faults).filter(|faults| *faults > 0);
+        }
+        drop(bar);
+        if complete > 0 {
+            let stores = human_counted(complete, "store");
+            session.status.warn(&format!("{directory}: already complete, nothing to do: {stores}"));
+        }
+        Ok(ending.unwrap_or_else(|| Ending::new(Exit::Done, &totals)))
+    }
 }
 
-fn command(writer: &WriterFlags, location: &Location) -> Result<Command, Failure> {
-    let (sources, output) = (vec![Target::from(SOURCE)], location.clone());
-    Ok(match writer.part()? {
-        _ if writer.status => Command::Status(output),
-        _ if writer.finish => Command::Finish { sources: Vec::new(), output },
-        Some(part) => Command::Part { sources: Vec::new(), output, part },
-        None => Command::Run { sources, output },
-    })
+/// Refuses what could not be written, or would mix batches of other parameters, before the first batch is begun.
+fn check_output(batch: &Batch, write: &WriteOptions) -> Result<(), Failure> {
+    let (location, store) = (&batch.location, &write.store);
+    if !write.resume {
+        return Ok(StagedStore::check_free(location, write.begin, store)?);
+    }
+    if let Some(planned) = plan_of(location, store)? {
+        let differs = planned.differing_flag(&batch.body);
+        return differs.map_or(Ok(()), |flag| {
+            let failure = Failure::usage(format!("{flag} differs from the unfinished run")).at(location);
+            Err(failure.hint("start over with --overwrite"))
+        });
+    }
+    match finished(location, store)?.filter(|_| write.begin == Begin::New) {
+        Some(found) => batch.body.check_written(&found),
+        None => Ok(()),
+    }
+}
+
+/// What is left of the memory for chunks that are compressed. All batches have the same grid.
+fn memory_for_chunks(batches: &[Batch], memory: u64) -> Result<u64, Failure> {
+    if batches.iter().any(|batch| batch.spec.bytes().is_none()) {
+        let failure = Failure::usage("the batches are too large to be written");
+        return Err(failure.hint("reduce --grid, --times or --file-ids"));
+    }
+    let Some(Batch { spec, .. }) = batches.first() else { return Ok(memory) };
+    match spec.memory_for_chunks(memory) {
+        (_, Some(left)) => Ok(left),
+        (need, None) => {
+            let (need, memory) = (human_bytes(need), human_bytes(memory));
+            let text = format!("the states of all cells and a chunk need {need}, but --max-memory is {memory}");
+            Err(Failure::usage(text).hint("raise --max-memory, or reduce --grid or --chunks"))
+        }
+    }
+}
+
+fn check_divergence(spec: &BatchSpec, session: &Session) -> Result<(), Failure> {
+    let Some(file_id) = spec.diverging_file(&session.stop)? else { return Ok(()) };
+    let dt = spec.system.dt;
+    let text = format!("the members of file_id {file_id} become infinite or NaN with a time step of {dt}");
+    Err(Failure::new(Exit::No, text).hint("reduce --dt"))
 }
 
 /// Makes the directory of the batches.
-fn make(directory: &Target) -> Result<(), Failure> {
-    match Location::output(directory)? {
+fn make(directory: &Location) -> Result<(), Failure> {
+    match directory {
         Location::Local(path) if !path.is_dir() => {
-            create_directories(&path).map_err(|error| Failure::new(Exit::Output, error.to_string()).at(path.display()))
+            create_directories(path).map_err(|error| Failure::new(Exit::Output, error.to_string()).at(path.display()))
         }
         _ => Ok(()),
     }
 }
 
-/// Where a batch is: `DIRECTORY/batch_00.zarr`.
-fn location(directory: &Target, number: usize, of: usize) -> Result<Location, Failure> {
-    let digits = (of - 1).to_string().len().max(2);
-    let name = format!("batch_{number:0digits$}.zarr");
-    let directory = Location::output(directory)?;
-    Ok(match &directory {
-        Location::Local(path) => Location::Local(Path::new(path).join(name)),
-        _ => directory.with_suffix(&format!("/{name}"))?,
-    })
-}
-
-fn add(totals: &mut GeneratedSummary, written: &zstage::Totals) {
+/// Adds what was written of a store.
+pub fn add(totals: &mut GeneratedSummary, written: &zstage::Totals) {
     totals.stores += 1;
     totals.arrays += written.arrays.unwrap_or(0);
     totals.objects += written.objects;
@@ -109,12 +155,13 @@ fn add(totals: &mut GeneratedSummary, written: &zstage::Totals) {
     totals.failed += written.failed;
 }
 
-fn record(location: &Location, spec: &BatchSpec, written: &zstage::Totals) -> Record {
+fn record(location: &Location, spec: &BatchSpec, body: &Body, written: &zstage::Totals) -> Record {
     Record::Generated(Box::new(GeneratedRecord {
         store: location.to_string(),
         path: "/".into(),
         shape: spec.shape(),
-        codec: String::new(),
+        // Elements of more than a byte are all encoded alike.
+        codec: body.codec.compressor(4).describe(),
         objects: written.objects,
         uncompressed_bytes: written.bytes_before,
         bytes: written.bytes_after,

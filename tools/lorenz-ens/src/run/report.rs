@@ -4,23 +4,24 @@ use serde_json::json;
 use zarray::{Pool, ZarrFormat, available_cores};
 use zcli::{Ending, Session, Unit};
 use zstore::Location;
-use zwire::{EnsembleSummary, Exit, Failure, GeneratedSummary, MethodRecord, Record, StateRecord, number};
+use zwire::{EnsembleSummary, Exit, Failure, MethodRecord, Record, StateRecord, number};
 
-use super::store::{report, totals};
-use crate::advance::advance;
+use super::outcome::{emit, totals};
+use crate::advance::{Integration, advance, check_stop};
 use crate::cli::MethodFlags;
-use crate::compare::{Work, check, compare, scaling};
+use crate::compare::{COPIES, Work, check, compare, scaling};
 use crate::divergence::{Divergence, has_diverged};
 use crate::ensemble::{Ensemble, Method};
 use crate::kernel::Lanes;
 use crate::lyapunov::exponent;
 use crate::options::{EnsembleOptions, Options};
+use crate::parameters::{Parameters, of_system};
 use crate::place::Place;
-use crate::plot::{self, Figure};
+use crate::plot::{Figure, MEMBERS, Picture};
 use crate::rows::{self, Rows};
-use crate::sink::Sink;
+use crate::sink::{Sink, check_free};
 use crate::statistics;
-use crate::statistics_store;
+use crate::statistics_store::StatisticsStore;
 use crate::trajectories::time_of;
 
 /// Times at which statistics are reported by default.
@@ -30,6 +31,7 @@ const TIMES: u64 = 100;
 pub struct Report<'a> {
     pub options: &'a Options,
     pub flags: &'a MethodFlags,
+    pub picture: Option<Picture<'a>>,
     /// Whether files that exist are replaced.
     pub overwrite: bool,
 }
@@ -40,9 +42,11 @@ impl Report<'_> {
         self.flags.check || self.flags.compare || self.flags.scaling.is_some()
     }
 
-    /// The initial conditions: half of the memory is for the states that follow from them.
-    fn initial(&self) -> Result<Ensemble, Failure> {
-        self.options.ensemble.initial.ensemble(self.options.write.memory_bytes / 2)
+    /// The initial conditions, if so many copies of the states fit into memory, and `more` bytes for each member.
+    fn initial(&self, copies: u64, more: u64) -> Result<Ensemble, Failure> {
+        let initial = &self.options.ensemble.initial;
+        let need = initial.bytes(copies).saturating_add(initial.members().saturating_mul(more));
+        initial.ensemble(need, self.options.write.memory_bytes)
     }
 
     fn pool(&self) -> Pool {
@@ -55,7 +59,7 @@ impl Report<'_> {
     /// A signal; an output that cannot be written.
     pub fn measure(&self, session: &mut Session) -> Result<Ending, Failure> {
         let EnsembleOptions { system, steps, .. } = &self.options.ensemble;
-        let (initial, jobs) = (self.initial()?, self.options.write.jobs);
+        let (initial, jobs) = (self.initial(COPIES, 0)?, self.options.write.jobs);
         let work = Work { system, initial: &initial, steps: *steps };
         let (identical, measured) = match &self.flags.scaling {
             _ if self.flags.check => (check(&work, jobs, session)?, Vec::new()),
@@ -73,23 +77,35 @@ impl Report<'_> {
     /// A signal; an output that cannot be written; with `--on-divergence stop`, members that diverge.
     pub fn states(&self, place: &Place, session: &mut Session) -> Result<Ending, Failure> {
         let EnsembleOptions { system, steps, .. } = &self.options.ensemble;
-        let initial = self.initial()?;
+        if let Place::File(path, _) = place {
+            check_free(path, self.overwrite)?;
+        }
+        let writes_rows = !self.flags.stats && (self.flags.every.is_some() || !matches!(place, Place::Records));
+        let initial = match self.flags.stats {
+            // A copy of a variable, of which quantiles are selected.
+            true => self.initial(2, 8)?,
+            // One that waits to be formatted.
+            false => self.initial(if writes_rows { 3 } else { 2 }, 0)?,
+        };
+        // Begun before anything is computed: an output that exists is refused.
+        let target = if self.flags.stats { Some(self.begin_statistics(place)?) } else { None };
         if self.options.stops {
             let diverged = self.integrate(&initial, session)?.1;
             if let Some(failure) = diverged.failure() {
-                report(&diverged, self.options, session)?;
+                emit(&diverged, self.options, session)?;
                 return Err(failure);
             }
         }
-        self.plot(session, Vec::new())?;
         let mut summary = EnsembleSummary::default();
-        let last = match (place, self.flags.every) {
-            _ if self.flags.stats => self.statistics(&initial, place, &mut summary, session)?,
-            (Place::Records, None) => self.last(&initial, session)?,
-            (_, every) => self.rows(&initial, every.unwrap_or(1), place, &mut summary, session)?,
+        let last = match target {
+            Some(target) => self.statistics(&initial, place, target, &mut summary, session)?,
+            None if !writes_rows => self.last(&initial, session)?,
+            None => self.rows(&initial, place, &mut summary, session)?,
         };
-        let diverged = Divergence::find(system, &initial, &last);
-        report(&diverged, self.options, session)?;
+        let diverged = Divergence::find(system, &initial, &last, &session.stop)?;
+        emit(&diverged, self.options, session)?;
+        drop((initial, last));
+        self.plot(session, Vec::new())?;
         let lanes = if self.options.method() == Method::Serial { Lanes::Scalar } else { Lanes::best() };
         let all = totals(self.options, &diverged);
         let (members, member_steps) = (all.members, all.member_steps);
@@ -110,7 +126,7 @@ impl Report<'_> {
         let mut last = initial.clone();
         let goes_on = |now: &Ensemble| !(self.options.stops && has_diverged(now));
         advance(&mut last, system, *steps, self.options.method(), &self.pool(), session, goes_on)?;
-        let diverged = Divergence::find(system, initial, &last);
+        let diverged = Divergence::find(system, initial, &last, &session.stop)?;
         Ok((last, diverged))
     }
 
@@ -130,17 +146,18 @@ impl Report<'_> {
     fn rows(
         &self,
         initial: &Ensemble,
-        every: u64,
         place: &Place,
         summary: &mut EnsembleSummary,
         session: &mut Session,
     ) -> Result<Ensemble, Failure> {
-        let EnsembleOptions { system, steps, .. } = &self.options.ensemble;
-        let mut sink = Sink::open(place, rows::COLUMNS, self.overwrite, session)?;
-        let pool = Pool::new(self.options.write.jobs);
+        let EnsembleOptions { system, steps, initial: members } = &self.options.ensemble;
+        let mut sink = Sink::open(place, rows::COLUMNS, self.overwrite)?;
+        let (pool, stop) = (Pool::new(self.options.write.jobs), session.stop.clone());
         let mut states = initial.clone();
-        let all = Rows { system, steps: *steps, every, method: self.options.method(), pool: &pool };
-        all.write(&mut states, &mut sink, session)?;
+        let how = Integration { system, method: self.options.method(), pool: &pool, stop: &stop };
+        let every = self.options.every.unwrap_or(1);
+        let memory = self.options.write.memory_bytes.saturating_sub(members.bytes(2));
+        Rows { how, steps: *steps, every, memory }.write(&mut states, &mut sink, session)?;
         self.finish(sink, place, summary)?;
         Ok(states)
     }
@@ -153,76 +170,118 @@ impl Report<'_> {
         sink.finish()
     }
 
+    /// Steps between statistics.
+    fn statistics_every(&self) -> u64 {
+        let steps = self.options.ensemble.steps;
+        self.options.every.unwrap_or(steps.div_ceil(TIMES).max(1))
+    }
+
+    /// Begins the output of statistics.
+    fn begin_statistics(&self, place: &Place) -> Result<Statistics, Failure> {
+        let Place::Store(target) = place else {
+            let sink = Sink::open(place, statistics::COLUMNS, self.overwrite)?;
+            return Ok(Statistics::Rows(sink));
+        };
+        let times = self.options.ensemble.steps / self.statistics_every() + 1;
+        let format = if self.options.zarr_format == 2 { ZarrFormat::V2 } else { ZarrFormat::V3 };
+        let (output, options) = (Location::output(target)?, &self.options.write.store);
+        Ok(Statistics::Store(StatisticsStore::begin(&output, times, format, self.overwrite, options)?))
+    }
+
     /// Writes statistics of the states of every `every`-th step, without keeping them.
     fn statistics(
         &self,
         initial: &Ensemble,
         place: &Place,
+        mut target: Statistics,
         summary: &mut EnsembleSummary,
         session: &mut Session,
     ) -> Result<Ensemble, Failure> {
         let EnsembleOptions { system, steps, .. } = &self.options.ensemble;
-        let every = self.flags.every.unwrap_or(steps.div_ceil(TIMES).max(1));
-        let store = if let Place::Store(target) = place { Some(Location::output(target)?) } else { None };
-        let mut sink = Sink::open(place, statistics::COLUMNS, self.overwrite, session)?;
-        let mut kept = Vec::new();
+        let every = self.statistics_every();
         let (pool, method) = (Pool::new(self.options.write.jobs), self.options.method());
-        let mut states = initial.clone();
+        let stop = session.stop.clone();
+        let how = Integration { system, method, pool: &pool, stop: &stop };
+        let (mut states, mut scratch) = (initial.clone(), Vec::new());
         let bar = session.status.bar(steps / every + 1, Unit::Items("times"));
         for time in 0..=steps / every {
-            if let Some(exit) = session.stop.requested() {
-                return Err(Failure::stopped(exit));
-            }
+            check_stop(&stop)?;
             if time > 0 {
-                states.advance(system, every, method, &pool);
+                how.advance(&mut states, every)?;
             }
-            for record in statistics::at(time * every, system.dt, &states, &pool) {
-                match sink.is_csv() {
-                    _ if store.is_some() => kept.push(record),
-                    true => sink.write(statistics::csv(&record).as_bytes(), 1, session)?,
-                    false if sink.takes_records() => sink.record(&Record::Statistics(Box::new(record)), session)?,
-                    false => {
-                        let line = serde_json::to_string(&Record::Statistics(Box::new(record))).unwrap_or_default();
-                        sink.write(format!("{line}\n").as_bytes(), 1, session)?;
+            let records = statistics::at(time * every, system.dt, &states, &pool, &mut scratch);
+            match &mut target {
+                Statistics::Store(store) => store.add(&records)?,
+                Statistics::Rows(sink) => {
+                    for record in records {
+                        write_row(sink, record, session)?;
                     }
                 }
             }
             bar.advance(1);
         }
-        drop(bar);
-        if let Some(found) = exponent(system, initial, *steps, method, &pool) {
+        drop((bar, scratch));
+        if let Some(found) = exponent(&how, initial, *steps)? {
             summary.lyapunov = Some(found.mean);
             summary.lyapunov_error = found.error;
             summary.lyapunov_members = Some(found.members);
         }
-        match &store {
-            Some(output) => {
-                let format = if self.options.zarr_format == 2 { ZarrFormat::V2 } else { ZarrFormat::V3 };
-                let options = &self.options.write.store;
-                let attributes = json!({"Conventions": "CF-1.11", "title": "Statistics of an ensemble of the Lorenz-63 system",
-                    "members": initial.len(), "lyapunov": summary.lyapunov, "lyapunov_error": summary.lyapunov_error});
-                let arrays = statistics_store::write(&kept, attributes, output, format, self.overwrite, options)?;
-                summary.written =
-                    Some(GeneratedSummary { stores: 1, arrays, objects: arrays, ..GeneratedSummary::default() });
+        match target {
+            Statistics::Rows(sink) => self.finish(sink, place, summary)?,
+            Statistics::Store(store) => {
+                let mut attributes = crate::documents::members(json!({
+                    "Conventions": "CF-1.11",
+                    "title": "Statistics of an ensemble of the Lorenz-63 system",
+                    "source": format!("lorenz-ens {}", env!("CARGO_PKG_VERSION")),
+                    "lyapunov": summary.lyapunov, "lyapunov_error": summary.lyapunov_error,
+                }));
+                attributes.extend(self.parameters(every));
+                summary.written = Some(store.finish(attributes.into())?);
             }
-            None => self.finish(sink, place, summary)?,
         }
         Ok(states)
+    }
+
+    /// What decides the values, by the names of the flags.
+    fn parameters(&self, every: u64) -> Parameters {
+        let EnsembleOptions { system, steps, initial } = &self.options.ensemble;
+        let mut all = initial.parameters();
+        all.extend(of_system(system));
+        all.extend(crate::documents::members(json!({"steps": steps, "every": every})));
+        all
     }
 
     /// Draws the picture, if one is asked for.
     ///
     /// # Errors
-    /// A file that exists, or cannot be written.
+    /// A signal; a file that exists, or cannot be written.
     pub fn plot(&self, session: &Session, methods: Vec<MethodRecord>) -> Result<(), Failure> {
-        let Some(path) = &self.flags.plot else { return Ok(()) };
-        if let Some(exit) = session.stop.requested() {
-            return Err(Failure::stopped(exit));
-        }
-        let EnsembleOptions { system, steps, .. } = &self.options.ensemble;
-        let figure = Figure::of(system, &self.initial()?, *steps, &Pool::new(1));
-        plot::write(&Figure { methods, ..figure }, path, self.overwrite)
+        let Some(picture) = &self.picture else { return Ok(()) };
+        let EnsembleOptions { system, steps, initial } = &self.options.ensemble;
+        let (drawn, pool) = (initial.first(MEMBERS).ensemble(0, 0)?, Pool::new(1));
+        let how = Integration { system, method: Method::Vector, pool: &pool, stop: &session.stop };
+        let figure = Figure::of(&how, drawn, initial.members(), *steps)?;
+        picture.write(&Figure { methods, ..figure })
     }
+}
+
+/// Where statistics go.
+enum Statistics {
+    Rows(Sink),
+    Store(StatisticsStore),
+}
+
+/// Writes the statistics of a variable at one time.
+fn write_row(sink: &mut Sink, record: zwire::StatisticsRecord, session: &mut Session) -> Result<(), Failure> {
+    if sink.is_csv() {
+        return sink.write(statistics::csv(&record).as_bytes(), 1, session);
+    }
+    let record = Record::Statistics(Box::new(record));
+    if sink.takes_records() {
+        return sink.record(&record, session);
+    }
+    let line = serde_json::to_string(&record).unwrap_or_default();
+    sink.write(format!("{line}\n").as_bytes(), 1, session)
 }
 
 /// The numbers that are asked for, or 1, 2, 4 and so on up to the cores.
