@@ -21,15 +21,16 @@ fn shell(command: &str, directory: &Path, server: &ObjectServer) -> Output {
 
 /// A command that needs a program of others, which is not installed here, is left out.
 #[track_caller]
-fn assert_runs(command: &str, directory: &Path, server: &ObjectServer) {
+fn assert_runs(command: &str, directory: &Path, server: &ObjectServer) -> String {
     if command.contains("jq ") && Command::new("jq").arg("--version").output().is_err() {
         eprintln!("skipped, because jq is not installed: {command}");
-        return;
+        return String::new();
     }
     let output = shell(command, directory, server);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{}\n$ {command}\n{stdout}{stderr}", output.status);
+    stdout
 }
 
 /// The examples of `--help`: those of the manual page are the same, as `pages.rs` tests.
@@ -191,6 +192,28 @@ fn examples_fit_a_terminal_and_paste() {
     }
 }
 
+/// The commands of a page that start with one of the tools, in their order, each with the lines printed below it.
+fn commands(page: &str) -> Vec<(String, Vec<&str>)> {
+    let mut found: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut lines = page.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some(first) = line.strip_prefix("$ ") else { continue };
+        let mut command = first.to_owned();
+        while command.ends_with('\\') {
+            command += "\n";
+            command += lines.next().unwrap();
+        }
+        let mut shown = Vec::new();
+        while let Some(line) = lines.next_if(|line| !line.starts_with("$ ") && !line.starts_with("```")) {
+            shown.push(line);
+        }
+        if tools().iter().any(|tool| command.starts_with(&format!("{tool} "))) {
+            found.push((command, shown));
+        }
+    }
+    found
+}
+
 /// The commands of the README, in its order, in a directory with its store.
 #[test]
 fn commands_of_the_readme_run_as_printed() {
@@ -205,21 +228,34 @@ fn commands_of_the_readme_run_as_printed() {
         batch(&directory.path().join(format!("{name}.zarr")), ids);
     }
     let server = ObjectServer::start(directory.path(), vec![]);
-    let mut run = 0;
-    let mut lines = readme.lines();
-    while let Some(line) = lines.next() {
-        let Some(first) = line.strip_prefix("$ ") else { continue };
-        let mut command = first.to_owned();
-        while command.ends_with('\\') {
-            command += "\n";
-            command += lines.next().unwrap();
-        }
-        if tools().iter().any(|tool| command.starts_with(&format!("{tool} "))) {
-            assert_runs(&command, directory.path(), &server);
-            run += 1;
+    let commands = commands(&readme);
+    for (command, _) in &commands {
+        assert_runs(command, directory.path(), &server);
+    }
+    assert!(commands.len() > 5, "{} commands found in README.md", commands.len());
+}
+
+/// The page on threads makes its own stores, and shows what the commands print, except for what is measured.
+#[test]
+fn commands_of_the_page_on_threads_print_what_it_shows() {
+    let page = fs::read_to_string(repository().join("man/blosc-threads.md")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let server = ObjectServer::start(directory.path(), vec![]);
+    let commands = commands(&page);
+    let mut compared = 0;
+    for (command, shown) in &commands {
+        let printed = assert_runs(command, directory.path(), &server);
+        for line in shown.iter().filter(|line| **line != "…" && !command.contains("--bench")) {
+            assert!(printed.lines().any(|each| each == *line), "$ {command}\n{printed}\nlacks {line:?}");
+            compared += 1;
         }
     }
-    assert!(run > 5, "{run} commands found in README.md");
+    assert_eq!(
+        commands.len(),
+        page.lines().filter(|line| line.starts_with("$ ")).count(),
+        "a command starts with no tool"
+    );
+    assert!(commands.len() > 5 && compared > 15, "{} commands and {compared} lines found in the page", commands.len());
 }
 
 #[test]
