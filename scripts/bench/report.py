@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Makes the results of run.sh from what the benchmarks printed.
 
-    report.py DIR [--quick]     reads DIR/raw.jsonl, writes DIR/results.jsonl and DIR/results.md
+    report.py DIR [--quick] [--page FILE]     reads DIR/raw.jsonl, writes DIR/results.jsonl and DIR/results.md
+
+With --page, a table of lessons.py also replaces the one of its name in FILE, between `<!-- lessons: NAME -->` and `<!-- end -->`.
 """
 
+import argparse
 import itertools
 import json
-import sys
+import re
 from pathlib import Path
 
 from machine import machine, versions
@@ -34,7 +37,12 @@ QUICK = """
 
 
 def main() -> None:
-    out, quick = Path(sys.argv[1]), "--quick" in sys.argv
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("out", type=Path, metavar="DIR")
+    flags.add_argument("--quick", action="store_true", help="the figures are only a trial")
+    flags.add_argument("--page", type=Path, help="page with tables to replace")
+    args = flags.parse_args()
+    out = args.out
     records = [json.loads(line) for line in (out / "raw.jsonl").read_text().splitlines()]
     # A peer that is missing is reported by each benchmark that looks for it.
     unique = list(dict.fromkeys(json.dumps(row) for row in rows(records)))
@@ -42,10 +50,12 @@ def main() -> None:
     tables = [{"type": "lesson", **record} for record in records if record.get("bench") == "lessons" and "row" in record]
     series = [{"type": "series", **record} for record in records if record.get("bench") == "scaling" and "x" in record]
     faults = [{"type": "fault", **record} for record in records if record.get("bench") == "fetch_faults" and "fault" in record]
-    about = machine(quick), versions()
+    about = machine(args.quick), versions()
     everything = [*about, *table, *series, *tables, *faults]
     (out / "results.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in everything))
     (out / "results.md").write_text(page(*about, table, series, tables, faults))
+    if args.page:
+        args.page.write_text(with_tables(args.page.read_text(), tables))
 
 
 def page(about: dict, peers: dict, table: list, series: list, tables: list, faults: list) -> str:
@@ -63,7 +73,20 @@ def page(about: dict, peers: dict, table: list, series: list, tables: list, faul
     if faults:
         text += "\n## What happens when the server fails\n\n" + markdown(list(map(fault_cells, faults)))
     for name, group in itertools.groupby(tables, key=lambda record: record["table"]):
-        text += f"\n## {name}\n\n" + markdown([{words(key): value for key, value in record["row"].items()} for record in group])
+        text += f"\n## {name}\n\n" + lesson(group)
+    return text
+
+
+def lesson(records) -> str:
+    return markdown([{words(key): value for key, value in record["row"].items()} for record in records])
+
+
+def with_tables(text: str, tables: list) -> str:
+    """A page with its tables made anew; those that were not measured stay."""
+    for name, group in itertools.groupby(tables, key=lambda record: record["table"]):
+        start, end = f"<!-- lessons: {name} -->\n", "<!-- end -->"
+        made = start + lesson(group) + end
+        text = re.sub(re.escape(start) + ".*?" + end, lambda _: made, text, flags=re.S)
     return text
 
 

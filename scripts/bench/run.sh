@@ -9,7 +9,8 @@
 #   --no-build     use the binaries in target/release
 #   -o DIR         where the results go [default: target/bench]: raw.jsonl, results.jsonl, results.md, ratios.svg, scaling.svg, log.txt
 #
-# scripts/bench/results has the results of the last full run (-o scripts/bench/results). The environments of the Python peers are
+# scripts/bench/results has the results of the last full run (-o scripts/bench/results, which also replaces the tables in
+# man/blosc-threads.md). The environments of the Python peers are
 # made from requirements-*.txt in target/*-venv. A peer that is not installed is a row that says so, and so is a benchmark that
 # fails or runs for longer than two hours (--quick: five minutes); the exit code is then 1.
 set -euo pipefail
@@ -100,7 +101,9 @@ bench scaling "--rounds 0 --patience 0 --arrays 10000 --chunks 1000000 --stored 
 bench lessons "--rounds 0 --patience 0 --steps 24 --files 20"
 
 python=$target/peers-venv/bin/python
-python3 "$here/report.py" "$out" ${quick:+--quick}
+page=()
+[ -n "$quick" ] || [ ! "$out" -ef "$here/results" ] || page=(--page "$top/man/blosc-threads.md")
+python3 "$here/report.py" "$out" ${quick:+--quick} "${page[@]}"
 "$python" "$here/charts.py" "$out" || echo "no charts: matplotlib is not installed" >&2
 echo "$out/results.md" >&2
 exit "$failed"
