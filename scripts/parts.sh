@@ -9,10 +9,10 @@
 #   finish    check that all parts are there and publish OUT
 #
 #   -j CORES, -m MEMORY   with part and finish: --jobs and --max-memory of the tool
-#   -l FILE               stores, one per line, of a tool whose stores are divided (zvalidate)
+#   -l FILE               stores of zvalidate, one per line, which are divided; without it, the arrays of its stores are
 #
 # TOOL is zrecompress, zfetch, zdedup or lorenz-ens with the arguments of a run on one machine, but without the output; or a
-# tool that only reads: zpoint, whose rows are divided, or zvalidate, whose stores are divided; their parts are files in
+# tool that only reads: zpoint, whose rows are divided, or zvalidate, whose stores or arrays are divided; their parts are files in
 # OUT.parts, on a disk that all machines share. A part that is finished ends at once. A part can be killed and run again, and
 # two copies of it do no harm.
 set -euo pipefail
@@ -122,15 +122,23 @@ part_of_points() { # ARG...
 # What zvalidate finds by comparing stores: looked for at the end, in all of them. Only the ranges of values are not compared.
 across=variables_differ,dtypes_differ,units_differ,grids_differ,stores_overlap,stores_gap,small_store
 
-part_of_stores() { # ARG...
+part_of_report() { # ARG...
     local target new code=0
     target=$(file "$part")
     new=$out.parts/$(hostname).$$.part
-    awk -v n="$parts" -v i="$part" 'NR == FNR { total++; next } int((FNR - 1) * n / total) + 1 == i' "$list" "$list" |
-        zvalidate --json "$@" --skip "$across,ranges_differ" "${work[@]}" --stores-from - >"$new" || code=$?
+    if [ -z "$list" ]; then
+        zvalidate --json "$@" --part "$part/$parts" "${work[@]}" >"$new" || code=$?
+    else
+        part_of_stores "$@" >"$new" || code=$?
+    fi
     # A report with findings is a report; without a network or a summary it is none.
     case $code in 0 | 1 | 3 | 4 | 5) mv "$new" "$target" ;; *) rm -f "$new" ;; esac
     case $code in 1 | 3 | 4 | 5) return 0 ;; *) return $code ;; esac
+}
+
+part_of_stores() { # ARG...
+    awk -v n="$parts" -v i="$part" 'NR == FNR { total++; next } int((FNR - 1) * n / total) + 1 == i' "$list" "$list" |
+        zvalidate --json "$@" --skip "$across,ranges_differ" "${work[@]}" --stores-from -
 }
 
 step_of_reader() {
@@ -146,7 +154,7 @@ step_of_reader() {
         [ ! -e "$out" ] || return 0
         check_arguments "$@"
         [ ! -e "$(file "$part")" ] || return 0
-        if [ "$tool" = zpoint ]; then part_of_points "$@"; else part_of_stores "$@"; fi
+        if [ "$tool" = zpoint ]; then part_of_points "$@"; else part_of_report "$@"; fi
         ;;
     finish) finish_reader "$@" ;;
     esac
@@ -176,10 +184,24 @@ finish_reader() { # ARG...
     return "$code"
 }
 
+# One summary of several, for jq.
+# shellcheck disable=SC2016 # variables of jq
+totals='
+    def totals: reduce (.[] | to_entries[]) as $field ({};
+        if ($field.value | type) == "number" then .[$field.key] += $field.value else .[$field.key] = $field.value end);
+    def worst($exits): if any($exits[]; . == 1) then 1 elif any($exits[]; . > 1) then 3 else 0 end;
+'
 # The records of all parts, with what follows from all stores together, and one summary.
 report() { # FILE ARG...
-    local new=$1 code=0 flags=()
+    local new=$1 code=0 flags=() summaries
     shift
+    summaries=$(xargs -0 grep -h '^{"type":"summary"' -- <"$new.list")
+    if [ -z "$list" ]; then # each part has seen all stores
+        { xargs -0 grep -hv '^{"type":"summary"' -- <"$new.list" || true; } >"$new"
+        jq -cn "$totals"'[inputs] | .[0].stores as $stores | map(.exit) as $exits | totals | .stores = $stores | .v = 1 |
+            .exit = worst($exits)' <<<"$summaries" >>"$new"
+        return "$(tail -n 1 "$new" | jq .exit)"
+    fi
     while [ $# -gt 0 ]; do # the parts have looked at the chunks
         case $1 in --level) shift ;; --level=*) ;; *) flags+=("$1") ;; esac
         shift
@@ -190,13 +212,9 @@ report() { # FILE ARG...
         xargs -0 grep -hv '^{"type":"summary"' -- <"$new.list" || true
         grep '^{"type":"finding"' "$new.across" || true
     } >"$new"
-    jq -cn '
-        def totals: reduce (.[] | to_entries[]) as $field ({};
-            if ($field.value | type) == "number" then .[$field.key] += $field.value else .[$field.key] = $field.value end);
-        [inputs | select(.type == "summary")] | map(.exit) as $exits | .[:-1] as $parts |
+    jq -cn "$totals"'[inputs | select(.type == "summary")] | map(.exit) as $exits | .[:-1] as $parts |
         $parts + [.[-1] | with_entries(select(.key | test("^(findings|severity_|kind_)")))] | totals | .v = 1 |
-        .exit = (if any($exits[]; . == 1) then 1 elif any($exits[]; . > 1) then 3 else 0 end)' \
-        <(xargs -0 grep -h '^{"type":"summary"' -- <"$new.list") "$new.across" >>"$new"
+        .exit = worst($exits)' <(printf '%s\n' "$summaries") "$new.across" >>"$new"
     return "$(tail -n 1 "$new" | jq .exit)"
 }
 
@@ -205,10 +223,7 @@ zpoint)
     case $out in *.csv | *.parquet) ;; *) die "the parts of zpoint are joined as .csv or .parquet, not: $out" ;; esac
     step_of_reader "$@"
     ;;
-zvalidate)
-    [ -n "$list" ] || die "the stores of zvalidate are divided: name them in a file, -l FILE"
-    step_of_reader "$@"
-    ;;
+zvalidate) step_of_reader "$@" ;;
 zrecompress | zfetch | zdedup | lorenz-ens) step_of_writer "$@" ;;
 *) die "not a tool that can be divided: $tool" ;;
 esac

@@ -5,7 +5,7 @@
 #
 #   -n PARTS    number of parts (default 16)
 #   -S HOSTS    as in parallel: 2/node1,2/node2 (two parts at a time on each); default: this machine, a part for each core
-#   -l STORES   file with the stores to divide, for zvalidate
+#   -l STORES   file with the stores to divide, for zvalidate, whose arrays are divided otherwise
 #
 # The same command again does only what is missing: parts that are finished end at once. OUT.joblog has a line for each part. A
 # part that failed is tried twice more.

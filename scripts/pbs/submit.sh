@@ -4,7 +4,7 @@
 #   submit.sh [-n PARTS] [-l STORES] -o OUT TOOL ARG...
 #
 #   -n PARTS    number of parts (default 16); a part should take minutes
-#   -l STORES   file with the stores to divide, for zvalidate
+#   -l STORES   file with the stores to divide, for zvalidate, whose arrays are divided otherwise
 #
 # TOOL and ARG are those of ../parts.sh. Writes the three job scripts to the current directory and submits them. The same
 # command again does only what is missing: parts that are finished end at once. Account, queue and resources are taken from

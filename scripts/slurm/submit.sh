@@ -5,7 +5,7 @@
 #
 #   -n PARTS    number of parts (default 16); a part should take minutes, and sites allow about 1,000
 #   -m MAX      parts that run at the same time (default: as many as there is room for)
-#   -l STORES   file with the stores to divide, for zvalidate
+#   -l STORES   file with the stores to divide, for zvalidate, whose arrays are divided otherwise
 #   -w          wait for the end; the exit code is that of the last job, or 1 if parts are missing
 #
 # TOOL and ARG are those of ../parts.sh. The same command again submits only what is missing. Options of sbatch for the parts

@@ -95,6 +95,33 @@ fn tables_of_points_are_joined() {
     assert_eq!(fs::read_dir(root.path().join("t.parquet")).unwrap().count(), 3);
 }
 
+/// Without a file of stores, the arrays are divided: the report is that of one process.
+#[test]
+fn reports_of_arrays_are_joined() {
+    let root = directory();
+    let Some(_) = script("parts.sh") else { return };
+    let source = fixture("weather-v2.zarr");
+    let parts = |step: &str, flags: &[&str]| {
+        let tool =
+            script("parts.sh").unwrap().current_dir(root.path()).arg(step).args(["-o", "report.jsonl", "-n", "3"]);
+        tool.args(flags).args(["--", "zvalidate"]).arg(&source)
+    };
+    parts("prepare", &[]).run().expect(0);
+    for index in ["3", "1", "2"] {
+        parts("part", &["-i", index, "-j", "1"]).run().expect(0);
+    }
+    parts("finish", &[]).run().expect(1);
+    let one = Tool::new("zvalidate").arg("--json").arg(&source).run().expect(1);
+    let sorted = |text: &str| {
+        let parsed = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap().to_string());
+        let mut lines: Vec<String> = parsed.collect();
+        lines.sort();
+        lines
+    };
+    let report = fs::read_to_string(root.path().join("report.jsonl")).unwrap();
+    assert_eq!(sorted(&report), sorted(&one.stdout));
+}
+
 #[test]
 fn mistakes_are_named() {
     let Some(_) = script("parts.sh") else { return };
@@ -104,7 +131,6 @@ fn mistakes_are_named() {
         (&["part", "-o", "a.csv", "-n", "0", "zpoint"], "-n takes"),
         (&["part", "-o", "a.csv", "-n", "3", "-i", "4", "zpoint"], "-i takes"),
         (&["prepare", "-o", "a.npy", "-n", "3", "zpoint"], ".csv or .parquet"),
-        (&["prepare", "-o", "a.jsonl", "-n", "3", "zvalidate"], "-l FILE"),
         (&["prepare", "-o", "a", "-n", "3", "zinspect"], "not a tool that can be divided"),
         (&["prepare", "-o", "a", "-n", "3"], "no tool"),
     ] {
