@@ -20,7 +20,7 @@ from pathlib import Path
 from arguments import arguments
 from fetch_server import Fetched, Server, nginx
 from object_store import Served, free_port
-from pairs import compare_pair
+from pairs import compare_group
 from side_by_side import HERE, ROOT, TARGET, build, python_with, say, workspace
 
 SOURCES = "era5", "gfs"
@@ -39,7 +39,7 @@ def main():
         ("--batches", 22, "batches of each source, at most 22"),
         ("--latency", 20.0, "milliseconds before each answer"),
     ]
-    args = arguments(__doc__, rounds=3, patience=5, space="3 GB", sizes=sizes).parse_args()
+    args = arguments(__doc__, rounds=2, patience=5, space="3 GB", sizes=sizes).parse_args()
     if not args.no_build:
         build(["--workspace", "--bins", "--locked"])
     python = python_with(PEERS, "PIPELINE_PEERS_PYTHON", "peers-venv")
@@ -78,20 +78,23 @@ def compare(work: Path, task: str, bucket: Path, way: str, python: str, args) ->
     script = [python, HERE / "pipeline_peer.py", way, served.endpoint, bucket.name]
     peer = [*script, ",".join(SOURCES), args.batches, *POINT, theirs]
     lists = [f"{source}={stores_file(work, bucket, source, args.batches)}" for source in SOURCES]
-    for name, mine, ours in ours_of(work, served, lists):
-        for run, before in (("first run", lambda out: lambda: shutil.rmtree(out, ignore_errors=True)), ("again", lambda out: lambda: None)):
-            compare_pair(
-                args,
-                served.case(f"xarray + dask + zarr-python, {way}", peer, work / "peer.txt", before(theirs)),
-                served.case(f"{task}, {name}, {run}", ours, work / "pipeline.txt", before(mine)),
-                GOAL if run == "first run" else "none",
-                check=lambda: same_tables(python, mine, theirs),
-                stored_bytes=sum(path.stat().st_size for path in bucket.rglob("*") if path.is_file()),
-                latency_ms=args.latency,
-                server=served.name,
-            )
-        shutil.rmtree(mine)
-    shutil.rmtree(theirs)
+    ways = list(ours_of(work, served, lists))
+    for run, before in (("first run", lambda out: lambda: shutil.rmtree(out, ignore_errors=True)), ("again", lambda out: lambda: None)):
+        goal = GOAL if run == "first run" else "none"
+        compare_group(
+            args,
+            served.case(f"xarray + dask + zarr-python, {way}", peer, work / "peer.txt", before(theirs)),
+            [
+                (served.case(f"{task}, {name}, {run}", command, work / "pipeline.txt", before(mine)), goal)
+                for name, mine, command in ways
+            ],
+            check=lambda: [same_tables(python, mine, theirs) for _, mine, _ in ways],
+            stored_bytes=sum(path.stat().st_size for path in bucket.rglob("*") if path.is_file()),
+            latency_ms=args.latency,
+            server=served.name,
+        )
+    for out in (theirs, *(mine for _, mine, _ in ways)):
+        shutil.rmtree(out)
 
 
 def ours_of(work: Path, served: "Reader", lists: list):
