@@ -13,7 +13,8 @@ import matplotlib
 
 matplotlib.use("svg")
 # The same input gives the same file; text stays text.
-matplotlib.rcParams.update({"svg.hashsalt": "ztools", "svg.fonttype": "none", "font.size": 8, "axes.spines.top": False, "axes.spines.right": False})
+matplotlib.rcParams.update({"svg.hashsalt": "ztools", "svg.fonttype": "none", "font.size": 8})
+matplotlib.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})
 import matplotlib.pyplot as plt  # noqa: E402
 
 MET, MISSED, NO_GOAL = "#2a7f62", "#b5432e", "#9a9a9a"

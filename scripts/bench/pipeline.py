@@ -5,8 +5,8 @@
 
 features  44 batches of 2 sources, many variables on a regional grid: what counts is the number of requests
 maps      44 batches of 2 sources, few variables in chunks of global maps: what counts is the number of bytes
-Both have 26 duplicates among 95 file_ids, as the archive of the article (README.md) had, and are behind an object server on loopback (nginx, else
-object_server.py) with --latency before each answer. The tables must have the same rows and values. "again" is a second run, which
+Both have 26 duplicates among 95 file_ids, as the archive of the article (README.md) had, and are behind an object server on
+loopback (nginx, else object_server.py) with --latency before each answer. The tables must have the same rows and values. "again" is a second run, which
 finds the batches in its cache. Prints one JSON line per case; README.md explains the numbers.
 """
 

@@ -60,8 +60,9 @@ def main() -> None:
 
 def page(about: dict, peers: dict, table: list, series: list, tables: list, faults: list) -> str:
     text = HEAD + (QUICK if about["quick"] else "")
-    machine_line = f"{about['processor']}, {about['cores']} cores ({', '.join(about['instructions'])}), {about['memory_gb']} GB, {about['system']}"
-    text += f"\n**Machine**: {machine_line}. **Date**: {about['date']}, commit {about['commit']}.\n"
+    cores = f"{about['cores']} cores ({', '.join(about['instructions'])})"
+    text += f"\n**Machine**: {about['processor']}, {cores}, {about['memory_gb']} GB, {about['system']}. "
+    text += f"**Date**: {about['date']}, commit {about['commit']}.\n"
     text += "\n**Peers**: " + ", ".join(f"{name} {version}" for name, version in peers.items() if name != "type") + ".\n"
     goals = [row for row in table if row["met"] is not None]
     missed = [row for row in goals if not row["met"]]
