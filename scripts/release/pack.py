@@ -41,8 +41,8 @@ def main() -> int:
     if given.out.exists():
         return complain(f"{given.out} exists")
     contents = pack(given.binaries, max(glibc, OLDEST_GLIBC))
-    given.out.mkdir(parents=True)
     for file in contents:
+        (given.out / file.path).parent.mkdir(parents=True, exist_ok=True)
         (given.out / file.path).write_bytes(file.content)
         print(given.out / file.path)
     return 0
@@ -73,7 +73,8 @@ def pack(binaries: Path, glibc: tuple[int, int]) -> list[File]:
         File(f"{root}.tar.gz", tarball),
         File(wheel_name, wheel.wheel(about, wheel_name, files, papers, bill, date)),
         File(deb.name(about, machine), deb.deb(about, machine, glibc, files, [*papers, bill], date)),
-        File("recipe.yaml", recipe.encode()),
+        # In a directory of its own, because a conda package holds that directory.
+        File("conda/recipe.yaml", recipe.encode()),
         bill,
     ]
     sums = "".join(f"{hashlib.sha256(file.content).hexdigest()}  {file.path}\n" for file in made)

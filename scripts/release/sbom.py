@@ -99,6 +99,9 @@ def notices(found: Crates) -> bytes:
     for crate in found.foreign():
         name = f"{crate['name']} {crate['version']} ({crate['license']})"
         texts = licence_texts(Path(crate["manifest_path"]).parent)
+        # Of a crate without the text of the library in it.
+        kept = REPO / f"scripts/release/licences/{crate['name']}.txt"
+        texts += [kept.read_text()] if kept.exists() else []
         for text in texts:
             owners.setdefault(text, []).append(name)
         if not texts:

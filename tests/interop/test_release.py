@@ -73,7 +73,8 @@ def one(directory: Path, pattern: str) -> Path:
 def test_the_checksums_are_those_of_the_files(release: Path) -> None:
     lines = (release / "SHA256SUMS").read_text().splitlines()
     sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
-    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in release.iterdir() if path.name != "SHA256SUMS"}
+    paths = [path for path in release.rglob("*") if path.is_file() and path.name != "SHA256SUMS"]
+    files = {str(path.relative_to(release)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     assert sums == files and len(files) == 5
 
 
@@ -129,11 +130,11 @@ def test_the_bill_of_materials_has_what_is_locked(release: Path) -> None:
     names = {entry["ref"] for entry in bill["dependencies"]}
     assert all(used in names for entry in bill["dependencies"] for used in entry["dependsOn"])
     notices = zipfile.Path(one(release, "*.whl")) / f"ztools-{VERSION}.dist-info/licenses/THIRD-PARTY-LICENSES.txt"
-    assert "blosc-src 0.3.8" in notices.read_text()
+    assert "blosc-src 0.3.8" in notices.read_text() and "Francesc Alted" in notices.read_text()
 
 
 def test_the_recipe_names_the_tarball(release: Path) -> None:
-    recipe = (release / "recipe.yaml").read_text()
+    recipe = (release / "conda/recipe.yaml").read_text()
     made = one(release, "*.tar.gz")
     assert "@" not in recipe.replace("${{", "")
     for text in (made.name, hashlib.sha256(made.read_bytes()).hexdigest(), f'version: "{VERSION}"'):
