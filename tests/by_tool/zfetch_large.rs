@@ -92,8 +92,8 @@ fn slow() -> Vec<Fault> {
 fn parts(server: &ObjectServer) -> Vec<u64> {
     let start = |range: String| range.trim_start_matches("bytes=").split('-').next().unwrap().parse::<u64>().unwrap();
     let served = server.served().into_iter().filter(|served| served.method == "GET" && served.key == "in.zarr/0");
-    // The first request is for the whole object, of which no more than a part is read: its answer has the checksum.
-    let mut parts: Vec<u64> = served.map(|served| served.range.map_or(0, start) / PART).collect();
+    // The first request is for the whole object, of which only the head is read: it has the size and the checksum.
+    let mut parts: Vec<u64> = served.filter_map(|served| served.range).map(|range| start(range) / PART).collect();
     parts.sort_unstable();
     parts
 }
@@ -237,6 +237,27 @@ fn a_flipped_byte_in_a_part_is_not_accepted() {
     let server = scene.server(vec![]);
     scene.tool(&server, &["--resume"]).run().expect(0);
     scene.check_same();
+}
+
+/// Such a server sends the whole object for each part that it is asked for.
+#[test]
+fn a_server_without_ranges_is_asked_for_one_part_and_then_for_whole_objects() {
+    let scene = Scene::of(3, 40 << 20);
+    let server = scene.server(vec![Fault::NoRanges]);
+    scene.tool(&server, &[]).run().expect(0);
+    let asked = |with_range: bool| {
+        let chunks = server
+            .served()
+            .into_iter()
+            .filter(|served| served.method == "GET" && served.key.ends_with(|c: char| c.is_ascii_digit()));
+        chunks.filter(|served| served.range.is_some() == with_range).count()
+    };
+    assert_eq!(asked(true), 1, "the first part tells");
+    assert!(asked(false) <= 2 * 3, "{} requests for 3 objects", asked(false));
+    for chunk in 0..3 {
+        let read = |store: &str| fs::read(scene.path(store).join(chunk.to_string())).unwrap();
+        assert!(read("out.zarr") == read("in.zarr"), "{chunk}");
+    }
 }
 
 #[test]

@@ -121,6 +121,76 @@ fn a_repair_refuses_a_source_that_has_changed() {
     assert!(fs::read(store.join(&chunk)).unwrap().is_empty() && !before.is_empty());
 }
 
+/// Rewritten with the same bytes, it has another time and says the same.
+#[test]
+fn a_repair_takes_a_source_that_was_rewritten_without_a_change() {
+    let directory = directory();
+    let (source, cache) = (directory.path().join("in.zarr"), directory.path().join("cache"));
+    copy_tree(&fixture(ERA5), &source);
+    let fetch = Tool::hermetic("zfetch").arg(&source).args(["--json", "--var", "t2m", "--cache"]).arg(&cache);
+    let store = path_of(&fetch.run().expect(0));
+    let before = tree(&store);
+    let chunk = store.join("t2m/0.0.0");
+    fs::write(&chunk, b"").unwrap();
+    let documents: Vec<String> =
+        tree(&source).into_keys().filter(|key| key.contains("/.z") || key.starts_with(".z")).collect();
+    for key in &documents {
+        let path = source.join(key);
+        let text = fs::read(&path).unwrap();
+        fs::write(&path, text).unwrap();
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
+    }
+    let repair = || {
+        let tool = Tool::hermetic("zfetch").args(["--repair", "-", "--json", "--cache"]).arg(&cache);
+        tool.run_on(&chunk.display().to_string())
+    };
+    let repaired = repair().expect(0);
+    assert!(repaired.stderr.contains("was rewritten"), "{}", repaired.stderr);
+    assert_eq!(tree(&store), before);
+    // As long as before, but the values mean something else.
+    fs::write(&chunk, b"").unwrap();
+    for key in documents {
+        let text = fs::read_to_string(source.join(&key)).unwrap();
+        fs::write(source.join(&key), text.replace("\"units\": \"K\"", "\"units\": \"C\"")).unwrap();
+    }
+    let refused = repair().expect(7);
+    assert!(refused.stderr.contains("was not written by this command"), "{}", refused.stderr);
+    assert!(fs::read(&chunk).unwrap().is_empty());
+}
+
+#[test]
+fn damaged_objects_of_an_output_are_fetched_again() {
+    let server = ObjectServer::start(&fixtures(), vec![]);
+    let directory = directory();
+    let store = directory.path().join("out.zarr");
+    let command = |more: &[&str]| {
+        let tool = Tool::hermetic("zfetch").arg(server.http_url(ERA5)).args(["--var", "t2m", "--isel", "time=240:480"]);
+        tool.arg("--to").arg(&store).arg("--json").args(more)
+    };
+    command(&[]).run().expect(0);
+    let before = tree(&store);
+    let damaged = damage(&store);
+    let served = server.served().len();
+    let lines: Vec<String> = damaged.iter().map(|path| path.display().to_string()).collect();
+    let repaired = command(&["--repair", "-"]).run_on(&lines.join("\n")).expect(0);
+    assert_eq!((repaired.summary()["objects"].as_u64(), path_of(&repaired)), (Some(3), store.clone()));
+    let asked = server.served().split_off(served).into_iter().filter(|asked| asked.key.contains("t2m/1")).count();
+    assert_eq!((asked, tree(&store) == before), (3, true));
+    assert!(!directory.path().join("out.zarr.plan").exists());
+    // What is elsewhere is named; another selection, or no store, is refused.
+    let elsewhere = command(&["--repair", "-"]).run_on("/elsewhere/t2m/0.0.0").expect(3);
+    assert!(elsewhere.stderr.contains("/elsewhere/t2m/0.0.0: not in"), "{}", elsewhere.stderr);
+    let other =
+        Tool::hermetic("zfetch").arg(server.http_url(ERA5)).args(["--repair", "-", "--json", "--to"]).arg(&store);
+    let other = other.run_on(&lines.join("\n")).expect(7);
+    assert!(other.stderr.contains("was not written by this command"), "{}", other.stderr);
+    let nothing =
+        Tool::hermetic("zfetch").args(["--repair", "-", "--json", "--to"]).arg(&store).run_on(&lines[0]).expect(2);
+    assert!(nothing.stderr.contains("--repair needs the store"), "{}", nothing.stderr);
+    assert_eq!(tree(&store), before);
+}
+
 #[test]
 fn what_zvalidate_finds_in_the_cache_is_fetched_again() {
     let directory = directory();

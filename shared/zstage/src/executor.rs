@@ -11,6 +11,7 @@ use crate::assemble::assemble;
 use crate::changes::Changes;
 use crate::chunk::ChunkScratch;
 use crate::encoding::Encoding;
+use crate::gate::Gate;
 use crate::gather::gather;
 use crate::inner_chunks::is_gathered;
 use crate::journal::Entry;
@@ -50,8 +51,9 @@ impl Task<'_> {
             report: &report,
             seconds: Mutex::default(),
             met: AtomicU64::new(0),
-            large: LargeObjects::new(self.stores, self.staged, self.again, self.memory_bytes),
+            large: LargeObjects::new(self.stores, self.staged, self.again, self.memory_bytes, self.progress),
             changes: Changes::new(self.options.on_change),
+            gate: Gate::new(self.stores),
         };
         pool.broadcast(|_| workers.worker());
         let rechunked = self.rechunk(&report);
@@ -146,6 +148,7 @@ struct Workers<'a> {
     met: AtomicU64,
     large: LargeObjects<'a>,
     changes: Changes,
+    gate: Gate<'a>,
 }
 
 impl Workers<'_> {
@@ -153,9 +156,13 @@ impl Workers<'_> {
         let mut scratch = WorkerScratch::default();
         let is_over = || self.task.progress.stopped().is_some() || self.report.is_over();
         let working = self.large.working();
+        self.gate.enter(is_over);
         while !is_over() {
             match self.objects.next(self.report) {
-                Next::Item(item) => self.object(&item, &mut scratch),
+                Next::Item(item) => {
+                    self.object(&item, &mut scratch);
+                    self.gate.look();
+                }
                 Next::ArrayDone(array) => self.report.listed(array),
                 Next::NotMine(array) => self.report.pass_over(array),
                 Next::Metadata => {}
@@ -165,6 +172,7 @@ impl Workers<'_> {
                 Next::End => break,
             }
         }
+        self.gate.open();
         drop(working);
         self.large.help(&self.memory, is_over);
         self.seconds.lock().add(&scratch.seconds);
@@ -180,8 +188,9 @@ impl Workers<'_> {
                 Ok((stats, Vec::new()))
             }
             Ok(None) => {
+                scratch.shown = 0;
                 let made = self.make(plan, item, scratch);
-                self.task.progress.advance(bytes);
+                self.task.progress.advance(bytes.saturating_sub(scratch.shown));
                 made
             }
             Err(failure) => Err(failure),

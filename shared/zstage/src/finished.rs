@@ -56,9 +56,31 @@ impl OutputPlan<'_> {
     /// # Errors
     /// As [`OutputPlan::check_finished`].
     pub fn check_described(&self, format: Format, written: &Store) -> Result<(), Failure> {
+        let is_same = |key: &str, found: &[u8], text: &[u8]| is_only_attributes(key) || describe_alike(found, text);
+        self.compare_documents(format, written, &is_same)
+    }
+
+    /// Checks that `written` has exactly the documents of this plan, attributes as well: they say what the values mean.
+    ///
+    /// # Errors
+    /// As [`OutputPlan::check_finished`].
+    pub fn check_written(&self, format: Format, written: &Store) -> Result<(), Failure> {
+        let is_same = |_: &str, found: &[u8], text: &[u8]| {
+            found == text || json::parse(found).is_ok_and(|found| json::parse(text).is_ok_and(|text| found == text))
+        };
+        self.compare_documents(format, written, &is_same)
+    }
+
+    fn compare_documents(
+        &self,
+        format: Format,
+        written: &Store,
+        is_same: &(dyn Fn(&str, &[u8], &[u8]) -> bool + Sync),
+    ) -> Result<(), Failure> {
         let is_same = |key: &str, text: &[u8]| -> Result<bool, StoreError> {
             let mut found = Vec::new();
-            Ok(is_only_attributes(key) || (written.get(key, &mut found)?.is_some() && describe_alike(&found, text)))
+            let is_there = written.get(key, &mut found)?.is_some();
+            Ok((is_there || is_only_attributes(key)) && is_same(key, &found, text))
         };
         let compared = self.documents(format).write(&self.pool, &|key, text| match is_same(key, text)? {
             true => Ok(()),

@@ -15,14 +15,22 @@ use zwire::Failure;
 use crate::changes::Changes;
 use crate::folder::LARGE as FOLDER;
 use crate::object_parts::{ObjectParts, PART};
+use crate::progress::Progress;
 use crate::staged_store::StagedStore;
 
-/// Objects with more bytes are fetched in parts.
+/// Objects with more bytes are fetched in parts; others are held in memory.
+pub const IN_PARTS: u64 = 2 * PART;
+
+/// Objects with more bytes are large: reading them back costs more than a check that is free may.
 pub const LARGE: u64 = 4 * PART;
 
-/// Of the memory limit, this share is for parts in flight, but no less than so many parts.
+/// Of the memory limit, this share is for objects that may be large and are not, but no less than so many.
 const SHARE: u64 = 256;
-const FEWEST_PARTS: u64 = 6;
+const FEWEST_WHOLE: u64 = 6;
+
+/// Parts in flight, and the memory that each takes: what has arrived of it and is not written yet.
+const PARTS: u64 = 6;
+const PART_MEMORY: u64 = 1 << 20;
 
 /// How often a worker without an object looks whether it is needed.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
@@ -33,8 +41,12 @@ pub struct LargeObjects<'a> {
     staged: &'a StagedStore,
     /// Whether an earlier run may have left parts.
     again: bool,
-    /// A buffer for each part in flight.
+    progress: &'a dyn Progress,
+    /// A buffer for each object that may be large.
     buffers: ScratchPool<Vec<u8>>,
+    parts: Semaphore,
+    /// Held by the worker that finds out whether the server sends parts.
+    first_part: Mutex<()>,
     open: Mutex<Open>,
     changed: Condvar,
 }
@@ -65,13 +77,28 @@ pub struct Shared<'a> {
 
 impl<'a> LargeObjects<'a> {
     /// Large objects of `stores` in an output. `again`: there may have been earlier runs.
-    pub fn new(stores: &'a [Store], staged: &'a StagedStore, again: bool, memory_bytes: u64) -> LargeObjects<'a> {
-        let buffers = (memory_bytes / SHARE / PART).max(FEWEST_PARTS).min(memory_bytes / PART).max(1);
-        let buffers = ScratchPool::new(zcodec::to_usize(buffers), Vec::new);
-        LargeObjects { stores, staged, again, buffers, open: Mutex::default(), changed: Condvar::new() }
+    pub fn new(
+        stores: &'a [Store],
+        staged: &'a StagedStore,
+        again: bool,
+        memory_bytes: u64,
+        progress: &'a dyn Progress,
+    ) -> LargeObjects<'a> {
+        let buffers = (memory_bytes / SHARE / IN_PARTS).max(FEWEST_WHOLE).min(memory_bytes / IN_PARTS).max(1);
+        LargeObjects {
+            stores,
+            staged,
+            again,
+            progress,
+            buffers: ScratchPool::new(zcodec::to_usize(buffers), Vec::new),
+            parts: Semaphore::new(PARTS),
+            first_part: Mutex::default(),
+            open: Mutex::default(),
+            changed: Condvar::new(),
+        }
     }
 
-    /// Waits for a buffer for a part.
+    /// Waits for a buffer for an object that may be large.
     pub fn buffer(&self) -> Scratch<'_, Vec<u8>> {
         self.buffers.take()
     }
@@ -90,6 +117,16 @@ impl<'a> LargeObjects<'a> {
             Some(file) => ObjectParts::begin(names.store, &names.key, stat, file).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Shows that more decoded bytes of an object are done.
+    pub fn advance(&self, decoded: u64) {
+        self.progress.advance(decoded);
+    }
+
+    /// An object stands for so many decoded bytes in the progress.
+    pub fn stands_for(&self, parts: &mut ObjectParts, decoded: u64) {
+        parts.stands_for(decoded, self.progress);
     }
 
     /// An object of which an earlier run has left parts, unless it has changed since.
@@ -116,6 +153,19 @@ impl<'a> LargeObjects<'a> {
         }
     }
 
+    /// Finds out whether the server of an object sends parts, with its first one: a server that does not would send the whole object
+    /// for each. One object at a time does so.
+    pub fn sends_parts(&self, parts: &ObjectParts) -> bool {
+        let store = &self.stores[parts.store];
+        if !store.gives_ranges() && !store.ignores_ranges() {
+            let _one = self.first_part.lock();
+            if !store.gives_ranges() && !store.ignores_ranges() {
+                parts.fetch_one(store, self.progress);
+            }
+        }
+        !store.ignores_ranges()
+    }
+
     /// Lets other workers help with an object until the answer is dropped.
     pub fn share(&self, parts: ObjectParts) -> Shared<'_> {
         // What has arrived is kept whatever ends the run.
@@ -139,11 +189,20 @@ impl<'a> LargeObjects<'a> {
             match open.objects.iter().find(|parts| parts.are_missing()).cloned() {
                 None => drop(self.changed.wait_for(&mut open, LOOK_AROUND)),
                 Some(parts) => MutexGuard::unlocked(&mut open, || {
-                    let _permit = memory.acquire(PART);
-                    parts.fetch_one(&self.stores[parts.store], || self.buffer());
+                    let _permit = memory.acquire(PART_MEMORY);
+                    self.fetch_one(&parts);
                 }),
             }
         }
+    }
+}
+
+impl LargeObjects<'_> {
+    /// Fetches one of the missing parts of an object on this thread; `false` if there is none.
+    fn fetch_one(&self, parts: &ObjectParts) -> bool {
+        // The permit comes first: parts begin in order.
+        let _permit = self.parts.acquire(1);
+        parts.fetch_one(&self.stores[parts.store], self.progress)
     }
 }
 
@@ -163,8 +222,8 @@ impl Drop for Working<'_> {
 
 impl Shared<'_> {
     /// Fetches one of its missing parts on this thread; `false` if there is none.
-    pub fn fetch_one(&self, store: &Store) -> bool {
-        self.parts.fetch_one(store, || self.objects.buffer())
+    pub fn fetch_one(&self) -> bool {
+        self.objects.fetch_one(&self.parts)
     }
 }
 

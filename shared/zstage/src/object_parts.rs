@@ -1,13 +1,15 @@
 //! One large object: which of its parts have arrived, which are missing, and their checksums.
 
 use std::collections::VecDeque;
-use std::ops::DerefMut;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use serde::{Deserialize, Serialize};
-use zcodec::{crc32c, crc32c_append};
-use zstore::{ByteRange, PartialObject, Stat, Store, StoreError};
+use zcodec::crc32c_append;
+use zstore::{Part, PartialObject, Sink, Stat, Store, StoreError};
 use zwire::{Exit, Failure};
+
+use crate::progress::Progress;
 
 /// Bytes of a part, which is one request.
 pub const PART: u64 = 4 << 20;
@@ -15,7 +17,7 @@ pub const PART: u64 = 4 << 20;
 /// Parts of the largest object that is continued.
 const MOST_PARTS: u64 = 1 << 22;
 
-/// Bytes that are read back at a time.
+/// Bytes that are read back, or written, at a time: few enough to be still in the processor's cache.
 const PIECE: u64 = 256 << 10;
 
 /// An object that arrives in parts.
@@ -27,6 +29,9 @@ pub struct ObjectParts {
     pub stat: Stat,
     part_bytes: u64,
     pub file: PartialObject,
+    /// Decoded bytes for which the object stands in the progress, and those of them that were shown.
+    decoded: u64,
+    shown: AtomicU64,
     state: Mutex<State>,
     /// Notified when a part has arrived, or none will.
     arrived: Condvar,
@@ -50,6 +55,7 @@ pub struct Sum {
 /// Why no more parts are fetched.
 enum End {
     Changed,
+    NoRanges,
     Failed(Failure),
     Closed,
 }
@@ -62,6 +68,8 @@ pub enum Step {
     Fetch,
     /// The object has changed.
     Changed,
+    /// The server sends only whole objects.
+    NoRanges,
 }
 
 /// The first note: of what the parts are.
@@ -116,7 +124,29 @@ impl ObjectParts {
         }
         let missing = (0..sums.len()).filter(|part| sums[*part].is_none()).collect();
         let state = Mutex::new(State { missing, in_flight: 0, sums, end: None });
-        ObjectParts { store, key: key.to_owned(), stat, part_bytes, file, state, arrived: Condvar::new() }
+        let (key, shown) = (key.to_owned(), AtomicU64::new(0));
+        ObjectParts { store, key, stat, part_bytes, file, decoded: 0, shown, state, arrived: Condvar::new() }
+    }
+
+    /// It stands for so many decoded bytes in the progress. Those of the parts that are there are shown.
+    pub fn stands_for(&mut self, decoded: u64, progress: &dyn Progress) {
+        self.decoded = decoded;
+        let noted = |(part, sum): (usize, &Option<Sum>)| sum.filter(|sum| sum.is_noted).map(|_| self.len(part) as u64);
+        let there: u64 = self.state.lock().sums.iter().enumerate().filter_map(noted).sum();
+        progress.skip(self.show(there));
+    }
+
+    /// Decoded bytes for which so many stored ones stand.
+    fn show(&self, stored: u64) -> u64 {
+        let share = u128::from(self.decoded) * u128::from(stored) / u128::from(self.stat.size.max(1));
+        let share = u64::try_from(share).unwrap_or(u64::MAX);
+        let before = self.shown.fetch_add(share, Ordering::Relaxed);
+        share.min(self.decoded.saturating_sub(before))
+    }
+
+    /// Decoded bytes that were shown.
+    pub fn shown(&self) -> u64 {
+        self.shown.load(Ordering::Relaxed).min(self.decoded)
     }
 
     /// Number of parts.
@@ -136,43 +166,23 @@ impl ObjectParts {
         state.end.is_none() && !state.missing.is_empty()
     }
 
-    /// Enters the first bytes of the object, which are some whole parts.
-    ///
-    /// # Errors
-    /// [`Exit::Output`].
-    pub fn enter(&self, bytes: &[u8]) -> Result<(), Failure> {
-        for (part, bytes) in bytes.chunks_exact(zcodec::to_usize(self.part_bytes)).enumerate() {
-            let sum = self.write(part, bytes)?;
-            let mut state = self.state.lock();
-            state.missing.retain(|missing| *missing != part);
-            state.sums[part] = Some(sum);
-        }
-        Ok(())
-    }
-
     /// Length of a part.
     pub fn len(&self, part: usize) -> usize {
         zcodec::to_usize(self.range(part).1)
     }
 
-    fn write(&self, part: usize, bytes: &[u8]) -> Result<Sum, Failure> {
-        let crc32c = crc32c(bytes);
-        self.file.write_at(bytes, self.range(part).0)?;
-        self.file.note(&line(&Note { part, crc32c })?)?;
-        Ok(Sum { crc32c, is_noted: false })
-    }
-
     /// Fetches one of the missing parts, in order; `false` if there is none.
-    pub fn fetch_one<B: DerefMut<Target = Vec<u8>>>(&self, store: &Store, buffer: impl FnOnce() -> B) -> bool {
-        // The buffer comes first: parts begin in order.
-        let mut buffer = buffer();
+    pub fn fetch_one(&self, store: &Store, progress: &dyn Progress) -> bool {
         let Some(part) = self.take() else { return false };
-        let fetched = self.fetch(part, store, &mut buffer);
+        let fetched = self.fetch(part, store);
         let mut state = self.state.lock();
         state.in_flight -= 1;
         match fetched {
-            Ok(Some(sum)) => state.sums[part] = Some(sum),
-            Ok(None) => state.end = Some(End::Changed),
+            Ok(Ok(sum)) => {
+                state.sums[part] = Some(sum);
+                progress.advance(self.show(self.len(part) as u64));
+            }
+            Ok(Err(end)) => state.end = Some(end),
             Err(failure) => drop(state.end.get_or_insert(End::Failed(failure))),
         }
         self.arrived.notify_all();
@@ -186,21 +196,26 @@ impl ObjectParts {
         part
     }
 
-    /// Fetches a part; `None` if the object has changed.
-    fn fetch(&self, part: usize, store: &Store, buffer: &mut Vec<u8>) -> Result<Option<Sum>, Failure> {
+    /// Fetches a part, or finds out why no more parts are fetched.
+    fn fetch(&self, part: usize, store: &Store) -> Result<Result<Sum, End>, Failure> {
         let (start, len) = self.range(part);
-        let stat = match store.get_range(&self.key, ByteRange::At { start, len }, buffer) {
-            Err(StoreError::Changed { .. }) => return Ok(None),
-            read => read?,
-        };
-        if stat != Some(self.stat) {
-            return Ok(None);
+        let mut sink = ToFile { file: &self.file, start, arrived: 0, written: 0, piece: Vec::new(), crc32c: 0 };
+        match store.get_part(&self.key, start..start + len, &mut sink) {
+            Ok(Part::Arrived(stat)) if stat == self.stat => {}
+            Ok(Part::Arrived(_) | Part::Shorter(_) | Part::Absent) | Err(StoreError::Changed { .. }) => {
+                return Ok(Err(End::Changed));
+            }
+            Ok(Part::NoRanges) => return Ok(Err(End::NoRanges)),
+            Err(error) => return Err(error.into()),
         }
-        if buffer.len() as u64 != len {
-            let text = format!("the body has {} of {len} bytes", buffer.len());
+        sink.flush()?;
+        if sink.arrived as u64 != len {
+            let text = format!("the body has {} of {len} bytes", sink.arrived);
             return Err(StoreError::Network { place: store.place(&self.key), source: text.into() }.into());
         }
-        self.write(part, buffer).map(Some)
+        let crc32c = sink.crc32c;
+        self.file.note(&line(&Note { part, crc32c })?)?;
+        Ok(Ok(Sum { crc32c, is_noted: false }))
     }
 
     /// What the owner does next, once `part` is there; waits if others fetch the last parts.
@@ -215,6 +230,7 @@ impl ObjectParts {
                     let Some(End::Failed(failure)) = state.end.replace(End::Closed) else { return Ok(Step::Changed) };
                     return Err(failure);
                 }
+                (Some(End::NoRanges), _) => return Ok(Step::NoRanges),
                 (Some(_), _) => return Ok(Step::Changed),
                 (None, Some(sum)) => return Ok(Step::Check(sum)),
                 (None, None) if state.missing.is_empty() => self.arrived.wait(&mut state),
@@ -253,6 +269,45 @@ impl ObjectParts {
         while state.in_flight > 0 {
             self.arrived.wait(&mut state);
         }
+    }
+}
+
+/// Writes a part to its place while it arrives.
+struct ToFile<'a> {
+    file: &'a PartialObject,
+    /// Offset of the part.
+    start: u64,
+    arrived: usize,
+    written: usize,
+    /// What has arrived and is not written: little enough to be still in the processor's cache.
+    piece: Vec<u8>,
+    crc32c: u32,
+}
+
+impl ToFile<'_> {
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.crc32c = crc32c_append(self.crc32c, &self.piece);
+        self.file.write_at(&self.piece, self.start + self.written as u64)?;
+        self.written += self.piece.len();
+        self.piece.clear();
+        Ok(())
+    }
+}
+
+impl Sink for ToFile<'_> {
+    fn arrived(&self) -> usize {
+        self.arrived
+    }
+
+    fn clear(&mut self) {
+        self.piece.clear();
+        (self.arrived, self.written, self.crc32c) = (0, 0, 0);
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.arrived += bytes.len();
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() as u64 >= PIECE { self.flush() } else { Ok(()) }
     }
 }
 

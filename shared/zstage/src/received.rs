@@ -8,8 +8,9 @@ use zarray::{Chain, HEAD_BYTES};
 use zstore::{METADATA, Stat, Store, StoreError};
 use zwire::{Exit, Failure};
 
+use crate::md5_batches::Md5Batches;
 use crate::part_size::PartSize;
-use crate::sums::{Check, Sum, Verdict};
+use crate::sums::{Arrival, Check, Sum, Verdict};
 
 /// Number of attempts on an object that arrives corrupt.
 pub const TRIES: usize = 5;
@@ -23,6 +24,7 @@ pub struct Arrivals {
     /// Whether it is worth while to ask again.
     is_remote: bool,
     part_size: Arc<PartSize>,
+    batches: Arc<Md5Batches>,
 }
 
 impl Arrivals {
@@ -31,7 +33,12 @@ impl Arrivals {
     /// # Errors
     /// The store's.
     pub fn of(store: &Store) -> Result<Arrivals, StoreError> {
-        let mut arrivals = Arrivals { etags_are_md5: false, is_remote: store.is_remote(), part_size: Arc::default() };
+        let mut arrivals = Arrivals {
+            etags_are_md5: false,
+            is_remote: store.is_remote(),
+            part_size: Arc::default(),
+            batches: Arc::default(),
+        };
         if !arrivals.is_remote {
             return Ok(arrivals);
         }
@@ -52,15 +59,14 @@ impl Arrivals {
 
     /// The failure of an object at `place` that was corrupt at every attempt.
     pub fn failure(&self, why: &str, place: String) -> Failure {
-        if !self.is_remote {
-            return Failure::new(Exit::Unreadable, why).at(place);
-        }
-        let failure =
-            Failure::new(Exit::Unreadable, format!("received {TRIES} times, always corrupt: {why}")).at(place);
-        match self.etags_are_md5 {
-            true => failure.hint("if only some ETags of the store are MD5 sums, use --verify size"),
-            false => failure,
-        }
+        let text = match self.is_remote {
+            true => format!("received {TRIES} times, always corrupt: {why}"),
+            false => why.to_owned(),
+        };
+        Failure::new(Exit::Unreadable, text).at(place).hint(match self.etags_are_md5 {
+            true => "if only some ETags of the store are MD5 sums, use --verify size",
+            false => "the stored object seems damaged; zvalidate --corrupt finds all that are",
+        })
     }
 }
 
@@ -74,7 +80,26 @@ pub struct Received {
 impl Received {
     /// An object of a store.
     pub fn new(arrivals: &Arrivals, stat: Stat) -> Received {
-        Received { head: Vec::new(), size: 0, sum: Sum::of(stat, arrivals.etags_are_md5, &arrivals.part_size) }
+        Received::by(arrivals, stat, Arrival::InOrder)
+    }
+
+    /// An object of a store that arrives in a file; see [`Received::read_file`].
+    pub fn to_file(arrivals: &Arrivals, stat: Stat) -> Received {
+        Received::by(arrivals, stat, Arrival::ToFile)
+    }
+
+    /// An object of a store that has arrived whole.
+    pub fn whole(arrivals: &Arrivals, stat: Stat, bytes: &mut Vec<u8>) -> Received {
+        let mut received = Received::new(arrivals, stat);
+        received.head.extend_from_slice(&bytes[..HEAD_BYTES.min(bytes.len())]);
+        received.size = bytes.len() as u64;
+        received.sum.iter_mut().for_each(|sum| sum.add_whole(bytes, &arrivals.batches));
+        received
+    }
+
+    fn by(arrivals: &Arrivals, stat: Stat, arrival: Arrival) -> Received {
+        let sum = Sum::of(stat, arrivals.etags_are_md5, &arrivals.part_size, arrival);
+        Received { head: Vec::new(), size: 0, sum }
     }
 
     /// The next bytes.
@@ -87,7 +112,16 @@ impl Received {
 
     /// Whether all its bytes are needed for the check, and not only the first.
     pub fn needs_all(&self) -> bool {
-        self.sum.is_some()
+        self.sum.as_ref().is_some_and(Sum::needs_all)
+    }
+
+    /// Reads what the check needs of the file in which the object is.
+    ///
+    /// # Errors
+    /// Those of `read_at`.
+    pub fn read_file<E>(&mut self, read_at: impl FnMut(&mut [u8], u64) -> Result<(), E>) -> Result<(), E> {
+        let size = self.size;
+        self.sum.as_mut().map_or(Ok(()), |sum| sum.read_file(size, read_at))
     }
 
     /// Passes over the next bytes, which are not needed.
@@ -133,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_flipped_byte_is_found_where_etags_are_sums() {
-        let sums = Arrivals { etags_are_md5: true, is_remote: true, part_size: Arc::default() };
+        let sums =
+            Arrivals { etags_are_md5: true, is_remote: true, part_size: Arc::default(), batches: Arc::default() };
         assert_eq!(arrive(&sums, b"abcd", b"abcd"), Ok(Check::Md5));
         assert!(arrive(&sums, b"abcd", b"abcE").expect_err("flipped").contains("MD5"));
         let others = Arrivals { etags_are_md5: false, ..sums };
@@ -142,7 +177,8 @@ mod tests {
 
     #[test]
     fn the_form_is_checked_without_a_sum() {
-        let others = Arrivals { etags_are_md5: false, is_remote: true, part_size: Arc::default() };
+        let others =
+            Arrivals { etags_are_md5: false, is_remote: true, part_size: Arc::default(), batches: Arc::default() };
         assert!(arrive(&others, b"", b"abcde").is_err());
     }
 }

@@ -45,7 +45,7 @@ pub fn repair<W: Writer>(
         Ok(plan) => plan,
         Err(refused) => return Ok(refused),
     };
-    plan.check_described(run.format(&body), &written)?;
+    plan.check_written(run.format(&body), &written)?;
     let (units, failures) = plan.units_of(keys, &written);
     failures.iter().try_for_each(|failure| progress.item_failed(failure))?;
     let store = plan.store().location().to_string();

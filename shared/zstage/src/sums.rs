@@ -9,6 +9,8 @@ use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zstore::{Checksum, Stat};
 
+use crate::md5_batches::Md5Batches;
+use crate::md5_lanes::sums_of_ranges;
 use crate::part_size::{PartSize, Search};
 
 /// How an object was checked as it arrived, the weakest way first.
@@ -152,8 +154,21 @@ pub struct Sum {
 enum State {
     Crc(crc_fast::Digest, u64),
     Md5(Md5, [u8; 16]),
+    /// The MD5 is known already; of parts, only if a size of theirs was found.
+    Known(Option<[u8; 16]>, [u8; 16]),
     Sha(Context, Vec<u8>),
     Parts(Vec<Parts>, [u8; 16], Option<Search>),
+    /// As [`State::Parts`], for an object that will be in a file: sizes that parts may have.
+    PartsOfFile(Vec<u64>, [u8; 16], Option<Search>),
+}
+
+/// How the bytes of an object come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// One after the other.
+    InOrder,
+    /// To a file, in any order.
+    ToFile,
 }
 
 /// What came of the comparison.
@@ -170,7 +185,7 @@ pub enum Verdict {
 impl Sum {
     /// The sum of an object with these properties; `etags_are_md5` says what an ETag is worth, `part_size` what is known of the parts
     /// of the store's objects.
-    pub fn of(stat: Stat, etags_are_md5: bool, part_size: &Arc<PartSize>) -> Option<Sum> {
+    pub fn of(stat: Stat, etags_are_md5: bool, part_size: &Arc<PartSize>, arrival: Arrival) -> Option<Sum> {
         let crc = |algorithm, sum| State::Crc(crc_fast::Digest::new(algorithm), sum);
         let (check, state) = match stat.checksum? {
             Checksum::Crc32(sum) => (Check::Crc32, crc(CrcAlgorithm::Crc32IsoHdlc, sum.into())),
@@ -182,7 +197,11 @@ impl Sum {
             Checksum::EtagMd5(sum) if etags_are_md5 => (Check::Md5, State::Md5(Md5::new(), sum)),
             Checksum::EtagParts(sum, parts) if etags_are_md5 => {
                 let (sizes, search) = part_size.guesses(stat.size, parts);
-                (Check::PartsMd5, State::Parts(sizes.into_iter().map(Parts::new).collect(), sum, search))
+                let state = match arrival {
+                    Arrival::InOrder => State::Parts(sizes.into_iter().map(Parts::new).collect(), sum, search),
+                    Arrival::ToFile => State::PartsOfFile(sizes, sum, search),
+                };
+                (Check::PartsMd5, state)
             }
             Checksum::EtagMd5(_) | Checksum::EtagParts(..) => return None,
         };
@@ -203,7 +222,46 @@ impl Sum {
             State::Md5(digest, _) => digest.update(bytes),
             State::Sha(context, _) => context.update(bytes),
             State::Parts(guesses, ..) => guesses.iter_mut().for_each(|parts| parts.add(bytes)),
+            State::Known(..) | State::PartsOfFile(..) => {}
         }
+    }
+
+    /// Takes all bytes of the object at once.
+    pub fn add_whole(&mut self, bytes: &mut Vec<u8>, batches: &Md5Batches) {
+        match &self.state {
+            State::Md5(_, expected) => self.state = State::Known(Some(batches.sum(bytes)), *expected),
+            _ => self.add(bytes),
+        }
+    }
+
+    /// Whether all bytes are needed, in order.
+    pub fn needs_all(&self) -> bool {
+        !matches!(self.state, State::PartsOfFile(..))
+    }
+
+    /// Reads what it needs of the object, which is `size` bytes in a file.
+    ///
+    /// # Errors
+    /// Those of `read_at`.
+    pub fn read_file<E>(
+        &mut self,
+        size: u64,
+        mut read_at: impl FnMut(&mut [u8], u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let State::PartsOfFile(guesses, expected, search) = &self.state else { return Ok(()) };
+        let mut found = None;
+        for part in guesses {
+            let ranges: Vec<_> =
+                (0..size).step_by(*part as usize).map(|start| start..(start + part).min(size)).collect();
+            let sum: [u8; 16] = Md5::digest(sums_of_ranges(&ranges, &mut read_at)?.concat()).into();
+            if sum == *expected {
+                found = Some(sum);
+                search.iter().for_each(|search| search.found(*part));
+                break;
+            }
+        }
+        self.state = State::Known(found, *expected);
+        Ok(())
     }
 
     /// Compares, once all bytes are there.
@@ -211,6 +269,8 @@ impl Sum {
         let same = match self.state {
             State::Crc(digest, expected) => digest.finalize() == expected,
             State::Md5(digest, expected) => digest.finalize().as_slice() == expected,
+            State::Known(found, expected) => found == Some(expected),
+            State::PartsOfFile(..) => false,
             State::Sha(context, expected) => context.finish().as_ref() == expected,
             State::Parts(guesses, expected, search) => {
                 let mut sums = guesses.into_iter().map(|parts| (parts.size, parts.finish()));
@@ -271,9 +331,24 @@ mod tests {
 
     fn verdict(checksum: Checksum, bytes: &[u8]) -> Verdict {
         let stat = Stat { checksum: Some(checksum), ..Stat::new(bytes.len() as u64, 0) };
-        let mut sum = Sum::of(stat, true, &Arc::default()).expect("a sum");
-        bytes.chunks(7 << 10).for_each(|part| sum.add(part));
-        sum.compare()
+        let sum = |arrival| Sum::of(stat, true, &Arc::default(), arrival).expect("a sum");
+        let mut in_order = sum(Arrival::InOrder);
+        bytes.chunks(7 << 10).for_each(|part| in_order.add(part));
+        let in_order = in_order.compare();
+        let mut whole = sum(Arrival::InOrder);
+        whole.add_whole(&mut bytes.to_vec(), &Md5Batches::default());
+        assert_eq!(whole.compare(), in_order, "at once");
+        let mut to_file = sum(Arrival::ToFile);
+        if to_file.needs_all() {
+            to_file.add(bytes);
+        }
+        let read_at = |target: &mut [u8], start: u64| {
+            target.copy_from_slice(&bytes[start as usize..][..target.len()]);
+            Ok::<(), ()>(())
+        };
+        to_file.read_file(bytes.len() as u64, read_at).expect("reads");
+        assert_eq!(to_file.compare(), in_order, "from a file");
+        in_order
     }
 
     /// The check values of the catalogues, of `123456789`.
@@ -300,8 +375,8 @@ mod tests {
     fn an_etag_is_believed_only_where_the_store_is_known_for_it() {
         let stat = Stat { checksum: Some(Checksum::EtagMd5([0; 16])), ..Stat::new(1, 0) };
         assert!(
-            Sum::of(stat, false, &Arc::default()).is_none()
-                && Sum::of(Stat::new(1, 0), true, &Arc::default()).is_none()
+            Sum::of(stat, false, &Arc::default(), Arrival::InOrder).is_none()
+                && Sum::of(Stat::new(1, 0), true, &Arc::default(), Arrival::InOrder).is_none()
         );
     }
 

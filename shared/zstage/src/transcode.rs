@@ -34,6 +34,8 @@ pub struct WorkerScratch {
     pub assembly: AssemblyBuffers,
     /// Time spent per phase.
     pub seconds: Seconds,
+    /// Decoded bytes of the object in the making that the progress shows already.
+    pub shown: u64,
 }
 
 /// The outcome of one object.

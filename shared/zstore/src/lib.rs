@@ -23,6 +23,7 @@ mod options;
 mod redirects;
 mod remote;
 mod secrets;
+mod sink;
 mod target;
 mod transport;
 mod trouble;
@@ -51,6 +52,7 @@ pub use notices::take_notices;
 pub use object::{ByteRange, Entries, Listing, Object, Stat};
 pub use open_object::{GeneratedObject, OpenObject, RemoteObject, ZipObject};
 pub use options::{MOST_REQUESTS, Payer, Setting, StoreOptions, requests_in_flight};
+pub use sink::{Part, Sink};
 pub use target::{Address, Target};
 pub use transport::Rate;
 pub use write::Upload;
@@ -132,6 +134,22 @@ impl Store {
         matches!(&self.backend, Backend::Remote(store) if store.ignores_ranges())
     }
 
+    /// Whether part of an object has arrived where part of it was asked for.
+    pub fn gives_ranges(&self) -> bool {
+        match &self.backend {
+            Backend::Remote(store) => store.gives_ranges(),
+            Backend::Local(_) | Backend::Zip(_) | Backend::Generated(_) => true,
+        }
+    }
+
+    /// Requests that may be in flight to it now; `None` if it is not remote.
+    pub fn requests(&self) -> Option<usize> {
+        match &self.backend {
+            Backend::Remote(store) => Some(store.requests()),
+            Backend::Local(_) | Backend::Zip(_) | Backend::Generated(_) => None,
+        }
+    }
+
     /// Path or URL of a key, for messages.
     pub fn place(&self, key: &str) -> String {
         self.location.join(key)
@@ -203,6 +221,27 @@ impl Store {
             Backend::Remote(store) => store.get_range(key, range, buffer),
             Backend::Zip(store) => store.get_range(key, range, buffer),
             Backend::Generated(store) => store.get_range(key, range, buffer),
+        }
+    }
+
+    /// Has `sink` take the bytes of part of an object as they arrive.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn get_part(&self, key: &str, part: Range<u64>, sink: &mut dyn Sink) -> Result<Part, StoreError> {
+        match &self.backend {
+            Backend::Remote(store) => store.get_part(key, part, sink),
+            Backend::Local(_) | Backend::Zip(_) | Backend::Generated(_) => {
+                let mut bytes = Vec::new();
+                let range = ByteRange::At { start: part.start, len: part.end.saturating_sub(part.start) };
+                let Some(stat) = self.get_range(key, range, &mut bytes)? else { return Ok(Part::Absent) };
+                if stat.size < part.end {
+                    return Ok(Part::Shorter(stat));
+                }
+                sink.clear();
+                sink.add(&bytes)?;
+                Ok(Part::Arrived(stat))
+            }
         }
     }
 

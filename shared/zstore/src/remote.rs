@@ -56,6 +56,7 @@ pub struct RemoteStore {
     /// The largest object that is read whole where part of it is wanted.
     most_whole: u64,
     ignores_ranges: AtomicBool,
+    gives_ranges: AtomicBool,
     absence: Absence,
 }
 
@@ -90,6 +91,7 @@ impl RemoteStore {
             secrets,
             most_whole: options.memory / WHOLE_SHARE,
             ignores_ranges: AtomicBool::new(false),
+            gives_ranges: AtomicBool::new(false),
             absence: Absence::new(options.missing_status),
         })
     }
@@ -97,6 +99,16 @@ impl RemoteStore {
     /// Whether the server has sent a whole object where part of it was asked for.
     pub fn ignores_ranges(&self) -> bool {
         self.ignores_ranges.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server has sent part of an object where part of it was asked for.
+    pub fn gives_ranges(&self) -> bool {
+        self.gives_ranges.load(Ordering::Relaxed)
+    }
+
+    /// Requests that may be in flight now.
+    pub fn requests(&self) -> usize {
+        self.transport.requests()
     }
 
     fn path(&self, key: &str) -> Result<Path, StoreError> {

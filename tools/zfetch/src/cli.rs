@@ -50,9 +50,10 @@ pub struct Args {
     /// entries and those in use are kept
     #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with = "to")]
     pub max_size: Option<u64>,
-    /// Repair the cached objects listed in FILE ("-": standard input): fetch them again and replace them in place. FILE has paths,
-    /// one per line, as zvalidate --corrupt and --missing print them, or records with the fields "store" and "key"
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "stores_from", "max_size", "offline", "dry_run", "resume", "overwrite", "prepare", "part", "status", "finish"])]
+    /// Repair the objects listed in FILE ("-": standard input): fetch them again and replace them in place, in the cache, or in
+    /// DST with the command that fetched it. FILE has paths, one per line, as zvalidate --corrupt and --missing print them, or
+    /// records with the fields "store" and "key"
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["stores_from", "max_size", "offline", "dry_run", "resume", "overwrite", "prepare", "part", "status", "finish"])]
     pub repair: Option<PathBuf>,
     /// Use only what is in the cache, and ask no server whether it is current
     #[arg(long, conflicts_with_all = ["to", "dry_run", "overwrite"])]

@@ -133,7 +133,7 @@ impl<'a> Source<'a> {
             let by_label = !own().all(Selection::is_by_index);
             let column = if by_label { self.labels(axis)? } else { None };
             let found = select(own(), &axis.name, axis.length, column.as_ref()).map_err(|error| {
-                let failure = Failure::usage(error.to_string()).at(format!("{}: {}", self.store.location(), axis.name));
+                let failure = Failure::usage(format!("{}: {error}", axis.name)).at(self.store.location());
                 match error.hint() {
                     Some(hint) => failure.hint(hint),
                     None => failure,
@@ -160,19 +160,24 @@ impl<'a> Source<'a> {
             None => Ok(()),
             Some(axis) => {
                 let text = format!("the names along {} are in an attribute, which cannot be cut", axis.name);
-                Err(Failure::usage(text).at(format!("{}: {}", self.store.location(), axis.array)).hint(hint))
+                Err(Failure::usage(text).at(self.place(&axis.array)).hint(hint))
             }
         }
     }
 
     fn no_overlap(&self, dimension: &str) -> Failure {
-        Failure::usage("the selections do not overlap").at(format!("{}: {dimension}", self.store.location()))
+        Failure::usage(format!("{dimension}: the selections do not overlap")).at(self.store.location())
+    }
+
+    /// Path or URL of an array.
+    fn place(&self, path: &str) -> String {
+        self.store.place(path.trim_start_matches('/'))
     }
 
     /// The coordinate values of a dimension, if it has any.
     fn labels(&self, axis: &Axis) -> Result<Option<Column>, Failure> {
         let Some(array) = self.dataset.array(&axis.array) else { return Ok(None) };
-        let at = || format!("{}: {}", self.store.location(), array.path);
+        let at = || self.place(&array.path);
         let Some(coordinate) = self.dataset.coordinate(array, &axis.name) else { return Ok(None) };
         if coordinate.shape != [axis.length] {
             let (name, length, own) = (&axis.name, axis.length, coordinate.shape.first().copied().unwrap_or(0));
@@ -199,13 +204,16 @@ impl<'a> Source<'a> {
             let key = (source.latitude.clone(), source.longitude.clone());
             if !grids.contains_key(&key) {
                 let grid = GridCoordinates::read(self.store, &self.dataset, &source, self.pool, self.memory)?.grid;
-                let at = || format!("{}: {} and {}", self.store.location(), source.latitude, source.longitude);
+                let refused = |why: String| {
+                    let text = format!("{} and {}: {why}", source.latitude, source.longitude);
+                    Failure::usage(text).at(self.store.location())
+                };
                 let ranges = match &options.bbox {
-                    Some(bounds) => grid
-                        .within_box(bounds)
-                        .ok_or_else(|| Failure::usage("the box contains no grid cell").at(at()))?,
+                    Some(bounds) => {
+                        grid.within_box(bounds).ok_or_else(|| refused("the box contains no grid cell".into()))?
+                    }
                     None => {
-                        let cells = cells_of(&grid, &options.points).map_err(|failure| failure.at(at()))?;
+                        let cells = cells_of(&grid, &options.points).map_err(refused)?;
                         let ranges = span(&cells);
                         if options.layout == Layout::Mirror {
                             points.insert(key.clone(), cells);
@@ -242,12 +250,12 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The cell of each point.
-fn cells_of(grid: &CoordinateGrid, points: &[Point]) -> Result<Vec<Cell>, Failure> {
+/// The cell of each point, or why one has none.
+fn cells_of(grid: &CoordinateGrid, points: &[Point]) -> Result<Vec<Cell>, String> {
     let found = grid.nearest_of_each(points, &Limits::default());
     let cell = |(point, found): (&Point, Match)| match found {
         Match::Inside(cell) => Ok(cell),
-        Match::Outside { why, .. } => Err(Failure::usage(format!("point {}, {}: {why}", point.lat, point.lon))),
+        Match::Outside { why, .. } => Err(format!("point {}, {}: {why}", point.lat, point.lon)),
     };
     points.iter().zip(found).map(cell).collect()
 }

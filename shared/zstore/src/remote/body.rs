@@ -7,6 +7,7 @@ use futures::StreamExt;
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::Sink;
 use crate::transport::Effort;
 
 /// How often a body is asked for again that brings nothing new. Outages are waited for by each request.
@@ -49,7 +50,7 @@ impl RemoteStore {
         wanted: Option<GetRange>,
         most: u64,
         answer: GetResult,
-        buffer: &mut Vec<u8>,
+        sink: &mut dyn Sink,
     ) -> Result<Arrived, StoreError> {
         let mut arriving = Arriving {
             remote: self,
@@ -63,26 +64,28 @@ impl RemoteStore {
             best: 0,
             was_replaced: false,
         };
-        buffer.clear();
-        arriving.read(answer, buffer).await?;
+        sink.clear();
+        arriving.read(answer, sink).await?;
         Ok(Arrived { stat: arriving.stat, start: arriving.range.start })
     }
 }
 
 impl Arriving<'_> {
-    async fn read(&mut self, mut answer: GetResult, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+    async fn read(&mut self, mut answer: GetResult, sink: &mut dyn Sink) -> Result<(), StoreError> {
         loop {
             let expected = self.expected()?;
-            buffer.reserve(expected.saturating_sub(buffer.len()));
+            sink.expect(expected);
             let began = Instant::now();
-            let Err(error) = self.fill(answer, expected, buffer).await else { return Ok(()) };
-            match self.pause(began.elapsed(), buffer.len()) {
+            let Err(error) = self.fill(answer, expected, sink).await else { return Ok(()) };
+            match self.pause(began.elapsed(), sink.arrived()) {
+                // The disk is full: asking again does not help.
+                _ if matches!(error, StoreError::Write { .. }) => return Err(error),
                 Some(pause) => sleep(pause).await,
                 None => return Err(error),
             }
-            answer = match self.rest(buffer).await? {
+            answer = match self.rest(sink.arrived()).await? {
                 Some(rest) => rest,
-                None => self.restarted(buffer).await?,
+                None => self.restarted(sink).await?,
             };
         }
     }
@@ -94,20 +97,19 @@ impl Arriving<'_> {
         expected.ok_or_else(|| StoreError::TooLarge { place: self.remote.place(self.key), size, limit })
     }
 
-    async fn fill(&self, answer: GetResult, expected: usize, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+    async fn fill(&self, answer: GetResult, expected: usize, sink: &mut dyn Sink) -> Result<(), StoreError> {
         let is_part = self.range.end < answer.range.end;
         let mut stream = answer.into_stream();
-        while !(is_part && buffer.len() >= expected) {
+        while !(is_part && sink.arrived() >= expected) {
             let Some(piece) = stream.next().await else { break };
-            buffer.extend_from_slice(&piece.map_err(|error| self.broken(error, buffer.len(), expected))?);
+            let piece = piece.map_err(|error| self.broken(error, sink.arrived(), expected))?;
+            let wanted = if is_part { piece.len().min(expected - sink.arrived()) } else { piece.len() };
+            sink.add(&piece[..wanted])?;
         }
-        if is_part {
-            buffer.truncate(expected);
-        }
-        if buffer.len() == expected {
+        if sink.arrived() == expected {
             return Ok(());
         }
-        let text = format!("the body has {} of {expected} bytes", buffer.len());
+        let text = format!("the body has {} of {expected} bytes", sink.arrived());
         Err(StoreError::Network { place: self.remote.place(self.key), source: text.into() })
     }
 
@@ -136,11 +138,11 @@ impl Arriving<'_> {
     }
 
     /// Asks for what is missing, if the server can tell that it belongs to the same object.
-    async fn rest(&mut self, buffer: &[u8]) -> Result<Option<GetResult>, StoreError> {
+    async fn rest(&mut self, arrived: usize) -> Result<Option<GetResult>, StoreError> {
         // A weak tag says that objects mean the same, not that they are.
-        let tag = self.e_tag.clone().filter(|tag| !tag.starts_with("W/") && !buffer.is_empty());
+        let tag = self.e_tag.clone().filter(|tag| !tag.starts_with("W/") && arrived > 0);
         let Some(tag) = tag else { return Ok(None) };
-        let from = self.range.start + buffer.len() as u64;
+        let from = self.range.start + arrived as u64;
         let range = Some(GetRange::Bounded(from..self.range.end));
         let options = GetOptions { range, if_match: Some(tag), ..GetOptions::default() };
         match self.remote.request(self.key, options).await? {
@@ -155,8 +157,8 @@ impl Arriving<'_> {
     }
 
     /// Asks for all of it again.
-    async fn restarted(&mut self, buffer: &mut Vec<u8>) -> Result<GetResult, StoreError> {
-        buffer.clear();
+    async fn restarted(&mut self, sink: &mut dyn Sink) -> Result<GetResult, StoreError> {
+        sink.clear();
         let options = GetOptions { range: self.wanted.clone(), ..GetOptions::default() };
         match self.remote.request(self.key, options).await? {
             Ok(answer) => {

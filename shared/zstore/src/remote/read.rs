@@ -7,7 +7,7 @@ use zwire::human_bytes;
 
 use super::body::Arrived;
 use super::*;
-use crate::ByteRange;
+use crate::{ByteRange, Part, Sink};
 
 impl RemoteStore {
     pub fn get(&self, key: &str, most: u64, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
@@ -62,6 +62,35 @@ impl RemoteStore {
             Some((first, _)) => Ok(*first),
             None => Ok(None),
         }
+    }
+
+    /// As [`crate::Store::get_part`].
+    pub fn get_part(&self, key: &str, part: Range<u64>, sink: &mut dyn Sink) -> Result<Part, StoreError> {
+        let wanted = GetRange::Bounded(part.clone());
+        self.wait(key, async {
+            let answer = match self.request(key, ranged(wanted.clone())).await? {
+                Ok(answer) => answer,
+                Err(error) if self.may_be_absent(&error) => {
+                    return self.absent(key, error).await.map(|()| Part::Absent);
+                }
+                Err(error) if is_whole(&error) => {
+                    self.ignores_ranges.store(true, Ordering::Relaxed);
+                    return Ok(Part::NoRanges);
+                }
+                Err(error) => {
+                    return match self.head(key).await? {
+                        Ok(meta) if meta.size < part.end => Ok(Part::Shorter(stat(&meta))),
+                        _ => Err(self.failed(key, error)),
+                    };
+                }
+            };
+            if answer.range != part {
+                return Ok(Part::Shorter(stat_of(&answer)));
+            }
+            self.gives_ranges.store(true, Ordering::Relaxed);
+            let arrived = self.body(key, Some(wanted.clone()), u64::MAX, answer, sink).await?;
+            Ok(Part::Arrived(arrived.stat))
+        })
     }
 
     /// Part of an object, or as much of it as there is.
@@ -143,6 +172,11 @@ enum SecondTry {
     Absent,
     /// The object, of this size, ends before the range begins.
     NothingThere(Stat),
+}
+
+/// Whether the server answered with a whole object where part of it was asked for.
+fn is_whole(error: &Error) -> bool {
+    matches!(error, Error::NotSupported { .. }) || chain(error).contains("non-partial response")
 }
 
 fn ranged(range: GetRange) -> GetOptions {

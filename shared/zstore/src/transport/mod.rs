@@ -65,6 +65,11 @@ impl Transport {
         })
     }
 
+    /// Requests that may be in flight now.
+    pub fn requests(&self) -> usize {
+        self.window.limit()
+    }
+
     /// The tries at a request, or at a body that breaks off.
     pub fn effort(&self, most: usize) -> Effort {
         Effort::new(self.retries.min(most), self.clocks.operation)

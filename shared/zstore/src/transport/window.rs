@@ -53,6 +53,11 @@ impl Window {
         Arc::new(Window { state: Mutex::new(state), freed: Notify::new() })
     }
 
+    /// The number of requests that may be in flight now.
+    pub fn limit(&self) -> usize {
+        self.state.lock().limit as usize
+    }
+
     /// Waits until there is room for a request.
     pub async fn enter(self: &Arc<Self>) -> Permit {
         loop {
@@ -117,10 +122,6 @@ mod tests {
     /// A round trip that needs as many requests as there may be.
     const FAR: Duration = Duration::from_millis(100);
 
-    fn limit(window: &Window) -> usize {
-        window.state.lock().limit as usize
-    }
-
     fn fill(window: &Arc<Window>) -> Vec<Permit> {
         std::iter::from_fn(|| window.take().then(|| Permit(Arc::clone(window)))).collect()
     }
@@ -133,31 +134,31 @@ mod tests {
         let sent = Instant::now();
         std::thread::sleep(Duration::from_millis(1));
         (0..64).for_each(|_| window.refused(sent));
-        assert_eq!(limit(&window), 32);
+        assert_eq!(window.limit(), 32);
         assert!(!window.take(), "there are more in flight already");
         all.truncate(32);
         (0..31).for_each(|_| window.answered(FAR));
-        assert_eq!(limit(&window), 32);
+        assert_eq!(window.limit(), 32);
         (0..3).for_each(|_| window.answered(FAR));
-        assert_eq!(limit(&window), 33);
+        assert_eq!(window.limit(), 33);
         for _ in 0..9 {
             std::thread::sleep(Duration::from_millis(1));
             window.refused(Instant::now());
         }
-        assert_eq!(limit(&window), 16);
+        assert_eq!(window.limit(), 16);
     }
 
     #[test]
     fn it_grows_to_its_end_while_the_server_answers_and_is_asked_for_more() {
         let window = Window::new(None);
         (0..1000).for_each(|_| window.answered(FAR));
-        assert_eq!(limit(&window), 64, "nobody asks for more");
+        assert_eq!(window.limit(), 64, "nobody asks for more");
         let mut all = fill(&window);
         for _ in 0..2000 {
             window.answered(FAR);
             all.extend(fill(&window));
         }
-        assert_eq!((limit(&window), all.len()), (256, 256));
+        assert_eq!((window.limit(), all.len()), (256, 256));
     }
 
     #[test]
@@ -171,7 +172,7 @@ mod tests {
                 window.answered(Duration::from_millis(round_trip + queued));
                 all.extend(fill(&window));
             }
-            assert_eq!((limit(&window), all.len()), (most, most), "{round_trip} ms");
+            assert_eq!((window.limit(), all.len()), (most, most), "{round_trip} ms");
         }
     }
 
@@ -181,7 +182,7 @@ mod tests {
         let all = fill(&window);
         window.refused(Instant::now());
         (0..100).for_each(|_| window.answered(FAR));
-        assert_eq!((limit(&window), all.len()), (3, 3));
+        assert_eq!((window.limit(), all.len()), (3, 3));
     }
 
     #[test]

@@ -69,8 +69,22 @@ impl Marker {
     /// # Errors
     /// The store's.
     pub fn is_current(&self, store: &Store, pool: &Pool) -> Result<bool, Failure> {
-        let keys = self.documents.iter().map(|(key, _)| key.clone()).collect();
-        Ok(documents(store, keys, pool)? == self.documents)
+        Ok(self.now(store, pool)? == self.documents)
+    }
+
+    /// Whether the documents of the source are as long as they were, so that they may have been rewritten without a change.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn has_same_sizes(&self, store: &Store, pool: &Pool) -> Result<bool, Failure> {
+        let sizes = |documents: &[Document]| -> Vec<_> {
+            documents.iter().map(|(_, document)| document.map(|(size, _)| size)).collect()
+        };
+        Ok(sizes(&self.now(store, pool)?) == sizes(&self.documents))
+    }
+
+    fn now(&self, store: &Store, pool: &Pool) -> Result<Vec<Document>, Failure> {
+        documents(store, self.documents.iter().map(|(key, _)| key.clone()).collect(), pool)
     }
 }
 

@@ -28,7 +28,80 @@ pub fn run(args: &Args, file: &Path, session: &mut Session) -> Result<Ending, Fa
             format!("{}: name no object; use zvalidate --missing or --corrupt", human_counted(unnamed, "record"));
         session.status.warn(&text);
     }
-    repair_cache(args, &paths, session)
+    match &args.to {
+        Some(to) => repair_output(args, to, &paths, session),
+        None => repair_cache(args, &paths, session),
+    }
+}
+
+/// Into an output of `--to`, by the command that wrote it.
+fn repair_output(args: &Args, to: &Target, paths: &[String], session: &mut Session) -> Result<Ending, Failure> {
+    let [source] = args.stores.as_slice() else {
+        let failure =
+            Failure::usage("--repair needs the store from which DST was fetched, and what was selected of it");
+        return Err(failure.hint("use the command that fetched it, with --repair FILE"));
+    };
+    let options = args.options(&session.stop, |text| session.status.warn(text))?;
+    let output = Location::output(to)?;
+    let (mut keys, mut failed) = (Vec::new(), 0);
+    for path in paths {
+        match key_in(&output, path) {
+            Some(key) => keys.push(key),
+            None => {
+                session.item_failed(&elsewhere(path, &format!("not in {output}")))?;
+                failed += 1;
+            }
+        }
+    }
+    let mut totals = Totals::default();
+    let mut exit = if failed == 0 { Exit::Done } else { Exit::Partial };
+    if !keys.is_empty() {
+        let job = Job { source, output: &output, options: &options, write: &options.write };
+        exit = match job.run(&keys, session, &mut totals)? {
+            Exit::Done => exit,
+            other => other,
+        };
+    }
+    Ok(Ending::new(exit, &totals.into_map()))
+}
+
+/// The key of an object in an output, from its path or URL.
+fn key_in(output: &Location, path: &str) -> Option<String> {
+    match output.local() {
+        Some(root) => {
+            let key = absolute(Path::new(path)).strip_prefix(absolute(root)).ok()?.to_str()?.to_owned();
+            Some(key).filter(|key| !key.is_empty())
+        }
+        None => {
+            let key = path.strip_prefix(&output.to_string())?.strip_prefix('/')?;
+            Some(key.to_owned()).filter(|key| !key.is_empty())
+        }
+    }
+}
+
+/// Fetches objects of one store again.
+struct Job<'a> {
+    source: &'a Target,
+    output: &'a Location,
+    options: &'a Options,
+    write: &'a WriteOptions,
+}
+
+impl Job<'_> {
+    fn run(&self, keys: &[String], session: &mut Session, totals: &mut Totals) -> Result<Exit, Failure> {
+        let fetch = Fetch::new(self.options, Some(self.source), None);
+        let listener = session.listener();
+        let outcome = zstage::repair(&fetch, (self.source, self.output), keys, self.write, &listener)?;
+        if let Summary::Totals(done) = &outcome.summary {
+            let summary = fetch.summary(done);
+            totals.add(&serde_json::json!(summary));
+            if outcome.exit == Exit::Done {
+                let path = self.output.absolute().to_string();
+                listener.emit(&Record::Fetched(fetched(Some(self.source), path, Some(&summary))))?;
+            }
+        }
+        Ok(outcome.exit)
+    }
 }
 
 /// The paths of objects: a line of text is one, and a record with `store` and `key` names one. Also the number of records without.
@@ -57,7 +130,7 @@ fn paths(lines: impl BufRead) -> std::io::Result<(Vec<String>, u64)> {
 fn repair_cache(args: &Args, paths: &[String], session: &mut Session) -> Result<Ending, Failure> {
     if !args.stores.is_empty() {
         let failure = Failure::usage("--repair finds the entries of the cache by the paths");
-        return Err(failure.hint("leave out the stores"));
+        return Err(failure.hint("leave out the stores; to repair an output, add --to DST"));
     }
     let directory = args.cache.clone().map_or_else(default_directory, Ok)?;
     let cache = Cache::existing(&directory)?;
@@ -108,8 +181,14 @@ fn repair_entry(entry: &Entry, paths: &[PathBuf], session: &mut Session, totals:
         return Err(again("its selection has changed: was the file of --points edited?"));
     }
     let store = Store::open(source.clone(), &options.write.store)?;
-    if !marker.is_current(&store, &options.write.pool(&store))? {
-        return Err(again("the metadata of its source has changed since it was fetched"));
+    let pool = options.write.pool(&store);
+    if !marker.is_current(&store, &pool)? {
+        if !marker.has_same_sizes(&store, &pool)? {
+            return Err(again("the metadata of its source has changed since it was fetched"));
+        }
+        // What they say is compared with what was written.
+        let text = "the metadata of the source was rewritten since it was fetched, without a change";
+        session.status.warn(&format!("{}: {text}", marker.store));
     }
     let root = entry.path(&marker);
     let relative = |path: &PathBuf| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned());
@@ -120,19 +199,11 @@ fn repair_entry(entry: &Entry, paths: &[PathBuf], session: &mut Session, totals:
     if keys.is_empty() {
         return Ok(Exit::Partial);
     }
-    let fetch = Fetch::new(&options, Some(&source), None);
     let write = WriteOptions { keep_journal: entry.checksums(&marker), ..options.write.clone() };
     let output = Location::Local(root);
-    let listener = session.listener();
-    let outcome = zstage::repair(&fetch, (&source, &output), &keys, &write, &listener)?;
-    if let Summary::Totals(done) = &outcome.summary {
-        let summary = fetch.summary(done);
-        totals.add(&serde_json::json!(summary));
-        if outcome.exit == Exit::Done {
-            listener.emit(&Record::Fetched(fetched(Some(&source), output.to_string(), Some(&summary))))?;
-        }
-    }
-    Ok(if keys.len() < paths.len() && outcome.exit == Exit::Done { Exit::Partial } else { outcome.exit })
+    let job = Job { source: &source, output: &output, options: &options, write: &write };
+    let exit = job.run(&keys, session, totals)?;
+    Ok(if keys.len() < paths.len() && exit == Exit::Done { Exit::Partial } else { exit })
 }
 
 /// The source of an entry, and the options with which it was fetched, where the command line has no others.
