@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::{Outcome, Tool};
+use harness::{ObjectServer, Outcome, Tool};
 use serde_json::{Value, json};
 
 use crate::scene::{Batch, batches};
@@ -79,4 +79,20 @@ fn four_thousand_variables() {
     assert!(peak(&written) < MOST_MEMORY, "{}", peak(&written));
     let last: Value = serde_json::from_slice(&fs::read(output.join("v3929/.zarray")).unwrap()).unwrap();
     assert_eq!(last["shape"], json!([19, 2, 3]));
+}
+
+/// Open stores of one server share its connections: each had about 0.25 MB of its own.
+#[test]
+fn hundreds_of_batches_on_a_server() {
+    const BATCHES: i64 = 400;
+    let (directory, _paths) = batches(&(0..BATCHES).map(|id| Batch::of([id])).collect::<Vec<_>>());
+    let server = ObjectServer::start(directory.path(), Vec::new());
+    let urls = (0..BATCHES).map(|number| format!("{}\n", server.s3_url(&format!("batch_{number:02}.zarr"))));
+    let list = directory.path().join("urls.txt");
+    fs::write(&list, urls.collect::<String>()).unwrap();
+    let output = directory.path().join("all.zarr");
+    let more = ["--anonymous", "--endpoint", &server.endpoint(), "-n", "-o", output.to_str().unwrap()];
+    let planned = zdedup_of(&list, &more).expect(0);
+    assert_eq!(planned.summary()["kept"], BATCHES);
+    assert!(peak(&planned) < 80_000_000, "{}", peak(&planned));
 }

@@ -3,6 +3,7 @@
 //!
 //! `object_store` makes the requests and signs them; its own retries, which know no Retry-After, are switched off.
 
+mod clients;
 mod clocks;
 mod contact;
 mod effort;
@@ -17,7 +18,6 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
-    ReqwestConnector,
 };
 use object_store::{ClientOptions, Result};
 use reqwest::{Method, StatusCode};
@@ -88,7 +88,7 @@ impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> Result<HttpClient> {
         let client = match &self.private {
             Some(private) => private.connect(options)?,
-            None => ReqwestConnector::default().connect(options)?,
+            None => clients::shared(options)?,
         };
         Ok(HttpClient::new(Service { client, transport: Arc::clone(&self.transport) }))
     }
