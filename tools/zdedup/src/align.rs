@@ -149,7 +149,11 @@ impl Alignment<'_> {
     }
 
     fn add_length(&mut self, batch: usize, length: Option<u64>) -> Result<(), Failure> {
-        let absent = || Failure::new(Exit::Absent, format!("no variable has the dimension {}", self.request.dim));
+        let absent = || match self.var.is_everything() {
+            true => Failure::new(Exit::Absent, format!("no variable has the dimension {}", self.request.dim)),
+            false => Failure::new(Exit::Absent, format!("no variable with {} matches --var", self.request.dim))
+                .hint("each store needs one; leave the store out, or change --var"),
+        };
         let length = length.ok_or_else(|| absent().at(self.request.stores[batch].location()))?;
         let number = self.lengths.iter().position(|known| *known == length).unwrap_or_else(|| {
             self.lengths.push(length);
