@@ -77,7 +77,7 @@ def against(work, args):
 
 
 def rechunked(work, args):
-    python = python_with("dask", "ZTOOLS_DASK_PYTHON", "dask-venv")
+    python = python_with("dask", "DASK_PYTHON", "dask-venv")
     if python is None:
         return
     store = made(work, "series", args.chunks) / "lz4-v2.zarr"

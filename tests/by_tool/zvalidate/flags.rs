@@ -109,11 +109,13 @@ fn rules_of_a_file_are_those_of_the_flags() {
     assert!(absent.stderr.contains("/nowhere/rules.toml"), "{}", absent.stderr);
 }
 
-/// The rules that the README shows are rules.
+/// The rules that a page shows are rules.
 #[test]
-fn the_rules_of_the_readme_are_read() {
-    let readme = fs::read_to_string(harness::repository().join("README.md")).unwrap();
-    let rules = readme.split_once("```toml\n").unwrap().1.split_once("```").unwrap().0;
+fn the_rules_of_the_pages_are_read() {
+    let pages = ["README.md", "man/tour.md"].map(|page| fs::read_to_string(harness::repository().join(page)));
+    let pages = pages.map(Result::unwrap_or_default).concat();
+    let rules = pages.split_once("# rules.toml, for zvalidate").unwrap().1.split_once('\n').unwrap().1;
+    let rules = rules.split_once("```").unwrap().0;
     let scene = Scene::sound(Format::V3);
     let file = scene.directory.path().join("rules.toml");
     fs::write(&file, rules).unwrap();

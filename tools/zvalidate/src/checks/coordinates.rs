@@ -1,14 +1,12 @@
-//! Coordinates: every value is there, once, in order and at a regular step; expected steps and values; bounds.
+//! Coordinates: every value is there, once, in order and at a regular step; bounds. `expected.rs` has what the user expects.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
 
 use zarray::{Array, ZarrError};
-use zcoord::{Column, Describes, Horizontal, Mode, Tolerance, classify, label_of, read_coordinate};
+use zcoord::{Column, Describes, Horizontal, Mode, classify, label_of, read_coordinate};
 use zwire::{Failure, Severity, human_count, human_counted};
 
 use crate::checks::across::Digest;
-use crate::expect::Expect;
 use crate::finding::Finding;
 use crate::kinds::Kind;
 use crate::open::Context;
@@ -61,10 +59,10 @@ pub fn check(context: &Context, digest: &mut Digest, sink: &mut Sink) -> Result<
 }
 
 /// One coordinate.
-struct Coordinate<'a> {
-    context: &'a Context<'a>,
-    array: &'a Array,
-    dim: &'a str,
+pub struct Coordinate<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) array: &'a Array,
+    pub(super) dim: &'a str,
 }
 
 impl Coordinate<'_> {
@@ -103,7 +101,14 @@ impl Coordinate<'_> {
         self.bounds(sink)
     }
 
-    fn finding(&self, kind: Kind, found: impl Into<String>, indices: [usize; 2], labels: [String; 2]) -> Finding {
+    /// A finding about neighbours or a range of values.
+    pub(super) fn finding(
+        &self,
+        kind: Kind,
+        found: impl Into<String>,
+        indices: [usize; 2],
+        labels: [String; 2],
+    ) -> Finding {
         let indices = indices.map(|index| index as u64);
         Finding::of(kind, self.array, found).steps(self.dim, indices, Some(labels))
     }
@@ -244,97 +249,6 @@ impl Coordinate<'_> {
         Ok(())
     }
 
-    /// The step that a rule sets, in units of the series.
-    fn step_rule(&self, series: &Series) -> Option<f64> {
-        let expect = &self.context.options.expect;
-        let fits = |dim: &Option<String>, is_time: bool| match dim {
-            Some(dim) => dim == self.dim,
-            None if is_time => series.is_time(),
-            None => !series.is_time() && expect.dims.iter().any(|dim| dim == self.dim),
-        };
-        expect.steps.iter().rev().find_map(|rule| match rule.step {
-            Tolerance::Time(step) if fits(&rule.dim, true) && series.is_time() => Some(step),
-            Tolerance::Number(step) if fits(&rule.dim, false) && !series.is_time() => Some(step),
-            _ => None,
-        })
-    }
-
-    fn expected_step(&self, series: &Series, step: f64, sink: &mut Sink) -> Result<(), Failure> {
-        let rounding = series.rounding().max(1e-6 * step);
-        for row in 1..series.len() {
-            let difference = series.difference(row, row - 1).abs();
-            if (difference - step).abs() <= rounding {
-                continue;
-            }
-            let labels = [series.label(row - 1), series.label(row)];
-            let count = (difference / step).round();
-            let missing = if (difference - count * step).abs() <= rounding * count && count >= 2.0 {
-                count as u64 - 1
-            } else {
-                0
-            };
-            let found = match missing {
-                0 => format!("a step of {} from {} to {}", series.length_text(difference), labels[0], labels[1]),
-                missing => {
-                    format!("{} missing between {} and {}", human_counted(missing, "step"), labels[0], labels[1])
-                }
-            };
-            let finding = self.finding(Kind::CoordinateStep, found, [row - 1, row], labels);
-            let finding = finding.expected(format!("a step of {}", series.length_text(step)));
-            sink.emit(if missing > 0 { finding.count(missing) } else { finding })?;
-        }
-        Ok(())
-    }
-
-    /// `--expect`: all values from the first to the last, or only these two where no step is known.
-    fn expected_values(
-        &self,
-        series: &Series,
-        expect: &Expect,
-        step: Option<f64>,
-        sink: &mut Sink,
-    ) -> Result<(), Failure> {
-        let bounds = series.parse(&expect.first).and_then(|first| Ok((first, series.parse(&expect.last)?)));
-        let ([first, first_end], [last_start, last]) = match bounds {
-            Ok(bounds) => bounds,
-            Err(error) => return sink.failed(&Failure::usage(error).at(format!("--expect {}", expect.dim))),
-        };
-        let range = format!("{} to {}", expect.first, expect.last);
-        let step = step.or((series.is_whole() && first.fract() == 0.0).then_some(1.0));
-        let rounding = series.rounding().max(step.map_or(0.0, |step| 1e-6 * step));
-        let outside =
-            (0..series.len()).filter(|row| !(first - rounding..=last + rounding).contains(&series.value(*row)));
-        let outside: Vec<usize> = outside.collect();
-        if let (Some(a), Some(b)) = (outside.first(), outside.last()) {
-            let labels = [series.label(*a), series.label(*b)];
-            let found = format!("{} outside of {range}", human_counted(outside.len() as u64, "value"));
-            let finding = self.finding(Kind::CoordinateValues, found, [*a, *b], labels);
-            sink.emit(finding.count(outside.len() as u64).expected(range.clone()))?;
-        }
-        let mut values: Vec<f64> = (0..series.len()).map(|row| series.value(row)).collect();
-        values.sort_unstable_by(f64::total_cmp);
-        let has = |low: f64, high: f64| {
-            let at = values.partition_point(|value| *value < low - rounding);
-            values.get(at).is_some_and(|value| *value <= high + rounding)
-        };
-        let missing = match step {
-            Some(step) => missing_values(first, last, step, |value| has(value, value)),
-            None => {
-                let ends = [(first, first_end), (last_start, last)];
-                ends.into_iter().filter(|(low, high)| !has(*low, *high)).map(|(low, _)| (low, low, 1)).collect()
-            }
-        };
-        for (from, to, count) in missing {
-            let labels = [series.label_of(from), series.label_of(to)];
-            let found = format!("{} missing: {} to {}", human_counted(count, "value"), labels[0], labels[1]);
-            let mut finding =
-                Finding::of(Kind::CoordinateValues, self.array, found).count(count).expected(range.clone());
-            (finding.record.dim, finding.record.labels) = (Some(self.dim.to_owned()), Some(labels));
-            sink.emit(finding)?;
-        }
-        Ok(())
-    }
-
     /// Bounds contain their value, and neighbours share an edge.
     fn bounds(&self, sink: &mut Sink) -> Result<(), Failure> {
         let (climatology, name) = match self.array.attributes.get("bounds").and_then(|name| name.as_str()) {
@@ -379,42 +293,5 @@ impl Coordinate<'_> {
             sink.emit(self.finding(Kind::CoordinateBounds, found, [row, row], labels))?;
         }
         Ok(())
-    }
-}
-
-/// Runs of values from `first` to `last` that are not there: the first and the last of each, and how many.
-fn missing_values(first: f64, last: f64, step: f64, has: impl Fn(f64) -> bool) -> Vec<(f64, f64, u64)> {
-    let count = (((last - first) / step) * (1.0 + 1e-12)).floor();
-    let mut runs: Vec<(f64, f64, u64)> = Vec::new();
-    let steps: Range<u64> = 0..(count.clamp(0.0, 1e7) as u64).saturating_add(1);
-    let mut follows = false;
-    for number in steps {
-        let value = first + number as f64 * step;
-        if has(value) {
-            follows = false;
-            continue;
-        }
-        let is_full = runs.len() >= MOST_RUNS;
-        match runs.last_mut().filter(|_| follows) {
-            Some((_, end, count)) => (*end, *count) = (value, *count + 1),
-            None if is_full => continue,
-            None => runs.push((value, value, 1)),
-        }
-        follows = true;
-    }
-    runs
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn missing_values_come_in_runs() {
-        let there = [0.0, 1.0, 4.0, 6.0];
-        let missing = missing_values(0.0, 7.0, 1.0, |value| there.contains(&value));
-        assert_eq!(missing, [(2.0, 3.0, 2), (5.0, 5.0, 1), (7.0, 7.0, 1)]);
-        assert_eq!(missing_values(0.0, 0.75, 0.25, |_| true), []);
-        assert_eq!(missing_values(0.0, 0.3, 0.1, |_| false), [(0.0, 0.30000000000000004, 4)]);
     }
 }

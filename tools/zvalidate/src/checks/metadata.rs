@@ -139,6 +139,8 @@ fn dimension_coordinates(context: &Context, sink: &mut Sink) -> Result<(), Failu
 fn consolidated(context: &Context, hierarchy: &Hierarchy, sink: &mut Sink) -> Result<(), Failure> {
     // Over a network that takes longer than a list.
     let is_wanted = sink.wants(Kind::ConsolidatedStale) && !(context.store.is_remote() && context.level == Level::List);
+    // The documents of all nodes are read by one part only; the counts of findings in the records of others lack these.
+    let is_wanted = is_wanted && context.division.has_rest();
     let Some(copy) = hierarchy.consolidated().filter(|_| is_wanted) else { return Ok(()) };
     let found = match differences(context.store, copy, hierarchy.format(), context.pool) {
         Ok(found) => found,

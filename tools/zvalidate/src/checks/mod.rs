@@ -7,6 +7,7 @@ pub mod completeness;
 pub mod coordinates;
 pub mod damage;
 pub mod drawn;
+pub mod expected;
 pub mod fill;
 pub mod headers;
 pub mod holes;

@@ -14,6 +14,7 @@ use crate::lists::Sign;
 use crate::manifest::digest::{DigestBuffers, Digester, stored};
 use crate::manifest::hash::text;
 use crate::manifest::line::{ArrayLine, Line, ObjectLine};
+use crate::manifest::merged::{Item, Merged};
 use crate::manifest::objects::Objects;
 use crate::manifest::read::Lines;
 use crate::options::Options;
@@ -57,13 +58,6 @@ struct Run<'r, 's> {
     bar: &'r Bar,
     sink: &'r mut Sink<'s>,
     total: ManifestSummary,
-}
-
-/// An object of the manifest, of the store, or of both.
-struct Item {
-    index: Option<Vec<u64>>,
-    key: String,
-    expected: Option<ObjectLine>,
 }
 
 /// What became of it.
@@ -268,62 +262,6 @@ impl Run<'_, '_> {
 
     fn state(&mut self, array: Option<&Array>, item: &Item, state: Result<State, ZarrError>) -> Result<(), Failure> {
         report(self.sink, &mut self.total, array, "", item, state)
-    }
-}
-
-/// The objects of an array, of the manifest and of the store, in the order of the grid.
-struct Merged<'m> {
-    array: Option<&'m Array>,
-    lines: Option<&'m mut Lines>,
-    present: std::iter::Peekable<Box<dyn Iterator<Item = u64> + 'm>>,
-    /// The next line, and its number in the grid.
-    next: Option<(Option<u64>, ObjectLine)>,
-    /// Lines so far.
-    count: u64,
-}
-
-impl Iterator for Merged<'_> {
-    type Item = Item;
-
-    fn next(&mut self) -> Option<Item> {
-        let grid = self.array.and_then(Array::numbered);
-        if self.next.is_none() {
-            let line = self.lines.as_mut().and_then(|lines| lines.next_object());
-            self.count += u64::from(line.is_some());
-            self.next = line.map(|line| {
-                let index = self.array.and_then(|array| array.index_of(&line.key));
-                (index.zip(grid).map(|(index, grid)| grid.number(&index)), line)
-            });
-        }
-        let present = self.present.peek().copied();
-        let of = |number: u64| grid.map(|grid| grid.index(number));
-        match (&self.next, present) {
-            (None, None) => None,
-            (Some((Some(expected), _)), Some(number)) if number < *expected => {
-                self.present.next();
-                Some(self.new_item(number))
-            }
-            (None, Some(number)) => {
-                self.present.next();
-                Some(self.new_item(number))
-            }
-            (Some((expected, _)), present) => {
-                let expected = *expected;
-                if expected.is_some() && expected == present {
-                    self.present.next();
-                }
-                let (_, line) = self.next.take()?;
-                Some(Item { index: expected.and_then(of), key: line.key.clone(), expected: Some(line) })
-            }
-        }
-    }
-}
-
-impl Merged<'_> {
-    fn new_item(&self, number: u64) -> Item {
-        let index = self.array.and_then(Array::numbered).map(|grid| grid.index(number));
-        let key = self.array.zip(index.as_ref()).map(|(array, index)| array.key(&array.keys.encode(index)));
-        Item { index, key: key.unwrap_or_default(), expected: None }
     }
 }
 

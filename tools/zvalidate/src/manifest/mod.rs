@@ -4,6 +4,7 @@ mod check;
 mod digest;
 mod hash;
 mod line;
+mod merged;
 mod objects;
 mod read;
 mod write;
