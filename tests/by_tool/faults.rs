@@ -149,7 +149,30 @@ fn a_flipped_byte_once() {
     Scene::new().passes(breaks(Break::Flip, 1), &[]);
 }
 
+/// Archives move: what was one server is another one now.
+#[test]
+fn redirects_are_followed() {
+    let scene = Scene::new();
+    let target = scene.serve(vec![]);
+    let server = scene.serve(vec![Fault::Redirects { to: target.endpoint() }]);
+    let tool = Tool::hermetic("zfetch").args(["--json", "--timeout=3s", "--var", "t2m"]);
+    tool.arg(server.http_url(STORE)).arg("--to").arg(scene.out()).run().expect(0);
+    assert!(content(&scene.out()) == scene.expected());
+    let asked = |server: &ObjectServer| server.served().iter().filter(|served| served.key.contains("/t2m/")).count();
+    assert!(asked(&server) >= 31 && asked(&target) >= 31, "each request is redirected");
+}
+
 // ---- Faults that stay
+
+#[test]
+fn redirects_to_where_nobody_is() {
+    let scene = Scene::new();
+    let server = scene.serve(vec![Fault::Redirects { to: "http://127.0.0.1:9".into() }]);
+    let began = Instant::now();
+    let tool = Tool::hermetic("zfetch").args(["--json", "--timeout=3s", "--var", "t2m"]);
+    let outcome = tool.arg(server.http_url(STORE)).arg("--to").arg(scene.out()).run().expect(6);
+    assert!(began.elapsed() < PATIENCE && !scene.out().exists(), "{}", outcome.stderr);
+}
 
 #[test]
 fn a_storm_that_never_ends() {

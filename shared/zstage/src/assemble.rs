@@ -19,7 +19,7 @@ use crate::read_back::checksum_of;
 use crate::received::Received;
 use crate::rechunk::source_hash;
 use crate::source_objects::{is_own, other_fill};
-use crate::sums::Check;
+use crate::checks::Check;
 use crate::task::Task;
 use crate::transcode::{Outcome, WorkerScratch};
 

@@ -12,7 +12,7 @@ use crate::options::ArrivalCheck;
 use crate::read_back::checksum_of;
 use crate::received::Received;
 use crate::seconds::Seconds;
-use crate::sums::Check;
+use crate::checks::Check;
 use crate::transcode::{Job, Outcome, WorkerScratch};
 
 impl Job<'_> {

@@ -6,7 +6,7 @@ use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
 use crate::options::ArrivalCheck;
-use crate::sums::Check;
+use crate::checks::Check;
 use crate::transcode::{Job, Outcome, WorkerScratch};
 
 impl Job<'_> {

@@ -8,9 +8,10 @@ use zarray::{Chain, HEAD_BYTES};
 use zstore::{METADATA, Stat, Store, StoreError};
 use zwire::{Exit, Failure};
 
+use crate::checks::Check;
 use crate::md5_batches::Md5Batches;
 use crate::part_size::PartSize;
-use crate::sums::{Arrival, Check, Sum, Verdict};
+use crate::sums::{Arrival, Sum, Verdict};
 
 /// Number of attempts on an object that arrives corrupt.
 pub const TRIES: usize = 5;

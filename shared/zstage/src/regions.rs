@@ -17,7 +17,7 @@ use crate::options::{OnBadChunk, Verify};
 use crate::rechunk::{Coders, Engine, ObjectSink, OnBad, RechunkPlan, RegionOutcome, Scratch, ShardSink};
 use crate::report::Report;
 use crate::stats::Stats;
-use crate::sums::Checks;
+use crate::checks::Checks;
 use crate::task::Task;
 
 /// Shared state for the regions of all arrays.

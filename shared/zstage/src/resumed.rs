@@ -13,7 +13,7 @@ use crate::placement::Placement;
 use crate::rechunk::source_hash;
 use crate::source_objects::sources_now;
 use crate::stats::Stats;
-use crate::sums::Checks;
+use crate::checks::Checks;
 use crate::task::Task;
 use crate::view::ObjectSource;
 

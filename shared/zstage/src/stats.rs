@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zwire::{Exit, ratio};
 
-use crate::sums::Checks;
+use crate::checks::Checks;
 
 /// Counters of one or several objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

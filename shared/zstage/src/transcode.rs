@@ -20,7 +20,7 @@ use crate::placement::Placement;
 use crate::received::Arrivals;
 use crate::seconds::Seconds;
 use crate::stats::Stats;
-use crate::sums::Check;
+use crate::checks::Check;
 
 /// Number of attempts on an object that another program writes at the same time.
 pub const TRIES: usize = 5;
