@@ -43,7 +43,8 @@ def main() -> None:
     flags.add_argument("--page", type=Path, help="page with tables to replace")
     args = flags.parse_args()
     out = args.out
-    records = [json.loads(line) for line in (out / "raw.jsonl").read_text().splitlines()]
+    printed = map(json.loads, (out / "raw.jsonl").read_text().splitlines())
+    records = [record for record in printed if "bench" in record]
     # A peer that is missing is reported by each benchmark that looks for it.
     unique = list(dict.fromkeys(json.dumps(row) for row in rows(records)))
     table = [json.loads(text) for text in unique]
@@ -109,8 +110,8 @@ def cells(row: dict) -> dict:
         "Ratio": "" if row["figure"] == "peak MB" else ratio(row),
         "Goal": "" if row["goal"] == "none" else row["goal"],
         "": VERDICT[row["met"]],
-        "Peak, ours": megabytes(row.get("ours_peak_mb")),
-        "Peak, peer's": megabytes(row.get("peer_peak_mb")),
+        "Peak, ours": megabytes(row.get("ours_peak_mb"), row.get("peak_floor_mb", 0)),
+        "Peak, peer's": megabytes(row.get("peer_peak_mb"), row.get("peak_floor_mb", 0)),
         "Others": "" if row.get("others_share") is None else f"{row['others_share']:.0%}",
     }
 
@@ -129,8 +130,9 @@ def seconds(value) -> str:
     return f"{value * 1e3:.3g} ms" if value < 0.1 else f"{value:.3g} s"
 
 
-def megabytes(value) -> str:
-    return "" if value is None else f"{value:.0f} MB"
+def megabytes(value, floor=0) -> str:
+    """What is not above the floor, the memory of the benchmark itself, may be less."""
+    return "" if value is None else f"{'≤ ' if floor and value == floor else ''}{value:.0f} MB"
 
 
 def growth(table: list, series: list) -> str:

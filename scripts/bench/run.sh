@@ -69,7 +69,7 @@ bench() {
     if [ "$code" != 0 ]; then
         failed=1
         local reason
-        reason=$(tail -n 1 "$out/one.err")
+        reason=$(tail -n 1 "$out/one.err" | cut -c 1-200)
         [ "$code" != 124 ] || reason="time limit of $limit"
         python3 -c 'import json, sys; print(json.dumps({"bench": sys.argv[1], "failed": sys.argv[2]}))' "$script" "$reason" >>"$out/raw.jsonl"
     fi
@@ -89,7 +89,7 @@ done
 bench zinspect "--rounds 1 --patience 0 --arrays 400"
 bench zrecompress "--rounds 1 --patience 0 --chunks 30"
 bench large_chunks "--rounds 1 --patience 0 --steps 2"
-bench rechunk "--rounds 1 --patience 0 --steps 48"
+bench rechunk "--rounds 1 --patience 0 --steps 48 --chunks 24,16,16"
 bench zpoint "--rounds 1 --patience 0 --steps 24 --arrays 200 --blocks 20 --places 100"
 bench zfetch "--rounds 1 --patience 0 --scale 0.1"
 bench zfetch_faults "--limit 10"

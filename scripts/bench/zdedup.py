@@ -14,7 +14,7 @@ import re
 from arguments import arguments
 from pairs import compare_pair
 from rewriting import OUT, remove, same_values, writing
-from side_by_side import HERE, TARGET, Case, build, peers_python, say, stores, workspace
+from side_by_side import HERE, TARGET, Case, build, peers_python, python_with, say, stores, workspace
 
 ZDEDUP = [TARGET / "release/zdedup", "--json", "--dim", "file_id"]
 
@@ -48,7 +48,10 @@ def copy(work, args):
 def recode(work, args):
     batches = made(work, "batches", args.maps)
     ours = writing(work, "recode", [*ZDEDUP, "--var", "b", "-o", OUT, *batches])
-    script = [peers_python(), HERE / "zdedup_peers.py", "concat", "file_id"]
+    python = python_with("xarray, dask.array, zarr", "DASK_PYTHON", "dask-venv")
+    if python is None:
+        return
+    script = [python, HERE / "zdedup_peers.py", "concat", "file_id"]
     peer = writing(work, "xarray concat", [*script, OUT, "b", *batches])
     compare_pair(args, peer, ours, "at least 4", check=lambda: same_values([peer.output, ours.output]))
     remove(peer.output)
