@@ -1,4 +1,5 @@
-//! Commands that are printed run as they are printed: the examples of `--help` and the manual pages, and those of the README.
+//! Commands that are printed run as they are printed: the examples of `--help` and the manual pages, and those of the
+//! README, the tour and the page on threads.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::fs;
@@ -214,25 +215,68 @@ fn commands(page: &str) -> Vec<(String, Vec<&str>)> {
     found
 }
 
-/// The commands of the README, in its order, in a directory with its store.
-#[test]
-fn commands_of_the_readme_run_as_printed() {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+/// A directory with the stores that the README and the tour name.
+fn directory_of_the_tour() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     for store in ["weather-v2.zarr", "era5-uk-v2.zarr"] {
-        if readme.contains(&format!(" {store}")) {
-            copy_tree(&fixture(store), &directory.path().join(store));
-        }
+        copy_tree(&fixture(store), &directory.path().join(store));
     }
     for (name, ids) in [("batch_00", 0..4), ("batch_01", 0..4), ("batch_02", 4..7), ("next", 7..9)] {
         batch(&directory.path().join(format!("{name}.zarr")), ids);
     }
+    directory
+}
+
+/// What a command prints on a terminal of 80 columns, by `script` (util-linux), without what was overwritten; `None` without `script`.
+fn on_terminal(command: &str, directory: &Path, server: &ObjectServer) -> Option<String> {
+    if Command::new("script").arg("--version").output().is_err() {
+        eprintln!("skipped: script(1) is not installed");
+        return None;
+    }
+    fs::write(directory.join(".command"), format!("stty cols 80 rows 24\nset -o pipefail\n{command}\n")).unwrap();
+    let output = shell("LC_ALL=C.UTF-8 script -qec 'bash .command' /dev/null", directory, server);
+    let text = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
+    assert!(output.status.success(), "$ {command}\n{text}");
+    let visible = |line: &str| {
+        let mut parts = line.split("\x1b[");
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        parts.for_each(|part| text += part.split_once(|c: char| c.is_ascii_alphabetic()).map_or("", |(_, rest)| rest));
+        text.rsplit('\r').next().unwrap_or_default().trim_end().to_owned()
+    };
+    Some(text.lines().map(visible).collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn commands_of_the_readme_run_as_printed() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let directory = directory_of_the_tour();
     let server = ObjectServer::start(directory.path(), vec![]);
     let commands = commands(&readme);
     for (command, _) in &commands {
         assert_runs(command, directory.path(), &server);
     }
-    assert!(commands.len() > 5, "{} commands found in README.md", commands.len());
+    assert!(!commands.is_empty(), "no commands found in README.md");
+}
+
+/// The tour shows what a terminal shows, but for what is measured.
+#[test]
+fn commands_of_the_tour_print_what_it_shows() {
+    let tour = fs::read_to_string(repository().join("man/tour.md")).unwrap();
+    let directory = directory_of_the_tour();
+    let server = ObjectServer::start(directory.path(), vec![]);
+    let (commands, mut compared) = (commands(&tour), 0);
+    let is_measured = |line: &str| line.ends_with(" s") || line.contains(" s, ");
+    for (command, shown) in &commands {
+        let Some(printed) = on_terminal(command, directory.path(), &server) else { return };
+        if ["--trial", "--compare", "cache verify"].iter().any(|part| command.contains(part)) {
+            continue;
+        }
+        for line in shown.iter().filter(|line| !is_measured(line)) {
+            assert!(printed.lines().any(|each| each == line.trim_end()), "$ {command}\n{printed}\nlacks {line:?}");
+            compared += 1;
+        }
+    }
+    assert!(commands.len() > 15 && compared > 100, "{} commands and {compared} lines found", commands.len());
 }
 
 /// The page on threads makes its own stores, and shows what the commands print, except for what is measured.

@@ -13,3 +13,4 @@ done
 for schema in records columns manifest; do
     "${CARGO_TARGET_DIR:-target}/debug/record_schema" "$schema" >"man/schema/$schema.json"
 done
+"${CARGO_TARGET_DIR:-target}/debug/record_schema" page >man/ztools-records.7

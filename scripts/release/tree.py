@@ -60,6 +60,7 @@ def documents() -> list[File]:
     """What a user of the binaries should have besides."""
     names = {"README.md": "README.md", "man/CHANGELOG.md": "CHANGELOG.md"}
     names |= {licence.name: licence.name for licence in REPO.glob("LICENSE-*")}
+    names |= {f"man/{name}": f"man/{name}" for name in ("tour.md", "blosc-threads.md", "flow.svg")}
     return [File(name, (REPO / source).read_bytes()) for source, name in sorted(names.items())]
 
 

@@ -49,12 +49,12 @@ def use(prefix: Path, directory: Path) -> None:
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What scripts/release.sh packs. Of the tools, two are there in full, and the others call them where they were built."""
+    """What scripts/release.sh packs. Of the tools, one is there in full, and the others are called where they were built."""
     work = tmp_path_factory.mktemp("release")
     binaries = work / "binaries"
     binaries.mkdir()
     for tool in TOOLS:
-        if tool in ("zinspect", "lorenz-ens") and shutil.which("strip"):
+        if tool == "zinspect" and shutil.which("strip"):
             call("strip", "-o", binaries / tool, binary(tool))
         else:
             (binaries / tool).write_text(f'#!/bin/sh\nexec "{binary(tool)}" "$@"\n')

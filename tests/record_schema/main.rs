@@ -1,7 +1,8 @@
-//! `record_schema`: prints the JSON Schema of the records, or of the lines of a file that a tool writes, from their Rust types.
-//! `scripts/dev/man.sh` writes `man/schema` with it.
+//! `record_schema`: prints the JSON Schema of the records, or of the lines of a file that a tool writes, from their Rust types; or
+//! the manual page of the records. `scripts/dev/man.sh` writes `man/schema` and `man/ztools-records.7` with it.
 
 mod files;
+mod page;
 mod totals;
 
 use std::process::ExitCode;
@@ -22,9 +23,13 @@ const SCHEMAS: [(&str, fn() -> Value); 3] = [("records", records), ("columns", c
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
+    if name == "page" {
+        print!("{}", page::page(&records()));
+        return ExitCode::SUCCESS;
+    }
     let Some((_, schema)) = SCHEMAS.iter().find(|(known, _)| *known == name) else {
         let known: Vec<&str> = SCHEMAS.iter().map(|(known, _)| *known).collect();
-        eprintln!("record_schema: {name:?} is none of {}", known.join(", "));
+        eprintln!("record_schema: {name:?} is none of page, {}", known.join(", "));
         return ExitCode::from(2);
     };
     println!("{}", text(&schema(), 0));
