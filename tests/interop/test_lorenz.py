@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import pty
+import subprocess
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from ztools import run
+from ztools import binary, run
 
 STEPS = 5000
 
@@ -91,6 +94,23 @@ def test_rows_hold_the_same_numbers(tmp_path, lecture):
         records = [[json.loads(line)[name] for name in "xyz"] for line in file]
     expected = lecture[:, ::50].transpose(1, 0, 2).reshape(-1, 3)
     assert (np.array(rows) == expected).all() and (np.array(records) == expected).all()
+
+
+def test_json_lines_are_lines_on_a_terminal_too():
+    master, slave = pty.openpty()
+    command = [binary("lorenz-ens"), "--members", "2", "--steps", "4", "--every", "2", "-f", "jsonl", "--progress", "never"]
+    with subprocess.Popen(command, stdout=slave, stderr=subprocess.DEVNULL) as process:
+        os.close(slave)
+        text = b""
+        try:
+            while piece := os.read(master, 1 << 16):
+                text += piece
+        except OSError:
+            pass  # The other end is closed.
+    os.close(master)
+    assert process.returncode == 0
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [(row["step"], row["member"]) for row in rows] == [(step, member) for step in (0, 2, 4) for member in (0, 1)]
 
 
 def test_parameters_seeds_and_runge_kutta(tmp_path):

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use harness::Tool;
+
 use crate::lorenz;
 
 #[test]
@@ -84,6 +86,7 @@ fn options_for_another_kind_of_output_are_refused() {
         (&["-m", "3", "--dry-run"], "missing option: -o DST"),
         (&["-m", "3", "--overwrite"], "--overwrite"),
         (&["-m", "3", "--to", "csv"], "--to csv prints rows instead of records"),
+        (&["-m", "3", "--to", "jsonl"], "--to jsonl cannot be used with --format table"),
         (&["-m", "3", "--times", "3"], "missing option: --grid GRID, for --times"),
         (&["-m", "3", "--variables", "3"], "missing option: --grid GRID, for --variables"),
         (&["-m", "3", "--batches", "3"], "missing option: --grid GRID, for --batches"),
@@ -97,7 +100,13 @@ fn options_for_another_kind_of_output_are_refused() {
         (&["-m", "3", "-o", "s3://bucket/a.csv"], "written to local files only"),
         (&["-m", "3", "--to", "jsonl", "-o", "gs://bucket/a"], "written to local files only"),
     ] {
-        let outcome = lorenz(directory.path(), arguments);
+        let outcome = match arguments {
+            [.., "jsonl"] => {
+                let tool = Tool::new("lorenz-ens").current_dir(directory.path());
+                tool.args(arguments).args(["--format", "table"]).run()
+            }
+            _ => lorenz(directory.path(), arguments),
+        };
         assert!([2, 7].contains(&outcome.code), "{arguments:?}: {} {}", outcome.code, outcome.stderr);
         assert!(outcome.stderr.contains(words), "{arguments:?}: {}", outcome.stderr);
     }

@@ -10,14 +10,22 @@ use crate::ensemble::{Ensemble, Method};
 use crate::system::System;
 
 /// Member-steps of a piece: a fraction of a second.
-pub const PIECE: u64 = 200_000_000;
+const PIECE: u64 = 100_000_000;
+
+/// Fewer members take as long: lanes without a member are integrated as well.
+const FEWEST: u64 = 32;
+
+/// Steps of a piece of the integration of so many members.
+pub fn piece(members: usize) -> u64 {
+    (PIECE / FEWEST.max(members as u64)).max(1)
+}
 
 /// Integrates `members` members by `steps` steps: calls `advance` with the steps of each piece.
 ///
 /// # Errors
 /// A signal.
 pub fn in_pieces(members: usize, steps: u64, stop: &Stop, mut advance: impl FnMut(u64)) -> Result<(), Failure> {
-    let piece = (PIECE / members.max(1) as u64).max(1);
+    let piece = piece(members);
     let mut left = steps;
     while left > 0 {
         check_stop(stop)?;
@@ -75,7 +83,7 @@ pub fn advance(
 ) -> Result<(), Failure> {
     let members = ensemble.len() as u64;
     let bar = session.status.bar(steps.saturating_mul(members), Unit::Items("member-steps"));
-    let piece = (PIECE / members.max(1)).max(1);
+    let piece = piece(ensemble.len());
     let (started, mut done) = (Instant::now(), 0);
     while done < steps {
         check_stop(&session.stop)?;
@@ -98,7 +106,7 @@ mod tests {
     #[test]
     fn pieces_add_up_and_a_signal_ends_them() {
         let stop = Stop::never();
-        for (members, steps, pieces) in [(0, 5, 1), (30, 5000, 1), (1_000_000, 450, 3), (usize::MAX, 2, 2)] {
+        for (members, steps, pieces) in [(0, 5, 1), (30, 5000, 1), (1_000_000, 450, 5), (usize::MAX, 2, 2)] {
             let mut seen = Vec::new();
             in_pieces(members, steps, &stop, |steps| seen.push(steps)).expect("no signal");
             assert_eq!((seen.len(), seen.iter().sum::<u64>()), (pieces, steps), "{members}");

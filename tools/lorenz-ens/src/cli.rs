@@ -221,7 +221,7 @@ pub struct FormatFlags {
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u8).range(2..=3))]
     pub zarr_format: Option<u8>,
     /// Chunk shape: "64,1000" or "member=64,time=1000"; -1 is the whole dimension. With --grid, "time=6"; chunks hold whole maps
-    /// [default: 4 MiB, of up to 512 members]
+    /// [default: 4 MiB, of 512 members, or more if there are few times]
     #[arg(long, value_name = "SHAPE", value_parser = chunk, allow_hyphen_values = true)]
     pub chunks: Option<ChunkShape>,
 }

@@ -96,15 +96,25 @@ impl Initial {
     /// # Errors
     /// [`zwire::Exit::Usage`] if they are.
     pub fn ensemble(&self, need: u64, memory: u64) -> Result<Ensemble, Failure> {
-        if need > memory {
-            let text = format!(
-                "the states of all members need {}, but --max-memory is {}",
-                human_bytes(need),
-                human_bytes(memory)
-            );
-            let hint = if matches!(self, Initial::Given { .. }) { "" } else { ", or reduce --members" };
-            return Err(Failure::usage(text).hint(format!("raise --max-memory{hint}")));
+        self.check_memory(need, memory).map(|()| self.states())
+    }
+
+    /// Refuses states that need more than `memory`.
+    ///
+    /// # Errors
+    /// [`zwire::Exit::Usage`].
+    pub fn check_memory(&self, need: u64, memory: u64) -> Result<(), Failure> {
+        if need <= memory {
+            return Ok(());
         }
+        let (need, memory) = (human_bytes(need), human_bytes(memory));
+        let text = format!("the states of all members need {need}, but --max-memory is {memory}");
+        let hint = if matches!(self, Initial::Given { .. }) { "" } else { ", or reduce --members" };
+        Err(Failure::usage(text).hint(format!("raise --max-memory{hint}")))
+    }
+
+    /// All members.
+    pub fn states(&self) -> Ensemble {
         let mut ensemble = Ensemble::with_capacity(self.members() as usize);
         match self {
             Initial::Given { states } => states.states().iter().for_each(|state| ensemble.push(*state)),
@@ -118,7 +128,7 @@ impl Initial {
                 }
             }
         }
-        Ok(ensemble)
+        ensemble
     }
 }
 

@@ -238,9 +238,16 @@ impl Args {
             (None, Some(To::Rows(format))) => Place::Stdout(format),
             (None, Some(To::Zarr)) => return Err(Failure::usage("missing option: -o DST, the store to write")),
         };
-        if matches!(place, Place::Stdout(RowFormat::Csv)) && (self.common.json || self.common.format != Format::Auto) {
-            let text = "--to csv prints rows instead of records: it cannot be used with --json or --format";
-            return Err(Failure::usage(text).hint("write the rows to a file with -o FILE.csv"));
+        let (json, format) = (self.common.json, self.common.format);
+        match place {
+            Place::Stdout(RowFormat::Csv) if json || format != Format::Auto => {
+                let text = "--to csv prints rows instead of records: it cannot be used with --json or --format";
+                return Err(Failure::usage(text).hint("write the rows to a file with -o FILE.csv"));
+            }
+            Place::Stdout(RowFormat::Jsonl) if format == Format::Table => {
+                return Err(Failure::usage("--to jsonl cannot be used with --format table"));
+            }
+            _ => {}
         }
         self.check_place(&place)?;
         Ok(place)

@@ -18,6 +18,14 @@ pub fn of_system(system: &System) -> Parameters {
     )
 }
 
+/// The parameters of an ensemble whose initial conditions have these.
+pub fn of_ensemble(initial: Parameters, system: &System, steps: u64, every: u64) -> Parameters {
+    let mut all = initial;
+    all.extend(of_system(system));
+    all.extend(crate::documents::members(json!({"steps": steps, "every": every})));
+    all
+}
+
 /// The flag of a parameter.
 pub fn flag(name: &str) -> String {
     format!("--{}", name.replace('_', "-"))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use zstage::StagedStore;
+use zstage::{StagedStore, WriteOptions};
 use zstore::{Location, Store, StoreError, StoreOptions, Target};
 use zwire::Failure;
 
@@ -48,11 +48,38 @@ pub fn plan_of(output: &Location, options: &StoreOptions) -> Result<Option<Body>
     Ok(StagedStore::plan_of::<Body>(output, "lorenz-ens", options)?.map(|plan| plan.body))
 }
 
+/// Refuses an output that could not be written, or that is of another ensemble, before anything is computed. Returns the plan of an
+/// unfinished run that is resumed.
+///
+/// # Errors
+/// [`zwire::Exit::Output`] for an output that exists; [`zwire::Exit::Usage`] for an unfinished run with other options.
+pub fn check_output(output: &Location, body: &Body, write: &WriteOptions) -> Result<Option<Body>, Failure> {
+    if !write.resume {
+        StagedStore::check_free(output, write.begin, &write.store)?;
+        return Ok(None);
+    }
+    let planned = plan_of(output, &write.store)?;
+    match &planned {
+        Some(planned) => match planned.differing_flag(body) {
+            None => {}
+            Some(flag) => {
+                let failure = Failure::usage(format!("{flag} differs from the unfinished run")).at(output);
+                return Err(failure.hint("start over with --overwrite"));
+            }
+        },
+        None => match finished(output, &write.store)? {
+            Some(found) => body.check_written(&found)?,
+            None => {}
+        },
+    }
+    Ok(planned)
+}
+
 /// The store at a location, if there is one.
 ///
 /// # Errors
 /// The store's.
-pub fn finished(output: &Location, options: &StoreOptions) -> Result<Option<Store>, StoreError> {
+fn finished(output: &Location, options: &StoreOptions) -> Result<Option<Store>, StoreError> {
     match Store::open_at(output, options) {
         Err(StoreError::Absent { .. } | StoreError::NotADirectory { .. }) => Ok(None),
         opened => {

@@ -1,6 +1,6 @@
 //! Where rows go: records of the stream, or lines of CSV or JSON in a file that appears only when it is complete.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write, stdout};
 use std::path::Path;
 
 use zcli::Session;
@@ -30,6 +30,8 @@ impl Sink {
         let (target, format, records) = match place {
             Place::File(path, format) => (Some(create(path, overwrite)?), *format, false),
             Place::Stdout(RowFormat::Csv) => (None, RowFormat::Csv, false),
+            // There, records are a table.
+            Place::Stdout(RowFormat::Jsonl) if stdout().is_terminal() => (None, RowFormat::Jsonl, false),
             _ => (None, RowFormat::Jsonl, true),
         };
         let header = (format == RowFormat::Csv).then(|| format!("{columns}\n"));

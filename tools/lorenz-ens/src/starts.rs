@@ -1,7 +1,7 @@
 //! Where the chunks of a trajectory start: a chunk of later times needs the states at the end of the one before it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use zcli::Stop;
@@ -9,6 +9,7 @@ use zwire::Failure;
 
 use crate::advance::in_pieces;
 use crate::ensemble::{Ensemble, STATE_BYTES};
+use crate::initial::Initial;
 use crate::kernel::Lanes;
 use crate::system::System;
 
@@ -16,7 +17,9 @@ use crate::system::System;
 pub struct Starts {
     system: System,
     lanes: Lanes,
-    initial: Ensemble,
+    initial: Initial,
+    /// Their states, once they are needed: not to publish what others have made.
+    states: OnceLock<Ensemble>,
     /// Members in a chunk.
     members: usize,
     /// Steps from the start of a chunk to that of the next.
@@ -47,10 +50,11 @@ pub struct Blocks {
 
 impl Starts {
     /// The starts of all chunks; members begin at `initial`.
-    pub fn new(system: System, lanes: Lanes, initial: Ensemble, blocks: Blocks, stop: Stop) -> Starts {
+    pub fn new(system: System, lanes: Lanes, initial: Initial, blocks: Blocks, stop: Stop) -> Starts {
         let members = usize::try_from(blocks.members).unwrap_or(usize::MAX).max(1);
         let Blocks { steps, kept_bytes, .. } = blocks;
-        Starts { system, lanes, initial, members, steps, kept: Mutex::default(), kept_bytes, stop }
+        let (states, kept) = (OnceLock::new(), Mutex::default());
+        Starts { system, lanes, initial, states, members, steps, kept, kept_bytes, stop }
     }
 
     /// The states of a block of members where chunk number `chunk` starts.
@@ -66,13 +70,14 @@ impl Starts {
         let (at, mut states) = match found {
             Some((at, states)) => (at, Ensemble::clone(&states)),
             None => {
+                let initial = self.states.get_or_init(|| self.initial.states());
                 let start = block as usize * self.members;
-                let end = start.saturating_add(self.members).min(self.initial.len());
-                (0, self.initial.slice(start..end))
+                (0, initial.slice(start..start.saturating_add(self.members).min(initial.len())))
             }
         };
+        let count = states.len();
         let advance = |steps| self.lanes.advance(&self.system, &mut states.members(), steps);
-        in_pieces(self.members.min(self.initial.len()), (chunk - at) * self.steps, &self.stop, advance)?;
+        in_pieces(count, (chunk - at) * self.steps, &self.stop, advance)?;
         Ok(states)
     }
 
@@ -95,15 +100,16 @@ impl Starts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ics::Ics;
     use crate::system::Integrator;
 
     #[test]
     fn kept_states_change_nothing() {
         let system = System { sigma: 10.0, rho: 28.0, beta: 8.0 / 3.0, dt: 0.01, integrator: Integrator::Rk4 };
-        let mut initial = Ensemble::default();
-        (0..10).for_each(|member| initial.push([member as f64, 1.0, 20.0]));
+        let given = Initial::Given { states: Ics::new((0..10).map(|x| [f64::from(x), 1.0, 20.0]).collect()) };
+        let initial = given.states();
         let blocks = Blocks { members: 4, steps: 50, kept_bytes: 1 << 10 };
-        let starts = Starts::new(system, Lanes::best(), initial.clone(), blocks, Stop::never());
+        let starts = Starts::new(system, Lanes::best(), given, blocks, Stop::never());
         let at = |block, chunk| starts.at(block, chunk).expect("no signal");
         let direct = at(2, 3);
         assert_eq!(direct.len(), 2, "the last block is shorter");
@@ -120,8 +126,7 @@ mod tests {
     #[test]
     fn a_signal_ends_a_long_way() {
         let system = System { sigma: 10.0, rho: 28.0, beta: 8.0 / 3.0, dt: 0.01, integrator: Integrator::Euler };
-        let mut initial = Ensemble::default();
-        initial.push([1.0, 1.0, 20.0]);
+        let initial = Initial::Given { states: Ics::new(vec![[1.0, 1.0, 20.0]]) };
         let stop = Stop::never();
         stop.flag().store(143, std::sync::atomic::Ordering::Relaxed);
         let blocks = Blocks { members: 1, steps: 1 << 50, kept_bytes: 0 };

@@ -7,13 +7,13 @@ use zcli::Stop;
 use zstore::{Generator, NotGenerated};
 use zwire::{Failure, human_bytes};
 
-use crate::advance::{PIECE, check_stop, in_pieces};
+use crate::advance::{check_stop, in_pieces, piece};
 use crate::documents::{ArraySpec, Element, members};
 use crate::ensemble::{Ensemble, STATE_BYTES};
 use crate::generated_arrays::GeneratedArrays;
 use crate::initial::Initial;
 use crate::kernel::{Lanes, Path};
-use crate::parameters::{Parameters, of_system};
+use crate::parameters::{Parameters, of_ensemble};
 use crate::starts::{Blocks, Starts};
 use crate::system::{System, Variable};
 
@@ -51,8 +51,10 @@ impl Trajectories {
 
     /// The chunk shape for so many members and times, where none is asked for.
     pub fn default_chunks(members: u64, times: u64) -> [u64; 2] {
-        let members = members.clamp(1, CHUNK_MEMBERS);
-        [members, times.clamp(1, (CHUNK_BYTES / 8 / members).max(1))]
+        let values = CHUNK_BYTES / 8;
+        let times = times.clamp(1, values / members.clamp(1, CHUNK_MEMBERS));
+        // Of few times, more members.
+        [members.clamp(1, CHUNK_MEMBERS.max(values / times)), times]
     }
 
     fn arrays(&self) -> Vec<ArraySpec> {
@@ -77,10 +79,7 @@ impl Trajectories {
 
     /// What decides the values, by the names of the flags.
     pub fn parameters(&self) -> Parameters {
-        let mut all = self.initial.parameters();
-        all.extend(of_system(&self.system));
-        all.extend(members(json!({"steps": self.steps, "every": self.every})));
-        all
+        of_ensemble(self.initial.parameters(), &self.system, self.steps, self.every)
     }
 
     fn attributes(&self) -> Map<String, Value> {
@@ -167,10 +166,10 @@ impl TrajectoryStore {
         let arrays = GeneratedArrays::new(format, &spec.attributes(), spec.arrays())?;
         let [members, times] = spec.chunks;
         let Making { lanes, memory, stop } = making;
-        let initial = spec.initial.ensemble(spec.initial.bytes_to_write(), memory)?;
+        spec.initial.check_memory(spec.initial.bytes_to_write(), memory)?;
         let blocks =
             Blocks { members, steps: times.saturating_mul(spec.every), kept_bytes: spec.block_bytes(memory).1 };
-        let starts = Starts::new(spec.system, lanes, initial, blocks, stop.clone());
+        let starts = Starts::new(spec.system, lanes, spec.initial.clone(), blocks, stop.clone());
         Ok(TrajectoryStore { spec: spec.clone(), lanes, arrays, starts, stop, tag })
     }
 
@@ -202,20 +201,20 @@ impl TrajectoryStore {
         path: Path,
         values: &mut [[u8; 8]],
     ) -> Result<(), Failure> {
-        let system = &self.spec.system;
-        let to_next = (states.len() as u64).saturating_mul(path.every).max(1);
-        let at_once = ((PIECE / to_next) as usize).clamp(1, path.times.max(1));
+        let (system, piece) = (&self.spec.system, piece(states.len()));
+        // The way to a single next time may be long.
+        let is_long = path.every > piece;
+        let at_once = ((piece / path.every.max(1)) as usize).clamp(1, path.times.max(1));
         for first in (0..path.times).step_by(at_once) {
             check_stop(&self.stop)?;
             let times = at_once.min(path.times - first);
             let goes_on = path.goes_on || first + times < path.times;
-            // A single step to the next time may take long.
-            let is_long = to_next > PIECE;
-            let piece = Path { times, goes_on: goes_on && !is_long, ..path };
-            self.lanes.trace(system, &mut states.members(), variable, piece, &mut values[first..]);
+            let part = Path { times, goes_on: goes_on && !is_long, ..path };
+            self.lanes.trace(system, &mut states.members(), variable, part, &mut values[first..]);
             if goes_on && is_long {
+                let count = states.len();
                 let advance = |steps| self.lanes.advance(system, &mut states.members(), steps);
-                in_pieces(to_next.div_ceil(path.every) as usize, path.every, &self.stop, advance)?;
+                in_pieces(count, path.every, &self.stop, advance)?;
             }
         }
         Ok(())
@@ -284,8 +283,8 @@ mod tests {
         };
         let stop = Stop::never();
         let mut buffer = Vec::new();
-        // More member-steps from one time to the next than a piece has.
-        let every = PIECE / 3 + 1000;
+        // More steps from one time to the next than a piece has.
+        let every = piece(3) + 1000;
         store(every, &stop).generate("z/0.0", &mut buffer).expect("generates");
         let mut direct = initial.ensemble(0, 0).expect("fits");
         Lanes::best().advance(&system, &mut direct.members(), every);
@@ -341,5 +340,7 @@ mod tests {
         assert_eq!(Trajectories::default_chunks(30, 5001), [30, 5001]);
         assert_eq!(Trajectories::default_chunks(1_000_000, 5001), [512, 1024]);
         assert_eq!(Trajectories::default_chunks(1, 1), [1, 1]);
+        assert_eq!(Trajectories::default_chunks(1_000_000, 5), [104_857, 5]);
+        assert_eq!(Trajectories::default_chunks(u64::MAX, u64::MAX), [512, 1024]);
     }
 }

@@ -9,7 +9,7 @@ use zcli::Stop;
 use zstore::{Generator, NotGenerated};
 use zwire::Failure;
 
-use crate::advance::{PIECE, check_stop, in_pieces};
+use crate::advance::{check_stop, in_pieces, piece};
 use crate::generated_arrays::GeneratedArrays;
 use crate::grid::fields::{climate, initial};
 use crate::grid::spec::{BatchSpec, COORDINATES, MISSING};
@@ -133,14 +133,14 @@ impl BatchStore {
             fill_missing(kind.packed, &mut buffer[count as usize * map..]);
         }
         let goes_on = first + count < spec.times;
-        let to_next = spec.grid.cells().saturating_mul(spec.every).max(1);
-        let at_once = (PIECE / to_next).clamp(1, count);
+        let piece = piece(spec.grid.cells() as usize);
+        // The way to a single next time may be long.
+        let is_long = spec.every > piece;
+        let at_once = (piece / spec.every).clamp(1, count);
         for start in (0..count).step_by(at_once as usize) {
             check_stop(&self.stop)?;
             let times = at_once.min(count - start);
             let goes_on = goes_on || start + times < count;
-            // The way to a single next time may be long.
-            let is_long = to_next > PIECE;
             let times = Times {
                 first: (first + start) as u32,
                 count: times as usize,

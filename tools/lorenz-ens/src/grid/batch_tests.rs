@@ -86,7 +86,7 @@ fn a_long_way_between_times_is_interrupted_and_changes_nothing() {
     let system = System { dt: 1e-7, ..spec(None).system };
     let grid = GridShape::parse("10:-10:3,0:20:3").expect("a grid");
     // More steps from one time to the next than a piece has.
-    let every = PIECE / 9 + 100;
+    let every = piece(9) + 100;
     let two = BatchSpec { grid, system, times: 2, every, nan_file: None, ..spec(None) };
     let last = object(&two, "u10/0.0.0.0")[36..].to_vec();
     assert!(last == object(&BatchSpec { chunk_times: Some(1), ..two.clone() }, "u10/0.1.0.0"));

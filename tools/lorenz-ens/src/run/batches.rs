@@ -1,7 +1,7 @@
 //! Writes the batches of a grid, one store after the other.
 
 use zcli::{Ending, Session, Unit};
-use zstage::{Begin, Command, StagedStore, Summary, WriteOptions};
+use zstage::{Command, Summary, WriteOptions};
 use zstore::{Location, Target, create_directories};
 use zwire::{Exit, Failure, GeneratedRecord, GeneratedSummary, Record, human_bytes, human_counted};
 
@@ -10,7 +10,7 @@ use crate::divergence::Divergence;
 use crate::grid::{BatchSpec, GridShape};
 use crate::kernel::Lanes;
 use crate::output::{Body, Content, Output, SOURCE};
-use crate::prepared::{finished, locations, plan_of};
+use crate::prepared::{check_output, locations};
 
 /// A batch, and where it is written.
 struct Batch {
@@ -39,7 +39,10 @@ impl Args {
             .collect();
         let memory = memory_for_chunks(&batches, write.memory_bytes)?;
         if !write.dry_run {
-            batches.iter().try_for_each(|batch| check_output(batch, &write))?;
+            // Before the first one is begun: batches of other parameters are not mixed.
+            for batch in &batches {
+                check_output(&batch.location, &batch.body, &write)?;
+            }
         }
         for batch in &batches {
             check_divergence(&batch.spec, session)?;
@@ -87,25 +90,6 @@ impl Args {
             session.status.warn(&format!("{directory}: already complete, nothing to do: {stores}"));
         }
         Ok(ending.unwrap_or_else(|| Ending::new(Exit::Done, &totals)))
-    }
-}
-
-/// Refuses what could not be written, or would mix batches of other parameters, before the first batch is begun.
-fn check_output(batch: &Batch, write: &WriteOptions) -> Result<(), Failure> {
-    let (location, store) = (&batch.location, &write.store);
-    if !write.resume {
-        return Ok(StagedStore::check_free(location, write.begin, store)?);
-    }
-    if let Some(planned) = plan_of(location, store)? {
-        let differs = planned.differing_flag(&batch.body);
-        return differs.map_or(Ok(()), |flag| {
-            let failure = Failure::usage(format!("{flag} differs from the unfinished run")).at(location);
-            Err(failure.hint("start over with --overwrite"))
-        });
-    }
-    match finished(location, store)?.filter(|_| write.begin == Begin::New) {
-        Some(found) => batch.body.check_written(&found),
-        None => Ok(()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::ensemble::{Ensemble, Method};
 use crate::kernel::Lanes;
 use crate::lyapunov::exponent;
 use crate::options::{EnsembleOptions, Options};
-use crate::parameters::{Parameters, of_system};
+use crate::parameters::of_ensemble;
 use crate::place::Place;
 use crate::plot::{Figure, MEMBERS, Picture};
 use crate::rows::{self, Rows};
@@ -235,20 +235,12 @@ impl Report<'_> {
                     "source": format!("lorenz-ens {}", env!("CARGO_PKG_VERSION")),
                     "lyapunov": summary.lyapunov, "lyapunov_error": summary.lyapunov_error,
                 }));
-                attributes.extend(self.parameters(every));
+                let members = self.options.ensemble.initial.parameters();
+                attributes.extend(of_ensemble(members, system, *steps, every));
                 summary.written = Some(store.finish(attributes.into())?);
             }
         }
         Ok(states)
-    }
-
-    /// What decides the values, by the names of the flags.
-    fn parameters(&self, every: u64) -> Parameters {
-        let EnsembleOptions { system, steps, initial } = &self.options.ensemble;
-        let mut all = initial.parameters();
-        all.extend(of_system(system));
-        all.extend(crate::documents::members(json!({"steps": steps, "every": every})));
-        all
     }
 
     /// Draws the picture, if one is asked for.

@@ -2,7 +2,7 @@
 
 use zarray::Pool;
 use zcli::{Ending, Session};
-use zstage::{Command, Outcome, StagedStore, Summary, WriteOptions};
+use zstage::{Command, Outcome, Summary, WriteOptions};
 use zstore::{Location, Target};
 use zwire::{Exit, Failure, GeneratedSummary};
 
@@ -13,6 +13,7 @@ use crate::cli::Args;
 use crate::divergence::{Divergence, has_diverged};
 use crate::options::{EnsembleOptions, Options};
 use crate::output::{Body, Content, Output, SOURCE};
+use crate::prepared::check_output;
 
 impl Args {
     /// Writes all trajectories.
@@ -22,20 +23,22 @@ impl Args {
         let memory = options.write.memory_bytes;
         let left = spec.chunks_memory(memory)?;
         let location = Location::output(target)?;
-        if !options.write.resume && !options.write.dry_run {
-            StagedStore::check_free(&location, options.write.begin, &options.write.store)?;
-        }
-        let diverged = if options.write.dry_run { Divergence::default() } else { look_ahead(options, session)? };
-        if let Some(failure) = diverged.failure().filter(|_| options.stops) {
-            emit(&diverged, options, session)?;
-            return Err(failure);
-        }
-        let body = Body {
+        let mut body = Body {
             content: Content::Trajectories(spec),
             zarr_format: options.zarr_format,
             codec: options.codec.clone(),
-            diverged,
+            diverged: Divergence::default(),
         };
+        if !options.write.dry_run {
+            body.diverged = match check_output(&location, &body, &options.write)? {
+                Some(planned) => planned.diverged,
+                None => look_ahead(options, session)?,
+            };
+        }
+        if let Some(failure) = body.diverged.failure().filter(|_| options.stops) {
+            emit(&body.diverged, options, session)?;
+            return Err(failure);
+        }
         let output = Output::new(Some(body), options.lanes(), memory, &session.stop, options.verbose);
         let command = Command::Run { sources: vec![Target::from(SOURCE)], output: location };
         let write = WriteOptions { memory_bytes: left, ..options.write.clone() };
