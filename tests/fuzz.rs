@@ -115,6 +115,22 @@ fn fuzz(name: &str, seeds: &[Vec<u8>], target: impl Fn(&[u8])) {
     println!("{name}: {tried} inputs in {:.1} s", started.elapsed().as_secs_f64());
 }
 
+/// The targets of libFuzzer are those of this file, and each has a committed corpus.
+#[test]
+fn every_target_has_a_corpus_and_runs_here() {
+    let folder = repository().join("tests/fuzz");
+    let text = |path: &str| fs::read_to_string(repository().join(path)).unwrap();
+    let (tests, manifest) = (text("tests/fuzz.rs"), text("tests/fuzz/Cargo.toml"));
+    let targets = fs::read_dir(folder.join("fuzz_targets")).unwrap().map(|entry| entry.unwrap().path());
+    let names: Vec<String> = targets.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    assert!(names.len() >= 7, "{names:?}");
+    for name in names {
+        assert!(!corpus(&name).is_empty(), "{name} has a corpus");
+        assert!(tests.contains(&format!("fn {name}()")), "{name} runs in the normal tests");
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name} is built by scripts/dev/fuzz.sh");
+    }
+}
+
 // ---- Frames
 
 fn frames() -> Vec<Vec<u8>> {

@@ -4,6 +4,8 @@
 # SECONDS is for each target (default 60); TARGET is one of those in tests/fuzz/fuzz_targets, or zip_archives, which needs a file
 # for each input and runs without coverage (default: all). The corpus starts from tests/fuzz/corpus and grows in target/fuzz/corpus;
 # what fails is left in target/fuzz/failed. fuzz.sh --merge writes the inputs that add coverage back to tests/fuzz/corpus.
+# Without arguments it is meant for a scheduler, a minute for each target; the exit code is 1 if any target failed. In a crontab:
+#   17 3 * * * cd ztools && scripts/dev/fuzz.sh >fuzz.log 2>&1 || mail -s "ztools: fuzz" "$USER" <fuzz.log
 # Needs cargo and a C++ compiler; `cargo fuzz run --fuzz-dir tests/fuzz TARGET` does the same with a nightly toolchain.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
