@@ -250,6 +250,53 @@ fn kind_of_name(key: &str) -> &'static str {
 mod tests {
     use super::*;
 
+    /// The keys of all objects, and how often each was found.
+    #[derive(Default)]
+    struct Keys(std::collections::BTreeMap<String, u64>);
+
+    impl Tally for Keys {
+        fn add(&mut self, object: Object, _: Found) {
+            *self.0.entry(object.key).or_default() += 1;
+        }
+
+        fn failed(&mut self, error: StoreError) {
+            panic!("{error}");
+        }
+
+        fn merge(&mut self, other: Keys) {
+            other.0.into_iter().for_each(|(key, count)| *self.0.entry(key).or_default() += count);
+        }
+    }
+
+    /// Two directories with more names than a share, with directories between them, and one of exactly a share.
+    #[test]
+    fn large_directories_are_shared_and_every_object_is_found_once() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let mut expected = Vec::new();
+        let mut file = |key: String| {
+            let path = directory.path().join(&key);
+            std::fs::create_dir_all(path.parent().expect("in a directory")).expect("creates");
+            std::fs::File::create(path).expect("creates");
+            expected.push(key);
+        };
+        for number in 0..2 * NAMES + 17 {
+            file(format!("a/{number}"));
+            file(format!("b/{}/{number}", number % 3));
+        }
+        (0..NAMES).for_each(|number| file(format!("a/x/c/{number}")));
+        expected.sort();
+        let store = Store::open(directory.path(), &zstore::StoreOptions::default()).expect("opens");
+        let owners = Owners::new(std::iter::empty(), std::iter::empty());
+        for workers in [1, 2, 5] {
+            let found: Keys = owners.count(&store, &Pool::new(workers)).expect("counts");
+            assert!(found.0.values().all(|count| *count == 1), "{workers} workers");
+            assert!(found.0.into_keys().eq(expected.iter().cloned()), "{workers} workers");
+            let below: Keys = owners.count_below(&store, &Pool::new(workers), &["a/x", "b/1"]).expect("counts");
+            let wanted = expected.iter().filter(|key| key.starts_with("a/x/") || key.starts_with("b/1/"));
+            assert!(below.0.into_keys().eq(wanted.cloned()), "{workers} workers");
+        }
+    }
+
     #[test]
     fn leftovers_are_recognised() {
         for (key, kind) in [
