@@ -18,8 +18,11 @@ use files::{Column, ManifestLine};
 const PROMISE: &str = "New types and fields may be added at any time, so a reader skips those that it does not know. A field is \
 removed or changes its meaning only when v is incremented. A field without a value is omitted.";
 
+/// Makes a schema.
+type Make = fn() -> Value;
+
 /// The schemas by the names of their files.
-const SCHEMAS: [(&str, fn() -> Value); 3] = [("records", records), ("columns", columns), ("manifest", manifest)];
+const SCHEMAS: [(&str, Make); 3] = [("records", records), ("columns", columns), ("manifest", manifest)];
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
