@@ -166,9 +166,18 @@ def listing(server, bucket, query):
     bucket = server.root / bucket
     prefix, delimiter = (query.get(name, [""])[0] for name in ("prefix", "delimiter"))
     keys, folders = [], set()
-    for path in sorted(bucket.rglob("*")):
+    # Only what is below the folder of the prefix is walked, and only one level of it where folders stand for the rest: a list
+    # takes as long as its answer, not as the bucket.
+    base = bucket / prefix.rpartition("/")[0]
+    inside = base.is_dir() and ".." not in prefix.split("/")
+    found = (base.iterdir() if delimiter == "/" else base.rglob("*")) if inside else ()
+    for path in sorted(found):
         key = path.relative_to(bucket).as_posix()
-        if not path.is_file() or not key.startswith(prefix):
+        if path.is_dir():
+            key += "/"
+            if delimiter != "/":
+                continue
+        if not key.startswith(prefix):
             continue
         below, cut, _ = key[len(prefix) :].partition(delimiter) if delimiter else (key, "", "")
         if cut:
