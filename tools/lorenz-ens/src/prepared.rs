@@ -59,18 +59,14 @@ pub fn check_output(output: &Location, body: &Body, write: &WriteOptions) -> Res
         return Ok(None);
     }
     let planned = plan_of(output, &write.store)?;
-    match &planned {
-        Some(planned) => match planned.differing_flag(body) {
-            None => {}
-            Some(flag) => {
-                let failure = Failure::usage(format!("{flag} differs from the unfinished run")).at(output);
-                return Err(failure.hint("start over with --overwrite"));
-            }
-        },
-        None => match finished(output, &write.store)? {
-            Some(found) => body.check_written(&found)?,
-            None => {}
-        },
+    if let Some(flag) = planned.as_ref().and_then(|planned| planned.differing_flag(body)) {
+        let failure = Failure::usage(format!("{flag} differs from the unfinished run")).at(output);
+        return Err(failure.hint("start over with --overwrite"));
+    }
+    if planned.is_none()
+        && let Some(found) = finished(output, &write.store)?
+    {
+        body.check_written(&found)?;
     }
     Ok(planned)
 }

@@ -185,7 +185,8 @@ impl Report<'_> {
         let times = self.options.ensemble.steps / self.statistics_every() + 1;
         let format = if self.options.zarr_format == 2 { ZarrFormat::V2 } else { ZarrFormat::V3 };
         let (output, options) = (Location::output(target)?, &self.options.write.store);
-        Ok(Statistics::Store(StatisticsStore::begin(&output, times, format, self.overwrite, options)?))
+        let store = StatisticsStore::begin(&output, times, format, self.overwrite, options)?;
+        Ok(Statistics::Store(Box::new(store)))
     }
 
     /// Writes statistics of the states of every `every`-th step, without keeping them.
@@ -260,7 +261,7 @@ impl Report<'_> {
 /// Where statistics go.
 enum Statistics {
     Rows(Sink),
-    Store(StatisticsStore),
+    Store(Box<StatisticsStore>),
 }
 
 /// Writes the statistics of a variable at one time.
