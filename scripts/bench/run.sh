@@ -77,33 +77,38 @@ bench() {
     rm -f "$out/one.jsonl" "$out/one.err"
 }
 
-if [ -n "$build" ]; then
-    cargo build --release --workspace --bins --locked --manifest-path "$top/Cargo.toml"
-    cargo build --release -p zcodec --example bare_loop --locked --manifest-path "$top/Cargo.toml"
-fi
-for file in "$here"/requirements-*.txt; do
-    name=${file##*/requirements-}
-    make_environment "${name%.txt}"
-done
+# In one piece, so that a change of this file does not change a run.
+run_all() {
+    if [ -n "$build" ]; then
+        cargo build --release --workspace --bins --locked --manifest-path "$top/Cargo.toml"
+        cargo build --release -p zcodec --example bare_loop --locked --manifest-path "$top/Cargo.toml"
+    fi
+    for file in "$here"/requirements-*.txt; do
+        name=${file##*/requirements-}
+        make_environment "${name%.txt}"
+    done
 
-bench zinspect "--rounds 1 --patience 0 --arrays 400"
-bench zrecompress "--rounds 1 --patience 0 --chunks 30"
-bench large_chunks "--rounds 1 --patience 0 --steps 2"
-bench rechunk "--rounds 1 --patience 0 --steps 48 --chunks 24,16,16"
-bench zpoint "--rounds 1 --patience 0 --steps 24 --arrays 200 --blocks 20 --places 100"
-bench zfetch "--rounds 1 --patience 0 --scale 0.1"
-bench zfetch_faults "--limit 10"
-bench zvalidate "--rounds 1 --patience 0 --chunks 24 --small 2000 --keys 20000"
-bench zdedup "--rounds 1 --patience 0 --maps 9 --arrays 100"
-bench lorenz_ens "--rounds 1 --patience 0"
-bench pipeline "--rounds 0 --patience 0 --features 5 --maps 1 --batches 3"
-bench scaling "--rounds 0 --patience 0 --arrays 10000 --chunks 1000000 --stored 10000 --points 1000 --file-ids 8"
-bench lessons "--rounds 0 --patience 0 --steps 24 --files 20"
+    bench zinspect "--rounds 1 --patience 0 --arrays 400"
+    bench zrecompress "--rounds 1 --patience 0 --chunks 30"
+    bench large_chunks "--rounds 1 --patience 0 --steps 2"
+    bench rechunk "--rounds 1 --patience 0 --steps 48 --chunks 24,16,16"
+    bench zpoint "--rounds 1 --patience 0 --steps 24 --arrays 200 --blocks 20 --places 100"
+    bench zfetch "--rounds 1 --patience 0 --scale 0.1"
+    bench zfetch_faults "--limit 10"
+    bench zvalidate "--rounds 1 --patience 0 --chunks 24 --small 2000 --keys 20000"
+    bench zdedup "--rounds 1 --patience 0 --maps 9 --arrays 100"
+    bench lorenz_ens "--rounds 1 --patience 0"
+    bench pipeline "--rounds 0 --patience 0 --features 5 --maps 1 --batches 3"
+    bench scaling "--rounds 0 --patience 0 --arrays 10000 --chunks 1000000 --stored 10000 --points 1000 --file-ids 8"
+    bench lessons "--rounds 0 --patience 0 --steps 24 --files 20"
 
-python=$target/peers-venv/bin/python
-page=()
-[ -n "$quick" ] || [ ! "$out" -ef "$here/results" ] || page=(--page "$top/man/blosc-threads.md")
-python3 "$here/report.py" "$out" ${quick:+--quick} "${page[@]}"
-"$python" "$here/charts.py" "$out" || echo "no charts: matplotlib is not installed" >&2
-echo "$out/results.md" >&2
-exit "$failed"
+    python=$target/peers-venv/bin/python
+    page=()
+    [ -n "$quick" ] || [ ! "$out" -ef "$here/results" ] || page=(--page "$top/man/blosc-threads.md")
+    python3 "$here/report.py" "$out" ${quick:+--quick} "${page[@]}"
+    "$python" "$here/charts.py" "$out" || echo "no charts: matplotlib is not installed" >&2
+    echo "$out/results.md" >&2
+    exit "$failed"
+}
+
+run_all
