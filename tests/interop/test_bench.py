@@ -1,9 +1,12 @@
-"""The table of the benchmarks (scripts/bench): what they print becomes rows with goals, and the stores of scaling.py are Zarr."""
+"""The table of the benchmarks (scripts/bench): what they print becomes rows with goals, the stores of scaling.py are Zarr, and
+the object server lists what is there."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ import zarr
 
 BENCH = Path(__file__).parents[2] / "scripts/bench"
 sys.path.append(str(BENCH))
+import object_server  # noqa: E402
+import pipeline  # noqa: E402
 import scaling_data  # noqa: E402
 from rows import met, rows  # noqa: E402
 
@@ -87,3 +92,31 @@ def test_a_store_of_many_arrays_is_read_by_zarr_python(tmp_path):
     arrays = dict(zarr.open_group(store, mode="r").arrays())
     assert sorted(arrays) == ["feature_000000", "feature_000001", "feature_000002"]
     assert (arrays["feature_000002"][:] == np.arange(scaling_data.VALUES)).all()
+
+
+@pytest.mark.parametrize(
+    "prefix, delimiter, keys, folders",
+    [
+        ("", "/", ["top"], ["a.zarr/", "ab.zarr/"]),
+        ("a", "/", [], ["a.zarr/", "ab.zarr/"]),
+        ("a.zarr/", "/", ["a.zarr/zarr.json"], ["a.zarr/t/"]),
+        ("a.zarr/t", "", ["a.zarr/t/c/0", "a.zarr/t/zarr.json"], []),
+        ("a.zarr/zarr.json", "", ["a.zarr/zarr.json"], []),
+        ("nothing/", "/", [], []),
+        ("../", "", [], []),
+    ],
+)
+def test_the_object_server_lists_a_folder(tmp_path, prefix, delimiter, keys, folders):
+    for key in ("a.zarr/zarr.json", "a.zarr/t/zarr.json", "a.zarr/t/c/0", "ab.zarr/zarr.json", "top"):
+        path = tmp_path / "bucket" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(key)
+    server = SimpleNamespace(root=tmp_path, etag=lambda path, status: "etag")
+    answer = object_server.listing(server, "bucket", {"prefix": [prefix], "delimiter": [delimiter]})
+    assert re.findall("<Contents><Key>(.*?)</Key>", answer) == keys
+    assert re.findall("<CommonPrefixes><Prefix>(.*?)</Prefix>", answer) == folders
+
+
+def test_the_batches_of_the_pipeline_have_26_duplicates():
+    ids = [number for text in pipeline.RANGES for number in range(*map(int, text.split(":")))]
+    assert (len(pipeline.RANGES), len(ids), len(set(ids))) == (22, 95, 69)
