@@ -116,7 +116,11 @@ fn parts_make_the_same_store_and_a_second_run_is_complete() {
     let select = ["--var", "t2m", "--isel", "time=3:40"];
     let era5 = fixture("era5-uk-v2.zarr");
     zfetch(&era5, &one).args(select).run().expect(0);
-    zfetch(&era5, &parts).args(select).args(["--prepare", "--parts", "3"]).run().expect(0);
+    let prepare = || zfetch(&era5, &parts).args(select).args(["--prepare", "--parts", "3"]);
+    prepare().run().expect(0);
+    let prepared = prepare().run().expect(7);
+    assert!(prepared.stderr.contains("--overwrite to prepare it again"), "{}", prepared.stderr);
+    prepare().arg("--overwrite").run().expect(0);
     let to = |flags: &[&str]| Tool::hermetic("zfetch").args(["--json", "--to"]).arg(&parts).args(flags).run();
     for part in ["2/3", "1/3", "3/3"] {
         to(&["--part", part]).expect(0);

@@ -5,6 +5,7 @@ use zcodec::{crc32c_append, crc32c_combine};
 use zstore::{ByteRange, Stat, StoreError};
 use zwire::Failure;
 
+use crate::checks::Check;
 use crate::large::{IN_PARTS, LARGE, Names, Shared};
 use crate::memory::COPY_PIECE;
 use crate::object_parts::{ObjectParts, Step, Sum};
@@ -12,7 +13,6 @@ use crate::options::ArrivalCheck;
 use crate::read_back::checksum_of;
 use crate::received::Received;
 use crate::seconds::Seconds;
-use crate::checks::Check;
 use crate::transcode::{Job, Outcome, WorkerScratch};
 
 impl Job<'_> {

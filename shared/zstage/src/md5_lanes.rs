@@ -37,18 +37,13 @@ struct Words([u32; LANES]);
 impl Words {
     #[inline(always)]
     fn zip(mut self, other: Words, operation: impl Fn(u32, u32) -> u32) -> Words {
-        for lane in 0..LANES {
-            self.0[lane] = operation(self.0[lane], other.0[lane]);
-        }
+        self.0.iter_mut().zip(other.0).for_each(|(one, other)| *one = operation(*one, other));
         self
     }
 
     #[inline(always)]
-    fn map(mut self, operation: impl Fn(u32) -> u32) -> Words {
-        for lane in 0..LANES {
-            self.0[lane] = operation(self.0[lane]);
-        }
-        self
+    fn map(self, operation: impl Fn(u32) -> u32) -> Words {
+        Words(self.0.map(operation))
     }
 
     #[inline(always)]

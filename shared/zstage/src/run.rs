@@ -145,7 +145,7 @@ impl<W: Writer> Run<'_, W> {
 
     fn begin(&self, stores: &[Store], output: &Location) -> Result<Outcome, Failure> {
         let options = self.options;
-        let begin = || StagedStore::begin(output, options.begin, &options.store);
+        let begin = || StagedStore::begin(output, options.begin, &options.store).map_err(|error| self.not_begun(error));
         // In place, the lock is taken before planning, so that no other run changes the store in between.
         let is_appended_to = stores.len() > 1;
         let is_own_source =
@@ -196,6 +196,15 @@ impl<W: Writer> Run<'_, W> {
         let is_same = serde_json::to_value(&body).ok() == serde_json::to_value(&file.body).ok()
             && file.header.fingerprint == plan_file::fingerprint(&plan.plans);
         if is_same { Ok((body, plan)) } else { Err(changed()) }
+    }
+
+    /// The failure of a run that cannot begin. An output that is prepared is not continued by preparing it again.
+    fn not_begun(&self, error: StoreError) -> Failure {
+        let is_prepared = self.options.prepare.is_some() && matches!(error, StoreError::Unfinished { .. });
+        match is_prepared {
+            true => Failure::from(error).hint("--status shows its parts; use --overwrite to prepare it again"),
+            false => error.into(),
+        }
     }
 
     /// A dry run.

@@ -251,6 +251,11 @@ pub const EXAMPLES: &[(&str, &str)] = &[
          zfetch cache list --cache cache && \\\nzfetch cache verify --cache cache",
     ),
     (
+        "Fetch again what is damaged in an output",
+        "zfetch era5.zarr --to copy.zarr --var t2m && \\\n\
+         zvalidate --corrupt - copy.zarr | \\\n  zfetch era5.zarr --to copy.zarr --var t2m --repair -",
+    ),
+    (
         "In parts, on many machines",
         "zfetch --prepare --parts 4 era5.zarr --to copy.zarr --var t2m && \\\n\
          seq 4 | xargs -P2 -I{} zfetch --part {}/4 --to copy.zarr && \\\n\

@@ -36,6 +36,8 @@ mod tests {
 
     #[test]
     fn equal_options_have_one_client() {
+        // As the runtime of remote stores does.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let of = |seconds| {
             let options = ClientOptions::new().with_connect_timeout(Duration::from_secs(seconds));
             shared(&options).map(drop).expect("valid options");
