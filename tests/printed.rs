@@ -258,6 +258,38 @@ fn commands_of_the_readme_run_as_printed() {
     assert!(!commands.is_empty(), "no commands found in README.md");
 }
 
+/// The commands in the tables of lessons, on the stores of the tour. One that finds what its lesson is about ends with 1.
+#[test]
+fn commands_of_the_lessons_run() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let tables = readme.split_once("## Lessons and commands").unwrap().1.split_once("\n## ").unwrap().0;
+    let directory = directory_of_the_tour();
+    fs::write(directory.path().join("points.csv"), "id,lat,lon\nlondon,51.5,-0.1\n").unwrap();
+    let server = ObjectServer::start(directory.path(), vec![]);
+    let (tools, mut run) = (tools(), 0);
+    for row in tables.lines().filter(|line| line.starts_with('|')) {
+        for command in row.split('`').skip(1).step_by(2) {
+            if !tools.iter().any(|tool| command.starts_with(&format!("{tool} "))) {
+                continue;
+            }
+            let (store, output) = ("weather-v2.zarr", format!("out-{run}.zarr"));
+            let stores = if command.starts_with("zdedup") { "batch_*.zarr" } else { store };
+            let names = [("STORE...", stores), ("STORE", store), ("SRC", store), ("DST", &output), ("DIR", "cache")];
+            let names = names.into_iter().chain([
+                ("FILE", "points.csv"),
+                (" A ", " weather-v2.zarr "),
+                (" B", " weather-v2.zarr"),
+            ]);
+            let line = names.fold(command.to_owned(), |line, (name, value)| line.replace(name, value));
+            let done = shell(&format!("export ZTOOLS_CACHE=cache\n{line}"), directory.path(), &server);
+            let words = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert!(matches!(done.status.code(), Some(0 | 1)), "{}\n$ {line}\n{words}", done.status);
+            run += 1;
+        }
+    }
+    assert!(run >= 15, "{run} commands found");
+}
+
 /// The tour shows what a terminal shows, but for what is measured.
 #[test]
 fn commands_of_the_tour_print_what_it_shows() {
