@@ -91,7 +91,7 @@ run_all() {
     bench zinspect "--rounds 1 --patience 0 --arrays 400"
     bench zrecompress "--rounds 1 --patience 0 --chunks 30"
     bench large_chunks "--rounds 1 --patience 0 --steps 2"
-    bench rechunk "--rounds 1 --patience 0 --steps 48 --chunks 24,16,16"
+    bench rechunk "--rounds 1 --patience 0 --steps 48 --chunks 48,48,48"
     bench zpoint "--rounds 1 --patience 0 --steps 24 --arrays 200 --blocks 20 --places 100"
     bench zfetch "--rounds 1 --patience 0 --scale 0.1"
     bench zfetch_faults "--limit 10"
