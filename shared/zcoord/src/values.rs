@@ -184,7 +184,8 @@ impl Column {
         Column { kind: self.kind, values, missing }
     }
 
-    /// Columns one after the other; `None` if they are of different kinds. Numbers of different types become float64.
+    /// Columns one after the other; `None` if they are of different kinds. Integers of different types become int64 if they fit, other
+    /// numbers of different types float64 if it holds all integers.
     pub fn concatenated(columns: &[Column]) -> Option<Column> {
         let (first, others) = columns.split_first()?;
         let rows = || columns.iter().flat_map(|column| (0..column.len()).map(move |row| (column, row)));
@@ -197,8 +198,34 @@ impl Column {
         if columns.iter().any(|column| matches!(column.values, Values::Time(..) | Values::Text(_))) {
             return None;
         }
+        if let Some(integers) = columns.iter().map(Column::integers).collect::<Option<Vec<_>>>() {
+            let missing = rows().map(|(column, row)| column.is_missing(row)).collect();
+            return Some(Column { kind: Kind::Int(64), values: Values::I64(integers.concat()), missing });
+        }
+        if columns.iter().any(Column::exceeds_float64) {
+            return None;
+        }
         let numbers = rows().map(|(column, row)| column.number(row).unwrap_or(f64::NAN)).collect();
         Some(Column::new(Kind::Float(64), Values::F64(numbers)))
+    }
+
+    /// Its integers, if all fit int64.
+    fn integers(&self) -> Option<Vec<i64>> {
+        match &self.values {
+            Values::I64(values) => Some(values.clone()),
+            Values::U64(values) => values.iter().map(|value| i64::try_from(*value).ok()).collect(),
+            _ => None,
+        }
+    }
+
+    /// Whether it has integers that float64 does not hold.
+    fn exceeds_float64(&self) -> bool {
+        const MOST: u64 = 1 << 53;
+        match &self.values {
+            Values::I64(values) => values.iter().any(|value| value.unsigned_abs() > MOST),
+            Values::U64(values) => values.iter().any(|value| *value > MOST),
+            _ => false,
+        }
     }
 
     /// Indices as a column, for a dimension without a coordinate.

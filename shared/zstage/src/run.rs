@@ -394,8 +394,9 @@ impl<W: Writer> Run<'_, W> {
             .and_then(|()| self.tool.before_publishing(body, staged.objects()));
         let keep_journal = self.options.keep_journal.as_deref();
         let published = looked.and_then(|()| publish(staged, header, plan.stores, &pool, keep_journal));
-        published.inspect_err(|_| {
-            self.progress.warn(&format!("{path}: all chunks are written, but publishing failed; rerun with --resume"));
+        published.inspect_err(|failure| {
+            let next = if failure.advice().is_none() { "; rerun with --resume" } else { "" };
+            self.progress.warn(&format!("{path}: all chunks are written, but publishing failed{next}"));
         })?;
         self.progress.too_late();
         self.warn_stale_copy(header);

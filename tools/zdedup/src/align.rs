@@ -356,14 +356,17 @@ impl Alignment<'_> {
         let hint = "use --join override to take the values of the first batch";
         match differing {
             None => failure(format!("its values are not those in {first}")).hint(hint),
-            Some((count, largest)) if largest > 0.0 => {
+            Some((count, largest)) if largest > 0.0 && largest.is_finite() => {
                 let text = format!(
                     "{} not those in {first}; the largest difference is {largest}",
                     if count == 1 { "1 value is".to_owned() } else { format!("{count} values are") }
                 );
                 failure(text).hint(format!("if that is rounding, use --coord-tolerance {largest}; or {hint}"))
             }
-            Some((count, _)) => failure(format!("{} differ from {first}", human_counted(count, "value"))).hint(hint),
+            Some((count, _)) => {
+                let differ = if count == 1 { "differs" } else { "differ" };
+                failure(format!("{} {differ} from {first}", human_counted(count, "value"))).hint(hint)
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use zarray::{Array, Hierarchy, Node, Pool, VarFilter};
-use zcoord::{Column, Dataset, Mode, Values, dimensions, name, read_coordinate};
+use zcoord::{Column, Dataset, Mode, NOT_A_TIME, Values, dimensions, name, read_coordinate};
 use zstore::{Store, StoreOptions, Target};
 use zwire::{Exit, Failure, did_you_mean};
 
@@ -23,6 +23,8 @@ pub struct Batch {
     pub column: Column,
     /// A note on attributes of the coordinate that are not supported.
     pub note: Option<String>,
+    /// The path of the coordinate: groups may have others of the same name.
+    pub path: String,
     /// Paths of its variables along the dimension, if they were asked for.
     pub variables: Arc<BTreeSet<String>>,
 }
@@ -48,16 +50,19 @@ impl Batch {
         let array = coordinate(&hierarchy, dim, pool).map_err(|failure| failure.at(store.location()))?;
         let (column, note) = read_coordinate(&store, &array, Mode::Cf, pool, memory)?;
         check_precision(&store, &array, &column, pool, memory)?;
-        let variables = var.map_or_else(|| Ok(BTreeSet::new()), |var| variables(&hierarchy, dim, pool, var))?;
+        let variables =
+            var.map_or_else(|| Ok(BTreeSet::new()), |var| variables(&hierarchy, dim, &array.path, pool, var))?;
         let variables = Arc::new(variables);
-        Ok(Batch { number, name: store.location().to_string(), target: target.clone(), column, note, variables })
+        let (name, target, path) = (store.location().to_string(), target.clone(), array.path);
+        Ok(Batch { number, name, target, column, note, path, variables })
     }
 
     /// A batch of these values, which has no store.
     #[cfg(test)]
     pub fn of_column(column: Column) -> Batch {
         let variables = Arc::default();
-        Batch { number: 0, name: "b".into(), target: Target::from("b"), column, note: None, variables }
+        let (name, path) = ("b".to_owned(), "/x".to_owned());
+        Batch { number: 0, name, target: Target::from("b"), column, note: None, path, variables }
     }
 
     /// Number of its values.
@@ -67,12 +72,18 @@ impl Batch {
 }
 
 /// Paths of the variables along the dimension.
-fn variables(hierarchy: &Hierarchy, dim: &str, pool: &Pool, var: &VarFilter) -> Result<BTreeSet<String>, Failure> {
+fn variables(
+    hierarchy: &Hierarchy,
+    dim: &str,
+    coordinate: &str,
+    pool: &Pool,
+    var: &VarFilter,
+) -> Result<BTreeSet<String>, Failure> {
     let (dataset, failed) = Dataset::read(hierarchy, pool);
     match failed.into_iter().next() {
         Some(error) => Err(error.into()),
         None => {
-            let variables = dataset.arrays().filter(|array| is_variable(array, dim, var));
+            let variables = dataset.arrays().filter(|array| is_variable(array, dim, coordinate, var));
             Ok(variables.map(|array| array.path.clone()).collect())
         }
     }
@@ -80,23 +91,36 @@ fn variables(hierarchy: &Hierarchy, dim: &str, pool: &Pool, var: &VarFilter) -> 
 
 /// Times are compared as microseconds: those that are finer might be taken for duplicates.
 fn check_precision(store: &Store, array: &Array, column: &Column, pool: &Pool, memory: u64) -> Result<(), Failure> {
+    let Values::Time(times, _) = &column.values else { return Ok(()) };
     let units = array.attributes.get("units").and_then(serde_json::Value::as_str).unwrap_or_default();
-    let is_fine = units.trim_start().starts_with("nano")
-        || units.trim_start().starts_with("ns ")
-        || array.dtype.to_string().contains("ns");
-    if !is_fine || !matches!(column.values, Values::Time(..)) {
+    let dtype = array.dtype.to_string();
+    let is_nano =
+        units.trim_start().starts_with("nano") || units.trim_start().starts_with("ns ") || dtype.contains("ns");
+    if !is_nano && !dtype.contains('f') {
         return Ok(());
     }
     let raw = Array { attributes: serde_json::Map::new(), ..array.clone() };
     let (raw, _) = read_coordinate(store, &raw, Mode::Raw, pool, memory)?;
-    let finer = |count: &i64| count % 1000 != 0;
-    match &raw.values {
-        Values::I64(counts) if counts.iter().any(finer) => {
-            let failure = Failure::new(Exit::Unreadable, "times that are finer than a microsecond are not supported");
-            Err(failure.at(store.place(array.key_prefix())))
-        }
-        _ => Ok(()),
+    let is_finer = match &raw.values {
+        Values::I64(counts) => is_nano && counts.iter().any(|count| count % 1000 != 0),
+        Values::U64(counts) => is_nano && counts.iter().any(|count| count % 1000 != 0),
+        Values::F32(counts) => merges(times, counts),
+        Values::F64(counts) => merges(times, counts),
+        _ => false,
+    };
+    match is_finer {
+        true => Err(Failure::new(Exit::Unreadable, "times that are finer than a microsecond are not supported")
+            .at(store.place(array.key_prefix()))),
+        false => Ok(()),
     }
+}
+
+/// Whether different counts are the same microsecond.
+fn merges<T: PartialEq + Copy>(times: &[i64], counts: &[T]) -> bool {
+    let mut all: Vec<(i64, T)> = times.iter().copied().zip(counts.iter().copied()).collect();
+    all.retain(|(time, _)| *time != NOT_A_TIME);
+    all.sort_by_key(|(time, _)| *time);
+    all.windows(2).any(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1)
 }
 
 /// The coordinate of a dimension: the one-dimensional array of its name, at the root or else in the only group that has one.

@@ -130,7 +130,8 @@ impl<'a> Comparison<'a> {
     /// The variables along the dimension, apart from its coordinate, with the same one in the other batch; then those that only the
     /// other batch has.
     fn variables<'o>(&self, first: &'o Opened, other: &'o Opened) -> Vec<(&'o Array, Option<&'o Array>)> {
-        let is_wanted = |array: &&Array| is_variable(array, self.dim, &self.options.var);
+        let coordinate = &self.batches[first.number].path;
+        let is_wanted = |array: &&Array| is_variable(array, self.dim, coordinate, &self.options.var);
         let shared = first.dataset.arrays().filter(is_wanted).map(|array| (array, other.dataset.array(&array.path)));
         let only = other.dataset.arrays().filter(is_wanted).filter(|array| first.dataset.array(&array.path).is_none());
         let all = shared.chain(only.map(|array| (array, None)));

@@ -23,7 +23,7 @@ use crate::layout::{cannot_encode, laid_out, reads_again};
 use crate::options::{Options, OutputOptions};
 use crate::plan_body::{Body, GroupRuns};
 use crate::rules::{CopyMode, JoinMode};
-use crate::variables::{axis, is_coordinate};
+use crate::variables::axis;
 
 /// `zdedup` as a writer.
 pub struct Concat<'a> {
@@ -32,8 +32,8 @@ pub struct Concat<'a> {
     groups: Option<Vec<GroupRuns>>,
     /// The coordinate of the store that is appended to, as the choice was made from it.
     before: Option<&'a Column>,
-    /// Attributes of the coordinate: plans have none, and times are read by them.
-    coordinate: Mutex<serde_json::Map<String, serde_json::Value>>,
+    /// The coordinate of the first store.
+    coordinate: Mutex<Option<Array>>,
     /// The batches of each group.
     aligned: Mutex<Option<Arc<Vec<Aligned>>>>,
     /// Whether the ranges of a group fit chunks of a length along the dimension.
@@ -110,9 +110,6 @@ impl<'a> Concat<'a> {
         shapes: &Shapes,
         array: &Array,
     ) -> Result<ArrayPlan, Failure> {
-        if is_coordinate(array, &body.dim) {
-            *self.coordinate.lock() = array.attributes.clone();
-        }
         let Some(view) = aligned.view(array, runs)? else {
             let plan = ArrayPlan::new(array.clone(), Action::Copy("no such dimension"), body.append);
             return Ok(plan);
@@ -304,6 +301,7 @@ impl Writer for Concat<'_> {
         };
         let aligned = self.align(&groups, sources, &output, &crop, &dim)?;
         let attributes = attributes(&aligned);
+        *self.coordinate.lock() = coordinate(&sources.hierarchy, &dim, &sources.pool).map(Some)?;
         *self.aligned.lock() = Some(Arc::new(aligned));
         if self.options.appends {
             check_area(&crop, sources)?;
@@ -395,8 +393,10 @@ impl Writer for Concat<'_> {
     }
 
     fn check_written(&self, body: &Body, plans: &[ArrayPlan], written: &Store, pool: &Pool) -> Result<(), Failure> {
-        let Some(plan) = plans.iter().find(|plan| is_coordinate(&plan.array, &body.dim)) else { return Ok(()) };
-        let array = Array { attributes: self.coordinate.lock().clone(), ..plan.array.clone() };
+        let Some(coordinate) = self.coordinate.lock().clone() else { return Ok(()) };
+        let Some(plan) = plans.iter().find(|plan| plan.array.path == coordinate.path) else { return Ok(()) };
+        // Plans have no attributes, by which times are read.
+        let array = Array { attributes: coordinate.attributes, ..plan.array.clone() };
         body.check_coordinate(&array, written, pool, self.memory())
     }
 

@@ -130,6 +130,7 @@ fn different(batches: &[Batch]) -> Failure {
     let kind = |batch: &Batch| match &batch.column.values {
         Values::Time(_, calendar) => format!("times of the calendar {}", calendar.name()),
         Values::Text(_) => "text".into(),
+        Values::I64(_) | Values::U64(_) => "integers".into(),
         _ => "numbers".into(),
     };
     let first = batches.iter().find(|batch| !batch.column.is_empty()).or(batches.first());
@@ -166,5 +167,17 @@ mod tests {
         let text = Batch::of_column(text);
         let failure = Coordinate::new(&[batch(&[1.0]), text]).map(drop).expect_err("of two kinds");
         assert!(failure.to_string().contains("holds text"), "{failure}");
+    }
+
+    #[test]
+    fn large_integers_are_not_rounded() {
+        let large = |values: Values, kind| Batch::of_column(Column::new(kind, values));
+        let signed = || large(Values::I64(vec![1, (1 << 62) + 1]), Kind::Int(64));
+        let unsigned = large(Values::U64(vec![1 << 62, 1]), Kind::UInt(64));
+        let coordinate = Coordinate::new(&[signed(), unsigned]).expect("integers");
+        assert_eq!(coordinate.sorted(), [0, 3, 2, 1]);
+        assert_eq!(coordinate.compare(1, 2), Ordering::Greater);
+        let failure = Coordinate::new(&[signed(), batch(&[1.0])]).map(drop).expect_err("cannot be compared");
+        assert!(failure.to_string().contains("holds numbers, and that of b integers"), "{failure}");
     }
 }

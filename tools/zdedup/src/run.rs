@@ -274,7 +274,11 @@ fn check(summary: &DedupSummary, options: &Options) -> Result<(), Failure> {
     if options.rule.decides_conflicts() || (summary.duplicates == 0 && summary.conflicting == 0) {
         return Ok(());
     }
-    let decide = "use --keep first or --keep last, --prefer GLOB or --overlap to decide";
+    let decide = match (options.appends, &options.rule) {
+        (true, _) => "use --keep first to leave the new data out",
+        (false, Rule::Overlap(_)) => "use --overlap newer, replace or retain to decide",
+        (false, _) => "use --keep first or --keep last, --prefer GLOB or --overlap to decide",
+    };
     if summary.conflicting > 0 {
         let text = format!("{} more than once with different data", occur(summary.conflicting));
         return Err(Failure::new(Exit::No, text).hint(decide));

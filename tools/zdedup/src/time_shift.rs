@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use zarray::{Array, Number, NumberType, ZarrFormat, codec_name, fill_element};
-use zcoord::{Element, TimeUnits};
+use zcoord::{Element, TimeUnits, dimensions, name};
 use zstage::{Recode, is_stored_alike};
 
 /// Adds a whole number of units to counts of time.
@@ -12,6 +12,8 @@ pub struct TimeShift {
     offset: i64,
     /// Stored bytes that stand for a missing time, and what they become.
     missing: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Stored bytes that stand for a missing time in the output: no time may become one.
+    markers: Vec<Vec<u8>>,
 }
 
 impl TimeShift {
@@ -39,18 +41,21 @@ impl TimeShift {
         let number = Element::of(target).ok().and_then(|element| element.number());
         let number = number.ok_or_else(|| format!("times of type {} cannot be converted", target.dtype))?;
         let mut missing = Vec::new();
-        // The fill value of v2 marks missing times, unless it is 0, which readers of coordinates take for a time.
+        let mut markers = Vec::new();
+        // The fill value of v2 marks missing times, but in coordinates, whose values are times whatever it is.
         if let (ZarrFormat::V2, Ok(from), Ok(to)) = (source.format, fill_element(source), fill_element(target))
             && !source.fill_value.is_null()
-            && from.iter().any(|byte| *byte != 0)
+            && !is_dimension_coordinate(target)
         {
+            markers.push(to.clone());
             missing.push((from, to));
         }
         for name in ["_FillValue", "missing_value"] {
             let element = |array: &Array| array.attributes.get(name).and_then(|value| number.element(value));
+            markers.extend(element(target));
             missing.extend(element(source).zip(element(target)));
         }
-        Ok(Some(TimeShift { number, offset, missing }))
+        Ok(Some(TimeShift { number, offset, missing, markers }))
     }
 
     fn moved(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
@@ -66,7 +71,12 @@ impl TimeShift {
         let encoded = moved.and_then(|moved| self.number.encode(moved));
         // What was rounded to fewer bits is another time.
         let encoded = encoded.filter(|bytes| self.number.decode(bytes) == moved);
-        encoded.ok_or_else(|| format!("the time {number} has no exact value in the units of the output"))
+        let encoded =
+            encoded.ok_or_else(|| format!("the time {number} has no exact value in the units of the output"))?;
+        match self.markers.contains(&encoded) {
+            true => Err(format!("the time {number} would be marked as missing in the units of the output")),
+            false => Ok(encoded),
+        }
     }
 }
 
@@ -84,6 +94,11 @@ impl Recode for TimeShift {
     fn describe(&self) -> String {
         format!("time{:+} {:?}", self.offset, self.missing)
     }
+}
+
+/// Whether an array is the coordinate of its own dimension.
+fn is_dimension_coordinate(array: &Array) -> bool {
+    dimensions(array).is_some_and(|names| names == [name(&array.path)])
 }
 
 /// Whether codecs change elements before they become bytes.
@@ -121,6 +136,9 @@ mod tests {
         let moved = shifted("<i4", "hours since 2019-01-02", "hours since 2019-01-01", &words(&[0, 5, -1]));
         assert_eq!(moved, Ok(words(&[24, 29, -1])));
         let refused = |from, to, bytes: &[u8]| shifted("<i4", from, to, bytes).expect_err("refused");
+        // 24 hours before is -1, which marks missing times.
+        let marked = refused("hours since 2019-01-01", "hours since 2019-01-02", &words(&[23]));
+        assert!(marked.contains("marked as missing"), "{marked}");
         refused("hours since 2019-01-01T00:30", "hours since 2019-01-01", &words(&[0]));
         refused("days since 2019-01-01", "hours since 2019-01-01", &words(&[0]));
         let late = refused("hours since 2019-01-02", "hours since 2019-01-01", &words(&[i32::MAX]));

@@ -29,7 +29,9 @@ pub fn is_coordinate(array: &Array, dim: &str) -> bool {
     array.shape.len() == 1 && axis(array, dim) == Some(0) && name(&array.path) == dim
 }
 
-/// Whether an array is a variable along `dim`, and not the coordinate itself.
-pub fn is_variable(array: &Array, dim: &str, var: &VarFilter) -> bool {
-    axis(array, dim).is_some() && !is_coordinate(array, dim) && var.matches(&array.path)
+/// Whether an array is a variable along `dim`, and not the coordinate of the batch at the path `coordinate`. Those of groups are variables,
+/// which come along with others.
+pub fn is_variable(array: &Array, dim: &str, coordinate: &str, var: &VarFilter) -> bool {
+    let is_wanted = || var.matches(&array.path) || is_coordinate(array, dim);
+    axis(array, dim).is_some() && array.path != coordinate && is_wanted()
 }
