@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -90,7 +91,9 @@ def stores(*args, python=None):
 
 @contextlib.contextmanager
 def workspace(given):
-    """The given directory, which is kept with its stores for the next run, or a new one in memory, removed at the end."""
+    """The given directory, which is kept with its stores for the next run, or a new one in memory, removed at the end, also when
+    the benchmark is told to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if given:
         Path(given).mkdir(parents=True, exist_ok=True)
         yield Path(given)
