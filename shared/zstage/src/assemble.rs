@@ -10,6 +10,7 @@ use zwire::{Exit, Failure};
 use crate::array_plan::ArrayPlan;
 use crate::assemble_texts::assemble_texts;
 use crate::assembly_buffers::{AssemblyBuffers, fill_with};
+use crate::checks::Check;
 use crate::chunk::{decode, encode};
 use crate::encoding::Encoding;
 use crate::objects::Item;
@@ -19,7 +20,6 @@ use crate::read_back::checksum_of;
 use crate::received::Received;
 use crate::rechunk::source_hash;
 use crate::source_objects::{is_own, other_fill};
-use crate::checks::Check;
 use crate::task::Task;
 use crate::transcode::{Outcome, WorkerScratch};
 

@@ -35,6 +35,9 @@ impl Stored {
     }
 }
 
+/// Whether a document that is there (the second text) is as good as the one of the plan, by its key.
+type IsSame = dyn Fn(&str, &[u8], &[u8]) -> bool + Sync;
+
 impl OutputPlan<'_> {
     /// Checks that `written` is what this plan writes, whatever attributes it was given since, and counts its objects.
     ///
@@ -75,7 +78,7 @@ impl OutputPlan<'_> {
         &self,
         format: Format,
         written: &Store,
-        is_same: &(dyn Fn(&str, &[u8], &[u8]) -> bool + Sync),
+        is_same: &IsSame,
     ) -> Result<(), Failure> {
         let is_same = |key: &str, text: &[u8]| -> Result<bool, StoreError> {
             let mut found = Vec::new();

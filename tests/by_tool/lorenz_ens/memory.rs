@@ -35,7 +35,7 @@ fn states_fit_or_are_refused() {
         (&["--every", "2", "-o", "a.csv"], 72),
         (&["-o", "a.zarr", "--chunks", "500,5"], 48),
     ] {
-        let mebibytes = 1_000_000 * bytes >> 20;
+        let mebibytes = (1_000_000 * bytes) >> 20;
         refused(directory.path(), mebibytes / 2 - 1, &[&million[..], more].concat());
         within(directory.path(), mebibytes + 12, &[&million[..], more].concat());
     }

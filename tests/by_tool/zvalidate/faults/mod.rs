@@ -12,7 +12,7 @@ mod values;
 use std::fs;
 
 use harness::{Outcome, Tool};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::made::{FORMATS, Format, Scene};
 
