@@ -25,7 +25,7 @@ use crate::seconds::Seconds;
 use crate::source_objects::sources_now;
 use crate::stats::{self, Stats};
 use crate::task::Task;
-use crate::transcode::{Job, Outcome, WorkerScratch};
+use crate::transcode::{Job, ObjectBuffers, Outcome, WorkerScratch};
 use crate::view::ObjectSource;
 
 /// Of a sample, every such object is verified.
@@ -48,6 +48,7 @@ impl Task<'_> {
             objects: Objects::new(self.store(), self.plans, &self.work),
             memory: Semaphore::new(self.memory_bytes),
             scratch: ScratchPool::new(self.options.jobs, || ChunkScratch::with_limit(Some(self.memory_bytes))),
+            buffers: ScratchPool::new(self.options.jobs, ObjectBuffers::default),
             report: &report,
             seconds: Mutex::default(),
             met: AtomicU64::new(0),
@@ -142,6 +143,8 @@ struct Workers<'a> {
     objects: Objects<'a>,
     memory: Semaphore,
     scratch: ScratchPool<ChunkScratch>,
+    /// Buffers of stored and assembled objects: only those of workers that have a permit are filled.
+    buffers: ScratchPool<ObjectBuffers>,
     report: &'a Report<'a>,
     seconds: Mutex<Seconds>,
     /// Units of the journal that were met again.
@@ -213,6 +216,21 @@ impl Workers<'_> {
         let whole = || item.stat.map(|stat| stat.size).or(plan.object_bytes()).unwrap_or(0);
         let ignores_ranges = self.task.source_of(plan, item).is_some_and(zstore::Store::ignores_ranges);
         let _permit = self.memory.acquire(if ignores_ranges { need.max(whole()) } else { need });
+        // Back in the pool before the permit is: a worker that waits for memory holds none.
+        let mut buffers = self.buffers.take();
+        scratch.swap(&mut buffers);
+        let made = self.make_within(plan, item, scratch);
+        scratch.swap(&mut buffers);
+        made
+    }
+
+    /// Makes one output object, with the memory for it.
+    fn make_within(
+        &self,
+        plan: &ArrayPlan,
+        item: &Item,
+        scratch: &mut WorkerScratch,
+    ) -> Result<(Stats, Vec<Failure>), Failure> {
         if !self.task.staged.is_private() {
             // From the first object on there is something that only the plan knows of.
             self.task.staged.keep();

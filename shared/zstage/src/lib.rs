@@ -98,7 +98,7 @@ pub use new_store::NewStore;
 pub use options::{ArrivalCheck, Begin, OnBadChunk, OnChange, ScratchPlace, Shards, Verify, WriteOptions};
 pub use outcome::{Outcome, Summary};
 pub use output_plan::{OutputPlan, PlanArray, Planned};
-pub use parts::Status;
+pub use parts::{Status, missing_text};
 pub use piece::{Piece, Recode, ViewError};
 pub use placement::Placement;
 pub use plan_file::{MemoryPlan, PlanFile};

@@ -36,6 +36,14 @@ impl Status {
     }
 }
 
+/// Which parts are missing, in words.
+pub fn missing_text(missing: &str, parts: u32) -> String {
+    match missing.contains([',', '-']) {
+        true => format!("parts {missing} of {parts} are missing"),
+        false => format!("part {missing} of {parts} is missing"),
+    }
+}
+
 /// The numbers in job-array syntax.
 fn numbers(text: &str) -> impl Iterator<Item = u32> {
     text.split(',')

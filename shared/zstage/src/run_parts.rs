@@ -75,7 +75,7 @@ impl<W: Writer> Run<'_, W> {
         };
         let missing = parts::missing(&staged, file.header.parts)?;
         if !missing.is_empty() {
-            let text = format!("parts {} of {} are missing", parts::ranges(&missing), file.header.parts);
+            let text = parts::missing_text(&parts::ranges(&missing), file.header.parts);
             let output = shell_quote(&output.to_string());
             let hint = format!("run each with {} --part I/{} {}{output}", W::TOOL, file.header.parts, W::OUTPUT_FLAG);
             return Err(Failure::new(Exit::No, text).at(output).hint(hint));

@@ -11,6 +11,7 @@ use crate::array_plan::ArrayPlan;
 use crate::assembly_buffers::AssemblyBuffers;
 use crate::backup::keep_replaced;
 use crate::changes::Changes;
+use crate::checks::Check;
 use crate::chunk::{ChunkScratch, check_decodes, recode_owned};
 use crate::encoding::Encoding;
 use crate::large::LargeObjects;
@@ -20,12 +21,18 @@ use crate::placement::Placement;
 use crate::received::Arrivals;
 use crate::seconds::Seconds;
 use crate::stats::Stats;
-use crate::checks::Check;
 
 /// Number of attempts on an object that another program writes at the same time.
 pub const TRIES: usize = 5;
 
-/// Buffers and timings that a worker keeps from object to object.
+/// Buffers that are kept from object to object, for one object at a time.
+#[derive(Default)]
+pub struct ObjectBuffers {
+    stored: Vec<u8>,
+    assembly: AssemblyBuffers,
+}
+
+/// Buffers and timings of a worker.
 #[derive(Default)]
 pub struct WorkerScratch {
     /// A stored object.
@@ -36,6 +43,14 @@ pub struct WorkerScratch {
     pub seconds: Seconds,
     /// Decoded bytes of the object in the making that the progress shows already.
     pub shown: u64,
+}
+
+impl WorkerScratch {
+    /// Exchanges the buffers.
+    pub fn swap(&mut self, buffers: &mut ObjectBuffers) {
+        std::mem::swap(&mut self.stored, &mut buffers.stored);
+        std::mem::swap(&mut self.assembly, &mut buffers.assembly);
+    }
 }
 
 /// The outcome of one object.
