@@ -65,6 +65,17 @@ pub trait Tool: CommandFactory + FromArgMatches {
     /// at the first signal.
     fn writes(&self) -> bool;
 
+    /// Whether this run ends at a signal or its deadline with an error record and a summary, which takes a moment: it looks for
+    /// them while it works. Otherwise it ends at once.
+    fn heeds_stop(&self) -> bool {
+        self.writes()
+    }
+
+    /// Whether a run that was stopped can be continued with `--resume`.
+    fn resumes(&self) -> bool {
+        self.writes()
+    }
+
     /// The output file of the records; `None` for stdout.
     fn records_file(&self) -> Option<&Path> {
         self.common().output.as_deref().filter(|path| path.as_os_str() != "-")
@@ -209,7 +220,7 @@ fn without_secrets(text: String) -> String {
 fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     let common = tool.common();
     let status = Status::new(name, common, started);
-    let stop = Stop::listen(tool.writes());
+    let stop = Stop::listen(tool.heeds_stop());
     if tool.writes() && !common.quiet {
         let text = format!("{name}: stopping after the chunks in progress; press again to stop now");
         let screen = status.screen();
@@ -233,7 +244,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     zstore::take_notices().iter().for_each(|text| session.status.warn(text));
     session.status.count_hidden();
     // After a signal, any failure is a consequence of the signal.
-    let result = session.stop.requested().map_or(result, |exit| Err(Failure::stopped(exit)));
+    let result = session.stop.requested().map_or(result, |exit| Err(stopped(exit, tool.resumes())));
     let (exit, totals) = match result {
         Ok(ending) => (ending.exit, ending.totals),
         Err(failure) if failure.is_closed_pipe() => return Exit::Done,
@@ -257,9 +268,16 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     match session.out.finish(summary, &session.status.elapsed()) {
         Ok(()) => exit,
         Err(failure) if failure.is_closed_pipe() => Exit::Done,
-        Err(failure) if exit == Exit::Done || exit == Exit::Output => session.status.failure(&failure),
+        // An answer that nobody can read is no answer.
+        Err(failure) if [Exit::Done, Exit::No, Exit::Output].contains(&exit) => session.status.failure(&failure),
         Err(_) => exit,
     }
+}
+
+/// The failure of a run that was stopped.
+fn stopped(exit: Exit, resumes: bool) -> Failure {
+    let failure = Failure::stopped(exit);
+    if exit == Exit::Refused && !resumes { failure.hint("raise --deadline") } else { failure }
 }
 
 /// URLs for fsspec may name a cache, which is left out.

@@ -74,7 +74,8 @@ pub struct WriterFlags {
     #[arg(long, conflicts_with_all = ["finish", "overwrite"], help_heading = MANY)]
     pub status: bool,
     /// With --status: print only the missing parts, in job-array syntax ("3,7-9")
-    #[arg(long, requires = "status", help_heading = MANY)]
+    // What conflicts with --status would lift the requirement.
+    #[arg(long, requires = "status", conflicts_with_all = ["prepare", "part", "part_index", "finish", "overwrite"], help_heading = MANY)]
     pub missing: bool,
     /// With --missing: count parts from 0, as --part-index does
     #[arg(long, requires = "missing", help_heading = MANY)]

@@ -45,8 +45,10 @@ pub fn three_digits(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
     }
-    let scale = 10f64.powi(2 - value.abs().log10().floor() as i32);
-    (value * scale).round() / scale
+    let digits = 2 - value.abs().log10().floor() as i32;
+    // A power of ten below 1 is not exact: large values are divided by one above it.
+    let scale = 10f64.powi(digits.abs());
+    if digits < 0 { (value / scale).round() * scale } else { (value * scale).round() / scale }
 }
 
 #[cfg(test)]
@@ -55,9 +57,14 @@ mod tests {
 
     #[test]
     fn small_throughputs_are_not_0() {
-        for (value, rounded) in
-            [(0.000_312_34, 0.000_312), (1.309_4, 1.31), (12_345.0, 12_300.0), (0.0, 0.0), (-2.0, -2.0)]
-        {
+        for (value, rounded) in [
+            (0.000_312_34, 0.000_312),
+            (1.309_4, 1.31),
+            (12_345.0, 12_300.0),
+            (46_312_345.0, 46_300_000.0),
+            (0.0, 0.0),
+            (-2.0, -2.0),
+        ] {
             assert_eq!(three_digits(value), rounded);
         }
         assert!(three_digits(f64::NAN).is_nan() && three_digits(f64::INFINITY).is_infinite());

@@ -1,8 +1,10 @@
 //! What a user can do about an error of a store.
 
+use std::path::Path;
+
 use zwire::shell_quote;
 
-use super::StoreError;
+use super::{StoreError, missing_directory};
 use crate::file_kind::{is_unfinished, neighbour};
 use crate::trouble::Trouble;
 
@@ -54,6 +56,9 @@ impl StoreError {
             StoreError::Dead { .. } => "check the server and the network, then run the command again",
             StoreError::Hidden { .. } => {
                 "use credentials that may list the bucket, or --missing-status 403 if its chunks may be missing"
+            }
+            StoreError::Write { place, source } if !place.contains("://") => {
+                return missing_directory(Path::new(place), source);
             }
             StoreError::Changed { .. } => "run the command again when nobody writes to the store",
             StoreError::TimedOut { .. } => "raise --timeout if the server is slow",
