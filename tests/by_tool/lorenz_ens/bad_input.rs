@@ -48,6 +48,9 @@ fn a_malformed_file_of_initial_conditions_is_named_with_its_line() {
         ("1,2,3\n4,5\n", "line 2: z is missing"),
         ("1,2,nan\n", "line 1: z is not a finite number"),
         ("", "no member is listed"),
+        ("x,y,z\n1,2,3\n1,2,3,4\n", "line 3: found 4 of 3 columns"),
+        ("x,x,y,z\n1,2,3,4\n", "line 1: column x occurs twice"),
+        ("x,y\n1,2\n", "line 1: no column z: found x,y"),
         ("x,y,z\n1,\"2,3\n", "line "),
     ] {
         fs::write(directory.path().join("ics.csv"), text).unwrap();
@@ -157,5 +160,71 @@ fn a_full_disk_is_an_output_error_and_can_be_continued() {
             assert!(text.contains("No space left on device"), "{text}");
         }
         refused => println!("skipped: no file system of its own: {refused:?}"),
+    }
+}
+
+/// A device, a pipe and a link keep their names; what is printed goes through them by redirection.
+#[test]
+fn only_a_regular_file_is_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("mine.csv"), "mine").unwrap();
+    std::os::unix::fs::symlink("mine.csv", at("link.csv")).unwrap();
+    assert!(Command::new("mkfifo").arg(at("pipe.csv")).status().unwrap().success());
+    let null = "/dev/null";
+    for (name, hint) in
+        [("link.csv", "choose another name"), ("pipe.csv", "--to csv > pipe.csv"), (null, "> /dev/null")]
+    {
+        for more in [&[][..], &["--overwrite"], &["--stats"], &["--stats", "--overwrite"]] {
+            let refused = lorenz(directory.path(), &[&["-m", "3", "--to", "csv", "-o", name], more].concat()).expect(7);
+            assert!(refused.stderr.contains(&format!("{name}: is not a regular file")), "{}", refused.stderr);
+            assert!(refused.stderr.contains(hint) && !refused.stderr.contains("--overwrite"), "{}", refused.stderr);
+        }
+    }
+    assert!(at("link.csv").symlink_metadata().unwrap().is_symlink());
+    assert!(!at("pipe.csv").symlink_metadata().unwrap().is_file());
+    lorenz(directory.path(), &["-m", "3", "--overwrite", "-o", "mine.csv"]).expect(0);
+    for output in ["no/such/a.zarr", "no/such/a.csv"] {
+        let gone = lorenz(directory.path(), &["-m", "3", "-o", output]).expect(7);
+        assert!(gone.stderr.contains("hint: create the directory first: mkdir -p no/such"), "{}", gone.stderr);
+    }
+}
+
+/// Also where the answer would be no.
+#[test]
+fn a_full_standard_output_is_a_failed_output() {
+    let directory = tempfile::tempdir().unwrap();
+    for more in [&[][..], &["--stats"], &["--plot", "a.svg"], &["--on-divergence", "stop"], &["--check"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(binary("lorenz-ens"));
+        let done =
+            command.current_dir(directory.path()).args(["-m", "3", "--dt", "1"]).args(more).stdout(full).output();
+        let done = done.unwrap();
+        let text = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(7), "{more:?}: {text}");
+        assert!(text.contains("stdout: No space left on device"), "{more:?}: {text}");
+    }
+}
+
+#[test]
+fn members_that_diverge_are_reported_by_measures() {
+    let directory = tempfile::tempdir().unwrap();
+    for measure in ["--check", "--compare", "--scaling=1"] {
+        let outcome = lorenz(directory.path(), &["-m", "3", "-s", "100", "--dt", "1", measure]).expect(1);
+        let summary = outcome.summary();
+        assert_eq!((&summary["diverged"], &summary["identical"]), (&json!(3), &json!(true)), "{measure}");
+        assert_eq!(outcome.of_type("diverged").len(), 3, "{measure}");
+        let fine = lorenz(directory.path(), &["-m", "3", "-s", "100", measure]).expect(0).summary();
+        assert_eq!(fine["diverged"], 0, "{measure}");
+    }
+}
+
+#[test]
+fn rates_have_three_digits() {
+    let directory = tempfile::tempdir().unwrap();
+    for method in lorenz(directory.path(), &["-m", "64", "-s", "1000", "--compare"]).expect(0).of_type("method") {
+        let rate = method["member_steps_per_second"].as_f64().unwrap();
+        let digits = format!("{rate:e}").split('e').next().unwrap().len();
+        assert!(digits <= "1.23".len(), "{rate}");
     }
 }

@@ -84,6 +84,10 @@ fn options_for_another_kind_of_output_are_refused() {
         (&["-m", "3", "--resume", "-o", "a.csv"][..], "--resume is for Zarr stores"),
         (&["-m", "3", "--dry-run", "-o", "a.jsonl"], "--dry-run is for Zarr stores"),
         (&["-m", "3", "--dry-run"], "missing option: -o DST"),
+        (&["-m", "3", "--checkpoint", "1s", "-o", "a.csv"], "--checkpoint is for Zarr stores"),
+        (&["-m", "3", "--checkpoint", "1s"], "missing option: -o DST"),
+        (&["-m", "3", "--scaling=0"], "use a number from 1 to 1024"),
+        (&["--grid", "90:-90:9,0:350:36", "--chunks", "latitude=3,time=2", "-o", "a"], "with --grid time=6"),
         (&["-m", "3", "--overwrite"], "--overwrite"),
         (&["-m", "3", "--to", "csv"], "--to csv prints rows instead of records"),
         (&["-m", "3", "--to", "jsonl"], "--to jsonl cannot be used with --format table"),
@@ -139,4 +143,23 @@ fn numbers_that_would_overflow_are_refused_by_name() {
     lorenz(directory.path(), &one).expect(0);
     let far = ["--file-ids", "4611686018427387902:4611686018427387904", "--times", "2"];
     lorenz(directory.path(), &[&grid[..2], &far, &["-o", "far"]].concat()).expect(0);
+}
+
+/// What requires --status never starts a run.
+#[test]
+fn the_missing_parts_are_asked_for_with_status() {
+    let directory = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (&["--missing"][..], "--status"),
+        (&["--missing", "-m", "3"], "--missing"),
+        (&["--missing", "-m", "3", "-o", "a.zarr"], "--missing"),
+        (&["--missing", "--from-zero", "-m", "3", "-o", "a.zarr"], "--missing"),
+        (&["--missing", "--finish", "-o", "a.zarr"], "--missing"),
+        (&["--missing", "--part", "1/2", "-o", "a.zarr"], "--missing"),
+        (&["--from-zero", "-m", "3"], "--from-zero"),
+    ] {
+        let refused = lorenz(directory.path(), arguments).expect(2);
+        assert!(refused.stderr.contains(words) && refused.stdout.is_empty(), "{arguments:?}: {}", refused.stderr);
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is written");
 }

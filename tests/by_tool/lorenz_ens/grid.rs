@@ -59,6 +59,23 @@ fn options_of_a_grid_that_do_not_fit_are_refused() {
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
+/// Faults are where no other batch holds the same values intact.
+#[test]
+fn faults_are_planted_in_file_ids_of_a_single_batch() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| {
+        let grid = ["--grid", "90:-90:9,0:350:36", "--times", "2", "--variables", "3", "--faults"];
+        lorenz(directory.path(), &[&grid[..], more].concat())
+    };
+    run(&["--batches", "2", "--file-ids", "0:8,2:6", "-o", "a"]).expect(0);
+    let missing =
+        |batch: &str, file: u64| !directory.path().join(format!("a/batch_{batch}.zarr/v10/c/{file}/0/0/0")).exists();
+    assert!(missing("00", 7) && !missing("00", 5) && !missing("01", 3));
+    let refused = run(&["--batches", "2", "--file-ids", "0:4,0:4", "-o", "b"]).expect(2);
+    assert!(refused.stderr.contains("--faults needs a file_id that only one batch has"), "{}", refused.stderr);
+    assert!(!directory.path().join("b").exists());
+}
+
 /// The archive of the demonstration, from one tool to the next.
 #[test]
 fn a_generated_archive_feeds_all_other_tools() {

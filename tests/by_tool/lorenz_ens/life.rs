@@ -132,6 +132,29 @@ fn a_signal_ends_a_long_integration() {
     assert!(!directory.path().join("a.csv").exists() && !directory.path().join("a.svg").exists());
 }
 
+/// Without a store, a stopped run also says so, in a message and as records.
+#[test]
+fn a_run_that_is_stopped_ends_with_an_error_and_a_summary() {
+    let directory = tempfile::tempdir().unwrap();
+    let far = ["-m", "300", "--steps", "9007199254740992"];
+    for more in [&[][..], &["--stats"], &["--check"], &["--to", "csv", "-o", "a.csv"]] {
+        let arguments = [&far[..], more].concat();
+        let late = lorenz(directory.path(), &[&arguments[..], &["--deadline", "300ms"]].concat()).expect(6);
+        assert!(late.stderr.starts_with("lorenz-ens: stopped: the deadline"), "{more:?}: {}", late.stderr);
+        assert!(late.stderr.contains("raise --deadline") && !late.stderr.contains("--resume"), "{}", late.stderr);
+        assert_eq!((late.of_type("error").len(), &late.summary()["exit"]), (1, &6.into()), "{more:?}");
+        let running = spawn(Tool::new("lorenz-ens").current_dir(directory.path()).arg("--json").args(&arguments));
+        std::thread::sleep(Duration::from_millis(500));
+        running.signal(Signal::TERM);
+        let outcome = running.end_within(Duration::from_secs(20));
+        assert_eq!(outcome.code, 143, "{more:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("lorenz-ens: interrupted by a signal"), "{more:?}: {}", outcome.stderr);
+        assert_eq!(outcome.summary()["exit"], 143, "{more:?}");
+    }
+    let store = [&far[..], &["--every", "4503599627370496", "-o", "a.zarr", "--deadline", "300ms"]].concat();
+    assert!(lorenz(directory.path(), &store).expect(6).stderr.contains("--resume"));
+}
+
 /// `--every` beyond `--steps`: only the initial conditions, and nothing is integrated after them.
 #[test]
 fn nothing_is_integrated_after_the_last_time() {

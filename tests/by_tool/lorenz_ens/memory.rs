@@ -84,3 +84,16 @@ fn grids_fit_or_are_refused() {
     refused(directory.path(), 16, &grid);
     within(directory.path(), 48, &grid);
 }
+
+/// A worker that waits for memory holds none.
+#[test]
+fn more_jobs_than_fit_need_no_more_memory() {
+    let directory = harness::directory();
+    let large = ["-m", "40000", "-s", "400", "--chunks", "8000,201", "--max-memory", "45M", "--timing"];
+    for jobs in ["1", "4", "8"] {
+        let outcome = lorenz(directory.path(), &[&large[..], &["-j", jobs, "-o", &format!("{jobs}.zarr")]].concat());
+        let peak = outcome.expect(0).summary()["peak_memory_bytes"].as_u64().unwrap();
+        // A second thread of a chunk has a buffer of its own besides.
+        assert!(peak < (45 << 20) + 2 * BESIDES, "-j {jobs}: {} MiB", peak >> 20);
+    }
+}

@@ -129,7 +129,7 @@ fn an_archive_of_other_parameters_is_not_continued() {
         (&["--spread", "1"], "--spread 0.5"),
         (&["--dt", "0.01"], "--dt 0.02"),
         (&["--every", "3"], "--every 2"),
-        (&["--file-ids", "3"], "--file-ids 4,8, not with --file-ids 3,6"),
+        (&["--file-ids", "3"], "--file-ids 4:8, not with --file-ids 3:6"),
         (&["--faults", "--file-ids", "4"], "--faults 0, not with --faults 3"),
     ] {
         let refused = run(more).expect(7);
@@ -147,4 +147,49 @@ fn an_archive_of_other_parameters_is_not_continued() {
     fs::remove_dir_all(archive.join("batch_00.zarr")).unwrap();
     lorenz(directory.path(), &[&GRID[..8], &["-o", "a"]].concat()).expect(7);
     assert!(tree(&archive) == before);
+}
+
+/// Steps of a single store report what they did, and which members diverge, also when all is published.
+#[test]
+fn steps_of_a_store_report_what_they_did() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| lorenz(directory.path(), &[more, &["-o", "a.zarr"]].concat());
+    let diverging = ["-m", "3", "--steps", "40", "--dt", "1"];
+    run(&[&diverging[..], &["--prepare", "--parts", "2"]].concat()).expect(1);
+    let tool = Tool::new("lorenz-ens").current_dir(directory.path());
+    let part = tool.args(["--part", "1/2", "-o", "a.zarr", "--format", "table"]).run().expect(0);
+    assert!(part.stdout.contains("3 members × 40 steps") && part.stdout.contains("verified"), "{}", part.stdout);
+    let early = run(&["--finish"]).expect(1);
+    assert!(early.stderr.contains("part 2 of 2 is missing"), "{}", early.stderr);
+    run(&["--part", "2/2"]).expect(0);
+    for words in ["member 0 is not finite from step", "3 members diverged"] {
+        let finished = run(&["--finish"]).expect(1);
+        assert!(finished.stderr.contains(words), "{}", finished.stderr);
+        assert_eq!(finished.summary()["diverged"], 3);
+    }
+    run(&[&diverging[..], &["--resume"]].concat()).expect(1);
+    lorenz(directory.path(), &[&diverging[..], &["-o", "b.zarr"]].concat()).expect(1);
+    assert!(tree(&directory.path().join("a.zarr")) == tree(&directory.path().join("b.zarr")));
+}
+
+#[test]
+fn a_dry_run_of_batches_describes_all_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let planned = lorenz(directory.path(), &[&GRID[..8], &["-n", "-o", "a"]].concat()).expect(0);
+    let written = lorenz(directory.path(), &[&GRID[..8], &["-o", "a"]].concat()).expect(0).summary();
+    let plan = planned.summary();
+    for (expected, done) in
+        [("arrays", "arrays"), ("objects_expected", "objects"), ("uncompressed_bytes", "uncompressed_bytes")]
+    {
+        assert_eq!(plan[expected], written[done], "{expected}: {plan}");
+    }
+    let stores: Vec<String> = planned.of_type("plan").iter().map(|plan| plan["store"].to_string()).collect();
+    for batch in ["a/batch_00.zarr", "a/batch_01.zarr", "a/batch_02.zarr"] {
+        assert_eq!(stores.iter().filter(|store| store.contains(batch)).count(), 9, "{stores:?}");
+    }
+    // The same after a run in parts.
+    lorenz(directory.path(), &[&GRID[..8], &["--prepare", "--parts", "2", "-o", "parts"]].concat()).expect(0);
+    step(directory.path(), &["--part", "1/2"]).expect(0);
+    step(directory.path(), &["--part", "2/2"]).expect(0);
+    assert_eq!(step(directory.path(), &["--finish"]).expect(0).summary()["arrays"], written["arrays"]);
 }

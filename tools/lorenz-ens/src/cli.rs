@@ -142,7 +142,7 @@ pub struct MethodFlags {
     #[arg(long)]
     pub compare: bool,
     /// Measure the parallel method with these numbers of threads [default: 1,2,4 and so on]
-    #[arg(long, value_name = "N,…", num_args = 0..=1, require_equals = true, default_missing_value = "0", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(0..=1024))]
+    #[arg(long, value_name = "N,…", num_args = 0..=1, require_equals = true, value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub scaling: Option<Vec<u16>>,
     /// Report or write statistics instead of states; at every K-th step, by default 100 times, with the leading Lyapunov exponent
     #[arg(long)]
@@ -208,7 +208,8 @@ pub struct GridFlags {
     /// Number of variables [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=grid::MOST_VARIABLES as u64))]
     pub variables: Option<u64>,
-    /// Plant faults: 26 file_ids that occur twice, a file that is all NaN, missing chunks and a damaged chunk
+    /// Plant faults: 26 file_ids that occur twice (with --file-ids, those that are given; in one batch, none), and in a batch that
+    /// alone has them, a file that is all NaN, missing chunks and a damaged chunk
     #[arg(long)]
     pub faults: bool,
 }
@@ -240,8 +241,10 @@ fn state(text: &str) -> Result<[f64; 3], String> {
 }
 
 fn chunk(text: &str) -> Result<ChunkShape, String> {
-    let wrong =
-        || "must be MEMBERS,TIMES, such as 64,1000 or member=64,time=1000; -1 is the whole dimension".to_owned();
+    let wrong = || {
+        "must be MEMBERS,TIMES, such as 64,1000 or member=64,time=1000, with --grid time=6; -1 is the whole dimension"
+            .to_owned()
+    };
     let number = |text: &str| match text.trim() {
         "-1" => Ok(u64::MAX),
         text => text.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(wrong),

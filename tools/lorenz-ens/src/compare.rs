@@ -92,11 +92,21 @@ fn startup(jobs: usize) -> f64 {
     (0..5).map(|_| once()).fold(f64::INFINITY, f64::min)
 }
 
-/// Measures all methods, and emits a record of each. Returns whether all agree, and the records.
+/// What was measured or checked.
+pub struct Results {
+    /// Whether all methods agree.
+    pub identical: bool,
+    /// A record of each method that was measured.
+    pub records: Vec<MethodRecord>,
+    /// The final states.
+    pub last: Ensemble,
+}
+
+/// Measures all methods, and emits a record of each.
 ///
 /// # Errors
 /// A signal; an output that cannot be written.
-pub fn compare(work: &Work, jobs: usize, session: &mut Session) -> Result<(bool, Vec<MethodRecord>), Failure> {
+pub fn compare(work: &Work, jobs: usize, session: &mut Session) -> Result<Results, Failure> {
     let mut last = None;
     let serial = work.fastest(Method::Serial, 1, &mut last, session)?;
     let vector = work.fastest(Method::Vector, 1, &mut last, session)?;
@@ -106,14 +116,14 @@ pub fn compare(work: &Work, jobs: usize, session: &mut Session) -> Result<(bool,
         record(work, Method::Vector, 1, &vector, &serial, &vector),
         record(work, Method::Parallel, jobs, &parallel, &serial, &vector),
     ];
-    emit(records.into(), session)
+    emit(records.into(), last, session)
 }
 
 /// Measures the parallel method with each number of threads.
 ///
 /// # Errors
 /// As [`compare`].
-pub fn scaling(work: &Work, jobs: &[usize], session: &mut Session) -> Result<(bool, Vec<MethodRecord>), Failure> {
+pub fn scaling(work: &Work, jobs: &[usize], session: &mut Session) -> Result<Results, Failure> {
     let mut last = None;
     let serial = work.fastest(Method::Serial, 1, &mut last, session)?;
     let vector = work.fastest(Method::Vector, 1, &mut last, session)?;
@@ -122,14 +132,14 @@ pub fn scaling(work: &Work, jobs: &[usize], session: &mut Session) -> Result<(bo
         let parallel = work.fastest(Method::Parallel, *jobs, &mut last, session)?;
         records.push(record(work, Method::Parallel, *jobs, &parallel, &serial, &vector));
     }
-    emit(records, session)
+    emit(records, last, session)
 }
 
-fn emit(records: Vec<MethodRecord>, session: &mut Session) -> Result<(bool, Vec<MethodRecord>), Failure> {
+fn emit(records: Vec<MethodRecord>, last: Option<Ensemble>, session: &mut Session) -> Result<Results, Failure> {
     for record in &records {
         session.out.emit(&Record::Method(Box::new(record.clone())))?;
     }
-    Ok((records.iter().all(|record| record.identical), records))
+    Ok(Results { identical: records.iter().all(|record| record.identical), records, last: last.unwrap_or_default() })
 }
 
 fn record(
@@ -166,7 +176,7 @@ fn lanes(method: Method) -> Lanes {
 ///
 /// # Errors
 /// As [`compare`].
-pub fn check(work: &Work, jobs: usize, session: &mut Session) -> Result<bool, Failure> {
+pub fn check(work: &Work, jobs: usize, session: &mut Session) -> Result<Results, Failure> {
     let stop = session.stop.clone();
     let serial = work.once(Method::Serial, &Pool::new(1), &stop)?.1;
     let mut all = true;
@@ -191,7 +201,7 @@ pub fn check(work: &Work, jobs: usize, session: &mut Session) -> Result<bool, Fa
         let last = work.once(Method::Parallel, &Pool::new(jobs), &stop)?.1;
         emit(Method::Parallel, Lanes::best(), jobs, &last)?;
     }
-    Ok(all)
+    Ok(Results { identical: all, records: Vec::new(), last: serial })
 }
 
 /// Whether two ensembles have the same bits; all NaNs count as one.

@@ -7,6 +7,8 @@ use zcli::{Align, Column, Drops, Row, Table};
 use zwire::{GeneratedRecord, MethodRecord, PlanRecord, Record, StateRecord, StatisticsRecord, Summary};
 use zwire::{human_bytes, human_count, human_counted};
 
+use crate::output::SOURCE;
+
 /// What a run reports in the rows of its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rows {
@@ -134,7 +136,10 @@ fn array_cells(array: &GeneratedRecord) -> Vec<String> {
 fn plan_text(plan: &PlanRecord) -> String {
     let objects = plan.objects_expected.map_or_else(|| "?".into(), |objects| human_counted(objects, "object"));
     let bytes = plan.uncompressed_bytes.map_or_else(|| "?".into(), human_bytes);
-    format!("{}: {objects}, {bytes} decoded, {}", plan.path, plan.to)
+    // Of several batches, each is named.
+    let store =
+        if plan.store == SOURCE { "" } else { plan.store.trim_end_matches('/').rsplit('/').next().unwrap_or_default() };
+    format!("{store}{}: {objects}, {bytes} decoded, {}", plan.path, plan.to)
 }
 
 /// A number of a table.

@@ -48,7 +48,7 @@ impl Ics {
             _ => wrong(error.to_string()),
         };
         let mut lines = BufReader::new(File::open(path).map_err(failed)?);
-        let (mut columns, mut is_first) = ([0, 1, 2], true);
+        let (mut columns, mut width, mut is_first) = ([0, 1, 2], 3, true);
         let (mut states, mut bytes) = (Vec::new(), Vec::new());
         for line in 1u64.. {
             let at_line = |what: String| wrong(format!("line {line}: {what}"));
@@ -64,11 +64,15 @@ impl Ics {
                 continue;
             }
             let fields: Vec<&str> = text.trim_start_matches('\u{feff}').split(',').map(unquoted).collect();
-            match header(&fields).filter(|_| is_first) {
-                Some(named) => columns = named,
-                None => push(&mut states, state(&fields, columns).map_err(at_line)?, memory, path)?,
+            if std::mem::take(&mut is_first) && is_header(&fields) {
+                (columns, width) = (header(&fields).map_err(at_line)?, fields.len());
+                continue;
             }
-            is_first = false;
+            let state = state(&fields, columns).map_err(at_line)?;
+            if fields.len() != width {
+                return Err(at_line(format!("found {} of {width} columns", fields.len())));
+            }
+            push(&mut states, state, memory, path)?;
         }
         match states.is_empty() {
             true => Err(wrong("no member is listed".into()).hint("write a line x,y,z for each member")),
@@ -124,10 +128,22 @@ fn unquoted(field: &str) -> &str {
     field.strip_prefix('"').and_then(|field| field.strip_suffix('"')).unwrap_or(field)
 }
 
-/// The columns of x, y and z, if the row is a header.
-fn header(row: &[&str]) -> Option<[usize; 3]> {
-    let column = |name: &str| row.iter().position(|field| field.eq_ignore_ascii_case(name));
-    Some([column("x")?, column("y")?, column("z")?])
+/// Whether the first row names columns: it has no number.
+fn is_header(row: &[&str]) -> bool {
+    row.iter().all(|field| field.parse::<f64>().is_err())
+}
+
+/// The columns of x, y and z.
+fn header(row: &[&str]) -> Result<[usize; 3], String> {
+    let mut columns = [0; 3];
+    for (place, name) in columns.iter_mut().zip(["x", "y", "z"]) {
+        let mut found = row.iter().enumerate().filter(|(_, field)| field.eq_ignore_ascii_case(name));
+        *place = found.next().ok_or_else(|| format!("no column {name}: found {}", row.join(",")))?.0;
+        if found.next().is_some() {
+            return Err(format!("column {name} occurs twice"));
+        }
+    }
+    Ok(columns)
 }
 
 fn state(row: &[&str], columns: [usize; 3]) -> Result<[f64; 3], String> {
@@ -176,6 +192,11 @@ mod tests {
             ("1,2,3\n\n1,2,inf\n", "line 3: z is not a finite number: \"inf\""),
             ("x,y,z\n", "no member is listed"),
             ("", "no member is listed"),
+            ("x,y,z\n1,2,3,4\n", "line 2: found 4 of 3 columns"),
+            ("1,2,3\n1,2,3,\n", "line 2: found 4 of 3 columns"),
+            ("x,y,z,name\n1,2,3\n", "line 2: found 3 of 4 columns"),
+            ("x,x,y,z\n1,2,3,4\n", "line 1: column x occurs twice"),
+            ("x,y\n1,2\n", "line 1: no column z: found x,y"),
             (&long, "line 2: is too long"),
         ] {
             let failure = read(text, 1 << 20).expect_err(expected);

@@ -1,5 +1,7 @@
 //! The options of `lorenz-ens`, from its flags.
 
+use std::time::Duration;
+
 use zcli::{Format, Stop};
 use zstage::{CodecOptions, Verify, WriteOptions};
 use zwire::{Failure, human_count};
@@ -24,6 +26,9 @@ const GRID_EVERY: u64 = 2;
 
 /// The most steps from the first time of a file to the last: every file is integrated on its own.
 const GRID_STEPS: u64 = 10_000_000;
+
+/// `--checkpoint` where it is not given.
+const CHECKPOINT: Duration = Duration::from_secs(10);
 
 /// file_ids of a batch, their times, and variables.
 const GRID_FILES: u64 = 4;
@@ -191,6 +196,10 @@ impl Args {
             given => given.clone().unwrap_or(FileIds::Each(GRID_FILES)).ranges(batches).map_err(Failure::usage)?,
         };
         let faults = Faults::of(&ranges).filter(|_| flags.faults);
+        if flags.faults && faults.is_none() {
+            let text = "--faults needs a file_id that only one batch has: all of --file-ids occur twice";
+            return Err(Failure::usage(text).hint("give a batch another range of --file-ids"));
+        }
         let every = self.method.every.unwrap_or(GRID_EVERY);
         let spec = |(number, file_ids): (u64, [i64; 2])| {
             let faults = faults.filter(|faults| faults.batch == number);
@@ -301,6 +310,7 @@ impl Args {
             ("--verify", self.verify.verify() != Verify::Full),
             ("--prepare", writer.prepare),
             ("--resume", writer.resume),
+            ("--checkpoint", writer.checkpoint != CHECKPOINT),
             ("--dry-run", writer.dry_run),
             ("--status", writer.status),
             ("--finish", writer.finish),

@@ -7,11 +7,11 @@ use zarray::{Array, ZarrFormat};
 use zcli::Stop;
 use zcodec::{Compressor, crc32c};
 use zstage::{Action, ArrayPlan, ArrayStats, Begin, CodecOptions, Encoding, Sources, Writer};
-use zstore::{Generator, Store, StoreOptions, Target};
+use zstore::{Generator, Location, Store, StoreOptions, Target};
 use zwire::{Exit, Failure, GeneratedRecord, Record};
 
 use crate::divergence::Divergence;
-use crate::grid::{BatchSpec, BatchStore, damage};
+use crate::grid::{BatchSpec, BatchStore, COORDINATES, damage};
 use crate::kernel::Lanes;
 use crate::parameters::{Parameters, check_written, difference, flag};
 use crate::trajectories::{Making, Trajectories, TrajectoryStore};
@@ -53,7 +53,9 @@ impl Body {
         let tag = u64::from(crc32c(&text));
         let making = making.clone();
         Ok(match &self.content {
-            Content::Trajectories(spec) => Box::new(TrajectoryStore::new(spec, self.format(), tag, making)?),
+            Content::Trajectories(spec) => {
+                Box::new(TrajectoryStore::new(spec, self.format(), tag, making, self.diverged.members)?)
+            }
             Content::Batch(spec) => Box::new(BatchStore::new(spec, self.format(), tag, making.memory, making.stop)?),
         })
     }
@@ -81,6 +83,14 @@ impl Body {
                 spec.damaged_key(self.format())
             }
             _ => None,
+        }
+    }
+
+    /// How many arrays the store has.
+    pub fn arrays(&self) -> u64 {
+        match &self.content {
+            Content::Trajectories(spec) => spec.arrays().len() as u64,
+            Content::Batch(spec) => COORDINATES as u64 + spec.variables,
         }
     }
 
@@ -140,13 +150,20 @@ pub struct Output {
     making: Making,
     /// Whether each array has a record.
     verbose: bool,
+    /// The store in records: a batch tells where it is written.
+    store: String,
 }
 
 impl Output {
     /// A writer. `memory` is the limit.
     pub fn new(wanted: Option<Body>, lanes: Lanes, memory: u64, stop: &Stop, verbose: bool) -> Output {
         let making = Making { lanes, memory, stop: stop.clone() };
-        Output { wanted, planned: Mutex::default(), making, verbose }
+        Output { wanted, planned: Mutex::default(), making, verbose, store: SOURCE.into() }
+    }
+
+    /// The writer of one of several batches, which records name.
+    pub fn of_batch(self, location: &Location) -> Output {
+        Output { store: location.to_string(), ..self }
     }
 
     /// What diverges, according to the command line or the plan.
@@ -199,6 +216,7 @@ impl Writer for Output {
 
     fn complete(&self, _: &Body, _: &ArrayPlan, record: &mut zwire::PlanRecord) {
         record.action = "generate".into();
+        record.store.clone_from(&self.store);
         record.from = "none".into();
     }
 
@@ -206,7 +224,7 @@ impl Writer for Output {
         let stats = &array.stats;
         (self.verbose || array.failed > 0).then(|| {
             Record::Generated(Box::new(GeneratedRecord {
-                store: SOURCE.into(),
+                store: self.store.clone(),
                 path: plan.array.path.clone(),
                 shape: plan.array.shape.clone(),
                 codec: plan.new_codec(),

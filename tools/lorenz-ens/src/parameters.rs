@@ -61,18 +61,27 @@ pub fn check_written(written: &Store, wanted: &Parameters) -> Result<(), Failure
             let flag = flag(name);
             format!(
                 "the output exists, and was written with {flag} {}, not with {flag} {}",
-                short(found),
-                short(wanted)
+                typed(name, found),
+                typed(name, wanted)
             )
         }
         Some((name, None, wanted)) => format!(
             "the output exists, but its attributes do not have {name}: it was not written with {} {}",
             flag(name),
-            short(wanted)
+            typed(name, wanted)
         ),
     };
     let failure = Failure::new(Exit::Output, text).at(written.location());
     Err(failure.hint("use another output, or --overwrite to replace it"))
+}
+
+/// The value of a parameter as it is typed.
+fn typed(name: &str, value: &Value) -> String {
+    match (name, value) {
+        // Of a batch: its range.
+        ("file_ids", Value::Array(range)) => range.iter().map(short).collect::<Vec<_>>().join(":"),
+        _ => short(value),
+    }
 }
 
 /// A value as it is typed.

@@ -9,6 +9,7 @@ use zwire::Failure;
 
 use crate::output::{Body, Content};
 use crate::parameters::attributes;
+use crate::trajectories::DIVERGED;
 
 /// Digits of the numbers of batches, fewest and most.
 const DIGITS: std::ops::RangeInclusive<usize> = 2..=6;
@@ -84,6 +85,15 @@ fn finished(output: &Location, options: &StoreOptions) -> Result<Option<Store>, 
             Ok(is_store.then_some(store))
         }
     }
+}
+
+/// How many members of a finished store diverge, by its attributes.
+///
+/// # Errors
+/// The store's.
+pub fn diverged_members(output: &Location, options: &StoreOptions) -> Result<u64, Failure> {
+    let attributes = finished(output, options)?.map(|store| attributes(&store)).transpose()?;
+    Ok(attributes.and_then(|attributes| attributes.get(DIVERGED).and_then(Value::as_u64)).unwrap_or(0))
 }
 
 /// How many batches the first one belongs to, by its plan or its attributes; `None` if it is neither begun nor finished.

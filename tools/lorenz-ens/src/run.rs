@@ -31,6 +31,16 @@ impl Tool for Args {
         self.common.output.is_some() || self.method.plot.is_some()
     }
 
+    /// Also without an output: integrating takes long.
+    fn heeds_stop(&self) -> bool {
+        true
+    }
+
+    fn resumes(&self) -> bool {
+        let is_store = matches!(self.place(), Ok(Place::Store(_)));
+        is_store && !self.method.stats
+    }
+
     /// Records go to standard output: the output holds trajectories.
     fn records_file(&self) -> Option<&Path> {
         None

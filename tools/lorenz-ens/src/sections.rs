@@ -63,7 +63,8 @@ the members. What does not fit into --max-memory is refused.
 
 The attributes of a store are the options that decide its values, by name:
 members, seed, rng, center, spread (or ics, a checksum), sigma, rho, beta, dt,
-integrator, steps and every. --resume of a finished store compares them.
+integrator, steps and every. --resume of a finished store compares them. If
+members diverge, diverged is their number.
 
 A member whose state is not finite stays so. With -o, all members are therefore
 integrated once to the end before anything is written, which takes a fraction
@@ -79,11 +80,12 @@ resolution, rounded to that. Half of the variables are packed as 16-bit
 integers. A day is short enough for neighbours to stay close, so that fields
 are smooth, and compress as weather does.
 
---faults, all in the last batch, in file_ids that no other batch has: u10 of
-the last but one is NaN at all times; of v10 the last one is missing; the first
-chunk of t2m of the last one is damaged, before the store gets its name (if it
-is a Blosc frame). Of 22 batches,
-the file_ids are those of the archive in which 26 duplicates were found.
+--faults, all in the last batch that has file_ids which no other batch has, and
+in those: u10 of the last but one is NaN at all times; of v10 the last one is
+missing; the first chunk of t2m of the last one is damaged, before the store
+gets its name (if it is a Blosc frame). Two batches or more have 26 file_ids
+twice, 22 batches those of the archive in which they were found; with
+--file-ids, those occur twice that are given twice.
 
 Before anything is written, members of a sample of the cells are integrated, and
 a time step with which they diverge is refused.

@@ -1,11 +1,12 @@
 //! Where rows go: records of the stream, or lines of CSV or JSON in a file that appears only when it is complete.
 
 use std::io::{BufWriter, IsTerminal, Write, stdout};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use zcli::Session;
 use zstore::{AtomicFile, Durability, Replace, missing_directory};
-use zwire::{Exit, Failure, Record};
+use zwire::{Exit, Failure, Record, shell_quote};
 
 use crate::place::{Place, RowFormat};
 
@@ -85,17 +86,29 @@ impl Sink {
         let Some((target, writer)) = self.target else { return Ok(()) };
         let path = target.target().to_owned();
         writer.into_inner().map_err(|error| failure(&path, error.error()))?;
+        // It may have come since.
+        check_free(&path, self.overwrite)?;
         let replace = if self.overwrite { Replace::File } else { Replace::Never };
         target.publish(replace, Durability::Full).map_err(|error| failure(&path, &error))
     }
 }
 
-/// Refuses a file that exists, unless it is to be overwritten.
+/// Refuses a file that exists, unless it is to be overwritten, and always what is no regular file: a device, a pipe or a link would
+/// lose its name to a file.
 ///
 /// # Errors
 /// [`Exit::Output`].
 pub fn check_free(path: &Path, overwrite: bool) -> Result<(), Failure> {
-    if !overwrite && path.symlink_metadata().is_ok() {
+    let Ok(found) = path.symlink_metadata() else { return Ok(()) };
+    if !found.is_file() {
+        let failure = Failure::new(Exit::Output, "is not a regular file, so it is not replaced").at(path.display());
+        let is_target = found.file_type().is_char_device() || found.file_type().is_fifo();
+        return Err(match is_target {
+            true => failure.hint(format!("redirect rows to it: --to csv > {}", shell_quote(&path.to_string_lossy()))),
+            false => failure.hint("choose another name"),
+        });
+    }
+    if !overwrite {
         let failure = Failure::new(Exit::Output, "already exists").at(path.display());
         return Err(failure.hint("choose another name, or use --overwrite"));
     }

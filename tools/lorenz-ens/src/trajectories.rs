@@ -23,6 +23,9 @@ const CHUNK_BYTES: u64 = 4 << 20;
 /// Members of a chunk by default: then a chunk is as good for the series of a member as for the ensemble at a time.
 const CHUNK_MEMBERS: u64 = 512;
 
+/// The attribute of a store with members that diverge: how many.
+pub const DIVERGED: &str = "diverged";
+
 /// The most memory for states that are kept at the starts of chunks, and the share of the memory limit that they may take.
 const KEPT_BYTES: u64 = 64 << 20;
 
@@ -57,7 +60,7 @@ impl Trajectories {
         [members.clamp(1, CHUNK_MEMBERS.max(values / times)), times]
     }
 
-    fn arrays(&self) -> Vec<ArraySpec> {
+    pub fn arrays(&self) -> Vec<ArraySpec> {
         let (count, times) = (self.initial.members(), self.times());
         let member = json!({"long_name": "ensemble member", "units": "1", "standard_name": "realization"});
         let time = json!({"long_name": "model time", "units": "1", "axis": "T"});
@@ -82,7 +85,7 @@ impl Trajectories {
         of_ensemble(self.initial.parameters(), &self.system, self.steps, self.every)
     }
 
-    fn attributes(&self) -> Map<String, Value> {
+    fn attributes(&self, diverged: u64) -> Map<String, Value> {
         let mut all = members(json!({
             "Conventions": "CF-1.11",
             "title": "Ensemble of the Lorenz-63 system",
@@ -90,6 +93,9 @@ impl Trajectories {
             "references": "Lorenz, E. N. (1963): Deterministic nonperiodic flow. J. Atmos. Sci. 20, 130-141",
         }));
         all.extend(self.parameters());
+        if diverged > 0 {
+            all.insert(DIVERGED.into(), diverged.into());
+        }
         all
     }
 
@@ -158,12 +164,18 @@ pub struct Making {
 }
 
 impl TrajectoryStore {
-    /// The store of `spec`.
+    /// The store of `spec`, of whose members so many diverge.
     ///
     /// # Errors
     /// States that do not fit into memory.
-    pub fn new(spec: &Trajectories, format: ZarrFormat, tag: u64, making: Making) -> Result<TrajectoryStore, Failure> {
-        let arrays = GeneratedArrays::new(format, &spec.attributes(), spec.arrays())?;
+    pub fn new(
+        spec: &Trajectories,
+        format: ZarrFormat,
+        tag: u64,
+        making: Making,
+        diverged: u64,
+    ) -> Result<TrajectoryStore, Failure> {
+        let arrays = GeneratedArrays::new(format, &spec.attributes(diverged), spec.arrays())?;
         let [members, times] = spec.chunks;
         let Making { lanes, memory, stop } = making;
         spec.initial.check_memory(spec.initial.bytes_to_write(), memory)?;
@@ -279,7 +291,7 @@ mod tests {
         let store = |every, stop: &Stop| {
             let spec = Trajectories { system, initial: initial.clone(), steps: 2 * every, every, chunks: [3, 2] };
             let making = Making { stop: stop.clone(), ..making() };
-            TrajectoryStore::new(&spec, ZarrFormat::V2, 0, making).expect("documents")
+            TrajectoryStore::new(&spec, ZarrFormat::V2, 0, making, 0).expect("documents")
         };
         let stop = Stop::never();
         let mut buffer = Vec::new();
@@ -312,7 +324,7 @@ mod tests {
         let initial = Initial::Drawn { members: 7, rng: Rng::Numpy, seed: 1, center: [0.0, 1.0, 20.0], spread: 1.0 };
         let store = |chunks| {
             let spec = Trajectories { system, initial: initial.clone(), steps: 41, every: 2, chunks };
-            TrajectoryStore::new(&spec, ZarrFormat::V2, 0, making()).expect("documents")
+            TrajectoryStore::new(&spec, ZarrFormat::V2, 0, making(), 0).expect("documents")
         };
         let value = |store: &TrajectoryStore, member: u64, time: u64| {
             let [members, times] = store.spec.chunks;

@@ -58,6 +58,8 @@ fn refused(flag: &str) -> Vec<&'static str> {
     let mut add = |names: &[&'static str]| all.extend_from_slice(names);
     match flag {
         "part" | "part_index" | "status" | "finish" => add(&IN_THE_PLAN),
+        // They require --status, which a flag that conflicts with it would lift.
+        "missing" | "from_zero" => add(&IN_THE_PLAN),
         "grid" => {
             add(&["members", "steps", "rng", "ics", "method", "to", "on_divergence"]);
             add(&["check", "compare", "scaling", "stats", "plot"]);

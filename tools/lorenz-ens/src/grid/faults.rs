@@ -13,7 +13,7 @@ const DUPLICATES: i64 = 26;
 /// file_ids of a batch that only it has.
 const OWN: i64 = 3;
 
-/// Where faults are planted: all in the last batch, in files that no other batch has.
+/// Where faults are planted: all in the last batch with files that no other batch has, in such files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Faults {
     /// The batch.
@@ -28,11 +28,15 @@ impl Faults {
     /// Variables that are needed.
     pub const VARIABLES: u64 = 3;
 
-    /// The faults of batches with these file_ids.
+    /// The faults of batches with these file_ids: in the last two files of a batch that no other has, or in the only one. `None` if
+    /// every file is in several batches.
     pub fn of(ranges: &[[i64; 2]]) -> Option<Faults> {
-        let [first, end] = *ranges.last()?;
-        let nan_file = if end - first > 1 { end - 2 } else { end - 1 };
-        Some(Faults { batch: ranges.len() as u64 - 1, nan_file, damaged_file: end - 1 })
+        let own = own(ranges);
+        let (batch, _) = *own.iter().max_by_key(|(batch, [_, end])| (*batch, *end))?;
+        let mut files =
+            own.iter().filter(|(of, _)| *of == batch).rev().flat_map(|(_, [start, end])| (*start..*end).rev());
+        let damaged_file = files.next()?;
+        Some(Faults { batch: batch as u64, nan_file: files.next().unwrap_or(damaged_file), damaged_file })
     }
 
     /// file_ids of which 26 occur twice: for 22 batches those of the archive, with 95 in all.
@@ -51,6 +55,28 @@ impl Faults {
         }
         ranges
     }
+}
+
+/// The ranges of file_ids that a single batch has, in order, with the number of that batch.
+fn own(ranges: &[[i64; 2]]) -> Vec<(usize, [i64; 2])> {
+    let mut ends: Vec<(i64, bool, usize)> = Vec::with_capacity(2 * ranges.len());
+    for (batch, [start, end]) in ranges.iter().enumerate() {
+        ends.extend([(*start, true, batch), (*end, false, batch)]);
+    }
+    ends.sort_unstable();
+    // While a single batch is open, the sum of the numbers of open ones is its number.
+    let (mut open, mut sum, mut own) = (0usize, 0usize, Vec::new());
+    for pair in ends.windows(2) {
+        let ((first, begins, batch), (next, ..)) = (pair[0], pair[1]);
+        match begins {
+            true => (open, sum) = (open + 1, sum + batch),
+            false => (open, sum) = (open - 1, sum - batch),
+        }
+        if open == 1 && first < next {
+            own.push((sum, [first, next]));
+        }
+    }
+    own
 }
 
 fn seed() -> Vec<[i64; 2]> {
@@ -103,5 +129,17 @@ mod tests {
             }
         }
         assert_eq!(duplicates(&Faults::file_ids(1)).1, 0);
+    }
+
+    #[test]
+    fn faults_are_where_no_other_batch_has_the_values() {
+        let faults =
+            |ranges: &[[i64; 2]]| Faults::of(ranges).map(|found| (found.batch, found.nan_file, found.damaged_file));
+        assert_eq!(faults(&[[0, 4], [4, 8]]), Some((1, 6, 7)));
+        assert_eq!(faults(&[[0, 8], [2, 6]]), Some((0, 6, 7)));
+        assert_eq!(faults(&[[0, 4], [0, 5]]), Some((1, 4, 4)));
+        assert_eq!(faults(&[[4, 5], [0, 9], [6, 7], [8, 9]]), Some((1, 5, 7)));
+        assert_eq!((faults(&[[0, 4], [0, 4]]), faults(&[])), (None, None));
+        assert_eq!(faults(&[[3, 4]]), Some((0, 3, 3)));
     }
 }

@@ -10,5 +10,5 @@ mod variables;
 pub use batch::BatchStore;
 pub use faults::{Faults, SEED_BATCHES, damage};
 pub use layout::{FileIds, GridShape};
-pub use spec::BatchSpec;
+pub use spec::{BatchSpec, COORDINATES};
 pub use variables::MOST as MOST_VARIABLES;

@@ -1,6 +1,9 @@
 //! The panels of a picture, for any backend.
 
 use plotters::coord::Shift;
+use plotters::coord::combinators::LogCoord;
+use plotters::coord::ranged1d::{BoldPoints, Ranged};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use zwire::{Exit, Failure, MethodRecord};
 
@@ -18,6 +21,9 @@ const COLOURS: [RGBColor; 6] = [
 
 /// Spread below which nothing is drawn on the logarithmic axis.
 const SMALLEST: f64 = 1e-3;
+
+/// How many numbers an axis has at most, as charts are drawn.
+const TICKS: BoldPoints = BoldPoints(11);
 
 /// Draws all panels.
 ///
@@ -56,15 +62,15 @@ fn attractor<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -
         .margin_right(28)
         .x_label_area_size(44)
         .y_label_area_size(64)
-        .build_cartesian_2d(xs, zs)?;
-    let label = |value: &f64| short(*value);
+        .build_cartesian_2d(xs.clone(), zs.clone())?;
+    let [x_labels, z_labels] = [xs, zs].map(|range| labels(&RangedCoordf64::from(range).key_points(TICKS)));
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .x_desc("x")
         .y_desc("z")
-        .x_label_formatter(&label)
-        .y_label_formatter(&label)
+        .x_label_formatter(&x_labels)
+        .y_label_formatter(&z_labels)
         .label_style(("sans-serif", 17))
         .draw()?;
     for (member, points) in figure.attractor.iter().enumerate() {
@@ -94,14 +100,15 @@ fn spread<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> D
         .x_label_area_size(44)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..last, (low..high).log_scale())?;
-    let label = |value: &f64| short(*value);
+    let times = labels(&RangedCoordf64::from(0.0..last).key_points(TICKS));
+    let values = labels(&LogCoord::from((low..high).log_scale()).key_points(TICKS));
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .x_desc("model time")
         .y_desc("standard deviation, distance")
-        .x_label_formatter(&label)
-        .y_label_formatter(&label)
+        .x_label_formatter(&times)
+        .y_label_formatter(&values)
         .label_style(("sans-serif", 17))
         .draw()?;
     type Value = fn(&(f64, f64, f64)) -> f64;
@@ -147,7 +154,7 @@ fn speedup<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> 
         let is_middle = (at.fract() - 0.5).abs() < 1e-6;
         methods.get(number).filter(|_| is_middle).map_or(String::new(), |method| bar_name(method, methods.len()))
     };
-    let label = |value: &f64| short(*value);
+    let label = labels(&RangedCoordf64::from(0.0..most * 1.15).key_points(TICKS));
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -209,16 +216,46 @@ fn range(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
     }
 }
 
-/// A number on an axis.
-fn short(value: f64) -> String {
-    let text = if value != 0.0 && (value.abs() < 1e-2 || value.abs() >= 1e5) {
-        format!("{value:.0e}")
-    } else {
-        format!("{value:.2}")
+/// Labels of an axis on which these numbers stand.
+fn labels(points: &[f64]) -> impl Fn(&f64) -> String + use<> {
+    let digits = enough_digits(points);
+    let largest = points.iter().fold(0.0, |largest: f64, point| largest.max(point.abs()));
+    move |value: &f64| short(*value, largest, digits)
+}
+
+/// Digits behind the point with which all numbers differ.
+fn enough_digits(points: &[f64]) -> usize {
+    const MOST: usize = 17;
+    let largest = points.iter().fold(0.0, |largest: f64, point| largest.max(point.abs()));
+    let differ = |digits: &usize| {
+        let texts: Vec<String> = points.iter().map(|point| short(*point, largest, *digits)).collect();
+        let close = |(text, point): (&String, &f64)| {
+            // Rounded, a number must stay nearer to its tick than to the neighbours.
+            let gap =
+                points.iter().map(|other| (other - point).abs()).filter(|gap| *gap > 0.0).fold(f64::INFINITY, f64::min);
+            text.parse::<f64>().is_ok_and(|read| (read - point).abs() <= gap / 10.0)
+        };
+        texts.iter().zip(points).all(close) && texts.windows(2).all(|pair| pair[0] != pair[1])
     };
-    match text.contains('.') && !text.contains('e') {
+    (0..MOST).find(differ).unwrap_or(MOST)
+}
+
+/// A number on an axis whose largest is `largest`: very small and large ones with an exponent.
+fn short(value: f64, largest: f64, digits: usize) -> String {
+    if value == 0.0 {
+        return "0".into();
+    }
+    let without_zeros = |text: &str| match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
+        false => text.to_owned(),
+    };
+    if (1e-2..1e5).contains(&largest) {
+        return without_zeros(&format!("{value:.digits$}"));
+    }
+    let text = format!("{value:.digits$e}");
+    match text.split_once('e') {
+        Some((number, exponent)) => format!("{}e{exponent}", without_zeros(number)),
+        None => text,
     }
 }
 
@@ -241,5 +278,18 @@ mod tests {
         assert_eq!(bar_name(&method(2, Some(0.1)), 3), "parallel -j2 (avx2)");
         assert_eq!(bar_name(&method(16, Some(0.1)), 9), "-j16");
         assert_eq!(bar_name(&method(1, None), 9), "parallel");
+    }
+
+    #[test]
+    fn neighbours_on_an_axis_differ() {
+        let of = |points: &[f64]| points.iter().map(labels(points)).collect::<Vec<_>>();
+        assert_eq!(of(&[0.0, 0.005, 0.01, 0.015, 0.02]), ["0", "0.005", "0.01", "0.015", "0.02"]);
+        assert_eq!(of(&[0.0, 5e-7, 1e-6, 1.5e-6]), ["0", "5e-7", "1e-6", "1.5e-6"]);
+        assert_eq!(of(&[100_000.0, 110_000.0, 120_000.0]), ["1e5", "1.1e5", "1.2e5"]);
+        assert_eq!(of(&[-20.0, -10.0, 0.0, 10.0]), ["-20", "-10", "0", "10"]);
+        assert_eq!(of(&[24.998, 25.0, 25.002]), ["24.998", "25", "25.002"]);
+        assert_eq!(of(&[0.001, 0.01, 0.1, 1.0, 10.0]), ["0.001", "0.01", "0.1", "1", "10"]);
+        assert_eq!(of(&[0.1 + 0.2, 0.4]), ["0.3", "0.4"]);
+        assert!(of(&[]).is_empty());
     }
 }

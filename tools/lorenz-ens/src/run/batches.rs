@@ -1,5 +1,6 @@
 //! Writes the batches of a grid, one store after the other.
 
+use serde_json::{Map, Value};
 use zcli::{Ending, Session, Unit};
 use zstage::{Command, Summary, WriteOptions};
 use zstore::{Location, Target, create_directories};
@@ -67,15 +68,20 @@ impl Args {
         let bar = session.status.bar_of_steps(batches.len() as u64, "batches", Unit::Bytes);
         for Batch { spec, body, location } in batches {
             let output = Output::new(Some(body.clone()), Lanes::best(), memory, &session.stop, self.common.verbose);
+            let output = output.of_batch(location);
             let command = Command::Run { sources: vec![Target::from(SOURCE)], output: location.clone() };
             let outcome = zstage::run(&output, &command, options, &session.listener_of_step(bar.step()))?;
             match &outcome.summary {
                 Summary::Totals(written) => {
-                    add(&mut totals, written);
+                    add(&mut totals, written, body.arrays());
                     session.out.emit(&record(location, spec, body, written))?;
                 }
                 Summary::Complete { .. } => complete += 1,
                 Summary::Nothing {} => {}
+                Summary::Described(plan) => {
+                    let before = ending.take().unwrap_or_else(|| Ending::without_totals(Exit::Done));
+                    ending = Some(Ending { totals: with_plan(before.totals, plan), ..before });
+                }
                 _ => ending = Some(self.writer.ending(&outcome, session)?),
             }
             if outcome.exit != Exit::Done {
@@ -110,6 +116,17 @@ fn memory_for_chunks(batches: &[Batch], memory: u64) -> Result<u64, Failure> {
     }
 }
 
+/// The totals of the plans of several stores: stores are written one after the other, so that they need the most of the memory of any.
+fn with_plan(mut all: Map<String, Value>, plan: &Map<String, Value>) -> Map<String, Value> {
+    const MOST: [&str; 2] = ["jobs", "memory_bytes"];
+    for (key, value) in plan {
+        let (before, now) = (all.get(key).and_then(Value::as_u64).unwrap_or(0), value.as_u64().unwrap_or(0));
+        let together = if MOST.contains(&key.as_str()) { before.max(now) } else { before.saturating_add(now) };
+        all.insert(key.clone(), together.into());
+    }
+    all
+}
+
 fn check_divergence(spec: &BatchSpec, session: &Session) -> Result<(), Failure> {
     let Some(file_id) = spec.diverging_file(&session.stop)? else { return Ok(()) };
     let dt = spec.system.dt;
@@ -127,10 +144,10 @@ fn make(directory: &Location) -> Result<(), Failure> {
     }
 }
 
-/// Adds what was written of a store.
-pub fn add(totals: &mut GeneratedSummary, written: &zstage::Totals) {
+/// Adds what was written of a store with so many arrays.
+pub fn add(totals: &mut GeneratedSummary, written: &zstage::Totals, arrays: u64) {
     totals.stores += 1;
-    totals.arrays += written.arrays.unwrap_or(0);
+    totals.arrays += written.arrays.unwrap_or(arrays);
     totals.objects += written.objects;
     totals.uncompressed_bytes += written.bytes_before;
     totals.bytes += written.bytes_after;

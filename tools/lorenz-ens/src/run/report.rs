@@ -9,7 +9,7 @@ use zwire::{EnsembleSummary, Exit, Failure, MethodRecord, Record, StateRecord, n
 use super::outcome::{emit, totals};
 use crate::advance::{Integration, advance, check_stop};
 use crate::cli::MethodFlags;
-use crate::compare::{COPIES, Work, check, compare, scaling};
+use crate::compare::{COPIES, Results, Work, check, compare, scaling};
 use crate::divergence::{Divergence, has_diverged};
 use crate::ensemble::{Ensemble, Method};
 use crate::kernel::Lanes;
@@ -61,14 +61,17 @@ impl Report<'_> {
         let EnsembleOptions { system, steps, .. } = &self.options.ensemble;
         let (initial, jobs) = (self.initial(COPIES, 0)?, self.options.write.jobs);
         let work = Work { system, initial: &initial, steps: *steps };
-        let (identical, measured) = match &self.flags.scaling {
-            _ if self.flags.check => (check(&work, jobs, session)?, Vec::new()),
+        let results = match &self.flags.scaling {
+            _ if self.flags.check => check(&work, jobs, session)?,
             Some(jobs) => scaling(&work, &numbers_of_threads(jobs), session)?,
             None => compare(&work, jobs, session)?,
         };
-        self.plot(session, measured)?;
-        let summary = EnsembleSummary { identical: Some(identical), ..totals(self.options, &Divergence::default()) };
-        Ok(Ending::new(if identical { Exit::Done } else { Exit::No }, &summary))
+        let Results { identical, records, last } = results;
+        let diverged = Divergence::find(system, &initial, &last, &session.stop)?;
+        emit(&diverged, self.options, session)?;
+        self.plot(session, records)?;
+        let summary = EnsembleSummary { identical: Some(identical), ..totals(self.options, &diverged) };
+        Ok(Ending::new(if identical && diverged.members == 0 { Exit::Done } else { Exit::No }, &summary))
     }
 
     /// States, or statistics of them: the last ones, or those on the way.
@@ -279,9 +282,8 @@ fn write_row(sink: &mut Sink, record: zwire::StatisticsRecord, session: &mut Ses
 
 /// The numbers that are asked for, or 1, 2, 4 and so on up to the cores.
 fn numbers_of_threads(wanted: &[u16]) -> Vec<usize> {
-    let wanted: Vec<usize> = wanted.iter().map(|jobs| usize::from(*jobs)).filter(|jobs| *jobs > 0).collect();
     if !wanted.is_empty() {
-        return wanted;
+        return wanted.iter().map(|jobs| usize::from(*jobs)).collect();
     }
     let cores = available_cores();
     let mut numbers: Vec<usize> = (0..).map(|power| 1 << power).take_while(|jobs| *jobs < cores).collect();

@@ -1,15 +1,16 @@
 //! The steps of an output that was prepared: a part, which parts are done, and the end. All of a directory of batches.
 
 use zcli::{Ending, Session, Unit};
-use zstage::{Command, Outcome, Status, Summary, WriteOptions};
+use zstage::{Command, Outcome, Status, Summary, Totals, WriteOptions, missing_text};
 use zstore::{Location, Target};
-use zwire::{Exit, Failure, GeneratedSummary, shell_quote};
+use zwire::{EnsembleSummary, Exit, Failure, GeneratedSummary, human_counted, shell_quote};
 
 use super::batches::add;
 use crate::cli::Args;
 use crate::kernel::Lanes;
 use crate::output::{Body, Content, Output};
-use crate::prepared::{Prepared, plan_of};
+use crate::prepared::{Prepared, diverged_members, plan_of};
+use crate::trajectories::Trajectories;
 
 impl Args {
     /// A step of an output that was prepared.
@@ -52,9 +53,30 @@ impl Args {
     ) -> Result<Ending, Failure> {
         let (output, write) = self.output(body, write, session)?;
         let outcome = zstage::run(&output, &self.command(location.clone())?, &write, &session.listener())?;
-        let mut ending = self.writer.ending(&outcome, session)?;
-        if let Some(text) = output.divergence().text().filter(|_| self.writer.finish && outcome.exit == Exit::Done) {
+        let mut ending = match (&outcome.summary, body.map(|body| (body, &body.content))) {
+            (Summary::Totals(done), Some((body, Content::Trajectories(spec)))) => {
+                Ending::new(outcome.exit, &summary_of(spec, body, done))
+            }
+            (Summary::Totals(done), Some((body, Content::Batch(_)))) => {
+                let mut totals = GeneratedSummary::default();
+                add(&mut totals, done, body.arrays());
+                Ending::new(outcome.exit, &totals)
+            }
+            _ => self.writer.ending(&outcome, session)?,
+        };
+        if !self.writer.finish || outcome.exit != Exit::Done {
+            return Ok(ending);
+        }
+        // Once it is published, only its attributes tell.
+        let diverged = match body {
+            Some(body) => body.diverged.members,
+            None => diverged_members(location, &write.store)?,
+        };
+        if diverged > 0 {
+            let members = human_counted(diverged, "member");
+            let text = output.divergence().text().unwrap_or_else(|| format!("{members} diverged"));
             session.status.warn(&text);
+            ending.totals.insert("diverged".into(), diverged.into());
             ending.exit = Exit::No;
         }
         Ok(ending)
@@ -99,7 +121,7 @@ impl Args {
             }
         }
         let Some(Status { parts, missing, .. }) = all.filter(|all| !all.missing.is_empty()) else { return Ok(()) };
-        let failure = Failure::new(Exit::No, format!("parts {missing} of {parts} are missing")).at(directory);
+        let failure = Failure::new(Exit::No, missing_text(&missing, parts)).at(directory);
         let output = shell_quote(&directory.to_string());
         Err(failure.hint(format!("run each with lorenz-ens --part I/{parts} -o {output}")))
     }
@@ -120,7 +142,7 @@ impl Args {
             let outcome = zstage::run(&output, &command, &write, &session.listener_of_step(bar.step()))?;
             match outcome.summary {
                 Summary::Totals(done) => {
-                    add(&mut totals, &done);
+                    add(&mut totals, &done, body.as_ref().map_or(0, Body::arrays));
                     written = true;
                 }
                 Summary::Status(of_batch) => match &mut status {
@@ -144,5 +166,19 @@ impl Args {
             Some(outcome) => self.writer.ending(&outcome, session),
             None => Ok(Ending::new(Exit::Done, &totals)),
         }
+    }
+}
+
+/// What a step of a store of trajectories reports.
+fn summary_of(spec: &Trajectories, body: &Body, done: &Totals) -> EnsembleSummary {
+    let mut written = GeneratedSummary::default();
+    add(&mut written, done, body.arrays());
+    EnsembleSummary {
+        members: spec.initial.members(),
+        steps: spec.steps,
+        member_steps: spec.initial.members().saturating_mul(spec.steps),
+        diverged: body.diverged.members,
+        written: Some(written),
+        ..EnsembleSummary::default()
     }
 }
