@@ -91,7 +91,7 @@ fn spread<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> D
         || figure.spread.iter().flat_map(|(_, spread, error)| [*spread, *error]).filter(|value| *value > SMALLEST);
     let low = values().filter(|value| value.is_finite()).fold(f64::INFINITY, f64::min);
     let high = values().filter(|value| value.is_finite()).fold(0.0, f64::max);
-    let (low, high) = if high > 0.0 { (low / 1.5, high * 1.5) } else { (0.1, 10.0) };
+    let (low, high) = if high > 0.0 { with_ticks(low / 1.5, high * 1.5) } else { (0.1, 10.0) };
     let mut chart = ChartBuilder::on(area)
         .caption("Spread of x over time", ("sans-serif", 21))
         .margin(12)
@@ -216,6 +216,15 @@ fn range(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
     }
 }
 
+/// The ends of a logarithmic axis with two numbers at least: whole decades where fewer would stand between them.
+fn with_ticks(low: f64, high: f64) -> (f64, f64) {
+    match LogCoord::from((low..high).log_scale()).key_points(TICKS).len() {
+        // A little more: the logarithm of a decade may be rounded.
+        0 | 1 => (0.999 * 10f64.powf(low.log10().floor()), 1.001 * 10f64.powf(high.log10().ceil())),
+        _ => (low, high),
+    }
+}
+
 /// Labels of an axis on which these numbers stand.
 fn labels(points: &[f64]) -> impl Fn(&f64) -> String + use<> {
     let digits = enough_digits(points);
@@ -227,6 +236,10 @@ fn labels(points: &[f64]) -> impl Fn(&f64) -> String + use<> {
 fn enough_digits(points: &[f64]) -> usize {
     const MOST: usize = 17;
     let largest = points.iter().fold(0.0, |largest: f64, point| largest.max(point.abs()));
+    // Of a logarithmic axis, a point may be there twice, but for rounding.
+    let mut points = points.to_vec();
+    points.sort_by(f64::total_cmp);
+    points.dedup_by(|one, other| (*one - *other).abs() <= (1e-9 * one.abs()).max(1e-13 * largest));
     let differ = |digits: &usize| {
         let texts: Vec<String> = points.iter().map(|point| short(*point, largest, *digits)).collect();
         let close = |(text, point): (&String, &f64)| {
@@ -235,7 +248,7 @@ fn enough_digits(points: &[f64]) -> usize {
                 points.iter().map(|other| (other - point).abs()).filter(|gap| *gap > 0.0).fold(f64::INFINITY, f64::min);
             text.parse::<f64>().is_ok_and(|read| (read - point).abs() <= gap / 10.0)
         };
-        texts.iter().zip(points).all(close) && texts.windows(2).all(|pair| pair[0] != pair[1])
+        texts.iter().zip(&points).all(close) && texts.windows(2).all(|pair| pair[0] != pair[1])
     };
     (0..MOST).find(differ).unwrap_or(MOST)
 }
@@ -290,6 +303,18 @@ mod tests {
         assert_eq!(of(&[24.998, 25.0, 25.002]), ["24.998", "25", "25.002"]);
         assert_eq!(of(&[0.001, 0.01, 0.1, 1.0, 10.0]), ["0.001", "0.01", "0.1", "1", "10"]);
         assert_eq!(of(&[0.1 + 0.2, 0.4]), ["0.3", "0.4"]);
+        assert_eq!(of(&[0.1, 0.2, 1.0, 1.0000000000000002]), ["0.1", "0.2", "1", "1"]);
         assert!(of(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_logarithmic_axis_has_two_numbers_at_least() {
+        for (low, high) in [(0.3, 0.6), (0.06, 0.3), (0.5, 40.0), (2e-3, 2.5e-3), (1e9, 1e300)] {
+            let (from, to) = with_ticks(low, high);
+            let ticks = LogCoord::from((from..to).log_scale()).key_points(TICKS);
+            assert!(from <= low && to >= high && ticks.len() >= 2, "{low} to {high}: {ticks:?}");
+            let label = labels(&ticks);
+            assert!(ticks.iter().all(|tick| label(tick).len() <= "0.0025".len()), "{ticks:?}");
+        }
     }
 }
