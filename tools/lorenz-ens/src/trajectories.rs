@@ -130,7 +130,7 @@ impl Trajectories {
         // Each chunk in the making holds the states of its members as well as the values, three times (see zstage).
         let chunk = members.saturating_mul(times).saturating_mul(3 * 8);
         let share = chunk as f64 / chunk.saturating_add(block) as f64;
-        (chunk.saturating_add(block) <= left).then(|| (left as f64 * share) as u64)
+        (chunk.saturating_add(block) <= left).then_some((left as f64 * share) as u64)
     }
 }
 
