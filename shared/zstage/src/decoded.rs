@@ -5,8 +5,8 @@ use zstore::Store;
 use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
-use crate::options::ArrivalCheck;
 use crate::checks::Check;
+use crate::options::ArrivalCheck;
 use crate::transcode::{Job, Outcome, WorkerScratch};
 
 impl Job<'_> {

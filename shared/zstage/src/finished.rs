@@ -74,12 +74,7 @@ impl OutputPlan<'_> {
         self.compare_documents(format, written, &is_same)
     }
 
-    fn compare_documents(
-        &self,
-        format: Format,
-        written: &Store,
-        is_same: &IsSame,
-    ) -> Result<(), Failure> {
+    fn compare_documents(&self, format: Format, written: &Store, is_same: &IsSame) -> Result<(), Failure> {
         let is_same = |key: &str, text: &[u8]| -> Result<bool, StoreError> {
             let mut found = Vec::new();
             let is_there = written.get(key, &mut found)?.is_some();

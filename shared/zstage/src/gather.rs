@@ -11,6 +11,7 @@ use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
 use crate::changes::Changes;
+use crate::checks::Check;
 use crate::decoded::decode_chunks;
 use crate::memory::COPY_PIECE;
 use crate::options::ArrivalCheck;
@@ -19,7 +20,6 @@ use crate::read_back::checksum_of;
 use crate::received::Arrivals;
 use crate::rechunk::source_hash;
 use crate::source_objects::is_own;
-use crate::checks::Check;
 use crate::task::Task;
 use crate::transcode::{Outcome, TRIES, WorkerScratch};
 

@@ -85,6 +85,7 @@ mod waiting;
 mod writer;
 
 pub use array_plan::{Action, ArrayPlan, Rechunk};
+pub use checks::{Check, Checks};
 pub use command::Command;
 pub use documents::{Attributes, Convert, Converted, NodeTexts};
 pub use edits::{Changes, replaced};
@@ -110,6 +111,5 @@ pub use staged_store::StagedStore;
 pub use stats::{ArrayStats, Seen, Stats, Totals, Work};
 pub use stored_sums::{Compared, check_stored};
 pub use strangers::check_replaceable;
-pub use checks::{Check, Checks};
 pub use view::{ObjectSource, View};
 pub use writer::Writer;

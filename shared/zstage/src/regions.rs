@@ -10,6 +10,7 @@ use zstore::{ByteRange, Store, StoreError, Upload};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
+use crate::checks::Checks;
 use crate::chunk::{decode, encode};
 use crate::journal::{Done, Entry};
 use crate::memory::COPY_PIECE;
@@ -17,7 +18,6 @@ use crate::options::{OnBadChunk, Verify};
 use crate::rechunk::{Coders, Engine, ObjectSink, OnBad, RechunkPlan, RegionOutcome, Scratch, ShardSink};
 use crate::report::Report;
 use crate::stats::Stats;
-use crate::checks::Checks;
 use crate::task::Task;
 
 /// Shared state for the regions of all arrays.

@@ -6,6 +6,7 @@ use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
 use crate::changes::Changes;
+use crate::checks::Checks;
 use crate::inner_chunks::is_gathered;
 use crate::journal::Done;
 use crate::objects::{Item, ItemSource};
@@ -13,7 +14,6 @@ use crate::placement::Placement;
 use crate::rechunk::source_hash;
 use crate::source_objects::sources_now;
 use crate::stats::Stats;
-use crate::checks::Checks;
 use crate::task::Task;
 use crate::view::ObjectSource;
 
