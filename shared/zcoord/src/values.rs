@@ -221,11 +221,12 @@ impl Column {
     /// Whether it has integers that float64 does not hold.
     fn exceeds_float64(&self) -> bool {
         const MOST: u64 = 1 << 53;
-        match &self.values {
-            Values::I64(values) => values.iter().any(|value| value.unsigned_abs() > MOST),
-            Values::U64(values) => values.iter().any(|value| *value > MOST),
+        let is_large = |row: usize| match &self.values {
+            Values::I64(values) => values[row].unsigned_abs() > MOST,
+            Values::U64(values) => values[row] > MOST,
             _ => false,
-        }
+        };
+        (0..self.len()).any(|row| !self.is_missing(row) && is_large(row))
     }
 
     /// Indices as a column, for a dimension without a coordinate.
@@ -257,6 +258,10 @@ mod tests {
         let narrow = Column::new(Kind::Float(32), Values::F32(vec![0.1]));
         let mixed = Column::concatenated(&[large(vec![true, false]), narrow.clone()]).expect("numbers");
         assert!(matches!(mixed.values, Values::F64(ref all) if all[0].is_nan() && all[2] == f64::from(0.1f32)));
+        assert_eq!(Column::concatenated(&[large(vec![]), narrow.clone()]), None, "float64 would round");
+        let unsigned = Column::new(Kind::UInt(64), Values::U64(vec![1 << 62]));
+        let exact = Column::concatenated(&[large(vec![]), unsigned]).expect("integers");
+        assert_eq!(exact.values, Values::I64(vec![(1 << 53) + 1, 7, 1 << 62]));
         assert_eq!(Column::concatenated(&[narrow.clone(), narrow.clone()]).expect("alike").kind, Kind::Float(32));
         assert_eq!(Column::concatenated(&[narrow, Column::new(Kind::Text, Values::Text(vec![]))]), None);
     }

@@ -11,7 +11,7 @@ use zwire::decoded;
 use crate::object::is_key;
 use crate::{Address, StoreError, Target};
 
-use parse::{has_zip_extension, inner_directory, is_zip_name, pipeline, plain, zip_by_name};
+use parse::{Place, has_zip_extension, inner_directory, pipeline, plain};
 
 pub use parse::without_caches;
 
@@ -68,9 +68,9 @@ impl Location {
         };
         let text = without_caches(text);
         let parsed = match pipeline(text) {
-            (base, None) => plain(base).map(zip_by_name),
+            (base, None) => plain(base).map(|place| zip_by_name(place.into())),
             (base, Some(adapters)) => inner_directory(adapters).and_then(|inner| {
-                let archive = Box::new(plain(base)?);
+                let archive = Box::new(plain(base)?.into());
                 Ok(Location::Zip(ZipLocation { archive, inner }))
             }),
         };
@@ -192,6 +192,33 @@ impl Location {
             _ if base.ends_with("|zip:") || matches!(self, Location::Generated(_)) => format!("{base}{key}"),
             _ => format!("{}/{key}", base.trim_end_matches('/')),
         }
+    }
+}
+
+impl From<Place> for Location {
+    fn from(place: Place) -> Location {
+        match place {
+            Place::Path(path) => Location::Local(path),
+            Place::Url(address) => Location::Remote(address),
+        }
+    }
+}
+
+fn zip_by_name(location: Location) -> Location {
+    match is_zip_name(&location) {
+        true => location.into_zip(),
+        false => location,
+    }
+}
+
+/// Whether the name of a file is that of a zip archive; a slash at the end makes it a directory.
+fn is_zip_name(location: &Location) -> bool {
+    match location {
+        Location::Local(path) => !path.as_os_str().as_encoded_bytes().ends_with(b"/") && has_zip_extension(path),
+        Location::Remote(address) => {
+            has_zip_extension(Path::new(address.url().path())) && !address.url().path().ends_with('/')
+        }
+        Location::Zip(_) | Location::Generated(_) => false,
     }
 }
 

@@ -120,7 +120,8 @@ mod tests {
     fn array(dtype: &str, units: &str) -> Array {
         let text = serde_json::json!({"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": dtype, "fill_value": 0,
             "order": "C", "filters": null, "compressor": null});
-        let attributes = serde_json::json!({"units": units, "_FillValue": -1}).to_string();
+        let attributes =
+            serde_json::json!({"_ARRAY_DIMENSIONS": ["time"], "units": units, "_FillValue": -1}).to_string();
         zarray::array_v2("/time", text.to_string().as_bytes(), Some(attributes.as_bytes())).expect("an array")
     }
 

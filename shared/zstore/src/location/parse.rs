@@ -1,11 +1,10 @@
 //! Text as a location: pipelines, schemes, and names of archives.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 use zwire::decoded;
 
-use super::Location;
 use crate::Address;
 use crate::object::is_key;
 
@@ -56,14 +55,20 @@ fn scheme_of(part: &str) -> &str {
     part.split_inclusive(':').next().unwrap_or_default()
 }
 
+/// A path, or a URL of a known scheme.
+pub(super) enum Place {
+    Path(PathBuf),
+    Url(Address),
+}
+
 /// A path or URL without a pipeline, or what is wrong with it.
-pub(super) fn plain(text: &str) -> Result<Location, String> {
+pub(super) fn plain(text: &str) -> Result<Place, String> {
     if !text.contains("://") {
         let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
         if REMOTE_SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) && text[scheme.len()..].starts_with(":/") {
             return Err(format!("write {scheme}:// with two slashes"));
         }
-        return Ok(Location::Local(text.strip_prefix("file:").unwrap_or(text).into()));
+        return Ok(Place::Path(text.strip_prefix("file:").unwrap_or(text).into()));
     }
     let url = Url::parse(text).map_err(|error| error.to_string())?;
     // As fsspec spells it.
@@ -72,7 +77,7 @@ pub(super) fn plain(text: &str) -> Result<Location, String> {
         _ => url,
     };
     if url.scheme() == "file" {
-        return url.to_file_path().map(Location::Local).map_err(|()| "is not an absolute file path".into());
+        return url.to_file_path().map(Place::Path).map_err(|()| "is not an absolute file path".into());
     }
     if !REMOTE_SCHEMES.contains(&url.scheme()) {
         return Err(format!("scheme {:?} is not one of file, s3, gs, az, http, https", url.scheme()));
@@ -85,7 +90,7 @@ pub(super) fn plain(text: &str) -> Result<Location, String> {
     }
     let address = Address::new(url);
     check_credentials(&address)?;
-    Ok(Location::Remote(address))
+    Ok(Place::Url(address))
 }
 
 /// Credentials that no request could carry are refused, and not left out.
@@ -102,24 +107,6 @@ fn check_credentials(address: &Address) -> Result<(), String> {
         return Err(format!("{scheme} URLs take no query; write a signed URL as https"));
     }
     Ok(())
-}
-
-pub(super) fn zip_by_name(location: Location) -> Location {
-    match is_zip_name(&location) {
-        true => location.into_zip(),
-        false => location,
-    }
-}
-
-/// Whether the name of a file is that of a zip archive; a slash at the end makes it a directory.
-pub(super) fn is_zip_name(location: &Location) -> bool {
-    match location {
-        Location::Local(path) => !path.as_os_str().as_encoded_bytes().ends_with(b"/") && has_zip_extension(path),
-        Location::Remote(address) => {
-            has_zip_extension(Path::new(address.url().path())) && !address.url().path().ends_with('/')
-        }
-        Location::Zip(_) | Location::Generated(_) => false,
-    }
 }
 
 pub(super) fn has_zip_extension(path: &Path) -> bool {
