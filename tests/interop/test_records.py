@@ -28,8 +28,6 @@ ELSEWHERE = {
     "compare.chunks_failed",
     "compare.chunks_skipped",
     "group.not_understood",
-    "summary_lorenz-ens.bad_chunks_copied",
-    "summary_lorenz-ens.checks",
     "summary_zdedup.bad_chunks_copied",
     "summary_zdedup.unmatched",
     "summary_zrecompress.bad_chunks_copied",

@@ -116,7 +116,7 @@ struct Cache {
 pub fn by_tool() -> Map<String, Value> {
     let fields = |tool: &str, schemas: Vec<Map<String, Value>>| (tool.to_owned(), merged(tool, schemas));
     Map::from_iter([
-        fields("lorenz-ens", vec![of::<EnsembleSummary>(), of::<Plan>(), of::<Written>(), of::<Steps>()]),
+        fields("lorenz-ens", vec![of::<EnsembleSummary>(), of::<Plan>(), of::<Steps>()]),
         fields("zdedup", vec![of::<DedupSummary>(), of::<Plan>(), of::<Written>(), of::<Steps>()]),
         fields("zfetch", vec![of::<FetchSummary>(), of::<Cache>(), of::<Plan>(), of::<Estimate>(), of::<Steps>()]),
         fields("zinspect", vec![of::<InspectSummary>()]),
