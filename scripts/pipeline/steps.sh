@@ -23,7 +23,8 @@ step() {
     # A batch in which the selection matches nothing, such as those of other months, is left out.
     nothing_selected=''
     if [ "$name $code" = "fetch 2" ] && grep -q "the selection matches no" "${records%.jsonl}.err"; then nothing_selected=1 code=0 reason=''; fi
-    tail -n 1 "$records" | jq -cR --arg run "$run" --arg step "$name" --arg source "$source" --arg batch "$item" \
+    # A tool that was killed may have printed nothing: its line is in the log all the same.
+    { tail -n 1 "$records" | grep . || echo; } | jq -cR --arg run "$run" --arg step "$name" --arg source "$source" --arg batch "$item" \
         --argjson exit "$code" --arg begin "$begin" --arg until "$EPOCHREALTIME" --arg error "$reason" '
         (fromjson? // {}) as $s | def seconds: sub(","; ".") | tonumber;
         {type: "step", v: 1, run: $run, step: $step, source: $source, batch: $batch, exit: $exit,

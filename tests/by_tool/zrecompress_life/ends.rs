@@ -294,7 +294,7 @@ fn an_interrupt_is_acknowledged() {
         let child = spawn(scene.tool(&[]));
         wait_for("the first chunk", || has_objects(&scene.plan().join("store")));
         // The next chunk is in progress, and takes much longer than this.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(std::time::Duration::from_millis(50));
         child.signal(signal);
         let outcome = child.end();
         assert!([130, 143].contains(&outcome.code), "{}", outcome.stderr);
