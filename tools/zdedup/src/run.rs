@@ -116,6 +116,12 @@ impl Tool for Args {
                 return Err(Failure::new(Exit::No, "no value is kept: nothing would be written").at(&target));
             }
             survey.emit_batches(&kept, &options, &dim, &crop, session)?;
+            if is_appended
+                && StagedStore::is_begun(&Command::resolved(Location::output(&target)?), &options.write.store)?
+            {
+                let failure = Failure::new(Exit::Output, "an unfinished run on it exists").at(&target);
+                return Err(failure.hint("use --resume to end it"));
+            }
             if is_appended {
                 let values = human_counted((survey.coordinate.len() - kept.len()) as u64, "value");
                 session
