@@ -50,7 +50,7 @@ def control_of(package: Package, machine: str, glibc: tuple[int, int], kib: int)
     return f"""Package: {package.name}
 Version: {package.version}
 Architecture: {ARCHITECTURES[machine]}
-Maintainer: The ztools authors <ztools@localhost>
+Maintainer: ztools developers <ztools@localhost>
 Installed-Size: {kib}
 Depends: libc6 (>= {glibc[0]}.{glibc[1]})
 Recommends: ca-certificates

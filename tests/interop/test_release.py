@@ -111,6 +111,8 @@ def test_the_debian_package(release: Path, tmp_path: Path) -> None:
         pytest.skip("dpkg-deb is not installed")
     made = one(release, "*.deb")
     assert call("dpkg-deb", "--field", made, "Package", "Version").split() == ["Package:", "ztools", "Version:", VERSION]
+    # dpkg refuses a maintainer without an address.
+    assert call("dpkg-deb", "--field", made, "Maintainer") == "ztools developers <ztools@localhost>\n"
     call("dpkg-deb", "--extract", made, tmp_path / "root")
     use(tmp_path / "root/usr", tmp_path / "work")
     call("dpkg-deb", "--control", made, tmp_path / "control")
