@@ -10,12 +10,13 @@
 #   --dim DIM              dimension that numbers the samples, along which batches are joined [default: file_id]
 #   --var GLOB, --sel DIM=LABEL    what is fetched; repeatable
 #   --keep WHICH           which of duplicates with different data is kept, as in zdedup [default: none, the run stops]
-#   --rules FILE           what is expected of a batch, as in zvalidate; --accept goes on in spite of errors
+#   --rules FILE           what is expected of a batch, as in zvalidate; --accept takes batches in spite of errors
+#   --partial              go on without the batches that cannot be used, and end with 3 [default: the outputs of their source are not made]
 #   --recompress           also write NAME.recompressed.zarr, with the best compressor for each array
 #   --format FORMAT        parquet or csv [default: parquet]
 #   --cache DIR            cache of the batches, as in zfetch [default: DIR/cache]
-#   --jobs N               batches at a time [default: what fits in --max-memory, up to the number of cores, or 4 times that over a network]
-#   --max-memory SIZE      memory limit of all steps together, such as 8G or 20% [default: 20%]
+#   --jobs N               batches that are fetched, then validated, at a time, by one process [default: 64]
+#   --max-memory SIZE      memory limit of each step, such as 8G or 20% [default: 20%]; one step runs at a time
 #   --deadline TIME        time limit of each step, such as 90s, 30m or 6h [default: 1h]
 #   --store-flag FLAG      a flag of zfetch about the source, such as --anonymous or --endpoint=URL; repeatable
 #   -n, --dry-run          show what would be done; nothing is written
@@ -32,29 +33,23 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/pipeline/options.sh"
 . "$here/pipeline/run.sh"
 . "$here/pipeline/steps.sh"
+. "$here/pipeline/batches.sh"
 
 read_arguments "$@"
 check_options
 out=${option[output]}
 start_run
 
-# Batches are independent of each other: as many at a time as fit in the memory.
-for source in "${sources[@]}"; do
-    number=0
-    while IFS= read -r store; do
-        number=$((number + 1))
-        in_background batch "$source" "$(item "$number" "$store")" "$store"
-    done < <(printf %s "${stores[$source]}")
+list_batches
+numbers=("${!batch_store[@]}")
+for ((first = 0; first < batch_count; first += option[jobs])); do
+    group "${numbers[@]:first:option[jobs]}"
 done
-wait_for_all
+count_lost
 
 [ -z "$dry_run" ] || finish_run "$worst"
-# A concatenation of some of the batches would look complete.
-require_all_batches
 for source in "${sources[@]}"; do
-    joined "$source"
-    table "$source"
-    [ -z "$recompress" ] || recompressed "$source"
+    ! is_complete "$source" || outputs "$source"
 done
 compare_sources
 finish_run "$worst"

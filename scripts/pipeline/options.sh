@@ -2,9 +2,9 @@
 # The options of pipeline.sh, from its arguments and from a TOML file.
 # shellcheck disable=SC2034 # used by pipeline.sh
 
-declare -A option=([dim]=file_id [format]=parquet [max-memory]=20% [deadline]=1h)
+declare -A option=([dim]=file_id [format]=parquet [jobs]=64 [max-memory]=20% [deadline]=1h)
 declare -A stores=() # of each source, one per line
-sources=() select=() around=() store_flags=() dry_run='' accept='' recompress='' json=''
+sources=() select=() around=() store_flags=() dry_run='' accept='' partial='' recompress='' json=''
 [ -t 1 ] || json=1
 
 is_path_key() { case $1 in output | points | rules | cache) true ;; *) false ;; esac; }
@@ -18,6 +18,7 @@ set_option() { # NAME VALUE [DIRECTORY that relative paths count from]
     var | sel) select+=("--$1=$value") ;;
     store-flag) store_flags+=("$value") ;;
     accept) accept=$value ;;
+    partial) partial=$value ;;
     recompress) recompress=$value ;;
     *) die "unknown option: $1" 2 "pipeline.sh --help lists all" ;;
     esac
@@ -95,7 +96,7 @@ read_arguments() {
         -h | --help) usage; exit ;;
         -n | --dry-run) dry_run=1 ;;
         --json) json=1 ;;
-        --accept | --recompress) set_option "${1#--}" 1 ;;
+        --accept | --partial | --recompress) set_option "${1#--}" 1 ;;
         --source=*=* | --source)
             if [ "$1" = --source ]; then shift; fi
             value=${1-} value=${value#--source=}
@@ -119,7 +120,7 @@ read_arguments() {
 
 check_options() {
     local needed
-    for needed in jq flock timeout zinspect zfetch zvalidate zdedup zpoint zrecompress; do
+    for needed in jq flock timeout xargs zinspect zfetch zvalidate zdedup zpoint zrecompress; do
         command -v $needed >/dev/null || die "$needed is not installed" 2
     done
     [ -n "${option[output]-}" ] || die "no output directory; use -o DIR" 2
@@ -127,7 +128,7 @@ check_options() {
     [ ${#around[@]} -gt 0 ] || die "no point; use --lat and --lon, or --points FILE" 2
     case ${option[format]} in parquet | csv) ;; *) die "--format is parquet or csv, not '${option[format]}'" 2 ;; esac
     [[ ${option[deadline]} =~ ^[1-9][0-9]*[smh]?$ ]] || die "--deadline takes a time such as 90s, 30m or 6h, not '${option[deadline]}'" 2
-    [[ ${option[jobs]-1} =~ ^[1-9][0-9]{0,3}$ ]] || die "--jobs takes a number, not '${option[jobs]}'" 2
+    [[ ${option[jobs]} =~ ^[1-9][0-9]{0,3}$ ]] || die "--jobs takes a number, not '${option[jobs]}'" 2
     cache=${option[cache]:-${option[output]}/cache}
     batch_count=$(for needed in "${sources[@]}"; do printf %s "${stores[$needed]}"; done | wc -l)
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# A run of pipeline.sh: its lock, its share of the memory, work in parallel, the log and the summary.
+# A run of pipeline.sh: its lock, its memory, the log and the summary.
 # shellcheck disable=SC2154,SC2034 # variables of pipeline.sh and of the files beside this one
 
-child='' worst=0 running=0 run='' begun=$EPOCHREALTIME
+worst=0 run='' begun=$EPOCHREALTIME tables=()
 
 start_run() {
     run=$(date -u +%Y%m%dT%H%M%SZ)-$$
@@ -16,15 +16,14 @@ start_run() {
         state=$out/state
         lock_output
     fi
-    mkdir -p "${sources[@]/#/$state/}"
-    rm -f "$state"/*/*.ready
+    mkdir -p "${sources[@]/#/$state/}" "$state/@batches"
     log=$state/../log.jsonl
     [ -z "$dry_run" ] || log=$state/log.jsonl
     trap 'stop 130' INT
     trap 'stop 143' TERM
     plan_memory
     record run time "$(date -u +%FT%TZ)" output "$out" sources:json "${#sources[@]}" batches:json "$batch_count" \
-        jobs:json "$jobs" max_memory_bytes:json "$memory" deadline "${option[deadline]}"
+        jobs:json "${option[jobs]}" max_memory_bytes:json "$memory" deadline "${option[deadline]}"
 }
 
 # One run at a time. Steps of a run that was killed may still be at work: they hold the second lock.
@@ -62,81 +61,56 @@ record() {
         "{type: \$type, v: 1, run: \$run$names} | with_entries(select(.value != \"\" and .value != null))" >>"$log"
 }
 
-elapsed() { LC_ALL=C awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { gsub(",", ".", a); gsub(",", ".", b); printf "%.3f", b - a }'; }
-
-# --- Work in parallel, and the end
-
-in_background() {
-    while [ "$running" -ge "$jobs" ]; do one_has_ended; done
-    "$@" &
-    running=$((running + 1))
+elapsed() { # SINCE
+    local microseconds=$((${EPOCHREALTIME/[.,]/} - ${1/[.,]/}))
+    printf '%d.%03d' $((microseconds / 1000000)) $((microseconds / 1000 % 1000))
 }
-
-one_has_ended() {
-    local code=0
-    wait -n || code=$?
-    running=$((running - 1))
-    [ "$code" = 0 ] || fail "$code"
-}
-
-wait_for_all() { while [ "$running" -gt 0 ]; do one_has_ended; done; }
 
 # The exit code of the run: that of all failures, or 3 if they differ.
 fail() { # CODE
     if [ "$worst" = 0 ] || [ "$worst" = "$1" ]; then worst=$1; else worst=3; fi
 }
 
-require_all_batches() {
-    local source number store lost=0
-    for source in "${sources[@]}"; do
-        number=0
-        while IFS= read -r store; do
-            number=$((number + 1))
-            [ -e "$state/$source/$(item "$number" "$store").ready" ] || lost=$((lost + 1))
-        done < <(printf %s "${stores[$source]}")
+# Of all sources, and of each, how many batches cannot be used. Some of them make the run partial.
+count_lost() {
+    local number
+    lost=0
+    for number in "${!batch_source[@]}"; do
+        [ -n "${usable[number]-}" ] || { lost=$((lost + 1)) && lost_of[${batch_source[number]}]=1; }
     done
-    [ "$lost" = 0 ] || {
-        say "$lost of $batch_count batches cannot be used; the same command tries them again"
-        [ "$worst" != 0 ] || worst=3
-        [ "$lost" = "$batch_count" ] || [ "$worst" = 1 ] || worst=3
-        finish_run "$worst"
-    }
+    [ "$lost" = 0 ] || [ "$lost" = "$batch_count" ] || [ "$worst" = 1 ] || worst=3
+    [ "$lost" = 0 ] || say "$lost of $batch_count batches cannot be used; the same command tries them again"
 }
 
-# Batches at a time, and the memory of each, in bytes.
+declare -A lost_of=()
+
+# A concatenation of some of the batches would look complete.
+is_complete() { # SOURCE
+    [ -n "${lost_of[$1]-}" ] || return 0
+    if [ -n "$partial" ]; then
+        say "$1: put together without them"
+    else
+        say "$1: not put together without them; --partial does that"
+        return 1
+    fi
+}
+
+# The memory of a step, in bytes, and the commands of the steps for batches.
 plan_memory() {
-    local cores total largest
+    local total limit
     total=$(awk '/^MemTotal/ { printf "%d", $2 * 1024 }' /proc/meminfo)
     for limit in /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; do
         [ ! -r "$limit" ] || total=$(awk -v t="$total" '{ printf "%d", ($1 + 0 > 0 && $1 + 0 < t) ? $1 : t }' "$limit")
     done
     memory=$(bytes "${option[max-memory]}" "$total")
     [ -n "$memory" ] || die "--max-memory takes a size such as 8G or 20%, not '${option[max-memory]}'" 2
-    cores=$(nproc)
-    jobs=${option[jobs]-}
-    if [ -z "$jobs" ]; then
-        # A worker holds a chunk as it is stored, decoded, and as the next one arrives.
-        largest=$(largest_chunk)
-        jobs=$((memory / (4 * largest + 64 * 1024 * 1024)))
-        # Over a network a batch mostly waits.
-        case ${stores[*]} in *://*) cores=$((cores * 4)) ;; esac
-        [ "$jobs" -le "$cores" ] || jobs=$cores
-        [ "$jobs" -ge 1 ] || jobs=1
-    fi
-    local share=$((memory / jobs))
-    fetch=(zfetch --json --cache "$cache" --max-memory "$share" "${select[@]}" "${around[@]}" "${store_flags[@]}")
-    check=(zvalidate --json --level full --max-memory "$share")
+    fetch=(zfetch --json --cache "$cache" --max-memory "$memory" "${select[@]}" "${around[@]}" "${store_flags[@]}")
+    check=(zvalidate --json --level full --max-memory "$memory")
     [ -z "${option[rules]-}" ] || check+=(--rules "${option[rules]}")
+    rules_sum=''
+    [ -z "${option[rules]-}" ] || rules_sum=$(sha256sum <"${option[rules]}")
     keep=()
     [ -z "${option[keep]-}" ] || keep=(--keep "${option[keep]}")
-}
-
-# Bytes of the largest decoded chunk in the first batch of each source.
-largest_chunk() {
-    local source
-    for source in "${sources[@]}"; do head -n 1 <<<"${stores[$source]}"; done |
-        timeout "${option[deadline]}" zinspect --json --sample 0 "${store_flags[@]}" --stores-from - 2>/dev/null 8>&- |
-        jq -n '[inputs | select(.type == "array") | .chunk_bytes // 0] | max // 1' || true
 }
 
 bytes() { # SIZE TOTAL
@@ -159,16 +133,18 @@ finish_run() { # CODE
         [inputs | select(.run == $run)] | .[-1] as $last |
         (map(select(.type == "step")) | group_by(.step) | sort_by(.[0] as $s |
             ["plan", "fetch", "verify", "validate", "repair", "validate-again", "dedup", "point", "recompress"] | index($s.step)) |
-            .[] | {type: "step_total", v: 1, step: .[0].step, runs: length, skipped: map(select(.skipped)) | length,
-                failed: map(select(.exit > 0)) | length, seconds: (map(.seconds) | add * 1000 | round / 1000),
+            .[] | map(select(.batches == null)) as $runs |
+            {type: "step_total", v: 1, step: .[0].step, runs: ($runs | length), skipped: ($runs | map(select(.skipped)) | length),
+                failed: ($runs | map(select(.exit > 0)) | length), seconds: (map(.seconds // 0) | add * 1000 | round / 1000),
                 bytes: (map(.bytes // 0) | add)}),
         ($last | {type, v, exit, seconds})' "$log")
-    [ -z "$dry_run" ] || rows=$(jq -c 'select(.step == "plan")' "$log")$'\n'$rows
+    [ -z "$dry_run" ] || rows=$(jq -c 'select(.step == "plan" and .batch)' "$log")$'\n'$rows
     if [ -n "$json" ]; then
         printf '%s\n' "$rows"
     else
         [ -z "$dry_run" ] || jq -r 'select(.step == "plan" and .type == "step") |
-            "\(.source) \(.batch): \(.objects) objects, about \(.bytes) bytes to fetch"' <<<"$rows"
+            "\(.source) \(.batch): " + if .error then .error elif .skipped then "nothing is selected"
+                else "\(.objects) objects, about \(.bytes) bytes to fetch" end' <<<"$rows"
         printf '%-15s %6s %8s %7s %10s %14s\n' STEP RUNS SKIPPED FAILED SECONDS BYTES
         jq -r 'select(.type == "step_total") | [.step, .runs, .skipped, .failed, .seconds, .bytes] | @tsv' <<<"$rows" |
             awk -F'\t' '{ printf "%-15s %6d %8d %7d %10.2f %14d\n", $1, $2, $3, $4, $5, $6 }'

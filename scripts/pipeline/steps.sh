@@ -1,17 +1,15 @@
 # shellcheck shell=bash
-# The steps of pipeline.sh: each runs one tool with a time limit, is skipped when its output is there and valid, and leaves a
-# line in the log.
+# The steps of pipeline.sh: each runs one tool with a time limit, and leaves a line in the log; and the outputs of a source, each of
+# which is skipped when it is there and valid.
 # shellcheck disable=SC2154 # variables of pipeline.sh and of the files beside this one
 
-# Runs a command with its time limit: `step NAME SOURCE ITEM COMMAND...`. Its records are in $records, its exit code is returned.
-step() {
-    local name=$1 source=$2 item=$3 code=0 begin=$EPOCHREALTIME since=$SECONDS reason=''
-    shift 3
-    records=$state/$source/${item:-all}.$name.jsonl
+# Runs a command with its time limit. Sets `code`, `reason` (why it failed), `begin`, and `records`, the file of what it printed.
+execute() { # FILE COMMAND...
+    local since=$SECONDS
+    step_name=${1##*[./]} records=$state/$1.jsonl code=0 reason='' begin=$EPOCHREALTIME
+    shift
     timeout --kill-after=15s "${option[deadline]}" "$@" >"$records" 2>"${records%.jsonl}.err" 8>&- &
-    child=$!
-    wait "$child" || code=$?
-    child=''
+    wait "$!" || code=$?
     # 137 is also a kill for other reasons, such as too much memory.
     if [ "$code" = 124 ] || { [ "$code" = 137 ] && [ "$SECONDS" -ge "$((since + $(seconds "${option[deadline]}")))" ]; }; then
         reason="time limit of ${option[deadline]}" code=6
@@ -20,93 +18,47 @@ step() {
         reason=$(jq -nr 'first(inputs | select(.type == "error")) | "\(.path): \(.error)"' "$records" 2>/dev/null) || true
         : "${reason:=$(head -n 1 "${records%.jsonl}.err")}"
     fi
+}
+
+# Runs a command for one batch, or for all of a source: its exit code is returned.
+step() { # NAME SOURCE ITEM COMMAND...
+    local name=$1 source=$2 item=$3 nothing_selected=''
+    execute "$source/${item:-all}.$name" "${@:4}"
     # A batch in which the selection matches nothing, such as those of other months, is left out.
-    nothing_selected=''
-    if [ "$name $code" = "fetch 2" ] && grep -q "the selection matches no" "${records%.jsonl}.err"; then nothing_selected=1 code=0 reason=''; fi
-    # A tool that was killed may have printed nothing: its line is in the log all the same.
-    { tail -n 1 "$records" | grep . || echo; } | jq -cR --arg run "$run" --arg step "$name" --arg source "$source" --arg batch "$item" \
-        --argjson exit "$code" --arg begin "$begin" --arg until "$EPOCHREALTIME" --arg error "$reason" '
-        (fromjson? // {}) as $s | def seconds: sub(","; ".") | tonumber;
-        {type: "step", v: 1, run: $run, step: $step, source: $source, batch: $batch, exit: $exit,
-            seconds: ((($until | seconds) - ($begin | seconds)) * 1000 | round / 1000),
-            bytes: ($s | .output_bytes // .bytes // .bytes_after // .estimated_bytes // .stored_bytes),
-            objects: ($s | .objects // .objects_expected // .verified), findings: $s.findings, duplicates: $s.duplicates, rows: $s.rows,
-            skipped: (if ($s.reused // 0) > 0 or $s.already_complete or ($s.exit == 2 and $exit == 0) then true else null end),
-            error: $error} |
-        with_entries(select(.value != null and .value != ""))' >>"$log"
+    if [ "$code" = 2 ] && grep -q "the selection matches no" "${records%.jsonl}.err"; then
+        case $name in fetch | plan) nothing_selected=1 code=0 reason='' ;; esac
+    fi
+    log_step "$name" "$source" "$item" null totals
     [ "$code" -le 1 ] || say "$name of $source ${item:-(all batches)}: exit code $code: $reason"
     return "$code"
 }
 
+# The line of a command in the log. A tool that was killed may have printed nothing: its line is in the log all the same.
+log_step() { # NAME SOURCE ITEM BATCHES [totals]
+    { tail -n 1 "$records" | grep . || echo; } | jq -cR --arg run "$run" --arg step "$1" --arg source "$2" --arg batch "$3" \
+        --argjson batches "$4" --argjson exit "$code" --argjson seconds "$(elapsed "$begin")" --arg error "$reason" \
+        --arg totals "${5-}" --arg nothing "${nothing_selected-}" --arg second "${is_second_try-}" '
+        (fromjson? // {}) as $s | ($totals != "") as $totals |
+        {type: "step", v: 1, run: $run, step: $step, source: $source, batch: $batch, batches: $batches, exit: $exit, seconds: $seconds,
+            bytes: (if $totals then $s | .output_bytes // .bytes // .bytes_after // .estimated_bytes // .stored_bytes else null end),
+            objects: (if $totals then $s | .objects // .objects_expected // .verified else null end),
+            findings: $s.findings, duplicates: $s.duplicates, rows: $s.rows,
+            skipped: ($batches == null and ($nothing != "" or $second == "" and (($s.reused // 0) > 0 or $s.already_complete))),
+            error: $error} |
+        with_entries(select(.value != null and .value != "" and .value != false))' >>"$log"
+}
+
+# The line of a command for a group of batches, each of which has its own, too.
+log_group() { log_step "$step_name" '' '' "$@"; } # BATCHES [totals]
+
+# What a command for a group did for one batch. All that is put into the line is made of plain characters.
+log_batch() { # STEP NUMBER FIELDS [EXIT]
+    printf '{"type":"step","v":1,"run":"%s","step":"%s","source":"%s","batch":"%s","exit":%d%s}\n' \
+        "$run" "$1" "${batch_source[$2]}" "${batch_item[$2]}" "${4-0}" "$3" >>"$log"
+}
+
 skip() { # NAME SOURCE
-    record step step "$1" source "$2" exit:json 0 seconds:json 0 skipped:json true
-}
-
-# --- One batch
-
-item() { # NUMBER STORE
-    local name=${2%%[?#]*} # signatures stay out of names
-    name=${name%/} name=${name##*/}
-    printf '%05d-%s' "$1" "${name//[^A-Za-z0-9._-]/_}"
-}
-
-# Runs in the background: fetch, validate, repair. Leaves the path of the batch in the cache, when it can be used.
-batch() { # SOURCE ITEM STORE
-    local source=$1 item=$2 path code=0 ready=$state/$1/$2.ready valid=$state/$1/$2.valid
-    exec 8>&-
-    trap 'kill -TERM $(jobs -p); wait; exit 143' TERM
-    if [ -n "$dry_run" ]; then
-        step plan "$source" "$item" "${fetch[@]}" -n -- "$3"
-        return
-    fi
-    step fetch "$source" "$item" "${fetch[@]}" -- "$3" || return
-    if [ -n "$nothing_selected" ]; then : >"$ready"; return; fi
-    path=$(jq -r 'select(.type == "fetched").path' "$records")
-    kill -0 $$ 2>/dev/null || return 143
-    if ! is_valid "$source" "$item" "$path"; then
-        validated "$source" "$item" "$path" || return
-        identity "$path" >"$valid"
-    fi
-    printf '%s\n' "$path" >"$ready.new"
-    mv "$ready.new" "$ready"
-}
-
-# What a batch was validated as: its entry in the cache, and what is expected of it.
-identity() { # PATH
-    printf '%s %s' "$1" "$accept"
-    stat -c ' %Y' "$(dirname "$(dirname "$1")")/entry.json"
-    [ -z "${option[rules]-}" ] || sha256sum <"${option[rules]}"
-}
-
-# Validated by an earlier run: its objects still have the checksums that they had.
-is_valid() { # SOURCE ITEM PATH
-    [ -f "$valid" ] && [ "$(identity "$3")" = "$(cat "$valid")" ] || return 1
-    step verify "$1" "$2" zfetch cache verify --json --cache "$cache" "$3"
-}
-
-validated() { # SOURCE ITEM PATH
-    local source=$1 item=$2 path=$3 list=$state/$1/$2 code=0 errors
-    validate validate || code=$?
-    if [ "$code" = 1 ] || [ "$code" = 3 ]; then
-        cat "$list.missing" "$list.corrupt" >"$list.repair"
-        if [ -s "$list.repair" ]; then
-            # What the source does not have either is found again by the next check.
-            step repair "$source" "$item" zfetch --json --cache "$cache" "${store_flags[@]}" --repair "$list.repair" || true
-            code=0
-            validate validate-again || code=$?
-        fi
-    fi
-    case $code in 0) return ;; 1 | 3) ;; *) return "$code" ;; esac
-    errors=$(jq -s 'map(select(.type == "error" or .severity == "error")) | length' "$records")
-    [ "$errors" -gt 0 ] || return 0 # warnings
-    say "$source $item: $errors errors, such as $(jq -rs 'map(select(.type == "error" or .severity == "error"))[0] |
-        "\(.kind // .error) of \(.key // .path)"' "$records"); see $records"
-    [ -n "$accept" ] || return "$code"
-}
-
-validate() { # NAME
-    rm -f "$list.missing" "$list.corrupt"
-    step "$1" "$source" "$item" "${check[@]}" --missing "$list.missing" --corrupt "$list.corrupt" -- "$path"
+    printf '{"type":"step","v":1,"run":"%s","step":"%s","source":"%s","exit":0,"seconds":0,"skipped":true}\n' "$run" "$1" "$2" >>"$log"
 }
 
 # --- One source
@@ -114,7 +66,7 @@ validate() { # NAME
 # An output is kept if it was made by the same command from the same inputs and is intact; otherwise it is made again, or an
 # unfinished run of the same command is continued: `made NAME SOURCE OUTPUT COMMAND...`
 made() {
-    local name=$1 source=$2 output=$3 mark=$state/$2/$1 now how=--overwrite code=0
+    local name=$1 source=$2 output=$3 mark=$state/$2/$1 now how=--overwrite
     shift 3
     now=$(printf '%s\0' "$@" | cat - "$state/$source/inputs" | sha256sum)
     if [ -e "$output" ] && [ "$(cat "$mark.done" 2>/dev/null)" = "$now" ]; then
@@ -124,15 +76,14 @@ made() {
     fi
     rm -f "$mark.done"
     printf '%s' "$now" >"$mark.begun"
-    step "$name" "$source" '' "$1" "$how" "${@:2}" || code=$?
+    step "$name" "$source" '' "$1" "$how" "${@:2}" || true
     if [ "$code" = 7 ] && [ "$how" = --resume ]; then # damaged when it was complete
-        code=0
-        step "$name" "$source" '' "$1" --overwrite "${@:2}" || code=$?
+        step "$name" "$source" '' "$1" --overwrite "${@:2}" || true
     fi
     if [ "$code" != 0 ]; then
         [ "$code" != 1 ] || say "$name of $source: $(head -n 1 "${records%.jsonl}.err")"
         fail "$code"
-        finish_run "$worst"
+        return 1
     fi
     content "$output" >"$mark.content"
     printf '%s' "$now" >"$mark.done"
@@ -150,18 +101,30 @@ content() { # OUTPUT
         jq -c 'select(.type == "summary") | [.objects_present, .stored_bytes, .chunks_damaged, .findings]' || true
 }
 
+# The outputs of a source; without one, those that are made of it are not made either.
+outputs() { # SOURCE
+    joined "$1" || return 0
+    table "$1" || return 0
+    [ -z "$recompress" ] || recompressed "$1" || return 0
+}
+
 joined() { # SOURCE
-    local paths=() file
-    mapfile -t paths < <(cat "$state/$1"/*.ready)
-    [ ${#paths[@]} -gt 0 ] || { say "$1: the selection matches no batch"; finish_run 2; }
-    for file in "$state/$1"/*.ready; do [ ! -s "$file" ] || cat "${file%.ready}.valid"; done >"$state/$1/inputs"
+    local number paths=()
+    for number in "${!usable[@]}"; do
+        if [ "${batch_source[number]}" = "$1" ] && [ -n "${batch_path[number]-}" ]; then
+            paths+=("${batch_path[number]}")
+            printf '%s\n' "${identity[number]}"
+        fi
+    done >"$state/$1/inputs"
+    [ ${#paths[@]} -gt 0 ] || { say "$1: the selection matches no batch"; fail 2; return 1; }
     made dedup "$1" "$out/$1.zarr" \
         zdedup --json --dim "${option[dim]}" "${keep[@]}" --max-memory "$memory" -o "$out/$1.zarr" -- "${paths[@]}"
 }
 
 table() { # SOURCE
     made point "$1" "$out/$1.${option[format]}" \
-        zpoint --json "${around[@]}" "${select[@]}" --max-memory "$memory" -o "$out/$1.${option[format]}" -- "$out/$1.zarr"
+        zpoint --json "${around[@]}" "${select[@]}" --max-memory "$memory" -o "$out/$1.${option[format]}" -- "$out/$1.zarr" || return
+    tables+=("$1")
 }
 
 recompressed() { # SOURCE
@@ -171,11 +134,11 @@ recompressed() { # SOURCE
 
 # Sources that number their samples differently give tables that do not belong together.
 compare_sources() {
-    [ ${#sources[@]} -gt 1 ] || return 0
+    [ ${#tables[@]} -gt 1 ] || return 0
     local source first='' rows
-    for source in "${sources[@]}"; do
+    for source in "${tables[@]}"; do
         rows=$(jq -c 'select(.type == "summary").rows' "$state/$source/all.point.jsonl")
         : "${first:=$rows}"
-        [ "$rows" = "$first" ] || { say "$source has $rows rows, ${sources[0]} has $first"; fail 1; }
+        [ "$rows" = "$first" ] || { say "$source has $rows rows, ${tables[0]} has $first"; fail 1; }
     done
 }

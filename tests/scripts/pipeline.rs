@@ -156,7 +156,8 @@ fn a_server_that_does_not_answer_meets_the_deadline_of_the_step() {
     let run = tool.run_within(Duration::from_secs(60)).expect(3);
     assert_eq!(counts(&run, "fetch"), [44, 0, 1], "{}", run.stdout);
     assert!(run.stderr.contains("time limit of 12s") && run.stderr.contains("1 of 44 batches"), "{}", run.stderr);
-    assert!(!scene.work().join("out/era5.zarr").exists(), "a concatenation without a batch would look complete");
+    assert!(!scene.work().join("out/gfs.zarr").exists(), "a concatenation without a batch would look complete");
+    assert!(scene.work().join("out/era5.csv").exists(), "the other source has all of its batches");
 }
 
 /// A local archive with one source.
@@ -195,6 +196,21 @@ fn damage_in_the_cache_is_repaired_and_holes_of_the_source_stop_the_run() {
     );
     assert!(tree(&root.path().join("out/all.zarr")) == expected);
 
+    // Also where other values are as good as any: these chunks have no checksum of their own.
+    let cached =
+        tree(&root.path().join("out/cache")).into_keys().find(|key| key.ends_with("batch_01.zarr/t2m/0.0.0")).unwrap();
+    fs::write(root.path().join("out/cache").join(cached), [7; 80]).unwrap();
+    let repaired = run_local(root.path(), &stores).run().expect(0);
+    assert_eq!(
+        (counts(&repaired, "verify"), counts(&repaired, "repair")),
+        ([5, 0, 1], [1, 0, 0]),
+        "{}",
+        repaired.stdout
+    );
+    let again = run_local(root.path(), &stores).run().expect(0);
+    assert_eq!((counts(&again, "verify"), counts(&again, "dedup")), ([4, 0, 0], [1, 1, 0]), "{}", again.stdout);
+    assert!(tree(&root.path().join("out/all.zarr")) == expected);
+
     // A hole of the source cannot be mended: the fill value would be taken for data.
     fs::remove_file(archive.join("batch_03.zarr/t2m/3.0.0")).unwrap();
     fs::remove_dir_all(root.path().join("out")).unwrap();
@@ -205,6 +221,45 @@ fn damage_in_the_cache_is_repaired_and_holes_of_the_source_stop_the_run() {
         stopped.stderr
     );
     run_local(root.path(), &["--accept"]).args(&stores).run().expect(0);
+}
+
+#[test]
+fn batches_that_cannot_be_used_are_left_out_if_that_is_asked_for() {
+    let root = directory();
+    let archive = local(root.path(), 4);
+    if script("pipeline.sh").is_none() {
+        return;
+    }
+    let names: Vec<String> = (0..4).map(|number| format!("an archive/batch_{number:02}.zarr")).collect();
+    let stores: Vec<&str> = names.iter().map(String::as_str).chain(["--format", "csv"]).collect();
+    let metadata = archive.join("batch_03.zarr/t2m/.zarray");
+    let sound = fs::read(&metadata).unwrap();
+    fs::write(&metadata, "{").unwrap();
+    let table = root.path().join("out/all.csv");
+
+    // The other batches are fetched and validated all the same.
+    let stopped = run_local(root.path(), &stores).run().expect(3);
+    assert_eq!((counts(&stopped, "fetch"), counts(&stopped, "validate")), ([4, 0, 1], [3, 0, 0]), "{}", stopped.stdout);
+    assert!(stopped.stderr.contains("1 of 4 batches") && stopped.stderr.contains("--partial"), "{}", stopped.stderr);
+    assert!(!table.exists());
+    let partial = run_local(root.path(), &["--partial"]).args(&stores).run().expect(3);
+    assert_eq!(counts(&partial, "fetch"), [4, 3, 1], "{}", partial.stdout);
+    let rows = |table: &Path| fs::read_to_string(table).unwrap().lines().count() - 1;
+    assert_eq!(rows(&table), 7, "file_ids 0 to 6");
+
+    // A damaged chunk is not fetched.
+    fs::write(archive.join("batch_00.zarr/t2m/1.0.0"), [1; 40]).unwrap();
+    fs::write(&metadata, &sound).unwrap();
+    fs::remove_dir_all(root.path().join("out")).unwrap();
+    let damaged = run_local(root.path(), &["--partial"]).args(&stores).run().expect(3);
+    assert!(damaged.stderr.contains("batch_00.zarr/t2m/1.0.0"), "{}", damaged.stderr);
+    assert_eq!(rows(&table), 11, "of the first two batches, which are the same, one is left");
+
+    // With all of the batches, the table is made again.
+    write_batch(&archive.join("batch_00.zarr"), &[0, 1, 2, 3], &["t2m"]);
+    write_batch(&archive.join("batch_07.zarr"), &[30, 31], &["t2m"]);
+    let mended = run_local(root.path(), &["an archive/batch_07.zarr"]).args(&stores).run().expect(0);
+    assert_eq!((counts(&mended, "point"), rows(&table)), ([1, 0, 0], 13), "{}", mended.stdout);
 }
 
 #[test]
