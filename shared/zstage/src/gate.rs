@@ -51,8 +51,10 @@ impl<'a> Gate<'a> {
 
     /// There are no more objects.
     pub fn open(&self) {
-        self.state.lock().is_open = true;
-        self.changed.notify_all();
+        // Every worker says so when it ends; the first one wakes the others.
+        if !std::mem::replace(&mut self.state.lock().is_open, true) {
+            self.changed.notify_all();
+        }
     }
 
     fn needed(&self) -> usize {

@@ -215,8 +215,12 @@ impl Names {
 
 impl Drop for Working<'_> {
     fn drop(&mut self) {
-        self.0.open.lock().working -= 1;
-        self.0.changed.notify_all();
+        let mut open = self.0.open.lock();
+        open.working -= 1;
+        // Those that help wait for the last one: hundreds that each wakes all before it would keep the cores busy.
+        if open.working == 0 {
+            self.0.changed.notify_all();
+        }
     }
 }
 
