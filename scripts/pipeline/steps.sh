@@ -135,10 +135,12 @@ recompressed() { # SOURCE
 # Sources that number their samples differently give tables that do not belong together.
 compare_sources() {
     [ ${#tables[@]} -gt 1 ] || return 0
-    local source first='' rows
-    for source in "${tables[@]}"; do
-        rows=$(jq -c 'select(.type == "summary").rows' "$state/$source/all.point.jsonl")
-        : "${first:=$rows}"
-        [ "$rows" = "$first" ] || { say "$source has $rows rows, ${tables[0]} has $first"; fail 1; }
+    local number rows files=("${tables[@]/#/$state/}")
+    mapfile -t rows < <(jq -r 'select(.type == "summary").rows' "${files[@]/%//all.point.jsonl}")
+    for number in "${!rows[@]}"; do
+        [ "${rows[number]}" = "${rows[0]}" ] || {
+            say "${tables[number]} has ${rows[number]} rows, ${tables[0]} has ${rows[0]}"
+            fail 1
+        }
     done
 }
