@@ -21,6 +21,7 @@ fn sizes_that_are_zero_or_too_large_are_refused() {
         (&["--members", "1000", "--chunks", "1000,5000", "--max-memory", "20M", "-o", "a.zarr"], "one object needs"),
         (&["--members", "3", "--dt", "0"], "positive"),
         (&["--members", "3", "--dt", "nan"], "positive"),
+        (&["--members", "3", "--dt", "-0.01"], "positive"),
         (&["--members", "3", "--sigma", "inf"], "finite"),
         (&["--members", "3", "--center", "1,2"], "X,Y,Z"),
         (&["--members", "3", "--seed", "4294967296"], "--seed"),

@@ -77,7 +77,7 @@ pub struct EnsembleFlags {
     #[arg(short, long, value_name = "N", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(..=MOST_STEPS))]
     pub steps: u64,
     /// Model time of a step [default: 0.01, or 0.02 with --grid]
-    #[arg(long, value_name = "TIME", value_parser = positive)]
+    #[arg(long, value_name = "TIME", value_parser = positive, allow_hyphen_values = true)]
     pub dt: Option<f64>,
     /// Seed of the initial conditions
     #[arg(long, value_name = "N", default_value_t = 42)]

@@ -34,6 +34,8 @@ pub struct BatchStore {
     tag: u64,
     /// How many states are kept.
     most_kept: usize,
+    /// Whether none of them will have to go, so that even what is quickly made is kept for the next variable.
+    keeps_all: bool,
     stop: Stop,
 }
 
@@ -47,7 +49,8 @@ impl BatchStore {
         let arrays = GeneratedArrays::new(format, &spec.attributes(), spec.arrays(&variables))?;
         let (kept, spare) = (Mutex::default(), Mutex::default());
         let most_kept = spec.most_kept(memory) as usize;
-        Ok(BatchStore { spec: spec.clone(), variables, arrays, kept, spare, tag, most_kept, stop })
+        let keeps_all = spec.starts(&arrays.specs[COORDINATES..]) <= most_kept as u64;
+        Ok(BatchStore { spec: spec.clone(), variables, arrays, kept, spare, tag, most_kept, keeps_all, stop })
     }
 
     /// The states of a file at a time, from the nearest that are kept.
@@ -72,7 +75,7 @@ impl BatchStore {
                 let spec = &self.spec;
                 let file_id = spec.file_ids[0] + file as i64;
                 cells = initial(&spec.grid, spec.center, spec.spread, spec.seed, file_id);
-                if time > 0 {
+                if time > 0 || self.keeps_all {
                     self.keep(file, 0, cells.clone());
                 }
                 0

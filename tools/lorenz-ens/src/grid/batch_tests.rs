@@ -98,6 +98,28 @@ fn a_long_way_between_times_is_interrupted_and_changes_nothing() {
     assert_eq!(stopped.generate("u10/0.0.0.0", &mut Vec::new()), Err(NotGenerated::Stopped));
 }
 
+/// With much memory, states are made once and serve all variables; with little, the same values come from fewer.
+#[test]
+fn initial_states_are_made_once() {
+    let spec = spec(Some(3));
+    let (small, large) =
+        (store_of(&spec, ZarrFormat::V2), BatchStore::new(&spec, ZarrFormat::V2, 0, 1 << 30, Stop::never()));
+    let large = large.expect("documents");
+    assert!(large.keeps_all && !small.keeps_all);
+    for name in ["t2m", "v10", "z_1000"] {
+        for key in ["0.0.0.0", "1.0.0.0", "1.2.0.0"].map(|chunk| format!("{name}/{chunk}")) {
+            let (mut one, mut other) = (Vec::new(), Vec::new());
+            small.generate(&key, &mut one).expect("generates");
+            large.generate(&key, &mut other).expect("generates");
+            assert!(one == other, "{key}");
+        }
+    }
+    let kept = large.kept.lock();
+    let starts: Vec<(u64, u64)> = kept.iter().map(|(file, time, _)| (*file, *time)).collect();
+    assert_eq!(starts.iter().filter(|(_, time)| *time == 0).count(), 2, "{starts:?}");
+    assert!(kept.len() as u64 <= spec.starts(&large.arrays.specs[COORDINATES..]));
+}
+
 #[test]
 fn memory_is_left_for_chunks_or_refused() {
     let large = BatchSpec { grid: GridShape::parse("90:-90:721,0:359.75:1440").expect("a grid"), ..spec(None) };

@@ -144,6 +144,15 @@ impl BatchSpec {
         ((memory / KEPT_SHARE).min(KEPT_BYTES) / states).max(FEWEST_KEPT)
     }
 
+    /// How many states there are at the starts of chunks of these variables, at most.
+    pub fn starts(&self, variables: &[ArraySpec]) -> u64 {
+        let mut lengths: Vec<u64> = variables.iter().map(|array| array.chunks[1].max(1)).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        let of_a_file = lengths.into_iter().map(|times| self.times.div_ceil(times)).fold(0, u64::saturating_add);
+        of_a_file.saturating_mul(self.files())
+    }
+
     /// What is needed for the states and a single chunk, and what is left of `memory` for chunks that are compressed; `None` if that
     /// is not enough.
     pub fn memory_for_chunks(&self, memory: u64) -> (u64, Option<u64>) {

@@ -1,5 +1,7 @@
 //! The panels of a picture, for any backend.
 
+use std::ops::Range;
+
 use plotters::coord::Shift;
 use plotters::coord::combinators::LogCoord;
 use plotters::coord::ranged1d::{BoldPoints, Ranged};
@@ -63,7 +65,7 @@ fn attractor<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -
         .x_label_area_size(44)
         .y_label_area_size(64)
         .build_cartesian_2d(xs.clone(), zs.clone())?;
-    let [x_labels, z_labels] = [xs, zs].map(|range| labels(&RangedCoordf64::from(range).key_points(TICKS)));
+    let [x_labels, z_labels] = [xs, zs].map(linear_labels);
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -100,7 +102,7 @@ fn spread<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> D
         .x_label_area_size(44)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..last, (low..high).log_scale())?;
-    let times = labels(&RangedCoordf64::from(0.0..last).key_points(TICKS));
+    let times = linear_labels(0.0..last);
     let values = labels(&LogCoord::from((low..high).log_scale()).key_points(TICKS));
     chart
         .configure_mesh()
@@ -154,7 +156,7 @@ fn speedup<B: DrawingBackend>(area: &DrawingArea<B, Shift>, figure: &Figure) -> 
         let is_middle = (at.fract() - 0.5).abs() < 1e-6;
         methods.get(number).filter(|_| is_middle).map_or(String::new(), |method| bar_name(method, methods.len()))
     };
-    let label = labels(&RangedCoordf64::from(0.0..most * 1.15).key_points(TICKS));
+    let label = linear_labels(0.0..most * 1.15);
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -204,7 +206,7 @@ fn above_line(height: f64, line: Option<f64>, most: f64) -> f64 {
 }
 
 /// The range of finite values, a little wider.
-fn range(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
+fn range(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (low, high) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     match low <= high {
@@ -223,6 +225,17 @@ fn with_ticks(low: f64, high: f64) -> (f64, f64) {
         0 | 1 => (0.999 * 10f64.powf(low.log10().floor()), 1.001 * 10f64.powf(high.log10().ceil())),
         _ => (low, high),
     }
+}
+
+/// Labels of a linear axis with this range.
+fn linear_labels(range: Range<f64>) -> impl Fn(&f64) -> String + use<> {
+    let mut points = RangedCoordf64::from(range).key_points(TICKS);
+    let step = points.windows(2).map(|pair| pair[1] - pair[0]).reduce(f64::min).unwrap_or(0.0);
+    // Ticks are sums of steps: of huge ones, the tick at zero is what rounding leaves, and may be 1e272.
+    let exact = move |value: f64| if value.abs() < 1e-6 * step { 0.0 } else { value };
+    points.iter_mut().for_each(|point| *point = exact(*point));
+    let label = labels(&points);
+    move |value| label(&exact(*value))
 }
 
 /// Labels of an axis on which these numbers stand.
@@ -305,6 +318,18 @@ mod tests {
         assert_eq!(of(&[0.1 + 0.2, 0.4]), ["0.3", "0.4"]);
         assert_eq!(of(&[0.1, 0.2, 1.0, 1.0000000000000002]), ["0.1", "0.2", "1", "1"]);
         assert!(of(&[]).is_empty());
+    }
+
+    #[test]
+    fn zero_is_zero_among_huge_numbers() {
+        for (range, zeros) in
+            [(-6.2e287..1e286, 1), (-3.1e5..4e5, 1), (-4.6e189..1e188, 1), (-3e-9..4e-9, 1), (2.0..9.0, 0)]
+        {
+            let ticks = RangedCoordf64::from(range.clone()).key_points(TICKS);
+            let texts: Vec<String> = ticks.iter().map(linear_labels(range)).collect();
+            assert_eq!(texts.iter().filter(|text| *text == "0").count(), zeros, "{texts:?} {ticks:?}");
+            assert!(texts.iter().all(|text| text.len() <= "-4.5e189".len()), "{texts:?}");
+        }
     }
 
     #[test]
