@@ -128,6 +128,7 @@ check_options() {
     [ ${#around[@]} -gt 0 ] || die "no point; use --lat and --lon, or --points FILE" 2
     case ${option[format]} in parquet | csv) ;; *) die "--format is parquet or csv, not '${option[format]}'" 2 ;; esac
     [[ ${option[deadline]} =~ ^[1-9][0-9]*[smh]?$ ]] || die "--deadline takes a time such as 90s, 30m or 6h, not '${option[deadline]}'" 2
+    [ -z "${option[rules]-}" ] || [ -f "${option[rules]}" ] || die "${option[rules]}: no such file" 4
     [[ ${option[jobs]} =~ ^[1-9][0-9]{0,3}$ ]] || die "--jobs takes a number, not '${option[jobs]}'" 2
     cache=${option[cache]:-${option[output]}/cache}
     batch_count=$(for needed in "${sources[@]}"; do printf %s "${stores[$needed]}"; done | wc -l)

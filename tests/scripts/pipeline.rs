@@ -330,6 +330,7 @@ fn mistakes_are_named_before_anything_is_written() {
         (vec!["-o", "out", "--lat=1", "--lon=1", "--max-memory", "lots", store], 2, "--max-memory"),
         (vec!["-o", "out", "--lat=1", "--lon=1", "--jobs", "0", store], 2, "--jobs"),
         (vec!["-o", "out", "--lat=1", "--lon=1", "--source", "a=nowhere"], 2, "NAME=FILE"),
+        (vec!["-o", "out", "--lat=1", "--lon=1", "--rules", "nowhere.rules", store], 4, "nowhere.rules: no such file"),
         (vec!["nowhere.toml"], 4, "nowhere.toml"),
         (vec!["-o", "out", "--lat=57", "--lon=-2", "nowhere.zarr"], 4, "nowhere.zarr"),
         (vec!["-n", "-o", "out", "--lat=57", "--lon=-2", "nowhere.zarr"], 4, "nowhere.zarr"),
