@@ -28,7 +28,7 @@ const CHECKSUMS: [&str; 4] = ["fletcher32", "adler32", "crc32", "crc32c"];
 pub const MOST_INNER_CHUNKS: u64 = 1 << 32;
 
 /// A codec chain.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Chain {
     /// The chain in the words of the metadata, in encoding order (v2: the filters, then the compressor).
     pub specs: Vec<Value>,
@@ -47,7 +47,7 @@ pub struct Chain {
 }
 
 /// The inside of a sharded array.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sharding {
     /// Whether shards are decoded as a whole, whatever could be read of them.
     pub whole: bool,

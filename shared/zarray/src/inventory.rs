@@ -4,21 +4,18 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use zstore::{Child, Children, Names, Object, Store, StoreError, Trail, is_temporary};
+use zstore::{Child, Children, NameBuffer, Stat, Store, StoreError, Trail, is_temporary};
 
 use crate::coverage::COVERAGE;
 use crate::grid::Key;
 use crate::metadata::{Array, Node};
-use crate::parallel::{OrderedMap, Pool};
+use crate::parallel::{OrderedMap, Pool, ScratchPool};
 
 /// Directories that are read before those below them are.
 const WINDOW: usize = 1024;
 
-/// Names of a directory that one worker looks at.
-const NAMES: usize = 4096;
-
-/// Shares of a large directory that are read before they are looked at: some megabytes of names.
-const SHARES: usize = 16;
+/// Buffers of names after which a directory is large, and a worker looks whether something else is left to do.
+const LARGE: usize = 4;
 
 /// What an object is.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +32,7 @@ pub enum Found<'n> {
 /// What is counted of the objects of a store. Parts of a store are counted apart and merged.
 pub trait Tally: Default + Send {
     /// Counts an object.
-    fn add(&mut self, object: Object, found: Found);
+    fn add(&mut self, key: &str, stat: &Stat, found: Found);
 
     /// A directory or an object that could not be read.
     fn failed(&mut self, error: StoreError);
@@ -54,18 +51,31 @@ pub struct Owners<'n> {
 enum Waiting<'s> {
     /// A directory.
     Directory(String, Trail),
-    /// The rest of a large one.
-    Rest(Children<'s>, Trail),
-    /// Some names of a large one.
-    Names(Names<'s>, Trail),
+    /// A large one, which other workers read, too.
+    Shared(Children<'s>, Directory),
+}
+
+/// What the keys right in a directory have in common.
+#[derive(Clone)]
+struct Directory {
+    key: String,
+    trail: Trail,
+}
+
+/// Where the keys right in a directory belong.
+struct Owner<'n> {
+    is_node: bool,
+    /// The array, and the length of a key before the part that is relative to it.
+    array: Option<(&'n Array, usize)>,
 }
 
 /// A walk through a local store.
 struct Walk<'w, 's> {
     owners: &'w Owners<'w>,
     store: &'s Store,
-    /// Whether a large directory is being shared: of several, each has a worker of its own, so that few names are held.
+    /// Whether a large directory is being shared: of several, each has a worker of its own.
     is_shared: AtomicBool,
+    buffers: ScratchPool<NameBuffer>,
     workers: usize,
 }
 
@@ -105,45 +115,31 @@ impl<'n> Owners<'n> {
         let mut tally = T::default();
         for directory in directories {
             for object in store.list(directory)? {
-                self.sort(object?, &mut tally);
+                let object = object?;
+                let (directory, _) = object.key.rsplit_once('/').unwrap_or_default();
+                tally.add(&object.key, &object.stat, self.owner(directory).found(&object.key));
             }
         }
         Ok(tally)
     }
 
-    fn sort(&self, object: Object, tally: &mut impl Tally) {
-        let found = self.found(&object.key);
-        tally.add(object, found);
-    }
-
-    /// What the object at `key` is.
-    fn found(&self, key: &str) -> Found<'n> {
-        let (directory, name) = key.rsplit_once('/').unwrap_or(("", key));
-        if matches!(name, "zarr.json" | ".zarray" | ".zgroup" | ".zattrs" | ".zmetadata" | COVERAGE)
-            && self.nodes.contains(directory)
-        {
-            return Found::Metadata;
-        }
-        let Some((array, relative)) = self.of(key) else { return Found::Stray(kind_of_name(key), None) };
-        match array.key_kind(key) {
-            Key::Chunk(number) => Found::Chunk(array, number),
-            Key::OutsideGrid => Found::Stray("outside_grid", Some(array)),
-            Key::WrongSeparator => Found::Stray("wrong_separator", Some(array)),
-            Key::Metadata | Key::Stray => Found::Stray(kind_of_name(relative), Some(array)),
-        }
-    }
-
-    /// The array that a key belongs to, and the rest of the key.
-    fn of<'k>(&self, key: &'k str) -> Option<(&'n Array, &'k str)> {
-        if let Some(array) = self.arrays.get("") {
-            return Some((array, key));
-        }
-        key.match_indices('/').find_map(|(slash, _)| Some((*self.arrays.get(&key[..slash])?, &key[slash + 1..])))
+    /// Where the keys right in a directory belong.
+    fn owner(&self, directory: &str) -> Owner<'n> {
+        let above = directory.match_indices('/').map(|(slash, _)| slash).chain([directory.len()]);
+        let mut arrays = above.filter_map(|end| Some((*self.arrays.get(&directory[..end])?, end + 1)));
+        let root = self.arrays.get("").map(|array| (*array, 0));
+        Owner { is_node: self.nodes.contains(directory), array: root.or_else(|| arrays.next()) }
     }
 
     /// Reads all directories, those of a batch in parallel. The last ones come first, so that few are waiting.
     fn walk<T: Tally>(&self, store: &Store, pool: &Pool, directories: &[&str]) -> Result<T, StoreError> {
-        let walk = Walk { owners: self, store, is_shared: AtomicBool::new(false), workers: pool.workers() };
+        let walk = Walk {
+            owners: self,
+            store,
+            is_shared: AtomicBool::new(false),
+            buffers: ScratchPool::new(pool.workers(), NameBuffer::default),
+            workers: pool.workers(),
+        };
         let mut tally = T::default();
         let begin = |directory: &&str| Waiting::Directory((*directory).to_owned(), Trail::default());
         let mut waiting: Vec<Waiting> = directories.iter().map(begin).collect();
@@ -164,78 +160,91 @@ impl<'n> Owners<'n> {
     }
 }
 
+impl<'n> Owner<'n> {
+    /// What the object at `key` is.
+    fn found(&self, key: &str) -> Found<'n> {
+        let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
+        if self.is_node && matches!(name, "zarr.json" | ".zarray" | ".zgroup" | ".zattrs" | ".zmetadata" | COVERAGE) {
+            return Found::Metadata;
+        }
+        let Some((array, start)) = self.array else { return Found::Stray(kind_of_name(key), None) };
+        match array.key_kind(key) {
+            Key::Chunk(number) => Found::Chunk(array, number),
+            Key::OutsideGrid => Found::Stray("outside_grid", Some(array)),
+            Key::WrongSeparator => Found::Stray("wrong_separator", Some(array)),
+            Key::Metadata | Key::Stray => Found::Stray(kind_of_name(&key[start..]), Some(array)),
+        }
+    }
+}
+
 impl<'s> Walk<'_, 's> {
     /// What is found at once, and what is to be looked at then.
     fn step<T: Tally>(&self, item: Waiting<'s>) -> Result<(T, Vec<Waiting<'s>>), StoreError> {
         let (mut tally, mut more) = (T::default(), Vec::new());
         match item {
-            Waiting::Directory(prefix, trail) => self.directory(&prefix, &trail, &mut tally, &mut more)?,
-            Waiting::Rest(children, trail) => self.share(children, &trail, &mut more)?,
-            Waiting::Names(names, trail) => self.names(names, &trail, &mut tally, &mut more),
+            Waiting::Directory(prefix, trail) => {
+                if let Some((children, directory)) = self.open(prefix, &trail, &mut tally)? {
+                    self.read(&children, &directory, false, &mut tally, &mut more)?;
+                }
+            }
+            Waiting::Shared(children, directory) => self.read(&children, &directory, true, &mut tally, &mut more)?,
         }
         Ok((tally, more))
     }
 
-    /// What lies in one directory, and the directories below it.
-    fn directory(
+    /// Opens a directory; `None` if it goes in circles, is gone, or cannot be read.
+    fn open(
         &self,
-        prefix: &str,
+        prefix: String,
         trail: &Trail,
+        tally: &mut impl Tally,
+    ) -> Result<Option<(Children<'s>, Directory)>, StoreError> {
+        let Some(trail) = self.store.enter(trail, &prefix) else { return Ok(None) };
+        match self.store.children(&prefix) {
+            Err(error @ StoreError::Stopped { .. }) => Err(error),
+            // Gone since the directory above was read.
+            Err(StoreError::Absent { .. }) | Ok(None) => Ok(None),
+            Err(error) => {
+                tally.failed(error);
+                Ok(None)
+            }
+            Ok(Some(children)) => Ok(Some((children, Directory { key: prefix, trail }))),
+        }
+    }
+
+    /// Counts the children of a directory to its end; of a large one, until all workers take part.
+    fn read(
+        &self,
+        children: &Children<'s>,
+        directory: &Directory,
+        is_shared: bool,
         tally: &mut impl Tally,
         more: &mut Vec<Waiting<'s>>,
     ) -> Result<(), StoreError> {
-        let Some(trail) = self.store.enter(trail, prefix) else { return Ok(()) };
-        let mut children = match self.store.children(prefix) {
-            Err(error @ StoreError::Stopped { .. }) => return Err(error),
-            // Gone since the directory above was read.
-            Err(StoreError::Absent { .. }) | Ok(None) => return Ok(()),
-            Err(error) => {
-                tally.failed(error);
-                return Ok(());
-            }
-            Ok(Some(children)) => children,
-        };
+        let owner = self.owners.owner(&directory.key);
+        let mut buffer = self.buffers.take();
+        let mut parts = 0;
         loop {
-            let (names, is_more) = children.names(NAMES)?;
-            if is_more && self.workers > 1 && !self.is_shared.swap(true, Ordering::Relaxed) {
-                more.push(Waiting::Names(names, trail.clone()));
-                return self.share(children, &trail, more);
-            }
-            self.names(names, &trail, tally, more);
-            if !is_more {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Reads more names of a large directory, for all workers.
-    fn share(&self, mut children: Children<'s>, trail: &Trail, more: &mut Vec<Waiting<'s>>) -> Result<(), StoreError> {
-        let mut is_more = true;
-        for _ in 0..SHARES {
-            let (names, is_full) = children.names(NAMES)?;
-            more.push(Waiting::Names(names, trail.clone()));
-            is_more = is_full;
+            let is_more = children.read(&mut buffer, |child| match child {
+                Ok(Child::Object(key, stat)) => tally.add(key, &stat, owner.found(key)),
+                Ok(Child::Directory(key)) => more.push(Waiting::Directory(key.to_owned(), directory.trail.clone())),
+                Ok(Child::Link(key, stat)) => tally.add(key, &stat, Found::Stray("link", None)),
+                Err(error) => tally.failed(error),
+            })?;
             if !is_more {
                 break;
             }
-        }
-        match is_more {
-            // First of the next batch: it is read while the others are looked at.
-            true => more.insert(0, Waiting::Rest(children, trail.clone())),
-            false => self.is_shared.store(false, Ordering::Relaxed),
-        }
-        Ok(())
-    }
-
-    fn names(&self, names: Names<'s>, trail: &Trail, tally: &mut impl Tally, more: &mut Vec<Waiting<'s>>) {
-        for child in names.children() {
-            match child {
-                Ok(Child::Object(object)) => self.owners.sort(object, tally),
-                Ok(Child::Directory(key)) => more.push(Waiting::Directory(key, trail.clone())),
-                Ok(Child::Link(link)) => tally.add(link, Found::Stray("link", None)),
-                Err(error) => tally.failed(error),
+            parts += 1;
+            if !is_shared && parts == LARGE && self.workers > 1 && !self.is_shared.swap(true, Ordering::Relaxed) {
+                let shares = (0..self.workers).map(|_| Waiting::Shared(children.clone(), directory.clone()));
+                more.extend(shares);
+                return Ok(());
             }
         }
+        if is_shared {
+            self.is_shared.store(false, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 
@@ -255,8 +264,8 @@ mod tests {
     struct Keys(std::collections::BTreeMap<String, u64>);
 
     impl Tally for Keys {
-        fn add(&mut self, object: Object, _: Found) {
-            *self.0.entry(object.key).or_default() += 1;
+        fn add(&mut self, key: &str, _: &Stat, _: Found) {
+            *self.0.entry(key.to_owned()).or_default() += 1;
         }
 
         fn failed(&mut self, error: StoreError) {
@@ -268,7 +277,10 @@ mod tests {
         }
     }
 
-    /// Two directories with more names than a share, with directories between them, and one of exactly a share.
+    /// More names than the buffers after which a directory is large.
+    const NAMES: usize = 2 * LARGE * (1 << 15) / 24;
+
+    /// Large directories, with directories between their names.
     #[test]
     fn large_directories_are_shared_and_every_object_is_found_once() {
         let directory = tempfile::tempdir().expect("temporary directory");
@@ -279,7 +291,7 @@ mod tests {
             std::fs::File::create(path).expect("creates");
             expected.push(key);
         };
-        for number in 0..2 * NAMES + 17 {
+        for number in 0..NAMES {
             file(format!("a/{number}"));
             file(format!("b/{}/{number}", number % 3));
         }

@@ -1,7 +1,5 @@
 //! The median of many sizes, in bounded memory.
 
-use std::collections::BTreeMap;
-
 /// Number of different sizes up to which the median is exact.
 const EXACT_SIZES: usize = 4096;
 
@@ -9,7 +7,8 @@ const EXACT_SIZES: usize = 4096;
 /// rounded to within 0.1 %, so that the counts of ten million chunks need only a few kilobytes.
 #[derive(Default)]
 pub struct Sizes {
-    counts: BTreeMap<u64, u64>,
+    /// Sizes in order, and how often each occurs. There may be very many of these, mostly with one size.
+    counts: Vec<(u64, u64)>,
     /// The smallest size.
     pub smallest: Option<u64>,
     /// The largest size.
@@ -26,11 +25,20 @@ impl Sizes {
     }
 
     fn count(&mut self, size: u64, times: u64) {
-        *self.counts.entry(if self.coarse { rounded(size) } else { size }).or_default() += times;
+        let size = if self.coarse { rounded(size) } else { size };
+        match self.counts.binary_search_by_key(&size, |(size, _)| *size) {
+            Ok(at) => self.counts[at].1 += times,
+            Err(at) => {
+                if self.counts.is_empty() {
+                    self.counts.reserve_exact(1);
+                }
+                self.counts.insert(at, (size, times));
+            }
+        }
         if !self.coarse && self.counts.len() > EXACT_SIZES {
             self.coarse = true;
             for (size, count) in std::mem::take(&mut self.counts) {
-                *self.counts.entry(rounded(size)).or_default() += count;
+                self.count(size, count);
             }
         }
     }
@@ -48,10 +56,10 @@ impl Sizes {
 
     /// The median; `None` if there is no size.
     pub fn median(&self) -> Option<u64> {
-        let half = self.counts.values().sum::<u64>().div_ceil(2);
+        let half = self.counts.iter().map(|(_, count)| count).sum::<u64>().div_ceil(2);
         let mut seen = 0;
         let middle = self.counts.iter().find(|(_, count)| {
-            seen += **count;
+            seen += *count;
             seen >= half
         });
         middle.map(|(size, _)| *size)

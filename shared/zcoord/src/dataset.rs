@@ -4,20 +4,28 @@
 //! `coordinates`. Names are looked up in an array's own group first, then in the groups above it (CF section 2.7).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use zarray::{Array, Hierarchy, Node, Pool, ZarrError};
+use zarray::{Array, Chain, Hierarchy, Node, Pool, ZarrError};
+
+use crate::shrink::shrink_map;
 
 /// Attributes, besides `coordinates`, whose values name arrays that describe others and are not data themselves (CF
 /// appendix A).
 const NAMING: [&str; 6] =
     ["bounds", "climatology", "grid_mapping", "cell_measures", "formula_terms", "ancillary_variables"];
 
+/// Chains of codecs that are compared with that of a new array: most stores have few.
+const SHARED_CHAINS: usize = 16;
+
 /// The arrays of a store.
 #[derive(Debug, Default)]
 pub struct Dataset {
-    /// By absolute path, in path order.
-    arrays: BTreeMap<String, Array>,
+    /// By absolute path, in path order. Boxed, as the nodes of a tree have room for more than they hold.
+    arrays: BTreeMap<String, Box<Array>>,
+    /// Chains of codecs that arrays were found to share.
+    chains: Vec<Arc<Chain>>,
     /// Attributes of groups, by absolute path.
     groups: HashMap<String, Map<String, Value>>,
     /// Coordinates that have another name than their dimension, by group (with a slash at its end) and dimension.
@@ -56,17 +64,29 @@ impl Dataset {
         (dataset, failed)
     }
 
-    /// Adds a node.
+    /// Adds a node. There may be very many: what arrays have in common is kept once.
     pub fn add(&mut self, node: Node) {
         match node {
-            Node::Array(array) => drop(self.arrays.insert(array.path.clone(), *array)),
+            Node::Array(mut array) => {
+                shrink_map(&mut array.attributes);
+                self.share_chain(&mut array);
+                self.arrays.insert(array.path.clone(), array);
+            }
             Node::Group(group) => drop(self.groups.insert(group.path, group.attributes)),
+        }
+    }
+
+    fn share_chain(&mut self, array: &mut Array) {
+        match self.chains.iter().find(|chain| **chain == array.chain) {
+            Some(chain) => array.chain = Arc::clone(chain),
+            None if self.chains.len() < SHARED_CHAINS => self.chains.push(Arc::clone(&array.chain)),
+            None => {}
         }
     }
 
     /// Every array, in path order.
     pub fn arrays(&self) -> impl Iterator<Item = &Array> {
-        self.arrays.values()
+        self.arrays.values().map(|array| &**array)
     }
 
     /// Number of arrays.
@@ -81,12 +101,12 @@ impl Dataset {
 
     /// The array at an absolute path.
     pub fn array(&self, path: &str) -> Option<&Array> {
-        self.arrays.get(path)
+        self.arrays.get(path).map(|array| &**array)
     }
 
     /// The same, to be completed.
     pub(crate) fn array_mut(&mut self, path: &str) -> Option<&mut Array> {
-        self.arrays.get_mut(path)
+        self.arrays.get_mut(path).map(|array| &mut **array)
     }
 
     /// Groups and their attributes.
@@ -112,11 +132,11 @@ impl Dataset {
     /// The array called `name`, as `of` sees it: by absolute path, or in its group and those above.
     pub fn named(&self, of: &Array, name: &str) -> Option<&Array> {
         if name.starts_with('/') {
-            return self.arrays.get(name);
+            return self.array(name);
         }
         let mut group = group_of(&of.path);
         loop {
-            if let Some(array) = self.arrays.get(&format!("{group}{name}")) {
+            if let Some(array) = self.array(&format!("{group}{name}")) {
                 return Some(array);
             }
             group = parent(group)?;
@@ -128,7 +148,7 @@ impl Dataset {
         if !self.aliases.is_empty()
             && let Some(path) = self.aliases.get(&(group_of(&of.path).to_owned(), dimension.to_owned()))
         {
-            return self.arrays.get(path);
+            return self.array(path);
         }
         let array = self.named(of, dimension)?;
         let own = dimensions(array).is_some_and(|names| names == [dimension]);
@@ -246,9 +266,16 @@ mod tests {
     }
 
     #[test]
+    fn equal_chains_are_kept_once() {
+        let dataset = dataset();
+        let first = &dataset.arrays["/lon"].chain;
+        assert!(dataset.arrays().all(|array| Arc::ptr_eq(&array.chain, first)));
+    }
+
+    #[test]
     fn what_describes_an_array_comes_along() {
         let dataset = dataset();
-        let with = |path: &str| dataset.with_descriptions([&dataset.arrays[path]]).into_iter().collect::<Vec<_>>();
+        let with = |path: &str| dataset.with_descriptions([&*dataset.arrays[path]]).into_iter().collect::<Vec<_>>();
         assert_eq!(with("/surface/t2m"), ["/crs", "/lat", "/lat_bnds", "/lon", "/surface/t2m", "/surface/time"]);
         assert_eq!(with("/surface/deeper/u"), ["/surface/deeper/u", "/surface/time"]);
     }

@@ -40,6 +40,7 @@ mod rule;
 mod scattered;
 mod selection;
 mod series;
+mod shrink;
 mod sphere;
 mod stored;
 #[cfg(test)]

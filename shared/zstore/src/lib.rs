@@ -59,7 +59,7 @@ pub use write::Upload;
 
 use generated::GeneratedStore;
 use local::LocalStore;
-pub use local::walk::{Child, Children, Names, Trail};
+pub use local::walk::{Child, Children, NameBuffer, Trail};
 pub use remote::unique;
 
 use remote::RemoteStore;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use zarray::{Array, Found, Grid, Node, Owners, Pool, Sizes, Tally};
-use zstore::{Object, Store, StoreError};
+use zstore::{Stat, Store, StoreError};
 use zwire::{ArrayRecord, Failure, KeyRecord, ratio};
 
 use crate::presence::Layout;
@@ -62,9 +62,9 @@ impl Inventory {
         Ok(inventory)
     }
 
-    fn stray(&mut self, object: Object, kind: &'static str) {
+    fn stray(&mut self, key: &str, size: u64, kind: &'static str) {
         *self.stray_counts.entry(kind).or_default() += 1;
-        self.strays.insert(object.key, (object.stat.size, kind));
+        self.strays.insert(key.to_owned(), (size, kind));
         if self.strays.len() > SHOWN {
             self.strays.pop_last();
         }
@@ -115,11 +115,11 @@ impl Inventory {
 }
 
 impl Tally for Inventory {
-    fn add(&mut self, object: Object, found: Found) {
+    fn add(&mut self, key: &str, stat: &Stat, found: Found) {
         match found {
-            Found::Metadata => self.metadata_bytes += object.stat.size,
-            Found::Chunk(array, number) => self.count(array, object.stat.size, number),
-            Found::Stray(kind, _) => self.stray(object, kind),
+            Found::Metadata => self.metadata_bytes += stat.size,
+            Found::Chunk(array, number) => self.count(array, stat.size, number),
+            Found::Stray(kind, _) => self.stray(key, stat.size, kind),
         }
     }
 

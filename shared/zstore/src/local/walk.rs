@@ -4,15 +4,21 @@
 //! linked in from other file systems. It is not followed to a directory that it lies in itself, nor to anything else outside of
 //! the store. Directories that are linked to each other have no end: [`Trail`] remembers the way.
 
-use std::ffi::OsStr;
-use std::fs::{self, DirEntry, ReadDir};
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::collections::VecDeque;
+use std::ffi::{CStr, OsStr};
+use std::fs::{self, File};
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{LocalStore, file_stat, is_absent};
+use parking_lot::Mutex;
+use rustix::fs::{AtFlags, FileType, OFlags, RawDir};
+use rustix::io::Errno;
+
+use super::{LocalStore, is_absent};
 use crate::{Entries, Listing, METADATA, Object, Stat, StoreError, read_failed};
 
 /// Links to directories one behind the other on one way.
@@ -26,28 +32,25 @@ pub struct Trail {
     links: usize,
 }
 
-/// Something right below a directory.
+/// Something right below a directory. Names are borrowed: there may be millions of them.
 #[derive(Debug)]
-pub enum Child {
-    /// An object.
-    Object(Object),
+pub enum Child<'k> {
+    /// An object: its key, size and tag.
+    Object(&'k str, Stat),
     /// A directory, by its key.
-    Directory(String),
+    Directory(&'k str),
     /// A link that is not followed.
-    Link(Object),
+    Link(&'k str, Stat),
 }
 
-/// The children of a directory, as it is read.
-pub struct Children<'a> {
-    directory: Arc<Directory<'a>>,
-    entries: ReadDir,
-}
+/// The children of a directory, as it is read. Clones share it: each child is seen by one of them.
+#[derive(Clone)]
+pub struct Children<'a>(Arc<Directory<'a>>);
 
-/// Names of a directory that were read, and not yet looked at: to ask for their sizes takes much longer than to read them, and
-/// several threads may share it.
-pub struct Names<'a> {
-    directory: Arc<Directory<'a>>,
-    entries: Vec<io::Result<DirEntry>>,
+/// Names of a directory, as the system returns them.
+pub struct NameBuffer {
+    bytes: Box<[MaybeUninit<u8>]>,
+    key: String,
 }
 
 /// A directory of a store.
@@ -55,6 +58,9 @@ struct Directory<'a> {
     store: &'a LocalStore,
     key: String,
     path: PathBuf,
+    file: File,
+    /// Held while names are read: systems differ in whether several threads may do that.
+    reading: Mutex<()>,
 }
 
 impl LocalStore {
@@ -100,8 +106,11 @@ impl LocalStore {
 
     fn directory(&self, prefix: &str) -> Result<Children<'_>, StoreError> {
         let path = self.path(prefix);
-        let entries = fs::read_dir(&path).map_err(|error| read_failed(&path, error))?;
-        Ok(Children { directory: Arc::new(Directory { store: self, key: prefix.to_owned(), path }), entries })
+        let flags = OFlags::DIRECTORY.bits() as i32;
+        let file = File::options().read(true).custom_flags(flags).open(&path);
+        let file = file.map_err(|error| read_failed(&path, error))?;
+        let key = prefix.to_owned();
+        Ok(Children(Arc::new(Directory { store: self, key, path, file, reading: Mutex::new(()) })))
     }
 
     /// The way on into the directory `prefix`; `None` if it goes in circles.
@@ -138,79 +147,151 @@ fn is_part_of_a_chunk_key(name: &OsStr) -> bool {
     name == "c" || name.to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-impl<'a> Children<'a> {
-    /// The next `most` names, or those that are left, and whether there may be more.
-    ///
-    /// # Errors
-    /// [`StoreError::Stopped`] after a signal.
-    pub fn names(&mut self, most: usize) -> Result<(Names<'a>, bool), StoreError> {
-        self.directory.store.check_stop(&self.directory.key)?;
-        let entries: Vec<_> = self.entries.by_ref().take(most).collect();
-        let is_more = entries.len() == most;
-        Ok((Names { directory: Arc::clone(&self.directory), entries }, is_more))
+impl Default for NameBuffer {
+    /// As large as the C library's.
+    fn default() -> NameBuffer {
+        NameBuffer { bytes: vec![MaybeUninit::uninit(); 1 << 15].into_boxed_slice(), key: String::new() }
     }
 }
 
-impl Names<'_> {
-    /// What they are.
-    pub fn children(self) -> impl Iterator<Item = Result<Child, StoreError>> {
-        let Names { directory, entries } = self;
-        entries.into_iter().filter_map(move |entry| directory.child(entry).transpose())
+impl Children<'_> {
+    /// Reads the next names, as many as the buffer holds, and calls `visit` with what they are. Whether there may be more.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`] after a signal.
+    pub fn read(
+        &self,
+        buffer: &mut NameBuffer,
+        mut visit: impl FnMut(Result<Child, StoreError>),
+    ) -> Result<bool, StoreError> {
+        let directory = &*self.0;
+        directory.store.check_stop(&directory.key)?;
+        let NameBuffer { bytes, key } = buffer;
+        let mut names = RawDir::new(&directory.file, bytes);
+        let mut reading = Some(directory.reading.lock());
+        loop {
+            let entry = names.next();
+            drop(reading.take());
+            match entry {
+                None => return Ok(false),
+                Some(Ok(entry)) => {
+                    if let Some(child) = directory.child(entry.file_name(), entry.file_type(), key).transpose() {
+                        visit(child);
+                    }
+                }
+                Some(Err(error)) => {
+                    visit(Err(read_failed(&directory.path, error.into())));
+                    return Ok(false);
+                }
+            }
+            if names.is_buffer_empty() {
+                return Ok(true);
+            }
+        }
     }
 }
 
 impl Directory<'_> {
-    /// What an entry is; nothing for one that is gone since the directory was read, and for a link to nothing.
-    fn child(&self, entry: io::Result<DirEntry>) -> Result<Option<Child>, StoreError> {
-        let entry = entry.map_err(|error| read_failed(&self.path, error))?;
-        let name = entry.file_name();
-        // Made only where it is needed: there may be millions of names.
-        let (key, path) = (join(&self.key, &name), || self.path.join(&name));
-        let failed = |error| read_failed(&path(), error);
-        let kind = entry.file_type().map_err(failed)?;
+    /// What a name is; nothing for one that is gone since the directory was read, and for a link to nothing. Its key is written
+    /// to `key`.
+    fn child<'k>(&self, name: &CStr, kind: FileType, key: &'k mut String) -> Result<Option<Child<'k>>, StoreError> {
+        if matches!(name.to_bytes(), b"." | b"..") {
+            return Ok(None);
+        }
+        key.clear();
+        if !self.key.is_empty() {
+            key.push_str(&self.key);
+            key.push('/');
+        }
+        // What is not UTF-8 shows as replacement characters, which no chunk key contains.
+        key.push_str(&name.to_string_lossy());
+        // Made only where it is needed.
+        let path = || self.path.join(OsStr::from_bytes(name.to_bytes()));
         if kind.is_dir() {
             return Ok(Some(Child::Directory(key)));
         }
-        let metadata = if kind.is_symlink() { fs::metadata(path()) } else { entry.metadata() };
-        match metadata {
-            Ok(metadata) if metadata.is_dir() && self.store.follows(&self.path, &path()) => {
-                Ok(Some(Child::Directory(key)))
+        let stat = |flags| rustix::fs::statat(&self.file, name, flags);
+        let is_link = |stat: &rustix::io::Result<rustix::fs::Stat>| {
+            stat.as_ref().is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_symlink())
+        };
+        let mut found = stat(if kind.is_symlink() { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW });
+        // Some file systems do not show what a name is.
+        let is_linked = kind.is_symlink() || is_link(&found);
+        if is_link(&found) {
+            found = stat(AtFlags::empty());
+        }
+        match found {
+            Ok(found) if !FileType::from_raw_mode(found.st_mode).is_dir() => {
+                Ok(Some(Child::Object(key, raw_stat(&found))))
             }
-            Ok(metadata) if metadata.is_dir() => Ok(Some(Child::Link(Object { key, stat: file_stat(&metadata) }))),
-            Ok(metadata) => Ok(Some(Child::Object(Object { key, stat: file_stat(&metadata) }))),
-            Err(error) if is_absent(&error) => Ok(None),
+            Ok(found) if is_linked && !self.store.follows(&self.path, &path()) => {
+                Ok(Some(Child::Link(key, raw_stat(&found))))
+            }
+            Ok(_) => Ok(Some(Child::Directory(key))),
             // A link to itself.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-                Ok(Some(Child::Link(Object { key, stat: Stat::new(0, 0) })))
-            }
-            Err(error) => Err(failed(error)),
+            Err(Errno::LOOP) => Ok(Some(Child::Link(key, Stat::new(0, 0)))),
+            Err(error) if is_absent(&error.into()) => Ok(None),
+            Err(error) => Err(read_failed(&path(), error.into())),
         }
     }
 }
 
-impl Iterator for Children<'_> {
-    type Item = Result<Child, StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let child = self.directory.child(self.entries.next()?);
-            if let Some(child) = child.transpose() {
-                return Some(child);
-            }
-        }
-    }
+/// As [`super::file_stat`].
+fn raw_stat(stat: &rustix::fs::Stat) -> Stat {
+    let tag = stat.st_mtime.wrapping_mul(1_000_000_000).wrapping_add(stat.st_mtime_nsec as i64);
+    Stat::new(stat.st_size as u64, tag as u64)
 }
 
-/// A depth-first walk that holds one open directory a level.
+/// A depth-first walk that holds one open directory, and a buffer of its children, a level.
 struct Walk<'a> {
     store: &'a LocalStore,
-    levels: Vec<(Trail, Children<'a>)>,
+    levels: Vec<Level<'a>>,
+    buffer: NameBuffer,
+}
+
+struct Level<'a> {
+    trail: Trail,
+    children: Children<'a>,
+    /// Those that were read: objects, and the keys of directories.
+    read: VecDeque<Result<Step, StoreError>>,
+    is_more: bool,
+}
+
+enum Step {
+    Object(Object),
+    Directory(String),
 }
 
 impl<'a> Walk<'a> {
     fn new(store: &'a LocalStore, prefix: &str, children: Children<'a>) -> Walk<'a> {
         let trail = store.enter(&Trail::default(), prefix).unwrap_or_default();
-        Walk { store, levels: vec![(trail, children)] }
+        Walk { store, levels: vec![Level::new(trail, children)], buffer: NameBuffer::default() }
+    }
+}
+
+impl<'a> Level<'a> {
+    fn new(trail: Trail, children: Children<'a>) -> Level<'a> {
+        Level { trail, children, read: VecDeque::new(), is_more: true }
+    }
+
+    fn next(&mut self, buffer: &mut NameBuffer) -> Option<Result<Step, StoreError>> {
+        let Level { children, read, is_more, .. } = self;
+        while read.is_empty() && *is_more {
+            let more = children.read(buffer, |child| match child {
+                Ok(Child::Object(key, stat)) => read.push_back(Ok(Step::Object(Object { key: key.to_owned(), stat }))),
+                Ok(Child::Directory(key)) => read.push_back(Ok(Step::Directory(key.to_owned()))),
+                Ok(Child::Link(..)) => {}
+                Err(error) => read.push_back(Err(error)),
+            });
+            match more {
+                Ok(more) => *is_more = more,
+                Err(error) => {
+                    *is_more = false;
+                    read.push_back(Err(error));
+                }
+            }
+        }
+        read.pop_front()
     }
 }
 
@@ -219,15 +300,14 @@ impl Iterator for Walk<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let (trail, children) = self.levels.last_mut()?;
-            match children.next() {
+            let level = self.levels.last_mut()?;
+            match level.next(&mut self.buffer) {
                 None => drop(self.levels.pop()),
-                Some(Ok(Child::Object(object))) => return Some(Ok(object)),
-                Some(Ok(Child::Link(_))) => {}
-                Some(Ok(Child::Directory(key))) => {
-                    let Some(trail) = self.store.enter(trail, &key) else { continue };
+                Some(Ok(Step::Object(object))) => return Some(Ok(object)),
+                Some(Ok(Step::Directory(key))) => {
+                    let Some(trail) = self.store.enter(&level.trail, &key) else { continue };
                     match self.store.directory(&key) {
-                        Ok(children) => self.levels.push((trail, children)),
+                        Ok(children) => self.levels.push(Level::new(trail, children)),
                         // Gone since the directory above was read.
                         Err(StoreError::Absent { .. }) => {}
                         Err(error) => return Some(Err(error)),
@@ -237,12 +317,6 @@ impl Iterator for Walk<'_> {
             }
         }
     }
-}
-
-/// A key from a directory and a name; what is not UTF-8 shows as replacement characters, which no chunk key contains.
-fn join(key: &str, name: &OsStr) -> String {
-    let name = name.to_string_lossy();
-    if key.is_empty() { name.into_owned() } else { format!("{key}/{name}") }
 }
 
 #[cfg(test)]
@@ -284,14 +358,14 @@ mod tests {
             (entries.directories, entries.files),
             (vec!["b".to_owned()], vec!["broken".to_owned(), "up".into()])
         );
-        let links: Vec<String> = store
-            .children("")
-            .expect("lists")
-            .filter_map(|child| match child {
-                Ok(Child::Link(link)) => Some(link.key),
-                _ => None,
-            })
-            .collect();
+        let (mut links, mut buffer) = (Vec::new(), NameBuffer::default());
+        let children = store.children("").expect("lists");
+        let visit = |child: Result<Child, StoreError>| match child {
+            Ok(Child::Link(key, _)) => links.push(key.to_owned()),
+            child => drop(child),
+        };
+        assert!(children.read(&mut buffer, visit).expect("reads"));
+        assert!(!children.clone().read(&mut buffer, |_| panic!("read already")).expect("reads"));
         assert_eq!(links.len(), 4, "{links:?}");
         assert_eq!(store.list("nothing").expect("lists").count(), 0);
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use zarray::{Array, Found, Owners, Tally};
-use zstore::{Object, StoreError};
+use zstore::{Stat, StoreError};
 use zwire::{Failure, human_bytes, human_count};
 
 use crate::checks::presence::{KEPT, Presence};
@@ -41,15 +41,15 @@ impl Strays {
 }
 
 impl Tally for Listing {
-    fn add(&mut self, object: Object, found: Found) {
+    fn add(&mut self, key: &str, stat: &Stat, found: Found) {
         match found {
-            Found::Metadata => self.metadata_bytes += object.stat.size,
+            Found::Metadata => self.metadata_bytes += stat.size,
             Found::Chunk(array, number) => {
                 // The path is copied only for the first object of an array.
                 match self.arrays.get_mut(&array.path) {
-                    Some(presence) => presence.add(array, number, object.stat.size),
+                    Some(presence) => presence.add(array, number, stat.size),
                     None => {
-                        self.arrays.entry(array.path.clone()).or_default().add(array, number, object.stat.size);
+                        self.arrays.entry(array.path.clone()).or_default().add(array, number, stat.size);
                     }
                 }
             }
@@ -59,7 +59,7 @@ impl Tally for Listing {
                 if let Some(array) = array {
                     *strays.below.entry(array.path.clone()).or_default() += 1;
                 }
-                strays.kept.insert(object.key, (object.stat.size, array.map(|array| array.path.clone())));
+                strays.kept.insert(key.to_owned(), (stat.size, array.map(|array| array.path.clone())));
                 strays.cut();
             }
         }

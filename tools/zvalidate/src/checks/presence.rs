@@ -23,8 +23,8 @@ pub struct Presence {
     pub sizes: Sizes,
     /// Bytes of all.
     pub bytes: u64,
-    /// The smallest objects: size and number.
-    pub smallest: BTreeMap<(u64, u64), ()>,
+    /// The smallest objects: size and number, in order.
+    pub smallest: Vec<(u64, u64)>,
     /// Objects of an impossible size: number and size.
     pub odd: BTreeMap<u64, u64>,
     /// How many there are.
@@ -71,9 +71,17 @@ impl Presence {
             }
             return;
         }
-        self.smallest.insert((size, number), ());
-        if self.smallest.len() > SMALLEST {
-            self.smallest.pop_last();
+        self.keep_smallest((size, number));
+    }
+
+    fn keep_smallest(&mut self, object: (u64, u64)) {
+        // Few of many objects are among them.
+        if self.smallest.len() >= SMALLEST && self.smallest.last().is_some_and(|largest| *largest < object) {
+            return;
+        }
+        if let Err(at) = self.smallest.binary_search(&object) {
+            self.smallest.insert(at, object);
+            self.smallest.truncate(SMALLEST);
         }
     }
 
@@ -88,10 +96,7 @@ impl Presence {
         while self.odd.len() > KEPT {
             self.odd.pop_last();
         }
-        self.smallest.extend(other.smallest);
-        while self.smallest.len() > SMALLEST {
-            self.smallest.pop_last();
-        }
+        other.smallest.into_iter().for_each(|object| self.keep_smallest(object));
     }
 }
 

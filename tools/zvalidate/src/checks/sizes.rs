@@ -42,7 +42,7 @@ pub fn check(array: &Array, presence: &Presence, sink: &mut Sink) -> Result<(), 
             ends.into_iter().all(|((start, length), end)| start.saturating_add(*length) <= *end)
         })
     };
-    let small = presence.smallest.keys().filter(|(size, number)| *size < median / SMALL && is_inner(*number));
+    let small = presence.smallest.iter().filter(|(size, number)| *size < median / SMALL && is_inner(*number));
     for (size, number) in small {
         let finding = Finding::of(Kind::SmallObject, array, format!("{size} bytes"));
         sink.emit(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use roaring::RoaringTreemap;
 use zarray::{Array, Found, Owners, Pool, Tally};
-use zstore::{Object, StoreError};
+use zstore::{Stat, StoreError};
 
 use crate::side::Side;
 
@@ -68,7 +68,7 @@ impl Objects {
 }
 
 impl Tally for Objects {
-    fn add(&mut self, object: Object, found: Found) {
+    fn add(&mut self, key: &str, stat: &Stat, found: Found) {
         match found {
             Found::Chunk(array, Some(number)) => {
                 match self.arrays.get_mut(&array.path) {
@@ -76,7 +76,7 @@ impl Tally for Objects {
                     None => self.arrays.entry(array.path.clone()).or_default().insert(number),
                 };
             }
-            _ => drop(self.others.insert(object.key, object.stat.size)),
+            _ => drop(self.others.insert(key.to_owned(), stat.size)),
         }
     }
 
