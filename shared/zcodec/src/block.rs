@@ -11,6 +11,7 @@ use std::os::raw::c_int;
 
 use crate::block_bytes::BlockBytes;
 use crate::lz4::{lz4_compress, lz4_decompress, lz4_decompress_prefix};
+use crate::shuffle::{shuffle, unshuffle};
 use crate::split::readable;
 use crate::workspace::{DCtx, Workspace};
 use crate::{Cname, CodecError, HEADER_LEN, Header, Shuffle, set_len, to_u32};
@@ -233,6 +234,9 @@ impl Layout {
             return src;
         }
         set_len(filtered, src.len());
+        if self.shuffle == Shuffle::Shuffle && shuffle(self.typesize, src, filtered) {
+            return filtered;
+        }
         set_len(scratch, src.len() + 4 * self.typesize);
         // SAFETY: source and target both have `src.len()` bytes and do not overlap, and the scratch is at least as
         // long; the C functions access exactly `src.len()` bytes of each (incomplete elements are copied).
@@ -255,6 +259,9 @@ impl Layout {
 
     fn unfilter(&self, filtered: &[u8], out: &mut [u8], scratch: &mut Vec<u8>) {
         debug_assert_eq!(filtered.len(), out.len());
+        if self.shuffle == Shuffle::Shuffle && unshuffle(self.typesize, filtered, out) {
+            return;
+        }
         set_len(scratch, out.len() + 4 * self.typesize);
         // SAFETY: as in `filter`, with source and target exchanged.
         unsafe {
@@ -281,7 +288,7 @@ fn word(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The zstd level for a Blosc level (`zstd_wrap_compress` in c-blosc 1.21).
-fn zstd_level(clevel: u8) -> i32 {
+pub fn zstd_level(clevel: u8) -> i32 {
     if clevel < 9 { i32::from(clevel) * 2 - 1 } else { zstd_safe::max_c_level() }
 }
 

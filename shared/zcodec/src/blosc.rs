@@ -4,7 +4,6 @@
 //! any number of threads. Other compressors use c-blosc itself.
 
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::block::{self, BlockCodec};
 use crate::blocksize::{predict_blocksize, predict_split};
@@ -61,13 +60,11 @@ impl Blosc {
         let split = predict_split(self, typesize as u64, src.len() as u64);
         let layout = block::Layout { codec, typesize, blocksize, nbytes: src.len(), shuffle: self.shuffle, split };
         let max_len = src.len() + HEADER_LEN;
-        // Reserve space for the worst-case block, so that it can be encoded before its size is checked.
-        set_len(dst, max_len);
-        let table = HEADER_LEN + 4 * layout.blocks();
         let end = if threads <= 1 || layout.blocks() < 2 {
-            layout.encode_serial(self.clevel, src, dst, table, workspace)
+            set_len(dst, max_len);
+            layout.encode_serial(self.clevel, src, dst, workspace)
         } else {
-            layout.encode_parallel(self.clevel, src, dst, table, threads.min(layout.blocks()))
+            layout.encode_parallel(self.clevel, src, dst, threads.min(layout.blocks()), workspace)
         };
         let raw = end.is_none();
         if raw {
@@ -144,82 +141,23 @@ fn decode_blocks(
     }
     let queue = Mutex::new(blocks);
     let failed = Mutex::new(None);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut workspace = Workspace::default();
-                loop {
-                    let next = queue.lock().next();
-                    let Some((index, out)) = next else { return };
-                    if let Err(error) = layout.decode(frame, index, out, &mut workspace) {
-                        *failed.lock() = Some(error);
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    failed.into_inner().map_or(Ok(()), Err)
-}
-
-impl block::Layout {
-    /// Appends all blocks at `at`; returns the end of the frame, or `None` if it would not be smaller than the input.
-    fn encode_serial(
-        &self,
-        clevel: u8,
-        src: &[u8],
-        dst: &mut [u8],
-        mut at: usize,
-        workspace: &mut Workspace,
-    ) -> Option<usize> {
-        for (index, bytes) in src.chunks(self.blocksize).enumerate() {
-            if at > dst.len() {
-                return None;
-            }
-            let start = HEADER_LEN + 4 * index;
-            dst.get_mut(start..start + 4)?.copy_from_slice(&to_u32(at).to_le_bytes());
-            at += self.encode(clevel, bytes, &mut dst[at..], workspace)?;
-        }
-        Some(at)
-    }
-
-    /// Like [`Self::encode_serial`], with `threads` threads; blocks are stored in the same order.
-    fn encode_parallel(&self, clevel: u8, src: &[u8], dst: &mut [u8], mut at: usize, threads: usize) -> Option<usize> {
-        let next = AtomicUsize::new(0);
-        let done: Vec<Mutex<Option<Vec<u8>>>> = (0..self.blocks()).map(|_| Mutex::new(None)).collect();
+    workspace.with_threads(threads, |workspaces| {
         std::thread::scope(|scope| {
-            for _ in 0..threads {
+            for workspace in workspaces {
                 scope.spawn(|| {
-                    let mut workspace = Workspace::default();
-                    let mut out = vec![0; self.max_block_len()];
                     loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(slot) = done.get(index) else { return };
-                        let bytes = &src[index * self.blocksize..src.len().min((index + 1) * self.blocksize)];
-                        *slot.lock() =
-                            self.encode(clevel, bytes, &mut out, &mut workspace).map(|len| out[..len].to_vec());
+                        let next = queue.lock().next();
+                        let Some((index, out)) = next else { return };
+                        if let Err(error) = layout.decode(frame, index, out, workspace) {
+                            *failed.lock() = Some(error);
+                            return;
+                        }
                     }
                 });
             }
         });
-        let mut workspace = Workspace::default();
-        for (index, slot) in done.iter().enumerate() {
-            let mut block = slot.lock().take()?;
-            // A single thread might have had less space for this block and encoded it differently.
-            let room = dst.len().checked_sub(at)?;
-            if room < self.max_block_len() {
-                let bytes = &src[index * self.blocksize..src.len().min((index + 1) * self.blocksize)];
-                block.resize(room, 0);
-                let len = self.encode(clevel, bytes, &mut block, &mut workspace)?;
-                block.truncate(len);
-            }
-            let start = HEADER_LEN + 4 * index;
-            dst.get_mut(start..start + 4)?.copy_from_slice(&to_u32(at).to_le_bytes());
-            dst.get_mut(at..at + block.len())?.copy_from_slice(&block);
-            at += block.len();
-        }
-        Some(at)
-    }
+    });
+    failed.into_inner().map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

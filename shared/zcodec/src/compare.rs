@@ -65,14 +65,16 @@ fn blocks_hold(
         return work(workspace).map(|()| !differs.load(Ordering::Relaxed));
     }
     let failed = Mutex::new(None);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                if let Err(error) = work(&mut Workspace::default()) {
-                    *failed.lock() = Some(error);
-                }
-            });
-        }
+    workspace.with_threads(threads, |workspaces| {
+        std::thread::scope(|scope| {
+            for workspace in workspaces {
+                scope.spawn(|| {
+                    if let Err(error) = work(workspace) {
+                        *failed.lock() = Some(error);
+                    }
+                });
+            }
+        });
     });
     match failed.into_inner() {
         Some(error) => Err(error),

@@ -24,9 +24,25 @@ pub struct Workspace {
     pub(crate) sequences: Vec<Sequence>,
     pub(crate) cctx: Option<zstd_safe::CCtx<'static>>,
     pub(crate) dctx: DCtx,
+    /// Whether the workspaces of further threads are kept from chunk to chunk as well: where their number is bounded.
+    pub keeps_helpers: bool,
+    /// Those of further threads that work on blocks of the same chunk.
+    pub(crate) helpers: Vec<Workspace>,
 }
 
 impl Workspace {
+    /// Calls `work` with workspaces for `threads` threads.
+    pub(crate) fn with_threads<T>(&mut self, threads: usize, work: impl FnOnce(&mut [Workspace]) -> T) -> T {
+        if self.helpers.len() < threads {
+            self.helpers.resize_with(threads, Workspace::default);
+        }
+        let done = work(&mut self.helpers[..threads]);
+        if !self.keeps_helpers {
+            self.helpers = Vec::new();
+        }
+        done
+    }
+
     /// The most bytes to decode to: `expected`, if the size is known.
     pub(crate) fn most(&self, expected: Option<usize>) -> Result<usize, CodecError> {
         let limit = self.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));

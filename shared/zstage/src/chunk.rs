@@ -25,6 +25,7 @@ impl ChunkScratch {
     pub fn with_limit(limit: Option<u64>) -> ChunkScratch {
         let mut scratch = ChunkScratch::default();
         scratch.workspace.limit = limit;
+        scratch.workspace.keeps_helpers = true;
         scratch
     }
 

@@ -37,12 +37,14 @@ impl Encoding {
         Some(Encoding::new(compressor, chain, format))
     }
 
-    /// Estimated memory of the encoder per chunk. The tables of zstd levels above 16 are several times the data.
+    /// Estimated memory of each thread that encodes a chunk, besides the chunk and its frame.
+    pub fn thread_bytes(&self, chunk_bytes: u64) -> u64 {
+        self.compressor.thread_bytes(self.typesize, chunk_bytes)
+    }
+
+    /// As [`Encoding::thread_bytes`], of a worker that makes chunks of several sizes.
     pub fn encoder_bytes(&self, chunk_bytes: u64) -> u64 {
-        match &self.compressor {
-            Compressor::Stream(Stream::Zstd { level: 16.., .. }) => chunk_bytes.saturating_mul(8).min(700 << 20),
-            _ => 4 << 20,
-        }
+        self.thread_bytes(chunk_bytes).max(4 << 20)
     }
 
     /// Whether chunks are Blosc frames.

@@ -15,6 +15,9 @@ const COPIES: u64 = 3;
 
 const COPIES_DECODED_AGAIN: u64 = 5;
 
+/// An encoder of this size is not refused where nothing but it exceeds the limit.
+const SMALL_ENCODER: u64 = 4 << 20;
+
 /// Objects that are only copied are read in pieces of this size.
 pub const COPY_PIECE: u64 = 8 << 20;
 
@@ -86,19 +89,30 @@ pub fn divide(
             .sharding
             .as_ref()
             .map_or(0, |sharding| sharding.index.chunks.saturating_mul(bytes).min(WHOLE_SHARD));
-        let at_once = (budget / (chunk_need + whole).max(1)).min(objects).clamp(1, jobs as u64) as usize;
+        let encoder = plan.encoding().map_or(0, |encoding| encoding.thread_bytes(bytes));
+        let at_once = (budget / (chunk_need + whole + encoder).max(1)).min(objects).clamp(1, jobs as u64) as usize;
         let units = match &plan.array.chain.sharding {
             Some(sharding) => sharding.index.chunks,
             None => plan.blocks().unwrap_or(1),
         };
         let most = usize::try_from(units).unwrap_or(usize::MAX).max(1);
-        plan.threads = nthreads.unwrap_or((jobs / at_once).max(1)).min(most);
-        let (in_flight, waiting) = match plan.array.chain.sharding {
-            // Each thread works on one inner chunk and holds the finished ones of its batch.
-            Some(_) => (plan.threads as u64, bytes.saturating_mul(batch(Some(bytes)) as u64 * plan.threads as u64)),
-            None => (1, 0),
+        let is_sharded = plan.array.chain.sharding.is_some();
+        let need = |threads: u64| {
+            let chunks = match is_sharded {
+                // Each thread works on one inner chunk and holds the finished ones of its batch.
+                true => {
+                    chunk_need.saturating_add(bytes.saturating_mul(batch(Some(bytes)) as u64)).saturating_mul(threads)
+                }
+                false => chunk_need,
+            };
+            chunks.saturating_add(whole).saturating_add(encoder.saturating_mul(threads))
         };
-        plan.need = chunk_need.saturating_mul(in_flight).saturating_add(whole).saturating_add(waiting);
+        let wanted = nthreads.unwrap_or((jobs / at_once).max(1)).min(most);
+        // Every thread has an encoder: no more of them than fit into the limit.
+        let share = if is_sharded { budget } else { budget / at_once as u64 };
+        plan.threads = (1..=wanted).rev().find(|threads| need(*threads as u64) <= share).unwrap_or(1);
+        plan.need =
+            need(plan.threads as u64).saturating_sub(if need(1) > budget { encoder.min(SMALL_ENCODER) } else { 0 });
         if plan.need > budget {
             return Err(Failure::usage(format!(
                 "one object needs {} of memory, but --max-memory is {}",

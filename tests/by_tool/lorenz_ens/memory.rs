@@ -9,6 +9,9 @@ use crate::lorenz;
 /// Besides what is counted: the program itself, its threads, and buffers of a fixed size.
 const BESIDES: u64 = 24 << 20;
 
+/// The program and its threads alone.
+const PROGRAM: u64 = 16 << 20;
+
 /// Runs with a limit of so many MiB, and checks that the peak is below it, and what the program needs anyway.
 fn within(directory: &Path, mebibytes: u64, arguments: &[&str]) {
     let limit = format!("{mebibytes}M");
@@ -85,15 +88,21 @@ fn grids_fit_or_are_refused() {
     within(directory.path(), 48, &grid);
 }
 
-/// A worker that waits for memory holds none.
+/// A worker that waits for memory holds none, and a chunk is encoded by no more threads than there is memory for.
 #[test]
 fn more_jobs_than_fit_need_no_more_memory() {
     let directory = harness::directory();
-    let large = ["-m", "40000", "-s", "400", "--chunks", "8000,201", "--max-memory", "45M", "--timing"];
-    for jobs in ["1", "4", "8"] {
-        let outcome = lorenz(directory.path(), &[&large[..], &["-j", jobs, "-o", &format!("{jobs}.zarr")]].concat());
-        let peak = outcome.expect(0).summary()["peak_memory_bytes"].as_u64().unwrap();
-        // A second thread of a chunk has a buffer of its own besides.
-        assert!(peak < (45 << 20) + 2 * BESIDES, "-j {jobs}: {} MiB", peak >> 20);
+    let large = ["-m", "16000", "-s", "400", "--chunks", "8000,201"];
+    let few = ["-m", "8000", "-s", "200", "--chunks", "8000,201"];
+    // The tables of the strongest compression are larger than the chunk.
+    for (ensemble, mebibytes, clevel) in [(&large, 45, "1"), (&large, 45, "5"), (&few, 70, "9")] {
+        for jobs in ["1", "8"] {
+            let (limit, output) = (format!("{mebibytes}M"), format!("{clevel}-{jobs}.zarr"));
+            let more = ["--max-memory", &limit, "--clevel", clevel, "-j", jobs, "-o", &output, "--timing"];
+            let outcome = lorenz(directory.path(), &[&ensemble[..], &more].concat()).expect(0);
+            let peak = outcome.summary()["peak_memory_bytes"].as_u64().unwrap();
+            assert!(peak < (mebibytes << 20) + PROGRAM, "-j {jobs} --clevel {clevel}: {} MiB", peak >> 20);
+        }
     }
+    refused(directory.path(), 45, &[&few[..], &["--clevel", "9", "-o", "refused.zarr"]].concat());
 }

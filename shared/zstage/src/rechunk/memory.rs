@@ -172,7 +172,7 @@ impl Model {
         let Threads { workers, loaders, in_flight } = self.threads;
         // A thread is only busy if there is a chunk for it.
         let busy = |threads: usize, tasks: f64| (threads as f64).min(in_flight as f64 * tasks.max(1.0).ceil());
-        // A chunk encoded by several threads is held twice: as blocks, then as a frame.
+        // Threads that encode one chunk together have buffers for blocks of their own: no more than the chunk.
         let together = if shape.chunks < workers as f64 { shape.chunks * self.output } else { 0.0 };
         let total = PROCESS as f64
             + in_flight as f64 * (region + together)

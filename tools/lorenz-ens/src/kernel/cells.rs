@@ -66,15 +66,20 @@ struct Group<const L: usize> {
     base: [f32; L],
 }
 
+/// The values of a group. Inlined like all that handles groups: a call would pass them through memory.
+#[inline(always)]
+fn take<const L: usize>(values: &[f32], first: usize) -> [f32; L] {
+    match values[first..].first_chunk::<L>() {
+        Some(values) => *values,
+        None => std::array::from_fn(|lane| values[(first + lane).min(values.len() - 1)]),
+    }
+}
+
 impl<const L: usize> Group<L> {
     /// Lanes without a cell repeat the last one.
     #[inline(always)]
     fn load(cells: &Cells, base: &[f32], first: usize) -> Group<L> {
-        let take = |values: &[f32]| match values[first..].first_chunk::<L>() {
-            Some(values) => *values,
-            None => std::array::from_fn(|lane| values[(first + lane).min(values.len() - 1)]),
-        };
-        Group { x: take(&cells.x), y: take(&cells.y), z: take(&cells.z), base: take(base) }
+        Group { x: take(&cells.x, first), y: take(&cells.y, first), z: take(&cells.z, first), base: take(base, first) }
     }
 
     #[inline(always)]
