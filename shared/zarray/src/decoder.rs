@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use zcodec::{Codec, CodecError, Header, decompress_range, to_usize};
+use zcodec::{Codec, CodecError, Header, decompress_pieces, decompress_range, to_usize};
 
 use crate::chain::{Chain, DecodeScratch};
 use crate::elements::{Elements, Itemsize};
@@ -75,6 +75,34 @@ impl Decoder {
         }
         let DecodeScratch { decoded, spare, workspace } = scratch;
         self.chain.decode_tail(stored, decoded, spare, threads, workspace)
+    }
+
+    /// Decodes a full chunk, and calls `visit` with its bytes, in pieces of whole elements and in order: of a Blosc frame some
+    /// blocks at a time, about `piece` bytes; of anything else all of them.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes, of which some were visited before.
+    pub fn decode_pieces(
+        &self,
+        stored: &[u8],
+        piece: usize,
+        scratch: &mut DecodeScratch,
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), CodecError> {
+        if let (Some(limit), Some(bytes)) = (scratch.workspace.limit, self.chain.chunk_bytes)
+            && bytes > limit
+        {
+            return Err(CodecError::Memory { limit });
+        }
+        if let Itemsize::Fixed(unit) = self.elements.itemsize
+            && let Some((frame, _)) = self.frame(stored)?
+        {
+            let DecodeScratch { decoded, workspace, .. } = scratch;
+            return decompress_pieces(frame, (piece, unit), decoded, workspace, visit);
+        }
+        self.decode(stored, 1, scratch)?;
+        visit(&scratch.decoded);
+        Ok(())
     }
 
     /// Decodes what `part` of a chunk (in stored order, from the chunk's origin) needs, and copies it to `target`, which is

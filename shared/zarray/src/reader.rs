@@ -375,6 +375,23 @@ impl<'a> ChunkReader<'a> {
         self.decoder(index)?.decode(stored, threads, scratch)
     }
 
+    /// As [`ChunkReader::decode`], in pieces of about `piece` bytes, with which `visit` is called in order. Only a Blosc frame has
+    /// several; they consist of whole elements.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes, of which some were visited before.
+    pub fn decode_pieces(
+        &self,
+        index: &[u64],
+        stored: &[u8],
+        piece: usize,
+        scratch: &mut DecodeScratch,
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), CodecError> {
+        scratch.workspace.limit = self.limit.or(scratch.workspace.limit);
+        self.decoder(index)?.decode_pieces(stored, piece, scratch, visit)
+    }
+
     /// Decodes what `part` of chunk `index` (in stored order, from the chunk's origin) needs, and copies it to `target`, which
     /// is as long as the part. Returns the bytes decoded. Elements must have a fixed size.
     ///

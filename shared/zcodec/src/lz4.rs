@@ -51,23 +51,29 @@ pub fn lz4_decompress_prefix(src: &[u8], dst: &mut [u8]) -> Option<usize> {
 }
 
 /// Whether a match of a decoded block has the offset 0. The format forbids it, and LZ4 takes it: it copies itself, which makes
-/// four zeros or more. Only where there are some, sequences are walked through, which costs a third of decoding or more.
+/// four zeros or more. Only where there are some, and two in the block, sequences are walked through, which costs a third of
+/// decoding or more.
 fn copies_itself(block: &[u8], decoded: &[u8]) -> bool {
-    let zeros = decoded.last() == Some(&0) || has_four_zeros(decoded);
-    zeros && has_offset_zero(block, decoded.len()).unwrap_or(false)
+    let zeros = || decoded.last() == Some(&0) || has_zeros::<4>(decoded);
+    has_zeros::<2>(block) && zeros() && has_offset_zero(block, decoded.len()).unwrap_or(false)
 }
 
-/// Whether four zeros follow one another. Two of them are an aligned pair, and many pairs are compared at once.
-fn has_four_zeros(bytes: &[u8]) -> bool {
+/// Whether `N` zeros follow one another, two or four. Of four, two are an aligned pair, and many pairs are compared at once.
+fn has_zeros<const N: usize>(bytes: &[u8]) -> bool {
     let (blocks, rest) = bytes.as_chunks::<64>();
     let exact = |start: usize, end: usize| {
-        let around = start.saturating_sub(3)..bytes.len().min(end + 3);
-        bytes[around].windows(4).any(|four| four == [0; 4])
+        let around = start.saturating_sub(N - 1)..bytes.len().min(end + N - 1);
+        bytes[around].windows(N).any(|few| few == [0; N])
     };
     let in_block = |(number, block): (usize, &[u8; 64])| {
-        let pairs = block.as_chunks::<2>().0.iter();
-        let found = pairs.fold(0, |found, pair| found | u16::from(u16::from_ne_bytes(*pair) == 0));
-        found != 0 && exact(number * 64, number * 64 + 64)
+        let found = match N {
+            2 => block.iter().fold(0, |found, byte| found | u8::from(*byte == 0)) != 0,
+            _ => {
+                let pairs = block.as_chunks::<2>().0.iter();
+                pairs.fold(0, |found, pair| found | u16::from(u16::from_ne_bytes(*pair) == 0)) != 0
+            }
+        };
+        found && exact(number * 64, number * 64 + 64)
     };
     blocks.iter().enumerate().any(in_block) || exact(bytes.len() - rest.len(), bytes.len())
 }
@@ -153,14 +159,19 @@ mod tests {
 
     #[test]
     fn zeros_are_found_at_every_place() {
+        find_zeros::<2>();
+        find_zeros::<4>();
+    }
+
+    fn find_zeros<const N: usize>() {
         for len in [0, 1, 3, 4, 63, 64, 65, 66, 67, 68, 200] {
-            assert!(!has_four_zeros(&vec![1; len]));
-            for at in 0..len.saturating_sub(3) {
+            assert!(!has_zeros::<N>(&vec![1; len]));
+            for at in 0..len.saturating_sub(N - 1) {
                 let mut bytes = vec![1; len];
-                bytes[at..at + 3].fill(0);
-                assert!(!has_four_zeros(&bytes));
-                bytes[at + 3] = 0;
-                assert!(has_four_zeros(&bytes), "{at} of {len}");
+                bytes[at..at + N - 1].fill(0);
+                assert!(!has_zeros::<N>(&bytes));
+                bytes[at + N - 1] = 0;
+                assert!(has_zeros::<N>(&bytes), "{at} of {len}");
             }
         }
     }

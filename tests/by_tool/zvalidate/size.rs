@@ -116,3 +116,43 @@ fn a_shard_of_a_million_inner_chunks() {
         assert_small(&outcome);
     }
 }
+
+/// A chunk of 200 MB, of which a few blocks are decoded at a time.
+#[test]
+fn a_large_chunk_is_decoded_block_by_block() {
+    let scene = bare(Format::V2);
+    put_v2(
+        &scene,
+        50_000_000,
+        50_000_000,
+        json!({"id": "blosc", "cname": "lz4", "clevel": 1, "shuffle": 1, "blocksize": 0}),
+    );
+    let values: Vec<u8> = (0..50_000_000u32).flat_map(|number| ((number / 1000) as f32).to_le_bytes()).collect();
+    let codec = zcodec::Blosc::new(zcodec::Cname::Lz4, 1, zcodec::Shuffle::Shuffle);
+    let mut frame = Vec::new();
+    codec.compress(4, &values, &mut frame, 1, &mut zcodec::Workspace::default()).unwrap();
+    scene.put("x/0", &frame);
+    drop((values, frame));
+    let outcome = run(&scene, &["--level", "full"]);
+    let record = outcome.record("check", "/x");
+    assert_eq!((&record["values"], &record["max"]), (&json!(50_000_000), &json!(49_999.0)));
+    assert_small(&outcome);
+}
+
+/// What arrays have in common is kept once, and what is kept of each is small.
+#[test]
+fn many_arrays_take_few_bytes_each() {
+    let peak = |arrays: u64| {
+        let scene = bare(Format::V2);
+        let document = json!({"zarr_format": 2, "shape": [4], "chunks": [4], "dtype": "<f4", "fill_value": "NaN", "order": "C",
+            "filters": null, "compressor": {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}});
+        for number in 0..arrays {
+            scene.put(&format!("x{number}/.zarray"), document.to_string().as_bytes());
+            scene.put(&format!("x{number}/.zattrs"), br#"{"_ARRAY_DIMENSIONS": ["cell"]}"#);
+            scene.put(&format!("x{number}/0"), &[0; 32]);
+        }
+        run(&scene, &["--level", "list"]).summary()["peak_memory_bytes"].as_u64().unwrap()
+    };
+    let each = (peak(12_000) - peak(2000)) / 10_000;
+    assert!(each < 3000, "{each} bytes");
+}

@@ -17,6 +17,7 @@ pub mod metadata;
 pub mod nan;
 pub mod object;
 pub mod presence;
+pub mod scan;
 pub mod shards;
 pub mod sizes;
 pub mod values;

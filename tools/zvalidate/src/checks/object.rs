@@ -9,7 +9,7 @@ use zwire::Failure;
 
 use crate::checks::headers::{HEAD, Problem, examine};
 use crate::checks::presence::Presence;
-use crate::checks::values::{ObjectValues, Values};
+use crate::checks::values::{ObjectValues, PIECE, Values};
 use crate::kinds::Kind;
 use crate::level::Level;
 use crate::open::Context;
@@ -127,16 +127,22 @@ impl Job<'_> {
         scratch: &mut DecodeScratch,
         result: &mut ObjectResult,
     ) {
-        match reader.decode(index, bytes, 1, scratch) {
+        let decoded = match self.values {
+            Some(values) => values.read(reader, index, bytes, scratch).map(|(found, decoded)| {
+                result.values.add(number, found);
+                decoded
+            }),
+            None => {
+                let mut decoded = 0;
+                let mut count = |piece: &[u8]| decoded += piece.len() as u64;
+                reader.decode_pieces(index, bytes, PIECE, scratch, &mut count).map(|()| decoded)
+            }
+        };
+        match decoded {
+            Ok(decoded) => result.decoded += decoded,
             Err(error) => {
                 result.damaged += 1;
                 result.problems.push(Problem { inner, ..problem_of(&error) });
-            }
-            Ok(()) => {
-                result.decoded += scratch.decoded.len() as u64;
-                if let Some(values) = self.values {
-                    result.values.add(number, values.scan(reader, index, &scratch.decoded));
-                }
             }
         }
     }

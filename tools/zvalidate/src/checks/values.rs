@@ -2,11 +2,13 @@
 //! chunks at the edge.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use zarray::{Array, ChunkReader, Itemsize, NumberType, ZarrFormat, fill_element};
-use zcodec::{codec_name, to_usize};
+use zarray::{Array, ChunkReader, DecodeScratch, Itemsize, NumberType, ZarrFormat, fill_element};
+use zcodec::{CodecError, codec_name, to_usize};
 
 use crate::checks::fill::Fill;
+use crate::checks::scan::Scan;
 use crate::kernel::{Scanner, Stats};
 
 /// Steps of fewer values are not looked at one by one.
@@ -14,6 +16,9 @@ const LEAST_STEP: u64 = 16;
 
 /// The most steps of an array that are looked at one by one: 24 MB of statistics.
 const MOST_STEPS: u64 = 1 << 19;
+
+/// Bytes that are decoded before they are looked at, so that they are still in the cache.
+pub const PIECE: usize = 256 << 10;
 
 /// How the values of an array are looked at.
 pub struct Values {
@@ -24,6 +29,8 @@ pub struct Values {
     pub order: Vec<usize>,
     /// Position in stored order of the dimension whose steps are looked at one by one.
     step: Option<usize>,
+    /// Whether there was a chunk with some missing values: others may have boxes of them, too.
+    has_boxes: AtomicBool,
 }
 
 /// A box of missing values that reaches from one edge of a chunk into it, over its whole width.
@@ -105,7 +112,7 @@ impl Values {
         let order = reader.elements().order.clone();
         let shape = order.iter().map(|dimension| shown.shape[*dimension]).collect();
         let chunk: Vec<u64> = order.iter().map(|dimension| reader.grid().chunk_shape()[*dimension]).collect();
-        let mut values = Values { scanner, shape, order, step: None };
+        let mut values = Values { scanner, shape, order, step: None, has_boxes: AtomicBool::new(false) };
         values.step = values.step_dimension(&chunk, array);
         Some(values)
     }
@@ -141,29 +148,44 @@ impl Values {
         self.scanner.is_float()
     }
 
-    /// Looks at a decoded chunk of `reader`'s array.
-    pub fn scan(&self, reader: &ChunkReader, index: &[u64], decoded: &[u8]) -> ChunkValues {
+    /// Decodes the stored bytes of a chunk of `reader`'s array, looks at it, and returns how many bytes it has.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn read(
+        &self,
+        reader: &ChunkReader,
+        index: &[u64],
+        bytes: &[u8],
+        scratch: &mut DecodeScratch,
+    ) -> Result<(ChunkValues, u64), CodecError> {
         let chunk = reader.grid().chunk(index);
         let at = |from: &[u64]| -> Vec<u64> { self.order.iter().map(|dimension| from[*dimension]).collect() };
         let (start, stored) = (at(chunk.start()), at(chunk.shape()));
         let valid = stored.iter().zip(&start).zip(&self.shape).map(|((length, start), end)| (*length).min(end - start));
         let valid: Vec<u64> = valid.collect();
-        let chunk = Chunk { scanner: &self.scanner, stored: &stored, valid: &valid, decoded };
-        let mut found = ChunkValues::default();
-        match self.step {
-            None => found.stats = chunk.scan(0, 0),
-            Some(step) => {
-                let inner = to_usize(stored[step + 1..].iter().product());
-                let steps = (0..to_usize(valid[step])).map(|at| chunk.scan(step + 1, at * inner));
-                found.steps = (start[step], steps.collect());
-                found.steps.1.iter().for_each(|stats| found.stats.merge(stats));
+        let mut scan = Scan::new(&self.scanner, &stored, &valid, self.step);
+        let mut decoded = 0;
+        // Boxes need the whole chunk.
+        let is_whole = self.has_boxes.load(Ordering::Relaxed);
+        let piece = if is_whole { usize::MAX } else { PIECE };
+        reader.decode_pieces(index, bytes, piece, scratch, &mut |piece| {
+            decoded += piece.len() as u64;
+            scan.add(piece);
+        })?;
+        let (stats, steps) = scan.finish();
+        let steps = (self.step.map_or(0, |step| start[step]), steps);
+        let mut found = ChunkValues { stats, steps, boxes: Vec::new() };
+        if stats.empty() > 0 && !stats.is_empty() {
+            if !is_whole {
+                self.has_boxes.store(true, Ordering::Relaxed);
+                reader.decode(index, bytes, 1, scratch)?;
             }
-        }
-        if found.stats.empty() > 0 && !found.stats.is_empty() {
+            let chunk = Chunk { scanner: &self.scanner, stored: &stored, valid: &valid, decoded: &scratch.decoded };
             let boxes = (0..stored.len()).filter_map(|position| chunk.edge_box(position));
             found.boxes = boxes.map(|(position, found)| EdgeBox { dimension: self.order[position], ..found }).collect();
         }
-        found
+        Ok((found, decoded))
     }
 }
 
@@ -185,16 +207,6 @@ struct Chunk<'c> {
 }
 
 impl Chunk<'_> {
-    /// The values of the dimensions from `from` on, that begin at element `base`.
-    fn scan(&self, from: usize, base: usize) -> Stats {
-        let mut stats = Stats::default();
-        self.runs(from, base, &mut |bytes| {
-            stats.merge(&self.scanner.scan(bytes));
-            true
-        });
-        stats
-    }
-
     /// The bytes of elements that lie side by side.
     fn bytes(&self, elements: Range<usize>) -> &[u8] {
         let size = self.scanner.itemsize();
@@ -257,17 +269,6 @@ mod tests {
 
     fn bytes(values: impl Iterator<Item = f32>) -> Vec<u8> {
         values.flat_map(f32::to_le_bytes).collect()
-    }
-
-    #[test]
-    fn the_padding_of_an_edge_chunk_is_not_looked_at() {
-        let scanner = Scanner::new(F32, None).expect("a kernel");
-        // 2 × 3 × 4, of which 2 × 2 × 3 are inside.
-        let inside = |number: usize| number / 4 % 3 < 2 && number % 4 < 3;
-        let decoded = bytes((0..24).map(|number| if inside(number) { number as f32 } else { f32::NAN }));
-        let stats = chunk(&scanner, &[2, 3, 4], &[2, 2, 3], &decoded).scan(0, 0);
-        assert_eq!(stats, Stats { values: 12, nan: 0, fill: 0, min: 0.0, max: 18.0 });
-        assert_eq!(chunk(&scanner, &[], &[], &decoded).scan(0, 0).values, 1, "a scalar");
     }
 
     #[test]
