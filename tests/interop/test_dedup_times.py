@@ -56,8 +56,47 @@ def test_no_time_becomes_the_mark_of_a_missing_one(tmp_path: Path, marker: str) 
         write(tmp_path / "b.zarr", [3, 4], {}, v=(np.array([-86400, 7]), *other)),
     ]
     refused = run("zdedup", "--dim", "t", "-o", tmp_path / "all.zarr", *paths)
-    assert refused.code == 3 and "marked as missing" in refused.stderr
+    assert refused.code == 5 and "the time -86400 would be marked as missing" in refused.stderr
     assert not (tmp_path / "all.zarr").exists()
+
+
+@pytest.mark.parametrize("more", [["-n"], [], ["--prepare", "--parts", "2"]])
+@pytest.mark.parametrize("name", ["t", "v"])
+def test_times_without_an_exact_value_are_found_before_anything_is_written(tmp_path: Path, name: str, more: list) -> None:
+    first, other = "hours since 2019-01-01", "hours since 2019-01-02"
+    late = np.array([50, 2**31 - 5], "i4")
+    if name == "t":
+        pair = [(np.array([0, 1], "i4"), {"units": first}, {}), (late, {"units": other}, {})]
+    else:
+        early = np.array([3, 4], "i4"), {"units": first}, 0
+        pair = [(np.array([0, 1]), {}, {"v": early}), (np.array([2, 3]), {}, {"v": (late, {"units": other}, 0)})]
+    for store, (times, attributes, variables) in zip("ab", pair, strict=True):
+        write(tmp_path / f"{store}.zarr", times, attributes, **variables)
+    command = ["--dim", "t", *more, "-o", tmp_path / "all.zarr", tmp_path / "a.zarr", tmp_path / "b.zarr"]
+    refused = run("zdedup", *command)
+    assert refused.code == 5, refused.stderr
+    assert f"b.zarr/{name}: the time 2147483643 has no exact value" in refused.stderr and first in refused.stderr
+    assert "hint: " in refused.stderr
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["a.zarr", "b.zarr"]
+
+
+def test_times_that_are_left_out_need_no_exact_value(tmp_path: Path) -> None:
+    """The value that cannot be converted is under a duplicate of which the first occurrence is kept."""
+    early, late = np.array([3, 4], "i4"), np.array([2**31 - 5, 5], "i4")
+    write(tmp_path / "a.zarr", np.array([0, 1]), {}, v=(early, {"units": "hours since 2019-01-01"}, 0))
+    write(tmp_path / "b.zarr", np.array([1, 2]), {}, v=(late, {"units": "hours since 2019-01-02"}, 0))
+    more = ["--keep", "first", "--compare", "none", "-o", tmp_path / "all.zarr"]
+    run("zdedup", "--dim", "t", *more, tmp_path / "a.zarr", tmp_path / "b.zarr").assert_done()
+    np.testing.assert_array_equal(zarr.open(tmp_path / "all.zarr")["v"][:], [3, 4, 29])
+
+
+def test_an_append_of_such_times_changes_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "a.zarr", np.array([0, 1], "i4"), {"units": "hours since 2019-01-01"})
+    write(tmp_path / "b.zarr", np.array([50, 2**31 - 5], "i4"), {"units": "hours since 2019-01-02"})
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    refused = run("zdedup", "--dim", "t", "--append-to", tmp_path / "a.zarr", tmp_path / "b.zarr")
+    assert refused.code == 5 and "the time 2147483643 has no exact value" in refused.stderr
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_missing_times_of_v2_stay_missing(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use zarray::{Array, ArrayValues, Elements, Pool, Subset, Timer, fill_element, read_region};
+use zarray::{ArrayValues, Elements, Pool, Subset, Timer, fill_element, read_region};
 use zcodec::{CodecError, Workspace, crc32c, to_usize};
 use zstore::Stat;
 use zwire::{Exit, Failure};
@@ -31,10 +31,7 @@ pub fn assemble_texts(
     let Some(grid) = plan.array.numbered().filter(|_| plan.array.chain.sharding.is_none()) else {
         return Err(refused("shards of elements of variable length cannot be assembled".into()));
     };
-    let in_c_order = |array: &Array| Elements::of(array).is_ok_and(|elements| elements.order.is_sorted());
-    if !in_c_order(&plan.array) {
-        return Err(refused("elements of variable length can only be assembled in C order".into()));
-    }
+    let order = Elements::of(&plan.array).map_err(refused)?.order;
     let encoding = plan.encoding().cloned().map_or_else(|| plan.own_encoding(), Ok)?;
     let mut timer = Timer::start();
     // Looked at before they are read: a change in between is found when the output is published.
@@ -53,12 +50,10 @@ pub fn assemble_texts(
     }
     let chunk = Subset::chunk(index, grid.chunk_shape());
     let mut elements = vec![fill_element(&plan.array).map_err(refused)?; to_usize(chunk.elements())];
+    // The order in which the chunk holds its elements.
+    let stored = chunk.permuted(&order);
     for (number, region) in regions {
         let piece = plan.view.piece(*number);
-        if piece.recode.is_some() || !in_c_order(&piece.array) {
-            let text = "elements of variable length with another fill value or order of dimensions cannot be assembled";
-            return Err(refused(text.into()));
-        }
         let store = &task.stores[piece.store];
         let values = read_region(
             store,
@@ -69,10 +64,16 @@ pub fn assemble_texts(
         )?;
         let ArrayValues::Variable(values) = values else { continue };
         for (at, value) in values.into_iter().enumerate() {
-            let member: Vec<u64> =
-                region.member(at as u64).iter().zip(chunk.start()).map(|(at, start)| at - start).collect();
-            let position = to_usize(Subset::whole(chunk.shape()).number(&member));
-            elements[position] = value;
+            let member = region.member(at as u64);
+            let picked: Vec<u64> = order.iter().map(|dimension| member[*dimension]).collect();
+            elements[to_usize(stored.number(&picked))] = match &piece.recode {
+                None => value,
+                Some(recode) => {
+                    let mut converted = Vec::with_capacity(value.len());
+                    recode.recode(&value, &mut converted).map_err(refused)?;
+                    converted
+                }
+            };
         }
     }
     scratch.seconds.read += timer.lap();

@@ -11,6 +11,10 @@ use zcodec::crc32c_append;
 
 use crate::piece::{Piece, Recode, ViewError};
 
+mod resized;
+
+use resized::LastResized;
+
 /// A range of a source array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
@@ -27,7 +31,7 @@ pub struct Run {
 /// An array that is joined, and how its elements become those of the output.
 #[derive(Debug, Clone)]
 pub struct JoinedArray {
-    /// The array.
+    /// The array, whatever its length along the joined dimension.
     pub array: Arc<Array>,
     /// `None`: the elements are the same.
     pub recode: Option<Arc<dyn Recode>>,
@@ -50,6 +54,9 @@ pub struct Join {
     arrays: Vec<JoinedArray>,
     /// For each source store, which of them it has.
     array_of: Arc<[u32]>,
+    /// The length of each source store along the joined dimension.
+    lengths: Arc<[u64]>,
+    last: LastResized,
     dimension: usize,
     /// The shape of the output; along the joined dimension, that of the first array.
     extent: Vec<u64>,
@@ -69,20 +76,25 @@ impl Recode for SameElements {
         Ok(())
     }
 
+    fn may_fail(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> String {
         "same elements".into()
     }
 }
 
 impl Join {
-    /// A join of `runs` along `dimension`; `array_of` tells for each source store which of `arrays` is its own. Of the other dimensions,
-    /// each array gives as many indices as `extent` has.
+    /// A join of `runs` along `dimension`; `array_of` tells for each source store which of `arrays` is its own, and `lengths` its length
+    /// along the dimension. Of the other dimensions, each array gives as many indices as `extent` has.
     ///
     /// # Errors
     /// [`ViewError::Irregular`], [`ViewError::Different`], [`ViewError::Outside`] and [`ViewError::Empty`].
     pub fn new(
         mut arrays: Vec<JoinedArray>,
         array_of: Arc<[u32]>,
+        lengths: Arc<[u64]>,
         dimension: usize,
         extent: Vec<u64>,
         runs: Arc<[Run]>,
@@ -114,11 +126,20 @@ impl Join {
             }
         }
         let is_inside = |run: &Run| {
-            let array = array_of.get(run.store).and_then(|number| arrays.get(*number as usize));
-            array.is_some_and(|array| run.start + run.length <= array.array.shape[dimension])
+            let has_array = array_of.get(run.store).is_some_and(|number| (*number as usize) < arrays.len());
+            has_array && lengths.get(run.store).is_some_and(|length| run.start + run.length <= *length)
         };
         match runs.iter().all(is_inside) {
-            true => Ok(Join { arrays, array_of, dimension, extent, runs, chosen: None }),
+            true => Ok(Join {
+                arrays,
+                array_of,
+                lengths,
+                last: LastResized::default(),
+                dimension,
+                extent,
+                runs,
+                chosen: None,
+            }),
             false => Err(ViewError::Outside(first.path.clone())),
         }
     }
@@ -129,15 +150,15 @@ impl Join {
     /// As [`Join::new`].
     pub fn whole(arrays: Vec<(usize, Arc<Array>)>, dimension: usize) -> Result<Join, ViewError> {
         let stores = arrays.iter().map(|(store, _)| store + 1).max().unwrap_or(0);
-        let mut array_of = vec![0; stores];
+        let (mut array_of, mut lengths) = (vec![0; stores], vec![0; stores]);
         let (mut runs, mut offset) = (Vec::with_capacity(arrays.len()), 0);
         for (number, (store, array)) in arrays.iter().enumerate() {
             let is_another = |(earlier, other): &&(usize, Arc<Array>)| earlier == store && !Arc::ptr_eq(other, array);
             if let Some((_, other)) = arrays[..number].iter().find(is_another) {
                 return Err(ViewError::Different { path: other.path.clone(), other: array.path.clone() });
             }
-            array_of[*store] = number as u32;
             let length = array.shape.get(dimension).copied().unwrap_or(0);
+            (array_of[*store], lengths[*store]) = (number as u32, length);
             runs.push(Run { store: *store, start: 0, length, offset });
             offset += length;
         }
@@ -151,7 +172,7 @@ impl Join {
             return Err(ViewError::Different { path: first.path.clone(), other: other.path.clone() });
         }
         let arrays = arrays.into_iter().map(|(_, array)| JoinedArray::new(array, None)).collect();
-        Join::new(arrays, array_of.into(), dimension, extent, runs.into())
+        Join::new(arrays, array_of.into(), lengths.into(), dimension, extent, runs.into())
     }
 
     /// Writes only the chunks that hold elements of other stores than the first: those that are appended to it.
@@ -190,8 +211,8 @@ impl Join {
     pub fn fingerprint(&self) -> u32 {
         let mut crc = 0;
         for run in self.runs.iter() {
-            let array = u64::from(self.array_of[run.store]);
-            for number in [run.store as u64, run.start, run.length, run.offset, array] {
+            let (array, own) = (u64::from(self.array_of[run.store]), self.lengths[run.store]);
+            for number in [run.store as u64, run.start, run.length, run.offset, array, own] {
                 crc = crc32c_append(crc, &number.to_le_bytes());
             }
         }
@@ -234,13 +255,20 @@ impl Join {
     /// A range as a box of its array.
     pub fn piece(&self, number: usize) -> Piece {
         let run = self.runs[number];
-        let JoinedArray { array, recode, start } = &self.arrays[self.array_of[run.store] as usize];
+        let number = self.array_of[run.store];
+        let JoinedArray { array, recode, start } = &self.arrays[number as usize];
+        let array = self.last.get(number, array, self.dimension, self.lengths[run.store]);
         let (mut start, mut shape, mut offset) = (start.clone(), self.extent.clone(), vec![0; array.shape.len()]);
         start[self.dimension] = run.start;
         shape[self.dimension] = run.length;
         offset[self.dimension] = run.offset;
         let region = Subset::new(start, shape);
-        Piece { store: run.store, array: Arc::clone(array), region, offset, recode: recode.clone() }
+        Piece { store: run.store, array, region, offset, recode: recode.clone() }
+    }
+
+    /// Whether there may be elements of some array that the output cannot hold.
+    pub fn may_fail(&self) -> bool {
+        self.arrays.iter().any(|joined| joined.recode.as_ref().is_some_and(|recode| recode.may_fail()))
     }
 
     /// The shape of the output.

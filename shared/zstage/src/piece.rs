@@ -13,6 +13,9 @@ pub trait Recode: fmt::Debug + Send + Sync {
     /// A message that names a value that the output cannot hold.
     fn recode(&self, source: &[u8], target: &mut Vec<u8>) -> Result<(), String>;
 
+    /// Whether there may be elements that the output cannot hold.
+    fn may_fail(&self) -> bool;
+
     /// The conversion as text, for the plan.
     fn describe(&self) -> String;
 }

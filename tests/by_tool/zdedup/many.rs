@@ -81,6 +81,70 @@ fn four_thousand_variables() {
     assert_eq!(last["shape"], json!([19, 2, 3]));
 }
 
+/// Batches of 1,500 variables with these lengths, in one directory. They share the directories of their variables; those of the first are
+/// of their own, with `first` in place of `others` in the metadata.
+#[cfg(unix)]
+fn many_variables(directory: &Path, lengths: &[i64], [others, first]: [&str; 2]) -> PathBuf {
+    let mut next = 0;
+    let mut paths = Vec::new();
+    for (number, length) in lengths.iter().enumerate() {
+        let path = directory.join(format!("{number}.zarr"));
+        Batch::of(next..next + length).write(&path);
+        next += length;
+        let shared = directory.join(format!("{length}_{}", number == 0));
+        if !shared.exists() {
+            let document = |name: &str| fs::read_to_string(path.join("t2m").join(name)).unwrap();
+            let of = |text: String| if number == 0 { text.replace(others, first) } else { text };
+            let [metadata, attributes] = [".zarray", ".zattrs"].map(|name| of(document(name)));
+            for number in 0..1_500 {
+                let variable = shared.join(format!("v{number:04}"));
+                fs::create_dir_all(&variable).unwrap();
+                fs::write(variable.join(".zarray"), &metadata).unwrap();
+                fs::write(variable.join(".zattrs"), &attributes).unwrap();
+            }
+            fs::write(shared.join(".zgroup"), "{\"zarr_format\":2}").unwrap();
+        }
+        std::os::unix::fs::symlink(shared, path.join("more")).unwrap();
+        paths.push(path);
+    }
+    let list = directory.join("stores.txt");
+    fs::write(&list, list_of(&paths)).unwrap();
+    list
+}
+
+/// Neither lengths that differ nor anything that differs from the first batch is held for each variable of each batch.
+#[cfg(unix)]
+#[test]
+fn memory_does_not_grow_with_batches_times_variables() {
+    let cases = [
+        ("lengths", [""; 2], 0),
+        ("codecs", ["\"compressor\":null", "\"compressor\":{\"id\":\"zstd\",\"level\":1}"], 0),
+        ("units", ["\"units\":\"K\"", "\"units\":\"degC\""], 5),
+    ];
+    for (name, changed, exit) in cases {
+        let of = |batches: i64| {
+            let directory = harness::directory();
+            let lengths: Vec<i64> = (0..batches).map(|number| if name == "lengths" { number + 1 } else { 2 }).collect();
+            let list = many_variables(directory.path(), &lengths, changed);
+            let output = directory.path().join("all.zarr");
+            let outcome = zdedup_of(&list, &["-n", "-o", output.to_str().unwrap()]).expect(exit);
+            if exit != 0 {
+                let more = format!("({} more disagreements)", human(1_500 * (batches as u64 - 1) - 1));
+                assert!(outcome.stderr.contains(&more), "{}", outcome.stderr);
+            }
+            peak(&outcome)
+        };
+        let [few, many] = [of(10), of(50)];
+        assert!(many < few + 12_000_000, "{name}: {few} and {many}");
+    }
+}
+
+/// A count with a space between thousands, as messages have it.
+#[cfg(unix)]
+fn human(count: u64) -> String {
+    format!("{} {:03}", count / 1000, count % 1000)
+}
+
 /// Open stores of one server share its connections: each had about 0.25 MB of its own.
 #[test]
 fn hundreds_of_batches_on_a_server() {

@@ -13,13 +13,14 @@ use zstore::Store;
 use zvalue::{Parts, Tolerance, ValueType};
 use zwire::{Exit, Failure, human_counted};
 
-use crate::aligned::{Aligned, OtherArrays};
+use crate::aligned::Aligned;
 use crate::alike::{is_as_long, is_close, is_stored_like, is_time, shift, stored_differently};
 use crate::attributes::Combiner;
 use crate::byte_order::SwapBytes;
 use crate::coordinate::Position;
 use crate::crop::{Crop, Window};
 use crate::duplicates::Stretch;
+use crate::kinds::{Histories, OtherArrays};
 use crate::options::OutputOptions;
 use crate::overlap::{Overlap, OverlapBuffers};
 use crate::rules::JoinMode;
@@ -63,12 +64,12 @@ pub fn align(
         first: dataset,
         combiner: Combiner::new(output.combine_attrs, nodes.into_iter()),
         others: BTreeMap::new(),
-        lengths: Vec::new(),
-        length_of: vec![0; stores.len()],
-        disagreements: Vec::new(),
+        histories: Histories::default(),
+        lengths: vec![0; stores.len()],
+        disagreements: Disagreements::default(),
     };
     let lengths = alignment.lengths_of_first();
-    alignment.disagreements.extend(other_length(&stores[first], dim, &lengths));
+    alignment.disagreements.add(other_length(&stores[first], dim, &lengths));
     alignment.add_length(first, lengths.first().map(|(_, length)| *length))?;
     for batch in members.iter().skip(1) {
         alignment.batch(*batch, Batches::Same)?;
@@ -128,9 +129,31 @@ struct Alignment<'a> {
     wanted: BTreeSet<String>,
     combiner: Combiner,
     others: BTreeMap<String, OtherArrays>,
+    histories: Histories,
+    /// The length of each batch along the dimension.
     lengths: Vec<u64>,
-    length_of: Vec<u32>,
-    disagreements: Vec<Failure>,
+    disagreements: Disagreements,
+}
+
+/// What keeps batches from being put together: there may be as many as batches × variables.
+#[derive(Default)]
+struct Disagreements {
+    first: Option<Failure>,
+    count: u64,
+}
+
+impl Disagreements {
+    fn add(&mut self, more: impl IntoIterator<Item = Failure>) {
+        for failure in more {
+            self.count += 1;
+            self.first.get_or_insert(failure);
+        }
+    }
+
+    fn append(&mut self, more: Disagreements) {
+        self.count += more.count;
+        self.first = self.first.take().or(more.first);
+    }
 }
 
 /// An array of a batch compared with that of the first.
@@ -154,12 +177,7 @@ impl Alignment<'_> {
             false => Failure::new(Exit::Absent, format!("no variable with {} matches --var", self.request.dim))
                 .hint("each store needs one; leave the store out, or change --var"),
         };
-        let length = length.ok_or_else(|| absent().at(self.request.stores[batch].location()))?;
-        let number = self.lengths.iter().position(|known| *known == length).unwrap_or_else(|| {
-            self.lengths.push(length);
-            self.lengths.len() - 1
-        });
-        self.length_of[batch] = number as u32;
+        self.lengths[batch] = length.ok_or_else(|| absent().at(self.request.stores[batch].location()))?;
         Ok(())
     }
 
@@ -169,7 +187,7 @@ impl Alignment<'_> {
         let store = &self.request.stores[batch];
         let hierarchy = Hierarchy::open(store, pool, store.is_remote())?;
         let (mut found, mut lengths) = (BTreeSet::new(), Vec::new());
-        let mut disagreements = Vec::new();
+        let mut disagreements = Disagreements::default();
         let mut looks = Vec::new();
         hierarchy.walk(
             pool,
@@ -181,10 +199,14 @@ impl Alignment<'_> {
         );
         for looked in looks {
             match looked {
-                Err(failure) => disagreements.push(failure),
+                Err(failure) => disagreements.add([failure]),
+                Ok(Looked::Refused(path, failure)) => {
+                    found.insert(path);
+                    disagreements.add([failure]);
+                }
                 Ok(Looked::Group(prefix, attributes)) => {
                     let added = self.combiner.add(&prefix, &attributes, &[]);
-                    disagreements.extend(added.err().map(|name| attribute_differs(store, &prefix, &name)));
+                    disagreements.add(added.err().map(|name| attribute_differs(store, &prefix, &name)));
                 }
                 Ok(Looked::Array { array, agreement, is_time }) => {
                     found.insert(array.path.clone());
@@ -192,25 +214,26 @@ impl Alignment<'_> {
                     let except: &[&str] = if is_time { &["units", "calendar"] } else { &[] };
                     let added = self.combiner.add(array.key_prefix(), &array.attributes, except);
                     let differs = |name: String| attribute_differs(store, array.key_prefix(), &name);
-                    disagreements.extend(added.err().map(differs));
+                    disagreements.add(added.err().map(differs));
                     if let Agreement::Other(other) = agreement {
-                        self.others.entry(array.path.clone()).or_default().add(batch, *other);
+                        let others = self.others.entry(array.path.clone()).or_default();
+                        others.add(batch, *other, axis(&array, self.request.dim), &mut self.histories);
                     }
                 }
                 Ok(Looked::LeftOut) => {}
             }
         }
         if kind == Batches::Apart {
-            self.disagreements.append(&mut disagreements);
+            self.disagreements.append(disagreements);
             return Ok(());
         }
         for array in self.first.arrays().filter(|array| self.is_wanted(array) && !found.contains(&array.path)) {
             let failure = Failure::new(Exit::Unreadable, format!("no array {}, which the first batch has", array.path));
-            disagreements.push(failure.at(store.location()).hint(self.request.of_variables()));
+            disagreements.add([failure.at(store.location()).hint(self.request.of_variables())]);
         }
-        disagreements.extend(other_length(store, self.request.dim, &lengths));
-        self.disagreements.append(&mut disagreements);
-        match self.disagreements.is_empty() {
+        disagreements.add(other_length(store, self.request.dim, &lengths));
+        self.disagreements.append(disagreements);
+        match self.disagreements.count == 0 {
             true => self.add_length(batch, lengths.first().map(|(_, length)| *length)),
             // There will be no output.
             false => Ok(()),
@@ -255,8 +278,10 @@ impl Alignment<'_> {
             return Ok(Looked::LeftOut);
         }
         let is_time = is_time(first) && is_time(&array);
-        let agreement = self.array(batch, &array, first, is_time).map_err(at)?;
-        Ok(Looked::Array { array, agreement, is_time })
+        Ok(match self.array(batch, &array, first, is_time) {
+            Ok(agreement) => Looked::Array { array, agreement, is_time },
+            Err(failure) => Looked::Refused(array.path.clone(), at(failure)),
+        })
     }
 
     /// Compares an array with that of the first batch.
@@ -371,9 +396,9 @@ impl Alignment<'_> {
     }
 
     fn finish(self) -> Result<Aligned, Failure> {
-        let count = self.disagreements.len();
-        if let Some(failure) = self.disagreements.into_iter().next() {
-            let more = human_counted(count as u64 - 1, "more disagreement");
+        let count = self.disagreements.count;
+        if let Some(failure) = self.disagreements.first {
+            let more = human_counted(count - 1, "more disagreement");
             let text = failure.to_string();
             return Err(match count {
                 1 => failure,
@@ -400,13 +425,13 @@ impl Alignment<'_> {
             arrays,
             first: self.number,
             crop: self.request.crop.clone(),
-            lengths: self.lengths,
-            length_of: self.length_of.into(),
+            lengths: self.lengths.into(),
+            histories: self.histories,
             others: self.others,
             wanted: self.wanted,
             attributes: self.combiner.changed(),
             note,
-            last_kinds: Mutex::new(Vec::new().into()),
+            kinds: Mutex::default(),
         })
     }
 }
@@ -414,8 +439,14 @@ impl Alignment<'_> {
 /// A node that was looked at.
 enum Looked {
     Group(String, serde_json::Map<String, Value>),
-    Array { array: Box<Array>, agreement: Agreement, is_time: bool },
+    Array {
+        array: Box<Array>,
+        agreement: Agreement,
+        is_time: bool,
+    },
     LeftOut,
+    /// The path of an array that does not agree with that of the first batch, and why.
+    Refused(String, Failure),
 }
 
 /// The failure of a store whose arrays have different lengths along the dimension, such as one that was only half appended to.

@@ -30,6 +30,10 @@ impl Recode for SwapBytes {
         Ok(())
     }
 
+    fn may_fail(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> String {
         format!("bytes of {} reversed", self.size)
     }

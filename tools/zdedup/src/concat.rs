@@ -13,7 +13,7 @@ use zstage::{
     View, Writer, as_planned,
 };
 use zstore::{Location, Store};
-use zwire::{ConcatRecord, Exit, Failure, PlanRecord, Record};
+use zwire::{ConcatRecord, Exit, Failure, PlanRecord, Record, human_counted};
 
 use crate::align::{AlignRequest, align};
 use crate::aligned::Aligned;
@@ -23,6 +23,7 @@ use crate::layout::{cannot_encode, laid_out, reads_again};
 use crate::options::{Options, OutputOptions};
 use crate::plan_body::{Body, GroupRuns};
 use crate::rules::{CopyMode, JoinMode};
+use crate::time_check::check_times;
 use crate::variables::axis;
 
 /// `zdedup` as a writer.
@@ -143,9 +144,11 @@ impl<'a> Concat<'a> {
         }
         if can_encode && !can_assemble {
             let text = "shards of elements of variable length cannot be assembled";
-            return Err(Failure::new(Exit::Unreadable, text)
-                .at(&array.path)
-                .hint("use --no-shards, or leave it out with --var"));
+            let hint = match self.options.appends {
+                true => "write a new store: use -o and --no-shards in place of --append-to",
+                false => "use --no-shards",
+            };
+            return Err(Failure::new(Exit::Unreadable, text).at(&array.path).hint(hint));
         }
         if is_raw {
             let text = format!(
@@ -369,9 +372,16 @@ impl Writer for Concat<'_> {
         _: &Location,
         progress: &dyn Progress,
     ) -> Result<bool, Failure> {
+        check_times(plan, self.memory(), &|| progress.stopped().is_some())?;
+        if let Some(exit) = progress.stopped() {
+            return Err(Failure::stopped(exit));
+        }
         body.check_shapes(&plan.plans)?.iter().for_each(|note| progress.warn(note));
-        let cropped: Vec<String> =
-            body.crop.dimensions().map(|(name, length)| format!("{length} values of {name}")).collect();
+        let cropped: Vec<String> = body
+            .crop
+            .dimensions()
+            .map(|(name, length)| format!("{} of {name}", human_counted(length, "value")))
+            .collect();
         if !cropped.is_empty() {
             progress.warn(&format!("--join inner: the output has the {} that all stores have", cropped.join(", ")));
         }

@@ -1,6 +1,6 @@
 //! The chunks and codecs of the output.
 
-use zarray::Array;
+use zarray::{Array, Elements, Itemsize, ZarrFormat};
 use zstage::rechunk::{Layout, Shapes};
 use zstage::{Action, ArrayPlan, Encoding, View};
 use zwire::{Exit, Failure};
@@ -8,6 +8,15 @@ use zwire::{Exit, Failure};
 use crate::plan_body::Body;
 use crate::rules::CopyMode;
 use crate::variables::{axis, is_coordinate};
+
+/// A failure of the layout. Shards of Zarr v2 need another format, which the batches must have first.
+fn of_shards(array: &Array, failure: Failure) -> Failure {
+    let is_shards = failure.advice().is_some_and(|hint| hint.contains("--zarr-format"));
+    match is_shards && array.format == ZarrFormat::V2 {
+        true => failure.hint("remove --shards; or convert the batches first: zrecompress --zarr-format 3 SRC DST"),
+        false => failure,
+    }
+}
 
 /// Chunk length of coordinates along the dimension: one of their chunks holds those of many batches.
 const COORDINATE_CHUNK: u64 = 1 << 17;
@@ -27,7 +36,8 @@ pub fn laid_out(body: &Body, shapes: &Shapes, array: &Array, plan: ArrayPlan) ->
     };
     let own = Layout::of(&plan.array);
     let asked = match body.output.chunk.is_given() && !is_coordinate(array, &body.dim) {
-        true => Some(Layout::new(&plan.array, shapes, array.format)?).filter(|layout| Some(layout) != own.as_ref()),
+        true => Some(Layout::new(&plan.array, shapes, array.format).map_err(|failure| of_shards(array, failure))?)
+            .filter(|layout| Some(layout) != own.as_ref()),
         false => None,
     };
     let larger = || coordinate_chunks(array, &body.dim, &plan).map(|chunks| Layout { chunks, shards: None });
@@ -42,15 +52,18 @@ pub fn laid_out(body: &Body, shapes: &Shapes, array: &Array, plan: ArrayPlan) ->
     Ok(plan)
 }
 
-/// The chunk shape of a one-dimensional array along the dimension, in place of one small chunk for each batch.
+/// The chunk shape of a one-dimensional array along the dimension, in place of one small chunk for each batch. Shards stay shards, but
+/// those of text, which cannot be assembled.
 fn coordinate_chunks(array: &Array, dim: &str, plan: &ArrayPlan) -> Option<Vec<u64>> {
-    if array.shape.len() != 1 || axis(array, dim) != Some(0) || array.chain.sharding.is_some() {
+    let is_sharded = array.chain.sharding.is_some();
+    let is_text = Elements::of(array).is_ok_and(|elements| elements.itemsize == Itemsize::Variable);
+    if array.shape.len() != 1 || axis(array, dim) != Some(0) || (is_sharded && !is_text) {
         return None;
     }
     let (own, total) = (array.numbered()?.chunk_shape()[0], *plan.array.shape.first()?);
     let wanted = total.clamp(1, COORDINATE_CHUNK);
     Encoding::of(array.chain.innermost(), array.format)?;
-    (own < wanted).then(|| vec![wanted])
+    (own < wanted || is_sharded).then(|| vec![wanted])
 }
 
 /// Reads of a source chunk above which the user is told.

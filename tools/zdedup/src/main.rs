@@ -14,6 +14,7 @@ mod coordinate;
 mod crop;
 mod duplicates;
 mod human;
+mod kinds;
 mod layout;
 mod merge;
 mod options;
@@ -23,6 +24,7 @@ mod report;
 mod rules;
 mod run;
 mod survey;
+mod time_check;
 mod time_shift;
 mod variables;
 

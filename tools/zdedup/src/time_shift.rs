@@ -10,6 +10,8 @@ use zstage::{Recode, is_stored_alike};
 pub struct TimeShift {
     number: NumberType,
     offset: i64,
+    /// The units of the output.
+    units: String,
     /// Stored bytes that stand for a missing time, and what they become.
     missing: Vec<(Vec<u8>, Vec<u8>)>,
     /// Stored bytes that stand for a missing time in the output: no time may become one.
@@ -55,7 +57,8 @@ impl TimeShift {
             markers.extend(element(target));
             missing.extend(element(source).zip(element(target)));
         }
-        Ok(Some(TimeShift { number, offset, missing, markers }))
+        let units = texts()[1].clone();
+        Ok(Some(TimeShift { number, offset, units, missing, markers }))
     }
 
     fn moved(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
@@ -71,10 +74,13 @@ impl TimeShift {
         let encoded = moved.and_then(|moved| self.number.encode(moved));
         // What was rounded to fewer bits is another time.
         let encoded = encoded.filter(|bytes| self.number.decode(bytes) == moved);
-        let encoded =
-            encoded.ok_or_else(|| format!("the time {number} has no exact value in the units of the output"))?;
+        let encoded = encoded.ok_or_else(|| {
+            format!("the time {number} has no exact value in the units of the output, {}", self.units)
+        })?;
         match self.markers.contains(&encoded) {
-            true => Err(format!("the time {number} would be marked as missing in the units of the output")),
+            true => {
+                Err(format!("the time {number} would be marked as missing in the units of the output, {}", self.units))
+            }
             false => Ok(encoded),
         }
     }
@@ -89,6 +95,10 @@ impl Recode for TimeShift {
             }
         }
         Ok(())
+    }
+
+    fn may_fail(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> String {
