@@ -283,13 +283,13 @@ fn sparse() -> Scene {
 #[test]
 fn a_missing_chunk_is_missing() {
     let outcome = sparse().passes(vec![], &[]);
-    assert_eq!(outcome.summary()["missing"], 1, "{}", outcome.stdout);
+    assert_eq!(outcome.summary()["missing_objects"], 1, "{}", outcome.stdout);
 }
 
 #[test]
 fn a_server_that_answers_403_for_what_is_missing() {
     let outcome = sparse().passes(vec![Fault::Masks], &[]);
-    assert_eq!(outcome.summary()["missing"], 1, "{}", outcome.stdout);
+    assert_eq!(outcome.summary()["missing_objects"], 1, "{}", outcome.stdout);
     let warned = outcome.stderr.matches("403 is taken for missing").count();
     assert_eq!(warned, 1, "{}", outcome.stderr);
 }
@@ -307,7 +307,7 @@ fn a_status_that_the_user_calls_missing() {
         let forbidden = Fault::Status { key_contains: CHUNK.into(), status };
         let flags = ["--missing-status", &status.to_string()];
         let outcome = scene.passes(vec![forbidden], &flags);
-        assert_eq!(outcome.summary()["missing"], 1, "{}", outcome.stdout);
+        assert_eq!(outcome.summary()["missing_objects"], 1, "{}", outcome.stdout);
     }
 }
 

@@ -70,7 +70,7 @@ fn a_chunk_that_is_not_there_is_counted_and_stays_missing() {
     fs::remove_file(source.join("t2m").join(&chunk)).unwrap();
     let outcome = zfetch(&source, &out).arg("-v").run().expect(0);
     let array = outcome.records().into_iter().find(|record| record["path"] == "/t2m").unwrap();
-    assert_eq!((array["type"].as_str(), array["missing"].as_u64()), (Some("fetch"), Some(1)));
+    assert_eq!((array["type"].as_str(), array["missing_objects"].as_u64()), (Some("fetch"), Some(1)));
     assert!(!out.join("t2m").join(&chunk).exists());
 }
 

@@ -208,7 +208,7 @@ fn an_output_shard_without_any_inner_chunk_is_not_written() {
     assert!(!is_stored(0, 0) && !scene.path("out.zarr/c").exists());
     fs::remove_file(scene.path("in.zarr/c/0/0")).unwrap();
     let outcome = scene.fetch(&server, &["--isel", "y=0:32", "--isel", "x=0:64"]).expect(0);
-    assert_eq!(outcome.record("fetch", "/")["missing"], 1);
+    assert_eq!(outcome.record("fetch", "/")["missing_objects"], 1);
 }
 
 #[test]

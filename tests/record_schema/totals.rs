@@ -45,6 +45,8 @@ struct Plan {
 /// What a dry run of `zfetch` adds.
 #[derive(JsonSchema, Serialize)]
 struct Estimate {
+    /// With `--dry-run`: arrays whose chunks are encoded again.
+    recoded_arrays: u64,
     /// With `--dry-run`: stored bytes to fetch, estimated from the sizes of a few objects.
     estimated_bytes: u64,
 }

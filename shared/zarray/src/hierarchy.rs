@@ -1,11 +1,14 @@
 //! A store as a hierarchy of nodes, walked in path order.
 
+use std::collections::BTreeSet;
+
 use zstore::{Store, StoreError, Trail};
 
 use crate::consolidated::{Consolidated, Span, inline_copies};
 use crate::coverage::{COVERAGE, Fetched};
+use crate::document_cache::{DocumentCache, read};
 use crate::foreign::{foreign, is_kerchunk};
-use crate::metadata::{Node, ZarrFormat, array_v2, group_v2};
+use crate::metadata::{Array, Node, ZarrFormat, array_v2, group_v2};
 use crate::node_v3::node_v3;
 use crate::not_zarr::{meant, stores_below};
 use crate::{OrderedMap, Pool, ZarrError};
@@ -29,6 +32,8 @@ pub struct Hierarchy<'a> {
     fetched: Fetched,
     /// Whether netCDF-C 4.8.0 wrote it, which has documents of its own beside those of Zarr.
     is_nczarr: bool,
+    /// The documents that were read, if each is to be asked for once.
+    documents: Option<DocumentCache>,
     /// The error in the consolidated metadata, if it could not be used.
     pub unusable: Option<ZarrError>,
 }
@@ -40,11 +45,34 @@ impl<'a> Hierarchy<'a> {
     /// [`ZarrError::NotZarr`] if there is no metadata, [`ZarrError::Foreign`] if it is a store of another format,
     /// [`ZarrError::Metadata`] if that of the root is invalid.
     pub fn open(store: &'a Store, pool: &Pool, consolidated: bool) -> Result<Hierarchy<'a>, ZarrError> {
+        Hierarchy::open_with(store, pool, consolidated, None)
+    }
+
+    /// As [`Hierarchy::open`], for a run that needs the documents several times: without consolidated metadata, they are kept.
+    ///
+    /// # Errors
+    /// As [`Hierarchy::open`].
+    pub fn open_and_keep(store: &'a Store, pool: &Pool, consolidated: bool) -> Result<Hierarchy<'a>, ZarrError> {
+        let mut hierarchy = Hierarchy::open_with(store, pool, consolidated, Some(DocumentCache::default()))?;
+        if hierarchy.consolidated.is_some() {
+            hierarchy.documents = None;
+        }
+        Ok(hierarchy)
+    }
+
+    fn open_with(
+        store: &'a Store,
+        pool: &Pool,
+        consolidated: bool,
+        documents: Option<DocumentCache>,
+    ) -> Result<Hierarchy<'a>, ZarrError> {
         // Asked for together: one round trip, not four.
         let keys = vec!["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs", ".nczarr", COVERAGE];
         let mut found = Vec::new();
-        for answer in pool.map(keys, |key| read(store, key)) {
-            found.push(answer?);
+        for answer in pool.map(keys, |key| read(store, key).map(|text| (key, text))) {
+            let (key, text) = answer?;
+            documents.iter().for_each(|documents| documents.keep(key, text.as_deref()));
+            found.push(text);
         }
         let [v3, zmetadata, zgroup, zarray, zattrs, nczarr, coverage] = <[_; 7]>::try_from(found).unwrap_or_default();
         let fetched = Fetched::of(store, coverage)?;
@@ -74,6 +102,7 @@ impl<'a> Hierarchy<'a> {
                 consolidated,
                 fetched,
                 is_nczarr: false,
+                documents,
                 unusable,
             });
         }
@@ -104,7 +133,16 @@ impl<'a> Hierarchy<'a> {
             }
         };
         let (root, is_nczarr) = (fetched.mark(root), nczarr.is_some());
-        Ok(Hierarchy { store, root, format: ZarrFormat::V2, consolidated: copy, fetched, is_nczarr, unusable })
+        Ok(Hierarchy {
+            store,
+            root,
+            format: ZarrFormat::V2,
+            consolidated: copy,
+            fetched,
+            is_nczarr,
+            documents,
+            unusable,
+        })
     }
 
     /// Format of the whole hierarchy.
@@ -168,8 +206,8 @@ impl<'a> Hierarchy<'a> {
     ) -> Result<(), Ended> {
         // Directories that are linked to each other have no end.
         let Some(trail) = self.store.enter(trail, prefix) else { return Ok(()) };
-        let names = match self.store.entries(prefix) {
-            Ok(entries) => entries.directories,
+        let names = match self.directories(prefix) {
+            Ok(names) => names,
             Err(StoreError::Stopped { .. }) => return Err(Ended),
             Err(error) => return go_on(emit(map(Err(error.into())))),
         };
@@ -206,10 +244,58 @@ impl<'a> Hierarchy<'a> {
         Ok(node.map(|node| self.fetched.mark(node)))
     }
 
+    /// The text of a metadata document; `None` if there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn document(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match &self.documents {
+            Some(documents) => documents.document(self.store, key),
+            None => read(self.store, key),
+        }
+    }
+
+    /// Finds the arrays that are named, and those that describe them, where the server cannot list what there is; they are taken for
+    /// all that there are. For hierarchies that keep their documents.
+    ///
+    /// # Errors
+    /// Metadata that is invalid; the store's.
+    pub fn find_named(&self, names: &[String]) -> Result<(), ZarrError> {
+        let Some(documents) = self.documents.as_ref().filter(|_| matches!(self.root, Node::Group(_))) else {
+            return Ok(());
+        };
+        if names.is_empty() || !matches!(self.directories(""), Err(StoreError::NotListable { .. })) {
+            return Ok(());
+        }
+        let (mut found, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        let mut waiting: Vec<String> = names.iter().map(|name| name.trim_matches('/').to_owned()).collect();
+        while let Some(path) = waiting.pop() {
+            if !path.is_empty()
+                && seen.insert(path.clone())
+                && let Some(Node::Array(array)) = self.node(&format!("/{path}"))?
+            {
+                let above = path.rsplit_once('/').map_or(String::new(), |(above, _)| format!("{above}/"));
+                waiting.extend(describing(&array).into_iter().map(|name| format!("{above}{name}")));
+                found.insert(path);
+            }
+        }
+        if !found.is_empty() {
+            documents.assume(&found);
+        }
+        Ok(())
+    }
+
+    fn directories(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        match &self.documents {
+            Some(documents) => documents.directories(self.store, prefix),
+            None => Ok(self.store.entries(prefix)?.directories),
+        }
+    }
+
     /// The node at `path` (without the leading slash). Nothing: a directory that has no metadata of its own.
     fn load(&self, path: &str) -> Result<Option<Node>, ZarrError> {
         let absolute = format!("/{path}");
-        let read = |name: &str| read(self.store, &format!("{path}/{name}"));
+        let read = |name: &str| self.document(&format!("{path}/{name}"));
         let wrong = |detail: String| ZarrError::Metadata { place: self.store.place(path), detail };
         let mixed = |name: &str| wrong(format!("unexpected {name} in a Zarr v{} hierarchy", self.format.number()));
         if self.format == ZarrFormat::V3 {
@@ -238,11 +324,15 @@ impl<'a> Hierarchy<'a> {
     }
 }
 
-fn go_on(wanted: bool) -> Result<(), Ended> {
-    if wanted { Ok(()) } else { Err(Ended) }
+/// Names of the arrays that may describe an array: its dimensions, and what its attributes name.
+fn describing(array: &Array) -> Vec<String> {
+    let dimensions = array.dimension_names.iter().flatten().flatten().cloned();
+    let texts =
+        ["coordinates", "bounds", "grid_mapping"].into_iter().filter_map(|key| array.attributes.get(key)?.as_str());
+    let words = texts.flat_map(|text| text.split_whitespace().map(|word| word.trim_end_matches(':').to_owned()));
+    dimensions.chain(words).collect()
 }
 
-fn read(store: &Store, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    let mut buffer = Vec::new();
-    Ok(store.get(key, &mut buffer)?.map(|_| buffer))
+fn go_on(wanted: bool) -> Result<(), Ended> {
+    if wanted { Ok(()) } else { Err(Ended) }
 }

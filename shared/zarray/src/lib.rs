@@ -15,6 +15,7 @@ mod consolidated;
 mod consolidated_check;
 mod coverage;
 mod decoder;
+mod document_cache;
 mod dtype;
 mod elements;
 mod error;

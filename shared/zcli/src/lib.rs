@@ -221,11 +221,16 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     let common = tool.common();
     let status = Status::new(name, common, started);
     let stop = Stop::listen(tool.heeds_stop());
-    if tool.writes() && !common.quiet {
-        let text = format!("{name}: stopping after the chunks in progress; press again to stop now");
-        let screen = status.screen();
-        // If stderr is closed, the message is lost.
-        stop.when_interrupted(move || screen.print(|| drop(writeln!(io::stderr(), "{text}"))));
+    if tool.writes() {
+        let (name, screen, quiet) = (name.to_owned(), status.screen(), common.quiet);
+        stop.when_stopped(move |exit| {
+            let again = if exit == Exit::Interrupted { "press again to stop now" } else { "a second signal stops now" };
+            if !quiet {
+                // If stderr is closed, the message is lost.
+                let line = || writeln!(io::stderr(), "{name}: stopping after the chunks in progress; {again}");
+                screen.print(|| drop(line()));
+            }
+        });
     }
     let out = match Output::open(
         common,
@@ -242,6 +247,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     let mut session = Session { out, status, stop, phases: Phases::default() };
     let result = tool.run(&mut session);
     zstore::take_notices().iter().for_each(|text| session.status.warn(text));
+    session.status.warn_kept();
     session.status.count_hidden();
     // After a signal, any failure is a consequence of the signal.
     let result = session.stop.requested().map_or(result, |exit| Err(stopped(exit, tool.resumes())));

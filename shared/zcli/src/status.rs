@@ -41,6 +41,14 @@ impl Kinds {
     }
 }
 
+/// A warning about several stores.
+struct Repeated {
+    text: String,
+    /// The first of them.
+    first: String,
+    others: u64,
+}
+
 /// Prints messages.
 pub struct Status {
     name: String,
@@ -52,6 +60,8 @@ pub struct Status {
     /// Work done by all bars, and its unit.
     worked: Arc<AtomicU64>,
     unit: Mutex<Option<Unit>>,
+    /// Warnings that wait until all stores have been looked at.
+    repeated: Mutex<Vec<Repeated>>,
     /// On a terminal, where failed items of one kind are counted after the first.
     kinds: Option<Mutex<Kinds>>,
 }
@@ -73,6 +83,7 @@ impl Status {
             started,
             worked: Arc::default(),
             unit: Mutex::default(),
+            repeated: Mutex::default(),
             kinds: (terminal && !common.verbose).then(Mutex::default),
         }
     }
@@ -110,6 +121,24 @@ impl Status {
     pub fn warn(&self, text: &str) {
         if !self.quiet {
             self.write(text);
+        }
+    }
+
+    /// Keeps a warning about a store, until [`Status::warn_kept`]: what is so in many stores is said once.
+    pub fn warn_of(&self, store: &str, text: &str) {
+        let mut repeated = self.repeated.lock();
+        match repeated.iter_mut().find(|known| known.text == text) {
+            Some(known) => known.others += u64::from(known.first != store),
+            None => repeated.push(Repeated { text: text.to_owned(), first: store.to_owned(), others: 0 }),
+        }
+    }
+
+    /// Prints the warnings that were kept, each with the number of stores.
+    pub fn warn_kept(&self) {
+        for Repeated { text, first, others } in std::mem::take(&mut *self.repeated.lock()) {
+            let more = zwire::human_counted(others, "more store");
+            let also = if others == 0 { String::new() } else { format!(" (and {more})") };
+            self.warn(&format!("{first}{also}: {text}"));
         }
     }
 

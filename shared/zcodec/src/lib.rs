@@ -22,6 +22,7 @@ mod gather;
 mod lanes;
 mod lz4;
 mod lz4_trace;
+pub mod md5;
 mod memory;
 mod pieces;
 mod range;

@@ -179,7 +179,7 @@ impl Reading<'_> {
             let reason = if other { "the other coordinate is not in degrees" } else { "the values look like radians" };
             return Err(self.wrong(format!("{names} {verb} no units, and {reason}")));
         }
-        Ok(vec![format!("{}: {names} {verb} no units; assumed to be degrees", self.store.location())])
+        Ok(vec![format!("{names} {verb} no units; assumed to be degrees")])
     }
 
     fn array(&self, path: &str) -> Result<&Array, GridFailure> {

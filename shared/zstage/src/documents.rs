@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use zarray::{
-    Array, Consolidated, Node, Pool, Span, ZarrError, ZarrFormat, array_v2, consolidated_v2, consolidated_v3, json,
-    node_v3,
+    Array, Consolidated, Hierarchy, Node, Pool, Span, ZarrError, ZarrFormat, array_v2, consolidated_v2,
+    consolidated_v3, json, node_v3,
 };
 use zstore::Store;
 use zwire::{Exit, Failure};
@@ -32,6 +32,8 @@ pub struct Documents<'a> {
     pub stores: &'a [Store],
     /// The first of them.
     pub store: &'a Store,
+    /// Its nodes.
+    pub hierarchy: &'a Hierarchy<'a>,
     /// The stores of arrays that the first does not have, by the start of their keys.
     pub origins: HashMap<&'a str, usize>,
     pub format: ZarrFormat,
@@ -279,8 +281,13 @@ impl Documents<'_> {
 
     /// A document without the byte order mark before it: it may come to stand in another.
     fn optional_of(&self, store: usize, key: &str) -> Result<Option<Vec<u8>>, Failure> {
-        let mut text = Vec::new();
-        let text = self.stores[store].get(key, &mut text)?.map(|_| text);
+        let text = match store {
+            0 => self.hierarchy.document(key)?,
+            _ => {
+                let mut text = Vec::new();
+                self.stores[store].get(key, &mut text)?.map(|_| text)
+            }
+        };
         self.read.note(store, key, text.as_deref());
         Ok(text.map(|text| json::without_mark(&text).to_vec()))
     }

@@ -48,7 +48,8 @@ impl Task<'_> {
             objects: Objects::new(self.store(), self.plans, &self.work),
             memory: Semaphore::new(self.memory_bytes),
             scratch: ScratchPool::new(self.options.jobs, || ChunkScratch::with_limit(Some(self.memory_bytes))),
-            buffers: ScratchPool::new(self.options.jobs, ObjectBuffers::default),
+            // One for each worker, most of which wait for a server: those that are free longest stay empty.
+            buffers: ScratchPool::new(pool.workers(), ObjectBuffers::default),
             report: &report,
             seconds: Mutex::default(),
             met: AtomicU64::new(0),

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use zcodec::md5::LANES;
 
-use crate::md5_lanes::{LANES, Sum, sums_of};
+use crate::md5_lanes::{Sum, sums_of};
 
 /// Objects with fewer bytes are not worth the wait.
 const LEAST: usize = 16 << 10;

@@ -20,6 +20,9 @@ const MOST_PARTS: u64 = 1 << 22;
 /// Bytes that are read back, or written, at a time: few enough to be still in the processor's cache.
 const PIECE: u64 = 256 << 10;
 
+/// So many bytes that arrive at once are written as they are, and not collected first.
+const WITHOUT_COPY: usize = 64 << 10;
+
 /// An object that arrives in parts.
 pub struct ObjectParts {
     /// Index of its store.
@@ -286,10 +289,17 @@ struct ToFile<'a> {
 
 impl ToFile<'_> {
     fn flush(&mut self) -> Result<(), StoreError> {
-        self.crc32c = crc32c_append(self.crc32c, &self.piece);
-        self.file.write_at(&self.piece, self.start + self.written as u64)?;
-        self.written += self.piece.len();
-        self.piece.clear();
+        let mut piece = std::mem::take(&mut self.piece);
+        self.write(&piece)?;
+        piece.clear();
+        self.piece = piece;
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.crc32c = crc32c_append(self.crc32c, bytes);
+        self.file.write_at(bytes, self.start + self.written as u64)?;
+        self.written += bytes.len();
         Ok(())
     }
 }
@@ -306,6 +316,9 @@ impl Sink for ToFile<'_> {
 
     fn add(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.arrived += bytes.len();
+        if self.piece.is_empty() && bytes.len() >= WITHOUT_COPY {
+            return self.write(bytes);
+        }
         self.piece.extend_from_slice(bytes);
         if self.piece.len() as u64 >= PIECE { self.flush() } else { Ok(()) }
     }

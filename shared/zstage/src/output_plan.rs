@@ -254,13 +254,15 @@ impl<'a> OutputPlan<'a> {
         Ok(strays)
     }
 
-    /// The plan as records, each completed by `complete`; nothing is written. Returns the totals.
+    /// The plan as records, each completed by `complete`; nothing is written. Returns the totals, with that of the arrays that are
+    /// encoded again by its name.
     ///
     /// # Errors
     /// What the store answers, and a stream of records that cannot be written.
     pub fn describe(
         &self,
         options: &WriteOptions,
+        encoded_again: &str,
         complete: &CompleteRecord,
         progress: &dyn Progress,
     ) -> Result<Map<String, Value>, Failure> {
@@ -290,7 +292,7 @@ impl<'a> OutputPlan<'a> {
         };
         let totals = [
             ("arrays", self.plans.len() as u64),
-            ("recompress", self.plans.iter().filter(|plan| !matches!(plan.action, Action::Copy(_))).count() as u64),
+            (encoded_again, self.plans.iter().filter(|plan| !matches!(plan.action, Action::Copy(_))).count() as u64),
             ("objects_expected", sum(|plan| plan.array.numbered().map(|_| plan.objects_expected()))),
             ("uncompressed_bytes", sum(ArrayPlan::uncompressed_bytes)),
             ("jobs", jobs),

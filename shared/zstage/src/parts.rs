@@ -7,10 +7,14 @@ use zarray::Part;
 use zstore::StoreError;
 use zwire::{Exit, Failure};
 
+use crate::array_plan::{ArrayPlan, units};
 use crate::folder::DONE;
 use crate::plan_file::Header;
 use crate::staged_store::StagedStore;
 use crate::stats::{Seen, Totals, Work};
+
+/// Ranges of arrays that are computed to find parts without work, at most: a second.
+const MOST_LOOKS: u64 = 50_000_000;
 
 /// The parts of an output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,6 +78,15 @@ pub fn mark_done(staged: &StagedStore, part: Part, work: &Work) -> Result<(), Fa
     let text = serde_json::to_vec(&Done { totals: work.totals, seen })
         .map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
     Ok(staged.folder().put(&done_key(part.number), &text).map(drop)?)
+}
+
+/// The parts to which no object of any array belongs.
+pub fn without_work(plans: &[ArrayPlan], parts: u32) -> Vec<Part> {
+    if u64::from(parts) * plans.len() as u64 > MOST_LOOKS {
+        return Vec::new();
+    }
+    let all = (1..=parts).map(|number| Part { number, of: parts });
+    all.filter(|part| units(plans, *part).iter().all(std::ops::Range::is_empty)).collect()
 }
 
 /// Whether a part is done.

@@ -132,6 +132,7 @@ impl OutputPlan<'_> {
         Documents {
             stores: self.stores,
             store: self.store(),
+            hierarchy: &self.hierarchy,
             origins: self
                 .plans
                 .iter()

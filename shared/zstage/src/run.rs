@@ -168,6 +168,7 @@ impl<W: Writer> Run<'_, W> {
         if options.prepare.is_some() {
             stores.iter().for_each(|store| self.warn_credentials(store.location()));
             staged.keep();
+            self.mark_idle(&plan, &staged, file.header.parts)?;
             return Ok(Outcome::new(Exit::Done, Summary::Prepared { parts: file.header.parts }));
         }
         if stores.len() == 1 {
@@ -210,7 +211,7 @@ impl<W: Writer> Run<'_, W> {
     /// A dry run.
     fn describe(&self, plan: &OutputPlan, body: &W::Body) -> Result<Outcome, Failure> {
         let complete = |plan: &ArrayPlan, record: &mut PlanRecord| self.tool.complete(body, plan, record);
-        let totals = plan.describe(self.options, &complete, self.progress)?;
+        let totals = plan.describe(self.options, W::ENCODED_AGAIN, &complete, self.progress)?;
         Ok(Outcome::new(Exit::Done, Summary::Described(totals)))
     }
 
@@ -318,7 +319,9 @@ impl<W: Writer> Run<'_, W> {
     }
 
     pub fn sources<'s>(&self, stores: &'s [Store], output: &Location) -> Result<Sources<'s>, Failure> {
-        Sources::open(stores, output, self.options, W::SELECTS)
+        let sources = Sources::open(stores, output, self.options, W::SELECTS)?;
+        sources.hierarchy.find_named(self.tool.named())?;
+        Ok(sources)
     }
 
     pub fn format<'b>(&'b self, body: &'b W::Body) -> Format<'b> {

@@ -18,6 +18,18 @@ use crate::stats::{Seen, Work};
 use crate::writer::Writer;
 
 impl<W: Writer> Run<'_, W> {
+    /// Marks the parts without any object as done: an array of jobs that runs them does no harm, and one that does not is finished.
+    pub fn mark_idle(&self, plan: &OutputPlan, staged: &StagedStore, parts: u32) -> Result<(), Failure> {
+        let idle = parts::without_work(&plan.plans, parts);
+        let mark = |part: &Part| parts::mark_done(staged, *part, &Work::default());
+        plan.pool.map(idle.iter().collect(), mark).into_iter().collect::<Result<(), Failure>>()?;
+        if !idle.is_empty() {
+            let busy = parts as usize - idle.len();
+            self.progress.warn(&format!("only {busy} of {parts} parts have work; the others need not be run"));
+        }
+        Ok(())
+    }
+
     /// One part of a prepared output.
     pub fn part(&self, given: &[Target], output: &Location, part: Part) -> Result<Outcome, Failure> {
         let Some((staged, file)) = self.open_prepared(output, Claim::Shared)? else {

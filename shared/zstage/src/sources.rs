@@ -41,7 +41,10 @@ impl<'a> Sources<'a> {
         // Stale consolidated metadata would lose arrays, and chunks of a store that is changed: it is used only where listing costs
         // requests or cannot be done, and where a part of one store is selected.
         let trusts = !listed && (store.is_remote() || stores.len() == 1) && options.begin != Begin::InPlace;
-        let hierarchy = Arc::new(Hierarchy::open(store, &pool, trusts)?);
+        // A store that is written to at the same time changes its own documents.
+        let keeps = selects && store.is_remote() && store.location() != output && options.begin != Begin::InPlace;
+        let open = if keeps { Hierarchy::open_and_keep } else { Hierarchy::open };
+        let hierarchy = Arc::new(open(store, &pool, trusts)?);
         Ok(Sources { stores, hierarchy, listed, selects, pool })
     }
 

@@ -28,11 +28,19 @@ pub trait Writer: Sync {
     /// Whether the output may be a part of the source: see [`Sources::open`].
     const SELECTS: bool = false;
 
+    /// The total of a plan for arrays whose chunks are encoded again.
+    const ENCODED_AGAIN: &'static str = "recompress";
+
     /// The flag before the output in commands, with a space after it; empty where the output is an argument.
     const OUTPUT_FLAG: &'static str = "";
 
     /// The flag that writes to the source itself.
     const IN_PLACE_FLAG: &'static str = "--in-place";
+
+    /// Names or paths of the arrays that are wanted, if they are named: a server may not be able to list what there is.
+    fn named(&self) -> &[String] {
+        &[]
+    }
 
     /// Opens a source store, by default at its path or URL; a tool that computes its data opens a store that generates them. `planned` is
     /// what an unfinished run has decided, if its plan was read before.

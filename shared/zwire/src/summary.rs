@@ -19,7 +19,7 @@ pub struct FetchSummary {
     /// Stored objects fetched.
     pub objects: u64,
     /// Objects that the source does not have.
-    pub missing: u64,
+    pub missing_objects: u64,
     /// Stored bytes fetched.
     pub bytes: u64,
     /// Objects that were decoded and encoded again.

@@ -6,7 +6,9 @@ use harness::Outcome;
 use serde_json::json;
 
 use crate::made::{Field, store};
-use crate::scene::{COLUMNS, ROWS, Scene, TIMES, globe, longitude, summary, temperature, value, values};
+use crate::scene::{
+    COLUMNS, ROWS, Scene, TIMES, globe, latitude, longitude, region, summary, temperature, value, values,
+};
 
 /// Runs over the globe and one more store.
 fn with(scene: &Scene, other: &PathBuf, flags: &[&str]) -> Outcome {
@@ -202,4 +204,21 @@ fn rows_name_their_store_when_asked() {
     }
     let outcome = with(&scene, &other, &["--store-column", "-f", "csv", "--isel", "time=6"]).expect(0);
     assert_eq!(crate::scene::csv(&outcome.stdout, "store"), [scene.text("other.zarr")]);
+}
+
+#[test]
+fn what_is_so_in_many_stores_is_said_once() {
+    let fields = || {
+        let mut fields = region();
+        fields[0] = latitude("lat", 11, 40.0, 1.0).attributes(json!({}));
+        fields
+    };
+    let scene = Scene::of(&fields());
+    let copies: Vec<PathBuf> =
+        (0..4).map(|number| store(&scene.path(&format!("{number}.zarr")), false, &fields())).collect();
+    let outcome = scene.tool(&["--lat=45", "--lon=7"]).args(&copies).run().expect(0);
+    let text = "/lat has no units; assumed to be degrees";
+    assert_eq!(outcome.stderr.matches(text).count(), 1, "{}", outcome.stderr);
+    let line = outcome.stderr.lines().find(|line| line.contains(text)).unwrap();
+    assert!(line.contains("source.zarr (and 4 more stores): "), "{line}");
 }

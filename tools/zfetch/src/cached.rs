@@ -219,7 +219,7 @@ impl Job<'_> {
         };
         if outcome.exit == Exit::Done {
             watched.extend(fetch.documents());
-            let counts = [summary.objects, summary.missing, summary.bytes];
+            let counts = [summary.objects, summary.missing_objects, summary.bytes];
             entry.complete(old, Marker::new(location, (&options.request, &options.arguments), watched, counts))?;
             entry.remove_older()?;
             self.run.in_use.lock().extend(entry.marker().and_then(|marker| entry.mark_in_use(&marker)));

@@ -65,7 +65,7 @@ impl<'a> Fetch<'a> {
             reused: 0,
             arrays: totals.arrays.unwrap_or(0),
             objects: totals.objects,
-            missing: self.missing.load(Ordering::Relaxed),
+            missing_objects: self.missing.load(Ordering::Relaxed),
             bytes: totals.bytes_before,
             recoded: totals.recompressed,
             verified: totals.verified,
@@ -109,7 +109,13 @@ impl Writer for Fetch<'_> {
 
     const SELECTS: bool = true;
 
+    const ENCODED_AGAIN: &'static str = "recoded_arrays";
+
     const OUTPUT_FLAG: &'static str = "--to ";
+
+    fn named(&self) -> &[String] {
+        &self.options.select.names
+    }
 
     fn body(&self, planned: Option<&Crop>, sources: &Sources) -> Result<Crop, Failure> {
         match planned {
@@ -167,7 +173,7 @@ impl Writer for Fetch<'_> {
                 path: plan.array.path.clone(),
                 shape: plan.array.shape.clone(),
                 objects: stats.objects,
-                missing,
+                missing_objects: missing,
                 bytes: stats.bytes_before,
                 recoded: stats.recompressed,
                 verified: stats.verified,
@@ -190,7 +196,7 @@ pub fn fetched(source: Option<&Target>, path: String, summary: Option<&FetchSumm
         path,
         already_complete: summary.is_none(),
         objects: summary.map(|summary| summary.objects),
-        missing: summary.map(|summary| summary.missing),
+        missing_objects: summary.map(|summary| summary.missing_objects),
         bytes: summary.map(|summary| summary.bytes),
         ..FetchedRecord::default()
     }

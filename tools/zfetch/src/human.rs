@@ -100,7 +100,7 @@ fn rows(record: &Record) -> Vec<Row> {
         Record::Fetch(array) => vec![
             array.path.clone(),
             human_count(array.objects),
-            human_count(array.missing),
+            human_count(array.missing_objects),
             human_bytes(array.bytes),
             array.store.clone(),
         ],
@@ -112,7 +112,7 @@ fn rows(record: &Record) -> Vec<Row> {
             return vec![Row::Whole(vec![
                 store.path.clone(),
                 or_unknown(store.objects, human_count),
-                or_unknown(store.missing, human_count),
+                or_unknown(store.missing_objects, human_count),
                 or_unknown(store.bytes, human_bytes),
                 store.store.clone(),
             ])];
@@ -134,7 +134,7 @@ fn footer(summary: &Summary) -> Vec<String> {
     }
     let all_reused = number("reused").is_some() && number("reused") == number("stores");
     if let (Some(objects), Some(bytes), false) = (number("objects"), number("bytes"), all_reused) {
-        let missing = number("missing").filter(|missing| *missing > 0);
+        let missing = number("missing_objects").filter(|missing| *missing > 0);
         let missing =
             missing.map_or_else(String::new, |missing| format!(", {} missing in the source", human_count(missing)));
         let verified = human_count(number("verified").unwrap_or(0));

@@ -45,6 +45,8 @@ const MOST_NAMED: usize = 3;
 pub struct SelectOptions {
     /// Variables.
     pub var: VarFilter,
+    /// The same as they were given.
+    pub names: Vec<String>,
     /// Ranges of dimensions.
     pub selections: Vec<Selection>,
     /// A box of cells.
@@ -129,6 +131,7 @@ impl Args {
     pub fn options(&self, stop: &Stop, warn: impl FnOnce(&str)) -> Result<Options, Failure> {
         let select = SelectOptions {
             var: self.var.filter()?,
+            names: self.var.var.clone(),
             selections: self.select.selections()?,
             bbox: self.cells.bbox,
             points: self.points(warn)?,

@@ -84,7 +84,10 @@ impl Args {
 
     /// Fetches one store to `to`, or does one step of it.
     fn to_output(&self, to: &Target, options: &Options, session: &mut Session) -> Result<Ending, Failure> {
-        let source = match self.stores.as_slice() {
+        let stores: Vec<Vec<Target>> =
+            self.stores.iter().map(|store| store.expanded(&options.write.store)).collect::<Result<_, _>>()?;
+        let stores = stores.concat();
+        let source = match stores.as_slice() {
             [] => None,
             [one] => Some(one),
             _ => {

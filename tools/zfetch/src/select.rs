@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zarray::{Array, Pool, ZarrFormat};
+use zarray::{Array, Hierarchy, Pool, ZarrFormat};
 use zcoord::{
     Cell, CellRanges, Column, CoordinateGrid, CoordinateNames, Dataset, Finder, GridCoordinates, GridSource, Indices,
     Limits, Match, Mode, Point, Selection, read_coordinate, select,
@@ -50,7 +50,7 @@ impl<'a> Source<'a> {
                 pool,
                 memory,
                 consolidated,
-                is_nczarr: hierarchy.format() == ZarrFormat::V2 && is_nczarr(store, pool)?,
+                is_nczarr: hierarchy.format() == ZarrFormat::V2 && is_nczarr(hierarchy, pool)?,
             }),
         }
     }
@@ -270,11 +270,10 @@ fn span(cells: &[Cell]) -> CellRanges {
 }
 
 /// Whether netCDF-C wrote a store of Zarr v2. The documents are asked for together: one round trip.
-fn is_nczarr(store: &Store, pool: &Pool) -> Result<bool, Failure> {
+fn is_nczarr(hierarchy: &Hierarchy, pool: &Pool) -> Result<bool, Failure> {
     let says_so = |key: &str| -> Result<bool, Failure> {
-        let mut text = Vec::new();
-        let is_there = store.get(key, &mut text)?.is_some();
-        Ok(is_there && (key == ".nczarr" || String::from_utf8_lossy(&text).to_ascii_lowercase().contains("\"_nczarr_")))
+        let Some(text) = hierarchy.document(key)? else { return Ok(false) };
+        Ok(key == ".nczarr" || String::from_utf8_lossy(&text).to_ascii_lowercase().contains("\"_nczarr_"))
     };
     pool.map(vec![".nczarr", ".zgroup", ".zattrs"], says_so).into_iter().try_fold(false, |any, one| Ok(any | one?))
 }

@@ -61,7 +61,7 @@ pub fn check(
                 source.grids[0].found_by,
             );
             match same_cell {
-                SameCell::Warn => session.status.warn(&format!("{}: {what}", other_source.name)),
+                SameCell::Warn => session.status.warn_of(&other_source.name, &what),
                 SameCell::Error => {
                     let failure = Failure::new(Exit::No, what).at(&other_source.name);
                     return Err(failure.hint("choose variables with --var, or use --same-cell warn"));

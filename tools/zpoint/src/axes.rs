@@ -168,7 +168,7 @@ impl<'a> Axes<'a> {
     }
 
     fn values(&mut self, coordinate: &Array, range: Range<u64>) -> Result<Column, Failure> {
-        let Opened { name, store, pool, memory, .. } = self.opened;
+        let Opened { store, pool, memory, .. } = self.opened;
         let mode = self.options.decoding.mode;
         let read = read_coordinate_range(store, coordinate, range, mode, pool, *memory);
         let (column, remark) = read.map_err(|error| match error {
@@ -177,7 +177,7 @@ impl<'a> Axes<'a> {
             }
             other => Failure::from(other),
         })?;
-        self.remarks.extend(remark.map(|remark| format!("{name}: {}: {remark}", coordinate.path)));
+        self.remarks.extend(remark.map(|remark| format!("{}: {remark}", coordinate.path)));
         Ok(column)
     }
 

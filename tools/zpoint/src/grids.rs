@@ -27,7 +27,7 @@ pub fn located(
     for (number, grid) in candidates.grids.iter().enumerate() {
         let failure = match GridCoordinates::read(&opened.store, &opened.dataset, grid, &opened.pool, opened.memory) {
             Ok(coordinates) => {
-                coordinates.notes.iter().for_each(|note| session.status.warn(note));
+                coordinates.notes.iter().for_each(|note| session.status.warn_of(&opened.name, note));
                 let lookup = Lookup::of(&coordinates, points, options, &opened.pool)?;
                 located.push((coordinates, lookup));
                 continue;

@@ -188,7 +188,7 @@ fn keep(
         OutOfBounds::Drop | OutOfBounds::Warn => outside.iter().for_each(|number| kept[*number] = false),
     }
     if options.out_of_bounds == OutOfBounds::Warn {
-        outside.iter().for_each(|number| session.status.warn(&format!("{}: {}", source.name, reason(*number))));
+        outside.iter().for_each(|number| session.status.warn_of(&source.name, &reason(*number)));
     }
     Ok(kept)
 }

@@ -80,6 +80,7 @@ impl Tool for Args {
         for source in &sources {
             report_left_out(source, &options.data, session)?;
         }
+        session.status.warn_kept();
         if options.read.dry_run { job.describe(session) } else { job.extract(session) }
     }
 }
@@ -120,7 +121,7 @@ fn report_left_out(source: &Source, options: &DataOptions, session: &mut Session
     }
     if !others.is_empty() {
         let count = zwire::human_counted(others.len() as u64, "array");
-        session.status.warn(&format!("{}: {count} left out: {}", source.name, listed(others)));
+        session.status.warn_of(&source.name, &format!("{count} left out: {}", listed(others)));
     }
     Ok(())
 }

@@ -77,14 +77,14 @@ impl Source {
             match reading.variable(&candidate)? {
                 Ok(variable) => {
                     if let Some(remark) = variable.decoder.note() {
-                        session.status.warn(&format!("{}: {}: {remark}", opened.name, variable.array.path));
+                        session.status.warn_of(&opened.name, &format!("{}: {remark}", variable.array.path));
                     }
                     variables.push(variable);
                 }
                 Err(why) => left_out.push(LeftOut::unreadable(&candidate.array.path, why)),
             }
         }
-        reading.axes.remarks.iter().for_each(|remark| session.status.warn(remark));
+        reading.axes.remarks.iter().for_each(|remark| session.status.warn_of(&opened.name, remark));
         reading.axes.check_selections()?;
         if variables.iter().all(|variable| variable.grid.is_none()) {
             return Err(no_variable(&opened, &options.data, &left_out).into());

@@ -15,9 +15,9 @@ const LEAST: f64 = 16.0;
 /// However well it answers.
 const MOST: f64 = MOST_REQUESTS as f64;
 
-/// What one process can do with small answers, in a second. More requests in flight than it can do while one of them is under way
-/// only wait, and each holds a buffer.
-const ANSWERS_A_SECOND: f64 = 5000.0;
+/// What one process can do with answers of 100 KB, in a second. More requests in flight than it can do while one of them is under
+/// way only wait, and each holds its buffers: some 250 KB.
+const ANSWERS_A_SECOND: f64 = 2000.0;
 
 /// More for each answer until the server has refused one; from then on, one more for each round of answers.
 const EAGER: f64 = 0.25;
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     /// A round trip that needs as many requests as there may be.
-    const FAR: Duration = Duration::from_millis(100);
+    const FAR: Duration = Duration::from_millis(200);
 
     fn fill(window: &Arc<Window>) -> Vec<Permit> {
         std::iter::from_fn(|| window.take().then(|| Permit(Arc::clone(window)))).collect()
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn it_grows_only_as_far_as_the_round_trip_needs() {
-        for (round_trip, most) in [(1, 64), (20, 100), (30, 150), (200, 256)] {
+        for (round_trip, most) in [(1, 64), (20, 64), (50, 100), (75, 150), (200, 256)] {
             let window = Window::new(None);
             let mut all = fill(&window);
             for number in 0..2000 {

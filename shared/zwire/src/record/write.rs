@@ -140,7 +140,7 @@ pub struct FetchRecord {
     /// Stored objects fetched.
     pub objects: u64,
     /// Objects that the source does not have.
-    pub missing: u64,
+    pub missing_objects: u64,
     /// Stored bytes fetched.
     pub bytes: u64,
     /// Objects that were decoded and encoded again, because the range ends inside a chunk.
@@ -170,7 +170,7 @@ pub struct FetchedRecord {
     pub objects: Option<u64>,
     /// Objects that the source does not have.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub missing: Option<u64>,
+    pub missing_objects: Option<u64>,
     /// Stored bytes fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
