@@ -147,7 +147,7 @@ impl Documents<'_> {
             Ok(())
         });
         written.into_iter().collect::<Result<(), Failure>>()?;
-        copies.finish().map_err(|failure| failure.at(self.store.location()))?;
+        copies.finish().map_err(|failure| failure.or_at(self.store.location()))?;
         Ok(Vec::new())
     }
 
@@ -200,7 +200,7 @@ impl Documents<'_> {
         for notes in written {
             all_notes.extend(notes?);
         }
-        copies.finish().map_err(|failure| failure.at(self.store.location()))?;
+        copies.finish().map_err(|failure| failure.or_at(self.store.location()))?;
         Ok(all_notes)
     }
 

@@ -70,7 +70,7 @@ impl Task<'_> {
         seconds.into_inner().report(self.progress);
         self.progress.finish();
         // Whatever ended the run: what is done is entered.
-        let entered = self.journal.checkpoint();
+        let entered = self.journal.close();
         let work = report.close()?;
         rechunked?;
         entered.map(|()| work)

@@ -81,6 +81,9 @@ fn fingerprint(stat: Stat) -> u32 {
 /// Entries that are kept until the next checkpoint, at most.
 const MOST_PENDING: usize = 100_000;
 
+/// Bytes that are held free on the disk for the first segment, some 60 entries; doubled when more wait.
+const FIRST_RESERVE: usize = 16 << 10;
+
 /// The journal of one process.
 pub struct Journal<'a> {
     staged: &'a StagedStore,
@@ -92,6 +95,8 @@ pub struct Journal<'a> {
 struct State {
     lines: Vec<u8>,
     pending: usize,
+    /// Bytes that the reserve holds free.
+    reserved: usize,
     segment: u64,
     last: Instant,
 }
@@ -102,7 +107,7 @@ impl<'a> Journal<'a> {
         // The same part may run twice at once: no two runs share a segment.
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let folder = format!("{}/{started:x}-{:x}", folder(part), std::process::id());
-        let state = State { lines: Vec::new(), pending: 0, segment: 0, last: Instant::now() };
+        let state = State { lines: Vec::new(), pending: 0, reserved: 0, segment: 0, last: Instant::now() };
         Journal { staged, folder, every, state: Mutex::new(state) }
     }
 
@@ -111,21 +116,39 @@ impl<'a> Journal<'a> {
     /// # Errors
     /// As [`Journal::checkpoint`].
     pub fn note(&self, entry: &Entry) -> Result<(), Failure> {
-        let mut state = self.state.lock();
         // A structure of numbers and strings always serialises.
-        serde_json::to_writer(&mut state.lines, entry)
-            .map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
-        state.lines.push(b'\n');
+        let mut line = serde_json::to_vec(entry).map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
+        line.push(b'\n');
+        let mut state = self.state.lock();
+        self.reserve(&mut state, line.len())?;
+        state.lines.extend_from_slice(&line);
         state.pending += 1;
         let due = state.last.elapsed() >= self.every || state.pending >= MOST_PENDING;
         drop(state);
         if due { self.checkpoint() } else { Ok(()) }
     }
 
+    /// Holds room on the disk for the lines that wait and `more` bytes: objects that fill the disk must not leave it without
+    /// room for the entries that say they are done.
+    fn reserve(&self, state: &mut State, more: usize) -> Result<(), Failure> {
+        let needed = state.lines.len() + more;
+        if needed <= state.reserved || self.staged.folder().is_remote() {
+            return Ok(());
+        }
+        let size = FIRST_RESERVE.max(state.reserved * 2).max(needed);
+        self.staged.folder().put(&self.reserve_key(), &vec![0; size])?;
+        state.reserved = size;
+        Ok(())
+    }
+
+    fn reserve_key(&self) -> String {
+        format!("{}.reserve", self.folder)
+    }
+
     /// Brings what is done to the disk, then says so.
     ///
     /// # Errors
-    /// [`StoreError::Write`], or what an object store says.
+    /// [`StoreError::Write`], or what an object store says. The entries wait for the next checkpoint then.
     pub fn checkpoint(&self) -> Result<(), Failure> {
         let (lines, segment) = {
             let mut state = self.state.lock();
@@ -137,10 +160,42 @@ impl<'a> Journal<'a> {
         if lines.is_empty() {
             return Ok(());
         }
+        let written = self.write_segment(segment, &lines);
+        match written {
+            Ok(()) => self.staged.keep(),
+            Err(_) => {
+                let mut state = self.state.lock();
+                let newer = std::mem::replace(&mut state.lines, lines);
+                state.lines.extend(newer);
+            }
+        }
+        written
+    }
+
+    /// The last checkpoint of a run, however it ends.
+    ///
+    /// # Errors
+    /// As [`Journal::checkpoint`].
+    pub fn close(&self) -> Result<(), Failure> {
+        self.checkpoint()?;
+        self.give_reserve_up().map(|_| ())
+    }
+
+    /// Writes a segment, in place of the reserve where there is no other room.
+    fn write_segment(&self, segment: u64, lines: &[u8]) -> Result<(), Failure> {
         self.staged.objects().sync()?;
-        self.staged.folder().put(&format!("{}-{segment:06}.jsonl", self.folder), &lines)?;
-        self.staged.keep();
-        Ok(())
+        let key = format!("{}-{segment:06}.jsonl", self.folder);
+        let put = || Ok(self.staged.folder().put(&key, lines).map(|_| ())?);
+        put().or_else(|failure| if self.give_reserve_up()? { put() } else { Err(failure) })
+    }
+
+    /// Removes the reserve. Whether there was one.
+    fn give_reserve_up(&self) -> Result<bool, Failure> {
+        let there_was = std::mem::take(&mut self.state.lock().reserved) > 0;
+        if there_was {
+            self.staged.folder().delete(&self.reserve_key())?;
+        }
+        Ok(there_was)
     }
 }
 

@@ -135,7 +135,8 @@ fn overlap_rules_follow_the_direction_of_the_coordinate() {
     assert!(!refused.expect(1).stderr.is_empty() && !store.exists());
 }
 
-/// A file system that is too small, in a name space of its own where the system lets us have one; then it grows.
+/// A file system that is too small, in a name space of its own where the system lets us have one; then it grows. Nothing is
+/// entered in the journal before the disk is full: the entries of what was done need room on it then.
 #[test]
 fn a_full_disk_costs_nothing_that_was_done() {
     let many = |ids: std::ops::Range<i64>| Batch { latitudes: vec![51.5, 51.25], ..Batch::of(ids) };
@@ -147,7 +148,7 @@ fn a_full_disk_costs_nothing_that_was_done() {
     let sources: Vec<String> = paths.iter().map(|path| format!("'{}'", path.display())).collect();
     let script = format!(
         "mount -t tmpfs -o size=2m none '{0}' || exit 77
-         '{1}' --json --dim file_id -o '{0}/all.zarr' --checkpoint 10ms -j2 {2} && exit 70
+         '{1}' --json --dim file_id -o '{0}/all.zarr' --checkpoint 1h -j2 {2} && exit 70
          [ $? = 7 ] || exit 71
          mount -o remount,size=64m '{0}' || exit 77
          '{1}' --json --dim file_id -o '{0}/all.zarr' --resume {2} || exit 72
@@ -168,6 +169,26 @@ fn a_full_disk_costs_nothing_that_was_done() {
     let outcome = outcome.expect(0);
     assert!(outcome.stderr.contains("No space left") && outcome.stderr.ends_with("all.zarr\n"), "{}", outcome.stderr);
     let summary = outcome.of_type("summary").pop().unwrap();
-    assert!(summary["resumed"].as_u64().unwrap() > 0, "{summary}");
+    assert!(summary["resumed"].as_u64().unwrap() > 100, "{summary}");
     assert!(tree(&copy) == tree(&whole));
+}
+
+/// The file that could not be written is named, not the source that its text comes from. Of all files the consolidated metadata is
+/// the largest here.
+#[test]
+fn a_document_that_does_not_fit_is_named() {
+    let local = tempfile::tempdir().unwrap();
+    let (archive, output) = (local.path().join("archive"), local.path().join("all.zarr"));
+    let tool = Tool::new("lorenz-ens").args(["--grid", "50:52:3,0:2:3", "--batches", "1", "-o"]);
+    tool.arg(&archive).run().expect(0);
+    let script = format!(
+        "ulimit -f 16; trap '' XFSZ; exec '{}' --dim file_id '{}' -o '{}'",
+        binary("zdedup").display(),
+        archive.join("batch_00.zarr").display(),
+        output.display()
+    );
+    let outcome = Outcome::of(Command::new("sh").args(["-c", &script]).output().unwrap()).expect(7);
+    let written = format!("zdedup: {}", local.path().join("all.zarr.plan/metadata/zarr.json").display());
+    assert!(outcome.stderr.starts_with(&written), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("File too large"), "{}", outcome.stderr);
 }
