@@ -20,6 +20,7 @@ mod copy;
 mod decoded;
 mod documents;
 mod edits;
+mod enclosing;
 mod encode_options;
 mod encoding;
 mod executor;

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use zarray::{Part, Pool, json};
+use zarray::{Part, Pool};
 use zstore::{Location, METADATA, Store, StoreError, StoreOptions, Target};
 use zwire::{Exit, Failure, PlanRecord, human_counted};
 
 use crate::array_plan::ArrayPlan;
 use crate::command::Command;
+use crate::enclosing::enclosing_copies;
 use crate::lock::Claim;
 use crate::options::{Begin, OnBadChunk, WriteOptions};
 use crate::outcome::{Outcome, Summary};
@@ -230,20 +231,17 @@ impl<W: Writer> Run<'_, W> {
 
     fn resume(&self, stores: &[Store], staged: StagedStore, file: PlanFile<W::Body>) -> Result<Outcome, Failure> {
         self.check_same_run(&file.header, stores, false)?;
-        let sources = self.sources(stores, staged.output())?;
-        let body = self.tool.body(Some(&file.body), &sources)?;
         if staged.is_finishing()? {
-            // All was done but publishing; the source, being the output, may have changed its metadata since.
+            // All was done but publishing. The source may be the output, some of whose documents are new: it is not read as a
+            // store before all of them are.
             sweep(&staged)?;
-            publish(
-                staged,
-                &file.header,
-                stores,
-                &self.options.pool(&stores[0]),
-                self.options.keep_journal.as_deref(),
-            )?;
+            let pool = self.options.pool(&stores[0]);
+            publish(staged, &file.header, stores, &pool, self.options.keep_journal.as_deref())?;
+            self.warn_stale_copies(&file.header);
             return Ok(Outcome::new(Exit::Done, Summary::Nothing {}));
         }
+        let sources = self.sources(stores, staged.output())?;
+        let body = self.tool.body(Some(&file.body), &sources)?;
         let plan = match self.plan(&sources, staged.output(), &body, Some(&file.header))? {
             Ok(plan) => plan,
             Err(refused) => return Ok(refused),
@@ -402,7 +400,7 @@ impl<W: Writer> Run<'_, W> {
             self.progress.warn(&format!("{path}: all chunks are written, but publishing failed{next}"));
         })?;
         self.progress.too_late();
-        self.warn_stale_copy(header);
+        self.warn_stale_copies(header);
         Ok(Outcome::new(exit_of(&totals), Summary::Totals(totals)))
     }
 
@@ -415,15 +413,12 @@ impl<W: Writer> Run<'_, W> {
         }
     }
 
-    /// A store above the one that was changed in place may hold a copy of its metadata.
-    fn warn_stale_copy(&self, header: &Header) {
-        let Some(above) = Path::new(header.first_source()).parent().filter(|_| header.in_place) else { return };
-        let copies = std::fs::read(above.join("zarr.json")).unwrap_or_default();
-        let consolidated = json::member(&copies, 0, "consolidated_metadata");
-        let has_copies = consolidated.is_some_and(|range| &copies[range] != b"null");
-        if has_copies || above.join(".zmetadata").exists() {
-            self.progress
-                .warn(&format!("{}: consolidated metadata is out of date; consolidate it again", above.display()));
+    /// Groups above the one that was changed in place may hold copies of its metadata.
+    fn warn_stale_copies(&self, header: &Header) {
+        for group in enclosing_copies(Path::new(header.first_source())).filter(|_| header.in_place) {
+            let text =
+                "consolidated metadata is out of date, and readers see the old store in it; consolidate it again";
+            self.progress.warn(&format!("{}: {text}", group.display()));
         }
     }
 

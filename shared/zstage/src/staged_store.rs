@@ -54,7 +54,8 @@ impl StagedStore {
         if folder.stat(PLAN)?.is_some() {
             if begin != Begin::Overwrite {
                 let in_place = begin == Begin::InPlace;
-                return Err(StoreError::Unfinished { place: output.to_string(), in_place });
+                let is_publishing = folder.stat(FINISHING)?.is_some();
+                return Err(StoreError::Unfinished { place: output.to_string(), in_place, is_publishing });
             }
             give_up(output, &folder, &lock, options)?;
         }
@@ -143,7 +144,7 @@ impl StagedStore {
     pub fn check_free(output: &Location, begin: Begin, options: &StoreOptions) -> Result<(), StoreError> {
         check_local(output, begin)?;
         if begin == Begin::New && StagedStore::is_begun(output, options)? {
-            return Err(StoreError::Unfinished { place: output.to_string(), in_place: false });
+            return Err(StoreError::Unfinished { place: output.to_string(), in_place: false, is_publishing: false });
         }
         match output {
             Location::Remote(_) => check_empty(&Store::create_at(output, options)?),

@@ -63,6 +63,27 @@ fn dropped_it_leaves_nothing_unless_kept() {
     assert_eq!(staged.objects().stat("a").expect("no error"), None);
 }
 
+/// Half of the documents of a store may be new then: to remove the folder would leave a store that nobody can read.
+#[test]
+fn a_run_that_changes_the_metadata_can_only_be_ended() {
+    let (_directory, output) = directory();
+    fs::create_dir(&output).expect("creates");
+    fs::write(output.join(".zgroup"), b"{}").expect("writes");
+    let hint = || {
+        let error = begin(&output, Begin::InPlace).map(drop).expect_err("is unfinished");
+        Failure::from(error).advice().expect("a hint").to_owned()
+    };
+    let staged = begin(&output, Begin::InPlace).expect("begins");
+    staged.save_plan(PLAN_TEXT).expect("writes");
+    staged.keep();
+    drop(staged);
+    assert!(hint().contains("remove its .plan directory"), "{}", hint());
+    let staged = open(&output, Claim::Alone).expect("opens");
+    staged.folder().put(FINISHING, b"").expect("writes");
+    drop(staged);
+    assert!(hint().contains("--resume") && !hint().contains("remove"), "{}", hint());
+}
+
 #[test]
 fn one_alone_or_many_that_share() {
     let (_directory, output) = directory();

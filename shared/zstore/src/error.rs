@@ -174,6 +174,8 @@ pub enum StoreError {
         place: String,
         /// Whether this run would change a store in place, so that there is nothing to overwrite.
         in_place: bool,
+        /// Whether that run has begun to put its result in place, so that it can only be ended.
+        is_publishing: bool,
     },
     /// Another run is writing to the output.
     #[error("{place}: another run is writing to it")]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::{Outcome, Tool, spawn, tree};
+use harness::{Outcome, Tool, copy_tree, spawn, tree};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -136,6 +136,45 @@ fn a_killed_append_is_continued() {
     assert!(interrupted > 0, "no run was killed before it ended");
 }
 
+/// A run that was killed while some documents were new and others old: the store is no store then, and --resume makes it one.
+#[test]
+fn an_append_that_was_killed_while_it_changed_the_metadata_is_ended() {
+    let mut half_changed = 0;
+    for round in 0..10 {
+        let (directory, store, paths) = archive(&[Batch::of(0..3), Batch::of(3..7)]);
+        // Many variables, which take a while.
+        for at in [&store, &paths[0]] {
+            for number in 0..150 {
+                copy_tree(&at.join("t2m"), &at.join(format!("v{number:03}")));
+            }
+        }
+        fs::remove_file(store.join(".zmetadata")).unwrap();
+        let tool = |more: &[&str]| {
+            let tool = Tool::new("zdedup").args(["--json", "--dim", "file_id", "--append-to"]);
+            tool.arg(&store).args(more).args(&paths)
+        };
+        let lengths = || {
+            let length = |path: PathBuf| {
+                let document: Value = serde_json::from_slice(&fs::read(path.join(".zarray")).unwrap()).unwrap();
+                document["shape"][0].as_u64().unwrap()
+            };
+            let variables = (0..150).map(|number| store.join(format!("v{number:03}")));
+            let all = variables.chain([store.join("t2m"), store.join("file_id")]);
+            all.map(length).collect::<std::collections::BTreeSet<u64>>()
+        };
+        let plan = directory.path().join("archive.zarr.plan");
+        let mut running = spawn(tool(&[]));
+        running.reaches(|| plan.join("finishing").exists());
+        std::thread::sleep(std::time::Duration::from_millis(round));
+        running.kill();
+        half_changed += u64::from(lengths().len() > 1);
+        tool(&["--resume"]).run().expect(0);
+        assert_eq!(lengths(), [7].into(), "round {round}");
+        assert!(!plan.exists());
+    }
+    assert!(half_changed > 0, "no run was killed between two documents");
+}
+
 #[test]
 fn two_appends_at_once_do_not_mix() {
     for _ in 0..4 {
@@ -162,4 +201,40 @@ fn two_appends_at_once_do_not_mix() {
         rows.sort_by_key(|row| row.0);
         assert_eq!(rows, expected(0..160));
     }
+}
+
+/// A group inside an archive: readers that use the consolidated metadata of the archive see the old length until it is made again.
+#[test]
+fn stale_copies_above_a_group_are_reported() {
+    let (directory, batch_paths) = batches(&[Batch::of(0..4), Batch::of(4..6)]);
+    let archive = directory.path().join("archive.zarr");
+    let group = archive.join("deep/group");
+    fs::create_dir_all(archive.join("deep")).unwrap();
+    fs::rename(&batch_paths[0], &group).unwrap();
+    for path in [&archive, &archive.join("deep")] {
+        fs::write(path.join(".zgroup"), r#"{"zarr_format": 2}"#).unwrap();
+    }
+    fs::write(archive.join(".zmetadata"), r#"{"metadata": {}, "zarr_consolidated_format": 1}"#).unwrap();
+    let done = append(&group, &batch_paths[1..], &[]).expect(0);
+    let appended: Value = serde_json::from_slice(&fs::read(group.join("file_id/.zarray")).unwrap()).unwrap();
+    assert_eq!(appended["shape"], json!([6]));
+    let warning = format!("{}: consolidated metadata is out of date", archive.display());
+    assert!(done.stderr.contains(&warning), "{}", done.stderr);
+}
+
+/// A store that is not there is one error, also where it ends the run.
+#[test]
+fn a_store_that_cannot_be_opened_is_reported_once() {
+    let (directory, paths) = batches(&[Batch::of(0..4)]);
+    let missing = directory.path().join("missing.zarr");
+    for output in [&[][..], &["-o", "all.zarr"]] {
+        let tool = Tool::new("zdedup").args(["--json", "--dim", "file_id"]).args(output).current_dir(directory.path());
+        let outcome = tool.arg(&paths[0]).arg(&missing).run();
+        let outcome = outcome.expect(if output.is_empty() { 3 } else { 4 });
+        assert_eq!(outcome.of_type("error").len(), 1, "{}", outcome.stdout);
+        assert_eq!(outcome.summary()["errors"], json!(1));
+        assert_eq!(outcome.stderr.matches("missing.zarr").count(), 1, "{}", outcome.stderr);
+    }
+    let outcome = append(&missing, &paths, &[]).expect(4);
+    assert_eq!(outcome.of_type("error").len(), 1, "{}", outcome.stdout);
 }

@@ -23,6 +23,8 @@ pub struct Batch {
     pub column: Column,
     /// A note on attributes of the coordinate that are not supported.
     pub note: Option<String>,
+    /// Units and calendar of times that cannot be decoded: their counts mean nothing beside those of other units.
+    pub not_decoded: Option<String>,
     /// The path of the coordinate: groups may have others of the same name.
     pub path: String,
     /// Paths of its variables along the dimension, if they were asked for.
@@ -53,8 +55,9 @@ impl Batch {
         let variables =
             var.map_or_else(|| Ok(BTreeSet::new()), |var| variables(&hierarchy, dim, &array.path, pool, var))?;
         let variables = Arc::new(variables);
+        let not_decoded = times_not_decoded(&array, &column);
         let (name, target, path) = (store.location().to_string(), target.clone(), array.path);
-        Ok(Batch { number, name, target, column, note, path, variables })
+        Ok(Batch { number, name, target, column, note, not_decoded, path, variables })
     }
 
     /// A batch of these values, which has no store.
@@ -62,7 +65,7 @@ impl Batch {
     pub fn of_column(column: Column) -> Batch {
         let variables = Arc::default();
         let (name, path) = ("b".to_owned(), "/x".to_owned());
-        Batch { number: 0, name, target: Target::from("b"), column, note: None, path, variables }
+        Batch { number: 0, name, target: Target::from("b"), column, note: None, not_decoded: None, path, variables }
     }
 
     /// Number of its values.
@@ -87,6 +90,14 @@ fn variables(
             Ok(variables.map(|array| array.path.clone()).collect())
         }
     }
+}
+
+/// Units and calendar of a coordinate that has the units of times, and whose values are still numbers.
+fn times_not_decoded(array: &Array, column: &Column) -> Option<String> {
+    let text = |name| array.attributes.get(name).and_then(serde_json::Value::as_str);
+    let units = text("units").filter(|units| units.split_whitespace().any(|word| word == "since"))?;
+    let calendar = text("calendar").map(|calendar| format!(", calendar {calendar}")).unwrap_or_default();
+    (!matches!(column.values, Values::Time(..))).then(|| format!("{units}{calendar}"))
 }
 
 /// Times are compared as microseconds: those that are finer might be taken for duplicates.

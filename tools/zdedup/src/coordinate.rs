@@ -29,10 +29,12 @@ impl Coordinate {
     /// Puts the coordinates of all batches together.
     ///
     /// # Errors
-    /// `Exit::Unreadable` if they are of different kinds or calendars.
+    /// `Exit::Unreadable` if they are of different kinds or calendars, or times that cannot be decoded and count from different
+    /// dates.
     pub fn new(batches: &[Batch]) -> Result<Coordinate, Failure> {
         let columns: Vec<Column> = batches.iter().map(|batch| batch.column.clone()).collect();
-        Coordinate::of_columns(&columns).ok_or_else(|| different(batches))
+        let coordinate = Coordinate::of_columns(&columns).ok_or_else(|| different(batches))?;
+        check_counts(batches).map(|()| coordinate)
     }
 
     /// Puts columns together; `None` if they are of different kinds or calendars.
@@ -125,6 +127,26 @@ impl Coordinate {
     }
 }
 
+/// Refuses counts of time that would be compared as numbers although they count in different units or from different dates.
+fn check_counts(batches: &[Batch]) -> Result<(), Failure> {
+    let mut filled = batches.iter().filter(|batch| !batch.column.is_empty());
+    let Some(first) = filled.next() else { return Ok(()) };
+    let units = |batch: &Batch| batch.not_decoded.clone().unwrap_or_else(|| "no units of time".into());
+    match filled.find(|batch| batch.not_decoded != first.not_decoded) {
+        None => Ok(()),
+        Some(other) => {
+            let text = format!(
+                "its times ({}) cannot be compared with those of {} ({})",
+                units(other),
+                first.name,
+                units(first)
+            );
+            let hint = "times that cannot be decoded are only compared with times of the same units";
+            Err(Failure::new(Exit::Unreadable, text).at(&other.name).hint(hint))
+        }
+    }
+}
+
 /// The failure of coordinates that cannot be compared.
 fn different(batches: &[Batch]) -> Failure {
     let kind = |batch: &Batch| match &batch.column.values {
@@ -167,6 +189,20 @@ mod tests {
         let text = Batch::of_column(text);
         let failure = Coordinate::new(&[batch(&[1.0]), text]).map(drop).expect_err("of two kinds");
         assert!(failure.to_string().contains("holds text"), "{failure}");
+    }
+
+    /// "months since" has no length: 0 of one date is not 0 of another.
+    #[test]
+    fn counts_from_different_dates_are_not_compared() {
+        let since =
+            |units: Option<&str>, values: &[f64]| Batch { not_decoded: units.map(str::to_owned), ..batch(values) };
+        let (may, june) = (Some("months since 2000-05-01"), Some("months since 2000-06-01"));
+        assert!(Coordinate::new(&[since(may, &[0.0, 1.0]), since(june, &[]), since(may, &[1.0])]).is_ok());
+        for other in [june, None] {
+            let failure = Coordinate::new(&[since(may, &[0.0]), since(other, &[0.0])]).map(drop).expect_err("differ");
+            assert_eq!(failure.exit, Exit::Unreadable, "{failure}");
+            assert!(failure.to_string().contains("months since 2000-05-01"), "{failure}");
+        }
     }
 
     #[test]

@@ -78,8 +78,9 @@ impl Tool for Args {
         }
         let dim = options.dim.clone().ok_or_else(|| Failure::usage("missing option: --dim DIM"))?;
         let (batches, failed) = open(&targets, &dim, &options, session)?;
+        // It is reported already, as are the others that cannot be opened.
         if let Some(failure) = failed.filter(|_| target.is_some() || batches.is_empty()) {
-            return Err(failure);
+            return Ok(Ending::without_totals(failure.exit));
         }
         let crop = match options.output.join == JoinMode::Inner && options.compares {
             true => common(&batches, &dim, &options)?,
@@ -269,7 +270,8 @@ fn common(batches: &[Batch], dim: &str, options: &Options) -> Result<Crop, Failu
 fn check(summary: &DedupSummary, options: &Options) -> Result<(), Failure> {
     if summary.missing_values > 0 {
         let values = human_counted(summary.missing_values, "value");
-        let text = format!("{values} of {} missing: such rows cannot be told apart", summary.dim);
+        let are = if summary.missing_values == 1 { "is" } else { "are" };
+        let text = format!("{values} of {} {are} missing: such rows cannot be told apart", summary.dim);
         return Err(Failure::new(Exit::No, text));
     }
     if summary.unmatched > 0 {

@@ -23,6 +23,9 @@ impl StoreError {
             StoreError::Unfinished { in_place: false, .. } => {
                 "use --resume to continue it or --overwrite to discard it"
             }
+            StoreError::Unfinished { in_place: true, is_publishing: true, .. } => {
+                "use --resume to end it: it was changing the metadata, and the store is whole only when that is done"
+            }
             StoreError::Unfinished { in_place: true, .. } => {
                 "use --resume to continue it, or remove its .plan directory to discard it"
             }
