@@ -74,7 +74,8 @@ pub struct Array {
     pub grid: Option<Grid>,
     /// How its objects are called.
     pub keys: ChunkKeys,
-    /// Dimension names; in v2, those that xarray keeps in `_ARRAY_DIMENSIONS`.
+    /// Dimension names; in v2, those that xarray keeps in `_ARRAY_DIMENSIONS`. Of an array without dimensions always an empty
+    /// list; `None` where no dimension has a name.
     pub dimension_names: Option<Vec<Option<String>>>,
     /// Data type in the words of the metadata.
     pub dtype: Value,
@@ -236,17 +237,21 @@ pub fn array_v2(path: &str, zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Arra
         Some(value) => separator(value)?,
     };
     let chain = Chain::v2(&dtype, &filters, present("compressor"), grid.chunk_elements())?.into();
+    let rank = shape.len();
     Ok(Array {
         path: path.to_owned(),
         format: ZarrFormat::V2,
         shape,
         grid: Some(grid),
         keys: ChunkKeys { prefixed: false, separator },
-        dimension_names: attributes
-            .get("_ARRAY_DIMENSIONS")
-            .and_then(names)
-            .or_else(|| nczarr_names(&metadata))
-            .or_else(|| nczarr_names(&attributes)),
+        dimension_names: for_rank(
+            rank,
+            attributes
+                .get("_ARRAY_DIMENSIONS")
+                .and_then(names)
+                .or_else(|| nczarr_names(&metadata))
+                .or_else(|| nczarr_names(&attributes)),
+        ),
         itemsize: crate::dtype::itemsize_v2(&dtype),
         dtype,
         fill_value: metadata.get("fill_value").cloned().unwrap_or_default(),
@@ -304,6 +309,12 @@ pub(crate) fn names(value: &Value) -> Option<Vec<Option<String>>> {
     Some(value.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect())
 }
 
+/// One spelling of what means the same: an array without dimensions has no names to lack (xarray writes an empty list in v2,
+/// and nothing in v3), and names of which none is set are not there.
+pub(crate) fn for_rank(rank: usize, names: Option<Vec<Option<String>>>) -> Option<Vec<Option<String>>> {
+    if rank == 0 { Some(Vec::new()) } else { names.filter(|names| names.iter().any(Option::is_some)) }
+}
+
 /// Dimension names as netCDF-C writes them: paths of shared dimensions, in a member of `.zarray` or an attribute.
 pub(crate) fn nczarr_names(members: &Map<String, Value>) -> Option<Vec<Option<String>>> {
     let own = ["_NCZARR_ARRAY", "_nczarr_array"].iter().find_map(|key| members.get(*key))?;
@@ -321,7 +332,7 @@ impl Array {
     /// Takes dimension names from `.nczarray`, the document of netCDF-C 4.8.0, if there are none yet.
     pub(crate) fn complete_from_nczarray(&mut self, text: &[u8]) {
         if let Ok(Value::Object(own)) = json::parse(text) {
-            self.dimension_names = dimension_references(&Value::Object(own));
+            self.dimension_names = for_rank(self.shape.len(), dimension_references(&Value::Object(own)));
         }
     }
 }
@@ -360,6 +371,35 @@ mod tests {
         let mut array = array_v2("/t2m", ZARRAY.as_bytes(), None).expect("an array");
         array.complete_from_nczarray(br#"{"dimrefs": ["/time", "/x"], "storage": "chunked"}"#);
         assert_eq!(names(array), expected);
+    }
+
+    /// xarray writes an empty list for a scalar in v2, and no names in v3; `null` for each dimension says no more than no list.
+    #[test]
+    fn names_that_mean_the_same_are_equal() {
+        let scalar = ZARRAY.replace("[10, 4]", "[]").replace("[5, 4]", "[]");
+        let v3 = |rank: usize, more: &str| {
+            let lengths = vec![4; rank];
+            let text = format!(
+                r#"{{"zarr_format": 3, "node_type": "array", "shape": {lengths:?}, "data_type": "int16", "fill_value": 0,
+                "chunk_grid": {{"name": "regular", "configuration": {{"chunk_shape": {lengths:?}}}}},
+                "chunk_key_encoding": {{"name": "default"}}, "codecs": [{{"name": "bytes"}}]{more}}}"#
+            );
+            match crate::node_v3::node_v3("/t2m", text.as_bytes()).expect("an array") {
+                Node::Array(array) => array.dimension_names,
+                Node::Group(_) => panic!("an array"),
+            }
+        };
+        let v2 = |text: &str, attributes: Option<&[u8]>| {
+            array_v2("/t2m", text.as_bytes(), attributes).expect("an array").dimension_names
+        };
+        let list = br#"{"_ARRAY_DIMENSIONS": []}"#;
+        for names in [v2(&scalar, Some(list)), v2(&scalar, None), v3(0, ""), v3(0, r#", "dimension_names": []"#)] {
+            assert_eq!(names, Some(vec![]));
+        }
+        for names in [v2(ZARRAY, None), v3(2, ""), v3(2, r#", "dimension_names": [null, null]"#)] {
+            assert_eq!(names, None);
+        }
+        assert_eq!(v3(2, r#", "dimension_names": [null, "x"]"#), Some(vec![None, Some("x".into())]));
     }
 
     #[test]

@@ -57,13 +57,18 @@ impl VarFilter {
 
     /// A failure for each pattern that matches none of the arrays at `paths`, with the closest name and those that exist.
     pub fn unmatched(&self, paths: &[String]) -> Vec<Failure> {
+        self.unmatched_of("--var", paths)
+    }
+
+    /// As [`VarFilter::unmatched`], of the patterns that were given with another flag.
+    pub fn unmatched_of(&self, flag: &str, paths: &[String]) -> Vec<Failure> {
         let unmatched = self.0.iter().filter(|pattern| !paths.iter().any(|path| pattern.matches(path)));
         let failure = |Pattern { text, .. }: &Pattern| {
-            let failure = Failure::new(Exit::Absent, format!("--var {text}: no such array"));
+            let failure = Failure::new(Exit::Absent, format!("{flag} {text}: no such array"));
             let parts: Vec<&str> = text.split(',').map(str::trim).collect();
             let exists = |part: &&str| paths.iter().any(|path| path == *part || name_of(path) == *part);
             if parts.len() > 1 && parts.iter().all(exists) {
-                let flags: Vec<String> = parts.iter().map(|part| format!("--var {part}")).collect();
+                let flags: Vec<String> = parts.iter().map(|part| format!("{flag} {part}")).collect();
                 return failure.hint(format!("repeat the flag: {}", flags.join(" ")));
             }
             let shown = |path| if text.contains('/') { path } else { name_of(path) };

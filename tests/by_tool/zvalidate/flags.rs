@@ -31,6 +31,18 @@ fn faulty() -> Scene {
     scene
 }
 
+/// A mistyped name would disable the check that it stands for.
+#[test]
+fn names_that_no_array_has_are_errors() {
+    let scene = Scene::sound(Format::V2);
+    for (flags, meant) in [(["--max-nan", "t2n=0.1"], "--max-nan t2n"), (["--allow-nan", "t2n"], "--allow-nan t2n")] {
+        let outcome = run(&scene, &flags).expect(3);
+        assert!(outcome.stderr.contains(&format!("{meant}: no such array")), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("did you mean t2m?"), "{}", outcome.stderr);
+    }
+    run(&scene, &["--max-nan", "t2m=0.1", "--max-nan", "1%", "--allow-nan", "*"]).expect(0);
+}
+
 #[test]
 fn kinds_are_selected_and_left_out() {
     let scene = faulty();

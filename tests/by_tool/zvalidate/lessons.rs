@@ -88,6 +88,9 @@ fn every_file_id_is_there_once() {
     for (second, kind) in [(1..4, "stores_overlap"), (3..7, "stores_overlap"), (6..9, "stores_gap")] {
         assert_finds("--dim file_id batch_*.zarr", batches(4..7).path(), batches(second).path(), &[kind]);
     }
+    // Three values and two tell the step, too.
+    let few = |second| directory(vec![("batch_0.zarr", batch(0..3)), ("batch_1.zarr", batch(second))]);
+    assert_finds("--dim file_id batch_*.zarr", few(3..5).path(), few(5..7).path(), &["stores_gap"]);
 }
 
 /// Section 12: a cache of 0.4 instead of 286 GB held metadata and no data; another was all NaN.

@@ -75,6 +75,9 @@ fn damage_of_the_other_store_is_an_error() {
     theirs.change(&theirs.key("t2m", [2, 1, 0]), |bytes| bytes[24..90].fill(0xff));
     let outcome = against(&ours, &theirs, &["--corrupt", "-"]).expect(3);
     assert_eq!(outcome.stdout, "");
+    let combined = against(&ours, &theirs, &["--combined", "-"]).expect(3).stdout;
+    let not_compared: Vec<&str> = combined.lines().filter(|line| !line.starts_with("= ")).collect();
+    assert_eq!(not_compared, [format!("! {}/{}", ours.store().display(), ours.key("t2m", [2, 1, 0]))]);
     let outcome = against(&ours, &theirs, &[]).expect(3);
     assert_eq!(outcome.of_type("error").len(), 1, "{}", outcome.stdout);
     assert_eq!(outcome.record("compare", "/t2m")["result"], "not_compared");

@@ -45,6 +45,8 @@ pub struct Options {
     pub expect: Expectations,
     /// What is reported.
     pub policy: Policy,
+    /// The arrays that flags name, with their flag. Those of a rules file may be of other stores.
+    pub named: Vec<(&'static str, VarFilter)>,
     /// Findings of a kind printed for each array; 0 for all.
     pub limit: u64,
     /// Pictures that are drawn.
@@ -87,6 +89,10 @@ impl Options {
             allow_nan: filters(&both(&rules.allow_nan, &expect.allow_nan))?,
             max_nan: limits(&rules.max_nan()?, &expect.max_nan)?,
         };
+        let max_nan: Vec<String> = expect.max_nan.iter().map(|rule| rule.glob.clone()).collect();
+        let is_named = |glob: &&String| *glob != "*";
+        let named = |globs: &[String]| VarFilter::new(&globs.iter().filter(is_named).cloned().collect::<Vec<_>>());
+        let named = vec![("--allow-nan", named(&expect.allow_nan)?), ("--max-nan", named(&max_nan)?)];
         let expect = Expectations {
             chunks: expect.expect_chunks.or(rules.expect_chunks()?),
             min_size: expect.min_size.or(rules
@@ -112,6 +118,7 @@ impl Options {
             manifest: args.manifest_file(),
             expect,
             policy,
+            named,
             limit: report.limit,
             maps: maps(&report.map, report.overwrite)?,
             annotations: report.annotations.is_some(),

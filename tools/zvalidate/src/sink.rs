@@ -187,6 +187,13 @@ impl<'s> Sink<'s> {
         self.lists.as_mut().map_or(Ok(()), |lists| lists.put(sign, &self.store, key))
     }
 
+    /// Takes note, for the lists, of an object that could not be read or compared.
+    pub fn list_failed(&mut self, key: &str) {
+        if let Some(lists) = &mut self.lists {
+            lists.failed(&format!("{}/{key}", self.store.trim_end_matches('/')), &self.store);
+        }
+    }
+
     /// Lists the objects of an array, after the findings about it, where lists are written.
     ///
     /// # Errors

@@ -118,6 +118,9 @@ impl<'s> Run<'s> {
         let opened = self.failed_stores < self.sink.summary.stores;
         let unmatched = if opened { self.options.var.unmatched(&paths) } else { Vec::new() };
         unmatched.iter().try_for_each(|failure| self.sink.failed(failure))?;
+        for (flag, named) in self.options.named.iter().filter(|_| opened) {
+            named.unmatched_of(flag, &paths).iter().try_for_each(|failure| self.sink.failed(failure))?;
+        }
         self.sink.finish_lists()?;
         if self.sink.session.stop.requested().is_none() {
             self.sink.maps.finish(self.lowest.map_or("none", Level::name))?;

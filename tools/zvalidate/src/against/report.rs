@@ -159,7 +159,12 @@ impl<'a> All<'a> {
             self.failed += 1;
             if let Some(finding) = self.damaged(number, &error) {
                 sink.emit(finding)?;
-            } else if self.failed <= FAILURES {
+                continue;
+            }
+            // Ours may be sound, but nothing was compared with it.
+            let reader = &self.pair.ours.reader;
+            sink.list_failed(&reader.key(&reader.grid().index(number)).0);
+            if self.failed <= FAILURES {
                 sink.failed(&Failure::from(error))?;
             }
         }

@@ -243,13 +243,18 @@ impl Across {
     }
 }
 
-/// The step of batches of few values each, as most of their neighbours have it.
+/// The step of batches of few values each, as most of their neighbours have it; all of them, where there are few.
 fn common_step(parts: &[(&str, &Axis)]) -> Option<f64> {
     let mut distances: Vec<f64> = parts.iter().flat_map(|(_, axis)| axis.distances.iter().copied()).collect();
     distances.sort_unstable_by(f64::total_cmp);
     let median = *distances.get(distances.len() / 2)?;
     let alike = distances.iter().filter(|distance| (*distance - median).abs() <= 1e-3 * median).count();
-    (median > 0.0 && distances.len() > FEW && alike * 10 >= distances.len() * 7).then_some(median)
+    let is_common = match distances.len() {
+        0..2 => false,
+        2..=FEW => alike == distances.len(),
+        many => alike * 10 >= many * 7,
+    };
+    (median > 0.0 && is_common).then_some(median)
 }
 
 /// How a store differs from the first. Stores that share no variable are not compared.
@@ -294,10 +299,13 @@ fn variable(first: &Digest, path: &str, own: &Variable, expected: &Variable, sin
     let dims = |variable: &Variable| {
         let names = variable.dims.iter().flatten().map(|name| name.clone().unwrap_or_else(|| "?".into()));
         let names: Vec<String> = names.collect();
-        if names.is_empty() { format!("{} dimensions", variable.rank) } else { names.join(", ") }
+        match names.is_empty() {
+            true => format!("{} dimensions without names", variable.rank),
+            false => format!("dimensions {}", names.join(", ")),
+        }
     };
     if own.dims != expected.dims || own.rank != expected.rank {
-        let finding = Finding::at(Kind::GridsDiffer, path, format!("dimensions {}", dims(own)));
+        let finding = Finding::at(Kind::GridsDiffer, path, dims(own));
         sink.emit(finding.expected(as_in(dims(expected))))?;
     }
     // Times are compared as times: their units may count from another day.

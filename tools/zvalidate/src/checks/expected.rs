@@ -110,7 +110,7 @@ impl Coordinate<'_> {
 
 /// Runs of values from `first` to `last` that are not there: the first and the last of each, and how many.
 fn missing_values(first: f64, last: f64, step: f64, has: impl Fn(f64) -> bool) -> Vec<(f64, f64, u64)> {
-    let count = (((last - first) / step) * (1.0 + 1e-12)).floor();
+    let count = whole_steps(first, last, step);
     let mut runs: Vec<(f64, f64, u64)> = Vec::new();
     let steps: Range<u64> = 0..(count.clamp(0.0, 1e7) as u64).saturating_add(1);
     let mut follows = false;
@@ -131,9 +131,30 @@ fn missing_values(first: f64, last: f64, step: f64, has: impl Fn(f64) -> bool) -
     runs
 }
 
+/// How many whole steps lie between two values. Times are whole microseconds: a day ends one before the next begins, however
+/// many steps there are.
+fn whole_steps(first: f64, last: f64, step: f64) -> f64 {
+    const MOST_EXACT: f64 = (1_u64 << 53) as f64;
+    let is_exact = |value: f64| value.fract() == 0.0 && value.abs() < MOST_EXACT;
+    match [first, last, step].into_iter().all(is_exact) && step != 0.0 {
+        true => ((last as i64 - first as i64) / step as i64) as f64,
+        false => (((last - first) / step) * (1.0 + 1e-12)).floor(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_day_is_before_the_next() {
+        const DAY: f64 = 86_400e6;
+        for days in [1.0, 11.0, 12.0, 31.0, 36_525.0] {
+            let last = days * DAY - 1.0;
+            assert_eq!(missing_values(0.0, last, DAY, |value| value <= last), []);
+            assert_eq!(missing_values(0.0, last, DAY / 24.0, |value| value < last - DAY / 24.0).len(), 1);
+        }
+    }
 
     #[test]
     fn missing_values_come_in_runs() {

@@ -11,10 +11,10 @@ pub struct AgainstFlags {
     #[arg(long, value_name = "OTHER", conflicts_with_all = ["level", "sample"])]
     pub against: Option<Target>,
     /// Relative difference to OTHER that counts as equal, such as 1e-6
-    #[arg(long, value_name = "X", requires = "against", value_parser = tolerance)]
+    #[arg(long, value_name = "X", requires = "against", value_parser = tolerance, allow_negative_numbers = true)]
     pub rtol: Option<f64>,
     /// Absolute difference that counts as equal, such as 0.01
-    #[arg(long, value_name = "X", requires = "against", value_parser = tolerance)]
+    #[arg(long, value_name = "X", requires = "against", value_parser = tolerance, allow_negative_numbers = true)]
     pub atol: Option<f64>,
 }
 

@@ -15,7 +15,7 @@ pub struct ListFlags {
     #[arg(long, value_name = "FILE")]
     pub corrupt: Option<PathBuf>,
     /// Write the paths of all objects to FILE, after a sign: "=" sound, "-" missing, "+" extra, "*" damaged or different, "!"
-    /// not readable; with "-" to stdout, instead of records
+    /// not readable or not compared; with "-" to stdout, instead of records
     #[arg(long, value_name = "FILE")]
     pub combined: Option<PathBuf>,
 }
