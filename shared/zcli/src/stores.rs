@@ -164,7 +164,9 @@ fn found_in(line: &[u8]) -> Result<Option<Found>, String> {
         (Some(store), _) => {
             Ok(Some(Found { store: store.into(), path: member("path").map(str::to_owned), origin: Origin::Record }))
         }
+        // A record about something else: a summary, an error, a value that several stores have.
         (None, Some("summary" | "error")) => Ok(None),
+        (None, Some(_)) if record.get("v").is_some() => Ok(None),
         _ => Err("the record has no \"store\" field".into()),
     }
 }
@@ -187,7 +189,8 @@ mod tests {
         let found: Vec<_> = found.iter().map(|found| (found.store.to_string(), found.paths.join(" "))).collect();
         let expected = [("a.zarr", ""), ("b.zarr", ""), ("c", "/t /u")];
         assert_eq!(found, expected.map(|(store, paths)| (store.to_owned(), paths.to_owned())));
-        std::fs::write(&path, "\n{\"type\":\"summary\"}\n").expect("writes");
+        std::fs::write(&path, "\n{\"type\":\"summary\"}\n{\"type\":\"duplicate\",\"v\":1,\"stores\":[\"a\"]}\n")
+            .expect("writes");
         assert_eq!(stores(&[], Some(&path), &StoreOptions::default()).expect("nothing to do"), []);
         assert_eq!(selections(&[], None, &StoreOptions::default()).expect_err("none").exit, zwire::Exit::Usage);
         std::fs::write(&path, "{\"type\":\"array\"}\n").expect("writes");

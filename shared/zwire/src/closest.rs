@@ -1,11 +1,14 @@
 //! Mistyped names: the closest of the names that exist.
 
+use std::collections::HashSet;
+
 /// How many names a hint lists.
 const LISTED: usize = 8;
 
 /// The hint for a name that does not exist: the closest one, and those that exist. `None` if there are none.
 pub fn did_you_mean<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    let names: Vec<&str> = names.into_iter().collect();
+    let mut seen = HashSet::new();
+    let names: Vec<&str> = names.into_iter().filter(|name| seen.insert(*name)).collect();
     let meant = closest(typed, names.iter().copied()).map(|name| format!("did you mean {name}? "));
     let mut listed = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
     if names.len() > LISTED {
@@ -74,6 +77,7 @@ mod tests {
     fn a_hint_lists_what_exists() {
         assert_eq!(did_you_mean("t2", ["t2m", "u10"]).as_deref(), Some("did you mean t2m? available: t2m, u10"));
         assert_eq!(did_you_mean("abc", ["t2m", "u10"]).as_deref(), Some("available: t2m, u10"));
+        assert_eq!(did_you_mean("abc", ["t2m", "u10", "t2m"]).as_deref(), Some("available: t2m, u10"), "of two groups");
         assert_eq!(did_you_mean("abc", []), None);
         let many: Vec<String> = (0..100).map(|number| format!("name{number}")).collect();
         let hint = did_you_mean("t2", many.iter().map(String::as_str)).expect("there are names");

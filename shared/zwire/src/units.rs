@@ -36,8 +36,12 @@ pub fn human_counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", human_count(count), if count == 1 { "" } else { "s" })
 }
 
-/// `text` as one word of a POSIX shell.
+/// A path, URL or value as one word of a POSIX shell. A path that begins with `-` gets `./` before it, so that it is not taken for
+/// an option.
 pub fn shell_quote(text: &str) -> String {
+    if text.starts_with('-') {
+        return shell_quote(&format!("./{text}"));
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
@@ -115,6 +119,7 @@ mod tests {
     fn words_survive_a_shell() {
         assert_eq!(shell_quote("s3://b/x.zarr"), "s3://b/x.zarr");
         assert_eq!(shell_quote("a b"), "'a b'");
+        assert_eq!((shell_quote("-x.zarr"), shell_quote("-a b")), ("./-x.zarr".into(), "'./-a b'".into()));
         assert_eq!(shell_quote("it's"), r"'it'\''s'");
         assert_eq!(shell_quote(""), "''");
     }
