@@ -1,6 +1,6 @@
 //! MD5 of four messages at once, in the lanes of vectors that every processor has.
 
-use super::{BLOCK, Blocks, K, State};
+use super::state::{BLOCK, Blocks, K, State};
 
 /// Messages side by side.
 pub const LANES: usize = 4;

@@ -1,7 +1,7 @@
 //! MD5 of several messages at once, in vectors of the processor: AVX-512 takes 16 messages and has the logic of a step and its
 //! rotation in one instruction each, AVX2 takes 8. The only unsafe code calls functions that were compiled for such instructions.
 
-use super::{BLOCK, Blocks, K, State};
+use super::state::{BLOCK, Blocks, K, State};
 
 /// Adds blocks to the states of messages. Each message has as many blocks.
 pub type Kernel = fn(&mut [State], &[Blocks]);
