@@ -121,6 +121,36 @@ fn a_repair_refuses_a_source_that_has_changed() {
     assert!(fs::read(store.join(&chunk)).unwrap().is_empty() && !before.is_empty());
 }
 
+/// Only a chunk has changed, which the metadata do not tell: its old checksum does. Where the old bytes were wrong, that is what the
+/// repair is for.
+#[test]
+fn a_repaired_chunk_of_another_version_is_reported() {
+    let directory = directory();
+    let (source, cache) = (directory.path().join("in.zarr"), directory.path().join("cache"));
+    copy_tree(&fixture(ERA5), &source);
+    let fetch = Tool::hermetic("zfetch").arg(&source).args(["--json", "--var", "t2m", "--cache"]).arg(&cache);
+    let store = path_of(&fetch.run().expect(0));
+    let chunks = [store.join("t2m/0.0.0"), store.join("t2m/1.0.0")];
+    chunks.iter().for_each(|chunk| fs::write(chunk, b"").unwrap());
+    // Another chunk of the same form.
+    fs::copy(source.join("t2m/2.0.0"), source.join("t2m/1.0.0")).unwrap();
+    let repair = |more: &[&str]| {
+        let tool = Tool::hermetic("zfetch").args(["--repair", "-", "--json", "--cache"]).arg(&cache).args(more);
+        chunks.iter().for_each(|chunk| fs::write(chunk, b"").unwrap());
+        tool.run_on(&chunks.clone().map(|chunk| chunk.display().to_string()).join("\n"))
+    };
+    let stopped = repair(&["--on-change", "stop"]).expect(3);
+    let errors = stopped.of_type("error");
+    assert_eq!(errors.len(), 1, "{}", stopped.stdout);
+    assert!(errors[0]["path"].as_str().unwrap().ends_with("in.zarr/t2m/1.0.0"), "{}", errors[0]);
+    assert!(errors[0]["error"].as_str().unwrap().contains("has changed since it was fetched"), "{}", errors[0]);
+    fs::copy(source.join("t2m/3.0.0"), source.join("t2m/1.0.0")).unwrap();
+    let repaired = repair(&[]).expect(0);
+    assert!(repaired.stderr.contains("1 object fetched again with other bytes than before"), "{}", repaired.stderr);
+    assert_eq!(fs::read(&chunks[1]).unwrap(), fs::read(source.join("t2m/3.0.0")).unwrap());
+    assert!(!repair(&[]).expect(0).stderr.contains("other bytes"), "as it was the last time");
+}
+
 /// Rewritten with the same bytes, it has another time and says the same.
 #[test]
 fn a_repair_takes_a_source_that_was_rewritten_without_a_change() {

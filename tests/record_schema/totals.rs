@@ -42,6 +42,15 @@ struct Plan {
     memory_bytes: u64,
 }
 
+/// What a dry run of `zdedup` adds.
+#[derive(JsonSchema, Serialize)]
+struct Pieces {
+    /// With `--dry-run`: decoded bytes of the objects whose stored bytes are copied.
+    uncompressed_bytes_copied: u64,
+    /// With `--dry-run`: decoded bytes of the objects that are encoded again.
+    uncompressed_bytes_recoded: u64,
+}
+
 /// What a dry run of `zfetch` adds.
 #[derive(JsonSchema, Serialize)]
 struct Estimate {
@@ -119,7 +128,7 @@ pub fn by_tool() -> Map<String, Value> {
     let fields = |tool: &str, schemas: Vec<Map<String, Value>>| (tool.to_owned(), merged(tool, schemas));
     Map::from_iter([
         fields("lorenz-ens", vec![of::<EnsembleSummary>(), of::<Plan>(), of::<Steps>()]),
-        fields("zdedup", vec![of::<DedupSummary>(), of::<Plan>(), of::<Written>(), of::<Steps>()]),
+        fields("zdedup", vec![of::<DedupSummary>(), of::<Plan>(), of::<Pieces>(), of::<Written>(), of::<Steps>()]),
         fields("zfetch", vec![of::<FetchSummary>(), of::<Cache>(), of::<Plan>(), of::<Estimate>(), of::<Steps>()]),
         fields("zinspect", vec![of::<InspectSummary>()]),
         fields("zpoint", vec![of::<ExtractSummary>(), of::<ExtractPlanSummary>()]),

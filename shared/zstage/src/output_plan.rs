@@ -267,7 +267,13 @@ impl<'a> OutputPlan<'a> {
         progress: &dyn Progress,
     ) -> Result<Map<String, Value>, Failure> {
         let name = self.store().location().to_string();
-        let mut estimated: Option<u64> = None;
+        // What only some tools know of an array, and its sum.
+        let parts: [(&str, fn(&PlanRecord) -> Option<u64>); 3] = [
+            ("estimated_bytes", |record| record.estimated_bytes),
+            ("uncompressed_bytes_copied", |record| record.uncompressed_bytes_copied),
+            ("uncompressed_bytes_recoded", |record| record.uncompressed_bytes_recoded),
+        ];
+        let mut sums: [Option<u64>; 3] = [None; 3];
         for plan in &self.plans {
             let mut record = plan.record(&name);
             // Of a part, those of the whole array say nothing.
@@ -280,7 +286,9 @@ impl<'a> OutputPlan<'a> {
                 record.bytes_to_read = Some((regions.stats.read_bytes as f64 * ratio / ASSUMED_RATIO) as u64);
             }
             complete(plan, &mut record);
-            estimated = record.estimated_bytes.map_or(estimated, |bytes| Some(estimated.unwrap_or(0) + bytes));
+            for (sum, (_, of)) in sums.iter_mut().zip(&parts) {
+                *sum = of(&record).map_or(*sum, |bytes| Some(sum.unwrap_or(0).saturating_add(bytes)));
+            }
             progress.emit(&Record::Plan(Box::new(record)))?;
         }
         let sum =
@@ -298,7 +306,8 @@ impl<'a> OutputPlan<'a> {
             ("jobs", jobs),
             ("memory_bytes", self.plans.iter().map(need).max().unwrap_or(0)),
         ];
-        let totals = totals.into_iter().chain(estimated.map(|bytes| ("estimated_bytes", bytes)));
+        let sums = parts.iter().zip(sums).filter_map(|((name, _), sum)| Some((*name, sum?)));
+        let totals = totals.into_iter().chain(sums);
         Ok(totals.map(|(key, value)| (key.to_owned(), value.into())).collect())
     }
 

@@ -1,17 +1,18 @@
 //! Fetches single objects of a finished output again, in place: those that were found damaged or missing. The others are not
 //! touched, and nor are the metadata documents, which must be those that the same command would write today.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use zarray::Part;
 use zstore::{Location, Store, StoreError, StoreOptions, Target};
-use zwire::{Exit, Failure};
+use zwire::{Exit, Failure, human_counted};
 
+use crate::array_plan::ArrayPlan;
 use crate::folder::JOURNAL;
-use crate::journal::{Completed, Journal, segments};
+use crate::journal::{Completed, Entry, Journal, segments};
 use crate::objects::Work;
-use crate::options::{Begin, WriteOptions};
+use crate::options::{Begin, OnChange, WriteOptions};
 use crate::outcome::{Outcome, Summary};
 use crate::output_plan::OutputPlan;
 use crate::progress::Progress;
@@ -46,8 +47,10 @@ pub fn repair<W: Writer>(
         Err(refused) => return Ok(refused),
     };
     plan.check_written(run.format(&body), &written)?;
-    let (units, failures) = plan.units_of(keys, &written);
+    let (units, mut failures) = plan.units_of(keys, &written);
     failures.iter().try_for_each(|failure| progress.item_failed(failure))?;
+    let chosen: HashSet<(String, u64)> = plan.chosen(&units).collect();
+    let earlier = options.keep_journal.as_deref().map_or_else(|| Ok(Sums::new()), |kept| sums_of(kept, &chosen))?;
     let store = plan.store().location().to_string();
     let record = |plan: &_, stats: &ArrayStats| tool.record(&store, plan, stats);
     let task = Task {
@@ -69,7 +72,25 @@ pub fn repair<W: Writer>(
     let work = task.run(&plan.pool, 0);
     staged.objects().sync()?;
     if let Some(kept) = &options.keep_journal {
-        add_to_journal(&staged, kept)?;
+        let changed = add_to_journal(&staged, kept, &earlier)?;
+        match options.on_change {
+            OnChange::Stop => {
+                for key in changed {
+                    let text = "the source has changed since it was fetched: the object has other bytes than before";
+                    let failure = Failure::new(Exit::Output, text).at(plan.store().place(&key));
+                    let failure = failure.hint("fetch the whole store again");
+                    progress.item_failed(&failure)?;
+                    failures.push(failure);
+                }
+            }
+            // What was fetched may have been wrong, and mended since.
+            OnChange::Refetch if !changed.is_empty() => progress.warn(&format!(
+                "{output}: {} fetched again with other bytes than before, because the source has changed; all others are \
+                 as they were",
+                human_counted(changed.len() as u64, "object")
+            )),
+            OnChange::Refetch => {}
+        }
     }
     staged.publish()?;
     let totals = work?.totals;
@@ -82,18 +103,50 @@ pub fn repair<W: Writer>(
     Ok(Outcome::new(exit, Summary::Totals(totals)))
 }
 
+/// CRC-32C of objects, by the path of their array and their number.
+type Sums = HashMap<(String, u64), u32>;
+
+/// The checksums that earlier runs entered for the objects that are `chosen`; of one that was written twice, the last.
+fn sums_of(kept: &Path, chosen: &HashSet<(String, u64)>) -> Result<Sums, StoreError> {
+    let kept = match Store::open(kept, &StoreOptions::default()) {
+        Err(StoreError::Absent { .. }) => return Ok(Sums::new()),
+        opened => opened?,
+    };
+    let mut sums = Sums::new();
+    for key in segments(&kept, "")? {
+        let entries =
+            Entry::read_segment(&kept, &key)?.into_iter().map(|entry| ((entry.path, entry.unit), entry.crc32c));
+        sums.extend(entries.filter(|(object, _)| chosen.contains(object)));
+    }
+    Ok(sums)
+}
+
 /// Adds the segments of the journal to those that were kept of earlier runs: the name of a segment begins with the time of its run.
-fn add_to_journal(staged: &StagedStore, kept: &Path) -> Result<(), StoreError> {
+/// Returns the source keys of objects that are not what they were `earlier`.
+fn add_to_journal(staged: &StagedStore, kept: &Path, earlier: &Sums) -> Result<Vec<String>, StoreError> {
     let kept = Store::create_at(&Location::Local(kept.to_owned()), &StoreOptions::default())?;
-    let mut text = Vec::new();
+    let (mut text, mut changed) = (Vec::new(), Vec::new());
     for key in segments(staged.folder(), JOURNAL)? {
         staged.folder().get(&key, &mut text)?;
         kept.put(key.strip_prefix(JOURNAL).unwrap_or(&key).trim_start_matches('/'), &text)?;
+        for Entry { path, unit, crc32c, key, .. } in Entry::read_segment(staged.folder(), &key)? {
+            changed.extend(earlier.get(&(path, unit)).filter(|sum| **sum != crc32c).map(|_| key));
+        }
     }
-    kept.sync()
+    kept.sync()?;
+    Ok(changed)
 }
 
 impl OutputPlan<'_> {
+    /// The path of the array and the number of each object that is chosen.
+    fn chosen(&self, units: &[Vec<u64>]) -> impl Iterator<Item = (String, u64)> {
+        let of_array = |(plan, units): (&ArrayPlan, &Vec<u64>)| {
+            let path = plan.array.path.clone();
+            units.iter().map(move |unit| (path.clone(), *unit)).collect::<Vec<_>>()
+        };
+        self.plans.iter().zip(units).flat_map(of_array)
+    }
+
     /// The numbers of objects by their keys in the output, for each array in order; and keys that are no objects of it.
     fn units_of(&self, keys: &[String], written: &Store) -> (Vec<Vec<u64>>, Vec<Failure>) {
         let arrays: HashMap<&str, usize> =

@@ -418,6 +418,12 @@ impl Writer for Concat<'_> {
         record.action = action(plan).into();
         if let Some((copied, all)) = plan.copied_objects() {
             (record.objects_copied, record.objects_recoded) = (Some(copied), Some(all - copied));
+            if let Some(bytes) = record.uncompressed_bytes {
+                let share = u128::from(bytes) * u128::from(copied) / u128::from(all.max(1));
+                let share = u64::try_from(share).unwrap_or(bytes);
+                record.uncompressed_bytes_copied = Some(share);
+                record.uncompressed_bytes_recoded = Some(bytes - share);
+            }
         }
     }
 

@@ -81,7 +81,12 @@ impl Rows {
                     plan.objects_expected.map_or_else(|| "?".into(), |objects| human_counted(objects, "object")),
                     match (plan.objects_copied, plan.objects_recoded) {
                         (Some(copied), Some(recoded)) => {
-                            format!(" ({} copied, {} encoded again)", human_count(copied), human_count(recoded))
+                            let of = |bytes: Option<u64>| {
+                                bytes.map_or_else(String::new, |bytes| format!(", {}", human_bytes(bytes)))
+                            };
+                            let copied = human_count(copied) + &of(plan.uncompressed_bytes_copied);
+                            let recoded = human_count(recoded) + &of(plan.uncompressed_bytes_recoded);
+                            format!(" ({copied} copied; {recoded} encoded again)")
                         }
                         _ => String::new(),
                     },

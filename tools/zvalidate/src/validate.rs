@@ -60,7 +60,8 @@ impl<'s> Run<'s> {
         self.division.add(nodes.dataset.arrays().filter(|array| options.var.matches(&array.path)));
         let division = &self.division;
         let context = Context { options, store: &store, name: &name, nodes: &nodes, pool: &pool, level, division };
-        if !options.var.is_everything() {
+        // What is named must be there.
+        if options.named.iter().map(|(_, named)| named).chain([&options.var]).any(|named| !named.is_everything()) {
             self.paths.extend(nodes.dataset.arrays().map(|array| array.path.clone()));
         }
         self.sink.begin(&name);

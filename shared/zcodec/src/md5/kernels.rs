@@ -1,7 +1,7 @@
 //! MD5 of several messages at once, in vectors of the processor: AVX-512 takes 16 messages and has the logic of a step and its
 //! rotation in one instruction each, AVX2 takes 8. The only unsafe code calls functions that were compiled for such instructions.
 
-use super::state::{BLOCK, Blocks, K, State};
+use super::state::{Blocks, State};
 
 /// Adds blocks to the states of messages. Each message has as many blocks.
 pub type Kernel = fn(&mut [State], &[Blocks]);
@@ -40,7 +40,7 @@ pub fn available() -> Vec<(Kernel, usize)> {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{BLOCK, Blocks, K, State};
+    use crate::md5::state::{BLOCK, Blocks, K, State};
 
     pub fn has_avx512() -> bool {
         is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")

@@ -79,6 +79,12 @@ pub struct PlanRecord {
     /// Objects that are put together from others and encoded again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects_recoded: Option<u64>,
+    /// Of `uncompressed_bytes`, those in objects whose stored bytes are copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncompressed_bytes_copied: Option<u64>,
+    /// Of `uncompressed_bytes`, those in objects that are encoded again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncompressed_bytes_recoded: Option<u64>,
     /// Decoded bytes to fetch for each byte that was selected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amplification: Option<f64>,
