@@ -128,7 +128,7 @@ fn only_what_failed_runs_again_and_a_dead_node_is_no_loss() {
     // Sixteen chunks, of which each takes a second: four for each part.
     MakeArray { chunk: 1 << 12, chunks: 16, ..MakeArray::default() }.write(&bucket.join("slow.zarr"));
     Tool::new("zrecompress").arg(bucket.join("slow.zarr")).arg(root.path().join("one.zarr")).run().expect(0);
-    let server = ObjectServer::start(&bucket, vec![Fault::Slow { milliseconds: 500 }]);
+    let server = ObjectServer::start(&bucket, vec![Fault::Slow { milliseconds: 1000 }]);
     let submit = |cluster: &Cluster| {
         let mut script = cluster.script("slurm/submit.sh", root.path()).args(["-n", "4", "-o", "out.zarr", "--"]);
         script.0.env("AWS_ENDPOINT_URL", server.endpoint());
