@@ -144,8 +144,11 @@ fn a_repaired_chunk_of_another_version_is_reported() {
     assert_eq!(errors.len(), 1, "{}", stopped.stdout);
     assert!(errors[0]["path"].as_str().unwrap().ends_with("in.zarr/t2m/1.0.0"), "{}", errors[0]);
     assert!(errors[0]["error"].as_str().unwrap().contains("has changed since it was fetched"), "{}", errors[0]);
+    let verify = || Tool::hermetic("zfetch").args(["cache", "verify", "--json", "--cache"]).arg(&cache).run();
+    assert_eq!(verify().expect(1).summary()["failed"], 1, "it does not pass for sound");
     fs::copy(source.join("t2m/3.0.0"), source.join("t2m/1.0.0")).unwrap();
     let repaired = repair(&[]).expect(0);
+    verify().expect(0);
     assert!(repaired.stderr.contains("1 object fetched again with other bytes than before"), "{}", repaired.stderr);
     assert_eq!(fs::read(&chunks[1]).unwrap(), fs::read(source.join("t2m/3.0.0")).unwrap());
     assert!(!repair(&[]).expect(0).stderr.contains("other bytes"), "as it was the last time");

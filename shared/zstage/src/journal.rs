@@ -116,9 +116,7 @@ impl<'a> Journal<'a> {
     /// # Errors
     /// As [`Journal::checkpoint`].
     pub fn note(&self, entry: &Entry) -> Result<(), Failure> {
-        // A structure of numbers and strings always serialises.
-        let mut line = serde_json::to_vec(entry).map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
-        line.push(b'\n');
+        let line = entry.line()?;
         let mut state = self.state.lock();
         self.reserve(&mut state, line.len())?;
         state.lines.extend_from_slice(&line);
@@ -278,6 +276,16 @@ impl Completed {
 }
 
 impl Entry {
+    /// The entry as a line of a segment.
+    ///
+    /// # Errors
+    /// None: a structure of numbers and strings always serialises.
+    pub fn line(&self) -> Result<Vec<u8>, Failure> {
+        let mut line = serde_json::to_vec(self).map_err(|error| Failure::new(Exit::Output, error.to_string()))?;
+        line.push(b'\n');
+        Ok(line)
+    }
+
     /// The entries of a segment, in order.
     ///
     /// # Errors

@@ -267,8 +267,9 @@ impl<'a> OutputPlan<'a> {
         progress: &dyn Progress,
     ) -> Result<Map<String, Value>, Failure> {
         let name = self.store().location().to_string();
-        // What only some tools know of an array, and its sum.
-        let parts: [(&str, fn(&PlanRecord) -> Option<u64>); 3] = [
+        // What only some tools know of an array.
+        type Known = fn(&PlanRecord) -> Option<u64>;
+        let parts: [(&str, Known); 3] = [
             ("estimated_bytes", |record| record.estimated_bytes),
             ("uncompressed_bytes_copied", |record| record.uncompressed_bytes_copied),
             ("uncompressed_bytes_recoded", |record| record.uncompressed_bytes_recoded),

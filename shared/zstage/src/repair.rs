@@ -72,13 +72,13 @@ pub fn repair<W: Writer>(
     let work = task.run(&plan.pool, 0);
     staged.objects().sync()?;
     if let Some(kept) = &options.keep_journal {
-        let changed = add_to_journal(&staged, kept, &earlier)?;
+        let changed = add_to_journal(&staged, kept, &earlier, options.on_change)?;
         match options.on_change {
             OnChange::Stop => {
                 for key in changed {
                     let text = "the source has changed since it was fetched: the object has other bytes than before";
                     let failure = Failure::new(Exit::Output, text).at(plan.store().place(&key));
-                    let failure = failure.hint("fetch the whole store again");
+                    let failure = failure.hint("fetch the whole store again; until then, zfetch cache verify reports it");
                     progress.item_failed(&failure)?;
                     failures.push(failure);
                 }
@@ -122,15 +122,30 @@ fn sums_of(kept: &Path, chosen: &HashSet<(String, u64)>) -> Result<Sums, StoreEr
 }
 
 /// Adds the segments of the journal to those that were kept of earlier runs: the name of a segment begins with the time of its run.
-/// Returns the source keys of objects that are not what they were `earlier`.
-fn add_to_journal(staged: &StagedStore, kept: &Path, earlier: &Sums) -> Result<Vec<String>, StoreError> {
+/// Returns the source keys of objects that are not what they were `earlier`; where a change stops the run, their old checksums
+/// stay, so that they do not pass for sound.
+fn add_to_journal(
+    staged: &StagedStore,
+    kept: &Path,
+    earlier: &Sums,
+    on_change: OnChange,
+) -> Result<Vec<String>, Failure> {
     let kept = Store::create_at(&Location::Local(kept.to_owned()), &StoreOptions::default())?;
-    let (mut text, mut changed) = (Vec::new(), Vec::new());
-    for key in segments(staged.folder(), JOURNAL)? {
-        staged.folder().get(&key, &mut text)?;
-        kept.put(key.strip_prefix(JOURNAL).unwrap_or(&key).trim_start_matches('/'), &text)?;
-        for Entry { path, unit, crc32c, key, .. } in Entry::read_segment(staged.folder(), &key)? {
-            changed.extend(earlier.get(&(path, unit)).filter(|sum| **sum != crc32c).map(|_| key));
+    let mut changed = Vec::new();
+    for segment in segments(staged.folder(), JOURNAL)? {
+        let mut text = Vec::new();
+        for entry in Entry::read_segment(staged.folder(), &segment)? {
+            let before = earlier.get(&(entry.path.clone(), entry.unit));
+            let has_changed = before.is_some_and(|sum| *sum != entry.crc32c);
+            if !has_changed || on_change == OnChange::Refetch {
+                text.extend(entry.line()?);
+            }
+            if has_changed {
+                changed.push(entry.key);
+            }
+        }
+        if !text.is_empty() {
+            kept.put(segment.strip_prefix(JOURNAL).unwrap_or(&segment).trim_start_matches('/'), &text)?;
         }
     }
     kept.sync()?;
