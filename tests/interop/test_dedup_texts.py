@@ -80,3 +80,20 @@ def test_text_in_fortran_order_is_assembled(tmp_path: Path, chunks: list) -> Non
     run("zdedup", "--dim", "id", *chunks, "-o", tmp_path / "all.zarr", *paths).assert_done()
     assert labels_of(tmp_path / "all.zarr") == wanted(7)
     assert zarr.open_group(tmp_path / "all.zarr", mode="r")["name"].metadata.order == "F"
+
+
+@pytest.mark.parametrize("fills", [("zz", "yy"), ("", "yy"), ("zz", "")])
+@pytest.mark.parametrize("how", [[], ["--copy", "recode"], ["--chunks", "name:id=4"], ["--append-to"]])
+def test_missing_chunks_are_read_with_the_fill_value_of_their_store(tmp_path: Path, fills: tuple, how: list) -> None:
+    paths = []
+    for number, (fill, count) in enumerate(zip(fills, (4, 6))):
+        root = zarr.open_group(tmp_path / f"{number}.zarr", mode="w", zarr_format=3)
+        add(root, "id", np.arange(4 * number, 4 * number + count), ["id"], (2,))
+        labels = root.create_array("name", shape=(count, 2), dtype=str, chunks=(2, 2), dimension_names=["id", "k"], fill_value=fill)
+        labels[0] = "a"
+        paths.append(tmp_path / f"{number}.zarr")
+    expected = [label for path in paths for label in labels_of(path)]
+    output = paths[0] if how == ["--append-to"] else tmp_path / "all.zarr"
+    flags = [*how, *paths] if how == ["--append-to"] else [*how, "-o", output, *paths]
+    run("zdedup", "--dim", "id", *flags).assert_done()
+    assert labels_of(output) == expected

@@ -9,6 +9,7 @@ use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
 use crate::chunk::{decode, encode};
+use crate::piece::Piece;
 use crate::rechunk::source_hash;
 use crate::source_objects::{objects_of, sources_of};
 use crate::task::Task;
@@ -45,11 +46,23 @@ pub fn assemble_texts(
     let source = (!sources.is_empty()).then(|| Stat::new(bytes_read, tag));
     let is_there = |(store, key): (usize, String)| task.stores[store].stat(&key).map(|stat| stat.is_some());
     let present = objects_of(plan, regions.iter()).into_iter().map(is_there);
-    if !present.collect::<Result<Vec<bool>, _>>()?.contains(&true) {
+    let is_present = present.collect::<Result<Vec<bool>, _>>()?.contains(&true);
+    let fill = fill_element(&plan.array).map_err(refused)?;
+    // What is missing in a source may be read otherwise than what would be missing here.
+    let reads_alike = |(number, _): &(usize, Subset)| Ok(fill_of(&plan.view.piece(*number))? == fill);
+    if !is_present
+        && regions
+            .iter()
+            .map(reads_alike)
+            .collect::<Result<Vec<bool>, String>>()
+            .map_err(refused)?
+            .iter()
+            .all(|alike| *alike)
+    {
         return Ok(Outcome { source, recompressed: true, ..Outcome::default() });
     }
     let chunk = Subset::chunk(index, grid.chunk_shape());
-    let mut elements = vec![fill_element(&plan.array).map_err(refused)?; to_usize(chunk.elements())];
+    let mut elements = vec![fill; to_usize(chunk.elements())];
     // The order in which the chunk holds its elements.
     let stored = chunk.permuted(&order);
     for (number, region) in regions {
@@ -108,6 +121,14 @@ pub fn assemble_texts(
         crc32c: crc32c(&crc32c(&decoded).to_le_bytes()),
         ..Outcome::default()
     })
+}
+
+/// What elements of missing chunks of a piece are in the output.
+fn fill_of(piece: &Piece) -> Result<Vec<u8>, String> {
+    let fill = fill_element(&piece.array)?;
+    let Some(recode) = &piece.recode else { return Ok(fill) };
+    let mut converted = Vec::with_capacity(fill.len());
+    recode.recode(&fill, &mut converted).map(|()| converted)
 }
 
 /// Elements as `vlen-utf8` and `vlen-bytes` of numcodecs have them: their number, then each preceded by its length, all as 32-bit

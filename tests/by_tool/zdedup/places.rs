@@ -106,6 +106,32 @@ fn a_dry_run_of_an_append_changes_nothing() {
     assert!(tree(local.path()) == before);
 }
 
+/// Chunks that lie across the end of a batch are put together; all others are copied, and so are arrays without the dimension.
+#[test]
+fn a_dry_run_tells_what_is_copied_and_what_is_encoded_again() {
+    let with = |ids: std::ops::Range<i64>| Batch { chunk: 4, ..Batch::of(ids) };
+    let (local, paths) = batches(&[with(0..6), with(6..12)]);
+    let output = local.path().join("all.zarr");
+    let plan = zdedup(&paths, &["-n", "-o", output.to_str().unwrap()]).expect(0);
+    let (mut copied, mut recoded) = (0, 0);
+    for record in plan.of_type("plan") {
+        let bytes = |name: &str| record[name].as_u64().unwrap();
+        let both = bytes("uncompressed_bytes_copied") + bytes("uncompressed_bytes_recoded");
+        assert_eq!(both, bytes("uncompressed_bytes"), "{record}");
+        copied += bytes("uncompressed_bytes_copied");
+        recoded += bytes("uncompressed_bytes_recoded");
+    }
+    let variable = plan.record("plan", "/t2m");
+    assert_eq!((&variable["objects_copied"], &variable["objects_recoded"]), (&json!(1), &json!(2)), "{variable}");
+    assert_eq!(variable["uncompressed_bytes_copied"], json!(12 * 2 * 3 * 4 / 3));
+    assert_eq!(plan.record("plan", "/lat")["uncompressed_bytes_copied"], json!(16));
+    let summary = plan.summary();
+    assert_eq!(
+        (&summary["uncompressed_bytes_copied"], &summary["uncompressed_bytes_recoded"]),
+        (&json!(copied), &json!(recoded))
+    );
+}
+
 /// Along a coordinate that goes down, "newer" values are smaller ones.
 #[test]
 fn overlap_rules_follow_the_direction_of_the_coordinate() {

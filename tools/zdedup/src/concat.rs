@@ -416,14 +416,15 @@ impl Writer for Concat<'_> {
 
     fn complete(&self, _: &Body, plan: &ArrayPlan, record: &mut PlanRecord) {
         record.action = action(plan).into();
-        if let Some((copied, all)) = plan.copied_objects() {
-            (record.objects_copied, record.objects_recoded) = (Some(copied), Some(all - copied));
-            if let Some(bytes) = record.uncompressed_bytes {
-                let share = u128::from(bytes) * u128::from(copied) / u128::from(all.max(1));
-                let share = u64::try_from(share).unwrap_or(bytes);
-                record.uncompressed_bytes_copied = Some(share);
-                record.uncompressed_bytes_recoded = Some(bytes - share);
-            }
+        // Arrays without the dimension are those of the first batch, as they are or all encoded again.
+        let whole = |all| (if plan.encoding().is_none() { all } else { 0 }, all);
+        let Some((copied, all)) = plan.copied_objects().or(record.objects_expected.map(whole)) else { return };
+        (record.objects_copied, record.objects_recoded) = (Some(copied), Some(all - copied));
+        if let Some(bytes) = record.uncompressed_bytes {
+            let share = u128::from(bytes) * u128::from(copied) / u128::from(all.max(1));
+            let share = u64::try_from(share).unwrap_or(bytes);
+            record.uncompressed_bytes_copied = Some(share);
+            record.uncompressed_bytes_recoded = Some(bytes - share);
         }
     }
 
