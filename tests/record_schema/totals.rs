@@ -30,8 +30,6 @@ struct Steps {
 struct Plan {
     /// Arrays.
     arrays: u64,
-    /// With `--dry-run`: arrays whose chunks are encoded again.
-    recompress: u64,
     /// With `--dry-run`: stored objects if all arrays are complete.
     objects_expected: u64,
     /// Bytes of all arrays, decoded.
@@ -40,6 +38,13 @@ struct Plan {
     jobs: u64,
     /// With `--dry-run`: peak memory.
     memory_bytes: u64,
+}
+
+/// What the dry runs of all but `zfetch` add.
+#[derive(JsonSchema, Serialize)]
+struct Recompressed {
+    /// With `--dry-run`: arrays whose chunks are encoded again.
+    recompress: u64,
 }
 
 /// What a dry run of `zdedup` adds.
@@ -127,12 +132,32 @@ struct Cache {
 pub fn by_tool() -> Map<String, Value> {
     let fields = |tool: &str, schemas: Vec<Map<String, Value>>| (tool.to_owned(), merged(tool, schemas));
     Map::from_iter([
-        fields("lorenz-ens", vec![of::<EnsembleSummary>(), of::<Plan>(), of::<Steps>()]),
-        fields("zdedup", vec![of::<DedupSummary>(), of::<Plan>(), of::<Pieces>(), of::<Written>(), of::<Steps>()]),
+        fields("lorenz-ens", vec![of::<EnsembleSummary>(), of::<Plan>(), of::<Recompressed>(), of::<Steps>()]),
+        fields(
+            "zdedup",
+            vec![
+                of::<DedupSummary>(),
+                of::<Plan>(),
+                of::<Recompressed>(),
+                of::<Pieces>(),
+                of::<Written>(),
+                of::<Steps>(),
+            ],
+        ),
         fields("zfetch", vec![of::<FetchSummary>(), of::<Cache>(), of::<Plan>(), of::<Estimate>(), of::<Steps>()]),
         fields("zinspect", vec![of::<InspectSummary>()]),
         fields("zpoint", vec![of::<ExtractSummary>(), of::<ExtractPlanSummary>()]),
-        fields("zrecompress", vec![of::<Written>(), of::<TrialSummary>(), of::<Plan>(), of::<Steps>(), of::<Stores>()]),
+        fields(
+            "zrecompress",
+            vec![
+                of::<Written>(),
+                of::<TrialSummary>(),
+                of::<Plan>(),
+                of::<Recompressed>(),
+                of::<Steps>(),
+                of::<Stores>(),
+            ],
+        ),
         fields("zvalidate", vec![of::<ValidateSummary>()]),
     ])
 }

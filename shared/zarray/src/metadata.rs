@@ -74,8 +74,7 @@ pub struct Array {
     pub grid: Option<Grid>,
     /// How its objects are called.
     pub keys: ChunkKeys,
-    /// Dimension names; in v2, those that xarray keeps in `_ARRAY_DIMENSIONS`. Of an array without dimensions always an empty
-    /// list; `None` where no dimension has a name.
+    /// Dimension names; in v2, those that xarray keeps in `_ARRAY_DIMENSIONS`.
     pub dimension_names: Option<Vec<Option<String>>>,
     /// Data type in the words of the metadata.
     pub dtype: Value,
@@ -237,21 +236,17 @@ pub fn array_v2(path: &str, zarray: &[u8], zattrs: Option<&[u8]>) -> Result<Arra
         Some(value) => separator(value)?,
     };
     let chain = Chain::v2(&dtype, &filters, present("compressor"), grid.chunk_elements())?.into();
-    let rank = shape.len();
     Ok(Array {
         path: path.to_owned(),
         format: ZarrFormat::V2,
         shape,
         grid: Some(grid),
         keys: ChunkKeys { prefixed: false, separator },
-        dimension_names: for_rank(
-            rank,
-            attributes
-                .get("_ARRAY_DIMENSIONS")
-                .and_then(names)
-                .or_else(|| nczarr_names(&metadata))
-                .or_else(|| nczarr_names(&attributes)),
-        ),
+        dimension_names: attributes
+            .get("_ARRAY_DIMENSIONS")
+            .and_then(names)
+            .or_else(|| nczarr_names(&metadata))
+            .or_else(|| nczarr_names(&attributes)),
         itemsize: crate::dtype::itemsize_v2(&dtype),
         dtype,
         fill_value: metadata.get("fill_value").cloned().unwrap_or_default(),
@@ -309,12 +304,6 @@ pub(crate) fn names(value: &Value) -> Option<Vec<Option<String>>> {
     Some(value.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect())
 }
 
-/// One spelling of what means the same: an array without dimensions has no names to lack (xarray writes an empty list in v2,
-/// and nothing in v3), and names of which none is set are not there.
-pub(crate) fn for_rank(rank: usize, names: Option<Vec<Option<String>>>) -> Option<Vec<Option<String>>> {
-    if rank == 0 { Some(Vec::new()) } else { names.filter(|names| names.iter().any(Option::is_some)) }
-}
-
 /// Dimension names as netCDF-C writes them: paths of shared dimensions, in a member of `.zarray` or an attribute.
 pub(crate) fn nczarr_names(members: &Map<String, Value>) -> Option<Vec<Option<String>>> {
     let own = ["_NCZARR_ARRAY", "_nczarr_array"].iter().find_map(|key| members.get(*key))?;
@@ -329,10 +318,19 @@ fn dimension_references(own: &Value) -> Option<Vec<Option<String>>> {
 }
 
 impl Array {
+    /// Dimension names in one spelling, to be compared: an array without dimensions has no names to lack (xarray writes an empty
+    /// list in v2, and nothing in v3), and names of which none is set are not there.
+    pub fn named_dimensions(&self) -> Option<Vec<Option<String>>> {
+        match self.shape.is_empty() {
+            true => Some(Vec::new()),
+            false => self.dimension_names.clone().filter(|names| names.iter().any(Option::is_some)),
+        }
+    }
+
     /// Takes dimension names from `.nczarray`, the document of netCDF-C 4.8.0, if there are none yet.
     pub(crate) fn complete_from_nczarray(&mut self, text: &[u8]) {
         if let Ok(Value::Object(own)) = json::parse(text) {
-            self.dimension_names = for_rank(self.shape.len(), dimension_references(&Value::Object(own)));
+            self.dimension_names = dimension_references(&Value::Object(own));
         }
     }
 }
@@ -385,12 +383,12 @@ mod tests {
                 "chunk_key_encoding": {{"name": "default"}}, "codecs": [{{"name": "bytes"}}]{more}}}"#
             );
             match crate::node_v3::node_v3("/t2m", text.as_bytes()).expect("an array") {
-                Node::Array(array) => array.dimension_names,
+                Node::Array(array) => array.named_dimensions(),
                 Node::Group(_) => panic!("an array"),
             }
         };
         let v2 = |text: &str, attributes: Option<&[u8]>| {
-            array_v2("/t2m", text.as_bytes(), attributes).expect("an array").dimension_names
+            array_v2("/t2m", text.as_bytes(), attributes).expect("an array").named_dimensions()
         };
         let list = br#"{"_ARRAY_DIMENSIONS": []}"#;
         for names in [v2(&scalar, Some(list)), v2(&scalar, None), v3(0, ""), v3(0, r#", "dimension_names": []"#)] {

@@ -10,7 +10,7 @@ use crate::chain::Chain;
 use crate::dtype::is_known_v3;
 use crate::grid::{ChunkKeys, Grid};
 use crate::metadata::{
-    Array, Group, Node, ZarrFormat, check_format, for_rank, lengths, names, nczarr_names, parse_object, separator,
+    Array, Group, Node, ZarrFormat, check_format, lengths, names, nczarr_names, parse_object, separator,
 };
 
 /// The members of `zarr.json` that the specification, and the convention of consolidated metadata, know.
@@ -74,10 +74,7 @@ fn array_v3(path: &str, metadata: &Map<String, Value>, attributes: Map<String, V
         format: ZarrFormat::V3,
         grid,
         keys,
-        dimension_names: for_rank(
-            shape.len(),
-            metadata.get("dimension_names").and_then(names).or_else(|| nczarr_names(&attributes)),
-        ),
+        dimension_names: metadata.get("dimension_names").and_then(names).or_else(|| nczarr_names(&attributes)),
         itemsize: crate::dtype::itemsize_v3(&dtype),
         dtype,
         fill_value: metadata.get("fill_value").cloned().unwrap_or_default(),

@@ -296,7 +296,7 @@ impl Alignment<'_> {
                 differs(text).hint(format!("convert it with zrecompress --zarr-format {}", number(first.format)))
             );
         }
-        if array.dimension_names != first.dimension_names {
+        if array.named_dimensions() != first.named_dimensions() {
             return Err(differs(format!("its dimensions are not those in {first_store}")));
         }
         let (own, expected) = (ValueType::name_of(array), ValueType::name_of(first));

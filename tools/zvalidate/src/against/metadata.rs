@@ -88,9 +88,11 @@ fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
 }
 
 fn dimension_names(array: &Array) -> String {
-    let names = array.dimension_names.iter().flatten().map(|name| name.as_deref().unwrap_or("null"));
-    match &array.dimension_names {
-        Some(_) => format!("[{}]", names.collect::<Vec<_>>().join(", ")),
+    match array.named_dimensions() {
+        Some(names) => {
+            let names: Vec<&str> = names.iter().map(|name| name.as_deref().unwrap_or("null")).collect();
+            format!("[{}]", names.join(", "))
+        }
         None => "none".to_owned(),
     }
 }

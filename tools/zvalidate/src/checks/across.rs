@@ -143,7 +143,7 @@ impl Across {
             let variable = Variable {
                 dtype: ValueType::name_of(array),
                 meaning: meaning.collect(),
-                dims: array.dimension_names.clone(),
+                dims: array.named_dimensions(),
                 rank: array.shape.len(),
                 range: digest.ranges.get(&array.path).copied(),
             };
