@@ -221,7 +221,7 @@ fn run<T: Tool>(name: &str, tool: &T, started: Instant) -> Exit {
     let common = tool.common();
     let status = Status::new(name, common, started);
     let stop = Stop::listen(tool.heeds_stop());
-    if tool.writes() {
+    if tool.heeds_stop() {
         let (name, screen, quiet) = (name.to_owned(), status.screen(), common.quiet);
         stop.when_stopped(move |exit| {
             let again = if exit == Exit::Interrupted { "press again to stop now" } else { "a second signal stops now" };

@@ -118,18 +118,19 @@ impl<'a> Journal<'a> {
     pub fn note(&self, entry: &Entry) -> Result<(), Failure> {
         let line = entry.line()?;
         let mut state = self.state.lock();
-        self.reserve(&mut state, line.len())?;
         state.lines.extend_from_slice(&line);
         state.pending += 1;
+        // The entry waits also where there is no more room: the last checkpoint may find some.
+        self.reserve(&mut state)?;
         let due = state.last.elapsed() >= self.every || state.pending >= MOST_PENDING;
         drop(state);
         if due { self.checkpoint() } else { Ok(()) }
     }
 
-    /// Holds room on the disk for the lines that wait and `more` bytes: objects that fill the disk must not leave it without
+    /// Holds room on the disk for the lines that wait: objects that fill the disk must not leave it without
     /// room for the entries that say they are done.
-    fn reserve(&self, state: &mut State, more: usize) -> Result<(), Failure> {
-        let needed = state.lines.len() + more;
+    fn reserve(&self, state: &mut State) -> Result<(), Failure> {
+        let needed = state.lines.len();
         if needed <= state.reserved || self.staged.folder().is_remote() {
             return Ok(());
         }
