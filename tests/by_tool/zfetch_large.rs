@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use harness::{Fault, MakeArray, ObjectServer, Outcome, Running, Tool, binary, directory, spawn, wait_for};
+use harness::{Break, Fault, MakeArray, ObjectServer, Outcome, Running, Tool, binary, directory, spawn, wait_for};
+use md5::{Digest, Md5};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -237,6 +238,38 @@ fn a_flipped_byte_in_a_part_is_not_accepted() {
     let server = scene.server(vec![]);
     scene.tool(&server, &["--resume"]).run().expect(0);
     scene.check_same();
+}
+
+/// The ETag of an object that was uploaded in parts of so many bytes.
+fn uploaded_in(part: usize, bytes: &[u8]) -> Fault {
+    let sums: Vec<u8> = bytes.chunks(part).flat_map(|part| Md5::digest(part).to_vec()).collect();
+    let sum: String = Md5::digest(&sums).iter().map(|byte| format!("{byte:02x}")).collect();
+    Fault::Tag { key_contains: "in.zarr/0".into(), tag: format!("\"{sum}-{}\"", bytes.len().div_ceil(part)) }
+}
+
+/// The sums of 50 MiB are computed as they arrive; those of 40 MiB, which was not guessed first, from the file.
+#[test]
+fn the_etag_of_an_upload_in_parts_is_compared() {
+    let scene = Scene::new();
+    let bytes = fs::read(scene.path("in.zarr/0")).unwrap();
+    for (part, resumed) in
+        [(50 << 20, false), (5 << 20, false), (40 << 20, false), (50_000_000, false), (50 << 20, true)]
+    {
+        let broken = |how| Fault::Breaks { key_contains: "in.zarr/0".into(), times: 5, how };
+        let faults = vec![uploaded_in(part, &bytes), broken(Break::Cut)];
+        if resumed {
+            let slow = scene.server([slow(), vec![uploaded_in(part, &bytes)]].concat());
+            let child = spawn(scene.tool(&slow, &[]));
+            wait_for("some parts", || scene.noted().len() >= 9);
+            child.signal(Signal::KILL);
+            child.end();
+        }
+        let server = scene.server(faults);
+        let outcome = scene.tool(&server, if resumed { &["--resume"] } else { &[] }).run().expect(0);
+        assert_eq!(outcome.summary()["checks"]["parts_md5"].as_u64(), Some(1), "parts of {part}: {outcome:?}");
+        scene.check_same();
+        fs::remove_dir_all(scene.path("out.zarr")).unwrap();
+    }
 }
 
 /// Such a server sends the whole object for each part that it is asked for.

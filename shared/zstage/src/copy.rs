@@ -5,7 +5,6 @@ use zcodec::{crc32c_append, crc32c_combine};
 use zstore::{ByteRange, Stat, StoreError};
 use zwire::Failure;
 
-use crate::checks::Check;
 use crate::large::{IN_PARTS, LARGE, Names, Shared};
 use crate::memory::COPY_PIECE;
 use crate::object_parts::{ObjectParts, Step, Sum};
@@ -33,7 +32,8 @@ impl Job<'_> {
             match self.store.get_up_to(&self.item.key, IN_PARTS, &mut whole)? {
                 Some(stat) if stat.size > IN_PARTS => {
                     drop(whole);
-                    if let Some(parts) = self.large.begin(&self.names(), stat)?
+                    let uploaded = self.arrivals.and_then(|arrivals| arrivals.uploaded_parts(stat));
+                    if let Some(parts) = self.large.begin(&self.names(), stat, uploaded)?
                         && let Some(outcome) = self.copy_in_parts(parts, scratch)?
                     {
                         return Ok(outcome);
@@ -47,7 +47,7 @@ impl Job<'_> {
         let outcome = self.copy_pieces(None, stored, seconds, shown);
         if self.store.is_remote() {
             // Most workers wait for a response, and need no buffer until it comes.
-            *stored = Vec::new();
+            self.arriving.give_back(std::mem::take(stored));
         }
         outcome
     }
@@ -74,6 +74,7 @@ impl Job<'_> {
         let key = self.output_key();
         let (mut output, mut read) = (None, None);
         let mut received: Option<Received> = None;
+        let mut admitted = None;
         let (mut done, mut checksum, mut checked) = (0, 0, None);
         let (source, written) = loop {
             // A server that knows no ranges would send the whole object for every piece.
@@ -82,7 +83,11 @@ impl Job<'_> {
             // Only the response to a request for the whole object has its checksum.
             let found = match (read_before.take(), done) {
                 (Some(found), _) => found,
-                (None, 0) => self.store.get_start(&self.item.key, piece, stored)?,
+                (None, 0) => self.store.get_start(&self.item.key, piece, stored, &mut |bytes| {
+                    let (buffer, permit) = self.arriving.admit(bytes);
+                    admitted = permit;
+                    buffer
+                })?,
                 (None, _) => self.store.get_range(&self.item.key, range, stored)?,
             };
             let Some(stat) = found else { return self.absent() };
@@ -190,7 +195,7 @@ impl Job<'_> {
         }
         let InOrder { mut received, checksum, read_back, .. } = in_order;
         if let Some(received) = &mut received {
-            received.read_file(|bytes, start| parts.file.read_at(bytes, start))?;
+            received.read_file(parts.begun().as_ref(), |bytes, start| parts.file.read_at(bytes, start))?;
             seconds.verify += timer.lap();
         }
         let checked = match received.map(|all| all.check(&self.array.chain)).transpose() {
@@ -200,8 +205,6 @@ impl Job<'_> {
                 return Ok(Some(Outcome { corrupt: Some(why), ..Outcome::default() }));
             }
         };
-        // The sum of its parts is that of what was read from the file.
-        let read_back = read_back || checked == Some(Check::PartsMd5);
         let written = self.output.finish_partial(&parts.file, &self.output_key(), parts.stat.size)?;
         seconds.write += timer.lap();
         let (source, written) = (Some(parts.stat), Some(written));

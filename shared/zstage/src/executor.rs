@@ -7,6 +7,7 @@ use zarray::{Array, Key, Pool, ScratchPool, Semaphore};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
+use crate::arriving::Arriving;
 use crate::assemble::assemble;
 use crate::changes::Changes;
 use crate::chunk::ChunkScratch;
@@ -47,6 +48,7 @@ impl Task<'_> {
             task: self,
             objects: Objects::new(self.store(), self.plans, &self.work),
             memory: Semaphore::new(self.memory_bytes),
+            arriving: Arriving::new(self.options.jobs),
             scratch: ScratchPool::new(self.options.jobs, || ChunkScratch::with_limit(Some(self.memory_bytes))),
             // One for each worker, most of which wait for a server: those that are free longest stay empty.
             buffers: ScratchPool::new(pool.workers(), ObjectBuffers::default),
@@ -143,6 +145,7 @@ struct Workers<'a> {
     task: &'a Task<'a>,
     objects: Objects<'a>,
     memory: Semaphore,
+    arriving: Arriving,
     scratch: ScratchPool<ChunkScratch>,
     /// Buffers of stored and assembled objects: only those of workers that have a permit are filled.
     buffers: ScratchPool<ObjectBuffers>,
@@ -315,6 +318,7 @@ impl Workers<'_> {
             backup: self.task.backup,
             scratch: &self.scratch,
             large: &self.large,
+            arriving: &self.arriving,
             changes: &self.changes,
             arrivals: self.task.arrivals.get(store),
             arrival: self.task.options.arrival,

@@ -14,7 +14,9 @@ use zwire::Failure;
 
 use crate::changes::Changes;
 use crate::folder::LARGE as FOLDER;
-use crate::object_parts::{ObjectParts, PART};
+use crate::md5_streams::Md5Streams;
+use crate::object_parts::{Next, ObjectParts};
+use crate::part_ranges::PART;
 use crate::progress::Progress;
 use crate::staged_store::StagedStore;
 
@@ -28,9 +30,9 @@ pub const LARGE: u64 = 4 * PART;
 const SHARE: u64 = 256;
 const FEWEST_WHOLE: u64 = 6;
 
-/// Parts in flight, and the memory that each takes: what has arrived of it and is not written yet.
-const PARTS: u64 = 6;
-const PART_MEMORY: u64 = 1 << 20;
+/// Parts in flight, and the memory that each takes: what has arrived of it and is not written, or not in its sum, yet.
+const PARTS: u64 = 8;
+const PART_MEMORY: u64 = 2 << 20;
 
 /// How often a worker without an object looks whether it is needed.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
@@ -45,6 +47,7 @@ pub struct LargeObjects<'a> {
     /// A buffer for each object that may be large.
     buffers: ScratchPool<Vec<u8>>,
     parts: Semaphore,
+    streams: Arc<Md5Streams>,
     /// Held by the worker that finds out whether the server sends parts.
     first_part: Mutex<()>,
     open: Mutex<Open>,
@@ -56,6 +59,13 @@ struct Open {
     objects: Vec<Arc<ObjectParts>>,
     /// Workers that may still begin an object.
     working: usize,
+}
+
+impl Open {
+    /// The first object with such a part that nobody fetches.
+    fn missing(&self, next: Next) -> Option<Arc<ObjectParts>> {
+        self.objects.iter().find(|parts| parts.are_missing(next)).cloned()
+    }
 }
 
 /// A source object and what it becomes.
@@ -92,6 +102,7 @@ impl<'a> LargeObjects<'a> {
             progress,
             buffers: ScratchPool::new(zcodec::to_usize(buffers), Vec::new),
             parts: Semaphore::new(PARTS),
+            streams: Arc::default(),
             first_part: Mutex::default(),
             open: Mutex::default(),
             changed: Condvar::new(),
@@ -108,13 +119,14 @@ impl<'a> LargeObjects<'a> {
         store.is_remote() && self.staged.is_private() && !store.ignores_ranges()
     }
 
-    /// Begins an object that was found as `stat`; `None` if another process has begun it and goes on.
+    /// Begins an object that was found as `stat`, and was probably `uploaded` in parts of so many bytes; `None` if another process has
+    /// begun it and goes on.
     ///
     /// # Errors
     /// [`zwire::Exit::Output`].
-    pub fn begin(&self, names: &Names, stat: Stat) -> Result<Option<ObjectParts>, Failure> {
+    pub fn begin(&self, names: &Names, stat: Stat, uploaded: Option<u64>) -> Result<Option<ObjectParts>, Failure> {
         match self.staged.folder().partial(&names.partial(), true)? {
-            Some(file) => ObjectParts::begin(names.store, &names.key, stat, file).map(Some),
+            Some(file) => ObjectParts::begin(names.store, &names.key, stat, uploaded, &self.streams, file).map(Some),
             None => Ok(None),
         }
     }
@@ -139,7 +151,7 @@ impl<'a> LargeObjects<'a> {
             return Ok(None);
         }
         let Some(file) = self.staged.folder().partial(&names.partial(), false)? else { return Ok(None) };
-        let Some(mut parts) = ObjectParts::left(names.store, &names.key, file)? else { return Ok(None) };
+        let Some(mut parts) = ObjectParts::left(names.store, &names.key, &self.streams, file)? else { return Ok(None) };
         match store.stat(&names.key)? {
             Some(now) if now == parts.stat => {
                 parts.stat = now;
@@ -160,7 +172,7 @@ impl<'a> LargeObjects<'a> {
         if !store.gives_ranges() && !store.ignores_ranges() {
             let _one = self.first_part.lock();
             if !store.gives_ranges() && !store.ignores_ranges() {
-                parts.fetch_one(store, self.progress);
+                parts.fetch_one(Next::Any, store, self.progress);
             }
         }
         !store.ignores_ranges()
@@ -186,11 +198,11 @@ impl<'a> LargeObjects<'a> {
     pub fn help(&self, memory: &Semaphore, is_over: impl Fn() -> bool) {
         let mut open = self.open.lock();
         while !is_over() && open.working > 0 {
-            match open.objects.iter().find(|parts| parts.are_missing()).cloned() {
+            match [Next::InOrder, Next::Any].into_iter().find_map(|next| open.missing(next)) {
                 None => drop(self.changed.wait_for(&mut open, LOOK_AROUND)),
-                Some(parts) => MutexGuard::unlocked(&mut open, || {
+                Some(_) => MutexGuard::unlocked(&mut open, || {
                     let _permit = memory.acquire(PART_MEMORY);
-                    self.fetch_one(&parts);
+                    self.fetch_one(None);
                 }),
             }
         }
@@ -198,11 +210,20 @@ impl<'a> LargeObjects<'a> {
 }
 
 impl LargeObjects<'_> {
-    /// Fetches one of the missing parts of an object on this thread; `false` if there is none.
-    fn fetch_one(&self, parts: &ObjectParts) -> bool {
+    /// Fetches a missing part on this thread: one that follows in order, of `own` if it has one, and else any.
+    fn fetch_one(&self, own: Option<&ObjectParts>) {
         // The permit comes first: parts begin in order.
         let _permit = self.parts.acquire(1);
-        parts.fetch_one(&self.stores[parts.store], self.progress)
+        let fetch = |parts: &ObjectParts, next| parts.fetch_one(next, &self.stores[parts.store], self.progress);
+        for next in [Next::InOrder, Next::Any] {
+            if own.is_some_and(|own| fetch(own, next)) {
+                return;
+            }
+            let others = self.open.lock().missing(next);
+            if others.is_some_and(|others| fetch(&others, next)) {
+                return;
+            }
+        }
     }
 }
 
@@ -225,9 +246,9 @@ impl Drop for Working<'_> {
 }
 
 impl Shared<'_> {
-    /// Fetches one of its missing parts on this thread; `false` if there is none.
-    pub fn fetch_one(&self) -> bool {
-        self.objects.fetch_one(&self.parts)
+    /// Fetches one of its missing parts on this thread, or first one of another object that follows in order.
+    pub fn fetch_one(&self) {
+        self.objects.fetch_one(Some(&self.parts));
     }
 }
 

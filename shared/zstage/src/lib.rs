@@ -8,6 +8,7 @@
 //! This crate knows no flags and no terminal: what was typed comes as [`WriteOptions`], what happens goes to [`Progress`].
 
 mod array_plan;
+mod arriving;
 mod assemble;
 mod assemble_texts;
 mod assembly_buffers;
@@ -37,6 +38,7 @@ mod lease;
 mod lock;
 mod md5_batches;
 mod md5_lanes;
+mod md5_streams;
 mod memory;
 mod new_layout;
 mod new_store;
@@ -47,6 +49,7 @@ mod outcome;
 mod output_plan;
 mod overlap;
 mod owner;
+mod part_ranges;
 mod part_size;
 mod parts;
 mod piece;
@@ -67,6 +70,7 @@ mod resumed;
 mod retire;
 mod run;
 mod run_parts;
+mod runs;
 mod scratch_space;
 mod seconds;
 mod shard;

@@ -6,6 +6,8 @@ use std::ops::Range;
 use md5::{Digest, Md5};
 use zcodec::md5::{BLOCK, Blocks, LANES, START, State, add_blocks};
 
+use crate::md5_streams::Begun;
+
 /// An MD5.
 pub type Sum = [u8; 16];
 
@@ -26,6 +28,14 @@ fn add_all(states: &mut [State], messages: &[Blocks]) {
     }
 }
 
+/// A message that lies in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub range: Range<u64>,
+    /// Its start need not be read.
+    pub begun: Begun,
+}
+
 /// A message that is being read.
 struct Lane {
     /// Its number.
@@ -38,24 +48,24 @@ struct Lane {
     piece: Vec<u8>,
 }
 
-/// The sums of messages that lie in one file: each is a range of it, which `read_at` reads.
+/// The sums of messages that lie in one file, which `read_at` reads.
 ///
 /// # Errors
 /// Those of `read_at`.
 pub fn sums_of_ranges<E>(
-    ranges: &[Range<u64>],
+    messages: &[Message],
     mut read_at: impl FnMut(&mut [u8], u64) -> Result<(), E>,
 ) -> Result<Vec<Sum>, E> {
-    let mut sums = vec![[0; 16]; ranges.len()];
+    let mut sums = vec![[0; 16]; messages.len()];
     let (mut lanes, mut states): (Vec<Lane>, Vec<State>) = (Vec::new(), Vec::new());
-    let mut waiting = ranges.iter().cloned().enumerate();
+    let mut waiting = messages.iter().enumerate();
     loop {
-        let more = waiting.by_ref().take(LANES - lanes.len());
-        lanes.extend(more.map(|(message, rest)| {
-            let bytes = rest.end.saturating_sub(rest.start);
-            Lane { message, rest, bytes, piece: Vec::new() }
-        }));
-        states.resize(lanes.len(), START);
+        for (number, Message { range, begun }) in waiting.by_ref().take(LANES - lanes.len()) {
+            let bytes = range.end.saturating_sub(range.start);
+            let rest = range.start.saturating_add(begun.bytes)..range.end;
+            lanes.push(Lane { message: number, rest, bytes, piece: Vec::new() });
+            states.push(begun.state);
+        }
         // What is left of a message is less than a block: it ends, and another one takes its lane.
         if let Some(ends) = lanes.iter().position(|lane| lane.left() < BLOCK as u64) {
             let (Lane { message, rest, bytes, mut piece }, state) = (lanes.remove(ends), states.remove(ends));
@@ -157,6 +167,7 @@ mod tests {
             target.copy_from_slice(&file[start as usize..][..target.len()]);
             Ok(())
         };
+        let message = |range: &Range<u64>| Message { range: range.clone(), begun: Begun::default() };
         for part in [1, 63, 64, 1000, 65_536, 300_000, 700_000, 2_000_000] {
             let from = if part < 1000 { 999_000 } else { 0 };
             let starts = (from..file.len()).step_by(part);
@@ -164,11 +175,12 @@ mod tests {
                 starts.map(|start| start as u64..(start + part).min(file.len()) as u64).collect();
             let of = |range: &Range<u64>| Md5::digest(&file[range.start as usize..range.end as usize]).into();
             let expected: Vec<Sum> = ranges.iter().map(of).collect();
-            assert_eq!(sums_of_ranges(&ranges, read_at), Ok(expected), "parts of {part}");
+            let messages: Vec<Message> = ranges.iter().map(message).collect();
+            assert_eq!(sums_of_ranges(&messages, read_at), Ok(expected), "parts of {part}");
         }
         assert_eq!(sums_of_ranges(&[], read_at), Ok(Vec::new()));
-        assert_eq!(sums_of_ranges(&[5..5], read_at), Ok(vec![Md5::digest(b"").into()]));
+        assert_eq!(sums_of_ranges(&[message(&(5..5))], read_at), Ok(vec![Md5::digest(b"").into()]));
         let failing = |_: &mut [u8], _| Err("the disk");
-        assert_eq!(sums_of_ranges(&[0..100], failing), Err("the disk"));
+        assert_eq!(sums_of_ranges(&[message(&(0..100))], failing), Err("the disk"));
     }
 }

@@ -30,14 +30,28 @@ impl PartSize {
         if parts == 1 {
             return (vec![size.max(1)], None);
         }
-        let known = self.known.load(Ordering::Relaxed);
-        if known > 0 && size.div_ceil(known) == parts {
+        if let Some(known) = self.known(size, parts) {
             return (vec![known], None);
         }
-        let is_first = known == 0 && !self.is_sought.swap(true, Ordering::Relaxed);
+        let is_first = self.known.load(Ordering::Relaxed) == 0 && !self.is_sought.swap(true, Ordering::Relaxed);
         let mut fitting = fitting(size, parts);
         fitting.truncate(if is_first { MOST_GUESSES } else { 1 });
         (fitting, is_first.then(|| Search(Arc::clone(self))))
+    }
+
+    /// The size that is tried first.
+    pub fn likely(&self, size: u64, parts: u32) -> Option<u64> {
+        let parts = u64::from(parts);
+        match parts {
+            1 => Some(size),
+            _ => self.known(size, parts).or_else(|| fitting(size, parts).first().copied()),
+        }
+    }
+
+    /// The size of other objects, if it fits this one.
+    fn known(&self, size: u64, parts: u64) -> Option<u64> {
+        let known = self.known.load(Ordering::Relaxed);
+        (known > 0 && size.div_ceil(known) == parts).then_some(known)
     }
 }
 
@@ -81,12 +95,13 @@ mod tests {
         let sizes = |parts| part_size.guesses(SIZE, parts).0;
         let (several, search) = part_size.guesses(SIZE, 3);
         assert_eq!(several, [50 << 20, 60 << 20, 43 << 20, 50_000_000]);
+        assert_eq!(part_size.likely(SIZE, 3), Some(50 << 20));
         assert_eq!(sizes(3), [50 << 20], "while they are tried on the first");
         drop(search);
         let (several, search) = part_size.guesses(SIZE, 3);
         assert_eq!(several.len(), MOST_GUESSES, "none did fit the first");
         search.expect("several are tried").found(60 << 20);
-        assert_eq!(sizes(3), [60 << 20]);
+        assert_eq!((sizes(3), part_size.likely(SIZE, 3)), (vec![60 << 20], Some(60 << 20)));
         assert_eq!(sizes(16), [8 << 20], "the known size does not fit");
     }
 

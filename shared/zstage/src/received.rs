@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use md5::{Digest, Md5};
 use zarray::{Chain, HEAD_BYTES};
-use zstore::{METADATA, Stat, Store, StoreError};
+use zstore::{Checksum, METADATA, Stat, Store, StoreError};
 use zwire::{Exit, Failure};
 
 use crate::checks::Check;
 use crate::md5_batches::Md5Batches;
+use crate::md5_streams::Begun;
 use crate::part_size::PartSize;
 use crate::sums::{Arrival, Sum, Verdict};
 
@@ -51,6 +52,14 @@ impl Arrivals {
             }
         }
         Ok(arrivals)
+    }
+
+    /// The bytes of the parts in which an object was probably uploaded, where its checksum is that of such parts.
+    pub fn uploaded_parts(&self, stat: Stat) -> Option<u64> {
+        match stat.checksum? {
+            Checksum::EtagParts(_, parts) if self.etags_are_md5 => self.part_size.likely(stat.size, parts),
+            _ => None,
+        }
     }
 
     /// Number of attempts on an object.
@@ -116,13 +125,17 @@ impl Received {
         self.sum.as_ref().is_some_and(Sum::needs_all)
     }
 
-    /// Reads what the check needs of the file in which the object is.
+    /// Reads what the check needs of the file in which the object is; see [`Sum::read_file`].
     ///
     /// # Errors
     /// Those of `read_at`.
-    pub fn read_file<E>(&mut self, read_at: impl FnMut(&mut [u8], u64) -> Result<(), E>) -> Result<(), E> {
+    pub fn read_file<E>(
+        &mut self,
+        begun: Option<&(u64, Vec<Begun>)>,
+        read_at: impl FnMut(&mut [u8], u64) -> Result<(), E>,
+    ) -> Result<(), E> {
         let size = self.size;
-        self.sum.as_mut().map_or(Ok(()), |sum| sum.read_file(size, read_at))
+        self.sum.as_mut().map_or(Ok(()), |sum| sum.read_file(size, begun, read_at))
     }
 
     /// Passes over the next bytes, which are not needed.

@@ -9,7 +9,8 @@ use zstore::{Checksum, Stat};
 
 use crate::checks::Check;
 use crate::md5_batches::Md5Batches;
-use crate::md5_lanes::sums_of_ranges;
+use crate::md5_lanes::{Message, sums_of_ranges};
+use crate::md5_streams::Begun;
 use crate::part_size::{PartSize, Search};
 
 /// The checksum of an object that is arriving.
@@ -108,21 +109,29 @@ impl Sum {
         !matches!(self.state, State::PartsOfFile(..))
     }
 
-    /// Reads what it needs of the object, which is `size` bytes in a file.
+    /// Reads what it needs of the object, which is `size` bytes in a file. Of parts of one size, sums may have been `begun` as they
+    /// arrived.
     ///
     /// # Errors
     /// Those of `read_at`.
     pub fn read_file<E>(
         &mut self,
         size: u64,
+        begun: Option<&(u64, Vec<Begun>)>,
         mut read_at: impl FnMut(&mut [u8], u64) -> Result<(), E>,
     ) -> Result<(), E> {
         let State::PartsOfFile(guesses, expected, search) = &self.state else { return Ok(()) };
         let mut found = None;
         for part in guesses {
-            let ranges: Vec<_> =
-                (0..size).step_by(*part as usize).map(|start| start..(start + part).min(size)).collect();
-            let sum: [u8; 16] = Md5::digest(sums_of_ranges(&ranges, &mut read_at)?.concat()).into();
+            let begun = begun.filter(|(bytes, _)| bytes == part).map_or(&[][..], |(_, begun)| begun);
+            let starts = (0..size).step_by(*part as usize).enumerate();
+            let messages: Vec<_> = starts
+                .map(|(number, start)| Message {
+                    range: start..(start + part).min(size),
+                    begun: begun.get(number).copied().unwrap_or_default(),
+                })
+                .collect();
+            let sum: [u8; 16] = Md5::digest(sums_of_ranges(&messages, &mut read_at)?.concat()).into();
             if sum == *expected {
                 found = Some(sum);
                 search.iter().for_each(|search| search.found(*part));
@@ -215,7 +224,7 @@ mod tests {
             target.copy_from_slice(&bytes[start as usize..][..target.len()]);
             Ok::<(), ()>(())
         };
-        to_file.read_file(bytes.len() as u64, read_at).expect("reads");
+        to_file.read_file(bytes.len() as u64, None, read_at).expect("reads");
         assert_eq!(to_file.compare(), in_order, "from a file");
         in_order
     }

@@ -8,6 +8,7 @@ use zstore::{ByteRange, Stat, Store};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
+use crate::arriving::Arriving;
 use crate::assembly_buffers::AssemblyBuffers;
 use crate::backup::keep_replaced;
 use crate::changes::Changes;
@@ -122,6 +123,8 @@ pub struct Job<'a> {
     pub scratch: &'a ScratchPool<ChunkScratch>,
     /// Large objects, which are copied by several workers.
     pub large: &'a LargeObjects<'a>,
+    /// Room for objects that are arriving.
+    pub arriving: &'a Arriving,
     /// Source objects that have changed.
     pub changes: &'a Changes,
     /// What is known of the objects of the source store; `None`: copies are not checked as they arrive.

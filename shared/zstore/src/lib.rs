@@ -63,6 +63,7 @@ pub use local::walk::{Child, Children, NameBuffer, Trail};
 pub use remote::unique;
 
 use remote::RemoteStore;
+use sink::Admitted;
 use zip::ZipStore;
 
 /// A store that can be read and, unless it is a plain HTTP server or a zip archive, written. Cheap to share between threads.
@@ -197,13 +198,20 @@ impl Store {
     }
 
     /// Reads the first `most` bytes of an object, or all where it is shorter, into `buffer` (overwritten). A server then gives its
-    /// checksum of the whole object, as with [`Store::get`] and unlike with a range.
+    /// checksum of the whole object, as with [`Store::get`] and unlike with a range. `admit` is called when a server has answered and
+    /// so many bytes are to come: until it returns the buffer for them, they take no memory.
     ///
     /// # Errors
     /// As [`Store::get`].
-    pub fn get_start(&self, key: &str, most: u64, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
+    pub fn get_start(
+        &self,
+        key: &str,
+        most: u64,
+        buffer: &mut Vec<u8>,
+        admit: &mut dyn FnMut(u64) -> Vec<u8>,
+    ) -> Result<Option<Stat>, StoreError> {
         match &self.backend {
-            Backend::Remote(store) => store.get_start(key, most, buffer),
+            Backend::Remote(store) => store.get_start(key, most, &mut Admitted::new(buffer, admit)),
             Backend::Local(_) | Backend::Zip(_) | Backend::Generated(_) => {
                 self.get_range(key, ByteRange::At { start: 0, len: most }, buffer)
             }
@@ -239,7 +247,7 @@ impl Store {
                     return Ok(Part::Shorter(stat));
                 }
                 sink.clear();
-                sink.add(&bytes)?;
+                sink.add(bytes.into())?;
                 Ok(Part::Arrived(stat))
             }
         }

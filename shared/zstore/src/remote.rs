@@ -9,6 +9,7 @@ mod etags;
 mod identity;
 mod list;
 mod missing;
+mod pieces;
 mod read;
 mod settings;
 mod upload;

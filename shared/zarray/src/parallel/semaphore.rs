@@ -1,5 +1,7 @@
 //! A counting semaphore: a limit that threads share (bytes of memory, cores). Work waits until its permit fits.
 
+use std::time::{Duration, Instant};
+
 use parking_lot::{Condvar, Mutex};
 
 /// A limit on concurrent use of a resource.
@@ -29,7 +31,27 @@ impl Semaphore {
             self.released.wait(&mut used);
         }
         *used += amount;
+        // There may be room for one more, whom nobody else wakes.
+        if *used < self.limit {
+            self.released.notify_one();
+        }
         Permit { semaphore: self, amount }
+    }
+
+    /// As [`Semaphore::acquire`], but `None` if `amount` was not free for so long.
+    pub fn acquire_within(&self, amount: u64, patience: Duration) -> Option<Permit<'_>> {
+        let end = Instant::now() + patience;
+        let mut used = self.used.lock();
+        while *used > 0 && *used + amount > self.limit {
+            if self.released.wait_until(&mut used, end).timed_out() {
+                return None;
+            }
+        }
+        *used += amount;
+        if *used < self.limit {
+            self.released.notify_one();
+        }
+        Some(Permit { semaphore: self, amount })
     }
 
     /// As [`Semaphore::acquire`], without waiting: `None` if `amount` is not free now.
@@ -46,7 +68,8 @@ impl Semaphore {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         *self.semaphore.used.lock() -= self.amount;
-        self.semaphore.released.notify_all();
+        // One at a time, as each wakes the next: hundreds that wait would keep the cores busy.
+        self.semaphore.released.notify_one();
     }
 }
 
@@ -55,6 +78,20 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
+
+    #[test]
+    fn patience_has_an_end_and_a_release_is_noticed() {
+        let semaphore = Semaphore::new(100);
+        let first = semaphore.acquire(60);
+        assert!(semaphore.acquire_within(60, Duration::from_millis(1)).is_none());
+        assert!(semaphore.acquire_within(40, Duration::ZERO).is_some(), "it is free");
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| semaphore.acquire_within(60, Duration::from_secs(60)).is_some());
+            drop(first);
+            assert!(waits.join().expect("ends"));
+        });
+        assert_eq!(*semaphore.used.lock(), 0);
+    }
 
     #[test]
     fn never_more_than_the_limit_but_always_one() {

@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use futures::StreamExt;
 use tokio::time::{Instant, sleep};
 
+use super::pieces::Pieces;
 use super::*;
 use crate::Sink;
 use crate::transport::Effort;
@@ -99,12 +99,16 @@ impl Arriving<'_> {
 
     async fn fill(&self, answer: GetResult, expected: usize, sink: &mut dyn Sink) -> Result<(), StoreError> {
         let is_part = self.range.end < answer.range.end;
-        let mut stream = answer.into_stream();
+        let mut pieces = Pieces::of(answer.into_stream(), self.remote.runtime);
         while !(is_part && sink.arrived() >= expected) {
-            let Some(piece) = stream.next().await else { break };
-            let piece = piece.map_err(|error| self.broken(error, sink.arrived(), expected))?;
-            let wanted = if is_part { piece.len().min(expected - sink.arrived()) } else { piece.len() };
-            sink.add(&piece[..wanted])?;
+            let Some(batch) = pieces.next().await else { break };
+            for piece in batch {
+                let mut piece = piece.map_err(|error| self.broken(error, sink.arrived(), expected))?;
+                if is_part {
+                    piece.truncate(expected - sink.arrived());
+                }
+                sink.add(piece)?;
+            }
         }
         if sink.arrived() == expected {
             return Ok(());

@@ -24,10 +24,10 @@ impl RemoteStore {
     }
 
     /// The first bytes of an object.
-    pub fn get_start(&self, key: &str, most: u64, buffer: &mut Vec<u8>) -> Result<Option<Stat>, StoreError> {
+    pub fn get_start(&self, key: &str, most: u64, sink: &mut dyn Sink) -> Result<Option<Stat>, StoreError> {
         self.wait(key, async {
             match self.request(key, GetOptions::default()).await? {
-                Ok(answer) => self.body(key, None, most, answer, buffer).await.map(|arrived| Some(arrived.stat)),
+                Ok(answer) => self.body(key, None, most, answer, sink).await.map(|arrived| Some(arrived.stat)),
                 Err(error) => self.absent(key, error).await.map(|()| None),
             }
         })

@@ -15,9 +15,9 @@ const LEAST: f64 = 16.0;
 /// However well it answers.
 const MOST: f64 = MOST_REQUESTS as f64;
 
-/// What one process can do with answers of 100 KB, in a second. More requests in flight than it can do while one of them is under
-/// way only wait, and each holds its buffers: some 250 KB.
-const ANSWERS_A_SECOND: f64 = 2000.0;
+/// What a processor core can do with answers of 100 KB, in a second. More requests in flight than the cores can do while one of them is
+/// under way only wait, and each holds its thread and its connection: some 200 KB.
+const ANSWERS_A_SECOND: f64 = 1600.0;
 
 /// More for each answer until the server has refused one; from then on, one more for each round of answers.
 const EAGER: f64 = 0.25;
@@ -34,6 +34,8 @@ struct State {
     limit: f64,
     /// Whether the limit stays as it is.
     fixed: bool,
+    /// Answers that this machine can take, in a second.
+    answers: f64,
     in_flight: usize,
     /// When it was halved last.
     halved: Option<Instant>,
@@ -48,8 +50,14 @@ pub struct Permit(Arc<Window>);
 impl Window {
     /// As many requests as asked for, else as many as the server takes.
     pub fn new(asked: Option<usize>) -> Arc<Window> {
+        Window::on(std::thread::available_parallelism().map_or(1, usize::from), asked)
+    }
+
+    /// As [`Window::new`], with so many processor cores.
+    fn on(cores: usize, asked: Option<usize>) -> Arc<Window> {
         let limit = asked.map_or(START, |asked| asked.max(1) as f64);
-        let state = State { limit, fixed: asked.is_some(), in_flight: 0, halved: None, round_trip: Duration::MAX };
+        let (fixed, answers) = (asked.is_some(), ANSWERS_A_SECOND * cores as f64);
+        let state = State { limit, fixed, answers, in_flight: 0, halved: None, round_trip: Duration::MAX };
         Arc::new(Window { state: Mutex::new(state), freed: Notify::new() })
     }
 
@@ -96,7 +104,7 @@ impl Window {
         if state.fixed || state.in_flight + 1 < state.limit as usize {
             return;
         }
-        let useful = (state.round_trip.as_secs_f64() * ANSWERS_A_SECOND).clamp(START, MOST);
+        let useful = (state.round_trip.as_secs_f64() * state.answers).clamp(START, MOST);
         let more = if state.halved.is_some() { 1.0 / state.limit } else { EAGER };
         if state.limit + more > useful {
             return;
@@ -163,8 +171,9 @@ mod tests {
 
     #[test]
     fn it_grows_only_as_far_as_the_round_trip_needs() {
-        for (round_trip, most) in [(1, 64), (20, 64), (50, 100), (75, 150), (200, 256)] {
-            let window = Window::new(None);
+        let cases = [(1, 1, 64), (1, 20, 64), (1, 50, 80), (1, 75, 120), (1, 200, 256), (2, 50, 160), (96, 1, 153)];
+        for (cores, round_trip, most) in cases {
+            let window = Window::on(cores, None);
             let mut all = fill(&window);
             for number in 0..2000 {
                 // Most answers have waited in a queue.
@@ -172,7 +181,7 @@ mod tests {
                 window.answered(Duration::from_millis(round_trip + queued));
                 all.extend(fill(&window));
             }
-            assert_eq!((window.limit(), all.len()), (most, most), "{round_trip} ms");
+            assert_eq!((window.limit(), all.len()), (most, most), "{round_trip} ms, {cores} cores");
         }
     }
 
