@@ -108,6 +108,9 @@ impl Job<'_> {
                     Err(why) => return Ok(Outcome { corrupt: Some(why), ..Outcome::default() }),
                 }
             }
+            if ends {
+                self.task.compare_earlier(self.plan, self.item, checksum)?;
+            }
             if ends && output.is_none() {
                 break (stat, self.output.put(&key, stored)?);
             }
@@ -200,6 +203,10 @@ impl Job<'_> {
                 return Ok(Some(Outcome { corrupt: Some(why), ..Outcome::default() }));
             }
         };
+        if let Err(refused) = self.task.compare_earlier(self.plan, self.item, checksum) {
+            parts.file.clear()?;
+            return Err(refused);
+        }
         // The sum of its parts is that of what was read from the file.
         let read_back = read_back || checked == Some(Check::PartsMd5);
         let written = self.output.finish_partial(&parts.file, &self.output_key(), parts.stat.size)?;

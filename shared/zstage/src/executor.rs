@@ -238,7 +238,7 @@ impl Workers<'_> {
         }
         let outcome = match &item.source {
             ItemSource::View(ObjectSource::Regions(regions)) if is_gathered(plan, regions) => {
-                gather(self.task, &self.changes, plan, item.unit, regions, self.verifies(item), scratch)?
+                gather(self.task, &self.changes, plan, item, regions, self.verifies(item), scratch)?
             }
             ItemSource::View(ObjectSource::Regions(regions)) => {
                 assemble(self.task, plan, item, regions, self.verifies(item), scratch)?
@@ -303,6 +303,7 @@ impl Workers<'_> {
         encoding: Option<&'j Encoding>,
     ) -> Job<'j> {
         Job {
+            task: self.task,
             store: &self.task.stores[store],
             store_number: store,
             array,

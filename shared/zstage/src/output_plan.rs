@@ -212,6 +212,7 @@ impl<'a> OutputPlan<'a> {
             work,
             completed,
             journal: Journal::new(staged, part.number, options.checkpoint),
+            earlier: None,
             arrivals: self.arrivals(options)?,
             scratch: options.scratch.directory(staged.folder().location()),
             backup: header.backup.as_deref().map(std::path::Path::new),

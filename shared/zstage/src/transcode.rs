@@ -21,6 +21,7 @@ use crate::placement::Placement;
 use crate::received::Arrivals;
 use crate::seconds::Seconds;
 use crate::stats::Stats;
+use crate::task::Task;
 
 /// Number of attempts on an object that another program writes at the same time.
 pub const TRIES: usize = 5;
@@ -100,6 +101,8 @@ impl From<&Outcome> for Stats {
 
 /// An output object with a single source object, and everything needed to create it.
 pub struct Job<'a> {
+    /// The work that it is a part of.
+    pub task: &'a Task<'a>,
     /// The store of the source object.
     pub store: &'a Store,
     /// Its index among the source stores.
@@ -213,6 +216,7 @@ impl Job<'_> {
             checked.map_err(|error| self.verify_failure(&error.to_string()))?;
             seconds.verify += timer.lap();
         }
+        self.task.compare_earlier(self.plan, self.item, outcome.crc32c)?;
         let key = self.output_key();
         let bytes = match recompressed {
             true => &chunk.encoded,

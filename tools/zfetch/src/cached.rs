@@ -156,11 +156,12 @@ impl Job<'_> {
     /// The marker of the entry, if it is complete and the source is as it was.
     fn current(&self) -> Result<Option<Marker>, Failure> {
         let write = &self.options().write;
-        let Some(marker) = self.entry.marker().filter(|_| !write.begin.replaces()) else { return Ok(None) };
+        let is_usable = |marker: &Marker| marker.is_sound() && !write.begin.replaces();
+        let Some(marker) = self.entry.marker().filter(is_usable) else { return Ok(None) };
         // From now on it is not evicted; it may have been just before.
         // Where files cannot be locked, it is used all the same.
         let in_use = self.entry.mark_in_use(&marker);
-        let Some(marker) = self.entry.marker() else { return Ok(None) };
+        let Some(marker) = self.entry.marker().filter(is_usable) else { return Ok(None) };
         if !self.options().offline {
             let store = Store::open_at(&self.location, &write.store)?;
             if !marker.is_current(&store, &write.pool(&store))? {

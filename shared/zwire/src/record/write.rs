@@ -216,7 +216,7 @@ pub struct CacheEntryRecord {
     /// Whether it has been evicted; with a dry run, whether it would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evicted: Option<bool>,
-    /// Why it has not been evicted.
+    /// Why it has not been evicted, is not complete, or has not been verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -1,13 +1,13 @@
 //! `zfetch --repair`: fetches again what was found damaged or missing in the cache. Only there is it known what was selected: an output
 //! of another selection may look the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use zcli::{Ending, Session, Totals, open_lines};
-use zstage::{Progress, Summary, WriteOptions};
+use zstage::{Progress, Repaired, Summary, WriteOptions};
 use zstore::{Location, Store, Target};
 use zwire::{Exit, Failure, Record, human_counted};
 
@@ -57,7 +57,7 @@ fn repair_output(args: &Args, to: &Target, paths: &[String], session: &mut Sessi
     let mut exit = if failed == 0 { Exit::Done } else { Exit::Partial };
     if !keys.is_empty() {
         let job = Job { source, output: &output, options: &options, write: &options.write };
-        exit = match job.run(&keys, session, &mut totals)? {
+        exit = match job.run(&keys, session, &mut totals)?.outcome.exit {
             Exit::Done => exit,
             other => other,
         };
@@ -88,10 +88,11 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn run(&self, keys: &[String], session: &mut Session, totals: &mut Totals) -> Result<Exit, Failure> {
+    fn run(&self, keys: &[String], session: &mut Session, totals: &mut Totals) -> Result<Repaired, Failure> {
         let fetch = Fetch::new(self.options, Some(self.source), None);
         let listener = session.listener();
-        let outcome = zstage::repair(&fetch, (self.source, self.output), keys, self.write, &listener)?;
+        let repaired = zstage::repair(&fetch, (self.source, self.output), keys, self.write, &listener)?;
+        let outcome = &repaired.outcome;
         if let Summary::Totals(done) = &outcome.summary {
             let summary = fetch.summary(done);
             totals.add(&serde_json::json!(summary));
@@ -100,7 +101,7 @@ impl Job<'_> {
                 listener.emit(&Record::Fetched(fetched(Some(self.source), path, Some(&summary))))?;
             }
         }
-        Ok(outcome.exit)
+        Ok(repaired)
     }
 }
 
@@ -202,8 +203,22 @@ fn repair_entry(entry: &Entry, paths: &[PathBuf], session: &mut Session, totals:
     let write = WriteOptions { keep_journal: entry.checksums(&marker), ..options.write.clone() };
     let output = Location::Local(root);
     let job = Job { source: &source, output: &output, options: &options, write: &write };
-    let exit = job.run(&keys, session, totals)?;
+    let repaired = job.run(&keys, session, totals)?;
+    note_refused(entry, marker, &repaired)?;
+    let exit = repaired.outcome.exit;
     Ok(if keys.len() < paths.len() && exit == Exit::Done { Exit::Partial } else { exit })
+}
+
+/// Enters in the marker of an entry which of its objects stay damaged, so that it does not pass as complete.
+fn note_refused(entry: &Entry, mut marker: Marker, repaired: &Repaired) -> Result<(), Failure> {
+    let written: HashSet<&String> = repaired.written.iter().collect();
+    let before = marker.refused.iter().filter(|key| !written.contains(key));
+    let refused: BTreeSet<String> = before.chain(&repaired.refused).cloned().collect();
+    if refused == marker.refused {
+        return Ok(());
+    }
+    marker.refused = refused;
+    entry.mark(&marker)
 }
 
 /// The source of an entry, and the options with which it was fetched, where the command line has no others.
