@@ -21,8 +21,9 @@ use crate::options::Options;
 /// # Errors
 /// A file that cannot be read, and a store that is not what was fetched.
 pub fn run(args: &Args, file: &Path, session: &mut Session) -> Result<Ending, Failure> {
+    let lines = open_lines(file, &args.source.options(&session.stop))?;
     let (paths, unnamed) =
-        paths(open_lines(file)?).map_err(|error| Failure::new(Exit::Absent, error.to_string()).at(file.display()))?;
+        paths(lines).map_err(|error| Failure::new(Exit::Absent, error.to_string()).at(file.display()))?;
     if unnamed > 0 {
         let text =
             format!("{}: name no object; use zvalidate --missing or --corrupt", human_counted(unnamed, "record"));
