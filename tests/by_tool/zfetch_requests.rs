@@ -139,6 +139,14 @@ fn arrays_are_named_where_nothing_can_be_listed() {
     assert_eq!(harness::tree(&directory.path().join("remote")), harness::tree(&directory.path().join("local")));
     let absent = fetch(&url, "absent", &["--var", "t2m", "--var", "t3m"]).expect(4);
     assert!(absent.stderr.contains("did you mean t2m"), "{}", absent.stderr);
+    // Where none of them is there, no other is known.
+    for names in [&["--var", "nope"][..], &["--var", "/nope/t2m", "--var", "nope"]] {
+        let absent = fetch(&url, "absent", names).expect(4);
+        assert!(absent.stderr.contains("no such array"), "{}", absent.stderr);
+    }
+    // A pattern needs a list.
+    let refused = fetch(&url, "all", &["--var", "t*"]).expect(6);
+    assert!(refused.stderr.contains("cannot list"), "{}", refused.stderr);
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl DocumentCache {
 
     /// Takes these nodes, by their paths without the slash in front, for all that there are.
     pub fn assume(&self, paths: &BTreeSet<String>) {
-        let mut below: HashMap<String, BTreeSet<String>> = HashMap::new();
+        let mut below: HashMap<String, BTreeSet<String>> = HashMap::from([(String::new(), BTreeSet::new())]);
         for path in paths {
             let mut prefix = String::new();
             for name in path.split('/') {

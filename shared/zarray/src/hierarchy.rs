@@ -279,7 +279,8 @@ impl<'a> Hierarchy<'a> {
                 found.insert(path);
             }
         }
-        if !found.is_empty() {
+        // A pattern that may match others needs a list.
+        if !found.is_empty() || !names.iter().any(|name| is_pattern(name)) {
             documents.assume(&found);
         }
         Ok(())
@@ -331,6 +332,11 @@ fn describing(array: &Array) -> Vec<String> {
         ["coordinates", "bounds", "grid_mapping"].into_iter().filter_map(|key| array.attributes.get(key)?.as_str());
     let words = texts.flat_map(|text| text.split_whitespace().map(|word| word.trim_end_matches(':').to_owned()));
     dimensions.chain(words).collect()
+}
+
+/// Whether a name may stand for several.
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?', '[', '{'])
 }
 
 fn go_on(wanted: bool) -> Result<(), Ended> {
