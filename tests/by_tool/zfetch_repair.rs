@@ -307,6 +307,24 @@ fn damaged_objects_of_an_output_are_fetched_again() {
     assert_eq!(tree(&store), before);
 }
 
+/// Whatever the list names: what is not there cannot be repaired.
+#[test]
+fn an_output_that_is_not_there_is_not_repaired() {
+    let directory = directory();
+    let empty = directory.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    for output in [directory.path().join("gone.zarr"), empty] {
+        let inside = output.join("t2m/0.0.0").display().to_string();
+        for line in [inside.as_str(), "/elsewhere/t2m/0.0.0", ""] {
+            let tool = Tool::hermetic("zfetch").arg(fixture(ERA5)).arg("--to").arg(&output);
+            let refused = tool.args(["--repair", "-", "--json"]).run_on(line).expect(4);
+            assert!(refused.stderr.contains(output.to_str().unwrap()), "{line:?}: {}", refused.stderr);
+            assert!(refused.stderr.contains("no store to repair"), "{line:?}: {}", refused.stderr);
+        }
+    }
+    assert!(!directory.path().join("gone.zarr").exists());
+}
+
 #[test]
 fn what_zvalidate_finds_in_the_cache_is_fetched_again() {
     let directory = directory();

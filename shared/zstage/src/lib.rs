@@ -107,7 +107,7 @@ pub use placement::Placement;
 pub use plan_file::{MemoryPlan, PlanFile};
 pub use progress::{NoProgress, Progress};
 pub use repair::{Repaired, repair};
-pub use run::run;
+pub use run::{is_store, run};
 pub use sources::Sources;
 pub use staged_store::StagedStore;
 pub use stats::{ArrayStats, Seen, Stats, Totals, Work};

@@ -433,7 +433,10 @@ impl<W: Writer> Run<'_, W> {
 }
 
 /// Whether a location is a Zarr store.
-fn is_store(location: &Location, options: &StoreOptions) -> Result<bool, StoreError> {
+///
+/// # Errors
+/// The store's.
+pub fn is_store(location: &Location, options: &StoreOptions) -> Result<bool, StoreError> {
     let store = match Store::open_at(location, options) {
         Err(StoreError::Absent { .. } | StoreError::NotADirectory { .. }) => return Ok(false),
         opened => opened?,

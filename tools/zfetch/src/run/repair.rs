@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use zcli::{Ending, Session, Totals, open_lines};
-use zstage::{Progress, Repaired, Summary, WriteOptions};
+use zstage::{Progress, Repaired, Summary, WriteOptions, is_store};
 use zstore::{Location, Store, Target};
 use zwire::{Exit, Failure, Record, human_counted};
 
@@ -44,6 +44,10 @@ fn repair_output(args: &Args, to: &Target, paths: &[String], session: &mut Sessi
     };
     let options = args.options(&session.stop, |text| session.status.warn(text))?;
     let output = Location::output(to)?;
+    if !is_store(&output, &options.write.store)? {
+        let failure = Failure::new(Exit::Absent, "no store to repair").at(&output);
+        return Err(failure.hint("leave out --repair to fetch it"));
+    }
     let (mut keys, mut failed) = (Vec::new(), 0);
     for path in paths {
         match key_in(&output, path) {
