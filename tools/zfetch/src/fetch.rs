@@ -1,12 +1,12 @@
 //! What `zfetch` adds to the common writer: a crop of the source, and the record of each array.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use zarray::Array;
 use zstage::{ArrayPlan, ArrayStats, Begin, Checks, Sources, Totals, Writer};
-use zstore::{Store, Target};
+use zstore::{METADATA, Store, Target};
 use zwire::{Exit, Failure, FetchRecord, FetchSummary, FetchedRecord, PlanRecord, Record, human_bytes};
 
 use crate::cache::{Document, documents};
@@ -85,8 +85,8 @@ impl<'a> Fetch<'a> {
         ))
     }
 
-    /// The documents of the arrays that go into the cache, as they were before these were fetched; none if consolidated metadata has
-    /// them all.
+    /// The documents of the root, and those of the arrays unless consolidated metadata has them all, as they were before what goes into
+    /// the cache was fetched.
     pub fn documents(&self) -> Vec<Document> {
         self.documents.lock().clone()
     }
@@ -96,7 +96,14 @@ impl<'a> Fetch<'a> {
         let source = Source::read(sources, self.options.write.memory_bytes / 2)?;
         let axes = source.select(&self.options.select)?;
         if self.room.is_some() {
-            *self.documents.lock() = documents(source.store, source.documents(&axes), &sources.pool)?;
+            // Those that were read are not asked for again.
+            let root = METADATA.into_iter().chain([".zattrs"]).map(str::to_owned);
+            let keys = root.chain(source.documents(&axes)).collect::<BTreeSet<_>>();
+            let stat = |key: &str| match sources.hierarchy.stat(key) {
+                Some(stat) => Ok(stat),
+                None => source.store.stat(key),
+            };
+            *self.documents.lock() = documents(keys.into_iter().collect(), stat, &sources.pool)?;
         }
         Ok(source.crop(&axes, &self.options.select))
     }

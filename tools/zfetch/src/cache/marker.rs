@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use zarray::Pool;
-use zstore::{Location, Store};
+use zstore::{Location, Stat, Store, StoreError};
 use zwire::{Failure, human_counted};
 
 /// Version of entries: others are not found.
@@ -101,17 +101,21 @@ impl Marker {
     }
 
     fn now(&self, store: &Store, pool: &Pool) -> Result<Vec<Document>, Failure> {
-        documents(store, self.documents.iter().map(|(key, _)| key.clone()).collect(), pool)
+        documents(self.documents.iter().map(|(key, _)| key.clone()).collect(), |key| store.stat(key), pool)
     }
 }
 
-/// Documents as they are now.
+/// Documents as `stat` finds them.
 ///
 /// # Errors
-/// The store's.
-pub fn documents(store: &Store, keys: Vec<String>, pool: &Pool) -> Result<Vec<Document>, Failure> {
+/// Those of `stat`.
+pub fn documents(
+    keys: Vec<String>,
+    stat: impl Fn(&str) -> Result<Option<Stat>, StoreError> + Sync,
+    pool: &Pool,
+) -> Result<Vec<Document>, Failure> {
     let look = |key: String| -> Result<Document, Failure> {
-        let stat = store.stat(&key)?;
+        let stat = stat(&key)?;
         Ok((key, stat.map(|stat| (stat.size, stat.tag))))
     };
     pool.map(keys, look).into_iter().collect()
