@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::{Break, Fault, ObjectServer, Outcome, Tool, content, copy_tree, fixture, fixtures, tree};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const WEATHER: &str = "weather-v2.zarr";
@@ -327,6 +327,46 @@ fn arrays_that_were_cut_are_verified_too() {
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&chunk, bytes).unwrap();
     cache_command(&["verify"], &cache).run().expect(1);
+}
+
+/// A selection cuts the shards of the coordinate inside of their inner chunks: they are encoded again.
+#[test]
+fn shards_that_were_cut_are_verified_too() {
+    let directory = directory();
+    let (source, cache) = (directory.path().join("in.zarr"), directory.path().join("cache"));
+    let array = |name: &str, chunk: u64, codecs: Value| {
+        let metadata = json!({
+            "zarr_format": 3, "node_type": "array", "shape": [64], "data_type": "uint8", "fill_value": 255,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [chunk]}},
+            "chunk_key_encoding": {"name": "default"}, "dimension_names": ["y"], "attributes": {}, "codecs": codecs});
+        fs::create_dir_all(source.join(name).join("c")).unwrap();
+        fs::write(source.join(name).join("zarr.json"), metadata.to_string()).unwrap();
+    };
+    let sharding = json!([{"name": "sharding_indexed", "configuration": {
+        "chunk_shape": [8], "codecs": [{"name": "bytes"}], "index_location": "end",
+        "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}]}}]);
+    array("a", 3, json!([{"name": "bytes"}]));
+    array("y", 32, sharding);
+    fs::write(source.join("zarr.json"), r#"{"zarr_format": 3, "node_type": "group", "attributes": {}}"#).unwrap();
+    for number in 0..22 {
+        fs::write(source.join(format!("a/c/{number}")), [number; 3]).unwrap();
+    }
+    for number in 0..2_u8 {
+        let mut shard: Vec<u8> = (0..32).map(|at| number * 32 + at).collect();
+        (0..4_u64).for_each(|inner| shard.extend([inner * 8, 8].map(u64::to_le_bytes).concat()));
+        fs::write(source.join(format!("y/c/{number}")), shard).unwrap();
+    }
+    let tool = Tool::hermetic("zfetch").arg(&source).arg("--cache").arg(&cache).arg("--json");
+    let fetched = tool.args(["--isel", "y=4:13"]).run().expect(0);
+    assert!(fetched.summary()["recoded"].as_u64().unwrap() > 0, "{}", fetched.stdout);
+    let verified = cache_command(&["verify"], &cache).run().expect(0);
+    assert_eq!(verified.summary()["verified"], fetched.summary()["objects"]);
+    let shard = path_of(&fetched).join("y/c/0");
+    let mut bytes = fs::read(&shard).unwrap();
+    bytes[2] ^= 1;
+    fs::write(&shard, bytes).unwrap();
+    let found = cache_command(&["verify"], &cache).run().expect(1);
+    assert!(found.of_type("error")[0]["error"].as_str().unwrap().contains("CRC-32C"), "{}", found.stdout);
 }
 
 #[test]

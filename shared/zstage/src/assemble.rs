@@ -302,6 +302,7 @@ impl<'a> Assembly<'a> {
         self.task.compare_earlier(self.plan, self.item, self.outcome.crc32c)?;
         let output = self.task.output(self.plan);
         let stat = output.put(key, &self.buffers.encoded)?;
+        self.outcome.stored_crc32c = Some(crc32c(&self.buffers.encoded));
         scratch.seconds.write += timer.lap();
         if self.verify {
             let stored = output.get(key, &mut scratch.stored)?.is_some() && scratch.stored == self.buffers.encoded;
@@ -351,6 +352,7 @@ impl<'a> Assembly<'a> {
         let expected = crc32c_combine(crc32c(&end.start), body, len + end.append.len());
         self.task.compare_earlier(self.plan, self.item, self.outcome.crc32c)?;
         let written = upload.finish(&end.start)?;
+        self.outcome.stored_crc32c = Some(expected);
         let output = self.task.output(self.plan);
         if self.verify && checksum_of(output, key, &mut scratch.stored)? != Some(expected) {
             return Err(self.failed("the stored bytes differ from those written"));

@@ -123,6 +123,7 @@ pub fn assemble_texts(
         recompressed: true,
         uncompressed_bytes: decoded.len() as u64,
         crc32c: sum,
+        stored_crc32c: Some(crc32c(&encoded)),
         ..Outcome::default()
     })
 }

@@ -349,6 +349,7 @@ impl Workers<'_> {
             tag: written.tag,
             decoded_bytes: outcome.uncompressed_bytes,
             crc32c: outcome.crc32c,
+            stored_crc32c: outcome.stored_crc32c,
             objects: 1,
             verified: outcome.verified,
         })

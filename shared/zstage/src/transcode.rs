@@ -64,6 +64,8 @@ pub struct Outcome {
     pub uncompressed_bytes: u64,
     /// CRC-32C of the decoded bytes, or of the stored bytes if copied.
     pub crc32c: u32,
+    /// CRC-32C of the stored bytes of what was encoded.
+    pub stored_crc32c: Option<u32>,
     /// Whether any part of it was compressed again.
     pub recompressed: bool,
     pub verified: bool,
