@@ -55,6 +55,7 @@ fn damaged_objects_of_the_cache_are_fetched_again() {
         };
         let repaired = repair(&lines.join("\n")).expect(0);
         assert_eq!(repaired.summary()["objects"], 3, "{repaired:?}");
+        assert_eq!(repaired.summary()["unknown_versions"], 0, "{repaired:?}");
         assert_eq!(path_of(&repaired), store);
         let asked: Vec<_> =
             server.served().split_off(served).into_iter().filter(|asked| asked.key.contains("t2m/1")).collect();
@@ -291,6 +292,10 @@ fn damaged_objects_of_an_output_are_fetched_again() {
     let lines: Vec<String> = damaged.iter().map(|path| path.display().to_string()).collect();
     let repaired = command(&["--repair", "-"]).run_on(&lines.join("\n")).expect(0);
     assert_eq!((repaired.summary()["objects"].as_u64(), path_of(&repaired)), (Some(3), store.clone()));
+    // No checksums are kept beside an output: another version would not be noticed.
+    assert_eq!(repaired.summary()["unknown_versions"], 3, "{}", repaired.stdout);
+    assert_eq!(repaired.of_type("fetched")[0]["unknown_versions"], 3, "{}", repaired.stdout);
+    assert!(repaired.stderr.contains("3 objects: no checksums were kept"), "{}", repaired.stderr);
     let asked = server.served().split_off(served).into_iter().filter(|asked| asked.key.contains("t2m/1")).count();
     assert_eq!((asked, tree(&store) == before), (3, true));
     assert!(!directory.path().join("out.zarr.plan").exists());

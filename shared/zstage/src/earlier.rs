@@ -27,6 +27,8 @@ pub struct Compared {
     pub refused: Vec<String>,
     /// Objects with other bytes than before, which were written.
     pub changed: Vec<String>,
+    /// Number of the objects of which no checksum is known, so that another version was not noticed.
+    pub unknown: u64,
 }
 
 impl Earlier {
@@ -51,7 +53,10 @@ impl Earlier {
         key: &str,
         place: impl FnOnce() -> String,
     ) -> Result<(), Failure> {
-        let Some(before) = unit.and_then(|unit| self.sums.get(&(path.to_owned(), unit))) else { return Ok(()) };
+        let Some(before) = unit.and_then(|unit| self.sums.get(&(path.to_owned(), unit))) else {
+            self.seen.lock().unknown += 1;
+            return Ok(());
+        };
         if *before == sum {
             return Ok(());
         }
@@ -107,7 +112,8 @@ mod tests {
         stops.compare(("/a", Some(2)), 8, "a/2", place).expect("not known");
         let refused = stops.compare(("/a", Some(1)), 8, "a/1", place).expect_err("differs");
         assert_eq!((refused.exit, refused.to_string().contains("s3://b/a/1")), (Exit::No, true));
-        assert_eq!(stops.compared().refused, ["a/1"]);
+        let compared = stops.compared();
+        assert_eq!((compared.refused, compared.unknown), (vec!["a/1".to_owned()], 1));
         let takes = earlier(OnChange::Refetch);
         takes.compare(("/a", Some(1)), 8, "a/1", place).expect("is taken");
         let compared = takes.compared();

@@ -31,6 +31,8 @@ pub struct Repaired {
     pub written: Vec<String>,
     /// Keys of those of which the source has another version, so that they were not.
     pub refused: Vec<String>,
+    /// Number of the objects that could not be compared with those before, because no checksum was kept.
+    pub unknown: u64,
 }
 
 /// Writes the objects `keys` of the finished `output` again, from `source`. Each replaces the old one only once it is there and
@@ -55,7 +57,7 @@ pub fn repair<W: Writer>(
     let mut body = tool.body(None, &sources)?;
     let plan = match run.plan_new(&sources, output, &mut body)? {
         Ok(plan) => plan,
-        Err(outcome) => return Ok(Repaired { outcome, written: Vec::new(), refused: Vec::new() }),
+        Err(outcome) => return Ok(Repaired { outcome, written: Vec::new(), refused: Vec::new(), unknown: 0 }),
     };
     plan.check_written(run.format(&body), &written)?;
     let (units, failures) = plan.units_of(keys, &written);
@@ -87,7 +89,7 @@ pub fn repair<W: Writer>(
         add_to_journal(&staged, kept)?;
     }
     let written = plan.written(&staged)?;
-    let Compared { refused, changed } = earlier.compared();
+    let Compared { refused, changed, unknown } = earlier.compared();
     // What was fetched may have been wrong, and mended since.
     if !changed.is_empty() {
         progress.warn(&format!(
@@ -104,7 +106,7 @@ pub fn repair<W: Writer>(
         None if !failures.is_empty() => Exit::Partial,
         None => exit_of(&totals),
     };
-    Ok(Repaired { outcome: Outcome::new(exit, Summary::Totals(totals)), written, refused })
+    Ok(Repaired { outcome: Outcome::new(exit, Summary::Totals(totals)), written, refused, unknown })
 }
 
 /// Adds the segments of the journal to those that were kept of earlier runs: the name of a segment begins with the time of its run.

@@ -71,6 +71,7 @@ impl<'a> Fetch<'a> {
             verified: totals.verified,
             checks: named(&totals.checks),
             resumed: totals.resumed,
+            unknown_versions: None,
             failed: totals.failed,
         }
     }
@@ -205,6 +206,7 @@ pub fn fetched(source: Option<&Target>, path: String, summary: Option<&FetchSumm
         objects: summary.map(|summary| summary.objects),
         missing_objects: summary.map(|summary| summary.missing_objects),
         bytes: summary.map(|summary| summary.bytes),
+        unknown_versions: summary.and_then(|summary| summary.unknown_versions),
         ..FetchedRecord::default()
     }
 }

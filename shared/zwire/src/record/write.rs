@@ -180,6 +180,10 @@ pub struct FetchedRecord {
     /// Stored bytes fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// With `--repair`: objects of which no checksum was kept when they were fetched first, so that another version of the source was
+    /// not noticed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_versions: Option<u64>,
 }
 
 /// An entry of the cache: a store, or a selection of one.

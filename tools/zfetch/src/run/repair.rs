@@ -9,7 +9,7 @@ use serde_json::Value;
 use zcli::{Ending, Session, Totals, open_lines};
 use zstage::{Progress, Repaired, Summary, WriteOptions, is_store};
 use zstore::{Location, Store, Target};
-use zwire::{Exit, Failure, Record, human_counted};
+use zwire::{Exit, Failure, FetchSummary, Record, human_counted};
 
 use crate::cache::{Cache, Entry, Marker, default_directory};
 use crate::cli::Args;
@@ -99,12 +99,17 @@ impl Job<'_> {
         let repaired = zstage::repair(&fetch, (self.source, self.output), keys, self.write, &listener)?;
         let outcome = &repaired.outcome;
         if let Summary::Totals(done) = &outcome.summary {
-            let summary = fetch.summary(done);
+            let summary = FetchSummary { unknown_versions: Some(repaired.unknown), ..fetch.summary(done) };
             totals.add(&serde_json::json!(summary));
             if outcome.exit == Exit::Done {
                 let path = self.output.absolute().to_string();
                 listener.emit(&Record::Fetched(fetched(Some(self.source), path, Some(&summary))))?;
             }
+        }
+        if repaired.unknown > 0 {
+            let objects = human_counted(repaired.unknown, "object");
+            let text = "no checksums were kept when they were fetched first; whether the source has changed since is not known";
+            listener.warn(&format!("{}: {objects}: {text}", self.output));
         }
         Ok(repaired)
     }
