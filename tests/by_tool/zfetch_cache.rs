@@ -191,6 +191,12 @@ fn cache_command(words: &[&str], cache: &Path) -> Tool {
     Tool::hermetic("zfetch").arg("cache").args(words).arg("--cache").arg(cache).arg("--json")
 }
 
+/// The path of a cached store, as scripts ask for it.
+fn cached_path(entry: &str, cache: &Path) -> String {
+    let path = Tool::hermetic("zfetch").args(["cache", "path", entry, "--cache"]).arg(cache).run().expect(0).stdout;
+    path.trim_end().to_owned()
+}
+
 /// The cached stores `a`, `b` and `c`, used in this order.
 fn three(directory: &Path) -> (PathBuf, Vec<String>) {
     let cache = directory.join("cache");
@@ -246,7 +252,7 @@ fn the_least_recently_used_is_evicted_and_what_is_pinned_or_in_use_stays() {
 fn an_entry_that_is_read_is_not_evicted() {
     let directory = directory();
     let (cache, all) = three(directory.path());
-    let path = cache_command(&["path", &all[0]], &cache).run().expect(0).stdout;
+    let path = cached_path(&all[0], &cache);
     // The lock that every one of our readers holds while the store is open.
     let readers = fs::File::open(Path::new(path.trim()).join("../../readers")).unwrap();
     rustix::fs::flock(&readers, rustix::fs::FlockOperation::LockShared).unwrap();
@@ -293,7 +299,7 @@ fn bytes_that_changed_on_the_disk_are_found_without_the_source() {
     for store in ["a", "b", "c"] {
         fs::remove_dir_all(directory.path().join(format!("{store}.zarr"))).unwrap();
     }
-    let path = cache_command(&["path", &all[1]], &cache).run().expect(0).stdout;
+    let path = cached_path(&all[1], &cache);
     let store = Path::new(path.trim());
     let mut chunks =
         tree(&store.join("u10")).into_iter().filter(|(key, bytes)| !key.starts_with('.') && bytes.len() > 20);
@@ -405,8 +411,16 @@ fn names_of_entries_that_do_not_exist_and_other_directories_are_refused() {
     cache_command(&["evict"], &cache).run().expect(2);
     cache_command(&["pin"], &cache).run().expect(2);
     assert_eq!(names(&cache), all);
-    let path = cache_command(&["path"], &cache).run().expect(0).stdout;
-    assert_eq!(Path::new(path.trim()), cache.canonicalize().unwrap());
+    let directory = cache.canonicalize().unwrap();
+    let path = Tool::hermetic("zfetch").args(["cache", "path", "--cache"]).arg(&cache).run().expect(0).stdout;
+    assert_eq!(Path::new(path.trim_end()), directory);
+    let record = cache_command(&["path"], &cache).run().expect(0);
+    assert_eq!(record.of_type("cache")[0]["path"], directory.to_str().unwrap(), "{}", record.stdout);
+    assert_eq!(record.summary()["exit"], 0);
+    // The path of an entry, for people and for programs.
+    let record = cache_command(&["path", &all[0]], &cache).run().expect(0);
+    let entry = &record.of_type("cache_entry")[0];
+    assert_eq!((&entry["name"], &entry["path"]), (&all[0].as_str().into(), &cached_path(&all[0], &cache).into()));
 }
 
 #[test]
@@ -464,7 +478,7 @@ fn a_damaged_journal_is_a_finding_and_the_other_entries_are_verified() {
     let damaged = damaged.replacen("\"path\":\"/t2m\",\"unit\":1,", "\"path\":\"/x\",\"unit\":99999999999999,", 1);
     assert!(damaged.contains("\"/x\""), "{damaged}");
     fs::write(&segment, damaged).unwrap();
-    let store = cache_command(&["path", &all[1]], &cache).run().expect(0).stdout;
+    let store = cached_path(&all[1], &cache);
     fs::write(Path::new(store.trim()).join("t2m/.zarray"), "{").unwrap();
     let found = cache_command(&["verify"], &cache).run().expect(1);
     let states: Vec<bool> =

@@ -119,7 +119,8 @@ pub struct CacheArgs {
     /// What to do
     #[arg(value_name = "ACTION", value_enum)]
     pub action: CacheAction,
-    /// Entries: names as "zfetch cache list" shows them, patterns ("era5_*"), or paths in the cache [default: all]
+    /// Entries: names as "zfetch cache list" shows them, patterns ("era5_*"), or paths in the cache. Without any, list and verify take
+    /// all, path prints the directory of the cache, evict needs --max-size, and pin and unpin are refused
     #[arg(value_name = "ENTRY")]
     pub entries: Vec<String>,
     /// Directory of the cache [default: $ZTOOLS_CACHE, or ztools in $XDG_CACHE_HOME or ~/.cache]
@@ -151,7 +152,7 @@ pub enum CacheAction {
     Pin,
     /// Let entries be evicted again
     Unpin,
-    /// Print the paths of the cached stores, or the directory of the cache
+    /// Print the paths of the cached stores, or the directory of the cache, as plain text; with --json, as records
     Path,
 }
 

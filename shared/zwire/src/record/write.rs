@@ -186,6 +186,15 @@ pub struct FetchedRecord {
     pub unknown_versions: Option<u64>,
 }
 
+/// A cache.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct CacheRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// Its directory.
+    pub path: String,
+}
+
 /// An entry of the cache: a store, or a selection of one.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct CacheEntryRecord {
