@@ -148,6 +148,27 @@ fn arrays_are_named_where_nothing_can_be_listed() {
     assert!(refused.stderr.contains("cannot list"), "{}", refused.stderr);
 }
 
+/// What was selected is in the plan: the parts need to know no more than the output, also of a server that cannot list.
+#[test]
+fn parts_need_only_the_output() {
+    let directory = directory();
+    harness::copy_tree(&fixture("weather-v2.zarr"), &directory.path().join("in.zarr"));
+    fs::remove_file(directory.path().join("in.zarr/.zmetadata")).unwrap();
+    let server = ObjectServer::start(directory.path(), vec![]);
+    let (url, flags) = (server.http_url("in.zarr"), ["--var", "t2m", "--isel", "latitude=3:5"]);
+    let (whole, out) = (directory.path().join("whole"), directory.path().join("out"));
+    let run = |output: &Path, flags: &[&str]| {
+        Tool::hermetic("zfetch").args(flags).arg("--json").arg("--to").arg(output).run()
+    };
+    run(&whole, &[&[url.as_str()], &flags[..]].concat()).expect(0);
+    run(&out, &[&[url.as_str()], &flags[..], &["--prepare", "--parts", "2"]].concat()).expect(0);
+    for part in ["1/2", "2/2"] {
+        run(&out, &["--part", part]).expect(0);
+    }
+    run(&out, &["--finish"]).expect(0);
+    assert_eq!(harness::tree(&out), harness::tree(&whole));
+}
+
 /// What a run needs of the root, it asks for once, and once more before it publishes.
 #[test]
 fn each_document_is_asked_for_once_at_the_start_of_a_run() {

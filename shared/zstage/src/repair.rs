@@ -53,7 +53,7 @@ pub fn repair<W: Writer>(
     let written = Store::open_at(output, &options.store)?;
     // The lock is taken before planning, so that no other run changes the store in between.
     let staged = StagedStore::begin(output, Begin::InPlace, &options.store)?;
-    let sources = run.sources(&stores, output)?;
+    let sources = run.sources(&stores, output, None)?;
     let mut body = tool.body(None, &sources)?;
     let plan = match run.plan_new(&sources, output, &mut body)? {
         Ok(plan) => plan,

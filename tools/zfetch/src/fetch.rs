@@ -121,8 +121,8 @@ impl Writer for Fetch<'_> {
 
     const OUTPUT_FLAG: &'static str = "--to ";
 
-    fn named(&self) -> &[String] {
-        &self.options.select.names
+    fn named(&self, planned: Option<&Crop>) -> Vec<String> {
+        planned.map_or_else(|| self.options.select.names.clone(), Crop::paths)
     }
 
     fn body(&self, planned: Option<&Crop>, sources: &Sources) -> Result<Crop, Failure> {
