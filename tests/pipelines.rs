@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::process::Stdio;
+use std::time::Duration;
 
-use harness::{MakeArray, Tool, fixture, fixtures, tree};
+use harness::{MakeArray, Tool, directory, fixture, fixtures, spawn, tree};
+use rustix::process::Signal;
 
 #[test]
 fn inspect_reads_stores_from_another_inspect() {
@@ -11,6 +13,37 @@ fn inspect_reads_stores_from_another_inspect() {
         Tool::new("zinspect").current_dir(&fixtures()).args(["weather-v2.zarr", "v3-codecs.zarr"]).run().expect(0);
     let second = Tool::new("zinspect").current_dir(&fixtures()).args(["--stores-from", "-"]).run_on(&first.stdout);
     assert_eq!(second.stdout, first.stdout);
+}
+
+/// A pipe that stays open and says nothing holds no run back.
+#[test]
+fn a_signal_ends_a_run_that_waits_for_standard_input() {
+    let directory = directory();
+    let (to, store) = (directory.path().join("out.zarr"), fixture("era5-uk-v2.zarr"));
+    let (to, store) = (to.to_str().unwrap(), store.to_str().unwrap());
+    let runs: [(&str, &[&str]); 9] = [
+        ("zfetch", &["--stores-from", "-", "--cache", to]),
+        ("zfetch", &["--repair", "-", "--cache", to]),
+        ("zfetch", &["--repair", "-", store, "--to", to]),
+        ("zfetch", &["--points", "-", store, "--to", to]),
+        ("zpoint", &["--points", "-", store]),
+        ("zpoint", &["--points", "-", store, "-o", to]),
+        ("zrecompress", &["--stores-from", "-", "--out-dir", to]),
+        ("zvalidate", &["--stores-from", "-", "--write-manifest", to]),
+        ("zinspect", &["--stores-from", "-"]),
+    ];
+    for (tool, arguments) in runs {
+        for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+            let mut silent = Tool::hermetic(tool).args(arguments).arg("--json");
+            silent.0.stdin(Stdio::piped());
+            let mut run = spawn(silent);
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(!run.has_ended(), "{tool} {arguments:?}: {:?}", run.end());
+            run.signal(signal);
+            let outcome = run.end_within(Duration::from_secs(20));
+            assert_eq!(outcome.code, code, "{tool} {arguments:?}: {outcome:?}");
+        }
+    }
 }
 
 /// The advice of `zinspect`, taken, leads to a store of which it has nothing more to say.

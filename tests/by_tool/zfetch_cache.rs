@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::{Break, Fault, ObjectServer, Outcome, Tool, content, copy_tree, fixture, fixtures, tree};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const WEATHER: &str = "weather-v2.zarr";
@@ -191,6 +191,12 @@ fn cache_command(words: &[&str], cache: &Path) -> Tool {
     Tool::hermetic("zfetch").arg("cache").args(words).arg("--cache").arg(cache).arg("--json")
 }
 
+/// The path of a cached store, as scripts ask for it.
+fn cached_path(entry: &str, cache: &Path) -> String {
+    let path = Tool::hermetic("zfetch").args(["cache", "path", entry, "--cache"]).arg(cache).run().expect(0).stdout;
+    path.trim_end().to_owned()
+}
+
 /// The cached stores `a`, `b` and `c`, used in this order.
 fn three(directory: &Path) -> (PathBuf, Vec<String>) {
     let cache = directory.join("cache");
@@ -246,7 +252,7 @@ fn the_least_recently_used_is_evicted_and_what_is_pinned_or_in_use_stays() {
 fn an_entry_that_is_read_is_not_evicted() {
     let directory = directory();
     let (cache, all) = three(directory.path());
-    let path = cache_command(&["path", &all[0]], &cache).run().expect(0).stdout;
+    let path = cached_path(&all[0], &cache);
     // The lock that every one of our readers holds while the store is open.
     let readers = fs::File::open(Path::new(path.trim()).join("../../readers")).unwrap();
     rustix::fs::flock(&readers, rustix::fs::FlockOperation::LockShared).unwrap();
@@ -293,7 +299,7 @@ fn bytes_that_changed_on_the_disk_are_found_without_the_source() {
     for store in ["a", "b", "c"] {
         fs::remove_dir_all(directory.path().join(format!("{store}.zarr"))).unwrap();
     }
-    let path = cache_command(&["path", &all[1]], &cache).run().expect(0).stdout;
+    let path = cached_path(&all[1], &cache);
     let store = Path::new(path.trim());
     let mut chunks =
         tree(&store.join("u10")).into_iter().filter(|(key, bytes)| !key.starts_with('.') && bytes.len() > 20);
@@ -327,6 +333,46 @@ fn arrays_that_were_cut_are_verified_too() {
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&chunk, bytes).unwrap();
     cache_command(&["verify"], &cache).run().expect(1);
+}
+
+/// A selection cuts the shards of the coordinate inside of their inner chunks: they are encoded again.
+#[test]
+fn shards_that_were_cut_are_verified_too() {
+    let directory = directory();
+    let (source, cache) = (directory.path().join("in.zarr"), directory.path().join("cache"));
+    let array = |name: &str, chunk: u64, codecs: Value| {
+        let metadata = json!({
+            "zarr_format": 3, "node_type": "array", "shape": [64], "data_type": "uint8", "fill_value": 255,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [chunk]}},
+            "chunk_key_encoding": {"name": "default"}, "dimension_names": ["y"], "attributes": {}, "codecs": codecs});
+        fs::create_dir_all(source.join(name).join("c")).unwrap();
+        fs::write(source.join(name).join("zarr.json"), metadata.to_string()).unwrap();
+    };
+    let sharding = json!([{"name": "sharding_indexed", "configuration": {
+        "chunk_shape": [8], "codecs": [{"name": "bytes"}], "index_location": "end",
+        "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}]}}]);
+    array("a", 3, json!([{"name": "bytes"}]));
+    array("y", 32, sharding);
+    fs::write(source.join("zarr.json"), r#"{"zarr_format": 3, "node_type": "group", "attributes": {}}"#).unwrap();
+    for number in 0..22 {
+        fs::write(source.join(format!("a/c/{number}")), [number; 3]).unwrap();
+    }
+    for number in 0..2_u8 {
+        let mut shard: Vec<u8> = (0..32).map(|at| number * 32 + at).collect();
+        (0..4_u64).for_each(|inner| shard.extend([inner * 8, 8].map(u64::to_le_bytes).concat()));
+        fs::write(source.join(format!("y/c/{number}")), shard).unwrap();
+    }
+    let tool = Tool::hermetic("zfetch").arg(&source).arg("--cache").arg(&cache).arg("--json");
+    let fetched = tool.args(["--isel", "y=4:13"]).run().expect(0);
+    assert!(fetched.summary()["recoded"].as_u64().unwrap() > 0, "{}", fetched.stdout);
+    let verified = cache_command(&["verify"], &cache).run().expect(0);
+    assert_eq!(verified.summary()["verified"], fetched.summary()["objects"]);
+    let shard = path_of(&fetched).join("y/c/0");
+    let mut bytes = fs::read(&shard).unwrap();
+    bytes[2] ^= 1;
+    fs::write(&shard, bytes).unwrap();
+    let found = cache_command(&["verify"], &cache).run().expect(1);
+    assert!(found.of_type("error")[0]["error"].as_str().unwrap().contains("CRC-32C"), "{}", found.stdout);
 }
 
 #[test]
@@ -365,8 +411,16 @@ fn names_of_entries_that_do_not_exist_and_other_directories_are_refused() {
     cache_command(&["evict"], &cache).run().expect(2);
     cache_command(&["pin"], &cache).run().expect(2);
     assert_eq!(names(&cache), all);
-    let path = cache_command(&["path"], &cache).run().expect(0).stdout;
-    assert_eq!(Path::new(path.trim()), cache.canonicalize().unwrap());
+    let directory = cache.canonicalize().unwrap();
+    let path = Tool::hermetic("zfetch").args(["cache", "path", "--cache"]).arg(&cache).run().expect(0).stdout;
+    assert_eq!(Path::new(path.trim_end()), directory);
+    let record = cache_command(&["path"], &cache).run().expect(0);
+    assert_eq!(record.of_type("cache")[0]["path"], directory.to_str().unwrap(), "{}", record.stdout);
+    assert_eq!(record.summary()["exit"], 0);
+    // The path of an entry, for people and for programs.
+    let record = cache_command(&["path", &all[0]], &cache).run().expect(0);
+    let entry = &record.of_type("cache_entry")[0];
+    assert_eq!((&entry["name"], &entry["path"]), (&all[0].as_str().into(), &cached_path(&all[0], &cache).into()));
 }
 
 #[test]
@@ -424,7 +478,7 @@ fn a_damaged_journal_is_a_finding_and_the_other_entries_are_verified() {
     let damaged = damaged.replacen("\"path\":\"/t2m\",\"unit\":1,", "\"path\":\"/x\",\"unit\":99999999999999,", 1);
     assert!(damaged.contains("\"/x\""), "{damaged}");
     fs::write(&segment, damaged).unwrap();
-    let store = cache_command(&["path", &all[1]], &cache).run().expect(0).stdout;
+    let store = cached_path(&all[1], &cache);
     fs::write(Path::new(store.trim()).join("t2m/.zarray"), "{").unwrap();
     let found = cache_command(&["verify"], &cache).run().expect(1);
     let states: Vec<bool> =

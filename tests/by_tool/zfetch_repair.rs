@@ -55,6 +55,7 @@ fn damaged_objects_of_the_cache_are_fetched_again() {
         };
         let repaired = repair(&lines.join("\n")).expect(0);
         assert_eq!(repaired.summary()["objects"], 3, "{repaired:?}");
+        assert_eq!(repaired.summary()["unknown_versions"], 0, "{repaired:?}");
         assert_eq!(path_of(&repaired), store);
         let asked: Vec<_> =
             server.served().split_off(served).into_iter().filter(|asked| asked.key.contains("t2m/1")).collect();
@@ -154,6 +155,89 @@ fn a_repaired_chunk_of_another_version_is_reported() {
     assert!(!repair(&[]).expect(0).stderr.contains("other bytes"), "as it was the last time");
 }
 
+/// A store with an array in four chunks and a coordinate in one, which a selection cuts: it is encoded again.
+fn write_cut(store: &Path) {
+    let array = |shape: &[u64], chunks: &[u64], dimensions: &[&str]| {
+        let metadata = serde_json::json!({
+            "zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": "<f4", "fill_value": "NaN", "order": "C",
+            "filters": null, "compressor": null,
+        });
+        (metadata.to_string(), serde_json::json!({"_ARRAY_DIMENSIONS": dimensions}).to_string())
+    };
+    fs::create_dir_all(store).unwrap();
+    fs::write(store.join(".zgroup"), r#"{"zarr_format": 2}"#).unwrap();
+    let arrays = [("a", array(&[8, 8], &[2, 8], &["y", "x"])), ("y", array(&[8], &[8], &["y"]))];
+    for (name, (metadata, attributes)) in arrays {
+        fs::create_dir_all(store.join(name)).unwrap();
+        fs::write(store.join(name).join(".zarray"), metadata).unwrap();
+        fs::write(store.join(name).join(".zattrs"), attributes).unwrap();
+    }
+    for row in 0..4 {
+        write_values(&store.join(format!("a/{row}.0")), 16, row as f32);
+    }
+    write_values(&store.join("y/0"), 8, 0.0);
+}
+
+/// Writes a chunk of so many ascending values.
+fn write_values(chunk: &Path, count: usize, first: f32) {
+    let values = (0..count).flat_map(|number| (first + number as f32).to_le_bytes());
+    fs::write(chunk, values.collect::<Vec<u8>>()).unwrap();
+}
+
+/// With `--on-change stop`, nothing of another version takes the place of what is there, and what was found damaged stays so: the
+/// entry does not pass as complete.
+#[test]
+fn a_refused_object_is_not_put_in_place_and_its_entry_is_not_complete() {
+    let directory = directory();
+    let (source, cache) = (directory.path().join("in.zarr"), directory.path().join("cache"));
+    write_cut(&source);
+    let fetch = |more: &[&str]| {
+        let tool = Tool::hermetic("zfetch").arg(&source).args(["--json", "--isel", "y=1:3", "--cache"]).arg(&cache);
+        tool.args(more).run()
+    };
+    let store = path_of(&fetch(&[]).expect(0));
+    let listed = ["a/0.0", "a/1.0", "y/0"].map(|key| store.join(key));
+    let before = listed.clone().map(|chunk| fs::read(chunk).unwrap());
+    let damage = || listed.iter().for_each(|chunk| fs::write(chunk, b"damaged").unwrap());
+    let change = |first: f32| {
+        write_values(&source.join("a/1.0"), 16, first);
+        write_values(&source.join("y/0"), 8, first);
+    };
+    let repair = |more: &[&str]| {
+        let tool = Tool::hermetic("zfetch").args(["--repair", "-", "--json", "--cache"]).arg(&cache).args(more);
+        tool.run_on(&listed.clone().map(|chunk| chunk.display().to_string()).join("\n"))
+    };
+    let entry = || {
+        let list = Tool::hermetic("zfetch").args(["cache", "list", "--json", "--cache"]).arg(&cache).run();
+        list.expect(0).of_type("cache_entry")[0].clone()
+    };
+    damage();
+    change(100.0);
+    let stopped = repair(&["--on-change", "stop"]).expect(3);
+    assert_eq!(stopped.of_type("error").len(), 2, "{}", stopped.stdout);
+    assert_eq!(stopped.summary()["objects"], 1, "{}", stopped.stdout);
+    assert_eq!(fs::read(&listed[0]).unwrap(), before[0], "it has not changed");
+    for chunk in &listed[1..] {
+        assert_eq!(fs::read(chunk).unwrap(), b"damaged", "{} is refused", chunk.display());
+    }
+    assert_eq!(entry()["complete"], false, "{}", entry());
+    let offline = fetch(&["--offline"]).expect(4);
+    assert!(offline.stderr.contains("not in the cache"), "{}", offline.stderr);
+    // Refused again; once they are taken, it is complete.
+    assert_eq!(repair(&["--on-change", "stop"]).expect(3).of_type("error").len(), 2);
+    repair(&[]).expect(0);
+    assert_eq!(entry()["complete"], true, "{}", entry());
+    assert_eq!(fetch(&[]).expect(0).of_type("fetched")[0]["already_complete"], true);
+    // Refused, and the whole fetched again beside it.
+    damage();
+    change(200.0);
+    repair(&["--on-change", "stop"]).expect(3);
+    let fetched = fetch(&[]).expect(0);
+    assert_eq!(fetched.of_type("fetched")[0]["already_complete"], false, "{}", fetched.stdout);
+    assert_ne!(path_of(&fetched), store);
+    assert_eq!(fetch(&[]).expect(0).of_type("fetched")[0]["already_complete"], true);
+}
+
 /// Rewritten with the same bytes, it has another time and says the same.
 #[test]
 fn a_repair_takes_a_source_that_was_rewritten_without_a_change() {
@@ -208,6 +292,10 @@ fn damaged_objects_of_an_output_are_fetched_again() {
     let lines: Vec<String> = damaged.iter().map(|path| path.display().to_string()).collect();
     let repaired = command(&["--repair", "-"]).run_on(&lines.join("\n")).expect(0);
     assert_eq!((repaired.summary()["objects"].as_u64(), path_of(&repaired)), (Some(3), store.clone()));
+    // No checksums are kept beside an output: another version would not be noticed.
+    assert_eq!(repaired.summary()["unknown_versions"], 3, "{}", repaired.stdout);
+    assert_eq!(repaired.of_type("fetched")[0]["unknown_versions"], 3, "{}", repaired.stdout);
+    assert!(repaired.stderr.contains("3 objects: no checksums were kept"), "{}", repaired.stderr);
     let asked = server.served().split_off(served).into_iter().filter(|asked| asked.key.contains("t2m/1")).count();
     assert_eq!((asked, tree(&store) == before), (3, true));
     assert!(!directory.path().join("out.zarr.plan").exists());
@@ -222,6 +310,24 @@ fn damaged_objects_of_an_output_are_fetched_again() {
         Tool::hermetic("zfetch").args(["--repair", "-", "--json", "--to"]).arg(&store).run_on(&lines[0]).expect(2);
     assert!(nothing.stderr.contains("--repair needs the store"), "{}", nothing.stderr);
     assert_eq!(tree(&store), before);
+}
+
+/// Whatever the list names: what is not there cannot be repaired.
+#[test]
+fn an_output_that_is_not_there_is_not_repaired() {
+    let directory = directory();
+    let empty = directory.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    for output in [directory.path().join("gone.zarr"), empty] {
+        let inside = output.join("t2m/0.0.0").display().to_string();
+        for line in [inside.as_str(), "/elsewhere/t2m/0.0.0", ""] {
+            let tool = Tool::hermetic("zfetch").arg(fixture(ERA5)).arg("--to").arg(&output);
+            let refused = tool.args(["--repair", "-", "--json"]).run_on(line).expect(4);
+            assert!(refused.stderr.contains(output.to_str().unwrap()), "{line:?}: {}", refused.stderr);
+            assert!(refused.stderr.contains("no store to repair"), "{line:?}: {}", refused.stderr);
+        }
+    }
+    assert!(!directory.path().join("gone.zarr").exists());
 }
 
 #[test]

@@ -66,6 +66,14 @@ impl Consolidated {
         Ok(Consolidated { text, format: ZarrFormat::V3, spans })
     }
 
+    /// The key of the document.
+    pub fn key(&self) -> &'static str {
+        match self.format {
+            ZarrFormat::V2 => ".zmetadata",
+            ZarrFormat::V3 => "zarr.json",
+        }
+    }
+
     /// The document.
     pub fn text(&self) -> &[u8] {
         &self.text

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use zstore::{Store, StoreError, Trail};
+use zstore::{Stat, Store, StoreError, Trail};
 
 use crate::consolidated::{Consolidated, Span, inline_copies};
 use crate::coverage::{COVERAGE, Fetched};
@@ -48,14 +48,14 @@ impl<'a> Hierarchy<'a> {
         Hierarchy::open_with(store, pool, consolidated, None)
     }
 
-    /// As [`Hierarchy::open`], for a run that needs the documents several times: without consolidated metadata, they are kept.
+    /// As [`Hierarchy::open`], for a run that needs the documents several times: they are kept.
     ///
     /// # Errors
     /// As [`Hierarchy::open`].
     pub fn open_and_keep(store: &'a Store, pool: &Pool, consolidated: bool) -> Result<Hierarchy<'a>, ZarrError> {
-        let mut hierarchy = Hierarchy::open_with(store, pool, consolidated, Some(DocumentCache::default()))?;
-        if hierarchy.consolidated.is_some() {
-            hierarchy.documents = None;
+        let hierarchy = Hierarchy::open_with(store, pool, consolidated, Some(DocumentCache::default()))?;
+        if let (Some(documents), Some(consolidated)) = (&hierarchy.documents, &hierarchy.consolidated) {
+            documents.drop_text(consolidated.key());
         }
         Ok(hierarchy)
     }
@@ -69,10 +69,10 @@ impl<'a> Hierarchy<'a> {
         // Asked for together: one round trip, not four.
         let keys = vec!["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs", ".nczarr", COVERAGE];
         let mut found = Vec::new();
-        for answer in pool.map(keys, |key| read(store, key).map(|text| (key, text))) {
-            let (key, text) = answer?;
-            documents.iter().for_each(|documents| documents.keep(key, text.as_deref()));
-            found.push(text);
+        for answer in pool.map(keys, |key| read(store, key).map(|document| (key, document))) {
+            let (key, document) = answer?;
+            documents.iter().for_each(|documents| documents.keep(key, document.as_ref()));
+            found.push(document.map(|(_, text)| text));
         }
         let [v3, zmetadata, zgroup, zarray, zattrs, nczarr, coverage] = <[_; 7]>::try_from(found).unwrap_or_default();
         let fetched = Fetched::of(store, coverage)?;
@@ -249,8 +249,26 @@ impl<'a> Hierarchy<'a> {
     /// # Errors
     /// The store's.
     pub fn document(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match &self.documents {
-            Some(documents) => documents.document(self.store, key),
+        match (&self.documents, &self.consolidated) {
+            (Some(_), Some(consolidated)) if consolidated.key() == key => Ok(Some(consolidated.text().to_vec())),
+            (Some(documents), _) => documents.document(self.store, key),
+            (None, _) => Ok(read(self.store, key)?.map(|(_, text)| text)),
+        }
+    }
+
+    /// Size and tag of a metadata document as it was read; `None` if it was not, or if documents are not kept.
+    pub fn stat(&self, key: &str) -> Option<Option<Stat>> {
+        self.documents.as_ref()?.stat(key)
+    }
+
+    /// A metadata document with its size and tag: as it was read, if documents are kept. `None` if there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn tagged_document(&self, key: &str) -> Result<Option<(Stat, Vec<u8>)>, StoreError> {
+        match self.stat(key) {
+            Some(None) => Ok(None),
+            Some(Some(stat)) => Ok(self.document(key)?.map(|text| (stat, text))),
             None => read(self.store, key),
         }
     }
@@ -261,9 +279,9 @@ impl<'a> Hierarchy<'a> {
     /// # Errors
     /// Metadata that is invalid; the store's.
     pub fn find_named(&self, names: &[String]) -> Result<(), ZarrError> {
-        let Some(documents) = self.documents.as_ref().filter(|_| matches!(self.root, Node::Group(_))) else {
-            return Ok(());
-        };
+        // Consolidated metadata has them all.
+        let is_walked = self.consolidated.is_none() && matches!(self.root, Node::Group(_));
+        let Some(documents) = self.documents.as_ref().filter(|_| is_walked) else { return Ok(()) };
         if names.is_empty() || !matches!(self.directories(""), Err(StoreError::NotListable { .. })) {
             return Ok(());
         }
@@ -279,7 +297,8 @@ impl<'a> Hierarchy<'a> {
                 found.insert(path);
             }
         }
-        if !found.is_empty() {
+        // A pattern that may match others needs a list.
+        if !found.is_empty() || !names.iter().any(|name| is_pattern(name)) {
             documents.assume(&found);
         }
         Ok(())
@@ -331,6 +350,11 @@ fn describing(array: &Array) -> Vec<String> {
         ["coordinates", "bounds", "grid_mapping"].into_iter().filter_map(|key| array.attributes.get(key)?.as_str());
     let words = texts.flat_map(|text| text.split_whitespace().map(|word| word.trim_end_matches(':').to_owned()));
     dimensions.chain(words).collect()
+}
+
+/// Whether a name may stand for several.
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?', '[', '{'])
 }
 
 fn go_on(wanted: bool) -> Result<(), Ended> {

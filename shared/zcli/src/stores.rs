@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use zstore::{StoreOptions, Target};
+use zstore::{StoreOptions, Target, standard_input};
 use zwire::Failure;
 
 use crate::Session;
@@ -120,28 +120,30 @@ fn each_store(
     for name in named {
         see_all(Found { store: name.clone(), path: None, origin: Origin::Argument })?;
     }
-    from.map_or(Ok(()), |path| each_line(path, see_all))
+    from.map_or(Ok(()), |path| each_line(path, options, see_all))
 }
 
-/// Opens a file of lines; "-" is standard input.
+/// Opens a file of lines; "-" is standard input, of which reads fail once the process is asked to stop.
 ///
 /// # Errors
 /// [`zwire::Exit::Absent`].
-pub fn open_lines(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
+pub fn open_lines(path: &Path, options: &StoreOptions) -> Result<Box<dyn BufRead>, Failure> {
     let place = path.display().to_string();
-    match place.as_str() {
-        "-" => Ok(Box::new(io::stdin().lock())),
-        _ => match File::open(path) {
-            Ok(file) => Ok(Box::new(BufReader::new(file))),
-            Err(error) => Err(Failure::new(zwire::Exit::Absent, error.to_string()).at(&place)),
-        },
-    }
+    let opened: io::Result<Box<dyn BufRead>> = match place.as_str() {
+        "-" => standard_input(&options.stop).map(|input| Box::new(input) as _),
+        _ => File::open(path).map(|file| Box::new(BufReader::new(file)) as _),
+    };
+    opened.map_err(|error| Failure::new(zwire::Exit::Absent, error.to_string()).at(&place))
 }
 
-fn each_line(path: &Path, mut see: impl FnMut(Found) -> Result<(), Failure>) -> Result<(), Failure> {
+fn each_line(
+    path: &Path,
+    options: &StoreOptions,
+    mut see: impl FnMut(Found) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let place = path.display().to_string();
     let failed = |error: io::Error| Failure::new(zwire::Exit::Absent, error.to_string()).at(&place);
-    for (number, line) in open_lines(path)?.split(b'\n').enumerate() {
+    for (number, line) in open_lines(path, options)?.split(b'\n').enumerate() {
         let line = line.map_err(failed)?;
         let found = found_in(&line);
         let found = found.map_err(|what| Failure::usage(format!("line {}: {what}", number + 1)).at(&place))?;

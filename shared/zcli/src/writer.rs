@@ -58,7 +58,8 @@ pub struct WriterFlags {
     /// Maximum work lost in a crash: how often finished work is flushed to disk and recorded in the journal
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub checkpoint: Duration,
-    /// Write only the plan for SRC to DST, divided into --parts parts
+    /// Write only the plan for SRC to DST, divided into --parts parts. It holds no password or signature of the URL of SRC: where there
+    /// is one, give SRC to each part and to --finish again
     #[arg(long, group = "of_parts", requires = "parts", conflicts_with_all = ["resume", "dry_run", "status", "finish"], help_heading = MANY)]
     pub prepare: bool,
     /// Number of parts, with --prepare or --part-index

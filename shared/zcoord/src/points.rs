@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use zstore::{StoreOptions, standard_input};
 use zwire::{Exit, Failure};
 
 use crate::point::Point;
@@ -39,7 +40,7 @@ impl Points {
     }
 
     /// The points of a command line: pairs of `--lat` and `--lon`, numbered from 0, then those of `file` (`-` is standard
-    /// input).
+    /// input, of which reads fail once the process is asked to stop).
     ///
     /// # Errors
     /// Usage failures: no points, a latitude without longitude, an invalid line (with its number).
@@ -48,6 +49,7 @@ impl Points {
         longitudes: &[f64],
         file: Option<&Path>,
         bad: &mut BadLines,
+        options: &StoreOptions,
     ) -> Result<Points, Failure> {
         if latitudes.len() != longitudes.len() {
             let count = |values: &[f64], noun: &str| zwire::human_counted(values.len() as u64, noun);
@@ -62,7 +64,7 @@ impl Points {
             points.longitudes.push(*longitude);
         }
         if let Some(path) = file {
-            points.read(path, bad)?;
+            points.read(path, bad, options)?;
         }
         if let (true, Some(path)) = (points.is_empty(), file) {
             let what = if bad.count == 0 { "has no points below its header" } else { "has no valid points" };
@@ -74,15 +76,13 @@ impl Points {
         Ok(points)
     }
 
-    fn read(&mut self, path: &Path, bad: &mut BadLines) -> Result<(), Failure> {
+    fn read(&mut self, path: &Path, bad: &mut BadLines, options: &StoreOptions) -> Result<(), Failure> {
         let name = path.display().to_string();
-        let reader: Box<dyn Read> = match name.as_str() {
-            "-" => Box::new(io::stdin().lock()),
-            _ => {
-                let file = File::open(path);
-                Box::new(file.map_err(|error| Failure::new(Exit::Absent, error.to_string()).at(&name))?)
-            }
+        let opened: io::Result<Box<dyn Read>> = match name.as_str() {
+            "-" => standard_input(&options.stop).map(|input| Box::new(input) as _),
+            _ => File::open(path).map(|file| Box::new(file) as _),
         };
+        let reader = opened.map_err(|error| Failure::new(Exit::Absent, error.to_string()).at(&name))?;
         self.read_csv(reader, bad).and_then(|()| bad.failure()).map_err(|failure| failure.at(&name))
     }
 
@@ -319,7 +319,9 @@ mod tests {
 
     #[test]
     fn flags_come_in_pairs() {
-        let gather = |lat: &[f64], lon: &[f64]| Points::gather(lat, lon, None, &mut BadLines::default());
+        let gather = |lat: &[f64], lon: &[f64]| {
+            Points::gather(lat, lon, None, &mut BadLines::default(), &StoreOptions::default())
+        };
         assert_eq!(gather(&[51.5, -90.0], &[0.0, 359.9]).expect("points").ids, ["0", "1"]);
         assert!(gather(&[1.0], &[]).expect_err("one").to_string().contains("1 latitude and 0 longitudes"));
         assert!(gather(&[], &[]).is_err());

@@ -43,9 +43,9 @@ pub fn assemble(
     let index = plan.index(grid, unit);
     let object = Subset::chunk(&index, grid.chunk_shape());
     if Elements::of(&plan.array).is_ok_and(|elements| elements.itemsize == Itemsize::Variable) {
-        return assemble_texts(task, plan, &index, regions, verify, scratch);
+        return assemble_texts(task, plan, item, &index, regions, verify, scratch);
     }
-    let mut assembly = Assembly::new(task, plan, verify, std::mem::take(&mut scratch.assembly))?;
+    let mut assembly = Assembly::new(task, plan, item, verify, std::mem::take(&mut scratch.assembly))?;
     let done = match &plan.array.chain.sharding {
         None => assembly.chunk(regions, &object, scratch).and_then(|present| match present {
             true => assembly.put(&plan.output_key(&index), scratch).map(Some),
@@ -75,6 +75,7 @@ pub fn assemble(
 struct Assembly<'a> {
     task: &'a Task<'a>,
     plan: &'a ArrayPlan,
+    item: &'a Item,
     encoding: Encoding,
     elements: Elements,
     itemsize: usize,
@@ -91,6 +92,7 @@ impl<'a> Assembly<'a> {
     fn new(
         task: &'a Task<'a>,
         plan: &'a ArrayPlan,
+        item: &'a Item,
         verify: bool,
         buffers: AssemblyBuffers,
     ) -> Result<Assembly<'a>, Failure> {
@@ -104,6 +106,7 @@ impl<'a> Assembly<'a> {
         Ok(Assembly {
             task,
             plan,
+            item,
             encoding,
             elements,
             itemsize,
@@ -296,8 +299,10 @@ impl<'a> Assembly<'a> {
 
     fn put(&mut self, key: &str, scratch: &mut WorkerScratch) -> Result<Stat, Failure> {
         let mut timer = Timer::start();
+        self.task.compare_earlier(self.plan, self.item, self.outcome.crc32c)?;
         let output = self.task.output(self.plan);
         let stat = output.put(key, &self.buffers.encoded)?;
+        self.outcome.stored_crc32c = Some(crc32c(&self.buffers.encoded));
         scratch.seconds.write += timer.lap();
         if self.verify {
             let stored = output.get(key, &mut scratch.stored)?.is_some() && scratch.stored == self.buffers.encoded;
@@ -345,7 +350,9 @@ impl<'a> Assembly<'a> {
         upload.write(&end.append)?;
         let body = crc32c_append(checksum, &end.append);
         let expected = crc32c_combine(crc32c(&end.start), body, len + end.append.len());
+        self.task.compare_earlier(self.plan, self.item, self.outcome.crc32c)?;
         let written = upload.finish(&end.start)?;
+        self.outcome.stored_crc32c = Some(expected);
         let output = self.task.output(self.plan);
         if self.verify && checksum_of(output, key, &mut scratch.stored)? != Some(expected) {
             return Err(self.failed("the stored bytes differ from those written"));

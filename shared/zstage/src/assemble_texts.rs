@@ -9,6 +9,7 @@ use zwire::{Exit, Failure};
 
 use crate::array_plan::ArrayPlan;
 use crate::chunk::{decode, encode};
+use crate::objects::Item;
 use crate::piece::Piece;
 use crate::rechunk::source_hash;
 use crate::source_objects::{objects_of, sources_of};
@@ -23,6 +24,7 @@ use crate::transcode::{Outcome, WorkerScratch};
 pub fn assemble_texts(
     task: &Task,
     plan: &ArrayPlan,
+    item: &Item,
     index: &[u64],
     regions: &[(usize, Subset)],
     verify: bool,
@@ -99,6 +101,8 @@ pub fn assemble_texts(
     encode(&encoding, &decoded, &mut encoded, plan.threads, &mut workspace)
         .map_err(|error: CodecError| failed(&error.to_string()))?;
     scratch.seconds.encode += timer.lap();
+    let sum = crc32c(&crc32c(&decoded).to_le_bytes());
+    task.compare_earlier(plan, item, sum)?;
     let output = task.output(plan);
     let key = plan.output_key(index);
     let written = output.put(&key, &encoded)?;
@@ -118,7 +122,8 @@ pub fn assemble_texts(
         verified: verify,
         recompressed: true,
         uncompressed_bytes: decoded.len() as u64,
-        crc32c: crc32c(&crc32c(&decoded).to_le_bytes()),
+        crc32c: sum,
+        stored_crc32c: Some(crc32c(&encoded)),
         ..Outcome::default()
     })
 }

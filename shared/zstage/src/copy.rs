@@ -113,6 +113,9 @@ impl Job<'_> {
                     Err(why) => return Ok(Outcome { corrupt: Some(why), ..Outcome::default() }),
                 }
             }
+            if ends {
+                self.task.compare_earlier(self.plan, self.item, checksum)?;
+            }
             if ends && output.is_none() {
                 break (stat, self.output.put(&key, stored)?);
             }
@@ -205,6 +208,10 @@ impl Job<'_> {
                 return Ok(Some(Outcome { corrupt: Some(why), ..Outcome::default() }));
             }
         };
+        if let Err(refused) = self.task.compare_earlier(self.plan, self.item, checksum) {
+            parts.file.clear()?;
+            return Err(refused);
+        }
         let written = self.output.finish_partial(&parts.file, &self.output_key(), parts.stat.size)?;
         seconds.write += timer.lap();
         let (source, written) = (Some(parts.stat), Some(written));

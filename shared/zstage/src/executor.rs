@@ -241,7 +241,7 @@ impl Workers<'_> {
         }
         let outcome = match &item.source {
             ItemSource::View(ObjectSource::Regions(regions)) if is_gathered(plan, regions) => {
-                gather(self.task, &self.changes, plan, item.unit, regions, self.verifies(item), scratch)?
+                gather(self.task, &self.changes, plan, item, regions, self.verifies(item), scratch)?
             }
             ItemSource::View(ObjectSource::Regions(regions)) => {
                 assemble(self.task, plan, item, regions, self.verifies(item), scratch)?
@@ -306,6 +306,7 @@ impl Workers<'_> {
         encoding: Option<&'j Encoding>,
     ) -> Job<'j> {
         Job {
+            task: self.task,
             store: &self.task.stores[store],
             store_number: store,
             array,
@@ -352,6 +353,7 @@ impl Workers<'_> {
             tag: written.tag,
             decoded_bytes: outcome.uncompressed_bytes,
             crc32c: outcome.crc32c,
+            stored_crc32c: outcome.stored_crc32c,
             objects: 1,
             verified: outcome.verified,
         })

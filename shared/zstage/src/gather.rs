@@ -14,6 +14,7 @@ use crate::changes::Changes;
 use crate::checks::Check;
 use crate::decoded::decode_chunks;
 use crate::memory::COPY_PIECE;
+use crate::objects::Item;
 use crate::options::ArrivalCheck;
 use crate::piece::Piece;
 use crate::read_back::checksum_of;
@@ -26,7 +27,7 @@ use crate::transcode::{Outcome, TRIES, WorkerScratch};
 /// Bytes between two inner chunks that are read rather than asking twice.
 const GAP: u64 = 64 << 10;
 
-/// Makes the output shard with the number `unit`. No object is written if none of the inner chunks is present.
+/// Makes the output shard of `item`. No object is written if none of the inner chunks is present.
 ///
 /// # Errors
 /// A damaged source shard, or a read or write fails.
@@ -34,12 +35,12 @@ pub fn gather(
     task: &Task,
     changes: &Changes,
     plan: &ArrayPlan,
-    unit: Option<u64>,
+    item: &Item,
     regions: &[(usize, Subset)],
     verify: bool,
     scratch: &mut WorkerScratch,
 ) -> Result<Outcome, Failure> {
-    let (Some(grid), Some(unit), Some(sharding)) = (plan.array.numbered(), unit, plan.array.chain.split_shards())
+    let (Some(grid), Some(unit), Some(sharding)) = (plan.array.numbered(), item.unit, plan.array.chain.split_shards())
     else {
         return Ok(Outcome::default());
     };
@@ -48,7 +49,7 @@ pub fn gather(
         let mut gathering = Gathering::new(task, plan, sharding, &index);
         let done = regions.iter().try_for_each(|(number, region)| gathering.region(*number, region, scratch));
         match done {
-            Ok(()) => return gathering.finish(Some(unit), verify, scratch),
+            Ok(()) => return gathering.finish(item, verify, scratch),
             Err(Stop::Failed(failure)) => return Err(*failure),
             Err(Stop::Changed(place)) => changes.met(|| place)?,
         }
@@ -209,7 +210,7 @@ impl<'a> Gathering<'a> {
         Ok(())
     }
 
-    fn finish(self, unit: Option<u64>, verify: bool, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
+    fn finish(self, item: &Item, verify: bool, scratch: &mut WorkerScratch) -> Result<Outcome, Failure> {
         let mut timer = Timer::start();
         let hashes = self.sources.iter().map(|(_, key, stat)| source_hash(key, *stat));
         let source = hashes.reduce(u64::wrapping_add).map(|tag| Stat::new(self.bytes_read, tag));
@@ -218,6 +219,7 @@ impl<'a> Gathering<'a> {
         upload.write(&end.append)?;
         let body = crc32c_append(self.checksum, &end.append);
         let crc32c = crc32c_combine(crc32c(&end.start), body, self.len + end.append.len());
+        self.task.compare_earlier(self.plan, item, crc32c)?;
         let written = upload.finish(&end.start)?;
         scratch.seconds.write += timer.lap();
         if verify && checksum_of(self.task.output(self.plan), &self.key, &mut scratch.stored)? != Some(crc32c) {
@@ -229,7 +231,7 @@ impl<'a> Gathering<'a> {
             ArrivalCheck::None => None,
             ArrivalCheck::Size | ArrivalCheck::Auto => Some(Check::ShardIndex),
             ArrivalCheck::Decode => {
-                let decoded = decode_chunks(self.task.output(self.plan), self.plan, unit, &mut scratch.stored);
+                let decoded = decode_chunks(self.task.output(self.plan), self.plan, item.unit, &mut scratch.stored);
                 let failed = |why: String| Failure::new(Exit::Unreadable, why).at(self.plan.array.path.clone());
                 decoded.map_err(failed)?.or(Some(Check::ShardIndex))
             }

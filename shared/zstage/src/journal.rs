@@ -35,6 +35,9 @@ pub struct Entry {
     pub decoded_bytes: u64,
     /// CRC-32C of the decoded bytes; of the stored ones where an object was copied.
     pub crc32c: u32,
+    /// CRC-32C of the stored bytes, where they were encoded and it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_crc32c: Option<u32>,
     /// Objects that were written: 1, or those of a region.
     pub objects: u64,
     /// Whether it was read back and compared.

@@ -212,6 +212,7 @@ impl<'a> OutputPlan<'a> {
             work,
             completed,
             journal: Journal::new(staged, part.number, options.checkpoint),
+            earlier: None,
             arrivals: self.arrivals(options)?,
             scratch: options.scratch.directory(staged.folder().location()),
             backup: header.backup.as_deref().map(std::path::Path::new),
@@ -228,8 +229,9 @@ impl<'a> OutputPlan<'a> {
     /// The store's.
     pub fn arrivals(&self, options: &WriteOptions) -> Result<Vec<Arrivals>, Failure> {
         let is_checked = matches!(options.arrival, ArrivalCheck::Auto | ArrivalCheck::Decode);
-        let checked = self.stores.iter().filter(|_| is_checked);
-        Ok(checked.map(Arrivals::of).collect::<Result<_, _>>()?)
+        let checked = self.stores.iter().enumerate().filter(|_| is_checked);
+        let arrivals = |(number, store)| Arrivals::of(store, (number == 0).then_some(&*self.hierarchy));
+        Ok(checked.map(arrivals).collect::<Result<_, _>>()?)
     }
 
     /// Objects that lie below no array and are no metadata of a node; they are not carried over.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use md5::{Digest, Md5};
-use zarray::{Chain, HEAD_BYTES};
+use zarray::{Chain, HEAD_BYTES, Hierarchy};
 use zstore::{Checksum, METADATA, Stat, Store, StoreError};
 use zwire::{Exit, Failure};
 
@@ -30,11 +30,11 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// Compares a metadata document of the store with its ETag.
+    /// Compares a metadata document of the store with its ETag: one that was read with its `hierarchy`, where it was opened as one.
     ///
     /// # Errors
     /// The store's.
-    pub fn of(store: &Store) -> Result<Arrivals, StoreError> {
+    pub fn of(store: &Store, hierarchy: Option<&Hierarchy>) -> Result<Arrivals, StoreError> {
         let mut arrivals = Arrivals {
             etags_are_md5: false,
             is_remote: store.is_remote(),
@@ -45,8 +45,14 @@ impl Arrivals {
             return Ok(arrivals);
         }
         for key in METADATA {
-            let mut text = Vec::new();
-            if let Some(stat) = store.get(key, &mut text)? {
+            let found = match hierarchy {
+                Some(hierarchy) => hierarchy.tagged_document(key)?,
+                None => {
+                    let mut text = Vec::new();
+                    store.get(key, &mut text)?.map(|stat| (stat, text))
+                }
+            };
+            if let Some((stat, text)) = found {
                 arrivals.etags_are_md5 = stat.is_tagged_with(Md5::digest(&text).into());
                 break;
             }

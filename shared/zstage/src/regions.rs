@@ -165,6 +165,7 @@ impl Regions<'_> {
                 tag: outcome.checksum,
                 decoded_bytes: outcome.bytes_encoded,
                 crc32c: crc32c(&outcome.checksum.to_le_bytes()),
+                stored_crc32c: None,
                 objects: outcome.objects,
                 verified,
             })?;

@@ -5,14 +5,15 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use zarray::Part;
-use zstore::{Location, Store, StoreError, StoreOptions, Target};
+use zstore::{Location, Store, StoreOptions, Target};
 use zwire::{Exit, Failure, human_counted};
 
 use crate::array_plan::ArrayPlan;
+use crate::earlier::{Compared, Earlier, ObjectId};
 use crate::folder::JOURNAL;
 use crate::journal::{Completed, Entry, Journal, segments};
 use crate::objects::Work;
-use crate::options::{Begin, OnChange, WriteOptions};
+use crate::options::{Begin, WriteOptions};
 use crate::outcome::{Outcome, Summary};
 use crate::output_plan::OutputPlan;
 use crate::progress::Progress;
@@ -22,8 +23,20 @@ use crate::stats::ArrayStats;
 use crate::task::Task;
 use crate::writer::Writer;
 
+/// How a repair ended.
+pub struct Repaired {
+    /// As of other runs.
+    pub outcome: Outcome,
+    /// Keys of the objects in the output that were written again.
+    pub written: Vec<String>,
+    /// Keys of those of which the source has another version, so that they were not.
+    pub refused: Vec<String>,
+    /// Number of the objects that could not be compared with those before, because no checksum was kept.
+    pub unknown: u64,
+}
+
 /// Writes the objects `keys` of the finished `output` again, from `source`. Each replaces the old one only once it is there and
-/// verified. The new entries of the journal are added to the one that was kept (`WriteOptions::keep_journal`).
+/// verified; one with other bytes than before only with [`OnChange::Refetch`](crate::OnChange). The new entries of the journal are added to the one that was kept (`WriteOptions::keep_journal`).
 ///
 /// # Errors
 /// [`Exit::Output`] if `output` is not what this command writes from the source as it is now; keys that are no objects of it are failed
@@ -34,23 +47,23 @@ pub fn repair<W: Writer>(
     keys: &[String],
     options: &WriteOptions,
     progress: &dyn Progress,
-) -> Result<Outcome, Failure> {
+) -> Result<Repaired, Failure> {
     let run = Run { tool, options, progress };
     let stores = [Store::open(source.clone(), &options.store)?];
     let written = Store::open_at(output, &options.store)?;
     // The lock is taken before planning, so that no other run changes the store in between.
     let staged = StagedStore::begin(output, Begin::InPlace, &options.store)?;
-    let sources = run.sources(&stores, output)?;
+    let sources = run.sources(&stores, output, None)?;
     let mut body = tool.body(None, &sources)?;
     let plan = match run.plan_new(&sources, output, &mut body)? {
         Ok(plan) => plan,
-        Err(refused) => return Ok(refused),
+        Err(outcome) => return Ok(Repaired { outcome, written: Vec::new(), refused: Vec::new(), unknown: 0 }),
     };
     plan.check_written(run.format(&body), &written)?;
-    let (units, mut failures) = plan.units_of(keys, &written);
+    let (units, failures) = plan.units_of(keys, &written);
     failures.iter().try_for_each(|failure| progress.item_failed(failure))?;
-    let chosen: HashSet<(String, u64)> = plan.chosen(&units).collect();
-    let earlier = options.keep_journal.as_deref().map_or_else(|| Ok(Sums::new()), |kept| sums_of(kept, &chosen))?;
+    let chosen: HashSet<ObjectId> = plan.chosen(&units).collect();
+    let earlier = Earlier::read(options.keep_journal.as_deref(), &chosen, options.on_change)?;
     let store = plan.store().location().to_string();
     let record = |plan: &_, stats: &ArrayStats| tool.record(&store, plan, stats);
     let task = Task {
@@ -62,6 +75,7 @@ pub fn repair<W: Writer>(
         work: Work::Chosen(units),
         completed: Completed::default(),
         journal: Journal::new(&staged, Part::WHOLE.number, options.checkpoint),
+        earlier: Some(&earlier),
         arrivals: plan.arrivals(options)?,
         scratch: options.scratch.directory(staged.folder().location()),
         backup: None,
@@ -72,25 +86,17 @@ pub fn repair<W: Writer>(
     let work = task.run(&plan.pool, 0);
     staged.objects().sync()?;
     if let Some(kept) = &options.keep_journal {
-        let changed = add_to_journal(&staged, kept, &earlier, options.on_change)?;
-        match options.on_change {
-            OnChange::Stop => {
-                for key in changed {
-                    let text = "the source has changed since it was fetched: the object has other bytes than before";
-                    let failure = Failure::new(Exit::Output, text).at(plan.store().place(&key));
-                    let failure = failure.hint("fetch the whole store again; until then, zfetch cache verify reports it");
-                    progress.item_failed(&failure)?;
-                    failures.push(failure);
-                }
-            }
-            // What was fetched may have been wrong, and mended since.
-            OnChange::Refetch if !changed.is_empty() => progress.warn(&format!(
-                "{output}: {} fetched again with other bytes than before, because the source has changed; all others are \
-                 as they were",
-                human_counted(changed.len() as u64, "object")
-            )),
-            OnChange::Refetch => {}
-        }
+        add_to_journal(&staged, kept)?;
+    }
+    let written = plan.written(&staged)?;
+    let Compared { refused, changed, unknown } = earlier.compared();
+    // What was fetched may have been wrong, and mended since.
+    if !changed.is_empty() {
+        progress.warn(&format!(
+            "{output}: {} fetched again with other bytes than before, because the source has changed; all others are as they \
+             were",
+            human_counted(changed.len() as u64, "object")
+        ));
     }
     staged.publish()?;
     let totals = work?.totals;
@@ -100,61 +106,37 @@ pub fn repair<W: Writer>(
         None if !failures.is_empty() => Exit::Partial,
         None => exit_of(&totals),
     };
-    Ok(Outcome::new(exit, Summary::Totals(totals)))
-}
-
-/// CRC-32C of objects, by the path of their array and their number.
-type Sums = HashMap<(String, u64), u32>;
-
-/// The checksums that earlier runs entered for the objects that are `chosen`; of one that was written twice, the last.
-fn sums_of(kept: &Path, chosen: &HashSet<(String, u64)>) -> Result<Sums, StoreError> {
-    let kept = match Store::open(kept, &StoreOptions::default()) {
-        Err(StoreError::Absent { .. }) => return Ok(Sums::new()),
-        opened => opened?,
-    };
-    let mut sums = Sums::new();
-    for key in segments(&kept, "")? {
-        let entries =
-            Entry::read_segment(&kept, &key)?.into_iter().map(|entry| ((entry.path, entry.unit), entry.crc32c));
-        sums.extend(entries.filter(|(object, _)| chosen.contains(object)));
-    }
-    Ok(sums)
+    Ok(Repaired { outcome: Outcome::new(exit, Summary::Totals(totals)), written, refused, unknown })
 }
 
 /// Adds the segments of the journal to those that were kept of earlier runs: the name of a segment begins with the time of its run.
-/// Returns the source keys of objects that are not what they were `earlier`; where a change stops the run, their old checksums
-/// stay, so that they do not pass for sound.
-fn add_to_journal(
-    staged: &StagedStore,
-    kept: &Path,
-    earlier: &Sums,
-    on_change: OnChange,
-) -> Result<Vec<String>, Failure> {
+fn add_to_journal(staged: &StagedStore, kept: &Path) -> Result<(), Failure> {
     let kept = Store::create_at(&Location::Local(kept.to_owned()), &StoreOptions::default())?;
-    let mut changed = Vec::new();
     for segment in segments(staged.folder(), JOURNAL)? {
         let mut text = Vec::new();
-        for entry in Entry::read_segment(staged.folder(), &segment)? {
-            let before = earlier.get(&(entry.path.clone(), entry.unit));
-            let has_changed = before.is_some_and(|sum| *sum != entry.crc32c);
-            if !has_changed || on_change == OnChange::Refetch {
-                text.extend(entry.line()?);
-            }
-            if has_changed {
-                changed.push(entry.key);
-            }
-        }
-        if !text.is_empty() {
+        if staged.folder().get(&segment, &mut text)?.is_some() {
             kept.put(segment.strip_prefix(JOURNAL).unwrap_or(&segment).trim_start_matches('/'), &text)?;
         }
     }
-    kept.sync()?;
-    Ok(changed)
+    Ok(kept.sync()?)
 }
 
 impl OutputPlan<'_> {
+    /// Keys of the objects in the output that this run has written.
+    fn written(&self, staged: &StagedStore) -> Result<Vec<String>, Failure> {
+        let plans: HashMap<&str, &ArrayPlan> = self.plans.iter().map(|plan| (plan.array.path.as_str(), plan)).collect();
+        let mut written = Vec::new();
+        for segment in segments(staged.folder(), JOURNAL)? {
+            let entries = Entry::read_segment(staged.folder(), &segment)?.into_iter();
+            written.extend(
+                entries.filter_map(|entry| Some(plans.get(&*entry.path)?.new_key(&entry.key, Some(entry.unit)))),
+            );
+        }
+        Ok(written)
+    }
+
     /// The path of the array and the number of each object that is chosen.
-    fn chosen(&self, units: &[Vec<u64>]) -> impl Iterator<Item = (String, u64)> {
+    fn chosen(&self, units: &[Vec<u64>]) -> impl Iterator<Item = ObjectId> {
         let of_array = |(plan, units): (&ArrayPlan, &Vec<u64>)| {
             let path = plan.array.path.clone();
             units.iter().map(move |unit| (path.clone(), *unit)).collect::<Vec<_>>()

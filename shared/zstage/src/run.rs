@@ -74,7 +74,7 @@ impl<W: Writer> Run<'_, W> {
 
     /// Checks that an existing store is what this command writes: then there is nothing left to do.
     fn check_complete(&self, stores: &[Store], output: &Location) -> Result<Outcome, Failure> {
-        let sources = self.sources(stores, output)?;
+        let sources = self.sources(stores, output, None)?;
         let mut body = self.tool.body(None, &sources)?;
         match self.plan_new(&sources, output, &mut body)? {
             Err(refused) => Ok(refused),
@@ -152,7 +152,7 @@ impl<W: Writer> Run<'_, W> {
         let is_own_source =
             options.begin == Begin::InPlace && (output.local().is_some() || is_appended_to) && !options.dry_run;
         let begun = if is_own_source { Some(begin()?) } else { None };
-        let sources = self.sources(stores, output)?;
+        let sources = self.sources(stores, output, None)?;
         let mut body = self.tool.body(None, &sources)?;
         let plan = match self.plan_new(&sources, output, &mut body)? {
             Ok(plan) => plan,
@@ -192,7 +192,7 @@ impl<W: Writer> Run<'_, W> {
             let text = "the metadata of a source was changed by another program while the sources were compared; nothing is written";
             Failure::new(Exit::Output, text).at(staged.output()).hint("run the command again")
         };
-        let sources = self.sources(stores, staged.output())?;
+        let sources = self.sources(stores, staged.output(), None)?;
         let body = self.tool.body(None, &sources)?;
         let plan = self.plan(&sources, staged.output(), &body, Some(&file.header))?.map_err(|_| changed())?;
         let is_same = serde_json::to_value(&body).ok() == serde_json::to_value(&file.body).ok()
@@ -240,7 +240,7 @@ impl<W: Writer> Run<'_, W> {
             self.warn_stale_copies(&file.header);
             return Ok(Outcome::new(Exit::Done, Summary::Nothing {}));
         }
-        let sources = self.sources(stores, staged.output())?;
+        let sources = self.sources(stores, staged.output(), Some(&file.body))?;
         let body = self.tool.body(Some(&file.body), &sources)?;
         let plan = match self.plan(&sources, staged.output(), &body, Some(&file.header))? {
             Ok(plan) => plan,
@@ -316,9 +316,15 @@ impl<W: Writer> Run<'_, W> {
         Ok(Outcome::new(exit, Summary::Nothing {}))
     }
 
-    pub fn sources<'s>(&self, stores: &'s [Store], output: &Location) -> Result<Sources<'s>, Failure> {
+    /// Opens the sources of a new run, or of one that was `planned`.
+    pub fn sources<'s>(
+        &self,
+        stores: &'s [Store],
+        output: &Location,
+        planned: Option<&W::Body>,
+    ) -> Result<Sources<'s>, Failure> {
         let sources = Sources::open(stores, output, self.options, W::SELECTS)?;
-        sources.hierarchy.find_named(self.tool.named())?;
+        sources.hierarchy.find_named(&self.tool.named(planned))?;
         Ok(sources)
     }
 
@@ -433,7 +439,10 @@ impl<W: Writer> Run<'_, W> {
 }
 
 /// Whether a location is a Zarr store.
-fn is_store(location: &Location, options: &StoreOptions) -> Result<bool, StoreError> {
+///
+/// # Errors
+/// The store's.
+pub fn is_store(location: &Location, options: &StoreOptions) -> Result<bool, StoreError> {
     let store = match Store::open_at(location, options) {
         Err(StoreError::Absent { .. } | StoreError::NotADirectory { .. }) => return Ok(false),
         opened => opened?,

@@ -45,7 +45,7 @@ impl<W: Writer> Run<'_, W> {
             return Ok(Outcome::new(Exit::Done, Summary::PartDone { already_done: true }));
         }
         let stores = self.planned_sources(given, &file)?;
-        let sources = self.sources(&stores, staged.output())?;
+        let sources = self.sources(&stores, staged.output(), Some(&file.body))?;
         let body = self.tool.body(Some(&file.body), &sources)?;
         self.options.check_bad_chunks(header.in_place)?;
         // How the output was begun is in its plan, and not typed again.
@@ -114,7 +114,7 @@ impl<W: Writer> Run<'_, W> {
         seen: &[Seen],
     ) -> Result<(), Failure> {
         let options = WriteOptions { begin: file.header.begin(), ..self.options.clone() };
-        let sources = self.sources(stores, staged.output())?;
+        let sources = self.sources(stores, staged.output(), Some(&file.body))?;
         let body = self.tool.body(Some(&file.body), &sources)?;
         check_documents(staged, stores, &file.header, &options.pool(&stores[0]))?;
         let plan_array = self.tool.planner(&body, options.begin)?;

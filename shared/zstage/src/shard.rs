@@ -73,6 +73,7 @@ impl Job<'_> {
             seconds.write += timer.lap();
         }
         let mut timer = Timer::start();
+        self.task.compare_earlier(self.plan, self.item, outcome.crc32c)?;
         self.keep_replaced(&key)?;
         let Some(written) = output.finish((self.plan.placement == Placement::InPlace).then_some(source))? else {
             return Ok(Outcome::changed());

@@ -137,7 +137,11 @@ fn check(store: &Store, arrays: &HashMap<String, Array>, entry: &Entry) -> Resul
             break;
         }
     }
-    match checksum == entry.crc32c || holds_chunk(store, array, &key, entry)? {
+    let is_sound = match entry.stored_crc32c {
+        Some(stored) => checksum == stored,
+        None => checksum == entry.crc32c || holds_chunk(store, array, &key, entry)?,
+    };
+    match is_sound {
         true => Ok(None),
         false => wrong(&key, "its bytes are not those that were written (CRC-32C)".into()),
     }
@@ -149,8 +153,8 @@ fn units(array: &Array) -> u64 {
     array.fetched.as_ref().map_or(all, |chunks| chunks.len())
 }
 
-/// Whether stored bytes are those of a chunk that was encoded when it was written: its journal has the checksum of the decoded
-/// bytes. Of shards that were encoded, only the size is known.
+/// Whether stored bytes are those of a chunk that was encoded when it was written, where its journal has only the checksum of the
+/// decoded bytes, as those of earlier versions. Of shards that were encoded, only the size is known then.
 fn holds_chunk(store: &Store, array: &Array, key: &str, entry: &Entry) -> Result<bool, Failure> {
     // Of what was copied, the journal has the checksum of the stored bytes.
     if entry.decoded_bytes == 0 {

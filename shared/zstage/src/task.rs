@@ -6,6 +6,7 @@ use zstore::Store;
 use zwire::Failure;
 
 use crate::array_plan::ArrayPlan;
+use crate::earlier::Earlier;
 use crate::journal::{Completed, Journal};
 use crate::objects::{Item, ItemSource, Work};
 use crate::options::WriteOptions;
@@ -29,6 +30,8 @@ pub struct Task<'a> {
     /// Whether there may have been earlier runs, which may have left what is in no journal.
     pub again: bool,
     pub journal: Journal<'a>,
+    /// Of a repair: the objects as they were before.
+    pub earlier: Option<&'a Earlier>,
     /// What is known of the objects of each source store; empty if they are not checked as they arrive.
     pub arrivals: Vec<Arrivals>,
     /// Directory for scratch files.
@@ -59,6 +62,21 @@ impl<'a> Task<'a> {
             ItemSource::View(ObjectSource::Object { piece, .. }) => Some(&self.stores[plan.view.piece(*piece).store]),
             ItemSource::View(ObjectSource::Regions(_)) => None,
         }
+    }
+
+    /// Compares an object that has arrived with the one before, which it replaces in a repair; `sum` is its checksum as the journal
+    /// enters it.
+    ///
+    /// # Errors
+    /// As [`Earlier::compare`].
+    pub fn compare_earlier(&self, plan: &ArrayPlan, item: &Item, sum: u32) -> Result<(), Failure> {
+        let Some(earlier) = self.earlier else { return Ok(()) };
+        let key = plan.new_key(&item.key, item.unit);
+        let place = || match self.source_of(plan, item) {
+            Some(store) => store.place(&item.key),
+            None => self.output(plan).place(&key),
+        };
+        earlier.compare((&plan.array.path, item.unit), sum, &key, place)
     }
 
     /// Removes the output object of a source object that has gone.

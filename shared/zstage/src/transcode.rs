@@ -22,6 +22,7 @@ use crate::placement::Placement;
 use crate::received::Arrivals;
 use crate::seconds::Seconds;
 use crate::stats::Stats;
+use crate::task::Task;
 
 /// Number of attempts on an object that another program writes at the same time.
 pub const TRIES: usize = 5;
@@ -64,6 +65,8 @@ pub struct Outcome {
     pub uncompressed_bytes: u64,
     /// CRC-32C of the decoded bytes, or of the stored bytes if copied.
     pub crc32c: u32,
+    /// CRC-32C of the stored bytes of what was encoded.
+    pub stored_crc32c: Option<u32>,
     /// Whether any part of it was compressed again.
     pub recompressed: bool,
     pub verified: bool,
@@ -101,6 +104,8 @@ impl From<&Outcome> for Stats {
 
 /// An output object with a single source object, and everything needed to create it.
 pub struct Job<'a> {
+    /// The work that it is a part of.
+    pub task: &'a Task<'a>,
     /// The store of the source object.
     pub store: &'a Store,
     /// Its index among the source stores.
@@ -216,6 +221,7 @@ impl Job<'_> {
             checked.map_err(|error| self.verify_failure(&error.to_string()))?;
             seconds.verify += timer.lap();
         }
+        self.task.compare_earlier(self.plan, self.item, outcome.crc32c)?;
         let key = self.output_key();
         let bytes = match recompressed {
             true => &chunk.encoded,

@@ -37,9 +37,10 @@ pub trait Writer: Sync {
     /// The flag that writes to the source itself.
     const IN_PLACE_FLAG: &'static str = "--in-place";
 
-    /// Names or paths of the arrays that are wanted, if they are named: a server may not be able to list what there is.
-    fn named(&self) -> &[String] {
-        &[]
+    /// Names or paths of the arrays that are wanted, if they are named, or those that were `planned`: a server may not be able to list
+    /// what there is.
+    fn named(&self, _planned: Option<&Self::Body>) -> Vec<String> {
+        Vec::new()
     }
 
     /// Opens a source store, by default at its path or URL; a tool that computes its data opens a store that generates them. `planned` is

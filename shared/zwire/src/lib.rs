@@ -24,11 +24,11 @@ pub use exit::{EXIT_STATUS, Exit};
 pub use failure::Failure;
 pub use json::{V1, ratio, round3, three_digits};
 pub use record::{
-    ArrayRecord, BatchRecord, BenchRecord, CacheEntryRecord, CheckRecord, ChoiceRecord, ChunkRecord, CompareRecord,
-    ConcatRecord, ConflictRecord, ConsolidatedRecord, CoordinateRecord, DivergedRecord, DuplicateRecord, ErrorRecord,
-    ExtractionRecord, FetchRecord, FetchedRecord, FindingRecord, GeneratedRecord, GroupRecord, KeyRecord, MatchRecord,
-    MethodRecord, PlanRecord, RecompressRecord, Record, RowRecord, Severity, StateRecord, StatisticsRecord, Summary,
-    Timing, TrialRecord, number,
+    ArrayRecord, BatchRecord, BenchRecord, CacheEntryRecord, CacheRecord, CheckRecord, ChoiceRecord, ChunkRecord,
+    CompareRecord, ConcatRecord, ConflictRecord, ConsolidatedRecord, CoordinateRecord, DivergedRecord, DuplicateRecord,
+    ErrorRecord, ExtractionRecord, FetchRecord, FetchedRecord, FindingRecord, GeneratedRecord, GroupRecord, KeyRecord,
+    MatchRecord, MethodRecord, PlanRecord, RecompressRecord, Record, RowRecord, Severity, StateRecord,
+    StatisticsRecord, Summary, Timing, TrialRecord, number,
 };
 pub use redact::{decoded, redact, redact_url};
 pub use summary::{

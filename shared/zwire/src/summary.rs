@@ -31,6 +31,10 @@ pub struct FetchSummary {
     pub checks: BTreeMap<String, u64>,
     /// Objects that an earlier run had fetched.
     pub resumed: u64,
+    /// With `--repair`: objects of which no checksum was kept when they were fetched first, so that another version of the source was
+    /// not noticed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_versions: Option<u64>,
     /// Objects that failed.
     pub failed: u64,
 }

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use zarray::{OrderedMap, Pool};
 use zcli::{Bar, Ending, Listener, Session, Totals, Unit};
 use zstage::{Begin, Command, Progress, Summary, WriteOptions};
-use zstore::{Location, METADATA, Store, Target};
+use zstore::{Location, Store, Target};
 use zwire::{Exit, Failure, FetchSummary, Record};
 
 use crate::buffered::{Buffered, Kept};
-use crate::cache::{Cache, Entry, Marker, default_directory, documents, evict};
+use crate::cache::{Cache, Entry, Marker, default_directory, evict};
 use crate::fetch::{Fetch, Room, fetched};
 use crate::options::Options;
 
@@ -156,11 +156,12 @@ impl Job<'_> {
     /// The marker of the entry, if it is complete and the source is as it was.
     fn current(&self) -> Result<Option<Marker>, Failure> {
         let write = &self.options().write;
-        let Some(marker) = self.entry.marker().filter(|_| !write.begin.replaces()) else { return Ok(None) };
+        let is_usable = |marker: &Marker| marker.is_sound() && !write.begin.replaces();
+        let Some(marker) = self.entry.marker().filter(is_usable) else { return Ok(None) };
         // From now on it is not evicted; it may have been just before.
         // Where files cannot be locked, it is used all the same.
         let in_use = self.entry.mark_in_use(&marker);
-        let Some(marker) = self.entry.marker() else { return Ok(None) };
+        let Some(marker) = self.entry.marker().filter(is_usable) else { return Ok(None) };
         if !self.options().offline {
             let store = Store::open_at(&self.location, &write.store)?;
             if !marker.is_current(&store, &write.pool(&store))? {
@@ -183,10 +184,6 @@ impl Job<'_> {
         let options = self.options();
         let dry_run = options.write.dry_run;
         let path = if dry_run { entry.planned() } else { entry.next(old)? };
-        let store = Store::open_at(location, &options.write.store)?;
-        let pool = options.write.pool(&store);
-        let root = METADATA.into_iter().chain([".zattrs"]).map(str::to_owned).collect();
-        let mut watched = documents(&store, root, &pool)?;
         let make_room = |bytes| {
             self.run.reserved.lock().insert(entry.name().to_owned(), bytes);
             self.run.make_room(self.progress)
@@ -218,9 +215,11 @@ impl Job<'_> {
             other => return Ok((outcome.exit, json!(other))),
         };
         if outcome.exit == Exit::Done {
-            watched.extend(fetch.documents());
             let counts = [summary.objects, summary.missing_objects, summary.bytes];
-            entry.complete(old, Marker::new(location, (&options.request, &options.arguments), watched, counts))?;
+            entry.complete(
+                old,
+                Marker::new(location, (&options.request, &options.arguments), fetch.documents(), counts),
+            )?;
             entry.remove_older()?;
             self.run.in_use.lock().extend(entry.marker().and_then(|marker| entry.mark_in_use(&marker)));
             let path = path.display().to_string();

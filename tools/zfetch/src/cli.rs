@@ -52,7 +52,8 @@ pub struct Args {
     pub max_size: Option<u64>,
     /// Repair the objects listed in FILE ("-": standard input): fetch them again and replace them in place, in the cache, or in
     /// DST with the command that fetched it. FILE has paths, one per line, as zvalidate --corrupt and --missing print them, or
-    /// records with the fields "store" and "key"
+    /// records with the fields "store" and "key". What is fetched again into the cache is compared with what was fetched first (see
+    /// --on-change); of DST no checksums are kept, so that objects of another version are not noticed
     #[arg(long, value_name = "FILE", conflicts_with_all = ["stores_from", "max_size", "offline", "dry_run", "resume", "overwrite", "prepare", "part", "status", "finish"])]
     pub repair: Option<PathBuf>,
     /// Use only what is in the cache, and ask no server whether it is current
@@ -81,7 +82,8 @@ pub struct Args {
     /// chunks, if less than half of them are needed (auto); whole; or always as smaller shards (inner)
     #[arg(long, value_name = "HOW", value_enum, default_value = "auto", help_heading = "Selection options")]
     pub shards: ShardsFlag,
-    /// What to do when an object of STORE changes while it is fetched, or since an unfinished run fetched it
+    /// What to do when an object of STORE changes while it is fetched, or since an unfinished run fetched it, or, with --repair, since
+    /// it was fetched into the cache
     #[arg(long, value_name = "WHAT", value_enum, default_value = "refetch")]
     pub on_change: OnChangeFlag,
     #[command(flatten)]
@@ -117,7 +119,8 @@ pub struct CacheArgs {
     /// What to do
     #[arg(value_name = "ACTION", value_enum)]
     pub action: CacheAction,
-    /// Entries: names as "zfetch cache list" shows them, patterns ("era5_*"), or paths in the cache [default: all]
+    /// Entries: names as "zfetch cache list" shows them, patterns ("era5_*"), or paths in the cache. Without any, list and verify take
+    /// all, path prints the directory of the cache, evict needs --max-size, and pin and unpin are refused
     #[arg(value_name = "ENTRY")]
     pub entries: Vec<String>,
     /// Directory of the cache [default: $ZTOOLS_CACHE, or ztools in $XDG_CACHE_HOME or ~/.cache]
@@ -149,7 +152,7 @@ pub enum CacheAction {
     Pin,
     /// Let entries be evicted again
     Unpin,
-    /// Print the paths of the cached stores, or the directory of the cache
+    /// Print the paths of the cached stores, or the directory of the cache, as plain text; with --json, as records
     Path,
 }
 
@@ -182,7 +185,7 @@ pub enum ShardsFlag {
 pub enum OnChangeFlag {
     /// Fetch it again.
     Refetch,
-    /// Stop; finished work is kept.
+    /// Stop; finished work is kept. With --repair, the old object is kept, and its entry is not complete.
     Stop,
 }
 

@@ -64,6 +64,11 @@ impl Crop {
         crop
     }
 
+    /// The paths of the arrays.
+    pub fn paths(&self) -> Vec<String> {
+        self.arrays.keys().cloned().collect()
+    }
+
     /// Decoded bytes of an array that are fetched for each byte that was asked for.
     pub fn amplification(&self, array: &str) -> f64 {
         let ratio = self.bytes.get(array).and_then(|(wanted, all)| zwire::ratio(*all, *wanted));

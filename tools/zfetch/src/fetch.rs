@@ -1,12 +1,12 @@
 //! What `zfetch` adds to the common writer: a crop of the source, and the record of each array.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use zarray::Array;
 use zstage::{ArrayPlan, ArrayStats, Begin, Checks, Sources, Totals, Writer};
-use zstore::{Store, Target};
+use zstore::{METADATA, Store, Target};
 use zwire::{Exit, Failure, FetchRecord, FetchSummary, FetchedRecord, PlanRecord, Record, human_bytes};
 
 use crate::cache::{Document, documents};
@@ -71,6 +71,7 @@ impl<'a> Fetch<'a> {
             verified: totals.verified,
             checks: named(&totals.checks),
             resumed: totals.resumed,
+            unknown_versions: None,
             failed: totals.failed,
         }
     }
@@ -85,8 +86,8 @@ impl<'a> Fetch<'a> {
         ))
     }
 
-    /// The documents of the arrays that go into the cache, as they were before these were fetched; none if consolidated metadata has
-    /// them all.
+    /// The documents of the root, and those of the arrays unless consolidated metadata has them all, as they were before what goes into
+    /// the cache was fetched.
     pub fn documents(&self) -> Vec<Document> {
         self.documents.lock().clone()
     }
@@ -96,7 +97,14 @@ impl<'a> Fetch<'a> {
         let source = Source::read(sources, self.options.write.memory_bytes / 2)?;
         let axes = source.select(&self.options.select)?;
         if self.room.is_some() {
-            *self.documents.lock() = documents(source.store, source.documents(&axes), &sources.pool)?;
+            // Those that were read are not asked for again.
+            let root = METADATA.into_iter().chain([".zattrs"]).map(str::to_owned);
+            let keys = root.chain(source.documents(&axes)).collect::<BTreeSet<_>>();
+            let stat = |key: &str| match sources.hierarchy.stat(key) {
+                Some(stat) => Ok(stat),
+                None => source.store.stat(key),
+            };
+            *self.documents.lock() = documents(keys.into_iter().collect(), stat, &sources.pool)?;
         }
         Ok(source.crop(&axes, &self.options.select))
     }
@@ -113,8 +121,8 @@ impl Writer for Fetch<'_> {
 
     const OUTPUT_FLAG: &'static str = "--to ";
 
-    fn named(&self) -> &[String] {
-        &self.options.select.names
+    fn named(&self, planned: Option<&Crop>) -> Vec<String> {
+        planned.map_or_else(|| self.options.select.names.clone(), Crop::paths)
     }
 
     fn body(&self, planned: Option<&Crop>, sources: &Sources) -> Result<Crop, Failure> {
@@ -198,6 +206,7 @@ pub fn fetched(source: Option<&Target>, path: String, summary: Option<&FetchSumm
         objects: summary.map(|summary| summary.objects),
         missing_objects: summary.map(|summary| summary.missing_objects),
         bytes: summary.map(|summary| summary.bytes),
+        unknown_versions: summary.and_then(|summary| summary.unknown_versions),
         ..FetchedRecord::default()
     }
 }

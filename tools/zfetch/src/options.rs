@@ -7,6 +7,7 @@ use md5::{Digest, Md5};
 use zcli::{Stop, VarFilter};
 use zcoord::{BadLines, BoundingBox, By, Point, Points, Selection};
 use zstage::{ArrivalCheck, OnChange, Shards, Verify, WriteOptions};
+use zstore::StoreOptions;
 use zwire::Failure;
 
 use crate::cli::{Args, CellFlags, LayoutFlag, OnChangeFlag, ShardsFlag, VerifyFlag};
@@ -134,7 +135,7 @@ impl Args {
             names: self.var.var.clone(),
             selections: self.select.selections()?,
             bbox: self.cells.bbox,
-            points: self.points(warn)?,
+            points: self.points(&self.source.options(stop), warn)?,
             layout: if self.cells.layout == LayoutFlag::Mirror { Layout::Mirror } else { Layout::Crop },
             shards: match self.shards {
                 ShardsFlag::Auto => Shards::Auto,
@@ -203,13 +204,13 @@ impl Args {
     }
 
     /// The points of the command line; `warn` gets a message if lines are left out.
-    fn points(&self, warn: impl FnOnce(&str)) -> Result<Vec<Point>, Failure> {
+    fn points(&self, store: &StoreOptions, warn: impl FnOnce(&str)) -> Result<Vec<Point>, Failure> {
         let CellFlags { lat, lon, points: file, .. } = &self.cells;
         if lat.is_empty() && lon.is_empty() && file.is_none() {
             return Ok(Vec::new());
         }
         let mut bad = BadLines::new(self.cells.skip_bad_points);
-        let points = Points::gather(lat, lon, file.as_deref(), &mut bad)?;
+        let points = Points::gather(lat, lon, file.as_deref(), &mut bad, store)?;
         if bad.count > 0 {
             warn(&format!("{} left out: {}", zwire::human_counted(bad.count as u64, "point"), bad.message()));
         }

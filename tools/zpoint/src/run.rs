@@ -65,7 +65,8 @@ impl Tool for Args {
             return Ok(Ending::new(Exit::Done, &ExtractSummary::default()));
         }
         let mut bad = BadLines::new(self.point.skip_bad_points);
-        let points = Points::gather(&self.point.lat, &self.point.lon, self.point.points.as_deref(), &mut bad)?;
+        let (lat, lon, file) = (&self.point.lat, &self.point.lon, self.point.points.as_deref());
+        let points = Points::gather(lat, lon, file, &mut bad, &options.read.store)?;
         if bad.count > 0 {
             let count = zwire::human_counted(bad.count as u64, "point");
             session.status.warn(&format!("{count} left out: {}", bad.message()));

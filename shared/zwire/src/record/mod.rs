@@ -21,7 +21,7 @@ pub use extract::{ExtractionRecord, MatchRecord, RowRecord};
 pub use read::{ArrayRecord, BenchRecord, ChunkRecord, ConsolidatedRecord, GroupRecord, KeyRecord};
 pub use trial::{ChoiceRecord, TrialRecord};
 pub use validate::{CheckRecord, FindingRecord, Severity};
-pub use write::{CacheEntryRecord, FetchRecord, FetchedRecord, PlanRecord, RecompressRecord};
+pub use write::{CacheEntryRecord, CacheRecord, FetchRecord, FetchedRecord, PlanRecord, RecompressRecord};
 
 /// One line of a stream.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -47,6 +47,8 @@ pub enum Record {
     Fetch(FetchRecord),
     /// A store that was fetched.
     Fetched(FetchedRecord),
+    /// A cache.
+    Cache(CacheRecord),
     /// An entry of the cache.
     CacheEntry(Box<CacheEntryRecord>),
     /// A compressor that was tried on chunks of an array.

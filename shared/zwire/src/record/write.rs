@@ -180,6 +180,19 @@ pub struct FetchedRecord {
     /// Stored bytes fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// With `--repair`: objects of which no checksum was kept when they were fetched first, so that another version of the source was
+    /// not noticed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_versions: Option<u64>,
+}
+
+/// A cache.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct CacheRecord {
+    /// Version of the record.
+    pub v: V1,
+    /// Its directory.
+    pub path: String,
 }
 
 /// An entry of the cache: a store, or a selection of one.
@@ -216,7 +229,7 @@ pub struct CacheEntryRecord {
     /// Whether it has been evicted; with a dry run, whether it would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evicted: Option<bool>,
-    /// Why it has not been evicted.
+    /// Why it has not been evicted, is not complete, or has not been verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

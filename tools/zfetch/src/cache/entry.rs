@@ -133,8 +133,16 @@ impl Entry {
         marker.name.clone_from(&self.store);
         let path = self.path(&marker);
         marker.disk_bytes = disk_usage(&path).map_err(|error| write_failed(&path, error))?;
+        self.mark(&marker)
+    }
+
+    /// Writes the marker of a complete entry.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn mark(&self, marker: &Marker) -> Result<(), Failure> {
         // A structure of numbers and strings always serialises.
-        write(&self.directory.join(MARKER), &serde_json::to_vec_pretty(&marker).unwrap_or_default())
+        write(&self.directory.join(MARKER), &serde_json::to_vec_pretty(marker).unwrap_or_default())
     }
 
     /// Whether it is never evicted.
@@ -252,7 +260,8 @@ impl Entry {
             name: self.name().to_owned(),
             store: marker.as_ref().map(|marker| marker.store.clone()),
             path: marker.as_ref().map(|marker| self.path(marker).display().to_string()),
-            complete: marker.is_some(),
+            complete: marker.as_ref().is_some_and(Marker::is_sound),
+            reason: marker.as_ref().and_then(Marker::problem),
             pinned: self.is_pinned(),
             objects: marker.as_ref().map(|marker| marker.objects),
             disk_bytes: self.disk_bytes()?,

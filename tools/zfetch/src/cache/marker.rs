@@ -1,9 +1,11 @@
 //! The marker of a complete entry: what was fetched, and the metadata of the source at that time.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use zarray::Pool;
-use zstore::{Location, Store};
-use zwire::Failure;
+use zstore::{Location, Stat, Store, StoreError};
+use zwire::{Failure, human_counted};
 
 /// Version of entries: others are not found.
 pub const V: u32 = 1;
@@ -36,6 +38,9 @@ pub struct Marker {
     /// Name of the store in the entry.
     #[serde(default)]
     pub name: String,
+    /// Keys of objects that were found damaged and of which the source has another version: they were not replaced.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub refused: BTreeSet<String>,
     /// Bytes on the disk; 0 if they were not counted.
     #[serde(default)]
     pub disk_bytes: u64,
@@ -60,8 +65,20 @@ impl Marker {
             missing,
             bytes,
             name: String::new(),
+            refused: BTreeSet::new(),
             disk_bytes: 0,
         }
+    }
+
+    /// Whether all of its objects are there, as far as is known.
+    pub fn is_sound(&self) -> bool {
+        self.refused.is_empty()
+    }
+
+    /// What is wrong with it, if anything is known to be.
+    pub fn problem(&self) -> Option<String> {
+        let count = human_counted(self.refused.len() as u64, "damaged object");
+        (!self.is_sound()).then(|| format!("{count}: the source has other versions"))
     }
 
     /// Whether the documents of the source are as they were.
@@ -84,17 +101,21 @@ impl Marker {
     }
 
     fn now(&self, store: &Store, pool: &Pool) -> Result<Vec<Document>, Failure> {
-        documents(store, self.documents.iter().map(|(key, _)| key.clone()).collect(), pool)
+        documents(self.documents.iter().map(|(key, _)| key.clone()).collect(), |key| store.stat(key), pool)
     }
 }
 
-/// Documents as they are now.
+/// Documents as `stat` finds them.
 ///
 /// # Errors
-/// The store's.
-pub fn documents(store: &Store, keys: Vec<String>, pool: &Pool) -> Result<Vec<Document>, Failure> {
+/// Those of `stat`.
+pub fn documents(
+    keys: Vec<String>,
+    stat: impl Fn(&str) -> Result<Option<Stat>, StoreError> + Sync,
+    pool: &Pool,
+) -> Result<Vec<Document>, Failure> {
     let look = |key: String| -> Result<Document, Failure> {
-        let stat = store.stat(&key)?;
+        let stat = stat(&key)?;
         Ok((key, stat.map(|stat| (stat.size, stat.tag))))
     };
     pool.map(keys, look).into_iter().collect()

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use zarray::Pool;
-use zcli::{Ending, Session, VarFilter};
+use zcli::{Ending, Format, Session, VarFilter};
 use zstage::check_stored;
 use zstore::{Location, Store, StoreOptions};
-use zwire::{CacheEntryRecord, Exit, Failure, Record};
+use zwire::{CacheEntryRecord, CacheRecord, Exit, Failure, Record};
 
 use crate::cache::{Cache, Entry, default_directory, evict};
 use crate::cli::{CacheAction, CacheArgs};
@@ -155,14 +155,20 @@ fn pin(entries: &[Entry], pinned: bool, args: &CacheArgs, session: &mut Session)
     Ok(ending(Exit::Done, json!({"entries": entries.len()})))
 }
 
-/// The paths of the stores, for scripts; without names, that of the cache.
+/// The paths of the stores, for scripts: as text, unless records are asked for. Without names, that of the cache.
 fn path(cache: &Cache, entries: &[Entry], args: &CacheArgs, session: &mut Session) -> Result<Ending, Failure> {
+    let as_records = args.common.json || args.common.format == Format::Jsonl;
     if args.entries.is_empty() {
-        session.out.plain(&cache.directory().display().to_string())?;
+        let path = cache.directory().display().to_string();
+        match as_records {
+            true => session.out.emit(&Record::Cache(CacheRecord { path, ..CacheRecord::default() }))?,
+            false => session.out.plain(&path)?,
+        }
         return Ok(Ending::without_totals(Exit::Done));
     }
     for entry in entries {
         match entry.marker() {
+            Some(_) if as_records => emit(entry.record()?, session)?,
             Some(marker) => session.out.plain(&entry.path(&marker).display().to_string())?,
             None => {
                 let failure = Failure::new(Exit::Absent, "the entry is not complete").at(entry.name());

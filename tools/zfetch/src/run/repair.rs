@@ -1,15 +1,15 @@
 //! `zfetch --repair`: fetches again what was found damaged or missing in the cache. Only there is it known what was selected: an output
 //! of another selection may look the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use zcli::{Ending, Session, Totals, open_lines};
-use zstage::{Progress, Summary, WriteOptions};
+use zstage::{Progress, Repaired, Summary, WriteOptions, is_store};
 use zstore::{Location, Store, Target};
-use zwire::{Exit, Failure, Record, human_counted};
+use zwire::{Exit, Failure, FetchSummary, Record, human_counted};
 
 use crate::cache::{Cache, Entry, Marker, default_directory};
 use crate::cli::Args;
@@ -21,8 +21,9 @@ use crate::options::Options;
 /// # Errors
 /// A file that cannot be read, and a store that is not what was fetched.
 pub fn run(args: &Args, file: &Path, session: &mut Session) -> Result<Ending, Failure> {
+    let lines = open_lines(file, &args.source.options(&session.stop))?;
     let (paths, unnamed) =
-        paths(open_lines(file)?).map_err(|error| Failure::new(Exit::Absent, error.to_string()).at(file.display()))?;
+        paths(lines).map_err(|error| Failure::new(Exit::Absent, error.to_string()).at(file.display()))?;
     if unnamed > 0 {
         let text =
             format!("{}: name no object; use zvalidate --missing or --corrupt", human_counted(unnamed, "record"));
@@ -43,6 +44,10 @@ fn repair_output(args: &Args, to: &Target, paths: &[String], session: &mut Sessi
     };
     let options = args.options(&session.stop, |text| session.status.warn(text))?;
     let output = Location::output(to)?;
+    if !is_store(&output, &options.write.store)? {
+        let failure = Failure::new(Exit::Absent, "no store to repair").at(&output);
+        return Err(failure.hint("leave out --repair to fetch it"));
+    }
     let (mut keys, mut failed) = (Vec::new(), 0);
     for path in paths {
         match key_in(&output, path) {
@@ -57,7 +62,7 @@ fn repair_output(args: &Args, to: &Target, paths: &[String], session: &mut Sessi
     let mut exit = if failed == 0 { Exit::Done } else { Exit::Partial };
     if !keys.is_empty() {
         let job = Job { source, output: &output, options: &options, write: &options.write };
-        exit = match job.run(&keys, session, &mut totals)? {
+        exit = match job.run(&keys, session, &mut totals)?.outcome.exit {
             Exit::Done => exit,
             other => other,
         };
@@ -88,19 +93,25 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn run(&self, keys: &[String], session: &mut Session, totals: &mut Totals) -> Result<Exit, Failure> {
+    fn run(&self, keys: &[String], session: &mut Session, totals: &mut Totals) -> Result<Repaired, Failure> {
         let fetch = Fetch::new(self.options, Some(self.source), None);
         let listener = session.listener();
-        let outcome = zstage::repair(&fetch, (self.source, self.output), keys, self.write, &listener)?;
+        let repaired = zstage::repair(&fetch, (self.source, self.output), keys, self.write, &listener)?;
+        let outcome = &repaired.outcome;
         if let Summary::Totals(done) = &outcome.summary {
-            let summary = fetch.summary(done);
+            let summary = FetchSummary { unknown_versions: Some(repaired.unknown), ..fetch.summary(done) };
             totals.add(&serde_json::json!(summary));
             if outcome.exit == Exit::Done {
                 let path = self.output.absolute().to_string();
                 listener.emit(&Record::Fetched(fetched(Some(self.source), path, Some(&summary))))?;
             }
         }
-        Ok(outcome.exit)
+        if repaired.unknown > 0 {
+            let objects = human_counted(repaired.unknown, "object");
+            let text = "no checksums were kept when they were fetched first; whether the source has changed since is not known";
+            listener.warn(&format!("{}: {objects}: {text}", self.output));
+        }
+        Ok(repaired)
     }
 }
 
@@ -202,8 +213,22 @@ fn repair_entry(entry: &Entry, paths: &[PathBuf], session: &mut Session, totals:
     let write = WriteOptions { keep_journal: entry.checksums(&marker), ..options.write.clone() };
     let output = Location::Local(root);
     let job = Job { source: &source, output: &output, options: &options, write: &write };
-    let exit = job.run(&keys, session, totals)?;
+    let repaired = job.run(&keys, session, totals)?;
+    note_refused(entry, marker, &repaired)?;
+    let exit = repaired.outcome.exit;
     Ok(if keys.len() < paths.len() && exit == Exit::Done { Exit::Partial } else { exit })
+}
+
+/// Enters in the marker of an entry which of its objects stay damaged, so that it does not pass as complete.
+fn note_refused(entry: &Entry, mut marker: Marker, repaired: &Repaired) -> Result<(), Failure> {
+    let written: HashSet<&String> = repaired.written.iter().collect();
+    let before = marker.refused.iter().filter(|key| !written.contains(key));
+    let refused: BTreeSet<String> = before.chain(&repaired.refused).cloned().collect();
+    if refused == marker.refused {
+        return Ok(());
+    }
+    marker.refused = refused;
+    entry.mark(&marker)
 }
 
 /// The source of an entry, and the options with which it was fetched, where the command line has no others.
