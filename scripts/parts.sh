@@ -98,8 +98,12 @@ look() { # ARG...
         return 0
     fi
     # In an object store, or prepared by the tool itself.
-    source=$(jq -r '.source // "" | split(" ")[0] | rtrimstr("/") | split("/")[-1]' <<<"$status")
-    case " $*" in *"${source%:}"* | *--stores-from*) ;; *) [ "$source" = "$tool:" ] || other_arguments ;; esac
+    source=$(jq -r '.source // "" | rtrimstr("/") | split("/")[-1]' <<<"$status")
+    case "$source $*" in
+    "$tool:"* | *" --stores-from"*) return ;;
+    esac
+    # In a URL, characters may be written as %20.
+    case "/$*" in *"$source"* | *"$(printf '%b' "${source//%/\\x}")"*) ;; *) other_arguments ;; esac
 }
 
 other_arguments() {
