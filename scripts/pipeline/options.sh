@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The options of pipeline.sh, from its arguments and from a TOML file.
-# shellcheck disable=SC2034 # used by pipeline.sh
+# shellcheck disable=SC2034,SC2154 # variables of pipeline.sh and of the files beside this one
 
 declare -A option=([dim]=file_id [format]=parquet [jobs]=64 [max-memory]=20% [deadline]=1h)
 declare -A stores=() # of each source, one per line
