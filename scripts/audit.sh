@@ -8,32 +8,32 @@
 #
 # Writes to the new directory DIR: arrays.jsonl (zinspect), findings.jsonl (zvalidate), missing.txt and corrupt.txt (paths of objects),
 # commands.txt (what would make reading faster). Prints one record for each store and a summary. The exit code is the worst of
-# both tools: 1 if anything is wrong.
+# both tools: 1 if anything is wrong. DIR appears at the end; not if arguments are wrong (2), no store is found (4), or on a signal.
 set -eu
-usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d'; }
-level='' rules=''
+. "$(dirname "$0")/lib/common.sh"
+begin "jq zinspect zvalidate" "$@"
+level='' rules='' inspect=0 code=0
 while getopts hl:r: flag; do
     case $flag in h) usage; exit ;; l) level=$OPTARG ;; r) rules=$OPTARG ;; *) exit 2 ;; esac
 done
 shift $((OPTIND - 1))
 [ $# -ge 2 ] || { usage >&2; exit 2; }
-dir=$1
+case $1 in -*) dir=./$1 ;; *) dir=${1%/} ;; esac
 shift
-mkdir -- "$dir" || exit 7
-inspect=0 validate=0
-zinspect --json --sizes -- "$@" >"$dir/arrays.jsonl" || inspect=$?
-# shellcheck disable=SC2086 # each is no word or one
-zvalidate --json ${level:+"--level=$level"} ${rules:+"--rules=$rules"} --missing "$dir/missing.txt" --corrupt "$dir/corrupt.txt" \
-    -- "$@" >"$dir/findings.jsonl" || validate=$?
-jq -r 'select(.type == "array" and .recompress_helps).command' "$dir/arrays.jsonl" >"$dir/commands.txt"
-code=$validate
+begin_directory "$dir"
+zvalidate --json ${level:+"--level=$level"} ${rules:+"--rules=$rules"} --missing "$new/missing.txt" --corrupt "$new/corrupt.txt" \
+    -- "$@" >"$new/findings.jsonl" || code=$?
+case $code in 2 | 1??) exit "$code" ;; esac
+zinspect --json --sizes -- "$@" >"$new/arrays.jsonl" || inspect=$?
+if grep -q '"error":"this server cannot list' "$new/arrays.jsonl"; then # a web server
+    inspect=0
+    zinspect --json -- "$@" >"$new/arrays.jsonl" || inspect=$?
+fi
 [ "$inspect" -le "$code" ] || code=$inspect
-jq -cn --argjson exit "$code" '
-    [inputs] | (map(select(.store)) | group_by(.store)[] | {type: "audit", v: 1, store: .[0].store,
-        arrays: map(select(.type == "array")) | length, stored_bytes: (map(select(.type == "array").stored_bytes // 0) | add),
-        slow_arrays: map(select(.type == "array" and .recompress_helps)) | length,
-        errors: map(select(.severity == "error")) | length, warnings: map(select(.severity == "warning")) | length}),
-    {type: "summary", v: 1, exit: $exit, stores: (map(.store // empty) | unique | length),
-        findings: map(select(.severity == "error" or .severity == "warning")) | length, errors: (map(select(.type == "error")) | length)}' \
-    "$dir/arrays.jsonl" "$dir/findings.jsonl"
+case $code in 2 | 4 | 1??) exit "$code" ;; esac
+jq -r 'select(.type == "array" and .recompress_helps).command' "$new/arrays.jsonl" >"$new/commands.txt" ||
+    die "$dir: cannot be written" 7
+mv -T "$new" "$dir"
+jq -cn --argjson exit "$code" -f "${0%/*}/lib/audit.jq" "$dir/arrays.jsonl" "$dir/findings.jsonl" ||
+    die "standard output: cannot be written" 7
 exit "$code"

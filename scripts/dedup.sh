@@ -7,15 +7,12 @@
 # end the run with exit code 1 before anything is written, unless a FLAG of zdedup decides (--keep last, --prefer GLOB,
 # --overlap replace). The same command again continues an interrupted run.
 set -eu
-usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d'; }
-case ${1-} in -h | --help) usage; exit ;; esac
+. "$(dirname "$0")/lib/common.sh"
+begin "jq zdedup" "$@"
 [ $# -ge 3 ] || { usage >&2; exit 2; }
 dim=$1 out=$2
 shift 2
-report=$(zdedup --json --dim "$dim" --resume -o "$out" "$@") || { code=$?; printf '%s\n' "$report"; exit "$code"; }
+report=$(zdedup --json "--dim=$dim" --resume "--output=$out" "$@") || { code=$?; printf '%s\n' "$report"; exit "$code"; }
 printf '%s\n' "$report"
-again=$(zdedup --json --dim "$dim" --compare none "$out") || [ $? = 1 ]
-printf '%s\n' "$again" | jq -e 'select(.type == "summary") | .duplicates == 0' >/dev/null || {
-    echo "dedup.sh: $out still has duplicates" >&2
-    exit 1
-}
+again=$(zdedup --json "--dim=$dim" --compare none -- "$out") || [ $? = 1 ]
+printf '%s\n' "$again" | jq -e 'select(.type == "summary") | .duplicates == 0' >/dev/null || die "$out still has duplicates" 1

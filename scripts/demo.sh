@@ -8,7 +8,7 @@
 # can be typed in that directory. Exit code 1: a tool did not return the expected exit code, or the results differ.
 set -euo pipefail
 
-usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d'; }
+usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; }
 keep=''
 case ${1-} in -h | --help) usage; exit ;; --keep) keep=${2-} ;; esac
 [ $# -eq 0 ] || { [ -n "$keep" ] && [ $# -eq 2 ]; } || { usage >&2; exit 2; }

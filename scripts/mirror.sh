@@ -5,11 +5,18 @@
 #
 # FLAG are flags of zfetch: what is selected (--var t2m --sel time=2019-03 --bbox=-10,35,30,60) and how STORE is reached. The same
 # command again continues an interrupted run; a finished copy is only checked. A selection is cropped to whole chunks, so that
-# any reader of Zarr finds what is there and nothing else. Exit code 1: the copy is not sound.
+# any reader of Zarr finds what is there and nothing else. What STORE lacks is not in the copy either, and its findings are
+# printed, but are not errors of the copy. Exit code 1: the copy has damaged chunks; 7: it lacks objects that STORE has.
 set -eu
-case ${1-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d'; exit ;; esac
-if [ $# -lt 2 ]; then sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d' >&2; exit 2; fi
-store=$1 copy=$2
+. "$(dirname "$0")/lib/common.sh"
+begin "jq zfetch zvalidate" "$@"
+[ $# -ge 2 ] || { usage >&2; exit 2; }
+store=$1 copy=$2 code=0
 shift 2
-zfetch --resume --verify decode --to "$copy" "$@" -- "$store"
-zvalidate -q --level full "$copy"
+# Also of a copy that is finished, zfetch checks that it has all objects of the selection.
+zfetch --resume --verify decode --to="$copy" "$@" -- "$store"
+report=$(zvalidate --json --level full -- "$copy") || code=$?
+printf '%s\n' "$report" | jq -c 'select(.type != "check")'
+[ "$code" -le 1 ] || exit "$code"
+printf '%s\n' "$report" | jq -e 'select(.type == "summary") | .chunks_damaged == 0 and .errors == 0' >/dev/null ||
+    die "$copy: chunks are damaged" 1

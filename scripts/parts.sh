@@ -13,12 +13,14 @@
 #
 # TOOL is zrecompress, zfetch, zdedup or lorenz-ens with the arguments of a run on one machine, but without the output; or a
 # tool that only reads: zpoint, whose rows are divided, or zvalidate, whose stores or arrays are divided; their parts are files in
-# OUT.parts, on a disk that all machines share. A part that is finished ends at once. A part can be killed and run again, and
-# two copies of it do no harm.
+# OUT.parts, on a disk that all machines share; OUT.finished says what OUT was made of. A part that is finished ends at once. A part
+# can be killed and run again, and two copies of it do no harm.
+#
+# Exit codes are those of the tools. 7: OUT, or a plan for it, is there and is not of this command and this N; of a plan in an object
+# store, only N and the name of the source are compared. A part of zpoint or zvalidate with findings or failed items is finished:
+# the exit code of `finish` is then that of one process (1 or 3).
 set -euo pipefail
-
-usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; }
-die() { echo "parts.sh: $1" >&2; exit "${2:-2}"; }
+. "$(dirname "$0")/lib/common.sh"
 
 case ${1-} in
 -h | --help) usage; exit ;;
@@ -35,6 +37,7 @@ while getopts o:n:i:j:m:l: flag; do
     esac
 done
 shift $((OPTIND - 1))
+case $out in -*) out=./$out ;; *) out=${out%/} ;; esac
 [ -n "$out" ] || die "no output; use -o OUT"
 [[ $parts =~ ^[1-9][0-9]{0,5}$ ]] || die "-n takes a number of parts, not '$parts'"
 [ $# -gt 0 ] || die "no tool"
@@ -44,7 +47,21 @@ if [ "$step" = part ]; then
     if ! [[ $part =~ ^[1-9][0-9]{0,5}$ ]] || [ "$part" -gt "$parts" ]; then die "-i takes a part between 1 and $parts, not '$part'"; fi
 fi
 
-# --- Tools that write a store keep their own plan beside it.
+arguments() { # ARG...: what all machines must agree on
+    printf '%s\0' "$parts" "$tool" "$@" || return
+    [ -z "$list" ] || cat -- "$list"
+}
+
+write_arguments() { # FILE ARG...
+    local new
+    new=$1.$(hostname).$$
+    if ! { arguments "${@:2}" >"$new" && mv "$new" "$1"; } 2>/dev/null; then
+        rm -f "$new"
+        die "$1: cannot be written" 7
+    fi
+}
+
+# --- Tools that write a store keep their own plan beside it, in which the arguments are kept, too.
 
 writer() { # STEP ARG...: the tool with its output
     case $tool in
@@ -54,23 +71,62 @@ writer() { # STEP ARG...: the tool with its output
     esac
 }
 
+case $out in
+file://*) plan=${out#file://}.plan ;;
+*://*) plan='' ;;
+*) plan=$out.plan ;;
+esac
+
+# What is there of the output: sets `state` to none, plan, finished or unknown, and `missing`, the parts. It must be of this command;
+# with only the name of the tool, as parts may be given it, that is not known.
+look() { # ARG...
+    local status code=0 source said
+    state=none missing=1-$parts
+    status=$(writer --status --json 2>/dev/null | tail -n 1) || code=$?
+    case $code in 0 | 1) ;; 2 | 4) return ;; *) state=unknown; return "$code" ;; esac
+    if [ "$(jq -r .already_complete <<<"$status")" = true ]; then
+        state=finished missing=''
+        # The tool knows what it would have written.
+        [ $# = 0 ] || said=$(writer --resume "${work[@]}" "$@" 2>&1 >/dev/null) || { set -- $?; printf '%s\n' "$said" >&2; exit "$1"; }
+        return 0
+    fi
+    state=plan missing=$(jq -r .missing <<<"$status")
+    [ "$(jq -r .parts <<<"$status")" = "$parts" ] || other_arguments
+    [ $# != 0 ] || return 0
+    if [ -n "$plan" ] && [ -e "$plan/arguments" ]; then
+        arguments "$@" | cmp -s - "$plan/arguments" || other_arguments
+        return 0
+    fi
+    # In an object store, or prepared by the tool itself.
+    source=$(jq -r '.source // "" | rtrimstr("/") | split("/")[-1]' <<<"$status")
+    case "$source $*" in
+    "$tool:"* | *" --stores-from"*) return ;;
+    esac
+    # In a URL, characters may be written as %20.
+    case "/$*" in *"$source"* | *"$(printf '%b' "${source//%/\\x}")"*) ;; *) other_arguments ;; esac
+}
+
+other_arguments() {
+    die "$out: prepared with other arguments, or another number of parts" 7 "remove its plan, or use another output"
+}
+
 step_of_writer() {
-    local code=0 found
-    case $step in
-    prepare)
-        # Prepared before, with the options of then, or finished: the missing parts are all that is left to do.
-        writer --status >/dev/null 2>&1 || code=$?
-        if [ "$code" -gt 1 ]; then writer --prepare --parts "$parts" "$@"; fi
+    local code=0
+    look "$@" || code=$?
+    case $step.$state in
+    prepare.plan | prepare.finished) ;;
+    prepare.*)
+        writer --prepare --parts "$parts" "$@"
+        [ -z "$plan" ] || write_arguments "$plan/arguments" "$@"
         ;;
-    part) writer --part "$part/$parts" "${work[@]}" ;;
-    missing)
-        found=$(writer --status --missing 2>/dev/null) || code=$?
-        # Nothing is prepared: all parts are missing.
-        if [ "$code" = 2 ] || [ "$code" = 4 ]; then found=1-$parts code=1; fi
-        [ -z "$found" ] || printf '%s\n' "$found"
-        return "$code"
+    part.*) writer --part "$part/$parts" "${work[@]}" ;;
+    missing.unknown) return "$code" ;;
+    missing.*)
+        [ -n "$missing" ] || return 0
+        printf '%s\n' "$missing"
+        return 1
         ;;
-    finish) writer --finish "${work[@]}" ;;
+    finish.*) writer --finish "${work[@]}" ;;
     esac
 }
 
@@ -82,15 +138,23 @@ file() { # NUMBER
     printf '%s.parts/part-%06d.%s' "$out" "$1" "$extension"
 }
 
-arguments() { # ARG...: what all machines must agree on
-    printf '%s\0' "$parts" "$tool" "$@"
-    [ -z "$list" ] || cat -- "$list"
-}
-
 check_arguments() { # ARG...
     [ -e "$out.parts/arguments" ] || die "$out.parts: not prepared" 4
     arguments "$@" | cmp -s - "$out.parts/arguments" ||
         die "$out.parts: prepared with other arguments; remove it, or use another output" 7
+}
+
+# What an output was made of; its size tells it from another file that was put there since.
+identity() { # OUTPUT ARG...
+    arguments "${@:2}" | sha256sum
+    [ ! -f "$1" ] || wc -c <"$1"
+}
+
+# The first line of the record is the exit code of `finish`.
+is_finished() { # ARG...
+    [ -e "$out" ] || [ -L "$out" ] || return 1
+    identity "$out" "$@" | cmp -s - <(tail -n +2 "$out.finished" 2>/dev/null) ||
+        die "$out: already exists, and was not made by this command" 7 "remove it, or use another output"
 }
 
 missing() {
@@ -114,9 +178,14 @@ part_of_points() { # ARG...
     new=$out.parts/$(hostname).$$.${target##*.}
     if [ "$part" = 1 ]; then first=(); elif [ "${target##*.}" != csv ]; then first=(--no-sidecar); fi
     zpoint --json "$@" --part "$part/$parts" "${first[@]}" "${work[@]}" -o "$new" || code=$?
+    case $code in
+    0 | 3) ;;
+    *) rm -rf "$new" "$new.columns.jsonl"; return "$code" ;;
+    esac
+    [ "$code" = 0 ] || say "part $part: some items failed; they are missing in the table"
+    echo "$code" >"$target.exit" || die "$out.parts: cannot be written" 7
     [ ! -e "$new.columns.jsonl" ] || mv "$new.columns.jsonl" "$out.parts/columns.jsonl"
-    [ ! -e "$new" ] || mv "$new" "$target"
-    return "$code"
+    mv "$new" "$target"
 }
 
 # What zvalidate finds by comparing stores: looked for at the end, in all of them. Only the ranges of values are not compared.
@@ -126,6 +195,7 @@ part_of_report() { # ARG...
     local target new code=0
     target=$(file "$part")
     new=$out.parts/$(hostname).$$.part
+    true 2>/dev/null >"$new" || die "$out.parts: cannot be written" 7
     if [ -z "$list" ]; then
         zvalidate --json "$@" --part "$part/$parts" "${work[@]}" >"$new" || code=$?
     else
@@ -142,16 +212,24 @@ part_of_stores() { # ARG...
 }
 
 step_of_reader() {
+    if is_finished "$@"; then
+        # Killed before it was removed.
+        if [ "$step" = finish ] && [ -e "$out.parts" ]; then rm -r -- "$out.parts"; fi
+        [ "$step" != finish ] || return "$(head -n 1 "$out.finished")"
+        return 0
+    fi
     case $step in
     prepare)
         if [ -e "$out.parts/arguments" ]; then check_arguments "$@"; return; fi
-        mkdir -p "$out.parts"
-        arguments "$@" >"$out.parts/$(hostname).$$"
-        mv "$out.parts/$(hostname).$$" "$out.parts/arguments"
+        mkdir -p -- "$out.parts" 2>/dev/null || die "$out.parts: cannot be written" 7
+        write_arguments "$out.parts/arguments" "$@"
         ;;
-    missing) [ -e "$out" ] || { [ ! -e "$out.parts" ] || check_arguments "$@"; missing; [ -z "$(missing)" ]; } ;;
+    missing)
+        [ ! -e "$out.parts" ] || check_arguments "$@"
+        missing
+        [ -z "$(missing)" ]
+        ;;
     part)
-        [ ! -e "$out" ] || return 0
         check_arguments "$@"
         [ ! -e "$(file "$part")" ] || return 0
         if [ "$tool" = zpoint ]; then part_of_points "$@"; else part_of_report "$@"; fi
@@ -162,7 +240,6 @@ step_of_reader() {
 
 finish_reader() { # ARG...
     local number new code=0
-    [ ! -e "$out" ] || return 0
     check_arguments "$@"
     [ -z "$(missing)" ] || die "$out: parts are missing: $(missing)" 1
     new=$out.parts/$(hostname).$$.whole
@@ -172,14 +249,16 @@ finish_reader() { # ARG...
         report "$new" "$@" || code=$?
         case $code in 0 | 1 | 3) ;; *) return "$code" ;; esac
         ;;
-    zpoint.csv) xargs -0 cat -- <"$new.list" >"$new" ;;
+    zpoint.csv) xargs -0 cat -- <"$new.list" >"$new" || die "$out.parts: cannot be written" 7 ;;
     zpoint.parquet) # A directory of files is a data set.
         mkdir "$new"
         xargs -0 mv -t "$new" -- <"$new.list"
         ;;
     esac
+    if [ "$tool" = zpoint ] && grep -rqx --include='*.exit' 3 "$out.parts"; then code=3; fi
     [ ! -e "$out.parts/columns.jsonl" ] || mv "$out.parts/columns.jsonl" "$out.columns.jsonl"
-    mv -T "$new" "$out"
+    { echo "$code"; identity "$new" "$@"; } >"$out.finished" || die "$out: cannot be written" 7
+    mv -T -- "$new" "$out"
     rm -r -- "$out.parts"
     return "$code"
 }
@@ -218,12 +297,14 @@ report() { # FILE ARG...
     return "$(tail -n 1 "$new" | jq .exit)"
 }
 
+check_tool "$tool"
+for needed in jq "$tool"; do command -v "$needed" >/dev/null || die "$needed is not installed"; done
+[ -z "$list" ] || [ -r "$list" ] || die "$list: no such file" 4
 case $tool in
 zpoint)
     case $out in *.csv | *.parquet) ;; *) die "the parts of zpoint are joined as .csv or .parquet, not: $out" ;; esac
     step_of_reader "$@"
     ;;
 zvalidate) step_of_reader "$@" ;;
-zrecompress | zfetch | zdedup | lorenz-ens) step_of_writer "$@" ;;
-*) die "not a tool that can be divided: $tool" ;;
+*) step_of_writer "$@" ;;
 esac

@@ -22,14 +22,13 @@
 #   -n, --dry-run          show what would be done; nothing is written
 #   --json                 print the summary as JSON Lines [default: if the output is not a terminal]
 #
-# Steps whose output is there and valid are skipped. Exit codes are those of the tools; 3 if only some batches failed.
+# Flags replace keys of FILE.toml, wherever they are. Steps whose output is there and valid are skipped; an output that is there and
+# was not made by this pipeline is never replaced (7). Exit codes are those of the tools; 3 if only some batches failed; 1 also if
+# the tables of the sources have different numbers of rows: all of them are made, and log.jsonl and stderr say which differ.
 set -euo pipefail
 
-usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d'; }
-say() { echo "pipeline.sh: $*" >&2; }
-die() { say "$1"; [ -z "${3-}" ] || echo "hint: $3" >&2; exit "$2"; }
-
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/lib/common.sh"
 . "$here/pipeline/options.sh"
 . "$here/pipeline/run.sh"
 . "$here/pipeline/steps.sh"
@@ -37,7 +36,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 read_arguments "$@"
 check_options
-out=${option[output]}
+check_outputs
+plan_memory
+check_commands
 start_run
 
 list_batches

@@ -18,7 +18,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 venv=$target/release-venv
 out='' from='' offline=''
 
-usage() { sed -n '/^# Usage/,/^$/{/^#/!d;s/^# \{0,1\}//p}' "$0" | sed '/^Builds for/,$d'; }
+usage() { sed -n '/^# Usage/,/^$/{/^#/!d;s/^# \{0,1\}//p}' "$0"; }
 
 while [ $# -gt 0 ]; do
     case $1 in

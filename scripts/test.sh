@@ -7,6 +7,7 @@
 # cluster scripts without Slurm (slurmctld, slurmd, munge; qsub for PBS), unless ZTOOLS_SERVERS=all, which makes a missing one
 # a failure.
 set -euo pipefail
+case ${1-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit ;; esac
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 python=${PYTHON:-python3}

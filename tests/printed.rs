@@ -215,13 +215,19 @@ fn commands(page: &str) -> Vec<(String, Vec<&str>)> {
     found
 }
 
-/// A directory with the stores that the README and the tour name.
+/// A directory with the stores that the tour begins with.
 fn directory_of_the_tour() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     for store in ["weather-v2.zarr", "era5-uk-v2.zarr"] {
         copy_tree(&fixture(store), &directory.path().join(store));
     }
-    for (name, ids) in [("batch_00", 0..4), ("batch_01", 0..4), ("batch_02", 4..7), ("next", 7..9)] {
+    directory
+}
+
+/// Those and the batches that the README names.
+fn directory_of_the_readme() -> TempDir {
+    let directory = directory_of_the_tour();
+    for (name, ids) in [("batch_00", 0..4), ("batch_01", 0..4), ("batch_02", 4..7)] {
         batch(&directory.path().join(format!("{name}.zarr")), ids);
     }
     directory
@@ -249,7 +255,7 @@ fn on_terminal(command: &str, directory: &Path, server: &ObjectServer) -> Option
 #[test]
 fn commands_of_the_readme_run_as_printed() {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let directory = directory_of_the_tour();
+    let directory = directory_of_the_readme();
     let server = ObjectServer::start(directory.path(), vec![]);
     let commands = commands(&readme);
     for (command, _) in &commands {
@@ -258,12 +264,12 @@ fn commands_of_the_readme_run_as_printed() {
     assert!(!commands.is_empty(), "no commands found in README.md");
 }
 
-/// The commands in the tables of lessons, on the stores of the tour. One that finds what its lesson is about ends with 1.
+/// The commands in the tables of lessons, on those stores. One that finds what its lesson is about ends with 1.
 #[test]
 fn commands_of_the_lessons_run() {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
     let tables = readme.split_once("## Lessons and commands").unwrap().1.split_once("\n## ").unwrap().0;
-    let directory = directory_of_the_tour();
+    let directory = directory_of_the_readme();
     fs::write(directory.path().join("points.csv"), "id,lat,lon\nlondon,51.5,-0.1\n").unwrap();
     let server = ObjectServer::start(directory.path(), vec![]);
     let (tools, mut run) = (tools(), 0);

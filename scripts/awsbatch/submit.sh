@@ -12,18 +12,26 @@
 # (4, and 8192 MiB). The same command again does only what is missing: parts that are finished end at once. Prints the id of
 # the last job.
 set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../lib/common.sh"
+. "$here/../lib/submit.sh"
+begin '' "$@"
 
 out='' parts=16 deadline=86400 print=
 while getopts hpo:n:d: flag; do
     case $flag in
-    h) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d'; exit ;;
+    h) usage; exit ;;
     o) out=$OPTARG ;; n) parts=$OPTARG ;; d) deadline=$OPTARG ;; p) print=1 ;;
     *) exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
-if [ -z "$out" ] || [ $# = 0 ]; then echo "usage: submit.sh [-n PARTS] -o OUT TOOL ARG..." >&2; exit 2; fi
-case $1 in zpoint | zvalidate) echo "submit.sh: the parts of $1 are files, which need a disk that all jobs share" >&2; exit 2 ;; esac
+check_submission "$out" "$parts" "$@"
+check_remote "$out" "$1" jobs
+check_number -d "$deadline"
+begin "jq $([ -n "$print" ] || echo aws)"
+check_number MEMORY "${MEMORY:-8192}"
+[ "$parts" -le 10000 ] || die "-n takes at most 10000 parts, not $parts"
 name=$1-$(printf %s "$out" | cksum | cut -d' ' -f1)
 command=$(for word; do jq -n --arg word "$word" '$word'; done | jq -sc .)
 

@@ -3,6 +3,7 @@
 #
 #   pipeline_steps.sh OUT LAT LON ENDPOINT SOURCE=FILE...     FILE has the stores of a source, one per line
 set -eu
+case ${1-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit ;; esac
 out=$1 lat=$2 lon=$3 endpoint=$4
 shift 4
 mkdir -p "$out"

@@ -8,6 +8,7 @@
 #   17 3 * * * cd ztools && scripts/dev/fuzz.sh >fuzz.log 2>&1 || mail -s "ztools: fuzz" "$USER" <fuzz.log
 # Needs cargo and a C++ compiler; `cargo fuzz run --fuzz-dir tests/fuzz TARGET` does the same with a nightly toolchain.
 set -euo pipefail
+case ${1-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit ;; esac
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
 host=$(rustc -vV | sed -n 's/^host: //p')

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Writes the manual pages from the flag definitions, and the schemas of records from their types.
 set -euo pipefail
+case ${1-} in -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit ;; esac
 cd "$(dirname "$0")/../.."
 
 # As scripts/test.sh builds: without the tests, dependencies have other features, and would be compiled a second time.

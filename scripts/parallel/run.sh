@@ -10,19 +10,24 @@
 # The same command again does only what is missing: parts that are finished end at once. OUT.joblog has a line for each part. A
 # part that failed is tried twice more.
 set -euo pipefail
-split=$(cd "$(dirname "$0")/.." && pwd)/parts.sh
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../lib/common.sh"
+. "$here/../lib/submit.sh"
+begin '' "$@"
 
 out='' parts=16 hosts=() list=()
 while getopts ho:n:S:l: flag; do
     case $flag in
-    h) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d'; exit ;;
+    h) usage; exit ;;
     o) out=$OPTARG ;; n) parts=$OPTARG ;; l) list=(-l "$OPTARG") ;;
     S) hosts=(--sshlogin "$OPTARG" --workdir "$PWD" --env PATH) ;;
     *) exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
-if [ -z "$out" ] || [ $# = 0 ]; then echo "usage: run.sh [-n PARTS] -o OUT TOOL ARG..." >&2; exit 2; fi
+check_submission "$out" "$parts" "$@"
+begin parallel
+split=${here%/*}/parts.sh
 flags=("${list[@]}" -o "$out" -n "$parts" -- "$@")
 
 "$split" prepare "${flags[@]}"

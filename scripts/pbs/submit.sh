@@ -12,18 +12,22 @@
 # Prints the id of the last job.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../lib/common.sh"
+. "$here/../lib/submit.sh"
+begin '' "$@"
 split=$here/../parts.sh
 
 out='' parts=16 list=()
 while getopts ho:n:l: flag; do
     case $flag in
-    h) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" | sed '$d'; exit ;;
+    h) usage; exit ;;
     o) out=$OPTARG ;; n) parts=$OPTARG ;; l) list=(-l "$OPTARG") ;;
     *) exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
-if [ -z "$out" ] || [ $# = 0 ]; then echo "usage: submit.sh [-n PARTS] -o OUT TOOL ARG..." >&2; exit 2; fi
+check_submission "$out" "$parts" "$@"
+begin qsub
 name=$1-$(printf %s "$PWD/$out" | cksum | cut -d' ' -f1)
 read -ra options <<<"${PBS_OPTS-}"
 read -ra of_parts <<<"${PART_OPTS-}"
@@ -42,7 +46,9 @@ script() { # STEP FLAG...
         echo
     } >"$name.$step.pbs"
 }
-missing=$("$split" missing "${rest[@]:0:$((${#list[@]} + 4))}" -- "$@") || [ -n "$missing" ] || exit
+code=0
+missing=$("$split" missing "${rest[@]}") || code=$?
+[ "$code" -le 1 ] || exit "$code"
 script prepare
 # An array has at least two elements, in one range: a single part is a job of its own.
 which=() index=$missing

@@ -194,6 +194,8 @@ verify_group() {
     [ ${#known[@]} -gt 0 ] || return 0
     write_paths "${known[@]}"
     execute @batches/verify xargs -d '\n' -a "$state/@batches/paths" zfetch cache verify --json --cache "$cache"
+    # xargs has an exit code of its own.
+    [ "$code" != 123 ] || code=$(jq -nR '[inputs | fromjson? | select(.type == "summary").exit] | max // 1' "$records")
     errors=()
     while IFS=$'\x1f' read -r kind name failed; do
         if [ "$kind" = error ]; then errors+=("$name"); elif [ "$failed" = 0 ]; then intact[$name]=1; fi

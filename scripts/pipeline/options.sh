@@ -1,22 +1,31 @@
 # shellcheck shell=bash
 # The options of pipeline.sh, from its arguments and from a TOML file.
-# shellcheck disable=SC2034 # used by pipeline.sh
+# shellcheck disable=SC2034,SC2154 # variables of pipeline.sh and of the files beside this one
 
 declare -A option=([dim]=file_id [format]=parquet [jobs]=64 [max-memory]=20% [deadline]=1h)
 declare -A stores=() # of each source, one per line
-sources=() select=() around=() store_flags=() dry_run='' accept='' partial='' recompress='' json=''
+declare -A from_file=() # options and sources of a TOML file, which flags replace
+repeated=() # NAME=VALUE of the options that may be given several times
+sources=() dry_run='' accept='' partial='' recompress='' json=''
 [ -t 1 ] || json=1
 
 is_path_key() { case $1 in output | points | rules | cache) true ;; *) false ;; esac; }
 
-set_option() { # NAME VALUE [DIRECTORY that relative paths count from]
+set_option() { # NAME VALUE [DIRECTORY of the file that sets it, from which relative paths count]
     local value=$2
-    if is_path_key "$1" && [ -n "${3-}" ]; then case $value in /*) ;; *) value=$3/$value ;; esac; fi
+    if [ $# -gt 2 ]; then
+        from_file[$1]=1
+        if is_path_key "$1"; then case $value in /*) ;; *) value=$3/$value ;; esac; fi
+    else
+        case $1 in
+        lat | lon) replace "$1" points ;;
+        points) replace lat lon points ;;
+        *) replace "$1" ;;
+        esac
+    fi
     case $1 in
     output | dim | keep | rules | format | cache | jobs | max-memory | deadline) option[$1]=$value ;;
-    lat | lon | points) around+=("--$1=$value") ;;
-    var | sel) select+=("--$1=$value") ;;
-    store-flag) store_flags+=("$value") ;;
+    lat | lon | points | var | sel | store-flag) repeated+=("$1=$value") ;;
     accept) accept=$value ;;
     partial) partial=$value ;;
     recompress) recompress=$value ;;
@@ -24,10 +33,27 @@ set_option() { # NAME VALUE [DIRECTORY that relative paths count from]
     esac
 }
 
-add_source() { # NAME STORES
-    [[ $1 =~ ^[A-Za-z0-9._-]+$ ]] || die "the name of a source has other characters than letters, digits, ., _ and -: $1" 2
+# A flag replaces what the file has, however often that is given.
+replace() { # NAME...
+    local name entry kept
+    for name; do
+        [ -n "${from_file[$name]-}" ] || continue
+        kept=()
+        for entry in ${repeated[@]+"${repeated[@]}"}; do [ "${entry%%=*}" = "$name" ] || kept+=("$entry"); done
+        repeated=(${kept[@]+"${kept[@]}"})
+        from_file[$name]=''
+    done
+}
+
+add_source() { # NAME STORES [file]
+    [[ $1 =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*$ ]] || die "the name of a source has other characters than letters, digits, ., _ and -: $1" 2
     [ -n "$2" ] || die "source $1 has no stores" 2
-    [ -n "${stores[$1]-}" ] || sources+=("$1")
+    if [ -n "${3-}" ]; then
+        from_file["source $1"]=1
+    elif [ -n "${from_file["source $1"]-}" ]; then
+        stores[$1]='' from_file["source $1"]=''
+    fi
+    [ -n "${stores[$1]+set}" ] || sources+=("$1")
     stores[$1]=${stores[$1]-}$2$'\n'
 }
 
@@ -65,7 +91,7 @@ read_toml() { # FILE
         for line in ${texts[@]+"${texts[@]}"}; do
             case $table in
             '') set_option "$key" "$line" "$directory" ;;
-            sources) add_source "$key" "$(listed "$line" "$directory")" ;;
+            sources) add_source "$key" "$(listed "$line" "$directory")" file ;;
             *) die "$1: unknown table: [$table]" 2 "the tables are: [sources]" ;;
             esac
         done
@@ -89,47 +115,97 @@ listed() { # TEXT DIRECTORY
     esac
 }
 
+# Files are read before the flags are applied, wherever they are named: flags replace their keys.
 read_arguments() {
-    local name value
+    local name value index files=() flags=() named=()
     while [ $# -gt 0 ]; do
         case $1 in
         -h | --help) usage; exit ;;
         -n | --dry-run) dry_run=1 ;;
         --json) json=1 ;;
-        --accept | --partial | --recompress) set_option "${1#--}" 1 ;;
+        --) shift; break ;;
+        --accept | --partial | --recompress) flags+=("${1#--}" 1) ;;
         --source=*=* | --source)
             if [ "$1" = --source ]; then shift; fi
             value=${1-} value=${value#--source=}
             [ -f "${value#*=}" ] || die "--source takes NAME=FILE, not '$value'" 2
-            add_source "${value%%=*}" "$(listed "${value#*=}" "$PWD")"
+            flags+=(source "$value")
             ;;
-        --*=*) name=${1%%=*}; set_option "${name#--}" "${1#*=}" ;;
+        --*=*) name=${1%%=*}; flags+=("${name#--}" "${1#*=}") ;;
         -o | --*)
             [ $# -gt 1 ] || die "$1 takes a value" 2
             name=${1#--} name=${name/#-o/output}
-            set_option "$name" "$2"
+            flags+=("$name" "$2")
             shift
             ;;
         -*) die "unknown option: $1" 2 "pipeline.sh --help lists all" ;;
-        *.toml) [ -f "$1" ] || die "$1: no such file" 4; read_toml "$1" ;;
-        *) add_source all "$1" ;;
+        *) named+=("$1") ;;
         esac
-        shift
+        [ $# = 0 ] || shift
+    done
+    named+=("$@")
+    for value in ${named[@]+"${named[@]}"}; do
+        case $value in *.toml) [ -f "$value" ] || die "$value: no such file" 4; read_toml "$value" ;; esac
+    done
+    for ((index = 0; index < ${#flags[@]}; index += 2)); do
+        value=${flags[index + 1]}
+        case ${flags[index]} in
+        source) add_source "${value%%=*}" "$(listed "${value#*=}" "$PWD")" ;;
+        *) set_option "${flags[index]}" "$value" ;;
+        esac
+    done
+    for value in ${named[@]+"${named[@]}"}; do
+        case $value in *.toml) ;; *) add_source all "$value" ;; esac
     done
 }
 
 check_options() {
-    local needed
+    local needed value
     for needed in jq flock timeout xargs zinspect zfetch zvalidate zdedup zpoint zrecompress; do
         command -v $needed >/dev/null || die "$needed is not installed" 2
     done
     [ -n "${option[output]-}" ] || die "no output directory; use -o DIR" 2
     [ ${#sources[@]} -gt 0 ] || die "no stores" 2 "pipeline.sh --help shows how to name them"
+    around=() select=() store_flags=()
+    for needed in ${repeated[@]+"${repeated[@]}"}; do
+        value=${needed#*=}
+        case $needed in
+        store-flag=*) store_flags+=("$value") ;;
+        var=* | sel=*) select+=("--$needed") ;;
+        *) around+=("--$needed") ;;
+        esac
+        case $needed in points=*)
+            [ -e "$value" ] || die "$value: no such file" 4
+            [ -f "$value" ] || die "--points takes a file, not '$value': each step reads it again" 2
+        esac
+    done
     [ ${#around[@]} -gt 0 ] || die "no point; use --lat and --lon, or --points FILE" 2
     case ${option[format]} in parquet | csv) ;; *) die "--format is parquet or csv, not '${option[format]}'" 2 ;; esac
     [[ ${option[deadline]} =~ ^[1-9][0-9]*[smh]?$ ]] || die "--deadline takes a time such as 90s, 30m or 6h, not '${option[deadline]}'" 2
     [ -z "${option[rules]-}" ] || [ -f "${option[rules]}" ] || die "${option[rules]}: no such file" 4
     [[ ${option[jobs]} =~ ^[1-9][0-9]{0,3}$ ]] || die "--jobs takes a number, not '${option[jobs]}'" 2
-    cache=${option[cache]:-${option[output]}/cache}
+    out=${option[output]}
+    case $out in -*) out=./$out ;; esac
+    cache=${option[cache]:-$out/cache}
     batch_count=$(for needed in "${sources[@]}"; do printf %s "${stores[$needed]}"; done | wc -l)
+}
+
+# What the tools refuse is refused before anything is fetched.
+check_commands() {
+    local source said code
+    check_command "${fetch[@]}" -n
+    check_command "${check[@]}"
+    check_command zdedup --json --dim "${option[dim]}" "${keep[@]}"
+    for source in "${sources[@]}"; do
+        code=0
+        said=$(timeout "${option[deadline]}" zdedup --json --compare none --dim "${option[dim]}" "${store_flags[@]}" \
+            -- "${stores[$source]%%$'\n'*}" 2>&1 >/dev/null </dev/null) || code=$?
+        # Other errors are those of the batch, which its own steps report.
+        case $said in *": no dimension ${option[dim]}"*) printf '%s\n' "$said" >&2; exit "$code" ;; esac
+    done
+}
+
+check_command() { # COMMAND...: without any store, a tool checks only its arguments
+    local said
+    said=$("$@" --stores-from /dev/null 2>&1 >/dev/null) || { set -- $?; printf '%s\n' "$said" >&2; exit "$1"; }
 }

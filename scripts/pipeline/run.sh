@@ -2,32 +2,50 @@
 # A run of pipeline.sh: its lock, its memory, the log and the summary.
 # shellcheck disable=SC2154,SC2034 # variables of pipeline.sh and of the files beside this one
 
-worst=0 run='' begun=$EPOCHREALTIME tables=()
+worst=0 run='' begun=$EPOCHREALTIME tables=() scratch='' is_finished=''
 
 start_run() {
     run=$(date -u +%Y%m%dT%H%M%SZ)-$$
     if [ -n "$dry_run" ]; then
         # Nothing is written, so the records of the steps are kept elsewhere.
         scratch=$(mktemp -d)
-        state=$scratch
-        trap 'rm -rf "$scratch"' EXIT
+        state=$scratch log=$scratch/log.jsonl
     else
-        mkdir -p "$out"
-        state=$out/state
+        make_directory "$out"
+        state=$out/state log=$out/log.jsonl
         lock_output
     fi
-    mkdir -p "${sources[@]/#/$state/}" "$state/@batches"
-    log=$state/../log.jsonl
-    [ -z "$dry_run" ] || log=$state/log.jsonl
+    trap leave EXIT
+    make_directory "${sources[@]/#/$state/}" "$state/@batches"
+    trap 'stop 129' HUP
     trap 'stop 130' INT
     trap 'stop 143' TERM
-    plan_memory
+    # The last line of a run that a power cut ended may be torn.
+    if [ -s "$log" ] && [ -n "$(tail -c 1 "$log")" ]; then echo >>"$log"; fi
     record run time "$(date -u +%FT%TZ)" output "$out" sources:json "${#sources[@]}" batches:json "$batch_count" \
         jobs:json "${option[jobs]}" max_memory_bytes:json "$memory" deadline "${option[deadline]}"
 }
 
+make_directory() { # DIRECTORY...
+    local reason
+    reason=$(LC_ALL=C mkdir -p -- "$@" 2>&1) || die "${1%/state/*}: cannot be written: ${reason##*: }" 7
+}
+
+# The exit code of a command that failed to write says nothing about that: is there room for a block more?
+leave() {
+    local code=$?
+    [ -z "$scratch" ] || { rm -rf "$scratch"; return; }
+    if [ -z "$is_finished" ] && ! head -c 4096 /dev/zero 2>/dev/null >"$state/.probe"; then
+        say "$out: cannot be written"
+        code=7
+    fi
+    rm -f "$state/.probe"
+    exit "$code"
+}
+
 # One run at a time. Steps of a run that was killed may still be at work: they hold the second lock.
 lock_output() {
+    touch "$out/.lock" "$out/.lock-steps" 2>/dev/null || die "$out: cannot be written" 7
     exec 8>"$out/.lock" 9>"$out/.lock-steps"
     flock -n 8 || die "$out: another run is at work there" 7
     if ! flock -n 9; then
@@ -37,7 +55,7 @@ lock_output() {
 }
 
 stop() { # CODE: what was written is consistent; the same command goes on
-    trap '' INT TERM
+    trap '' HUP INT TERM
     # shellcheck disable=SC2046 # a list of numbers
     kill -TERM $(jobs -p) 2>/dev/null || true
     wait || true
@@ -97,12 +115,7 @@ is_complete() { # SOURCE
 
 # The memory of a step, in bytes, and the commands of the steps for batches.
 plan_memory() {
-    local total limit
-    total=$(awk '/^MemTotal/ { printf "%d", $2 * 1024 }' /proc/meminfo)
-    for limit in /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; do
-        [ ! -r "$limit" ] || total=$(awk -v t="$total" '{ printf "%d", ($1 + 0 > 0 && $1 + 0 < t) ? $1 : t }' "$limit")
-    done
-    memory=$(bytes "${option[max-memory]}" "$total")
+    memory=$(bytes "${option[max-memory]}" "$(total_memory)")
     [ -n "$memory" ] || die "--max-memory takes a size such as 8G or 20%, not '${option[max-memory]}'" 2
     fetch=(zfetch --json --cache "$cache" --max-memory "$memory" "${select[@]}" "${around[@]}" "${store_flags[@]}")
     check=(zvalidate --json --level full --max-memory "$memory")
@@ -113,42 +126,37 @@ plan_memory() {
     [ -z "${option[keep]-}" ] || keep=(--keep "${option[keep]}")
 }
 
-bytes() { # SIZE TOTAL
-    LC_ALL=C awk -v text="$1" -v total="$2" 'BEGIN {
-        if (text !~ /^[0-9.]+([KMGT]i?B?|B|%)?$/) exit
-        unit = text; gsub(/[0-9.iB]/, "", unit)
-        scale = unit == "%" ? total / 100 : unit == "" ? 1 : 1024 ^ index("KMGT", unit)
-        printf "%d", text * scale }'
-}
-
 seconds() { # TIME
     case $1 in *h) echo $((${1%h} * 3600)) ;; *m) echo $((${1%m} * 60)) ;; *) echo "${1%s}" ;; esac
 }
 
 # Prints the summary and ends: seconds, bytes and outcomes of each step.
 finish_run() { # CODE
-    record summary exit:json "$1" seconds:json "$(elapsed "$begun")"
+    record summary tool pipeline.sh exit:json "$1" seconds:json "$(elapsed "$begun")"
     local rows
-    rows=$(jq -c -n --arg run "$run" '
-        [inputs | select(.run == $run)] | .[-1] as $last |
+    rows=$(jq -cnR --arg run "$run" '
+        [inputs | fromjson? | select(type == "object" and .run == $run)] | .[-1] as $last |
         (map(select(.type == "step")) | group_by(.step) | sort_by(.[0] as $s |
-            ["plan", "fetch", "verify", "validate", "repair", "validate-again", "dedup", "point", "recompress"] | index($s.step)) |
+            ["plan", "fetch", "verify", "validate", "repair", "validate-again", "dedup", "point", "recompress", "compare"] | index($s.step)) |
             .[] | map(select(.batches == null)) as $runs |
             {type: "step_total", v: 1, step: .[0].step, runs: ($runs | length), skipped: ($runs | map(select(.skipped)) | length),
                 failed: ($runs | map(select(.exit > 0)) | length), seconds: (map(.seconds // 0) | add * 1000 | round / 1000),
                 bytes: (map(.bytes // 0) | add)}),
-        ($last | {type, v, exit, seconds})' "$log")
+        ($last | {type, v, tool, exit, seconds})' "$log")
     [ -z "$dry_run" ] || rows=$(jq -c 'select(.step == "plan" and .batch)' "$log")$'\n'$rows
-    if [ -n "$json" ]; then
-        printf '%s\n' "$rows"
-    else
-        [ -z "$dry_run" ] || jq -r 'select(.step == "plan" and .type == "step") |
-            "\(.source) \(.batch): " + if .error then .error elif .skipped then "nothing is selected"
-                else "\(.objects) objects, about \(.bytes) bytes to fetch" end' <<<"$rows"
-        printf '%-15s %6s %8s %7s %10s %14s\n' STEP RUNS SKIPPED FAILED SECONDS BYTES
-        jq -r 'select(.type == "step_total") | [.step, .runs, .skipped, .failed, .seconds, .bytes] | @tsv' <<<"$rows" |
-            awk -F'\t' '{ printf "%-15s %6d %8d %7d %10.2f %14d\n", $1, $2, $3, $4, $5, $6 }'
-        jq -r 'select(.type == "summary") | "\(.seconds) s, exit code \(.exit)"' <<<"$rows"
-    fi
+    [ -n "$json" ] || rows=$(show_rows "$rows")
+    is_finished=1
+    printf '%s\n' "$rows" 2>/dev/null || die "standard output: cannot be written" 7
     exit "$1"
+}
+
+# The records of the summary as a table.
+show_rows() { # ROWS
+    [ -z "$dry_run" ] || jq -r 'select(.step == "plan" and .type == "step") |
+        "\(.source) \(.batch): " + if .error then .error elif .skipped then "nothing is selected"
+            else "\(.objects) objects, about \(.bytes) bytes to fetch" end' <<<"$1"
+    printf '%-15s %6s %8s %7s %10s %14s\n' STEP RUNS SKIPPED FAILED SECONDS BYTES
+    jq -r 'select(.type == "step_total") | [.step, .runs, .skipped, .failed, .seconds, .bytes] | @tsv' <<<"$1" |
+        awk -F'\t' '{ printf "%-15s %6d %8d %7d %10.2f %14.0f\n", $1, $2, $3, $4, $5, $6 }'
+    jq -r 'select(.type == "summary") | "\(.seconds) s, exit code \(.exit)"' <<<"$1"
 }

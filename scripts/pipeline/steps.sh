@@ -17,6 +17,8 @@ execute() { # FILE COMMAND...
         # The first item that failed, or what the tool said.
         reason=$(jq -nr 'first(inputs | select(.type == "error")) | "\(.path): \(.error)"' "$records" 2>/dev/null) || true
         : "${reason:=$(head -n 1 "${records%.jsonl}.err")}"
+        # A disk that is full has no room for the reason either.
+        [ -n "$reason" ] || [ "$code" != 7 ] || reason="$out: cannot be written"
     fi
 }
 
@@ -63,12 +65,52 @@ skip() { # NAME SOURCE
 
 # --- One source
 
+outputs_of() { # SOURCE
+    printf '%s\n' "$out/$1.zarr" "$out/$1.${option[format]}"
+    [ -z "$recompress" ] || printf '%s\n' "$out/$1.recompressed.zarr"
+}
+
+# Each output has marks of its own name: that it was begun, and that it is done.
+was_begun() { # SOURCE OUTPUT
+    local mark=$out/state/$1/${2##*/}
+    [ -e "$mark.begun" ] || [ -e "$mark.done" ]
+}
+
+# What is there and was made by something else is never replaced; nor is a source, even one that a pipeline has made.
+check_outputs() {
+    local source output outputs path text paths=() of_source=() number
+    for source in "${sources[@]}"; do
+        while IFS= read -r output; do paths+=("$output") of_source+=("$source"); done < <(outputs_of "$source")
+    done
+    text=$(printf '%s\n' "${paths[@]}" | sort | uniq -d | head -n 1)
+    [ -z "$text" ] || die "$text: the output of two sources" 2 "rename one of them"
+    # Local stores as absolute paths without links, also those in an archive: a.zip|zip:inner.
+    mapfile -d '' -t outputs < <(realpath -zm -- "${paths[@]}")
+    while IFS= read -r -d '' path; do
+        for output in "${outputs[@]}"; do
+            case $path/ in "$output"/*) die "$path: is a source, and would be replaced by the output $output" 2 "use another output directory" ;; esac
+            case $output/ in "$path"/*) die "$output: the output is inside of the source $path" 2 "use another output directory" ;; esac
+        done
+    done < <(for source in "${sources[@]}"; do printf '%s' "${stores[$source]}"; done |
+        sed 's,^file://,,; s,^file:,,; s,|.*,,' | grep -v '://' | tr '\n' '\0' | xargs -0 -r realpath -zm --)
+    for number in "${!paths[@]}"; do
+        output=${paths[number]}
+        ! was_begun "${of_source[number]}" "$output" || continue
+        for path in "$output" "$output.plan" "$output.columns.jsonl"; do
+            if [ -e "$path" ] || [ -L "$path" ]; then
+                die "$path: already exists, and was not made by this pipeline" 7 "remove it, or use another output directory"
+            fi
+        done
+    done
+}
+
 # An output is kept if it was made by the same command from the same inputs and is intact; otherwise it is made again, or an
 # unfinished run of the same command is continued: `made NAME SOURCE OUTPUT COMMAND...`
 made() {
-    local name=$1 source=$2 output=$3 mark=$state/$2/$1 now how=--overwrite
+    local name=$1 source=$2 output=$3 mark=$state/$2/${3##*/} now how=''
     shift 3
     now=$(printf '%s\0' "$@" | cat - "$state/$source/inputs" | sha256sum)
+    ! was_begun "$source" "$output" || how=--overwrite
     if [ -e "$output" ] && [ "$(cat "$mark.done" 2>/dev/null)" = "$now" ]; then
         if is_intact; then skip "$name" "$source"; return; fi
     elif [ "$name" != point ] && [ "$(cat "$mark.begun" 2>/dev/null)" = "$now" ]; then
@@ -76,12 +118,17 @@ made() {
     fi
     rm -f "$mark.done"
     printf '%s' "$now" >"$mark.begun"
-    step "$name" "$source" '' "$1" "$how" "${@:2}" || true
+    step "$name" "$source" '' "$1" ${how:+"$how"} "${@:2}" || true
     if [ "$code" = 7 ] && [ "$how" = --resume ]; then # damaged when it was complete
         step "$name" "$source" '' "$1" --overwrite "${@:2}" || true
     fi
     if [ "$code" != 0 ]; then
-        [ "$code" != 1 ] || say "$name of $source: $(head -n 1 "${records%.jsonl}.err")"
+        if [ "$code" = 1 ]; then
+            say "$name of $source: $(head -n 1 "${records%.jsonl}.err")"
+            grep '^hint: ' "${records%.jsonl}.err" | head -n 1 >&2 || true
+        fi
+        # Another program has made it since the run began.
+        if [ -z "$how" ] && [ -e "$output" ]; then rm -f "$mark.begun"; fi
         fail "$code"
         return 1
     fi
@@ -135,12 +182,14 @@ recompressed() { # SOURCE
 # Sources that number their samples differently give tables that do not belong together.
 compare_sources() {
     [ ${#tables[@]} -gt 1 ] || return 0
-    local number rows files=("${tables[@]/#/$state/}")
-    mapfile -t rows < <(jq -r 'select(.type == "summary").rows' "${files[@]/%//all.point.jsonl}")
-    for number in "${!rows[@]}"; do
-        [ "${rows[number]}" = "${rows[0]}" ] || {
-            say "${tables[number]} has ${rows[number]} rows, ${tables[0]} has ${rows[0]}"
-            fail 1
-        }
+    local source rows first='' error
+    for source in "${tables[@]}"; do
+        rows=$(jq -nR 'first(inputs | fromjson? | select(.type == "summary").rows)' "$state/$source/all.point.jsonl") || true
+        : "${first:=$rows}"
+        [ "$rows" != "$first" ] || continue
+        error="$source has $rows rows, ${tables[0]} has $first"
+        record step step compare source "$source" exit:json 1 error "$error"
+        say "$error"
+        fail 1
     done
 }

@@ -13,18 +13,23 @@
 # that sbatch itself reads (SBATCH_ACCOUNT, SBATCH_PARTITION, SBATCH_QOS). Prints the id of the last job.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../lib/common.sh"
+. "$here/../lib/submit.sh"
+begin '' "$@"
 split=$here/../parts.sh
 
 out='' parts=16 max='' list=() wait=
 while getopts hwo:n:m:l: flag; do
     case $flag in
-    h) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit ;;
-    o) out=$OPTARG ;; n) parts=$OPTARG ;; m) max=%$OPTARG ;; l) list=(-l "$OPTARG") ;; w) wait=--wait ;;
+    h) usage; exit ;;
+    o) out=$OPTARG ;; n) parts=$OPTARG ;; m) max=$OPTARG ;; l) list=(-l "$OPTARG") ;; w) wait=--wait ;;
     *) exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
-if [ -z "$out" ] || [ $# = 0 ]; then echo "usage: submit.sh [-n PARTS] -o OUT TOOL ARG..." >&2; exit 2; fi
+check_submission "$out" "$parts" "$@"
+[ -z "$max" ] || check_number -m "$max"
+begin sbatch
 
 # One name for each output, so that a run that is still in the queue is found.
 name=$1-$(printf %s "$PWD/$out" | cksum | cut -d' ' -f1)
@@ -43,17 +48,14 @@ submit() { # sbatch with the steps of this output
 command=("$@")
 flags=(-o "$out" -n "$parts" "${list[@]}")
 
-# Missing parts are known only of a run that is prepared.
-after=() missing=1-$parts
-if found=$("$split" missing "${flags[@]}" -- "$@" 2>/dev/null); then
-    missing='' # all are there
-elif [ -n "$found" ]; then
-    missing=$found
-fi
+# Without the tool on this machine, all parts are taken for missing: those that are finished end at once.
+after=() missing=1-$parts code=0
+if command -v "$1" >/dev/null; then missing=$("$split" missing "${flags[@]}" -- "$@") || code=$?; fi
+[ "$code" -le 1 ] || exit "$code"
 read -ra options <<<"${PART_OPTS-}"
 if [ -n "$missing" ]; then
     prepare=$(submit prepare)
-    array=$(submit part --array="$missing$max" --dependency="afterok:$prepare" "${options[@]}")
+    array=$(submit part --array="$missing${max:+%$max}" --dependency="afterok:$prepare" "${options[@]}")
     after=(--dependency="afterok:$array")
 fi
 submit finish ${wait:+"$wait"} "${after[@]}"

@@ -53,7 +53,8 @@ pub fn write_batches(directory: &Path, batches: &[Vec<i64>], names: &[&str]) -> 
     (0..batches.len()).map(path).collect()
 }
 
-fn write_array(store: &Path, name: &str, dtype: &str, shape: &[usize], chunks: &[usize], dimensions: &[&str]) {
+/// Writes the metadata of an array without a compressor.
+pub fn write_array(store: &Path, name: &str, dtype: &str, shape: &[usize], chunks: &[usize], dimensions: &[&str]) {
     fs::create_dir_all(store.join(name)).unwrap();
     let metadata = json!({
         "zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": dtype, "fill_value": null, "order": "C",

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{MakeArray, copy_tree, fixture, tree};
+use harness::{MakeArray, ObjectServer, copy_tree, fixture, repository, tree};
 use serde_json::{Value, json};
 
-use crate::archive::{seed_batches, write_batch, write_batches};
+use crate::archive::{seed_batches, write_array, write_batch, write_batches};
 use crate::script;
 
 /// A directory whose name has a space, as paths of users have.
@@ -27,6 +27,77 @@ fn every_script_has_a_usage_and_refuses_to_guess() {
         let text = fs::read_to_string(harness::repository().join(format!("scripts/{name}.sh"))).unwrap();
         assert!(text.lines().count() <= 40 && text.contains("\nset -eu\n"), "{name}");
     }
+}
+
+/// All scripts that can be run, in all folders.
+fn scripts() -> Vec<String> {
+    let root = repository().join("scripts");
+    let mut found = Vec::new();
+    for folder in fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).chain([root.clone()]) {
+        // Those are read by other scripts.
+        if !folder.is_dir() || folder.ends_with("lib") || folder.ends_with("pipeline") {
+            continue;
+        }
+        for file in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.extension().is_some_and(|extension| extension == "sh") {
+                found.push(file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_usage_of_every_script_is_complete() {
+    let names = scripts();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let text = fs::read_to_string(repository().join("scripts").join(&name)).unwrap();
+        let comment = text.lines().skip(1).take_while(|line| line.starts_with('#'));
+        let last = comment.last().unwrap().trim_start_matches("# ").to_owned();
+        for flag in ["-h", "--help"] {
+            let Some(tool) = script(&name) else { return };
+            let run = tool.arg(flag).run().expect(0);
+            assert_eq!(run.stdout.lines().last().unwrap_or_default(), last, "{name} {flag}");
+        }
+    }
+}
+
+#[test]
+fn audit_leaves_no_directory_behind_and_names_missing_stores() {
+    let root = tempfile::tempdir().unwrap();
+    let data = spaced(root.path());
+    copy_tree(&fixture("era5-uk-v2.zarr"), &data.join("sound.zarr"));
+    if script("audit.sh").is_none() {
+        return;
+    }
+    let audit = |arguments: &[&str]| script("audit.sh").unwrap().current_dir(&data).args(arguments).run();
+    audit(&["-l", "much", "report", "sound.zarr"]).expect(2);
+    audit(&["report", "nowhere.zarr"]).expect(4);
+    audit(&["/proc/report", "sound.zarr"]).expect(7);
+    let names = || fs::read_dir(&data).unwrap().count();
+    assert_eq!(names(), 1, "the corrected command can be run");
+
+    let some = audit(&["report", "sound.zarr", "nowhere.zarr"]).expect(3);
+    let records = some.of_type("audit");
+    assert_eq!(
+        [&records[0]["store"], &records[0]["errors"], &records[0]["error"]],
+        [&json!("nowhere.zarr"), &json!(1), &json!("no such store")]
+    );
+    assert_eq!((records.len(), records[1]["errors"].as_u64()), (2, Some(0)), "{}", some.stdout);
+    let summary = &some.of_type("summary")[0];
+    assert_eq!((&summary["tool"], &summary["errors"]), (&json!("audit.sh"), &json!(1)), "counted once");
+
+    // A web server cannot list: there are no sizes.
+    let server = ObjectServer::start(&data, vec![]);
+    let url = format!("{}/bucket/sound.zarr", server.endpoint());
+    let remote = audit(&["web", &url]).expect(0);
+    let record = &remote.of_type("audit")[0];
+    assert!(record["arrays"] == 4 && record.get("stored_bytes").is_none(), "{}", remote.stdout);
+    let compared = script("compare.sh").unwrap().current_dir(&data).args([&url, "sound.zarr"]).run().expect(0);
+    let sizes = &compared.of_type("sizes")[0];
+    assert!(sizes.get("stored_bytes").is_none() && sizes["against_stored_bytes"].is_u64(), "{sizes}");
 }
 
 #[test]
@@ -78,6 +149,17 @@ fn mirror_copies_a_selection_and_checks_it() {
     let torn = script("mirror.sh").unwrap().current_dir(&data).args(mirror).run().expect(1);
     assert_eq!(torn.of_type("finding").iter().filter(|finding| finding["key"] == "t2m/1.0.0").count(), 1);
     script("mirror.sh").unwrap().current_dir(&data).args(["nowhere.zarr", "b.zarr"]).run().expect(4);
+
+    // What the source lacks, the copy lacks too; what only the copy lacks is an error.
+    fs::remove_file(data.join("a.zarr/tp/1.0.0")).unwrap();
+    let whole = ["a.zarr", "-copy.zarr"];
+    for _ in 0..2 {
+        let run = script("mirror.sh").unwrap().current_dir(&data).args(whole).run().expect(0);
+        assert!(run.of_type("finding").iter().any(|finding| finding["key"] == "tp/1.0.0"), "{}", run.stdout);
+    }
+    fs::remove_file(data.join("-copy.zarr/t2m/1.0.0")).unwrap();
+    let lacks = script("mirror.sh").unwrap().current_dir(&data).args(whole).run().expect(7);
+    assert!(lacks.stderr.contains("objects are missing"), "{}", lacks.stderr);
 }
 
 #[test]
@@ -118,6 +200,15 @@ fn series_has_the_values_of_each_point_and_names_the_others() {
     assert!(data.join("near.parquet").exists());
     script("series.sh").unwrap().current_dir(&data).args(one).run().expect(7);
     script("series.sh").unwrap().current_dir(&data).args(["nowhere.csv", "b.csv", "batch_00.zarr"]).run().expect(4);
+
+    // An id may have a line break; points that are read once would be gone.
+    fs::write(data.join("lines.csv"), "id,lat,lon\n\"near\nby\",59.9,-4.1\n").unwrap();
+    let run = |arguments: &[&str]| script("series.sh").unwrap().current_dir(&data).args(arguments).run();
+    run(&["lines.csv", "-lines.csv", "batch_00.zarr"]).expect(0);
+    let piped = run(&["-", "c.csv", "batch_00.zarr"]).expect(2);
+    assert!(piped.stderr.contains("must be a file"), "{}", piped.stderr);
+    let none = run(&["-d", "10m", "near.csv", "d.csv", "batch_00.zarr"]).expect(4);
+    assert!(none.stderr.contains("more than") && !none.stderr.contains("outside the grid"), "{}", none.stderr);
 }
 
 #[test]
@@ -158,6 +249,62 @@ fn compare_pairs_the_stores_of_two_directories() {
     fs::remove_dir_all(data.join("b/batch_01.zarr")).unwrap();
     let fewer = script("compare.sh").unwrap().current_dir(&data).args(["a", "b"]).run().expect(1);
     assert!(fewer.stderr.contains("only in one: a/batch_01.zarr"), "{}", fewer.stderr);
+}
+
+#[test]
+fn compare_refuses_to_compare_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let data = spaced(root.path());
+    write_batches(&data.join("a"), &[vec![0]], &["t2m"]);
+    fs::create_dir(data.join("empty")).unwrap();
+    fs::create_dir(data.join("empty too")).unwrap();
+    if script("compare.sh").is_none() {
+        return;
+    }
+    for (arguments, code, says) in [
+        (&["a", "nowhere"][..], 4, "nowhere: no such directory"),
+        (&["nowhere", "a"], 4, "nowhere: no such directory"),
+        (&["empty", "empty too"], 4, "nothing is compared"),
+        (&["a", "empty"], 4, "nothing is compared"),
+        (&["-t", "abc", "a", "a"], 2, "--rtol"),
+    ] {
+        let run = script("compare.sh").unwrap().current_dir(&data).args(arguments).run();
+        assert!(run.code == code && run.stderr.contains(says), "{arguments:?}: {} {}", run.code, run.stderr);
+        assert!(run.stderr.lines().count() <= 3, "said once: {}", run.stderr);
+    }
+}
+
+#[test]
+fn batches_are_common_multiples_of_the_chunks_of_decoded_values() {
+    let root = tempfile::tempdir().unwrap();
+    let data = spaced(root.path());
+    for (name, chunk) in [("t2m", 10), ("tp", 6)] {
+        write_array(&data.join("a.zarr"), name, "<i2", &[69, 100], &[chunk, 100], &["file_id", "cell"]);
+    }
+    fs::write(data.join("a.zarr/.zgroup"), r#"{"zarr_format": 2}"#).unwrap();
+    if script("batches.sh").is_none() {
+        return;
+    }
+    let batch = |memory: &str| {
+        let run = script("batches.sh").unwrap().current_dir(&data).args(["-m", memory, "file_id", "a.zarr"]).run();
+        let record = run.expect(0).of_type("batches")[0].clone();
+        (record["batch"].as_u64().unwrap(), record["bytes_per_index"].as_u64().unwrap())
+    };
+    // 400 bytes for each file_id.
+    assert_eq!(batch("25000"), (60, 400));
+    assert_eq!(batch("13000"), (30, 400));
+    for memory in ["1g", "1GiB", "1GB"] {
+        assert_eq!(batch(memory), (69, 400), "no more than there are");
+    }
+    let small = ["-m", "5000", "file_id", "a.zarr"];
+    let run = script("batches.sh").unwrap().current_dir(&data).args(small).run().expect(0);
+    assert!(run.of_type("batches")[0]["batch"] == 10 && run.stderr.contains("read twice"), "{}", run.stderr);
+    script("batches.sh").unwrap().current_dir(&data).args(["-m", "200%", "file_id", "a.zarr"]).run().expect(2);
+
+    // Packed values are four times as large.
+    let attributes = json!({"_ARRAY_DIMENSIONS": ["file_id", "cell"], "scale_factor": 0.1});
+    fs::write(data.join("a.zarr/tp/.zattrs"), attributes.to_string()).unwrap();
+    assert_eq!(batch("1G"), (69, 1000));
 }
 
 #[test]

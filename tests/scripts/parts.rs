@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use harness::{Fault, MakeArray, ObjectServer, Tool, directory, fixture, tree};
+use harness::{Fault, MakeArray, ObjectServer, Outcome, Tool, copy_tree, directory, fixture, tree};
 use serde_json::{Value, json};
 
 use crate::script;
@@ -58,6 +58,94 @@ fn parts_are_prepared_listed_and_published_once() {
     let one = root.path().join("one.zarr");
     Tool::new("zrecompress").arg(&source).arg(&one).args(["--clevel", "5"]).run().expect(0);
     assert!(tree(&root.path().join("my out.zarr")) == tree(&one));
+}
+
+/// All steps of `parts.sh`, with the flags that they need.
+const STEPS: [&[&str]; 4] = [&["prepare"], &["part", "-i", "1"], &["missing"], &["finish"]];
+
+#[test]
+fn what_is_there_is_of_the_same_command_or_refused() {
+    let root = directory();
+    let Some(_) = script("parts.sh") else { return };
+    copy_tree(&fixture("weather-v2.zarr"), &root.path().join("a.zarr"));
+    copy_tree(&fixture("era5-uk-v2.zarr"), &root.path().join("b.zarr"));
+    let run = |step: &[&str], out: &str, parts: &str, command: &[&str]| -> Outcome {
+        let tool = script("parts.sh").unwrap().current_dir(root.path()).args(step).args(["-o", out, "-n", parts, "--"]);
+        tool.args(command).run()
+    };
+    let same = ["zrecompress", "a.zarr", "--clevel", "5"];
+    run(STEPS[0], "out.zarr", "2", &same).expect(0);
+    let others = [
+        ("2", ["zrecompress", "a.zarr", "--clevel", "9"]),
+        ("2", ["zrecompress", "b.zarr", "--clevel", "5"]),
+        ("3", same),
+    ];
+    for step in STEPS {
+        for (parts, other) in &others {
+            let refused = run(step, "out.zarr", parts, other).expect(7);
+            assert!(refused.stderr.contains("other arguments"), "{step:?} {other:?}: {}", refused.stderr);
+        }
+    }
+    // A plan that the tool itself prepared: what it says of itself is compared.
+    fs::remove_file(root.path().join("out.zarr.plan/arguments")).unwrap();
+    run(STEPS[2], "out.zarr", "3", &same).expect(7);
+    run(STEPS[2], "out.zarr", "2", &["zrecompress", "b.zarr"]).expect(7);
+    for index in ["1", "2"] {
+        // The name of the tool is enough for a part.
+        run(&["part", "-i", index], "out.zarr", "2", &["zrecompress"]).expect(0);
+    }
+    run(STEPS[3], "out.zarr", "2", &same).expect(0);
+    for step in STEPS {
+        run(step, "out.zarr", "2", &same).expect(0);
+        run(step, "out.zarr", "2", &["zrecompress", "b.zarr", "--clevel", "5"]).expect(7);
+        // Made by hand.
+        run(step, "b.zarr", "2", &same).expect(7);
+        run(step, "b.zarr", "2", &["zfetch", "a.zarr"]).expect(7);
+    }
+    assert!(tree(&root.path().join("b.zarr")) == tree(&fixture("era5-uk-v2.zarr")));
+
+    fs::write(root.path().join("old.csv"), "mine").unwrap();
+    let points = ["zpoint", "a.zarr", "--lat", "51.5", "--lon", "-0.1"];
+    for step in STEPS {
+        let refused = run(step, "old.csv", "2", &points).expect(7);
+        assert!(refused.stderr.contains("already exists"), "{}", refused.stderr);
+    }
+    assert!(!root.path().join("old.csv.parts").exists());
+    run(STEPS[0], "new.csv", "1", &points).expect(0);
+    run(STEPS[1], "new.csv", "1", &points).expect(0);
+    run(STEPS[3], "new.csv", "1", &points).expect(0);
+    for step in STEPS {
+        run(step, "new.csv", "1", &points).expect(0);
+        run(step, "new.csv", "2", &points).expect(7);
+    }
+    assert!(!root.path().join("new.csv.parts").exists(), "nothing is prepared again");
+    run(STEPS[0], "/proc/new.csv", "2", &points).expect(7);
+}
+
+#[test]
+fn a_table_with_holes_is_exit_code_3() {
+    let root = directory();
+    let Some(_) = script("parts.sh") else { return };
+    copy_tree(&fixture("weather-v2.zarr"), &root.path().join("torn.zarr"));
+    fs::write(root.path().join("torn.zarr/u10/3.0.0"), "torn").unwrap();
+    let command = ["zpoint", "torn.zarr", "--lat", "51.5", "--lon", "-0.1"];
+    let run = |step: &[&str]| {
+        let tool =
+            script("parts.sh").unwrap().current_dir(root.path()).args(step).args(["-o", "t.csv", "-n", "4", "--"]);
+        tool.args(command).run()
+    };
+    run(&["prepare"]).expect(0);
+    for index in ["1", "2", "3", "4"] {
+        let part = run(&["part", "-i", index]).expect(0);
+        assert_eq!(part.stderr.contains("some items failed"), index == "1", "{}", part.stderr);
+    }
+    run(&["missing"]).expect(0);
+    run(&["finish"]).expect(3);
+    run(&["finish"]).expect(3);
+    let one = Tool::new(command[0]).current_dir(root.path()).args(&command[1..]).args(["-o", "one.csv"]);
+    one.run().expect(3);
+    let text = |name: &str| fs::read_to_string(root.path().join(name)).unwrap();
+    assert_eq!(text("t.csv"), text("one.csv"));
 }
 
 #[test]
@@ -137,6 +225,41 @@ fn mistakes_are_named() {
         let run = script("parts.sh").unwrap().args(arguments).run().expect(2);
         assert!(run.stderr.contains(says), "{arguments:?}: {}", run.stderr);
     }
+    let list = ["prepare", "-o", "a.jsonl", "-n", "3", "-l", "nowhere", "zvalidate"];
+    script("parts.sh").unwrap().args(list).run().expect(4);
+}
+
+/// Before anything is printed or submitted.
+#[test]
+fn scripts_that_submit_check_their_arguments() {
+    let root = directory();
+    let Some(_) = script("parts.sh") else { return };
+    let remote = ["-o", "s3://bucket/out.zarr"];
+    let run = |name: &str, arguments: &[&str]| {
+        let tool = script(&format!("{name}/submit.sh")).unwrap().current_dir(root.path()).args(arguments);
+        tool.run().expect(2)
+    };
+    for name in ["slurm", "pbs", "k8s", "awsbatch"] {
+        for (flags, tool, says) in [
+            (&["-n", "0"][..], "zrecompress", "-n takes a number"),
+            (&["-n", "abc"], "zrecompress", "-n takes a number"),
+            (&[], "zrecompres", "not a tool that can be divided: zrecompres"),
+        ] {
+            let refused = run(name, &[flags, &remote, &[tool, "s3://bucket/a.zarr"]].concat());
+            assert!(refused.stderr.contains(says) && refused.stdout.is_empty(), "{name} {flags:?}: {}", refused.stderr);
+        }
+    }
+    for name in ["k8s", "awsbatch"] {
+        for (flags, says) in [
+            (&["-p", "-o", "out.zarr"][..], "out.zarr: is on this machine"),
+            (&["-p", "-o", "file:///out.zarr"], "is on this machine"),
+            (&["-p", "-d", "soon", "-o", "s3://bucket/out.zarr"], "-d takes a number"),
+        ] {
+            let refused = run(name, &[flags, &["zrecompress", "s3://bucket/a.zarr"]].concat());
+            assert!(refused.stderr.contains(says) && refused.stdout.is_empty(), "{name} {flags:?}: {}", refused.stderr);
+        }
+    }
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 }
 
 /// A part has the cores and seven tenths of the memory of its job; only a network that failed is tried again.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use harness::{Fault, ObjectServer, Outcome, Tool, directory, spawn, tree};
+use harness::{Fault, ObjectServer, Outcome, Tool, copy_tree, directory, spawn, tree};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -123,6 +123,10 @@ fn a_run_goes_on_after_ctrl_c_and_after_a_kill() {
     let stopped = running.end().expect(130);
     assert!(stopped.stderr.contains("the same command continues"), "{}", stopped.stderr);
     assert_eq!(stopped.of_type("summary")[0]["exit"], 130);
+    let mut running = spawn(scene.run(&["--jobs", "3"]).unwrap());
+    assert!(running.reaches(|| validated(9)), "four more");
+    running.signal(Signal::HUP);
+    assert_eq!(running.end().expect(129).of_type("summary")[0]["exit"], 129);
     assert!(!scene.work().join("out/era5.zarr").exists());
 
     let mut running = spawn(scene.run(&["--jobs", "3"]).unwrap());
@@ -313,6 +317,108 @@ fn conflicts_stop_the_run_until_the_user_decides() {
     assert_eq!(rows, 7);
 }
 
+/// The outputs of others, and the sources themselves.
+#[test]
+fn nothing_is_replaced_that_the_pipeline_did_not_make() {
+    let root = directory();
+    let archive = local(root.path(), 2);
+    if script("pipeline.sh").is_none() {
+        return;
+    }
+    let stores = ["an archive/batch_00.zarr", "an archive/batch_01.zarr", "--format", "csv", "--recompress"];
+    let out = root.path().join("out");
+    fs::create_dir(&out).unwrap();
+    copy_tree(&archive.join("batch_00.zarr"), &out.join("era5.zarr"));
+    fs::write(root.path().join("list"), "out/era5.zarr\n").unwrap();
+    let (before, refuse) = (tree(&out), "is a source, and would be replaced");
+    for flags in [vec!["--source", "era5=list"], vec!["-n", "--source", "era5=list"]] {
+        let run = run_local(root.path(), &flags).run().expect(2);
+        assert!(run.stderr.contains(refuse), "{}", run.stderr);
+    }
+    let inside = ["--lat=57.1", "--lon=-1.9", "-o", "an archive/batch_00.zarr/out", "an archive/batch_00.zarr"];
+    script("pipeline.sh").unwrap().current_dir(root.path()).args(inside).run().expect(2);
+    assert!(tree(&out) == before);
+    fs::remove_dir_all(out.join("era5.zarr")).unwrap();
+
+    for name in ["all.zarr", "all.csv", "all.csv.columns.jsonl", "all.recompressed.zarr", "all.zarr.plan"] {
+        fs::write(out.join(name), "mine").unwrap();
+        let run = run_local(root.path(), &stores).run().expect(7);
+        let says = format!("out/{name}: already exists, and was not made by this pipeline");
+        assert!(run.stderr.contains(&says) && run.stdout.is_empty(), "{}", run.stderr);
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 1, "nothing is fetched");
+        fs::remove_file(out.join(name)).unwrap();
+    }
+    run_local(root.path(), &stores).run().expect(0);
+    // Of another format: what is there was not made as that.
+    fs::write(out.join("all.parquet"), "mine").unwrap();
+    run_local(root.path(), &stores[..2]).run().expect(7);
+    assert_eq!(fs::read_to_string(out.join("all.parquet")).unwrap(), "mine");
+    run_local(root.path(), &stores).run().expect(0);
+}
+
+#[test]
+fn a_torn_line_of_the_log_does_no_harm() {
+    let root = directory();
+    local(root.path(), 1);
+    if script("pipeline.sh").is_none() {
+        return;
+    }
+    // More than the numbers of some implementations of awk.
+    let flags = ["--max-memory", "3G", "an archive/batch_00.zarr"];
+    run_local(root.path(), &flags).run().expect(0);
+    let log = root.path().join("out/log.jsonl");
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(text.contains("\"max_memory_bytes\":3221225472"), "{text}");
+    fs::write(&log, &text[..text.len() - 20]).unwrap();
+    let again = run_local(root.path(), &flags).run().expect(0);
+    assert_eq!((counts(&again, "dedup"), &again.of_type("summary")[0]["tool"]), ([1, 1, 0], &"pipeline.sh".into()));
+    let text = fs::read_to_string(&log).unwrap();
+    let unread = text.lines().filter(|line| serde_json::from_str::<Value>(line).is_err()).count();
+    assert_eq!(unread, 1, "{text}");
+}
+
+#[test]
+fn flags_replace_keys_of_the_file_wherever_they_are() {
+    let root = directory();
+    local(root.path(), 1);
+    if script("pipeline.sh").is_none() {
+        return;
+    }
+    let config = "output = \"out\"\nlat = 57.1\nlon = -1.9\nvar = [\"none\", \"other\"]\nformat = \"parquet\"\n\
+        [sources]\nall = [\"an archive/batch_00.zarr\"]\n";
+    fs::write(root.path().join("job.toml"), config).unwrap();
+    for flags in [
+        ["--lat", "59.9", "--format=csv", "--var", "t2m", "job.toml"],
+        ["job.toml", "--lat=59.9", "--format=csv", "--var", "t2m", "--"],
+    ] {
+        script("pipeline.sh").unwrap().current_dir(root.path()).args(flags).run().expect(0);
+        let table = fs::read_to_string(root.path().join("out/all.csv")).unwrap();
+        assert!(table.lines().nth(1).unwrap().starts_with("0,59.9,-1.9,60.0,-2.0,"), "{table}");
+        fs::remove_dir_all(root.path().join("out")).unwrap();
+    }
+    // The points of a file replace the point of another.
+    fs::write(root.path().join("points.csv"), "lat,lon\n58.1,-3.9\n").unwrap();
+    let flags = ["--points", "points.csv", "--format=csv", "--var", "t2m", "job.toml"];
+    script("pipeline.sh").unwrap().current_dir(root.path()).args(flags).run().expect(0);
+    let table = fs::read_to_string(root.path().join("out/all.csv")).unwrap();
+    assert!(table.lines().nth(1).unwrap().starts_with("0,58.1,-3.9,"), "{table}");
+}
+
+#[test]
+fn tables_of_different_lengths_are_exit_code_1() {
+    let root = directory();
+    local(root.path(), 3);
+    if script("pipeline.sh").is_none() {
+        return;
+    }
+    fs::write(root.path().join("one"), "an archive/batch_00.zarr\n").unwrap();
+    fs::write(root.path().join("two"), "an archive/batch_02.zarr\n").unwrap();
+    let run = run_local(root.path(), &["--source", "one=one", "--source", "two=two"]).run().expect(1);
+    assert!(run.stderr.contains("two has 3 rows, one has 4"), "{}", run.stderr);
+    assert_eq!(counts(&run, "compare"), [1, 0, 1], "{}", run.stdout);
+    assert!(root.path().join("out/two.parquet").exists());
+}
+
 #[test]
 fn mistakes_are_named_before_anything_is_written() {
     let root = directory();
@@ -321,6 +427,27 @@ fn mistakes_are_named_before_anything_is_written() {
         return;
     }
     let store = "an archive/batch_00.zarr";
+    fs::write(root.path().join("a file"), "").unwrap();
+    for (arguments, code, says) in [
+        (vec!["--lat=57", "--lon=-2", "--keep", "bogus"], 2, "bogus"),
+        (vec!["--lat=57", "--lon=-2", "--dim", "nodim"], 4, "no dimension nodim"),
+        (vec!["--lat=57"], 2, "1 latitude and 0 longitudes"),
+        (vec!["--lat=95", "--lon=-2"], 2, "latitude 95 is outside"),
+        (vec!["--points", "nowhere.csv"], 4, "nowhere.csv: no such file"),
+        (vec!["--points", "/dev/null"], 2, "--points takes a file"),
+        (vec!["--lat=57", "--lon=-2", "--max-memory", "200%"], 2, "--max-memory"),
+        (vec!["--lat=57", "--lon=-2", "-o", "a file"], 7, "a file: cannot be written"),
+        (vec!["--lat=57", "--lon=-2", "-o", "/proc/x"], 7, "/proc/x: cannot be written"),
+    ] {
+        for first in ["-n", "--json"] {
+            let given = [&[first, "-o", "out"], &arguments[..], &[store]].concat();
+            let is_written = first == "--json" || code != 7;
+            let run = script("pipeline.sh").unwrap().current_dir(root.path()).args(&given).run();
+            let is_named = run.code == code && run.stderr.contains(says);
+            assert!(is_named || !is_written, "{given:?}: {} {}", run.code, run.stderr);
+        }
+        assert!(!root.path().join("out").exists(), "{arguments:?}");
+    }
     for (arguments, code, says) in [
         (vec!["--lat=1", "--lon=1", store], 2, "no output directory"),
         (vec!["-o", "out", store], 2, "no point"),

@@ -144,7 +144,7 @@ pub fn kept(
     if kept.contains(&false) {
         points = points.filtered(&kept);
         if points.is_empty() {
-            return Err(Failure::new(Exit::Absent, "all points are outside the grid").at(&sources[0].name));
+            return Err(Failure::new(Exit::Absent, "no point has a grid cell").at(&sources[0].name));
         }
         lookups.iter_mut().flatten().for_each(|lookup| *lookup = lookup.filtered(&kept));
     }
