@@ -8,6 +8,7 @@ mod lessons;
 mod lists;
 mod made;
 mod map;
+mod memory;
 mod parts;
 mod size;
 mod sound;

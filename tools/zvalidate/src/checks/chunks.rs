@@ -169,7 +169,8 @@ impl ChunksResult {
             self.is_complete = false;
             sink.failed(failure)?;
         }
-        if let (Some(found), false) = (&mut self.found, object.is_missing || object.failure.is_some()) {
+        let is_unknown = object.failure.is_some() && object.size == 0;
+        if let (Some(found), false) = (&mut self.found, object.is_missing || is_unknown) {
             found.add_found(object.number, object.size);
         }
         self.chunks += object.chunks;

@@ -74,7 +74,15 @@ impl Job<'_> {
         let Buffers { stored, .. } = buffers;
         let whole = self.reader.filter(|_| self.context.level == Level::Full);
         let stat = match whole {
-            Some(reader) => reader.fetch(index, stored)?.stat,
+            Some(reader) => match reader.fetch(index, stored) {
+                Ok(fetched) => fetched.stat,
+                Err(ZarrError::Chunk { source, .. }) if !is_damage(&source) => {
+                    // It is there, though it is not read.
+                    result.size = self.context.store.stat(&key)?.map_or(0, |stat| stat.size);
+                    return Err(reader.failure(index, source));
+                }
+                Err(error) => return Err(error),
+            },
             None => self.context.store.get_range(&key, ByteRange::At { start: 0, len: HEAD }, stored)?,
         };
         let Some(Stat { size, .. }) = stat else {
@@ -140,15 +148,23 @@ impl Job<'_> {
         };
         match decoded {
             Ok(decoded) => result.decoded += decoded,
-            Err(error) => {
-                result.damaged += 1;
-                result.problems.push(Problem { inner, ..problem_of(&error) });
-            }
+            Err(error) => result.undecoded(reader, index, inner, error),
         }
     }
 }
 
 impl ObjectResult {
+    /// A chunk that was counted and could not be decoded: it is damaged, or there is no memory for it.
+    pub fn undecoded(&mut self, reader: &ChunkReader, index: &[u64], inner: Option<u64>, error: CodecError) {
+        if is_damage(&error) {
+            self.damaged += 1;
+            self.problems.push(Problem { inner, ..problem_of(&error) });
+            return;
+        }
+        self.chunks = self.chunks.saturating_sub(1);
+        self.failure = Some(reader.failure(index, error).into());
+    }
+
     /// A problem that makes the object damaged.
     pub fn problem(&mut self, problem: Problem) {
         self.chunks = self.chunks.max(1);
@@ -157,10 +173,15 @@ impl ObjectResult {
     }
 }
 
+/// Whether an error says that a chunk is damaged: not only that there is no memory to decode it.
+pub fn is_damage(error: &CodecError) -> bool {
+    !matches!(error, CodecError::Memory { .. })
+}
+
 /// A decoding error as a problem.
 pub fn problem_of(error: &CodecError) -> Problem {
     let kind = match error {
-        CodecError::Memory { .. } | CodecError::TooLarge { .. } => Kind::TooLarge,
+        CodecError::Oversized { .. } | CodecError::Memory { .. } | CodecError::TooLarge { .. } => Kind::TooLarge,
         CodecError::Checksum { .. } => Kind::ChecksumMismatch,
         CodecError::WrongSize { .. } => Kind::WrongNbytes,
         CodecError::Short { format: "shard index", .. } => Kind::ShardIndex,

@@ -165,6 +165,13 @@ impl Shard<'_> {
                 continue;
             }
             result.chunks += 1;
+            let index: Vec<u64> =
+                element.iter().zip(&self.sharding.chunk_shape).map(|(start, length)| start / length.max(&1)).collect();
+            let inner = Some(number as u64);
+            if let Err(error) = reader.check_stored(len) {
+                result.undecoded(reader, &index, inner, error);
+                continue;
+            }
             let bytes = match is_whole {
                 true => whole.get(to_usize(start)..to_usize(start + len)).unwrap_or_default(),
                 false => {
@@ -175,13 +182,10 @@ impl Shard<'_> {
             };
             let before = result.damaged;
             let head = &bytes[..bytes.len().min(to_usize(HEAD))];
-            let inner = Some(number as u64);
             self.job.examine(&self.sharding.inner, self.key, (start, len), inner, head, result)?;
             if result.damaged > before {
                 continue;
             }
-            let index: Vec<u64> =
-                element.iter().zip(&self.sharding.chunk_shape).map(|(start, length)| start / length.max(&1)).collect();
             let chunk = reader.grid().number(&index);
             self.job.decode(reader, (&index, chunk, inner), bytes, &mut buffers.scratch, result);
         }

@@ -1,12 +1,12 @@
 //! The values of one decoded chunk: statistics of all of it and of each step along one dimension, without the padding of
 //! chunks at the edge.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use zarray::{Array, ChunkReader, DecodeScratch, Itemsize, NumberType, ZarrFormat, fill_element};
 use zcodec::{CodecError, codec_name, to_usize};
 
+use crate::checks::bounds::Bounds;
 use crate::checks::fill::Fill;
 use crate::checks::scan::Scan;
 use crate::kernel::{Scanner, Stats};
@@ -166,24 +166,25 @@ impl Values {
         let valid: Vec<u64> = valid.collect();
         let mut scan = Scan::new(&self.scanner, &stored, &valid, self.step);
         let mut decoded = 0;
-        // Boxes need the whole chunk.
-        let is_whole = self.has_boxes.load(Ordering::Relaxed);
-        let piece = if is_whole { usize::MAX } else { PIECE };
-        reader.decode_pieces(index, bytes, piece, scratch, &mut |piece| {
+        let mut bounds = Bounds::new(&self.scanner, &stored, &valid);
+        let has_boxes = self.has_boxes.load(Ordering::Relaxed);
+        reader.decode_pieces(index, bytes, PIECE, scratch, &mut |piece| {
             decoded += piece.len() as u64;
             scan.add(piece);
+            if has_boxes {
+                bounds.add(piece);
+            }
         })?;
         let (stats, steps) = scan.finish();
         let steps = (self.step.map_or(0, |step| start[step]), steps);
         let mut found = ChunkValues { stats, steps, boxes: Vec::new() };
         if stats.empty() > 0 && !stats.is_empty() {
-            if !is_whole {
+            if !has_boxes {
                 self.has_boxes.store(true, Ordering::Relaxed);
-                reader.decode(index, bytes, 1, scratch)?;
+                reader.decode_pieces(index, bytes, PIECE, scratch, &mut |piece| bounds.add(piece))?;
             }
-            let chunk = Chunk { scanner: &self.scanner, stored: &stored, valid: &valid, decoded: &scratch.decoded };
-            let boxes = (0..stored.len()).filter_map(|position| chunk.edge_box(position));
-            found.boxes = boxes.map(|(position, found)| EdgeBox { dimension: self.order[position], ..found }).collect();
+            let boxes = bounds.boxes();
+            found.boxes = boxes.map(|found| EdgeBox { dimension: self.order[found.dimension], ..found }).collect();
         }
         Ok((found, decoded))
     }
@@ -194,92 +195,4 @@ fn missing_element(array: &Array, number: NumberType) -> Option<Vec<u8>> {
     let attribute =
         ["_FillValue", "missing_value"].iter().find_map(|name| number.element(array.attributes.get(*name)?));
     attribute.or_else(|| if Fill::of(array) == Fill::Missing { fill_element(array).ok() } else { None })
-}
-
-/// A decoded chunk.
-struct Chunk<'c> {
-    scanner: &'c Scanner,
-    /// Its lengths, in stored order.
-    stored: &'c [u64],
-    /// Its lengths inside of the array.
-    valid: &'c [u64],
-    decoded: &'c [u8],
-}
-
-impl Chunk<'_> {
-    /// The bytes of elements that lie side by side.
-    fn bytes(&self, elements: Range<usize>) -> &[u8] {
-        let size = self.scanner.itemsize();
-        self.decoded.get(elements.start * size..elements.end * size).unwrap_or_default()
-    }
-
-    /// Calls `visit` with the runs of elements inside of the array, until it returns false.
-    fn runs(&self, from: usize, base: usize, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        let (stored, valid) = (&self.stored[from..], &self.valid[from..]);
-        let inner = to_usize(stored.iter().skip(1).product());
-        match valid {
-            [] => visit(self.bytes(base..base + 1)),
-            [first, rest @ ..] if rest == &stored[1..] => visit(self.bytes(base..base + to_usize(*first) * inner)),
-            [first, ..] => (0..to_usize(*first)).all(|at| self.runs(from + 1, base + at * inner, visit)),
-        }
-    }
-
-    /// Whether all values of a plane are missing.
-    fn is_plane_empty(&self, dimension: usize, at: u64) -> bool {
-        self.is_empty_below(0, 0, dimension, to_usize(at))
-    }
-
-    fn is_empty_below(&self, from: usize, base: usize, dimension: usize, at: usize) -> bool {
-        let inner = to_usize(self.stored[from + 1..].iter().product());
-        if from == dimension {
-            return self.runs(from + 1, base + at * inner, &mut |bytes| self.scanner.is_empty(bytes));
-        }
-        (0..to_usize(self.valid[from])).all(|index| self.is_empty_below(from + 1, base + index * inner, dimension, at))
-    }
-
-    /// The box of missing values at the start or the end of the chunk along a dimension.
-    fn edge_box(&self, dimension: usize) -> Option<(usize, EdgeBox)> {
-        let length = self.valid[dimension];
-        if length < 2 {
-            return None;
-        }
-        let at_start = (0..length).take_while(|at| self.is_plane_empty(dimension, *at)).count() as u64;
-        let at_end = match at_start {
-            0 => (0..length).rev().take_while(|at| self.is_plane_empty(dimension, *at)).count() as u64,
-            _ => 0,
-        };
-        let found = |at_start, length| (dimension, EdgeBox { dimension, at_start, length });
-        match (at_start, at_end) {
-            (0, 0) => None,
-            (0, length) => Some(found(false, length)),
-            (length, _) => Some(found(true, length)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const F32: NumberType = NumberType { kind: 'f', size: 4, big_endian: false };
-
-    fn chunk<'c>(scanner: &'c Scanner, stored: &'c [u64], valid: &'c [u64], decoded: &'c [u8]) -> Chunk<'c> {
-        Chunk { scanner, stored, valid, decoded }
-    }
-
-    fn bytes(values: impl Iterator<Item = f32>) -> Vec<u8> {
-        values.flat_map(f32::to_le_bytes).collect()
-    }
-
-    #[test]
-    fn a_box_at_the_edge_of_a_chunk_is_measured() {
-        let scanner = Scanner::new(F32, None).expect("a kernel");
-        let decoded = bytes((0..60).map(|number| if number % 5 >= 3 { f32::NAN } else { 1.0 }));
-        let chunk = chunk(&scanner, &[3, 4, 5], &[3, 4, 5], &decoded);
-        assert_eq!(chunk.edge_box(2), Some((2, EdgeBox { dimension: 2, at_start: false, length: 2 })));
-        assert_eq!((chunk.edge_box(0), chunk.edge_box(1)), (None, None));
-        let decoded = bytes((0..60).map(|number| if number / 20 == 0 { f32::NAN } else { 1.0 }));
-        let found = Chunk { decoded: &decoded, ..chunk }.edge_box(0);
-        assert_eq!(found, Some((0, EdgeBox { dimension: 0, at_start: true, length: 1 })));
-    }
 }
