@@ -3,6 +3,7 @@
 
 mod across;
 mod faults;
+mod filters;
 mod flags;
 mod lessons;
 mod lists;

@@ -273,6 +273,10 @@ fn footer(summary: &Summary) -> Vec<String> {
         true => lines.push("no errors, no warnings".into()),
         false => lines.push(found.join(", ")),
     }
+    let unseen = number("kind_values_not_checked");
+    if unseen > 0 {
+        lines.push(format!("values not looked at: {}; -v tells which", human_counted(unseen, "array")));
+    }
     lines.extend(next(level, found.is_empty(), &number));
     lines
 }

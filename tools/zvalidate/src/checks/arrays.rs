@@ -210,7 +210,14 @@ impl OneArray<'_> {
         if reader.is_none() && full {
             sink.summary.arrays_unchecked += 1;
         }
-        let values = reader.as_ref().filter(|_| full).and_then(|reader| Values::new(self.array, reader));
+        let values = match reader.as_ref().filter(|_| full).map(|reader| Values::new(self.array, reader)) {
+            Some(Ok(values)) => values,
+            Some(Err(reason)) => {
+                sink.emit(Finding::of(Kind::ValuesNotChecked, self.array, reason))?;
+                None
+            }
+            None => None,
+        };
         let job = Job {
             context: self.context,
             array: self.array,

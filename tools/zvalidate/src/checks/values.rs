@@ -1,10 +1,12 @@
 //! The values of one decoded chunk: statistics of all of it and of each step along one dimension, without the padding of
 //! chunks at the edge.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use zarray::{Array, ChunkReader, DecodeScratch, Itemsize, NumberType, ZarrFormat, fill_element};
-use zcodec::{CodecError, codec_name, to_usize};
+use zarray::{Array, ChunkReader, DecodeScratch, Itemsize, NumberType, ZarrFormat, codec_name, fill_element};
+use zcodec::{CodecError, to_usize};
+use zcoord::{Element, Filters};
 
 use crate::checks::bounds::Bounds;
 use crate::checks::fill::Fill;
@@ -23,6 +25,8 @@ pub const PIECE: usize = 256 << 10;
 /// How the values of an array are looked at.
 pub struct Values {
     scanner: Scanner,
+    /// The filters that encode each number by itself, where they change it.
+    filters: Option<Filters>,
     /// Length of each dimension, in stored order.
     shape: Vec<u64>,
     /// The dimensions in stored order.
@@ -91,30 +95,31 @@ impl ObjectValues {
 }
 
 impl Values {
-    /// How the values of `array` are looked at; `None` if they are no numbers, or a filter encodes them.
-    pub fn new(array: &Array, reader: &ChunkReader) -> Option<Values> {
+    /// How the values of `array` are looked at; `None` if they are text.
+    ///
+    /// # Errors
+    /// The filter or the data type that is not supported.
+    pub fn new(array: &Array, reader: &ChunkReader) -> Result<Option<Values>, String> {
         let shown = &*array.as_decoded();
-        let chain = shown.chain.innermost();
-        let is_layout = |name: &str| matches!(name, "transpose" | "bytes" | "endian");
-        let kept = &chain.specs[..chain.kept];
-        if !kept.iter().all(|spec| is_layout(codec_name(spec))) || reader.elements().itemsize == Itemsize::Variable {
-            return None;
+        if reader.elements().itemsize == Itemsize::Variable {
+            return Ok(None);
         }
-        let number = match shown.format {
-            ZarrFormat::V2 => NumberType::from_v2(&shown.dtype)?,
-            ZarrFormat::V3 => {
-                let endian = kept.last().and_then(|spec| spec.pointer("/configuration/endian"));
-                NumberType::from_v3(shown.dtype.as_str()?, endian == Some(&"big".into()))?
-            }
+        let Some(number) = number_type(shown)? else { return Ok(None) };
+        let filters = Filters::of(shown, Some(number)).map_err(|error| error.to_string())?;
+        let (number, filters) = match filters {
+            // Rounded numbers are stored as such.
+            Some(filters) if rounds_only(shown) && is_alike(filters.encoded, number) => (filters.encoded, None),
+            Some(filters) => (NumberType { big_endian: false, ..number }, Some(filters)),
+            None => (number, None),
         };
-        let fill = missing_element(shown, number);
-        let scanner = Scanner::new(number, fill.as_deref())?;
+        let fill = missing_element(shown, number, filters.is_some());
+        let scanner = Scanner::new(number, fill.as_deref()).ok_or_else(|| unsupported(shown))?;
         let order = reader.elements().order.clone();
         let shape = order.iter().map(|dimension| shown.shape[*dimension]).collect();
         let chunk: Vec<u64> = order.iter().map(|dimension| reader.grid().chunk_shape()[*dimension]).collect();
-        let mut values = Values { scanner, shape, order, step: None, has_boxes: AtomicBool::new(false) };
+        let mut values = Values { scanner, filters, shape, order, step: None, has_boxes: AtomicBool::new(false) };
         values.step = values.step_dimension(&chunk, array);
-        Some(values)
+        Ok(Some(values))
     }
 
     /// The first dimension with several elements, if those of one step of a chunk lie side by side and are enough; a time
@@ -148,6 +153,11 @@ impl Values {
         self.scanner.is_float()
     }
 
+    /// Elements of a decoded chunk without the filters.
+    fn undone<'p>(&self, piece: &'p [u8]) -> Cow<'p, [u8]> {
+        self.filters.as_ref().map_or(Cow::Borrowed(piece), |filters| Cow::Owned(filters.undo(piece)))
+    }
+
     /// Decodes the stored bytes of a chunk of `reader`'s array, looks at it, and returns how many bytes it has.
     ///
     /// # Errors
@@ -170,9 +180,10 @@ impl Values {
         let has_boxes = self.has_boxes.load(Ordering::Relaxed);
         reader.decode_pieces(index, bytes, PIECE, scratch, &mut |piece| {
             decoded += piece.len() as u64;
-            scan.add(piece);
+            let piece = self.undone(piece);
+            scan.add(&piece);
             if has_boxes {
-                bounds.add(piece);
+                bounds.add(&piece);
             }
         })?;
         let (stats, steps) = scan.finish();
@@ -181,7 +192,7 @@ impl Values {
         if stats.empty() > 0 && !stats.is_empty() {
             if !has_boxes {
                 self.has_boxes.store(true, Ordering::Relaxed);
-                reader.decode_pieces(index, bytes, PIECE, scratch, &mut |piece| bounds.add(piece))?;
+                reader.decode_pieces(index, bytes, PIECE, scratch, &mut |piece| bounds.add(&self.undone(piece)))?;
             }
             let boxes = bounds.boxes();
             found.boxes = boxes.map(|found| EdgeBox { dimension: self.order[found.dimension], ..found }).collect();
@@ -190,9 +201,49 @@ impl Values {
     }
 }
 
-/// The element that stands for missing data, as `_FillValue`, `missing_value` or the metadata say.
-fn missing_element(array: &Array, number: NumberType) -> Option<Vec<u8>> {
+/// The numbers of an array in stored byte order; `None` for text.
+fn number_type(array: &Array) -> Result<Option<NumberType>, String> {
+    let chain = array.chain.innermost();
+    let endian = chain.specs[..chain.kept].last().and_then(|spec| spec.pointer("/configuration/endian"));
+    let number = match array.format {
+        ZarrFormat::V2 => NumberType::from_v2(&array.dtype),
+        ZarrFormat::V3 => {
+            array.dtype.as_str().and_then(|name| NumberType::from_v3(name, endian == Some(&"big".into())))
+        }
+    };
+    match Element::of(array) {
+        _ if number.is_some() => Ok(number),
+        Ok(Element::Bytes(_) | Element::Characters(..) | Element::Text) => Ok(None),
+        _ => Err(unsupported(array)),
+    }
+}
+
+fn unsupported(array: &Array) -> String {
+    format!("data type {} is not supported", array.dtype)
+}
+
+/// Whether the filters of an array do no more than round its numbers before they are stored.
+fn rounds_only(array: &Array) -> bool {
+    let chain = array.chain.innermost();
+    let names = chain.specs[..chain.kept].iter().map(codec_name);
+    let rounds = |name: &str| matches!(name.strip_prefix("numcodecs.").unwrap_or(name), "bitround" | "quantize");
+    names.filter(|name| !matches!(*name, "transpose" | "bytes" | "endian")).all(rounds)
+}
+
+/// Whether two types are the same but for their byte order.
+fn is_alike(one: NumberType, other: NumberType) -> bool {
+    (one.kind, one.size) == (other.kind, other.size)
+}
+
+/// The element that stands for missing data, as `_FillValue`, `missing_value` or the metadata say; of decoded elements (`decodes`),
+/// else as it is stored.
+fn missing_element(array: &Array, number: NumberType, decodes: bool) -> Option<Vec<u8>> {
     let attribute =
         ["_FillValue", "missing_value"].iter().find_map(|name| number.element(array.attributes.get(*name)?));
-    attribute.or_else(|| if Fill::of(array) == Fill::Missing { fill_element(array).ok() } else { None })
+    let fill = || match Fill::of(array) {
+        Fill::Missing if decodes => number.element(&array.fill_value),
+        Fill::Missing => fill_element(array).ok(),
+        _ => None,
+    };
+    attribute.or_else(fill)
 }
