@@ -10,6 +10,7 @@ mod lists;
 mod made;
 mod map;
 mod memory;
+mod numbers;
 mod parts;
 mod size;
 mod sound;

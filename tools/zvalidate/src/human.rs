@@ -227,6 +227,7 @@ fn cells(check: &CheckRecord, several_stores: bool, strips: bool) -> Vec<String>
     let share = |share: Option<f64>| share.map(|share| format!("{:.1}%", share * 100.0)).unwrap_or_default();
     let value = |value: &Option<Value>| match value {
         Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
         Some(value) => value.as_f64().map(|value| format!("{}", (value * 1e4).round() / 1e4)).unwrap_or_default(),
         None => String::new(),
     };

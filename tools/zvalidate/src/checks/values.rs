@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use zarray::{Array, ChunkReader, DecodeScratch, Itemsize, NumberType, ZarrFormat, codec_name, fill_element};
+use zarray::{Array, ChunkReader, DecodeScratch, Itemsize, Number, NumberType, ZarrFormat, codec_name, fill_element};
 use zcodec::{CodecError, to_usize};
 use zcoord::{Element, Filters};
 
@@ -16,7 +16,7 @@ use crate::kernel::{Scanner, Stats};
 /// Steps of fewer values are not looked at one by one.
 const LEAST_STEP: u64 = 16;
 
-/// The most steps of an array that are looked at one by one: 24 MB of statistics.
+/// The most steps of an array that are looked at one by one: 30 MB of statistics.
 const MOST_STEPS: u64 = 1 << 19;
 
 /// Bytes that are decoded before they are looked at, so that they are still in the cache.
@@ -146,6 +146,11 @@ impl Values {
     /// The dimensions before that of the steps, of which a chunk holds one index: forecasts or files, mostly.
     pub fn outer_dimensions(&self) -> &[usize] {
         self.step.map_or(&[], |at| &self.order[..at])
+    }
+
+    /// The smallest and the largest value, if there are any.
+    pub fn extremes(&self, stats: &Stats) -> Option<[Number; 2]> {
+        self.scanner.extremes(stats)
     }
 
     /// Whether values are floating-point numbers.
