@@ -102,6 +102,52 @@ fn a_frame_larger_than_the_memory_is_checked_in_pieces() {
     assert_eq!(outcome.summary()["chunks_damaged"], json!(1));
 }
 
+/// An uncompressed chunk of 100 MB, with and without a checksum, as an object and in a shard: it is read in pieces.
+#[test]
+fn an_uncompressed_chunk_is_read_in_pieces() {
+    const MANY: u64 = 25_000_000;
+    let bytes = json!({"name": "bytes", "configuration": {"endian": "little"}});
+    let index_codecs = json!([bytes, {"name": "crc32c"}]);
+    let values: Vec<u8> = (0..MANY).flat_map(|number| ramp(number).to_le_bytes()).collect();
+    for (is_sharded, has_checksum) in [(false, false), (false, true), (true, true)] {
+        let scene = bare(Format::V3);
+        let mut codecs = vec![bytes.clone()];
+        codecs.extend(has_checksum.then(|| json!({"name": "crc32c"})));
+        if is_sharded {
+            codecs = vec![json!({"name": "sharding_indexed",
+                "configuration": {"chunk_shape": [MANY], "codecs": codecs, "index_codecs": index_codecs}})];
+        }
+        let document = json!({"zarr_format": 3, "node_type": "array", "shape": [MANY - 7], "data_type": "float32",
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [MANY]}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}}, "fill_value": 0.0,
+            "codecs": codecs, "attributes": {}});
+        scene.put("x/zarr.json", document.to_string().as_bytes());
+        let mut stored = values.clone();
+        if has_checksum {
+            stored.extend(zcodec::crc32c(&values).to_le_bytes());
+        }
+        if is_sharded {
+            let index = [0u64, stored.len() as u64].map(u64::to_le_bytes).concat();
+            stored.extend(&index);
+            stored.extend(zcodec::crc32c(&index).to_le_bytes());
+        }
+        scene.put("x/c/0", &stored);
+        drop(stored);
+        let outcome = run(&scene, &["--level", "full", "-j1", "--max-memory", "20M"]).expect(0);
+        let record = outcome.record("check", "/x");
+        assert_eq!((&record["values"], &record["max"]), (&json!(MANY - 7), &json!(24_999.0)));
+        let peak = outcome.summary()["peak_memory_bytes"].as_u64().unwrap();
+        assert!(peak < 50_000_000, "{peak} bytes, {is_sharded} {has_checksum}");
+        if has_checksum {
+            scene.change("x/c/0", |bytes| bytes[99_000_000] ^= 1);
+            let outcome = run(&scene, &["--level", "full"]).expect(1);
+            assert_eq!(outcome.summary()["kind_checksum_mismatch"], json!(1), "{}", outcome.stdout);
+        }
+        scene.change("x/c/0", |bytes| bytes.truncate(50_000_000));
+        run(&scene, &["--level", "full"]).expect(1);
+    }
+}
+
 /// Whatever the memory, a chunk that decodes to more than the metadata says is damaged.
 #[test]
 fn a_bomb_is_damaged_with_any_memory() {

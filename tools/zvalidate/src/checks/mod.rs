@@ -18,6 +18,7 @@ pub mod metadata;
 pub mod nan;
 pub mod object;
 pub mod presence;
+pub mod raw;
 pub mod scan;
 pub mod shards;
 pub mod sizes;

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use zarray::{Array, ChunkReader, DecodeScratch, Itemsize, Number, NumberType, ZarrFormat, codec_name, fill_element};
-use zcodec::{CodecError, to_usize};
+use zarray::{Array, ChunkReader, Itemsize, Number, NumberType, ZarrError, ZarrFormat, codec_name, fill_element};
+use zcodec::to_usize;
 use zcoord::{Element, Filters};
 
 use crate::checks::bounds::Bounds;
@@ -21,6 +21,9 @@ const MOST_STEPS: u64 = 1 << 19;
 
 /// Bytes that are decoded before they are looked at, so that they are still in the cache.
 pub const PIECE: usize = 256 << 10;
+
+/// Decodes a chunk, and calls a function with its bytes, in order and in pieces of whole elements. It may be called again.
+pub type Each<'e> = &'e mut dyn FnMut(&mut dyn FnMut(&[u8])) -> Result<(), ZarrError>;
 
 /// How the values of an array are looked at.
 pub struct Values {
@@ -163,17 +166,11 @@ impl Values {
         self.filters.as_ref().map_or(Cow::Borrowed(piece), |filters| Cow::Owned(filters.undo(piece)))
     }
 
-    /// Decodes the stored bytes of a chunk of `reader`'s array, looks at it, and returns how many bytes it has.
+    /// Looks at a chunk of `reader`'s array, which `each` decodes piece by piece, and returns how many bytes it has.
     ///
     /// # Errors
-    /// What is wrong with the bytes.
-    pub fn read(
-        &self,
-        reader: &ChunkReader,
-        index: &[u64],
-        bytes: &[u8],
-        scratch: &mut DecodeScratch,
-    ) -> Result<(ChunkValues, u64), CodecError> {
+    /// Those of `each`.
+    pub fn read(&self, reader: &ChunkReader, index: &[u64], each: Each) -> Result<(ChunkValues, u64), ZarrError> {
         let chunk = reader.grid().chunk(index);
         let at = |from: &[u64]| -> Vec<u64> { self.order.iter().map(|dimension| from[*dimension]).collect() };
         let (start, stored) = (at(chunk.start()), at(chunk.shape()));
@@ -183,7 +180,7 @@ impl Values {
         let mut decoded = 0;
         let mut bounds = Bounds::new(&self.scanner, &stored, &valid);
         let has_boxes = self.has_boxes.load(Ordering::Relaxed);
-        reader.decode_pieces(index, bytes, PIECE, scratch, &mut |piece| {
+        each(&mut |piece| {
             decoded += piece.len() as u64;
             let piece = self.undone(piece);
             scan.add(&piece);
@@ -197,7 +194,7 @@ impl Values {
         if stats.empty() > 0 && !stats.is_empty() {
             if !has_boxes {
                 self.has_boxes.store(true, Ordering::Relaxed);
-                reader.decode_pieces(index, bytes, PIECE, scratch, &mut |piece| bounds.add(&self.undone(piece)))?;
+                each(&mut |piece| bounds.add(&self.undone(piece)))?;
             }
             let boxes = bounds.boxes();
             found.boxes = boxes.map(|found| EdgeBox { dimension: self.order[found.dimension], ..found }).collect();
