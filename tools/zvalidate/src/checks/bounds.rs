@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use zcodec::to_usize;
 
-use crate::checks::values::EdgeBox;
 use crate::kernel::Scanner;
 
 /// Elements that are looked at together before one by one.
@@ -13,6 +12,17 @@ const TOGETHER: usize = 256;
 
 /// A box that holds nothing.
 const NOTHING: (u64, u64) = (u64::MAX, 0);
+
+/// A box of missing values that reaches from one edge of a chunk into it, over its whole width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EdgeBox {
+    /// The dimension along which it ends inside of the chunk.
+    pub dimension: usize,
+    /// Whether it begins at the first element of the chunk along it; otherwise it ends at the last.
+    pub at_start: bool,
+    /// Its length along it.
+    pub length: u64,
+}
 
 /// One pass over a chunk.
 pub struct Bounds<'s> {

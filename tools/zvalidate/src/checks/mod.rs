@@ -2,7 +2,7 @@
 
 pub mod across;
 pub mod arrays;
-mod bounds;
+pub mod bounds;
 pub mod chunks;
 pub mod completeness;
 pub mod coordinates;

@@ -8,8 +8,9 @@ use serde_json::Value;
 use zarray::{Array, Grid, Number};
 use zwire::{Failure, Severity, human_counted};
 
+use crate::checks::bounds::EdgeBox;
 use crate::checks::keys::key_of;
-use crate::checks::values::{EdgeBox, ObjectValues, Values};
+use crate::checks::values::{ObjectValues, Values};
 use crate::finding::Finding;
 use crate::kernel::Stats;
 use crate::kinds::Kind;

@@ -8,7 +8,7 @@ use zarray::{Array, ChunkReader, Itemsize, Number, NumberType, ZarrError, ZarrFo
 use zcodec::to_usize;
 use zcoord::{Element, Filters};
 
-use crate::checks::bounds::Bounds;
+use crate::checks::bounds::{Bounds, EdgeBox};
 use crate::checks::fill::Fill;
 use crate::checks::scan::Scan;
 use crate::kernel::{Scanner, Stats};
@@ -38,17 +38,6 @@ pub struct Values {
     step: Option<usize>,
     /// Whether there was a chunk with some missing values: others may have boxes of them, too.
     has_boxes: AtomicBool,
-}
-
-/// A box of missing values that reaches from one edge of a chunk into it, over its whole width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EdgeBox {
-    /// The dimension along which it ends inside of the chunk.
-    pub dimension: usize,
-    /// Whether it begins at the first element of the chunk along it; otherwise it ends at the last.
-    pub at_start: bool,
-    /// Its length along it.
-    pub length: u64,
 }
 
 /// What the values of a chunk are like.
