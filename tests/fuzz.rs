@@ -123,7 +123,7 @@ fn every_target_has_a_corpus_and_runs_here() {
     let (tests, manifest) = (text("tests/fuzz.rs"), text("tests/fuzz/Cargo.toml"));
     let targets = fs::read_dir(folder.join("fuzz_targets")).unwrap().map(|entry| entry.unwrap().path());
     let names: Vec<String> = targets.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
-    assert!(names.len() >= 7, "{names:?}");
+    assert!(names.len() >= 8, "{names:?}");
     for name in names {
         assert!(!corpus(&name).is_empty(), "{name} has a corpus");
         assert!(tests.contains(&format!("fn {name}()")), "{name} runs in the normal tests");
@@ -153,6 +153,11 @@ fn frames() -> Vec<Vec<u8>> {
 #[test]
 fn blosc_frames() {
     fuzz("blosc_frames", &frames(), targets::blosc_frames);
+}
+
+#[test]
+fn blosc_pieces() {
+    fuzz("blosc_pieces", &frames(), targets::blosc_pieces);
 }
 
 #[test]

@@ -190,6 +190,25 @@ fn archives_are_hashed_like_directories() {
     check(&archive, &manifest, &[]).expect(0);
 }
 
+/// In a terminal, too: what was written, and what was checked.
+#[test]
+fn the_table_says_what_was_done() {
+    let scene = Scene::sound(Format::V2);
+    let manifest = scene.directory.path().join("manifest");
+    let table = |flag: &str| {
+        Tool::new("zvalidate").args(["--format", "table", flag]).arg(&manifest).arg(scene.store()).run().stdout
+    };
+    let text = table("--write-manifest");
+    let objects = lines(&manifest).last().unwrap()["objects"].as_u64().unwrap();
+    let wrote = format!("wrote {}: {objects} objects with metadata, 7 arrays", manifest.display());
+    assert!(text.contains(&wrote) && !text.contains("level none"), "{text}");
+    scene.remove(&scene.key("t2m", [1, 0, 0]));
+    let text = table("--manifest");
+    let checked = format!("checked against {}: {objects} objects", manifest.display());
+    let same = format!("{} same, 0 changed, 1 missing, 0 new", objects - 1);
+    assert!(text.contains(&checked) && text.contains(&same) && !text.contains("level none"), "{text}");
+}
+
 #[test]
 fn a_manifest_that_is_cut_or_is_none_is_refused() {
     let scene = Scene::sound(Format::V2);

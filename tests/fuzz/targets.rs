@@ -6,7 +6,7 @@ use std::path::Path;
 use zarray::{
     Array, ChunkReader, Consolidated, DecodeScratch, IndexLayout, Itemsize, Node, ShardIndex, Subset, array_v2, node_v3,
 };
-use zcodec::{BlockTable, HEADER_LEN, Header, Workspace, decode_block, decode_cells, decompress};
+use zcodec::{BlockTable, HEADER_LEN, Header, Workspace, decode_block, decode_cells, decompress, decompress_pieces};
 use zstore::{Store, StoreOptions};
 
 /// Frames that declare more are not decoded: it is the callers that bound memory.
@@ -42,6 +42,22 @@ pub fn blosc_frames(bytes: &[u8]) {
             let at = header.block_bytes(index);
             assert!(block == whole[at.start as usize..at.end as usize], "block {index}");
         }
+    }
+}
+
+/// Piece by piece, whatever the pieces are: together they are the whole frame, and both fail for the same frames.
+pub fn blosc_pieces(bytes: &[u8]) {
+    if header(bytes).is_none() {
+        return;
+    }
+    let (mut whole, mut piece, mut workspace) = (Vec::new(), Vec::new(), Workspace::default());
+    let decoded = decompress(bytes, &mut whole, 1, &mut workspace);
+    for (len, unit) in [(0, 1), (5000, 4), (9000, 3), (MOST_BYTES, 8)] {
+        let mut pieces = Vec::new();
+        let mut add = |bytes: &[u8]| pieces.extend_from_slice(bytes);
+        let done = decompress_pieces(bytes, (len, unit), &mut piece, &mut workspace, &mut add);
+        assert_eq!(done.is_ok(), decoded.is_ok(), "pieces of {len} bytes");
+        assert!(done.is_err() || pieces == whole, "pieces of {len} bytes");
     }
 }
 

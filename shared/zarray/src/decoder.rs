@@ -65,6 +65,15 @@ impl Decoder {
         self.chunk.elements().saturating_mul(size)
     }
 
+    /// The most bytes that a chunk has on its way to its elements, according to the metadata; `None` where that depends on the
+    /// data.
+    pub fn stated_bytes(&self) -> Option<u64> {
+        match self.elements.itemsize {
+            Itemsize::Fixed(_) => Some(self.chunk_bytes().max(self.chain.chunk_bytes.unwrap_or(0))),
+            Itemsize::Variable => None,
+        }
+    }
+
     /// Decodes a full chunk into `scratch.decoded`, with `threads` threads on Blosc blocks.
     ///
     /// # Errors
@@ -89,16 +98,16 @@ impl Decoder {
         scratch: &mut DecodeScratch,
         visit: &mut dyn FnMut(&[u8]),
     ) -> Result<(), CodecError> {
-        if let (Some(limit), Some(bytes)) = (scratch.workspace.limit, self.chain.chunk_bytes)
-            && bytes > limit
-        {
-            return Err(CodecError::Memory { limit });
-        }
         if let Itemsize::Fixed(unit) = self.elements.itemsize
             && let Some((frame, _)) = self.frame(stored)?
         {
             let DecodeScratch { decoded, workspace, .. } = scratch;
             return decompress_pieces(frame, (piece, unit), decoded, workspace, visit);
+        }
+        if let (Some(limit), Some(bytes)) = (scratch.workspace.limit, self.chain.chunk_bytes)
+            && bytes > limit
+        {
+            return Err(CodecError::Memory { limit });
         }
         self.decode(stored, 1, scratch)?;
         visit(&scratch.decoded);

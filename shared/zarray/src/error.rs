@@ -69,6 +69,11 @@ impl ZarrError {
         }
     }
 
+    /// Whether a chunk is damaged: not only too large for the memory that there is.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, ZarrError::Chunk { source, .. } if !matches!(source, CodecError::Memory { .. }))
+    }
+
     /// Path or URL that it is about.
     pub fn place(&self) -> &str {
         match self {

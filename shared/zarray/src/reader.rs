@@ -214,16 +214,12 @@ impl<'a> ChunkReader<'a> {
         let (most, damaged) = (self.most_stored(), |source| ZarrError::Chunk { place: self.place(index), source });
         let Some(len) = place.len else {
             let stat = self.store.get_up_to(&place.key, most, stored)?;
-            if let Some(stat) = stat.filter(|stat| stat.size > most) {
-                return Err(damaged(self.too_large(stat.size)));
-            }
+            stat.map_or(Ok(()), |stat| self.check_stored(stat.size)).map_err(damaged)?;
             // If the object is missing, the buffer still holds old data.
             let bytes = if stat.is_some() { stored.len() as u64 } else { 0 };
             return Ok(Attempt::Done(Fetched { stat, present: stat.is_some(), bytes }));
         };
-        if len > most {
-            return Err(damaged(self.too_large(len)));
-        }
+        self.check_stored(len).map_err(damaged)?;
         let stat = self.store.get_range(&place.key, ByteRange::At { start: place.start, len }, stored)?;
         if !stat.is_some_and(|stat| place.is_of(stat)) {
             return Ok(Attempt::Replaced);
@@ -236,20 +232,53 @@ impl<'a> ChunkReader<'a> {
 
     /// The most bytes that a stored chunk is read of: no codec makes more of the elements, and no more fit the memory.
     fn most_stored(&self) -> u64 {
-        let limit = self.limit.unwrap_or(u64::MAX);
+        self.most_made().min(self.limit.unwrap_or(u64::MAX))
+    }
+
+    /// The most bytes that the codecs make of a chunk.
+    fn most_made(&self) -> u64 {
         match self.elements().itemsize {
             // The codecs of the fall-back may make larger elements, by up to eight times.
-            Itemsize::Fixed(_) => most_encoded(to_usize(self.chunk_bytes().saturating_mul(8))).min(limit),
-            Itemsize::Variable => limit,
+            Itemsize::Fixed(_) => most_encoded(to_usize(self.chunk_bytes().saturating_mul(8))),
+            Itemsize::Variable => u64::MAX,
         }
     }
 
-    fn too_large(&self, size: u64) -> CodecError {
+    /// Checks that a stored chunk of `size` bytes can be read.
+    ///
+    /// # Errors
+    /// [`CodecError::Invalid`] where no codec makes so many bytes, [`CodecError::Memory`] where they do not fit the memory.
+    pub fn check_stored(&self, size: u64) -> Result<(), CodecError> {
+        if size > self.most_made() {
+            let detail = format!("{size} bytes are more than any codec makes");
+            return Err(CodecError::Invalid { format: "chunk", detail });
+        }
         match self.limit.filter(|limit| size > *limit) {
-            Some(limit) => CodecError::Memory { limit },
-            None => {
-                CodecError::Invalid { format: "chunk", detail: format!("{size} bytes are more than any codec makes") }
+            Some(limit) => Err(CodecError::Memory { limit }),
+            None => Ok(()),
+        }
+    }
+
+    /// The error of chunk `index`: where it does not fit the memory, with the memory that it needs.
+    pub fn failure(&self, index: &[u64], source: CodecError) -> ZarrError {
+        let CodecError::Memory { limit } = source else { return ZarrError::Chunk { place: self.place(index), source } };
+        let stated = self.decoder(index).ok().and_then(|decoder| decoder.stated_bytes());
+        let needed = match stated.filter(|bytes| *bytes > limit) {
+            Some(bytes) => zwire::human_bytes(bytes),
+            None => "more".to_owned(),
+        };
+        let detail =
+            format!("decoding this chunk needs {needed} of memory; the limit is {}", zwire::human_bytes(limit));
+        ZarrError::TooLarge { place: self.place(index), detail }
+    }
+
+    /// An error of a decoder: a chunk that decodes to more than the metadata says is damaged, whatever the memory.
+    fn judged(&self, decoder: &Decoder, error: CodecError) -> CodecError {
+        match (error, self.limit, decoder.stated_bytes()) {
+            (CodecError::Memory { limit }, Some(most), Some(expected)) if expected <= most => {
+                CodecError::Oversized { expected, limit }
             }
+            (error, ..) => error,
         }
     }
 
@@ -372,7 +401,8 @@ impl<'a> ChunkReader<'a> {
         scratch: &mut DecodeScratch,
     ) -> Result<(), CodecError> {
         scratch.workspace.limit = self.limit.or(scratch.workspace.limit);
-        self.decoder(index)?.decode(stored, threads, scratch)
+        let decoder = self.decoder(index)?;
+        decoder.decode(stored, threads, scratch).map_err(|error| self.judged(&decoder, error))
     }
 
     /// As [`ChunkReader::decode`], in pieces of about `piece` bytes, with which `visit` is called in order. Only a Blosc frame has
@@ -389,7 +419,8 @@ impl<'a> ChunkReader<'a> {
         visit: &mut dyn FnMut(&[u8]),
     ) -> Result<(), CodecError> {
         scratch.workspace.limit = self.limit.or(scratch.workspace.limit);
-        self.decoder(index)?.decode_pieces(stored, piece, scratch, visit)
+        let decoder = self.decoder(index)?;
+        decoder.decode_pieces(stored, piece, scratch, visit).map_err(|error| self.judged(&decoder, error))
     }
 
     /// Decodes what `part` of chunk `index` (in stored order, from the chunk's origin) needs, and copies it to `target`, which
@@ -409,7 +440,9 @@ impl<'a> ChunkReader<'a> {
         scratch: &mut DecodeScratch,
     ) -> Result<u64, CodecError> {
         scratch.workspace.limit = self.limit.or(scratch.workspace.limit);
-        self.decoder(index)?.decode_subset(stored, part, target, threads, scratch)
+        let decoder = self.decoder(index)?;
+        let done = decoder.decode_subset(stored, part, target, threads, scratch);
+        done.map_err(|error| self.judged(&decoder, error))
     }
 }
 

@@ -202,10 +202,34 @@ fn objects_larger_than_the_memory_are_not_read() {
     };
     let mut bytes = Vec::new();
     let plain = array(&[4], &[4], zstd);
-    assert_eq!(damage(&plain, Some(1 << 20), &mut bytes), CodecError::Memory { limit: 1 << 20 });
-    assert!(damage(&plain, None, &mut bytes).to_string().contains("1099511627776 bytes"));
+    // Whatever the memory, it is damaged: four numbers do not become so many bytes.
+    for limit in [Some(1 << 20), None] {
+        assert!(damage(&plain, limit, &mut bytes).to_string().contains("1099511627776 bytes"));
+    }
+    let large = array(&[1 << 40], &[1 << 40], json!(["bytes", {"name": "zstd", "configuration": {"level": 1}}]));
+    assert_eq!(damage(&large, Some(1 << 20), &mut bytes), CodecError::Memory { limit: 1 << 20 });
     // The index of a shard may claim as much.
     let index: Vec<u8> = [32u64, 1 << 39, u64::MAX, u64::MAX].iter().flat_map(|number| number.to_le_bytes()).collect();
     std::os::unix::fs::FileExt::write_all_at(&file, &index, 0).expect("writes");
-    assert_eq!(damage(&array(&[4], &[4], shards), Some(1 << 20), &mut bytes), CodecError::Memory { limit: 1 << 20 });
+    let found = damage(&array(&[4], &[4], shards), Some(1 << 20), &mut bytes);
+    assert!(matches!(found, CodecError::Invalid { .. }), "{found}");
+}
+
+/// What lies between two compressors decodes to more than could become a chunk: damage, with any memory that a chunk fits.
+#[test]
+fn more_than_the_metadata_says_is_damage_and_not_a_lack_of_memory() {
+    let (_directory, store) = store_with("x/c/0", &[]);
+    let zstd = json!({"name": "zstd", "configuration": {"level": 1}});
+    let array = array(&[4], &[4], json!(["bytes", {"name": "gzip", "configuration": {"level": 1}}, zstd]));
+    let mut stored = Vec::new();
+    let compressor = zcodec::Compressor::Stream(zcodec::Stream::Zstd { level: 1, checksum: false });
+    compressor.compress(1, &vec![0; 1 << 22], &mut stored, 1, &mut zcodec::Workspace::default()).expect("compresses");
+    let decode = |limit| {
+        let reader = ChunkReader::new(&store, &array).expect("readable").with_limit(limit);
+        reader.decode(&[0], &stored, 1, &mut DecodeScratch::default())
+    };
+    for limit in [1 << 17, 1 << 30] {
+        assert!(matches!(decode(limit), Err(CodecError::Oversized { expected: 8, .. })), "{limit}");
+    }
+    assert_eq!(decode(4), Err(CodecError::Memory { limit: 4 }));
 }

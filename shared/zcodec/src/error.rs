@@ -35,6 +35,14 @@ pub enum CodecError {
         /// Size of the chunk.
         nbytes: u64,
     },
+    /// It decodes to more than the metadata says; decoding was stopped before the decoded size was known.
+    #[error("decodes to more than {limit} bytes, but the metadata requires {expected}")]
+    Oversized {
+        /// Size according to the metadata.
+        expected: u64,
+        /// Bytes after which decoding was stopped.
+        limit: u64,
+    },
     /// It decodes to more than there is memory for.
     #[error("decodes to more than {limit} bytes, for which there is no memory")]
     Memory {

@@ -7,7 +7,7 @@ use crate::{CodecError, Workspace, to_usize, try_set_len};
 
 /// Decompresses a whole frame into `dst` (overwritten), some blocks after the other, and calls `visit` with the decoded bytes of
 /// each piece, in order. Pieces have about `piece` bytes, all but the last a multiple of `unit`; where blocks have not, the frame
-/// is one piece, as are those of compressors that are left to c-blosc.
+/// is one piece, as are those of compressors that are left to c-blosc. The limit of the workspace is that of a piece.
 ///
 /// # Errors
 /// As [`decompress`]; pieces before the damage were visited.
@@ -27,9 +27,11 @@ pub fn decompress_pieces(
         return Ok(());
     };
     let frame = &frame[..header.cbytes as usize];
-    let nbytes = workspace.most(Some(header.nbytes as usize))?;
+    let nbytes = header.nbytes as usize;
     let blocks = to_usize(header.blocks());
-    let at_once = (piece / layout.blocksize).max(1);
+    let at_once = (piece / layout.blocksize).clamp(1, blocks.max(1));
+    // No more than a piece is in memory.
+    workspace.most(Some(at_once.saturating_mul(layout.blocksize).min(nbytes)))?;
     for first in (0..blocks).step_by(at_once) {
         let start = first * layout.blocksize;
         let len = (at_once * layout.blocksize).min(nbytes - start);

@@ -78,16 +78,16 @@ impl<'a> Parts<'a> {
     /// Decodes the fetched chunk `index` in full into the scratch buffer, in stored order.
     ///
     /// # Errors
-    /// [`ZarrError::Chunk`].
+    /// [`ZarrError::Chunk`], and [`ZarrError::TooLarge`] where it does not fit the memory.
     pub fn decode(&self, index: &[u64], buffers: &mut PartBuffers) -> Result<(), ZarrError> {
-        let damaged = |source| ZarrError::Chunk { place: self.reader.place(index), source };
+        let damaged = |source| self.reader.failure(index, source);
         self.reader.decode(index, &buffers.stored, 1, &mut buffers.scratch).map_err(damaged)
     }
 
     /// Decodes the elements of `part` of the fetched chunk `index`, in C order, into `target`, whose old content is lost.
     ///
     /// # Errors
-    /// [`ZarrError::Chunk`].
+    /// [`ZarrError::Chunk`], and [`ZarrError::TooLarge`] where it does not fit the memory.
     pub fn part(
         &self,
         index: &[u64],
@@ -95,7 +95,7 @@ impl<'a> Parts<'a> {
         buffers: &mut PartBuffers,
         target: &mut Vec<u8>,
     ) -> Result<(), ZarrError> {
-        let damaged = |source| ZarrError::Chunk { place: self.reader.place(index), source };
+        let damaged = |source| self.reader.failure(index, source);
         let chunk = self.reader.grid().chunk(index);
         let start = part.start().iter().zip(chunk.start()).map(|(part, chunk)| part - chunk).collect();
         let order = &self.reader.elements().order;

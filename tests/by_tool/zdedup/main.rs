@@ -218,3 +218,19 @@ fn the_story_of_the_manual_page_is_true() {
     let has_jq = std::process::Command::new("jq").arg("--version").output().is_ok();
     assert!(run == if has_jq { 3 } else { 1 }, "{run} commands");
 }
+
+/// Times in units that cannot be converted are no finding of `zvalidate`, so that the hint is another one, also for several batches.
+#[test]
+fn the_hint_about_units_of_time_leads_somewhere() {
+    let all = [Batch::of(0..3), Batch::of(3..6), Batch::of(6..9)];
+    let (directory, paths) = batches(&all);
+    for (path, units) in paths.iter().zip(["hours since 2019-01-01", "days since 2019-01-01", "days since 2019-01-01"])
+    {
+        let attributes = json!({"_ARRAY_DIMENSIONS": ["file_id"], "units": units});
+        fs::write(path.join("file_id/.zattrs"), attributes.to_string()).unwrap();
+    }
+    let output = directory.path().join("all.zarr");
+    let outcome = zdedup(&paths, &["-o", output.to_str().unwrap()]).expect(5);
+    assert!(outcome.stderr.contains("1 more disagreement"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("same units and calendar"), "{}", outcome.stderr);
+}

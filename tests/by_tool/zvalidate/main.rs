@@ -3,11 +3,14 @@
 
 mod across;
 mod faults;
+mod filters;
 mod flags;
 mod lessons;
 mod lists;
 mod made;
 mod map;
+mod memory;
+mod numbers;
 mod parts;
 mod size;
 mod sound;

@@ -310,7 +310,9 @@ impl Alignment<'_> {
         if array.shape.len() != first.shape.len() || pairs.into_iter().any(|(_, (own, other))| own != other) {
             return Err(differs(format!("has shape {:?}, and {:?} in {first_store}", array.shape, first.shape)));
         }
-        let recode = if is_time { shift(array, first, dimension).map_err(differs)? } else { None };
+        // zvalidate compares times as times, whatever their units are, so it would not list this.
+        let units = |what| differs(what).hint("write the times of all batches in the same units and calendar");
+        let recode = if is_time { shift(array, first, dimension).map_err(units)? } else { None };
         if let Some(name) = meaning_differs(array, first, |name| is_time && matches!(name, "units" | "calendar")) {
             let shown = |array: &Array| match name {
                 "fill_value" => array.fill_value.to_string(),

@@ -227,6 +227,7 @@ fn cells(check: &CheckRecord, several_stores: bool, strips: bool) -> Vec<String>
     let share = |share: Option<f64>| share.map(|share| format!("{:.1}%", share * 100.0)).unwrap_or_default();
     let value = |value: &Option<Value>| match value {
         Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
         Some(value) => value.as_f64().map(|value| format!("{}", (value * 1e4).round() / 1e4)).unwrap_or_default(),
         None => String::new(),
     };
@@ -265,16 +266,26 @@ fn footer(summary: &Summary) -> Vec<String> {
         words.push(format!("{} checked, {damaged} damaged", human_counted(number("chunks_checked"), "chunk")));
     }
     let mut lines = vec![words.join(" · ")];
+    lines.extend(severities(&number));
+    let is_clean = number("severity_error") + number("severity_warning") == 0;
+    let unseen = number("kind_values_not_checked");
+    if unseen > 0 {
+        lines.push(format!("values not looked at: {}; -v tells which", human_counted(unseen, "array")));
+    }
+    lines.extend(next(level, is_clean, &number));
+    lines
+}
+
+/// How many errors and warnings there are; nothing where no array was checked.
+pub fn severities(number: &impl Fn(&str) -> u64) -> Vec<String> {
     let severities = ["error", "warning"].map(|name| (name, number(&format!("severity_{name}"))));
     let found: Vec<String> =
         severities.iter().filter(|(_, count)| *count > 0).map(|(name, count)| human_counted(*count, name)).collect();
     match found.is_empty() {
-        true if number("arrays") == 0 => {}
-        true => lines.push("no errors, no warnings".into()),
-        false => lines.push(found.join(", ")),
+        true if number("arrays") == 0 => Vec::new(),
+        true => vec!["no errors, no warnings".into()],
+        false => vec![found.join(", ")],
     }
-    lines.extend(next(level, found.is_empty(), &number));
-    lines
 }
 
 /// What to run next.

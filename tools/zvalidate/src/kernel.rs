@@ -3,7 +3,7 @@
 
 use std::convert::identity;
 
-use zarray::NumberType;
+use zarray::{Number, NumberType};
 
 /// Groups of lanes after which the counters are summed up.
 const RUN: usize = 4096;
@@ -21,11 +21,16 @@ pub struct Stats {
     pub min: f64,
     /// The largest.
     pub max: f64,
+    /// Both once more, of integers of 64 bits, which floats do not hold: as numbers in the same order (see [`Scanner::extremes`]).
+    pub whole: [u64; 2],
 }
+
+/// The extremes of no integers.
+const NO_WHOLE: [u64; 2] = [u64::MAX, 0];
 
 impl Default for Stats {
     fn default() -> Stats {
-        Stats { values: 0, nan: 0, fill: 0, min: f64::INFINITY, max: f64::NEG_INFINITY }
+        Stats { values: 0, nan: 0, fill: 0, min: f64::INFINITY, max: f64::NEG_INFINITY, whole: NO_WHOLE }
     }
 }
 
@@ -37,6 +42,7 @@ impl Stats {
         self.fill += other.fill;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
+        self.whole = [self.whole[0].min(other.whole[0]), self.whole[1].max(other.whole[1])];
     }
 
     /// Values that stand for missing data.
@@ -64,7 +70,7 @@ pub struct Scanner {
 }
 
 macro_rules! kernel {
-    ($name:ident, $type:ty, $bits:ty, $lanes:literal, $none:expr, $from_bits:expr) => {
+    ($name:ident, $type:ty, $bits:ty, $lanes:literal, $none:expr, $from_bits:expr, $whole:expr) => {
         fn $name<const FILL: bool, const SWAP: bool>(bytes: &[u8], fill: u64) -> Stats {
             const SIZE: usize = size_of::<$type>();
             const NONE: ($type, $type) = $none;
@@ -99,6 +105,8 @@ macro_rules! kernel {
             }
             let mut stats = Stats { values: values.len() as u64, nan: nans, fill: fills, ..Stats::default() };
             for (low, high) in min.into_iter().zip(max).filter(|(low, high)| low <= high) {
+                let whole: [u64; 2] = $whole(low, high);
+                stats.whole = [stats.whole[0].min(whole[0]), stats.whole[1].max(whole[1])];
                 (stats.min, stats.max) = (stats.min.min(low as f64), stats.max.max(high as f64));
             }
             let Some(first) = rest.first() else { return stats };
@@ -111,21 +119,30 @@ macro_rules! kernel {
             stats.nan += tail.nan - if one.nan > 0 { padding } else { 0 };
             stats.fill += tail.fill - if one.fill > 0 { padding } else { 0 };
             (stats.min, stats.max) = (stats.min.min(tail.min), stats.max.max(tail.max));
+            stats.whole = [stats.whole[0].min(tail.whole[0]), stats.whole[1].max(tail.whole[1])];
             stats
         }
     };
 }
 
-kernel!(f32s, f32, u32, 16, (f32::INFINITY, f32::NEG_INFINITY), f32::from_bits);
-kernel!(f64s, f64, u64, 8, (f64::INFINITY, f64::NEG_INFINITY), f64::from_bits);
-kernel!(i8s, i8, u8, 32, (i8::MAX, i8::MIN), |bits: u8| bits as i8);
-kernel!(i16s, i16, u16, 16, (i16::MAX, i16::MIN), |bits: u16| bits as i16);
-kernel!(i32s, i32, u32, 8, (i32::MAX, i32::MIN), |bits: u32| bits as i32);
-kernel!(i64s, i64, u64, 8, (i64::MAX, i64::MIN), |bits: u64| bits as i64);
-kernel!(u8s, u8, u8, 32, (u8::MAX, u8::MIN), identity);
-kernel!(u16s, u16, u16, 16, (u16::MAX, u16::MIN), identity);
-kernel!(u32s, u32, u32, 8, (u32::MAX, u32::MIN), identity);
-kernel!(u64s, u64, u64, 8, (u64::MAX, u64::MIN), identity);
+kernel!(f32s, f32, u32, 16, (f32::INFINITY, f32::NEG_INFINITY), f32::from_bits, |_, _| NO_WHOLE);
+kernel!(f64s, f64, u64, 8, (f64::INFINITY, f64::NEG_INFINITY), f64::from_bits, |_, _| NO_WHOLE);
+kernel!(i8s, i8, u8, 32, (i8::MAX, i8::MIN), |bits: u8| bits as i8, |_, _| NO_WHOLE);
+kernel!(i16s, i16, u16, 16, (i16::MAX, i16::MIN), |bits: u16| bits as i16, |_, _| NO_WHOLE);
+kernel!(i32s, i32, u32, 8, (i32::MAX, i32::MIN), |bits: u32| bits as i32, |_, _| NO_WHOLE);
+kernel!(i64s, i64, u64, 8, (i64::MAX, i64::MIN), |bits: u64| bits as i64, |low, high| [ordered(low), ordered(high)]);
+kernel!(u8s, u8, u8, 32, (u8::MAX, u8::MIN), identity, |_, _| NO_WHOLE);
+kernel!(u16s, u16, u16, 16, (u16::MAX, u16::MIN), identity, |_, _| NO_WHOLE);
+kernel!(u32s, u32, u32, 8, (u32::MAX, u32::MIN), identity, |_, _| NO_WHOLE);
+kernel!(u64s, u64, u64, 8, (u64::MAX, u64::MIN), identity, |low, high| [low, high]);
+
+/// A signed integer as an unsigned one, in the same order.
+fn ordered(number: i64) -> u64 {
+    number as u64 ^ SIGN
+}
+
+/// The bit that tells negative integers from others.
+const SIGN: u64 = 1 << 63;
 
 /// 16-bit floats, which few processors calculate with: one after the other.
 fn halves(bytes: &[u8], number: NumberType, fill: Option<u64>) -> Stats {
@@ -207,6 +224,19 @@ impl Scanner {
         }
     }
 
+    /// The smallest and the largest value, if there are any: integers exactly.
+    pub fn extremes(&self, stats: &Stats) -> Option<[Number; 2]> {
+        if stats.min > stats.max {
+            return None;
+        }
+        Some(match (self.number.kind, self.number.size) {
+            ('f' | 'B', _) => [stats.min, stats.max].map(Number::Float),
+            ('i', 8) => stats.whole.map(|number| Number::Int(i128::from((number ^ SIGN) as i64))),
+            (_, 8) => stats.whole.map(|number| Number::Int(i128::from(number))),
+            _ => [stats.min, stats.max].map(|number| Number::Int(number as i128)),
+        })
+    }
+
     /// Whether all elements in `bytes` stand for missing data; it stops at the first that does not.
     pub fn is_empty(&self, bytes: &[u8]) -> bool {
         bytes.chunks(256 * self.number.size).all(|part| self.scan(part).is_empty())
@@ -229,9 +259,9 @@ mod tests {
         (values[3], values[40], values[99]) = (f32::NAN, -9999.0, -9999.0);
         let scanner = Scanner::new(F32, Some(&(-9999f32).to_le_bytes())).expect("a kernel");
         let stats = scanner.scan(&floats(&values));
-        assert_eq!(stats, Stats { values: 100, nan: 1, fill: 2, min: 250.0, max: 348.0 });
+        assert_eq!(stats, Stats { values: 100, nan: 1, fill: 2, min: 250.0, max: 348.0, whole: NO_WHOLE });
         let plain = Scanner::new(F32, None).expect("a kernel").scan(&floats(&values));
-        assert_eq!(plain, Stats { values: 100, nan: 1, fill: 0, min: -9999.0, max: 348.0 });
+        assert_eq!(plain, Stats { values: 100, nan: 1, fill: 0, min: -9999.0, max: 348.0, whole: NO_WHOLE });
         let big: Vec<u8> = values.iter().flat_map(|value| value.to_be_bytes()).collect();
         let big_endian = NumberType { big_endian: true, ..F32 };
         let fill = (-9999f32).to_be_bytes();
@@ -292,5 +322,30 @@ mod tests {
         let constant =
             Scanner::new(NumberType { kind: 'i', size: 2, big_endian: false }, Some(&[7, 0])).expect("a kernel");
         assert!(constant.scan(&[7, 0, 7, 0]).is_empty() && constant.scan(&[8, 0, 8, 0]).is_constant());
+    }
+
+    /// Integers that floats do not hold, in every place of a group of lanes.
+    #[test]
+    fn extremes_of_integers_are_exact() {
+        let number = |kind, big_endian| NumberType { kind, size: 8, big_endian };
+        let ends = |scanner: &Scanner, bytes: &[u8]| scanner.extremes(&scanner.scan(bytes));
+        for count in [1usize, 7, 8, 9, 40_000] {
+            for at in [0, count / 2, count - 1] {
+                let signed = |place| if place == at { i64::MIN + 1 } else { i64::MAX - 2 };
+                let bytes: Vec<u8> = (0..count).flat_map(|place| signed(place).to_be_bytes()).collect();
+                let scanner = Scanner::new(number('i', true), Some(&i64::MIN.to_be_bytes())).expect("a kernel");
+                let high = if count == 1 { i64::MIN + 1 } else { i64::MAX - 2 };
+                assert_eq!(ends(&scanner, &bytes), Some([i64::MIN + 1, high].map(|end| Number::Int(end.into()))));
+                let unsigned = |place| if place == at { u64::MAX - 1 } else { (1 << 53) + 1 };
+                let bytes: Vec<u8> = (0..count).flat_map(|place: usize| u64::to_le_bytes(unsigned(place))).collect();
+                let scanner = Scanner::new(number('u', false), None).expect("a kernel");
+                let low = if count == 1 { u64::MAX - 1 } else { (1 << 53) + 1 };
+                assert_eq!(ends(&scanner, &bytes), Some([low, u64::MAX - 1].map(|end| Number::Int(end.into()))));
+            }
+        }
+        let scanner = Scanner::new(number('i', false), Some(&7i64.to_le_bytes())).expect("a kernel");
+        assert_eq!(ends(&scanner, &7i64.to_le_bytes()), None);
+        let scanner = Scanner::new(NumberType { kind: 'i', size: 2, big_endian: false }, None).expect("a kernel");
+        assert_eq!(ends(&scanner, &[0xff, 0xff, 5, 0]), Some([Number::Int(-1), Number::Int(5)]));
     }
 }

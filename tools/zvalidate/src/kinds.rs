@@ -162,8 +162,11 @@ kinds! {
         "the checksum of a chunk does not match its bytes"
         "fetch or write the chunk again";
     TooLarge "too_large" Error Full
-        "a chunk decodes to more than there is memory for"
-        "check the chunk shape in the metadata; a larger --max-memory allows it";
+        "a chunk decodes to more than the metadata says, by how much is not known"
+        "write the chunk again, or correct shape, data type and codecs in the metadata";
+    ValuesNotChecked "values_not_checked" Info Full
+        "chunks of an array are decoded, and its values are not looked at: a filter or the data type is not supported"
+        "read the array with the library that wrote it to see its values";
     NanValues "nan_values" Info Full
         "some values are NaN"
         "none needed if the variable is masked; --max-nan VAR=SHARE sets a limit";

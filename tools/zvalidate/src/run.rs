@@ -60,7 +60,13 @@ impl Tool for Args {
         if self.against.against.is_some() {
             return against::human::table(self.common.verbose);
         }
-        human::table(self.common.verbose, self.stores.len() > 1 || self.stores_from.is_some(), self.strips())
+        let several = self.stores.len() > 1 || self.stores_from.is_some();
+        let table = human::table(self.common.verbose, several, self.strips());
+        match (&self.manifest.write_manifest, &self.manifest.manifest) {
+            (Some(_), _) => Table { footer: manifest::human::written, ..table },
+            (_, Some(_)) => Table { footer: manifest::human::checked, ..table },
+            _ => table,
+        }
     }
 
     fn run(&self, session: &mut Session) -> Result<Ending, Failure> {

@@ -82,15 +82,6 @@ pub fn damaged() -> Vec<Fault> {
             },
             ..DEFAULT
         },
-        Fault {
-            kind: "too_large",
-            path: "/t2m",
-            flags: &["--max-memory", "1K"],
-            formats: UNSHARDED,
-            located: |scene| scene.key("t2m", [0, 0, 0]),
-            besides: &["too_large"],
-            ..DEFAULT
-        },
         in_shard("shard_index", |scene| {
             scene.change(&chunk(scene), |bytes| {
                 let at = bytes.len() - 50;

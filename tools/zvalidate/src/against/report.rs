@@ -185,7 +185,7 @@ impl<'a> All<'a> {
         let is_ours = place.strip_prefix(&*ours).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
         let problem = problem_of(source);
         let finding = Finding::of(problem.kind, self.pair.ours.array, problem.found).key(&key).inner(inner);
-        is_ours.then_some(finding)
+        (is_ours && error.is_damage()).then_some(finding)
     }
 
     fn chunk(&self, number: u64, found: &Difference) -> Finding {

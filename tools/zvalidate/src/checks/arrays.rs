@@ -1,7 +1,7 @@
 //! Every array of a store: what is listed of it, then its chunks; and the store as a whole.
 
 use serde_json::Value;
-use zarray::{Array, ChunkReader, Grid};
+use zarray::{Array, ChunkReader, Grid, Number};
 use zcli::Bar;
 use zstore::StoreError;
 use zwire::{CheckRecord, Failure, Severity, human_bytes};
@@ -210,7 +210,14 @@ impl OneArray<'_> {
         if reader.is_none() && full {
             sink.summary.arrays_unchecked += 1;
         }
-        let values = reader.as_ref().filter(|_| full).and_then(|reader| Values::new(self.array, reader));
+        let values = match reader.as_ref().filter(|_| full).map(|reader| Values::new(self.array, reader)) {
+            Some(Ok(values)) => values,
+            Some(Err(reason)) => {
+                sink.emit(Finding::of(Kind::ValuesNotChecked, self.array, reason))?;
+                None
+            }
+            None => None,
+        };
         let job = Job {
             context: self.context,
             array: self.array,
@@ -271,8 +278,8 @@ impl OneArray<'_> {
         (record.values, record.nan_share) = (Some(stats.values), found.share(stats.nan));
         record.fill_share = found.share(stats.fill).filter(|_| stats.fill > 0);
         record.missing_share = (missing > 0).then(|| missing as f64 / all as f64);
-        if stats.min <= stats.max {
-            (record.min, record.max) = (Some(number(stats.min)), Some(number(stats.max)));
+        if let Some([min, max]) = values.extremes(stats) {
+            (record.min, record.max) = (Some(number(min)), Some(number(max)));
             digest.range(&self.array.path, stats.min, stats.max);
         }
         let about = About {
@@ -289,11 +296,15 @@ impl OneArray<'_> {
     }
 }
 
-/// A number as records have it: infinities as strings.
-fn number(value: f64) -> Value {
+/// A number as records have it: infinities as strings, integers with all of their digits.
+fn number(value: Number) -> Value {
     match value {
-        f64::INFINITY => "Infinity".into(),
-        f64::NEG_INFINITY => "-Infinity".into(),
-        value => value.into(),
+        Number::Float(f64::INFINITY) => "Infinity".into(),
+        Number::Float(f64::NEG_INFINITY) => "-Infinity".into(),
+        Number::Float(value) => value.into(),
+        Number::Int(value) => {
+            let unsigned = || u64::try_from(value).ok().map(Value::from);
+            i64::try_from(value).ok().map(Value::from).or_else(unsigned).unwrap_or(Value::Null)
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::checks::headers::{HEAD, Problem};
 use crate::checks::nan::ArrayValues;
 use crate::checks::object::{Buffers, Job, ObjectResult, problem_of};
 use crate::checks::presence::Presence;
+use crate::checks::raw::{READ, is_raw};
 use crate::checks::shards;
 use crate::finding::Finding;
 use crate::groups::{Groups, group_len};
@@ -123,7 +124,12 @@ fn object_bytes(job: &Job, grid: &Grid) -> u64 {
 fn cost(job: &Job) -> u64 {
     let decoded = job.reader.map_or(0, ChunkReader::chunk_bytes);
     let full = job.context.level == Level::Full;
-    let bytes = if full { decoded.saturating_mul(2) } else { 4 * HEAD };
+    let is_raw = job.reader.is_some_and(|reader| is_raw(job.array, job.array.chain.innermost(), reader));
+    let bytes = match full {
+        true if is_raw => 2 * READ,
+        true => decoded.saturating_mul(2),
+        false => 4 * HEAD,
+    };
     let shard = if job.array.chain.split_shards().is_some() && full { shards::WHOLE } else { 0 };
     bytes.saturating_add(shard).clamp(1, job.context.options.memory)
 }
@@ -169,7 +175,8 @@ impl ChunksResult {
             self.is_complete = false;
             sink.failed(failure)?;
         }
-        if let (Some(found), false) = (&mut self.found, object.is_missing || object.failure.is_some()) {
+        let is_unknown = object.failure.is_some() && object.size == 0;
+        if let (Some(found), false) = (&mut self.found, object.is_missing || is_unknown) {
             found.add_found(object.number, object.size);
         }
         self.chunks += object.chunks;

@@ -75,7 +75,7 @@ impl Coordinate<'_> {
         let column = match self.read(self.array, Mode::Cf) {
             Ok(column) => column,
             Err(ZarrError::NotFetched { .. }) => return Ok(()),
-            Err(error @ (ZarrError::Chunk { .. } | ZarrError::Metadata { .. })) => {
+            Err(error) if error.is_damage() || matches!(error, ZarrError::Metadata { .. }) => {
                 return sink.emit(Finding::of(Kind::CoordinateUnreadable, self.array, error.to_string()));
             }
             Err(error) => return sink.failed(&error.into()),
@@ -269,7 +269,7 @@ impl Coordinate<'_> {
         let mode = if array.attributes.contains_key("units") { Mode::Cf } else { Mode::Raw };
         let (values, edges) = match (self.read(self.array, mode), self.read(array, mode)) {
             (Ok(values), Ok(edges)) => (values, edges),
-            (_, Err(error @ ZarrError::Chunk { .. })) => {
+            (_, Err(error)) if error.is_damage() => {
                 return sink.emit(Finding::of(Kind::CoordinateUnreadable, array, error.to_string()));
             }
             _ => return Ok(()),

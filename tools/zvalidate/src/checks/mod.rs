@@ -2,6 +2,7 @@
 
 pub mod across;
 pub mod arrays;
+pub mod bounds;
 pub mod chunks;
 pub mod completeness;
 pub mod coordinates;
@@ -17,6 +18,7 @@ pub mod metadata;
 pub mod nan;
 pub mod object;
 pub mod presence;
+pub mod raw;
 pub mod scan;
 pub mod shards;
 pub mod sizes;

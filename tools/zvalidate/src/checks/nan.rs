@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use roaring::RoaringTreemap;
 use serde_json::Value;
-use zarray::{Array, Grid};
+use zarray::{Array, Grid, Number};
 use zwire::{Failure, Severity, human_counted};
 
+use crate::checks::bounds::EdgeBox;
 use crate::checks::keys::key_of;
-use crate::checks::values::{EdgeBox, ObjectValues, Values};
+use crate::checks::values::{ObjectValues, Values};
 use crate::finding::Finding;
 use crate::kernel::Stats;
 use crate::kinds::Kind;
@@ -143,7 +144,7 @@ impl ArrayValues {
     }
 
     fn extremes(&self, about: &About, sink: &mut Sink) -> Result<(), Failure> {
-        let Stats { values, nan, fill, min, max } = self.stats;
+        let Stats { values, nan, fill, min, max, .. } = self.stats;
         if nan + fill == values {
             return Ok(());
         }
@@ -160,9 +161,12 @@ impl ArrayValues {
         if below.is_none() && above.is_none() {
             return Ok(());
         }
+        let [min, max] = match about.values.extremes(&self.stats) {
+            Some(ends) => ends.map(shown_number),
+            None => [min, max].map(shown),
+        };
         let bound = |bound: Option<f64>| bound.map_or("any".to_owned(), |bound| bound.to_string());
-        let finding =
-            Finding::of(Kind::OutOfRange, about.array, format!("from {} to {}, as stored", shown(min), shown(max)));
+        let finding = Finding::of(Kind::OutOfRange, about.array, format!("from {min} to {max}, as stored"));
         sink.emit(finding.expected(format!("from {} to {}", bound(low), bound(high))))
     }
 
@@ -362,6 +366,14 @@ fn valid_range(array: &Array) -> (Option<f64>, Option<f64>) {
     match array.attributes.get("valid_range").and_then(Value::as_array).map(Vec::as_slice) {
         Some([low, high]) => (low.as_f64(), high.as_f64()),
         _ => (number("valid_min"), number("valid_max")),
+    }
+}
+
+/// A float in few digits, an integer in all of its digits.
+fn shown_number(number: Number) -> String {
+    match number {
+        Number::Int(number) => number.to_string(),
+        Number::Float(number) => shown(number),
     }
 }
 

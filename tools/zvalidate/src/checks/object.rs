@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 
-use zarray::{Array, Chain, ChunkReader, DecodeScratch, ZarrError};
+use zarray::{Array, Chain, ChunkReader, DecodeScratch, Itemsize, ZarrError};
 use zcodec::CodecError;
 use zstore::{ByteRange, Stat};
 use zwire::Failure;
 
 use crate::checks::headers::{HEAD, Problem, examine};
 use crate::checks::presence::Presence;
-use crate::checks::values::{ObjectValues, PIECE, Values};
+use crate::checks::raw::{Raw, is_raw};
+use crate::checks::values::{Each, ObjectValues, PIECE, Values};
 use crate::kinds::Kind;
 use crate::level::Level;
 use crate::open::Context;
@@ -72,23 +73,35 @@ impl Job<'_> {
     pub fn chunk(&self, index: &[u64], buffers: &mut Buffers, result: &mut ObjectResult) -> Result<(), ZarrError> {
         let key = self.array.key(&self.array.keys.encode(index));
         let Buffers { stored, .. } = buffers;
+        let array = self.array.at(index);
         let whole = self.reader.filter(|_| self.context.level == Level::Full);
+        let is_raw = whole.is_some_and(|reader| is_raw(self.array, &array.chain, reader));
         let stat = match whole {
-            Some(reader) => reader.fetch(index, stored)?.stat,
-            None => self.context.store.get_range(&key, ByteRange::At { start: 0, len: HEAD }, stored)?,
+            Some(reader) if !is_raw => match reader.fetch(index, stored) {
+                Ok(fetched) => fetched.stat,
+                Err(ZarrError::Chunk { source, .. }) if !is_damage(&source) => {
+                    // It is there, though it is not read.
+                    result.size = self.context.store.stat(&key)?.map_or(0, |stat| stat.size);
+                    return Err(reader.failure(index, source));
+                }
+                Err(error) => return Err(error),
+            },
+            _ => self.context.store.get_range(&key, ByteRange::At { start: 0, len: HEAD }, stored)?,
         };
         let Some(Stat { size, .. }) = stat else {
             result.is_missing = true;
             return Ok(());
         };
         (result.size, result.chunks) = (size, 1);
-        let array = self.array.at(index);
         self.examine(&array.chain, &key, (0, size), None, &buffers.stored, result)?;
         if result.damaged == 0
             && let Some(reader) = whole
         {
-            let number = reader.grid().number(index);
-            self.decode(reader, (index, number, None), &buffers.stored, &mut buffers.scratch, result);
+            let chunk = (index, reader.grid().number(index), None);
+            match is_raw {
+                true => self.look_raw(reader, chunk, &array.chain, (&key, 0), &mut buffers.stored, result),
+                false => self.decode(reader, chunk, &buffers.stored, &mut buffers.scratch, result),
+            }
         }
         Ok(())
     }
@@ -122,33 +135,77 @@ impl Job<'_> {
     pub fn decode(
         &self,
         reader: &ChunkReader,
-        (index, number, inner): (&[u64], u64, Option<u64>),
+        chunk: (&[u64], u64, Option<u64>),
         bytes: &[u8],
         scratch: &mut DecodeScratch,
         result: &mut ObjectResult,
     ) {
+        let index = chunk.0;
+        let failure = |error| reader.failure(index, error);
+        self.look(
+            reader,
+            chunk,
+            &mut |visit| reader.decode_pieces(index, bytes, PIECE, scratch, visit).map_err(failure),
+            result,
+        );
+    }
+
+    /// The same of an uncompressed chunk that goes through `chain` and lies at `start` in the object `key`: it is read in pieces.
+    pub fn look_raw(
+        &self,
+        reader: &ChunkReader,
+        chunk: (&[u64], u64, Option<u64>),
+        chain: &Chain,
+        (key, start): (&str, u64),
+        buffer: &mut Vec<u8>,
+        result: &mut ObjectResult,
+    ) {
+        let Itemsize::Fixed(itemsize) = reader.elements().itemsize else { return };
+        let (store, has_checksum) = (self.context.store, !chain.tail.is_empty());
+        let raw = Raw { store, key, start, len: chain.chunk_bytes.unwrap_or(0), itemsize, has_checksum };
+        self.look(reader, chunk, &mut |visit| raw.each(buffer, visit), result);
+    }
+
+    /// Looks at the values of a chunk that `each` decodes.
+    fn look(
+        &self,
+        reader: &ChunkReader,
+        (index, number, inner): (&[u64], u64, Option<u64>),
+        each: Each,
+        result: &mut ObjectResult,
+    ) {
         let decoded = match self.values {
-            Some(values) => values.read(reader, index, bytes, scratch).map(|(found, decoded)| {
+            Some(values) => values.read(reader, index, each).map(|(found, decoded)| {
                 result.values.add(number, found);
                 decoded
             }),
             None => {
                 let mut decoded = 0;
-                let mut count = |piece: &[u8]| decoded += piece.len() as u64;
-                reader.decode_pieces(index, bytes, PIECE, scratch, &mut count).map(|()| decoded)
+                each(&mut |piece| decoded += piece.len() as u64).map(|()| decoded)
             }
         };
         match decoded {
             Ok(decoded) => result.decoded += decoded,
-            Err(error) => {
-                result.damaged += 1;
-                result.problems.push(Problem { inner, ..problem_of(&error) });
-            }
+            Err(error) => result.undecoded(inner, error),
         }
     }
 }
 
 impl ObjectResult {
+    /// A chunk that was counted and could not be decoded: it is damaged, or could not be checked.
+    pub fn undecoded(&mut self, inner: Option<u64>, error: ZarrError) {
+        match error {
+            ZarrError::Chunk { source, .. } if is_damage(&source) => {
+                self.damaged += 1;
+                self.problems.push(Problem { inner, ..problem_of(&source) });
+            }
+            error => {
+                self.chunks = self.chunks.saturating_sub(1);
+                self.failure = Some(error.into());
+            }
+        }
+    }
+
     /// A problem that makes the object damaged.
     pub fn problem(&mut self, problem: Problem) {
         self.chunks = self.chunks.max(1);
@@ -157,10 +214,15 @@ impl ObjectResult {
     }
 }
 
+/// Whether an error says that a chunk is damaged: not only that there is no memory to decode it.
+pub fn is_damage(error: &CodecError) -> bool {
+    !matches!(error, CodecError::Memory { .. })
+}
+
 /// A decoding error as a problem.
 pub fn problem_of(error: &CodecError) -> Problem {
     let kind = match error {
-        CodecError::Memory { .. } | CodecError::TooLarge { .. } => Kind::TooLarge,
+        CodecError::Oversized { .. } | CodecError::Memory { .. } | CodecError::TooLarge { .. } => Kind::TooLarge,
         CodecError::Checksum { .. } => Kind::ChecksumMismatch,
         CodecError::WrongSize { .. } => Kind::WrongNbytes,
         CodecError::Short { format: "shard index", .. } => Kind::ShardIndex,

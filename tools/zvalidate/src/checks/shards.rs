@@ -10,6 +10,7 @@ use zstore::{ByteRange, Stat};
 
 use crate::checks::headers::{HEAD, Problem};
 use crate::checks::object::{Buffers, Job, ObjectResult, problem_of};
+use crate::checks::raw::is_raw;
 use crate::kinds::Kind;
 use crate::level::Level;
 
@@ -165,6 +166,25 @@ impl Shard<'_> {
                 continue;
             }
             result.chunks += 1;
+            let index: Vec<u64> =
+                element.iter().zip(&self.sharding.chunk_shape).map(|(start, length)| start / length.max(&1)).collect();
+            let inner = Some(number as u64);
+            let chunk = reader.grid().number(&index);
+            if !is_whole && is_raw(self.array, &self.sharding.inner, reader) {
+                let range = ByteRange::At { start, len: len.min(HEAD) };
+                self.job.context.store.get_range(self.key, range, &mut buffers.stored)?;
+                let (inner_chain, before) = (&self.sharding.inner, result.damaged);
+                self.job.examine(inner_chain, self.key, (start, len), inner, &buffers.stored, result)?;
+                if result.damaged == before {
+                    let (chunk, at) = ((&*index, chunk, inner), (self.key, start));
+                    self.job.look_raw(reader, chunk, inner_chain, at, &mut buffers.stored, result);
+                }
+                continue;
+            }
+            if let Err(error) = reader.check_stored(len) {
+                result.undecoded(inner, reader.failure(&index, error));
+                continue;
+            }
             let bytes = match is_whole {
                 true => whole.get(to_usize(start)..to_usize(start + len)).unwrap_or_default(),
                 false => {
@@ -175,14 +195,10 @@ impl Shard<'_> {
             };
             let before = result.damaged;
             let head = &bytes[..bytes.len().min(to_usize(HEAD))];
-            let inner = Some(number as u64);
             self.job.examine(&self.sharding.inner, self.key, (start, len), inner, head, result)?;
             if result.damaged > before {
                 continue;
             }
-            let index: Vec<u64> =
-                element.iter().zip(&self.sharding.chunk_shape).map(|(start, length)| start / length.max(&1)).collect();
-            let chunk = reader.grid().number(&index);
             self.job.decode(reader, (&index, chunk, inner), bytes, &mut buffers.scratch, result);
         }
         if is_whole {

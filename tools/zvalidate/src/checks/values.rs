@@ -1,12 +1,14 @@
 //! The values of one decoded chunk: statistics of all of it and of each step along one dimension, without the padding of
 //! chunks at the edge.
 
-use std::ops::Range;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use zarray::{Array, ChunkReader, DecodeScratch, Itemsize, NumberType, ZarrFormat, fill_element};
-use zcodec::{CodecError, codec_name, to_usize};
+use zarray::{Array, ChunkReader, Itemsize, Number, NumberType, ZarrError, ZarrFormat, codec_name, fill_element};
+use zcodec::to_usize;
+use zcoord::{Element, Filters};
 
+use crate::checks::bounds::{Bounds, EdgeBox};
 use crate::checks::fill::Fill;
 use crate::checks::scan::Scan;
 use crate::kernel::{Scanner, Stats};
@@ -14,15 +16,20 @@ use crate::kernel::{Scanner, Stats};
 /// Steps of fewer values are not looked at one by one.
 const LEAST_STEP: u64 = 16;
 
-/// The most steps of an array that are looked at one by one: 24 MB of statistics.
+/// The most steps of an array that are looked at one by one: 30 MB of statistics.
 const MOST_STEPS: u64 = 1 << 19;
 
 /// Bytes that are decoded before they are looked at, so that they are still in the cache.
 pub const PIECE: usize = 256 << 10;
 
+/// Decodes a chunk, and calls a function with its bytes, in order and in pieces of whole elements. It may be called again.
+pub type Each<'e> = &'e mut dyn FnMut(&mut dyn FnMut(&[u8])) -> Result<(), ZarrError>;
+
 /// How the values of an array are looked at.
 pub struct Values {
     scanner: Scanner,
+    /// The filters that encode each number by itself, where they change it.
+    filters: Option<Filters>,
     /// Length of each dimension, in stored order.
     shape: Vec<u64>,
     /// The dimensions in stored order.
@@ -31,17 +38,6 @@ pub struct Values {
     step: Option<usize>,
     /// Whether there was a chunk with some missing values: others may have boxes of them, too.
     has_boxes: AtomicBool,
-}
-
-/// A box of missing values that reaches from one edge of a chunk into it, over its whole width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EdgeBox {
-    /// The dimension along which it ends inside of the chunk.
-    pub dimension: usize,
-    /// Whether it begins at the first element of the chunk along it; otherwise it ends at the last.
-    pub at_start: bool,
-    /// Its length along it.
-    pub length: u64,
 }
 
 /// What the values of a chunk are like.
@@ -91,30 +87,31 @@ impl ObjectValues {
 }
 
 impl Values {
-    /// How the values of `array` are looked at; `None` if they are no numbers, or a filter encodes them.
-    pub fn new(array: &Array, reader: &ChunkReader) -> Option<Values> {
+    /// How the values of `array` are looked at; `None` if they are text.
+    ///
+    /// # Errors
+    /// The filter or the data type that is not supported.
+    pub fn new(array: &Array, reader: &ChunkReader) -> Result<Option<Values>, String> {
         let shown = &*array.as_decoded();
-        let chain = shown.chain.innermost();
-        let is_layout = |name: &str| matches!(name, "transpose" | "bytes" | "endian");
-        let kept = &chain.specs[..chain.kept];
-        if !kept.iter().all(|spec| is_layout(codec_name(spec))) || reader.elements().itemsize == Itemsize::Variable {
-            return None;
+        if reader.elements().itemsize == Itemsize::Variable {
+            return Ok(None);
         }
-        let number = match shown.format {
-            ZarrFormat::V2 => NumberType::from_v2(&shown.dtype)?,
-            ZarrFormat::V3 => {
-                let endian = kept.last().and_then(|spec| spec.pointer("/configuration/endian"));
-                NumberType::from_v3(shown.dtype.as_str()?, endian == Some(&"big".into()))?
-            }
+        let Some(number) = number_type(shown)? else { return Ok(None) };
+        let filters = Filters::of(shown, Some(number)).map_err(|error| error.to_string())?;
+        let (number, filters) = match filters {
+            // Rounded numbers are stored as such.
+            Some(filters) if rounds_only(shown) && is_alike(filters.encoded, number) => (filters.encoded, None),
+            Some(filters) => (NumberType { big_endian: false, ..number }, Some(filters)),
+            None => (number, None),
         };
-        let fill = missing_element(shown, number);
-        let scanner = Scanner::new(number, fill.as_deref())?;
+        let fill = missing_element(shown, number, filters.is_some());
+        let scanner = Scanner::new(number, fill.as_deref()).ok_or_else(|| unsupported(shown))?;
         let order = reader.elements().order.clone();
         let shape = order.iter().map(|dimension| shown.shape[*dimension]).collect();
         let chunk: Vec<u64> = order.iter().map(|dimension| reader.grid().chunk_shape()[*dimension]).collect();
-        let mut values = Values { scanner, shape, order, step: None, has_boxes: AtomicBool::new(false) };
+        let mut values = Values { scanner, filters, shape, order, step: None, has_boxes: AtomicBool::new(false) };
         values.step = values.step_dimension(&chunk, array);
-        Some(values)
+        Ok(Some(values))
     }
 
     /// The first dimension with several elements, if those of one step of a chunk lie side by side and are enough; a time
@@ -143,22 +140,26 @@ impl Values {
         self.step.map_or(&[], |at| &self.order[..at])
     }
 
+    /// The smallest and the largest value, if there are any.
+    pub fn extremes(&self, stats: &Stats) -> Option<[Number; 2]> {
+        self.scanner.extremes(stats)
+    }
+
     /// Whether values are floating-point numbers.
     pub fn is_float(&self) -> bool {
         self.scanner.is_float()
     }
 
-    /// Decodes the stored bytes of a chunk of `reader`'s array, looks at it, and returns how many bytes it has.
+    /// Elements of a decoded chunk without the filters.
+    fn undone<'p>(&self, piece: &'p [u8]) -> Cow<'p, [u8]> {
+        self.filters.as_ref().map_or(Cow::Borrowed(piece), |filters| Cow::Owned(filters.undo(piece)))
+    }
+
+    /// Looks at a chunk of `reader`'s array, which `each` decodes piece by piece, and returns how many bytes it has.
     ///
     /// # Errors
-    /// What is wrong with the bytes.
-    pub fn read(
-        &self,
-        reader: &ChunkReader,
-        index: &[u64],
-        bytes: &[u8],
-        scratch: &mut DecodeScratch,
-    ) -> Result<(ChunkValues, u64), CodecError> {
+    /// Those of `each`.
+    pub fn read(&self, reader: &ChunkReader, index: &[u64], each: Each) -> Result<(ChunkValues, u64), ZarrError> {
         let chunk = reader.grid().chunk(index);
         let at = |from: &[u64]| -> Vec<u64> { self.order.iter().map(|dimension| from[*dimension]).collect() };
         let (start, stored) = (at(chunk.start()), at(chunk.shape()));
@@ -166,120 +167,74 @@ impl Values {
         let valid: Vec<u64> = valid.collect();
         let mut scan = Scan::new(&self.scanner, &stored, &valid, self.step);
         let mut decoded = 0;
-        // Boxes need the whole chunk.
-        let is_whole = self.has_boxes.load(Ordering::Relaxed);
-        let piece = if is_whole { usize::MAX } else { PIECE };
-        reader.decode_pieces(index, bytes, piece, scratch, &mut |piece| {
+        let mut bounds = Bounds::new(&self.scanner, &stored, &valid);
+        let has_boxes = self.has_boxes.load(Ordering::Relaxed);
+        each(&mut |piece| {
             decoded += piece.len() as u64;
-            scan.add(piece);
+            let piece = self.undone(piece);
+            scan.add(&piece);
+            if has_boxes {
+                bounds.add(&piece);
+            }
         })?;
         let (stats, steps) = scan.finish();
         let steps = (self.step.map_or(0, |step| start[step]), steps);
         let mut found = ChunkValues { stats, steps, boxes: Vec::new() };
         if stats.empty() > 0 && !stats.is_empty() {
-            if !is_whole {
+            if !has_boxes {
                 self.has_boxes.store(true, Ordering::Relaxed);
-                reader.decode(index, bytes, 1, scratch)?;
+                each(&mut |piece| bounds.add(&self.undone(piece)))?;
             }
-            let chunk = Chunk { scanner: &self.scanner, stored: &stored, valid: &valid, decoded: &scratch.decoded };
-            let boxes = (0..stored.len()).filter_map(|position| chunk.edge_box(position));
-            found.boxes = boxes.map(|(position, found)| EdgeBox { dimension: self.order[position], ..found }).collect();
+            let boxes = bounds.boxes();
+            found.boxes = boxes.map(|found| EdgeBox { dimension: self.order[found.dimension], ..found }).collect();
         }
         Ok((found, decoded))
     }
 }
 
-/// The element that stands for missing data, as `_FillValue`, `missing_value` or the metadata say.
-fn missing_element(array: &Array, number: NumberType) -> Option<Vec<u8>> {
+/// The numbers of an array in stored byte order; `None` for text.
+fn number_type(array: &Array) -> Result<Option<NumberType>, String> {
+    let chain = array.chain.innermost();
+    let endian = chain.specs[..chain.kept].last().and_then(|spec| spec.pointer("/configuration/endian"));
+    let number = match array.format {
+        ZarrFormat::V2 => NumberType::from_v2(&array.dtype),
+        ZarrFormat::V3 => {
+            array.dtype.as_str().and_then(|name| NumberType::from_v3(name, endian == Some(&"big".into())))
+        }
+    };
+    match Element::of(array) {
+        _ if number.is_some() => Ok(number),
+        Ok(Element::Bytes(_) | Element::Characters(..) | Element::Text) => Ok(None),
+        _ => Err(unsupported(array)),
+    }
+}
+
+fn unsupported(array: &Array) -> String {
+    format!("data type {} is not supported", array.dtype)
+}
+
+/// Whether the filters of an array do no more than round its numbers before they are stored.
+fn rounds_only(array: &Array) -> bool {
+    let chain = array.chain.innermost();
+    let names = chain.specs[..chain.kept].iter().map(codec_name);
+    let rounds = |name: &str| matches!(name.strip_prefix("numcodecs.").unwrap_or(name), "bitround" | "quantize");
+    names.filter(|name| !matches!(*name, "transpose" | "bytes" | "endian")).all(rounds)
+}
+
+/// Whether two types are the same but for their byte order.
+fn is_alike(one: NumberType, other: NumberType) -> bool {
+    (one.kind, one.size) == (other.kind, other.size)
+}
+
+/// The element that stands for missing data, as `_FillValue`, `missing_value` or the metadata say; of decoded elements (`decodes`),
+/// else as it is stored.
+fn missing_element(array: &Array, number: NumberType, decodes: bool) -> Option<Vec<u8>> {
     let attribute =
         ["_FillValue", "missing_value"].iter().find_map(|name| number.element(array.attributes.get(*name)?));
-    attribute.or_else(|| if Fill::of(array) == Fill::Missing { fill_element(array).ok() } else { None })
-}
-
-/// A decoded chunk.
-struct Chunk<'c> {
-    scanner: &'c Scanner,
-    /// Its lengths, in stored order.
-    stored: &'c [u64],
-    /// Its lengths inside of the array.
-    valid: &'c [u64],
-    decoded: &'c [u8],
-}
-
-impl Chunk<'_> {
-    /// The bytes of elements that lie side by side.
-    fn bytes(&self, elements: Range<usize>) -> &[u8] {
-        let size = self.scanner.itemsize();
-        self.decoded.get(elements.start * size..elements.end * size).unwrap_or_default()
-    }
-
-    /// Calls `visit` with the runs of elements inside of the array, until it returns false.
-    fn runs(&self, from: usize, base: usize, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        let (stored, valid) = (&self.stored[from..], &self.valid[from..]);
-        let inner = to_usize(stored.iter().skip(1).product());
-        match valid {
-            [] => visit(self.bytes(base..base + 1)),
-            [first, rest @ ..] if rest == &stored[1..] => visit(self.bytes(base..base + to_usize(*first) * inner)),
-            [first, ..] => (0..to_usize(*first)).all(|at| self.runs(from + 1, base + at * inner, visit)),
-        }
-    }
-
-    /// Whether all values of a plane are missing.
-    fn is_plane_empty(&self, dimension: usize, at: u64) -> bool {
-        self.is_empty_below(0, 0, dimension, to_usize(at))
-    }
-
-    fn is_empty_below(&self, from: usize, base: usize, dimension: usize, at: usize) -> bool {
-        let inner = to_usize(self.stored[from + 1..].iter().product());
-        if from == dimension {
-            return self.runs(from + 1, base + at * inner, &mut |bytes| self.scanner.is_empty(bytes));
-        }
-        (0..to_usize(self.valid[from])).all(|index| self.is_empty_below(from + 1, base + index * inner, dimension, at))
-    }
-
-    /// The box of missing values at the start or the end of the chunk along a dimension.
-    fn edge_box(&self, dimension: usize) -> Option<(usize, EdgeBox)> {
-        let length = self.valid[dimension];
-        if length < 2 {
-            return None;
-        }
-        let at_start = (0..length).take_while(|at| self.is_plane_empty(dimension, *at)).count() as u64;
-        let at_end = match at_start {
-            0 => (0..length).rev().take_while(|at| self.is_plane_empty(dimension, *at)).count() as u64,
-            _ => 0,
-        };
-        let found = |at_start, length| (dimension, EdgeBox { dimension, at_start, length });
-        match (at_start, at_end) {
-            (0, 0) => None,
-            (0, length) => Some(found(false, length)),
-            (length, _) => Some(found(true, length)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const F32: NumberType = NumberType { kind: 'f', size: 4, big_endian: false };
-
-    fn chunk<'c>(scanner: &'c Scanner, stored: &'c [u64], valid: &'c [u64], decoded: &'c [u8]) -> Chunk<'c> {
-        Chunk { scanner, stored, valid, decoded }
-    }
-
-    fn bytes(values: impl Iterator<Item = f32>) -> Vec<u8> {
-        values.flat_map(f32::to_le_bytes).collect()
-    }
-
-    #[test]
-    fn a_box_at_the_edge_of_a_chunk_is_measured() {
-        let scanner = Scanner::new(F32, None).expect("a kernel");
-        let decoded = bytes((0..60).map(|number| if number % 5 >= 3 { f32::NAN } else { 1.0 }));
-        let chunk = chunk(&scanner, &[3, 4, 5], &[3, 4, 5], &decoded);
-        assert_eq!(chunk.edge_box(2), Some((2, EdgeBox { dimension: 2, at_start: false, length: 2 })));
-        assert_eq!((chunk.edge_box(0), chunk.edge_box(1)), (None, None));
-        let decoded = bytes((0..60).map(|number| if number / 20 == 0 { f32::NAN } else { 1.0 }));
-        let found = Chunk { decoded: &decoded, ..chunk }.edge_box(0);
-        assert_eq!(found, Some((0, EdgeBox { dimension: 0, at_start: true, length: 1 })));
-    }
+    let fill = || match Fill::of(array) {
+        Fill::Missing if decodes => number.element(&array.fill_value),
+        Fill::Missing => fill_element(array).ok(),
+        _ => None,
+    };
+    attribute.or_else(fill)
 }

@@ -35,8 +35,8 @@ pub struct Digested {
     pub line: ObjectLine,
     /// The hash of its values.
     pub sum: Option<u128>,
-    /// Why its values could not be decoded.
-    pub damage: Option<ZarrError>,
+    /// Why its values could not be decoded: it is damaged, or there is no memory for it.
+    pub undecoded: Option<ZarrError>,
 }
 
 impl<'a> Digester<'a> {
@@ -72,10 +72,10 @@ impl<'a> Digester<'a> {
     /// The store's.
     pub fn object(&self, index: &[u64], buffers: &mut DigestBuffers) -> Result<Option<Digested>, ZarrError> {
         let Some(line) = stored(self.store, self.key(index), &mut buffers.bytes)? else { return Ok(None) };
-        let mut found = Digested { line, sum: None, damage: None };
+        let mut found = Digested { line, sum: None, undecoded: None };
         match self.sum(index, buffers) {
             Ok(sum) => found.sum = sum,
-            Err(error @ (ZarrError::Chunk { .. } | ZarrError::TooLarge { .. })) => found.damage = Some(error),
+            Err(error @ (ZarrError::Chunk { .. } | ZarrError::TooLarge { .. })) => found.undecoded = Some(error),
             Err(error) => return Err(error),
         }
         found.line.values = found.sum.map(text);

@@ -3,6 +3,7 @@
 mod check;
 mod digest;
 mod hash;
+pub mod human;
 mod line;
 mod merged;
 mod objects;

@@ -132,9 +132,13 @@ impl OneArray<'_> {
     }
 
     fn object(&self, digested: Digested, writer: &mut Writer, sink: &mut Sink) -> Result<(), Failure> {
-        if let Some(error) = &digested.damage {
-            let found = format!("{} of {}: {error}", digested.line.key, human_bytes(digested.line.size));
-            sink.emit(Finding::of(Kind::Undecodable, self.array, found).key(&digested.line.key))?;
+        match &digested.undecoded {
+            None => {}
+            Some(error) if error.is_damage() => {
+                let found = format!("{} of {}: {error}", digested.line.key, human_bytes(digested.line.size));
+                sink.emit(Finding::of(Kind::Undecodable, self.array, found).key(&digested.line.key))?;
+            }
+            Some(error) => sink.failed(&Failure::from(error))?,
         }
         *sink.summary.stored_bytes.get_or_insert_default() += digested.line.size;
         writer.object(Line::Object(digested.line))
