@@ -191,8 +191,7 @@ impl Values {
 
 /// The element that stands for missing data, as `_FillValue`, `missing_value` or the metadata say.
 fn missing_element(array: &Array, number: NumberType) -> Option<Vec<u8>> {
-    let attribute =
-        ["_FillValue", "missing_value"].iter().find_map(|name| number.element(array.attributes.get(*name)?));
+    let attribute = zcoord::missing_numbers(array, number).into_iter().find_map(|missing| number.encode(missing));
     attribute.or_else(|| if Fill::of(array) == Fill::Missing { fill_element(array).ok() } else { None })
 }
 
