@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod across;
+mod expectations;
 mod faults;
+mod fills;
 mod flags;
 mod lessons;
 mod lists;
 mod made;
 mod map;
+mod partial;
 mod parts;
 mod size;
 mod sound;
