@@ -247,7 +247,7 @@ finish_reader() { # ARG...
     case $tool.${out##*.} in
     zvalidate.*)
         report "$new" "$@" || code=$?
-        case $code in 0 | 1 | 3) ;; *) return "$code" ;; esac
+        case $code in 0 | 1 | 3 | 4 | 5) ;; *) return "$code" ;; esac
         ;;
     zpoint.csv) xargs -0 cat -- <"$new.list" >"$new" || die "$out.parts: cannot be written" 7 ;;
     zpoint.parquet) # A directory of files is a data set.
@@ -268,7 +268,8 @@ finish_reader() { # ARG...
 totals='
     def totals: reduce (.[] | to_entries[]) as $field ({};
         if ($field.value | type) == "number" then .[$field.key] += $field.value else .[$field.key] = $field.value end);
-    def worst($exits): if any($exits[]; . == 1) then 1 elif any($exits[]; . > 1) then 3 else 0 end;
+    def worst($exits): if any($exits[]; . == 1) then 1 elif ($exits | unique | length) == 1 then $exits[0]
+        elif any($exits[]; . > 1) then 3 else 0 end;
 '
 # The records of all parts, with what follows from all stores together, and one summary.
 report() { # FILE ARG...
@@ -276,9 +277,12 @@ report() { # FILE ARG...
     shift
     summaries=$(xargs -0 grep -h '^{"type":"summary"' -- <"$new.list")
     if [ -z "$list" ]; then # each part has seen all stores
-        { xargs -0 grep -hv '^{"type":"summary"' -- <"$new.list" || true; } >"$new"
-        jq -cn "$totals"'[inputs] | .[0].stores as $stores | map(.exit) as $exits | totals | .stores = $stores | .v = 1 |
-            .exit = worst($exits)' <<<"$summaries" >>"$new"
+        # A store that cannot be opened is an error of each of them, and of one run.
+        { xargs -0 grep -hv '^{"type":"summary"' -- <"$new.list" || true; } |
+            awk '!/^[{]"type":"error"/ || !seen[$0]++' >"$new"
+        jq -cn --argjson errors "$(grep -c '^{"type":"error"' "$new" || true)" "$totals"'
+            [inputs] | .[0].stores as $stores | map(.exit) as $exits | totals | .stores = $stores | .v = 1 |
+            .errors = $errors | .exit = worst($exits)' <<<"$summaries" >>"$new"
         return "$(tail -n 1 "$new" | jq .exit)"
     fi
     while [ $# -gt 0 ]; do # the parts have looked at the chunks
@@ -291,7 +295,7 @@ report() { # FILE ARG...
         xargs -0 grep -hv '^{"type":"summary"' -- <"$new.list" || true
         grep '^{"type":"finding"' "$new.across" || true
     } >"$new"
-    jq -cn "$totals"'[inputs | select(.type == "summary")] | map(.exit) as $exits | .[:-1] as $parts |
+    jq -cn "$totals"'[inputs | select(.type == "summary")] | map(select(.stores > 0) | .exit) as $exits | .[:-1] as $parts |
         $parts + [.[-1] | with_entries(select(.key | test("^(findings|severity_|kind_)")))] | totals | .v = 1 |
         .exit = worst($exits)' <(printf '%s\n' "$summaries") "$new.across" >>"$new"
     return "$(tail -n 1 "$new" | jq .exit)"

@@ -210,6 +210,31 @@ fn reports_of_arrays_are_joined() {
     assert_eq!(sorted(&report), sorted(&one.stdout));
 }
 
+/// A store that is not there is one error, as of one process.
+#[test]
+fn a_report_of_a_missing_store_has_one_error() {
+    let root = directory();
+    let Some(_) = script("parts.sh") else { return };
+    fs::write(root.path().join("stores.txt"), "nowhere.zarr\n").unwrap();
+    for (out, from) in [("arrays.jsonl", &[][..]), ("stores.jsonl", &["-l", "stores.txt"])] {
+        let parts = |step: &str, flags: &[&str]| {
+            let tool = script("parts.sh").unwrap().current_dir(root.path()).arg(step).args(["-o", out, "-n", "2"]);
+            let tool = tool.args(from).args(flags).args(["--", "zvalidate"]);
+            if from.is_empty() { tool.arg("nowhere.zarr") } else { tool }
+        };
+        parts("prepare", &[]).run().expect(0);
+        for index in ["1", "2"] {
+            parts("part", &["-i", index]).run().expect(0);
+        }
+        parts("finish", &[]).run().expect(4);
+        let report = fs::read_to_string(root.path().join(out)).unwrap();
+        let records: Vec<Value> = report.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(records.iter().filter(|record| record["type"] == "error").count(), 1, "{out}: {report}");
+        let summary = records.last().unwrap();
+        assert_eq!((&summary["exit"], &summary["errors"], &summary["stores"]), (&4.into(), &1.into(), &1.into()));
+    }
+}
+
 #[test]
 fn mistakes_are_named() {
     let Some(_) = script("parts.sh") else { return };

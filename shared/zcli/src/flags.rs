@@ -92,7 +92,7 @@ pub struct Common {
     /// Add elapsed time, CPU time and peak memory to the summary
     #[arg(long)]
     pub timing: bool,
-    /// Print only errors, and no table
+    /// Print only errors to stderr, and no table; JSON Lines are printed all the same
     #[arg(short, long)]
     pub quiet: bool,
     /// Print more, such as reasons and where the time went

@@ -42,9 +42,10 @@ pub fn bz2(src: &[u8], most: usize, dst: &mut Vec<u8>) -> Result<(), CodecError>
     read_all("bz2", bzip2::read::MultiBzDecoder::new(src), most, dst)
 }
 
-/// xz containers and the older `.lzma` form, as numcodecs writes them. The dictionary takes memory, too.
+/// xz containers and the older `.lzma` form, as numcodecs writes them, with nothing behind them but further containers. The dictionary
+/// takes memory, too.
 pub fn lzma(src: &[u8], most: usize, dst: &mut Vec<u8>) -> Result<(), CodecError> {
-    let stream = liblzma::stream::Stream::new_auto_decoder(LZMA_MEMORY.max(most as u64), 0)
+    let stream = liblzma::stream::Stream::new_auto_decoder(LZMA_MEMORY.max(most as u64), liblzma::stream::CONCATENATED)
         .map_err(|error| CodecError::Invalid { format: "lzma", detail: error.to_string() })?;
     read_all("lzma", liblzma::read::XzDecoder::new_stream(src, stream), most, dst)
 }
@@ -201,6 +202,50 @@ mod tests {
         assert!(dst == data);
         assert!(gzip(&packed[..packed.len() - 4], usize::MAX, &mut dst).is_err());
         assert!(zlib(&packed, usize::MAX, &mut dst).is_err(), "gzip is not zlib");
+    }
+
+    /// Bytes behind a stream are an error as in numcodecs, which ignores them only behind zlib.
+    #[test]
+    fn bytes_behind_a_stream() {
+        use crate::{Codec, Compressor, Stream};
+        let data = sample();
+        let packed = |stream: Stream| {
+            let mut packed = Vec::new();
+            let compressor = Compressor::Stream(stream);
+            compressor.compress(1, &data, &mut packed, 1, &mut Workspace::default()).expect("compresses");
+            packed
+        };
+        let mut xz = Vec::new();
+        liblzma::read::XzEncoder::new(data.as_slice(), 1).read_to_end(&mut xz).expect("compresses");
+        let mut alone = Vec::new();
+        let options = liblzma::stream::LzmaOptions::new_preset(1).expect("a preset");
+        let stream = liblzma::stream::Stream::new_lzma_encoder(&options).expect("an encoder");
+        liblzma::read::XzEncoder::new_stream(data.as_slice(), stream).read_to_end(&mut alone).expect("compresses");
+        let mut bz2 = Vec::new();
+        bzip2::read::BzEncoder::new(data.as_slice(), bzip2::Compression::fast())
+            .read_to_end(&mut bz2)
+            .expect("compresses");
+        assert!(lz4(&[3, 0, 0, 0, 0x30, 1, 2, 3], None, 9, &mut Vec::new()).is_ok());
+        assert!(lz4(&[3, 0, 0, 0, 0x30, 1, 2, 3, 9], None, 9, &mut Vec::new()).is_err());
+        for (codec, packed, is_ignored) in [
+            (Codec::Lzma, xz, false),
+            (Codec::Lzma, alone, false),
+            (Codec::Gzip, packed(Stream::Gzip { level: 1 }), false),
+            (Codec::Zstd, packed(Stream::Zstd { level: 1, checksum: false }), false),
+            (Codec::Bz2, bz2, false),
+            (Codec::Zlib, packed(Stream::Zlib { level: 1 }), true),
+        ] {
+            for expected in [Some(data.len()), None] {
+                let (mut dst, mut workspace) = (Vec::new(), Workspace::default());
+                codec.decode(&packed, expected, &mut dst, 1, &mut workspace).expect("decodes");
+                assert!(dst == data, "{codec:?}");
+                for behind in [&b"x"[..], b"more", &[7; 40]] {
+                    let longer = [&packed, behind].concat();
+                    let decoded = codec.decode(&longer, expected, &mut dst, 1, &mut workspace);
+                    assert_eq!(decoded.is_ok(), is_ignored, "{codec:?} {behind:?}");
+                }
+            }
+        }
     }
 
     #[test]

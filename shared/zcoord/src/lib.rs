@@ -18,6 +18,7 @@ mod decode_options;
 mod degrees;
 mod element;
 mod extent;
+mod fill_attributes;
 mod filters;
 mod find;
 mod grid;
@@ -60,6 +61,7 @@ pub use decode::{Decoded, Decoder};
 pub use decode_error::DecodeError;
 pub use decode_options::{DecodeOptions, Mode};
 pub use element::Element;
+pub use fill_attributes::{is_fill_stated, missing_numbers};
 pub use filters::Filters;
 pub use find::{
     CoordinateNames, Finder, HorizontalCoordinates, HorizontalDimensions, NotFound, Rule, classify, is_time,

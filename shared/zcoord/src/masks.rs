@@ -97,14 +97,14 @@ pub(crate) fn wrapped(number: Number, to: NumberType) -> i128 {
 
 /// One value of a fill attribute.
 #[derive(Debug, Clone, PartialEq)]
-enum Fill {
+pub(crate) enum Fill {
     Number(Number),
     /// Text, which equals no number.
     Text,
 }
 
 impl Fill {
-    fn is_nan(&self) -> bool {
+    pub fn is_nan(&self) -> bool {
         matches!(self, Fill::Number(Number::Float(value)) if value.is_nan())
     }
 
@@ -116,7 +116,8 @@ impl Fill {
     }
 }
 
-fn fill(value: &Value) -> Option<Fill> {
+/// A fill attribute as a plain number.
+pub(crate) fn fill(value: &Value) -> Option<Fill> {
     match value {
         Value::Bool(truth) => Some(Fill::Number(Number::Int(i128::from(*truth)))),
         Value::String(_) => Some(number(value).map_or(Fill::Text, Fill::Number)),
@@ -126,7 +127,7 @@ fn fill(value: &Value) -> Option<Fill> {
 
 /// `_FillValue` in xarray's coding: Base64 of a little-endian `float64` for floats; integers truncated to whole
 /// numbers; booleans. Other values, on which xarray fails, are used as plain numbers.
-fn coded(value: &Value, stored: NumberType) -> Option<Fill> {
+pub(crate) fn coded(value: &Value, stored: NumberType) -> Option<Fill> {
     let float = matches!(stored.kind, 'f' | 'B');
     let bytes = value.as_str().filter(|_| float).and_then(|text| STANDARD.decode(text).ok());
     if let Some(bytes) = bytes.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok()) {

@@ -237,6 +237,8 @@ pub struct AgainstSummary {
     pub values_differing: u64,
     /// Chunks whose stored bytes are equal, so that they were not decoded.
     pub chunks_identical: u64,
+    /// Chunks that were not fetched into one of the stores, and not compared.
+    pub chunks_skipped: u64,
 }
 
 /// What a manifest adds to a [`ValidateSummary`].

@@ -183,3 +183,19 @@ fn longitudes_are_in_order_but_for_one_turn() {
     let (code, kinds) = check([359.0, 1.0, 359.5, 1.5, 359.6, 1.6, 359.7, 1.7]);
     assert!(code == 1 && kinds.contains(&"coordinate_order".to_owned()), "{kinds:?}");
 }
+
+/// Latitudes in the other direction: the first and the last value show it.
+#[test]
+fn a_flipped_axis_is_shown_as_it_is() {
+    let flipped = Scene::sound(Format::V2);
+    flipped.rewrite("latitude", |array| {
+        let Data::F64(values) = &mut array.data else { panic!("floats") };
+        values.reverse();
+    });
+    let sound = Scene::sound(Format::V2);
+    let outcome = Tool::new("zvalidate").arg("--json").arg(sound.store()).arg(flipped.store()).run().expect(1);
+    let found = outcome.of_type("finding");
+    let grid = found.iter().find(|finding| finding["kind"] == "grids_differ").unwrap();
+    assert_eq!(grid["found"], "11 values from 55 to 60", "{grid}");
+    assert!(grid["expected"].as_str().unwrap().starts_with("11 values from 60 to 55"), "{grid}");
+}

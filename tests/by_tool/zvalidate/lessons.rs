@@ -160,3 +160,16 @@ fn is_my_rechunked_store_equal() {
     assert!(found.contains("[8,9,1]") && found.contains("\"differing\":1"), "{found}");
     assert_finds("--rtol 1e-3", rechunked(0.1).path(), rechunked(5.0).path(), &["values_differ"]);
 }
+
+/// Chunks of whole steps are listed, too.
+#[test]
+fn missing_and_damaged_chunks_are_listed() {
+    let scene = Scene::sound(Format::V2);
+    [[2, 0, 0], [2, 1, 0], [5, 1, 0]].iter().for_each(|index| scene.remove(&scene.key("t2m", *index)));
+    scene.change(&scene.key("tp", [1, 0, 0]), |bytes| bytes.truncate(50));
+    let directory = directory(vec![("era5.zarr", scene)]);
+    let (code, missing) = run("--missing - --corrupt", directory.path());
+    assert_eq!((code, missing.as_str()), (1, "era5.zarr/t2m/2.0.0\nera5.zarr/t2m/2.1.0\nera5.zarr/t2m/5.1.0\n"));
+    let damaged = fs::read_to_string(directory.path().join("damaged.txt")).unwrap();
+    assert_eq!(damaged, "era5.zarr/tp/1.0.0\n");
+}

@@ -109,3 +109,21 @@ fn an_existing_file_is_an_error_record() {
     }
     assert_eq!(fs::read_to_string(&taken).unwrap(), "mine");
 }
+
+/// Files of an array that the consolidated metadata does not have belong to it: nobody is told to remove them.
+#[test]
+fn files_of_an_array_are_no_unknown_keys() {
+    for format in FORMATS {
+        let mut scene = Scene::sound(format);
+        scene.arrays.retain(|array| array.name != "tp");
+        scene.consolidate();
+        scene.put("notes.txt", b"hello");
+        for level in ["list", "full"] {
+            let outcome = Tool::new("zvalidate").args(["--json", "--level", level]).arg(scene.store()).run().expect(1);
+            let found = outcome.of_type("finding");
+            let of = |kind: &str| found.iter().filter(|finding| finding["kind"] == kind).collect::<Vec<_>>();
+            assert_eq!((of("consolidated_stale").len(), &of("consolidated_stale")[0]["path"]), (1, &"/tp".into()));
+            assert_eq!((of("unknown_key").len(), &of("unknown_key")[0]["key"]), (1, &"notes.txt".into()), "{found:#?}");
+        }
+    }
+}

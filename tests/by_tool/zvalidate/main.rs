@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod across;
+mod expectations;
 mod faults;
 mod filters;
+mod fills;
 mod flags;
 mod lessons;
 mod lists;
@@ -11,6 +13,7 @@ mod made;
 mod map;
 mod memory;
 mod numbers;
+mod partial;
 mod parts;
 mod size;
 mod sound;

@@ -96,7 +96,7 @@ fn a_shard_of_a_million_inner_chunks() {
         "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]}}]);
     let document = json!({"zarr_format": 3, "node_type": "array", "shape": [4_000_000], "data_type": "float32",
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4_000_000]}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}}, "fill_value": 0.0,
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}}, "fill_value": "NaN",
         "codecs": codecs, "attributes": {}});
     scene.put("x/zarr.json", document.to_string().as_bytes());
     let (mut shard, mut index) = (vec![1u8; 1_000_000 * 16 / 2], vec![0xffu8; 16_000_000]);

@@ -42,7 +42,7 @@ pub struct Args {
     /// Read more stores from FILE ("-": stdin), one per line: paths, URLs, or records with a "store" field
     #[arg(long, value_name = "FILE")]
     pub stores_from: Option<PathBuf>,
-    /// How thoroughly to check [default: full for local stores, header for remote ones]
+    /// How thoroughly to check [default: full for local stores, header for remote ones, full where values are asked for]
     #[arg(long, value_name = "LEVEL", value_parser = one_of(LEVELS))]
     pub level: Option<Level>,
     /// Check the bytes of a share of the chunks, such as 5%, spread over each array
@@ -107,15 +107,15 @@ pub struct ExpectFlags {
     /// time, of the dimensions of --dim for a number
     #[arg(long, value_name = "[DIM=]STEP")]
     pub expect_step: Vec<StepRule>,
-    /// First and last value of a coordinate, such as file_id=0:94 or time=2019-03-01:2019-03-31; with --expect-step, or for
-    /// whole numbers, all values between them
+    /// First and last value of a coordinate, in either order, such as file_id=0:94, latitude=60:50 or
+    /// time=2019-03-01:2019-03-31; with --expect-step, or for whole numbers, all values between them
     #[arg(long, value_name = "DIM=FIRST:LAST")]
     pub expect: Vec<Expect>,
     /// Arrays that may be NaN in any part
     #[arg(long, value_name = "GLOB")]
     pub allow_nan: Vec<String>,
     /// Largest share of NaN and fill values, such as 0.01, of all arrays or of those that match; those of missing chunks count
-    /// unless the fill value is an ordinary value
+    /// unless the fill value is an ordinary value. Needs --level full, and is that without --level
     #[arg(long, value_name = "[GLOB=]SHARE")]
     pub max_nan: Vec<NanRule>,
     /// Read rules from a TOML file, whose keys are these flags; flags of the command line come after it
@@ -169,10 +169,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("Which hours are missing?", "zvalidate --level list --dim time --expect-step 1h era5.zarr"),
     ("Check a share of a large archive", "zvalidate --level full --sample 5% s3://bucket/era5.zarr --anonymous"),
-    (
-        "Fail if more than 1 % of t2m is NaN, and stay quiet otherwise",
-        "zvalidate -q --var t2m --max-nan t2m=0.01 era5.zarr",
-    ),
+    ("Fail if more than 1 % of t2m is NaN, and print no table", "zvalidate -q --var t2m --max-nan t2m=0.01 era5.zarr"),
     ("Is the rechunked store equal to the archive?", "zvalidate era5.zarr --against archive.zarr"),
     ("Is a store that was rounded close enough?", "zvalidate era5.zarr --against archive.zarr --rtol 1e-3"),
     ("Write down what a store holds", "zvalidate era5.zarr --write-manifest new.manifest"),
@@ -183,7 +180,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("See where the holes are", "zvalidate --map holes.svg era5.zarr"),
     ("Divide a large archive among four machines", "zvalidate --part 2/4 era5.zarr"),
     (
-        "List the damaged and missing chunks",
-        "zvalidate era5.zarr | \\\n  jq -r 'select(.type == \"finding\" and .key) | .key'",
+        "List the missing chunks, one per line, and write the damaged ones to a file",
+        "zvalidate era5.zarr --missing - --corrupt damaged.txt",
     ),
 ];

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use zarray::Array;
-use zcoord::{Column, Mode, label_of, read_coordinate, read_coordinate_range};
+use zcoord::{Column, Mode, Series, label_of, read_coordinate, read_coordinate_range};
 
 use crate::open::Context;
 
@@ -42,6 +42,20 @@ impl<'a> Labels<'a> {
             [Some(first), Some(last)] => Some([first, last]),
             _ => None,
         }
+    }
+
+    /// Whether an array is the coordinate of a dimension, and strictly monotonic as readers see it: with the fill value where no chunk
+    /// is stored.
+    pub fn is_monotonic(&self, array: &Array) -> bool {
+        let names = zcoord::dimensions(array).unwrap_or_default();
+        let ([dim], [length]) = (names.as_slice(), array.shape.as_slice()) else { return false };
+        let own = self.context.nodes.dataset.coordinate(array, dim).is_some_and(|own| own.path == array.path);
+        let column = if own && *length <= KEPT { self.column(array) } else { None };
+        let Some(column) = column else { return false };
+        Series::new(&column).is_some_and(|series| {
+            series.differences().all(|difference| difference > 0.0)
+                || series.differences().all(|difference| difference < 0.0)
+        })
     }
 
     fn label(&self, coordinate: &Array, index: u64) -> Option<String> {

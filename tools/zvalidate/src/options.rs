@@ -17,6 +17,7 @@ use crate::manifest_file::Manifest;
 use crate::map::MapFile;
 use crate::policy::{NanLimit, Policy};
 use crate::rules::Rules;
+use zcoord::Tolerance as Step;
 use zvalue::Tolerance;
 
 /// Options of a run.
@@ -89,6 +90,7 @@ impl Options {
             allow_nan: filters(&both(&rules.allow_nan, &expect.allow_nan))?,
             max_nan: limits(&rules.max_nan()?, &expect.max_nan)?,
         };
+        let level = level(args, &rules, &policy)?;
         let max_nan: Vec<String> = expect.max_nan.iter().map(|rule| rule.glob.clone()).collect();
         let is_named = |glob: &&String| *glob != "*";
         let named = |globs: &[String]| VarFilter::new(&globs.iter().filter(is_named).cloned().collect::<Vec<_>>());
@@ -105,12 +107,13 @@ impl Options {
             steps: [rules.steps()?, expect.expect_step.clone()].concat(),
             values: [rules.expect()?, expect.expect.clone()].concat(),
         };
+        expect.check_steps()?;
         Ok(Options {
             stores: stores(&args.stores, args.stores_from.as_deref(), &args.store.options(stop))?,
             access: args.store.clone(),
             jobs: args.work.jobs(),
             memory: memory(args.memory.max_memory),
-            level: args.level.or(rules.level()?),
+            level,
             sample: args.sample.map(|Share(share)| share),
             part: zcli::part_of(args.part, args.part_index, args.parts)?.unwrap_or(Part::WHOLE),
             var: args.var.filter()?,
@@ -123,6 +126,37 @@ impl Options {
             maps: maps(&report.map, report.overwrite)?,
             annotations: report.annotations.is_some(),
         })
+    }
+}
+
+impl Expectations {
+    /// Makes sure that each step has a dimension.
+    fn check_steps(&self) -> Result<(), Failure> {
+        let bare = self.steps.iter().find_map(|rule| match (rule.step, &rule.dim) {
+            (Step::Number(step), None) if self.dims.is_empty() => Some(step),
+            _ => None,
+        });
+        let Some(step) = bare else { return Ok(()) };
+        let failure = Failure::usage(format!("--expect-step {step} needs a dimension"));
+        Err(failure.hint(format!("such as --expect-step latitude={step}, or --dim latitude --expect-step {step}")))
+    }
+}
+
+/// The level that is asked for, or that is needed: a limit that is not looked at would pass every store.
+fn level(args: &Args, rules: &Rules, policy: &Policy) -> Result<Option<Level>, Failure> {
+    let (flag, rule) = (args.level, rules.level()?);
+    let needs_values = policy.only.iter().any(|kind| kind.about().level == Level::Full);
+    match flag.or(rule) {
+        None if needs_values || !policy.max_nan.is_empty() => Ok(Some(Level::Full)),
+        Some(low) if low < Level::Full && !args.expect.max_nan.is_empty() => {
+            let hint = format!("leave out {}: a limit of NaN raises the level", low.name());
+            Err(Failure::usage("--max-nan needs --level full").hint(hint))
+        }
+        // A lower level on the command line is meant to leave out rules; that is a warning.
+        Some(low) if low < Level::Full && flag.is_none() && !policy.max_nan.is_empty() => {
+            rules.parsed("max-nan", Err("needs level = \"full\"".to_owned()))
+        }
+        level => Ok(level),
     }
 }
 

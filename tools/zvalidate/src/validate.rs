@@ -8,6 +8,7 @@ use zstore::{Store, Target};
 use zwire::{Exit, Failure};
 
 use crate::checks::across::Across;
+use crate::checks::applied::Applied;
 use crate::checks::{arrays, coordinates, metadata};
 use crate::division::Division;
 use crate::labels::Labels;
@@ -22,6 +23,8 @@ pub struct Run<'s> {
     sink: Sink<'s>,
     bar: &'s Bar,
     across: Across,
+    /// Rules that applied to a coordinate of any store.
+    applied: Applied,
     division: Division,
     failed_stores: u64,
     worst: Option<Exit>,
@@ -35,7 +38,9 @@ impl<'s> Run<'s> {
     pub fn new(options: &'s Options, sink: Sink<'s>, bar: &'s Bar) -> Run<'s> {
         let across = Across::default();
         let (division, paths) = (Division::new(options.part), BTreeSet::new());
-        let mut run = Run { options, sink, bar, across, division, failed_stores: 0, worst: None, paths, lowest: None };
+        let applied = Applied::default();
+        let mut run =
+            Run { options, sink, bar, across, applied, division, failed_stores: 0, worst: None, paths, lowest: None };
         run.sink.summary.stores = options.stores.len() as u64;
         run.sink.checks();
         run
@@ -70,15 +75,19 @@ impl<'s> Run<'s> {
         // Other parts have to know which arrays are coordinates, and how many findings are about each of their arrays.
         self.sink.is_muted = !division.has_rest();
         metadata::check(&context, &hierarchy, &mut self.sink)?;
-        coordinates::check(&context, &mut digest, &mut self.sink)?;
+        coordinates::check(&context, &mut digest, &mut self.applied, &mut self.sink)?;
         self.sink.is_muted = false;
         arrays::check(&context, &labels, self.bar, &mut digest, &mut self.sink)?;
         self.across.add(&context, digest, &mut self.sink)?;
         self.sink.end()
     }
 
-    /// Kinds that are asked for by name, and that this level does not look for.
+    /// Kinds that are asked for by name, and limits of a rules file, that this level does not look for.
     fn warn_level(&self, level: Level) {
+        if level < Level::Full && !self.options.policy.max_nan.is_empty() {
+            let text = format!("max-nan of the rules is not looked for at --level {}: use full", level.name());
+            self.sink.session.status.warn(&text);
+        }
         for kind in self.options.policy.only.iter().filter(|kind| kind.about().level > level) {
             let (name, needed) = (kind.about().name, kind.about().level.name());
             self.sink
@@ -121,6 +130,9 @@ impl<'s> Run<'s> {
         unmatched.iter().try_for_each(|failure| self.sink.failed(failure))?;
         for (flag, named) in self.options.named.iter().filter(|_| opened) {
             named.unmatched_of(flag, &paths).iter().try_for_each(|failure| self.sink.failed(failure))?;
+        }
+        if opened && self.division.has_rest() && self.sink.session.stop.requested().is_none() {
+            self.applied.report(&self.options.expect.steps, &mut self.sink)?;
         }
         self.sink.finish_lists()?;
         if self.sink.session.stop.requested().is_none() {

@@ -17,7 +17,8 @@ pub struct CompareRecord {
     pub against: String,
     /// Absolute path of the array.
     pub path: String,
-    /// `equal`, `close` (equal within --rtol and --atol), `different` or `not_compared`.
+    /// `equal`, `close` (equal within --rtol and --atol), `different`, `partly_compared` (no differences in the chunks that both
+    /// stores have, where one has only those of a selection) or `not_compared`.
     pub result: String,
     /// Values that were compared.
     pub compared: u64,

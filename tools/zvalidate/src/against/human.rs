@@ -60,13 +60,20 @@ fn cells(compare: &CompareRecord) -> Vec<String> {
         if compare.differing == 0 { String::new() } else { human_count(compare.differing) },
         compare.max_abs_difference.as_ref().map(value).unwrap_or_default(),
         compare.first_index.as_ref().map(|index| format!("{index:?}")).unwrap_or_default(),
-        match compare.findings {
-            findings if findings > 0 && compare.differing == 0 => {
-                format!("{}, {}", compare.result.replace('_', " "), human_counted(findings, "finding"))
-            }
-            _ => compare.result.replace('_', " "),
-        },
+        result(compare),
     ]
+}
+
+/// `partly compared, 38 chunks not fetched`.
+fn result(compare: &CompareRecord) -> String {
+    let mut words = vec![compare.result.replace('_', " ")];
+    if compare.chunks_skipped > 0 {
+        words.push(format!("{} not fetched", human_counted(compare.chunks_skipped, "chunk")));
+    }
+    if compare.findings > 0 && compare.differing == 0 {
+        words.push(human_counted(compare.findings, "finding"));
+    }
+    words.join(", ")
 }
 
 fn footer(summary: &Summary) -> Vec<String> {
@@ -80,6 +87,10 @@ fn footer(summary: &Summary) -> Vec<String> {
     }
     let verdict =
         match (number("arrays_differing") + number("severity_error") + number("severity_warning"), summary.errors) {
+            (0, 0) if number("chunks_skipped") > 0 => format!(
+                "no differences in what was compared; {} not fetched",
+                human_counted(number("chunks_skipped"), "chunk")
+            ),
             (0, 0) => "the stores are equal".to_owned(),
             (0, errors) => format!("no differences found, but {} could not be compared", human_counted(errors, "item")),
             _ if number("arrays_differing") == 1 => "1 array differs".to_owned(),

@@ -9,6 +9,7 @@ mod pair;
 mod region;
 mod regions;
 mod report;
+mod skipped;
 
 use zarray::{Pool, ZarrError};
 use zcli::{Bar, Ending};
@@ -127,6 +128,7 @@ impl Run<'_, '_> {
         self.total.values_compared += record.compared;
         self.total.values_differing += record.differing;
         self.total.chunks_identical += record.chunks_identical;
+        self.total.chunks_skipped += record.chunks_skipped;
         self.sink.summary.arrays += 1;
         self.sink.session.out.emit(&Record::Compare(Box::new(record)))
     }

@@ -71,8 +71,8 @@ pub struct ItemResult {
     pub lacking: Vec<u64>,
     /// Shards of our array of which a chunk is stored.
     pub stored: Vec<u64>,
-    /// Chunks that only a part of the array was fetched without.
-    pub skipped: u64,
+    /// Chunks of our array, by number, that were not compared, because one of the stores was fetched without them.
+    pub skipped: Vec<u64>,
     /// Chunks of our array that could not be compared, and why.
     pub failed: Vec<(u64, ZarrError)>,
     /// Bytes that were compared.
@@ -173,10 +173,29 @@ impl<'a> Pair<'a> {
                     0 => self.texts(&region, memory, &mut result),
                     _ => self.region(&region, &mut buffers, &mut result),
                 };
-                result.note(first, done);
+                match done {
+                    // All of the region is unknown.
+                    Err(ZarrError::NotFetched { .. }) => {
+                        let (grid, chunks) = (self.ours.reader.grid(), self.ours.reader.grid().touched(&region));
+                        let numbers = (0..chunks.elements()).map(|member| grid.number(&chunks.member(member)));
+                        result.skipped.extend(numbers);
+                    }
+                    done => result.note(first, done),
+                }
             }
         }
         result
+    }
+
+    /// Whether our chunk `number` was fetched; of most stores, every one was.
+    pub fn has_ours(&self, number: u64) -> bool {
+        let array = self.ours.array;
+        let (Some(fetched), Some(objects)) = (&array.fetched, &array.grid) else { return true };
+        let index = self.ours.reader.grid().index(number);
+        match array.chain.split_shards() {
+            Some(_) => fetched.contains(objects.touched(&self.ours.inside(&index)).start()),
+            None => fetched.contains(&index),
+        }
     }
 
     /// Compares a shard: as bytes, else by its chunks.
@@ -348,7 +367,7 @@ impl ItemResult {
     pub(super) fn note(&mut self, number: impl FnOnce() -> u64, done: Result<(), ZarrError>) {
         match done {
             Ok(()) => {}
-            Err(ZarrError::NotFetched { .. }) => self.skipped += 1,
+            Err(ZarrError::NotFetched { .. }) => self.skipped.push(number()),
             Err(error) => self.failed.push((number(), error)),
         }
     }

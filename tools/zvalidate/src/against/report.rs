@@ -6,6 +6,7 @@ use zcli::Bar;
 use zwire::{CompareRecord, Exit, Failure, human_count, human_counted};
 
 use crate::against::pair::{ItemResult, Pair, PairBuffers};
+use crate::against::skipped::Skipped;
 use crate::checks::object::problem_of;
 use crate::comparison::Against;
 use crate::finding::Finding;
@@ -79,7 +80,7 @@ struct All<'a> {
     compared: u64,
     identical: u64,
     one_sided: [u64; 2],
-    skipped: u64,
+    skipped: Skipped,
     failed: u64,
     found: Difference,
     differing_chunks: roaring::RoaringTreemap,
@@ -96,7 +97,7 @@ impl<'a> All<'a> {
             compared: 0,
             identical: 0,
             one_sided: [0; 2],
-            skipped: 0,
+            skipped: Skipped::default(),
             failed: 0,
             found: Difference::default(),
             differing_chunks: roaring::RoaringTreemap::new(),
@@ -136,7 +137,7 @@ impl<'a> All<'a> {
     fn add(&mut self, item: ItemResult, sink: &mut Sink) -> Result<(), Failure> {
         self.compared += item.compared;
         self.identical += item.identical;
-        self.skipped += item.skipped;
+        item.skipped.into_iter().for_each(|number| self.skipped.add(self.pair, number));
         self.lacking.extend(item.lacking);
         self.stored.extend(item.stored);
         (0..2).for_each(|side| self.one_sided[side] += item.one_sided[side]);
@@ -210,11 +211,12 @@ impl<'a> All<'a> {
         record.max_abs_difference = difference(self.found.max);
         record.chunks_identical = self.identical;
         record.chunks_differing = self.differing_chunks.len();
-        (record.chunks_failed, record.chunks_skipped) = (self.failed, self.skipped);
+        (record.chunks_failed, record.chunks_skipped) = (self.failed, self.skipped.count());
         record.amplification = Some(zwire::round3(self.pair.amplification())).filter(|times| *times > 1.0);
         record.result = match self.found {
             _ if self.found.differing > 0 => "different".into(),
-            _ if self.failed > 0 || (self.compared == 0 && self.skipped > 0) => "not_compared".into(),
+            _ if self.failed > 0 || (self.compared == 0 && self.skipped.count() > 0) => "not_compared".into(),
+            _ if self.skipped.count() > 0 => "partly_compared".into(),
             Difference { max, .. } if max > 0.0 => "close".into(),
             _ => "equal".into(),
         };
@@ -224,6 +226,7 @@ impl<'a> All<'a> {
             sink.failed(&Failure::new(Exit::Unreadable, what).at(self.pair.ours.store.place(array.key_prefix())))?;
         }
         self.one_sided(sink)?;
+        self.skipped.report(self.pair, sink)?;
         let mut all = roaring::RoaringTreemap::new();
         all.insert_range(0..self.pair.ours.array.numbered().map_or(0, zarray::Grid::len));
         all -= &self.lacking - &self.stored;
@@ -233,9 +236,10 @@ impl<'a> All<'a> {
         }
         let first = record.first_index.clone().unwrap_or_default();
         let found = format!(
-            "{} of {} differ, in {}; the first is {first:?}{}",
+            "{} of {} {}, in {}; the first is {first:?}{}",
             human_count(self.found.differing),
             human_counted(self.compared, "value"),
+            if self.found.differing == 1 { "differs" } else { "differ" },
             human_counted(record.chunks_differing, "chunk"),
             match &record.max_abs_difference {
                 Some(Value::String(text)) => format!("; largest difference {text}"),

@@ -46,6 +46,8 @@ struct Axis {
     hash: u64,
     /// First and last value, in increasing order, with their labels; `None` for text.
     ends: Option<([f64; 2], [String; 2])>,
+    /// Whether the values decrease.
+    is_down: bool,
     step: Option<f64>,
     /// Distances between neighbours, where they are too few to tell a step.
     distances: Vec<f64>,
@@ -86,6 +88,7 @@ impl Digest {
         self.add_axis(array, dim, (series.len(), hasher.finish()), Some(ends), step);
         if let Some(axis) = self.axes.get_mut(&array.path) {
             axis.distances = distances;
+            axis.is_down = !is_up;
         }
     }
 
@@ -109,7 +112,8 @@ impl Digest {
             text("axis") == "Z" || !text("positive").is_empty() || dim.contains("level") || dim == "pressure";
         let is_space = matches!(text("axis"), "X" | "Y") || matches!(dim, "x" | "y");
         let is_grid = classify(array).is_some() || is_vertical || is_space;
-        let axis = Axis { dim: dim.to_owned(), length, hash, ends, step, distances: Vec::new(), is_grid };
+        let (dim, distances) = (dim.to_owned(), Vec::new());
+        let axis = Axis { dim, length, hash, ends, is_down: false, step, distances, is_grid };
         self.axes.insert(array.path.clone(), axis);
     }
 }
@@ -280,7 +284,10 @@ fn differences(first: &Digest, other: &Digest, sink: &mut Sink) -> Result<(), Fa
             continue;
         };
         let shown = |axis: &Axis| match &axis.ends {
-            Some((_, [low, high])) => format!("{} from {low} to {high}", human_counted(axis.length as u64, "value")),
+            Some((_, [low, high])) => {
+                let [first, last] = if axis.is_down { [high, low] } else { [low, high] };
+                format!("{} from {first} to {last}", human_counted(axis.length as u64, "value"))
+            }
             None => human_counted(axis.length as u64, "value"),
         };
         let mut finding = Finding::at(Kind::GridsDiffer, path, shown(own));

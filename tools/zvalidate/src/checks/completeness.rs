@@ -68,7 +68,12 @@ impl<'a> ArrayCheck<'a> {
             let missing = || numbers.clone().filter(|number| !self.presence.present.contains(*number));
             let (all, limit) = (missing().count() as u64, self.context.options.limit);
             let first: Vec<u64> = missing().take(if limit == 0 { usize::MAX } else { to_usize(limit) }).collect();
-            self.scattered(grid, &first, all, Severity::Error, sink)?;
+            if all > 0 {
+                // The source may have left them out, too, where its fill value is an ordinary value.
+                let [steps, scattered] = self.severities(present as f64 / fetched.len() as f64, sink)?;
+                let severity = if present == 0 { steps } else { scattered };
+                self.scattered(grid, &first, all, severity, sink)?;
+            }
             return Ok(Counts { expected: Some(fetched.len()), present, missing: Some(all) });
         }
         let expected = grid.len();
@@ -98,17 +103,32 @@ impl<'a> ArrayCheck<'a> {
 
     fn missing(&self, grid: &Grid, present: u64, sink: &mut Sink) -> Result<(), Failure> {
         let expected = grid.len();
-        let [steps, scattered] = self.severities(present as f64 / expected as f64, sink)?;
-        let fill = Fill::of(self.array).sentence(self.array);
+        let [mut steps, mut scattered] = self.severities(present as f64 / expected as f64, sink)?;
+        let mut fill = Fill::of(self.array).sentence(self.array);
+        let is_open = self.context.options.expect.chunks.is_none();
+        let is_whole_coordinate =
+            is_open && Fill::of(self.array) != Fill::Missing && self.labels.is_monotonic(self.array);
+        if is_whole_coordinate {
+            // zarr-python leaves out chunks of zeros, whatever the metadata say: a time that begins at its reference date.
+            (steps, scattered) = (Severity::Info, Severity::Info);
+            let value =
+                if self.array.fill_value.is_null() { "0".to_owned() } else { self.array.fill_value.to_string() };
+            fill = format!("they read as {value}, with which the coordinate is complete and in order");
+        }
         if present == 0 {
             if self.other_separator > 0 {
                 return Ok(());
             }
             // zarr-python leaves out a scalar that is zero, whatever the metadata say.
-            let is_free = self.array.shape.is_empty() && self.context.options.expect.chunks.is_none();
-            let steps = if is_free { Severity::Info } else { steps };
+            let is_free = is_whole_coordinate || self.array.shape.is_empty();
+            let severity = match is_open {
+                true if is_free => Severity::Info,
+                true => Fill::of(self.array).no_chunks(self.array),
+                false => steps,
+            };
             let found = format!("0 of {}: {fill}", human_counted(expected, "chunk"));
-            return sink.emit(Finding::of(Kind::NoChunks, self.array, found).count(expected).severity(steps));
+            let finding = Finding::of(Kind::NoChunks, self.array, found).count(expected);
+            return sink.emit(self.graded(finding, severity));
         }
         let holes = holes(grid, &self.presence.present);
         for (dimension, ranges) in &holes.steps {
@@ -119,6 +139,16 @@ impl<'a> ArrayCheck<'a> {
         let limit = if self.context.options.limit == 0 { u64::MAX } else { self.context.options.limit };
         let first = holes.first_scattered(grid, &self.presence.present, limit);
         self.scattered(grid, &first, holes.scattered, scattered, sink)
+    }
+
+    /// The finding as bad as this. Of an ordinary fill value, nothing need be done.
+    fn graded(&self, finding: Finding, severity: Severity) -> Finding {
+        let mut finding = finding.severity(severity);
+        if severity == Severity::Info && self.context.options.expect.chunks.is_none() {
+            "none needed if they are all fill values; --expect-chunks all makes it an error"
+                .clone_into(&mut finding.record.hint);
+        }
+        finding
     }
 
     fn steps(
@@ -138,7 +168,7 @@ impl<'a> ArrayCheck<'a> {
         let labels = self.labels.of(self.array, dimension, [first, last]);
         let found = format!("{steps}, {} missing: {fill}", human_counted(count, "chunk"));
         let kind = if Fill::of(self.array) == Fill::Null { Kind::MissingNullFill } else { Kind::MissingSteps };
-        let finding = Finding::of(kind, self.array, found).count(count).severity(severity);
+        let finding = self.graded(Finding::of(kind, self.array, found).count(count), severity);
         sink.emit(finding.steps(&self.context.dimension(self.array, dimension), [first, last], labels))
     }
 
@@ -161,13 +191,13 @@ impl<'a> ArrayCheck<'a> {
             let key = self.array.key(&self.array.keys.encode(&index));
             let finding =
                 Finding::of(kind, self.array, format!("not stored: {}", sentence.replacen("they read", "it reads", 1)));
-            let finding = finding.key(&key).severity(severity);
+            let finding = self.graded(finding.key(&key), severity);
             sink.emit(self.along(finding, grid, &index))?;
         }
         let more = all - shown as u64;
         if more > 0 {
             let found = format!("{} more missing chunks; --limit 0 prints all", human_count(more));
-            sink.emit(Finding::of(kind, self.array, found).count(more).severity(severity))?;
+            sink.emit(self.graded(Finding::of(kind, self.array, found).count(more), severity))?;
         }
         Ok(())
     }

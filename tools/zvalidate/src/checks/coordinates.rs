@@ -7,6 +7,7 @@ use zcoord::{Column, Describes, Horizontal, Mode, classify, label_of, read_coord
 use zwire::{Failure, Severity, human_count, human_counted};
 
 use crate::checks::across::Digest;
+use crate::checks::applied::{Applied, Axis};
 use crate::finding::Finding;
 use crate::kinds::Kind;
 use crate::open::Context;
@@ -20,7 +21,7 @@ const MOST_RUNS: usize = 1000;
 ///
 /// # Errors
 /// The output cannot be written.
-pub fn check(context: &Context, digest: &mut Digest, sink: &mut Sink) -> Result<(), Failure> {
+pub fn check(context: &Context, digest: &mut Digest, applied: &mut Applied, sink: &mut Sink) -> Result<(), Failure> {
     let dataset = &context.nodes.dataset;
     let described = dataset.described_by();
     let selected = dataset.with_descriptions(context.arrays());
@@ -41,7 +42,7 @@ pub fn check(context: &Context, digest: &mut Digest, sink: &mut Sink) -> Result<
             false => expect.dims.iter().any(|wanted| wanted == dim),
         };
         if is_wanted {
-            Coordinate { context, array, dim }.check(digest, sink)?;
+            Coordinate { context, array, dim }.check(digest, applied, sink)?;
         }
     }
     let wanted = expect
@@ -71,25 +72,32 @@ impl Coordinate<'_> {
         read_coordinate(store, array, mode, pool, memory / 2).map(|(column, _)| column)
     }
 
-    fn check(&self, digest: &mut Digest, sink: &mut Sink) -> Result<(), Failure> {
-        let column = match self.read(self.array, Mode::Cf) {
+    fn check(&self, digest: &mut Digest, applied: &mut Applied, sink: &mut Sink) -> Result<(), Failure> {
+        let read = self.read(self.array, Mode::Cf);
+        // A rule about a coordinate that cannot be read has found it.
+        let is_expected = read.is_err() && self.presume(applied);
+        let column = match read {
             Ok(column) => column,
-            Err(ZarrError::NotFetched { .. }) => return Ok(()),
+            Err(ZarrError::NotFetched { .. }) if !is_expected => return Ok(()),
             Err(error) if error.is_damage() || matches!(error, ZarrError::Metadata { .. }) => {
                 return sink.emit(Finding::of(Kind::CoordinateUnreadable, self.array, error.to_string()));
             }
             Err(error) => return sink.failed(&error.into()),
         };
         if column.is_empty() {
-            return Ok(());
+            return self.empty(applied, sink);
         }
         if let Some(finding) = self.missing_values(&column) {
+            self.presume(applied);
             return sink.emit(finding);
         }
-        let Some(series) = Series::new(&column) else { return self.texts(&column, digest, sink) };
+        let Some(series) = Series::new(&column) else {
+            self.texts(&column, digest, sink)?;
+            return self.expected_texts(&column, applied, sink);
+        };
         digest.coordinate(self.array, self.dim, &series);
         let breaks = self.duplicates_and_order(&series, sink)?;
-        let rule = self.step_rule(&series);
+        let rule = self.step_rule(if series.is_time() { Axis::Times } else { Axis::Numbers }, applied, sink)?;
         match rule {
             Some(step) => self.expected_step(&series, step, sink)?,
             None if breaks == 0 => self.gaps(&series, sink)?,
@@ -179,11 +187,15 @@ impl Coordinate<'_> {
             let order = if sign > 0.0 { "increasing values" } else { "decreasing values" };
             sink.emit(self.finding(Kind::CoordinateOrder, found, [row - 1, *row], labels).expected(order))?;
         }
+        if let Some(more) = turns.len().checked_sub(MOST_RUNS).filter(|more| *more > 0) {
+            let found = format!("the order turns at {}", human_counted(more as u64, "more value"));
+            sink.emit(Finding::of(Kind::CoordinateOrder, self.array, found).count(more as u64))?;
+        }
         Ok(duplicates.len() + turns.len())
     }
 
     /// Whether longitudes jump by about a full turn, as a crop across the meridian at which a grid starts does once.
-    fn is_wrap(&self, series: &Series, row: usize) -> bool {
+    pub(super) fn is_wrap(&self, series: &Series, row: usize) -> bool {
         let is_longitude = classify(self.array).is_some_and(|(which, _)| which == Horizontal::Longitude);
         is_longitude && series.difference(row, row - 1).abs() > 180.0
     }

@@ -1,10 +1,9 @@
 //! What the user expects of a coordinate: `--expect-step` and `--expect`.
 
-use std::ops::Range;
+use zcoord::{Column, Series, Tolerance, label_of};
+use zwire::{Failure, human_count, human_counted};
 
-use zcoord::{Series, Tolerance};
-use zwire::{Failure, human_counted};
-
+use crate::checks::applied::{Applied, Axis};
 use crate::checks::coordinates::Coordinate;
 use crate::expect::Expect;
 use crate::finding::Finding;
@@ -14,31 +13,119 @@ use crate::sink::Sink;
 /// Runs of missing values of one coordinate that are reported one by one.
 const MOST_RUNS: usize = 1000;
 
+/// Values that are looked for.
+const MOST_STEPS: u64 = 10_000_000;
+
 impl Coordinate<'_> {
-    /// The step that a rule sets, in units of the series.
-    pub(super) fn step_rule(&self, series: &Series) -> Option<f64> {
+    /// What its values are, by the metadata alone.
+    fn axis(&self) -> Axis {
+        if zcoord::is_time(self.array) { Axis::Times } else { Axis::Numbers }
+    }
+
+    /// The rules about steps that are meant for it, the last first: its number, the step, and whether values can have it.
+    fn step_rules(&self, axis: Axis) -> impl Iterator<Item = (usize, f64, bool)> {
         let expect = &self.context.options.expect;
-        let fits = |dim: &Option<String>, is_time: bool| match dim {
-            Some(dim) => dim == self.dim,
-            None if is_time => series.is_time(),
-            None => !series.is_time() && expect.dims.iter().any(|dim| dim == self.dim),
-        };
-        expect.steps.iter().rev().find_map(|rule| match rule.step {
-            Tolerance::Time(step) if fits(&rule.dim, true) && series.is_time() => Some(step),
-            Tolerance::Number(step) if fits(&rule.dim, false) && !series.is_time() => Some(step),
-            _ => None,
+        let is_listed = expect.dims.iter().any(|dim| dim == self.dim);
+        expect.steps.iter().enumerate().rev().filter_map(move |(number, rule)| {
+            let (step, fits) = match rule.step {
+                Tolerance::Time(step) => (step, axis == Axis::Times),
+                Tolerance::Number(step) => (step, axis == Axis::Numbers),
+            };
+            let is_meant = match (&rule.dim, rule.step) {
+                (Some(dim), _) => dim == self.dim,
+                (None, Tolerance::Time(_)) => fits,
+                (None, Tolerance::Number(_)) => fits && is_listed,
+            };
+            is_meant.then_some((number, step, fits))
         })
     }
 
-    /// `--expect-step`: steps that differ from it.
+    /// Takes the rules that are meant for it by the metadata alone for applied; whether there are any.
+    pub(super) fn presume(&self, applied: &mut Applied) -> bool {
+        let rules: Vec<usize> = self.step_rules(self.axis()).map(|(number, ..)| number).collect();
+        rules.iter().for_each(|number| applied.add(*number));
+        !rules.is_empty() || self.context.options.expect.values.iter().any(|expect| expect.dim == self.dim)
+    }
+
+    /// The step that the last of the rules sets, in units of the values; an error if they can have no such step.
+    pub(super) fn step_rule(&self, axis: Axis, applied: &mut Applied, sink: &mut Sink) -> Result<Option<f64>, Failure> {
+        self.step_rules(axis).for_each(|(number, ..)| applied.add(number));
+        let Some((_, step, fits)) = self.step_rules(axis).next() else { return Ok(None) };
+        if fits {
+            return Ok(Some(step));
+        }
+        let (values, hint) = match axis {
+            Axis::Times => ("times, and the step is a number", format!("such as --expect-step {}=1h", self.dim)),
+            Axis::Numbers => ("numbers, and the step is a time", format!("such as --expect-step {}=0.25", self.dim)),
+            Axis::Texts => ("text, which has no step", format!("--expect {}=FIRST:LAST checks its ends", self.dim)),
+        };
+        let what = format!("--expect-step cannot be checked: the coordinate has {values}");
+        let place = self.context.store.place(self.array.key_prefix());
+        sink.failed(&Failure::usage(what).at(place).hint(hint))?;
+        Ok(None)
+    }
+
+    /// What is expected of a coordinate without values.
+    pub(super) fn empty(&self, applied: &mut Applied, sink: &mut Sink) -> Result<(), Failure> {
+        let step = self.step_rule(self.axis(), applied, sink)?;
+        let found = "the coordinate has no values";
+        let mut ranges = self.context.options.expect.values.iter().filter(|expect| expect.dim == self.dim).peekable();
+        if step.is_some() && ranges.peek().is_none() {
+            sink.emit(Finding::of(Kind::CoordinateStep, self.array, found).expected("values (--expect-step)"))?;
+        }
+        ranges.try_for_each(|expect| {
+            let finding = Finding::of(Kind::CoordinateValues, self.array, found);
+            sink.emit(finding.expected(format!("{} to {}", expect.first, expect.last)))
+        })
+    }
+
+    /// What is expected of text: the first and the last, in either order.
+    pub(super) fn expected_texts(
+        &self,
+        column: &Column,
+        applied: &mut Applied,
+        sink: &mut Sink,
+    ) -> Result<(), Failure> {
+        self.step_rule(Axis::Texts, applied, sink)?;
+        let ends = [label_of(column, 0), label_of(column, column.len().saturating_sub(1))];
+        for expect in self.context.options.expect.values.iter().filter(|expect| expect.dim == self.dim) {
+            let wanted = [&expect.first, &expect.last];
+            if wanted == [&ends[0], &ends[1]] || wanted == [&ends[1], &ends[0]] {
+                continue;
+            }
+            let found = format!("from {} to {}", ends[0], ends[1]);
+            let finding =
+                self.finding(Kind::CoordinateValues, found, [0, column.len().saturating_sub(1)], ends.clone());
+            sink.emit(finding.expected(format!("{} to {}", expect.first, expect.last)))?;
+        }
+        Ok(())
+    }
+
+    /// `--expect-step`: steps that differ from it. Steps are missing only where values go on in the direction of the others.
     pub(super) fn expected_step(&self, series: &Series, step: f64, sink: &mut Sink) -> Result<(), Failure> {
         let rounding = series.rounding().max(1e-6 * step);
+        let (up, down) = series.differences().fold((0usize, 0usize), |(up, down), difference| {
+            (up + usize::from(difference > 0.0), down + usize::from(difference < 0.0))
+        });
+        let sign = if down > up { -1.0 } else { 1.0 };
         for row in 1..series.len() {
-            let difference = series.difference(row, row - 1).abs();
+            let mut difference = sign * series.difference(row, row - 1);
+            if difference < 0.0 && self.is_wrap(series, row) {
+                difference += 360.0;
+            }
             if (difference - step).abs() <= rounding {
                 continue;
             }
             let labels = [series.label(row - 1), series.label(row)];
+            if difference < 0.0 {
+                let found =
+                    format!("a step back of {} from {} to {}", series.length_text(-difference), labels[0], labels[1]);
+                let mut finding = self.finding(Kind::CoordinateStep, found, [row - 1, row], labels);
+                "remove steps that are there twice, and sort the store along the dimension"
+                    .clone_into(&mut finding.record.hint);
+                sink.emit(finding.expected(format!("a step of {}", series.length_text(step))))?;
+                continue;
+            }
             let count = (difference / step).round();
             let missing = if (difference - count * step).abs() <= rounding * count && count >= 2.0 {
                 count as u64 - 1
@@ -68,6 +155,8 @@ impl Coordinate<'_> {
     ) -> Result<(), Failure> {
         let bounds = series.parse(&expect.first).and_then(|first| Ok((first, series.parse(&expect.last)?)));
         let ([first, first_end], [last_start, last]) = match bounds {
+            // The direction of the coordinate does not matter: 60:50 is 50:60.
+            Ok((first, last)) if last[0] < first[0] => (last, first),
             Ok(bounds) => bounds,
             Err(error) => return sink.failed(&Failure::usage(error).at(format!("--expect {}", expect.dim))),
         };
@@ -90,7 +179,11 @@ impl Coordinate<'_> {
             values.get(at).is_some_and(|value| *value <= high + rounding)
         };
         let missing = match step {
-            Some(step) => missing_values(first, last, step, |value| has(value, value)),
+            Some(step) => {
+                let missing = missing_values(first, last, step, |value| has(value, value));
+                self.report_cut(&missing, &range, sink)?;
+                missing.runs
+            }
             None => {
                 let ends = [(first, first_end), (last_start, last)];
                 ends.into_iter().filter(|(low, high)| !has(*low, *high)).map(|(low, _)| (low, low, 1)).collect()
@@ -106,29 +199,61 @@ impl Coordinate<'_> {
         }
         Ok(())
     }
+
+    /// What the runs of missing values do not show.
+    fn report_cut(&self, missing: &Missing, range: &str, sink: &mut Sink) -> Result<(), Failure> {
+        if missing.more > 0 {
+            let found = format!("{} missing, not listed", human_counted(missing.more, "more value"));
+            let finding = Finding::of(Kind::CoordinateValues, self.array, found).count(missing.more);
+            sink.emit(finding.expected(range))?;
+        }
+        if missing.unchecked > 0 {
+            let what = format!(
+                "--expect: only the first {} from {range} were looked for, not the {} behind them",
+                human_counted(MOST_STEPS, "value"),
+                human_count(missing.unchecked)
+            );
+            let place = self.context.store.place(self.array.key_prefix());
+            sink.failed(&Failure::usage(what).at(place).hint("expect a shorter range, or a longer step"))?;
+        }
+        Ok(())
+    }
 }
 
-/// Runs of values from `first` to `last` that are not there: the first and the last of each, and how many.
-fn missing_values(first: f64, last: f64, step: f64, has: impl Fn(f64) -> bool) -> Vec<(f64, f64, u64)> {
-    let count = whole_steps(first, last, step);
-    let mut runs: Vec<(f64, f64, u64)> = Vec::new();
-    let steps: Range<u64> = 0..(count.clamp(0.0, 1e7) as u64).saturating_add(1);
+/// Values that are not there.
+#[derive(Debug, Default, PartialEq)]
+struct Missing {
+    /// Runs of them: the first and the last of each, and how many.
+    runs: Vec<(f64, f64, u64)>,
+    /// Those in further runs.
+    more: u64,
+    /// Values that were not looked for, because there are too many.
+    unchecked: u64,
+}
+
+/// The values from `first` to `last` that are not there.
+fn missing_values(first: f64, last: f64, step: f64, has: impl Fn(f64) -> bool) -> Missing {
+    let count = whole_steps(first, last, step).max(0.0) as u64;
+    let mut missing = Missing { unchecked: count.saturating_add(1).saturating_sub(MOST_STEPS), ..Missing::default() };
     let mut follows = false;
-    for number in steps {
+    for number in 0..count.saturating_add(1).min(MOST_STEPS) {
         let value = first + number as f64 * step;
         if has(value) {
             follows = false;
             continue;
         }
-        let is_full = runs.len() >= MOST_RUNS;
-        match runs.last_mut().filter(|_| follows) {
+        let is_full = missing.runs.len() >= MOST_RUNS;
+        match missing.runs.last_mut().filter(|_| follows) {
             Some((_, end, count)) => (*end, *count) = (value, *count + 1),
-            None if is_full => continue,
-            None => runs.push((value, value, 1)),
+            None if is_full => {
+                missing.more += 1;
+                continue;
+            }
+            None => missing.runs.push((value, value, 1)),
         }
         follows = true;
     }
-    runs
+    missing
 }
 
 /// How many whole steps lie between two values. Times are whole microseconds: a day ends one before the next begins, however
@@ -151,8 +276,8 @@ mod tests {
         const DAY: f64 = 86_400e6;
         for days in [1.0, 11.0, 12.0, 31.0, 36_525.0] {
             let last = days * DAY - 1.0;
-            assert_eq!(missing_values(0.0, last, DAY, |value| value <= last), []);
-            assert_eq!(missing_values(0.0, last, DAY / 24.0, |value| value < last - DAY / 24.0).len(), 1);
+            assert_eq!(missing_values(0.0, last, DAY, |value| value <= last).runs, []);
+            assert_eq!(missing_values(0.0, last, DAY / 24.0, |value| value < last - DAY / 24.0).runs.len(), 1);
         }
     }
 
@@ -160,8 +285,17 @@ mod tests {
     fn missing_values_come_in_runs() {
         let there = [0.0, 1.0, 4.0, 6.0];
         let missing = missing_values(0.0, 7.0, 1.0, |value| there.contains(&value));
-        assert_eq!(missing, [(2.0, 3.0, 2), (5.0, 5.0, 1), (7.0, 7.0, 1)]);
-        assert_eq!(missing_values(0.0, 0.75, 0.25, |_| true), []);
-        assert_eq!(missing_values(0.0, 0.3, 0.1, |_| false), [(0.0, 0.30000000000000004, 4)]);
+        assert_eq!(missing.runs, [(2.0, 3.0, 2), (5.0, 5.0, 1), (7.0, 7.0, 1)]);
+        assert_eq!(missing_values(0.0, 0.75, 0.25, |_| true), Missing::default());
+        assert_eq!(missing_values(0.0, 0.3, 0.1, |_| false).runs, [(0.0, 0.30000000000000004, 4)]);
+    }
+
+    /// What is cut is counted.
+    #[test]
+    fn many_missing_values_are_counted() {
+        let every_other = missing_values(0.0, 2999.0, 1.0, |value| value % 2.0 == 0.0);
+        assert_eq!((every_other.runs.len(), every_other.more, every_other.unchecked), (MOST_RUNS, 500, 0));
+        let many = missing_values(0.0, 1.2e7, 1.0, |_| true);
+        assert_eq!((many.runs.len(), many.unchecked), (0, 2_000_001));
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use zarray::{Array, ZarrFormat};
+use zcoord::is_fill_stated;
 use zwire::Severity;
 
 /// What a missing chunk of an array reads as.
@@ -26,7 +27,7 @@ impl Fill {
         });
         match fill {
             Value::Null => Fill::Null,
-            _ if *fill == "NaN" || *fill == "NaT" || attribute => Fill::Missing,
+            _ if *fill == "NaN" || *fill == "NaT" || attribute || is_fill_stated(array) => Fill::Missing,
             // xarray takes the fill value of Zarr v2 for the attribute.
             _ if array.format == ZarrFormat::V2 && !is_zero => Fill::Missing,
             _ => Fill::Ordinary,
@@ -38,7 +39,17 @@ impl Fill {
         match self {
             Fill::Null => [Severity::Error; 2],
             Fill::Missing => [Severity::Error, Severity::Warning],
-            Fill::Ordinary => [Severity::Warning, Severity::Info],
+            Fill::Ordinary => [Severity::Info; 2],
+        }
+    }
+
+    /// How bad it is that no chunk of an array is stored. A whole variable of measurements that is nothing but its fill value is rather
+    /// a copy of which only the metadata arrived; flags and counts may all be zero.
+    pub fn no_chunks(self, array: &Array) -> Severity {
+        match self {
+            Fill::Ordinary if !is_measured(array) => Severity::Info,
+            Fill::Ordinary => Severity::Warning,
+            fill => fill.severities()[0],
         }
     }
 
@@ -47,6 +58,43 @@ impl Fill {
         match self {
             Fill::Null => "they read as undefined values, because the fill value is null".to_owned(),
             _ => format!("they read as the fill value {}", array.fill_value),
+        }
+    }
+}
+
+/// Whether the values of an array are measurements: floating-point numbers, or packed as integers.
+fn is_measured(array: &Array) -> bool {
+    let dtype = array.dtype.as_str().unwrap_or_default();
+    let is_float = match array.format {
+        ZarrFormat::V2 => dtype.trim_start_matches(['<', '>', '|', '=']).starts_with(['f', 'c']),
+        ZarrFormat::V3 => ["float", "bfloat", "complex"].iter().any(|kind| dtype.starts_with(kind)),
+    };
+    is_float || ["scale_factor", "add_offset"].iter().any(|name| array.attributes.contains_key(*name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn array(dtype: &str, fill: &str, attributes: &str) -> Array {
+        let document = format!(
+            r#"{{"zarr_format":2,"shape":[9],"chunks":[3],"dtype":"{dtype}","fill_value":{fill},"order":"C","filters":null,
+            "compressor":null}}"#
+        );
+        zarray::array_v2("/a", document.as_bytes(), Some(attributes.as_bytes())).expect("metadata")
+    }
+
+    #[test]
+    fn a_variable_of_measurements_without_chunks_is_suspicious() {
+        for (dtype, fill, attributes, severity) in [
+            ("<f4", "0.0", "{}", Severity::Warning),
+            ("|u1", "0", "{}", Severity::Info),
+            ("<i2", "0", r#"{"scale_factor":0.1}"#, Severity::Warning),
+            ("<f4", "\"NaN\"", "{}", Severity::Error),
+            ("<i8", "null", "{}", Severity::Error),
+        ] {
+            let array = array(dtype, fill, attributes);
+            assert_eq!(Fill::of(&array).no_chunks(&array), severity, "{dtype} {fill}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What a list of the store shows: the objects of each array, and keys that belong to no array.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use zarray::{Array, Found, Owners, Tally};
+use zarray::{Array, Found, Hierarchy, Node, Owners, Tally};
 use zstore::{Stat, StoreError};
 use zwire::{Failure, human_bytes, human_count};
 
@@ -21,6 +21,8 @@ pub struct Listing {
     pub metadata_bytes: u64,
     /// Keys that belong to no array, by kind and key, with their size and the array below which they lie.
     strays: BTreeMap<&'static str, Strays>,
+    /// Directories with a metadata document that belong to no node.
+    documented: BTreeSet<String>,
     failures: Vec<StoreError>,
 }
 
@@ -54,6 +56,11 @@ impl Tally for Listing {
                 }
             }
             Found::Stray(kind, array) => {
+                if let ("unknown", None, Some((directory, "zarr.json" | ".zarray" | ".zgroup"))) =
+                    (kind, array, key.rsplit_once('/'))
+                {
+                    self.documented.insert(directory.to_owned());
+                }
                 let strays = self.strays.entry(kind).or_default();
                 strays.count += 1;
                 if let Some(array) = array {
@@ -81,6 +88,7 @@ impl Tally for Listing {
             more.below.into_iter().for_each(|(path, count)| *strays.below.entry(path).or_default() += count);
             strays.cut();
         }
+        self.documented.extend(other.documented);
         self.failures.extend(other.failures);
     }
 }
@@ -91,9 +99,33 @@ impl Listing {
     /// # Errors
     /// The store fails, or a signal came.
     pub fn take(context: &Context) -> Result<Option<Listing>, StoreError> {
+        let listing = Listing::of(context, &[])?;
+        let unlisted = listing.as_ref().map(|listing| listing.unlisted(context)).unwrap_or_default();
+        if unlisted.is_empty() {
+            return Ok(listing);
+        }
+        Listing::of(context, &unlisted)
+    }
+
+    /// Nodes that the consolidated metadata does not have: their keys belong to them.
+    fn unlisted(&self, context: &Context) -> Vec<Node> {
+        if self.documented.is_empty() {
+            return Vec::new();
+        }
+        let Ok(hierarchy) = Hierarchy::open(context.store, context.pool, false) else { return Vec::new() };
+        let nodes = self.documented.iter().map(|directory| hierarchy.node(&format!("/{directory}")));
+        nodes.filter_map(|node| node.ok().flatten()).collect()
+    }
+
+    /// Lists a store that has `more` nodes than are known.
+    fn of(context: &Context, more: &[Node]) -> Result<Option<Listing>, StoreError> {
         let nodes = context.nodes;
-        let groups = nodes.groups.iter().map(|group| group.path.as_str());
-        let owners = Owners::new(groups, nodes.dataset.arrays());
+        let more_arrays = more.iter().filter_map(|node| match node {
+            Node::Array(array) => Some(&**array),
+            Node::Group(_) => None,
+        });
+        let groups = nodes.groups.iter().map(|group| group.path.as_str()).chain(more.iter().map(Node::path));
+        let owners = Owners::new(groups, nodes.dataset.arrays().chain(more_arrays));
         let counted = match context.division.has_rest() {
             true => owners.count(context.store, context.pool),
             false => {
@@ -106,6 +138,11 @@ impl Listing {
             Err(StoreError::NotListable { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a key lies in a directory with Zarr metadata.
+    fn is_documented(&self, key: &str) -> bool {
+        key.match_indices('/').any(|(slash, _)| self.documented.contains(&key[..slash]))
     }
 
     /// Keys of an array that have the other separator.
@@ -140,7 +177,11 @@ impl Listing {
             });
             let Some(kind) = kind else { continue };
             for (key, (size, array)) in &strays.kept {
-                let finding = Finding::new(kind, human_bytes(*size)).key(key);
+                let mut finding = Finding::new(kind, human_bytes(*size)).key(key);
+                if kind == Kind::UnknownKey && self.is_documented(key) {
+                    "none, if it belongs to a node: the directory has Zarr metadata of its own"
+                        .clone_into(&mut finding.record.hint);
+                }
                 sink.emit(match array {
                     Some(path) => finding.path(path),
                     None => finding,

@@ -1,6 +1,7 @@
 //! What is checked, one file a check. Each is a function from an opened store to findings in the sink.
 
 pub mod across;
+pub mod applied;
 pub mod arrays;
 pub mod bounds;
 pub mod chunks;

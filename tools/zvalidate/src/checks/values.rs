@@ -229,8 +229,11 @@ fn is_alike(one: NumberType, other: NumberType) -> bool {
 /// The element that stands for missing data, as `_FillValue`, `missing_value` or the metadata say; of decoded elements (`decodes`),
 /// else as it is stored.
 fn missing_element(array: &Array, number: NumberType, decodes: bool) -> Option<Vec<u8>> {
-    let attribute =
-        ["_FillValue", "missing_value"].iter().find_map(|name| number.element(array.attributes.get(*name)?));
+    let attribute = ["_FillValue", "missing_value"]
+        .iter()
+        .find_map(|name| number.element(array.attributes.get(*name)?))
+        // As text in Base64, which xarray writes.
+        .or_else(|| zcoord::missing_numbers(array, number).into_iter().find_map(|missing| number.encode(missing)));
     let fill = || match Fill::of(array) {
         Fill::Missing if decodes => number.element(&array.fill_value),
         Fill::Missing => fill_element(array).ok(),
