@@ -26,7 +26,7 @@ use crate::writer::Writer;
 /// verified. The new entries of the journal are added to the one that was kept (`WriteOptions::keep_journal`).
 ///
 /// # Errors
-/// [`Exit::Output`] if `output` is not what this command writes from the source as it is now; keys that are no objects of it are failed
+/// [`Exit::Output`] if `output` is not what this command writes from the source as it is now, or has other coordinates; keys that are no objects of it are failed
 /// items.
 pub fn repair<W: Writer>(
     tool: &W,
@@ -47,6 +47,11 @@ pub fn repair<W: Writer>(
         Err(refused) => return Ok(refused),
     };
     plan.check_written(run.format(&body), &written)?;
+    let damaged = keys.iter().map(String::as_str).collect();
+    plan.check_repairable(&written, options, &damaged).map_err(|failure| match failure.exit {
+        Exit::Output => failure.hint("use the command that fetched it, with the same source and selection"),
+        _ => failure,
+    })?;
     let (units, mut failures) = plan.units_of(keys, &written);
     failures.iter().try_for_each(|failure| progress.item_failed(failure))?;
     let chosen: HashSet<(String, u64)> = plan.chosen(&units).collect();
