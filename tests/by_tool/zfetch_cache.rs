@@ -543,3 +543,21 @@ fn an_unfinished_fetch_of_a_source_that_has_changed_begins_again() {
     let outcome = tool().run().expect(0);
     assert!(path_of(&outcome).join("v10/0.0.0").exists() && !path_of(&outcome).join("u10").exists());
 }
+
+/// What cannot be compared any more is not found sound.
+#[test]
+fn entries_without_checksums_or_store_are_not_verified() {
+    let directory = directory();
+    let (cache, all) = three(directory.path());
+    let store = |name: &str| cache_command(&["path", name], &cache).run().expect(0).stdout.trim().to_owned();
+    let entry = |name: &str| Path::new(&store(name)).ancestors().nth(2).unwrap().to_owned();
+    fs::remove_dir_all(entry(&all[0]).join("checksums-1")).unwrap();
+    let partly = cache_command(&["verify"], &cache).run().expect(3);
+    assert!(partly.summary()["not_verified"] == 1 && partly.summary()["failed"] == 0, "{}", partly.stdout);
+    let lost = store(&all[1]);
+    fs::remove_dir_all(&lost).unwrap();
+    let found = cache_command(&["verify"], &cache).run().expect(1);
+    assert_eq!(found.summary()["failed"], 1);
+    let errors = found.of_type("error");
+    assert!(errors.len() == 1 && errors[0]["path"] == lost.as_str(), "{}", found.stdout);
+}

@@ -350,3 +350,85 @@ fn what_zvalidate_finds_in_the_cache_is_fetched_again() {
     // A flipped byte may decode: only a manifest, or zfetch cache verify, finds every one.
     assert!(differs.iter().all(|key| damaged[0].ends_with(key)), "{differs:?}");
 }
+
+/// Another selection of the same shape has the same keys: its coordinates tell it apart.
+#[test]
+fn an_output_of_another_selection_is_not_repaired() {
+    let directory = directory();
+    let store = directory.path().join("out.zarr");
+    let fetch = |time: &str| {
+        let tool =
+            Tool::hermetic("zfetch").arg(fixture(ERA5)).args(["--isel", &format!("time={time}"), "--json", "--to"]);
+        tool.arg(&store)
+    };
+    fetch("0:24").run().expect(0);
+    let before = tree(&store);
+    fs::remove_file(store.join("t2m/0.0.0")).unwrap();
+    let missing = Tool::hermetic("zvalidate").arg(&store).args(["--missing", "-"]).run().expect(1).stdout;
+    let refused = fetch("24:48").args(["--repair", "-"]).run_on(&missing).expect(7);
+    assert!(refused.stderr.contains("another selection or source: time differs"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("expected 2019-03-02"), "{}", refused.stderr);
+    assert!(!store.join("t2m/0.0.0").exists());
+    // A coordinate that is to be repaired does not tell, and others do.
+    fs::write(store.join("time/0"), b"damaged").unwrap();
+    let both = format!("{missing}\n{}\n", store.join("time/0").display());
+    fetch("0:24").args(["--repair", "-"]).run_on(&both).expect(0);
+    assert_eq!(tree(&store), before);
+}
+
+/// Where all coordinates are the same, so is no object of another source.
+#[test]
+fn an_output_of_another_source_is_not_repaired() {
+    let directory = directory();
+    let (source, store) = (directory.path().join("in.zarr"), directory.path().join("out.zarr"));
+    copy_tree(&fixture(ERA5), &source);
+    let fetch = |source: &Path| Tool::hermetic("zfetch").arg(source).args(["--json", "--to"]).arg(&store);
+    fetch(&source).run().expect(0);
+    let chunk = |number: usize| format!("t2m/{number}.0.0");
+    (0..31).for_each(|number| {
+        fs::copy(fixture(ERA5).join(chunk((number + 1) % 31)), source.join(chunk(number))).unwrap();
+    });
+    let gone = store.join(chunk(5));
+    fs::remove_file(&gone).unwrap();
+    let refused = fetch(&source).args(["--repair", "-"]).run_on(&gone.display().to_string()).expect(7);
+    assert!(refused.stderr.contains("another selection or source"), "{}", refused.stderr);
+    assert!(!gone.exists());
+    fetch(&fixture(ERA5)).args(["--repair", "-"]).run_on(&gone.display().to_string()).expect(0);
+    assert_eq!(fs::read(&gone).unwrap(), fs::read(fixture(ERA5).join(chunk(5))).unwrap());
+}
+
+/// A finding that stands for many chunks names none of them.
+#[test]
+fn records_of_damage_that_name_no_object_are_no_success() {
+    let directory = directory();
+    let store = directory.path().join("out.zarr");
+    let fetch = || Tool::hermetic("zfetch").arg(fixture(ERA5)).args(["--json", "--to"]).arg(&store);
+    fetch().run().expect(0);
+    let before = tree(&store);
+    (0..31).for_each(|number| fs::remove_file(store.join(format!("t2m/{number}.0.0"))).unwrap());
+    let findings = Tool::hermetic("zvalidate").arg(&store).arg("--json").run().expect(1).stdout;
+    assert!(findings.contains("no_chunks"), "{findings}");
+    let refused = fetch().args(["--repair", "-"]).run_on(&findings).expect(3);
+    assert!(refused.stderr.contains("no object is named"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("zvalidate --missing"), "{}", refused.stderr);
+    let missing = Tool::hermetic("zvalidate").arg(&store).args(["--missing", "-"]).run().expect(1).stdout;
+    fetch().args(["--repair", "-"]).run_on(&missing).expect(0);
+    assert_eq!(tree(&store), before);
+}
+
+/// What `cache verify` finds is named by its errors.
+#[test]
+fn what_cache_verify_finds_is_fetched_again() {
+    let directory = directory();
+    let cache = directory.path().join("cache");
+    let fetch = Tool::hermetic("zfetch").arg(fixture(ERA5)).args(["--var", "t2m", "--json", "--cache"]).arg(&cache);
+    let store = path_of(&fetch.run().expect(0));
+    let before = tree(&store);
+    damage(&store);
+    let verify = || Tool::hermetic("zfetch").args(["cache", "verify", "--json", "--cache"]).arg(&cache).run();
+    let found = verify().expect(1).stdout;
+    let repair = Tool::hermetic("zfetch").args(["--repair", "-", "--json", "--cache"]).arg(&cache);
+    assert_eq!(repair.run_on(&found).expect(0).summary()["objects"], 3, "{found}");
+    assert_eq!(tree(&store), before);
+    verify().expect(0);
+}

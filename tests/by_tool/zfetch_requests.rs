@@ -121,6 +121,27 @@ fn a_plan_names_what_it_counts() {
     assert!(summary.get("recompress").is_none() && summary["recoded_arrays"] == 0, "{summary}");
 }
 
+/// A coordinate that is cut inside its chunk is read whole and encoded again, which its plan says.
+#[test]
+fn a_plan_says_what_is_recoded() {
+    let directory = directory();
+    let fetch = |more: &[&str]| {
+        let tool =
+            Tool::hermetic("zfetch").arg(fixture("era5-uk-v2.zarr")).args(["--isel", "time=24:48", "-v", "--json"]);
+        tool.args(more).arg("--to").arg(directory.path().join("out.zarr")).run().expect(0)
+    };
+    let plan = fetch(&["-n"]);
+    let done = fetch(&[]);
+    let (planned, summary) = (plan.record("plan", "/time"), done.summary());
+    assert!(plan.summary()["recoded_arrays"] == 1 && summary["recoded"] == 1, "{}", plan.stdout);
+    assert!(planned["objects_copied"] == 0 && planned["objects_recoded"] == 1, "{planned}");
+    assert!(planned["action"] == "recompress" && planned["amplification"] == 31.0, "{planned}");
+    assert_eq!(planned["estimated_bytes"], done.record("fetch", "/time")["bytes"]);
+    let other = plan.record("plan", "/t2m");
+    assert!(other["action"] == "copy" && other["amplification"] == 1.0, "{other}");
+    assert_eq!(plan.summary()["estimated_bytes"], summary["bytes"]);
+}
+
 /// A plain HTTP server cannot list: arrays that are named are found with what describes them.
 #[test]
 fn arrays_are_named_where_nothing_can_be_listed() {

@@ -53,6 +53,10 @@ pub struct WriterFlags {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Continue an unfinished run; begin one that was not begun, and leave a finished one as it is
+    ///
+    /// A finished output must be what the command would write, or the exit code is 7: its metadata, the number of its objects and the
+    /// sizes of those that are copied, the values of its coordinates, and a sample of up to 16 objects of each other array. Over a
+    /// network, up to 64 places of each coordinate are compared, and two objects of each of up to 32 arrays.
     #[arg(long, conflicts_with_all = ["overwrite", "dry_run"])]
     pub resume: bool,
     /// Maximum work lost in a crash: how often finished work is flushed to disk and recorded in the journal

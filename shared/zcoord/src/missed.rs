@@ -1,7 +1,7 @@
 //! What selections that match nothing have missed: over several columns of one dimension, as if they were one.
 
 use crate::labels::label_of;
-use crate::nearest::Nearest;
+use crate::nearest::{Nearest, NearestMethod};
 use crate::number::Number;
 use crate::selection::{Selection, SelectionError};
 use crate::values::Column;
@@ -11,6 +11,7 @@ use crate::values::Column;
 pub struct Missed {
     dimension: String,
     label: String,
+    method: Option<NearestMethod>,
     /// The smallest value, the largest one, and the nearest to the label.
     outline: Column,
 }
@@ -21,12 +22,13 @@ impl Missed {
         let label = selection.label()?.to_owned();
         let mut rows: Vec<usize> = ends(column)?.into();
         rows.extend(Nearest::ANY.row(column, &label));
-        Some(Missed { dimension: selection.dimension.clone(), label, outline: column.gather(&rows) })
+        let (dimension, method) = (selection.dimension.clone(), selection.method());
+        Some(Missed { dimension, label, method, outline: column.gather(&rows) })
     }
 
     /// The one error for all of them; `None` where they are not of one selection, or their columns of different kinds.
     pub fn joined(all: &[Missed]) -> Option<SelectionError> {
-        let Missed { dimension, label, .. } = all.first()?;
+        let Missed { dimension, label, method, .. } = all.first()?;
         if all.iter().any(|other| other.dimension != *dimension || other.label != *label) {
             return None;
         }
@@ -35,7 +37,7 @@ impl Missed {
         let [first, last] = ends(&values)?.map(|row| label_of(&values, row));
         let nearest = Nearest::ANY.row(&values, label).map(|row| label_of(&values, row));
         let available = Some(format!("{first} to {last}"));
-        Some(SelectionError::Empty { dimension: dimension.clone(), available, nearest })
+        Some(SelectionError::Empty { dimension: dimension.clone(), available, nearest, method: *method })
     }
 }
 

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use crate::indices::Indices;
 use crate::labels::{available, labelled};
-use crate::nearest::Nearest;
+use crate::nearest::{Nearest, NearestMethod};
 use crate::values::Column;
 
 /// A selection of one dimension.
@@ -68,6 +68,8 @@ pub enum SelectionError {
         available: Option<String>,
         /// The one that is nearest to the label, if it is one.
         nearest: Option<String>,
+        /// How a label that is no coordinate value was looked for; `None`: it was not.
+        method: Option<NearestMethod>,
     },
     /// Several selections of one dimension have no index in common.
     Disjoint,
@@ -98,8 +100,13 @@ impl SelectionError {
     /// What to do, if it is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            SelectionError::Empty { dimension, nearest: Some(label), .. } => {
-                Some(format!("the nearest is {label}: use --sel {dimension}={label}, or --sel-method nearest"))
+            SelectionError::Empty { dimension, nearest: Some(label), method, .. } => {
+                let or = match method {
+                    None => ", or --sel-method nearest",
+                    Some(NearestMethod::Nearest) => ", or a larger --sel-tolerance",
+                    Some(NearestMethod::Pad | NearestMethod::Backfill) => "",
+                };
+                Some(format!("the nearest is {label}: use --sel {dimension}={label}{or}"))
             }
             SelectionError::Disjoint => Some("use one selection per dimension, such as a,b or a:b".into()),
             _ => None,
@@ -209,9 +216,15 @@ impl Selection {
                 dimension: dimension(),
                 available: coordinate.and_then(available),
                 nearest: coordinate.zip(self.label()).and_then(|(column, label)| Nearest::ANY.label(column, label)),
+                method: self.method(),
             }),
             false => Ok(indices),
         }
+    }
+
+    /// How a label that is no coordinate value is looked for.
+    pub(crate) fn method(&self) -> Option<NearestMethod> {
+        if let By::Near(_, nearest) = &self.by { Some(nearest.method) } else { None }
     }
 
     pub(crate) fn label(&self) -> Option<&str> {

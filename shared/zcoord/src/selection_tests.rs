@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::calendar::Calendar;
+use crate::nearest::Tolerance;
 use crate::time::parse_label;
 use crate::values::{Kind, Values};
 
@@ -154,4 +155,17 @@ fn selections_of_one_dimension_intersect() {
     assert_eq!(select(&both, "x", 10, None), Ok(Indices::stepped(4, 6, 1)));
     assert_eq!(select(&both, "z", 1 << 60, None), Ok(Indices::all(1 << 60)));
     assert_eq!(select(&parse(&["x=0:2", "x=5"]), "x", 10, None), Err(SelectionError::Disjoint));
+}
+
+#[test]
+fn the_hint_names_a_flag_that_was_not_given() {
+    let column = Column::new(Kind::Int(64), Values::I64(vec![500, 850]));
+    let hint = |by: By| {
+        let selection = Selection { dimension: "level".into(), by };
+        selection.resolve(2, Some(&column)).expect_err("no match").hint().expect("a hint")
+    };
+    let near = |method| By::Near("700".into(), Nearest { method, tolerance: Some(Tolerance::Number(10.0)) });
+    assert!(hint(By::Label("700".into())).ends_with("use --sel level=850, or --sel-method nearest"));
+    assert!(hint(near(NearestMethod::Nearest)).ends_with("use --sel level=850, or a larger --sel-tolerance"));
+    assert!(hint(near(NearestMethod::Pad)).ends_with("use --sel level=850"));
 }

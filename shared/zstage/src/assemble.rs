@@ -16,7 +16,7 @@ use crate::encoding::Encoding;
 use crate::objects::Item;
 use crate::options::{ArrivalCheck, OnBadChunk};
 use crate::piece::Piece;
-use crate::read_back::checksum_of;
+use crate::read_back::{at_fault, checksum_of};
 use crate::received::Received;
 use crate::rechunk::source_hash;
 use crate::source_objects::{is_own, other_fill};
@@ -363,7 +363,7 @@ impl<'a> Assembly<'a> {
     fn failed(&self, what: &str) -> Failure {
         Failure::new(Exit::Output, format!("verification failed: {what}"))
             .at(&self.plan.array.path)
-            .hint("the disk or memory of this machine may be faulty")
+            .hint(at_fault(self.task.output(self.plan)))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::array_plan::ArrayPlan;
 use crate::chunk::{decode, encode};
 use crate::objects::Item;
 use crate::piece::Piece;
+use crate::read_back::at_fault;
 use crate::rechunk::source_hash;
 use crate::source_objects::{objects_of, sources_of};
 use crate::task::Task;
@@ -96,7 +97,7 @@ pub fn assemble_texts(
     let (mut encoded, mut workspace) = (Vec::new(), Workspace::default());
     let failed = |what: &str| {
         let failure = Failure::new(Exit::Output, format!("verification failed: {what}")).at(&plan.array.path);
-        failure.hint("the disk or memory of this machine may be faulty")
+        failure.hint(at_fault(task.output(plan)))
     };
     encode(&encoding, &decoded, &mut encoded, plan.threads, &mut workspace)
         .map_err(|error: CodecError| failed(&error.to_string()))?;

@@ -1,114 +1,67 @@
-//! Whether an output that is there already has what a command would write: the documents and the stored objects of every
-//! array. Values are not compared, but for small copied coordinates: batches of one archive differ in little else.
+//! Whether an output that is there already has what a command would write: the documents, the stored objects of every array, and
+//! the sizes of those that are copied. What they hold is compared in `finished_values.rs`.
 
 use parking_lot::Mutex;
-use zarray::{Array, Key, Subset, fill_element, json};
-use zstore::{Store, StoreError};
+use zarray::{Array, Key, Subset, fill_element};
+use zstore::{Stat, Store, StoreError};
 use zwire::{Exit, Failure};
 
 use crate::array_plan::{ArrayPlan, Rechunk};
 use crate::objects::{ItemSource, each_unit, source_of};
 use crate::options::{OnBadChunk, WriteOptions};
 use crate::output_plan::OutputPlan;
-use crate::prepare::Format;
 use crate::rechunk::source_hash;
 use crate::source_objects::{other_fill, sources_of};
+use crate::stored_bytes::copied_from;
 use crate::view::ObjectSource;
 
 /// Of an array with more objects, which of them a rechunked source makes is not worked out.
 const MOST_FLAGS: u64 = 1 << 30;
-
-/// Copied arrays of one dimension with no more decoded bytes are compared.
-const MOST_COMPARED: u64 = 1 << 20;
 
 /// Stored objects: their number, and the sum of the hashes of their keys in the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Stored {
     objects: u64,
     keys: u64,
+    /// The sum of the hashes of the keys and sizes of those that are copies.
+    sizes: u64,
 }
 
 impl Stored {
-    fn add(&mut self, key: &str) {
+    /// Adds an object; of a copy, with its size.
+    fn add(&mut self, key: &str, size: Option<u64>) {
         self.objects += 1;
         self.keys = self.keys.wrapping_add(source_hash(key, None));
+        if let Some(size) = size {
+            self.sizes = self.sizes.wrapping_add(source_hash(key, Some(Stat::new(size, 0))));
+        }
     }
 }
 
-/// Whether a document that is there (the second text) is as good as the one of the plan, by its key.
-type IsSame = dyn Fn(&str, &[u8], &[u8]) -> bool + Sync;
+/// The objects that an output has of an array.
+pub struct Counted {
+    pub objects: u64,
+    /// Whether those that are copied have the sizes that they have in the source.
+    pub has_same_sizes: bool,
+}
 
 impl OutputPlan<'_> {
-    /// Checks that `written` is what this plan writes, whatever attributes it was given since, and counts its objects.
+    /// Checks that `written` has the objects that this plan writes, and counts those of each array.
     ///
     /// # Errors
-    /// [`Exit::Output`] with the first document that is missing or differs, or the first array that lacks objects; as
-    /// [`OutputPlan::prepare`].
-    pub fn check_finished(&self, format: Format, written: &Store, options: &WriteOptions) -> Result<u64, Failure> {
-        self.check_described(format, written)?;
+    /// [`Exit::Output`] with the first array that lacks objects, or has others.
+    pub fn count_finished(&self, written: &Store, options: &WriteOptions) -> Result<Vec<Counted>, Failure> {
         let finished = Finished { plan: self, written, may_lack: options.on_bad_chunk == OnBadChunk::Skip };
         // Where each object is asked for, the threads of the pool do that.
-        let (listed, others): (Vec<_>, Vec<_>) = self.plans.iter().partition(|plan| finished.is_listed(plan));
-        let mut counts = self.pool.map(listed, |plan| finished.check(plan));
-        counts.extend(others.into_iter().map(|plan| finished.check(plan)));
-        counts.into_iter().sum()
+        let numbered = self.plans.iter().enumerate();
+        let (listed, others): (Vec<_>, Vec<_>) = numbered.partition(|(_, plan)| finished.is_listed(plan));
+        let count = |(number, plan): (usize, &ArrayPlan)| finished.check(plan).map(|counted| (number, counted));
+        let mut counts = self.pool.map(listed, count);
+        counts.extend(others.into_iter().map(count));
+        let mut counts = counts.into_iter().collect::<Result<Vec<_>, _>>()?;
+        counts.sort_by_key(|(number, _)| *number);
+        Ok(counts.into_iter().map(|(_, counted)| counted).collect())
     }
-
-    /// Checks that `written` has the documents of this plan, whatever attributes they were given since.
-    ///
-    /// # Errors
-    /// As [`OutputPlan::check_finished`].
-    pub fn check_described(&self, format: Format, written: &Store) -> Result<(), Failure> {
-        let is_same = |key: &str, found: &[u8], text: &[u8]| is_only_attributes(key) || describe_alike(found, text);
-        self.compare_documents(format, written, &is_same)
-    }
-
-    /// Checks that `written` has exactly the documents of this plan, attributes as well: they say what the values mean.
-    ///
-    /// # Errors
-    /// As [`OutputPlan::check_finished`].
-    pub fn check_written(&self, format: Format, written: &Store) -> Result<(), Failure> {
-        let is_same = |_: &str, found: &[u8], text: &[u8]| {
-            found == text || json::parse(found).is_ok_and(|found| json::parse(text).is_ok_and(|text| found == text))
-        };
-        self.compare_documents(format, written, &is_same)
-    }
-
-    fn compare_documents(&self, format: Format, written: &Store, is_same: &IsSame) -> Result<(), Failure> {
-        let is_same = |key: &str, text: &[u8]| -> Result<bool, StoreError> {
-            let mut found = Vec::new();
-            let is_there = written.get(key, &mut found)?.is_some();
-            Ok((is_there || is_only_attributes(key)) && is_same(key, &found, text))
-        };
-        let compared = self.documents(format).write(&self.pool, &|key, text| match is_same(key, text)? {
-            true => Ok(()),
-            false => Err(Failure::new(
-                Exit::Output,
-                "the output exists, and was not written by this command from this source",
-            )
-            .at(written.place(key))
-            .hint("use another output, or --overwrite to replace it")),
-        });
-        compared.map(drop)
-    }
-}
-
-/// Whether a document holds attributes, or copies of other documents with their attributes.
-fn is_only_attributes(key: &str) -> bool {
-    matches!(key.rsplit('/').next(), Some(".zattrs" | ".zmetadata"))
-}
-
-/// Whether two documents describe the same node but for its attributes. A program that changes these reprints the document.
-fn describe_alike(one: &[u8], other: &[u8]) -> bool {
-    let node = |text: &[u8]| {
-        let mut document = json::parse(text).ok()?;
-        let members = document.as_object_mut()?;
-        for name in ["attributes", "consolidated_metadata"] {
-            members.remove(name);
-        }
-        Some(document)
-    };
-    one == other || node(one).is_some_and(|one| node(other) == Some(one))
 }
 
 struct Finished<'a> {
@@ -120,40 +73,27 @@ struct Finished<'a> {
 
 impl Finished<'_> {
     /// Compares the objects of an array with those that its source makes, and counts them.
-    fn check(&self, plan: &ArrayPlan) -> Result<u64, Failure> {
+    fn check(&self, plan: &ArrayPlan) -> Result<Counted, Failure> {
         let found = self.found(plan)?;
+        let counted = |has_same_sizes| Ok(Counted { objects: found.objects, has_same_sizes });
         let lacks = match self.expected(plan)? {
             None if found.objects == 0 && self.has_source(plan)? => "all its objects are missing".to_owned(),
-            None => return Ok(found.objects),
-            Some(expected) if found == expected && self.is_same(plan)? => return Ok(found.objects),
-            Some(expected) if found.objects < expected.objects => match self.may_lack {
-                true => return Ok(found.objects),
-                false => {
-                    format!("{} of its {} objects are missing", expected.objects - found.objects, expected.objects)
+            None => return counted(true),
+            Some(expected) if (found.objects, found.keys) == (expected.objects, expected.keys) => {
+                return counted(found.sizes == expected.sizes);
+            }
+            Some(expected) if found.objects < expected.objects => {
+                match (self.may_lack, expected.objects - found.objects) {
+                    (true, _) => return counted(true),
+                    (false, 1) => format!("1 of its {} objects is missing", expected.objects),
+                    (false, missing) => format!("{missing} of its {} objects are missing", expected.objects),
                 }
-            },
+            }
             Some(_) => "its objects are not those of the source".to_owned(),
         };
         Err(Failure::new(Exit::Output, format!("the output exists, but {lacks}"))
             .at(self.written.place(plan.array.key_prefix()))
             .hint("use --overwrite to write it again"))
-    }
-
-    /// Whether a small copied coordinate has the bytes of the source; others are not compared.
-    fn is_same(&self, plan: &ArrayPlan) -> Result<bool, StoreError> {
-        let is_copied = plan.encoding().is_none() && plan.view.is_whole() && plan.array.shape.len() == 1;
-        let is_small = plan.array.uncompressed_bytes().is_some_and(|bytes| bytes <= MOST_COMPARED);
-        let Some(grid) = plan.array.numbered().filter(|_| is_copied && is_small) else { return Ok(true) };
-        for unit in 0..grid.len() {
-            let key = plan.array.key(&plan.array.keys.encode(&grid.index(unit)));
-            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-            let there = self.plan.store().get(&key, &mut theirs)?.is_some();
-            let here = self.written.get(&plan.new_key(&key, Some(unit)), &mut ours)?.is_some();
-            if there && here && ours != theirs {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Whether the source is listed, and not asked for each object.
@@ -169,11 +109,16 @@ impl Finished<'_> {
         };
         let keys = plan.new_keys.clone().unwrap_or_else(|| plan.array.keys.clone());
         let output = Array { grid, keys, ..plan.array.clone() };
+        // Of a whole array, all objects are copies, or none is.
+        let is_copy = |key: &str| match plan.view.is_whole() {
+            true => plan.encoding().is_none(),
+            false => plan.unit_of(key).and_then(|unit| copied_from(plan, unit)).is_some(),
+        };
         let mut found = Stored::default();
         for object in self.written.list(output.key_prefix())? {
-            let key = object?.key;
-            if matches!(output.key_kind(&key), Key::Chunk(_)) {
-                found.add(&key);
+            let object = object?;
+            if matches!(output.key_kind(&object.key), Key::Chunk(_)) {
+                found.add(&object.key, is_copy(&object.key).then_some(object.stat.size));
             }
         }
         Ok(found)
@@ -195,7 +140,8 @@ impl Finished<'_> {
     /// Each source object makes one.
     fn listed(&self, plan: &ArrayPlan) -> Result<Stored, Failure> {
         let mut expected = Stored::default();
-        self.each_source(plan, |key, unit| expected.add(&plan.new_key(key, unit)))?;
+        let is_copy = plan.encoding().is_none();
+        self.each_source(plan, |key, unit, size| expected.add(&plan.new_key(key, unit), is_copy.then_some(size)))?;
         Ok(expected)
     }
 
@@ -205,7 +151,7 @@ impl Finished<'_> {
         let (Some(source), Some(objects)) = (plan.array.numbered(), objects) else { return Ok(None) };
         let whole = Subset::whole(&plan.array.shape);
         let mut are_made = vec![false; objects.len() as usize];
-        self.each_source(plan, |_, unit| {
+        self.each_source(plan, |_, unit, _| {
             let chunk = unit.and_then(|unit| source.chunk(&source.index(unit)).intersection(&whole));
             let Some(touched) = chunk.map(|chunk| objects.touched(&chunk)) else { return };
             for member in 0..touched.elements() {
@@ -214,7 +160,7 @@ impl Finished<'_> {
         })?;
         let mut expected = Stored::default();
         let made = are_made.iter().enumerate().filter(|(_, is_made)| **is_made);
-        made.for_each(|(number, _)| expected.add(&plan.output_key(&objects.index(number as u64))));
+        made.for_each(|(number, _)| expected.add(&plan.output_key(&objects.index(number as u64)), None));
         Ok(Some(expected))
     }
 
@@ -223,47 +169,54 @@ impl Finished<'_> {
         let expected = Mutex::new(Stored::default());
         let Some(grid) = plan.array.numbered() else { return Ok(Stored::default()) };
         each_unit(&self.plan.pool, plan.units(), |unit| {
-            if self.is_made(plan, unit)? {
-                expected.lock().add(&plan.output_key(&plan.index(grid, unit)));
+            if let Some(size) = self.made(plan, unit)? {
+                expected.lock().add(&plan.output_key(&plan.index(grid, unit)), size);
             }
             Ok(())
         })?;
         Ok(expected.into_inner())
     }
 
-    fn is_made(&self, plan: &ArrayPlan, unit: u64) -> Result<bool, StoreError> {
-        let has = |store: usize, key: &str| Ok(self.plan.stores[store].stat(key)?.is_some());
-        match source_of(plan, unit) {
-            None => Ok(false),
-            Some((key, ItemSource::Own)) => has(0, &key),
+    /// The object `unit`, if its sources are there; of one that is copied, with its size.
+    fn made(&self, plan: &ArrayPlan, unit: u64) -> Result<Option<Option<u64>>, StoreError> {
+        let stat = |store: usize, key: &str| self.plan.stores[store].stat(key);
+        if let Some((store, key)) = copied_from(plan, unit) {
+            return Ok(stat(store, &key)?.map(|stat| Some(stat.size)));
+        }
+        let has = |store: usize, key: &str| -> Result<bool, StoreError> { Ok(stat(store, key)?.is_some()) };
+        let is_made = match source_of(plan, unit) {
+            None => false,
+            Some((key, ItemSource::Own)) => has(0, &key)?,
             Some((key, ItemSource::View(ObjectSource::Object { piece, .. }))) => {
-                has(plan.view.piece(piece).store, &key)
+                has(plan.view.piece(piece).store, &key)?
             }
-            Some((_, ItemSource::View(ObjectSource::Regions(regions)))) if writes_fill(plan, &regions) => Ok(true),
+            Some((_, ItemSource::View(ObjectSource::Regions(regions)))) if writes_fill(plan, &regions) => true,
             Some((_, ItemSource::View(ObjectSource::Regions(regions)))) => {
                 let mut found = sources_of(plan, &regions).into_iter().map(|(store, key)| has(store, &key));
-                found.find(|found| !matches!(found, Ok(false))).unwrap_or(Ok(false))
+                found.find(|found| !matches!(found, Ok(false))).unwrap_or(Ok(false))?
             }
-        }
+        };
+        Ok(is_made.then_some(None))
     }
 
     /// Whether the source has any object of an array.
     fn has_source(&self, plan: &ArrayPlan) -> Result<bool, Failure> {
         if self.is_listed(plan) {
             let mut has = false;
-            self.each_source(plan, |_, _| has = true)?;
+            self.each_source(plan, |_, _, _| has = true)?;
             return Ok(has);
         }
         let units = if plan.array.numbered().is_some() { plan.units() } else { 0 };
-        let made = (0..units).map(|unit| self.is_made(plan, unit)).find(|made| !matches!(made, Ok(false)));
-        Ok(made.unwrap_or(Ok(false))?)
+        let made = (0..units).map(|unit| self.made(plan, unit)).find(|made| !matches!(made, Ok(None)));
+        Ok(made.transpose()?.flatten().is_some())
     }
 
-    fn each_source(&self, plan: &ArrayPlan, mut see: impl FnMut(&str, Option<u64>)) -> Result<(), Failure> {
+    /// Shows the key, the number and the size of each source object.
+    fn each_source(&self, plan: &ArrayPlan, mut see: impl FnMut(&str, Option<u64>, u64)) -> Result<(), Failure> {
         for object in self.plan.store().list(plan.array.key_prefix())? {
-            let key = object?.key;
-            if let Key::Chunk(unit) = plan.array.key_kind(&key) {
-                see(&key, unit);
+            let object = object?;
+            if let Key::Chunk(unit) = plan.array.key_kind(&object.key) {
+                see(&object.key, unit, object.stat.size);
             }
         }
         Ok(())
@@ -280,20 +233,4 @@ fn writes_fill(plan: &ArrayPlan, regions: &[(usize, Subset)]) -> bool {
 fn has_shards(plan: &ArrayPlan) -> bool {
     let is_sharded = |array: &Array| array.chain.sharding.is_some();
     is_sharded(&plan.array) || plan.view.pieces().any(|piece| is_sharded(&piece.array))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn attributes_are_not_compared_and_all_else_is() {
-        let document = br#"{"shape":[1],"fill_value":NaN,"attributes":{"a":1}}"#;
-        let printed = b"{\n  \"shape\": [1], \"fill_value\": NaN, \"attributes\": {}, \"consolidated_metadata\": null}";
-        assert!(describe_alike(document, document) && describe_alike(document, printed));
-        for other in [&br#"{"shape":[2],"fill_value":NaN}"#[..], br#"{"shape":[1],"fill_value":0}"#, b"[]", b"{"] {
-            assert!(!describe_alike(document, other), "{}", String::from_utf8_lossy(other));
-        }
-        assert!(describe_alike(b"{", b"{"), "what is no JSON is compared as text");
-    }
 }

@@ -17,7 +17,7 @@ use crate::memory::COPY_PIECE;
 use crate::objects::Item;
 use crate::options::ArrivalCheck;
 use crate::piece::Piece;
-use crate::read_back::checksum_of;
+use crate::read_back::{at_fault, checksum_of};
 use crate::received::Arrivals;
 use crate::rechunk::source_hash;
 use crate::source_objects::is_own;
@@ -225,7 +225,7 @@ impl<'a> Gathering<'a> {
         if verify && checksum_of(self.task.output(self.plan), &self.key, &mut scratch.stored)? != Some(crc32c) {
             return Err(Failure::new(Exit::Output, "verification failed: the stored bytes differ from those copied")
                 .at(self.task.output(self.plan).place(&self.key))
-                .hint("the disk or memory of this machine may be faulty"));
+                .hint(at_fault(self.task.output(self.plan))));
         }
         let checked = match self.task.options.arrival {
             ArrivalCheck::None => None,

@@ -277,6 +277,7 @@ impl<'a> OutputPlan<'a> {
             ("uncompressed_bytes_recoded", |record| record.uncompressed_bytes_recoded),
         ];
         let mut sums: [Option<u64>; 3] = [None; 3];
+        let mut encoded = 0;
         for plan in &self.plans {
             let mut record = plan.record(&name);
             // Of a part, those of the whole array say nothing.
@@ -289,6 +290,8 @@ impl<'a> OutputPlan<'a> {
                 record.bytes_to_read = Some((regions.stats.read_bytes as f64 * ratio / ASSUMED_RATIO) as u64);
             }
             complete(plan, &mut record);
+            // What is copied as a whole may be cut inside some chunks.
+            encoded += u64::from(!matches!(plan.action, Action::Copy(_)) || record.action == "recompress");
             for (sum, (_, of)) in sums.iter_mut().zip(&parts) {
                 *sum = of(&record).map_or(*sum, |bytes| Some(sum.unwrap_or(0).saturating_add(bytes)));
             }
@@ -303,7 +306,7 @@ impl<'a> OutputPlan<'a> {
         };
         let totals = [
             ("arrays", self.plans.len() as u64),
-            (encoded_again, self.plans.iter().filter(|plan| !matches!(plan.action, Action::Copy(_))).count() as u64),
+            (encoded_again, encoded),
             ("objects_expected", sum(|plan| plan.array.numbered().map(|_| plan.objects_expected()))),
             ("uncompressed_bytes", sum(ArrayPlan::uncompressed_bytes)),
             ("jobs", jobs),

@@ -5,6 +5,14 @@ use zstore::{ByteRange, Store, StoreError};
 
 use crate::memory::COPY_PIECE;
 
+/// What may be at fault where an output does not hold what was written.
+pub fn at_fault(output: &Store) -> &'static str {
+    match output.is_remote() {
+        true => "the object store returned other bytes than it was sent; run the command again with --resume",
+        false => "the disk or memory of this machine may be faulty",
+    }
+}
+
 /// CRC-32C of an object; `None` if there is none.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ use crate::chunk::{decode, encode};
 use crate::journal::{Done, Entry};
 use crate::memory::COPY_PIECE;
 use crate::options::{OnBadChunk, Verify};
+use crate::read_back::at_fault;
 use crate::rechunk::{Coders, Engine, ObjectSink, OnBad, RechunkPlan, RegionOutcome, Scratch, ShardSink};
 use crate::report::Report;
 use crate::stats::Stats;
@@ -249,7 +250,7 @@ impl StoreSink<'_> {
     fn verify_failure(&self, key: &str) -> Failure {
         Failure::new(Exit::Output, "verification failed: the stored bytes differ from those written")
             .at(self.output.place(key))
-            .hint("the disk or memory of this machine may be faulty")
+            .hint(at_fault(self.output))
     }
 }
 

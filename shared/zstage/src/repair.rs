@@ -36,11 +36,12 @@ pub struct Repaired {
 }
 
 /// Writes the objects `keys` of the finished `output` again, from `source`. Each replaces the old one only once it is there and
-/// verified; one with other bytes than before only with [`OnChange::Refetch`](crate::OnChange). The new entries of the journal are added to the one that was kept (`WriteOptions::keep_journal`).
+/// verified; one with other bytes than before only with [`OnChange::Refetch`](crate::OnChange). The new entries of the journal are added
+/// to the one that was kept (`WriteOptions::keep_journal`).
 ///
 /// # Errors
-/// [`Exit::Output`] if `output` is not what this command writes from the source as it is now; keys that are no objects of it are failed
-/// items.
+/// [`Exit::Output`] if `output` is not what this command writes from the source as it is now, or has other coordinates; keys that are no
+/// objects of it are failed items.
 pub fn repair<W: Writer>(
     tool: &W,
     (source, output): (&Target, &Location),
@@ -60,6 +61,11 @@ pub fn repair<W: Writer>(
         Err(outcome) => return Ok(Repaired { outcome, written: Vec::new(), refused: Vec::new(), unknown: 0 }),
     };
     plan.check_written(run.format(&body), &written)?;
+    let damaged = keys.iter().map(String::as_str).collect();
+    plan.check_repairable(&written, options, &damaged).map_err(|failure| match failure.exit {
+        Exit::Output => failure.hint("use the command that fetched it, with the same source and selection"),
+        _ => failure,
+    })?;
     let (units, failures) = plan.units_of(keys, &written);
     failures.iter().try_for_each(|failure| progress.item_failed(failure))?;
     let chosen: HashSet<ObjectId> = plan.chosen(&units).collect();

@@ -9,6 +9,7 @@ use zwire::{Exit, Failure, PlanRecord, human_counted};
 use crate::array_plan::ArrayPlan;
 use crate::command::Command;
 use crate::enclosing::enclosing_copies;
+use crate::finished_values::Decided;
 use crate::lock::Claim;
 use crate::options::{Begin, OnBadChunk, WriteOptions};
 use crate::outcome::{Outcome, Summary};
@@ -81,11 +82,10 @@ impl<W: Writer> Run<'_, W> {
             Ok(plan) => {
                 let written = Store::open_at(output, &self.options.store)?;
                 self.tool.check_finished(&body, &written)?;
-                let objects = plan.check_finished(self.format(&body), &written, self.options)?;
-                let arrays = human_counted(plan.plans.len() as u64, "array");
-                let objects = human_counted(objects, "stored object");
-                let compared = format!(": the metadata of {arrays} and {objects} compared, values not");
-                Ok(self.complete(output, &compared))
+                let decided = |plan: &ArrayPlan| self.tool.decided(&body, plan);
+                let decided: Option<&Decided> = if W::COMPARES_VALUES { Some(&decided) } else { None };
+                let matched = plan.check_finished(self.format(&body), &written, self.options, decided)?;
+                Ok(self.complete(output, &format!(": {}", matched.describe(plan.plans.len()))))
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::large::LargeObjects;
 use crate::objects::Item;
 use crate::options::{ArrivalCheck, OnBadChunk};
 use crate::placement::Placement;
+use crate::read_back::at_fault;
 use crate::received::Arrivals;
 use crate::seconds::Seconds;
 use crate::stats::Stats;
@@ -291,6 +292,6 @@ impl Job<'_> {
     pub fn verify_failure(&self, what: &str) -> Failure {
         Failure::new(Exit::Output, format!("verification failed: {what}"))
             .at(self.output.place(&self.output_key()))
-            .hint("the disk or memory of this machine may be faulty")
+            .hint(at_fault(self.output))
     }
 }

@@ -186,10 +186,7 @@ impl View {
     pub fn under(&self, output: &Grid, index: &[u64]) -> ObjectSource {
         let clipped = output.chunk(index).intersection(&Subset::whole(output.shape()));
         let Some(object) = clipped else { return ObjectSource::Regions(Vec::new()) };
-        let regions: Vec<(usize, Subset)> = self
-            .touched(&object)
-            .filter_map(|number| Some((number, self.piece(number).placed().intersection(&object)?)))
-            .collect();
+        let regions = self.regions_of(&object);
         match regions.as_slice() {
             [(number, region)] if *region == object => match self.object(*number, output, index) {
                 Some(index) => ObjectSource::Object { piece: *number, index },
@@ -197,6 +194,12 @@ impl View {
             },
             _ => ObjectSource::Regions(regions),
         }
+    }
+
+    /// The parts of a box of the output that the pieces fill, in output indices; none of a whole array.
+    pub fn regions_of(&self, part: &Subset) -> Vec<(usize, Subset)> {
+        let region = |number| Some((number, self.piece(number).placed().intersection(part)?));
+        self.touched(part).filter_map(region).collect()
     }
 
     /// The stored object of a piece that is the output object `index`.

@@ -1,5 +1,7 @@
 //! What a tool adds to the common writer, whose job is in `run.rs`.
 
+use std::ops::Range;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zarray::{Array, Pool, ZarrFormat};
@@ -36,6 +38,9 @@ pub trait Writer: Sync {
 
     /// The flag that writes to the source itself.
     const IN_PLACE_FLAG: &'static str = "--in-place";
+
+    /// Whether the values of a finished output are compared with those of the source. Where these are computed, the output says from what.
+    const COMPARES_VALUES: bool = true;
 
     /// Names or paths of the arrays that are wanted, if they are named, or those that were `planned`: a server may not be able to list
     /// what there is.
@@ -124,6 +129,12 @@ pub trait Writer: Sync {
     /// [`Exit::Output`](zwire::Exit::Output) with what differs.
     fn check_finished(&self, _body: &Self::Body, _written: &Store) -> Result<(), Failure> {
         Ok(())
+    }
+
+    /// The indices of a plan along its joined dimension at which sources differ, so that a choice between them decided: a finished output
+    /// is compared there in full.
+    fn decided(&self, _body: &Self::Body, _plan: &ArrayPlan) -> Vec<Range<u64>> {
+        Vec::new()
     }
 
     /// Changes stored objects of an output, once all are written and before it is published. Can be repeated.

@@ -50,6 +50,28 @@ fn the_26_duplicates_of_22_batches() {
     assert_eq!(zdedup(&[output], &[]).expect(0).summary()["duplicates"], 0);
 }
 
+/// A finished output holds the values of one choice, and is not complete for another.
+#[test]
+fn a_finished_output_of_another_choice_is_not_complete() {
+    let changed = Batch { offset: 0.5, ..Batch::of(2..5) };
+    let (directory, paths) = batches(&[Batch::of(0..4), changed]);
+    let output = directory.path().join("all.zarr");
+    let target = output.to_str().unwrap();
+    let run = |flags: &[&str]| zdedup(&paths, &[flags, &["--sort", "-o", target]].concat());
+    for more in [&[][..], &["--compare", "none"], &["--chunks", "file_id=3"]] {
+        let with = |flags: &[&'static str]| [flags, more].concat();
+        run(&with(&["--keep", "first", "--overwrite"])).expect(0);
+        let again = run(&with(&["--keep", "first", "--resume"])).expect(0);
+        assert!(again.stderr.contains("already complete"), "{}", again.stderr);
+        run(&with(&["--overlap", "retain", "--resume"])).expect(0);
+        for other in [&["--keep", "last"][..], &["--prefer", "batch_01*"]] {
+            let refused = run(&[&with(other)[..], &["--resume"]].concat()).expect(7);
+            assert!(refused.stderr.contains("another choice between values that differ"), "{}", refused.stderr);
+            assert!(refused.stderr.contains("t2m/"), "{}", refused.stderr);
+        }
+    }
+}
+
 #[test]
 fn conflicts_are_located_and_stop_the_run() {
     let changed = Batch { offset: 0.5, ..Batch::of(2..5) };

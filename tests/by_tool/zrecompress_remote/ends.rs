@@ -199,6 +199,6 @@ fn a_finished_output_without_a_chunk_is_not_complete() {
         assert!(complete.stderr.contains("already complete"), "{}", complete.stderr);
         fs::remove_file(cloud.path(name).join("u10/9.0.0")).unwrap();
         let outcome = resume().expect(7);
-        assert!(outcome.stderr.contains(&format!("1 of its {CHUNKS} objects are missing")), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(&format!("1 of its {CHUNKS} objects is missing")), "{}", outcome.stderr);
     }
 }

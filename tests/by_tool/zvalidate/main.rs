@@ -4,8 +4,8 @@
 mod across;
 mod expectations;
 mod faults;
-mod filters;
 mod fills;
+mod filters;
 mod flags;
 mod lessons;
 mod lists;

@@ -180,6 +180,8 @@ impl Writer for Output {
 
     const SELECTS: bool = true;
 
+    const COMPARES_VALUES: bool = false;
+
     const OUTPUT_FLAG: &'static str = "-o ";
 
     fn open(&self, _: &Target, planned: Option<&Body>, _: &StoreOptions) -> Result<Store, Failure> {

@@ -1,6 +1,7 @@
 //! What `zdedup` adds to the common writer: a join of all batches, and the record of each array.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,6 +34,8 @@ pub struct Concat<'a> {
     groups: Option<Vec<GroupRuns>>,
     /// The coordinate of the store that is appended to, as the choice was made from it.
     before: Option<&'a Column>,
+    /// Where in the output the choice decides, for each group.
+    decided: Vec<Vec<Range<u64>>>,
     /// The coordinate of the first store.
     coordinate: Mutex<Option<Array>>,
     /// The batches of each group.
@@ -50,11 +53,17 @@ impl<'a> Concat<'a> {
             options,
             groups,
             before,
+            decided: Vec::new(),
             coordinate: Mutex::default(),
             aligned: Mutex::default(),
             fitting: Mutex::default(),
             copied: AtomicU64::new(0),
         }
+    }
+
+    /// The same, with the indices of the output of each group whose data differ between batches.
+    pub fn with_decided(self, decided: Vec<Vec<Range<u64>>>) -> Concat<'a> {
+        Concat { decided, ..self }
     }
 
     /// Bytes that values which are compared may take.
@@ -408,6 +417,11 @@ impl Writer for Concat<'_> {
         // Plans have no attributes, by which times are read.
         let array = Array { attributes: coordinate.attributes, ..plan.array.clone() };
         body.check_coordinate(&array, written, pool, self.memory())
+    }
+
+    fn decided(&self, body: &Body, plan: &ArrayPlan) -> Vec<Range<u64>> {
+        let group = body.groups.iter().position(|group| group.batches.contains(&plan.origin)).unwrap_or(0);
+        self.decided.get(group).cloned().unwrap_or_default()
     }
 
     fn attributes<'b>(&self, body: &'b Body) -> &'b Attributes {

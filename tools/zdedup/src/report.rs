@@ -35,11 +35,11 @@ struct Data {
 
 impl Report<'_> {
     /// Compares the data of duplicates, and emits everything but the batches. Returns the totals, and the numbers of the duplicates whose
-    /// data conflict.
+    /// data conflict, and of those whose data were not compared.
     ///
     /// # Errors
     /// A batch cannot be opened; the output cannot be written.
-    pub fn emit(&self, session: &mut Session) -> Result<(DedupSummary, BTreeSet<usize>), Failure> {
+    pub fn emit(&self, session: &mut Session) -> Result<(DedupSummary, BTreeSet<usize>, BTreeSet<usize>), Failure> {
         let mut summary = DedupSummary {
             batches: self.batches.len() as u64,
             dim: self.dim.to_owned(),
@@ -49,14 +49,16 @@ impl Report<'_> {
             ..DedupSummary::default()
         };
         let data = if self.options.compares { Some(self.compare(session)?) } else { None };
-        let mut conflicting = BTreeSet::new();
+        let (mut conflicting, mut not_compared) = (BTreeSet::new(), BTreeSet::new());
         for (number, rows) in self.duplicates.values().enumerate() {
             let data = data.as_ref().map(|data| data[number]);
             if data.is_some_and(|data| data.conflicting > 0) {
                 conflicting.insert(number);
             }
             summary.identical += u64::from(data.is_some_and(|data| data.conflicting == 0 && !data.unknown));
-            summary.not_compared += u64::from(data.is_none_or(|data| data.conflicting == 0 && data.unknown));
+            if data.is_none_or(|data| data.conflicting == 0 && data.unknown) {
+                not_compared.insert(number);
+            }
             session.out.emit(&self.duplicate(rows, data))?;
         }
         for found in faults(self.coordinate, self.sorted) {
@@ -83,7 +85,8 @@ impl Report<'_> {
             })))?;
         }
         summary.conflicting = conflicting.len() as u64;
-        Ok((summary, conflicting))
+        summary.not_compared = not_compared.len() as u64;
+        Ok((summary, conflicting, not_compared))
     }
 
     /// Compares the data of duplicates; returns the numbers of those whose data conflict, and of those that could not be compared.

@@ -156,6 +156,7 @@ impl Args {
         let kept = first.map_or(0, |first| first.rows().len() as u64);
         let groups = surveys.iter().map(GroupRuns::of).collect();
         let concat = Concat::new(options, Some(groups), before.filter(|_| options.appends));
+        let concat = concat.with_decided(surveys.iter().map(Survey::decided).collect());
         let command = self.command(targets, target)?;
         let outcome = zstage::run(&concat, &command, &options.write, &session.listener())?;
         summary.concat = totals_of(&outcome, &concat, Some(kept));

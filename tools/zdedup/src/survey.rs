@@ -1,5 +1,8 @@
 //! What is found in batches with the same variables: duplicates, the result of their comparison, and which rows are kept.
 
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
+
 use zcli::Session;
 use zwire::{DedupSummary, Failure};
 
@@ -19,6 +22,8 @@ pub struct Survey {
     pub coordinate: Coordinate,
     sorted: Vec<usize>,
     duplicates: Duplicates,
+    /// The numbers of the duplicates whose data are not known to be identical.
+    differing: BTreeSet<usize>,
     /// The rows that are kept, in the order of the output, or why that is not decided.
     pub kept: Result<Vec<usize>, Failure>,
     /// The rows in the order of the group that this one is merged with.
@@ -49,12 +54,14 @@ impl Survey {
             coordinate,
             sorted,
             duplicates,
+            differing: BTreeSet::new(),
             kept: Ok(Vec::new()),
             order: None,
             summary: DedupSummary::default(),
         };
-        let (summary, conflicting) = survey.report_of(&batches, options, dim, crop).emit(session)?;
+        let (summary, conflicting, not_compared) = survey.report_of(&batches, options, dim, crop).emit(session)?;
         let kept = choose(&survey.coordinate, &survey.duplicates, &conflicting, &options.rule, &names);
+        survey.differing = &conflicting | &not_compared;
         survey.kept = match options.sorts {
             true => kept.map(|rows| by_value(&survey.coordinate, rows)),
             false => kept,
@@ -84,6 +91,21 @@ impl Survey {
             self.sorted.chunk_by(is_same).filter_map(|rows| rows.first().copied()).collect()
         };
         self.kept.clone().unwrap_or_else(|_| firsts())
+    }
+
+    /// Where in the output the values are whose data differ between batches, so that the choice decides which it holds.
+    pub fn decided(&self) -> Vec<Range<u64>> {
+        let differing: HashSet<usize> =
+            self.differing.iter().flat_map(|number| self.duplicates.value(*number)).copied().collect();
+        let rows = self.order.clone().unwrap_or_else(|| self.rows());
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for at in (0u64..).zip(&rows).filter(|(_, row)| differing.contains(*row)).map(|(at, _)| at) {
+            match ranges.last_mut().filter(|last| last.end == at) {
+                Some(last) => last.end += 1,
+                None => ranges.push(at..at + 1),
+            }
+        }
+        ranges
     }
 
     fn report_of<'a>(&'a self, batches: &'a [Batch], options: &'a Options, dim: &'a str, crop: &'a Crop) -> Report<'a> {

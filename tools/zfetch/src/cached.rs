@@ -196,12 +196,15 @@ impl Job<'_> {
         let again = WriteOptions { resume: false, begin: Begin::Overwrite, ..write.clone() };
         // What an earlier run has begun is continued, unless the source has changed since in a way that does not allow it.
         let is_begun = !dry_run && entry.is_begun(old);
-        let first = if is_begun && options.write.begin.replaces() { &again } else { &write };
+        let is_replaced = is_begun && options.write.begin.replaces();
+        // An earlier run was killed when all was published but the marker: of which state of the source it is, nobody knows.
+        let is_unmarked = !dry_run && !is_begun && path.exists();
+        let first = if is_replaced || is_unmarked { &again } else { &write };
         let outcome = match zstage::run(&fetch, &command, first, self.progress) {
             Err(failure) if is_begun && failure.exit == Exit::Usage && first.resume => {
                 zstage::run(&fetch, &command, &again, self.progress)
             }
-            // An earlier run was killed when all was published but the marker: of which state of the source it is, nobody knows.
+            // Another process has published it in the meantime.
             Ok(outcome) if !dry_run && matches!(outcome.summary, Summary::Complete { .. }) => {
                 zstage::run(&fetch, &command, &again, self.progress)
             }

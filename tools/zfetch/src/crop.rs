@@ -12,6 +12,7 @@ use zwire::Failure;
 
 use crate::axes::Axes;
 use crate::mirror::Mirror;
+use crate::recoded::{Reads, reads};
 
 /// The part of the source that is fetched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -69,10 +70,27 @@ impl Crop {
         self.arrays.keys().cloned().collect()
     }
 
-    /// Decoded bytes of an array that are fetched for each byte that was asked for.
-    pub fn amplification(&self, array: &str) -> f64 {
-        let ratio = self.bytes.get(array).and_then(|(wanted, all)| zwire::ratio(*all, *wanted));
-        ratio.unwrap_or(1.0)
+    /// Decoded bytes of an array that are read for each byte that was asked for.
+    pub fn amplification(&self, plan: &ArrayPlan) -> f64 {
+        let known = self.bytes.get(&plan.array.path).copied();
+        let (wanted, fetched) = known.or(plan.uncompressed_bytes().map(|all| (all, all))).unwrap_or((1, 1));
+        let read = self.reads(plan).map_or(fetched, |reads| bytes_of(&plan.array, reads.elements));
+        zwire::ratio(read, wanted).unwrap_or(1.0)
+    }
+
+    /// What is read of an array that is cut inside its chunks; `None` of others, whose chunks are copied.
+    pub fn reads(&self, plan: &ArrayPlan) -> Option<Reads> {
+        if self.sets.contains_key(&plan.array.path) || plan.view.is_empty() {
+            return None;
+        }
+        let ranges = self.ranges(self.arrays.get(&plan.array.path)?);
+        let source = plan.view.piece(0);
+        let grid = source.array.numbered().filter(|_| !self.is_aligned(&source.array, &ranges))?;
+        Some(reads(&ranges, &source.array.shape, grid.chunk_shape()))
+    }
+
+    fn ranges(&self, own: &[usize]) -> Vec<Vec<Range<u64>>> {
+        own.iter().map(|axis| self.axes[*axis].clone()).collect()
     }
 
     /// What is fetched of an array; `None` if it is left out.
@@ -81,7 +99,7 @@ impl Crop {
     /// A part of an array whose chunk grid is not regular.
     pub fn plan(&self, array: Array) -> Result<Option<ArrayPlan>, Failure> {
         let Some(own) = self.arrays.get(&array.path) else { return Ok(None) };
-        let ranges: Vec<Vec<Range<u64>>> = own.iter().map(|axis| self.axes[*axis].clone()).collect();
+        let ranges = self.ranges(own);
         if let Some(chunks) = self.sets.get(&array.path).and_then(|set| self.chunks.get(*set)) {
             let array = Arc::new(array);
             return Ok(Some(ArrayPlan::of_view(&array, View::chunks(0, &array, Arc::clone(chunks)), COPY)));
@@ -125,6 +143,10 @@ mod shared {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Arc<ChunkSet>>, D::Error> {
         Ok(Vec::<ChunkSet>::deserialize(deserializer)?.into_iter().map(Arc::new).collect())
     }
+}
+
+fn bytes_of(array: &Array, elements: u64) -> u64 {
+    elements.saturating_mul(array.itemsize.unwrap_or(1))
 }
 
 fn are_aligned(ranges: &[Vec<Range<u64>>], unit: &[u64], shape: &[u64]) -> bool {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use zarray::Array;
-use zstage::{ArrayPlan, ArrayStats, Begin, Checks, Sources, Totals, Writer};
-use zstore::{METADATA, Store, Target};
+use zstage::{ArrayPlan, ArrayStats, Begin, Checks, OutputPlan, Progress, Sources, Totals, Writer};
+use zstore::{Location, METADATA, Store, Target};
 use zwire::{Exit, Failure, FetchRecord, FetchSummary, FetchedRecord, PlanRecord, Record, human_bytes};
 
 use crate::cache::{Document, documents};
@@ -14,6 +14,7 @@ use crate::crop::Crop;
 use crate::estimate::stored_bytes;
 use crate::options::Options;
 use crate::select::Source;
+use crate::unlisted::{unlisted_arrays, warning};
 
 /// `zfetch` as a writer.
 pub struct Fetch<'a> {
@@ -143,14 +144,24 @@ impl Writer for Fetch<'_> {
         crop.plan(array).map_err(|failure| failure.at(store.place(&path)))
     }
 
+    /// Warns of arrays that a copy of the whole store does not have.
+    fn refine(&self, _: &mut Crop, plan: &OutputPlan, _: &Location, progress: &dyn Progress) -> Result<bool, Failure> {
+        if self.room.is_none() && self.options.select.is_everything() {
+            let arrays = unlisted_arrays(plan)?;
+            warning(&plan.store().location().to_string(), &arrays).iter().for_each(|text| progress.warn(text));
+        }
+        Ok(false)
+    }
+
     /// Estimates the stored bytes for a dry run, and makes room for them in the cache before anything is fetched.
-    fn check(&self, _: &Crop, store: &Store, plans: &[ArrayPlan]) -> Result<(), Failure> {
+    fn check(&self, crop: &Crop, store: &Store, plans: &[ArrayPlan]) -> Result<(), Failure> {
         let limit = self.room.and_then(|room| Some((room, room.max_size?)));
         let write = &self.options.write;
         if limit.is_none() && !write.dry_run {
             return Ok(());
         }
-        let estimates = stored_bytes(store, plans, &write.pool(store))?;
+        let objects = |plan: &ArrayPlan| crop.reads(plan).map(|reads| reads.objects);
+        let estimates = stored_bytes(store, plans, &write.pool(store), objects)?;
         let bytes = estimates.iter().copied().fold(0, u64::saturating_add);
         *self.estimates.lock() = plans.iter().map(|plan| plan.array.path.clone()).zip(estimates).collect();
         let Some((room, most)) = limit else { return Ok(()) };
@@ -162,7 +173,12 @@ impl Writer for Fetch<'_> {
     }
 
     fn complete(&self, crop: &Crop, plan: &ArrayPlan, record: &mut PlanRecord) {
-        record.amplification = Some(zwire::round3(crop.amplification(&plan.array.path)));
+        record.amplification = Some(zwire::round3(crop.amplification(plan)));
+        if let Some(reads) = crop.reads(plan).filter(|reads| reads.recoded > 0) {
+            record.action = "recompress".into();
+            record.reason = None;
+            (record.objects_copied, record.objects_recoded) = (Some(reads.copied), Some(reads.recoded));
+        }
         record.estimated_bytes = self.estimates.lock().get(&plan.array.path).copied();
     }
 

@@ -11,8 +11,10 @@ mod fetch;
 mod human;
 mod mirror;
 mod options;
+mod recoded;
 mod run;
 mod select;
+mod unlisted;
 
 fn main() -> std::process::ExitCode {
     zcli::main::<cli::Args>()

@@ -1,6 +1,7 @@
 //! The job of `zfetch`: select → plan → fetch → report, to an output or into the cache.
 
 mod cache_command;
+mod named;
 mod repair;
 
 use zcli::{Common, Ending, Session, Table, Tool, stores};

@@ -93,6 +93,11 @@ impl Entry {
         read_marker(&self.directory).filter(|marker| self.path(marker).is_dir())
     }
 
+    /// The store of an entry that was complete, if it is gone.
+    pub fn lost_store(&self) -> Option<PathBuf> {
+        read_marker(&self.directory).map(|marker| self.path(&marker)).filter(|path| !path.is_dir())
+    }
+
     /// The store of a complete entry.
     pub fn path(&self, marker: &Marker) -> PathBuf {
         self.version(marker.version)

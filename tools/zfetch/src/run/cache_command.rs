@@ -78,6 +78,13 @@ fn verify(entries: &[Entry], pool: &Pool, session: &mut Session) -> Result<Endin
         let mut record = entry.record()?;
         let Some(marker) = entry.marker() else {
             record.reason = Some("not complete".into());
+            if let Some(store) = entry.lost_store() {
+                let failure = Failure::new(Exit::No, "missing: it was fetched, and is not there any more");
+                let hint = "run the command that fetched it again";
+                session.item_failed(&failure.at(store.display()).hint(hint))?;
+                (record.reason, record.failed) = (Some("its store is missing".into()), Some(1));
+                failed += 1;
+            }
             emit(record, session)?;
             continue;
         };
@@ -118,7 +125,12 @@ fn verify(entries: &[Entry], pool: &Pool, session: &mut Session) -> Result<Endin
             .status
             .warn(&format!("{}: their checksums were not kept", zwire::human_counted(without, "entry not verified")));
     }
-    let exit = if failed > 0 { Exit::No } else { Exit::Done };
+    let exit = match (failed, without) {
+        (0, 0) => Exit::Done,
+        // What is not compared is not found sound.
+        (0, _) => Exit::Partial,
+        _ => Exit::No,
+    };
     Ok(ending(exit, json!({"entries": entries.len(), "verified": verified, "failed": failed, "not_verified": without})))
 }
 

@@ -15,6 +15,7 @@ use crate::cache::{Cache, Entry, Marker, default_directory};
 use crate::cli::Args;
 use crate::fetch::{Fetch, fetched};
 use crate::options::Options;
+use crate::run::named::{self, Named};
 
 /// Fetches again what the lines of `file` name.
 ///
@@ -25,14 +26,14 @@ pub fn run(args: &Args, file: &Path, session: &mut Session) -> Result<Ending, Fa
     let (paths, unnamed) =
         paths(lines).map_err(|error| Failure::new(Exit::Absent, error.to_string()).at(file.display()))?;
     if unnamed > 0 {
-        let text =
-            format!("{}: name no object; use zvalidate --missing or --corrupt", human_counted(unnamed, "record"));
-        session.status.warn(&text);
+        session.item_failed(&named::unnamed(unnamed))?;
     }
-    match &args.to {
+    let ending = match &args.to {
         Some(to) => repair_output(args, to, &paths, session),
         None => repair_cache(args, &paths, session),
-    }
+    }?;
+    let is_partial = unnamed > 0 && ending.exit == Exit::Done;
+    Ok(if is_partial { Ending { exit: Exit::Partial, ..ending } } else { ending })
 }
 
 /// Into an output of `--to`, by the command that wrote it.
@@ -115,7 +116,7 @@ impl Job<'_> {
     }
 }
 
-/// The paths of objects: a line of text is one, and a record with `store` and `key` names one. Also the number of records without.
+/// The paths of objects: a line of text is one, and a record may name one. Also the number of records that only report damage.
 fn paths(lines: impl BufRead) -> std::io::Result<(Vec<String>, u64)> {
     let (mut paths, mut unnamed) = (Vec::new(), 0);
     for line in lines.split(b'\n') {
@@ -123,14 +124,11 @@ fn paths(lines: impl BufRead) -> std::io::Result<(Vec<String>, u64)> {
         let line = String::from_utf8_lossy(line.trim_ascii()).into_owned();
         match serde_json::from_str::<Value>(&line) {
             _ if line.is_empty() => {}
-            Ok(Value::Object(record)) => {
-                let text = |name: &str| record.get(name).and_then(Value::as_str);
-                match (text("store"), text("key"), text("type")) {
-                    (Some(store), Some(key), _) => paths.push(format!("{}/{key}", store.trim_end_matches('/'))),
-                    (_, _, Some("finding")) => unnamed += 1,
-                    _ => {}
-                }
-            }
+            Ok(Value::Object(record)) => match named::named(&record) {
+                Named::Object(path) => paths.push(path),
+                Named::Unknown => unnamed += 1,
+                Named::Nothing => {}
+            },
             _ => paths.push(line),
         }
     }
