@@ -549,7 +549,7 @@ fn an_unfinished_fetch_of_a_source_that_has_changed_begins_again() {
 fn entries_without_checksums_or_store_are_not_verified() {
     let directory = directory();
     let (cache, all) = three(directory.path());
-    let store = |name: &str| cache_command(&["path", name], &cache).run().expect(0).stdout.trim().to_owned();
+    let store = |name: &str| cached_path(name, &cache);
     let entry = |name: &str| Path::new(&store(name)).ancestors().nth(2).unwrap().to_owned();
     fs::remove_dir_all(entry(&all[0]).join("checksums-1")).unwrap();
     let partly = cache_command(&["verify"], &cache).run().expect(3);

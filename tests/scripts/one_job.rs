@@ -159,7 +159,7 @@ fn mirror_copies_a_selection_and_checks_it() {
     }
     fs::remove_file(data.join("-copy.zarr/t2m/1.0.0")).unwrap();
     let lacks = script("mirror.sh").unwrap().current_dir(&data).args(whole).run().expect(7);
-    assert!(lacks.stderr.contains("objects are missing"), "{}", lacks.stderr);
+    assert!(lacks.stderr.contains("1 of its 12 objects is missing"), "{}", lacks.stderr);
 }
 
 #[test]

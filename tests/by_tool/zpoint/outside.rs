@@ -63,7 +63,7 @@ fn when_every_point_is_outside_there_is_nothing_to_do() {
     let scene = Scene::of(&region());
     for what in ["drop", "warn"] {
         let outcome = scene.run(&[&OUTSIDE[..], &["--out-of-bounds", what]].concat()).expect(4);
-        assert!(outcome.stderr.contains("all points"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("no point has a grid cell"), "{}", outcome.stderr);
     }
     let outcome = scene.run(&[&OUTSIDE[..], &["--out-of-bounds", "null"]].concat()).expect(0);
     assert_eq!(values(&outcome, "t"), [None, None]);
