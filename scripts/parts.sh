@@ -273,14 +273,15 @@ totals='
 '
 # The records of all parts, with what follows from all stores together, and one summary.
 report() { # FILE ARG...
-    local new=$1 code=0 flags=() summaries
+    local new=$1 code=0 flags=() summaries errors
     shift
     summaries=$(xargs -0 grep -h '^{"type":"summary"' -- <"$new.list")
     if [ -z "$list" ]; then # each part has seen all stores
         # A store that cannot be opened is an error of each of them, and of one run.
         { xargs -0 grep -hv '^{"type":"summary"' -- <"$new.list" || true; } |
             awk '!/^[{]"type":"error"/ || !seen[$0]++' >"$new"
-        jq -cn --argjson errors "$(grep -c '^{"type":"error"' "$new" || true)" "$totals"'
+        errors=$(grep -c '^{"type":"error"' "$new") || true
+        jq -cn --argjson errors "$errors" "$totals"'
             [inputs] | .[0].stores as $stores | map(.exit) as $exits | totals | .stores = $stores | .v = 1 |
             .errors = $errors | .exit = worst($exits)' <<<"$summaries" >>"$new"
         return "$(tail -n 1 "$new" | jq .exit)"

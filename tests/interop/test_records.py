@@ -76,6 +76,8 @@ def commands(work: Path) -> list[tuple[str, ...]]:
     cache = work / "cache"
     points = work / "points.csv"
     points.write_text("id,lat,lon\nlondon,51.5,-0.1\nfar,-80,0\n")
+    damaged = work / "damaged.txt"
+    damaged.write_text(f"{work / 'f.zarr'}/t2m/0.0.0\n")
     rain = work / "rain.zarr"
     shutil.copytree(batches[1], rain)
     shutil.move(rain / "t2m", rain / "tp2")
@@ -106,9 +108,11 @@ def commands(work: Path) -> list[tuple[str, ...]]:
         ("zrecompress", BROKEN / "bitflip-chunk.zarr", work / "bad.zarr"),
         ("zfetch", "-n", WEATHER, "--to", work / "f.zarr", "--sel", "time=2020-01-15T10"),
         ("zfetch", "-v", WEATHER, "--to", work / "f.zarr", "--sel", "time=2020-01-15T10"),
+        ("zfetch", WEATHER, "--to", work / "f.zarr", "--sel", "time=2020-01-15T10", "--repair", damaged),
         ("zfetch", WEATHER, "--cache", cache, *POINT),
         ("zfetch", WEATHER, "--cache", cache, *POINT),
         ("zfetch", "cache", "list", "--cache", cache),
+        ("zfetch", "cache", "path", "--cache", cache),
         ("zfetch", "cache", "verify", "--cache", cache),
         ("zfetch", "cache", "pin", "weather*", "--cache", cache),
         ("zfetch", "cache", "unpin", "weather*", "--cache", cache),
