@@ -287,7 +287,7 @@ report() { # FILE ARG...
         return "$(tail -n 1 "$new" | jq .exit)"
     fi
     while [ $# -gt 0 ]; do # the parts have looked at the chunks
-        case $1 in --level) shift ;; --level=*) ;; *) flags+=("$1") ;; esac
+        case $1 in --level | --max-nan) shift ;; --level=* | --max-nan=*) ;; *) flags+=("$1") ;; esac
         shift
     done
     zvalidate --json "${flags[@]}" --level list --check "$across" "${work[@]}" --stores-from "$list" >"$new.across" || code=$?

@@ -199,7 +199,8 @@ verify_group() {
     errors=()
     while IFS=$'\x1f' read -r kind name failed; do
         if [ "$kind" = error ]; then errors+=("$name"); elif [ "$failed" = 0 ]; then intact[$name]=1; fi
-    done < <(fields 'select(.type == "cache_entry" or .type == "error") | [.type, .path, .failed // 0]')
+        # An entry that has lost its checksums was not verified.
+    done < <(fields 'select(.type == "cache_entry" or .type == "error") | [.type, .path, if .verified then .failed // 0 else 1 end]')
     for number in "${known[@]}"; do
         name=${batch_path[number]}
         if [ -n "${intact[$name]-}" ]; then

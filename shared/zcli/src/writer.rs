@@ -56,7 +56,8 @@ pub struct WriterFlags {
     ///
     /// A finished output must be what the command would write, or the exit code is 7: its metadata, the number of its objects and the
     /// sizes of those that are copied, the values of its coordinates, and a sample of up to 16 objects of each other array. Over a
-    /// network, up to 64 places of each coordinate are compared, and two objects of each of up to 32 arrays.
+    /// network, up to 64 values of each coordinate are compared, and two objects of each of up to 32 arrays. Of values that are computed,
+    /// the parameters are compared.
     #[arg(long, conflicts_with_all = ["overwrite", "dry_run"])]
     pub resume: bool,
     /// Maximum work lost in a crash: how often finished work is flushed to disk and recorded in the journal

@@ -38,6 +38,9 @@ impl Arriving {
 
     /// Takes a buffer back.
     pub fn give_back(&self, buffer: Vec<u8>) {
+        if buffer.capacity() == 0 {
+            return;
+        }
         let mut free = self.free.lock();
         let bytes = free.1 + buffer.capacity() as u64;
         if bytes <= self.limit {
@@ -56,6 +59,7 @@ mod tests {
         let arriving = Arriving::new(1);
         let half = PER_CORE as usize / 2;
         (0..3).for_each(|_| arriving.give_back(Vec::with_capacity(half)));
+        arriving.give_back(Vec::new());
         let capacities: Vec<usize> = (0..3).map(|_| arriving.admit(1).0.capacity()).collect();
         assert_eq!(capacities, [half, half, 0]);
         assert_eq!(arriving.free.lock().1, 0);

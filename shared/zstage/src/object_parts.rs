@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use zcodec::crc32c_append;
 use zstore::{Part, PartialObject, Sink, Stat, Store, StoreError};
@@ -227,14 +227,13 @@ impl ObjectParts {
     pub fn fetch_one(&self, next: Next, store: &Store, progress: &dyn Progress) -> bool {
         let Some((part, run)) = self.take(next) else { return false };
         let fetched = self.fetch(part, run.as_ref(), store);
+        if let (Some(run), Ok(Ok(_))) = (run, &fetched) {
+            self.follow(run);
+        }
         let mut state = self.state.lock();
         state.in_flight -= 1;
-        let State { missing, runs, .. } = &mut *state;
         match fetched {
             Ok(Ok(sum)) => {
-                if let Some(run) = run {
-                    runs.arrived(run, |next| missing.contains(&next));
-                }
                 state.sums[part] = Some(sum);
                 progress.advance(self.show(self.len(part) as u64));
             }
@@ -243,6 +242,16 @@ impl ObjectParts {
         }
         self.arrived.notify_all();
         true
+    }
+
+    /// After a part of a run has arrived.
+    fn follow(&self, run: Run) {
+        let mut state = self.state.lock();
+        let State { missing, runs, .. } = &mut *state;
+        let Some(stream) = runs.arrived(run, |next| missing.contains(&next)) else { return };
+        // It may take a while, and others need the state.
+        let begun = MutexGuard::unlocked(&mut state, || self.streams.finish(stream));
+        state.runs.ended(run, begun);
     }
 
     /// A missing part, and its run if it is the next one of that.

@@ -57,13 +57,21 @@ impl Runs {
         Some((run.next, Run { number, stream }))
     }
 
-    /// The next part of a run has arrived; `is_missing` says whether a part is fetched by nobody.
-    pub fn arrived(&mut self, Run { number, .. }: Run, is_missing: impl Fn(usize) -> bool) {
+    /// The next part of a run has arrived; `is_missing` says whether a part is fetched by nobody. Returns the stream of a run of which
+    /// nothing more comes in order; its sum is to be given back.
+    pub fn arrived(&mut self, Run { number, .. }: Run, is_missing: impl Fn(usize) -> bool) -> Option<u64> {
         let run = &mut self.all[number];
         run.next += 1;
         if run.next < run.end && is_missing(run.next) {
             self.idle.insert(number);
+            return None;
         }
+        run.stream.take()
+    }
+
+    /// The sum of the start of a run, whose stream has ended.
+    pub fn ended(&mut self, Run { number, .. }: Run, begun: Begun) {
+        self.all[number].begun = begun;
     }
 
     /// Ends all streams. The sum of the start of each run, as far as it came in order.
@@ -88,11 +96,11 @@ mod tests {
         let first: Vec<_> = std::iter::from_fn(|| take(&mut runs)).collect();
         assert_eq!(first.iter().map(|(part, _)| *part).collect::<Vec<_>>(), [0, 3, 6]);
         assert!(!runs.has_next());
-        runs.arrived(first[1].1, |_| true);
+        assert_eq!(runs.arrived(first[1].1, |_| true), None);
         assert_eq!(take(&mut runs), Some((4, first[1].1)));
-        runs.arrived(first[2].1, |_| panic!("it was the last of its run"));
-        runs.arrived(first[0].1, |part| part != 1);
-        assert!(!runs.has_next(), "another has fetched part 1");
+        assert_eq!(runs.arrived(first[2].1, |_| panic!("it was the last of its run")), Some(first[2].1.stream));
+        assert_eq!(runs.arrived(first[0].1, |part| part != 1), Some(first[0].1.stream), "another has fetched part 1");
+        assert!(!runs.has_next());
         assert_eq!(runs.end(&streams).len(), 3);
     }
 }

@@ -162,7 +162,7 @@ kinds! {
         "the checksum of a chunk does not match its bytes"
         "fetch or write the chunk again";
     TooLarge "too_large" Error Full
-        "a chunk decodes to more than the metadata says, by how much is not known"
+        "a chunk decodes to more bytes than the metadata says"
         "write the chunk again, or correct shape, data type and codecs in the metadata";
     ValuesNotChecked "values_not_checked" Info Full
         "chunks of an array are decoded, and its values are not looked at: a filter or the data type is not supported"

@@ -1,5 +1,7 @@
 //! A counting semaphore: a limit that threads share (bytes of memory, cores). Work waits until its permit fits.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -7,8 +9,15 @@ use parking_lot::{Condvar, Mutex};
 /// A limit on concurrent use of a resource.
 pub struct Semaphore {
     limit: u64,
-    used: Mutex<u64>,
+    state: Mutex<State>,
     released: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    used: u64,
+    /// Amounts that are waited for, and by how many.
+    waiting: BTreeMap<u64, usize>,
 }
 
 /// A share of the limit, held until it is dropped.
@@ -20,56 +29,87 @@ pub struct Permit<'a> {
 impl Semaphore {
     /// A semaphore over `limit` bytes, cores or other units.
     pub fn new(limit: u64) -> Semaphore {
-        Semaphore { limit, used: Mutex::new(0), released: Condvar::new() }
+        Semaphore { limit, state: Mutex::default(), released: Condvar::new() }
     }
 
     /// Waits until `amount` is free. A single permit is granted even if it exceeds the limit: the plan has rejected
     /// work that cannot fit, so this only happens if an estimate was too low.
     pub fn acquire(&self, amount: u64) -> Permit<'_> {
-        let mut used = self.used.lock();
-        while *used > 0 && *used + amount > self.limit {
-            self.released.wait(&mut used);
+        let mut state = self.state.lock();
+        while !self.fits(&state, amount) {
+            state.begin_to_wait(amount);
+            self.released.wait(&mut state);
+            state.end_to_wait(amount);
         }
-        *used += amount;
-        // There may be room for one more, whom nobody else wakes.
-        if *used < self.limit {
-            self.released.notify_one();
-        }
-        Permit { semaphore: self, amount }
+        self.take(&mut state, amount)
     }
 
     /// As [`Semaphore::acquire`], but `None` if `amount` was not free for so long.
     pub fn acquire_within(&self, amount: u64, patience: Duration) -> Option<Permit<'_>> {
         let end = Instant::now() + patience;
-        let mut used = self.used.lock();
-        while *used > 0 && *used + amount > self.limit {
-            if self.released.wait_until(&mut used, end).timed_out() {
+        let mut state = self.state.lock();
+        while !self.fits(&state, amount) {
+            state.begin_to_wait(amount);
+            let is_late = self.released.wait_until(&mut state, end).timed_out();
+            state.end_to_wait(amount);
+            if is_late && !self.fits(&state, amount) {
+                // It may have been woken in the place of another one.
+                self.wake(&state);
                 return None;
             }
         }
-        *used += amount;
-        if *used < self.limit {
-            self.released.notify_one();
-        }
-        Some(Permit { semaphore: self, amount })
+        Some(self.take(&mut state, amount))
     }
 
     /// As [`Semaphore::acquire`], without waiting: `None` if `amount` is not free now.
     pub fn try_acquire(&self, amount: u64) -> Option<Permit<'_>> {
-        let mut used = self.used.lock();
-        if *used > 0 && *used + amount > self.limit {
-            return None;
+        let mut state = self.state.lock();
+        self.fits(&state, amount).then(|| self.take(&mut state, amount))
+    }
+
+    fn fits(&self, state: &State, amount: u64) -> bool {
+        state.used == 0 || state.used.saturating_add(amount) <= self.limit
+    }
+
+    fn take(&self, state: &mut State, amount: u64) -> Permit<'_> {
+        state.used = state.used.saturating_add(amount);
+        self.wake(state);
+        Permit { semaphore: self, amount }
+    }
+
+    /// Wakes who may go on. Of those that wait for the same amount one at a time, as each wakes the next: hundreds would keep the
+    /// cores busy.
+    fn wake(&self, state: &State) {
+        match state.waiting.first_key_value() {
+            Some((least, _)) if self.fits(state, *least) => match state.waiting.len() {
+                1 => drop(self.released.notify_one()),
+                _ => drop(self.released.notify_all()),
+            },
+            _ => {}
         }
-        *used += amount;
-        Some(Permit { semaphore: self, amount })
+    }
+}
+
+impl State {
+    fn begin_to_wait(&mut self, amount: u64) {
+        *self.waiting.entry(amount).or_default() += 1;
+    }
+
+    fn end_to_wait(&mut self, amount: u64) {
+        if let Entry::Occupied(mut waiting) = self.waiting.entry(amount) {
+            *waiting.get_mut() -= 1;
+            if *waiting.get() == 0 {
+                waiting.remove();
+            }
+        }
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        *self.semaphore.used.lock() -= self.amount;
-        // One at a time, as each wakes the next: hundreds that wait would keep the cores busy.
-        self.semaphore.released.notify_one();
+        let mut state = self.semaphore.state.lock();
+        state.used = state.used.saturating_sub(self.amount);
+        self.semaphore.wake(&state);
     }
 }
 
@@ -90,7 +130,30 @@ mod tests {
             drop(first);
             assert!(waits.join().expect("ends"));
         });
-        assert_eq!(*semaphore.used.lock(), 0);
+        assert_eq!(semaphore.state.lock().used, 0);
+    }
+
+    #[test]
+    fn one_that_does_not_fit_holds_up_nobody() {
+        let semaphore = Semaphore::new(100);
+        let (held, released) = (semaphore.acquire(20), semaphore.acquire(80));
+        std::thread::scope(|scope| {
+            let large = scope.spawn(|| drop(semaphore.acquire(90)));
+            while semaphore.state.lock().waiting.is_empty() {
+                std::thread::yield_now();
+            }
+            let small: Vec<_> = (0..10).map(|_| scope.spawn(|| drop(semaphore.acquire(2)))).collect();
+            while semaphore.state.lock().waiting.values().sum::<usize>() < 11 {
+                std::thread::yield_now();
+            }
+            drop(released);
+            small.into_iter().for_each(|small| small.join().expect("ends"));
+            assert!(!large.is_finished());
+            drop(held);
+            large.join().expect("ends");
+        });
+        let state = semaphore.state.lock();
+        assert!(state.used == 0 && state.waiting.is_empty());
     }
 
     #[test]
@@ -110,6 +173,6 @@ mod tests {
             }
         });
         assert!(most.load(Ordering::SeqCst) <= 100, "{most:?}");
-        assert_eq!(*semaphore.used.lock(), 0);
+        assert_eq!(semaphore.state.lock().used, 0);
     }
 }

@@ -100,7 +100,12 @@ impl RemoteStore {
             ByteRange::Last { len } => GetRange::Suffix(len),
         };
         let (wanted, answer) = match self.request(key, ranged(wanted.clone())).await? {
-            Ok(answer) => (Some(wanted), answer),
+            Ok(answer) => {
+                if answer.range != (0..answer.meta.size) {
+                    self.gives_ranges.store(true, Ordering::Relaxed);
+                }
+                (Some(wanted), answer)
+            }
             Err(error) if self.may_be_absent(&error) => return self.absent(key, error).await.map(|()| None),
             Err(error) => match self.second_try(key, range, error).await? {
                 SecondTry::Answer(wanted, answer) => (wanted, *answer),

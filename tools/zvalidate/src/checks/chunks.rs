@@ -126,6 +126,11 @@ fn cost(job: &Job) -> u64 {
     let full = job.context.level == Level::Full;
     let is_raw = job.reader.is_some_and(|reader| is_raw(job.array, job.array.chain.innermost(), reader));
     let bytes = match full {
+        // A server that is not known to send parts may send whole objects; a shard that is read whole is copied.
+        true if is_raw && job.context.store.is_remote() && !job.context.store.gives_ranges() => {
+            decoded.saturating_mul(2)
+        }
+        true if is_raw && job.array.chain.split_shards().is_some() => 2 * READ + decoded.min(shards::WHOLE),
         true if is_raw => 2 * READ,
         true => decoded.saturating_mul(2),
         false => 4 * HEAD,

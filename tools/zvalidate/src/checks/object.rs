@@ -75,19 +75,26 @@ impl Job<'_> {
         let Buffers { stored, .. } = buffers;
         let array = self.array.at(index);
         let whole = self.reader.filter(|_| self.context.level == Level::Full);
-        let is_raw = whole.is_some_and(|reader| is_raw(self.array, &array.chain, reader));
-        let stat = match whole {
-            Some(reader) if !is_raw => match reader.fetch(index, stored) {
-                Ok(fetched) => fetched.stat,
-                Err(ZarrError::Chunk { source, .. }) if !is_damage(&source) => {
-                    // It is there, though it is not read.
-                    result.size = self.context.store.stat(&key)?.map_or(0, |stat| stat.size);
-                    return Err(reader.failure(index, source));
-                }
-                Err(error) => return Err(error),
-            },
-            _ => self.context.store.get_range(&key, ByteRange::At { start: 0, len: HEAD }, stored)?,
+        let store = self.context.store;
+        let mut fetch = |reader: &ChunkReader, stored: &mut Vec<u8>| match reader.fetch(index, stored) {
+            Ok(fetched) => Ok(fetched.stat),
+            Err(ZarrError::Chunk { source, .. }) if !is_damage(&source) => {
+                // It is there, though it is not read.
+                result.size = store.stat(&key)?.map_or(0, |stat| stat.size);
+                Err(reader.failure(index, source))
+            }
+            Err(error) => Err(error),
         };
+        let in_pieces = |reader: &ChunkReader| is_raw(self.array, &array.chain, reader) && !store.ignores_ranges();
+        let mut is_raw = whole.is_some_and(in_pieces);
+        let mut stat = match whole {
+            Some(reader) if !is_raw => fetch(reader, stored)?,
+            _ => store.get_range(&key, ByteRange::At { start: 0, len: HEAD }, stored)?,
+        };
+        // A server that sent the whole object for its first bytes would do so for each piece.
+        if let Some(reader) = whole.filter(|_| is_raw && stat.is_some() && store.ignores_ranges()) {
+            (stat, is_raw) = (fetch(reader, stored)?, false);
+        }
         let Some(Stat { size, .. }) = stat else {
             result.is_missing = true;
             return Ok(());

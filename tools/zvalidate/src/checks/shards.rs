@@ -170,7 +170,8 @@ impl Shard<'_> {
                 element.iter().zip(&self.sharding.chunk_shape).map(|(start, length)| start / length.max(&1)).collect();
             let inner = Some(number as u64);
             let chunk = reader.grid().number(&index);
-            if !is_whole && is_raw(self.array, &self.sharding.inner, reader) {
+            if !is_whole && is_raw(self.array, &self.sharding.inner, reader) && !self.job.context.store.ignores_ranges()
+            {
                 let range = ByteRange::At { start, len: len.min(HEAD) };
                 self.job.context.store.get_range(self.key, range, &mut buffers.stored)?;
                 let (inner_chain, before) = (&self.sharding.inner, result.damaged);
