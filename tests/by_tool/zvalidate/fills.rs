@@ -99,6 +99,19 @@ fn chunks_of_an_ordinary_fill_value_are_no_fault() {
     }
 }
 
+/// xarray writes flags and counts of Zarr v2 with a fill value of null, and zarr-python 3 does not store their zeros.
+#[test]
+fn flags_without_a_fill_value_may_all_be_zero() {
+    let scene = Scene::sound(Format::V2);
+    scene.rewrite("raw", |array| array.fill = Value::Null);
+    empty(&scene, "raw");
+    let outcome = run(&scene.store(), &[]).expect(0);
+    let finding = &found(&outcome, "no_chunks", "/raw")[0];
+    assert_eq!(finding["severity"], "info", "{finding}");
+    assert!(finding["found"].as_str().unwrap().contains("zarr-python reads them as zeros"), "{finding}");
+    run(&scene.store(), &["--expect-chunks", "all"]).expect(1);
+}
+
 /// A time that is its reference date, a latitude of the equator: zeros, which zarr-python does not store.
 #[test]
 fn a_coordinate_of_zeros_is_not_missing() {

@@ -26,6 +26,8 @@ impl Fill {
             value.is_some_and(|value| value.as_f64().is_some() && value.as_f64() == fill.as_f64())
         });
         match fill {
+            // xarray writes flags and counts so, and zarr-python 3 does not store those of their chunks that are all zero.
+            Value::Null if is_count(array) => Fill::Ordinary,
             Value::Null => Fill::Null,
             _ if *fill == "NaN" || *fill == "NaT" || attribute || is_fill_stated(array) => Fill::Missing,
             // xarray takes the fill value of Zarr v2 for the attribute.
@@ -57,9 +59,21 @@ impl Fill {
     pub fn sentence(self, array: &Array) -> String {
         match self {
             Fill::Null => "they read as undefined values, because the fill value is null".to_owned(),
+            _ if array.fill_value.is_null() => {
+                "zarr-python reads them as zeros, because the fill value is null".to_owned()
+            }
             _ => format!("they read as the fill value {}", array.fill_value),
         }
     }
+}
+
+/// Whether the values of an array are flags or counts: integers or bool that stand for themselves, and for no positions.
+fn is_count(array: &Array) -> bool {
+    let dtype = array.dtype.as_str().unwrap_or_default().trim_start_matches(['<', '>', '|', '=']);
+    let name = array.path.rsplit('/').next();
+    let is_coordinate =
+        array.named_dimensions().is_some_and(|names| matches!(&names[..], [own] if own.as_deref() == name));
+    dtype.starts_with(['b', 'i', 'u']) && !is_measured(array) && !is_coordinate
 }
 
 /// Whether the values of an array are measurements: floating-point numbers, or packed as integers.
@@ -91,7 +105,11 @@ mod tests {
             ("|u1", "0", "{}", Severity::Info),
             ("<i2", "0", r#"{"scale_factor":0.1}"#, Severity::Warning),
             ("<f4", "\"NaN\"", "{}", Severity::Error),
-            ("<i8", "null", "{}", Severity::Error),
+            ("<f4", "null", "{}", Severity::Error),
+            ("<i2", "null", r#"{"scale_factor":0.1}"#, Severity::Error),
+            ("<i8", "null", r#"{"_ARRAY_DIMENSIONS":["a"]}"#, Severity::Error),
+            ("<i8", "null", r#"{"_ARRAY_DIMENSIONS":["time"]}"#, Severity::Info),
+            ("|b1", "null", "{}", Severity::Info),
         ] {
             let array = array(dtype, fill, attributes);
             assert_eq!(Fill::of(&array).no_chunks(&array), severity, "{dtype} {fill}");
