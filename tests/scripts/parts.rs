@@ -235,6 +235,30 @@ fn a_report_of_a_missing_store_has_one_error() {
     }
 }
 
+/// What is asked of the values was looked at by the parts; what follows from all stores needs no values.
+#[test]
+fn a_report_with_a_limit_of_nan_is_that_of_one_process() {
+    let root = directory();
+    let Some(_) = script("parts.sh") else { return };
+    fs::write(root.path().join("stores.txt"), format!("{}\n", fixture("weather-v2.zarr").display())).unwrap();
+    for limit in [&["--max-nan", "0.9"][..], &["--max-nan=0.9"]] {
+        let out = format!("{}.jsonl", limit.len());
+        let parts = |step: &str, flags: &[&str]| {
+            let tool = script("parts.sh").unwrap().current_dir(root.path()).arg(step).args(["-o", &out, "-n", "2"]);
+            tool.args(["-l", "stores.txt"]).args(flags).args(["--", "zvalidate"]).args(limit).run()
+        };
+        parts("prepare", &[]).expect(0);
+        for index in ["1", "2"] {
+            parts("part", &["-i", index]).expect(0);
+        }
+        let whole =
+            Tool::new("zvalidate").current_dir(root.path()).args(limit).args(["--stores-from", "stores.txt"]).run();
+        assert!([0, 1].contains(&whole.code), "{whole:?}");
+        parts("finish", &[]).expect(whole.code);
+        assert!(root.path().join(&out).exists());
+    }
+}
+
 #[test]
 fn mistakes_are_named() {
     let Some(_) = script("parts.sh") else { return };

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use harness::{Outcome, Tool};
+use harness::{Fault, MakeArray, ObjectServer, Outcome, Tool, directory};
 use serde_json::{Value, json};
 use zcodec::{Blosc, Cname, Compressor, Shuffle, Stream, Workspace};
 
@@ -103,6 +103,22 @@ fn a_frame_larger_than_the_memory_is_checked_in_pieces() {
 }
 
 /// An uncompressed chunk of 100 MB, with and without a checksum, as an object and in a shard: it is read in pieces.
+/// Such a server would send the whole object for each piece.
+#[test]
+fn a_large_uncompressed_chunk_of_a_server_without_ranges_is_not_read_in_pieces() {
+    let directory = directory();
+    MakeArray { chunk: 4 << 20, chunks: 3, codec: None, noise_bits: 32 }.write(&directory.path().join("in.zarr"));
+    let server = ObjectServer::start(directory.path(), vec![Fault::NoRanges]);
+    let tool = Tool::hermetic("zvalidate").args(["--level", "full", "--json"]);
+    let outcome = tool.arg(server.http_url("in.zarr")).run();
+    assert!([0, 1].contains(&outcome.code), "{outcome:?}");
+    assert_eq!(outcome.summary()["chunks_checked"], json!(3), "{}", outcome.stdout);
+    let is_chunk = |key: &str| key.ends_with(|c: char| c.is_ascii_digit());
+    let asked = server.served().iter().filter(|served| served.method == "GET" && is_chunk(&served.key)).count();
+    // Those that begin together find out together.
+    assert!(asked <= 3 * 3, "{asked} requests for 3 objects of 16 MiB");
+}
+
 #[test]
 fn an_uncompressed_chunk_is_read_in_pieces() {
     const MANY: u64 = 25_000_000;
