@@ -73,7 +73,10 @@ fn is_count(array: &Array) -> bool {
     let name = array.path.rsplit('/').next();
     let is_coordinate =
         array.named_dimensions().is_some_and(|names| matches!(&names[..], [own] if own.as_deref() == name));
-    dtype.starts_with(['b', 'i', 'u']) && !is_measured(array) && !is_coordinate
+    // The single time of a store is mostly its own reference date, and so zero.
+    let is_time = array.attributes.get("units").and_then(Value::as_str).is_some_and(zcoord::is_time_units);
+    let has_times = is_time && array.shape.iter().product::<u64>() > 1;
+    dtype.starts_with(['b', 'i', 'u']) && !is_measured(array) && !is_coordinate && !has_times
 }
 
 /// Whether the values of an array are measurements: floating-point numbers, or packed as integers.
@@ -109,6 +112,7 @@ mod tests {
             ("<i2", "null", r#"{"scale_factor":0.1}"#, Severity::Error),
             ("<i8", "null", r#"{"_ARRAY_DIMENSIONS":["a"]}"#, Severity::Error),
             ("<i8", "null", r#"{"_ARRAY_DIMENSIONS":["time"]}"#, Severity::Info),
+            ("<i8", "null", r#"{"_ARRAY_DIMENSIONS":["step"],"units":"hours since 1970-01-01"}"#, Severity::Error),
             ("|b1", "null", "{}", Severity::Info),
         ] {
             let array = array(dtype, fill, attributes);
