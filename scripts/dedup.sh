@@ -12,7 +12,6 @@ begin "jq zdedup" "$@"
 [ $# -ge 3 ] || { usage >&2; exit 2; }
 dim=$1 out=$2
 shift 2
-report=$(zdedup --json "--dim=$dim" --resume "--output=$out" "$@") || { code=$?; printf '%s\n' "$report"; exit "$code"; }
-printf '%s\n' "$report"
+run zdedup --json "--dim=$dim" --resume "--output=$out" "$@"
 again=$(zdedup --json "--dim=$dim" --compare none -- "$out") || [ $? = 1 ]
 printf '%s\n' "$again" | jq -e 'select(.type == "summary") | .duplicates == 0' >/dev/null || die "$out still has duplicates" 1

@@ -15,7 +15,7 @@ begin "jq zfetch zvalidate" "$@"
 store=$1 copy=$2 fetched=0 code=0
 shift 2
 # Also of a copy that is finished, zfetch checks that it has all objects of the selection.
-zfetch --resume --verify decode --to="$copy" "$@" -- "$store" || fetched=$?
+run zfetch --resume --verify decode --to="$copy" "$@" -- "$store" || fetched=$?
 # One that differs may be another selection, or damaged: zvalidate tells.
 case $fetched in 0 | 7) ;; *) exit "$fetched" ;; esac
 report=$(zvalidate --json --level full -- "$copy") || code=$?

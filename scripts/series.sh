@@ -26,5 +26,5 @@ every=$(zpoint -n --out-of-bounds null "$@")
 plan=$(zpoint -n --out-of-bounds warn "$@")
 printf '%s\n' "$plan" | jq -r 'select(.type == "summary") |
     "series.sh: \(.rows) rows from \(.stores) stores, \(.read_bytes) bytes to read"' >&2
-zpoint --out-of-bounds drop "--output=$out" "$@"
+run zpoint --out-of-bounds drop "--output=$out" "$@"
 [ "$(rows "$every")" = "$(rows "$plan")" ] || exit 3

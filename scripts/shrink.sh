@@ -24,6 +24,6 @@ for objective in decode balanced size; do
     [ "$estimate" -gt "$bytes" ] || break
 done
 [ "$estimate" -le "$bytes" ] || die "no compressor is strong enough" 1
-zrecompress --auto --objective "$objective" --resume "$@" -- "$source" "$target"
+run zrecompress --auto --objective "$objective" --resume "$@" -- "$source" "$target"
 after=$(zinspect --json --sizes --sample 0 -- "$target" | jq 'select(.type == "summary") | .stored_bytes')
 [ "$after" -le "$bytes" ] || die "$target has $after bytes, more than the budget of $bytes" 1

@@ -11,6 +11,23 @@ begin() { # PROGRAMS ARG...
     for needed in $1; do command -v "$needed" >/dev/null || die "$needed is not installed"; done
 }
 
+# Runs a tool that writes, and passes on a signal that only the script gets, as from a scheduler or a container: the tool ends in order,
+# and its exit code is returned. What a terminal sends reaches the tool anyway.
+run() { # COMMAND...
+    { "$@" <&3 3<&- & } 3<&0 # not /dev/null, which a command in the background would get
+    child=$!
+    trap 'kill -s TERM "$child" 2>/dev/null || :' HUP TERM
+    trap : INT
+    while :; do
+        status=0
+        wait "$child" || status=$?
+        # A signal ends the wait before the tool has ended.
+        kill -s 0 "$child" 2>/dev/null || break
+    done
+    trap - HUP INT TERM
+    return "$status"
+}
+
 # Makes a directory beside DIR, for what is moved there when it is complete; sets `new`. It is removed at the end, also on a signal.
 begin_directory() { # DIR
     [ ! -e "$1" ] || die "$1: already exists" 7

@@ -192,16 +192,25 @@ check_options() {
 
 # What the tools refuse is refused before anything is fetched.
 check_commands() {
-    local source said code
+    local source said answer answers=()
     check_command "${fetch[@]}" -n
     check_command "${check[@]}"
     check_command zdedup --json --dim "${option[dim]}" "${keep[@]}"
+    # Has the first batch of each source the dimension? All at once: each answer takes some round trips.
     for source in "${sources[@]}"; do
-        code=0
-        said=$(timeout "${option[deadline]}" zdedup --json --compare none --dim "${option[dim]}" "${store_flags[@]}" \
-            -- "${stores[$source]%%$'\n'*}" 2>&1 >/dev/null </dev/null) || code=$?
+        exec {answer}< <(
+            code=0
+            timeout "${option[deadline]}" zdedup --json --compare none --dim "${option[dim]}" "${store_flags[@]}" \
+                -- "${stores[$source]%%$'\n'*}" 2>&1 >/dev/null </dev/null || code=$?
+            echo "$code"
+        )
+        answers+=("$answer")
+    done
+    for answer in "${answers[@]}"; do
+        said=$(cat <&"$answer")
+        exec {answer}<&-
         # Other errors are those of the batch, which its own steps report.
-        case $said in *": no dimension ${option[dim]}"*) printf '%s\n' "$said" >&2; exit "$code" ;; esac
+        case $said in *": no dimension ${option[dim]}"*) printf '%s\n' "${said%$'\n'*}" >&2; exit "${said##*$'\n'}" ;; esac
     done
 }
 

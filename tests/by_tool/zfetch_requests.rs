@@ -18,13 +18,29 @@ fn far(directory: &Path, chunks: usize, bytes: usize) -> ObjectServer {
 #[test]
 fn many_requests_are_in_flight_to_a_server_that_is_far_away() {
     let directory = directory();
-    let server = far(directory.path(), 600, 400);
+    let server = far(directory.path(), 300, 100_000);
     let tool = Tool::hermetic("zfetch").args(["--anonymous", "--endpoint", &server.endpoint(), "--json", "-j", "2"]);
     tool.arg(server.s3_url("in.zarr")).arg("--to").arg(directory.path().join("out.zarr")).run().expect(0);
     // More would only take memory: the cores can do no more answers while a request is under way, 80 each.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let most = (80 * cores).clamp(64, 256) * 5 / 4;
     assert!((40..=most).contains(&server.most_at_once()), "{} at once", server.most_at_once());
+}
+
+#[test]
+fn stores_on_one_server_share_its_requests() {
+    let directory = directory();
+    let stores: Vec<String> = (0..6).map(|number| format!("{number}.zarr")).collect();
+    for store in &stores {
+        MakeArray { chunk: 100, chunks: 40, codec: None, noise_bits: 32 }.write(&directory.path().join(store));
+    }
+    let late = Fault::Late { key_contains: ".zarr/".into(), milliseconds: 20 };
+    let server = ObjectServer::start(directory.path(), vec![late]);
+    let tool = Tool::hermetic("zfetch").args(["--anonymous", "--endpoint", &server.endpoint(), "--json"]);
+    let tool = tool.args(["--requests", "9", "--cache"]).arg(directory.path().join("cache"));
+    let fetched = tool.args(stores.iter().map(|store| server.s3_url(store))).run().expect(0);
+    assert_eq!(fetched.of_type("fetched").len(), 6);
+    assert!((5..=9).contains(&server.most_at_once()), "{} at once", server.most_at_once());
 }
 
 #[test]
@@ -73,6 +89,9 @@ fn a_run_that_waits_for_a_server_says_that_it_was_stopped() {
                 let outcome = child.end();
                 assert_eq!(outcome.code, 143, "{silent} {output} {pause}: {outcome:?}");
                 assert!(outcome.stderr.contains("interrupted"), "{silent} {output} {pause}: {outcome:?}");
+                // That it was stopped says nothing about the store.
+                let errors = outcome.of_type("error");
+                assert!(errors.len() == 1 && errors[0]["path"] == "", "{silent} {output} {pause}: {errors:?}");
                 let _ = fs::remove_dir_all(directory.path().join("out"));
                 let _ = fs::remove_dir_all(directory.path().join("out.plan"));
             }

@@ -1,9 +1,13 @@
 //! The scripts that do one job.
 
+use std::cell::RefCell;
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
-use harness::{MakeArray, ObjectServer, copy_tree, fixture, repository, tree};
+use harness::{MakeArray, ObjectServer, copy_tree, fixture, repository, spawn, tree};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::archive::{seed_batches, write_array, write_batch, write_batches};
@@ -160,6 +164,29 @@ fn mirror_copies_a_selection_and_checks_it() {
     fs::remove_file(data.join("-copy.zarr/t2m/1.0.0")).unwrap();
     let lacks = script("mirror.sh").unwrap().current_dir(&data).args(whole).run().expect(7);
     assert!(lacks.stderr.contains("1 of its 12 objects is missing"), "{}", lacks.stderr);
+}
+
+/// Schedulers and containers send it to the script alone.
+#[test]
+fn a_signal_to_a_script_alone_ends_its_tool() {
+    let root = tempfile::tempdir().unwrap();
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 143)] {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        silent.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/a.zarr", silent.local_addr().unwrap());
+        let Some(tool) = script("mirror.sh") else { return };
+        let connections = RefCell::new(Vec::new());
+        let mut running = spawn(tool.current_dir(root.path()).args([&url, "copy.zarr"]));
+        let is_asked = || {
+            connections.borrow_mut().extend(silent.accept());
+            !connections.borrow().is_empty()
+        };
+        assert!(running.reaches(is_asked), "{:?}", running.end());
+        running.signal(signal);
+        // Its outputs are open until the tool has ended, too.
+        let outcome = running.end_within(Duration::from_secs(20));
+        assert_eq!(outcome.code, code, "{outcome:?}");
+    }
 }
 
 #[test]

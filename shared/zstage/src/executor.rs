@@ -59,7 +59,7 @@ impl Task<'_> {
             changes: Changes::new(self.options.on_change),
             gate: Gate::new(self.stores),
         };
-        pool.broadcast(|_| workers.worker());
+        pool.grow(|| workers.gate.is_needed(|| workers.is_over()), || workers.worker());
         let rechunked = self.rechunk(&report);
         let done = self.completed.units().filter(|(array, _)| self.plans[*array].rechunk().is_none()).count() as u64;
         // A run that computes keys has met them all.
@@ -159,12 +159,14 @@ struct Workers<'a> {
 }
 
 impl Workers<'_> {
+    fn is_over(&self) -> bool {
+        self.task.progress.stopped().is_some() || self.report.is_over()
+    }
+
     fn worker(&self) {
         let mut scratch = WorkerScratch::default();
-        let is_over = || self.task.progress.stopped().is_some() || self.report.is_over();
         let working = self.large.working();
-        self.gate.enter(is_over);
-        while !is_over() {
+        while !self.is_over() {
             match self.objects.next(self.report) {
                 Next::Item(item) => {
                     self.object(&item, &mut scratch);
@@ -179,9 +181,9 @@ impl Workers<'_> {
                 Next::End => break,
             }
         }
-        self.gate.open();
+        self.gate.close();
         drop(working);
-        self.large.help(&self.memory, is_over);
+        self.large.help(&self.memory, || self.is_over());
         self.seconds.lock().add(&scratch.seconds);
     }
 

@@ -1,5 +1,5 @@
-//! How many workers begin objects: there are as many as the farthest server may need, and a near one needs fewer. Each that is not
-//! needed would hold memory.
+//! How many workers begin objects: there may be as many as the farthest server needs, and a near one needs fewer. Each that is not
+//! needed would cost memory and a thread.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use zstore::Store;
 /// Workers besides those that wait for a server: they check and write what has arrived.
 const MORE: usize = 16;
 
-/// How often a worker that is not needed looks whether the run is over.
+/// How often the thread that begins workers looks whether the run is over.
 const LOOK_AROUND: Duration = Duration::from_millis(200);
 
 /// The workers of a run.
@@ -21,10 +21,10 @@ pub struct Gate<'a> {
 
 #[derive(Default)]
 struct State {
-    /// Workers that begin objects.
+    /// Workers that have begun.
     working: usize,
-    /// Whether there are no more objects, so that everybody may pass.
-    is_open: bool,
+    /// Whether there are no more objects.
+    is_last: bool,
 }
 
 impl<'a> Gate<'a> {
@@ -33,13 +33,21 @@ impl<'a> Gate<'a> {
         Gate { stores, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Waits until one more worker is needed, or nobody is.
-    pub fn enter(&self, is_over: impl Fn() -> bool) {
+    /// Waits until one more worker is needed, which is true, or nobody is any more.
+    pub fn is_needed(&self, is_over: impl Fn() -> bool) -> bool {
         let mut state = self.state.lock();
-        while !state.is_open && state.working >= self.needed() && !is_over() {
+        while !is_over() {
+            // Without objects that nobody has begun, there may still be parts of large ones.
+            if state.working < self.needed() {
+                state.working += 1;
+                return true;
+            }
+            if state.is_last {
+                return false;
+            }
             self.changed.wait_for(&mut state, LOOK_AROUND);
         }
-        state.working += 1;
+        false
     }
 
     /// An object is done: the server may take more requests now.
@@ -50,10 +58,10 @@ impl<'a> Gate<'a> {
     }
 
     /// There are no more objects.
-    pub fn open(&self) {
-        // Every worker says so when it ends; the first one wakes the others.
-        if !std::mem::replace(&mut self.state.lock().is_open, true) {
-            self.changed.notify_all();
+    pub fn close(&self) {
+        // Every worker says so when it ends.
+        if !std::mem::replace(&mut self.state.lock().is_last, true) {
+            self.changed.notify_one();
         }
     }
 
@@ -65,41 +73,38 @@ impl<'a> Gate<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use zstore::StoreOptions;
 
     use super::*;
 
     #[test]
-    fn as_many_enter_as_are_needed_and_all_at_the_end() {
+    fn as_many_begin_as_are_needed() {
         let options = StoreOptions { requests: Some(3), anonymous: true, ..StoreOptions::default() };
         let stores = [Store::open("http://127.0.0.1:9/x", &options).expect("opens")];
         let gate = Gate::new(&stores);
-        let inside = AtomicUsize::new(0);
+        assert!((0..3 + MORE).all(|_| gate.is_needed(|| false)));
+        assert!(!gate.is_needed(|| true), "the run is over");
         std::thread::scope(|scope| {
-            for _ in 0..30 {
-                scope.spawn(|| {
-                    gate.enter(|| false);
-                    inside.fetch_add(1, Ordering::SeqCst);
-                });
-            }
-            while inside.load(Ordering::SeqCst) < 3 + MORE {
-                std::thread::yield_now();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-            assert_eq!(inside.load(Ordering::SeqCst), 3 + MORE);
-            gate.open();
+            let waits = scope.spawn(|| gate.is_needed(|| false));
+            gate.close();
+            assert!(!waits.join().expect("ends"));
         });
-        assert_eq!(inside.load(Ordering::SeqCst), 30);
     }
 
     #[test]
-    fn everybody_enters_where_nothing_is_remote() {
+    fn after_the_last_object_workers_begin_for_parts_of_large_ones() {
+        let options = StoreOptions { requests: Some(3), anonymous: true, ..StoreOptions::default() };
+        let stores = [Store::open("http://127.0.0.1:9/x", &options).expect("opens")];
+        let gate = Gate::new(&stores);
+        gate.close();
+        assert_eq!((0..100).filter(|_| gate.is_needed(|| false)).count(), 3 + MORE);
+    }
+
+    #[test]
+    fn all_begin_where_nothing_is_remote() {
         let directory = tempfile::tempdir().expect("a directory");
         let stores = [Store::open(directory.path(), &StoreOptions::default()).expect("opens")];
         let gate = Gate::new(&stores);
-        (0..1000).for_each(|_| gate.enter(|| false));
-        assert_eq!(gate.state.lock().working, 1000);
+        assert!((0..1000).all(|_| gate.is_needed(|| false)));
     }
 }

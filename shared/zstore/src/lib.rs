@@ -56,7 +56,7 @@ pub use options::{MOST_REQUESTS, Payer, Setting, StoreOptions, requests_in_fligh
 pub use sink::{Part, Sink};
 pub use standard_input::standard_input;
 pub use target::{Address, Target};
-pub use transport::Rate;
+pub use transport::{Rate, Servers};
 pub use write::Upload;
 
 use generated::GeneratedStore;

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use crate::Target;
-use crate::transport::Rate;
+use crate::transport::{Rate, Servers};
 
 /// How to connect to remote stores.
 #[derive(Debug, Clone)]
@@ -26,8 +26,11 @@ pub struct StoreOptions {
     pub timeout: Duration,
     /// Retries of one operation, with backoff and jitter; `None`: as many as fit into the time limit.
     pub retries: Option<usize>,
-    /// Requests in flight to one store; `None`: as many as it takes.
+    /// Requests in flight to one store, or to one of `servers`; `None`: as many as it takes.
     pub requests: Option<usize>,
+    /// Where all stores on a server that are opened with these options share its requests. The calling thread must not wait for one of
+    /// them while it reads the body of another.
+    pub servers: Option<Arc<Servers>>,
     /// Limits what all stores with these options transfer.
     pub rate: Option<Arc<Rate>>,
     /// A status that stands for a missing object, such as 403; 404 does in any case.
@@ -90,6 +93,7 @@ impl Default for StoreOptions {
             timeout: Duration::from_secs(60),
             retries: None,
             requests: None,
+            servers: None,
             rate: None,
             missing_status: None,
             payer: Payer::Owner,

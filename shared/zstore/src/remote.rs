@@ -74,7 +74,9 @@ impl RemoteStore {
         // First: it also chooses the TLS provider, without which there are no clients.
         let runtime = runtime()?;
         settings::check_endpoint(options)?;
-        let transport = Transport::new(options);
+        let url = address.url();
+        let server = format!("{}://{}:{:?}", url.scheme(), url.host_str().unwrap_or_default(), url.port());
+        let transport = Transport::new(options, &server);
         let connection = connect(address, options, &transport).map_err(bad)?;
         // For HTTP the whole URL is the base; for a bucket, its path is a prefix of the keys.
         let path = if connection.lister.is_none() { "" } else { address.url().path().trim_matches('/') };
@@ -107,7 +109,7 @@ impl RemoteStore {
         self.gives_ranges.load(Ordering::Relaxed)
     }
 
-    /// Requests that may be in flight now.
+    /// Requests of this store that may be in flight now.
     pub fn requests(&self) -> usize {
         self.transport.requests()
     }

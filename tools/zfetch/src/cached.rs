@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -28,6 +29,8 @@ pub fn run(mut options: Options, names: &[Target], session: &mut Session) -> Res
     let cache = if options.write.dry_run { Cache::planned(&directory)? } else { Cache::open(&directory)? };
     let at_once = names.len().clamp(1, STORES);
     options.write.memory_bytes /= at_once as u64;
+    // What one server takes is for all of them.
+    options.write.store.servers = Some(Arc::default());
     let bar = session.status.bar_of_steps(names.len() as u64, "stores", Unit::Bytes);
     let (mut totals, mut failed) = (Totals::default(), Vec::new());
     let run = Run { options: &options, cache: &cache, in_use: Mutex::default(), reserved: Mutex::default() };
@@ -47,6 +50,8 @@ pub fn run(mut options: Options, names: &[Target], session: &mut Session) -> Res
                     totals.add(&summary);
                     failed.extend(Some(exit).filter(|exit| *exit != Exit::Done));
                 }
+                // That it was not finished says nothing about the store.
+                Err(failure) if matches!(failure.exit, Exit::Interrupted | Exit::Terminated) => {}
                 Err(failure) => {
                     listener.item_failed(&failure.clone().or_at(name))?;
                     failed.push(failure.exit);

@@ -13,8 +13,9 @@ use zstore::Target;
 ///
 /// Copies STORE to the new store --to: from a cloud or a web server to a local disk, to another cloud, or upwards. Without --to,
 /// it goes into the cache, and the record "fetched" has its path; the same request finds it there again as long as the metadata
-/// of STORE is unchanged, and a second process waits for it. With a selection, only the chunks that it touches are transferred.
-/// Their keys are computed from the metadata, so that nothing is listed, and their stored bytes are copied, not decoded.
+/// of STORE is unchanged, and a second process waits for it. Several stores are fetched at the same time, and those on one server
+/// share its requests (--requests). With a selection, only the chunks that it touches are transferred. Their keys are computed
+/// from the metadata, so that nothing is listed, and their stored bytes are copied, not decoded.
 ///
 /// The output is cropped: the range of each dimension grows to chunk boundaries, shapes shrink to it, chunks get new keys, and
 /// coordinates are cut to the same range. Every reader of Zarr finds what is there and nothing else; no chunk that was not

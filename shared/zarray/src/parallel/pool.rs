@@ -120,18 +120,37 @@ impl Pool {
         let mut results: Vec<Option<T>> = std::iter::repeat_with(|| None).take(items.len()).collect();
         let slots = Mutex::new(items.into_iter().zip(&mut results));
         let next = || slots.lock().next();
+        let is_done = || slots.lock().len() == 0;
         let run = || {
             while let Some((item, slot)) = next() {
                 *slot = Some(work(item));
             }
         };
         self.scope(|begin| {
-            if !(0..jobs).all(|_| begin(Box::new(run))) {
+            // Threads are begun only for what is left: those that came first may have done all.
+            if !(0..jobs).all(|_| is_done() || begin(Box::new(run))) {
                 run();
             }
         });
         drop(slots);
         results.into_iter().flatten().collect()
+    }
+
+    /// `work` on several workers at the same time. Of threads that wait for a store, one more begins whenever `is_needed`, which
+    /// waits for that, returns true, until it returns false; of others, all.
+    pub fn grow(&self, mut is_needed: impl FnMut() -> bool, work: impl Fn() + Sync) {
+        match &self.0 {
+            Threads::Waiting(Waiting { workers, .. }) => self.scope(|begin| {
+                let mut begun = 0;
+                while begun < *workers && is_needed() && begin(Box::new(&work)) {
+                    begun += 1;
+                }
+                if begun == 0 {
+                    work();
+                }
+            }),
+            _ => self.broadcast(|_| work()),
+        }
     }
 
     /// `work` once on every worker, at the same time; it is given the number of its worker.
@@ -181,6 +200,26 @@ mod tests {
             });
             assert_eq!(sums, (0..20).map(|item| item * 190).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn as_many_workers_begin_as_are_needed() {
+        for (pool, most) in [(Pool::waiting(4), 4), (Pool::waiting(300), 7), (Pool::waiting(300), 0)] {
+            let (begun, mut asked) = (AtomicU64::new(0), 0);
+            let work = || {
+                begun.fetch_add(1, Ordering::Relaxed);
+            };
+            let is_needed = || {
+                asked += 1;
+                asked <= most
+            };
+            pool.grow(is_needed, work);
+            // If none is needed, the work is done all the same.
+            assert_eq!(begun.into_inner(), most.max(1));
+        }
+        let begun = Mutex::new(0);
+        Pool::computing(2).grow(|| false, || *begun.lock() += 1);
+        assert_eq!(begun.into_inner(), 2);
     }
 
     #[test]

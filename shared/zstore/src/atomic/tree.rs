@@ -1,6 +1,6 @@
 //! What else is done to files and directories, so that no tool does it by itself.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -51,19 +51,26 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
 /// # Errors
 /// The system's.
 pub fn disk_usage(path: &Path) -> io::Result<u64> {
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        other => other?,
-    };
-    let own = metadata.blocks() * BLOCK_BYTES;
-    if !metadata.is_dir() {
-        return Ok(own);
+    unless_gone(fs::symlink_metadata(path).and_then(|metadata| disk_usage_of(path, &metadata)))
+}
+
+fn disk_usage_of(path: &Path, metadata: &Metadata) -> io::Result<u64> {
+    let mut sum = metadata.blocks() * BLOCK_BYTES;
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            // The metadata of an entry is found from its directory, without looking up the whole path again.
+            sum += unless_gone(entry.metadata().and_then(|metadata| disk_usage_of(&entry.path(), &metadata)))?;
+        }
     }
-    let entries = match fs::read_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        other => other?,
-    };
-    entries.into_iter().try_fold(own, |sum, entry| Ok(sum + disk_usage(&entry?.path())?))
+    Ok(sum)
+}
+
+fn unless_gone(bytes: io::Result<u64>) -> io::Result<u64> {
+    match bytes {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        other => other,
+    }
 }
 
 /// Removes a directory with all that is in it. That there is none is no error.

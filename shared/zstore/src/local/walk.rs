@@ -116,12 +116,12 @@ impl LocalStore {
     /// The way on into the directory `prefix`; `None` if it goes in circles.
     pub fn enter(&self, trail: &Trail, prefix: &str) -> Option<Trail> {
         let path = self.path(prefix);
-        let (Ok(link), Ok(target)) = (fs::symlink_metadata(&path), fs::metadata(&path)) else {
-            return Some(trail.clone());
-        };
+        let Ok(found) = fs::symlink_metadata(&path) else { return Some(trail.clone()) };
+        let is_link = found.is_symlink();
+        let Ok(target) = (if is_link { fs::metadata(&path) } else { Ok(found) }) else { return Some(trail.clone()) };
         let identity = (target.dev(), target.ino());
-        let links = trail.links + usize::from(link.is_symlink());
-        let circle = link.is_symlink() && (trail.directories.contains(&identity) || links > LINKS);
+        let links = trail.links + usize::from(is_link);
+        let circle = is_link && (trail.directories.contains(&identity) || links > LINKS);
         (!circle).then(|| Trail { directories: [trail.directories.as_slice(), &[identity]].concat(), links })
     }
 

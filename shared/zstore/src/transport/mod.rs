@@ -20,6 +20,7 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
 use object_store::{ClientOptions, Result};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use tokio::time::{sleep, timeout};
 
@@ -30,10 +31,11 @@ pub use clocks::{Clocks, TimeUp};
 pub use contact::Dead;
 pub use effort::Effort;
 pub use rate::Rate;
+pub use window::Servers;
 
 use contact::Contact;
 use guarded::Guarded;
-use window::{Permit, Window};
+use window::{Permit, Share, Window};
 
 /// The longest that a server is tried which has never answered: its name may be mistyped.
 const FIRST_CONTACT: Duration = Duration::from_secs(5);
@@ -47,25 +49,30 @@ pub struct Transport {
     pub clocks: Clocks,
     retries: usize,
     rate: Option<Arc<Rate>>,
-    window: Arc<Window>,
+    window: Share,
     contact: Contact,
     /// Whether the server is asked even if it seems dead.
     keeps_trying: bool,
 }
 
 impl Transport {
-    pub fn new(options: &StoreOptions) -> Arc<Transport> {
+    /// For a store on `server`.
+    pub fn new(options: &StoreOptions, server: &str) -> Arc<Transport> {
+        let window = match &options.servers {
+            Some(servers) => servers.window(server, options.requests),
+            None => Window::new(options.requests),
+        };
         Arc::new(Transport {
             clocks: Clocks::new(options.timeout),
             retries: options.retries.unwrap_or(usize::MAX),
             rate: options.rate.clone(),
-            window: Window::new(options.requests),
+            window: Share::new(window),
             contact: Contact::default(),
             keeps_trying: options.keeps_trying,
         })
     }
 
-    /// Requests that may be in flight now.
+    /// Requests of this store that may be in flight now.
     pub fn requests(&self) -> usize {
         self.window.limit()
     }
@@ -152,7 +159,9 @@ impl Service {
             }
             let (pause, result) = match outcome {
                 Outcome::Final(response) => {
-                    self.transport.window.answered(sent.elapsed());
+                    // The answer to HEAD has no body.
+                    let bytes = content_length(response.headers()).filter(|_| request.method() != Method::HEAD);
+                    self.transport.window.answered(sent.elapsed(), bytes);
                     return Ok(response);
                 }
                 Outcome::Refused(response, asked) => {
@@ -205,8 +214,7 @@ impl Service {
         if !(refused || is_read_whole(request)) {
             return Outcome::Final(HttpResponse::from_parts(parts, body));
         }
-        let size = parts.headers.get("content-length").and_then(|size| size.to_str().ok()?.parse().ok());
-        if refused && size.is_some_and(|size: u64| size > LARGEST_REFUSAL) {
+        if refused && content_length(&parts.headers).is_some_and(|size| size > LARGEST_REFUSAL) {
             return Outcome::Refused(HttpResponse::from_parts(parts, HttpResponseBody::from(Vec::new())), asked);
         }
         match body.bytes().await {
@@ -217,6 +225,10 @@ impl Service {
             Err(error) => Outcome::Failed(error),
         }
     }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get("content-length")?.to_str().ok()?.parse().ok()
 }
 
 fn is_overload(status: StatusCode) -> bool {

@@ -1,6 +1,10 @@
-//! How many requests are in flight to one store: fewer when the server has too many of them, and slowly more when it has not.
+//! How many requests are in flight to one store, or to all stores of a run on one server: fewer when the server has too many of
+//! them, and slowly more when it has not.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,9 +19,16 @@ const LEAST: f64 = 16.0;
 /// However well it answers.
 const MOST: f64 = MOST_REQUESTS as f64;
 
-/// What a processor core can do with answers of 100 KB, in a second. More requests in flight than the cores can do while one of them is
-/// under way only wait, and each holds its thread and its connection: some 200 KB.
-const ANSWERS_A_SECOND: f64 = 1600.0;
+/// What an answer costs a processor core, in seconds, and each byte of it: 100 KB are checked and written in 0.6 ms. More requests in
+/// flight than the cores can do while one of them is under way only wait, and each holds its thread and its connection: some 200 KB.
+const ANSWER_SECONDS: f64 = 200e-6;
+const BYTE_SECONDS: f64 = 4.25e-9;
+
+/// Bytes of an answer before there was any.
+const TYPICAL: f64 = 100e3;
+
+/// The share of one answer in the mean of their bytes.
+const NEWEST: f64 = 1.0 / 32.0;
 
 /// More for each answer until the server has refused one; from then on, one more for each round of answers.
 const EAGER: f64 = 0.25;
@@ -27,15 +38,23 @@ const EAGER: f64 = 0.25;
 pub struct Window {
     state: Mutex<State>,
     freed: Notify,
+    /// Open stores that share it.
+    stores: AtomicUsize,
 }
+
+/// The part of one open store in a window.
+#[derive(Debug)]
+pub struct Share(Arc<Window>);
 
 #[derive(Debug)]
 struct State {
     limit: f64,
     /// Whether the limit stays as it is.
     fixed: bool,
-    /// Answers that this machine can take, in a second.
-    answers: f64,
+    /// Processor cores.
+    cores: f64,
+    /// The mean of the bytes of an answer.
+    bytes: f64,
     in_flight: usize,
     /// When it was halved last.
     halved: Option<Instant>,
@@ -47,6 +66,51 @@ struct State {
 #[derive(Debug)]
 pub struct Permit(Arc<Window>);
 
+/// The requests in flight to each server, where the stores of a run share them: hundreds for each of many stores would be thousands.
+#[derive(Debug, Default)]
+pub struct Servers(Mutex<HashMap<String, Weak<Window>>>);
+
+impl Servers {
+    /// The window of all open stores of this server.
+    pub(super) fn window(&self, server: &str, asked: Option<usize>) -> Arc<Window> {
+        let mut windows = self.0.lock();
+        if let Some(window) = windows.get(server).and_then(Weak::upgrade) {
+            return window;
+        }
+        // What it has learned of a server is kept only while a store of it is open.
+        windows.retain(|_, window| window.strong_count() > 0);
+        let window = Window::new(asked);
+        windows.insert(server.to_owned(), Arc::downgrade(&window));
+        window
+    }
+}
+
+impl Share {
+    pub fn new(window: Arc<Window>) -> Share {
+        window.stores.fetch_add(1, Ordering::Relaxed);
+        Share(window)
+    }
+
+    /// Requests of this store that may be in flight now, if all stores have as many.
+    pub fn limit(&self) -> usize {
+        self.0.limit().div_ceil(self.0.stores.load(Ordering::Relaxed).max(1))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.stores.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Deref for Share {
+    type Target = Arc<Window>;
+
+    fn deref(&self) -> &Arc<Window> {
+        &self.0
+    }
+}
+
 impl Window {
     /// As many requests as asked for, else as many as the server takes.
     pub fn new(asked: Option<usize>) -> Arc<Window> {
@@ -56,9 +120,9 @@ impl Window {
     /// As [`Window::new`], with so many processor cores.
     fn on(cores: usize, asked: Option<usize>) -> Arc<Window> {
         let limit = asked.map_or(START, |asked| asked.max(1) as f64);
-        let (fixed, answers) = (asked.is_some(), ANSWERS_A_SECOND * cores as f64);
-        let state = State { limit, fixed, answers, in_flight: 0, halved: None, round_trip: Duration::MAX };
-        Arc::new(Window { state: Mutex::new(state), freed: Notify::new() })
+        let (fixed, cores, bytes, round_trip) = (asked.is_some(), cores as f64, TYPICAL, Duration::MAX);
+        let state = State { limit, fixed, cores, bytes, in_flight: 0, halved: None, round_trip };
+        Arc::new(Window { state: Mutex::new(state), freed: Notify::new(), stores: AtomicUsize::new(0) })
     }
 
     /// The number of requests that may be in flight now.
@@ -96,15 +160,17 @@ impl Window {
         }
     }
 
-    /// The server answered after this time.
-    pub fn answered(&self, after: Duration) {
+    /// The server answered after this time, and sends so many bytes if that is known.
+    pub fn answered(&self, after: Duration, bytes: Option<u64>) {
         let mut state = self.state.lock();
         state.round_trip = state.round_trip.min(after);
+        state.bytes += bytes.map_or(0.0, |bytes| (bytes as f64 - state.bytes) * NEWEST);
         // Where there are fewer requests than allowed, nothing is learned about more of them.
         if state.fixed || state.in_flight + 1 < state.limit as usize {
             return;
         }
-        let useful = (state.round_trip.as_secs_f64() * state.answers).clamp(START, MOST);
+        let answers = state.cores / (ANSWER_SECONDS + state.bytes * BYTE_SECONDS);
+        let useful = (state.round_trip.as_secs_f64() * answers).clamp(START, MOST);
         let more = if state.halved.is_some() { 1.0 / state.limit } else { EAGER };
         if state.limit + more > useful {
             return;
@@ -145,9 +211,9 @@ mod tests {
         assert_eq!(window.limit(), 32);
         assert!(!window.take(), "there are more in flight already");
         all.truncate(32);
-        (0..31).for_each(|_| window.answered(FAR));
+        (0..31).for_each(|_| window.answered(FAR, None));
         assert_eq!(window.limit(), 32);
-        (0..3).for_each(|_| window.answered(FAR));
+        (0..3).for_each(|_| window.answered(FAR, None));
         assert_eq!(window.limit(), 33);
         for _ in 0..9 {
             std::thread::sleep(Duration::from_millis(1));
@@ -159,11 +225,11 @@ mod tests {
     #[test]
     fn it_grows_to_its_end_while_the_server_answers_and_is_asked_for_more() {
         let window = Window::new(None);
-        (0..1000).for_each(|_| window.answered(FAR));
+        (0..1000).for_each(|_| window.answered(FAR, None));
         assert_eq!(window.limit(), 64, "nobody asks for more");
         let mut all = fill(&window);
         for _ in 0..2000 {
-            window.answered(FAR);
+            window.answered(FAR, None);
             all.extend(fill(&window));
         }
         assert_eq!((window.limit(), all.len()), (256, 256));
@@ -171,18 +237,46 @@ mod tests {
 
     #[test]
     fn it_grows_only_as_far_as_the_round_trip_needs() {
-        let cases = [(1, 1, 64), (1, 20, 64), (1, 50, 80), (1, 75, 120), (1, 200, 256), (2, 50, 160), (96, 1, 153)];
-        for (cores, round_trip, most) in cases {
+        let cases = [
+            (1, 1, 100_000, 64),
+            (1, 20, 100_000, 64),
+            (1, 50, 100_000, 80),
+            (1, 75, 100_000, 120),
+            (1, 200, 100_000, 256),
+            (2, 50, 100_000, 160),
+            (96, 1, 100_000, 153),
+            (2, 20, 25_000, 130),
+            (2, 20, 1_000, 195),
+            (2, 50, 8_000_000, 64),
+        ];
+        for (cores, round_trip, bytes, most) in cases {
             let window = Window::on(cores, None);
             let mut all = fill(&window);
             for number in 0..2000 {
                 // Most answers have waited in a queue.
                 let queued = if number % 10 == 0 { 0 } else { 500 };
-                window.answered(Duration::from_millis(round_trip + queued));
+                window.answered(Duration::from_millis(round_trip + queued), Some(bytes));
                 all.extend(fill(&window));
             }
-            assert_eq!((window.limit(), all.len()), (most, most), "{round_trip} ms, {cores} cores");
+            assert_eq!((window.limit(), all.len()), (most, most), "{round_trip} ms, {cores} cores, {bytes} bytes");
         }
+    }
+
+    #[test]
+    fn stores_of_a_server_share_its_requests_until_they_are_closed() {
+        let servers = Servers::default();
+        let of = |server| Share::new(servers.window(server, Some(30)));
+        let (first, other) = (of("a"), of("b"));
+        assert_eq!((first.limit(), other.limit()), (30, 30));
+        let second = of("a");
+        let taken = fill(&first);
+        assert_eq!((taken.len(), fill(&second).len()), (30, 0), "one window for both");
+        assert_eq!((first.limit(), second.limit()), (15, 15));
+        drop((first, taken));
+        assert_eq!(second.limit(), 30);
+        drop(second);
+        of("c");
+        assert_eq!(servers.0.lock().len(), 2, "a server without a store is forgotten");
     }
 
     #[test]
@@ -190,7 +284,7 @@ mod tests {
         let window = Window::new(Some(3));
         let all = fill(&window);
         window.refused(Instant::now());
-        (0..100).for_each(|_| window.answered(FAR));
+        (0..100).for_each(|_| window.answered(FAR, None));
         assert_eq!((window.limit(), all.len()), (3, 3));
     }
 

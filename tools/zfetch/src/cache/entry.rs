@@ -1,7 +1,7 @@
 //! One entry of the cache: its files, its locks and its state.
 //!
 //! `NAME/` has `entry.json` (the marker), `lock` (held while it is fetched or evicted), `readers` (locked by readers; its time is
-//! that of the last use), `pinned`, and for version N the store `N/STORE` and its checksums, `checksums-N/`.
+//! that of the last use), `pinned`, `disk_bytes` (what the store takes, once that was asked for), and for version N the store `N/STORE` and its checksums, `checksums-N/`.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -20,6 +20,9 @@ use crate::cache::marker::{Marker, V};
 
 /// The marker.
 const MARKER: &str = "entry.json";
+
+/// The version of the store, and the bytes that it takes on the disk.
+const DISK_BYTES: &str = "disk_bytes";
 
 /// Held by the process that fetches or evicts the entry.
 const LOCK: &str = "lock";
@@ -136,8 +139,6 @@ impl Entry {
     pub fn complete(&self, old: Option<&Marker>, mut marker: Marker) -> Result<(), Failure> {
         marker.version = next(old);
         marker.name.clone_from(&self.store);
-        let path = self.path(&marker);
-        marker.disk_bytes = disk_usage(&path).map_err(|error| write_failed(&path, error))?;
         self.mark(&marker)
     }
 
@@ -172,15 +173,17 @@ impl Entry {
         fs::metadata(self.directory.join(READERS)).ok()?.modified().ok()
     }
 
-    /// Bytes on the disk. What is complete was counted before.
+    /// Bytes on the disk. What is complete is counted once: that takes a look at every object.
     ///
     /// # Errors
     /// The system's.
     pub fn disk_bytes(&self) -> Result<u64, Failure> {
         let failed = |error| Failure::from(write_failed(&self.directory, error));
-        let marker = self.marker().filter(|marker| marker.disk_bytes > 0);
-        let counted = marker.as_ref().map(|marker| (marker.version, marker.disk_bytes));
-        let mut sum = counted.map_or(0, |(_, bytes)| bytes);
+        let marker = self.marker();
+        let mut sum = match &marker {
+            Some(marker) => self.counted(marker).map_err(failed)?,
+            None => 0,
+        };
         let entries = match fs::read_dir(&self.directory) {
             // It was evicted in the meantime.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
@@ -188,11 +191,24 @@ impl Entry {
         };
         for entry in entries {
             let path = entry.map_err(failed)?.path();
-            if counted.is_none_or(|(version, _)| number(&path) != Some(version)) {
+            if marker.as_ref().is_none_or(|marker| number(&path) != Some(marker.version)) {
                 sum += disk_usage(&path).map_err(failed)?;
             }
         }
         Ok(sum)
+    }
+
+    /// Bytes on the disk of the store of a complete entry, from its file of them if that is of this version.
+    fn counted(&self, marker: &Marker) -> std::io::Result<u64> {
+        let file = self.directory.join(DISK_BYTES);
+        let known = fs::read_to_string(&file).unwrap_or_default();
+        if let Some(bytes) = known.strip_prefix(&format!("{} ", marker.version)).and_then(|bytes| bytes.parse().ok()) {
+            return Ok(bytes);
+        }
+        let bytes = disk_usage(&self.path(marker))?;
+        // Where it cannot be written, or the entry is evicted meanwhile, it is counted again.
+        let _ = write(&file, format!("{} {bytes}", marker.version).as_bytes());
+        Ok(bytes)
     }
 
     /// Evicts it, unless it is pinned, or another process fetches or reads it. With `dry_run`, nothing is removed.

@@ -41,9 +41,6 @@ pub struct Marker {
     /// Keys of objects that were found damaged and of which the source has another version: they were not replaced.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub refused: BTreeSet<String>,
-    /// Bytes on the disk; 0 if they were not counted.
-    #[serde(default)]
-    pub disk_bytes: u64,
 }
 
 impl Marker {
@@ -66,7 +63,6 @@ impl Marker {
             bytes,
             name: String::new(),
             refused: BTreeSet::new(),
-            disk_bytes: 0,
         }
     }
 
