@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs all benchmarks, every peer in turn with our tools, and makes one table and its charts.
 #
-#   run.sh [--quick] [--only REGEX] [--work DIR] [--no-build] [-o DIR]
+#   run.sh [--quick] [--rounds N] [--only REGEX] [--work DIR] [--no-build] [-o DIR]
 #
 #   --quick        small data and few rounds: does everything run? Less than 20 minutes
+#   --rounds N     at most N rounds of each case [default: as many as each benchmark makes, 1 to 5]
 #   --only REGEX   only the benchmarks whose name matches
 #   --work DIR     keep the data there for the next run [default: a temporary directory in /dev/shm for each benchmark]
 #   --no-build     use the binaries in target/release
@@ -19,15 +20,15 @@ usage() { sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; }
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 target=${CARGO_TARGET_DIR:-$top/target}
-quick='' only='' work='' build=1 out=$target/bench
+quick='' rounds='' only='' work='' build=1 out=$target/bench
 while [ $# -gt 0 ]; do
     case $1 in
     -h | --help) usage; exit ;;
     --quick) quick=1 ;;
     --no-build) build='' ;;
-    --only | --work | -o)
+    --rounds | --only | --work | -o)
         [ $# -gt 1 ] || { usage >&2; exit 2; }
-        case $1 in --only) only=$2 ;; --work) work=$2 ;; -o) out=$2 ;; esac
+        case $1 in --rounds) rounds=$2 ;; --only) only=$2 ;; --work) work=$2 ;; -o) out=$2 ;; esac
         shift
         ;;
     *) usage >&2; exit 2 ;;
@@ -61,7 +62,10 @@ bench() {
     [ -z "$work" ] || flags+=(--work "$work")
     # shellcheck disable=SC2206 # flags without spaces
     if [ -n "$quick" ]; then flags+=($2) limit=5m; fi
-    case $script in zfetch_faults) flags+=(--json) ;; esac
+    case $script in
+    zfetch_faults) flags+=(--json) ;;
+    *) [ -z "$rounds" ] || flags+=(--most-rounds "$rounds") ;;
+    esac
     echo "$script ${flags[*]}" | tee -a "$out/log.txt" >&2
     timeout --kill-after=30s "$limit" "$here/$script.py" "${flags[@]}" >"$out/one.jsonl" 2>"$out/one.err" || code=$?
     cat "$out/one.jsonl" >>"$out/raw.jsonl"

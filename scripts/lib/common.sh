@@ -14,17 +14,26 @@ begin() { # PROGRAMS ARG...
 # Runs a tool that writes, and passes on a signal that only the script gets, as from a scheduler or a container: the tool ends in order,
 # and its exit code is returned. What a terminal sends reaches the tool anyway.
 run() { # COMMAND...
-    { "$@" <&3 3<&- & } 3<&0 # not /dev/null, which a command in the background would get
+    child='' signal=''
+    trap 'signal=TERM; [ -z "$child" ] || kill -s TERM "$child" 2>/dev/null || :' HUP TERM QUIT
+    trap 'signal=INT' INT
+    { true <&0; } 2>/dev/null || exec </dev/null # it may be closed
+    { "$@" <&3 3<&- & } 3<&0                     # a command in the background would get /dev/null
     child=$!
-    trap 'kill -s TERM "$child" 2>/dev/null || :' HUP TERM
-    trap : INT
+    [ "$signal" != TERM ] || kill -s TERM "$child" 2>/dev/null || :
     while :; do
         status=0
         wait "$child" || status=$?
         # A signal ends the wait before the tool has ended.
         kill -s 0 "$child" 2>/dev/null || break
     done
-    trap - HUP INT TERM
+    trap - HUP INT TERM QUIT
+    # Bash ends a loop over scripts only if one is ended by the signal. A tool may have been done before it noticed.
+    case $signal.$status in
+    INT.130) kill -s INT $$ ;;
+    INT.0) exit 130 ;;
+    TERM.0) exit 143 ;;
+    esac
     return "$status"
 }
 

@@ -200,7 +200,7 @@ check_commands() {
     for source in "${sources[@]}"; do
         exec {answer}< <(
             code=0
-            timeout "${option[deadline]}" zdedup --json --compare none --dim "${option[dim]}" "${store_flags[@]}" \
+            timeout --foreground "${option[deadline]}" zdedup --json --compare none --dim "${option[dim]}" "${store_flags[@]}" \
                 -- "${stores[$source]%%$'\n'*}" 2>&1 >/dev/null </dev/null || code=$?
             echo "$code"
         )
@@ -210,7 +210,11 @@ check_commands() {
         said=$(cat <&"$answer")
         exec {answer}<&-
         # Other errors are those of the batch, which its own steps report.
-        case $said in *": no dimension ${option[dim]}"*) printf '%s\n' "${said%$'\n'*}" >&2; exit "${said##*$'\n'}" ;; esac
+        case $said in *": no dimension ${option[dim]}"*)
+            printf '%s\n' "${said%$'\n'*}" >&2
+            exit "${said##*$'\n'}"
+            ;;
+        esac
     done
 }
 

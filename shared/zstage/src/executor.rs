@@ -59,7 +59,7 @@ impl Task<'_> {
             changes: Changes::new(self.options.on_change),
             gate: Gate::new(self.stores),
         };
-        pool.grow(|| workers.gate.is_needed(|| workers.is_over()), || workers.worker());
+        pool.grow(|| workers.gate.wait_for_need(|| workers.is_over()), || workers.worker());
         let rechunked = self.rechunk(&report);
         let done = self.completed.units().filter(|(array, _)| self.plans[*array].rechunk().is_none()).count() as u64;
         // A run that computes keys has met them all.
@@ -165,7 +165,7 @@ impl Workers<'_> {
 
     fn worker(&self) {
         let mut scratch = WorkerScratch::default();
-        let working = self.large.working();
+        let (worker, working) = (self.gate.worker(), self.large.working());
         while !self.is_over() {
             match self.objects.next(self.report) {
                 Next::Item(item) => {
@@ -181,8 +181,7 @@ impl Workers<'_> {
                 Next::End => break,
             }
         }
-        self.gate.close();
-        drop(working);
+        drop((worker, working));
         self.large.help(&self.memory, || self.is_over());
         self.seconds.lock().add(&scratch.seconds);
     }

@@ -4,10 +4,13 @@
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use zstore::Store;
+use zstore::{Store, Transfer};
 
 /// Workers besides those that wait for a server: they check and write what has arrived.
 const MORE: usize = 16;
+
+/// Workers for the parts of large objects, of which fewer are fetched at the same time.
+const HELPERS: usize = 16;
 
 /// How often the thread that begins workers looks whether the run is over.
 const LOOK_AROUND: Duration = Duration::from_millis(200);
@@ -17,37 +20,48 @@ pub struct Gate<'a> {
     stores: &'a [Store],
     state: Mutex<State>,
     changed: Condvar,
+    _transfers: Vec<Transfer>,
 }
 
 #[derive(Default)]
 struct State {
     /// Workers that have begun.
     working: usize,
-    /// Whether there are no more objects.
-    is_last: bool,
+    /// Whether somebody has found that there are no more objects.
+    is_drained: bool,
 }
+
+/// A worker of the run. When it ends, however it does, no more objects are expected.
+pub struct Worker<'a>(&'a Gate<'a>);
 
 impl<'a> Gate<'a> {
     /// For workers that read `stores`.
     pub fn new(stores: &'a [Store]) -> Gate<'a> {
-        Gate { stores, state: Mutex::default(), changed: Condvar::new() }
+        let transfers = stores.iter().filter_map(Store::transfer).collect();
+        Gate { stores, state: Mutex::default(), changed: Condvar::new(), _transfers: transfers }
     }
 
-    /// Waits until one more worker is needed, which is true, or nobody is any more.
-    pub fn is_needed(&self, is_over: impl Fn() -> bool) -> bool {
+    /// Waits until another worker is needed (true), or no more will be (false).
+    pub fn wait_for_need(&self, is_over: impl Fn() -> bool) -> bool {
         let mut state = self.state.lock();
         while !is_over() {
-            // Without objects that nobody has begun, there may still be parts of large ones.
-            if state.working < self.needed() {
+            // Where all objects are begun, others help with the parts of large ones.
+            let needed = if state.is_drained { self.needed().min(HELPERS) } else { self.needed() };
+            if state.working < needed {
                 state.working += 1;
                 return true;
             }
-            if state.is_last {
+            if state.is_drained {
                 return false;
             }
             self.changed.wait_for(&mut state, LOOK_AROUND);
         }
         false
+    }
+
+    /// A worker that has begun.
+    pub fn worker(&self) -> Worker<'_> {
+        Worker(self)
     }
 
     /// An object is done: the server may take more requests now.
@@ -57,17 +71,17 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// There are no more objects.
-    pub fn close(&self) {
-        // Every worker says so when it ends.
-        if !std::mem::replace(&mut self.state.lock().is_last, true) {
-            self.changed.notify_one();
-        }
-    }
-
     fn needed(&self) -> usize {
         let each = self.stores.iter().map(|store| store.requests().map_or(usize::MAX, |requests| requests + MORE));
         each.fold(0, usize::saturating_add)
+    }
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        if !std::mem::replace(&mut self.0.state.lock().is_drained, true) {
+            self.0.changed.notify_one();
+        }
     }
 }
 
@@ -82,22 +96,22 @@ mod tests {
         let options = StoreOptions { requests: Some(3), anonymous: true, ..StoreOptions::default() };
         let stores = [Store::open("http://127.0.0.1:9/x", &options).expect("opens")];
         let gate = Gate::new(&stores);
-        assert!((0..3 + MORE).all(|_| gate.is_needed(|| false)));
-        assert!(!gate.is_needed(|| true), "the run is over");
+        assert!((0..3 + MORE).all(|_| gate.wait_for_need(|| false)));
+        assert!(!gate.wait_for_need(|| true), "the run is over");
         std::thread::scope(|scope| {
-            let waits = scope.spawn(|| gate.is_needed(|| false));
-            gate.close();
+            let waits = scope.spawn(|| gate.wait_for_need(|| false));
+            drop(gate.worker());
             assert!(!waits.join().expect("ends"));
         });
     }
 
     #[test]
-    fn after_the_last_object_workers_begin_for_parts_of_large_ones() {
+    fn after_the_last_object_some_begin_for_parts_of_large_ones() {
         let options = StoreOptions { requests: Some(3), anonymous: true, ..StoreOptions::default() };
         let stores = [Store::open("http://127.0.0.1:9/x", &options).expect("opens")];
         let gate = Gate::new(&stores);
-        gate.close();
-        assert_eq!((0..100).filter(|_| gate.is_needed(|| false)).count(), 3 + MORE);
+        drop(gate.worker());
+        assert_eq!((0..100).filter(|_| gate.wait_for_need(|| false)).count(), HELPERS);
     }
 
     #[test]
@@ -105,6 +119,6 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let stores = [Store::open(directory.path(), &StoreOptions::default()).expect("opens")];
         let gate = Gate::new(&stores);
-        assert!((0..1000).all(|_| gate.is_needed(|| false)));
+        assert!((0..1000).all(|_| gate.wait_for_need(|| false)));
     }
 }

@@ -52,11 +52,11 @@ pub use location::{Location, ZipLocation, without_caches};
 pub use notices::take_notices;
 pub use object::{ByteRange, Entries, Listing, Object, Stat};
 pub use open_object::{GeneratedObject, OpenObject, RemoteObject, ZipObject};
-pub use options::{MOST_REQUESTS, Payer, Setting, StoreOptions, requests_in_flight};
+pub use options::{Payer, Setting, StoreOptions, requests_in_flight};
 pub use sink::{Part, Sink};
 pub use standard_input::standard_input;
 pub use target::{Address, Target};
-pub use transport::{Rate, Servers};
+pub use transport::{MOST_REQUESTS, Rate, Servers, Transfer};
 pub use write::Upload;
 
 use generated::GeneratedStore;
@@ -142,6 +142,15 @@ impl Store {
         match &self.backend {
             Backend::Remote(store) => store.gives_ranges(),
             Backend::Local(_) | Backend::Zip(_) | Backend::Generated(_) => true,
+        }
+    }
+
+    /// Says that many of its objects are transferred, until the answer is dropped: where several stores share the requests to a server,
+    /// it has its part of them. `None` if it is not remote.
+    pub fn transfer(&self) -> Option<Transfer> {
+        match &self.backend {
+            Backend::Remote(store) => Some(store.transfer()),
+            Backend::Local(_) | Backend::Zip(_) | Backend::Generated(_) => None,
         }
     }
 

@@ -107,9 +107,6 @@ impl Default for StoreOptions {
 /// Requests in flight where nothing else is asked for and each costs a round trip.
 const REMOTE_REQUESTS: usize = 64;
 
-/// The most requests in flight that one store is ever given, however far away it is.
-pub const MOST_REQUESTS: usize = 256;
-
 /// Requests in flight: as many as asked for, else as suits a `remote` or local store; at least one a worker.
 pub fn requests_in_flight(asked: Option<usize>, remote: bool, jobs: usize) -> usize {
     asked.unwrap_or(if remote { REMOTE_REQUESTS } else { jobs }).max(jobs)

@@ -29,7 +29,7 @@ use tokio::time::timeout;
 
 use crate::cloud::{Connection, connect, sender};
 use crate::secrets::Secrets;
-use crate::transport::{Dead, TimeUp, Transport};
+use crate::transport::{Dead, TimeUp, Transfer, Transport};
 use crate::trouble::{Sender, Trouble};
 use crate::{Address, Guard, Stat, StoreError, StoreOptions};
 
@@ -74,9 +74,7 @@ impl RemoteStore {
         // First: it also chooses the TLS provider, without which there are no clients.
         let runtime = runtime()?;
         settings::check_endpoint(options)?;
-        let url = address.url();
-        let server = format!("{}://{}:{:?}", url.scheme(), url.host_str().unwrap_or_default(), url.port());
-        let transport = Transport::new(options, &server);
+        let transport = Transport::new(options, &server(address, options));
         let connection = connect(address, options, &transport).map_err(bad)?;
         // For HTTP the whole URL is the base; for a bucket, its path is a prefix of the keys.
         let path = if connection.lister.is_none() { "" } else { address.url().path().trim_matches('/') };
@@ -112,6 +110,11 @@ impl RemoteStore {
     /// Requests of this store that may be in flight now.
     pub fn requests(&self) -> usize {
         self.transport.requests()
+    }
+
+    /// Says that many objects are transferred, until the answer is dropped.
+    pub fn transfer(&self) -> Transfer {
+        self.transport.transfer()
     }
 
     fn path(&self, key: &str) -> Result<Path, StoreError> {
@@ -221,6 +224,15 @@ fn runtime() -> Result<&'static Runtime, StoreError> {
 }
 
 /// The message with its causes, each once.
+/// What tells a server from others: buckets at one endpoint are on one server, others each on their own.
+fn server(address: &Address, options: &StoreOptions) -> String {
+    let url = address.url();
+    match &options.endpoint {
+        Some(endpoint) if url.scheme() == "s3" => endpoint.to_string(),
+        _ => format!("{}://{}:{:?}", url.scheme(), url.host_str().unwrap_or_default(), url.port()),
+    }
+}
+
 fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |error| error.source()).fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();

@@ -61,12 +61,12 @@ pub fn run(mut options: Options, names: &[Target], session: &mut Session) -> Res
         },
     )?;
     drop(bar);
+    if let Some(exit) = listener.stopped() {
+        return Ok(Ending::new(exit, &totals.into_map()));
+    }
     // What was fetched may be larger than was expected.
     if failed.len() < names.len() {
         run.make_room(&listener)?;
-    }
-    if let Some(exit) = listener.stopped() {
-        return Ok(Ending::new(exit, &totals.into_map()));
     }
     let worst = failed.first().copied().unwrap_or(Exit::Done);
     Ok(Ending::new(Exit::of_items(names.len() as u64, failed.len() as u64, worst), &totals.into_map()))

@@ -136,8 +136,8 @@ impl Pool {
         results.into_iter().flatten().collect()
     }
 
-    /// `work` on several workers at the same time. Of threads that wait for a store, one more begins whenever `is_needed`, which
-    /// waits for that, returns true, until it returns false; of others, all.
+    /// `work` on several workers at the same time. A pool of threads that wait for a store begins one each time that `is_needed`, which
+    /// may block, returns true; other pools run it on every worker.
     pub fn grow(&self, mut is_needed: impl FnMut() -> bool, work: impl Fn() + Sync) {
         match &self.0 {
             Threads::Waiting(Waiting { workers, .. }) => self.scope(|begin| {

@@ -31,11 +31,11 @@ pub use clocks::{Clocks, TimeUp};
 pub use contact::Dead;
 pub use effort::Effort;
 pub use rate::Rate;
-pub use window::Servers;
+pub use window::{MOST_REQUESTS, Servers, Transfer};
 
 use contact::Contact;
 use guarded::Guarded;
-use window::{Permit, Share, Window};
+use window::{Permit, Window};
 
 /// The longest that a server is tried which has never answered: its name may be mistyped.
 const FIRST_CONTACT: Duration = Duration::from_secs(5);
@@ -49,7 +49,7 @@ pub struct Transport {
     pub clocks: Clocks,
     retries: usize,
     rate: Option<Arc<Rate>>,
-    window: Share,
+    window: Arc<Window>,
     contact: Contact,
     /// Whether the server is asked even if it seems dead.
     keeps_trying: bool,
@@ -66,7 +66,7 @@ impl Transport {
             clocks: Clocks::new(options.timeout),
             retries: options.retries.unwrap_or(usize::MAX),
             rate: options.rate.clone(),
-            window: Share::new(window),
+            window,
             contact: Contact::default(),
             keeps_trying: options.keeps_trying,
         })
@@ -74,7 +74,12 @@ impl Transport {
 
     /// Requests of this store that may be in flight now.
     pub fn requests(&self) -> usize {
-        self.window.limit()
+        self.window.part()
+    }
+
+    /// Says that the store transfers many objects, until the answer is dropped.
+    pub fn transfer(&self) -> Transfer {
+        self.window.transfer()
     }
 
     /// The tries at a request, or at a body that breaks off.
@@ -159,8 +164,9 @@ impl Service {
             }
             let (pause, result) = match outcome {
                 Outcome::Final(response) => {
-                    // The answer to HEAD has no body.
-                    let bytes = content_length(response.headers()).filter(|_| request.method() != Method::HEAD);
+                    // The answer to HEAD has no body. What is sent costs as much as what is received.
+                    let received = content_length(response.headers()).filter(|_| request.method() != Method::HEAD);
+                    let bytes = received.unwrap_or(0).max(request.body().content_length() as u64);
                     self.transport.window.answered(sent.elapsed(), bytes);
                     return Ok(response);
                 }

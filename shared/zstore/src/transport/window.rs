@@ -2,7 +2,6 @@
 //! them, and slowly more when it has not.
 
 use std::collections::HashMap;
-use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -10,7 +9,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::MOST_REQUESTS;
+/// The most requests in flight that one store is ever given, however far away it is.
+pub const MOST_REQUESTS: usize = 256;
 
 /// At the start.
 const START: f64 = 64.0;
@@ -38,13 +38,13 @@ const EAGER: f64 = 0.25;
 pub struct Window {
     state: Mutex<State>,
     freed: Notify,
-    /// Open stores that share it.
-    stores: AtomicUsize,
+    /// Stores that transfer many objects.
+    transfers: AtomicUsize,
 }
 
-/// The part of one open store in a window.
+/// A store that transfers many objects: until it is dropped, it has its part of the window.
 #[derive(Debug)]
-pub struct Share(Arc<Window>);
+pub struct Transfer(Arc<Window>);
 
 #[derive(Debug)]
 struct State {
@@ -85,29 +85,9 @@ impl Servers {
     }
 }
 
-impl Share {
-    pub fn new(window: Arc<Window>) -> Share {
-        window.stores.fetch_add(1, Ordering::Relaxed);
-        Share(window)
-    }
-
-    /// Requests of this store that may be in flight now, if all stores have as many.
-    pub fn limit(&self) -> usize {
-        self.0.limit().div_ceil(self.0.stores.load(Ordering::Relaxed).max(1))
-    }
-}
-
-impl Drop for Share {
+impl Drop for Transfer {
     fn drop(&mut self) {
-        self.0.stores.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Deref for Share {
-    type Target = Arc<Window>;
-
-    fn deref(&self) -> &Arc<Window> {
-        &self.0
+        self.0.transfers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -122,12 +102,23 @@ impl Window {
         let limit = asked.map_or(START, |asked| asked.max(1) as f64);
         let (fixed, cores, bytes, round_trip) = (asked.is_some(), cores as f64, TYPICAL, Duration::MAX);
         let state = State { limit, fixed, cores, bytes, in_flight: 0, halved: None, round_trip };
-        Arc::new(Window { state: Mutex::new(state), freed: Notify::new(), stores: AtomicUsize::new(0) })
+        Arc::new(Window { state: Mutex::new(state), freed: Notify::new(), transfers: AtomicUsize::new(0) })
     }
 
     /// The number of requests that may be in flight now.
-    pub fn limit(&self) -> usize {
+    fn limit(&self) -> usize {
         self.state.lock().limit as usize
+    }
+
+    /// As many of them as each store that transfers has.
+    pub fn part(&self) -> usize {
+        self.limit().div_ceil(self.transfers.load(Ordering::Relaxed).max(1))
+    }
+
+    /// A store begins to transfer many objects.
+    pub fn transfer(self: &Arc<Self>) -> Transfer {
+        self.transfers.fetch_add(1, Ordering::Relaxed);
+        Transfer(Arc::clone(self))
     }
 
     /// Waits until there is room for a request.
@@ -160,17 +151,22 @@ impl Window {
         }
     }
 
-    /// The server answered after this time, and sends so many bytes if that is known.
-    pub fn answered(&self, after: Duration, bytes: Option<u64>) {
+    /// The server answered after this time; request and answer have so many bytes.
+    pub fn answered(&self, after: Duration, bytes: u64) {
         let mut state = self.state.lock();
         state.round_trip = state.round_trip.min(after);
-        state.bytes += bytes.map_or(0.0, |bytes| (bytes as f64 - state.bytes) * NEWEST);
+        state.bytes += (bytes as f64 - state.bytes) * NEWEST;
+        let answers = state.cores / (ANSWER_SECONDS + state.bytes * BYTE_SECONDS);
+        let useful = (state.round_trip.as_secs_f64() * answers).clamp(START, MOST);
+        if !state.fixed && state.limit > useful + 1.0 {
+            // The answers became larger, as where a store with large chunks begins.
+            state.limit -= 1.0 / state.limit;
+            return;
+        }
         // Where there are fewer requests than allowed, nothing is learned about more of them.
         if state.fixed || state.in_flight + 1 < state.limit as usize {
             return;
         }
-        let answers = state.cores / (ANSWER_SECONDS + state.bytes * BYTE_SECONDS);
-        let useful = (state.round_trip.as_secs_f64() * answers).clamp(START, MOST);
         let more = if state.halved.is_some() { 1.0 / state.limit } else { EAGER };
         if state.limit + more > useful {
             return;
@@ -211,9 +207,9 @@ mod tests {
         assert_eq!(window.limit(), 32);
         assert!(!window.take(), "there are more in flight already");
         all.truncate(32);
-        (0..31).for_each(|_| window.answered(FAR, None));
+        (0..31).for_each(|_| window.answered(FAR, 100_000));
         assert_eq!(window.limit(), 32);
-        (0..3).for_each(|_| window.answered(FAR, None));
+        (0..3).for_each(|_| window.answered(FAR, 100_000));
         assert_eq!(window.limit(), 33);
         for _ in 0..9 {
             std::thread::sleep(Duration::from_millis(1));
@@ -225,14 +221,28 @@ mod tests {
     #[test]
     fn it_grows_to_its_end_while_the_server_answers_and_is_asked_for_more() {
         let window = Window::new(None);
-        (0..1000).for_each(|_| window.answered(FAR, None));
+        (0..1000).for_each(|_| window.answered(FAR, 100_000));
         assert_eq!(window.limit(), 64, "nobody asks for more");
         let mut all = fill(&window);
         for _ in 0..2000 {
-            window.answered(FAR, None);
+            window.answered(FAR, 100_000);
             all.extend(fill(&window));
         }
         assert_eq!((window.limit(), all.len()), (256, 256));
+    }
+
+    #[test]
+    fn it_shrinks_where_the_answers_become_larger() {
+        let window = Window::on(2, None);
+        let mut all = fill(&window);
+        let mut answer = |bytes| {
+            for _ in 0..20_000 {
+                window.answered(Duration::from_millis(20), bytes);
+                all.extend(fill(&window));
+            }
+            window.limit()
+        };
+        assert_eq!([answer(1_000), answer(8_000_000), answer(1_000)], [195, 64, 195]);
     }
 
     #[test]
@@ -255,7 +265,7 @@ mod tests {
             for number in 0..2000 {
                 // Most answers have waited in a queue.
                 let queued = if number % 10 == 0 { 0 } else { 500 };
-                window.answered(Duration::from_millis(round_trip + queued), Some(bytes));
+                window.answered(Duration::from_millis(round_trip + queued), bytes);
                 all.extend(fill(&window));
             }
             assert_eq!((window.limit(), all.len()), (most, most), "{round_trip} ms, {cores} cores, {bytes} bytes");
@@ -263,19 +273,19 @@ mod tests {
     }
 
     #[test]
-    fn stores_of_a_server_share_its_requests_until_they_are_closed() {
+    fn stores_of_a_server_share_its_requests_while_they_transfer() {
         let servers = Servers::default();
-        let of = |server| Share::new(servers.window(server, Some(30)));
-        let (first, other) = (of("a"), of("b"));
-        assert_eq!((first.limit(), other.limit()), (30, 30));
-        let second = of("a");
+        let [first, second, other] = ["a", "a", "b"].map(|server| servers.window(server, Some(30)));
         let taken = fill(&first);
         assert_eq!((taken.len(), fill(&second).len()), (30, 0), "one window for both");
-        assert_eq!((first.limit(), second.limit()), (15, 15));
-        drop((first, taken));
-        assert_eq!(second.limit(), 30);
-        drop(second);
-        of("c");
+        let transfer = first.transfer();
+        assert_eq!([&first, &second, &other].map(|window| window.part()), [30, 30, 30], "only one transfers");
+        let more = second.transfer();
+        assert_eq!([&first, &second, &other].map(|window| window.part()), [15, 15, 30]);
+        drop(transfer);
+        assert_eq!(second.part(), 30);
+        drop((first, second, taken, more));
+        servers.window("c", None);
         assert_eq!(servers.0.lock().len(), 2, "a server without a store is forgotten");
     }
 
@@ -284,7 +294,7 @@ mod tests {
         let window = Window::new(Some(3));
         let all = fill(&window);
         window.refused(Instant::now());
-        (0..100).for_each(|_| window.answered(FAR, None));
+        (0..100).for_each(|_| window.answered(FAR, 100_000));
         assert_eq!((window.limit(), all.len()), (3, 3));
     }
 

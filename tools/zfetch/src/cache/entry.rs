@@ -1,10 +1,11 @@
 //! One entry of the cache: its files, its locks and its state.
 //!
 //! `NAME/` has `entry.json` (the marker), `lock` (held while it is fetched or evicted), `readers` (locked by readers; its time is
-//! that of the last use), `pinned`, `disk_bytes` (what the store takes, once that was asked for), and for version N the store `N/STORE` and its checksums, `checksums-N/`.
+//! that of the last use), `pinned`, `disk_bytes` (what the store takes, once that was asked for), and for version N the store
+//! `N/STORE` and its checksums, `checksums-N/`.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,13 +16,13 @@ use zstore::{
 };
 use zwire::{CacheEntryRecord, Failure};
 
-use crate::cache::file::write;
+use crate::cache::file::{hint, write};
 use crate::cache::marker::{Marker, V};
 
 /// The marker.
 const MARKER: &str = "entry.json";
 
-/// The version of the store, and the bytes that it takes on the disk.
+/// The version of the store, when it was marked, and the bytes that it takes on the disk.
 const DISK_BYTES: &str = "disk_bytes";
 
 /// Held by the process that fetches or evicts the entry.
@@ -139,6 +140,7 @@ impl Entry {
     pub fn complete(&self, old: Option<&Marker>, mut marker: Marker) -> Result<(), Failure> {
         marker.version = next(old);
         marker.name.clone_from(&self.store);
+        self.forget_disk_bytes()?;
         self.mark(&marker)
     }
 
@@ -198,17 +200,34 @@ impl Entry {
         Ok(sum)
     }
 
-    /// Bytes on the disk of the store of a complete entry, from its file of them if that is of this version.
-    fn counted(&self, marker: &Marker) -> std::io::Result<u64> {
+    /// Bytes on the disk of the store of a complete entry, from the file of them if that was written for this marker.
+    fn counted(&self, marker: &Marker) -> io::Result<u64> {
         let file = self.directory.join(DISK_BYTES);
+        let of = format!("{} {} ", marker.version, self.marked_at());
         let known = fs::read_to_string(&file).unwrap_or_default();
-        if let Some(bytes) = known.strip_prefix(&format!("{} ", marker.version)).and_then(|bytes| bytes.parse().ok()) {
+        if let Some(bytes) = known.strip_prefix(&of).and_then(|bytes| bytes.parse().ok()) {
             return Ok(bytes);
         }
         let bytes = disk_usage(&self.path(marker))?;
         // Where it cannot be written, or the entry is evicted meanwhile, it is counted again.
-        let _ = write(&file, format!("{} {bytes}", marker.version).as_bytes());
+        let _ = hint(&file, &format!("{of}{bytes}"));
         Ok(bytes)
+    }
+
+    /// When the marker was written, in nanoseconds: other versions that had the same number were marked at other times.
+    fn marked_at(&self) -> u128 {
+        let modified = fs::metadata(self.directory.join(MARKER)).and_then(|metadata| metadata.modified());
+        let since = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).ok();
+        modified.ok().and_then(since).map_or(0, |since| since.as_nanos())
+    }
+
+    /// What the store takes on the disk is counted again.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn forget_disk_bytes(&self) -> Result<(), Failure> {
+        let path = self.directory.join(DISK_BYTES);
+        Ok(remove_file(&path).map_err(|error| write_failed(&path, error))?)
     }
 
     /// Evicts it, unless it is pinned, or another process fetches or reads it. With `dry_run`, nothing is removed.

@@ -211,7 +211,9 @@ fn repair_entry(entry: &Entry, paths: &[PathBuf], session: &mut Session, totals:
     let write = WriteOptions { keep_journal: entry.checksums(&marker), ..options.write.clone() };
     let output = Location::Local(root);
     let job = Job { source: &source, output: &output, options: &options, write: &write };
-    let repaired = job.run(&keys, session, totals)?;
+    let repaired = job.run(&keys, session, totals);
+    entry.forget_disk_bytes()?;
+    let repaired = repaired?;
     note_refused(entry, marker, &repaired)?;
     let exit = repaired.outcome.exit;
     Ok(if keys.len() < paths.len() && exit == Exit::Done { Exit::Partial } else { exit })
