@@ -39,7 +39,7 @@ def main():
         ("--batches", 22, "batches of each source, at most 22"),
         ("--latency", 20.0, "milliseconds before each answer"),
     ]
-    args = arguments(__doc__, rounds=1, patience=3, space="3 GB", sizes=sizes).parse_args()
+    args = arguments(__doc__, rounds=0, patience=3, space="3 GB", sizes=sizes).parse_args()
     if not args.no_build:
         build(["--workspace", "--bins", "--locked"])
     python = python_with(PEERS, "PIPELINE_PEERS_PYTHON", "peers-venv")

@@ -36,7 +36,7 @@ PEERS = {
 
 def main():
     sizes = [("--steps", 500, "source chunks of 4.15 MB"), ("--clevel", 3, "level of the compressor")]
-    flags = arguments(__doc__, rounds=2, patience=3, space="15 MB per step", sizes=sizes)
+    flags = arguments(__doc__, rounds=1, patience=3, space="15 MB per step", sizes=sizes)
     flags.add_argument("--cname", default="zstd", help="compressor of the output (default zstd, the default of zrecompress)")
     flags.add_argument("--chunks", default="240,16,16", help="chunks of the output (default 240,16,16)")
     args = flags.parse_args()

@@ -49,7 +49,7 @@ def main():
         ("--points", 10_000, "the most points"),
         ("--file-ids", 40, "of the store for threads, 6.3 MB each"),
     ]
-    args = arguments(__doc__, rounds=3, space="2 GB", sizes=sizes).parse_args()
+    args = arguments(__doc__, rounds=1, space="2 GB", sizes=sizes).parse_args()
     if not args.no_build:
         build(["--workspace", "--bins", "--locked"])
     kinds = {

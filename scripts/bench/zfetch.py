@@ -13,7 +13,6 @@ zfetch verifies (its default); its options are the defaults. --only is searched 
 case; README.md explains the numbers.
 """
 
-import argparse
 import filecmp
 import json
 import os
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import fetch_peers
+from arguments import arguments
 from fetch_server import Fetched, Server, free_port, nginx
 from side_by_side import CORES, TARGET, build, emit, floor_mb, in_turn, python_with, ratio, say, stores, workspace
 
@@ -66,7 +66,7 @@ def prepared(args):
 
 
 def main():
-    args = arguments()
+    args = parsed()
     binary, python = prepared(args)
     with workspace(args.work) as work:
         for task in tasks(args.scale):
@@ -78,15 +78,10 @@ def main():
                 run(task, work, bucket, [case for case in cases(task, work, bucket, binary, python) if wanted(case, args)], args)
 
 
-def arguments():
-    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5), after one warm-up round")
-    flags.add_argument("--patience", type=int, default=20, help="disturbed rounds to repeat, per task (default 20)")
-    flags.add_argument("--work", help="directory to use and keep, 4 GB (default: a temporary one in /dev/shm)")
-    flags.add_argument("--only", default="", help="regular expression: the cases to run, in addition to zfetch")
-    flags.add_argument("--no-build", action="store_true", help="use the existing binary")
+def parsed():
+    sizes = [("--scale", 1.0, "share of the objects, to try the script")]
+    flags = arguments(__doc__, rounds=5, space="4 GB", sizes=sizes)
     flags.add_argument("--binary", help="use this binary of zfetch")
-    flags.add_argument("--scale", type=float, default=1, help="share of the objects, to try the script (default 1)")
     return flags.parse_args()
 
 
