@@ -11,8 +11,8 @@ begin() { # PROGRAMS ARG...
     for needed in $1; do command -v "$needed" >/dev/null || die "$needed is not installed"; done
 }
 
-# Runs a tool that writes, and passes on a signal that only the script gets, as from a scheduler or a container: the tool ends in order,
-# and its exit code is returned. What a terminal sends reaches the tool anyway.
+# Runs a tool that writes, and passes on HUP, TERM or QUIT that only the script gets, as from a scheduler or a container: the tool ends
+# in order, and its exit code is returned. INT comes from a terminal, which sends it to the tool, too.
 run() { # COMMAND...
     child='' signal=''
     trap 'signal=TERM; [ -z "$child" ] || kill -s TERM "$child" 2>/dev/null || :' HUP TERM QUIT

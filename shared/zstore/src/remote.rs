@@ -223,7 +223,6 @@ fn runtime() -> Result<&'static Runtime, StoreError> {
         .map_err(|error| StoreError::Network { place: "the async runtime".into(), source: error.clone().into() })
 }
 
-/// The message with its causes, each once.
 /// What tells a server from others: buckets at one endpoint are on one server, others each on their own.
 fn server(address: &Address, options: &StoreOptions) -> String {
     let url = address.url();
@@ -233,6 +232,7 @@ fn server(address: &Address, options: &StoreOptions) -> String {
     }
 }
 
+/// The message with its causes, each once.
 fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |error| error.source()).fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();

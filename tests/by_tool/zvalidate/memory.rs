@@ -102,7 +102,6 @@ fn a_frame_larger_than_the_memory_is_checked_in_pieces() {
     assert_eq!(outcome.summary()["chunks_damaged"], json!(1));
 }
 
-/// An uncompressed chunk of 100 MB, with and without a checksum, as an object and in a shard: it is read in pieces.
 /// Such a server would send the whole object for each piece.
 #[test]
 fn a_large_uncompressed_chunk_of_a_server_without_ranges_is_not_read_in_pieces() {
@@ -119,6 +118,7 @@ fn a_large_uncompressed_chunk_of_a_server_without_ranges_is_not_read_in_pieces()
     assert!(asked <= 3 * 3, "{asked} requests for 3 objects of 16 MiB");
 }
 
+/// An uncompressed chunk of 100 MB, with and without a checksum, as an object and in a shard: it is read in pieces.
 #[test]
 fn an_uncompressed_chunk_is_read_in_pieces() {
     const MANY: u64 = 25_000_000;
